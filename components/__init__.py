@@ -1,0 +1,1 @@
+"""Models and algorithms. Works without Prefect; never imports it."""

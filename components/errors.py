@@ -1,0 +1,40 @@
+"""The exception tree.
+
+AntiphonError
+├── ConfigError      a parameter, a flag or a configuration file is wrong         (exit code 2)
+├── DataError        a manifest or a record of it is wrong
+├── ModelError       a model reference, its files or its weights are wrong
+├── MergeError       models that cannot be merged as asked
+├── StoreError       a stage or run directory is wrong, busy or damaged
+└── TransientError   may succeed when tried again: the only one that is retried
+
+Every message is one line: what was expected, what was found, where, and what to do.
+"""
+
+
+class AntiphonError(Exception):
+    """Anything that a user can be told in one line."""
+
+
+class ConfigError(AntiphonError):
+    """A parameter, a flag or a configuration file is wrong."""
+
+
+class DataError(AntiphonError):
+    """A manifest, or one record of it, is wrong."""
+
+
+class ModelError(AntiphonError):
+    """A model reference, its files or its weights are wrong."""
+
+
+class MergeError(AntiphonError):
+    """Models cannot be merged as asked."""
+
+
+class StoreError(AntiphonError):
+    """A stage or run directory is wrong, busy or damaged."""
+
+
+class TransientError(AntiphonError):
+    """May succeed when tried again."""

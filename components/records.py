@@ -1,0 +1,167 @@
+"""The frozen records that cross every boundary: between rooms, into the store and out of it.
+
+Text travels as records and weights as a :class:`Checkpoint`; tensors never leave ``components/``.
+Records refuse unknown fields, NaN and infinity, so that what is read back is what was written.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+
+def _nfc(value: object) -> object:
+    return unicodedata.normalize("NFC", value) if isinstance(value, str) else value
+
+
+Text = Annotated[str, BeforeValidator(_nfc)]
+"""Unicode text in normal form C."""
+
+Identifier = Annotated[str, BeforeValidator(_nfc), Field(min_length=1, max_length=512)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Record(BaseModel):
+    """Base of every record: immutable, closed, finite."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Audio(Record):
+    """A stretch of a local audio file: ``seconds`` long, beginning ``offset`` seconds into it."""
+
+    path: str
+    sha256: Sha256
+    seconds: float = Field(gt=0)
+    sample_rate: int = Field(gt=0, description="rate of the file in Hz, before resampling")
+    offset: float = Field(default=0.0, ge=0)
+
+
+class Utterance(Record):
+    """One item of a data set: what is said or written, and what is known about it.
+
+    ``text`` is source text to translate; ``transcript`` is the reference transcript of ``audio``;
+    ``references`` are reference translations into ``target_language``.
+    """
+
+    id: Identifier
+    audio: Audio | None = None
+    text: Text | None = None
+    source_language: str = Field(min_length=2, max_length=16)
+    target_language: str | None = None
+    transcript: Text | None = None
+    references: tuple[Text, ...] = ()
+    domain: str | None = None
+
+    @model_validator(mode="after")
+    def _has_a_source(self) -> Utterance:
+        if self.audio is None and self.text is None:
+            raise ValueError("expected audio or text, found neither")
+        return self
+
+
+class Token(Record):
+    """One decoded token: its piece, its log-probability (nats) and what each member gave it."""
+
+    piece: str
+    log_prob: float
+    members: dict[str, float] = {}
+
+
+class Segment(Record):
+    """A stretch of a transcript with its times in seconds from the start of the utterance."""
+
+    start: float = Field(ge=0)
+    end: float = Field(ge=0)
+    text: Text
+
+
+class Hypothesis(Record):
+    """One candidate output. ``score`` is the sum of its tokens' log-probabilities in nats."""
+
+    text: Text
+    score: float
+    n_tokens: int = Field(ge=0)
+    system: str
+    features: dict[str, float] = {}
+    tokens: tuple[Token, ...] = ()
+    segments: tuple[Segment, ...] = ()
+
+
+class NBest(Record):
+    """Hypotheses of one utterance, best first, never empty."""
+
+    utterance_id: Identifier
+    hypotheses: tuple[Hypothesis, ...] = Field(min_length=1)
+    language: str | None = Field(default=None, description="detected or declared source language")
+
+    @property
+    def best(self) -> Hypothesis:
+        return self.hypotheses[0]
+
+
+class Quarantined(Record):
+    """An utterance that a stage could not process, and why, in one line."""
+
+    utterance_id: Identifier
+    stage: str
+    reason: str = Field(description="short class of the fault, e.g. 'unreadable audio'")
+    detail: str = Field(description="what was expected, what was found, what to do")
+
+
+Outcome = NBest | Quarantined
+"""What a component returns for one utterance."""
+
+
+class Checkpoint(Record):
+    """Verified local weights: a folder (or file), its digest, and where it came from."""
+
+    reference: str
+    path: str
+    sha256: Sha256
+    architecture: str
+    tokenizer_sha256: Sha256 | None = None
+    lineage: tuple[str, ...] = ()
+
+
+class StageRef(Record):
+    """A finished stage of the store: where it is, what is in it and what it cost."""
+
+    stage: str
+    key: str
+    path: str
+    items: int = Field(ge=0)
+    quarantined: int = Field(ge=0)
+    sha256: Sha256
+    seconds: float = Field(ge=0)
+    peak_memory_bytes: int = Field(ge=0)
+    reused: bool
+
+
+class Score(Record):
+    """A reported number with its protocol. ``interval`` is the 95% bootstrap interval."""
+
+    name: str
+    value: float
+    higher_is_better: bool
+    interval: tuple[float, float] | None = None
+    n: int = Field(ge=0, description="utterances scored")
+    n_total: int = Field(ge=0, description="utterances in the data set")
+    signature: str
+
+
+class RunRecord(Record):
+    """``run.json``: everything needed to read a run again, or to repeat it."""
+
+    name: Identifier
+    flow: str
+    status: Literal["completed", "completed with quarantine", "failed"]
+    parameters: dict[str, object]
+    stages: tuple[StageRef, ...]
+    metrics: dict[str, Score]
+    started: str = Field(description="ISO 8601, UTC")
+    finished: str
+    versions: dict[str, str] = {}
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""Prefect tasks: call a component on a batch, persist, log, publish artifacts."""
