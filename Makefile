@@ -1,0 +1,46 @@
+# Two promises: `make demo` and `make test` work on a fresh machine with Python 3.11 or newer.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SOURCES := components tasks flows reports benchmarks tests
+
+.PHONY: help venv system demo test check fix clean
+.DEFAULT_GOAL := help
+
+help: ## Show the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+venv: $(STAMP) ## Create .venv with everything that the project needs
+
+$(STAMP): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null 2>&1 && p=$(PYTHON) || p=python3; \
+	  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Antiphon needs Python 3.11 or newer; found: $$($$p --version). Set PYTHON=/path/to/python3.11." >&2; exit 1; }; \
+	  test -x $(BIN)/python || $$p -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+system: ## Install headless Chromium for the browser tests (Debian/Ubuntu, as root); elsewhere they skip
+	@if command -v chromium >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
+	else echo "no Chromium here: the browser tests will skip" >&2; fi
+
+demo: venv ## Run the cascade (speech -> transcript -> translation -> scores) on the sample set
+	$(BIN)/antiphon run cascade --data sample
+
+test: venv system ## Run the test suite
+	$(BIN)/python -m pytest
+
+check: venv ## Lint, format and type checks; edits nothing
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+
+fix: venv ## Apply the linter's and the formatter's repairs
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+clean: ## Remove the environment and caches (the store stays)
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info
