@@ -99,6 +99,7 @@ class NBest(Record):
 
     @property
     def best(self) -> Hypothesis:
+        """The first hypothesis."""
         return self.hypotheses[0]
 
 

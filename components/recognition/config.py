@@ -12,23 +12,51 @@ class RecognitionConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    model: str = Field("packaged:whisper-base", description="model reference: hub:, whisper:, packaged:, store: or a path")
+    model: str = Field(
+        "packaged:whisper-base", description="model reference: hub:, whisper:, packaged:, store: or a path"
+    )
     backend: Literal["whisper", "transformers", "faster-whisper"] = Field(
-        "whisper", description="whisper = our batched decoding over openai-whisper's model; faster-whisper needs the extra 'fast'"
+        "whisper",
+        description="whisper = our batched decoding of openai-whisper's model; faster-whisper needs extra 'fast'",
     )
     beam_size: int = Field(5, ge=1, le=64, description="hypotheses kept per utterance; 1 is greedy")
     n_best: int = Field(5, ge=1, le=64, description="hypotheses returned per utterance, at most beam_size")
     batch_size: int = Field(8, ge=1, le=512, description="audio windows decoded together")
-    length_penalty: float = Field(1.0, ge=0.0, le=5.0, description="exponent of the length that divides a hypothesis's score in the beam")
-    max_tokens: int = Field(224, ge=1, le=448, description="tokens per 30-second window at most")
-    timestamps: bool = Field(True, description="decode with timestamps (without them batched decoding drops text)")
-    vad: bool = Field(True, description="cut audio longer than one window at pauses found by voice activity detection")
-    no_speech_threshold: float = Field(0.6, ge=0.0, le=1.0, description="above this no-speech probability, with a low score, a window is silence")
-    log_prob_threshold: float = Field(-1.0, le=0.0, description="mean log-probability (nats per token) below which a window is decoded again hotter")
-    compression_ratio_threshold: float = Field(2.4, gt=0.0, description="gzip ratio above which a window counts as a repetition loop")
-    temperature_fallback: tuple[float, ...] = Field(
-        (0.0, 0.2, 0.4, 0.6, 0.8, 1.0), description="temperatures tried in turn while a window fails a guard; the first is normally 0"
+    length_penalty: float = Field(
+        1.0,
+        ge=0.0,
+        le=5.0,
+        description="exponent of the length that divides a hypothesis's score in the beam",
     )
-    condition_on_previous_text: bool = Field(False, description="prompt a window with the text of the one before it (prone to loops)")
-    dtype: Literal["float32", "bfloat16", "float16", "int8"] = Field("float32", description="arithmetic; int8 quantises the linear layers (CPU) and costs accuracy")
+    max_tokens: int = Field(224, ge=1, le=448, description="tokens per 30-second window at most")
+    timestamps: bool = Field(
+        True, description="decode with timestamps (without them batched decoding drops text)"
+    )
+    vad: bool = Field(
+        True, description="cut audio longer than one window at pauses found by voice activity detection"
+    )
+    no_speech_threshold: float = Field(
+        0.6,
+        ge=0.0,
+        le=1.0,
+        description="above this no-speech probability, with a low score, a window is silence",
+    )
+    log_prob_threshold: float = Field(
+        -1.0,
+        le=0.0,
+        description="mean log-probability (nats per token) below which a window is decoded again hotter",
+    )
+    compression_ratio_threshold: float = Field(
+        2.4, gt=0.0, description="gzip ratio above which a window counts as a repetition loop"
+    )
+    temperature_fallback: tuple[float, ...] = Field(
+        (0.0, 0.2, 0.4, 0.6, 0.8, 1.0),
+        description="temperatures tried in turn while a window fails a guard; the first is normally 0",
+    )
+    condition_on_previous_text: bool = Field(
+        False, description="prompt a window with the text of the one before it (prone to loops)"
+    )
+    dtype: Literal["float32", "bfloat16", "float16", "int8"] = Field(
+        "float32", description="arithmetic; int8 quantises the linear layers (CPU) and costs accuracy"
+    )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
