@@ -1,0 +1,93 @@
+"""Durable writes and checked reads: temp + fsync + rename, digests, JSON lines."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from components.errors import StoreError
+
+_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+
+
+@contextmanager
+def told_when_full(what: str, path: Path) -> Iterator[None]:
+    """Turn 'no space left' and its kin into one line that says how to go on.
+
+    Raises:
+        StoreError: the disk, the quota or the file size limit is exhausted.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise StoreError(
+                f"no space left to write {what} at {path} ({error.strerror}); what was finished is kept: "
+                "free some space and run the same command again, it goes on from there"
+            ) from error
+        raise
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace ``path`` by ``content`` at once: readers see the old file or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with told_when_full(path.name, path.parent):
+        try:
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Replace ``path`` by indented JSON, durably."""
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    write_bytes(path, text.encode("utf-8") + b"\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in ``path``.
+
+    Raises:
+        StoreError: the file is missing, not JSON, or not an object.
+    """
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise StoreError(f"expected a JSON object in {path}, found: {error}") from error
+    if not isinstance(value, dict):
+        raise StoreError(f"expected a JSON object in {path}, found {type(value).__name__}")
+    return value
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def lines(path: Path) -> Iterator[bytes]:
+    """The lines of a JSONL file without their ends; only line feed ends a line (U+2028 does not)."""
+    with path.open("rb") as file:
+        for line in file:
+            yield line.rstrip(b"\n")

@@ -1,0 +1,218 @@
+"""Writing one stage: shard after shard, resumable after the last complete one, sealed by DONE.json.
+
+A shard is a fixed slice of the stage's inputs, so that the batches of a resumed stage are those of an
+uninterrupted one and its bytes are too. ``journal.jsonl`` says after each shard how long the two files
+are and what was appended; on opening, whatever does not match the journal is cut off.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from components.errors import StoreError
+from components.records import StageRef
+
+from tasks.files import file_digest, lines, sync_folder, told_when_full, write_json
+from tasks.keys import StagePlan, digest
+from tasks.store import Store, now, stage_ref
+
+OUTPUTS, ERRORS, JOURNAL = "outputs.jsonl", "errors.jsonl", "journal.jsonl"
+
+
+class Writer:
+    """The one writer of a stage. ``ref`` is set once the stage is finished (or was found finished)."""
+
+    def __init__(self, plan: StagePlan, folder: Path, ref: StageRef | None = None) -> None:
+        self.plan = plan
+        self.path = folder
+        self.ref = ref
+        self.shards_done = 0
+        self.seconds = 0.0
+        self.peak_memory_bytes = 0
+        self._sizes = [0, 0]
+
+    # Shards of records
+
+    def resume(self) -> None:
+        """Keep the complete shards of an earlier attempt and cut off what follows them."""
+        files = [self.path / OUTPUTS, self.path / ERRORS]
+        for file in files:
+            file.touch()
+        kept = b""
+        with files[0].open("rb") as outputs, files[1].open("rb") as errors:
+            for line in _journal(self.path / JOURNAL):
+                entry = json.loads(line)
+                grown = [new - old for new, old in zip(entry["sizes"], self._sizes, strict=True)]
+                if _sha(outputs.read(grown[0]), errors.read(grown[1])) != entry["sha256"]:
+                    break
+                self._sizes = entry["sizes"]
+                self.seconds += entry["seconds"]
+                self.peak_memory_bytes = max(self.peak_memory_bytes, entry["peak_memory_bytes"])
+                self.shards_done += 1
+                kept += line + b"\n"
+        for file, size in zip(files, self._sizes, strict=True):
+            os.truncate(file, size)
+        if kept or (self.path / JOURNAL).exists():
+            os.truncate(self.path / JOURNAL, len(kept))
+
+    def append(self, outputs: Sequence[str], errors: Sequence[str], *, seconds: float, peak: int) -> None:
+        """Add one shard: the JSON of its finished records and of its quarantined ones, each in input order.
+
+        Raises:
+            StoreError: the disk is full; the shards before this one are kept.
+        """
+        parts = [_joined(outputs), _joined(errors)]
+        with told_when_full(f"stage {self.plan.stage}", self.path):
+            for name, part in zip((OUTPUTS, ERRORS), parts, strict=True):
+                _append(self.path / name, part)
+            sizes = [size + len(part) for size, part in zip(self._sizes, parts, strict=True)]
+            entry = {"shard": self.shards_done, "sizes": sizes, "sha256": _sha(*parts)}
+            entry |= {"seconds": round(seconds, 6), "peak_memory_bytes": peak}
+            _append(self.path / JOURNAL, json.dumps(entry).encode() + b"\n")
+        self._sizes = sizes
+        self.shards_done += 1
+        self.seconds += seconds
+        self.peak_memory_bytes = max(self.peak_memory_bytes, peak)
+
+    def finish(self, ids: Iterable[str]) -> StageRef:
+        """Check that every input id is exactly one of ok or quarantined, then seal the stage.
+
+        Args:
+            ids: the ids of all inputs, in the order in which they were given to the shards.
+
+        Raises:
+            StoreError: an id is missing, doubled, out of order or was never given.
+        """
+        good, bad = check_partition(self.plan.stage, ids, self.path)
+        return self.seal([OUTPUTS, ERRORS], items=good + bad, quarantined=bad)
+
+    # Any files: a trained model, a table
+
+    def seal(self, files: Iterable[str], *, items: int, quarantined: int = 0) -> StageRef:
+        """Write DONE.json over ``files`` (names relative to the stage's folder), the last act of a stage.
+
+        ``seconds`` and ``peak_memory_bytes`` are those that the caller has added up on this object.
+        """
+        digests = {name: file_digest(self.path / name) for name in sorted(files)}
+        for name in digests:
+            _sync(self.path / name)
+        done = {
+            "stage": self.plan.stage,
+            "key": self.plan.key,
+            "files": digests,
+            "sha256": digest(digests),
+            "items": items,
+            "quarantined": quarantined,
+            "seconds": round(self.seconds, 3),
+            "peak_memory_bytes": self.peak_memory_bytes,
+            "finished": now(),
+        }
+        with told_when_full(f"stage {self.plan.stage}", self.path):
+            write_json(self.path / "DONE.json", done)
+        self.ref = stage_ref(self.path, reused=False)
+        return self.ref
+
+
+@contextmanager
+def opened(store: Store, plan: StagePlan, *, records: bool = True) -> Iterator[Writer]:
+    """Open the stage of a plan: finished (``writer.ref`` is set), resumed, or begun.
+
+    Whatever goes wrong inside the ``with`` leaves the stage resumable: it is finished only by
+    ``finish`` or ``seal``. A stage of ``records`` grows by ``append``; any other (a trained model) puts
+    its files into ``writer.path``, keeps what it finds there from an earlier attempt, and seals them.
+
+    Raises:
+        StoreError: another process is writing this stage; the message says which.
+    """
+    found = store.find(plan)
+    if found is not None:
+        yield Writer(plan, Path(found.path), found)
+        return
+    folder = store.folder(plan.key)
+    with store.sole_writer(plan.key, f"stage {plan.stage} ({plan.key[:12]}…)"):
+        # Whoever held the lock a moment ago may have finished it.
+        found = store.find(plan)
+        if found is None:
+            if (folder / "DONE.json").exists():
+                store.set_aside(plan)
+            folder.mkdir(parents=True, exist_ok=True)
+            write_json(folder / "plan.json", plan.model_dump(mode="json"))
+            sync_folder(store.stages)
+        writer = Writer(plan, folder, found)
+        if found is None and records:
+            writer.resume()
+        yield writer
+
+
+def check_partition(stage: str, ids: Iterable[str], folder: Path) -> tuple[int, int]:
+    """Counts of ok and quarantined records, if together they are exactly ``ids`` in order.
+
+    Raises:
+        StoreError: they are not; the message names the first id that breaks the rule.
+    """
+    good, bad = _ids(folder / OUTPUTS), _ids(folder / ERRORS)
+    counts = [0, 0]
+    heads = [next(good, None), next(bad, None)]
+    for expected in ids:
+        which = [number for number, head in enumerate(heads) if head == expected]
+        if not which:
+            raise StoreError(
+                f"stage {stage}: expected a result for {expected!r}, found {heads[0]!r} among the outputs, "
+                f"{heads[1]!r} among the errors, in {folder}; the component lost or added a record"
+            )
+        counts[which[0]] += 1
+        heads[which[0]] = next((good, bad)[which[0]], None)
+    left = heads[0] or heads[1]
+    if left is not None:
+        raise StoreError(f"stage {stage}: a result for {left!r}, which was not an input, in {folder}")
+    return counts[0], counts[1]
+
+
+def _ids(path: Path) -> Iterator[str]:
+    for line in lines(path):
+        record: dict[str, Any] = json.loads(line)
+        yield record.get("utterance_id") or record["id"]
+
+
+def _journal(path: Path) -> Iterator[bytes]:
+    """Complete, well-formed entries of a journal, up to the first that is not."""
+    if not path.exists():
+        return
+    for line in path.read_bytes().split(b"\n")[:-1]:
+        try:
+            entry = json.loads(line)
+            fine = len(entry["sizes"]) == 2 and {"sha256", "seconds", "peak_memory_bytes"} <= set(entry)
+        except (ValueError, KeyError, TypeError):
+            return
+        if not fine:
+            return
+        yield line
+
+
+def _joined(records: Sequence[str]) -> bytes:
+    return "".join(record + "\n" for record in records).encode("utf-8")
+
+
+def _sha(*parts: bytes) -> str:
+    whole = hashlib.sha256()
+    for part in parts:
+        whole.update(part)
+    return whole.hexdigest()
+
+
+def _append(path: Path, content: bytes) -> None:
+    with path.open("ab") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
