@@ -17,7 +17,7 @@ class RecognitionConfig(BaseModel):
     )
     backend: Literal["whisper", "transformers", "faster-whisper"] = Field(
         "whisper",
-        description="whisper = our batched decoding of openai-whisper's model; faster-whisper needs extra 'fast'",
+        description="whisper = our batched decoding; faster-whisper needs the extra 'fast'",
     )
     beam_size: int = Field(5, ge=1, le=64, description="hypotheses kept per utterance; 1 is greedy")
     n_best: int = Field(5, ge=1, le=64, description="hypotheses returned per utterance, at most beam_size")
