@@ -71,7 +71,7 @@ def read_by(*refs: StageRef) -> dict[str, str]:
 
 def weights_of(**checkpoints: Checkpoint) -> dict[str, str]:
     """``weights`` of a stage: the digests of each model's files and of its tokenizer."""
-    found: dict[str, str] = Field(default_factory=dict)
+    found: dict[str, str] = {}
     for name, checkpoint in checkpoints.items():
         found[name] = checkpoint.sha256
         if checkpoint.tokenizer_sha256 is not None:
