@@ -1,0 +1,123 @@
+"""One token after another, rows apart: greedy search and sampling, batched over rows.
+
+A sample is drawn by inverting the cumulative distribution at one uniform number per token. The numbers of a
+row come from a generator of its own, seeded by (seed, key of the utterance, number of the sample), so what is
+drawn for an utterance does not depend on which others are in the batch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from components.decoding.candidates import Candidate
+from components.decoding.config import SearchConfig
+from components.decoding.panel import Panel
+from components.decoding.rules import History, Rule, apply
+
+
+@dataclass
+class _Record:
+    """What every row took at every step: ``tokens``, ``values`` (R, T), ``votes`` (R, T, M)."""
+
+    tokens: Tensor
+    values: Tensor
+    votes: Tensor
+    lengths: Tensor
+    finished: Tensor
+
+
+def decode_chains(
+    panel: Panel, config: SearchConfig, rules: Sequence[Rule], keys: Sequence[int] | None
+) -> list[list[Candidate]]:
+    """Greedy (one row per utterance) or sampled (``n_best`` rows) sequences, best first per utterance."""
+    copies = config.n_best if config.temperature > 0 else 1
+    steps = min(config.max_new_tokens, panel.limit)
+    log_probs = panel.begin()
+    n, device = log_probs.shape[0], log_probs.device
+    draws = _uniform(config, keys, n, copies, steps).to(device)
+    eos = torch.tensor(panel.vocabulary.eos, device=device)
+    record = _blank(n * copies, steps, len(panel.names), device)
+    alive = torch.arange(n * copies, device=device)
+    source = alive // copies
+    history = History(record.tokens[:n, :0], torch.arange(n, device=device), steps)
+    for t in range(steps):
+        log_probs = apply(rules, log_probs, history)
+        tokens = _pick(log_probs, source, draws[alive, t], config)
+        ended = torch.isin(tokens, eos)
+        record.tokens[alive, t], record.values[alive, t] = tokens, log_probs[source, tokens]
+        panel.check(record.values[alive, t])
+        record.votes[alive, t] = panel.votes(source, tokens).T
+        record.lengths[alive] = t + 1
+        record.finished[alive] = ended
+        going = (~ended).nonzero()[:, 0]
+        if len(going) == 0 or t + 1 == steps:
+            break
+        log_probs = panel.advance(source[going], tokens[going])
+        alive, source = alive[going], torch.arange(len(going), device=device)
+        history = History(record.tokens[alive, : t + 1], alive // copies, steps)
+    return _candidates(record, n, copies, config)
+
+
+def _blank(rows: int, steps: int, n_members: int, device: torch.device) -> _Record:
+    return _Record(
+        tokens=torch.zeros((rows, steps), dtype=torch.long, device=device),
+        values=torch.zeros((rows, steps), device=device),
+        votes=torch.zeros((rows, steps, n_members), device=device),
+        lengths=torch.zeros(rows, dtype=torch.long, device=device),
+        finished=torch.zeros(rows, dtype=torch.bool, device=device),
+    )
+
+
+def _pick(log_probs: Tensor, source: Tensor, draws: Tensor, config: SearchConfig) -> Tensor:
+    """The next token of each row; rows of one utterance may share one ``source`` row of ``log_probs``."""
+    if config.temperature == 0:
+        return log_probs.argmax(dim=-1)[source]
+    probabilities = torch.softmax(log_probs / config.temperature, dim=-1)
+    ordered, tokens = probabilities.sort(dim=-1, descending=True, stable=True)
+    mass = ordered.double().cumsum(dim=-1)
+    # The smallest set that reaches top_p: a token stays while the mass before it is below top_p.
+    total = torch.where(mass - ordered < config.top_p, mass, 0.0).amax(dim=-1)
+    place = torch.searchsorted(mass[source], (draws.double() * total[source])[:, None], right=True)[:, 0]
+    inside = (mass < total[:, None]).sum(dim=-1)
+    return tokens[source, torch.minimum(place, inside[source])]
+
+
+def _uniform(config: SearchConfig, keys: Sequence[int] | None, n: int, copies: int, steps: int) -> Tensor:
+    """One number in [0, 1) per row and step, (n * copies, steps)."""
+    if config.temperature == 0:
+        return torch.zeros((n, steps))
+    rows = []
+    for key in keys if keys is not None else [0] * n:
+        for copy in range(copies):
+            name = f"{config.seed}/{key}/{copy}".encode()
+            seed = int.from_bytes(hashlib.sha256(name).digest()[:8], "big", signed=True)
+            rows.append(torch.rand(steps, generator=torch.Generator().manual_seed(seed), dtype=torch.float64))
+    return torch.stack(rows)
+
+
+def _candidates(record: _Record, n: int, copies: int, config: SearchConfig) -> list[list[Candidate]]:
+    found: list[list[Candidate]] = []
+    for utterance in range(n):
+        rows = range(utterance * copies, (utterance + 1) * copies)
+        made = [_candidate(record, row, config) for row in rows]
+        found.append(sorted(made, key=lambda candidate: -candidate.rank))
+    return found
+
+
+def _candidate(record: _Record, row: int, config: SearchConfig) -> Candidate:
+    length, finished = int(record.lengths[row]), bool(record.finished[row])
+    values = record.values[row, :length]
+    score = float(values.sum())
+    return Candidate(
+        tokens=tuple(record.tokens[row, : length - finished].tolist()),
+        score=score,
+        log_probs=tuple(values.tolist()),
+        members=tuple(map(tuple, record.votes[row, :length].T.tolist())),
+        finished=finished,
+        rank=score / length**config.length_penalty,
+    )

@@ -1,0 +1,129 @@
+"""Constraints on the next token, as small callables applied to the combined log-probabilities.
+
+A rule gets log-probabilities (R, V), which it may change in place, and the :class:`History` of the R rows,
+and returns them. Forbidden tokens become -inf; nothing is renormalised, as in transformers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+FORBIDDEN = -torch.inf
+
+
+@dataclass(frozen=True)
+class History:
+    """The free tokens (R, t) of each row so far, the utterance (R,) it belongs to, and the length limit."""
+
+    tokens: Tensor
+    utterances: Tensor
+    max_new_tokens: int
+
+    @property
+    def step(self) -> int:
+        """How many free tokens every row has."""
+        return int(self.tokens.shape[1])
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the next token is the last one allowed."""
+        return self.step == self.max_new_tokens - 1
+
+
+Rule = Callable[[Tensor, History], Tensor]
+
+
+def apply(rules: Sequence[Rule], log_probs: Tensor, history: History) -> Tensor:
+    """Apply the rules in order."""
+    for rule in rules:
+        log_probs = rule(log_probs, history)
+    return log_probs
+
+
+def suppress(tokens: Sequence[int]) -> Rule:
+    """Never these tokens."""
+    columns = torch.tensor(sorted(set(tokens)), dtype=torch.long)
+
+    def rule(log_probs: Tensor, history: History) -> Tensor:
+        return log_probs.index_fill_(1, columns.to(log_probs.device), FORBIDDEN)
+
+    return rule
+
+
+def suppress_at(step: int, tokens: Sequence[int]) -> Rule:
+    """Not these tokens at one step (transformers' ``begin_suppress_tokens``)."""
+    inner = suppress(tokens)
+
+    def rule(log_probs: Tensor, history: History) -> Tensor:
+        return inner(log_probs, history) if history.step == step else log_probs
+
+    return rule
+
+
+def suppress_until(step: int, tokens: Sequence[int]) -> Rule:
+    """Not these tokens before a step (a minimum length, when the tokens are eos)."""
+    inner = suppress(tokens)
+
+    def rule(log_probs: Tensor, history: History) -> Tensor:
+        return inner(log_probs, history) if history.step < step else log_probs
+
+    return rule
+
+
+def _only(log_probs: Tensor, tokens: Sequence[int]) -> Tensor:
+    log_probs.fill_(FORBIDDEN)
+    log_probs[:, list(tokens)] = 0.0
+    return log_probs
+
+
+def force_at(step: int, token: int) -> Rule:
+    """This token at one step, with log-probability 0 (transformers' ``forced_bos_token_id``)."""
+
+    def rule(log_probs: Tensor, history: History) -> Tensor:
+        return _only(log_probs, (token,)) if history.step == step else log_probs
+
+    return rule
+
+
+def force_last(tokens: Sequence[int]) -> Rule:
+    """One of these tokens at the length limit, log-probability 0 (transformers' ``forced_eos_token_id``)."""
+
+    def rule(log_probs: Tensor, history: History) -> Tensor:
+        return _only(log_probs, tokens) if history.is_last else log_probs
+
+    return rule
+
+
+def forbid_sequences(sequences: Sequence[Sequence[int]]) -> Rule:
+    """Never complete one of these token sequences (transformers' ``bad_words_ids`` longer than one)."""
+
+    def rule(log_probs: Tensor, history: History) -> Tensor:
+        for sequence in sequences:
+            *prefix, last = sequence
+            if len(prefix) > history.step:
+                continue
+            wanted = torch.tensor(prefix, dtype=torch.long, device=log_probs.device)
+            matches = (history.tokens[:, history.step - len(prefix) :] == wanted).all(dim=1)
+            log_probs[matches, last] = FORBIDDEN
+        return log_probs
+
+    return rule
+
+
+def no_repeat_ngram(size: int) -> Rule:
+    """Never the same n-gram of free tokens twice within a row."""
+
+    def rule(log_probs: Tensor, history: History) -> Tensor:
+        if history.step < size:
+            return log_probs
+        windows = history.tokens.unfold(1, size, 1)
+        tail = history.tokens[:, history.step - size + 1 :].unsqueeze(1)
+        rows, places = (windows[:, :, :-1] == tail).all(dim=2).nonzero(as_tuple=True)
+        log_probs[rows, windows[rows, places, -1]] = FORBIDDEN
+        return log_probs
+
+    return rule
