@@ -1,0 +1,132 @@
+"""Decoding a stretch of an audio file to 16 kHz mono float32, block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from numpy.typing import NDArray
+
+from components.audio.opening import (
+    LIMITS,
+    FilePath,
+    Limits,
+    check_length,
+    digest,
+    fault,
+    identity,
+    opened,
+    slack,
+    truncated,
+)
+from components.records import Audio
+
+SAMPLE_RATE = 16_000
+"""Rate of everything that :func:`decode` returns, in Hz."""
+
+PREROLL_SECONDS = 0.5
+"""How far before an offset decoding begins, so that lossy codecs have settled when it is reached."""
+
+Samples = NDArray[np.float32]
+
+
+def decode(audio: Audio, limits: Limits = LIMITS) -> Samples:
+    """The samples of a stretch: shape (round(seconds * 16000),), float32, nominally in [-1, 1], mono.
+
+    Raises :class:`DataError` when the file changed, ends early, is damaged, or holds NaN or infinity.
+    """
+    path = audio.path
+    if digest(*identity(path)) != audio.sha256:
+        raise fault(path, "expected the file that the manifest was read with, found another", "load it again")
+    check_length(path, audio.seconds, limits)
+    with opened(path, limits) as (container, stream):
+        rate = stream.rate
+        first, wanted = round(audio.offset * rate), max(1, round(audio.seconds * rate))
+        blocks, resample = [], _Resampler(rate)
+        found = 0
+        for block in stretch(path, container, stream, first, wanted):
+            found += len(block)
+            blocks.extend(resample(block))
+        if wanted - found > slack(stream):
+            raise truncated(path, audio.seconds, found / rate)
+        blocks.extend(resample(None))
+    return _fitted(path, blocks, round(audio.seconds * SAMPLE_RATE))
+
+
+def stretch(
+    path: FilePath, container: InputContainer, stream: AudioStream, first: int, wanted: int
+) -> Iterator[Samples]:
+    """Mono blocks at the file's rate: samples ``first`` to ``first + wanted``, fewer where it ends early."""
+    if first > 0:
+        _seek(container, stream, first)
+    position = None
+    for frame in container.decode(stream):
+        if frame.pts is not None and frame.time_base is not None:
+            begin = frame.pts - (stream.start_time or 0)
+            position = round(begin * frame.time_base * stream.rate)
+        elif position is None:
+            position = 0
+        block = _mono(frame)[max(0, first - position) : max(0, first + wanted - position)]
+        if len(block):
+            yield block
+        position += frame.samples
+        if position >= first + wanted:
+            return
+
+
+def _seek(container: InputContainer, stream: AudioStream, sample: int) -> None:
+    begin = max(0.0, sample / stream.rate - PREROLL_SECONDS)
+    ticks = int(begin / float(stream.time_base or 1)) + (stream.start_time or 0)
+    container.seek(ticks, stream=stream)
+
+
+_SCALES = {"u8": 2.0**-7, "s16": 2.0**-15, "s32": 2.0**-31, "s64": 2.0**-63, "flt": 1.0, "dbl": 1.0}
+
+
+def _mono(frame: AudioFrame) -> Samples:
+    """One decoded frame -> (samples,) float32: integers scaled by a power of two, channels averaged."""
+    stored = frame.to_ndarray()
+    name = frame.format.name
+    channels = stored if name.endswith("p") else stored.reshape(frame.samples, -1).T
+    kind = name.removesuffix("p")
+    scaled = channels.astype(np.float32) - np.float32(128 if kind == "u8" else 0)
+    scaled *= np.float32(_SCALES[kind])
+    mixed: Samples = scaled[0] if len(scaled) == 1 else scaled.mean(axis=0, dtype=np.float32)
+    return mixed
+
+
+class _Resampler:
+    """Blocks at one rate -> blocks at 16 kHz; ``None`` flushes what the filter still holds."""
+
+    def __init__(self, rate: int) -> None:
+        self.rate = rate
+        self.position = 0
+        self.filter = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
+
+    def __call__(self, block: Samples | None) -> list[Samples]:
+        if self.rate == SAMPLE_RATE:
+            return [] if block is None else [block]
+        if block is None:
+            return [out.to_ndarray()[0] for out in self.filter.resample(None)] if self.position else []
+        frame = AudioFrame.from_ndarray(np.ascontiguousarray(block[None, :]), format="flt", layout="mono")
+        frame.sample_rate, frame.pts = self.rate, self.position
+        self.position += len(block)
+        return [out.to_ndarray()[0] for out in self.filter.resample(frame)]
+
+
+def _fitted(path: str, blocks: list[Samples], length: int) -> Samples:
+    """Blocks joined, cut or zero-padded to ``length`` samples (resampling rounds), checked to be finite."""
+    samples = np.zeros(length, dtype=np.float32)
+    position = 0
+    for block in blocks:
+        part = block[: length - position]
+        samples[position : position + len(part)] = part
+        position += len(part)
+    if not np.isfinite(samples).all():
+        at = int(np.argmin(np.isfinite(samples))) / SAMPLE_RATE
+        raise fault(path, f"expected finite samples, found NaN or infinity at {at:.2f} s", "export it again")
+    return samples

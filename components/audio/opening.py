@@ -1,0 +1,135 @@
+"""Opening audio: a local regular file, within limits, read by FFmpeg without names."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from io import BufferedReader
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+
+from components.errors import DataError
+
+FilePath = str | os.PathLike[str]
+
+FORMATS = "wav,flac,mp3,ogg,mov,aac"
+"""FFmpeg's names of the containers that are read (mov is MP4 and M4A)."""
+
+SLACK_SECONDS = 0.25
+"""How much shorter than declared a lossy file may be (encoder padding); lossless files get none."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is refused, because nobody means it or it would not fit in memory."""
+
+    seconds: float = 3 * 3600.0  # of one utterance: 0.7 GB at 16 kHz float32
+    file_bytes: int = 8 * 2**30
+    lowest_rate: int = 4_000
+    highest_rate: int = 384_000
+    channels: int = 64
+
+
+LIMITS = Limits()
+
+
+@contextmanager
+def opened(path: FilePath, limits: Limits) -> Iterator[tuple[InputContainer, AudioStream]]:
+    """FFmpeg's view of a local regular file, closed afterwards, its errors turned into DataError."""
+    with regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size == 0:
+            raise fault(path, "expected audio, found an empty file")
+        if size > limits.file_bytes:
+            raise fault(path, f"expected at most {limits.file_bytes} bytes, found {size}", "split the file")
+        try:
+            allowed = {"format_whitelist": FORMATS}
+            with av.open(file, "r", options=allowed, metadata_errors="ignore") as container:
+                if not container.streams.audio:
+                    raise fault(path, "expected an audio stream, found none")
+                stream = container.streams.audio[0]
+                stream.codec_context.thread_count = 1
+                check_stream(path, stream, limits)
+                yield container, stream
+        except (av.FFmpegError, ValueError, EOFError) as error:
+            expected = "expected WAV, FLAC, MP3, OGG or M4A audio"
+            cause = getattr(error, "strerror", None) or str(error)
+            raise fault(path, f"{expected}, found something FFmpeg cannot read ({cause})") from error
+
+
+def regular(path: FilePath) -> BufferedReader:
+    """Open a regular file for reading; never waits on a pipe and never reads a device."""
+    try:
+        kind = os.stat(path).st_mode  # noqa: PTH116 - one call for str and PathLike
+        if stat.S_ISDIR(kind):
+            raise fault(path, "expected a file, found a directory")
+        if stat.S_ISREG(kind):
+            # Opened without blocking, then asked again: the name may have been exchanged in between.
+            handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+            if stat.S_ISREG(os.fstat(handle).st_mode):
+                return os.fdopen(handle, "rb")
+            os.close(handle)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise fault(path, f"expected a local file, found none ({reason})", "check the path") from error
+    raise fault(path, "expected a regular file, found a pipe, socket or device")
+
+
+def check_stream(path: FilePath, stream: AudioStream, limits: Limits) -> None:
+    """Refuse a rate or a number of channels that only a damaged header has."""
+    rate, channels = stream.rate or 0, stream.channels or 0
+    if not limits.lowest_rate <= rate <= limits.highest_rate:
+        bounds = f"{limits.lowest_rate} to {limits.highest_rate} Hz"
+        raise fault(path, f"expected a sample rate of {bounds}, found {rate} Hz", "repair the header")
+    if not 1 <= channels <= limits.channels:
+        raise fault(path, f"expected 1 to {limits.channels} channels, found {channels}")
+
+
+def check_length(path: FilePath, seconds: float, limits: Limits) -> None:
+    """Refuse a stretch of ``seconds`` that would not fit in memory."""
+    if seconds > limits.seconds:
+        raise fault(
+            path,
+            f"expected at most {limits.seconds:.0f} s in one utterance, found {seconds:.0f} s",
+            "split it with offset and duration",
+        )
+
+
+def slack(stream: AudioStream) -> int:
+    """Samples by which a whole file may be shorter than it declares."""
+    name = stream.codec_context.name
+    return 0 if name == "flac" or name.startswith("pcm_") else round(SLACK_SECONDS * stream.rate)
+
+
+def identity(path: FilePath) -> tuple[str, int, int, int]:
+    """Path, inode, size and time of change: while they stay, so does what was computed from the file."""
+    with regular(path) as file:
+        status = os.fstat(file.fileno())
+    return (os.fspath(path), status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=65_536)
+def digest(path: str, *_version: int) -> str:
+    """SHA-256 of a file; the further arguments (see :func:`identity`) make the cache notice changes."""
+    with regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def truncated(path: FilePath, declared: float, found: float | None) -> DataError:
+    """The error of a file that ends before the ``declared`` seconds."""
+    seen = "an earlier end" if found is None else f"{found:.2f} s"
+    return fault(
+        path, f"expected the {declared:.2f} s that it declares, found {seen}: truncated", "copy it again"
+    )
+
+
+def fault(path: FilePath, what: str, remedy: str | None = None) -> DataError:
+    """The error of one file, in one line."""
+    return DataError(f"{os.fspath(path)}: {what}" + (f"; {remedy}" if remedy else ""))

@@ -1,0 +1,138 @@
+"""What an audio file says about itself, checked before anything of it is decoded."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from pydantic import Field
+
+from components.audio.decoding import stretch
+from components.audio.opening import (
+    LIMITS,
+    SLACK_SECONDS,
+    FilePath,
+    Limits,
+    check_length,
+    digest,
+    fault,
+    identity,
+    opened,
+    regular,
+    slack,
+    truncated,
+)
+from components.audio.whole import check_whole
+from components.records import Audio, Record
+
+COUNTED = ("mp3", "aac")
+"""Containers whose length is no field of the file: their packets are counted."""
+
+
+class Probe(Record):
+    """What the headers of an audio file say, checked against its last second."""
+
+    path: str
+    container: str
+    codec: str
+    sample_rate: int = Field(gt=0, description="Hz")
+    channels: int = Field(gt=0)
+    seconds: float = Field(gt=0)
+
+
+def probe(path: FilePath, limits: Limits = LIMITS) -> Probe:
+    """Read the headers of ``path`` and make sure that its end is there; decodes one second at most.
+
+    Raises :class:`DataError` for anything that is not a whole, local audio file within ``limits``.
+    """
+    with opened(path, limits) as (container, stream):
+        rate = stream.rate
+        check_whole(path, container.format.name)
+        if container.format.name in COUNTED:
+            seconds = _counted(path, container, stream)
+        else:
+            seconds = _declared(path, container, stream)
+        if round(seconds * rate) < 1:
+            raise fault(path, "expected audio, found no samples", "record it again or drop the record")
+        return Probe(
+            path=str(Path(path).absolute()),
+            container=container.format.name.split(",")[0],
+            codec=stream.codec_context.name,
+            sample_rate=rate,
+            channels=stream.channels,
+            seconds=seconds,
+        )
+
+
+def describe(
+    path: FilePath,
+    offset: float = 0.0,
+    duration: float | None = None,
+    limits: Limits = LIMITS,
+) -> Audio:
+    """The record of a stretch of ``path``: from ``offset`` for ``duration`` seconds (default: to its end).
+
+    A duration may pass the end by up to 0.25 s (rounding in manifests) and is then cut to it.
+    """
+    found = _probe(*identity(path), limits)
+    rest = found.seconds - offset
+    if offset < 0 or rest * found.sample_rate < 1:
+        raise fault(path, f"expected an offset inside the file's {found.seconds:.2f} s, found {offset:g}")
+    seconds = rest if duration is None else duration
+    if seconds <= 0 or seconds > rest + SLACK_SECONDS:
+        raise fault(path, f"expected a duration of at most {rest:.2f} s from {offset:g} s, found {seconds:g}")
+    check_length(path, seconds, limits)
+    return Audio(
+        path=found.path,
+        sha256=digest(*identity(path)),
+        seconds=min(seconds, rest),
+        sample_rate=found.sample_rate,
+        offset=offset,
+    )
+
+
+def _declared(path: FilePath, container: InputContainer, stream: AudioStream) -> float:
+    """Length in seconds that the file declares, after looking whether its last second is there."""
+    if stream.duration is None or stream.time_base is None:
+        return _counted(path, container, stream)
+    seconds = float(stream.duration * stream.time_base)
+    total = round(seconds * stream.rate)
+    tail = max(0, total - stream.rate)
+    try:
+        found = tail + sum(len(block) for block in stretch(path, container, stream, tail, total - tail))
+    except av.FFmpegError as error:
+        raise truncated(path, seconds, None) from error
+    if total - found > slack(stream):
+        raise truncated(path, seconds, None)
+    return found / stream.rate
+
+
+def _counted(path: FilePath, container: InputContainer, stream: AudioStream) -> float:
+    """Length in seconds of the packets that are there; decodes nothing."""
+    declared = None
+    if stream.duration is not None and stream.time_base is not None and _has_frame_count(path):
+        declared = float(stream.duration * stream.time_base)
+    ticks = sum(packet.duration or 0 for packet in container.demux(stream))
+    seconds = float(ticks * (stream.time_base or 0))
+    if declared is not None and seconds < declared - SLACK_SECONDS:
+        raise truncated(path, declared, seconds)
+    return seconds if declared is None else min(seconds, declared)
+
+
+def _has_frame_count(path: FilePath) -> bool:
+    """Whether an MP3 begins with a Xing, Info or VBRI frame, which says how many frames follow."""
+    with regular(path) as file:
+        head = file.read(10)
+        if head[:3] == b"ID3" and len(head) == 10:
+            file.seek(10 + sum(byte << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True)))
+            head = b""
+        head += file.read(512)
+    return any(mark in head for mark in (b"Xing", b"Info", b"VBRI"))
+
+
+@lru_cache(maxsize=4_096)
+def _probe(path: str, inode: int, size: int, mtime_ns: int, limits: Limits) -> Probe:
+    return probe(path, limits)

@@ -1,0 +1,56 @@
+"""Is the whole file there? Containers in which FFmpeg takes a file cut short for a shorter recording."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import BinaryIO
+
+from components.audio.opening import FilePath, fault, regular
+
+STREAMED = 0x7FFF_F000
+"""Sizes from here on are what programs write that cannot know the length yet (sox, ffmpeg into a pipe)."""
+
+
+def check_whole(path: FilePath, container: str) -> None:
+    """Raise :class:`DataError` when the headers of ``path`` promise more bytes than it has."""
+    check = CHECKS.get(container)
+    if check is None:
+        return
+    with regular(path) as file:
+        size = file.seek(0, 2)
+        file.seek(0)
+        missing = check(file, size)
+    if missing > 0:
+        what = f"expected {missing} more bytes by its own headers, found the end of the file: truncated"
+        raise fault(path, what, "copy it again")
+
+
+def _wav(file: BinaryIO, size: int) -> int:
+    """Bytes that the data chunk of a RIFF file lacks."""
+    position = 12
+    while position + 8 <= size:
+        file.seek(position)
+        head = file.read(8)
+        length = int.from_bytes(head[4:], "little")
+        if head[:4] == b"data":
+            return 0 if length >= STREAMED else position + 8 + length - size
+        position += 8 + length + length % 2
+    return 1
+
+
+def _ogg(file: BinaryIO, size: int) -> int:
+    """Bytes that the last page of an Ogg file lacks; a page has at most 65,307 bytes."""
+    start = max(0, size - 2 * 65_307)
+    file.seek(start)
+    tail = file.read()
+    page = tail.rfind(b"OggS")
+    if page < 0:
+        return 0
+    segments = tail[page + 26] if page + 26 < len(tail) else 0
+    table = tail[page + 27 : page + 27 + segments]
+    if len(table) < max(1, segments):
+        return max(1, page + 27 + segments - len(tail))
+    return page + 27 + segments + sum(table) - len(tail)
+
+
+CHECKS: dict[str, Callable[[BinaryIO, int], int]] = {"wav": _wav, "ogg": _ogg}
