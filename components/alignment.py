@@ -1,0 +1,65 @@
+"""Edit alignment of two sequences: which word became which, at the least number of edits.
+
+Levenshtein (1966) with unit costs for substitution, insertion and deletion. Tokens are compared as whole
+units (words, pieces, characters), so the number of edits is the numerator of the word error rate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+from rapidfuzz.distance import Levenshtein
+
+Operation = Literal["equal", "substitute", "insert", "delete"]
+Token = TypeVar("Token", bound=Hashable)
+
+_OPERATIONS: dict[str, Operation] = {
+    "equal": "equal",
+    "replace": "substitute",
+    "insert": "insert",
+    "delete": "delete",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Edit(Generic[Token]):
+    """One column of an alignment. ``reference`` is None on an insertion, ``hypothesis`` on a deletion."""
+
+    operation: Operation
+    reference: Token | None
+    hypothesis: Token | None
+
+
+def align(reference: Sequence[Token], hypothesis: Sequence[Token]) -> tuple[Edit[Token], ...]:
+    """Columns that turn ``reference`` into ``hypothesis``, in order, with as few edits as possible.
+
+    Dropping the insertions and reading ``.reference`` gives the reference back, and likewise for the
+    hypothesis. Among alignments of equal cost the choice is deterministic.
+    """
+    # Whole tokens become integers, so that equality is exact and never a matter of a hash.
+    numbers: dict[Token, int] = {}
+    ref = [numbers.setdefault(token, len(numbers)) for token in reference]
+    hyp = [numbers.setdefault(token, len(numbers)) for token in hypothesis]
+    columns: list[Edit[Token]] = []
+    for code in Levenshtein.opcodes(ref, hyp):
+        operation = _OPERATIONS[code.tag]
+        width = max(code.src_end - code.src_start, code.dest_end - code.dest_start)
+        for i in range(width):
+            columns.append(
+                Edit(
+                    operation,
+                    None if operation == "insert" else reference[code.src_start + i],
+                    None if operation == "delete" else hypothesis[code.dest_start + i],
+                )
+            )
+    return tuple(columns)
+
+
+def count(edits: Iterable[Edit[Token]]) -> dict[Operation, int]:
+    """How many columns of each operation there are; the last three add up to the edit distance."""
+    counts: dict[Operation, int] = {"equal": 0, "substitute": 0, "insert": 0, "delete": 0}
+    for edit in edits:
+        counts[edit.operation] += 1
+    return counts

