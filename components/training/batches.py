@@ -1,0 +1,89 @@
+"""Token-bounded, length-bucketed batches whose order depends only on (seed, epoch)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Example(NamedTuple):
+    """One pair as ids: ``source`` and ``target`` both end with the end-of-sentence id."""
+
+    source: tuple[int, ...]
+    target: tuple[int, ...]
+
+    @property
+    def length(self) -> int:
+        """Tokens of the longer side."""
+        return max(len(self.source), len(self.target))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Padded ids: ``source`` (N, S), ``mask`` (N, S) bool, ``inputs`` and ``labels`` (N, T).
+
+    ``inputs`` is ``labels`` shifted right behind the start id (the pad id, as in Marian); padding of
+    ``labels`` is -100.
+    """
+
+    source: Tensor
+    mask: Tensor
+    inputs: Tensor
+    labels: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        return Batch(
+            self.source.to(device), self.mask.to(device), self.inputs.to(device), self.labels.to(device)
+        )
+
+
+def plan(lengths: Sequence[int], batch_tokens: int, generator: torch.Generator | None) -> list[list[int]]:
+    """Cut examples into batches of at most ``batch_tokens`` padded tokens; every example once.
+
+    Examples are sorted by length (ties and near-ties shuffled, so that epochs differ), cut, and the
+    batches shuffled. Without a generator the order is by length: for evaluation. An example longer than
+    the bound travels alone.
+    """
+    if generator is None:
+        order = sorted(range(len(lengths)), key=lambda i: lengths[i])
+    else:
+        noise = torch.rand(len(lengths), generator=generator).tolist()
+        order = sorted(range(len(lengths)), key=lambda i: lengths[i] + 2.0 * noise[i])
+    batches: list[list[int]] = []
+    current: list[int] = []
+    longest = 0
+    for index in order:
+        longest_with = max(longest, lengths[index])
+        if current and longest_with * (len(current) + 1) > batch_tokens:
+            batches.append(current)
+            current, longest_with = [], lengths[index]
+        current.append(index)
+        longest = longest_with
+    if current:
+        batches.append(current)
+    if generator is None:
+        return batches
+    return [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
+
+
+def epoch_plan(lengths: Sequence[int], batch_tokens: int, seed: int, epoch: int) -> list[list[int]]:
+    """The batches of one epoch: a pure function of its arguments, so a resumed run sees the same ones."""
+    return plan(lengths, batch_tokens, torch.Generator().manual_seed(seed * 1_000_003 + epoch))
+
+
+def collate(examples: Sequence[Example], pad: int) -> Batch:
+    """Pad N examples to their longest: see :class:`Batch`."""
+    source = _pad([e.source for e in examples], pad)
+    labels = _pad([e.target for e in examples], -100)
+    inputs = _pad([(pad, *e.target[:-1]) for e in examples], pad)
+    mask = _pad([(1,) * len(e.source) for e in examples], 0).bool()
+    return Batch(source, mask, inputs, labels)
+
+
+def _pad(rows: Sequence[Sequence[int]], value: int) -> Tensor:
+    width = max(len(row) for row in rows)
+    return torch.tensor([[*row, *[value] * (width - len(row))] for row in rows], dtype=torch.long)

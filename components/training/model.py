@@ -1,0 +1,58 @@
+"""The model that is trained: a Marian-architecture Transformer with random weights."""
+
+from __future__ import annotations
+
+import torch
+from transformers import GenerationConfig, MarianConfig, MarianMTModel
+
+from components.errors import ConfigError
+from components.training.config import TrainingConfig
+from components.training.vocabulary import EOS
+
+
+def build(config: TrainingConfig, vocabulary: int) -> MarianMTModel:
+    """A Transformer (Vaswani et al., 2017) as Marian configures it: post-norm, sinusoidal positions,
+    one embedding for source, target and output; random weights from ``config.seed``.
+    """  # noqa: D205
+    if config.width % config.heads:
+        raise ConfigError(f"heads: expected a divisor of width {config.width}, found {config.heads}")
+    torch.manual_seed(config.seed)
+    pad = vocabulary - 1
+    model = MarianMTModel(
+        MarianConfig(
+            vocab_size=vocabulary,
+            d_model=config.width,
+            encoder_layers=config.layers,
+            decoder_layers=config.layers,
+            encoder_ffn_dim=config.inner,
+            decoder_ffn_dim=config.inner,
+            encoder_attention_heads=config.heads,
+            decoder_attention_heads=config.heads,
+            dropout=config.dropout,
+            attention_dropout=0.0,
+            activation_dropout=0.0,
+            activation_function="swish",
+            scale_embedding=True,
+            share_encoder_decoder_embeddings=True,
+            tie_word_embeddings=True,
+            max_position_embeddings=512,
+            pad_token_id=pad,
+            eos_token_id=EOS,
+            bos_token_id=None,
+            forced_eos_token_id=EOS,
+            decoder_start_token_id=pad,
+            architectures=["MarianMTModel"],
+        )
+    )
+    # Plain attention: on short sentences a quarter faster per step on CPU than the fused kernel.
+    model.set_attn_implementation("eager")
+    model.generation_config = GenerationConfig(
+        num_beams=5,
+        max_length=256,
+        bad_words_ids=[[pad]],
+        pad_token_id=pad,
+        eos_token_id=EOS,
+        forced_eos_token_id=EOS,
+        decoder_start_token_id=pad,
+    )
+    return model

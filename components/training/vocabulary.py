@@ -1,0 +1,74 @@
+"""A joint sentencepiece vocabulary, written as a folder that transformers' MarianTokenizer loads.
+
+Ids are sentencepiece's own: ``</s>`` 0, ``<unk>`` 1, pieces from 2 on; ``<pad>`` comes last, as in the
+published Marian models. Character coverage is complete, so no character of the training text is unknown.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import sentencepiece
+from transformers import MarianTokenizer
+
+from components.errors import DataError
+
+EOS, UNKNOWN = 0, 1
+
+
+def train(lines: Iterable[str], size: int) -> bytes:
+    """Train a unigram model (Kudo, 2018) with ``size - 1`` pieces (the pad id is the last one).
+
+    Deterministic. Raises DataError where the text is too small for the size.
+    """
+    written = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(lines),
+            model_writer=written,
+            vocab_size=size - 1,
+            character_coverage=1.0,
+            eos_id=EOS,
+            unk_id=UNKNOWN,
+            bos_id=-1,
+            pad_id=-1,
+            num_threads=1,
+            minloglevel=2,
+        )
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1]
+        raise DataError(f"expected text that fills a vocabulary of {size} pieces; {reason}") from error
+    return written.getvalue()
+
+
+def save(model: bytes, folder: Path, source_language: str, target_language: str) -> MarianTokenizer:
+    """Write ``source.spm``, ``target.spm``, ``vocab.json`` and the tokenizer's configuration."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pieces = load(model)
+    names = [pieces.id_to_piece(i) for i in range(pieces.get_piece_size())] + ["<pad>"]
+    vocabulary = folder / "vocab.json"
+    vocabulary.write_text(
+        json.dumps({name: i for i, name in enumerate(names)}, ensure_ascii=False), encoding="utf-8"
+    )
+    for name in ("source.spm", "target.spm"):
+        (folder / name).write_bytes(model)
+    tokenizer = MarianTokenizer(
+        source_spm=str(folder / "source.spm"),
+        target_spm=str(folder / "target.spm"),
+        vocab=str(vocabulary),
+        source_lang=source_language,
+        target_lang=target_language,
+        model_max_length=512,
+    )
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
+def load(model: bytes) -> sentencepiece.SentencePieceProcessor:
+    """The trained pieces as a processor."""
+    processor = sentencepiece.SentencePieceProcessor()
+    processor.LoadFromSerializedProto(model)
+    return processor
