@@ -36,6 +36,7 @@ class Batch:
     labels: Tensor
 
     def to(self, device: torch.device) -> Batch:
+        """The same batch on ``device``."""
         return Batch(
             self.source.to(device), self.mask.to(device), self.inputs.to(device), self.labels.to(device)
         )

@@ -11,9 +11,11 @@ from components.training.vocabulary import EOS
 
 
 def build(config: TrainingConfig, vocabulary: int) -> MarianMTModel:
-    """A Transformer (Vaswani et al., 2017) as Marian configures it: post-norm, sinusoidal positions,
-    one embedding for source, target and output; random weights from ``config.seed``.
-    """  # noqa: D205
+    """A Transformer (Vaswani et al., 2017) as Marian configures it, with random weights from ``seed``.
+
+    Post-norm, sinusoidal positions, one embedding for source, target and output. Raises ConfigError where
+    the heads do not divide the width.
+    """
     if config.width % config.heads:
         raise ConfigError(f"heads: expected a divisor of width {config.width}, found {config.heads}")
     torch.manual_seed(config.seed)
@@ -46,7 +48,7 @@ def build(config: TrainingConfig, vocabulary: int) -> MarianMTModel:
     )
     # Plain attention: on short sentences a quarter faster per step on CPU than the fused kernel.
     model.set_attn_implementation("eager")
-    model.generation_config = GenerationConfig(
+    model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
         num_beams=5,
         max_length=256,
         bad_words_ids=[[pad]],

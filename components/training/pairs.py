@@ -19,8 +19,12 @@ def read(source: str, limit: int | None = None) -> list[Pair]:
         raise DataError(f"expected FILE.en,FILE.de, found {source!r}")
     left, right = (Path(name).read_text(encoding="utf-8").split("\n") for name in names)
     if len(left) != len(right):
-        raise DataError(f"expected as many lines in both files of {source!r}, found {len(left)}, {len(right)}")
-    return [(a.strip(), b.strip()) for a, b in zip(left, right, strict=True) if a.strip() and b.strip()][:limit]
+        raise DataError(
+            f"expected as many lines in both files of {source!r}, found {len(left)}, {len(right)}"
+        )
+    return [(a.strip(), b.strip()) for a, b in zip(left, right, strict=True) if a.strip() and b.strip()][
+        :limit
+    ]
 
 
 def encode(pairs: Sequence[Pair], spm: bytes, max_length: int) -> list[Example]:
