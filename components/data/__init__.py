@@ -1,0 +1,19 @@
+"""Data sets: manifests, parallel text, named sets and audio files -> utterances.
+
+>>> from components.data import load
+>>> dataset = load("sample", limit=2)
+>>> len(dataset.utterances)
+2
+
+A record that is wrong is quarantined with its file and line, and the rest goes on; a source that cannot be
+read at all is one :class:`~components.errors.DataError`. :data:`FORMATS` is the table of manifest formats.
+"""
+
+from __future__ import annotations
+
+from components.data.dataset import UNKNOWN_LANGUAGE, Dataset
+from components.data.formats import FORMATS, Draft, Format
+from components.data.loading import from_audio, load
+from components.data.named import NAMED
+
+__all__ = ["FORMATS", "NAMED", "UNKNOWN_LANGUAGE", "Dataset", "Draft", "Format", "from_audio", "load"]

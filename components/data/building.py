@@ -1,0 +1,166 @@
+"""Drafts -> utterances: languages settled, audio looked at, ids made unique, faults kept with their line."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from components import audio
+from components.data.dataset import STAGE, UNKNOWN_LANGUAGE, Dataset, assemble
+from components.data.formats import Draft, References
+from components.data.parsing import RecordError
+from components.errors import DataError
+from components.records import Audio, Quarantined, Utterance
+
+LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8}){0,2}")
+CLIPS = ("", "clips")
+"""Folders, next to a manifest, in which its audio paths are looked up."""
+
+
+@dataclass
+class Builder:
+    """Collects the outcome of every record of one source, in order.
+
+    ``source_language`` is the language of records that state none; records that state another are left
+    out. ``target_language`` replaces what records ask for, and chooses among their references.
+    """
+
+    name: str
+    folder: Path
+    source_language: str | None = None
+    target_language: str | None = None
+    utterances: list[Utterance] = field(default_factory=list)
+    quarantined: list[Quarantined] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+    taken: set[str] = field(default_factory=set)
+
+    @property
+    def records(self) -> int:
+        """Records with an outcome."""
+        return len(self.utterances) + len(self.quarantined)
+
+    def add(self, draft: Draft, where: str, fallback: str) -> None:
+        """Give one record its outcome. ``where`` is its file:line, ``fallback`` the id if it has none."""
+        stated = draft.source_language
+        if stated and self.source_language and _primary(stated) != _primary(self.source_language):
+            self.left_out[stated] += 1
+            return
+        name = None
+        try:
+            name = self._identifier(draft, fallback)
+            utterance = self._utterance(draft, name)
+        except RecordError as error:
+            self.fault(error, where, name)
+            return
+        self.taken.add(utterance.id)
+        self.utterances.append(utterance)
+
+    def fault(self, error: RecordError, where: str, name: str | None = None) -> None:
+        """Quarantine one record under its id, or under its file:line when it has no usable one."""
+        name = name or where
+        while name in self.taken:
+            name += "'"
+        self.taken.add(name)
+        bad = Quarantined(
+            utterance_id=name[:512], stage=STAGE, reason=error.reason, detail=f"{where}: {error}"
+        )
+        self.quarantined.append(bad)
+
+    def dataset(self, notes: Iterator[str]) -> Dataset:
+        """What was collected."""
+        more = (f"{n} records in {language} left out" for language, n in sorted(self.left_out.items()))
+        return assemble(self.name, self.utterances, self.quarantined, (*notes, *more))
+
+    def _identifier(self, draft: Draft, fallback: str) -> str:
+        if draft.id is None:
+            stem = Path(draft.audio).stem if draft.audio else fallback
+            derived = f"{stem}@{draft.offset:g}" if draft.offset else stem
+            name = unicodedata.normalize("NFC", derived)
+            return name if usable(name) and name not in self.taken else unicodedata.normalize("NFC", fallback)
+        name = unicodedata.normalize("NFC", draft.id)
+        if not usable(name):
+            wanted = "an id of 1 to 512 printable characters"
+            raise RecordError("bad field", f"expected {wanted}, found {ascii(name)[:60]}; rename it")
+        if name in self.taken:
+            raise RecordError("duplicate id", f"expected a new id, found {name!r} again (in NFC); rename one")
+        return name
+
+    def _utterance(self, draft: Draft, name: str) -> Utterance:
+        target = self.target_language or draft.target_language or _only(draft.references)
+        source = draft.source_language or self.source_language
+        sound = self._audio(draft) if draft.audio is not None else None
+        if sound is None and not (draft.text or "").strip():
+            raise RecordError("empty record", "expected audio or text, found neither; fill it or drop it")
+        if source is None and sound is None:
+            raise RecordError("no language", "expected a source language, found none; state it")
+        for language in (source, target):
+            if language is not None and not LANGUAGE.fullmatch(language):
+                wanted = "a language code such as en or pt-BR"
+                raise RecordError("bad field", f"expected {wanted}, found {ascii(language)[:40]}; correct it")
+        try:
+            return Utterance(
+                id=name,
+                audio=sound,
+                text=draft.text,
+                source_language=source or UNKNOWN_LANGUAGE,
+                target_language=target,
+                transcript=draft.transcript,
+                references=tuple(_chosen(draft, target)),
+                domain=draft.domain,
+            )
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise RecordError("bad field", f"{place}: {first['msg']}") from error
+
+    def _audio(self, draft: Draft) -> Audio:
+        path = self._located(draft.audio or "")
+        try:
+            sound = audio.describe(path, draft.offset, draft.duration)
+        except DataError as error:
+            reason = "unreadable audio" if path.exists() else "missing audio"
+            raise RecordError(reason, str(error)) from error
+        if draft.sha256 and draft.sha256.lower() != sound.sha256:
+            found = f"expected sha256 {draft.sha256[:12]}, found {sound.sha256[:12]}"
+            raise RecordError("changed audio", f"{path}: {found}; restore the file")
+        return sound
+
+    def _located(self, name: str) -> Path:
+        if not name or "\0" in name or len(name) > 4096:
+            raise RecordError("bad field", f"expected the path of an audio file, found {ascii(name)[:40]}")
+        candidates = [self.folder / clips / name for clips in CLIPS]
+        try:
+            return next((path for path in candidates if path.exists()), candidates[0])
+        except OSError as error:
+            raise RecordError("missing audio", f"{ascii(name)[:80]}: {error.strerror}") from error
+
+
+def usable(name: str) -> bool:
+    """Whether ``name`` can be an id: not empty, not longer than a record allows, printable."""
+    return 0 < len(name) <= 512 and bool(name.strip()) and name.isprintable()
+
+
+def _primary(language: str) -> str:
+    return re.split("[-_]", language, maxsplit=1)[0].lower()
+
+
+def _only(references: References) -> str | None:
+    languages = [language for language in references if language is not None]
+    return languages[0] if len(languages) == 1 else None
+
+
+def _chosen(draft: Draft, target: str | None) -> list[str]:
+    """The references in the target language; those of no stated language belong to the record's target."""
+    stated = draft.target_language
+    own = stated is None or target is None or _primary(stated) == _primary(target)
+    chosen = list(draft.references.get(None, [])) if own else []
+    for language, texts in draft.references.items():
+        if language is not None and target is not None and _primary(language) == _primary(target):
+            chosen.extend(texts)
+    return chosen

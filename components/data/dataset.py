@@ -1,0 +1,44 @@
+"""The data set: utterances, what was quarantined, and a digest of what decides results."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+
+from components.records import Quarantined, Record, Sha256, Utterance
+
+STAGE = "data"
+"""The stage named in what loading quarantines."""
+
+UNKNOWN_LANGUAGE = "und"
+"""Source language of audio whose language nobody stated (BCP 47 'undetermined'): to be detected."""
+
+
+class Dataset(Record):
+    """A loaded data set. ``digest`` changes exactly when results may: paths are no part of it."""
+
+    name: str
+    utterances: tuple[Utterance, ...]
+    quarantined: tuple[Quarantined, ...]
+    digest: Sha256
+    notes: tuple[str, ...] = ()
+
+
+def assemble(
+    name: str, utterances: Sequence[Utterance], quarantined: Sequence[Quarantined], notes: Iterable[str] = ()
+) -> Dataset:
+    """A :class:`Dataset` with its digest."""
+    content = hashlib.sha256()
+    for utterance in utterances:
+        fields = utterance.model_dump(mode="json", exclude={"audio": {"path"}})
+        content.update(json.dumps(fields, sort_keys=True).encode() + b"\n")
+    for bad in quarantined:
+        content.update(json.dumps([bad.utterance_id, bad.reason]).encode() + b"\n")
+    return Dataset(
+        name=name,
+        utterances=tuple(utterances),
+        quarantined=tuple(quarantined),
+        digest=content.hexdigest(),
+        notes=tuple(notes),
+    )

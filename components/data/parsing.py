@@ -1,0 +1,176 @@
+"""Bytes of a manifest -> rows, one per line, each either fields or a fault. Nothing in here trusts the file.
+
+A line ends at ``\\n`` only: U+2028 and the like belong to the text that holds them.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from components.audio.opening import regular
+from components.errors import DataError
+
+MAX_MANIFEST_BYTES = 2**30
+MAX_LINE_BYTES = 2**20
+BOM = b"\xef\xbb\xbf"
+SIGNATURES = {
+    b"\xff\xfe": "UTF-16 text; save it as UTF-8",
+    b"\xfe\xff": "UTF-16 text; save it as UTF-8",
+    b"\x1f\x8b": "a gzip file; unpack it",
+    b"PK\x03\x04": "a zip file or spreadsheet; export it as TSV or JSONL",
+    b"RIFF": "an audio file; give it as audio, not as a manifest",
+    b"fLaC": "an audio file; give it as audio, not as a manifest",
+    b"OggS": "an audio file; give it as audio, not as a manifest",
+    b"ID3": "an audio file; give it as audio, not as a manifest",
+}
+"""First bytes of what is often given by mistake."""
+
+Fields = dict[str, Any]
+
+
+class RecordError(DataError):
+    """One record is wrong. ``reason`` is the short class of the fault that reports count by."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Row:
+    """One record of a manifest: its line (from 1) and its fields, or what is wrong with it."""
+
+    line: int
+    content: Fields | RecordError
+
+
+def lines(path: Path) -> Iterator[tuple[int, str | RecordError]]:
+    """Numbered lines without their ends (LF or CRLF); blank ones are left out.
+
+    Raises :class:`DataError` when the file is missing, not a regular file, too large or plainly not text.
+    """
+    with regular(path) as file:
+        head = file.read(4)
+        for signature, what in SIGNATURES.items():
+            if head.startswith(signature):
+                raise DataError(f"{path}: expected a UTF-8 manifest, found {what}")
+        if file.seek(0, 2) > MAX_MANIFEST_BYTES:
+            raise DataError(f"{path}: expected at most {MAX_MANIFEST_BYTES} bytes, found more; split it")
+        file.seek(len(BOM) if head.startswith(BOM) else 0)
+        number = 0
+        while line := file.readline(MAX_LINE_BYTES):
+            number += 1
+            if len(line) == MAX_LINE_BYTES and not line.endswith(b"\n"):
+                while (rest := file.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
+                    pass
+                expected = (
+                    f"expected a line of at most {MAX_LINE_BYTES} bytes, found a longer one; shorten it"
+                )
+                yield number, RecordError("unreadable record", expected)
+            elif line.strip():
+                yield number, _text(line.removesuffix(b"\n").removesuffix(b"\r"))
+
+
+def _text(line: bytes) -> str | RecordError:
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        found = f"found byte 0x{line[error.start]:02x} at column {error.start + 1}"
+        return RecordError("unreadable record", f"expected UTF-8, {found}; save the file as UTF-8")
+
+
+def json_rows(path: Path) -> Iterator[Row]:
+    """Rows of a JSONL file: one object per line, strict JSON, no key twice."""
+    for number, line in lines(path):
+        yield Row(number, line if isinstance(line, RecordError) else _object(line))
+
+
+def _object(line: str) -> Fields | RecordError:
+    try:
+        value = json.loads(line, object_pairs_hook=_unique, parse_constant=_constant)
+    except RecursionError:
+        return RecordError("unreadable record", "expected a flat JSON object, found thousands of nested ones")
+    except ValueError as error:
+        return RecordError("unreadable record", f"expected one JSON object, found faulty JSON: {error}")
+    if not isinstance(value, dict):
+        return RecordError("unreadable record", f"expected one JSON object, found {_kind(value)}")
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> Fields:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"key {twice!a} occurs twice; keep one")
+    return fields
+
+
+def _constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number; leave the field out")
+
+
+def _kind(value: object) -> str:
+    return {list: "an array", str: "a string", type(None): "null", bool: "a boolean"}.get(
+        type(value), "a number"
+    )
+
+
+def tsv_rows(path: Path) -> Iterator[Row]:
+    """Rows of a tab-separated file with a header line. Quotes are text, so none can swallow lines."""
+    return _table(path, lambda line: [_unquoted(cell) for cell in line.split("\t")])
+
+
+def csv_rows(path: Path) -> Iterator[Row]:
+    """Rows of a comma-separated file with a header line; a quoted cell must end on its line."""
+    return _table(path, _csv_cells)
+
+
+def _unquoted(cell: str) -> str:
+    """Undo the quoting of programs that write TSV as CSV: only cells with doubled quotes are such."""
+    inner = cell[1:-1]
+    quoted = len(cell) > 1 and cell[0] == cell[-1] == '"' and '""' in inner
+    if quoted and '"' not in inner.replace('""', ""):
+        return inner.replace('""', '"')
+    return cell
+
+
+def _csv_cells(line: str) -> list[str]:
+    try:
+        # A field longer than csv's limit cannot occur: lines are shorter.
+        return next(csv.reader([line], strict=True))
+    except (csv.Error, StopIteration) as error:
+        raise RecordError(
+            "unreadable record", f"expected CSV cells, found {error}; close the quote"
+        ) from error
+
+
+def _table(path: Path, cells_of: Callable[[str], list[str]]) -> Iterator[Row]:
+    numbered = lines(path)
+    _, header = next(numbered, (0, ""))
+    if isinstance(header, RecordError):
+        raise DataError(f"{path}:1: {header}")
+    try:
+        names = [name.strip() for name in cells_of(header)]
+    except RecordError as error:
+        raise DataError(f"{path}:1: {error}") from error
+    if len(set(names)) < len(names):
+        raise DataError(f"{path}:1: expected every column once, found {names}; rename one")
+    for number, line in numbered:
+        yield Row(number, line if isinstance(line, RecordError) else _record(line, names, cells_of))
+
+
+def _record(line: str, names: list[str], cells_of: Callable[[str], list[str]]) -> Fields | RecordError:
+    try:
+        cells = cells_of(line)
+    except RecordError as error:
+        return error
+    if len(cells) != len(names):
+        counts = f"expected {len(names)} cells as in the header, found {len(cells)}"
+        return RecordError("unreadable record", f"{counts}; look for a stray or missing separator")
+    return dict(zip(names, cells, strict=True))
