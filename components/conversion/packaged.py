@@ -1,0 +1,66 @@
+"""Fetched raw files of a packaged model -> the model folder that the cache keeps."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import torch
+from whisper.model import ModelDimensions
+
+from components.catalogue import Packaged
+from components.checkpoints import read_json
+from components.conversion import gguf, whisper
+from components.conversion.ctranslate2 import whisper_tensors
+from components.errors import ModelError
+
+WHISPER_EXTRAS = ("config.json", "tokenizer.json", "vocabulary.txt", "vocabulary.json")
+
+
+def convert_packaged(row: Packaged, raw: Path, folder: Path) -> None:
+    """Convert ``raw/weights`` (and the files beside it) of a catalogue row into ``folder``.
+
+    A CTranslate2 Whisper becomes float32 safetensors, and its raw files stay in ``folder/ct2`` for
+    faster-whisper; a GGUF becomes bfloat16 safetensors, and the files beside it (notices) stay as they are.
+    """
+    if row.format == "ctranslate2":
+        raw_folder = folder / "ct2"
+        raw_folder.mkdir()
+        shutil.move(raw / "weights", raw_folder / "model.bin")
+        for name in WHISPER_EXTRAS:
+            if (raw / name).is_file():
+                shutil.move(raw / name, raw_folder / name)
+        convert_ctranslate2(raw_folder, folder)
+    else:
+        gguf.convert(raw / "weights", folder, row.eos_token_ids)
+        for path in raw.iterdir():
+            if path.name != "weights":
+                shutil.move(path, folder / path.name)
+
+
+def convert_ctranslate2(source: Path, folder: Path) -> None:
+    """Convert the CTranslate2 Whisper folder ``source`` into a float32 transformers folder.
+
+    Raises :class:`ModelError` when the file is not a whole Whisper model.
+    """
+    tensors, heads = whisper_tensors(source / "model.bin")
+    dims = whisper.dimensions(tensors, heads)
+    whisper.write_folder(folder, tensors, dims, torch.float32, _alignment_heads(source / "config.json", dims))
+
+
+def _alignment_heads(path: Path, dims: ModelDimensions) -> list[list[int]] | None:
+    found = read_json(path).get("alignment_heads") if path.is_file() else None
+    if found is None:
+        return None
+    limits = (dims.n_text_layer, dims.n_text_head)
+    pairs: list[list[int]] = []
+    for pair in found if isinstance(found, list) else [found]:
+        numbers = list(pair) if isinstance(pair, list) else []
+        if len(numbers) != 2 or any(
+            type(n) is not int or not 0 <= n < m for n, m in zip(numbers, limits, strict=True)
+        ):
+            raise ModelError(
+                f"{path}: expected alignment_heads as [layer, head] pairs, found {str(pair)[:40]}"
+            )
+        pairs.append(numbers)
+    return pairs

@@ -1,0 +1,77 @@
+"""Devices, arithmetic types and seeds; :data:`pool` keeps loaded models resident on the devices."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from components.errors import ConfigError
+from components.pool import Pool, memory_budget, pool
+
+__all__ = ["Pool", "memory_budget", "native_dtypes", "pick_device", "pick_dtype", "pool", "seed_everything"]
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """The torch device called ``name``: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+
+    ``auto`` is the first CUDA device, else Apple's, else the CPU.
+    Raises :class:`ConfigError` when the name is unknown or this machine has no such device.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    kind, _, index = name.partition(":")
+    if kind not in {"cpu", "cuda", "mps"} or (index and not (kind == "cuda" and index.isdecimal())):
+        raise ConfigError(f"device: expected auto, cpu, cuda, cuda:N or mps, found {name!r}")
+    count = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}[kind]
+    if int(index or 0) >= count:
+        raise ConfigError(
+            f"device: expected one of {count} {kind} devices here, found {name!r}; use auto or cpu"
+        )
+    return torch.device(kind, int(index or 0)) if kind == "cuda" else torch.device(kind)
+
+
+def pick_dtype(name: str, device: torch.device) -> torch.dtype:
+    """The torch type called ``name`` (float32, bfloat16, float16), after trying it on ``device``.
+
+    Raises :class:`ConfigError` when the name is unknown or the device cannot compute in it.
+    """
+    if name not in DTYPES:
+        raise ConfigError(f"dtype: expected one of {', '.join(DTYPES)}, found {name!r}")
+    dtype = DTYPES[name]
+    try:
+        row = torch.ones(2, 4, dtype=dtype, device=device)
+        nn.functional.layer_norm(nn.functional.linear(row, row), (2,)).softmax(-1)
+    except RuntimeError as error:
+        raise ConfigError(f"dtype: {device} cannot compute in {name} ({error}); use float32") from error
+    return dtype
+
+
+def native_dtypes(device: torch.device) -> tuple[str, ...]:
+    """The types that ``device`` has instructions for; others are emulated, thus slower than float32."""
+    if device.type == "cuda":
+        new_enough = torch.cuda.get_device_capability(device) >= (8, 0)
+        return ("float32", "float16", "bfloat16") if new_enough else ("float32", "float16")
+    if device.type == "mps":
+        return ("float32", "float16")
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
+    except OSError:
+        return ("float32",)
+    have = {"float16": "avx512_fp16", "bfloat16": "avx512_bf16"}
+    return ("float32", *(name for name, flag in have.items() if flag in flags))
+
+
+def seed_everything(seed: int) -> torch.Generator:
+    """Seed Python's, numpy's and torch's global generators; return a CPU generator of its own."""
+    if not 0 <= seed < 2**32:
+        raise ConfigError(f"seed: expected 0 to {2**32 - 1}, found {seed}")
+    random.seed(seed)
+    np.random.seed(seed)  # libraries below us draw from the global generator
+    torch.manual_seed(seed)
+    return torch.Generator().manual_seed(seed)

