@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from components import wheels
 from components.catalogue import SHIPPED, Packaged
 from components.digests import cache_folder, sha256_of, sync_folder, write_atomically
-from components.errors import AntiphonError, ModelError, TransientError
+from components.errors import AntiphonError, ModelError
 from components.wheels import Tell
 
 CONSENT_VARIABLE = "ANTIPHON_ACCEPT_LICENCE"

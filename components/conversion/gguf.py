@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
@@ -25,7 +26,7 @@ def convert(file: Path, folder: Path, eos_token_ids: tuple[int, ...] = ()) -> No
             raise ModelError(
                 f"{file}: expected a GGUF file, found one that begins with {magic!r}; fetch it again"
             )
-    where = {
+    where: dict[str, Any] = {
         "pretrained_model_name_or_path": str(file.parent),
         "gguf_file": file.name,
         "local_files_only": True,
