@@ -1,0 +1,103 @@
+"""Key-value caches that follow the rows of a search.
+
+Transformers appends to a cache by concatenation and reorders it by a second copy of everything. Here the
+append writes into a buffer with room to grow, and the reorder is one gather into a second buffer, or nothing
+at all when every row continues itself.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import Cache, DynamicLayer, EncoderDecoderCache
+
+_ROOM = 32
+"""Positions of free room when a buffer is made; the room doubles when it is used up."""
+
+
+class GrowingLayer(DynamicLayer):  # type: ignore[no-untyped-call]
+    """Self-attention keys and values of one layer: buffers (capacity, R, H, d), views (R, H, length, d)."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._length = 0
+        self._buffers: list[Tensor] = []
+        self._spare: list[Tensor] = []
+
+    def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+        """Append (R, H, t, d) keys and values; return all of them as views (R, H, length + t, d)."""
+        new = [states.permute(2, 0, 1, 3) for states in (key_states, value_states)]
+        end = self._length + new[0].shape[0]
+        if not self._buffers or end > self._buffers[0].shape[0]:
+            self._grow(new, max(2 * end, _ROOM))
+        for buffer, states in zip(self._buffers, new, strict=True):
+            buffer[self._length : end] = states
+        self._length, self.is_initialized = end, True
+        self.keys, self.values = (buffer[:end].permute(1, 2, 0, 3) for buffer in self._buffers)
+        return self.keys, self.values
+
+    def _grow(self, like: list[Tensor], capacity: int) -> None:
+        grown = [states.new_empty((capacity, *states.shape[1:])) for states in like]
+        for target, old in zip(grown, self._buffers, strict=False):
+            target[: self._length] = old[: self._length]
+        self._buffers, self._spare = grown, []
+
+    def follow(self, parents: Tensor) -> None:
+        """Row r becomes a copy of row ``parents[r]``."""
+        shape = (self._buffers[0].shape[0], len(parents), *self._buffers[0].shape[2:])
+        if not self._spare or self._spare[0].shape != shape:
+            self._spare = [buffer.new_empty(shape) for buffer in self._buffers]
+        for buffer, spare in zip(self._buffers, self._spare, strict=True):
+            torch.index_select(buffer[: self._length], 1, parents, out=spare[: self._length])
+        self._buffers, self._spare = self._spare, self._buffers
+
+    def get_seq_length(self) -> int:
+        """Positions held."""
+        return self._length
+
+
+class SourceLayer(DynamicLayer):  # type: ignore[no-untyped-call]
+    """Cross-attention keys and values of one layer (n, H, S, d), one copy per utterance where possible."""
+
+    def select(self, rows: Tensor) -> None:
+        """Keep these rows, in this order."""
+        assert self.keys is not None
+        assert self.values is not None
+        self.keys, self.values = self.keys.index_select(0, rows), self.values.index_select(0, rows)
+
+
+def growing_cache() -> Cache:
+    """A cache of a decoder-only model; layers come as they are used."""
+    return Cache(layer_class_to_replicate=GrowingLayer)
+
+
+def encoder_decoder_cache() -> EncoderDecoderCache:
+    """A cache of an encoder-decoder model: growing self-attention, fixed cross-attention."""
+    return EncoderDecoderCache(growing_cache(), Cache(layer_class_to_replicate=SourceLayer))
+
+
+def follow(cache: Any, parents: Tensor, n_rows: int) -> None:
+    """Reorder every growing layer of ``cache``, of ``n_rows`` rows now, to ``parents``."""
+    if len(parents) == n_rows and bool((parents == torch.arange(n_rows, device=parents.device)).all()):
+        return
+    for layer in cache.layers:
+        layer.follow(parents)
+
+
+def states_of(cache: Any) -> list[tuple[Tensor, Tensor]]:
+    """Keys and values (R, H, length, d) of every layer."""
+    return [(layer.keys, layer.values) for layer in cache.layers]
+
+
+def select(cache: Any, rows: Tensor) -> None:
+    """Keep these rows of every source layer of ``cache``."""
+    for layer in cache.layers:
+        layer.select(rows)
+
+
+def cache_argument(model: torch.nn.Module) -> str:
+    """How ``model.forward`` calls its cache: "past_key_values" until transformers 5.23, "cache" after."""
+    return "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"

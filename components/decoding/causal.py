@@ -1,0 +1,139 @@
+"""Members from transformers' decoder-only models, continuing one prompt per utterance.
+
+Prompts are padded on the left. What all prompts of a batch begin with (instructions, examples) is run once,
+kept for the next batch, and shared by the rows; not so in models that attend over a sliding window, where the
+padding behind it would count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import takewhile
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from components.decoding import caches
+from components.decoding.generation import eos_of, setting
+from components.decoding.members import Vocabulary, log_probs_of
+from components.decoding.prepack import Arithmetic, prepack
+from components.errors import ConfigError
+
+_SHORTEST_PREFIX = 8
+"""A common beginning shorter than this is not worth a pass of its own."""
+
+
+class CausalModel:
+    """A loaded decoder-only model, made ready for batched decoding.
+
+    ``arithmetic`` lays the linear weights out for the CPU, in place: afterwards the model can be run but not
+    saved or trained. ``digest`` identifies the vocabulary (see :func:`components.decoding.digest_of`);
+    ``eos`` overrides the tokens that end a sequence.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        digest: str,
+        name: str,
+        arithmetic: Arithmetic | None = None,
+        eos: tuple[int, ...] = (),
+    ) -> None:
+        self.model = model.eval()
+        self.name = name
+        self.cache_argument = caches.cache_argument(model)
+        eos, pad = eos or eos_of(model), setting(model, "pad_token_id")
+        size = int(model.get_output_embeddings().weight.shape[0])
+        self.vocabulary = Vocabulary(size, eos, eos[0] if pad is None else int(pad), digest)
+        config = model.config.get_text_config()
+        self.positions = int(getattr(config, "max_position_embeddings", None) or 1 << 20)
+        self.shares = not any("sliding" in kind for kind in getattr(config, "layer_types", None) or ())
+        if arithmetic is not None:
+            prepack(model, arithmetic)
+        self._prefix: tuple[tuple[int, ...], list[tuple[Tensor, Tensor]]] = ((), [])
+
+    def member(self, prompts: Sequence[Sequence[int]]) -> CausalMember:
+        """A member that continues ``prompts`` (token ids, none empty), one per utterance."""
+        if any(len(prompt) == 0 for prompt in prompts):
+            raise ConfigError(f"{self.name}: expected prompts of at least one token, found an empty one")
+        longest = max(map(len, prompts), default=0)
+        if longest >= self.positions:
+            raise ConfigError(f"{self.name}: expected prompts below {self.positions} tokens, found {longest}")
+        return CausalMember(self, [tuple(prompt) for prompt in prompts])
+
+    @torch.inference_mode()
+    def prefix(self, tokens: tuple[int, ...]) -> list[tuple[Tensor, Tensor]]:
+        """Keys and values (1, H, p, d) per layer of ``tokens`` at the start; the last asked for is kept."""
+        known, states = self._prefix
+        if known != tokens:
+            cache = caches.growing_cache()
+            row = torch.tensor([tokens], device=self.model.device)
+            self.run(row, None, torch.arange(len(tokens), device=row.device)[None], cache)
+            states = caches.states_of(cache)
+            self._prefix = (tokens, states)
+        return states
+
+    def run(self, tokens: Tensor, mask: Tensor | None, positions: Tensor, cache: Any) -> Tensor:
+        """Logits (R, V) after ``tokens`` (R, t) at ``positions`` (R, t); ``mask`` covers cache and tokens."""
+        output = self.model(
+            input_ids=tokens,
+            attention_mask=mask,
+            position_ids=positions,
+            use_cache=True,
+            logits_to_keep=1,
+            **{self.cache_argument: cache},
+        )
+        logits: Tensor = output.logits[:, -1]
+        return logits
+
+
+class CausalMember:
+    """One batch of prompts in one decoder-only model; see :class:`components.decoding.Member`."""
+
+    def __init__(self, ready: CausalModel, prompts: list[tuple[int, ...]]) -> None:
+        self.name, self.vocabulary = ready.name, ready.vocabulary
+        self._ready = ready
+        self._prompts = prompts
+        self.limit = ready.positions - max(map(len, prompts), default=0) + 1
+
+    @torch.inference_mode()
+    def begin(self) -> Tensor:
+        """Run the prompts."""
+        ready, prompts = self._ready, self._prompts
+        shared = _common_prefix(prompts) if ready.shares else ()
+        rest = [prompt[len(shared) :] for prompt in prompts]
+        device = ready.model.device
+        lengths = torch.tensor([len(prompt) for prompt in rest], device=device)
+        width = int(lengths.max())
+        mask = torch.arange(width, device=device) >= width - lengths[:, None]
+        tokens = torch.full(mask.shape, self.vocabulary.pad, device=device)
+        tokens[mask] = torch.tensor([token for prompt in rest for token in prompt], device=device)
+        self._cache = caches.growing_cache()
+        if shared:
+            for index, (keys, values) in enumerate(ready.prefix(shared)):
+                shape = (len(rest), -1, -1, -1)
+                self._cache.update(keys.expand(shape), values.expand(shape), index)
+        self._lengths = lengths + len(shared)
+        positions = (mask.cumsum(dim=1) - 1).clamp(min=0) + len(shared)
+        self._mask: Tensor | None = torch.nn.functional.pad(mask, (len(shared), 0), value=True)
+        if bool(mask.all()):
+            self._mask = None
+        return log_probs_of(ready.run(tokens, self._mask, positions, self._cache))
+
+    @torch.inference_mode()
+    def advance(self, parents: Tensor, tokens: Tensor) -> Tensor:
+        """Reorder the cache and run one position."""
+        caches.follow(self._cache, parents, len(self._lengths))
+        positions = self._lengths[parents]
+        self._lengths = positions + 1
+        if self._mask is not None:
+            self._mask = torch.nn.functional.pad(self._mask[parents], (0, 1), value=True)
+        return log_probs_of(self._ready.run(tokens[:, None], self._mask, positions[:, None], self._cache))
+
+
+def _common_prefix(prompts: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """The tokens that every prompt begins with, short of a whole prompt."""
+    columns = zip(*(prompt[:-1] for prompt in prompts), strict=False)
+    prefix = tuple(column[0] for column in takewhile(lambda column: len(set(column)) == 1, columns))
+    return prefix if len(prefix) >= _SHORTEST_PREFIX else ()

@@ -1,0 +1,120 @@
+"""Members from transformers' encoder-decoder models: Marian, M2M/NLLB, mBART, T5, Whisper.
+
+The encoder runs once; the keys and values of its output are computed once per utterance and shared by its
+beams; self-attention grows in place. Only the last position's logits are computed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers.modeling_outputs import BaseModelOutput
+
+from components.decoding import caches
+from components.decoding.attention import share_attention
+from components.decoding.generation import as_tuple, eos_of, setting
+from components.decoding.members import Vocabulary, log_probs_of
+from components.decoding.prepack import Arithmetic, prepack
+from components.errors import ConfigError
+
+UNBOUNDED = 1 << 20
+"""Limit of models with relative positions, which have no largest one."""
+
+
+class Seq2SeqModel:
+    """A loaded encoder-decoder model, made ready for batched decoding.
+
+    ``arithmetic`` lays the linear weights out for the CPU, in place: afterwards the model can be run but not
+    saved or trained. ``digest`` identifies the vocabulary (see :func:`components.decoding.digest_of`).
+    """
+
+    def __init__(self, model: Any, digest: str, name: str, arithmetic: Arithmetic | None = None) -> None:
+        self.model = model.eval()
+        self.name = name
+        self.shared = share_attention(model)
+        self.cache_argument = caches.cache_argument(model)
+        head = model.get_output_embeddings()
+        start, pad = setting(model, "decoder_start_token_id"), setting(model, "pad_token_id")
+        if start is None:
+            raise ConfigError(
+                f"{name}: expected decoder_start_token_id in its generation settings, found none"
+            )
+        self.start = as_tuple(start)[:1]
+        eos = eos_of(model)
+        self.vocabulary = Vocabulary(
+            int(head.weight.shape[0]), eos, eos[0] if pad is None else int(pad), digest
+        )
+        self.positions = int(getattr(model.config, "max_position_embeddings", None) or UNBOUNDED)
+        if arithmetic is not None:
+            prepack(model, arithmetic)
+
+    def member(self, *, start: tuple[int, ...] | None = None, **inputs: Tensor) -> Seq2SeqMember:
+        """A member for the utterances of ``inputs`` (``input_ids`` and ``attention_mask``, or features).
+
+        ``start`` are the decoder's first tokens, the same for all; by default its start token.
+        """
+        return Seq2SeqMember(self, inputs, start or self.start)
+
+
+class Seq2SeqMember:
+    """One batch of utterances in one encoder-decoder model; see :class:`components.decoding.Member`."""
+
+    def __init__(self, ready: Seq2SeqModel, inputs: dict[str, Tensor], start: tuple[int, ...]) -> None:
+        self.name, self.vocabulary = ready.name, ready.vocabulary
+        self.limit = ready.positions - len(start) + 1
+        self._ready = ready
+        self._inputs = inputs
+        self._start = start
+        self._mask: Tensor | None = inputs.get("attention_mask")
+
+    @torch.inference_mode()
+    def begin(self) -> Tensor:
+        """Run the encoder and the start tokens."""
+        model = self._ready.model
+        output = model.get_encoder()(**self._inputs, return_dict=True)
+        self._encoded = output.last_hidden_state
+        n = self._encoded.shape[0]
+        device = self._encoded.device
+        self._cache = caches.encoder_decoder_cache()
+        self._utterances = torch.arange(n, device=device)
+        self._held = self._utterances
+        if self._mask is not None and bool(self._mask.all()):
+            self._mask = None
+        return self._step(torch.tensor(self._start, device=device).repeat(n, 1))
+
+    @torch.inference_mode()
+    def advance(self, parents: Tensor, tokens: Tensor) -> Tensor:
+        """Reorder the caches and run one position."""
+        caches.follow(self._cache.self_attention_cache, parents, len(self._utterances))
+        self._utterances = self._utterances[parents]
+        self._hold(self._sources())
+        return self._step(tokens[:, None])
+
+    def _sources(self) -> Tensor:
+        """The utterances whose keys are needed: one each if all have equally many rows, else one per row."""
+        if not self._ready.shared:
+            return self._utterances
+        present, counts = torch.unique_consecutive(self._utterances, return_counts=True)
+        return present if bool((counts == counts[0]).all()) else self._utterances
+
+    def _hold(self, wanted: Tensor) -> None:
+        if len(wanted) == len(self._held) and bool((wanted == self._held).all()):
+            return
+        # Every wanted utterance is held, in order, so its place is found by bisection.
+        rows = torch.searchsorted(self._held, wanted)
+        caches.select(self._cache.cross_attention_cache, rows)
+        self._encoded = self._encoded[rows]
+        self._mask = None if self._mask is None else self._mask[rows]
+        self._held = wanted
+
+    def _step(self, tokens: Tensor) -> Tensor:
+        output = self._ready.model(
+            encoder_outputs=BaseModelOutput(last_hidden_state=self._encoded),
+            attention_mask=self._mask,
+            decoder_input_ids=tokens,
+            use_cache=True,
+            **{self._ready.cache_argument: self._cache},
+        )
+        return log_probs_of(output.logits[:, -1])
