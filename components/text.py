@@ -1,0 +1,100 @@
+"""Named, declared normalisers of transcripts that are compared; never of text that is translated.
+
+A WER means something only together with its normaliser, so each has a signature that is printed beside the
+number. :data:`NORMALISERS` is the table.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from whisper.normalizers import BasicTextNormalizer, EnglishTextNormalizer
+
+from components.errors import ConfigError
+
+WHISPER = f"openai-whisper {version('openai-whisper')}"
+
+
+@dataclass(frozen=True)
+class Normaliser:
+    """A function from text to the text that is scored, with its name and what it does, in one line.
+
+    It is idempotent up to spacing and gives "" for a text with nothing to score.
+    """
+
+    name: str
+    function: Callable[[str], str]
+    summary: str
+    signature: str
+
+    def __call__(self, text: str) -> str:
+        """The normalised text, single-spaced."""
+        return " ".join(self.function(text).split())
+
+
+def _none(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def _basic(text: str) -> str:
+    folded = unicodedata.normalize("NFKC", text).lower()
+    return "".join(" " if unicodedata.category(letter)[0] in "PSZC" else letter for letter in folded)
+
+
+def _unspaced(text: str) -> str:
+    return "".join(_basic(text).split())
+
+
+_english = EnglishTextNormalizer()
+_whisper_basic = BasicTextNormalizer()
+_whisper_letters = BasicTextNormalizer(split_letters=True)
+
+NORMALISERS: dict[str, Normaliser] = {
+    row.name: row
+    for row in (
+        Normaliser("none", _none, "NFC and single spaces only: case and punctuation count", "none/1"),
+        Normaliser(
+            "basic",
+            _basic,
+            "NFKC, lower case, punctuation and symbols to spaces; combining marks and fillers stay",
+            f"basic/1 unicode {unicodedata.unidata_version}",
+        ),
+        Normaliser(
+            "basic-no-spaces",
+            _unspaced,
+            "basic without spaces, for scripts that write none between words: score characters",
+            f"basic-no-spaces/1 unicode {unicodedata.unidata_version}",
+        ),
+        Normaliser(
+            "whisper-english",
+            _english,
+            "Whisper's English one: fillers and brackets dropped, numbers and British spellings unified",
+            f"whisper-english {WHISPER}",
+        ),
+        Normaliser(
+            "whisper-basic",
+            _whisper_basic,
+            "Whisper's for other languages: brackets dropped, combining marks to spaces (breaks Hindi, Thai)",
+            f"whisper-basic {WHISPER}",
+        ),
+        Normaliser(
+            "whisper-basic-letters",
+            _whisper_letters,
+            "the same with a space between letters, as Whisper's authors score Chinese and Japanese",
+            f"whisper-basic-letters {WHISPER}",
+        ),
+    )
+}
+"""Name -> normaliser."""
+
+
+def normaliser(name: str) -> Normaliser:
+    """The row of :data:`NORMALISERS`; :class:`ConfigError` when there is none of that name."""
+    try:
+        return NORMALISERS[name]
+    except KeyError:
+        known = ", ".join(NORMALISERS)
+        raise ConfigError(f"normaliser: expected one of {known}, found {name!r}") from None
