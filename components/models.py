@@ -17,8 +17,9 @@ from components.catalogue import CATALOGUE
 from components.checkpoints import checkpoint_of
 from components.digests import cache_folder
 from components.errors import ConfigError, ModelError
-from components.fetching import Tell, fetch, is_fetched, origin, tell_stderr
+from components.fetching import fetch, is_fetched, origin, tell_stderr
 from components.records import Checkpoint
+from components.wheels import Tell
 
 SCHEMES = ("hub", "whisper", "packaged", "store")
 STORE_VARIABLE = "ANTIPHON_STORE"

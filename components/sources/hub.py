@@ -16,8 +16,8 @@ from huggingface_hub.errors import (
 
 from components.checkpoints import architecture, checkpoint_of, weight_files
 from components.errors import ConfigError, ModelError, TransientError
-from components.fetching import Tell
 from components.records import Checkpoint
+from components.wheels import Tell
 
 PATTERNS = ("*.safetensors", "*.json", "*.txt", "*.model", "*.spm", "*.jinja")
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?", re.ASCII)

