@@ -1,0 +1,85 @@
+"""What the page's script is given per utterance: a line of the index and the details behind it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from components.alignment import Edit
+from components.records import Hypothesis, NBest, Quarantined
+
+from reports.audio import link
+from reports.escaping import printable
+from reports.view import UtteranceRow, is_recognition
+
+_OPERATIONS = {"equal": "e", "substitute": "s", "insert": "i", "delete": "d"}
+
+
+def index_line(row: UtteranceRow) -> list[object]:
+    """[wer, chrf, score, length in seconds or characters, quarantined, text to search in]."""
+    utterance = row.utterance
+    texts = [utterance.id, utterance.text, utterance.transcript, *utterance.references]
+    texts += [outcome.best.text for outcome in row.outcomes.values() if isinstance(outcome, NBest)]
+    bad = row.quarantined
+    texts += [bad.stage, bad.reason, bad.detail] if bad else []
+    return [
+        _rounded(row.value("wer") if row.value("wer") is not None else row.value("cer")),
+        _rounded(row.value("chrf")),
+        _rounded(row.score, 3),
+        _rounded(utterance.audio.seconds if utterance.audio else float(len(utterance.text or ""))),
+        int(bad is not None),
+        printable("\n".join(text for text in texts if text)).lower(),
+    ]
+
+
+def details(row: UtteranceRow, folder: Path, embedded: frozenset[str]) -> dict[str, object]:
+    """Everything that is shown of one utterance, every text of it printable."""
+    utterance = row.utterance
+    entry: dict[str, object] = {
+        "id": printable(utterance.id),
+        "language": printable(utterance.source_language),
+        "text": printable(utterance.text or ""),
+        "transcript": None if utterance.transcript is None else printable(utterance.transcript),
+        "references": [printable(reference) for reference in utterance.references],
+        "stages": [_stage(stage, row) for stage in row.outcomes],
+    }
+    if utterance.audio is not None:
+        audio = utterance.audio
+        entry["audio"] = {
+            "seconds": round(audio.seconds, 2),
+            "offset": round(audio.offset, 3),
+            "name": printable(Path(audio.path).name),
+            **({"embedded": audio.sha256} if audio.sha256 in embedded else {"link": link(audio, folder)}),
+        }
+    return entry
+
+
+def _stage(stage: str, row: UtteranceRow) -> dict[str, object]:
+    outcome = row.outcomes[stage]
+    entry: dict[str, object] = {"stage": printable(stage), "recognition": is_recognition(stage)}
+    if isinstance(outcome, Quarantined):
+        return entry | {"reason": printable(outcome.reason), "detail": printable(outcome.detail)}
+    entry["nbest"] = [_hypothesis(one) for one in outcome.hypotheses]
+    comparison = row.comparisons.get(stage)
+    if comparison is not None:
+        entry["edits"] = [_edit(edit) for edit in comparison.edits]
+        entry["values"] = {name: _rounded(value) for name, value in comparison.values.items()}
+    return entry
+
+
+def _edit(edit: Edit[str]) -> list[str | None]:
+    texts = (edit.reference, edit.hypothesis)
+    return [_OPERATIONS[edit.operation], *(None if text is None else printable(text) for text in texts)]
+
+
+def _hypothesis(hypothesis: Hypothesis) -> list[object]:
+    """[text, score, tokens, [[piece, log-probability], ...]]."""
+    return [
+        printable(hypothesis.text),
+        round(hypothesis.score, 3),
+        hypothesis.n_tokens,
+        [[printable(token.piece), round(token.log_prob, 3)] for token in hypothesis.tokens],
+    ]
+
+
+def _rounded(value: float | None, digits: int = 2) -> float | None:
+    return None if value is None else round(value, digits)

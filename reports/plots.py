@@ -1,0 +1,162 @@
+"""Plots of a run: how the error is spread, whether recognition explains translation, where time went."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import matplotlib as mpl
+from components.records import NBest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from reports.escaping import printable
+from reports.view import RunView
+
+TITLES = {
+    "wer_histogram": "Word error rate per utterance",
+    "wer_chrf": "Recognition against translation",
+    "stage_seconds": "Time per stage",
+    "length_score": "Length against score",
+}
+
+DESCRIPTIONS = {
+    "wer_histogram": "How many utterances have which WER; the last bar holds 100% and more.",
+    "wer_chrf": "One dot per utterance: does a worse transcript give a worse translation?",
+    "stage_seconds": "Wall time of each stage; reused stages cost nothing now.",
+    "length_score": "Mean log-probability per token of the last stage's best hypothesis, by its length.",
+}
+
+# One grey that reads on white and on near-black, since the report shows plots on both.
+_INK, _ACCENT, _PALE = "#7d8590", "#3d83d6", "#9aa4af"
+_STYLE: dict[str, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.edgecolor": _INK,
+    "axes.labelcolor": _INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "text.color": _INK,
+    "text.parse_math": False,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "xtick.major.size": 3,
+    "ytick.major.size": 0,
+    "grid.color": _INK,
+    "grid.alpha": 0.2,
+    "svg.hashsalt": "antiphon",
+    "svg.fonttype": "path",
+    "savefig.dpi": 160,
+}
+_MANY = 400
+"""Dots above which a scatter is drawn as one picture instead of as one shape each."""
+
+
+def figures(view: RunView) -> dict[str, Figure]:
+    """The plots that the run has data for, by file name."""
+    numbers = _numbers(view)
+    errors = [wer for wer, _, _, _ in numbers if wer is not None]
+    both = [(wer, chrf) for wer, chrf, _, _ in numbers if wer is not None and chrf is not None]
+    lengths = [(n, score / n) for _, _, score, n in numbers if score is not None and n]
+    costs = [(row.stage, row.seconds, row.reused) for row in view.stages()]
+    result: dict[str, Figure] = {}
+    with _style():
+        if errors:
+            result["wer_histogram"] = _histogram(errors)
+        if len(both) > 1:
+            result["wer_chrf"] = _scatter(both, "WER (%)", "chrF")
+        if costs:
+            result["stage_seconds"] = _bars(costs)
+        if len(lengths) > 1:
+            result["length_score"] = _scatter(lengths, "tokens", "log-probability per token (nats)")
+    return result
+
+
+def render(view: RunView, folder: Path | str) -> list[Path]:
+    """Write every plot into ``folder`` as SVG and as PNG on white, and return the files."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, figure in figures(view).items():
+        with _style():
+            figure.suptitle(TITLES[name], x=0.02, ha="left", fontsize=10, fontweight="bold")
+            for suffix in ("svg", "png"):
+                path = folder / f"{name}.{suffix}"
+                figure.savefig(path, facecolor="white", metadata={"Date": None} if suffix == "svg" else None)
+                written.append(path)
+    return written
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    with mpl.rc_context(cast(Any, _STYLE)):
+        yield
+
+
+def _numbers(view: RunView) -> list[tuple[float | None, float | None, float | None, int]]:
+    """(WER, chrF, score, tokens of the last best hypothesis) per utterance."""
+    result = []
+    for row in view.rows():
+        lists = [outcome for outcome in row.outcomes.values() if isinstance(outcome, NBest)]
+        tokens = lists[-1].best.n_tokens if lists else 0
+        result.append((row.value("wer"), row.value("chrf"), row.score, tokens))
+    return result
+
+
+def _axes(height: float = 2.7) -> tuple[Figure, Axes]:
+    # A Figure of its own, never pyplot's: nothing to close, safe in any thread, always Agg.
+    figure = Figure(figsize=(4.6, height), layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def _histogram(errors: list[float]) -> Figure:
+    figure, axes = _axes()
+    edges = [*range(0, 105, 5)]
+    axes.hist([min(value, 100.0) for value in errors], bins=edges, color=_ACCENT, rwidth=0.86)
+    axes.set(xlabel="WER (%)", ylabel="utterances", xlim=(0, 100))
+    axes.set_xticks([0, 25, 50, 75, 100], ["0", "25", "50", "75", "100+"])
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(axis="y")
+    return figure
+
+
+def _scatter(points: Sequence[tuple[float, float]], x: str, y: str) -> Figure:
+    figure, axes = _axes()
+    horizontal, vertical = zip(*points, strict=True)
+    many = len(points) > _MANY
+    axes.scatter(
+        horizontal,
+        vertical,
+        s=10 if many else 20,
+        alpha=0.25 if many else 0.55,
+        color=_ACCENT,
+        linewidths=0,
+        rasterized=many,
+    )
+    axes.set(xlabel=x, ylabel=y)
+    axes.margins(0.04)
+    axes.grid()
+    return figure
+
+
+def _bars(costs: list[tuple[str, float, bool]]) -> Figure:
+    figure, axes = _axes(0.9 + 0.36 * len(costs))
+    names = [printable(name) for name, _, _ in costs]
+    bars = axes.barh(
+        range(len(costs)),
+        [seconds for _, seconds, _ in costs],
+        color=[_PALE if reused else _ACCENT for _, _, reused in costs],
+        height=0.6,
+    )
+    labels = [f"{seconds:.1f} s{' (reused)' if reused else ''}" for _, seconds, reused in costs]
+    axes.bar_label(bars, labels, padding=4)
+    axes.set_yticks(range(len(costs)), names)
+    axes.invert_yaxis()
+    axes.margins(x=0.28)
+    axes.set_xlabel("seconds")
+    axes.grid(axis="x")
+    return figure

@@ -1,0 +1,169 @@
+"""A run in the terminal: what each stage produced and cost, and one utterance through all of them."""
+
+from __future__ import annotations
+
+from components.alignment import Edit
+from components.errors import DataError
+from components.records import Outcome, Quarantined, Score
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from reports.escaping import printable
+from reports.html import mebibytes, seconds
+from reports.scoring import Comparison
+from reports.view import RunView, UtteranceRow, is_recognition
+
+_MARKS = {"equal": "", "substitute": "bold yellow underline", "insert": "bold cyan", "delete": "red strike"}
+_EXAMPLES = 20
+
+
+def print_run(view: RunView, console: Console) -> None:
+    """The run's stages with what they produced and cost, then its scores."""
+    run = view.run
+    console.print(Text.assemble((printable(run.name), "bold"), f"  {printable(run.flow)}, {run.status}"))
+    table = _table("stage", "model", ">items", ">quarantined", ">time", ">x real time", ">memory", "")
+    for row in view.stages():
+        table.add_row(
+            Text(printable(row.stage), "bold"),
+            Text(printable(row.model or "")),
+            f"{row.items:,}",
+            Text(f"{row.quarantined:,}", "yellow" if row.quarantined else "dim"),
+            seconds(row.seconds),
+            "" if row.real_time_factor is None else f"{row.real_time_factor:.2f}",
+            mebibytes(row.peak_memory_bytes),
+            "reused" if row.reused else "",
+        )
+    console.print(table)
+    if run.metrics:
+        console.print(_scores(list(run.metrics.values())))
+    for note in run.notes:
+        console.print(Text(printable(note), "dim"))
+
+
+def print_stage(view: RunView, stage: str, console: Console) -> None:
+    """The first outcomes of one stage and everything that it quarantined.
+
+    Raises:
+        DataError: the run has no outcomes of that stage.
+    """
+    if stage not in view.outcomes:
+        raise DataError(f"expected a stage with outcomes ({', '.join(view.outcomes)}), found {stage!r}")
+    name = "WER" if is_recognition(stage) else "chrF"
+    table = _table("utterance", f">{name}", ">score", "best hypothesis")
+    bad: list[Quarantined] = []
+    shown = 0
+    for row in view.rows():
+        outcome = row.outcomes.get(stage)
+        if isinstance(outcome, Quarantined):
+            bad.append(outcome)
+        elif outcome is not None and shown < _EXAMPLES:
+            shown += 1
+            value = _value(row.comparisons.get(stage))
+            best = outcome.best
+            table.add_row(_plain(row.utterance.id), value, f"{best.score:.2f}", _plain(best.text))
+    console.print(table)
+    total = len(view.outcomes[stage])
+    console.print(Text(f"{shown:,} of {total - len(bad):,} shown, {len(bad):,} quarantined", "dim"))
+    for one in bad:
+        console.print(_refusal(one))
+
+
+def print_utterance(view: RunView, utterance_id: str, console: Console) -> None:
+    """One utterance: source, references, and every stage's n-best with the alignment of the best.
+
+    Raises:
+        DataError: the run has no such utterance.
+    """
+    row = view.row(utterance_id)
+    if row is None:
+        raise DataError(f"expected the id of an utterance of run {view.run.name}, found {utterance_id!r}")
+    utterance = row.utterance
+    console.print(Text(printable(utterance.id), "bold"))
+    if utterance.audio is not None:
+        _line(console, "audio", f"{utterance.audio.path} ({utterance.audio.seconds:.2f} s)")
+    for label, text in [("source", utterance.text), ("transcript", utterance.transcript)]:
+        if text is not None:
+            _line(console, label, text)
+    for reference in utterance.references:
+        _line(console, "reference", reference)
+    for stage, outcome in row.outcomes.items():
+        console.print()
+        _print_outcome(row, stage, outcome, console)
+
+
+def _print_outcome(row: UtteranceRow, stage: str, outcome: Outcome, console: Console) -> None:
+    comparison = row.comparisons.get(stage)
+    values = "" if comparison is None else _all_values(comparison)
+    console.print(Text.assemble((printable(stage), "bold"), f"  {values}"))
+    if isinstance(outcome, Quarantined):
+        console.print(_refusal(outcome))
+        return
+    table = _table(">", ">score", ">tokens", "hypothesis")
+    for rank, one in enumerate(outcome.hypotheses, start=1):
+        table.add_row(str(rank), f"{one.score:.3f}", str(one.n_tokens), _plain(one.text))
+    console.print(table)
+    if comparison is not None and any(edit.operation != "equal" for edit in comparison.edits):
+        console.print(Text.assemble(("as scored  ", "dim"), *map(_marked, comparison.edits)))
+        console.print(Text("           [reference→output] substituted, +inserted, -deleted", "dim"))
+
+
+def _marked(edit: Edit[str]) -> Text:
+    """A word with its mark: letters as well as colour, for terminals and readers without it."""
+    style = _MARKS[edit.operation]
+    reference, hypothesis = printable(edit.reference or ""), printable(edit.hypothesis or "")
+    shown = {
+        "equal": hypothesis,
+        "substitute": f"[{reference}→{hypothesis}]",
+        "insert": f"+{hypothesis}",
+        "delete": f"-{reference}",
+    }[edit.operation]
+    return Text.assemble((shown, style), " ")
+
+
+def _scores(scores: list[Score]) -> Table:
+    table = _table("metric", ">value", ">95% interval", ">scored", "protocol")
+    for score in scores:
+        interval = "" if score.interval is None else "{:.2f} to {:.2f}".format(*score.interval)
+        table.add_row(
+            Text(printable(score.name), "bold"),
+            f"{score.value:.2f}",
+            interval,
+            f"{score.n:,} of {score.n_total:,}",
+            Text(printable(score.signature), "dim"),
+        )
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
+    for column in columns:
+        table.add_column(
+            column.removeprefix(">"), justify="right" if column.startswith(">") else "left", overflow="fold"
+        )
+    return table
+
+
+def _line(console: Console, label: str, text: str) -> None:
+    console.print(Text.assemble((f"{label:<11}", "dim"), printable(text)))
+
+
+def _plain(text: str) -> Text:
+    """Text without rich's markup: brackets in a transcript are brackets."""
+    return Text(printable(text))
+
+
+def _value(comparison: Comparison | None) -> str:
+    values = [] if comparison is None else list(comparison.values.values())
+    return "" if not values or values[0] is None else f"{values[0]:.1f}"
+
+
+def _all_values(comparison: Comparison) -> str:
+    return "  ".join(f"{name} {value:.1f}" for name, value in comparison.values.items() if value is not None)
+
+
+def _refusal(bad: Quarantined) -> Text:
+    return Text.assemble(
+        ("quarantined ", "yellow"), printable(f"{bad.utterance_id}: {bad.reason}: {bad.detail}")
+    )
