@@ -1,0 +1,112 @@
+"""The CTranslate2 reader against a binary that this test writes itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from whisper.model import Whisper
+
+from components.checkpoints import checkpoint_of
+from components.conversion.ctranslate2 import read_binary, whisper_tensors
+from components.conversion.packaged import convert_ctranslate2
+from components.errors import ModelError
+from components.loading import load_transformers, load_whisper
+from tests.components.whisper_binary import ALIASES, DIMS, binary, ct2_variables, tiny_whisper
+
+
+@pytest.fixture(scope="module")
+def model() -> Whisper:
+    return tiny_whisper()
+
+
+@pytest.fixture(scope="module")
+def folder(model: Whisper, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    source, target = tmp_path_factory.mktemp("ct2"), tmp_path_factory.mktemp("model")
+    (source / "model.bin").write_bytes(binary(ct2_variables(model), ALIASES))
+    (source / "config.json").write_text(json.dumps({"alignment_heads": [[1, 0]]}))
+    convert_ctranslate2(source, target)
+    return target
+
+
+def test_converted_model_computes_the_same_in_both_libraries(model: Whisper, folder: Path) -> None:
+    checkpoint = checkpoint_of(folder, "test")
+    ours = load_whisper(checkpoint)
+    theirs, processor = load_transformers(checkpoint, "speech")
+    mel, tokens = torch.randn(2, 8, 12), torch.tensor([[50257, 5, 9], [50257, 1, 2]])
+    with torch.no_grad():
+        expected = model(mel, tokens)
+        assert torch.equal(ours(mel, tokens), expected)
+        torch.testing.assert_close(theirs(input_features=mel, decoder_input_ids=tokens).logits, expected)
+    assert ours.alignment_heads.to_dense().tolist() == [[False], [True]]
+    assert len(processor.tokenizer) == DIMS.n_vocab
+
+
+def test_int8_rows_are_scaled_back(model: Whisper, tmp_path: Path) -> None:
+    variables = ct2_variables(model)
+    weight = variables["encoder/layer_0/ffn/linear_0/weight"].astype(np.float32)
+    scale = 127 / np.abs(weight).max(axis=1)
+    variables["encoder/layer_0/ffn/linear_0/weight"] = np.rint(weight * scale[:, None]).astype(np.int8)
+    variables["encoder/layer_0/ffn/linear_0/weight_scale"] = scale.astype(np.float32)
+    (tmp_path / "model.bin").write_bytes(binary(variables, ALIASES))
+    found = whisper_tensors(tmp_path / "model.bin")[0]["encoder.blocks.0.mlp.0.weight"].numpy()
+    assert np.abs(found - weight).max() <= (0.5 / scale).max() * 1.01
+
+
+SMALL = binary({"a": np.arange(6, dtype=np.float32).reshape(2, 3), "n": np.array(4, np.int16)}, {"b": "a"})
+
+
+def test_small_binary_reads_back(tmp_path: Path) -> None:
+    (tmp_path / "m").write_bytes(SMALL)
+    found = read_binary(tmp_path / "m")
+    assert (found.version, found.specification, found.revision) == (6, "WhisperSpec", 3)
+    assert found.variables["b"].tolist() == [[0, 1, 2], [3, 4, 5]] and int(found.variables["n"]) == 4
+
+
+@pytest.mark.parametrize("length", range(len(SMALL)))
+def test_every_truncation_is_one_clear_error(length: int, tmp_path: Path) -> None:
+    (tmp_path / "m").write_bytes(SMALL[:length])
+    with pytest.raises(ModelError, match="CTranslate2 model"):
+        read_binary(tmp_path / "m")
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, len(SMALL) - 1), st.integers(1, 255))
+def test_a_changed_byte_never_crashes(tmp_path: Path, position: int, change: int) -> None:
+    data = bytearray(SMALL)
+    data[position] ^= change
+    (tmp_path / "m").write_bytes(data)
+    try:
+        read_binary(tmp_path / "m")
+    except ModelError as error:
+        assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("data", [b"", b"not a model at all", bytes(1000), SMALL + b"x"])
+def test_garbage_is_refused(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "m").write_bytes(data)
+    with pytest.raises(ModelError):
+        read_binary(tmp_path / "m")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"encoder/layer_0/ffn/linear_1/bias": None}, "encoder/layer_0/ffn/linear_1/bias, found none"),
+        ({"surprise/weight": np.ones(2, np.float32)}, "surprise/weight"),
+        ({"decoder/activation": np.array(1, np.int8)}, "activation = 3, found 1"),
+        ({"encoder/layer_0/self_attention/linear_0/bias": np.ones(192, np.float16)}, "zero key bias"),
+    ],
+)
+def test_what_is_not_whisper_is_refused(
+    model: Whisper, change: dict[str, np.ndarray | None], message: str, tmp_path: Path
+) -> None:
+    variables = {n: a for n, a in {**ct2_variables(model), **change}.items() if a is not None}
+    (tmp_path / "model.bin").write_bytes(binary(variables, ALIASES))
+    with pytest.raises(ModelError, match=message):
+        whisper_tensors(tmp_path / "model.bin")

