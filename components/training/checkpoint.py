@@ -22,7 +22,7 @@ from components.errors import StoreError
 
 @dataclasses.dataclass
 class State:
-    """Counters of a run: what has been done, and what was best."""
+    """Counters of a run: what has been done, what was best, and the metrics of every evaluation."""
 
     step: int = 0
     epoch: int = 0
@@ -32,6 +32,7 @@ class State:
     best_step: int = 0
     best_bleu: float = -1.0
     worse: int = 0
+    history: list[dict[str, float]] = dataclasses.field(default_factory=list)
 
 
 def save(folder: Path, model: Any, optimiser: torch.optim.Optimizer, state: State, keep: int) -> Path:
@@ -86,7 +87,9 @@ def restore(path: Path, model: Any, optimiser: torch.optim.Optimizer) -> State:
 
 def weights(model: Any) -> dict[str, Tensor]:
     """Trained parameters by name, tied ones once."""
-    return {name: p.detach().contiguous() for name, p in model.named_parameters() if p.requires_grad}
+    return {
+        name: p.detach().contiguous() for name, p in model.named_parameters() if "embed_positions" not in name
+    }
 
 
 def load_weights(model: Any, tensors: dict[str, Tensor]) -> None:

@@ -14,61 +14,140 @@ class TrainingConfig(BaseModel):
 
     data: str = Field(
         "multi30k:train",
+        title="Training data",
         description="parallel text to learn from: multi30k:SPLIT, FILE.en,FILE.de or a manifest",
     )
     dev: str = Field(
         "multi30k:val",
+        title="Development data",
         description="parallel text that decides: best checkpoint, early stopping (never a test set)",
     )
-    source_language: str = Field("en", min_length=2, max_length=16, description="language that is read")
-    target_language: str = Field("de", min_length=2, max_length=16, description="language that is written")
-    limit: int | None = Field(None, ge=1, description="training pairs used at most; empty = all")
+    source_language: str = Field(
+        "en", title="Source language", min_length=2, max_length=16, description="language that is read"
+    )
+    target_language: str = Field(
+        "de", title="Target language", min_length=2, max_length=16, description="language that is written"
+    )
+    limit: int | None = Field(
+        None, title="Limit", ge=1, description="training pairs used at most; empty = all"
+    )
     seed: int = Field(
-        1, ge=0, lt=2**31, description="decides initial weights, dropout and the order of the data"
+        1,
+        title="Seed",
+        ge=0,
+        lt=2**31,
+        description="decides initial weights, dropout and the order of the data",
     )
 
-    vocabulary: int = Field(8000, ge=64, le=64000, description="joint sentencepiece vocabulary, pieces")
-    layers: int = Field(3, ge=1, le=24, description="encoder layers, and as many decoder layers")
-    width: int = Field(256, ge=8, le=4096, multiple_of=4, description="model dimension")
-    inner: int = Field(512, ge=8, le=16384, description="dimension inside the feed-forward blocks")
-    heads: int = Field(4, ge=1, le=64, description="attention heads; must divide the width")
+    vocabulary: int = Field(
+        8000,
+        title="Vocabulary",
+        ge=64,
+        le=64000,
+        description="pieces of the joint sentencepiece vocabulary at most",
+    )
+    layers: int = Field(
+        3, title="Layers", ge=1, le=24, description="encoder layers, and as many decoder layers"
+    )
+    width: int = Field(256, title="Width", ge=8, le=4096, multiple_of=4, description="model dimension")
+    inner: int = Field(
+        512,
+        title="Feed-forward width",
+        ge=8,
+        le=16384,
+        description="dimension inside the feed-forward blocks",
+    )
+    heads: int = Field(
+        4, title="Attention heads", ge=1, le=64, description="attention heads; must divide the width"
+    )
     dropout: float = Field(
-        0.2, ge=0.0, lt=1.0, description="dropout on embeddings and on every sublayer's output"
+        0.2,
+        title="Dropout",
+        ge=0.0,
+        lt=1.0,
+        description="dropout on embeddings and on every sublayer's output",
     )
     max_length: int = Field(
-        128, ge=4, le=512, description="longer pairs (in pieces, either side) are left out"
+        128,
+        title="Longest pair",
+        ge=4,
+        le=512,
+        description="longer pairs (in pieces, either side) are left out",
     )
 
-    learning_rate: float = Field(2e-3, gt=0.0, le=1.0, description="peak learning rate of AdamW")
-    warmup_steps: int = Field(300, ge=1, le=100_000, description="steps of linear warm-up to the peak")
+    learning_rate: float = Field(
+        2e-3, title="Learning rate", gt=0.0, le=1.0, description="peak learning rate of AdamW"
+    )
+    warmup_steps: int = Field(
+        300, title="Warm-up steps", ge=1, le=100_000, description="steps of linear warm-up to the peak"
+    )
     schedule: Literal["inverse_sqrt", "linear"] = Field(
-        "inverse_sqrt", description="decay after the warm-up: 1/sqrt(step), or linear to zero at max_steps"
+        "inverse_sqrt",
+        title="Schedule",
+        description="decay after the warm-up: 1/sqrt(step), or linear to zero at max_steps",
     )
-    weight_decay: float = Field(0.01, ge=0.0, le=1.0, description="decoupled weight decay of AdamW")
+    weight_decay: float = Field(
+        0.01, title="Weight decay", ge=0.0, le=1.0, description="decoupled weight decay of AdamW"
+    )
     label_smoothing: float = Field(
-        0.1, ge=0.0, lt=1.0, description="probability mass spread over the vocabulary"
+        0.1,
+        title="Label smoothing",
+        ge=0.0,
+        lt=1.0,
+        description="probability mass spread over the vocabulary",
     )
-    clip: float = Field(1.0, gt=0.0, le=1000.0, description="gradients are scaled down to this norm")
+    clip: float = Field(
+        1.0,
+        title="Gradient clipping",
+        gt=0.0,
+        le=1000.0,
+        description="gradients are scaled down to this norm",
+    )
     batch_tokens: int = Field(
-        2500, ge=16, le=1_000_000, description="padded tokens per batch at most, on the longer side"
+        2500,
+        title="Batch tokens",
+        ge=16,
+        le=1_000_000,
+        description="padded tokens per batch at most, on the longer side",
     )
 
-    max_steps: int = Field(4000, ge=1, le=10_000_000, description="budget: optimiser steps")
+    max_steps: int = Field(4000, title="Steps", ge=1, le=10_000_000, description="budget: optimiser steps")
     max_minutes: float | None = Field(
-        None, gt=0.0, description="budget: minutes of training; empty = no limit"
+        None, title="Minutes", gt=0.0, description="budget: minutes of training; empty = no limit"
     )
     eval_every: int = Field(
-        250, ge=1, le=1_000_000, description="steps between checkpoints, each scored on dev"
+        250,
+        title="Steps between evaluations",
+        ge=1,
+        le=1_000_000,
+        description="steps between checkpoints, each scored on dev",
     )
     eval_sentences: int = Field(
-        400, ge=1, le=100_000, description="dev sentences translated (greedily) for BLEU"
+        400,
+        title="Sentences per evaluation",
+        ge=1,
+        le=100_000,
+        description="dev sentences translated (greedily) for BLEU",
     )
     patience: int = Field(
-        8, ge=1, le=1000, description="stop after this many evaluations without a better dev BLEU"
+        8,
+        title="Patience",
+        ge=1,
+        le=1000,
+        description="stop after this many evaluations without a better dev BLEU",
     )
     average: int = Field(
-        5, ge=1, le=50, description="last checkpoints kept, and averaged for the final model"
+        5,
+        title="Checkpoints averaged",
+        ge=1,
+        le=50,
+        description="last checkpoints kept, and averaged for the final model",
     )
 
-    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
-    dtype: Literal["float32", "bfloat16"] = Field("bfloat16", description="arithmetic of the matrix products")
+    device: str = Field("auto", title="Device", description="auto, cpu, cuda or cuda:N")
+    dtype: Literal["float32", "bfloat16"] = Field(
+        "bfloat16", title="Arithmetic", description="arithmetic of the matrix products"
+    )
+    threads: int = Field(
+        1, title="CPU threads", ge=1, le=256, description="CPU threads; their number decides the last bits"
+    )

@@ -16,7 +16,8 @@ def load(folder: Path) -> tuple[Any, Any]:
 
     Raises ModelError where a tensor is missing, left over or of another shape.
     """
-    model, info = MarianMTModel.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
+    loaded: Any = MarianMTModel.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
+    model, info = loaded
     for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         if info[kind]:
             raise ModelError(f"{folder}: {kind.replace('_', ' ')}: {sorted(map(str, info[kind]))[0]}")

@@ -2,34 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 
+from components import data
 from components.errors import DataError
+from components.records import Utterance
 from components.training.batches import Example
 from components.training.vocabulary import EOS, load
 
 Pair = tuple[str, str]
 
 
-def read(source: str, limit: int | None = None) -> list[Pair]:
-    """Pairs of ``FILE.en,FILE.de``, line by line."""
-    names = source.split(",")
-    if len(names) != 2:
-        raise DataError(f"expected FILE.en,FILE.de, found {source!r}")
-    left, right = (Path(name).read_text(encoding="utf-8").split("\n") for name in names)
-    if len(left) != len(right):
-        raise DataError(
-            f"expected as many lines in both files of {source!r}, found {len(left)}, {len(right)}"
-        )
-    return [(a.strip(), b.strip()) for a, b in zip(left, right, strict=True) if a.strip() and b.strip()][
-        :limit
-    ]
+def read(source: str, languages: tuple[str, str], limit: int | None = None) -> tuple[list[Pair], str]:
+    """The pairs of a data set and its digest. Raises DataError where it has no translated text."""
+    dataset = data.load(source, source_language=languages[0], target_language=languages[1], limit=limit)
+    pairs = of_utterances(dataset.utterances)
+    if not pairs:
+        raise DataError(f"{source}: expected {languages[0]} text with {languages[1]} references, found none")
+    return pairs, dataset.digest
+
+
+def of_utterances(utterances: Iterable[Utterance]) -> list[Pair]:
+    """The source (its text, else the transcript of its audio) with each reference translation."""
+    pairs = []
+    for utterance in utterances:
+        text = utterance.text if utterance.text is not None else utterance.transcript
+        pairs += [(text, reference) for reference in utterance.references if text and reference]
+    return pairs
 
 
 def encode(pairs: Sequence[Pair], spm: bytes, max_length: int) -> list[Example]:
-    """Pairs as ids with the end-of-sentence id; pairs longer than ``max_length`` pieces are left out."""
+    """Pairs as ids with the end-of-sentence id; pairs longer than ``max_length`` pieces are left out.
+
+    Raises DataError where none is left.
+    """
     pieces = load(spm)
     sources, targets = (pieces.encode([pair[side] for pair in pairs]) for side in (0, 1))
     examples = [Example((*a, EOS), (*b, EOS)) for a, b in zip(sources, targets, strict=True)]
-    return [example for example in examples if example.length <= max_length]
+    kept = [example for example in examples if example.length <= max_length]
+    if not kept:
+        raise DataError(
+            f"expected pairs of at most max_length {max_length} pieces, found {len(pairs)} longer"
+        )
+    return kept

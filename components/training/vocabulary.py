@@ -20,9 +20,10 @@ EOS, UNKNOWN = 0, 1
 
 
 def train(lines: Iterable[str], size: int) -> bytes:
-    """Train a unigram model (Kudo, 2018) with ``size - 1`` pieces (the pad id is the last one).
+    """Train a unigram model (Kudo, 2018) with at most ``size - 1`` pieces (the pad id is the last one).
 
-    Deterministic. Raises DataError where the text is too small for the size.
+    Deterministic; a small text gives fewer pieces. Raises DataError where the text has more characters
+    than that.
     """
     written = io.BytesIO()
     try:
@@ -31,6 +32,7 @@ def train(lines: Iterable[str], size: int) -> bytes:
             model_writer=written,
             vocab_size=size - 1,
             character_coverage=1.0,
+            hard_vocab_limit=False,
             eos_id=EOS,
             unk_id=UNKNOWN,
             bos_id=-1,
@@ -40,7 +42,7 @@ def train(lines: Iterable[str], size: int) -> bytes:
         )
     except RuntimeError as error:
         reason = str(error).splitlines()[-1]
-        raise DataError(f"expected text that fills a vocabulary of {size} pieces; {reason}") from error
+        raise DataError(f"vocabulary: expected a size that suits the text, found {size}; {reason}") from error
     return written.getvalue()
 
 

@@ -1,0 +1,203 @@
+"""The loop learns, stops, resumes to the bit, and says what went wrong."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import MarianMTModel, MarianTokenizer
+
+from components.errors import ConfigError, ModelError
+from components.training import TrainingConfig, checkpoint, dev, loop, package, train
+
+WORDS = [
+    "ein",
+    "rot",
+    "blau",
+    "hund",
+    "katze",
+    "baum",
+    "haus",
+    "läuft",
+    "sieht",
+    "über",
+    "unter",
+    "zwei",
+    "drei",
+    "mann",
+    "frau",
+    "kind",
+]
+
+
+@pytest.fixture
+def copying(tmp_path: Path) -> TrainingConfig:
+    """A tiny model and a task that it can learn by heart: copy five words."""
+    draw = random.Random(0)
+    lines = [" ".join(draw.choices(WORDS, k=5)) for _ in range(120)]
+    for language in ("en", "de"):
+        (tmp_path / f"train.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (tmp_path / f"dev.{language}").write_text("\n".join(lines[:20]) + "\n", encoding="utf-8")
+    return TrainingConfig(
+        data=f"{tmp_path}/train.en,{tmp_path}/train.de",
+        dev=f"{tmp_path}/dev.en,{tmp_path}/dev.de",
+        vocabulary=64,
+        layers=1,
+        width=32,
+        inner=64,
+        heads=2,
+        dropout=0.1,
+        warmup_steps=10,
+        learning_rate=5e-3,
+        batch_tokens=200,
+        max_steps=12,
+        eval_every=4,
+        eval_sentences=10,
+        average=2,
+        device="cpu",
+        dtype="float32",
+    )
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "model.safetensors")
+
+
+def test_learns_to_copy(copying: TrainingConfig, tmp_path: Path) -> None:
+    config = copying.model_copy(update={"max_steps": 500, "eval_every": 250, "dropout": 0.0, "width": 64})
+    state = train(config, tmp_path / "out")
+    assert state.best_bleu > 90
+    assert state.history[-1]["dev_loss"] < 0.5  # a uniform guess would be log(64) = 4.2
+    model, tokenizer = package.load(tmp_path / "out" / "model")
+    source = (tmp_path / "dev.en").read_text(encoding="utf-8").splitlines()[0]
+    assert dev.translate(model, tokenizer, [source, ""], 2)[0] == source
+    assert model.config.architectures == ["MarianMTModel"]
+    assert model.generation_config.decoder_start_token_id == len(tokenizer) - 1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_interrupted_and_resumed_equals_uninterrupted(
+    copying: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: str
+) -> None:
+    config = copying.model_copy(update={"dtype": dtype})
+    whole = train(config, tmp_path / "whole")
+    update, cut = loop.Run.update, tmp_path / "cut"
+
+    def power_cut(run: loop.Run, rows: list[int]) -> None:
+        update(run, rows)
+        if run.state.step == 7:  # three steps after a checkpoint, in the middle of an epoch
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop.Run, "update", power_cut)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, cut)
+    monkeypatch.setattr(loop.Run, "update", update)
+    assert [path.name for path in checkpoint.steps(cut / "checkpoints")] == ["step-00000004"]
+    torch.manual_seed(12345)  # what the process did meanwhile does not matter
+    resumed = train(config, cut)
+
+    assert (resumed.step, resumed.epoch, resumed.position) == (whole.step, whole.epoch, whole.position)
+    for folder in ("model", "best", "checkpoints/step-00000012"):
+        one, other = weights(tmp_path / "whole" / folder), weights(cut / folder)
+        assert one.keys() == other.keys()
+        assert all(torch.equal(one[name], other[name]) for name in one), folder
+    timeless = [[{**row, "minutes": 0} for row in state.history] for state in (whole, resumed)]
+    assert timeless[0] == timeless[1]
+    assert [json.loads(line)["step"] for line in (cut / "metrics.jsonl").read_text().splitlines()] == [
+        4,
+        8,
+        12,
+    ]
+
+
+def test_a_finished_run_is_not_trained_further(copying: TrainingConfig, tmp_path: Path) -> None:
+    train(copying, tmp_path / "out")
+    before = (tmp_path / "out" / "model" / "model.safetensors").read_bytes()
+    assert train(copying, tmp_path / "out").step == 12
+    assert (tmp_path / "out" / "model" / "model.safetensors").read_bytes() == before
+
+
+def test_a_larger_budget_goes_on_where_the_smaller_ended(copying: TrainingConfig, tmp_path: Path) -> None:
+    train(copying.model_copy(update={"max_steps": 8}), tmp_path / "grown")
+    train(copying, tmp_path / "grown")
+    train(copying, tmp_path / "whole")
+    one, other = weights(tmp_path / "grown" / "model"), weights(tmp_path / "whole" / "model")
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_stops_when_dev_bleu_stops_rising(
+    copying: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([10.0, 30.0, 20.0, 30.0, 29.0, 50.0])
+    monkeypatch.setattr(loop.Run, "_bleu", lambda run: next(scores))
+    config = copying.model_copy(update={"max_steps": 100, "eval_every": 1, "patience": 3})
+    state = train(config, tmp_path / "out")
+    assert (state.step, state.best_step, state.best_bleu) == (5, 2, 30.0)
+
+
+def test_the_best_checkpoint_is_the_model_when_the_average_is_worse(
+    copying: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([10.0, 30.0, 20.0, 5.0])
+    monkeypatch.setattr(loop.Run, "_bleu", lambda run: next(scores))
+    train(copying, tmp_path / "out")
+    best, model = weights(tmp_path / "out" / "best"), weights(tmp_path / "out" / "model")
+    assert all(torch.equal(best[name], model[name]) for name in best)
+    kept = weights(checkpoint.steps(tmp_path / "out" / "checkpoints")[-2])
+    assert torch.equal(kept["model.shared.weight"], best["model.shared.weight"])
+
+
+def test_minutes_are_a_budget(copying: TrainingConfig, tmp_path: Path) -> None:
+    assert train(copying.model_copy(update={"max_minutes": 1e-9}), tmp_path / "out").step == 1
+
+
+def test_a_loss_that_is_not_finite_is_one_error(
+    copying: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nan(*_: object) -> tuple[torch.Tensor, int]:
+        return torch.tensor(float("nan"), requires_grad=True), 1
+
+    monkeypatch.setattr(loop.objective, "loss", nan)
+    with pytest.raises(
+        ModelError, match=r"step 1: expected a finite loss, found nan.*learning_rate"
+    ) as caught:
+        train(copying, tmp_path / "out")
+    assert "\n" not in str(caught.value)
+
+
+def test_another_configuration_in_the_same_folder_is_refused(copying: TrainingConfig, tmp_path: Path) -> None:
+    train(copying.model_copy(update={"max_steps": 1}), tmp_path / "out")
+    with pytest.raises(ConfigError, match="expected a run with seed 1, found 2"):
+        train(copying.model_copy(update={"seed": 2}), tmp_path / "out")
+
+
+def test_heads_must_divide_the_width(copying: TrainingConfig, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="divisor of width 32, found 3"):
+        train(copying.model_copy(update={"heads": 3}), tmp_path / "out")
+
+
+def test_average_is_the_mean(copying: TrainingConfig, tmp_path: Path) -> None:
+    train(copying, tmp_path / "out")
+    paths = checkpoint.steps(tmp_path / "out" / "checkpoints")
+    first, second = (weights(path) for path in paths)
+    for name, mean in checkpoint.average(paths).items():
+        torch.testing.assert_close(mean, (first[name] + second[name]) / 2)
+
+
+def test_packaged_half_precision_loads_and_translates_the_same(
+    copying: TrainingConfig, tmp_path: Path
+) -> None:
+    config = copying.model_copy(update={"max_steps": 200, "eval_every": 200})
+    train(config, tmp_path / "out")
+    size = package.package(tmp_path / "out" / "model", tmp_path / "small")
+    assert size == sum(file.stat().st_size for file in (tmp_path / "small").iterdir())
+    assert {t.dtype for t in weights(tmp_path / "small").values()} == {torch.float16}
+    sentences = ["ein rot hund", "drei frau sieht", "über baum haus"]
+    full, half = (package.load(tmp_path / name) for name in ("out/model", "small"))
+    assert dev.translate(*full, sentences, 3) == dev.translate(*half, sentences, 3)
+    assert isinstance(half[0], MarianMTModel)
+    assert isinstance(half[1], MarianTokenizer)

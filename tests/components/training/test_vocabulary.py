@@ -1,0 +1,49 @@
+"""The vocabulary on disk: transformers' tokenizer gives the ids that the loop trains on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from transformers import MarianTokenizer
+
+from components.errors import DataError
+from components.training import vocabulary
+from components.training.pairs import encode
+
+LINES = [
+    "Ein Mann fährt Fahrrad.",
+    "A man rides a bicycle.",
+    "Zwei Hunde spielen im Schnee.",
+    "Two dogs play in the snow.",
+] * 5
+
+
+def test_tokenizer_gives_the_ids_of_the_pieces(tmp_path: Path) -> None:
+    spm = vocabulary.train(LINES, 64)
+    vocabulary.save(spm, tmp_path, "en", "de")
+    tokenizer = MarianTokenizer.from_pretrained(tmp_path)
+    assert (tokenizer.eos_token_id, tokenizer.unk_token_id) == (0, 1)
+    assert tokenizer.pad_token_id == len(tokenizer) - 1 < 64
+    for example, line in zip(encode([(x, x) for x in LINES], spm, 100), LINES, strict=True):
+        assert tokenizer(line)["input_ids"] == list(example.source) == list(example.target)
+        assert tokenizer(text_target=line)["input_ids"] == list(example.source)
+        assert tokenizer.decode(example.source, skip_special_tokens=True) == line
+        assert 1 not in example.source
+
+
+def test_training_a_vocabulary_is_deterministic() -> None:
+    assert vocabulary.train(LINES, 64) == vocabulary.train(LINES, 64)
+
+
+def test_more_characters_than_pieces_is_one_line() -> None:
+    with pytest.raises(
+        DataError, match="vocabulary: expected a size that suits the text, found 10"
+    ) as caught:
+        vocabulary.train(LINES, 10)
+    assert "\n" not in str(caught.value)
+
+
+def test_only_too_long_pairs() -> None:
+    with pytest.raises(DataError, match="at most max_length 2 pieces, found 20 longer"):
+        encode([(x, x) for x in LINES], vocabulary.train(LINES, 64), 2)
