@@ -1,0 +1,81 @@
+"""The cascade: data -> speech recognition -> translation -> scores -> report.
+
+Text-only data skip the recognition. `python -m flows.cascade` takes the options of `antiphon run cascade`.
+"""
+
+from __future__ import annotations
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from pydantic import ConfigDict, Field
+
+from components.recognition.config import RecognitionConfig
+from components.records import RunRecord, StageRef
+from components.translation.config import TranslationConfig
+from flows.parameters import FlowParameters, flat
+from flows.running import Run, ending
+
+
+class CascadeRecognition(RecognitionConfig):
+    """Settings of the speech recognition stage."""
+
+    model_config = ConfigDict(title="Recognition (asr)")
+
+
+class CascadeTranslation(TranslationConfig):
+    """Settings of the translation stage."""
+
+    model_config = ConfigDict(title="Translation (mt)")
+
+
+class CascadeParameters(FlowParameters):
+    """What can be set on a cascade."""
+
+    data: str | None = Field(
+        "sample",
+        title="Data",
+        description="manifest (JSONL, TSV), parallel text 'a.en,a.de', or a named set: sample, multi30k:SPLIT",
+    )
+    audio: str | None = Field(None, title="Audio", description="one recording instead of a data set")
+    limit: int | None = Field(None, ge=1, title="Limit", description="only the first so many utterances")
+    source_language: str | None = Field(
+        None, title="Source language", description="ISO code such as en; the data's own if empty"
+    )
+    target_language: str | None = Field(
+        None, title="Target language", description="ISO code such as de; the data's own if empty"
+    )
+    asr: CascadeRecognition = Field(
+        default=CascadeRecognition(), title="Recognition", description="speech to text"
+    )
+    mt: CascadeTranslation = Field(
+        default=CascadeTranslation(), title="Translation", description="text to text"
+    )
+
+
+@flow(name="cascade", persist_result=False, validate_parameters=True)
+@flat(CascadeParameters)
+def cascade(parameters: CascadeParameters) -> RunRecord | State[RunRecord]:
+    """Transcribe and translate a data set, score both stages and report."""
+    from tasks import data, metrics, recognition, report, translation
+
+    run = Run("cascade", parameters)
+    with run:
+        source = None if parameters.audio else parameters.data
+        languages = (parameters.source_language, parameters.target_language)
+        loaded = run.add(data.load(source, parameters.audio, *languages, parameters.limit, run.store_url))
+        read: tuple[StageRef, ...] = (loaded,)
+        heard = recognition.recognise(parameters.asr, loaded, run.store_url, parameters.seed)
+        if heard is not None:
+            read = (loaded, run.add(heard))
+        run.add(translation.translate(parameters.mt, read, run.store_url, parameters.seed))
+        scored = run.add(metrics.score(run.stages, parameters.target_language, run.store_url, run.name))
+        run.metrics = metrics.read_scores(scored)
+        run.save()
+        report.report(run.record, run.store_url)
+    return ending(run.record)
+
+
+if __name__ == "__main__":
+    from flows.cli import run_flow_module
+
+    run_flow_module("cascade")

@@ -1,0 +1,34 @@
+"""The flows that can be run, with the parameters that each takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from components.errors import ConfigError
+from flows.parameters import FlowParameters
+
+FLOWS = {
+    "cascade": "speech -> transcript -> translation, scored and reported",
+    "train": "train a translation model and keep the best checkpoint in the store",
+}
+
+
+class Entry(NamedTuple):
+    """A flow and the model of its parameters."""
+
+    call: Callable[..., Any]
+    parameters: type[FlowParameters]
+
+
+def flow_named(name: str) -> Entry:
+    """The flow called ``name``; imports it, and with it torch and Prefect.
+
+    Raises:
+        ConfigError: there is no such flow.
+    """
+    if name == "cascade":
+        from flows.cascade import CascadeParameters, cascade
+
+        return Entry(cascade, CascadeParameters)
+    raise ConfigError(f"expected a flow, one of {', '.join(FLOWS)}, found {name!r}")

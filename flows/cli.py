@@ -1,0 +1,155 @@
+"""The `antiphon` command. Results go to standard output, progress and logs to standard error."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from components.errors import AntiphonError, ConfigError
+from flows import commanding
+
+app = typer.Typer(
+    name="antiphon",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="""Many speech and language models as one system: run it, look into every stage, see which is to blame.
+
+Start with `antiphon run cascade` (the sample set), then `antiphon run cascade --audio talk.wav --target-language de`.
+
+Exit codes: 0 done; 3 done, some records quarantined; 2 wrong usage or configuration; 1 failed.""",
+)
+
+FlowName = Annotated[str, typer.Argument(metavar="FLOW", help="cascade or train")]
+Config = Annotated[
+    Path | None, typer.Option("-c", "--config", metavar="FILE", help="YAML file of parameters")
+]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="A.B=VALUE", help="one parameter, such as mt.beam_size=5; may be repeated"),
+]
+StoreUrl = Annotated[
+    str | None, typer.Option("--store", metavar="URL", help="store: a folder or file:// URL")
+]
+RunName = Annotated[
+    str | None, typer.Option("--name", help="name of the run; the time and flow if omitted")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="the last line of standard output is one JSON object")]
+AudioFile = Annotated[
+    str | None, typer.Option("--audio", metavar="FILE", help="one recording instead of a data set")
+]
+DataSet = Annotated[
+    str | None,
+    typer.Option("--data", metavar="SET", help="manifest, 'a.en,a.de', sample or multi30k:SPLIT"),
+]
+Language = Annotated[str | None, typer.Option("--target-language", metavar="CODE", help="such as de")]
+Limit = Annotated[int | None, typer.Option("--limit", metavar="N", help="only the first N utterances")]
+
+
+@app.command()
+def run(  # noqa: PLR0913 - one argument per flag: typer reads them from the signature
+    flow: FlowName,
+    config: Config = None,
+    assignments: Assignments = None,
+    store: StoreUrl = None,
+    name: RunName = None,
+    as_json: AsJson = False,
+    audio: AudioFile = None,
+    data: DataSet = None,
+    target_language: Language = None,
+    limit: Limit = None,
+) -> None:
+    """Run a flow; a finished stage is reused, an interrupted one goes on where it stopped.
+
+    Examples:
+
+    - `antiphon run cascade` runs the sample set: speech, transcript, translation, scores, report.
+
+    - `antiphon run cascade --audio talk.wav --target-language de` needs no manifest.
+
+    - `antiphon run cascade --data manifest.jsonl --set asr.beam_size=1 --set mt.model=hub:ORG/NAME`
+
+    - `antiphon run cascade -c cascade.yaml --set mt.beam_size=5 --json`
+
+    A later value wins: the defaults, then FILE, then the flags, then --set.
+    """
+    shortcuts: dict[str, object] = {
+        "store": store,
+        "name": name,
+        "audio": audio,
+        "data": data,
+        "target_language": target_language,
+        "limit": limit,
+    }
+    raise typer.Exit(commanding.run_flow(flow, config, assignments or [], shortcuts, as_json=as_json))
+
+
+@app.command()
+def inspect(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="name of a run")],
+    stage: Annotated[str | None, typer.Option("--stage", help="only this stage, such as mt")] = None,
+    utterance: Annotated[
+        str | None, typer.Option("--utterance", metavar="ID", help="one utterance")
+    ] = None,
+    store: StoreUrl = None,
+) -> None:
+    """Show a run: its stages and scores, what a stage produced, or all about one utterance.
+
+    Examples: `antiphon inspect RUN`, `antiphon inspect RUN --stage mt`, `antiphon inspect RUN --utterance ID`.
+    """
+    from flows.inspecting import show
+
+    show(run, stage, utterance, store)
+
+
+@app.command()
+def report(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="name of a run")], store: StoreUrl = None
+) -> None:
+    """Write the HTML report and the plots of a run again, and print where they are."""
+    from tasks.report import render
+    from tasks.store import Store
+
+    kept = Store(store)
+    page, _ = render(kept.load_run(run), kept)
+    typer.echo(str(page))
+
+
+def run_flow_module(flow: str) -> None:
+    """`python -m flows.NAME` with the options of `antiphon run NAME`."""
+    main(["run", flow, *sys.argv[1:]])
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point of the command: faults that a user can mend are one line on standard error."""
+    sys.exit(_guarded(lambda: app(args=arguments, standalone_mode=False)))
+
+
+def _guarded(call: Callable[[], object]) -> int:
+    try:
+        code = call()
+    except typer.Exit as ending:
+        return ending.exit_code
+    except typer.TyperException as error:
+        error.show()
+        return 2
+    except ConfigError as error:
+        typer.echo(f"antiphon: {error}", err=True)
+        return 2
+    except (AntiphonError, OSError) as error:
+        typer.echo(f"antiphon: {error}", err=True)
+        return 1
+    except (KeyboardInterrupt, typer.Abort):
+        typer.echo("antiphon: interrupted", err=True)
+        return 128 + signal.SIGINT
+    return code if isinstance(code, int) else 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""`antiphon run`: parameters from file and flags, the flow in this process, its result printed."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from components.errors import AntiphonError, ConfigError
+from components.records import RunRecord
+
+QUARANTINED = 3
+
+
+class _OneLine(logging.Filter):
+    """Leaves out the traceback of errors that say in one line what a user can do."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and isinstance(record.exc_info[1], AntiphonError):
+            record.exc_info = None
+        return True
+
+
+def run_flow(
+    name: str,
+    config: Path | None,
+    assignments: Sequence[str],
+    shortcuts: Mapping[str, object],
+    *,
+    as_json: bool,
+) -> int:
+    """Run a flow to its end and print its result; gives back the exit code.
+
+    Raises:
+        AntiphonError: what the flow raised.
+    """
+    from flows.catalogue import FLOWS, flow_named
+    from flows.configuration import gather
+
+    if name not in FLOWS:
+        raise ConfigError(f"expected a flow, one of {', '.join(FLOWS)}, found {name!r}")
+    entry = flow_named(name)
+    parameters = gather(entry.parameters, config, assignments, shortcuts)
+    for logger in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(logger).addFilter(_OneLine())
+    try:
+        run = entry.call(**{field: getattr(parameters, field) for field in type(parameters).model_fields})
+    except BaseException as error:
+        if isinstance(error, Exception):
+            raise
+        return _interrupted(error)
+    return finish(run, parameters.store, as_json=as_json)
+
+
+def finish(run: RunRecord, store_url: str | None, *, as_json: bool) -> int:
+    """Print a run; the exit code says whether records were put aside."""
+    from flows.printing import print_run, run_json
+    from tasks.store import Store
+
+    folder = Store(store_url).run_folder(run.name)
+    print_run(run, folder)
+    if as_json:
+        sys.stdout.write(run_json(run, folder) + "\n")
+    sys.stdout.flush()
+    return QUARANTINED if run.status == "completed with quarantine" else 0
+
+
+def _interrupted(error: BaseException) -> int:
+    """After Ctrl-C or SIGTERM: say how to go on."""
+    by = signal.SIGINT if isinstance(error, KeyboardInterrupt) else signal.SIGTERM
+    command = shlex.join(["antiphon", *sys.argv[1:]])
+    sys.stderr.write(
+        f"antiphon: interrupted; finished shards are kept. To go on where it stopped, run again: {command}\n"
+    )
+    return 128 + by

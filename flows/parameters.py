@@ -1,0 +1,79 @@
+"""What a user can set on a flow, said once: a flat pydantic model serves the form, the file and the flags."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from components.errors import ConfigError
+
+P = TypeVar("P", bound=BaseModel)
+R = TypeVar("R")
+
+_SECRET = re.compile(
+    r"(^|_)(token|secret|password|passwd|credential|api_?key|access_?key|private_?key)s?($|_)"
+)
+
+
+class FlowParameters(BaseModel):
+    """What every flow over data shares."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    store: str | None = Field(
+        None,
+        title="Store",
+        description="folder of stages and runs; ANTIPHON_STORE or ./antiphon-store if empty",
+    )
+    name: str | None = Field(
+        None, title="Run name", description="name of the run's folder; the time and the flow if empty"
+    )
+    seed: int = Field(0, ge=0, lt=2**31, title="Seed", description="of everything that draws random numbers")
+
+
+def check_no_secret(names: list[str]) -> None:
+    """Refuse parameters that look like secrets: parameters are stored and shown in the UI.
+
+    Raises:
+        ConfigError: one of the names looks like a token, a password or a key.
+    """
+    for name in names:
+        if _SECRET.search(name.lower().replace("-", "_")):
+            raise ConfigError(
+                f"{name}: flow parameters are stored and shown, so secrets are refused; "
+                "set it in the environment (HF_TOKEN and the like) or in a Prefect Secret block"
+            )
+
+
+def flat(model: type[P]) -> Callable[[Callable[[P], R]], Callable[..., R]]:
+    """Give a function of one parameter model the model's fields as its keyword parameters.
+
+    Prefect makes its form and checks its calls by the signature, so a flow shows and takes the fields
+    themselves, with their titles, descriptions, bounds and defaults.
+    """
+    check_no_secret(list(model.model_fields))
+    parameters = []
+    for name, field in model.model_fields.items():
+        shown = {"title": field.title, "description": field.description}
+        kind = Annotated[(field.annotation, *field.metadata, Field(json_schema_extra=shown))]  # type: ignore[misc]
+        default = inspect.Parameter.empty if field.is_required() else field.default
+        parameters.append(
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+        )
+
+    def decorate(function: Callable[[P], R]) -> Callable[..., R]:
+        @wraps(function)
+        def called(**values: Any) -> R:
+            return function(model.model_validate(values))
+
+        del called.__wrapped__  # type: ignore[attr-defined] # its signature is not this one's
+        called.__annotations__ = {}
+        called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        return called
+
+    return decorate

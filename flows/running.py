@@ -1,0 +1,94 @@
+"""What every flow does around its stages: names the run, gathers what was done, leaves a record."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, cast
+
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+
+from components.errors import AntiphonError
+from components.records import RunRecord, Score, StageRef
+from flows.parameters import FlowParameters
+from tasks.keys import library_versions
+from tasks.store import Store, now
+
+LIBRARIES = ("antiphon", "torch", "transformers", "openai-whisper", "prefect", "sacrebleu", "jiwer")
+
+
+class Run:
+    """One run of a flow. As a context manager it leaves ``run.json``, also when something fails."""
+
+    def __init__(self, flow: str, parameters: FlowParameters) -> None:
+        self.flow = flow
+        self.parameters = parameters
+        self.store_url = parameters.store
+        self.store = Store(parameters.store)
+        self.path = self.store.new_run(flow, parameters.name)
+        self.name = self.path.name
+        self.stages: dict[str, StageRef] = {}
+        self.metrics: dict[str, Score] = {}
+        self.notes: list[str] = []
+        self._started = now()
+        self._status: str | None = None
+
+    def add(self, ref: object) -> StageRef:
+        """Note a finished stage; gives it back."""
+        found = cast("StageRef", ref)
+        self.stages[found.stage] = found
+        return found
+
+    @property
+    def quarantined(self) -> int:
+        """Records that any stage put aside."""
+        return sum(ref.quarantined for ref in self.stages.values())
+
+    @property
+    def record(self) -> RunRecord:
+        """The run as it stands."""
+        status = "completed with quarantine" if self.quarantined else "completed"
+        values: dict[str, Any] = {
+            "name": self.name,
+            "flow": self.flow,
+            "status": self._status or status,
+            "parameters": self.parameters.model_dump(mode="json"),
+            "stages": tuple(self.stages.values()),
+            "metrics": self.metrics,
+            "started": self._started,
+            "finished": now(),
+            "versions": library_versions(LIBRARIES),
+            "notes": (*self._warnings(), *self.notes),
+        }
+        return RunRecord.model_validate(values)
+
+    def save(self) -> None:
+        """Write ``run.json`` and ``metrics.json``."""
+        self.store.save_run(self.record)
+
+    def _warnings(self) -> list[str]:
+        bad = [ref for ref in self.stages.values() if ref.quarantined]
+        return [f"{ref.quarantined} of {ref.items} records quarantined in stage {ref.stage}" for ref in bad]
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            return
+        self._status = "failed"
+        text = str(error) if isinstance(error, AntiphonError) else f"{type(error).__name__}: {error}"
+        self.notes.append(text)
+        try:
+            self.save()
+        except (AntiphonError, OSError):
+            return  # a full disk, say; the error itself is what the user must see
+
+
+def ending(record: RunRecord) -> RunRecord | State[RunRecord]:
+    """What a flow returns: its record, in a state that says so if records were put aside."""
+    if record.status == "completed":
+        return record
+    return Completed(name="CompletedWithQuarantine", message="; ".join(record.notes), data=record)

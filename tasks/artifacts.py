@@ -1,0 +1,95 @@
+"""What the Prefect UI shows of a run: tables of examples, a summary, plots, a link to the report."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from pathlib import Path
+
+from components.records import Score, StageRef
+from prefect.artifacts import (
+    create_image_artifact,
+    create_link_artifact,
+    create_markdown_artifact,
+    create_table_artifact,
+)
+
+from tasks.reading import hypotheses, quarantined
+
+_EXAMPLES = 20
+_LONGEST = 400  # characters of a text in a table
+_LARGEST_IMAGE = 2_000_000  # bytes of a plot that goes into the database
+
+
+def _shown(text: str) -> str:
+    """Text as it may stand in a table of the UI, which renders Markdown: no markup, no tags, one line."""
+    text = " ".join(text.split())
+    text = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return "".join("\\" + mark if mark in "\\`*_[]<>|#!" else mark for mark in text)
+
+
+def publish_examples(ref: StageRef) -> None:
+    """A table of the first outcomes of a stage, and one of what it put aside."""
+    rows = [
+        {
+            "utterance": _shown(nbest.utterance_id),
+            "best": _shown(nbest.best.text),
+            "log-probability": round(nbest.best.score, 3),
+            "hypotheses": len(nbest.hypotheses),
+        }
+        for nbest in islice(hypotheses(ref), _EXAMPLES)
+    ]
+    if rows:
+        text = f"first {len(rows)} of {ref.items - ref.quarantined} in stage {ref.stage}"
+        create_table_artifact(table=rows, key=f"{ref.stage}-examples", description=text)
+    publish_quarantine(ref)
+
+
+def publish_quarantine(ref: StageRef) -> None:
+    """A table of what a stage put aside; nothing if that is nothing."""
+    rows = [
+        {"utterance": _shown(bad.utterance_id), "reason": _shown(bad.reason), "detail": _shown(bad.detail)}
+        for bad in islice(quarantined(ref), _EXAMPLES)
+    ]
+    if rows:
+        text = f"first {len(rows)} of {ref.quarantined} quarantined in stage {ref.stage}"
+        create_table_artifact(table=rows, key=f"{ref.stage}-quarantined", description=text)
+
+
+def publish_summary(run: str, stages: Iterable[StageRef], metrics: Mapping[str, Score]) -> None:
+    """Scores with their intervals and what each stage cost, as Markdown."""
+    parts = [
+        f"# Run {run}",
+        "",
+        "| metric | value | 95% interval | scored | protocol |",
+        "|---|---|---|---|---|",
+    ]
+    for score in metrics.values():
+        interval = "–".join(f"{end:.1f}" for end in score.interval) if score.interval else ""
+        signature = score.signature.replace("|", "\\|")
+        scored = f"{score.n} of {score.n_total}"
+        parts.append(f"| {score.name} | {score.value:.2f} | {interval} | {scored} | `{signature}` |")
+    parts += ["", "| stage | items | quarantined | seconds | peak memory | |", "|---|---|---|---|---|---|"]
+    parts += [
+        f"| {ref.stage} | {ref.items} | {ref.quarantined} | {ref.seconds:.1f} | "
+        f"{ref.peak_memory_bytes / 2**20:.0f} MiB | {'reused' if ref.reused else ''} |"
+        for ref in stages
+    ]
+    create_markdown_artifact(markdown="\n".join(parts), key="summary", description=f"run {run}")
+
+
+def publish_plots(plots: Iterable[Path]) -> None:
+    """Each PNG or SVG plot as an image of the run."""
+    kinds = {".png": "png", ".svg": "svg+xml"}
+    for plot in plots:
+        if plot.suffix in kinds and plot.stat().st_size <= _LARGEST_IMAGE:
+            data = base64.b64encode(plot.read_bytes()).decode("ascii")
+            key = "plot-" + plot.stem.lower().replace("_", "-")
+            url = f"data:image/{kinds[plot.suffix]};base64,{data}"
+            create_image_artifact(image_url=url, key=key, description=plot.stem)
+
+
+def publish_report(report: Path) -> None:
+    """A link to the report on this machine's disk."""
+    create_link_artifact(link=report.as_uri(), link_text=report.name, key="report", description=str(report))

@@ -1,0 +1,55 @@
+"""What a stretch of work costs: wall time and the most memory that the process held meanwhile."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+_STATM = Path("/proc/self/statm")
+_INTERVAL = 0.05  # seconds between two looks at the memory
+
+
+@dataclass
+class Cost:
+    """Seconds of wall time and bytes of resident memory at its highest; complete after the ``with``."""
+
+    seconds: float = 0.0
+    peak_memory_bytes: int = 0
+
+
+def resident_bytes() -> int:
+    """Memory that this process holds now (Linux), elsewhere the most that it ever held."""
+    try:
+        return int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
+
+
+@contextmanager
+def measured() -> Iterator[Cost]:
+    """Measure the body of the ``with``; memory is sampled, so a peak of a few milliseconds can be missed."""
+    cost = Cost(peak_memory_bytes=resident_bytes())
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(_INTERVAL):
+            cost.peak_memory_bytes = max(cost.peak_memory_bytes, resident_bytes())
+
+    watcher = threading.Thread(target=look, name="memory", daemon=True)
+    watcher.start()
+    begun = time.perf_counter()
+    try:
+        yield cost
+    finally:
+        cost.seconds = time.perf_counter() - begun
+        over.set()
+        watcher.join()
+        cost.peak_memory_bytes = max(cost.peak_memory_bytes, resident_bytes())

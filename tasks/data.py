@@ -1,0 +1,68 @@
+"""The ``data`` stage: a manifest, a named set or one recording becomes utterances in the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from components import data as reading
+from components.errors import ConfigError, DataError
+from components.records import StageRef
+from prefect import get_run_logger, task
+from prefect.client.schemas.objects import State
+
+from tasks.artifacts import publish_quarantine
+from tasks.cost import Cost, measured
+from tasks.keys import StagePlan, digest
+from tasks.options import NOT_STORED, shown
+from tasks.stage import Writer, opened
+from tasks.store import Store
+
+
+@task(name="data", **NOT_STORED)
+def load(
+    source: str | None,
+    audio: str | None,
+    source_language: str | None,
+    target_language: str | None,
+    limit: int | None,
+    store_url: str | None,
+) -> StageRef | State[StageRef]:
+    """Read and check a data set (or one recording) and keep its utterances.
+
+    Raises:
+        ConfigError: both or neither of ``source`` and ``audio`` were given.
+        DataError: nothing usable in it.
+    """
+    if (source is None) == (audio is None):
+        raise ConfigError("expected a data set or an audio file, one of the two; set data or audio")
+    options = {"source_language": source_language, "target_language": target_language}
+    with measured() as cost:
+        if audio is not None:
+            dataset = reading.from_audio(audio, **options)
+        else:
+            dataset = reading.load(str(source), limit=limit, **options)
+    everything = [*dataset.utterances, *dataset.quarantined]
+    if not everything:
+        raise DataError(f"{source or audio}: expected at least one utterance, found none")
+    plan = StagePlan(
+        stage="data",
+        version="data/1",
+        parameters=options,
+        # The digest is that of the source; what was made of it is added, so that a new reader is a new key.
+        inputs={"source": dataset.digest, "records": digest([record.model_dump() for record in everything])},
+    )
+    with opened(Store(store_url), plan) as writer:
+        ref = writer.ref or _write(writer, dataset, cost)
+    name = source or Path(str(audio)).name
+    get_run_logger().info("data: %d records from %s, %d put aside", ref.items, name, ref.quarantined)
+    publish_quarantine(ref)
+    return shown(ref)
+
+
+def _write(writer: Writer, dataset: reading.Dataset, cost: Cost) -> StageRef:
+    good = [record.model_dump_json(exclude_defaults=True) for record in dataset.utterances]
+    bad = [record.model_dump_json(exclude_defaults=True) for record in dataset.quarantined]
+    if writer.shards_done == 0:
+        writer.append(good, bad, seconds=cost.seconds, peak=cost.peak_memory_bytes)
+    ids = [record.id for record in dataset.utterances]
+    return writer.finish([*ids, *(record.utterance_id for record in dataset.quarantined)])

@@ -1,0 +1,87 @@
+"""The ``metrics`` stage: every score that the references allow, kept in the store like any stage."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from components import metrics
+from components.records import Score, StageRef, Utterance
+from prefect import task
+from prefect.client.schemas.objects import State
+
+from tasks.artifacts import publish_summary
+from tasks.cost import measured
+from tasks.files import write_json
+from tasks.keys import StagePlan, library_versions, read_by
+from tasks.options import NOT_STORED, shown
+from tasks.reading import best_texts, utterances
+from tasks.stage import opened
+from tasks.store import Store
+
+LIBRARIES = ("sacrebleu", "jiwer", "numpy", "openai-whisper")
+SCORES = "scores.json"
+
+
+def _one_language(found: set[str]) -> str:
+    """The language that decides on tokenisers and normalisers; several languages: none in particular."""
+    return found.pop() if len(found) == 1 else "und"
+
+
+def _recognition(data: StageRef, asr: StageRef) -> dict[str, Score]:
+    known = [u for u in utterances(data) if u.audio is not None and u.transcript is not None]
+    if not known:
+        return {}
+    language = _one_language({utterance.source_language for utterance in known})
+    references = {utterance.id: str(utterance.transcript) for utterance in known}
+    heard = {key: text for key, text in best_texts(asr).items() if key in references}
+    return metrics.recognition_scores(references, heard, language=language, n_total=data.items)
+
+
+def _translation(data: StageRef, mt: StageRef, target_language: str | None) -> dict[str, Score]:
+    known = [utterance for utterance in utterances(data) if utterance.references]
+    if not known:
+        return {}
+    language = _one_language({_target(utterance, target_language) for utterance in known})
+    references = {utterance.id: utterance.references for utterance in known}
+    given = {key: text for key, text in best_texts(mt).items() if key in references}
+    return metrics.translation_scores(references, given, language=language, n_total=data.items)
+
+
+def _target(utterance: Utterance, target_language: str | None) -> str:
+    return target_language or utterance.target_language or "und"
+
+
+def read_scores(ref: StageRef) -> dict[str, Score]:
+    """The scores of a ``metrics`` stage by name."""
+    values = json.loads((Path(ref.path) / SCORES).read_bytes())
+    return {name: Score.model_validate(value) for name, value in values.items()}
+
+
+@task(name="metrics", **NOT_STORED)
+def score(
+    stages: Mapping[str, StageRef], target_language: str | None, store_url: str | None, run: str
+) -> StageRef | State[StageRef]:
+    """Score the stages ``asr`` and ``mt`` against the references of ``data``; what has none is left out."""
+    read = [stages[name] for name in ("data", "asr", "mt") if name in stages]
+    plan = StagePlan(
+        stage="metrics",
+        version=f"metrics/{metrics.version}",
+        parameters={"target_language": target_language},
+        upstream=read_by(*read),
+        libraries=library_versions(LIBRARIES),
+    )
+    with opened(Store(store_url), plan, records=False) as writer:
+        if writer.ref is None:
+            with measured() as cost:
+                found = _recognition(stages["data"], stages["asr"]) if "asr" in stages else {}
+                if "mt" in stages:
+                    found |= _translation(stages["data"], stages["mt"], target_language)
+            writer.seconds, writer.peak_memory_bytes = cost.seconds, cost.peak_memory_bytes
+            write_json(writer.path / SCORES, {name: s.model_dump(mode="json") for name, s in found.items()})
+            writer.seal([SCORES], items=stages["data"].items)
+        assert writer.ref is not None
+        ref = writer.ref
+    publish_summary(run, [*read, ref], read_scores(ref))
+    return shown(ref)

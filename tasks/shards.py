@@ -1,0 +1,102 @@
+"""Driving one stage over a data set: fixed shards through the task runner, appended in order.
+
+At most ``ahead`` shards are in flight, so memory does not grow with the data set and the shards of a
+resumed stage are those of an uninterrupted one.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+from components.records import NBest, Outcome, StageRef, Utterance
+from prefect.futures import PrefectFuture
+
+from tasks.cost import measured
+from tasks.keys import StagePlan
+from tasks.progress import Progress
+from tasks.stage import opened
+from tasks.store import Store
+
+_SMALLEST = 64
+_MOST = 200  # shards, so that a flow stays at a few hundred task runs
+
+
+class Shard(NamedTuple):
+    """What one shard came to, as the JSON lines that are stored, and its cost."""
+
+    outputs: tuple[str, ...]
+    errors: tuple[str, ...]
+    seconds: float
+    peak_memory_bytes: int
+
+
+def shard_size(total: int) -> int:
+    """Items per shard for ``total`` items: 64, more only if that made more than 200 shards."""
+    return max(_SMALLEST, -(-total // _MOST))
+
+
+def packed(utterances: Iterable[Utterance]) -> str:
+    """Utterances as one string: cheap to hand to a task, on this machine or another."""
+    return "\n".join(utterance.model_dump_json(exclude_defaults=True) for utterance in utterances)
+
+
+def compute(stage: str, payload: str, component: Callable[[Sequence[Utterance]], list[Outcome]]) -> Shard:
+    """Run a component on a packed shard and check that it answered for each utterance, in order.
+
+    Raises:
+        RuntimeError: it did not; this is a fault of the component, not of the data.
+    """
+    utterances = [Utterance.model_validate_json(line) for line in payload.split("\n")]
+    with measured() as cost:
+        outcomes = component(utterances)
+    given = [utterance.id for utterance in utterances]
+    answered = [outcome.utterance_id for outcome in outcomes]
+    if given != answered:
+        raise RuntimeError(f"stage {stage}: expected outcomes for {given}, in this order, found {answered}")
+    return Shard(
+        tuple(o.model_dump_json(exclude_defaults=True) for o in outcomes if isinstance(o, NBest)),
+        tuple(o.model_dump_json(exclude_defaults=True) for o in outcomes if not isinstance(o, NBest)),
+        cost.seconds,
+        cost.peak_memory_bytes,
+    )
+
+
+def run_shards(
+    store: Store,
+    plan: StagePlan,
+    inputs: Callable[[], Iterator[Utterance]],
+    total: int,
+    submit: Callable[[str, int], PrefectFuture[Shard]],
+    ahead: int = 2,
+) -> StageRef:
+    """Compute a stage, or what is missing of it, and seal it; a finished stage is reused.
+
+    Args:
+        inputs: a fresh iterator over the stage's inputs, in their fixed order.
+        total: their number, for the progress.
+        submit: starts the task for one packed shard; the second argument is the shard's number.
+        ahead: shards in flight.
+    """
+    with opened(store, plan) as writer:
+        if writer.ref is not None:
+            return writer.ref
+        size, done = plan.shard_size, writer.shards_done
+        progress = Progress(plan.stage, total, done=min(done * size, total))
+        flying: deque[PrefectFuture[Shard]] = deque()
+
+        def land() -> None:
+            shard = flying.popleft().result()
+            writer.append(shard.outputs, shard.errors, seconds=shard.seconds, peak=shard.peak_memory_bytes)
+            progress.advance(len(shard.outputs) + len(shard.errors))
+
+        rest = islice(inputs(), done * size, None)
+        for number, batch in enumerate(iter(lambda: tuple(islice(rest, size)), ()), start=done):
+            flying.append(submit(packed(batch), number))
+            if len(flying) >= ahead:
+                land()
+        while flying:
+            land()
+        return writer.finish(utterance.id for utterance in inputs())

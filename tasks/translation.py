@@ -1,0 +1,102 @@
+"""The ``mt`` stage: source texts (written, or heard by ``asr``) become translation n-best lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+
+from components import models, translation
+from components.device import pick_device, seed_everything
+from components.errors import ConfigError
+from components.records import StageRef, Utterance
+from components.translation.config import TranslationConfig
+from prefect import task
+from prefect.client.schemas.objects import State
+
+from tasks.artifacts import publish_examples
+from tasks.files import file_digest
+from tasks.keys import StagePlan, library_versions, read_by, weights_of
+from tasks.options import NOT_STORED, shown, transient
+from tasks.reading import hypotheses, utterances
+from tasks.shards import Shard, compute, run_shards, shard_size
+from tasks.store import Store
+
+LIBRARIES = ("torch", "numpy", "transformers", "sentencepiece", "sacremoses")
+_TURN = Lock()  # one model computes at a time in one process, whatever the number of threads
+
+
+@lru_cache(maxsize=1)
+def _translator(config: TranslationConfig, store_url: str | None) -> translation.Translator:
+    return translation.build(config, store_url)
+
+
+@task(name="translate shard", retries=2, retry_delay_seconds=1, retry_condition_fn=transient, **NOT_STORED)
+def translate_shard(config: TranslationConfig, store_url: str | None, payload: str, seed: int) -> Shard:
+    """Translate the utterances of one packed shard."""
+    with _TURN:
+        translator = _translator(config, store_url)
+        seed_everything(seed)
+        return compute("mt", payload, translator.translate)
+
+
+def translatable(data: StageRef, asr: StageRef | None) -> Iterator[Utterance]:
+    """The utterances of a data set with the text to translate: what was heard, else what is written.
+
+    Those that ``asr`` put aside, and spoken ones without ``asr`` and text, are left out.
+    """
+    heard = hypotheses(asr) if asr is not None else iter(())
+    head = next(heard, None)
+    for utterance in utterances(data):
+        if head is not None and utterance.id == head.utterance_id:
+            update = {"text": head.best.text, "source_language": head.language or utterance.source_language}
+            yield utterance.model_copy(update=update)
+            head = next(heard, None)
+        elif utterance.text is not None and (utterance.audio is None or asr is None):
+            yield utterance
+
+
+def plan_of(
+    config: TranslationConfig, store_url: str | None, read: tuple[StageRef, ...], total: int, seed: int
+) -> StagePlan:
+    """What decides the outputs of the stage. Resolves the model reference, loads nothing.
+
+    Raises:
+        ConfigError: the file of examples cannot be read.
+    """
+    parameters = config.model_dump(mode="json", exclude={"model", "device", "examples"})
+    parameters["device"] = pick_device(config.device).type
+    try:
+        inputs = {"examples": file_digest(Path(config.examples))} if config.examples else {}
+    except OSError as error:
+        raise ConfigError(f"mt.examples: expected a readable JSONL file, found {error}") from error
+    return StagePlan(
+        stage="mt",
+        version=f"translation/{translation.Translator.version}",
+        parameters=parameters,
+        upstream=read_by(*read),
+        inputs=inputs,
+        weights=weights_of(model=models.resolve(config.model, store_url)),
+        seed=seed,
+        shard_size=shard_size(total),
+        libraries=library_versions(LIBRARIES),
+    )
+
+
+@task(name="mt", **NOT_STORED)
+def translate(
+    config: TranslationConfig, read: tuple[StageRef, ...], store_url: str | None, seed: int
+) -> StageRef | State[StageRef]:
+    """Translate what the stages ``read`` give (data, or data and asr), or go on where a run stopped."""
+    data, asr = read[0], read[1] if len(read) > 1 else None
+    total = data.items - data.quarantined
+    ref = run_shards(
+        Store(store_url),
+        plan_of(config, store_url, read, total, seed),
+        lambda: translatable(data, asr),
+        total,
+        lambda payload, number: translate_shard.submit(config, store_url, payload, seed + number),
+    )
+    publish_examples(ref)
+    return shown(ref)
