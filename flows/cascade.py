@@ -34,7 +34,7 @@ class CascadeParameters(FlowParameters):
     data: str | None = Field(
         "sample",
         title="Data",
-        description="manifest (JSONL, TSV), parallel text 'a.en,a.de', or a named set: sample, multi30k:SPLIT",
+        description="manifest (JSONL, TSV), parallel text 'a.en,a.de', or a set: sample, multi30k:SPLIT",
     )
     audio: str | None = Field(None, title="Audio", description="one recording instead of a data set")
     limit: int | None = Field(None, ge=1, title="Limit", description="only the first so many utterances")

@@ -21,7 +21,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="""Many speech and language models as one system: run it, look into every stage, see which is to blame.
 
-Start with `antiphon run cascade` (the sample set), then `antiphon run cascade --audio talk.wav --target-language de`.
+Start with `antiphon run cascade` (the sample set), then with your own:
+`antiphon run cascade --audio talk.wav --target-language de`.
 
 Exit codes: 0 done; 3 done, some records quarantined; 2 wrong usage or configuration; 1 failed.""",
 )
@@ -37,9 +38,7 @@ Assignments = Annotated[
 StoreUrl = Annotated[
     str | None, typer.Option("--store", metavar="URL", help="store: a folder or file:// URL")
 ]
-RunName = Annotated[
-    str | None, typer.Option("--name", help="name of the run; the time and flow if omitted")
-]
+RunName = Annotated[str | None, typer.Option("--name", help="name of the run; the time and flow if omitted")]
 AsJson = Annotated[bool, typer.Option("--json", help="the last line of standard output is one JSON object")]
 AudioFile = Annotated[
     str | None, typer.Option("--audio", metavar="FILE", help="one recording instead of a data set")
@@ -53,7 +52,7 @@ Limit = Annotated[int | None, typer.Option("--limit", metavar="N", help="only th
 
 
 @app.command()
-def run(  # noqa: PLR0913 - one argument per flag: typer reads them from the signature
+def run(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them from the signature
     flow: FlowName,
     config: Config = None,
     assignments: Assignments = None,
@@ -94,9 +93,7 @@ def run(  # noqa: PLR0913 - one argument per flag: typer reads them from the sig
 def inspect(
     run: Annotated[str, typer.Argument(metavar="RUN", help="name of a run")],
     stage: Annotated[str | None, typer.Option("--stage", help="only this stage, such as mt")] = None,
-    utterance: Annotated[
-        str | None, typer.Option("--utterance", metavar="ID", help="one utterance")
-    ] = None,
+    utterance: Annotated[str | None, typer.Option("--utterance", metavar="ID", help="one utterance")] = None,
     store: StoreUrl = None,
 ) -> None:
     """Show a run: its stages and scores, what a stage produced, or all about one utterance.
@@ -137,7 +134,8 @@ def _guarded(call: Callable[[], object]) -> int:
     except typer.Exit as ending:
         return ending.exit_code
     except typer.TyperException as error:
-        error.show()
+        show = getattr(error, "show", None)  # usage errors know how to print themselves
+        show() if show is not None else typer.echo(f"antiphon: {error}", err=True)
         return 2
     except ConfigError as error:
         typer.echo(f"antiphon: {error}", err=True)

@@ -60,7 +60,9 @@ def flat(model: type[P]) -> Callable[[Callable[[P], R]], Callable[..., R]]:
     parameters = []
     for name, field in model.model_fields.items():
         shown = {"title": field.title, "description": field.description}
-        kind = Annotated[(field.annotation, *field.metadata, Field(json_schema_extra=shown))]  # type: ignore[misc]
+        kind = Annotated.__class_getitem__(
+            (field.annotation, *field.metadata, Field(json_schema_extra=shown))
+        )
         default = inspect.Parameter.empty if field.is_required() else field.default
         parameters.append(
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
@@ -71,7 +73,7 @@ def flat(model: type[P]) -> Callable[[Callable[[P], R]], Callable[..., R]]:
         def called(**values: Any) -> R:
             return function(model.model_validate(values))
 
-        del called.__wrapped__  # type: ignore[attr-defined] # its signature is not this one's
+        del called.__wrapped__  # its signature is not this one's
         called.__annotations__ = {}
         called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         return called

@@ -22,6 +22,7 @@ from tasks.store import Store
 
 LIBRARIES = ("sacrebleu", "jiwer", "numpy", "openai-whisper")
 SCORES = "scores.json"
+VERSION = "metrics/1"
 
 
 def _one_language(found: set[str]) -> str:
@@ -67,7 +68,7 @@ def score(
     read = [stages[name] for name in ("data", "asr", "mt") if name in stages]
     plan = StagePlan(
         stage="metrics",
-        version=f"metrics/{metrics.version}",
+        version=VERSION,
         parameters={"target_language": target_language},
         upstream=read_by(*read),
         libraries=library_versions(LIBRARIES),
