@@ -12,6 +12,8 @@ import typer
 
 from components.errors import AntiphonError, ConfigError
 from flows import commanding
+from flows.data_command import app as data_app
+from flows.models_command import models_app
 
 app = typer.Typer(
     name="antiphon",
@@ -19,13 +21,16 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
-    help="""Many speech and language models as one system: run it, look into every stage, see which is to blame.
+    help="""Many speech and language models as one system: run it, look into each stage, find the culprit.
 
 Start with `antiphon run cascade` (the sample set), then with your own:
 `antiphon run cascade --audio talk.wav --target-language de`.
 
 Exit codes: 0 done; 3 done, some records quarantined; 2 wrong usage or configuration; 1 failed.""",
 )
+
+app.add_typer(models_app, name="models")
+app.add_typer(data_app, name="data")
 
 FlowName = Annotated[str, typer.Argument(metavar="FLOW", help="cascade or train")]
 Config = Annotated[
@@ -98,7 +103,7 @@ def inspect(
 ) -> None:
     """Show a run: its stages and scores, what a stage produced, or all about one utterance.
 
-    Examples: `antiphon inspect RUN`, `antiphon inspect RUN --stage mt`, `antiphon inspect RUN --utterance ID`.
+    Examples: `antiphon inspect RUN`, with `--stage mt`, with `--utterance ID`.
     """
     from flows.inspecting import show
 

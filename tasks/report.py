@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from components.records import RunRecord
+from components import models
+from components.errors import AntiphonError
+from components.records import Checkpoint, RunRecord
 from prefect import task
-from reports import html, plots, view
+from reports import html, plots
+from reports.view import RunView
 
 from tasks.artifacts import publish_plots, publish_report
 from tasks.options import NOT_STORED
@@ -17,15 +20,34 @@ DECODED = ("asr", "mt", "st")
 """Stages whose outcomes are n-best lists."""
 
 
+def view_of(run: RunRecord, store: Store) -> RunView:
+    """A run as its reports see it; records are read from the store when they are asked for."""
+    stages = {ref.stage: ref for ref in run.stages}
+    return RunView(
+        run,
+        StoredUtterances(stages["data"]) if "data" in stages else (),
+        {name: StoredOutcomes(stages[name]) for name in DECODED if name in stages},
+        _models(run, store),
+    )
+
+
+def _models(run: RunRecord, store: Store) -> dict[str, Checkpoint]:
+    """The models of the stages, as far as they are still there."""
+    found: dict[str, Checkpoint] = {}
+    for name in {ref.stage for ref in run.stages} & set(DECODED):
+        settings = run.parameters.get(name)
+        try:
+            if isinstance(settings, dict):
+                found[name] = models.resolve(str(settings["model"]), str(store.root))
+        except AntiphonError:
+            continue
+    return found
+
+
 def render(run: RunRecord, store: Store) -> tuple[Path, list[Path]]:
     """Write ``report.html`` and ``plots/`` of a run; gives back their paths."""
     folder = store.run_folder(run.name)
-    stages = {ref.stage: ref for ref in run.stages}
-    seen = view.RunView(
-        run,
-        StoredUtterances(stages["data"]),
-        {name: StoredOutcomes(stages[name]) for name in DECODED if name in stages},
-    )
+    seen = view_of(run, store)
     images = plots.render(seen, folder / "plots")
     return html.write(seen, folder / "report.html"), images
 
@@ -34,6 +56,6 @@ def render(run: RunRecord, store: Store) -> tuple[Path, list[Path]]:
 def report(run: RunRecord, store_url: str | None) -> Path:
     """Render the report of a run and publish its plots and a link to it."""
     page, images = render(run, Store(store_url))
-    publish_plots(images)
+    publish_plots(image for image in images if image.suffix == ".png")
     publish_report(page)
     return page

@@ -65,7 +65,7 @@ def plan_of(
     Raises:
         ConfigError: the file of examples cannot be read.
     """
-    parameters = config.model_dump(mode="json", exclude={"model", "device", "examples"})
+    parameters = config.model_dump(mode="json", exclude={"device", "examples"})
     parameters["device"] = pick_device(config.device).type
     try:
         inputs = {"examples": file_digest(Path(config.examples))} if config.examples else {}

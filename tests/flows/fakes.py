@@ -1,0 +1,81 @@
+"""Components that need no model: what they say follows from the utterance, so runs can be compared.
+
+Import this module and call :func:`install` before a flow is run; `python tests/flows/fakes.py ARGS` is the
+`antiphon` command with these components, for tests that kill it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from components import models, recognition, translation
+from components.records import Checkpoint, Hypothesis, NBest, Outcome, Quarantined, Utterance
+
+CALLS = os.environ.get("FAKE_CALLS")
+"""A file to which every call of a component adds a line: stage, first id, number of utterances."""
+SLOW = float(os.environ.get("FAKE_SLOW", "0"))
+"""Seconds that a call of the translator takes."""
+PADDING = int(os.environ.get("FAKE_PADDING", "0"))
+"""Characters added to every output, to fill disks with."""
+
+
+def _called(stage: str, utterances: Sequence[Utterance]) -> None:
+    if CALLS:
+        with Path(CALLS).open("a") as file:
+            file.write(f"{stage} {utterances[0].id} {len(utterances)}\n")
+
+
+def _nbest(utterance: Utterance, texts: Sequence[str], system: str) -> Outcome:
+    if "poison" in utterance.id:
+        return Quarantined(
+            utterance_id=utterance.id, stage=system, reason="poison", detail="said so in its id"
+        )
+    hypotheses = tuple(
+        Hypothesis(text=text + "x" * PADDING, score=-1.0 - n, n_tokens=len(text.split()), system=system)
+        for n, text in enumerate(texts)
+    )
+    return NBest(utterance_id=utterance.id, hypotheses=hypotheses, language=utterance.source_language)
+
+
+class Recognizer:
+    version = 1
+
+    def recognize(self, utterances: Sequence[Utterance]) -> list[Outcome]:
+        _called("asr", utterances)
+        return [_nbest(u, [u.transcript or f"heard {u.id}", "something else"], "asr") for u in utterances]
+
+
+class Translator:
+    version = 1
+
+    def translate(self, utterances: Sequence[Utterance]) -> list[Outcome]:
+        _called("mt", utterances)
+        time.sleep(SLOW)
+        return [_nbest(u, [f"übersetzt: {u.text}", str(u.text)], "mt") for u in utterances]
+
+
+def resolve(reference: str, store: str | None = None) -> Checkpoint:
+    sha = hashlib.sha256(reference.encode()).hexdigest()
+    return Checkpoint(reference=reference, path="nowhere", sha256=sha, architecture="fake")
+
+
+def install() -> None:
+    """Put the fakes in the place of the real components."""
+    models.resolve = resolve  # type: ignore[assignment]
+    recognition.Recognizer = Recognizer  # type: ignore[assignment, misc]
+    recognition.build = lambda config, store=None: Recognizer()  # type: ignore[assignment]
+    translation.Translator = Translator  # type: ignore[assignment, misc]
+    translation.build = lambda config, store=None: Translator()  # type: ignore[assignment]
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    install()
+    from flows.cli import main
+
+    main()
