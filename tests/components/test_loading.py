@@ -1,0 +1,198 @@
+"""Loading refuses what transformers would let pass, by the tensor's name."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from components.checkpoints import checkpoint_of, header, parameters
+from components.conversion import whisper
+from components.errors import ModelError
+from components.loading import load_transformers, load_whisper, parameter_count
+from tests.components.whisper_binary import DIMS, tiny_whisper
+
+LAYER = "model.layers.1.mlp.up_proj.weight"
+FC = "model.encoder.layers.0.fc1.weight"
+Change = Callable[[dict[str, Tensor]], object]
+
+
+def tiny_tokenizer() -> PreTrainedTokenizerFast:
+    from tokenizers import Tokenizer, models
+
+    return PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel({"a": 0, "b": 1}, "a")))
+
+
+@pytest.fixture
+def causal(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=17, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2
+    )
+    LlamaForCausalLM(config).save_pretrained(tmp_path / "m")
+    tiny_tokenizer().save_pretrained(tmp_path / "m")
+    return tmp_path / "m"
+
+
+@pytest.fixture
+def speech(tmp_path: Path) -> Path:
+    (tmp_path / "w").mkdir()
+    model = tiny_whisper()
+    whisper.write_folder(tmp_path / "w", model.state_dict(), DIMS, torch.float32, [[0, 0]])
+    return tmp_path / "w"
+
+
+def edit(folder: Path, change: Change) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    change(tensors)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def poison(name: str, value: float) -> Change:
+    return lambda tensors: tensors[name].view(-1)[3:4].fill_(value)
+
+
+FAULTS = [
+    (lambda t, n: t.pop(n), r"expected tensor {name}.*found none"),
+    (lambda t, n: t.update({"model.surprise": torch.ones(2)}), r"found tensor model\.surprise"),
+    (lambda t, n: t.update({n: torch.ones(3, 5)}), r"expected tensor {name} \[.*found \[3, 5\]"),
+    (lambda t, n: poison(n, float("nan"))(t), r"tensor {name} has 1 values that are not finite"),
+    (lambda t, n: poison(n, float("inf"))(t), r"tensor {name} has 1 values that are not finite"),
+]
+
+
+@pytest.mark.parametrize(("fault", "message"), FAULTS)
+def test_faulty_weights_are_refused_by_name(causal: Path, fault: Callable, message: str) -> None:
+    edit(causal, lambda tensors: fault(tensors, LAYER))
+    with pytest.raises(ModelError, match=message.format(name=LAYER)) as caught:
+        load_transformers(checkpoint_of(causal, "test"), "causal")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("fault", "message"), FAULTS)
+def test_faulty_whisper_weights_are_refused_by_name(speech: Path, fault: Callable, message: str) -> None:
+    edit(speech, lambda tensors: fault(tensors, FC))
+    with pytest.raises(ModelError, match=message.format(name=FC)):
+        load_whisper(checkpoint_of(speech, "test"))
+
+
+def test_values_too_large_for_half_precision_are_refused(speech: Path) -> None:
+    edit(speech, poison(FC, 1e6))
+    assert load_whisper(checkpoint_of(speech, "test"))
+    with pytest.raises(ModelError, match=r"float16"):
+        load_whisper(checkpoint_of(speech, "test"), "cpu", "float16")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_whisper_computes_in_each_type(speech: Path, dtype: str) -> None:
+    expected = tiny_whisper()
+    model = load_whisper(checkpoint_of(speech, "test"), "cpu", dtype)
+    mel, tokens = torch.randn(1, 8, 12), torch.tensor([[50257, 5, 9]])
+    with torch.no_grad():
+        found = model(mel.to(model.encoder.conv1.weight.dtype), tokens)
+        assert not model.training and model.encoder.conv1.weight.dtype == getattr(torch, dtype)
+        truth = expected(mel, tokens)
+        error = ((found - truth).norm() / truth.norm()).item()
+        assert error <= {"float32": 0, "float16": 0.005, "bfloat16": 0.04}[dtype]
+
+
+def test_tied_output_layer_in_the_file_is_accepted(speech: Path) -> None:
+    edit(speech, lambda t: t.update({"proj_out.weight": t["model.decoder.embed_tokens.weight"].clone()}))
+    load_whisper(checkpoint_of(speech, "test"))
+
+
+def test_good_model_loads_with_all_its_parameters(causal: Path) -> None:
+    model, tokenizer = load_transformers(checkpoint_of(causal, "test"), "causal", "cpu", torch.bfloat16)
+    assert not model.training and model.dtype == torch.bfloat16 and len(tokenizer) == 2
+    assert parameters(causal) == parameter_count(model)
+
+
+def test_files_changed_after_resolving_are_refused(causal: Path) -> None:
+    checkpoint = checkpoint_of(causal, "test")
+    edit(causal, poison(LAYER, 0.5))
+    with pytest.raises(ModelError, match="weights and configuration changed"):
+        load_transformers(checkpoint, "causal")
+    checkpoint = checkpoint_of(causal, "test")
+    (causal / "tokenizer_config.json").write_text("{}")
+    with pytest.raises(ModelError, match="tokenizer changed"):
+        load_transformers(checkpoint, "causal")
+
+
+def test_another_kind_of_model_is_one_line(causal: Path) -> None:
+    with pytest.raises(ModelError, match="cannot load LlamaForCausalLM as seq2seq") as caught:
+        load_transformers(checkpoint_of(causal, "test"), "seq2seq")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json", "generation_config.json"])
+def test_code_of_a_model_is_never_run(causal: Path, name: str) -> None:
+    values = json.loads((causal / name).read_text())
+    (causal / name).write_text(json.dumps({**values, "auto_map": {"AutoModel": "evil.Model"}}))
+    (causal / "evil.py").write_text("raise SystemExit('it ran')")
+    with pytest.raises(ModelError, match=rf"{name}: auto_map asks to run code"):
+        checkpoint_of(causal, "test")
+
+
+def test_pickled_weights_are_refused_and_never_read(causal: Path, tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[object, ...]:
+            return (Path.touch, (tmp_path / "it ran",))
+
+    (causal / "model.safetensors").unlink()
+    (causal / "pytorch_model.bin").write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(ModelError, match=r"pytorch_model\.bin, a pickle"):
+        checkpoint_of(causal, "test")
+    assert not (tmp_path / "it ran").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["../x.safetensors", "/etc/x.safetensors", "a/b.safetensors", "x.bin", 7, ".."]
+)
+def test_an_index_never_leaves_its_folder(causal: Path, name: object) -> None:
+    index = {"metadata": {}, "weight_map": {LAYER: name}}
+    (causal / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(ModelError, match="not safe to follow"):
+        checkpoint_of(causal, "test")
+
+
+def test_shards_load_and_a_missing_one_is_named(causal: Path, tmp_path: Path) -> None:
+    model, _ = load_transformers(checkpoint_of(causal, "test"), "causal")
+    model.save_pretrained(tmp_path / "s", max_shard_size="4KB")
+    tiny_tokenizer().save_pretrained(tmp_path / "s")
+    again, _ = load_transformers(checkpoint_of(tmp_path / "s", "test"), "causal")
+    shards = sorted((tmp_path / "s").glob("model-*.safetensors"))
+    assert len(shards) > 1
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(again.state_dict()[name], tensor)
+    shards[0].unlink()
+    with pytest.raises(ModelError, match=rf"{shards[0].name} is missing"):
+        checkpoint_of(tmp_path / "s", "test")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000, "\ud800", '{"architectures": 3}'])
+def test_bad_configurations_are_one_line(causal: Path, text: str) -> None:
+    (causal / "config.json").write_bytes(text.encode("utf-8", "surrogatepass"))
+    with pytest.raises(ModelError, match=r"config\.json") as caught:
+        checkpoint_of(causal, "test")
+    assert "\n" not in str(caught.value)
+
+
+def test_truncated_and_garbage_safetensors_are_refused(speech: Path, causal: Path) -> None:
+    path = speech / "model.safetensors"
+    whole = path.read_bytes()
+    for data in (whole[:-4], whole[:100], whole[:4], b"", b"x" * 200, whole + b"x"):
+        path.write_bytes(data)
+        with pytest.raises(ModelError, match="not a complete safetensors file"):
+            header(path)
+        with pytest.raises(ModelError):
+            load_whisper(checkpoint_of(speech, "test"))
+    (causal / "model.safetensors").write_bytes(b"x" * 200)
+    with pytest.raises(ModelError):
+        load_transformers(checkpoint_of(causal, "test"), "causal")

@@ -1,0 +1,247 @@
+"""References to verified files: each kind, and what is said when one is wrong."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import http.server
+import json
+import pickle
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from components.conversion import whisper
+from components.digests import sha256_of
+from components.errors import AntiphonError, ConfigError, ModelError, StoreError, TransientError
+from components.loading import load_whisper
+from components.models import available, resolve
+from components.sources import hub, openai
+from tests.components.whisper_binary import ALIASES, DIMS, binary, ct2_variables, tiny_whisper
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+KEY = "ab" * 32
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    return tmp_path / "cache"
+
+
+def write_model(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    whisper.write_folder(folder, tiny_whisper().state_dict(), DIMS, torch.float32, [[0, 0]])
+    return folder
+
+
+def same_model(reference: str, store: str | None = None) -> bool:
+    state = load_whisper(resolve(reference, store, tell=str)).state_dict()
+    return all(torch.equal(t, state[n]) for n, t in tiny_whisper().state_dict().items())
+
+
+def openai_file(path: Path) -> Path:
+    torch.save({"dims": asdict(DIMS), "model_state_dict": tiny_whisper().state_dict()}, path)
+    return path
+
+
+def test_folder(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "m")
+    checkpoint = resolve(str(folder))
+    assert checkpoint.path == str(folder) and checkpoint.architecture == "WhisperForConditionalGeneration"
+    assert same_model(str(folder))
+    (folder / "README.md").write_text("a note")
+    assert resolve(str(folder)) == checkpoint
+
+
+def test_whisper_files_are_converted_once(tmp_path: Path) -> None:
+    save_file(tiny_whisper().state_dict(), tmp_path / "w.safetensors")
+    (tmp_path / "ct2").mkdir()
+    (tmp_path / "ct2" / "model.bin").write_bytes(binary(ct2_variables(tiny_whisper()), ALIASES))
+    for path in (openai_file(tmp_path / "w.pt"), tmp_path / "w.safetensors", tmp_path / "ct2"):
+        first = resolve(str(path))
+        assert same_model(str(path)) and first.lineage[0].startswith("sha256:")
+        stamp = (Path(first.path) / "model.safetensors").stat().st_mtime_ns
+        assert resolve(str(path)) == first
+        assert (Path(first.path) / "model.safetensors").stat().st_mtime_ns == stamp
+
+
+def test_a_pickle_is_refused_and_never_run(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[object, ...]:
+            return (Path.touch, (tmp_path / "it ran",))
+
+    (tmp_path / "a.pt").write_bytes(pickle.dumps(Evil()))
+    torch.save({"dims": {}, "model_state_dict": Evil()}, tmp_path / "b.pt")
+    torch.save({"dims": asdict(DIMS), "model_state_dict": 3}, tmp_path / "c.pt")
+    torch.save(
+        {"dims": {**asdict(DIMS), "n_mels": 9}, "model_state_dict": tiny_whisper().state_dict()},
+        tmp_path / "d.pt",
+    )
+    (tmp_path / "e.pt").write_bytes(b"")
+    for name in "abcde":
+        with pytest.raises(ModelError, match=rf"{name}\.pt"):
+            resolve(str(tmp_path / f"{name}.pt"))
+    assert not (tmp_path / "it ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("packaged:whisper-bsae", "did you mean packaged:whisper-base"),
+        ("packaged:", "packaged:whisper-base, "),
+        ("whisper:bases", "did you mean whisper:base"),
+        ("wisper-base", "there are: packaged:whisper-base"),
+        ("no/such/folder", "no such model file, folder or reference"),
+        ("store:../../etc", "hexadecimal"),
+        ("store:" + "0" * 64, "expected one stage"),
+        ("hub:justone", "expected hub:ORG/NAME"),
+        ("hub:a/../b", "expected hub:ORG/NAME"),
+        ("hub:http://x/y", "expected hub:ORG/NAME"),
+        ("", "expected a reference"),
+        ("a\nb", "expected a reference"),
+    ],
+)
+def test_unknown_references_are_one_helpful_line(reference: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(AntiphonError, match=message) as caught:
+        resolve(reference, str(tmp_path), tell=str)
+    assert "\n" not in str(caught.value)
+
+
+def test_empty_folder_and_unknown_file(tmp_path: Path) -> None:
+    (tmp_path / "x.onnx").write_bytes(b"x")
+    for path in (tmp_path, tmp_path / "x.onnx"):
+        with pytest.raises(ModelError, match="expected"):
+            resolve(str(path))
+
+
+def test_everything_available_is_named() -> None:
+    assert "packaged:multi30k-en-de" in available() and "whisper:turbo" in available()
+
+
+def finished_stage(store: Path) -> Path:
+    stage = store / "stages" / KEY
+    write_model(stage / "model")
+    files = {p.relative_to(stage).as_posix(): sha256_of(p) for p in stage.rglob("*") if p.is_file()}
+    (stage / "plan.json").write_text("{}")
+    (stage / "DONE.json").write_text(json.dumps({"files": files}))
+    return stage
+
+
+def test_stage_of_the_store(tmp_path: Path) -> None:
+    stage = finished_stage(tmp_path)
+    checkpoint = resolve(f"store:{KEY}", str(tmp_path))
+    assert checkpoint.path == str(stage / "model") and checkpoint.lineage == (f"stage:{KEY}",)
+    assert same_model(f"store:{KEY[:10]}", f"file://{tmp_path}")
+
+
+def test_damaged_and_unfinished_stages_are_refused(tmp_path: Path) -> None:
+    stage = finished_stage(tmp_path)
+    weights = stage / "model" / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(StoreError, match=r"model\.safetensors has sha256"):
+        resolve(f"store:{KEY}", str(tmp_path))
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    (stage / "model" / "added_tokens.json").write_text("{}")
+    with pytest.raises(StoreError, match="not in DONE"):
+        resolve(f"store:{KEY}", str(tmp_path))
+    (stage / "DONE.json").unlink()
+    with pytest.raises(StoreError, match="not finished"):
+        resolve(f"store:{KEY}", str(tmp_path))
+
+
+def hub_cache(root: Path) -> Path:
+    """The hub client's own layout: blobs, snapshots of links to them, and a named revision."""
+    repository = root / "models--org--name"
+    made = write_model(root / "made")
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text(COMMIT)
+    (repository / "blobs").mkdir()
+    snapshot = repository / "snapshots" / COMMIT
+    snapshot.mkdir(parents=True)
+    for path in made.iterdir():
+        blob = repository / "blobs" / hashlib.sha256(path.read_bytes()).hexdigest()
+        path.rename(blob)
+        (snapshot / path.name).symlink_to(blob)
+    return snapshot
+
+
+def test_hub_snapshot_in_the_cache_needs_no_network(tmp_path: Path) -> None:
+    snapshot = hub_cache(tmp_path)
+    for name in ("org/name", f"org/name@{COMMIT}"):
+        checkpoint = hub.hub_model(name, pytest.fail, cache=tmp_path)
+        assert checkpoint.path == str(snapshot) and checkpoint.lineage == (f"hub:org/name@{COMMIT}",)
+    load_whisper(checkpoint)
+
+
+def test_hub_downloads_what_is_missing_or_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot, asked = hub_cache(tmp_path), []
+
+    def offline(repository: str, **settings: object) -> str:
+        asked.append(settings)
+        raise hub.LocalEntryNotFoundError("no network")
+
+    monkeypatch.setattr(hub, "snapshot_download", offline)
+    with pytest.raises(TransientError, match="set HF_HOME"):
+        hub.hub_model("org/name", str, cache=tmp_path)
+    assert set(asked[-1]["allow_patterns"]) == set(hub.PATTERNS) and not any("bin" in p for p in hub.PATTERNS)
+    monkeypatch.setattr(hub, "snapshot_download", lambda *_, **__: str(snapshot))
+    (snapshot / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"expected model\.safetensors"):
+        hub.hub_model("org/name", str, cache=tmp_path)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None: ...
+
+    handler = functools.partial(Quiet, directory=str(tmp_path / "www"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+
+
+def test_openai_model_is_downloaded_once_and_verified(
+    server: str, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "www").mkdir()
+    file = openai_file(tmp_path / "www" / "nano.pt")
+    digest = sha256_of(file)
+    (tmp_path / "www" / digest).mkdir()
+    served = file.rename(tmp_path / "www" / digest / "nano.pt")
+    monkeypatch.setitem(openai.ADDRESSES, "nano", f"{server}/{digest}/nano.pt")
+    monkeypatch.setitem(openai.ADDRESSES, "wrong", f"{server}/{'0' * 64}/nano.pt")
+    monkeypatch.setitem(openai.ADDRESSES, "plain", f"http://example.invalid/{digest}x/nano.pt")
+    assert same_model("whisper:nano")
+    (tmp_path / "www" / ("0" * 64)).mkdir()
+    served.rename(tmp_path / "www" / ("0" * 64) / "nano.pt")
+    assert same_model("whisper:nano")
+    with pytest.raises(ModelError, match="expected sha256 000000000000"):
+        resolve("whisper:wrong", tell=str)
+    with pytest.raises(ModelError, match="https"):
+        resolve("whisper:plain", tell=str)
+    assert not list((cache / "downloads").glob(".partial*"))
+
+
+def test_openai_model_without_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(openai.ADDRESSES, "nano", f"http://127.0.0.1:9/{'0' * 64}/nano.pt")
+    with pytest.raises(TransientError, match="cannot download"):
+        resolve("whisper:nano", tell=str)
+
+
+def test_config_error_is_for_what_is_no_reference() -> None:
+    with pytest.raises(ConfigError):
+        resolve(" ")

@@ -1,0 +1,49 @@
+"""``antiphon models`` as a user types it."""
+
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner
+
+from components.catalogue import CATALOGUE
+from flows.models_command import models_app, size
+
+run = CliRunner().invoke
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTIPHON_CACHE", f"{tmp_path}/cache")
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.delenv("ANTIPHON_ACCEPT_LICENCE", raising=False)
+
+
+def test_list_names_every_packaged_model_with_its_licence() -> None:
+    said = run(models_app, ["list"])
+    assert said.exit_code == 0
+    for name, row in CATALOGUE.items():
+        assert name in said.stdout and row.licence.split()[0] in said.stdout
+
+
+def test_show_describes_a_model_without_loading_it() -> None:
+    said = run(models_app, ["show", "packaged:multi30k-en-de"])
+    assert said.exit_code == 0
+    for part in ("MarianMTModel", "8,000 tokens", "research use", "model.safetensors", "en to de"):
+        assert part in said.stdout
+
+
+@pytest.mark.parametrize("command", [["show", "packaged:nothing"], ["fetch", "nothing"]])
+def test_unknown_names_are_one_line_and_exit_1(command: list[str]) -> None:
+    said = run(models_app, command)
+    assert said.exit_code == 1 and said.stderr.startswith("error: ") and said.stderr.count("\n") == 1
+
+
+def test_fetch_asks_for_consent_and_goes_on_with_the_others() -> None:
+    said = run(models_app, ["fetch", "gemma-3-270m", "multi30k-en-de"])
+    assert said.exit_code == 1 and "--accept-licence" in said.stderr
+    assert said.stdout.startswith("packaged:multi30k-en-de  sha256 ")
+
+
+@pytest.mark.parametrize(("count", "text"), [(999, "999 B"), (290_403_936, "290 MB"), (3.1e9, "3.1 GB")])
+def test_sizes(count: float, text: str) -> None:
+    assert size(count) == text
