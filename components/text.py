@@ -45,7 +45,8 @@ def _basic(text: str) -> str:
 
 
 def _unspaced(text: str) -> str:
-    return "".join(_basic(text).split())
+    joined = "".join(_basic(text).split())
+    return unicodedata.normalize("NFKC", joined)  # marks that a space kept apart join their letter
 
 
 _english = EnglishTextNormalizer()

@@ -59,9 +59,20 @@ def opened(path: FilePath, limits: Limits) -> Iterator[tuple[InputContainer, Aud
                 check_stream(path, stream, limits)
                 yield container, stream
         except (av.FFmpegError, ValueError, EOFError) as error:
-            expected = "expected WAV, FLAC, MP3, OGG or M4A audio"
-            cause = getattr(error, "strerror", None) or str(error)
-            raise fault(path, f"{expected}, found something FFmpeg cannot read ({cause})") from error
+            raise fault(
+                path, f"expected WAV, FLAC, MP3, OGG or M4A audio, found {_seen(file, error)}"
+            ) from error
+
+
+def _seen(file: BufferedReader, error: Exception) -> str:
+    """What FFmpeg's error means for the file, as far as one can tell."""
+    cause = getattr(error, "strerror", None) or str(error)
+    file.seek(4)
+    if isinstance(error, EOFError):
+        return "the end inside its headers: truncated; copy it again"
+    if file.read(4) == b"ftyp":
+        return f"MP4 without its index or damaged, probably truncated ({cause}); copy it again"
+    return f"something FFmpeg cannot read ({cause}); convert it"
 
 
 def regular(path: FilePath) -> BufferedReader:

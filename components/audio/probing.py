@@ -79,7 +79,7 @@ def describe(
     """
     found = _probe(*identity(path), limits)
     rest = found.seconds - offset
-    if offset < 0 or rest * found.sample_rate < 1:
+    if offset < 0 or round(rest * found.sample_rate) < 1:
         raise fault(path, f"expected an offset inside the file's {found.seconds:.2f} s, found {offset:g}")
     seconds = rest if duration is None else duration
     if seconds <= 0 or seconds > rest + SLACK_SECONDS:

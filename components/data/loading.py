@@ -131,11 +131,7 @@ def _detected(path: Path) -> str:
         raise DataError(f"{path}: expected a manifest, found an audio file; give it as audio")
     if suffix in EXTENSIONS:
         return _with_columns(path, EXTENSIONS[suffix])
-    first = next((line for _, line in lines(path) if isinstance(line, str)), None)
-    if first is None:
-        raise DataError(
-            f"{path}: expected records, found none that can be read; known formats: {', '.join(FORMATS)}"
-        )
+    first = next((line for _, line in lines(path) if isinstance(line, str)), "")
     if suffix == ".json" and first.lstrip().startswith("["):
         raise DataError(f"{path}: expected one JSON object per line, found a JSON array; write JSONL")
     if suffix in (".jsonl", ".ndjson", ".json", ".manifest") or first.lstrip().startswith("{"):

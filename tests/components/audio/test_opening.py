@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import pytest
+
+from components import audio
+from components.audio.opening import digest, identity, regular
+from components.errors import DataError
+from tests.malformed import AUDIO_FAULTS, write_tone
+
+
+@pytest.mark.parametrize("name", AUDIO_FAULTS)
+def test_bad_files_are_refused_in_one_line(name, tmp_path):
+    word, make = AUDIO_FAULTS[name]
+    path = tmp_path / name
+    make(path)
+    with pytest.raises(DataError, match=word) as caught:
+        audio.describe(path)
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["http://127.0.0.1:9/a.wav", "concat:a.wav|b.wav", "a\0b", "-", "pipe:0", ""]
+)
+def test_names_are_only_ever_local_files(name):
+    with pytest.raises(DataError):
+        audio.probe(name)
+
+
+def test_a_file_over_the_size_limit_is_refused(tmp_path):
+    with pytest.raises(DataError, match="at most 100 bytes"):
+        audio.probe(write_tone(tmp_path / "a.wav"), audio.Limits(file_bytes=100))
+
+
+def test_too_many_channels_are_refused(tmp_path):
+    with pytest.raises(DataError, match="channels"):
+        audio.probe(write_tone(tmp_path / "a.wav"), audio.Limits(channels=0))
+
+
+def test_digest_notices_that_a_file_changed(tmp_path):
+    path = write_tone(tmp_path / "a.wav", 1.0)
+    before = digest(*identity(path))
+    write_tone(path, 1.5)
+    assert digest(*identity(path)) != before
+
+
+def test_regular_gives_the_bytes(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    with regular(tmp_path / "a") as file:
+        assert file.read() == b"abc"

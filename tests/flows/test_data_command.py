@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import json
+
+from typer.testing import CliRunner
+
+from flows.data_command import app
+from tests.malformed import LATE_FAULTS, write_bad_manifest, write_tone
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["check", *map(str, arguments)])
+
+
+def test_the_sample_set_is_fine():
+    result = run("sample", "--limit", 3)
+    assert result.exit_code == 0
+    assert "audio seconds" in result.stdout
+
+
+def test_bad_records_are_named_and_the_exit_code_says_so(tmp_path):
+    path, good, bad = write_bad_manifest(tmp_path)
+    result = run(path)
+    assert result.exit_code == 3
+    assert "bad.jsonl:3:" in result.stdout
+    assert all(line.isprintable() for line in result.stdout.splitlines())
+    summary = json.loads(run(path, "--json").stdout.splitlines()[-1])
+    assert (summary["ok"], summary["quarantined"], len(summary["faults"])) == (good, bad, bad)
+    assert sum(summary["reasons"].values()) == bad
+
+
+def test_a_set_that_cannot_be_read_is_one_line(tmp_path):
+    result = run(tmp_path / "absent.jsonl")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("antiphon: ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_decode_finds_what_headers_hide(tmp_path):
+    write_tone(tmp_path / "good.wav")
+    LATE_FAULTS["nan.wav"][1](tmp_path / "nan.wav")
+    names = ("good.wav", "nan.wav")
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"audio_filepath": name}) + "\n" for name in names))
+    assert run(tmp_path / "a.jsonl").exit_code == 0
+    result = run(tmp_path / "a.jsonl", "--decode", "--json")
+    assert result.exit_code == 3
+    assert "NaN" in json.loads(result.stdout)["faults"][0]["detail"]
