@@ -14,6 +14,7 @@ from components.records import RunRecord, StageRef
 from components.translation.config import TranslationConfig
 from flows.parameters import FlowParameters, flat
 from flows.running import Run, ending
+from tasks import data, metrics, recognition, report, translation
 
 
 class CascadeRecognition(RecognitionConfig):
@@ -56,8 +57,6 @@ class CascadeParameters(FlowParameters):
 @flat(CascadeParameters)
 def cascade(parameters: CascadeParameters) -> RunRecord | State[RunRecord]:
     """Transcribe and translate a data set, score both stages and report."""
-    from tasks import data, metrics, recognition, report, translation
-
     run = Run("cascade", parameters)
     with run:
         source = None if parameters.audio else parameters.data

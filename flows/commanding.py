@@ -39,6 +39,7 @@ def run_flow(
     """
     from flows.catalogue import FLOWS, flow_named
     from flows.configuration import gather
+    from tasks.options import value_of
 
     if name not in FLOWS:
         raise ConfigError(f"expected a flow, one of {', '.join(FLOWS)}, found {name!r}")
@@ -47,12 +48,14 @@ def run_flow(
     for logger in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(logger).addFilter(_OneLine())
     try:
-        run = entry.call(**{field: getattr(parameters, field) for field in type(parameters).model_fields})
+        returned = entry.call(
+            **{field: getattr(parameters, field) for field in type(parameters).model_fields}
+        )
     except BaseException as error:
         if isinstance(error, Exception):
             raise
         return _interrupted(error)
-    return finish(run, parameters.store, as_json=as_json)
+    return finish(value_of(returned), parameters.store, as_json=as_json)
 
 
 def finish(run: RunRecord, store_url: str | None, *, as_json: bool) -> int:

@@ -12,6 +12,7 @@ from components.errors import AntiphonError
 from components.records import RunRecord, Score, StageRef
 from flows.parameters import FlowParameters
 from tasks.keys import library_versions
+from tasks.options import value_of
 from tasks.store import Store, now
 
 LIBRARIES = ("antiphon", "torch", "transformers", "openai-whisper", "prefect", "sacrebleu", "jiwer")
@@ -33,9 +34,9 @@ class Run:
         self._started = now()
         self._status: str | None = None
 
-    def add(self, ref: object) -> StageRef:
-        """Note a finished stage; gives it back."""
-        found = cast("StageRef", ref)
+    def add(self, ref: StageRef | State[StageRef]) -> StageRef:
+        """Note a finished stage, as its task returned it; gives it back."""
+        found = cast("StageRef", value_of(ref))
         self.stages[found.stage] = found
         return found
 

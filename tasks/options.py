@@ -36,3 +36,8 @@ def shown(ref: StageRef) -> StageRef | State[StageRef]:
     if not ref.reused:
         return ref
     return Completed(name="Reused", message=f"from {ref.key[:12]}…", data=ref)
+
+
+def value_of(returned: Any) -> Any:
+    """The value of a call of a task or a flow, which may have returned it inside a state."""
+    return returned.result() if isinstance(returned, State) else returned
