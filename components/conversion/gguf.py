@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+from transformers.utils import logging as transformers_logging
 
 from components.errors import ModelError
 
@@ -31,6 +32,7 @@ def convert(file: Path, folder: Path, eos_token_ids: tuple[int, ...] = ()) -> No
         "gguf_file": file.name,
         "local_files_only": True,
     }
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         tokenizer = AutoTokenizer.from_pretrained(**where)
         model = AutoModelForCausalLM.from_pretrained(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
 from filelock import FileLock
@@ -20,6 +18,7 @@ from components.conversion import gguf, whisper
 from components.conversion.packaged import convert_ctranslate2
 from components.digests import sha256_of, sync_folder
 from components.errors import ModelError
+from components.receipts import intact, seal
 from components.records import Checkpoint
 
 CONVERSION = 1
@@ -51,22 +50,23 @@ def converted(path: Path, reference: str, cache: Path) -> Checkpoint:
 
 
 def once(target: Path, write: Callable[[Path], None]) -> Path:
-    """``target``, filled by ``write`` the first time: one writer, and one rename of a complete folder."""
-    if target.is_dir():
+    """``target``, filled by ``write`` the first time: one writer, and one rename of a complete folder.
+
+    A folder that no longer matches its receipt is written again.
+    """
+    if intact(target):
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.parent / f".{target.name}.lock"):
-        if target.is_dir():
+        if intact(target):
             return target
+        shutil.rmtree(target, ignore_errors=True)
         for left in target.parent.glob(f".{target.name}.partial-*"):
             shutil.rmtree(left, ignore_errors=True)
         place = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent))
         try:
             write(place)
-            for path in place.rglob("*"):
-                if path.is_file():
-                    with path.open("rb") as file:
-                        os.fsync(file.fileno())
+            seal(place)
             place.replace(target)
             sync_folder(target.parent)
         finally:
@@ -121,7 +121,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, int]]:
             raise ModelError(f"{path}: not a safetensors file ({error})") from error
     try:
         found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (UnpicklingError, RuntimeError, ValueError, EOFError, OSError, KeyError, AttributeError) as error:
+    except Exception as error:  # what a damaged or hostile file makes torch raise has no common class
         said = " ".join(str(error).split())[:200]
         raise ModelError(
             f"{path}: expected an openai-whisper checkpoint that torch.load(weights_only=True) accepts, "

@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 
 from components.conversion import whisper
 from components.digests import sha256_of
-from components.errors import AntiphonError, ConfigError, ModelError, StoreError, TransientError
+from components.errors import AntiphonError, ModelError, StoreError, TransientError
 from components.loading import load_whisper
 from components.models import available, resolve
 from components.sources import hub, openai
@@ -72,6 +72,14 @@ def test_whisper_files_are_converted_once(tmp_path: Path) -> None:
         assert (Path(first.path) / "model.safetensors").stat().st_mtime_ns == stamp
 
 
+def test_a_damaged_conversion_is_made_again(tmp_path: Path) -> None:
+    reference = str(openai_file(tmp_path / "w.pt"))
+    first = resolve(reference)
+    weights = Path(first.path) / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x55")
+    assert resolve(reference) == first and same_model(reference)
+
+
 def test_a_pickle_is_refused_and_never_run(tmp_path: Path) -> None:
     class Evil:
         def __reduce__(self) -> tuple[object, ...]:
@@ -104,7 +112,7 @@ def test_a_pickle_is_refused_and_never_run(tmp_path: Path) -> None:
         ("hub:justone", "expected hub:ORG/NAME"),
         ("hub:a/../b", "expected hub:ORG/NAME"),
         ("hub:http://x/y", "expected hub:ORG/NAME"),
-        ("", "expected a reference"),
+        (" ", "expected a reference"),
         ("a\nb", "expected a reference"),
     ],
 )
@@ -240,8 +248,3 @@ def test_openai_model_without_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(openai.ADDRESSES, "nano", f"http://127.0.0.1:9/{'0' * 64}/nano.pt")
     with pytest.raises(TransientError, match="cannot download"):
         resolve("whisper:nano", tell=str)
-
-
-def test_config_error_is_for_what_is_no_reference() -> None:
-    with pytest.raises(ConfigError):
-        resolve(" ")
