@@ -19,6 +19,9 @@ from components.decoding.config import SearchConfig
 from components.decoding.panel import Panel
 from components.decoding.rules import FORBIDDEN, History, Rule, apply
 
+_WIDEST = 8
+"""Continuations looked at per row of the beam, at most: with more eos tokens than 7 rows may run short."""
+
 
 @dataclass
 class _Open:
@@ -99,7 +102,7 @@ def _best(panel: Panel, log_probs: Tensor, scores: Tensor, k: int, eos: Tensor) 
     """The best continuations over all rows of each utterance: ``log_probs`` (n * b, V), ``scores`` (n, b)."""
     n, b = scores.shape
     size = log_probs.shape[-1]
-    wide = max(2, 1 + len(eos)) * k
+    wide = min(max(2, 1 + len(eos)), _WIDEST) * k
     values, tokens = log_probs.topk(min(wide, size), dim=-1)
     totals = (values.view(n, b, -1) + scores[:, :, None]).view(n, -1)
     totals, order = totals.topk(min(wide, totals.shape[1]), dim=-1)
@@ -141,7 +144,7 @@ def _finish(
             score=float(step.scores[i, j]),
             log_probs=(*state.values[i, parent, :t].tolist(), float(step.values[i, j])),
             members=tuple(map(tuple, votes)),
-            finished=eos,
+            ending=int(step.tokens[i, j]) if eos else None,
             rank=float(ranks[i, j]),
         )
         found[utterance].append(candidate)

@@ -8,6 +8,7 @@ padding behind it would count.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import takewhile
 from typing import Any
 
@@ -28,8 +29,7 @@ class CausalModel:
     """A loaded decoder-only model, made ready for batched decoding.
 
     ``arithmetic`` lays the linear weights out for the CPU, in place: afterwards the model can be run but not
-    saved or trained. ``digest`` identifies the vocabulary (see :func:`components.decoding.digest_of`);
-    ``eos`` overrides the tokens that end a sequence.
+    saved or trained. ``digest`` identifies the vocabulary (see :func:`components.decoding.digest_of`).
     """
 
     def __init__(
@@ -38,12 +38,11 @@ class CausalModel:
         digest: str,
         name: str,
         arithmetic: Arithmetic | None = None,
-        eos: tuple[int, ...] = (),
     ) -> None:
         self.model = model.eval()
         self.name = name
         self.cache_argument = caches.cache_argument(model)
-        eos, pad = eos or eos_of(model), setting(model, "pad_token_id")
+        eos, pad = eos_of(model), setting(model, "pad_token_id")
         size = int(model.get_output_embeddings().weight.shape[0])
         self.vocabulary = Vocabulary(size, eos, eos[0] if pad is None else int(pad), digest)
         config = model.config.get_text_config()
@@ -53,14 +52,18 @@ class CausalModel:
             prepack(model, arithmetic)
         self._prefix: tuple[tuple[int, ...], list[tuple[Tensor, Tensor]]] = ((), [])
 
-    def member(self, prompts: Sequence[Sequence[int]]) -> CausalMember:
-        """A member that continues ``prompts`` (token ids, none empty), one per utterance."""
+    def member(self, prompts: Sequence[Sequence[int]], eos: tuple[int, ...] = ()) -> CausalMember:
+        """A member that continues ``prompts`` (token ids, none empty), one per utterance.
+
+        ``eos`` overrides the tokens that end a sequence (a prompt of lines ends at a line break).
+        """
         if any(len(prompt) == 0 for prompt in prompts):
             raise ConfigError(f"{self.name}: expected prompts of at least one token, found an empty one")
         longest = max(map(len, prompts), default=0)
         if longest >= self.positions:
             raise ConfigError(f"{self.name}: expected prompts below {self.positions} tokens, found {longest}")
-        return CausalMember(self, [tuple(prompt) for prompt in prompts])
+        vocabulary = replace(self.vocabulary, eos=eos) if eos else self.vocabulary
+        return CausalMember(self, [tuple(prompt) for prompt in prompts], vocabulary)
 
     @torch.inference_mode()
     def prefix(self, tokens: tuple[int, ...]) -> list[tuple[Tensor, Tensor]]:
@@ -91,8 +94,8 @@ class CausalModel:
 class CausalMember:
     """One batch of prompts in one decoder-only model; see :class:`components.decoding.Member`."""
 
-    def __init__(self, ready: CausalModel, prompts: list[tuple[int, ...]]) -> None:
-        self.name, self.vocabulary = ready.name, ready.vocabulary
+    def __init__(self, ready: CausalModel, prompts: list[tuple[int, ...]], vocabulary: Vocabulary) -> None:
+        self.name, self.vocabulary = ready.name, vocabulary
         self._ready = ready
         self._prompts = prompts
         self.limit = ready.positions - max(map(len, prompts), default=0) + 1

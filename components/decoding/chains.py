@@ -118,6 +118,6 @@ def _candidate(record: _Record, row: int, config: SearchConfig) -> Candidate:
         score=score,
         log_probs=tuple(values.tolist()),
         members=tuple(map(tuple, record.votes[row, :length].T.tolist())),
-        finished=finished,
+        ending=int(record.tokens[row, length - 1]) if finished else None,
         rank=score / length**config.length_penalty,
     )

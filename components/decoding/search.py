@@ -94,6 +94,6 @@ def _forced(sequence: Sequence[int], values: Tensor, votes: Tensor, eos: Sequenc
         score=score,
         log_probs=tuple(values[:n].tolist()),
         members=tuple(map(tuple, votes[:n].T.tolist())),
-        finished=finished,
+        ending=sequence[-1] if finished else None,
         rank=score / n,
     )

@@ -1,0 +1,61 @@
+"""Text -> text n-best, by any encoder-decoder model or prompted decoder-only model of transformers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from components.decoding import SearchConfig, digest_of
+from components.decoding.causal import CausalModel
+from components.decoding.prepack import Arithmetic
+from components.decoding.seq2seq import Seq2SeqModel
+from components.device import pick_device, pool
+from components.errors import ConfigError
+from components.loading import load_transformers
+from components.models import resolve
+from components.records import Checkpoint
+from components.translation.causal import CausalEngine
+from components.translation.config import TranslationConfig
+from components.translation.seq2seq import Seq2SeqEngine
+from components.translation.translator import Engine, Translator
+
+__all__ = ["TranslationConfig", "Translator", "build"]
+
+_CAUSAL = ("CausalLM", "LMHeadModel")
+
+
+def build(config: TranslationConfig, store: str | None = None) -> Translator:
+    """The translator of ``config``; models stay resident in the process. ConfigError, ModelError."""
+    search = SearchConfig(
+        beam_size=config.beam_size,
+        n_best=config.n_best,
+        max_new_tokens=config.max_tokens,
+        length_penalty=config.length_penalty,
+    )
+    checkpoint = resolve(config.model, store)
+    kind = "causal" if checkpoint.architecture.endswith(_CAUSAL) else "seq2seq"
+    device = str(pick_device(config.device))
+    key = ("translation", checkpoint.sha256, checkpoint.path, device, config.dtype)
+    ready, tokenizer = pool.get(key, lambda: _load(checkpoint, kind, device, config.dtype))
+    engine: Engine
+    if isinstance(ready, CausalModel):
+        engine = CausalEngine(ready, tokenizer, search, prompt=config.prompt, examples=config.examples)
+    else:
+        engine = Seq2SeqEngine(ready, tokenizer, search)
+    return Translator(engine, checkpoint, n_best=config.n_best, batch_size=config.batch_size)
+
+
+def _load(checkpoint: Checkpoint, kind: str, device: str, dtype: str) -> tuple[Any, Any]:
+    """On a CPU the linear weights are laid out for ``dtype``; elsewhere the model is loaded in it."""
+    on_cpu = device == "cpu"
+    if dtype == "int8" and not on_cpu:
+        raise ConfigError(f"expected dtype float32, bfloat16 or float16 on {device}, found int8")
+    packed: dict[str, Arithmetic] = {"float32": "float32", "bfloat16": "bfloat16", "int8": "int8"}
+    arithmetic = packed.get(dtype) if on_cpu else None
+    loaded = "float32" if arithmetic else dtype
+    if kind == "causal":
+        model, tokenizer = load_transformers(checkpoint, "causal", device, loaded)
+        return CausalModel(
+            model, digest_of(tokenizer.get_vocab()), checkpoint.reference, arithmetic
+        ), tokenizer
+    model, tokenizer = load_transformers(checkpoint, "seq2seq", device, loaded)
+    return Seq2SeqModel(model, digest_of(tokenizer.get_vocab()), checkpoint.reference, arithmetic), tokenizer

@@ -1,0 +1,79 @@
+"""Cutting a text into sentences, and putting translations together again.
+
+The splitter is rule-based and declared: a sentence ends at a line break, or at ``. ! ? …`` (with closing
+quotes and brackets) followed by white space and something that can begin a sentence, unless the full stop
+belongs to an abbreviation of the language, to an initial or to an ordinal (German, Czech). Full-width stops
+need no space.
+"""
+
+from __future__ import annotations
+
+import heapq
+import re
+from collections.abc import Sequence
+
+from components.translation.languages import base_of
+
+_END = re.compile(r"""(?:[.!?…]+["'”’»)\]]*(?=\s+["'“‘«„¿¡(\[]*[\w])|[。！？]+["'”’」』]*)""")
+_LAST_WORD = re.compile(r"([^\s(\[\"'“„«]+)\.$")
+_ORDINALS = {"de", "cs", "da", "nb", "no", "fi", "hu", "sk"}
+
+_ABBREVIATIONS = {
+    "en": "mr mrs ms dr prof st jr sr vs etc e.g i.e a.m p.m no vol fig inc ltd co gen col sgt",
+    "de": "dr prof hr fr nr str bzw z.b d.h u.a usw ca vgl evtl ggf inkl st abs bd s",
+    "fr": "m mm mme mlle dr prof st ste etc p.ex c.-à-d av bd vol no",
+    "es": "sr sra srta dr dra prof etc p.ej ud uds núm pág av avda",
+    "it": "sig dott prof ecc es pag num ing avv",
+    "pt": "sr sra dr dra prof etc ex pág av núm",
+    "cs": "p pí dr prof ing mgr např tzn tj atd apod č str sv",
+}
+ABBREVIATIONS = {language: frozenset(words.split()) for language, words in _ABBREVIATIONS.items()}
+"""Lower-case words, without their last full stop, that do not end a sentence."""
+
+
+def split(text: str, language: str) -> list[str]:
+    """The sentences of ``text``, stripped, none empty, in order; all its words are in one of them."""
+    return [sentence for line in text.splitlines() for sentence in _split_line(line, language)]
+
+
+def _split_line(line: str, language: str) -> list[str]:
+    sentences, start = [], 0
+    for match in _END.finditer(line):
+        if not _is_abbreviated(line[start : match.end()], line[match.end() :], language):
+            sentences.append(line[start : match.end()].strip())
+            start = match.end()
+    return [sentence for sentence in (*sentences, line[start:].strip()) if sentence]
+
+
+def _is_abbreviated(before: str, after: str, language: str) -> bool:
+    if after.lstrip()[:1].islower():
+        return True
+    word = _LAST_WORD.search(before)
+    if word is None:
+        return False
+    base = base_of(language)
+    text = word.group(1)
+    initial = len(text) == 1 and text.isupper() and text != "I"
+    ordinal = base in _ORDINALS and text.isdigit() and len(text) <= 2
+    return initial or ordinal or text.lower() in ABBREVIATIONS.get(base, frozenset())
+
+
+def best_combinations(ranks: Sequence[Sequence[float]], n: int) -> list[tuple[int, ...]]:
+    """The ``n`` best ways to take one candidate per sentence, best first.
+
+    ``ranks[s]`` are the ranks of the candidates of sentence s, best first; a combination is worth their sum.
+    The first combination is the best of every sentence. Ties go to the earlier candidates.
+    """
+    start = (0,) * len(ranks)
+    heap = [(-sum(column[0] for column in ranks), start)]
+    seen = {start}
+    found: list[tuple[int, ...]] = []
+    while heap and len(found) < n:
+        worth, choice = heapq.heappop(heap)
+        found.append(choice)
+        for s, index in enumerate(choice):
+            following = (*choice[:s], index + 1, *choice[s + 1 :])
+            if index + 1 < len(ranks[s]) and following not in seen:
+                seen.add(following)
+                heapq.heappush(heap, (worth + ranks[s][index] - ranks[s][index + 1], following))
+    return found

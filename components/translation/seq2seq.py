@@ -1,0 +1,112 @@
+"""Translation by an encoder-decoder model of transformers: Marian, M2M, NLLB, mBART, T5."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from components.decoding import Candidate, Rule, SearchConfig, search
+from components.decoding.generation import rules_of
+from components.decoding.seq2seq import Seq2SeqModel
+from components.errors import DataError
+from components.records import Token
+from components.translation.languages import NAMES, base_of, language_token
+from components.translation.source import as_data, control_tokens
+from components.translation.translator import Sentence, Translated
+
+_MULTILINGUAL = ("m2m_100", "mbart", "nllb-moe")
+
+
+class Seq2SeqEngine:
+    """An :class:`~components.translation.translator.Engine` over a :class:`Seq2SeqModel`."""
+
+    def __init__(self, ready: Seq2SeqModel, tokenizer: Any, search_config: SearchConfig) -> None:
+        self._ready, self._tokenizer, self._search = ready, tokenizer, search_config
+        self._config = ready.model.config
+        self.max_source = min(ready.positions, int(tokenizer.model_max_length))
+        self._languages = self._config.model_type in _MULTILINGUAL
+        self._vocabulary = tokenizer.get_vocab()
+        self._controls = control_tokens(tokenizer)
+        self._rules: dict[str | None, list[Rule]] = {}
+
+    def prepare(self, text: str, source: str, target: str | None) -> Sentence:
+        """Token ids with the source language's code, T5's prefix or Marian's target code, and eos."""
+        prefix = ""
+        if self._languages:
+            if target is None:
+                raise DataError("expected a target_language for a multilingual model, found none")
+            code = language_token(self._tokenizer, source)
+            self._tokenizer.src_lang = code.strip("_") if code.startswith("__") else code
+            language_token(self._tokenizer, target)
+        else:
+            prefix = self._prefix(source, target)
+        text = prefix + as_data(text, self._controls)
+        ids = self._tokenizer(text, truncation=False, verbose=False).input_ids
+        return Sentence(tuple(ids), target)
+
+    def _prefix(self, source: str, target: str | None) -> str:
+        self._refuse_other_direction(source, target)
+        if target is None:
+            return ""
+        tasks = getattr(self._config, "task_specific_params", None) or {}
+        task = tasks.get(f"translation_{base_of(source)}_to_{base_of(target)}")
+        if task is not None:
+            return str(task.get("prefix", ""))
+        for code in (target, base_of(target), NAMES.get(base_of(target), ("",))[0]):
+            if f">>{code}<<" in self._vocabulary:
+                return f">>{code}<< "
+        return ""
+
+    def _refuse_other_direction(self, source: str, target: str | None) -> None:
+        """A model of one direction that declares it (two-letter codes) gets no other one."""
+        declared = [getattr(self._tokenizer, name, None) for name in ("source_lang", "target_lang")]
+        for wanted, found in zip(declared, (source, target), strict=True):
+            if wanted in NAMES and found is not None and base_of(found) != wanted:
+                raise DataError(
+                    f"expected a text from {declared[0]} to {declared[1]} for this model, "
+                    f"found from {source} to {target}: choose another model"
+                )
+
+    def decode(self, sentences: Sequence[Sentence]) -> list[list[Translated]]:
+        """Search one batch."""
+        device, pad = self._ready.model.device, self._ready.vocabulary.pad
+        lengths = torch.tensor([len(sentence.tokens) for sentence in sentences])
+        mask = torch.arange(int(lengths.max())) < lengths[:, None]
+        ids = torch.full(mask.shape, pad)
+        ids[mask] = torch.tensor([token for sentence in sentences for token in sentence.tokens])
+        member = self._ready.member(input_ids=ids.to(device), attention_mask=mask.long().to(device))
+        found = search([member], self._search, rules=self._rules_for(sentences[0].target))
+        return [[self._text(candidate) for candidate in candidates] for candidates in found]
+
+    def _rules_for(self, target: str | None) -> list[Rule]:
+        if target not in self._rules:
+            bos = None
+            if self._languages and target is not None:
+                bos = int(self._vocabulary[language_token(self._tokenizer, target)])
+            self._rules[target] = rules_of(self._ready.model, forced_bos=bos)
+        return self._rules[target]
+
+    def _text(self, candidate: Candidate) -> Translated:
+        return translated(self._tokenizer, candidate)
+
+
+def translated(tokenizer: Any, candidate: Candidate, text: str | None = None) -> Translated:
+    """A candidate as text with its pieces; ``text`` overrides the plain detokenisation."""
+    ids = [*candidate.tokens, *(() if candidate.ending is None else (candidate.ending,))]
+    pieces = tokenizer.convert_ids_to_tokens(ids)
+    if text is None:
+        text = tokenizer.decode(
+            list(candidate.tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+    return Translated(
+        text=" ".join(text.split()),
+        score=candidate.score,
+        rank=candidate.rank,
+        tokens=tuple(
+            Token(piece=str(piece), log_prob=value)
+            for piece, value in zip(pieces, candidate.log_probs, strict=True)
+        ),
+        finished=candidate.finished,
+    )

@@ -1,0 +1,144 @@
+"""From utterances to n-best translations: sentences, batches, and the parts put together again.
+
+Texts are split into sentences, sentences of all utterances are sorted by length and decoded in batches by an
+:class:`Engine`, and the n-bests of an utterance's sentences are combined: the hypotheses of a text are its
+best combinations by the sum of the sentences' length-normalised scores, and their scores and tokens are the sums.
+A text without words has the empty translation (one hypothesis, score 0): silence translates to silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from components.errors import DataError
+from components.records import Checkpoint, Hypothesis, NBest, Outcome, Quarantined, Token, Utterance
+from components.translation.sentences import best_combinations, split
+
+STAGE = "translation"
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence ready to decode: its model input (token ids) and its target language."""
+
+    tokens: tuple[int, ...]
+    target: str | None
+
+
+@dataclass(frozen=True)
+class Translated:
+    """One candidate translation of a sentence. ``rank`` orders candidates; ``tokens`` include eos."""
+
+    text: str
+    score: float
+    rank: float
+    tokens: tuple[Token, ...]
+    finished: bool
+
+
+class Engine(Protocol):
+    """A model that translates sentences."""
+
+    max_source: int
+
+    def prepare(self, text: str, source: str, target: str | None) -> Sentence:
+        """Tokenise one sentence. DataError if the model cannot translate it."""
+        ...
+
+    def decode(self, sentences: Sequence[Sentence]) -> list[list[Translated]]:
+        """N-best translations of one batch, all of one target language, best first, none empty."""
+        ...
+
+
+class Translator:
+    """Text -> text n-best. ``version`` changes when outputs do."""
+
+    version: int = 1
+
+    def __init__(self, engine: Engine, checkpoint: Checkpoint, *, n_best: int, batch_size: int) -> None:
+        self.checkpoint = checkpoint
+        self._engine, self._n_best, self._batch_size = engine, n_best, batch_size
+
+    def translate(self, utterances: Sequence[Utterance]) -> list[Outcome]:
+        """One outcome per utterance, in order: its translations, or why it could not be translated.
+
+        Reads ``text``, ``source_language`` and ``target_language``.
+        """
+        prepared = [self._prepare(utterance) for utterance in utterances]
+        items = [s for found in prepared if isinstance(found, list) for s in found]
+        decoded = self._decode(items)
+        return [
+            found if isinstance(found, Quarantined) else self._join(utterance, found, decoded)
+            for utterance, found in zip(utterances, prepared, strict=True)
+        ]
+
+    def _prepare(self, utterance: Utterance) -> list[Sentence] | Quarantined:
+        if utterance.text is None:
+            return _refused(
+                utterance, "no text", "expected text to translate, found audio only: recognise it first"
+            )
+        sentences = []
+        texts = split(utterance.text, utterance.source_language)
+        for place, text in enumerate(texts, 1):
+            try:
+                sentence = self._engine.prepare(text, utterance.source_language, utterance.target_language)
+            except DataError as error:
+                return _refused(utterance, "unsupported input", str(error))
+            limit, length = self._engine.max_source, len(sentence.tokens)
+            if length > limit:
+                where = f"in sentence {place} of {len(texts)}"
+                detail = f"expected at most {limit} tokens per sentence, found {length} {where}: split it"
+                return _refused(utterance, "input too long", detail)
+            sentences.append(sentence)
+        return sentences
+
+    def _decode(self, sentences: Sequence[Sentence]) -> dict[Sentence, list[Translated]]:
+        """Every different sentence once, longest first, in batches of one target language."""
+        return {
+            sentence: translated
+            for batch in self._batches(sentences)
+            for sentence, translated in zip(batch, self._engine.decode(batch), strict=True)
+        }
+
+    def _batches(self, sentences: Sequence[Sentence]) -> Iterator[list[Sentence]]:
+        by_target: dict[str | None, list[Sentence]] = {}
+        for sentence in dict.fromkeys(sentences):
+            by_target.setdefault(sentence.target, []).append(sentence)
+        for group in by_target.values():
+            group.sort(key=lambda sentence: -len(sentence.tokens))
+            for start in range(0, len(group), self._batch_size):
+                yield group[start : start + self._batch_size]
+
+    def _join(
+        self, utterance: Utterance, sentences: Sequence[Sentence], decoded: dict[Sentence, list[Translated]]
+    ) -> NBest:
+        found = [decoded[sentence] for sentence in sentences]
+        ranks = [[candidate.rank for candidate in candidates] for candidates in found]
+        choices = best_combinations(ranks, self._n_best)
+        parts = [[found[s][index] for s, index in enumerate(choice)] for choice in choices]
+        return NBest(
+            utterance_id=utterance.id,
+            hypotheses=tuple(self._hypothesis(part) for part in parts),
+            language=utterance.source_language,
+        )
+
+    def _hypothesis(self, parts: Sequence[Translated]) -> Hypothesis:
+        tokens = tuple(token for part in parts for token in part.tokens)
+        return Hypothesis(
+            text=" ".join(part.text for part in parts if part.text),
+            score=sum(part.score for part in parts),
+            n_tokens=len(tokens),
+            system=self.checkpoint.reference,
+            features={
+                "rank": sum(part.rank for part in parts),
+                "sentences": float(len(parts)),
+                "cut": float(sum(not part.finished for part in parts)),
+            },
+            tokens=tokens,
+        )
+
+
+def _refused(utterance: Utterance, reason: str, detail: str) -> Quarantined:
+    return Quarantined(utterance_id=utterance.id, stage=STAGE, reason=reason, detail=detail)
