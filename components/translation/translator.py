@@ -2,7 +2,7 @@
 
 Texts are split into sentences, sentences of all utterances are sorted by length and decoded in batches by an
 :class:`Engine`, and the n-bests of an utterance's sentences are combined: the hypotheses of a text are its
-best combinations by the sum of the sentences' length-normalised scores, and their scores and tokens are the sums.
+best combinations by the sum of the sentences' length-normalised scores; their scores and tokens add up.
 A text without words has the empty translation (one hypothesis, score 0): silence translates to silence.
 """
 
