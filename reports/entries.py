@@ -61,6 +61,7 @@ def _stage(stage: str, row: UtteranceRow) -> dict[str, object]:
     entry["nbest"] = [_hypothesis(one) for one in outcome.hypotheses]
     comparison = row.comparisons.get(stage)
     if comparison is not None:
+        entry["spaced"] = comparison.spaced
         entry["edits"] = [_edit(edit) for edit in comparison.edits]
         entry["values"] = {name: _rounded(value) for name, value in comparison.values.items()}
     return entry

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from importlib.resources import files
@@ -23,6 +23,9 @@ from reports.audio import EMBED_LIMIT, data_uri, embeddable
 from reports.entries import details, index_line
 from reports.escaping import printable, script_json
 from reports.view import RunView
+
+LABELS = {"wer": "WER", "cer": "CER", "bleu": "BLEU", "chrf": "chrF2", "ter": "TER"}
+"""Metrics as the field writes them."""
 
 PAGE = 50
 """Utterances per page, and per block of embedded data that the script reads when it needs it."""
@@ -54,17 +57,25 @@ def write(view: RunView, path: Path | str, *, embed_limit: int = EMBED_LIMIT) ->
 
 def _write(view: RunView, folder: Path, file: TextIO, embed_limit: int) -> None:
     audio = embeddable((u.audio for u in view.utterances if u.audio), embed_limit)
-    file.write(_environment().get_template("report.html").render(**_context(view)))
+    # The utterances first, into a file of their own: the plots on top of the page come out of the same pass.
+    with tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n") as blocks:
+        _write_utterances(view, folder, blocks, frozenset(audio))
+        file.write(_environment().get_template("report.html").render(**_context(view)))
+        blocks.seek(0)
+        shutil.copyfileobj(blocks, file)
+    for sha256, source in audio.items():
+        _embed(file, f"audio-{sha256}", "text/plain", data_uri(source))
+    file.write(f"<script>{_source('report.js')}</script>\n</body>\n</html>\n")
+
+
+def _write_utterances(view: RunView, folder: Path, file: TextIO, embedded: frozenset[str]) -> None:
     index: list[list[object]] = []
     for start in range(0, len(view.utterances), PAGE):
         rows = list(view.rows(start, start + PAGE))
         index += [index_line(row) for row in rows]
-        block = [details(row, folder, frozenset(audio)) for row in rows]
+        block = [details(row, folder, embedded) for row in rows]
         _embed(file, f"page-{start // PAGE}", "application/json", script_json(block))
     _embed(file, "index", "application/json", script_json(index))
-    for sha256, source in audio.items():
-        _embed(file, f"audio-{sha256}", "text/plain", data_uri(source))
-    file.write(f"<script>{_source('report.js')}</script>\n</body>\n</html>\n")
 
 
 def _embed(file: TextIO, identifier: str, kind: str, content: str) -> None:
@@ -83,6 +94,7 @@ def _environment() -> Environment:
     environment.finalize = lambda value: printable(value) if type(value) is str else value
     environment.filters["seconds"] = seconds
     environment.filters["bytes"] = mebibytes
+    environment.filters["label"] = lambda name: LABELS.get(name, name)
     return environment
 
 
@@ -107,9 +119,7 @@ def _context(view: RunView) -> dict[str, object]:
 def _pictures(view: RunView) -> Iterator[tuple[str, str, str]]:
     """(title, description, data URI) of each plot."""
     for name, figure in plots.figures(view).items():
-        content = io.BytesIO()
-        figure.savefig(content, format="svg", transparent=True, metadata={"Date": None})
-        encoded = base64.b64encode(content.getvalue()).decode("ascii")
+        encoded = base64.b64encode(plots.svg(figure)).decode("ascii")
         yield plots.TITLES[name], plots.DESCRIPTIONS[name], f"data:image/svg+xml;base64,{encoded}"
 
 

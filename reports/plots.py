@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import matplotlib as mpl
-from components.records import NBest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -58,7 +58,7 @@ _MANY = 400
 
 def figures(view: RunView) -> dict[str, Figure]:
     """The plots that the run has data for, by file name."""
-    numbers = _numbers(view)
+    numbers = view.numbers()
     errors = [wer for wer, _, _, _ in numbers if wer is not None]
     both = [(wer, chrf) for wer, chrf, _, _ in numbers if wer is not None and chrf is not None]
     lengths = [(n, score / n) for _, _, score, n in numbers if score is not None and n]
@@ -91,20 +91,18 @@ def render(view: RunView, folder: Path | str) -> list[Path]:
     return written
 
 
+def svg(figure: Figure) -> bytes:
+    """The figure without a background, for a page; the same bytes every time."""
+    content = io.BytesIO()
+    with _style():
+        figure.savefig(content, format="svg", transparent=True, metadata={"Date": None})
+    return content.getvalue()
+
+
 @contextmanager
 def _style() -> Iterator[None]:
     with mpl.rc_context(cast(Any, _STYLE)):
         yield
-
-
-def _numbers(view: RunView) -> list[tuple[float | None, float | None, float | None, int]]:
-    """(WER, chrF, score, tokens of the last best hypothesis) per utterance."""
-    result = []
-    for row in view.rows():
-        lists = [outcome for outcome in row.outcomes.values() if isinstance(outcome, NBest)]
-        tokens = lists[-1].best.n_tokens if lists else 0
-        result.append((row.value("wer"), row.value("chrf"), row.score, tokens))
-    return result
 
 
 def _axes(height: float = 2.7) -> tuple[Figure, Axes]:
@@ -145,7 +143,7 @@ def _scatter(points: Sequence[tuple[float, float]], x: str, y: str) -> Figure:
 
 def _bars(costs: list[tuple[str, float, bool]]) -> Figure:
     figure, axes = _axes(0.9 + 0.36 * len(costs))
-    names = [printable(name) for name, _, _ in costs]
+    names = [_short(printable(name)) for name, _, _ in costs]
     bars = axes.barh(
         range(len(costs)),
         [seconds for _, seconds, _ in costs],
@@ -160,3 +158,7 @@ def _bars(costs: list[tuple[str, float, bool]]) -> Figure:
     axes.set_xlabel("seconds")
     axes.grid(axis="x")
     return figure
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 24 else name[:23] + "…"

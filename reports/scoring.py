@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from components.alignment import Edit, align, count
-from components.metrics import sentence_scores, utterance_errors
+from components.metrics import sentence_scores
 from components.metrics.normalising import normaliser_for, without_spaces
+
+# Whatever is neither space nor punctuation belongs to a word, combining marks among it, and an apostrophe
+# or a hyphen inside it does too; \w would cut Indic words at their vowel signs.
+_LETTER = r"[^\s!-/:-@\[-`{-~¡-©«-´¶-¹»-¿‐-‧‰-⁞、-〃〈-】।॥،؛؟]"
+_UNIT = re.compile(rf"{_LETTER}+(?:['’‐-]{_LETTER}+)*|\S")
 
 
 @dataclass(frozen=True)
 class Comparison:
     """An output beside its reference: the alignment as scored, and ``wer``, ``cer``, ``chrf`` or ``bleu``.
 
-    ``values`` are percentages; None where the reference is empty and no rate exists.
+    ``values`` are percentages; None where the reference is empty and no rate exists. ``spaced`` tells words
+    from characters.
     """
 
     reference: str
     edits: tuple[Edit[str], ...]
+    spaced: bool = True
     values: dict[str, float | None] = field(default_factory=dict)
 
 
@@ -40,7 +47,7 @@ def compare(
         words = units(texts[key], language)
         options = [(ref, align(units(ref, language), words)) for ref in stated]
         reference, edits = min(options, key=lambda option: _cost(option[1]))
-        result[key] = Comparison(reference, edits, dict(values))
+        result[key] = Comparison(reference, edits, not without_spaces(language), dict(values))
     return result
 
 
@@ -48,25 +55,22 @@ def units(text: str, language: str) -> list[str]:
     """Words and punctuation marks; characters in a language written without spaces."""
     if without_spaces(language):
         return [char for char in text if not char.isspace()]
-    # A word keeps the combining marks, apostrophes and hyphens inside it.
-    return re.findall(r"[^\W_](?:[^\s!-&(-,./:-@\[-`{-~¡-¿…„“”«»‹›]*[^\W_])?|\S", text)
+    return _UNIT.findall(text)
 
 
 def _transcripts(
     references: Mapping[str, str], texts: Mapping[str, str], language: str
 ) -> dict[str, Comparison]:
     normalise = normaliser_for(language)
-    name = "cer" if without_spaces(language) else "wer"
-    split = list if name == "cer" else str.split
-    counts = utterance_errors(references, texts, language=language)
-    return {
-        key: Comparison(
-            references[key],
-            align(split(normalise(references[key])), split(normalise(texts[key]))),
-            {name: found.rate},
-        )
-        for key, found in counts.items()
-    }
+    spaced = not without_spaces(language)
+    split: Callable[[str], list[str]] = str.split if spaced else list
+    result = {}
+    for key, reference in references.items():
+        words = split(normalise(reference))
+        edits = align(words, split(normalise(texts[key])))
+        rate = 100.0 * _cost(edits) / len(words) if words else None
+        result[key] = Comparison(reference, edits, spaced, {"wer" if spaced else "cer": rate})
+    return result
 
 
 def _cost(edits: Sequence[Edit[str]]) -> int:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
-from components.records import Checkpoint, NBest, Outcome, Quarantined, RunRecord, Utterance
+from components.records import Checkpoint, Hypothesis, NBest, Outcome, Quarantined, RunRecord, Utterance
 
 from reports.scoring import Comparison, compare
 
@@ -20,6 +21,15 @@ UPSTREAM: dict[str, tuple[str, ...]] = {
 
 RECOGNITION = "asr"
 """Stages named so, or ``asr-...``, give transcripts; other stages with outcomes give translations."""
+
+
+class Numbers(NamedTuple):
+    """Percentages, nats and tokens of one utterance, by the last stage that has them."""
+
+    wer: float | None
+    chrf: float | None
+    score: float | None
+    tokens: int
 
 
 @dataclass(frozen=True)
@@ -57,10 +67,22 @@ class UtteranceRow:
         return found[-1] if found else None
 
     @property
+    def best(self) -> Hypothesis | None:
+        """The best hypothesis of the last stage that has any."""
+        lists = [outcome for outcome in self.outcomes.values() if isinstance(outcome, NBest)]
+        return lists[-1].best if lists else None
+
+    @property
     def score(self) -> float | None:
         """Sum of log-probabilities (nats) of the best hypothesis of the last stage."""
-        lists = [outcome for outcome in self.outcomes.values() if isinstance(outcome, NBest)]
-        return lists[-1].best.score if lists else None
+        return self.best.score if self.best else None
+
+    @property
+    def numbers(self) -> Numbers:
+        """This utterance in the plots."""
+        return Numbers(
+            self.value("wer"), self.value("chrf"), self.score, self.best.n_tokens if self.best else 0
+        )
 
 
 @dataclass(frozen=True)
@@ -75,11 +97,19 @@ class RunView:
     utterances: Sequence[Utterance]
     outcomes: Mapping[str, Mapping[str, Outcome]]
     models: Mapping[str, Checkpoint] = field(default_factory=dict)
+    _numbers: dict[str, Numbers] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def audio_seconds(self) -> float:
         """Length of all audio together."""
         return sum(utterance.audio.seconds for utterance in self.utterances if utterance.audio)
+
+    def numbers(self) -> list[Numbers]:
+        """What the plots are made of, per utterance; those that were seen before are not scored again."""
+        if any(utterance.id not in self._numbers for utterance in self.utterances):
+            for _ in self.rows():
+                pass
+        return [self._numbers[utterance.id] for utterance in self.utterances]
 
     def stages(self) -> list[StageRow]:
         """One row per stage, in the order in which they ran."""
@@ -124,6 +154,7 @@ class RunView:
             rows.append(UtteranceRow(utterance, found))
         for stage in self.outcomes:
             self._compare(stage, rows)
+        self._numbers.update((row.utterance.id, row.numbers) for row in rows)
         return rows
 
     def _compare(self, stage: str, rows: Sequence[UtteranceRow]) -> None:

@@ -6,7 +6,6 @@ Text is scored as it reads: cased and detokenised. BLEU's tokeniser follows the 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any, cast
@@ -18,7 +17,7 @@ from sacrebleu.metrics.ter import TER
 
 from components.errors import DataError
 from components.metrics.bootstrap import RESAMPLES, SEED, sacrebleu_interval
-from components.metrics.normalising import without_spaces
+from components.metrics.normalising import primary, without_spaces
 from components.metrics.pairing import Pairs, by_id, nfc, pair
 from components.records import Score
 
@@ -71,7 +70,7 @@ def sentence_scores(
 
 def bleu_tokenizer(language: str) -> str:
     """sacreBLEU's tokeniser for a target language: characters where a morphological one is not installed."""
-    code = re.split("[-_]", language.lower())[0]
+    code = primary(language)
     if code in ("zh", "yue"):
         return "zh"
     if code == "ja":

@@ -14,9 +14,10 @@ from importlib.metadata import version
 import jiwer
 
 from components.metrics.bootstrap import RESAMPLES, SEED, percentile_interval
-from components.metrics.normalising import Normaliser, normaliser_for, without_spaces
+from components.metrics.normalising import normaliser_for, without_spaces
 from components.metrics.pairing import Pairs, pair
 from components.records import Score
+from components.text import Normaliser
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def recognition_scores(
     for name, counts_of in _units(language).items():
         counts = counts_of([pairs.references[i] for i in spoken], [pairs.hypotheses[i] for i in spoken])
         if counts:
-            scores[name] = _rate(name, counts, n_total, f"norm:{norm.name}|empty:{apart} apart")
+            scores[name] = _rate(name, counts, n_total, f"norm:{norm.signature}|empty:{apart} apart")
     if apart:
         scores["hallucinations"] = _hallucinations(pairs, norm)
     return scores
@@ -159,5 +160,5 @@ def _hallucinations(pairs: Pairs[str], normaliser: Normaliser) -> Score:
         n=len(silent),
         n_total=pairs.n_total,
         signature=f"count|empty references:{len(silent)}"
-        f"|inserted words:{sum(len(text.split()) for text in silent)}|norm:{normaliser.name}",
+        f"|inserted words:{sum(len(text.split()) for text in silent)}|norm:{normaliser.signature}",
     )

@@ -28,15 +28,20 @@
     node.dir = "auto";
     return node;
   }
+  // Punctuation stands at its word again, as in the text that the words were taken from.
+  const CLOSING = /^[.,;:!?…)\]}’”»%。，、！？]$/, OPENING = /^[([{„“«¿¡]$/;
   const WORD = { s: "substituted", d: "missing", i: "extra" };
   // One side of an alignment: 1 is the reference, 2 the output.
-  function side(edits, which, className) {
+  function side(stage, which) {
+    const edits = stage.edits, className = which === 2 ? "out" : "";
     const node = el("bdi", className);
     node.dir = "auto";
+    let before = "";
     for (const edit of edits) {
       const text = edit[which];
       if (text === null) continue;
-      if (node.childNodes.length && spaced(edits)) node.append(" ");
+      if (node.childNodes.length && stage.spaced && !CLOSING.test(text) && !OPENING.test(before)) node.append(" ");
+      before = text;
       if (edit[0] === "e") { node.append(text); continue; }
       const mark = el("mark", edit[0], text);
       mark.title = WORD[edit[0]] + (edit[0] === "s" ? ": " + edit[1] + " → " + edit[2] : "");
@@ -45,7 +50,6 @@
     if (!node.childNodes.length) { node.classList.add("empty"); node.textContent = "(empty)"; }
     return node;
   }
-  function spaced(edits) { return !edits.characters; }
   function line(parent, label, node) { add(parent, el("span", "k", label), node); }
 
   function lines(item) {
@@ -57,9 +61,8 @@
         return;
       }
       if (stage.edits) {
-        stage.edits.characters = stage.values.cer !== undefined || stage.characters;
-        line(box, "reference", side(stage.edits, 1, ""));
-        line(box, stage.stage, side(stage.edits, 2, "out"));
+        line(box, "reference", side(stage, 1));
+        line(box, stage.stage, side(stage, 2));
       } else {
         if (!n && item.text) line(box, "source", words("bdi", "", item.text));
         line(box, stage.stage, words("bdi", "out", stage.nbest[0][0]));

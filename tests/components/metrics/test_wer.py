@@ -5,10 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.alignment import align, count
-from components.metrics.normalising import Normaliser
 from components.metrics.wer import ErrorCounts, recognition_scores, utterance_errors
+from components.text import normaliser
 
-AS_IS = Normaliser("none", str)
+AS_IS = normaliser("none")
 texts = st.lists(st.sampled_from(["a", "b", "cd"]), max_size=5).map(" ".join)
 
 

@@ -1,0 +1,173 @@
+"""The report in a real browser: headless Chromium, from disk, with the network watched."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from views import cascade
+
+from reports import html
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs the Python package playwright")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian: apt-get install chromium)"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    with playwright.sync_playwright() as session:
+        running = session.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report")
+    return html.write(cascade(folder, 60), folder / "report.html")
+
+
+class Opened:
+    """A page that remembers what it complained about and what it asked for."""
+
+    def __init__(self, browser: object, path: Path, width: int = 1200, dark: bool = False) -> None:
+        self.page = browser.new_page(  # type: ignore[attr-defined]
+            viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light"
+        )
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(path.as_uri())
+        self.page.wait_for_selector(".utterance")
+
+    def wait_for(self, utterances: int) -> None:
+        """Until the list holds so many (the page's policy forbids Playwright's own waiting by expression)."""
+        playwright.expect(self.page.locator(".utterance")).to_have_count(utterances)
+
+    def ids(self) -> list[str]:
+        return self.page.locator(".who b").all_inner_texts()  # type: ignore[no-any-return]
+
+
+def test_opens_quietly_and_injected_text_is_text(browser: object, report: Path) -> None:
+    opened = Opened(browser, report)
+    opened.page.click("#open")
+    opened.page.wait_for_selector(".more audio")
+    assert opened.page.evaluate("window.injected") is None
+    assert "<script>window.injected = 1</script>" in opened.page.inner_text("#list")
+    assert opened.page.locator("#list img, #list script").count() == 0
+    assert opened.complaints == []
+    assert [url for url in opened.requests if not url.startswith(("data:", report.as_uri()))] == []
+
+
+def test_policy_stops_a_script_that_is_not_ours(browser: object, report: Path) -> None:
+    opened = Opened(browser, report)
+    opened.page.evaluate(
+        "() => { const s = document.createElement('script'); s.textContent = 'window.injected = 3';"
+        " document.body.append(s); }"
+    )
+    assert opened.page.evaluate("window.injected") is None
+    assert any("Content Security Policy" in complaint for complaint in opened.complaints)
+
+
+def test_search_sort_and_pages(browser: object, report: Path) -> None:
+    opened = Opened(browser, report)
+    assert len(opened.ids()) == 50
+    opened.page.click("#next")
+    assert opened.ids()[0] == "caption-0050"
+    opened.page.keyboard.press("/")
+    opened.page.keyboard.type("PUDDLE caption-001")
+    opened.wait_for(2)
+    assert opened.ids() == ["caption-0014", "caption-0019"]
+    opened.page.keyboard.press("Escape")
+    opened.page.select_option("#sort", "wer")
+    values = [float(v) for v in opened.page.locator(".figures span:nth-child(2)").all_inner_texts()]
+    assert values[0] == max(values) > 0
+    opened.page.select_option("#show", "quarantined")
+    assert opened.ids() == ["caption-0001"]
+    assert "unreadable audio" in opened.page.inner_text("#list")
+
+
+def test_nbest_opens_by_keyboard(browser: object, report: Path) -> None:
+    opened = Opened(browser, report)
+    opened.page.locator(".utterance summary").nth(3).focus()
+    opened.page.keyboard.press("Enter")
+    opened.page.wait_for_selector(".utterance[open] .more tbody tr")
+    assert opened.page.locator(".more tbody").first.locator("tr").count() == 3
+    assert opened.page.locator(".more .tokens span").count() > 3
+    opened.page.keyboard.press("Enter")
+    assert opened.page.locator(".utterance[open]").count() == 0
+
+
+def test_audio_plays_from_the_file_itself(browser: object, report: Path) -> None:
+    opened = Opened(browser, report)
+    opened.page.locator(".utterance summary").nth(3).click()
+    seconds = opened.page.evaluate(
+        "() => new Promise((done, fail) => { const a = document.querySelector('audio');"
+        " a.onloadedmetadata = () => done(a.duration); a.onerror = () => fail(a.error.message); a.load(); })"
+    )
+    assert seconds == pytest.approx(0.4, abs=0.05)
+
+
+def test_linked_audio_loads(browser: object, tmp_path: Path) -> None:
+    opened = Opened(browser, html.write(cascade(tmp_path, 4), tmp_path / "runs" / "r.html", embed_limit=1))
+    opened.page.locator(".utterance summary").nth(3).click()
+    seconds = opened.page.evaluate(
+        "() => new Promise((done, fail) => { const a = document.querySelector('audio');"
+        " a.onloadedmetadata = () => done(a.duration); a.onerror = () => fail(a.error.message); a.load(); })"
+    )
+    assert seconds == pytest.approx(0.4, abs=0.05)
+    assert opened.complaints == []
+
+
+def colours(opened: Opened) -> set[object]:
+    image = Image.open(io.BytesIO(opened.page.screenshot())).convert("RGB")
+    return {colour for _, colour in image.getcolors(image.width * image.height) or ()}
+
+
+def test_light_dark_and_the_toggle(browser: object, report: Path) -> None:
+    paper = "getComputedStyle(document.body).backgroundColor"
+    light, dark = Opened(browser, report), Opened(browser, report, dark=True)
+    assert len(colours(light)) > 100
+    assert len(colours(dark)) > 100
+    before, other = light.page.evaluate(paper), dark.page.evaluate(paper)
+    assert before != other
+    light.page.click("#theme")
+    assert light.page.evaluate(paper) == other
+
+
+@pytest.mark.parametrize("width", [320, 390, 768])
+def test_a_narrow_screen_scrolls_one_way_only(browser: object, report: Path, width: int) -> None:
+    opened = Opened(browser, report, width=width)
+    opened.page.click("#open")
+    opened.page.wait_for_selector(".more")
+    assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_five_thousand_utterances_open_with_one_page_drawn(browser: object, tmp_path: Path) -> None:
+    opened = Opened(browser, html.write(cascade(tmp_path, 5000), tmp_path / "report.html"))
+    assert opened.page.locator(".utterance").count() == 50
+    assert opened.page.inner_text("#count") == "5,000 utterances"
+    opened.page.fill("#search", "caption-4999")
+    opened.wait_for(1)
+    assert opened.ids() == ["caption-4999"]
+    assert opened.complaints == []

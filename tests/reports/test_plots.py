@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image
+from views import cascade
+
+from reports.plots import TITLES, figures, render
+from reports.view import RunView
+
+
+def test_every_plot_as_svg_and_png_with_something_in_it(tmp_path: Path) -> None:
+    files = render(cascade(tmp_path, 12), tmp_path / "plots")
+    assert sorted(f.name for f in files) == sorted(f"{n}.{s}" for n in TITLES for s in ("png", "svg"))
+    for file in files:
+        if file.suffix == ".png":
+            assert len(Image.open(file).convert("L").getcolors() or ()) > 10
+        else:
+            assert file.read_text().lstrip().startswith("<?xml")
+
+
+def test_only_what_there_is_data_for(tmp_path: Path) -> None:
+    view = cascade(tmp_path, 12)
+    assert set(figures(RunView(view.run, view.utterances, {}))) == {"stage_seconds"}
+    assert set(figures(RunView(view.run, view.utterances, {"asr": view.outcomes["asr"]}))) == {
+        "wer_histogram",
+        "stage_seconds",
+        "length_score",
+    }
+    assert figures(RunView(view.run.model_copy(update={"stages": ()}), [], {})) == {}
+
+
+def test_many_dots_stay_a_small_file(tmp_path: Path) -> None:
+    files = render(cascade(tmp_path, 1200, audio=False), tmp_path / "plots")
+    assert max(file.stat().st_size for file in files) < 300_000

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from views import cascade
+
+from components.errors import DataError
+from reports.terminal import print_run, print_stage, print_utterance
+from reports.view import RunView
+
+
+@pytest.fixture
+def view(tmp_path: Path) -> RunView:
+    return cascade(tmp_path, 12)
+
+
+@pytest.fixture
+def console() -> Console:
+    return Console(file=io.StringIO(), width=200, color_system=None)
+
+
+def text(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_run(view: RunView, console: Console) -> None:
+    print_run(view, console)
+    for part in ("2026-11-24-cascade", "packaged:whisper-base", "48.7 s", "858 MiB", "reused", "bleu"):
+        assert part in text(console)
+    assert "32.50 to 37.20" in text(console)
+    assert "11 of 12" in text(console)
+
+
+def test_stage(view: RunView, console: Console) -> None:
+    print_stage(view, "asr", console)
+    assert "11 shown, 1 quarantined" in " ".join(text(console).split())
+    assert "unreadable audio" in text(console)
+    with pytest.raises(DataError, match="asr, mt"):
+        print_stage(view, "xyz", console)
+
+
+def test_utterance(view: RunView, console: Console) -> None:
+    print_utterance(view, "caption-0005", console)
+    shown = text(console)
+    assert "[dogs→fog]" in shown
+    assert "wer 14.3" in shown
+    assert "Zwei Hunde laufen durch den Schnee." in shown
+    with pytest.raises(DataError, match="nobody"):
+        print_utterance(view, "nobody", console)
+
+
+def test_markup_and_control_characters_are_text(view: RunView, console: Console) -> None:
+    utterance = view.utterances[3].model_copy(update={"transcript": "[red]x[/red] \x1b[2J \u202e"})
+    print_utterance(RunView(view.run, [utterance], view.outcomes), utterance.id, console)
+    assert "[red]x[/red] ⟨U+001B⟩[2J ⟨U+202E⟩" in text(console)
