@@ -1,0 +1,225 @@
+"""Whisper's text decoder as a member of the search (Radford et al., 2022, arXiv:2212.04356).
+
+Keys and values of the cross-attention are computed once per window and shared by all its rows (beams);
+those of the self-attention live in a preallocated cache that follows the rows; only the last position's
+logits are computed; what belongs to a finished window is overwritten by one that is still open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from whisper.model import LayerNorm, ResidualAttentionBlock, Whisper
+from whisper.tokenizer import Tokenizer
+
+from components.decoding.members import Vocabulary, digest_of
+from components.decoding.prepack import Arithmetic, linear
+
+Projection = Callable[[Tensor], Tensor]
+
+
+def joined(layers: Sequence[nn.Linear], arithmetic: Arithmetic) -> Projection:
+    """Linear layers over the same input as one; a layer without bias gets zeros."""
+    weight = torch.cat([layer.weight for layer in layers])
+    bias = torch.cat(
+        [x.weight.new_zeros(x.out_features) if x.bias is None else x.bias.to(x.weight.dtype) for x in layers]
+    )
+    return linear(weight, bias, arithmetic)
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """The projections and norms of one decoder block."""
+
+    attn_ln: LayerNorm
+    qkv: Projection
+    attn_out: Projection
+    cross_ln: LayerNorm
+    cross_q: Projection
+    cross_kv: Projection
+    cross_out: Projection
+    mlp_ln: LayerNorm
+    mlp_in: Projection
+    mlp_out: Projection
+
+
+class WhisperDecoder:
+    """The decoder's weights, packed for the device; stateless, shared by all searches."""
+
+    def __init__(self, model: Whisper, arithmetic: Arithmetic = "float32") -> None:
+        decoder = model.decoder
+        self.heads = model.dims.n_text_head
+        self.width = model.dims.n_text_state
+        self.context = model.dims.n_text_ctx
+        self.size = model.dims.n_vocab
+        self.device, self.dtype = model.device, decoder.token_embedding.weight.dtype
+        self.tokens = decoder.token_embedding
+        self.positions = decoder.positional_embedding
+        self.layers = [_layer(block, arithmetic) for block in decoder.blocks]
+        self.norm = decoder.ln
+        self.head = linear(self.tokens.weight, None, "float32" if arithmetic == "int8" else arithmetic)
+
+    def cross(self, features: Tensor) -> list[Tensor]:
+        """Encoder output (N, T, d) -> per layer keys and values, (2, N, heads, T, d / heads)."""
+        n, length, _ = features.shape
+        shape = (n, length, 2, self.heads, -1)
+        return [x.cross_kv(features).view(shape).permute(2, 0, 3, 1, 4).contiguous() for x in self.layers]
+
+
+def _layer(block: ResidualAttentionBlock, arithmetic: Arithmetic) -> _Layer:
+    attn, cross, mlp = block.attn, block.cross_attn, block.mlp
+    return _Layer(
+        attn_ln=block.attn_ln,
+        qkv=joined([attn.query, attn.key, attn.value], arithmetic),
+        attn_out=joined([attn.out], arithmetic),
+        cross_ln=block.cross_attn_ln,
+        cross_q=joined([cross.query], arithmetic),
+        cross_kv=joined([cross.key, cross.value], arithmetic),
+        cross_out=joined([cross.out], arithmetic),
+        mlp_ln=block.mlp_ln,
+        mlp_in=linear(mlp[0].weight, mlp[0].bias, arithmetic, "gelu"),
+        mlp_out=joined([mlp[2]], arithmetic),
+    )
+
+
+class WhisperMember:
+    """N windows with their prompts, ready to be searched; see :class:`components.decoding.Member`.
+
+    ``cross`` is what :meth:`WhisperDecoder.cross` gave for the N windows and is overwritten by the search;
+    ``prompts`` (N, P) are prompt tokens of equal length, ``sot_index`` the place of start-of-transcript in
+    them. After :meth:`begin`, ``no_speech`` (N,) holds the no-speech probability of each window.
+    """
+
+    def __init__(
+        self, decoder: WhisperDecoder, tokenizer: Tokenizer, cross: list[Tensor], prompts: Tensor
+    ) -> None:
+        self.name = "whisper"
+        self.vocabulary = vocabulary_of(tokenizer, decoder.size)
+        self.limit = decoder.context - prompts.shape[1]
+        self.no_speech = torch.zeros(len(prompts))
+        self._decoder, self._tokenizer, self._cross, self._prompts = decoder, tokenizer, cross, prompts
+        self._length = 0
+        self._cache: list[Tensor] = []
+        self._owners = torch.arange(len(prompts))
+        self._slots = torch.arange(len(prompts))
+
+    def begin(self) -> Tensor:
+        """Log-probabilities (N, V) of the first free token."""
+        prompts = self._prompts
+        sot = int((prompts[0] == self._tokenizer.sot).nonzero()[0, 0])
+        hidden = self._forward(prompts)
+        ends = self._logits(hidden[:, [sot, -1]])
+        if self._tokenizer.no_speech is not None:
+            self.no_speech = ends[:, 0].softmax(-1)[:, self._tokenizer.no_speech].cpu()
+        return torch.log_softmax(ends[:, 1], dim=-1)
+
+    def advance(self, parents: Tensor, tokens: Tensor) -> Tensor:
+        """Log-probabilities (R, V) after row r has continued row ``parents[r]`` with ``tokens[r]``."""
+        if not torch.equal(parents, torch.arange(self._cache[0].shape[1], device=parents.device)):
+            used = self._length
+            for i, past in enumerate(self._cache):
+                moved = past.new_empty(2, len(parents), *past.shape[2:])
+                moved[:, :, :, :used] = past[:, :, :, :used].index_select(1, parents)
+                self._cache[i] = moved
+            self._drop(self._owners[parents.cpu()])
+        return torch.log_softmax(self._logits(self._forward(tokens[:, None])[:, -1]), dim=-1)
+
+    def _drop(self, owners: Tensor) -> None:
+        """Move the windows that still have rows to the front slots of the cross-attention's tensors."""
+        self._owners = owners
+        alive = owners.unique().tolist()
+        taken = {int(self._slots[w]) for w in alive}
+        free = [slot for slot in range(len(alive)) if slot not in taken]
+        for window in alive:
+            slot = int(self._slots[window])
+            if slot >= len(alive):
+                target = free.pop()
+                for pair in self._cross:
+                    pair[:, target] = pair[:, slot]
+                self._slots[window] = target
+
+    def _logits(self, hidden: Tensor) -> Tensor:
+        logits: Tensor = self._decoder.head(self._decoder.norm(hidden)).float()
+        return logits
+
+    def _forward(self, tokens: Tensor) -> Tensor:
+        """Tokens (R, t) at the next t positions -> hidden states (R, t, d)."""
+        decoder, start = self._decoder, self._length
+        stop = start + tokens.shape[1]
+        if not self._cache or self._cache[0].shape[3] < stop:
+            self._grow(len(tokens), stop)
+        x = decoder.tokens(tokens) + decoder.positions[start:stop]
+        layout = self._layout()
+        for i, layer in enumerate(decoder.layers):
+            x = x + layer.attn_out(self._attend(layer.qkv(layer.attn_ln(x)), self._cache[i], start))
+            x = x + layer.cross_out(self._look(layer.cross_q(layer.cross_ln(x)), self._cross[i], layout))
+            x = x + layer.mlp_out(layer.mlp_in(layer.mlp_ln(x)))
+        self._length = stop
+        return x
+
+    def _grow(self, rows: int, stop: int) -> None:
+        """Room for ``stop`` positions and more, so that copies stay rare: (2, R, heads, room, d_h)."""
+        decoder = self._decoder
+        room = min(max(64, 2 * stop), decoder.context)
+        shape = (2, rows, decoder.heads, room, decoder.width // decoder.heads)
+        grown = [torch.empty(shape, dtype=decoder.dtype, device=decoder.device) for _ in decoder.layers]
+        for new, old in zip(grown, self._cache, strict=False):
+            new[:, :, :, : self._length] = old[:, :, :, : self._length]
+        self._cache = grown
+
+    def _attend(self, qkv: Tensor, past: Tensor, start: int) -> Tensor:
+        """Causal self-attention of (R, t, 3 d) over the cache, which it extends."""
+        rows, t, _ = qkv.shape
+        q, k, v = qkv.view(rows, t, 3, self._decoder.heads, -1).permute(2, 0, 3, 1, 4)
+        past[0, :, :, start : start + t], past[1, :, :, start : start + t] = k, v
+        keys, values = past[:, :, :, : start + t]
+        out = functional.scaled_dot_product_attention(q, keys, values, is_causal=t > 1)
+        return out.transpose(1, 2).flatten(2)
+
+    def _layout(self) -> tuple[int, int, Tensor | None]:
+        """Windows n, rows per window b, and where each row lies among n x b places (None: in order)."""
+        owners = self._owners
+        alive, counts = owners.unique(return_counts=True)
+        n, b = len(alive), int(counts.max())
+        first = torch.cumsum(counts, 0) - counts
+        within = torch.arange(len(owners)) - first.repeat_interleave(counts)
+        places = self._slots[owners] * b + within
+        in_order = len(owners) == n * b and torch.equal(places, torch.arange(n * b))
+        return n, b, None if in_order else places.to(self._decoder.device)
+
+    def _look(self, q: Tensor, pair: Tensor, layout: tuple[int, int, Tensor | None]) -> Tensor:
+        """Cross-attention of (R, t, d): the rows of one window attend together over its one copy."""
+        n, b, places = layout
+        t, heads = q.shape[1], self._decoder.heads
+        if places is not None:
+            q = q.new_zeros(n * b, t, q.shape[2]).index_copy_(0, places, q)
+        q = q.reshape(n, b * t, heads, -1).transpose(1, 2)
+        keys, values = pair[:, :n]
+        if q.device.type == "cpu":  # a few queries over many keys: plain products beat the fused kernel
+            weights = torch.matmul(q * q.shape[-1] ** -0.5, keys.transpose(2, 3))
+            out = torch.matmul(weights.softmax(-1), values)
+        else:
+            out = functional.scaled_dot_product_attention(q, keys, values)
+        out = out.transpose(1, 2).reshape(n * b, t, -1)
+        return out if places is None else out[places]
+
+
+@cache
+def _digest(name: str, languages: int) -> str:
+    from whisper.tokenizer import get_encoding  # noqa: PLC0415 - reads the vocabulary, once per process
+
+    encoding = get_encoding(name, languages)
+    pieces = {repr(encoding.decode_single_token_bytes(i)): i for i in range(encoding.n_vocab)}
+    return digest_of(pieces)
+
+
+def vocabulary_of(tokenizer: Tokenizer, size: int) -> Vocabulary:
+    """Whisper's output tokens: end-of-text ends a sequence and pads."""
+    name = tokenizer.encoding.name.removesuffix(".tiktoken")
+    digest = _digest(name, tokenizer.num_languages)
+    return Vocabulary(size=size, eos=(tokenizer.eot,), pad=tokenizer.eot, digest=digest)

@@ -1,0 +1,96 @@
+"""Windows of an utterance -> its n-best list.
+
+A hypothesis of several windows is one candidate per window. Its score and its rank are the sums over the
+windows, so the n best are found exactly by joining window after window and keeping n; the best one is the
+best of every window. Where the windows themselves lie follows from the best candidates. Candidates that
+differ in timestamps only are one hypothesis, the better one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from whisper.tokenizer import Tokenizer
+
+from components.decoding import Candidate
+from components.recognition.guards import compression_ratio
+from components.recognition.segments import split
+from components.recognition.tracks import Window
+from components.records import Hypothesis, Segment, Token
+
+
+@dataclass(frozen=True)
+class _Path:
+    """One candidate per window so far."""
+
+    rank: float
+    choice: tuple[Candidate, ...]
+
+
+def n_best(
+    windows: Sequence[Window], tokenizer: Tokenizer, system: str, n: int, previous: str = ""
+) -> tuple[Hypothesis, ...]:
+    """At most ``n`` hypotheses, best first; one with empty text and ``silence`` 1 when nothing was said."""
+    ordered = sorted(windows, key=lambda w: w.start)
+    spoken = [w for w in ordered if not w.silent and w.candidates]
+    features = {
+        "no_speech": max((w.no_speech for w in ordered), default=1.0),
+        "temperature": max((w.temperature for w in ordered), default=0.0),
+        "windows": float(len(ordered)),
+    }
+    paths = [_Path(0.0, ())]
+    for window in spoken:
+        joined = [_Path(p.rank + c.rank, (*p.choice, c)) for p in paths for c in window.candidates]
+        paths = sorted(joined, key=lambda p: -p.rank)[: 2 * n]
+    made: dict[str, Hypothesis] = {}
+    for path in paths:
+        hypothesis = _hypothesis(spoken, path, tokenizer, system, features)
+        made.setdefault(hypothesis.text, hypothesis)
+    best = next(iter(made.values()))
+    if not best.text:
+        return (best,)
+    return tuple(h for h in made.values() if h.text)[:n]
+
+
+def _hypothesis(
+    windows: Sequence[Window], path: _Path, tokenizer: Tokenizer, system: str, features: dict[str, float]
+) -> Hypothesis:
+    segments: list[Segment] = []
+    texts: list[str] = []
+    for window, candidate in zip(windows, path.choice, strict=True):
+        for piece in split(candidate.tokens, tokenizer, window.frames)[0]:
+            text = tokenizer.decode(list(piece.tokens))
+            texts.append(text)
+            start = window.start + piece.start
+            segments.append(Segment(start=start, end=max(start, window.start + piece.end), text=text.strip()))
+    text = "".join(texts).strip()
+    score = sum(c.score for c in path.choice)
+    count = sum(len(c.log_probs) for c in path.choice)
+    return Hypothesis(
+        text=text,
+        score=score,
+        n_tokens=count,
+        system=system,
+        features={
+            **features,
+            "silence": float(not text),
+            "mean_log_prob": score / max(count, 1),
+            "compression_ratio": compression_ratio(text) if text else 0.0,
+        },
+        tokens=tuple(t for c in path.choice for t in _tokens(c, tokenizer)),
+        segments=tuple(segments),
+    )
+
+
+def _tokens(candidate: Candidate, tokenizer: Tokenizer) -> list[Token]:
+    ids = [*candidate.tokens, *([tokenizer.eot] if candidate.finished else [])]
+    return [
+        Token(piece=piece_of(i, tokenizer), log_prob=p) for i, p in zip(ids, candidate.log_probs, strict=True)
+    ]
+
+
+def piece_of(token: int, tokenizer: Tokenizer) -> str:
+    """The token's text; bytes that are part of a character are written as ``\\xNN``."""
+    data: bytes = tokenizer.encoding.decode_single_token_bytes(token)
+    return data.decode("utf-8", "backslashreplace")

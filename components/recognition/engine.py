@@ -1,0 +1,106 @@
+"""What a backend does for the recogniser: encode windows, name their language, search their text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from whisper.model import Whisper
+from whisper.tokenizer import Tokenizer, get_tokenizer
+
+from components.decoding import Candidate, SearchConfig, search
+from components.decoding.prepack import Arithmetic
+from components.decoding.whisper import WhisperDecoder, WhisperMember
+from components.recognition.encoder import WhisperEncoder
+from components.recognition.rules import whisper_rules
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Of a model: mel bands, decoder positions, output size; and whether it names languages."""
+
+    n_mels: int
+    context: int
+    size: int
+
+    @property
+    def multilingual(self) -> bool:
+        """English-only models have a smaller vocabulary and no language tokens."""
+        return self.size >= 51865
+
+    @property
+    def languages(self) -> int:
+        """How many languages the model knows."""
+        return self.size - 51765 - int(self.multilingual)
+
+    def tokenizer(self, language: str | None, task: str) -> Tokenizer:
+        """The tokenizer whose start-of-transcript sequence says language and task."""
+        return get_tokenizer(self.multilingual, num_languages=self.languages, language=language, task=task)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Of one window: its candidates, best first, and its no-speech probability."""
+
+    candidates: list[Candidate]
+    no_speech: float
+
+
+class Engine(Protocol):
+    """A backend. ``features`` is the encoder's output (N, T, d) of N windows."""
+
+    shape: Shape
+
+    def encode(self, mels: Tensor) -> Tensor:
+        """Log-mel (N, n_mels, 3000) -> features (N, T, d)."""
+        ...
+
+    def languages(self, features: Tensor) -> list[str]:
+        """The most probable language code of each window."""
+        ...
+
+    def decode(
+        self, features: Tensor, prompts: Tensor, config: SearchConfig, timestamps: bool, keys: Sequence[int]
+    ) -> list[Heard]:
+        """Search N windows whose ``prompts`` (N, P) have one length; ``keys`` tell random streams apart."""
+        ...
+
+
+class WhisperEngine:
+    """openai-whisper's model with packed weights and our search."""
+
+    def __init__(self, model: Whisper, arithmetic: Arithmetic = "float32") -> None:
+        dims = model.dims
+        self.shape = Shape(dims.n_mels, dims.n_text_ctx, dims.n_vocab)
+        self._encoder = WhisperEncoder(model, arithmetic)
+        self._decoder = WhisperDecoder(model, arithmetic)
+
+    @torch.inference_mode()
+    def encode(self, mels: Tensor) -> Tensor:
+        """See :class:`Engine`."""
+        return self._encoder(mels)
+
+    @torch.inference_mode()
+    def languages(self, features: Tensor) -> list[str]:
+        """See :class:`Engine`."""
+        tokenizer = self.shape.tokenizer(None, "transcribe")
+        prompts = torch.full((len(features), 1), tokenizer.sot, device=features.device)
+        member = WhisperMember(self._decoder, tokenizer, self._decoder.cross(features), prompts)
+        columns = list(tokenizer.all_language_tokens)
+        best = member.begin()[:, columns].argmax(-1).tolist()
+        return [tokenizer.all_language_codes[i] for i in best]
+
+    @torch.inference_mode()
+    def decode(
+        self, features: Tensor, prompts: Tensor, config: SearchConfig, timestamps: bool, keys: Sequence[int]
+    ) -> list[Heard]:
+        """See :class:`Engine`."""
+        tokenizer = self.shape.tokenizer(None, "transcribe")
+        cross = self._decoder.cross(features)
+        member = WhisperMember(self._decoder, tokenizer, cross, prompts.to(features.device))
+        rules = whisper_rules(tokenizer, self.shape.size, timestamps)
+        found = search([member], config, rules=rules, keys=keys)
+        return [Heard(c, p) for c, p in zip(found, member.no_speech.tolist(), strict=True)]

