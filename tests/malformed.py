@@ -45,17 +45,18 @@ def _header_only(path: Path) -> None:
     soundfile.write(path, np.zeros(0, np.int16), RATE)
 
 
-def _endless(path: Path) -> None:
-    """Ten hours of silence; the FLAC file is small."""
+def write_silence(path: Path, hours: float) -> Path:
+    """A FLAC file of silence: hours in a few hundred kilobytes."""
     with av.open(str(path), "w", format="flac") as container:
-        stream = container.add_stream("flac", rate=4_000)
+        stream = container.add_stream("flac", rate=8_000)
         stream.layout = "mono"
         block = np.zeros((1, 4_608), np.int16)
-        for index in range(10 * 3_600 * 4_000 // block.shape[1]):
+        for index in range(int(hours * 3_600 * 8_000) // block.shape[1]):
             frame = av.AudioFrame.from_ndarray(block, format="s16", layout="mono")
-            frame.sample_rate, frame.pts = 4_000, index * block.shape[1]
+            frame.sample_rate, frame.pts = 8_000, index * block.shape[1]
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+    return path
 
 
 AUDIO_FAULTS: dict[str, tuple[str, Callable[[Path], object]]] = {

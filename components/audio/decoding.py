@@ -44,17 +44,16 @@ def decode(audio: Audio, limits: Limits = LIMITS) -> Samples:
         raise fault(path, "expected the file that the manifest was read with, found another", "load it again")
     check_length(path, audio.seconds, limits)
     with opened(path, limits) as (container, stream):
-        rate = stream.rate
-        first, wanted = round(audio.offset * rate), max(1, round(audio.seconds * rate))
-        blocks, resample = [], _Resampler(rate)
-        found = 0
-        for block in stretch(path, container, stream, first, wanted):
-            found += len(block)
-            blocks.extend(resample(block))
-        if wanted - found > slack(stream):
-            raise truncated(path, audio.seconds, found / rate)
-        blocks.extend(resample(None))
-    return _fitted(path, blocks, round(audio.seconds * SAMPLE_RATE))
+        first, wanted = round(audio.offset * stream.rate), max(1, round(audio.seconds * stream.rate))
+        blocks = stretch(path, container, stream, first, wanted)
+        resampled = _resampled(blocks, stream.rate)
+        samples, found = _filled(resampled, round(audio.seconds * SAMPLE_RATE))
+        if (wanted - found * stream.rate / SAMPLE_RATE) > slack(stream) + 2 * stream.rate / SAMPLE_RATE:
+            raise truncated(path, audio.seconds, found / SAMPLE_RATE)
+    if not np.isfinite(samples).all():
+        at = int(np.argmin(np.isfinite(samples))) / SAMPLE_RATE
+        raise fault(path, f"expected finite samples, found NaN or infinity at {at:.2f} s", "export it again")
+    return samples
 
 
 def stretch(
@@ -99,34 +98,28 @@ def _mono(frame: AudioFrame) -> Samples:
     return mixed
 
 
-class _Resampler:
-    """Blocks at one rate -> blocks at 16 kHz; ``None`` flushes what the filter still holds."""
-
-    def __init__(self, rate: int) -> None:
-        self.rate = rate
-        self.position = 0
-        self.filter = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
-
-    def __call__(self, block: Samples | None) -> list[Samples]:
-        if self.rate == SAMPLE_RATE:
-            return [] if block is None else [block]
-        if block is None:
-            return [out.to_ndarray()[0] for out in self.filter.resample(None)] if self.position else []
-        frame = AudioFrame.from_ndarray(np.ascontiguousarray(block[None, :]), format="flt", layout="mono")
-        frame.sample_rate, frame.pts = self.rate, self.position
-        self.position += len(block)
-        return [out.to_ndarray()[0] for out in self.filter.resample(frame)]
-
-
-def _fitted(path: str, blocks: list[Samples], length: int) -> Samples:
-    """Blocks joined, cut or zero-padded to ``length`` samples (resampling rounds), checked to be finite."""
-    samples = np.zeros(length, dtype=np.float32)
+def _resampled(blocks: Iterator[Samples], rate: int) -> Iterator[Samples]:
+    """Mono blocks at ``rate`` -> mono blocks at 16 kHz."""
+    if rate == SAMPLE_RATE:
+        yield from blocks
+        return
+    resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
     position = 0
     for block in blocks:
-        part = block[: length - position]
-        samples[position : position + len(part)] = part
-        position += len(part)
-    if not np.isfinite(samples).all():
-        at = int(np.argmin(np.isfinite(samples))) / SAMPLE_RATE
-        raise fault(path, f"expected finite samples, found NaN or infinity at {at:.2f} s", "export it again")
-    return samples
+        frame = AudioFrame.from_ndarray(np.ascontiguousarray(block[None, :]), format="flt", layout="mono")
+        frame.sample_rate, frame.pts = rate, position
+        position += len(block)
+        yield from (out.to_ndarray()[0] for out in resampler.resample(frame))
+    if position:
+        yield from (out.to_ndarray()[0] for out in resampler.resample(None))
+
+
+def _filled(blocks: Iterator[Samples], length: int) -> tuple[Samples, int]:
+    """Blocks written into one array of ``length``, cut or zero-padded, and how many samples there were."""
+    samples = np.zeros(length, dtype=np.float32)
+    found = 0
+    for block in blocks:
+        part = block[: max(0, length - found)]
+        samples[found : found + len(part)] = part
+        found += len(block)
+    return samples, found

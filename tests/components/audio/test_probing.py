@@ -6,7 +6,7 @@ import soundfile
 
 from components import audio
 from components.errors import DataError
-from tests.malformed import tone, write_tone
+from tests.malformed import tone, write_silence, write_tone
 
 SUBTYPES = {"wav": None, "flac": None, "mp3": None, "ogg": "VORBIS", "opus": "OPUS"}
 
@@ -41,9 +41,19 @@ def test_a_rounded_duration_is_cut_to_the_end(tmp_path):
     assert audio.describe(write_tone(tmp_path / "a.wav", 1.3), 0.5, 1.0).seconds == pytest.approx(0.8)
 
 
-def test_ten_hours_are_refused_but_a_stretch_of_them_is_fine(tmp_path):
-    path = write_tone(tmp_path / "a.flac", 3.0)
-    limits = audio.Limits(seconds=2.0)
+def test_four_hours_of_silence_are_refused_but_a_stretch_of_them_is_fine(tmp_path):
+    path = write_silence(tmp_path / "a.flac", 4.0)
     with pytest.raises(DataError, match="split it with offset and duration"):
-        audio.describe(path, limits=limits)
-    assert audio.describe(path, 1.5, 1.0, limits).seconds == 1.0
+        audio.describe(path)
+    stretch = audio.describe(path, 13_000.5, 1.0)
+    assert audio.decode(stretch).shape == (16_000,)
+
+
+@pytest.mark.parametrize("extension", ["mp3", "flac", "ogg"])
+def test_files_cut_anywhere_in_their_middle_are_refused(extension, tmp_path):
+    content = write_tone(tmp_path / f"a.{extension}", 4.0).read_bytes()
+    path = tmp_path / f"cut.{extension}"
+    for tenth in range(1, 9):
+        path.write_bytes(content[: len(content) * tenth // 10])
+        with pytest.raises(DataError, match="truncated"):
+            audio.describe(path)
