@@ -131,10 +131,15 @@ def _decoded(dataset: Dataset) -> Dataset:
 def _print(summary: dict[str, object]) -> None:
     from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
+    from rich.table import Column, Table
 
     console = Console(soft_wrap=True, highlight=False)
-    table = Table("what", "value", title=escape(f"data set {summary['name']}"), title_justify="left")
+    table = Table(
+        "what",
+        Column("value", overflow="fold"),
+        title=escape(f"data set {summary['name']}"),
+        title_justify="left",
+    )
     for name, value in summary.items():
         if name not in ("name", "faults", "notes"):
             shown = ", ".join(f"{key} {n}" for key, n in value.items()) if isinstance(value, dict) else value
@@ -146,7 +151,7 @@ def _print(summary: dict[str, object]) -> None:
     for note in notes:
         console.print(escape(_printable(f"note: {note}")))
     for fault in faults[:SHOWN]:
-        console.print(escape(_printable(f"quarantined {fault['utterance_id']}: {fault['detail']}")))
+        console.print(escape(_printable(f"quarantined: {fault['detail']}")))
     if len(faults) > SHOWN:
         console.print(f"... and {len(faults) - SHOWN} more; --json lists all")
 

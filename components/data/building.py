@@ -72,6 +72,11 @@ class Builder:
         )
         self.quarantined.append(bad)
 
+    def free(self, name: object) -> str | None:
+        """``name`` in NFC if it can be the id of a record that has no outcome yet, else None."""
+        normal = unicodedata.normalize("NFC", name) if isinstance(name, str) else ""
+        return normal if usable(normal) and normal not in self.taken else None
+
     def dataset(self, notes: Iterator[str]) -> Dataset:
         """What was collected."""
         more = (f"{n} records in {language} left out" for language, n in sorted(self.left_out.items()))

@@ -109,7 +109,7 @@ def _manifest(builder: Builder, path: Path, name: str | None, limit: int | None)
         try:
             draft = form.convert(row.content)
         except RecordError as error:
-            builder.fault(error, where)
+            builder.fault(error, where, builder.free(row.content.get("id")))
         else:
             builder.add(draft, where, where)
     if not builder.records and not builder.left_out:

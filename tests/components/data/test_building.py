@@ -48,3 +48,10 @@ def test_the_id_of_a_faulty_record_is_taken():
 )
 def test_languages_are_codes(language, fine):
     assert bool(build(Draft(id="a", text="x", source_language=language)).utterances) is fine
+
+
+def test_free_names():
+    builder = Builder("set", Path())
+    builder.fault(RecordError("r", "m"), "set:1", builder.free("a"))
+    assert builder.free("cafe\u0301") == "caf\u00e9"
+    assert [builder.free(name) for name in ("a", "", 3, None, "\ud800")] == [None] * 5
