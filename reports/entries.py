@@ -63,7 +63,7 @@ def _stage(stage: str, row: UtteranceRow) -> dict[str, object]:
     if comparison is not None:
         entry["spaced"] = comparison.spaced
         entry["edits"] = [_edit(edit) for edit in comparison.edits]
-        entry["values"] = {name: _rounded(value) for name, value in comparison.values.items()}
+        entry["values"] = {name: _rounded(value, 4) for name, value in comparison.values.items()}
     return entry
 
 

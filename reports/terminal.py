@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reports.escaping import printable
-from reports.html import mebibytes, seconds
+from reports.html import LABELS, mebibytes, seconds
 from reports.scoring import Comparison
 from reports.view import RunView, UtteranceRow, is_recognition
 
@@ -105,7 +105,7 @@ def _print_outcome(row: UtteranceRow, stage: str, outcome: Outcome, console: Con
         table.add_row(str(rank), f"{one.score:.3f}", str(one.n_tokens), _plain(one.text))
     console.print(table)
     if comparison is not None and any(edit.operation != "equal" for edit in comparison.edits):
-        console.print(Text.assemble(("as scored  ", "dim"), *map(_marked, comparison.edits)))
+        console.print(Text.assemble(("aligned    ", "dim"), *map(_marked, comparison.edits)))
         console.print(Text("           [reference→output] substituted, +inserted, -deleted", "dim"))
 
 
@@ -160,7 +160,11 @@ def _value(comparison: Comparison | None) -> str:
 
 
 def _all_values(comparison: Comparison) -> str:
-    return "  ".join(f"{name} {value:.1f}" for name, value in comparison.values.items() if value is not None)
+    return "  ".join(
+        f"{LABELS.get(name, name)} {value:.1f}"
+        for name, value in comparison.values.items()
+        if value is not None
+    )
 
 
 def _refusal(bad: Quarantined) -> Text:

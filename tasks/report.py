@@ -48,8 +48,8 @@ def render(run: RunRecord, store: Store) -> tuple[Path, list[Path]]:
     """Write ``report.html`` and ``plots/`` of a run; gives back their paths."""
     folder = store.run_folder(run.name)
     seen = view_of(run, store)
-    images = plots.render(seen, folder / "plots")
-    return html.write(seen, folder / "report.html"), images
+    page = html.write(seen, folder / "report.html")
+    return page, plots.render(seen, folder / "plots")  # second: it reuses the numbers of the report's pass
 
 
 @task(name="report", **NOT_STORED)

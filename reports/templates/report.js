@@ -71,12 +71,13 @@
     if (!item.stages.length) line(box, "source", words("bdi", "", item.text || "(not processed)"));
     return box;
   }
+  const LABEL = { wer: "WER", cer: "CER", chrf: "chrF", bleu: "BLEU" };
   function figures(item) {
     const box = el("span", "figures");
     for (const stage of item.stages) {
       for (const [name, value] of Object.entries(stage.values || {})) {
         if (value === null || name === "bleu") continue;
-        add(box, el("span", "", { wer: "WER", cer: "CER", chrf: "chrF" }[name] || name), el("span", "", value.toFixed(1)));
+        add(box, el("span", "", LABEL[name] || name), el("span", "", value.toFixed(1)));
       }
     }
     return box;
@@ -119,7 +120,7 @@
     const stated = [["Source", item.text || null], ["Reference transcript", item.transcript], ...item.references.map((r) => ["Reference translation", r])];
     for (const [label, text] of stated) if (text !== null) add(box, el("h3", "", label), words("div", "", text));
     for (const stage of item.stages) {
-      const values = Object.entries(stage.values || {}).filter((v) => v[1] !== null).map((v) => v[0] + " " + v[1].toFixed(1)).join(", ");
+      const values = Object.entries(stage.values || {}).filter((v) => v[1] !== null).map((v) => (LABEL[v[0]] || v[0]) + " " + v[1].toFixed(1)).join(", ");
       const head = add(el("h3", "", stage.stage + " "), el("span", "", values));
       box.append(head);
       if (stage.reason) { box.append(words("div", "bad", stage.reason + ": " + stage.detail)); continue; }

@@ -71,7 +71,7 @@ class Opened:
 def test_opens_quietly_and_injected_text_is_text(browser: object, report: Path) -> None:
     opened = Opened(browser, report)
     opened.page.click("#open")
-    opened.page.wait_for_selector(".more audio")
+    opened.page.wait_for_selector(".utterance:last-child .more audio")
     assert opened.page.evaluate("window.injected") is None
     assert "<script>window.injected = 1</script>" in opened.page.inner_text("#list")
     assert opened.page.locator("#list img, #list script").count() == 0
@@ -115,12 +115,13 @@ def test_nbest_opens_by_keyboard(browser: object, report: Path) -> None:
     assert opened.page.locator(".more tbody").first.locator("tr").count() == 3
     assert opened.page.locator(".more .tokens span").count() > 3
     opened.page.keyboard.press("Enter")
-    assert opened.page.locator(".utterance[open]").count() == 0
+    playwright.expect(opened.page.locator(".utterance[open]")).to_have_count(0)
 
 
 def test_audio_plays_from_the_file_itself(browser: object, report: Path) -> None:
     opened = Opened(browser, report)
     opened.page.locator(".utterance summary").nth(3).click()
+    opened.page.wait_for_selector("audio")
     seconds = opened.page.evaluate(
         "() => new Promise((done, fail) => { const a = document.querySelector('audio');"
         " a.onloadedmetadata = () => done(a.duration); a.onerror = () => fail(a.error.message); a.load(); })"
@@ -131,6 +132,7 @@ def test_audio_plays_from_the_file_itself(browser: object, report: Path) -> None
 def test_linked_audio_loads(browser: object, tmp_path: Path) -> None:
     opened = Opened(browser, html.write(cascade(tmp_path, 4), tmp_path / "runs" / "r.html", embed_limit=1))
     opened.page.locator(".utterance summary").nth(3).click()
+    opened.page.wait_for_selector("audio")
     seconds = opened.page.evaluate(
         "() => new Promise((done, fail) => { const a = document.querySelector('audio');"
         " a.onloadedmetadata = () => done(a.duration); a.onerror = () => fail(a.error.message); a.load(); })"
@@ -159,7 +161,7 @@ def test_light_dark_and_the_toggle(browser: object, report: Path) -> None:
 def test_a_narrow_screen_scrolls_one_way_only(browser: object, report: Path, width: int) -> None:
     opened = Opened(browser, report, width=width)
     opened.page.click("#open")
-    opened.page.wait_for_selector(".more")
+    opened.page.wait_for_selector(".utterance:last-child .more")
     assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
 
 

@@ -47,7 +47,7 @@ def test_utterance(view: RunView, console: Console) -> None:
     print_utterance(view, "caption-0005", console)
     shown = text(console)
     assert "[dogs→fog]" in shown
-    assert "wer 14.3" in shown
+    assert "WER 14.3" in shown
     assert "Zwei Hunde laufen durch den Schnee." in shown
     with pytest.raises(DataError, match="nobody"):
         print_utterance(view, "nobody", console)
