@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import torch
 
-from components.decoding import Candidate, SearchConfig, search
+from components.decoding import Candidate, SearchConfig, force, search
 from components.decoding.generation import rules_of
 from components.decoding.seq2seq import Seq2SeqModel
 
-from .models import SEQ2SEQ, generated, sources
+from .models import SEQ2SEQ, generated, only, sources
 
 LENGTH = 12
 
@@ -47,3 +47,36 @@ def test_beam_is_generate(name: str, beam: int, penalty: float, early: bool | st
     shared = {"length_penalty": penalty, "early_stopping": early, "max_new_tokens": LENGTH}
     wanted = generated(model, inputs, num_beams=beam, num_return_sequences=beam, **shared)
     same(ours(model, inputs, beam_size=beam, n_best=beam, **shared), wanted)
+
+
+@pytest.mark.parametrize("name", SEQ2SEQ)
+def test_a_batch_is_its_utterances_alone(name: str) -> None:
+    model = SEQ2SEQ[name](seed=5)
+    inputs = sources(model, 5)
+    together = ours(model, inputs, beam_size=3, n_best=3)
+    for row, expected in enumerate(together):
+        (alone,) = ours(model, only(inputs, row), beam_size=3, n_best=3)
+        assert [c.tokens for c in alone] == [c.tokens for c in expected]
+        assert [c.score for c in alone] == pytest.approx([c.score for c in expected], abs=1e-4)
+
+
+@pytest.mark.parametrize("name", SEQ2SEQ)
+def test_scores_are_those_of_one_uncached_pass(name: str) -> None:
+    model = SEQ2SEQ[name](seed=6)
+    inputs, rules = sources(model, 3), rules_of(model)
+    best = [candidates[0] for candidates in ours(model, inputs, beam_size=4)]
+    forced = force(
+        [Seq2SeqModel(model, "digest", "tiny").member(**inputs)],
+        [(*c.tokens, *([] if c.ending is None else [c.ending])) for c in best],
+        rules=rules,
+        max_new_tokens=LENGTH,
+    )
+    start = model.generation_config.decoder_start_token_id
+    for row, (candidate, again) in enumerate(zip(best, forced, strict=True)):
+        assert candidate.score == pytest.approx(again.score, abs=1e-4)
+        target = [start, *candidate.tokens, *([] if candidate.ending is None else [candidate.ending])]
+        with torch.inference_mode():
+            logits = model(**only(inputs, row), decoder_input_ids=torch.tensor([target[:-1]])).logits[0]
+        values = logits.log_softmax(-1)[range(len(target) - 1), target[1:]].tolist()
+        for value, found in zip(values, candidate.log_probs, strict=True):
+            assert found in (pytest.approx(value, abs=1e-4), 0.0)  # 0 where a rule forced the token
