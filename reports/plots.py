@@ -18,6 +18,7 @@ from reports.view import RunView
 
 TITLES = {
     "wer_histogram": "Word error rate per utterance",
+    "chrf_histogram": "chrF per utterance",
     "wer_chrf": "Recognition against translation",
     "stage_seconds": "Time per stage",
     "length_score": "Length against score",
@@ -25,6 +26,7 @@ TITLES = {
 
 DESCRIPTIONS = {
     "wer_histogram": "How many utterances have which WER; the last bar holds 100% and more.",
+    "chrf_histogram": "How many utterances have which chrF.",
     "wer_chrf": "One dot per utterance: does a worse transcript give a worse translation?",
     "stage_seconds": "Wall time of each stage; reused stages cost nothing now.",
     "length_score": "Mean log-probability per token of the last stage's best hypothesis, by its length.",
@@ -60,13 +62,16 @@ def figures(view: RunView) -> dict[str, Figure]:
     """The plots that the run has data for, by file name."""
     numbers = view.numbers()
     errors = [wer for wer, _, _, _ in numbers if wer is not None]
+    similar = [chrf for _, chrf, _, _ in numbers if chrf is not None]
     both = [(wer, chrf) for wer, chrf, _, _ in numbers if wer is not None and chrf is not None]
     lengths = [(n, score / n) for _, _, score, n in numbers if score is not None and n]
     costs = [(row.stage, row.seconds, row.reused) for row in view.stages()]
     result: dict[str, Figure] = {}
     with _style():
         if errors:
-            result["wer_histogram"] = _histogram(errors)
+            result["wer_histogram"] = _histogram(errors, "WER (%)", "100+")
+        elif similar:
+            result["chrf_histogram"] = _histogram(similar, "chrF", "100")
         if len(both) > 1:
             result["wer_chrf"] = _scatter(both, "WER (%)", "chrF")
         if costs:
@@ -111,12 +116,12 @@ def _axes(height: float = 2.7) -> tuple[Figure, Axes]:
     return figure, figure.add_subplot()
 
 
-def _histogram(errors: list[float]) -> Figure:
+def _histogram(values: list[float], label: str, last: str) -> Figure:
     figure, axes = _axes()
     edges = [*range(0, 105, 5)]
-    axes.hist([min(value, 100.0) for value in errors], bins=edges, color=_ACCENT, rwidth=0.86)
-    axes.set(xlabel="WER (%)", ylabel="utterances", xlim=(0, 100))
-    axes.set_xticks([0, 25, 50, 75, 100], ["0", "25", "50", "75", "100+"])
+    axes.hist([min(value, 100.0) for value in values], bins=edges, color=_ACCENT, rwidth=0.86)
+    axes.set(xlabel=label, ylabel="utterances", xlim=(0, 100))
+    axes.set_xticks([0, 25, 50, 75, 100], ["0", "25", "50", "75", last])
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(axis="y")
     return figure

@@ -54,6 +54,7 @@
 
   function lines(item) {
     const box = el("div", "lines");
+    if (item.text && item.stages.length) line(box, "source", words("bdi", "", item.text));
     item.stages.forEach((stage, n) => {
       if (n) box.append(el("span", "gap"));
       if (stage.reason) {
@@ -64,7 +65,6 @@
         line(box, "reference", side(stage, 1));
         line(box, stage.stage, side(stage, 2));
       } else {
-        if (!n && item.text) line(box, "source", words("bdi", "", item.text));
         line(box, stage.stage, words("bdi", "out", stage.nbest[0][0]));
       }
     });
