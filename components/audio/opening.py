@@ -55,6 +55,8 @@ def opened(path: FilePath, limits: Limits) -> Iterator[tuple[InputContainer, Aud
                 if not container.streams.audio:
                     raise fault(path, "expected an audio stream, found none")
                 stream = container.streams.audio[0]
+                if getattr(stream, "codec_context", None) is None:  # a codec that FFmpeg does not know
+                    raise fault(path, "expected audio in a known codec, found none", "convert it")
                 stream.codec_context.thread_count = 1
                 check_stream(path, stream, limits)
                 yield container, stream

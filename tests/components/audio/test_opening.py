@@ -48,3 +48,12 @@ def test_regular_gives_the_bytes(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
     with regular(tmp_path / "a") as file:
         assert file.read() == b"abc"
+
+
+def test_an_unknown_codec_is_refused(tmp_path):
+    path = write_tone(tmp_path / "a.wav")
+    content = bytearray(path.read_bytes())
+    content[20:22] = b"\x34\x12"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="expected"):
+        audio.describe(path)
