@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from prefect.client.schemas.objects import State
 
 from tasks.artifacts import publish_summary
 from tasks.cost import measured
-from tasks.files import write_json
+from tasks.files import read_json, write_json
 from tasks.keys import StagePlan, library_versions, read_by
 from tasks.options import NOT_STORED, shown
 from tasks.reading import best_texts, utterances
@@ -55,9 +54,9 @@ def _target(utterance: Utterance, target_language: str | None) -> str:
 
 
 def read_scores(ref: StageRef) -> dict[str, Score]:
-    """The scores of a ``metrics`` stage by name."""
-    values = json.loads((Path(ref.path) / SCORES).read_bytes())
-    return {name: Score.model_validate(value) for name, value in values.items()}
+    """The scores of a ``metrics`` stage by name, in the order in which they were computed."""
+    values = read_json(Path(ref.path) / SCORES)["scores"]
+    return {score.name: score for score in map(Score.model_validate, values)}
 
 
 @task(name="metrics", **NOT_STORED)
@@ -80,7 +79,7 @@ def score(
                 if "mt" in stages:
                     found |= _translation(stages["data"], stages["mt"], target_language)
             writer.seconds, writer.peak_memory_bytes = cost.seconds, cost.peak_memory_bytes
-            write_json(writer.path / SCORES, {name: s.model_dump(mode="json") for name, s in found.items()})
+            write_json(writer.path / SCORES, {"scores": [s.model_dump(mode="json") for s in found.values()]})
             writer.seal([SCORES], items=stages["data"].items)
         assert writer.ref is not None
         ref = writer.ref
