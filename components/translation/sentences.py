@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from components.translation.languages import base_of
 
-_END = re.compile(r"""(?:[.!?…]+["'”’»)\]]*(?=\s+["'“‘«„¿¡(\[]*[\w])|[。！？]+["'”’」』]*)""")
+_END = re.compile(r"""(?:[.!?…]+["'”“’»)\]]*(?=\s+["'“‘«„¿¡(\[]*[\w])|[。！？]+["'”’」』]*)""")
 _LAST_WORD = re.compile(r"([^\s(\[\"'“„«]+)\.$")
 _ORDINALS = {"de", "cs", "da", "nb", "no", "fi", "hu", "sk"}
 

@@ -104,7 +104,7 @@ def t5(vocabulary: int = 60, seed: int = 0) -> Any:
 SEQ2SEQ = {"marian": marian, "m2m": m2m, "mbart": mbart, "t5": t5}
 
 
-def llama(vocabulary: int = 60, seed: int = 0, **more: Any) -> Any:
+def llama(vocabulary: int = 60, seed: int = 0, positions: int = 64) -> Any:
     """Llama with grouped key-value heads and two eos tokens, as Qwen's and Llama 3's."""
     torch.manual_seed(seed)
     config = LlamaConfig(
@@ -114,9 +114,8 @@ def llama(vocabulary: int = 60, seed: int = 0, **more: Any) -> Any:
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
-        max_position_embeddings=64,
+        max_position_embeddings=positions,
         initializer_range=0.3,
-        **more,
     )
     model = LlamaForCausalLM(config)
     model.generation_config = GenerationConfig(pad_token_id=0, eos_token_id=[1, 2])

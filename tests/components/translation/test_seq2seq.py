@@ -1,0 +1,144 @@
+"""Texts through tiny random encoder-decoder models: language codes, prefixes, refusals, records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import MarianMTModel, MarianTokenizer
+
+from components.decoding import SearchConfig
+from components.decoding.seq2seq import Seq2SeqModel
+from components.errors import DataError
+from components.records import Checkpoint, NBest, Quarantined, Utterance
+from components.translation.seq2seq import Seq2SeqEngine
+from components.translation.translator import Translator
+
+from ..decoding.models import m2m, marian, t5
+from .tokenizers import characters
+
+PACKAGED = Path(__file__).parents[3] / "components/packaged/multi30k-en-de"
+CHECKPOINT = Checkpoint(reference="tiny", path="nowhere", sha256="0" * 64, architecture="Tiny")
+
+
+def engine(model: Any, tokenizer: Any, **settings: Any) -> Seq2SeqEngine:
+    config = SearchConfig(**{"beam_size": 3, "n_best": 3, "max_new_tokens": 8, **settings})
+    return Seq2SeqEngine(Seq2SeqModel(model, "digest", "tiny"), tokenizer, config)
+
+
+def translator(model: Any, tokenizer: Any, batch_size: int = 4) -> Translator:
+    return Translator(engine(model, tokenizer), CHECKPOINT, n_best=3, batch_size=batch_size)
+
+
+def utterance(text: str | None, name: str = "u", target: str | None = "de") -> Utterance:
+    audio = {"path": "a.wav", "sha256": "0" * 64, "seconds": 1.0, "sample_rate": 16000}
+    return Utterance.model_validate(
+        {
+            "id": name,
+            "text": text,
+            "audio": audio if text is None else None,
+            "source_language": "en",
+            "target_language": target,
+        }
+    )
+
+
+def plain() -> tuple[Any, Any]:
+    tokenizer = characters(["</s>", "<unk>"])
+    return marian(vocabulary=len(tokenizer) + 1), tokenizer
+
+
+def test_outcomes_are_complete_and_in_order() -> None:
+    model, tokenizer = plain()
+    texts = ["abc. Defg! H", "", "x " * 50, None, "</s> a <unk> b", "abc"]
+    outcomes = translator(model, tokenizer).translate([utterance(t, str(i)) for i, t in enumerate(texts)])
+    assert [o.utterance_id for o in outcomes] == list("012345")
+    three, empty, long, silent, spelled, single = outcomes
+    assert isinstance(three, NBest)
+    assert len(three.hypotheses) == 3
+    for hypothesis in three.hypotheses:
+        assert hypothesis.features["sentences"] == 3
+        assert hypothesis.score == pytest.approx(sum(t.log_prob for t in hypothesis.tokens), abs=1e-3)
+        assert hypothesis.n_tokens == len(hypothesis.tokens)
+        assert hypothesis.system == "tiny"
+    ranks = [hypothesis.features["rank"] for hypothesis in three.hypotheses]
+    assert ranks == sorted(ranks, reverse=True)
+    assert isinstance(empty, NBest)
+    assert (empty.best.text, empty.best.score, empty.best.n_tokens) == ("", 0.0, 0)
+    assert isinstance(long, Quarantined)
+    assert "expected at most 40 tokens per sentence, found 51 in sentence 1 of 1" in long.detail
+    assert isinstance(silent, Quarantined)
+    assert silent.reason == "no text"
+    assert isinstance(spelled, NBest)
+    assert isinstance(single, NBest)
+
+
+def test_the_same_input_gives_the_same_bytes_and_any_batch_the_same_texts() -> None:
+    model, tokenizer = plain()
+    inputs = [utterance("abcdefghij"[: 1 + i % 9] * 2, str(i)) for i in range(7)]
+    first = translator(model, tokenizer).translate(inputs)
+    again = translator(model, tokenizer).translate(inputs)
+    assert [o.model_dump_json() for o in first] == [o.model_dump_json() for o in again]
+    alone = [translator(model, tokenizer, batch_size=1).translate([u])[0] for u in inputs]
+    for one, other in zip(first, alone, strict=True):
+        assert isinstance(one, NBest)
+        assert isinstance(other, NBest)
+        assert [h.text for h in one.hypotheses] == [h.text for h in other.hypotheses]
+
+
+def test_a_multilingual_model_gets_its_language_codes() -> None:
+    tokenizer = characters(
+        ["<s>", "<pad>", "</s>", "<unk>", "__en__", "__de__", "fra_Latn"],
+        extra_special_tokens=["__en__", "__de__", "fra_Latn"],
+    )
+    model = m2m(vocabulary=len(tokenizer))
+    ready = engine(model, tokenizer)
+    assert ready.prepare("ab", "en", "de").target == "de"
+    assert tokenizer.src_lang == "en"
+    best = ready.decode([ready.prepare("ab", "en", "fr")])[0][0]
+    assert best.tokens[0].piece == "fra_Latn"
+    assert "fra_Latn" not in best.text
+    with pytest.raises(DataError, match="a language that the model knows, found 'xx'"):
+        ready.prepare("ab", "en", "xx")
+    with pytest.raises(DataError, match="expected a target_language"):
+        ready.prepare("ab", "en", None)
+
+
+def test_t5_gets_the_prefix_of_its_configuration() -> None:
+    tokenizer = characters(["<pad>", "</s>", "<unk>"])
+    model = t5(vocabulary=len(tokenizer))
+    model.config.task_specific_params = {"translation_en_to_de": {"prefix": "to German: "}}
+    ready = engine(model, tokenizer)
+    spelled = tokenizer.convert_ids_to_tokens(list(ready.prepare("ab", "en", "de").tokens))
+    assert "".join(spelled) == "toGerman:ab</s>"
+    assert "".join(tokenizer.convert_ids_to_tokens(list(ready.prepare("ab", "en", "cs").tokens))) == "ab</s>"
+
+
+def test_a_multi_target_marian_gets_its_target_code() -> None:
+    tokenizer = characters(["</s>", "<unk>", ">>deu<<"])
+    ready = engine(marian(vocabulary=len(tokenizer) + 1), tokenizer)
+    assert ready.prepare("ab", "en", "de").tokens[0] == 2
+    assert 2 not in ready.prepare("ab >>deu<<", "en", "cs").tokens  # the text gives no commands
+
+
+def test_the_packaged_model_is_generate_text_for_text() -> None:
+    if not (PACKAGED / "model.safetensors").is_file():
+        pytest.skip("components/packaged/multi30k-en-de has no weights yet")
+    model = MarianMTModel.from_pretrained(PACKAGED, dtype=torch.float32).eval()
+    tokenizer = MarianTokenizer.from_pretrained(PACKAGED)
+    texts = ["A man is riding a horse.", "Two dogs play in the snow with a red ball.", "A girl."]
+    batch = tokenizer(texts, return_tensors="pt", padding=True)
+    wanted = model.generate(**batch, num_beams=5, num_return_sequences=1, max_new_tokens=60, do_sample=False)
+    ready = engine(model, tokenizer, beam_size=5, n_best=5, max_new_tokens=60)
+    outcomes = Translator(ready, CHECKPOINT, n_best=5, batch_size=8).translate(
+        [utterance(text, str(i)) for i, text in enumerate(texts)]
+    )
+    found = [o.best.text for o in outcomes if isinstance(o, NBest)]
+    assert found == [t.strip() for t in tokenizer.batch_decode(wanted, skip_special_tokens=True)]
+    refused = Translator(ready, CHECKPOINT, n_best=5, batch_size=8).translate(
+        [utterance("A dog.", target="fr")]
+    )
+    assert isinstance(refused[0], Quarantined)
+    assert "choose another model" in refused[0].detail
