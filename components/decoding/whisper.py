@@ -132,7 +132,7 @@ class WhisperMember:
     def _drop(self, owners: Tensor) -> None:
         """Move the windows that still have rows to the front slots of the cross-attention's tensors."""
         self._owners = owners
-        alive = owners.unique().tolist()
+        alive = torch.unique(owners).tolist()
         taken = {int(self._slots[w]) for w in alive}
         free = [slot for slot in range(len(alive)) if slot not in taken]
         for window in alive:
@@ -153,7 +153,7 @@ class WhisperMember:
         stop = start + tokens.shape[1]
         if not self._cache or self._cache[0].shape[3] < stop:
             self._grow(len(tokens), stop)
-        x = decoder.tokens(tokens) + decoder.positions[start:stop]
+        x: Tensor = decoder.tokens(tokens) + decoder.positions[start:stop]
         layout = self._layout()
         for i, layer in enumerate(decoder.layers):
             x = x + layer.attn_out(self._attend(layer.qkv(layer.attn_ln(x)), self._cache[i], start))
@@ -184,7 +184,7 @@ class WhisperMember:
     def _layout(self) -> tuple[int, int, Tensor | None]:
         """Windows n, rows per window b, and where each row lies among n x b places (None: in order)."""
         owners = self._owners
-        alive, counts = owners.unique(return_counts=True)
+        alive, counts = torch.unique(owners, return_counts=True)
         n, b = len(alive), int(counts.max())
         first = torch.cumsum(counts, 0) - counts
         within = torch.arange(len(owners)) - first.repeat_interleave(counts)

@@ -66,7 +66,7 @@ def _hypothesis(
             segments.append(Segment(start=start, end=max(start, window.start + piece.end), text=text.strip()))
     text = "".join(texts).strip()
     score = sum(c.score for c in path.choice)
-    count = sum(len(c.log_probs) for c in path.choice)
+    count = sum(len(c.tokens) + c.finished for c in path.choice)
     return Hypothesis(
         text=text,
         score=score,
@@ -84,6 +84,8 @@ def _hypothesis(
 
 
 def _tokens(candidate: Candidate, tokenizer: Tokenizer) -> list[Token]:
+    if not candidate.log_probs:  # a backend that tells only the sum
+        return []
     ids = [*candidate.tokens, *([tokenizer.eot] if candidate.finished else [])]
     return [
         Token(piece=piece_of(i, tokenizer), log_prob=p) for i, p in zip(ids, candidate.log_probs, strict=True)

@@ -9,7 +9,7 @@ import torch
 from components.decoding.prepack import Arithmetic, available
 from components.device import pick_device, pick_dtype, pool
 from components.errors import ConfigError
-from components.loading import load_whisper
+from components.loading import load_transformers, load_whisper
 from components.models import resolve
 from components.recognition.config import RecognitionConfig
 from components.recognition.engine import Engine, WhisperEngine
@@ -21,16 +21,39 @@ Build = Callable[[Checkpoint, RecognitionConfig, torch.device], Engine]
 
 def whisper_engine(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> Engine:
     """openai-whisper's model under our batched search."""
-    packed: Arithmetic | None = None
-    if device.type == "cpu" and config.dtype != "float16" and available(config.dtype):
-        packed = config.dtype
-    if config.dtype == "int8" and packed is None:
-        raise ConfigError(f"dtype: int8 needs a CPU with oneDNN's int8 kernels, found {device}; use float32")
-    dtype = torch.float32 if packed else pick_dtype(config.dtype, device)
+    packed, dtype = _arithmetic(config, device)
     return WhisperEngine(load_whisper(checkpoint, device, dtype), packed or "float32")
 
 
-BACKENDS: dict[str, Build] = {"whisper": whisper_engine}
+def _arithmetic(config: RecognitionConfig, device: torch.device) -> tuple[Arithmetic | None, torch.dtype]:
+    """How the linear layers are packed, if they are, and the type of the weights to load."""
+    if device.type == "cpu" and config.dtype != "float16" and available(config.dtype):
+        return config.dtype, torch.float32
+    if config.dtype == "int8":
+        raise ConfigError(f"dtype: int8 needs a CPU with oneDNN's int8 kernels, found {device}; use float32")
+    return None, pick_dtype(config.dtype, device)
+
+
+def hub_engine(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> Engine:
+    """transformers' model under our batched search."""
+    from components.recognition.hub import HubEngine  # noqa: PLC0415 - transformers takes seconds to import
+
+    packed, dtype = _arithmetic(config, device)
+    return HubEngine(load_transformers(checkpoint, "speech", device, dtype)[0], checkpoint.reference, packed)
+
+
+def ctranslate_engine(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> Engine:
+    """CTranslate2's model with its own search."""
+    from components.recognition.ctranslate import CTranslateEngine  # noqa: PLC0415 - an extra
+
+    return CTranslateEngine(checkpoint, config.dtype, device)
+
+
+BACKENDS: dict[str, Build] = {
+    "whisper": whisper_engine,
+    "transformers": hub_engine,
+    "faster-whisper": ctranslate_engine,
+}
 
 
 def build(config: RecognitionConfig, store: str | None = None, task: str = "transcribe") -> Recognizer:

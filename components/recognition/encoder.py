@@ -32,7 +32,7 @@ class WhisperEncoder:
         mel = mel.to(self.device, self.dtype)
         if self.device.type != "cpu":
             return self._encode(mel)
-        return torch.cat([self._encode(window) for window in mel.split(1)])
+        return torch.cat([self._encode(window) for window in torch.split(mel, 1)])
 
     def _encode(self, mel: Tensor) -> Tensor:
         x = functional.gelu(self.encoder.conv1(mel))
@@ -63,8 +63,8 @@ class _Block:
         n, length, _ = x.shape
         q, k, v = self.qkv(self.attn_ln(x)).view(n, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         if self.packed:
-            flat = [each.flatten(0, 1) for each in (q, k, v)]
-            heads = packed_attention(*flat, self.products).view(n, self.heads, length, -1)
+            q, k, v = (each.flatten(0, 1) for each in (q, k, v))
+            heads = packed_attention(q, k, v, self.products).view(n, self.heads, length, -1)
         else:
             heads = functional.scaled_dot_product_attention(q, k, v)
         x += self.out(heads.transpose(1, 2).flatten(2))

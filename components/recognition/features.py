@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from whisper.audio import HOP_LENGTH, N_FFT, N_FRAMES, SAMPLE_RATE, log_mel_spectrogram
 
-FRAMES_PER_SECOND = SAMPLE_RATE // HOP_LENGTH
+FRAMES_PER_SECOND: int = SAMPLE_RATE // HOP_LENGTH
+WINDOW_FRAMES: int = N_FRAMES
 SILENCE_PEAK = 10 ** (-70 / 20)
 """Peak below which audio is digital silence (-70 dB of full scale)."""
 
@@ -20,7 +21,9 @@ SILENCE_PEAK = 10 ** (-70 / 20)
 def log_mel(samples: NDArray[np.float32], n_mels: int = 80) -> Tensor:
     """Mono 16 kHz samples in [-1, 1] (n,) -> (n_mels, n // 160): one frame every 10 ms."""
     frames = len(samples) // HOP_LENGTH
-    mel = log_mel_spectrogram(torch.from_numpy(np.ascontiguousarray(samples)), n_mels, padding=2 * N_FFT)
+    mel: Tensor = log_mel_spectrogram(
+        torch.from_numpy(np.ascontiguousarray(samples)), n_mels, padding=2 * N_FFT
+    )
     return mel[:, :frames]
 
 

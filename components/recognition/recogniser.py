@@ -90,7 +90,7 @@ class Recognizer:
             raise DataError(f"{utterance.id}: {self.checkpoint.reference} knows English only, found {code!r}")
         if code in UNKNOWN:
             return None
-        code = TO_LANGUAGE_CODE.get(code, code)
+        code = str(TO_LANGUAGE_CODE.get(code, code))
         if code not in LANGUAGES:
             raise DataError(
                 f"{utterance.id}: expected a language that Whisper knows (or 'und' to detect it), found "

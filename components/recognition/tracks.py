@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
-from whisper.audio import N_FRAMES
 
 from components.decoding import Candidate
 from components.recognition import features
@@ -60,7 +59,7 @@ class Track:
     @property
     def frames(self) -> int:
         """Frames of audio in the present window."""
-        return min(N_FRAMES, self._frames_left())
+        return min(features.WINDOW_FRAMES, self._frames_left())
 
     @property
     def start(self) -> float:
