@@ -14,7 +14,7 @@ from transformers import MarianMTModel, MarianTokenizer
 from components.errors import ConfigError, ModelError
 from components.training import TrainingConfig, checkpoint, dev, loop, package, train
 
-WORDS = [
+WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
     "ein",
     "rot",
     "blau",

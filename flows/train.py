@@ -1,0 +1,50 @@
+"""Training: parallel text -> a translation model in the store -> its scores.
+
+The model is `store:KEY` for every flow. `python -m flows.train` takes the options of `antiphon run train`.
+"""
+
+from __future__ import annotations
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from pydantic import ConfigDict, Field
+
+from components.records import RunRecord
+from components.training.config import TrainingConfig
+from flows.parameters import FlowParameters, flat
+from flows.running import Run, ending
+
+
+class TrainParameters(TrainingConfig, FlowParameters):
+    """What can be set on a training: the settings of the training itself, and what to score it on."""
+
+    model_config = ConfigDict(title="Training")
+
+    test: str | None = Field(
+        None, title="Test data", description="parallel text to score the finished model on; never selects"
+    )
+    beam_size: int = Field(5, ge=1, le=64, title="Beam size", description="of the search when scoring")
+
+
+@flow(name="train", persist_result=False, validate_parameters=True)
+@flat(TrainParameters)
+def train(parameters: TrainParameters) -> RunRecord | State[RunRecord]:
+    """Train a translation model, keep it in the store and score it."""
+    from tasks import training
+
+    config = TrainingConfig.model_validate(parameters.model_dump(include=set(TrainingConfig.model_fields)))
+    run = Run("train", parameters)
+    with run:
+        trained = run.add(training.train(config, run.store_url))
+        run.notes.append(f"model store:{trained.key}")
+        scored = run.add(training.score(config, trained, parameters.test, parameters.beam_size, run.store_url))
+        run.metrics = training.read_scores(scored)
+        run.save()
+        training.publish(run.record)
+    return ending(run.record)
+
+
+if __name__ == "__main__":
+    from flows.cli import run_flow_module
+
+    run_flow_module("train")

@@ -1,0 +1,142 @@
+"""The ``training`` stage: parallel text becomes a translation model that ``store:KEY`` names."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from threading import Lock
+from uuid import UUID
+
+from components import training
+from components.device import pick_device
+from components.records import RunRecord, Score, StageRef
+from components.training import TrainingConfig, curve, pairs, scoring
+from prefect import get_run_logger, task
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.client.schemas.objects import State
+
+from tasks.artifacts import publish_plots, publish_summary
+from tasks.cost import measured
+from tasks.files import read_json, write_json
+from tasks.keys import StagePlan, library_versions, read_by
+from tasks.options import NOT_STORED, shown
+from tasks.stage import Writer, opened
+from tasks.store import Store
+
+LIBRARIES = ("torch", "transformers", "sentencepiece", "sacrebleu")
+_TURN = Lock()  # a run sets the threads and the random numbers of the whole process
+MODEL, METRICS, CURVE, SCORES = "model", "metrics.jsonl", "learning-curve.png", "scores.json"
+
+
+def plan_of(config: TrainingConfig) -> StagePlan:
+    """What decides the model: settings, data, machine type, libraries. Reads the data, trains nothing."""
+    languages = (config.source_language, config.target_language)
+    parameters = config.model_dump(mode="json", exclude={"data", "dev", "seed", "device"})
+    return StagePlan(
+        stage="training",
+        version=f"training/{training.VERSION}",
+        parameters={**parameters, "device": pick_device(config.device).type},
+        inputs={
+            "data": pairs.read(config.data, languages, config.limit)[1],
+            "dev": pairs.read(config.dev, languages)[1],
+        },
+        seed=config.seed,
+        libraries=library_versions(LIBRARIES),
+    )
+
+
+@task(name="training", **NOT_STORED)
+def train(config: TrainingConfig, store_url: str | None) -> StageRef | State[StageRef]:
+    """Train a model, or go on from the last checkpoint of an interrupted run; a finished one is reused."""
+    with opened(Store(store_url), plan_of(config), records=False) as writer:
+        ref = writer.ref or _write(config, writer)
+    folder = Path(ref.path)
+    publish_plots([folder / CURVE])
+    get_run_logger().info("training: the model is store:%s", ref.key)
+    return shown(ref)
+
+
+def _write(config: TrainingConfig, writer: Writer) -> StageRef:
+    work, watch = writer.path / "work", _Watch(config)
+    with _TURN, measured() as cost:
+        state = training.train(config, work, watch)
+    curve.plot(state.history, writer.path / CURVE)
+    shutil.copyfile(work / METRICS, writer.path / METRICS)
+    shutil.copytree(work / MODEL, writer.path / MODEL, dirs_exist_ok=True)
+    writer.seconds, writer.peak_memory_bytes = state.seconds, cost.peak_memory_bytes
+    files = sorted(str(path.relative_to(writer.path)) for path in (writer.path / MODEL).iterdir())
+    ref = writer.seal([METRICS, CURVE, *files], items=len(state.history))
+    shutil.rmtree(work)  # checkpoints: three times the model, and needed no more
+    return ref
+
+
+class _Watch:
+    """Each evaluation as a log line, and as a progress bar that grows."""
+
+    def __init__(self, config: TrainingConfig) -> None:
+        self._config = config
+        self._log = get_run_logger()
+        self._bar: UUID | None = None
+        self._begun = time.monotonic()
+
+    def __call__(self, row: dict[str, float]) -> None:
+        """Show one row of the metrics."""
+        config = self._config
+        self._log.info(
+            "step %d of %d, epoch %d, %.1f min: training loss %.3f, dev loss %.3f, dev BLEU %.1f (best at %d)",
+            *(row["step"], config.max_steps, row["epoch"], row["minutes"], row["train_loss"]),
+            *(row["dev_loss"], row["dev_bleu"], row["best_step"]),
+        )
+        share = row["step"] / config.max_steps
+        if config.max_minutes is not None:
+            share = max(share, row["minutes"] / config.max_minutes)
+        percent = min(100.0, 100.0 * share)
+        if self._bar is None:
+            made = create_progress_artifact(
+                progress=percent, key="training-progress", description=f"{config.max_steps} steps at most"
+            )
+            assert isinstance(made, UUID)
+            self._bar = made
+        else:
+            update_progress_artifact(self._bar, progress=percent)
+
+
+@task(name="scores", **NOT_STORED)
+def score(
+    config: TrainingConfig, trained: StageRef, test: str | None, beam_size: int, store_url: str | None
+) -> StageRef | State[StageRef]:
+    """Score the model on the development set (``dev_bleu``, ...) and, where named, a test set (``bleu``, ...)."""
+    languages = (config.source_language, config.target_language)
+    sets = {"dev_": config.dev} | ({"": test} if test is not None else {})
+    plan = StagePlan(
+        stage="scores",
+        version="training-scores/1",
+        parameters={"beam_size": beam_size, "languages": list(languages)},
+        upstream=read_by(trained),
+        inputs={f"{name}data": pairs.read(source, languages)[1] for name, source in sets.items()},
+        libraries=library_versions(LIBRARIES),
+    )
+    with opened(Store(store_url), plan, records=False) as writer:
+        ref = writer.ref
+        if ref is None:
+            found: dict[str, Score] = {}
+            with measured() as cost:
+                for name, source in sets.items():
+                    scored = scoring.scores(Path(trained.path) / MODEL, source, languages, beam_size)
+                    found |= {name + k: v.model_copy(update={"name": name + k}) for k, v in scored.items()}
+            write_json(writer.path / SCORES, {k: v.model_dump(mode="json") for k, v in found.items()})
+            writer.seconds, writer.peak_memory_bytes = cost.seconds, cost.peak_memory_bytes
+            ref = writer.seal([SCORES], items=max(score.n_total for score in found.values()))
+    return shown(ref)
+
+
+def read_scores(ref: StageRef) -> dict[str, Score]:
+    """The scores that a ``scores`` stage holds."""
+    stored = read_json(Path(ref.path) / SCORES)
+    return {name: Score.model_validate(score) for name, score in stored.items()}
+
+
+def publish(run: RunRecord) -> None:
+    """The summary of a training run in the Prefect UI."""
+    publish_summary(run.name, run.stages, run.metrics)
