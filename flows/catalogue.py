@@ -31,4 +31,8 @@ def flow_named(name: str) -> Entry:
         from flows.cascade import CascadeParameters, cascade
 
         return Entry(cascade, CascadeParameters)
+    if name == "train":
+        from flows.train import TrainParameters, train
+
+        return Entry(train, TrainParameters)
     raise ConfigError(f"expected a flow, one of {', '.join(FLOWS)}, found {name!r}")

@@ -37,7 +37,9 @@ def train(parameters: TrainParameters) -> RunRecord | State[RunRecord]:
     with run:
         trained = run.add(training.train(config, run.store_url))
         run.notes.append(f"model store:{trained.key}")
-        scored = run.add(training.score(config, trained, parameters.test, parameters.beam_size, run.store_url))
+        scored = run.add(
+            training.score(config, trained, parameters.test, parameters.beam_size, run.store_url)
+        )
         run.metrics = training.read_scores(scored)
         run.save()
         training.publish(run.record)

@@ -84,7 +84,7 @@ class _Watch:
         """Show one row of the metrics."""
         config = self._config
         self._log.info(
-            "step %d of %d, epoch %d, %.1f min: training loss %.3f, dev loss %.3f, dev BLEU %.1f (best at %d)",
+            "step %d of %d, epoch %d, %.1f min: loss %.3f, dev loss %.3f, dev BLEU %.1f (best at step %d)",
             *(row["step"], config.max_steps, row["epoch"], row["minutes"], row["train_loss"]),
             *(row["dev_loss"], row["dev_bleu"], row["best_step"]),
         )
@@ -106,7 +106,7 @@ class _Watch:
 def score(
     config: TrainingConfig, trained: StageRef, test: str | None, beam_size: int, store_url: str | None
 ) -> StageRef | State[StageRef]:
-    """Score the model on the development set (``dev_bleu``, ...) and, where named, a test set (``bleu``, ...)."""
+    """Score the model on the development set (``dev_bleu``) and, where named, a test set (``bleu``)."""
     languages = (config.source_language, config.target_language)
     sets = {"dev_": config.dev} | ({"": test} if test is not None else {})
     plan = StagePlan(

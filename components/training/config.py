@@ -103,12 +103,12 @@ class TrainingConfig(BaseModel):
         le=1000.0,
         description="gradients are scaled down to this norm",
     )
-    batch_tokens: int = Field(
+    batch_pieces: int = Field(
         2500,
-        title="Batch tokens",
+        title="Batch size",
         ge=16,
         le=1_000_000,
-        description="padded tokens per batch at most, on the longer side",
+        description="padded pieces (tokens) per batch at most, on the longer side",
     )
 
     max_steps: int = Field(4000, title="Steps", ge=1, le=10_000_000, description="budget: optimiser steps")

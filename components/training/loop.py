@@ -119,7 +119,7 @@ class Run:
         """Batches from where the run stands, without end."""
         config, state = self.config, self.state
         while True:
-            plan = batches.epoch_plan(self.lengths, config.batch_tokens, config.seed, state.epoch)
+            plan = batches.epoch_plan(self.lengths, config.batch_pieces, config.seed, state.epoch)
             while state.position < len(plan):
                 state.position += 1
                 yield plan[state.position - 1]
@@ -161,7 +161,7 @@ class Run:
             "epoch": state.epoch,
             "minutes": round(state.seconds / 60, 3),
             "train_loss": sum(self.losses) / len(self.losses),
-            "dev_loss": dev.dev_loss(self.model, self.dev_examples, config.batch_tokens),
+            "dev_loss": dev.dev_loss(self.model, self.dev_examples, config.batch_pieces),
             "dev_bleu": bleu,
             "learning_rate": objective.learning_rate(state.step, config),
             "tokens": state.tokens,

@@ -15,23 +15,6 @@ from components.errors import ConfigError, ModelError
 from components.training import TrainingConfig, checkpoint, dev, loop, package, train
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
-    "ein",
-    "rot",
-    "blau",
-    "hund",
-    "katze",
-    "baum",
-    "haus",
-    "läuft",
-    "sieht",
-    "über",
-    "unter",
-    "zwei",
-    "drei",
-    "mann",
-    "frau",
-    "kind",
-]
 
 
 @pytest.fixture
@@ -53,7 +36,7 @@ def copying(tmp_path: Path) -> TrainingConfig:
         dropout=0.1,
         warmup_steps=10,
         learning_rate=5e-3,
-        batch_tokens=200,
+        batch_pieces=200,
         max_steps=12,
         eval_every=4,
         eval_sentences=10,

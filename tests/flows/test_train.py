@@ -1,0 +1,84 @@
+"""The train flow: from parallel text to a model that the store names, reused and scored."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from components import models
+from flows.train import TrainParameters, train
+from tasks.store import Store
+from tasks.training import MODEL, plan_of, read_scores
+
+WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
+
+
+@pytest.fixture(scope="module")
+def harness() -> Iterator[None]:
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> dict[str, object]:
+    draw = random.Random(0)
+    lines = [" ".join(draw.choices(WORDS, k=5)) for _ in range(60)]
+    for language in ("en", "de"):
+        (tmp_path / f"toy.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    toy = f"{tmp_path}/toy.en,{tmp_path}/toy.de"
+    small = {"vocabulary": 64, "layers": 1, "width": 16, "inner": 16, "heads": 2, "batch_pieces": 200}
+    budget = {"max_steps": 4, "eval_every": 2, "eval_sentences": 4, "average": 2, "beam_size": 2}
+    return {
+        **small,
+        **budget,
+        "data": toy,
+        "dev": toy,
+        "test": toy,
+        "device": "cpu",
+        "dtype": "float32",
+        "store": str(tmp_path / "store"),
+    }
+
+
+@pytest.mark.usefixtures("harness")
+def test_the_model_is_in_the_store_and_reused(settings: dict[str, object], tmp_path: Path) -> None:
+    first = train(**settings, name="first")
+    trained, scored = first.stages
+    assert (first.status, trained.stage, scored.stage) == ("completed", "training", "scores")
+    assert {"bleu", "chrf", "ter", "dev_bleu"} <= first.metrics.keys()
+    assert first.metrics == read_scores(scored)
+    assert first.metrics["bleu"].n_total == 60
+    assert f"model store:{trained.key}" in first.notes
+
+    checkpoint = models.resolve(f"store:{trained.key}", settings["store"])
+    assert (checkpoint.architecture, Path(checkpoint.path).name) == ("MarianMTModel", MODEL)
+    names = {path.name for path in Path(trained.path).iterdir()}
+    assert names == {"plan.json", "DONE.json", "metrics.jsonl", "learning-curve.png", "model"}
+    rows = (Path(trained.path) / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(row)["step"] for row in rows] == [2, 4]
+
+    again = train(**settings, name="again")
+    assert [stage.reused for stage in again.stages] == [True, True]
+    assert [stage.sha256 for stage in again.stages] == [stage.sha256 for stage in first.stages]
+    assert Store(str(settings["store"])).load_run("again").metrics == first.metrics
+
+
+def test_the_key_follows_what_decides_the_model(settings: dict[str, object]) -> None:
+    def key(**changes: object) -> str:
+        values = {**settings, **changes}
+        return plan_of(TrainParameters(**values)).key  # type: ignore[arg-type]
+
+    assert key() == key(beam_size=3, test=None, name="other")
+    assert len({key(), key(seed=7), key(layers=2), key(max_steps=5), key(limit=30)}) == 5
+
+
+def test_every_field_has_a_title_and_a_description() -> None:
+    for name, field in TrainParameters.model_fields.items():
+        assert field.title, name
+        assert field.description, name
