@@ -25,6 +25,10 @@ class TrainParameters(TrainingConfig, FlowParameters):
     )
     beam_size: int = Field(5, ge=1, le=64, title="Beam size", description="of the search when scoring")
 
+    def training(self) -> TrainingConfig:
+        """The settings that decide the model."""
+        return TrainingConfig.model_validate(self.model_dump(include=set(TrainingConfig.model_fields)))
+
 
 @flow(name="train", persist_result=False, validate_parameters=True)
 @flat(TrainParameters)
@@ -32,7 +36,7 @@ def train(parameters: TrainParameters) -> RunRecord | State[RunRecord]:
     """Train a translation model, keep it in the store and score it."""
     from tasks import training
 
-    config = TrainingConfig.model_validate(parameters.model_dump(include=set(TrainingConfig.model_fields)))
+    config = parameters.training()
     run = Run("train", parameters)
     with run:
         trained = run.add(training.train(config, run.store_url))

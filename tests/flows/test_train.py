@@ -72,7 +72,7 @@ def test_the_model_is_in_the_store_and_reused(settings: dict[str, object], tmp_p
 def test_the_key_follows_what_decides_the_model(settings: dict[str, object]) -> None:
     def key(**changes: object) -> str:
         values = {**settings, **changes}
-        return plan_of(TrainParameters(**values)).key  # type: ignore[arg-type]
+        return plan_of(TrainParameters.model_validate(values).training()).key
 
     assert key() == key(beam_size=3, test=None, name="other")
     assert len({key(), key(seed=7), key(layers=2), key(max_steps=5), key(limit=30)}) == 5
