@@ -125,7 +125,8 @@ def report(
 
 def run_flow_module(flow: str) -> None:
     """`python -m flows.NAME` with the options of `antiphon run NAME`."""
-    main(["run", flow, *sys.argv[1:]])
+    sys.argv = ["antiphon", "run", flow, *sys.argv[1:]]
+    main()
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 
 from components.errors import AntiphonError, ConfigError
 from components.records import RunRecord
@@ -47,14 +48,16 @@ def run_flow(
     parameters = gather(entry.parameters, config, assignments, shortcuts)
     for logger in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(logger).addFilter(_OneLine())
+    # Prefect gives the signal on to the handler that it found, after it has noted the run as crashed.
+    before = signal.signal(signal.SIGTERM, _stop)
     try:
         returned = entry.call(
             **{field: getattr(parameters, field) for field in type(parameters).model_fields}
         )
-    except BaseException as error:
-        if isinstance(error, Exception):
-            raise
-        return _interrupted(error)
+    except (KeyboardInterrupt, _Stopped) as error:
+        return _interrupted(signal.SIGINT if isinstance(error, KeyboardInterrupt) else signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     return finish(value_of(returned), parameters.store, as_json=as_json)
 
 
@@ -71,9 +74,16 @@ def finish(run: RunRecord, store_url: str | None, *, as_json: bool) -> int:
     return QUARANTINED if run.status == "completed with quarantine" else 0
 
 
-def _interrupted(error: BaseException) -> int:
+class _Stopped(BaseException):
+    """SIGTERM, as an exception that nothing but the command catches."""
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise _Stopped
+
+
+def _interrupted(by: signal.Signals) -> int:
     """After Ctrl-C or SIGTERM: say how to go on."""
-    by = signal.SIGINT if isinstance(error, KeyboardInterrupt) else signal.SIGTERM
     command = shlex.join(["antiphon", *sys.argv[1:]])
     sys.stderr.write(
         f"antiphon: interrupted; finished shards are kept. To go on where it stopped, run again: {command}\n"

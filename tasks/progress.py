@@ -32,8 +32,11 @@ class Progress:
         self._log = get_run_logger()
         self._begun = self._spoke = time.monotonic()
         self._bar: UUID | None = None
-        if done:
-            self._log.info("%s: %d of %d items were finished earlier, going on", stage, done, total)
+
+    def begin(self, shards: int) -> None:
+        """Say what lies ahead."""
+        earlier = f", {self._done} of them finished earlier" if self._done else ""
+        self._log.info("%s: %d items%s; %d shards to go", self._stage, self._total, earlier, shards)
 
     def advance(self, items: int) -> None:
         """Note that ``items`` more are finished."""

@@ -20,7 +20,7 @@ from tasks.progress import Progress
 from tasks.stage import opened
 from tasks.store import Store
 
-_SMALLEST = 64
+_SMALLEST = 32
 _MOST = 200  # shards, so that a flow stays at a few hundred task runs
 
 
@@ -34,7 +34,7 @@ class Shard(NamedTuple):
 
 
 def shard_size(total: int) -> int:
-    """Items per shard for ``total`` items: 64, more only if that made more than 200 shards."""
+    """Items per shard for ``total`` items: 32, more only if that made more than 200 shards."""
     return max(_SMALLEST, -(-total // _MOST))
 
 
@@ -85,6 +85,7 @@ def run_shards(
             return writer.ref
         size, done = plan.shard_size, writer.shards_done
         progress = Progress(plan.stage, total, done=min(done * size, total))
+        progress.begin(-(-total // size) - done)
         flying: deque[PrefectFuture[Shard]] = deque()
 
         def land() -> None:

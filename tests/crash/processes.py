@@ -7,76 +7,104 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 FAKES = ROOT / "tests" / "flows" / "fakes.py"
-ITEMS = 640  # ten shards of 64
+ITEMS = 320
+SHARDS = 10
 
 
-def manifest(folder: Path, items: int = ITEMS) -> Path:
-    """Text-only data: stage 1 is data, stage 2 is mt."""
-    path = folder / "manifest.jsonl"
-    rows = [
-        {"id": f"u{n:04d}", "text": f"a dog {n}", "source_language": "en", "target_language": "de"}
-        for n in range(items)
-    ]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
+@dataclass(frozen=True)
+class Place:
+    """A folder with a text-only manifest (stage 1 is data, stage 2 is mt), a store, and a Prefect server."""
+
+    folder: Path
+    server: str
+
+    @property
+    def store(self) -> Path:
+        return self.folder / "store"
+
+    def start(self, before: Callable[[], None] | None = None, **settings: str) -> subprocess.Popen[str]:
+        """Begin a run; ``before`` is called in its process first."""
+        rows = [
+            {"id": f"u{n:04d}", "text": f"a dog {n}", "source_language": "en", "target_language": "de"}
+            for n in range(ITEMS)
+        ]
+        manifest = self.folder / "manifest.jsonl"
+        manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        environment = {
+            **os.environ,
+            "FAKE_CALLS": str(self.folder / "calls"),
+            "PYTHONPATH": str(ROOT),
+            "PREFECT_API_URL": self.server,
+            **settings,
+        }
+        options = ("--data", str(manifest), "--store", str(self.store), "--json")
+        return subprocess.Popen(
+            [sys.executable, str(FAKES), "run", "cascade", *options],
+            env=environment,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=before,
+        )
+
+    def run(self, before: Callable[[], None] | None = None, **settings: str) -> Ended:
+        """Run to the end."""
+        return ended(self.start(before, **settings))
+
+    def calls(self) -> list[str]:
+        """One line per call of a component so far."""
+        path = self.folder / "calls"
+        return path.read_text().splitlines() if path.exists() else []
+
+    def wait_for_hold(self, process: subprocess.Popen[str], calls: int, shards: int) -> None:
+        """Until the components have been called so often and so many shards are kept."""
+        deadline = time.monotonic() + 200
+        while len(self.calls()) < calls or self.kept() < shards:
+            assert process.poll() is None, process.communicate()[1][-3000:]
+            assert time.monotonic() < deadline, "the run does not get on"
+            time.sleep(0.02)
+
+    def release(self) -> None:
+        """Let the translator that waits go on."""
+        (self.folder / "calls.go").touch()
+
+    def kept(self) -> int:
+        """Complete shards of the stage that is not done."""
+        journal = self.unfinished() / "journal.jsonl"
+        return len(journal.read_text().splitlines()) if journal.exists() else 0
+
+    def unfinished(self) -> Path:
+        """The folder of the one stage that is not done."""
+        folders = {path for path in self.store.glob("stages/*") if not (path / "DONE.json").exists()}
+        (folder,) = folders
+        return folder
 
 
-def command(folder: Path, store: Path, *more: str) -> list[str]:
-    data = ("--data", str(manifest(folder)), "--store", str(store))
-    return [sys.executable, str(FAKES), "run", "cascade", *data, "--json", *more]
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    out: str
+    errors: str
+
+    @property
+    def stages(self) -> dict[str, dict[str, object]]:
+        """The stages by name, from the last line of standard output."""
+        assert self.code == 0, self.errors[-3000:]
+        return {stage["stage"]: stage for stage in json.loads(self.out.splitlines()[-1])["stages"]}
+
+    def outputs(self, stage: str) -> bytes:
+        folder = Path(str(self.stages[stage]["path"]))
+        return (folder / "outputs.jsonl").read_bytes() + (folder / "errors.jsonl").read_bytes()
 
 
-def environment(folder: Path, settings: Mapping[str, str]) -> dict[str, str]:
-    home = {"PREFECT_HOME": str(folder / "prefect"), "PYTHONPATH": str(ROOT)}
-    return {**os.environ, "FAKE_CALLS": str(folder / "calls"), **home, **settings}
-
-
-def start(folder: Path, store: Path, **settings: str) -> subprocess.Popen[str]:
-    """Begin a run in the background."""
-    return subprocess.Popen(
-        command(folder, store),
-        env=environment(folder, settings),
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def run(folder: Path, store: Path, *more: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run to the end."""
-    return subprocess.run(
-        command(folder, store, *more),
-        env=environment(folder, settings),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-    )
-
-
-def result(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, object]]:
-    """The stages by name, from the last line of standard output."""
-    assert done.returncode == 0, done.stderr[-3000:]
-    stages = json.loads(done.stdout.splitlines()[-1])["stages"]
-    return {stage["stage"]: stage for stage in stages}
-
-
-def calls(folder: Path) -> list[str]:
-    path = folder / "calls"
-    return path.read_text().splitlines() if path.exists() else []
-
-
-def wait_for_calls(process: subprocess.Popen[str], folder: Path, number: int) -> None:
-    """Until the components have been called so often."""
-    deadline = time.monotonic() + 120
-    while len(calls(folder)) < number:
-        assert process.poll() is None, process.communicate()[1][-3000:]
-        assert time.monotonic() < deadline, "the run does not get on"
-        time.sleep(0.02)
+def ended(process: subprocess.Popen[str]) -> Ended:
+    """Wait for a run."""
+    out, errors = process.communicate(timeout=240)
+    return Ended(process.returncode, out, errors)

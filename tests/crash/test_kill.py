@@ -1,4 +1,7 @@
-"""A run that is killed in the middle of its second stage goes on there and ends in the same bytes."""
+"""A run that ends in the middle of its second stage goes on there and ends in the same bytes.
+
+Flipped bits and exceptions inside a writer are shown in tests/tasks/test_stage.py, without a flow.
+"""
 
 from __future__ import annotations
 
@@ -6,120 +9,85 @@ import json
 import os
 import resource
 import signal
-import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.crash.processes import calls, command, environment, result, run, start, wait_for_calls
+from tests.crash.processes import ITEMS, SHARDS, Ended, Place, ended
 
-
-def outputs(stage: dict[str, object]) -> bytes:
-    folder = Path(str(stage["path"]))
-    return (folder / "outputs.jsonl").read_bytes() + (folder / "errors.jsonl").read_bytes()
+pytestmark = pytest.mark.server
 
 
 @pytest.fixture(scope="module")
-def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """The outputs of an uninterrupted run."""
-    folder = tmp_path_factory.mktemp("straight")
-    stages = result(run(folder, folder / "store"))
-    assert len(calls(folder)) == 10
-    return {name: outputs(stages[name]) for name in ("data", "mt")}
+def straight(tmp_path_factory: pytest.TempPathFactory, prefect_url: str) -> Ended:
+    """A run that nothing happened to."""
+    place = Place(tmp_path_factory.mktemp("straight"), prefect_url)
+    done = place.run()
+    assert done.code == 0, done.errors[-3000:]
+    assert len(place.calls()) == SHARDS
+    return done
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["kill -9", "SIGTERM"])
-def test_killed_in_the_second_stage(
-    tmp_path: Path, expected: dict[str, bytes], number: signal.Signals
-) -> None:
-    store = tmp_path / "store"
-    process = start(tmp_path, store, FAKE_SLOW="0.3")
-    wait_for_calls(process, tmp_path, 5)
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
-    if number == signal.SIGTERM:
-        assert process.returncode in {128 + number, -number}
-        assert "run again: antiphon run cascade" in errors
-        assert "Traceback" not in errors
-    (folder,) = [
-        path.parent
-        for path in store.glob("stages/*/journal.jsonl")
-        if not (path.parent / "DONE.json").exists()
-    ]
-    kept = len((folder / "journal.jsonl").read_text().splitlines())
-    assert 1 <= kept < 10
-    with (folder / "outputs.jsonl").open("ab") as file:
+@pytest.fixture
+def place(tmp_path: Path, prefect_url: str) -> Place:
+    return Place(tmp_path, prefect_url)
+
+
+def test_two_at_once_then_sigterm_then_kill_9_then_the_end(place: Place, straight: Ended) -> None:
+    """Each run takes over where the one before was stopped; nothing is computed twice but what was torn."""
+    first = place.start(FAKE_HOLD="3")
+    place.wait_for_hold(first, calls=3, shards=2)
+
+    second = place.run()
+    assert second.code == 1
+    assert "antiphon: stage mt" in second.errors
+    assert f"is being written by process {first.pid} on {os.uname().nodename} since 20" in second.errors
+    assert "Traceback" not in second.errors
+    assert len(place.calls()) == 3
+
+    first.send_signal(signal.SIGTERM)
+    time.sleep(0.5)
+    place.release()
+    stopped = ended(first)
+    assert stopped.code in {128 + signal.SIGTERM, -signal.SIGTERM}
+    assert "run again: antiphon run cascade --data" in stopped.errors
+    assert "Traceback" not in stopped.errors
+
+    kept, before = place.kept(), len(place.calls())
+    assert kept in {2, 3}
+    (place.folder / "calls.go").unlink()
+    third = place.start(FAKE_HOLD="4")
+    place.wait_for_hold(third, calls=before + 4, shards=kept + 3)
+    third.kill()
+    third.communicate(timeout=60)
+
+    kept, before = place.kept(), len(place.calls())
+    with (place.unfinished() / "outputs.jsonl").open("ab") as file:
         file.write(b'{"utterance_id":"u9')  # a torn line, as a kill in the middle of a write leaves it
-    (tmp_path / "calls").unlink()
+    last = place.run()
+    assert last.stages["data"]["reused"]
+    assert not last.stages["mt"]["reused"]
+    assert len(place.calls()) - before == SHARDS - kept
+    for stage in ("data", "mt"):
+        assert last.outputs(stage) == straight.outputs(stage)
 
-    stages = result(run(tmp_path, store))
-    assert stages["data"]["reused"]
-    assert not stages["mt"]["reused"]
-    assert len(calls(tmp_path)) == 10 - kept
-    assert {name: outputs(stages[name]) for name in expected} == expected
 
-
-def test_a_full_disk_leaves_one_clear_line_and_a_stage_to_resume(
-    tmp_path: Path, expected: dict[str, bytes]
-) -> None:
-    """A file size limit makes writes fail as a full disk does, the outputs' first of all."""
-    store = tmp_path / "store"
-    run(tmp_path, tmp_path / "warm-up")  # Prefect's own database exists before the limit
-    (tmp_path / "calls").unlink()
-    limit = 8_000_000
+def test_a_full_disk_is_one_clear_line_and_a_stage_to_resume(place: Place) -> None:
+    """A file size limit makes writes fail as a full disk does."""
 
     def bounded() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4_000_000, 4_000_000))
 
-    settings = {"FAKE_PADDING": "10000"}
-    done = subprocess.run(
-        command(tmp_path, store),
-        env=environment(tmp_path, settings),
-        preexec_fn=bounded,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-    )
-    assert done.returncode == 1
-    said = [line for line in done.stderr.splitlines() if line.startswith("antiphon: ")]
+    full = place.run(bounded, FAKE_PADDING="10000")
+    assert full.code == 1
+    said = [line for line in full.errors.splitlines() if line.startswith("antiphon: ")]
     assert len(said) == 1
     assert "no space left to write stage mt" in said[0]
-    assert "Traceback" not in done.stderr
-    before = len(calls(tmp_path))
-    stages = result(run(tmp_path, store, **settings))
-    assert not stages["mt"]["reused"]
-    assert len(calls(tmp_path)) - before < 10
-    lines = outputs(stages["mt"]).splitlines()
-    assert [json.loads(line)["utterance_id"] for line in lines] == [f"u{n:04d}" for n in range(640)]
-    assert outputs(stages["data"]) == expected["data"]
-
-
-def test_two_runs_at_once(tmp_path: Path, expected: dict[str, bytes]) -> None:
-    """The second is told who holds the stage; the first is not disturbed."""
-    store = tmp_path / "store"
-    process = start(tmp_path, store, FAKE_SLOW="2")
-    wait_for_calls(process, tmp_path, 1)
-    second = run(tmp_path, store)
-    assert second.returncode == 1
-    assert "stage mt" in second.stderr
-    assert f"is being written by process {process.pid} on {os.uname().nodename} since" in second.stderr
-    out, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, errors[-3000:]
-    stages = {stage["stage"]: stage for stage in json.loads(out.splitlines()[-1])["stages"]}
-    assert outputs(stages["mt"]) == expected["mt"]
-
-
-def test_a_flipped_bit_is_computed_again(tmp_path: Path, expected: dict[str, bytes]) -> None:
-    store = tmp_path / "store"
-    stages = result(run(tmp_path, store))
-    file = Path(str(stages["mt"]["path"])) / "outputs.jsonl"
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 4
-    file.write_bytes(content)
-    done = run(tmp_path, store)
-    again = result(done)
-    assert again["data"]["reused"]
-    assert not again["mt"]["reused"]
-    assert "is damaged and will be computed again" in done.stderr
-    assert outputs(again["mt"]) == expected["mt"]
+    assert "Traceback" not in full.errors
+    kept = place.kept()
+    before = len(place.calls())
+    again = place.run(FAKE_PADDING="10000")
+    assert len(place.calls()) - before == SHARDS - kept
+    ids = [json.loads(line)["utterance_id"] for line in again.outputs("mt").splitlines()]
+    assert ids == [f"u{n:04d}" for n in range(ITEMS)]

@@ -18,8 +18,8 @@ from components.records import Checkpoint, Hypothesis, NBest, Outcome, Quarantin
 
 CALLS = os.environ.get("FAKE_CALLS")
 """A file to which every call of a component adds a line: stage, first id, number of utterances."""
-SLOW = float(os.environ.get("FAKE_SLOW", "0"))
-"""Seconds that a call of the translator takes."""
+HOLD = int(os.environ.get("FAKE_HOLD", "0"))
+"""The call of the translator in this process that waits until the file CALLS.go is there, from 1."""
 PADDING = int(os.environ.get("FAKE_PADDING", "0"))
 """Characters added to every output, to fill disks with."""
 
@@ -52,10 +52,13 @@ class Recognizer:
 
 class Translator:
     version = 1
+    calls = 0
 
     def translate(self, utterances: Sequence[Utterance]) -> list[Outcome]:
         _called("mt", utterances)
-        time.sleep(SLOW)
+        Translator.calls += 1
+        while Translator.calls == HOLD and not Path(f"{CALLS}.go").exists():
+            time.sleep(0.02)
         return [_nbest(u, [f"übersetzt: {u.text}", str(u.text)], "mt") for u in utterances]
 
 
