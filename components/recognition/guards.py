@@ -45,4 +45,9 @@ def must_retry(
     improbable = mean_log_prob < config.log_prob_threshold
     if improbable and no_speech > config.no_speech_threshold:
         return False
-    return improbable or compression_ratio(text) > config.compression_ratio_threshold or loops(tokens)
+    return improbable or repeats(config, text, tokens)
+
+
+def repeats(config: RecognitionConfig, text: str, tokens: Sequence[int]) -> bool:
+    """Whether a text is a repetition loop."""
+    return compression_ratio(text) > config.compression_ratio_threshold or loops(tokens)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 import torch
+from whisper.audio import HOP_LENGTH
 from whisper.tokenizer import LANGUAGES, TO_LANGUAGE_CODE, Tokenizer
 
 from components import audio
@@ -20,7 +21,7 @@ from components.recognition.assembly import n_best
 from components.recognition.config import RecognitionConfig
 from components.recognition.engine import Engine, Heard
 from components.recognition.features import is_silent
-from components.recognition.guards import is_silence, must_retry
+from components.recognition.guards import is_silence, must_retry, repeats
 from components.recognition.segments import split
 from components.recognition.tracks import Job, Track, Window
 from components.recognition.windows import SAMPLE_RATE, Span, windows_of
@@ -28,6 +29,14 @@ from components.records import Checkpoint, NBest, Outcome, Quarantined, Utteranc
 
 UNKNOWN = {"auto", "und", "mul"}
 STAGE = "asr"
+
+
+class _RefusedError(Exception):
+    """An utterance that goes to quarantine, and the class of its fault."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
 
 
 class Recognizer:
@@ -62,10 +71,9 @@ class Recognizer:
         for index, utterance in utterances:
             try:
                 job = self._open(index, utterance)
-            except DataError as error:
-                reason = "unreadable audio" if utterance.audio else "no audio"
+            except _RefusedError as refused:
                 outcomes[index] = Quarantined(
-                    utterance_id=utterance.id, stage=STAGE, reason=reason, detail=str(error)
+                    utterance_id=utterance.id, stage=STAGE, reason=refused.reason, detail=str(refused)
                 )
                 continue
             spans = self._spans(job)
@@ -77,9 +85,13 @@ class Recognizer:
 
     def _open(self, index: int, utterance: Utterance) -> Job:
         if utterance.audio is None:
-            raise DataError(f"{utterance.id}: expected audio to recognise, found text only")
+            raise _RefusedError("no audio", f"{utterance.id}: expected audio to recognise, found text only")
         language = self._language(utterance)
-        return Job(index, utterance, audio.decode(utterance.audio), language)
+        try:
+            samples = audio.decode(utterance.audio)
+        except DataError as error:
+            raise _RefusedError("unreadable audio", str(error)) from error
+        return Job(index, utterance, samples, language)
 
     def _language(self, utterance: Utterance) -> str | None:
         """Whisper's code of the declared language; None when it has to be detected."""
@@ -87,19 +99,21 @@ class Recognizer:
         if not self._engine.shape.multilingual:
             if code in {"en", "eng", *UNKNOWN}:
                 return "en"
-            raise DataError(f"{utterance.id}: {self.checkpoint.reference} knows English only, found {code!r}")
+            detail = f"{utterance.id}: {self.checkpoint.reference} knows English only, found {code!r}"
+            raise _RefusedError("unknown language", detail)
         if code in UNKNOWN:
             return None
         code = str(TO_LANGUAGE_CODE.get(code, code))
         if code not in LANGUAGES:
-            raise DataError(
+            detail = (
                 f"{utterance.id}: expected a language that Whisper knows (or 'und' to detect it), found "
                 f"{utterance.source_language!r}"
             )
+            raise _RefusedError("unknown language", detail)
         return code
 
     def _spans(self, job: Job) -> list[Span]:
-        if is_silent(job.samples):
+        if len(job.samples) < HOP_LENGTH or is_silent(job.samples):
             return []
         if self.config.vad:
             return windows_of(job.samples)
@@ -127,25 +141,31 @@ class Recognizer:
 
     def _decode(self, tracks: list[Track], features: torch.Tensor) -> list[Window]:
         """Windows of ``tracks``, decoded hotter and hotter while they fail a guard."""
-        windows: dict[int, Window] = {}
+        tried: list[list[Window]] = [[] for _ in tracks]
         pending = list(range(len(tracks)))
         for temperature in self.config.temperature_fallback:
             heard = self._search([tracks[i] for i in pending], features[pending], temperature)
-            retry = []
             for i, one in zip(pending, heard, strict=True):
-                best = one.candidates[0]
-                mean = best.score / (len(best.tokens) + 1)
-                silent = is_silence(self.config, one.no_speech, mean)
-                windows[i] = Window(
-                    tracks[i].start, tracks[i].frames, one.candidates, one.no_speech, temperature, silent
-                )
-                text = self._tokenizer(tracks[i].job).decode(list(best.tokens)).strip()
-                if must_retry(self.config, text, best.tokens, mean, one.no_speech):
-                    retry.append(i)
-            pending = retry
+                tried[i].append(self._judge(tracks[i], one, temperature))
+            pending = [i for i in pending if not tried[i][-1].passed]
             if not pending:
                 break
-        return [windows[i] for i in range(len(tracks))]
+        return [windows[-1] if windows[-1].passed else max(windows, key=_plausible) for windows in tried]
+
+    def _judge(self, track: Track, heard: Heard, temperature: float) -> Window:
+        best = heard.candidates[0]
+        mean = best.score / (len(best.tokens) + 1)
+        text = self._tokenizer(track.job).decode(list(best.tokens)).strip()
+        return Window(
+            start=track.start,
+            frames=track.frames,
+            candidates=heard.candidates,
+            no_speech=heard.no_speech,
+            temperature=temperature,
+            silent=is_silence(self.config, heard.no_speech, mean),
+            loops=repeats(self.config, text, best.tokens),
+            passed=not must_retry(self.config, text, best.tokens, mean, heard.no_speech),
+        )
 
     def _search(self, tracks: list[Track], features: torch.Tensor, temperature: float) -> list[Heard]:
         config = SearchConfig(
@@ -203,3 +223,9 @@ class Recognizer:
 
 def _seconds(utterance: Utterance) -> float:
     return utterance.audio.seconds if utterance.audio else 0.0
+
+
+def _plausible(window: Window) -> tuple[bool, float]:
+    """Of attempts that all failed a guard: rather no loop, then the likeliest."""
+    best = window.candidates[0]
+    return not window.loops, best.score / (len(best.tokens) + 1)

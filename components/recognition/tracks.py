@@ -16,7 +16,10 @@ from components.records import Utterance
 
 @dataclass(frozen=True)
 class Window:
-    """What was heard in one window: ``start`` in seconds of the utterance, ``frames`` of 10 ms in it."""
+    """What was heard in one window: ``start`` in seconds of the utterance, ``frames`` of 10 ms in it.
+
+    ``loops``: its text repeats itself; ``passed``: no guard asks for another attempt.
+    """
 
     start: float
     frames: int
@@ -24,6 +27,8 @@ class Window:
     no_speech: float
     temperature: float
     silent: bool
+    loops: bool = False
+    passed: bool = True
 
 
 @dataclass

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.recognition import windows
+from components.recognition.windows import LONGEST, Span, pack, speech_spans, windows_of
+
+gaps_and_lengths = st.lists(st.tuples(st.floats(0.25, 40), st.floats(0.125, 70)), min_size=0, max_size=30)
+
+
+def spans_from(pairs: list[tuple[float, float]]) -> tuple[list[Span], float]:
+    spans, now = [], 0.0
+    for gap, length in pairs:
+        spans.append(Span(now + gap, now + gap + length))
+        now += gap + length
+    return spans, now + 0.5
+
+
+@given(gaps_and_lengths)
+@settings(max_examples=300, deadline=None)
+def test_packed_spans_cover_all_speech_in_order_and_fit_a_window(pairs: list[tuple[float, float]]) -> None:
+    speech, seconds = spans_from(pairs)
+    packed = pack(speech, seconds)
+    for span in packed:
+        assert 0 <= span.start < span.end <= seconds + 1e-6
+        assert span.end - span.start <= LONGEST + 1e-6
+    for before, after in pairwise(packed):
+        assert before.end <= after.start + 1e-9
+    for span in speech:
+        left = span.end - span.start
+        covered = sum(max(0.0, min(span.end, p.end) - max(span.start, p.start)) for p in packed)
+        assert covered == pytest.approx(left, abs=1e-6)
+
+
+@given(gaps_and_lengths)
+@settings(max_examples=100, deadline=None)
+def test_no_two_neighbours_would_fit_one_window(pairs: list[tuple[float, float]]) -> None:
+    speech, seconds = spans_from(pairs)
+    packed = pack(speech, seconds)
+    for before, after in pairwise(packed):
+        assert after.end - before.start > LONGEST - 1e-6
+
+
+def test_only_speech_longer_than_a_window_is_cut_inside() -> None:
+    packed = pack([Span(1, 11), Span(12, 22), Span(23, 33)], 40)
+    assert [(round(p.start, 2), round(p.end, 2)) for p in packed] == [(0.7, 22.3), (22.7, 33.3)]
+    long = pack([Span(0, 75)], 75)
+    assert [p.end - p.start for p in long] == pytest.approx([25.0, 25.0, 25.0])
+
+
+@given(st.lists(st.floats(0, 1, width=32), max_size=200))
+@settings(deadline=None)
+def test_every_confident_chunk_is_speech_unless_alone(probabilities: list[float]) -> None:
+    spans = speech_spans(probabilities, chunk=1.0)
+    for i, p in enumerate(probabilities):
+        if p >= windows.THRESHOLD:
+            assert any(span.start <= i and i + 1 <= span.end + 1e-9 for span in spans)
+    for before, after in pairwise(spans):
+        assert before.end < after.start
+
+
+def test_a_short_dip_does_not_end_speech() -> None:
+    probabilities = [0.9] * 20 + [0.1] * 3 + [0.9] * 20 + [0.1] * 20
+    (span,) = speech_spans(probabilities, chunk=0.032)
+    assert span.start == 0
+    assert span.end == pytest.approx(43 * 0.032)
+
+
+def test_short_audio_is_one_window_and_long_silence_none() -> None:
+    assert windows_of(np.zeros(16000 * 30, np.float32)) == [Span(0.0, 30.0)]
+    assert windows_of(np.zeros(16000 * 61, np.float32)) == []
