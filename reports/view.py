@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import NamedTuple
 
 from components.records import Checkpoint, Hypothesis, NBest, Outcome, Quarantined, RunRecord, Utterance
-
 from reports.scoring import Comparison, compare
 
 UPSTREAM: dict[str, tuple[str, ...]] = {

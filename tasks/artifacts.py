@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
 
-from components.records import Score, StageRef
 from prefect.artifacts import (
     create_image_artifact,
     create_link_artifact,
@@ -15,6 +14,7 @@ from prefect.artifacts import (
     create_table_artifact,
 )
 
+from components.records import Score, StageRef
 from tasks.reading import hypotheses, quarantined
 
 _EXAMPLES = 20

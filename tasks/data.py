@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from components import data as reading
-from components.errors import ConfigError, DataError
-from components.records import StageRef
 from prefect import get_run_logger, task
 from prefect.client.schemas.objects import State
 
+from components import data as reading
+from components.errors import ConfigError, DataError
+from components.records import StageRef
 from tasks.artifacts import publish_quarantine
 from tasks.cost import Cost, measured
 from tasks.keys import StagePlan, digest

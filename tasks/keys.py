@@ -13,8 +13,9 @@ from functools import lru_cache
 from importlib import metadata
 from typing import Any
 
-from components.records import Checkpoint, Record, Sha256, StageRef
 from pydantic import Field
+
+from components.records import Checkpoint, Record, Sha256, StageRef
 
 
 def canonical(value: object) -> bytes:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from components import metrics
-from components.records import Score, StageRef, Utterance
 from prefect import task
 from prefect.client.schemas.objects import State
 
+from components import metrics
+from components.records import Score, StageRef, Utterance
 from tasks.artifacts import publish_summary
 from tasks.cost import measured
 from tasks.files import read_json, write_json

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
-from components.errors import TransientError
-from components.records import StageRef
 from prefect import Task
 from prefect.cache_policies import NO_CACHE, CachePolicy
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import Completed
+
+from components.errors import TransientError
+from components.records import StageRef
 
 
 class _Options(TypedDict):

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import overload
 
 from components.records import NBest, Outcome, Quarantined, StageRef, Utterance
-
 from tasks.files import lines
 from tasks.stage import ERRORS, OUTPUTS
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from functools import lru_cache
 from threading import Lock
 
+from prefect import task
+from prefect.client.schemas.objects import State
+
 from components import models, recognition
 from components.device import pick_device, seed_everything
 from components.recognition.config import RecognitionConfig
 from components.records import StageRef, Utterance
-from prefect import task
-from prefect.client.schemas.objects import State
-
 from tasks.artifacts import publish_examples
 from tasks.keys import StagePlan, library_versions, read_by, weights_of
 from tasks.options import NOT_STORED, shown, transient

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from prefect import task
+
 from components import models
 from components.errors import AntiphonError
 from components.records import Checkpoint, RunRecord
-from prefect import task
 from reports import html, plots
 from reports.view import RunView
-
 from tasks.artifacts import publish_plots, publish_report
 from tasks.options import NOT_STORED
 from tasks.reading import StoredOutcomes, StoredUtterances

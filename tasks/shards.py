@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from components.records import NBest, Outcome, StageRef, Utterance
 from prefect.futures import PrefectFuture
 
+from components.records import NBest, Outcome, StageRef, Utterance
 from tasks.cost import measured
 from tasks.keys import StagePlan
 from tasks.progress import Progress

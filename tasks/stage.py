@@ -17,7 +17,6 @@ from typing import Any
 
 from components.errors import StoreError
 from components.records import StageRef
-
 from tasks.files import file_digest, lines, sync_folder, told_when_full, write_json
 from tasks.keys import StagePlan, digest
 from tasks.store import Store, now, stage_ref

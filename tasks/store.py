@@ -18,10 +18,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from components.errors import ConfigError, StoreError
-from components.records import RunRecord, StageRef
 from filelock import FileLock, Timeout
 
+from components.errors import ConfigError, StoreError
+from components.records import RunRecord, StageRef
 from tasks.files import file_digest, read_json, write_bytes, write_json
 from tasks.keys import StagePlan, digest
 

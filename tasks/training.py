@@ -8,14 +8,14 @@ from pathlib import Path
 from threading import Lock
 from uuid import UUID
 
-from components import training
-from components.device import pick_device
-from components.records import RunRecord, Score, StageRef
-from components.training import TrainingConfig, curve, pairs, scoring
 from prefect import get_run_logger, task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.client.schemas.objects import State
 
+from components import training
+from components.device import pick_device
+from components.records import RunRecord, Score, StageRef
+from components.training import TrainingConfig, curve, pairs, scoring
 from tasks.artifacts import publish_plots, publish_summary
 from tasks.cost import measured
 from tasks.files import read_json, write_json

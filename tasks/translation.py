@@ -7,14 +7,14 @@ from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 
+from prefect import task
+from prefect.client.schemas.objects import State
+
 from components import models, translation
 from components.device import pick_device, seed_everything
 from components.errors import ConfigError
 from components.records import StageRef, Utterance
 from components.translation.config import TranslationConfig
-from prefect import task
-from prefect.client.schemas.objects import State
-
 from tasks.artifacts import publish_examples
 from tasks.files import file_digest
 from tasks.keys import StagePlan, library_versions, read_by, weights_of

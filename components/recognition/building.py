@@ -9,8 +9,8 @@ import torch
 from components.decoding.prepack import Arithmetic, available
 from components.device import pick_device, pick_dtype, pool
 from components.errors import ConfigError
-from components.loading import load_transformers, load_whisper
 from components.models import resolve
+from components.models.loading import load_transformers, load_whisper
 from components.recognition.config import RecognitionConfig
 from components.recognition.engine import Engine, WhisperEngine
 from components.recognition.recogniser import Recognizer

@@ -10,8 +10,8 @@ from components.decoding.prepack import Arithmetic
 from components.decoding.seq2seq import Seq2SeqModel
 from components.device import pick_device, pool
 from components.errors import ConfigError
-from components.loading import load_transformers
 from components.models import resolve
+from components.models.loading import load_transformers
 from components.records import Checkpoint
 from components.translation.causal import CausalEngine
 from components.translation.config import TranslationConfig

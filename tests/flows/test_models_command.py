@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from typer.testing import CliRunner
 
-from components.catalogue import CATALOGUE
+from components.models.catalogue import CATALOGUE
 from flows.models_command import models_app, size
 
 run = CliRunner().invoke

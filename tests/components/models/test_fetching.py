@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from components import fetching, wheels
-from components.catalogue import CATALOGUE, Packaged
-from components.digests import sha256_of
 from components.errors import AntiphonError, ModelError
-from components.fetching import fetch, folder_of, is_fetched
-from components.pins import Source, Wheel
-from tests.components.whisper_binary import ALIASES, binary, ct2_variables, tiny_whisper
+from components.models import fetching, wheels
+from components.models.catalogue import CATALOGUE, Packaged
+from components.models.digests import sha256_of
+from components.models.fetching import fetch, folder_of, is_fetched
+from components.models.pins import Source, Wheel
+from tests.components.models.whisper_binary import ALIASES, binary, ct2_variables, tiny_whisper
 
 DATA = binary(ct2_variables(tiny_whisper()), ALIASES)
 HALF = len(DATA) // 2
@@ -182,8 +182,9 @@ def test_an_exception_in_the_middle_leaves_nothing(
 
 def test_two_processes_fetch_once(row: Packaged, tmp_path: Path) -> None:
     code = (
-        "import sys, dataclasses; from components.catalogue import Packaged; from components.pins import *;"
-        "from components.fetching import fetch; print(fetch(eval(sys.argv[1])))"
+        "import sys, dataclasses; from components.models.catalogue import Packaged;"
+        "from components.models.pins import *;"
+        "from components.models.fetching import fetch; print(fetch(eval(sys.argv[1])))"
     )
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", code, repr(row)]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from components.catalogue import CATALOGUE
-from components.checkpoints import file_digests, header, parameters, read_json, verify, weight_files
+from components.models.catalogue import CATALOGUE
+from components.models.checkpoints import file_digests, header, parameters, read_json, verify, weight_files
 from components.records import Checkpoint
 
 CARD_LICENCE = re.compile(r"^licen[sc]e:\s*(.+)$", re.MULTILINE)

@@ -13,11 +13,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from components.checkpoints import checkpoint_of, header, parameters
-from components.conversion import whisper
 from components.errors import ModelError
-from components.loading import load_transformers, load_whisper, parameter_count
-from tests.components.whisper_binary import DIMS, tiny_whisper
+from components.models.checkpoints import checkpoint_of, header, parameters
+from components.models.conversion import whisper
+from components.models.loading import load_transformers, load_whisper, parameter_count
+from tests.components.models.whisper_binary import DIMS, tiny_whisper
 
 LAYER = "model.layers.1.mlp.up_proj.weight"
 FC = "model.encoder.layers.0.fc1.weight"

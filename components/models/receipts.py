@@ -7,7 +7,7 @@ import json
 import os
 from pathlib import Path
 
-from components.digests import sha256_of, write_atomically
+from components.models.digests import sha256_of, write_atomically
 
 RECEIPT = "FETCHED.json"
 

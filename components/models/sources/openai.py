@@ -13,13 +13,13 @@ from pathlib import Path
 import whisper
 from filelock import FileLock
 
-from components.checkpoints import checkpoint_of
-from components.digests import cache_folder, sha256_of
 from components.errors import ModelError, TransientError
 from components.models import unknown
+from components.models.checkpoints import checkpoint_of
+from components.models.digests import cache_folder, sha256_of
+from components.models.sources.files import CONVERSION, once, write_whisper
+from components.models.wheels import Tell
 from components.records import Checkpoint
-from components.sources.files import CONVERSION, once, write_whisper
-from components.wheels import Tell
 
 TIMEOUT_SECONDS = 30
 # openai-whisper publishes addresses and alignment heads in these two tables only.

@@ -14,10 +14,10 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from components.checkpoints import architecture, checkpoint_of, weight_files
 from components.errors import ConfigError, ModelError, TransientError
+from components.models.checkpoints import architecture, checkpoint_of, weight_files
+from components.models.wheels import Tell
 from components.records import Checkpoint
-from components.wheels import Tell
 
 PATTERNS = ("*.safetensors", "*.json", "*.txt", "*.model", "*.spm", "*.jinja")
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?", re.ASCII)

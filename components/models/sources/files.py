@@ -13,12 +13,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from components.checkpoints import PICKLES, checkpoint_of, header
-from components.conversion import gguf, whisper
-from components.conversion.packaged import convert_ctranslate2
-from components.digests import sha256_of, sync_folder
 from components.errors import ModelError
-from components.receipts import intact, seal
+from components.models.checkpoints import PICKLES, checkpoint_of, header
+from components.models.conversion import gguf, whisper
+from components.models.conversion.packaged import convert_ctranslate2
+from components.models.digests import sha256_of, sync_folder
+from components.models.receipts import intact, seal
 from components.records import Checkpoint
 
 CONVERSION = 1

@@ -2,7 +2,7 @@
 
 ``hub:ORG/NAME[@REVISION]``  a repository of the Hugging Face hub: its safetensors, JSON and tokenizer files
 ``whisper:NAME``             a model of openai-whisper, by its own name and digest
-``packaged:NAME``            a row of :mod:`components.catalogue`
+``packaged:NAME``            a row of :mod:`components.models.catalogue`
 ``store:KEY``                a checkpoint that a stage of ours produced, verified against its DONE.json
 a path                       a transformers or CTranslate2 folder; a Whisper .pt, .safetensors or .gguf file
 """
@@ -13,13 +13,13 @@ import difflib
 import os
 from pathlib import Path
 
-from components.catalogue import CATALOGUE
-from components.checkpoints import checkpoint_of
-from components.digests import cache_folder
 from components.errors import ConfigError, ModelError
-from components.fetching import fetch, is_fetched, origin, tell_stderr
+from components.models.catalogue import CATALOGUE
+from components.models.checkpoints import checkpoint_of
+from components.models.digests import cache_folder
+from components.models.fetching import fetch, is_fetched, origin, tell_stderr
+from components.models.wheels import Tell
 from components.records import Checkpoint
-from components.wheels import Tell
 
 SCHEMES = ("hub", "whisper", "packaged", "store")
 STORE_VARIABLE = "ANTIPHON_STORE"
@@ -40,15 +40,15 @@ def resolve(reference: str, store: str | None = None, *, tell: Tell = tell_stder
     if scheme == "packaged":
         return _from_catalogue(name, tell)
     if scheme == "store":
-        from components.sources.stages import stage_model  # noqa: PLC0415
+        from components.models.sources.stages import stage_model  # noqa: PLC0415
 
         root = store or os.environ.get(STORE_VARIABLE) or "antiphon-store"
         return stage_model(name, Path(root.removeprefix("file://")))
     if scheme == "whisper":
-        from components.sources.openai import openai_model  # noqa: PLC0415
+        from components.models.sources.openai import openai_model  # noqa: PLC0415
 
         return openai_model(name, tell)
-    from components.sources.hub import hub_model  # noqa: PLC0415 - imports the hub's client
+    from components.models.sources.hub import hub_model  # noqa: PLC0415 - imports the hub's client
 
     return hub_model(name, tell)
 
@@ -95,6 +95,6 @@ def _from_path(reference: str) -> Checkpoint:
         return checkpoint_of(path.absolute(), reference)
     if path.is_dir() and (path / "model.safetensors").is_file():
         return checkpoint_of(path.absolute(), reference)
-    from components.sources.files import converted  # noqa: PLC0415 - needs torch
+    from components.models.sources.files import converted  # noqa: PLC0415 - needs torch
 
     return converted(path.absolute(), reference, cache_folder() / "converted")
