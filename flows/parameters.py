@@ -8,9 +8,18 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from components.errors import ConfigError
+from tasks.store import check_run_name, local_root
 
 P = TypeVar("P", bound=BaseModel)
 R = TypeVar("R")
@@ -34,6 +43,16 @@ class FlowParameters(BaseModel):
         None, title="Run name", description="name of the run's folder; the time and the flow if empty"
     )
     seed: int = Field(0, ge=0, lt=2**31, title="Seed", description="of everything that draws random numbers")
+
+    @field_validator("store", "name")
+    @classmethod
+    def _usable(cls, value: str | None, info: ValidationInfo) -> str | None:
+        try:
+            if value is not None:
+                local_root(value) if info.field_name == "store" else check_run_name(value)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return value
 
 
 def check_no_secret(names: list[str]) -> None:
@@ -72,7 +91,12 @@ def flat(model: type[P]) -> Callable[[Callable[[P], R]], Callable[..., R]]:
     def decorate(function: Callable[[P], R]) -> Callable[..., R]:
         @wraps(function)
         def called(**values: Any) -> R:
-            return function(model.model_validate(values))
+            try:
+                checked = model.model_validate(values)
+            except ValidationError as error:  # what the form cannot check
+                faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+                raise ConfigError("; ".join(faults)) from None
+            return function(checked)
 
         del called.__wrapped__  # its signature is not this one's
         called.__annotations__ = {}

@@ -21,6 +21,7 @@ DEFAULTS = {
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
     # The store's warnings belong to the run's log.
     "PREFECT_LOGGING_EXTRA_LOGGERS": "antiphon",
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
 }
 
 

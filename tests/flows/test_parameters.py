@@ -1,0 +1,92 @@
+"""The form of every flow: what its schema says, and that a deployment's values are checked by it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from prefect.exceptions import ParameterTypeError
+from pydantic import BaseModel, Field
+
+from components.errors import ConfigError
+from flows.catalogue import FLOWS, flow_named
+from flows.parameters import flat
+from tests.serving import ROOT
+
+
+@pytest.fixture(params=FLOWS)
+def entry(request: pytest.FixtureRequest) -> Any:
+    return flow_named(request.param)
+
+
+def test_the_form_shows_the_fields_of_the_model(entry: Any) -> None:
+    schema = entry.call.parameters.model_dump()
+    fields = entry.parameters.model_fields
+    assert list(schema["properties"]) == list(fields)
+    for position, (name, field) in enumerate(fields.items()):
+        shown = schema["properties"][name]
+        assert shown["position"] == position
+        assert shown["description"] == field.description, name
+        assert shown["description"], f"{name} is not described"
+        assert shown.get("title"), f"{name} has no title"
+        default = (
+            field.default.model_dump(mode="json") if isinstance(field.default, BaseModel) else field.default
+        )
+        assert shown.get("default") == (list(default) if isinstance(default, tuple) else default)
+
+
+def test_the_stages_of_the_cascade_show_their_own_defaults() -> None:
+    schema = flow_named("cascade").call.parameters.model_dump()
+    assert schema["properties"]["asr"]["default"]["model"] == "packaged:whisper-base"
+    assert schema["properties"]["mt"]["default"]["model"] == "packaged:multi30k-en-de"
+    assert schema["properties"]["mt"]["title"] == "Translation"
+    models = schema["definitions"]
+    assert models["CascadeTranslation"]["properties"]["model"]["default"] == "packaged:multi30k-en-de"
+    assert models["CascadeTranslation"]["properties"]["beam_size"]["minimum"] == 1
+    assert all(field["description"] for model in models.values() for field in model["properties"].values())
+
+
+def test_a_part_of_a_stage_keeps_the_rest_of_its_defaults() -> None:
+    values = flow_named("cascade").call.validate_parameters({"mt": {"beam_size": 3}, "limit": 2})
+    assert (values["mt"].beam_size, values["mt"].model, values["limit"]) == (3, "packaged:multi30k-en-de", 2)
+
+
+@pytest.mark.parametrize("wrong", [{"mt": {"beam_size": 0}}, {"limit": 0}, {"mt": {"beam": 1}}, {"seed": -1}])
+def test_what_a_deployment_is_given_is_checked(wrong: dict[str, object]) -> None:
+    with pytest.raises(ParameterTypeError):
+        flow_named("cascade").call.validate_parameters(wrong)
+
+
+def test_secrets_cannot_be_parameters() -> None:
+    class Wrong(BaseModel):
+        hub_token: str = Field("x")
+
+    with pytest.raises(ConfigError, match="hub_token"):
+        flat(Wrong)
+
+
+def test_every_entrypoint_of_the_deployments_is_a_flow() -> None:
+    from prefect.utilities.importtools import import_object
+    from ruamel.yaml import YAML
+
+    file = YAML(typ="safe", pure=True).load((ROOT / "prefect.yaml").read_text())
+    assert {one["name"] for one in file["deployments"]} == set(FLOWS)
+    for one in file["deployments"]:
+        assert one["tags"] == ["antiphon"]
+        found = import_object(one["entrypoint"].replace("/", ".").replace(".py:", ":").replace(":", "."))
+        assert found.validate_parameters(one.get("parameters", {})) is not None
+
+
+def test_importing_a_flow_contacts_nobody_and_help_loads_no_torch() -> None:
+    code = (
+        "import socket, sys\n"
+        "def refuse(*a): raise SystemExit('a connection at import')\n"
+        "socket.socket.connect = refuse\n"
+        "import flows.cli\n"
+        "assert not {'torch', 'prefect', 'transformers', 'matplotlib'} & set(sys.modules), 'help is slow'\n"
+        "import flows.cascade, flows.train\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
