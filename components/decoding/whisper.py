@@ -66,9 +66,15 @@ class WhisperDecoder:
 
     def cross(self, features: Tensor) -> list[Tensor]:
         """Encoder output (N, T, d) -> per layer keys and values, (2, N, heads, T, d / heads)."""
-        n, length, _ = features.shape
-        shape = (n, length, 2, self.heads, -1)
-        return [x.cross_kv(features).view(shape).permute(2, 0, 3, 1, 4).contiguous() for x in self.layers]
+        n, length, width = features.shape
+        made = []
+        for layer in self.layers:
+            pair = features.new_empty(2, n, self.heads, length, width // self.heads)
+            for i in range(n):  # one window at a time: what is transposed is still in the cache
+                joint = layer.cross_kv(features[i]).view(length, 2, self.heads, -1)
+                pair[:, i] = joint.permute(1, 2, 0, 3)
+            made.append(pair)
+        return made
 
 
 def _layer(block: ResidualAttentionBlock, arithmetic: Arithmetic) -> _Layer:
