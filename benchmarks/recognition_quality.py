@@ -9,9 +9,9 @@ from pathlib import Path
 
 import torch
 import whisper
+from components.loading import load_whisper
 
 from benchmarks.recordings import recordings, samples_of, seconds_of
-from components.loading import load_whisper
 from components.metrics import recognition_scores
 from components.models import resolve
 from components.recognition import RecognitionConfig, build

@@ -20,10 +20,10 @@ from pathlib import Path
 
 import torch
 import whisper
+from components.loading import load_whisper
 from faster_whisper import BatchedInferencePipeline, WhisperModel
 
 from benchmarks.recordings import joined, recordings, samples_of, seconds_of
-from components.loading import load_whisper
 from components.metrics import recognition_scores
 from components.models import resolve
 from components.recognition import RecognitionConfig, build

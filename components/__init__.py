@@ -1,1 +1,7 @@
 """Models and algorithms. Works without Prefect; never imports it."""
+
+import os
+
+# Before torch loads OpenMP: its threads spin while they wait, which beside other work costs 4 to 6 times the
+# wall time (docs/decisions/0005). What the user has set stays.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -53,6 +53,9 @@ DataSet = Annotated[
     typer.Option("--data", metavar="SET", help="manifest, 'a.en,a.de', sample or multi30k:SPLIT"),
 ]
 Language = Annotated[str | None, typer.Option("--target-language", metavar="CODE", help="such as de")]
+Listing = Annotated[
+    bool, typer.Option("--parameters", help="list what can be set on the flow, with defaults, and stop")
+]
 Limit = Annotated[int | None, typer.Option("--limit", metavar="N", help="only the first N utterances")]
 
 
@@ -68,6 +71,7 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fro
     data: DataSet = None,
     target_language: Language = None,
     limit: Limit = None,
+    parameters: Listing = False,
 ) -> None:
     """Run a flow; a finished stage is reused, an interrupted one goes on where it stopped.
 
@@ -81,8 +85,15 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fro
 
     - `antiphon run cascade -c cascade.yaml --set mt.beam_size=5 --json`
 
+    - `antiphon run cascade --parameters` lists all that can be set.
+
     A later value wins: the defaults, then FILE, then the flags, then --set.
     """
+    if parameters:
+        from flows.listing import print_parameters
+
+        print_parameters(flow)
+        return
     shortcuts: dict[str, object] = {
         "store": store,
         "name": name,

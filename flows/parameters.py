@@ -24,7 +24,9 @@ from tasks.store import check_run_name, local_root
 P = TypeVar("P", bound=BaseModel)
 R = TypeVar("R")
 
-_SECRET = re.compile(
+_SECRET = re.compile(  # 'tokens' counts something, a 'token' opens something
+    r"(^|_)(token|(secret|password|passwd|credential|api_?key|access_?key|private_?key)s?)($|_)"
+)
     r"(^|_)(token|secret|password|passwd|credential|api_?key|access_?key|private_?key)s?($|_)"
 )
 

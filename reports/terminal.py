@@ -17,10 +17,11 @@ from reports.view import RunView, UtteranceRow, is_recognition
 
 _MARKS = {"equal": "", "substitute": "bold yellow underline", "insert": "bold cyan", "delete": "red strike"}
 _EXAMPLES = 20
+_FIRST = 3
 
 
 def print_run(view: RunView, console: Console) -> None:
-    """The run's stages with what they produced and cost, then its scores."""
+    """The run's stages with what they produced and cost, the first texts, then the scores."""
     run = view.run
     console.print(Text.assemble((printable(run.name), "bold"), f"  {printable(run.flow)}, {run.status}"))
     table = _table("stage", "model", ">items", ">quarantined", ">time", ">x real time", ">memory", "")
@@ -36,10 +37,26 @@ def print_run(view: RunView, console: Console) -> None:
             "reused" if row.reused else "",
         )
     console.print(table)
+    for utterance_row in view.rows(0, _FIRST):
+        _print_texts(utterance_row, console)
     if run.metrics:
         console.print(_scores(list(run.metrics.values())))
     for note in run.notes:
         console.print(Text(printable(note), "dim"))
+
+
+def _print_texts(row: UtteranceRow, console: Console) -> None:
+    """One utterance in a few lines: what was said or written, and the best text of every stage."""
+    utterance = row.utterance
+    console.print(Text(printable(utterance.id), "bold"))
+    if utterance.text is not None:
+        _line(console, "source", utterance.text)
+    for stage, outcome in row.outcomes.items():
+        if isinstance(outcome, Quarantined):
+            console.print(_refusal(outcome))
+        else:
+            _line(console, stage, outcome.best.text)
+    console.print()
 
 
 def print_stage(view: RunView, stage: str, console: Console) -> None:

@@ -1,0 +1,32 @@
+"""The table of parameters says what `--set` takes."""
+
+from __future__ import annotations
+
+import pytest
+
+from components.errors import ConfigError
+from flows.catalogue import FLOWS, flow_named
+from flows.configuration import gather
+from flows.listing import parameter_rows, print_parameters
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_every_parameter_is_described_and_can_be_set(flow: str) -> None:
+    model = flow_named(flow).parameters
+    rows = list(parameter_rows(model()))
+    assert all(description for _, _, description in rows)
+    # Setting a default that is a plain number or word again changes nothing.
+    plain = [f"{name}={value}" for name, value, _ in rows if value and value[0] not in "(["]
+    assert gather(model, None, plain, {}) == model()
+
+
+def test_stages_are_named_with_dots(capsys: pytest.CaptureFixture[str]) -> None:
+    print_parameters("cascade")
+    out = capsys.readouterr().out
+    assert "mt.beam_size" in out
+    assert "packaged:whisper-base" in out
+
+
+def test_unknown_flow_is_one_clear_line() -> None:
+    with pytest.raises(ConfigError, match="cascade, train"):
+        print_parameters("cascode")
