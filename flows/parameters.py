@@ -27,8 +27,6 @@ R = TypeVar("R")
 _SECRET = re.compile(  # 'tokens' counts something, a 'token' opens something
     r"(^|_)(token|(secret|password|passwd|credential|api_?key|access_?key|private_?key)s?)($|_)"
 )
-    r"(^|_)(token|secret|password|passwd|credential|api_?key|access_?key|private_?key)s?($|_)"
-)
 
 
 class FlowParameters(BaseModel):
