@@ -14,6 +14,7 @@ from components.loading import load_whisper
 from benchmarks.recordings import recordings, samples_of, seconds_of
 from components.metrics import recognition_scores
 from components.models import resolve
+from components.models.loading import load_whisper
 from components.recognition import RecognitionConfig, build
 from components.records import Hypothesis, NBest, Utterance
 

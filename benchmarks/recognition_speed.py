@@ -26,6 +26,7 @@ from faster_whisper import BatchedInferencePipeline, WhisperModel
 from benchmarks.recordings import joined, recordings, samples_of, seconds_of
 from components.metrics import recognition_scores
 from components.models import resolve
+from components.models.loading import load_whisper
 from components.recognition import RecognitionConfig, build
 from components.records import NBest, Utterance
 
