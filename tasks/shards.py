@@ -27,8 +27,8 @@ _MOST = 200  # shards, so that a flow stays at a few hundred task runs
 class Shard(NamedTuple):
     """What one shard came to, as the JSON lines that are stored, and its cost."""
 
-    outputs: tuple[str, ...]
-    errors: tuple[str, ...]
+    outputs: list[str]
+    errors: list[str]
     seconds: float
     peak_memory_bytes: int
 
@@ -57,8 +57,8 @@ def compute(stage: str, payload: str, component: Callable[[Sequence[Utterance]],
     if given != answered:
         raise RuntimeError(f"stage {stage}: expected outcomes for {given}, in this order, found {answered}")
     return Shard(
-        tuple(o.model_dump_json(exclude_defaults=True) for o in outcomes if isinstance(o, NBest)),
-        tuple(o.model_dump_json(exclude_defaults=True) for o in outcomes if not isinstance(o, NBest)),
+        [o.model_dump_json(exclude_defaults=True) for o in outcomes if isinstance(o, NBest)],
+        [o.model_dump_json(exclude_defaults=True) for o in outcomes if not isinstance(o, NBest)],
         cost.seconds,
         cost.peak_memory_bytes,
     )
@@ -92,6 +92,9 @@ def run_shards(
             shard = flying.popleft().result()
             writer.append(shard.outputs, shard.errors, seconds=shard.seconds, peak=shard.peak_memory_bytes)
             progress.advance(len(shard.outputs) + len(shard.errors))
+            # Prefect's future stands in a reference cycle, which is collected late: keep it light.
+            shard.outputs.clear()
+            shard.errors.clear()
 
         rest = islice(inputs(), done * size, None)
         for number, batch in enumerate(iter(lambda: tuple(islice(rest, size)), ()), start=done):
