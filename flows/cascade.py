@@ -15,6 +15,7 @@ from components.translation.config import TranslationConfig
 from flows.parameters import FlowParameters, flat
 from flows.running import Run, ending
 from tasks import data, metrics, recognition, report, translation
+from tasks.options import value_of
 
 
 class CascadeRecognition(RecognitionConfig):
@@ -63,7 +64,7 @@ def cascade(parameters: CascadeParameters) -> RunRecord | State[RunRecord]:
         languages = (parameters.source_language, parameters.target_language)
         loaded = run.add(data.load(source, parameters.audio, *languages, parameters.limit, run.store_url))
         read: tuple[StageRef, ...] = (loaded,)
-        heard = recognition.recognise(parameters.asr, loaded, run.store_url, parameters.seed)
+        heard = value_of(recognition.recognise(parameters.asr, loaded, run.store_url, parameters.seed))
         if heard is not None:
             read = (loaded, run.add(heard))
         run.add(translation.translate(parameters.mt, read, run.store_url, parameters.seed))

@@ -32,8 +32,13 @@ def transient(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
     return isinstance(state.data, TransientError)
 
 
-def shown(ref: StageRef) -> StageRef | State[StageRef]:
-    """What a stage's task returns: the reference, in a state named 'Reused' if nothing was computed."""
+def shown(ref: StageRef | None) -> StageRef | State[Any]:
+    """What a stage's task returns: the reference, in a state named 'Reused' if nothing was computed.
+
+    None stands for a stage that had nothing to do; its state is named 'Skipped'.
+    """
+    if ref is None:
+        return Completed(name="Skipped", message="nothing to do", data=None)
     if not ref.reused:
         return ref
     return Completed(name="Reused", message=f"from {ref.key[:12]}…", data=ref)

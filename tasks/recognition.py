@@ -64,11 +64,11 @@ def plan_of(
 @task(name="asr", **NOT_STORED)
 def recognise(
     config: RecognitionConfig, data: StageRef, store_url: str | None, seed: int
-) -> StageRef | State[StageRef] | None:
+) -> StageRef | State[StageRef | None]:
     """Transcribe a data set, or go on where an earlier run stopped; None if nothing in it is spoken."""
     total = sum(1 for _ in spoken(data))
     if total == 0:
-        return None
+        return shown(None)
     ref = run_shards(
         Store(store_url),
         plan_of(config, store_url, data, total, seed),
