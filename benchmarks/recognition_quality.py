@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 import whisper
-from components.loading import load_whisper
 
 from benchmarks.recordings import recordings, samples_of, seconds_of
 from components.metrics import recognition_scores

@@ -20,7 +20,6 @@ from pathlib import Path
 
 import torch
 import whisper
-from components.loading import load_whisper
 from faster_whisper import BatchedInferencePipeline, WhisperModel
 
 from benchmarks.recordings import joined, recordings, samples_of, seconds_of
