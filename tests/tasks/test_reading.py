@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from components.records import Hypothesis, NBest, Quarantined, StageRef, Utterance
+from tasks.keys import StagePlan
+from tasks.reading import StoredOutcomes, StoredUtterances, best_texts, hypotheses, quarantined, utterances
+from tasks.stage import opened
+from tasks.store import Store
+from tasks.translation import translatable
+
+NAMES = ["é", "b", "c", "d"]
+
+
+def written(store: Store, stage: str, good: list[str], bad: list[str], ids: list[str]) -> StageRef:
+    with opened(store, StagePlan(stage=stage, version="x")) as writer:
+        writer.append(good, bad, seconds=0, peak=0)
+        return writer.finish(ids)
+
+
+def nbest(name: str) -> NBest:
+    texts = (f"heard {name}\u2028", "else")
+    return NBest(
+        utterance_id=name,
+        hypotheses=tuple(Hypothesis(text=t, score=-1, n_tokens=1, system="s") for t in texts),
+        language="fr",
+    )
+
+
+def refusal(name: str) -> Quarantined:
+    return Quarantined(utterance_id=name, stage="asr", reason="r", detail="d")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> StageRef:
+    audio = {"path": "x.wav", "sha256": "0" * 64, "seconds": 1, "sample_rate": 16000}
+    sources = {"é": {"audio": audio}, "b": {"audio": audio}, "c": {"text": "written"}, "d": {"audio": audio}}
+    lines = [
+        Utterance.model_validate({"id": name, "source_language": "en", **source}).model_dump_json()
+        for name, source in sources.items()
+    ]
+    return written(Store(str(tmp_path)), "data", lines, [], NAMES)
+
+
+@pytest.fixture
+def asr(tmp_path: Path) -> StageRef:
+    good = [nbest(name).model_dump_json() for name in ("é", "d")]
+    return written(Store(str(tmp_path)), "asr", good, [refusal("b").model_dump_json()], ["é", "b", "d"])
+
+
+def test_records_are_read_back_in_order_and_by_id(data: StageRef, asr: StageRef) -> None:
+    assert [utterance.id for utterance in utterances(data)] == NAMES
+    stored = StoredUtterances(data)
+    assert list(stored) == [stored[n] for n in range(4)] == stored[:]
+    assert stored[-1].id == "d"
+    assert [one.utterance_id for one in hypotheses(asr)] == ["é", "d"]
+    assert list(quarantined(asr)) == [refusal("b")]
+    assert best_texts(asr) == {"é": "heard é\u2028", "d": "heard d\u2028"}
+    outcomes = StoredOutcomes(asr)
+    assert dict(outcomes) == {"é": nbest("é"), "d": nbest("d"), "b": refusal("b")}
+    with pytest.raises(KeyError):
+        outcomes["c"]
+
+
+def test_what_is_translated_is_what_was_heard_or_written(data: StageRef, asr: StageRef) -> None:
+    """The refused utterance is left out; the detected language goes with the text."""
+    found = [(u.id, u.text, u.source_language) for u in translatable(data, asr)]
+    assert found == [("é", "heard é\u2028", "fr"), ("c", "written", "en"), ("d", "heard d\u2028", "fr")]
+    assert [u.id for u in translatable(data, None)] == ["c"]
