@@ -51,12 +51,11 @@ def openai(**options: object) -> Run:
     options["fp16"] = False
 
     def run(utterances: Sequence[Utterance]) -> list[str]:
-        return [
-            whisper.transcribe(model, samples_of(u), language=u.source_language, fp16=False, **options)[
-                "text"
-            ]
-            for u in utterances
-        ]
+        found = []
+        for u in utterances:
+            result = whisper.transcribe(model, samples_of(u), language=u.source_language, **options)
+            found.append(result["text"])
+        return found
 
     return run
 

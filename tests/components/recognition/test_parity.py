@@ -57,7 +57,7 @@ def test_backends_agree(backend: str) -> None:
 
 
 def test_long_audio_is_put_together_and_silence_adds_nothing(tmp_path: Path) -> None:
-    spoken = [u for u in load("sample").utterances if u.audio][:3]
+    spoken = [u for u in load("sample").utterances if u.audio][:2]
     quiet = np.zeros(25 * audio.SAMPLE_RATE, np.float32)
     parts = [part for u in spoken if u.audio for part in (audio.decode(u.audio), quiet)]
     soundfile.write(tmp_path / "talk.flac", np.concatenate(parts), audio.SAMPLE_RATE)
