@@ -208,9 +208,6 @@ def test_catalogue_is_pinned() -> None:
 
 
 @pytest.mark.models
-@pytest.mark.skipif(
-    not is_fetched(CATALOGUE["whisper-base"]), reason="packaged:whisper-base is not fetched on this machine"
-)
 def test_packaged_whisper_is_the_published_file() -> None:
     row = CATALOGUE["whisper-base"]
     assert sha256_of(fetch(row) / "model.safetensors", again=True) == row.weights_sha256

@@ -1,0 +1,70 @@
+"""The main job with the real packaged models on real sound: what `make demo` does, on four utterances."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from flows import cli
+from tests import malformed
+
+pytestmark = [pytest.mark.models, pytest.mark.server]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server(prefect_url: str) -> Iterator[None]:
+    with temporary_settings({PREFECT_API_URL: prefect_url}):
+        yield
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, Any]:
+    with pytest.raises(SystemExit) as ending:
+        cli.main(["run", "cascade", "--json", *arguments])
+    return int(ending.value.code or 0), json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+def outputs(said: Any, stage: str) -> list[dict[str, Any]]:
+    path = next(Path(one["path"]) for one in said["stages"] if one["stage"] == stage)
+    return [json.loads(line) for line in (path / "outputs.jsonl").read_text().splitlines()]
+
+
+def test_the_cascade_hears_and_translates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, said = run(capsys, "--data", "sample", "--limit", "4", "--store", str(tmp_path))
+    assert code == 0
+    assert said["metrics"]["wer"]["value"] < 20
+    assert said["metrics"]["chrf"]["value"] > 40
+    for stage in ("asr", "mt"):
+        for one in outputs(said, stage):
+            texts = [hypothesis["text"] for hypothesis in one["hypotheses"]]
+            assert 2 <= len(texts) <= 5
+            assert len(set(texts)) == len(texts)
+            assert all(hypothesis["score"] < 0 for hypothesis in one["hypotheses"])
+    assert "Jungen" in outputs(said, "mt")[1]["hypotheses"][0]["text"]  # two boys
+    assert (Path(said["path"]) / "report.html").stat().st_size > 100_000
+
+
+def test_a_bad_recording_is_named_and_the_good_one_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from components.data import load
+
+    good = load("sample", limit=1).utterances[0].audio
+    assert good is not None
+    (tmp_path / "text.wav").write_text("this is not sound")
+    malformed.write_tone(tmp_path / "cut.wav", seconds=2.0)
+    whole = (tmp_path / "cut.wav").read_bytes()
+    (tmp_path / "cut.wav").write_bytes(whole[: len(whole) // 2])
+    rows = [{"id": name, "audio": name} for name in ("text.wav", "cut.wav", good.path)]
+    common = {"source_language": "en", "target_language": "de"}
+    manifest = tmp_path / "data.jsonl"
+    manifest.write_text("".join(json.dumps({**common, **row}) + "\n" for row in rows))
+    code, said = run(capsys, "--data", str(manifest), "--store", str(tmp_path / "store"))
+    assert code == 3
+    assert said["status"] == "completed with quarantine"
+    assert [one["utterance_id"] for one in outputs(said, "mt")] == [good.path]
+    assert said["stages"][0]["quarantined"] == 2
