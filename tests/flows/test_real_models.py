@@ -41,7 +41,7 @@ def test_the_cascade_hears_and_translates(tmp_path: Path, capsys: pytest.Capture
     for stage in ("asr", "mt"):
         for one in outputs(said, stage):
             texts = [hypothesis["text"] for hypothesis in one["hypotheses"]]
-            assert 2 <= len(texts) <= 5
+            assert 1 <= len(texts) <= 5  # Whisper's beam often differs in timestamps alone
             assert len(set(texts)) == len(texts)
             assert all(hypothesis["score"] < 0 for hypothesis in one["hypotheses"])
     assert "Jungen" in outputs(said, "mt")[1]["hypotheses"][0]["text"]  # two boys
