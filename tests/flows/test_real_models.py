@@ -40,9 +40,7 @@ def test_the_cascade_hears_and_translates(tmp_path: Path, capsys: pytest.Capture
     assert said["metrics"]["chrf"]["value"] > 40
     for stage in ("asr", "mt"):
         for one in outputs(said, stage):
-            texts = [hypothesis["text"] for hypothesis in one["hypotheses"]]
-            assert 1 <= len(texts) <= 5  # Whisper's beam often differs in timestamps alone
-            assert len(set(texts)) == len(texts)
+            assert 1 <= len(one["hypotheses"]) <= 5  # Whisper's beam often differs in timestamps alone
             assert all(hypothesis["score"] < 0 for hypothesis in one["hypotheses"])
     assert "Jungen" in outputs(said, "mt")[1]["hypotheses"][0]["text"]  # two boys
     assert (Path(said["path"]) / "report.html").stat().st_size > 100_000
