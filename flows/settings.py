@@ -19,6 +19,8 @@ DEFAULTS = {
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "100",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+    # A killed run falls silent, which automations/lost-runs.yaml turns into a state.
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
     # The store's warnings belong to the run's log.
     "PREFECT_LOGGING_EXTRA_LOGGERS": "antiphon",
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
