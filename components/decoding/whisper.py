@@ -18,6 +18,7 @@ from whisper.model import LayerNorm, ResidualAttentionBlock, Whisper
 from whisper.tokenizer import Tokenizer
 
 from components.decoding.members import Vocabulary, digest_of
+from components.decoding.parallel import each
 from components.decoding.prepack import Arithmetic, linear
 
 Projection = Callable[[Tensor], Tensor]
@@ -67,14 +68,18 @@ class WhisperDecoder:
     def cross(self, features: Tensor) -> list[Tensor]:
         """Encoder output (N, T, d) -> per layer keys and values, (2, N, heads, T, d / heads)."""
         n, length, width = features.shape
-        made = []
-        for layer in self.layers:
-            pair = features.new_empty(2, n, self.heads, length, width // self.heads)
-            for i in range(n):  # one window at a time: what is transposed is still in the cache
-                joint = layer.cross_kv(features[i]).view(length, 2, self.heads, -1)
-                pair[:, i] = joint.permute(1, 2, 0, 3)
-            made.append(pair)
-        return made
+        shape = (2, n, self.heads, length, width // self.heads)
+        pairs = [features.new_empty(shape) for _ in self.layers]
+
+        def fill(part: slice) -> None:
+            for layer, pair in zip(self.layers, pairs, strict=True):
+                joint = layer.cross_kv(features[part]).view(-1, length, 2, self.heads, shape[-1])
+                pair[:, part] = joint.permute(2, 0, 3, 1, 4)
+
+        # On the CPU one window at a time: what is transposed is still in the cache.
+        step = 1 if features.device.type == "cpu" else n
+        each(fill, [slice(i, i + step) for i in range(0, n, step)])
+        return pairs
 
 
 def _layer(block: ResidualAttentionBlock, arithmetic: Arithmetic) -> _Layer:

@@ -1,8 +1,8 @@
 """Whisper's audio encoder over prepacked weights.
 
-On the CPU a window at a time keeps its activations in the cache, and attention runs head by head in
-blocks of queries on the same oneDNN products as the linear layers (torch's fused kernel is 1.6x slower
-there). Elsewhere the windows go through together with torch's fused attention.
+On the CPU every thread takes a window at a time, whose activations stay in the cache, and attention runs
+head by head in blocks of queries on the same oneDNN products as the linear layers (torch's fused kernel is
+1.6x slower there). Elsewhere the windows go through together with torch's fused attention.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 from whisper.model import ResidualAttentionBlock, Whisper
 
+from components.decoding.parallel import each
 from components.decoding.prepack import Arithmetic, available, linear
 from components.decoding.whisper import joined
 
@@ -32,7 +33,7 @@ class WhisperEncoder:
         mel = mel.to(self.device, self.dtype)
         if self.device.type != "cpu":
             return self._encode(mel)
-        return torch.cat([self._encode(window) for window in torch.split(mel, 1)])
+        return torch.cat(each(self._encode, torch.split(mel, 1)))
 
     def _encode(self, mel: Tensor) -> Tensor:
         x = functional.gelu(self.encoder.conv1(mel))
