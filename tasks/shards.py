@@ -70,7 +70,7 @@ def run_shards(
     inputs: Callable[[], Iterator[Utterance]],
     total: int,
     submit: Callable[[str, int], PrefectFuture[Shard]],
-    ahead: int = 2,
+    ahead: int = 1,
 ) -> StageRef:
     """Compute a stage, or what is missing of it, and seal it; a finished stage is reused.
 
@@ -78,7 +78,7 @@ def run_shards(
         inputs: a fresh iterator over the stage's inputs, in their fixed order.
         total: their number, for the progress.
         submit: starts the task for one packed shard; the second argument is the shard's number.
-        ahead: shards in flight.
+        ahead: shards in flight; more than one pays where several workers compute.
     """
     with opened(store, plan) as writer:
         if writer.ref is not None:
