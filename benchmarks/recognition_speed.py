@@ -172,7 +172,8 @@ def main(arguments: Sequence[str]) -> None:
         lines = [
             "# Recognition, Whisper base: speed",
             "",
-            f"`python -m benchmarks.speed recognition --rounds {options.rounds}`; {processor()}, "
+            f"`python -m benchmarks.speed recognition --rounds {options.rounds}"
+            f"{f' --limit {options.limit}' if options.limit else ''}`; {processor()}, "
             f"{os.cpu_count()} cores, torch {torch.__version__}, load average {os.getloadavg()[0]:.1f} at "
             f"the start. Batch {BATCH}. CPU s: the process, one thread; wall s: two threads; medians over "
             "rounds, ratios are medians of per-round ratios. WER in percent, Whisper's English normaliser.",

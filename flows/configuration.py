@@ -31,7 +31,9 @@ def parse(text: str, where: str) -> tuple[Any, Lines]:
     Raises:
         ConfigError: not YAML, a key twice, a tag, or aliases that expand without bounds.
     """
-    yaml = YAML(typ="rt", pure=True)
+    yaml = YAML(
+        typ="rt", pure=True
+    )  # builds plain containers with line numbers, never objects; tags are refused
     yaml.allow_duplicate_keys = False
     try:
         value = yaml.load(StringIO(text))

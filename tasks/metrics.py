@@ -21,7 +21,6 @@ from tasks.store import Store
 
 LIBRARIES = ("sacrebleu", "jiwer", "numpy", "openai-whisper")
 SCORES = "scores.json"
-VERSION = "metrics/1"
 
 
 def _one_language(found: set[str]) -> str:
@@ -67,7 +66,7 @@ def score(
     read = [stages[name] for name in ("data", "asr", "mt") if name in stages]
     plan = StagePlan(
         stage="metrics",
-        version=VERSION,
+        version=f"metrics/{metrics.version}",
         parameters={"target_language": target_language},
         upstream=read_by(*read),
         libraries=library_versions(LIBRARIES),

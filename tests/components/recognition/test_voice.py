@@ -40,3 +40,17 @@ def test_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = speech_probabilities(samples)
     monkeypatch.setattr(voice, "BLOCK", 7)
     np.testing.assert_allclose(speech_probabilities(samples), whole, atol=1e-5)
+
+
+@pytest.mark.parametrize("found", ["absent.bin", "__init__.py"])
+def test_a_release_with_other_weights_is_used_through_its_own_loop(
+    found: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    samples = speech()[:8192]
+    voice._network.cache_clear()
+    monkeypatch.setattr(voice, "FILE", found)
+    try:
+        np.testing.assert_array_equal(speech_probabilities(samples), theirs(samples).astype(np.float32))
+    finally:
+        voice._network.cache_clear()
+    assert found in caplog.text
