@@ -36,12 +36,12 @@ def translation_scores(
     An empty reference is no reference: an utterance without any other is not scored, which ``n`` of
     ``n_total`` shows. Utterances may have different numbers of references.
     """
-    pairs = pair(_stated(references), hypotheses, n_total)
+    pairs = pair(stated(references), hypotheses, n_total)
     if not pairs.ids:
         return {}
-    streams = _streams(pairs.references)
+    layout = streams(pairs.references)
     return {
-        name: _score(name, metric, pairs, streams) for name, metric in _metrics(language, tokenizer).items()
+        name: _score(name, metric, pairs, layout) for name, metric in metrics_of(language, tokenizer).items()
     }
 
 
@@ -56,7 +56,7 @@ def sentence_scores(
 
     For looking at utterances: their mean is not the corpus score.
     """
-    pairs = pair(_stated(references), hypotheses, len(references.keys() | hypotheses.keys()))
+    pairs = pair(stated(references), hypotheses, len(references.keys() | hypotheses.keys()))
     bleu = BLEU(tokenize=tokenizer or bleu_tokenizer(language), effective_order=True)
     chrf = CHRF()
     return {
@@ -80,7 +80,8 @@ def bleu_tokenizer(language: str) -> str:
     return "char" if without_spaces(code) else "13a"
 
 
-def _metrics(language: str, tokenizer: str | None) -> dict[str, Metric]:
+def metrics_of(language: str, tokenizer: str | None) -> dict[str, Metric]:
+    """sacreBLEU's metrics by name, set up for a target language."""
     asian = without_spaces(language)
     return {
         "bleu": BLEU(tokenize=tokenizer or bleu_tokenizer(language)),
@@ -89,7 +90,7 @@ def _metrics(language: str, tokenizer: str | None) -> dict[str, Metric]:
     }
 
 
-def _stated(references: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+def stated(references: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
     """References that say something, NFC; a text where a sequence of texts belongs is refused."""
     result = {}
     for key, refs in by_id(references, "references").items():
@@ -98,25 +99,25 @@ def _stated(references: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...
                 f"expected the references of {key!r} as a sequence of texts, found {type(refs).__name__}; "
                 "are references and hypotheses the wrong way round?"
             )
-        if stated := tuple(nfc(ref) for ref in refs if ref.strip()):
-            result[key] = stated
+        if said := tuple(nfc(ref) for ref in refs if ref.strip()):
+            result[key] = said
     return result
 
 
-def _streams(references: Sequence[tuple[str, ...]]) -> list[list[str | None]]:
+def streams(references: Sequence[tuple[str, ...]]) -> list[list[str | None]]:
     """sacreBLEU's layout, (references, utterances), with None where an utterance has fewer."""
     most = max(len(refs) for refs in references)
     return [[refs[i] if i < len(refs) else None for refs in references] for i in range(most)]
 
 
 def _score(
-    name: str, metric: Metric, pairs: Pairs[tuple[str, ...]], streams: Sequence[Sequence[str | None]]
+    name: str, metric: Metric, pairs: Pairs[tuple[str, ...]], layout: Sequence[Sequence[str | None]]
 ) -> Score:
     """One corpus score. The statistics are sacreBLEU's own; only the resampling is ours, row by row,
     because sacreBLEU holds all resamples of all sentences in memory at once.
     """
     ceiling = math.inf if name == "ter" else 100.0
-    table = metric._extract_corpus_statistics(list(pairs.hypotheses), cast(Any, streams))
+    table = metric._extract_corpus_statistics(list(pairs.hypotheses), cast(Any, layout))
     value = min(float(metric._aggregate_and_compute(table).score), ceiling)
     low, high = sacrebleu_interval(
         table, lambda row: float(metric._compute_score_from_stats(cast(Any, row)).score), value

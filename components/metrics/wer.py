@@ -56,11 +56,11 @@ def recognition_scores(
     where there are such references.
     """
     norm = normaliser or normaliser_for(language)
-    pairs = _normalised(pair(references, hypotheses, n_total), norm)
+    pairs = normalised(pair(references, hypotheses, n_total), norm)
     spoken = [i for i, reference in enumerate(pairs.references) if reference]
     apart = len(pairs.ids) - len(spoken)
     scores: dict[str, Score] = {}
-    for name, counts_of in _units(language).items():
+    for name, counts_of in units(language).items():
         counts = counts_of([pairs.references[i] for i in spoken], [pairs.hypotheses[i] for i in spoken])
         if counts:
             scores[name] = _rate(name, counts, n_total, f"norm:{norm.signature}|empty:{apart} apart")
@@ -81,8 +81,8 @@ def utterance_errors(
     They add up to the corpus score, with the utterances of empty reference (``length`` 0) apart.
     """
     norm = normaliser or normaliser_for(language)
-    pairs = _normalised(pair(references, hypotheses, len(references.keys() | hypotheses.keys())), norm)
-    counts_of = next(iter(_units(language).values()))
+    pairs = normalised(pair(references, hypotheses, len(references.keys() | hypotheses.keys())), norm)
+    counts_of = next(iter(units(language).values()))
     return dict(zip(pairs.ids, counts_of(pairs.references, pairs.hypotheses), strict=True))
 
 
@@ -107,13 +107,15 @@ _CHARACTERS = jiwer.Compose([jiwer.ReduceToListOfListOfChars()])
 Counter = Callable[[Sequence[str], Sequence[str]], list[ErrorCounts]]
 
 
-def _units(language: str) -> dict[str, Counter]:
+def units(language: str) -> dict[str, Counter]:
+    """What is counted in a language: words and characters, or characters alone."""
     if without_spaces(language):
         return {"cer": character_errors}
     return {"wer": word_errors, "cer": character_errors}
 
 
-def _normalised(pairs: Pairs[str], normaliser: Normaliser) -> Pairs[str]:
+def normalised(pairs: Pairs[str], normaliser: Normaliser) -> Pairs[str]:
+    """The pairs with both sides under one normaliser."""
     return Pairs(
         pairs.ids,
         tuple(normaliser(text) for text in pairs.references),

@@ -1,0 +1,126 @@
+"""Sufficient statistics: per utterance the counts whose sum over a corpus gives the corpus score.
+
+Whatever resamples, shuffles or divides a corpus works on these tables, so that a test of BLEU and a test of
+WER are the same few lines.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any, cast
+
+import numpy as np
+from sacrebleu.metrics.base import Metric
+
+from components.metrics.normalising import normaliser_for
+from components.metrics.pairing import pair
+from components.metrics.translation import metrics_of, stated, streams
+from components.metrics.wer import ErrorCounts, normalised, units
+from components.records import Text
+from components.text import Normaliser
+
+Table = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """One metric of one system: ``rows`` (n, k) by utterance, in the order of ``ids`` (sorted).
+
+    ``of_sum`` gives the score of a sum of rows (k,); ``signature`` says how text became counts.
+    """
+
+    name: str
+    ids: tuple[Text, ...]
+    rows: Table
+    of_sum: Callable[[list[float]], float]
+    higher_is_better: bool
+    n_total: int
+    signature: str
+
+    def score(self, rows: Table | None = None) -> float:
+        """Corpus score of ``rows`` (m, k), by default of all."""
+        return self.of_sum((self.rows if rows is None else rows).sum(0).tolist())
+
+    def only(self, ids: Iterable[str]) -> Statistics:
+        """The same metric over some of the utterances; ids that were not scored are left out."""
+        kept = set(ids)
+        places = [place for place, key in enumerate(self.ids) if key in kept]
+        chosen = tuple(self.ids[place] for place in places)
+        fields = (self.of_sum, self.higher_is_better, self.n_total, self.signature)
+        return Statistics(self.name, chosen, self.rows[places], *fields)
+
+
+def translation_statistics(
+    references: Mapping[str, Sequence[str]],
+    hypotheses: Mapping[str, str],
+    *,
+    language: str,
+    n_total: int,
+    names: Sequence[str] = ("bleu", "chrf", "ter"),
+    tokenizer: str | None = None,
+) -> dict[str, Statistics]:
+    """sacreBLEU's statistics of each metric in ``names``; {} if nothing has both reference and output.
+
+    Scores and pairing are those of :func:`~components.metrics.translation.translation_scores`. TER takes
+    some milliseconds a sentence; leave it out of ``names`` where many systems are compared.
+    """
+    pairs = pair(stated(references), hypotheses, n_total)
+    if not pairs.ids:
+        return {}
+    layout = cast(Any, streams(pairs.references))
+    found = {}
+    for name, metric in metrics_of(language, tokenizer).items():
+        if name in names:
+            rows = metric._extract_corpus_statistics(list(pairs.hypotheses), layout)
+            found[name] = Statistics(
+                name,
+                pairs.ids,
+                np.asarray(rows, np.float64),
+                _bounded(metric, math.inf if name == "ter" else 100.0),
+                name != "ter",
+                n_total,
+                str(metric.get_signature()),
+            )
+    return found
+
+
+def recognition_statistics(
+    references: Mapping[str, str],
+    hypotheses: Mapping[str, str],
+    *,
+    language: str,
+    n_total: int,
+    normaliser: Normaliser | None = None,
+) -> dict[str, Statistics]:
+    """Errors and lengths for ``wer`` and ``cer`` in percent, utterances with an empty reference left out.
+
+    Scores and pairing are those of :func:`~components.metrics.wer.recognition_scores`.
+    """
+    norm = normaliser or normaliser_for(language)
+    pairs = normalised(pair(references, hypotheses, n_total), norm)
+    spoken = [place for place, reference in enumerate(pairs.references) if reference]
+    if not spoken:
+        return {}
+    ids = tuple(pairs.ids[place] for place in spoken)
+    found = {}
+    for name, counts_of in units(language).items():
+        counts = counts_of([pairs.references[i] for i in spoken], [pairs.hypotheses[i] for i in spoken])
+        signature = f"{name}|corpus|norm:{norm.signature}|jiwer:{version('jiwer')}"
+        found[name] = Statistics(name, ids, _table(counts), _rate, False, n_total, signature)
+    return found
+
+
+def _table(counts: Sequence[ErrorCounts]) -> Table:
+    return np.asarray([(count.errors, count.length) for count in counts], np.float64)
+
+
+def _rate(total: list[float]) -> float:
+    errors, length = total
+    return 100.0 * errors / length
+
+
+def _bounded(metric: Metric, ceiling: float) -> Callable[[list[float]], float]:
+    return lambda total: min(float(metric._compute_score_from_stats(cast(Any, total)).score), ceiling)
