@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from uuid import UUID
@@ -15,11 +16,11 @@ from prefect.client.schemas.objects import State
 from components import training
 from components.device import pick_device
 from components.records import RunRecord, Score, StageRef
-from components.training import TrainingConfig, curve, pairs, scoring
+from components.training import LEARNERS, TrainingConfig, curve, pairs, scoring, starting
 from tasks.artifacts import publish_plots, publish_summary
 from tasks.cost import measured
 from tasks.files import read_json, write_json
-from tasks.keys import StagePlan, library_versions, read_by
+from tasks.keys import StagePlan, library_versions, read_by, weights_of
 from tasks.options import NOT_STORED, shown
 from tasks.stage import Writer, opened
 from tasks.store import Store
@@ -27,12 +28,15 @@ from tasks.store import Store
 LIBRARIES = ("torch", "transformers", "sentencepiece", "sacrebleu")
 _TURN = Lock()  # a run sets the threads and the random numbers of the whole process
 MODEL, METRICS, CURVE, SCORES = "model", "metrics.jsonl", "learning-curve.png", "scores.json"
+CHECKPOINTS = "checkpoints"  # as components.models finds ``store:KEY@STEP``
 
 
-def plan_of(config: TrainingConfig) -> StagePlan:
+def plan_of(config: TrainingConfig, store_url: str | None) -> StagePlan:
     """What decides the model: settings, data, machine type, libraries. Reads the data, trains nothing."""
     languages = (config.source_language, config.target_language)
-    parameters = config.model_dump(mode="json", exclude={"data", "dev", "seed", "device"})
+    parameters = config.model_dump(
+        mode="json", exclude={"data", "dev", "seed", "device", "start", "tokenizer"}
+    )
     return StagePlan(
         stage="training",
         version=f"training/{training.VERSION}",
@@ -41,6 +45,7 @@ def plan_of(config: TrainingConfig) -> StagePlan:
             "data": pairs.read(config.data, languages, config.limit)[1],
             "dev": pairs.read(config.dev, languages)[1],
         },
+        weights=weights_of(**starting.references(config, store_url)),
         seed=config.seed,
         libraries=library_versions(LIBRARIES),
     )
@@ -49,23 +54,27 @@ def plan_of(config: TrainingConfig) -> StagePlan:
 @task(name="training", **NOT_STORED)
 def train(config: TrainingConfig, store_url: str | None) -> StageRef | State[StageRef]:
     """Train a model, or go on from the last checkpoint of an interrupted run; a finished one is reused."""
-    with opened(Store(store_url), plan_of(config), records=False) as writer:
-        ref = writer.ref or _write(config, writer)
+    with opened(Store(store_url), plan_of(config, store_url), records=False) as writer:
+        ref = writer.ref or _write(config, writer, store_url)
     folder = Path(ref.path)
     publish_plots([folder / CURVE])
     get_run_logger().info("training: the model is store:%s", ref.key)
     return shown(ref)
 
 
-def _write(config: TrainingConfig, writer: Writer) -> StageRef:
-    work, watch = writer.path / "work", _Watch(config)
+def _write(config: TrainingConfig, writer: Writer, store_url: str | None) -> StageRef:
+    learner = LEARNERS[config.kind]
+    work, watch = writer.path / "work", _Watch(config, learner.score_name)
     with _TURN, measured() as cost:
-        state = training.train(config, work, watch)
-    curve.plot(state.history, writer.path / CURVE)
+        state = training.train(config, work, watch, partial(learner, store=store_url))
+    curve.plot(state.history, writer.path / CURVE, learner.score_name)
     shutil.copyfile(work / METRICS, writer.path / METRICS)
     shutil.copytree(work / MODEL, writer.path / MODEL, dirs_exist_ok=True)
+    if config.keep:
+        shutil.copytree(work / "kept", writer.path / CHECKPOINTS, dirs_exist_ok=True)
     writer.seconds, writer.peak_memory_bytes = state.seconds, cost.peak_memory_bytes
-    files = sorted(str(path.relative_to(writer.path)) for path in (writer.path / MODEL).iterdir())
+    models = [file for name in (MODEL, CHECKPOINTS) for file in (writer.path / name).rglob("*.*")]
+    files = [str(path.relative_to(writer.path)) for path in models if path.is_file()]
     ref = writer.seal([METRICS, CURVE, *files], items=len(state.history))
     shutil.rmtree(work)  # checkpoints: three times the model, and needed no more
     return ref
@@ -74,8 +83,8 @@ def _write(config: TrainingConfig, writer: Writer) -> StageRef:
 class _Watch:
     """Each evaluation as a log line, and as a progress bar that grows."""
 
-    def __init__(self, config: TrainingConfig) -> None:
-        self._config = config
+    def __init__(self, config: TrainingConfig, score: str) -> None:
+        self._config, self._score = config, score
         self._log = get_run_logger()
         self._bar: UUID | None = None
         self._begun = time.monotonic()
@@ -84,9 +93,9 @@ class _Watch:
         """Show one row of the metrics."""
         config = self._config
         self._log.info(
-            "step %d of %d, epoch %d, %.1f min: loss %.3f, dev loss %.3f, dev BLEU %.1f (best at step %d)",
+            "step %d of %d, epoch %d, %.1f min: loss %.3f, dev loss %.3f, dev %s %.2f (best at step %d)",
             *(row["step"], config.max_steps, row["epoch"], row["minutes"], row["train_loss"]),
-            *(row["dev_loss"], row["dev_bleu"], row["best_step"]),
+            *(row["dev_loss"], self._score, row[f"dev_{self._score}"], row["best_step"]),
         )
         share = row["step"] / config.max_steps
         if config.max_minutes is not None:
@@ -123,12 +132,19 @@ def score(
             found: dict[str, Score] = {}
             with measured() as cost:
                 for name, source in sets.items():
-                    scored = scoring.scores(Path(trained.path) / MODEL, source, languages, beam_size)
+                    scored = _scores(config, Path(trained.path) / MODEL, source, beam_size)
                     found |= {name + k: v.model_copy(update={"name": name + k}) for k, v in scored.items()}
             write_json(writer.path / SCORES, {k: v.model_dump(mode="json") for k, v in found.items()})
             writer.seconds, writer.peak_memory_bytes = cost.seconds, cost.peak_memory_bytes
             ref = writer.seal([SCORES], items=max(score.n_total for score in found.values()))
     return shown(ref)
+
+
+def _scores(config: TrainingConfig, model: Path, source: str, beam_size: int) -> dict[str, Score]:
+    languages = (config.source_language, config.target_language)
+    if config.kind == "language_model":
+        return scoring.perplexity(model, source, languages)
+    return scoring.scores(model, source, languages, beam_size)
 
 
 def read_scores(ref: StageRef) -> dict[str, Score]:

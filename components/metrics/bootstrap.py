@@ -27,7 +27,7 @@ def resamples(n: int) -> Iterator[np.ndarray[Any, Any]]:
         yield rng.choice(n, size=n, replace=True)
 
 
-def percentile_interval(numerators: Sequence[int], denominators: Sequence[int]) -> Interval:
+def percentile_interval(numerators: Sequence[float], denominators: Sequence[int]) -> Interval:
     """95% percentile interval of ``sum(numerators) / sum(denominators)``, both per utterance.
 
     Denominators are positive, so every resample has a ratio.

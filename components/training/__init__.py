@@ -1,9 +1,18 @@
-"""Training of translation models: one loop (``train``), plain PyTorch.
+"""Training: one loop (``train``) over anything that is a :class:`Learner`, plain PyTorch.
 
-``loop`` is the place to start reading; ``TrainingConfig`` is what can be set.
+``loop`` is the place to start reading; ``TrainingConfig`` is what can be set, LEARNERS what can be trained.
 """
 
 from components.training.config import TrainingConfig
+from components.training.language import LanguageLearner
+from components.training.learner import Learner
 from components.training.loop import VERSION, train
+from components.training.translation import TranslationLearner
 
-__all__ = ["VERSION", "TrainingConfig", "train"]
+__all__ = ["LEARNERS", "VERSION", "Learner", "TrainingConfig", "train"]
+
+LEARNERS: dict[str, type[TranslationLearner | LanguageLearner]] = {
+    "translation": TranslationLearner,
+    "language_model": LanguageLearner,
+}
+"""By ``TrainingConfig.kind``."""

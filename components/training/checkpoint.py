@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import shutil
 from pathlib import Path
@@ -30,7 +31,7 @@ class State:
     seconds: float = 0.0
     tokens: int = 0
     best_step: int = 0
-    best_bleu: float = -1.0
+    best_score: float = -math.inf
     worse: int = 0
     history: list[dict[str, float]] = dataclasses.field(default_factory=list)
 
@@ -85,11 +86,16 @@ def restore(path: Path, model: Any, optimiser: torch.optim.Optimizer) -> State:
     return State(**json.loads((path / "state.json").read_text(encoding="utf-8")))
 
 
+def write(folder: Path, model: Any) -> None:
+    """The weights alone, as ``folder/model.safetensors``, all or nothing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(weights(model), folder / ".writing")
+    (folder / ".writing").rename(folder / "model.safetensors")
+
+
 def weights(model: Any) -> dict[str, Tensor]:
-    """Trained parameters by name, tied ones once."""
-    return {
-        name: p.detach().contiguous() for name, p in model.named_parameters() if "embed_positions" not in name
-    }
+    """Trained parameters by name, tied ones once; frozen ones are not kept."""
+    return {name: p.detach().contiguous() for name, p in model.named_parameters() if p.requires_grad}
 
 
 def load_weights(model: Any, tensors: dict[str, Tensor]) -> None:

@@ -39,6 +39,22 @@ class TrainingConfig(BaseModel):
         description="decides initial weights, dropout and the order of the data",
     )
 
+    kind: Literal["translation", "language_model"] = Field(
+        "translation",
+        title="Kind of model",
+        description="translation (source to target), or language_model (of the target side alone)",
+    )
+    start: str | None = Field(
+        None,
+        title="Start from",
+        description="model whose weights, shape and vocabulary training starts from; empty = random weights",
+    )
+    tokenizer: str | None = Field(
+        None,
+        title="Vocabulary of",
+        description="model whose vocabulary is used, so that both can be mixed; empty = learned from data",
+    )
+
     vocabulary: int = Field(
         8000,
         title="Vocabulary",
@@ -142,6 +158,14 @@ class TrainingConfig(BaseModel):
         ge=1,
         le=50,
         description="last checkpoints kept, and averaged for the final model",
+    )
+
+    keep: int = Field(
+        0,
+        title="Checkpoints kept",
+        ge=0,
+        le=50,
+        description="last checkpoints kept as models of their own, store:KEY@STEP, for ensembles and soups",
     )
 
     device: str = Field("auto", title="Device", description="auto, cpu, cuda or cuda:N")

@@ -9,8 +9,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 
-def plot(history: Sequence[dict[str, float]], path: Path) -> Path:
-    """Losses (nats per token) and dev BLEU over steps, written as PNG. ``history``: rows of the metrics."""
+def plot(history: Sequence[dict[str, float]], path: Path, score: str = "bleu") -> Path:
+    """Losses (nats per token) and the dev score ``score`` over steps, as PNG. ``history``: the metrics."""
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
     losses = figure.add_subplot()
@@ -20,11 +20,11 @@ def plot(history: Sequence[dict[str, float]], path: Path) -> Path:
     losses.set_xlabel("step")
     losses.set_ylabel("nats per token")
     scores = losses.twinx()
-    scores.plot(
-        steps, [row["dev_bleu"] for row in history], label="dev BLEU (greedy)", color="C1", marker="o"
-    )
-    scores.set_ylabel("BLEU")
-    scores.set_ylim(bottom=0)
+    values = [row[f"dev_{score}"] for row in history]
+    scores.plot(steps, values, label=f"dev {score.replace('_', ' ')}", color="C1", marker="o")
+    scores.set_ylabel(score.replace("_", " "))
+    if min(values) >= 0:
+        scores.set_ylim(bottom=0)
     figure.legend(loc="outside upper center", ncols=3, frameon=False)
     figure.savefig(path, dpi=120)
     return path

@@ -18,8 +18,7 @@ def build(config: TrainingConfig, vocabulary: int) -> Any:
     Post-norm, sinusoidal positions, one embedding for source, target and output. Raises ConfigError where
     the heads do not divide the width.
     """
-    if config.width % config.heads:
-        raise ConfigError(f"heads: expected a divisor of width {config.width}, found {config.heads}")
+    check_heads(config)
     torch.manual_seed(config.seed)
     pad = vocabulary - 1
     model: Any = MarianMTModel(
@@ -58,3 +57,9 @@ def build(config: TrainingConfig, vocabulary: int) -> Any:
         decoder_start_token_id=pad,
     )
     return model
+
+
+def check_heads(config: TrainingConfig) -> None:
+    """Raise ConfigError where the heads do not divide the width."""
+    if config.width % config.heads:
+        raise ConfigError(f"heads: expected a divisor of width {config.width}, found {config.heads}")

@@ -1,13 +1,21 @@
-"""The finished model's scores on a data set, with beam search."""
+"""The finished model's scores on a data set: translations by beam search, or the perplexity."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+
+import torch
 
 from components import data
 from components.metrics import translation_scores
+from components.metrics.bootstrap import SEED, percentile_interval
+from components.models.checkpoints import checkpoint_of
+from components.models.loading import load_transformers
 from components.records import Score
-from components.training import dev, package
+from components.training import dev, language, package, pairs
+from components.training.batches import Example
+from components.training.starting import PIECES
 
 
 def scores(
@@ -28,3 +36,30 @@ def scores(
         language=languages[1],
         n_total=len(dataset.utterances) + len(dataset.quarantined),
     )
+
+
+@torch.no_grad()
+def perplexity(
+    folder: Path, source: str, languages: tuple[str, str], limit: int | None = None
+) -> dict[str, Score]:
+    """Perplexity per piece of the language model in ``folder`` on the target texts of ``source``."""
+    model, _ = load_transformers(checkpoint_of(folder, str(folder)), "causal")
+    text, _ = pairs.read(source, languages, limit)
+    examples = pairs.encode(text, (folder / PIECES).read_bytes(), model.config.max_position_embeddings - 1)
+    losses, counts = zip(*(_nats(model, example) for example in examples), strict=True)
+    low, high = percentile_interval(losses, counts)
+    score = Score(
+        name="perplexity",
+        value=math.exp(sum(losses) / sum(counts)),
+        higher_is_better=False,
+        interval=(math.exp(low), math.exp(high)),
+        n=len(examples),
+        n_total=len(text),
+        signature=f"per piece, eos counted|pieces:{model.config.vocab_size}|bs:1000|seed:{SEED}",
+    )
+    return {score.name: score}
+
+
+def _nats(model: torch.nn.Module, example: Example) -> tuple[float, int]:
+    loss, count = language.mean_loss(model, [Example(example.target, example.target)], 0.0)
+    return loss.item() * count, count

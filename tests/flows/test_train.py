@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from components import models
+from components.errors import ModelError
 from flows.train import TrainParameters, train
 from tasks.store import Store
 from tasks.training import MODEL, plan_of, read_scores
@@ -47,6 +48,14 @@ def settings(tmp_path: Path) -> dict[str, object]:
 
 
 @pytest.mark.usefixtures("harness")
+def test_a_language_model_is_scored_by_its_perplexity(settings: dict[str, object]) -> None:
+    run = train(**{**settings, "kind": "language_model"}, name="language")
+    assert set(run.metrics) == {"perplexity", "dev_perplexity"}
+    checkpoint = models.resolve(f"store:{run.stages[0].key}", settings["store"])
+    assert checkpoint.architecture == "LlamaForCausalLM"
+
+
+@pytest.mark.usefixtures("harness")
 def test_the_model_is_in_the_store_and_reused(settings: dict[str, object], tmp_path: Path) -> None:
     first = train(**settings, name="first")
     trained, scored = first.stages
@@ -63,6 +72,12 @@ def test_the_model_is_in_the_store_and_reused(settings: dict[str, object], tmp_p
     rows = (Path(trained.path) / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(row)["step"] for row in rows] == [2, 4]
 
+    kept = train(**{**settings, "keep": 1}, name="kept").stages[0]
+    at_step = models.resolve(f"store:{kept.key}@4", settings["store"])
+    assert Path(at_step.path).name == "step-4"
+    with pytest.raises(ModelError, match=r"a checkpoint that the training kept \(4\), found step 3"):
+        models.resolve(f"store:{kept.key}@3", settings["store"])
+
     again = train(**settings, name="again")
     assert [stage.reused for stage in again.stages] == [True, True]
     assert [stage.sha256 for stage in again.stages] == [stage.sha256 for stage in first.stages]
@@ -72,7 +87,7 @@ def test_the_model_is_in_the_store_and_reused(settings: dict[str, object], tmp_p
 def test_the_key_follows_what_decides_the_model(settings: dict[str, object]) -> None:
     def key(**changes: object) -> str:
         values = {**settings, **changes}
-        return plan_of(TrainParameters.model_validate(values).training()).key
+        return plan_of(TrainParameters.model_validate(values).training(), None).key
 
     assert key() == key(beam_size=3, test=None, name="other")
     assert len({key(), key(seed=7), key(layers=2), key(max_steps=5), key(limit=30)}) == 5

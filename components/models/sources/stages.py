@@ -11,17 +11,20 @@ from components.models.digests import sha256_of
 from components.records import Checkpoint
 
 KEY = re.compile(r"[0-9a-f]{8,64}")
+STEP = re.compile(r"[0-9]{1,9}")
 
 
 def stage_model(key: str, store: Path) -> Checkpoint:
     """The checkpoint of ``store:KEY``: every file of the model has the sha256 that DONE.json states.
 
     ``key`` is a stage's key, or its first 8 characters or more. The model is the stage's folder itself or the
-    only folder in it with a ``config.json``. Raises :class:`StoreError` or :class:`ModelError`.
+    only folder in it with a ``config.json``; ``KEY@STEP`` is the checkpoint of that step, where the training
+    kept it. Raises :class:`StoreError` or :class:`ModelError`.
     """
     reference = f"store:{key}"
-    if not KEY.fullmatch(key):
-        raise ModelError(f"{reference}: expected 8 to 64 hexadecimal digits after store:")
+    key, at, step = key.partition("@")
+    if not KEY.fullmatch(key) or (at and not STEP.fullmatch(step)):
+        raise ModelError(f"{reference}: expected 8 to 64 hexadecimal digits after store:, or KEY@STEP")
     stages = store.expanduser().absolute() / "stages"
     matches = [p for p in stages.glob(f"{key}*") if p.is_dir() and KEY.fullmatch(p.name)]
     if len(matches) != 1:
@@ -38,11 +41,24 @@ def stage_model(key: str, store: Path) -> Checkpoint:
             f"{stage / 'DONE.json'}: expected files with their sha256, found {type(stated).__name__}"
         )
     folders = [p for p in (stage, *sorted(stage.iterdir())) if (p / "config.json").is_file()]
+    if at:
+        folders = [_kept(stage / "checkpoints", int(step), reference)]
     if len(folders) != 1:
         raise ModelError(f"{reference}: expected one model folder in {stage}, found {len(folders)}")
     for path in sorted(folders[0].iterdir()):
         _verify(path, path.relative_to(stage).as_posix(), stated, reference)
     return checkpoint_of(folders[0], reference, (f"stage:{stage.name}",))
+
+
+def _kept(folder: Path, step: int, reference: str) -> Path:
+    kept = sorted(int(path.name.removeprefix("step-")) for path in folder.glob("step-*"))
+    if step not in kept:
+        there = ", ".join(map(str, kept)) or "none"
+        raise ModelError(
+            f"{reference}: expected a checkpoint that the training kept ({there}), found step {step}; "
+            "train with keep above 0"
+        )
+    return folder / f"step-{step}"
 
 
 def _verify(path: Path, name: str, stated: dict[str, object], reference: str) -> None:

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from transformers import MarianMTModel, MarianTokenizer
 
 from components.errors import ConfigError, ModelError
-from components.training import TrainingConfig, checkpoint, dev, loop, package, train
+from components.training import TrainingConfig, checkpoint, dev, loop, package, train, translation
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
 
@@ -53,7 +53,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 def test_learns_to_copy(copying: TrainingConfig, tmp_path: Path) -> None:
     config = copying.model_copy(update={"max_steps": 500, "eval_every": 250, "dropout": 0.0, "width": 64})
     state = train(config, tmp_path / "out")
-    assert state.best_bleu > 90
+    assert state.best_score > 90
     assert state.history[-1]["dev_loss"] < 0.5  # a uniform guess would be log(64) = 4.2
     model, tokenizer = package.load(tmp_path / "out" / "model")
     source = (tmp_path / "dev.en").read_text(encoding="utf-8").splitlines()[0]
@@ -116,17 +116,17 @@ def test_stops_when_dev_bleu_stops_rising(
     copying: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = iter([10.0, 30.0, 20.0, 30.0, 29.0, 50.0])
-    monkeypatch.setattr(loop.Run, "_bleu", lambda run: next(scores))
+    monkeypatch.setattr(loop.Run, "_score", lambda run: next(scores))
     config = copying.model_copy(update={"max_steps": 100, "eval_every": 1, "patience": 3})
     state = train(config, tmp_path / "out")
-    assert (state.step, state.best_step, state.best_bleu) == (5, 2, 30.0)
+    assert (state.step, state.best_step, state.best_score) == (5, 2, 30.0)
 
 
 def test_the_best_checkpoint_is_the_model_when_the_average_is_worse(
     copying: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = iter([10.0, 30.0, 20.0, 5.0])
-    monkeypatch.setattr(loop.Run, "_bleu", lambda run: next(scores))
+    monkeypatch.setattr(loop.Run, "_score", lambda run: next(scores))
     train(copying, tmp_path / "out")
     best, model = weights(tmp_path / "out" / "best"), weights(tmp_path / "out" / "model")
     assert all(torch.equal(best[name], model[name]) for name in best)
@@ -144,7 +144,7 @@ def test_a_loss_that_is_not_finite_is_one_error(
     def nan(*_: object) -> tuple[torch.Tensor, int]:
         return torch.tensor(float("nan"), requires_grad=True), 1
 
-    monkeypatch.setattr(loop.objective, "loss", nan)
+    monkeypatch.setattr(translation.objective, "loss", nan)
     with pytest.raises(
         ModelError, match=r"step 1: expected a finite loss, found nan.*learning_rate"
     ) as caught:
@@ -184,3 +184,26 @@ def test_packaged_half_precision_loads_and_translates_the_same(
     assert dev.translate(*full, sentences, 3) == dev.translate(*half, sentences, 3)
     assert isinstance(half[0], MarianMTModel)
     assert isinstance(half[1], MarianTokenizer)
+
+
+def test_checkpoints_are_kept_as_models(copying: TrainingConfig, tmp_path: Path) -> None:
+    train(copying.model_copy(update={"keep": 2}), tmp_path / "out")
+    kept = sorted(path.name for path in (tmp_path / "out" / "kept").iterdir())
+    assert kept == ["step-12", "step-8"]
+    raw = weights(tmp_path / "out" / "checkpoints" / "step-00000008")
+    exported = weights(tmp_path / "out" / "kept" / "step-8")
+    assert all(torch.equal(tensor, exported[name]) for name, tensor in raw.items())
+
+
+def test_starts_from_another_model_with_its_vocabulary(copying: TrainingConfig, tmp_path: Path) -> None:
+    train(copying, tmp_path / "first")
+    start = str(tmp_path / "first" / "model")
+    still = {"start": start, "learning_rate": 1e-12, "max_steps": 1, "average": 1, "width": 16}
+    train(copying.model_copy(update=still), tmp_path / "second")
+    one, other = weights(tmp_path / "first" / "model"), weights(tmp_path / "second" / "model")
+    assert one.keys() == other.keys()  # the shape of the model that it started from
+    assert all(torch.allclose(one[name], other[name], atol=1e-6) for name in one)
+    same = copying.model_copy(update={"tokenizer": start, "vocabulary": 100, "max_steps": 1})
+    train(same, tmp_path / "third")
+    pieces = [(tmp_path / name / "model" / "source.spm").read_bytes() for name in ("first", "third")]
+    assert pieces[0] == pieces[1]

@@ -1,0 +1,54 @@
+"""What the loop trains: anything with weights, examples and a score.
+
+A learner owns its model and its data; the loop owns steps, optimiser, budgets, checkpoints and resuming.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from components.training.config import TrainingConfig
+
+
+class Learner(Protocol):
+    """A model with its training and development data."""
+
+    @property
+    def model(self) -> Any:
+        """The torch module, on its device. Parameters that require gradients are trained and checkpointed."""
+        ...
+
+    @property
+    def lengths(self) -> Sequence[int]:
+        """Padded length of each training example, for batches."""
+        ...
+
+    @property
+    def score_name(self) -> str:
+        """Name of :meth:`dev_score` in the metrics: ``bleu`` is written as ``dev_bleu``."""
+        ...
+
+    def loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
+        """Mean loss of the examples ``rows`` (a scalar with gradient), and the number of tokens in it."""
+        ...
+
+    def dev_loss(self) -> float:
+        """Loss on the development set, without dropout or smoothing."""
+        ...
+
+    def dev_score(self) -> float:
+        """What decides between checkpoints, on the development set; higher is better."""
+        ...
+
+    def export(self, folder: Path) -> None:
+        """Write the model as it stands to ``folder``, in the form in which it is used afterwards."""
+        ...
+
+
+MakeLearner = Callable[[TrainingConfig, Path, torch.device], Learner]
+"""Makes the learner of a run: configuration, the run's folder (for a vocabulary, say), device."""

@@ -1,0 +1,69 @@
+"""What a training starts from: the vocabulary and the weights of another model, or nothing."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from transformers import MarianTokenizer
+
+from components.errors import ModelError
+from components.models import resolve
+from components.models.loading import Kind, load_transformers
+from components.records import Checkpoint
+from components.training import vocabulary
+from components.training.config import TrainingConfig
+from components.training.pairs import Pair
+
+PIECES = "source.spm"
+
+
+def references(config: TrainingConfig, store: str | None) -> dict[str, Checkpoint]:
+    """The models that the configuration names, resolved: ``start`` and ``tokenizer``, where set."""
+    named = {"start": config.start, "tokenizer": config.tokenizer}
+    return {role: resolve(reference, store) for role, reference in named.items() if reference}
+
+
+def vocabulary_of(
+    config: TrainingConfig, out: Path, text: Sequence[Pair], store: str | None
+) -> tuple[bytes, MarianTokenizer]:
+    """The sentencepiece model of the run, kept in ``out/tokenizer``: an earlier try's, another model's
+    (``tokenizer``, else ``start``), or one learned from the training text.
+
+    Raises ModelError where the other model has no joint sentencepiece vocabulary of ours.
+    """
+    stored = out / "tokenizer" / PIECES
+    other = config.tokenizer or config.start
+    if stored.exists():
+        spm = stored.read_bytes()
+    elif other:
+        spm = _pieces_of(resolve(other, store))
+    else:
+        spm = vocabulary.train(itertools.chain(*text), config.vocabulary)
+    return spm, vocabulary.save(spm, out / "tokenizer", config.source_language, config.target_language)
+
+
+def _pieces_of(checkpoint: Checkpoint) -> bytes:
+    folder = Path(checkpoint.path)
+    files = [folder / name for name in (PIECES, "target.spm")]
+    if not all(file.is_file() for file in files) or files[0].read_bytes() != files[1].read_bytes():
+        raise ModelError(
+            f"{checkpoint.reference}: expected a joint sentencepiece vocabulary (equal source.spm and "
+            f"target.spm) in {folder}; name a model that the train flow made"
+        )
+    return files[0].read_bytes()
+
+
+def weights_of(config: TrainingConfig, store: str | None) -> Any:
+    """The model of ``start`` with this run's dropout, or None. Its shape counts, not the configuration's."""
+    if config.start is None:
+        return None
+    kind: Kind = "causal" if config.kind == "language_model" else "seq2seq"
+    model, _ = load_transformers(resolve(config.start, store), kind)
+    model.config.dropout = config.dropout
+    for module in model.modules():
+        if isinstance(getattr(module, "dropout", None), float):  # Marian's layers hold their own copy
+            module.dropout = config.dropout if module.dropout else module.dropout
+    return model
