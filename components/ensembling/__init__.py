@@ -1,0 +1,1 @@
+"""Many models, one distribution: interpolation, negative evidence, learned coefficients, vocabularies."""
