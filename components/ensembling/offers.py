@@ -1,0 +1,63 @@
+"""What the members of a pool offer for one utterance, and how their votes are shared out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from components.errors import ConfigError, DataError
+from components.records import Hypothesis
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The hypotheses of one system for one utterance, best first, and the weight of its vote."""
+
+    system: str
+    hypotheses: tuple[Hypothesis, ...]
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """One hypothesis and its share of the vote; the shares of an utterance sum to 1."""
+
+    system: str
+    hypothesis: Hypothesis
+    weight: float
+
+
+def ballots(offers: Sequence[Offer], n_best: int, scale: float) -> list[Ballot]:
+    """The ``n_best`` first hypotheses of every offer, in order, with their shares of the vote.
+
+    A system's weight is shared out over its hypotheses in proportion to ``exp(scale * score)``: the
+    posterior within its own list, so that scores of different systems are never compared. ``scale`` 0
+    shares evenly. Raises :class:`DataError` for an empty list, :class:`ConfigError` for weights that
+    are negative or all zero.
+    """
+    if not offers:
+        raise DataError("expected the hypotheses of at least one system, found none; check the members")
+    for offer in offers:
+        if not offer.hypotheses:
+            raise DataError(
+                f"system {offer.system}: expected at least one hypothesis, found an empty n-best list; "
+                "run this member again or leave it out"
+            )
+        if not (math.isfinite(offer.weight) and offer.weight >= 0):
+            raise ConfigError(f"weights: expected at least 0 for {offer.system}, found {offer.weight}")
+    total = sum(offer.weight for offer in offers)
+    if total == 0:
+        names = ", ".join(offer.system for offer in offers)
+        raise ConfigError(f"weights: expected a positive one among {names}, found only zeros")
+    return [
+        Ballot(offer.system, hypothesis, offer.weight / total * share)
+        for offer in offers
+        for hypothesis, share in _shares(offer.hypotheses[:n_best], scale)
+    ]
+
+
+def _shares(hypotheses: Sequence[Hypothesis], scale: float) -> list[tuple[Hypothesis, float]]:
+    best = max(hypothesis.score for hypothesis in hypotheses)
+    masses = [math.exp(scale * (hypothesis.score - best)) for hypothesis in hypotheses]
+    return [(h, mass / sum(masses)) for h, mass in zip(hypotheses, masses, strict=True)]

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import math
+from itertools import permutations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.ensembling.config import PoolingConfig
+from components.ensembling.rover import rover
+from components.errors import ConfigError, DataError
+from tests.components.ensembling.offering import offers, said
+
+VOTES = PoolingConfig(method="rover", n_best=1)
+sentences = st.lists(st.sampled_from(["a", "b", "c", "d"]), max_size=6).map(" ".join)
+settings_of = st.builds(
+    PoolingConfig,
+    n_best=st.just(1),
+    voting=st.sampled_from(["frequency", "average", "maximum"]),
+    alpha=st.floats(0, 1),
+    null_confidence=st.floats(0, 1),
+)
+
+
+def voted(*texts: str, config: PoolingConfig = VOTES, weights: tuple[float, ...] = ()) -> str:
+    return rover(offers(*map(said, texts), weights=weights), config).text
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (("the cat sat", "the cat sat", "the bat sat"), "the cat sat"),  # a substitution is outvoted
+        (("the cat sat", "cat sat", "the cat sat"), "the cat sat"),  # so is a deletion
+        (("the cat sat", "cat sat", "cat sat"), "cat sat"),  # two deletions win
+        (("cat sat", "the cat sat", "the cat sat"), "the cat sat"),  # two insertions win
+        (("cat sat", "the cat sat", "cat sat"), "cat sat"),  # one insertion does not
+        (("a x c", "a y c", "a z c"), "a x c"),  # a tie goes to the first system
+        (("a c", "a y c"), "a c"),  # also when it says nothing
+        (("a y c", "a c"), "a y c"),
+        (("", "a", "a"), "a"),
+        (("", "", "a"), ""),
+        (("Hello, world.", "hello World", "HELLO word"), "Hello, world."),  # spelling is the first voter's
+    ],
+)
+def test_votes_by_hand(texts: tuple[str, ...], expected: str) -> None:
+    assert voted(*texts) == expected
+
+
+def test_confidence_by_hand() -> None:
+    """alpha 0.5: cat 0.5 * 1/3 + 0.5 * 0.9 = 0.617; bat 0.5 * 2/3 + 0.5 * (0.2 + 0.3) / 2 = 0.458."""
+    given_ = offers(said("cat", 0.9), said("bat", 0.2), said("bat", 0.3))
+    found = rover(given_, PoolingConfig(n_best=1, voting="average", alpha=0.5))
+    assert found.text == "cat"
+    share = (1 / 6 + 0.45) / (1 / 6 + 0.45 + 1 / 3 + 0.125)
+    assert found.score == pytest.approx(math.log(share))
+    assert rover(given_, PoolingConfig(n_best=1, voting="average", alpha=0.9)).text == "bat"
+    assert rover(given_, VOTES).text == "bat"
+
+
+def test_average_and_maximum_differ() -> None:
+    """alpha 0: averages cat 0.6, bat (0.9 + 0.1) / 2 = 0.5; maxima cat 0.6, bat 0.9."""
+    given_ = offers(said("cat", 0.6), said("bat", 0.9), said("bat", 0.1))
+    assert rover(given_, PoolingConfig(n_best=1, voting="average", alpha=0)).text == "cat"
+    assert rover(given_, PoolingConfig(n_best=1, voting="maximum", alpha=0)).text == "bat"
+
+
+@pytest.mark.parametrize(("silence", "expected"), [(0.9, ""), (0.1, "um")])
+def test_silence_has_its_own_confidence(silence: float, expected: str) -> None:
+    config = PoolingConfig(n_best=1, voting="average", alpha=0.2, null_confidence=silence)
+    assert rover(offers(said("um", 0.5), said(""), said("")), config).text == expected
+
+
+def test_weights_and_n_best_posteriors() -> None:
+    assert voted("x", "y", "y", weights=(3.0, 1.0, 1.0)) == "x"
+    lists = [said("x", score=-1.0), said("y", score=-1.1), said("y z", score=-1.2)]
+    assert rover(offers(lists), PoolingConfig(n_best=3)).text == "y"  # together likelier than x
+    assert rover(offers(lists), PoolingConfig(n_best=3, scale=20.0)).text == "x"
+    assert rover(offers(lists), PoolingConfig(n_best=1)).text == "x"
+
+
+def test_who_said_which_word() -> None:
+    found = rover(offers(said("the cat", 0.8, 0.5), said("the bat", 0.4, 0.5), said("cat", 0.9)), VOTES)
+    assert [token.piece for token in found.tokens] == [" the", " cat"]
+    the, cat = (token.members for token in found.tokens)
+    assert the == pytest.approx({"a": math.log(0.8), "b": math.log(0.4)})
+    assert cat == pytest.approx({"a": math.log(0.5), "c": math.log(0.9)})
+    assert [token.log_prob for token in found.tokens] == pytest.approx([math.log(2 / 3)] * 2)
+    assert found.features == pytest.approx({"systems": 3.0, "agreement": 2 / 3, "unanimous": 0.0})
+
+
+def test_a_column_where_silence_won_is_a_token_without_text() -> None:
+    found = rover(offers(said("um yes"), said("yes"), said("yes")), VOTES)
+    assert [token.piece for token in found.tokens] == ["", " yes"]
+    assert found.tokens[0].members.keys() == {"b", "c"}
+    assert found.n_tokens == len(found.tokens)
+
+
+@settings(deadline=None)
+@given(sentences, st.integers(1, 4), settings_of)
+def test_copies_of_one_system_are_that_system(text: str, copies: int, config: PoolingConfig) -> None:
+    found = rover(offers(*[said(text)] * copies), config)
+    assert (found.text, found.score) == (text, pytest.approx(0.0))
+
+
+@settings(deadline=None)
+@given(st.lists(sentences, min_size=1, max_size=4), settings_of)
+def test_the_score_is_the_sum_of_its_tokens(texts: list[str], config: PoolingConfig) -> None:
+    found = rover(offers(*map(said, texts)), config)
+    assert found.score == pytest.approx(math.fsum(token.log_prob for token in found.tokens))
+    assert "".join(token.piece for token in found.tokens).split() == found.text.split()
+
+
+@given(st.lists(sentences, min_size=2, max_size=4))
+def test_a_system_without_weight_changes_no_vote(texts: list[str]) -> None:
+    """It may only open columns of its own, in which it has nothing to say."""
+    alone = voted(texts[0], texts[0])
+    assert voted(texts[0], texts[0], texts[1], weights=(1.0, 1.0, 0.0)) == alone
+
+
+@given(sentences, sentences)
+def test_a_majority_wins_in_every_order(many: str, one: str) -> None:
+    """Order decides ties only, and with two against one there are none."""
+    assert {voted(*order) for order in permutations([many, many, one])} == {many}
+
+
+def test_errors() -> None:
+    with pytest.raises(DataError, match=r"system a: expected at least one hypothesis.*empty n-best"):
+        rover(offers([]), VOTES)
+    with pytest.raises(DataError, match="at least one system"):
+        rover([], VOTES)
+    with pytest.raises(ConfigError, match="only zeros"):
+        rover(offers(said("a"), said("b"), weights=(0.0, 0.0)), VOTES)
+    with pytest.raises(ConfigError, match="at least 0 for a, found -1"):
+        rover(offers(said("a"), weights=(-1.0,)), VOTES)
