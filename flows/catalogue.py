@@ -10,6 +10,7 @@ from flows.parameters import FlowParameters
 
 FLOWS = {
     "cascade": "speech -> transcript -> translation, scored and reported",
+    "compare": "several systems on one data set: who is better, by how much, at what cost",
     "train": "train a translation model and keep the best checkpoint in the store",
 }
 
@@ -31,6 +32,10 @@ def flow_named(name: str) -> Entry:
         from flows.cascade import CascadeParameters, cascade
 
         return Entry(cascade, CascadeParameters)
+    if name == "compare":
+        from flows.compare import CompareParameters, compare
+
+        return Entry(compare, CompareParameters)
     if name == "train":
         from flows.train import TrainParameters, train
 

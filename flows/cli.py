@@ -122,6 +122,30 @@ def inspect(
 
 
 @app.command()
+def compare(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="names of two or more finished runs")],
+    baseline: Annotated[
+        str | None,
+        typer.Option("--baseline", metavar="RUN", help="the run to test against; the first if omitted"),
+    ] = None,
+    assignments: Assignments = None,
+    store: StoreUrl = None,
+    name: RunName = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare finished runs of the same data: scores with intervals, paired tests, cost, groups, examples.
+
+    `antiphon run compare -c FILE` runs the systems as well. Examples:
+
+    - `antiphon compare small large`
+
+    - `antiphon compare small large --set test=randomisation --set 'metrics=[bleu, chrf, ter]'`
+    """
+    shortcuts: dict[str, object] = {"runs": runs, "baseline": baseline, "store": store, "name": name}
+    raise typer.Exit(commanding.compare_runs(assignments or [], shortcuts, as_json=as_json))
+
+
+@app.command()
 def report(
     run: Annotated[str, typer.Argument(metavar="RUN", help="name of a run")], store: StoreUrl = None
 ) -> None:

@@ -61,6 +61,15 @@ def run_flow(
     return finish(value_of(returned), parameters.store, as_json=as_json)
 
 
+def compare_runs(assignments: Sequence[str], shortcuts: Mapping[str, object], *, as_json: bool) -> int:
+    """Compare finished runs and print the tables; gives back the exit code."""
+    from flows.compare import CompareParameters, compare_finished
+    from flows.configuration import gather
+
+    parameters = gather(CompareParameters, None, assignments, shortcuts)
+    return finish(compare_finished(parameters), parameters.store, as_json=as_json)
+
+
 def finish(run: RunRecord, store_url: str | None, *, as_json: bool) -> int:
     """Print a run; the exit code says whether records were put aside."""
     from flows.printing import print_run, run_json

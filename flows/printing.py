@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.text import Text
 
 from components.records import RunRecord
-from reports import terminal
+from reports import comparing, terminal
+from tasks.comparing import read_comparison
 from tasks.report import view_of
 from tasks.store import Store
 
@@ -25,7 +26,11 @@ def console() -> Console:
 def print_run(run: RunRecord, store: Store) -> None:
     """The stages of a run with what they produced and cost, its scores, and where it is kept."""
     out = console()
-    terminal.print_run(view_of(run, store), out)
+    compared = [ref for ref in run.stages if ref.stage == "comparison"]
+    for ref in compared:
+        comparing.print_comparison(read_comparison(ref), out)
+    if not compared:
+        terminal.print_run(view_of(run, store), out)
     folder = store.run_folder(run.name)
     places = {"run": folder, "report": folder / "report.html"}
     for name, place in places.items():

@@ -31,6 +31,7 @@ class Run:
         self.stages: dict[str, StageRef] = {}
         self.metrics: dict[str, Score] = {}
         self.notes: list[str] = []
+        self.failures = 0  # parts that failed while the rest went on
         self._started = now()
         self._status: str | None = None
 
@@ -48,7 +49,7 @@ class Run:
     @property
     def record(self) -> RunRecord:
         """The run as it stands."""
-        status = "completed with quarantine" if self.quarantined else "completed"
+        status = "completed with quarantine" if self.quarantined or self.failures else "completed"
         values: dict[str, Any] = {
             "name": self.name,
             "flow": self.flow,

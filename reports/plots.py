@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -67,7 +67,7 @@ def figures(view: RunView) -> dict[str, Figure]:
     lengths = [(n, score / n) for _, _, score, n in numbers if score is not None and n]
     costs = [(row.stage, row.seconds, row.reused) for row in view.stages()]
     result: dict[str, Figure] = {}
-    with _style():
+    with style():
         if errors:
             result["wer_histogram"] = _histogram(errors, "WER (%)", "100+")
         elif similar:
@@ -83,12 +83,16 @@ def figures(view: RunView) -> dict[str, Figure]:
 
 def render(view: RunView, folder: Path | str) -> list[Path]:
     """Write every plot into ``folder`` as SVG and as PNG on white, and return the files."""
-    folder = Path(folder)
+    return saved(figures(view), TITLES, Path(folder))
+
+
+def saved(drawn: Mapping[str, Figure], titles: Mapping[str, str], folder: Path) -> list[Path]:
+    """Write figures (file name -> figure) as SVG and as PNG on white, with their titles."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for name, figure in figures(view).items():
-        with _style():
-            figure.suptitle(TITLES[name], x=0.02, ha="left", fontsize=10, fontweight="bold")
+    for name, figure in drawn.items():
+        with style():
+            figure.suptitle(titles[name], x=0.02, ha="left", fontsize=10, fontweight="bold")
             for suffix in ("svg", "png"):
                 path = folder / f"{name}.{suffix}"
                 figure.savefig(path, facecolor="white", metadata={"Date": None} if suffix == "svg" else None)
@@ -99,39 +103,41 @@ def render(view: RunView, folder: Path | str) -> list[Path]:
 def svg(figure: Figure) -> bytes:
     """The figure without a background, for a page; the same bytes every time."""
     content = io.BytesIO()
-    with _style():
+    with style():
         figure.savefig(content, format="svg", transparent=True, metadata={"Date": None})
     return content.getvalue()
 
 
 @contextmanager
-def _style() -> Iterator[None]:
+def style() -> Iterator[None]:
+    """The look of every plot, inside the ``with``."""
     with mpl.rc_context(cast(Any, _STYLE)):
         yield
 
 
-def _axes(height: float = 2.7) -> tuple[Figure, Axes]:
+def axes(height: float = 2.7) -> tuple[Figure, Axes]:
+    """A figure ``height`` inches high with its one plot."""
     # A Figure of its own, never pyplot's: nothing to close, safe in any thread, always Agg.
     figure = Figure(figsize=(4.6, height), layout="constrained")
     return figure, figure.add_subplot()
 
 
 def _histogram(values: list[float], label: str, last: str) -> Figure:
-    figure, axes = _axes()
+    figure, plot = axes()
     edges = [*range(0, 105, 5)]
-    axes.hist([min(value, 100.0) for value in values], bins=edges, color=_ACCENT, rwidth=0.86)
-    axes.set(xlabel=label, ylabel="utterances", xlim=(0, 100))
-    axes.set_xticks([0, 25, 50, 75, 100], ["0", "25", "50", "75", last])
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.grid(axis="y")
+    plot.hist([min(value, 100.0) for value in values], bins=edges, color=_ACCENT, rwidth=0.86)
+    plot.set(xlabel=label, ylabel="utterances", xlim=(0, 100))
+    plot.set_xticks([0, 25, 50, 75, 100], ["0", "25", "50", "75", last])
+    plot.yaxis.set_major_locator(MaxNLocator(integer=True))
+    plot.grid(axis="y")
     return figure
 
 
 def _scatter(points: Sequence[tuple[float, float]], x: str, y: str) -> Figure:
-    figure, axes = _axes()
+    figure, plot = axes()
     horizontal, vertical = zip(*points, strict=True)
     many = len(points) > _MANY
-    axes.scatter(
+    plot.scatter(
         horizontal,
         vertical,
         s=10 if many else 20,
@@ -140,28 +146,28 @@ def _scatter(points: Sequence[tuple[float, float]], x: str, y: str) -> Figure:
         linewidths=0,
         rasterized=many,
     )
-    axes.set(xlabel=x, ylabel=y)
-    axes.margins(0.04)
-    axes.grid()
+    plot.set(xlabel=x, ylabel=y)
+    plot.margins(0.04)
+    plot.grid()
     return figure
 
 
 def _bars(costs: list[tuple[str, float, bool]]) -> Figure:
-    figure, axes = _axes(0.9 + 0.36 * len(costs))
+    figure, plot = axes(0.9 + 0.36 * len(costs))
     names = [_short(printable(name)) for name, _, _ in costs]
-    bars = axes.barh(
+    bars = plot.barh(
         range(len(costs)),
         [seconds for _, seconds, _ in costs],
         color=[_PALE if reused else _ACCENT for _, _, reused in costs],
         height=0.6,
     )
     labels = [f"{seconds:.1f} s{' (reused)' if reused else ''}" for _, seconds, reused in costs]
-    axes.bar_label(bars, labels, padding=4)
-    axes.set_yticks(range(len(costs)), names)
-    axes.invert_yaxis()
-    axes.margins(x=0.28)
-    axes.set_xlabel("seconds")
-    axes.grid(axis="x")
+    plot.bar_label(bars, labels, padding=4)
+    plot.set_yticks(range(len(costs)), names)
+    plot.invert_yaxis()
+    plot.margins(x=0.28)
+    plot.set_xlabel("seconds")
+    plot.grid(axis="x")
     return figure
 
 

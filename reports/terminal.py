@@ -24,9 +24,9 @@ def print_run(view: RunView, console: Console) -> None:
     """The run's stages with what they produced and cost, the first texts, then the scores."""
     run = view.run
     console.print(Text.assemble((printable(run.name), "bold"), f"  {printable(run.flow)}, {run.status}"))
-    table = _table("stage", "model", ">items", ">quarantined", ">time", ">x real time", ">memory", "")
+    shown = table("stage", "model", ">items", ">quarantined", ">time", ">x real time", ">memory", "")
     for row in view.stages():
-        table.add_row(
+        shown.add_row(
             Text(printable(row.stage), "bold"),
             Text(printable(row.model or "")),
             f"{row.items:,}",
@@ -36,7 +36,7 @@ def print_run(view: RunView, console: Console) -> None:
             mebibytes(row.peak_memory_bytes),
             "reused" if row.reused else "",
         )
-    console.print(table)
+    console.print(shown)
     for utterance_row in view.rows(0, _FIRST):
         _print_texts(utterance_row, console)
     if run.metrics:
@@ -68,21 +68,21 @@ def print_stage(view: RunView, stage: str, console: Console) -> None:
     if stage not in view.outcomes:
         raise DataError(f"expected a stage with outcomes ({', '.join(view.outcomes)}), found {stage!r}")
     name = "WER" if is_recognition(stage) else "chrF"
-    table = _table("utterance", f">{name}", ">score", "best hypothesis")
+    shown = table("utterance", f">{name}", ">score", "best hypothesis")
     bad: list[Quarantined] = []
-    shown = 0
+    count_shown = 0
     for row in view.rows():
         outcome = row.outcomes.get(stage)
         if isinstance(outcome, Quarantined):
             bad.append(outcome)
-        elif outcome is not None and shown < _EXAMPLES:
-            shown += 1
+        elif outcome is not None and count_shown < _EXAMPLES:
+            count_shown += 1
             value = _value(row.comparisons.get(stage))
             best = outcome.best
-            table.add_row(_plain(row.utterance.id), value, f"{best.score:.2f}", _plain(best.text))
-    console.print(table)
+            shown.add_row(_plain(row.utterance.id), value, f"{best.score:.2f}", _plain(best.text))
+    console.print(shown)
     total = len(view.outcomes[stage])
-    console.print(Text(f"{shown:,} of {total - len(bad):,} shown, {len(bad):,} quarantined", "dim"))
+    console.print(Text(f"{count_shown:,} of {total - len(bad):,} shown, {len(bad):,} quarantined", "dim"))
     for one in bad:
         console.print(_refusal(one))
 
@@ -117,10 +117,10 @@ def _print_outcome(row: UtteranceRow, stage: str, outcome: Outcome, console: Con
     if isinstance(outcome, Quarantined):
         console.print(_refusal(outcome))
         return
-    table = _table(">", ">score", ">tokens", "hypothesis")
+    shown = table(">", ">score", ">tokens", "hypothesis")
     for rank, one in enumerate(outcome.hypotheses, start=1):
-        table.add_row(str(rank), f"{one.score:.3f}", str(one.n_tokens), _plain(one.text))
-    console.print(table)
+        shown.add_row(str(rank), f"{one.score:.3f}", str(one.n_tokens), _plain(one.text))
+    console.print(shown)
     if comparison is not None and any(edit.operation != "equal" for edit in comparison.edits):
         console.print(Text.assemble(("aligned    ", "dim"), *map(_marked, comparison.edits)))
         console.print(Text("           [reference→output] substituted, +inserted, -deleted", "dim"))
@@ -140,26 +140,27 @@ def _marked(edit: Edit[str]) -> Text:
 
 
 def _scores(scores: list[Score]) -> Table:
-    table = _table("metric", ">value", ">95% interval", ">scored", "protocol")
+    shown = table("metric", ">value", ">95% interval", ">scored", "protocol")
     for score in scores:
         interval = "" if score.interval is None else "{:.2f} to {:.2f}".format(*score.interval)
-        table.add_row(
+        shown.add_row(
             Text(printable(score.name), "bold"),
             f"{score.value:.2f}",
             interval,
             f"{score.n:,} of {score.n_total:,}",
             Text(printable(score.signature), "dim"),
         )
-    return table
+    return shown
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
+def table(*columns: str) -> Table:
+    """An empty table; a column named with ``>`` is set to the right."""
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
     for column in columns:
-        table.add_column(
+        shown.add_column(
             column.removeprefix(">"), justify="right" if column.startswith(">") else "left", overflow="fold"
         )
-    return table
+    return shown
 
 
 def _line(console: Console, label: str, text: str) -> None:

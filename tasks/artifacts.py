@@ -57,6 +57,15 @@ def publish_quarantine(ref: StageRef) -> None:
         create_table_artifact(table=rows, key=f"{ref.stage}-quarantined", description=text)
 
 
+def publish_table(rows: Iterable[Mapping[str, str]], key: str, description: str) -> None:
+    """A table of texts; nothing if it has no rows. Rows may have different columns."""
+    found = list(rows)
+    columns = dict.fromkeys(name for row in found for name in row)
+    table = [{_shown(name): _shown(row.get(name, "")) for name in columns} for row in found]
+    if table:
+        create_table_artifact(table=table, key=key, description=description)
+
+
 def publish_summary(run: str, stages: Iterable[StageRef], metrics: Mapping[str, Score]) -> None:
     """Scores with their intervals and what each stage cost, as Markdown."""
     parts = [

@@ -101,7 +101,8 @@ def against(
 ) -> list[Difference]:
     """Differences of every system to ``baseline`` (both system -> metric -> statistics), metric by metric.
 
-    Holm's correction runs over the systems of one metric.
+    Systems without a metric (no transcript, no WER) are left out there. Holm's correction runs over the
+    systems of one metric.
 
     Raises:
         DataError: no such baseline, or statistics of different utterances or protocols.
@@ -110,7 +111,9 @@ def against(
         raise DataError(f"expected the baseline among the systems {', '.join(systems)}, found {baseline!r}")
     found: list[Difference] = []
     for metric, base in systems[baseline].items():
-        others = {name: tables[metric] for name, tables in systems.items() if name != baseline}
+        others = {
+            name: tables[metric] for name, tables in systems.items() if name != baseline and metric in tables
+        }
         tested = [paired(other, base, (name, baseline), test) for name, other in others.items()]
         corrected = holm([one.p for one in tested])
         found += [

@@ -15,11 +15,12 @@ from typing import Any, cast
 import numpy as np
 from sacrebleu.metrics.base import Metric
 
+from components.metrics.bootstrap import RESAMPLES, SEED, percentile_interval, sacrebleu_interval
 from components.metrics.normalising import normaliser_for
 from components.metrics.pairing import pair
 from components.metrics.translation import metrics_of, stated, streams
 from components.metrics.wer import ErrorCounts, normalised, units
-from components.records import Text
+from components.records import Score, Text
 from components.text import Normaliser
 
 Table = np.ndarray[Any, np.dtype[np.float64]]
@@ -43,6 +44,24 @@ class Statistics:
     def score(self, rows: Table | None = None) -> float:
         """Corpus score of ``rows`` (m, k), by default of all."""
         return self.of_sum((self.rows if rows is None else rows).sum(0).tolist())
+
+    def scored(self) -> Score:
+        """The score of all utterances with its bootstrap interval, as a cascade reports it."""
+        value = self.score()
+        if self.name in ("wer", "cer"):
+            low, high = percentile_interval(self.rows[:, 0].tolist(), self.rows[:, 1].tolist())
+            interval = (100.0 * low, 100.0 * high)
+        else:
+            interval = sacrebleu_interval(self.rows.tolist(), self.of_sum, value)
+        return Score(
+            name=self.name,
+            value=value,
+            higher_is_better=self.higher_is_better,
+            interval=interval,
+            n=len(self.ids),
+            n_total=self.n_total,
+            signature=f"{self.signature}|bs:{RESAMPLES}|seed:{SEED}",
+        )
 
     def only(self, ids: Iterable[str]) -> Statistics:
         """The same metric over some of the utterances; ids that were not scored are left out."""

@@ -86,7 +86,7 @@ def test_importing_a_flow_contacts_nobody_and_help_loads_no_torch() -> None:
         "socket.socket.connect = refuse\n"
         "import flows.cli\n"
         "assert not {'torch', 'prefect', 'transformers', 'matplotlib'} & set(sys.modules), 'help is slow'\n"
-        "import flows.cascade, flows.train\n"
+        "import flows.cascade, flows.compare, flows.train\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

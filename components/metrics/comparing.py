@@ -1,0 +1,201 @@
+"""Several systems on one data set: one table of quality with paired tests, cost, groups and examples.
+
+Everything is joined by utterance id. Utterances that a system put aside are either left out for all systems
+or count as empty outputs; both are stated with their number, and nothing is dropped in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from components.errors import DataError
+from components.metrics.buckets import groups
+from components.metrics.significance import Difference, Test, against
+from components.metrics.standings import Bucket, Contrast, Cost, SystemRow, buckets, contrasts, standings
+from components.metrics.sufficient import Statistics, recognition_statistics, translation_statistics
+from components.metrics.translation import sentence_scores
+from components.metrics.wer import utterance_errors
+from components.records import Record, Utterance
+
+MetricName = Literal["bleu", "chrf", "ter", "wer", "cer"]
+
+
+class ComparisonSettings(BaseModel):
+    """How systems are compared."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    baseline: str | None = Field(
+        None, title="Baseline", description="system that the others are tested against; the first if empty"
+    )
+    test: Test = Field(
+        "bootstrap",
+        title="Test",
+        description="paired bootstrap (1,000 resamples) or approximate randomisation (10,000 trials)",
+    )
+    metrics: tuple[MetricName, ...] = Field(
+        ("bleu", "chrf", "wer"),
+        title="Metrics",
+        description="scores to compare, the one that ranks first; TER is slow on large sets",
+    )
+    missing: Literal["common", "empty"] = Field(
+        "common",
+        title="Missing outputs",
+        description="compare what all systems have, or count an output that is missing as empty",
+    )
+    examples: int = Field(
+        5, ge=0, le=50, title="Examples", description="utterances of largest gain and of largest loss"
+    )
+
+
+@dataclass(frozen=True)
+class System:
+    """A system's outputs by utterance id: translations and, where it hears, transcripts."""
+
+    name: str
+    translations: Mapping[str, str]
+    transcripts: Mapping[str, str]
+    cost: Cost
+
+
+class Comparison(Record):
+    """The whole comparison; ``ranking`` names the metric that groups, examples and the Pareto set use."""
+
+    baseline: str
+    ranking: str | None
+    rows: tuple[SystemRow, ...]
+    differences: tuple[Difference, ...]
+    buckets: tuple[Bucket, ...]
+    contrasts: tuple[Contrast, ...]
+    n: int
+    n_total: int
+    notes: tuple[str, ...] = ()
+
+
+def compare(
+    utterances: Sequence[Utterance],
+    systems: Sequence[System],
+    settings: ComparisonSettings,
+    *,
+    language: str,
+    source_language: str,
+) -> tuple[Comparison, dict[str, dict[str, float]]]:
+    """Compare; also gives utterance id -> system -> sentence chrF (WER where nothing is translated).
+
+    ``language`` is the target's, ``source_language`` that of the transcripts; they decide on tokenisers and
+    normalisers.
+
+    Raises:
+        DataError: two systems of one name, a baseline that is none of them, outputs of other utterances.
+    """
+    baseline = settings.baseline or systems[0].name
+    _check(utterances, systems, baseline)
+    filled, notes = _filled(systems, settings.missing)
+    tables = {
+        one.name: _statistics(utterances, one, settings.metrics, language, source_language) for one in filled
+    }
+    ranking = next((name for name in settings.metrics if name in tables[baseline]), None)
+    values, errors = _per_utterance(utterances, filled, language, source_language)
+    costs = {one.name: one.cost for one in systems}
+    comparison = Comparison(
+        baseline=baseline,
+        ranking=ranking,
+        rows=standings(tables, costs, _missing(utterances, systems), ranking),
+        differences=tuple(against(tables, baseline, settings.test)),
+        buckets=buckets(tables, groups(utterances, errors.get(baseline)), baseline, ranking),
+        contrasts=contrasts(
+            values, baseline, settings.examples, higher_is_better=_translated(utterances, filled)
+        ),
+        n=len(tables[baseline][ranking].ids) if ranking else 0,
+        n_total=len(utterances),
+        notes=tuple(notes),
+    )
+    return comparison, values
+
+
+def _check(utterances: Sequence[Utterance], systems: Sequence[System], baseline: str) -> None:
+    names = [one.name for one in systems]
+    if len(set(names)) != len(names):
+        raise DataError(f"expected systems of different names, found {', '.join(sorted(names))}")
+    if baseline not in names:
+        raise DataError(f"expected the baseline among {', '.join(names)}, found {baseline!r}")
+    known = {utterance.id for utterance in utterances}
+    for one in systems:
+        extra = (one.translations.keys() | one.transcripts.keys()) - known
+        if extra:
+            raise DataError(
+                f"expected system {one.name} to have outputs of this data set only, found {len(extra)} more "
+                f"(first {min(extra)!r}); compare runs of the same data"
+            )
+
+
+def _filled(systems: Sequence[System], missing: str) -> tuple[list[System], list[str]]:
+    """Systems that all have the same utterances, in each kind of output, and what was done for that."""
+    notes: list[str] = []
+    kinds: list[dict[str, dict[str, str]]] = []
+    for kind in ("translations", "transcripts"):
+        outputs = {one.name: dict(getattr(one, kind)) for one in systems if getattr(one, kind)}
+        union = {key for texts in outputs.values() for key in texts}
+        common = {key for key in union if all(key in texts for texts in outputs.values())}
+        if common != union and missing == "common":
+            notes.append(f"{len(union - common)} of {len(union)} {kind} left out: not every system has them")
+        if missing == "empty":
+            filled = sum(len(union - texts.keys()) for texts in outputs.values())
+            notes += [f"{filled} missing {kind} count as empty outputs"] if filled else []
+            outputs = {name: dict.fromkeys(union, "") | texts for name, texts in outputs.items()}
+            common = union
+        kinds.append({name: {key: texts[key] for key in common} for name, texts in outputs.items()})
+    translations, transcripts = kinds
+    return [
+        System(one.name, translations.get(one.name, {}), transcripts.get(one.name, {}), one.cost)
+        for one in systems
+    ], notes
+
+
+def _statistics(
+    utterances: Sequence[Utterance], system: System, names: Sequence[str], target: str, source: str
+) -> dict[str, Statistics]:
+    total = len(utterances)
+    references = {u.id: u.references for u in utterances if u.references}
+    given = {key: text for key, text in system.translations.items() if key in references}
+    found = translation_statistics(references, given, language=target, n_total=total, names=names)
+    spoken = {u.id: u.transcript for u in utterances if u.audio is not None and u.transcript is not None}
+    heard = {key: text for key, text in system.transcripts.items() if key in spoken}
+    if spoken and heard:
+        found |= recognition_statistics(spoken, heard, language=source, n_total=total)
+    return {name: found[name] for name in names if name in found}
+
+
+def _missing(utterances: Sequence[Utterance], systems: Sequence[System]) -> dict[str, int]:
+    """System -> utterances of which it has nothing at all."""
+    everything = {utterance.id for utterance in utterances}
+    return {one.name: len(everything - (one.translations or one.transcripts).keys()) for one in systems}
+
+
+def _per_utterance(
+    utterances: Sequence[Utterance], systems: Sequence[System], target: str, source: str
+) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, float]]]:
+    """Utterance -> system -> sentence chrF (else WER), and system -> utterance -> WER."""
+    translated = _translated(utterances, systems)
+    references = {u.id: u.references for u in utterances if u.references}
+    spoken = {u.id: u.transcript for u in utterances if u.audio is not None and u.transcript is not None}
+    values: dict[str, dict[str, float]] = {u.id: {} for u in utterances}
+    errors: dict[str, dict[str, float]] = {}
+    for one in systems:
+        heard = {key: text for key, text in one.transcripts.items() if key in spoken}
+        counts = utterance_errors(spoken, heard, language=source) if spoken and heard else {}
+        errors[one.name] = {key: count.rate for key, count in counts.items() if count.rate is not None}
+        given = {key: text for key, text in one.translations.items() if key in references}
+        scores = sentence_scores(references, given, language=target) if given else {}
+        similar = {key: score["chrf"] for key, score in scores.items()}
+        for key, value in (similar if translated else errors[one.name]).items():
+            values[key][one.name] = value
+    return values, errors
+
+
+def _translated(utterances: Sequence[Utterance], systems: Sequence[System]) -> bool:
+    return any(u.references for u in utterances) and any(one.translations for one in systems)

@@ -1,0 +1,174 @@
+"""The comparison: several systems on one data set -> who is better, by how much, at what cost.
+
+Systems are run here (they share stages through the store) or are finished runs.
+`python -m flows.compare` takes the options of `antiphon run compare`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from components.errors import AntiphonError, ConfigError
+from components.metrics.comparing import ComparisonSettings
+from components.records import RunRecord
+from flows.parameters import FlowParameters, check_no_secret, flat
+from flows.running import Run, ending
+from tasks.options import value_of
+
+FlowName = Literal["cascade"]
+"""Flows whose systems can be compared: those that run over a data set."""
+
+
+class SystemConfig(BaseModel):
+    """One system: a flow and what is set on it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, title="System")
+
+    name: str = Field(
+        title="Name", description="its name in the tables", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$"
+    )
+    flow: FlowName = Field("cascade", title="Flow", description="the flow that it is a configuration of")
+    parameters: dict[str, JsonValue] = Field(
+        {}, title="Parameters", description="what differs from the flow's defaults, as in its own YAML file"
+    )
+
+
+class CompareParameters(ComparisonSettings, FlowParameters):
+    """What can be set on a comparison: the systems, the data that they share, and how they are compared."""
+
+    model_config = ConfigDict(title="Comparison")
+
+    systems: tuple[SystemConfig, ...] = Field(
+        (), max_length=20, title="Systems", description="systems to run, each a flow with its parameters"
+    )
+    runs: tuple[str, ...] = Field(
+        (), max_length=20, title="Finished runs", description="names of runs in the store to take as they are"
+    )
+    data: str | None = Field(
+        None, title="Data", description="data set of all systems; the flow's own default if empty"
+    )
+    limit: int | None = Field(None, ge=1, title="Limit", description="only the first so many utterances")
+    source_language: str | None = Field(
+        None, title="Source language", description="ISO code such as en; the data's own if empty"
+    )
+    target_language: str | None = Field(
+        None, title="Target language", description="ISO code such as de; the data's own if empty"
+    )
+
+    def settings(self) -> ComparisonSettings:
+        """How the systems are compared."""
+        return ComparisonSettings.model_validate(
+            self.model_dump(include=set(ComparisonSettings.model_fields))
+        )
+
+
+def system_names(parameters: CompareParameters) -> list[str]:
+    """Names of what is compared, the baseline among them.
+
+    Raises:
+        ConfigError: fewer than two, two of one name, or a baseline that is none of them.
+    """
+    names = [one.name for one in parameters.systems] + list(parameters.runs)
+    if len(names) < 2 or len(set(names)) != len(names):
+        raise ConfigError(f"expected two or more different names in systems and runs, found {names}")
+    if (parameters.baseline or names[0]) not in names:
+        raise ConfigError(f"baseline: expected one of {', '.join(names)}, found {parameters.baseline!r}")
+    return names
+
+
+@flow(name="compare", persist_result=False, validate_parameters=True)
+@flat(CompareParameters)
+def compare(parameters: CompareParameters) -> RunRecord | State[RunRecord]:
+    """Run what is to be run, compare all, report."""
+    from tasks import comparing
+
+    names = system_names(parameters)
+    run = Run("compare", parameters)
+    with run:
+        calls = {one.name: _checked(one, parameters, run) for one in parameters.systems}
+        finished = {name: run.store.load_run(name) for name in parameters.runs}
+        found = _run_all(calls, run) | finished
+        if len(found) < 2 or (parameters.baseline or names[0]) not in found:
+            raise ConfigError("expected the baseline and another system to finish; see the notes of the run")
+        run.add(comparing.compare_runs(found, parameters.settings(), run.store_url))
+        note(run, found)
+        comparing.report(run.record, run.store_url)
+    return ending(run.record)
+
+
+def note(run: Run, systems: Mapping[str, RunRecord]) -> None:
+    """Keep the scores of a comparison and where its systems came from in its record."""
+    from tasks.comparing import read_comparison
+
+    comparison = read_comparison(run.stages["comparison"])
+    for row in comparison.rows:
+        run.metrics |= {f"{row.system}.{name}": score for name, score in row.scores.items()}
+    run.notes += [f"system {name}: run {one.name}" for name, one in systems.items()]
+    run.notes += list(comparison.notes)
+    run.save()
+
+
+def compare_finished(parameters: CompareParameters) -> RunRecord:
+    """Compare finished runs without Prefect: nothing is run, so there is nothing to orchestrate.
+
+    Raises:
+        AntiphonError: no such run, or runs of different data.
+    """
+    from tasks import comparing
+    from tasks.report import render
+
+    system_names(parameters)
+    run = Run("compare", parameters)
+    with run:
+        found = {name: run.store.load_run(name) for name in parameters.runs}
+        run.add(comparing.compute(found, parameters.settings(), run.store))
+        note(run, found)
+        render(run.record, run.store)
+    return run.record
+
+
+def _checked(system: SystemConfig, parameters: CompareParameters, run: Run) -> tuple[str, dict[str, Any]]:
+    """The flow of a system and its checked parameters, before any of them runs."""
+    from flows.catalogue import flow_named
+
+    shared = {name: getattr(parameters, name) for name in _SHARED}
+    values = {name: value for name, value in shared.items() if value is not None} | system.parameters
+    values |= {"store": run.store_url, "name": f"{run.name}.{system.name}"[:100]}
+    check_no_secret(list(system.parameters))
+    model = flow_named(system.flow).parameters
+    try:
+        checked = model.model_validate(values)
+    except ValueError as error:
+        first = str(error).splitlines()
+        raise ConfigError(
+            f"systems: {system.name}: {' '.join(line.strip() for line in first[1:3])}"
+        ) from None
+    return system.flow, {name: getattr(checked, name) for name in model.model_fields}
+
+
+_SHARED = ("data", "limit", "source_language", "target_language", "seed")
+
+
+def _run_all(calls: Mapping[str, tuple[str, dict[str, Any]]], run: Run) -> dict[str, RunRecord]:
+    """The records of the systems that finish; what stops one is noted, and the others go on."""
+    from flows.catalogue import flow_named
+
+    found = {}
+    for name, (flow_name, values) in calls.items():
+        try:
+            found[name] = value_of(flow_named(flow_name).call(**values))
+        except AntiphonError as error:
+            run.notes.append(f"system {name} failed: {error}")
+            run.failures += 1
+    return found
+
+
+if __name__ == "__main__":
+    from flows.cli import run_flow_module
+
+    run_flow_module("compare")

@@ -1,0 +1,198 @@
+"""A comparison in the terminal and as plots: who is better, by how much, how surely, and at what cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.text import Text
+
+from components.metrics.comparing import Comparison
+from components.metrics.significance import Difference
+from components.metrics.standings import Cost
+from reports.escaping import printable
+from reports.html import LABELS, mebibytes, seconds
+from reports.plots import axes, saved, style
+from reports.terminal import table
+
+TITLES = {
+    "quality_cost": "Quality against cost",
+    "differences": "Differences to the baseline",
+}
+DESCRIPTIONS = {
+    "quality_cost": "Seconds of computing and score of every system; the line joins those that none beats.",
+    "differences": "Each system minus the baseline with its 95% interval; right of zero is better.",
+}
+
+
+def p_value(p: float) -> str:
+    """A p-value as one reads it: 0.012, <0.001."""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def verdict(one: Difference) -> str:
+    """The test in a word: better, worse, or not told apart at 0.05 after correction."""
+    if one.p_holm >= 0.05:
+        return "not told apart"
+    return "better" if one.better else "worse"
+
+
+def cost_cells(cost: Cost) -> tuple[str, str, str, str, str]:
+    """Seconds, real-time factor, memory, parameters and calls as texts."""
+    return (
+        seconds(cost.seconds),
+        "" if cost.real_time_factor is None else f"{cost.real_time_factor:.3f}",
+        mebibytes(cost.peak_memory_bytes),
+        "" if cost.parameters is None else f"{cost.parameters / 1e6:,.1f} M",
+        f"{cost.calls:,}",
+    )
+
+
+def rows(comparison: Comparison) -> Iterator[dict[str, str]]:
+    """The table: one row per system, scores with intervals, tests and cost."""
+    tested = {(one.system, one.metric): one for one in comparison.differences}
+    for row in comparison.rows:
+        cells = {
+            "system": printable(row.system) + (" (baseline)" if row.system == comparison.baseline else "")
+        }
+        for name, score in row.scores.items():
+            low, high = score.interval or (score.value, score.value)
+            cells[LABELS[name]] = f"{score.value:.2f} ({low:.2f} to {high:.2f})"
+            one = tested.get((row.system, name))
+            if one is not None:
+                cells[f"Δ {LABELS[name]}"] = f"{one.difference:+.2f}, p {p_value(one.p_holm)}, {verdict(one)}"
+        names = ("time", "x real time", "memory", "parameters", "calls")
+        yield (
+            cells
+            | dict(zip(names, cost_cells(row.cost), strict=True))
+            | {
+                "missing": str(row.missing),
+                "Pareto": "yes" if row.pareto else "",
+            }
+        )
+
+
+def bucket_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
+    """The ranking metric by group of utterances, one row per group."""
+    for bucket in comparison.buckets:
+        cells = {"group": bucket.by, "": printable(bucket.label), "utterances": str(bucket.n)}
+        for system, value in bucket.values.items():
+            cells[printable(system)] = f"{value:.2f}"
+            if system in bucket.differences:
+                difference, low, high = bucket.differences[system]
+                cells[f"Δ {printable(system)}"] = f"{difference:+.2f} ({low:+.2f} to {high:+.2f})"
+        yield cells
+
+
+def print_comparison(comparison: Comparison, console: Console) -> None:
+    """Scores, tests against the baseline, cost, and groups on which a difference is clear of zero."""
+    scores = table(
+        "system", "metric", ">value", ">95% interval", ">scored", ">difference", ">95% interval", ">p", ""
+    )
+    tested = {(one.system, one.metric): one for one in comparison.differences}
+    for row in comparison.rows:
+        for place, (name, score) in enumerate(row.scores.items()):
+            one = tested.get((row.system, name))
+            scores.add_row(
+                Text(printable(row.system) if place == 0 else "", "bold"),
+                LABELS[name],
+                f"{score.value:.2f}",
+                "" if score.interval is None else "{:.2f} to {:.2f}".format(*score.interval),
+                f"{score.n:,} of {score.n_total:,}",
+                *(("", "", "", "baseline") if one is None else _tested(one)),
+            )
+    console.print(scores)
+    costs = table("system", ">time", ">x real time", ">memory", ">parameters", ">calls", ">missing", "")
+    for row in comparison.rows:
+        mark = "none beats it in both" if row.pareto else ""
+        costs.add_row(Text(printable(row.system), "bold"), *cost_cells(row.cost), str(row.missing), mark)
+    console.print(costs)
+    _print_buckets(comparison, console)
+    for signature in dict.fromkeys(one.signature for one in comparison.differences):
+        console.print(Text(printable(signature), "dim"))
+    console.print(
+        Text("p after Holm's correction over the systems of a metric; groups are not corrected", "dim")
+    )
+    for note in comparison.notes:
+        console.print(Text(printable(note), "yellow"))
+
+
+def _tested(one: Difference) -> tuple[str, str, str, str]:
+    interval = "{:+.2f} to {:+.2f}".format(*one.interval)
+    return f"{one.difference:+.2f}", interval, p_value(one.p_holm), verdict(one)
+
+
+def _print_buckets(comparison: Comparison, console: Console) -> None:
+    clear = table(
+        "group",
+        "",
+        ">utterances",
+        "system",
+        f">Δ {LABELS.get(comparison.ranking or '', '')}",
+        ">95% interval",
+    )
+    for bucket in comparison.buckets:
+        for system, (difference, low, high) in bucket.differences.items():
+            if low > 0 or high < 0:
+                cells = (bucket.by, printable(bucket.label), f"{bucket.n:,}", printable(system))
+                clear.add_row(*map(Text, cells), f"{difference:+.2f}", f"{low:+.2f} to {high:+.2f}")
+    if clear.row_count:
+        console.print(clear)
+
+
+def figures(comparison: Comparison) -> dict[str, Figure]:
+    """The plots by file name."""
+    if comparison.ranking is None:
+        return {}
+    found = {"quality_cost": _quality_cost(comparison)}
+    if any(one.metric == comparison.ranking for one in comparison.differences):
+        found["differences"] = _differences(comparison)
+    return found
+
+
+def render(comparison: Comparison, folder: Path) -> list[Path]:
+    """Write every plot as SVG and PNG; gives back the files."""
+    with style():
+        return saved(figures(comparison), TITLES, folder)
+
+
+def _quality_cost(comparison: Comparison) -> Figure:
+    name = str(comparison.ranking)
+    with style():
+        figure, plot = axes(3.2)
+        points = [
+            (row.cost.seconds, row.scores[name].value, row) for row in comparison.rows if name in row.scores
+        ]
+        front = sorted((x, y) for x, y, row in points if row.pareto)
+        plot.plot([x for x, _ in front], [y for _, y in front], color="#9aa4af", linewidth=1, zorder=1)
+        for x, y, row in points:
+            low, high = row.scores[name].interval or (y, y)
+            plot.errorbar(
+                x, y, [[y - low], [high - y]], fmt="o", color="#3d83d6" if row.pareto else "#9aa4af"
+            )
+            plot.annotate(printable(row.system)[:24], (x, y), xytext=(6, 5), textcoords="offset points")
+        plot.set(xlabel="seconds of computing", ylabel=LABELS[name])
+        plot.margins(x=0.25, y=0.15)
+        plot.grid()
+    return figure
+
+
+def _differences(comparison: Comparison) -> Figure:
+    tested = [one for one in comparison.differences if one.metric == comparison.ranking]
+    with style():
+        figure, plot = axes(1.0 + 0.36 * len(tested))
+        for place, one in enumerate(tested):
+            sign = 1 if one.higher_is_better else -1
+            low, high = sorted(sign * end for end in one.interval)
+            value = sign * one.difference
+            colour = "#3d83d6" if one.p_holm < 0.05 else "#9aa4af"
+            plot.errorbar(value, place, xerr=[[value - low], [high - value]], fmt="o", color=colour)
+        plot.axvline(0, color="#7d8590", linewidth=1)
+        plot.set_yticks(range(len(tested)), [printable(one.system)[:24] for one in tested])
+        plot.invert_yaxis()
+        plot.margins(y=0.3)
+        plot.set_xlabel(f"better by so many points of {LABELS[str(comparison.ranking)]}")
+        plot.grid(axis="x")
+    return figure

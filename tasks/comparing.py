@@ -1,0 +1,104 @@
+"""The ``comparison`` stage: finished runs of one data set against each other, kept like any stage."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from prefect import get_run_logger, task
+from prefect.client.schemas.objects import State
+
+from components import metrics
+from components.metrics.comparing import Comparison, ComparisonSettings, compare
+from components.records import RunRecord, StageRef, Utterance
+from reports import comparing
+from tasks.artifacts import publish_plots, publish_report, publish_table
+from tasks.cost import measured
+from tasks.files import read_json, write_bytes, write_json
+from tasks.keys import StagePlan, digest, library_versions
+from tasks.metrics import LIBRARIES
+from tasks.options import NOT_STORED, shown
+from tasks.report import render
+from tasks.stage import opened
+from tasks.store import Store
+from tasks.systems import decoded, same_data, system_of
+
+COMPARISON, VALUES = "comparison.json", "utterances.jsonl"
+VERSION = "comparison/1"
+
+
+def compute(runs: Mapping[str, RunRecord], settings: ComparisonSettings, store: Store) -> StageRef:
+    """Compare runs (system name -> run), or find the same comparison done before.
+
+    Raises:
+        DataError: the runs are not of the same data.
+    """
+    utterances = same_data(runs)
+    with opened(store, _plan(runs, settings, utterances), records=False) as writer:
+        if writer.ref is not None:
+            return writer.ref
+        with measured() as cost:
+            systems = [system_of(name, run, store) for name, run in runs.items()]
+            languages = {"language": _target(utterances, runs), "source_language": _source(utterances)}
+            comparison, values = compare(utterances, systems, settings, **languages)
+        write_json(writer.path / COMPARISON, comparison.model_dump(mode="json"))
+        lines = [json.dumps({"id": key, "values": found}) for key, found in values.items()]
+        write_bytes(writer.path / VALUES, "".join(line + "\n" for line in lines).encode())
+        writer.seconds, writer.peak_memory_bytes = cost.seconds, cost.peak_memory_bytes
+        return writer.seal([COMPARISON, VALUES], items=len(utterances))
+
+
+@task(name="comparison", **NOT_STORED)
+def compare_runs(
+    runs: Mapping[str, RunRecord], settings: ComparisonSettings, store_url: str | None
+) -> StageRef | State[StageRef]:
+    """:func:`compute` as a task, with its tables as artifacts."""
+    ref = compute(runs, settings, Store(store_url))
+    comparison = read_comparison(ref)
+    for note in comparison.notes:
+        get_run_logger().warning("comparison: %s", note)
+    publish_table(comparing.rows(comparison), "comparison", f"{len(runs)} systems, {comparison.n} utterances")
+    publish_table(comparing.bucket_rows(comparison), "groups", f"{comparison.ranking} by group of utterances")
+    return shown(ref)
+
+
+@task(name="report", **NOT_STORED)
+def report(run: RunRecord, store_url: str | None) -> None:
+    """Render the report of a comparison and publish its plots and a link to it."""
+    page, images = render(run, Store(store_url))
+    publish_plots(image for image in images if image.suffix == ".png")
+    publish_report(page)
+
+
+def _plan(
+    runs: Mapping[str, RunRecord], settings: ComparisonSettings, utterances: list[Utterance]
+) -> StagePlan:
+    upstream = {
+        f"{name}/{ref.stage}": f"{ref.key}:{ref.sha256}" for name, run in runs.items() for ref in decoded(run)
+    }
+    return StagePlan(
+        stage="comparison",
+        version=f"{VERSION} metrics/{metrics.version}",
+        parameters={**settings.model_dump(mode="json"), "systems": list(runs)},
+        upstream=upstream,
+        inputs={"utterances": digest([one.model_dump(exclude={"audio"}) for one in utterances])},
+        libraries=library_versions(LIBRARIES),
+    )
+
+
+def _source(utterances: list[Utterance]) -> str:
+    found = {one.source_language for one in utterances}
+    return found.pop() if len(found) == 1 else "und"
+
+
+def _target(utterances: list[Utterance], runs: Mapping[str, RunRecord]) -> str:
+    """The one target language, as the runs or else the data state it."""
+    stated = {run.parameters.get("target_language") for run in runs.values()} - {None}
+    found = {str(one) for one in stated} or {one.target_language or "und" for one in utterances}
+    return found.pop() if len(found) == 1 else "und"
+
+
+def read_comparison(ref: StageRef) -> Comparison:
+    """The comparison that a stage holds."""
+    return Comparison.model_validate(read_json(Path(ref.path) / COMPARISON))

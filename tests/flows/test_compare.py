@@ -1,0 +1,147 @@
+"""Comparisons through the command line, of cascades whose components need no model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from components import translation
+from components.errors import ModelError
+from components.records import Outcome, Utterance
+from components.translation.config import TranslationConfig
+from flows import cli
+from tests.flows import fakes
+from tests.flows.test_cascade import calls, manifest  # noqa: F401 - a fixture that every test uses
+
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("calls")]
+Command = Callable[..., tuple[int, Any]]
+SENTENCES = [
+    ("a dog runs in the park", "ein Hund läuft im Park"),
+    ("a man sleeps on the bench in the sun", "ein Mann schläft auf der Bank in der Sonne"),
+    ("two children play", "zwei Kinder spielen"),
+    ("the woman reads a long book about old trees", "die Frau liest ein langes Buch über alte Bäume"),
+]
+
+
+class ByModel(fakes.Translator):
+    """Gives the reference under the model 'good', loses its last two words under 'poor'."""
+
+    def __init__(self, config: TranslationConfig) -> None:
+        self.config = config
+
+    def translate(self, utterances: Sequence[Utterance]) -> list[Outcome]:
+        fakes._called("mt", utterances)
+        if self.config.model == "broken":
+            raise ModelError("broken: expected weights, found none; choose another model")
+        said = {u.id: u.references[0].split() for u in utterances}
+        cut = 0 if self.config.model == "good" else 2
+        return [fakes._nbest(u, [" ".join(said[u.id][: len(said[u.id]) - cut])], "mt") for u in utterances]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server(prefect_url: str) -> Iterator[None]:
+    with temporary_settings({PREFECT_API_URL: prefect_url}):
+        yield
+
+
+@pytest.fixture
+def antiphon(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    monkeypatch.setattr(translation, "build", lambda config, store=None: ByModel(config))
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[int, Any]:
+        with pytest.raises(SystemExit) as ending:
+            cli.main([*arguments, "--store", str(tmp_path / "store"), "--json"])
+        captured = capsys.readouterr()
+        code = int(ending.value.code or 0)
+        return code, json.loads(captured.out.splitlines()[-1]) if code in {0, 3} else captured.err
+
+    return run
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> str:
+    rows = [{"id": f"s{n}", "text": en, "references": [de]} for n, (en, de) in enumerate(SENTENCES * 3)]
+    return manifest(tmp_path, *rows)
+
+
+def configuration(folder: Path, data: str, *systems: tuple[str, str], **more: object) -> str:
+    path = folder / "compare.yaml"
+    listed = [{"name": name, "parameters": {"mt": {"model": model}}} for name, model in systems]
+    path.write_text(json.dumps({"data": data, "systems": listed, **more}))  # YAML holds JSON
+    return str(path)
+
+
+def test_systems_are_run_share_stages_and_are_compared(
+    antiphon: Command,
+    tmp_path: Path,
+    data: str,
+    calls: Path,  # noqa: F811
+) -> None:
+    file = configuration(tmp_path, data, ("cut", "poor"), ("whole", "good"), ("again", "good"))
+    code, said = antiphon("run", "compare", "-c", file, "--name", "three")
+    assert (code, said["status"]) == (0, "completed")
+    assert [stage["stage"] for stage in said["stages"]] == ["comparison"]
+    assert said["metrics"]["whole.bleu"]["value"] == pytest.approx(100)
+    assert said["metrics"]["cut.bleu"]["value"] < 90
+    # 'again' is 'whole' under another name: the store shares its stage, so two systems were computed.
+    assert len(calls.read_text().splitlines()) == 2
+    comparison = json.loads((Path(said["stages"][0]["path"]) / "comparison.json").read_text())
+    assert comparison["baseline"] == "cut"
+    tested = {(one["system"], one["metric"]): one for one in comparison["differences"]}
+    assert tested["whole", "bleu"]["p_holm"] < 0.05
+    assert tested["whole", "bleu"] == {**tested["again", "bleu"], "system": "whole"}
+
+    # A new name, nothing computed; then the finished runs, without Prefect; both have the same table.
+    code, said = antiphon("run", "compare", "-c", file, "--name", "renamed")
+    assert [stage["reused"] for stage in said["stages"]] == [True]
+    code, said = antiphon("compare", "three.cut", "three.whole", "--name", "finished")
+    assert code == 0
+    assert said["metrics"]["three.whole.bleu"]["value"] == pytest.approx(100)
+    assert len(calls.read_text().splitlines()) == 2
+
+
+def test_one_broken_system_leaves_the_others(antiphon: Command, tmp_path: Path, data: str) -> None:
+    file = configuration(tmp_path, data, ("cut", "poor"), ("broken", "broken"), ("whole", "good"))
+    code, said = antiphon("run", "compare", "-c", file, "--name", "partly")
+    assert (code, said["status"]) == (3, "completed with quarantine")
+    assert {name.split(".")[0] for name in said["metrics"]} == {"cut", "whole"}
+    notes = json.loads((Path(said["path"]) / "run.json").read_text())["notes"]
+    assert any(note.startswith("system broken failed: broken: expected weights") for note in notes)
+
+
+def test_mistakes_are_told_before_anything_runs(
+    antiphon: Command,
+    tmp_path: Path,
+    data: str,
+    calls: Path,  # noqa: F811
+) -> None:
+    pair = ("cut", "poor"), ("whole", "good")
+    for more, told in (
+        ({"baseline": "neither"}, "baseline: expected one of cut, whole, found 'neither'"),
+        (
+            {"systems": [{"name": "a", "parameters": {"mt": {"beam_sze": 2}}}, {"name": "b"}]},
+            "systems: a: mt.beam_sze",
+        ),
+        ({"systems": [{"name": "a", "parameters": {"api_key": "x"}}, {"name": "b"}]}, "secrets are refused"),
+        ({"systems": [{"name": "a"}]}, "two or more different names"),
+        ({"metrics": ["blue"]}, "metrics"),
+    ):
+        file = configuration(tmp_path, data, *pair, **more)  # type: ignore[arg-type]
+        code, said = antiphon("run", "compare", "-c", file)
+        assert (code, told in said.splitlines()[-1]) == (2, True), said
+    assert not calls.exists()
+
+
+def test_runs_of_other_data_are_refused(antiphon: Command, data: str) -> None:
+    for name, limit in (("all", "12"), ("some", "5")):
+        antiphon("run", "cascade", "--data", data, "--limit", limit, "--name", name, "--set", "mt.model=good")
+    code, said = antiphon("compare", "all", "some")
+    assert code == 1
+    assert "expected all and some to be runs of the same data, found 's10' in all only" in said
+    assert antiphon("compare", "all", "absent")[0] == 1
