@@ -64,6 +64,9 @@ class StoredOutcomes(Mapping[str, Outcome]):
         model: type[NBest] | type[Quarantined] = NBest if path.name == OUTPUTS else Quarantined
         return model.model_validate_json(_line(path, offset))
 
+    def __contains__(self, utterance_id: object) -> bool:
+        return utterance_id in self._where  # without reading the record, as Mapping would
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._where)
 

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
+from components.ensembling.candidates import candidates
 from components.ensembling.config import PoolingConfig
-from components.ensembling.offers import Offer, ballots
+from components.ensembling.offers import Offer
 from components.ensembling.utilities import MASSES, UTILITIES
 from components.records import Hypothesis
 
 
 def minimum_bayes_risk(
     offers: Sequence[Offer], config: PoolingConfig, language: str = "und"
-) -> list[Hypothesis]:
+) -> tuple[Hypothesis, ...]:
     """The different candidate texts of all offers, best first, as their systems wrote them.
 
     Every vote is a candidate and, with its weight, a possible truth (itself included): the expected utility
@@ -26,35 +25,27 @@ def minimum_bayes_risk(
     and ``share:SYSTEM``, the part of the expected agreement with c (see ``MASSES``) that the system's votes
     give; the shares sum to 1. Ties go to the system given first, then to its better hypothesis.
     """
-    rows = ballots(offers, config.n_best, config.scale)
-    first: dict[str, int] = {}
-    for number, row in enumerate(rows):
-        first.setdefault(row.hypothesis.text, number)
-    systems = list(dict.fromkeys(row.system for row in rows))
-    places = {text: place for place, text in enumerate(first)}
-    votes = np.zeros((len(systems), len(first)))  # equal texts vote together
-    for row in rows:
-        votes[systems.index(row.system), places[row.hypothesis.text]] += row.weight
-    utility = UTILITIES[config.utility](list(first), language)
-    expected = utility @ votes.sum(0)
-    mass = MASSES[config.utility](utility) @ votes.T  # (candidates, systems)
-    order = sorted(range(len(first)), key=lambda place: -round(float(expected[place]), 9))
-    numbers = list(first.values())
-    return [
-        _chosen(rows[numbers[p]].hypothesis, float(expected[p]), systems, mass[p], votes.sum(1))
-        for p in order
-    ]
+    pool = candidates(offers, config.n_best, config.scale)
+    utility = UTILITIES[config.utility](pool.texts, language)
+    expected = utility @ pool.votes.sum(0)
+    mass = MASSES[config.utility](utility) @ pool.votes.T  # (texts, systems)
+    total = mass.sum(1, keepdims=True)
+    shares = (mass / total).tolist() if (total > 0).all() else _shares(mass.tolist(), pool.votes.sum(1))
+    order = sorted(range(len(expected)), key=lambda place: -round(float(expected[place]), 9))
+    return tuple(
+        _with_features(pool.hypotheses[place], float(expected[place]), pool.systems, shares[place])
+        for place in order
+    )
 
 
-def _chosen(
-    hypothesis: Hypothesis,
-    expected: float,
-    systems: Sequence[str],
-    mass: np.ndarray[tuple[int], np.dtype[np.float64]],
-    votes: np.ndarray[tuple[int], np.dtype[np.float64]],
+def _shares(masses: list[list[float]], votes: Sequence[float]) -> list[list[float]]:
+    """Where a candidate has nothing in common with any vote, the systems' weights stand for the shares."""
+    return [[m / sum(row) for m in row] if sum(row) > 0 else [float(v) for v in votes] for row in masses]
+
+
+def _with_features(
+    hypothesis: Hypothesis, expected: float, systems: Sequence[str], shares: Sequence[float]
 ) -> Hypothesis:
-    total = float(mass.sum())
-    shares = mass / total if total > 0 else votes
     features = {**hypothesis.features, "expected_utility": expected}
-    features |= {f"share:{system}": float(share) for system, share in zip(systems, shares, strict=True)}
+    features |= {f"share:{system}": share for system, share in zip(systems, shares, strict=True)}
     return hypothesis.model_copy(update={"features": features})

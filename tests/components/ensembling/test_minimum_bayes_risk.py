@@ -11,6 +11,7 @@ from components.ensembling.config import PoolingConfig
 from components.ensembling.minimum_bayes_risk import minimum_bayes_risk
 from components.ensembling.offers import Offer
 from components.errors import DataError
+from components.records import Hypothesis
 from tests.components.ensembling.offering import offers, said
 
 CHRF_CONFIG = PoolingConfig(method="minimum_bayes_risk")
@@ -35,7 +36,7 @@ def plain(pool: list[Offer], scale: float, text: str) -> dict[str, float]:
 
 @settings(max_examples=60, deadline=None)
 @given(pools, st.floats(0, 3), st.data())
-def test_it_is_the_plain_loop(pool: list, scale: float, data: st.DataObject) -> None:
+def test_it_is_the_plain_loop(pool: list[list[Hypothesis]], scale: float, data: st.DataObject) -> None:
     weights = data.draw(st.lists(st.floats(0.1, 3), min_size=len(pool), max_size=len(pool)))
     given_ = offers(*pool, weights=weights)
     found = minimum_bayes_risk(given_, CHRF_CONFIG.model_copy(update={"scale": scale}))

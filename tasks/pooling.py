@@ -1,0 +1,144 @@
+"""The pooling stage: finished outputs of several systems over the same data become one n-best list each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+from prefect import get_run_logger, task
+from prefect.client.schemas.objects import State
+from pydantic import ValidationError
+
+from components.ensembling import pooling
+from components.ensembling.config import PoolingConfig
+from components.errors import ConfigError, StoreError
+from components.records import NBest, Outcome, StageRef, Utterance
+from tasks.artifacts import publish_examples
+from tasks.keys import StagePlan, library_versions
+from tasks.options import NOT_STORED, shown, transient
+from tasks.reading import StoredOutcomes, utterances
+from tasks.shards import Shard, compute, run_shards, shard_size
+from tasks.store import Store
+
+LIBRARIES = ("numpy", "sacrebleu", "rapidfuzz", "openai-whisper")
+Members = tuple[tuple[str, StageRef], ...]
+"""Systems by name, in the order in which they are aligned and ties are broken."""
+
+
+@lru_cache(maxsize=64)
+def _stored(ref: StageRef) -> StoredOutcomes:
+    return StoredOutcomes(ref)
+
+
+def _outcome(name: str, ref: StageRef, utterance_id: str) -> Outcome | None:
+    try:
+        return _stored(ref).get(utterance_id)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise StoreError(
+            f"system {name}: expected at least one hypothesis in the n-best list of {utterance_id!r}, found "
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}, in {ref.path}; run this member again"
+        ) from None
+
+
+@task(name="pool shard", retries=2, retry_delay_seconds=1, retry_condition_fn=transient, **NOT_STORED)
+def pool_shard(config: PoolingConfig, members: Members, heard: bool, payload: str) -> Shard:
+    """Pool the outputs for the utterances of one packed shard; ``heard``: they are transcripts."""
+
+    def component(shard: Sequence[Utterance]) -> list[Outcome]:
+        return [
+            pooling.pool(
+                utterance.id,
+                {name: _outcome(name, ref, utterance.id) for name, ref in members},
+                config,
+                utterance.source_language if heard else utterance.target_language or "und",
+            )
+            for utterance in shard
+        ]
+
+    return compute("pool", payload, component)
+
+
+def offered(data: StageRef, members: Members) -> Iterator[Utterance]:
+    """The utterances of a data set on which at least one system has said something, or failed."""
+    stored = [_stored(ref) for _, ref in members]
+    return (utterance for utterance in utterances(data) if any(utterance.id in s for s in stored))
+
+
+def plan_of(config: PoolingConfig, members: Members, stage: str, data: StageRef, total: int) -> StagePlan:
+    """What decides the outputs of the stage: the order of the systems is part of it."""
+    read = {f"{number}:{name}": f"{ref.key}:{ref.sha256}" for number, (name, ref) in enumerate(members)}
+    return StagePlan(
+        stage=stage,
+        version=f"pooling/{pooling.version}",
+        parameters=config.model_dump(mode="json"),
+        upstream={"data": f"{data.key}:{data.sha256}", **read},
+        shard_size=shard_size(total),
+        libraries=library_versions(LIBRARIES),
+    )
+
+
+@task(name="pool", **NOT_STORED)
+def pool(
+    config: PoolingConfig,
+    refs: Sequence[StageRef],
+    data: StageRef,
+    store_url: str | None,
+    names: Sequence[str] = (),
+    stage: str = "pool",
+) -> StageRef | State[StageRef]:
+    """Combine finished stages (n-best lists over the utterances of ``data``), or go on where a run stopped.
+
+    ``names`` are the systems' (default: the ``system`` of each one's first hypothesis, numbered where two
+    are equal); ``stage`` is the name of the new stage. Transcripts (stages whose names begin with asr) are
+    compared in the source language, other texts in the target language.
+
+    Raises:
+        ConfigError: weights or names do not fit, or a system has no utterance in common with the data.
+        StoreError: a stored n-best list is empty or damaged.
+    """
+    systems = tuple(names) if names else _names(refs)
+    if len(systems) != len(refs):
+        raise ConfigError(f"pool: expected a name for each of {len(refs)} systems, found {len(systems)}")
+    pooling.check(config, systems)
+    members = tuple(zip(systems, refs, strict=True))
+    total = _check_members(data, members)
+    heard = all(ref.stage.startswith("asr") for ref in refs)
+    ref = run_shards(
+        Store(store_url),
+        plan_of(config, members, stage, data, total),
+        lambda: offered(data, members),
+        total,
+        lambda payload, number: pool_shard.submit(config, members, heard, payload),
+    )
+    publish_examples(ref)
+    return shown(ref)
+
+
+def _names(refs: Sequence[StageRef]) -> tuple[str, ...]:
+    names: list[str] = []
+    for number, ref in enumerate(refs, 1):
+        outcomes = (_outcome(f"{number} ({ref.stage})", ref, key) for key in _stored(ref))
+        first = next((outcome for outcome in outcomes if isinstance(outcome, NBest)), None)
+        name = first.best.system if first else ref.stage
+        names.append(name if name not in names else f"{name}#{number}")
+    return tuple(names)
+
+
+def _check_members(data: StageRef, members: Members) -> int:
+    """How many utterances there are to pool; says what each system lacks, refuses one that lacks all."""
+    ids = [utterance.id for utterance in offered(data, members)]
+    for name, ref in members:
+        stored = _stored(ref)
+        known = sum(utterance_id in stored for utterance_id in ids)
+        if not known:
+            raise ConfigError(
+                f"pool: expected the outputs of {name} over the same data, found no utterance in common; "
+                "run every member on one data set"
+            )
+        lacking = len(ids) - known + ref.quarantined
+        if lacking:
+            get_run_logger().warning(
+                "pool: %s has no output for %d of %d utterances; the others go on", name, lacking, len(ids)
+            )
+    return len(ids)
