@@ -65,6 +65,9 @@ class TrainingConfig(BaseModel):
     layers: int = Field(
         3, title="Layers", ge=1, le=24, description="encoder layers, and as many decoder layers"
     )
+    decoder_layers: int | None = Field(
+        None, title="Decoder layers", ge=1, le=24, description="decoder layers if they are fewer or more"
+    )
     width: int = Field(256, title="Width", ge=8, le=4096, multiple_of=4, description="model dimension")
     inner: int = Field(
         512,

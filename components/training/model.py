@@ -26,7 +26,7 @@ def build(config: TrainingConfig, vocabulary: int) -> Any:
             vocab_size=vocabulary,
             d_model=config.width,
             encoder_layers=config.layers,
-            decoder_layers=config.layers,
+            decoder_layers=config.decoder_layers or config.layers,
             encoder_ffn_dim=config.inner,
             decoder_ffn_dim=config.inner,
             encoder_attention_heads=config.heads,

@@ -13,19 +13,25 @@ from components.training.batches import Batch
 from components.training.config import TrainingConfig
 
 
-def loss(model: Any, batch: Batch, smoothing: float) -> tuple[Tensor, int]:
-    """Mean label-smoothed cross-entropy (nats per target token, float32 scalar), and the token count.
+def logits(model: Any, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Logits (N, V), float32, at the N real target positions of a batch, and their labels (N,).
 
-    Smoothing spreads that much probability over the whole vocabulary (Szegedy et al., 2016). Only real
-    positions reach the output layer: padding costs nothing there.
+    Padding does not reach the output layer: it costs nothing there.
     """
     hidden = model.model(
         input_ids=batch.source, attention_mask=batch.mask, decoder_input_ids=batch.inputs, use_cache=False
     ).last_hidden_state
     real = batch.labels != -100
-    labels = batch.labels[real]
-    logits = model.lm_head(hidden[real]).float()
-    return functional.cross_entropy(logits, labels, label_smoothing=smoothing), labels.numel()
+    return model.lm_head(hidden[real]).float(), batch.labels[real]
+
+
+def loss(model: Any, batch: Batch, smoothing: float) -> tuple[Tensor, int]:
+    """Mean label-smoothed cross-entropy (nats per target token, float32 scalar), and the token count.
+
+    Smoothing spreads that much probability over the whole vocabulary (Szegedy et al., 2016).
+    """
+    found, labels = logits(model, batch)
+    return functional.cross_entropy(found, labels, label_smoothing=smoothing), labels.numel()
 
 
 def _inverse_sqrt(step: int, config: TrainingConfig) -> float:

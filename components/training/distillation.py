@@ -1,0 +1,125 @@
+"""Word-level distillation: a student learns the whole distribution of its teachers at every target word.
+
+Hinton et al. 2015 (temperature), Kim & Rush 2016 (translation). The teacher is the *mixture* of the
+teachers' probabilities, ``p = sum_m w_m p_m``, not the mean of their logits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional
+
+from components.errors import ConfigError
+from components.models import resolve
+from components.models.loading import load_transformers
+from components.training import objective
+from components.training.config import TrainingConfig
+from components.training.translation import TranslationLearner
+
+
+def mixture(logits: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+    """Log-probabilities (N, V), nats, of the weighted mixture of the distributions that logits (N, V) give.
+
+    Members of weight 0 are left out. Raises ConfigError unless the weights are one for each, at least 0,
+    and sum to 1.
+    """
+    if len(weights) != len(logits) or min(weights, default=-1.0) < 0 or abs(sum(weights) - 1) > 1e-6:
+        raise ConfigError(
+            f"expected {len(logits)} weights of at least 0 that sum to 1, found {tuple(weights)}"
+        )
+    total: Tensor | None = None
+    for each, weight in zip(logits, weights, strict=True):
+        if weight > 0:
+            part = torch.log_softmax(each.float(), dim=-1) + float(torch.tensor(weight).log())
+            total = part if total is None else torch.logaddexp(total, part)
+    assert total is not None
+    return total
+
+
+def word_loss(student: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
+    """``T² · mean KL(p_T || q_T)``, nats per target word, a float32 scalar (float64 stays).
+
+    ``student`` are logits (N, V), ``teacher`` log-probabilities (N, V) that receive no gradient, both of
+    real target positions only: padding has been taken out. Both distributions are flattened by the
+    temperature T (``p_T`` is proportional to ``p^(1/T)``); T² keeps the gradient's size (Hinton et al.).
+    """
+    with torch.no_grad():
+        wanted = torch.log_softmax(_wide(teacher) / temperature, dim=-1)
+    given = torch.log_softmax(_wide(student) / temperature, dim=-1)
+    # A word that the teacher rules out (-inf) weighs nothing: 0 · log 0 = 0.
+    gap = torch.where(wanted == -torch.inf, 0.0, wanted) - given
+    return temperature**2 * (wanted.exp() * gap).sum(dim=-1).mean()
+
+
+def _wide(values: Tensor) -> Tensor:
+    return values if values.dtype == torch.float64 else values.float()
+
+
+class DistillationConfig(TrainingConfig):
+    """Settings of a student's training with word-level distillation; without teachers, a plain training."""
+
+    teachers: tuple[str, ...] = Field(
+        (),
+        title="Teachers",
+        description="models whose mixture is imitated word by word; they share the student's vocabulary",
+    )
+    teacher_weights: tuple[float, ...] = Field(
+        (), title="Weights", description="share of each teacher in the mixture; empty = equal shares"
+    )
+    temperature: float = Field(
+        1.0, title="Temperature", gt=0.0, le=100.0, description="flattens teacher and student alike"
+    )
+    word_share: float = Field(
+        0.5,
+        title="Word-level share",
+        ge=0.0,
+        le=1.0,
+        description="share of the loss that imitates the teachers; the rest is cross-entropy",
+    )
+
+
+class DistillationLearner(TranslationLearner):
+    """A translation learner whose loss is ``(1 - share) · cross-entropy + share · word_loss``."""
+
+    def __init__(
+        self, config: DistillationConfig, out: Path, device: torch.device, store: str | None = None
+    ) -> None:
+        super().__init__(config, out, device, store)
+        self._settings = config
+        self._teachers = [self._teacher(reference, device, store) for reference in config.teachers]
+        equal = (1 / len(self._teachers),) * len(self._teachers) if self._teachers else ()
+        self._weights = config.teacher_weights or equal
+        if len(self._weights) != len(self._teachers):
+            raise ConfigError(
+                f"teacher_weights: expected {len(self._teachers)}, one per teacher, found {self._weights}"
+            )
+
+    def _teacher(self, reference: str, device: torch.device, store: str | None) -> Any:
+        model, tokenizer = load_transformers(resolve(reference, store), "seq2seq", device)
+        if tokenizer.get_vocab() != self.tokenizer.get_vocab():
+            raise ConfigError(
+                f"teachers: expected {reference} to have the student's vocabulary ({len(self.tokenizer)} "
+                f"pieces), found another one ({len(tokenizer)}); set the student's tokenizer to {reference}, "
+                "or distil at sequence level, which asks for text only"
+            )
+        model.set_attn_implementation("eager" if device.type == "cpu" else "sdpa")
+        return model.requires_grad_(False)
+
+    def loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
+        """Mean loss of a batch, nats per target token, and its target tokens."""
+        share = self._settings.word_share if self._teachers else 0.0
+        batch = self.batch(rows)
+        logits, labels = objective.logits(self.model, batch)
+        value = functional.cross_entropy(logits, labels, label_smoothing=self.config.label_smoothing)
+        if share > 0:
+            with torch.no_grad():
+                wanted = mixture([objective.logits(t, batch)[0] for t in self._teachers], self._weights)
+            word = word_loss(logits, wanted, self._settings.temperature)
+            value = (1 - share) * value + share * word
+        return value, labels.numel()
