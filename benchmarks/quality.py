@@ -8,7 +8,11 @@ from __future__ import annotations
 import importlib
 import sys
 
-SECTIONS = {"recognition": "benchmarks.recognition_quality"}
+SECTIONS = {
+    "recognition": "benchmarks.recognition_quality",
+    "meta": "benchmarks.meta_quality",
+    "distillation": "benchmarks.distillation_quality",
+}
 
 if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in SECTIONS:

@@ -11,6 +11,7 @@ import torch
 from components.training.batches import Example, collate, plan
 from components.training.objective import loss
 from components.training.pairs import Pair
+from components.training.vocabulary import tag
 
 
 @torch.no_grad()
@@ -28,8 +29,13 @@ def dev_loss(model: Any, examples: Sequence[Example], batch_tokens: int) -> floa
 
 @torch.no_grad()
 def translate(model: Any, tokenizer: Any, sentences: Sequence[str], beam_size: int = 1) -> list[str]:
-    """Translations, in order, decoded in batches of similar length."""
+    """Translations, in order, decoded in batches of similar length.
+
+    A tokenizer whose vocabulary has the tag of its target language asks for that language.
+    """
     model.eval()
+    wanted = tag(str(tokenizer.target_lang))
+    sentences = [f"{wanted} {each}" for each in sentences] if wanted in tokenizer.get_vocab() else sentences
     order = sorted(range(len(sentences)), key=lambda i: len(sentences[i]))
     output = [""] * len(sentences)
     for start in range(0, len(order), 64):

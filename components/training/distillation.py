@@ -20,6 +20,7 @@ from components.models import resolve
 from components.models.loading import load_transformers
 from components.training import objective
 from components.training.config import TrainingConfig
+from components.training.shrinking import copy_layers
 from components.training.translation import TranslationLearner
 
 
@@ -82,6 +83,11 @@ class DistillationConfig(TrainingConfig):
         le=1.0,
         description="share of the loss that imitates the teachers; the rest is cross-entropy",
     )
+    layers_of: str | None = Field(
+        None,
+        title="Layers of",
+        description="model whose evenly spaced layers the student begins with; empty = random weights",
+    )
 
 
 class DistillationLearner(TranslationLearner):
@@ -92,6 +98,9 @@ class DistillationLearner(TranslationLearner):
     ) -> None:
         super().__init__(config, out, device, store)
         self._settings = config
+        if config.layers_of is not None:
+            whole, _ = load_transformers(resolve(config.layers_of, store), "seq2seq", device)
+            copy_layers(self.model, whole, config.layers_of)
         self._teachers = [self._teacher(reference, device, store) for reference in config.teachers]
         equal = (1 / len(self._teachers),) * len(self._teachers) if self._teachers else ()
         self._weights = config.teacher_weights or equal

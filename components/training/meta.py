@@ -44,7 +44,7 @@ def loss_of(model: nn.Module, loss: Callable[[nn.Module, Any], Tensor]) -> LossO
 
     def call(weights: Mapping[str, Tensor], batch: Any) -> Tensor:
         named = {f"model.{name}": value for name, value in weights.items()}
-        value: Tensor = functional_call(scored, named, (batch,))  # type: ignore[no-untyped-call]
+        value: Tensor = functional_call(scored, named, (batch,))
         return value
 
     return call

@@ -8,7 +8,7 @@ from components import data
 from components.errors import DataError
 from components.records import Utterance
 from components.training.batches import Example
-from components.training.vocabulary import EOS, load
+from components.training.vocabulary import EOS, load, tag, tagged
 
 Pair = tuple[str, str]
 
@@ -31,14 +31,16 @@ def of_utterances(utterances: Iterable[Utterance]) -> list[Pair]:
     return pairs
 
 
-def encode(pairs: Sequence[Pair], spm: bytes, max_length: int) -> list[Example]:
+def encode(pairs: Sequence[Pair], spm: bytes, max_length: int, language: str | None = None) -> list[Example]:
     """Pairs as ids with the end-of-sentence id; pairs longer than ``max_length`` pieces are left out.
 
-    Raises DataError where none is left.
+    A vocabulary with the tag of the target ``language`` has it before each source. Raises DataError where
+    no pair is left.
     """
     pieces = load(spm)
     sources, targets = (pieces.encode([pair[side] for pair in pairs]) for side in (0, 1))
-    examples = [Example((*a, EOS), (*b, EOS)) for a, b in zip(sources, targets, strict=True)]
+    first = () if language is None or not tagged(pieces, language) else (pieces.piece_to_id(tag(language)),)
+    examples = [Example((*first, *a, EOS), (*b, EOS)) for a, b in zip(sources, targets, strict=True)]
     kept = [example for example in examples if example.length <= max_length]
     if not kept:
         raise DataError(

@@ -25,8 +25,8 @@ class TranslationLearner:
         text, _ = pairs.read(config.data, languages, config.limit)
         self.dev_pairs, _ = pairs.read(config.dev, languages)
         spm, self.tokenizer = starting.vocabulary_of(config, out, text, store)
-        self.examples = pairs.encode(text, spm, config.max_length)
-        self.dev_examples = pairs.encode(self.dev_pairs, spm, config.max_length)
+        self.examples = pairs.encode(text, spm, config.max_length, config.target_language)
+        self.dev_examples = pairs.encode(self.dev_pairs, spm, config.max_length, config.target_language)
         self.lengths = [example.length for example in self.examples]
         self.model = starting.weights_of(config, store) or model.build(config, len(self.tokenizer))
         # On short sentences a quarter faster per step on CPU than the fused kernel.

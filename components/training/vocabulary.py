@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import sentencepiece
@@ -19,10 +19,16 @@ from components.errors import DataError
 EOS, UNKNOWN = 0, 1
 
 
-def train(lines: Iterable[str], size: int) -> bytes:
+def tag(language: str) -> str:
+    """The piece that asks a model of several target languages for one, as the published Marian models do."""
+    return f">>{language}<<"
+
+
+def train(lines: Iterable[str], size: int, symbols: Sequence[str] = ()) -> bytes:
     """Train a unigram model (Kudo, 2018) with at most ``size - 1`` pieces (the pad id is the last one).
 
-    Deterministic; a small text gives fewer pieces. Raises DataError where the text has more characters
+    Deterministic; a small text gives fewer pieces. ``symbols`` become pieces whatever the text: the tags of
+    target languages (:func:`tag`), say. Raises DataError where the text has more characters
     than that.
     """
     written = io.BytesIO()
@@ -36,6 +42,7 @@ def train(lines: Iterable[str], size: int) -> bytes:
             eos_id=EOS,
             unk_id=UNKNOWN,
             bos_id=-1,
+            user_defined_symbols=list(symbols),
             pad_id=-1,
             num_threads=1,
             minloglevel=2,
@@ -74,3 +81,8 @@ def load(model: bytes) -> sentencepiece.SentencePieceProcessor:
     processor = sentencepiece.SentencePieceProcessor()
     processor.LoadFromSerializedProto(model)
     return processor
+
+
+def tagged(pieces: sentencepiece.SentencePieceProcessor, language: str) -> bool:
+    """Whether the vocabulary has a tag for the language."""
+    return bool(pieces.piece_to_id(tag(language)) != UNKNOWN)

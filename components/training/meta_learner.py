@@ -1,0 +1,146 @@
+"""The learner of meta-learning: several directions of one source language, learned to be adapted.
+
+The first step of a low-resource system: the model that comes out is the ``start`` of a plain training on
+the little data there is (Gu et al. 2018). ``multilingual`` is the baseline: the same batches, one loss.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from components.errors import ConfigError
+from components.training import batches, dev, meta, model, objective, pairs, vocabulary
+from components.training.batches import Batch, Example
+from components.training.config import TrainingConfig
+from components.training.pairs import Pair
+
+
+class MetaConfig(TrainingConfig):
+    """Settings of the training before adaptation. ``target_language`` is the one adapted to afterwards."""
+
+    method: Literal["multilingual", "maml", "first-order", "reptile"] = Field(
+        "first-order",
+        title="Method",
+        description="how the directions are learned together: one loss, or episodes of support and query",
+    )
+    languages: tuple[str, ...] = Field(
+        ("fr", "cs"),
+        title="High-resource languages",
+        min_length=1,
+        description="target languages learned from; each is a task",
+    )
+    skip: int = Field(
+        0, title="Pairs skipped", ge=0, description="first pairs of each direction that are left out"
+    )
+    adapt_data: str | None = Field(
+        None,
+        title="Adaptation data",
+        description="parallel text of the later direction: its pieces enter the vocabulary, nothing else",
+    )
+    adapt_limit: int | None = Field(
+        None, title="Adaptation pairs", ge=1, description="pairs of it that are read; empty = all"
+    )
+    inner_rate: float = Field(
+        0.05, title="Inner learning rate", gt=0.0, le=10.0, description="of the plain steps on the support"
+    )
+    inner_steps: int = Field(
+        1, title="Inner steps", ge=1, le=10, description="support batches of an episode, one step each"
+    )
+
+
+class MetaLearner:
+    """Episodes over several directions; the mean dev loss of the directions decides."""
+
+    score_name = "log_likelihood"
+
+    def __init__(self, config: MetaConfig, out: Path, device: torch.device, store: str | None = None) -> None:
+        del store  # it starts from random weights
+        self.config = config
+        texts = [self._pairs(config.data, language) for language in config.languages]
+        texts = [text[config.skip :] for text in texts]
+        if not all(texts):
+            raise ConfigError(f"skip: expected fewer than the pairs of each direction, found {config.skip}")
+        self.tokenizer, spm = self._vocabulary(out, texts)
+        self.examples: list[Example] = []
+        self.task_of: list[int] = []
+        for task, (language, text) in enumerate(zip(config.languages, texts, strict=True)):
+            found = pairs.encode(text, spm, config.max_length, language)
+            self.examples += found
+            self.task_of += [task] * len(found)
+        self._dev = [
+            pairs.encode(self._pairs(config.dev, language), spm, config.max_length, language)
+            for language in config.languages
+        ]
+        self.lengths = [example.length for example in self.examples]
+        self.model = model.build(config, len(self.tokenizer))
+        self.model.set_attn_implementation("eager")  # the fused kernels have no second derivative
+        self.model.to(device)
+
+    def _pairs(self, source: str, language: str) -> list[Pair]:
+        return pairs.read(source, (self.config.source_language, language), self.config.limit)[0]
+
+    def _vocabulary(self, out: Path, texts: Sequence[Sequence[Pair]]) -> tuple[Any, bytes]:
+        """Joint pieces of all directions and of the text adapted to, with a tag for each target language."""
+        config = self.config
+        target = config.target_language
+        stored = out / "tokenizer" / "source.spm"
+        if stored.exists():
+            spm = stored.read_bytes()
+        else:
+            later: Sequence[Pair] = []
+            if config.adapt_data is not None:
+                both = (config.source_language, target)
+                later = pairs.read(config.adapt_data, both, config.adapt_limit)[0]
+            lines = itertools.chain.from_iterable(itertools.chain(*texts, later))
+            tags = [vocabulary.tag(language) for language in dict.fromkeys((*config.languages, target))]
+            spm = vocabulary.train(lines, config.vocabulary, tags)
+        return vocabulary.save(spm, out / "tokenizer", config.source_language, target), spm
+
+    def _batch(self, rows: Sequence[int]) -> Batch:
+        batch = batches.collate([self.examples[i] for i in rows], self.model.config.pad_token_id)
+        return batch.to(self.model.device)
+
+    def loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
+        """The loss whose gradient is the (meta-)gradient, averaged over the directions in the batch.
+
+        Its value is the cross-entropy of the whole batch, or of the queries after adaptation. The token
+        count is that of the whole batch: what one update has read.
+        """
+        config = self.config
+        tokens = sum(len(self.examples[i].target) for i in rows)
+        parts = meta.split(rows, self.task_of, config.inner_steps + 1)
+        if config.method == "multilingual" or not parts:
+            return objective.loss(self.model, self._batch(rows), config.label_smoothing)
+        loss = meta.loss_of(self.model, self._smoothed)
+        weights = meta.trained(self.model)
+        values = [
+            meta.METHODS[config.method](
+                loss, weights, [self._batch(s) for s in supports], self._batch(query), config.inner_rate
+            )
+            for *supports, query in parts.values()
+        ]
+        return torch.stack(values).mean(), tokens
+
+    def _smoothed(self, module: nn.Module, batch: Batch) -> Tensor:
+        return objective.loss(module, batch, self.config.label_smoothing)[0]
+
+    def dev_loss(self) -> float:
+        """Cross-entropy before any adaptation, nats per target token, mean of the directions."""
+        found = [dev.dev_loss(self.model, examples, self.config.batch_pieces) for examples in self._dev]
+        return sum(found) / len(found)
+
+    def dev_score(self) -> float:
+        """The negative of the dev loss."""
+        return -self.dev_loss()
+
+    def export(self, folder: Path) -> None:
+        """A folder that transformers loads; its tokenizer asks for the language adapted to."""
+        self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)

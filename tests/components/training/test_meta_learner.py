@@ -1,0 +1,109 @@
+"""Meta-learning through the one loop, and the tags that tell target languages apart."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import MarianTokenizer
+
+from components.errors import ConfigError
+from components.training import TrainingConfig, dev, meta, package, pairs, train, vocabulary
+from components.training.meta_learner import MetaConfig, MetaLearner
+
+WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "sieht", "unter", "zwei"]
+
+
+@pytest.fixture
+def directions(tmp_path: Path) -> MetaConfig:
+    """Copying is English-French, copying backwards English-Czech."""
+    draw = random.Random(0)
+    rows = [draw.choices(WORDS, k=4) for _ in range(80)]
+    for language, text in (
+        ("en", [" ".join(row) for row in rows]),
+        ("fr", [" ".join(row) for row in rows]),
+        ("cs", [" ".join(reversed(row)) for row in rows]),
+        ("de", [" ".join(row).upper() for row in rows]),
+    ):
+        (tmp_path / f"toy.{language}").write_text("\n".join(text) + "\n", encoding="utf-8")
+    return MetaConfig(
+        data=f"multi30k:{tmp_path}:toy",
+        dev=f"multi30k:{tmp_path}:toy",
+        adapt_data=f"multi30k:{tmp_path}:toy",
+        adapt_limit=20,
+        vocabulary=80,
+        layers=1,
+        width=16,
+        inner=16,
+        heads=2,
+        dropout=0.0,
+        warmup_steps=2,
+        batch_pieces=120,
+        max_steps=4,
+        eval_every=2,
+        average=1,
+        device="cpu",
+        dtype="float32",
+    )
+
+
+@pytest.mark.parametrize("method", ["multilingual", *meta.METHODS])
+def test_every_method_goes_through_the_loop_and_starts_a_plain_training(
+    directions: MetaConfig, tmp_path: Path, method: str
+) -> None:
+    config = directions.model_copy(update={"method": method})
+    state = train(config, tmp_path / "meta", learner=MetaLearner)  # type: ignore[arg-type]
+    assert state.step == 4
+    assert state.history[-1]["dev_loss"] < state.history[0]["dev_loss"]
+    plain = TrainingConfig.model_validate(
+        {
+            **config.model_dump(include=set(TrainingConfig.model_fields)),
+            "start": str(tmp_path / "meta" / "model"),
+            "limit": 10,
+            "max_steps": 2,
+            "eval_sentences": 4,
+        }
+    )
+    train(plain, tmp_path / "adapted")
+    model, tokenizer = package.load(tmp_path / "adapted" / "model")
+    assert len(dev.translate(model, tokenizer, ["ein hund"])) == 1
+
+
+def learner(config: MetaConfig, out: Path) -> MetaLearner:
+    return MetaLearner(config, out, torch.device("cpu"))
+
+
+def test_an_episode_is_the_mean_over_the_directions(directions: MetaConfig, tmp_path: Path) -> None:
+    config = directions.model_copy(update={"method": "first-order"})
+    found = learner(config, tmp_path / "one")
+    rows = list(range(0, 160, 10))
+    value, tokens = found.loss(rows)
+    assert tokens == sum(len(found.examples[i].target) for i in rows)
+    one_by_one = [found.loss([i for i in rows if found.task_of[i] == task])[0].item() for task in (0, 1)]
+    assert value.item() == pytest.approx(sum(one_by_one) / 2, rel=1e-5)
+    assert one_by_one[0] != pytest.approx(one_by_one[1])
+
+
+def test_sources_carry_the_tag_that_the_tokenizer_reads(directions: MetaConfig, tmp_path: Path) -> None:
+    found = learner(directions, tmp_path / "one")
+    tokenizer = MarianTokenizer.from_pretrained(tmp_path / "one" / "tokenizer")
+    for language, task in (("fr", 0), ("cs", 1)):
+        first = found.examples[found.task_of.index(task)]
+        text = (tmp_path / "toy.en").read_text(encoding="utf-8").splitlines()[0]
+        assert list(first.source) == tokenizer(f">>{language}<< {text}").input_ids
+    assert {">>fr<<", ">>cs<<", ">>de<<"} <= tokenizer.get_vocab().keys()
+    pieces = vocabulary.load((tmp_path / "one" / "tokenizer" / "source.spm").read_bytes())
+    assert vocabulary.UNKNOWN not in pieces.encode("EIN HUND")  # German entered the vocabulary
+
+
+def test_a_vocabulary_without_tags_changes_nothing() -> None:
+    spm = vocabulary.train(WORDS * 20, 64)
+    some = [("ein hund", "zwei")]
+    assert pairs.encode(some, spm, 64, "de") == pairs.encode(some, spm, 64)
+
+
+def test_skipping_everything_is_refused(directions: MetaConfig, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="skip: expected fewer"):
+        learner(directions.model_copy(update={"skip": 80}), tmp_path / "none")
