@@ -158,6 +158,26 @@ def report(
     typer.echo(str(page))
 
 
+@app.command()
+def merge(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="mergekit's YAML")],
+    out: Annotated[Path | None, typer.Argument(metavar="OUT", help="the new model's folder")] = None,
+    check: Annotated[bool, typer.Option("--check", help="only examine: can these models be merged?")] = False,
+    seed: Annotated[int, typer.Option("--seed", help="of the methods that draw random numbers")] = 0,
+    store: StoreUrl = None,
+) -> None:
+    """Merge models into a new model folder, after a check; the recipe is mergekit's YAML, as it is.
+
+    Examples: `antiphon merge recipe.yml --check`, `antiphon merge recipe.yml merged-model`.
+
+    Models are paths, ORG/NAME of the hub, `packaged:NAME` or `store:KEY`; `antiphon run merge` also scores
+    the result and keeps it in the store.
+    """
+    from flows.merge_command import merge as do
+
+    do(recipe, out, check=check, seed=seed, store=store)
+
+
 def run_flow_module(flow: str) -> None:
     """`python -m flows.NAME` with the options of `antiphon run NAME`."""
     sys.argv = ["antiphon", "run", flow, *sys.argv[1:]]

@@ -4,76 +4,16 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from io import StringIO
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import YAMLError
 
 from components.errors import ConfigError
+from components.yaml_text import Lines, parse, read_text
 from flows.parameters import check_no_secret
 
 P = TypeVar("P", bound=BaseModel)
-_LARGEST = 1_000_000  # bytes of a configuration file
-_MOST_VALUES = 10_000  # values after aliases are followed
-_DEEPEST = 20
-
-Lines = dict[tuple[str, ...], int]
-"""Where each key of a file stands, counted from 1."""
-
-
-def parse(text: str, where: str) -> tuple[Any, Lines]:
-    """YAML 1.2 as plain values (``no`` is a string, ``1e-3`` a number) and the lines of its keys.
-
-    Raises:
-        ConfigError: not YAML, a key twice, a tag, or aliases that expand without bounds.
-    """
-    yaml = YAML(
-        typ="rt", pure=True
-    )  # builds plain containers with line numbers, never objects; tags are refused
-    yaml.allow_duplicate_keys = False
-    try:
-        value = yaml.load(StringIO(text))
-    except RecursionError:
-        raise ConfigError(
-            f"{where}: expected at most {_DEEPEST} levels of nesting, found many more"
-        ) from None
-    except (YAMLError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark is not None else ""
-        problem = str(getattr(error, "problem", None) or error).splitlines()[0]
-        raise ConfigError(f"{where}{line}: expected YAML 1.2, found: {problem}") from error
-    lines: Lines = {}
-    return _plain(value, (), lines, where), lines
-
-
-def _plain(
-    value: Any, path: tuple[str, ...], lines: Lines, where: str, count: list[int] | None = None
-) -> Any:
-    count = [0] if count is None else count
-    count[0] += 1
-    if count[0] > _MOST_VALUES or len(path) > _DEEPEST:
-        raise ConfigError(
-            f"{where}: expected at most {_MOST_VALUES} values, {_DEEPEST} deep; found more (aliases count)"
-        )
-    if isinstance(value, CommentedMap):
-        plain = {}
-        for key in value:
-            name = str(key)
-            lines[*path, name] = value.lc.key(key)[0] + 1
-            plain[name] = _plain(value[key], (*path, name), lines, where, count)
-        return plain
-    if isinstance(value, CommentedSeq):
-        return [_plain(item, (*path, str(n)), lines, where, count) for n, item in enumerate(value)]
-    for kind in (bool, int, float, str):
-        if isinstance(value, kind):
-            return kind(value)
-    if value is None:
-        return None
-    raise ConfigError(f"{where}: expected text, numbers, lists and mappings, found {value!r}")
 
 
 def read_file(path: Path) -> tuple[dict[str, Any], Lines]:
@@ -82,14 +22,7 @@ def read_file(path: Path) -> tuple[dict[str, Any], Lines]:
     Raises:
         ConfigError: unreadable, too large, not a mapping.
     """
-    try:
-        size = path.stat().st_size
-        text = path.read_text(encoding="utf-8-sig") if path.is_file() and size <= _LARGEST else None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: expected a readable YAML file in UTF-8, found: {error}") from error
-    if text is None:
-        raise ConfigError(f"{path}: expected a regular file of at most {_LARGEST} bytes")
-    value, lines = parse(text, str(path))
+    value, lines = parse(read_text(path), str(path))
     if value is None:
         return {}, {}
     if not isinstance(value, dict):

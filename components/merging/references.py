@@ -1,0 +1,45 @@
+"""The models that a recipe names, resolved and opened."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from components.merging.folders import Folder
+from components.merging.recipe import Recipe
+from components.models import SCHEMES, resolve
+from components.records import Checkpoint
+
+_HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?", re.ASCII)
+
+
+def reference(model: str, recipe: Recipe) -> str:
+    """What a recipe calls a model, as a reference of ours.
+
+    As in mergekit a path is relative to the current folder, or else to the recipe's; what is no path and
+    looks like ORG/NAME is of the hub.
+    """
+    if model.partition(":")[0] in SCHEMES and ":" in model:
+        return model
+    if Path(model).expanduser().exists():
+        return model
+    beside = Path(recipe.where).parent / model
+    if beside.exists():
+        return str(beside)
+    return f"hub:{model}" if _HUB.fullmatch(model) else model
+
+
+@contextmanager
+def opened(
+    recipe: Recipe, store: str | None = None
+) -> Iterator[tuple[dict[str, Folder], dict[str, Checkpoint]]]:
+    """Every model of a recipe by its name there: opened folders and verified checkpoints. ModelError."""
+    with ExitStack() as stack:
+        checkpoints = {model: resolve(reference(model, recipe), store) for model in recipe.models}
+        folders = {
+            model: stack.enter_context(Folder(Path(checkpoint.path), model))
+            for model, checkpoint in checkpoints.items()
+        }
+        yield folders, checkpoints

@@ -1,0 +1,31 @@
+"""``antiphon merge``: a recipe, its examination, a new model folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def merge(recipe_path: Path, out: Path | None, *, check: bool, seed: int, store: str | None) -> None:
+    """Examine the merge of a recipe, print what there is to say, and (unless ``check``) do it."""
+    from components.errors import ConfigError
+    from components.merging import doctor, engine, recipe, references
+
+    read = recipe.read(recipe_path)
+    engine.known_method(read)
+    if out is None and not check:
+        raise ConfigError("merge: expected OUT, the new model's folder (or --check to examine only)")
+    with references.opened(read, store) as (folders, checkpoints):
+        found = doctor.examine(read, folders, checkpoints)
+    for lineage in found.lineages:
+        typer.echo(str(lineage), err=True)
+    for finding in found.findings:
+        typer.echo(str(finding), err=True)
+    found.require()
+    if check or out is None:
+        typer.echo(f"{recipe_path}: {read.method} of {len(read.models)} models can be merged")
+        return
+    options = engine.Options(seed=seed, store=store)
+    made = engine.merge(read, out, options)
+    typer.echo(f"{made.path}  {made.architecture}  sha256 {made.sha256}")
