@@ -5,6 +5,8 @@ Text-only data skip the recognition. `python -m flows.cascade` takes the options
 
 from __future__ import annotations
 
+from functools import partial
+
 from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import ConfigDict, Field
@@ -14,7 +16,7 @@ from components.records import RunRecord, StageRef
 from components.translation.config import TranslationConfig
 from flows.parameters import FlowParameters, flat
 from flows.running import Run, ending
-from tasks import data, metrics, recognition, report, translation
+from tasks import blaming, data, metrics, recognition, report, translation
 from tasks.options import value_of
 
 
@@ -52,6 +54,11 @@ class CascadeParameters(FlowParameters):
     mt: CascadeTranslation = Field(
         default=CascadeTranslation(), title="Translation", description="text to text"
     )
+    blame: bool = Field(
+        False,
+        title="Blame",
+        description="also translate gold and partly repaired transcripts, to say which stage loses what",
+    )
 
 
 @flow(name="cascade", persist_result=False, validate_parameters=True)
@@ -67,12 +74,25 @@ def cascade(parameters: CascadeParameters) -> RunRecord | State[RunRecord]:
         heard = value_of(recognition.recognise(parameters.asr, loaded, run.store_url, parameters.seed))
         if heard is not None:
             read = (loaded, run.add(heard))
-        run.add(translation.translate(parameters.mt, read, run.store_url, parameters.seed))
+        said = run.add(translation.translate(parameters.mt, read, run.store_url, parameters.seed))
         scored = run.add(metrics.score(run.stages, parameters.target_language, run.store_url, run.name))
         run.metrics = metrics.read_scores(scored)
+        if parameters.blame and "asr" in run.stages:
+            again = partial(_again, parameters, loaded, run.store_url)
+            run.add(blaming.run(loaded, run.stages["asr"], said, again, run.store_url))
         run.save()
         report.report(run.record, run.store_url)
     return ending(run.record)
+
+
+def _again(
+    parameters: CascadeParameters, loaded: StageRef, store_url: str | None, heard: StageRef
+) -> StageRef:
+    """Everything below the recognition, on other transcripts."""
+    ref: StageRef = value_of(
+        translation.translate(parameters.mt, (loaded, heard), store_url, parameters.seed)
+    )
+    return ref
 
 
 if __name__ == "__main__":

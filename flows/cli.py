@@ -146,6 +146,20 @@ def compare(
 
 
 @app.command()
+def blame(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="name of a finished run of speech")],
+    store: StoreUrl = None,
+    name: RunName = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say which stage of a run loses what: its transcripts are put right and everything below runs again.
+
+    The same as running the flow with `--set blame=true`; what was computed is reused.
+    """
+    raise typer.Exit(commanding.blame_run(run, {"store": store, "name": name}, as_json=as_json))
+
+
+@app.command()
 def report(
     run: Annotated[str, typer.Argument(metavar="RUN", help="name of a run")], store: StoreUrl = None
 ) -> None:

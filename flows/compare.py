@@ -60,6 +60,8 @@ class CompareParameters(ComparisonSettings, FlowParameters):
         None, title="Target language", description="ISO code such as de; the data's own if empty"
     )
 
+    blame: bool = Field(False, title="Blame", description="of each cascade also say which stage loses what")
+
     def settings(self) -> ComparisonSettings:
         """How the systems are compared."""
         return ComparisonSettings.model_validate(
@@ -141,6 +143,8 @@ def _checked(system: SystemConfig, parameters: CompareParameters, run: Run) -> t
     values |= {"store": run.store_url, "name": f"{run.name}.{system.name}"[:100]}
     check_no_secret(list(system.parameters))
     model = flow_named(system.flow).parameters
+    if parameters.blame and "blame" in model.model_fields:
+        values["blame"] = True
     try:
         checked = model.model_validate(values)
     except ValueError as error:

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.text import Text
 
 from components.records import RunRecord
-from reports import comparing, terminal
+from reports import blaming, comparing, terminal
+from tasks.blaming import read_blame
 from tasks.comparing import read_comparison
 from tasks.report import view_of
 from tasks.store import Store
@@ -31,6 +32,9 @@ def print_run(run: RunRecord, store: Store) -> None:
         comparing.print_comparison(read_comparison(ref), out)
     if not compared:
         terminal.print_run(view_of(run, store), out)
+    for ref in run.stages:
+        if ref.stage == "blame":
+            blaming.print_blame(read_blame(ref), out)
     folder = store.run_folder(run.name)
     places = {"run": folder, "report": folder / "report.html"}
     for name, place in places.items():

@@ -1,0 +1,176 @@
+"""Which stage is to blame: each replaced by its gold output, everything below it run again.
+
+``values`` maps a set of replaced parts to the statistics of what came out, so that a **gap** is the score
+with one part gold minus the score as it is, and **Shapley values** (Shapley 1953) share what all gold parts
+gain together among them: they add up to all-gold minus as-it-is. The last stage's gold output is the
+reference itself and would score the ceiling whatever came before, so it takes no part in that game: what is
+missing when everything above is gold is its **remainder**. Stages are ranked by the share of quality that
+each loses of what it is given; shares kept multiply to score over ceiling. Intervals are 95% percentiles
+over paired bootstrap resamples of utterances.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
+
+import numpy as np
+
+from components.errors import DataError
+from components.metrics.bootstrap import RESAMPLES, SEED, Interval, containing, resamples
+from components.metrics.sufficient import Statistics
+from components.records import Record
+
+Part = frozenset[str]
+"""Names of the parts that are replaced by their gold output."""
+
+
+class Estimate(Record):
+    """A number with its 95% bootstrap interval."""
+
+    value: float
+    interval: Interval
+
+
+class PartBlame(Record):
+    """What one part costs: ``gap`` when it alone is put right, ``shapley`` its share of all together."""
+
+    part: str
+    gap: Estimate
+    shapley: Estimate
+
+
+class StageBlame(Record):
+    """What one stage costs: the points gained with its gold output, and the percentage it passes on.
+
+    Of the last stage ``gap`` is the remainder: what it misses of the ceiling with all above it gold.
+    """
+
+    stage: str
+    gap: Estimate
+    kept: Estimate
+
+
+class Blame(Record):
+    """Where the quality of a cascade is lost; ``stages`` from first to last, ``culprit`` passes on least."""
+
+    metric: str
+    score: Estimate
+    all_gold: Estimate
+    stages: tuple[StageBlame, ...]
+    parts: tuple[PartBlame, ...]
+    ceiling: float
+    culprit: str
+    n: int
+    n_total: int
+    signature: str
+
+
+def shapley(value: Callable[[Part], float], players: Sequence[str]) -> dict[str, float]:
+    """Shapley values by their definition over all sets of the other players; 2^n calls of ``value``."""
+    known: dict[Part, float] = {}
+
+    def of(part: Part) -> float:
+        if part not in known:
+            known[part] = value(part)
+        return known[part]
+
+    n = len(players)
+    shares = {}
+    for player in players:
+        others = [one for one in players if one != player]
+        shares[player] = math.fsum(
+            math.factorial(size)
+            * math.factorial(n - size - 1)
+            / math.factorial(n)
+            * (of(frozenset((*chosen, player))) - of(frozenset(chosen)))
+            for size in range(n)
+            for chosen in combinations(others, size)
+        )
+    return shares
+
+
+def attribute(
+    values: Mapping[Part, Statistics],
+    stages: Mapping[str, Sequence[str]],
+    last: str,
+    *,
+    ceiling: float = 100.0,
+) -> Blame:
+    """Blame on the parts of ``stages`` and on the stage ``last`` below them.
+
+    Args:
+        values: statistics of the output for every set of replaced parts, of a metric where more is better.
+        stages: stage -> its parts, from the first stage to the last but one.
+        last: name of the stage whose output is scored.
+        ceiling: score of a perfect output; lower where a human's score is known.
+
+    Raises:
+        DataError: a set of parts is missing, or outputs are of different utterances.
+    """
+    parts = [part for found in stages.values() for part in found]
+    _check(values, parts)
+    base = values[frozenset()]
+    drawn = [_measured(values, stages, last, ceiling, rows) for rows in (None, *resamples(len(base.ids)))]
+
+    def estimate(name: str) -> Estimate:
+        numbers = [one[name] for one in drawn[1:]]
+        low, high = np.percentile(numbers, (2.5, 97.5))
+        return Estimate(value=drawn[0][name], interval=containing((float(low), float(high)), drawn[0][name]))
+
+    blamed = tuple(
+        StageBlame(stage=stage, gap=estimate(f"gap {stage}"), kept=estimate(f"kept {stage}"))
+        for stage in (*stages, last)
+    )
+    return Blame(
+        metric=base.name,
+        score=estimate("score"),
+        all_gold=estimate("gold"),
+        stages=blamed,
+        parts=tuple(
+            PartBlame(part=part, gap=estimate(f"part {part}"), shapley=estimate(f"shapley {part}"))
+            for part in parts
+        ),
+        ceiling=ceiling,
+        culprit=min(blamed, key=lambda one: one.kept.value).stage,
+        n=len(base.ids),
+        n_total=base.n_total,
+        signature=f"{base.signature}|oracle-substitution|ceiling:{ceiling:g}|bs:{RESAMPLES}|seed:{SEED}",
+    )
+
+
+def _measured(
+    values: Mapping[Part, Statistics],
+    stages: Mapping[str, Sequence[str]],
+    last: str,
+    ceiling: float,
+    rows: np.ndarray[tuple[int], np.dtype[np.int64]] | None,
+) -> dict[str, float]:
+    """Every number of a blame on one resample of the utterances (all of them where ``rows`` is None)."""
+    score = {part: one.score(None if rows is None else one.rows[rows]) for part, one in values.items()}
+    parts = [part for found in stages.values() for part in found]
+    nothing, everything = score[frozenset()], score[frozenset(parts)]
+    found = {"score": nothing, "gold": everything, f"gap {last}": ceiling - everything}
+    found |= {f"part {part}": score[frozenset((part,))] - nothing for part in parts}
+    found |= {f"shapley {part}": share for part, share in shapley(score.__getitem__, parts).items()}
+    above: Part = frozenset()
+    for stage, replaced in stages.items():
+        found[f"gap {stage}"] = score[frozenset(replaced)] - nothing
+        before, above = score[above], above | frozenset(replaced)
+        found[f"kept {stage}"] = _share(before, score[above])
+    return found | {f"kept {last}": _share(everything, ceiling)}
+
+
+def _share(part: float, whole: float) -> float:
+    return 100.0 if whole <= 0 else 100.0 * part / whole
+
+
+def _check(values: Mapping[Part, Statistics], parts: Sequence[str]) -> None:
+    for size in range(len(parts) + 1):
+        for chosen in combinations(parts, size):
+            if frozenset(chosen) not in values:
+                raise DataError(f"expected the output with {', '.join(chosen) or 'nothing'} gold, found none")
+    ids = {one.ids for one in values.values()}
+    if len(ids) != 1 or not next(iter(ids)):
+        raise DataError("expected the same utterances, at least one, whatever is replaced; found others")

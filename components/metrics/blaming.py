@@ -1,0 +1,145 @@
+"""A cascade's blame from its outputs with repaired transcripts: by corpus, by kind of error, by utterance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from components.errors import DataError
+from components.metrics.blame import Blame, Part, attribute, shapley
+from components.metrics.error_costs import Correlation, KindCost, correlation, kind_costs
+from components.metrics.repairing import KINDS, count_errors
+from components.metrics.sufficient import Statistics, translation_statistics
+from components.metrics.translation import sentence_scores
+from components.metrics.wer import utterance_errors
+from components.records import Record, Utterance
+
+METRICS = ("bleu", "chrf")
+
+
+class BlameReport(Record):
+    """Blame by each metric, the cost of each kind of error (BLEU), and WER against loss (chrF)."""
+
+    blames: tuple[Blame, ...]
+    kinds: tuple[KindCost, ...]
+    wer_and_loss: Correlation
+
+
+@dataclass(frozen=True)
+class Case:
+    """A spoken utterance with its reference texts, what was heard and what came out."""
+
+    utterance: Utterance
+    heard: str
+    output: str
+
+
+def blame_cases(
+    cases: Sequence[Case],
+    repaired: Mapping[str, Mapping[str, str]],
+    parts: Sequence[str],
+    last: str,
+    n_total: int,
+) -> tuple[BlameReport, dict[str, dict[str, float]]]:
+    """The report, and numbers of every utterance by name.
+
+    Args:
+        repaired: output by utterance id of each repaired transcript: of every set of ``parts`` (joined by
+            ``+``) and of every kind of error. What is absent came out as it was, having had no such error.
+        last: name of the stage whose output is scored.
+
+    Raises:
+        DataError: no utterance has a transcript, a translation and references for both.
+    """
+    cases = [one for one in cases if one.utterance.transcript and any(one.utterance.references)]
+    if not cases:
+        raise DataError(
+            "blame: expected spoken utterances with a reference transcript and a reference translation, "
+            "found none; add transcript and references to the data, or set blame to false"
+        )
+    languages = _languages(cases)
+    tables = {name: _table(cases, texts, languages[1], n_total) for name, texts in repaired.items()}
+    base = _table(cases, {}, languages[1], n_total)
+    sets = _sets(parts, base, tables)
+    counts = {
+        one.utterance.id: count_errors(one.heard, str(one.utterance.transcript), languages[0])
+        for one in cases
+    }
+    values = _per_utterance(cases, repaired, parts, languages)
+    report = BlameReport(
+        blames=tuple(
+            attribute({part: table[name] for part, table in sets.items()}, {"asr": parts}, last)
+            for name in METRICS
+        ),
+        kinds=kind_costs(
+            base["bleu"], {kind: tables.get(_key(kind), base)["bleu"] for kind in KINDS}, counts
+        ),
+        wer_and_loss=correlation(
+            [one["wer"] for one in values.values() if "wer" in one],
+            [one["gap asr"] for one in values.values() if "wer" in one],
+        ),
+    )
+    return report, values
+
+
+def _key(kind: str) -> str:
+    return kind.replace(" ", "-")
+
+
+def _languages(cases: Sequence[Case]) -> tuple[str, str]:
+    """Source and target language; 'und' for several."""
+    sources = {one.utterance.source_language for one in cases}
+    targets = {one.utterance.target_language or "und" for one in cases}
+    source, target = (found.pop() if len(found) == 1 else "und" for found in (sources, targets))
+    return source, target
+
+
+def _texts(cases: Sequence[Case], changed: Mapping[str, str]) -> dict[str, str]:
+    return {one.utterance.id: changed.get(one.utterance.id, one.output) for one in cases}
+
+
+def _table(
+    cases: Sequence[Case], changed: Mapping[str, str], language: str, n_total: int
+) -> dict[str, Statistics]:
+    references = {one.utterance.id: one.utterance.references for one in cases}
+    return translation_statistics(
+        references, _texts(cases, changed), language=language, n_total=n_total, names=METRICS
+    )
+
+
+def _sets(
+    parts: Sequence[str], base: dict[str, Statistics], tables: Mapping[str, dict[str, Statistics]]
+) -> dict[Part, dict[str, Statistics]]:
+    """Every set of parts -> its statistics, those without a change being the base's."""
+    found = {}
+    for number in range(2 ** len(parts)):
+        chosen = [part for place, part in enumerate(parts) if number >> place & 1]
+        found[frozenset(chosen)] = tables.get("+".join(chosen), base) if chosen else base
+    return found
+
+
+def _per_utterance(
+    cases: Sequence[Case],
+    repaired: Mapping[str, Mapping[str, str]],
+    parts: Sequence[str],
+    languages: tuple[str, str],
+) -> dict[str, dict[str, float]]:
+    """Per utterance: WER, chrF as it is and with a gold transcript, gap, shares of the parts, remainder."""
+    references = {one.utterance.id: one.utterance.references for one in cases}
+    spoken = {one.utterance.id: str(one.utterance.transcript) for one in cases}
+    errors = utterance_errors(spoken, {one.utterance.id: one.heard for one in cases}, language=languages[0])
+    scores: dict[Part, dict[str, dict[str, float]]] = {}
+    for number in range(2 ** len(parts)):
+        chosen = [part for place, part in enumerate(parts) if number >> place & 1]
+        texts = _texts(cases, repaired.get("+".join(chosen), {}))
+        scores[frozenset(chosen)] = sentence_scores(references, texts, language=languages[1])
+    found: dict[str, dict[str, float]] = {}
+    for key in scores[frozenset()]:
+        full, gold = scores[frozenset()][key]["chrf"], scores[frozenset(parts)][key]["chrf"]
+        values = {part: found_[key]["chrf"] for part, found_ in scores.items()}
+        shares = shapley(values.__getitem__, parts)
+        found[key] = {"chrf": full, "gold chrf": gold, "gap asr": gold - full, "remainder": 100.0 - gold}
+        found[key] |= {f"shapley {part}": share for part, share in shares.items()}
+        if (rate := errors[key].rate) is not None:
+            found[key]["wer"] = rate
+    return found

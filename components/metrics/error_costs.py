@@ -1,0 +1,92 @@
+"""Which errors of a transcript cost the translation most, and how closely the two losses go together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from components.metrics.blame import Estimate
+from components.metrics.bootstrap import containing, resamples
+from components.metrics.significance import paired
+from components.metrics.sufficient import Statistics
+from components.records import Record
+
+
+class KindCost(Record):
+    """What one kind of error costs: the points that the score gains when just these are put right."""
+
+    kind: str
+    errors: int
+    utterances: int
+    gain: Estimate
+    per_hundred: float
+
+
+def kind_costs(
+    base: Statistics, repaired: Mapping[str, Statistics], counts: Mapping[str, Mapping[str, int]]
+) -> tuple[KindCost, ...]:
+    """Costs by kind, the dearest first.
+
+    Args:
+        base: the output as it is.
+        repaired: kind -> the output with all errors of that kind put right.
+        counts: utterance id -> kind -> number of errors.
+    """
+    found = []
+    for kind, statistics in repaired.items():
+        here = [counts[key][kind] for key in base.ids if counts[key].get(kind)]
+        if not here:
+            continue
+        one = paired(statistics, base, (f"without {kind}", "as it is"))
+        found.append(
+            KindCost(
+                kind=kind,
+                errors=sum(here),
+                utterances=len(here),
+                gain=Estimate(value=one.difference, interval=one.interval),
+                per_hundred=100.0 * one.difference / sum(here),
+            )
+        )
+    return tuple(sorted(found, key=lambda one: -one.gain.value))
+
+
+class Correlation(Record):
+    """How two numbers per utterance go together: Pearson's and Spearman's coefficients."""
+
+    pearson: Estimate | None
+    spearman: Estimate | None
+    n: int
+
+
+def correlation(first: Sequence[float], second: Sequence[float]) -> Correlation:
+    """Both coefficients with bootstrap intervals; None where one of the two does not vary."""
+    x, y = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    return Correlation(pearson=_estimate(x, y), spearman=_estimate(_ranks(x), _ranks(y)), n=len(first))
+
+
+Numbers = np.ndarray[Any, np.dtype[np.float64]]
+
+
+def _estimate(x: Numbers, y: Numbers) -> Estimate | None:
+    value = _pearson(x, y)
+    if value is None:
+        return None
+    drawn = [_pearson(x[rows], y[rows]) for rows in resamples(len(x))]
+    low, high = np.percentile([one for one in drawn if one is not None], (2.5, 97.5))
+    return Estimate(value=value, interval=containing((float(low), float(high)), value))
+
+
+def _pearson(x: Numbers, y: Numbers) -> float | None:
+    if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return None
+    a, b = x - x.mean(), y - y.mean()
+    return float(np.clip((a @ b) / np.sqrt((a @ a) * (b @ b)), -1.0, 1.0))
+
+
+def _ranks(values: Numbers) -> Numbers:
+    """Ranks from 0; equal values share their mean rank."""
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    return np.asarray((ends - (counts + 1) / 2)[places], np.float64)

@@ -1,0 +1,68 @@
+"""A blame as texts: a sentence, a table, and the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.text import Text
+
+from components.metrics.blame import Blame, Estimate
+from components.metrics.blaming import BlameReport
+from reports.escaping import printable
+from reports.html import LABELS
+from reports.terminal import table
+
+
+def shown(one: Estimate, sign: bool = True) -> str:
+    """A number with its interval: +2.20 (+1.10 to +3.40)."""
+    form = "{:+.2f} ({:+.2f} to {:+.2f})" if sign else "{:.2f} ({:.2f} to {:.2f})"
+    return form.format(one.value, *one.interval)
+
+
+def sentence(one: Blame) -> str:
+    """The blame by one metric in a line."""
+    kept = ", ".join(f"{stage.stage} passes on {stage.kept.value:.0f}%" for stage in one.stages)
+    return (
+        f"{LABELS[one.metric]} {one.score.value:.1f}, with gold transcripts {one.all_gold.value:.1f}: "
+        f"{kept}; most is lost in {one.culprit}"
+    )
+
+
+def rows(report: BlameReport) -> Iterator[dict[str, str]]:
+    """What each stage, part of a transcript and kind of error costs, in points of the metric."""
+    for one in report.blames:
+        name = LABELS[one.metric]
+        for stage in one.stages:
+            cells = {"metric": name, "what": printable(stage.stage), "costs": shown(stage.gap)}
+            cells["passes on %"] = shown(stage.kept, sign=False)
+            yield cells | {"most": "yes" if stage.stage == one.culprit else ""}
+        for part in one.parts:
+            cells = {"metric": name, "what": f"transcript: {part.part}", "costs": shown(part.gap)}
+            yield cells | {"Shapley": shown(part.shapley)}
+    for kind in report.kinds:
+        what = f"{kind.errors} {kind.kind} in {kind.utterances} utterances"
+        yield {
+            "metric": "BLEU",
+            "what": what,
+            "costs": shown(kind.gain),
+            "per 100 errors": f"{kind.per_hundred:+.2f}",
+        }
+
+
+def print_blame(report: BlameReport, console: Console) -> None:
+    """The blame as a table, with a sentence for each metric."""
+    for one in report.blames:
+        console.print(Text(printable(sentence(one)), "bold"))
+    found = list(rows(report))
+    columns = list(dict.fromkeys(name for row in found for name in row))
+    listed = table(*(name if name in ("metric", "what", "most") else f">{name}" for name in columns))
+    for row in found:
+        listed.add_row(*(Text(row.get(name, "")) for name in columns))
+    console.print(listed)
+    both = report.wer_and_loss
+    if both.pearson and both.spearman:
+        text = f"WER and chrF lost to it, {both.n} utterances: Pearson {shown(both.pearson, sign=False)}"
+        console.print(Text(f"{text}, Spearman {shown(both.spearman, sign=False)}"))
+    for signature in dict.fromkeys(one.signature for one in report.blames):
+        console.print(Text(printable(signature), "dim"))

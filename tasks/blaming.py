@@ -1,0 +1,143 @@
+"""The ``blame`` stage: the transcript put right, wholly and in parts, and everything below it run again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain, combinations
+from pathlib import Path
+
+from prefect import get_run_logger, task
+from prefect.client.schemas.objects import State
+
+from components import metrics
+from components.metrics.blaming import BlameReport, Case, blame_cases
+from components.metrics.repairing import FORM, KINDS, WORDS, repair
+from components.records import NBest, StageRef
+from reports import blaming
+from tasks.artifacts import publish_table
+from tasks.cost import measured
+from tasks.files import read_json, write_bytes, write_json
+from tasks.keys import StagePlan, library_versions, read_by
+from tasks.metrics import LIBRARIES
+from tasks.options import NOT_STORED, shown, value_of
+from tasks.reading import best_texts, hypotheses, utterances
+from tasks.stage import opened
+from tasks.store import Store
+
+BLAME, VALUES = "blame.json", "utterances.jsonl"
+PARTS = {"words": WORDS, "form": (FORM,)}
+"""Parts of a transcript that are put right on their own and together."""
+
+
+def variants() -> dict[str, tuple[str, ...]]:
+    """Name of a repaired transcript -> the kinds of error that it is free of."""
+    sets = chain.from_iterable(combinations(PARTS, size) for size in range(1, len(PARTS) + 1))
+    found = {"+".join(parts): tuple(kind for part in parts for kind in PARTS[part]) for parts in sets}
+    return found | {kind.replace(" ", "-"): (kind,) for kind in KINDS if (kind,) not in found.values()}
+
+
+@task(name="repair transcript", **NOT_STORED)
+def repaired(
+    data: StageRef, asr: StageRef, name: str, kinds: Sequence[str], store_url: str | None
+) -> StageRef | State[StageRef]:
+    """The transcripts that change when errors of ``kinds`` are put right, and only those."""
+    plan = StagePlan(
+        stage=f"asr-{name}".replace("+", "-and-"),
+        version="repair/1",
+        parameters={"kinds": list(kinds)},
+        upstream=read_by(data, asr),
+    )
+    with opened(Store(store_url), plan) as writer:
+        if writer.ref is None:
+            with measured() as cost:
+                changed = list(_changed(data, asr, kinds))
+            lines = [one.model_dump_json(exclude_defaults=True) for one in changed]
+            if writer.shards_done == 0:
+                writer.append(lines, [], seconds=cost.seconds, peak=cost.peak_memory_bytes)
+            writer.finish(one.utterance_id for one in changed)
+        assert writer.ref is not None
+        return shown(writer.ref)
+
+
+def _changed(data: StageRef, asr: StageRef, kinds: Sequence[str]) -> Iterator[NBest]:
+    known = {one.id: one for one in utterances(data)}
+    for nbest in hypotheses(asr):
+        spoken = known[nbest.utterance_id]
+        if spoken.transcript is None:
+            continue
+        text = repair(nbest.best.text, spoken.transcript, kinds, spoken.source_language)
+        if text != " ".join(nbest.best.text.split()):
+            best = nbest.best.model_copy(update={"text": text, "tokens": (), "segments": ()})
+            yield nbest.model_copy(update={"hypotheses": (best,)})
+
+
+def run(
+    data: StageRef,
+    asr: StageRef,
+    last: StageRef,
+    below: Callable[[StageRef], StageRef],
+    store_url: str | None,
+) -> StageRef:
+    """Blame a cascade: repair its transcripts, run ``below`` (transcripts -> output) on each, account.
+
+    Args:
+        last: the output as it is, of the stage that is scored.
+    """
+    outputs: dict[str, StageRef] = {}
+    for name, kinds in variants().items():
+        transcript = value_of(repaired(data, asr, name, kinds, store_url))
+        if transcript.items:
+            outputs[name] = below(transcript)
+    found: StageRef = value_of(account(data, asr, last, outputs, store_url))
+    return found
+
+
+@task(name="blame", **NOT_STORED)
+def account(
+    data: StageRef, asr: StageRef, last: StageRef, outputs: Mapping[str, StageRef], store_url: str | None
+) -> StageRef | State[StageRef]:
+    """Where the quality is lost, from the outputs of each repaired transcript."""
+    plan = StagePlan(
+        stage="blame",
+        version=f"blame/1 metrics/{metrics.version}",
+        parameters={"variants": {name: list(kinds) for name, kinds in variants().items()}},
+        upstream=read_by(data, asr, last)
+        | {name: f"{ref.key}:{ref.sha256}" for name, ref in outputs.items()},
+        libraries=library_versions(LIBRARIES),
+    )
+    with opened(Store(store_url), plan, records=False) as writer:
+        ref = writer.ref
+        if ref is None:
+            with measured() as cost:
+                report, values = blame_cases(
+                    _cases(data, asr, last),
+                    {name: best_texts(out) for name, out in outputs.items()},
+                    tuple(PARTS),
+                    last.stage,
+                    data.items,
+                )
+            write_json(writer.path / BLAME, report.model_dump(mode="json"))
+            lines = [json.dumps({"id": key, **found}) for key, found in values.items()]
+            write_bytes(writer.path / VALUES, "".join(line + "\n" for line in lines).encode())
+            writer.seconds, writer.peak_memory_bytes = cost.seconds, cost.peak_memory_bytes
+            ref = writer.seal([BLAME, VALUES], items=data.items)
+    report = read_blame(ref)
+    for one in report.blames:
+        get_run_logger().info("blame: %s", blaming.sentence(one))
+    publish_table(blaming.rows(report), "blame", "what each stage costs, and which errors of the transcript")
+    return shown(ref)
+
+
+def _cases(data: StageRef, asr: StageRef, last: StageRef) -> list[Case]:
+    heard, said = best_texts(asr), best_texts(last)
+    return [
+        Case(one, heard[one.id], said[one.id])
+        for one in utterances(data)
+        if one.id in heard and one.id in said
+    ]
+
+
+def read_blame(ref: StageRef) -> BlameReport:
+    """The blame that a stage holds."""
+    return BlameReport.model_validate(read_json(Path(ref.path) / BLAME))

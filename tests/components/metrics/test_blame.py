@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from itertools import permutations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.errors import DataError
+from components.metrics import translation_scores
+from components.metrics.blame import Blame, attribute, shapley
+from components.metrics.blaming import Case, blame_cases
+from components.metrics.error_costs import correlation
+from components.metrics.repairing import FORM, KINDS, WORDS, repair
+from components.metrics.sufficient import Statistics, translation_statistics
+from components.records import Audio, Utterance
+
+LEXICON = {
+    **{"dog": "Hund", "cat": "Katze", "runs": "läuft", "sleeps": "schläft", "big": "großer", "tree": "Baum"},
+    **{
+        "the": "der",
+        "a": "ein",
+        "under": "unter",
+        "in": "im",
+        "park": "Park",
+        "red": "roter",
+        "ball": "Ball",
+    },
+}
+PARTS = {"words": WORDS, "form": (FORM,)}
+
+
+@settings(max_examples=30)
+@given(st.lists(st.floats(-10, 10), min_size=8, max_size=8))
+def test_shapley_is_the_mean_over_all_orders(values: list[float]) -> None:
+    game = {
+        frozenset(p for k, p in enumerate("abc") if number >> k & 1): value
+        for number, value in enumerate(values)
+    }
+    expected = dict.fromkeys("abc", 0.0)
+    for order in permutations("abc"):
+        for place, player in enumerate(order):
+            before = frozenset(order[:place])
+            expected[player] += (game[before | {player}] - game[before]) / 6
+    found = shapley(game.__getitem__, "abc")
+    assert found == {player: pytest.approx(value, abs=1e-9) for player, value in expected.items()}
+    assert sum(found.values()) == pytest.approx(game[frozenset("abc")] - game[frozenset()], abs=1e-9)
+
+
+def cascade(
+    hear: Callable[[str, random.Random], str], translate: Callable[[str], str], n: int = 40
+) -> tuple[list[Case], dict[str, dict[str, str]]]:
+    """A toy cascade on made-up sentences, with its outputs on repaired transcripts."""
+    draw = random.Random(5)
+    cases, repaired = [], {}
+    for i in range(n):
+        words = draw.choices(list(LEXICON), k=draw.randint(5, 10))
+        said = " ".join(words).capitalize() + "."
+        heard = hear(said, draw)
+        spoken = Utterance(
+            id=f"u{i:02d}",
+            audio=Audio(path="a.wav", sha256="a" * 64, seconds=2, sample_rate=16000),
+            source_language="en",
+            target_language="de",
+            transcript=said,
+            references=(" ".join(LEXICON[word] for word in words),),
+        )
+        cases.append(Case(spoken, heard, translate(heard)))
+        sets = {"words": WORDS, "form": (FORM,), "words+form": KINDS}
+        for name, kinds in {**sets, **{k.replace(" ", "-"): (k,) for k in KINDS}}.items():
+            text = repair(heard, said, kinds, "en")
+            repaired.setdefault(name, {})[spoken.id] = translate(text)
+    return cases, repaired
+
+
+def word_by_word(text: str) -> str:
+    """Knows every word whatever its case, and loses those that it does not know."""
+    words = [word.strip(".").lower() for word in text.split()]
+    return " ".join(LEXICON[word] for word in words if word in LEXICON)
+
+
+def every_other(text: str) -> str:
+    return " ".join(w if n % 2 else "Quatsch" for n, w in enumerate(word_by_word(text).split()))
+
+
+def faithful(said: str, draw: random.Random) -> str:
+    return said
+
+
+def deaf(said: str, draw: random.Random) -> str:
+    return " ".join(word if draw.random() > 0.5 else "noise" for word in said.split())
+
+
+def blamed(hear: Callable[[str, random.Random], str], translate: Callable[[str], str]) -> Mapping[str, Blame]:
+    cases, repaired = cascade(hear, translate)
+    report, _ = blame_cases(cases, repaired, tuple(PARTS), "mt", len(cases))
+    return {one.metric: one for one in report.blames}
+
+
+def test_a_bad_recogniser_is_blamed() -> None:
+    for one in blamed(deaf, word_by_word).values():
+        asr, mt = one.stages
+        assert one.culprit == asr.stage == "asr"
+        assert one.all_gold.value == pytest.approx(100)
+        assert asr.gap.value == pytest.approx(100 - one.score.value)
+        assert asr.gap.interval[0] > 0
+        assert (mt.gap.value, mt.kept.value) == (pytest.approx(0), pytest.approx(100))
+
+
+def test_a_bad_translator_is_blamed() -> None:
+    for one in blamed(faithful, every_other).values():
+        asr, mt = one.stages
+        assert one.culprit == mt.stage == "mt"
+        assert (asr.gap.value, asr.kept.value) == (pytest.approx(0), pytest.approx(100))
+        assert mt.gap.value == pytest.approx(100 - one.score.value)
+
+
+def test_when_both_are_bad_the_shares_multiply_and_shapley_adds_up() -> None:
+    for one in blamed(deaf, every_other).values():
+        kept = np.prod([stage.kept.value / 100 for stage in one.stages])
+        assert 100 * kept == pytest.approx(one.score.value)
+        assert sum(part.shapley.value for part in one.parts) == pytest.approx(
+            one.all_gold.value - one.score.value
+        )
+        for estimate in (one.score, one.all_gold, *(part.gap for part in one.parts)):
+            assert estimate.interval[0] <= estimate.value <= estimate.interval[1]
+
+
+def test_the_gap_and_its_interval_by_a_plain_loop() -> None:
+    cases, repaired = cascade(deaf, every_other)
+    report, values = blame_cases(cases, repaired, tuple(PARTS), "mt", len(cases))
+    references = {case.utterance.id: case.utterance.references for case in cases}
+    full = {case.utterance.id: case.output for case in cases}
+
+    def bleu(texts: Mapping[str, str]) -> float:
+        return translation_scores(references, texts, language="de", n_total=len(texts))["bleu"].value
+
+    asr = report.blames[0].stages[0]
+    assert asr.gap.value == pytest.approx(bleu(repaired["words+form"]) - bleu(full))
+    tables = [
+        translation_statistics(references, texts, language="de", n_total=len(full), names=("bleu",))["bleu"]
+        for texts in (full, repaired["words+form"])
+    ]
+    rng = np.random.default_rng(12345)
+    draws = rng.choice(len(full), size=(1000, len(full)))
+    gaps = [tables[1].score(tables[1].rows[d]) - tables[0].score(tables[0].rows[d]) for d in draws]
+    assert asr.gap.interval == pytest.approx(tuple(np.percentile(gaps, (2.5, 97.5))))
+    for found in values.values():
+        assert found["shapley words"] + found["shapley form"] == pytest.approx(found["gap asr"])
+        assert found["chrf"] + found["gap asr"] + found["remainder"] == pytest.approx(100)
+
+
+def test_the_kind_of_error_that_costs_most() -> None:
+    """A recogniser that loses content words costs by deletions of content words alone."""
+
+    def forgetful(said: str, draw: random.Random) -> str:
+        return " ".join(w for w in said.split() if w.strip(".").lower() not in ("dog", "tree", "cat", "ball"))
+
+    cases, repaired = cascade(forgetful, word_by_word)
+    report, _ = blame_cases(cases, repaired, tuple(PARTS), "mt", len(cases))
+    dearest = report.kinds[0]
+    assert dearest.kind == "deleted content words"
+    assert dearest.gain.interval[0] > 0
+    assert dearest.per_hundred == pytest.approx(100 * dearest.gain.value / dearest.errors)
+    assert dearest.errors == sum(
+        len(c.utterance.transcript.split()) - len(c.heard.split())
+        for c in cases  # type: ignore[union-attr]
+    )
+
+
+def test_what_cannot_be_blamed_is_refused() -> None:
+    cases, repaired = cascade(faithful, word_by_word, 3)
+    bare = [Case(c.utterance.model_copy(update={"transcript": None}), c.heard, c.output) for c in cases]
+    with pytest.raises(DataError, match="expected spoken utterances with a reference transcript"):
+        blame_cases(bare, repaired, tuple(PARTS), "mt", 3)
+    table = Statistics("m", ("a",), np.ones((1, 1)), lambda t: t[0], True, 1, "")
+    with pytest.raises(DataError, match="expected the output with words gold, found none"):
+        attribute({frozenset(): table}, {"asr": ["words"]}, "mt")
+    other = Statistics("m", ("b",), np.ones((1, 1)), lambda t: t[0], True, 1, "")
+    with pytest.raises(DataError, match="same utterances"):
+        attribute({frozenset(): table, frozenset(["words"]): other}, {"asr": ["words"]}, "mt")
+
+
+def test_correlation() -> None:
+    x = [1.0, 2.0, 3.0, 4.0, 9.0, 9.0]
+    up = correlation(x, [value**3 for value in x])
+    assert up.spearman is not None
+    assert up.pearson is not None
+    assert up.spearman.value == pytest.approx(1)
+    assert up.pearson.value == pytest.approx(np.corrcoef(x, [value**3 for value in x])[0, 1])
+    assert correlation(x, [1.0] * 6).pearson is None
+    assert correlation([], []).pearson is None
+    assert correlation([1.0, 1.0, 2.0], [5.0, 7.0, 6.0]).spearman.value == pytest.approx(  # type: ignore[union-attr]
+        np.corrcoef([0.5, 0.5, 2], [0, 2, 1])[0, 1]
+    )

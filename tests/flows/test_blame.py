@@ -1,0 +1,90 @@
+"""Blame through the command line: a cascade whose recogniser mishears."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from components import recognition, translation
+from components.records import Outcome, Utterance
+from flows import cli
+from tests.flows import fakes
+from tests.flows.test_cascade import calls  # noqa: F401 - a fixture that every test uses
+
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("calls")]
+
+
+class Mishearing(fakes.Recognizer):
+    def recognize(self, utterances: Sequence[Utterance]) -> list[Outcome]:
+        fakes._called("asr", utterances)
+        return [fakes._nbest(u, [str(u.transcript).replace(" ", " um ", 2)], "asr") for u in utterances]
+
+
+class Echo(fakes.Translator):
+    """Gives the reference if the transcript is right, else what it read."""
+
+    def translate(self, utterances: Sequence[Utterance]) -> list[Outcome]:
+        fakes._called("mt", utterances)
+        return [
+            fakes._nbest(u, [u.references[0] if u.text == u.transcript else str(u.text)], "mt")
+            for u in utterances
+        ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server(prefect_url: str) -> Iterator[None]:
+    with temporary_settings({PREFECT_API_URL: prefect_url}):
+        yield
+
+
+@pytest.fixture
+def antiphon(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Any]:
+    monkeypatch.setattr(recognition, "build", lambda config, store=None: Mishearing())
+    monkeypatch.setattr(translation, "build", lambda config, store=None: Echo())
+
+    def run(*arguments: str) -> Any:
+        with pytest.raises(SystemExit) as ending:
+            cli.main([*arguments, "--store", str(tmp_path / "store"), "--json"])
+        captured = capsys.readouterr()
+        assert ending.value.code == 0, captured.err
+        return captured.out, json.loads(captured.out.splitlines()[-1])
+
+    return run
+
+
+def test_the_recogniser_is_blamed_and_what_was_computed_is_reused(
+    antiphon: Callable[..., Any],
+    tmp_path: Path,
+    calls: Path,  # noqa: F811
+) -> None:
+    antiphon("run", "cascade", "--data", "sample", "--limit", "5", "--name", "plain")
+    before = calls.read_text().splitlines()
+    printed, said = antiphon("blame", "plain")
+    assert said["run"] == "plain-blame"
+    stages = {stage["stage"]: stage for stage in said["stages"]}
+    assert list(stages) == ["data", "asr", "mt", "metrics", "blame"]
+    assert [stage["reused"] for stage in said["stages"]] == [True, True, True, True, False]
+    report = json.loads((Path(stages["blame"]["path"]) / "blame.json").read_text())
+    assert [one["culprit"] for one in report["blames"]] == ["asr", "asr"]
+    assert all(one["all_gold"]["value"] == pytest.approx(100) for one in report["blames"])
+    assert sum(kind["errors"] for kind in report["kinds"]) == 10
+    assert "most is lost in asr" in printed
+    # Only translations of repaired transcripts were computed: words, both parts, and the one kind of error.
+    more = calls.read_text().splitlines()[len(before) :]
+    assert {line.split()[0] for line in more} == {"mt"}
+    values = [
+        json.loads(line)
+        for line in (Path(stages["blame"]["path"]) / "utterances.jsonl").read_text().splitlines()
+    ]
+    assert len(values) == 5
+    assert all(one["gap asr"] > 0 and one["remainder"] == pytest.approx(0) for one in values)
+    printed, said = antiphon("blame", "plain", "--name", "again")
+    assert all(stage["reused"] for stage in said["stages"])
+    assert len(calls.read_text().splitlines()) == len(before) + len(more)
