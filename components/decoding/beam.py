@@ -27,7 +27,7 @@ _WIDEST = 8
 class _Open:
     """The open rows of the n utterances still searched, k rows each, after t tokens.
 
-    ``ids`` (n,), ``scores`` (n, k), ``tokens`` and ``values`` (n, k, T), ``votes`` (n, k, T, M),
+    ``ids`` (n,), ``scores`` (n, k), ``tokens`` and ``values`` (n, k, T), ``votes`` (n, k, T, W),
     ``worst`` (n,): rank of the worst of a full set of finished hypotheses, -inf while it is not full.
     """
 
@@ -46,7 +46,7 @@ class _Open:
 
 @dataclass(frozen=True)
 class _Step:
-    """The C best continuations of n utterances, best first; tensors are (n, C), ``votes`` (n, C, M)."""
+    """The C best continuations of n utterances, best first; tensors are (n, C), ``votes`` (n, C, W)."""
 
     scores: Tensor
     values: Tensor
@@ -60,7 +60,7 @@ def beam_search(panel: Panel, config: SearchConfig, rules: Sequence[Rule]) -> li
     """Search with ``config.beam_size`` rows per utterance; one list of candidates for each, best first."""
     k, steps = config.beam_size, min(config.max_new_tokens, panel.limit)
     log_probs = panel.begin()
-    state = _fresh(log_probs, k, steps, len(panel.names))
+    state = _fresh(log_probs, k, steps, panel.width)
     found: list[list[Candidate]] = [[] for _ in range(log_probs.shape[0])]
     eos = torch.tensor(panel.vocabulary.eos, device=log_probs.device)
     for t in range(steps):
@@ -71,7 +71,7 @@ def beam_search(panel: Panel, config: SearchConfig, rules: Sequence[Rule]) -> li
         log_probs = apply(rules, log_probs, history)
         step = _best(panel, log_probs, state.scores[:, :width], k, eos)
         ends = step.ends | (t + 1 == steps)
-        _finish(found, state, step, ends, t, config)
+        _finish(panel, found, state, step, ends, config)
         going, rows = _choose(state, step, ends, t, k)
         going &= _open(state, t + 1, steps, config)
         chosen = going.nonzero()[:, 0]
@@ -84,7 +84,7 @@ def beam_search(panel: Panel, config: SearchConfig, rules: Sequence[Rule]) -> li
     return [candidates[: config.n_best] for candidates in found]
 
 
-def _fresh(log_probs: Tensor, k: int, steps: int, n_members: int) -> _Open:
+def _fresh(log_probs: Tensor, k: int, steps: int, width: int) -> _Open:
     n, device = log_probs.shape[0], log_probs.device
     scores = torch.full((n, k), FORBIDDEN, device=device)
     scores[:, 0] = 0.0
@@ -93,7 +93,7 @@ def _fresh(log_probs: Tensor, k: int, steps: int, n_members: int) -> _Open:
         scores=scores,
         tokens=torch.zeros((n, k, steps), dtype=torch.long, device=device),
         values=torch.zeros((n, k, steps), device=device),
-        votes=torch.zeros((n, k, steps, n_members), device=device),
+        votes=torch.zeros((n, k, steps, width), device=device),
         worst=torch.full((n,), FORBIDDEN, device=device),
     )
 
@@ -125,10 +125,15 @@ def _best(panel: Panel, log_probs: Tensor, scores: Tensor, k: int, eos: Tensor) 
 
 
 def _finish(
-    found: list[list[Candidate]], state: _Open, step: _Step, ends: Tensor, t: int, config: SearchConfig
+    panel: Panel,
+    found: list[list[Candidate]],
+    state: _Open,
+    step: _Step,
+    ends: Tensor,
+    config: SearchConfig,
 ) -> None:
     """Add the continuations that end among the best ``beam``; keep the best ``beam`` finished ones."""
-    k = config.beam_size
+    k, t = config.beam_size, panel.step
     ended = ends[:, :k] & (step.scores[:, :k] > FORBIDDEN)
     if not bool(ended.any()):
         return
@@ -138,12 +143,13 @@ def _finish(
         utterance, parent = int(state.ids[i]), int(step.parents[i, j])
         eos = bool(step.ends[i, j])
         tokens = state.tokens[i, parent, :t].tolist() + ([] if eos else [int(step.tokens[i, j])])
-        votes = torch.cat([state.votes[i, parent, :t], step.votes[i, j][None]]).T.tolist()
+        members, weights = panel.told(torch.cat([state.votes[i, parent, :t], step.votes[i, j][None]]))
         candidate = Candidate(
             tokens=tuple(tokens),
             score=float(step.scores[i, j]),
             log_probs=(*state.values[i, parent, :t].tolist(), float(step.values[i, j])),
-            members=tuple(map(tuple, votes)),
+            members=members,
+            weights=weights,
             ending=int(step.tokens[i, j]) if eos else None,
             rank=float(ranks[i, j]),
         )

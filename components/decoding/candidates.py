@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+Votes = tuple[tuple[float | None, ...], ...]
+"""One number per member and token; None where the member was not run."""
+
 
 @dataclass(frozen=True)
 class Candidate:
     """One decoded sequence.
 
     ``tokens`` are its free tokens without eos. ``log_probs`` (nats, after the rules) has one entry per token,
-    and one more for eos when ``finished``; ``members[m]`` are the same positions as member m saw them.
-    ``score`` is the sum of ``log_probs``; ``rank`` is the length-normalised score that ordered the
-    candidates. ``ending`` is the eos token, None when the sequence was cut at the length limit.
+    and one more for eos when ``finished``. ``members[m]`` is what the m-th of the members that count gave the
+    same positions, before the rules, and ``weights[m]`` its weight there. ``score`` is the sum of
+    ``log_probs``; ``rank`` is the length-normalised score that ordered the candidates. ``ending`` is the eos
+    token, None when the sequence was cut at the length limit.
     """
 
     tokens: tuple[int, ...]
     score: float
     log_probs: tuple[float, ...]
-    members: tuple[tuple[float, ...], ...]
+    members: Votes
     ending: int | None
     rank: float
+    weights: Votes = ()
 
     @property
     def finished(self) -> bool:

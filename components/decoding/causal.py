@@ -17,7 +17,7 @@ from torch import Tensor
 
 from components.decoding import caches
 from components.decoding.generation import eos_of, setting
-from components.decoding.members import Vocabulary, log_probs_of
+from components.decoding.members import Vocabulary
 from components.decoding.prepack import Arithmetic, prepack
 from components.errors import ConfigError
 
@@ -122,7 +122,7 @@ class CausalMember:
         self._mask: Tensor | None = torch.nn.functional.pad(mask, (len(shared), 0), value=True)
         if bool(mask.all()):
             self._mask = None
-        return log_probs_of(ready.run(tokens, self._mask, positions, self._cache))
+        return ready.run(tokens, self._mask, positions, self._cache).float()
 
     @torch.inference_mode()
     def advance(self, parents: Tensor, tokens: Tensor) -> Tensor:
@@ -132,7 +132,7 @@ class CausalMember:
         self._lengths = positions + 1
         if self._mask is not None:
             self._mask = torch.nn.functional.pad(self._mask[parents], (0, 1), value=True)
-        return log_probs_of(self._ready.run(tokens[:, None], self._mask, positions[:, None], self._cache))
+        return self._ready.run(tokens[:, None], self._mask, positions[:, None], self._cache).float()
 
 
 def _common_prefix(prompts: Sequence[tuple[int, ...]]) -> tuple[int, ...]:

@@ -22,7 +22,7 @@ from components.decoding.rules import History, Rule, apply
 
 @dataclass
 class _Record:
-    """What every row took at every step: ``tokens``, ``values`` (R, T), ``votes`` (R, T, M)."""
+    """What every row took at every step: ``tokens``, ``values`` (R, T), ``votes`` (R, T, W)."""
 
     tokens: Tensor
     values: Tensor
@@ -41,7 +41,7 @@ def decode_chains(
     n, device = log_probs.shape[0], log_probs.device
     draws = _uniform(config, keys, n, copies, steps).to(device)
     eos = torch.tensor(panel.vocabulary.eos, device=device)
-    record = _blank(n * copies, steps, len(panel.names), device)
+    record = _blank(n * copies, steps, panel.width, device)
     alive = torch.arange(n * copies, device=device)
     source = alive // copies
     history = History(record.tokens[:n, :0], torch.arange(n, device=device), steps)
@@ -60,14 +60,18 @@ def decode_chains(
         log_probs = panel.advance(source[going], tokens[going])
         alive, source = alive[going], torch.arange(len(going), device=device)
         history = History(record.tokens[alive, : t + 1], alive // copies, steps)
-    return _candidates(record, n, copies, config)
+    made = [_candidate(panel, record, row, config) for row in range(n * copies)]
+    return [
+        sorted(made[i : i + copies], key=lambda candidate: -candidate.rank)
+        for i in range(0, n * copies, copies)
+    ]
 
 
-def _blank(rows: int, steps: int, n_members: int, device: torch.device) -> _Record:
+def _blank(rows: int, steps: int, width: int, device: torch.device) -> _Record:
     return _Record(
         tokens=torch.zeros((rows, steps), dtype=torch.long, device=device),
         values=torch.zeros((rows, steps), device=device),
-        votes=torch.zeros((rows, steps, n_members), device=device),
+        votes=torch.zeros((rows, steps, width), device=device),
         lengths=torch.zeros(rows, dtype=torch.long, device=device),
         finished=torch.zeros(rows, dtype=torch.bool, device=device),
     )
@@ -100,24 +104,17 @@ def _uniform(config: SearchConfig, keys: Sequence[int] | None, n: int, copies: i
     return torch.stack(rows)
 
 
-def _candidates(record: _Record, n: int, copies: int, config: SearchConfig) -> list[list[Candidate]]:
-    found: list[list[Candidate]] = []
-    for utterance in range(n):
-        rows = range(utterance * copies, (utterance + 1) * copies)
-        made = [_candidate(record, row, config) for row in rows]
-        found.append(sorted(made, key=lambda candidate: -candidate.rank))
-    return found
-
-
-def _candidate(record: _Record, row: int, config: SearchConfig) -> Candidate:
+def _candidate(panel: Panel, record: _Record, row: int, config: SearchConfig) -> Candidate:
     length, finished = int(record.lengths[row]), bool(record.finished[row])
     values = record.values[row, :length]
+    members, weights = panel.told(record.votes[row, :length])
     score = float(values.sum())
     return Candidate(
         tokens=tuple(record.tokens[row, : length - finished].tolist()),
         score=score,
         log_probs=tuple(values.tolist()),
-        members=tuple(map(tuple, record.votes[row, :length].T.tolist())),
+        members=members,
+        weights=weights,
         ending=int(record.tokens[row, length - 1]) if finished else None,
         rank=score / length**config.length_penalty,
     )

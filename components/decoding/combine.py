@@ -1,13 +1,12 @@
-"""From the members' log-probabilities to one distribution.
+"""From the members' scores to one distribution: what a search asks of a combiner, and a combiner for one.
 
-A :class:`Combiner` says which members have to be run at all and mixes what they gave. One member is the
-default; interpolation with learned or context-dependent coefficients implements the same protocol.
+The combinations themselves are in :mod:`components.ensembling.combiners`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -16,20 +15,63 @@ from torch import Tensor
 from components.errors import ConfigError
 
 
+@dataclass(frozen=True)
+class Mixed:
+    """One step of M members on R rows, mixed.
+
+    ``log_probs`` (R, V) belong to the caller, who may change them; ``normalisers`` (M, R) are what turns each
+    member's scores into its log-probabilities: ``scores[m] - normalisers[m][:, None]``.
+    """
+
+    log_probs: Tensor
+    normalisers: Tensor
+
+
+class Gate(Protocol):
+    """Context-dependent weights.
+
+    ``lagged`` gates look at what lies before the present position only, so that members they give nothing are
+    not run. ``features`` (M, R, F) are those of :mod:`components.decoding.context`; ``step`` counts the free
+    tokens before the present one. Rows must not influence each other.
+    """
+
+    lagged: bool
+
+    def __call__(self, features: Tensor, step: int) -> Tensor:
+        """Weights (M, R), at least 0, summing to 1 over the M members."""
+        ...
+
+    def fits(self, n_members: int) -> bool:
+        """Whether it was made for this number of members."""
+        ...
+
+
 class Combiner(Protocol):
-    """Mixes members' log-probabilities."""
+    """Mixes members' scores. ``gate`` gives the weights of every step; None where they are constants."""
+
+    gate: Gate | None
 
     def active(self, n_members: int) -> Sequence[int]:
         """Indices of the members to run, in order; the others are never called. ConfigError if unfit."""
         ...
 
-    def __call__(self, log_probs: Sequence[Tensor]) -> Tensor:
-        """Log-probabilities (R, V) of the mixture of the active members'; it may return one of them."""
+    def constants(self) -> Tensor:
+        """The weights of the active members (A,); a combiner with a gate is not asked."""
+        ...
+
+    def __call__(self, scores: Sequence[Tensor], weights: Tensor, exact: bool = False) -> Mixed:
+        """Mix scores (R, V) of the members that were run, with their ``weights`` (A,) or (A, R).
+
+        Scores are log-probabilities up to a constant per row. ``exact`` asks for the log domain throughout;
+        without it a token of probability below 1e-38 may come out as impossible.
+        """
         ...
 
 
 class Single:
     """Exactly one member, unchanged."""
+
+    gate: Gate | None = None
 
     def active(self, n_members: int) -> Sequence[int]:
         """The only member."""
@@ -37,28 +79,16 @@ class Single:
             raise ConfigError(f"expected a combiner for {n_members} members, found none: pass combine=...")
         return (0,)
 
-    def __call__(self, log_probs: Sequence[Tensor]) -> Tensor:
+    def constants(self) -> Tensor:
+        """One."""
+        return torch.ones(1)
+
+    def __call__(self, scores: Sequence[Tensor], weights: Tensor, exact: bool = False) -> Mixed:
         """The member's own log-probabilities."""
-        return log_probs[0]
+        return alone(scores[0])
 
 
-class Mixture:
-    """Linear interpolation with fixed weights: log sum_m w_m p_m. Members of weight 0 are not run."""
-
-    def __init__(self, weights: Sequence[float]) -> None:
-        if any(not math.isfinite(w) or w < 0 for w in weights) or abs(sum(weights) - 1) > 1e-6:
-            raise ConfigError(f"expected weights of at least 0 that sum to 1, found {tuple(weights)}")
-        self.weights = tuple(weights)
-
-    def active(self, n_members: int) -> Sequence[int]:
-        """Members of positive weight."""
-        if n_members != len(self.weights):
-            raise ConfigError(f"expected {n_members} weights, one per member, found {len(self.weights)}")
-        return tuple(m for m, weight in enumerate(self.weights) if weight > 0)
-
-    def __call__(self, log_probs: Sequence[Tensor]) -> Tensor:
-        """Log of the weighted sum of probabilities."""
-        if len(log_probs) == 1:
-            return log_probs[0]
-        shift = torch.tensor([math.log(w) for w in self.weights if w > 0]).to(log_probs[0].device)
-        return torch.logsumexp(torch.stack(list(log_probs)) + shift[:, None, None], dim=0)
+def alone(scores: Tensor) -> Mixed:
+    """One member's scores (R, V) as a mixture of one."""
+    log_probs = torch.log_softmax(scores, dim=-1)
+    return Mixed(log_probs, (scores.amax(dim=-1) - log_probs.amax(dim=-1))[None])

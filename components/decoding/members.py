@@ -1,14 +1,15 @@
-"""What the search asks of a model: next-token log-probabilities and a cache that follows the rows."""
+"""What the search asks of a model: next-token scores and a cache that follows the rows."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-import torch
 from torch import Tensor
+
+from components.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Member(Protocol):
     """A model with N prepared utterances, decoded step by step.
 
     ``limit`` is the largest number of free tokens (eos included) that the model has positions for.
-    A member is used for one search: ``begin`` once, then ``advance`` for every further token.
+    A member is used for one search: ``begin`` once, then ``advance`` for every further token. Scores are
+    log-probabilities (nats, float32) up to a constant per row: logits, or what is normalised already.
     """
 
     name: str
@@ -38,11 +40,11 @@ class Member(Protocol):
     limit: int
 
     def begin(self) -> Tensor:
-        """Log-probabilities (nats, float32) of the first free token, shape (N, V)."""
+        """Scores of the first free token, shape (N, V)."""
         ...
 
     def advance(self, parents: Tensor, tokens: Tensor) -> Tensor:
-        """Log-probabilities (R, V) after row r has continued row ``parents[r]`` of the step before.
+        """Scores (R, V) after row r has continued row ``parents[r]`` of the step before.
 
         ``parents`` and ``tokens`` are LongTensors (R,). Rows of the step before may be repeated, reordered
         or left out; every cache follows. Rows of one utterance stay adjacent and in utterance order.
@@ -50,13 +52,37 @@ class Member(Protocol):
         ...
 
 
+@runtime_checkable
+class Striding(Protocol):
+    """A member that takes several tokens at once, which a gate that skips members makes cheaper."""
+
+    def stride(self, parents: Tensor, tokens: Tensor) -> Tensor:
+        """:meth:`Member.advance` by ``tokens`` (R, t): row r continues ``parents[r]``, then itself."""
+        ...
+
+
+def require_one_vocabulary(members: Sequence[tuple[str, Vocabulary]]) -> None:
+    """ConfigError that names the member whose tokens are not the first one's; at least one is needed."""
+    if not members:
+        raise ConfigError("expected at least one member to search over, found none")
+    (name, first), *others = members
+    for other, vocabulary in others:
+        if (vocabulary.size, vocabulary.digest) != (first.size, first.digest):
+            raise ConfigError(
+                f"expected members of one vocabulary, found {other} ({vocabulary.size} tokens, digest "
+                f"{vocabulary.digest[:12]}) beside {name} ({first.size}, {first.digest[:12]}): map it with "
+                "components.ensembling.vocabularies, or combine their texts instead"
+            )
+        if (vocabulary.eos, vocabulary.pad) != (first.eos, first.pad):
+            raise ConfigError(
+                f"expected members of one set of special tokens, found {other} with eos {vocabulary.eos} and "
+                f"pad {vocabulary.pad} beside {name} with eos {first.eos} and pad {first.pad}: set the same "
+                "ones in their generation settings"
+            )
+
+
 def digest_of(pieces: Mapping[str, int]) -> str:
     """Sha256 (hex) of a vocabulary given as piece -> id."""
     ordered = sorted(pieces.items(), key=lambda item: (item[1], item[0]))
     text = "\n".join(f"{index}\t{piece}" for piece, index in ordered)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def log_probs_of(logits: Tensor) -> Tensor:
-    """Logits (R, V) of any float type -> log-probabilities (R, V) in float32."""
-    return torch.log_softmax(logits.float(), dim=-1)

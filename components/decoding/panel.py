@@ -2,64 +2,132 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from components.decoding.candidates import Votes
 from components.decoding.combine import Combiner
-from components.decoding.members import Member, Vocabulary
+from components.decoding.context import Context
+from components.decoding.lanes import Lane
+from components.decoding.members import Member, Vocabulary, require_one_vocabulary
 from components.errors import ConfigError, ModelError
 
 
 class Panel:
-    """Runs the active members in step and keeps what each of them said about the present token."""
+    """Runs the members that count in step and keeps what each of them said about the present token.
 
-    def __init__(self, members: Sequence[Member], combine: Combiner) -> None:
-        if not members:
-            raise ConfigError("expected at least one member to search over, found none")
-        first = members[0]
-        for member in members[1:]:
-            if member.vocabulary != first.vocabulary:
-                raise ConfigError(
-                    f"expected members of one vocabulary, found {member.name} ({member.vocabulary.size}, "
-                    f"{member.vocabulary.digest[:12]}) beside {first.name} ({first.vocabulary.size}, "
-                    f"{first.vocabulary.digest[:12]}): combine their texts instead"
-                )
-        self._combine = combine
-        self._members = [members[index] for index in combine.active(len(members))]
-        self.vocabulary: Vocabulary = first.vocabulary
-        self.names = tuple(member.name for member in self._members)
-        self.limit = min(member.limit for member in self._members)
-        self._each: list[Tensor] = []
+    ``calls``, if given, counts forward calls by the member's place in ``members``. ``exact`` mixes in the log
+    domain throughout.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        combine: Combiner,
+        calls: Counter[int] | None = None,
+        exact: bool = False,
+    ) -> None:
+        require_one_vocabulary([(member.name, member.vocabulary) for member in members])
+        self._places = tuple(combine.active(len(members)))
+        self._combine, self._exact, self._calls = combine, exact, calls
+        self._lanes = [Lane(members[place]) for place in self._places]
+        self.vocabulary: Vocabulary = members[0].vocabulary
+        self.names = tuple(lane.member.name for lane in self._lanes)
+        self.limit = min(lane.member.limit for lane in self._lanes)
+        self.width = len(self._lanes) * (1 if combine.gate is None else 2)
+        self._constants = () if combine.gate is not None else tuple(combine.constants().tolist())
+        self._context = Context(len(self._lanes))
+        self._scores: list[Tensor | None] = []
+        self._weights = torch.zeros(0)
+        self._normalisers = torch.zeros(0)
+        self.step = 0
 
     def begin(self) -> Tensor:
         """Combined log-probabilities (N, V) of the first token."""
-        self._each = [member.begin() for member in self._members]
-        shapes = {tuple(each.shape) for each in self._each}
+        return self._mix()
+
+    def advance(self, parents: Tensor, tokens: Tensor) -> Tensor:
+        """Combined log-probabilities (R, V); see :meth:`Member.advance`."""
+        if self._combine.gate is not None:
+            self._context.follow(parents, self._given(parents, tokens))
+        for lane in self._lanes:
+            lane.push(parents, tokens)
+        self.step += 1
+        return self._mix()
+
+    def _mix(self) -> Tensor:
+        gate = self._combine.gate
+        wanted = torch.ones(len(self._lanes), dtype=torch.bool)
+        weights = self._combine.constants() if gate is None else None
+        if gate is not None and gate.lagged:
+            weights = gate(self._context.features, self.step)
+            wanted = (weights != 0).any(dim=1).cpu()
+        self._scores = [lane.run() if run else None for lane, run in zip(self._lanes, wanted, strict=True)]
+        ran = wanted.nonzero()[:, 0].tolist()
+        scores = [each for each in self._scores if each is not None]
+        self._count(scores)
+        if gate is not None:
+            self._context.widen(scores[0])
+            for place, each in zip(ran, scores, strict=True):
+                self._context.look(place, each)
+        if weights is None:
+            assert gate is not None
+            weights = gate(self._context.features, self.step)
+        weights = weights.to(scores[0].device)
+        if weights.dim() > 1:
+            weights = weights.expand(-1, scores[0].shape[0])
+        mixed = self._combine(scores, weights[ran], self._exact)
+        self._weights = weights
+        self._normalisers = mixed.normalisers.new_full((len(self._lanes), scores[0].shape[0]), torch.nan)
+        self._normalisers[ran] = mixed.normalisers
+        return mixed.log_probs
+
+    def _count(self, scores: Sequence[Tensor]) -> None:
+        shapes = {tuple(each.shape) for each in scores}
         if len(shapes) > 1:
             raise ConfigError(
                 f"expected members prepared for the same utterances, found shapes {sorted(shapes)}"
             )
-        return self._combine(self._each)
+        if self._calls is not None:
+            for place, lane in zip(self._places, self._lanes, strict=True):
+                self._calls[place] += lane.calls
+                lane.calls = 0
 
-    def advance(self, parents: Tensor, tokens: Tensor) -> Tensor:
-        """Combined log-probabilities (R, V); see :meth:`Member.advance`."""
-        self._each = [member.advance(parents, tokens) for member in self._members]
-        return self._combine(self._each)
+    def _given(self, rows: Tensor, tokens: Tensor) -> Tensor:
+        """Log-probabilities (M, R') that the members gave ``tokens`` at ``rows``; NaN: was not run."""
+        given = [
+            torch.full(rows.shape, torch.nan, device=rows.device) if each is None else each[rows, tokens]
+            for each in self._scores
+        ]
+        return torch.stack(given) - self._normalisers[:, rows]
 
     def votes(self, rows: Tensor, tokens: Tensor) -> Tensor:
-        """What each active member gave ``tokens`` (R', ) at ``rows`` (R', ) of the present step: (M, R')."""
-        return torch.stack([each[rows, tokens] for each in self._each])
+        """What each active member gave ``tokens`` (R',) at ``rows`` (R',) of the present step: (W, R').
+
+        W is :attr:`width`: M log-probabilities, and where weights depend on the context the M weights.
+        """
+        given = self._given(rows, tokens)
+        return given if self._combine.gate is None else torch.cat([given, self._weights[:, rows]])
+
+    def told(self, votes: Tensor) -> tuple[Votes, Votes]:
+        """Votes (T, W) of one sequence -> every member's log-probabilities and weights."""
+        n = len(self._lanes)
+        columns = [tuple(None if math.isnan(v) else v for v in column) for column in votes[:, :n].T.tolist()]
+        if self._combine.gate is None:
+            return tuple(columns), tuple((w,) * len(votes) for w in self._constants)
+        return tuple(columns), tuple(map(tuple, votes[:, n:].T.tolist()))
 
     def check(self, values: Tensor) -> None:
         """Raise a ModelError that names the member when NaN has reached the chosen values."""
         if not bool(values.isnan().any()):
             return
-        bad = [
-            name for name, each in zip(self.names, self._each, strict=True) if bool(each.isnan().any())
-        ] or list(self.names)
+        pairs = [(n, s) for n, s in zip(self.names, self._scores, strict=True) if s is not None]
+        bad = [name for name, each in pairs if not bool((each < torch.inf).all())]
         raise ModelError(
-            f"expected finite log-probabilities, found NaN from {', '.join(bad)}: "
-            "check its weights, or use float32"
+            f"expected finite log-probabilities, found NaN or infinity from "
+            f"{', '.join(bad or self.names)}: check its weights, or use float32"
         )

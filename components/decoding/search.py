@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import torch
@@ -26,14 +27,16 @@ def search(
     rules: Sequence[Rule] = (),
     combine: Combiner | None = None,
     keys: Sequence[int] | None = None,
+    calls: Counter[int] | None = None,
 ) -> list[list[Candidate]]:
     """Decode the utterances that the members were prepared for.
 
     One list per utterance, best first, of at most ``config.n_best`` candidates. ``keys`` (one per utterance)
     tell the random streams of samples apart; without them every utterance draws the same numbers. ConfigError
-    when the members cannot be mixed, ModelError when one of them gives NaN.
+    when the members cannot be mixed, ModelError when one of them gives NaN. ``calls`` counts the forward
+    calls of each member, by its place in ``members``.
     """
-    panel = Panel(members, combine or Single())
+    panel = Panel(members, combine or Single(), calls)
     if config.temperature > 0 or config.beam_size == 1:
         return decode_chains(panel, config, rules, keys)
     return beam_search(panel, config, rules)
@@ -53,7 +56,7 @@ def force(
     A sequence holds free tokens, with an eos at its end if its ending is to be scored as well. The rules
     apply as in the search; ``max_new_tokens`` is the limit they are told. Sequences may not be empty.
     """
-    panel = Panel(members, combine or Single())
+    panel = Panel(members, combine or Single(), exact=True)
     if any(len(sequence) == 0 for sequence in sequences):
         raise ConfigError("expected at least one token in every forced sequence, found an empty one: add eos")
     longest = max(map(len, sequences), default=0)
@@ -68,7 +71,7 @@ def force(
     tokens = torch.nn.utils.rnn.pad_sequence([torch.tensor(s) for s in sequences], batch_first=True)
     tokens = tokens.to(log_probs.device)
     values = torch.zeros(tokens.shape, device=log_probs.device)
-    votes = torch.zeros((*tokens.shape, len(panel.names)), device=log_probs.device)
+    votes = torch.zeros((*tokens.shape, panel.width), device=log_probs.device)
     alive = torch.arange(len(sequences), device=log_probs.device)
     for t in range(longest):
         history = History(tokens[alive, :t], alive, max_new_tokens or panel.limit)
@@ -82,18 +85,21 @@ def force(
         log_probs = panel.advance(going, tokens[alive[going], t])
         alive = alive[going]
     return [
-        _forced(sequence, values[i], votes[i], panel.vocabulary.eos) for i, sequence in enumerate(sequences)
+        _forced(panel, sequence, values[i, : len(sequence)], votes[i, : len(sequence)])
+        for i, sequence in enumerate(sequences)
     ]
 
 
-def _forced(sequence: Sequence[int], values: Tensor, votes: Tensor, eos: Sequence[int]) -> Candidate:
-    n, finished = len(sequence), sequence[-1] in eos
-    score = float(values[:n].sum())
+def _forced(panel: Panel, sequence: Sequence[int], values: Tensor, votes: Tensor) -> Candidate:
+    n, finished = len(sequence), sequence[-1] in panel.vocabulary.eos
+    score = float(values.sum())
+    members, weights = panel.told(votes)
     return Candidate(
         tokens=tuple(sequence[: n - finished]),
         score=score,
-        log_probs=tuple(values[:n].tolist()),
-        members=tuple(map(tuple, votes[:n].T.tolist())),
+        log_probs=tuple(values.tolist()),
+        members=members,
+        weights=weights,
         ending=sequence[-1] if finished else None,
         rank=score / n,
     )

@@ -15,7 +15,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from components.decoding import caches
 from components.decoding.attention import share_attention
 from components.decoding.generation import as_tuple, eos_of, setting
-from components.decoding.members import Vocabulary, log_probs_of
+from components.decoding.members import Vocabulary
 from components.decoding.prepack import Arithmetic, prepack
 from components.errors import ConfigError
 
@@ -117,4 +117,5 @@ class Seq2SeqMember:
             use_cache=True,
             **{self._ready.cache_argument: self._cache},
         )
-        return log_probs_of(output.logits[:, -1])
+        scores: Tensor = output.logits[:, -1].float()
+        return scores

@@ -120,17 +120,17 @@ class WhisperMember:
         self._slots = torch.arange(len(prompts))
 
     def begin(self) -> Tensor:
-        """Log-probabilities (N, V) of the first free token."""
+        """Scores (N, V) of the first free token."""
         prompts = self._prompts
         sot = int((prompts[0] == self._tokenizer.sot).nonzero()[0, 0])
         hidden = self._forward(prompts)
         ends = self._logits(hidden[:, [sot, -1]])
         if self._tokenizer.no_speech is not None:
             self.no_speech = ends[:, 0].softmax(-1)[:, self._tokenizer.no_speech].cpu()
-        return torch.log_softmax(ends[:, 1], dim=-1)
+        return ends[:, 1]
 
     def advance(self, parents: Tensor, tokens: Tensor) -> Tensor:
-        """Log-probabilities (R, V) after row r has continued row ``parents[r]`` with ``tokens[r]``."""
+        """Scores (R, V) after row r has continued row ``parents[r]`` with ``tokens[r]``."""
         if not torch.equal(parents, torch.arange(self._cache[0].shape[1], device=parents.device)):
             used = self._length
             for i, past in enumerate(self._cache):
@@ -138,7 +138,7 @@ class WhisperMember:
                 moved[:, :, :, :used] = past[:, :, :, :used].index_select(1, parents)
                 self._cache[i] = moved
             self._drop(self._owners[parents.cpu()])
-        return torch.log_softmax(self._logits(self._forward(tokens[:, None])[:, -1]), dim=-1)
+        return self._logits(self._forward(tokens[:, None])[:, -1])
 
     def _drop(self, owners: Tensor) -> None:
         """Move the windows that still have rows to the front slots of the cross-attention's tensors."""

@@ -33,8 +33,8 @@ def linear(log_probs: Tensor, weights: Tensor) -> Tensor:
     counted = torch.where(w > 0, values.detach(), -torch.inf)
     highest = _finite(counted.amax(dim=0))
     total = (w * (values - highest).clamp(max=_LARGEST).exp()).sum(dim=0)
-    positive = total > 0
-    return torch.where(positive, highest + torch.where(positive, total, 1.0).log(), -torch.inf)
+    some = total != 0  # NaN passes: it must be seen
+    return torch.where(some, highest + torch.where(some, total, 1.0).log(), -torch.inf)
 
 
 def log_linear(log_probs: Tensor, coefficients: Tensor) -> Tensor:
@@ -90,14 +90,15 @@ def plausible(log_probs: Tensor, share: float) -> Tensor:
     """Which tokens have at least ``share`` of the highest probability of their row: (..., V), booleans."""
     if share <= 0:
         return torch.ones_like(log_probs, dtype=torch.bool)
-    return log_probs >= log_probs.amax(dim=-1, keepdim=True) + math.log(share)
+    # Written so that NaN passes: it must be seen.
+    return ~(log_probs < log_probs.amax(dim=-1, keepdim=True) + math.log(share))
 
 
 def normalised(scores: Tensor) -> Tensor:
     """Scores (..., V) -> log-probabilities; a row of nothing but -inf stays as it is."""
     highest = _finite(scores.detach().amax(dim=-1, keepdim=True))
     total = (scores - highest).exp().sum(dim=-1, keepdim=True)
-    return scores - highest - torch.where(total > 0, total, 1.0).log()
+    return scores - highest - torch.where(total != 0, total, 1.0).log()
 
 
 def require_strength(strength: float | Tensor, plausibility: float | None, filter: Filter) -> None:  # noqa: A002

@@ -11,7 +11,6 @@ from transformers.modeling_outputs import BaseModelOutput
 from whisper.tokenizer import Tokenizer
 
 from components.decoding import SearchConfig, caches, search
-from components.decoding.members import log_probs_of
 from components.decoding.prepack import Arithmetic
 from components.decoding.seq2seq import Seq2SeqMember, Seq2SeqModel
 from components.decoding.whisper import vocabulary_of
@@ -46,8 +45,8 @@ class HubEngine:
         """See :class:`Engine`."""
         tokenizer = self.shape.tokenizer(None, "transcribe")
         prompts = torch.full((len(features), 1), tokenizer.sot, device=features.device)
-        log_probs = _HubMember(self._ready, tokenizer, features, prompts, self.shape.context).begin()
-        best = log_probs[:, list(tokenizer.all_language_tokens)].argmax(-1).tolist()
+        scores = _HubMember(self._ready, tokenizer, features, prompts, self.shape.context).begin()
+        best = scores[:, list(tokenizer.all_language_tokens)].argmax(-1).tolist()
         return [tokenizer.all_language_codes[i] for i in best]
 
     @torch.inference_mode()
@@ -76,7 +75,7 @@ class _HubMember(Seq2SeqMember):
 
     @torch.inference_mode()
     def begin(self) -> Tensor:
-        """Log-probabilities (N, V) of the first free token."""
+        """Scores (N, V) of the first free token."""
         self._encoded = self._features
         self._cache = caches.encoder_decoder_cache()
         self._utterances = torch.arange(len(self._prompts), device=self._features.device)
@@ -89,4 +88,4 @@ class _HubMember(Seq2SeqMember):
         ).logits
         sot = int((self._prompts[0] == self._tokenizer.sot).nonzero()[0, 0])
         self.no_speech = logits[:, sot].float().softmax(-1)[:, self._tokenizer.no_speech].cpu()
-        return log_probs_of(logits[:, -1])
+        return logits[:, -1].float()

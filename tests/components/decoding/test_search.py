@@ -10,8 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.decoding import Candidate, Mixture, SearchConfig, Vocabulary, force, search
+from components.decoding import Candidate, SearchConfig, Vocabulary, force, search
 from components.decoding.rules import force_at, force_last, suppress
+from components.ensembling import Linear
 from components.errors import ConfigError, ModelError
 
 EOS, LENGTH = 0, 4
@@ -114,7 +115,7 @@ def test_greedy_takes_the_best_token_every_time() -> None:
 def test_copies_of_a_member_are_the_member(beam: int) -> None:
     config = SearchConfig(beam_size=beam, n_best=beam, max_new_tokens=LENGTH)
     one = search([Table(3, 6)], config)
-    three = search([Table(3, 6) for _ in range(3)], config, combine=Mixture([0.2, 0.3, 0.5]))
+    three = search([Table(3, 6) for _ in range(3)], config, combine=Linear([0.2, 0.3, 0.5]))
     assert [[c.tokens for c in u] for u in one] == [[c.tokens for c in u] for u in three]
     for single, mixed in zip(one, three, strict=True):
         assert single[0].score == pytest.approx(mixed[0].score, abs=1e-5)
@@ -125,14 +126,14 @@ def test_copies_of_a_member_are_the_member(beam: int) -> None:
 def test_a_member_of_no_weight_is_never_called() -> None:
     first, second = Table(2, seed=1), Table(2, seed=2)
     config = SearchConfig(beam_size=3, max_new_tokens=LENGTH)
-    assert search([first, second], config, combine=Mixture([1.0, 0.0])) == search([Table(2, seed=1)], config)
+    assert search([first, second], config, combine=Linear([1.0, 0.0])) == search([Table(2, seed=1)], config)
     assert second.calls == 0
 
 
 def test_a_mixture_is_the_sum_of_probabilities() -> None:
     first, second = Table(1, seed=1), Table(1, seed=2)
     sequence = (2, 3, EOS)
-    (forced,) = force([first, second], [sequence], combine=Mixture([0.25, 0.75]))
+    (forced,) = force([first, second], [sequence], combine=Linear([0.25, 0.75]))
     before, total = -1, 0.0
     for step, token in enumerate(sequence):
         one, two = (math.exp(t.table[0, step, before, token]) for t in (first, second))
@@ -176,21 +177,21 @@ def test_a_forced_first_token_comes_first() -> None:
 def test_members_that_cannot_be_mixed_are_refused() -> None:
     config = SearchConfig(beam_size=2, max_new_tokens=LENGTH)
     with pytest.raises(ConfigError, match=r"one vocabulary, found b .* beside a"):
-        search([Table(1, name="a"), Table(1, name="b", digest="e")], config, combine=Mixture([0.5, 0.5]))
+        search([Table(1, name="a"), Table(1, name="b", digest="e")], config, combine=Linear([0.5, 0.5]))
     with pytest.raises(ConfigError, match="expected a combiner for 2 members"):
         search([Table(1), Table(1)], config)
     with pytest.raises(ConfigError, match="sum to 1"):
-        Mixture([0.5, 0.6])
+        Linear([0.5, 0.6])
     with pytest.raises(ConfigError, match="2 weights, one per member, found 1"):
-        search([Table(1), Table(1)], config, combine=Mixture([1.0]))
+        search([Table(1), Table(1)], config, combine=Linear([1.0]))
 
 
 @pytest.mark.parametrize("beam", [1, 3])
 def test_a_member_that_gives_nan_is_named(beam: int) -> None:
     good, bad = Table(1, name="good"), Table(1, name="bad")
     bad.table[0, 0, -1, 2] = math.nan
-    with pytest.raises(ModelError, match="NaN from bad"):
-        search([good, bad], SearchConfig(beam_size=beam, max_new_tokens=LENGTH), combine=Mixture([0.5, 0.5]))
+    with pytest.raises(ModelError, match="NaN or infinity from bad"):
+        search([good, bad], SearchConfig(beam_size=beam, max_new_tokens=LENGTH), combine=Linear([0.5, 0.5]))
 
 
 @pytest.mark.parametrize(

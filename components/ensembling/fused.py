@@ -1,0 +1,85 @@
+"""The sums of :mod:`components.ensembling.interpolation` at the speed of memory, for the search.
+
+They take scores (log-probabilities up to a constant per row), so that a member's own normalisation is done
+once, here; they walk over a few rows at a time, which then stay in the processor's cache, in one reused
+buffer. exp2 stands for exp because torch's exp goes through a library that is slow on some processors. Where
+float32's range does not suffice, or forbidden tokens meet zero or negative coefficients, they return None and
+the caller takes the log-domain path.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+_LOG2E = math.log2(math.e)
+_BLOCK = 1 << 18
+"""Numbers per block: 1 MB in float32."""
+_SMALLEST, _LARGEST = 1e-20, 1e30
+"""Sums of exponentials outside of these have lost what is small beside them."""
+
+
+def _blocks(scores: Tensor) -> Iterator[slice]:
+    rows, size = scores.shape
+    step = max(1, _BLOCK // size) if scores.device.type == "cpu" else rows
+    return (slice(i, min(i + step, rows)) for i in range(0, rows, step))
+
+
+def _exponentials(scores: Tensor, buffer: Tensor) -> tuple[Tensor, Tensor]:
+    """exp(scores) in ``buffer``, and its sums (rows, 1)."""
+    held = buffer[: len(scores)]
+    torch.mul(scores, _LOG2E, out=held).exp2_()
+    return held, held.sum(dim=-1, keepdim=True)
+
+
+def _room(scores: Tensor) -> tuple[Tensor, Tensor]:
+    block = next(iter(_blocks(scores)))
+    return torch.empty_like(scores), scores.new_empty((block.stop, scores.shape[1]))
+
+
+def _sane(totals: Tensor) -> bool:
+    return bool(((totals > _SMALLEST) & (totals < _LARGEST)).all())
+
+
+def linear_of_scores(scores: Sequence[Tensor], weights: Tensor) -> tuple[Tensor, Tensor] | None:
+    """log sum_m w_m softmax(scores_m) (R, V), and the normalisers (M, R); ``weights`` (M, R)."""
+    out, buffer = _room(scores[0])
+    totals = scores[0].new_empty((len(scores), len(scores[0])))
+    for rows in _blocks(scores[0]):
+        for m, each in enumerate(scores):
+            held, total = _exponentials(each[rows], buffer)
+            totals[m, rows] = total[:, 0]
+            share = weights[m, rows, None] / total
+            if m == 0:
+                torch.mul(held, share, out=out[rows])
+            else:
+                out[rows].addcmul_(held, share)
+        out[rows].log_()
+    return (out, totals.log()) if _sane(totals) else None
+
+
+def log_linear_of_scores(
+    scores: Sequence[Tensor], coefficients: Tensor, forbid: Callable[[Tensor, slice], Tensor] | None = None
+) -> tuple[Tensor, Tensor] | None:
+    """log softmax of sum_m c_m scores_m (R, V), and the members' normalisers; ``coefficients`` (M, R).
+
+    ``forbid(mixed, rows)`` may set entries of a block to -inf, in place, before it is normalised.
+    """
+    out, buffer = _room(scores[0])
+    totals = scores[0].new_empty((len(scores), len(scores[0])))
+    for rows in _blocks(scores[0]):
+        mixed = out[rows]
+        for m, each in enumerate(scores):
+            totals[m, rows] = _exponentials(each[rows], buffer)[1][:, 0]
+            if m == 0:
+                torch.mul(each[rows], coefficients[m, rows, None], out=mixed)
+            else:
+                mixed.addcmul_(each[rows], coefficients[m, rows, None])
+        if forbid is not None:
+            mixed = forbid(mixed, rows)
+        torch.log_softmax(mixed, dim=-1, out=out[rows])
+    sane = _sane(totals) and not bool(out[:, 0].isnan().any())
+    return (out, totals.log()) if sane else None
