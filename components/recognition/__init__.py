@@ -1,7 +1,7 @@
 """Speech -> transcript n-best with scores, segments and per-token log-probabilities."""
 
-from components.recognition.building import build
+from components.recognition.building import Listener, build
 from components.recognition.config import RecognitionConfig
 from components.recognition.recogniser import Recognizer
 
-__all__ = ["RecognitionConfig", "Recognizer", "build"]
+__all__ = ["Listener", "RecognitionConfig", "Recognizer", "build"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 
@@ -11,12 +13,34 @@ from components.device import pick_device, pick_dtype, pool
 from components.errors import ConfigError
 from components.models import resolve
 from components.models.loading import load_transformers, load_whisper
+from components.models.sources.sphinx import ARCHITECTURE as SPHINX
 from components.recognition.config import RecognitionConfig
 from components.recognition.engine import Engine, WhisperEngine
 from components.recognition.recogniser import Recognizer
-from components.records import Checkpoint
+from components.recognition.sphinx import SphinxRecognizer, sphinx_engine
+from components.records import Checkpoint, Outcome, Utterance
 
-Build = Callable[[Checkpoint, RecognitionConfig, torch.device], Engine]
+Build = Callable[[Checkpoint, RecognitionConfig, torch.device], Any]
+
+
+class Listener(Protocol):
+    """Anything that recognises speech: one outcome per utterance, in order."""
+
+    version: int
+    system: str
+    checkpoint: Checkpoint
+
+    def recognize(self, utterances: Sequence[Utterance]) -> list[Outcome]:
+        """Transcribe; an utterance that cannot be is quarantined."""
+        ...
+
+
+@dataclass(frozen=True)
+class Backend:
+    """What stays resident, and what recognises with it: ``listener(config, engine, checkpoint, task)``."""
+
+    engine: Build
+    listener: Callable[[RecognitionConfig, Any, Checkpoint, str], Listener] = Recognizer
 
 
 def whisper_engine(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> Engine:
@@ -49,21 +73,33 @@ def ctranslate_engine(checkpoint: Checkpoint, config: RecognitionConfig, device:
     return CTranslateEngine(checkpoint, config.dtype, device)
 
 
-BACKENDS: dict[str, Build] = {
-    "whisper": whisper_engine,
-    "transformers": hub_engine,
-    "faster-whisper": ctranslate_engine,
+BACKENDS: dict[str, Backend] = {
+    "whisper": Backend(whisper_engine),
+    "transformers": Backend(hub_engine),
+    "faster-whisper": Backend(ctranslate_engine),
+    "pocketsphinx": Backend(sphinx_engine, SphinxRecognizer),
 }
 
 
-def build(config: RecognitionConfig, store: str | None = None, task: str = "transcribe") -> Recognizer:
+def build(config: RecognitionConfig, store: str | None = None, task: str = "transcribe") -> Listener:
     """The recogniser that ``config`` describes; its model stays resident and is shared by equal configs.
 
     ``task`` "translate" writes English instead of the spoken language. Raises :class:`ConfigError` or
     :class:`ModelError` in one line.
     """
     checkpoint = resolve(config.model, store)
+    _check(config.backend, checkpoint)
+    backend = BACKENDS[config.backend]
     device = pick_device(config.device)
     key = ("recognition", checkpoint.sha256, config.backend, config.dtype, str(device))
-    engine = pool.get(key, lambda: BACKENDS[config.backend](checkpoint, config, device))
-    return Recognizer(config, engine, checkpoint, task)
+    engine = pool.get(key, lambda: backend.engine(checkpoint, config, device))
+    return backend.listener(config, engine, checkpoint, task)
+
+
+def _check(backend: str, checkpoint: Checkpoint) -> None:
+    if (backend == "pocketsphinx") != (checkpoint.architecture == SPHINX):
+        wanted = "a model such as sphinx:en-us" if backend == "pocketsphinx" else "a Whisper model"
+        raise ConfigError(
+            f"backend {backend}: expected {wanted}, found {checkpoint.reference} "
+            f"({checkpoint.architecture}); set both model and backend"
+        )

@@ -13,11 +13,13 @@ class RecognitionConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str = Field(
-        "packaged:whisper-base", description="model reference: hub:, whisper:, packaged:, store: or a path"
+        "packaged:whisper-base",
+        description="model reference: hub:, whisper:, packaged:, sphinx:, store: or a path",
     )
-    backend: Literal["whisper", "transformers", "faster-whisper"] = Field(
+    backend: Literal["whisper", "transformers", "faster-whisper", "pocketsphinx"] = Field(
         "whisper",
-        description="whisper = our batched decoding; faster-whisper needs the extra 'fast'",
+        description="whisper = our batched decoding; faster-whisper needs the extra 'fast'; pocketsphinx the "
+        "extra 'sphinx' and model sphinx:en-us",
     )
     beam_size: int = Field(5, ge=1, le=64, description="hypotheses kept per utterance; 1 is greedy")
     n_best: int = Field(5, ge=1, le=64, description="hypotheses returned per utterance, at most beam_size")

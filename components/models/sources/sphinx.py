@@ -1,0 +1,72 @@
+"""``sphinx:NAME``: an acoustic model, dictionary and language model for pocketsphinx, as files of one folder.
+
+They are no safetensors and no network; the checkpoint's digest is that of every file that the decoder reads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from components.errors import ConfigError, ModelError
+from components.models.digests import combined, sha256_of
+from components.records import Checkpoint
+
+ARCHITECTURE = "pocketsphinx"
+BUNDLED = "en-us"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What pocketsphinx is given: the folder of the acoustic model and two files."""
+
+    acoustic: Path
+    dictionary: Path
+    language: Path
+
+
+def parts(folder: Path) -> Parts:
+    """The parts of a model in ``folder``. Raises :class:`ModelError` for one that is missing or double."""
+
+    def one(pattern: str, what: str) -> Path:
+        found = [path for path in sorted(folder.glob(pattern)) if "-phone." not in path.name]
+        if len(found) != 1:
+            names = ", ".join(path.name for path in found) or "none"
+            raise ModelError(f"sphinx:{folder}: expected one {what} ({pattern}), found {names}")
+        return found[0]
+
+    return Parts(
+        one("*/mdef", "acoustic model").parent,
+        one("*.dict", "dictionary"),
+        one("*.lm.bin", "language model"),
+    )
+
+
+def sphinx_model(name: str) -> Checkpoint:
+    """The model that pocketsphinx bundles under ``name``, or the folder of that path.
+
+    A folder holds ``*/mdef`` beside the other files of the acoustic model, ``*.dict`` and ``*.lm.bin``; its
+    name begins with its language (``en-us``). Raises :class:`ConfigError` where the extra is missing and
+    :class:`ModelError` for anything that is no such folder.
+    """
+    try:
+        import pocketsphinx  # noqa: PLC0415 - optional
+    except ImportError:
+        raise ConfigError(
+            f"sphinx:{name} expects the extra 'sphinx', found it missing; pip install 'antiphon[sphinx]'"
+        ) from None
+    bundled = Path(pocketsphinx.get_model_path(BUNDLED))
+    folder = bundled if name == BUNDLED else Path(name).expanduser().absolute()
+    if not folder.is_dir():
+        raise ModelError(f"sphinx:{name}: expected {BUNDLED} or the path of a model folder, found neither")
+    found = parts(folder)
+    files = [found.dictionary, found.language, *(p for p in sorted(found.acoustic.iterdir()) if p.is_file())]
+    digests = {str(path.relative_to(folder)): sha256_of(path) for path in files}
+    return Checkpoint(
+        reference=f"sphinx:{name}",
+        path=str(folder),
+        sha256=combined(digests),
+        architecture=ARCHITECTURE,
+        lineage=(f"pocketsphinx {version('pocketsphinx')}",) if folder == bundled else (),
+    )
