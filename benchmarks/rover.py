@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 from benchmarks.hearing import heard
 from benchmarks.recordings import SHARED, recordings
