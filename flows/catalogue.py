@@ -11,6 +11,7 @@ from flows.parameters import FlowParameters
 FLOWS = {
     "cascade": "speech -> transcript -> translation, scored and reported",
     "compare": "several systems on one data set: who is better, by how much, at what cost",
+    "stack": "a second system over the cascade: late fusion, pre-translation, dual source",
     "train": "train a translation model and keep the best checkpoint in the store",
 }
 
@@ -36,6 +37,10 @@ def flow_named(name: str) -> Entry:
         from flows.compare import CompareParameters, compare
 
         return Entry(compare, CompareParameters)
+    if name == "stack":
+        from flows.stack import StackParameters, stack
+
+        return Entry(stack, StackParameters)
     if name == "train":
         from flows.train import TrainParameters, train
 

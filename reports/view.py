@@ -14,7 +14,8 @@ UPSTREAM: dict[str, tuple[str, ...]] = {
     "asr": ("data",),
     "st": ("data",),
     "mt": ("asr", "data"),
-    "metrics": ("mt", "st", "asr"),
+    "stack": ("mt",),
+    "metrics": ("stack", "mt", "st", "asr"),
 }
 """Which stages feed a stage: of ``mt`` and its like the first that the run has, of ``metrics`` all."""
 

@@ -21,6 +21,8 @@ from tasks.store import Store
 
 LIBRARIES = ("sacrebleu", "jiwer", "numpy", "openai-whisper")
 SCORES = "scores.json"
+TRANSLATIONS = ("mt", "stack")
+"""Stages that translate, in their order: the last one is scored as ``bleu``, one before as ``mt_bleu``."""
 
 
 def _one_language(found: set[str]) -> str:
@@ -38,14 +40,15 @@ def _recognition(data: StageRef, asr: StageRef) -> dict[str, Score]:
     return metrics.recognition_scores(references, heard, language=language, n_total=data.items)
 
 
-def _translation(data: StageRef, mt: StageRef, target_language: str | None) -> dict[str, Score]:
+def _translation(data: StageRef, mt: StageRef, target_language: str | None, prefix: str) -> dict[str, Score]:
     known = [utterance for utterance in utterances(data) if utterance.references]
     if not known:
         return {}
     language = _one_language({_target(utterance, target_language) for utterance in known})
     references = {utterance.id: utterance.references for utterance in known}
     given = {key: text for key, text in best_texts(mt).items() if key in references}
-    return metrics.translation_scores(references, given, language=language, n_total=data.items)
+    found = metrics.translation_scores(references, given, language=language, n_total=data.items)
+    return {prefix + k: score.model_copy(update={"name": prefix + k}) for k, score in found.items()}
 
 
 def _target(utterance: Utterance, target_language: str | None) -> str:
@@ -62,8 +65,8 @@ def read_scores(ref: StageRef) -> dict[str, Score]:
 def score(
     stages: Mapping[str, StageRef], target_language: str | None, store_url: str | None, run: str
 ) -> StageRef | State[StageRef]:
-    """Score the stages ``asr`` and ``mt`` against the references of ``data``; what has none is left out."""
-    read = [stages[name] for name in ("data", "asr", "mt") if name in stages]
+    """Score the stages that recognise and translate against the references of ``data``, where it has any."""
+    read = [stages[name] for name in ("data", "asr", *TRANSLATIONS) if name in stages]
     plan = StagePlan(
         stage="metrics",
         version=f"metrics/{metrics.version}",
@@ -75,8 +78,10 @@ def score(
         if writer.ref is None:
             with measured() as cost:
                 found = _recognition(stages["data"], stages["asr"]) if "asr" in stages else {}
-                if "mt" in stages:
-                    found |= _translation(stages["data"], stages["mt"], target_language)
+                translating = [name for name in TRANSLATIONS if name in stages]
+                for name in translating:
+                    prefix = "" if name == translating[-1] else f"{name}_"
+                    found |= _translation(stages["data"], stages[name], target_language, prefix)
             writer.seconds, writer.peak_memory_bytes = cost.seconds, cost.peak_memory_bytes
             write_json(writer.path / SCORES, {"scores": [s.model_dump(mode="json") for s in found.values()]})
             writer.seal([SCORES], items=stages["data"].items)

@@ -16,7 +16,7 @@ from tasks.options import NOT_STORED
 from tasks.reading import StoredOutcomes, StoredUtterances
 from tasks.store import Store
 
-DECODED = ("asr", "mt", "st")
+DECODED = ("asr", "mt", "st", "stack")
 """Stages whose outcomes are n-best lists."""
 
 

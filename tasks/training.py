@@ -17,6 +17,7 @@ from components import training
 from components.device import pick_device
 from components.records import RunRecord, Score, StageRef
 from components.training import LEARNERS, TrainingConfig, curve, pairs, scoring, starting
+from components.training.learner import MakeLearner
 from tasks.artifacts import publish_plots, publish_summary
 from tasks.cost import measured
 from tasks.files import read_json, write_json
@@ -55,19 +56,20 @@ def plan_of(config: TrainingConfig, store_url: str | None) -> StagePlan:
 def train(config: TrainingConfig, store_url: str | None) -> StageRef | State[StageRef]:
     """Train a model, or go on from the last checkpoint of an interrupted run; a finished one is reused."""
     with opened(Store(store_url), plan_of(config, store_url), records=False) as writer:
-        ref = writer.ref or _write(config, writer, store_url)
+        learner = LEARNERS[config.kind]
+        ref = writer.ref or write_model(config, writer, partial(learner, store=store_url), learner.score_name)
     folder = Path(ref.path)
     publish_plots([folder / CURVE])
     get_run_logger().info("training: the model is store:%s", ref.key)
     return shown(ref)
 
 
-def _write(config: TrainingConfig, writer: Writer, store_url: str | None) -> StageRef:
-    learner = LEARNERS[config.kind]
-    work, watch = writer.path / "work", _Watch(config, learner.score_name)
+def write_model(config: TrainingConfig, writer: Writer, learner: MakeLearner, score: str) -> StageRef:
+    """Train what ``learner`` makes (or go on) and seal the stage; ``score`` names its development score."""
+    work, watch = writer.path / "work", _Watch(config, score)
     with _TURN, measured() as cost:
-        state = training.train(config, work, watch, partial(learner, store=store_url))
-    curve.plot(state.history, writer.path / CURVE, learner.score_name)
+        state = training.train(config, work, watch, learner)
+    curve.plot(state.history, writer.path / CURVE, score)
     shutil.copyfile(work / METRICS, writer.path / METRICS)
     shutil.copytree(work / MODEL, writer.path / MODEL, dirs_exist_ok=True)
     if config.keep:

@@ -16,6 +16,7 @@ from components.models.loading import load_transformers, load_whisper
 from components.models.sources.sphinx import ARCHITECTURE as SPHINX
 from components.recognition.config import RecognitionConfig
 from components.recognition.engine import Engine, WhisperEngine
+from components.recognition.features import FRAMES_PER_SECOND
 from components.recognition.recogniser import Recognizer
 from components.recognition.sphinx import SphinxRecognizer, sphinx_engine
 from components.records import Checkpoint, Outcome, Utterance
@@ -46,7 +47,8 @@ class Backend:
 def whisper_engine(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> Engine:
     """openai-whisper's model under our batched search."""
     packed, dtype = _arithmetic(config, device)
-    return WhisperEngine(load_whisper(checkpoint, device, dtype), packed or "float32")
+    frames = 2 * round(config.window_seconds * FRAMES_PER_SECOND / 2)
+    return WhisperEngine(load_whisper(checkpoint, device, dtype), packed or "float32", frames)
 
 
 def _arithmetic(config: RecognitionConfig, device: torch.device) -> tuple[Arithmetic | None, torch.dtype]:
@@ -91,7 +93,7 @@ def build(config: RecognitionConfig, store: str | None = None, task: str = "tran
     _check(config.backend, checkpoint)
     backend = BACKENDS[config.backend]
     device = pick_device(config.device)
-    key = ("recognition", checkpoint.sha256, config.backend, config.dtype, str(device))
+    key = ("recognition", checkpoint.sha256, config.backend, config.dtype, config.window_seconds, str(device))
     engine = pool.get(key, lambda: backend.engine(checkpoint, config, device))
     return backend.listener(config, engine, checkpoint, task)
 

@@ -34,6 +34,13 @@ class RecognitionConfig(BaseModel):
     timestamps: bool = Field(
         True, description="decode with timestamps (without them batched decoding drops text)"
     )
+    window_seconds: float = Field(
+        30.0,
+        ge=1.0,
+        le=30.0,
+        description="audio is padded to at least this before it is encoded (backend whisper); less than "
+        "Whisper's own 30 makes short recordings cheaper and changes their states slightly",
+    )
     vad: bool = Field(
         True, description="cut audio longer than one window at pauses found by voice activity detection"
     )

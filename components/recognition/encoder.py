@@ -38,7 +38,7 @@ class WhisperEncoder:
     def _encode(self, mel: Tensor) -> Tensor:
         x = functional.gelu(self.encoder.conv1(mel))
         x = functional.gelu(self.encoder.conv2(x)).permute(0, 2, 1)
-        x = (x + self.encoder.positional_embedding).to(x.dtype).contiguous()
+        x = (x + self.encoder.positional_embedding[: x.shape[1]]).to(x.dtype).contiguous()
         for block in self.blocks:
             x = block(x)
         out: Tensor = self.encoder.ln_post(x)

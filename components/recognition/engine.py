@@ -15,6 +15,7 @@ from components.decoding import Candidate, SearchConfig, search
 from components.decoding.prepack import Arithmetic
 from components.decoding.whisper import WhisperDecoder, WhisperMember
 from components.recognition.encoder import WhisperEncoder
+from components.recognition.features import WINDOW_FRAMES
 from components.recognition.rules import whisper_rules
 
 
@@ -72,15 +73,21 @@ class Engine(Protocol):
 class WhisperEngine:
     """openai-whisper's model with packed weights and our search."""
 
-    def __init__(self, model: Whisper, arithmetic: Arithmetic = "float32") -> None:
+    def __init__(
+        self, model: Whisper, arithmetic: Arithmetic = "float32", window_frames: int = WINDOW_FRAMES
+    ) -> None:
         dims = model.dims
+        self._window = window_frames
         self.shape = Shape(dims.n_mels, dims.n_text_ctx, dims.n_vocab)
         self._encoder = WhisperEncoder(model, arithmetic)
         self._decoder = WhisperDecoder(model, arithmetic)
 
     @torch.inference_mode()
     def encode(self, mels: Tensor) -> Tensor:
-        """See :class:`Engine`."""
+        """See :class:`Engine`. Zeros at the end of all windows are cut off down to the engine's window."""
+        if self._window < WINDOW_FRAMES:
+            used = int(mels.any(1).any(0).nonzero().max()) + 1 if bool(mels.any()) else 1
+            mels = mels[:, :, : max(self._window, used + used % 2)]
         return self._encoder(mels)
 
     @torch.inference_mode()

@@ -1,0 +1,1 @@
+"""Stacking on real data: spoken Multi30k and spoken homographs."""

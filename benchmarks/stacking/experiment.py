@@ -1,0 +1,176 @@
+"""The homograph experiment: audio, states, transcripts, two trainings that differ in the sound, choices."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from benchmarks.stacking.homographs import Sentence, sentences
+from components.decoding import SearchConfig, search
+from components.models.checkpoints import checkpoint_of
+from components.recognition import RecognitionConfig
+from components.recognition import build as build_recogniser
+from components.records import NBest, Utterance
+from components.stacking.encodings import Encodings, write
+from components.stacking.learning import SpokenPair, StackLearner, padded_text
+from components.stacking.loading import Stacked, from_text, load
+from components.stacking.member import StackedMember
+from components.stacking.model import Sources
+from components.stacking.scoring import forced
+from components.stacking.speech import SpeechConfig, SpeechEncoder, padded
+from components.synthesis import SynthesisConfig, build
+from components.synthesis.markup import visible
+from components.training import TrainingConfig, train
+
+VOICES = {
+    "train": ("en-us+m3", "en-us+f2", "en-us+m1", "en-us+f3"),
+    "dev": ("en-us+m4",),
+    "test": ("en-us+m7", "en-us+f4"),
+}
+"""espeak-ng's voices: those of the test are heard nowhere else."""
+COPIES, DEV = 2, 120
+TEXT_MODEL = "packaged:multi30k-en-de"
+SPEECH = SpeechConfig()
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """The set with its audio: utterances by part, and the sentence of each."""
+
+    utterances: dict[str, list[Utterance]]
+    sentence: dict[str, Sentence]
+    states: Encodings
+
+
+def prepare(folder: Path) -> Spoken:
+    """Speech (espeak-ng, phonemes forced) and encoder states; what is there is kept."""
+    everything = sentences()
+    train_set = [s for s in everything if s.split == "train"]
+    test = [s for s in everything if s.split != "train"]
+    plans = {
+        "train": [(s, copy) for copy in range(COPIES) for s in train_set],
+        "dev": [(s, 9) for s in train_set[:: len(train_set) // DEV]],
+        "test": [(s, 0) for s in test],
+    }
+    encoder = SpeechEncoder(SPEECH, device="cpu")
+    found: dict[str, list[Utterance]] = {}
+    sentence: dict[str, Sentence] = {}
+    for part, plan in plans.items():
+        voice = build(SynthesisConfig(engine="espeak-ng", voices=VOICES[part]))
+        asked = []
+        for s, copy in plan:
+            asked.append(
+                Utterance(
+                    id=f"{part}-{copy}-{s.id}", text=s.marked, source_language="en", references=(s.german,)
+                )
+            )
+            sentence[asked[-1].id] = s
+        spoken = voice.synthesize(asked, folder / part)
+        found[part] = [u for u in spoken if isinstance(u, Utterance)]
+        assert len(found[part]) == len(asked), [u for u in spoken if not isinstance(u, Utterance)][:3]
+        write(encoder, found[part], folder / f"states-{part}")
+    return Spoken(found, sentence, Encodings(*(folder / f"states-{part}" for part in plans)))
+
+
+def transcripts(spoken: Spoken, folder: Path) -> dict[str, str]:
+    """What Whisper base (greedy) hears in the test set."""
+    path = folder / "heard.json"
+    if not path.exists():
+        recogniser = build_recogniser(RecognitionConfig(beam_size=1, n_best=1, window_seconds=8.0))
+        outcomes = recogniser.recognize(spoken.utterances["test"])
+        path.write_text(json.dumps({o.utterance_id: o.best.text for o in outcomes if isinstance(o, NBest)}))
+    found: dict[str, str] = json.loads(path.read_text())
+    return found
+
+
+def config(steps: int, seed: int = 1) -> TrainingConfig:
+    return TrainingConfig(
+        data="homographs",
+        dev="homographs",
+        start=TEXT_MODEL,
+        max_steps=steps,
+        warmup_steps=50,
+        seed=seed,
+        learning_rate=1e-3,
+        batch_pieces=700,
+        eval_every=100,
+        eval_sentences=DEV,
+        average=3,
+        dropout=0.1,
+        patience=100,
+        device="cpu",
+        dtype="float32",
+    )
+
+
+def learn(spoken: Spoken, folder: Path, steps: int, *, with_sound: bool) -> tuple[Stacked, float]:
+    """The stacked model, or the same model, data and steps without the sound; and the seconds it took."""
+    states: dict[str, Tensor] = {}
+    if with_sound:
+        states = {u.id: spoken.states[u.id] for part in ("train", "dev") for u in spoken.utterances[part]}
+
+    def pairs(part: str) -> list[SpokenPair]:
+        return [SpokenPair(u.id, (str(u.transcript),), u.references[0]) for u in spoken.utterances[part]]
+
+    # Words that are held out are read in training, in both readings, and not heard.
+    read = [
+        SpokenPair(f"read-{s.id}", (visible(s.marked),), s.german) for s in sentences() if s.split == "words"
+    ]
+
+    def learner(settings: TrainingConfig, out: Path, device: torch.device) -> StackLearner:
+        torch.manual_seed(settings.seed)
+        ready = from_text(TEXT_MODEL, "dual", SPEECH, 512, 1, None)
+        return StackLearner(settings, ready, (pairs("train") + read, pairs("dev")), states, device)
+
+    started = time.process_time()
+    if not (folder / "model").exists():
+        train(config(steps), folder, lambda row: print(json.dumps(row), flush=True), learner)
+        (folder / "seconds").write_text(str(time.process_time() - started))
+    return load(checkpoint_of(folder / "model", str(folder))), float((folder / "seconds").read_text())
+
+
+def sources(
+    ready: Stacked, utterances: list[Utterance], texts: list[str], states: Encodings | None
+) -> Sources:
+    text, mask = padded_text([[ready.tokenizer(t).input_ids] for t in texts], ready.model.config.pad_token_id)
+    if states is None:
+        n = len(utterances)
+        return Sources(text, mask, torch.zeros(n, 1, 512), torch.zeros(n, 1, dtype=torch.bool))
+    return Sources(text, mask, *padded([states[u.id] for u in utterances]))
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Of one test utterance: the right reading preferred, and which reading the free translation shows."""
+
+    sentence: Sentence
+    preferred: bool
+    written: bool
+    text: str
+
+
+def judge(ready: Stacked, spoken: Spoken, texts: dict[str, str] | None, *, with_sound: bool) -> list[Verdict]:
+    """Forced choice between the references, and greedy translation; ``texts``: None = true transcripts."""
+    verdicts = []
+    test = spoken.utterances["test"]
+    states = spoken.states if with_sound else None
+    for start in range(0, len(test), 32):
+        batch = test[start : start + 32]
+        read = [str(u.transcript) if texts is None else texts[u.id] for u in batch]
+        chosen = [spoken.sentence[u.id] for u in batch]
+
+        given = sources(ready, batch, read, states)
+        right = forced([StackedMember(ready, given)], ready.tokenizer, [s.german for s in chosen])
+        wrong = forced([StackedMember(ready, given)], ready.tokenizer, [s.other for s in chosen])
+        free = search([StackedMember(ready, given)], SearchConfig(beam_size=1, max_new_tokens=60))
+        for s, a, b, candidates in zip(chosen, right, wrong, free, strict=True):
+            text = ready.tokenizer.decode(candidates[0].tokens, skip_special_tokens=True)
+            words = set(text.replace(".", " ").split())
+            mine, other = (set(key.split()) <= words for key in s.keys)
+            verdicts.append(Verdict(s, a.score > b.score, mine and not other, text))
+    return verdicts

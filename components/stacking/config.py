@@ -1,0 +1,87 @@
+"""What a user can set on a stacked system. Flat, described, bounded: the Prefect UI makes its form of it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Method = Literal["direct", "late_fusion", "pre_translation", "dual_source"]
+
+
+class StackConfig(BaseModel):
+    """How the second system is made of what the first ones said and of the sound."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    method: Method = Field(
+        "dual_source",
+        description="direct: the sound alone; late_fusion: text model and direct model in one search; "
+        "pre_translation: transcript and the mt stage's translation; dual_source: transcript and sound",
+    )
+    model: str | None = Field(
+        None,
+        description="store:KEY or a folder of the method's model; empty = the flow trains one (see learn)",
+    )
+    coefficient: float | None = Field(
+        None,
+        ge=0.0,
+        le=1.0,
+        description="late_fusion: weight of the direct model; empty = learned on the development data",
+    )
+    transcripts: int = Field(
+        1, ge=1, le=16, description="dual_source: transcripts of the n-best list that are read, at most"
+    )
+    beam_size: int = Field(5, ge=1, le=64, description="hypotheses kept per utterance; 1 is greedy")
+    n_best: int = Field(5, ge=1, le=64, description="hypotheses returned per utterance, at most beam_size")
+    batch_size: int = Field(16, ge=1, le=512, description="utterances decoded together")
+    length_penalty: float = Field(
+        1.0,
+        ge=0.0,
+        le=5.0,
+        description="exponent of the length that divides a hypothesis's score in the beam",
+    )
+    max_tokens: int = Field(128, ge=1, le=500, description="tokens per utterance at most")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
+
+
+class LearnConfig(BaseModel):
+    """The data and the training of a stacked model, where the flow has to make one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    data: str = Field(
+        "multi30k:train",
+        description="training data: a manifest with audio, or text, which is then spoken (see synthesis)",
+    )
+    limit: int | None = Field(2000, ge=1, description="training utterances at most; empty = all")
+    dev: str = Field(
+        "multi30k:val",
+        description="development data: picks the checkpoint and the coefficient (never a test set)",
+    )
+    dev_limit: int | None = Field(100, ge=1, description="development utterances at most; empty = all")
+    start: str = Field(
+        "packaged:multi30k-en-de",
+        description="Marian-architecture text model: the weights and the vocabulary to start from",
+    )
+    speech_model: str = Field("packaged:whisper-base", description="Whisper whose encoder listens, frozen")
+    folds: int = Field(
+        2,
+        ge=2,
+        le=20,
+        description="pre_translation: parts of the jackknife; each is drafted by a model that never saw it",
+    )
+    fold_steps: int = Field(1000, ge=1, description="pre_translation: optimiser steps of each part's model")
+    window_seconds: float = Field(
+        8.0, ge=1.0, le=30.0, description="audio is padded to this before Whisper encodes it; 30 is its own"
+    )
+    pooling: int = Field(2, ge=1, le=8, description="Whisper's states averaged to one; it gives 50 a second")
+    stack: int = Field(1, ge=1, le=16, description="neighbouring states that the model takes as one")
+    seed: int = Field(1, ge=0, lt=2**31, description="of initial weights, dropout and the order of the data")
+    steps: int = Field(600, ge=1, description="optimiser steps")
+    learning_rate: float = Field(5e-4, gt=0.0, le=1.0, description="peak learning rate of AdamW")
+    warmup_steps: int = Field(100, ge=1, description="steps of linear warm-up")
+    batch_pieces: int = Field(1000, ge=16, description="padded pieces per batch at most")
+    eval_every: int = Field(100, ge=1, description="steps between evaluations on the development data")
+    dropout: float = Field(0.2, ge=0.0, lt=1.0, description="dropout")
+    threads: int = Field(1, ge=1, le=256, description="CPU threads; their number decides the last bits")

@@ -1,0 +1,135 @@
+"""The learner of stacked models: spoken pairs (transcripts, encoder states, translation) for the one loop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import sacrebleu
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from components.decoding import SearchConfig, search
+from components.errors import DataError
+from components.stacking.loading import Stacked, save
+from components.stacking.member import StackedMember
+from components.stacking.model import Sources
+from components.stacking.speech import padded
+from components.training.batches import plan
+from components.training.config import TrainingConfig
+
+
+@dataclass(frozen=True)
+class SpokenPair:
+    """One training example. ``id`` names its states; one without states is read, not heard."""
+
+    id: str
+    transcripts: tuple[str, ...]
+    target: str
+
+
+@dataclass(frozen=True)
+class _Ids:
+    source: tuple[tuple[int, ...], ...]
+    target: tuple[int, ...]
+    id: str
+
+
+class StackLearner:
+    """Label-smoothed cross-entropy on spoken pairs; greedy BLEU on the development set decides.
+
+    ``states`` maps ids to encoder states (T, width); it may read them from disk when they are asked for.
+    """
+
+    score_name = "bleu"
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        ready: Stacked,
+        pairs: tuple[Sequence[SpokenPair], Sequence[SpokenPair]],
+        states: Mapping[str, Tensor],
+        device: torch.device,
+    ) -> None:
+        self.config, self.ready, self._states = config, ready, states
+        self.model = ready.model.to(device)
+        self.model.config.dropout = config.dropout
+        self._pad = int(self.model.config.pad_token_id)
+        self.examples, self.dev = (self._encoded(each) for each in pairs)
+        self.dev_targets = [pair.target for pair in pairs[1]]
+        self.lengths = [max(len(e.target), *map(len, e.source)) for e in self.examples]
+
+    def _encoded(self, pairs: Sequence[SpokenPair]) -> list[_Ids]:
+        tokenizer, longest = self.ready.tokenizer, self.config.max_length
+        made = []
+        for pair in pairs:
+            source = tuple(tuple(tokenizer(text).input_ids[:longest]) for text in pair.transcripts)
+            made.append(_Ids(source, tuple(tokenizer(text_target=pair.target).input_ids[:longest]), pair.id))
+        if not made:
+            raise DataError("expected spoken pairs to learn from, found none")
+        return made
+
+    def sources(self, examples: Sequence[_Ids]) -> Sources:
+        """Examples as the model takes them."""
+        silence = torch.zeros(1, self.model.width)
+        states = [self._states.get(e.id, silence) for e in examples]
+        speech, heard = padded(states)
+        unheard = torch.tensor([e.id not in self._states for e in examples])
+        text, mask = padded_text([e.source for e in examples], self._pad)
+        return Sources(text, mask, speech, heard & ~unheard[:, None]).to(self.model.device)
+
+    def loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
+        """Mean label-smoothed cross-entropy of a batch, and its target tokens."""
+        return self._loss([self.examples[i] for i in rows], self.config.label_smoothing)
+
+    def _loss(self, examples: Sequence[_Ids], smoothing: float) -> tuple[Tensor, int]:
+        labels = torch.nn.utils.rnn.pad_sequence(
+            [torch.tensor(e.target) for e in examples], batch_first=True, padding_value=-100
+        ).to(self.model.device)
+        start = torch.full_like(labels[:, :1], int(self.model.config.decoder_start_token_id))
+        inputs = torch.cat([start, labels[:, :-1].clamp(min=0)], 1)
+        memory = self.model.encode(self.sources(examples))
+        hidden = self.model.hidden(inputs, memory, self.model.keys(memory))
+        real = labels != -100
+        logits = self.model.logits(hidden[real])
+        return functional.cross_entropy(logits, labels[real], label_smoothing=smoothing), int(real.sum())
+
+    @torch.no_grad()
+    def dev_loss(self) -> float:
+        """Cross-entropy, nats per target token."""
+        self.model.eval()
+        total, tokens = 0.0, 0
+        for rows in plan([len(e.target) for e in self.dev], self.config.batch_pieces, None):
+            value, count = self._loss([self.dev[i] for i in rows], 0.0)
+            total, tokens = total + value.item() * count, tokens + count
+        return total / tokens
+
+    def dev_score(self) -> float:
+        """Greedy BLEU (sacreBLEU, cased, 13a) on the first ``eval_sentences`` of the development set."""
+        self.model.eval()
+        chosen = self.dev[: self.config.eval_sentences]
+        texts: list[str] = []
+        for start in range(0, len(chosen), 32):
+            member = StackedMember(self.ready, self.sources(chosen[start : start + 32]))
+            found = search([member], SearchConfig(beam_size=1, max_new_tokens=self.config.max_length))
+            texts += [self.ready.tokenizer.decode(c[0].tokens, skip_special_tokens=True) for c in found]
+        references = self.dev_targets[: len(chosen)]
+        return float(sacrebleu.corpus_bleu(texts, [references], tokenize="13a").score)
+
+    def export(self, folder: Path) -> None:
+        """A folder that :func:`components.stacking.loading.load` reads."""
+        save(self.ready, folder)
+
+
+def padded_text(sources: Sequence[Sequence[Sequence[int]]], pad: int) -> tuple[Tensor, Tensor]:
+    """N utterances with up to K transcripts each -> ids and mask (N, K, S)."""
+    most = max(len(each) for each in sources)
+    longest = max(len(ids) for each in sources for ids in each)
+    text = torch.full((len(sources), most, longest), pad)
+    mask = torch.zeros(text.shape, dtype=torch.bool)
+    for n, each in enumerate(sources):
+        for k, ids in enumerate(each):
+            text[n, k, : len(ids)], mask[n, k, : len(ids)] = torch.tensor(ids), True
+    return text, mask

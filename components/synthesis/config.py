@@ -1,0 +1,27 @@
+"""What a user can set on a synthesiser. Flat, described, bounded: the Prefect UI makes its form of it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class SynthesisConfig(BaseModel):
+    """Settings of a speech synthesiser: engine, voices, speed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    engine: Literal["piper", "espeak-ng", "festival", "flite"] = Field(
+        "piper",
+        description="piper needs the extra 'speech'; the others are programs, Debian packages of their names",
+    )
+    voices: tuple[str, ...] = Field(
+        (),
+        max_length=64,
+        description="the engine's voices, spread over the utterances by their ids; empty = its default",
+    )
+    speed: float = Field(1.0, ge=0.5, le=2.0, description="1 is the voice's own speed, 2 twice as fast")
+    max_characters: int = Field(
+        1000, ge=1, le=100_000, description="longer texts are put aside: split them into sentences"
+    )

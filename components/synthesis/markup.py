@@ -1,0 +1,25 @@
+"""Forced pronunciations: ``{read|r'Ed}`` in a text is read as "read" and spoken as the phonemes r'Ed.
+
+Phonemes are espeak-ng's own (Kirshenbaum's ASCII, as ``espeak-ng -q -x`` prints them).
+"""
+
+from __future__ import annotations
+
+import re
+
+MARK = re.compile(r"\{([^{}|]+)\|([^{}|\[\]]+)\}")
+
+
+def visible(text: str) -> str:
+    """The text as it is read: every mark replaced by its word."""
+    return MARK.sub(r"\1", text)
+
+
+def phonetic(text: str) -> str:
+    """The text as espeak-ng is to speak it: every mark replaced by its phonemes in double brackets."""
+    return MARK.sub(r"[[\2]]", text)
+
+
+def is_marked(text: str) -> bool:
+    """Whether a pronunciation is forced anywhere in ``text``."""
+    return MARK.search(text) is not None

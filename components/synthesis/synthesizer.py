@@ -1,0 +1,98 @@
+"""Utterances with text -> the same utterances with audio: 16 kHz mono FLAC files in a folder.
+
+The same text, voice and engine give the same bytes. A voice is chosen by the utterance's id, so that it does
+not depend on what else is spoken.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import soundfile
+
+from components import audio
+from components.errors import ConfigError, DataError
+from components.records import Quarantined, Utterance
+from components.synthesis.config import SynthesisConfig
+from components.synthesis.engines import ENGINES
+from components.synthesis.markup import is_marked, phonetic, visible
+
+STAGE = "synthesis"
+VOICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+./-]*")
+
+
+class Synthesizer:
+    """Speaks texts. ``version`` changes when outputs do; ``identity`` is engine and voices as installed."""
+
+    version: int = 1
+
+    def __init__(self, config: SynthesisConfig) -> None:
+        self.config = config
+        self._engine = ENGINES[config.engine]
+        self._voices = config.voices or (self._engine.voice,)
+        for voice in self._voices:
+            if not VOICE.fullmatch(voice) and config.engine != "piper":
+                raise ConfigError(f"synthesis: expected the name of a voice, found {voice!r}")
+        if config.speed != 1.0 and not self._engine.has_speed:
+            raise ConfigError(f"synthesis: expected speed 1 for {config.engine}, found {config.speed}")
+        self.identity = self._engine.identity(self._voices)
+
+    def synthesize(self, utterances: Sequence[Utterance], folder: Path) -> list[Utterance | Quarantined]:
+        """One outcome per utterance, in order: it with its audio in ``folder``, or why it cannot be spoken.
+
+        ``text`` moves to ``transcript``, without its marks of pronunciation (see :mod:`.markup`). An
+        utterance that has audio already is returned as it is.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        return [self._one(utterance, folder) for utterance in utterances]
+
+    def voice_of(self, utterance_id: str) -> str:
+        """The voice that speaks this utterance."""
+        return self._voices[int(hashlib.sha256(utterance_id.encode()).hexdigest(), 16) % len(self._voices)]
+
+    def _one(self, utterance: Utterance, folder: Path) -> Utterance | Quarantined:
+        if utterance.audio is not None:
+            return utterance
+        text = utterance.text or ""
+        try:
+            self._check(text)
+            target = folder / f"{hashlib.sha256(utterance.id.encode()).hexdigest()[:32]}.flac"
+            self.speak(text, self.voice_of(utterance.id), target)
+            sound = audio.describe(target)
+        except DataError as error:
+            return Quarantined(utterance_id=utterance.id, stage=STAGE, reason="not spoken", detail=str(error))
+        return utterance.model_copy(update={"audio": sound, "text": None, "transcript": visible(text)})
+
+    def _check(self, text: str) -> None:
+        if not any(character.isalnum() for character in visible(text)):
+            raise DataError("expected a text with words to speak, found none")
+        if len(text) > self.config.max_characters:
+            found = f"at most {self.config.max_characters} characters, found {len(text)}"
+            raise DataError(f"expected a text of {found}: split it, or raise max_characters")
+        if is_marked(text) and not self._engine.has_phonemes:
+            raise DataError(f"expected an engine that takes phonemes (espeak-ng), found {self.config.engine}")
+
+    def speak(self, text: str, voice: str, target: Path) -> None:
+        """Write one text as FLAC, 16 kHz mono, 16 bit. DataError where the engine gives no speech."""
+        spoken = phonetic(text) if self._engine.has_phonemes else text
+        with tempfile.TemporaryDirectory() as scratch:
+            source, wav = Path(scratch) / "text.txt", Path(scratch) / "speech.wav"
+            source.write_text(" ".join(spoken.split()) + "\n", encoding="utf-8")
+            self._engine.speak(source, voice, self.config.speed, wav)
+            if not wav.is_file() or wav.stat().st_size == 0:
+                raise DataError(f"{self.config.engine}: expected speech of voice {voice!r}, found none")
+            samples = audio.decode(audio.describe(wav))
+        if len(samples) == 0 or not samples.any():
+            raise DataError(f"{self.config.engine}: expected speech of voice {voice!r}, found silence")
+        partial = target.with_suffix(".partial")
+        soundfile.write(partial, samples.clip(-1, 1), audio.SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+        partial.replace(target)
+
+
+def build(config: SynthesisConfig) -> Synthesizer:
+    """The synthesiser of ``config``. ConfigError, with the remedy, where its engine or voice is missing."""
+    return Synthesizer(config)

@@ -1,0 +1,117 @@
+"""The stack: P(Y2 | X, Y1): a second system sees what the first ones said, and the sound.
+
+data (text-only data are spoken first) -> asr -> mt -> stack -> scores -> report. Where no model is named, one
+is trained first. `python -m flows.stack` takes the options of `antiphon run stack`.
+"""
+
+from __future__ import annotations
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from pydantic import ConfigDict, Field
+
+from components.errors import DataError
+from components.recognition.config import RecognitionConfig
+from components.records import RunRecord
+from components.stacking.config import LearnConfig, StackConfig
+from components.synthesis.config import SynthesisConfig
+from components.translation.config import TranslationConfig
+from flows.parameters import FlowParameters, flat
+from flows.running import Run, ending
+from flows.stack_learning import learned
+from tasks import data, metrics, recognition, report, stacking, synthesis, translation
+from tasks.options import value_of
+
+
+class StackRecognition(RecognitionConfig):
+    """Settings of the speech recognition stage."""
+
+    model_config = ConfigDict(title="Recognition (asr)")
+
+
+class StackTranslation(TranslationConfig):
+    """Settings of the first translation: of the transcript, by the cascade."""
+
+    model_config = ConfigDict(title="First translation (mt)")
+
+
+class StackSystem(StackConfig):
+    """Settings of the second system."""
+
+    model_config = ConfigDict(title="Stacked system (stack)")
+
+
+class StackLearning(LearnConfig):
+    """Settings of the training of the second system."""
+
+    model_config = ConfigDict(title="Training of the stacked system (learn)")
+
+
+class StackSynthesis(SynthesisConfig):
+    """Settings of the speech that is made of text."""
+
+    model_config = ConfigDict(title="Speech of text-only data (synthesis)")
+
+
+class StackParameters(FlowParameters):
+    """What can be set on a stack."""
+
+    data: str = Field(
+        "sample",
+        title="Data",
+        description="manifest (JSONL, TSV), parallel text 'a.en,a.de', or a set: sample, multi30k:SPLIT",
+    )
+    limit: int | None = Field(None, ge=1, title="Limit", description="only the first so many utterances")
+    source_language: str | None = Field(
+        None, title="Source language", description="ISO code such as en; the data's own if empty"
+    )
+    target_language: str | None = Field(
+        None, title="Target language", description="ISO code such as de; the data's own if empty"
+    )
+    asr: StackRecognition = Field(
+        default=StackRecognition(), title="Recognition", description="speech to text"
+    )
+    mt: StackTranslation = Field(
+        default=StackTranslation(), title="First translation", description="text to text: the cascade"
+    )
+    stack: StackSystem = Field(
+        default=StackSystem(), title="Stacked system", description="the system that sees it all"
+    )
+    learn: StackLearning = Field(
+        default=StackLearning(), title="Training", description="used where stack names no model"
+    )
+    synthesis: StackSynthesis = Field(
+        default=StackSynthesis(), title="Synthesis", description="speech for data that are text only"
+    )
+
+
+@flow(name="stack", persist_result=False, validate_parameters=True)
+@flat(StackParameters)
+def stack(parameters: StackParameters) -> RunRecord | State[RunRecord]:
+    """Transcribe and translate a data set, translate it again by a stacked system, score both and report."""
+    run = Run("stack", parameters)
+    with run:
+        config = learned(run, parameters)
+        languages = (parameters.source_language, parameters.target_language)
+        loaded = value_of(data.load(parameters.data, None, *languages, parameters.limit, run.store_url))
+        if synthesis.is_written(loaded):
+            loaded = value_of(synthesis.synthesize(parameters.synthesis, loaded, run.store_url))
+        run.stages["data"] = loaded
+        heard = value_of(recognition.recognise(parameters.asr, loaded, run.store_url, parameters.seed))
+        if heard is None:
+            raise DataError(f"{parameters.data}: expected something to listen to, found none")
+        run.stages["asr"] = heard
+        first = run.add(translation.translate(parameters.mt, (loaded, heard), run.store_url, parameters.seed))
+        read = (loaded, heard, first)
+        run.add(stacking.stack(config, parameters.mt.model, read, run.store_url, parameters.seed))
+        scored = run.add(metrics.score(run.stages, parameters.target_language, run.store_url, run.name))
+        run.metrics = metrics.read_scores(scored)
+        run.save()
+        report.report(run.record, run.store_url)
+    return ending(run.record)
+
+
+if __name__ == "__main__":
+    from flows.cli import run_flow_module
+
+    run_flow_module("stack")

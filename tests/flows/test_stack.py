@@ -1,0 +1,103 @@
+"""The stack flow with tiny models: every method trains, translates, is scored, and is reused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components import recognition
+from components.recognition import RecognitionConfig
+from components.records import Hypothesis, NBest, Outcome, Utterance
+from flows.stack import StackParameters, stack
+from tests.components.stacking.tiny import WORDS, text_model, tone, whisper
+
+
+@pytest.fixture(scope="module")
+def harness() -> Iterator[None]:
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
+class Hearing:
+    """A recogniser that knows what is said."""
+
+    version = 1
+
+    def recognize(self, utterances: list[Utterance]) -> list[Outcome]:
+        found: list[Outcome] = []
+        for utterance in utterances:
+            texts = [str(utterance.transcript), "ein hund"]
+            hypotheses = tuple(Hypothesis(text=t, score=-1.0, n_tokens=2, system="asr") for t in texts)
+            found.append(NBest(utterance_id=utterance.id, hypotheses=hypotheses, language="en"))
+        return found
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Models, and a spoken data set of ten tones."""
+    root = tmp_path_factory.mktemp("stack")
+    text_model(root / "text")
+    whisper(root / "whisper")
+    rows = []
+    for n in range(10):
+        tone(root / f"u{n}.wav", 200 + 100 * n)
+        said = f"{WORDS[n]} {WORDS[n + 1]}"
+        languages = {"source_language": "en", "target_language": "de"}
+        row = {"id": f"u{n}", "audio": f"u{n}.wav", "transcript": said, "references": [said]}
+        rows.append(row | languages)
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    (root / "spoken.jsonl").write_text(text, encoding="utf-8")
+    return root
+
+
+@pytest.fixture
+def settings(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch.setattr(recognition, "build", lambda config, store=None: Hearing())
+    model, data = str(folder / "text"), str(folder / "spoken.jsonl")
+    learn = {"data": data, "limit": 8, "dev": data, "dev_limit": 4, "start": model, "fold_steps": 2}
+    learn |= {"speech_model": str(folder / "whisper"), "steps": 4, "eval_every": 2, "window_seconds": 1.0}
+    return {
+        "data": data,
+        "source_language": "en",
+        "target_language": "de",
+        "asr": RecognitionConfig(model=str(folder / "whisper")).model_dump(),
+        "mt": {"model": model, "beam_size": 2, "n_best": 2, "max_tokens": 12},
+        "learn": learn,
+        "store": str(tmp_path / "store"),
+    }
+
+
+def stacked(method: str, **more: object) -> dict[str, object]:
+    return {"method": method, "beam_size": 2, "n_best": 2, "max_tokens": 12, **more}
+
+
+@pytest.mark.usefixtures("harness")
+@pytest.mark.parametrize("method", ["dual_source", "late_fusion", "pre_translation"])
+def test_a_method_trains_its_model_and_stacks(method: str, settings: dict[str, Any]) -> None:
+    system = stacked(method, transcripts=2 if method == "dual_source" else 1)
+    first = stack(**settings, stack=system, name="first")
+    assert [stage.stage for stage in first.stages] == ["training", "data", "asr", "mt", "stack", "metrics"]
+    assert {"bleu", "mt_bleu", "wer"} <= first.metrics.keys()
+    assert first.metrics["bleu"].n == 10
+    assert first.status == "completed"
+    named = dict(note.split(" store:") for note in first.notes if "store:" in note)
+    assert named == {"stacked model": first.stages[0].key}
+    assert ("coefficient" in first.notes[-1]) == (method == "late_fusion")
+    again = stack(**settings, stack=system, name="again")
+    assert all(stage.reused for stage in again.stages)
+    given = stacked(method, transcripts=system["transcripts"], model=f"store:{first.stages[0].key}")
+    third = stack(**settings, stack=given | {"beam_size": 1, "n_best": 1}, name="third")
+    reused = {stage.stage: stage.reused for stage in third.stages}
+    assert reused == {"data": True, "asr": True, "mt": True, "stack": False, "metrics": False}
+
+
+def test_every_field_has_a_description() -> None:
+    for name, field in StackParameters.model_fields.items():
+        assert field.title or name in {"store", "name", "seed"}, name
+        assert field.description, name
