@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 import torch
 
-from components.decoding import Mixture, force
+from components.decoding import force
+from components.ensembling.combiners import Linear
 from components.errors import DataError
 from components.records import Quarantined, Utterance
 from components.stacking.config import StackConfig
@@ -51,7 +52,7 @@ def coefficient(
         prepared = [translator.prepare(i, u) for i, u in enumerate(known[start : start + config.batch_size])]
         batch = [heard for heard in prepared if not isinstance(heard, Quarantined)]
         targets = [tuple(system.tokenizer(text_target=h.utterance.references[0]).input_ids) for h in batch]
-        for candidate in force(system.members(batch), targets, combine=Mixture((0.5, 0.5))) if batch else ():
+        for candidate in force(system.members(batch), targets, combine=Linear((0.5, 0.5))) if batch else ():
             texts += candidate.members[0]
             sounds += candidate.members[1]
     return learned(texts, sounds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from components.decoding import Vocabulary, digest_of, log_probs_of
+from components.decoding import Vocabulary, digest_of
 from components.stacking.attention import Pair
 from components.stacking.loading import Stacked
 from components.stacking.model import Memory, Sources
@@ -23,7 +23,7 @@ class StackedMember:
 
     @torch.inference_mode()
     def begin(self) -> Tensor:
-        """Encode, and run the start token."""
+        """Encode, and run the start token; scores are logits."""
         self._memory = self._model.encode(self._sources)
         self._keys = self._model.keys(self._memory)
         n = len(self._memory.mask)
@@ -46,7 +46,7 @@ class StackedMember:
 
     def _step(self, tokens: Tensor) -> Tensor:
         hidden = self._model.hidden(tokens, self._memory, self._keys, self._cache)
-        return log_probs_of(self._model.logits(hidden[:, -1]))
+        return self._model.logits(hidden[:, -1])
 
 
 def vocabulary_of(ready: Stacked) -> Vocabulary:

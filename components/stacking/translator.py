@@ -12,9 +12,10 @@ from typing import Any
 
 from torch import Tensor
 
-from components.decoding import Candidate, Combiner, Member, Mixture, SearchConfig, digest_of, rules, search
+from components.decoding import Candidate, Combiner, Member, SearchConfig, digest_of, rules, search
 from components.decoding.seq2seq import Seq2SeqModel
 from components.device import pick_device, pool
+from components.ensembling.combiners import Linear
 from components.errors import ConfigError, DataError
 from components.models import resolve
 from components.models.loading import load_transformers
@@ -216,7 +217,7 @@ def _late_fusion(config: StackConfig, text_model: str, store: str | None) -> Sys
     def members(batch: Sequence[Heard]) -> list[Member]:
         return [reading_member(text, batch), listening_member(ready, batch)]
 
-    combine = Mixture((1 - config.coefficient, config.coefficient))
+    combine = Linear((1 - config.coefficient, config.coefficient))
     return _system(ready, members, combine, lambda lines: tuple(lines[:1]), store, checkpoint)
 
 
