@@ -87,7 +87,7 @@ def system_names(parameters: CompareParameters) -> list[str]:
 @flat(CompareParameters)
 def compare(parameters: CompareParameters) -> RunRecord | State[RunRecord]:
     """Run what is to be run, compare all, report."""
-    from tasks import comparing
+    from tasks import comparing, report
 
     names = system_names(parameters)
     run = Run("compare", parameters)
@@ -99,7 +99,7 @@ def compare(parameters: CompareParameters) -> RunRecord | State[RunRecord]:
             raise ConfigError("expected the baseline and another system to finish; see the notes of the run")
         run.add(comparing.compare_runs(found, parameters.settings(), run.store_url))
         note(run, found)
-        comparing.report(run.record, run.store_url)
+        report.report(run.record, run.store_url)
     return ending(run.record)
 
 

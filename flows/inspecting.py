@@ -7,8 +7,8 @@ from dataclasses import replace
 from components.errors import ConfigError
 from flows.printing import console, print_run
 from reports import terminal
-from tasks.report import view_of
 from tasks.store import Store
+from tasks.views import view_of
 
 
 def show(name: str, stage: str | None, utterance: str | None, store_url: str | None) -> None:

@@ -14,8 +14,8 @@ from components.records import RunRecord
 from reports import blaming, comparing, terminal
 from tasks.blaming import read_blame
 from tasks.comparing import read_comparison
-from tasks.report import view_of
 from tasks.store import Store
+from tasks.views import view_of
 
 
 def console() -> Console:

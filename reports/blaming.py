@@ -11,6 +11,7 @@ from components.metrics.blame import Blame, Estimate
 from components.metrics.blaming import BlameReport
 from reports.escaping import printable
 from reports.html import LABELS
+from reports.sections import Section
 from reports.terminal import table
 
 
@@ -48,6 +49,18 @@ def rows(report: BlameReport) -> Iterator[dict[str, str]]:
             "costs": shown(kind.gain),
             "per 100 errors": f"{kind.per_hundred:+.2f}",
         }
+
+
+def sections(report: BlameReport) -> list[Section]:
+    """The blame as a part of a report."""
+    note = ". ".join(sentence(one) for one in report.blames)
+    both = report.wer_and_loss
+    if both.pearson and both.spearman:
+        note += (
+            f". WER and the chrF that is lost to it go together by {shown(both.pearson, sign=False)} "
+            f"(Pearson), {shown(both.spearman, sign=False)} (Spearman)"
+        )
+    return [Section("Blame", note + ".", tuple(rows(report)))]
 
 
 def print_blame(report: BlameReport, console: Console) -> None:

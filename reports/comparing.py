@@ -14,7 +14,8 @@ from components.metrics.significance import Difference
 from components.metrics.standings import Cost
 from reports.escaping import printable
 from reports.html import LABELS, mebibytes, seconds
-from reports.plots import axes, saved, style
+from reports.plots import as_uri, axes, saved, style
+from reports.sections import Section
 from reports.terminal import table
 
 TITLES = {
@@ -84,6 +85,28 @@ def bucket_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
                 difference, low, high = bucket.differences[system]
                 cells[f"Δ {printable(system)}"] = f"{difference:+.2f} ({low:+.2f} to {high:+.2f})"
         yield cells
+
+
+def sections(comparison: Comparison) -> list[Section]:
+    """The comparison as parts of a report: the table, plots, groups, largest differences."""
+    tested = next(iter(comparison.differences), None)
+    note = f"{comparison.n:,} of {comparison.n_total:,} utterances. p after Holm's correction over systems."
+    protocol = f" {tested.signature}" if tested else ""
+    drawn = tuple((TITLES[name], as_uri(figure)) for name, figure in figures(comparison).items())
+    found = [Section("Systems", note + protocol, tuple(rows(comparison)), drawn)]
+    groups = tuple(bucket_rows(comparison))
+    note = "Difference to the baseline with its 95% interval, not corrected for the number of groups."
+    found += [Section("Groups", note, groups)] if groups else []
+    contrasts = tuple(
+        {
+            "system": printable(one.system),
+            "utterance": printable(one.utterance_id),
+            "change": f"{one.gain:+.1f}",
+        }
+        for one in comparison.contrasts
+    )
+    note = "Where a system and the baseline differ most; search for the id to see the outputs side by side."
+    return [*found, Section("Largest differences", note, contrasts)] if contrasts else found
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:

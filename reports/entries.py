@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from components.alignment import Edit
-from components.records import Hypothesis, NBest, Quarantined
+from components.records import Hypothesis, NBest, Quarantined, Token
 from reports.audio import link
 from reports.escaping import printable
+from reports.sections import Column
 from reports.view import UtteranceRow, is_recognition
 
 _OPERATIONS = {"equal": "e", "substitute": "s", "insert": "i", "delete": "d"}
 
 
-def index_line(row: UtteranceRow) -> list[object]:
-    """[wer, chrf, score, length in seconds or characters, quarantined, text to search in]."""
+BASE = (
+    Column("wer", "WER, worst first"),
+    Column("chrf", "chrF, worst first", "smallest"),
+    Column("score", "score, least likely first", "smallest"),
+    Column("length", "longest first"),
+)
+"""What every list of utterances can be sorted by."""
+
+
+def index_line(row: UtteranceRow, columns: Sequence[Column] = ()) -> list[object]:
+    """[number of each column of BASE, then of ``columns``, ..., quarantined, text to search in]."""
     utterance = row.utterance
     texts = [utterance.id, utterance.text, utterance.transcript, *utterance.references]
     texts += [outcome.best.text for outcome in row.outcomes.values() if isinstance(outcome, NBest)]
@@ -25,6 +36,7 @@ def index_line(row: UtteranceRow) -> list[object]:
         _rounded(row.value("chrf")),
         _rounded(row.score, 3),
         _rounded(utterance.audio.seconds if utterance.audio else float(len(utterance.text or ""))),
+        *(_rounded(row.values.get(column.name)) for column in columns),
         int(bad is not None),
         printable("\n".join(text for text in texts if text)).lower(),
     ]
@@ -40,6 +52,7 @@ def details(row: UtteranceRow, folder: Path, embedded: frozenset[str]) -> dict[s
         "transcript": None if utterance.transcript is None else printable(utterance.transcript),
         "references": [printable(reference) for reference in utterance.references],
         "stages": [_stage(stage, row) for stage in row.outcomes],
+        "values": {printable(name): _rounded(value) for name, value in row.values.items()},
     }
     if utterance.audio is not None:
         audio = utterance.audio
@@ -72,13 +85,19 @@ def _edit(edit: Edit[str]) -> list[str | None]:
 
 
 def _hypothesis(hypothesis: Hypothesis) -> list[object]:
-    """[text, score, tokens, [[piece, log-probability], ...]]."""
+    """[text, score, tokens, [[piece, log-probability, {member: number}], ...], {feature: number}]."""
     return [
         printable(hypothesis.text),
         round(hypothesis.score, 3),
         hypothesis.n_tokens,
-        [[printable(token.piece), round(token.log_prob, 3)] for token in hypothesis.tokens],
+        [_token(token) for token in hypothesis.tokens],
+        {printable(name): round(value, 4) for name, value in hypothesis.features.items()},
     ]
+
+
+def _token(token: Token) -> list[object]:
+    members = {printable(name): round(value, 3) for name, value in token.members.items()}
+    return [printable(token.piece), round(token.log_prob, 3), *([members] if members else [])]
 
 
 def _rounded(value: float | None, digits: int = 2) -> float | None:

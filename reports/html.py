@@ -8,78 +8,69 @@ import base64
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
-from typing import TextIO
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from reports import graph, plots
 from reports.audio import EMBED_LIMIT, data_uri, embeddable
-from reports.entries import details, index_line
-from reports.escaping import printable, script_json
+from reports.blocks import Blocks, gathered, replace
+from reports.entries import BASE, details, index_line
+from reports.escaping import printable
 from reports.view import RunView
 
 LABELS = {"wer": "WER", "cer": "CER", "bleu": "BLEU", "chrf": "chrF2", "ter": "TER"}
 """Metrics as the field writes them."""
 
 PAGE = 50
-"""Utterances per page, and per block of embedded data that the script reads when it needs it."""
+"""Utterances per page, and per block of data that the script reads when it needs it."""
 
+_SCRIPTS = ("blocks.js", "utterance.js", "report.js")
 _TEMPLATES = Path(str(files("reports").joinpath("templates")))
 
 
 def write(view: RunView, path: Path | str, *, embed_limit: int = EMBED_LIMIT) -> Path:
     """Write the report of a run to ``path``, whole or not at all, and return the path.
 
-    Audio is embedded while all of it together is at most ``embed_limit`` bytes, else linked relatively.
-    Utterances are read, scored and written 50 at a time, so memory grows only with the index of texts.
+    A small report is one file; the data of a larger one are scripts in ``NAME-data/`` beside it, loaded
+    when they are needed. Audio is kept with the data while all of it together is at most ``embed_limit``
+    bytes, else linked relatively. Utterances are read, scored and written 50 at a time.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with open(handle, "w", encoding="utf-8", newline="\n") as file:  # noqa: PTH123 (a descriptor)
-            _write(view, path.parent, file, embed_limit)
+    with gathered(path.parent) as (blocks, folder):
+        _write_blocks(view, path.parent, blocks, embed_limit)
+        data = "" if blocks.inline else f"{path.stem}-data"
+        page = folder / "page.html"
+        with page.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(_environment().get_template("report.html").render(**_context(view, data)))
+            if blocks.inline:
+                blocks.embed(file)
+            file.write(f"<script>{_script()}</script>\n</body>\n</html>\n")
             file.flush()
             os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        page = page.rename(folder.with_name(f"{folder.name}.html"))
+        try:
+            replace(folder, path.parent / f"{path.stem}-data", keep=not blocks.inline)
+            page.replace(path)
+        finally:
+            page.unlink(missing_ok=True)
     return path
 
 
-def _write(view: RunView, folder: Path, file: TextIO, embed_limit: int) -> None:
+def _write_blocks(view: RunView, folder: Path, blocks: Blocks, embed_limit: int) -> None:
     audio = embeddable((u.audio for u in view.utterances if u.audio), embed_limit)
-    # The utterances first, into a file of their own: the plots on top of the page come out of the same pass.
-    with tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n") as blocks:
-        _write_utterances(view, folder, blocks, frozenset(audio))
-        file.write(_environment().get_template("report.html").render(**_context(view)))
-        blocks.seek(0)
-        shutil.copyfileobj(blocks, file)
-    for sha256, source in audio.items():
-        _embed(file, f"audio-{sha256}", "text/plain", data_uri(source))
-    file.write(f"<script>{_source('report.js')}</script>\n</body>\n</html>\n")
-
-
-def _write_utterances(view: RunView, folder: Path, file: TextIO, embedded: frozenset[str]) -> None:
     index: list[list[object]] = []
     for start in range(0, len(view.utterances), PAGE):
         rows = list(view.rows(start, start + PAGE))
-        index += [index_line(row) for row in rows]
-        block = [details(row, folder, embedded) for row in rows]
-        _embed(file, f"page-{start // PAGE}", "application/json", script_json(block))
-    _embed(file, "index", "application/json", script_json(index))
-
-
-def _embed(file: TextIO, identifier: str, kind: str, content: str) -> None:
-    file.write(f'<script type="{kind}" id="{identifier}">{content}</script>\n')
+        index += [index_line(row, view.columns) for row in rows]
+        blocks.put(f"page-{start // PAGE}", [details(row, folder, frozenset(audio)) for row in rows])
+    blocks.put("index", index)
+    for sha256, source in audio.items():
+        blocks.put(f"audio-{sha256}", data_uri(source))
 
 
 def _environment() -> Environment:
@@ -98,8 +89,8 @@ def _environment() -> Environment:
     return environment
 
 
-def _context(view: RunView) -> dict[str, object]:
-    style, script = _source("report.css"), _source("report.js")
+def _context(view: RunView, data: str) -> dict[str, object]:
+    style, script = _source("report.css"), _script()
     return {
         "run": view.run,
         "stages": view.stages(),
@@ -109,6 +100,9 @@ def _context(view: RunView) -> dict[str, object]:
         "audio_seconds": view.audio_seconds,
         "graph": Markup(graph.draw(view)),  # noqa: S704 (escaped where it is drawn)
         "plots": list(_pictures(view)),
+        "sections": view.sections,
+        "columns": [*BASE, *view.columns],
+        "data": data,
         "style": Markup(style),  # noqa: S704 (our own file)
         "style_hash": _hash(style),
         "script_hash": _hash(script),
@@ -119,12 +113,16 @@ def _context(view: RunView) -> dict[str, object]:
 def _pictures(view: RunView) -> Iterator[tuple[str, str, str]]:
     """(title, description, data URI) of each plot."""
     for name, figure in plots.figures(view).items():
-        encoded = base64.b64encode(plots.svg(figure)).decode("ascii")
-        yield plots.TITLES[name], plots.DESCRIPTIONS[name], f"data:image/svg+xml;base64,{encoded}"
+        yield plots.TITLES[name], plots.DESCRIPTIONS[name], plots.as_uri(figure)
 
 
 def _source(name: str) -> str:
     return (_TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _script() -> str:
+    """The page's one script, made of its files."""
+    return '"use strict";\n(() => {\n' + "".join(map(_source, _SCRIPTS)) + "})();\n"
 
 
 def _hash(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -106,6 +107,11 @@ def svg(figure: Figure) -> bytes:
     with style():
         figure.savefig(content, format="svg", transparent=True, metadata={"Date": None})
     return content.getvalue()
+
+
+def as_uri(figure: Figure) -> str:
+    """The figure as an SVG in a ``data:`` URI."""
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg(figure)).decode('ascii')}"
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from components.records import Checkpoint, Hypothesis, NBest, Outcome, Quarantined, RunRecord, Utterance
 from reports.scoring import Comparison, compare
+from reports.sections import Column, Section
 
 UPSTREAM: dict[str, tuple[str, ...]] = {
     "asr": ("data",),
@@ -55,6 +56,7 @@ class UtteranceRow:
     utterance: Utterance
     outcomes: dict[str, Outcome]
     comparisons: dict[str, Comparison] = field(default_factory=dict)
+    values: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def quarantined(self) -> Quarantined | None:
@@ -90,13 +92,18 @@ class RunView:
     """A finished run. Utterances and outcomes may read their records from disk when asked for them.
 
     ``outcomes`` maps a stage to utterance id to outcome, in the order of the stages; ``models`` gives the
-    checkpoint of a stage where it is known.
+    checkpoint of a stage where it is known; ``links`` are the edges between stages where they are known;
+    ``values`` maps utterance id to further numbers, which ``columns`` describe.
     """
 
     run: RunRecord
     utterances: Sequence[Utterance]
     outcomes: Mapping[str, Mapping[str, Outcome]]
     models: Mapping[str, Checkpoint] = field(default_factory=dict)
+    links: Sequence[tuple[str, str]] | None = None
+    sections: Sequence[Section] = ()
+    columns: Sequence[Column] = ()
+    values: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     _numbers: dict[str, Numbers] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
@@ -118,6 +125,8 @@ class RunView:
 
     def edges(self) -> list[tuple[str, str]]:
         """(from, to) between stages of this run."""
+        if self.links is not None:
+            return list(self.links)
         names = [row.stage for row in self.stages()]
         result = []
         for name in names:
@@ -151,7 +160,7 @@ class RunView:
                 for stage, outcomes in self.outcomes.items()
                 if utterance.id in outcomes
             }
-            rows.append(UtteranceRow(utterance, found))
+            rows.append(UtteranceRow(utterance, found, values=self.values.get(utterance.id, {})))
         for stage in self.outcomes:
             self._compare(stage, rows)
         self._numbers.update((row.utterance.id, row.numbers) for row in rows)
@@ -202,8 +211,8 @@ class RunView:
 
 
 def is_recognition(stage: str) -> bool:
-    """Whether the outcomes of a stage are transcripts."""
-    return stage.split("-", maxsplit=1)[0] == RECOGNITION
+    """Whether the outcomes of a stage are transcripts; ``system: stage`` names the stage of a system."""
+    return stage.rpartition(": ")[2].split("-", maxsplit=1)[0] == RECOGNITION
 
 
 def _best(outcome: Outcome) -> str:

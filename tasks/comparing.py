@@ -13,13 +13,12 @@ from components import metrics
 from components.metrics.comparing import Comparison, ComparisonSettings, compare
 from components.records import RunRecord, StageRef, Utterance
 from reports import comparing
-from tasks.artifacts import publish_plots, publish_report, publish_table
+from tasks.artifacts import publish_table
 from tasks.cost import measured
 from tasks.files import read_json, write_bytes, write_json
 from tasks.keys import StagePlan, digest, library_versions
 from tasks.metrics import LIBRARIES
 from tasks.options import NOT_STORED, shown
-from tasks.report import render
 from tasks.stage import opened
 from tasks.store import Store
 from tasks.systems import decoded, same_data, system_of
@@ -61,14 +60,6 @@ def compare_runs(
     publish_table(comparing.rows(comparison), "comparison", f"{len(runs)} systems, {comparison.n} utterances")
     publish_table(comparing.bucket_rows(comparison), "groups", f"{comparison.ranking} by group of utterances")
     return shown(ref)
-
-
-@task(name="report", **NOT_STORED)
-def report(run: RunRecord, store_url: str | None) -> None:
-    """Render the report of a comparison and publish its plots and a link to it."""
-    page, images = render(run, Store(store_url))
-    publish_plots(image for image in images if image.suffix == ".png")
-    publish_report(page)
 
 
 def _plan(

@@ -6,42 +6,13 @@ from pathlib import Path
 
 from prefect import task
 
-from components import models
-from components.errors import AntiphonError
-from components.records import Checkpoint, RunRecord
-from reports import html, plots
-from reports.view import RunView
+from components.records import RunRecord
+from reports import comparing, html, plots
 from tasks.artifacts import publish_plots, publish_report
+from tasks.comparing import read_comparison
 from tasks.options import NOT_STORED
-from tasks.reading import StoredOutcomes, StoredUtterances
 from tasks.store import Store
-
-DECODED = ("asr", "mt", "st", "stack")
-"""Stages whose outcomes are n-best lists."""
-
-
-def view_of(run: RunRecord, store: Store) -> RunView:
-    """A run as its reports see it; records are read from the store when they are asked for."""
-    stages = {ref.stage: ref for ref in run.stages}
-    return RunView(
-        run,
-        StoredUtterances(stages["data"]) if "data" in stages else (),
-        {name: StoredOutcomes(stages[name]) for name in DECODED if name in stages},
-        _models(run, store),
-    )
-
-
-def _models(run: RunRecord, store: Store) -> dict[str, Checkpoint]:
-    """The models of the stages, as far as they are still there."""
-    found: dict[str, Checkpoint] = {}
-    for name in {ref.stage for ref in run.stages} & set(DECODED):
-        settings = run.parameters.get(name)
-        try:
-            if isinstance(settings, dict):
-                found[name] = models.resolve(str(settings["model"]), str(store.root))
-        except AntiphonError:
-            continue
-    return found
+from tasks.views import view_of
 
 
 def render(run: RunRecord, store: Store) -> tuple[Path, list[Path]]:
@@ -49,6 +20,9 @@ def render(run: RunRecord, store: Store) -> tuple[Path, list[Path]]:
     folder = store.run_folder(run.name)
     seen = view_of(run, store)
     page = html.write(seen, folder / "report.html")
+    for ref in run.stages:
+        if ref.stage == "comparison":
+            return page, comparing.render(read_comparison(ref), folder / "plots")
     return page, plots.render(seen, folder / "plots")  # second: it reuses the numbers of the report's pass
 
 

@@ -11,6 +11,7 @@ from components.metrics.comparing import System
 from components.metrics.standings import Cost
 from components.models.checkpoints import parameters as count_parameters
 from components.records import RunRecord, StageRef, Utterance
+from tasks.files import lines
 from tasks.reading import best_texts, utterances
 from tasks.stage import OUTPUTS
 from tasks.store import Store
@@ -21,7 +22,12 @@ _FREE = ("data", "metrics", "scores", "training", "comparison", "blame")
 
 def decoded(run: RunRecord) -> list[StageRef]:
     """Stages of a run whose outcomes are n-best lists, in the order in which they ran."""
-    return [ref for ref in run.stages if ref.stage not in _FREE and (Path(ref.path) / OUTPUTS).is_file()]
+    return [ref for ref in run.stages if ref.stage not in _FREE and _holds_hypotheses(ref)]
+
+
+def _holds_hypotheses(ref: StageRef) -> bool:
+    path = Path(ref.path) / OUTPUTS
+    return path.is_file() and next(lines(path), b'"hypotheses"').find(b'"hypotheses"') >= 0
 
 
 def transcribes(ref: StageRef) -> bool:

@@ -1,0 +1,166 @@
+"""Runs and comparisons as their reports see them: records from the store, edges from the stages' plans."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from components import models
+from components.errors import AntiphonError, StoreError
+from components.records import Checkpoint, RunRecord, StageRef
+from reports import blaming, comparing
+from reports.sections import Column, Section, pictures
+from reports.view import RunView
+from tasks.blaming import VALUES, read_blame
+from tasks.comparing import read_comparison
+from tasks.files import lines, read_json
+from tasks.reading import StoredOutcomes, StoredUtterances
+from tasks.store import Store
+from tasks.systems import decoded, transcribes
+
+TABLES = "tables.json"
+"""A stage that has more to show seals this file: ``{"tables": [{"title", "note", "rows": [{...}]}]}``."""
+
+_BLAME = (
+    Column("gap asr", "lost to the transcript (blame), most first"),
+    Column("remainder", "lost after a gold transcript, most first"),
+)
+
+
+def view_of(run: RunRecord, store: Store) -> RunView:
+    """A run as its reports see it; records are read from the store when they are asked for."""
+    stages = {ref.stage: ref for ref in run.stages}
+    if "comparison" in stages:
+        return comparison_view(run, stages["comparison"], store)
+    return RunView(
+        run,
+        StoredUtterances(stages["data"]) if "data" in stages else (),
+        {ref.stage: StoredOutcomes(ref) for ref in decoded(run)},
+        models_of(run, store),
+        links=links({ref.stage: ref for ref in run.stages}),
+        sections=[*_blame_sections(stages), *(one for ref in run.stages for one in stage_sections(ref))],
+        columns=_BLAME if "blame" in stages else (),
+        values=_numbers(stages["blame"]) if "blame" in stages else {},
+    )
+
+
+def comparison_view(run: RunRecord, ref: StageRef, store: Store) -> RunView:
+    """A comparison: the systems' stages side by side, with the change of every system as a column."""
+    comparison = read_comparison(ref)
+    systems = {name: store.load_run(found) for note in run.notes for name, found in _systems_named(note)}
+    shown = {f"{name}: {one.stage}": one for name, system in systems.items() for one in _last(system)}
+    every = {f"{name}: {one.stage}": one for name, system in systems.items() for one in system.stages}
+    checkpoints = {
+        f"{name}: {stage}": checkpoint
+        for name, system in systems.items()
+        for stage, checkpoint in models_of(system, store).items()
+    }
+    refs = [one.model_copy(update={"stage": label}) for label, one in every.items()]
+    data = next((one for one in every.values() if one.stage == "data"), None)
+    values, columns = _changes(ref, comparison.baseline, [row.system for row in comparison.rows])
+    return RunView(
+        run.model_copy(update={"stages": (*refs, ref), "metrics": {}}),
+        StoredUtterances(data) if data is not None else (),
+        {label: StoredOutcomes(one) for label, one in shown.items()},
+        checkpoints,
+        links=links(every),
+        sections=comparing.sections(comparison),
+        columns=columns,
+        values=values,
+    )
+
+
+def _systems_named(note: str) -> Sequence[tuple[str, str]]:
+    name, found, run = note.removeprefix("system ").partition(": run ")
+    return [(name, run)] if found and note.startswith("system ") else []
+
+
+def _last(run: RunRecord) -> list[StageRef]:
+    """The last transcripts and the last translations of a run."""
+    stages = decoded(run)
+    heard, said = [one for one in stages if transcribes(one)], [one for one in stages if not transcribes(one)]
+    return [*heard[-1:], *said[-1:]]
+
+
+def _changes(
+    ref: StageRef, baseline: str, systems: Sequence[str]
+) -> tuple[dict[str, dict[str, float]], list[Column]]:
+    """Per utterance the score of every system and its change to the baseline."""
+    found: dict[str, dict[str, float]] = {}
+    for line in lines(Path(ref.path) / VALUES):
+        entry = json.loads(line)
+        scores: dict[str, float] = entry["values"]
+        changed = {
+            f"change: {name}": score - scores[baseline]
+            for name, score in scores.items()
+            if name != baseline and baseline in scores
+        }
+        found[entry["id"]] = {f"score: {name}": score for name, score in scores.items()} | changed
+    columns = []
+    for name in systems:
+        if name != baseline:
+            columns.append(Column(f"change: {name}", f"{name} above {baseline}, most first"))
+            columns.append(Column(f"change: {name}", f"{name} below {baseline}, most first", "smallest"))
+    return found, columns
+
+
+def _numbers(ref: StageRef) -> dict[str, dict[str, float]]:
+    """Utterance id -> the numbers that the blame has of it."""
+    found = {}
+    for line in lines(Path(ref.path) / VALUES):
+        entry = json.loads(line)
+        found[entry.pop("id")] = entry
+    return found
+
+
+def _blame_sections(stages: Mapping[str, StageRef]) -> list[Section]:
+    return blaming.sections(read_blame(stages["blame"])) if "blame" in stages else []
+
+
+def stage_sections(ref: StageRef) -> list[Section]:
+    """Tables and pictures that a stage keeps beside its records: rounds, a router's telemetry, a curve."""
+    folder = Path(ref.path)
+    found = []
+    if (folder / TABLES).is_file():
+        for table in read_json(folder / TABLES).get("tables", []):
+            rows = tuple({str(k): str(v) for k, v in row.items()} for row in table["rows"])
+            found.append(Section(str(table["title"]), str(table.get("note", "")), rows))
+    shown = pictures(folder.glob("*")) if folder.is_dir() else ()
+    return [*found, Section(f"{ref.stage}: plots", pictures=shown)] if shown else found
+
+
+def links(stages: Mapping[str, StageRef]) -> list[tuple[str, str]]:
+    """Edges between the stages (label -> reference) of one run or several, from what each plan read."""
+    labels: dict[str, list[str]] = {}
+    for label, ref in stages.items():
+        labels.setdefault(ref.key, []).append(label)
+    found = []
+    for label, ref in stages.items():
+        for source in _upstream(ref):
+            same = [one for one in labels.get(source, []) if one != label]
+            system = label.rpartition(": ")[0]
+            found += [(one, label) for one in same if one.rpartition(": ")[0] == system]
+    return list(dict.fromkeys(found))
+
+
+def _upstream(ref: StageRef) -> list[str]:
+    """Keys of the stages that a stage read; none where its plan is gone."""
+    try:
+        plan = read_json(Path(ref.path) / "plan.json")
+    except StoreError:
+        return []
+    return [str(source).partition(":")[0] for source in plan.get("upstream", {}).values()]
+
+
+def models_of(run: RunRecord, store: Store) -> dict[str, Checkpoint]:
+    """The models of the stages, as far as they are still there."""
+    found: dict[str, Checkpoint] = {}
+    for name in {ref.stage for ref in run.stages}:
+        settings = run.parameters.get(name)
+        try:
+            if isinstance(settings, dict) and "model" in settings:
+                found[name] = models.resolve(str(settings["model"]), str(store.root))
+        except AntiphonError:
+            continue
+    return found
