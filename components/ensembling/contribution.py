@@ -1,0 +1,190 @@
+"""What each member of an ensemble contributes: leave-one-out and exact Shapley values over cached values.
+
+``value(coalition)`` is any number that is better when larger: the development log-likelihood of the members'
+mixture, minus the word error rate of their ROVER, BLEU. The Shapley value (Shapley 1953) is a member's mean
+marginal gain over all orders of joining; with up to :data:`MOST` members it is exact, from all coalitions.
+
+The values sum to v(everyone) - v(nobody), so what *nobody* is worth must be stated: for likelihoods it is the
+uniform distribution over the vocabulary. Leave-one-out undercounts redundant members (of two copies both get
+0), and coefficients are no importance where members correlate: hence :class:`Contribution` has all three.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from math import factorial, log
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.errors import ConfigError, DataError
+from components.metrics.bootstrap import containing, resamples
+from components.records import Record
+
+Array = NDArray[np.float64]
+Coalition = frozenset[str]
+Value = Callable[[Coalition], float]
+MOST = 6
+"""Members at most: 64 coalitions."""
+
+
+class Contribution(Record):
+    """One member's part. ``alone`` is its value without the others; intervals are 95%, over utterances."""
+
+    member: str
+    coefficient: float | None = None
+    alone: float
+    leave_one_out: float
+    leave_one_out_interval: tuple[float, float]
+    shapley: float
+    shapley_interval: tuple[float, float]
+
+
+def shapley(members: Sequence[str], value: Value) -> dict[str, float]:
+    """Exact Shapley value of each member; ``value`` is asked once per coalition.
+
+    Raises :class:`ConfigError` for no members, doubled ones, or more than :data:`MOST`.
+    """
+    every = coalitions(members)
+    values = np.array([value(coalition) for coalition in every])
+    return dict(zip(members, (_shapley_matrix(members) @ values).tolist(), strict=True))
+
+
+def leave_one_out(members: Sequence[str], value: Value) -> dict[str, float]:
+    """What is lost without each member: v(everyone) - v(everyone else)."""
+    everyone = frozenset(members)
+    whole = value(everyone)
+    return {member: whole - value(everyone - {member}) for member in members}
+
+
+def coalitions(members: Sequence[str]) -> list[Coalition]:
+    """All sets of members, the empty one first and everyone last."""
+    if not 1 <= len(members) <= MOST or len(set(members)) != len(members):
+        raise ConfigError(
+            f"members: expected 1 to {MOST} different names, found {', '.join(members) or 'none'}"
+        )
+    sizes = range(len(members) + 1)
+    return [frozenset(some) for size in sizes for some in combinations(members, size)]
+
+
+def _shapley_matrix(members: Sequence[str]) -> Array:
+    """(members, coalitions): the Shapley values are this matrix times the coalitions' values."""
+    n = len(members)
+    every = coalitions(members)
+    matrix = np.zeros((n, len(every)))
+    for row, member in enumerate(members):
+        for column, coalition in enumerate(every):
+            joined = member in coalition
+            before = len(coalition) - joined
+            share = factorial(before) * factorial(n - before - 1) / factorial(n)
+            matrix[row, column] = share if joined else -share
+    return matrix
+
+
+def _leaving_matrix(members: Sequence[str]) -> Array:
+    every = coalitions(members)
+    matrix = np.zeros((len(members), len(every)))
+    matrix[:, -1] = 1.0
+    for row, member in enumerate(members):
+        matrix[row, every.index(frozenset(members) - {member})] -= 1.0
+    return matrix
+
+
+@dataclass(frozen=True)
+class Game:
+    """Values per utterance: v(S) = sum of ``gains[S]`` / sum of ``sizes`` over utterances.
+
+    ``gains`` is (coalitions, utterances) in the order of :func:`coalitions`, e.g. log-likelihoods (nats) or
+    minus word errors; ``sizes`` (utterances,) are positive, e.g. tokens or reference words.
+    """
+
+    members: tuple[str, ...]
+    gains: Array
+    sizes: Array
+
+    def __post_init__(self) -> None:
+        expected = (len(coalitions(self.members)), len(self.sizes))
+        fits = self.gains.shape == expected and len(self.sizes) > 0
+        if not fits or not np.isfinite(self.gains).all() or not (self.sizes > 0).all():
+            raise DataError(
+                f"expected finite gains {expected} over positive sizes, found {self.gains.shape}; "
+                "give every member a finite value on every utterance"
+            )
+
+    def values(self) -> Array:
+        """v of every coalition, (coalitions,)."""
+        return np.asarray(self.gains.sum(1) / self.sizes.sum())
+
+    def __call__(self, coalition: Coalition) -> float:
+        """v(coalition)."""
+        return float(self.values()[coalitions(self.members).index(coalition)])
+
+
+def mixture_game(
+    log_probs: Mapping[str, Sequence[Sequence[float]]],
+    vocabulary: int,
+    weights: Mapping[str, float] | None = None,
+) -> Game:
+    """The game of mean log-likelihood per token (nats) of linear mixtures of ``log_probs``' members.
+
+    ``log_probs`` holds, per member and utterance, the log-probability of each reference token. A coalition
+    mixes its members by ``weights`` (default: equal), renormalised over it (equally where all are 0); nobody
+    is the uniform distribution over ``vocabulary`` tokens.
+    """
+    members = tuple(log_probs)
+    every = coalitions(members)
+    lengths = {member: [len(row) for row in rows] for member, rows in log_probs.items()}
+    sizes = np.array(lengths[members[0]], float)
+    if any(row != lengths[members[0]] for row in lengths.values()):
+        raise DataError(f"expected {', '.join(members)} to score the same tokens, found different lengths")
+    bounds = np.concatenate([[0], np.cumsum(sizes)]).astype(int)
+    flat = np.stack([np.concatenate([np.asarray(r, float) for r in log_probs[m]]) for m in members])
+    given = np.array([1.0 if weights is None else weights[member] for member in members])
+    gains = np.zeros((len(every), len(sizes)))
+    gains[0] = -sizes * log(vocabulary)
+    for number, coalition in enumerate(every[1:], 1):
+        rows = [n for n, member in enumerate(members) if member in coalition]
+        tokens = _mixed(flat[rows], given[rows])
+        gains[number] = np.add.reduceat(tokens, bounds[:-1])
+    return Game(members, gains, sizes)
+
+
+def _mixed(log_probs: Array, weights: Array) -> Array:
+    share = weights / weights.sum() if weights.sum() > 0 else np.full(len(weights), 1 / len(weights))
+    used = share > 0
+    mixed: Array = np.logaddexp.reduce(log_probs[used] + np.log(share[used])[:, None], axis=0)
+    return mixed
+
+
+def contributions(game: Game, coefficients: Mapping[str, float] | None = None) -> list[Contribution]:
+    """The table: learned coefficient (where given), value alone, leave-one-out and Shapley with intervals."""
+    values = game.values()
+    matrices = {"shapley": _shapley_matrix(game.members), "left": _leaving_matrix(game.members)}
+    drawn = np.stack(list(_resampled(game)))  # (resamples, coalitions)
+    every = coalitions(game.members)
+    points = {name: matrix @ values for name, matrix in matrices.items()}
+    bounds = {name: np.percentile(drawn @ m.T, (2.5, 97.5), axis=0) for name, m in matrices.items()}
+
+    def interval(name: str, row: int) -> tuple[float, float]:
+        low, high = bounds[name][:, row]
+        return containing((float(low), float(high)), float(points[name][row]))
+
+    return [
+        Contribution(
+            member=member,
+            coefficient=None if coefficients is None else coefficients[member],
+            alone=float(values[every.index(frozenset({member}))]),
+            leave_one_out=float(points["left"][row]),
+            leave_one_out_interval=interval("left", row),
+            shapley=float(points["shapley"][row]),
+            shapley_interval=interval("shapley", row),
+        )
+        for row, member in enumerate(game.members)
+    ]
+
+
+def _resampled(game: Game) -> Iterator[Array]:
+    for row in resamples(len(game.sizes)):
+        yield np.asarray(game.gains[:, row].sum(1) / game.sizes[row].sum())
