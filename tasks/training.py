@@ -55,13 +55,20 @@ def plan_of(config: TrainingConfig, store_url: str | None) -> StagePlan:
 @task(name="training", **NOT_STORED)
 def train(config: TrainingConfig, store_url: str | None) -> StageRef | State[StageRef]:
     """Train a model, or go on from the last checkpoint of an interrupted run; a finished one is reused."""
-    with opened(Store(store_url), plan_of(config, store_url), records=False) as writer:
-        learner = LEARNERS[config.kind]
-        ref = writer.ref or write_model(config, writer, partial(learner, store=store_url), learner.score_name)
-    folder = Path(ref.path)
-    publish_plots([folder / CURVE])
+    learner = LEARNERS[config.kind]
+    make = partial(learner, store=store_url)
+    return shown(made(config, plan_of(config, store_url), make, learner.score_name, store_url))
+
+
+def made(
+    config: TrainingConfig, plan: StagePlan, learner: MakeLearner, score: str, store_url: str | None
+) -> StageRef:
+    """The stage of a plan, trained as the learner has it unless it is finished; ``score`` names its score."""
+    with opened(Store(store_url), plan, records=False) as writer:
+        ref = writer.ref or write_model(config, writer, learner, score)
+    publish_plots([Path(ref.path) / CURVE])
     get_run_logger().info("training: the model is store:%s", ref.key)
-    return shown(ref)
+    return ref
 
 
 def write_model(config: TrainingConfig, writer: Writer, learner: MakeLearner, score: str) -> StageRef:

@@ -1,0 +1,138 @@
+"""Sequence-level targets from a teacher's outputs, and the training of a student on them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+from prefect import task
+from prefect.client.schemas.objects import State
+
+from components import models
+from components.errors import ConfigError, DataError, StoreError
+from components.records import StageRef, Utterance
+from components.training.distillation import DistillationConfig, DistillationLearner
+from components.training.learner import MakeLearner
+from components.training.targets import CHOICES
+from tasks import training
+from tasks.cost import measured
+from tasks.keys import StagePlan, library_versions, read_by, weights_of
+from tasks.options import NOT_STORED, shown
+from tasks.reading import hypotheses, utterances
+from tasks.stage import opened
+from tasks.store import Store, damage, stage_ref
+
+TARGETS = "targets.jsonl"
+SOURCES = ("data", "mt")
+"""Stages of a run that a student can learn from; ``asr`` too, where the sources were heard."""
+
+
+def taught_by(run_name: str, store_url: str | None) -> dict[str, StageRef]:
+    """The stages of a finished run that hold sources and outputs, verified.
+
+    Raises:
+        StoreError: no such run.
+        ConfigError: a run without outputs to learn from, or whose outputs were changed.
+    """
+    store = Store(store_url)
+    stages = {ref.stage: ref for ref in store.load_run(run_name).stages}
+    missing = [name for name in SOURCES if name not in stages]
+    if missing:
+        raise ConfigError(
+            f"teacher.run: expected a run with the stages data and mt, found {', '.join(stages) or 'none'} "
+            f"in {run_name}; name a run of cascade, ensemble or stack on the training data"
+        )
+    wanted = [*SOURCES, *(["asr"] if "asr" in stages else [])]
+    return {name: _verified(store, stages[name]) for name in wanted}
+
+
+def _verified(store: Store, ref: StageRef) -> StageRef:
+    folder = store.folder(ref.key)
+    wrong = damage(folder)
+    if wrong is not None:
+        raise StoreError(f"teacher.run: stage {ref.stage} at {folder} is damaged ({wrong}); run it again")
+    return stage_ref(folder, reused=True)
+
+
+@task(name="targets", **NOT_STORED)
+def targets(
+    stages: dict[str, StageRef], choose: str, target_language: str, store_url: str | None
+) -> StageRef | State[StageRef]:
+    """What the teacher said for each source, as a data set to learn from. What it could not say is left out.
+
+    Raises:
+        DataError: nothing is left.
+    """
+    read = [stages[name] for name in (*SOURCES, "asr") if name in stages]
+    plan = StagePlan(
+        stage="targets",
+        version="targets/1",
+        parameters={"choose": choose, "target_language": target_language},
+        upstream=read_by(*read),
+        libraries=library_versions(["sacrebleu"]) if choose == "closest" else {},
+    )
+    with opened(Store(store_url), plan, records=False) as writer:
+        ref = writer.ref
+        if ref is None:
+            with measured() as cost:
+                count = _write(writer.path / TARGETS, stages, choose, target_language)
+            if not count:
+                raise DataError(
+                    f"expected texts with translations by the teacher, found none in {read[1].path}"
+                )
+            writer.seconds, writer.peak_memory_bytes = cost.seconds, cost.peak_memory_bytes
+            ref = writer.seal([TARGETS], items=count)
+    return shown(ref)
+
+
+def _write(path: Path, stages: dict[str, StageRef], choose: str, language: str) -> int:
+    said = hypotheses(stages["mt"])
+    head = next(said, None)
+    count = 0
+    with path.open("w", encoding="utf-8") as file:
+        for utterance, source in _sources(stages):
+            if head is None or head.utterance_id != utterance.id:
+                continue
+            text = CHOICES[choose](head, utterance.references, language)
+            head = next(said, None)
+            if source and text:
+                row = {"id": utterance.id, "text": source, "references": [text], "target_language": language}
+                row["source_language"] = utterance.source_language
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+                count += 1
+    return count
+
+
+def _sources(stages: dict[str, StageRef]) -> Iterator[tuple[Utterance, str | None]]:
+    """Each utterance with its text: written, else its reference transcript, else what ``asr`` heard."""
+    heard = hypotheses(stages["asr"]) if "asr" in stages else iter(())
+    head = next(heard, None)
+    for utterance in utterances(stages["data"]):
+        text = utterance.text if utterance.text is not None else utterance.transcript
+        if head is not None and head.utterance_id == utterance.id:
+            text = head.best.text if text is None else text
+            head = next(heard, None)
+        yield utterance, text
+
+
+def plan_of(config: DistillationConfig, store_url: str | None) -> StagePlan:
+    """What decides the student: its training, and the teachers of the word level."""
+    named = {f"teacher{n}": name for n, name in enumerate(config.teachers)}
+    if config.layers_of is not None:
+        named["layers_of"] = config.layers_of
+    teachers = weights_of(**{role: models.resolve(name, store_url) for role, name in named.items()})
+    plan = training.plan_of(config, store_url)
+    parameters = {k: v for k, v in plan.parameters.items() if k not in {"teachers", "layers_of"}}
+    weights = {**plan.weights, **teachers}
+    return plan.model_copy(update={"parameters": parameters, "weights": weights})
+
+
+@task(name="student", **NOT_STORED)
+def student(config: DistillationConfig, store_url: str | None) -> StageRef | State[StageRef]:
+    """Train the student, or go on where an interrupted training stopped; a finished one is reused."""
+    learner = cast(MakeLearner, partial(DistillationLearner, store=store_url))
+    plan = plan_of(config, store_url)
+    return shown(training.made(config, plan, learner, DistillationLearner.score_name, store_url))
