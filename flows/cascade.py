@@ -18,6 +18,7 @@ from flows.parameters import FlowParameters, flat
 from flows.running import Run, ending
 from tasks import blaming, data, metrics, recognition, report, translation
 from tasks.options import value_of
+from tasks.runners import runner
 
 
 class CascadeRecognition(RecognitionConfig):
@@ -61,7 +62,7 @@ class CascadeParameters(FlowParameters):
     )
 
 
-@flow(name="cascade", persist_result=False, validate_parameters=True)
+@flow(name="cascade", task_runner=runner(), persist_result=False, validate_parameters=True)
 @flat(CascadeParameters)
 def cascade(parameters: CascadeParameters) -> RunRecord | State[RunRecord]:
     """Transcribe and translate a data set, score both stages and report."""

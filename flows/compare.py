@@ -19,6 +19,7 @@ from components.records import RunRecord
 from flows.parameters import FlowParameters, check_no_secret, flat
 from flows.running import Run, ending
 from tasks.options import value_of
+from tasks.runners import runner
 
 FlowName = Literal["cascade"]
 """Flows whose systems can be compared: those that run over a data set."""
@@ -83,7 +84,7 @@ def system_names(parameters: CompareParameters) -> list[str]:
     return names
 
 
-@flow(name="compare", persist_result=False, validate_parameters=True)
+@flow(name="compare", task_runner=runner(), persist_result=False, validate_parameters=True)
 @flat(CompareParameters)
 def compare(parameters: CompareParameters) -> RunRecord | State[RunRecord]:
     """Run what is to be run, compare all, report."""

@@ -18,6 +18,7 @@ from tasks.keys import StagePlan, library_versions, read_by, weights_of
 from tasks.options import NOT_STORED, shown, transient
 from tasks.reading import utterances
 from tasks.shards import Shard, compute, run_shards, shard_size
+from tasks.slots import device_slot
 from tasks.store import Store
 
 LIBRARIES = (
@@ -41,7 +42,7 @@ def _recognizer(config: RecognitionConfig, store_url: str | None) -> recognition
 @task(name="recognise shard", retries=2, retry_delay_seconds=1, retry_condition_fn=transient, **NOT_STORED)
 def recognise_shard(config: RecognitionConfig, store_url: str | None, payload: str, seed: int) -> Shard:
     """Recognise the utterances of one packed shard."""
-    with _TURN:
+    with _TURN, device_slot(config.device):
         recognizer = _recognizer(config, store_url)
         seed_everything(seed)
         return compute("asr", payload, recognizer.recognize)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from prefect.futures import PrefectFuture
 
 from components.records import NBest, Outcome, StageRef, Utterance
+from tasks import runners
 from tasks.cost import measured
 from tasks.keys import StagePlan
 from tasks.progress import Progress
@@ -70,7 +71,7 @@ def run_shards(
     inputs: Callable[[], Iterator[Utterance]],
     total: int,
     submit: Callable[[str, int], PrefectFuture[Shard]],
-    ahead: int = 1,
+    ahead: int | None = None,
 ) -> StageRef:
     """Compute a stage, or what is missing of it, and seal it; a finished stage is reused.
 
@@ -78,7 +79,7 @@ def run_shards(
         inputs: a fresh iterator over the stage's inputs, in their fixed order.
         total: their number, for the progress.
         submit: starts the task for one packed shard; the second argument is the shard's number.
-        ahead: shards in flight; more than one pays where several workers compute.
+        ahead: shards in flight; by default as many as keep the runner's workers busy.
     """
     with opened(store, plan) as writer:
         if writer.ref is not None:
@@ -87,6 +88,8 @@ def run_shards(
         progress = Progress(plan.stage, total, done=min(done * size, total))
         progress.begin(-(-total // size) - done)
         flying: deque[PrefectFuture[Shard]] = deque()
+        most = runners.ahead() if ahead is None else ahead
+        device = str(plan.parameters.get("device", "cpu"))
 
         def land() -> None:
             shard = flying.popleft().result()
@@ -98,8 +101,9 @@ def run_shards(
 
         rest = islice(inputs(), done * size, None)
         for number, batch in enumerate(iter(lambda: tuple(islice(rest, size)), ()), start=done):
-            flying.append(submit(packed(batch), number))
-            if len(flying) >= ahead:
+            with runners.placed(device):
+                flying.append(submit(packed(batch), number))
+            if len(flying) >= most:
                 land()
         while flying:
             land()

@@ -21,6 +21,7 @@ from tasks.keys import StagePlan, library_versions, read_by, weights_of
 from tasks.options import NOT_STORED, shown, transient
 from tasks.reading import hypotheses, utterances
 from tasks.shards import Shard, compute, run_shards, shard_size
+from tasks.slots import device_slot
 from tasks.store import Store
 
 LIBRARIES = ("torch", "numpy", "transformers", "sentencepiece", "sacremoses")
@@ -35,7 +36,7 @@ def _translator(config: TranslationConfig, store_url: str | None) -> translation
 @task(name="translate shard", retries=2, retry_delay_seconds=1, retry_condition_fn=transient, **NOT_STORED)
 def translate_shard(config: TranslationConfig, store_url: str | None, payload: str, seed: int) -> Shard:
     """Translate the utterances of one packed shard."""
-    with _TURN:
+    with _TURN, device_slot(config.device):
         translator = _translator(config, store_url)
         seed_everything(seed)
         return compute("mt", payload, translator.translate)

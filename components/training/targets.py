@@ -6,8 +6,11 @@ The teacher is whatever wrote the n-best lists: a model, an ensemble, a cascade,
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
-from components.metrics import sentence_scores
+from sacrebleu.metrics.bleu import BLEU
+
+from components.metrics.translation import bleu_tokenizer
 from components.records import NBest
 
 
@@ -23,12 +26,15 @@ def closest(n_best: NBest, references: Sequence[str], language: str) -> str:
     """
     if not any(reference.strip() for reference in references):
         return n_best.best.text
+    metric, stated = _bleu(language), [reference for reference in references if reference.strip()]
     texts = [hypothesis.text for hypothesis in n_best.hypotheses]
-    names = [str(number) for number in range(len(texts))]
-    scores = sentence_scores(
-        dict.fromkeys(names, tuple(references)), dict(zip(names, texts, strict=True)), language=language
-    )
-    return max(zip(names, texts, strict=True), key=lambda pair: scores[pair[0]]["bleu"])[1]
+    return max(texts, key=lambda text: metric.sentence_score(text, stated).score)
+
+
+@lru_cache(maxsize=8)
+def _bleu(language: str) -> BLEU:
+    """Sentence BLEU over the orders that a sentence has (sacreBLEU's effective order)."""
+    return BLEU(tokenize=bleu_tokenizer(language), effective_order=True)
 
 
 CHOICES: dict[str, Callable[[NBest, Sequence[str], str], str]] = {"best": best, "closest": closest}

@@ -1,0 +1,106 @@
+"""Where shards are computed: threads of this process, or the workers of a Dask or a Ray cluster.
+
+This is a matter of machines, not of a flow's parameters, so the environment says it (a work pool's job
+variables, say): ``ANTIPHON_RUNNER`` (threads, dask, ray), ``ANTIPHON_CLUSTER`` (the address of a running
+scheduler; without it a cluster on this machine, for as long as the flow runs) and ``ANTIPHON_WORKERS`` (its
+workers, two unless set). Outputs and keys are the same whoever computes: shards are fixed slices, each with
+its own seed, and are appended in their order.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+
+from components.errors import ConfigError
+
+KIND, CLUSTER, WORKERS = "ANTIPHON_RUNNER", "ANTIPHON_CLUSTER", "ANTIPHON_WORKERS"
+
+
+def kind() -> str:
+    """The runner that the environment names. ConfigError unless it is a row of RUNNERS."""
+    found = os.environ.get(KIND) or "threads"
+    if found not in RUNNERS:
+        raise ConfigError(f"{KIND}: expected one of {', '.join(RUNNERS)}, found {found!r}")
+    return found
+
+
+def workers() -> int:
+    """Workers that compute at once: 1 with threads, whose models take turns. ConfigError."""
+    if kind() == "threads":
+        return 1
+    text = os.environ.get(WORKERS) or "2"
+    if not text.isdecimal() or not 1 <= int(text) <= 10_000:
+        raise ConfigError(f"{WORKERS}: expected a number from 1 to 10,000, found {text!r}")
+    return int(text)
+
+
+def ahead() -> int:
+    """Shards in flight: one with threads, else two for each worker, so that none waits for the next."""
+    return 1 if kind() == "threads" else 2 * workers()
+
+
+def runner() -> TaskRunner[Any]:
+    """The task runner that every flow is declared with. ConfigError where its extra is not installed."""
+    return RUNNERS[kind()]()
+
+
+def _dask() -> TaskRunner[Any]:
+    try:
+        from prefect_dask.task_runners import DaskTaskRunner  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise _absent("dask") from error
+    if address := os.environ.get(CLUSTER):
+        return DaskTaskRunner(address=address)
+    # One thread for each worker: a model computes for one shard at a time.
+    local = {"n_workers": workers(), "threads_per_worker": 1, "dashboard_address": None}
+    return DaskTaskRunner(cluster_kwargs=local)
+
+
+def _ray() -> TaskRunner[Any]:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing leaves the machine
+    try:
+        from prefect_ray.task_runners import RayTaskRunner  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise _absent("ray") from error
+    local = {"num_cpus": workers(), "include_dashboard": False}
+    address = os.environ.get(CLUSTER)
+    made: TaskRunner[Any] = RayTaskRunner(address=address) if address else RayTaskRunner(init_kwargs=local)
+    return made
+
+
+def _absent(extra: str) -> ConfigError:
+    return ConfigError(
+        f"{KIND}={extra}: expected the package prefect-{extra}, found none; pip install 'antiphon[{extra}]'"
+    )
+
+
+RUNNERS: dict[str, Callable[[], TaskRunner[Any]]] = {
+    "threads": ThreadPoolTaskRunner,
+    "dask": _dask,
+    "ray": _ray,
+}
+
+
+def placed(device: str) -> AbstractContextManager[Any]:
+    """Around a submission: the shard asks for one GPU where its component computes on one.
+
+    Dask workers offer theirs with ``--resources GPU=1``, Ray finds them by itself. A Ray worker stays for
+    further shards (``max_calls=0``), or each would load its models again.
+    """
+    if kind() == "ray":
+        from prefect_ray.context import remote_options  # noqa: PLC0415 - an extra
+
+        gpus = {"num_gpus": 1} if device == "cuda" else {}
+        options: AbstractContextManager[Any] = remote_options(num_cpus=1, max_calls=0, **gpus)
+        return options
+    if kind() == "dask" and device == "cuda":
+        from dask.base import annotate  # noqa: PLC0415 - an extra
+
+        annotated: AbstractContextManager[Any] = annotate(resources={"GPU": 1})
+        return annotated
+    return nullcontext()

@@ -1,0 +1,42 @@
+"""One slot for each GPU: two tasks never load onto one card, whatever flows and workers they belong to."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from prefect.client.orchestration import get_client
+from prefect.concurrency.sync import concurrency
+from prefect.exceptions import ObjectAlreadyExists
+
+from components.device import pick_device
+
+_LEASE = 60.0  # seconds after which the slot of a process that died is free again
+
+
+@contextmanager
+def device_slot(device: str) -> Iterator[None]:
+    """Hold the card of a device while it computes; any other device than CUDA's is free for all.
+
+    The slot is a global concurrency limit of the Prefect server, so all processes that use the server see
+    it; it is made when first asked for, and shown in the UI under Concurrency.
+    """
+    found = pick_device(device)
+    if found.type != "cuda":
+        yield
+        return
+    name = slot_name(found.index or 0)
+    with get_client(sync_client=True) as client:
+        with suppress(ObjectAlreadyExists):  # two asked at once, and the other was first
+            client.upsert_global_concurrency_limit_by_name(name, 1)
+    with concurrency(name, occupy=1, lease_duration=_LEASE, strict=True):
+        yield
+
+
+def slot_name(index: int) -> str:
+    """The card behind a CUDA index, by host: a worker with ``CUDA_VISIBLE_DEVICES=3`` calls card 3 cuda:0."""
+    visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    card = visible[index] if index < len(visible) else str(index)
+    return f"antiphon-{socket.gethostname()}-gpu-{card}"

@@ -1,0 +1,105 @@
+"""Threads, a Dask cluster and a Ray cluster of two nodes compute the same keys and the same bytes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from components.errors import ConfigError
+from components.records import StageRef
+from tasks import runners
+from tests.tasks.shouting import shouting
+
+pytestmark = pytest.mark.server
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server(prefect_url: str) -> Iterator[None]:
+    with temporary_settings({PREFECT_API_URL: prefect_url}):
+        yield
+
+
+@pytest.fixture(scope="module")
+def by_threads(server: None, tmp_path_factory: pytest.TempPathFactory) -> StageRef:
+    folder = tmp_path_factory.mktemp("threads")
+    ref: StageRef = shouting(str(folder / "store"), str(folder / "calls"))
+    return ref
+
+
+def run(folder: Path, device: str = "cpu") -> tuple[StageRef, Counter[str], Counter[str]]:
+    """The stage, the shards by process and the loads by process."""
+    calls = folder / "calls"
+    ref = shouting.with_options(task_runner=runners.runner())(str(folder / "store"), str(calls), device)
+    noted = [line.split() for line in calls.read_text("utf-8").splitlines()]
+    return ref, *(Counter(pid for what, pid in noted if what == kind) for kind in ("shard", "load"))
+
+
+def same(one: StageRef, other: StageRef) -> None:
+    assert (one.key, one.sha256) == (other.key, other.sha256)
+    for name in ("outputs.jsonl", "errors.jsonl"):
+        assert (Path(one.path) / name).read_bytes() == (Path(other.path) / name).read_bytes()
+
+
+def test_dask(by_threads: StageRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("prefect_dask", reason="needs the extra dask")
+    monkeypatch.setenv(runners.KIND, "dask")
+    ref, shards, loads = run(tmp_path)
+    same(by_threads, ref)
+    assert (len(shards), shards.total()) == (2, 10)
+    assert loads == dict.fromkeys(shards, 1)  # the model stays in its worker
+
+
+def test_ray_with_two_nodes(by_threads: StageRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("prefect_ray", reason="needs the extra ray")
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    try:
+        cluster.add_node(num_cpus=1)
+        monkeypatch.setenv(runners.KIND, "ray")
+        monkeypatch.setenv(runners.CLUSTER, cluster.address)
+        ref, shards, loads = run(tmp_path)
+    finally:
+        cluster.shutdown()
+    same(by_threads, ref)
+    assert (len(shards), shards.total()) == (2, 10)
+    assert loads == dict.fromkeys(shards, 1)
+
+
+def test_a_shard_for_a_gpu_goes_to_the_worker_that_has_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distributed = pytest.importorskip("distributed", reason="needs the extra dask")
+    cluster = distributed.SpecCluster(
+        scheduler={"cls": distributed.Scheduler, "options": {"dashboard_address": None}},
+        workers={
+            name: {"cls": distributed.Nanny, "options": {"nthreads": 1, "resources": resources}}
+            for name, resources in (("plain", {}), ("card", {"GPU": 1}))
+        },
+    )
+    with cluster:
+        monkeypatch.setenv(runners.KIND, "dask")
+        monkeypatch.setenv(runners.CLUSTER, cluster.scheduler_address)
+        _, shards, _ = run(tmp_path, device="cuda")
+    assert (len(shards), shards.total()) == (1, 10)
+
+
+def test_what_the_environment_may_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(runners.KIND, raising=False)
+    assert (runners.kind(), runners.workers(), runners.ahead()) == ("threads", 1, 1)
+    monkeypatch.setenv(runners.KIND, "dask")
+    monkeypatch.setenv(runners.WORKERS, "3")
+    assert (runners.workers(), runners.ahead()) == (3, 6)
+    monkeypatch.setenv(runners.WORKERS, "many")
+    with pytest.raises(
+        ConfigError, match="ANTIPHON_WORKERS: expected a number from 1 to 10,000, found 'many'"
+    ):
+        runners.ahead()
+    monkeypatch.setenv(runners.KIND, "spark")
+    with pytest.raises(ConfigError, match="expected one of threads, dask, ray, found 'spark'"):
+        runners.runner()
