@@ -28,9 +28,9 @@ def device_slot(device: str) -> Iterator[None]:
         yield
         return
     name = slot_name(found.index or 0)
-    with get_client(sync_client=True) as client:
-        with suppress(ObjectAlreadyExists):  # two asked at once, and the other was first
-            client.upsert_global_concurrency_limit_by_name(name, 1)
+    # Two may ask at once, and the other be first.
+    with get_client(sync_client=True) as client, suppress(ObjectAlreadyExists):
+        client.upsert_global_concurrency_limit_by_name(name, 1)
     with concurrency(name, occupy=1, lease_duration=_LEASE, strict=True):
         yield
 
