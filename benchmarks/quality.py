@@ -11,6 +11,7 @@ import sys
 SECTIONS = {
     "recognition": "benchmarks.recognition_quality",
     "meta": "benchmarks.meta_quality",
+    "rover": "benchmarks.rover",
     "distillation": "benchmarks.distillation_quality",
 }
 
