@@ -1,0 +1,67 @@
+"""Task vectors (Ilharco et al. 2023): what fine-tuning added to a model, as something to add and subtract.
+
+A vector is kept as its formula, a sum of models with coefficients, not as weights: ``base + (tuned - base)``
+is ``tuned`` to the last bit, because the base cancels before anything is computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from components.errors import MergeError
+from components.merging.recipe import Recipe
+from components.merging.soups import weighted
+
+
+class TaskVector(NamedTuple):
+    """``sum(coefficient * model)``; vectors form a vector space, so all of +, -, * and sums are there."""
+
+    terms: Mapping[str, float]
+
+    @classmethod
+    def of(cls, base: str, tuned: str) -> TaskVector:
+        """What fine-tuning made of ``base``: ``tuned - base``."""
+        return cls({tuned: 1.0}).plus(cls({base: 1.0}), -1.0)
+
+    def plus(self, other: TaskVector, scale: float = 1.0) -> TaskVector:
+        """``self + scale * other``; terms that cancel disappear."""
+        names = dict.fromkeys([*self.terms, *other.terms])
+        sums = {n: self.terms.get(n, 0.0) + scale * other.terms.get(n, 0.0) for n in names}
+        return TaskVector({name: value for name, value in sums.items() if value != 0.0})
+
+    def times(self, scale: float) -> TaskVector:
+        """Longer, shorter, or (with -1) the vector that unlearns."""
+        return TaskVector({}).plus(self, scale)
+
+    def applied(self, model: str) -> Recipe:
+        """The recipe of ``model`` + this vector. The model need not be the one it was taken from."""
+        terms = TaskVector({model: 1.0}).plus(self).terms
+        if not terms:
+            raise MergeError(f"{model}: the vector cancels the model: nothing is left")
+        return weighted(terms, normalize=False)
+
+
+def combined(vectors: Sequence[TaskVector], scale: float = 1.0) -> TaskVector:
+    """``scale * sum(vectors)``."""
+    total = TaskVector({})
+    for vector in vectors:
+        total = total.plus(vector)
+    return total.times(scale)
+
+
+class Search(NamedTuple):
+    """The scale that development data prefer, and the score of every scale that was tried."""
+
+    scale: float
+    score: float
+    tried: Mapping[float, float]
+
+
+def search(scales: Sequence[float], score: Callable[[float], float]) -> Search:
+    """The scale of the highest development score; of equal ones the first. ``score`` makes and scores."""
+    if not scales:
+        raise MergeError("expected scales to try, found none")
+    tried = {scale: score(scale) for scale in scales}
+    best = max(tried, key=lambda scale: tried[scale])
+    return Search(best, tried[best], tried)
