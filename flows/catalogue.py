@@ -12,6 +12,7 @@ FLOWS = {
     "cascade": "speech -> transcript -> translation, scored and reported",
     "compare": "several systems on one data set: who is better, by how much, at what cost",
     "stack": "a second system over the cascade: late fusion, pre-translation, dual source",
+    "merge": "models merged by mergekit's recipe, kept if they are not worse than a baseline",
     "train": "train a translation model and keep the best checkpoint in the store",
 }
 
@@ -41,6 +42,10 @@ def flow_named(name: str) -> Entry:
         from flows.stack import StackParameters, stack
 
         return Entry(stack, StackParameters)
+    if name == "merge":
+        from flows.merge import MergeParameters, merge
+
+        return Entry(merge, MergeParameters)
     if name == "train":
         from flows.train import TrainParameters, train
 

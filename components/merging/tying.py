@@ -43,7 +43,8 @@ def representatives(config: Mapping[str, object], stored: Collection[str]) -> di
     found: dict[str, str] = {}
     for group in GROUPS:
         present = [name for name in group if name in stored and name not in found]
-        found |= dict.fromkeys(present[1:], present[0])
+        for name in present[1:]:
+            found[name] = present[0]
     return found
 
 

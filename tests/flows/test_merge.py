@@ -1,0 +1,132 @@
+"""The merge flow: a recipe becomes a model of the store that the gate let through, or did not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from components import models
+from components.errors import MergeError
+from components.training import TrainingConfig, vocabulary
+from components.training.model import build
+from flows.merge import MergeParameters, merge, recipe_of
+from tasks.store import Store
+
+WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
+
+
+@pytest.fixture(scope="module")
+def harness() -> Iterator[None]:
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
+@pytest.fixture(scope="module")
+def toys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two tiny translation models, one near the other, and parallel text."""
+    folder = tmp_path_factory.mktemp("toys")
+    lines = [f"{a} {b} {c}" for a, b, c in zip(WORDS, WORDS[3:] + WORDS, WORDS[5:] + WORDS, strict=False)]
+    for language in ("en", "de"):
+        (folder / f"toy.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    tokenizer = vocabulary.save(vocabulary.train(lines, 40), folder / "spm", "en", "de")
+    config = TrainingConfig(layers=1, width=16, inner=16, heads=2)
+    model = build(config, len(tokenizer))
+    for name in ("a", "b"):
+        model.save_pretrained(folder / name)
+        tokenizer.save_pretrained(folder / name)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(torch.randn_like(parameter), alpha=1e-3)
+    return folder
+
+
+def values(toys: Path, tmp_path: Path, **changes: object) -> dict[str, object]:
+    text = f"merge_method: linear\nmodels:\n  - {{model: {toys}/a}}\n  - {{model: {toys}/b}}\n"
+    data = f"{toys}/toy.en,{toys}/toy.de"
+    decoding = {"beam_size": 1, "n_best": 1, "max_tokens": 8, "device": "cpu"}
+    found = {"recipe": text + "parameters: {weight: 0.5}\n", "dev": data, "store": str(tmp_path / "store")}
+    return {**found, "mt": decoding, **changes}
+
+
+@pytest.mark.usefixtures("harness")
+def test_an_accepted_model_is_in_the_store(toys: Path, tmp_path: Path) -> None:
+    settings = values(toys, tmp_path, test=f"{toys}/toy.en,{toys}/toy.de", margin=100)
+    run = merge(**settings, name="first")
+    assert [stage.stage for stage in run.stages] == ["merge", "data", "mt", "gate", "metrics"]
+    assert {"dev_bleu", "bleu"} <= run.metrics.keys()
+    assert any(note.startswith("accepted: bleu") for note in run.notes)
+    key = run.stages[0].key
+    assert f"model store:{key}" in run.notes
+    checkpoint = models.resolve(f"store:{key}", str(tmp_path / "store"))
+    assert checkpoint.architecture == "MarianMTModel"
+    again = merge(**settings, name="again")
+    assert all(stage.reused for stage in again.stages)
+    assert Store(str(tmp_path / "store")).load_run("again").metrics == run.metrics
+
+    chained = settings["recipe"].replace(f"{toys}/b", f"store:{key}")  # type: ignore[attr-defined]
+    other = merge(**{**settings, "recipe": chained, "dev": None, "test": None}, name="chained")
+    assert [stage.stage for stage in other.stages] == ["merge"]
+    assert other.stages[0].key != key
+
+
+@pytest.mark.usefixtures("harness")
+def test_a_worse_model_is_rejected_before_the_test_data(
+    toys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from components import translation
+    from components.records import Hypothesis, NBest, Outcome, Utterance
+
+    class Parrot:
+        """Says the reference if it is the baseline, else nothing right."""
+
+        version = 1
+
+        def __init__(self, model: str) -> None:
+            self.model = model
+
+        def translate(self, utterances: list[Utterance]) -> list[Outcome]:
+            texts = [(u.id, u.references[0] if "store:" not in self.model else "falsch") for u in utterances]
+            return [
+                NBest(
+                    utterance_id=i,
+                    hypotheses=(Hypothesis(text=t, score=-1.0, n_tokens=1, system=self.model),),
+                )
+                for i, t in texts
+            ]
+
+    monkeypatch.setattr(translation, "build", lambda config, store=None: Parrot(config.model))
+    settings = values(toys, tmp_path, test=f"{toys}/toy.en,{toys}/toy.de", metric="chrf")
+    state = merge(**settings, name="worse", return_state=True)
+    run = state.result()
+    assert state.name == "Rejected", run.notes
+    assert "bleu" not in run.metrics and run.metrics["dev_chrf"].value < 50
+    assert any(note.startswith("rejected: chrf") for note in run.notes)
+
+
+@pytest.mark.usefixtures("harness")
+def test_the_doctor_comes_first(toys: Path, tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(toys / "a", tmp_path / "other")
+    config = json.loads((tmp_path / "other" / "config.json").read_text())
+    (tmp_path / "other" / "config.json").write_text(json.dumps({**config, "encoder_attention_heads": 4}))
+    text = f"merge_method: linear\nmodels: [{{model: {toys}/a}}, {{model: {tmp_path}/other}}]\n"
+    with pytest.raises(MergeError, match="encoder_attention_heads 2 and 4"):
+        merge(**values(toys, tmp_path, recipe=text), name="refused")
+
+
+def test_recipes_are_files_or_text(tmp_path: Path) -> None:
+    text = "merge_method: linear\nmodels: [{model: a}]\n"
+    (tmp_path / "r.yml").write_text(text)
+    assert recipe_of(text).models == recipe_of(str(tmp_path / "r.yml")).models == ("a",)
+
+
+def test_every_field_has_a_title_and_a_description() -> None:
+    for name, field in MergeParameters.model_fields.items():
+        assert field.title and field.description, name
