@@ -10,6 +10,7 @@ import sys
 
 SECTIONS = {
     "recognition": "benchmarks.recognition_quality",
+    "stacking": "benchmarks.stacking_quality",
     "meta": "benchmarks.meta_quality",
     "rover": "benchmarks.rover",
     "distillation": "benchmarks.distillation_quality",

@@ -1,0 +1,145 @@
+"""Stacked systems beside their cascade on spoken Multi30k, and the spoken homograph.
+
+``python -m benchmarks.quality stacking`` makes the audio, the models and the runs that are not there yet (in
+the folder ``ANTIPHON_STACKING``), and writes docs/results/stacking.md from them.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from benchmarks.stacking import choices
+from benchmarks.stacking.experiment import learn, prepare, transcripts
+from benchmarks.stacking.runs import ASR, DEV, FOLDS, METHODS, PAIRS, STEPS, TRAIN, WORK, run
+from components.metrics import translation_scores
+from components.metrics.significance import translation_tests
+from components.records import RunRecord
+from tasks.reading import best_texts, utterances
+
+OUT = Path(__file__).parents[1] / "docs" / "results" / "stacking.md"
+SETS = {
+    "test": "200 captions of test_2016_flickr spoken by flite (the training voice)",
+    "piper": "the shared folder's 50 captions of test_2016_flickr spoken by piper (a voice not trained on)",
+}
+HOMOGRAPH_STEPS = {"dual": 300, "text": 300}
+
+
+def captions(test: str, methods: Sequence[str]) -> list[str]:
+    """One table: every method against the cascade on the same recordings."""
+    runs = {method: run(method, test) for method in methods}
+    stages = {method: {ref.stage: ref for ref in record.stages} for method, record in runs.items()}
+    first = stages[methods[0]]
+    known = list(utterances(first["data"]))
+    references = {u.id: u.references for u in known}
+    systems = {"cascade": best_texts(first["mt"])}
+    systems |= {method: best_texts(found["stack"]) for method, found in stages.items()}
+    tests = {
+        d.system: d for d in translation_tests(references, systems, "cascade", language="de", names=("bleu",))
+    }
+    rows = []
+    for name, texts in systems.items():
+        scores = translation_scores(references, texts, language="de", n_total=len(known))
+        low, high = scores["bleu"].interval or (0.0, 0.0)
+        difference = "" if name == "cascade" else _difference(tests[name])
+        rows.append(
+            f"| {name} | {scores['bleu'].value:.1f} ({low:.1f} to {high:.1f}) | "
+            f"{scores['chrf'].value:.1f} | "
+            f"{difference} | {_made(runs.get(name))} | {_seconds(name, first, stages)} |"
+        )
+    wer = runs[methods[0]].metrics["wer"]
+    signature = translation_scores(references, systems["cascade"], language="de", n_total=len(known))[
+        "bleu"
+    ].signature
+    return [
+        f"### {SETS[test]}",
+        "",
+        f"{len(known)} of {len(known)} scored; WER of the transcripts {wer.value:.1f}%. BLEU: `{signature}`.",
+        "",
+        "| system | BLEU (95% interval) | chrF | BLEU against the cascade | training, wall s | "
+        "decoding, wall s |",
+        "|---|---|---|---|---|---|",
+        *rows,
+        "",
+    ]
+
+
+def _difference(d) -> str:
+    low, high = d.interval
+    return f"{d.difference:+.1f} ({low:+.1f} to {high:+.1f}), p {d.p:.3f}, Holm {d.p_holm:.3f}"
+
+
+def _made(record: RunRecord | None) -> str:
+    if record is None:
+        return "none"
+    return f"{next(ref.seconds for ref in record.stages if ref.stage == 'training'):.0f}"
+
+
+def _seconds(name: str, first: dict, stages: dict) -> str:
+    if name == "cascade":
+        return f"{first['mt'].seconds:.1f}"
+    return f"{stages[name]['stack'].seconds:.1f}"
+
+
+def protocol() -> list[str]:
+    """How the captions' systems were made."""
+    return [
+        "## Spoken captions",
+        "",
+        f"Training: {TRAIN} captions of Multi30k train spoken by flite's slt and rms, {DEV} of val to "
+        f"choose "
+        f"the checkpoint and the coefficient; Whisper base (greedy, {ASR['window_seconds']:g} s "
+        f"window) gives "
+        "transcripts and, frozen, the states. Every stacked model starts from "
+        "packaged:multi30k-en-de, which is "
+        f"also the cascade's translator. Steps: {', '.join(f'{k} {v}' for k, v in STEPS.items())}. "
+        f"Pre-translation: {PAIRS} written pairs in {FOLDS['folds']} parts, each drafted by a model of "
+        f"{FOLDS['fold_steps']} steps trained from random weights on the rest. The budget was minutes "
+        f"of two "
+        "shared cores: these are small trainings, and say what the methods do at this size. Wall "
+        "seconds were "
+        "taken on that busy machine and say the order of magnitude only. p: paired bootstrap, two-sided.",
+        "",
+    ]
+
+
+def homographs() -> list[str]:
+    """The homograph tables."""
+    folder = WORK / "homographs"
+    spoken = prepare(folder)
+    heard = transcripts(spoken, folder)
+    models = {
+        name: learn(spoken, folder / name, steps, with_sound=name == "dual")
+        for name, steps in HOMOGRAPH_STEPS.items()
+    }
+    found = {
+        (name, source): choices.measured(model, spoken, texts, name == "dual")
+        for name, (model, _) in models.items()
+        for source, texts in (("true transcript", None), ("Whisper's transcript", heard))
+    }
+    seconds = {name: cpu for name, (_, cpu) in models.items()}
+    return choices.tables(spoken, found, seconds, HOMOGRAPH_STEPS)
+
+
+def main(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(prog="benchmarks.quality stacking", description=__doc__)
+    parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=METHODS)
+    parser.add_argument("--sets", nargs="*", default=list(SETS), choices=list(SETS))
+    parser.add_argument("--no-homographs", action="store_true")
+    parser.add_argument("--out", type=Path, default=OUT)
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    lines = ["# Stacking: a second system that sees what the first one said, and the sound", ""]
+    lines += ["`python -m benchmarks.quality stacking`", ""]
+    if not options.no_homographs:
+        lines += homographs()
+    if options.methods:
+        lines += protocol()
+        for test in options.sets:
+            lines += captions(test, options.methods)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    print("\n".join(lines))
