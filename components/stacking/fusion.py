@@ -53,6 +53,6 @@ def coefficient(
         batch = [heard for heard in prepared if not isinstance(heard, Quarantined)]
         targets = [tuple(system.tokenizer(text_target=h.utterance.references[0]).input_ids) for h in batch]
         for candidate in force(system.members(batch), targets, combine=Linear((0.5, 0.5))) if batch else ():
-            texts += candidate.members[0]
-            sounds += candidate.members[1]
+            texts += [value for value in candidate.members[0] if value is not None]
+            sounds += [value for value in candidate.members[1] if value is not None]
     return learned(texts, sounds)
