@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from test_sections import with_members
 from views import cascade
 
 from reports import html
+from reports.sections import Column, Section
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs the Python package playwright")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -166,10 +169,53 @@ def test_a_narrow_screen_scrolls_one_way_only(browser: object, report: Path, wid
 
 
 def test_five_thousand_utterances_open_with_one_page_drawn(browser: object, tmp_path: Path) -> None:
+    """The data lie beside the page; one block of them is read to open it, the index once it is searched."""
     opened = Opened(browser, html.write(cascade(tmp_path, 5000), tmp_path / "report.html"))
     assert opened.page.locator(".utterance").count() == 50
     assert opened.page.inner_text("#count") == "5,000 utterances"
+    read = [url.rpartition("/")[2] for url in opened.requests]
+    assert read == ["report.html", "page-0.js"]
     opened.page.fill("#search", "caption-4999")
     opened.wait_for(1)
     assert opened.ids() == ["caption-4999"]
+    assert [url.rpartition("/")[2] for url in opened.requests[2:]] == ["index.js", "page-99.js"]
+    opened.page.locator(".utterance summary").click()
+    opened.page.wait_for_selector("audio[src^='data:audio/wav']")
+    opened.page.fill("#search", "")
+    opened.page.select_option("#sort", "wer")
+    opened.wait_for(50)
+    assert opened.complaints == []
+
+
+def test_a_lost_data_folder_is_told(browser: object, tmp_path: Path) -> None:
+    path = html.write(cascade(tmp_path, 2500), tmp_path / "report.html")
+    shutil.rmtree(tmp_path / "report-data")
+    page = browser.new_page()  # type: ignore[attr-defined]
+    page.goto(path.as_uri())
+    playwright.expect(page.locator("#count")).to_contain_text("keep the folder beside the page")
+
+
+def test_blame_members_and_keys(browser: object, tmp_path: Path) -> None:
+    values = {f"caption-{n:04d}": {"gap asr": float(n % 7)} for n in range(60)}
+    view = replace(
+        with_members(cascade(tmp_path, 60)),
+        columns=[Column("gap asr", "lost to the transcript, most first")],
+        values=values,
+        sections=[Section("Blame", "asr loses most", ({"stage": "asr", "keeps": "40%"},))],
+    )
+    opened = Opened(browser, html.write(view, tmp_path / "report.html"))
+    assert opened.page.inner_text("#section-1 td >> nth=0") == "asr"
+    opened.page.select_option("#sort", "gap asr")
+    playwright.expect(opened.page.locator(".who b").first).to_have_text("caption-0006")
+    opened.page.locator("body").press("j")
+    opened.page.keyboard.press("j")
+    opened.page.keyboard.press("Enter")
+    opened.page.wait_for_selector(".utterance:nth-child(2)[open] .members")
+    assert opened.page.locator(".members tbody tr").count() == 2
+    assert opened.page.locator(".members td.best").count() > 3
+    assert "gap asr 6" in opened.page.inner_text(".utterance:nth-child(2) .more")
+    opened.page.keyboard.press("n")
+    opened.wait_for(10)
+    opened.page.keyboard.press("p")
+    opened.wait_for(50)
     assert opened.complaints == []

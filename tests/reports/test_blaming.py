@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from components.metrics.blaming import blame_cases
+from reports import blaming
+from tests.components.metrics.test_blame import PARTS, cascade, deaf, every_other
+
+
+def test_a_blame_as_table_section_and_text() -> None:
+    cases, repaired = cascade(deaf, every_other, 12)
+    report, _ = blame_cases(cases, repaired, tuple(PARTS), "mt", len(cases))
+    rows = list(blaming.rows(report))
+    whats = [row["what"] for row in rows if row["metric"] == "chrF2"]
+    assert whats == ["asr", "mt", "transcript: words", "transcript: form"]
+    assert sum(row.get("most") == "yes" for row in rows) == 2
+    (section,) = blaming.sections(report)
+    assert len(section.rows) == len(rows)
+    assert "Spearman" in section.note
+    out = Console(file=io.StringIO(), width=160, no_color=True)
+    blaming.print_blame(report, out)
+    text = out.file.getvalue()  # type: ignore[attr-defined]
+    assert blaming.sentence(report.blames[0]) in text
+    assert "oracle-substitution" in text

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from components.metrics.comparing import Comparison, ComparisonSettings, compare
+from reports import comparing
+from tests.components.metrics.test_comparing import UTTERANCES, system
+
+
+@pytest.fixture(scope="module")
+def comparison() -> Comparison:
+    systems = [system("base", 1), system("alike", 9), system("good", 3)]
+    return compare(UTTERANCES, systems, ComparisonSettings(), language="de", source_language="en")[0]
+
+
+def test_rows_sections_and_plots(comparison: Comparison, tmp_path: Path) -> None:
+    rows = {row["system"]: row for row in comparing.rows(comparison)}
+    assert list(rows) == ["base (baseline)", "alike", "good"]
+    assert rows["good"]["Δ BLEU"].endswith("better")
+    assert rows["alike"]["Δ BLEU"].endswith("not told apart")
+    assert "Δ BLEU" not in rows["base (baseline)"]
+    titles = [section.title for section in comparing.sections(comparison)]
+    assert titles == ["Systems", "Groups", "Largest differences"]
+    files = comparing.render(comparison, tmp_path)
+    assert {path.name for path in files} == {
+        f"{name}.{kind}" for name in ("quality_cost", "differences") for kind in ("svg", "png")
+    }
+    assert all(path.stat().st_size > 1000 for path in files)
+
+
+def test_the_terminal(comparison: Comparison) -> None:
+    out = Console(file=io.StringIO(), width=160, no_color=True)
+    comparing.print_comparison(comparison, out)
+    text = out.file.getvalue()  # type: ignore[attr-defined]
+    assert text.count("not told apart") == 2
+    assert "none beats it in both" in text
+    assert "paired-bs:1000|seed:12345" in text
+
+
+def test_p_values() -> None:
+    assert [comparing.p_value(p) for p in (0.0004, 0.0312, 1.0)] == ["<0.001", "0.031", "1.000"]
