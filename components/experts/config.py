@@ -1,0 +1,61 @@
+"""What a user can set on an expert model: the training's settings, the experts, the balance losses."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from components.training.config import TrainingConfig
+
+
+class ExpertsConfig(TrainingConfig):
+    """Settings of one training of a multilingual translation model with sparse layers."""
+
+    target_language: str = Field(
+        "de,fr,cs",
+        title="Target languages",
+        min_length=2,
+        max_length=256,
+        description="languages that are written, comma-separated; each source is tagged >>LANGUAGE<<",
+    )
+    inner: int = Field(
+        256,
+        title="Feed-forward width",
+        ge=8,
+        le=16384,
+        description="dimension inside each expert (inside the feed-forward blocks, if experts is 0)",
+    )
+    experts: int = Field(
+        8, title="Experts", ge=0, le=256, description="experts per sparse layer; 0 = a dense model"
+    )
+    top_k: int = Field(2, title="Experts per token", ge=1, le=256, description="experts that compute a token")
+    sparse_every: int = Field(
+        1, title="Sparse layers", ge=1, le=24, description="1 = every layer is sparse, 2 = every second, ..."
+    )
+    noisy: bool = Field(
+        False, title="Noisy gating", description="noise of a learned scale on the gates while training"
+    )
+    balance: Literal["switch", "shazeer", "none"] = Field(
+        "switch",
+        title="Balance loss",
+        description="switch (Switch, Mixtral), shazeer (importance and load), or none",
+    )
+    balance_weight: float = Field(
+        0.01, title="Weight of the balance loss", ge=0.0, le=10.0, description="added per sparse layer"
+    )
+    z_weight: float = Field(
+        0.001, title="Weight of the z-loss", ge=0.0, le=10.0, description="keeps the router's logits small"
+    )
+    capacity: float | None = Field(
+        None,
+        title="Capacity",
+        gt=0.0,
+        le=256.0,
+        description="tokens per expert at most, as a multiple of an equal share; empty = none are dropped",
+    )
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The target languages, in order."""
+        return tuple(code.strip() for code in self.target_language.split(",") if code.strip())

@@ -1,0 +1,72 @@
+"""Tokens to experts and back: sorted by expert, so that every expert sees one contiguous block.
+
+Dropless: every token reaches all its k experts, whatever the load. With a capacity, an expert takes its first
+tokens (in order of position, first choices before second ones: GShard, Lepikhin et al., 2020) and drops the
+rest, whose share is reported.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from components.experts.router import Routing
+
+
+@dataclass(frozen=True)
+class Dispatch:
+    """S = k x T slots (fewer where some are dropped), sorted by expert.
+
+    ``slots`` (S) are places in the flattened (T, k) choices, ``tokens`` (S) = slots // k their tokens, and
+    ``sizes`` the slots of each expert, E of them. ``dropped`` is the share of the k x T slots left out.
+    """
+
+    slots: Tensor
+    tokens: Tensor
+    sizes: list[int]
+    dropped: float = 0.0
+
+    @property
+    def calls(self) -> int:
+        """Expert calls: tokens that experts compute, k x T without drops."""
+        return len(self.slots)
+
+
+def dispatch(routing: Routing, capacity: float | None = None) -> Dispatch:
+    """Sort the slots of a routing by expert.
+
+    ``capacity`` bounds each expert's slots at ceil(capacity x k x T / E); None drops nothing.
+    """
+    k = routing.experts.shape[-1]
+    chosen = routing.experts.flatten()
+    counts = routing.counts
+    if capacity is None:
+        slots = chosen.argsort(stable=True)
+        return Dispatch(slots, slots // k, counts.tolist())
+    limit = math.ceil(capacity * chosen.numel() / routing.n_experts)
+    # First choices of all tokens, then second ones: a column at a time.
+    order = torch.arange(chosen.numel(), device=chosen.device).view(-1, k).T.flatten()
+    order = order[chosen[order].argsort(stable=True)]
+    starts = (counts.cumsum(0) - counts)[chosen[order]]
+    place = torch.arange(len(order), device=chosen.device) - starts
+    kept = order[place < limit]
+    dropped = 1.0 - len(kept) / max(1, len(order))
+    return Dispatch(kept, kept // k, counts.clamp(max=limit).tolist(), dropped)
+
+
+def combine(outputs: Tensor, plan: Dispatch, gates: Tensor) -> Tensor:
+    """Sum over each token's experts of gate x output.
+
+    ``outputs`` (S, D) in the order of ``plan``, ``gates`` (T, k) -> (T, D) in the outputs' type. Without drops a
+    permutation and a sum over k: deterministic on every device, unlike an addition by index.
+    """
+    count, k = gates.shape
+    weighted = outputs * gates.flatten()[plan.slots].to(outputs.dtype)[:, None]
+    if plan.calls == gates.numel():
+        back = torch.empty_like(plan.slots)
+        back[plan.slots] = torch.arange(plan.calls, device=outputs.device)
+        return weighted[back].view(count, k, -1).sum(1)
+    return outputs.new_zeros(count, outputs.shape[-1]).index_add(0, plan.tokens, weighted)

@@ -1,0 +1,131 @@
+"""The sparse layer: a router and E feed-forward experts, of which k compute each token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from components.errors import ConfigError
+from components.experts.dispatch import Dispatch, combine, dispatch
+from components.experts.grouped import grouped_linear
+from components.experts.router import Router, Routing
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "silu": functional.silu,
+    "swish": functional.silu,
+    "relu": functional.relu,
+    "gelu": functional.gelu,
+}
+"""Activations by the names that model configurations use."""
+
+
+class Experts(nn.Module):
+    """E feed-forward blocks of equal shape, stacked.
+
+    Plain: ``down(act(up(x)))``, ``up`` (E, F, D), ``down`` (E, D, F), with biases where ``bias``. Gated
+    (Llama, Mixtral): ``down(act(gate(x)) * up(x))``, ``up`` (E, 2F, D) holding gate, then up, as transformers'
+    ``gate_up_proj``. Raises ConfigError for an unknown activation.
+    """
+
+    def __init__(
+        self,
+        n_experts: int,
+        width: int,
+        inner: int,
+        *,
+        activation: str = "silu",
+        gated: bool = False,
+        bias: bool = False,
+    ) -> None:
+        super().__init__()
+        if activation not in ACTIVATIONS:
+            known = ", ".join(ACTIVATIONS)
+            raise ConfigError(f"activation: expected one of {known} in an expert, found {activation!r}")
+        self.n_experts, self.width, self.inner = n_experts, width, inner
+        self.activation, self.gated = activation, gated
+        rows = 2 * inner if gated else inner
+        self.up = nn.Parameter(torch.empty(n_experts, rows, width).normal_(std=0.02))
+        self.down = nn.Parameter(torch.empty(n_experts, width, inner).normal_(std=0.02))
+        self.up_bias = nn.Parameter(torch.zeros(n_experts, rows)) if bias else None
+        self.down_bias = nn.Parameter(torch.zeros(n_experts, width)) if bias else None
+
+    def forward(self, x: Tensor, plan: Dispatch) -> Tensor:
+        """Tokens (T, D) -> the experts' outputs (S, D), in the order of ``plan``."""
+        inner = grouped_linear(x[plan.tokens], self.up, self.up_bias, plan.sizes)
+        return grouped_linear(self.activate(inner), self.down, self.down_bias, plan.sizes)
+
+    def activate(self, inner: Tensor) -> Tensor:
+        """What stands between the two products."""
+        act = ACTIVATIONS[self.activation]
+        if not self.gated:
+            return act(inner)
+        gate, up = inner.chunk(2, -1)
+        return act(gate) * up
+
+    def extra_repr(self) -> str:
+        """What ``print(model)`` shows."""
+        gated = ", gated" if self.gated else ""
+        return f"{self.n_experts} x ({self.width} -> {self.inner} -> {self.width}), {self.activation}{gated}"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One pass of one layer: its name, the routing of its real tokens, and where they went."""
+
+    layer: str
+    routing: Routing
+    plan: Dispatch
+
+
+class SparseBlock(nn.Module):
+    """Router and experts in the place of a feed-forward block: (..., D) -> (..., D).
+
+    ``mask`` (the shape of x without D, bool) names the real tokens: others are not routed, and their output is
+    zero. ``watch`` gets a :class:`Seen` of every pass. ``capacity`` holds in training mode only.
+    """
+
+    def __init__(self, router: Router, experts: Experts, capacity: float | None = None) -> None:
+        super().__init__()
+        self.router, self.experts, self.capacity = router, experts, capacity
+        self.name = ""
+        self.mask: Tensor | None = None
+        self.watch: Callable[[Seen], None] | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Route, compute, combine."""
+        rows = x.reshape(-1, x.shape[-1])
+        real = None if self.mask is None else self.mask.reshape(-1)
+        if real is not None:
+            rows = rows[real]
+        routing = self.router(rows)
+        plan = dispatch(routing, self.capacity if self.training else None)
+        if self.watch is not None:
+            self.watch(Seen(self.name, routing, plan))
+        out = combine(self.experts(rows, plan), plan, routing.gates)
+        if real is not None:
+            out = out.new_zeros(len(real), out.shape[-1]).masked_scatter(real[:, None], out)
+        return out.view(x.shape).to(x.dtype)
+
+
+def sparse_blocks(model: nn.Module) -> dict[str, SparseBlock]:
+    """The sparse layers of a model by their names in it."""
+    return {name: module for name, module in model.named_modules() if isinstance(module, SparseBlock)}
+
+
+@contextmanager
+def watched(model: nn.Module, masks: Callable[[str], Tensor | None]) -> Iterator[list[Seen]]:
+    """Inside, every sparse layer leaves out what ``masks(name)`` marks as padding, and its passes are listed."""
+    seen: list[Seen] = []
+    blocks = sparse_blocks(model)
+    try:
+        for name, block in blocks.items():
+            block.name, block.mask, block.watch = name, masks(name), seen.append
+        yield seen
+    finally:
+        for block in blocks.values():
+            block.mask, block.watch = None, None
