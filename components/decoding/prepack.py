@@ -18,25 +18,27 @@ import logging
 import os
 from collections.abc import Callable
 from functools import cache
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 Arithmetic = Literal["float32", "bfloat16", "int8"]
-Activation = Literal["none", "gelu", "relu"]
+Activation = Literal["none", "gelu", "relu", "silu"]
 
 _DTYPES: dict[Arithmetic, torch.dtype] = {
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
     "int8": torch.int8,
 }
-_ALGORITHMS: dict[Activation, str] = {"none": "", "gelu": "none", "relu": ""}
+_ALGORITHMS: dict[Activation, str] = {"none": "", "gelu": "none", "relu": "", "silu": ""}
+_ONEDNN: dict[Activation, str] = {"none": "none", "gelu": "gelu", "relu": "relu", "silu": "swish"}
 _PLAIN: dict[Activation, Callable[[Tensor], Tensor]] = {
     "none": lambda y: y,
     "gelu": functional.gelu,
     "relu": functional.relu,
+    "silu": functional.silu,
 }
 _log = logging.getLogger(__name__)
 
@@ -86,7 +88,7 @@ class PackedLinear(nn.Module):
             x.to(_DTYPES[self.arithmetic]),
             self._packed,
             self._bias,
-            self.activation,
+            _ONEDNN[self.activation],
             [],
             _ALGORITHMS[self.activation],
         )
@@ -154,6 +156,15 @@ def linear(
     return lambda x: after(functional.linear(x, weight, bias))
 
 
+@runtime_checkable
+class LaysOut(Protocol):
+    """A module that holds weights other than ``nn.Linear``'s and can lay them out (a sparse layer)."""
+
+    def lay_out(self, arithmetic: Arithmetic) -> int:
+        """Lay the weights out in place; return how many products were replaced."""
+        ...
+
+
 def prepack(
     module: nn.Module,
     arithmetic: Arithmetic = "float32",
@@ -161,7 +172,8 @@ def prepack(
 ) -> int:
     """Replace the linear layers of ``module`` in place; return how many were replaced.
 
-    Stay as they are: layers off the CPU, subclasses of ``nn.Linear`` with an arithmetic of their own
+    A module with a method ``lay_out(arithmetic)`` (:class:`LaysOut`) does its part itself, and its count is
+    added. Stay as they are: layers off the CPU, subclasses of ``nn.Linear`` with an arithmetic of their own
     (openai-whisper's is plain), and those for which ``keep(name, layer)`` is True. A tied weight stays
     in its embedding and is packed as a copy. Returns 0 where :func:`available` is False.
     """
@@ -174,6 +186,8 @@ def prepack(
             if isinstance(child, nn.Linear) and _is_plain(child) and not (keep and keep(full, child)):
                 setattr(parent, name, PackedLinear(child.weight, child.bias, arithmetic))
                 replaced += 1
+            elif isinstance(child, LaysOut):
+                replaced += child.lay_out(arithmetic)
     return replaced
 
 

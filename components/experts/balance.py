@@ -26,8 +26,8 @@ def z_loss(routing: Routing) -> Tensor:
 def switch(routing: Routing) -> Tensor:
     """E x sum over experts of (share of the token slots) x (mean probability); 1 where both are even.
 
-    Switch Transformer (Fedus et al., 2021, equations 4 to 6); the shares sum to 1 over k choices. transformers'
-    ``load_balancing_loss_func`` sums over them: k times this, for one layer.
+    Switch Transformer (Fedus et al., 2021, equations 4 to 6); the shares sum to 1 over the k choices
+    (transformers' ``load_balancing_loss_func`` gives k times this for one layer).
     """
     share = routing.counts.float() / routing.experts.numel()
     return routing.n_experts * (share * routing.probabilities.mean(0)).sum()
@@ -80,7 +80,7 @@ LOSSES: dict[Balance, Callable[[Routing], Tensor]] = {
 
 
 def total(routings: Iterable[Routing], balance: Balance, weight: float, z_weight: float) -> Tensor:
-    """Sum over layers of weight x balance loss + z_weight x z-loss (a scalar); layers without tokens are 0."""
+    """Sum over layers of weight x balance loss + z_weight x z-loss (scalar); layers without tokens: 0."""
     losses = [
         weight * LOSSES[balance](routing) + z_weight * z_loss(routing)
         for routing in routings

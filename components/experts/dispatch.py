@@ -60,8 +60,8 @@ def dispatch(routing: Routing, capacity: float | None = None) -> Dispatch:
 def combine(outputs: Tensor, plan: Dispatch, gates: Tensor) -> Tensor:
     """Sum over each token's experts of gate x output.
 
-    ``outputs`` (S, D) in the order of ``plan``, ``gates`` (T, k) -> (T, D) in the outputs' type. Without drops a
-    permutation and a sum over k: deterministic on every device, unlike an addition by index.
+    ``outputs`` (S, D) in the order of ``plan``, ``gates`` (T, k) -> (T, D) in the outputs' type. Without
+    drops a permutation and a sum over k: deterministic on every device, unlike an addition by index.
     """
     count, k = gates.shape
     weighted = outputs * gates.flatten()[plan.slots].to(outputs.dtype)[:, None]

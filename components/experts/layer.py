@@ -8,28 +8,20 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from components.decoding.prepack import Arithmetic, available
 from components.errors import ConfigError
 from components.experts.dispatch import Dispatch, combine, dispatch
-from components.experts.grouped import grouped_linear
+from components.experts.feedforward import ACTIVATIONS, Weights, feedforward
 from components.experts.router import Router, Routing
-
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "silu": functional.silu,
-    "swish": functional.silu,
-    "relu": functional.relu,
-    "gelu": functional.gelu,
-}
-"""Activations by the names that model configurations use."""
 
 
 class Experts(nn.Module):
     """E feed-forward blocks of equal shape, stacked.
 
     Plain: ``down(act(up(x)))``, ``up`` (E, F, D), ``down`` (E, D, F), with biases where ``bias``. Gated
-    (Llama, Mixtral): ``down(act(gate(x)) * up(x))``, ``up`` (E, 2F, D) holding gate, then up, as transformers'
-    ``gate_up_proj``. Raises ConfigError for an unknown activation.
+    (Llama, Mixtral): ``down(act(gate(x)) * up(x))``, ``up`` (E, 2F, D) holding gate, then up, as
+    transformers' ``gate_up_proj``. Raises ConfigError for an unknown activation.
     """
 
     def __init__(
@@ -56,16 +48,8 @@ class Experts(nn.Module):
 
     def forward(self, x: Tensor, plan: Dispatch) -> Tensor:
         """Tokens (T, D) -> the experts' outputs (S, D), in the order of ``plan``."""
-        inner = grouped_linear(x[plan.tokens], self.up, self.up_bias, plan.sizes)
-        return grouped_linear(self.activate(inner), self.down, self.down_bias, plan.sizes)
-
-    def activate(self, inner: Tensor) -> Tensor:
-        """What stands between the two products."""
-        act = ACTIVATIONS[self.activation]
-        if not self.gated:
-            return act(inner)
-        gate, up = inner.chunk(2, -1)
-        return act(gate) * up
+        weights = Weights(self.up, self.down, self.up_bias, self.down_bias)
+        return feedforward(x[plan.tokens], weights, plan.sizes, self.activation, self.gated)
 
     def extra_repr(self) -> str:
         """What ``print(model)`` shows."""
@@ -85,16 +69,27 @@ class Seen:
 class SparseBlock(nn.Module):
     """Router and experts in the place of a feed-forward block: (..., D) -> (..., D).
 
-    ``mask`` (the shape of x without D, bool) names the real tokens: others are not routed, and their output is
-    zero. ``watch`` gets a :class:`Seen` of every pass. ``capacity`` holds in training mode only.
+    ``mask`` (the shape of x without D, bool) names the real tokens: others are not routed, and their output
+    is zero. ``watch`` gets a :class:`Seen` of every pass. ``capacity`` holds in training mode only.
     """
 
     def __init__(self, router: Router, experts: Experts, capacity: float | None = None) -> None:
         super().__init__()
-        self.router, self.experts, self.capacity = router, experts, capacity
+        self.router, self.capacity = router, capacity
+        self.experts: nn.Module = experts
         self.name = ""
         self.mask: Tensor | None = None
         self.watch: Callable[[Seen], None] | None = None
+
+    def lay_out(self, arithmetic: Arithmetic) -> int:
+        """Prepack the experts' weights in place, for inference on a CPU; 0 where that is not possible."""
+        from components.experts.packed import PackedExperts  # noqa: PLC0415 - it reads this file's Experts
+
+        experts = self.experts
+        if not isinstance(experts, Experts) or experts.up.device.type != "cpu" or not available(arithmetic):
+            return 0
+        self.experts = PackedExperts(experts, arithmetic)
+        return 2 * experts.n_experts
 
     def forward(self, x: Tensor) -> Tensor:
         """Route, compute, combine."""
@@ -108,7 +103,8 @@ class SparseBlock(nn.Module):
             self.watch(Seen(self.name, routing, plan))
         out = combine(self.experts(rows, plan), plan, routing.gates)
         if real is not None:
-            out = out.new_zeros(len(real), out.shape[-1]).masked_scatter(real[:, None], out)
+            places = real.nonzero().squeeze(-1)
+            out = out.new_zeros(len(real), out.shape[-1]).index_copy(0, places, out)
         return out.view(x.shape).to(x.dtype)
 
 
@@ -119,7 +115,7 @@ def sparse_blocks(model: nn.Module) -> dict[str, SparseBlock]:
 
 @contextmanager
 def watched(model: nn.Module, masks: Callable[[str], Tensor | None]) -> Iterator[list[Seen]]:
-    """Inside, every sparse layer leaves out what ``masks(name)`` marks as padding, and its passes are listed."""
+    """Inside, sparse layers leave out what ``masks(name)`` marks as padding, and their passes are listed."""
     seen: list[Seen] = []
     blocks = sparse_blocks(model)
     try:

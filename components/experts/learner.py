@@ -10,13 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from components.errors import ConfigError
 from components.experts import balance, multilingual
 from components.experts.config import ExpertsConfig
 from components.experts.layer import watched
-from components.experts.marian import masks_of, with_experts
-from components.experts.multilingual import tag
-from components.training import batches, dev, model, objective
+from components.experts.marian import SparseMarianMTModel, masks_of, with_experts
+from components.experts.multilingual import Corpus
+from components.experts.upcycling import upcycle_marian
+from components.training import batches, dev, model, objective, starting
 from components.training.config import TrainingConfig
+from components.training.vocabulary import tag
 
 
 class MultilingualLearner:
@@ -37,13 +40,11 @@ class MultilingualLearner:
         corpus = multilingual.read(config.data, config.source_language, targets, config.limit)
         share = max(1, config.eval_sentences // len(targets))
         self._dev = multilingual.read(config.dev, config.source_language, targets, share)
-        stored = out / "tokenizer" / "source.spm"
-        spm = stored.read_bytes() if stored.exists() else multilingual.learn(corpus, config.vocabulary)
-        self.tokenizer = multilingual.save(spm, out / "tokenizer", config.source_language, targets)
-        self.examples, _ = multilingual.encode(corpus, spm, self.tokenizer, config.max_length)
-        self._dev_examples, _ = multilingual.encode(self._dev, spm, self.tokenizer, config.max_length)
+        spm, self.tokenizer = _vocabulary(config, out, corpus, store)
+        self.examples = multilingual.encode(corpus, spm, config.max_length)
+        self._dev_examples = multilingual.encode(self._dev, spm, config.max_length)
         self.lengths = [example.length for example in self.examples]
-        self.model = build(config, len(self.tokenizer))
+        self.model = build(config, len(self.tokenizer), store)
         self.model.set_attn_implementation("eager" if device.type == "cpu" else "sdpa")
         self.model.to(device)
 
@@ -65,16 +66,10 @@ class MultilingualLearner:
 
     def dev_score(self) -> float:
         """Mean over the languages of greedy BLEU."""
-        return fmean(self.dev_scores().values())
-
-    def dev_scores(self) -> dict[str, float]:
-        """Greedy BLEU by language."""
-        return {
-            language: dev.dev_bleu(
-                self.model, self.tokenizer, [(f"{tag(language)} {source}", target) for source, target in rows]
-            )
+        return fmean(
+            dev.dev_bleu(self.model, self.tokenizer, [(f"{tag(language)} {s}", t) for s, t in rows])
             for language, rows in self._dev.pairs.items()
-        }
+        )
 
     def export(self, folder: Path) -> None:
         """A folder that :mod:`components.models.loading` loads."""
@@ -82,16 +77,39 @@ class MultilingualLearner:
         self.tokenizer.save_pretrained(folder)
 
 
-def build(config: ExpertsConfig, vocabulary: int) -> Any:
-    """The model of a configuration with random weights from its seed: dense, or with experts."""
-    dense = model.build(config, vocabulary)
+def _vocabulary(config: ExpertsConfig, out: Path, corpus: Corpus, store: str | None) -> tuple[bytes, Any]:
+    """The pieces of the run, with a tag for each of several languages."""
+    stored = out / "tokenizer" / starting.PIECES
+    if not stored.exists() and not (config.tokenizer or config.start):
+        stored.parent.mkdir(parents=True, exist_ok=True)
+        stored.write_bytes(multilingual.learn(corpus, config.vocabulary))
+    spm, tokenizer = starting.vocabulary_of(config, out, [], store)
+    multilingual.check_tags(spm, config.targets)
+    return spm, tokenizer
+
+
+def build(config: ExpertsConfig, vocabulary: int, store: str | None) -> Any:
+    """The model to train: dense or with experts, random from the seed or from the weights of ``start``.
+
+    A dense ``start`` is upcycled where the configuration asks for experts. Raises ConfigError where ``start``
+    has experts and the configuration asks for none or for others.
+    """
+    shape = {
+        "num_local_experts": config.experts,
+        "num_experts_per_tok": config.top_k,
+        "sparse_every": config.sparse_every,
+        "noisy_gating": config.noisy,
+        "expert_capacity": config.capacity,
+    }
+    started = starting.weights_of(config, store)
+    if isinstance(started, SparseMarianMTModel):
+        found = {name: getattr(started.config, name) for name in shape}
+        if found != shape:
+            raise ConfigError(f"start: expected a model with {shape}, found one with {found}; set the same")
+        return started
+    torch.manual_seed(config.seed)
     if not config.experts:
-        return dense
-    return with_experts(
-        dense,
-        num_local_experts=config.experts,
-        num_experts_per_tok=config.top_k,
-        sparse_every=config.sparse_every,
-        noisy_gating=config.noisy,
-        expert_capacity=config.capacity,
-    )
+        return started or model.build(config, vocabulary)
+    if started is not None:
+        return upcycle_marian([started], **shape)
+    return with_experts(model.build(config, vocabulary), **shape)

@@ -12,14 +12,14 @@ from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
-from transformers import MarianConfig, MarianMTModel, initialization as init
+from transformers import AutoConfig, MarianConfig, MarianMTModel
+from transformers import initialization as init
 
 from components.experts.layer import Experts, SparseBlock
 from components.experts.router import Router
 
 
-
-class SparseMarianConfig(MarianConfig):  # type: ignore[misc]
+class SparseMarianConfig(MarianConfig):  # type: ignore[no-untyped-call]
     """A Marian configuration and the shape of the sparse layers.
 
     ``encoder_ffn_dim`` and ``decoder_ffn_dim`` are the widths inside one expert; ``num_local_experts`` and
@@ -34,7 +34,10 @@ class SparseMarianConfig(MarianConfig):  # type: ignore[misc]
     expert_capacity: float | None = None
 
 
-class SparseMarianMTModel(MarianMTModel):  # type: ignore[misc]
+AutoConfig.register(SparseMarianConfig.model_type, SparseMarianConfig)  # for AutoTokenizer, which reads it
+
+
+class SparseMarianMTModel(MarianMTModel):  # type: ignore[no-untyped-call]
     """Marian with experts in every ``sparse_every``-th layer, counted from the last one down."""
 
     config_class = SparseMarianConfig
@@ -43,10 +46,10 @@ class SparseMarianMTModel(MarianMTModel):  # type: ignore[misc]
         super().__init__(config)
         for layer, inner in sparse_layers(self):
             _make_sparse(layer, config, inner)
-        self.post_init()
+        self.post_init()  # type: ignore[no-untyped-call]
 
     def _init_weights(self, module: nn.Module) -> None:
-        super()._init_weights(module)
+        super()._init_weights(module)  # type: ignore[no-untyped-call]
         std = self.config.init_std
         if isinstance(module, Experts):
             init.normal_(module.up, std=std)
@@ -64,7 +67,9 @@ def sparse_layers(model: Any) -> list[tuple[Any, int]]:
     """The layers of a Marian model that are (to be) sparse, each with its feed-forward width."""
     config, found = model.config, []
     for side, inner in ((model.model.encoder, "encoder_ffn_dim"), (model.model.decoder, "decoder_ffn_dim")):
-        found += [(layer, getattr(config, inner)) for layer in list(side.layers)[:: -config.sparse_every][::-1]]
+        found += [
+            (layer, getattr(config, inner)) for layer in list(side.layers)[:: -config.sparse_every][::-1]
+        ]
     return found
 
 
@@ -81,7 +86,7 @@ def _make_sparse(layer: Any, config: SparseMarianConfig, inner: int) -> None:
 
 
 def masks_of(source: Tensor, target: Tensor) -> Callable[[str], Tensor]:
-    """For :func:`components.experts.layer.watched`: real tokens of encoder (N, S) and decoder (N, T) layers."""
+    """For :func:`components.experts.layer.watched`: real tokens of encoder (N, S), decoder (N, T) layers."""
     return lambda name: source if ".encoder." in name else target
 
 

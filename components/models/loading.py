@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,6 +31,16 @@ CLASSES: dict[str, tuple[Any, Any]] = {
     "causal": (AutoModelForCausalLM, AutoTokenizer),
     "speech": (AutoModelForSpeechSeq2Seq, AutoProcessor),
 }
+
+
+def _sparse_marian() -> Any:
+    from components.experts.marian import SparseMarianMTModel  # noqa: PLC0415 - it builds on this room
+
+    return SparseMarianMTModel
+
+
+OWN: dict[str, Callable[[], Any]] = {"SparseMarianMTModel": _sparse_marian}
+"""Architectures of ours, as config.json names them, that transformers does not have."""
 # The hub's Whisper may store the output layer, which is the embedding again.
 TIED = {"proj_out.weight": "model.decoder.embed_tokens.weight"}
 
@@ -80,6 +90,7 @@ def load_transformers(
     device, dtype = _where(device, dtype)
     verify(checkpoint)
     model_class, tokenizer_class = CLASSES[kind]
+    model_class = OWN.get(checkpoint.architecture, lambda: model_class)()
     safe = {"local_files_only": True, "trust_remote_code": False}
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:

@@ -53,16 +53,11 @@ def train(lines: Iterable[str], size: int, symbols: Sequence[str] = ()) -> bytes
     return written.getvalue()
 
 
-def save(
-    model: bytes, folder: Path, source_language: str, target_language: str, extra: Sequence[str] = ()
-) -> MarianTokenizer:
-    """Write ``source.spm``, ``target.spm``, ``vocab.json`` and the tokenizer's configuration.
-
-    ``extra`` pieces (tags of languages) stand between those of the model and the padding piece.
-    """
+def save(model: bytes, folder: Path, source_language: str, target_language: str) -> MarianTokenizer:
+    """Write ``source.spm``, ``target.spm``, ``vocab.json`` and the tokenizer's configuration."""
     folder.mkdir(parents=True, exist_ok=True)
     pieces = load(model)
-    names = [pieces.id_to_piece(i) for i in range(pieces.get_piece_size())] + [*extra, "<pad>"]
+    names = [pieces.id_to_piece(i) for i in range(pieces.get_piece_size())] + ["<pad>"]
     vocabulary = folder / "vocab.json"
     vocabulary.write_text(
         json.dumps({name: i for i, name in enumerate(names)}, ensure_ascii=False), encoding="utf-8"

@@ -1,0 +1,156 @@
+"""E feed-forward blocks over tokens sorted by expert, with gradients.
+
+Plain: ``y = act(x U^T + b) W^T + c``; gated: ``y = (act(x G^T) * x U^T) W^T`` with G and U stacked. On
+devices where torch's ``grouped_mm`` is one kernel, that; elsewhere a loop over the experts that have tokens,
+each from input to output while its block is in the cache. The loop writes into one output and, backwards,
+into one gradient per weight: putting E gradients together would cost as much as the products when tokens are
+few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+aten = torch.ops.aten
+
+
+class Activation(NamedTuple):
+    """An activation and its derivative: (gradient of the output, input) -> gradient of the input."""
+
+    forward: Callable[[Tensor], Tensor]
+    backward: Callable[[Tensor, Tensor], Tensor]
+
+
+ACTIVATIONS: dict[str, Activation] = {
+    "silu": Activation(functional.silu, aten.silu_backward),
+    "swish": Activation(functional.silu, aten.silu_backward),
+    "relu": Activation(functional.relu, lambda grad, x: aten.threshold_backward(grad, x, 0)),
+    "gelu": Activation(functional.gelu, aten.gelu_backward),
+}
+"""Activations by the names that model configurations use."""
+
+
+class Weights(NamedTuple):
+    """Stacked weights: ``up`` (E, F or 2F, D), ``down`` (E, D, F), biases (E, F) and (E, D) or None."""
+
+    up: Tensor
+    down: Tensor
+    up_bias: Tensor | None
+    down_bias: Tensor | None
+
+
+def feedforward(x: Tensor, weights: Weights, sizes: Sequence[int], activation: str, gated: bool) -> Tensor:
+    """Blocks of ``sizes`` rows of ``x`` (S, D), each through its own expert -> (S, D).
+
+    Differentiable once; under autocast in its type.
+    """
+    device = x.device.type
+    if torch.is_autocast_enabled(device):
+        dtype = torch.get_autocast_dtype(device)
+        x, weights = x.to(dtype), Weights(*(None if w is None else w.to(dtype) for w in weights))  # type: ignore[arg-type]
+    if native(x):
+        return _native(x, weights, sizes, activation, gated)
+    out: Tensor = _Loop.apply(x, *weights, tuple(sizes), activation, gated)  # type: ignore[no-untyped-call]
+    return out
+
+
+def native(x: Tensor) -> bool:
+    """Whether torch's grouped_mm is one kernel here: bfloat16 on CUDA from compute capability 8.0 on."""
+    if x.device.type != "cuda" or x.dtype != torch.bfloat16 or not hasattr(functional, "grouped_mm"):
+        return False
+    return torch.cuda.get_device_capability(x.device) >= (8, 0)
+
+
+def _native(x: Tensor, weights: Weights, sizes: Sequence[int], activation: str, gated: bool) -> Tensor:
+    counts = torch.tensor(sizes, device=x.device)
+    ends = counts.cumsum(0).to(torch.int32)
+
+    def product(rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        out: Tensor = functional.grouped_mm(rows, weight.transpose(-2, -1), offs=ends)
+        return out if bias is None else out + bias.repeat_interleave(counts, 0)
+
+    inner = product(x, weights.up, weights.up_bias)
+    return product(_activate(inner, activation, gated), weights.down, weights.down_bias)
+
+
+def _activate(inner: Tensor, activation: str, gated: bool) -> Tensor:
+    act = ACTIVATIONS[activation].forward
+    if not gated:
+        return act(inner)
+    gate, up = inner.chunk(2, -1)
+    return act(gate).mul_(up) if not torch.is_grad_enabled() else act(gate) * up
+
+
+def _activate_backward(grad: Tensor, inner: Tensor, activation: str, gated: bool) -> Tensor:
+    act = ACTIVATIONS[activation]
+    if not gated:
+        return act.backward(grad, inner)
+    gate, up = inner.chunk(2, -1)
+    out = torch.empty_like(inner)
+    torch.mul(grad, act.forward(gate), out=out[:, up.shape[1] :])
+    out[:, : up.shape[1]] = act.backward(grad * up, gate)
+    return out
+
+
+def _linear(x: Tensor, weight: Tensor, bias: Tensor | None, out: Tensor) -> None:
+    if bias is None:
+        torch.mm(x, weight.T, out=out)
+    else:
+        torch.addmm(bias, x, weight.T, out=out)
+
+
+class _Loop(torch.autograd.Function):
+    """The loop over experts and its gradients; what is kept are the values before the activation."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, *rest: Any) -> Tensor:
+        """``rest``: up, down, up_bias, down_bias, sizes, activation, gated."""
+        up, down, up_bias, down_bias, sizes, activation, gated = rest
+        kept = x.new_empty(len(x), up.shape[1]) if any(ctx.needs_input_grad) else None
+        out = x.new_empty(len(x), down.shape[1])
+        for e, rows in blocks(sizes):
+            inner = x.new_empty(sizes[e], up.shape[1]) if kept is None else kept[rows]
+            _linear(x[rows], up[e], None if up_bias is None else up_bias[e], inner)
+            hidden = _activate(inner, activation, gated)
+            _linear(hidden, down[e], None if down_bias is None else down_bias[e], out[rows])
+        if kept is not None:
+            ctx.save_for_backward(x, up, down, kept)
+            ctx.settings = (sizes, activation, gated)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of x and the weights; zero for experts without tokens."""
+        x, up, down, kept = ctx.saved_tensors
+        sizes, activation, gated = ctx.settings
+        wanted = ctx.needs_input_grad
+        # Zeros, not empty: the pages of experts without tokens are never touched.
+        grads = [torch.empty_like(x), torch.zeros_like(up), torch.zeros_like(down)]
+        biases = [w.new_zeros(w.shape[:2]) if wanted[3 + i] else None for i, w in enumerate((up, down))]
+        for e, rows in blocks(sizes):
+            given, inner = grad[rows], kept[rows]
+            torch.mm(given.T, _activate(inner, activation, gated), out=grads[2][e])
+            back = _activate_backward(given @ down[e], inner, activation, gated)
+            torch.mm(back.T, x[rows], out=grads[1][e])
+            torch.mm(back, up[e], out=grads[0][rows])
+            for bias, value in zip(biases, (back, given), strict=True):
+                if bias is not None:
+                    torch.sum(value, 0, out=bias[e])
+        return *grads, *biases, None, None, None
+
+
+def blocks(sizes: Sequence[int]) -> list[tuple[int, slice]]:
+    """(expert, its rows) of the experts that have any."""
+    found, start = [], 0
+    for expert, size in enumerate(sizes):
+        if size:
+            found.append((expert, slice(start, start + size)))
+        start += size
+    return found
