@@ -89,19 +89,14 @@ def protocol() -> list[str]:
     return [
         "## Spoken captions",
         "",
-        f"Training: {TRAIN} captions of Multi30k train spoken by flite's slt and rms, {DEV} of val to "
-        f"choose "
-        f"the checkpoint and the coefficient; Whisper base (greedy, {ASR['window_seconds']:g} s "
-        f"window) gives "
-        "transcripts and, frozen, the states. Every stacked model starts from "
-        "packaged:multi30k-en-de, which is "
-        f"also the cascade's translator. Steps: {', '.join(f'{k} {v}' for k, v in STEPS.items())}. "
+        f"Training: {TRAIN} captions of Multi30k train spoken by flite's slt and rms, {DEV} of val to choose "
+        f"the checkpoint and the coefficient; Whisper base (greedy, {ASR['window_seconds']:g} s window) "
+        "gives transcripts and, frozen, the states. Every stacked model starts from packaged:multi30k-en-de, "
+        f"which is also the cascade's translator. Steps: {', '.join(f'{k} {v}' for k, v in STEPS.items())}. "
         f"Pre-translation: {PAIRS} written pairs in {FOLDS['folds']} parts, each drafted by a model of "
-        f"{FOLDS['fold_steps']} steps trained from random weights on the rest. The budget was minutes "
-        f"of two "
-        "shared cores: these are small trainings, and say what the methods do at this size. Wall "
-        "seconds were "
-        "taken on that busy machine and say the order of magnitude only. p: paired bootstrap, two-sided.",
+        f"{FOLDS['fold_steps']} steps trained from random weights on the rest. The budget was minutes of two "
+        "shared cores: these are small trainings, and say what the methods do at this size. Wall seconds "
+        "were taken on that busy machine and say the order of magnitude only. p: paired bootstrap, two-sided.",
         "",
     ]
 

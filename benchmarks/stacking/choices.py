@@ -68,20 +68,15 @@ def tables(
     lines = [
         "## The spoken homograph",
         "",
-        f"{len(everything)} sentences of ours (`python -m benchmarks.stacking.homographs`), each in "
-        f"two readings "
-        f"that only the sound tells apart, with German references that differ in that word: "
-        f"{counts['train']} "
-        f"to train on, {counts['sentences']} held-out sentences, {counts['words']} of "
-        f"{len({s.word for s in everything if s.split == 'words'})} held-out words. Speech: espeak-ng "
-        f"with forced "
-        f"phonemes, trained on {', '.join(VOICES['train'])}, tested on {', '.join(VOICES['test'])}. "
-        f"Both models "
-        "start from packaged:multi30k-en-de and see the same texts for as many steps; `dual` also hears. A "
-        "choice is right when the model gives the reading's German reference a higher probability than the "
-        "other reading's; a translation shows the reading when it holds that reading's word and not "
-        "the other's. "
-        "Intervals: bootstrap over words. Chance is 50%: with one transcript for both readings "
+        f"{len(everything)} sentences of ours (`python -m benchmarks.stacking.homographs`), each in two "
+        "readings that only the sound tells apart, with German references that differ in that word: "
+        f"{counts['train']} to train on, {counts['sentences']} held-out sentences, {counts['words']} of "
+        f"{len({s.word for s in everything if s.split == 'words'})} held-out words. Speech: espeak-ng with "
+        f"forced phonemes, trained on {', '.join(VOICES['train'])}, tested on {', '.join(VOICES['test'])}. "
+        "Both models start from packaged:multi30k-en-de and see the same texts for as many steps; `dual` also "
+        "hears. A choice is right when the model gives the reading's German reference a higher probability "
+        "than the other reading's; a translation shows the reading when it holds that reading's word and not "
+        "the other's. Intervals: bootstrap over words. Chance is 50%: with one transcript for both readings "
         "exactly that.",
         "",
     ]
@@ -134,13 +129,10 @@ def _cost(
         "### What the stack costs",
         "",
         f"- Data: {len(spoken.utterances['train'])} recordings ({audio / 60:.0f} minutes), made from text.",
-        "- Encoding a recording (Whisper base, 8 s window): about 0.11 CPU seconds, which a cascade "
-        "spends too.",
-        f"- Training: {seconds['dual']:.0f} CPU seconds for {steps['dual']} steps, "
-        f"{seconds['text']:.0f} for "
+        "- Encoding (Whisper base, 8 s window): about 0.11 CPU seconds a recording, which a cascade spends too.",
+        f"- Training: {seconds['dual']:.0f} CPU seconds for {steps['dual']} steps, {seconds['text']:.0f} for "
         f"{steps['text']} without the sound.",
-        f"- Two forced choices and a greedy translation: {dual:.0f} CPU ms a sentence, {text:.0f} "
-        f"without the "
-        "sound; encoding not counted.",
+        f"- Two forced choices and a greedy translation: {dual:.0f} CPU ms a sentence, {text:.0f} without "
+        "the sound; encoding not counted.",
         "",
     ]

@@ -127,11 +127,17 @@ def learn(spoken: Spoken, folder: Path, steps: int, *, with_sound: bool) -> tupl
         ready = from_text(TEXT_MODEL, "dual", SPEECH, 512, 1, None)
         return StackLearner(settings, ready, (pairs("train") + read, pairs("dev")), states, device)
 
+    spent = folder / "seconds"
+    before = float(spent.read_text()) if spent.exists() else 0.0
     started = time.process_time()
+
+    def report(row: dict[str, float]) -> None:
+        spent.write_text(str(before + time.process_time() - started))
+        print(json.dumps(row), flush=True)
+
     if not (folder / "model").exists():
-        train(config(steps), folder, lambda row: print(json.dumps(row), flush=True), learner)
-        (folder / "seconds").write_text(str(time.process_time() - started))
-    return load(checkpoint_of(folder / "model", str(folder))), float((folder / "seconds").read_text())
+        train(config(steps), folder, report, learner)
+    return load(checkpoint_of(folder / "model", str(folder))), float(spent.read_text())
 
 
 def sources(
