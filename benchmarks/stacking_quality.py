@@ -14,7 +14,7 @@ import torch
 
 from benchmarks.stacking import choices
 from benchmarks.stacking.experiment import learn, prepare, transcripts
-from benchmarks.stacking.runs import ASR, DEV, FOLDS, METHODS, PAIRS, STEPS, TRAIN, WORK, run
+from benchmarks.stacking.runs import ASR, BUDGETS, METHODS, WORK, run
 from components.metrics import translation_scores
 from components.metrics.significance import translation_tests
 from components.records import RunRecord
@@ -22,15 +22,15 @@ from tasks.reading import best_texts, utterances
 
 OUT = Path(__file__).parents[1] / "docs" / "results" / "stacking.md"
 SETS = {
-    "test": "200 captions of test_2016_flickr spoken by flite (the training voice)",
+    "test": "captions of test_2016_flickr spoken by flite (a voice of the training)",
     "piper": "the shared folder's 50 captions of test_2016_flickr spoken by piper (a voice not trained on)",
 }
 HOMOGRAPH_STEPS = {"dual": 300, "text": 300}
 
 
-def captions(test: str, methods: Sequence[str]) -> list[str]:
+def captions(test: str, methods: Sequence[str], budget: str) -> list[str]:
     """One table: every method against the cascade on the same recordings."""
-    runs = {method: run(method, test) for method in methods}
+    runs = {method: run(method, test, budget) for method in methods}
     stages = {method: {ref.stage: ref for ref in record.stages} for method, record in runs.items()}
     first = stages[methods[0]]
     known = list(utterances(first["data"]))
@@ -84,19 +84,20 @@ def _seconds(name: str, first: dict, stages: dict) -> str:
     return f"{stages[name]['stack'].seconds:.1f}"
 
 
-def protocol() -> list[str]:
+def protocol(name: str) -> list[str]:
     """How the captions' systems were made."""
+    budget = BUDGETS[name]
+    steps = ", ".join(f"{method} {n}" for method, n in budget.steps.items())
     return [
         "## Spoken captions",
         "",
-        f"Training: {TRAIN} captions of Multi30k train spoken by flite's slt and rms, {DEV} of val to choose "
-        f"the checkpoint and the coefficient; Whisper base (greedy, {ASR['window_seconds']:g} s window) "
-        "gives transcripts and, frozen, the states. Every stacked model starts from packaged:multi30k-en-de, "
-        f"which is also the cascade's translator. Steps: {', '.join(f'{k} {v}' for k, v in STEPS.items())}. "
-        f"Pre-translation: {PAIRS} written pairs in {FOLDS['folds']} parts, each drafted by a model of "
-        f"{FOLDS['fold_steps']} steps trained from random weights on the rest. The budget was minutes of two "
-        "shared cores: these are small trainings, and say what the methods do at this size. Wall seconds "
-        "were taken on that busy machine and say the order of magnitude only. p: paired bootstrap, two-sided.",
+        f"Budget `{name}`. Training: {budget.train} captions of Multi30k spoken by flite's slt and rms, "
+        f"{budget.dev} of val to choose the checkpoint and the coefficient; Whisper base (greedy, "
+        f"{ASR['window_seconds']:g} s window) gives transcripts and, frozen, the states. Every stacked model "
+        "starts from packaged:multi30k-en-de, which is also the cascade's translator. Steps: "
+        f"{steps}. Pre-translation: {budget.pairs} written pairs in {budget.folds} parts, each drafted by a "
+        f"model of {budget.fold_steps} steps from random weights on the rest. Wall seconds are those of the "
+        "machine that ran it, which was shared: orders of magnitude. p: paired bootstrap, two-sided.",
         "",
     ]
 
@@ -123,6 +124,7 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.quality stacking", description=__doc__)
     parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=METHODS)
     parser.add_argument("--sets", nargs="*", default=list(SETS), choices=list(SETS))
+    parser.add_argument("--budget", default="minutes", choices=list(BUDGETS))
     parser.add_argument("--no-homographs", action="store_true")
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args(arguments)
@@ -132,9 +134,9 @@ def main(arguments: Sequence[str]) -> None:
     if not options.no_homographs:
         lines += homographs()
     if options.methods:
-        lines += protocol()
+        lines += protocol(options.budget)
         for test in options.sets:
-            lines += captions(test, options.methods)
+            lines += captions(test, options.methods, options.budget)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
     print("\n".join(lines))

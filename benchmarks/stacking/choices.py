@@ -73,7 +73,7 @@ def tables(
         f"{counts['train']} to train on, {counts['sentences']} held-out sentences, {counts['words']} of "
         f"{len({s.word for s in everything if s.split == 'words'})} held-out words. Speech: espeak-ng with "
         f"forced phonemes, trained on {', '.join(VOICES['train'])}, tested on {', '.join(VOICES['test'])}. "
-        "Both models start from packaged:multi30k-en-de and see the same texts for as many steps; `dual` also "
+        "Both models start from packaged:multi30k-en-de and see the same texts for as many steps; one also "
         "hears. A choice is right when the model gives the reading's German reference a higher probability "
         "than the other reading's; a translation shows the reading when it holds that reading's word and not "
         "the other's. Intervals: bootstrap over words. Chance is 50%: with one transcript for both readings "
@@ -129,7 +129,7 @@ def _cost(
         "### What the stack costs",
         "",
         f"- Data: {len(spoken.utterances['train'])} recordings ({audio / 60:.0f} minutes), made from text.",
-        "- Encoding (Whisper base, 8 s window): about 0.11 CPU seconds a recording, which a cascade spends too.",
+        "- Encoding (Whisper base, 8 s window): about 0.11 CPU seconds a recording, as in a cascade.",
         f"- Training: {seconds['dual']:.0f} CPU seconds for {steps['dual']} steps, {seconds['text']:.0f} for "
         f"{steps['text']} without the sound.",
         f"- Two forced choices and a greedy translation: {dual:.0f} CPU ms a sentence, {text:.0f} without "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,42 +14,75 @@ from tasks.options import value_of
 WORK = Path(os.environ.get("ANTIPHON_STACKING", "stacking-benchmark"))
 """Audio, states and the store of the benchmark; nothing of it is committed."""
 METHODS = ("dual_source", "direct", "late_fusion", "pre_translation")
-TRAIN, DEV = 600, 60
-STEPS = {"dual_source": 150, "direct": 200, "late_fusion": 200, "pre_translation": 100}
-FOLDS = {"folds": 2, "fold_steps": 150}
-PAIRS = 4000
-"""Written pairs that pre-translation learns from: it needs no audio."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much is made and trained. ``pairs`` are written ones: pre-translation learns from them."""
+
+    train: int
+    dev: int
+    test: int
+    steps: dict[str, int]
+    pairs: int
+    fold_steps: int
+    folds: int = 2
+
+
+BUDGETS = {
+    "minutes": Budget(
+        400,
+        40,
+        100,
+        {"dual_source": 80, "direct": 120, "late_fusion": 120, "pre_translation": 60},
+        2000,
+        100,
+    ),
+    "hours": Budget(
+        2400,
+        150,
+        200,
+        {"dual_source": 1000, "direct": 3000, "late_fusion": 3000, "pre_translation": 1000},
+        29000,
+        4000,
+    ),
+}
+"""``minutes`` of two shared cores, or ``hours`` of two quiet ones."""
 ASR = {"beam_size": 1, "n_best": 1, "window_seconds": 8.0}
 
 
-def settings(method: str, test: str) -> dict[str, Any]:
-    """The parameters of one run; ``test``: ``test`` (200 captions, flite) or ``piper`` (the shared 50)."""
+def settings(method: str, test: str, name: str) -> dict[str, Any]:
+    """The parameters of one run; ``test``: ``test`` (captions by flite) or ``piper`` (the shared 50)."""
+    budget = BUDGETS[name]
     files = manifests(WORK / "captions")
-    learn: dict[str, Any] = {"data": str(files["train"]), "limit": TRAIN, "dev": str(files["dev"])}
-    learn |= {"dev_limit": DEV, "steps": STEPS[method], "eval_every": 50, "stack": 2, "warmup_steps": 50}
+    learn: dict[str, Any] = {"data": str(files["train"]), "limit": budget.train, "dev": str(files["dev"])}
+    learn |= {"dev_limit": budget.dev, "steps": budget.steps[method], "stack": 2, "warmup_steps": 20}
+    learn |= {"eval_every": max(20, budget.steps[method] // 10)}
     if method == "pre_translation":
-        learn |= {"data": "multi30k:train", "limit": PAIRS, "dev": "multi30k:val", **FOLDS}
+        learn |= {"data": "multi30k:train", "limit": budget.pairs, "dev": "multi30k:val"}
+        learn |= {"folds": budget.folds, "fold_steps": budget.fold_steps}
     return {
         "data": str(files[test]),
+        "limit": budget.test if test == "test" else None,
         "source_language": "en",
         "target_language": "de",
         "asr": ASR,
         "learn": learn,
         "stack": {"method": method},
         "store": str(WORK / "store"),
-        "name": f"{method}-{test}",
+        "name": f"{method}-{test}-{name}",
     }
 
 
-def run(method: str, test: str) -> RunRecord:
+def run(method: str, test: str, budget: str = "minutes") -> RunRecord:
     """Run the flow (what is in the store is reused)."""
     from flows.stack import stack
 
-    record: RunRecord = value_of(stack(**settings(method, test)))
+    record: RunRecord = value_of(stack(**settings(method, test, budget)))
     return record
 
 
 if __name__ == "__main__":
     import sys
 
-    print(run(*sys.argv[1:3]).metrics)
+    print(run(*sys.argv[1:]).metrics)
