@@ -54,14 +54,21 @@ class Synthesizer:
         """The voice that speaks this utterance."""
         return self._voices[int(hashlib.sha256(utterance_id.encode()).hexdigest(), 16) % len(self._voices)]
 
+    def file_of(self, utterance_id: str, text: str) -> str:
+        """The name of its file, which follows from all that decides the sound."""
+        parts = [utterance_id, text, self.voice_of(utterance_id), self.config.engine, str(self.config.speed)]
+        name = hashlib.sha256("\0".join([*parts, *sorted(self.identity.values())]).encode()).hexdigest()
+        return f"{name[:32]}.flac"
+
     def _one(self, utterance: Utterance, folder: Path) -> Utterance | Quarantined:
         if utterance.audio is not None:
             return utterance
         text = utterance.text or ""
         try:
             self._check(text)
-            target = folder / f"{hashlib.sha256(utterance.id.encode()).hexdigest()[:32]}.flac"
-            self.speak(text, self.voice_of(utterance.id), target)
+            target = folder / self.file_of(utterance.id, text)
+            if not target.exists():  # written at once or not at all
+                self.speak(text, self.voice_of(utterance.id), target)
             sound = audio.describe(target)
         except DataError as error:
             return Quarantined(utterance_id=utterance.id, stage=STAGE, reason="not spoken", detail=str(error))
