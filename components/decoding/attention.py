@@ -25,13 +25,18 @@ def shared_attention(
     attention_mask: Tensor | None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """Attention of ``query`` (n * k, H, 1, d) over ``key`` and ``value`` (n, H, S, d) -> (n * k, 1, H, d)."""
+    """Attention of ``query`` (n * k, H, t, d) over ``key`` and ``value`` (n, H, S, d) -> (n * k, t, H, d)."""
     rows, n = query.shape[0], key.shape[0]
     if rows == n:
         output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
         return output, None
-    heads, width = query.shape[1], query.shape[3]
+    heads, t, width = query.shape[1:]
     kwargs["is_causal"] = False
+    if t > 1:  # a member that catches up, which is rare: copies
+        key, value = (states.repeat_interleave(rows // n, dim=0) for states in (key, value))
+        if attention_mask is not None and attention_mask.shape[0] == n:
+            attention_mask = attention_mask.repeat_interleave(rows // n, dim=0)
+        return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)[0], None
     asked = query.view(n, rows // n, heads, width).transpose(1, 2)
     output, _ = sdpa_attention_forward(module, asked, key, value, attention_mask, **kwargs)
     return output.reshape(rows, 1, heads, -1), None

@@ -127,12 +127,18 @@ class CausalMember:
     @torch.inference_mode()
     def advance(self, parents: Tensor, tokens: Tensor) -> Tensor:
         """Reorder the cache and run one position."""
+        return self.stride(parents, tokens[:, None])
+
+    @torch.inference_mode()
+    def stride(self, parents: Tensor, tokens: Tensor) -> Tensor:
+        """Reorder the cache and run the positions of ``tokens`` (R, t)."""
         caches.follow(self._cache, parents, len(self._lengths))
-        positions = self._lengths[parents]
-        self._lengths = positions + 1
+        t = tokens.shape[1]
+        positions = self._lengths[parents, None] + torch.arange(t, device=tokens.device)
+        self._lengths = self._lengths[parents] + t
         if self._mask is not None:
-            self._mask = torch.nn.functional.pad(self._mask[parents], (0, 1), value=True)
-        return self._ready.run(tokens[:, None], self._mask, positions[:, None], self._cache).float()
+            self._mask = torch.nn.functional.pad(self._mask[parents], (0, t), value=True)
+        return self._ready.run(tokens, self._mask, positions, self._cache).float()
 
 
 def _common_prefix(prompts: Sequence[tuple[int, ...]]) -> tuple[int, ...]:

@@ -87,10 +87,15 @@ class Seq2SeqMember:
     @torch.inference_mode()
     def advance(self, parents: Tensor, tokens: Tensor) -> Tensor:
         """Reorder the caches and run one position."""
+        return self.stride(parents, tokens[:, None])
+
+    @torch.inference_mode()
+    def stride(self, parents: Tensor, tokens: Tensor) -> Tensor:
+        """Reorder the caches and run the positions of ``tokens`` (R, t)."""
         caches.follow(self._cache.self_attention_cache, parents, len(self._utterances))
         self._utterances = self._utterances[parents]
         self._hold(self._sources())
-        return self._step(tokens[:, None])
+        return self._step(tokens)
 
     def _sources(self) -> Tensor:
         """The utterances whose keys are needed: one each if all have equally many rows, else one per row."""

@@ -131,6 +131,10 @@ class WhisperMember:
 
     def advance(self, parents: Tensor, tokens: Tensor) -> Tensor:
         """Scores (R, V) after row r has continued row ``parents[r]`` with ``tokens[r]``."""
+        return self.stride(parents, tokens[:, None])
+
+    def stride(self, parents: Tensor, tokens: Tensor) -> Tensor:
+        """The same by several tokens (R, t) at once."""
         if not torch.equal(parents, torch.arange(self._cache[0].shape[1], device=parents.device)):
             used = self._length
             for i, past in enumerate(self._cache):
@@ -138,7 +142,7 @@ class WhisperMember:
                 moved[:, :, :, :used] = past[:, :, :, :used].index_select(1, parents)
                 self._cache[i] = moved
             self._drop(self._owners[parents.cpu()])
-        return self._logits(self._forward(tokens[:, None])[:, -1])
+        return self._logits(self._forward(tokens)[:, -1])
 
     def _drop(self, owners: Tensor) -> None:
         """Move the windows that still have rows to the front slots of the cross-attention's tensors."""
@@ -189,7 +193,10 @@ class WhisperMember:
         q, k, v = qkv.view(rows, t, 3, self._decoder.heads, -1).permute(2, 0, 3, 1, 4)
         past[0, :, :, start : start + t], past[1, :, :, start : start + t] = k, v
         keys, values = past[:, :, :, : start + t]
-        out = functional.scaled_dot_product_attention(q, keys, values, is_causal=t > 1)
+        mask = None
+        if t > 1:
+            mask = torch.ones(t, start + t, dtype=torch.bool, device=q.device).tril(start)
+        out = functional.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
         return out.transpose(1, 2).flatten(2)
 
     def _layout(self) -> tuple[int, int, Tensor | None]:
