@@ -63,11 +63,16 @@ class Utterance(Record):
 
 
 class Token(Record):
-    """One decoded token: its piece, its log-probability (nats) and what each member gave it."""
+    """One decoded token: its piece and its log-probability (nats).
+
+    Of an ensemble also the log-probability that each member gave it and the weight that this member had there;
+    a member that was not asked at this token is absent from both.
+    """
 
     piece: str
     log_prob: float
     members: dict[str, float] = {}
+    weights: dict[str, float] = {}
 
 
 class Segment(Record):

@@ -98,13 +98,14 @@ class CausalMember:
         self.name, self.vocabulary = ready.name, vocabulary
         self._ready = ready
         self._prompts = prompts
+        self.shares, self.utterances = ready.shares, len(prompts)
         self.limit = ready.positions - max(map(len, prompts), default=0) + 1
 
     @torch.inference_mode()
     def begin(self) -> Tensor:
         """Run the prompts."""
         ready, prompts = self._ready, self._prompts
-        shared = _common_prefix(prompts) if ready.shares else ()
+        shared = _common_prefix(prompts) if self.shares else ()
         rest = [prompt[len(shared) :] for prompt in prompts]
         device = ready.model.device
         lengths = torch.tensor([len(prompt) for prompt in rest], device=device)

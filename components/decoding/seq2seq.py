@@ -69,12 +69,26 @@ class Seq2SeqMember:
         self._start = start
         self._mask: Tensor | None = inputs.get("attention_mask")
 
+    @property
+    def utterances(self) -> int:
+        """How many utterances it was prepared for."""
+        return len(next(iter(self._inputs.values())))
+
     @torch.inference_mode()
     def begin(self) -> Tensor:
         """Run the encoder and the start tokens."""
-        model = self._ready.model
-        output = model.get_encoder()(**self._inputs, return_dict=True)
+        self.encode()
+        return self.start()
+
+    @torch.inference_mode()
+    def encode(self) -> None:
+        """Run the encoder."""
+        output = self._ready.model.get_encoder()(**self._inputs, return_dict=True)
         self._encoded = output.last_hidden_state
+
+    @torch.inference_mode()
+    def start(self) -> Tensor:
+        """Run the start tokens over the encoder's output."""
         n = self._encoded.shape[0]
         device = self._encoded.device
         self._cache = caches.encoder_decoder_cache()

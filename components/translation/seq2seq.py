@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from components.decoding import Candidate, Rule, SearchConfig, search
+from components.decoding.candidates import Votes
 from components.decoding.generation import rules_of
 from components.decoding.seq2seq import Seq2SeqModel
 from components.errors import DataError
@@ -92,8 +94,13 @@ class Seq2SeqEngine:
         return translated(self._tokenizer, candidate)
 
 
-def translated(tokenizer: Any, candidate: Candidate, text: str | None = None) -> Translated:
-    """A candidate as text with its pieces; ``text`` overrides the plain detokenisation."""
+def translated(
+    tokenizer: Any, candidate: Candidate, text: str | None = None, members: Sequence[str] = ()
+) -> Translated:
+    """A candidate as text with its pieces; ``text`` overrides the plain detokenisation.
+
+    ``members`` are the names of the members that count, in order, whose words and weights the tokens keep.
+    """
     ids = [*candidate.tokens, *(() if candidate.ending is None else (candidate.ending,))]
     pieces = tokenizer.convert_ids_to_tokens(ids)
     if text is None:
@@ -105,8 +112,19 @@ def translated(tokenizer: Any, candidate: Candidate, text: str | None = None) ->
         score=candidate.score,
         rank=candidate.rank,
         tokens=tuple(
-            Token(piece=str(piece), log_prob=value)
-            for piece, value in zip(pieces, candidate.log_probs, strict=True)
+            Token(
+                piece=str(piece),
+                log_prob=value,
+                members=told(members, candidate.members, place),
+                weights=told(members, candidate.weights, place),
+            )
+            for place, (piece, value) in enumerate(zip(pieces, candidate.log_probs, strict=True))
         ),
         finished=candidate.finished,
     )
+
+
+def told(members: Sequence[str], votes: Votes, place: int) -> dict[str, float]:
+    """What each named member said at one place of a candidate; the silent and the infinite are left out."""
+    said = ((name, vote[place]) for name, vote in zip(members, votes, strict=False))
+    return {name: value for name, value in said if value is not None and math.isfinite(value)}
