@@ -65,8 +65,8 @@ class Utterance(Record):
 class Token(Record):
     """One decoded token: its piece and its log-probability (nats).
 
-    Of an ensemble also the log-probability that each member gave it and the weight that this member had there;
-    a member that was not asked at this token is absent from both.
+    Of an ensemble also the log-probability that each member gave it, and the weight of this member there; one
+    that was not asked at this token has no log-probability.
     """
 
     piece: str

@@ -1,0 +1,234 @@
+"""Coefficients learned on a small development set, from what the members say of its references.
+
+Constants: linear weights by expectation maximisation (Dempster et al., 1977; the likelihood never falls),
+log-linear coefficients by Newton's method on a convex function (one optimum, whatever the start).
+Context-dependent: a :class:`~components.ensembling.gates.SoftmaxGate` that begins from these constants.
+All begin from, or are centred at, uniform weights, so that none is below them on the development set (only a
+gate that leaves members out may be: it is never below the best constants of as many members). How much of the
+gain is real is what :func:`cross_validate` says.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from components.decoding import Combiner
+from components.ensembling.combiners import Linear, LogLinear
+from components.ensembling.gates import SoftmaxGate, log_likelihood, train_gate
+from components.ensembling.statistics import Statistics
+from components.errors import ConfigError, DataError
+
+Kind = Literal["linear", "log_linear"]
+_RIDGE = 1e-4
+"""Pull of the log-linear coefficients to uniform, per token: members that are alike share their part."""
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """Learned constants, or a gate, for named members, and the development likelihoods that speak for them.
+
+    Likelihoods are mean log-probabilities per reference token in nats.
+    """
+
+    kind: Kind
+    members: tuple[str, ...]
+    weights: tuple[float, ...]
+    learned: float
+    uniform: float
+    gate: SoftmaxGate | None = None
+
+    def combiner(self) -> Combiner:
+        """What a search is given."""
+        what = self.gate or self.weights
+        return Linear(what) if self.kind == "linear" else LogLinear(what)
+
+    def token_log_probs(self, statistics: Statistics) -> Tensor:
+        """Log-probabilities (T,) of reference tokens, in float64."""
+        if self.gate is None:
+            return log_likelihood(statistics, torch.tensor(self.weights), self.kind)
+        features = statistics.lagged() if self.gate.lagged else statistics.features
+        return log_likelihood(statistics, self.gate.weights(features, statistics.steps), self.kind)
+
+    def save(self, path: Path) -> None:
+        """Write a JSON file."""
+        fields = {name: getattr(self, name) for name in ("kind", "members", "weights", "learned", "uniform")}
+        fields["gate"] = None if self.gate is None else self.gate.saved()
+        path.write_text(json.dumps(fields, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path, members: tuple[str, ...] | None = None) -> Coefficients:
+        """Read a JSON file; ConfigError where it is no such file, or was learned for other ``members``."""
+        try:
+            fields = json.loads(path.read_text(encoding="utf-8"))
+            gate = None if fields["gate"] is None else SoftmaxGate.loaded(fields["gate"])
+            names, weights = tuple(fields["members"]), tuple(map(float, fields["weights"]))
+            found = cls(fields["kind"], names, weights, fields["learned"], fields["uniform"], gate)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ConfigError(
+                f"{path}: expected saved coefficients (JSON), found something else: {error}"
+            ) from error
+        if found.kind not in ("linear", "log_linear") or len(weights) != len(names):
+            raise ConfigError(f"{path}: expected linear or log_linear with one weight per member")
+        if members is not None and members != names:
+            raise ConfigError(
+                f"{path}: expected coefficients of {members}, found those of {names}: learn them again"
+            )
+        return found
+
+
+def expectation_maximisation(
+    chosen: Tensor, start: Tensor | None = None, *, iterations: int = 500, tolerance: float = 1e-10
+) -> tuple[Tensor, list[float]]:
+    """Linear weights (M,) of highest likelihood for log-probabilities (M, T), and its mean at every step."""
+    values = chosen.double()
+    m = len(values)
+    weights = torch.full((m,), 1 / m, dtype=torch.float64) if start is None else start.double()
+    course: list[float] = []
+    for _ in range(iterations):
+        joint = values + weights.log()[:, None]
+        total = joint.logsumexp(dim=0)
+        course.append(float(total.mean()))
+        if len(course) > 1 and course[-1] - course[-2] < tolerance:
+            break
+        weights = (joint - total).exp().mean(dim=1)
+    return weights / weights.sum(), course
+
+
+def newton(
+    statistics: Statistics, start: Tensor | None = None, *, iterations: int = 50, tolerance: float = 1e-9
+) -> Tensor:
+    """Log-linear coefficients (M,) that maximise the mean likelihood per token less a small pull to uniform.
+
+    The function is strictly concave: gradient and Hessian are means and covariances of the members'
+    log-probabilities under the mixture; steps are halved until the function rises.
+    """
+    m = len(statistics.chosen)
+    centre = torch.full((m,), 1 / m, dtype=torch.float64)
+    c = centre.clone() if start is None else start.double()
+
+    def height(at: Tensor) -> float:
+        likelihood = log_likelihood(statistics, at, "log_linear").mean()
+        return float(likelihood - _RIDGE * (at - centre).square().sum())
+
+    value = height(c)
+    for _ in range(iterations):
+        gradient, curvature = _moments(statistics, c)
+        gradient = gradient - 2 * _RIDGE * (c - centre)
+        curvature = curvature + 2 * _RIDGE * torch.eye(m, dtype=torch.float64)
+        step = torch.linalg.solve(curvature, gradient)
+        if float(gradient @ step) < tolerance:
+            break
+        size = 1.0
+        while (higher := height(c + size * step)) <= value and size > 1e-6:
+            size /= 2
+        if higher <= value:
+            break
+        c, value = c + size * step, higher
+    return c
+
+
+def _moments(statistics: Statistics, c: Tensor, block: int = 64) -> tuple[Tensor, Tensor]:
+    """Gradient (M,) of the mean likelihood, and the mean covariance (M, M) of the log-probabilities."""
+    values = statistics.distributions
+    if values is None:
+        raise ConfigError("expected statistics with distributions for log-linear coefficients: collect them")
+    m, n, _ = values.shape
+    gradient, covariance = torch.zeros(m, dtype=torch.float64), torch.zeros((m, m), dtype=torch.float64)
+    for begin in range(0, n, block):
+        part = values[:, begin : begin + block].double()
+        probabilities = torch.softmax(torch.einsum("m,mtv->tv", c, part), dim=-1)
+        mean = torch.einsum("tv,mtv->mt", probabilities, part)
+        apart = part - mean[..., None]
+        gradient += (statistics.chosen[:, begin : begin + block] - mean).sum(dim=1)
+        covariance += torch.einsum("mtv,ntv->mn", apart * probabilities, apart)
+    return gradient / n, covariance / n
+
+
+def learn(statistics: Statistics, kind: Kind) -> Coefficients:
+    """Constants of highest development likelihood."""
+    _require_tokens(statistics)
+    if kind == "linear":
+        weights, _ = expectation_maximisation(statistics.chosen)
+    else:
+        weights = newton(statistics)
+    return _coefficients(statistics, kind, weights)
+
+
+def learn_gate(
+    statistics: Statistics, kind: Kind = "linear", top_k: int | None = None, *, penalty: float = 1e-3
+) -> Coefficients:
+    """A gate that begins from the best constants; with ``top_k``, from those of as many members."""
+    _require_tokens(statistics)
+    m = len(statistics.chosen)
+    if top_k is not None and not 1 <= top_k <= m:
+        raise ConfigError(f"expected top_k from 1 to {m}, found {top_k}")
+    weights = _best_constants(statistics, kind, top_k or m)
+    gate = train_gate(statistics, weights, kind, top_k, penalty=penalty)
+    return _coefficients(statistics, kind, weights, gate)
+
+
+def _best_constants(statistics: Statistics, kind: Kind, n: int) -> Tensor:
+    """The better of learned and of even weights (M,) over the best ``n`` members."""
+    m = len(statistics.chosen)
+    starts = []
+    for some in combinations(range(m), n):
+        learned, _ = expectation_maximisation(statistics.chosen[list(some)])
+        for weights in (learned, torch.full_like(learned, 1 / n)):
+            starts.append(weights.new_zeros(m).index_copy(0, torch.tensor(some), weights))
+    return max(starts, key=lambda start: float(log_likelihood(statistics, start, kind).mean()))
+
+
+def _coefficients(
+    statistics: Statistics, kind: Kind, weights: Tensor, gate: SoftmaxGate | None = None
+) -> Coefficients:
+    m = len(weights)
+    uniform = float(log_likelihood(statistics, torch.full((m,), 1 / m), kind).mean())
+    made = Coefficients(kind, statistics.names, tuple(weights.tolist()), 0.0, uniform, gate)
+    learned = float(made.token_log_probs(statistics).mean())
+    return Coefficients(kind, statistics.names, made.weights, learned, uniform, gate)
+
+
+def _require_tokens(statistics: Statistics) -> None:
+    if statistics.chosen.shape[1] == 0:
+        raise DataError("expected development sentences with references, found no token: give some")
+
+
+@dataclass(frozen=True)
+class Held:
+    """Sentences that were held out: log-probability of each under learned and under uniform coefficients."""
+
+    learned: tuple[float, ...]
+    uniform: tuple[float, ...]
+
+    @property
+    def gain(self) -> float:
+        """Mean gain per sentence in nats; below 0 where learning did harm."""
+        return (sum(self.learned) - sum(self.uniform)) / len(self.learned)
+
+
+def cross_validate(
+    statistics: Statistics, fit: Callable[[Statistics], Coefficients], *, folds: int = 5
+) -> Held:
+    """Every sentence under coefficients learned without it; the n-th is in fold n mod ``folds``."""
+    sentences = statistics.sentences.unique()
+    if not 2 <= folds <= len(sentences):
+        raise DataError(f"expected at least {max(folds, 2)} development sentences, found {len(sentences)}")
+    learned, uniform = torch.zeros(len(sentences)).double(), torch.zeros(len(sentences)).double()
+    for fold in range(folds):
+        out = torch.arange(len(sentences)) % folds == fold
+        made = fit(statistics.of(sentences[~out]))
+        held = statistics.of(sentences[out])
+        m = len(held.chosen)
+        even = log_likelihood(held, torch.full((m,), 1 / m), made.kind)
+        places = torch.searchsorted(sentences, held.sentences)
+        learned.index_add_(0, places, made.token_log_probs(held))
+        uniform.index_add_(0, places, even)
+    return Held(tuple(learned.tolist()), tuple(uniform.tolist()))

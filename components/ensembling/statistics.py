@@ -1,0 +1,169 @@
+"""What the members say of the references of a small development set: all that coefficients are learned from.
+
+The members are forced through the references once; everything after that is arithmetic on what they said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from components.decoding import Candidate, Gate, Member, Mixed, force
+from components.decoding.combine import alone
+from components.decoding.context import ENTROPY, FEATURES, HIGHEST, LAST, MEAN, distribution_features
+from components.errors import ConfigError, DataError, ModelError
+
+LARGEST = 4 << 30
+"""Bytes of distributions kept, at most."""
+FLOOR = -200.0
+"""A forbidden token counts as this log-probability, so that sums stay finite."""
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """M members on T reference tokens of several sentences, sentence after sentence.
+
+    ``chosen`` (M, T): log-probability of the reference token; ``distributions`` (M, T, V): of every token, or
+    None where they were not kept; ``features`` (M, T, F) of :mod:`components.decoding.context` at the present
+    position; ``sentences`` and ``steps`` (T,): which sentence, and how many tokens before.
+    """
+
+    names: tuple[str, ...]
+    chosen: Tensor
+    distributions: Tensor | None
+    features: Tensor
+    sentences: Tensor
+    steps: Tensor
+
+    @property
+    def n_sentences(self) -> int:
+        """How many different sentences."""
+        return len(self.sentences.unique())
+
+    def of(self, sentences: Tensor) -> Statistics:
+        """Only the tokens of these sentences (LongTensor)."""
+        kept = torch.isin(self.sentences, sentences).nonzero()[:, 0]
+        return replace(
+            self,
+            chosen=self.chosen[:, kept],
+            distributions=None if self.distributions is None else self.distributions[:, kept],
+            features=self.features[:, kept],
+            sentences=self.sentences[kept],
+            steps=self.steps[kept],
+        )
+
+    def lagged(self) -> Tensor:
+        """Features (M, T, F) as a gate knows them before the members are run at the present position."""
+        before = self.features.roll(1, dims=1)
+        known = self.features.clone()
+        known[..., [HIGHEST, ENTROPY]] = before[..., [HIGHEST, ENTROPY]]
+        known[:, self.steps == 0] = 0.0
+        return known
+
+
+class _Listener:
+    """A combiner that keeps what every member said at every step."""
+
+    gate: Gate | None = None
+
+    def __init__(self, distributions: bool) -> None:
+        self.keep, self._n = distributions, 0
+        self.said: list[Tensor] = []
+        self.features: list[Tensor] = []
+
+    def active(self, n_members: int) -> Sequence[int]:
+        self._n = n_members
+        return range(n_members)
+
+    def constants(self) -> Tensor:
+        return torch.ones(self._n)
+
+    def __call__(self, scores: Sequence[Tensor], weights: Tensor, exact: bool = False) -> Mixed:
+        each = [alone(score) for score in scores]
+        self.features.append(torch.stack([distribution_features(score) for score in scores]))
+        if self.keep:
+            self.said.append(torch.stack([mixed.log_probs for mixed in each]))
+        return Mixed(each[0].log_probs, torch.cat([mixed.normalisers for mixed in each]))
+
+
+def collect(
+    members: Sequence[Member], sequences: Sequence[Sequence[int]], *, distributions: bool = True
+) -> Statistics:
+    """Force ``sequences``, references with eos, one per utterance of the members.
+
+    No rules are applied: a reference token is worth what the members give it. ``distributions`` are needed
+    for log-linear coefficients only; ConfigError where they would take more than 4 GiB. ModelError names a member
+    that gives NaN.
+    """
+    total = sum(map(len, sequences))
+    if distributions and 4 * total * len(members) * members[0].vocabulary.size > LARGEST:
+        raise ConfigError(
+            f"expected distributions of at most {LARGEST >> 30} GiB, found {total} tokens of {len(members)} "
+            f"members over {members[0].vocabulary.size} pieces: use fewer development sentences"
+        )
+    listener = _Listener(distributions)
+    forced = force(members, sequences, combine=listener)
+    chosen = torch.cat([_numbers(candidate) for candidate in forced], dim=1)
+    names = tuple(member.name for member in members)
+    for name, values in zip(names, chosen, strict=True):
+        if bool(values.isnan().any()):
+            raise ModelError(f"{name}: expected log-probabilities, found NaN: check its weights")
+    lengths = [len(sequence) for sequence in sequences]
+    pairs = [(n, t) for n, length in enumerate(lengths) for t in range(length)]
+    rows = [sum(length > t for length in lengths[:n]) for n, t in pairs]
+    shares = torch.stack(
+        [listener.features[t][:, row] for (_, t), row in zip(pairs, rows, strict=True)], dim=1
+    )
+    kept = None
+    if distributions:
+        said = [listener.said[t][:, row] for (_, t), row in zip(pairs, rows, strict=True)]
+        kept = torch.stack(said, dim=1).clamp_(min=FLOOR)
+    return Statistics(
+        names=names,
+        chosen=chosen.clamp(min=FLOOR),
+        distributions=kept,
+        features=_with_past(shares, chosen.clamp(min=FLOOR), lengths),
+        sentences=torch.tensor([n for n, _ in pairs]),
+        steps=torch.tensor([t for _, t in pairs]),
+    )
+
+
+def _numbers(candidate: Candidate) -> Tensor:
+    """What the members gave (M, t); NaN was told as nothing."""
+    return torch.tensor([[torch.nan if v is None else v for v in row] for row in candidate.members])
+
+
+def joined(parts: Sequence[Statistics]) -> Statistics:
+    """Statistics of several batches as one; the sentences are numbered on."""
+    if not parts:
+        raise DataError("expected at least one batch of development sentences, found none")
+    shift, numbers = 0, []
+    for part in parts:
+        numbers.append(part.sentences + shift)
+        shift += int(part.sentences.max()) + 1
+    kept = [part.distributions for part in parts if part.distributions is not None]
+    return Statistics(
+        names=parts[0].names,
+        chosen=torch.cat([part.chosen for part in parts], dim=1),
+        distributions=torch.cat(kept, dim=1) if len(kept) == len(parts) else None,
+        features=torch.cat([part.features for part in parts], dim=1),
+        sentences=torch.cat(numbers),
+        steps=torch.cat([part.steps for part in parts]),
+    )
+
+
+def _with_past(shares: Tensor, chosen: Tensor, lengths: Sequence[int]) -> Tensor:
+    """Present (M, T, 2) and what the members gave the tokens before -> features (M, T, F)."""
+    features = torch.zeros((*chosen.shape, FEATURES))
+    features[..., [HIGHEST, ENTROPY]] = shares
+    start = 0
+    for length in lengths:
+        past = chosen[:, start : start + length - 1]
+        places = slice(start + 1, start + length)
+        features[:, places, LAST] = past
+        features[:, places, MEAN] = past.cumsum(dim=1) / torch.arange(1, length)
+        start += length
+    return features

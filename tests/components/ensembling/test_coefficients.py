@@ -1,0 +1,256 @@
+"""Learned coefficients against grids and plain loops, and what is promised of them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from components.decoding import SearchConfig, search
+from components.ensembling import Linear
+from components.ensembling.coefficients import (
+    Coefficients,
+    cross_validate,
+    expectation_maximisation,
+    learn,
+    learn_gate,
+    newton,
+)
+from components.ensembling.gates import log_likelihood
+from components.ensembling.statistics import FLOOR, Statistics, collect, joined
+from components.errors import ConfigError, DataError, ModelError
+
+from ..decoding.test_search import EOS, Table
+
+
+def development(members: int = 3, sentences: int = 30, size: int = 12, seed: int = 0) -> Statistics:
+    """Members that are right to different degrees, one of them in the first half of the sentences only."""
+    generator = torch.Generator().manual_seed(seed)
+    lengths = torch.randint(3, 9, (sentences,), generator=generator)
+    steps = torch.cat([torch.arange(int(n)) for n in lengths])
+    total = len(steps)
+    truth = torch.randint(size, (total,), generator=generator)
+    logits = torch.randn(members, total, size, generator=generator)
+    strength = torch.tensor([3.0, 2.0, 0.3])[:members, None].expand(-1, total).clone()
+    strength[0, steps > 3] = 0.0  # the best member is of no use after the third token
+    logits[:, torch.arange(total), truth] += strength
+    distributions = logits.log_softmax(-1)
+    chosen = distributions[:, torch.arange(total), truth]
+    features = torch.randn(members, total, 4, generator=generator)
+    of = torch.repeat_interleave(torch.arange(sentences), lengths)
+    names = tuple("abcdef"[:members])
+    return Statistics(names, chosen, distributions, features, of, steps)
+
+
+def mean(statistics: Statistics, weights: Tensor, kind: str) -> float:
+    return float(log_likelihood(statistics, weights, kind).mean())
+
+
+@pytest.mark.parametrize("kind", ["linear", "log_linear"])
+def test_likelihood_is_that_of_a_plain_loop(kind: str) -> None:
+    statistics, weights = development(2, 3), [0.3, 0.7]
+    assert statistics.distributions is not None
+    total = 0.0
+    for t in range(statistics.chosen.shape[1]):
+        p = statistics.distributions[:, t].exp().tolist()
+        mixed = [
+            sum(w * q for w, q in zip(weights, column, strict=True))
+            if kind == "linear"
+            else math.prod(q**w for w, q in zip(weights, column, strict=True))
+            for column in zip(*p, strict=True)
+        ]
+        place = int((statistics.distributions[0, t] == statistics.chosen[0, t]).nonzero()[0, 0])
+        total += math.log(mixed[place] / sum(mixed))
+    expected = total / statistics.chosen.shape[1]
+    assert mean(statistics, torch.tensor(weights), kind) == pytest.approx(expected, abs=1e-5)
+
+
+def test_em_never_falls_and_ends_at_the_best_of_a_grid() -> None:
+    statistics = development()
+    weights, course = expectation_maximisation(statistics.chosen)
+    assert all(b >= a - 1e-12 for a, b in itertools.pairwise(course))
+    assert float(weights.sum()) == pytest.approx(1)
+    grid = [torch.tensor([a / 50, b / 50, (50 - a - b) / 50]) for a in range(51) for b in range(51 - a)]
+    best = max(mean(statistics, point, "linear") for point in grid)
+    assert mean(statistics, weights, "linear") >= best - 1e-9
+    other, _ = expectation_maximisation(statistics.chosen, torch.tensor([0.05, 0.05, 0.9]), iterations=5000)
+    torch.testing.assert_close(other, weights, atol=1e-3, rtol=0)
+
+
+def test_log_linear_has_one_optimum_whatever_the_start_and_no_grid_beats_it() -> None:
+    statistics = development()
+    found = [
+        newton(statistics, torch.tensor(start)) for start in ([0.0, 0.0, 0.0], [3.0, -2.0, 1.0], [1.0] * 3)
+    ]
+    for other in found[1:]:
+        torch.testing.assert_close(other, found[0], atol=1e-4, rtol=0)
+    best = mean(statistics, found[0], "log_linear")
+    for shift in itertools.product((-0.05, 0.0, 0.05), repeat=3):
+        assert mean(statistics, found[0] + torch.tensor(shift), "log_linear") <= best + 1e-5
+    for point in itertools.product((0.0, 0.5, 1.0, 1.5), repeat=3):
+        assert mean(statistics, torch.tensor(point), "log_linear") <= best + 1e-5
+
+
+def test_a_member_twice_shares_its_coefficient() -> None:
+    statistics = development(2)
+    assert statistics.distributions is not None
+    twice = Statistics(
+        ("a", "b", "b"),
+        statistics.chosen[[0, 1, 1]],
+        statistics.distributions[[0, 1, 1]],
+        statistics.features[[0, 1, 1]],
+        statistics.sentences,
+        statistics.steps,
+    )
+    c = newton(twice)
+    assert float(c[1]) == pytest.approx(float(c[2]), abs=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["linear", "log_linear"])
+@pytest.mark.parametrize("seed", range(3))
+def test_learned_is_never_below_uniform_on_development_data(kind: str, seed: int) -> None:
+    statistics = development(seed=seed)
+    constants = learn(statistics, kind)  # type: ignore[arg-type]
+    gate = learn_gate(statistics, kind)  # type: ignore[arg-type]
+    assert constants.learned >= constants.uniform - 1e-9
+    assert gate.learned >= gate.uniform - 1e-9
+    if kind == "linear":
+        assert gate.learned >= constants.learned - 1e-9
+        assert gate.learned > constants.learned + 0.05  # only a gate can leave a member at the fourth token
+
+
+@pytest.mark.parametrize("top_k", [1, 2])
+def test_a_sparse_gate_is_not_below_the_best_constants_of_as_many_members(top_k: int) -> None:
+    statistics = development()
+    gate = learn_gate(statistics, top_k=top_k)
+    assert gate.gate is not None
+    weights = gate.gate.weights(statistics.lagged(), statistics.steps)
+    assert bool(((weights > 0).sum(dim=0) == top_k).all())
+    torch.testing.assert_close(weights.sum(dim=0), torch.ones_like(weights[0]))
+    for some in itertools.combinations(range(3), top_k):
+        constants, _ = expectation_maximisation(statistics.chosen[list(some)])
+        spread = torch.zeros(3).double().index_copy(0, torch.tensor(some), constants)
+        assert gate.learned >= mean(statistics, spread, "linear") - 1e-9
+
+
+def test_cross_validation_holds_out_what_it_scores() -> None:
+    statistics = development(sentences=20)
+    seen = []
+
+    def fit(part: Statistics) -> Coefficients:
+        seen.append(set(part.sentences.tolist()))
+        return learn(part, "linear")
+
+    held = cross_validate(statistics, fit, folds=4)
+    assert [set(range(20)) - kept for kept in seen] == [set(range(f, 20, 4)) for f in range(4)]
+    even = log_likelihood(statistics, torch.full((3,), 1 / 3), "linear")
+    for n in range(20):
+        assert held.uniform[n] == pytest.approx(float(even[statistics.sentences == n].sum()))
+    assert held.gain > 0
+    with pytest.raises(DataError, match="at least 50 development sentences, found 20"):
+        cross_validate(statistics, fit, folds=50)
+
+
+@pytest.mark.parametrize("kind", ["linear", "log_linear"])
+def test_saved_and_loaded(kind: str, tmp_path: Path) -> None:
+    statistics = development()
+    for number, made in enumerate([learn(statistics, kind), learn_gate(statistics, kind, top_k=2)]):  # type: ignore[arg-type]
+        path = tmp_path / f"{number}.json"
+        made.save(path)
+        again = Coefficients.load(path, statistics.names)
+        assert (again.kind, again.members, again.weights) == (made.kind, made.members, made.weights)
+        torch.testing.assert_close(again.token_log_probs(statistics), made.token_log_probs(statistics))
+        assert list(again.combiner().active(3)) == list(made.combiner().active(3))
+        with pytest.raises(ConfigError, match="learn them again"):
+            Coefficients.load(path, ("a", "b", "other"))
+        with pytest.raises(ConfigError, match=r"4 (weights|members)"):
+            again.combiner().active(4)
+    (tmp_path / "no.json").write_text("{}")
+    with pytest.raises(ConfigError, match=r"no\.json: expected saved coefficients"):
+        Coefficients.load(tmp_path / "no.json")
+
+
+def test_statistics_are_what_the_members_say() -> None:
+    first, second = Table(3, 5, seed=1, name="a"), Table(3, 5, seed=2, name="b")
+    sequences = [(2, EOS), (3, 4, 1, EOS), (1, 2, EOS)]
+    statistics = collect([first, second], sequences)
+    place = 0
+    for row, sequence in enumerate(sequences):
+        before, past = -1, []
+        for step, token in enumerate(sequence):
+            for m, table in enumerate((first, second)):
+                row_of = table.table[row, step, before]
+                assert statistics.distributions is not None
+                torch.testing.assert_close(statistics.distributions[m, place], row_of)
+                assert float(statistics.chosen[m, place]) == pytest.approx(float(row_of[token]), abs=1e-6)
+                entropy = -float((row_of.exp() * row_of).sum())
+                gave = [float(v) for v in (past[-1][m] if past else 0.0, row_of.max(), entropy)]
+                found = statistics.features[m, place].tolist()
+                assert found[0] == pytest.approx(gave[1], abs=1e-5)
+                assert found[1] == pytest.approx(gave[2], abs=1e-5)
+                assert found[2] == pytest.approx(gave[0], abs=1e-5)
+                average = sum(p[m] for p in past) / len(past) if past else 0.0
+                assert found[3] == pytest.approx(average, abs=1e-5)
+            assert (int(statistics.sentences[place]), int(statistics.steps[place])) == (row, step)
+            past.append([float(t.table[row, step, before, token]) for t in (first, second)])
+            before, place = token, place + 1
+    both = joined([statistics, collect([first, second], sequences[:1] * 3)])
+    assert both.n_sentences == 6
+    assert both.chosen.shape[1] == 9 + 6
+
+
+@pytest.mark.parametrize("top_k", [None, 1])
+@pytest.mark.parametrize("beam", [1, 3])
+def test_a_gated_search_gives_what_forcing_and_statistics_give(top_k: int | None, beam: int) -> None:
+    def members() -> list[Table]:
+        return [Table(4, 5, seed=s, name=str(s)) for s in (1, 2, 3)]
+
+    sequences = [(2, 3, EOS), (1, EOS), (4, 2, 1, EOS), (3, 3, EOS)]
+    made = learn_gate(collect(members(), sequences), top_k=top_k)
+    found = search(members(), SearchConfig(beam_size=beam, max_new_tokens=4), combine=made.combiner())
+    best = [candidates[0] for candidates in found]
+    ids = [(*c.tokens, *(() if c.ending is None else (c.ending,))) for c in best]
+    statistics = collect(members(), ids)
+    assert made.gate is not None
+    if top_k is None:
+        weights = made.gate.weights(statistics.features, statistics.steps)
+        torch.testing.assert_close(
+            torch.cat([torch.tensor(c.weights) for c in best], dim=1), weights.float(), atol=1e-5, rtol=1e-4
+        )
+        total = float(made.token_log_probs(statistics).sum())
+        assert sum(c.score for c in best) == pytest.approx(total, abs=1e-4)
+    else:
+        for candidate in best:
+            for place in range(len(candidate.log_probs)):
+                weights_here = [w[place] for w in candidate.weights]
+                assert sorted(weights_here) == [0.0, 0.0, 1.0]  # type: ignore[type-var]
+                chosen = candidate.members[weights_here.index(1.0)][place]
+                assert chosen == pytest.approx(candidate.log_probs[place], abs=1e-5)
+
+
+def test_a_member_that_gives_nan_is_named() -> None:
+    bad = Table(1, name="bad")
+    bad.table[0, 0, -1] = math.nan
+    with pytest.raises(ModelError, match="bad: expected log-probabilities, found NaN"):
+        collect([Table(1, name="good"), bad], [(2, EOS)])
+
+
+def test_forbidden_tokens_count_as_the_floor() -> None:
+    table = Table(1)
+    table.table[0, 0, -1, 2] = -math.inf
+    statistics = collect([table, Table(1, seed=3)], [(2, EOS)])
+    assert float(statistics.chosen[0, 0]) == FLOOR
+    assert learn(statistics, "log_linear").learned > FLOOR
+
+
+def test_a_gate_for_other_members_is_refused() -> None:
+    gate = learn_gate(development()).gate
+    assert gate is not None
+    with pytest.raises(ConfigError, match="expected a gate for 2 members"):
+        search([Table(1), Table(1)], SearchConfig(beam_size=1), combine=Linear(gate))
+    with pytest.raises(ConfigError, match="top_k from 1 to 3, found 4"):
+        learn_gate(development(), top_k=4)
