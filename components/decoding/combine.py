@@ -35,7 +35,10 @@ class Gate(Protocol):
     tokens before the present one. Rows must not influence each other.
     """
 
-    lagged: bool
+    @property
+    def lagged(self) -> bool:
+        """Whether it decides before the members are run."""
+        ...
 
     def __call__(self, features: Tensor, step: int) -> Tensor:
         """Weights (M, R), at least 0, summing to 1 over the M members."""

@@ -218,7 +218,7 @@ def cross_validate(
     statistics: Statistics, fit: Callable[[Statistics], Coefficients], *, folds: int = 5
 ) -> Held:
     """Every sentence under coefficients learned without it; the n-th is in fold n mod ``folds``."""
-    sentences = statistics.sentences.unique()
+    sentences = torch.unique(statistics.sentences)
     if not 2 <= folds <= len(sentences):
         raise DataError(f"expected at least {max(folds, 2)} development sentences, found {len(sentences)}")
     learned, uniform = torch.zeros(len(sentences)).double(), torch.zeros(len(sentences)).double()

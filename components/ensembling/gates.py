@@ -111,7 +111,7 @@ def log_likelihood(statistics: Statistics, weights: Tensor, kind: str) -> Tensor
     normalisers = [
         torch.einsum("mt,mtv->tv", c[:, t : t + _TOKENS], part.double()).logsumexp(dim=-1)
         for t, part in zip(
-            range(0, c.shape[1], _TOKENS), statistics.distributions.split(_TOKENS, dim=1), strict=True
+            range(0, c.shape[1], _TOKENS), torch.split(statistics.distributions, _TOKENS, dim=1), strict=True
         )
     ]
     return (c * statistics.chosen.double()).sum(dim=0) - torch.cat(normalisers)

@@ -41,7 +41,7 @@ class Statistics:
     @property
     def n_sentences(self) -> int:
         """How many different sentences."""
-        return len(self.sentences.unique())
+        return len(torch.unique(self.sentences))
 
     def of(self, sentences: Tensor) -> Statistics:
         """Only the tokens of these sentences (LongTensor)."""
@@ -95,8 +95,8 @@ def collect(
     """Force ``sequences``, references with eos, one per utterance of the members.
 
     No rules are applied: a reference token is worth what the members give it. ``distributions`` are needed
-    for log-linear coefficients only; ConfigError where they would take more than 4 GiB. ModelError names a member
-    that gives NaN.
+    for log-linear coefficients only; ConfigError where they would take more than 4 GiB. ModelError names a
+    member that gives NaN.
     """
     total = sum(map(len, sequences))
     if distributions and 4 * total * len(members) * members[0].vocabulary.size > LARGEST:

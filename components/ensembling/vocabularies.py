@@ -8,8 +8,8 @@ text of the pieces:
   cut to them and renormalised, and the mass it loses is reported, because what a member would have said with
   other pieces is lost with it;
 - the **union**: every piece of any member. A member gives nothing to pieces that it lacks, which suits
-  linear interpolation (OR) and leaves log-linear (AND) with the intersection; where such a piece is chosen the member
-  reads its unknown token instead, so its next words rest on a gap in the text.
+  linear interpolation (OR) and leaves log-linear (AND) with the intersection; where such a piece is chosen
+  the member reads its unknown token instead, so its next words rest on a gap in the text.
 
 Pieces agree if they stand for the same text at the same place of a word; end of sequence, padding and unknown
 agree by their meaning. Members of identical tokenizers are left as they are.
