@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from components import recognition
 from components.recognition import RecognitionConfig
 from components.records import Hypothesis, NBest, Outcome, Utterance
 from flows.stack import StackParameters, stack
-from tests.components.stacking.tiny import WORDS, text_model, tone, whisper
+from tests.components.stacking.tiny import WORDS, saved, text_model, tone, whisper
 
 
 @pytest.fixture(scope="module")
@@ -101,3 +102,19 @@ def test_every_field_has_a_description() -> None:
     for name, field in StackParameters.model_fields.items():
         assert field.title or name in {"store", "name", "seed"}, name
         assert field.description, name
+
+
+@pytest.mark.usefixtures("harness")
+@pytest.mark.skipif(shutil.which("flite") is None, reason="flite is not installed")
+def test_written_data_are_spoken_first(settings: dict[str, Any], folder: Path, tmp_path: Path) -> None:
+    rows = [{"id": f"w{n}", "text": "two dogs", "references": ["ein hund"]} for n in range(2)]
+    written = tmp_path / "written.jsonl"
+    written.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    model = saved(folder, tmp_path / "dual")
+    system = stacked("dual_source", model=str(model))
+    run = stack(**settings | {"data": str(written), "synthesis": {"engine": "flite"}}, stack=system)
+    assert [stage.stage for stage in run.stages] == ["data", "asr", "mt", "stack", "metrics"]
+    assert (run.metrics["wer"].value, run.metrics["bleu"].n) == (0, 2)
+    audio = sorted((Path(run.stages[0].path) / "audio").glob("*.flac"))
+    assert len(audio) == 2
+    assert not any(stage.quarantined for stage in run.stages)

@@ -13,7 +13,7 @@ from components import audio
 from components.models.checkpoints import checkpoint_of
 from components.records import Utterance
 from components.stacking.learning import padded_text
-from components.stacking.loading import Stacked, from_text
+from components.stacking.loading import Stacked, from_text, save
 from components.stacking.model import Kind, Sources
 from components.stacking.speech import SpeechConfig
 from components.training import TrainingConfig, model, vocabulary
@@ -63,6 +63,14 @@ def stacked(folder: Path, kind: Kind = "dual", stack: int = 1) -> Stacked:
     return ready
 
 
+def saved(models: Path, folder: Path, kind: Kind = "dual") -> Path:
+    """A stacked model's folder, of the text model and the Whisper in ``models``."""
+    ready = stacked(models / "text", kind)
+    speech = ready.speech.model_copy(update={"model": str(models / "whisper")})
+    save(Stacked(ready.model, ready.tokenizer, speech, "tiny"), folder)
+    return folder
+
+
 def sources(ready: Stacked, texts: list[str], seed: int = 0, lengths: tuple[int, ...] = ()) -> Sources:
     """Texts with random states of the given lengths (default 7 each)."""
     ids = [[ready.tokenizer(text).input_ids] for text in texts]
@@ -80,4 +88,4 @@ def tone(path: Path, hertz: float, seconds: float = 0.4) -> Utterance:
     return Utterance(id=path.stem, audio=audio.describe(path), source_language="en", target_language="de")
 
 
-__all__ = ["WIDTH", "WORDS", "checkpoint_of", "sources", "stacked", "text_model", "tone", "whisper"]
+__all__ = ["WIDTH", "WORDS", "checkpoint_of", "saved", "sources", "stacked", "text_model", "tone", "whisper"]
