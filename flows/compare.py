@@ -21,7 +21,7 @@ from flows.running import Run, ending
 from tasks.options import value_of
 from tasks.runners import runner
 
-FlowName = Literal["cascade"]
+FlowName = Literal["cascade", "stack", "ensemble", "refine"]
 """Flows whose systems can be compared: those that run over a data set."""
 
 

@@ -15,6 +15,7 @@ from prefect.artifacts import (
 )
 
 from components.records import Score, StageRef
+from tasks.files import read_json
 from tasks.reading import hypotheses, quarantined
 
 _EXAMPLES = 20
@@ -29,8 +30,30 @@ def _shown(text: str) -> str:
     return "".join("\\" + mark if mark in "\\`*_[]<>|#!" else mark for mark in text)
 
 
+def publish_stage(ref: StageRef) -> None:
+    """How a stage came about: computed or reused, by which models, how many records a second."""
+    plan = read_json(Path(ref.path) / "plan.json")
+    model = plan["parameters"].get("model")
+    weights = [f"{name} {sha[:12]}" for name, sha in plan["weights"].items()]
+    row = {
+        "stage": _shown(ref.stage),
+        "state": "reused" if ref.reused else "computed",
+        "records": ref.items,
+        "quarantined": ref.quarantined,
+        "records per second": round(ref.items / ref.seconds, 2) if ref.seconds else "",
+        "seconds": round(ref.seconds, 2),
+        "peak memory MiB": round(ref.peak_memory_bytes / 2**20),
+        "model": _shown(str(model)) if model else "",
+        "weights (sha256)": ", ".join(weights),
+        "key": ref.key[:12],
+    }
+    text = f"stage {ref.stage}: {row['state']}; a reused stage shows what its computing took"
+    create_table_artifact(table=[row], key=f"{ref.stage}-stage", description=text)
+
+
 def publish_examples(ref: StageRef) -> None:
-    """A table of the first outcomes of a stage, and one of what it put aside."""
+    """How a stage came about, a table of its first outcomes, and one of what it put aside."""
+    publish_stage(ref)
     rows = [
         {
             "utterance": _shown(nbest.utterance_id),

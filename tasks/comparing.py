@@ -8,9 +8,11 @@ from pathlib import Path
 
 from prefect import get_run_logger, task
 from prefect.client.schemas.objects import State
+from prefect.events import emit_event
 
 from components import metrics
 from components.metrics.comparing import Comparison, ComparisonSettings, compare
+from components.metrics.significance import Difference
 from components.records import RunRecord, StageRef, Utterance
 from reports import comparing
 from tasks.artifacts import publish_table
@@ -25,6 +27,8 @@ from tasks.systems import decoded, same_data, system_of
 
 COMPARISON, VALUES = "comparison.json", "utterances.jsonl"
 VERSION = "comparison/1"
+DROPPED = "antiphon.quality.dropped"
+"""Event of a system that is significantly worse than the baseline; automations/quality.yaml waits for it."""
 
 
 def compute(runs: Mapping[str, RunRecord], settings: ComparisonSettings, store: Store) -> StageRef:
@@ -59,7 +63,22 @@ def compare_runs(
         get_run_logger().warning("comparison: %s", note)
     publish_table(comparing.rows(comparison), "comparison", f"{len(runs)} systems, {comparison.n} utterances")
     publish_table(comparing.bucket_rows(comparison), "groups", f"{comparison.ranking} by group of utterances")
+    for one in dropped(comparison):
+        resource = {
+            "prefect.resource.id": f"antiphon.system.{one.system}",
+            "prefect.resource.name": one.system,
+        }
+        emit_event(event=DROPPED, resource=resource, payload=one.model_dump(mode="json"))
     return shown(ref)
+
+
+def dropped(comparison: Comparison) -> list[Difference]:
+    """Systems that are significantly worse than the baseline in the ranking metric."""
+    return [
+        one
+        for one in comparison.differences
+        if one.metric == comparison.ranking and one.p_holm < 0.05 and not one.better
+    ]
 
 
 def _plan(

@@ -72,11 +72,28 @@ def test_every_entrypoint_of_the_deployments_is_a_flow() -> None:
     from ruamel.yaml import YAML
 
     file = YAML(typ="safe", pure=True).load((ROOT / "prefect.yaml").read_text())
-    assert {one["name"] for one in file["deployments"]} == set(FLOWS)
+    assert {one["name"] for one in file["deployments"]} == {*FLOWS, "nightly-evaluation"}
+    entrypoints = {one["entrypoint"] for one in file["deployments"]}
+    assert {f"flows/{name}.py:{name}" for name in FLOWS} <= entrypoints
     for one in file["deployments"]:
         assert one["tags"] == ["antiphon"]
         found = import_object(one["entrypoint"].replace("/", ".").replace(".py:", ":").replace(":", "."))
         assert found.validate_parameters(one.get("parameters", {})) is not None
+
+
+def test_the_automations_are_what_prefect_takes() -> None:
+    from prefect.events.schemas.automations import AutomationCore
+    from ruamel.yaml import YAML
+
+    from tasks.comparing import DROPPED
+
+    expected = {}
+    for path in sorted((ROOT / "automations").glob("*.yaml")):
+        for one in YAML(typ="safe", pure=True).load(path.read_text())["automations"]:
+            automation = AutomationCore.model_validate(one)
+            expected[automation.name] = automation.trigger.expect  # type: ignore[union-attr]
+    assert expected["antiphon-quality-dropped"] == {DROPPED}
+    assert "antiphon-lost-runs" in expected
 
 
 def test_importing_a_flow_contacts_nobody_and_help_loads_no_torch() -> None:
