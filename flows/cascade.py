@@ -71,6 +71,8 @@ def cascade(parameters: CascadeParameters) -> RunRecord | State[RunRecord]:
         source = None if parameters.audio else parameters.data
         languages = (parameters.source_language, parameters.target_language)
         loaded = run.add(data.load(source, parameters.audio, *languages, parameters.limit, run.store_url))
+        if parameters.blame:
+            blaming.check(loaded)
         read: tuple[StageRef, ...] = (loaded,)
         heard = value_of(recognition.recognise(parameters.asr, loaded, run.store_url, parameters.seed))
         if heard is not None:

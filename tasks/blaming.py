@@ -11,7 +11,8 @@ from prefect import get_run_logger, task
 from prefect.client.schemas.objects import State
 
 from components import metrics
-from components.metrics.blaming import BlameReport, Case, blame_cases
+from components.errors import DataError
+from components.metrics.blaming import NOTHING, BlameReport, Case, blame_cases
 from components.metrics.repairing import FORM, KINDS, WORDS, repair
 from components.records import NBest, StageRef
 from reports import blaming
@@ -35,6 +36,16 @@ def variants() -> dict[str, tuple[str, ...]]:
     sets = chain.from_iterable(combinations(PARTS, size) for size in range(1, len(PARTS) + 1))
     found = {"+".join(parts): tuple(kind for part in parts for kind in PARTS[part]) for parts in sets}
     return found | {kind.replace(" ", "-"): (kind,) for kind in KINDS if (kind,) not in found.values()}
+
+
+def check(data: StageRef) -> None:
+    """Before any long work: whether there will be anything to blame.
+
+    Raises:
+        DataError: nothing is spoken with both a reference transcript and a reference translation.
+    """
+    if not any(one.audio and one.transcript and any(one.references) for one in utterances(data)):
+        raise DataError(NOTHING)
 
 
 @task(name="repair transcript", **NOT_STORED)

@@ -15,6 +15,11 @@ from components.metrics.wer import utterance_errors
 from components.records import Record, Utterance
 
 METRICS = ("bleu", "chrf")
+NOTHING = (
+    "blame: expected spoken utterances with a reference transcript and a reference translation, found none; "
+    "add transcript and references to the data (and say target_language where it has several), or set blame "
+    "to false"
+)
 
 
 class BlameReport(Record):
@@ -53,10 +58,7 @@ def blame_cases(
     """
     cases = [one for one in cases if one.utterance.transcript and any(one.utterance.references)]
     if not cases:
-        raise DataError(
-            "blame: expected spoken utterances with a reference transcript and a reference translation, "
-            "found none; add transcript and references to the data, or set blame to false"
-        )
+        raise DataError(NOTHING)
     languages = _languages(cases)
     tables = {name: _table(cases, texts, languages[1], n_total) for name, texts in repaired.items()}
     base = _table(cases, {}, languages[1], n_total)

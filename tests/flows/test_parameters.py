@@ -31,10 +31,22 @@ def test_the_form_shows_the_fields_of_the_model(entry: Any) -> None:
         assert shown["description"] == field.description, name
         assert shown["description"], f"{name} is not described"
         assert shown.get("title"), f"{name} has no title"
+        if field.is_required():
+            assert name in schema["required"]
+            continue
         default = (
             field.default.model_dump(mode="json") if isinstance(field.default, BaseModel) else field.default
         )
         assert shown.get("default") == (list(default) if isinstance(default, tuple) else default)
+
+
+def test_every_group_of_the_form_is_titled_and_its_fields_described(entry: Any) -> None:
+    """A form is read by somebody who has not read the code: no bare name, no class's default."""
+    schema = entry.call.parameters.model_dump()
+    for name, model in schema["definitions"].items():
+        assert model.get("title") or "properties" not in model, name
+        for field, shown in model.get("properties", {}).items():
+            assert shown.get("description"), f"{name}.{field} is not described"
 
 
 def test_the_stages_of_the_cascade_show_their_own_defaults() -> None:

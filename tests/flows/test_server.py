@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ import pytest
 from tests.serving import ROOT
 
 pytestmark = pytest.mark.server
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 def call(url: str, path: str, body: object | None = None) -> Any:
@@ -84,38 +86,114 @@ def ended(url: str, run: str) -> dict[str, Any]:
     raise AssertionError("the flow run does not end")
 
 
-def test_deployed_and_run_over_the_api(prefect_url: str, tmp_path: Path) -> None:
-    prefect(prefect_url, tmp_path, "work-pool", "create", "antiphon", "--type", "process", "--overwrite")
-    prefect(prefect_url, tmp_path, "deploy", "--all")
-    found = call(prefect_url, "/deployments/filter", {})
-    deployments = {one["name"]: one for one in found}
-    assert {"cascade", "train"} <= set(deployments)
-    cascade = deployments["cascade"]
-    assert cascade["tags"] == ["antiphon"]
-    assert [(s["slug"], s["active"]) for s in cascade["schedules"]] == [("nightly", False)]
-    assert cascade["global_concurrency_limit"]["limit"] == 1
-    assert cascade["concurrency_options"]["collision_strategy"] == "ENQUEUE"
+@pytest.fixture(scope="module")
+def deployments(prefect_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """Every deployment of prefect.yaml by name, with a worker that waits for runs."""
+    home = tmp_path_factory.mktemp("worker")
+    prefect(prefect_url, home, "work-pool", "create", "antiphon", "--type", "process", "--overwrite")
+    prefect(prefect_url, home, "deploy", "--all")
+    with worker(prefect_url, home):
+        yield {one["name"]: one for one in call(prefect_url, "/deployments/filter", {})}
 
-    data = tmp_path / "two.jsonl"
-    sentences = ["A dog runs on the beach.", "Two children play football."]
+
+@pytest.fixture
+def data(tmp_path: Path) -> str:
+    sentences = ["A dog runs on the beach.", "Two children play football.", "A man sleeps on a bench."]
     rows = [
         {"id": f"s{n}", "text": text, "source_language": "en", "target_language": "de", "references": [text]}
         for n, text in enumerate(sentences)
     ]
-    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    store = tmp_path / "store"
-    parameters = as_the_form_sends(cascade, data=str(data), store=str(store), name="over-the-api")
-    started = call(prefect_url, f"/deployments/{cascade['id']}/create_flow_run", {"parameters": parameters})
-    with worker(prefect_url, tmp_path):
-        run = ended(prefect_url, started["id"])
-    assert run["state_name"] == "Completed", (tmp_path / "worker.log").read_text()[-4000:]
+    (tmp_path / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(tmp_path / "data.jsonl")
 
+
+def artifacts(url: str, run: str) -> dict[str, dict[str, Any]]:
+    """Artifacts of a flow run by key."""
+    found = call(url, "/artifacts/filter", {"flow_runs": {"id": {"any_": [run]}}})
+    return {one["key"]: one for one in found}
+
+
+def test_what_is_deployed(deployments: dict[str, Any]) -> None:
+    cascade = deployments["cascade"]
+    assert cascade["tags"] == ["antiphon"]
+    assert [(s["slug"], s["active"]) for s in cascade["schedules"]] == [("nightly", False)]
+    assert [(s["slug"], s["active"]) for s in deployments["nightly-evaluation"]["schedules"]] == [
+        ("nightly", False)
+    ]
+    assert cascade["global_concurrency_limit"]["limit"] == 1
+    assert cascade["concurrency_options"]["collision_strategy"] == "ENQUEUE"
+
+
+def test_a_cascade_over_the_api(
+    prefect_url: str, deployments: dict[str, Any], data: str, tmp_path: Path
+) -> None:
+    cascade = deployments["cascade"]
+    store = tmp_path / "store"
+    parameters = as_the_form_sends(cascade, data=data, store=str(store), name="over-the-api")
+    started = call(prefect_url, f"/deployments/{cascade['id']}/create_flow_run", {"parameters": parameters})
+    run = ended(prefect_url, started["id"])
+    assert run["state_name"] == "Completed", run["state"]
     record = json.loads((store / "runs" / "over-the-api" / "run.json").read_text())
     assert record["status"] == "completed"
     assert {"bleu", "chrf", "ter"} == set(record["metrics"])
+    found = artifacts(prefect_url, started["id"])
+    assert {"mt-stage", "mt-examples", "summary", "report"} <= found.keys()
+    assert len({one["type"] for one in found.values()}) >= 3
+    (row,) = json.loads(found["mt-stage"]["data"])
+    assert (row["state"], row["records"]) == ("computed", 3)
+    assert row["weights (sha256)"].startswith("model ")
     mine = {"flow_runs": {"id": {"any_": [started["id"]]}}}
-    artifacts = call(prefect_url, "/artifacts/filter", mine)
-    assert {"mt-examples", "summary", "report"} <= {one["key"] for one in artifacts}
-    assert len({one["type"] for one in artifacts}) >= 3
     names = {one["name"].rpartition("-")[0] for one in call(prefect_url, "/task_runs/filter", mine)}
     assert names == {"data", "asr", "mt", "translate shard", "metrics", "report"}
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian: apt-get install chromium)")
+def test_a_comparison_through_the_form(
+    prefect_url: str, deployments: dict[str, Any], data: str, tmp_path: Path
+) -> None:
+    """What a person does: open the deployment's form, change fields, press the button, read the artifacts."""
+    store = tmp_path / "store"
+    deployment = deployments["compare"]
+    started = submit(
+        prefect_url,
+        deployment["id"],
+        {
+            "data set of all systems": data,
+            "folder of stages and runs": str(store),
+            "name of the run": "by-hand",
+        },
+    )
+    run = ended(prefect_url, started)
+    assert run["state_name"] == "Completed", run["state"]
+    record = json.loads((store / "runs" / "by-hand" / "run.json").read_text())
+    assert {name.partition(".")[0] for name in record["metrics"]} == {"greedy", "beam-5"}
+    found = artifacts(prefect_url, started)
+    assert {"comparison", "plot-quality-cost", "plot-differences", "report"} <= found.keys()
+    rows = json.loads(found["comparison"]["data"])
+    assert [row["system"] for row in rows] == ["greedy (baseline)", "beam-5"]
+    assert (
+        "not told apart" in rows[1]["Δ BLEU"] or "better" in rows[1]["Δ BLEU"] or "worse" in rows[1]["Δ BLEU"]
+    )
+
+
+def submit(url: str, deployment: str, fields: dict[str, str]) -> str:
+    """Fill in a deployment's form in headless Chromium, fields by their descriptions, and press its button.
+
+    Gives the id of the flow run.
+    """
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as session:
+        browser = session.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 1400, "height": 1800})
+        page.goto(f"{url.removesuffix('/api')}/deployments/deployment/{deployment}/run")
+        for description, value in fields.items():
+            below = f"//*[starts-with(normalize-space(text()), '{description}')]/following::"
+            page.locator(f"xpath={below}button[normalize-space(.)='str']").first.click(timeout=60_000)
+            page.locator(f"xpath={below}*[self::input or self::textarea]").first.fill(value)
+        with page.expect_response(lambda answer: answer.url.endswith("/create_flow_run")) as answered:
+            page.get_by_role("button", name="Submit").click()
+        identifier: str = answered.value.json()["id"]
+        browser.close()
+    return identifier
