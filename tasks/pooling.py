@@ -9,18 +9,19 @@ from prefect import get_run_logger, task
 from prefect.client.schemas.objects import State
 from pydantic import ValidationError
 
-from components.ensembling import pooling
+from components import models
+from components.ensembling import language_model, pooling
 from components.ensembling.config import PoolingConfig
 from components.errors import ConfigError, StoreError
 from components.records import NBest, Outcome, StageRef, Utterance
 from tasks.artifacts import publish_examples
-from tasks.keys import StagePlan, library_versions
+from tasks.keys import StagePlan, library_versions, weights_of
 from tasks.options import NOT_STORED, shown, transient
 from tasks.reading import StoredOutcomes, utterances
 from tasks.shards import Shard, compute, run_shards, shard_size
 from tasks.store import Store
 
-LIBRARIES = ("numpy", "sacrebleu", "rapidfuzz", "openai-whisper")
+LIBRARIES = ("numpy", "torch", "transformers", "sacrebleu", "rapidfuzz", "openai-whisper")
 Members = tuple[tuple[str, StageRef], ...]
 """Systems by name, in the order in which they are aligned and ties are broken."""
 
@@ -30,7 +31,8 @@ def _stored(ref: StageRef) -> StoredOutcomes:
     return StoredOutcomes(ref)
 
 
-def _outcome(name: str, ref: StageRef, utterance_id: str) -> Outcome | None:
+def outcome(name: str, ref: StageRef, utterance_id: str) -> Outcome | None:
+    """What a system made of an utterance; None if it has nothing. Raises :class:`StoreError`."""
     try:
         return _stored(ref).get(utterance_id)
     except ValidationError as error:
@@ -42,21 +44,40 @@ def _outcome(name: str, ref: StageRef, utterance_id: str) -> Outcome | None:
 
 
 @task(name="pool shard", retries=2, retry_delay_seconds=1, retry_condition_fn=transient, **NOT_STORED)
-def pool_shard(config: PoolingConfig, members: Members, heard: bool, payload: str) -> Shard:
+def pool_shard(
+    config: PoolingConfig, members: Members, heard: bool, store_url: str | None, payload: str
+) -> Shard:
     """Pool the outputs for the utterances of one packed shard; ``heard``: they are transcripts."""
+
+    model = model_of(config, store_url)
 
     def component(shard: Sequence[Utterance]) -> list[Outcome]:
         return [
             pooling.pool(
                 utterance.id,
-                {name: _outcome(name, ref, utterance.id) for name, ref in members},
+                {name: outcome(name, ref, utterance.id) for name, ref in members},
                 config,
                 utterance.source_language if heard else utterance.target_language or "und",
+                model,
             )
             for utterance in shard
         ]
 
     return compute("pool", payload, component)
+
+
+def model_of(config: PoolingConfig, store_url: str | None) -> language_model.LanguageModel | None:
+    """The language model whose word is a feature, if reranking is to use one."""
+    if config.method != "reranking" or config.language_model is None:
+        return None
+    return language_model.load(config.language_model, store_url)
+
+
+def digests(config: PoolingConfig, store_url: str | None) -> dict[str, str]:
+    """``weights`` of a plan: those of the language model, if reranking is to use one."""
+    if config.method != "reranking" or config.language_model is None:
+        return {}
+    return weights_of(lm=models.resolve(config.language_model, store_url))
 
 
 def offered(data: StageRef, members: Members) -> Iterator[Utterance]:
@@ -65,14 +86,20 @@ def offered(data: StageRef, members: Members) -> Iterator[Utterance]:
     return (utterance for utterance in utterances(data) if any(utterance.id in s for s in stored))
 
 
-def plan_of(config: PoolingConfig, members: Members, stage: str, data: StageRef, total: int) -> StagePlan:
-    """What decides the outputs of the stage: the order of the systems is part of it."""
-    read = {f"{number}:{name}": f"{ref.key}:{ref.sha256}" for number, (name, ref) in enumerate(members)}
+def plan_of(
+    config: PoolingConfig, members: Members, stage: str, read: tuple[StageRef, int], store_url: str | None
+) -> StagePlan:
+    """What decides the outputs of the stage: the order of the systems is part of it. ``read``: the data and
+    how many of its utterances there are to pool.
+    """
+    data, total = read
+    upstream = {f"{number}:{name}": f"{ref.key}:{ref.sha256}" for number, (name, ref) in enumerate(members)}
     return StagePlan(
         stage=stage,
         version=f"pooling/{pooling.version}",
         parameters=config.model_dump(mode="json"),
-        upstream={"data": f"{data.key}:{data.sha256}", **read},
+        upstream={"data": f"{data.key}:{data.sha256}", **upstream},
+        weights=digests(config, store_url),
         shard_size=shard_size(total),
         libraries=library_versions(LIBRARIES),
     )
@@ -106,10 +133,10 @@ def pool(
     heard = all(ref.stage.startswith("asr") for ref in refs)
     ref = run_shards(
         Store(store_url),
-        plan_of(config, members, stage, data, total),
+        plan_of(config, members, stage, (data, total), store_url),
         lambda: offered(data, members),
         total,
-        lambda payload, number: pool_shard.submit(config, members, heard, payload),
+        lambda payload, number: pool_shard.submit(config, members, heard, store_url, payload),
     )
     publish_examples(ref)
     return shown(ref)
@@ -118,8 +145,8 @@ def pool(
 def _names(refs: Sequence[StageRef]) -> tuple[str, ...]:
     names: list[str] = []
     for number, ref in enumerate(refs, 1):
-        outcomes = (_outcome(f"{number} ({ref.stage})", ref, key) for key in _stored(ref))
-        first = next((outcome for outcome in outcomes if isinstance(outcome, NBest)), None)
+        outcomes = (outcome(f"{number} ({ref.stage})", ref, key) for key in _stored(ref))
+        first = next((found for found in outcomes if isinstance(found, NBest)), None)
         name = first.best.system if first else ref.stage
         names.append(name if name not in names else f"{name}#{number}")
     return tuple(names)

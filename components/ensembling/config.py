@@ -73,3 +73,8 @@ class PoolingConfig(BaseModel):
         title="Coefficients",
         description="reranking: weight of each feature, learned on development data (never on test)",
     )
+    language_model: str | None = Field(
+        None,
+        title="Language model",
+        description="reranking: reference of a causal language model whose log-probability is the feature lm",
+    )

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from components.ensembling.config import PoolingConfig
+from components.ensembling.language_model import LanguageModel, with_scores
 from components.ensembling.minimum_bayes_risk import minimum_bayes_risk
 from components.ensembling.offers import Offer
 from components.ensembling.reranking import rerank
@@ -48,13 +49,17 @@ def check(config: PoolingConfig, systems: Sequence[str]) -> None:
 
 
 def pool(
-    utterance_id: str, outcomes: Mapping[str, Outcome | None], config: PoolingConfig, language: str
+    utterance_id: str,
+    outcomes: Mapping[str, Outcome | None],
+    config: PoolingConfig,
+    language: str,
+    model: LanguageModel | None = None,
 ) -> Outcome:
     """One n-best list from what each system made of an utterance.
 
     ``outcomes`` holds every system in its order; those that have none (None or quarantined), or whose weight
     is 0, are left out and the others go on: the feature ``systems`` says how many took part. Where none is
-    left the utterance is quarantined.
+    left the utterance is quarantined. ``model`` is the language model that ``config`` names, where it does.
     """
     weights = config.weights or (1.0,) * len(outcomes)
     found = [
@@ -71,6 +76,8 @@ def pool(
             detail=f"expected at least one system with an output, found none ({missing})"[:2000],
         )
     offers = [Offer(name, outcome.hypotheses, weight) for name, outcome, weight in found]
+    if model is not None:
+        offers = with_scores(offers, model)
     made = METHODS[config.method](offers, config, language)[: config.n_best]
     counted = {"systems": float(len(offers))}
     hypotheses = tuple(h.model_copy(update={"features": {**h.features, **counted}}) for h in made)
