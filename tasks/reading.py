@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import overload
 
+from components.errors import DataError
 from components.records import NBest, Outcome, Quarantined, StageRef, Utterance
 from tasks.files import lines
 from tasks.stage import ERRORS, OUTPUTS
@@ -25,6 +26,14 @@ def hypotheses(ref: StageRef) -> Iterator[NBest]:
 def quarantined(ref: StageRef) -> Iterator[Quarantined]:
     """What a stage could not process, in the order of its inputs."""
     return map(Quarantined.model_validate_json, lines(Path(ref.path) / ERRORS))
+
+
+def languages_of(data: StageRef) -> tuple[str, str]:
+    """Source and target language of a data set, by its first utterance. DataError where it has no target."""
+    first = next(utterances(data), None)
+    if first is None or first.target_language is None:
+        raise DataError("expected data with a target language, found none: set target_language")
+    return first.source_language, first.target_language
 
 
 def best_texts(ref: StageRef) -> dict[str, str]:

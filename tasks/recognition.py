@@ -35,15 +35,15 @@ _TURN = Lock()  # one model computes at a time in one process, whatever the numb
 
 
 @lru_cache(maxsize=1)
-def _recognizer(config: RecognitionConfig, store_url: str | None) -> recognition.Listener:
-    return recognition.build(config, store_url)
+def _recognizer(config: RecognitionConfig, store_url: str | None, seed: int) -> recognition.Listener:
+    return recognition.build(config, store_url, seed=seed)
 
 
 @task(name="recognise shard", retries=2, retry_delay_seconds=1, retry_condition_fn=transient, **NOT_STORED)
 def recognise_shard(config: RecognitionConfig, store_url: str | None, payload: str, seed: int) -> Shard:
     """Recognise the utterances of one packed shard."""
     with _TURN, device_slot(config.device):
-        recognizer = _recognizer(config, store_url)
+        recognizer = _recognizer(config, store_url, seed)
         seed_everything(seed)
         return compute("asr", payload, recognizer.recognize)
 
@@ -84,7 +84,7 @@ def recognise(
         plan_of(config, store_url, data, total, seed),
         lambda: spoken(data),
         total,
-        lambda payload, number: recognise_shard.submit(config, store_url, payload, seed + number),
+        lambda payload, _: recognise_shard.submit(config, store_url, payload, seed),
     )
     publish_examples(ref)
     return shown(ref)

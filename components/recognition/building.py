@@ -38,10 +38,10 @@ class Listener(Protocol):
 
 @dataclass(frozen=True)
 class Backend:
-    """What stays resident, and what recognises with it: ``listener(config, engine, checkpoint, task)``."""
+    """What stays resident (``engine``), and what recognises with it (``listener``)."""
 
     engine: Build
-    listener: Callable[[RecognitionConfig, Any, Checkpoint, str], Listener] = Recognizer
+    listener: Callable[[RecognitionConfig, Any, Checkpoint, str, int], Listener] = Recognizer
 
 
 def whisper_engine(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> Engine:
@@ -83,11 +83,13 @@ BACKENDS: dict[str, Backend] = {
 }
 
 
-def build(config: RecognitionConfig, store: str | None = None, task: str = "transcribe") -> Listener:
+def build(
+    config: RecognitionConfig, store: str | None = None, task: str = "transcribe", seed: int = 0
+) -> Listener:
     """The recogniser that ``config`` describes; its model stays resident and is shared by equal configs.
 
-    ``task`` "translate" writes English instead of the spoken language. Raises :class:`ConfigError` or
-    :class:`ModelError` in one line.
+    ``task`` "translate" writes English instead of the spoken language; ``seed`` is of the samples that the
+    temperature fallback draws. Raises :class:`ConfigError` or :class:`ModelError` in one line.
     """
     checkpoint = resolve(config.model, store)
     _check(config.backend, checkpoint)
@@ -95,7 +97,7 @@ def build(config: RecognitionConfig, store: str | None = None, task: str = "tran
     device = pick_device(config.device)
     key = ("recognition", checkpoint.sha256, config.backend, config.dtype, config.window_seconds, str(device))
     engine = pool.get(key, lambda: backend.engine(checkpoint, config, device))
-    return backend.listener(config, engine, checkpoint, task)
+    return backend.listener(config, engine, checkpoint, task, seed)
 
 
 def _check(backend: str, checkpoint: Checkpoint) -> None:

@@ -45,9 +45,14 @@ class Recognizer:
     version = 1
 
     def __init__(
-        self, config: RecognitionConfig, engine: Engine, checkpoint: Checkpoint, task: str = "transcribe"
+        self,
+        config: RecognitionConfig,
+        engine: Engine,
+        checkpoint: Checkpoint,
+        task: str = "transcribe",
+        seed: int = 0,
     ) -> None:
-        self.config, self.checkpoint, self.task = config, checkpoint, task
+        self.config, self.checkpoint, self.task, self.seed = config, checkpoint, task, seed
         self._engine = engine
         self.system = f"{checkpoint.reference}/{config.backend}"
 
@@ -174,6 +179,7 @@ class Recognizer:
             max_new_tokens=self.config.max_tokens,
             length_penalty=self.config.length_penalty,
             temperature=temperature,
+            seed=self.seed,
         )
         prompts = [self._prompt(track) for track in tracks]
         heard: dict[int, Heard] = {}

@@ -122,7 +122,12 @@ class SphinxRecognizer:
     version = Recognizer.version
 
     def __init__(
-        self, config: RecognitionConfig, engine: SphinxEngine, checkpoint: Checkpoint, task: str
+        self,
+        config: RecognitionConfig,
+        engine: SphinxEngine,
+        checkpoint: Checkpoint,
+        task: str = "transcribe",
+        seed: int = 0,
     ) -> None:
         if task != "transcribe":
             raise ConfigError(f"backend: pocketsphinx only transcribes, found task {task!r}; use a Whisper")

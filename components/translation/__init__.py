@@ -18,30 +18,42 @@ from components.translation.config import TranslationConfig
 from components.translation.seq2seq import Seq2SeqEngine
 from components.translation.translator import Engine, Translator
 
-__all__ = ["TranslationConfig", "Translator", "build"]
+__all__ = ["TranslationConfig", "Translator", "build", "resident", "search_of"]
 
 _CAUSAL = ("CausalLM", "LMHeadModel")
 
 
 def build(config: TranslationConfig, store: str | None = None) -> Translator:
     """The translator of ``config``; models stay resident in the process. ConfigError, ModelError."""
-    search = SearchConfig(
-        beam_size=config.beam_size,
-        n_best=config.n_best,
-        max_new_tokens=config.max_tokens,
-        length_penalty=config.length_penalty,
-    )
-    checkpoint = resolve(config.model, store)
-    kind = "causal" if checkpoint.architecture.endswith(_CAUSAL) else "seq2seq"
-    device = str(pick_device(config.device))
-    key = ("translation", checkpoint.sha256, checkpoint.path, device, config.dtype)
-    ready, tokenizer = pool.get(key, lambda: _load(checkpoint, kind, device, config.dtype))
+    search = search_of(config)
+    checkpoint, ready, tokenizer = resident(config.model, config, store)
     engine: Engine
     if isinstance(ready, CausalModel):
         engine = CausalEngine(ready, tokenizer, search, prompt=config.prompt, examples=config.examples)
     else:
         engine = Seq2SeqEngine(ready, tokenizer, search)
     return Translator(engine, checkpoint, n_best=config.n_best, batch_size=config.batch_size)
+
+
+def search_of(config: TranslationConfig) -> SearchConfig:
+    """The search that ``config`` asks for."""
+    return SearchConfig(
+        beam_size=config.beam_size,
+        n_best=config.n_best,
+        max_new_tokens=config.max_tokens,
+        length_penalty=config.length_penalty,
+    )
+
+
+def resident(
+    reference: str, config: TranslationConfig, store: str | None
+) -> tuple[Checkpoint, CausalModel | Seq2SeqModel, Any]:
+    """A model made ready on the device and in the arithmetic of ``config``, with its tokenizer."""
+    checkpoint = resolve(reference, store)
+    kind = "causal" if checkpoint.architecture.endswith(_CAUSAL) else "seq2seq"
+    device = str(pick_device(config.device))
+    key = ("translation", checkpoint.sha256, checkpoint.path, device, config.dtype)
+    return checkpoint, *pool.get(key, lambda: _load(checkpoint, kind, device, config.dtype))
 
 
 def _load(checkpoint: Checkpoint, kind: str, device: str, dtype: str) -> tuple[Any, Any]:

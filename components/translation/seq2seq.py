@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from components.decoding import Candidate, Rule, SearchConfig, search
+from components.decoding import Candidate, Combiner, Member, Rule, SearchConfig, search
 from components.decoding.candidates import Votes
 from components.decoding.generation import rules_of
 from components.decoding.seq2seq import Seq2SeqModel
@@ -32,6 +33,7 @@ class Seq2SeqEngine:
         self._vocabulary = tokenizer.get_vocab()
         self._controls = control_tokens(tokenizer)
         self._rules: dict[str | None, list[Rule]] = {}
+        self._combine: Combiner | None = None
 
     def prepare(self, text: str, source: str, target: str | None) -> Sentence:
         """Token ids with the source language's code, T5's prefix or Marian's target code, and eos."""
@@ -73,14 +75,26 @@ class Seq2SeqEngine:
 
     def decode(self, sentences: Sequence[Sentence]) -> list[list[Translated]]:
         """Search one batch."""
+        members, rules = self.members(sentences), self._rules_for(sentences[0].target)
+        found = search(members, self._search, rules=rules, combine=self._combine)
+        return [[self._text(candidate) for candidate in candidates] for candidates in found]
+
+    def members(self, sentences: Sequence[Sentence]) -> list[Member]:
+        """The members of one search over a batch of sentences."""
         device, pad = self._ready.model.device, self._ready.vocabulary.pad
         lengths = torch.tensor([len(sentence.tokens) for sentence in sentences])
         mask = torch.arange(int(lengths.max())) < lengths[:, None]
         ids = torch.full(mask.shape, pad)
         ids[mask] = torch.tensor([token for sentence in sentences for token in sentence.tokens])
-        member = self._ready.member(input_ids=ids.to(device), attention_mask=mask.long().to(device))
-        found = search([member], self._search, rules=self._rules_for(sentences[0].target))
-        return [[self._text(candidate) for candidate in candidates] for candidates in found]
+        return self._members(ids.to(device), mask.long().to(device))
+
+    def target(self, text: str) -> list[int]:
+        """A translation as the ids that the decoder would write, with eos at the end."""
+        return [int(token) for token in self._tokenizer(text_target=text, verbose=False).input_ids]
+
+    def _members(self, ids: Tensor, mask: Tensor) -> list[Member]:
+        """One per model, over sources ``ids`` (N, S) and their ``mask``."""
+        return [self._ready.member(input_ids=ids, attention_mask=mask)]
 
     def _rules_for(self, target: str | None) -> list[Rule]:
         if target not in self._rules:

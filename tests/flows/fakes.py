@@ -71,7 +71,7 @@ def install() -> None:
     """Put the fakes in the place of the real components."""
     models.resolve = resolve  # type: ignore[assignment]
     recognition.Recognizer = Recognizer  # type: ignore[assignment, misc]
-    recognition.build = lambda config, store=None: Recognizer()  # type: ignore[assignment]
+    recognition.build = lambda config, store=None, seed=0: Recognizer()  # type: ignore[assignment]
     translation.Translator = Translator  # type: ignore[assignment, misc]
     translation.build = lambda config, store=None: Translator()  # type: ignore[assignment]
 

@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from components.models.catalogue import CATALOGUE
+from flows.cli import main
 from flows.models_command import models_app, size
 
 run = CliRunner().invoke
@@ -32,10 +33,19 @@ def test_show_describes_a_model_without_loading_it() -> None:
         assert part in said.stdout
 
 
-@pytest.mark.parametrize("command", [["show", "packaged:nothing"], ["fetch", "nothing"]])
-def test_unknown_names_are_one_line_and_exit_1(command: list[str]) -> None:
-    said = run(models_app, command)
-    assert said.exit_code == 1 and said.stderr.startswith("error: ") and said.stderr.count("\n") == 1
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [(["show", "packaged:nothing"], 1), (["fetch", "nothing"], 1), (["show", " "], 2)],
+)
+def test_unknown_names_are_one_line(
+    command: list[str], code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ending:
+        main(["models", *command])
+    said = capsys.readouterr().err
+    assert ending.value.code == code
+    assert said.startswith("antiphon: ")
+    assert said.count("\n") == 1
 
 
 def test_fetch_asks_for_consent_and_goes_on_with_the_others() -> None:

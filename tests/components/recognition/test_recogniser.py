@@ -117,6 +117,20 @@ def test_failed_windows_are_decoded_hotter_until_one_passes(tmp_path: Path, bad:
     assert [t for t, *_ in engine.calls] == pytest.approx([0.0, 0.2, 0.4])
 
 
+def test_the_seed_reaches_the_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine, engine = recognizer({0.0: heard(" no " * 60), 0.2: heard(" Good.")})
+    seeds, decode = [], engine.decode
+
+    def watched(features: Tensor, prompts: Tensor, config: SearchConfig, *rest: object) -> object:
+        seeds.append(config.seed)
+        return decode(features, prompts, config, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(engine, "decode", watched)
+    machine.seed = 7
+    machine.recognize([utterance(tmp_path, "hard", 3)])
+    assert seeds == [7, 7]
+
+
 def test_when_every_temperature_fails_the_likeliest_attempt_that_does_not_loop_is_kept(
     tmp_path: Path,
 ) -> None:

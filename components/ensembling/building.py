@@ -1,0 +1,101 @@
+"""A configuration -> a translator of many models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import count
+
+from components.decoding import Combiner
+from components.decoding.causal import CausalModel
+from components.decoding.seq2seq import Seq2SeqModel
+from components.ensembling.combiners import Linear, LogLinear, NegativeEvidence
+from components.ensembling.mixing import MixingConfig
+from components.ensembling.translator import (
+    EnsembleEngine,
+    Source,
+    composite,
+    distinct,
+    dropout_source,
+    language_source,
+    require_mixable,
+    seq2seq_source,
+)
+from components.errors import ConfigError
+from components.records import Checkpoint
+from components.translation import TranslationConfig, Translator, resident, search_of
+
+DROPOUT = "dropout:"
+"""Before a model reference: the model thinned by dropout, each time it is named by other masks."""
+
+VERSION = 1
+"""Raised when the same members and mixing give other outputs."""
+
+
+def members_of(references: Sequence[str], mixing: MixingConfig) -> list[str]:
+    """Every model of the ensemble in the order in which it is mixed: translators, then language models.
+
+    Raises ConfigError where their number does not suit the method.
+    """
+    if mixing.method != "negative_evidence":
+        if len(references) < 2:
+            raise ConfigError(f"expected at least two members to mix, found {len(references)}: name more")
+        return list(references)
+    if mixing.positive is None or mixing.negative is None or len(references) != 1:
+        missing = [name for name in ("positive", "negative") if getattr(mixing, name) is None]
+        found = f"no {' and no '.join(missing)}" if missing else f"{len(references)} translators"
+        raise ConfigError(
+            f"negative_evidence: expected one translator, a positive and a negative model, found {found}"
+        )
+    return [references[0], mixing.positive, mixing.negative]
+
+
+def combiner_of(mixing: MixingConfig, n_members: int) -> Combiner:
+    """The combination with the given coefficients, or equal ones. ConfigError where they do not fit."""
+    if mixing.method == "negative_evidence":
+        return NegativeEvidence(mixing.strength, mixing.plausibility, mixing.filter)
+    coefficients = mixing.coefficients or (1 / n_members,) * n_members
+    if len(coefficients) != n_members:
+        raise ConfigError(
+            f"coefficients: expected {n_members}, one per member, found {len(coefficients)}: {coefficients}"
+        )
+    return Linear(coefficients) if mixing.method == "linear" else LogLinear(coefficients)
+
+
+def build(
+    config: TranslationConfig,
+    references: Sequence[str],
+    mixing: MixingConfig,
+    combine: Combiner | None = None,
+    store: str | None = None,
+) -> Translator:
+    """The translator whose members are ``references``, mixed by ``combine`` (by default as configured).
+
+    Models stay resident. ConfigError, ModelError.
+    """
+    names = members_of(references, mixing)
+    engine, checkpoints = engine_of(config, names, combine or combiner_of(mixing, len(names)), store)
+    return Translator(engine, composite(checkpoints), n_best=config.n_best, batch_size=config.batch_size)
+
+
+def engine_of(
+    config: TranslationConfig, names: Sequence[str], combine: Combiner, store: str | None
+) -> tuple[EnsembleEngine, list[Checkpoint]]:
+    """The loaded members behind one search, once it is sure that they can be mixed."""
+    loaded = {name: resident(name.removeprefix(DROPOUT), config, store) for name in dict.fromkeys(names)}
+    models = [loaded[name][1] for name in names]
+    combine.active(len(models))
+    require_mixable(models)
+    translators = [model for model in models if isinstance(model, Seq2SeqModel)]
+    if not isinstance(models[0], Seq2SeqModel):
+        raise ConfigError(f"{names[0]}: expected an encoder-decoder model as the first member")
+    start, seeds = translators[0].start[0], count()
+    sources: dict[str, Source] = {}
+    for shown, name, model in zip(distinct(names), names, models, strict=True):
+        if isinstance(model, CausalModel):
+            sources[shown] = language_source(model, start)
+        elif name.startswith(DROPOUT):
+            sources[shown] = dropout_source(model, next(seeds))
+        else:
+            sources[shown] = seq2seq_source(model)
+    engine = EnsembleEngine(translators, loaded[names[0]][2], search_of(config), combine, sources)
+    return engine, [loaded[name][0] for name in names]

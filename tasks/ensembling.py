@@ -1,0 +1,98 @@
+"""The ``mt`` stage of an ensemble: source texts become the translations that all members agree on."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from threading import Lock
+
+from prefect import task
+from prefect.client.schemas.objects import State
+
+from components import models
+from components.device import pick_device, seed_everything
+from components.ensembling import building
+from components.ensembling.mixing import Ensemble
+from components.records import StageRef
+from components.translation import Translator
+from tasks import learning
+from tasks.artifacts import publish_examples
+from tasks.keys import StagePlan, library_versions, read_by, weights_of
+from tasks.options import NOT_STORED, shown, transient
+from tasks.shards import Shard, compute, run_shards, shard_size
+from tasks.store import Store
+from tasks.translation import LIBRARIES, translatable
+
+LEARNED_ELSEWHERE = {"learn", "dev", "dev_sentences"}
+_TURN = Lock()  # one search computes at a time in one process, whatever the number of threads
+
+
+@lru_cache(maxsize=1)
+def _translator(ensemble: Ensemble, learned: StageRef | None, store_url: str | None) -> Translator:
+    n_members = len(building.members_of(ensemble.members, ensemble.mixing))
+    combine = learning.combiner(ensemble.mixing, n_members, learned)
+    return building.build(ensemble, ensemble.members, ensemble.mixing, combine, store_url)
+
+
+@task(name="mix shard", retries=2, retry_delay_seconds=1, retry_condition_fn=transient, **NOT_STORED)
+def mix_shard(
+    ensemble: Ensemble, learned: StageRef | None, store_url: str | None, payload: str, seed: int
+) -> Shard:
+    """Translate the utterances of one packed shard with all members."""
+    with _TURN:
+        translator = _translator(ensemble, learned, store_url)
+        seed_everything(seed)
+        return compute("mt", payload, translator.translate)
+
+
+def plan_of(
+    ensemble: Ensemble,
+    learned: StageRef | None,
+    store_url: str | None,
+    read: tuple[StageRef, ...],
+    total: int,
+    seed: int,
+) -> StagePlan:
+    """What decides the outputs of the stage. Resolves every member, loads nothing."""
+    names = building.members_of(ensemble.members, ensemble.mixing)
+    resolved = {
+        f"member{n}": models.resolve(name.removeprefix(building.DROPOUT), store_url)
+        for n, name in enumerate(names, 1)
+    }
+    parameters = ensemble.model_dump(
+        mode="json", exclude={"device", "examples", "members", "model", "mixing"}
+    )
+    parameters["thinned"] = [name.startswith(building.DROPOUT) for name in names]
+    parameters["mixing"] = ensemble.mixing.model_dump(mode="json", exclude=LEARNED_ELSEWHERE)
+    parameters["device"] = pick_device(ensemble.device).type
+    return StagePlan(
+        stage="mt",
+        version=f"ensemble/{building.VERSION}.{Translator.version}",
+        parameters=parameters,
+        upstream=read_by(*read, *([] if learned is None else [learned])),
+        weights=weights_of(**resolved),
+        seed=seed,
+        shard_size=shard_size(total),
+        libraries=library_versions(LIBRARIES),
+    )
+
+
+@task(name="mt", **NOT_STORED)
+def mix(
+    ensemble: Ensemble,
+    learned: StageRef | None,
+    read: tuple[StageRef, ...],
+    store_url: str | None,
+    seed: int,
+) -> StageRef | State[StageRef]:
+    """Translate what the stages ``read`` give (data, or data and asr), or go on where a run stopped."""
+    data, asr = read[0], read[1] if len(read) > 1 else None
+    total = data.items - data.quarantined
+    ref = run_shards(
+        Store(store_url),
+        plan_of(ensemble, learned, store_url, read, total, seed),
+        lambda: translatable(data, asr),
+        total,
+        lambda payload, number: mix_shard.submit(ensemble, learned, store_url, payload, seed + number),
+    )
+    publish_examples(ref)
+    return shown(ref)

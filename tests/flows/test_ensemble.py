@@ -1,0 +1,135 @@
+"""The ensemble flow, on toy models that the train flow made."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.errors import ConfigError
+from components.records import NBest, RunRecord
+from flows.cascade import cascade
+from flows.ensemble import ensemble
+from flows.train import train
+from tasks.reading import best_texts, hypotheses
+
+WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
+
+
+@pytest.fixture(scope="module")
+def harness() -> Iterator[None]:
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory, harness: None) -> dict[str, str]:
+    """A store with two translators of one vocabulary and a language model; ``text`` is their data."""
+    folder = tmp_path_factory.mktemp("toy")
+    draw = random.Random(0)
+    lines = [" ".join(draw.choices(WORDS, k=5)) for _ in range(40)]
+    for language in ("en", "de"):
+        (folder / f"toy.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    text, store = f"{folder}/toy.en,{folder}/toy.de", str(folder / "store")
+    small: dict[str, Any] = {"vocabulary": 64, "layers": 1, "width": 16, "inner": 16, "heads": 2}
+    budget = {"max_steps": 60, "eval_every": 60, "eval_sentences": 4, "average": 1, "batch_pieces": 200}
+    settings = {**small, **budget, "data": text, "dev": text, "store": store, "dtype": "float32"}
+
+    def key(**changes: Any) -> str:
+        return f"store:{train(**{**settings, 'warmup_steps': 10, 'learning_rate': 0.01, **changes}).stages[0].key}"
+
+    first = key()
+    same = {"tokenizer": first}
+    return {
+        "text": text,
+        "store": store,
+        "first": first,
+        "second": key(seed=2, **same),
+        "language": key(kind="language_model", **same),
+        "odd": key(seed=3, vocabulary=60),
+    }
+
+
+def run(toy: dict[str, str], name: str, mt: dict[str, Any], **combine: Any) -> RunRecord:
+    values = {"beam_size": 2, "n_best": 2, "max_tokens": 20, **mt}
+    mixing = {"dev": toy["text"], "dev_sentences": 20, **combine}
+    found: RunRecord = ensemble(
+        data=toy["text"], limit=12, store=toy["store"], name=name, mt=values, combine=mixing
+    )
+    return found
+
+
+def translations(found: RunRecord) -> dict[str, str]:
+    return best_texts(next(stage for stage in found.stages if stage.stage == "mt"))
+
+
+def first_tokens(found: RunRecord) -> NBest:
+    return next(hypotheses(next(stage for stage in found.stages if stage.stage == "mt")))
+
+
+def test_the_same_model_twice_is_that_model(toy: dict[str, str]) -> None:
+    mt = {"model": toy["first"], "beam_size": 2, "n_best": 2, "max_tokens": 20}
+    alone = cascade(data=toy["text"], limit=12, store=toy["store"], name="alone", mt=mt)
+    twice = run(toy, "twice", {"model": toy["first"], "members": [toy["first"]]})
+    assert translations(twice) == translations(alone)
+    token = first_tokens(twice).best.tokens[0]
+    assert set(token.members) == {f"{toy['first']} #1", f"{toy['first']} #2"}
+    assert list(token.weights.values()) == [0.5, 0.5]
+
+
+def test_learned_coefficients_are_kept_and_used(toy: dict[str, str]) -> None:
+    two = {"model": toy["first"], "members": [toy["second"]]}
+    for method, learn in (("linear", "constants"), ("log_linear", "constants"), ("linear", "gate")):
+        found = run(toy, f"{method}-{learn}", two, method=method, learn=learn)
+        stage = next(stage for stage in found.stages if stage.stage == "coefficients")
+        stored = json.loads((Path(stage.path) / "coefficients.json").read_text(encoding="utf-8"))
+        assert stored["learned"] >= stored["uniform"] - 1e-9
+        if learn == "constants":
+            assert list(first_tokens(found).best.tokens[0].weights.values()) == pytest.approx(
+                stored["weights"]
+            )
+        assert found.metrics["bleu"].n_total == 12
+    again = run(toy, "again", two, method="linear", learn="gate")
+    assert all(stage.reused for stage in again.stages)
+
+
+def test_negative_evidence_searches_its_strength(toy: dict[str, str]) -> None:
+    evidence = {"method": "negative_evidence", "positive": toy["language"], "negative": toy["language"]}
+    same = run(toy, "evidence", {"model": toy["first"]}, **evidence, learn="constants")
+    stage = next(stage for stage in same.stages if stage.stage == "coefficients")
+    stored = json.loads((Path(stage.path) / "coefficients.json").read_text(encoding="utf-8"))
+    assert len(set(stored["likelihoods"].values())) == 1  # both models are one: no evidence at any strength
+    off = run(toy, "off", {"model": toy["first"]}, **evidence, strength=0.0)
+    assert translations(off) == translations(same)
+
+
+def test_dropout_members_and_pooled_members(toy: dict[str, str]) -> None:
+    thinned = run(toy, "dropout", {"model": toy["first"], "dropout_members": 2})
+    assert len(first_tokens(thinned).best.tokens[0].members) == 2
+    pooled = ensemble(
+        data=toy["text"],
+        limit=12,
+        store=toy["store"],
+        name="pooled",
+        mt={"model": toy["first"], "members": [toy["second"]], "beam_size": 2, "n_best": 2, "max_tokens": 20},
+        combine={"method": "pooled"},
+        pool={"method": "minimum_bayes_risk"},
+    )
+    assert [stage.stage for stage in pooled.stages][1:4] == ["mt-1", "mt-2", "mt"]
+
+
+def test_what_cannot_be_mixed_is_refused_with_its_name(toy: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match=f"{toy['odd']}: expected the vocabulary of {toy['first']}"):
+        run(toy, "odd", {"model": toy["first"], "members": [toy["odd"]]})
+    with pytest.raises(ConfigError, match="coefficients: expected 2, one per member, found 3"):
+        run(toy, "three", {"model": toy["first"], "members": [toy["second"]]}, coefficients=(0.2, 0.3, 0.5))
+    with pytest.raises(ConfigError, match="expected at least one model beside mt.model"):
+        run(toy, "lonely", {"model": toy["first"]})
+    with pytest.raises(ConfigError, match="negative_evidence: expected one translator.*found no positive"):
+        run(toy, "unsure", {"model": toy["first"]}, method="negative_evidence", negative=toy["language"])
