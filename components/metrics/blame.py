@@ -11,12 +11,12 @@ over paired bootstrap resamples of utterances.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
 
+from components.ensembling.contribution import shapley
 from components.errors import DataError
 from components.metrics.bootstrap import RESAMPLES, SEED, Interval, containing, resamples
 from components.metrics.sufficient import Statistics
@@ -65,30 +65,6 @@ class Blame(Record):
     n: int
     n_total: int
     signature: str
-
-
-def shapley(value: Callable[[Part], float], players: Sequence[str]) -> dict[str, float]:
-    """Shapley values by their definition over all sets of the other players; 2^n calls of ``value``."""
-    known: dict[Part, float] = {}
-
-    def of(part: Part) -> float:
-        if part not in known:
-            known[part] = value(part)
-        return known[part]
-
-    n = len(players)
-    shares = {}
-    for player in players:
-        others = [one for one in players if one != player]
-        shares[player] = math.fsum(
-            math.factorial(size)
-            * math.factorial(n - size - 1)
-            / math.factorial(n)
-            * (of(frozenset((*chosen, player))) - of(frozenset(chosen)))
-            for size in range(n)
-            for chosen in combinations(others, size)
-        )
-    return shares
 
 
 def attribute(
@@ -153,7 +129,7 @@ def _measured(
     nothing, everything = score[frozenset()], score[frozenset(parts)]
     found = {"score": nothing, "gold": everything, f"gap {last}": ceiling - everything}
     found |= {f"part {part}": score[frozenset((part,))] - nothing for part in parts}
-    found |= {f"shapley {part}": share for part, share in shapley(score.__getitem__, parts).items()}
+    found |= {f"shapley {part}": share for part, share in shapley(parts, score.__getitem__).items()}
     above: Part = frozenset()
     for stage, replaced in stages.items():
         found[f"gap {stage}"] = score[frozenset(replaced)] - nothing

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from components.ensembling.contribution import shapley
 from components.errors import DataError
-from components.metrics.blame import Blame, Part, attribute, shapley
+from components.metrics.blame import Blame, Part, attribute
 from components.metrics.error_costs import Correlation, KindCost, correlation, kind_costs
 from components.metrics.repairing import KINDS, count_errors
 from components.metrics.sufficient import Statistics, translation_statistics
@@ -139,7 +140,7 @@ def _per_utterance(
     for key in scores[frozenset()]:
         full, gold = scores[frozenset()][key]["chrf"], scores[frozenset(parts)][key]["chrf"]
         values = {part: found_[key]["chrf"] for part, found_ in scores.items()}
-        shares = shapley(values.__getitem__, parts)
+        shares = shapley(parts, values.__getitem__)
         found[key] = {"chrf": full, "gold chrf": gold, "gap asr": gold - full, "remainder": 100.0 - gold}
         found[key] |= {f"shapley {part}": share for part, share in shares.items()}
         if (rate := errors[key].rate) is not None:

@@ -2,16 +2,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from itertools import permutations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from components.errors import DataError
 from components.metrics import translation_scores
-from components.metrics.blame import Blame, attribute, shapley
+from components.metrics.blame import Blame, attribute
 from components.metrics.blaming import Case, blame_cases
 from components.metrics.error_costs import correlation
 from components.metrics.repairing import FORM, KINDS, WORDS, repair
@@ -31,23 +28,6 @@ LEXICON = {
     },
 }
 PARTS = {"words": WORDS, "form": (FORM,)}
-
-
-@settings(max_examples=30)
-@given(st.lists(st.floats(-10, 10), min_size=8, max_size=8))
-def test_shapley_is_the_mean_over_all_orders(values: list[float]) -> None:
-    game = {
-        frozenset(p for k, p in enumerate("abc") if number >> k & 1): value
-        for number, value in enumerate(values)
-    }
-    expected = dict.fromkeys("abc", 0.0)
-    for order in permutations("abc"):
-        for place, player in enumerate(order):
-            before = frozenset(order[:place])
-            expected[player] += (game[before | {player}] - game[before]) / 6
-    found = shapley(game.__getitem__, "abc")
-    assert found == {player: pytest.approx(value, abs=1e-9) for player, value in expected.items()}
-    assert sum(found.values()) == pytest.approx(game[frozenset("abc")] - game[frozenset()], abs=1e-9)
 
 
 def cascade(
