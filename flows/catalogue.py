@@ -14,6 +14,7 @@ FLOWS = {
     "compare": "several systems on one data set: who is better, by how much, at what cost",
     "stack": "a second system over the cascade: late fusion, pre-translation, dual source",
     "merge": "models merged by mergekit's recipe, kept if they are not worse than a baseline",
+    "experts": "train a translation model with experts for several languages, watch its routers",
     "train": "train a translation model and keep the best checkpoint in the store",
 }
 
@@ -51,6 +52,10 @@ def flow_named(name: str) -> Entry:
         from flows.merge import MergeParameters, merge
 
         return Entry(merge, MergeParameters)
+    if name == "experts":
+        from flows.experts import ExpertsParameters, experts
+
+        return Entry(experts, ExpertsParameters)
     if name == "train":
         from flows.train import TrainParameters, train
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from components.training.config import TrainingConfig
 
@@ -54,6 +54,16 @@ class ExpertsConfig(TrainingConfig):
         le=256.0,
         description="tokens per expert at most, as a multiple of an equal share; empty = none are dropped",
     )
+
+    @model_validator(mode="after")
+    def _possible(self) -> ExpertsConfig:
+        if self.experts and self.top_k > self.experts:
+            raise ValueError(
+                f"top_k: expected 1 to {self.experts} (the number of experts), found {self.top_k}"
+            )
+        if self.balance == "shazeer" and not self.noisy:
+            raise ValueError("balance: shazeer's load loss needs noisy gating; set noisy or balance switch")
+        return self
 
     @property
     def targets(self) -> tuple[str, ...]:

@@ -124,7 +124,6 @@ def test_the_balance_loss_is_part_of_the_loss(settings: dict[str, object], tmp_p
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"top_k": 5}, "top_k: expected 1 to 4"),
         ({"target_language": "de,de"}, "expected different languages"),
         ({"start": "packaged:multi30k-en-de"}, r"expected a vocabulary with the piece >>de<<"),
     ],
@@ -136,6 +135,12 @@ def test_bad_settings(
         MultilingualLearner(
             ExpertsConfig.model_validate({**settings, **changes}), tmp_path, torch.device("cpu")
         )
+
+
+@pytest.mark.parametrize("changes", [{"top_k": 5}, {"balance": "shazeer"}])
+def test_impossible_settings(settings: dict[str, object], changes: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"top_k: expected 1 to 4|shazeer's load loss needs noisy"):
+        ExpertsConfig.model_validate({**settings, **changes})
 
 
 def test_config_json_says_what_it_is(folder: Path) -> None:

@@ -1,0 +1,68 @@
+"""A translation model with experts: several target languages -> one sparse model -> its routers, its scores.
+
+The model is `store:KEY` wherever a translator is named: `antiphon run cascade --set mt.model=store:KEY`.
+`python -m flows.experts` takes the options of `antiphon run experts`.
+"""
+
+from __future__ import annotations
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from pydantic import ConfigDict, Field
+
+from components.experts.config import ExpertsConfig
+from components.records import RunRecord
+from components.translation.config import TranslationConfig
+from flows.parameters import FlowParameters, flat
+from flows.running import Run, ending
+
+
+class ExpertsParameters(ExpertsConfig, FlowParameters):
+    """What can be set on the training of an expert model, and what to watch and score it on."""
+
+    model_config = ConfigDict(title="Experts")
+
+    test: str | None = Field(
+        None,
+        title="Test data",
+        description="parallel text to score on; never selects; the development data if empty",
+    )
+    test_limit: int | None = Field(
+        None, ge=1, title="Test limit", description="only the first so many sentences of the test data"
+    )
+    beam_size: int = Field(5, ge=1, le=64, title="Beam size", description="of the search when scoring")
+
+    def training(self) -> ExpertsConfig:
+        """The settings that decide the model."""
+        return ExpertsConfig.model_validate(self.model_dump(include=set(ExpertsConfig.model_fields)))
+
+
+@flow(name="experts", persist_result=False, validate_parameters=True)
+@flat(ExpertsParameters)
+def experts(parameters: ExpertsParameters) -> RunRecord | State[RunRecord]:
+    """Train a translation model with experts (or upcycle one), watch its routers and score every language."""
+    from components.experts.telemetry import warn_of_collapse
+    from tasks import experts as stages
+    from tasks import training
+
+    config = parameters.training()
+    run = Run("experts", parameters)
+    with run:
+        trained = run.add(stages.train(config, run.store_url))
+        run.notes.append(f"model store:{trained.key}")
+        source, limit = parameters.test or config.dev, parameters.test_limit
+        if config.experts:
+            watched = run.add(stages.watch(config, trained, source, limit, run.store_url))
+            run.notes += warn_of_collapse(stages.read_layers(watched))
+        mt = TranslationConfig(beam_size=parameters.beam_size, n_best=1, device=config.device)
+        scored = run.add(stages.score(config, trained, mt, source, limit, run.store_url))
+        run.metrics = training.read_scores(scored)
+        run.save()
+        training.publish(run.record)
+    return ending(run.record)
+
+
+if __name__ == "__main__":
+    from flows.cli import run_flow_module
+
+    run_flow_module("experts")

@@ -1,0 +1,94 @@
+"""The experts flow: one model of several languages, in the store, watched, scored, served by the cascade."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from components import models
+from components.errors import ConfigError
+from flows.cascade import cascade
+from flows.experts import ExpertsParameters, experts
+from tasks.experts import read_layers
+
+WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
+
+
+@pytest.fixture(scope="module")
+def harness() -> Iterator[None]:
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> dict[str, object]:
+    draw = random.Random(0)
+    lines = [" ".join(draw.choices(WORDS, k=4)) for _ in range(30)]
+    for language in ("en", "de", "fr"):
+        (tmp_path / f"toy.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    toy = f"multi30k:{tmp_path}:toy"
+    small = {"vocabulary": 64, "layers": 1, "width": 16, "inner": 8, "heads": 2, "batch_pieces": 200}
+    budget = {"max_steps": 2, "eval_every": 2, "eval_sentences": 4, "average": 1, "beam_size": 1}
+    return {
+        **small,
+        **budget,
+        "target_language": "de,fr",
+        "experts": 4,
+        "data": toy,
+        "dev": toy,
+        "test_limit": 5,
+        "device": "cpu",
+        "dtype": "float32",
+        "store": str(tmp_path / "store"),
+    }
+
+
+@pytest.mark.usefixtures("harness")
+def test_trained_watched_scored_reused_and_served(settings: dict[str, object], tmp_path: Path) -> None:
+    first = experts(**settings, name="first")
+    assert [stage.stage for stage in first.stages] == ["training", "routing", "scores"]
+    assert {"bleu_de", "bleu_fr", "chrf_de"} <= first.metrics.keys()
+    assert first.metrics["bleu_fr"].n_total == 5
+
+    layers = read_layers(first.stages[1])
+    assert list(layers) == ["model.encoder.layers.0.fc1", "model.decoder.layers.0.fc1"]
+    folder = Path(first.stages[1].path)
+    rows = [json.loads(line) for line in (folder / "routing.jsonl").read_text().splitlines()]
+    assert len(rows) == 2 * 5
+    for name, layer in layers.items():
+        assert layer.load == tuple(map(sum, zip(*(row["layers"][name] for row in rows), strict=True)))
+    assert (folder / "routing.png").stat().st_size > 1000
+
+    again = experts(**settings, name="again")
+    assert [stage.reused for stage in again.stages] == [True, True, True]
+    assert again.metrics == first.metrics
+
+    key = first.stages[0].key
+    assert models.resolve(f"store:{key}", settings["store"]).architecture == "SparseMarianMTModel"
+    served = cascade(
+        data=f"multi30k:{tmp_path}:toy",
+        limit=3,
+        target_language="fr",
+        mt={"model": f"store:{key}", "beam_size": 2, "n_best": 2, "max_tokens": 6, "device": "cpu"},
+        store=settings["store"],
+        name="served",
+    )
+    assert served.status == "completed"
+    assert "bleu" in served.metrics
+
+
+def test_bad_settings_before_any_work(settings: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="top_k: expected 1 to 4"):
+        experts(**{**settings, "top_k": 9})
+
+
+def test_every_field_has_a_title_and_a_description() -> None:
+    for name, field in ExpertsParameters.model_fields.items():
+        assert field.title, name
+        assert field.description, name
