@@ -26,7 +26,7 @@ class Entry(NamedTuple):
     parameters: type[FlowParameters]
 
 
-def flow_named(name: str) -> Entry:
+def flow_named(name: str) -> Entry:  # noqa: PLR0911 - a return per flow
     """The flow called ``name``; imports it, and with it torch and Prefect.
 
     Raises:
