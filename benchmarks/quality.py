@@ -14,6 +14,7 @@ SECTIONS = {
     "meta": "benchmarks.meta_quality",
     "rover": "benchmarks.rover",
     "distillation": "benchmarks.distillation_quality",
+    "blame": "benchmarks.blame_quality",
 }
 
 if __name__ == "__main__":

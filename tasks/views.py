@@ -131,7 +131,10 @@ def stage_sections(ref: StageRef) -> list[Section]:
 
 
 def links(stages: Mapping[str, StageRef]) -> list[tuple[str, str]]:
-    """Edges between the stages (label -> reference) of one run or several, from what each plan read."""
+    """Edges between the stages (label -> reference) of one run or several, from what each plan read.
+
+    A stage that is also reached through another is not drawn twice: its direct edge is left out.
+    """
     labels: dict[str, list[str]] = {}
     for label, ref in stages.items():
         labels.setdefault(ref.key, []).append(label)
@@ -141,7 +144,9 @@ def links(stages: Mapping[str, StageRef]) -> list[tuple[str, str]]:
             same = [one for one in labels.get(source, []) if one != label]
             system = label.rpartition(": ")[0]
             found += [(one, label) for one in same if one.rpartition(": ")[0] == system]
-    return list(dict.fromkeys(found))
+    edges = set(found)
+    through = {(a, d) for a, b in edges for c, d in edges if b == c}
+    return [edge for edge in dict.fromkeys(found) if edge not in through]
 
 
 def _upstream(ref: StageRef) -> list[str]:
