@@ -9,6 +9,7 @@ import importlib
 import sys
 
 SECTIONS = {
+    "ensembles-int8": "benchmarks.ensembles_int8",
     "recognition": "benchmarks.recognition_quality",
     "stacking": "benchmarks.stacking_quality",
     "meta": "benchmarks.meta_quality",

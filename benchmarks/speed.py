@@ -8,7 +8,11 @@ from __future__ import annotations
 import importlib
 import sys
 
-SECTIONS = {"recognition": "benchmarks.recognition_speed", "pools": "benchmarks.pools_speed"}
+SECTIONS = {
+    "ensembles": "benchmarks.ensembles",
+    "pools": "benchmarks.pools_speed",
+    "recognition": "benchmarks.recognition_speed",
+}
 
 if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in SECTIONS:

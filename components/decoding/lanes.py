@@ -25,7 +25,8 @@ class Lane:
     def push(self, parents: Tensor, tokens: Tensor) -> None:
         """Row r continues row ``parents[r]`` of the step before with ``tokens[r]``."""
         if self._parents is None:
-            self._parents, self._tokens = parents, tokens[:, None]
+            # A copy: what is given may be a view of the search's own record, which goes on changing.
+            self._parents, self._tokens = parents, tokens[:, None].clone()
         else:
             self._parents = self._parents[parents]
             self._tokens = torch.cat([self._tokens[parents], tokens[:, None]], dim=1)

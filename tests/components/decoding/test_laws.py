@@ -1,0 +1,176 @@
+"""The laws of ensembles at tiny random weights, beam and greedy: Marian, Whisper's decoder, a causal LM."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from itertools import product
+
+import pytest
+import torch
+from torch import Tensor
+
+from components.decoding import Candidate, Combiner, Member, Rule, SearchConfig, force, search
+from components.decoding.causal import CausalModel
+from components.decoding.generation import rules_of
+from components.decoding.seq2seq import Seq2SeqModel
+from components.ensembling import Linear, LogLinear, NegativeEvidence
+
+from ..recognition.tiny import mels, tiny
+from .models import llama, marian, only, sources
+from .test_search import EOS, Table, everything, ids
+from .test_whisper import member_of
+
+LENGTH = 7
+Make = Callable[[], Member]
+
+
+def _marian() -> tuple[list[Make], list[Rule]]:
+    models = [marian(seed=seed) for seed in (0, 1, 2)]
+    inputs = sources(models[0], 3)
+    ready = [Seq2SeqModel(model, "digest", f"marian {n}") for n, model in enumerate(models)]
+    return [partial(each.member, **inputs) for each in ready], rules_of(models[0])
+
+
+def _causal() -> tuple[list[Make], list[Rule]]:
+    models = [llama(seed=seed) for seed in (0, 1, 2)]
+    ready = [CausalModel(model, "digest", f"llama {n}") for n, model in enumerate(models)]
+    return [partial(each.member, [[5, 6, 7], [8, 9], [10, 11]]) for each in ready], rules_of(models[0])
+
+
+@torch.inference_mode()
+def _whisper() -> tuple[list[Make], list[Rule]]:
+    makes = []
+    for seed in (0, 1, 2):
+        torch.manual_seed(seed)
+        model = tiny()
+        for parameter in model.decoder.blocks.parameters():
+            parameter.add_(0.02 * torch.randn(parameter.shape))
+        prompts = [[50258, 50259 + i, 50359] for i in range(3)]
+        makes.append(partial(member_of, model, model.encoder(mels(3)), prompts))
+    return makes, []
+
+
+FAMILIES = {"marian": _marian, "causal": _causal, "whisper": _whisper}
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def family(request: pytest.FixtureRequest) -> tuple[list[Make], list[Rule]]:
+    return FAMILIES[request.param]()
+
+
+def same(found: list[list[Candidate]], wanted: list[list[Candidate]], scores: float = 1e-4) -> None:
+    assert [[c.tokens for c in u] for u in found] == [[c.tokens for c in u] for u in wanted]
+    for one, two in zip(found, wanted, strict=True):
+        assert [c.score for c in one] == pytest.approx([c.score for c in two], abs=scores)
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+def test_laws_of_one_and_many(family: tuple[list[Make], list[Rule]], beam: int) -> None:
+    (first, second, third), rules = family
+    config = SearchConfig(beam_size=beam, n_best=beam, max_new_tokens=LENGTH)
+    run = partial(search, config=config, rules=rules)
+    alone = run([first()])
+    for combine in (Linear([0.2, 0.5, 0.3]), LogLinear([0.2, 0.5, 0.3])):  # N copies = one
+        same(run([first() for _ in range(3)], combine=combine), alone)
+    calls: Counter[int] = Counter()  # weights (1, 0) = the first, without a call of the second
+    assert run([first(), second()], combine=Linear([1.0, 0.0]), calls=calls) == alone
+    assert calls[0] > 0
+    assert calls[1] == 0
+    same(run([first(), second(), third()], combine=NegativeEvidence(0.0)), alone)  # strength 0 = the core
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+@pytest.mark.parametrize("combine", [Linear([0.6, 0.4]), LogLinear([0.7, 0.6])])
+def test_forcing_what_an_ensemble_found(
+    family: tuple[list[Make], list[Rule]], beam: int, combine: Combiner
+) -> None:
+    (first, second, _), rules = family
+    config = SearchConfig(beam_size=beam, max_new_tokens=LENGTH)
+    found = [u[0] for u in search([first(), second()], config, rules=rules, combine=combine)]
+    sequences = [(*c.tokens, *(() if c.ending is None else (c.ending,))) for c in found]
+    forced = force([first(), second()], sequences, rules=rules, combine=combine, max_new_tokens=LENGTH)
+    for candidate, again in zip(found, forced, strict=True):
+        assert candidate.score == pytest.approx(again.score, abs=1e-4)
+        for told, retold in zip(candidate.members, again.members, strict=True):
+            assert told == pytest.approx(retold, abs=1e-4)
+        assert candidate.weights == again.weights
+
+
+def test_a_batch_of_an_ensemble_is_its_utterances_alone() -> None:
+    models = [marian(seed=seed) for seed in (0, 1)]
+    inputs, rules = sources(models[0], 4), rules_of(models[0])
+    ready = [Seq2SeqModel(model, "digest", str(n)) for n, model in enumerate(models)]
+    config = SearchConfig(beam_size=3, n_best=3, max_new_tokens=LENGTH)
+    run = partial(search, config=config, rules=rules, combine=Linear([0.5, 0.5]))
+    together = run([each.member(**inputs) for each in ready])
+    for row, expected in enumerate(together):
+        same(run([each.member(**only(inputs, row)) for each in ready]), [expected])
+
+
+@pytest.mark.parametrize("combine", [Linear([0.3, 0.7]), LogLinear([0.9, 0.4])])
+def test_a_wide_beam_of_an_ensemble_is_brute_force(combine: Combiner) -> None:
+    first, second = Table(2, seed=1), Table(2, seed=2)
+    mixed = Table(2)
+    tables = torch.stack([first.table, second.table])
+    weights = torch.tensor(combine.constants()).view(2, 1, 1, 1, 1)
+    if isinstance(combine, Linear):
+        mixed.table = (weights * tables.exp()).sum(0).log()
+    else:
+        mixed.table = (weights * tables).sum(0).log_softmax(-1)
+    config = SearchConfig(beam_size=150, n_best=10, max_new_tokens=4, early_stopping="never")
+    for row, found in enumerate(search([first, second], config, combine=combine)):
+        ranked = sorted(everything(4), key=lambda s: -mixed.value(row, s) / len(s))
+        assert [ids(c) for c in found] == ranked[:10]
+
+
+class Schedule:
+    """A gate that goes by the step alone: members ``order[step]`` share the weight."""
+
+    def __init__(self, order: list[tuple[int, ...]], lagged: bool) -> None:
+        self.order, self.lagged = order, lagged
+
+    def fits(self, n_members: int) -> bool:
+        return n_members == 3
+
+    def __call__(self, features: Tensor, step: int) -> Tensor:
+        weights = torch.zeros(3, features.shape[1])
+        weights[list(self.order[step])] = 1 / len(self.order[step])
+        return weights
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+def test_a_gated_search_is_the_search_that_runs_all(family: tuple[list[Make], list[Rule]], beam: int) -> None:
+    makes, rules = family
+    order = [(0,), (0,), (1,), (0, 1), (0,), (1,), (1,)]
+    config = SearchConfig(beam_size=beam, n_best=beam, max_new_tokens=LENGTH)
+    sparse, dense = Counter[int](), Counter[int]()
+    found = {
+        lagged: search(
+            [make() for make in makes],
+            config,
+            rules=rules,
+            combine=Linear(Schedule(order, lagged)),
+            calls=calls,
+        )
+        for lagged, calls in ((True, sparse), (False, dense))
+    }
+    same(found[True], found[False])
+    steps = dense[0]
+    assert dense[1] == dense[2] == steps
+    assert sparse[2] == 0
+    assert sparse[0] <= 4 + (steps < 5) + 1
+    assert sparse[0] + sparse[1] < 2 * steps or steps < 3
+    for candidate in found[True][0]:
+        for place, value in enumerate(candidate.members[2]):
+            assert value is None
+            assert [w[place] for w in candidate.weights] == pytest.approx(
+                [float(m in order[place]) / len(order[place]) for m in range(3)]
+            )
+
+
+def test_the_brute_force_oracle_knows_every_sequence() -> None:
+    assert len(everything(4)) == sum(3**n for n in range(4)) + 3**4
+    assert all(s[-1] == EOS or len(s) == 4 for s in everything(4))
+    assert set(product(range(1, 4), repeat=4)) <= set(everything(4))
