@@ -134,8 +134,8 @@ def learned(models: list[Seq2SeqModel], tokenizer: Any, n: int) -> list[str]:
     }
     rows = [
         f"Coefficients on {data.n_sentences} validation sentences ({data.chosen.shape[1]} tokens): nats "
-        "per token on the sentences learned from, and nats per sentence gained over uniform on sentences held "
-        "out (5 folds, mean and 95% interval of the mean).",
+        "per token on the sentences learned from, and nats per sentence gained over uniform on sentences "
+        "held out (5 folds, mean and 95% interval of the mean).",
         "",
         "| coefficients | uniform | learned | held-out gain per sentence | weights |",
         "|---|---|---|---|---|",
