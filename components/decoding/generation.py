@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from components.decoding import rules
@@ -61,3 +61,25 @@ def rules_of(model: Any, *, forced_bos: int | None = None) -> list[Rule]:
         ),
     ]
     return [rule for value, make in rows if value for rule in make(value)]
+
+
+_RULED = (
+    *("no_repeat_ngram_size", "bad_words_ids", "min_length", "min_new_tokens", "forced_bos_token_id"),
+    *("forced_eos_token_id", "suppress_tokens", "begin_suppress_tokens", "decoder_start_token_id"),
+)
+
+
+def require_same_rules(models: Sequence[tuple[str, Any]]) -> None:
+    """ConfigError that names the model whose forced or forbidden tokens are not the first one's.
+
+    An ensemble is searched under one set of rules; a member that was trained under others would be misread.
+    """
+    (first, reference), *others = models
+    for name, model in others:
+        for setting_name in _RULED:
+            found, wanted = (setting(each, setting_name) for each in (model, reference))
+            if found != wanted:
+                raise ConfigError(
+                    f"expected members of the same {setting_name}, found {name} with {found} beside {first} "
+                    f"with {wanted}: set the same one in their generation settings"
+                )

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from components.decoding import SearchConfig, Vocabulary, digest_of, search
+from components.decoding.generation import require_same_rules
 from components.decoding.members import require_one_vocabulary
 from components.ensembling import Linear, LogLinear
 from components.ensembling.vocabularies import (
@@ -21,6 +22,7 @@ from components.ensembling.vocabularies import (
 )
 from components.errors import ConfigError
 
+from ..decoding.models import marian
 from ..decoding.test_search import Table
 
 FIRST = ("<eos>", "<unk>", "▁a", "▁dog", "▁run", "s")
@@ -158,3 +160,11 @@ def test_what_has_nothing_in_common_is_refused() -> None:
         intersection([lexicon(FIRST), lexicon(("<eos>", "<unk>", "▁x", "▁y"))])
     with pytest.raises(ConfigError, match="second: expected an end of sequence"):
         mapped(member(SECOND, 1, "second"), lexicon(SECOND), lexicon(FIRST), [-1] * 6)
+
+
+def test_members_of_other_forced_tokens_are_refused() -> None:
+    models = [marian(seed=0), marian(seed=1)]
+    require_same_rules([("one", models[0]), ("other", models[1])])
+    models[1].generation_config.forced_eos_token_id = 5
+    with pytest.raises(ConfigError, match="forced_eos_token_id, found other with 5 beside one with 0"):
+        require_same_rules([("one", models[0]), ("other", models[1])])
