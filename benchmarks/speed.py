@@ -12,6 +12,7 @@ SECTIONS = {
     "ensembles": "benchmarks.ensembles",
     "pools": "benchmarks.pools_speed",
     "recognition": "benchmarks.recognition_speed",
+    "merging": "benchmarks.merging_speed",
 }
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ def merge(recipe_path: Path, out: Path | None, *, check: bool, seed: int, store:
     """Examine the merge of a recipe, print what there is to say, and (unless ``check``) do it."""
     from components.errors import ConfigError
     from components.merging import doctor, engine, recipe, references
+    from components.models.checkpoints import checkpoint_of
 
     read = recipe.read(recipe_path)
     engine.known_method(read)
@@ -27,5 +28,6 @@ def merge(recipe_path: Path, out: Path | None, *, check: bool, seed: int, store:
         typer.echo(f"{recipe_path}: {read.method} of {len(read.models)} models can be merged")
         return
     options = engine.Options(seed=seed, store=store)
-    made = engine.merge(read, out, options)
+    engine.merge(read, out, options)
+    made = checkpoint_of(out.absolute(), str(out))
     typer.echo(f"{made.path}  {made.architecture}  sha256 {made.sha256}")

@@ -28,9 +28,7 @@ from components.merging.recipe import Recipe
 from components.merging.references import opened
 from components.merging.surveying import survey
 from components.merging.writing import SHARD_BYTES, Planned, Writer
-from components.models.checkpoints import checkpoint_of
 from components.models.digests import sync_folder
-from components.records import Checkpoint
 
 VERSION = 1
 """Raised when the same recipe gives other weights."""
@@ -46,8 +44,8 @@ class Options(NamedTuple):
 
 def merge(
     recipe: Recipe, out: Path, options: Options | None = None, tell: Callable[[str], None] = lambda line: None
-) -> Checkpoint:
-    """Merge as ``recipe`` says into the new folder ``out`` and describe it.
+) -> None:
+    """Merge as ``recipe`` says into the new folder ``out``.
 
     ``out`` appears at once, complete and synced; after a crash there is nothing under its name. Checks
     nothing but what it needs: run :func:`components.merging.doctor.examine` before. Raises
@@ -62,7 +60,6 @@ def merge(
         lineage = [{"reference": c.reference, "sha256": c.sha256} for c in checkpoints.values()]
         record = {"method": recipe.method, "seed": options.seed, "version": VERSION, "models": lineage}
         (place / packaging.LINEAGE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    return checkpoint_of(out.absolute(), str(out), tuple(f"merged:{c.sha256}" for c in checkpoints.values()))
 
 
 def known_method(recipe: Recipe) -> None:
@@ -88,6 +85,7 @@ def _write(
             job = by_name[name]
             yield name, merged(job) if job.dtype.is_floating_point else untouched(job)
 
+    _keep_freed_memory()
     with torch.no_grad():
         writer.write(pieces())
     config = packaging.configuration(recipe, folders, jobs, origins(recipe, folders))
@@ -95,6 +93,14 @@ def _write(
         config["vocab_size"] = alignment.rows
         tokens.save(tokenizer, place, recipe.chat_template)
     packaging.write(place, recipe, folders, config, tokenizer=alignment is None)
+
+
+def _keep_freed_memory() -> None:
+    """Let glibc reuse freed pieces instead of giving their pages back and faulting them in again.
+
+    It raises its thresholds for that, up to 32 MB, when a block of that size is freed; nothing is touched.
+    """
+    torch.empty(31 << 20, dtype=torch.uint8)
 
 
 def _method(recipe: Recipe, jobs: Sequence[Job]) -> Callable[[Job], Iterator[Tensor]]:

@@ -19,7 +19,10 @@ from components.merging.settings import Parameter
 
 
 class Method(NamedTuple):
-    """One way to make a tensor out of several. ``least`` and ``most`` count models besides the base."""
+    """One way to make a tensor out of several. ``least`` and ``most`` count models besides the base.
+
+    ``base``: ``counted`` where it is a model like the others, with parameters of its own.
+    """
 
     paper: str
     formula: str
@@ -87,6 +90,7 @@ METHODS: dict[str, Method] = {
         "sum of weights; with normalize: false none",
         weighing.linear,
         {"weight": WEIGHT, "normalize": Parameter(bool, True, "divide by the sum of the weights")},
+        base="counted",
     ),
     "slerp": Method(
         "Shoemake 1985",
@@ -122,6 +126,7 @@ METHODS: dict[str, Method] = {
         "none",
         weighing.passthrough,
         {"scale": Parameter(float, None, "factor", per_model=True, optional=True)},
+        base="counted",
         most=1,
     ),
     "task_arithmetic": _deltas(

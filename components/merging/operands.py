@@ -15,8 +15,8 @@ from torch import Tensor
 
 from components.merging.settings import Scalar
 
-PIECE = 1 << 20
-CACHE = 96 << 20
+PIECE = 1 << 17
+CACHE = 16 << 20
 """Bytes of pieces that are kept between the passes over a tensor; larger ones are read again."""
 
 Span = tuple[int, int]

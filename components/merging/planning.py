@@ -169,7 +169,7 @@ def _job(
     for source, name in output.inputs:
         tensor = _tensor(folders[source.model], source.model, name, output, alignment)
         is_base = source.model == base_name
-        needs = method.base != "required" or not is_base
+        needs = method.base == "counted" or not is_base
         places = (source.parameters, output.cut.parameters, output.part.parameters, recipe.parameters)
         values = _values(method, places, name, output.depth, per_model=True) if needs else {}
         operand = Operand(tensor, order[source.model], values)

@@ -1,0 +1,64 @@
+"""Soups and averages: the weights by hand, and what the greedy one keeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from components.errors import MergeError
+from components.merging import merge
+from components.merging.soups import exponential, greedy, last, uniform
+from tests.components.merging.folders import flat
+
+
+def value(recipe: object, out: Path) -> float:
+    merge(recipe, out)  # type: ignore[arg-type]
+    return float(load_file(out / "model.safetensors")["w"][0])
+
+
+def test_averages_of_checkpoints(tmp_path: Path) -> None:
+    paths = [str(flat(tmp_path / str(n), n)) for n in (1, 2, 4)]
+    assert value(last(paths, 2), tmp_path / "last") == 3.0
+    assert value(uniform(paths), tmp_path / "all") == pytest.approx(7 / 3)
+    assert value(exponential(paths, 0.5), tmp_path / "ema") == pytest.approx((4 + 2 / 2 + 1 / 4) / 1.75)
+
+
+def score(model: str) -> float:
+    """The nearer to 10, the better."""
+    return -abs(float(load_file(Path(model) / "model.safetensors")["w"][0]) - 10)
+
+
+def test_greedy_keeps_what_does_not_hurt(tmp_path: Path) -> None:
+    """Best first: 9; with 12 the mean is 10.5, better; with 4 it is 8.33, worse, so 4 stays out."""
+    paths = {n: str(flat(tmp_path / str(n), n)) for n in (4, 12, 9)}
+    soup = greedy(list(paths.values()), score, tmp_path / "work")
+    assert soup.ingredients == (paths[9], paths[12])
+    assert [step.kept for step in soup.steps] == [True, True, False]
+    assert soup.score == -0.5 == score(str(soup.folder))
+
+
+def test_a_soup_of_one_needs_no_folder(tmp_path: Path) -> None:
+    paths = [str(flat(tmp_path / str(n), n)) for n in (10, 3)]
+    soup = greedy(paths, score, tmp_path / "work")
+    assert (soup.ingredients, soup.folder, soup.score) == ((paths[0],), None, 0.0)
+
+
+def test_equal_scores_stay(tmp_path: Path) -> None:
+    paths = [str(flat(tmp_path / name, 7)) for name in "ab"]
+    assert greedy(paths, score, tmp_path / "work").ingredients == tuple(paths)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: uniform([]), "at least one"),
+        (lambda: uniform(["a", "a"]), "every model once"),
+        (lambda: last(["a"], 2), "1 to 1"),
+        (lambda: exponential(["a"], 0.0), "decay"),
+    ],
+)
+def test_wrong_arguments(call: object, said: str) -> None:
+    with pytest.raises(MergeError, match=said):
+        call()  # type: ignore[operator]
