@@ -194,7 +194,8 @@ def table(found: dict[str, list[dict[str, dict[str, float]]]]) -> Iterator[str]:
         bound = " (target 3)" if name in ELEMENTWISE else ""
         yield (
             f"| {name} | {median('mergekit', 'cpu'):.1f} | {median('ours', 'cpu'):.2f} | {ratio:.1f}x | "
-            f"{target} | {median('plain', 'cpu'):.2f} | {loop:.1f}{bound} | {median('mergekit', 'rss') / 1e9:.2f} | "
+            f"{target} | "
+            f"{median('plain', 'cpu'):.2f} | {loop:.1f}{bound} | {median('mergekit', 'rss') / 1e9:.2f} | "
             f"{median('ours', 'rss') / 1e9:.2f} | {median('ours', 'doctor'):.2f} |"
         )
 
@@ -217,7 +218,8 @@ def main(arguments: list[str]) -> None:
         f"{platform.machine()}, torch {torch.__version__}. linear: three models; slerp: two; the others: two "
         "models and a base, density 0.5. Plain loop: reads the same files with safetensors, adds, writes. "
         "The doctor reads every weight once more; it runs before every `antiphon merge`. Resident memory "
-        "includes Python and torch (0.27 GB). The SHA-256 of every input, which is taken once and remembered, is not "
+        "includes Python and torch (0.27 GB). "
+        "The SHA-256 of every input, which is taken once and remembered, is not "
         "counted."
         "\n"
     )
