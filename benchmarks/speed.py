@@ -13,6 +13,7 @@ SECTIONS = {
     "pools": "benchmarks.pools_speed",
     "recognition": "benchmarks.recognition_speed",
     "merging": "benchmarks.merging_speed",
+    "distillation": "benchmarks.distillation_speed",
 }
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ FLOWS = {
     "merge": "models merged by mergekit's recipe, kept if they are not worse than a baseline",
     "experts": "train a translation model with experts for several languages, watch its routers",
     "train": "train a translation model and keep the best checkpoint in the store",
+    "distill": "distil an ensemble or a whole pipeline into one small student",
 }
 
 
@@ -60,4 +61,8 @@ def flow_named(name: str) -> Entry:  # noqa: PLR0911 - a return per flow
         from flows.train import TrainParameters, train
 
         return Entry(train, TrainParameters)
+    if name == "distill":
+        from flows.distill import DistillParameters, distill
+
+        return Entry(distill, DistillParameters)
     raise ConfigError(f"expected a flow, one of {', '.join(FLOWS)}, found {name!r}")

@@ -88,6 +88,11 @@ def targets(
     return shown(ref)
 
 
+def path_of(ref: StageRef) -> str:
+    """The data set that a ``targets`` stage holds."""
+    return str(Path(ref.path) / TARGETS)
+
+
 def _write(path: Path, stages: dict[str, StageRef], choose: str, language: str) -> int:
     said = hypotheses(stages["mt"])
     head = next(said, None)

@@ -1,0 +1,200 @@
+"""Distillation: a teacher of any kind -> one small student in the store -> its scores.
+
+The teacher is a model, an ensemble (both imitated word by word or by what they say), or any finished run with
+an `mt` stage on training data: a cascade, a stack, a refinement. The student is `store:KEY` for every flow.
+`python -m flows.distill` takes the options of `antiphon run distill`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from pydantic import ConfigDict, Field
+
+from components.errors import ConfigError
+from components.records import RunRecord, StageRef
+from components.training.config import TrainingConfig
+from components.training.distillation import DistillationConfig
+from components.translation.config import TranslationConfig
+from flows.parameters import FlowParameters, flat
+from flows.running import Run, ending
+from tasks import data, distilling, training, translation
+from tasks.runners import runner
+
+
+class Level(NamedTuple):
+    """What a level takes from the teacher: hypotheses as targets (``choose``), distributions (``word``)."""
+
+    choose: str | None
+    word: bool
+
+
+LEVELS = {
+    "none": Level(None, word=False),
+    "word": Level(None, word=True),
+    "sequence": Level("best", word=False),
+    "interpolated": Level("closest", word=False),
+    "sequence_and_word": Level("best", word=True),
+}
+
+
+class DistillTeacher(TranslationConfig):
+    """Who teaches, and how its translations are searched for."""
+
+    model_config = ConfigDict(title="Teacher")
+
+    beam_size: int = Field(4, ge=1, le=64, title="Beam size", description="hypotheses kept per sentence")
+    n_best: int = Field(
+        4, ge=1, le=64, title="N-best", description="hypotheses that 'interpolated' chooses from"
+    )
+    members: tuple[str, ...] = Field(
+        (), title="Further members", description="models beside the first: the teacher is their ensemble"
+    )
+    method: Literal["linear", "log_linear"] = Field(
+        "linear", title="Combination", description="of the members; the word level is always linear"
+    )
+    coefficients: tuple[float, ...] = Field(
+        (), title="Coefficients", description="one per model, in their order; empty = equal"
+    )
+    run: str | None = Field(
+        None,
+        title="Run",
+        description="instead of models: a finished run (cascade, stack, ...) on training data, by its name",
+    )
+
+
+class DistillStudent(TrainingConfig):
+    """Shape and training of the student."""
+
+    model_config = ConfigDict(title="Student")
+
+    layers: int = Field(2, ge=1, le=24, title="Layers", description="encoder layers")
+    decoder_layers: int | None = Field(
+        1, ge=1, le=24, title="Decoder layers", description="as many as encoder layers if empty"
+    )
+
+
+class DistillParameters(FlowParameters):
+    """What can be set on a distillation."""
+
+    model_config = ConfigDict(title="Distillation")
+
+    level: Literal["none", "word", "sequence", "interpolated", "sequence_and_word"] = Field(
+        "sequence",
+        title="Level",
+        description="word = the teacher's distribution at each word; sequence = what it says; interpolated = "
+        "what it says that is nearest to the reference; none = the same student without a teacher",
+    )
+    temperature: float = Field(
+        1.0, gt=0.0, le=100.0, title="Temperature", description="word level: flattens the distributions"
+    )
+    word_share: float = Field(
+        0.5, ge=0.0, le=1.0, title="Word-level share", description="of the loss; the rest is cross-entropy"
+    )
+    teacher_layers: bool = Field(
+        False,
+        title="Teacher's layers",
+        description="begin with evenly spaced layers of the teacher's first model",
+    )
+    test: str | None = Field(
+        None, title="Test data", description="parallel text to score the finished student on; never selects"
+    )
+    beam_size: int = Field(5, ge=1, le=64, title="Beam size", description="of the search when scoring")
+    teacher: DistillTeacher = Field(default=DistillTeacher(), title="Teacher", description="who is imitated")
+    student: DistillStudent = Field(
+        default=DistillStudent(), title="Student", description="its shape, its data and its training"
+    )
+
+
+@flow(name="distill", task_runner=runner(), persist_result=False, validate_parameters=True)
+@flat(DistillParameters)
+def distill(parameters: DistillParameters) -> RunRecord | State[RunRecord]:
+    """Distil a teacher into one student, keep it in the store and score it."""
+    run = Run("distill", parameters)
+    with run:
+        _check(parameters)
+        config = student_of(parameters)
+        choose = LEVELS[parameters.level].choose
+        if choose is not None:
+            stages = _teach(parameters, run)
+            made = run.add(distilling.targets(stages, choose, config.target_language, run.store_url))
+            config = config.model_copy(update={"data": distilling.path_of(made), "limit": None})
+        trained = run.add(distilling.student(config, run.store_url))
+        run.notes.append(f"student store:{trained.key}")
+        # Scored as any training; the data are those of the user, not the teacher's.
+        scored = run.add(
+            training.score(config, trained, parameters.test, parameters.beam_size, run.store_url)
+        )
+        run.metrics = training.read_scores(scored)
+        run.save()
+        training.publish(run.record)
+    return ending(run.record)
+
+
+def student_of(parameters: DistillParameters) -> DistillationConfig:
+    """The student's training: its own settings, the teacher's vocabulary unless it names one, the level."""
+    teacher, student = parameters.teacher, parameters.student
+    values = student.model_dump()
+    if student.tokenizer is None and student.start is None and teacher.run is None:
+        values["tokenizer"] = teacher.model
+    if LEVELS[parameters.level].word:
+        values |= {"teachers": (teacher.model, *teacher.members), "teacher_weights": teacher.coefficients}
+    if parameters.teacher_layers:
+        values["layers_of"] = teacher.model
+    more = {"temperature": parameters.temperature, "word_share": parameters.word_share}
+    return DistillationConfig.model_validate(values | more)
+
+
+def _check(parameters: DistillParameters) -> None:
+    """Refuse what cannot work before anything is computed."""
+    teacher, level = parameters.teacher, LEVELS[parameters.level]
+    if teacher.run is not None and (level.word or parameters.teacher_layers):
+        wish = "the word level needs" if level.word else "teacher_layers needs"
+        raise ConfigError(
+            f"teacher.run: {wish} a model's distributions and weights, found the texts of {teacher.run!r}; "
+            "use level sequence or interpolated, or name teacher.model"
+        )
+    if level.word and teacher.method != "linear":
+        raise ConfigError(
+            f"teacher.method: the word level imitates the linear mixture, found {teacher.method}; "
+            "use level sequence, or method linear"
+        )
+    if parameters.teacher_layers and parameters.student.start is not None:
+        raise ConfigError("expected teacher_layers or student.start, found both; leave one out")
+    if parameters.student.kind != "translation":
+        raise ConfigError(f"student.kind: expected translation, found {parameters.student.kind}")
+
+
+def _teach(parameters: DistillParameters, run: Run) -> dict[str, StageRef]:
+    """Sources and what the teacher says to them: a finished run's, or computed now, shard by shard."""
+    teacher, student = parameters.teacher, parameters.student
+    if teacher.run is not None:
+        stages = distilling.taught_by(teacher.run, run.store_url)
+        for ref in stages.values():
+            run.add(ref)
+        return stages
+    languages = (student.source_language, student.target_language)
+    loaded = run.add(data.load(student.data, None, *languages, student.limit, run.store_url))
+    own = set(TranslationConfig.model_fields)
+    search = teacher.model_dump(include=own)
+    if not teacher.members:
+        config = TranslationConfig.model_validate(search)
+        run.add(translation.translate(config, (loaded,), run.store_url, parameters.seed))
+        return run.stages
+    from components.ensembling.mixing import MixingConfig
+
+    from tasks import ensembling
+
+    mixing = MixingConfig(method=teacher.method, coefficients=teacher.coefficients)
+    members = (teacher.model, *teacher.members)
+    mixed = ensembling.Ensemble.model_validate({**search, "members": members, "mixing": mixing})
+    run.add(ensembling.mix(mixed, None, (loaded,), run.store_url, parameters.seed))
+    return run.stages
+
+
+if __name__ == "__main__":
+    from flows.cli import run_flow_module
+
+    run_flow_module("distill")

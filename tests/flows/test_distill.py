@@ -1,0 +1,166 @@
+"""The distill flow with tiny models: every level, an ensemble and a whole run as teachers."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components import models
+from components.errors import ConfigError
+from components.records import StageRef
+from flows.cascade import cascade
+from flows.distill import LEVELS, DistillParameters, distill, student_of
+from flows.train import train
+from tasks.distilling import TARGETS, plan_of
+from tasks.reading import hypotheses
+from tasks.store import Store
+
+WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
+SMALL = {"vocabulary": 64, "layers": 2, "width": 16, "inner": 16, "heads": 2, "batch_pieces": 200}
+BUDGET = {
+    "max_steps": 4,
+    "eval_every": 2,
+    "eval_sentences": 4,
+    "average": 1,
+    "device": "cpu",
+    "dtype": "float32",
+}
+
+
+@pytest.fixture(scope="module")
+def harness() -> Iterator[None]:
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
+@pytest.fixture(scope="module")
+def world(harness: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Toy data, a store, and two teachers in it that share a vocabulary."""
+    folder = tmp_path_factory.mktemp("world")
+    draw = random.Random(0)
+    lines = [" ".join(draw.choices(WORDS, k=5)) for _ in range(40)]
+    for language in ("en", "de"):
+        (folder / f"toy.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    toy, store = f"{folder}/toy.en,{folder}/toy.de", str(folder / "store")
+    common = {**SMALL, **BUDGET, "data": toy, "dev": toy, "store": store, "beam_size": 1}
+    first = train(**common, seed=1).stages[0].key
+    second = train(**common, seed=2, tokenizer=f"store:{first}").stages[0].key
+    student = {**SMALL, **BUDGET, "data": toy, "dev": toy, "layers": 2, "decoder_layers": 1}
+    teacher = {
+        "model": f"store:{first}",
+        "members": [f"store:{second}"],
+        "beam_size": 2,
+        "n_best": 2,
+        "max_tokens": 12,
+    }
+    settings = {"store": store, "student": student, "teacher": {**teacher, "device": "cpu"}, "beam_size": 1}
+    return {"settings": settings, "toy": toy, "store": store, "models": (first, second)}
+
+
+def stage(run: Any, name: str) -> StageRef:
+    found: StageRef = next(ref for ref in run.stages if ref.stage == name)
+    return found
+
+
+def rows(ref: StageRef) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (Path(ref.path) / TARGETS).read_text("utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_every_level_leaves_a_student_in_the_store(world: dict[str, Any], level: str) -> None:
+    run = distill(**world["settings"], level=level, name=f"level-{level}")
+    wanted = ["data", "mt", "targets"] if LEVELS[level].choose else []
+    assert [ref.stage for ref in run.stages] == [*wanted, "training", "scores"]
+    assert "dev_bleu" in run.metrics
+    trained = stage(run, "training")
+    assert f"student store:{trained.key}" in run.notes
+    checkpoint = models.resolve(f"store:{trained.key}", world["store"])
+    shape = json.loads((Path(checkpoint.path) / "config.json").read_text("utf-8"))
+    assert (shape["encoder_layers"], shape["decoder_layers"]) == (2, 1)
+
+
+def test_the_targets_are_what_the_ensemble_says_and_all_is_reused(world: dict[str, Any]) -> None:
+    run = distill(**world["settings"], level="sequence", name="first")
+    said = {nbest.utterance_id: nbest.best.text for nbest in hypotheses(stage(run, "mt"))}
+    sources = (Path(world["toy"].split(",")[0])).read_text("utf-8").splitlines()
+    found = rows(stage(run, "targets"))
+    # An untrained teacher may say nothing to some sources: those teach nothing.
+    assert [row["id"] for row in found] == [key for key, text in said.items() if text]
+    assert all(row["references"] == [said[row["id"]]] for row in found)
+    assert {row["text"] for row in found} <= set(sources)
+    again = distill(**world["settings"], level="sequence", name="again")
+    assert all(ref.reused for ref in again.stages)
+    assert again.metrics == run.metrics
+
+
+def test_a_whole_run_is_a_teacher(world: dict[str, Any]) -> None:
+    settings, (first, _) = world["settings"], world["models"]
+    mt = {"model": f"store:{first}", "beam_size": 1, "n_best": 1, "max_tokens": 12, "device": "cpu"}
+    cascade(
+        data=world["toy"], source_language="en", target_language="de", mt=mt, store=world["store"], name="c"
+    )
+    teacher = {"run": "c"}
+    student = {**settings["student"], "tokenizer": f"store:{first}"}
+    run = distill(**{**settings, "teacher": teacher, "student": student}, level="sequence")
+    assert [ref.stage for ref in run.stages] == ["data", "mt", "targets", "training", "scores"]
+    assert stage(run, "mt").key == next(
+        r.key for r in Store(world["store"]).load_run("c").stages if r.stage == "mt"
+    )
+    with pytest.raises(ConfigError, match="the word level needs a model's distributions"):
+        distill(**{**settings, "teacher": teacher}, level="word")
+    train_run = next(path.name for path in (Path(world["store"]) / "runs").glob("*-train"))
+    with pytest.raises(
+        ConfigError, match="expected a run with the stages data and mt, found training, scores"
+    ):
+        distill(**{**settings, "teacher": {"run": train_run}}, level="sequence")
+
+
+def test_a_damaged_output_of_the_teacher_is_refused(world: dict[str, Any]) -> None:
+    mt = {
+        "model": f"store:{world['models'][0]}",
+        "beam_size": 3,
+        "n_best": 1,
+        "max_tokens": 12,
+        "device": "cpu",
+    }
+    common = {"data": world["toy"], "source_language": "en", "target_language": "de", "store": world["store"]}
+    spoilt = stage(cascade(**common, mt=mt, name="spoilt"), "mt")
+    with (Path(spoilt.path) / "outputs.jsonl").open("a", encoding="utf-8") as file:
+        file.write("\n")
+    with pytest.raises(Exception, match=r"teacher\.run: stage mt at .* is damaged"):
+        distill(**{**world["settings"], "teacher": {"run": "spoilt"}}, level="sequence")
+
+
+def test_the_key_follows_what_decides_the_student(world: dict[str, Any]) -> None:
+    def key(**changes: Any) -> str:
+        parameters = DistillParameters.model_validate({**world["settings"], "level": "word", **changes})
+        return plan_of(student_of(parameters), world["store"]).key
+
+    alone = {**world["settings"]["teacher"], "members": []}
+    shares = {**world["settings"]["teacher"], "coefficients": [0.9, 0.1]}
+    found = [key(), key(temperature=2.0), key(word_share=0.9), key(teacher=alone), key(teacher=shares)]
+    assert len({*found, key(teacher_layers=True), key(level="none")}) == 7
+    assert key() == key(test=world["toy"], beam_size=2)
+
+
+def test_what_cannot_be_combined_is_refused(world: dict[str, Any]) -> None:
+    settings = world["settings"]
+    mixed = {**settings["teacher"], "method": "log_linear"}
+    with pytest.raises(ConfigError, match="imitates the linear mixture, found log_linear"):
+        distill(**{**settings, "teacher": mixed}, level="word")
+    started = {**settings["student"], "start": f"store:{world['models'][0]}"}
+    with pytest.raises(ConfigError, match=r"expected teacher_layers or student\.start, found both"):
+        distill(**{**settings, "student": started}, level="none", teacher_layers=True)
+
+
+def test_every_field_has_a_title_and_a_description() -> None:
+    for name, field in DistillParameters.model_fields.items():
+        assert field.title, name
+        assert field.description, name
