@@ -19,7 +19,6 @@ from components.metrics import translation_scores
 from components.metrics.significance import Difference, translation_tests
 from components.records import NBest, RunRecord, Score, Utterance
 from components.translation import Translator
-from tasks.options import value_of
 
 OUT = Path(__file__).parents[1] / "docs" / "results" / "distillation.md"
 TEACHER = "packaged:multi30k-en-de"
@@ -53,7 +52,8 @@ def student(options: argparse.Namespace) -> dict[str, Any]:
 
 def distilled(level: str, options: argparse.Namespace) -> RunRecord:
     """The finished run of one level."""
-    from flows.distill import distill
+    from flows.distill import distill  # first of all that imports Prefect: it brings the settings
+    from tasks.options import value_of
 
     teacher = {"model": TEACHER, "members": list(options.members), "batch_size": 32, "device": "cpu"}
     run: RunRecord = value_of(
@@ -111,13 +111,14 @@ each: other seeds are not in the intervals. The checkpoint is chosen on the vali
 
 
 def measured(
-    ready: Mapping[str, Translator],
+    ready: Mapping[str, Translator], limit: int | None
 ) -> tuple[dict[str, dict[str, Score]], dict[str, dict[str, Difference]]]:
     """BLEU of every system on every set, and its difference to the student without a teacher."""
     scores: dict[str, dict[str, Score]] = {name: {} for name in ready}
     tests: dict[str, dict[str, Difference]] = {name: {} for name in ready}
     for split in SETS:
-        test = data.load(f"multi30k:{split}", source_language="en", target_language="de").utterances
+        languages = {"source_language": "en", "target_language": "de"}
+        test = data.load(f"multi30k:{split}", limit=limit, **languages).utterances
         references = {u.id: u.references for u in test}
         texts = {name: translations(translator, test) for name, translator in ready.items()}
         for name, found in texts.items():
@@ -136,7 +137,7 @@ def report(runs: Mapping[str, RunRecord], options: argparse.Namespace) -> str:
         made = speed.systems(teachers, key_of(run), 5, store)
         ready |= {speed.ENSEMBLE: made[speed.ENSEMBLE], speed.ONE: made[speed.ONE]}
         ready[NAMES[level]] = made[speed.STUDENT]
-    scores, tests = measured(ready)
+    scores, tests = measured(ready, options.test_limit)
     first = scores[speed.ENSEMBLE]
     best = max(runs, key=lambda level: runs[level].metrics["dev_bleu"].value)
     minutes = {
@@ -176,6 +177,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--limit", type=int, default=15_000, help="training pairs, and sources decoded")
     parser.add_argument("--steps", type=int, default=500, help="updates of every student")
     parser.add_argument("--levels", nargs="+", default=list(NAMES), choices=NAMES)
+    parser.add_argument("--test-limit", type=int, help="sentences of each test set; all unless set")
     parser.add_argument("--rounds", type=int, default=5, help="of the speed measurement")
     parser.add_argument("--train-only", action="store_true", help="train the levels, write no report")
     parser.add_argument("--out", type=Path, default=OUT)

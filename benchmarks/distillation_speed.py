@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
-from components.ensembling.mixing import MixingConfig
 
 from components import data
 from components.ensembling import building
+from components.ensembling.mixing import MixingConfig
 from components.records import Utterance
 from components.translation import TranslationConfig, Translator, build
 

@@ -13,6 +13,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import ConfigDict, Field
 
+from components.ensembling.mixing import Ensemble, MixingConfig
 from components.errors import ConfigError
 from components.records import RunRecord, StageRef
 from components.training.config import TrainingConfig
@@ -20,7 +21,7 @@ from components.training.distillation import DistillationConfig
 from components.translation.config import TranslationConfig
 from flows.parameters import FlowParameters, flat
 from flows.running import Run, ending
-from tasks import data, distilling, training, translation
+from tasks import data, distilling, ensembling, training, translation
 from tasks.runners import runner
 
 
@@ -183,13 +184,9 @@ def _teach(parameters: DistillParameters, run: Run) -> dict[str, StageRef]:
         config = TranslationConfig.model_validate(search)
         run.add(translation.translate(config, (loaded,), run.store_url, parameters.seed))
         return run.stages
-    from components.ensembling.mixing import MixingConfig
-
-    from tasks import ensembling
-
     mixing = MixingConfig(method=teacher.method, coefficients=teacher.coefficients)
     members = (teacher.model, *teacher.members)
-    mixed = ensembling.Ensemble.model_validate({**search, "members": members, "mixing": mixing})
+    mixed = Ensemble.model_validate({**search, "members": members, "mixing": mixing})
     run.add(ensembling.mix(mixed, None, (loaded,), run.store_url, parameters.seed))
     return run.stages
 
