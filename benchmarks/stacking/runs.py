@@ -31,12 +31,12 @@ class Budget:
 
 BUDGETS = {
     "minutes": Budget(
-        400,
-        40,
-        100,
-        {"dual_source": 80, "direct": 120, "late_fusion": 120, "pre_translation": 60},
-        2000,
-        100,
+        300,
+        30,
+        60,
+        {"dual_source": 50, "direct": 80, "late_fusion": 80, "pre_translation": 40},
+        1000,
+        60,
     ),
     "hours": Budget(
         2400,
