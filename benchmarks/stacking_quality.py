@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.stacking import choices
-from benchmarks.stacking.experiment import learn, prepare, transcripts
+from benchmarks.stacking.experiment import learn, prepare, seconds_per_step, transcripts
 from benchmarks.stacking.runs import ASR, BUDGETS, METHODS, WORK, run
 from components.metrics import translation_scores
 from components.metrics.significance import translation_tests
@@ -113,10 +113,10 @@ def homographs() -> list[str]:
     }
     found = {
         (name, source): choices.measured(model, spoken, texts, name == "dual")
-        for name, (model, _) in models.items()
+        for name, model in models.items()
         for source, texts in (("true transcript", None), ("Whisper's transcript", heard))
     }
-    seconds = {name: cpu for name, (_, cpu) in models.items()}
+    seconds = seconds_per_step(spoken)
     return choices.tables(spoken, found, seconds, HOMOGRAPH_STEPS)
 
 

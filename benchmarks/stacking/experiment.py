@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from components.stacking.speech import SpeechConfig, SpeechEncoder, padded
 from components.synthesis import SynthesisConfig, build
 from components.synthesis.markup import visible
 from components.training import TrainingConfig, train
+from components.training.batches import epoch_plan
 
 VOICES = {
     "train": ("en-us+m3", "en-us+f2", "en-us+m1", "en-us+f3"),
@@ -33,7 +35,7 @@ VOICES = {
     "test": ("en-us+m7", "en-us+f4"),
 }
 """espeak-ng's voices: those of the test are heard nowhere else."""
-COPIES, DEV = 2, 120
+COPIES, DEV, STEPS_TIMED = 2, 120, 12
 TEXT_MODEL = "packaged:multi30k-en-de"
 SPEECH = SpeechConfig()
 
@@ -108,8 +110,10 @@ def config(steps: int, seed: int = 1) -> TrainingConfig:
     )
 
 
-def learn(spoken: Spoken, folder: Path, steps: int, *, with_sound: bool) -> tuple[Stacked, float]:
-    """The stacked model, or the same model, data and steps without the sound; and the seconds it took."""
+def learner_of(
+    spoken: Spoken, settings: TrainingConfig, device: torch.device, *, with_sound: bool
+) -> StackLearner:
+    """The stacked model with its data, or the same model and data without the sound."""
     states: dict[str, Tensor] = {}
     if with_sound:
         states = {u.id: spoken.states[u.id] for part in ("train", "dev") for u in spoken.utterances[part]}
@@ -121,23 +125,39 @@ def learn(spoken: Spoken, folder: Path, steps: int, *, with_sound: bool) -> tupl
     read = [
         SpokenPair(f"read-{s.id}", (visible(s.marked),), s.german) for s in sentences() if s.split == "words"
     ]
+    torch.manual_seed(settings.seed)
+    ready = from_text(TEXT_MODEL, "dual", SPEECH, 512, 1, None)
+    return StackLearner(settings, ready, (pairs("train") + read, pairs("dev")), states, device)
 
-    def learner(settings: TrainingConfig, out: Path, device: torch.device) -> StackLearner:
-        torch.manual_seed(settings.seed)
-        ready = from_text(TEXT_MODEL, "dual", SPEECH, 512, 1, None)
-        return StackLearner(settings, ready, (pairs("train") + read, pairs("dev")), states, device)
 
-    spent = folder / "seconds"
-    before = float(spent.read_text()) if spent.exists() else 0.0
-    started = time.process_time()
-
-    def report(row: dict[str, float]) -> None:
-        spent.write_text(str(before + time.process_time() - started))
-        print(json.dumps(row), flush=True)
-
+def learn(spoken: Spoken, folder: Path, steps: int, *, with_sound: bool) -> Stacked:
+    """Train (or go on), unless the model is there."""
     if not (folder / "model").exists():
-        train(config(steps), folder, report, learner)
-    return load(checkpoint_of(folder / "model", str(folder))), float(spent.read_text())
+        train(
+            config(steps),
+            folder,
+            lambda row: print(json.dumps(row), flush=True),
+            lambda settings, out, device: learner_of(spoken, settings, device, with_sound=with_sound),
+        )
+    return load(checkpoint_of(folder / "model", str(folder)))
+
+
+def seconds_per_step(spoken: Spoken) -> dict[str, float]:
+    """Median CPU seconds of an optimiser step of each model, steps of the two in turn."""
+    settings = config(STEPS_TIMED)
+    cpu = torch.device("cpu")
+    learners = {n: learner_of(spoken, settings, cpu, with_sound=n == "dual") for n in ("dual", "text")}
+    optimisers = {n: torch.optim.AdamW(e.model.parameters(), fused=True) for n, e in learners.items()}
+    spent: dict[str, list[float]] = {name: [] for name in learners}
+    for rows in epoch_plan(learners["dual"].lengths, settings.batch_pieces, 1, 0)[:STEPS_TIMED]:
+        for name, each in learners.items():
+            each.model.train()
+            started = time.thread_time()
+            each.loss(rows)[0].backward()
+            optimisers[name].step()
+            optimisers[name].zero_grad()
+            spent[name].append(time.thread_time() - started)
+    return {name: statistics.median(values) for name, values in spent.items()}
 
 
 def sources(
