@@ -138,7 +138,7 @@ def page(
         "beam 5, 1,000 of 1,000 sentences, with 95% bootstrap intervals. One training each: the intervals "
         f"say nothing of other seeds. `{signature}`",
         "",
-        "| before | CPU minutes before | " + " | ".join(f"{size:,} pairs" for size in SIZES) + " |",
+        "| before | minutes before (wall) | " + " | ".join(f"{size:,} pairs" for size in SIZES) + " |",
         "|---|---|" + "---|" * len(SIZES),
     ]
     for method in (*options.methods, SCRATCH):
