@@ -82,6 +82,10 @@ def _pick(log_probs: Tensor, source: Tensor, draws: Tensor, config: SearchConfig
     if config.temperature == 0:
         return log_probs.argmax(dim=-1)[source]
     probabilities = torch.softmax(log_probs / config.temperature, dim=-1)
+    if config.top_p == 1:  # nothing is cut off, so any order will do, and sorting is the dear part
+        mass = probabilities.double().cumsum(dim=-1)
+        drawn = torch.searchsorted(mass[source], (draws.double() * mass[source, -1])[:, None], right=True)
+        return drawn[:, 0].clamp(max=log_probs.shape[-1] - 1)
     ordered, tokens = probabilities.sort(dim=-1, descending=True, stable=True)
     mass = ordered.double().cumsum(dim=-1)
     # The smallest set that reaches top_p: a token stays while the mass before it is below top_p.

@@ -114,6 +114,20 @@ def load_transformers(
     return model.to(device).eval(), tokenizer
 
 
+def fill(checkpoint: Checkpoint, state: Mapping[str, Tensor]) -> None:
+    """Copy a checkpoint's tensors into those of ``state``, by name.
+
+    Raises :class:`ModelError` naming the first that is missing, unexpected, of another shape or not finite.
+    """
+    verify(checkpoint)
+    folder = Path(checkpoint.path)
+    stored = {name: shape for file in weight_files(folder) for name, (_, shape) in header(file).items()}
+    _refuse_mismatch(checkpoint, {n: tuple(t.shape) for n, t in state.items()}, stored, ignored=set())
+    for name, tensor in _tensors(folder):
+        state[name].copy_(tensor)
+    _refuse_non_finite(checkpoint, state.items())
+
+
 def _where(device: torch.device | str, dtype: torch.dtype | str) -> tuple[torch.device, torch.dtype]:
     device = torch.device(device)
     return device, pick_dtype(dtype, device) if isinstance(dtype, str) else dtype

@@ -67,8 +67,8 @@ class Deliberation(nn.Module):
     def read(self, encoded: Tensor, mask: Tensor, tokens: Tensor, real: Tensor) -> Draft:
         """The first decoder on drafts ``tokens`` (N, J), real where ``real``: their states and log P(y' | x)."""
         states = self.first_states(encoded, mask, tokens)
-        chosen = self.chosen(states, tokens)
-        return Draft(tokens, real, states, torch.where(real, chosen, 0.0).sum(1))
+        log_probs, _ = self.log_probs(states, tokens, real)
+        return Draft(tokens, real, states, log_probs)
 
     def first_states(self, encoded: Tensor, mask: Tensor, tokens: Tensor) -> Tensor:
         """States (N, J, width) of the first decoder as it predicts each of ``tokens`` (N, J)."""
@@ -79,10 +79,17 @@ class Deliberation(nn.Module):
             use_cache=False,
         ).last_hidden_state
 
-    def chosen(self, states: Tensor, tokens: Tensor) -> Tensor:
-        """Log-probabilities (N, J) of ``tokens`` (N, J) by the output layer at ``states`` (N, J, width)."""
-        log_probs = torch.log_softmax(self.logits(states), dim=-1)
-        return log_probs.gather(2, tokens[..., None])[..., 0]
+    def log_probs(self, states: Tensor, tokens: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
+        """log P of ``tokens`` (N, T) where ``real``, given the states that predict them, summed: (N,).
+
+        The second is the sum over the same positions of the vocabulary's mean log-probability, which is what
+        label smoothing mixes in.
+        """
+        log_probs = torch.log_softmax(self.logits(states[real]), dim=-1)
+        chosen = log_probs.gather(1, tokens[real][:, None])[:, 0]
+        rows = real.nonzero()[:, 0]
+        empty = chosen.new_zeros(len(tokens))
+        return empty.index_add(0, rows, chosen), empty.index_add(0, rows, log_probs.mean(-1))
 
     def logits(self, states: Tensor) -> Tensor:
         """Scores (..., V) of the next token, in float32 (float64 for a float64 model)."""

@@ -69,8 +69,7 @@ class DiffusionModel:
         network, pad = self.network, self.vocabulary.pad
         mask = source[1].bool()
         encoded = network.encode(*source)
-        canvas = canvases(texts, [t] * len(texts), pad, self.eos)
-        canvas = type(canvas)(*(part.to(encoded.device) for part in canvas))
+        canvas = canvases(texts, [t] * len(texts), pad, self.eos).to(encoded.device)
         states = network.read(encoded, mask, canvas)
         log_probs = torch.log_softmax(start_tags(network.tag_logits(states)), dim=-1)
         tags = torch.full(canvas.tokens.shape, KEEP, device=encoded.device)

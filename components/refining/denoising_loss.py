@@ -28,6 +28,10 @@ class Denoising(NamedTuple):
     places: Tensor
     nexts: Tensor
 
+    def to(self, device: torch.device) -> Denoising:
+        """The same batch on ``device``."""
+        return Denoising(*(part.to(device) for part in self))
+
 
 def canvases(texts: Sequence[Tokens], t: Sequence[int], pad: int, eos: int) -> Canvas:
     """Canvases (N, L) of texts at steps ``t``; the pad token is the start, as in Marian."""

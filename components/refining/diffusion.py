@@ -8,6 +8,7 @@ translation model, so that writing on an empty canvas begins as that model's tra
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -26,6 +27,10 @@ class Canvas(NamedTuple):
     mask: Tensor
     t: Tensor
 
+    def to(self, device: torch.device) -> Canvas:
+        """The same canvases on ``device``."""
+        return Canvas(*(part.to(device) for part in self))
+
 
 class EditDiffusion(nn.Module):
     """``base`` (a MarianMTModel: encoder, embedding, output layer), ``reader``, ``tagger``, ``writer``."""
@@ -40,6 +45,11 @@ class EditDiffusion(nn.Module):
         self.tagger = nn.Linear(width, len(TAGS))
         self.tag_embedding, self.step_embedding = nn.Embedding(len(TAGS), width), nn.Embedding(steps + 1, width)
         self.place = nn.Linear(2 * width, width)
+        self.register_buffer("unigrams", torch.ones(config.vocab_size, dtype=torch.float32))
+
+    def set_noise(self, counts: Sequence[int]) -> None:
+        """Keep how often each token stands in the training targets: what inference from noise draws from."""
+        self.unigrams.copy_(torch.tensor(counts, dtype=torch.float32))
 
     @classmethod
     def started_from(cls, base: Any, steps: int) -> EditDiffusion:

@@ -39,10 +39,11 @@ class TrainingConfig(BaseModel):
         description="decides initial weights, dropout and the order of the data",
     )
 
-    kind: Literal["translation", "language_model"] = Field(
+    kind: Literal["translation", "language_model", "deliberation", "edit_diffusion"] = Field(
         "translation",
         title="Kind of model",
-        description="translation (source to target), or language_model (of the target side alone)",
+        description="translation (source to target), language_model (of the target side alone), deliberation "
+        "or edit_diffusion (refiners that start from the translation model named in start)",
     )
     start: str | None = Field(
         None,
@@ -169,6 +170,20 @@ class TrainingConfig(BaseModel):
         ge=0,
         le=50,
         description="last checkpoints kept as models of their own, store:KEY@STEP, for ensembles and soups",
+    )
+
+    drafts: int = Field(
+        2, title="Drafts", ge=1, le=16, description="deliberation: first passes sampled for each source"
+    )
+    anchor: float = Field(
+        0.5,
+        title="First pass's own loss",
+        ge=0.0,
+        le=10.0,
+        description="deliberation: weight of the first pass's own likelihood in the loss; 0 as published",
+    )
+    noise_steps: int = Field(
+        4, title="Diffusion steps", ge=1, le=50, description="edit_diffusion: steps T of the corruption"
     )
 
     device: str = Field("auto", title="Device", description="auto, cpu, cuda or cuda:N")

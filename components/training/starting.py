@@ -63,6 +63,8 @@ def weights_of(config: TrainingConfig, store: str | None) -> Any:
     kind: Kind = "causal" if config.kind == "language_model" else "seq2seq"
     model, _ = load_transformers(resolve(config.start, store), kind)
     model.config.dropout = config.dropout
+    for name, weight in model.named_parameters():  # loading forgets that sinusoids are not trained
+        weight.requires_grad_("embed_positions" not in name)
     for module in model.modules():
         if isinstance(getattr(module, "dropout", None), float):  # Marian's layers hold their own copy
             module.dropout = config.dropout if module.dropout else module.dropout

@@ -1,0 +1,1 @@
+"""Refinement: self-refine, the deliberation network, edit diffusion; gates and stopping rules."""

@@ -1,0 +1,194 @@
+"""What the training loop trains here: the deliberation network and the denoiser of edit diffusion.
+
+Both start from a translation model (``start``), whose vocabulary they keep; greedy BLEU decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sacrebleu
+import torch
+from torch import Tensor
+
+from components.decoding import SearchConfig, digest_of
+from components.errors import ConfigError
+from components.refining import denoising_loss
+from components.refining.corruption import Corruption, Noise
+from components.refining.deliberating import DeliberationModel
+from components.refining.deliberation import Deliberation
+from components.refining.denoising import DiffusionModel
+from components.refining.diffusion import EditDiffusion
+from components.refining.engines import DiffusionEngine, translate_all
+from components.refining.estimate import draft_rows, surrogate
+from components.refining.saving import save
+from components.training import batches
+from components.training.config import TrainingConfig
+from components.training.translation import TranslationLearner
+from components.translation.seq2seq import Seq2SeqEngine
+from components.translation.translator import Engine
+
+GREEDY = SearchConfig(beam_size=1, max_new_tokens=128)
+
+
+class _Learner:
+    """What both share: the data and the model of a TranslationLearner, BLEU on dev, the export."""
+
+    score_name = "bleu"
+    model: Any
+    engine: Engine
+
+    def __init__(
+        self, config: TrainingConfig, out: Path, device: torch.device, store: str | None = None
+    ) -> None:
+        if config.start is None:
+            raise ConfigError(
+                f"start: expected a translation model that {config.kind} starts from, found none; "
+                "set start=packaged:multi30k-en-de"
+            )
+        self.config = config
+        self.base = TranslationLearner(config, out, device, store)
+        self.lengths, self.tokenizer = self.base.lengths, self.base.tokenizer
+        self.pad, self.eos = self.base.model.config.pad_token_id, self.base.model.config.eos_token_id
+        self.digest = digest_of(self.tokenizer.get_vocab())
+
+    def dev_score(self) -> float:
+        """Greedy BLEU on the first ``eval_sentences`` of the development set."""
+        pairs = self.base.dev_pairs[: self.config.eval_sentences]
+        languages = (self.config.source_language, self.config.target_language)
+        texts = translate_all(self.engine, [source for source, _ in pairs], languages)
+        return float(sacrebleu.corpus_bleu(texts, [[target for _, target in pairs]]).score)
+
+    @torch.no_grad()
+    def dev_loss(self) -> float:
+        """Loss on the development set, nats per token."""
+        self.model.eval()
+        examples = self.base.dev_examples[: self.config.eval_sentences]
+        total, tokens = 0.0, 0
+        for number, rows in enumerate(
+            batches.plan([e.length for e in examples], self.config.batch_pieces, None)
+        ):
+            value, count = self.examined([examples[i] for i in rows], number)
+            total, tokens = total + value * count, tokens + count
+        return total / tokens
+
+    def examined(self, examples: Sequence[batches.Example], number: int) -> tuple[float, int]:
+        """Loss per token of a batch of the development set, and its tokens."""
+        raise NotImplementedError
+
+    def export(self, folder: Path) -> None:
+        """A folder that ``store:KEY`` names as a translator."""
+        save(self.model, self.tokenizer, folder)
+
+
+class DeliberationLearner(_Learner):
+    """E over drafts of log P2(y | y', x), by ``drafts`` samples each; ``anchor`` adds log P1(y | x)."""
+
+    def __init__(
+        self, config: TrainingConfig, out: Path, device: torch.device, store: str | None = None
+    ) -> None:
+        super().__init__(config, out, device, store)
+        torch.manual_seed(config.seed)
+        self.model = Deliberation.started_from(self.base.model).to(device)
+        self.ready = DeliberationModel(self.model, self.digest, "deliberation", first_beam=1)
+        self.engine = Seq2SeqEngine(self.ready, self.tokenizer, GREEDY)  # type: ignore[arg-type]
+
+    def loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
+        """The surrogate of a batch per target token, to be minimised, and its target tokens."""
+        model, batch = self.model, self.base.batch(rows)
+        tokens, real = (part.to(model.device) for part in draft_rows(self._drafts(batch), self.pad))
+        encoded, count = model.encode(batch.source, batch.mask), self.config.drafts
+        spread, mask = (part.repeat_interleave(count, 0) for part in (encoded, batch.mask))
+        draft = model.read(spread, mask, tokens, real)
+        labels = batch.labels.repeat_interleave(count, 0)
+        served, rewards = self._served(model.second_states(spread, mask, draft, _filled(labels, self.pad)), labels)
+        shape = (len(rows), count)
+        value = surrogate(served.view(shape), draft.log_probs.view(shape), rewards.view(shape))
+        total = int((batch.labels != -100).sum())
+        loss = -value * len(rows) / total
+        if self.config.anchor:
+            states = model.first_states(encoded, batch.mask, _filled(batch.labels, self.pad))
+            smoothed, _ = self._served(states, batch.labels)
+            loss = loss - self.config.anchor * smoothed.sum() / total
+        return loss, total
+
+    def _drafts(self, batch: batches.Batch) -> list[list[tuple[int, ...]]]:
+        """Samples of the first pass as it stands, without dropout; the loop's random state decides them."""
+        seed, keys = int(torch.randint(2**31, ())), range(len(batch.source))
+        config = SearchConfig(
+            n_best=self.config.drafts, temperature=1.0, seed=seed, max_new_tokens=self.config.max_length
+        )
+        self.model.eval()
+        # Casts that autocast kept from here would have no gradient later.
+        kind, dtype = self.model.device.type, torch.bfloat16
+        with torch.autocast(
+            kind, dtype=dtype, enabled=self.config.dtype == "bfloat16", cache_enabled=False
+        ):
+            drafts = self.ready.samples(batch.source, batch.mask.long(), config, list(keys))
+        self.model.train()
+        return drafts
+
+    def _served(self, states: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Label-smoothed and plain log-probability (M,) of ``labels`` (M, T) at ``states`` (M, T, width)."""
+        plain, uniform = self.model.log_probs(states, _filled(labels, self.pad), labels != -100)
+        share = self.config.label_smoothing
+        return (1 - share) * plain + share * uniform, plain
+
+    def examined(self, examples: Sequence[batches.Example], number: int) -> tuple[float, int]:
+        """Cross-entropy of the second pass, given the first pass's greedy draft."""
+        model = self.model
+        batch = batches.collate(examples, self.pad).to(model.device)
+        drafts = [[draft] for draft in self.ready.drafts(batch.source, batch.mask.long())]
+        tokens, real = (part.to(model.device) for part in draft_rows(drafts, self.pad))
+        encoded = model.encode(batch.source, batch.mask)
+        draft = model.read(encoded, batch.mask, tokens, real)
+        states = model.second_states(encoded, batch.mask, draft, _filled(batch.labels, self.pad))
+        _, plain = self._served(states, batch.labels)
+        count = int((batch.labels != -100).sum())
+        return -float(plain.sum()) / count, count
+
+
+class DiffusionLearner(_Learner):
+    """The denoiser on steps of the corruption, drawn afresh for every batch."""
+
+    def __init__(
+        self, config: TrainingConfig, out: Path, device: torch.device, store: str | None = None
+    ) -> None:
+        super().__init__(config, out, device, store)
+        torch.manual_seed(config.seed)
+        self.model = EditDiffusion.started_from(self.base.model, config.noise_steps).to(device)
+        counts = np.zeros(self.base.model.config.vocab_size, np.int64)
+        for example in self.base.examples:
+            np.add.at(counts, list(example.target[:-1]), 1)
+        self.model.set_noise(counts.tolist())
+        self.noise = Noise(Corruption(steps=config.noise_steps), counts.tolist())
+        ready = DiffusionModel(self.model, self.digest, "diffusion")
+        self.engine = DiffusionEngine(ready, self.tokenizer, GREEDY)
+
+    def loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
+        """Cross-entropies of tags and of written tokens, added; counted are the target tokens."""
+        examples = [self.base.examples[i] for i in rows]
+        seed = int(torch.randint(2**31, ()))
+        tagging, written = self._losses(examples, seed, self.config.label_smoothing)
+        return tagging + written, sum(len(example.target) for example in examples)
+
+    def _losses(
+        self, examples: Sequence[batches.Example], seed: int, smoothing: float
+    ) -> tuple[Tensor, Tensor]:
+        draw = np.random.default_rng(seed)
+        pairs = [self.noise.pair(example.target[:-1], draw) for example in examples]
+        batch = denoising_loss.batch_of(pairs, self.pad, self.eos).to(self.model.device)
+        sources = batches.collate(examples, self.pad).to(self.model.device)
+        return denoising_loss.loss(self.model, sources.source, sources.mask, batch, smoothing)
+
+    def examined(self, examples: Sequence[batches.Example], number: int) -> tuple[float, int]:
+        """Both cross-entropies, on corruptions that are the same at every evaluation."""
+        tagging, written = self._losses(examples, number, 0.0)
+        return float(tagging + written), sum(len(example.target) for example in examples)
+
+
+def _filled(labels: Tensor, pad: int) -> Tensor:
+    return labels.masked_fill(labels == -100, pad)

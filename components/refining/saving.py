@@ -1,0 +1,73 @@
+"""Networks of this room on disk: a folder with config.json, safetensors and the tokenizer's files.
+
+config.json is the base model's (Marian), with ``architectures`` naming the network and ``antiphon`` its own
+settings; tied weights and computed positions are stored once and not at all. No code comes with a model.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from transformers import GenerationConfig, MarianConfig, MarianMTModel, MarianTokenizer
+
+from components.errors import ModelError
+from components.models.checkpoints import read_json
+from components.models.loading import fill
+from components.records import Checkpoint
+from components.refining import deliberation, diffusion
+
+NETWORKS: dict[str, Callable[[Any, dict[str, int]], nn.Module]] = {
+    deliberation.ARCHITECTURE: lambda base, settings: deliberation.Deliberation(base),
+    diffusion.ARCHITECTURE: lambda base, settings: diffusion.EditDiffusion(base, settings["steps"]),
+}
+"""By ``architectures`` of config.json: how a network is made around a base model."""
+_NAMES = {"Deliberation": deliberation.ARCHITECTURE, "EditDiffusion": diffusion.ARCHITECTURE}
+
+
+def state_of(network: nn.Module) -> dict[str, Tensor]:
+    """Every stored tensor by name, tied ones once: weights that are trained, and the output layer's bias."""
+    named = {name: weight.data for name, weight in network.named_parameters() if weight.requires_grad}
+    return named | {name: buffer for name, buffer in network.named_buffers() if not name.startswith("_")}
+
+
+def save(network: Any, tokenizer: Any, folder: Path) -> None:
+    """Write ``network`` and its tokenizer to ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = network.config.to_dict()
+    config["architectures"] = [_NAMES[type(network).__name__]]
+    config["antiphon"] = {"steps": getattr(network, "steps", 0)}
+    text = json.dumps(config, indent=2, sort_keys=True, default=str)
+    (folder / "config.json").write_text(text + "\n", encoding="utf-8")
+    base = network.first if hasattr(network, "first") else network.base
+    base.generation_config.save_pretrained(folder)
+    tensors = {name: tensor.detach().contiguous() for name, tensor in state_of(network).items()}
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    tokenizer.save_pretrained(folder)
+
+
+def load(
+    checkpoint: Checkpoint, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+) -> tuple[Any, Any]:
+    """The network of ``checkpoint`` in evaluation mode, and its tokenizer. Raises ModelError."""
+    make = NETWORKS.get(checkpoint.architecture)
+    if make is None:
+        raise ModelError(
+            f"{checkpoint.reference}: expected one of {', '.join(NETWORKS)}, found {checkpoint.architecture}"
+        )
+    folder = Path(checkpoint.path)
+    values = read_json(folder / "config.json")
+    settings = values.pop("antiphon", None)
+    if not isinstance(settings, dict):
+        raise ModelError(f"{folder / 'config.json'}: expected antiphon with the network's settings, found none")
+    base: Any = MarianMTModel(MarianConfig.from_dict(values))
+    base.generation_config = GenerationConfig.from_pretrained(folder)
+    network = make(base, settings)
+    fill(checkpoint, state_of(network))
+    tokenizer = MarianTokenizer.from_pretrained(folder, local_files_only=True)
+    return network.to(device, dtype).eval(), tokenizer
