@@ -16,6 +16,7 @@ from prefect.client.schemas.objects import State
 from components import training
 from components.device import pick_device
 from components.records import RunRecord, Score, StageRef
+from components.refining import scoring as refiners
 from components.training import LEARNERS, TrainingConfig, curve, pairs, scoring, starting
 from components.training.learner import MakeLearner
 from tasks.artifacts import publish_plots, publish_summary
@@ -29,15 +30,17 @@ from tasks.store import Store
 LIBRARIES = ("torch", "transformers", "sentencepiece", "sacrebleu")
 _TURN = Lock()  # a run sets the threads and the random numbers of the whole process
 MODEL, METRICS, CURVE, SCORES = "model", "metrics.jsonl", "learning-curve.png", "scores.json"
+REFINERS = {"deliberation": {"drafts", "anchor"}, "edit_diffusion": {"noise_steps"}}
+"""Kinds of :mod:`components.refining`, with the settings that only they have."""
 CHECKPOINTS = "checkpoints"  # as components.models finds ``store:KEY@STEP``
 
 
 def plan_of(config: TrainingConfig, store_url: str | None) -> StagePlan:
     """What decides the model: settings, data, machine type, libraries. Reads the data, trains nothing."""
     languages = (config.source_language, config.target_language)
-    parameters = config.model_dump(
-        mode="json", exclude={"data", "dev", "seed", "device", "start", "tokenizer"}
-    )
+    elsewhere = {"data", "dev", "seed", "device", "start", "tokenizer"}
+    other = {name for kind, names in REFINERS.items() if kind != config.kind for name in names}
+    parameters = config.model_dump(mode="json", exclude=elsewhere | other)
     return StagePlan(
         stage="training",
         version=f"training/{training.VERSION}",
@@ -153,6 +156,8 @@ def _scores(config: TrainingConfig, model: Path, source: str, beam_size: int) ->
     languages = (config.source_language, config.target_language)
     if config.kind == "language_model":
         return scoring.perplexity(model, source, languages)
+    if config.kind in REFINERS:
+        return refiners.scores(model, source, languages, beam_size)
     return scoring.scores(model, source, languages, beam_size)
 
 

@@ -44,7 +44,11 @@ class DeliberationModel:
         return [candidates[0] for candidates in found]
 
     def samples(
-        self, input_ids: Tensor, attention_mask: Tensor, config: SearchConfig, keys: Sequence[int] | None = None
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        config: SearchConfig,
+        keys: Sequence[int] | None = None,
     ) -> list[list[Tokens]]:
         """First passes of N sources by any search of the decoder: samples for training, a beam's best."""
         member = self.first.member(input_ids=input_ids, attention_mask=attention_mask)

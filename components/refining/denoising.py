@@ -122,7 +122,10 @@ class _Writer:
         device, eos = self._states.device, ready.eos
         rows = [(*kept, len(text) + 1) for (kept, _), text in zip(plans, texts, strict=True)]
         self._kept = torch.tensor([[*row, *[row[-1]] * (width - len(row))] for row in rows], device=device)
-        given = [[*(text[place - 1] for place in kept[1:]), eos] for (kept, _), text in zip(plans, texts, strict=True)]
+        given = [
+            [*(text[place - 1] for place in kept[1:]), eos]
+            for (kept, _), text in zip(plans, texts, strict=True)
+        ]
         self._given = torch.tensor([[*row, *[eos] * (width - len(row))] for row in given], device=device)
         self._opens = torch.tensor(
             [[*opens, *[False] * (width - len(opens))] for _, opens in plans], device=device

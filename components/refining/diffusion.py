@@ -43,7 +43,10 @@ class EditDiffusion(nn.Module):
         self.reader = Stack(config, (width,), causal=False)
         self.writer = Stack(config, (width, width), causal=True)
         self.tagger = nn.Linear(width, len(TAGS))
-        self.tag_embedding, self.step_embedding = nn.Embedding(len(TAGS), width), nn.Embedding(steps + 1, width)
+        self.tag_embedding, self.step_embedding = (
+            nn.Embedding(len(TAGS), width),
+            nn.Embedding(steps + 1, width),
+        )
         self.place = nn.Linear(2 * width, width)
         self.register_buffer("unigrams", torch.ones(config.vocab_size, dtype=torch.float32))
 

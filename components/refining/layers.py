@@ -54,7 +54,10 @@ class Layer(nn.Module):
         self.encoder_attn = Attention(width, heads, memories[0])
         self.more_attn = nn.ModuleList(Attention(width, heads, size) for size in memories[1:])
         self.encoder_attn_layer_norm = nn.LayerNorm(width)
-        self.fc1, self.fc2 = nn.Linear(width, config.decoder_ffn_dim), nn.Linear(config.decoder_ffn_dim, width)
+        self.fc1, self.fc2 = (
+            nn.Linear(width, config.decoder_ffn_dim),
+            nn.Linear(config.decoder_ffn_dim, width),
+        )
         self.final_layer_norm = nn.LayerNorm(width)
 
     @property

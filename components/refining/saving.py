@@ -16,11 +16,15 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import GenerationConfig, MarianConfig, MarianMTModel, MarianTokenizer
 
-from components.errors import ModelError
+from components.decoding import digest_of
+from components.device import DTYPES
+from components.errors import ConfigError, ModelError
 from components.models.checkpoints import read_json
 from components.models.loading import fill
 from components.records import Checkpoint
 from components.refining import deliberation, diffusion
+from components.refining.deliberating import DeliberationModel
+from components.refining.denoising import DiffusionModel
 
 NETWORKS: dict[str, Callable[[Any, dict[str, int]], nn.Module]] = {
     deliberation.ARCHITECTURE: lambda base, settings: deliberation.Deliberation(base),
@@ -64,10 +68,21 @@ def load(
     values = read_json(folder / "config.json")
     settings = values.pop("antiphon", None)
     if not isinstance(settings, dict):
-        raise ModelError(f"{folder / 'config.json'}: expected antiphon with the network's settings, found none")
+        raise ModelError(
+            f"{folder / 'config.json'}: expected antiphon with the network's settings, found none"
+        )
     base: Any = MarianMTModel(MarianConfig.from_dict(values))
     base.generation_config = GenerationConfig.from_pretrained(folder)
     network = make(base, settings)
     fill(checkpoint, state_of(network))
     tokenizer = MarianTokenizer.from_pretrained(folder, local_files_only=True)
     return network.to(device, dtype).eval(), tokenizer
+
+
+def load_ready(checkpoint: Checkpoint, device: str, dtype: str) -> tuple[Any, Any]:
+    """A network made ready for decoding, and its tokenizer. Raises ConfigError for an arithmetic it lacks."""
+    if dtype not in DTYPES:
+        raise ConfigError(f"{checkpoint.reference}: expected dtype {', '.join(DTYPES)}, found {dtype}")
+    network, tokenizer = load(checkpoint, device, DTYPES[dtype])
+    make = DeliberationModel if checkpoint.architecture == deliberation.ARCHITECTURE else DiffusionModel
+    return make(network, digest_of(tokenizer.get_vocab()), checkpoint.reference), tokenizer

@@ -3,11 +3,11 @@
 ``loop`` is the place to start reading; ``TrainingConfig`` is what can be set, LEARNERS what can be trained.
 """
 
-from components.refining.learners import DeliberationLearner, DiffusionLearner
 from components.training.config import TrainingConfig
 from components.training.language import LanguageLearner
 from components.training.learner import Learner
 from components.training.loop import VERSION, train
+from components.training.refiners import DeliberationLearner, DiffusionLearner
 from components.training.translation import TranslationLearner
 
 __all__ = ["LEARNERS", "VERSION", "Learner", "TrainingConfig", "train"]

@@ -13,6 +13,8 @@ from components.errors import ConfigError
 from components.models import resolve
 from components.models.loading import load_transformers
 from components.records import Checkpoint
+from components.refining.deliberation import ARCHITECTURE as DELIBERATION
+from components.refining.diffusion import ARCHITECTURE as EDIT_DIFFUSION
 from components.translation.causal import CausalEngine
 from components.translation.config import TranslationConfig
 from components.translation.seq2seq import Seq2SeqEngine
@@ -30,6 +32,10 @@ def build(config: TranslationConfig, store: str | None = None) -> Translator:
     engine: Engine
     if isinstance(ready, CausalModel):
         engine = CausalEngine(ready, tokenizer, search, prompt=config.prompt, examples=config.examples)
+    elif checkpoint.architecture == EDIT_DIFFUSION:
+        from components.refining.engines import DiffusionEngine  # noqa: PLC0415 - that room builds on this one
+
+        engine = DiffusionEngine(ready, tokenizer, search)
     else:
         engine = Seq2SeqEngine(ready, tokenizer, search)
     return Translator(engine, checkpoint, n_best=config.n_best, batch_size=config.batch_size)
@@ -53,6 +59,10 @@ def resident(
     kind = "causal" if checkpoint.architecture.endswith(_CAUSAL) else "seq2seq"
     device = str(pick_device(config.device))
     key = ("translation", checkpoint.sha256, checkpoint.path, device, config.dtype)
+    if checkpoint.architecture in (DELIBERATION, EDIT_DIFFUSION):
+        from components.refining.saving import load_ready  # noqa: PLC0415 - that room builds on this one
+
+        return checkpoint, *pool.get(key, lambda: load_ready(checkpoint, device, config.dtype))
     return checkpoint, *pool.get(key, lambda: _load(checkpoint, kind, device, config.dtype))
 
 

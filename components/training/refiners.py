@@ -104,7 +104,9 @@ class DeliberationLearner(_Learner):
         spread, mask = (part.repeat_interleave(count, 0) for part in (encoded, batch.mask))
         draft = model.read(spread, mask, tokens, real)
         labels = batch.labels.repeat_interleave(count, 0)
-        served, rewards = self._served(model.second_states(spread, mask, draft, _filled(labels, self.pad)), labels)
+        served, rewards = self._served(
+            model.second_states(spread, mask, draft, _filled(labels, self.pad)), labels
+        )
         shape = (len(rows), count)
         value = surrogate(served.view(shape), draft.log_probs.view(shape), rewards.view(shape))
         total = int((batch.labels != -100).sum())
@@ -124,9 +126,7 @@ class DeliberationLearner(_Learner):
         self.model.eval()
         # Casts that autocast kept from here would have no gradient later.
         kind, dtype = self.model.device.type, torch.bfloat16
-        with torch.autocast(
-            kind, dtype=dtype, enabled=self.config.dtype == "bfloat16", cache_enabled=False
-        ):
+        with torch.autocast(kind, dtype=dtype, enabled=self.config.dtype == "bfloat16", cache_enabled=False):
             drafts = self.ready.samples(batch.source, batch.mask.long(), config, list(keys))
         self.model.train()
         return drafts

@@ -1,0 +1,27 @@
+"""Scores of a trained refiner as a translator, by the decoder that it is used with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from components import data
+from components.metrics import translation_scores
+from components.records import NBest, Score
+from components.translation import build
+from components.translation.config import TranslationConfig
+
+
+def scores(
+    folder: Path, source: str, languages: tuple[str, str], beam_size: int, limit: int | None = None
+) -> dict[str, Score]:
+    """BLEU, chrF and TER of the network in ``folder`` on the data set ``source``."""
+    dataset = data.load(source, source_language=languages[0], target_language=languages[1], limit=limit)
+    config = TranslationConfig(model=str(folder), beam_size=beam_size, n_best=1, batch_size=64)
+    outcomes = build(config).translate(dataset.utterances)
+    texts = {outcome.utterance_id: outcome.best.text for outcome in outcomes if isinstance(outcome, NBest)}
+    return translation_scores(
+        {u.id: u.references for u in dataset.utterances if u.id in texts},
+        texts,
+        language=languages[1],
+        n_total=len(dataset.utterances) + len(dataset.quarantined),
+    )
