@@ -20,7 +20,7 @@ Tokens = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Corruption:
-    """The process; ``steps`` is T. ``kinds`` are the chances of replace, insert and delete, adding up to 1."""
+    """The process; ``steps`` is T. ``kinds`` are the chances of replace, insert, delete."""
 
     steps: int = 4
     rate: float = 0.15
@@ -43,7 +43,8 @@ class Noise:
 
     def step(self, tokens: Tokens, draw: Generator) -> Tokens:
         """x_{t-1} -> x_t: one step of edits."""
-        process, result, place = self.process, [], 0
+        process, place = self.process, 0
+        result: list[int] = []
         while place <= len(tokens):  # the last place, behind the text, can only be inserted at
             if draw.random() < process.rate:
                 length = 1 + int(draw.poisson(process.longer))

@@ -63,7 +63,7 @@ def with_ending(candidate: Candidate) -> Tokens:
 
 
 class DeliberationMember:
-    """One batch of sources; see :class:`components.decoding.Member`. ``first_pass`` has the drafts it read."""
+    """One batch of sources; see :class:`components.decoding.Member`. ``first_pass`` are its drafts."""
 
     def __init__(
         self, ready: DeliberationModel, source: Tensor, mask: Tensor, drafts: Sequence[Tokens] | None

@@ -22,8 +22,8 @@ ARCHITECTURE = "AntiphonDeliberation"
 class Draft:
     """First passes of N sources, end-of-sentence included and padded.
 
-    ``tokens`` (N, J), ``mask`` (N, J) True at real tokens, ``states`` (N, J, width) of the first decoder where
-    it chose each token, ``log_probs`` (N,) log P(y' | x) in nats.
+    ``tokens`` (N, J), ``mask`` (N, J) True at real tokens, ``states`` (N, J, width) of the first decoder
+    where it chose each token, ``log_probs`` (N,) log P(y' | x) in nats.
     """
 
     tokens: Tensor
@@ -65,7 +65,7 @@ class Deliberation(nn.Module):
         ).last_hidden_state
 
     def read(self, encoded: Tensor, mask: Tensor, tokens: Tensor, real: Tensor) -> Draft:
-        """The first decoder on drafts ``tokens`` (N, J), real where ``real``: their states and log P(y' | x)."""
+        """The first decoder on drafts ``tokens`` (N, J), where ``real``: states and log P(y' | x)."""
         states = self.first_states(encoded, mask, tokens)
         log_probs, _ = self.log_probs(states, tokens, real)
         return Draft(tokens, real, states, log_probs)

@@ -30,7 +30,7 @@ class Denoising(NamedTuple):
 
     def to(self, device: torch.device) -> Denoising:
         """The same batch on ``device``."""
-        return Denoising(*(part.to(device) for part in self))
+        return Denoising(self.canvas.to(device), *(part.to(device) for part in self[1:]))
 
 
 def canvases(texts: Sequence[Tokens], t: Sequence[int], pad: int, eos: int) -> Canvas:

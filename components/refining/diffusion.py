@@ -48,6 +48,7 @@ class EditDiffusion(nn.Module):
             nn.Embedding(steps + 1, width),
         )
         self.place = nn.Linear(2 * width, width)
+        self.unigrams: Tensor
         self.register_buffer("unigrams", torch.ones(config.vocab_size, dtype=torch.float32))
 
     def set_noise(self, counts: Sequence[int]) -> None:

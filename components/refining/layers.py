@@ -32,15 +32,16 @@ class Attention(nn.Module):
         return self._split(self.k_proj(memory)), self._split(self.v_proj(memory))
 
     def forward(self, hidden: Tensor, pair: Pair, bias: Tensor | None) -> Tensor:
-        """Contexts (N, T, width) of ``hidden`` (N, T, width); ``bias`` is added to the scores (N, 1, T, S)."""
+        """Contexts (N, T, width) of ``hidden`` (N, T, width); ``bias`` is added to scores (N, 1, T, S)."""
         keys, values = pair
         queries = self._split(self.q_proj(hidden)) * keys.shape[-1] ** -0.5
         scores = queries @ keys.transpose(-1, -2)
         weights = torch.softmax(scores if bias is None else scores + bias, dim=-1)
-        return self.out_proj((weights @ values).transpose(1, 2).flatten(2))
+        context: Tensor = self.out_proj((weights @ values).transpose(1, 2).flatten(2))
+        return context
 
     def _split(self, features: Tensor) -> Tensor:
-        return features.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return features.view(*features.shape[:-1], self.heads, -1).transpose(1, 2)
 
 
 class Layer(nn.Module):
@@ -63,7 +64,7 @@ class Layer(nn.Module):
     @property
     def cross(self) -> list[Attention]:
         """The attention to each memory."""
-        return [self.encoder_attn, *self.more_attn]  # type: ignore[list-item]
+        return [self.encoder_attn, *self.more_attn]
 
     def forward(
         self, hidden: Tensor, own: Pair, bias: Tensor | None, pairs: Sequence[Pair], masks: Sequence[Any]
@@ -91,12 +92,12 @@ class Stack(nn.Module):
 
     def start_from(self, decoder: Any) -> None:
         """Take the weights of a Marian decoder; memories that it does not have start without influence."""
-        for layer, taken in zip(self.layers, decoder.layers, strict=True):
+        for layer, taken in zip(self._layers(), decoder.layers, strict=True):
             left = layer.load_state_dict(taken.state_dict(), strict=False)
             unknown = [name for name in left.missing_keys if not name.startswith("more_attn")]
             assert not unknown
             assert not left.unexpected_keys
-            for attention in layer.more_attn:
+            for attention in layer.cross[1:]:
                 nn.init.zeros_(attention.out_proj.weight)
                 nn.init.zeros_(attention.out_proj.bias)
 
@@ -136,7 +137,7 @@ class Stack(nn.Module):
 
 
 def bias_of(mask: Tensor, dtype: torch.dtype) -> Tensor:
-    """What is added to scores (N, 1, 1, S) so that only positions where ``mask`` (N, S) holds are attended."""
+    """What is added to scores (N, 1, 1, S) so that only positions of ``mask`` (N, S) are attended."""
     zero = torch.zeros(mask.shape, dtype=dtype, device=mask.device)
     return zero.masked_fill(~mask, torch.finfo(dtype).min)[:, None, None]
 
