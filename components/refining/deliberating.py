@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from components.decoding import Candidate, Rule, SearchConfig, log_probs_of, search
+from components.decoding import Candidate, Rule, SearchConfig, search
 from components.decoding.generation import rules_of
 from components.decoding.seq2seq import Seq2SeqModel
 from components.refining.deliberation import Deliberation, Draft
@@ -96,4 +96,4 @@ class DeliberationMember:
         return self._predict(tokens)
 
     def _predict(self, tokens: Tensor) -> Tensor:
-        return log_probs_of(self._ready.network.logits(self._steps.step(tokens)))
+        return self._ready.network.logits(self._steps.step(tokens))

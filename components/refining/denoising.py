@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from components.decoding import Candidate, SearchConfig, log_probs_of, search
+from components.decoding import Candidate, SearchConfig, search
 from components.decoding.seq2seq import Seq2SeqModel
 from components.refining.denoising_loss import canvases, start_tags
 from components.refining.diffusion import EditDiffusion
@@ -153,11 +153,11 @@ class _Writer:
         network, rows, at = self._ready.network, self._steps.utterances, self._at
         ends = torch.stack([self._kept[rows, at], self._kept[rows, at + 1]])
         hints = network.hints(self._states[rows], ends[0][:, None], ends[1][:, None])[:, 0]
-        log_probs = log_probs_of(network.logits(self._steps.step(tokens, hints)))
+        scores = network.logits(self._steps.step(tokens, hints))
         last = at == self._last[rows]
-        log_probs[last, self.vocabulary.pad] = -torch.inf
-        log_probs[~last, self._ready.eos] = -torch.inf
+        scores[last, self.vocabulary.pad] = -torch.inf
+        scores[~last, self._ready.eos] = -torch.inf
         given = ~self._inside
-        log_probs[given] = -torch.inf
-        log_probs[given, self._given[rows[given], at[given]]] = 0.0
-        return log_probs
+        scores[given] = -torch.inf
+        scores[given, self._given[rows[given], at[given]]] = 0.0
+        return scores

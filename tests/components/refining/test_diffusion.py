@@ -1,0 +1,154 @@
+"""Corruption, traces and the denoiser: the search writes what the loss teaches, a plain loop agrees."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.decoding import SearchConfig, search
+from components.decoding.seq2seq import Seq2SeqModel
+from components.refining import denoising
+from components.refining.corruption import Corruption, Noise
+from components.refining.denoising import DiffusionModel, expected_number, most_likely
+from components.refining.denoising_loss import batch_of, loss
+from components.refining.edits import DELETE, INSERT, KEEP, REPLACE, apply, script
+from components.refining.traces import text_of, trace_of
+from tests.components.refining.networks import base, diffusion
+
+TEXTS = st.lists(st.integers(1, 9), max_size=9).map(tuple)
+SOURCE, MASK = torch.tensor([[3, 4, 5, 0], [6, 2, 0, 11]]), torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]])
+
+
+@given(TEXTS, TEXTS)
+def test_a_trace_writes_what_its_script_makes(canvas: tuple[int, ...], text: tuple[int, ...]) -> None:
+    edit = script(canvas, text)
+    trace = trace_of(canvas, edit, end=11, eos=0)
+    assert text_of(trace.tokens, 11, 0) == apply(canvas, edit) == text
+    assert trace.tokens[-1] == 0
+    given_tokens = [t for t, free in zip(trace.tokens, trace.free, strict=True) if not free and t != 0]
+    assert given_tokens == [canvas[p - 1] for p, t in enumerate(edit.tags) if p and t in (KEEP, INSERT)]
+    assert all(place < after for place, after in zip(trace.places, trace.nexts, strict=True))
+
+
+def test_corruption_is_what_it_says() -> None:
+    clean = tuple(range(1, 10)) * 20
+    kinds = {"replace": (1.0, 0.0, 0.0), "insert": (0.0, 1.0, 0.0), "delete": (0.0, 0.0, 1.0)}
+    counts = [0] * 50 + [1]  # noise is always token 50
+    for name, chances in kinds.items():
+        noise = Noise(Corruption(rate=0.2, longer=0.0, kinds=chances, blank=0.0), counts)
+        after = noise.step(clean, np.random.default_rng(1))
+        grown, noisy = len(after) - len(clean), after.count(50)
+        if name == "replace":
+            assert grown in (0, 1)  # the place behind the text can be replaced by one token
+        else:
+            assert grown == (noisy if name == "insert" else -(len(clean) - len(after)))
+        share = abs(noisy if name != "delete" else grown) / len(clean)
+        assert 0.1 < share < 0.3
+    same = Noise(Corruption(rate=0.0, blank=0.0), counts)
+    assert same.pair(clean, np.random.default_rng(2))[1:] == (clean, clean)
+    assert Noise(Corruption(blank=1.0), counts).pair(clean, np.random.default_rng(2))[1] == ()
+
+
+def test_noise_follows_the_counts() -> None:
+    drawn = Noise(Corruption(), [0, 3, 0, 1]).tokens(4000, np.random.default_rng(0))
+    assert set(drawn) == {1, 3}
+    assert drawn.count(1) / len(drawn) == pytest.approx(0.75, abs=0.03)
+
+
+def test_from_nothing_a_fresh_denoiser_translates_as_its_base(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the start tagged INSERT, the writer on an empty canvas is the translation model."""
+    ready = DiffusionModel(diffusion(stirred=False), "v", "d")
+    monkeypatch.setattr(ready, "choose", lambda p: torch.full((len(p),), INSERT))
+    config = SearchConfig(beam_size=1, max_new_tokens=8)
+    ours = ready.step((SOURCE, MASK), [(), ()], 1, config)
+    network = ready.network
+    network.writer.layers[0].more_attn[0].out_proj.weight.data.zero_()
+    first = Seq2SeqModel(base(), "v", "base").member(input_ids=SOURCE, attention_mask=MASK)
+    from components.decoding import rules
+
+    theirs = search([first], config, rules=[rules.suppress([11])])
+    assert [c.tokens for c in ours] == [row[0].tokens for row in theirs]
+
+
+def test_a_step_equals_a_plain_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Greedy writing by the search against recomputing everything for every token."""
+    network = diffusion(std=1.0).requires_grad_(False)
+    network.base.final_logits_bias[:, [0, 11]] = 3.0  # so that spans end
+    ready = DiffusionModel(network, "v", "d")
+    texts = [(1, 2, 3, 4), (5,)]
+    wanted = [[KEEP, KEEP, REPLACE, DELETE, INSERT], [INSERT, KEEP]]
+    chosen = iter(torch.tensor(row) for row in wanted)
+    monkeypatch.setattr(ready, "choose", lambda p: next(chosen))
+    found = ready.step((SOURCE, MASK), texts, 2, SearchConfig(beam_size=1, max_new_tokens=16))
+    for row, (text, tags) in enumerate(zip(texts, wanted, strict=True)):
+        width = int(MASK[row].sum())
+        expected = plain(network, SOURCE[row, :width], text, tags)
+        assert found[row].tokens == expected
+        assert len(expected) < 12
+
+
+def plain(network: object, source: torch.Tensor, text: tuple[int, ...], tags: list[int]) -> tuple[int, ...]:
+    """One step on one text, the trace grown token by token through the training path."""
+    from components.refining.denoising_loss import canvases
+    from components.refining.edits import openings
+    from components.refining.layers import embedded
+
+    mask = torch.ones(1, len(source), dtype=torch.bool)
+    encoded = network.encode(source[None], mask)
+    canvas = canvases([text], [2], 11, 0)
+    states = network.read(encoded, mask, canvas)
+    padded = torch.tensor([[*tags, KEEP]])
+    keys = network.writer.keys(network.memories(encoded, states, padded))
+    kept, opens = openings(tags)
+    trace: list[int] = []
+    places: list[int] = []
+    nexts: list[int] = []
+
+    def write(place: int, after: int, forbidden: int) -> int:
+        places.append(place)
+        nexts.append(after)
+        inputs = torch.tensor([[11, *trace]])
+        hints = network.hints(states, torch.tensor([places]), torch.tensor([nexts]))
+        hidden = network.writer(embedded(network.base, inputs) + hints, keys, (mask, canvas.mask))
+        scores = network.logits(hidden[:, -1])[0]
+        scores[forbidden] = -torch.inf
+        return int(scores.argmax())
+
+    for index, place in enumerate(kept):
+        last = index + 1 == len(kept)
+        after = len(text) + 1 if last else kept[index + 1]
+        while opens[index] and len(trace) < 15:
+            token = write(place, after, 11 if last else 0)
+            trace.append(token)
+            if token == (0 if last else 11):
+                break
+        if not last:
+            places.append(place)
+            nexts.append(after)
+            trace.append(text[after - 1])
+    return tuple(token for token in trace if token not in (0, 11))
+
+
+def test_the_loss_is_that_of_its_tokens_and_flows_everywhere() -> None:
+    network = diffusion().double()
+    pairs = [(1, (1, 2, 3), (1, 7, 8, 3)), (2, (), (4, 5))]
+    tagging, written = loss(network, SOURCE, MASK.bool(), batch_of(pairs, 11, 0), 0.0)
+    torch.autograd.backward(tagging + written)
+    untouched = [n for n, w in network.named_parameters() if w.requires_grad and w.grad is None]
+    assert all("base.model.decoder.layers" in name for name in untouched)
+    alone = [
+        loss(network, SOURCE[i : i + 1, : 4 - i], MASK[i : i + 1, : 4 - i].bool(), batch_of([p], 11, 0), 0.0)
+        for i, p in enumerate(pairs)
+    ]
+    assert float(tagging) == pytest.approx((4 * float(alone[0][0]) + float(alone[1][0])) / 5)
+    assert float(written) == pytest.approx((3 * float(alone[0][1]) + 3 * float(alone[1][1])) / 6)
+
+
+def test_choices() -> None:
+    table = torch.tensor([[0.7, 0.0, 0.3, 0.0], [0.6, 0.2, 0.1, 0.1], [0.4, 0.1, 0.1, 0.4], [0.7, 0.3, 0, 0]])
+    assert most_likely(table).tolist() == [KEEP, KEEP, KEEP, KEEP]
+    assert expected_number(table).tolist() == [KEEP, REPLACE, DELETE, KEEP]  # 0.3 + 0.4 + 0.6 + 0.3 = 1.6
+    assert set(denoising.CHOICES) == {"most", "expected"}
