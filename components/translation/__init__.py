@@ -35,7 +35,7 @@ def build(config: TranslationConfig, store: str | None = None) -> Translator:
     elif checkpoint.architecture == EDIT_DIFFUSION:
         from components.refining.engines import DiffusionEngine  # noqa: PLC0415 - that room builds on this one
 
-        engine = DiffusionEngine(ready, tokenizer, search)
+        engine = DiffusionEngine(ready, tokenizer, search)  # type: ignore[arg-type]
     else:
         engine = Seq2SeqEngine(ready, tokenizer, search)
     return Translator(engine, checkpoint, n_best=config.n_best, batch_size=config.batch_size)
