@@ -14,6 +14,7 @@ SECTIONS = {
     "stacking": "benchmarks.stacking_quality",
     "meta": "benchmarks.meta_quality",
     "rover": "benchmarks.rover",
+    "experts": "benchmarks.experts_quality",
     "distillation": "benchmarks.distillation_quality",
     "blame": "benchmarks.blame_quality",
 }

@@ -14,6 +14,7 @@ SECTIONS = {
     "recognition": "benchmarks.recognition_speed",
     "merging": "benchmarks.merging_speed",
     "distillation": "benchmarks.distillation_speed",
+    "experts": "benchmarks.experts_speed",
 }
 
 if __name__ == "__main__":
