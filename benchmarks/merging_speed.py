@@ -46,7 +46,7 @@ TARGETS = {
 }
 ELEMENTWISE = ("linear", "task_arithmetic")
 OURS = """
-import json, resource, sys, time, torch
+import json, sys, time, torch
 torch.set_num_threads(1)
 from pathlib import Path
 from components.merging import Options, examine, merge, opened, read
@@ -60,11 +60,11 @@ with opened(recipe) as models:
     began = time.process_time()
     examine(recipe, *models)
 doctor = time.process_time() - began
-rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+rss = int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) * 1024  # ru_maxrss survives exec
 print(json.dumps({"cpu": cpu, "rss": rss, "doctor": doctor}))
 """
 THEIRS = """
-import json, resource, sys, time, torch, yaml
+import json, sys, time, torch, yaml
 torch.set_num_threads(1)
 from mergekit.config import MergeConfiguration
 from mergekit.merge import run_merge
@@ -73,11 +73,11 @@ config = MergeConfiguration.model_validate(yaml.safe_load(open(sys.argv[1])))
 began = time.process_time()
 run_merge(config, sys.argv[2], MergeOptions(copy_tokenizer=False, quiet=True, random_seed=1))
 cpu = time.process_time() - began
-rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+rss = int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) * 1024  # ru_maxrss survives exec
 print(json.dumps({"cpu": cpu, "rss": rss}))
 """
 PLAIN = """
-import json, resource, sys, time, torch
+import json, sys, time, torch
 torch.set_num_threads(1)
 from safetensors import safe_open
 began = time.process_time()
@@ -89,7 +89,7 @@ with open(sys.argv[-1], "wb") as out:
             total = total + file.get_tensor(name)
         out.write(total.view(torch.uint8).numpy().data)
 cpu = time.process_time() - began
-rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+rss = int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) * 1024  # ru_maxrss survives exec
 print(json.dumps({"cpu": cpu, "rss": rss}))
 """
 

@@ -9,6 +9,7 @@ import importlib
 import sys
 
 SECTIONS = {
+    "merging": "benchmarks.merging_quality",
     "ensembles-int8": "benchmarks.ensembles_int8",
     "recognition": "benchmarks.recognition_quality",
     "stacking": "benchmarks.stacking_quality",
