@@ -51,7 +51,8 @@ def test_union(models: tuple[Path, Path], tmp_path: Path) -> None:
     found = by_word(tmp_path / "out")
     # <unk> is row 0 of both, katze rows 2 and 1; the others are of one model only, which gives both rows.
     assert found == {
-        "<unk>": [20.0, 2.0], "hund": [11.0, 1.0], "katze": [21.5, 2.0], "maus": [32.0, 3.0], "floh": [33.0, 3.0],
+        "<unk>": [20.0, 2.0], "hund": [11.0, 1.0], "katze": [21.5, 2.0],
+        "maus": [32.0, 3.0], "floh": [33.0, 3.0],
     }  # fmt: skip
     assert out["final_logits_bias"].tolist() == [[0.0, 1.0, 1.5, 2.0, 3.0]]
     assert '"vocab_size": 5' in (tmp_path / "out" / "config.json").read_text()
@@ -67,7 +68,7 @@ def test_base_and_padding(models: tuple[Path, Path], tmp_path: Path) -> None:
 
 
 def test_tokens_with_a_source_of_their_own(models: tuple[Path, Path], tmp_path: Path) -> None:
-    a, b = models
+    _, b = models
     tokens = f"{{katze: {{source: {{kind: model_token, model: {b}, token: floh}}, force: true}}}}"
     merged(text(models, f"tokenizer: {{source: union, tokens: {tokens}}}"), tmp_path / "out")
     assert by_word(tmp_path / "out")["katze"] == [33.0, 3.0]
