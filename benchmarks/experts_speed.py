@@ -11,16 +11,21 @@ import copy
 import os
 import statistics
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from transformers import MarianConfig, MarianMTModel
 from transformers.models.mixtral.modeling_mixtral import MixtralConfig, MixtralSparseMoeBlock
 
 from benchmarks.recognition_speed import processor
+from components.decoding import SearchConfig, search
 from components.decoding.prepack import prepack
+from components.decoding.seq2seq import Seq2SeqModel
+from components.ensembling.combiners import Linear
 from components.experts import Experts, Router, SparseBlock
 from components.experts.sparsity import SparseLinear, mask, skip_zeros
 
@@ -172,6 +177,42 @@ def in_a_tensor(rounds: int) -> list[str]:
     return lines
 
 
+def in_an_ensemble(rounds: int) -> list[str]:
+    """Two random Marian models in one search: forward calls and time with and without weight on the second."""
+    ids = torch.randint(2, 900, (8, 12), generator=torch.Generator().manual_seed(0))
+    config = MarianConfig(
+        **{
+            "vocab_size": 1000,
+            "d_model": 256,
+            "encoder_layers": 3,
+            "decoder_layers": 3,
+            "encoder_ffn_dim": 512,
+        },
+        **{"decoder_ffn_dim": 512, "encoder_attention_heads": 4, "decoder_attention_heads": 4},
+        **{
+            "pad_token_id": 999,
+            "eos_token_id": 0,
+            "decoder_start_token_id": 999,
+            "max_position_embeddings": 64,
+        },
+        share_encoder_decoder_embeddings=True,
+    )
+    ready = [Seq2SeqModel(MarianMTModel(config), "vocabulary", f"{n}", "float32") for n in range(2)]
+    counted: dict[str, Counter[int]] = {}
+
+    def run(weights: tuple[float, ...]) -> None:
+        counted[str(weights)] = calls = Counter[int]()
+        members = [one.member(input_ids=ids) for one in ready]
+        search(members, SearchConfig(beam_size=1, max_new_tokens=20), combine=Linear(weights), calls=calls)
+
+    choices = [(0.5, 0.5), (1.0, 0.0)]
+    spent = measure({str(w): lambda w=w: run(w) for w in choices}, rounds)
+    lines = ["| weights | calls of the first and second | time |", "|---|---|---|"]
+    for w in map(str, choices):
+        lines.append(f"| {w} | {counted[w][0]}, {counted[w][1]} | {ratio(spent, w, [str(choices[0])]):.2f} |")
+    return lines
+
+
 def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.speed experts", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
@@ -219,6 +260,10 @@ def main(arguments: Sequence[str]) -> None:
         "## In a tensor: arithmetic left against time left (2048 x 512, float32; dense = 1)",
         "",
         *in_a_tensor(options.rounds),
+        "",
+        "## In an ensemble: a member of zero weight is not run (two Marian models, 8 sentences, 20 tokens)",
+        "",
+        *in_an_ensemble(options.rounds),
         "",
         "Half of the arithmetic saved saves no time on a CPU: the sparse kernels lose more in memory access than "
         "they leave out, and pay only below about a quarter of the weights. Units that a ReLU turns off can be left "
