@@ -22,7 +22,7 @@ from .models import llama, marian, only, sources
 from .test_search import EOS, Table, everything, ids
 from .test_whisper import member_of
 
-LENGTH = 7
+LENGTH = 5
 Make = Callable[[], Member]
 
 
@@ -72,8 +72,8 @@ def test_laws_of_one_and_many(family: tuple[list[Make], list[Rule]], beam: int) 
     config = SearchConfig(beam_size=beam, n_best=beam, max_new_tokens=LENGTH)
     run = partial(search, config=config, rules=rules)
     alone = run([first()])
-    for combine in (Linear([0.2, 0.5, 0.3]), LogLinear([0.2, 0.5, 0.3])):  # N copies = one
-        same(run([first() for _ in range(3)], combine=combine), alone)
+    for combine in (Linear([0.2, 0.5, 0.3]), LogLinear([0.4, 0.6])):  # N copies = one
+        same(run([first() for _ in combine.weights], combine=combine), alone)
     calls: Counter[int] = Counter()  # weights (1, 0) = the first, without a call of the second
     assert run([first(), second()], combine=Linear([1.0, 0.0]), calls=calls) == alone
     assert calls[0] > 0
@@ -81,8 +81,7 @@ def test_laws_of_one_and_many(family: tuple[list[Make], list[Rule]], beam: int) 
     same(run([first(), second(), third()], combine=NegativeEvidence(0.0)), alone)  # strength 0 = the core
 
 
-@pytest.mark.parametrize("beam", [1, 3])
-@pytest.mark.parametrize("combine", [Linear([0.6, 0.4]), LogLinear([0.7, 0.6])])
+@pytest.mark.parametrize(("beam", "combine"), [(3, Linear([0.6, 0.4])), (1, LogLinear([0.7, 0.6]))])
 def test_forcing_what_an_ensemble_found(
     family: tuple[list[Make], list[Rule]], beam: int, combine: Combiner
 ) -> None:
@@ -143,7 +142,7 @@ class Schedule:
 @pytest.mark.parametrize("beam", [1, 3])
 def test_a_gated_search_is_the_search_that_runs_all(family: tuple[list[Make], list[Rule]], beam: int) -> None:
     makes, rules = family
-    order = [(0,), (0,), (1,), (0, 1), (0,), (1,), (1,)]
+    order = [(0,), (0,), (1,), (0, 1), (1,)]
     config = SearchConfig(beam_size=beam, n_best=beam, max_new_tokens=LENGTH)
     sparse, dense = Counter[int](), Counter[int]()
     found = {
@@ -160,7 +159,7 @@ def test_a_gated_search_is_the_search_that_runs_all(family: tuple[list[Make], li
     steps = dense[0]
     assert dense[1] == dense[2] == steps
     assert sparse[2] == 0
-    assert sparse[0] <= 4 + (steps < 5) + 1
+    assert sparse[0] <= 3
     assert sparse[0] + sparse[1] < 2 * steps or steps < 3
     for candidate in found[True][0]:
         for place, value in enumerate(candidate.members[2]):
