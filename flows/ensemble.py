@@ -140,7 +140,11 @@ def _hear(parameters: EnsembleParameters, loaded: StageRef, run: Run) -> StageRe
     """The transcripts: of one recogniser, or pooled from those of several; None if nothing is spoken."""
     asr = parameters.asr
     configs = [
-        RecognitionConfig.model_validate(asr.model_dump(exclude={"members"}) | {"model": model})
+        RecognitionConfig.model_validate(
+            asr.model_dump(exclude={"members"})
+            | {"model": model}
+            | ({"backend": "pocketsphinx"} if model.startswith("sphinx:") else {})
+        )
         for model in (asr.model, *asr.members)
     ]
     heard = []
