@@ -16,6 +16,7 @@ SECTIONS = {
     "meta": "benchmarks.meta_quality",
     "rover": "benchmarks.rover",
     "experts": "benchmarks.experts_quality",
+    "ensembles": "benchmarks.ensembles_quality",
     "distillation": "benchmarks.distillation_quality",
     "blame": "benchmarks.blame_quality",
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from pathlib import Path
 
 from prefect import get_run_logger, task
@@ -14,8 +13,9 @@ from components.device import seed_everything
 from components.ensembling import building, learning
 from components.ensembling.coefficients import Coefficients
 from components.ensembling.combiners import NegativeEvidence
+from components.ensembling.contribution import MOST, Contribution
 from components.ensembling.mixing import Ensemble, MixingConfig
-from components.ensembling.statistics import Statistics
+from components.ensembling.translator import EnsembleEngine
 from components.records import StageRef
 from components.training import pairs
 from tasks.cost import measured
@@ -26,7 +26,7 @@ from tasks.stage import Writer, opened
 from tasks.store import Store
 from tasks.translation import LIBRARIES
 
-COEFFICIENTS = "coefficients.json"
+COEFFICIENTS, CONTRIBUTIONS = "coefficients.json", "contributions.json"
 Languages = tuple[str, str]
 
 
@@ -64,31 +64,32 @@ def learn(
 def _write(
     ensemble: Ensemble, languages: Languages, store_url: str | None, seed: int, writer: Writer
 ) -> StageRef:
+    mixing, path = ensemble.mixing, writer.path / COEFFICIENTS
     with measured() as cost:
         seed_everything(seed)
-        statistics = _statistics(ensemble, languages, store_url)
-        path = writer.path / COEFFICIENTS
-        if ensemble.mixing.method == "negative_evidence":
+        engine = _engine(ensemble, store_url)
+        text = pairs.read(mixing.dev, languages)[0][: mixing.dev_sentences]
+        distributions = mixing.method != "linear"
+        statistics = learning.statistics_of(engine, text, languages, distributions=distributions)
+        parts: list[Contribution] = []
+        if mixing.method == "negative_evidence":
             found = learning.likelihoods(statistics)
             best = max(found, key=lambda strength: found[strength])
             write_json(path, {"strength": best, "likelihoods": {str(s): v for s, v in found.items()}})
         else:
-            learning.coefficients(statistics, ensemble.mixing).save(path)
+            learned = learning.coefficients(statistics, mixing)
+            learned.save(path)
+            if mixing.method == "linear" and len(ensemble.members) <= MOST:
+                parts = learning.contribution(statistics, learned, engine.vocabulary_size)
+        write_json(writer.path / CONTRIBUTIONS, {"members": [part.model_dump() for part in parts]})
     writer.seconds, writer.peak_memory_bytes = cost.seconds, cost.peak_memory_bytes
-    return writer.seal([COEFFICIENTS], items=statistics.n_sentences)
+    return writer.seal([COEFFICIENTS, CONTRIBUTIONS], items=statistics.n_sentences)
 
 
-def _statistics(ensemble: Ensemble, languages: Languages, store_url: str | None) -> Statistics:
-    mixing = ensemble.mixing
-    names = building.members_of(ensemble.members, mixing)
-    engine, _ = building.engine_of(ensemble, names, building.combiner_of(mixing, len(names)), store_url)
-    text, _ = pairs.read(mixing.dev, languages)
-    return learning.statistics_of(
-        engine,
-        list(islice(text, mixing.dev_sentences)),
-        languages,
-        distributions=mixing.method != "linear",
-    )
+def _engine(ensemble: Ensemble, store_url: str | None) -> EnsembleEngine:
+    names = building.members_of(ensemble.members, ensemble.mixing)
+    combine = building.combiner_of(ensemble.mixing, len(names))
+    return building.engine_of(ensemble, names, combine, store_url)[0]
 
 
 def combiner(mixing: MixingConfig, n_members: int, learned: StageRef | None) -> Combiner:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from components.ensembling.coefficients import Coefficients, learn, learn_gate
+from components.ensembling.contribution import Contribution, contributions, mixture_game
 from components.ensembling.mixing import MixingConfig
 from components.ensembling.statistics import Statistics, collect, joined
-from components.ensembling.translator import EnsembleEngine
+from components.ensembling.translator import EnsembleEngine, distinct
 from components.errors import ConfigError
 
 STRENGTHS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
@@ -59,3 +60,15 @@ def likelihoods(statistics: Statistics) -> dict[float, float]:
     return {
         s: float((chosen[0] + s * wanted - (core + s * evidence).logsumexp(dim=-1)).mean()) for s in STRENGTHS
     }
+
+
+def contribution(statistics: Statistics, found: Coefficients, vocabulary: int) -> list[Contribution]:
+    """What each member contributes to the development likelihood (nats per piece) of the linear mixture."""
+    names = distinct(statistics.names)
+    sentences = statistics.sentences
+    said = {
+        name: [chosen[sentences == n].tolist() for n in range(statistics.n_sentences)]
+        for name, chosen in zip(names, statistics.chosen, strict=True)
+    }
+    weights = dict(zip(names, found.weights, strict=True))
+    return contributions(mixture_game(said, vocabulary), weights)

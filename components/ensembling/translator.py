@@ -45,6 +45,7 @@ class EnsembleEngine(Seq2SeqEngine):
         self.max_source = min(self.max_source, *(model.positions for model in models))
         names = list(sources)
         self._combine, self._sources = combine, list(sources.values())
+        self.vocabulary_size = models[0].vocabulary.size
         self._names = [names[m] for m in combine.active(len(names))]
 
     def _members(self, ids: Tensor, mask: Tensor) -> list[Member]:

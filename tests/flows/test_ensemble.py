@@ -91,6 +91,8 @@ def test_learned_coefficients_are_kept_and_used(toy: dict[str, str]) -> None:
         stage = next(stage for stage in found.stages if stage.stage == "coefficients")
         stored = json.loads((Path(stage.path) / "coefficients.json").read_text(encoding="utf-8"))
         assert stored["learned"] >= stored["uniform"] - 1e-9
+        parts = json.loads((Path(stage.path) / "contributions.json").read_text(encoding="utf-8"))["members"]
+        assert len(parts) == (2 if method == "linear" else 0)
         if learn == "constants":
             assert list(first_tokens(found).best.tokens[0].weights.values()) == pytest.approx(
                 stored["weights"]
