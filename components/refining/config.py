@@ -1,0 +1,38 @@
+"""What a user can set on a refinement. Flat, described, bounded: the Prefect UI makes its form of it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class RefineConfig(BaseModel):
+    """Settings of refinement: who proposes, what accepts, when to stop."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    method: Literal["self_refine", "deliberation", "diffusion"] = Field(
+        "self_refine", description="self_refine prompts a causal LM; the others are models of the train flow"
+    )
+    model: str = Field(
+        "packaged:qwen2.5-coder-0.5b",
+        description="model that refines: a causal LM, or store:KEY",
+    )
+    gate: Literal["forward", "round_trip", "fluency", "reference_chrf", "off"] = Field(
+        "round_trip",
+        description="estimate that must rise for a round to be accepted; off: every one",
+    )
+    gate_model: str = Field(
+        "packaged:gemma-3-270m",
+        description="forward: a translator; round_trip: one that translates back; fluency: an LM",
+    )
+    reported: Literal["bleu", "chrf"] = Field(
+        "bleu", description="metric of the harm rate; the gate may not be the same"
+    )
+    feedback: bool = Field(True, description="self_refine: ask for the problems of the draft first")
+    stop_quality: float | None = Field(None, description="stop when the gate's estimate reaches this")
+    stop_seconds: float | None = Field(None, gt=0.0, description="stop after so many seconds per utterance")
+    max_tokens: int = Field(96, ge=1, le=1024, description="tokens per proposal at most")
+    batch_size: int = Field(16, ge=1, le=256, description="utterances refined together")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")

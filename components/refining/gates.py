@@ -1,0 +1,110 @@
+"""Estimates of quality without references, as rows of a table: a round must raise one to be accepted.
+
+``forward``     log P(translation | source) per token, by a translation model
+``round_trip``  chrF of the translation, translated back, against the source
+``fluency``     log P(translation) per token, by a language model
+``reference_chrf``  chrF against the references: no estimate, but what a perfect gate could gain
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sacrebleu.metrics.chrf import CHRF
+
+from components.decoding import force
+from components.decoding.causal import CausalModel
+from components.errors import ConfigError
+from components.records import NBest, Utterance
+from components.refining.config import RefineConfig
+from components.translation import build, resident
+from components.translation.config import TranslationConfig
+from components.translation.source import as_data, control_tokens
+
+REPORTED = {"reference_chrf": "chrf"}
+"""Reported metrics that a gate would be judged by its own measure with."""
+Items, Texts, Store = Sequence[Utterance], Sequence[str], str | None
+
+
+def check(config: RefineConfig) -> None:
+    """Raises ConfigError where the gate is the reported metric."""
+    if REPORTED.get(config.gate) == config.reported:
+        raise ConfigError(
+            f"refine.gate {config.gate}: expected another metric than the reported one, found "
+            f"{config.reported} for both; a gate that is judged by itself never fails"
+        )
+
+
+def _forward(
+    items: Sequence[Utterance], texts: Sequence[str], config: RefineConfig, store: str | None
+) -> list[float]:
+    settings = TranslationConfig(model=config.gate_model, device=config.device)
+    _, ready, tokenizer = resident(config.gate_model, settings, store)
+    if isinstance(ready, CausalModel):
+        raise ConfigError(f"refine.gate_model: expected a translation model, found {config.gate_model}")
+    controls = control_tokens(tokenizer)
+    values = []
+    for item, text in zip(items, texts, strict=True):
+        source = tokenizer(as_data(item.text or "", controls), return_tensors="pt").to(ready.model.device)
+        wanted = tokenizer(text_target=as_data(text, controls)).input_ids
+        member = ready.member(input_ids=source.input_ids, attention_mask=source.attention_mask)
+        values.append(force([member], [wanted])[0].score / len(wanted))
+    return values
+
+
+def _fluency(
+    items: Sequence[Utterance], texts: Sequence[str], config: RefineConfig, store: str | None
+) -> list[float]:
+    settings = TranslationConfig(model=config.gate_model, device=config.device)
+    _, ready, tokenizer = resident(config.gate_model, settings, store)
+    controls = control_tokens(tokenizer)
+    start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else ready.vocabulary.pad
+    model: Any = ready
+    values = []
+    for text in texts:
+        ids = tokenizer(as_data(text, controls), add_special_tokens=False).input_ids or [start]
+        values.append(force([model.member([[start]])], [ids])[0].score / len(ids))
+    return values
+
+
+def _round_trip(
+    items: Sequence[Utterance], texts: Sequence[str], config: RefineConfig, store: str | None
+) -> list[float]:
+    settings = TranslationConfig(
+        model=config.gate_model, device=config.device, beam_size=1, n_best=1, max_tokens=config.max_tokens
+    )
+    back = [
+        item.model_copy(
+            update={
+                "text": text,
+                "source_language": item.target_language or "und",
+                "target_language": item.source_language,
+            }
+        )
+        for item, text in zip(items, texts, strict=True)
+    ]
+    chrf = CHRF()
+    return [
+        chrf.sentence_score(outcome.best.text, [item.text or ""]).score if isinstance(outcome, NBest) else 0.0
+        for item, outcome in zip(items, build(settings, store).translate(back), strict=True)
+    ]
+
+
+def _references(
+    items: Sequence[Utterance], texts: Sequence[str], config: RefineConfig, store: str | None
+) -> list[float]:
+    chrf = CHRF()
+    return [
+        chrf.sentence_score(text, list(item.references)).score if item.references else 0.0
+        for item, text in zip(items, texts, strict=True)
+    ]
+
+
+Gate = Callable[[Items, Texts, RefineConfig, Store], list[float]]
+GATES: dict[str, Gate] = {
+    "forward": _forward,
+    "round_trip": _round_trip,
+    "fluency": _fluency,
+    "reference_chrf": _references,
+}

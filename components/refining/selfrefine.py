@@ -1,0 +1,98 @@
+"""Self-refine (Madaan et al., 2023) by a prompted causal LM: name the problems of a draft, then mend them.
+
+The prompt is few-shot post-editing, for chat and base models alike: models of this size do not criticise
+freely. Source, draft and feedback are data: one line each in their place, control tokens taken out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from components.decoding import SearchConfig, rules, search
+from components.decoding.causal import CausalModel
+from components.errors import ConfigError
+from components.records import Utterance
+from components.refining.config import RefineConfig
+from components.translation import resident
+from components.translation.causal import newline_tokens
+from components.translation.config import TranslationConfig
+from components.translation.languages import base_of, english_name
+from components.translation.source import as_data, control_tokens
+
+PROMPTS = Path(__file__).parent / "prompts"
+_MARKS = ("Source:", "Draft:", "Problems:", "Corrected:")
+
+
+class Proposal(NamedTuple):
+    """What a round proposes, the critic's words on what it replaces, and log P of the proposal (nats)."""
+
+    text: str
+    feedback: str | None
+    score: float
+
+
+class SelfRefiner:
+    """Proposes corrections of drafts. ``version`` changes when outputs do."""
+
+    def __init__(self, config: RefineConfig, store: str | None) -> None:
+        settings = TranslationConfig(model=config.model, device=config.device)
+        self.checkpoint, ready, self._tokenizer = resident(config.model, settings, store)
+        if not isinstance(ready, CausalModel):
+            raise ConfigError(f"refine.model: expected a causal language model, found {config.model}")
+        self._ready, self._config = ready, config
+        self._eos = (*ready.vocabulary.eos, *newline_tokens(self._tokenizer))
+        self._controls = (*control_tokens(self._tokenizer), *_MARKS)
+
+    def propose(self, items: Sequence[Utterance], drafts: Sequence[str], step: int) -> list[Proposal]:
+        """A correction of each draft; empty answers keep the draft."""
+        heads = [self._head(item, draft) for item, draft in zip(items, drafts, strict=True)]
+        said: list[str | None] = [None] * len(items)
+        if self._config.feedback:
+            said = [text for text, _ in self._write([f"{head}\nProblems:" for head in heads])]
+            heads = [f"{head}\nProblems: {text}" for head, text in zip(heads, said, strict=True)]
+        written = self._write([f"{head}\nCorrected:" for head in heads])
+        return [
+            Proposal(text or draft, words, score)
+            for (text, score), draft, words in zip(written, drafts, said, strict=True)
+        ]
+
+    def _head(self, item: Utterance, draft: str) -> str:
+        languages = base_of(item.source_language), base_of(item.target_language or "und")
+        rows = [json.loads(line) for line in _read("post_edits.jsonl").splitlines()]
+        shots = [row for row in rows if (row["from"], row["to"]) == languages]
+        if not shots:
+            known = ", ".join(sorted({f"{row['from']}-{row['to']}" for row in rows}))
+            raise ConfigError(f"self_refine: expected one of {known}, found {languages[0]}-{languages[1]}")
+        names = [english_name(language) for language in languages]
+        lines = [_read("post_edit.txt").strip().format(source=names[0], target=names[1])]
+        for row in shots:
+            middle = [f"Problems: {row['problems']}"] if self._config.feedback else []
+            lines += ["", f"Source: {row['source']}", f"Draft: {row['draft']}", *middle]
+            lines.append(f"Corrected: {row['target']}")
+        text = self._data(item.text or "")
+        return "\n".join([*lines, "", f"Source: {text}", f"Draft: {self._data(draft)}"])
+
+    def _data(self, text: str) -> str:
+        return as_data(text, self._controls)
+
+    def _write(self, prompts: Sequence[str]) -> list[tuple[str, float]]:
+        """One line after each prompt, greedily, and its log-probability."""
+        ids = [tuple(self._tokenizer(prompt, verbose=False).input_ids) for prompt in prompts]
+        config = SearchConfig(beam_size=1, max_new_tokens=self._config.max_tokens)
+        member = self._ready.member(ids, eos=self._eos)
+        found = search([member], config, rules=[rules.suppress_at(0, self._eos)])
+        lines = []
+        for candidate in (row[0] for row in found):
+            tokens = [*candidate.tokens, *(() if candidate.ending is None else (candidate.ending,))]
+            text = self._tokenizer.decode(
+                tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
+            )
+            lines.append((self._data(text.strip().split("\n", 1)[0]), candidate.score))
+        return lines
+
+
+def _read(name: str) -> str:
+    return (PROMPTS / name).read_text(encoding="utf-8")

@@ -1,0 +1,63 @@
+"""Reasons to stop refining an utterance, as rows of a table; each sees all that was done to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from components.refining.config import RefineConfig
+
+CRITIC_IS_CONTENT = ("none", "none.", "no problems", "no problems.")
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What one utterance went through: ``proposals`` begins with the draft (round 0).
+
+    ``kept`` is the text before the last proposal, ``estimate`` the gate's value of what is kept now,
+    ``seconds`` what all rounds took, ``feedback`` the critic's last words. A trace is made for one call and
+    from its own rounds, so no budget leaks into another.
+    """
+
+    proposals: tuple[str, ...]
+    kept: str
+    estimate: float | None = None
+    seconds: float = 0.0
+    feedback: str | None = None
+
+
+def _critic(trace: Trace, config: RefineConfig) -> bool:
+    return trace.feedback is not None and trace.feedback.strip().lower() in CRITIC_IS_CONTENT
+
+
+def _unchanged(trace: Trace, config: RefineConfig) -> bool:
+    return trace.proposals[-1] == trace.kept
+
+
+def _cycle(trace: Trace, config: RefineConfig) -> bool:
+    """A text that was proposed before, however many rounds ago: 2-cycles have no fixed point."""
+    return trace.proposals[-1] in trace.proposals[:-1]
+
+
+def _quality(trace: Trace, config: RefineConfig) -> bool:
+    wanted = config.stop_quality
+    return wanted is not None and trace.estimate is not None and trace.estimate >= wanted
+
+
+def _seconds(trace: Trace, config: RefineConfig) -> bool:
+    return config.stop_seconds is not None and trace.seconds >= config.stop_seconds
+
+
+RULES: dict[str, Callable[[Trace, RefineConfig], bool]] = {
+    "critic": _critic,
+    "no_change": _unchanged,
+    "cycle": _cycle,
+    "quality": _quality,
+    "seconds": _seconds,
+}
+"""In this order; the budget of rounds is the number of rounds that the flow runs."""
+
+
+def reason(trace: Trace, config: RefineConfig) -> str | None:
+    """Why to stop after this round, or None."""
+    return next((name for name, rule in RULES.items() if rule(trace, config)), None)

@@ -1,0 +1,130 @@
+"""Refinement: a draft (a first pass, or a finished run's) is looked at again, round by round.
+
+Each round is a stage of the store, so an interrupted run goes on at its round. `python -m flows.refine` takes
+the options of `antiphon run refine`.
+"""
+
+from __future__ import annotations
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from pydantic import ConfigDict, Field
+
+from components.errors import ConfigError
+from components.recognition.config import RecognitionConfig
+from components.records import RunRecord, StageRef
+from components.refining import gates
+from components.refining.config import RefineConfig
+from components.translation.config import TranslationConfig
+from flows.parameters import FlowParameters, flat
+from flows.running import Run, ending
+from tasks import data, metrics, recognition, refining, report, translation
+from tasks.options import value_of
+
+
+class RefineRecognition(RecognitionConfig):
+    """Settings of the speech recognition stage."""
+
+    model_config = ConfigDict(title="Recognition (asr)")
+
+
+class RefineTranslation(TranslationConfig):
+    """Settings of the first pass."""
+
+    model_config = ConfigDict(title="First pass (mt)")
+
+
+class RefineSettings(RefineConfig):
+    """Settings of the rounds."""
+
+    model_config = ConfigDict(title="Refinement (refine)")
+
+
+class RefineParameters(FlowParameters):
+    """What can be set on a refinement."""
+
+    model_config = ConfigDict(title="Refinement")
+
+    data: str = Field(
+        "sample",
+        title="Data",
+        description="manifest (JSONL, TSV), parallel text 'a.en,a.de', or a set: sample, multi30k:SPLIT",
+    )
+    draft: str | None = Field(
+        None,
+        title="Draft",
+        description="a finished run whose mt stage is refined, with its data",
+    )
+    limit: int | None = Field(None, ge=1, title="Limit", description="only the first so many utterances")
+    source_language: str | None = Field(
+        None, title="Source language", description="ISO code such as en; the data's own if empty"
+    )
+    target_language: str | None = Field(
+        None, title="Target language", description="ISO code such as de; the data's own if empty"
+    )
+    rounds: int = Field(2, ge=1, le=20, title="Rounds", description="budget: rounds of refinement at most")
+    asr: RefineRecognition = Field(
+        default=RefineRecognition(), title="Recognition", description="speech to text, where data are spoken"
+    )
+    mt: RefineTranslation = Field(
+        default=RefineTranslation(), title="First pass", description="writes the draft, round 0"
+    )
+    refine: RefineSettings = Field(
+        default=RefineSettings(), title="Refinement", description="who proposes, what accepts, when to stop"
+    )
+
+
+@flow(name="refine", persist_result=False, validate_parameters=True)
+@flat(RefineParameters)
+def refine(parameters: RefineParameters) -> RunRecord | State[RunRecord]:
+    """Draft a data set (or take a finished run's draft), refine it round by round, score and report."""
+    gates.check(parameters.refine)
+    run = Run("refine", parameters)
+    with run:
+        loaded, heard, first = _drafted(run, parameters)
+        rounds: tuple[StageRef, ...] = (first,)
+        target = parameters.target_language
+        for _ in range(parameters.rounds):
+            budget = (parameters.rounds, target)
+            read = (loaded, heard)
+            done = refining.refine(parameters.refine, read, rounds, budget, run.store_url, parameters.seed)
+            rounds = (*rounds, run.add(done))
+            if refining.all_stopped(rounds[-1]):
+                run.notes.append(f"every utterance stopped by round {len(rounds) - 1}")
+                break
+        scored = run.add(metrics.score({"data": loaded, "mt": rounds[-1]}, target, run.store_url, run.name))
+        run.metrics = metrics.read_scores(scored)
+        reported = parameters.refine.reported
+        run.metrics |= value_of(refining.score_rounds(loaded, rounds, target, reported))
+        run.save()
+        report.report(run.record, run.store_url)
+    return ending(run.record)
+
+
+def _drafted(run: Run, parameters: RefineParameters) -> tuple[StageRef, StageRef | None, StageRef]:
+    """The stages data, asr (None for text) and mt: a finished run's, or made now."""
+    if parameters.draft is not None:
+        stages = {ref.stage: ref for ref in run.store.load_run(parameters.draft).stages}
+        if "data" not in stages or "mt" not in stages:
+            raise ConfigError(
+                f"draft {parameters.draft}: expected a run with the stages data and mt, "
+                f"found {', '.join(stages)}; run the cascade first"
+            )
+        for name in ("data", "asr", "mt"):
+            if name in stages:
+                run.add(stages[name].model_copy(update={"reused": True}))
+        return stages["data"], stages.get("asr"), stages["mt"]
+    languages = (parameters.source_language, parameters.target_language)
+    loaded = run.add(data.load(parameters.data, None, *languages, parameters.limit, run.store_url))
+    heard = value_of(recognition.recognise(parameters.asr, loaded, run.store_url, parameters.seed))
+    if heard is not None:
+        heard = run.add(heard)
+    read = (loaded,) if heard is None else (loaded, heard)
+    first = run.add(translation.translate(parameters.mt, read, run.store_url, parameters.seed))
+    return loaded, heard, first
+
+
+if __name__ == "__main__":
+    from flows.cli import run_flow_module
+
+    run_flow_module("refine")

@@ -1,0 +1,115 @@
+"""The refine flow with an editor that needs no model: rounds as stages, gate, stopping, reuse, harm."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from components.records import NBest, RunRecord, Utterance
+from components.refining import gates, networks, rounds
+from components.refining.selfrefine import Proposal
+from flows.refine import RefineParameters, refine
+from tasks import refining
+from tasks.options import value_of
+from tasks.reading import hypotheses
+from tests.flows import fakes
+
+
+@pytest.fixture(scope="module")
+def harness() -> Iterator[None]:
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
+class Editor:
+    """Adds an exclamation mark; what ends in three of them loses one (a 2-cycle)."""
+
+    calls = 0
+
+    def __init__(self, config: object, store: str | None) -> None:
+        self.checkpoint = fakes.resolve("editor")
+
+    def propose(self, items: Sequence[Utterance], drafts: Sequence[str], step: int) -> list[Proposal]:
+        Editor.calls += len(items)
+        return [Proposal(d[:-1] if d.endswith("!!!") else d + "!", "too calm", -1.0) for d in drafts]
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    for room, name, fake in (
+        (fakes.models, "resolve", fakes.resolve),
+        (fakes.translation, "Translator", fakes.Translator),
+        (fakes.translation, "build", lambda config, store=None: fakes.Translator()),
+    ):
+        monkeypatch.setattr(room, name, fake)
+    monkeypatch.setitem(networks.METHODS, "self_refine", Editor)
+    monkeypatch.setitem(gates.GATES, "fluency", lambda items, texts, *_: [len(t) % 7 for t in texts])
+    refining._refiner.cache_clear()
+    lines = [
+        {"id": f"u{n}", "text": "ein Hund", "source_language": "en", "target_language": "de"}
+        | {"references": ["übersetzt: ein Hund!!"]}
+        for n in range(3)
+    ]
+    manifest = tmp_path / "data.jsonl"
+    manifest.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return {"data": str(manifest), "store": str(tmp_path / "store"), "rounds": 6}
+
+
+def run(settings: dict[str, object], **refinement: object) -> RunRecord:
+    values = {**settings, "refine": refinement}
+    parameters = RefineParameters.model_validate(values)
+    record = value_of(refine(**{f: getattr(parameters, f) for f in type(parameters).model_fields}))
+    assert isinstance(record, RunRecord)
+    return record
+
+
+def story(record: RunRecord) -> list[NBest]:
+    return [next(hypotheses(ref)) for ref in record.stages if ref.stage.startswith("refine-")]
+
+
+@pytest.mark.usefixtures("harness")
+def test_rounds_are_stages_cycles_stop_and_another_budget_reuses(settings: dict[str, object]) -> None:
+    Editor.calls = 0
+    record = run(settings, gate="off")
+    assert [ref.stage for ref in record.stages] == ["data", "mt", *(f"refine-{n}" for n in (1, 2, 3, 4)), "metrics"]
+    texts = [outcome.best.text.removeprefix("übersetzt: ein Hund") for outcome in story(record)]
+    assert texts == ["!", "!!", "!!!", "!!"]  # the fourth was there before
+    assert rounds.REASONS[int(story(record)[-1].best.features["stopped"]) - 1] == "cycle"
+    assert "critic: too calm" in story(record)[0].best.system
+    assert "bleu_round_4" in record.metrics
+    assert record.metrics["harm_rate"].value == pytest.approx(25.0)
+    assert Editor.calls == 12
+    again = run({**settings, "rounds": 2}, gate="off")
+    assert Editor.calls == 12
+    assert all(ref.reused for ref in again.stages if ref.stage.startswith("refine"))
+
+
+@pytest.mark.usefixtures("harness")
+def test_the_gate_keeps_what_is_better_under_it(settings: dict[str, object]) -> None:
+    record = run(settings, gate="fluency")
+    estimates = [len("übersetzt: ein Hund") % 7, *(o.best.features["gate"] for o in story(record))]
+    assert estimates == sorted(estimates)
+    last = story(record)[-1]
+    assert not last.best.features["accepted"]
+    assert len(last.hypotheses) == 2  # the rejected proposal is kept beside what stays
+    assert last.best.features["gate"] > last.hypotheses[1].features["gate_proposed"]
+
+
+@pytest.mark.usefixtures("harness")
+def test_a_finished_run_is_the_draft(settings: dict[str, object]) -> None:
+    first = run({**settings, "rounds": 1, "name": "first"}, gate="off")
+    second = run({**settings, "rounds": 1, "draft": "first"}, gate="off")
+    assert {s.stage: s.key for s in second.stages} == {s.stage: s.key for s in first.stages}
+
+
+@pytest.mark.usefixtures("harness")
+def test_a_gate_is_not_judged_by_itself(settings: dict[str, object]) -> None:
+    from components.errors import ConfigError
+
+    with pytest.raises(ConfigError, match="never fails"):
+        run(settings, gate="reference_chrf", reported="chrf")
