@@ -12,6 +12,7 @@ FLOWS = {
     "cascade": "speech -> transcript -> translation, scored and reported",
     "ensemble": "many recognisers and translators as one, mixed token by token or by their outputs",
     "compare": "several systems on one data set: who is better, by how much, at what cost",
+    "refine": "a draft looked at again, round by round: self-refine, deliberation, edit diffusion",
     "stack": "a second system over the cascade: late fusion, pre-translation, dual source",
     "merge": "models merged by mergekit's recipe, kept if they are not worse than a baseline",
     "experts": "train a translation model with experts for several languages, watch its routers",
@@ -37,6 +38,10 @@ def flow_named(name: str) -> Entry:  # noqa: PLR0911 - a return per flow
         from flows.cascade import CascadeParameters, cascade
 
         return Entry(cascade, CascadeParameters)
+    if name == "refine":
+        from flows.refine import RefineParameters, refine
+
+        return Entry(refine, RefineParameters)
     if name == "ensemble":
         from flows.ensemble import EnsembleParameters, ensemble
 

@@ -16,7 +16,8 @@ UPSTREAM: dict[str, tuple[str, ...]] = {
     "st": ("data",),
     "mt": ("asr", "data"),
     "stack": ("mt",),
-    "metrics": ("stack", "mt", "st", "asr"),
+    "refine": ("mt",),
+    "metrics": ("refine", "stack", "mt", "st", "asr"),
 }
 """Which stages feed a stage: of ``mt`` and its like the first that the run has, of ``metrics`` all."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import pairwise
 from threading import Lock
 
 from prefect import task
@@ -124,7 +125,7 @@ def all_stopped(ref: StageRef) -> bool:
 def score_rounds(
     data: StageRef, rounds: tuple[StageRef, ...], target: str | None, reported: str
 ) -> dict[str, Score]:
-    """The reported metric of every round, and the harm rate: changed texts that a round made worse, in percent."""
+    """The reported metric of every round, and the percentage of changes for the worse."""
     known = [u for u in utterances(data) if u.references]
     if not known:
         return {}
@@ -138,7 +139,7 @@ def score_rounds(
     values = [metrics.sentence_scores(references, one, language=language) for one in texts]
     changed = worse = 0
     shifts: dict[str, float] = {}
-    for before, after in zip(values, values[1:], strict=False):
+    for before, after in pairwise(values):
         for key in before.keys() & after.keys():
             change = after[key][reported] - before[key][reported]
             changed += change != 0

@@ -24,7 +24,9 @@ from components.translation.source import as_data, control_tokens
 
 REPORTED = {"reference_chrf": "chrf"}
 """Reported metrics that a gate would be judged by its own measure with."""
-Items, Texts, Store = Sequence[Utterance], Sequence[str], str | None
+Items = Sequence[Utterance]
+Texts = Sequence[str]
+Store = str | None
 
 
 def check(config: RefineConfig) -> None:

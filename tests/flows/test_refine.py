@@ -76,7 +76,12 @@ def story(record: RunRecord) -> list[NBest]:
 def test_rounds_are_stages_cycles_stop_and_another_budget_reuses(settings: dict[str, object]) -> None:
     Editor.calls = 0
     record = run(settings, gate="off")
-    assert [ref.stage for ref in record.stages] == ["data", "mt", *(f"refine-{n}" for n in (1, 2, 3, 4)), "metrics"]
+    assert [ref.stage for ref in record.stages] == [
+        "data",
+        "mt",
+        *(f"refine-{n}" for n in (1, 2, 3, 4)),
+        "metrics",
+    ]
     texts = [outcome.best.text.removeprefix("übersetzt: ein Hund") for outcome in story(record)]
     assert texts == ["!", "!!", "!!!", "!!"]  # the fourth was there before
     assert rounds.REASONS[int(story(record)[-1].best.features["stopped"]) - 1] == "cycle"
