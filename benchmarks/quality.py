@@ -19,6 +19,7 @@ SECTIONS = {
     "ensembles": "benchmarks.ensembles_quality",
     "distillation": "benchmarks.distillation_quality",
     "blame": "benchmarks.blame_quality",
+    "refinement": "benchmarks.refinement_quality",
 }
 
 if __name__ == "__main__":

@@ -31,12 +31,12 @@ def _critic(trace: Trace, config: RefineConfig) -> bool:
 
 
 def _unchanged(trace: Trace, config: RefineConfig) -> bool:
-    return trace.proposals[-1] == trace.kept
+    return config.method != "diffusion" and trace.proposals[-1] == trace.kept
 
 
 def _cycle(trace: Trace, config: RefineConfig) -> bool:
     """A text that was proposed before, however many rounds ago: 2-cycles have no fixed point."""
-    return trace.proposals[-1] in trace.proposals[:-1]
+    return config.method != "diffusion" and trace.proposals[-1] in trace.proposals[:-1]
 
 
 def _quality(trace: Trace, config: RefineConfig) -> bool:
@@ -55,7 +55,8 @@ RULES: dict[str, Callable[[Trace, RefineConfig], bool]] = {
     "quality": _quality,
     "seconds": _seconds,
 }
-"""In this order; the budget of rounds is the number of rounds that the flow runs."""
+"""In this order; the budget of rounds is the number of rounds that the flow runs. Each step of a diffusion
+asks something else, so a text that it left alone may still be changed by the next one."""
 
 
 def reason(trace: Trace, config: RefineConfig) -> str | None:

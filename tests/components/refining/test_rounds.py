@@ -81,6 +81,7 @@ def test_critic_and_order_of_rules() -> None:
     assert reason(trace, RefineConfig()) == "critic"
     assert tuple(RULES) == ("critic", "no_change", "cycle", "quality", "seconds")
     assert reason(Trace(("a", "b"), "a", feedback="wrong article"), RefineConfig()) is None
+    assert reason(Trace(("a", "a"), "a"), RefineConfig(method="diffusion")) is None
 
 
 def test_a_gate_is_not_the_reported_metric() -> None:

@@ -1,0 +1,271 @@
+"""First pass against refinement: deliberation, edit diffusion by step, self-refine by round and gate.
+
+Models are trained by ``antiphon run train --set kind=deliberation`` (and ``edit_diffusion``); how tags are
+chosen is selected on val. What a part measured is kept in ``--work`` and used again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from components import data
+from components.metrics import sentence_scores, translation_scores
+from components.metrics.significance import translation_tests
+from components.recognition import RecognitionConfig
+from components.recognition import build as recogniser
+from components.records import Hypothesis, NBest, Utterance
+from components.refining.config import RefineConfig
+from components.refining.corruption import Corruption, Noise
+from components.refining.denoising import CHOICES
+from components.refining.rounds import Refiner
+from components.translation import TranslationConfig, build, resident
+
+OUT = Path(__file__).parents[1] / "docs" / "results" / "refinement.md"
+FIRST = "packaged:multi30k-en-de"
+Texts = dict[str, str]
+Measured = tuple[Texts, float]
+"""Utterance id -> text, and process seconds."""
+
+
+def read(source: str, limit: int | None = None) -> list[Utterance]:
+    """English text or speech with German references."""
+    found = data.load(source, source_language="en", target_language="de", limit=limit).utterances
+    return [u.model_copy(update={"target_language": "de"}) for u in found]
+
+
+def heard(utterances: Sequence[Utterance]) -> list[Utterance]:
+    """What Whisper base makes of speech, as text to translate."""
+    config = RecognitionConfig(model="packaged:whisper-base", beam_size=1, n_best=1, device="cpu")
+    outcomes = recogniser(config).recognize(list(utterances))
+    texts = {o.utterance_id: o.best.text for o in outcomes if isinstance(o, NBest)}
+    return [u.model_copy(update={"text": texts[u.id]}) for u in utterances if u.id in texts]
+
+
+def translated(model: str, utterances: Sequence[Utterance], store: str | None) -> Measured:
+    """One translation each by beam search."""
+    begun = time.process_time()
+    config = TranslationConfig(model=model, beam_size=5, n_best=1, batch_size=64, device="cpu")
+    outcomes = build(config, store).translate(utterances)
+    texts = {o.utterance_id: o.best.text for o in outcomes if isinstance(o, NBest)}
+    return texts, time.process_time() - begun
+
+
+def rounds(
+    config: RefineConfig,
+    utterances: Sequence[Utterance],
+    drafts: Texts,
+    count: int,
+    store: str | None,
+    choose: str = "",
+) -> list[Measured]:
+    """The texts after each of ``count`` rounds, and what each round cost."""
+    refiner = Refiner(config, store)
+    if choose:
+        refiner.editor.ready.choose = CHOICES[choose]  # type: ignore[union-attr]
+    history = [[_draft(u, drafts[u.id])] for u in utterances]
+    found = []
+    for left in range(count, 0, -1):
+        begun = time.process_time()
+        outcomes = refiner.round(utterances, history, left)
+        for past, outcome in zip(history, outcomes, strict=True):
+            assert isinstance(outcome, NBest)
+            past.append(outcome)
+        texts = {past[-1].utterance_id: past[-1].best.text for past in history}
+        found.append((texts, time.process_time() - begun))
+    return found
+
+
+def _draft(utterance: Utterance, text: str) -> NBest:
+    draft = Hypothesis(text=text, score=0.0, n_tokens=0, system="draft")
+    return NBest(utterance_id=utterance.id, hypotheses=(draft,))
+
+
+def noise_of(model: str, drafts: Texts, store: str | None) -> Texts:
+    """As many random tokens as each draft has, from the unigram distribution of the model's training."""
+    _, ready, tokenizer = resident(model, TranslationConfig(model=model, device="cpu"), store)
+    noise = Noise(Corruption(), ready.network.unigrams.tolist())  # type: ignore[union-attr]
+    draw = np.random.default_rng(0)
+    lengths = {name: len(tokenizer(text_target=text).input_ids) - 1 for name, text in drafts.items()}
+    return {name: tokenizer.decode(list(noise.tokens(n, draw))) for name, n in lengths.items()}
+
+
+class Table:
+    """Systems of one test set against the first one, as rows of Markdown; measured rows are kept."""
+
+    def __init__(self, title: str, utterances: Sequence[Utterance], work: Path) -> None:
+        self.title, self.utterances = title, utterances
+        self.references = {u.id: u.references for u in utterances}
+        self.systems: dict[str, Measured] = {}
+        self._file = work / f"{title.split(',')[0].replace(' ', '-')}.json"
+        self._kept = json.loads(self._file.read_text("utf-8")) if self._file.exists() else {}
+
+    def add(self, names: Sequence[str], measure: Callable[[], Sequence[Measured]]) -> list[Measured]:
+        """Rows ``names``, measured unless an earlier run did."""
+        if not all(name in self._kept for name in names):
+            self._kept |= dict(zip(names, measure(), strict=True))
+            self._file.write_text(json.dumps(self._kept, ensure_ascii=False), encoding="utf-8")
+        found = [(dict(self._kept[name][0]), float(self._kept[name][1])) for name in names]
+        self.systems |= dict(zip(names, found, strict=True))
+        return found
+
+    def lines(self) -> list[str]:
+        """Scores with intervals, differences to the first row with p (Holm), harm, CPU seconds."""
+        names = list(self.systems)
+        texts = {name: texts for name, (texts, _) in self.systems.items()}
+        tests = {
+            t.system: t
+            for t in translation_tests(self.references, texts, names[0], language="de", names=("bleu",))
+        }
+        rows = [f"## {self.title}", "", f"{len(self.references)} sentences.", ""]
+        rows += ["| system | BLEU | chrF | BLEU difference, p | changed | worse of changed | CPU s |"]
+        rows += ["|---|---|---|---|---|---|---|"]
+        total = len(self.references)
+        for name, (one, seconds) in self.systems.items():
+            scores = translation_scores(self.references, one, language="de", n_total=total)
+            bleu, chrf = scores["bleu"], scores["chrf"]
+            assert bleu.interval is not None
+            test = tests.get(name)
+            gain = (
+                f"{test.difference:+.2f} [{test.interval[0]:+.2f}, {test.interval[1]:+.2f}], p {test.p_holm:.3f}"
+                if test
+                else ""
+            )
+            changed, worse = _harm(self.references, texts[names[0]], one)
+            rows.append(
+                f"| {name} | {bleu.value:.2f} [{bleu.interval[0]:.1f}, {bleu.interval[1]:.1f}] | "
+                f"{chrf.value:.2f} | {gain} | {changed} | {worse} | {seconds:.1f} |"
+            )
+        return [*rows, "", f"BLEU `{bleu.signature}`", ""]
+
+
+def _harm(references: Mapping[str, Sequence[str]], before: Texts, after: Texts) -> tuple[int, int]:
+    """Sentences whose sentence BLEU moved, and how many fell."""
+    a, b = (sentence_scores(references, texts, language="de") for texts in (before, after))
+    moves = [b[key]["bleu"] - a[key]["bleu"] for key in a.keys() & b.keys()]
+    return sum(move != 0 for move in moves), sum(move < 0 for move in moves)
+
+
+def networks(table: Table, options: Any, choose: str) -> None:
+    """First pass, deliberation and edit diffusion on one test set."""
+    store, sources = options.store, table.utterances
+    [(drafts, _)] = table.add(["first pass"], lambda: [translated(FIRST, sources, store)])
+    if options.deliberation:
+        model = options.deliberation
+        table.add(["deliberation"], lambda: [translated(model, sources, store)])
+        config = RefineConfig(method="deliberation", model=model, gate="off", device="cpu")
+        table.add(["deliberation, reading the first pass"], lambda: rounds(config, sources, drafts, 1, store))
+    if options.diffusion:
+        model = options.diffusion
+        config = RefineConfig(method="diffusion", model=model, gate="off", device="cpu", batch_size=64)
+        starts = {
+            "nothing": lambda: dict.fromkeys(drafts, ""),
+            "noise": lambda: noise_of(model, drafts, store),
+        }
+        starts["the first pass"] = lambda: drafts
+        for start, make in starts.items():
+            count = 2 if start == "the first pass" else 4
+            names = [f"diffusion from {start}, step {n} of {count}" for n in range(1, count + 1)]
+            table.add(names, lambda: rounds(config, sources, make(), count, store, choose))  # noqa: B023
+
+
+def selected(options: Any) -> str:
+    """The choice of tags that gives the better BLEU on val, two steps from the first pass."""
+    table = Table("val", read("multi30k:val", 200), options.work)
+    [(drafts, _)] = table.add(["first pass"], lambda: [translated(FIRST, table.utterances, options.store)])
+    config = RefineConfig(
+        method="diffusion", model=options.diffusion, gate="off", device="cpu", batch_size=64
+    )
+    best: dict[str, float] = {}
+    for name in CHOICES:
+        names = [f"{name}, step {n}" for n in (1, 2)]
+        found = table.add(names, lambda: rounds(config, table.utterances, drafts, 2, options.store, name))  # noqa: B023
+        score = translation_scores(table.references, found[-1][0], language="de", n_total=len(drafts))
+        best[name] = score["bleu"].value
+    return max(best, key=lambda name: best[name])
+
+
+def self_refine(table: Table, options: Any) -> None:
+    """Two rounds of few-shot post-editing by a causal LM, accepted always or by a gate."""
+    store, sources = options.store, table.utterances
+    [(drafts, _)] = table.add(["first pass"], lambda: [translated(FIRST, sources, store)])
+    for gate in ("off", "round_trip", "reference_chrf"):
+        config = RefineConfig(
+            model=options.language_model, gate=gate, feedback=False, device="cpu", max_tokens=48
+        )
+        names = [f"self-refine, gate {gate}, round {n}" for n in (1, 2)]
+        table.add(names, lambda: rounds(config, sources, drafts, 2, store))  # noqa: B023
+
+
+def plot(table: Table, path: Path) -> None:
+    """BLEU per step of the diffusion, from each start."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for start in ("nothing", "noise", "the first pass"):
+        found = [
+            texts for name, (texts, _) in table.systems.items() if name.startswith(f"diffusion from {start}")
+        ]
+        values = [
+            translation_scores(table.references, t, language="de", n_total=len(table.references))[
+                "bleu"
+            ].value
+            for t in found
+        ]
+        axes.plot(range(1, len(values) + 1), values, marker="o", label=f"from {start}")
+    axes.set(xlabel="step", ylabel="BLEU")
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=120)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measure, and write the report."""
+    parser = argparse.ArgumentParser(prog="benchmarks.quality refinement", description=__doc__)
+    parser.add_argument("--deliberation", help="store:KEY of a model of kind deliberation")
+    parser.add_argument("--diffusion", help="store:KEY of a model of kind edit_diffusion")
+    parser.add_argument("--spoken", help="manifest of spoken captions, refined after the cascade")
+    parser.add_argument("--language-model", default="packaged:qwen2.5-coder-0.5b")
+    parser.add_argument("--sentences", type=int, default=100, help="of self-refine; 0 leaves it out")
+    parser.add_argument("--limit", type=int, help="sentences of test_2016_flickr")
+    parser.add_argument("--store")
+    parser.add_argument("--work", type=Path, default=Path("refinement-work"))
+    parser.add_argument("--out", type=Path, default=OUT)
+    options = parser.parse_args(arguments)
+    options.work.mkdir(parents=True, exist_ok=True)
+    choose = selected(options) if options.diffusion else ""
+    lines = ["# Refinement: a second look at a first pass", ""]
+    lines += [
+        f"`python -m benchmarks.quality refinement {' '.join(arguments)}`. Paired bootstrap against the "
+    ]
+    lines += [
+        "first row, Holm-corrected within a table; CPU seconds are of the row alone, on one thread.",
+        "",
+    ]
+    if choose:
+        lines += [f"Tags of edit diffusion are chosen by `{choose}`, selected on 200 sentences of val.", ""]
+    sets = {"test_2016_flickr": lambda: read("multi30k:test_2016_flickr", options.limit)}
+    if options.spoken:
+        sets["spoken captions, after the cascade"] = lambda: heard(read(options.spoken))
+    for title, load in sets.items():
+        table = Table(title, load(), options.work)
+        networks(table, options, choose)
+        lines += table.lines()
+        if title == "test_2016_flickr" and options.diffusion:
+            plot(table, options.out.with_suffix(".png"))
+            lines += [f"![BLEU per step]({options.out.stem}.png)", ""]
+    if options.sentences:
+        sources = read("multi30k:test_2016_flickr", options.sentences)
+        table = Table(f"self-refine, {options.language_model}", sources, options.work)
+        self_refine(table, options)
+        lines += [*table.lines(), "`reference_chrf` sees the references: what a perfect gate could gain.", ""]
+    options.out.write_text("\n".join(lines), encoding="utf-8")
+    print("\n".join(lines))
