@@ -132,11 +132,10 @@ class Table:
             bleu, chrf = scores["bleu"], scores["chrf"]
             assert bleu.interval is not None
             test = tests.get(name)
-            gain = (
-                f"{test.difference:+.2f} [{test.interval[0]:+.2f}, {test.interval[1]:+.2f}], p {test.p_holm:.3f}"
-                if test
-                else ""
-            )
+            gain = ""
+            if test:
+                low, high = test.interval
+                gain = f"{test.difference:+.2f} [{low:+.2f}, {high:+.2f}], p {test.p_holm:.3f}"
             changed, worse = _harm(self.references, texts[names[0]], one)
             rows.append(
                 f"| {name} | {bleu.value:.2f} [{bleu.interval[0]:.1f}, {bleu.interval[1]:.1f}] | "
@@ -247,7 +246,7 @@ def main(arguments: Sequence[str]) -> None:
         f"`python -m benchmarks.quality refinement {' '.join(arguments)}`. Paired bootstrap against the "
     ]
     lines += [
-        "first row, Holm-corrected within a table; CPU seconds are of the row alone, on one thread.",
+        "first row, Holm-corrected within a table; CPU seconds are of the row alone.",
         "",
     ]
     if choose:
