@@ -25,6 +25,7 @@ from flows.running import Run, ending
 from tasks import data, ensembling, learning, metrics, pooling, recognition, report, translation
 from tasks.options import value_of
 from tasks.reading import languages_of
+from tasks.runners import runner
 
 
 class EnsembleRecognition(RecognitionConfig):
@@ -97,7 +98,7 @@ class EnsembleParameters(FlowParameters):
     )
 
 
-@flow(name="ensemble", persist_result=False, validate_parameters=True)
+@flow(name="ensemble", task_runner=runner(), persist_result=False, validate_parameters=True)
 @flat(EnsembleParameters)
 def ensemble(parameters: EnsembleParameters) -> RunRecord | State[RunRecord]:
     """Transcribe and translate a data set with several models at once, score and report."""

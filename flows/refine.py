@@ -20,6 +20,7 @@ from flows.parameters import FlowParameters, flat
 from flows.running import Run, ending
 from tasks import data, metrics, recognition, refining, report, translation
 from tasks.options import value_of
+from tasks.runners import runner
 
 
 class RefineRecognition(RecognitionConfig):
@@ -74,7 +75,7 @@ class RefineParameters(FlowParameters):
     )
 
 
-@flow(name="refine", persist_result=False, validate_parameters=True)
+@flow(name="refine", task_runner=runner(), persist_result=False, validate_parameters=True)
 @flat(RefineParameters)
 def refine(parameters: RefineParameters) -> RunRecord | State[RunRecord]:
     """Draft a data set (or take a finished run's draft), refine it round by round, score and report."""

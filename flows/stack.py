@@ -21,6 +21,7 @@ from flows.running import Run, ending
 from flows.stack_learning import learned
 from tasks import data, metrics, recognition, report, stacking, synthesis, translation
 from tasks.options import value_of
+from tasks.runners import runner
 
 
 class StackRecognition(RecognitionConfig):
@@ -85,7 +86,7 @@ class StackParameters(FlowParameters):
     )
 
 
-@flow(name="stack", persist_result=False, validate_parameters=True)
+@flow(name="stack", task_runner=runner(), persist_result=False, validate_parameters=True)
 @flat(StackParameters)
 def stack(parameters: StackParameters) -> RunRecord | State[RunRecord]:
     """Transcribe and translate a data set, translate it again by a stacked system, score both and report."""

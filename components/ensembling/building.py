@@ -84,7 +84,7 @@ def engine_of(
     loaded = {name: resident(name.removeprefix(DROPOUT), config, store) for name in dict.fromkeys(names)}
     models = [loaded[name][1] for name in names]
     combine.active(len(models))
-    require_mixable(models)
+    require_mixable(dict(zip(distinct(names), models, strict=True)))
     translators = [model for model in models if isinstance(model, Seq2SeqModel)]
     if not isinstance(models[0], Seq2SeqModel):
         raise ConfigError(f"{names[0]}: expected an encoder-decoder model as the first member")

@@ -5,25 +5,22 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
 
 from components.decoding import Candidate, Combiner, Member, SearchConfig
 from components.decoding.causal import CausalModel
-from components.decoding.generation import setting
+from components.decoding.generation import require_same_rules
+from components.decoding.members import require_one_vocabulary
 from components.decoding.seq2seq import Seq2SeqModel
 from components.ensembling.dropout import DropoutMember
-from components.errors import ConfigError
 from components.records import Checkpoint
 from components.translation.seq2seq import Seq2SeqEngine, translated
 from components.translation.translator import Translated
 
 Source = Callable[[Tensor, Tensor], Member]
 """Makes a member for a batch of sources: ids (N, S) and mask (N, S)."""
-
-FORCED = ("forced_bos_token_id", "forced_eos_token_id", "bad_words_ids", "suppress_tokens")
 
 
 class EnsembleEngine(Seq2SeqEngine):
@@ -79,41 +76,14 @@ def language_source(ready: CausalModel, start: int) -> Source:
     return lambda ids, mask: ready.member([(start,)] * len(ids))
 
 
-def require_mixable(models: Sequence[Seq2SeqModel | CausalModel]) -> None:
+def require_mixable(models: Mapping[str, Seq2SeqModel | CausalModel]) -> None:
     """Raise ConfigError where two models cannot share one search, before anything is decoded.
 
     They need the same pieces under the same ids, the same special tokens and the same forced ones.
     """
-    first = models[0]
-    for other in models[1:]:
-        if other.vocabulary.digest != first.vocabulary.digest:
-            raise ConfigError(
-                f"{other.name}: expected the vocabulary of {first.name} ({first.vocabulary.size} pieces, "
-                f"{first.vocabulary.digest[:12]}), found another ({other.vocabulary.size} pieces, "
-                f"{other.vocabulary.digest[:12]}); train it with tokenizer={first.name}, or pool the outputs"
-            )
-        if replace(other.vocabulary, digest="") != replace(first.vocabulary, digest=""):
-            raise ConfigError(
-                f"{other.name}: expected the special tokens of {first.name} ({_specials(first)}), found "
-                f"{_specials(other)}; correct its generation_config.json"
-            )
-        if isinstance(other, Seq2SeqModel):
-            _require_same_rules(first, other)
-
-
-def _specials(model: Seq2SeqModel | CausalModel) -> str:
-    vocabulary = model.vocabulary
-    return f"size {vocabulary.size}, eos {vocabulary.eos}, pad {vocabulary.pad}"
-
-
-def _require_same_rules(first: Any, other: Any) -> None:
-    for name in FORCED:
-        mine, its = setting(first.model, name), setting(other.model, name)
-        if mine != its:
-            raise ConfigError(
-                f"{other.name}: expected {name} {mine!r} as in {first.name}, found {its!r}; "
-                "correct its generation_config.json"
-            )
+    require_one_vocabulary([(name, ready.vocabulary) for name, ready in models.items()])
+    translators = [(name, ready.model) for name, ready in models.items() if isinstance(ready, Seq2SeqModel)]
+    require_same_rules(translators)
 
 
 def distinct(names: Sequence[str]) -> list[str]:

@@ -128,7 +128,7 @@ def test_dropout_members_and_pooled_members(toy: dict[str, str]) -> None:
 
 
 def test_what_cannot_be_mixed_is_refused_with_its_name(toy: dict[str, str]) -> None:
-    with pytest.raises(ConfigError, match=f"{toy['odd']}: expected the vocabulary of {toy['first']}"):
+    with pytest.raises(ConfigError, match=f"one vocabulary, found {toy['odd']}.*beside {toy['first']}"):
         run(toy, "odd", {"model": toy["first"], "members": [toy["odd"]]})
     with pytest.raises(ConfigError, match="coefficients: expected 2, one per member, found 3"):
         run(toy, "three", {"model": toy["first"], "members": [toy["second"]]}, coefficients=(0.2, 0.3, 0.5))
