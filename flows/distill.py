@@ -44,7 +44,7 @@ LEVELS = {
 class DistillTeacher(TranslationConfig):
     """Who teaches, and how its translations are searched for."""
 
-    model_config = ConfigDict(title="Teacher")
+    model_config = ConfigDict(title="Teacher (teacher)")
 
     beam_size: int = Field(4, ge=1, le=64, title="Beam size", description="hypotheses kept per sentence")
     n_best: int = Field(
@@ -69,7 +69,7 @@ class DistillTeacher(TranslationConfig):
 class DistillStudent(TrainingConfig):
     """Shape and training of the student."""
 
-    model_config = ConfigDict(title="Student")
+    model_config = ConfigDict(title="Student (student)")
 
     layers: int = Field(2, ge=1, le=24, title="Layers", description="encoder layers")
     decoder_layers: int | None = Field(

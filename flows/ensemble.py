@@ -60,13 +60,13 @@ class EnsembleTranslation(TranslationConfig):
 class EnsembleMixing(MixingConfig):
     """How the translators' distributions become one."""
 
-    model_config = ConfigDict(title="Combination")
+    model_config = ConfigDict(title="Combination (combine)")
 
 
 class EnsemblePooling(PoolingConfig):
     """How finished outputs become one."""
 
-    model_config = ConfigDict(title="Pooling")
+    model_config = ConfigDict(title="Pooling (pool)")
 
 
 class EnsembleParameters(FlowParameters):

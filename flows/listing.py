@@ -12,13 +12,15 @@ from rich.text import Text
 from flows.catalogue import flow_named
 from flows.printing import console
 
+REQUIRED = "(must be set)"
 
-def parameter_rows(values: BaseModel, prefix: str = "") -> Iterator[tuple[str, str, str]]:
+
+def parameter_rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str]]:
     """Name as ``--set`` takes it, default and description of every parameter, stages in their places."""
-    for name, field in type(values).model_fields.items():
-        value = getattr(values, name)
+    for name, field in model.model_fields.items():
+        value = REQUIRED if field.is_required() else field.get_default(call_default_factory=True)
         if isinstance(value, BaseModel):
-            yield from parameter_rows(value, f"{prefix}{name}.")
+            yield from parameter_rows(type(value), f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", "" if value is None else str(value), field.description or ""
 
@@ -32,6 +34,6 @@ def print_parameters(flow: str) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
     for column in ("parameter", "default", "what it is"):
         table.add_column(column, overflow="fold")
-    for row in parameter_rows(flow_named(flow).parameters()):
+    for row in parameter_rows(flow_named(flow).parameters):
         table.add_row(*map(Text, row))
     console().print(table)
