@@ -46,7 +46,7 @@ def server(prefect_url: str) -> Iterator[None]:
 def antiphon(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Any]:
-    monkeypatch.setattr(recognition, "build", lambda config, store=None: Mishearing())
+    monkeypatch.setattr(recognition, "build", lambda config, store=None, seed=0: Mishearing())
     monkeypatch.setattr(translation, "build", lambda config, store=None: Echo())
 
     def run(*arguments: str) -> Any:

@@ -59,7 +59,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def settings(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    monkeypatch.setattr(recognition, "build", lambda config, store=None: Hearing())
+    monkeypatch.setattr(recognition, "build", lambda config, store=None, seed=0: Hearing())
     model, data = str(folder / "text"), str(folder / "spoken.jsonl")
     learn = {"data": data, "limit": 8, "dev": data, "dev_limit": 4, "start": model, "fold_steps": 2}
     learn |= {"speech_model": str(folder / "whisper"), "steps": 4, "eval_every": 2, "window_seconds": 1.0}

@@ -105,6 +105,10 @@ def test_a_missing_program_is_told_with_its_remedy(engine: str, monkeypatch: pyt
 def test_names_that_are_no_voices_are_refused() -> None:
     with pytest.raises(ConfigError, match="name of a voice"):
         build(SynthesisConfig(engine="festival", voices=("x) (system ls",)))
+
+
+def test_a_piper_voice_that_is_not_there_is_named() -> None:
+    pytest.importorskip("piper", reason="needs the extra 'speech'")
     with pytest.raises(ConfigError, match="expected a piper voice"):
         build(SynthesisConfig(engine="piper", voices=("absent.onnx",)))
 
