@@ -13,6 +13,7 @@ from components.ensembling.mixing import MixingConfig
 from components.merging import Recipe, merge
 from components.metrics.significance import Difference, translation_tests
 from components.metrics.sufficient import translation_statistics
+from components.models import resolve
 from components.records import NBest, Utterance
 from components.translation import TranslationConfig, build
 
@@ -49,7 +50,7 @@ class Bench:
             alone = len(models) == 1
             machine = build(config) if alone else build_ensemble(config, models, MixingConfig())
             began = time.process_time()
-            outcomes = machine.translate(self.utterances(data, limit, languages))
+            outcomes = machine.translate(as_declared(self.utterances(data, limit, languages), models[0]))
             texts = {o.utterance_id: o.best.text for o in outcomes if isinstance(o, NBest)}
             kept.parent.mkdir(parents=True, exist_ok=True)
             kept.write_text(json.dumps({"texts": texts, "seconds": time.process_time() - began}))
@@ -102,3 +103,13 @@ def rows(tests: Sequence[Difference], bench: Bench) -> Iterator[str]:
     yield ""
     yield f"{first.n} of {first.n_total} utterances; {first.signature}"
     yield ""
+
+
+def as_declared(utterances: Sequence[Utterance], model: str) -> list[Utterance]:
+    """The utterances under the languages that the model's tokenizer declares.
+
+    A model merged from both directions has the tokenizer of its base, which would refuse the other one.
+    """
+    config = json.loads((Path(resolve(model).path) / "tokenizer_config.json").read_text(encoding="utf-8"))
+    declared = {"source_language": config["source_lang"], "target_language": config["target_lang"]}
+    return [utterance.model_copy(update=declared) for utterance in utterances]
