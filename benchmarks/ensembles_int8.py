@@ -100,7 +100,7 @@ def main(arguments: list[str]) -> None:
     text = [
         "# Ensembles: int8, and learned coefficients",
         "",
-        f"`python -m benchmarks.quality ensembles-int8` on {m} models of different seeds, "
+        f"`python -m benchmarks.quality ensembles-int8` on {m} models of one vocabulary, "
         f"test_2016_flickr en-de, {len(sources)} of 1,000 sentences, beam 5, uniform linear interpolation.",
         "",
         "| system | BLEU | CPU s | difference to float32, 95% |",

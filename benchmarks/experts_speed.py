@@ -264,12 +264,6 @@ def main(arguments: Sequence[str]) -> None:
         "## In an ensemble: a member of zero weight is not run (two Marian models, 8 sentences, 20 tokens)",
         "",
         *in_an_ensemble(options.rounds),
-        "",
-        "Half of the arithmetic saved saves no time on a CPU: the sparse kernels lose more in memory access than "
-        "they leave out, and pay only below about a quarter of the weights. Units that a ReLU turns off can be left "
-        "out only where they are off for the whole batch, so batching takes the gain away. 2:4 kernels exist on "
-        "GPUs only. In a model (experts) the saved arithmetic is saved time from a few tokens per expert on; in an "
-        "ensemble a member of zero weight is never called, so its whole time is saved.",
     ]
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
