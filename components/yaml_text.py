@@ -26,9 +26,8 @@ def parse(text: str, where: str) -> tuple[Any, Lines]:
     Raises:
         ConfigError: not YAML, a key twice, a tag, or aliases that expand without bounds.
     """
-    yaml = YAML(
-        typ="rt", pure=True
-    )  # builds plain containers with line numbers, never objects; tags are refused
+    # Round trip: plain containers that know their lines, never objects; tags are refused below.
+    yaml = YAML(typ="rt", pure=True)
     yaml.allow_duplicate_keys = False
     try:
         value = yaml.load(StringIO(text))

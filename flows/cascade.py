@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field
 from components.recognition.config import RecognitionConfig
 from components.records import RunRecord, StageRef
 from components.translation.config import TranslationConfig
-from flows.parameters import FlowParameters, flat
+from flows.parameters import DataParameters, flat
 from flows.running import Run, ending
 from tasks import blaming, data, metrics, recognition, report, translation
 from tasks.options import value_of
@@ -33,22 +33,10 @@ class CascadeTranslation(TranslationConfig):
     model_config = ConfigDict(title="Translation (mt)")
 
 
-class CascadeParameters(FlowParameters):
+class CascadeParameters(DataParameters):
     """What can be set on a cascade."""
 
-    data: str | None = Field(
-        "sample",
-        title="Data",
-        description="manifest (JSONL, TSV), parallel text 'a.en,a.de', or a set: sample, multi30k:SPLIT",
-    )
     audio: str | None = Field(None, title="Audio", description="one recording instead of a data set")
-    limit: int | None = Field(None, ge=1, title="Limit", description="only the first so many utterances")
-    source_language: str | None = Field(
-        None, title="Source language", description="ISO code such as en; the data's own if empty"
-    )
-    target_language: str | None = Field(
-        None, title="Target language", description="ISO code such as de; the data's own if empty"
-    )
     asr: CascadeRecognition = Field(
         default=CascadeRecognition(), title="Recognition", description="speech to text"
     )

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from components.errors import AntiphonError, ConfigError
 from components.metrics.comparing import ComparisonSettings
 from components.records import RunRecord
-from flows.parameters import FlowParameters, check_no_secret, flat
+from flows.parameters import DataParameters, check_no_secret, flat
 from flows.running import Run, ending
 from tasks.options import value_of
 from tasks.runners import runner
@@ -39,7 +39,7 @@ class SystemConfig(BaseModel):
     )
 
 
-class CompareParameters(ComparisonSettings, FlowParameters):
+class CompareParameters(ComparisonSettings, DataParameters):
     """What can be set on a comparison: the systems, the data that they share, and how they are compared."""
 
     model_config = ConfigDict(title="Comparison")
@@ -52,13 +52,6 @@ class CompareParameters(ComparisonSettings, FlowParameters):
     )
     data: str | None = Field(
         None, title="Data", description="data set of all systems; the flow's own default if empty"
-    )
-    limit: int | None = Field(None, ge=1, title="Limit", description="only the first so many utterances")
-    source_language: str | None = Field(
-        None, title="Source language", description="ISO code such as en; the data's own if empty"
-    )
-    target_language: str | None = Field(
-        None, title="Target language", description="ISO code such as de; the data's own if empty"
     )
 
     blame: bool = Field(False, title="Blame", description="of each cascade also say which stage loses what")

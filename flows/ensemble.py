@@ -20,7 +20,7 @@ from components.errors import ConfigError
 from components.recognition.config import RecognitionConfig
 from components.records import RunRecord, StageRef
 from components.translation.config import TranslationConfig
-from flows.parameters import FlowParameters, flat
+from flows.parameters import DataParameters, flat
 from flows.running import Run, ending
 from tasks import data, ensembling, learning, metrics, pooling, recognition, report, translation
 from tasks.options import value_of
@@ -69,21 +69,9 @@ class EnsemblePooling(PoolingConfig):
     model_config = ConfigDict(title="Pooling (pool)")
 
 
-class EnsembleParameters(FlowParameters):
+class EnsembleParameters(DataParameters):
     """What can be set on an ensemble."""
 
-    data: str | None = Field(
-        "sample",
-        title="Data",
-        description="manifest (JSONL, TSV), parallel text 'a.en,a.de', or a set: sample, multi30k:SPLIT",
-    )
-    limit: int | None = Field(None, ge=1, title="Limit", description="only the first so many utterances")
-    source_language: str | None = Field(
-        None, title="Source language", description="ISO code such as en; the data's own if empty"
-    )
-    target_language: str | None = Field(
-        None, title="Target language", description="ISO code such as de; the data's own if empty"
-    )
     asr: EnsembleRecognition = Field(
         default=EnsembleRecognition(), title="Recognition", description="speech to text"
     )

@@ -29,6 +29,9 @@ _SECRET = re.compile(  # 'tokens' counts something, a 'token' opens something
 )
 
 
+DATA = "manifest (JSONL, TSV), parallel text 'a.en,a.de', or a set: sample, multi30k:SPLIT"
+
+
 class FlowParameters(BaseModel):
     """What every flow over data shares."""
 
@@ -53,6 +56,19 @@ class FlowParameters(BaseModel):
         except ConfigError as error:
             raise ValueError(str(error)) from None
         return value
+
+
+class DataParameters(FlowParameters):
+    """What every flow shares that takes a data set through a graph of models."""
+
+    data: str | None = Field("sample", title="Data", description=DATA)
+    limit: int | None = Field(None, ge=1, title="Limit", description="only the first so many utterances")
+    source_language: str | None = Field(
+        None, title="Source language", description="ISO code such as en; the data's own if empty"
+    )
+    target_language: str | None = Field(
+        None, title="Target language", description="ISO code such as de; the data's own if empty"
+    )
 
 
 def check_no_secret(names: list[str]) -> None:

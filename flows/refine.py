@@ -16,7 +16,7 @@ from components.records import RunRecord, StageRef
 from components.refining import gates
 from components.refining.config import RefineConfig
 from components.translation.config import TranslationConfig
-from flows.parameters import FlowParameters, flat
+from flows.parameters import DATA, DataParameters, flat
 from flows.running import Run, ending
 from tasks import data, metrics, recognition, refining, report, translation
 from tasks.options import value_of
@@ -41,27 +41,17 @@ class RefineSettings(RefineConfig):
     model_config = ConfigDict(title="Refinement (refine)")
 
 
-class RefineParameters(FlowParameters):
+class RefineParameters(DataParameters):
     """What can be set on a refinement."""
 
     model_config = ConfigDict(title="Refinement")
 
-    data: str = Field(
-        "sample",
-        title="Data",
-        description="manifest (JSONL, TSV), parallel text 'a.en,a.de', or a set: sample, multi30k:SPLIT",
-    )
+    data: str = Field("sample", title="Data", description=DATA)
+
     draft: str | None = Field(
         None,
         title="Draft",
         description="a finished run whose mt stage is refined, with its data",
-    )
-    limit: int | None = Field(None, ge=1, title="Limit", description="only the first so many utterances")
-    source_language: str | None = Field(
-        None, title="Source language", description="ISO code such as en; the data's own if empty"
-    )
-    target_language: str | None = Field(
-        None, title="Target language", description="ISO code such as de; the data's own if empty"
     )
     rounds: int = Field(2, ge=1, le=20, title="Rounds", description="budget: rounds of refinement at most")
     asr: RefineRecognition = Field(

@@ -16,7 +16,7 @@ from components.records import RunRecord
 from components.stacking.config import LearnConfig, StackConfig
 from components.synthesis.config import SynthesisConfig
 from components.translation.config import TranslationConfig
-from flows.parameters import FlowParameters, flat
+from flows.parameters import DATA, DataParameters, flat
 from flows.running import Run, ending
 from flows.stack_learning import learned
 from tasks import data, metrics, recognition, report, stacking, synthesis, translation
@@ -54,21 +54,11 @@ class StackSynthesis(SynthesisConfig):
     model_config = ConfigDict(title="Speech of text-only data (synthesis)")
 
 
-class StackParameters(FlowParameters):
+class StackParameters(DataParameters):
     """What can be set on a stack."""
 
-    data: str = Field(
-        "sample",
-        title="Data",
-        description="manifest (JSONL, TSV), parallel text 'a.en,a.de', or a set: sample, multi30k:SPLIT",
-    )
-    limit: int | None = Field(None, ge=1, title="Limit", description="only the first so many utterances")
-    source_language: str | None = Field(
-        None, title="Source language", description="ISO code such as en; the data's own if empty"
-    )
-    target_language: str | None = Field(
-        None, title="Target language", description="ISO code such as de; the data's own if empty"
-    )
+    data: str = Field("sample", title="Data", description=DATA)
+
     asr: StackRecognition = Field(
         default=StackRecognition(), title="Recognition", description="speech to text"
     )

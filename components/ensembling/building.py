@@ -8,7 +8,7 @@ from itertools import count
 from components.decoding import Combiner
 from components.decoding.causal import CausalModel
 from components.decoding.seq2seq import Seq2SeqModel
-from components.ensembling.combiners import Linear, LogLinear, NegativeEvidence
+from components.ensembling.combiners import COMBINATIONS
 from components.ensembling.mixing import MixingConfig
 from components.ensembling.translator import (
     EnsembleEngine,
@@ -52,13 +52,13 @@ def members_of(references: Sequence[str], mixing: MixingConfig) -> list[str]:
 def combiner_of(mixing: MixingConfig, n_members: int) -> Combiner:
     """The combination with the given coefficients, or equal ones. ConfigError where they do not fit."""
     if mixing.method == "negative_evidence":
-        return NegativeEvidence(mixing.strength, mixing.plausibility, mixing.filter)
+        return COMBINATIONS[mixing.method](mixing.strength, mixing.plausibility, mixing.filter)
     coefficients = mixing.coefficients or (1 / n_members,) * n_members
     if len(coefficients) != n_members:
         raise ConfigError(
             f"coefficients: expected {n_members}, one per member, found {len(coefficients)}: {coefficients}"
         )
-    return Linear(coefficients) if mixing.method == "linear" else LogLinear(coefficients)
+    return COMBINATIONS[mixing.method](coefficients)
 
 
 def build(

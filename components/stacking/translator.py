@@ -99,19 +99,15 @@ class StackedTranslator:
 
     def _prepare(self, index: int, utterance: Utterance) -> Heard:
         lines = [tuple(self._system.tokenizer(line).input_ids) for line in (utterance.text or "").split("\n")]
-        joined = self._system.join(lines)
-        if (length := max(map(len, joined))) > self._system.longest:
-            raise DataError(
-                f"expected at most {self._system.longest} tokens, found {length}: cut the recording"
-            )
+        joined, longest = self._system.join(lines), self._system.longest
+        if (length := max(map(len, joined))) > longest:
+            raise DataError(f"expected at most {longest} tokens, found {length}: cut the recording")
         encoder = self._system.encoder
         return Heard(index, utterance, joined, None if encoder is None else encoder.encode(utterance))
 
     def _decode(self, batch: Sequence[Heard]) -> list[list[Candidate]]:
-        members = self._system.members(batch)
-        return search(
-            members, self._search, rules=[rules.suppress([self._system.pad])], combine=self._system.combine
-        )
+        system, no_padding = self._system, rules.suppress([self._system.pad])
+        return search(system.members(batch), self._search, rules=[no_padding], combine=system.combine)
 
     def _nbest(self, utterance: Utterance, candidates: Sequence[Candidate]) -> NBest:
         texts = [translated(self._system.tokenizer, candidate) for candidate in candidates]

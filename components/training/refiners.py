@@ -5,6 +5,7 @@ Both start from a translation model (``start``), whose vocabulary they keep; gre
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ from components.translation.translator import Engine
 GREEDY = SearchConfig(beam_size=1, max_new_tokens=128)
 
 
-class _Learner:
+class _Learner(ABC):
     """What both share: the data and the model of a TranslationLearner, BLEU on dev, the export."""
 
     score_name = "bleu"
@@ -75,9 +76,9 @@ class _Learner:
             total, tokens = total + value * count, tokens + count
         return total / tokens
 
+    @abstractmethod
     def examined(self, examples: Sequence[batches.Example], number: int) -> tuple[float, int]:
         """Loss per token of a batch of the development set, and its tokens."""
-        raise NotImplementedError
 
     def export(self, folder: Path) -> None:
         """A folder that ``store:KEY`` names as a translator."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,6 @@ from components.recognition import RecognitionConfig
 from components.records import Hypothesis, NBest, Outcome, Utterance
 from flows.stack import StackParameters, stack
 from tests.components.stacking.tiny import WORDS, saved, text_model, tone, whisper
-
-
-@pytest.fixture(scope="module")
-def harness() -> Iterator[None]:
-    from prefect.testing.utilities import prefect_test_harness
-
-    with prefect_test_harness(server_startup_timeout=120):
-        yield
 
 
 class Hearing:
