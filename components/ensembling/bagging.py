@@ -1,83 +1,33 @@
-"""Bootstrap aggregation (Breiman 1996): manifests drawn with replacement, one per member to be trained.
+"""Bootstrap aggregation (Breiman 1996): each member learns from a sample drawn with replacement.
 
-Bag k depends on the seed, on k and on the order of the data only, so more bags do not change the first ones.
+A bag depends on the seed, on its number and on the number of items only, so more bags change none. The train
+flow draws it (``antiphon run train --set bag=1``).
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from components.errors import ConfigError, DataError
-from components.models.digests import sha256_of, write_atomically
-from components.records import Record, Sha256, Utterance
+Item = TypeVar("Item")
 
 
-class Bag(Record):
-    """A manifest of as many draws as there are utterances, and what was not drawn (about 36.8%)."""
+class Bag(NamedTuple):
+    """Places of a sequence: as many draws as it has items, and those never drawn (about 36.8%)."""
 
-    path: str
-    sha256: Sha256
-    draws: int
-    distinct: int
-    out_of_bag: tuple[str, ...]
-    out_of_bag_path: str
+    drawn: list[int]
+    out_of_bag: list[int]
 
 
-def bags(utterances: Sequence[Utterance], folder: Path, members: int, seed: int) -> list[Bag]:
-    """Write ``bag-1.jsonl``... and ``bag-1.out.txt`` (ids out of the bag, one a line) into ``folder``.
-
-    A manifest is JSONL that ``antiphon run train --set training.data=...`` reads; an utterance drawn again
-    has ``#2``, ``#3``... after its id. Audio paths are written absolute. Raises :class:`DataError` for no
-    utterances or two of one id, :class:`ConfigError` for no members.
-    """
-    if members < 1:
-        raise ConfigError(f"members: expected at least 1 bag, found {members}")
-    ids = [utterance.id for utterance in utterances]
-    if not ids or len(set(ids)) != len(ids):
-        raise DataError(f"expected utterances with different ids to draw from, found {len(ids)}")
-    folder.mkdir(parents=True, exist_ok=True)
-    return [_bag(utterances, folder, number, seed) for number in range(1, members + 1)]
+def bag(size: int, seed: int, number: int) -> Bag:
+    """Bag ``number`` (from 1) of ``size`` items."""
+    drawn = np.random.default_rng([seed, number]).integers(size, size=size).tolist()
+    seen = set(drawn)
+    return Bag(drawn, [place for place in range(size) if place not in seen])
 
 
-def _bag(utterances: Sequence[Utterance], folder: Path, number: int, seed: int) -> Bag:
-    rng = np.random.default_rng([seed, number])
-    drawn = rng.integers(len(utterances), size=len(utterances)).tolist()
-    times: dict[int, int] = {}
-    lines = []
-    for place in drawn:
-        times[place] = times.get(place, 0) + 1
-        lines.append(json.dumps(_row(utterances[place], times[place]), ensure_ascii=False) + "\n")
-    out = tuple(u.id for place, u in enumerate(utterances) if place not in times)
-    path, rest = folder / f"bag-{number}.jsonl", folder / f"bag-{number}.out.txt"
-    write_atomically(path, "".join(lines).encode())
-    write_atomically(rest, "".join(f"{name}\n" for name in out).encode())
-    return Bag(
-        path=str(path),
-        sha256=sha256_of(path),
-        draws=len(drawn),
-        distinct=len(times),
-        out_of_bag=out,
-        out_of_bag_path=str(rest),
-    )
-
-
-def _row(utterance: Utterance, time: int) -> dict[str, object]:
-    """The utterance as our own manifests write it."""
-    row: dict[str, object] = {
-        "id": utterance.id if time == 1 else f"{utterance.id}#{time}",
-        "text": utterance.text,
-        "transcript": utterance.transcript,
-        "source_language": utterance.source_language,
-        "target_language": utterance.target_language,
-        "references": list(utterance.references),
-        "domain": utterance.domain,
-    }
-    if utterance.audio is not None:
-        row["audio"] = str(Path(utterance.audio.path).absolute())
-        row |= {"offset": utterance.audio.offset, "duration": utterance.audio.seconds}
-        row["sha256"] = utterance.audio.sha256
-    return {name: value for name, value in row.items() if value not in (None, [])}
+def bagged(items: Sequence[Item], seed: int, number: int | None) -> Sequence[Item]:
+    """The items of bag ``number``, or all of them without a number."""
+    return items if number is None else [items[place] for place in bag(len(items), seed, number).drawn]

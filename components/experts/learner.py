@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from components.ensembling.bagging import bagged
 from components.errors import ConfigError
 from components.experts import balance, multilingual
 from components.experts.config import ExpertsConfig
@@ -44,8 +45,9 @@ class MultilingualLearner:
         share = max(1, config.eval_sentences // len(targets))
         self._dev = multilingual.read(config.dev, config.source_language, targets, share)
         spm, self.tokenizer = _vocabulary(config, out, corpus, store)
-        self.examples = multilingual.encode(corpus, spm, config.max_length)
-        self._dev_examples = multilingual.encode(self._dev, spm, config.max_length)
+        drawn = {language: bagged(rows, config.seed, config.bag) for language, rows in corpus.pairs.items()}
+        self.examples = multilingual.encode(drawn, spm, config.max_length)
+        self._dev_examples = multilingual.encode(self._dev.pairs, spm, config.max_length)
         self.lengths = [example.length for example in self.examples]
         self.model = build(config, len(self.tokenizer), store)
         self.model.set_attn_implementation("eager" if device.type == "cpu" else "sdpa")

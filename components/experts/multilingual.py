@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from components.errors import ConfigError, DataError
@@ -51,10 +51,10 @@ def check_tags(spm: bytes, targets: Sequence[str]) -> None:
         )
 
 
-def encode(corpus: Corpus, spm: bytes, max_length: int) -> list[Example]:
+def encode(corpus: Mapping[str, Sequence[Pair]], spm: bytes, max_length: int) -> list[Example]:
     """Examples with their tags, language after language. DataError where a language has no short pair."""
     examples: list[Example] = []
-    for language, rows in corpus.pairs.items():
+    for language, rows in corpus.items():
         try:
             examples += pairs.encode(rows, spm, max_length, language)
         except DataError as error:

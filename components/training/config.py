@@ -31,6 +31,13 @@ class TrainingConfig(BaseModel):
     limit: int | None = Field(
         None, title="Limit", ge=1, description="training pairs used at most; empty = all"
     )
+    bag: int | None = Field(
+        None,
+        title="Bag",
+        ge=1,
+        description="learn from bootstrap sample N of the pairs, as members of a bagged ensemble do; "
+        "empty = from all of them",
+    )
     seed: int = Field(
         1,
         title="Seed",

@@ -59,7 +59,7 @@ class LanguageLearner:
     ) -> None:
         self.config = config
         languages = (config.source_language, config.target_language)
-        text, _ = pairs.read(config.data, languages, config.limit)
+        text = pairs.learned(config, languages)
         dev, _ = pairs.read(config.dev, languages)
         spm, self.tokenizer = starting.vocabulary_of(config, out, text, store)
         self.examples = _targets(pairs.encode(text, spm, config.max_length))

@@ -15,6 +15,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from components.ensembling.bagging import bagged
 from components.errors import ConfigError
 from components.training import batches, dev, meta, model, objective, pairs, vocabulary
 from components.training.batches import Batch, Example
@@ -63,8 +64,8 @@ class MetaLearner:
     def __init__(self, config: MetaConfig, out: Path, device: torch.device, store: str | None = None) -> None:
         del store  # it starts from random weights
         self.config = config
-        texts = [self._pairs(config.data, language) for language in config.languages]
-        texts = [text[config.skip :] for text in texts]
+        parts = [self._pairs(config.data, language)[config.skip :] for language in config.languages]
+        texts = [bagged(part, config.seed, config.bag) for part in parts]
         if not all(texts):
             raise ConfigError(f"skip: expected fewer than the pairs of each direction, found {config.skip}")
         self.tokenizer, spm = self._vocabulary(out, texts)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from components import data
+from components.ensembling.bagging import bagged
 from components.errors import DataError
 from components.records import Utterance
 from components.training.batches import Example
+from components.training.config import TrainingConfig
 from components.training.vocabulary import EOS, load, tag, tagged
 
 Pair = tuple[str, str]
@@ -20,6 +22,11 @@ def read(source: str, languages: tuple[str, str], limit: int | None = None) -> t
     if not pairs:
         raise DataError(f"{source}: expected {languages[0]} text with {languages[1]} references, found none")
     return pairs, dataset.digest
+
+
+def learned(config: TrainingConfig, languages: tuple[str, str]) -> Sequence[Pair]:
+    """The pairs that a training learns from: its data, or the bag of them that it asks for."""
+    return bagged(read(config.data, languages, config.limit)[0], config.seed, config.bag)
 
 
 def of_utterances(utterances: Iterable[Utterance]) -> list[Pair]:

@@ -63,7 +63,7 @@ class TranslationLearner(PairLearner):
     ) -> None:
         self.config = config
         languages = (config.source_language, config.target_language)
-        text, _ = pairs.read(config.data, languages, config.limit)
+        text = pairs.learned(config, languages)
         self.dev_pairs, _ = pairs.read(config.dev, languages)
         spm, self.tokenizer = starting.vocabulary_of(config, out, text, store)
         self.dev_examples = pairs.encode(self.dev_pairs, spm, config.max_length, config.target_language)

@@ -1,67 +1,34 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from components import audio, data
-from components.data.named import SAMPLES
-from components.ensembling.bagging import bags
-from components.errors import ConfigError, DataError
-from components.records import Utterance
-from components.training.pairs import of_utterances, read
-
-N = 1000
-UTTERANCES = [
-    Utterance(
-        id=f"u{n}",
-        text=f'a "dog" {n}',
-        source_language="en",
-        target_language="de",
-        references=(f"ein Hund {n}",),
-    )
-    for n in range(N)
-]
+from components.ensembling.bagging import bag, bagged
 
 
-def test_bags_are_draws_that_training_reads(tmp_path: Path) -> None:
-    first, second = bags(UTTERANCES, tmp_path, 2, seed=3)
-    assert first.sha256 != second.sha256
-    pairs, _ = read(first.path, ("en", "de"))
-    assert len(pairs) == first.draws == N
-    counts = Counter(pairs)
-    assert set(counts) <= set(of_utterances(UTTERANCES))
-    assert len(counts) == first.distinct
-    missing = {pair[0] for pair in of_utterances(UTTERANCES)} - {pair[0] for pair in counts}
-    assert {u.text for u in UTTERANCES if u.id in first.out_of_bag} == missing
-    assert first.distinct + len(first.out_of_bag) == N
-    assert 0.58 < first.distinct / N < 0.68  # 1 - 1/e is 0.632
-    assert max(counts.values()) > 2
-    assert Path(first.out_of_bag_path).read_text().split() == list(first.out_of_bag)
+@given(st.integers(1, 300), st.integers(0, 5), st.integers(1, 5))
+def test_every_item_is_drawn_or_out_of_the_bag(size: int, seed: int, number: int) -> None:
+    drawn, out = bag(size, seed, number)
+    assert len(drawn) == size
+    assert set(drawn) | set(out) == set(range(size))
+    assert not set(drawn) & set(out)
 
 
-def test_they_depend_on_seed_and_number_only(tmp_path: Path) -> None:
-    two = bags(UTTERANCES, tmp_path / "a", 2, seed=3)
-    three = bags(UTTERANCES, tmp_path / "b", 3, seed=3)
-    assert [bag.sha256 for bag in three[:2]] == [bag.sha256 for bag in two]
-    assert bags(UTTERANCES, tmp_path / "c", 1, seed=4)[0].sha256 != two[0].sha256
+def test_about_a_third_is_left_out_and_some_come_often() -> None:
+    drawn, out = bag(1000, seed=3, number=1)
+    assert len(out) / 1000 == pytest.approx(0.368, abs=0.05)  # (1 - 1/n)^n
+    assert max(Counter(drawn).values()) > 2
 
 
-def test_spoken_utterances_keep_their_audio(tmp_path: Path) -> None:
-    path = SAMPLES.parent / "caption-01.flac"
-    spoken = Utterance(
-        id="s", audio=audio.describe(path), source_language="en", transcript="words", domain="captions"
-    )
-    [bag] = bags([spoken], tmp_path, 1, seed=0)
-    [read_back] = data.load(bag.path).utterances
-    assert read_back == spoken
-    assert bag.out_of_bag == ()
+def test_it_depends_on_seed_and_number() -> None:
+    assert bag(50, 3, 1) == bag(50, 3, 1)
+    assert bag(50, 3, 1) != bag(50, 3, 2) != bag(50, 4, 2)
 
 
-def test_errors(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="at least 1 bag, found 0"):
-        bags(UTTERANCES, tmp_path, 0, seed=0)
-    for wrong in [], [UTTERANCES[0]] * 2:
-        with pytest.raises(DataError, match="different ids to draw from"):
-            bags(wrong, tmp_path, 1, seed=0)
+def test_items_of_a_bag_are_items() -> None:
+    items = ["a", "b", "c", "d"]
+    assert bagged(items, 0, 1) == [items[place] for place in bag(4, 0, 1).drawn]
+    assert bagged(items, 0, None) is items

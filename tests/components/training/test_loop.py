@@ -11,8 +11,10 @@ import torch
 from safetensors.torch import load_file
 from transformers import MarianMTModel, MarianTokenizer
 
+from components.ensembling import bagging
 from components.errors import ConfigError, ModelError
 from components.training import TrainingConfig, checkpoint, dev, loop, package, train, translation
+from components.training import pairs as training_pairs
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
 
@@ -60,6 +62,16 @@ def test_learns_to_copy(copying: TrainingConfig, tmp_path: Path) -> None:
     assert dev.translate(model, tokenizer, [source, ""], 2)[0] == source
     assert model.config.architectures == ["MarianMTModel"]
     assert model.generation_config.decoder_start_token_id == len(tokenizer) - 1
+
+
+def test_a_bag_is_learned_instead_of_the_data(copying: TrainingConfig, tmp_path: Path) -> None:
+    pairs, _ = training_pairs.read(copying.data, ("en", "de"))
+    drawn = bagging.bag(len(pairs), copying.seed, 2).drawn
+    bagged = copying.model_copy(update={"bag": 2, "max_steps": 4})
+    assert training_pairs.learned(bagged, ("en", "de")) == [pairs[place] for place in drawn]
+    train(bagged, tmp_path / "bag")
+    with pytest.raises(ConfigError, match="expected a run with bag 2, found None"):
+        train(bagged.model_copy(update={"bag": None}), tmp_path / "bag")
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
