@@ -19,7 +19,8 @@ from pydantic import (
 )
 
 from components.errors import ConfigError
-from tasks.store import check_run_name, local_root
+from components.storage import local_root
+from tasks.store import check_run_name
 
 P = TypeVar("P", bound=BaseModel)
 R = TypeVar("R")
@@ -40,7 +41,7 @@ class FlowParameters(BaseModel):
     store: str | None = Field(
         None,
         title="Store",
-        description="folder of stages and runs; ANTIPHON_STORE or ./antiphon-store if empty",
+        description="folder or fsspec URL (s3://bucket/folder); ANTIPHON_STORE or ./antiphon-store if empty",
     )
     name: str | None = Field(
         None, title="Run name", description="name of the run's folder; the time and the flow if empty"

@@ -11,9 +11,10 @@ from prefect.states import Completed
 from components.errors import AntiphonError
 from components.records import RunRecord, Score, StageRef
 from flows.parameters import FlowParameters
+from tasks.files import now
 from tasks.keys import library_versions
 from tasks.options import value_of
-from tasks.store import Store, now
+from tasks.store import Store
 
 LIBRARIES = ("antiphon", "torch", "transformers", "openai-whisper", "prefect", "sacrebleu", "jiwer")
 

@@ -8,12 +8,18 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from components.errors import StoreError
 
 _FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+
+
+def now() -> str:
+    """The time as ISO 8601, UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 @contextmanager
@@ -59,10 +65,15 @@ def write_bytes(path: Path, content: bytes) -> None:
     sync_folder(path.parent)
 
 
+def as_json(value: object) -> bytes:
+    """Indented JSON with a line feed at its end."""
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8") + b"\n"
+
+
 def write_json(path: Path, value: object) -> None:
     """Replace ``path`` by indented JSON, durably."""
-    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    write_bytes(path, text.encode("utf-8") + b"\n")
+    write_bytes(path, as_json(value))
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -20,10 +20,13 @@ def render(run: RunRecord, store: Store) -> tuple[Path, list[Path]]:
     folder = store.run_folder(run.name)
     seen = view_of(run, store)
     page = html.write(seen, folder / "report.html")
-    for ref in run.stages:
-        if ref.stage == "comparison":
-            return page, comparing.render(read_comparison(ref), folder / "plots")
-    return page, plots.render(seen, folder / "plots")  # second: it reuses the numbers of the report's pass
+    compared = [ref for ref in run.stages if ref.stage == "comparison"]
+    if compared:
+        images = comparing.render(read_comparison(compared[0]), folder / "plots")
+    else:
+        images = plots.render(seen, folder / "plots")  # second: it reuses the numbers of the report's pass
+    store.place.send_run(run.name)
+    return page, images
 
 
 @task(name="report", **NOT_STORED)

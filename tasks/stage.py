@@ -11,15 +11,17 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from components.errors import StoreError
 from components.records import StageRef
-from tasks.files import file_digest, lines, sync_folder, told_when_full, write_json
+from components.storage.mirror import SEAL
+from tasks.files import as_json, file_digest, lines, now, sync_folder, told_when_full, write_bytes, write_json
 from tasks.keys import StagePlan, digest
-from tasks.store import Store, now, stage_ref
+from tasks.places import Local
+from tasks.store import Store, stage_ref
 
 OUTPUTS, ERRORS, JOURNAL = "outputs.jsonl", "errors.jsonl", "journal.jsonl"
 
@@ -27,9 +29,10 @@ OUTPUTS, ERRORS, JOURNAL = "outputs.jsonl", "errors.jsonl", "journal.jsonl"
 class Writer:
     """The one writer of a stage. ``ref`` is set once the stage is finished (or was found finished)."""
 
-    def __init__(self, plan: StagePlan, folder: Path, ref: StageRef | None = None) -> None:
+    def __init__(self, plan: StagePlan, folder: Path, place: Local, ref: StageRef | None = None) -> None:
         self.plan = plan
         self.path = folder
+        self._place = place
         self.ref = ref
         self.shards_done = 0
         self.seconds = 0.0
@@ -43,6 +46,9 @@ class Writer:
         files = [self.path / OUTPUTS, self.path / ERRORS]
         for file in files:
             file.touch()
+        sent = self._place.shards(self.plan.key)
+        if sent is not None:
+            self._restore(sent)
         kept = b""
         with files[0].open("rb") as outputs, files[1].open("rb") as errors:
             for line in _journal(self.path / JOURNAL):
@@ -60,6 +66,18 @@ class Writer:
         if kept or (self.path / JOURNAL).exists():
             os.truncate(self.path / JOURNAL, len(kept))
 
+    def _restore(self, shards: Iterable[bytes]) -> None:
+        """Make the three files from shards; whatever is wrong with one is found when they are read."""
+        names = (OUTPUTS, ERRORS, JOURNAL)
+        with ExitStack() as stack:
+            outputs, errors, journal = (stack.enter_context((self.path / n).open("wb")) for n in names)
+            for shard in shards:
+                line, _, records = shard.partition(b"\n")
+                good = json.loads(line)["sizes"][0] - outputs.tell()
+                outputs.write(records[:good])
+                errors.write(records[good:])
+                journal.write(line + b"\n")
+
     def append(self, outputs: Sequence[str], errors: Sequence[str], *, seconds: float, peak: int) -> None:
         """Add one shard: the JSON of its finished records and of its quarantined ones, each in input order.
 
@@ -73,7 +91,9 @@ class Writer:
             sizes = [size + len(part) for size, part in zip(self._sizes, parts, strict=True)]
             entry = {"shard": self.shards_done, "sizes": sizes, "sha256": _sha(*parts)}
             entry |= {"seconds": round(seconds, 6), "peak_memory_bytes": peak}
-            _append(self.path / JOURNAL, json.dumps(entry).encode() + b"\n")
+            line = json.dumps(entry).encode() + b"\n"
+            _append(self.path / JOURNAL, line)
+        self._place.keep(self.plan.key, self.shards_done, b"".join((line, *parts)))
         self._sizes = sizes
         self.shards_done += 1
         self.seconds += seconds
@@ -112,8 +132,10 @@ class Writer:
             "peak_memory_bytes": self.peak_memory_bytes,
             "finished": now(),
         }
+        seal = as_json(done)
+        self._place.seal(self.plan.key, digests, seal)
         with told_when_full(f"stage {self.plan.stage}", self.path):
-            write_json(self.path / "DONE.json", done)
+            write_bytes(self.path / SEAL, seal)
         self.ref = stage_ref(self.path, reused=False)
         return self.ref
 
@@ -131,19 +153,18 @@ def opened(store: Store, plan: StagePlan, *, records: bool = True) -> Iterator[W
     """
     found = store.find(plan)
     if found is not None:
-        yield Writer(plan, Path(found.path), found)
+        yield Writer(plan, Path(found.path), store.place, found)
         return
     folder = store.folder(plan.key)
-    with store.sole_writer(plan.key, f"stage {plan.stage} ({plan.key[:12]}…)"):
+    with store.place.held(plan.key, f"stage {plan.stage} ({plan.key[:12]}…)"):
         # Whoever held the lock a moment ago may have finished it.
         found = store.find(plan)
         if found is None:
-            if (folder / "DONE.json").exists():
-                store.set_aside(plan)
+            store.place.set_aside(plan.key)
             folder.mkdir(parents=True, exist_ok=True)
             write_json(folder / "plan.json", plan.model_dump(mode="json"))
             sync_folder(store.stages)
-        writer = Writer(plan, folder, found)
+        writer = Writer(plan, folder, store.place, found)
         if found is None and records:
             writer.resume()
         yield writer

@@ -3,48 +3,26 @@
 ``STORE/stages/<key>/``  plan.json, outputs.jsonl, errors.jsonl, DONE.json (last)
 ``STORE/runs/<name>/``   run.json, metrics.json, report.html, plots/
 ``STORE/locks/``         one lock per stage, freed by the system when its holder dies
+
+On object storage the same names are objects (tasks/places.py); ``root`` is then the copy on this machine.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import re
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
-
-from filelock import FileLock, Timeout
 
 from components.errors import ConfigError, StoreError
 from components.records import RunRecord, StageRef
-from tasks.files import file_digest, read_json, write_bytes, write_json
+from components.storage.mirror import SEAL, DamagedError
+from tasks.files import file_digest, read_json, write_json
 from tasks.keys import StagePlan, digest
+from tasks.places import place_of
 
 log = logging.getLogger("antiphon.store")
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
-
-def local_root(url: str | None) -> Path:
-    """Folder of a store: a path or ``file://`` URL; by default ANTIPHON_STORE or ``./antiphon-store``.
-
-    Raises:
-        ConfigError: another scheme, or a ``file://`` URL of another host.
-    """
-    url = url or os.environ.get("ANTIPHON_STORE") or "antiphon-store"
-    if "://" not in url:
-        return Path(url).expanduser().absolute()
-    parts = urlsplit(url)
-    if parts.scheme == "file" and parts.netloc in {"", "localhost"}:
-        return Path(unquote(parts.path)).absolute()
-    raise ConfigError(
-        f"expected a store as a local path or file:///path, found {url!r}; "
-        "stores on object storage are not supported yet"
-    )
 
 
 def check_run_name(name: str) -> str:
@@ -61,19 +39,14 @@ def check_run_name(name: str) -> str:
     return name
 
 
-def now() -> str:
-    """The time as ISO 8601, UTC, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
 class Store:
-    """Where stages and runs are kept. Safe for several processes on one machine."""
+    """Where stages and runs are kept. Safe for several processes; on object storage, on several machines."""
 
     def __init__(self, url: str | None = None) -> None:
-        self.root = local_root(url)
+        self.place = place_of(url)
+        self.root = self.place.root
         self.stages = self.root / "stages"
         self.runs = self.root / "runs"
-        self.locks = self.root / "locks"
 
     # Stages
 
@@ -88,43 +61,19 @@ class Store:
         aside and computed again by whoever opens it for writing.
         """
         folder = self.folder(plan.key)
-        if not (folder / "DONE.json").is_file():
-            return None
-        wrong = damage(folder)
-        if wrong is not None:
+        try:
+            wrong = damage(folder) if self.place.bring(plan.key) else ""
+        except DamagedError as error:
+            wrong = str(error)
+        if wrong is None:
+            return stage_ref(folder, reused=True)
+        if wrong:
             log.warning("stage %s (%s) is damaged and will be computed again: %s", plan.stage, folder, wrong)
-            return None
-        return stage_ref(folder, reused=True)
+        return None
 
-    def set_aside(self, plan: StagePlan) -> None:
-        """Move a damaged stage out of the way, keeping it for whoever wants to look at it."""
-        folder = self.folder(plan.key)
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-        folder.rename(folder.with_name(f"{plan.key}.damaged-{stamp}"))
-
-    @contextmanager
-    def sole_writer(self, name: str, what: str) -> Iterator[None]:
-        """Hold the lock ``name``; the system frees it when this process dies.
-
-        Raises:
-            StoreError: another process (or thread) holds it; the message says which, and since when.
-        """
-        self.locks.mkdir(parents=True, exist_ok=True)
-        holder = self.locks / f"{name}.holder"
-        lock = FileLock(self.locks / f"{name}.lock", timeout=0, thread_local=False)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise StoreError(
-                f"{what} is being written by {_holder(holder)}; wait for it, or use another store"
-            ) from None
-        try:
-            claim = {"pid": os.getpid(), "host": socket.gethostname(), "since": now()}
-            write_bytes(holder, json.dumps(claim).encode())
-            yield
-        finally:
-            holder.unlink(missing_ok=True)
-            lock.release()
+    def at_hand(self, ref: StageRef) -> StageRef:
+        """A finished stage that another machine may have named, as it can be read here. StoreError."""
+        return self.place.at_hand(ref)
 
     # Runs
 
@@ -144,13 +93,10 @@ class Store:
             return folder
         stem = f"{datetime.now(UTC).strftime('%Y-%m-%d-%H%M%S')}-{flow}"
         for number in range(1, 1000):
-            folder = self.run_folder(stem if number == 1 else f"{stem}-{number}")
-            try:
-                folder.mkdir(parents=True)
-            except FileExistsError:
-                continue
-            return folder
-        raise StoreError(f"a thousand runs named {stem} in {self.runs}; give this one a name")
+            name = check_run_name(stem if number == 1 else f"{stem}-{number}")
+            if self.place.claim_run(name):
+                return self.run_folder(name)
+        raise StoreError(f"a thousand runs named {stem} in {self.place.url}; give this one a name")
 
     def save_run(self, run: RunRecord) -> Path:
         """Write ``run.json`` and ``metrics.json`` of a run; gives back its folder."""
@@ -158,6 +104,7 @@ class Store:
         values = run.model_dump(mode="json")
         write_json(folder / "metrics.json", values["metrics"])
         write_json(folder / "run.json", values)
+        self.place.send_run(run.name)
         return folder
 
     def load_run(self, name: str) -> RunRecord:
@@ -167,26 +114,20 @@ class Store:
             StoreError: no such run here, or its record is damaged.
         """
         folder = self.run_folder(name)
+        self.place.bring_run(name)
         if not folder.is_dir():
-            known = sorted(path.name for path in self.runs.glob("*") if path.is_dir())[-5:]
+            known = ", ".join(self.place.run_names()[-5:])
             raise StoreError(
-                f"no run {name!r} in {self.runs}; the latest are: {', '.join(known) or 'none yet'}"
+                f"no run {name!r} in {self.place.url}/runs; the latest are: {known or 'none yet'}"
             )
-        return RunRecord.model_validate(read_json(folder / "run.json"))
-
-
-def _holder(path: Path) -> str:
-    try:
-        claim = json.loads(path.read_bytes())
-        return f"process {claim['pid']} on {claim['host']} since {claim['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "another process"
+        run = RunRecord.model_validate(read_json(folder / "run.json"))
+        return run.model_copy(update={"stages": tuple(map(self.at_hand, run.stages))})
 
 
 def damage(folder: Path) -> str | None:
     """What is wrong with a finished stage, in a few words; None if its digests verify."""
     try:
-        done = read_json(folder / "DONE.json")
+        done = read_json(folder / SEAL)
         for name, expected in done["files"].items():
             found = file_digest(folder / name)
             if found != expected:
@@ -201,7 +142,7 @@ def damage(folder: Path) -> str | None:
 
 def stage_ref(folder: Path, *, reused: bool) -> StageRef:
     """The reference to a finished stage, from its DONE.json."""
-    done = read_json(folder / "DONE.json")
+    done = read_json(folder / SEAL)
     return StageRef.model_validate({**_described(done), "path": str(folder), "reused": reused})
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.s3 import BUCKET, s3_server
 from tests.serving import prefect_server
 
 
@@ -14,3 +15,22 @@ def prefect_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The API of a Prefect server that lives as long as the tests."""
     with prefect_server(tmp_path_factory.mktemp("prefect")) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def s3_environment() -> Iterator[dict[str, str]]:
+    """The variables that lead to an S3 server that lives as long as the tests."""
+    pytest.importorskip("s3fs", reason="needs the extra s3")
+    pytest.importorskip("moto", reason="needs moto's S3 server")
+    with s3_server() as values:
+        yield values
+
+
+@pytest.fixture
+def s3_url(
+    s3_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> str:
+    """An empty folder in a bucket, for this process and those that it starts."""
+    for name, value in s3_environment.items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{BUCKET}/{request.node.name[:40]}"

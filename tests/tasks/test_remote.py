@@ -1,0 +1,238 @@
+"""A store on object storage: several machines, each with its own copy, keep the same keys and bytes as a folder.
+
+A machine is a cache folder (ANTIPHON_CACHE) here. The run of a whole flow with a killed worker is in tests/crash.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from components.errors import ConfigError, StoreError
+from components.models import resolve
+from components.models.digests import sha256_of
+from components.storage.objects import Objects
+from tasks import leases
+from tasks.stage import ERRORS, OUTPUTS, opened
+from tasks.store import Store
+from tests.tasks.test_stage import IDS, PLAN, SHARDS, content, record, run
+from tests.tasks.test_store import record as run_record
+
+DONE = f"stages/{PLAN.key}/DONE.json"
+
+
+@pytest.fixture(params=["memory", "s3"])
+def url(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv(leases.VARIABLE, "1")
+    if request.param == "s3":
+        return str(request.getfixturevalue("s3_url"))
+    return f"memory://{uuid.uuid4().hex}/store"
+
+
+@pytest.fixture
+def on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> Callable[[str], Store]:
+    """The store as it is seen from the machine of that name."""
+
+    def seen(machine: str) -> Store:
+        monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / machine))
+        return Store(url)
+
+    return seen
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    ref = run(Store(str(tmp_path_factory.mktemp("local"))))
+    assert ref is not None
+    return Path(ref.path)
+
+
+def killed(store: Store, shards: int) -> None:
+    """Keep some shards and die: no lease is released, no lock is told."""
+    with pytest.raises(KeyboardInterrupt), opened(store, PLAN) as writer:
+        for good, bad in SHARDS[writer.shards_done : shards]:
+            writer.append([record(x) for x in good], [record(x) for x in bad], seconds=1.0, peak=7)
+        writer._place._leases[PLAN.key]._lost = "its process was killed"  # type: ignore[attr-defined]
+        raise KeyboardInterrupt
+
+
+def test_the_same_bytes_as_in_a_folder(on: Callable[[str], Store], url: str, local: Path) -> None:
+    ref = run(on("one"))
+    assert ref is not None
+    assert (ref.key, ref.reused) == (PLAN.key, False)
+    objects = Objects(url)
+    names = [name.rpartition("/")[2] for name in objects.names(f"stages/{PLAN.key}")]
+    assert names == ["DONE.json", ERRORS, OUTPUTS, "plan.json"]  # the shards have served
+    for name, expected in {**content(local), "plan.json": (local / "plan.json").read_bytes()}.items():
+        assert objects.read(f"stages/{PLAN.key}/{name}") == expected
+    again = run(on("two"))
+    assert again is not None
+    assert again.reused
+    assert Path(again.path) != Path(ref.path)
+    assert content(Path(again.path)) == content(local)
+
+
+def test_another_machine_goes_on_after_the_last_complete_shard(
+    on: Callable[[str], Store], local: Path
+) -> None:
+    killed(on("one"), 2)
+    with opened(on("two"), PLAN) as writer:
+        assert (writer.shards_done, writer.seconds) == (2, 2.0)
+    ref = run(on("two"))
+    assert ref is not None
+    assert content(Path(ref.path)) == content(local)
+
+
+def test_the_same_machine_need_not_wait_for_the_lease(
+    on: Callable[[str], Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(leases.VARIABLE, "3600")
+    killed(on("one"), 3)
+    with opened(on("one"), PLAN) as writer:
+        assert writer.shards_done == 3
+
+
+def test_a_torn_shard_is_computed_again(on: Callable[[str], Store], url: str, local: Path) -> None:
+    killed(on("one"), 3)
+    name = f"stages/{PLAN.key}/shards/0001.jsonl"
+    Objects(url).write(name, (Objects(url).read(name) or b"")[:-4])
+    with opened(on("two"), PLAN) as writer:
+        assert writer.shards_done == 1
+    ref = run(on("two"))
+    assert ref is not None
+    assert content(Path(ref.path)) == content(local)
+
+
+def test_the_second_machine_is_refused_and_told_who_writes(on: Callable[[str], Store]) -> None:
+    with (
+        opened(on("one"), PLAN),
+        pytest.raises(StoreError, match=r"stage asr .* is being written by process \d+ on .* since 20"),
+    ):
+        run(on("two"))
+
+
+def test_one_that_lost_its_lease_writes_nothing_more(on: Callable[[str], Store], url: str) -> None:
+    slow = on("one")
+    with opened(slow, PLAN) as writer:
+        other = {"token": "x", "pid": 7, "host": "faster", "since": "now"}
+        Objects(url).write(f"locks/{PLAN.key}/000002.json", json.dumps(other).encode())
+        lease = slow.place._leases[PLAN.key]  # type: ignore[attr-defined]
+        lease._over.wait(1.0)  # a renewal is due every third of a second
+        with pytest.raises(StoreError, match="the lease was lost: process 7 on faster"):
+            writer.append([record("a")], [], seconds=1.0, peak=7)
+    assert Objects(url).names(f"stages/{PLAN.key}/shards") == []
+
+
+def test_a_lease_that_cannot_be_renewed_is_lost(
+    on: Callable[[str], Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(on("one"), PLAN) as writer:
+        lease = writer._place._leases[PLAN.key]  # type: ignore[attr-defined]
+        monkeypatch.setattr(lease, "_renewed", lease._renewed - 10)
+        with pytest.raises(StoreError, match="it could not be renewed for 1 s"):
+            lease.check()
+        lease._lost = None
+
+
+def test_a_damaged_object_is_computed_again(
+    on: Callable[[str], Store], url: str, local: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run(on("one"))
+    Objects(url).write(f"stages/{PLAN.key}/{OUTPUTS}", b"other")
+    ref = run(on("two"))
+    assert ref is not None
+    assert not ref.reused
+    assert "outputs.jsonl: expected sha256" in caplog.text
+    again = run(on("three"))
+    assert again is not None
+    assert again.reused
+    assert content(Path(again.path)) == content(local)
+
+
+def test_a_damaged_copy_is_brought_again(on: Callable[[str], Store], local: Path) -> None:
+    ref = run(on("one"))
+    assert ref is not None
+    (Path(ref.path) / OUTPUTS).write_bytes(b"other")
+    again = run(on("one"))
+    assert again is not None
+    assert again.reused
+    assert content(Path(again.path)) == content(local)
+
+
+def test_a_stage_that_was_removed_there_is_computed_again(on: Callable[[str], Store], url: str) -> None:
+    run(on("one"))
+    for name in Objects(url).names("stages"):
+        Objects(url).remove(name)
+    again = run(on("one"))
+    assert again is not None
+    assert not again.reused
+    assert Objects(url).read(DONE) is not None
+
+
+@pytest.mark.parametrize("name", ["../../escaped", "/etc/escaped", "a/../../b", ""])
+def test_a_seal_that_names_files_outside_is_refused(
+    on: Callable[[str], Store], url: str, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    Objects(url).write(DONE, json.dumps({"files": {name: "0" * 64}}).encode())
+    assert on("one").find(PLAN) is None
+    assert "expected names of files inside the stage" in caplog.text
+
+
+def test_a_model_of_the_store_is_found_from_another_machine(on: Callable[[str], Store], url: str) -> None:
+    store = on("one")
+    with opened(store, PLAN, records=False) as writer:
+        model = writer.path / "model"
+        model.mkdir()
+        (model / "config.json").write_text('{"architectures": ["Tiny"]}')
+        (model / "model.safetensors").write_bytes(b"\x02\0\0\0\0\0\0\0{}")
+        writer.seal(["model/config.json", "model/model.safetensors"], items=1)
+    on("two")
+    found = resolve(f"store:{PLAN.key[:12]}", url)
+    assert "two" in found.path
+    assert sha256_of(Path(found.path) / "model.safetensors") == sha256_of(model / "model.safetensors")
+    with pytest.raises(StoreError, match=f"expected one stage in {url}/stages, found none"):
+        resolve("store:" + "0" * 64, url)
+
+
+def test_runs_are_read_back_from_another_machine(on: Callable[[str], Store], url: str) -> None:
+    store = on("one")
+    ref = run(store)
+    assert ref is not None
+    store.new_run("cascade", "mine")
+    (store.run_folder("mine") / "plots").mkdir()
+    (store.run_folder("mine") / "plots" / "a.svg").write_text("<svg/>")
+    store.save_run(run_record("mine").model_copy(update={"stages": (ref,)}))
+    assert Objects(url).names("runs") == [
+        f"runs/mine/{name}" for name in ("metrics.json", "plots/a.svg", "run.json")
+    ]
+    loaded = on("two").load_run("mine")
+    assert loaded.metrics == run_record("mine").metrics
+    assert content(Path(loaded.stages[0].path)) == content(Path(ref.path))
+    assert "two" in loaded.stages[0].path
+    with pytest.raises(StoreError, match=f"no run 'yours' in {url}/runs; the latest are: mine"):
+        on("two").load_run("yours")
+
+
+def test_default_names_do_not_collide_between_machines(on: Callable[[str], Store]) -> None:
+    assert len({on(machine).new_run("cascade").name for machine in ("one", "two", "three")}) == 3
+
+
+def test_the_lease_time_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    for text in ("soon", "0", "nan", "1e9"):
+        monkeypatch.setenv(leases.VARIABLE, text)
+        with pytest.raises(ConfigError, match="ANTIPHON_LEASE: expected seconds, at least 1"):
+            leases.lease_seconds()
+    monkeypatch.delenv(leases.VARIABLE)
+    assert leases.lease_seconds() == 60.0
+
+
+def test_ids(on: Callable[[str], Store]) -> None:
+    """The partition is checked before anything is sealed."""
+    killed(on("one"), 4)
+    with opened(on("one"), PLAN) as writer, pytest.raises(StoreError, match="asr"):
+        writer.finish(IDS + "h")
+    assert on("two").find(PLAN) is None
