@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from components.storage.objects import Objects
+
 ROOT = Path(__file__).parents[2]
 FAKES = ROOT / "tests" / "flows" / "fakes.py"
 ITEMS = 320
@@ -23,6 +25,7 @@ class Place:
 
     folder: Path
     server: str
+    url: str | None = None  # of a store elsewhere
 
     @property
     def store(self) -> Path:
@@ -43,7 +46,7 @@ class Place:
             "PREFECT_API_URL": self.server,
             **settings,
         }
-        options = ("--data", str(manifest), "--store", str(self.store), "--json")
+        options = ("--data", str(manifest), "--store", self.url or str(self.store), "--json")
         return subprocess.Popen(
             [sys.executable, str(FAKES), "run", "cascade", *options],
             env=environment,
@@ -77,6 +80,8 @@ class Place:
 
     def kept(self) -> int:
         """Complete shards of the stage that is not done."""
+        if self.url is not None:
+            return sum("/shards/" in name for name in Objects(self.url).names("stages"))
         journal = self.unfinished() / "journal.jsonl"
         return len(journal.read_text().splitlines()) if journal.exists() else 0
 

@@ -19,16 +19,6 @@ from tests.crash.processes import ITEMS, SHARDS, Ended, Place, ended
 pytestmark = pytest.mark.server
 
 
-@pytest.fixture(scope="module")
-def straight(tmp_path_factory: pytest.TempPathFactory, prefect_url: str) -> Ended:
-    """A run that nothing happened to."""
-    place = Place(tmp_path_factory.mktemp("straight"), prefect_url)
-    done = place.run()
-    assert done.code == 0, done.errors[-3000:]
-    assert len(place.calls()) == SHARDS
-    return done
-
-
 @pytest.fixture
 def place(tmp_path: Path, prefect_url: str) -> Place:
     return Place(tmp_path, prefect_url)

@@ -1,0 +1,37 @@
+"""A worker with its store on S3 is killed; another machine ends its run with the bytes of a local one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from components.storage.objects import Objects
+from tests.crash.processes import SHARDS, Ended, Place
+
+pytestmark = pytest.mark.server
+
+
+def test_another_machine_ends_the_run_of_a_killed_worker(
+    tmp_path: Path, prefect_url: str, s3_url: str, straight: Ended
+) -> None:
+    place = Place(tmp_path, prefect_url, s3_url)
+    first = place.start(FAKE_HOLD="4", ANTIPHON_CACHE=str(tmp_path / "one"), ANTIPHON_LEASE="1")
+    place.wait_for_hold(first, calls=4, shards=3)
+    first.kill()
+    first.communicate(timeout=60)
+    kept = place.kept()
+    assert kept == 3
+
+    last = place.run(ANTIPHON_CACHE=str(tmp_path / "two"), ANTIPHON_LEASE="1")
+    assert (last.stages["data"]["reused"], last.stages["mt"]["reused"]) == (True, False)
+    assert len(place.calls()) == 4 + SHARDS - kept
+    objects = Objects(s3_url)
+    for stage in ("data", "mt"):
+        assert last.stages[stage]["key"] == straight.stages[stage]["key"]
+        assert last.outputs(stage) == straight.outputs(stage)
+        folder = f"stages/{last.stages[stage]['key']}"
+        files = [objects.read(f"{folder}/{name}") or b"" for name in ("outputs.jsonl", "errors.jsonl")]
+        assert b"".join(files) == straight.outputs(stage)
+    sent = [name.rpartition("/")[2] for name in objects.names("runs")]
+    assert {"run.json", "metrics.json", "report.html"} <= set(sent)
