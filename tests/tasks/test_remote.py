@@ -1,6 +1,6 @@
-"""A store on object storage: several machines, each with its own copy, keep the same keys and bytes as a folder.
+"""A store on object storage: machines with a copy each keep the same keys and bytes as a folder does.
 
-A machine is a cache folder (ANTIPHON_CACHE) here. The run of a whole flow with a killed worker is in tests/crash.
+A machine is a cache folder (ANTIPHON_CACHE) here. A whole flow with a killed worker is in tests/crash.
 """
 
 from __future__ import annotations
