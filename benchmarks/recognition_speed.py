@@ -1,14 +1,15 @@
 """Whisper base: Antiphon against openai-whisper and faster-whisper, interleaved in one process.
 
 Two forms of the same English recordings: as they are (short utterances) and joined to one long recording.
-Single-thread CPU seconds of the whole process and wall seconds with two threads, each the median of the
-per-round ratios to openai-whisper's greedy ``transcribe``. Every system gets decoded audio but ours, which
-reads its files.
+CPU seconds of the whole process on one thread (``--threads 1``) and wall seconds on two (``--threads 2``),
+each ratio the median over rounds. What was measured is kept beside the page, so the two can be run apart.
+Every system gets decoded audio but ours, which reads its files.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import statistics
@@ -34,11 +35,16 @@ OUT = Path(__file__).parents[1] / "docs" / "results" / "speed-recognition.md"
 BATCH = 8
 BASE = "openai-whisper transcribe, greedy"
 COMMAND_LINE = "openai-whisper command line (beam 5, best of 5)"
+GREEDY, BEAM = "Antiphon float32, greedy", "Antiphon float32, beam 5"
+SHORT_BEAM = "Antiphon float32, beam 5, windows of 15 s"
+FASTER = "faster-whisper float32 batched, greedy"
+EVERY_ROUND = (BASE, GREEDY, FASTER)
+"""Measured in every round, form and clock; the rest once, on short recordings, in CPU seconds."""
 Run = Callable[[Sequence[Utterance]], list[str]]
 
 
-def antiphon(dtype: str, beam: int, backend: str = "whisper") -> Run:
-    settings = {"model": MODEL, "dtype": dtype, "beam_size": beam, "n_best": beam, "backend": backend}
+def antiphon(dtype: str, beam: int, window: float = 30.0) -> Run:
+    settings = {"model": MODEL, "dtype": dtype, "beam_size": beam, "n_best": beam, "window_seconds": window}
     machine = build(RecognitionConfig.model_validate({**settings, "batch_size": BATCH, "device": "cpu"}))
 
     def run(utterances: Sequence[Utterance]) -> list[str]:
@@ -84,35 +90,36 @@ def systems(threads: int) -> dict[str, Run]:
     command_line = {"beam_size": 5, "best_of": 5, "condition_on_previous_text": True}
     return {
         BASE: openai(condition_on_previous_text=False),
-        "Antiphon float32, greedy": antiphon("float32", 1),
+        GREEDY: antiphon("float32", 1),
         "Antiphon bfloat16, greedy": antiphon("bfloat16", 1),
         "Antiphon int8, greedy": antiphon("int8", 1),
-        "faster-whisper float32 batched, greedy": faster("float32", threads),
-        "faster-whisper int8 batched, greedy": faster("int8", threads),
+        FASTER: faster("float32", threads),
         COMMAND_LINE: openai(**command_line),
-        "Antiphon float32, beam 5": antiphon("float32", 5),
+        BEAM: antiphon("float32", 5),
+        SHORT_BEAM: antiphon("float32", 5, 15.0),
     }
 
 
-def measure(utterances: list[Utterance], rounds: int, threads: int) -> tuple[dict[str, list[float]], dict]:
-    """Seconds of every round and the texts: CPU seconds on one thread, wall seconds on several."""
+def measure(utterances: list[Utterance], rounds: int, threads: int) -> dict[str, dict]:
+    """System -> its texts and the seconds of every round: CPU on one thread, wall on several."""
     torch.set_num_threads(threads)
     clock = time.process_time if threads == 1 else time.perf_counter
     runs = systems(threads)
+    if threads > 1 or len(utterances) == 1:
+        runs = {name: runs[name] for name in EVERY_ROUND}
     for run in runs.values():
-        run(utterances[:2] if len(utterances) > 1 else utterances)
-    spent: dict[str, list[float]] = {name: [] for name in runs}
-    texts: dict[str, list[str]] = {}
+        run(recordings("en")[:2])
+    found: dict[str, dict] = {name: {"seconds": [], "texts": []} for name in runs}
     for number in range(rounds):
         order = list(runs) if number % 2 == 0 else list(reversed(runs))
         for name in order:
-            if number and name == COMMAND_LINE:  # as long as all others together: once
+            if number and name not in EVERY_ROUND:
                 continue
             start = clock()
-            texts[name] = runs[name](utterances)
-            spent[name].append(clock() - start)
-            print(f"{threads} threads, round {number + 1}: {spent[name][-1]:8.2f} s  {name}", flush=True)
-    return spent, texts
+            found[name]["texts"] = runs[name](utterances)
+            found[name]["seconds"].append(clock() - start)
+            print(f"{threads} threads, round {number + 1}: {clock() - start:8.2f} s  {name}", flush=True)
+    return found
 
 
 def word_errors(utterances: list[Utterance], texts: list[str]) -> float:
@@ -122,30 +129,60 @@ def word_errors(utterances: list[Utterance], texts: list[str]) -> float:
     return scores["wer"].value
 
 
-def ratio(spent: dict[str, list[float]], name: str, base: str) -> float:
-    return statistics.median(b / a for a, b in zip(spent[name], spent[base], strict=False))
+def ratio(found: dict[str, dict], name: str, base: str) -> float:
+    """How many times less ``name`` takes than ``base``: the median over the rounds that both have."""
+    pairs = zip(found[name]["seconds"], found[base]["seconds"], strict=False)
+    return statistics.median(b / a for a, b in pairs)
 
 
-def table(utterances: list[Utterance], cpu: dict, wall: dict, texts: dict) -> list[str]:
-    lines = [
-        "| system | CPU s | times faster | wall s | times faster | WER |",
-        "|---|---|---|---|---|---|",
-    ]
-    for name in cpu:
+def table(utterances: list[Utterance], parts: dict[str, dict]) -> list[str]:
+    """``parts``: threads -> what :func:`measure` found."""
+    columns = [("CPU s" if threads == "1" else "wall s", found) for threads, found in sorted(parts.items())]
+    head = "".join(f" {clock} | rounds | times faster |" for clock, _ in columns)
+    lines = [f"| system |{head} WER |", "|---|" + "---|" * (3 * len(columns) + 1)]
+    for name in columns[0][1]:
+        line = f"| {name} |"
+        for _, found in columns:
+            seconds = found[name]["seconds"] if name in found else []
+            cells = (
+                (f"{statistics.median(seconds):.1f}", f"{ratio(found, name, BASE):.2f}") if seconds else "--"
+            )
+            line += f" {cells[0]} | {len(seconds)} | {cells[1]} |"
+        lines.append(f"{line} {word_errors(utterances, columns[0][1][name]['texts']):.2f} |")
+    for clock, found in columns:
         lines.append(
-            f"| {name} | {statistics.median(cpu[name]):.1f} | {ratio(cpu, name, BASE):.2f} "
-            f"| {statistics.median(wall[name]):.1f} | {ratio(wall, name, BASE):.2f} "
-            f"| {word_errors(utterances, texts[name]):.2f} |"
+            f"\n{clock}: {ratio(found, GREEDY, BASE):.2f}x less than openai-whisper (bar 2.3), "
+            f"{1 / ratio(found, GREEDY, FASTER):.2f} of faster-whisper float32 (bar 0.95)."
         )
-    ours, beam = "Antiphon float32, greedy", "Antiphon float32, beam 5"
-    fast, line = "faster-whisper float32 batched, greedy", COMMAND_LINE
-    for what, spent in (("CPU", cpu), ("wall", wall)):
-        lines.append(
-            f"\n{what}: {ratio(spent, ours, BASE):.2f}x less than openai-whisper (bar 2.3), "
-            f"{1 / ratio(spent, ours, fast):.2f} of faster-whisper float32 (bar 0.95), "
-            f"beam 5 {ratio(spent, beam, line):.2f}x less than the command line's settings (bar 6)."
-        )
+        if COMMAND_LINE in found:
+            lines.append(
+                f"Beam 5: {ratio(found, BEAM, COMMAND_LINE):.2f}x less than the command line's settings "
+                f"(bar 6), with windows of 15 s {ratio(found, SHORT_BEAM, COMMAND_LINE):.2f}x."
+            )
     return lines
+
+
+def page(forms: dict[str, list[Utterance]], kept: dict[str, dict], command: str) -> str:
+    """The results page of what was kept: threads -> {"machine", "found": form -> system -> ...}."""
+    lines = ["# Recognition, Whisper base: speed", "", f"`{command}`:"]
+    lines += [f"- {threads} thread(s): {part['machine']}" for threads, part in sorted(kept.items())]
+    lines += [
+        "",
+        f"Batch {BATCH}. CPU s: the process, one thread; wall s: two threads; medians over rounds, ratios "
+        "are medians of per-round ratios (rounds that both have). WER in percent, Whisper's English "
+        "normaliser. Joined: recordings with a transcript, 0.6 s between them.",
+    ]
+    for form, utterances in forms.items():
+        parts = {threads: part["found"][form] for threads, part in kept.items() if form in part["found"]}
+        lines += ["", f"## {form}", "", *table(utterances, parts)]
+    return "\n".join(lines) + "\n"
+
+
+def machine() -> str:
+    return (
+        f"{processor()}, {os.cpu_count()} cores, torch {torch.__version__}, load average "
+        f"{os.getloadavg()[0]:.1f} at the start"
+    )
 
 
 def processor() -> str:
@@ -160,28 +197,25 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.speed recognition", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--limit", type=int, help="recordings at most (default: all English ones)")
+    parser.add_argument("--threads", type=int, choices=(1, 2), nargs="+", default=(1, 2))
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args(arguments)
     warnings.filterwarnings("ignore")
     spoken = recordings("en")[: options.limit]
+    raw = options.out.with_suffix(".json")
     with tempfile.TemporaryDirectory() as folder:
         forms = {
             f"{len(spoken)} recordings, {seconds_of(spoken):.0f} s": spoken,
             "the same joined to one": [joined(spoken, Path(folder) / "joined.flac")],
         }
-        lines = [
-            "# Recognition, Whisper base: speed",
-            "",
-            f"`python -m benchmarks.speed recognition --rounds {options.rounds}"
-            f"{f' --limit {options.limit}' if options.limit else ''}`; {processor()}, "
-            f"{os.cpu_count()} cores, torch {torch.__version__}, load average {os.getloadavg()[0]:.1f} at "
-            f"the start. Batch {BATCH}. CPU s: the process, one thread; wall s: two threads; medians over "
-            "rounds, ratios are medians of per-round ratios. WER in percent, Whisper's English normaliser.",
-        ]
-        for name, utterances in forms.items():
-            cpu, texts = measure(utterances, options.rounds, 1)
-            wall, _ = measure(utterances, options.rounds, 2)
-            lines += ["", f"## {name}", "", *table(utterances, cpu, wall, texts)]
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print("\n".join(lines))
+        kept = json.loads(raw.read_text(encoding="utf-8")) if raw.exists() else {}
+        raw.parent.mkdir(parents=True, exist_ok=True)
+        for threads in options.threads:
+            part = kept[str(threads)] = {"machine": machine(), "found": {}}
+            for name, form in forms.items():
+                part["found"][name] = measure(form, options.rounds, threads)
+                raw.write_text(json.dumps(kept, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        command = f"python -m benchmarks.speed recognition --rounds {options.rounds}"
+        command += f" --limit {options.limit}" if options.limit else ""
+        options.out.write_text(page(forms, kept, f"{command} --threads 1` and `2"), encoding="utf-8")
+    print(options.out.read_text(encoding="utf-8"))

@@ -38,7 +38,11 @@ def samples_of(utterance: Utterance) -> np.ndarray:
 
 
 def joined(utterances: list[Utterance], path: Path) -> Utterance:
-    """One long recording: all of them with a pause after each."""
+    """One long recording: all of them with a pause after each.
+
+    Those without a transcript are left out: what is heard in them would count as inserted words.
+    """
+    utterances = [u for u in utterances if u.transcript is not None]
     pause = np.zeros(int(PAUSE * audio.SAMPLE_RATE), np.float32)
     parts = [part for utterance in utterances for part in (samples_of(utterance), pause)]
     soundfile.write(path, np.concatenate(parts), audio.SAMPLE_RATE, subtype="PCM_16")
@@ -46,7 +50,7 @@ def joined(utterances: list[Utterance], path: Path) -> Utterance:
         id="joined",
         audio=audio.describe(path),
         source_language=utterances[0].source_language,
-        transcript=" ".join(u.transcript or "" for u in utterances),
+        transcript=" ".join(str(u.transcript) for u in utterances),
     )
 
 

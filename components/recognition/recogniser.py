@@ -20,7 +20,7 @@ from components.errors import DataError
 from components.recognition.assembly import n_best
 from components.recognition.config import RecognitionConfig
 from components.recognition.engine import Engine, Heard
-from components.recognition.features import is_silent
+from components.recognition.features import FRAMES_PER_SECOND, is_silent
 from components.recognition.guards import is_silence, must_retry, repeats
 from components.recognition.segments import split
 from components.recognition.tracks import Job, Track, Window
@@ -29,6 +29,11 @@ from components.records import Checkpoint, NBest, Outcome, Quarantined, Utteranc
 
 UNKNOWN = {"auto", "und", "mul"}
 STAGE = "asr"
+UNHEARD = 2.0
+"""Seconds of speech after a window's last timestamp from which on the next window begins there: Whisper ends
+its text early now and then, and openai-whisper loses what follows, up to half a minute."""
+SHORTEST = 1.0
+"""Seconds that a window must have been heard for, so that there are at most 30 windows where one would do."""
 
 
 class _RefusedError(Exception):
@@ -42,7 +47,7 @@ class _RefusedError(Exception):
 class Recognizer:
     """A speech recogniser: one outcome per utterance, in order. ``version`` changes when outputs do."""
 
-    version = 1
+    version = 2
 
     def __init__(
         self,
@@ -217,6 +222,9 @@ class Recognizer:
             return window.frames
         tokenizer = self._tokenizer(track.job)
         pieces, frames = split(window.candidates[0].tokens, tokenizer, window.frames)
+        end = pieces[-1].end if pieces else 0.0
+        if end >= SHORTEST and track.unheard(end) > UNHEARD:
+            frames = min(frames, round(end * FRAMES_PER_SECOND))
         if self.config.condition_on_previous_text:
             said = [token for piece in pieces for token in piece.tokens]
             track.previous = [] if window.temperature > 0.5 else track.previous + said

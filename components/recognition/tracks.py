@@ -76,6 +76,11 @@ class Track:
         """Names the window for random streams, whatever batch it is in."""
         return int.from_bytes(f"{self.job.utterance.id}@{self.start:.2f}".encode(), "big")
 
+    def unheard(self, seconds: float) -> float:
+        """By how long speech goes on in the span ``seconds`` after the start of the window; 0 if unknown."""
+        speech = self.spans[0].speech
+        return 0.0 if speech is None else speech - self.start - seconds
+
     def advance(self, frames: int) -> bool:
         """Go on by ``frames``; False when all spans are done."""
         self.seek += max(frames, 1)

@@ -7,7 +7,7 @@ the model's accuracy grows with context, and a window costs the same whatever is
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -26,10 +26,11 @@ MARGIN = 0.3
 
 @dataclass(frozen=True)
 class Span:
-    """Seconds from the start of the audio."""
+    """Seconds from the start of the audio. ``speech``: where its last speech ends, if that is known."""
 
     start: float
     end: float
+    speech: float | None = None
 
 
 def speech_spans(probabilities: Sequence[float] | NDArray[np.float32], chunk: float = 0.032) -> list[Span]:
@@ -61,7 +62,7 @@ def pack(speech: Sequence[Span], seconds: float, longest: float = LONGEST) -> li
     packed: list[Span] = []
     for span in (piece for each in wide for piece in _cut(each, longest)):
         if packed and span.end - packed[-1].start <= longest:
-            packed[-1] = Span(packed[-1].start, span.end)
+            packed[-1] = Span(packed[-1].start, span.end, span.speech)
         else:
             packed.append(span)
     return packed
@@ -71,14 +72,15 @@ def _widen(speech: Sequence[Span], seconds: float) -> Iterator[Span]:
     for i, span in enumerate(speech):
         before = (speech[i - 1].end + span.start) / 2 if i else 0.0
         after = (speech[i + 1].start + span.end) / 2 if i + 1 < len(speech) else max(seconds, span.end)
-        yield Span(max(before, span.start - MARGIN), min(after, span.end + MARGIN, max(seconds, span.end)))
+        end = min(after, span.end + MARGIN, max(seconds, span.end))
+        yield Span(max(before, span.start - MARGIN), end, span.end)
 
 
 def _cut(span: Span, longest: float) -> Iterator[Span]:
     """Speech without a pause for longer than a window is cut into equal parts."""
     parts = max(1, int(np.ceil((span.end - span.start) / longest - 1e-9)))
     edges = np.linspace(span.start, span.end, parts + 1).tolist()
-    yield from (Span(a, b) for a, b in pairwise(edges))
+    yield from (Span(a, b, min(b, span.speech or b)) for a, b in pairwise(edges))
 
 
 def windows_of(samples: NDArray[np.float32], longest: float = LONGEST) -> list[Span]:
@@ -90,4 +92,4 @@ def windows_of(samples: NDArray[np.float32], longest: float = LONGEST) -> list[S
     if seconds <= longest:
         return [Span(0.0, seconds)]
     found = pack(speech_spans(speech_probabilities(samples)), seconds, longest)
-    return [Span(span.start, min(span.end, seconds)) for span in found if span.start < seconds]
+    return [replace(span, end=min(span.end, seconds)) for span in found if span.start < seconds]

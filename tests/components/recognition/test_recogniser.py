@@ -12,9 +12,11 @@ from torch import Tensor
 
 from components import audio
 from components.decoding import Candidate, SearchConfig
+from components.recognition import recogniser
 from components.recognition.config import RecognitionConfig
 from components.recognition.engine import Heard, Shape
 from components.recognition.recogniser import Recognizer
+from components.recognition.windows import Span
 from components.records import Checkpoint, NBest, Quarantined, Utterance
 
 CHECKPOINT = Checkpoint(reference="test", path="/nowhere", sha256="0" * 64, architecture="whisper")
@@ -196,3 +198,27 @@ def test_english_only_models_refuse_other_languages(tmp_path: Path) -> None:
     assert isinstance(outcomes[0], Quarantined)
     assert "English only" in outcomes[0].detail
     assert isinstance(outcomes[1], NBest)
+
+
+def test_speech_after_an_early_end_is_heard_from_there_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine, engine = recognizer({0.0: heard(" Hello.")})  # every window's text ends after one second
+    recording = utterance(tmp_path, "long", 40)
+    spans = [Span(0.0, 5.0, speech=4.5), Span(6.0, 36.0, speech=8.5)]
+    monkeypatch.setattr(recogniser, "windows_of", lambda samples: spans)
+    (outcome,) = machine.recognize([recording])
+    assert isinstance(outcome, NBest)
+    starts = [segment.start for segment in outcome.best.segments]
+    assert starts == [0.0, 1.0, 2.0, 6.0]  # up to two seconds may be left over
+    assert sum(engine.batches) == 4
+
+
+def test_a_window_of_which_nothing_is_heard_is_not_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = Heard([Candidate((STAMP,), -0.2, (-0.1, -0.1), (), TOKENIZER.eot, -0.1)], 0.0)
+    machine, engine = recognizer({0.0: nothing})
+    monkeypatch.setattr(recogniser, "windows_of", lambda samples: [Span(0.0, 30.0, speech=30.0)])
+    machine.recognize([utterance(tmp_path, "long", 40)])
+    assert engine.batches == [1]
