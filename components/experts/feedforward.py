@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -131,8 +132,7 @@ class _Loop(torch.autograd.Function):
         x, up, down, kept = ctx.saved_tensors
         sizes, activation, gated = ctx.settings
         wanted = ctx.needs_input_grad
-        # Zeros, not empty: the pages of experts without tokens are never touched.
-        grads = [torch.empty_like(x), torch.zeros_like(up), torch.zeros_like(down)]
+        grads = [torch.empty_like(x), _zeros_like(up), _zeros_like(down)]
         biases = [w.new_zeros(w.shape[:2]) if wanted[3 + i] else None for i, w in enumerate((up, down))]
         for e, rows in blocks(sizes):
             given, inner = grad[rows], kept[rows]
@@ -144,6 +144,14 @@ class _Loop(torch.autograd.Function):
                 if bias is not None:
                     torch.sum(value, 0, out=bias[e])
         return *grads, *biases, None, None, None
+
+
+def _zeros_like(weight: Tensor) -> Tensor:
+    """Zeros whose pages are not written: torch.zeros fills them all, half the time of a pass of few tokens."""
+    if weight.device.type != "cpu":
+        return torch.zeros_like(weight)
+    memory = np.zeros(weight.nbytes, np.uint8)  # calloc: a page is zero until it is written
+    return torch.from_numpy(memory).view(weight.dtype).view(weight.shape)
 
 
 def blocks(sizes: Sequence[int]) -> list[tuple[int, slice]]:
