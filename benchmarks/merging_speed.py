@@ -206,6 +206,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--dtype", choices=["bfloat16", "float32"], action="append")
     parser.add_argument("--methods", nargs="*", default=None)
+    parser.add_argument("--work", type=Path, help="keeps the models for the next call; made where missing")
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args(arguments)
     if not options.mergekit:
@@ -225,9 +226,10 @@ def main(arguments: list[str]) -> None:
     )
     for name in options.dtype or ["bfloat16"]:
         with tempfile.TemporaryDirectory(prefix="merging-") as folder:
-            work = Path(folder)
+            work = Path(options.work / name if options.work else folder)
             for seed, model in enumerate(("base", "a", "b")):
-                random_model(work / model, getattr(torch, name), seed)
+                if not (work / model).is_dir():
+                    random_model(work / model, getattr(torch, name), seed)
             methods = recipes([work / model for model in ("base", "a", "b")])
             chosen = {m: t for m, t in methods.items() if options.methods is None or m in options.methods}
             found = rounds_of(chosen, options.mergekit, work, options.rounds)

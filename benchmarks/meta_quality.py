@@ -22,7 +22,8 @@ from components import data
 from components.metrics import translation_scores
 from components.metrics.significance import Difference, translation_tests
 from components.records import NBest, Score, Utterance
-from components.training import TrainingConfig, train
+from components.training import TrainingConfig, TranslationLearner, train
+from components.training.learner import MakeLearner
 from components.training.meta_learner import MetaConfig, MetaLearner
 from components.translation import TranslationConfig, build
 
@@ -31,35 +32,47 @@ SIZES = (100, 600, 3000)
 METHODS = ("multilingual", "first-order", "maml", "reptile")
 SCRATCH = "from scratch"
 SHARED: dict[str, Any] = {
+    "data": "multi30k:train",
     "dev": "multi30k:val",
     "seed": 1,
     "layers": 2,
-    "width": 128,
-    "inner": 256,
+    "width": 256,
+    "inner": 512,
     "heads": 4,
     "dropout": 0.1,
-    "batch_pieces": 1200,
+    "batch_pieces": 1500,
     "average": 1,
-    "patience": 1000,
     "device": "cpu",
 }
+BEFORE: dict[str, Any] = {"skip": max(SIZES), "adapt_data": "multi30k:train", "adapt_limit": max(SIZES)}
+FRESH: dict[str, Any] = {"learning_rate": 2e-3, "warmup_steps": 200}
+"""The rates of a training that begins with random weights."""
 
 
-def before(method: str, steps: int) -> MetaConfig:
-    """The training on the high-resource directions."""
-    own = {"method": method, "data": "multi30k:train", "skip": max(SIZES), "vocabulary": 2000}
-    later = {"adapt_data": "multi30k:train", "adapt_limit": max(SIZES)}
-    budget = {"max_steps": steps, "eval_every": 100, "learning_rate": 3e-3, "warmup_steps": 150}
-    return MetaConfig.model_validate({**SHARED, **own, **later, **budget, "inner_rate": 0.1})
+def shared(steps: int) -> MetaConfig:
+    """The start of every method: both high-resource directions, one loss, random weights."""
+    own = {"method": "multilingual", "vocabulary": 4000, "max_steps": steps, "eval_every": 250}
+    return MetaConfig.model_validate(SHARED | BEFORE | FRESH | own)
 
 
-def after(size: int, steps: int, **changes: Any) -> TrainingConfig:
+def further(method: str, start: Path, steps: int, inner_rate: float) -> MetaConfig:
+    """What a method does with the shared start."""
+    rates = {"learning_rate": 5e-4, "warmup_steps": 20, "schedule": "linear", "inner_rate": inner_rate}
+    own = {"method": method, "start": str(start), "max_steps": steps, "eval_every": max(1, steps // 3)}
+    return MetaConfig.model_validate(SHARED | BEFORE | rates | own)
+
+
+def adapted(size: int, start: Path, steps: int) -> TrainingConfig:
     """The training on the low-resource direction."""
-    budget = {"max_steps": steps, "eval_every": 40, "eval_sentences": 200}
-    rates = {"learning_rate": 1e-3, "warmup_steps": 20, "schedule": "linear"}
-    return TrainingConfig.model_validate(
-        {**SHARED, "data": "multi30k:train", "limit": size, **budget, **rates, **changes}
-    )
+    rates = {"learning_rate": 1e-3, "warmup_steps": 10, "schedule": "linear"}
+    own = {"limit": size, "start": str(start), "max_steps": steps, "eval_every": max(1, steps // 3)}
+    return TrainingConfig.model_validate(SHARED | rates | own | {"eval_sentences": 200})
+
+
+def alone(size: int, pieces: Path, steps: int) -> TrainingConfig:
+    """The low-resource direction from random weights; over once dev BLEU has not risen twice."""
+    own = {"limit": size, "tokenizer": str(pieces), "max_steps": steps, "eval_every": 100, "patience": 2}
+    return TrainingConfig.model_validate(SHARED | FRESH | own | {"eval_sentences": 200})
 
 
 def told(row: Mapping[str, float]) -> None:
@@ -67,24 +80,26 @@ def told(row: Mapping[str, float]) -> None:
     print(json.dumps(row), flush=True)
 
 
+def made(config: TrainingConfig, folder: Path, learner: MakeLearner = TranslationLearner) -> Path:
+    """The model of a training, which is done, continued, or done already."""
+    if not (folder / "model").is_dir():
+        print(folder.name, flush=True)
+        train(config, folder, told, learner)
+    return folder / "model"
+
+
 def trained(work: Path, options: argparse.Namespace) -> dict[tuple[str, int], Path]:
     """Every training, or what is missing of it: (method, pairs) -> the finished run's folder."""
     runs: dict[tuple[str, int], Path] = {}
+    start = made(shared(options.shared), work / "shared", MetaLearner)
     for method in options.methods:
-        start = work / method
-        if not (start / "model").is_dir():
-            train(before(method, options.before), start, told, MetaLearner)
+        config = further(method, start, options.before, options.inner_rate)
+        model = made(config, work / method, MetaLearner)
         for size in SIZES:
-            runs[method, size] = work / f"{method}-{size}"
-            if not (runs[method, size] / "model").is_dir():
-                train(after(size, options.after, start=str(start / "model")), runs[method, size], told)
-    total = options.before + options.after
-    for size in SIZES:
-        runs[SCRATCH, size] = work / f"scratch-{size}"
-        if not (runs[SCRATCH, size] / "model").is_dir():
-            own = {"learning_rate": 3e-3, "warmup_steps": 150, "schedule": "inverse_sqrt", "eval_every": 100}
-            pieces = str(work / options.methods[0] / "model")
-            train(after(size, total, tokenizer=pieces, **own), runs[SCRATCH, size], told)
+            runs[method, size] = made(adapted(size, model, options.after), work / f"{method}-{size}").parent
+    total = options.shared + options.before + options.after
+    for size in SIZES if options.scratch else ():
+        runs[SCRATCH, size] = made(alone(size, start, total), work / f"scratch-{size}").parent
     return runs
 
 
@@ -169,13 +184,19 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.quality meta", description=__doc__)
     store = Path(os.environ.get("ANTIPHON_STORE") or "antiphon-store")
     parser.add_argument("--work", type=Path, default=store / "benchmarks" / "meta")
-    parser.add_argument("--before", type=int, default=800, help="updates on the high-resource directions")
-    parser.add_argument("--after", type=int, default=120, help="updates on the low-resource direction")
-    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
+    parser.add_argument("--shared", type=int, default=1000, help="updates of the shared start")
+    parser.add_argument("--before", type=int, default=150, help="updates of each method from there")
+    parser.add_argument("--after", type=int, default=60, help="updates on the low-resource direction")
+    parser.add_argument("--inner-rate", type=float, default=0.1, help="of the steps on the support")
+    parser.add_argument("--no-scratch", dest="scratch", action="store_false", help="leave out: from scratch")
+    parser.add_argument("--train-only", action="store_true", help="write no report")
+    parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=METHODS)
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     runs = trained(options.work, options)
+    if options.train_only:
+        return
     test = data.load("multi30k:test_2016_flickr", source_language="en", target_language="de").utterances
     references = {u.id: u.references for u in test}
     texts = {run: translations(folder, test) for run, folder in runs.items()}

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from components.merging.settings import Scalar
 
-PIECE = 1 << 17
+PIECE = 1 << 19
 CACHE = 16 << 20
 """Bytes of pieces that are kept between the passes over a tensor; larger ones are read again."""
 

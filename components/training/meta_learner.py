@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from components.ensembling.bagging import bagged
 from components.errors import ConfigError
-from components.training import batches, dev, meta, model, objective, pairs, vocabulary
+from components.training import batches, dev, meta, model, objective, pairs, starting, vocabulary
 from components.training.batches import Batch, Example
 from components.training.config import TrainingConfig
 from components.training.pairs import Pair
@@ -62,13 +62,12 @@ class MetaLearner:
     score_name = "log_likelihood"
 
     def __init__(self, config: MetaConfig, out: Path, device: torch.device, store: str | None = None) -> None:
-        del store  # it starts from random weights
         self.config = config
         parts = [self._pairs(config.data, language)[config.skip :] for language in config.languages]
         texts = [bagged(part, config.seed, config.bag) for part in parts]
         if not all(texts):
             raise ConfigError(f"skip: expected fewer than the pairs of each direction, found {config.skip}")
-        self.tokenizer, spm = self._vocabulary(out, texts)
+        self.tokenizer, spm = self._vocabulary(out, texts, store)
         self.examples: list[Example] = []
         self.task_of: list[int] = []
         for task, (language, text) in enumerate(zip(config.languages, texts, strict=True)):
@@ -80,18 +79,30 @@ class MetaLearner:
             for language in config.languages
         ]
         self.lengths = [example.length for example in self.examples]
-        self.model = model.build(config, len(self.tokenizer))
+        self.model = starting.weights_of(config, store) or model.build(config, len(self.tokenizer))
         self.model.set_attn_implementation("eager")  # the fused kernels have no second derivative
         self.model.to(device)
 
     def _pairs(self, source: str, language: str) -> list[Pair]:
         return pairs.read(source, (self.config.source_language, language), self.config.limit)[0]
 
-    def _vocabulary(self, out: Path, texts: Sequence[Sequence[Pair]]) -> tuple[Any, bytes]:
-        """Joint pieces of all directions and of the text adapted to, with a tag for each target language."""
+    def _vocabulary(self, out: Path, texts: Sequence[Sequence[Pair]], store: str | None) -> tuple[Any, bytes]:
+        """The pieces of ``tokenizer`` or ``start``, else joint pieces of all directions and of the text
+        adapted to; with a tag for each target language.
+        """
         config = self.config
         target = config.target_language
-        stored = out / "tokenizer" / "source.spm"
+        tags = [vocabulary.tag(language) for language in dict.fromkeys((*config.languages, target))]
+        stored = out / "tokenizer" / starting.PIECES
+        if config.start or config.tokenizer:
+            spm, tokenizer = starting.vocabulary_of(config, out, (), store)
+            missing = sorted(set(tags) - tokenizer.get_vocab().keys())
+            if missing:
+                raise ConfigError(
+                    f"{config.tokenizer or config.start}: expected a vocabulary with a tag for every target "
+                    f"language, found none for {', '.join(missing)}; name a model of several directions"
+                )
+            return tokenizer, spm
         if stored.exists():
             spm = stored.read_bytes()
         else:
@@ -100,7 +111,6 @@ class MetaLearner:
                 both = (config.source_language, target)
                 later = pairs.read(config.adapt_data, both, config.adapt_limit)[0]
             lines = itertools.chain.from_iterable(itertools.chain(*texts, later))
-            tags = [vocabulary.tag(language) for language in dict.fromkeys((*config.languages, target))]
             spm = vocabulary.train(lines, config.vocabulary, tags)
         return vocabulary.save(spm, out / "tokenizer", config.source_language, target), spm
 

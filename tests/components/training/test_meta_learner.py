@@ -71,6 +71,29 @@ def test_every_method_goes_through_the_loop_and_starts_a_plain_training(
     assert len(dev.translate(model, tokenizer, ["ein hund"])) == 1
 
 
+@pytest.mark.parametrize("method", ["multilingual", "maml"])
+def test_a_method_begins_with_the_start(directions: MetaConfig, tmp_path: Path, method: str) -> None:
+    train(directions, tmp_path / "shared", learner=MetaLearner)  # type: ignore[arg-type]
+    start = tmp_path / "shared" / "model"
+    config = directions.model_copy(update={"method": method, "start": str(start), "seed": 5, "width": 32})
+    found = learner(config, tmp_path / "further")
+    begun = {name: weight.detach().clone() for name, weight in found.model.named_parameters()}
+    wanted = package.load(start)[0].state_dict()
+    assert all(torch.equal(weight, wanted[name]) for name, weight in begun.items())
+    loss, _ = found.loss(range(0, 160, 10))
+    loss.backward()
+    moved = {name for name, weight in found.model.named_parameters() if weight.grad is not None}
+    assert moved == {name for name in begun if "embed_positions" not in name}
+
+
+def test_a_start_of_one_direction_is_refused(directions: MetaConfig, tmp_path: Path) -> None:
+    plain = {**directions.model_dump(include=set(TrainingConfig.model_fields)), "eval_sentences": 4}
+    train(TrainingConfig.model_validate({**plain, "max_steps": 1}), tmp_path / "plain")
+    config = directions.model_copy(update={"start": str(tmp_path / "plain" / "model")})
+    with pytest.raises(ConfigError, match="a tag for every target language, found none for >>cs<<, >>de<<"):
+        learner(config, tmp_path / "further")
+
+
 def learner(config: MetaConfig, out: Path) -> MetaLearner:
     return MetaLearner(config, out, torch.device("cpu"))
 
