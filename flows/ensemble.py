@@ -1,89 +1,37 @@
 """The ensemble: several recognisers and several translators as one system, scored and reported.
 
-Translators are mixed token by token in one search (linear, log-linear, negative evidence) or by their
-finished n-best lists (pooled); recognisers always by their finished transcripts (ROVER, minimum Bayes risk).
-`python -m flows.ensemble` takes the options of `antiphon run ensemble`.
+Translators, and Whisper recognisers of one vocabulary, are mixed token by token in one search (linear,
+log-linear; translators also by negative evidence), or by their finished n-best lists (pooled: ROVER, minimum
+Bayes risk, reranking). `python -m flows.ensemble` takes the options of `antiphon run ensemble`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from pydantic import ConfigDict, Field
 
 from components.ensembling.building import DROPOUT
 from components.ensembling.config import PoolingConfig
 from components.ensembling.mixing import Ensemble, MixingConfig
+from components.ensembling.recognisers import RecogniserEnsemble
 from components.errors import ConfigError
 from components.recognition.config import RecognitionConfig
 from components.records import RunRecord, StageRef
 from components.translation.config import TranslationConfig
-from flows.parameters import DataParameters, flat
+from flows.ensemble_parameters import EnsembleParameters, EnsembleTranslation
+from flows.parameters import flat
 from flows.running import Run, ending
-from tasks import data, ensembling, learning, metrics, pooling, recognition, report, translation
+from tasks import data, ensembling, learning, metrics, pooling, recognition, report, translation, tuning
 from tasks.options import value_of
 from tasks.reading import languages_of
 from tasks.runners import runner
 
-
-class EnsembleRecognition(RecognitionConfig):
-    """Settings of the recognisers; they differ in their models."""
-
-    model_config = ConfigDict(title="Recognition (asr)")
-
-    members: tuple[str, ...] = Field(
-        (), title="Further members", description="models beside the first, such as packaged:whisper-tiny.en"
-    )
-
-
-class EnsembleTranslation(TranslationConfig):
-    """Settings of the search that all translators share."""
-
-    model_config = ConfigDict(title="Translation (mt)")
-
-    members: tuple[str, ...] = Field(
-        (),
-        title="Further members",
-        description="models beside the first: store:KEY, store:KEY@STEP, hub:, packaged:, or a path",
-    )
-    dropout_members: int = Field(
-        0,
-        ge=0,
-        le=16,
-        title="Dropout members",
-        description="Monte-Carlo dropout: the first model so many times with dropout on, in place of it",
-    )
-
-
-class EnsembleMixing(MixingConfig):
-    """How the translators' distributions become one."""
-
-    model_config = ConfigDict(title="Combination (combine)")
-
-
-class EnsemblePooling(PoolingConfig):
-    """How finished outputs become one."""
-
-    model_config = ConfigDict(title="Pooling (pool)")
-
-
-class EnsembleParameters(DataParameters):
-    """What can be set on an ensemble."""
-
-    asr: EnsembleRecognition = Field(
-        default=EnsembleRecognition(), title="Recognition", description="speech to text"
-    )
-    mt: EnsembleTranslation = Field(
-        default=EnsembleTranslation(), title="Translation", description="text to text"
-    )
-    combine: EnsembleMixing = Field(
-        default=EnsembleMixing(), title="Combination", description="of the translators, token by token"
-    )
-    pool: EnsemblePooling = Field(
-        default=EnsemblePooling(), title="Pooling", description="of finished transcripts or translations"
-    )
+Read = tuple[StageRef, ...]
+Member = Callable[[Read], StageRef]
+"""What a member makes of the stages it reads: data, or data and asr."""
 
 
 @flow(name="ensemble", task_runner=runner(), persist_result=False, validate_parameters=True)
@@ -93,12 +41,12 @@ def ensemble(parameters: EnsembleParameters) -> RunRecord | State[RunRecord]:
     run = Run("ensemble", parameters)
     with run:
         _check(parameters)
-        languages = (parameters.source_language, parameters.target_language)
-        loaded = run.add(data.load(parameters.data, None, *languages, parameters.limit, run.store_url))
+        loaded = run.add(_loaded(parameters, parameters.data, parameters.limit, run))
         heard = _hear(parameters, loaded, run)
         read = (loaded,) if heard is None else (loaded, heard)
         if parameters.combine.method == "pooled":
-            _pool_translations(parameters, read, run)
+            members = {name: partial(_translated, parameters, run, name) for name in _translators(parameters)}
+            _pool(parameters, "mt", members, read, run)
         else:
             _mix(parameters, read, run)
         scored = run.add(metrics.score(run.stages, parameters.target_language, run.store_url, run.name))
@@ -110,12 +58,24 @@ def ensemble(parameters: EnsembleParameters) -> RunRecord | State[RunRecord]:
 
 def _check(parameters: EnsembleParameters) -> None:
     """Refuse what cannot work before anything is computed."""
-    many = len(_translators(parameters)) > 1 or parameters.combine.method == "negative_evidence"
-    if not many and not parameters.asr.members:
+    mt, asr, pool = parameters.combine.method, parameters.asr, parameters.pool
+    if len(_translators(parameters)) < 2 and mt != "negative_evidence" and not asr.members:
         raise ConfigError(
             "mt.members: expected at least one model beside mt.model (or asr.members beside asr.model), "
             "found none; one model alone is a cascade: antiphon run cascade"
         )
+    pooled = mt == "pooled" or (asr.members and asr.combination == "pooled")
+    if pooled and pool.method == "reranking" and not pool.coefficients and pool.dev is None:
+        raise ConfigError(
+            "pool.dev: expected development data to learn the coefficients of reranking on, or "
+            "pool.coefficients, found neither"
+        )
+
+
+def _loaded(parameters: EnsembleParameters, source: str | None, limit: int | None, run: Run) -> StageRef:
+    languages = (parameters.source_language, parameters.target_language)
+    found: StageRef = value_of(data.load(source, None, *languages, limit, run.store_url))
+    return found
 
 
 def _translators(parameters: EnsembleParameters) -> tuple[str, ...]:
@@ -126,31 +86,46 @@ def _translators(parameters: EnsembleParameters) -> tuple[str, ...]:
 
 
 def _hear(parameters: EnsembleParameters, loaded: StageRef, run: Run) -> StageRef | None:
-    """The transcripts: of one recogniser, or pooled from those of several; None if nothing is spoken."""
-    asr = parameters.asr
-    configs = [
-        RecognitionConfig.model_validate(
-            asr.model_dump(exclude={"members"})
-            | {"model": model}
-            | ({"backend": "pocketsphinx"} if model.startswith("sphinx:") else {})
-        )
-        for model in (asr.model, *asr.members)
-    ]
-    heard = []
-    for config in configs:
-        ref = value_of(recognition.recognise(config, loaded, run.store_url, parameters.seed))
-        if ref is None:
-            return None
-        heard.append(ref)
-    if len(heard) == 1:
-        return run.add(heard[0])
-    return _pool(parameters, "asr", heard, [config.model for config in configs], run)
+    """The transcripts: of one recogniser, mixed, or pooled from several; None if nothing is spoken."""
+    asr, further = parameters.asr, {"members", "combination", "coefficients"}
+    settings, names = asr.model_dump(exclude=further), (asr.model, *asr.members)
+    config = RecognitionConfig.model_validate(settings)
+    if asr.members and asr.combination != "pooled":
+        mixed = asr.model_dump() | {"members": names}
+        config = RecogniserEnsemble.model_validate(mixed)
+    elif asr.members and recognition.spoken_in(loaded):
+        members = {name: partial(_heard, settings, parameters.seed, run, name) for name in names}
+        return _pool(parameters, "asr", members, (loaded,), run)
+    ref = value_of(recognition.recognise(config, loaded, run.store_url, parameters.seed))
+    return None if ref is None else run.add(ref)
 
 
-def _mix(parameters: EnsembleParameters, read: tuple[StageRef, ...], run: Run) -> None:
+def _heard(settings: dict[str, object], seed: int, run: Run, name: str, read: Read) -> StageRef:
+    """One recogniser alone."""
+    backend = {"backend": "pocketsphinx"} if name.startswith("sphinx:") else {}
+    config = RecognitionConfig.model_validate(settings | {"model": name} | backend)
+    ref: StageRef | None = value_of(recognition.recognise(config, read[0], run.store_url, seed))
+    if ref is None:
+        raise ConfigError("pool.dev: expected recordings to learn the coefficients on, found none in it")
+    return ref
+
+
+def _translated(parameters: EnsembleParameters, run: Run, name: str, read: Read) -> StageRef:
+    """One translator alone."""
+    config = _alone(parameters.mt, name)
+    ref: StageRef = value_of(translation.translate(config, read, run.store_url, parameters.seed))
+    return ref
+
+
+def _alone(mt: EnsembleTranslation, model: str) -> TranslationConfig:
+    values = mt.model_dump(exclude={"members", "dropout_members"})
+    return TranslationConfig.model_validate(values | {"model": model})
+
+
+def _mix(parameters: EnsembleParameters, read: Read, run: Run) -> None:
     mt, members = parameters.mt, _translators(parameters)
     if len(members) == 1 and parameters.combine.method != "negative_evidence":
-        run.add(translation.translate(_alone(mt, members[0]), read, run.store_url, parameters.seed))
+        run.add(_translated(parameters, run, members[0], read))
         return
     search = mt.model_dump(exclude={"members", "dropout_members"})
     mixing = MixingConfig.model_validate(parameters.combine.model_dump())
@@ -159,34 +134,42 @@ def _mix(parameters: EnsembleParameters, read: tuple[StageRef, ...], run: Run) -
     if mixing.learn != "nothing":
         languages = languages_of(read[0])
         learned = run.add(learning.learn(mixed, languages, run.store_url, parameters.seed))
-    run.add(ensembling.mix(mixed, learned, read, run.store_url, parameters.seed))
-
-
-def _pool_translations(parameters: EnsembleParameters, read: tuple[StageRef, ...], run: Run) -> None:
-    members = _translators(parameters)
-    refs = [
-        value_of(translation.translate(_alone(parameters.mt, model), read, run.store_url, parameters.seed))
-        for model in members
-    ]
-    _pool(parameters, "mt", refs, members, run)
-
-
-def _alone(mt: EnsembleTranslation, model: str) -> TranslationConfig:
-    """The configuration of one member by itself."""
-    values = mt.model_dump(exclude={"members", "dropout_members"})
-    return TranslationConfig.model_validate(values | {"model": model})
+    ref = run.add(ensembling.mix(mixed, learned, read, run.store_url, parameters.seed))
+    run.notes += ensembling.dropped(ref)
 
 
 def _pool(
-    parameters: EnsembleParameters, stage: str, refs: Sequence[StageRef], names: Sequence[str], run: Run
+    parameters: EnsembleParameters, stage: str, members: dict[str, Member], read: Read, run: Run
 ) -> StageRef:
-    """Pool finished stages into ``stage``; each member's own stays in the run as ``stage-N``."""
-    loaded = run.stages["data"]
-    members = [ref.model_copy(update={"stage": f"{stage}-{n}"}) for n, ref in enumerate(refs, 1)]
-    for member in members:
-        run.add(member)
-    config = PoolingConfig.model_validate(parameters.pool.model_dump())
-    return run.add(pooling.pool(config, members, loaded, run.store_url, names, stage))
+    """Pool what the members make of ``read`` into ``stage``; each one's own stays in the run."""
+    config = PoolingConfig.model_validate(parameters.pool.model_dump(exclude={"dev", "dev_limit"}))
+    if config.method == "reranking" and not config.coefficients:
+        config = _tuned(config, parameters, stage, members, run)
+    refs = _kept(stage, members, read, "", run)
+    return run.add(pooling.pool(config, refs, read[0], run.store_url, tuple(members), stage))
+
+
+def _kept(stage: str, members: dict[str, Member], read: Read, ending: str, run: Run) -> Sequence[StageRef]:
+    """The outputs of the members as ``stage-1``, ``stage-2``..."""
+    made = [member(read) for member in members.values()]
+    names = [f"{stage}-{n}{ending}" for n in range(1, len(made) + 1)]
+    return [run.add(ref.model_copy(update={"stage": n})) for ref, n in zip(made, names, strict=True)]
+
+
+def _tuned(
+    config: PoolingConfig,
+    parameters: EnsembleParameters,
+    stage: str,
+    members: dict[str, Member],
+    run: Run,
+) -> PoolingConfig:
+    """The coefficients of reranking, learned on the members' outputs over the development data."""
+    found = _loaded(parameters, parameters.pool.dev, parameters.pool.dev_limit, run)
+    dev = run.add(found.model_copy(update={"stage": "data-dev"}))
+    refs = _kept(stage, members, (dev,), "-dev", run)
+    learned = tuning.tune(config, refs, dev, run.store_url, tuple(members), parameters.seed)
+    run.add(learned.model_copy(update={"stage": f"{stage}-coefficients"}))
+    return tuning.tuned(config, learned)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from prefect.client.schemas.objects import State
 from components import models
 from components.device import pick_device, seed_everything
 from components.ensembling import building
+from components.ensembling.mapped import DROPPED
 from components.ensembling.mixing import Ensemble
 from components.records import StageRef
 from components.translation import Translator
@@ -18,6 +19,7 @@ from tasks import learning
 from tasks.artifacts import publish_examples
 from tasks.keys import StagePlan, library_versions, read_by, weights_of
 from tasks.options import NOT_STORED, shown, transient
+from tasks.reading import hypotheses
 from tasks.shards import Shard, compute, run_shards, shard_size
 from tasks.store import Store
 from tasks.translation import LIBRARIES, translatable
@@ -74,6 +76,20 @@ def plan_of(
         shard_size=shard_size(total),
         libraries=library_versions(LIBRARIES),
     )
+
+
+def dropped(ref: StageRef) -> list[str]:
+    """What members of other vocabularies lost: a line for each, of a finished stage."""
+    lost: dict[str, list[float]] = {}
+    for found in hypotheses(ref):
+        for name, value in found.best.features.items():
+            if name.startswith(DROPPED):
+                lost.setdefault(name.removeprefix(DROPPED), []).append(value)
+    return [
+        f"{ref.stage}: {name} gave {100 * sum(each) / len(each):.1f}% of its probability to pieces outside "
+        f"the shared vocabulary (mean over {len(each)} utterances)"
+        for name, each in lost.items()
+    ]
 
 
 @task(name="mt", **NOT_STORED)

@@ -11,6 +11,8 @@ from prefect.client.schemas.objects import State
 
 from components import models, recognition
 from components.device import pick_device, seed_everything
+from components.ensembling import recognisers
+from components.ensembling.recognisers import RecogniserEnsemble
 from components.recognition.config import RecognitionConfig
 from components.records import StageRef, Utterance
 from tasks.artifacts import publish_examples
@@ -36,6 +38,8 @@ _TURN = Lock()  # one model computes at a time in one process, whatever the numb
 
 @lru_cache(maxsize=1)
 def _recognizer(config: RecognitionConfig, store_url: str | None, seed: int) -> recognition.Listener:
+    if isinstance(config, RecogniserEnsemble):
+        return recognisers.build(config, store_url, seed)
     return recognition.build(config, store_url, seed=seed)
 
 
@@ -53,18 +57,26 @@ def spoken(data: StageRef) -> Iterator[Utterance]:
     return (utterance for utterance in utterances(data) if utterance.audio is not None)
 
 
+def spoken_in(data: StageRef) -> bool:
+    """Whether anything in it is spoken."""
+    return next(spoken(data), None) is not None
+
+
 def plan_of(
     config: RecognitionConfig, store_url: str | None, data: StageRef, total: int, seed: int
 ) -> StagePlan:
-    """What decides the outputs of the stage. Resolves the model reference, loads nothing."""
-    parameters = config.model_dump(mode="json", exclude={"device"})
+    """What decides the outputs of the stage. Resolves the model references, loads nothing."""
+    members = config.members if isinstance(config, RecogniserEnsemble) else ()
+    named = {f"member{n}": name for n, name in enumerate(members, 1)} or {"model": config.model}
+    parameters = config.model_dump(mode="json", exclude={"device", "model"} if members else {"device"})
     parameters["device"] = pick_device(config.device).type
     return StagePlan(
         stage="asr",
-        version=f"recognition/{recognition.Recognizer.version}",
+        version=f"recognition/{recognition.Recognizer.version}"
+        + (f"/ensemble/{recognisers.VERSION}" if members else ""),
         parameters=parameters,
         upstream=read_by(data),
-        weights=weights_of(model=models.resolve(config.model, store_url)),
+        weights=weights_of(**{name: models.resolve(each, store_url) for name, each in named.items()}),
         seed=seed,
         shard_size=shard_size(total),
         libraries=library_versions(LIBRARIES),

@@ -19,6 +19,8 @@ from components.decoding.config import SearchConfig
 from components.decoding.panel import Panel
 from components.decoding.rules import FORBIDDEN, History, Rule, apply
 
+_CHUNK = 64
+"""Columns whose maximum is taken together when the best tokens of a row are looked for."""
 _WIDEST = 8
 """Continuations looked at per row of the beam, at most: with more eos tokens than 7 rows may run short."""
 
@@ -103,7 +105,7 @@ def _best(panel: Panel, log_probs: Tensor, scores: Tensor, k: int, eos: Tensor) 
     n, b = scores.shape
     size = log_probs.shape[-1]
     wide = min(max(2, 1 + len(eos)), _WIDEST) * k
-    values, tokens = log_probs.topk(min(wide, size), dim=-1)
+    values, tokens = top(log_probs, min(wide, size))
     totals = (values.view(n, b, -1) + scores[:, :, None]).view(n, -1)
     totals, order = totals.topk(min(wide, totals.shape[1]), dim=-1)
     if totals.shape[1] < wide:
@@ -122,6 +124,26 @@ def _best(panel: Panel, log_probs: Tensor, scores: Tensor, k: int, eos: Tensor) 
         votes=votes.view(-1, n, tokens.shape[1]).permute(1, 2, 0),
         ends=torch.isin(tokens, eos),
     )
+
+
+def top(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """``values.topk(k)`` (R, k), several times faster on a CPU: by the highest values of chunks of columns.
+
+    The k highest of a row lie in the k chunks of highest maxima, so only these are looked at one by one.
+    """
+    rows, size = values.shape
+    n = size // _CHUNK
+    if values.device.type != "cpu" or n < 4 * k:
+        found = values.topk(k, dim=-1)
+        return found.values, found.indices
+    whole = n * _CHUNK
+    chunks = values[:, :whole].view(rows, n, _CHUNK)
+    best = chunks.amax(dim=-1).topk(k, dim=-1).indices
+    columns = (best[:, :, None] * _CHUNK + torch.arange(_CHUNK)).flatten(1)
+    rest = torch.arange(whole, size).expand(rows, -1)
+    columns = torch.cat([columns, rest], dim=1)
+    found = values.gather(1, columns).topk(k, dim=-1)
+    return found.values, columns.gather(1, found.indices)
 
 
 def _finish(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 Votes = tuple[tuple[float | None, ...], ...]
@@ -31,3 +33,9 @@ class Candidate:
     def finished(self) -> bool:
         """Whether the sequence ended by itself."""
         return self.ending is not None
+
+
+def told(members: Sequence[str], votes: Votes, place: int) -> dict[str, float]:
+    """What each named member said at one place of a candidate; the silent and the infinite are left out."""
+    said = ((name, vote[place]) for name, vote in zip(members, votes, strict=False))
+    return {name: value for name, value in said if value is not None and math.isfinite(value)}

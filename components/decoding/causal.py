@@ -17,6 +17,7 @@ from torch import Tensor
 
 from components.decoding import caches
 from components.decoding.generation import eos_of, setting
+from components.decoding.joining import join
 from components.decoding.members import Vocabulary
 from components.decoding.prepack import Arithmetic, prepack
 from components.errors import ConfigError
@@ -49,6 +50,7 @@ class CausalModel:
         self.positions = int(getattr(config, "max_position_embeddings", None) or 1 << 20)
         self.shares = not any("sliding" in kind for kind in getattr(config, "layer_types", None) or ())
         if arithmetic is not None:
+            join(model, arithmetic)
             prepack(model, arithmetic)
         self._prefix: tuple[tuple[int, ...], list[tuple[Tensor, Tensor]]] = ((), [])
 

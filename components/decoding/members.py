@@ -70,8 +70,8 @@ def require_one_vocabulary(members: Sequence[tuple[str, Vocabulary]]) -> None:
         if (vocabulary.size, vocabulary.digest) != (first.size, first.digest):
             raise ConfigError(
                 f"expected members of one vocabulary, found {other} ({vocabulary.size} tokens, digest "
-                f"{vocabulary.digest[:12]}) beside {name} ({first.size}, {first.digest[:12]}): map it with "
-                "components.ensembling.vocabularies, or combine their texts instead"
+                f"{vocabulary.digest[:12]}) beside {name} ({first.size}, {first.digest[:12]}): set "
+                "combine.vocabulary to intersection or union, or pool their finished texts instead"
             )
         if (vocabulary.eos, vocabulary.pad) != (first.eos, first.pad):
             raise ConfigError(

@@ -18,7 +18,7 @@ import logging
 import os
 from collections.abc import Callable
 from functools import cache
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -96,16 +96,18 @@ class PackedLinear(nn.Module):
 
     def _int8(self, x: Tensor) -> Tensor:
         rows = x.reshape(-1, self.in_features).float()
-        scale = rows.abs().amax(1, keepdim=True).clamp_(min=1e-12) / 127
-        # Unsigned with zero point 128: the signed form has no fast kernel on CPUs without AMX.
-        quantised = (rows / scale).add_(128.5).to(torch.uint8)
+        scale = rows.abs().amax(1, keepdim=True).clamp_(min=1e-12).div_(127)
+        # Unsigned with zero point 128: the signed form has no fast kernel on CPUs without AMX. By way of
+        # int8, whose conversion is vectorised; that of uint8 is not.
+        quantised = (rows / scale).round_().to(torch.int8).view(torch.uint8).add_(128)
         out: Tensor = torch.ops.onednn.qlinear_pointwise(
             quantised, 1.0, 128, self._packed, self._scale, self._zero,
             None, 1.0, 0, torch.float32, "none", [], "",
         )  # fmt: skip
-        out.mul_(scale)
-        if self._bias is not None:
-            out.add_(self._bias)
+        if self._bias is None:
+            out.mul_(scale)
+        else:
+            torch.addcmul(self._bias, out, scale, out=out)
         out = _PLAIN[self.activation](out)
         return out.view(*x.shape[:-1], self.out_features).to(x.dtype)
 
@@ -183,7 +185,7 @@ def prepack(
     for parent_name, parent in list(module.named_modules()):
         for name, child in list(parent.named_children()):
             full = f"{parent_name}.{name}".lstrip(".")
-            if isinstance(child, nn.Linear) and _is_plain(child) and not (keep and keep(full, child)):
+            if isinstance(child, nn.Linear) and is_plain(child) and not (keep and keep(full, child)):
                 setattr(parent, name, PackedLinear(child.weight, child.bias, arithmetic))
                 replaced += 1
             elif isinstance(child, LaysOut):
@@ -191,6 +193,7 @@ def prepack(
     return replaced
 
 
-def _is_plain(layer: nn.Linear) -> bool:
+def is_plain(layer: Any) -> bool:
+    """Whether it is a linear layer that can be replaced by a packed one."""
     known = type(layer) is nn.Linear or type(layer).__module__ == "whisper.model"
-    return known and layer.weight.device.type == "cpu" and layer.weight.is_floating_point()
+    return bool(known and layer.weight.device.type == "cpu" and layer.weight.is_floating_point())

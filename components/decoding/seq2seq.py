@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutput
 
 from components.decoding import caches
 from components.decoding.attention import share_attention
 from components.decoding.generation import as_tuple, eos_of, setting
+from components.decoding.joining import join
 from components.decoding.members import Vocabulary
 from components.decoding.prepack import Arithmetic, prepack
 from components.errors import ConfigError
@@ -34,6 +35,8 @@ class Seq2SeqModel:
         self.model = model.eval()
         self.name = name
         self.shared = share_attention(model)
+        self.split = _is_split(model)
+        self.bias: Tensor | None = model.final_logits_bias if self.split else None
         self.cache_argument = caches.cache_argument(model)
         head = model.get_output_embeddings()
         start, pad = setting(model, "decoder_start_token_id"), setting(model, "pad_token_id")
@@ -48,6 +51,9 @@ class Seq2SeqModel:
         )
         self.positions = int(getattr(model.config, "max_position_embeddings", None) or UNBOUNDED)
         if arithmetic is not None:
+            if self.split:  # the packed layer adds the bias as it goes
+                model.lm_head.bias, self.bias = nn.Parameter(model.final_logits_bias[0]), None
+            join(model, arithmetic)
             prepack(model, arithmetic)
 
     def member(self, *, start: tuple[int, ...] | None = None, **inputs: Tensor) -> Seq2SeqMember:
@@ -56,6 +62,22 @@ class Seq2SeqModel:
         ``start`` are the decoder's first tokens, the same for all; by default its start token.
         """
         return Seq2SeqMember(self, inputs, start or self.start)
+
+    def scores(self, **step: Any) -> Tensor:
+        """Scores (R, V), float32, of the token after the last one of ``step``, which is the model's input."""
+        if not self.split:
+            last: Tensor = self.model(**step).logits[:, -1]
+            return last.float()
+        scores: Tensor = self.model.lm_head(self.model.model(**step).last_hidden_state[:, -1]).float()
+        return scores if self.bias is None else scores + self.bias
+
+
+def _is_split(model: Any) -> bool:
+    """Whether its scores are known to be ``lm_head(model(...)) + final_logits_bias``: Marian, mBART and BART.
+
+    Taken apart, only the last position is scored, and no pass over all scores is needed to add the bias.
+    """
+    return type(model).__module__.startswith("transformers.") and hasattr(model, "final_logits_bias")
 
 
 class Seq2SeqMember:
@@ -129,12 +151,10 @@ class Seq2SeqMember:
         self._held = wanted
 
     def _step(self, tokens: Tensor) -> Tensor:
-        output = self._ready.model(
+        return self._ready.scores(
             encoder_outputs=BaseModelOutput(last_hidden_state=self._encoded),
             attention_mask=self._mask,
             decoder_input_ids=tokens,
             use_cache=True,
             **{self._ready.cache_argument: self._cache},
         )
-        scores: Tensor = output.logits[:, -1].float()
-        return scores

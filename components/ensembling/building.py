@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import count
 
 from components.decoding import Combiner
 from components.decoding.causal import CausalModel
 from components.decoding.seq2seq import Seq2SeqModel
 from components.ensembling.combiners import COMBINATIONS
+from components.ensembling.mapped import MappedEngine, Reader
 from components.ensembling.mixing import MixingConfig
 from components.ensembling.translator import (
     EnsembleEngine,
@@ -20,9 +22,11 @@ from components.ensembling.translator import (
     require_mixable,
     seq2seq_source,
 )
+from components.ensembling.vocabularies import lexicon_of
 from components.errors import ConfigError
 from components.records import Checkpoint
 from components.translation import TranslationConfig, Translator, resident, search_of
+from components.translation.seq2seq import Seq2SeqEngine
 
 DROPOUT = "dropout:"
 """Before a model reference: the model thinned by dropout, each time it is named by other masks."""
@@ -36,6 +40,11 @@ def members_of(references: Sequence[str], mixing: MixingConfig) -> list[str]:
 
     Raises ConfigError where their number does not suit the method.
     """
+    if mixing.vocabulary != "same" and (mixing.method == "negative_evidence" or mixing.learn != "nothing"):
+        raise ConfigError(
+            f"combine.vocabulary {mixing.vocabulary}: expected linear or log_linear with given or equal "
+            f"coefficients, found {mixing.method} with learn={mixing.learn}: give them, or pool the texts"
+        )
     if mixing.method != "negative_evidence":
         if len(references) < 2:
             raise ConfigError(f"expected at least two members to mix, found {len(references)}: name more")
@@ -73,7 +82,9 @@ def build(
     Models stay resident. ConfigError, ModelError.
     """
     names = members_of(references, mixing)
-    engine, checkpoints = engine_of(config, names, combine or combiner_of(mixing, len(names)), store)
+    combine = combine or combiner_of(mixing, len(names))
+    make = engine_of if mixing.vocabulary == "same" else partial(mapped_of, how=mixing.vocabulary)
+    engine, checkpoints = make(config, names, combine, store)
     return Translator(engine, composite(checkpoints), n_best=config.n_best, batch_size=config.batch_size)
 
 
@@ -99,3 +110,21 @@ def engine_of(
             sources[shown] = seq2seq_source(model)
     engine = EnsembleEngine(translators, loaded[names[0]][2], search_of(config), combine, sources)
     return engine, [loaded[name][0] for name in names]
+
+
+def mapped_of(
+    config: TranslationConfig, names: Sequence[str], combine: Combiner, store: str | None, how: str
+) -> tuple[EnsembleEngine | MappedEngine, list[Checkpoint]]:
+    """The same over a shared vocabulary (``how``: a row of ``mapped.SHARED``), if there are several."""
+    search, readers = search_of(config), dict[str, Reader]()
+    found = [resident(name.removeprefix(DROPOUT), config, store) for name in names]
+    if len({ready.vocabulary for _, ready, _ in found}) == 1:
+        return engine_of(config, names, combine, store)
+    for shown, name, (_, ready, tokenizer) in zip(distinct(names), names, found, strict=True):
+        if name.startswith(DROPOUT) or not isinstance(ready, Seq2SeqModel):
+            raise ConfigError(
+                f"{name}: expected encoder-decoder models without dropout to mix over a {how} of vocabularies"
+            )
+        engine = Seq2SeqEngine(ready, tokenizer, search)
+        readers[shown] = Reader(engine, ready, lexicon_of(tokenizer, ready.vocabulary))
+    return MappedEngine(readers, search, combine, how), [checkpoint for checkpoint, _, _ in found]

@@ -35,6 +35,12 @@ class MixingConfig(BaseModel):
     top_k: int | None = Field(
         None, title="Members per step", ge=1, le=64, description="gate: members run per step; empty = all"
     )
+    vocabulary: Literal["same", "intersection", "union"] = Field(
+        "same",
+        title="Vocabularies",
+        description="members of different tokenizers: same = refuse them; intersection = mix the pieces that "
+        "all have; union = the pieces that any has (linear and log_linear)",
+    )
     dev: str = Field(
         "multi30k:val",
         title="Development data",

@@ -153,22 +153,37 @@ def _onto(pieces: Sequence[str], ids: Mapping[str, int]) -> tuple[int, ...]:
 
 @dataclass
 class Dropped:
-    """The probability that a member gave to pieces outside the shared vocabulary, per row and step."""
+    """The probability that a member gave to pieces outside the shared vocabulary, per row and step.
 
-    steps: int = 0
-    total: float = 0.0
+    ``sums`` and ``counts`` (N,) are over the rows and steps of each utterance.
+    """
+
+    sums: Tensor = field(default_factory=lambda: torch.zeros(0))
+    counts: Tensor = field(default_factory=lambda: torch.zeros(0))
     largest: float = 0.0
 
-    def add(self, mass: Tensor) -> None:
-        """Count the rows (R,) of one step."""
-        self.steps += len(mass)
-        self.total += float(mass.sum())
+    def begin(self, mass: Tensor) -> None:
+        """Count the first step of N utterances, a row each."""
+        self._owners = torch.arange(len(mass))
+        self.sums, self.counts = torch.zeros(len(mass)), torch.zeros(len(mass))
+        self.add(mass, self._owners)
+
+    def add(self, mass: Tensor, parents: Tensor) -> None:
+        """Count the rows (R,) of one step, which continue the rows ``parents`` of the one before."""
+        self._owners, mass = self._owners[parents.cpu()], mass.cpu()
+        self.sums.index_add_(0, self._owners, mass)
+        self.counts.index_add_(0, self._owners, torch.ones(len(mass)))
         self.largest = max(self.largest, float(mass.max()))
+
+    @property
+    def each(self) -> list[float]:
+        """The mean of each utterance."""
+        return (self.sums / self.counts).tolist()
 
     @property
     def mean(self) -> float:
         """Per row and step."""
-        return self.total / max(self.steps, 1)
+        return float(self.sums.sum() / self.counts.sum())
 
 
 @dataclass
@@ -193,28 +208,35 @@ class MappedMember:
 
     def begin(self) -> Tensor:
         """See :class:`components.decoding.Member`."""
-        return self._cut(self.inner.begin())
+        scores, mass = self._cut(self.inner.begin())
+        self.dropped.begin(mass)
+        return scores
 
     def advance(self, parents: Tensor, tokens: Tensor) -> Tensor:
         """See :class:`components.decoding.Member`."""
-        return self._cut(self.inner.advance(parents, self._read.to(tokens.device)[tokens]))
+        return self._counted(self.inner.advance(parents, self._read.to(tokens.device)[tokens]), parents)
 
     def stride(self, parents: Tensor, tokens: Tensor) -> Tensor:
         """See :class:`components.decoding.members.Striding`."""
         own = self._read.to(tokens.device)[tokens]
         if isinstance(self.inner, Striding):
-            return self._cut(self.inner.stride(parents, own))
+            return self._counted(self.inner.stride(parents, own), parents)
         scores = self.inner.advance(parents, own[:, 0])
         for column in own.T[1:]:
             scores = self.inner.advance(torch.arange(len(own), device=own.device), column)
-        return self._cut(scores)
+        return self._counted(scores, parents)
 
-    def _cut(self, scores: Tensor) -> Tensor:
+    def _counted(self, scores: Tensor, parents: Tensor) -> Tensor:
+        kept, mass = self._cut(scores)
+        self.dropped.add(mass, parents)
+        return kept
+
+    def _cut(self, scores: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-probabilities (R, V) of what the target has, renormalised, and the mass (R,) of the rest."""
         known, lacking = self._known.to(scores.device), self._lacking.to(scores.device)
         log_probs = torch.log_softmax(scores, dim=-1)[:, known].masked_fill_(lacking, -torch.inf)
         kept = log_probs.logsumexp(dim=-1, keepdim=True)
-        self.dropped.add((1 - kept.exp()).clamp(min=0)[:, 0])
-        return log_probs - kept
+        return log_probs - kept, (1 - kept.exp()).clamp(min=0)[:, 0]
 
 
 def mapped(inner: Member, own: Lexicon, target: Lexicon, ids: Sequence[int] | None = None) -> Member:

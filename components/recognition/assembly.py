@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from whisper.tokenizer import Tokenizer
 
 from components.decoding import Candidate
+from components.decoding.candidates import told
 from components.recognition.guards import compression_ratio
 from components.recognition.segments import split
 from components.recognition.tracks import Window
@@ -29,8 +30,13 @@ class _Path:
     choice: tuple[Candidate, ...]
 
 
-def n_best(windows: Sequence[Window], tokenizer: Tokenizer, system: str, n: int) -> tuple[Hypothesis, ...]:
-    """At most ``n`` hypotheses, best first; one with empty text and ``silence`` 1 when nothing was said."""
+def n_best(
+    windows: Sequence[Window], tokenizer: Tokenizer, system: str, n: int, members: Sequence[str] = ()
+) -> tuple[Hypothesis, ...]:
+    """At most ``n`` hypotheses, best first; one with empty text and ``silence`` 1 when nothing was said.
+
+    ``members`` are the names of those whose words and weights the tokens of an ensemble keep.
+    """
     ordered = sorted(windows, key=lambda w: w.start)
     spoken = [w for w in ordered if not w.silent and w.candidates]
     features = {
@@ -45,6 +51,8 @@ def n_best(windows: Sequence[Window], tokenizer: Tokenizer, system: str, n: int)
     made: dict[str, Hypothesis] = {}
     for path in paths:
         hypothesis = _hypothesis(spoken, path, tokenizer, system, features)
+        tokens = tuple(t for c in path.choice for t in _tokens(c, tokenizer, members))
+        hypothesis = hypothesis.model_copy(update={"tokens": tokens})
         made.setdefault(hypothesis.text, hypothesis)
     best = next(iter(made.values()))
     if not best.text:
@@ -77,17 +85,22 @@ def _hypothesis(
             "mean_log_prob": score / max(count, 1),
             "compression_ratio": compression_ratio(text) if text else 0.0,
         },
-        tokens=tuple(t for c in path.choice for t in _tokens(c, tokenizer)),
         segments=tuple(segments),
     )
 
 
-def _tokens(candidate: Candidate, tokenizer: Tokenizer) -> list[Token]:
+def _tokens(candidate: Candidate, tokenizer: Tokenizer, members: Sequence[str]) -> list[Token]:
     if not candidate.log_probs:  # a backend that tells only the sum
         return []
     ids = [*candidate.tokens, *([tokenizer.eot] if candidate.finished else [])]
     return [
-        Token(piece=piece_of(i, tokenizer), log_prob=p) for i, p in zip(ids, candidate.log_probs, strict=True)
+        Token(
+            piece=piece_of(token, tokenizer),
+            log_prob=value,
+            members=told(members, candidate.members, place),
+            weights=told(members, candidate.weights, place),
+        )
+        for place, (token, value) in enumerate(zip(ids, candidate.log_probs, strict=True))
     ]
 
 

@@ -92,12 +92,17 @@ def build(
     temperature fallback draws. Raises :class:`ConfigError` or :class:`ModelError` in one line.
     """
     checkpoint = resolve(config.model, store)
+    engine = resident(checkpoint, config)
+    return BACKENDS[config.backend].listener(config, engine, checkpoint, task, seed)
+
+
+def resident(checkpoint: Checkpoint, config: RecognitionConfig) -> Any:
+    """The engine of a model as ``config`` says, loaded once. ConfigError, ModelError."""
     _check(config.backend, checkpoint)
     backend = BACKENDS[config.backend]
     device = pick_device(config.device)
     key = ("recognition", checkpoint.sha256, config.backend, config.dtype, config.window_seconds, str(device))
-    engine = pool.get(key, lambda: backend.engine(checkpoint, config, device))
-    return backend.listener(config, engine, checkpoint, task, seed)
+    return pool.get(key, lambda: backend.engine(checkpoint, config, device))
 
 
 def _check(backend: str, checkpoint: Checkpoint) -> None:

@@ -11,9 +11,9 @@ from torch import Tensor
 from whisper.model import Whisper
 from whisper.tokenizer import Tokenizer, get_tokenizer
 
-from components.decoding import Candidate, SearchConfig, search
+from components.decoding import Candidate, SearchConfig, Vocabulary, search
 from components.decoding.prepack import Arithmetic
-from components.decoding.whisper import WhisperDecoder, WhisperMember
+from components.decoding.whisper import WhisperDecoder, WhisperMember, vocabulary_of
 from components.recognition.encoder import WhisperEncoder
 from components.recognition.features import WINDOW_FRAMES
 from components.recognition.rules import whisper_rules
@@ -81,6 +81,12 @@ class WhisperEngine:
         self.shape = Shape(dims.n_mels, dims.n_text_ctx, dims.n_vocab)
         self._encoder = WhisperEncoder(model, arithmetic)
         self._decoder = WhisperDecoder(model, arithmetic)
+        self.width = dims.n_audio_state
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The tokens that it writes."""
+        return vocabulary_of(self.shape.tokenizer(None, "transcribe"), self.shape.size)
 
     @torch.inference_mode()
     def encode(self, mels: Tensor) -> Tensor:
@@ -93,21 +99,29 @@ class WhisperEngine:
     @torch.inference_mode()
     def languages(self, features: Tensor) -> list[str]:
         """See :class:`Engine`."""
+        codes = self.shape.tokenizer(None, "transcribe").all_language_codes
+        return [codes[i] for i in self.language_scores(features).argmax(-1).tolist()]
+
+    @torch.inference_mode()
+    def language_scores(self, features: Tensor) -> Tensor:
+        """Scores (N, L) of the languages that it knows, in the tokenizer's order."""
         tokenizer = self.shape.tokenizer(None, "transcribe")
         prompts = torch.full((len(features), 1), tokenizer.sot, device=features.device)
-        member = WhisperMember(self._decoder, tokenizer, self._decoder.cross(features), prompts)
-        columns = list(tokenizer.all_language_tokens)
-        best = member.begin()[:, columns].argmax(-1).tolist()
-        return [tokenizer.all_language_codes[i] for i in best]
+        return self.member(features, prompts).begin()[:, list(tokenizer.all_language_tokens)]
+
+    @torch.inference_mode()
+    def member(self, features: Tensor, prompts: Tensor) -> WhisperMember:
+        """The decoder over N windows with their ``prompts`` (N, P), ready to be searched."""
+        tokenizer = self.shape.tokenizer(None, "transcribe")
+        cross = self._decoder.cross(features)
+        return WhisperMember(self._decoder, tokenizer, cross, prompts.to(features.device))
 
     @torch.inference_mode()
     def decode(
         self, features: Tensor, prompts: Tensor, config: SearchConfig, timestamps: bool, keys: Sequence[int]
     ) -> list[Heard]:
         """See :class:`Engine`."""
-        tokenizer = self.shape.tokenizer(None, "transcribe")
-        cross = self._decoder.cross(features)
-        member = WhisperMember(self._decoder, tokenizer, cross, prompts.to(features.device))
-        rules = whisper_rules(tokenizer, self.shape.size, timestamps)
+        member = self.member(features, prompts)
+        rules = whisper_rules(self.shape.tokenizer(None, "transcribe"), self.shape.size, timestamps)
         found = search([member], config, rules=rules, keys=keys)
         return [Heard(c, p) for c, p in zip(found, member.no_speech.tolist(), strict=True)]

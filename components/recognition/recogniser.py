@@ -56,9 +56,10 @@ class Recognizer:
         checkpoint: Checkpoint,
         task: str = "transcribe",
         seed: int = 0,
+        members: Sequence[str] = (),
     ) -> None:
         self.config, self.checkpoint, self.task, self.seed = config, checkpoint, task, seed
-        self._engine = engine
+        self._engine, self._members = engine, members
         self.system = f"{checkpoint.reference}/{config.backend}"
 
     def recognize(self, utterances: Sequence[Utterance]) -> list[Outcome]:
@@ -231,7 +232,8 @@ class Recognizer:
         return frames
 
     def _outcome(self, job: Job) -> NBest:
-        hypotheses = n_best(job.windows, self._tokenizer(job), self.system, self.config.n_best)
+        tokenizer, n = self._tokenizer(job), self.config.n_best
+        hypotheses = n_best(job.windows, tokenizer, self.system, n, self._members)
         return NBest(utterance_id=job.utterance.id, hypotheses=hypotheses, language=job.language)
 
 

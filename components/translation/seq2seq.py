@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor
 
 from components.decoding import Candidate, Combiner, Member, Rule, SearchConfig, search
-from components.decoding.candidates import Votes
+from components.decoding.candidates import told
 from components.decoding.generation import rules_of
 from components.decoding.seq2seq import Seq2SeqModel
 from components.errors import DataError
@@ -19,7 +18,7 @@ from components.translation.languages import NAMES, base_of, language_token
 from components.translation.source import as_data, control_tokens
 from components.translation.translator import Sentence, Translated
 
-_MULTILINGUAL = ("m2m_100", "mbart", "nllb-moe")
+MULTILINGUAL = ("m2m_100", "mbart", "nllb-moe")
 
 
 class Seq2SeqEngine:
@@ -29,7 +28,7 @@ class Seq2SeqEngine:
         self._ready, self._tokenizer, self._search = ready, tokenizer, search_config
         self._config = ready.model.config
         self.max_source = min(ready.positions, int(tokenizer.model_max_length))
-        self._languages = self._config.model_type in _MULTILINGUAL
+        self._languages = self._config.model_type in MULTILINGUAL
         self._vocabulary = tokenizer.get_vocab()
         self._controls = control_tokens(tokenizer)
         self._rules: dict[str | None, list[Rule]] = {}
@@ -136,9 +135,3 @@ def translated(
         ),
         finished=candidate.finished,
     )
-
-
-def told(members: Sequence[str], votes: Votes, place: int) -> dict[str, float]:
-    """What each named member said at one place of a candidate; the silent and the infinite are left out."""
-    said = ((name, vote[place]) for name, vote in zip(members, votes, strict=False))
-    return {name: value for name, value in said if value is not None and math.isfinite(value)}

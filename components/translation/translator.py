@@ -8,8 +8,8 @@ A text without words has the empty translation (one hypothesis, score 0): silenc
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from components.errors import DataError
@@ -29,13 +29,17 @@ class Sentence:
 
 @dataclass(frozen=True)
 class Translated:
-    """One candidate translation of a sentence. ``rank`` orders candidates; ``tokens`` include eos."""
+    """One candidate translation of a sentence. ``rank`` orders candidates; ``tokens`` include eos.
+
+    ``features`` become those of the hypothesis, averaged over its sentences.
+    """
 
     text: str
     score: float
     rank: float
     tokens: tuple[Token, ...]
     finished: bool
+    features: Mapping[str, float] = field(default_factory=dict)
 
 
 class Engine(Protocol):
@@ -126,6 +130,7 @@ class Translator:
 
     def _hypothesis(self, parts: Sequence[Translated]) -> Hypothesis:
         tokens = tuple(token for part in parts for token in part.tokens)
+        told = parts[0].features if parts else {}
         return Hypothesis(
             text=" ".join(part.text for part in parts if part.text),
             score=sum(part.score for part in parts),
@@ -135,6 +140,7 @@ class Translator:
                 "rank": sum(part.rank for part in parts),
                 "sentences": float(len(parts)),
                 "cut": float(sum(not part.finished for part in parts)),
+                **{name: sum(part.features[name] for part in parts) / len(parts) for name in told},
             },
             tokens=tokens,
         )

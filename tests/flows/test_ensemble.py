@@ -15,6 +15,7 @@ from flows.cascade import cascade
 from flows.ensemble import ensemble
 from flows.train import train
 from tasks.reading import best_texts, hypotheses
+from tests.components.stacking import tiny
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
 
@@ -116,6 +117,63 @@ def test_dropout_members_and_pooled_members(toy: dict[str, str]) -> None:
         pool={"method": "minimum_bayes_risk"},
     )
     assert [stage.stage for stage in pooled.stages][1:4] == ["mt-1", "mt-2", "mt"]
+
+
+def test_members_of_other_tokenizers_are_mixed_over_a_shared_vocabulary(toy: dict[str, str]) -> None:
+    two = {"model": toy["first"], "members": [toy["odd"]]}
+    for how in ("intersection", "union"):
+        found = run(toy, how, two, vocabulary=how)
+        lost = {n.split()[1] for n in found.notes if "to pieces outside the shared vocabulary" in n}
+        assert lost == {toy["first"], toy["odd"]}
+        assert set(first_tokens(found).best.tokens[0].members) <= {toy["first"], toy["odd"]}
+
+
+def test_reranking_is_learned_on_development_data(toy: dict[str, str]) -> None:
+    def reranked(name: str, **pool: Any) -> RunRecord:
+        mt = {
+            "model": toy["first"],
+            "members": [toy["second"]],
+            "beam_size": 2,
+            "n_best": 2,
+            "max_tokens": 20,
+        }
+        pool = {"method": "reranking", "utility": "bleu", **pool}
+        values = {"data": toy["text"], "store": toy["store"], "limit": 12, "name": name, "mt": mt}
+        made: RunRecord = ensemble(**values, combine={"method": "pooled"}, pool=pool)
+        return made
+
+    with pytest.raises(ConfigError, match=r"pool\.dev: expected development data"):
+        reranked("undeveloped")
+    learned = reranked("learned", dev=toy["text"], dev_limit=20)
+    names = [stage.stage for stage in learned.stages]
+    assert names[1:8] == ["data-dev", "mt-1-dev", "mt-2-dev", "mt-coefficients", "mt-1", "mt-2", "mt"]
+    stage = learned.stages[4]
+    stored = json.loads((Path(stage.path) / "coefficients.json").read_text(encoding="utf-8"))
+    assert stage.items == 20
+    assert stored["score"] >= stored["single"]
+    given = reranked("given", coefficients=stored["coefficients"])
+    assert translations(given) == translations(learned)
+
+
+def test_recognisers_of_one_vocabulary_are_mixed(toy: dict[str, str], tmp_path: Path) -> None:
+    whisper = str(tiny.whisper(tmp_path / "whisper"))
+    tones = [tiny.tone(tmp_path / f"t{n}.wav", 200.0 * (n + 1)) for n in range(2)]
+    rows = [{"id": t.id, "audio": t.audio.path, "transcript": "ein hund"} for t in tones if t.audio]
+    data = tmp_path / "tones.jsonl"
+    data.write_text("\n".join(json.dumps({**row, "source_language": "en"}) for row in rows))
+    asr = {"model": whisper, "window_seconds": 1.0, "max_tokens": 6, "beam_size": 2, "n_best": 2}
+    shared = {"data": str(data), "store": toy["store"], "mt": {"model": toy["first"], "max_tokens": 10}}
+    alone = cascade(**shared, name="one-ear", asr=asr)
+    twice = ensemble(
+        **shared, name="two-ears", asr={**asr, "members": [whisper], "combination": "log_linear"}
+    )
+    heard = [next(s for s in r.stages if s.stage == "asr") for r in (alone, twice)]
+    assert best_texts(heard[0]) == best_texts(heard[1])
+    token = next(hypotheses(heard[1])).best.tokens[0]
+    assert list(token.weights.values()) == [0.5, 0.5]
+    with pytest.raises(ConfigError, match="expected 2 weights"):
+        wrong = {**asr, "members": [whisper], "combination": "linear", "coefficients": (1.0,)}
+        ensemble(**shared, name="wrong", asr=wrong)
 
 
 def test_what_cannot_be_mixed_is_refused_with_its_name(toy: dict[str, str]) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.decoding import Candidate, SearchConfig, Vocabulary, force, search
+from components.decoding.beam import top
 from components.decoding.rules import force_at, force_last, suppress
 from components.ensembling import Linear
 from components.errors import ConfigError, ModelError
@@ -200,3 +201,17 @@ def test_a_member_that_gives_nan_is_named(beam: int) -> None:
 def test_settings_out_of_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="expected"):
         SearchConfig(**wrong)  # type: ignore[arg-type]
+
+
+@given(seed=st.integers(0, 9999), size=st.integers(1, 700), k=st.integers(1, 6))
+@settings(max_examples=40, deadline=None)
+def test_the_best_by_chunks_are_the_best(seed: int, size: int, k: int) -> None:
+    values = torch.randn(3, size, generator=torch.Generator().manual_seed(seed))
+    values[0] = -math.inf
+    if seed % 3 == 0:
+        values[1, seed % size] = math.nan
+    k = min(k, size)
+    found, wanted = top(values, k), values.topk(k)
+    torch.testing.assert_close(found[0], wanted.values, equal_nan=True)
+    torch.testing.assert_close(values.gather(1, found[1]), found[0], equal_nan=True)
+    assert all(len(set(row)) == k for row in found[1].tolist())

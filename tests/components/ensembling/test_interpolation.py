@@ -135,7 +135,7 @@ def test_negative_evidence_is_its_formula(seed: int, strength: float) -> None:
     torch.testing.assert_close(negative_evidence(core, positive, positive, strength), core)
     torch.testing.assert_close(
         negative_evidence(core, positive, negative, strength),
-        log_linear(torch.stack([core, positive, negative]), torch.tensor([1.0, strength, -strength])),
+        log_linear(torch.stack([core, positive, negative]), core.new_tensor([1.0, strength, -strength])),
     )
 
 

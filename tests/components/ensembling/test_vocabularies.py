@@ -57,7 +57,9 @@ class Tokenizer:
 def test_the_same_size_is_not_the_same_vocabulary() -> None:
     first, permuted = lexicon(FIRST), lexicon(("<eos>", "<unk>", "▁dog", "▁a", "▁run", "s"))
     assert first.vocabulary.size == permuted.vocabulary.size
-    with pytest.raises(ConfigError, match=r"one vocabulary, found other \(6 tokens, digest .* map it"):
+    with pytest.raises(
+        ConfigError, match=r"one vocabulary, found other \(6 tokens, digest .* combine.vocabulary"
+    ):
         require_one_vocabulary([("one", first.vocabulary), ("other", permuted.vocabulary)])
     padded = Vocabulary(6, first.vocabulary.eos, 5, first.vocabulary.digest)
     with pytest.raises(ConfigError, match=r"special tokens, found other with eos .* and pad 5"):
@@ -92,6 +94,24 @@ def test_the_union_has_all_pieces_and_gives_a_member_its_own() -> None:
     torch.testing.assert_close(scores.sum(-1), torch.ones(2))
     assert isinstance(wrapped, MappedMember)
     assert wrapped.dropped.largest == pytest.approx(0.0, abs=1e-6)
+
+
+def test_what_is_lost_is_told_for_each_utterance() -> None:
+    inner = member(SECOND, 3, "second")
+    wrapped = intersection([lexicon(FIRST), lexicon(SECOND)]).member(inner, 1, lexicon(SECOND))
+    assert isinstance(wrapped, MappedMember)
+    wrapped.begin()
+    wrapped.advance(torch.tensor([1, 0, 0]), torch.tensor([2, 3, 4]))  # rows of utterances 1, 0 and 0
+    wrapped.advance(torch.tensor([2, 1]), torch.tensor([2, 2]))  # utterance 0 alone
+    own = torch.tensor([5, 2, 1])  # tokens 2, 3 and 4 of the shared vocabulary
+    kept = [4, 0, 5, 2, 1]
+
+    def lost(row: int, step: int, before: int) -> float:
+        return 1 - float(inner.table[row, step, before, kept].exp().sum())
+
+    zero = [lost(0, 0, -1), lost(0, 1, own[1]), lost(0, 1, own[2]), *[lost(0, 2, own[0])] * 2]
+    one = [lost(1, 0, -1), lost(1, 1, own[0])]
+    assert wrapped.dropped.each == pytest.approx([sum(zero) / 5, sum(one) / 2], abs=1e-6)
 
 
 @pytest.mark.parametrize("join", [intersection, union])
