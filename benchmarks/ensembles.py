@@ -123,13 +123,14 @@ def combining_of(members: int, ready: Seq2SeqModel, options: argparse.Namespace)
     ids = torch.randint(1, options.wide - 2, (BATCH, SOURCE))
     scores = [4 * torch.randn(rows, options.wide) for _ in range(members)]
     even = torch.full((members, rows), 1 / members)
+    room = torch.empty_like(scores[0])
     member = ready.member(input_ids=ids, attention_mask=torch.ones_like(ids))
     member.begin()
     ones = torch.ones(rows, dtype=torch.long)
     member.advance(torch.arange(BATCH).repeat_interleave(BEAM), ones)
     runs: dict[str, Callable[[], object]] = {
         "member": lambda: member.advance(torch.arange(rows), ones),
-        "own": lambda: torch.log_softmax(scores[0], dim=-1),
+        "own": lambda: torch.log_softmax(scores[0], dim=-1, out=room),
         "linear": lambda: linear_of_scores(scores, even),
         "log-linear": lambda: log_linear_of_scores(scores, even),
     }

@@ -32,18 +32,25 @@ class _Part(nn.Module):
 
     def __init__(self, joint: _Joint, start: int, stop: int) -> None:
         super().__init__()
-        self._joint, self._start, self._stop = joint, start, stop
+        self.joint, self._start, self._stop = joint, start, stop
         self.in_features, self.out_features = joint.packed.in_features, stop - start
         self.weight = joint.packed.weight[start:stop]
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) -> (..., out), same dtype."""
-        latest = self._joint.latest
+        latest = self.joint.latest
         known = self._start and latest is not None and latest[0] is x
-        output = latest[1] if known and latest is not None else self._joint.packed(x)
-        done = self._stop == self._joint.packed.out_features
-        self._joint.latest = None if done else (x, output)
+        output = latest[1] if known and latest is not None else self.joint.packed(x)
+        done = self._stop == self.joint.packed.out_features
+        self.joint.latest = None if done else (x, output)
         return output[..., self._start : self._stop]
+
+
+def joint_of(attention: nn.Module) -> PackedLinear:
+    """The one layer that computes query, key and value of an attention that was joined."""
+    part = attention.q_proj
+    assert isinstance(part, _Part)
+    return part.joint.packed
 
 
 def join(module: nn.Module, arithmetic: Arithmetic = "float32") -> int:

@@ -10,12 +10,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import MarianMTModel
 from transformers.modeling_outputs import BaseModelOutput
 
 from components.decoding import caches
 from components.decoding.attention import share_attention
 from components.decoding.generation import as_tuple, eos_of, setting
 from components.decoding.joining import join
+from components.decoding.marian import MarianRows
 from components.decoding.members import Vocabulary
 from components.decoding.prepack import Arithmetic, prepack
 from components.errors import ConfigError
@@ -35,6 +37,7 @@ class Seq2SeqModel:
         self.model = model.eval()
         self.name = name
         self.shared = share_attention(model)
+        self.marian = False
         self.split = _is_split(model)
         self.bias: Tensor | None = model.final_logits_bias if self.split else None
         self.cache_argument = caches.cache_argument(model)
@@ -53,15 +56,17 @@ class Seq2SeqModel:
         if arithmetic is not None:
             if self.split:  # the packed layer adds the bias as it goes
                 model.lm_head.bias, self.bias = nn.Parameter(model.final_logits_bias[0]), None
-            join(model, arithmetic)
+            joined = join(model, arithmetic)
             prepack(model, arithmetic)
+            self.marian = type(model) is MarianMTModel and joined > 0
 
     def member(self, *, start: tuple[int, ...] | None = None, **inputs: Tensor) -> Seq2SeqMember:
         """A member for the utterances of ``inputs`` (``input_ids`` and ``attention_mask``, or features).
 
         ``start`` are the decoder's first tokens, the same for all; by default its start token.
         """
-        return Seq2SeqMember(self, inputs, start or self.start)
+        kind = MarianMember if self.marian else Seq2SeqMember
+        return kind(self, inputs, start or self.start)
 
     def scores(self, **step: Any) -> Tensor:
         """Scores (R, V), float32, of the token after the last one of ``step``, which is the model's input."""
@@ -90,6 +95,10 @@ class Seq2SeqMember:
         self._inputs = inputs
         self._start = start
         self._mask: Tensor | None = inputs.get("attention_mask")
+
+    def whole(self) -> Seq2SeqMember:
+        """The same in transformers' own forward pass, such as dropout needs."""
+        return Seq2SeqMember(self._ready, self._inputs, self._start)
 
     @property
     def utterances(self) -> int:
@@ -158,3 +167,24 @@ class Seq2SeqMember:
             use_cache=True,
             **{self._ready.cache_argument: self._cache},
         )
+
+
+class MarianMember(Seq2SeqMember):
+    """The same in our own decoder, for Marian models on packed layers."""
+
+    @torch.inference_mode()
+    def start(self) -> Tensor:
+        """Run the start tokens over the encoder's output."""
+        mask = None if self._mask is None or bool(self._mask.all()) else self._mask
+        self._rows = MarianRows(self._ready.model, self._encoded, mask)
+        return self._scored(torch.tensor(self._start).repeat(len(self._encoded), 1))
+
+    @torch.inference_mode()
+    def stride(self, parents: Tensor, tokens: Tensor) -> Tensor:
+        """Follow the rows and run the positions of ``tokens`` (R, t)."""
+        self._rows.follow(parents)
+        return self._scored(tokens)
+
+    def _scored(self, tokens: Tensor) -> Tensor:
+        scores: Tensor = self._ready.model.lm_head(self._rows.step(tokens))
+        return scores

@@ -102,7 +102,8 @@ class DropoutMember:
             raise ConfigError(f"{inner.name}: expected a dropout rate between 0 and 1, found {rate}")
         self.name = f"{inner.name} dropout {seed}"
         self.vocabulary, self.limit = inner.vocabulary, inner.limit
-        self._inner, self._seed, self._rate, self._keys = inner, seed, rate, keys
+        self._inner = inner.whole() if isinstance(inner, Seq2SeqMember) else inner
+        self._seed, self._rate, self._keys = seed, rate, keys
 
     @torch.inference_mode()
     def begin(self) -> Tensor:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -33,6 +34,16 @@ def _exponentials(scores: Tensor, buffer: Tensor) -> tuple[Tensor, Tensor]:
     held = buffer[: len(scores)]
     torch.mul(scores, _LOG2E, out=held).exp2_()
     return held, held.sum(dim=-1, keepdim=True)
+
+
+def _log_(values: Tensor) -> None:
+    """The logarithm in place: numpy's is vectorised everywhere, torch's goes through the slow library."""
+    if values.device.type == "cpu" and values.dtype == torch.float32:
+        held = values.numpy()
+        with np.errstate(divide="ignore", invalid="ignore"):
+            np.log(held, out=held)
+    else:
+        values.log_()
 
 
 def _room(scores: Tensor) -> tuple[Tensor, Tensor]:
@@ -57,7 +68,7 @@ def linear_of_scores(scores: Sequence[Tensor], weights: Tensor) -> tuple[Tensor,
                 torch.mul(held, share, out=out[rows])
             else:
                 out[rows].addcmul_(held, share)
-        out[rows].log_()
+        _log_(out[rows])
     return (out, totals.log()) if _sane(totals) else None
 
 

@@ -16,7 +16,7 @@ from components.decoding.members import Striding
 from components.decoding.seq2seq import Seq2SeqModel
 
 from ..recognition.tiny import mels, tiny
-from .models import SEQ2SEQ, llama, sources
+from .models import SEQ2SEQ, llama, marian, packed_marian, sources
 from .test_whisper import member_of
 
 PLAN = [[0, 0, 1, 1, 2, 2], [1, 0, 2, 3, 5, 4], [0, 0, 2, 2, 4, 5], [0, 3, 4, 5], [0, 2, 3], [1, 1, 2]]
@@ -25,6 +25,12 @@ PLAN = [[0, 0, 1, 1, 2, 2], [1, 0, 2, 3, 5, 4], [0, 0, 2, 2, 4, 5], [0, 3, 4, 5]
 def seq2seq(name: str) -> Callable[[], Member]:
     model = SEQ2SEQ[name](seed=1)
     ready = Seq2SeqModel(model, "digest", name)
+    return lambda: ready.member(**sources(model, 3))
+
+
+def packed() -> Callable[[], Member]:
+    model = marian(seed=1)
+    ready = packed_marian(model)
     return lambda: ready.member(**sources(model, 3))
 
 
@@ -48,7 +54,11 @@ class OneByOne:
         self.begin, self.advance = inner.begin, inner.advance
 
 
-MAKERS = {name: partial(seq2seq, name) for name in SEQ2SEQ} | {"causal": causal, "whisper": whisper}
+MAKERS = {name: partial(seq2seq, name) for name in SEQ2SEQ} | {
+    "packed": packed,
+    "causal": causal,
+    "whisper": whisper,
+}
 
 
 def tokens_of(step: int, rows: int) -> Tensor:

@@ -9,15 +9,18 @@ import torch
 
 from components.decoding import Candidate, SearchConfig, force, search
 from components.decoding.generation import rules_of
-from components.decoding.seq2seq import Seq2SeqModel
+from components.decoding.prepack import available
+from components.decoding.seq2seq import MarianMember, Seq2SeqMember, Seq2SeqModel
 
-from .models import SEQ2SEQ, generated, only, sources
+from .models import SEQ2SEQ, generated, marian, only, packed_marian, sources
 
 LENGTH = 12
 
 
-def ours(model: Any, inputs: dict[str, torch.Tensor], **settings: Any) -> list[list[Candidate]]:
-    ready = Seq2SeqModel(model, "digest", "tiny")
+def ours(
+    model: Any, inputs: dict[str, torch.Tensor], ready: Seq2SeqModel | None = None, **settings: Any
+) -> list[list[Candidate]]:
+    ready = ready or Seq2SeqModel(model, "digest", "tiny")
     settings.setdefault("max_new_tokens", LENGTH)
     return search([ready.member(**inputs)], SearchConfig(**settings), rules=rules_of(model))
 
@@ -47,6 +50,26 @@ def test_beam_is_generate(name: str, beam: int, penalty: float, early: bool | st
     shared = {"length_penalty": penalty, "early_stopping": early, "max_new_tokens": LENGTH}
     wanted = generated(model, inputs, num_beams=beam, num_return_sequences=beam, **shared)
     same(ours(model, inputs, beam_size=beam, n_best=beam, **shared), wanted)
+
+
+@pytest.mark.skipif(not available(), reason="no prepacked layers on this CPU")
+@pytest.mark.parametrize("beam", [1, 4])
+@pytest.mark.parametrize("room", [4, 64])  # little room: the store grows, and forgets what no row sees
+@pytest.mark.parametrize("seed", range(2))
+def test_marian_on_packed_layers_is_generate(
+    beam: int, room: int, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("components.decoding.marian._ROOM", room)
+    model = marian(seed=seed)
+    inputs, ready = sources(model, 5), packed_marian(model)
+    member = ready.member(**inputs)
+    assert isinstance(member, MarianMember)
+    assert type(member.whole()) is Seq2SeqMember
+    wanted = generated(model, inputs, num_beams=beam, num_return_sequences=beam, max_new_tokens=LENGTH)
+    same(ours(model, inputs, ready, beam_size=beam, n_best=beam), wanted)
+    drawn = {"beam_size": 1, "n_best": 3, "temperature": 1.5}  # rows of an utterance end at different times
+    for one, two in zip(ours(model, inputs, ready, **drawn), ours(model, inputs, **drawn), strict=True):
+        assert [c.tokens for c in one] == [c.tokens for c in two]
 
 
 @pytest.mark.parametrize("name", SEQ2SEQ)
