@@ -60,10 +60,6 @@ def rows_of(options: argparse.Namespace) -> list[Row]:
         rows.append(Row(f"{options.dropout} dropout masks of seed 1", "ensemble", {"mt": mt}, claim))
     if options.weak:
         rows += _with_weak(seeds, options.weak)
-    if options.bags:
-        claim = "a model of a bootstrap sample"
-        rows += [single(f"bag {n}", model, claim) for n, model in enumerate(options.bags, 1)]
-        rows.append(mixture(f"{len(options.bags)} bags, linear", options.bags, "bagging"))
     if options.positive and options.negative:
         models = {"positive": options.positive, "negative": options.negative}
         evidence = {"method": "negative_evidence", "learn": "constants", **models}
@@ -170,7 +166,6 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--store", required=True, help="store with the models; runs are kept there")
     parser.add_argument("--seeds", nargs="+", required=True, help="trainings that differ in their seeds")
     parser.add_argument("--checkpoints", nargs="*", default=[], help="of the first: store:KEY@STEP")
-    parser.add_argument("--bags", nargs="*", default=[], help="trainings on bootstrap samples")
     parser.add_argument("--weak", help="a weak model of the same vocabulary")
     parser.add_argument("--positive", help="language model of captions")
     parser.add_argument("--negative", help="language model of other text")

@@ -17,6 +17,7 @@ SECTIONS = {
     "rover": "benchmarks.rover",
     "experts": "benchmarks.experts_quality",
     "ensembles": "benchmarks.ensembles_quality",
+    "bagging": "benchmarks.bagging_quality",
     "distillation": "benchmarks.distillation_quality",
     "blame": "benchmarks.blame_quality",
     "refinement": "benchmarks.refinement_quality",

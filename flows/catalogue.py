@@ -43,7 +43,8 @@ def flow_named(name: str) -> Entry:  # noqa: PLR0911 - a return per flow
 
         return Entry(refine, RefineParameters)
     if name == "ensemble":
-        from flows.ensemble import EnsembleParameters, ensemble
+        from flows.ensemble import ensemble
+        from flows.ensemble_parameters import EnsembleParameters
 
         return Entry(ensemble, EnsembleParameters)
     if name == "compare":

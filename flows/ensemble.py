@@ -7,7 +7,7 @@ Bayes risk, reranking). `python -m flows.ensemble` takes the options of `antipho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from prefect import flow
@@ -139,7 +139,7 @@ def _mix(parameters: EnsembleParameters, read: Read, run: Run) -> None:
 
 
 def _pool(
-    parameters: EnsembleParameters, stage: str, members: dict[str, Member], read: Read, run: Run
+    parameters: EnsembleParameters, stage: str, members: Mapping[str, Member], read: Read, run: Run
 ) -> StageRef:
     """Pool what the members make of ``read`` into ``stage``; each one's own stays in the run."""
     config = PoolingConfig.model_validate(parameters.pool.model_dump(exclude={"dev", "dev_limit"}))
@@ -149,7 +149,7 @@ def _pool(
     return run.add(pooling.pool(config, refs, read[0], run.store_url, tuple(members), stage))
 
 
-def _kept(stage: str, members: dict[str, Member], read: Read, ending: str, run: Run) -> Sequence[StageRef]:
+def _kept(stage: str, members: Mapping[str, Member], read: Read, ending: str, run: Run) -> Sequence[StageRef]:
     """The outputs of the members as ``stage-1``, ``stage-2``..."""
     made = [member(read) for member in members.values()]
     names = [f"{stage}-{n}{ending}" for n in range(1, len(made) + 1)]
@@ -160,7 +160,7 @@ def _tuned(
     config: PoolingConfig,
     parameters: EnsembleParameters,
     stage: str,
-    members: dict[str, Member],
+    members: Mapping[str, Member],
     run: Run,
 ) -> PoolingConfig:
     """The coefficients of reranking, learned on the members' outputs over the development data."""

@@ -7,6 +7,7 @@ modules stay where a model looks for them: the first computes all three, the oth
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,7 @@ class _Joint:
 
     def __init__(self, layers: Sequence[nn.Linear], arithmetic: Arithmetic) -> None:
         weight = torch.cat([layer.weight for layer in layers])
-        biases = [layer.bias for layer in layers if layer.bias is not None]
+        biases: list[Tensor] = [layer.bias for layer in layers if layer.bias is not None]
         self.packed = PackedLinear(weight, torch.cat(biases) if biases else None, arithmetic)
         # One attribute, so that threads that share a model see an input with its own output, never another's.
         self.latest: tuple[Tensor, Tensor] | None = None
@@ -63,7 +64,7 @@ def join(module: nn.Module, arithmetic: Arithmetic = "float32") -> int:
         return 0
     joined = 0
     for path, attention in list(module.named_modules()):
-        layers = [getattr(attention, name, None) for name in _NAMES]
+        layers: list[Any] = [getattr(attention, name, None) for name in _NAMES]
         if not path.endswith("self_attn") or not all(map(is_plain, layers)):
             continue
         if len({layer.bias is None for layer in layers}) > 1:

@@ -74,12 +74,12 @@ class MarianRows:
 
     def _split(self, states: Tensor) -> Tensor:
         """(n, S, d) -> (n, H, S, d / H), contiguous."""
-        return states.unflatten(-1, (self._heads, -1)).transpose(1, 2).contiguous()
+        return states.view(*states.shape[:2], self._heads, -1).transpose(1, 2).contiguous()
 
     def follow(self, parents: Tensor) -> None:
         """Row r becomes a copy of row ``parents[r]``; utterances without rows are dropped."""
         self._owners, self._sees = self._owners[parents], self._sees[parents]
-        present, owners = self._owners.unique_consecutive(return_inverse=True)
+        present, owners = torch.unique_consecutive(self._owners, return_inverse=True)
         if len(present) < self._n:
             self._n, self._owners = len(present), owners
             self._stores = [store[:, present] for store in self._stores]
@@ -99,7 +99,8 @@ class MarianRows:
             x = _normed(layer.encoder_attn_layer_norm, self._look(layer.encoder_attn, i, x, layout), x)
             x = _normed(layer.final_layer_norm, layer.fc2(layer.activation_fn(layer.fc1(x))), x)
         self._used, self._steps = self._used + t * layout.b, self._steps + t
-        return x[:, -1]
+        last: Tensor = x[:, -1]
+        return last
 
     def _forget(self, layout: _Layout) -> None:
         """Drop keys and values that no row sees any more, where that is most of them."""
@@ -132,7 +133,7 @@ class MarianRows:
     def _attend(self, attention: Any, i: int, x: Tensor, layout: _Layout, mask: Tensor) -> Tensor:
         """Self-attention (R, t, d) over the store of layer ``i``, which it extends."""
         t, used = x.shape[1], self._used
-        grid = layout.spread(joint_of(attention)(x)).unflatten(-1, (3, self._heads, -1))
+        grid = layout.spread(joint_of(attention)(x)).view(layout.n, layout.b, t, 3, self._heads, -1)
         q, k, v = grid.permute(3, 0, 4, 2, 1, 5).flatten(3, 4)  # (3, n, H, t * b, d / H)
         self._make_room(i, used + k.shape[2], k)
         store = self._stores[i]
@@ -142,9 +143,11 @@ class MarianRows:
 
     def _look(self, attention: Any, i: int, x: Tensor, layout: _Layout) -> Tensor:
         """Attention (R, t, d) over the source."""
-        grid = layout.spread(attention.q_proj(x)).unflatten(-1, (self._heads, -1))
+        t = x.shape[1]
+        grid = layout.spread(attention.q_proj(x)).view(layout.n, layout.b, t, self._heads, -1)
         q = grid.permute(0, 3, 2, 1, 4).flatten(2, 3)
-        return self._asked(attention, q, *self._sources[i], self._hidden, layout, x.shape[1])
+        keys, values = self._sources[i]
+        return self._asked(attention, q, keys, values, self._hidden, layout, t)
 
     def _asked(
         self,
@@ -160,7 +163,7 @@ class MarianRows:
         if mask is not None:
             weights += mask
         out = torch.matmul(weights.softmax(-1), values)  # (n, H, t * b, d / H)
-        grid = out.unflatten(2, (t, layout.b)).permute(0, 3, 2, 1, 4).flatten(3)
+        grid = out.view(layout.n, self._heads, t, layout.b, -1).permute(0, 3, 2, 1, 4).flatten(3)
         return attention.out_proj(layout.gather(grid))  # type: ignore[no-any-return]
 
     def _make_room(self, i: int, wanted: int, like: Tensor) -> None:

@@ -66,7 +66,7 @@ class WhisperEnsemble:
         return torch.cat([engine.encode(mels) for engine in self._engines], dim=-1)
 
     def _each(self, features: Tensor) -> list[tuple[WhisperEngine, Tensor]]:
-        parts = features.split([engine.width for engine in self._engines], dim=-1)
+        parts = torch.split(features, [engine.width for engine in self._engines], dim=-1)
         return list(zip(self._engines, parts, strict=True))
 
     @torch.inference_mode()
