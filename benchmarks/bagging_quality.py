@@ -1,4 +1,4 @@
-"""Bagging on Multi30k: ``python -m benchmarks.quality bagging --store STORE --base REF --bags REF... [--beside REF]``.
+"""Bagging on Multi30k: ``python -m benchmarks.quality bagging --store STORE --base REF --bags REF...``.
 
 The base learned from all pairs, each bag from a bootstrap sample of as many, with the same updates, schedule
 and initial weights (``antiphon run train --set bag=N``). Every row is a run of a flow; finished ones in the
@@ -59,8 +59,8 @@ def main(arguments: Sequence[str]) -> None:
 
 HEAD = """# Bagging
 
-`python -m benchmarks.quality bagging`; every row is a run of a flow. {n} bag(s): one training each of {updates}
-updates on a bootstrap sample of the 29,000 pairs; the baseline is the same training (seed, updates, schedule,
-checkpoints averaged) on all of them. BLEU and chrF with 95% bootstrap intervals; differences are paired, by
-bootstrap with Holm's correction over the rows of a table. Nothing is learned or chosen here; on the
-development set: {dev}."""
+`python -m benchmarks.quality bagging`; every row is a run of a flow. Bags trained: {n}, each for {updates}
+updates on a bootstrap sample of the 29,000 pairs; the baseline is the same training (seed, updates,
+schedule, checkpoints averaged) on all of them. BLEU and chrF with 95% bootstrap intervals; differences are
+paired, by bootstrap with Holm's correction over the rows of a table. Nothing is learned or chosen here; on
+the development set: {dev}."""

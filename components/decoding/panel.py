@@ -41,7 +41,7 @@ class Panel:
         self.width = len(self._lanes) * (1 if combine.gate is None else 2)
         self._constants = () if combine.gate is not None else tuple(combine.constants().tolist())
         self._context = Context(len(self._lanes))
-        self._scores: list[Tensor | None] = []
+        self._scores: list[Tensor | None] = [None] * len(self._lanes)
         self._weights = torch.zeros(0)
         self._normalisers = torch.zeros(0)
         self.step = 0
@@ -66,7 +66,9 @@ class Panel:
         if gate is not None and gate.lagged:
             weights = gate(self._context.features, self.step)
             wanted = (weights != 0).any(dim=1).cpu()
-        self._scores = [lane.run() if run else None for lane, run in zip(self._lanes, wanted, strict=True)]
+        for place, (lane, run) in enumerate(zip(self._lanes, wanted, strict=True)):
+            self._scores[place] = None  # given back first, so that the new scores can take its memory
+            self._scores[place] = lane.run() if run else None
         ran = wanted.nonzero()[:, 0].tolist()
         scores = [each for each in self._scores if each is not None]
         self._count(scores)
