@@ -42,13 +42,18 @@ def ensemble(parameters: EnsembleParameters) -> RunRecord | State[RunRecord]:
     with run:
         _check(parameters)
         loaded = run.add(_loaded(parameters, parameters.data, parameters.limit, run))
+        mixed = _mixture(parameters)
+        if mixed is not None and recognition.spoken_in(loaded):
+            ensembling.admit(mixed, run.store_url)  # recognition is long: first what may be refused
         heard = _hear(parameters, loaded, run)
         read = (loaded,) if heard is None else (loaded, heard)
-        if parameters.combine.method == "pooled":
+        if mixed is not None:
+            _mix(mixed, parameters.seed, read, run)
+        elif parameters.combine.method == "pooled":
             members = {name: partial(_translated, parameters, run, name) for name in _translators(parameters)}
             _pool(parameters, "mt", members, read, run)
         else:
-            _mix(parameters, read, run)
+            run.add(_translated(parameters, run, parameters.mt.model, read))
         scored = run.add(metrics.score(run.stages, parameters.target_language, run.store_url, run.name))
         run.metrics = metrics.read_scores(scored)
         run.save()
@@ -122,19 +127,22 @@ def _alone(mt: EnsembleTranslation, model: str) -> TranslationConfig:
     return TranslationConfig.model_validate(values | {"model": model})
 
 
-def _mix(parameters: EnsembleParameters, read: Read, run: Run) -> None:
+def _mixture(parameters: EnsembleParameters) -> Ensemble | None:
+    """The translators that are mixed token by token, if there are several."""
     mt, members = parameters.mt, _translators(parameters)
-    if len(members) == 1 and parameters.combine.method != "negative_evidence":
-        run.add(_translated(parameters, run, members[0], read))
-        return
+    method = parameters.combine.method
+    if method == "pooled" or (len(members) == 1 and method != "negative_evidence"):
+        return None
     search = mt.model_dump(exclude={"members", "dropout_members"})
     mixing = MixingConfig.model_validate(parameters.combine.model_dump())
-    mixed = Ensemble.model_validate({**search, "members": members, "mixing": mixing})
+    return Ensemble.model_validate({**search, "members": members, "mixing": mixing})
+
+
+def _mix(mixed: Ensemble, seed: int, read: Read, run: Run) -> None:
     learned = None
-    if mixing.learn != "nothing":
-        languages = languages_of(read[0])
-        learned = run.add(learning.learn(mixed, languages, run.store_url, parameters.seed))
-    ref = run.add(ensembling.mix(mixed, learned, read, run.store_url, parameters.seed))
+    if mixed.mixing.learn != "nothing":
+        learned = run.add(learning.learn(mixed, languages_of(read[0]), run.store_url, seed))
+    ref = run.add(ensembling.mix(mixed, learned, read, run.store_url, seed))
     run.notes += ensembling.dropped(ref)
 
 

@@ -35,6 +35,13 @@ def _translator(ensemble: Ensemble, learned: StageRef | None, store_url: str | N
     return building.build(ensemble, ensemble.members, ensemble.mixing, combine, store_url)
 
 
+@task(name="members", **NOT_STORED)
+def admit(ensemble: Ensemble, store_url: str | None) -> None:
+    """Load the members and refuse what cannot be mixed, with its name. ConfigError, ModelError."""
+    with _TURN:
+        building.build(ensemble, ensemble.members, ensemble.mixing, store=store_url)
+
+
 @task(name="mix shard", retries=2, retry_delay_seconds=1, retry_condition_fn=transient, **NOT_STORED)
 def mix_shard(
     ensemble: Ensemble, learned: StageRef | None, store_url: str | None, payload: str, seed: int

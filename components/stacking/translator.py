@@ -7,7 +7,7 @@ first, and for ``pre_translation`` last the first system's translation. An utter
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
@@ -53,12 +53,14 @@ class System:
     pad: int
     encoder: SpeechEncoder | None
     checkpoint: Checkpoint
+    names: tuple[str, ...] = ()
+    """Of the members that count, where there are several: the tokens keep what each said."""
 
 
 class StackedTranslator:
     """Speech and its transcripts -> translation n-best. ``version`` changes when outputs do."""
 
-    version: int = 1
+    version: int = 2
 
     def __init__(self, config: StackConfig, system: System) -> None:
         self.config, self.checkpoint = config, system.checkpoint
@@ -110,7 +112,8 @@ class StackedTranslator:
         return search(system.members(batch), self._search, rules=[no_padding], combine=system.combine)
 
     def _nbest(self, utterance: Utterance, candidates: Sequence[Candidate]) -> NBest:
-        texts = [translated(self._system.tokenizer, candidate) for candidate in candidates]
+        system = self._system
+        texts = [translated(system.tokenizer, candidate, members=system.names) for candidate in candidates]
         hypotheses = tuple(
             Hypothesis(
                 text=text.text,
@@ -214,7 +217,9 @@ def _late_fusion(config: StackConfig, text_model: str, store: str | None) -> Sys
         return [reading_member(text, batch), listening_member(ready, batch)]
 
     combine = Linear((1 - config.coefficient, config.coefficient))
-    return _system(ready, members, combine, lambda lines: tuple(lines[:1]), store, checkpoint)
+    system = _system(ready, members, combine, lambda lines: tuple(lines[:1]), store, checkpoint)
+    names = (text_model, config.model)
+    return replace(system, names=tuple(names[place] for place in combine.active(len(names))))
 
 
 def _pre_translation(config: StackConfig, text_model: str, store: str | None) -> System:

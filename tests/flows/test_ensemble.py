@@ -15,6 +15,7 @@ from flows.cascade import cascade
 from flows.ensemble import ensemble
 from flows.train import train
 from tasks.reading import best_texts, hypotheses
+from tasks.store import Store
 from tests.components.stacking import tiny
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
@@ -171,6 +172,10 @@ def test_recognisers_of_one_vocabulary_are_mixed(toy: dict[str, str], tmp_path: 
     assert best_texts(heard[0]) == best_texts(heard[1])
     token = next(hypotheses(heard[1])).best.tokens[0]
     assert list(token.weights.values()) == [0.5, 0.5]
+    with pytest.raises(ConfigError, match="one vocabulary"):  # refused before anything is recognised
+        odd = {**shared, "mt": {"model": toy["first"], "members": [toy["odd"]]}}
+        ensemble(**odd, name="unheard", asr=asr | {"beam_size": 1, "n_best": 1})
+    assert [s.stage for s in Store(toy["store"]).load_run("unheard").stages] == ["data"]
     with pytest.raises(ConfigError, match="expected 2 weights"):
         wrong = {**asr, "members": [whisper], "combination": "linear", "coefficients": (1.0,)}
         ensemble(**shared, name="wrong", asr=wrong)

@@ -73,6 +73,18 @@ def test_all_weight_on_one_member_is_that_member(systems: tuple[str, str, list[U
     assert read_twice == reads[::-1]
 
 
+def test_the_tokens_tell_who_chose_which_word(systems: tuple[str, str, list[Utterance]]) -> None:
+    text, direct, utterances = systems
+    config = StackConfig(method="late_fusion", model=direct, beam_size=3, n_best=1, max_tokens=10)
+    for weights in ({text: 0.75, direct: 0.25}, {direct: 1.0}):
+        fused = config.model_copy(update={"coefficient": weights[direct]})
+        (outcome,) = build(fused, text).translate(utterances[:1])
+        assert isinstance(outcome, NBest)
+        for token in outcome.best.tokens:
+            assert token.weights == pytest.approx(weights)
+            assert set(token.members) <= set(weights)
+
+
 def test_the_learned_coefficient_is_a_weight(systems: tuple[str, str, list[Utterance]]) -> None:
     text, direct, utterances = systems
     config = StackConfig(method="late_fusion", model=direct)
