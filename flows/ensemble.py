@@ -7,8 +7,9 @@ Bayes risk, reranking). `python -m flows.ensemble` takes the options of `antipho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import NamedTuple
 
 from prefect import flow
 from prefect.client.schemas.objects import State
@@ -30,8 +31,14 @@ from tasks.reading import languages_of
 from tasks.runners import runner
 
 Read = tuple[StageRef, ...]
-Member = Callable[[Read], StageRef]
-"""What a member makes of the stages it reads: data, or data and asr."""
+"""The stages that a member reads: data, or data and asr."""
+
+
+class _Pool(NamedTuple):
+    """Members by name, and what makes the outputs of one."""
+
+    names: tuple[str, ...]
+    alone: Callable[[str, Read], StageRef]
 
 
 @flow(name="ensemble", task_runner=runner(), persist_result=False, validate_parameters=True)
@@ -50,10 +57,10 @@ def ensemble(parameters: EnsembleParameters) -> RunRecord | State[RunRecord]:
         if mixed is not None:
             _mix(mixed, parameters.seed, read, run)
         elif parameters.combine.method == "pooled":
-            members = {name: partial(_translated, parameters, run, name) for name in _translators(parameters)}
-            _pool(parameters, "mt", members, read, run)
+            alone = partial(_translated, parameters, run)
+            _pool(parameters, "mt", _Pool(_translators(parameters), alone), read, run)
         else:
-            run.add(_translated(parameters, run, parameters.mt.model, read))
+            run.add(_translated(parameters, run, _translators(parameters)[0], read))
         scored = run.add(metrics.score(run.stages, parameters.target_language, run.store_url, run.name))
         run.metrics = metrics.read_scores(scored)
         run.save()
@@ -99,8 +106,8 @@ def _hear(parameters: EnsembleParameters, loaded: StageRef, run: Run) -> StageRe
         mixed = asr.model_dump() | {"members": names}
         config = RecogniserEnsemble.model_validate(mixed)
     elif asr.members and recognition.spoken_in(loaded):
-        members = {name: partial(_heard, settings, parameters.seed, run, name) for name in names}
-        return _pool(parameters, "asr", members, (loaded,), run)
+        pool = _Pool(names, partial(_heard, settings, parameters.seed, run))
+        return _pool(parameters, "asr", pool, (loaded,), run)
     ref = value_of(recognition.recognise(config, loaded, run.store_url, parameters.seed))
     return None if ref is None else run.add(ref)
 
@@ -146,36 +153,30 @@ def _mix(mixed: Ensemble, seed: int, read: Read, run: Run) -> None:
     run.notes += ensembling.dropped(ref)
 
 
-def _pool(
-    parameters: EnsembleParameters, stage: str, members: Mapping[str, Member], read: Read, run: Run
-) -> StageRef:
+def _pool(parameters: EnsembleParameters, stage: str, pool: _Pool, read: Read, run: Run) -> StageRef:
     """Pool what the members make of ``read`` into ``stage``; each one's own stays in the run."""
     config = PoolingConfig.model_validate(parameters.pool.model_dump(exclude={"dev", "dev_limit"}))
     if config.method == "reranking" and not config.coefficients:
-        config = _tuned(config, parameters, stage, members, run)
-    refs = _kept(stage, members, read, "", run)
-    return run.add(pooling.pool(config, refs, read[0], run.store_url, tuple(members), stage))
+        config = _tuned(config, parameters, stage, pool, run)
+    refs = _kept(stage, pool, read, "", run)
+    return run.add(pooling.pool(config, refs, read[0], run.store_url, pool.names, stage))
 
 
-def _kept(stage: str, members: Mapping[str, Member], read: Read, ending: str, run: Run) -> Sequence[StageRef]:
+def _kept(stage: str, pool: _Pool, read: Read, ending: str, run: Run) -> Sequence[StageRef]:
     """The outputs of the members as ``stage-1``, ``stage-2``..."""
-    made = [member(read) for member in members.values()]
+    made = [pool.alone(name, read) for name in pool.names]
     names = [f"{stage}-{n}{ending}" for n in range(1, len(made) + 1)]
     return [run.add(ref.model_copy(update={"stage": n})) for ref, n in zip(made, names, strict=True)]
 
 
 def _tuned(
-    config: PoolingConfig,
-    parameters: EnsembleParameters,
-    stage: str,
-    members: Mapping[str, Member],
-    run: Run,
+    config: PoolingConfig, parameters: EnsembleParameters, stage: str, pool: _Pool, run: Run
 ) -> PoolingConfig:
     """The coefficients of reranking, learned on the members' outputs over the development data."""
     found = _loaded(parameters, parameters.pool.dev, parameters.pool.dev_limit, run)
     dev = run.add(found.model_copy(update={"stage": "data-dev"}))
-    refs = _kept(stage, members, (dev,), "-dev", run)
-    learned = tuning.tune(config, refs, dev, run.store_url, tuple(members), parameters.seed)
+    refs = _kept(stage, pool, (dev,), "-dev", run)
+    learned = tuning.tune(config, refs, dev, run.store_url, pool.names, parameters.seed)
     run.add(learned.model_copy(update={"stage": f"{stage}-coefficients"}))
     return tuning.tuned(config, learned)
 
