@@ -11,7 +11,6 @@ from components.decoding import Member, SearchConfig, search
 from components.decoding.whisper import WhisperDecoder, WhisperMember
 from components.recognition.engine import Shape
 from components.recognition.rules import whisper_rules
-from tests.components.recognition.conftest import one_thread  # noqa: F401 - used by every test here
 from tests.components.recognition.tiny import mels, tiny
 
 
