@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -70,6 +71,23 @@ def test_marian_on_packed_layers_is_generate(
     drawn = {"beam_size": 1, "n_best": 3, "temperature": 1.5}  # rows of an utterance end at different times
     for one, two in zip(ours(model, inputs, ready, **drawn), ours(model, inputs, **drawn), strict=True):
         assert [c.tokens for c in one] == [c.tokens for c in two]
+
+
+@pytest.mark.skipif(not available(), reason="no prepacked layers on this CPU")
+@pytest.mark.parametrize("name", SEQ2SEQ)
+@torch.inference_mode()
+def test_packed_layers_give_the_same_scores(name: str) -> None:
+    model = SEQ2SEQ[name](seed=2)
+    model.get_output_embeddings()._forward_hooks.clear()  # a packed layer has none
+    if hasattr(model, "final_logits_bias"):
+        model.final_logits_bias.normal_()
+    inputs, found = sources(model, 3), []
+    for arithmetic in (None, "float32"):
+        member = Seq2SeqModel(copy.deepcopy(model), "digest", name, arithmetic).member(**inputs)
+        rows = [torch.tensor([0, 0, 1, 2]), torch.tensor([1, 2, 2])]
+        found.append([member.begin(), *(member.advance(row, row + 20) for row in rows)])
+    for plain, packed in zip(*found, strict=True):
+        torch.testing.assert_close(packed, plain, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", SEQ2SEQ)
