@@ -171,6 +171,14 @@ def calls_of_gate(options: argparse.Namespace) -> str:
     return ", ".join(str(calls[m]) for m in range(4))
 
 
+def processor() -> str:
+    """What the machine calls its processor."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    found = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return found[0] if found else "unknown"
+
+
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed ensembles")
     parser.add_argument("--rounds", type=int, default=5)
@@ -188,7 +196,7 @@ def main(arguments: list[str]) -> None:
         "",
         f"`python -m benchmarks.speed ensembles {' '.join(arguments)}`".replace(" `", "`"),
         "",
-        f"torch {torch.__version__}, one thread, CPU time; Marian-size members (6 + 6 layers, width 512, "
+        f"torch {torch.__version__} on {processor()} ({torch.backends.cpu.get_cpu_capability()}), one thread, CPU time; Marian-size members (6 + 6 layers, width 512, "
         f"random weights), batch {BATCH}, beam {BEAM}, source {SOURCE} tokens, {options.length} tokens "
         f"decoded, vocabulary {options.vocabulary}; median of {options.rounds} interleaved rounds.",
         "",
