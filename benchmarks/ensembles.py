@@ -196,8 +196,8 @@ def main(arguments: list[str]) -> None:
         "",
         f"`python -m benchmarks.speed ensembles {' '.join(arguments)}`".replace(" `", "`"),
         "",
-        f"torch {torch.__version__} on {processor()} ({torch.backends.cpu.get_cpu_capability()}), one thread, "
-        "CPU time; Marian-size members (6 + 6 layers, width 512, "
+        f"torch {torch.__version__} on {processor()} ({torch.backends.cpu.get_cpu_capability()}), one "
+        "thread, CPU time; Marian-size members (6 + 6 layers, width 512, "
         f"random weights), batch {BATCH}, beam {BEAM}, source {SOURCE} tokens, {options.length} tokens "
         f"decoded, vocabulary {options.vocabulary}; median of {options.rounds} interleaved rounds.",
         "",

@@ -138,32 +138,22 @@ class MarianRows:
         self._make_room(i, used + k.shape[2], k)
         store = self._stores[i]
         store[0, :, :, used : used + k.shape[2]], store[1, :, :, used : used + k.shape[2]] = k, v
-        keys, values = store[:, :, :, : used + k.shape[2]]
-        return self._asked(attention, q, keys, values, mask, layout, t)
+        return self._asked(attention, q, store[:, :, :, : used + k.shape[2]], mask, layout)
 
     def _look(self, attention: Any, i: int, x: Tensor, layout: _Layout) -> Tensor:
         """Attention (R, t, d) over the source."""
-        t = x.shape[1]
-        grid = layout.spread(attention.q_proj(x)).view(layout.n, layout.b, t, self._heads, -1)
+        grid = layout.spread(attention.q_proj(x)).view(layout.n, layout.b, x.shape[1], self._heads, -1)
         q = grid.permute(0, 3, 2, 1, 4).flatten(2, 3)
-        keys, values = self._sources[i]
-        return self._asked(attention, q, keys, values, self._hidden, layout, t)
+        return self._asked(attention, q, self._sources[i], self._hidden, layout)
 
-    def _asked(
-        self,
-        attention: Any,
-        q: Tensor,
-        keys: Tensor,
-        values: Tensor,
-        mask: Tensor | None,
-        layout: _Layout,
-        t: int,
-    ) -> Tensor:
+    def _asked(self, attention: Any, q: Tensor, pair: Tensor, mask: Tensor | None, layout: _Layout) -> Tensor:
+        """Queries (n, H, t * b, d / H) to the keys and values of ``pair`` (2, n, H, S, d / H) -> (R, t, d)."""
+        keys, values = pair
         weights = torch.matmul(q * attention.scaling, keys.transpose(2, 3))
         if mask is not None:
             weights += mask
-        out = torch.matmul(weights.softmax(-1), values)  # (n, H, t * b, d / H)
-        grid = out.view(layout.n, self._heads, t, layout.b, -1).permute(0, 3, 2, 1, 4).flatten(3)
+        out = torch.matmul(weights.softmax(-1), values)
+        grid = out.view(layout.n, self._heads, -1, layout.b, out.shape[-1]).permute(0, 3, 2, 1, 4).flatten(3)
         return attention.out_proj(layout.gather(grid))  # type: ignore[no-any-return]
 
     def _make_room(self, i: int, wanted: int, like: Tensor) -> None:
