@@ -147,7 +147,7 @@ class MarianRows:
         return self._asked(attention, q, self._sources[i], self._hidden, layout)
 
     def _asked(self, attention: Any, q: Tensor, pair: Tensor, mask: Tensor | None, layout: _Layout) -> Tensor:
-        """Queries (n, H, t * b, d / H) to the keys and values of ``pair`` (2, n, H, S, d / H) -> (R, t, d)."""
+        """Queries (n, H, t * b, d / H) to keys and values ``pair`` (2, n, H, S, d / H) -> (R, t, d)."""
         keys, values = pair
         weights = torch.matmul(q * attention.scaling, keys.transpose(2, 3))
         if mask is not None:
