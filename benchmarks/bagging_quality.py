@@ -28,7 +28,7 @@ def rows_of(options: argparse.Namespace) -> list[Row]:
     if len(bags) > 1:
         rows.append(mixture(f"{len(bags)} bags, linear", bags, "bagging against one model of all pairs"))
     claim = "a model of all pairs among the bags"
-    rows.append(mixture(f"all pairs and {len(bags)} of bags, linear", [options.base, *bags], claim))
+    rows.append(mixture(f"all pairs and {len(bags)} bag(s), linear", [options.base, *bags], claim))
     if options.beside:
         rows.append(single("another training", options.beside, "the control's second member"))
         claim = "two trainings on all pairs: no bagging"
