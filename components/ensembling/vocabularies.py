@@ -17,7 +17,7 @@ agree by their meaning. Members of identical tokenizers are left as they are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -144,46 +144,42 @@ def _joined(lexicons: Sequence[Lexicon], pieces: list[str]) -> Shared:
 
 def onto(target: Lexicon, other: Lexicon) -> tuple[int, ...]:
     """The id in ``other`` of every token of ``target``, -1 where it has none: for :func:`mapped`."""
-    return _onto(target.pieces, other.ids)
-
-
-def _onto(pieces: Sequence[str], ids: Mapping[str, int]) -> tuple[int, ...]:
-    return tuple(ids.get(piece, -1) for piece in pieces)
+    ids = other.ids
+    return tuple(ids.get(piece, -1) for piece in target.pieces)
 
 
 @dataclass
 class Dropped:
     """The probability that a member gave to pieces outside the shared vocabulary, per row and step.
 
-    ``sums`` and ``counts`` (N,) are over the rows and steps of each utterance.
+    Nothing can be asked before the first step.
     """
 
-    sums: Tensor = field(default_factory=lambda: torch.zeros(0))
-    counts: Tensor = field(default_factory=lambda: torch.zeros(0))
     largest: float = 0.0
 
     def begin(self, mass: Tensor) -> None:
         """Count the first step of N utterances, a row each."""
         self._owners = torch.arange(len(mass))
-        self.sums, self.counts = torch.zeros(len(mass)), torch.zeros(len(mass))
+        self._sums, self._counts = torch.zeros(len(mass)), torch.zeros(len(mass))
         self.add(mass, self._owners)
 
     def add(self, mass: Tensor, parents: Tensor) -> None:
         """Count the rows (R,) of one step, which continue the rows ``parents`` of the one before."""
         self._owners, mass = self._owners[parents.cpu()], mass.cpu()
-        self.sums.index_add_(0, self._owners, mass)
-        self.counts.index_add_(0, self._owners, torch.ones(len(mass)))
+        self._sums.index_add_(0, self._owners, mass)
+        self._counts.index_add_(0, self._owners, torch.ones(len(mass)))
         self.largest = max(self.largest, float(mass.max()))
 
     @property
     def each(self) -> list[float]:
         """The mean of each utterance."""
-        return (self.sums / self.counts).tolist()
+        means: list[float] = (self._sums / self._counts).tolist()
+        return means
 
     @property
     def mean(self) -> float:
         """Per row and step."""
-        return float(self.sums.sum() / self.counts.sum())
+        return float(self._sums.sum() / self._counts.sum())
 
 
 @dataclass
@@ -221,9 +217,9 @@ class MappedMember:
         own = self._read.to(tokens.device)[tokens]
         if isinstance(self.inner, Striding):
             return self._counted(self.inner.stride(parents, own), parents)
-        scores = self.inner.advance(parents, own[:, 0])
+        scores, rows = self.inner.advance(parents, own[:, 0]), torch.arange(len(own), device=own.device)
         for column in own.T[1:]:
-            scores = self.inner.advance(torch.arange(len(own), device=own.device), column)
+            scores = self.inner.advance(rows, column)
         return self._counted(scores, parents)
 
     def _counted(self, scores: Tensor, parents: Tensor) -> Tensor:

@@ -53,8 +53,7 @@ class System:
     pad: int
     encoder: SpeechEncoder | None
     checkpoint: Checkpoint
-    names: tuple[str, ...] = ()
-    """Of the members that count, where there are several: the tokens keep what each said."""
+    names: tuple[str, ...] = ()  # of the members that count: the tokens keep what each said
 
 
 class StackedTranslator:
@@ -112,8 +111,8 @@ class StackedTranslator:
         return search(system.members(batch), self._search, rules=[no_padding], combine=system.combine)
 
     def _nbest(self, utterance: Utterance, candidates: Sequence[Candidate]) -> NBest:
-        system = self._system
-        texts = [translated(system.tokenizer, candidate, members=system.names) for candidate in candidates]
+        tokenizer, names = self._system.tokenizer, self._system.names
+        texts = [translated(tokenizer, candidate, members=names) for candidate in candidates]
         hypotheses = tuple(
             Hypothesis(
                 text=text.text,
@@ -217,20 +216,16 @@ def _late_fusion(config: StackConfig, text_model: str, store: str | None) -> Sys
         return [reading_member(text, batch), listening_member(ready, batch)]
 
     combine = Linear((1 - config.coefficient, config.coefficient))
+    names = tuple((text_model, config.model)[place] for place in combine.active(2))
     system = _system(ready, members, combine, lambda lines: tuple(lines[:1]), store, checkpoint)
-    names = (text_model, config.model)
-    return replace(system, names=tuple(names[place] for place in combine.active(len(names))))
+    return replace(system, names=names)
 
 
 def _pre_translation(config: StackConfig, text_model: str, store: str | None) -> System:
     assert config.model is not None
     text, tokenizer, checkpoint = text_model_of(config.model, store, config.device)
-
-    def members(batch: Sequence[Heard]) -> list[Member]:
-        return [reading_member(text, batch)]
-
     return System(
-        members=members,
+        members=lambda batch: [reading_member(text, batch)],
         combine=None,
         tokenizer=tokenizer,
         join=lambda lines: (joined(lines[0], lines[-1]),),
