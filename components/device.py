@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,16 @@ from torch import nn
 from components.errors import ConfigError
 from components.pool import Pool, memory_budget, pool
 
-__all__ = ["Pool", "memory_budget", "native_dtypes", "pick_device", "pick_dtype", "pool", "seed_everything"]
+__all__ = [
+    "Pool",
+    "memory_budget",
+    "native_dtypes",
+    "on_threads",
+    "pick_device",
+    "pick_dtype",
+    "pool",
+    "seed_everything",
+]
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -65,6 +76,17 @@ def native_dtypes(device: torch.device) -> tuple[str, ...]:
         return ("float32",)
     have = {"float16": "avx512_fp16", "bfloat16": "avx512_bf16"}
     return ("float32", *(name for name, flag in have.items() if flag in flags))
+
+
+@contextmanager
+def on_threads(number: int) -> Iterator[None]:
+    """Let torch use so many threads of the CPU in this thread: the last bits of a product depend on it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def seed_everything(seed: int) -> torch.Generator:

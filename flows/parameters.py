@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Callable
 from functools import wraps
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -62,6 +62,11 @@ class FlowParameters(BaseModel):
 class DataParameters(FlowParameters):
     """What every flow shares that takes a data set through a graph of models."""
 
+    runner: Literal["threads", "dask", "ray"] | None = Field(
+        None,
+        title="Runner",
+        description="who computes shards: this process or a cluster; ANTIPHON_RUNNER or threads if empty",
+    )
     data: str | None = Field("sample", title="Data", description=DATA)
     limit: int | None = Field(None, ge=1, title="Limit", description="only the first so many utterances")
     source_language: str | None = Field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from flows.parameters import FlowParameters
 from tasks.files import now
 from tasks.keys import library_versions
 from tasks.options import value_of
+from tasks.runners import chosen
 from tasks.store import Store
 
 LIBRARIES = ("antiphon", "torch", "transformers", "openai-whisper", "prefect", "sacrebleu", "jiwer")
@@ -35,6 +37,7 @@ class Run:
         self.failures = 0  # parts that failed while the rest went on
         self._started = now()
         self._status: str | None = None
+        self._runner = ExitStack()
 
     def add(self, ref: StageRef | State[StageRef]) -> StageRef:
         """Note a finished stage, as its task returned it; gives it back."""
@@ -74,11 +77,13 @@ class Run:
         return [f"{ref.quarantined} of {ref.items} records quarantined in stage {ref.stage}" for ref in bad]
 
     def __enter__(self) -> Run:
+        self._runner.enter_context(chosen(getattr(self.parameters, "runner", None)))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._runner.close()
         if error is None:
             return
         self._status = "failed"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from threading import Lock
 
 from prefect import task
 from prefect.client.schemas.objects import State
@@ -21,15 +20,17 @@ from tasks.keys import StagePlan, library_versions, read_by, weights_of
 from tasks.options import NOT_STORED, shown, transient
 from tasks.reading import hypotheses
 from tasks.shards import Shard, compute, run_shards, shard_size
+from tasks.slots import device_slot
 from tasks.store import Store
 from tasks.translation import LIBRARIES, translatable
 
 LEARNED_ELSEWHERE = {"learn", "dev", "dev_sentences"}
-_TURN = Lock()  # one search computes at a time in one process, whatever the number of threads
 
 
 @lru_cache(maxsize=1)
 def _translator(ensemble: Ensemble, learned: StageRef | None, store_url: str | None) -> Translator:
+    if learned is not None:
+        learned = Store(store_url).at_hand(learned)
     n_members = len(building.members_of(ensemble.members, ensemble.mixing))
     combine = learning.combiner(ensemble.mixing, n_members, learned)
     return building.build(ensemble, ensemble.members, ensemble.mixing, combine, store_url)
@@ -47,7 +48,7 @@ def mix_shard(
     ensemble: Ensemble, learned: StageRef | None, store_url: str | None, payload: str, seed: int
 ) -> Shard:
     """Translate the utterances of one packed shard with all members."""
-    with _TURN:
+    with device_slot(ensemble.device):
         translator = _translator(ensemble, learned, store_url)
         seed_everything(seed)
         return compute("mt", payload, translator.translate)

@@ -26,6 +26,7 @@ from tasks.cost import measured
 from tasks.files import read_json, write_json
 from tasks.keys import StagePlan, library_versions, read_by, weights_of
 from tasks.options import NOT_STORED, shown
+from tasks.slots import device_slot
 from tasks.stage import opened
 from tasks.store import Store
 from tasks.training import LIBRARIES, made
@@ -136,7 +137,7 @@ def score(
         ref = writer.ref
         if ref is None:
             scores: dict[str, Score] = {}
-            with measured() as cost:
+            with device_slot(mt.device), measured() as cost:
                 setting = mt.model_copy(update={"model": f"store:{trained.key}"})
                 translator = translation.build(setting, str(Store(store_url).root))
                 for language, dataset in found.items():

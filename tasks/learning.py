@@ -22,6 +22,7 @@ from tasks.cost import measured
 from tasks.files import read_json, write_json
 from tasks.keys import StagePlan, library_versions, weights_of
 from tasks.options import NOT_STORED, shown
+from tasks.slots import device_slot
 from tasks.stage import Writer, opened
 from tasks.store import Store
 from tasks.translation import LIBRARIES
@@ -65,7 +66,7 @@ def _write(
     ensemble: Ensemble, languages: Languages, store_url: str | None, seed: int, writer: Writer
 ) -> StageRef:
     mixing, path = ensemble.mixing, writer.path / COEFFICIENTS
-    with measured() as cost:
+    with device_slot(ensemble.device), measured() as cost:
         seed_everything(seed)
         engine = _engine(ensemble, store_url)
         text = pairs.read(mixing.dev, languages)[0][: mixing.dev_sentences]

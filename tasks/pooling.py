@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 
 from prefect import get_run_logger, task
@@ -19,6 +20,7 @@ from tasks.keys import StagePlan, library_versions, weights_of
 from tasks.options import NOT_STORED, shown, transient
 from tasks.reading import StoredOutcomes, utterances
 from tasks.shards import Shard, compute, run_shards, shard_size
+from tasks.slots import device_slot
 from tasks.store import Store
 
 LIBRARIES = ("numpy", "torch", "transformers", "sacrebleu", "rapidfuzz", "openai-whisper")
@@ -48,14 +50,14 @@ def pool_shard(
     config: PoolingConfig, members: Members, heard: bool, store_url: str | None, payload: str
 ) -> Shard:
     """Pool the outputs for the utterances of one packed shard; ``heard``: they are transcripts."""
-
-    model = model_of(config, store_url)
+    store = Store(store_url)
+    given = [(name, store.at_hand(ref)) for name, ref in members]
 
     def component(shard: Sequence[Utterance]) -> list[Outcome]:
         return [
             pooling.pool(
                 utterance.id,
-                {name: outcome(name, ref, utterance.id) for name, ref in members},
+                {name: outcome(name, ref, utterance.id) for name, ref in given},
                 config,
                 utterance.source_language if heard else utterance.target_language or "und",
                 model,
@@ -63,7 +65,15 @@ def pool_shard(
             for utterance in shard
         ]
 
-    return compute("pool", payload, component)
+    with slot_of(config):
+        model = model_of(config, store_url)
+        return compute("pool", payload, component)
+
+
+def slot_of(config: PoolingConfig) -> AbstractContextManager[None]:
+    """The card that the language model computes on, if reranking is to use one."""
+    used = config.method == "reranking" and config.language_model is not None
+    return device_slot("auto") if used else nullcontext()
 
 
 def model_of(config: PoolingConfig, store_url: str | None) -> language_model.LanguageModel | None:

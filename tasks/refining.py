@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import pairwise
-from threading import Lock
 
 from prefect import task
 from prefect.artifacts import create_table_artifact
@@ -21,11 +20,11 @@ from tasks.keys import StagePlan, library_versions, read_by, weights_of
 from tasks.options import NOT_STORED, shown, transient
 from tasks.reading import StoredOutcomes, best_texts, hypotheses, utterances
 from tasks.shards import Shard, compute, run_shards, shard_size
+from tasks.slots import device_slot
 from tasks.store import Store
 from tasks.translation import translatable
 
 LIBRARIES = ("torch", "numpy", "transformers", "sentencepiece", "sacrebleu")
-_TURN = Lock()  # one model computes at a time in one process, whatever the number of threads
 
 
 @lru_cache(maxsize=1)
@@ -34,8 +33,8 @@ def _refiner(config: RefineConfig, store_url: str | None) -> Refiner:
 
 
 @lru_cache(maxsize=64)
-def _outcomes(ref: StageRef) -> StoredOutcomes:
-    return StoredOutcomes(ref)
+def _outcomes(ref: StageRef, store_url: str | None) -> StoredOutcomes:
+    return StoredOutcomes(Store(store_url).at_hand(ref))
 
 
 @task(name="refine shard", retries=2, retry_delay_seconds=1, retry_condition_fn=transient, **NOT_STORED)
@@ -53,12 +52,12 @@ def refine_shard(
         history: list[list[NBest]] = [[] for _ in items]
         for ref in rounds:
             for past, item in zip(history, items, strict=True):
-                outcome = _outcomes(ref)[item.id]
+                outcome = _outcomes(ref, store_url)[item.id]
                 assert isinstance(outcome, NBest)
                 past.append(outcome)
         return _refiner(config, store_url).round(items, history, left)
 
-    with _TURN:
+    with device_slot(config.device):
         seed_everything(seed)
         return compute("refine", payload, lambda items: one_round(list(items)))
 

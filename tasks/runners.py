@@ -1,19 +1,21 @@
 """Where shards are computed: threads of this process, or the workers of a Dask or a Ray cluster.
 
-This is a matter of machines, not of a flow's parameters, so the environment says it (a work pool's job
-variables, say): ``ANTIPHON_RUNNER`` (threads, dask, ray), ``ANTIPHON_CLUSTER`` (the address of a running
-scheduler; without it a cluster on this machine, for as long as the flow runs) and ``ANTIPHON_WORKERS`` (its
-workers, two unless set). Outputs and keys are the same whoever computes: shards are fixed slices, each with
-its own seed, and are appended in their order.
+The parameter ``runner`` of a flow says which, else ``ANTIPHON_RUNNER`` (threads, dask, ray). Where the
+machines are is not a matter of a flow's parameters, so the environment says it (a work pool's job variables,
+say): ``ANTIPHON_CLUSTER`` (the address of a running scheduler; without it a cluster on this machine, for as
+long as the flow runs) and ``ANTIPHON_WORKERS`` (its workers, two unless set). Outputs and keys are the same
+whoever computes: shards are fixed slices, each with its own seed, and are appended in their order.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from typing import Any
 
+from prefect.context import FlowRunContext
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from components.errors import ConfigError
@@ -21,9 +23,12 @@ from components.errors import ConfigError
 KIND, CLUSTER, WORKERS = "ANTIPHON_RUNNER", "ANTIPHON_CLUSTER", "ANTIPHON_WORKERS"
 
 
+_CHOSEN: ContextVar[str | None] = ContextVar("chosen runner", default=None)
+
+
 def kind() -> str:
-    """The runner that the environment names. ConfigError unless it is a row of RUNNERS."""
-    found = os.environ.get(KIND) or "threads"
+    """The runner that was chosen, else the environment's. ConfigError unless it is a row of RUNNERS."""
+    found = _CHOSEN.get() or os.environ.get(KIND) or "threads"
     if found not in RUNNERS:
         raise ConfigError(f"{KIND}: expected one of {', '.join(RUNNERS)}, found {found!r}")
     return found
@@ -47,6 +52,25 @@ def ahead() -> int:
 def runner() -> TaskRunner[Any]:
     """The task runner that every flow is declared with. ConfigError where its extra is not installed."""
     return RUNNERS[kind()]()
+
+
+@contextmanager
+def chosen(name: str | None) -> Iterator[None]:
+    """Shards that are submitted in the block go to the runner ``name``, which is started for it.
+
+    None, or the runner that the flow has by the environment, changes nothing. ConfigError where the extra of
+    ``name`` is not installed.
+    """
+    flow = FlowRunContext.get()
+    if name is None or name == kind() or flow is None:
+        yield
+        return
+    before = _CHOSEN.set(name)
+    try:
+        with RUNNERS[name]() as started, flow.model_copy(update={"task_runner": started}):
+            yield
+    finally:
+        _CHOSEN.reset(before)
 
 
 def _dask() -> TaskRunner[Any]:
@@ -75,7 +99,7 @@ def _ray() -> TaskRunner[Any]:
 
 def _absent(extra: str) -> ConfigError:
     return ConfigError(
-        f"{KIND}={extra}: expected the package prefect-{extra}, found none; pip install 'antiphon[{extra}]'"
+        f"runner {extra}: expected the package prefect-{extra}, found none; pip install 'antiphon[{extra}]'"
     )
 
 

@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
+import torch
 from prefect.futures import PrefectFuture
 
+from components.device import on_threads
 from components.records import NBest, Outcome, StageRef, Utterance
 from tasks import runners
 from tasks.cost import measured
@@ -40,8 +42,12 @@ def shard_size(total: int) -> int:
 
 
 def packed(utterances: Iterable[Utterance]) -> str:
-    """Utterances as one string: cheap to hand to a task, on this machine or another."""
-    return "\n".join(utterance.model_dump_json(exclude_defaults=True) for utterance in utterances)
+    """Utterances as one string: cheap to hand to a task, on this machine or another.
+
+    Its first line is the number of threads to compute with, which is this process's wherever it is done.
+    """
+    records = (utterance.model_dump_json(exclude_defaults=True) for utterance in utterances)
+    return "\n".join((str(torch.get_num_threads()), *records))
 
 
 def compute(stage: str, payload: str, component: Callable[[Sequence[Utterance]], list[Outcome]]) -> Shard:
@@ -50,8 +56,9 @@ def compute(stage: str, payload: str, component: Callable[[Sequence[Utterance]],
     Raises:
         RuntimeError: it did not; this is a fault of the component, not of the data.
     """
-    utterances = [Utterance.model_validate_json(line) for line in payload.split("\n")]
-    with measured() as cost:
+    threads, *records = payload.split("\n")
+    utterances = [Utterance.model_validate_json(line) for line in records]
+    with on_threads(int(threads)), measured() as cost:
         outcomes = component(utterances)
     given = [utterance.id for utterance in utterances]
     answered = [outcome.utterance_id for outcome in outcomes]

@@ -1,4 +1,4 @@
-"""One slot for each GPU: two tasks never load onto one card, whatever flows and workers they belong to."""
+"""One model computes at a time: in a process, and on each GPU whatever flows and workers want it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from threading import RLock
 
 from prefect.client.orchestration import get_client
 from prefect.concurrency.sync import concurrency
@@ -13,26 +14,29 @@ from prefect.exceptions import ObjectAlreadyExists
 
 from components.device import pick_device
 
+_TURN = RLock()  # here, where tasks find it by name: a task that refers to a lock cannot be sent to a cluster
 _LEASE = 60.0  # seconds after which the slot of a process that died is free again
 
 
 @contextmanager
 def device_slot(device: str) -> Iterator[None]:
-    """Hold the card of a device while it computes; any other device than CUDA's is free for all.
+    """Compute alone in this process, and hold the card of the device while that lasts.
 
-    The slot is a global concurrency limit of the Prefect server, so all processes that use the server see
-    it; it is made when first asked for, and shown in the UI under Concurrency.
+    A card's slot is a global concurrency limit of the Prefect server, so all processes that use the server
+    see it; it is made when first asked for, and shown in the UI under Concurrency. Other devices than CUDA's have
+    none.
     """
-    found = pick_device(device)
-    if found.type != "cuda":
-        yield
-        return
-    name = slot_name(found.index or 0)
-    # Two may ask at once, and the other be first.
-    with get_client(sync_client=True) as client, suppress(ObjectAlreadyExists):
-        client.upsert_global_concurrency_limit_by_name(name, 1)
-    with concurrency(name, occupy=1, lease_duration=_LEASE, strict=True):
-        yield
+    with _TURN:
+        found = pick_device(device)
+        if found.type != "cuda":
+            yield
+            return
+        name = slot_name(found.index or 0)
+        # Two may ask at once, and the other be first.
+        with get_client(sync_client=True) as client, suppress(ObjectAlreadyExists):
+            client.upsert_global_concurrency_limit_by_name(name, 1)
+        with concurrency(name, occupy=1, lease_duration=_LEASE, strict=True):
+            yield
 
 
 def slot_name(index: int) -> str:

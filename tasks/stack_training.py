@@ -26,6 +26,7 @@ from tasks.keys import StagePlan, library_versions, read_by, weights_of
 from tasks.options import NOT_STORED, shown
 from tasks.progress import Progress
 from tasks.reading import best_texts, hypotheses, utterances
+from tasks.slots import device_slot
 from tasks.stage import opened
 from tasks.store import Store
 from tasks.training import CURVE, write_model
@@ -79,7 +80,7 @@ def encode(config: SpeechConfig, data: StageRef, store_url: str | None) -> Stage
                 progress.advance(number - done[0])
                 done[0] = number
 
-            with measured() as cost:
+            with device_slot("auto"), measured() as cost:
                 encoder = speech.SpeechEncoder(config, store_url)
                 refused = encodings.write(encoder, spoken, writer.path / STATES, report)
             for bad in refused[:5]:
@@ -182,7 +183,7 @@ def learn_coefficient(
         if writer.ref is None:
             heard = best_texts(dev[1])
             known = [u.model_copy(update={"text": heard[u.id]}) for u in utterances(dev[0]) if u.id in heard]
-            with measured() as cost:
+            with device_slot(config.device), measured() as cost:
                 value, likelihood = fusion.coefficient(config, text_model, known, store_url)
             write_json(writer.path / COEFFICIENT, {"coefficient": value, "log_likelihood": likelihood})
             writer.seconds, writer.peak_memory_bytes = cost.seconds, cost.peak_memory_bytes

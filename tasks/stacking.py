@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from threading import Lock
 
 from prefect import task
 from prefect.client.schemas.objects import State
@@ -20,10 +19,10 @@ from tasks.keys import StagePlan, library_versions, read_by, weights_of
 from tasks.options import NOT_STORED, shown, transient
 from tasks.reading import hypotheses, utterances
 from tasks.shards import Shard, compute, run_shards, shard_size
+from tasks.slots import device_slot
 from tasks.store import Store
 
 LIBRARIES = ("torch", "numpy", "transformers", "sentencepiece", "sacremoses", "openai-whisper", "av")
-_TURN = Lock()  # one model computes at a time in one process, whatever the number of threads
 
 
 @lru_cache(maxsize=1)
@@ -36,7 +35,7 @@ def stack_shard(
     config: StackConfig, text_model: str, store_url: str | None, payload: str, seed: int
 ) -> Shard:
     """Translate the utterances of one packed shard."""
-    with _TURN:
+    with device_slot(config.device):
         stacked = _translator(config, text_model, store_url)
         seed_everything(seed)
         return compute("stack", payload, stacked.translate)

@@ -6,7 +6,6 @@ import shutil
 import time
 from functools import partial
 from pathlib import Path
-from threading import Lock
 from uuid import UUID
 
 from prefect import get_run_logger, task
@@ -24,11 +23,11 @@ from tasks.cost import measured
 from tasks.files import read_json, write_json
 from tasks.keys import StagePlan, library_versions, read_by, weights_of
 from tasks.options import NOT_STORED, shown
+from tasks.slots import device_slot
 from tasks.stage import Writer, opened
 from tasks.store import Store
 
 LIBRARIES = ("torch", "transformers", "sentencepiece", "sacrebleu")
-_TURN = Lock()  # a run sets the threads and the random numbers of the whole process
 MODEL, METRICS, CURVE, SCORES = "model", "metrics.jsonl", "learning-curve.png", "scores.json"
 REFINERS = {"deliberation": {"drafts", "anchor"}, "edit_diffusion": {"noise_steps"}}
 """Kinds of :mod:`components.refining`, with the settings that only they have."""
@@ -77,7 +76,7 @@ def made(
 def write_model(config: TrainingConfig, writer: Writer, learner: MakeLearner, score: str) -> StageRef:
     """Train what ``learner`` makes (or go on) and seal the stage; ``score`` names its development score."""
     work, watch = writer.path / "work", _Watch(config, score)
-    with _TURN, measured() as cost:
+    with device_slot(config.device), measured() as cost:
         state = training.train(config, work, watch, learner)
     curve.plot(state.history, writer.path / CURVE, score)
     shutil.copyfile(work / METRICS, writer.path / METRICS)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from threading import Lock
 
 from prefect import task
 from prefect.client.schemas.objects import State
@@ -25,7 +24,6 @@ from tasks.slots import device_slot
 from tasks.store import Store
 
 LIBRARIES = ("torch", "numpy", "transformers", "sentencepiece", "sacremoses")
-_TURN = Lock()  # one model computes at a time in one process, whatever the number of threads
 
 
 @lru_cache(maxsize=1)
@@ -36,7 +34,7 @@ def _translator(config: TranslationConfig, store_url: str | None) -> translation
 @task(name="translate shard", retries=2, retry_delay_seconds=1, retry_condition_fn=transient, **NOT_STORED)
 def translate_shard(config: TranslationConfig, store_url: str | None, payload: str, seed: int) -> Shard:
     """Translate the utterances of one packed shard."""
-    with _TURN, device_slot(config.device):
+    with device_slot(config.device):
         translator = _translator(config, store_url)
         seed_everything(seed)
         return compute("mt", payload, translator.translate)

@@ -17,7 +17,7 @@ from tasks.cost import measured
 from tasks.files import read_json, write_json
 from tasks.keys import StagePlan, library_versions
 from tasks.options import NOT_STORED
-from tasks.pooling import LIBRARIES, Members, digests, model_of, offered, outcome
+from tasks.pooling import LIBRARIES, Members, digests, model_of, offered, outcome, slot_of
 from tasks.stage import opened
 from tasks.store import Store
 
@@ -51,7 +51,7 @@ def tune(
     )
     with opened(Store(store_url), plan, records=False) as writer:
         if writer.ref is None:
-            with measured() as cost:
+            with slot_of(config), measured() as cost:
                 found, used = _learn(config, members, data, store_url, seed)
             writer.seconds, writer.peak_memory_bytes = cost.seconds, cost.peak_memory_bytes
             content = {"coefficients": found.coefficients, "score": found.score, "single": found.single}

@@ -77,7 +77,7 @@ def test_credentials_that_are_missing_or_refused(s3_url: str, monkeypatch: pytes
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
     s3fs.S3FileSystem.clear_instance_cache()
-    with pytest.raises(StoreError, match="expected credentials that may .* here, found: Unable to"):
+    with pytest.raises(StoreError, match=r"expected credentials that may .* here, found: Unable to"):
         Objects(s3_url).write("a", b"")
     s3fs.S3FileSystem.clear_instance_cache()
 

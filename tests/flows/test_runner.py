@@ -1,0 +1,73 @@
+"""A cascade with a real translator over threads, Dask and Ray, chosen by its parameter: the same bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from components.errors import ConfigError
+from components.records import RunRecord
+from flows.cascade import cascade
+from tasks.options import value_of
+
+pytestmark = pytest.mark.server
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server(prefect_url: str) -> Iterator[None]:
+    with temporary_settings({PREFECT_API_URL: prefect_url}):
+        yield
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    animals, places = ("dog", "cat", "man", "woman", "child", "bird", "horse"), ("street", "beach", "park")
+    texts = [f"A {a} runs on the {p} with {n} friends." for a in animals for p in places for n in range(2, 5)]
+    path = tmp_path_factory.mktemp("data") / "manifest.jsonl"
+    rows = [
+        {"id": f"u{n}", "text": text, "source_language": "en", "target_language": "de"}
+        for n, text in enumerate(texts)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    return path
+
+
+def run(manifest: Path, folder: Path, runner: str | None) -> tuple[str, bytes]:
+    """The key of the translation and what it wrote."""
+    settings = {"model": "packaged:multi30k-en-de", "beam_size": 2, "n_best": 2}
+    done: RunRecord = value_of(
+        cascade(data=str(manifest), store=str(folder), runner=runner, mt=settings)  # type: ignore[call-arg]
+    )
+    (ref,) = (ref for ref in done.stages if ref.stage == "mt")
+    assert (ref.items, ref.quarantined, ref.reused) == (63, 0, False)
+    return ref.key, (Path(ref.path) / "outputs.jsonl").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def by_threads(server: None, manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, bytes]:
+    return run(manifest, tmp_path_factory.mktemp("threads"), None)
+
+
+@pytest.mark.parametrize("runner", ["dask", "ray"])
+def test_the_same_bytes(
+    runner: str,
+    manifest: Path,
+    by_threads: tuple[str, bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip(f"prefect_{runner}", reason=f"needs the extra {runner}")
+    monkeypatch.setenv("ANTIPHON_WORKERS", "2")
+    assert run(manifest, tmp_path, runner) == by_threads
+
+
+def test_an_extra_that_is_absent_is_said_in_one_line(
+    manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "prefect_dask.task_runners", None)
+    with pytest.raises(ConfigError, match=r"runner dask: expected the package prefect-dask, found none"):
+        run(manifest, tmp_path, "dask")
