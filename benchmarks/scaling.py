@@ -172,12 +172,12 @@ def table(measured: Sequence[dict[str, Any]], curves: dict[int, list[float]], co
     lines = [
         "# How throughput grows with workers",
         "",
-        f"`python -m benchmarks.scaling --utterances {count}`, {datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} "
-        f"cores, {platform.machine()}: Whisper base greedy and the packaged English-German model (beam 5) on the "
-        f"sample set repeated ({one['items']} utterances, {one['audio']:.0f} s of audio), Dask workers with one "
-        "thread each, one round. Wall seconds of the stage's task from its start to its seal; starting the "
-        "cluster is not in them, loading a model in each worker is. Predicted: the simulation below, given the "
-        "shard times, loading and driver seconds of one worker.",
+        f"`python -m benchmarks.scaling --utterances {count}`, {datetime.now(UTC):%Y-%m-%d}, "
+        f"{os.cpu_count()} cores, {platform.machine()}: Whisper base greedy and the packaged English-German "
+        f"model (beam 5) on the sample set repeated ({one['items']} utterances, {one['audio']:.0f} s of "
+        "audio), Dask workers with one thread each, one round. Wall seconds of the stage's task from its "
+        "start to its seal; starting the cluster is not in them, loading a model in each worker is. "
+        "Predicted: the simulation below, given the shard times, loading and driver seconds of one worker.",
         "",
         "| stage | workers | wall s | shards' seconds, sum | first shard lands | predicted wall s |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
 from prefect.context import FlowRunContext
+from prefect.server.api.server import SubprocessASGIServer
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from components.errors import ConfigError
@@ -110,21 +112,25 @@ RUNNERS: dict[str, Callable[[], TaskRunner[Any]]] = {
 }
 
 
-def placed(device: str) -> AbstractContextManager[Any]:
+@contextmanager
+def placed(device: str) -> Iterator[None]:
     """Around a submission: the shard asks for one GPU where its component computes on one.
 
     Dask workers offer theirs with ``--resources GPU=1``, Ray finds them by itself. A Ray worker stays for
     further shards (``max_calls=0``), or each would load its models again.
     """
-    if kind() == "ray":
-        from prefect_ray.context import remote_options  # noqa: PLC0415 - an extra
+    with ExitStack() as stack:
+        if kind() != "threads" and not PREFECT_API_URL.value():
+            # What a process submits is sent with its settings: without this, each worker starts a server.
+            url = SubprocessASGIServer().api_url  # the one that this process runs on
+            stack.enter_context(temporary_settings({PREFECT_API_URL: url}))
+        if kind() == "ray":
+            from prefect_ray.context import remote_options  # noqa: PLC0415 - an extra
 
-        gpus = {"num_gpus": 1} if device == "cuda" else {}
-        options: AbstractContextManager[Any] = remote_options(num_cpus=1, max_calls=0, **gpus)
-        return options
-    if kind() == "dask" and device == "cuda":
-        from dask.base import annotate  # noqa: PLC0415 - an extra
+            gpus = {"num_gpus": 1} if device == "cuda" else {}
+            stack.enter_context(remote_options(num_cpus=1, max_calls=0, **gpus))
+        if kind() == "dask" and device == "cuda":
+            from dask.base import annotate  # noqa: PLC0415 - an extra
 
-        annotated: AbstractContextManager[Any] = annotate(resources={"GPU": 1})
-        return annotated
-    return nullcontext()
+            stack.enter_context(annotate(resources={"GPU": 1}))
+        yield

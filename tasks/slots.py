@@ -23,8 +23,7 @@ def device_slot(device: str) -> Iterator[None]:
     """Compute alone in this process, and hold the card of the device while that lasts.
 
     A card's slot is a global concurrency limit of the Prefect server, so all processes that use the server
-    see it; it is made when first asked for, and shown in the UI under Concurrency. Other devices than CUDA's have
-    none.
+    see it; it is made when first asked for, and shown in the UI under Concurrency. Other devices have none.
     """
     with _TURN:
         found = pick_device(device)
