@@ -63,11 +63,11 @@ def simulate(costs: Costs, workers: int) -> float:
 
 def child(workers: int, manifest: Path, folder: Path) -> dict[str, Any]:
     """One measurement: both stages on a Dask cluster of this machine, its shards' times and landings."""
-    from flows import settings  # noqa: F401 - before Prefect is imported
     from prefect import flow
 
     from components.recognition.config import RecognitionConfig
     from components.translation.config import TranslationConfig
+    from flows import settings  # noqa: F401 - before Prefect is imported
     from tasks import data, recognition, runners, translation
     from tasks.options import value_of
     from tasks.reading import utterances

@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prefect import flow
+from prefect.context import FlowRunContext
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.task_runners import ThreadPoolTaskRunner
 
 from components.errors import ConfigError
 from components.records import StageRef
@@ -103,3 +106,35 @@ def test_what_the_environment_may_say(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(runners.KIND, "spark")
     with pytest.raises(ConfigError, match="expected one of threads, dask, ray, found 'spark'"):
         runners.runner()
+
+
+def test_a_runner_is_chosen_for_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inside a flow, the block's submissions go there; what the environment says holds again afterwards."""
+    pytest.importorskip("prefect_dask", reason="needs the extra dask")
+    monkeypatch.delenv(runners.KIND, raising=False)
+    begun: list[str] = []
+
+    class Noted(ThreadPoolTaskRunner):
+        def __enter__(self) -> Noted:
+            begun.append(runners.kind())
+            return super().__enter__()
+
+    monkeypatch.setitem(runners.RUNNERS, "dask", Noted)
+
+    @flow(name="choosing", persist_result=False)
+    def choosing() -> list[tuple[str, str]]:
+        def now() -> tuple[str, str]:
+            context = FlowRunContext.get()
+            assert context is not None
+            return runners.kind(), type(context.task_runner).__name__
+
+        seen = [now()]
+        with runners.chosen(None), runners.chosen("threads"):
+            seen.append(now())
+        with runners.chosen("dask"):
+            seen.append(now())
+        return [*seen, now()]
+
+    threads = ("threads", "ThreadPoolTaskRunner")
+    assert choosing() == [threads, threads, ("dask", "Noted"), threads]
+    assert begun == ["dask"]

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,3 +58,22 @@ def test_there_are_never_more_than_two_hundred_shards(total: int) -> None:
     assert size >= 32
     assert -(-total // size) <= 200
     assert size == 32 or size == -(-total // 200)
+
+
+def test_a_shard_is_computed_on_as_many_threads_as_its_sender_has() -> None:
+    """The last bits of a score depend on the number; a Dask or Ray worker has another one of its own."""
+    before = torch.get_num_threads()
+    seen: list[int] = []
+
+    def counting(utterances: Sequence[Utterance]) -> list[Outcome]:
+        seen.append(torch.get_num_threads())
+        return component(utterances)
+
+    try:
+        torch.set_num_threads(3)
+        payload = packed(UTTERANCES)
+        torch.set_num_threads(1)
+        compute("mt", payload, counting)
+        assert (seen, torch.get_num_threads()) == ([3], 1)
+    finally:
+        torch.set_num_threads(before)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -57,3 +62,83 @@ def test_the_card_is_the_machine_s_not_the_process_s(monkeypatch: pytest.MonkeyP
     assert slots.slot_name(2) == "antiphon-node7-gpu-2"
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, 5")
     assert [slots.slot_name(index) for index in (0, 1)] == ["antiphon-node7-gpu-3", "antiphon-node7-gpu-5"]
+
+
+class Listening:
+    """Components of every kind: whatever is asked of them, they note whether the card is theirs."""
+
+    def __init__(self) -> None:
+        self.inside = False
+        self.seen: list[bool] = []
+
+    @contextmanager
+    def slot(self, device: str) -> Iterator[None]:
+        assert device == "cuda"
+        self.inside = True
+        yield
+        self.inside = False
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        self.seen.append(self.inside)
+        return SimpleNamespace(translate=self, recognize=self, round=self)
+
+
+SHARDS = {
+    "recognise": ("tasks.recognition", "recognise_shard", "_recognizer", 4),
+    "translate": ("tasks.translation", "translate_shard", "_translator", 4),
+    "mix": ("tasks.ensembling", "mix_shard", "_translator", 5),
+    "stack": ("tasks.stacking", "stack_shard", "_translator", 5),
+}
+
+
+@pytest.mark.parametrize("row", SHARDS)
+def test_models_are_loaded_and_run_with_the_card_in_hand(row: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, shard, build, parameters = SHARDS[row]
+    module = importlib.import_module(name)
+    listening = Listening()
+    monkeypatch.setattr(module, "device_slot", listening.slot)
+    monkeypatch.setattr(module, build, listening)
+    monkeypatch.setattr(module, "compute", lambda stage, payload, component: component())
+    config = SimpleNamespace(device="cuda")
+    getattr(module, shard).fn(config, *[None] * (parameters - 2), 0)
+    assert listening.seen == [True, True]
+    assert not listening.inside
+
+
+def test_refinement_and_training_take_the_card(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from tasks import refining, training
+
+    listening = Listening()
+    config: Any = SimpleNamespace(device="cuda")
+    monkeypatch.setattr(refining, "device_slot", listening.slot)
+    monkeypatch.setattr(refining, "compute", lambda *_: listening())
+    refining.refine_shard.fn(config, (), 1, None, "", 0)
+
+    def train(*_: Any) -> None:
+        listening()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "device_slot", listening.slot)
+    monkeypatch.setattr(training, "_Watch", lambda *_: None)
+    monkeypatch.setattr(training.training, "train", train)
+    with pytest.raises(KeyboardInterrupt):
+        training.write_model(config, SimpleNamespace(path=tmp_path), None, "bleu")  # type: ignore[arg-type]
+    assert listening.seen == [True, True]
+
+
+def test_a_process_computes_one_thing_at_a_time() -> None:
+    inside, most = [0], [0]
+
+    def work() -> None:
+        with slots.device_slot("cpu"):
+            inside[0] += 1
+            most[0] = max(most[0], inside[0])
+            time.sleep(0.05)
+            inside[0] -= 1
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most[0] == 1
