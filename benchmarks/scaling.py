@@ -1,7 +1,8 @@
 """Throughput at one and two workers, measured, and beyond them, simulated from the measured times.
 
 `python -m benchmarks.scaling` runs recognition and translation on Dask workers with one thread each, then
-writes docs/results/scaling.md and scaling.png. `--simulate` only draws again from docs/results/scaling.json.
+writes docs/results/scaling.md and scaling.png. `--simulate` only draws again from docs/results/scaling.json,
+`--published` measures nothing and goes on from speeds that were published before.
 """
 
 from __future__ import annotations
@@ -118,27 +119,61 @@ def measure(workers: int, manifest: Path) -> dict[str, Any]:
 
 
 def costs_of(one: dict[str, Any], stage: str) -> Costs:
-    """What one worker's measurement says: after the first shard, whatever is not computing is the driver's."""
+    """What one worker's measurement says: between two shards, whatever is not computing is the driver's."""
     shards, landed = one[stage]["shards"], one[stage]["landed"]
     gaps = [b - a - seconds for a, b, seconds in zip(landed, landed[1:], shards[1:], strict=False)]
     driver = max(statistics.median(gaps), 0.0) if gaps else 0.0
     return Costs(shards, max(landed[0] - shards[0] - driver, 0.0), driver)
 
 
-def scaled(one: dict[str, Any], stage: str, hours: float) -> Costs:
-    """The stage over so many hours of audio like the measured: 32 utterances a shard, 200 shards at most."""
-    costs = costs_of(one, stage)
-    items = round(hours * 3600 / one["audio"] * one["items"])
+class Basis(NamedTuple):
+    """What a simulation goes on, by stage: core-seconds of a second of audio and the seconds of the rest."""
+
+    source: str
+    items_per_hour: float
+    core_seconds: dict[str, float]
+    load: dict[str, float]
+    driver: dict[str, float]
+    spread: dict[str, list[float]]
+
+
+def measured_basis(one: dict[str, Any]) -> Basis:
+    """The costs of one measured worker."""
+    costs = {stage: costs_of(one, stage) for stage in STAGES}
+    return Basis(
+        "measured at one worker (above)",
+        one["items"] / one["audio"] * 3600,
+        {stage: sum(costs[stage].shards) / one["audio"] for stage in STAGES},
+        {stage: costs[stage].load for stage in STAGES},
+        {stage: costs[stage].driver for stage in STAGES},
+        {stage: [x / statistics.mean(costs[stage].shards) for x in costs[stage].shards] for stage in STAGES},
+    )
+
+
+PUBLISHED = Basis(
+    "no measurement at one worker, but earlier ones on a quiet machine: recognition 17.3 CPU s for 104 s of "
+    "short recordings (docs/results/speed-recognition.md), translation 0.69 s on two threads for 183 s "
+    "(README); assumed: 10 s until a worker has its model, 0.08 s of the driver for each shard, equal shards",
+    28 / 104 * 3600,
+    {"asr": 17.3 / 104, "mt": 2 * 0.69 / 183},
+    dict.fromkeys(STAGES, 10.0),
+    dict.fromkeys(STAGES, 0.08),
+    {stage: [1.0] for stage in STAGES},
+)
+
+
+def scaled(basis: Basis, stage: str, hours: float) -> Costs:
+    """The stage over so many hours of such audio: 32 utterances a shard, 200 shards at most."""
+    items = round(hours * basis.items_per_hour)
     size = max(32, -(-items // 200))
     count = -(-items // size)
-    # Equal shards, but for the spread of the measured ones around their mean.
-    mean = statistics.mean(costs.shards)
-    shards = [costs.shards[n % len(costs.shards)] / mean for n in range(count)]
-    seconds = mean * len(costs.shards) / one["items"] * size
-    return Costs([share * seconds for share in shards], costs.load, costs.driver)
+    seconds = basis.core_seconds[stage] * hours * 3600 / items * size
+    spread = basis.spread[stage]
+    shards = [seconds * spread[n % len(spread)] for n in range(count)]
+    return Costs(shards, basis.load[stage], basis.driver[stage])
 
 
-def draw(one: dict[str, Any], measured: Sequence[dict[str, Any]], path: Path) -> dict[int, list[float]]:
+def draw(basis: Basis, measured: Sequence[dict[str, Any]], path: Path) -> dict[int, list[float]]:
     """Hours of audio for each hour, by workers: simulated curves, measured points. Gives back the curves."""
     import matplotlib as mpl
 
@@ -147,18 +182,19 @@ def draw(one: dict[str, Any], measured: Sequence[dict[str, Any]], path: Path) ->
 
     curves = {
         hours: [
-            hours * 3600 / sum(simulate(scaled(one, stage, hours), workers) for stage in STAGES)
+            hours * 3600 / sum(simulate(scaled(basis, stage, hours), workers) for stage in STAGES)
             for workers in WORKERS
         ]
         for hours in HOURS
     }
-    single = one["audio"] / sum(sum(one[stage]["shards"]) for stage in STAGES)
+    single = 1 / sum(basis.core_seconds.values())
     figure, axes = pyplot.subplots(figsize=(7, 4.5))
     axes.plot(WORKERS, [single * n for n in WORKERS], color="0.6", linestyle=":", label="linear")
     for hours, curve in curves.items():
         axes.plot(WORKERS, curve, marker=".", label=f"{hours:,} h of audio, simulated")
     walls = [run["audio"] / sum(run[stage]["wall"] for stage in STAGES) for run in measured]
-    axes.plot([run["workers"] for run in measured], walls, "kx", label="measured (model loading included)")
+    if measured:
+        axes.plot([run["workers"] for run in measured], walls, "kx", label="measured, loading included")
     axes.set(xscale="log", yscale="log", xlabel="workers (one CPU thread each)", ylabel="times real time")
     axes.set_xticks(WORKERS, [str(n) for n in WORKERS])
     axes.legend()
@@ -166,12 +202,10 @@ def draw(one: dict[str, Any], measured: Sequence[dict[str, Any]], path: Path) ->
     return curves
 
 
-def table(measured: Sequence[dict[str, Any]], curves: dict[int, list[float]], count: int) -> str:
-    """The results page."""
+def measured_part(measured: Sequence[dict[str, Any]], count: int) -> list[str]:
+    """What was measured, beside what the simulation says of it."""
     one = measured[0]
     lines = [
-        "# How throughput grows with workers",
-        "",
         f"`python -m benchmarks.scaling --utterances {count}`, {datetime.now(UTC):%Y-%m-%d}, "
         f"{os.cpu_count()} cores, {platform.machine()}: Whisper base greedy and the packaged English-German "
         f"model (beam 5) on the sample set repeated ({one['items']} utterances, {one['audio']:.0f} s of "
@@ -190,14 +224,24 @@ def table(measured: Sequence[dict[str, Any]], curves: dict[int, list[float]], co
                 f"| {stage} | {run['workers']} | {own['wall']:.1f} | {sum(own['shards']):.1f} "
                 f"| {own['landed'][0]:.1f} | {predicted:.1f} |"
             )
-    lines += ["", "From one worker:", "", "| | asr | mt |", "| --- | ---: | ---: |"]
-    costs = {stage: costs_of(one, stage) for stage in STAGES}
+    return [*lines, ""]
+
+
+def table(
+    measured: Sequence[dict[str, Any]], basis: Basis, curves: dict[int, list[float]], count: int
+) -> str:
+    """The results page."""
+    lines = ["# How throughput grows with workers", ""]
+    lines += (
+        measured_part(measured, count) if measured else ["Workers were not measured on a quiet machine.", ""]
+    )
+    lines += [f"The simulation goes on: {basis.source}.", "", "| | asr | mt |", "| --- | ---: | ---: |"]
     rows = {
-        "core-seconds of one second of audio": [sum(costs[s].shards) / one["audio"] for s in STAGES],
-        "seconds until a worker has its model": [costs[s].load for s in STAGES],
-        "seconds of the driver for each shard": [costs[s].driver for s in STAGES],
+        "core-seconds of one second of audio": basis.core_seconds,
+        "seconds until a worker has its model": basis.load,
+        "seconds of the driver for each shard": basis.driver,
     }
-    lines += [f"| {name} | {values[0]:.4f} | {values[1]:.4f} |" for name, values in rows.items()]
+    lines += [f"| {name} | {row['asr']:.4f} | {row['mt']:.4f} |" for name, row in rows.items()]
     head = "| hours of audio | " + " | ".join(str(n) for n in WORKERS) + " |"
     lines += ["", "Simulated: times real time by workers (both stages, one after the other).", "", head]
     lines.append("| ---: |" + " ---: |" * len(WORKERS))
@@ -211,6 +255,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--utterances", type=int, default=128)
     parser.add_argument("--simulate", action="store_true", help="measure nothing, draw again")
+    parser.add_argument("--published", action="store_true", help="simulate from earlier published speeds")
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--child", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--manifest", type=Path, help=argparse.SUPPRESS)
@@ -220,16 +265,18 @@ def main() -> None:
         print(json.dumps(child(options.child, options.manifest, options.folder)))
         return
     kept = options.out / "scaling.json"
-    if not options.simulate:
+    if not options.simulate and not options.published:
         from benchmarks.repeated import write_manifest
 
         with tempfile.TemporaryDirectory() as folder:
             manifest = write_manifest(Path(folder) / "manifest.jsonl", options.utterances, longest=15.0)
-            measured = [measure(workers, manifest) for workers in (1, 2)]
-        kept.write_text(json.dumps({"utterances": options.utterances, "measured": measured}) + "\n", "utf-8")
-    found = json.loads(kept.read_text("utf-8"))
-    curves = draw(found["measured"][0], found["measured"], options.out / "scaling.png")
-    page = table(found["measured"], curves, found["utterances"])
+            runs = [measure(workers, manifest) for workers in (1, 2)]
+        kept.write_text(json.dumps({"utterances": options.utterances, "measured": runs}) + "\n", "utf-8")
+    found = {"measured": [], "utterances": 0} if options.published else json.loads(kept.read_text("utf-8"))
+    measured = found["measured"]
+    basis = measured_basis(measured[0]) if measured else PUBLISHED
+    curves = draw(basis, measured, options.out / "scaling.png")
+    page = table(measured, basis, curves, found["utterances"])
     (options.out / "scaling.md").write_text(page, encoding="utf-8")
     print(page)
 

@@ -52,7 +52,7 @@ class Lease:
         self._folder = f"locks/{name}"
         self._what = what
         self._seconds = lease_seconds()
-        self._claim = {"token": secrets.token_hex(8), "cache": cache, "pid": os.getpid()}
+        self._claim: dict[str, Any] = {"token": secrets.token_hex(8), "cache": cache, "pid": os.getpid()}
         self._claim |= {"host": socket.gethostname(), "since": now(), "beat": 0}
         self._mine = ""
         self._renewed = 0.0
