@@ -30,7 +30,7 @@ from components.merging.surveying import survey
 from components.merging.writing import SHARD_BYTES, Planned, Writer
 from components.models.digests import sync_folder
 
-VERSION = 1
+VERSION = 2
 """Raised when the same recipe gives other weights."""
 
 

@@ -69,9 +69,8 @@ def outputs(recipe: Recipe, folders: Folders) -> Iterator[Output]:
     for name in template.tensors:
         if layer_of(name) is None:
             part = _part(recipe, name)
-            first = before_the_layers(name)
-            cut = part.slices[0 if first else -1]
-            yield _shared(name, cut, part, 0.0 if first else 1.0, recipe)
+            cut = part.slices[0 if before_the_layers(name) else -1]
+            yield _shared(name, cut, part, recipe)
     for stack in stacks:
         part = _part(recipe, f"{stack}.0")
         at = 0
@@ -114,8 +113,11 @@ def _sources(cut: Slice, recipe: Recipe) -> tuple[Source, ...]:
     return cut.sources
 
 
-def _shared(name: str, cut: Slice, part: Part, depth: float, recipe: Recipe) -> Output:
-    return Output(name, tuple((source, name) for source in _sources(cut, recipe)), cut, part, depth)
+def _shared(name: str, cut: Slice, part: Part, recipe: Recipe) -> Output:
+    """A tensor outside of the layers: of a gradient it takes the first value, behind the layers too, as
+    mergekit 0.1.5 does.
+    """
+    return Output(name, tuple((source, name) for source in _sources(cut, recipe)), cut, part, depth=0.0)
 
 
 def _layers(

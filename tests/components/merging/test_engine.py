@@ -118,6 +118,16 @@ slices:
     assert (config["num_hidden_layers"], config["layer_types"]) == (4, ["x", "y", "y", "z"])
 
 
+def test_outside_of_the_layers_a_gradient_is_its_first_value(tmp_path: Path) -> None:
+    """mergekit 0.1.5 plans what comes after the layers at t = 0 as well."""
+    a, b = layered(tmp_path / "a", 1), layered(tmp_path / "b", 2)
+    out = merged(recipe("linear", None, (a, "{weight: [1, 7]}"), (b, "{weight: 1}")), tmp_path / "out")
+    first, second = load_file(a / "model.safetensors"), load_file(b / "model.safetensors")
+    for name, share in (("embed_tokens", 0.5), ("norm", 0.5), ("layers.1.mlp", 0.8), ("layers.2.mlp", 0.875)):
+        key = f"model.{name}.weight"
+        torch.testing.assert_close(out[key], share * first[key] + (1 - share) * second[key])
+
+
 def tiny(kind: str) -> Any:
     from transformers import (
         BartConfig,
