@@ -28,7 +28,7 @@ NAMES = {
     "sequence": "student, sequence level",
     "interpolated": "student, interpolated",
 }
-SETS = ("test_2016_flickr", "test_2017_flickr")
+SETS = ("test_2016_flickr", "test_2017_flickr", "test_2017_mscoco")
 
 
 def student(options: argparse.Namespace) -> dict[str, Any]:
@@ -84,8 +84,7 @@ def translations(translator: Translator, utterances: Sequence[Utterance]) -> dic
 def row(name: str, scores: Mapping[str, Score], tests: Mapping[str, Difference], minutes: str) -> str:
     """One line of the table."""
     cells = []
-    for split in SETS:
-        score = scores[split]
+    for split, score in scores.items():
         assert score.interval is not None
         cell = f"{score.value:.2f} ({score.interval[0]:.1f} to {score.interval[1]:.1f})"
         if split in tests:
@@ -97,9 +96,9 @@ def row(name: str, scores: Mapping[str, Score], tests: Mapping[str, Difference],
 
 
 PROTOCOL = """\
-`python -m benchmarks.quality distillation --members ...`: {teachers} teachers of 3+3 layers (other seeds, one
+`python -m benchmarks.quality distillation --limit {limit} --steps {steps} --members ...`: {teachers} teachers of 3+3 layers (other seeds, one
 vocabulary), mixed linearly; students of 2+1 layers, width 256, which all begin with layers 1 and 3 of the
-encoder and layer 1 of the decoder of `{first}` and are trained for {steps} updates on the first {limit:,}
+encoder and layer 1 of the decoder of `{first}` and are trained for {steps} updates on the first {limit}
 pairs of Multi30k (seed, schedule and batch size equal). Word level: 0.7 KL to the mixture (temperature 1),
 0.3 cross-entropy. Sequence level: the ensemble's beam-4 output for these training sources in place of the
 references; interpolated: of its 4 best, the nearest to the reference.
@@ -111,14 +110,14 @@ each: other seeds are not in the intervals. The checkpoint is chosen on the vali
 
 
 def measured(
-    ready: Mapping[str, Translator], limit: int | None
+    ready: Mapping[str, Translator], options: argparse.Namespace
 ) -> tuple[dict[str, dict[str, Score]], dict[str, dict[str, Difference]]]:
     """BLEU of every system on every set, and its difference to the student without a teacher."""
     scores: dict[str, dict[str, Score]] = {name: {} for name in ready}
     tests: dict[str, dict[str, Difference]] = {name: {} for name in ready}
-    for split in SETS:
+    for split in options.sets:
         languages = {"source_language": "en", "target_language": "de"}
-        test = data.load(f"multi30k:{split}", limit=limit, **languages).utterances
+        test = data.load(f"multi30k:{split}", limit=options.test_limit, **languages).utterances
         references = {u.id: u.references for u in test}
         texts = {name: translations(translator, test) for name, translator in ready.items()}
         for name, found in texts.items():
@@ -137,7 +136,7 @@ def report(runs: Mapping[str, RunRecord], options: argparse.Namespace) -> str:
         made = speed.systems(teachers, key_of(run), 5, store)
         ready |= {speed.ENSEMBLE: made[speed.ENSEMBLE], speed.ONE: made[speed.ONE]}
         ready[NAMES[level]] = made[speed.STUDENT]
-    scores, tests = measured(ready, options.test_limit)
+    scores, tests = measured(ready, options)
     first = scores[speed.ENSEMBLE]
     best = max(runs, key=lambda level: runs[level].metrics["dev_bleu"].value)
     minutes = {
@@ -150,16 +149,16 @@ def report(runs: Mapping[str, RunRecord], options: argparse.Namespace) -> str:
         steps=options.steps,
         limit=options.limit,
         counts=", ".join(
-            f"{first[split].n} of {first[split].n_total} sentences of {split}" for split in SETS
+            f"{first[split].n} of {first[split].n_total} sentences of {split}" for split in options.sets
         ),
-        signature=first[SETS[0]].signature,
+        signature=first[options.sets[0]].signature,
     )
     lines = [
         "# Distillation: one small student out of an ensemble",
         "",
         protocol,
-        "| system | minutes of training (wall) | " + " | ".join(SETS) + " |",
-        "|---|---|" + "---|" * len(SETS),
+        "| system | minutes of training (wall) | " + " | ".join(options.sets) + " |",
+        "|---|---|" + "---|" * len(options.sets),
         *(row(name, scores[name], tests[name], minutes.get(name, "")) for name in ready),
         "",
         f"Speed of the student ({NAMES[best]}; all have the same shape), 200 sentences of test_2016_flickr, "
@@ -177,6 +176,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--limit", type=int, default=15_000, help="training pairs, and sources decoded")
     parser.add_argument("--steps", type=int, default=500, help="updates of every student")
     parser.add_argument("--levels", nargs="+", default=list(NAMES), choices=NAMES)
+    parser.add_argument("--sets", nargs="+", default=list(SETS[:2]), choices=SETS, help="test sets")
     parser.add_argument("--test-limit", type=int, help="sentences of each test set; all unless set")
     parser.add_argument("--rounds", type=int, default=5, help="of the speed measurement")
     parser.add_argument("--train-only", action="store_true", help="train the levels, write no report")

@@ -1,7 +1,7 @@
 """Distillation: a teacher of any kind -> one small student in the store -> its scores.
 
-The teacher is a model, an ensemble (both imitated word by word or by what they say), or any finished run with
-an `mt` stage on training data: a cascade, a stack, a refinement. The student is `store:KEY` for every flow.
+The teacher is a model, an ensemble (both imitated word by word or by what they say), or any finished run that
+translated training data: a cascade, a stack, a refinement. The student is `store:KEY` for every flow.
 `python -m flows.distill` takes the options of `antiphon run distill`.
 """
 

@@ -17,7 +17,7 @@ from components.records import StageRef, Utterance
 from components.training.distillation import DistillationConfig, DistillationLearner
 from components.training.learner import MakeLearner
 from components.training.targets import CHOICES
-from tasks import training
+from tasks import systems, training
 from tasks.cost import measured
 from tasks.keys import StagePlan, library_versions, read_by, weights_of
 from tasks.options import NOT_STORED, shown
@@ -27,26 +27,30 @@ from tasks.store import Store, damage, stage_ref
 
 TARGETS = "targets.jsonl"
 SOURCES = ("data", "mt")
-"""Stages of a run that a student can learn from; ``asr`` too, where the sources were heard."""
+"""What a student learns from: sources, and translations; ``asr`` too, where the sources were heard."""
 
 
 def taught_by(run_name: str, store_url: str | None) -> dict[str, StageRef]:
-    """The stages of a finished run that hold sources and outputs, verified.
+    """Sources and final translations of a finished run, verified: ``data``, ``mt``, and ``asr`` if it heard.
+
+    ``mt`` is the last stage that translates: of a stack the second system, of a refinement the last round.
 
     Raises:
         StoreError: no such run.
         ConfigError: a run without outputs to learn from, or whose outputs were changed.
     """
     store = Store(store_url)
-    stages = {ref.stage: ref for ref in store.load_run(run_name).stages}
-    missing = [name for name in SOURCES if name not in stages]
-    if missing:
+    run = store.load_run(run_name)
+    stages = {ref.stage: ref for ref in run.stages}
+    said = [ref for ref in systems.decoded(run) if not systems.transcribes(ref)]
+    if "data" not in stages or not said:
         raise ConfigError(
-            f"teacher.run: expected a run with the stages data and mt, found {', '.join(stages) or 'none'} "
-            f"in {run_name}; name a run of cascade, ensemble or stack on the training data"
+            f"teacher.run: expected a run with the stage data and translations, found "
+            f"{', '.join(stages) or 'none'} in {run_name}; name a run of cascade, ensemble, stack or refine "
+            "on the training data"
         )
-    wanted = [*SOURCES, *(["asr"] if "asr" in stages else [])]
-    return {name: _verified(store, stages[name]) for name in wanted}
+    wanted = {name: stages[name] for name in ("data", "asr") if name in stages} | {"mt": said[-1]}
+    return {name: _verified(store, ref) for name, ref in wanted.items()}
 
 
 def _verified(store: Store, ref: StageRef) -> StageRef:

@@ -15,7 +15,7 @@ from components.records import StageRef
 from flows.cascade import cascade
 from flows.distill import LEVELS, DistillParameters, distill, student_of
 from flows.train import train
-from tasks.distilling import TARGETS, plan_of
+from tasks.distilling import TARGETS, plan_of, taught_by
 from tasks.reading import hypotheses
 from tasks.store import Store
 
@@ -108,9 +108,24 @@ def test_a_whole_run_is_a_teacher(world: dict[str, Any]) -> None:
         distill(**{**settings, "teacher": teacher}, level="word")
     train_run = next(path.name for path in (Path(world["store"]) / "runs").glob("*-train"))
     with pytest.raises(
-        ConfigError, match="expected a run with the stages data and mt, found training, scores"
+        ConfigError, match="expected a run with the stage data and translations, found training, scores"
     ):
         distill(**{**settings, "teacher": {"run": train_run}}, level="sequence")
+
+
+@pytest.mark.parametrize("last", ["stack", "refine-2"])
+def test_the_last_translation_of_a_run_teaches(world: dict[str, Any], last: str) -> None:
+    mt = {"model": f"store:{world['models'][0]}", "n_best": 1, "max_tokens": 12, "device": "cpu"}
+    common = {"data": world["toy"], "source_language": "en", "target_language": "de", "store": world["store"]}
+    drafts = cascade(**common, mt={**mt, "beam_size": 1}, name=f"drafts-{last}")
+    other = stage(cascade(**common, mt={**mt, "beam_size": 2}, name=f"other-{last}"), "mt")
+    store = Store(world["store"])
+    stages = (*drafts.stages[:2], other.model_copy(update={"stage": last}), *drafts.stages[2:])
+    store.new_run("stack", f"whole-{last}")
+    store.save_run(drafts.model_copy(update={"name": f"whole-{last}", "stages": stages}))
+    taught = taught_by(f"whole-{last}", world["store"])
+    assert [ref.stage for ref in drafts.stages[:2]] == ["data", "mt"]
+    assert (taught["data"].key, taught["mt"].key) == (drafts.stages[0].key, other.key)
 
 
 def test_a_damaged_output_of_the_teacher_is_refused(world: dict[str, Any]) -> None:
