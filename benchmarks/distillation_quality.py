@@ -96,12 +96,13 @@ def row(name: str, scores: Mapping[str, Score], tests: Mapping[str, Difference],
 
 
 PROTOCOL = """\
-`python -m benchmarks.quality distillation --limit {limit} --steps {steps} --members ...`: {teachers} teachers of 3+3 layers (other seeds, one
-vocabulary), mixed linearly; students of 2+1 layers, width 256, which all begin with layers 1 and 3 of the
-encoder and layer 1 of the decoder of `{first}` and are trained for {steps} updates on the first {limit}
-pairs of Multi30k (seed, schedule and batch size equal). Word level: 0.7 KL to the mixture (temperature 1),
-0.3 cross-entropy. Sequence level: the ensemble's beam-4 output for these training sources in place of the
-references; interpolated: of its 4 best, the nearest to the reference.
+`python -m benchmarks.quality distillation --limit {limit} --steps {steps} --members ...`: {teachers} teachers
+of 3+3 layers (other seeds or samples of the data, one vocabulary), mixed linearly; students of 2+1 layers,
+width 256, which all begin with layers 1 and 3 of the encoder and layer 1 of the decoder of `{first}` and
+are trained for {steps} updates on the first {limit} pairs of Multi30k (seed, schedule and batch size equal).
+Word level: 0.7 KL to the mixture (temperature 1), 0.3 cross-entropy. Sequence level: the ensemble's beam-4
+output for these training sources in place of the references; interpolated: of its 4 best, the nearest to the
+reference.
 
 BLEU, beam 5, our decoder, {counts}, with 95% bootstrap intervals; after it the difference to the student
 without a teacher, its 95% interval and p (paired bootstrap, two-sided, Holm over the systems). One training
