@@ -16,6 +16,7 @@ SECTIONS = {
     "meta": "benchmarks.meta_quality",
     "rover": "benchmarks.rover",
     "experts": "benchmarks.experts_quality",
+    "pruning": "benchmarks.pruning_quality",
     "ensembles": "benchmarks.ensembles_quality",
     "bagging": "benchmarks.bagging_quality",
     "distillation": "benchmarks.distillation_quality",

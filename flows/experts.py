@@ -45,6 +45,7 @@ def experts(parameters: ExpertsParameters) -> RunRecord | State[RunRecord]:
     from components.experts.telemetry import warn_of_collapse
     from tasks import experts as stages
     from tasks import training
+    from tasks.report import report
 
     config = parameters.training()
     run = Run("experts", parameters)
@@ -60,6 +61,7 @@ def experts(parameters: ExpertsParameters) -> RunRecord | State[RunRecord]:
         run.metrics = training.read_scores(scored)
         run.save()
         training.publish(run.record)
+        report(run.record, run.store_url)
     return ending(run.record)
 
 

@@ -55,6 +55,8 @@ def test_trained_watched_scored_reused_and_served(settings: dict[str, object], t
     for name, layer in layers.items():
         assert layer.load == tuple(map(sum, zip(*(row["layers"][name] for row in rows), strict=True)))
     assert (folder / "routing.png").stat().st_size > 1000
+    page = tmp_path / "store" / "runs" / "first" / "report.html"
+    assert 'alt="routing"' in page.read_text(encoding="utf-8")
 
     again = experts(**settings, name="again")
     assert [stage.reused for stage in again.stages] == [True, True, True]

@@ -92,6 +92,11 @@ def test_all_tokens_to_one_expert_and_experts_without_tokens() -> None:
     up = layer.experts.up.grad  # type: ignore[union-attr]
     assert up is not None
     assert up[[0, 1, 3]].abs().sum() == 0  # type: ignore[index]
+    layer.zero_grad()
+    layer(x).sum().backward()
+    once = layer.experts.up.grad.clone()  # type: ignore[union-attr, operator]
+    layer(x).sum().backward()  # a second pass adds to what the first one has written
+    torch.testing.assert_close(layer.experts.up.grad, 2 * once)  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("implementation", ["eager", "grouped_mm", "batched_mm"])
