@@ -157,7 +157,7 @@ def specialists(layers: Mapping[str, LayerTelemetry]) -> list[str]:
 
 def curves(work: Path, names: Sequence[str]) -> list[str]:
     """Development BLEU (greedy, 50 sentences of each language) by updates."""
-    steps = list(range(200, 1201, 200))
+    steps = list(range(COMMON["eval_every"], COMMON["max_steps"] + 1, COMMON["eval_every"]))
     lines = [
         "| model | parameters | " + " | ".join(map(str, steps)) + " |",
         "|---|---|" + "---|" * len(steps),
@@ -199,12 +199,11 @@ def main(arguments: Sequence[str]) -> None:
         "",
         f"`python -m benchmarks.quality experts{' --limit ' + str(options.limit) if options.limit else ''}`. "
         "One seed. 2 + 2 layers, width 256, joint vocabulary of 5,000 pieces, 1,200 pieces a batch, AdamW 2e-3, "
-        "1,200 updates (about 6 to 8 minutes of one core: far from convergence, and from the packaged bilingual "
-        "model's 39). `experts`: 8 of width 256 in every layer, k = 2, Switch balance loss 0.01, z-loss 0.001. "
+        "1,000 updates (far from convergence, and from the packaged bilingual model's 39). `experts`: 8 of width 256 in every layer, k = 2, Switch balance loss 0.01, z-loss 0.001. "
         "`dense-active`: width 512, the size that a token sees; `dense-total`: width 2,048, the size that is "
-        "stored, at 1e-3 (at 2e-3 it did not learn: dev BLEU 0.7 after 800 updates, dev loss 3.69 against 2.91). "
-        "`upcycled`: a dense model of width 256 after 600 updates, then 600 as experts at 1e-3: 1,200 in all. "
-        "`unbalanced`: as `experts` without the balance loss, stopped at 600.",
+        "stored, at 1e-3 after 400 warm-up updates (at 2e-3 after 300 it did not learn: dev loss 3.69 after 800 "
+        "updates against 2.91). `upcycled`: a dense model of width 256 after 500 updates, then 500 as experts at "
+        "1e-3: 1,000 in all. `unbalanced`: as `experts` without the balance loss, stopped at 500.",
         "",
         f"Not trained when this was written: {missing or 'none'}.",
         "",

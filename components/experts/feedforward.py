@@ -9,16 +9,20 @@ few.
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 aten = torch.ops.aten
+LARGE = 2**22
+"""Bytes of a gradient from which on its pages are asked from the system."""
+FEW = 4
+"""Rows up to which a sum of outer products is faster than a matrix product."""
 
 
 class Activation(NamedTuple):
@@ -88,15 +92,16 @@ def _activate(inner: Tensor, activation: str, gated: bool) -> Tensor:
     return act(gate).mul_(up) if not torch.is_grad_enabled() else act(gate) * up
 
 
-def _activate_backward(grad: Tensor, inner: Tensor, activation: str, gated: bool) -> Tensor:
+def _activate_backward(grad: Tensor, inner: Tensor, activation: str, gated: bool) -> tuple[Tensor, Tensor]:
+    """The activations again, and the gradient of ``inner`` where ``grad`` is that of the activations."""
     act = ACTIVATIONS[activation]
     if not gated:
-        return act.backward(grad, inner)
+        return act.forward(inner), act.backward(grad, inner)
     gate, up = inner.chunk(2, -1)
-    out = torch.empty_like(inner)
-    torch.mul(grad, act.forward(gate), out=out[:, up.shape[1] :])
+    on, out = act.forward(gate), torch.empty_like(inner)
+    torch.mul(grad, on, out=out[:, up.shape[1] :])
     out[:, : up.shape[1]] = act.backward(grad * up, gate)
-    return out
+    return on.mul_(up), out
 
 
 def _linear(x: Tensor, weight: Tensor, bias: Tensor | None, out: Tensor) -> None:
@@ -136,9 +141,9 @@ class _Loop(torch.autograd.Function):
         biases = [w.new_zeros(w.shape[:2]) if wanted[3 + i] else None for i, w in enumerate((up, down))]
         for e, rows in blocks(sizes):
             given, inner = grad[rows], kept[rows]
-            torch.mm(given.T, _activate(inner, activation, gated), out=grads[2][e])
-            back = _activate_backward(given @ down[e], inner, activation, gated)
-            torch.mm(back.T, x[rows], out=grads[1][e])
+            hidden, back = _activate_backward(given @ down[e], inner, activation, gated)
+            _outer(given, hidden, grads[2][e])
+            _outer(back, x[rows], grads[1][e])
             torch.mm(back, up[e], out=grads[0][rows])
             for bias, value in zip(biases, (back, given), strict=True):
                 if bias is not None:
@@ -147,11 +152,28 @@ class _Loop(torch.autograd.Function):
 
 
 def _zeros_like(weight: Tensor) -> Tensor:
-    """Zeros whose pages are not written: torch.zeros fills them all, half the time of a pass of few tokens."""
-    if weight.device.type != "cpu":
+    """Zeros of which no page is touched before it is written, where torch.zeros writes them all.
+
+    Of experts without tokens nothing is ever written, of the others everything once. Not in huge pages (as
+    numpy's large arrays are): where a virtual machine hands free ones back to its host, new ones are slow.
+    """
+    if weight.device.type != "cpu" or weight.nbytes < LARGE or not hasattr(mmap, "MAP_PRIVATE"):
         return torch.zeros_like(weight)
-    memory = np.zeros(weight.nbytes, np.uint8)  # calloc: a page is zero until it is written
-    return torch.from_numpy(memory).view(weight.dtype).view(weight.shape)
+    pages = mmap.mmap(-1, weight.nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    return torch.frombuffer(pages, dtype=weight.dtype).view(weight.shape)
+
+
+def _outer(left: Tensor, right: Tensor, out: Tensor) -> None:
+    """``left.T @ right`` (R, M), (R, N) -> (M, N): a sum of outer products where few float32 rows make it.
+
+    For two to four rows the matrix product takes two to four times as long (MKL, float32).
+    """
+    if len(left) > FEW or left.dtype != torch.float32 or left.device.type != "cpu":
+        torch.mm(left.T, right, out=out)
+        return
+    torch.mul(left[0, :, None], right[0], out=out)
+    for row in range(1, len(left)):
+        out.addcmul_(left[row, :, None], right[row])
 
 
 def blocks(sizes: Sequence[int]) -> list[tuple[int, slice]]:

@@ -54,16 +54,17 @@ def mask(weight: Tensor, pattern: Pattern, keep: float = 0.5) -> Tensor:
     return kept.repeat_interleave(size[0], 0).repeat_interleave(size[1], 1)
 
 
-def skip_zeros(hidden: Tensor, weight: Tensor) -> Tensor:
-    """``hidden @ weight.T`` (T, F), (D, F) -> (T, D) without the units that are zero for every token.
+def skip_zeros(hidden: Tensor, units: Tensor) -> Tensor:
+    """``hidden @ units`` (T, F), (F, D) -> (T, D) without the units that are zero for every token.
 
-    After a ReLU many units are off; what can be left out are those that are off for the whole batch, so the
-    gain goes with few tokens.
+    ``units`` is the transposed weight of a linear map: of units that are on its rows are read, of the others
+    nothing. Only units that are off for the whole batch (after a ReLU) can be left out, so the gain goes with
+    few tokens. Where half of the units or more are on, gathering them costs more than it saves: none are.
     """
     alive = hidden.any(0).nonzero().squeeze(-1)
-    if len(alive) == hidden.shape[1]:
-        return functional.linear(hidden, weight)
-    return functional.linear(hidden[:, alive], weight[:, alive])
+    if 2 * len(alive) >= len(units):
+        return hidden @ units
+    return hidden.index_select(1, alive) @ units.index_select(0, alive)
 
 
 class SparseLinear(nn.Module):

@@ -12,6 +12,8 @@ from transformers.models.mixtral.modeling_mixtral import MixtralSparseMoeBlock
 from components.decoding.prepack import available, prepack
 from components.errors import ConfigError
 from components.experts import Experts, Router, SparseBlock, watched
+from components.experts.dispatch import dispatch
+from components.experts.feedforward import LARGE
 
 WIDTH, INNER = 16, 24
 
@@ -97,6 +99,23 @@ def test_all_tokens_to_one_expert_and_experts_without_tokens() -> None:
     once = layer.experts.up.grad.clone()  # type: ignore[union-attr, operator]
     layer(x).sum().backward()  # a second pass adds to what the first one has written
     torch.testing.assert_close(layer.experts.up.grad, 2 * once)  # type: ignore[union-attr]
+
+
+def test_large_gradients_are_zero_where_nothing_is_written() -> None:
+    """From 4 MB on they lie in pages of their own."""
+    layer = SparseBlock(Router(256, 5, 2), Experts(5, 256, 512, gated=True))
+    with torch.no_grad():
+        layer.router.weight[3:, 0] = -10.0
+    x = torch.randn(6, 256)
+    x[:, 0] = 50.0
+    layer(x).sum().backward()
+    up = layer.experts.up
+    assert isinstance(up, nn.Parameter)
+    assert up.grad is not None
+    assert up.grad.nbytes >= LARGE
+    used = [size > 0 for size in dispatch(layer.router(x)).sizes]
+    assert used[3:] == [False, False]
+    assert [bool(one.any()) for one in up.grad] == used
 
 
 @pytest.mark.parametrize("implementation", ["eager", "grouped_mm", "batched_mm"])

@@ -45,12 +45,13 @@ def test_products_without_the_zeros_are_the_same(layout, pattern) -> None:
     torch.testing.assert_close(found, functional.linear(x, weight, bias), atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("off", [0.2, 1.5])
 @pytest.mark.parametrize("tokens", [1, 5])
-def test_units_that_are_off_are_skipped(tokens: int) -> None:
-    hidden, weight = torch.relu(torch.randn(tokens, 40) - 0.8), torch.randn(7, 40)
-    found = sparsity.skip_zeros(hidden, weight)
-    torch.testing.assert_close(found, hidden @ weight.T, atol=1e-5, rtol=1e-5)
-    assert sparsity.skip_zeros(torch.zeros(2, 40), weight).abs().sum() == 0
+def test_units_that_are_off_are_skipped(tokens: int, off: float) -> None:
+    hidden, units = torch.relu(torch.randn(tokens, 40) - off), torch.randn(40, 7)
+    expected = sum(hidden[:, n : n + 1] * units[n] for n in range(40))
+    torch.testing.assert_close(sparsity.skip_zeros(hidden, units), expected, atol=1e-5, rtol=1e-5)
+    assert sparsity.skip_zeros(torch.zeros(2, 40), units).abs().sum() == 0
 
 
 def model() -> nn.Sequential:
