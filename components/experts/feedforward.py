@@ -2,7 +2,7 @@
 
 Plain: ``y = act(x U^T + b) W^T + c``; gated: ``y = (act(x G^T) * x U^T) W^T`` with G and U stacked. On
 devices where torch's ``grouped_mm`` is one kernel, that; elsewhere a loop over the experts that have tokens,
-each from input to output while its block is in the cache. The loop writes into one output and, backwards,
+each (or a few with few tokens) from input to output while its block is in the cache. The loop writes into one output and, backwards,
 into one gradient per weight: putting E gradients together would cost as much as the products when tokens are
 few.
 """
@@ -21,6 +21,8 @@ from torch.nn import functional
 aten = torch.ops.aten
 LARGE = 2**22
 """Bytes of a gradient from which on its pages are asked from the system."""
+TOGETHER = 128
+"""Rows up to which experts share the calls between their products."""
 FEW = 4
 """Rows up to which a sum of outer products is faster than a matrix product."""
 
@@ -120,11 +122,14 @@ class _Loop(torch.autograd.Function):
         up, down, up_bias, down_bias, sizes, activation, gated = rest
         kept = x.new_empty(len(x), up.shape[1]) if any(ctx.needs_input_grad) else None
         out = x.new_empty(len(x), down.shape[1])
-        for e, rows in blocks(sizes):
-            inner = x.new_empty(sizes[e], up.shape[1]) if kept is None else kept[rows]
-            _linear(x[rows], up[e], None if up_bias is None else up_bias[e], inner)
+        ups, downs = up.unbind(0), down.unbind(0)
+        for group, whole, counts in groups(sizes):
+            inner = x.new_empty(sum(counts), up.shape[1]) if kept is None else kept[whole]
+            for (e, rows), part in zip(group, inner.split(counts), strict=True):
+                _linear(x[rows], ups[e], None if up_bias is None else up_bias[e], part)
             hidden = _activate(inner, activation, gated)
-            _linear(hidden, down[e], None if down_bias is None else down_bias[e], out[rows])
+            for (e, rows), part in zip(group, hidden.split(counts), strict=True):
+                _linear(part, downs[e], None if down_bias is None else down_bias[e], out[rows])
         if kept is not None:
             ctx.save_for_backward(x, up, down, kept)
             ctx.settings = (sizes, activation, gated)
@@ -137,30 +142,43 @@ class _Loop(torch.autograd.Function):
         x, up, down, kept = ctx.saved_tensors
         sizes, activation, gated = ctx.settings
         wanted = ctx.needs_input_grad
-        grads = [torch.empty_like(x), _zeros_like(up), _zeros_like(down)]
+        grads = [torch.empty_like(x), _gradient(up, sizes), _gradient(down, sizes)]
         biases = [w.new_zeros(w.shape[:2]) if wanted[3 + i] else None for i, w in enumerate((up, down))]
-        for e, rows in blocks(sizes):
-            given, inner = grad[rows], kept[rows]
-            hidden, back = _activate_backward(given @ down[e], inner, activation, gated)
-            _outer(given, hidden, grads[2][e])
-            _outer(back, x[rows], grads[1][e])
-            torch.mm(back, up[e], out=grads[0][rows])
-            for bias, value in zip(biases, (back, given), strict=True):
-                if bias is not None:
-                    torch.sum(value, 0, out=bias[e])
+        ups, downs, gups, gdowns = (w.unbind(0) for w in (up, down, *grads[1:]))
+        for group, whole, counts in groups(sizes):
+            inner = kept[whole]
+            through = x.new_empty(len(inner), down.shape[2])
+            for (e, rows), part in zip(group, through.split(counts), strict=True):
+                torch.mm(grad[rows], downs[e], out=part)
+            hidden, back = _activate_backward(through, inner, activation, gated)
+            parts = zip(group, hidden.split(counts), back.split(counts), strict=True)
+            for (e, rows), hidden_part, back_part in parts:
+                given = grad[rows]
+                _outer(given, hidden_part, gdowns[e])
+                _outer(back_part, x[rows], gups[e])
+                torch.mm(back_part, ups[e], out=grads[0][rows])
+                for bias, value in zip(biases, (back_part, given), strict=True):
+                    if bias is not None:
+                        torch.sum(value, 0, out=bias[e])
         return *grads, *biases, None, None, None
 
 
-def _zeros_like(weight: Tensor) -> Tensor:
-    """Zeros of which no page is touched before it is written, where torch.zeros writes them all.
+def _gradient(weight: Tensor, sizes: Sequence[int]) -> Tensor:
+    """Memory for the gradient of a stacked weight: zero for experts without tokens, to be written for others.
 
-    Of experts without tokens nothing is ever written, of the others everything once. Not in huge pages (as
-    numpy's large arrays are): where a virtual machine hands free ones back to its host, new ones are slow.
+    Filling it all with zeros first would take half the time of a pass of few tokens. Where most experts have
+    no tokens, the pages are the system's zeros, which nothing touches. Not huge pages, as numpy's large arrays
+    are: where a virtual machine hands free ones back to its host, new ones are slow.
     """
-    if weight.device.type != "cpu" or weight.nbytes < LARGE or not hasattr(mmap, "MAP_PRIVATE"):
-        return torch.zeros_like(weight)
-    pages = mmap.mmap(-1, weight.nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    return torch.frombuffer(pages, dtype=weight.dtype).view(weight.shape)
+    unused = [e for e, size in enumerate(sizes) if not size]
+    large = weight.device.type == "cpu" and weight.nbytes >= LARGE and hasattr(mmap, "MAP_PRIVATE")
+    if large and 2 * len(unused) >= len(sizes):
+        pages = mmap.mmap(-1, weight.nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        return torch.frombuffer(pages, dtype=weight.dtype).view(weight.shape)
+    out = torch.empty_like(weight)
+    for e in unused:
+        out[e].zero_()
+    return out
 
 
 def _outer(left: Tensor, right: Tensor, out: Tensor) -> None:
@@ -176,11 +194,24 @@ def _outer(left: Tensor, right: Tensor, out: Tensor) -> None:
         out.addcmul_(left[row, :, None], right[row])
 
 
-def blocks(sizes: Sequence[int]) -> list[tuple[int, slice]]:
-    """(expert, its rows) of the experts that have any."""
-    found, start = [], 0
+Block = tuple[int, slice]
+
+
+def groups(sizes: Sequence[int]) -> list[tuple[list[Block], slice, list[int]]]:
+    """Experts that have rows, several together where those are few: (expert, its rows), all rows, counts.
+
+    A group shares its activations, which are a call for each expert otherwise; its values stay in the cache.
+    """
+    found: list[list[Block]] = []
+    start = 0
     for expert, size in enumerate(sizes):
-        if size:
-            found.append((expert, slice(start, start + size)))
+        block = expert, slice(start, start + size)
+        if size and found and block[1].stop - found[-1][0][1].start <= TOGETHER:
+            found[-1].append(block)
+        elif size:
+            found.append([block])
         start += size
-    return found
+    return [
+        (group, slice(group[0][1].start, group[-1][1].stop), [rows.stop - rows.start for _, rows in group])
+        for group in found
+    ]
