@@ -2,9 +2,9 @@
 
 Plain: ``y = act(x U^T + b) W^T + c``; gated: ``y = (act(x G^T) * x U^T) W^T`` with G and U stacked. On
 devices where torch's ``grouped_mm`` is one kernel, that; elsewhere a loop over the experts that have tokens,
-each (or a few with few tokens) from input to output while its block is in the cache. The loop writes into one output and, backwards,
-into one gradient per weight: putting E gradients together would cost as much as the products when tokens are
-few.
+from input to output while its block is in the cache (those of a few tokens together). The loop writes into
+one output and, backwards, into one gradient per weight: putting E gradients together would cost as much as
+the products when tokens are few.
 """
 
 from __future__ import annotations
@@ -167,8 +167,8 @@ def _gradient(weight: Tensor, sizes: Sequence[int]) -> Tensor:
     """Memory for the gradient of a stacked weight: zero for experts without tokens, to be written for others.
 
     Filling it all with zeros first would take half the time of a pass of few tokens. Where most experts have
-    no tokens, the pages are the system's zeros, which nothing touches. Not huge pages, as numpy's large arrays
-    are: where a virtual machine hands free ones back to its host, new ones are slow.
+    no tokens, the pages are the system's zeros, which nothing touches. Not huge pages, as numpy's large
+    arrays are: where a virtual machine hands free ones back to its host, new ones are slow.
     """
     unused = [e for e, size in enumerate(sizes) if not size]
     large = weight.device.type == "cpu" and weight.nbytes >= LARGE and hasattr(mmap, "MAP_PRIVATE")
