@@ -39,7 +39,7 @@ def _translator(ensemble: Ensemble, learned: StageRef | None, store_url: str | N
 @task(name="members", **NOT_STORED)
 def admit(ensemble: Ensemble, store_url: str | None) -> None:
     """Load the members and refuse what cannot be mixed, with its name. ConfigError, ModelError."""
-    with _TURN:
+    with device_slot(ensemble.device):
         building.build(ensemble, ensemble.members, ensemble.mixing, store=store_url)
 
 
