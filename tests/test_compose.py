@@ -85,9 +85,12 @@ def test_every_prefect_command_is_documented() -> None:
     documented = "".join(
         (ROOT / "docs" / name).read_text("utf-8") for name in ("deployments.md", "scaling.md")
     )
-    commands = [" ".join(s["command"]) for s in SERVICES.values() if "prefect" in s.get("command", ())]
+    commands = [
+        " ".join(s["command"]) for s in SERVICES.values() if "prefect " in " ".join(s.get("command", ()))
+    ]
+    commands = [part.removeprefix("sh -c ") for command in commands for part in command.split(" && ")]
     commands.append(" ".join(re.findall(r'"([^"]+)"', DOCKERFILE.rpartition("CMD")[2])))
-    assert len(commands) == 4
+    assert len(commands) == 5
     for command in commands:
         assert command.replace(" --host 0.0.0.0", "") in documented
 
