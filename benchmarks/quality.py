@@ -12,6 +12,8 @@ SECTIONS = {
     "merging": "benchmarks.merging_quality",
     "ensembles-int8": "benchmarks.ensembles_int8",
     "recognition": "benchmarks.recognition_quality",
+    "long-audio": "benchmarks.long_quality",
+    "windows": "benchmarks.window_quality",
     "stacking": "benchmarks.stacking_quality",
     "meta": "benchmarks.meta_quality",
     "rover": "benchmarks.rover",

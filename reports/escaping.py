@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import unicodedata
+import re
 
-_BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_KEPT = frozenset("\n\t")
+# Control characters (but for line feed and tab), lone surrogates, bidi overrides and isolates.
+_HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 
 
 def printable(text: str) -> str:
@@ -14,11 +14,7 @@ def printable(text: str) -> str:
 
     Those can reorder or hide what a person reads; letters, marks and joiners stay as they are.
     """
-    return "".join(f"⟨U+{ord(char):04X}⟩" if _hidden(char) else char for char in text)
-
-
-def _hidden(char: str) -> bool:
-    return char not in _KEPT and (char in _BIDI or unicodedata.category(char) in ("Cc", "Cs"))
+    return _HIDDEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text)
 
 
 def script_json(value: object) -> str:

@@ -8,12 +8,13 @@ import base64
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+from matplotlib.figure import Figure
 
 from reports import graph, plots
 from reports.audio import EMBED_LIMIT, data_uri, embeddable
@@ -32,12 +33,19 @@ _SCRIPTS = ("blocks.js", "utterance.js", "report.js")
 _TEMPLATES = Path(str(files("reports").joinpath("templates")))
 
 
-def write(view: RunView, path: Path | str, *, embed_limit: int = EMBED_LIMIT) -> Path:
+def write(
+    view: RunView,
+    path: Path | str,
+    *,
+    embed_limit: int = EMBED_LIMIT,
+    figures: Callable[[], Mapping[str, Figure]] | None = None,
+) -> Path:
     """Write the report of a run to ``path``, whole or not at all, and return the path.
 
     A small report is one file; the data of a larger one are scripts in ``NAME-data/`` beside it, loaded
     when they are needed. Audio is kept with the data while all of it together is at most ``embed_limit``
-    bytes, else linked relatively. Utterances are read, scored and written 50 at a time.
+    bytes, else linked relatively. Utterances are read, scored and written 50 at a time. ``figures`` gives the
+    run's plots where the caller has a use for them, too; it is called when everything has been scored.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,8 +53,9 @@ def write(view: RunView, path: Path | str, *, embed_limit: int = EMBED_LIMIT) ->
         _write_blocks(view, path.parent, blocks, embed_limit)
         data = "" if blocks.inline else f"{path.stem}-data"
         page = folder / "page.html"
+        drawn = figures() if figures else plots.figures(view)
         with page.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(_environment().get_template("report.html").render(**_context(view, data)))
+            file.write(_environment().get_template("report.html").render(**_context(view, data, drawn)))
             if blocks.inline:
                 blocks.embed(file)
             file.write(f"<script>{_script()}</script>\n</body>\n</html>\n")
@@ -89,7 +98,7 @@ def _environment() -> Environment:
     return environment
 
 
-def _context(view: RunView, data: str) -> dict[str, object]:
+def _context(view: RunView, data: str, figures: Mapping[str, Figure]) -> dict[str, object]:
     style, script = _source("report.css"), _script()
     return {
         "run": view.run,
@@ -99,7 +108,7 @@ def _context(view: RunView, data: str) -> dict[str, object]:
         "n_utterances": len(view.utterances),
         "audio_seconds": view.audio_seconds,
         "graph": Markup(graph.draw(view)),  # noqa: S704 (escaped where it is drawn)
-        "plots": list(_pictures(view)),
+        "plots": list(_pictures(figures)),
         "sections": view.sections,
         "columns": [*BASE, *view.columns],
         "data": data,
@@ -110,9 +119,9 @@ def _context(view: RunView, data: str) -> dict[str, object]:
     }
 
 
-def _pictures(view: RunView) -> Iterator[tuple[str, str, str]]:
+def _pictures(figures: Mapping[str, Figure]) -> Iterator[tuple[str, str, str]]:
     """(title, description, data URI) of each plot."""
-    for name, figure in plots.figures(view).items():
+    for name, figure in figures.items():
         yield plots.TITLES[name], plots.DESCRIPTIONS[name], plots.as_uri(figure)
 
 

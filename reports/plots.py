@@ -82,13 +82,8 @@ def figures(view: RunView) -> dict[str, Figure]:
     return result
 
 
-def render(view: RunView, folder: Path | str) -> list[Path]:
-    """Write every plot into ``folder`` as SVG and as PNG on white, and return the files."""
-    return saved(figures(view), TITLES, Path(folder))
-
-
 def saved(drawn: Mapping[str, Figure], titles: Mapping[str, str], folder: Path) -> list[Path]:
-    """Write figures (file name -> figure) as SVG and as PNG on white, with their titles."""
+    """Write figures (file name -> figure) as SVG and as PNG on white, with their titles; their last use."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, figure in drawn.items():
@@ -98,6 +93,7 @@ def saved(drawn: Mapping[str, Figure], titles: Mapping[str, str], folder: Path) 
                 path = folder / f"{name}.{suffix}"
                 figure.savefig(path, facecolor="white", metadata={"Date": None} if suffix == "svg" else None)
                 written.append(path)
+                figure.set_layout_engine("none")  # as laid out for the first of them
     return written
 
 

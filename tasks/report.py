@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from prefect import task
@@ -19,12 +20,13 @@ def render(run: RunRecord, store: Store) -> tuple[Path, list[Path]]:
     """Write ``report.html`` and ``plots/`` of a run; gives back their paths."""
     folder = store.run_folder(run.name)
     seen = view_of(run, store)
-    page = html.write(seen, folder / "report.html")
+    drawn = cache(lambda: plots.figures(seen))
+    page = html.write(seen, folder / "report.html", figures=drawn)
     compared = [ref for ref in run.stages if ref.stage == "comparison"]
     if compared:
         images = comparing.render(read_comparison(compared[0]), folder / "plots")
     else:
-        images = plots.render(seen, folder / "plots")  # second: it reuses the numbers of the report's pass
+        images = plots.saved(drawn(), plots.TITLES, folder / "plots")
     store.place.send_run(run.name)
     return page, images
 

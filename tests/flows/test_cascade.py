@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from components import models, recognition, translation
 from flows import cli
+from tasks import progress
 from tests.flows import fakes
 
 pytestmark = pytest.mark.server
@@ -85,6 +88,19 @@ def test_the_sample_set_then_unchanged_then_another_beam(antiphon: Command, tmp_
     _, third = antiphon("--data", "sample", "--limit", "5", "--set", "mt.beam_size=3")
     reused = {name: stage["reused"] for name, stage in stages(third).items()}
     assert reused == {"data": True, "asr": True, "mt": False, "metrics": False}
+
+
+def test_a_long_stage_shows_its_progress(
+    antiphon: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_LOG_EVERY", 0.0)
+    monkeypatch.setattr(progress, "_SHOW_AFTER", -1.0)
+    code, _ = antiphon("--data", manifest(tmp_path, *({"id": f"u{n}", "text": "a b"} for n in range(40))))
+    assert code == 0
+    with get_client(sync_client=True) as client:
+        named = ArtifactFilter(key=ArtifactFilterKey(any_=["mt-progress"]))
+        (bar,) = client.read_artifacts(artifact_filter=named)
+    assert (bar.type, bar.data, bar.description) == ("progress", 100.0, "40 items")
 
 
 def test_text_alone_skips_recognition_and_scores_without_references_are_left_out(

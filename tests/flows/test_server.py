@@ -142,6 +142,9 @@ def test_a_cascade_over_the_api(
     (row,) = json.loads(found["mt-stage"]["data"])
     assert (row["state"], row["records"]) == ("computed", 3)
     assert row["weights (sha256)"].startswith("model ")
+    plot = found["plot-stage-seconds"]
+    assert plot["type"] == "image"
+    assert plot["data"].startswith("data:image/png;base64,")
     mine = {"flow_runs": {"id": {"any_": [started["id"]]}}}
     names = {one["name"].rpartition("-")[0] for one in call(prefect_url, "/task_runs/filter", mine)}
     assert names == {"data", "asr", "mt", "translate shard", "metrics", "report"}

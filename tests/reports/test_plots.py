@@ -5,12 +5,12 @@ from pathlib import Path
 from PIL import Image
 from views import cascade
 
-from reports.plots import TITLES, figures, render
+from reports.plots import TITLES, figures, saved
 from reports.view import RunView
 
 
 def test_every_plot_as_svg_and_png_with_something_in_it(tmp_path: Path) -> None:
-    files = render(cascade(tmp_path, 12), tmp_path / "plots")
+    files = saved(figures(cascade(tmp_path, 12)), TITLES, tmp_path / "plots")
     assert sorted(f.name for f in files) == sorted(
         f"{n}.{s}" for n in TITLES.keys() - {"chrf_histogram"} for s in ("png", "svg")
     )
@@ -38,5 +38,5 @@ def test_only_what_there_is_data_for(tmp_path: Path) -> None:
 
 
 def test_many_dots_stay_a_small_file(tmp_path: Path) -> None:
-    files = render(cascade(tmp_path, 1200, audio=False), tmp_path / "plots")
+    files = saved(figures(cascade(tmp_path, 1200, audio=False)), TITLES, tmp_path / "plots")
     assert max(file.stat().st_size for file in files) < 300_000
