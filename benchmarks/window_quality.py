@@ -41,9 +41,9 @@ def main(arguments: Sequence[str]) -> None:
         "",
         f"`python -m benchmarks.quality windows`: {len(utterances)} human recordings "
         f"({seconds_of(utterances):.0f} s), `asr.window_seconds` of Antiphon float32, language given. "
-        "A window is as long as said or as the longest recording of its batch, whichever is more. CPU seconds of the "
-        "process, one thread, the machine shared with other work; same text: as with 30 s. WER in percent, "
-        "corpus level, the metrics room's normaliser; in brackets the utterances.",
+        "A window is as long as said or as the longest recording of its batch, whichever is more. "
+        "CPU seconds of the process, one thread, the machine shared with other work; same text: as with "
+        "30 s. WER in percent, corpus level, the language's normaliser; in brackets the utterances.",
         "",
         markdown(["search", "window, s", "CPU s", "same text", *columns], rows),
     ]

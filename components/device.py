@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,7 +16,6 @@ from components.pool import Pool, memory_budget, pool
 __all__ = [
     "Pool",
     "memory_budget",
-    "native_dtypes",
     "on_threads",
     "pick_device",
     "pick_dtype",
@@ -61,21 +59,6 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
     except RuntimeError as error:
         raise ConfigError(f"dtype: {device} cannot compute in {name} ({error}); use float32") from error
     return dtype
-
-
-def native_dtypes(device: torch.device) -> tuple[str, ...]:
-    """The types that ``device`` has instructions for; others are emulated, thus slower than float32."""
-    if device.type == "cuda":
-        new_enough = torch.cuda.get_device_capability(device) >= (8, 0)
-        return ("float32", "float16", "bfloat16") if new_enough else ("float32", "float16")
-    if device.type == "mps":
-        return ("float32", "float16")
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
-    except OSError:
-        return ("float32",)
-    have = {"float16": "avx512_fp16", "bfloat16": "avx512_bf16"}
-    return ("float32", *(name for name, flag in have.items() if flag in flags))
 
 
 @contextmanager

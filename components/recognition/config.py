@@ -39,7 +39,8 @@ class RecognitionConfig(BaseModel):
         ge=1.0,
         le=30.0,
         description="audio is padded to at least this before it is encoded (backend whisper); less than "
-        "Whisper's own 30 makes short recordings cheaper and changes their states slightly",
+        "Whisper's own 30 makes short recordings cheaper and changes some words: 15 takes half the time at "
+        "about the same word error rate",
     )
     vad: bool = Field(
         True, description="cut audio longer than one window at pauses found by voice activity detection"
