@@ -125,10 +125,10 @@ class _Loop(torch.autograd.Function):
         ups, downs = up.unbind(0), down.unbind(0)
         for group, whole, counts in groups(sizes):
             inner = x.new_empty(sum(counts), up.shape[1]) if kept is None else kept[whole]
-            for (e, rows), part in zip(group, inner.split(counts), strict=True):
+            for (e, rows), part in zip(group, inner.split_with_sizes(counts), strict=True):
                 _linear(x[rows], ups[e], None if up_bias is None else up_bias[e], part)
             hidden = _activate(inner, activation, gated)
-            for (e, rows), part in zip(group, hidden.split(counts), strict=True):
+            for (e, rows), part in zip(group, hidden.split_with_sizes(counts), strict=True):
                 _linear(part, downs[e], None if down_bias is None else down_bias[e], out[rows])
         if kept is not None:
             ctx.save_for_backward(x, up, down, kept)
@@ -148,10 +148,10 @@ class _Loop(torch.autograd.Function):
         for group, whole, counts in groups(sizes):
             inner = kept[whole]
             through = x.new_empty(len(inner), down.shape[2])
-            for (e, rows), part in zip(group, through.split(counts), strict=True):
+            for (e, rows), part in zip(group, through.split_with_sizes(counts), strict=True):
                 torch.mm(grad[rows], downs[e], out=part)
             hidden, back = _activate_backward(through, inner, activation, gated)
-            parts = zip(group, hidden.split(counts), back.split(counts), strict=True)
+            parts = zip(group, hidden.split_with_sizes(counts), back.split_with_sizes(counts), strict=True)
             for (e, rows), hidden_part, back_part in parts:
                 given = grad[rows]
                 _outer(given, hidden_part, gdowns[e])
