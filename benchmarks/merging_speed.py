@@ -234,6 +234,8 @@ def main(arguments: list[str]) -> None:
             chosen = {m: t for m, t in methods.items() if options.methods is None or m in options.methods}
             found = rounds_of(chosen, options.mergekit, work, options.rounds)
         parts += [f"## {name}\n", *table(found), ""]
-    parts.append("Command: `python -m benchmarks.speed merging --mergekit PYTHON`\n")
+    parts.append(
+        f"Command: `python -m benchmarks.speed merging --mergekit PYTHON --rounds {options.rounds}`\n"
+    )
     options.out.write_text("\n".join(parts), encoding="utf-8")
     print("\n".join(parts))

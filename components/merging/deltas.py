@@ -146,11 +146,15 @@ def _selector(kind: Kind, job: Job, operand: Operand) -> Selector:
 def _added(job: Job, weights: Sequence[float], deltas: Sequence[Tensor]) -> Tensor:
     """``sum(w_i d_i)``, divided by ``sum(w_i)`` where ``normalize``."""
     rounded = torch.tensor(weights, dtype=job.dtype)
-    total = _wide(deltas[0].mul_(rounded[0]))
-    for delta, weight in zip(deltas[1:], rounded[1:], strict=True):
-        total.add_(_wide(delta.mul_(weight)))
+    weighted = [delta.mul_(weight) for delta, weight in zip(deltas, rounded, strict=True)]
+    if len(weighted) <= 2:  # torch adds two narrow numbers in float32 and rounds once as well
+        mixed = weighted[0].add_(weighted[1]) if weighted[1:] else weighted[0]
+    else:
+        total = _wide(weighted[0])
+        for part in weighted[1:]:
+            total.add_(_wide(part))
+        mixed = total.to(job.dtype)
     divisor = float(rounded.sum())
-    mixed = total.to(job.dtype)
     return mixed.div_(divisor) if job.parameters["normalize"] and abs(divisor) >= 1e-8 else mixed
 
 

@@ -171,6 +171,19 @@ def test_storage_type_as_in_mergekit(tmp_path: Path) -> None:
     assert out == [torch.tensor(1 + 2 * 0.6015625).to(half).item()]
 
 
+def test_two_narrow_deltas_are_rounded_once(tmp_path: Path) -> None:
+    """Added in their own type or, with a third that is nothing, in float32: the same bits."""
+    draw = torch.Generator().manual_seed(0)
+    base, a, b = (
+        flat(tmp_path / name, *torch.randn(500, generator=draw).tolist(), dtype=torch.bfloat16)
+        for name in ("0", "a", "b")
+    )
+    models = [(a, "{weight: 0.6}"), (b, "{weight: -0.7}")]
+    two = merged(recipe("task_arithmetic", base, *models), tmp_path / "two")["w"]
+    three = recipe("task_arithmetic", base, *models, (base, "{weight: 0.3}"))
+    assert torch.equal(two, merged(three, tmp_path / "three")["w"])
+
+
 def test_every_row_says_what_it_does() -> None:
     for row in METHODS.values():
         assert all((row.paper, row.formula, row.trim, row.sign, row.denominator))
