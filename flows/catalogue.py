@@ -12,6 +12,8 @@ FLOWS = {
     "cascade": "speech -> transcript -> translation, scored and reported",
     "ensemble": "many recognisers and translators as one, mixed token by token or by their outputs",
     "compare": "several systems on one data set: who is better, by how much, at what cost",
+    "blame": "which stage of a finished run loses what, by putting its transcripts right",
+    "contribution": "what each member, source, round or expert of a finished run's system adds",
     "refine": "a draft looked at again, round by round: self-refine, deliberation, edit diffusion",
     "stack": "a second system over the cascade: late fusion, pre-translation, dual source",
     "merge": "models merged by mergekit's recipe, kept if they are not worse than a baseline",
@@ -38,6 +40,14 @@ def flow_named(name: str) -> Entry:  # noqa: PLR0911 - a return per flow
         from flows.cascade import CascadeParameters, cascade
 
         return Entry(cascade, CascadeParameters)
+    if name == "blame":
+        from flows.blame import BlameParameters, blame
+
+        return Entry(blame, BlameParameters)
+    if name == "contribution":
+        from flows.contribution import ContributionParameters, contribution
+
+        return Entry(contribution, ContributionParameters)
     if name == "refine":
         from flows.refine import RefineParameters, refine
 

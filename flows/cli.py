@@ -148,15 +148,39 @@ def compare(
 @app.command()
 def blame(
     run: Annotated[str, typer.Argument(metavar="RUN", help="name of a finished run of speech")],
+    segments: Annotated[
+        str | None, typer.Option("--segments", metavar="MANIFEST", help="the recordings cut by hand")
+    ] = None,
     store: StoreUrl = None,
     name: RunName = None,
     as_json: AsJson = False,
 ) -> None:
     """Say which stage of a run loses what: its transcripts are put right and everything below runs again.
 
-    The same as running the flow with `--set blame=true`; what was computed is reused.
+    Of runs of cascade, ensemble, stack and refine; what was computed is reused. The copy of the run with its
+    blame is named RUN-blame.
     """
-    raise typer.Exit(commanding.blame_run(run, {"store": store, "name": name}, as_json=as_json))
+    shortcuts: dict[str, object] = {"run": run, "segments": segments, "store": store, "name": name}
+    raise typer.Exit(commanding.run_flow("blame", None, [], shortcuts, as_json=as_json))
+
+
+@app.command()
+def contribution(
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="a finished run of ensemble, stack, refine, experts")
+    ],
+    assignments: Assignments = None,
+    store: StoreUrl = None,
+    name: RunName = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what each part of a run's system adds: its members, sources, rounds or experts.
+
+    The system is run again without some of its parts; leave-one-out and Shapley values with intervals.
+    `--set metric=chrf` counts in another metric than BLEU.
+    """
+    shortcuts: dict[str, object] = {"run": run, "store": store, "name": name}
+    raise typer.Exit(commanding.run_flow("contribution", None, assignments or [], shortcuts, as_json=as_json))
 
 
 @app.command()

@@ -70,24 +70,6 @@ def compare_runs(assignments: Sequence[str], shortcuts: Mapping[str, object], *,
     return finish(compare_finished(parameters), parameters.store, as_json=as_json)
 
 
-def blame_run(name: str, shortcuts: Mapping[str, object], *, as_json: bool) -> int:
-    """Run the flow of a finished run again with ``blame`` set; gives back the exit code.
-
-    Raises:
-        ConfigError: the flow of that run knows no blame.
-    """
-    from flows.catalogue import flow_named
-    from tasks.store import Store
-
-    store_url = shortcuts.get("store")
-    run = Store(str(store_url) if store_url else None).load_run(name)
-    if "blame" not in flow_named(run.flow).parameters.model_fields:
-        raise ConfigError(f"run {name}: expected a run of a flow with the parameter blame, found {run.flow}")
-    named = {"name": f"{name}-blame"[:100], "blame": True}
-    given = {key: value for key, value in shortcuts.items() if value is not None}
-    return run_flow(run.flow, None, [], run.parameters | named | given, as_json=as_json)
-
-
 def finish(run: RunRecord, store_url: str | None, *, as_json: bool) -> int:
     """Print a run; the exit code says whether records were put aside."""
     from flows.printing import print_run, run_json

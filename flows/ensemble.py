@@ -54,18 +54,24 @@ def ensemble(parameters: EnsembleParameters) -> RunRecord | State[RunRecord]:
             ensembling.admit(mixed, run.store_url)  # recognition is long: first what may be refused
         heard = _hear(parameters, loaded, run)
         read = (loaded,) if heard is None else (loaded, heard)
-        if mixed is not None:
-            _mix(mixed, parameters.seed, read, run)
-        elif parameters.combine.method == "pooled":
-            alone = partial(_translated, parameters, run)
-            _pool(parameters, "mt", _Pool(_translators(parameters), alone), read, run)
-        else:
-            run.add(_translated(parameters, run, _translators(parameters)[0], read))
+        translate(parameters, read, run)
         scored = run.add(metrics.score(run.stages, parameters.target_language, run.store_url, run.name))
         run.metrics = metrics.read_scores(scored)
         run.save()
         report.report(run.record, run.store_url)
     return ending(run.record)
+
+
+def translate(parameters: EnsembleParameters, read: tuple[StageRef, ...], run: Run) -> None:
+    """The translations of all members as one, the stage ``mt``: mixed token by token, or pooled."""
+    mixed = _mixture(parameters)
+    if mixed is not None:
+        _mix(mixed, parameters.seed, read, run)
+    elif parameters.combine.method == "pooled":
+        alone = partial(_translated, parameters, run)
+        _pool(parameters, "mt", _Pool(_translators(parameters), alone), read, run)
+    else:
+        run.add(_translated(parameters, run, _translators(parameters)[0], read))
 
 
 def _check(parameters: EnsembleParameters) -> None:

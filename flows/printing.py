@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.text import Text
 
 from components.records import RunRecord
-from reports import blaming, comparing, terminal
+from reports import blaming, comparing, contributing, terminal
 from tasks.blaming import read_blame
 from tasks.comparing import read_comparison
+from tasks.contributing import read_contributions
 from tasks.store import Store
 from tasks.views import view_of
 
@@ -35,6 +36,8 @@ def print_run(run: RunRecord, store: Store) -> None:
     for ref in run.stages:
         if ref.stage == "blame":
             blaming.print_blame(read_blame(ref), out)
+        if ref.stage == "contribution":
+            contributing.print_contributions(read_contributions(ref), out)
     folder = store.run_folder(run.name)
     places = {"run": folder, "report": folder / "report.html"}
     for name, place in places.items():

@@ -73,16 +73,8 @@ def refine(parameters: RefineParameters) -> RunRecord | State[RunRecord]:
     run = Run("refine", parameters)
     with run:
         loaded, heard, first = _drafted(run, parameters)
-        rounds: tuple[StageRef, ...] = (first,)
+        rounds = refined(parameters, (loaded, heard), first, run)
         target = parameters.target_language
-        for _ in range(parameters.rounds):
-            budget = (parameters.rounds, target)
-            read = (loaded, heard)
-            done = refining.refine(parameters.refine, read, rounds, budget, run.store_url, parameters.seed)
-            rounds = (*rounds, run.add(done))
-            if refining.all_stopped(rounds[-1]):
-                run.notes.append(f"every utterance stopped by round {len(rounds) - 1}")
-                break
         scored = run.add(metrics.score({"data": loaded, "mt": rounds[-1]}, target, run.store_url, run.name))
         run.metrics = metrics.read_scores(scored)
         reported = parameters.refine.reported
@@ -90,6 +82,21 @@ def refine(parameters: RefineParameters) -> RunRecord | State[RunRecord]:
         run.save()
         report.report(run.record, run.store_url)
     return ending(run.record)
+
+
+def refined(
+    parameters: RefineParameters, read: tuple[StageRef, StageRef | None], first: StageRef, run: Run
+) -> tuple[StageRef, ...]:
+    """The draft ``first`` and its rounds, until the budget is spent or nothing goes on."""
+    rounds: tuple[StageRef, ...] = (first,)
+    budget = (parameters.rounds, parameters.target_language)
+    for _ in range(parameters.rounds):
+        done = refining.refine(parameters.refine, read, rounds, budget, run.store_url, parameters.seed)
+        rounds = (*rounds, run.add(done))
+        if refining.all_stopped(rounds[-1]):
+            run.notes.append(f"every utterance stopped by round {len(rounds) - 1}")
+            break
+    return rounds
 
 
 def _drafted(run: Run, parameters: RefineParameters) -> tuple[StageRef, StageRef | None, StageRef]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, cast
 
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
+from pydantic import ValidationError
 
-from components.errors import AntiphonError
+from components.errors import AntiphonError, ConfigError
 from components.records import RunRecord, Score, StageRef
 from flows.parameters import FlowParameters
 from tasks.files import now
@@ -93,6 +95,32 @@ class Run:
             self.save()
         except (AntiphonError, OSError):
             return  # a full disk, say; the error itself is what the user must see
+
+
+def reopened(
+    name: str, stage: str, parameters: FlowParameters, flows: Collection[str]
+) -> tuple[RunRecord, Run]:
+    """A finished run, and a copy of it that ``stage`` is added to: named as ``parameters`` say or NAME-STAGE.
+
+    Raises:
+        ConfigError: it is a run of none of ``flows``, or its parameters are no longer those of its flow.
+    """
+    from flows.catalogue import flow_named
+
+    found = Store(parameters.store).load_run(name)
+    if found.flow not in flows:
+        raise ConfigError(f"run {name}: {stage} expects a run of {', '.join(flows)}, found {found.flow}")
+    model = flow_named(found.flow).parameters
+    named = {"name": parameters.name or f"{name}-{stage}"[:100], "store": parameters.store}
+    try:
+        run = Run(found.flow, model.model_validate({**found.parameters, **named}))
+    except ValidationError as error:
+        fault = " ".join(str(error).splitlines()[1:3])
+        raise ConfigError(f"run {name}: {fault}; run the flow again") from None
+    for ref in found.stages:
+        run.add(ref.model_copy(update={"reused": True}))
+    run.metrics, run.notes = dict(found.metrics), list(found.notes)
+    return found, run
 
 
 def ending(record: RunRecord) -> RunRecord | State[RunRecord]:

@@ -15,10 +15,10 @@ from reports.sections import Section
 from reports.terminal import table
 
 
-def shown(one: Estimate, sign: bool = True) -> str:
+def shown(one: Estimate, sign: bool = True, digits: int = 2) -> str:
     """A number with its interval: +2.20 (+1.10 to +3.40)."""
-    form = "{:+.2f} ({:+.2f} to {:+.2f})" if sign else "{:.2f} ({:.2f} to {:.2f})"
-    return form.format(one.value, *one.interval)
+    number = f"{{:{'+' if sign else ''}.{digits}f}}"
+    return f"{number} ({number} to {number})".format(one.value, *one.interval)
 
 
 def sentence(one: Blame) -> str:

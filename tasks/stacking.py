@@ -73,7 +73,8 @@ def plan_of(
     """What decides the outputs of the stage. Resolves the models, loads nothing."""
     if config.model is None:
         raise ConfigError("stack.model: expected a model such as store:KEY, found none")
-    parameters = config.model_dump(mode="json", exclude={"device", "model"})
+    left_out = {"device", "model", *(() if config.blank else ("blank",))}
+    parameters = config.model_dump(mode="json", exclude=left_out)
     named = {"model": config.model, **({"text": text_model} if config.method == "late_fusion" else {})}
     return StagePlan(
         stage="stack",

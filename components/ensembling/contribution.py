@@ -49,7 +49,7 @@ def shapley(members: Sequence[str], value: Value) -> dict[str, float]:
     """
     every = coalitions(members)
     values = np.array([value(coalition) for coalition in every])
-    return dict(zip(members, (_shapley_matrix(members) @ values).tolist(), strict=True))
+    return dict(zip(members, (shapley_matrix(members) @ values).tolist(), strict=True))
 
 
 def leave_one_out(members: Sequence[str], value: Value) -> dict[str, float]:
@@ -69,7 +69,7 @@ def coalitions(members: Sequence[str]) -> list[Coalition]:
     return [frozenset(some) for size in sizes for some in combinations(members, size)]
 
 
-def _shapley_matrix(members: Sequence[str]) -> Array:
+def shapley_matrix(members: Sequence[str]) -> Array:
     """(members, coalitions): the Shapley values are this matrix times the coalitions' values."""
     n = len(members)
     every = coalitions(members)
@@ -161,7 +161,7 @@ def _mixed(log_probs: Array, weights: Array) -> Array:
 def contributions(game: Game, coefficients: Mapping[str, float] | None = None) -> list[Contribution]:
     """The table: learned coefficient (where given), value alone, leave-one-out and Shapley with intervals."""
     values = game.values()
-    matrices = {"shapley": _shapley_matrix(game.members), "left": _leaving_matrix(game.members)}
+    matrices = {"shapley": shapley_matrix(game.members), "left": _leaving_matrix(game.members)}
     drawn = np.stack(list(_resampled(game)))  # (resamples, coalitions)
     every = coalitions(game.members)
     points = {name: matrix @ values for name, matrix in matrices.items()}

@@ -135,7 +135,7 @@ def observe(
     kinds = torch.tensor([token_class(piece) for piece in _pieces(tokenizer)])
     for start in range(0, len(samples), batch_size):
         rows = samples[start : start + batch_size]
-        batch = collate([_example(tokenizer, row) for row in rows], model.config.pad_token_id)
+        batch = collate([example_of(tokenizer, row) for row in rows], model.config.pad_token_id)
         batch = batch.to(model.device)
         target = batch.labels != -100
         with watched(model, masks_of(batch.mask, target)) as seen:
@@ -210,7 +210,8 @@ def _pieces(tokenizer: Any) -> list[str]:
     return [str(piece) for piece in tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))]
 
 
-def _example(tokenizer: Any, sample: Sample) -> Example:
+def example_of(tokenizer: Any, sample: Sample) -> Example:
+    """A sample as ids, with the tag of its language where the vocabulary has one."""
     mark = tag(sample.language)
     text = f"{mark} {sample.source}" if mark in tokenizer.get_vocab() else sample.source
     return Example(tuple(tokenizer(text).input_ids), tuple(tokenizer(text_target=sample.target).input_ids))

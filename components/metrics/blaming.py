@@ -16,6 +16,8 @@ from components.metrics.wer import utterance_errors
 from components.records import Record, Utterance
 
 METRICS = ("bleu", "chrf")
+SEGMENTATION = "segmentation"
+"""The part of the transcript that a gold segmentation puts right: a stage of its own, above ``asr``."""
 NOTHING = (
     "blame: expected spoken utterances with a reference transcript and a reference translation, found none; "
     "add transcript and references to the data (and say target_language where it has several), or set blame "
@@ -71,7 +73,7 @@ def blame_cases(
     values = _per_utterance(cases, repaired, parts, languages)
     report = BlameReport(
         blames=tuple(
-            attribute({part: table[name] for part, table in sets.items()}, {"asr": parts}, last)
+            attribute({part: table[name] for part, table in sets.items()}, _stages(parts), last)
             for name in METRICS
         ),
         kinds=kind_costs(
@@ -83,6 +85,11 @@ def blame_cases(
         ),
     )
     return report, values
+
+
+def _stages(parts: Sequence[str]) -> dict[str, Sequence[str]]:
+    cut = {SEGMENTATION: (SEGMENTATION,)} if SEGMENTATION in parts else {}
+    return cut | {"asr": [part for part in parts if part != SEGMENTATION]}
 
 
 def _key(kind: str) -> str:

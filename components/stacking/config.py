@@ -32,6 +32,9 @@ class StackConfig(BaseModel):
     transcripts: int = Field(
         1, ge=1, le=16, description="dual_source: transcripts of the n-best list that are read, at most"
     )
+    blank: tuple[Literal["transcript", "sound", "draft"], ...] = Field(
+        (), description="sources that are blank (no words, silence): what the others do without them"
+    )
     beam_size: int = Field(5, ge=1, le=64, description="hypotheses kept per utterance; 1 is greedy")
     n_best: int = Field(5, ge=1, le=64, description="hypotheses returned per utterance, at most beam_size")
     batch_size: int = Field(16, ge=1, le=512, description="utterances decoded together")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from components.decoding import Candidate, Combiner, Member, SearchConfig, digest_of, rules, search
@@ -99,12 +100,16 @@ class StackedTranslator:
             )
 
     def _prepare(self, index: int, utterance: Utterance) -> Heard:
-        lines = [tuple(self._system.tokenizer(line).input_ids) for line in (utterance.text or "").split("\n")]
+        texts = _blanked((utterance.text or "").split("\n"), self.config)
+        lines = [tuple(self._system.tokenizer(text).input_ids) for text in texts]
         joined, longest = self._system.join(lines), self._system.longest
         if (length := max(map(len, joined))) > longest:
             raise DataError(f"expected at most {longest} tokens, found {length}: cut the recording")
         encoder = self._system.encoder
-        return Heard(index, utterance, joined, None if encoder is None else encoder.encode(utterance))
+        states = None if encoder is None else encoder.encode(utterance)
+        if states is not None and "sound" in self.config.blank:
+            states = torch.zeros_like(states)
+        return Heard(index, utterance, joined, states)
 
     def _decode(self, batch: Sequence[Heard]) -> list[list[Candidate]]:
         system, no_padding = self._system, rules.suppress([self._system.pad])
@@ -125,6 +130,13 @@ class StackedTranslator:
             for text in texts
         )
         return NBest(utterance_id=utterance.id, hypotheses=hypotheses, language=utterance.source_language)
+
+
+def _blanked(texts: list[str], config: StackConfig) -> list[str]:
+    """The lines with those of blank sources empty; the draft is the last line, where the method has one."""
+    transcripts = len(texts) - (config.method == "pre_translation")
+    kinds = ["transcript"] * transcripts + ["draft"] * (len(texts) - transcripts)
+    return ["" if kind in config.blank else text for kind, text in zip(kinds, texts, strict=True)]
 
 
 def build(config: StackConfig, text_model: str, store: str | None = None) -> StackedTranslator:
