@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import wave
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -88,3 +89,69 @@ def test_the_recogniser_is_blamed_and_what_was_computed_is_reused(
     printed, said = antiphon("blame", "plain", "--name", "again")
     assert all(stage["reused"] for stage in said["stages"])
     assert len(calls.read_text().splitlines()) == len(before) + len(more)
+
+
+class Stumbling(fakes.Recognizer):
+    """Hears a whole recording badly and a segment of it well."""
+
+    def recognize(self, utterances: Sequence[Utterance]) -> list[Outcome]:
+        fakes._called("asr", utterances)
+        found = []
+        for one in utterances:
+            text = str(one.transcript)
+            whole = one.audio is not None and one.audio.seconds > 1.5
+            found.append(fakes._nbest(one, [" ".join(text.split()[::2]) if whole else text], "asr"))
+        return found
+
+
+@pytest.fixture
+def recordings(tmp_path: Path) -> tuple[str, str]:
+    """Two recordings of two seconds, and the same cut in halves."""
+    whole, pieces = [], []
+    for name, said in (("one", "a dog runs over the green grass"), ("two", "two men sit on a long bench")):
+        with wave.open(str(tmp_path / f"{name}.wav"), "wb") as file:
+            file.setparams((1, 2, 16000, 0, "NONE", ""))
+            file.writeframes(bytes((ord(name[0]) + i * 7) % 256 for i in range(64000)))
+        row = {"audio": f"{name}.wav", "source_language": "en", "target_language": "de"}
+        whole.append({"id": name, "transcript": said, "references": [f"ja: {said}"], **row})
+        words = said.split()
+        for n, part in enumerate((words[:3], words[3:])):
+            cut = {"id": f"{name}-{n}", "offset": float(n), "duration": 1.0, "transcript": " ".join(part)}
+            pieces.insert(0, cut | row)  # the order of the manifest is not that of the recording
+    paths = []
+    for name, rows in (("whole", whole), ("pieces", pieces)):
+        paths.append(str(tmp_path / f"{name}.jsonl"))
+        Path(paths[-1]).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return paths[0], paths[1]
+
+
+def test_gold_segments_put_the_blame_on_the_cutting(
+    antiphon: Callable[..., Any], recordings: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recognition, "build", lambda config, store=None, seed=0: Stumbling())
+    whole, pieces = recordings
+    antiphon("run", "cascade", "--data", whole, "--name", "long")
+    printed, said = antiphon("blame", "long", "--segments", pieces)
+    stage = said["stages"][-1]
+    report = json.loads((Path(stage["path"]) / "blame.json").read_text())
+    for one in report["blames"]:
+        assert [found["stage"] for found in one["stages"]] == ["segmentation", "asr", "mt"]
+        assert one["culprit"] == "segmentation"
+        cut, asr, _ = one["stages"]
+        gap = one["all_gold"]["value"] - one["score"]["value"]
+        assert cut["gap"]["value"] == pytest.approx(gap)  # well cut is well heard
+        assert asr["kept"]["value"] == pytest.approx(100)
+        assert sum(part["shapley"]["value"] for part in one["parts"]) == pytest.approx(gap)
+    assert "most is lost in segmentation" in printed
+
+
+def test_runs_that_cannot_be_blamed_are_refused_with_the_reason(
+    antiphon: Callable[..., Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"id": "s", "text": "a", "source_language": "en", "target_language": "de", "references": ["a"]}]
+    (tmp_path / "text.jsonl").write_text(json.dumps(rows[0]) + "\n")
+    antiphon("run", "cascade", "--data", str(tmp_path / "text.jsonl"), "--name", "written")
+    with pytest.raises(SystemExit) as ending:
+        cli.main(["blame", "written", "--store", str(tmp_path / "store")])
+    assert ending.value.code == 2
+    assert "expected a run of speech, found no stage asr" in capsys.readouterr().err

@@ -12,8 +12,10 @@ import pytest
 from components.errors import ConfigError
 from components.records import NBest, RunRecord
 from flows.cascade import cascade
+from flows.contribution import contribution
 from flows.ensemble import ensemble
 from flows.train import train
+from tasks.contributing import read_contributions
 from tasks.reading import best_texts, hypotheses
 from tasks.store import Store
 from tests.components.stacking import tiny
@@ -179,6 +181,31 @@ def test_recognisers_of_one_vocabulary_are_mixed(toy: dict[str, str], tmp_path: 
     with pytest.raises(ConfigError, match="expected 2 weights"):
         wrong = {**asr, "members": [whisper], "combination": "linear", "coefficients": (1.0,)}
         ensemble(**shared, name="wrong", asr=wrong)
+def test_what_each_member_contributes(toy: dict[str, str]) -> None:
+    whole = run(toy, "whole", {"model": toy["first"], "members": [toy["second"]]})
+    again = contribution(run="whole", store=toy["store"])
+    assert [ref.reused for ref in again.stages] == [*(True for _ in whole.stages), False]
+    (found,) = read_contributions(again.stages[-1])
+    assert [one.part for one in found.shares] == [toy["first"], toy["second"]]
+    assert found.score.value == pytest.approx(whole.metrics["bleu"].value)
+    for name, one in zip(("whole-contribution.mt-1", "whole-contribution.mt-2"), found.shares, strict=True):
+        alone = Store(toy["store"]).load_run(name)
+        assert alone.flow == "cascade"
+        assert one.alone is not None
+        assert one.share is not None
+        assert one.alone.value == pytest.approx(alone.metrics["bleu"].value)
+    first, second = (one.alone.value for one in found.shares if one.alone)
+    gained = [one.share.value for one in found.shares if one.share]
+    assert gained == pytest.approx([(first + found.score.value - other) / 2 for first, other in
+                                    ((first, second), (second, first))])  # fmt: skip
+    assert (
+        "Contribution: members of mt"
+        in (Store(toy["store"]).run_folder(again.name) / "report.html").read_text()
+    )
+    with pytest.raises(
+        ConfigError, match="contribution expects a run of ensemble, stack, refine, experts, found"
+    ):
+        contribution(run="whole-contribution.mt-1", store=toy["store"])
 
 
 def test_what_cannot_be_mixed_is_refused_with_its_name(toy: dict[str, str]) -> None:

@@ -11,7 +11,9 @@ import pytest
 from components import models
 from components.errors import ConfigError
 from flows.cascade import cascade
+from flows.contribution import contribution
 from flows.experts import ExpertsParameters, experts
+from tasks.contributing import read_contributions
 from tasks.experts import read_layers
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
@@ -61,6 +63,14 @@ def test_trained_watched_scored_reused_and_served(settings: dict[str, object], t
     again = experts(**settings, name="again")
     assert [stage.reused for stage in again.stages] == [True, True, True]
     assert again.metrics == first.metrics
+
+    parts = contribution(run="first", limit=4, store=settings["store"])
+    tables = read_contributions(parts.stages[-1])
+    assert [one.title for one in tables] == list(layers)
+    for one in tables:
+        assert one.n == 2 * 4
+        shares = [share.share.value for share in one.shares if share.share]
+        assert (len(shares), sum(shares)) == (4, pytest.approx(one.score.value - one.nobody))
 
     key = first.stages[0].key
     assert models.resolve(f"store:{key}", settings["store"]).architecture == "SparseMarianMTModel"

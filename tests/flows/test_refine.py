@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ import pytest
 from components.records import NBest, RunRecord, Utterance
 from components.refining import gates, networks, rounds
 from components.refining.selfrefine import Proposal
+from flows.contribution import contribution
 from flows.refine import RefineParameters, refine
 from tasks import refining
+from tasks.contributing import read_contributions
 from tasks.options import value_of
 from tasks.reading import hypotheses
 from tests.flows import fakes
@@ -80,6 +83,13 @@ def test_rounds_are_stages_cycles_stop_and_another_budget_reuses(settings: dict[
     assert "critic: too calm" in story(record)[0].best.system
     assert "bleu_round_4" in record.metrics
     assert record.metrics["harm_rate"].value == pytest.approx(25.0)
+    assert Editor.calls == 12
+    (found,) = read_contributions(contribution(run=record.name, store=settings["store"]).stages[-1])
+    scores = [record.metrics[f"bleu_round_{n}"].value for n in range(5)]
+    assert [one.share.value for one in found.shares if one.share] == pytest.approx(
+        [after - before for before, after in pairwise(scores)]
+    )
+    assert found.nobody == pytest.approx(scores[0])
     assert Editor.calls == 12
     again = run({**settings, "rounds": 2}, gate="off")
     assert Editor.calls == 12

@@ -9,10 +9,17 @@ from typing import Any
 
 import pytest
 
-from components import recognition
+from components import audio, recognition
 from components.recognition import RecognitionConfig
 from components.records import Hypothesis, NBest, Outcome, Utterance
+from components.stacking.config import StackConfig
+from components.stacking.translator import Heard, _blanked, build
+from flows.blame import blame
+from flows.contribution import contribution
 from flows.stack import StackParameters, stack
+from tasks.blaming import read_blame
+from tasks.contributing import read_contributions
+from tasks.store import Store
 from tests.components.stacking.tiny import WORDS, saved, text_model, tone, whisper
 
 
@@ -87,6 +94,53 @@ def test_a_method_trains_its_model_and_stacks(method: str, settings: dict[str, A
     third = stack(**settings, stack=given | {"beam_size": 1, "n_best": 1}, name="third")
     reused = {stage.stage: stage.reused for stage in third.stages}
     assert reused == {"data": True, "asr": True, "mt": True, "stack": False, "metrics": False}
+    if method != "late_fusion":
+        return
+    parts = contribution(run="first", store=settings["store"])
+    (found,) = read_contributions(parts.stages[-1])
+    assert [one.part for one in found.shares] == ["transcript", "sound"]
+    # The text member alone is the cascade that the run has anyway, read off at another weight.
+    alone = Store(settings["store"]).load_run("first-contribution.stack-1")
+    assert found.shares[0].alone is not None
+    assert found.shares[0].alone.value == pytest.approx(alone.metrics["bleu"].value)
+    shares = [one.share.value for one in found.shares if one.share]
+    assert sum(shares) == pytest.approx(first.metrics["bleu"].value)
+    blamed = blame(run="first", store=settings["store"])
+    assert [ref.stage for ref in blamed.stages][-1] == "blame"
+    told = read_blame(blamed.stages[-1]).blames[0]
+    assert [one.stage for one in told.stages] == ["asr", "mt and stack"]
+    assert told.stages[0].gap.value == pytest.approx(0)  # the recogniser hears what is said
+
+
+def test_blank_sources_are_read_as_nothing(folder: Path, tmp_path: Path) -> None:
+    lines = ["ein hund", "hund", "a dog"]
+    for blank, left in (
+        ((), lines),
+        (("draft",), ["ein hund", "hund", ""]),
+        (("transcript",), ["", "", "a dog"]),
+    ):
+        config = StackConfig(method="pre_translation", blank=blank)
+        assert _blanked(lines, config) == left
+    utterance = spoken_of(folder)
+    made = {
+        blank: build(
+            StackConfig(
+                method="dual_source", model=str(saved(folder, tmp_path / "d")), blank=blank, beam_size=1
+            ),
+            str(folder / "text"),
+        ).prepare(0, utterance)
+        for blank in ((), ("sound",), ("transcript",))
+    }
+    states = {blank: one.states for blank, one in made.items() if isinstance(one, Heard)}
+    assert not states["sound",].any()
+    assert states[()].any()
+    assert states["transcript",].equal(states[()])
+    assert made["transcript",].lines != made[()].lines == made["sound",].lines  # type: ignore[union-attr]
+
+
+def spoken_of(folder: Path) -> Utterance:
+    sound = audio.describe(str(folder / "u0.wav"))
+    return Utterance(id="u", audio=sound, text="ein hund", source_language="en", target_language="de")
 
 
 def test_every_field_has_a_description() -> None:

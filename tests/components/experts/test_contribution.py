@@ -7,7 +7,6 @@ import torch
 from torch.nn import functional
 
 from components.experts.contribution import contributions, likelihoods, without
-from components.experts.feedforward import ACTIVATIONS
 from components.experts.layer import Experts, SparseBlock, sparse_blocks
 from components.experts.router import Router
 from components.experts.upcycling import upcycle
@@ -25,7 +24,7 @@ def block(n: int = 4, k: int = 2) -> SparseBlock:
 
 def plain(layer: SparseBlock, x: torch.Tensor, gone: set[int]) -> torch.Tensor:
     """Every token by itself: softmax over the best of the experts that are left."""
-    experts, act = layer.experts, ACTIVATIONS["silu"]
+    experts, act = layer.experts, functional.silu
     out = torch.zeros_like(x)
     for row, token in enumerate(x):
         logits = {e: float(layer.router.weight[e] @ token) for e in range(4) if e not in gone}

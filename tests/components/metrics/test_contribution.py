@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -88,9 +89,7 @@ def test_rounds_share_what_they_add_and_sum_to_the_whole(scores: list[float], be
     found = contribution("rounds", names, values, empty="the draft")
     shares = [one.share.value for one in found.shares if one.share]
     sign = 1 if better else -1
-    assert shares == pytest.approx(
-        [sign * (b - a) for a, b in zip(scores, scores[1:], strict=False)], abs=1e-6
-    )
+    assert shares == pytest.approx([sign * (b - a) for a, b in pairwise(scores)], abs=1e-6)
     assert sum(shares) == pytest.approx(sign * (scores[-1] - scores[0]), abs=1e-6)
     assert (found.shares[0].lost is None) == (len(names) > 1)
 
@@ -116,7 +115,7 @@ def test_words_saved_are_positive_and_an_empty_output_is_all_deletions() -> None
 
 
 def test_utterances_that_a_set_lacks_are_left_out_for_all() -> None:
-    references = {key: ("ein hund",) for key in "uvw"}
+    references = dict.fromkeys("uvw", ("ein hund",))
     given_ = {frozenset({"x"}): dict.fromkeys("uv", "ein hund"), frozenset[str](): dict.fromkeys("vw", "x")}
     values = of_outputs(given_, references, "bleu", language="de", n_total=3)
     assert {one.ids for one in values.values()} == {("v",)}
