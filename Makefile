@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SOURCES := components tasks flows reports benchmarks tests
 
-.PHONY: help venv system demo test check fix clean
+.PHONY: help venv system demo test check fix docs clean
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
@@ -41,6 +41,9 @@ check: venv ## Lint, format and type checks; edits nothing
 fix: venv ## Apply the linter's and the formatter's repairs
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
+
+docs: venv ## Write the reference of every module, from its docstrings, to docs/reference
+	$(BIN)/pdoc --docformat google --no-search -o docs/reference components tasks flows reports
 
 clean: ## Remove the environment and caches (the store stays)
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info

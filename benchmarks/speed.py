@@ -15,6 +15,7 @@ SECTIONS = {
     "merging": "benchmarks.merging_speed",
     "distillation": "benchmarks.distillation_speed",
     "experts": "benchmarks.experts_speed",
+    "report": "benchmarks.report_speed",
 }
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from rich.console import Console
@@ -13,13 +14,15 @@ from reports.escaping import printable
 from reports.html import LABELS
 from reports.terminal import table
 
+_KEY = re.compile(r"(store:[0-9a-f]{12})[0-9a-f]{52}")
+
 
 def rows(found: Contribution) -> Iterator[dict[str, str]]:
     """A row per part: its score alone, what is lost without it, its share."""
     digits = 4 if found.metric == "log-likelihood" else 2
     for one in found.shares:
         cells = {
-            "part": one.part,
+            "part": _KEY.sub(r"\1…", one.part),
             "alone": "" if one.alone is None else shown(one.alone, sign=False, digits=digits),
             "lost without it": "" if one.lost is None else shown(one.lost, digits=digits),
             "share": "" if one.share is None else shown(one.share, digits=digits),

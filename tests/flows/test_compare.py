@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from queue import Queue
+from threading import Thread
 from typing import Any
 
 import pytest
+import yaml
+from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from components import translation
@@ -17,6 +22,8 @@ from components.translation.config import TranslationConfig
 from flows import cli
 from tests.flows import fakes
 from tests.flows.test_cascade import calls, manifest  # noqa: F401 - a fixture that every test uses
+from tests.flows.test_server import call
+from tests.serving import ROOT
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("calls")]
 Command = Callable[..., tuple[int, Any]]
@@ -145,3 +152,50 @@ def test_runs_of_other_data_are_refused(antiphon: Command, data: str) -> None:
     assert code == 1
     assert "expected all and some to be runs of the same data, found 's10' in all only" in said
     assert antiphon("compare", "all", "absent")[0] == 1
+
+
+@pytest.fixture
+def inbox() -> Iterator[tuple[str, Queue[dict[str, str]]]]:
+    """A web hook on this machine: its address, and what was posted there."""
+    posted: Queue[dict[str, str]] = Queue()
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            posted.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hook) as hook:
+        Thread(target=hook.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{hook.server_port}/", posted
+        hook.shutdown()
+
+
+def test_the_automation_notifies_once_when_quality_dropped(
+    antiphon: Command, data: str, inbox: tuple[str, Queue[dict[str, str]]], prefect_url: str
+) -> None:
+    """The shipped automation, with a web hook's id in the place that its first lines name."""
+    address, posted = inbox
+    block = CustomWebhookNotificationBlock(
+        name="hook", url=address, json_data={"subject": "{{subject}}", "body": "{{body}}"}
+    )
+    identifier = str(block.save("antiphon-test", overwrite=True))
+    text = (ROOT / "automations" / "quality.yaml").read_text()
+    assert text.count("00000000-0000-0000-0000-000000000000") == 1
+    text = text.replace("00000000-0000-0000-0000-000000000000", identifier)
+    (automation,) = yaml.safe_load(text)["automations"]
+    made = call(prefect_url, "/automations/", automation)
+    assert made["enabled"]
+    for name, model in (("accepted", "good"), ("current", "poor")):
+        antiphon("run", "cascade", "--data", data, "--name", name, "--set", f"mt.model={model}")
+    values = {"data": data, "baseline": "accepted", "runs": ["accepted", "current"], "name": "nightly"}
+    code, _ = antiphon("run", "compare", *(f"--set={key}={json.dumps(one)}" for key, one in values.items()))
+    assert code == 0
+    told = posted.get(timeout=60)
+    assert told["subject"] == "Antiphon: current is worse than accepted"
+    assert told["body"].startswith("bleu ")
+    assert "on 12 utterances" in told["body"]
+    assert posted.empty()
