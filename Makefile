@@ -43,7 +43,7 @@ fix: venv ## Apply the linter's and the formatter's repairs
 	$(BIN)/ruff format $(SOURCES)
 
 docs: venv ## Write the reference of every module, from its docstrings, to docs/reference
-	$(BIN)/pdoc --docformat google --no-search -o docs/reference components tasks flows reports
+	$(BIN)/python -m tests.reference docs/reference
 
 clean: ## Remove the environment and caches (the store stays)
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info
