@@ -16,6 +16,7 @@ from components.errors import ConfigError
 from components.recognition.config import RecognitionConfig
 from components.records import RunRecord, StageRef
 from flows import cascade, ensemble, refine, stack
+from flows.ensemble_parameters import EnsembleParameters
 from flows.parameters import FlowParameters, flat
 from flows.running import Run, ending, reopened
 from flows.stack_learning import learned
@@ -75,7 +76,7 @@ def _cascade(run: Run, parameters: Any, read: Read) -> StageRef:
 
 
 def _ensemble(run: Run, parameters: Any, read: Read) -> StageRef:
-    assert isinstance(parameters, ensemble.EnsembleParameters)
+    assert isinstance(parameters, EnsembleParameters)
     ensemble.translate(parameters, read, run)
     return run.stages["mt"]
 

@@ -181,6 +181,8 @@ def test_recognisers_of_one_vocabulary_are_mixed(toy: dict[str, str], tmp_path: 
     with pytest.raises(ConfigError, match="expected 2 weights"):
         wrong = {**asr, "members": [whisper], "combination": "linear", "coefficients": (1.0,)}
         ensemble(**shared, name="wrong", asr=wrong)
+
+
 def test_what_each_member_contributes(toy: dict[str, str]) -> None:
     whole = run(toy, "whole", {"model": toy["first"], "members": [toy["second"]]})
     again = contribution(run="whole", store=toy["store"])
