@@ -156,13 +156,13 @@ def table(rows: dict[str, Row]) -> list[str]:
     return [f"| {key} | {' | '.join(rows[key])} |" for key in map(" | ".join, order) if key in rows]
 
 
-def page(rows: Rows, load: float) -> list[str]:
+def page(rows: Rows) -> list[str]:
     """The report."""
     return [
         "# Experts: speed",
         "",
         f"`python -m benchmarks.speed experts`; {processor()}, {os.cpu_count()} cores, one thread, "
-        f"torch {torch.__version__}, load average {load:.1f} at the start. E = {EXPERTS}, k = {TOP_K}, inner "
+        f"torch {torch.__version__}. E = {EXPERTS}, k = {TOP_K}, inner "
         "width 4 d, gated SiLU, shared weights. Milliseconds of CPU time are medians over rounds: 5 up to 64 "
         "tokens, 3 at 512, 2 or 3 above (where calls of a second and more are not warmed up). Ratios "
         "are medians of per-round ratios, to the best of transformers' implementations (`batched_mm` up to 8 "
@@ -208,14 +208,19 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--rows", type=Path, default=Path("experts-speed.jsonl"), help="lines measured so far"
     )
+    parser.add_argument("--note", help="said at the top of the page")
+    parser.add_argument("--ready", action="store_true", help="write the page of the lines that are there")
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    load, rows = os.getloadavg()[0], read(options.rows)
+    rows = read(options.rows)
     for kind, others in OTHERS.items():
         if not rows[kind]:
             keep(rows, options.rows, kind, "lines", others(3))
-    fill(rows, options.rows, options.widths, options.tokens)
-    lines = page(rows, load)
+    if not options.ready:
+        fill(rows, options.rows, options.widths, options.tokens)
+    lines = page(rows)
+    if options.note:
+        lines[1:1] = ["", options.note]
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
