@@ -103,7 +103,7 @@ def test_all_tokens_to_one_expert_and_experts_without_tokens() -> None:
 
 @pytest.mark.parametrize("reached", [2, 3])
 def test_large_gradients_are_zero_where_nothing_is_written(reached: int) -> None:
-    """From 4 MB on, and where most experts have no tokens (2 of 5), they lie in pages of their own."""
+    """From 4 MB on they lie in pages of their own where most experts have no tokens (2 of 5 reached)."""
     layer = SparseBlock(Router(256, 5, 2), Experts(5, 256, 512, gated=True))
     with torch.no_grad():
         layer.router.weight[reached:, 0] = -10.0
