@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -30,8 +31,8 @@ from components.translation import TranslationConfig, build, resident
 OUT = Path(__file__).parents[1] / "docs" / "results" / "refinement.md"
 FIRST = "packaged:multi30k-en-de"
 Texts = dict[str, str]
-Measured = tuple[Texts, float]
-"""Utterance id -> text, and process seconds."""
+Measured = tuple[Texts, float, float]
+"""Utterance id -> text, process seconds, wall seconds."""
 
 
 def read(source: str, limit: int | None = None) -> list[Utterance]:
@@ -50,11 +51,15 @@ def heard(utterances: Sequence[Utterance]) -> list[Utterance]:
 
 def translated(model: str, utterances: Sequence[Utterance], store: str | None) -> Measured:
     """One translation each by beam search."""
-    begun = time.process_time()
+    begun = time.process_time(), time.perf_counter()
     config = TranslationConfig(model=model, beam_size=5, n_best=1, batch_size=64, device="cpu")
     outcomes = build(config, store).translate(utterances)
     texts = {o.utterance_id: o.best.text for o in outcomes if isinstance(o, NBest)}
-    return texts, time.process_time() - begun
+    return texts, *_since(begun)
+
+
+def _since(begun: tuple[float, float]) -> tuple[float, float]:
+    return time.process_time() - begun[0], time.perf_counter() - begun[1]
 
 
 def rounds(
@@ -72,13 +77,13 @@ def rounds(
     history = [[_draft(u, drafts[u.id])] for u in utterances]
     found = []
     for left in range(count, 0, -1):
-        begun = time.process_time()
+        begun = time.process_time(), time.perf_counter()
         outcomes = refiner.round(utterances, history, left)
         for past, outcome in zip(history, outcomes, strict=True):
             assert isinstance(outcome, NBest)
             past.append(outcome)
         texts = {past[-1].utterance_id: past[-1].best.text for past in history}
-        found.append((texts, time.process_time() - begun))
+        found.append((texts, *_since(begun)))
     return found
 
 
@@ -103,7 +108,7 @@ class Table:
         self.title, self.utterances = title, utterances
         self.references = {u.id: u.references for u in utterances}
         self.systems: dict[str, Measured] = {}
-        self._file = work / f"{title.split(',')[0].replace(' ', '-')}.json"
+        self._file = work / f"{re.sub(r'[^a-z0-9.]+', '-', title.lower())}.json"
         self._kept = json.loads(self._file.read_text("utf-8")) if self._file.exists() else {}
 
     def add(self, names: Sequence[str], measure: Callable[[], Sequence[Measured]]) -> list[Measured]:
@@ -111,23 +116,25 @@ class Table:
         if not all(name in self._kept for name in names):
             self._kept |= dict(zip(names, measure(), strict=True))
             self._file.write_text(json.dumps(self._kept, ensure_ascii=False), encoding="utf-8")
-        found = [(dict(self._kept[name][0]), float(self._kept[name][1])) for name in names]
+        found = [(dict(t), float(cpu), float(wall)) for t, cpu, wall in map(self._kept.__getitem__, names)]
         self.systems |= dict(zip(names, found, strict=True))
         return found
 
     def lines(self) -> list[str]:
         """Scores with intervals, differences to the first row with p (Holm), harm, CPU seconds."""
         names = list(self.systems)
-        texts = {name: texts for name, (texts, _) in self.systems.items()}
+        texts = {name: one[0] for name, one in self.systems.items()}
         tests = {
             t.system: t
             for t in translation_tests(self.references, texts, names[0], language="de", names=("bleu",))
         }
         rows = [f"## {self.title}", "", f"{len(self.references)} sentences.", ""]
-        rows += ["| system | BLEU | chrF | BLEU difference, p | changed | worse of changed | CPU s |"]
-        rows += ["|---|---|---|---|---|---|---|"]
+        rows += [
+            "| system | BLEU | chrF | BLEU difference, p | changed | worse of changed | CPU s | wall s |"
+        ]
+        rows += ["|---|---|---|---|---|---|---|---|"]
         total = len(self.references)
-        for name, (one, seconds) in self.systems.items():
+        for name, (one, seconds, wall) in self.systems.items():
             scores = translation_scores(self.references, one, language="de", n_total=total)
             bleu, chrf = scores["bleu"], scores["chrf"]
             assert bleu.interval is not None
@@ -139,7 +146,7 @@ class Table:
             changed, worse = _harm(self.references, texts[names[0]], one)
             rows.append(
                 f"| {name} | {bleu.value:.2f} [{bleu.interval[0]:.1f}, {bleu.interval[1]:.1f}] | "
-                f"{chrf.value:.2f} | {gain} | {changed} | {worse} | {seconds:.1f} |"
+                f"{chrf.value:.2f} | {gain} | {changed} | {worse} | {seconds:.1f} | {wall:.1f} |"
             )
         return [*rows, "", f"BLEU `{bleu.signature}`", ""]
 
@@ -154,7 +161,7 @@ def _harm(references: Mapping[str, Sequence[str]], before: Texts, after: Texts) 
 def networks(table: Table, options: Any, choose: str) -> None:
     """First pass, deliberation and edit diffusion on one test set."""
     store, sources = options.store, table.utterances
-    [(drafts, _)] = table.add(["first pass"], lambda: [translated(FIRST, sources, store)])
+    [(drafts, *_)] = table.add(["first pass"], lambda: [translated(FIRST, sources, store)])
     if options.deliberation:
         model = options.deliberation
         table.add(["deliberation"], lambda: [translated(model, sources, store)])
@@ -177,7 +184,7 @@ def networks(table: Table, options: Any, choose: str) -> None:
 def selected(options: Any) -> str:
     """The choice of tags that gives the better BLEU on val, two steps from the first pass."""
     table = Table("val", read("multi30k:val", 200), options.work)
-    [(drafts, _)] = table.add(["first pass"], lambda: [translated(FIRST, table.utterances, options.store)])
+    [(drafts, *_)] = table.add(["first pass"], lambda: [translated(FIRST, table.utterances, options.store)])
     config = RefineConfig(
         method="diffusion", model=options.diffusion, gate="off", device="cpu", batch_size=64
     )
@@ -190,10 +197,10 @@ def selected(options: Any) -> str:
     return max(best, key=lambda name: best[name])
 
 
-def self_refine(table: Table, options: Any) -> None:
+def self_refine(table: Table, options: Any, first: str) -> None:
     """Two rounds of few-shot post-editing by a causal LM, accepted always or by a gate."""
     store, sources = options.store, table.utterances
-    [(drafts, _)] = table.add(["first pass"], lambda: [translated(FIRST, sources, store)])
+    [(drafts, *_)] = table.add(["first pass"], lambda: [translated(first, sources, store)])
     for gate in ("off", "round_trip", "reference_chrf"):
         config = RefineConfig(
             model=options.language_model, gate=gate, feedback=False, device="cpu", max_tokens=48
@@ -212,7 +219,7 @@ def plot(table: Table, path: Path) -> None:
     axes = figure.add_subplot()
     for start in ("nothing", "noise", "the first pass"):
         found = [
-            texts for name, (texts, _) in table.systems.items() if name.startswith(f"diffusion from {start}")
+            texts for name, (texts, *_) in table.systems.items() if name.startswith(f"diffusion from {start}")
         ]
         values = [
             translation_scores(table.references, t, language="de", n_total=len(table.references))[
@@ -233,6 +240,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--diffusion", help="store:KEY of a model of kind edit_diffusion")
     parser.add_argument("--spoken", help="manifest of spoken captions, refined after the cascade")
     parser.add_argument("--language-model", default="packaged:qwen2.5-coder-0.5b")
+    parser.add_argument("--drafts", nargs="*", default=[FIRST], help="first passes of self-refine")
     parser.add_argument("--sentences", type=int, default=100, help="of self-refine; 0 leaves it out")
     parser.add_argument("--limit", type=int, help="sentences of test_2016_flickr")
     parser.add_argument("--store")
@@ -246,7 +254,8 @@ def main(arguments: Sequence[str]) -> None:
         f"`python -m benchmarks.quality refinement {' '.join(arguments)}`. Paired bootstrap against the "
     ]
     lines += [
-        "first row, Holm-corrected within a table; CPU seconds are of the row alone.",
+        "first row, Holm-corrected within a table; seconds are of the row alone, wall seconds those of a shared "
+        "machine.",
         "",
     ]
     if choose:
@@ -254,17 +263,21 @@ def main(arguments: Sequence[str]) -> None:
     sets = {"test_2016_flickr": lambda: read("multi30k:test_2016_flickr", options.limit)}
     if options.spoken:
         sets["spoken captions, after the cascade"] = lambda: heard(read(options.spoken))
-    for title, load in sets.items():
+    for title, load in sets.items() if options.deliberation or options.diffusion else ():
         table = Table(title, load(), options.work)
         networks(table, options, choose)
         lines += table.lines()
-        if title == "test_2016_flickr" and options.diffusion:
-            plot(table, options.out.with_suffix(".png"))
-            lines += [f"![BLEU per step]({options.out.stem}.png)", ""]
+        if options.diffusion:
+            picture = options.out.with_name(f"{options.out.stem}-{title.partition(' ')[0]}.png")
+            plot(table, picture)
+            lines += [f"![BLEU per step]({picture.name})", ""]
     if options.sentences:
         sources = read("multi30k:test_2016_flickr", options.sentences)
-        table = Table(f"self-refine, {options.language_model}", sources, options.work)
-        self_refine(table, options)
-        lines += [*table.lines(), "`reference_chrf` sees the references: what a perfect gate could gain.", ""]
+        for first in options.drafts:
+            name = first.partition(":")[2]
+            table = Table(f"self-refine by {options.language_model} after {name}", sources, options.work)
+            self_refine(table, options, first)
+            lines += table.lines()
+        lines += ["`reference_chrf` sees the references: what a perfect gate could gain.", ""]
     options.out.write_text("\n".join(lines), encoding="utf-8")
     print("\n".join(lines))

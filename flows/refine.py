@@ -19,6 +19,7 @@ from components.translation.config import TranslationConfig
 from flows.parameters import DATA, DataParameters, flat
 from flows.running import Run, ending
 from tasks import data, metrics, recognition, refining, report, translation
+from tasks import rounds as rounds_stage
 from tasks.options import value_of
 from tasks.runners import runner
 
@@ -75,10 +76,12 @@ def refine(parameters: RefineParameters) -> RunRecord | State[RunRecord]:
         loaded, heard, first = _drafted(run, parameters)
         rounds = refined(parameters, (loaded, heard), first, run)
         target = parameters.target_language
+        ended = rounds_stage.reasons(rounds[-1])
+        run.notes.append(f"{len(rounds) - 1} rounds; utterances ended by: {_listed(ended)}")
         scored = run.add(metrics.score({"data": loaded, "mt": rounds[-1]}, target, run.store_url, run.name))
         run.metrics = metrics.read_scores(scored)
-        reported = parameters.refine.reported
-        run.metrics |= value_of(refining.score_rounds(loaded, rounds, target, reported))
+        curve = rounds_stage.score_rounds(loaded, rounds, target, parameters.refine.reported, run.store_url)
+        run.metrics |= rounds_stage.read_rounds(run.add(curve))
         run.save()
         report.report(run.record, run.store_url)
     return ending(run.record)
@@ -94,9 +97,12 @@ def refined(
         done = refining.refine(parameters.refine, read, rounds, budget, run.store_url, parameters.seed)
         rounds = (*rounds, run.add(done))
         if refining.all_stopped(rounds[-1]):
-            run.notes.append(f"every utterance stopped by round {len(rounds) - 1}")
             break
     return rounds
+
+
+def _listed(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items())
 
 
 def _drafted(run: Run, parameters: RefineParameters) -> tuple[StageRef, StageRef | None, StageRef]:

@@ -19,7 +19,7 @@ from components.translation.config import TranslationConfig
 from flows.parameters import DATA, DataParameters, flat
 from flows.running import Run, ending
 from flows.stack_learning import learned
-from tasks import data, metrics, recognition, report, stacking, synthesis, translation
+from tasks import data, metrics, recognition, report, rounds, stacking, synthesis, translation
 from tasks.options import value_of
 from tasks.runners import runner
 
@@ -94,9 +94,12 @@ def stack(parameters: StackParameters) -> RunRecord | State[RunRecord]:
         run.stages["asr"] = heard
         first = run.add(translation.translate(parameters.mt, (loaded, heard), run.store_url, parameters.seed))
         read = (loaded, heard, first)
-        run.add(stacking.stack(config, parameters.mt.model, read, run.store_url, parameters.seed))
-        scored = run.add(metrics.score(run.stages, parameters.target_language, run.store_url, run.name))
+        second = run.add(stacking.stack(config, parameters.mt.model, read, run.store_url, parameters.seed))
+        target = parameters.target_language
+        scored = run.add(metrics.score(run.stages, target, run.store_url, run.name))
         run.metrics = metrics.read_scores(scored)
+        changes = run.add(rounds.score_rounds(loaded, (first, second), target, "bleu", run.store_url))
+        run.metrics |= {k: v for k, v in rounds.read_rounds(changes).items() if k == "harm_rate"}
         run.save()
         report.report(run.record, run.store_url)
     return ending(run.record)

@@ -1,24 +1,22 @@
-"""The ``refine-N`` stages: one per round, each reading the rounds before it; then the curve over rounds."""
+"""The ``refine-N`` stages: one per round, each reading the rounds before it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import pairwise
 
 from prefect import task
-from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.objects import State
 
-from components import metrics, models
+from components import models
 from components.device import pick_device, seed_everything
-from components.records import NBest, Outcome, Score, StageRef, Utterance
+from components.records import NBest, Outcome, StageRef, Utterance
 from components.refining.config import RefineConfig
 from components.refining.rounds import Refiner
 from tasks.artifacts import publish_examples
 from tasks.keys import StagePlan, library_versions, read_by, weights_of
 from tasks.options import NOT_STORED, shown, transient
-from tasks.reading import StoredOutcomes, best_texts, hypotheses, utterances
+from tasks.reading import StoredOutcomes, hypotheses
 from tasks.shards import Shard, compute, run_shards, shard_size
 from tasks.slots import device_slot
 from tasks.store import Store
@@ -118,58 +116,3 @@ def refine(
 def all_stopped(ref: StageRef) -> bool:
     """Whether no utterance of a round goes on."""
     return all(outcome.best.features.get("stopped") for outcome in hypotheses(ref))
-
-
-@task(name="rounds", **NOT_STORED)
-def score_rounds(
-    data: StageRef, rounds: tuple[StageRef, ...], target: str | None, reported: str
-) -> dict[str, Score]:
-    """The reported metric of every round, and the percentage of changes for the worse."""
-    known = [u for u in utterances(data) if u.references]
-    if not known:
-        return {}
-    language = target or known[0].target_language or "und"
-    references = {u.id: u.references for u in known}
-    texts = [{k: v for k, v in best_texts(ref).items() if k in references} for ref in rounds]
-    found: dict[str, Score] = {}
-    for number, one in enumerate(texts):
-        score = metrics.translation_scores(references, one, language=language, n_total=data.items)[reported]
-        found[f"{reported}_round_{number}"] = score.model_copy(update={"name": f"{reported}_round_{number}"})
-    values = [metrics.sentence_scores(references, one, language=language) for one in texts]
-    changed = worse = 0
-    shifts: dict[str, float] = {}
-    for before, after in pairwise(values):
-        for key in before.keys() & after.keys():
-            change = after[key][reported] - before[key][reported]
-            changed += change != 0
-            worse += change < 0
-            shifts[key] = shifts.get(key, 0.0) + change
-    found["harm_rate"] = Score(
-        name="harm_rate",
-        value=100.0 * worse / changed if changed else 0.0,
-        higher_is_better=False,
-        n=changed,
-        n_total=len(values[0]) * (len(rounds) - 1),
-        signature=f"rounds that lowered sentence {reported}, of the utterance-rounds that changed it",
-    )
-    _publish(rounds, found, texts, shifts)
-    return found
-
-
-def _publish(
-    rounds: tuple[StageRef, ...],
-    found: dict[str, Score],
-    texts: list[dict[str, str]],
-    shifts: dict[str, float],
-) -> None:
-    """The curve over rounds, and the examples that changed most, as tables of the run."""
-    curve = [{"metric": s.name, "value": round(s.value, 2), "n": s.n} for s in found.values()]
-    create_table_artifact(table=curve, key="rounds", description=f"{len(rounds) - 1} rounds")
-    most = sorted(shifts, key=lambda key: -abs(shifts[key]))[:20]
-    rows = [
-        {"utterance": key, "change": round(shifts[key], 1), "draft": texts[0][key], "refined": texts[-1][key]}
-        for key in most
-        if texts[0][key] != texts[-1][key]
-    ]
-    if rows:
-        create_table_artifact(table=rows, key="changed-most", description="examples that changed most")

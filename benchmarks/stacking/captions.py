@@ -11,7 +11,7 @@ from components.data import load
 from components.records import Utterance
 from components.synthesis import SynthesisConfig, build
 
-SIZES = {"train": ("train", 2400), "dev": ("val", 150), "test": ("test_2016_flickr", 200)}
+SIZES = {"train": ("train", 1000), "dev": ("val", 80), "test": ("test_2016_flickr", 200)}
 VOICES = {"train": ("slt", "rms"), "dev": ("slt",), "test": ("slt",)}
 SEED = 7
 

@@ -31,8 +31,18 @@ class RefineConfig(BaseModel):
         "bleu", description="metric of the harm rate; the gate may not be the same"
     )
     feedback: bool = Field(True, description="self_refine: ask for the problems of the draft first")
+    stop: tuple[Literal["critic", "no_change", "cycle", "quality", "seconds"], ...] = Field(
+        ("critic", "no_change", "cycle", "quality", "seconds"),
+        description="rules that may end an utterance before the budget of rounds does; the first that "
+        "applies, in this order, is the reason",
+    )
     stop_quality: float | None = Field(None, description="stop when the gate's estimate reaches this")
-    stop_seconds: float | None = Field(None, gt=0.0, description="stop after so many seconds per utterance")
+    stop_seconds: float | None = Field(
+        None,
+        gt=0.0,
+        description="stop after the round with which an utterance has taken so many seconds; such outputs depend on "
+        "the machine",
+    )
     max_tokens: int = Field(96, ge=1, le=1024, description="tokens per proposal at most")
     batch_size: int = Field(16, ge=1, le=256, description="utterances refined together")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")

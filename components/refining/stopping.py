@@ -55,10 +55,11 @@ RULES: dict[str, Callable[[Trace, RefineConfig], bool]] = {
     "quality": _quality,
     "seconds": _seconds,
 }
-"""In this order; the budget of rounds is the number of rounds that the flow runs. Each step of a diffusion
-asks something else, so a text that it left alone may still be changed by the next one."""
+"""In this order, those that ``RefineConfig.stop`` names. The budget of rounds is the flow's: were it a reason
+in a round's records, a larger budget could not reuse the round. Each step of a diffusion asks something else,
+so a text that it left alone may still be changed by the next one."""
 
 
 def reason(trace: Trace, config: RefineConfig) -> str | None:
     """Why to stop after this round, or None."""
-    return next((name for name, rule in RULES.items() if rule(trace, config)), None)
+    return next((name for name, rule in RULES.items() if name in config.stop and rule(trace, config)), None)

@@ -26,6 +26,8 @@ class Place:
     folder: Path
     server: str
     url: str | None = None  # of a store elsewhere
+    flow: str = "cascade"
+    options: tuple[str, ...] = ()
 
     @property
     def store(self) -> Path:
@@ -46,9 +48,9 @@ class Place:
             "PREFECT_API_URL": self.server,
             **settings,
         }
-        options = ("--data", str(manifest), "--store", self.url or str(self.store), "--json")
+        base = ("--data", str(manifest), "--store", self.url or str(self.store), "--json")
         return subprocess.Popen(
-            [sys.executable, str(FAKES), "run", "cascade", *options],
+            [sys.executable, str(FAKES), "run", self.flow, *base, *self.options],
             env=environment,
             cwd=ROOT,
             stdout=subprocess.PIPE,

@@ -15,11 +15,15 @@ from pathlib import Path
 
 from components import models, recognition, translation
 from components.records import Checkpoint, Hypothesis, NBest, Outcome, Quarantined, Utterance
+from components.refining import networks
+from components.refining.selfrefine import Proposal
 
 CALLS = os.environ.get("FAKE_CALLS")
 """A file to which every call of a component adds a line: stage, first id, number of utterances."""
 HOLD = int(os.environ.get("FAKE_HOLD", "0"))
 """The call of the translator in this process that waits until the file CALLS.go is there, from 1."""
+EDIT_HOLD = int(os.environ.get("FAKE_EDIT_HOLD", "0"))
+"""The same of the editor."""
 PADDING = int(os.environ.get("FAKE_PADDING", "0"))
 """Characters added to every output, to fill disks with."""
 
@@ -62,6 +66,22 @@ class Translator:
         return [_nbest(u, [f"übersetzt: {u.text}", str(u.text)], "mt") for u in utterances]
 
 
+class Editor:
+    """Adds an exclamation mark; what ends in three of them loses one (a 2-cycle)."""
+
+    calls = 0
+
+    def __init__(self, config: object, store: str | None) -> None:
+        self.checkpoint = resolve("editor")
+
+    def propose(self, items: Sequence[Utterance], drafts: Sequence[str], step: int) -> list[Proposal]:
+        _called("refine", items)
+        Editor.calls += 1
+        while Editor.calls == EDIT_HOLD and not Path(f"{CALLS}.go").exists():
+            time.sleep(0.02)
+        return [Proposal(d[:-1] if d.endswith("!!!") else d + "!", "too calm", -1.0) for d in drafts]
+
+
 def resolve(reference: str, store: str | None = None) -> Checkpoint:
     sha = hashlib.sha256(reference.encode()).hexdigest()
     return Checkpoint(reference=reference, path="nowhere", sha256=sha, architecture="fake")
@@ -74,6 +94,7 @@ def install() -> None:
     recognition.build = lambda config, store=None, seed=0: Recognizer()  # type: ignore[assignment]
     translation.Translator = Translator  # type: ignore[assignment, misc]
     translation.build = lambda config, store=None: Translator()  # type: ignore[assignment]
+    networks.METHODS["self_refine"] = Editor
 
 
 if __name__ == "__main__":

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from components.records import NBest, RunRecord, Utterance
+from components.records import NBest, RunRecord
 from components.refining import gates, networks, rounds
-from components.refining.selfrefine import Proposal
 from flows.contribution import contribution
 from flows.refine import RefineParameters, refine
 from tasks import refining
@@ -19,19 +17,6 @@ from tasks.contributing import read_contributions
 from tasks.options import value_of
 from tasks.reading import hypotheses
 from tests.flows import fakes
-
-
-class Editor:
-    """Adds an exclamation mark; what ends in three of them loses one (a 2-cycle)."""
-
-    calls = 0
-
-    def __init__(self, config: object, store: str | None) -> None:
-        self.checkpoint = fakes.resolve("editor")
-
-    def propose(self, items: Sequence[Utterance], drafts: Sequence[str], step: int) -> list[Proposal]:
-        Editor.calls += len(items)
-        return [Proposal(d[:-1] if d.endswith("!!!") else d + "!", "too calm", -1.0) for d in drafts]
 
 
 @pytest.fixture
@@ -42,7 +27,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, objec
         (fakes.translation, "build", lambda config, store=None: fakes.Translator()),
     ):
         monkeypatch.setattr(room, name, fake)
-    monkeypatch.setitem(networks.METHODS, "self_refine", Editor)
+    monkeypatch.setitem(networks.METHODS, "self_refine", fakes.Editor)
     monkeypatch.setitem(gates.GATES, "fluency", lambda items, texts, *_: [len(t) % 7 for t in texts])
     refining._refiner.cache_clear()
     lines = [
@@ -69,30 +54,38 @@ def story(record: RunRecord) -> list[NBest]:
 
 @pytest.mark.usefixtures("harness")
 def test_rounds_are_stages_cycles_stop_and_another_budget_reuses(settings: dict[str, object]) -> None:
-    Editor.calls = 0
+    fakes.Editor.calls = 0
     record = run(settings, gate="off")
     assert [ref.stage for ref in record.stages] == [
         "data",
         "mt",
         *(f"refine-{n}" for n in (1, 2, 3, 4)),
         "metrics",
+        "rounds",
     ]
     texts = [outcome.best.text.removeprefix("übersetzt: ein Hund") for outcome in story(record)]
     assert texts == ["!", "!!", "!!!", "!!"]  # the fourth was there before
     assert rounds.REASONS[int(story(record)[-1].best.features["stopped"]) - 1] == "cycle"
     assert "critic: too calm" in story(record)[0].best.system
     assert "bleu_round_4" in record.metrics
+    assert record.notes[-1] == "4 rounds; utterances ended by: cycle 3"
+    curve, changed = json.loads((Path(record.stages[-1].path) / "tables.json").read_text())["tables"]
+    assert [row["ended"] for row in curve["rows"]] == ["", "", "", "", "cycle 3"]
+    assert curve["rows"][2]["score"] == f"{record.metrics['bleu_round_2'].value:.2f}"
+    assert {row["last"] for row in changed["rows"]} == {"übersetzt: ein Hund!!"}
+    assert (Path(record.stages[-1].path) / "rounds.png").stat().st_size > 1000
     assert record.metrics["harm_rate"].value == pytest.approx(25.0)
-    assert Editor.calls == 12
+    assert fakes.Editor.calls == 4
     (found,) = read_contributions(contribution(run=record.name, store=settings["store"]).stages[-1])
     scores = [record.metrics[f"bleu_round_{n}"].value for n in range(5)]
     assert [one.share.value for one in found.shares if one.share] == pytest.approx(
         [after - before for before, after in pairwise(scores)]
     )
     assert found.nobody == pytest.approx(scores[0])
-    assert Editor.calls == 12
+    assert fakes.Editor.calls == 4
     again = run({**settings, "rounds": 2}, gate="off")
-    assert Editor.calls == 12
+    assert fakes.Editor.calls == 4
+    assert again.notes[-1] == "2 rounds; utterances ended by: rounds 3"
     assert all(ref.reused for ref in again.stages if ref.stage.startswith("refine"))
 
 

@@ -81,7 +81,9 @@ def stacked(method: str, **more: object) -> dict[str, object]:
 def test_a_method_trains_its_model_and_stacks(method: str, settings: dict[str, Any]) -> None:
     system = stacked(method, transcripts=2 if method == "dual_source" else 1)
     first = stack(**settings, stack=system, name="first")
-    assert [stage.stage for stage in first.stages] == ["training", "data", "asr", "mt", "stack", "metrics"]
+    assert [stage.stage for stage in first.stages] == [
+        *("training", "data", "asr", "mt", "stack", "metrics", "rounds")
+    ]
     assert {"bleu", "mt_bleu", "wer"} <= first.metrics.keys()
     assert first.metrics["bleu"].n == 10
     assert first.status == "completed"
@@ -93,7 +95,14 @@ def test_a_method_trains_its_model_and_stacks(method: str, settings: dict[str, A
     given = stacked(method, transcripts=system["transcripts"], model=f"store:{first.stages[0].key}")
     third = stack(**settings, stack=given | {"beam_size": 1, "n_best": 1}, name="third")
     reused = {stage.stage: stage.reused for stage in third.stages}
-    assert reused == {"data": True, "asr": True, "mt": True, "stack": False, "metrics": False}
+    assert reused == {
+        "data": True,
+        "asr": True,
+        "mt": True,
+        "stack": False,
+        "metrics": False,
+        "rounds": False,
+    }
     if method != "late_fusion":
         return
     parts = contribution(run="first", store=settings["store"])
@@ -158,7 +167,7 @@ def test_written_data_are_spoken_first(settings: dict[str, Any], folder: Path, t
     model = saved(folder, tmp_path / "dual")
     system = stacked("dual_source", model=str(model))
     run = stack(**settings | {"data": str(written), "synthesis": {"engine": "flite"}}, stack=system)
-    assert [stage.stage for stage in run.stages] == ["data", "asr", "mt", "stack", "metrics"]
+    assert [stage.stage for stage in run.stages] == ["data", "asr", "mt", "stack", "metrics", "rounds"]
     assert (run.metrics["wer"].value, run.metrics["bleu"].n) == (0, 2)
     audio = sorted((Path(run.stages[0].path) / "audio").glob("*.flac"))
     assert len(audio) == 2

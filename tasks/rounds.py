@@ -1,0 +1,157 @@
+"""The ``rounds`` stage: what each round was worth, why it ended, and which examples changed most.
+
+A stacked system is one round over the cascade's translation.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from prefect import task
+from prefect.client.schemas.objects import State
+
+from components import metrics
+from components.records import Score, StageRef
+from components.refining import curve
+from components.refining.rounds import REASONS
+from tasks.artifacts import publish_plots, publish_table
+from tasks.files import read_json, write_json
+from tasks.keys import StagePlan, library_versions, read_by
+from tasks.options import NOT_STORED, shown
+from tasks.reading import best_texts, hypotheses, utterances
+from tasks.stage import opened
+from tasks.store import Store
+
+SCORES, TABLES, CURVE = "scores.json", "tables.json", "rounds.png"
+_MOST = 20
+Texts = Mapping[str, str]
+Values = Mapping[str, Mapping[str, float]]
+
+
+def reasons(ref: StageRef) -> dict[str, int]:
+    """Why utterances ended with the round ``ref``: a rule's name, or ``rounds`` where the budget did it."""
+    found = Counter(int(one.best.features.get("stopped", 0)) for one in hypotheses(ref))
+    return {REASONS[code - 1] if code else "rounds": found[code] for code in sorted(found)}
+
+
+@dataclass(frozen=True)
+class Moves:
+    """Changes of the sentence scores from one round to the next: all, for the worse, and by utterance."""
+
+    changed: int
+    worse: int
+    shifts: dict[str, float]
+
+
+def moves(values: Sequence[Values], reported: str) -> Moves:
+    """``values``: utterance id -> metric -> score, one of them for each round."""
+    changed = worse = 0
+    shifts: dict[str, float] = {}
+    for before, after in pairwise(values):
+        for key in before.keys() & after.keys():
+            change = after[key][reported] - before[key][reported]
+            changed += change != 0
+            worse += change < 0
+            shifts[key] = shifts.get(key, 0.0) + change
+    return Moves(changed, worse, shifts)
+
+
+def _harm(moved: Moves, total: int, reported: str) -> Score:
+    return Score(
+        name="harm_rate",
+        value=100.0 * moved.worse / moved.changed if moved.changed else 0.0,
+        higher_is_better=False,
+        n=moved.changed,
+        n_total=total,
+        signature=f"rounds that lowered sentence {reported}, of the utterance-rounds that changed it",
+    )
+
+
+@task(name="rounds", **NOT_STORED)
+def score_rounds(
+    data: StageRef, rounds: tuple[StageRef, ...], target: str | None, reported: str, store_url: str | None
+) -> StageRef | State[StageRef]:
+    """The metric ``reported`` of every round, the percentage of changes for the worse, and the tables."""
+    plan = StagePlan(
+        stage="rounds",
+        version="rounds/1",
+        parameters={"target_language": target, "reported": reported},
+        upstream=read_by(data, *rounds),
+        libraries=library_versions(("sacrebleu", "numpy")),
+    )
+    with opened(Store(store_url), plan, records=False) as writer:
+        if writer.ref is None:
+            scores, tables = _compared(data, rounds, target, reported)
+            curve.plot([s for s in scores if s.name != "harm_rate"], writer.path / CURVE)
+            write_json(writer.path / SCORES, {"scores": [s.model_dump(mode="json") for s in scores]})
+            write_json(writer.path / TABLES, {"tables": tables})
+            writer.seal([SCORES, TABLES, CURVE], items=data.items)
+        assert writer.ref is not None
+        ref = writer.ref
+    publish_plots([Path(ref.path) / CURVE])
+    for number, table in enumerate(read_json(Path(ref.path) / TABLES)["tables"]):
+        publish_table(table["rows"], ("rounds", "changed-most")[number], table["title"])
+    return shown(ref)
+
+
+def read_rounds(ref: StageRef) -> dict[str, Score]:
+    """The scores of a ``rounds`` stage by name."""
+    values = read_json(Path(ref.path) / SCORES)["scores"]
+    return {score.name: score for score in map(Score.model_validate, values)}
+
+
+Table = dict[str, object]
+
+
+def _compared(
+    data: StageRef, rounds: Sequence[StageRef], target: str | None, reported: str
+) -> tuple[list[Score], list[Table]]:
+    known = [u for u in utterances(data) if u.references]
+    language = target or (known[0].target_language if known else None) or "und"
+    references = {u.id: u.references for u in known}
+    texts = [{k: v for k, v in best_texts(ref).items() if k in references} for ref in rounds]
+    scores: list[Score] = []
+    moved = Moves(0, 0, {})
+    if known:
+        for number, one in enumerate(texts):
+            found = metrics.translation_scores(references, one, language=language, n_total=data.items)
+            scores.append(found[reported].model_copy(update={"name": f"{reported}_round_{number}"}))
+        values = [metrics.sentence_scores(references, one, language=language) for one in texts]
+        moved = moves(values, reported)
+        scores.append(_harm(moved, len(values[0]) * (len(rounds) - 1), reported))
+    return scores, [_curve(rounds, scores), _changed(texts, moved, reported)]
+
+
+def _curve(rounds: Sequence[StageRef], scores: Sequence[Score]) -> Table:
+    values = {s.name.rpartition("_")[2]: f"{s.value:.2f}" for s in scores}
+    rows = [
+        {
+            "round": str(number),
+            "stage": ref.stage,
+            "score": values.get(str(number), ""),
+            "accepted": str(sum(bool(o.best.features.get("accepted")) for o in hypotheses(ref))),
+            "ended": ", ".join(f"{name} {n}" for name, n in reasons(ref).items() if name != "rounds"),
+            "seconds": f"{ref.seconds:.1f}",
+        }
+        for number, ref in enumerate(rounds)
+    ]
+    return {"title": "Rounds", "note": "ended: by that round, by each rule; seconds: wall", "rows": rows}
+
+
+def _changed(texts: Sequence[Texts], moved: Moves, reported: str) -> Table:
+    most = sorted(moved.shifts, key=lambda key: (-abs(moved.shifts[key]), key))
+    rows = [
+        {
+            "utterance": key,
+            f"change of {reported}": f"{moved.shifts[key]:+.1f}",
+            "first": texts[0][key],
+            "last": texts[-1][key],
+        }
+        for key in most
+        if texts[0][key] != texts[-1].get(key, texts[0][key])
+    ]
+    return {"title": "Examples that changed most", "note": "", "rows": rows[:_MOST]}
