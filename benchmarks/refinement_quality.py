@@ -254,8 +254,8 @@ def main(arguments: Sequence[str]) -> None:
         f"`python -m benchmarks.quality refinement {' '.join(arguments)}`. Paired bootstrap against the "
     ]
     lines += [
-        "first row, Holm-corrected within a table; seconds are of the row alone, wall seconds those of a shared "
-        "machine.",
+        "first row, Holm-corrected within a table; seconds are of the row alone, wall seconds those of a "
+        "shared machine.",
         "",
     ]
     if choose:

@@ -1,7 +1,8 @@
 """Stacked systems beside their cascade on spoken Multi30k, and the spoken homograph.
 
 ``python -m benchmarks.quality stacking`` makes the audio, the models and the runs that are not there yet (in
-the folder ``ANTIPHON_STACKING``), and writes docs/results/stacking.md (the homograph) and stacking-captions.md.
+the folder ``ANTIPHON_STACKING``), and writes docs/results/stacking.md (the homograph) and
+stacking-captions.md.
 """
 
 from __future__ import annotations
@@ -94,8 +95,8 @@ def protocol(name: str) -> list[str]:
         f"{ASR['window_seconds']:g} s window) gives transcripts and, frozen, the states. Every stacked model "
         "starts from packaged:multi30k-en-de, which is also the cascade's translator. Steps: "
         f"{steps}. Pre-translation: {budget.pairs} written pairs in {budget.folds} parts, each drafted by a "
-        f"model of {budget.fold_steps} steps from random weights on the rest: short trainings, whose drafts are far "
-        "worse than those that the second system reads here. Wall seconds are those of the "
+        f"model of {budget.fold_steps} steps from random weights on the rest: short trainings, whose "
+        "drafts are far worse than those that the second system reads here. Wall seconds are those of the "
         "machine that ran it, which was shared: orders of magnitude. p: paired bootstrap, two-sided.",
         "",
     ]

@@ -11,6 +11,7 @@ from prefect.client.schemas.objects import State
 from components import models
 from components.device import pick_device, seed_everything
 from components.records import NBest, Outcome, StageRef, Utterance
+from components.refining import gates
 from components.refining.config import RefineConfig
 from components.refining.rounds import Refiner
 from tasks.artifacts import publish_examples
@@ -87,7 +88,7 @@ def refine(
     left = max(1, total - number + 1)
     items = rounds[0].items - rounds[0].quarantined
     weights = {"model": models.resolve(config.model, store_url)}
-    if config.gate in ("forward", "round_trip", "fluency"):
+    if config.gate in gates.MODELLED:
         weights["gate"] = models.resolve(config.gate_model, store_url)
     above = [data, *([asr] if asr else []), *rounds]
     plan = StagePlan(

@@ -16,7 +16,7 @@ from tasks.reading import best_texts, utterances
 from tasks.stage import OUTPUTS
 from tasks.store import Store
 
-_FREE = ("data", "metrics", "scores", "training", "comparison", "blame", "contribution")
+_FREE = ("data", "metrics", "scores", "training", "comparison", "blame", "contribution", "rounds")
 """Stages that are no part of what a system costs to use."""
 
 

@@ -40,8 +40,8 @@ class RefineConfig(BaseModel):
     stop_seconds: float | None = Field(
         None,
         gt=0.0,
-        description="stop after the round with which an utterance has taken so many seconds; such outputs depend on "
-        "the machine",
+        description="stop after the round with which an utterance has taken so many seconds; such outputs "
+        "depend on the machine",
     )
     max_tokens: int = Field(96, ge=1, le=1024, description="tokens per proposal at most")
     batch_size: int = Field(16, ge=1, le=256, description="utterances refined together")

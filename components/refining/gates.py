@@ -22,6 +22,8 @@ from components.translation import build, resident
 from components.translation.config import TranslationConfig
 from components.translation.source import as_data, control_tokens
 
+MODELLED = ("forward", "round_trip", "fluency")
+"""Gates that ask ``gate_model``."""
 REPORTED = {"reference_chrf": "chrf"}
 """Reported metrics that a gate would be judged by its own measure with."""
 Items = Sequence[Utterance]
@@ -36,6 +38,12 @@ def check(config: RefineConfig) -> None:
             f"refine.gate {config.gate}: expected another metric than the reported one, found "
             f"{config.reported} for both; a gate that is judged by itself never fails"
         )
+
+
+def load(config: RefineConfig, store: str | None) -> None:
+    """Load the gate's model, if it has one, where loading is not to count as a round's time."""
+    if config.gate in MODELLED:
+        resident(config.gate_model, TranslationConfig(model=config.gate_model, device=config.device), store)
 
 
 def _forward(

@@ -30,6 +30,8 @@ class Refiner:
         self.config, self._store = config, store
         self.editor = METHODS[config.method](config, store)
         self.checkpoint = self.editor.checkpoint
+        if config.stop_seconds is not None:
+            gates.load(config, store)
 
     def round(
         self, items: Sequence[Utterance], history: Sequence[Sequence[NBest]], left: int = 1

@@ -76,6 +76,28 @@ def test_a_budget_of_seconds_belongs_to_its_call(monkeypatch: pytest.MonkeyPatch
         assert [stopped(o) for o in past] == [None, None, "seconds"]
 
 
+def test_seconds_that_were_stored_count_after_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(100))
+    monkeypatch.setattr(rounds.time, "perf_counter", lambda: float(next(clock)))
+    settings = {"gate": "off", "stop_seconds": 2.0}
+    (_, stored) = refined(monkeypatch, "b", 1, **settings)
+    monkeypatch.setattr(Script, "texts", ("c",))
+    (again,) = rounds.Refiner(RefineConfig(**settings)).round([ITEM], [[draft("a"), stored]])
+    assert isinstance(again, NBest)
+    assert (stored.best.features["seconds"], again.best.features["seconds"]) == (1.0, 2.0)
+    assert (stopped(stored), stopped(again)) == (None, "seconds")
+    assert "seconds" not in refined(monkeypatch, "b", 1, gate="off")[-1].best.features
+
+
+def test_loading_the_gates_model_is_not_charged(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[str] = []
+    monkeypatch.setitem(networks.METHODS, "self_refine", Script)
+    monkeypatch.setattr(gates, "resident", lambda model, *_: loaded.append(model))
+    rounds.Refiner(RefineConfig(gate="fluency", gate_model="lm", stop_seconds=1.0))
+    rounds.Refiner(RefineConfig(gate="off", gate_model="lm", stop_seconds=1.0))
+    assert loaded == ["lm"]
+
+
 def test_critic_and_order_of_rules() -> None:
     trace = Trace(("a", "b"), "a", feedback="None.")
     assert reason(trace, RefineConfig()) == "critic"
