@@ -201,9 +201,18 @@ def self_refine(table: Table, options: Any, first: str) -> None:
     """Two rounds of few-shot post-editing by a causal LM, accepted always or by a gate."""
     store, sources = options.store, table.utterances
     [(drafts, *_)] = table.add(["first pass"], lambda: [translated(first, sources, store)])
-    for gate in ("off", "round_trip", "reference_chrf"):
+    # A gate is of another kind than what it judges: back-translation, another translator, the references.
+    judges = {"off": FIRST, "round_trip": options.language_model, "forward": FIRST, "reference_chrf": FIRST}
+    for gate, judge in judges.items():
+        if gate == "forward" and first == judge:
+            continue  # a beam's best already maximises it
         config = RefineConfig(
-            model=options.language_model, gate=gate, feedback=False, device="cpu", max_tokens=48
+            model=options.language_model,
+            gate=gate,
+            gate_model=judge,
+            feedback=False,
+            device="cpu",
+            max_tokens=48,
         )
         names = [f"self-refine, gate {gate}, round {n}" for n in (1, 2)]
         table.add(names, lambda: rounds(config, sources, drafts, 2, store))  # noqa: B023

@@ -11,6 +11,7 @@ from components.translation.config import TranslationConfig
 from flows.running import Run
 from tasks import data, jackknife, recognition, stack_training, synthesis, training, translation
 from tasks.options import value_of
+from tasks.stack_training import COEFFICIENTS
 
 if TYPE_CHECKING:
     from flows.stack import StackParameters
@@ -21,12 +22,17 @@ Spoken = tuple[StageRef, StageRef]
 def learned(run: Run, parameters: StackParameters) -> StackConfig:
     """The stacked system with its model and its coefficient, trained and learned where they are not given."""
     config = StackConfig.model_validate(parameters.stack.model_dump())
+    if config.method == "pooled":
+        config = config.model_copy(update={"model": config.model or parameters.learn.speech_model})
     if config.model is None:
         train = _pre_translation if config.method == "pre_translation" else _listener
         config = config.model_copy(update={"model": f"store:{train(run, parameters, config).key}"})
         run.notes.append(f"stacked model {config.model}")
-    if config.method == "late_fusion" and config.coefficient is None:
-        dev = _spoken(run, parameters, parameters.learn.dev, parameters.learn.dev_limit)
+    if config.method in COEFFICIENTS and config.coefficient is None:
+        dev: tuple[StageRef, ...] = _spoken(run, parameters, parameters.learn.dev, parameters.learn.dev_limit)
+        if config.method == "pooled":
+            settings = (parameters.mt, dev, run.store_url, parameters.seed)
+            dev = (*dev, value_of(translation.translate(*settings)))
         ref = value_of(stack_training.learn_coefficient(config, parameters.mt.model, dev, run.store_url))
         value = stack_training.read_coefficient(ref)
         config = config.model_copy(update={"coefficient": value})

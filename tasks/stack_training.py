@@ -13,7 +13,7 @@ from prefect.client.schemas.objects import State
 from components import models
 from components.errors import DataError
 from components.records import StageRef
-from components.stacking import encodings, fusion, loading, speech
+from components.stacking import encodings, fusion, loading, pooling, speech
 from components.stacking.config import LearnConfig, StackConfig
 from components.stacking.learning import SpokenPair, StackLearner
 from components.stacking.model import Kind
@@ -25,8 +25,9 @@ from tasks.files import read_json, write_json
 from tasks.keys import StagePlan, library_versions, read_by, weights_of
 from tasks.options import NOT_STORED, shown
 from tasks.progress import Progress
-from tasks.reading import best_texts, hypotheses, utterances
+from tasks.reading import hypotheses, utterances
 from tasks.slots import device_slot
+from tasks.stacking import stacked_inputs
 from tasks.stage import opened
 from tasks.store import Store
 from tasks.training import CURVE, write_model
@@ -163,16 +164,26 @@ def _learner(  # noqa: PLR0913, PLR0917 - the loop adds its own three
     return StackLearner(config, ready, (train, dev), states, device)
 
 
+COEFFICIENTS = {"late_fusion": fusion.coefficient, "pooled": pooling.coefficient}
+"""By likelihood where both search together, by BLEU where finished lists are chosen from."""
+
+
+def _lists(config: StackConfig) -> dict[str, object]:
+    if config.method != "pooled":
+        return {}
+    return {"method": "pooled", "beam_size": config.beam_size, "n_best": config.n_best}
+
+
 @task(name="coefficient", **NOT_STORED)
 def learn_coefficient(
-    config: StackConfig, text_model: str, dev: tuple[StageRef, StageRef], store_url: str | None
+    config: StackConfig, text_model: str, dev: tuple[StageRef, ...], store_url: str | None
 ) -> StageRef | State[StageRef]:
-    """Learn the weight of the direct model in late fusion on the development set."""
+    """Learn the weight of the direct model on the development set: data, asr and, for lists, mt."""
     assert config.model is not None
     plan = StagePlan(
         stage="coefficient",
         version="stack-coefficient/1",
-        parameters={"batch_size": config.batch_size},
+        parameters={"batch_size": config.batch_size} | _lists(config),
         upstream=read_by(*dev),
         weights=weights_of(
             direct=models.resolve(config.model, store_url), text=models.resolve(text_model, store_url)
@@ -181,16 +192,15 @@ def learn_coefficient(
     )
     with opened(Store(store_url), plan, records=False) as writer:
         if writer.ref is None:
-            heard = best_texts(dev[1])
-            known = [u.model_copy(update={"text": heard[u.id]}) for u in utterances(dev[0]) if u.id in heard]
+            known = list(stacked_inputs(config, dev[0], dev[1], dev[-1]))
             with device_slot(config.device), measured() as cost:
-                value, likelihood = fusion.coefficient(config, text_model, known, store_url)
-            write_json(writer.path / COEFFICIENT, {"coefficient": value, "log_likelihood": likelihood})
+                value, reached = COEFFICIENTS[config.method](config, text_model, known, store_url)
+            write_json(writer.path / COEFFICIENT, {"coefficient": value, "reached": reached})
             writer.seconds, writer.peak_memory_bytes = cost.seconds, cost.peak_memory_bytes
             writer.seal([COEFFICIENT], items=len(known))
         assert writer.ref is not None
         ref = writer.ref
-    get_run_logger().info("late fusion: the direct model's weight is %.2f", read_coefficient(ref))
+    get_run_logger().info("%s: the direct model's weight is %.2f", config.method, read_coefficient(ref))
     return shown(ref)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
+from types import ModuleType
 
 from prefect import task
 from prefect.client.schemas.objects import State
@@ -12,7 +13,7 @@ from components import models
 from components.device import pick_device, seed_everything
 from components.errors import ConfigError
 from components.records import NBest, StageRef, Utterance
-from components.stacking import translator
+from components.stacking import pooling, translator
 from components.stacking.config import StackConfig
 from tasks.artifacts import publish_examples
 from tasks.keys import StagePlan, library_versions, read_by, weights_of
@@ -23,11 +24,19 @@ from tasks.slots import device_slot
 from tasks.store import Store
 
 LIBRARIES = ("torch", "numpy", "transformers", "sentencepiece", "sacremoses", "openai-whisper", "av")
+LEARNED = ("late_fusion", "pooled")
+"""Methods that mix with the cascade's text model, by a coefficient."""
 
 
 @lru_cache(maxsize=1)
-def _translator(config: StackConfig, text_model: str, store_url: str | None) -> translator.StackedTranslator:
-    return translator.build(config, text_model, store_url)
+def _translator(
+    config: StackConfig, text_model: str, store_url: str | None
+) -> translator.StackedTranslator | pooling.PooledTranslator:
+    return _room(config).build(config, text_model, store_url)
+
+
+def _room(config: StackConfig) -> ModuleType:
+    return pooling if config.method == "pooled" else translator
 
 
 @task(name="stack shard", retries=2, retry_delay_seconds=1, retry_condition_fn=transient, **NOT_STORED)
@@ -60,7 +69,8 @@ def stacked_inputs(config: StackConfig, data: StageRef, asr: StageRef, mt: Stage
 def _lines(config: StackConfig, said: NBest, first: NBest) -> list[str]:
     count = config.transcripts if config.method == "dual_source" else 1
     lines = [" ".join(hypothesis.text.split()) for hypothesis in said.hypotheses[:count]]
-    return [*lines, " ".join(first.best.text.split())] if config.method == "pre_translation" else lines
+    count = {"pre_translation": 1, "pooled": len(first.hypotheses)}.get(config.method, 0)
+    return [*lines, *(" ".join(hypothesis.text.split()) for hypothesis in first.hypotheses[:count])]
 
 
 def plan_of(
@@ -75,10 +85,10 @@ def plan_of(
         raise ConfigError("stack.model: expected a model such as store:KEY, found none")
     left_out = {"device", "model", *(() if config.blank else ("blank",))}
     parameters = config.model_dump(mode="json", exclude=left_out)
-    named = {"model": config.model, **({"text": text_model} if config.method == "late_fusion" else {})}
+    named = {"model": config.model, **({"text": text_model} if config.method in LEARNED else {})}
     return StagePlan(
         stage="stack",
-        version=f"stacking/{translator.StackedTranslator.version}",
+        version=f"stacking/{_room(config).VERSION}",
         parameters={**parameters, "device": pick_device(config.device).type},
         upstream=read_by(*read),
         weights=weights_of(**{role: models.resolve(name, store_url) for role, name in named.items()}),

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Method = Literal["direct", "late_fusion", "pre_translation", "dual_source"]
+Method = Literal["direct", "late_fusion", "pre_translation", "dual_source", "pooled"]
 
 
 class StackConfig(BaseModel):
@@ -17,17 +17,20 @@ class StackConfig(BaseModel):
     method: Method = Field(
         "dual_source",
         description="direct: the sound alone; late_fusion: text model and direct model in one search; "
-        "pre_translation: transcript and the mt stage's translation; dual_source: transcript and sound",
+        "pre_translation: transcript and the mt stage's translation; dual_source: transcript and sound; "
+        "pooled: the mt stage's list and Whisper's own translations, each text scored by both (into English)",
     )
     model: str | None = Field(
         None,
-        description="store:KEY or a folder of the method's model; empty = the flow trains one (see learn)",
+        description="store:KEY or a folder of the method's model; empty = the flow trains one (see learn); "
+        "pooled: a Whisper, learn.speech_model if empty",
     )
     coefficient: float | None = Field(
         None,
         ge=0.0,
         le=1.0,
-        description="late_fusion: weight of the direct model; empty = learned on the development data",
+        description="late_fusion, pooled: weight of the direct model; empty = learned on the development "
+        "data",
     )
     transcripts: int = Field(
         1, ge=1, le=16, description="dual_source: transcripts of the n-best list that are read, at most"

@@ -13,22 +13,28 @@ from whisper.model import Whisper
 
 from components import audio
 from components.decoding import Member, force
+from components.decoding.causal import CausalModel
 from components.decoding.prepack import Arithmetic
 from components.decoding.whisper import WhisperDecoder, WhisperMember
 from components.errors import ConfigError
+from components.models import resolve
 from components.recognition.encoder import WhisperEncoder
 from components.recognition.engine import Shape
 from components.recognition.features import WINDOW_FRAMES, log_mel, window
 from components.records import Hypothesis, NBest, Utterance
 from components.stacking.scoring import forced
 from components.stacking.translator import text_model_of
+from components.translation import CAUSAL, TranslationConfig, resident, search_of
+from components.translation.causal import CausalEngine
 
 Scorer = Callable[[Utterance, Sequence[str]], list[float]]
 """Of one utterance: the forced log-probability per token (nats) of each of the texts."""
 
 
 def text_scorer(reference: str, store: str | None = None, device: str = "auto") -> Scorer:
-    """A model that reads the utterance's ``text``."""
+    """A model that reads the utterance's ``text``: a translation model, or a prompted causal one."""
+    if resolve(reference, store).architecture.endswith(CAUSAL):
+        return _prompted_scorer(TranslationConfig(model=reference, device=device), store)
     ready, tokenizer, _ = text_model_of(reference, store, device)
 
     def score(utterance: Utterance, texts: Sequence[str]) -> list[float]:
@@ -37,6 +43,23 @@ def text_scorer(reference: str, store: str | None = None, device: str = "auto") 
             input_ids=ids.to(ready.model.device), attention_mask=torch.ones_like(ids).to(ready.model.device)
         )
         return [candidate.rank for candidate in forced([member], tokenizer, texts)]
+
+    return score
+
+
+def _prompted_scorer(config: TranslationConfig, store: str | None) -> Scorer:
+    _, ready, tokenizer = resident(config.model, config, store)
+    assert isinstance(ready, CausalModel)
+    engine = CausalEngine(ready, tokenizer, search_of(config), prompt=config.prompt)
+
+    def score(utterance: Utterance, texts: Sequence[str]) -> list[float]:
+        prompt = engine.prepare(utterance.text or "", utterance.source_language, utterance.target_language)
+        answers = [engine.answer(text) for text in texts]
+        member = ready.member([prompt.tokens] * len(texts))
+        return [
+            candidate.score / len(answer)
+            for candidate, answer in zip(force([member], answers), answers, strict=True)
+        ]
 
     return score
 

@@ -30,6 +30,8 @@ from components.stacking.speech import SpeechEncoder, padded
 from components.translation.seq2seq import translated
 
 STAGE = "stack"
+VERSION = 2
+"""Changes when outputs do."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,7 @@ class System:
 
 
 class StackedTranslator:
-    """Speech and its transcripts -> translation n-best. ``version`` changes when outputs do."""
-
-    version: int = 2
+    """Speech and its transcripts -> translation n-best."""
 
     def __init__(self, config: StackConfig, system: System) -> None:
         self.config, self.checkpoint = config, system.checkpoint

@@ -20,9 +20,10 @@ from components.translation.config import TranslationConfig
 from components.translation.seq2seq import Seq2SeqEngine
 from components.translation.translator import Engine, Translator
 
-__all__ = ["TranslationConfig", "Translator", "build", "resident", "search_of"]
+__all__ = ["CAUSAL", "TranslationConfig", "Translator", "build", "resident", "search_of"]
 
-_CAUSAL = ("CausalLM", "LMHeadModel")
+CAUSAL = ("CausalLM", "LMHeadModel")
+"""How the names of decoder-only architectures end."""
 
 
 def build(config: TranslationConfig, store: str | None = None) -> Translator:
@@ -56,7 +57,7 @@ def resident(
 ) -> tuple[Checkpoint, CausalModel | Seq2SeqModel, Any]:
     """A model made ready on the device and in the arithmetic of ``config``, with its tokenizer."""
     checkpoint = resolve(reference, store)
-    kind = "causal" if checkpoint.architecture.endswith(_CAUSAL) else "seq2seq"
+    kind = "causal" if checkpoint.architecture.endswith(CAUSAL) else "seq2seq"
     device = str(pick_device(config.device))
     key = ("translation", checkpoint.sha256, checkpoint.path, device, config.dtype)
     if checkpoint.architecture in (DELIBERATION, EDIT_DIFFUSION):

@@ -74,6 +74,13 @@ class CausalEngine:
             ids = self._tokenizer(few_shot_prompt(text, pairs, *names), verbose=False).input_ids
         return Sentence(tuple(ids), target)
 
+    def answer(self, text: str) -> tuple[int, ...]:
+        """A translation as what follows the prompt, with what ends it: to be scored, not searched."""
+        text = as_data(text, self._controls)
+        if self._chat:
+            return (*self._tokenizer(text, add_special_tokens=False).input_ids, self._eos[0])
+        return tuple(self._tokenizer(f" {text}\n", add_special_tokens=False).input_ids)
+
     def _examples(self, source: str, target: str) -> list[tuple[str, str]]:
         if self._given is not None:
             return self._given

@@ -19,6 +19,7 @@ from flows.contribution import contribution
 from flows.stack import StackParameters, stack
 from tasks.blaming import read_blame
 from tasks.contributing import read_contributions
+from tasks.reading import hypotheses
 from tasks.store import Store
 from tests.components.stacking.tiny import WORDS, saved, text_model, tone, whisper
 
@@ -150,6 +151,24 @@ def test_blank_sources_are_read_as_nothing(folder: Path, tmp_path: Path) -> None
 def spoken_of(folder: Path) -> Utterance:
     sound = audio.describe(str(folder / "u0.wav"))
     return Utterance(id="u", audio=sound, text="ein hund", source_language="en", target_language="de")
+
+
+@pytest.mark.usefixtures("harness")
+def test_lists_of_two_vocabularies_are_pooled(settings: dict[str, Any], folder: Path, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in (folder / "spoken.jsonl").read_text("utf-8").splitlines()[:3]]
+    english = tmp_path / "english.jsonl"
+    rows = [row | {"audio": str(folder / row["audio"]), "target_language": "en"} for row in rows]
+    english.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    learn = settings["learn"] | {"dev": str(english)}
+    values = settings | {"data": str(english), "learn": learn, "target_language": "en"}
+    run = stack(**values, stack=stacked("pooled"))
+    assert [stage.stage for stage in run.stages] == ["data", "asr", "mt", "stack", "metrics", "rounds"]
+    assert "coefficient of the direct model" in run.notes[-1]
+    cascade = {o.utterance_id: {h.text for h in o.hypotheses} for o in hypotheses(run.stages[2])}
+    for outcome in hypotheses(run.stages[3]):
+        assert {"first", "second", "fused"} & outcome.best.features.keys()
+        assert outcome.best.system == "mt" or outcome.best.text not in cascade[outcome.utterance_id]
+    assert all(stage.reused for stage in stack(**values, stack=stacked("pooled")).stages)
 
 
 def test_every_field_has_a_description() -> None:

@@ -1,0 +1,114 @@
+"""Late fusion of lists: the cascade's translations and Whisper's own, every text scored by both systems.
+
+For systems whose vocabularies differ, so that no search can mix them token by token. An utterance brings its
+audio, and in ``text`` its transcript and then the cascade's translations, a line each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sacrebleu
+
+from components.device import pick_device
+from components.errors import ConfigError, DataError
+from components.models import resolve
+from components.models.loading import load_whisper
+from components.recognition.config import RecognitionConfig
+from components.records import Hypothesis, NBest, Outcome, Quarantined, Utterance
+from components.stacking.config import StackConfig
+from components.stacking.rescoring import Scorer, WhisperScorer, pooled, text_scorer
+from components.translation.speech import SpeechTranslator
+
+STAGE = "stack"
+GRID = 21
+VERSION = "pooled-1"
+"""Changes when outputs do."""
+
+
+class PooledTranslator:
+    """Speech and what the cascade said -> both lists as one."""
+
+    def __init__(
+        self, config: StackConfig, direct: SpeechTranslator, scorers: tuple[Scorer, Scorer], weight: float
+    ) -> None:
+        self.config, self.checkpoint = config, direct.checkpoint
+        self._direct, self._scorers, self._weight = direct, scorers, weight
+        self.keep: int | None = config.n_best
+
+    def translate(self, utterances: Sequence[Utterance]) -> list[Outcome]:
+        """One outcome per utterance, in order: both systems' translations, the likeliest under both first."""
+        said = self._direct.translate(utterances)
+        return [self._pooled(u, outcome) for u, outcome in zip(utterances, said, strict=True)]
+
+    def _pooled(self, utterance: Utterance, direct: Outcome) -> Outcome:
+        if isinstance(direct, Quarantined):
+            return direct.model_copy(update={"stage": STAGE})
+        transcript, *texts = (utterance.text or "").split("\n")
+        first = NBest(
+            utterance_id=utterance.id,
+            hypotheses=tuple(
+                Hypothesis(text=text, score=0.0, n_tokens=len(text.split()), system="mt") for text in texts
+            ),
+            language=utterance.source_language,
+        )
+        read = utterance.model_copy(update={"text": transcript})
+        try:
+            found = pooled(read, (first, direct), self._scorers, self._weight)
+        except (ConfigError, DataError) as error:  # longer than a window, say
+            return Quarantined(
+                utterance_id=utterance.id, stage=STAGE, reason="unsupported input", detail=str(error)
+            )
+        return found.model_copy(update={"hypotheses": found.hypotheses[: self.keep]})
+
+
+def build(config: StackConfig, text_model: str, store: str | None = None) -> PooledTranslator:
+    """The pool of ``config``: ``model`` is a multilingual Whisper, ``text_model`` the cascade's translator.
+
+    Models stay resident in the process. ConfigError, ModelError.
+    """
+    if config.model is None or config.coefficient is None:
+        raise ConfigError("pooled: expected a Whisper (stack.model) and a coefficient, found none")
+    hearing = RecognitionConfig(
+        model=config.model, beam_size=config.beam_size, n_best=config.n_best, device=config.device
+    )
+    scorers = (
+        text_scorer(text_model, store, config.device),
+        WhisperScorer(load_whisper(resolve(config.model, store), pick_device(config.device))),
+    )
+    return PooledTranslator(config, SpeechTranslator(hearing, store), scorers, config.coefficient)
+
+
+def coefficient(
+    config: StackConfig, text_model: str, utterances: Sequence[Utterance], store: str | None = None
+) -> tuple[float, float]:
+    """The weight of the direct system with the best BLEU on ``utterances``, and that BLEU.
+
+    Every text is scored once by both. Ties go to the smallest weight. DataError where nothing has references.
+    """
+    system = build(config.model_copy(update={"coefficient": 0.5}), text_model, store)
+    system.keep = None  # a list that is cut at one weight lacks what another weight puts first
+    known = [u for u in utterances if u.references]
+    pairs = [(u, o) for u, o in zip(known, system.translate(known), strict=True) if isinstance(o, NBest)]
+    return learned([outcome for _, outcome in pairs], [u.references[0] for u, _ in pairs])
+
+
+def learned(lists: Sequence[NBest], references: Sequence[str]) -> tuple[float, float]:
+    """The weight on a grid of twentieths whose first choices have the best corpus BLEU, and that BLEU."""
+    if not lists:
+        raise DataError("pooled: expected development data with references to learn a weight, found none")
+    found: list[tuple[float, float]] = []
+    for number in range(GRID):
+        weight = number / (GRID - 1)
+        texts = [_chosen(outcome, weight) for outcome in lists]
+        found.append((sacrebleu.corpus_bleu(texts, [list(references)]).score, -weight))
+    score, weight = max(found)
+    return -weight, score
+
+
+def _chosen(outcome: NBest, weight: float) -> str:
+    def fused(hypothesis: Hypothesis) -> float:
+        first, second = (hypothesis.features.get(name, 0.0) for name in ("first", "second"))
+        return (1 - weight) * first + weight * second
+
+    return max(outcome.hypotheses, key=fused).text
