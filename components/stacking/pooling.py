@@ -32,7 +32,7 @@ class PooledTranslator:
     def __init__(
         self, config: StackConfig, direct: SpeechTranslator, scorers: tuple[Scorer, Scorer], weight: float
     ) -> None:
-        self.config, self.checkpoint = config, direct.checkpoint
+        self.checkpoint = direct.checkpoint
         self._direct, self._scorers, self._weight = direct, scorers, weight
         self.keep: int | None = config.n_best
 
@@ -69,8 +69,9 @@ def build(config: StackConfig, text_model: str, store: str | None = None) -> Poo
     """
     if config.model is None or config.coefficient is None:
         raise ConfigError("pooled: expected a Whisper (stack.model) and a coefficient, found none")
+    n_best = min(config.n_best, config.beam_size)
     hearing = RecognitionConfig(
-        model=config.model, beam_size=config.beam_size, n_best=config.n_best, device=config.device
+        model=config.model, beam_size=config.beam_size, n_best=n_best, device=config.device
     )
     scorers = (
         text_scorer(text_model, store, config.device),
