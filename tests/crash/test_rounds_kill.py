@@ -14,8 +14,8 @@ REFINE = ("--set", "rounds=2", "--set", "refine.gate=off", "--set", "refine.batc
 
 def test_kill_9_after_round_1(tmp_path: Path, prefect_url: str) -> None:
     """Round 1 is sealed and no shard of round 2 is complete when the process is killed."""
-    straight = Place(tmp_path / "straight", prefect_url, "refine", REFINE)
-    place = Place(tmp_path / "killed", prefect_url, "refine", REFINE)
+    straight = Place(tmp_path / "straight", prefect_url, flow="refine", options=REFINE)
+    place = Place(tmp_path / "killed", prefect_url, flow="refine", options=REFINE)
     for one in (straight, place):
         one.folder.mkdir()
     whole = straight.run()
