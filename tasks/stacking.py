@@ -32,7 +32,9 @@ LEARNED = ("late_fusion", "pooled")
 def _translator(
     config: StackConfig, text_model: str, store_url: str | None
 ) -> translator.StackedTranslator | pooling.PooledTranslator:
-    return _room(config).build(config, text_model, store_url)
+    made: translator.StackedTranslator | pooling.PooledTranslator
+    made = _room(config).build(config, text_model, store_url)
+    return made
 
 
 def _room(config: StackConfig) -> ModuleType:

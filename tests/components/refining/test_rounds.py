@@ -79,7 +79,7 @@ def test_a_budget_of_seconds_belongs_to_its_call(monkeypatch: pytest.MonkeyPatch
 def test_seconds_that_were_stored_count_after_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(100))
     monkeypatch.setattr(rounds.time, "perf_counter", lambda: float(next(clock)))
-    settings = {"gate": "off", "stop_seconds": 2.0}
+    settings: dict[str, Any] = {"gate": "off", "stop_seconds": 2.0}
     (_, stored) = refined(monkeypatch, "b", 1, **settings)
     monkeypatch.setattr(Script, "texts", ("c",))
     (again,) = rounds.Refiner(RefineConfig(**settings)).round([ITEM], [[draft("a"), stored]])

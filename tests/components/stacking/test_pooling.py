@@ -86,10 +86,10 @@ def test_the_coefficient_sees_whole_lists(monkeypatch: pytest.MonkeyPatch) -> No
     texts = {"a": "one two three four", "b": "five six seven eight", "c": "a dog runs there"}
     first = dict(zip(texts.values(), (-1.0, -2.0, -3.0), strict=True))
     second = dict(zip(texts.values(), (-3.0, -2.0, -1.0), strict=True))
-    direct = SimpleNamespace(
+    direct: Any = SimpleNamespace(
         checkpoint=None, translate=lambda asked: [nbest(u.id, a_dog_runs_there={}) for u in asked]
     )
-    scorers = tuple(lambda _, t, table=table: [table[x] for x in t] for table in (first, second))
+    scorers: Any = tuple(lambda _, t, table=table: [table[x] for x in t] for table in (first, second))
     monkeypatch.setattr(
         pooling, "build", lambda config, *_: PooledTranslator(config, direct, scorers, config.coefficient)
     )
