@@ -90,7 +90,11 @@ def coefficient(
     system = build(config.model_copy(update={"coefficient": 0.5}), text_model, store)
     system.keep = None  # a list that is cut at one weight lacks what another weight puts first
     known = [u for u in utterances if u.references]
-    pairs = [(u, o) for u, o in zip(known, system.translate(known), strict=True) if isinstance(o, NBest)]
+    outcomes = system.translate(known)
+    pairs = [(u, o) for u, o in zip(known, outcomes, strict=True) if isinstance(o, NBest)]
+    refused = [o.detail for o in outcomes if isinstance(o, Quarantined)]
+    if refused and not pairs:
+        raise DataError(f"pooled: expected development data that both systems take, found none: {refused[0]}")
     return learned([outcome for _, outcome in pairs], [u.references[0] for u, _ in pairs])
 
 

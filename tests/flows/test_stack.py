@@ -34,7 +34,9 @@ class Hearing:
         for utterance in utterances:
             texts = [str(utterance.transcript), "ein hund"]
             hypotheses = tuple(Hypothesis(text=t, score=-1.0, n_tokens=2, system="asr") for t in texts)
-            found.append(NBest(utterance_id=utterance.id, hypotheses=hypotheses, language="en"))
+            found.append(
+                NBest(utterance_id=utterance.id, hypotheses=hypotheses, language=utterance.source_language)
+            )
         return found
 
 
@@ -157,10 +159,17 @@ def spoken_of(folder: Path) -> Utterance:
 def test_lists_of_two_vocabularies_are_pooled(settings: dict[str, Any], folder: Path, tmp_path: Path) -> None:
     rows = [json.loads(line) for line in (folder / "spoken.jsonl").read_text("utf-8").splitlines()[:3]]
     english = tmp_path / "english.jsonl"
-    rows = [row | {"audio": str(folder / row["audio"]), "target_language": "en"} for row in rows]
+    into_english = {"source_language": "de", "target_language": "en"}
+    rows = [row | {"audio": str(folder / row["audio"])} | into_english for row in rows]
     english.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     learn = settings["learn"] | {"dev": str(english)}
-    values = settings | {"data": str(english), "learn": learn, "target_language": "en"}
+    reader = shutil.copytree(folder / "text", tmp_path / "text")
+    named = json.loads((reader / "tokenizer_config.json").read_text("utf-8"))
+    (reader / "tokenizer_config.json").write_text(
+        json.dumps(named | {"source_lang": "de", "target_lang": "en"})
+    )
+    values = settings | {"data": str(english), "learn": learn, **into_english}
+    values["mt"] = settings["mt"] | {"model": str(reader)}
     run = stack(**values, stack=stacked("pooled"))
     assert [stage.stage for stage in run.stages] == ["data", "asr", "mt", "stack", "metrics", "rounds"]
     assert "coefficient of the direct model" in run.notes[-1]
