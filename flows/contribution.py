@@ -94,7 +94,7 @@ def _sources(found: RunRecord, run: Run, parameters: ContributionParameters) -> 
     from tasks.contributing import Parts, of_systems
 
     setting = _set(found)["stack"]
-    names = SOURCES[setting["method"]]
+    names = SOURCES.get(setting["method"], ())
     if len(names) < 2:
         raise ConfigError(
             f"run {found.name}: expected a method of several sources, found {setting['method']}"
