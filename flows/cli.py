@@ -12,6 +12,7 @@ import typer
 
 from components.errors import AntiphonError, ConfigError
 from flows import commanding
+from flows.catalogue import FLOWS
 from flows.data_command import app as data_app
 from flows.models_command import models_app
 
@@ -32,7 +33,7 @@ Exit codes: 0 done; 3 done, some records quarantined; 2 wrong usage or configura
 app.add_typer(models_app, name="models")
 app.add_typer(data_app, name="data")
 
-FlowName = Annotated[str, typer.Argument(metavar="FLOW", help="cascade or train")]
+FlowName = Annotated[str, typer.Argument(metavar="FLOW", help=", ".join(FLOWS))]
 Config = Annotated[
     Path | None, typer.Option("-c", "--config", metavar="FILE", help="YAML file of parameters")
 ]
@@ -41,7 +42,7 @@ Assignments = Annotated[
     typer.Option("--set", metavar="A.B=VALUE", help="one parameter, such as mt.beam_size=5; may be repeated"),
 ]
 StoreUrl = Annotated[
-    str | None, typer.Option("--store", metavar="URL", help="store: a folder or file:// URL")
+    str | None, typer.Option("--store", metavar="URL", help="store: a folder, or s3://bucket/folder")
 ]
 RunName = Annotated[str | None, typer.Option("--name", help="name of the run; the time and flow if omitted")]
 AsJson = Annotated[bool, typer.Option("--json", help="the last line of standard output is one JSON object")]
