@@ -16,6 +16,7 @@ from pydantic import ConfigDict, Field
 from components.ensembling.contribution import MOST, Coalition, coalitions
 from components.errors import ConfigError
 from components.records import RunRecord, StageRef
+from flows.cascade import CascadeRecognition, CascadeTranslation
 from flows.parameters import FlowParameters, flat
 from flows.running import Run, ending, reopened
 from tasks.options import value_of
@@ -68,9 +69,13 @@ def _members(found: RunRecord, run: Run, parameters: ContributionParameters) -> 
 
         def of(kept: Coalition, stage: str = stage, chosen: dict[str, str] = chosen) -> dict[str, Any]:
             first, *others = [model for name, model in chosen.items() if name in kept]
-            changed = {stage: {**_set(found)[stage], "model": first, "members": others}}
-            single = {"combine": {**_set(found)["combine"], "method": "linear", "learn": "nothing"}}
-            return changed | (single if stage == "mt" and not others else {})
+            changed = {**_set(found)[stage], "model": first, "members": others}
+            if others:
+                return {stage: changed}
+            if stage == "asr":
+                return {stage: {**changed, "combination": "pooled"}}
+            single = {**_set(found)["combine"], "method": "linear", "learn": "nothing"}
+            return {stage: changed, "combine": single}
 
         outputs = _outputs(found, run, names, stage, of)
         systems.append(Parts(f"members of {stage}", names, outputs, transcripts=stage == "asr"))
@@ -80,9 +85,10 @@ def _members(found: RunRecord, run: Run, parameters: ContributionParameters) -> 
 
 
 def _check_members(found: RunRecord, stage: str) -> None:
-    combine, pool = _set(found)["combine"], _set(found)["pool"]
-    fixed = combine["coefficients"] if stage == "mt" and combine["method"] != "pooled" else pool["weights"]
-    if fixed or (stage == "mt" and _set(found)["mt"]["dropout_members"]):
+    of = _set(found)
+    how = of["combine"] if stage == "mt" else {**of["asr"], "method": of["asr"]["combination"]}
+    fixed = of["pool"]["weights"] if how["method"] == "pooled" else how["coefficients"]
+    if fixed or (stage == "mt" and of["mt"]["dropout_members"]):
         raise ConfigError(
             f"run {found.name}: expected {stage} members without dropout and without fixed coefficients, "
             "which fit no part of the ensemble; leave coefficients and weights empty (equal) or learned"
@@ -182,8 +188,8 @@ def _call(flow_name: str, values: dict[str, Any]) -> RunRecord:
 
     if flow_name == "ensemble" and not (values["asr"]["members"] or values["mt"]["members"]):
         flow_name, values = "cascade", dict(values)
-        for stage, left_out in (("asr", ("members",)), ("mt", ("members", "dropout_members"))):
-            values[stage] = {k: v for k, v in values[stage].items() if k not in left_out}
+        for stage, config in (("asr", CascadeRecognition), ("mt", CascadeTranslation)):
+            values[stage] = {k: v for k, v in values[stage].items() if k in config.model_fields}
     entry = flow_named(flow_name)
     checked = entry.parameters.model_validate(
         {name: value for name, value in values.items() if name in entry.parameters.model_fields}
