@@ -163,7 +163,7 @@ def test_a_comparison_through_the_form(
         deployment["id"],
         {
             "data set of all systems": data,
-            "folder of stages and runs": str(store),
+            "folder or fsspec URL": str(store),
             "name of the run": "by-hand",
         },
     )
