@@ -36,6 +36,7 @@ BATCH = 8
 BASE = "openai-whisper transcribe, greedy"
 COMMAND_LINE = "openai-whisper command line (beam 5, best of 5)"
 GREEDY, BEAM = "Antiphon float32, greedy", "Antiphon float32, beam 5"
+HALF_BEAM = "Antiphon bfloat16, beam 5"
 SHORT_BEAM = "Antiphon float32, beam 5, windows of 15 s"
 FASTER = "faster-whisper float32 batched, greedy"
 EVERY_ROUND = (BASE, GREEDY, FASTER)
@@ -96,6 +97,7 @@ def systems(threads: int) -> dict[str, Run]:
         FASTER: faster("float32", threads),
         COMMAND_LINE: openai(**command_line),
         BEAM: antiphon("float32", 5),
+        HALF_BEAM: antiphon("bfloat16", 5),
         SHORT_BEAM: antiphon("float32", 5, 15.0),
     }
 
@@ -157,7 +159,8 @@ def table(utterances: list[Utterance], parts: dict[str, dict]) -> list[str]:
         if COMMAND_LINE in found:
             lines.append(
                 f"Beam 5: {ratio(found, BEAM, COMMAND_LINE):.2f}x less than the command line's settings "
-                f"(bar 6), with windows of 15 s {ratio(found, SHORT_BEAM, COMMAND_LINE):.2f}x."
+                f"(bar 6); bfloat16 {ratio(found, HALF_BEAM, COMMAND_LINE):.2f}x; float32 with windows of "
+                f"15 s {ratio(found, SHORT_BEAM, COMMAND_LINE):.2f}x."
             )
     return lines
 

@@ -40,6 +40,8 @@ _PLAIN: dict[Activation, Callable[[Tensor], Tensor]] = {
     "relu": functional.relu,
     "silu": functional.silu,
 }
+FULL, LARGE = 4, 2**18
+"""Rows that keep the multipliers busy, and the elements of a weight from which fewer rows are filled up."""
 _log = logging.getLogger(__name__)
 
 
@@ -84,6 +86,14 @@ class PackedLinear(nn.Module):
             return x.new_empty(*x.shape[:-1], self.out_features)
         if self.arithmetic == "int8":
             return self._int8(x)
+        rows = x.numel() // self.in_features
+        if rows < FULL and self.weight.numel() >= LARGE:
+            # One row waits for each of its additions: four take a quarter less time than one (AVX-512).
+            full = functional.pad(x.reshape(rows, -1), (0, 0, 0, FULL - rows))
+            return self._float(full)[:rows].view(*x.shape[:-1], -1)
+        return self._float(x)
+
+    def _float(self, x: Tensor) -> Tensor:
         out: Tensor = torch.ops.mkldnn._linear_pointwise(
             x.to(_DTYPES[self.arithmetic]),
             self._packed,

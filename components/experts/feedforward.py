@@ -83,10 +83,11 @@ def _native(x: Tensor, weights: Weights, sizes: Sequence[int], activation: str, 
         return out if bias is None else out + bias.repeat_interleave(counts, 0)
 
     inner = product(x, weights.up, weights.up_bias)
-    return product(_activate(inner, activation, gated), weights.down, weights.down_bias)
+    return product(activate(inner, activation, gated), weights.down, weights.down_bias)
 
 
-def _activate(inner: Tensor, activation: str, gated: bool) -> Tensor:
+def activate(inner: Tensor, activation: str, gated: bool) -> Tensor:
+    """(S, F), or (S, 2F) of gates and values, -> (S, F)."""
     act = ACTIVATIONS[activation].forward
     if not gated:
         return act(inner)
@@ -127,7 +128,7 @@ class _Loop(torch.autograd.Function):
             inner = x.new_empty(sum(counts), up.shape[1]) if kept is None else kept[whole]
             for (e, rows), part in zip(group, inner.split_with_sizes(counts), strict=True):
                 _linear(x[rows], ups[e], None if up_bias is None else up_bias[e], part)
-            hidden = _activate(inner, activation, gated)
+            hidden = activate(inner, activation, gated)
             for (e, rows), part in zip(group, hidden.split_with_sizes(counts), strict=True):
                 _linear(part, downs[e], None if down_bias is None else down_bias[e], out[rows])
         if kept is not None:

@@ -9,11 +9,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from components.decoding.prepack import Activation, Arithmetic, PackedLinear
+from components.decoding.prepack import Arithmetic, PackedLinear
 from components.experts.dispatch import Dispatch
+from components.experts.feedforward import activate
 from components.experts.layer import Experts
-
-ACTIVATIONS: dict[str, Activation] = {"silu": "silu", "swish": "silu", "relu": "relu", "gelu": "gelu"}
 
 
 class PackedExperts(nn.Module):
@@ -21,16 +20,9 @@ class PackedExperts(nn.Module):
 
     def __init__(self, experts: Experts, arithmetic: Arithmetic) -> None:
         super().__init__()
-        self.width, self.n_experts = experts.width, experts.n_experts
-        act = ACTIVATIONS[experts.activation]
-        ups = _per_expert(experts.up, experts.up_bias)
-        self.gates: list[PackedLinear] = []
-        if experts.gated:
-            half = experts.inner
-            self.gates = [PackedLinear(w[:half], _part(b, None, half), arithmetic, act) for w, b in ups]
-            ups, act = [(w[half:], _part(b, half, None)) for w, b in ups], "none"
-        self.ups = [PackedLinear(w, b, arithmetic, act) for w, b in ups]
-        self.downs = [PackedLinear(w, b, arithmetic) for w, b in _per_expert(experts.down, experts.down_bias)]
+        self.width, self.activation, self.gated = experts.width, experts.activation, experts.gated
+        self.ups = _packed(experts.up, experts.up_bias, arithmetic)
+        self.downs = _packed(experts.down, experts.down_bias, arithmetic)
 
     def forward(self, x: Tensor, plan: Dispatch) -> Tensor:
         """Tokens (T, D) -> the experts' outputs (S, D), in the order of ``plan``."""
@@ -39,13 +31,9 @@ class PackedExperts(nn.Module):
         return torch.cat(outputs) if outputs else x.new_zeros(0, self.width)
 
     def _inner(self, expert: int, block: Tensor) -> Tensor:
-        up: Tensor = self.ups[expert](block)
-        return up.mul_(self.gates[expert](block)) if self.gates else up
+        return activate(self.ups[expert](block), self.activation, self.gated)
 
 
-def _per_expert(weight: Tensor, bias: Tensor | None) -> list[tuple[Tensor, Tensor | None]]:
-    return [(w.detach(), None if bias is None else bias[e].detach()) for e, w in enumerate(weight)]
-
-
-def _part(bias: Tensor | None, start: int | None, stop: int | None) -> Tensor | None:
-    return None if bias is None else bias[start:stop]
+def _packed(weight: Tensor, bias: Tensor | None, arithmetic: Arithmetic) -> list[PackedLinear]:
+    biases = [None] * len(weight) if bias is None else bias.detach()
+    return [PackedLinear(w, b, arithmetic) for w, b in zip(weight.detach(), biases, strict=True)]

@@ -22,6 +22,17 @@ def test_float32_equals_the_plain_layer(shape: tuple[int, ...], bias: bool) -> N
 
 
 @needs
+@pytest.mark.parametrize("shape", [(512,), (1, 512), (3, 1, 512), (4, 512), (1, 5, 512)])
+def test_few_rows_of_a_large_weight(shape: tuple[int, ...]) -> None:
+    layer, x = nn.Linear(512, 512), torch.randn(shape)
+    assert layer.weight.numel() == prepack.LARGE
+    with torch.no_grad():
+        torch.testing.assert_close(
+            prepack.PackedLinear(layer.weight, layer.bias)(x), layer(x), rtol=1e-5, atol=1e-5
+        )
+
+
+@needs
 @pytest.mark.parametrize("activation", ["gelu", "relu"])
 @pytest.mark.parametrize("arithmetic", ["float32", "bfloat16", "int8"])
 def test_activation_and_arithmetic(activation: prepack.Activation, arithmetic: prepack.Arithmetic) -> None:
