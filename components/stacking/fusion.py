@@ -16,7 +16,8 @@ from components.ensembling.combiners import Linear
 from components.errors import DataError
 from components.records import Quarantined, Utterance
 from components.stacking.config import StackConfig
-from components.stacking.translator import SYSTEMS, StackedTranslator
+from components.stacking.systems import SYSTEMS
+from components.stacking.translator import StackedTranslator
 
 GRID = 101
 

@@ -23,7 +23,7 @@ from components.recognition.engine import Shape
 from components.recognition.features import WINDOW_FRAMES, log_mel, window
 from components.records import Hypothesis, NBest, Utterance
 from components.stacking.scoring import forced
-from components.stacking.translator import text_model_of
+from components.stacking.systems import text_model_of
 from components.translation import CAUSAL, TranslationConfig, resident, search_of
 from components.translation.causal import CausalEngine
 

@@ -13,7 +13,8 @@ from components import audio, recognition
 from components.recognition import RecognitionConfig
 from components.records import Hypothesis, NBest, Outcome, Utterance
 from components.stacking.config import StackConfig
-from components.stacking.translator import Heard, _blanked, build
+from components.stacking.systems import Heard
+from components.stacking.translator import _blanked, build
 from flows.blame import blame
 from flows.contribution import contribution
 from flows.stack import StackParameters, stack

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from components.errors import DataError
 from components.stacking.pre_translation import DraftLearner, folds, with_draft
-from components.stacking.translator import joined
+from components.stacking.systems import joined
 from components.training import TrainingConfig
 from components.training.batches import collate
 from tests.components.stacking.tiny import stacked

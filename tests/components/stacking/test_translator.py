@@ -10,7 +10,8 @@ from components.errors import ConfigError
 from components.records import Audio, NBest, Quarantined, Utterance
 from components.stacking.config import StackConfig
 from components.stacking.loading import Stacked, save
-from components.stacking.translator import SYSTEMS, build, joined
+from components.stacking.systems import SYSTEMS, joined
+from components.stacking.translator import build
 from tests.components.stacking import tiny
 
 
