@@ -71,8 +71,8 @@ class Token(Record):
 
     piece: str
     log_prob: float
-    members: dict[str, float] = {}
-    weights: dict[str, float] = {}
+    members: dict[str, float] = Field(default_factory=dict)
+    weights: dict[str, float] = Field(default_factory=dict)
 
 
 class Segment(Record):
@@ -90,7 +90,7 @@ class Hypothesis(Record):
     score: float
     n_tokens: int = Field(ge=0)
     system: str
-    features: dict[str, float] = {}
+    features: dict[str, float] = Field(default_factory=dict)
     tokens: tuple[Token, ...] = ()
     segments: tuple[Segment, ...] = ()
 
@@ -169,5 +169,5 @@ class RunRecord(Record):
     metrics: dict[str, Score]
     started: str = Field(description="ISO 8601, UTC")
     finished: str
-    versions: dict[str, str] = {}
+    versions: dict[str, str] = Field(default_factory=dict)
     notes: tuple[str, ...] = ()
