@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import wave
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from components import recognition, translation
 from components.records import Outcome, Utterance
@@ -17,7 +16,7 @@ from flows import cli
 from tests.flows import fakes
 from tests.flows.test_cascade import calls  # noqa: F401 - a fixture that every test uses
 
-pytestmark = [pytest.mark.server, pytest.mark.usefixtures("calls")]
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("calls"), pytest.mark.usefixtures("server")]
 
 
 class Mishearing(fakes.Recognizer):
@@ -35,12 +34,6 @@ class Echo(fakes.Translator):
             fakes._nbest(u, [u.references[0] if u.text == u.transcript else str(u.text)], "mt")
             for u in utterances
         ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def server(prefect_url: str) -> Iterator[None]:
-    with temporary_settings({PREFECT_API_URL: prefect_url}):
-        yield
 
 
 @pytest.fixture

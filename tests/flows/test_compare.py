@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 import yaml
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from components import translation
 from components.errors import ModelError
@@ -25,7 +24,7 @@ from tests.flows.test_cascade import calls, manifest  # noqa: F401 - a fixture t
 from tests.flows.test_server import call
 from tests.serving import ROOT
 
-pytestmark = [pytest.mark.server, pytest.mark.usefixtures("calls")]
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("calls"), pytest.mark.usefixtures("server")]
 Command = Callable[..., tuple[int, Any]]
 SENTENCES = [
     ("a dog runs in the park", "ein Hund läuft im Park"),
@@ -48,12 +47,6 @@ class ByModel(fakes.Translator):
         said = {u.id: u.references[0].split() for u in utterances}
         cut = 0 if self.config.model == "good" else 2
         return [fakes._nbest(u, [" ".join(said[u.id][: len(said[u.id]) - cut])], "mt") for u in utterances]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def server(prefect_url: str) -> Iterator[None]:
-    with temporary_settings({PREFECT_API_URL: prefect_url}):
-        yield
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ BUDGET = {
 
 
 @pytest.fixture(scope="module")
-def world(harness: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def world(server: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Toy data, a store, and two teachers in it that share a vocabulary."""
     folder = tmp_path_factory.mktemp("world")
     draw = random.Random(0)

@@ -24,7 +24,7 @@ WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht
 
 
 @pytest.fixture(scope="module")
-def toy(tmp_path_factory: pytest.TempPathFactory, harness: None) -> dict[str, str]:
+def toy(tmp_path_factory: pytest.TempPathFactory, server: None) -> dict[str, str]:
     """A store with two translators of one vocabulary and a language model; ``text`` is their data."""
     folder = tmp_path_factory.mktemp("toy")
     draw = random.Random(0)

@@ -42,7 +42,7 @@ def settings(tmp_path: Path) -> dict[str, object]:
     }
 
 
-@pytest.mark.usefixtures("harness")
+@pytest.mark.usefixtures("server")
 def test_trained_watched_scored_reused_and_served(settings: dict[str, object], tmp_path: Path) -> None:
     first = experts(**settings, name="first")
     assert [stage.stage for stage in first.stages] == ["training", "routing", "scores"]

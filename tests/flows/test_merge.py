@@ -45,7 +45,7 @@ def values(toys: Path, tmp_path: Path, **changes: object) -> dict[str, object]:
     return {**found, "mt": decoding, **changes}
 
 
-@pytest.mark.usefixtures("harness")
+@pytest.mark.usefixtures("server")
 def test_an_accepted_model_is_in_the_store(toys: Path, tmp_path: Path) -> None:
     settings = values(toys, tmp_path, test=f"{toys}/toy.en,{toys}/toy.de", margin=100)
     run = merge(**settings, name="first")
@@ -66,7 +66,7 @@ def test_an_accepted_model_is_in_the_store(toys: Path, tmp_path: Path) -> None:
     assert other.stages[0].key != key
 
 
-@pytest.mark.usefixtures("harness")
+@pytest.mark.usefixtures("server")
 def test_a_worse_model_is_rejected_before_the_test_data(
     toys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,7 +100,7 @@ def test_a_worse_model_is_rejected_before_the_test_data(
     assert any(note.startswith("rejected: chrf") for note in run.notes)
 
 
-@pytest.mark.usefixtures("harness")
+@pytest.mark.usefixtures("server")
 def test_the_doctor_comes_first(toys: Path, tmp_path: Path) -> None:
     import shutil
 

@@ -52,7 +52,7 @@ def story(record: RunRecord) -> list[NBest]:
     return [next(hypotheses(ref)) for ref in record.stages if ref.stage.startswith("refine-")]
 
 
-@pytest.mark.usefixtures("harness")
+@pytest.mark.usefixtures("server")
 def test_rounds_are_stages_cycles_stop_and_another_budget_reuses(settings: dict[str, object]) -> None:
     fakes.Editor.calls = 0
     record = run(settings, gate="off")
@@ -89,7 +89,7 @@ def test_rounds_are_stages_cycles_stop_and_another_budget_reuses(settings: dict[
     assert all(ref.reused for ref in again.stages if ref.stage.startswith("refine"))
 
 
-@pytest.mark.usefixtures("harness")
+@pytest.mark.usefixtures("server")
 def test_the_gate_keeps_what_is_better_under_it(settings: dict[str, object]) -> None:
     record = run(settings, gate="fluency")
     estimates = [len("übersetzt: ein Hund") % 7, *(o.best.features["gate"] for o in story(record))]
@@ -100,14 +100,14 @@ def test_the_gate_keeps_what_is_better_under_it(settings: dict[str, object]) -> 
     assert last.best.features["gate"] > last.hypotheses[1].features["gate_proposed"]
 
 
-@pytest.mark.usefixtures("harness")
+@pytest.mark.usefixtures("server")
 def test_a_finished_run_is_the_draft(settings: dict[str, object]) -> None:
     first = run({**settings, "rounds": 1, "name": "first"}, gate="off")
     second = run({**settings, "rounds": 1, "draft": "first"}, gate="off")
     assert {s.stage: s.key for s in second.stages} == {s.stage: s.key for s in first.stages}
 
 
-@pytest.mark.usefixtures("harness")
+@pytest.mark.usefixtures("server")
 def test_a_gate_is_not_judged_by_itself(settings: dict[str, object]) -> None:
     from components.errors import ConfigError
 

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from components.errors import ConfigError
 from components.records import RunRecord
 from flows.cascade import cascade
 from tasks.options import value_of
 
-pytestmark = pytest.mark.server
-
-
-@pytest.fixture(scope="module", autouse=True)
-def server(prefect_url: str) -> Iterator[None]:
-    with temporary_settings({PREFECT_API_URL: prefect_url}):
-        yield
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
 
 
 @pytest.fixture(scope="module")

@@ -80,7 +80,7 @@ def stacked(method: str, **more: object) -> dict[str, object]:
     return {"method": method, "beam_size": 2, "n_best": 2, "max_tokens": 12, **more}
 
 
-@pytest.mark.usefixtures("harness")
+@pytest.mark.usefixtures("server")
 @pytest.mark.parametrize("method", ["dual_source", "late_fusion", "pre_translation"])
 def test_a_method_trains_its_model_and_stacks(method: str, settings: dict[str, Any]) -> None:
     system = stacked(method, transcripts=2 if method == "dual_source" else 1)
@@ -156,7 +156,7 @@ def spoken_of(folder: Path) -> Utterance:
     return Utterance(id="u", audio=sound, text="ein hund", source_language="en", target_language="de")
 
 
-@pytest.mark.usefixtures("harness")
+@pytest.mark.usefixtures("server")
 def test_lists_of_two_vocabularies_are_pooled(settings: dict[str, Any], folder: Path, tmp_path: Path) -> None:
     rows = [json.loads(line) for line in (folder / "spoken.jsonl").read_text("utf-8").splitlines()[:3]]
     english = tmp_path / "english.jsonl"
@@ -187,7 +187,7 @@ def test_every_field_has_a_description() -> None:
         assert field.description, name
 
 
-@pytest.mark.usefixtures("harness")
+@pytest.mark.usefixtures("server")
 @pytest.mark.skipif(shutil.which("flite") is None, reason="flite is not installed")
 def test_written_data_are_spoken_first(settings: dict[str, Any], folder: Path, tmp_path: Path) -> None:
     rows = [{"id": f"w{n}", "text": "two dogs", "references": ["ein hund"]} for n in range(2)]

@@ -38,7 +38,7 @@ def settings(tmp_path: Path) -> dict[str, object]:
     }
 
 
-@pytest.mark.usefixtures("harness")
+@pytest.mark.usefixtures("server")
 def test_a_language_model_is_scored_by_its_perplexity(settings: dict[str, object]) -> None:
     run = train(**{**settings, "kind": "language_model"}, name="language")
     assert set(run.metrics) == {"perplexity", "dev_perplexity"}
@@ -46,7 +46,7 @@ def test_a_language_model_is_scored_by_its_perplexity(settings: dict[str, object
     assert checkpoint.architecture == "LlamaForCausalLM"
 
 
-@pytest.mark.usefixtures("harness")
+@pytest.mark.usefixtures("server")
 def test_the_model_is_in_the_store_and_reused(settings: dict[str, object], tmp_path: Path) -> None:
     first = train(**settings, name="first")
     trained, scored = first.stages

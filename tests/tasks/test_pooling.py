@@ -1,14 +1,13 @@
-"""Pooling finished stages through the store, over the Prefect harness."""
+"""Pooling finished stages through the store."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from prefect import flow
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from components.ensembling import pooling
 from components.ensembling.config import PoolingConfig
@@ -21,15 +20,9 @@ from tasks.reading import hypotheses, quarantined
 from tasks.stage import opened
 from tasks.store import Store
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
 N = 40
 VOTES = PoolingConfig(n_best=1)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def server(prefect_url: str) -> Iterator[None]:
-    with temporary_settings({PREFECT_API_URL: prefect_url}):
-        yield
 
 
 @flow(name="pooled", persist_result=False)

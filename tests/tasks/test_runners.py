@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from prefect import flow
 from prefect.context import FlowRunContext
-from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from components.errors import ConfigError
@@ -17,13 +15,7 @@ from components.records import StageRef
 from tasks import runners
 from tests.tasks.shouting import shouting
 
-pytestmark = pytest.mark.server
-
-
-@pytest.fixture(scope="module", autouse=True)
-def server(prefect_url: str) -> Iterator[None]:
-    with temporary_settings({PREFECT_API_URL: prefect_url}):
-        yield
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
 
 
 @pytest.fixture(scope="module")

@@ -18,13 +18,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tasks import slots
 
-pytestmark = pytest.mark.server
-
-
-@pytest.fixture(autouse=True)
-def server(prefect_url: str) -> Iterator[None]:
-    with temporary_settings({PREFECT_API_URL: prefect_url}):
-        yield
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
 
 
 def test_two_that_want_one_card_take_turns(monkeypatch: pytest.MonkeyPatch, prefect_url: str) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from prefect import flow
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from components.ensembling.config import PoolingConfig
 from components.errors import DataError
@@ -18,15 +17,9 @@ from tasks.pooling import pool
 from tasks.reading import best_texts
 from tests.tasks.test_pooling import written
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
 RERANK = PoolingConfig(method="reranking", utility="wer")
 N = 6
-
-
-@pytest.fixture(scope="module", autouse=True)
-def server(prefect_url: str) -> Iterator[None]:
-    with temporary_settings({PREFECT_API_URL: prefect_url}):
-        yield
 
 
 @flow(name="tuned", persist_result=False)
