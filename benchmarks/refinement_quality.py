@@ -7,18 +7,16 @@ chosen is selected on val. What a part measured is kept in ``--work`` and used a
 from __future__ import annotations
 
 import argparse
-import json
-import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.refinement_table import Measured, Table, Texts
 from components import data
-from components.metrics import sentence_scores, translation_scores
-from components.metrics.significance import translation_tests
+from components.metrics import translation_scores
 from components.recognition import RecognitionConfig
 from components.recognition import build as recogniser
 from components.records import Hypothesis, NBest, Utterance
@@ -30,9 +28,6 @@ from components.translation import TranslationConfig, build, resident
 
 OUT = Path(__file__).parents[1] / "docs" / "results" / "refinement.md"
 FIRST = "packaged:multi30k-en-de"
-Texts = dict[str, str]
-Measured = tuple[Texts, float, float]
-"""Utterance id -> text, process seconds, wall seconds."""
 
 
 def read(source: str, limit: int | None = None) -> list[Utterance]:
@@ -99,63 +94,6 @@ def noise_of(model: str, drafts: Texts, store: str | None) -> Texts:
     draw = np.random.default_rng(0)
     lengths = {name: len(tokenizer(text_target=text).input_ids) - 1 for name, text in drafts.items()}
     return {name: tokenizer.decode(list(noise.tokens(n, draw))) for name, n in lengths.items()}
-
-
-class Table:
-    """Systems of one test set against the first one, as rows of Markdown; measured rows are kept."""
-
-    def __init__(self, title: str, utterances: Sequence[Utterance], work: Path) -> None:
-        self.title, self.utterances = title, utterances
-        self.references = {u.id: u.references for u in utterances}
-        self.systems: dict[str, Measured] = {}
-        self._file = work / f"{re.sub(r'[^a-z0-9.]+', '-', title.lower())}.json"
-        self._kept = json.loads(self._file.read_text("utf-8")) if self._file.exists() else {}
-
-    def add(self, names: Sequence[str], measure: Callable[[], Sequence[Measured]]) -> list[Measured]:
-        """Rows ``names``, measured unless an earlier run did."""
-        if not all(name in self._kept for name in names):
-            self._kept |= dict(zip(names, measure(), strict=True))
-            self._file.write_text(json.dumps(self._kept, ensure_ascii=False), encoding="utf-8")
-        found = [(dict(t), float(cpu), float(wall)) for t, cpu, wall in map(self._kept.__getitem__, names)]
-        self.systems |= dict(zip(names, found, strict=True))
-        return found
-
-    def lines(self) -> list[str]:
-        """Scores with intervals, differences to the first row with p (Holm), harm, CPU seconds."""
-        names = list(self.systems)
-        texts = {name: one[0] for name, one in self.systems.items()}
-        tests = {
-            t.system: t
-            for t in translation_tests(self.references, texts, names[0], language="de", names=("bleu",))
-        }
-        rows = [f"## {self.title}", "", f"{len(self.references)} sentences.", ""]
-        rows += [
-            "| system | BLEU | chrF | BLEU difference, p | changed | worse of changed | CPU s | wall s |"
-        ]
-        rows += ["|---|---|---|---|---|---|---|---|"]
-        total = len(self.references)
-        for name, (one, seconds, wall) in self.systems.items():
-            scores = translation_scores(self.references, one, language="de", n_total=total)
-            bleu, chrf = scores["bleu"], scores["chrf"]
-            assert bleu.interval is not None
-            test = tests.get(name)
-            gain = ""
-            if test:
-                low, high = test.interval
-                gain = f"{test.difference:+.2f} [{low:+.2f}, {high:+.2f}], p {test.p_holm:.3f}"
-            changed, worse = _harm(self.references, texts[names[0]], one)
-            rows.append(
-                f"| {name} | {bleu.value:.2f} [{bleu.interval[0]:.1f}, {bleu.interval[1]:.1f}] | "
-                f"{chrf.value:.2f} | {gain} | {changed} | {worse} | {seconds:.1f} | {wall:.1f} |"
-            )
-        return [*rows, "", f"BLEU `{bleu.signature}`", ""]
-
-
-def _harm(references: Mapping[str, Sequence[str]], before: Texts, after: Texts) -> tuple[int, int]:
-    """Sentences whose sentence BLEU moved, and how many fell."""
-    a, b = (sentence_scores(references, texts, language="de") for texts in (before, after))
-    moves = [b[key]["bleu"] - a[key]["bleu"] for key in a.keys() & b.keys()]
-    return sum(move != 0 for move in moves), sum(move < 0 for move in moves)
 
 
 def networks(table: Table, options: Any, choose: str) -> None:
@@ -242,6 +180,15 @@ def plot(table: Table, path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
+def command(options: argparse.Namespace) -> str:
+    """What made the page, without the folders of the machine."""
+    said = {"deliberation": options.deliberation, "diffusion": options.diffusion}
+    said |= {"spoken": options.spoken and "MANIFEST", "limit": options.limit, "sentences": options.sentences}
+    said |= {"gates": " ".join(options.gates), "drafts": " ".join(options.drafts)}
+    given = [f"--{name} {value}" for name, value in said.items() if value is not None]
+    return " ".join(["python -m benchmarks.quality refinement", *given])
+
+
 def main(arguments: Sequence[str]) -> None:
     """Measure, and write the report."""
     parser = argparse.ArgumentParser(prog="benchmarks.quality refinement", description=__doc__)
@@ -260,9 +207,7 @@ def main(arguments: Sequence[str]) -> None:
     options.work.mkdir(parents=True, exist_ok=True)
     choose = selected(options) if options.diffusion else ""
     lines = ["# Refinement: a second look at a first pass", ""]
-    lines += [
-        f"`python -m benchmarks.quality refinement {' '.join(arguments)}`. Paired bootstrap against the "
-    ]
+    lines += [f"`{command(options)}`. Paired bootstrap against the "]
     lines += [
         "first row, Holm-corrected within a table; seconds are of the row alone, wall seconds those of a "
         "shared machine.",
