@@ -126,6 +126,7 @@ def train_listener(
             "kind": kind,
             "transcripts": transcripts,
             "stack": learn.stack,
+            **({"freeze": True} if learn.freeze else {}),  # what is not frozen keeps its key
         },
         upstream=parts,
         weights=weights_of(
@@ -161,6 +162,8 @@ def _learner(  # noqa: PLR0913, PLR0917 - the loop adds its own three
         )
     width = int(states[train[0].id].shape[1])
     ready = loading.from_text(learn.start, kind, speech_of(learn), width, learn.stack, store_url)
+    if learn.freeze:
+        ready.model.text.requires_grad_(False)
     return StackLearner(config, ready, (train, dev), states, device)
 
 

@@ -14,7 +14,8 @@ from tasks.options import value_of
 
 WORK = Path(os.environ.get("ANTIPHON_STACKING", "stacking-benchmark"))
 """Audio, states and the store of the benchmark; nothing of it is committed."""
-METHODS = ("dual_source", "direct", "late_fusion", "pre_translation")
+METHODS = ("dual_source", "dual_frozen", "direct", "late_fusion", "pre_translation")
+"""``dual_frozen`` is ``dual_source`` with a text model that stays as it is."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ BUDGETS = {
         300,
         30,
         60,
-        {"dual_source": 50, "direct": 80, "late_fusion": 80, "pre_translation": 40},
+        {"dual_source": 50, "dual_frozen": 50, "direct": 80, "late_fusion": 80, "pre_translation": 40},
         1000,
         60,
     ),
@@ -43,7 +44,7 @@ BUDGETS = {
         1000,
         80,
         200,
-        {"dual_source": 300, "direct": 600, "late_fusion": 600, "pre_translation": 200},
+        {"dual_source": 300, "dual_frozen": 300, "direct": 600, "late_fusion": 600, "pre_translation": 200},
         29000,
         400,
     ),
@@ -59,6 +60,8 @@ def settings(method: str, test: str, name: str) -> dict[str, Any]:
     learn: dict[str, Any] = {"data": str(files["train"]), "limit": budget.train, "dev": str(files["dev"])}
     learn |= {"dev_limit": budget.dev, "steps": budget.steps[method], "stack": 2, "warmup_steps": 20}
     learn |= {"eval_every": max(20, budget.steps[method] // 10)}
+    if method == "dual_frozen":
+        learn |= {"freeze": True}
     if method == "pre_translation":
         learn |= {"data": "multi30k:train", "limit": budget.pairs, "dev": "multi30k:val"}
         learn |= {"folds": budget.folds, "fold_steps": budget.fold_steps}
@@ -69,7 +72,7 @@ def settings(method: str, test: str, name: str) -> dict[str, Any]:
         "target_language": "de",
         "asr": ASR,
         "learn": learn,
-        "stack": {"method": method},
+        "stack": {"method": "dual_source" if method == "dual_frozen" else method},
         "store": str(WORK / "store"),
         "name": f"{method}-{test}-{name}",
     }

@@ -83,6 +83,9 @@ class LearnConfig(BaseModel):
     )
     pooling: int = Field(2, ge=1, le=8, description="Whisper's states averaged to one; it gives 50 a second")
     stack: int = Field(1, ge=1, le=16, description="neighbouring states that the model takes as one")
+    freeze: bool = Field(
+        False, description="train only what listens; the text model stays as it is (little spoken data)"
+    )
     seed: int = Field(1, ge=0, lt=2**31, description="of initial weights, dropout and the order of the data")
     steps: int = Field(600, ge=1, description="optimiser steps")
     learning_rate: float = Field(5e-4, gt=0.0, le=1.0, description="peak learning rate of AdamW")

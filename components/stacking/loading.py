@@ -23,7 +23,7 @@ from components.models.loading import load_transformers
 from components.records import Checkpoint
 from components.stacking.model import Kind, StackedModel
 from components.stacking.speech import SpeechConfig
-from components.training.checkpoint import load_weights, weights
+from components.training.checkpoint import load_weights
 
 ARCHITECTURE = "AntiphonStackedModel"
 BIAS = "text.final_logits_bias"
@@ -62,7 +62,8 @@ def save(ready: Stacked, folder: Path) -> None:
     """Write the folder that :func:`load` reads."""
     model = ready.model
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: tensor.float().cpu() for name, tensor in weights(model).items()}
+    stored = ((name, p.detach()) for name, p in model.named_parameters() if "embed_positions" not in name)
+    tensors = {name: tensor.float().cpu() for name, tensor in stored}
     save_file({**tensors, BIAS: model.text.final_logits_bias.float().cpu()}, folder / "model.safetensors")
     settings = {
         "architectures": [ARCHITECTURE],

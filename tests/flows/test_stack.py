@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from components import audio, recognition
+from components.models import resolve
+from components.models.loading import load_transformers
 from components.recognition import RecognitionConfig
 from components.records import Hypothesis, NBest, Outcome, Utterance
 from components.stacking.config import StackConfig
+from components.stacking.loading import load
 from components.stacking.systems import Heard
 from components.stacking.translator import _blanked, build
 from flows.blame import blame
@@ -154,6 +158,17 @@ def test_blank_sources_are_read_as_nothing(folder: Path, tmp_path: Path) -> None
 def spoken_of(folder: Path) -> Utterance:
     sound = audio.describe(str(folder / "u0.wav"))
     return Utterance(id="u", audio=sound, text="ein hund", source_language="en", target_language="de")
+
+
+@pytest.mark.usefixtures("server")
+def test_what_is_frozen_stays(settings: dict[str, Any], folder: Path) -> None:
+    settings["learn"] |= {"freeze": True, "learning_rate": 0.01, "warmup_steps": 1}
+    ran = stack(**settings, stack=stacked("dual_source"), name="frozen")
+    made = load(resolve(f"store:{ran.stages[0].key}", settings["store"])).model
+    start, _ = load_transformers(resolve(str(folder / "text")), "seq2seq")
+    for name, weight in start.state_dict().items():
+        torch.testing.assert_close(made.text.state_dict()[name], weight, rtol=0, atol=0)
+    assert all(layer.out_proj.weight.abs().sum() > 0 for layer in made.listening)
 
 
 @pytest.mark.usefixtures("server")
