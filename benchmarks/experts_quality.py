@@ -205,8 +205,7 @@ def main(arguments: Sequence[str]) -> None:
         "updates against 2.91). `upcycled`: a dense model of width 256 after 500 updates, then 500 as experts at "
         "1e-3: 1,000 in all. `unbalanced`: as `experts` without the balance loss, stopped at 500.",
         "",
-        f"Not trained when this was written: {missing or 'none'}.",
-        "",
+        *([f"Not trained when this was written: {missing}.", ""] if missing else []),
         f"## BLEU on {options.test.removeprefix('multi30k:')}, beam 5, with 95% intervals; then the difference to "
         "`experts` [95% interval], paired bootstrap, p by Holm over the models",
         "",
