@@ -148,11 +148,11 @@ def _verdict(
     known = [one for one in utterances(data) if one.id in both]
     if merged.stage == "asr":
         transcripts = {one.id: one.transcript for one in known if one.transcript is not None}
-        language = _one({one.source_language for one in known})
+        language = {one.id: one.source_language for one in known}
         found = recognition_tests(transcripts, _only(systems, transcripts), name, language=language)
     else:
         references = {one.id: one.references for one in known if one.references}
-        language = _one({one.target_language or "und" for one in known})
+        language = {one.id: one.target_language or "und" for one in known}
         names = (metric,)
         found = translation_tests(
             references, _only(systems, references), name, language=language, names=names
@@ -164,10 +164,6 @@ def _verdict(
 
 def _only(systems: Mapping[str, Mapping[str, str]], ids: Container[str]) -> dict[str, dict[str, str]]:
     return {name: {key: text for key, text in texts.items() if key in ids} for name, texts in systems.items()}
-
-
-def _one(found: set[str]) -> str:
-    return found.pop() if len(found) == 1 else "und"
 
 
 def read_verdict(ref: StageRef) -> Verdict:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from components.errors import DataError
 from components.metrics.buckets import groups
+from components.metrics.languages import Language
 from components.metrics.significance import Difference, Test, against
 from components.metrics.standings import Bucket, Contrast, Cost, SystemRow, buckets, contrasts, standings
 from components.metrics.sufficient import Statistics, recognition_statistics, translation_statistics
@@ -81,13 +82,13 @@ def compare(
     systems: Sequence[System],
     settings: ComparisonSettings,
     *,
-    language: str,
-    source_language: str,
+    language: Language,
+    source_language: Language,
 ) -> tuple[Comparison, dict[str, dict[str, float]]]:
     """Compare; also gives utterance id -> system -> sentence chrF (WER where nothing is translated).
 
-    ``language`` is the target's, ``source_language`` that of the transcripts; they decide on tokenisers and
-    normalisers.
+    ``language`` is the target's, ``source_language`` that of the transcripts, of all utterances or of each;
+    they decide on tokenisers and normalisers.
 
     Raises:
         DataError: two systems of one name, a baseline that is none of them, outputs of other utterances.
@@ -157,7 +158,11 @@ def _filled(systems: Sequence[System], missing: str) -> tuple[list[System], list
 
 
 def _statistics(
-    utterances: Sequence[Utterance], system: System, names: Sequence[str], target: str, source: str
+    utterances: Sequence[Utterance],
+    system: System,
+    names: Sequence[str],
+    target: Language,
+    source: Language,
 ) -> dict[str, Statistics]:
     total = len(utterances)
     references = {u.id: u.references for u in utterances if u.references}
@@ -177,7 +182,7 @@ def _missing(utterances: Sequence[Utterance], systems: Sequence[System]) -> dict
 
 
 def _per_utterance(
-    utterances: Sequence[Utterance], systems: Sequence[System], target: str, source: str
+    utterances: Sequence[Utterance], systems: Sequence[System], target: Language, source: Language
 ) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, float]]]:
     """Utterance -> system -> sentence chrF (else WER), and system -> utterance -> WER."""
     translated = _translated(utterances, systems)
