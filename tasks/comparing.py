@@ -23,7 +23,7 @@ from tasks.metrics import LIBRARIES
 from tasks.options import NOT_STORED, shown
 from tasks.stage import opened
 from tasks.store import Store
-from tasks.systems import decoded, same_data, system_of
+from tasks.systems import check, decoded, same_data, system_of
 
 COMPARISON, VALUES = "comparison.json", "utterances.jsonl"
 VERSION = "comparison/1"
@@ -35,8 +35,10 @@ def compute(runs: Mapping[str, RunRecord], settings: ComparisonSettings, store: 
     """Compare runs (system name -> run), or find the same comparison done before.
 
     Raises:
-        DataError: the runs are not of the same data.
+        DataError: a run that cannot be compared, or runs of other data.
     """
+    for run in runs.values():
+        check(run)
     utterances = same_data(runs)
     with opened(store, _plan(runs, settings, utterances), records=False) as writer:
         if writer.ref is not None:

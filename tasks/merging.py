@@ -47,11 +47,6 @@ class Verdict(Record):
         )
 
 
-def store_folder(store_url: str | None) -> str:
-    """The store's folder, for references store:KEY inside recipes."""
-    return str(Store(store_url).stages.parent)
-
-
 @task(name="merge", **NOT_STORED)
 def merge(recipe: merging.Recipe, store_url: str | None, seed: int) -> StageRef | State[StageRef]:
     """Examine a merge and do it; the same recipe of the same models is reused.
@@ -59,8 +54,7 @@ def merge(recipe: merging.Recipe, store_url: str | None, seed: int) -> StageRef 
     Raises:
         MergeError: the models cannot be merged so; the message says why.
     """
-    root = store_folder(store_url)
-    with merging.opened(recipe, root) as (folders, checkpoints):
+    with merging.opened(recipe, store_url) as (folders, checkpoints):
         plan = StagePlan(
             stage="merge",
             version=f"merging/{merging.VERSION}",
@@ -74,7 +68,7 @@ def merge(recipe: merging.Recipe, store_url: str | None, seed: int) -> StageRef 
             if writer.ref is None:
                 with measured() as cost:
                     found = merging.examine(recipe, folders, checkpoints)
-                    _write(writer, recipe, found, merging.Options(seed=seed, store=root))
+                    _write(writer, recipe, found, merging.Options(seed=seed, store=store_url))
                 writer.seconds, writer.peak_memory_bytes = cost.seconds, cost.peak_memory_bytes
                 files = sorted(path.name for path in (writer.path / MODEL).iterdir())
                 writer.seal([DOCTOR, *(f"{MODEL}/{name}" for name in files)], items=found.tensors)

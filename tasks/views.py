@@ -165,7 +165,7 @@ def models_of(run: RunRecord, store: Store) -> dict[str, Checkpoint]:
         settings = run.parameters.get(name)
         try:
             if isinstance(settings, dict) and "model" in settings:
-                found[name] = models.resolve(str(settings["model"]), str(store.root))
+                found[name] = models.resolve(str(settings["model"]), store.place.url)
         except AntiphonError:
             continue
     return found
