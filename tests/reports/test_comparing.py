@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,10 @@ def test_rows_sections_and_plots(comparison: Comparison, tmp_path: Path) -> None
     assert rows["good"]["Δ BLEU"].endswith("better")
     assert rows["alike"]["Δ BLEU"].endswith("not told apart")
     assert "Δ BLEU" not in rows["base (baseline)"]
+    good = next(one for one in comparison.differences if (one.system, one.metric) == ("good", "bleu"))
+    assert "({:+.2f} to {:+.2f})".format(*good.interval) in rows["good"]["Δ BLEU"]
+    note = comparing.sections(comparison)[0].note
+    assert note.count("|paired-bs:1000|seed:12345") == 2  # BLEU's protocol and chrF's
     titles = [section.title for section in comparing.sections(comparison)]
     assert titles == ["Systems", "Groups", "Largest differences"]
     files = comparing.render(comparison, tmp_path)
@@ -39,6 +44,9 @@ def test_the_terminal(comparison: Comparison) -> None:
     assert text.count("not told apart") == 2
     assert "none beats it in both" in text
     assert "paired-bs:1000|seed:12345" in text
+    for name, gains in (("good", True), ("good", False), ("alike", True)):
+        most = next(c for c in comparison.contrasts if c.system == name and (c.gain > 0) == gains)
+        assert re.search(rf"{re.escape(f'{most.gain:+.1f}')} +{most.utterance_id} ", text)
 
 
 def test_p_values() -> None:
