@@ -19,8 +19,12 @@ def test_a_blame_as_table_section_and_text() -> None:
     (section,) = blaming.sections(report)
     assert len(section.rows) == len(rows)
     assert "Spearman" in section.note
-    out = Console(file=io.StringIO(), width=160, no_color=True)
+    out = Console(file=io.StringIO(), width=240, no_color=True)
     blaming.print_blame(report, out)
     text = out.file.getvalue()  # type: ignore[attr-defined]
     assert blaming.sentence(report.blames[0]) in text
     assert "oracle-substitution" in text
+    dearest = report.kinds[0]
+    assert f"{dearest.errors} {dearest.kind} in {dearest.utterances} utterances" in text
+    assert report.wer_and_loss.pearson is not None
+    assert f"Pearson {report.wer_and_loss.pearson.value:.2f} (" in " ".join(text.split())
