@@ -160,7 +160,7 @@ def _print_buckets(comparison: Comparison, console: Console) -> None:
     )
     for bucket in comparison.buckets:
         for system, (difference, low, high) in bucket.differences.items():
-            if low > 0 or high < 0:
+            if bucket.n > 1 and (low > 0 or high < 0):  # one utterance alone has no spread
                 cells = (bucket.by, printable(bucket.label), f"{bucket.n:,}", printable(system))
                 clear.add_row(*map(Text, cells), f"{difference:+.2f}", f"{low:+.2f} to {high:+.2f}")
     if clear.row_count:

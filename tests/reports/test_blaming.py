@@ -6,7 +6,7 @@ from rich.console import Console
 
 from components.metrics.blaming import blame_cases
 from reports import blaming
-from tests.components.metrics.test_blame import PARTS, cascade, deaf, every_other
+from tests.components.metrics.test_blame import PARTS, cascade, deaf, every_other, faithful, word_by_word
 
 
 def test_a_blame_as_table_section_and_text() -> None:
@@ -28,3 +28,10 @@ def test_a_blame_as_table_section_and_text() -> None:
     assert f"{dearest.errors} {dearest.kind} in {dearest.utterances} utterances" in text
     assert report.wer_and_loss.pearson is not None
     assert f"Pearson {report.wer_and_loss.pearson.value:.2f} (" in " ".join(text.split())
+
+
+def test_where_nothing_is_lost_nobody_is_blamed() -> None:
+    cases, repaired = cascade(faithful, word_by_word, 6)
+    report, _ = blame_cases(cases, repaired, tuple(PARTS), "mt", len(cases))
+    assert all(blaming.sentence(one).endswith("mt passes on 100%; nothing is lost") for one in report.blames)
+    assert not any(row.get("most") for row in blaming.rows(report))

@@ -49,5 +49,19 @@ def test_the_terminal(comparison: Comparison) -> None:
         assert re.search(rf"{re.escape(f'{most.gain:+.1f}')} +{most.utterance_id} ", text)
 
 
+def test_the_terminal_lists_groups_that_are_clear_of_zero_and_more_than_one_utterance() -> None:
+    domains = {one.id: "talk" if n else "alone" for n, one in enumerate(UTTERANCES)}
+    changed = [one.model_copy(update={"domain": domains[one.id]}) for one in UTTERANCES]
+    systems = [system("base", 1), system("good", 3)]
+    found = compare(changed, systems, ComparisonSettings(), language="de", source_language="en")[0]
+    alone = next(bucket for bucket in found.buckets if bucket.label == "alone")
+    assert (alone.n, alone.differences["good"][0] != 0) == (1, True)
+    out = Console(file=io.StringIO(), width=160, no_color=True)
+    comparing.print_comparison(found, out)
+    text = out.file.getvalue()  # type: ignore[attr-defined]
+    assert "talk" in text
+    assert "alone" not in text
+
+
 def test_p_values() -> None:
     assert [comparing.p_value(p) for p in (0.0004, 0.0312, 1.0)] == ["<0.001", "0.031", "1.000"]
