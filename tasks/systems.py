@@ -49,7 +49,7 @@ def check(run: RunRecord) -> None:
     """Whether a run can be compared.
 
     Raises:
-        DataError: it failed, it made a model, or it decoded nothing.
+        DataError: it failed, it made a model, it decoded nothing, or all its outputs were put aside.
     """
     if run.status == "failed":
         raise DataError(
@@ -62,10 +62,17 @@ def check(run: RunRecord) -> None:
             f"run {run.name}: expected a run over a data set, found one of {run.flow}, which makes a model; "
             f"run a system with {model} (mt.model of a cascade, say) and compare that run"
         )
-    if not decoded(run):
+    stages = decoded(run)
+    if not stages:
         raise DataError(
             f"run {run.name}: expected transcripts or translations, found none in a run of {run.flow}; "
             "compare runs of cascade, stack, ensemble or refine"
+        )
+    last = stages[-1]
+    if last.items == last.quarantined:
+        raise DataError(
+            f"run {run.name}: expected outputs of its last stage {last.stage}, found all {last.items} "
+            f"records put aside; antiphon inspect {run.name} --stage {last.stage} says why"
         )
 
 

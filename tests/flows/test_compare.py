@@ -17,7 +17,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from components import translation
 from components.errors import ModelError
-from components.records import Outcome, Utterance
+from components.records import Outcome, Quarantined, Utterance
 from components.translation.config import TranslationConfig
 from flows import cli
 from tests.flows import fakes
@@ -36,7 +36,7 @@ SENTENCES = [
 
 
 class ByModel(fakes.Translator):
-    """Gives the reference under the model 'good', loses its last two words under 'poor'."""
+    """Gives the reference under the model 'good', loses its last two words under 'poor', all under 'mute'."""
 
     def __init__(self, config: TranslationConfig) -> None:
         self.config = config
@@ -45,6 +45,8 @@ class ByModel(fakes.Translator):
         fakes._called("mt", utterances)
         if self.config.model == "broken":
             raise ModelError("broken: expected weights, found none; choose another model")
+        if self.config.model == "mute":
+            return [Quarantined(utterance_id=u.id, stage="mt", reason="mute", detail="") for u in utterances]
         said = {u.id: u.references[0].split() for u in utterances}
         cut = 0 if self.config.model == "good" else 2
         return [fakes._nbest(u, [" ".join(said[u.id][: len(said[u.id]) - cut])], "mt") for u in utterances]
@@ -114,12 +116,15 @@ def test_systems_are_run_share_stages_and_are_compared(
 
 
 def test_one_broken_system_leaves_the_others(antiphon: Command, tmp_path: Path, data: str) -> None:
-    file = configuration(tmp_path, data, ("cut", "poor"), ("broken", "broken"), ("whole", "good"))
+    listed = [("cut", "poor"), ("broken", "broken"), ("mute", "mute"), ("whole", "good")]
+    file = configuration(tmp_path, data, *listed)
     code, said = antiphon("run", "compare", "-c", file, "--name", "partly")
     assert (code, said["status"]) == (3, "completed with quarantine")
     assert {name.split(".")[0] for name in said["metrics"]} == {"cut", "whole"}
     notes = json.loads((Path(said["path"]) / "run.json").read_text())["notes"]
     assert any(note.startswith("system broken failed: broken: expected weights") for note in notes)
+    aside = "expected outputs of its last stage mt, found all 12 records put aside"
+    assert any(note.startswith(f"system mute failed: run partly.mute: {aside}") for note in notes)
     code, told = antiphon("compare", "partly.cut", "partly.broken")
     assert code == 1
     assert "run partly.broken: expected a finished run, found one that failed" in told

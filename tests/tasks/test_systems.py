@@ -97,6 +97,11 @@ def test_runs_that_are_no_system_are_refused_with_what_to_do(tmp_path: Path) -> 
     check(of(mt))
     with pytest.raises(DataError, match="run mine: expected a finished run, found one that failed; run it"):
         check(of(mt, status="failed"))
+    aside = mt.model_copy(update={"items": 3, "quarantined": 3})
+    with pytest.raises(
+        DataError, match="last stage mt, found all 3 records put aside; antiphon inspect mine"
+    ):
+        check(of(stage(tmp_path, "asr", outputs=LINE), aside))
     model = f"store:{made.key[:12]}"
     for flow in ("train", "distill", "experts"):  # a distillation holds what its teacher said
         with pytest.raises(
