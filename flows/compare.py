@@ -155,11 +155,14 @@ _SHARED = ("data", "limit", "source_language", "target_language", "seed")
 def _run_all(calls: Mapping[str, tuple[str, dict[str, Any]]], run: Run) -> dict[str, RunRecord]:
     """The records of the systems that finish; what stops one is noted, and the others go on."""
     from flows.catalogue import flow_named
+    from tasks.systems import check
 
     found = {}
     for name, (flow_name, values) in calls.items():
         try:
-            found[name] = value_of(flow_named(flow_name).call(**values))
+            record = value_of(flow_named(flow_name).call(**values))
+            check(record)
+            found[name] = record
         except AntiphonError as error:
             run.notes.append(f"system {name} failed: {error}")
             run.failures += 1

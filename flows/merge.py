@@ -90,7 +90,7 @@ class _Scoring:
     def decode(self, model: str, loaded: StageRef) -> StageRef:
         """What a model makes of the data: transcripts of a speech model, else translations."""
         p, url = self._parameters, self._run.store_url
-        speaks = resolve(model, merging.store_folder(url)).architecture.startswith("Whisper")
+        speaks = resolve(model, url).architecture.startswith("Whisper")
         if speaks:
             asr = p.asr.model_copy(update={"model": model})
             heard = value_of(recognition.recognise(asr, loaded, url, p.seed))

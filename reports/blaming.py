@@ -26,8 +26,13 @@ def sentence(one: Blame) -> str:
     kept = ", ".join(f"{stage.stage} passes on {stage.kept.value:.0f}%" for stage in one.stages)
     return (
         f"{LABELS[one.metric]} {one.score.value:.1f}, with gold transcripts {one.all_gold.value:.1f}: "
-        f"{kept}; most is lost in {one.culprit}"
+        f"{kept}; {f'most is lost in {one.culprit}' if _lossy(one) else 'nothing is lost'}"
     )
+
+
+def _lossy(one: Blame) -> bool:
+    """Whether any stage loses anything, so that one of them loses most."""
+    return min(stage.kept.value for stage in one.stages) < 100 - 1e-9
 
 
 def rows(report: BlameReport) -> Iterator[dict[str, str]]:
@@ -37,7 +42,7 @@ def rows(report: BlameReport) -> Iterator[dict[str, str]]:
         for stage in one.stages:
             cells = {"metric": name, "what": printable(stage.stage), "costs": shown(stage.gap)}
             cells["passes on %"] = shown(stage.kept, sign=False)
-            yield cells | {"most": "yes" if stage.stage == one.culprit else ""}
+            yield cells | {"most": "yes" if stage.stage == one.culprit and _lossy(one) else ""}
         for part in one.parts:
             cells = {"metric": name, "what": f"transcript: {part.part}", "costs": shown(part.gap)}
             yield cells | {"Shapley": shown(part.shapley)}

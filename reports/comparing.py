@@ -63,7 +63,9 @@ def rows(comparison: Comparison) -> Iterator[dict[str, str]]:
             cells[LABELS[name]] = f"{score.value:.2f} ({low:.2f} to {high:.2f})"
             one = tested.get((row.system, name))
             if one is not None:
-                cells[f"Δ {LABELS[name]}"] = f"{one.difference:+.2f}, p {p_value(one.p_holm)}, {verdict(one)}"
+                low, high = one.interval
+                change = f"{one.difference:+.2f} ({low:+.2f} to {high:+.2f})"
+                cells[f"Δ {LABELS[name]}"] = f"{change}, p {p_value(one.p_holm)}, {verdict(one)}"
         names = ("time", "x real time", "memory", "parameters", "calls")
         yield (
             cells
@@ -89,11 +91,10 @@ def bucket_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
 
 def sections(comparison: Comparison) -> list[Section]:
     """The comparison as parts of a report: the table, plots, groups, largest differences."""
-    tested = next(iter(comparison.differences), None)
-    note = f"{comparison.n:,} of {comparison.n_total:,} utterances. p after Holm's correction over systems."
-    protocol = f" {tested.signature}" if tested else ""
+    protocols = dict.fromkeys(f"{LABELS[one.metric]} {one.signature}" for one in comparison.differences)
+    note = f"{comparison.n:,} of {comparison.n_total:,} utterances. p after Holm's correction over systems. "
     drawn = tuple((TITLES[name], as_uri(figure)) for name, figure in figures(comparison).items())
-    found = [Section("Systems", note + protocol, tuple(rows(comparison)), drawn)]
+    found = [Section("Systems", note + "; ".join(protocols), tuple(rows(comparison)), drawn)]
     groups = tuple(bucket_rows(comparison))
     note = "Difference to the baseline with its 95% interval, not corrected for the number of groups."
     found += [Section("Groups", note, groups)] if groups else []
@@ -133,6 +134,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         costs.add_row(Text(printable(row.system), "bold"), *cost_cells(row.cost), str(row.missing), mark)
     console.print(costs)
     _print_buckets(comparison, console)
+    _print_contrasts(comparison, console)
     for signature in dict.fromkeys(one.signature for one in comparison.differences):
         console.print(Text(printable(signature), "dim"))
     console.print(
@@ -158,11 +160,21 @@ def _print_buckets(comparison: Comparison, console: Console) -> None:
     )
     for bucket in comparison.buckets:
         for system, (difference, low, high) in bucket.differences.items():
-            if low > 0 or high < 0:
+            if bucket.n > 1 and (low > 0 or high < 0):  # one utterance alone has no spread
                 cells = (bucket.by, printable(bucket.label), f"{bucket.n:,}", printable(system))
                 clear.add_row(*map(Text, cells), f"{difference:+.2f}", f"{low:+.2f} to {high:+.2f}")
     if clear.row_count:
         console.print(clear)
+
+
+def _print_contrasts(comparison: Comparison, console: Console) -> None:
+    """Per system the utterances of largest gain and of largest loss."""
+    most = table("system", ">change", "utterance: antiphon inspect COMPARISON --utterance ID")
+    ends = {(one.system, one.gain > 0): one for one in reversed(comparison.contrasts)}  # the first of each
+    for one in reversed(ends.values()):
+        most.add_row(Text(printable(one.system)), f"{one.gain:+.1f}", Text(printable(one.utterance_id)))
+    if most.row_count:
+        console.print(most)
 
 
 def figures(comparison: Comparison) -> dict[str, Figure]:

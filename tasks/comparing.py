@@ -23,7 +23,7 @@ from tasks.metrics import LIBRARIES
 from tasks.options import NOT_STORED, shown
 from tasks.stage import opened
 from tasks.store import Store
-from tasks.systems import decoded, same_data, system_of
+from tasks.systems import check, decoded, same_data, system_of
 
 COMPARISON, VALUES = "comparison.json", "utterances.jsonl"
 VERSION = "comparison/1"
@@ -35,16 +35,23 @@ def compute(runs: Mapping[str, RunRecord], settings: ComparisonSettings, store: 
     """Compare runs (system name -> run), or find the same comparison done before.
 
     Raises:
-        DataError: the runs are not of the same data.
+        DataError: a run that cannot be compared, or runs of other data.
     """
+    for run in runs.values():
+        check(run)
     utterances = same_data(runs)
     with opened(store, _plan(runs, settings, utterances), records=False) as writer:
         if writer.ref is not None:
             return writer.ref
         with measured() as cost:
             systems = [system_of(name, run, store) for name, run in runs.items()]
-            languages = {"language": _target(utterances, runs), "source_language": _source(utterances)}
-            comparison, values = compare(utterances, systems, settings, **languages)
+            comparison, values = compare(
+                utterances,
+                systems,
+                settings,
+                language=_targets(utterances, runs),
+                source_language={one.id: one.source_language for one in utterances},
+            )
         write_json(writer.path / COMPARISON, comparison.model_dump(mode="json"))
         lines = [json.dumps({"id": key, "values": found}) for key, found in values.items()]
         write_bytes(writer.path / VALUES, "".join(line + "\n" for line in lines).encode())
@@ -97,16 +104,11 @@ def _plan(
     )
 
 
-def _source(utterances: list[Utterance]) -> str:
-    found = {one.source_language for one in utterances}
-    return found.pop() if len(found) == 1 else "und"
-
-
-def _target(utterances: list[Utterance], runs: Mapping[str, RunRecord]) -> str:
-    """The one target language, as the runs or else the data state it."""
+def _targets(utterances: list[Utterance], runs: Mapping[str, RunRecord]) -> dict[str, str]:
+    """The target language of each utterance, as the data or else the runs state it."""
     stated = {run.parameters.get("target_language") for run in runs.values()} - {None}
-    found = {str(one) for one in stated} or {one.target_language or "und" for one in utterances}
-    return found.pop() if len(found) == 1 else "und"
+    other = str(stated.pop()) if len(stated) == 1 else "und"
+    return {one.id: one.target_language or other for one in utterances}
 
 
 def read_comparison(ref: StageRef) -> Comparison:

@@ -79,18 +79,18 @@ def of_systems(
 
 def _of_system(system: Parts, data: StageRef, metric: str, target: str | None) -> Contribution:
     references: dict[str, Sequence[str]] = {}
-    languages: set[str] = set()
+    languages: dict[str, str] = {}
     for one in utterances(data):
         truth = ([one.transcript] if one.transcript else []) if system.transcripts else one.references
         if truth:
             references[one.id] = truth
             language = one.source_language if system.transcripts else target or one.target_language
-            languages.add(language or "und")
+            languages[one.id] = language or "und"
     values = of_outputs(
         {kept: best_texts(ref) for kept, ref in system.outputs.items()},
         references,
         "wer" if system.transcripts else metric,
-        language=languages.pop() if len(languages) == 1 else "und",
+        language=languages,
         n_total=data.items,
     )
     return contribution(system.title, system.names, values, empty=system.empty)

@@ -47,11 +47,6 @@ class Verdict(Record):
         )
 
 
-def store_folder(store_url: str | None) -> str:
-    """The store's folder, for references store:KEY inside recipes."""
-    return str(Store(store_url).stages.parent)
-
-
 @task(name="merge", **NOT_STORED)
 def merge(recipe: merging.Recipe, store_url: str | None, seed: int) -> StageRef | State[StageRef]:
     """Examine a merge and do it; the same recipe of the same models is reused.
@@ -59,8 +54,7 @@ def merge(recipe: merging.Recipe, store_url: str | None, seed: int) -> StageRef 
     Raises:
         MergeError: the models cannot be merged so; the message says why.
     """
-    root = store_folder(store_url)
-    with merging.opened(recipe, root) as (folders, checkpoints):
+    with merging.opened(recipe, store_url) as (folders, checkpoints):
         plan = StagePlan(
             stage="merge",
             version=f"merging/{merging.VERSION}",
@@ -74,7 +68,7 @@ def merge(recipe: merging.Recipe, store_url: str | None, seed: int) -> StageRef 
             if writer.ref is None:
                 with measured() as cost:
                     found = merging.examine(recipe, folders, checkpoints)
-                    _write(writer, recipe, found, merging.Options(seed=seed, store=root))
+                    _write(writer, recipe, found, merging.Options(seed=seed, store=store_url))
                 writer.seconds, writer.peak_memory_bytes = cost.seconds, cost.peak_memory_bytes
                 files = sorted(path.name for path in (writer.path / MODEL).iterdir())
                 writer.seal([DOCTOR, *(f"{MODEL}/{name}" for name in files)], items=found.tensors)
@@ -148,11 +142,11 @@ def _verdict(
     known = [one for one in utterances(data) if one.id in both]
     if merged.stage == "asr":
         transcripts = {one.id: one.transcript for one in known if one.transcript is not None}
-        language = _one({one.source_language for one in known})
+        language = {one.id: one.source_language for one in known}
         found = recognition_tests(transcripts, _only(systems, transcripts), name, language=language)
     else:
         references = {one.id: one.references for one in known if one.references}
-        language = _one({one.target_language or "und" for one in known})
+        language = {one.id: one.target_language or "und" for one in known}
         names = (metric,)
         found = translation_tests(
             references, _only(systems, references), name, language=language, names=names
@@ -164,10 +158,6 @@ def _verdict(
 
 def _only(systems: Mapping[str, Mapping[str, str]], ids: Container[str]) -> dict[str, dict[str, str]]:
     return {name: {key: text for key, text in texts.items() if key in ids} for name, texts in systems.items()}
-
-
-def _one(found: set[str]) -> str:
-    return found.pop() if len(found) == 1 else "und"
 
 
 def read_verdict(ref: StageRef) -> Verdict:

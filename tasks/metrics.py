@@ -25,16 +25,11 @@ TRANSLATIONS = ("mt", "stack")
 """Stages that translate, in their order: the last one is scored as ``bleu``, one before as ``mt_bleu``."""
 
 
-def _one_language(found: set[str]) -> str:
-    """The language that decides on tokenisers and normalisers; several languages: none in particular."""
-    return found.pop() if len(found) == 1 else "und"
-
-
 def _recognition(data: StageRef, asr: StageRef) -> dict[str, Score]:
     known = [u for u in utterances(data) if u.audio is not None and u.transcript is not None]
     if not known:
         return {}
-    language = _one_language({utterance.source_language for utterance in known})
+    language = {utterance.id: utterance.source_language for utterance in known}
     references = {utterance.id: str(utterance.transcript) for utterance in known}
     heard = {key: text for key, text in best_texts(asr).items() if key in references}
     return metrics.recognition_scores(references, heard, language=language, n_total=data.items)
@@ -44,7 +39,7 @@ def _translation(data: StageRef, mt: StageRef, target_language: str | None, pref
     known = [utterance for utterance in utterances(data) if utterance.references]
     if not known:
         return {}
-    language = _one_language({_target(utterance, target_language) for utterance in known})
+    language = {utterance.id: _target(utterance, target_language) for utterance in known}
     references = {utterance.id: utterance.references for utterance in known}
     given = {key: text for key, text in best_texts(mt).items() if key in references}
     found = metrics.translation_scores(references, given, language=language, n_total=data.items)

@@ -78,7 +78,7 @@ def score_rounds(
     """The metric ``reported`` of every round, the percentage of changes for the worse, and the tables."""
     plan = StagePlan(
         stage="rounds",
-        version="rounds/1",
+        version="rounds/2",
         parameters={"target_language": target, "reported": reported},
         upstream=read_by(data, *rounds),
         libraries=library_versions(("sacrebleu", "numpy")),
@@ -111,7 +111,7 @@ def _compared(
     data: StageRef, rounds: Sequence[StageRef], target: str | None, reported: str
 ) -> tuple[list[Score], list[Table]]:
     known = [u for u in utterances(data) if u.references]
-    language = target or (known[0].target_language if known else None) or "und"
+    language = {u.id: target or u.target_language or "und" for u in known}
     references = {u.id: u.references for u in known}
     texts = [{k: v for k, v in best_texts(ref).items() if k in references} for ref in rounds]
     scores: list[Score] = []

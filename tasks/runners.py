@@ -26,6 +26,7 @@ KIND, CLUSTER, WORKERS = "ANTIPHON_RUNNER", "ANTIPHON_CLUSTER", "ANTIPHON_WORKER
 
 
 _CHOSEN: ContextVar[str | None] = ContextVar("chosen runner", default=None)
+_STARTED: ContextVar[TaskRunner[Any] | None] = ContextVar("the chosen runner itself", default=None)
 
 
 def kind() -> str:
@@ -60,17 +61,26 @@ def runner() -> TaskRunner[Any]:
 def chosen(name: str | None) -> Iterator[None]:
     """Shards that are submitted in the block go to the runner ``name``, which is started for it.
 
-    None, or the runner that the flow has by the environment, changes nothing. ConfigError where the extra of
-    ``name`` is not installed.
+    None, or the runner that the flow has by the environment, changes nothing; but a flow that is called in
+    the block of another (a system of a comparison) shares that one's. ConfigError where the extra of ``name``
+    is not installed.
     """
-    flow = FlowRunContext.get()
+    flow, around = FlowRunContext.get(), _STARTED.get()
+    if flow is not None and around is not None and name in (None, _CHOSEN.get()):
+        with flow.model_copy(update={"task_runner": around}):
+            yield
+        return
     if name is None or name == kind() or flow is None:
         yield
         return
     before = _CHOSEN.set(name)
     try:
         with RUNNERS[name]() as started, flow.model_copy(update={"task_runner": started}):
-            yield
+            whose = _STARTED.set(started)
+            try:
+                yield
+            finally:
+                _STARTED.reset(whose)
     finally:
         _CHOSEN.reset(before)
 

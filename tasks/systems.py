@@ -17,12 +17,22 @@ from tasks.stage import OUTPUTS
 from tasks.store import Store
 
 _FREE = ("data", "metrics", "scores", "training", "comparison", "blame", "contribution", "rounds")
-"""Stages that are no part of what a system costs to use."""
+_LEARNED = ("-dev", "coefficients")
+"""Stages so named, or ending so, are no part of what a system costs to use."""
+_MAKES = {"train": "training", "distill": "training", "experts": "training", "merge": "merge"}
+"""Flows that make a model, and the stage that holds it."""
+_NAMED = ("model", "models", "members", "negative", "language_model")
+"""Parameters that name models."""
 
 
 def decoded(run: RunRecord) -> list[StageRef]:
     """Stages of a run whose outcomes are n-best lists, in the order in which they ran."""
-    return [ref for ref in run.stages if ref.stage not in _FREE and _holds_hypotheses(ref)]
+    return [ref for ref in run.stages if _used(ref) and _holds_hypotheses(ref)]
+
+
+def _used(ref: StageRef) -> bool:
+    """Whether a stage is run whenever the system is used: no training, no tuning, no scoring."""
+    return ref.stage not in _FREE and not ref.stage.endswith(_LEARNED)
 
 
 def _holds_hypotheses(ref: StageRef) -> bool:
@@ -35,15 +45,40 @@ def transcribes(ref: StageRef) -> bool:
     return ref.stage.split("-", maxsplit=1)[0] == "asr"
 
 
-def system_of(name: str, run: RunRecord, store: Store) -> System:
-    """The last translation and the last transcript of a run, by utterance id.
+def check(run: RunRecord) -> None:
+    """Whether a run can be compared.
 
     Raises:
-        DataError: the run decoded nothing.
+        DataError: it failed, it made a model, it decoded nothing, or all its outputs were put aside.
     """
+    if run.status == "failed":
+        raise DataError(
+            f"run {run.name}: expected a finished run, found one that failed; run it again, what it finished "
+            "is reused"
+        )
+    if run.flow in _MAKES:
+        model = next((f"store:{one.key[:12]}" for one in run.stages if one.stage == _MAKES[run.flow]), "it")
+        raise DataError(
+            f"run {run.name}: expected a run over a data set, found one of {run.flow}, which makes a model; "
+            f"run a system with {model} (mt.model of a cascade, say) and compare that run"
+        )
     stages = decoded(run)
     if not stages:
-        raise DataError(f"run {run.name}: expected stages with hypotheses, found none; it cannot be compared")
+        raise DataError(
+            f"run {run.name}: expected transcripts or translations, found none in a run of {run.flow}; "
+            "compare runs of cascade, stack, ensemble or refine"
+        )
+    last = stages[-1]
+    if last.items == last.quarantined:
+        raise DataError(
+            f"run {run.name}: expected outputs of its last stage {last.stage}, found all {last.items} "
+            f"records put aside; antiphon inspect {run.name} --stage {last.stage} says why"
+        )
+
+
+def system_of(name: str, run: RunRecord, store: Store) -> System:
+    """The last translation and the last transcript of a run that :func:`check` let pass, by utterance id."""
+    stages = decoded(run)
     heard = [ref for ref in stages if transcribes(ref)]
     said = [ref for ref in stages if not transcribes(ref)]
     return System(
@@ -56,13 +91,13 @@ def system_of(name: str, run: RunRecord, store: Store) -> System:
 
 def cost_of(run: RunRecord, stages: Sequence[StageRef], store: Store) -> Cost:
     """Seconds of computing (when a stage was reused: those of its first time), memory, parameters, calls."""
-    seconds = sum(ref.seconds for ref in run.stages if ref.stage not in _FREE)
+    seconds = sum(ref.seconds for ref in run.stages if _used(ref))
     audio = sum(one.audio.seconds for one in data_of(run) if one.audio)
     return Cost(
         seconds=seconds,
         real_time_factor=seconds / audio if audio else None,
         peak_memory_bytes=max(ref.peak_memory_bytes for ref in stages),
-        parameters=_parameters(run, store),
+        parameters=parameters_of(run, store),
         calls=sum(ref.items for ref in stages),
     )
 
@@ -103,21 +138,32 @@ def same_data(runs: Mapping[str, RunRecord]) -> list[Utterance]:
 
 def references_to_models(parameters: Mapping[str, object], stages: Sequence[str]) -> Iterator[str]:
     """Model references among a run's parameters, those of stages that did not run left out."""
+    gated = parameters.get("gate") not in (None, "off", "reference_chrf")
     for name, value in parameters.items():
         if name in ("asr", "mt", "st") and name not in stages:
             continue
         for inner in value if isinstance(value, (list, tuple)) else (value,):
             if isinstance(inner, Mapping):
                 yield from references_to_models(inner, stages)
-            elif isinstance(inner, str) and name in ("model", "models", "members"):
+            elif isinstance(inner, str) and (name in _NAMED or (name == "gate_model" and gated)):
                 yield inner
 
 
-def _parameters(run: RunRecord, store: Store) -> int | None:
-    """Parameters of all models of a run together; None if it names none or one is gone."""
-    found = list(references_to_models(run.parameters, [ref.stage for ref in run.stages]))
+def _models(run: RunRecord, store: Store) -> Iterator[str]:
+    """Models that a run used: of its parameters, of the run whose draft it refined, and its own training."""
+    stages = [ref.stage for ref in run.stages]
+    draft = run.parameters.get("draft")
+    if isinstance(draft, str):
+        yield from _models(store.load_run(draft), store)
+        stages = [name for name in stages if name not in ("asr", "mt")]
+    yield from references_to_models(run.parameters, stages)
+    yield from (f"store:{ref.key}" for ref in run.stages if ref.stage == "training")
+
+
+def parameters_of(run: RunRecord, store: Store) -> int | None:
+    """Parameters of all models of a run together, each once; None if it names none or one is gone."""
     try:
-        paths = [models.resolve(one, str(store.root)).path for one in found]
+        paths = {models.resolve(one, store.place.url).path for one in _models(run, store)}
         return sum(count_parameters(Path(path)) for path in paths) if paths else None
     except (AntiphonError, OSError):
         return None

@@ -48,7 +48,8 @@ def view_of(run: RunRecord, store: Store) -> RunView:
 def comparison_view(run: RunRecord, ref: StageRef, store: Store) -> RunView:
     """A comparison: the systems' stages side by side, with the change of every system as a column."""
     comparison = read_comparison(ref)
-    systems = {name: store.load_run(found) for note in run.notes for name, found in _systems_named(note)}
+    named = dict(pair for note in run.notes for pair in _systems_named(note))
+    systems = {row.system: store.load_run(named[row.system]) for row in comparison.rows}
     shown = {f"{name}: {one.stage}": one for name, system in systems.items() for one in _last(system)}
     every = {f"{name}: {one.stage}": one for name, system in systems.items() for one in system.stages}
     checkpoints = {
@@ -165,7 +166,7 @@ def models_of(run: RunRecord, store: Store) -> dict[str, Checkpoint]:
         settings = run.parameters.get(name)
         try:
             if isinstance(settings, dict) and "model" in settings:
-                found[name] = models.resolve(str(settings["model"]), str(store.root))
+                found[name] = models.resolve(str(settings["model"]), store.place.url)
         except AntiphonError:
             continue
     return found

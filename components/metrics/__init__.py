@@ -6,7 +6,7 @@ All scores are percentages (0 to 100, error rates may exceed it) with a 95% boot
 from components.metrics.translation import sentence_scores, translation_scores
 from components.metrics.wer import ErrorCounts, recognition_scores, utterance_errors
 
-version = 1
+version = 2
 """Raised when a score of the same outputs would come out differently."""
 
 __all__ = [

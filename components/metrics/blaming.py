@@ -9,6 +9,7 @@ from components.ensembling.contribution import shapley
 from components.errors import DataError
 from components.metrics.blame import Blame, Part, attribute
 from components.metrics.error_costs import Correlation, KindCost, correlation, kind_costs
+from components.metrics.languages import Language
 from components.metrics.repairing import KINDS, count_errors
 from components.metrics.sufficient import Statistics, translation_statistics
 from components.metrics.translation import sentence_scores
@@ -67,7 +68,9 @@ def blame_cases(
     base = _table(cases, {}, languages[1], n_total)
     sets = _sets(parts, base, tables)
     counts = {
-        one.utterance.id: count_errors(one.heard, str(one.utterance.transcript), languages[0])
+        one.utterance.id: count_errors(
+            one.heard, str(one.utterance.transcript), one.utterance.source_language
+        )
         for one in cases
     }
     values = _per_utterance(cases, repaired, parts, languages)
@@ -96,12 +99,13 @@ def _key(kind: str) -> str:
     return kind.replace(" ", "-")
 
 
-def _languages(cases: Sequence[Case]) -> tuple[str, str]:
-    """Source and target language; 'und' for several."""
-    sources = {one.utterance.source_language for one in cases}
-    targets = {one.utterance.target_language or "und" for one in cases}
-    source, target = (found.pop() if len(found) == 1 else "und" for found in (sources, targets))
-    return source, target
+def _languages(cases: Sequence[Case]) -> tuple[Language, Language]:
+    """Source and target language of every utterance."""
+    known = [one.utterance for one in cases]
+    return (
+        {one.id: one.source_language for one in known},
+        {one.id: one.target_language or "und" for one in known},
+    )
 
 
 def _texts(cases: Sequence[Case], changed: Mapping[str, str]) -> dict[str, str]:
@@ -109,7 +113,7 @@ def _texts(cases: Sequence[Case], changed: Mapping[str, str]) -> dict[str, str]:
 
 
 def _table(
-    cases: Sequence[Case], changed: Mapping[str, str], language: str, n_total: int
+    cases: Sequence[Case], changed: Mapping[str, str], language: Language, n_total: int
 ) -> dict[str, Statistics]:
     references = {one.utterance.id: one.utterance.references for one in cases}
     return translation_statistics(
@@ -132,7 +136,7 @@ def _per_utterance(
     cases: Sequence[Case],
     repaired: Mapping[str, Mapping[str, str]],
     parts: Sequence[str],
-    languages: tuple[str, str],
+    languages: tuple[Language, Language],
 ) -> dict[str, dict[str, float]]:
     """Per utterance: WER, chrF as it is and with a gold transcript, gap, shares of the parts, remainder."""
     references = {one.utterance.id: one.utterance.references for one in cases}

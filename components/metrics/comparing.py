@@ -6,6 +6,7 @@ or count as empty outputs; both are stated with their number, and nothing is dro
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from components.errors import DataError
 from components.metrics.buckets import groups
+from components.metrics.languages import Language
 from components.metrics.significance import Difference, Test, against
 from components.metrics.standings import Bucket, Contrast, Cost, SystemRow, buckets, contrasts, standings
 from components.metrics.sufficient import Statistics, recognition_statistics, translation_statistics
@@ -81,35 +83,36 @@ def compare(
     systems: Sequence[System],
     settings: ComparisonSettings,
     *,
-    language: str,
-    source_language: str,
+    language: Language,
+    source_language: Language,
 ) -> tuple[Comparison, dict[str, dict[str, float]]]:
-    """Compare; also gives utterance id -> system -> sentence chrF (WER where nothing is translated).
+    """Compare; also gives utterance id -> system -> sentence chrF (WER where that or CER ranks).
 
-    ``language`` is the target's, ``source_language`` that of the transcripts; they decide on tokenisers and
-    normalisers.
+    ``language`` (the target's) and ``source_language`` decide on tokenisers and normalisers.
 
     Raises:
-        DataError: two systems of one name, a baseline that is none of them, outputs of other utterances.
+        DataError: a system or an utterance twice, no such baseline, outputs of other utterances.
     """
     baseline = settings.baseline or systems[0].name
     _check(utterances, systems, baseline)
-    filled, notes = _filled(systems, settings.missing)
+    filled, notes = _filled(utterances, systems, settings.missing)
     tables = {
         one.name: _statistics(utterances, one, settings.metrics, language, source_language) for one in filled
     }
     ranking = next((name for name in settings.metrics if name in tables[baseline]), None)
-    values, errors = _per_utterance(utterances, filled, language, source_language)
-    costs = {one.name: one.cost for one in systems}
+    errors = {one.name: _error_rates(utterances, one, source_language) for one in filled}
+    similar = {one.name: _similar(utterances, one, language) for one in filled}
+    found = errors if ranking in ("wer", "cer") else similar
+    values = {u.id: {name: of[u.id] for name, of in found.items() if u.id in of} for u in utterances}
     comparison = Comparison(
         baseline=baseline,
         ranking=ranking,
-        rows=standings(tables, costs, _missing(utterances, systems), ranking),
+        rows=standings(
+            tables, {one.name: one.cost for one in systems}, _missing(utterances, systems), ranking
+        ),
         differences=tuple(against(tables, baseline, settings.test)),
         buckets=buckets(tables, groups(utterances, errors.get(baseline)), baseline, ranking),
-        contrasts=contrasts(
-            values, baseline, settings.examples, higher_is_better=_translated(utterances, filled)
-        ),
+        contrasts=contrasts(values, baseline, settings.examples, higher_is_better=found is similar),
         n=len(tables[baseline][ranking].ids) if ranking else 0,
         n_total=len(utterances),
         notes=tuple(notes),
@@ -124,6 +127,9 @@ def _check(utterances: Sequence[Utterance], systems: Sequence[System], baseline:
     if baseline not in names:
         raise DataError(f"expected the baseline among {', '.join(names)}, found {baseline!r}")
     known = {utterance.id for utterance in utterances}
+    if len(known) != len(utterances):
+        twice = min(key for key, n in Counter(one.id for one in utterances).items() if n > 1)
+        raise DataError(f"expected every utterance once, found {twice!r} again; give each its own id")
     for one in systems:
         extra = (one.translations.keys() | one.transcripts.keys()) - known
         if extra:
@@ -133,21 +139,24 @@ def _check(utterances: Sequence[Utterance], systems: Sequence[System], baseline:
             )
 
 
-def _filled(systems: Sequence[System], missing: str) -> tuple[list[System], list[str]]:
+def _filled(
+    utterances: Sequence[Utterance], systems: Sequence[System], missing: str
+) -> tuple[list[System], list[str]]:
     """Systems that all have the same utterances, in each kind of output, and what was done for that."""
     notes: list[str] = []
     kinds: list[dict[str, dict[str, str]]] = []
-    for kind in ("translations", "transcripts"):
+    wanted = {"translations": utterances, "transcripts": [one for one in utterances if one.audio is not None]}
+    for kind, asked in wanted.items():
         outputs = {one.name: dict(getattr(one, kind)) for one in systems if getattr(one, kind)}
         union = {key for texts in outputs.values() for key in texts}
         common = {key for key in union if all(key in texts for texts in outputs.values())}
         if common != union and missing == "common":
             notes.append(f"{len(union - common)} of {len(union)} {kind} left out: not every system has them")
         if missing == "empty":
-            filled = sum(len(union - texts.keys()) for texts in outputs.values())
+            common = union | {one.id for one in asked}  # also what none of them has
+            filled = sum(len(common - texts.keys()) for texts in outputs.values())
             notes += [f"{filled} missing {kind} count as empty outputs"] if filled else []
-            outputs = {name: dict.fromkeys(union, "") | texts for name, texts in outputs.items()}
-            common = union
+            outputs = {name: dict.fromkeys(common, "") | texts for name, texts in outputs.items()}
         kinds.append({name: {key: texts[key] for key in common} for name, texts in outputs.items()})
     translations, transcripts = kinds
     return [
@@ -157,7 +166,11 @@ def _filled(systems: Sequence[System], missing: str) -> tuple[list[System], list
 
 
 def _statistics(
-    utterances: Sequence[Utterance], system: System, names: Sequence[str], target: str, source: str
+    utterances: Sequence[Utterance],
+    system: System,
+    names: Sequence[str],
+    target: Language,
+    source: Language,
 ) -> dict[str, Statistics]:
     total = len(utterances)
     references = {u.id: u.references for u in utterances if u.references}
@@ -176,26 +189,17 @@ def _missing(utterances: Sequence[Utterance], systems: Sequence[System]) -> dict
     return {one.name: len(everything - (one.translations or one.transcripts).keys()) for one in systems}
 
 
-def _per_utterance(
-    utterances: Sequence[Utterance], systems: Sequence[System], target: str, source: str
-) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, float]]]:
-    """Utterance -> system -> sentence chrF (else WER), and system -> utterance -> WER."""
-    translated = _translated(utterances, systems)
-    references = {u.id: u.references for u in utterances if u.references}
+def _error_rates(utterances: Sequence[Utterance], system: System, source: Language) -> dict[str, float]:
+    """Utterance -> WER of its transcript (CER in languages without spaces)."""
     spoken = {u.id: u.transcript for u in utterances if u.audio is not None and u.transcript is not None}
-    values: dict[str, dict[str, float]] = {u.id: {} for u in utterances}
-    errors: dict[str, dict[str, float]] = {}
-    for one in systems:
-        heard = {key: text for key, text in one.transcripts.items() if key in spoken}
-        counts = utterance_errors(spoken, heard, language=source) if spoken and heard else {}
-        errors[one.name] = {key: count.rate for key, count in counts.items() if count.rate is not None}
-        given = {key: text for key, text in one.translations.items() if key in references}
-        scores = sentence_scores(references, given, language=target) if given else {}
-        similar = {key: score["chrf"] for key, score in scores.items()}
-        for key, value in (similar if translated else errors[one.name]).items():
-            values[key][one.name] = value
-    return values, errors
+    heard = {key: text for key, text in system.transcripts.items() if key in spoken}
+    counts = utterance_errors(spoken, heard, language=source) if spoken and heard else {}
+    return {key: count.rate for key, count in counts.items() if count.rate is not None}
 
 
-def _translated(utterances: Sequence[Utterance], systems: Sequence[System]) -> bool:
-    return any(u.references for u in utterances) and any(one.translations for one in systems)
+def _similar(utterances: Sequence[Utterance], system: System, target: Language) -> dict[str, float]:
+    """Utterance -> chrF of its translation."""
+    references = {u.id: u.references for u in utterances if u.references}
+    given = {key: text for key, text in system.translations.items() if key in references}
+    scores = sentence_scores(references, given, language=target) if given else {}
+    return {key: score["chrf"] for key, score in scores.items()}

@@ -16,6 +16,7 @@ from components.ensembling.contribution import MOST, Array, Coalition, coalition
 from components.errors import DataError
 from components.metrics.blame import Estimate
 from components.metrics.bootstrap import RESAMPLES, SEED, containing, resamples
+from components.metrics.languages import Language
 from components.metrics.sufficient import Statistics, recognition_statistics, translation_statistics
 from components.records import Record
 
@@ -148,7 +149,7 @@ def of_outputs(
     references: Mapping[str, Sequence[str]],
     metric: str,
     *,
-    language: str,
+    language: Language,
     n_total: int,
 ) -> dict[Coalition, Statistics]:
     """The statistics of every set's output (texts by utterance id), over the utterances that all have.

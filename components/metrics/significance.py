@@ -17,6 +17,7 @@ from pydantic import Field
 
 from components.errors import DataError
 from components.metrics.bootstrap import RESAMPLES, SEED, containing, resamples
+from components.metrics.languages import Language
 from components.metrics.sufficient import Statistics, recognition_statistics, translation_statistics
 from components.records import Record
 
@@ -59,7 +60,7 @@ def translation_tests(
     systems: Mapping[str, Mapping[str, str]],
     baseline: str,
     *,
-    language: str,
+    language: Language,
     names: Sequence[str] = ("bleu", "chrf"),
     test: Test = "bootstrap",
 ) -> list[Difference]:
@@ -81,7 +82,7 @@ def recognition_tests(
     systems: Mapping[str, Mapping[str, str]],
     baseline: str,
     *,
-    language: str,
+    language: Language,
     test: Test = "bootstrap",
 ) -> list[Difference]:
     """Every system (name -> utterance id -> transcript) against ``baseline`` in WER and CER by ids.

@@ -16,10 +16,10 @@ import numpy as np
 from sacrebleu.metrics.base import Metric
 
 from components.metrics.bootstrap import RESAMPLES, SEED, percentile_interval, sacrebleu_interval
-from components.metrics.normalising import normaliser_for
+from components.metrics.languages import Language, signature_of
 from components.metrics.pairing import pair
-from components.metrics.translation import metrics_of, stated, streams
-from components.metrics.wer import ErrorCounts, normalised, units
+from components.metrics.translation import METRICS, counted, stated
+from components.metrics.wer import ErrorCounts, counts_by_name, normalised
 from components.records import Score, Text
 from components.text import Normaliser
 
@@ -76,9 +76,9 @@ def translation_statistics(
     references: Mapping[str, Sequence[str]],
     hypotheses: Mapping[str, str],
     *,
-    language: str,
+    language: Language,
     n_total: int,
-    names: Sequence[str] = ("bleu", "chrf", "ter"),
+    names: Sequence[str] = METRICS,
     tokenizer: str | None = None,
 ) -> dict[str, Statistics]:
     """sacreBLEU's statistics of each metric in ``names``; {} if nothing has both reference and output.
@@ -89,19 +89,18 @@ def translation_statistics(
     pairs = pair(stated(references), hypotheses, n_total)
     if not pairs.ids:
         return {}
-    layout = cast(Any, streams(pairs.references))
     found = {}
-    for name, metric in metrics_of(language, tokenizer).items():
+    for name in METRICS:
         if name in names:
-            rows = metric._extract_corpus_statistics(list(pairs.hypotheses), layout)
+            rows, metrics = counted(name, pairs, language, tokenizer)
             found[name] = Statistics(
                 name,
                 pairs.ids,
                 np.asarray(rows, np.float64),
-                _bounded(metric, math.inf if name == "ter" else 100.0),
+                _bounded(next(iter(metrics.values())), math.inf if name == "ter" else 100.0),
                 name != "ter",
                 n_total,
-                str(metric.get_signature()),
+                signature_of({code: str(one.get_signature()) for code, one in metrics.items()}),
             )
     return found
 
@@ -110,7 +109,7 @@ def recognition_statistics(
     references: Mapping[str, str],
     hypotheses: Mapping[str, str],
     *,
-    language: str,
+    language: Language,
     n_total: int,
     normaliser: Normaliser | None = None,
 ) -> dict[str, Statistics]:
@@ -118,16 +117,10 @@ def recognition_statistics(
 
     Scores and pairing are those of :func:`~components.metrics.wer.recognition_scores`.
     """
-    norm = normaliser or normaliser_for(language)
-    pairs = normalised(pair(references, hypotheses, n_total), norm)
-    spoken = [place for place, reference in enumerate(pairs.references) if reference]
-    if not spoken:
-        return {}
-    ids = tuple(pairs.ids[place] for place in spoken)
+    pairs = normalised(pair(references, hypotheses, n_total), language, normaliser)
     found = {}
-    for name, counts_of in units(language).items():
-        counts = counts_of([pairs.references[i] for i in spoken], [pairs.hypotheses[i] for i in spoken])
-        signature = f"{name}|corpus|norm:{norm.signature}|jiwer:{version('jiwer')}"
+    for name, (ids, counts, norm) in counts_by_name(pairs, language, normaliser).items():
+        signature = f"{name}|corpus|norm:{norm}|jiwer:{version('jiwer')}"
         found[name] = Statistics(name, ids, _table(counts), _rate, False, n_total, signature)
     return found
 

@@ -17,6 +17,7 @@ from sacrebleu.metrics.ter import TER
 
 from components.errors import DataError
 from components.metrics.bootstrap import RESAMPLES, SEED, sacrebleu_interval
+from components.metrics.languages import Language, by_language, signature_of
 from components.metrics.normalising import primary, without_spaces
 from components.metrics.pairing import Pairs, by_id, nfc, pair
 from components.records import Score
@@ -26,30 +27,28 @@ def translation_scores(
     references: Mapping[str, Sequence[str]],
     hypotheses: Mapping[str, str],
     *,
-    language: str,
+    language: Language,
     n_total: int,
     tokenizer: str | None = None,
 ) -> dict[str, Score]:
     """``bleu``, ``chrf`` and ``ter`` with sacreBLEU's bootstrap intervals; {} if there is nothing to score.
 
-    ``language`` is the target's; ``tokenizer`` overrides BLEU's (``flores200`` and others of sacreBLEU).
+    ``language`` is the target's, of all or of each utterance: every utterance is counted under the tokeniser
+    of its own. ``tokenizer`` overrides BLEU's (``flores200`` and others of sacreBLEU).
     An empty reference is no reference: an utterance without any other is not scored, which ``n`` of
     ``n_total`` shows. Utterances may have different numbers of references.
     """
     pairs = pair(stated(references), hypotheses, n_total)
     if not pairs.ids:
         return {}
-    layout = streams(pairs.references)
-    return {
-        name: _score(name, metric, pairs, layout) for name, metric in metrics_of(language, tokenizer).items()
-    }
+    return {name: _score(name, pairs, language, tokenizer) for name in METRICS}
 
 
 def sentence_scores(
     references: Mapping[str, Sequence[str]],
     hypotheses: Mapping[str, str],
     *,
-    language: str,
+    language: Language,
     tokenizer: str | None = None,
 ) -> dict[str, dict[str, float]]:
     """``chrf`` and ``bleu`` (effective order, so short sentences are not all 0) per utterance id.
@@ -57,15 +56,17 @@ def sentence_scores(
     For looking at utterances: their mean is not the corpus score.
     """
     pairs = pair(stated(references), hypotheses, len(references.keys() | hypotheses.keys()))
-    bleu = BLEU(tokenize=tokenizer or bleu_tokenizer(language), effective_order=True)
     chrf = CHRF()
-    return {
-        key: {
-            "chrf": min(chrf.sentence_score(hypothesis, list(refs)).score, 100.0),
-            "bleu": min(bleu.sentence_score(hypothesis, list(refs)).score, 100.0),
-        }
-        for key, refs, hypothesis in zip(pairs.ids, pairs.references, pairs.hypotheses, strict=True)
-    }
+    found = {}
+    for code, places in by_language(pairs.ids, language).items():
+        bleu = BLEU(tokenize=tokenizer or bleu_tokenizer(code), effective_order=True)
+        for place in places:
+            texts = pairs.hypotheses[place], list(pairs.references[place])
+            found[pairs.ids[place]] = {
+                "chrf": min(chrf.sentence_score(*texts).score, 100.0),
+                "bleu": min(bleu.sentence_score(*texts).score, 100.0),
+            }
+    return {key: found[key] for key in pairs.ids}
 
 
 def bleu_tokenizer(language: str) -> str:
@@ -80,14 +81,30 @@ def bleu_tokenizer(language: str) -> str:
     return "char" if without_spaces(code) else "13a"
 
 
-def metrics_of(language: str, tokenizer: str | None) -> dict[str, Metric]:
-    """sacreBLEU's metrics by name, set up for a target language."""
+METRICS = ("bleu", "chrf", "ter")
+
+
+def metric_of(name: str, language: str, tokenizer: str | None) -> Metric:
+    """One of sacreBLEU's :data:`METRICS`, set up for a target language."""
+    if name == "bleu":
+        return BLEU(tokenize=tokenizer or bleu_tokenizer(language))
     asian = without_spaces(language)
-    return {
-        "bleu": BLEU(tokenize=tokenizer or bleu_tokenizer(language)),
-        "chrf": CHRF(),
-        "ter": TER(normalized=asian, asian_support=asian),
-    }
+    return CHRF() if name == "chrf" else TER(normalized=asian, asian_support=asian)
+
+
+def counted(
+    name: str, pairs: Pairs[tuple[str, ...]], language: Language, tokenizer: str | None
+) -> tuple[list[list[float]], dict[str, Metric]]:
+    """sacreBLEU's own counts of each utterance, and the metric of each language that counted them."""
+    table: list[list[float]] = [[]] * len(pairs.ids)
+    metrics = {}
+    for code, places in by_language(pairs.ids, language).items():
+        metric = metrics[code] = metric_of(name, code, tokenizer)
+        layout = streams([pairs.references[place] for place in places])
+        rows = metric._extract_corpus_statistics([pairs.hypotheses[p] for p in places], cast(Any, layout))
+        for place, row in zip(places, rows, strict=True):
+            table[place] = row
+    return table, metrics
 
 
 def stated(references: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
@@ -110,20 +127,20 @@ def streams(references: Sequence[tuple[str, ...]]) -> list[list[str | None]]:
     return [[refs[i] if i < len(refs) else None for refs in references] for i in range(most)]
 
 
-def _score(
-    name: str, metric: Metric, pairs: Pairs[tuple[str, ...]], layout: Sequence[Sequence[str | None]]
-) -> Score:
+def _score(name: str, pairs: Pairs[tuple[str, ...]], language: Language, tokenizer: str | None) -> Score:
     """One corpus score. The statistics are sacreBLEU's own; only the resampling is ours, row by row,
     because sacreBLEU holds all resamples of all sentences in memory at once.
     """
     ceiling = math.inf if name == "ter" else 100.0
-    table = metric._extract_corpus_statistics(list(pairs.hypotheses), cast(Any, layout))
+    table, metrics = counted(name, pairs, language, tokenizer)
+    metric = next(iter(metrics.values()))  # from counts on they are all the same
     value = min(float(metric._aggregate_and_compute(table).score), ceiling)
     low, high = sacrebleu_interval(
         table, lambda row: float(metric._compute_score_from_stats(cast(Any, row)).score), value
     )
     # What sacreBLEU notes on itself for its signature when it resamples.
-    metric.n_bootstrap, metric.seed = RESAMPLES, str(SEED)
+    for one in metrics.values():
+        one.n_bootstrap, one.seed = RESAMPLES, str(SEED)
     return Score(
         name=name,
         value=value,
@@ -131,5 +148,5 @@ def _score(
         interval=(low, min(high, ceiling)),
         n=len(pairs.ids),
         n_total=pairs.n_total,
-        signature=str(metric.get_signature()),
+        signature=signature_of({code: str(one.get_signature()) for code, one in metrics.items()}),
     )

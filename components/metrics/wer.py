@@ -14,6 +14,7 @@ from importlib.metadata import version
 import jiwer
 
 from components.metrics.bootstrap import RESAMPLES, SEED, percentile_interval
+from components.metrics.languages import Language, by_language, signature_of
 from components.metrics.normalising import normaliser_for, without_spaces
 from components.metrics.pairing import Pairs, pair
 from components.records import Score
@@ -44,28 +45,25 @@ def recognition_scores(
     references: Mapping[str, str],
     hypotheses: Mapping[str, str],
     *,
-    language: str,
+    language: Language,
     n_total: int,
     normaliser: Normaliser | None = None,
 ) -> dict[str, Score]:
     """``wer`` and ``cer`` in percent with 95% bootstrap intervals, and ``hallucinations`` on silence.
 
+    ``language`` is that of all or of each utterance: every utterance passes the normaliser of its own.
     ``n`` counts the utterances that were scored: those with a hypothesis and a reference that is not empty
-    after normalisation. ``wer`` is left out for languages written without spaces; a metric with nothing to
+    after normalisation. ``wer`` leaves out languages written without spaces; a metric with nothing to
     score is left out. ``hallucinations`` (utterances with an empty reference that got words) appears only
     where there are such references.
     """
-    norm = normaliser or normaliser_for(language)
-    pairs = normalised(pair(references, hypotheses, n_total), norm)
-    spoken = [i for i, reference in enumerate(pairs.references) if reference]
-    apart = len(pairs.ids) - len(spoken)
+    pairs = normalised(pair(references, hypotheses, n_total), language, normaliser)
+    apart = sum(not reference for reference in pairs.references)
     scores: dict[str, Score] = {}
-    for name, counts_of in units(language).items():
-        counts = counts_of([pairs.references[i] for i in spoken], [pairs.hypotheses[i] for i in spoken])
-        if counts:
-            scores[name] = _rate(name, counts, n_total, f"norm:{norm.signature}|empty:{apart} apart")
+    for name, (_, counts, norm) in counts_by_name(pairs, language, normaliser).items():
+        scores[name] = _rate(name, counts, n_total, f"norm:{norm}|empty:{apart} apart")
     if apart:
-        scores["hallucinations"] = _hallucinations(pairs, norm)
+        scores["hallucinations"] = _hallucinations(pairs, _signature(pairs.ids, language, normaliser))
     return scores
 
 
@@ -73,17 +71,20 @@ def utterance_errors(
     references: Mapping[str, str],
     hypotheses: Mapping[str, str],
     *,
-    language: str,
+    language: Language,
     normaliser: Normaliser | None = None,
 ) -> dict[str, ErrorCounts]:
     """Counts per utterance id, of words (of characters in languages written without spaces).
 
     They add up to the corpus score, with the utterances of empty reference (``length`` 0) apart.
     """
-    norm = normaliser or normaliser_for(language)
-    pairs = normalised(pair(references, hypotheses, len(references.keys() | hypotheses.keys())), norm)
-    counts_of = next(iter(units(language).values()))
-    return dict(zip(pairs.ids, counts_of(pairs.references, pairs.hypotheses), strict=True))
+    total = len(references.keys() | hypotheses.keys())
+    pairs = normalised(pair(references, hypotheses, total), language, normaliser)
+    found: dict[str, ErrorCounts] = {}
+    for code, places in by_language(pairs.ids, language).items():
+        counts_of = character_errors if without_spaces(code) else word_errors
+        found |= dict(zip((pairs.ids[p] for p in places), _counted(counts_of, pairs, places), strict=True))
+    return {key: found[key] for key in pairs.ids}
 
 
 def word_errors(references: Sequence[str], hypotheses: Sequence[str]) -> list[ErrorCounts]:
@@ -107,21 +108,47 @@ _CHARACTERS = jiwer.Compose([jiwer.ReduceToListOfListOfChars()])
 Counter = Callable[[Sequence[str], Sequence[str]], list[ErrorCounts]]
 
 
-def units(language: str) -> dict[str, Counter]:
-    """What is counted in a language: words and characters, or characters alone."""
-    if without_spaces(language):
-        return {"cer": character_errors}
-    return {"wer": word_errors, "cer": character_errors}
+def counts_by_name(
+    pairs: Pairs[str], language: Language, normaliser: Normaliser | None
+) -> dict[str, tuple[tuple[str, ...], list[ErrorCounts], str]]:
+    """``wer`` and ``cer`` -> ids, edits of each, normalisers; what has nothing to count is left out.
+
+    Empty references are left out, and of words those of languages without spaces. ``pairs`` are normalised.
+    """
+    languages = by_language(pairs.ids, language)
+    without = {place for code, places in languages.items() if without_spaces(code) for place in places}
+    spoken = [place for place, reference in enumerate(pairs.references) if reference]
+    counters: dict[str, tuple[Counter, list[int]]] = {
+        "wer": (word_errors, [place for place in spoken if place not in without]),
+        "cer": (character_errors, spoken),
+    }
+    found = {}
+    for name, (counts_of, places) in counters.items():
+        if places:
+            ids = tuple(pairs.ids[place] for place in places)
+            counts = _counted(counts_of, pairs, places)
+            found[name] = (ids, counts, _signature(ids, language, normaliser))
+    return found
 
 
-def normalised(pairs: Pairs[str], normaliser: Normaliser) -> Pairs[str]:
-    """The pairs with both sides under one normaliser."""
-    return Pairs(
-        pairs.ids,
-        tuple(normaliser(text) for text in pairs.references),
-        tuple(normaliser(text) for text in pairs.hypotheses),
-        pairs.n_total,
-    )
+def normalised(pairs: Pairs[str], language: Language, normaliser: Normaliser | None) -> Pairs[str]:
+    """The pairs with both sides under ``normaliser``, or else under that of their language."""
+    references, hypotheses = list(pairs.references), list(pairs.hypotheses)
+    for code, places in by_language(pairs.ids, language).items():
+        norm = normaliser or normaliser_for(code)
+        for place in places:
+            references[place] = norm(references[place])
+            hypotheses[place] = norm(hypotheses[place])
+    return Pairs(pairs.ids, tuple(references), tuple(hypotheses), pairs.n_total)
+
+
+def _signature(ids: Sequence[str], language: Language, normaliser: Normaliser | None) -> str:
+    norms = {code: normaliser or normaliser_for(code) for code in by_language(ids, language)}
+    return signature_of({code: norm.signature for code, norm in norms.items()})
+
+
+def _counted(counts_of: Counter, pairs: Pairs[str], places: Sequence[int]) -> list[ErrorCounts]:
+    return counts_of([pairs.references[p] for p in places], [pairs.hypotheses[p] for p in places])
 
 
 def _counts(output: jiwer.WordOutput | jiwer.CharacterOutput) -> list[ErrorCounts]:
@@ -152,7 +179,7 @@ def _rate(name: str, counts: Sequence[ErrorCounts], n_total: int, protocol: str)
     )
 
 
-def _hallucinations(pairs: Pairs[str], normaliser: Normaliser) -> Score:
+def _hallucinations(pairs: Pairs[str], norm: str) -> Score:
     """Utterances with an empty reference that were given words, as a count; the words in the signature."""
     silent = [hyp for ref, hyp in zip(pairs.references, pairs.hypotheses, strict=True) if not ref]
     return Score(
@@ -162,5 +189,5 @@ def _hallucinations(pairs: Pairs[str], normaliser: Normaliser) -> Score:
         n=len(silent),
         n_total=pairs.n_total,
         signature=f"count|empty references:{len(silent)}"
-        f"|inserted words:{sum(len(text.split()) for text in silent)}|norm:{normaliser.signature}",
+        f"|inserted words:{sum(len(text.split()) for text in silent)}|norm:{norm}",
     )

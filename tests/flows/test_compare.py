@@ -16,7 +16,7 @@ from prefect.blocks.notifications import CustomWebhookNotificationBlock
 
 from components import translation
 from components.errors import ModelError
-from components.records import Outcome, Utterance
+from components.records import Outcome, Quarantined, Utterance
 from components.translation.config import TranslationConfig
 from flows import cli
 from tests.flows import fakes
@@ -35,7 +35,7 @@ SENTENCES = [
 
 
 class ByModel(fakes.Translator):
-    """Gives the reference under the model 'good', loses its last two words under 'poor'."""
+    """Gives the reference under the model 'good', loses its last two words under 'poor', all under 'mute'."""
 
     def __init__(self, config: TranslationConfig) -> None:
         self.config = config
@@ -44,6 +44,8 @@ class ByModel(fakes.Translator):
         fakes._called("mt", utterances)
         if self.config.model == "broken":
             raise ModelError("broken: expected weights, found none; choose another model")
+        if self.config.model == "mute":
+            return [Quarantined(utterance_id=u.id, stage="mt", reason="mute", detail="") for u in utterances]
         said = {u.id: u.references[0].split() for u in utterances}
         cut = 0 if self.config.model == "good" else 2
         return [fakes._nbest(u, [" ".join(said[u.id][: len(said[u.id]) - cut])], "mt") for u in utterances]
@@ -107,12 +109,55 @@ def test_systems_are_run_share_stages_and_are_compared(
 
 
 def test_one_broken_system_leaves_the_others(antiphon: Command, tmp_path: Path, data: str) -> None:
-    file = configuration(tmp_path, data, ("cut", "poor"), ("broken", "broken"), ("whole", "good"))
+    listed = [("cut", "poor"), ("broken", "broken"), ("mute", "mute"), ("whole", "good")]
+    file = configuration(tmp_path, data, *listed)
     code, said = antiphon("run", "compare", "-c", file, "--name", "partly")
     assert (code, said["status"]) == (3, "completed with quarantine")
     assert {name.split(".")[0] for name in said["metrics"]} == {"cut", "whole"}
     notes = json.loads((Path(said["path"]) / "run.json").read_text())["notes"]
     assert any(note.startswith("system broken failed: broken: expected weights") for note in notes)
+    aside = "expected outputs of its last stage mt, found all 12 records put aside"
+    assert any(note.startswith(f"system mute failed: run partly.mute: {aside}") for note in notes)
+    code, told = antiphon("compare", "partly.cut", "partly.broken")
+    assert code == 1
+    assert "run partly.broken: expected a finished run, found one that failed" in told
+
+
+def test_systems_of_other_flows_on_data_of_two_languages_score_as_their_own_runs_do(
+    antiphon: Command, tmp_path: Path
+) -> None:
+    rows = [{"id": f"de{n}", "text": en, "references": [de]} for n, (en, de) in enumerate(SENTENCES)]
+    chinese = [("a dog runs", "一只 狗 在 公园 里 跑。"), ("a man sleeps", "一个 男人 在 长椅 上 睡觉。")]
+    rows += [
+        {"id": f"zh{n}", "text": en, "references": [zh], "target_language": "zh"}
+        for n, (en, zh) in enumerate(chinese)
+    ]
+    mt = {"model": "poor"}
+    systems = [
+        {"name": "cascade", "parameters": {"mt": mt}},
+        {"name": "refine", "flow": "refine", "parameters": {"mt": mt, "refine": {"gate": "off"}}},
+        {"name": "ensemble", "flow": "ensemble"}
+        | {"parameters": {"mt": mt | {"members": ["good"]}, "combine": {"method": "pooled"}}},
+    ]
+    file = configuration(tmp_path, manifest(tmp_path, *rows), systems=systems, metrics=["bleu", "chrf"])
+    code, said = antiphon("run", "compare", "-c", file, "--name", "flows")
+    assert code == 0
+    for system in ("cascade", "refine", "ensemble"):
+        own = json.loads((tmp_path / "store" / "runs" / f"flows.{system}" / "metrics.json").read_text())
+        for metric in ("bleu", "chrf"):
+            found = said["metrics"][f"{system}.{metric}"]
+            assert found["value"] == pytest.approx(own[metric]["value"])
+            assert (found["n"], found["n_total"]) == (own[metric]["n"], own[metric]["n_total"]) == (6, 6)
+        assert "tok:13a" in own["bleu"]["signature"].partition(" + zh: ")[0]
+        assert "tok:zh" in own["bleu"]["signature"].partition(" + zh: ")[2]
+    comparison = json.loads((Path(said["stages"][0]["path"]) / "comparison.json").read_text())
+    groups = {one["label"]: one["n"] for one in comparison["buckets"] if one["by"] == "language"}
+    assert groups == {"en to de": 4, "en to zh": 2}
+    assert {row["system"]: row["cost"]["calls"] for row in comparison["rows"]} == {
+        "cascade": 6,
+        "refine": 18,
+        "ensemble": 18,
+    }
 
 
 def test_mistakes_are_told_before_anything_runs(

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from components.metrics.blaming import blame_cases
 from reports import blaming
-from tests.components.metrics.test_blame import PARTS, cascade, deaf, every_other
+from tests.components.metrics.test_blame import PARTS, cascade, deaf, every_other, faithful, word_by_word
 
 
 def test_a_blame_as_table_section_and_text() -> None:
@@ -19,8 +19,19 @@ def test_a_blame_as_table_section_and_text() -> None:
     (section,) = blaming.sections(report)
     assert len(section.rows) == len(rows)
     assert "Spearman" in section.note
-    out = Console(file=io.StringIO(), width=160, no_color=True)
+    out = Console(file=io.StringIO(), width=240, no_color=True)
     blaming.print_blame(report, out)
     text = out.file.getvalue()  # type: ignore[attr-defined]
     assert blaming.sentence(report.blames[0]) in text
     assert "oracle-substitution" in text
+    dearest = report.kinds[0]
+    assert f"{dearest.errors} {dearest.kind} in {dearest.utterances} utterances" in text
+    assert report.wer_and_loss.pearson is not None
+    assert f"Pearson {report.wer_and_loss.pearson.value:.2f} (" in " ".join(text.split())
+
+
+def test_where_nothing_is_lost_nobody_is_blamed() -> None:
+    cases, repaired = cascade(faithful, word_by_word, 6)
+    report, _ = blame_cases(cases, repaired, tuple(PARTS), "mt", len(cases))
+    assert all(blaming.sentence(one).endswith("mt passes on 100%; nothing is lost") for one in report.blames)
+    assert not any(row.get("most") for row in blaming.rows(report))

@@ -19,8 +19,11 @@ from components.storage.objects import Objects
 from tasks import leases
 from tasks.stage import ERRORS, OUTPUTS, opened
 from tasks.store import Store
+from tasks.systems import parameters_of
+from tasks.views import models_of
 from tests.tasks.test_stage import IDS, PLAN, SHARDS, content, record, run
 from tests.tasks.test_store import record as run_record
+from tests.tasks.test_views import stage
 
 DONE = f"stages/{PLAN.key}/DONE.json"
 
@@ -188,7 +191,9 @@ def test_a_model_of_the_store_is_found_from_another_machine(on: Callable[[str], 
         model = writer.path / "model"
         model.mkdir()
         (model / "config.json").write_text('{"architectures": ["Tiny"]}')
-        (model / "model.safetensors").write_bytes(b"\x02\0\0\0\0\0\0\0{}")
+        header = b'{"w": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}}'
+        weights = len(header).to_bytes(8, "little") + header + bytes(24)
+        (model / "model.safetensors").write_bytes(weights)
         writer.seal(["model/config.json", "model/model.safetensors"], items=1)
     on("two")
     found = resolve(f"store:{PLAN.key[:12]}", url)
@@ -196,6 +201,20 @@ def test_a_model_of_the_store_is_found_from_another_machine(on: Callable[[str], 
     assert sha256_of(Path(found.path) / "model.safetensors") == sha256_of(model / "model.safetensors")
     with pytest.raises(StoreError, match=f"expected one stage in {url}/stages, found none"):
         resolve("store:" + "0" * 64, url)
+
+
+def test_models_of_a_run_are_described_on_a_machine_that_has_no_copy(
+    on: Callable[[str], Store], url: str, tmp_path: Path
+) -> None:
+    test_a_model_of_the_store_is_found_from_another_machine(on, url)
+    used = run_record("r").model_copy(
+        update={
+            "parameters": {"mt": {"model": f"store:{PLAN.key[:12]}"}},
+            "stages": (stage(tmp_path, "mt"),),
+        }
+    )
+    assert "three" in models_of(used, on("three"))["mt"].path
+    assert parameters_of(used, on("four")) == 6
 
 
 def test_runs_are_read_back_from_another_machine(on: Callable[[str], Store], url: str) -> None:

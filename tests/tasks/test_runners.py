@@ -113,20 +113,25 @@ def test_a_runner_is_chosen_for_a_block(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setitem(runners.RUNNERS, "dask", Noted)
 
+    def now() -> tuple[str, str]:
+        context = FlowRunContext.get()
+        assert context is not None
+        return runners.kind(), type(context.task_runner).__name__
+
+    @flow(name="chosen by the one around", persist_result=False)
+    def inside(name: str | None) -> tuple[str, str]:
+        with runners.chosen(name):
+            return now()
+
     @flow(name="choosing", persist_result=False)
     def choosing() -> list[tuple[str, str]]:
-        def now() -> tuple[str, str]:
-            context = FlowRunContext.get()
-            assert context is not None
-            return runners.kind(), type(context.task_runner).__name__
-
         seen = [now()]
         with runners.chosen(None), runners.chosen("threads"):
             seen.append(now())
         with runners.chosen("dask"):
-            seen.append(now())
-        return [*seen, now()]
+            seen += [now(), inside(None), inside("dask")]
+        return [*seen, now(), inside(None)]
 
-    threads = ("threads", "ThreadPoolTaskRunner")
-    assert choosing() == [threads, threads, ("dask", "Noted"), threads]
-    assert begun == ["dask"]
+    threads, dask = ("threads", "ThreadPoolTaskRunner"), ("dask", "Noted")
+    assert choosing() == [threads, threads, dask, dask, dask, threads, threads]
+    assert begun == ["dask"]  # once: a flow inside shares it

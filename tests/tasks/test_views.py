@@ -3,8 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from components.records import Hypothesis, NBest, RunRecord, StageRef
-from tasks.systems import decoded, references_to_models
+from components.records import StageRef
 from tasks.views import links, stage_sections
 
 
@@ -50,36 +49,3 @@ def test_tables_and_pictures_of_a_stage_become_sections(tmp_path: Path) -> None:
     first, second = stage_sections(ref)
     assert (first.title, first.rows) == ("Router", ({"expert": "0", "tokens": "12"},))
     assert [name for name, _ in second.pictures] == ["load"]
-
-
-def test_stages_of_hypotheses_are_told_by_what_they_hold(tmp_path: Path) -> None:
-    hypothesis = Hypothesis(text="x", score=-1, n_tokens=1, system="s")
-    line = NBest(utterance_id="u", hypotheses=(hypothesis,)).model_dump_json() + "\n"
-    refs = (
-        stage(tmp_path, "data", outputs='{"id": "u"}\n'),
-        stage(tmp_path, "refine-1", outputs=line),
-        stage(tmp_path, "synthesis", outputs='{"id": "u"}\n'),
-        stage(tmp_path, "metrics"),
-    )
-    run = RunRecord(
-        name="r",
-        flow="f",
-        status="completed",
-        parameters={},
-        stages=refs,
-        metrics={},
-        started="",
-        finished="",
-    )
-    assert [ref.stage for ref in decoded(run)] == ["refine-1"]
-
-
-def test_models_among_parameters() -> None:
-    parameters = {
-        "asr": {"model": "a", "members": ["b", "c"]},
-        "mt": {"model": "d", "examples": "not a model"},
-        "st": {"model": "absent stage"},
-        "list": [{"model": "e"}],
-        "data": "sample",
-    }
-    assert list(references_to_models(parameters, ["asr", "mt"])) == ["a", "b", "c", "d", "e"]

@@ -164,6 +164,35 @@ def test_what_cannot_be_blamed_is_refused() -> None:
         attribute({frozenset(): table, frozenset(["words"]): other}, {"asr": ["words"]}, "mt")
 
 
+def test_several_languages_are_blamed_each_in_its_own() -> None:
+    """The tokeniser is that of each target, the function words are those of each source."""
+
+    def case(key: str, languages: tuple[str, str], said: str, heard: str, reference: str, out: str) -> Case:
+        sound = Audio(path="a.wav", sha256="a" * 64, seconds=2, sample_rate=16000)
+        one = Utterance(
+            id=key,
+            audio=sound,
+            source_language=languages[0],
+            target_language=languages[1],
+            transcript=said,
+            references=(reference,),
+        )
+        return Case(one, heard, out)
+
+    cases = [
+        case("a", ("en", "zh"), "a dog runs", "a dog runs", "一只狗在公园里跑。", "一只猫在公园里跑。"),
+        case("b", ("de", "en"), "Hund oder Katze", "Hund Katze", "a dog or a cat", "a dog a cat"),
+    ]
+    report, _ = blame_cases(cases, {"words+form": {"b": "a dog or a cat"}}, tuple(PARTS), "mt", 2)
+    references = {one.utterance.id: one.utterance.references for one in cases}
+    outputs = {one.utterance.id: one.output for one in cases}
+    expected = translation_scores(references, outputs, language={"a": "zh", "b": "en"}, n_total=2)["bleu"]
+    bleu = report.blames[0]
+    assert bleu.score.value == pytest.approx(expected.value)
+    assert "zh: nrefs:1|case:mixed|eff:no|tok:zh|" in bleu.signature
+    assert [kind.kind for kind in report.kinds] == ["deleted function words"]  # oder, of four letters
+
+
 def test_correlation() -> None:
     x = [1.0, 2.0, 3.0, 4.0, 9.0, 9.0]
     up = correlation(x, [value**3 for value in x])

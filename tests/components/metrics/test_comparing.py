@@ -109,6 +109,12 @@ def test_missing_outputs_are_counted_never_dropped_in_silence() -> None:
     empty = TEXTS["good"] | dict.fromkeys(lost, "")
     expected = translation_scores(REFERENCES, empty, language="de", n_total=N)["bleu"].value
     assert counted.rows[1].scores["bleu"].value == pytest.approx(expected)
+    # What no system has is empty, too: it does not leave the data set.
+    base = System("base", {k: v for k, v in TEXTS["base"].items() if k not in lost}, {}, cost(1))
+    counted, _ = run(base, short, missing="empty")
+    assert counted.n == N
+    assert counted.notes == ("8 missing translations count as empty outputs",)
+    assert counted.rows[1].scores["bleu"].value == pytest.approx(expected)
 
 
 def test_what_cannot_be_compared_is_refused() -> None:
@@ -118,6 +124,9 @@ def test_what_cannot_be_compared_is_refused() -> None:
         run(system("base", 1), system("good", 1), baseline="other")
     with pytest.raises(DataError, match=r"found 1 more \(first 'stranger'\)"):
         run(system("base", 1), system("good", 1, stranger="x"))
+    twice = [*UTTERANCES, UTTERANCES[3]]
+    with pytest.raises(DataError, match=f"every utterance once, found {UTTERANCES[3].id!r} again"):
+        compare(twice, [system("base", 1)], ComparisonSettings(), language="de", source_language="en")
 
 
 def test_transcripts_alone_rank_by_word_errors() -> None:

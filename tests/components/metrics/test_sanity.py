@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 
 import pytest
@@ -11,8 +12,10 @@ from hypothesis import strategies as st
 
 from components.errors import DataError
 from components.metrics import recognition_scores, translation_scores
+from components.metrics.comparing import Comparison, ComparisonSettings, System, compare
+from components.metrics.standings import Cost
 from components.metrics.sufficient import recognition_statistics, translation_statistics
-from components.records import Score
+from components.records import Score, Utterance
 
 Texts = dict[str, str]
 WORD = st.sampled_from(["ein", "Hund", "läuft", "im", "Park", "und", "lacht", "."])
@@ -20,6 +23,8 @@ LINE = st.lists(WORD, min_size=1, max_size=8).map(" ".join)
 PAIRS = st.dictionaries(
     st.text("abcdé", min_size=1, max_size=3), st.tuples(LINE, LINE), min_size=1, max_size=6
 )
+
+SEVERAL = PAIRS.filter(lambda pairs: len(pairs) > 1)
 
 
 def translated(references: Texts, hypotheses: Mapping[str, str], n_total: int) -> dict[str, Score]:
@@ -128,3 +133,102 @@ def test_texts_under_the_wrong_ids_are_another_score(
     exchanged = references | {one: references[other], other: references[one]}
     if references[one].replace(".", "").split() != references[other].replace(".", "").split():
         assert score(references, exchanged, len(pairs))[name].value != pytest.approx(best)
+
+
+@every
+@settings(max_examples=8, deadline=None)
+@given(pairs=PAIRS)
+def test_one_id_twice_is_refused(score: Scorer, pairs: dict[str, tuple[str, str]]) -> None:
+    """A mapping has a key once, but composed and decomposed letters are two keys and one id."""
+    references, hypotheses = split({"é": ("ein Hund", "ein Hund")} | pairs)
+    for texts in (references, hypotheses):
+        texts[unicodedata.normalize("NFD", "é")] = "ein Park"
+        with pytest.raises(DataError, match="found two that are equal after NFC"):
+            score(references, hypotheses, 2 * len(pairs) + 4)
+        del texts[unicodedata.normalize("NFD", "é")]
+
+
+# The same of whole comparisons: two systems, of which the second is the first with a word more.
+
+
+def compared(
+    pairs: Mapping[str, tuple[str, str]],
+    second: Mapping[str, str],
+    order: Sequence[str] | None = None,
+    **how: object,
+) -> Comparison:
+    utterances = [
+        Utterance(id=key, text=pairs[key][0], source_language="en", references=(pairs[key][0],))
+        for key in order or list(pairs)
+    ]
+    cost = Cost(seconds=1, peak_memory_bytes=1, calls=1)
+    first = {key: hypothesis for key, (_, hypothesis) in pairs.items()}
+    systems = [System("first", first, {}, cost), System("second", second, {}, cost)]
+    chosen = ComparisonSettings.model_validate({"metrics": ["chrf"], **how})
+    return compare(utterances, systems, chosen, language="de", source_language="en")[0]
+
+
+def chrf(comparison: Comparison) -> list[float]:
+    return [row.scores["chrf"].value for row in comparison.rows]
+
+
+def longer(pairs: Mapping[str, tuple[str, str]]) -> Texts:
+    return {unicodedata.normalize("NFC", key): f"{pair[1]} Park" for key, pair in pairs.items()}
+
+
+@settings(max_examples=5, deadline=None)
+@given(pairs=SEVERAL, seed=st.integers(0, 9))
+def test_a_comparison_does_not_depend_on_the_order_of_ids(
+    pairs: dict[str, tuple[str, str]], seed: int
+) -> None:
+    order = list(shuffled(dict.fromkeys(pairs, ""), seed))
+    found = compared(pairs, shuffled(longer(pairs), seed + 1), order)
+    assert found == compared(pairs, longer(pairs))
+
+
+@settings(max_examples=5, deadline=None)
+@given(pairs=SEVERAL, data=st.data())
+def test_a_comparison_counts_a_missing_output(pairs: dict[str, tuple[str, str]], data: st.DataObject) -> None:
+    """Left out for both systems, or empty for the one that lacks it; either is said."""
+    lost = data.draw(st.sampled_from(sorted(pairs)))
+    rest = {key: text for key, text in longer(pairs).items() if key != lost}
+    common = compared(pairs, rest)
+    assert (common.n, common.n_total) == (len(pairs) - 1, len(pairs))
+    assert [row.missing for row in common.rows] == [0, 1]
+    assert common.notes == (f"1 of {len(pairs)} translations left out: not every system has them",)
+    alone = compared({key: pair for key, pair in pairs.items() if key != lost}, rest)
+    assert chrf(common) == chrf(alone)
+    empty = compared(pairs, rest, missing="empty")
+    assert empty.n == len(pairs)
+    assert empty.notes == ("1 missing translations count as empty outputs",)
+    assert chrf(empty) == chrf(compared(pairs, rest | {lost: ""}))
+
+
+@settings(max_examples=5, deadline=None)
+@given(pairs=SEVERAL)
+def test_a_comparison_refuses_outputs_of_nobody(pairs: dict[str, tuple[str, str]]) -> None:
+    with pytest.raises(DataError, match=r"of this data set only, found 1 more \(first 'stranger'\)"):
+        compared(pairs, longer(pairs) | {"stranger": "x"})
+
+
+@settings(max_examples=5, deadline=None)
+@given(pairs=SEVERAL, data=st.data())
+def test_a_comparison_refuses_an_utterance_twice(
+    pairs: dict[str, tuple[str, str]], data: st.DataObject
+) -> None:
+    again = data.draw(st.sampled_from(sorted(pairs)))
+    with pytest.raises(DataError, match="every utterance once"):
+        compared(pairs, longer(pairs), [*pairs, again])
+
+
+@settings(max_examples=5, deadline=None)
+@given(pairs=SEVERAL, data=st.data())
+def test_a_comparison_leaves_an_empty_reference_out(
+    pairs: dict[str, tuple[str, str]], data: st.DataObject
+) -> None:
+    """Without a note, for nobody is to blame: n of n_total says it."""
+    silent = data.draw(st.sampled_from(sorted(pairs)))
+    found = compared(pairs | {silent: (" ", pairs[silent][1])}, longer(pairs))
+    assert (found.n, found.n_total) == (len(pairs) - 1, len(pairs))
+    rest = {key: pair for key, pair in pairs.items() if key != silent}
+    assert chrf(found) == chrf(compared(rest, longer(rest)))

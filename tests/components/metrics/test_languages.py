@@ -1,0 +1,104 @@
+"""Data of several languages: each utterance under the tokeniser and normaliser of its own."""
+
+from __future__ import annotations
+
+import pytest
+from sacrebleu.metrics.bleu import BLEU
+
+from components.errors import DataError
+from components.metrics import recognition_scores, sentence_scores, translation_scores, utterance_errors
+from components.metrics.languages import by_language, signature_of
+from components.metrics.sufficient import recognition_statistics, translation_statistics
+
+REFERENCES = {
+    "a": "ein Hund läuft im Park .",
+    "b": "一只狗在公园里跑。",
+    "c": "un chien court dans le parc .",
+    "d": "两个男人坐在长椅上。",
+}
+OUTPUTS = {
+    "a": "ein Hund rennt im Park .",
+    "b": "一只猫在公园里跑。",
+    "c": "un chien court dans le parc .",
+    "d": "两个男人在长椅上。",
+}
+LANGUAGE = {"a": "de", "b": "zh", "c": "fr", "d": "zh"}
+LISTED = {key: (text,) for key, text in REFERENCES.items()}
+
+
+def part(texts: dict[str, str], *codes: str) -> list[str]:
+    return [text for key, text in texts.items() if LANGUAGE[key] in codes]
+
+
+def test_bleu_is_of_the_counts_under_each_languages_tokeniser() -> None:
+    """sacreBLEU's own counts, German and French under 13a, Chinese under zh, added up by hand."""
+    total = [0] * 10
+    for tokeniser, codes in (("13a", ("de", "fr")), ("zh", ("zh",))):
+        bleu = BLEU(tokenize=tokeniser)
+        rows = bleu._extract_corpus_statistics(part(OUTPUTS, *codes), [part(REFERENCES, *codes)])
+        total = [sum(column) for column in zip(total, *rows, strict=True)]
+    expected = BLEU._compute_score_from_stats(BLEU(), total).score
+    found = translation_scores(LISTED, OUTPUTS, language=LANGUAGE, n_total=4)["bleu"]
+    assert found.value == pytest.approx(expected)
+    wrong = translation_scores(LISTED, OUTPUTS, language="und", n_total=4)["bleu"]
+    assert abs(wrong.value - expected) > 1  # what one tokeniser for all would have said
+    assert found.signature.startswith("de, fr: nrefs:1|bs:1000|seed:12345|case:mixed|eff:no|tok:13a|")
+    assert " + zh: nrefs:1|bs:1000|seed:12345|case:mixed|eff:no|tok:zh|" in found.signature
+
+
+@pytest.mark.parametrize("name", ["bleu", "chrf", "ter"])
+def test_a_language_of_the_table_scores_as_it_does_alone(name: str) -> None:
+    table = translation_statistics(LISTED, OUTPUTS, language=LANGUAGE, n_total=4)[name]
+    for code in ("de", "fr", "zh"):
+        ids = [key for key in LANGUAGE if LANGUAGE[key] == code]
+        alone = {key: LISTED[key] for key in ids}
+        texts = {key: OUTPUTS[key] for key in ids}
+        expected = translation_scores(alone, texts, language=code, n_total=4)[name].value
+        assert table.only(ids).score() == pytest.approx(expected)
+
+
+def test_one_language_of_each_is_one_language_of_all() -> None:
+    same = dict.fromkeys(REFERENCES, "de")
+    one, other = (translation_scores(LISTED, OUTPUTS, language=x, n_total=4) for x in ("de", same))
+    assert one == other
+    one, other = (recognition_scores(REFERENCES, OUTPUTS, language=x, n_total=4) for x in ("de", same))
+    assert one == other
+    first, second = (sentence_scores(LISTED, OUTPUTS, language=x) for x in ("de", same))
+    assert list(first.items()) == list(second.items())
+
+
+def test_transcripts_pass_the_normaliser_of_their_language() -> None:
+    said = {"a": "It's 20 metres.", "b": "一只狗", "c": "Äpfel, süß!", "d": "   "}
+    heard = {"a": "it is twenty meters", "b": "一只猫", "c": "äpfel süss", "d": ""}
+    language = {"a": "en", "b": "zh", "c": "de", "d": "de"}
+    found = recognition_scores(said, heard, language=language, n_total=4)
+    assert (found["wer"].value, found["wer"].n) == (pytest.approx(100 / 6), 2)  # 4 English words, 2 German
+    assert "norm:de: basic" in found["wer"].signature
+    assert " + en: whisper-english" in found["wer"].signature
+    assert "zh" not in found["wer"].signature
+    assert found["cer"].n == 3
+    assert "zh: basic-no-spaces" in found["cer"].signature
+    assert found["hallucinations"].n == 1
+    tables = recognition_statistics(said, heard, language=language, n_total=4)
+    assert {name: (one.score(), one.ids) for name, one in tables.items()} == {
+        "wer": (pytest.approx(found["wer"].value), ("a", "c")),
+        "cer": (pytest.approx(found["cer"].value), ("a", "b", "c")),
+    }
+    each = utterance_errors(said, heard, language=language)
+    assert {key: one.rate for key, one in each.items()} == {
+        "a": 0.0,
+        "b": pytest.approx(100 / 3),
+        "c": 50.0,
+        "d": None,
+    }
+
+
+def test_an_utterance_without_a_language_is_refused() -> None:
+    with pytest.raises(DataError, match="b: expected its language among those of 1 utterances, found none"):
+        by_language(["a", "b"], {"a": "de"})
+    assert by_language([], "de") == by_language([], {}) == {}
+
+
+def test_signatures() -> None:
+    assert signature_of({"de": "x", "fr": "x"}) == "x"
+    assert signature_of({"de": "x", "fr": "x", "zh": "y"}) == "de, fr: x + zh: y"

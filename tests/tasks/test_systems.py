@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from components import models
+from components.errors import DataError
+from components.records import Audio, Hypothesis, NBest, RunRecord, StageRef, Utterance
+from tasks import systems
+from tasks.store import Store
+from tasks.systems import check, cost_of, decoded, parameters_of, references_to_models
+from tests.flows import fakes
+from tests.tasks.test_views import stage
+
+HYPOTHESIS = Hypothesis(text="x", score=-1, n_tokens=1, system="s")
+LINE = NBest(utterance_id="u", hypotheses=(HYPOTHESIS,)).model_dump_json() + "\n"
+SOUND = Audio(path="a.wav", sha256="a" * 64, seconds=2.0, sample_rate=16000)
+DATA = Utterance(id="u", audio=SOUND, source_language="en").model_dump_json() + "\n"
+
+
+def of(*refs: StageRef, flow: str = "cascade", status: str = "completed", **parameters: object) -> RunRecord:
+    return RunRecord.model_validate(
+        {
+            "name": "mine",
+            "flow": flow,
+            "status": status,
+            "parameters": parameters,
+            "stages": refs,
+            "metrics": {},
+            "started": "",
+            "finished": "",
+        }
+    )
+
+
+def test_stages_of_hypotheses_are_told_by_what_they_hold(tmp_path: Path) -> None:
+    refs = (
+        stage(tmp_path, "data", outputs=DATA),
+        stage(tmp_path, "mt-1-dev", outputs=LINE),
+        stage(tmp_path, "refine-1", outputs=LINE),
+        stage(tmp_path, "synthesis", outputs=DATA),
+        stage(tmp_path, "metrics"),
+    )
+    assert [ref.stage for ref in decoded(of(*refs))] == ["refine-1"]
+
+
+def test_the_cost_is_of_use_not_of_training_and_tuning(tmp_path: Path) -> None:
+    names = ("training", "data-dev", "mt-1-dev", "mt-coefficients", "coefficients", "asr", "mt")
+    refs = [stage(tmp_path, name, outputs=LINE) for name in names]
+    run = of(stage(tmp_path, "data", outputs=DATA), *refs, stage(tmp_path, "metrics"))
+    cost = cost_of(run, decoded(run), Store(str(tmp_path)))
+    assert (cost.seconds, cost.calls, cost.real_time_factor) == (2.0, 2, 1.0)
+
+
+def test_models_among_parameters() -> None:
+    parameters = {
+        "asr": {"model": "a", "members": ["b", "c"]},
+        "mt": {"model": "d", "examples": "not a model"},
+        "st": {"model": "absent stage"},
+        "list": [{"model": "e"}],
+        "combine": {"negative": "f"},
+        "pool": {"language_model": "g"},
+        "data": "sample",
+    }
+    assert list(references_to_models(parameters, ["asr", "mt"])) == ["a", "b", "c", "d", "e", "f", "g"]
+    for gate, found in (("forward", ["r", "q"]), ("off", ["r"]), ("reference_chrf", ["r"])):
+        refine = {"model": "r", "gate": gate, "gate_model": "q"}
+        assert list(references_to_models({"refine": refine}, [])) == found
+
+
+def test_every_model_that_a_run_used_is_counted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twins once; the draft's translator in the place of a default that never ran; what was trained."""
+    sizes = {"hub:a": 1, "hub:b": 10, "hub:draft": 100, "hub:editor": 1000}
+    trained = stage(tmp_path, "training")
+    sizes[f"store:{trained.key}"] = 10000
+
+    def resolve(reference: str, store: str | None) -> object:
+        return fakes.resolve(reference).model_copy(update={"path": reference})
+
+    monkeypatch.setattr(models, "resolve", resolve)
+    monkeypatch.setattr(systems, "count_parameters", lambda path: sizes[str(path)])
+    store = Store(str(tmp_path))
+    mt = stage(tmp_path, "mt", outputs=LINE)
+    twins = of(mt, mt={"model": "hub:a", "members": ["hub:b", "hub:a"]})
+    assert parameters_of(twins, store) == 11
+    assert parameters_of(of(mt, trained, mt={"model": "hub:a"}, stack={"model": None}), store) == 10001
+    store.new_run("cascade", "mine")
+    store.save_run(of(mt, mt={"model": "hub:draft"}))
+    settings = {"draft": "mine", "mt": {"model": "hub:a"}, "refine": {"model": "hub:editor", "gate": "off"}}
+    assert parameters_of(of(mt, **settings), store) == 1100
+    assert parameters_of(of(mt), store) is None
+
+
+def test_runs_that_are_no_system_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    made, mt = stage(tmp_path, "training"), stage(tmp_path, "mt", outputs=LINE)
+    check(of(mt))
+    with pytest.raises(DataError, match="run mine: expected a finished run, found one that failed; run it"):
+        check(of(mt, status="failed"))
+    aside = mt.model_copy(update={"items": 3, "quarantined": 3})
+    with pytest.raises(
+        DataError, match="last stage mt, found all 3 records put aside; antiphon inspect mine"
+    ):
+        check(of(stage(tmp_path, "asr", outputs=LINE), aside))
+    model = f"store:{made.key[:12]}"
+    for flow in ("train", "distill", "experts"):  # a distillation holds what its teacher said
+        with pytest.raises(
+            DataError, match=rf"found one of {flow}, which makes a model; run a system with {model}"
+        ):
+            check(of(mt, made, flow=flow))
+    with pytest.raises(DataError, match="found one of merge, which makes a model; run a system with it"):
+        check(of(flow="merge"))
+    with pytest.raises(DataError, match="found none in a run of compare; compare runs of cascade"):
+        check(of(stage(tmp_path, "comparison"), flow="compare"))
