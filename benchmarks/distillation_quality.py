@@ -107,6 +107,8 @@ reference.
 BLEU, beam 5, our decoder, {counts}, with 95% bootstrap intervals; after it the difference to the student
 without a teacher, its 95% interval and p (paired bootstrap, two-sided, Holm over the systems). One training
 each: other seeds are not in the intervals. The checkpoint is chosen on the validation set. `{signature}`
+
+Wall minutes are those of a machine that may have been shared: upper bounds.
 """
 
 
