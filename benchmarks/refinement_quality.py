@@ -200,6 +200,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--drafts", nargs="*", default=[FIRST], help="first passes of self-refine")
     parser.add_argument("--sentences", type=int, default=100, help="of self-refine; 0 leaves it out")
     parser.add_argument("--limit", type=int, help="sentences of test_2016_flickr")
+    parser.add_argument("--note", help="said at the top of the page, such as how the models were trained")
     parser.add_argument("--store")
     parser.add_argument("--work", type=Path, default=Path("refinement-work"))
     parser.add_argument("--out", type=Path, default=OUT)
@@ -213,6 +214,7 @@ def main(arguments: Sequence[str]) -> None:
         "shared machine.",
         "",
     ]
+    lines += [options.note, ""] if options.note else []
     if choose:
         lines += [f"Tags of edit diffusion are chosen by `{choose}`, selected on 200 sentences of val.", ""]
     sets = {"test_2016_flickr": lambda: read("multi30k:test_2016_flickr", options.limit)}
