@@ -1,8 +1,8 @@
 """Stacked systems beside their cascade on spoken Multi30k, and the spoken homograph.
 
 ``python -m benchmarks.quality stacking`` makes the audio, the models and the runs that are not there yet (in
-the folder ``ANTIPHON_STACKING``), and writes docs/results/stacking.md (the homograph) and
-stacking-captions.md.
+the folder ``ANTIPHON_STACKING``), and writes docs/results/stacking.md (the homograph),
+stacking-captions.md and stacking-english.md (lists of systems with different vocabularies).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.stacking import choices
+from benchmarks.stacking import choices, english
 from benchmarks.stacking.experiment import learn, prepare, seconds_per_step, transcripts
 from benchmarks.stacking.runs import ASR, BUDGETS, METHODS, WORK, run
 from components.metrics import translation_scores
@@ -134,6 +134,11 @@ PARTS: dict[str, tuple[str, str, Callable[[argparse.Namespace], list[str]]]] = {
         lambda options: homographs(),
     ),
     "captions": ("stacking-captions.md", "Stacked systems on spoken captions", _captions),
+    "english": (
+        "stacking-english.md",
+        "Late fusion over two vocabularies: German speech into English",
+        lambda options: english.table(),
+    ),
 }
 """Part -> its page, the page's title, and what writes it: either is made without the other."""
 

@@ -8,6 +8,8 @@ the recorder's default batches a run of 200 tasks loses task runs from its histo
 from __future__ import annotations
 
 import os
+from contextlib import suppress
+from pathlib import Path
 
 DEFAULTS = {
     # Nothing leaves the machine.
@@ -28,11 +30,14 @@ DEFAULTS = {
 
 
 def apply() -> None:
-    """Set the defaults that the environment does not set, and drop an empty ``PREFECT_API_URL``."""
+    """Set the defaults that the environment does not set, drop an empty ``PREFECT_API_URL``, make the home."""
     if os.environ.get("PREFECT_API_URL") == "":
         del os.environ["PREFECT_API_URL"]
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
+    if home := os.environ.get("PREFECT_HOME"):
+        with suppress(OSError):  # Prefect makes the last folder only, and waits 90 s for a server without it
+            Path(home).expanduser().mkdir(parents=True, exist_ok=True)
 
 
 apply()

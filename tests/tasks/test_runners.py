@@ -48,6 +48,15 @@ def test_dask(by_threads: StageRef, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert loads == dict.fromkeys(shards, 1)  # the model stays in its worker
 
 
+def test_dask_workers_of_this_machine_keep_freed_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("prefect_dask", reason="needs the extra dask")
+    import dask
+
+    monkeypatch.setenv(runners.KIND, "dask")
+    runners.runner()
+    assert dask.config.get("distributed.nanny.pre-spawn-environ")["MALLOC_TRIM_THRESHOLD_"] is None
+
+
 def test_ray_with_two_nodes(by_threads: StageRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("prefect_ray", reason="needs the extra ray")
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")

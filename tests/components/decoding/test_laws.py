@@ -113,7 +113,7 @@ def test_a_wide_beam_of_an_ensemble_is_brute_force(combine: Combiner) -> None:
     first, second = Table(2, seed=1), Table(2, seed=2)
     mixed = Table(2)
     tables = torch.stack([first.table, second.table])
-    weights = torch.tensor(combine.constants()).view(2, 1, 1, 1, 1)
+    weights = torch.as_tensor(combine.constants()).view(2, 1, 1, 1, 1)
     if isinstance(combine, Linear):
         mixed.table = (weights * tables.exp()).sum(0).log()
     else:
