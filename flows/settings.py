@@ -30,7 +30,7 @@ DEFAULTS = {
 
 
 def apply() -> None:
-    """Set the defaults that the environment does not set, drop an empty ``PREFECT_API_URL``, make the home."""
+    """Set what the environment does not set, drop an empty ``PREFECT_API_URL``, make Prefect's home."""
     if os.environ.get("PREFECT_API_URL") == "":
         del os.environ["PREFECT_API_URL"]
     for name, value in DEFAULTS.items():

@@ -1,7 +1,7 @@
 """Late fusion where no search can mix the systems: German speech into English.
 
-The cascade is Whisper's transcript and a prompted language model, the direct system is Whisper's translate task:
-two vocabularies, so finished lists are pooled and every text is scored by both (``stack.method=pooled``).
+The cascade is Whisper's transcript and a prompted language model, the direct system is Whisper's translate
+task: two vocabularies, so finished lists are pooled and each text is scored by both (``method=pooled``).
 """
 
 from __future__ import annotations
@@ -92,10 +92,9 @@ def table() -> list[str]:
 def _protocol(record: RunRecord, count: int, signature: str) -> list[str]:
     weight = next((note for note in record.notes if "coefficient" in note), "")
     return [
-        f"{count} of {count} German captions of {TEST[0].split(':')[1]}, spoken by espeak-ng (a hard voice: WER of "
-        f"the transcripts {record.metrics['wer'].value:.1f}%), into English; {DEV[1]} of val for the weight "
-        f"({weight}). Four texts from each system. Wall seconds are for all {count}; those of the fusion hold the "
-        f"cascade's. p: paired bootstrap, two-sided. BLEU: `{signature}`.",
+        f"{count} of {count} German captions of {TEST[0].split(':')[1]}, spoken by espeak-ng (a hard voice: "
+        f"WER of the transcripts {record.metrics['wer'].value:.1f}%), into English; {DEV[1]} of val for the "
+        f"weight ({weight}). Four texts from each system. Wall seconds are for all {count}; those of the "
+        f"fusion hold the cascade's. p: paired bootstrap, two-sided. BLEU: `{signature}`.",
         "",
     ]
-
