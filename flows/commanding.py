@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-import shlex
 import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 
 from components.errors import AntiphonError, ConfigError
 from components.records import RunRecord
@@ -38,6 +36,7 @@ def run_flow(
     Raises:
         AntiphonError: what the flow raised.
     """
+    from flows import interrupting
     from flows.catalogue import FLOWS, flow_named
     from flows.configuration import gather
     from tasks.options import value_of
@@ -48,16 +47,13 @@ def run_flow(
     parameters = gather(entry.parameters, config, assignments, shortcuts)
     for logger in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(logger).addFilter(_OneLine())
-    # Prefect gives the signal on to the handler that it found, after it has noted the run as crashed.
-    before = signal.signal(signal.SIGTERM, _stop)
     try:
-        returned = entry.call(
-            **{field: getattr(parameters, field) for field in type(parameters).model_fields}
-        )
-    except (KeyboardInterrupt, _Stopped) as error:
-        return _interrupted(signal.SIGINT if isinstance(error, KeyboardInterrupt) else signal.SIGTERM)
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        with interrupting.signals():
+            returned = entry.call(
+                **{field: getattr(parameters, field) for field in type(parameters).model_fields}
+            )
+    except interrupting.Stopped:
+        return interrupting.said(signal.SIGTERM)
     return finish(value_of(returned), parameters.store, as_json=as_json)
 
 
@@ -81,20 +77,3 @@ def finish(run: RunRecord, store_url: str | None, *, as_json: bool) -> int:
         sys.stdout.write(run_json(run, store.run_folder(run.name)) + "\n")
     sys.stdout.flush()
     return QUARANTINED if run.status == "completed with quarantine" else 0
-
-
-class _Stopped(BaseException):
-    """SIGTERM, as an exception that nothing but the command catches."""
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise _Stopped
-
-
-def _interrupted(by: signal.Signals) -> int:
-    """After Ctrl-C or SIGTERM: say how to go on."""
-    command = shlex.join(["antiphon", *sys.argv[1:]])
-    sys.stderr.write(
-        f"antiphon: interrupted; finished shards are kept. To go on where it stopped, run again: {command}\n"
-    )
-    return 128 + by

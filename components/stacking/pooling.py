@@ -6,6 +6,7 @@ audio, and in ``text`` its transcript and then the cascade's translations, a lin
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import sacrebleu
@@ -22,8 +23,11 @@ from components.translation.speech import SpeechTranslator
 
 STAGE = "stack"
 GRID = 21
+CHUNK = 16
+"""Development utterances after which the log says how far it is."""
 VERSION = "pooled-1"
 """Changes when outputs do."""
+_log = logging.getLogger("antiphon.stacking")
 
 
 class PooledTranslator:
@@ -90,7 +94,10 @@ def coefficient(
     system = build(config.model_copy(update={"coefficient": 0.5}), text_model, store)
     system.keep = None  # a list that is cut at one weight lacks what another weight puts first
     known = [u for u in utterances if u.references]
-    outcomes = system.translate(known)
+    outcomes: list[Outcome] = []
+    for start in range(0, len(known), CHUNK):
+        outcomes += system.translate(known[start : start + CHUNK])
+        _log.info("pooled: %d of %d development utterances scored by both", len(outcomes), len(known))
     pairs = [(u, o) for u, o in zip(known, outcomes, strict=True) if isinstance(o, NBest)]
     refused = [o.detail for o in outcomes if isinstance(o, Quarantined)]
     if refused and not pairs:

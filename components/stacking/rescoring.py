@@ -84,11 +84,11 @@ class WhisperScorer:
                 f"{utterance.id}: expected at most 30 s of audio to score by, found none or more"
             )
         mel = window(log_mel(audio.decode(utterance.audio), self._shape.n_mels), 0)[None]
-        features = self._encoder(mel).repeat(len(texts), 1, 1)
+        # Once for the sound, then copied for every text.
+        cross = [pair.repeat(1, len(texts), 1, 1, 1) for pair in self._decoder.cross(self._encoder(mel))]
         tokenizer = self._shape.tokenizer(utterance.source_language, "translate")
         prompt = torch.tensor([tokenizer.sot_sequence_including_notimestamps]).repeat(len(texts), 1)
-        cross = self._decoder.cross(features)
-        member = WhisperMember(self._decoder, tokenizer, cross, prompt.to(features.device))
+        member = WhisperMember(self._decoder, tokenizer, cross, prompt.to(cross[0].device))
         sequences = [(*tokenizer.encode(" " + text.strip()), tokenizer.eot) for text in texts]
         return [candidate.rank for candidate in force([member], sequences)]
 

@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 
 import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.sorting import FlowRunSort
 
 from tests.crash.processes import ITEMS, SHARDS, Ended, Place, ended
 
@@ -61,6 +63,24 @@ def test_two_at_once_then_sigterm_then_kill_9_then_the_end(place: Place, straigh
     assert len(place.calls()) - before == SHARDS - kept
     for stage in ("data", "mt"):
         assert last.outputs(stage) == straight.outputs(stage)
+
+
+def test_ctrl_c_waits_for_no_shard(place: Place) -> None:
+    """The shard at work, in a thread of its own, is lost; the server knows; the next run goes on."""
+    first = place.start(FAKE_HOLD="3")
+    place.wait_for_hold(first, calls=3, shards=2)
+    first.send_signal(signal.SIGINT)
+    stopped = ended(first)
+    assert stopped.code == 128 + signal.SIGINT
+    assert "finished shards are kept" in stopped.errors
+    assert "run again: antiphon run cascade --data" in stopped.errors
+    assert "Traceback" not in stopped.errors
+    with get_client(sync_client=True, httpx_settings={"base_url": place.server}) as client:
+        (last,) = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
+    assert last.state is not None
+    assert (last.state.name, last.state.message) == ("Crashed", "Interrupted by Ctrl-C.")
+    place.run()
+    assert len(place.calls()) == 3 + SHARDS - 2
 
 
 def test_a_full_disk_is_one_clear_line_and_a_stage_to_resume(place: Place) -> None:
