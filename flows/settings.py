@@ -7,6 +7,7 @@ the recorder's default batches a run of 200 tasks loses task runs from its histo
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -23,7 +24,7 @@ DEFAULTS = {
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
     # A killed run falls silent, which automations/lost-runs.yaml turns into a state.
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
-    # The store's warnings belong to the run's log.
+    # What components and the store say belongs to the run's log.
     "PREFECT_LOGGING_EXTRA_LOGGERS": "antiphon",
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
 }
@@ -35,6 +36,8 @@ def apply() -> None:
         del os.environ["PREFECT_API_URL"]
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
+    # Else Python's root logger would keep back how far a component is.
+    logging.getLogger("antiphon").setLevel(os.environ.get("PREFECT_LOGGING_LEVEL", "INFO").upper())
     if home := os.environ.get("PREFECT_HOME"):
         with suppress(OSError):  # Prefect makes the last folder only, and waits 90 s for a server without it
             Path(home).expanduser().mkdir(parents=True, exist_ok=True)

@@ -42,7 +42,7 @@ _PLAIN: dict[Activation, Callable[[Tensor], Tensor]] = {
 }
 FULL, LARGE = 4, 2**18
 """Rows that keep the multipliers busy, and the elements of a weight from which fewer rows are filled up."""
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("antiphon.decoding")
 
 
 class PackedLinear(nn.Module):

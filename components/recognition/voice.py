@@ -29,7 +29,7 @@ BLOCK = 4096
 """Chunks computed together: about two minutes, so that memory does not grow with the recording."""
 FILE = "ggml-silero-v6.2.0.bin"
 STRIDES = (1, 2, 2, 1)
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("antiphon.recognition")
 
 
 @dataclass(frozen=True)
