@@ -23,7 +23,6 @@ SECTIONS = {
     "bagging": "benchmarks.bagging_quality",
     "distillation": "benchmarks.distillation_quality",
     "blame": "benchmarks.blame_quality",
-    "contribution": "benchmarks.contribution_quality",
     "refinement": "benchmarks.refinement_quality",
 }
 
