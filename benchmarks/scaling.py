@@ -152,8 +152,9 @@ def measured_basis(one: dict[str, Any]) -> Basis:
 
 PUBLISHED = Basis(
     "no measurement at one worker, but earlier ones on a quiet machine: recognition 17.3 CPU s for 104 s of "
-    "short recordings (docs/results/speed-recognition.md), translation 0.69 s on two threads for 183 s "
-    "(README); assumed: 10 s until a worker has its model, 0.08 s of the driver for each shard, equal shards",
+    "short recordings (docs/results/speed-recognition-earlier.md), translation 0.69 s on two threads for "
+    "183 s (README); assumed: 10 s until a worker has its model, 0.08 s of the driver for each shard, "
+    "equal shards",
     28 / 104 * 3600,
     {"asr": 17.3 / 104, "mt": 2 * 0.69 / 183},
     dict.fromkeys(STAGES, 10.0),

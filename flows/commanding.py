@@ -53,7 +53,7 @@ def run_flow(
                 **{field: getattr(parameters, field) for field in type(parameters).model_fields}
             )
     except interrupting.Stopped:
-        return interrupting.said(signal.SIGTERM)
+        return interrupting.interrupted(signal.SIGTERM)
     return finish(value_of(returned), parameters.store, as_json=as_json)
 
 

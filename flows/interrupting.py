@@ -44,7 +44,7 @@ def signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def said(by: signal.Signals) -> int:
+def interrupted(by: signal.Signals) -> int:
     """Say how to go on; the exit code."""
     command = shlex.join(["antiphon", *sys.argv[1:]])
     sys.stderr.write(
@@ -60,7 +60,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 def _leave(number: int, frame: FrameType | None) -> None:
     """No cleaning up but this: a store is as good after it as after a kill."""
     signal.signal(number, signal.SIG_DFL)  # a second one is not kept waiting
-    code = said(signal.Signals(number))
+    code = interrupted(signal.Signals(number))
     telling = threading.Thread(target=contextvars.copy_context().run, args=(_tell,), daemon=True)
     telling.start()
     telling.join(SECONDS)

@@ -16,7 +16,7 @@ from benchmarks.tables import difference_cell, markdown, score_cell
 from components.metrics import translation_scores
 from components.metrics.significance import translation_tests
 from components.recognition import RecognitionConfig
-from components.records import NBest, RunRecord, Utterance
+from components.records import NBest, RunRecord, Score, Utterance
 from components.translation.speech import SpeechTranslator
 from tasks.options import value_of
 from tasks.reading import best_texts, utterances
@@ -62,7 +62,7 @@ def table() -> list[str]:
     """The three systems on the same recordings."""
     record = run()
     stages = {ref.stage: ref for ref in record.stages}
-    known = list(utterances(stages.get("synthesis", stages["data"])))
+    known = list(utterances(stages["data"]))
     references = {u.id: u.references for u in known}
     said, seconds = direct(known)
     systems = {CASCADE: best_texts(stages["mt"]), DIRECT: said, FUSED: best_texts(stages["stack"])}
@@ -86,15 +86,16 @@ def table() -> list[str]:
         for name, found in scores.items()
     ]
     header = ["system", "BLEU (95% interval)", "chrF", "against the cascade, p after Holm", "wall s"]
-    return [*_protocol(record, len(known), scores[CASCADE]["bleu"].signature), markdown(header, rows), ""]
+    return [*_protocol(record, scores[CASCADE]["bleu"]), markdown(header, rows), ""]
 
 
-def _protocol(record: RunRecord, count: int, signature: str) -> list[str]:
+def _protocol(record: RunRecord, bleu: Score) -> list[str]:
     weight = next((note for note in record.notes if "coefficient" in note), "")
     return [
-        f"{count} of {count} German captions of {TEST[0].split(':')[1]}, spoken by espeak-ng (a hard voice: "
-        f"WER of the transcripts {record.metrics['wer'].value:.1f}%), into English; {DEV[1]} of val for the "
-        f"weight ({weight}). Four texts from each system. Wall seconds are for all {count}; those of the "
-        f"fusion hold the cascade's. p: paired bootstrap, two-sided. BLEU: `{signature}`.",
+        f"{bleu.n} of {bleu.n_total} German captions of {TEST[0].split(':')[1]}, spoken by espeak-ng (a "
+        f"hard voice: WER of the transcripts {record.metrics['wer'].value:.1f}%), into English; {DEV[1]} of "
+        f"val for the weight ({weight}). Four texts from each system. Wall seconds are for all of them, on "
+        "a machine that other work shared; those of the fusion hold the cascade's. p: paired bootstrap, "
+        f"two-sided. BLEU: `{bleu.signature}`.",
         "",
     ]
