@@ -126,6 +126,15 @@ class PackedLinear(nn.Module):
         return f"{self.in_features}, {self.out_features}, {self.arithmetic}, {self.activation}"
 
 
+def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``x @ weight.T + bias`` by oneDNN, the weight as it is, such as one that is being trained; no gradient.
+
+    RuntimeError or AttributeError where :func:`available` is False.
+    """
+    out: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+    return out
+
+
 @cache
 def available(arithmetic: Arithmetic = "float32") -> bool:
     """Whether this build of torch on this CPU has the operators and they agree with ``functional.linear``.

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from components.decoding.prepack import Arithmetic, available
 from components.errors import ConfigError
+from components.experts.activations import ACTIVATIONS
 from components.experts.dispatch import Dispatch, combine, dispatch
-from components.experts.feedforward import ACTIVATIONS, Weights, feedforward
+from components.experts.feedforward import Weights, feedforward
 from components.experts.router import Router, Routing
 
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from components.decoding.prepack import Arithmetic, PackedLinear
+from components.experts.activations import activate
 from components.experts.dispatch import Dispatch
-from components.experts.feedforward import activate
 from components.experts.layer import Experts
 
 

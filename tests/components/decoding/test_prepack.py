@@ -57,6 +57,16 @@ def test_strided_input_and_bias() -> None:
 
 
 @needs
+def test_a_product_with_a_weight_as_it_is() -> None:
+    """Also where neither is contiguous, and where rows are one and the same (the gradient of a sum)."""
+    torch.manual_seed(3)
+    weight, bias, x = torch.randn(64, 96), torch.randn(64), torch.randn(96, 7).t()
+    torch.testing.assert_close(prepack.product(x, weight, bias), functional.linear(x, weight, bias))
+    one = torch.randn(1, 64).expand(7, 64)
+    torch.testing.assert_close(prepack.product(one, weight.t()), one @ weight)
+
+
+@needs
 def test_int8_is_exact_on_the_grid() -> None:
     """Integers whose largest magnitude is 127 quantise without loss: the product is the integer product."""
     if not prepack.available("int8"):

@@ -13,7 +13,7 @@ from components.decoding.prepack import available, prepack
 from components.errors import ConfigError
 from components.experts import Experts, Router, SparseBlock, watched
 from components.experts.dispatch import dispatch
-from components.experts.feedforward import LARGE
+from components.experts.loop import LARGE
 
 WIDTH, INNER = 16, 24
 
