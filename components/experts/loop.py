@@ -7,7 +7,6 @@ cost as much as the products when tokens are few.
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,9 +16,8 @@ from torch.autograd.function import once_differentiable
 
 from components.decoding.prepack import available, product
 from components.experts.activations import ACTIVATIONS, activate_backward
+from components.experts.gradients import gradient
 
-LARGE = 2**22
-"""Bytes of a gradient from which on its pages are asked from the system."""
 TOGETHER = 128
 """Rows up to which experts share the calls between their products."""
 FEW = 4
@@ -135,21 +133,3 @@ def _outer(left: Tensor, right: Tensor, out: Tensor) -> None:
     torch.mul(left[0, :, None], right[0], out=out)
     for row in range(1, len(left)):
         out.addcmul_(left[row, :, None], right[row])
-
-
-def gradient(weight: Tensor, sizes: Sequence[int]) -> Tensor:
-    """Memory for the gradient of a stacked weight: zero for experts without tokens, to be written for others.
-
-    Filling it all with zeros first would take half the time of a pass of few tokens. Where most experts have
-    no tokens, the pages are the system's zeros, which nothing touches. Not huge pages, as numpy's large
-    arrays are: where a virtual machine hands free ones back to its host, new ones are slow.
-    """
-    unused = [e for e, size in enumerate(sizes) if not size]
-    large = weight.device.type == "cpu" and weight.nbytes >= LARGE and hasattr(mmap, "MAP_PRIVATE")
-    if large and 2 * len(unused) >= len(sizes):
-        pages = mmap.mmap(-1, weight.nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        return torch.frombuffer(pages, dtype=weight.dtype).view(weight.shape)
-    out = torch.empty_like(weight)
-    for e in unused:
-        out[e].zero_()
-    return out

@@ -12,8 +12,8 @@ from transformers.models.mixtral.modeling_mixtral import MixtralSparseMoeBlock
 from components.decoding.prepack import available, prepack
 from components.errors import ConfigError
 from components.experts import Experts, Router, SparseBlock, watched
-from components.experts.dispatch import dispatch
-from components.experts.loop import LARGE
+from components.experts.dispatch import Dispatch
+from components.experts.gradients import LARGE
 
 WIDTH, INNER = 16, 24
 
@@ -101,22 +101,28 @@ def test_all_tokens_to_one_expert_and_experts_without_tokens() -> None:
     torch.testing.assert_close(layer.experts.up.grad, 2 * once)  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("reached", [2, 3])
-def test_large_gradients_are_zero_where_nothing_is_written(reached: int) -> None:
-    """From 4 MB on they lie in pages of their own where most experts have no tokens (2 of 5 reached)."""
-    layer = SparseBlock(Router(256, 5, 2), Experts(5, 256, 512, gated=True))
-    with torch.no_grad():
-        layer.router.weight[reached:, 0] = -10.0
-    x = torch.randn(6, 256)
-    x[:, 0] = 50.0
-    layer(x).sum().backward()
-    up = layer.experts.up
-    assert isinstance(up, nn.Parameter)
-    assert up.grad is not None
-    assert up.grad.nbytes >= LARGE
-    used = [size > 0 for size in dispatch(layer.router(x)).sizes]
-    assert used[reached:] == [False] * (5 - reached)
-    assert [bool(one.any()) for one in up.grad] == used
+def test_large_gradients_use_their_memory_again_and_only_when_nothing_refers_to_it() -> None:
+    experts = Experts(5, 256, 512, gated=True)
+    up = experts.up
+
+    def passed(sizes: list[int]) -> Tensor:
+        slots = torch.arange(sum(sizes))
+        experts(torch.randn(len(slots), 256), Dispatch(slots, slots, sizes)).sum().backward()
+        assert up.grad is not None
+        assert [bool(one.any()) for one in up.grad] == [size > 0 for size in sizes]
+        return up.grad
+
+    first = passed([3, 3, 0, 0, 3])
+    assert first.nbytes >= LARGE
+    kept, place = first.clone(), first.data_ptr()
+    part = first[0]  # shares the memory
+    experts.zero_grad()
+    del first
+    assert passed([0, 0, 4, 0, 0]).data_ptr() != place
+    torch.testing.assert_close(part, kept[0], rtol=0, atol=0)
+    experts.zero_grad()
+    del part
+    assert passed([0, 2, 0, 0, 0]).data_ptr() == place
 
 
 @pytest.mark.parametrize("implementation", ["eager", "grouped_mm", "batched_mm"])
