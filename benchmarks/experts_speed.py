@@ -13,6 +13,8 @@ import json
 import os
 import statistics
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import torch
@@ -112,16 +114,24 @@ def training(made: dict[str, nn.Module], x: Tensor, rounds: int) -> Row:
 
 
 def fill(rows: Rows, file: Path, widths: Sequence[int], tokens: Sequence[int]) -> None:
-    """Measure what ``rows`` lack, small sizes first, and keep every line in ``file`` as it comes."""
-    for count in sorted(tokens):
-        for width, dtype in itertools.product(widths, ARITHMETIC):
-            key = f"{width} | {ARITHMETIC[dtype]} | {count}"
-            missing = [kind for kind in KINDS if key not in rows[kind]]
-            if not missing:
-                continue
-            made, x = layers(width, dtype), torch.randn(1, count, width).to(dtype)
-            for kind in missing:
-                keep(rows, file, kind, key, KINDS[kind](made, x, rounds_of(count)))
+    """Measure what ``rows`` lack, small sizes first, and keep every line in ``file`` as it comes.
+
+    Each in a process of its own: what was freed before decides where the C library puts large gradients.
+    """
+    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as fresh:
+        for count, width, arithmetic, kind in itertools.product(
+            sorted(tokens), widths, ARITHMETIC.values(), KINDS
+        ):
+            key = f"{width} | {arithmetic} | {count}"
+            if key not in rows[kind]:
+                keep(rows, file, kind, key, fresh.submit(line, kind, width, arithmetic, count).result())
+
+
+def line(kind: str, width: int, arithmetic: Arithmetic, tokens: int) -> Row:
+    """One line of one table."""
+    torch.set_num_threads(1)
+    dtype = next(dtype for dtype, name in ARITHMETIC.items() if name == arithmetic)
+    return KINDS[kind](layers(width, dtype), torch.randn(1, tokens, width).to(dtype), rounds_of(tokens))
 
 
 def keep(rows: Rows, file: Path, kind: str, key: str, row: Row) -> None:
@@ -163,8 +173,8 @@ def page(rows: Rows) -> list[str]:
         "",
         f"`python -m benchmarks.speed experts`; {processor()}, {os.cpu_count()} cores, one thread, "
         f"torch {torch.__version__}. E = {EXPERTS}, k = {TOP_K}, inner "
-        "width 4 d, gated SiLU, shared weights. Milliseconds of CPU time are medians over rounds: 5 up to 64 "
-        "tokens, 3 at 512, 2 or 3 above (where calls of a second and more are not warmed up). Ratios "
+        "width 4 d, gated SiLU, shared weights. Each line in a "
+        "process of its own. Milliseconds of CPU time are medians over rounds: 5 up to 64 tokens, 3 at 512, 2 or 3 above (where calls of a second and more are not warmed up). Ratios "
         "are medians of per-round ratios, to the best of transformers' implementations (`batched_mm` up to 8 "
         "tokens; above it is 10 times slower and more). `all` runs every expert for every token (not at d 1024 "
         "with 8,192 tokens: memory); `dense` is a block of the active size (k experts wide) with plain linear "

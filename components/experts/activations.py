@@ -13,17 +13,24 @@ aten = torch.ops.aten
 
 
 class Activation(NamedTuple):
-    """An activation and its derivative: (gradient of the output, input) -> gradient of the input."""
+    """An activation and its derivative: (gradient of the output, input, gradient of the input to write)."""
 
     forward: Callable[[Tensor], Tensor]
-    backward: Callable[[Tensor, Tensor], Tensor]
+    backward: Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
+SILU = Activation(
+    functional.silu, lambda grad, x, out: aten.silu_backward.grad_input(grad, x, grad_input=out)
+)
 ACTIVATIONS: dict[str, Activation] = {
-    "silu": Activation(functional.silu, aten.silu_backward.default),
-    "swish": Activation(functional.silu, aten.silu_backward.default),
-    "relu": Activation(functional.relu, lambda grad, x: aten.threshold_backward.default(grad, x, 0)),
-    "gelu": Activation(functional.gelu, aten.gelu_backward.default),
+    "silu": SILU,
+    "swish": SILU,
+    "relu": Activation(
+        functional.relu, lambda grad, x, out: aten.threshold_backward.grad_input(grad, x, 0, grad_input=out)
+    ),
+    "gelu": Activation(
+        functional.gelu, lambda grad, x, out: aten.gelu_backward.grad_input(grad, x, grad_input=out)
+    ),
 }
 """Activations by the names that model configurations use."""
 
@@ -42,11 +49,10 @@ def activate_backward(grad: Tensor, inner: Tensor, on: Tensor, activation: str, 
 
     ``on`` (S, F) is the activation of the inputs, or of the gates.
     """
-    backward = ACTIVATIONS[activation].backward
+    backward, out = ACTIVATIONS[activation].backward, torch.empty_like(inner)
     if not gated:
-        return backward(grad, inner)
-    gate, up = inner.chunk(2, -1)
-    out = torch.empty_like(inner)
-    torch.mul(grad, on, out=out[:, up.shape[1] :])
-    out[:, : up.shape[1]] = backward(grad.mul_(up), gate)
+        return backward(grad, inner, out)
+    (gate, up), (to_gate, to_up) = inner.chunk(2, -1), out.chunk(2, -1)
+    torch.mul(grad, on, out=to_up)
+    backward(grad.mul_(up), gate, to_gate)
     return out

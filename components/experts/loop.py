@@ -56,9 +56,11 @@ class Loop(torch.autograd.Function):
         """Gradients of x and the weights; zero for experts without tokens."""
         x, up, down, *kept = ctx.saved_tensors
         sizes, activation, gated = ctx.settings
-        wanted = ctx.needs_input_grad
         grads = [torch.empty_like(x), gradient(up, sizes), gradient(down, sizes)]
-        biases = [w.new_zeros(w.shape[:2]) if wanted[3 + i] else None for i, w in enumerate((up, down))]
+        biases = [
+            w.new_zeros(w.shape[:2]) if ctx.needs_input_grad[3 + i] else None
+            for i, w in enumerate((up, down))
+        ]
         ups, downs, gups, gdowns = (w.unbind(0) for w in (up, down, *grads[1:]))
         xs, gxs, given = (_blocks(t, sizes) for t in (x, grads[0], grad))
         for group, inner, on in zip(groups(sizes), kept[::2], kept[1::2], strict=True):

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import torch
 
-from components.device import pick_device
+from components.allocator import freed_memory_kept
+from components.device import on_threads, pick_device
 from components.errors import ConfigError, ModelError
 from components.training import batches, checkpoint, objective
 from components.training.checkpoint import State
@@ -45,9 +46,7 @@ def train(
     to resume, ``checkpoints/`` and ``best/``. ``report`` sees every row of the metrics. Raises ModelError
     when the loss is not finite, ConfigError when ``out`` holds a run of another configuration.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(config.threads)
-    try:
+    with on_threads(config.threads), freed_memory_kept():
         run = Run(config, out, report, learner)
         started = time.monotonic() - run.state.seconds
         for rows in itertools.takewhile(lambda _: not run.over, run.remaining()):
@@ -56,8 +55,6 @@ def train(
             if run.spent or run.state.step % config.eval_every == 0:
                 run.evaluate()
         run.finish()
-    finally:
-        torch.set_num_threads(threads)
     return run.state
 
 

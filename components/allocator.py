@@ -1,0 +1,35 @@
+"""The C library's allocator during long work of one kind, such as a training on the CPU."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
+"""Parameters of mallopt(3)."""
+KEEP = {TRIM_THRESHOLD: 2**31 - 1, MMAP_THRESHOLD: 2**30}
+USUAL = {TRIM_THRESHOLD: 2**26, MMAP_THRESHOLD: 2**25}
+"""What glibc's own adjustment ends at on 64-bit machines."""
+
+
+@contextmanager
+def freed_memory_kept() -> Iterator[None]:
+    """Inside, memory that is freed stays with the process for what it allocates next.
+
+    By default glibc hands large blocks back to the system, and every step of a training would write its
+    activations and gradients to fresh pages: a tenth of its time on the CPU. Nothing happens where there is
+    no glibc. At the end the memory goes back to the system.
+    """
+    library = ctypes.CDLL(None)
+    if not (hasattr(library, "mallopt") and hasattr(library, "malloc_trim")):
+        yield
+        return
+    try:
+        for parameter, value in KEEP.items():
+            library.mallopt(parameter, value)
+        yield
+    finally:
+        for parameter, value in USUAL.items():
+            library.mallopt(parameter, value)
+        library.malloc_trim(0)

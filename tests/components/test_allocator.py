@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import ctypes
+import resource
+
+import pytest
+import torch
+
+from components.allocator import freed_memory_kept
+
+MEGABYTES = 48
+
+
+def faults() -> int:
+    """Pages that one large tensor, made and given up, is given by the system."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.ones(MEGABYTES * 2**18)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="no glibc: nothing to set")
+def test_freed_memory_is_used_again_inside_and_given_back_at_the_end() -> None:
+    assert faults() > 0
+    with freed_memory_kept():
+        faults()
+        assert faults() == 0
+    assert faults() > 0
+
+
+def test_without_glibc_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
+    with freed_memory_kept():
+        assert torch.ones(3).sum() == 3
