@@ -93,7 +93,8 @@ def systems_of(options: argparse.Namespace) -> dict[str, Callable[[], object]]:
             Seq2SeqModel(copy.deepcopy(model), "digest", str(n), arithmetic) for n, model in enumerate(plain)
         ]
 
-    packed, small = ready("float32"), ready("int8")
+    packed, half, small = ready("float32"), ready("bfloat16"), ready("int8")
+    plain_half = copy.deepcopy(plain[0]).bfloat16()
 
     def ours(models: list[Seq2SeqModel], combine: Any = None) -> Callable[[], object]:
         return lambda: search([model.member(**inputs) for model in models], config, combine=combine)
@@ -101,10 +102,14 @@ def systems_of(options: argparse.Namespace) -> dict[str, Callable[[], object]]:
     settings = {"num_beams": BEAM, "max_new_tokens": options.length, "do_sample": False}
     return {
         "generate": lambda: plain[0].generate(**inputs, **settings),
+        "generate, bfloat16": lambda: plain_half.generate(**inputs, **settings),
         "one, float32": ours(packed[:1]),
         "two, float32": ours(packed[:2], Linear([0.5, 0.5])),
         "four, float32": ours(packed, Linear([0.25] * 4)),
         "four, float32, log-linear": ours(packed, LogLinear([0.25] * 4)),
+        "one, bfloat16": ours(half[:1]),
+        "two, bfloat16": ours(half[:2], Linear([0.5, 0.5])),
+        "four, bfloat16": ours(half, Linear([0.25] * 4)),
         "one, int8": ours(small[:1]),
         "four, int8": ours(small, Linear([0.25] * 4)),
         "gate, one of four": ours(packed, Linear(Step(4, options.length))),

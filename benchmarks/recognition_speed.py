@@ -36,11 +36,13 @@ BATCH = 8
 BASE = "openai-whisper transcribe, greedy"
 COMMAND_LINE = "openai-whisper command line (beam 5, best of 5)"
 GREEDY, BEAM = "Antiphon float32, greedy", "Antiphon float32, beam 5"
+SHORT = "Antiphon float32, greedy, windows of 15 s"
 HALF_BEAM = "Antiphon bfloat16, beam 5"
 SHORT_BEAM = "Antiphon float32, beam 5, windows of 15 s"
+SHORT_HALF_BEAM = "Antiphon bfloat16, beam 5, windows of 15 s"
 FASTER = "faster-whisper float32 batched, greedy"
 EVERY_ROUND = (BASE, GREEDY, FASTER)
-"""Measured in every round, form and clock; the rest once, on short recordings, in CPU seconds."""
+"""Measured in every round, form and clock (and ``SHORT`` on short recordings); the rest once, in CPU seconds."""
 Run = Callable[[Sequence[Utterance]], list[str]]
 
 
@@ -98,7 +100,9 @@ def systems(threads: int) -> dict[str, Run]:
         COMMAND_LINE: openai(**command_line),
         BEAM: antiphon("float32", 5),
         HALF_BEAM: antiphon("bfloat16", 5),
+        SHORT: antiphon("float32", 1, 15.0),
         SHORT_BEAM: antiphon("float32", 5, 15.0),
+        SHORT_HALF_BEAM: antiphon("bfloat16", 5, 15.0),
     }
 
 
@@ -107,15 +111,17 @@ def measure(utterances: list[Utterance], rounds: int, threads: int) -> dict[str,
     torch.set_num_threads(threads)
     clock = time.process_time if threads == 1 else time.perf_counter
     runs = systems(threads)
-    if threads > 1 or len(utterances) == 1:
+    if len(utterances) == 1:
         runs = {name: runs[name] for name in EVERY_ROUND}
+    elif threads > 1:
+        runs = {name: runs[name] for name in (*EVERY_ROUND, SHORT)}
     for run in runs.values():
         run(recordings("en")[:2])
     found: dict[str, dict] = {name: {"seconds": [], "texts": []} for name in runs}
     for number in range(rounds):
         order = list(runs) if number % 2 == 0 else list(reversed(runs))
         for name in order:
-            if number and name not in EVERY_ROUND:
+            if number and name not in (*EVERY_ROUND, SHORT):
                 continue
             start = clock()
             found[name]["texts"] = runs[name](utterances)
@@ -156,11 +162,19 @@ def table(utterances: list[Utterance], parts: dict[str, dict]) -> list[str]:
             f"\n{clock}: {ratio(found, GREEDY, BASE):.2f}x less than openai-whisper (bar 2.3), "
             f"{1 / ratio(found, GREEDY, FASTER):.2f} of faster-whisper float32 (bar 0.95)."
         )
+        if SHORT in found:
+            lines[-1] += (
+                f" With windows of 15 s {ratio(found, SHORT, BASE):.2f}x and "
+                f"{1 / ratio(found, SHORT, FASTER):.2f}."
+            )
         if COMMAND_LINE in found:
+            times = {
+                name: f"{ratio(found, name, COMMAND_LINE):.2f}x"
+                for name in (BEAM, HALF_BEAM, SHORT_BEAM, SHORT_HALF_BEAM)
+            }
             lines.append(
-                f"Beam 5: {ratio(found, BEAM, COMMAND_LINE):.2f}x less than the command line's settings "
-                f"(bar 6); bfloat16 {ratio(found, HALF_BEAM, COMMAND_LINE):.2f}x; float32 with windows of "
-                f"15 s {ratio(found, SHORT_BEAM, COMMAND_LINE):.2f}x."
+                f"Beam 5: {times[BEAM]} less than the command line's settings (bar 6); bfloat16 "
+                f"{times[HALF_BEAM]}; with windows of 15 s {times[SHORT_BEAM]} and {times[SHORT_HALF_BEAM]}."
             )
     return lines
 

@@ -79,18 +79,23 @@ class CausalModel:
             self._prefix = (tokens, states)
         return states
 
-    def run(self, tokens: Tensor, mask: Tensor | None, positions: Tensor, cache: Any) -> Tensor:
-        """Logits (R, V) after ``tokens`` (R, t) at ``positions`` (R, t); ``mask`` covers cache and tokens."""
+    def run(
+        self, tokens: Tensor, mask: Tensor | None, positions: Tensor, cache: Any, last: int = 1
+    ) -> Tensor:
+        """Logits (R, ``last``, V) after the last of ``tokens`` (R, t) at ``positions`` (R, t).
+
+        ``mask`` covers cache and tokens.
+        """
         output = self.model(
             input_ids=tokens,
             attention_mask=mask,
             position_ids=positions,
             use_cache=True,
-            logits_to_keep=1,
+            logits_to_keep=last,
             **{self.cache_argument: cache},
         )
-        logits: Tensor = output.logits[:, -1]
-        return logits
+        logits: Tensor = output.logits[:, -last:]
+        return logits.float()
 
 
 class CausalMember:
@@ -125,7 +130,7 @@ class CausalMember:
         self._mask: Tensor | None = torch.nn.functional.pad(mask, (len(shared), 0), value=True)
         if bool(mask.all()):
             self._mask = None
-        return ready.run(tokens, self._mask, positions, self._cache).float()
+        return ready.run(tokens, self._mask, positions, self._cache)[:, 0]
 
     @torch.inference_mode()
     def advance(self, parents: Tensor, tokens: Tensor) -> Tensor:
@@ -135,13 +140,21 @@ class CausalMember:
     @torch.inference_mode()
     def stride(self, parents: Tensor, tokens: Tensor) -> Tensor:
         """Reorder the cache and run the positions of ``tokens`` (R, t)."""
+        return self._run(parents, tokens, 1)[:, 0]
+
+    @torch.inference_mode()
+    def read(self, parents: Tensor, tokens: Tensor) -> Tensor:
+        """The same with the scores after every token, (R, t, V)."""
+        return self._run(parents, tokens, tokens.shape[1])
+
+    def _run(self, parents: Tensor, tokens: Tensor, last: int) -> Tensor:
         caches.follow(self._cache, parents, len(self._lengths))
         t = tokens.shape[1]
         positions = self._lengths[parents, None] + torch.arange(t, device=tokens.device)
         self._lengths = self._lengths[parents] + t
         if self._mask is not None:
             self._mask = torch.nn.functional.pad(self._mask[parents], (0, t), value=True)
-        return self._ready.run(tokens, self._mask, positions, self._cache).float()
+        return self._ready.run(tokens, self._mask, positions, self._cache, last)
 
 
 def _common_prefix(prompts: Sequence[tuple[int, ...]]) -> tuple[int, ...]:

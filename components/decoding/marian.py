@@ -87,7 +87,7 @@ class MarianRows:
             self._hidden = None if self._hidden is None else self._hidden[present]
 
     def step(self, tokens: Tensor) -> Tensor:
-        """Tokens (R, t) at the next t positions -> hidden states (R, d) of the last one."""
+        """Tokens (R, t) at the next t positions -> their hidden states (R, t, d)."""
         decoder, t = self._decoder, tokens.shape[1]
         layout = _layout_of(self._owners, self._n)
         self._forget(layout)
@@ -99,8 +99,8 @@ class MarianRows:
             x = _normed(layer.encoder_attn_layer_norm, self._look(layer.encoder_attn, i, x, layout), x)
             x = _normed(layer.final_layer_norm, layer.fc2(layer.activation_fn(layer.fc1(x))), x)
         self._used, self._steps = self._used + t * layout.b, self._steps + t
-        last: Tensor = x[:, -1]
-        return last
+        states: Tensor = x
+        return states
 
     def _forget(self, layout: _Layout) -> None:
         """Drop keys and values that no row sees any more, where that is most of them."""

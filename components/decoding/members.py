@@ -61,6 +61,15 @@ class Striding(Protocol):
         ...
 
 
+@runtime_checkable
+class Reading(Member, Protocol):
+    """A member that scores every one of several known tokens in one pass."""
+
+    def read(self, parents: Tensor, tokens: Tensor) -> Tensor:
+        """:meth:`Striding.stride` with the scores after every token, (R, t, V)."""
+        ...
+
+
 def require_one_vocabulary(members: Sequence[tuple[str, Vocabulary]]) -> None:
     """ConfigError that names the member whose tokens are not the first one's; at least one is needed."""
     if not members:

@@ -15,6 +15,7 @@ from components.decoding.combine import Combiner, Single
 from components.decoding.config import SearchConfig
 from components.decoding.members import Member
 from components.decoding.panel import Panel
+from components.decoding.reading import readers
 from components.decoding.rules import History, Rule, apply
 from components.errors import ConfigError
 
@@ -56,10 +57,11 @@ def force(
     A sequence holds free tokens, with an eos at its end if its ending is to be scored as well. The rules
     apply as in the search; ``max_new_tokens`` is the limit they are told. Sequences may not be empty.
     """
-    panel = Panel(members, combine or Single(), exact=True)
     if any(len(sequence) == 0 for sequence in sequences):
         raise ConfigError("expected at least one token in every forced sequence, found an empty one: add eos")
     longest = max(map(len, sequences), default=0)
+    tokens = torch.nn.utils.rnn.pad_sequence([torch.tensor(s) for s in sequences], batch_first=True)
+    panel = Panel(readers(members, tokens[:, :-1]), combine or Single(), exact=True)
     log_probs = panel.begin()
     if len(sequences) != log_probs.shape[0]:
         raise ConfigError(
@@ -68,7 +70,6 @@ def force(
     if longest > panel.limit:
         raise ConfigError(f"expected sequences of at most {panel.limit} tokens, found {longest}")
     lengths = torch.tensor([len(sequence) for sequence in sequences], device=log_probs.device)
-    tokens = torch.nn.utils.rnn.pad_sequence([torch.tensor(s) for s in sequences], batch_first=True)
     tokens = tokens.to(log_probs.device)
     values = torch.zeros(tokens.shape, device=log_probs.device)
     votes = torch.zeros((*tokens.shape, panel.width), device=log_probs.device)

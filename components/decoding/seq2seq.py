@@ -68,12 +68,13 @@ class Seq2SeqModel:
         kind = MarianMember if self.marian else Seq2SeqMember
         return kind(self, inputs, start or self.start)
 
-    def scores(self, **step: Any) -> Tensor:
-        """Scores (R, V), float32, of the token after the last one of ``step``, which is the model's input."""
+    def scores(self, first: int, **step: Any) -> Tensor:
+        """Scores (R, t, V), float32, after the tokens from ``first`` on of ``step``, the model's input."""
         if not self.split:
-            last: Tensor = self.model(**step).logits[:, -1]
-            return last.float()
-        scores: Tensor = self.model.lm_head(self.model.model(**step).last_hidden_state[:, -1]).float()
+            logits: Tensor = self.model(**step).logits[:, first:]
+            return logits.float()
+        hidden = self.model.model(**step).last_hidden_state[:, first:]
+        scores: Tensor = self.model.lm_head(hidden).float()
         return scores if self.bias is None else scores + self.bias
 
 
@@ -127,7 +128,7 @@ class Seq2SeqMember:
         self._held = self._utterances
         if self._mask is not None and bool(self._mask.all()):
             self._mask = None
-        return self._step(torch.tensor(self._start, device=device).repeat(n, 1))
+        return self._step(torch.tensor(self._start, device=device).repeat(n, 1), -1)[:, 0]
 
     @torch.inference_mode()
     def advance(self, parents: Tensor, tokens: Tensor) -> Tensor:
@@ -137,10 +138,19 @@ class Seq2SeqMember:
     @torch.inference_mode()
     def stride(self, parents: Tensor, tokens: Tensor) -> Tensor:
         """Reorder the caches and run the positions of ``tokens`` (R, t)."""
+        self._follow(parents)
+        return self._step(tokens, -1)[:, 0]
+
+    @torch.inference_mode()
+    def read(self, parents: Tensor, tokens: Tensor) -> Tensor:
+        """The same with the scores after every token, (R, t, V)."""
+        self._follow(parents)
+        return self._step(tokens, 0)
+
+    def _follow(self, parents: Tensor) -> None:
         caches.follow(self._cache.self_attention_cache, parents, len(self._utterances))
         self._utterances = self._utterances[parents]
         self._hold(self._sources())
-        return self._step(tokens)
 
     def _sources(self) -> Tensor:
         """The utterances whose keys are needed: one each if all have equally many rows, else one per row."""
@@ -159,8 +169,9 @@ class Seq2SeqMember:
         self._mask = None if self._mask is None else self._mask[rows]
         self._held = wanted
 
-    def _step(self, tokens: Tensor) -> Tensor:
+    def _step(self, tokens: Tensor, first: int) -> Tensor:
         return self._ready.scores(
+            first,
             encoder_outputs=BaseModelOutput(last_hidden_state=self._encoded),
             attention_mask=self._mask,
             decoder_input_ids=tokens,
@@ -177,14 +188,11 @@ class MarianMember(Seq2SeqMember):
         """Run the start tokens over the encoder's output."""
         mask = None if self._mask is None or bool(self._mask.all()) else self._mask
         self._rows = MarianRows(self._ready.model, self._encoded, mask)
-        return self._scored(torch.tensor(self._start).repeat(len(self._encoded), 1))
+        return self._step(torch.tensor(self._start).repeat(len(self._encoded), 1), -1)[:, 0]
 
-    @torch.inference_mode()
-    def stride(self, parents: Tensor, tokens: Tensor) -> Tensor:
-        """Follow the rows and run the positions of ``tokens`` (R, t)."""
+    def _follow(self, parents: Tensor) -> None:
         self._rows.follow(parents)
-        return self._scored(tokens)
 
-    def _scored(self, tokens: Tensor) -> Tensor:
-        scores: Tensor = self._ready.model.lm_head(self._rows.step(tokens))
+    def _step(self, tokens: Tensor, first: int) -> Tensor:
+        scores: Tensor = self._ready.model.lm_head(self._rows.step(tokens)[:, first:])
         return scores

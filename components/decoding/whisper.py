@@ -135,6 +135,15 @@ class WhisperMember:
 
     def stride(self, parents: Tensor, tokens: Tensor) -> Tensor:
         """The same by several tokens (R, t) at once."""
+        self._follow(parents)
+        return self._logits(self._forward(tokens)[:, -1])
+
+    def read(self, parents: Tensor, tokens: Tensor) -> Tensor:
+        """The same with the scores after every token, (R, t, V)."""
+        self._follow(parents)
+        return self._logits(self._forward(tokens))
+
+    def _follow(self, parents: Tensor) -> None:
         if not torch.equal(parents, torch.arange(self._cache[0].shape[1], device=parents.device)):
             used = self._length
             for i, past in enumerate(self._cache):
@@ -142,7 +151,6 @@ class WhisperMember:
                 moved[:, :, :, :used] = past[:, :, :, :used].index_select(1, parents)
                 self._cache[i] = moved
             self._drop(self._owners[parents.cpu()])
-        return self._logits(self._forward(tokens)[:, -1])
 
     def _drop(self, owners: Tensor) -> None:
         """Move the windows that still have rows to the front slots of the cross-attention's tensors."""
