@@ -42,7 +42,7 @@ SHORT_BEAM = "Antiphon float32, beam 5, windows of 15 s"
 SHORT_HALF_BEAM = "Antiphon bfloat16, beam 5, windows of 15 s"
 FASTER = "faster-whisper float32 batched, greedy"
 EVERY_ROUND = (BASE, GREEDY, FASTER)
-"""Measured in every round, form and clock (and ``SHORT`` on short recordings); the rest once, in CPU seconds."""
+"""Measured in every round, form and clock (``SHORT`` where it differs); the rest once, in CPU seconds."""
 Run = Callable[[Sequence[Utterance]], list[str]]
 
 
