@@ -34,9 +34,8 @@ def gradient(weight: Tensor, sizes: Sequence[int]) -> Tensor:
 
 def _kept(weight: Tensor) -> Tensor:
     free: list[mmap.mmap] = _free.setdefault(weight, [])  # type: ignore[no-untyped-call]
-    try:
-        pages = free.pop()
-    except IndexError:
+    pages = free.pop() if free else None
+    if pages is None or len(pages) != weight.nbytes:  # none yet, or the weight has another type since
         private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
         pages = mmap.mmap(-1, weight.nbytes, **private)
     view = memoryview(pages)  # the tensor's storage holds it, and nothing else does

@@ -107,7 +107,7 @@ def test_large_gradients_use_their_memory_again_and_only_when_nothing_refers_to_
 
     def passed(sizes: list[int]) -> Tensor:
         slots = torch.arange(sum(sizes))
-        experts(torch.randn(len(slots), 256), Dispatch(slots, slots, sizes)).sum().backward()
+        experts(torch.randn(len(slots), 256, dtype=up.dtype), Dispatch(slots, slots, sizes)).sum().backward()
         assert up.grad is not None
         assert [bool(one.any()) for one in up.grad] == [size > 0 for size in sizes]
         return up.grad
@@ -123,6 +123,9 @@ def test_large_gradients_use_their_memory_again_and_only_when_nothing_refers_to_
     experts.zero_grad()
     del part
     assert passed([0, 2, 0, 0, 0]).data_ptr() == place
+    experts.zero_grad()
+    experts.double()  # the same parameters, twice the bytes
+    assert passed([1, 0, 0, 0, 0]).dtype == torch.float64
 
 
 @pytest.mark.parametrize("implementation", ["eager", "grouped_mm", "batched_mm"])
