@@ -86,6 +86,17 @@ def ended(url: str, run: str) -> dict[str, Any]:
     raise AssertionError("the flow run does not end")
 
 
+def tasks_of(url: str, run: str, expected: set[str]) -> set[str]:
+    """The names of a flow run's tasks; the server writes them down some time after they have ended."""
+    deadline = time.monotonic() + 30
+    while True:
+        found = call(url, "/task_runs/filter", {"flow_runs": {"id": {"any_": [run]}}})
+        names = {one["name"].rpartition("-")[0] for one in found}
+        if names == expected or time.monotonic() > deadline:
+            return names
+        time.sleep(0.5)
+
+
 @pytest.fixture(scope="module")
 def deployments(prefect_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """Every deployment of prefect.yaml by name, with a worker that waits for runs."""
@@ -145,9 +156,8 @@ def test_a_cascade_over_the_api(
     plot = found["plot-stage-seconds"]
     assert plot["type"] == "image"
     assert plot["data"].startswith("data:image/png;base64,")
-    mine = {"flow_runs": {"id": {"any_": [started["id"]]}}}
-    names = {one["name"].rpartition("-")[0] for one in call(prefect_url, "/task_runs/filter", mine)}
-    assert names == {"data", "asr", "mt", "translate shard", "metrics", "report"}
+    expected = {"data", "asr", "mt", "translate shard", "metrics", "report"}
+    assert tasks_of(prefect_url, started["id"], expected) == expected
 
 
 @pytest.mark.browser
@@ -197,6 +207,7 @@ def submit(url: str, deployment: str, fields: dict[str, str]) -> str:
             page.locator(f"xpath={below}*[self::input or self::textarea]").first.fill(value)
         with page.expect_response(lambda answer: answer.url.endswith("/create_flow_run")) as answered:
             page.get_by_role("button", name="Submit").click()
+        assert answered.value.ok, answered.value.text()
         identifier: str = answered.value.json()["id"]
         browser.close()
     return identifier
