@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from io import StringIO
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +30,16 @@ def parse(text: str, where: str) -> tuple[Any, Lines]:
     yaml = YAML(typ="rt", pure=True)
     yaml.allow_duplicate_keys = False
     try:
-        value = yaml.load(StringIO(text))
+        value = yaml.load(text)
     except RecursionError:
         raise ConfigError(
             f"{where}: expected at most {_DEEPEST} levels of nesting, found many more"
         ) from None
-    except (YAMLError, ValueError) as error:
+    except Exception as error:  # ruamel.yaml trips over "-_", "!!bool 7" and others instead of refusing them
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark is not None else ""
-        problem = str(getattr(error, "problem", None) or error).splitlines()[0]
+        told = str(getattr(error, "problem", None) or error)
+        problem = told.partition("\n")[0] if isinstance(error, YAMLError | ValueError) else repr(error)
         raise ConfigError(f"{where}{line}: expected YAML 1.2, found: {problem}") from error
     lines: Lines = {}
     return _plain(value, (), lines, where), lines
@@ -57,12 +58,12 @@ def _plain(
         plain = {}
         for key in value:
             name = str(key)
-            lines[*path, name] = _line(value, key)
+            lines[*path, name] = _line(value, key, value.lc.key)
             plain[name] = _plain(value[key], (*path, name), lines, where, count)
         return plain
     if isinstance(value, CommentedSeq):
         for number in range(len(value)):
-            lines[*path, str(number)] = value.lc.item(number)[0] + 1
+            lines[*path, str(number)] = _line(value, number, value.lc.item)
         return [_plain(item, (*path, str(n)), lines, where, count) for n, item in enumerate(value)]
     for kind in (bool, int, float, str):
         if isinstance(value, kind):
@@ -72,9 +73,9 @@ def _plain(
     raise ConfigError(f"{where}: expected text, numbers, lists and mappings, found {value!r}")
 
 
-def _line(value: CommentedMap, key: object) -> int:
-    """The line of a key; that of its mapping where it comes from a merge (``<<``)."""
-    place = value.lc.key(key) if key in (value.lc.data or ()) else (value.lc.line,)
+def _line(value: CommentedMap | CommentedSeq, key: object, place_of: Callable[[Any], Any]) -> int:
+    """The line of a key or an item; that of the whole where it has none (a merge ``<<``, a tag)."""
+    place = place_of(key) if key in (value.lc.data or ()) else (value.lc.line,)
     return int(place[0]) + 1
 
 
