@@ -102,18 +102,25 @@ class WhisperMember:
     """N windows with their prompts, ready to be searched; see :class:`components.decoding.Member`.
 
     ``cross`` is what :meth:`WhisperDecoder.cross` gave for the N windows and is overwritten by the search;
-    ``prompts`` (N, P) are prompt tokens of equal length with start-of-transcript at the same place. After
+    ``prompts`` (N, P) are prompt tokens of equal length with start-of-transcript at the same place.
+    ``counts`` (N, T): the logarithms of how many positions each encoded one stands for (None: itself). After
     :meth:`begin`, ``no_speech`` (N,) holds the no-speech probability of each window.
     """
 
     def __init__(
-        self, decoder: WhisperDecoder, tokenizer: Tokenizer, cross: list[Tensor], prompts: Tensor
+        self,
+        decoder: WhisperDecoder,
+        tokenizer: Tokenizer,
+        cross: list[Tensor],
+        prompts: Tensor,
+        counts: Tensor | None = None,
     ) -> None:
         self.name = "whisper"
         self.vocabulary = vocabulary_of(tokenizer, decoder.size)
         self.limit = decoder.context - prompts.shape[1]
         self.no_speech = torch.zeros(len(prompts))
         self._decoder, self._tokenizer, self._cross, self._prompts = decoder, tokenizer, cross, prompts
+        self._counts = counts
         self._length = 0
         self._cache: list[Tensor] = []
         self._owners = torch.arange(len(prompts))
@@ -164,6 +171,8 @@ class WhisperMember:
                 target = free.pop()
                 for pair in self._cross:
                     pair[:, target] = pair[:, slot]
+                if self._counts is not None:
+                    self._counts[target] = self._counts[slot]
                 self._slots[window] = target
 
     def _logits(self, hidden: Tensor) -> Tensor:
@@ -226,11 +235,13 @@ class WhisperMember:
             q = q.new_zeros(n * b, t, q.shape[2]).index_copy_(0, places, q)
         q = q.reshape(n, b * t, heads, -1).transpose(1, 2)
         keys, values = pair[:, :n]
+        counts = None if self._counts is None else self._counts[:n, None, None]
         if q.device.type == "cpu":  # a few queries over many keys: plain products beat the fused kernel
             weights = torch.matmul(q * q.shape[-1] ** -0.5, keys.transpose(2, 3))
+            weights = weights if counts is None else weights.add_(counts)
             out = torch.matmul(weights.softmax(-1), values)
         else:
-            out = functional.scaled_dot_product_attention(q, keys, values)
+            out = functional.scaled_dot_product_attention(q, keys, values, attn_mask=counts)
         out = out.transpose(1, 2).reshape(n * b, t, -1)
         return out if places is None else out[places]
 

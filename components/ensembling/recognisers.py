@@ -7,6 +7,7 @@ by their finished transcripts instead: :mod:`components.ensembling.pooling`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -20,7 +21,7 @@ from components.errors import ConfigError
 from components.models import resolve
 from components.recognition.building import resident
 from components.recognition.config import RecognitionConfig
-from components.recognition.engine import Heard, WhisperEngine
+from components.recognition.engine import Heard, Sound, WhisperEngine
 from components.recognition.recogniser import Recognizer
 from components.recognition.rules import whisper_rules
 
@@ -37,11 +38,21 @@ class RecogniserEnsemble(RecognitionConfig):
     coefficients: tuple[float, ...] = ()
 
 
+@dataclass(frozen=True)
+class Sounds:
+    """What each member made of the windows."""
+
+    parts: tuple[Sound, ...]
+
+    def __getitem__(self, rows: list[int], /) -> Sounds:
+        return Sounds(tuple(part[rows] for part in self.parts))
+
+
 class WhisperEnsemble:
     """An :class:`~components.recognition.engine.Engine` of several, by name.
 
-    ``coefficients`` are equal where none are given. Members whose coefficient is 0 are never called. Features
-    (N, T, d) are those of the others side by side; the no-speech probability is their weighted mean.
+    ``coefficients`` are equal where none are given. Members whose coefficient is 0 are never called. The
+    no-speech probability is the weighted mean of the others'.
     ConfigError where the members do not share a vocabulary or the coefficients do not fit.
     """
 
@@ -61,16 +72,15 @@ class WhisperEnsemble:
         self._share = share / share.sum()
         self.shape = self._engines[0].shape
 
-    def encode(self, mels: Tensor) -> Tensor:
+    def encode(self, mels: Tensor) -> Sounds:
         """See :class:`Engine`."""
-        return torch.cat([engine.encode(mels) for engine in self._engines], dim=-1)
+        return Sounds(tuple(engine.encode(mels) for engine in self._engines))
 
-    def _each(self, features: Tensor) -> list[tuple[WhisperEngine, Tensor]]:
-        parts = torch.split(features, [engine.width for engine in self._engines], dim=-1)
-        return list(zip(self._engines, parts, strict=True))
+    def _each(self, features: Sounds) -> list[tuple[WhisperEngine, Sound]]:
+        return list(zip(self._engines, features.parts, strict=True))
 
     @torch.inference_mode()
-    def languages(self, features: Tensor) -> list[str]:
+    def languages(self, features: Sounds) -> list[str]:
         """See :class:`Engine`: of the members' distributions over languages, mixed as their words are."""
         scores = [engine.language_scores(part) for engine, part in self._each(features)]
         mixed = self._combine(scores, self._combine.constants()).log_probs
@@ -79,7 +89,7 @@ class WhisperEnsemble:
 
     @torch.inference_mode()
     def decode(
-        self, features: Tensor, prompts: Tensor, config: SearchConfig, timestamps: bool, keys: Sequence[int]
+        self, features: Sounds, prompts: Tensor, config: SearchConfig, timestamps: bool, keys: Sequence[int]
     ) -> list[Heard]:
         """See :class:`Engine`."""
         members = [engine.member(part, prompts) for engine, part in self._each(features)]

@@ -48,7 +48,8 @@ def whisper_engine(checkpoint: Checkpoint, config: RecognitionConfig, device: to
     """openai-whisper's model under our batched search."""
     packed, dtype = _arithmetic(config, device)
     frames = 2 * round(config.window_seconds * FRAMES_PER_SECOND / 2)
-    return WhisperEngine(load_whisper(checkpoint, device, dtype), packed or "float32", frames)
+    model = load_whisper(checkpoint, device, dtype)
+    return WhisperEngine(model, packed or "float32", frames, config.padding_stride)
 
 
 def _arithmetic(config: RecognitionConfig, device: torch.device) -> tuple[Arithmetic | None, torch.dtype]:
@@ -101,7 +102,8 @@ def resident(checkpoint: Checkpoint, config: RecognitionConfig) -> Any:
     _check(config.backend, checkpoint)
     backend = BACKENDS[config.backend]
     device = pick_device(config.device)
-    key = ("recognition", checkpoint.sha256, config.backend, config.dtype, config.window_seconds, str(device))
+    settings = (config.backend, config.dtype, config.window_seconds, config.padding_stride)
+    key = ("recognition", checkpoint.sha256, *settings, str(device))
     return pool.get(key, lambda: backend.engine(checkpoint, config, device))
 
 

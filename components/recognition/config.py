@@ -34,13 +34,20 @@ class RecognitionConfig(BaseModel):
     timestamps: bool = Field(
         True, description="decode with timestamps (without them batched decoding drops text)"
     )
+    padding_stride: int = Field(
+        4,
+        ge=1,
+        le=6,
+        description="audio is padded to Whisper's 30 seconds: of the padding the encoder computes every n-th "
+        "position, which counts for n (backend whisper; 1 = all of them, as openai-whisper does: the same "
+        "text at more than twice the time on short recordings)",
+    )
     window_seconds: float = Field(
         30.0,
         ge=1.0,
         le=30.0,
         description="audio is padded to at least this before it is encoded (backend whisper); less than "
-        "Whisper's own 30 makes short recordings cheaper and changes some words: 15 takes half the time at "
-        "about the same word error rate",
+        "Whisper's own 30 leaves padding out and changes some words",
     )
     vad: bool = Field(
         True, description="cut audio longer than one window at pauses found by voice activity detection"

@@ -7,16 +7,23 @@ head by head in blocks of queries on the same oneDNN products as the linear laye
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cached_property
+from typing import TypeVar
+
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 from whisper.model import ResidualAttentionBlock, Whisper
 
 from components.decoding.parallel import each
 from components.decoding.prepack import Arithmetic, available, linear
 from components.decoding.whisper import joined
+from components.recognition.padding import Padding, heard_positions, noise
 
 QUERY_BLOCK = 500
+Result = TypeVar("Result")
 
 
 class WhisperEncoder:
@@ -25,24 +32,70 @@ class WhisperEncoder:
     def __init__(self, model: Whisper, arithmetic: Arithmetic = "float32") -> None:
         self.encoder = model.encoder
         self.device, self.dtype = model.device, model.encoder.conv1.weight.dtype
-        self.heads = model.dims.n_audio_head
+        self.n_mels, self.heads = model.dims.n_mels, model.dims.n_audio_head
         self.blocks = [_Block(block, self.heads, arithmetic) for block in model.encoder.blocks]
 
     def __call__(self, mel: Tensor) -> Tensor:
         """Log-mel (N, mels, frames) -> features (N, frames / 2, d)."""
+        return torch.cat(self._each(self._encode, mel))
+
+    def summarised(self, mel: Tensor, stride: int) -> tuple[Tensor, Tensor]:
+        """Log-mel (N, mels, 3000), zeros where padded -> features (N, L, d) of fewer positions.
+
+        And the logarithms (N, L) of how many positions each stands for: see
+        :mod:`components.recognition.padding`. ``stride`` 1 leaves no position out.
+        """
+        padding = self.padding
+        parts = self._each(lambda part: self._summarise(part, padding, stride), mel)
+        states = [one for part, _ in parts for one in part]
+        counts = [one for _, part in parts for one in part]
+        return pad_sequence(states, batch_first=True), pad_sequence(
+            counts, batch_first=True, padding_value=-torch.inf
+        )
+
+    def _each(self, encode: Callable[[Tensor], Result], mel: Tensor) -> list[Result]:
         mel = mel.to(self.device, self.dtype)
-        if self.device.type != "cpu":
-            return self._encode(mel)
-        return torch.cat(each(self._encode, torch.split(mel, 1)))
+        return each(encode, torch.split(mel, 1)) if self.device.type == "cpu" else [encode(mel)]
 
     def _encode(self, mel: Tensor) -> Tensor:
-        x = functional.gelu(self.encoder.conv1(mel))
-        x = functional.gelu(self.encoder.conv2(x)).permute(0, 2, 1)
-        x = (x + self.encoder.positional_embedding[: x.shape[1]]).to(x.dtype).contiguous()
+        x = self._stem(mel)
         for block in self.blocks:
             x = block(x)
+        return self._norm(x)
+
+    def _summarise(self, mel: Tensor, padding: Padding, stride: int) -> tuple[Tensor, Tensor]:
+        heard = heard_positions(mel)
+        positions, counts = padding.summary(heard, stride)
+        x = padding.states.repeat(len(mel), 1, 1)
+        x[:, : max(heard)] = self._stem(mel[:, :, : 2 * max(heard)])
+        x = x.gather(1, positions[:, :, None].expand(-1, -1, x.shape[2]))
+        x = self.blocks[0](x, beside=(padding, positions))
+        for block in self.blocks[1:]:
+            x = block(x, counts)
+        return self._norm(x), counts
+
+    def _stem(self, mel: Tensor) -> Tensor:
+        x = functional.gelu(self.encoder.conv1(mel))
+        x = functional.gelu(self.encoder.conv2(x)).permute(0, 2, 1)
+        out: Tensor = (x + self.encoder.positional_embedding[: x.shape[1]]).to(x.dtype).contiguous()
+        return out
+
+    def _norm(self, x: Tensor) -> Tensor:
         out: Tensor = self.encoder.ln_post(x)
         return out
+
+    @cached_property
+    def padding(self) -> Padding:
+        """What the encoder makes of padding: found once, in the time of a few windows."""
+        with torch.inference_mode():
+            loud = noise(self.n_mels).to(self.device, self.dtype)
+            empty, x = self._stem(torch.zeros_like(loud)), self._stem(loud)
+            _, keys, values = self.blocks[0].project(empty)
+            received = torch.zeros(x.shape[1])
+            for block in self.blocks:
+                received += block.received(x).cpu()
+                x = block(x)
+        return Padding(empty[0], keys[0], values[0], received)
 
 
 class _Block:
@@ -59,30 +112,64 @@ class _Block:
         self.packed = attn.query.weight.device.type == "cpu" and available(arithmetic)
         self.products = torch.bfloat16 if arithmetic == "bfloat16" else torch.float32
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """(N, T, d) -> (N, T, d)."""
-        n, length, _ = x.shape
-        q, k, v = self.qkv(self.attn_ln(x)).view(n, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+    def __call__(
+        self, x: Tensor, counts: Tensor | None = None, beside: tuple[Padding, Tensor] | None = None
+    ) -> Tensor:
+        """(N, T, d) -> (N, T, d), in place.
+
+        ``counts`` (N, T): the logarithms of how many positions each stands for. ``beside``: what there is
+        to attend to in a whole window, and the positions (N, T) in it that ``x`` are.
+        """
+        q, k, v = self.project(x)
+        if beside is not None:
+            k, v = (_in_place_of(*pair, beside[1]) for pair in ((beside[0].keys, k), (beside[0].values, v)))
         if self.packed:
-            q, k, v = (each.flatten(0, 1) for each in (q, k, v))
-            heads = packed_attention(q, k, v, self.products).view(n, self.heads, length, -1)
+            weights = None if counts is None else counts[0]
+            flat = (part.flatten(0, 1) for part in (q, k, v))
+            heads = packed_attention(*flat, dtype=self.products, bias=weights).view_as(q)
         else:
-            heads = functional.scaled_dot_product_attention(q, k, v)
+            mask = None if counts is None else counts[:, None, None]
+            heads = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         x += self.out(heads.transpose(1, 2).flatten(2))
         x += self.mlp_out(self.mlp_in(self.mlp_ln(x)))
         return x
 
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(N, T, d) -> queries, keys, values (N, heads, T, d / heads)."""
+        q, k, v = self.qkv(self.attn_ln(x)).view(*x.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        return q, k, v
 
-def packed_attention(q: Tensor, k: Tensor, v: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """softmax(q k^T / sqrt(d)) v for (H, T, d) tensors, products in ``dtype``, on oneDNN's kernels."""
+    def received(self, x: Tensor) -> Tensor:
+        """(1, T, d) -> the attention (T,) that each position receives, mean over heads and positions."""
+        q, k, _ = (part[0].float() for part in self.project(x))
+        scale = q.shape[-1] ** -0.5
+        each_head = [(a @ b.t() * scale).softmax(-1).mean(0) for a, b in zip(q, k, strict=True)]
+        return torch.stack(each_head).mean(0)
+
+
+def _in_place_of(known: Tensor, own: Tensor, positions: Tensor) -> Tensor:
+    """``known`` (heads, T, w) for every window, with ``own`` (N, heads, L, w) at ``positions`` (N, L)."""
+    index = positions[:, None, :, None].expand_as(own)
+    return known.repeat(len(own), 1, 1, 1).scatter_(2, index, own)
+
+
+def packed_attention(
+    q: Tensor, k: Tensor, v: Tensor, *, dtype: torch.dtype = torch.float32, bias: Tensor | None = None
+) -> Tensor:
+    """softmax(q k^T / sqrt(d) + bias) v on oneDNN's kernels, products in ``dtype``.
+
+    ``q`` (H, L, d), ``k`` and ``v`` (H, T, d), ``bias`` (T,) -> (H, L, d).
+    """
     pack, multiply = torch.ops.mkldnn._reorder_linear_weight, torch.ops.mkldnn._linear_pointwise
     heads, length, width = q.shape
     q, k, v = (q * width**-0.5).to(dtype).contiguous(), k.to(dtype).contiguous(), v.to(dtype)
+    bias = None if bias is None else bias.to(dtype)
     out = torch.empty(heads, length, width, dtype=torch.float32)
+    step = -(-length // -(-length // QUERY_BLOCK))
     for h in range(heads):
         keys, values = pack(k[h]), pack(v[h].t().contiguous())
-        for start in range(0, length, QUERY_BLOCK):
-            block = slice(start, start + QUERY_BLOCK)
-            weights = multiply(q[h, block], keys, None, "none", [], "").softmax(-1)
-            out[h, block] = multiply(weights, values, None, "none", [], "")
+        for start in range(0, length, step):
+            part = slice(start, start + step)
+            weights = multiply(q[h, part], keys, bias, "none", [], "").softmax(-1)
+            out[h, part] = multiply(weights, values, None, "none", [], "")
     return out

@@ -19,7 +19,7 @@ from components.decoding import SearchConfig
 from components.errors import DataError
 from components.recognition.assembly import n_best
 from components.recognition.config import RecognitionConfig
-from components.recognition.engine import Engine, Heard
+from components.recognition.engine import Engine, Features, Heard
 from components.recognition.features import FRAMES_PER_SECOND, is_silent
 from components.recognition.guards import is_silence, must_retry, repeats
 from components.recognition.segments import split
@@ -47,7 +47,7 @@ class _RefusedError(Exception):
 class Recognizer:
     """A speech recogniser: one outcome per utterance, in order. ``version`` changes when outputs do."""
 
-    version = 2
+    version = 3
 
     def __init__(
         self,
@@ -150,7 +150,7 @@ class Recognizer:
                 outcomes[track.job.index] = self._outcome(track.job)
         return [t for t in tracks if id(t) not in done]
 
-    def _decode(self, tracks: list[Track], features: torch.Tensor) -> list[Window]:
+    def _decode(self, tracks: list[Track], features: Features) -> list[Window]:
         """Windows of ``tracks``, decoded hotter and hotter while they fail a guard."""
         tried: list[list[Window]] = [[] for _ in tracks]
         pending = list(range(len(tracks)))
@@ -178,7 +178,7 @@ class Recognizer:
             passed=not must_retry(self.config, text, best.tokens, mean, heard.no_speech),
         )
 
-    def _search(self, tracks: list[Track], features: torch.Tensor, temperature: float) -> list[Heard]:
+    def _search(self, tracks: list[Track], features: Features, temperature: float) -> list[Heard]:
         config = SearchConfig(
             beam_size=self.config.beam_size,
             n_best=min(self.config.n_best, self.config.beam_size),

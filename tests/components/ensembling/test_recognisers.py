@@ -9,7 +9,7 @@ from components.decoding import SearchConfig
 from components.ensembling.recognisers import RecogniserEnsemble, WhisperEnsemble, build
 from components.errors import ConfigError
 from components.recognition.assembly import n_best
-from components.recognition.engine import Heard, WhisperEngine
+from components.recognition.engine import Heard, Sound, WhisperEngine
 from components.recognition.tracks import Window
 
 from ..recognition.tiny import mels, tiny
@@ -20,7 +20,7 @@ PROMPTS = torch.tensor([[50258, 50259, 50359], [50258, 50261, 50359]])
 class Deaf(WhisperEngine):
     """Fails whenever it is asked for anything but its shape and vocabulary."""
 
-    def encode(self, mels: torch.Tensor) -> torch.Tensor:
+    def encode(self, mels: torch.Tensor) -> Sound:
         raise AssertionError("called")
 
 
