@@ -13,7 +13,7 @@ SECTIONS = {
     "ensembles-int8": "benchmarks.ensembles_int8",
     "recognition": "benchmarks.recognition_quality",
     "long-audio": "benchmarks.long_quality",
-    "windows": "benchmarks.window_quality",
+    "padding": "benchmarks.padding_quality",
     "stacking": "benchmarks.stacking_quality",
     "meta": "benchmarks.meta_quality",
     "rover": "benchmarks.rover",

@@ -21,6 +21,7 @@ MODEL = "packaged:whisper-base"
 OUT = Path(__file__).parents[1] / "docs" / "results" / "recognition.md"
 VARIANTS = {
     "greedy, float32": {"beam_size": 1},
+    "greedy, float32, all of the padding": {"beam_size": 1, "padding_stride": 1},
     "greedy, bfloat16": {"beam_size": 1, "dtype": "bfloat16"},
     "greedy, int8": {"beam_size": 1, "dtype": "int8"},
     "beam 5, float32": {"beam_size": 5},

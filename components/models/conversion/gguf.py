@@ -35,13 +35,21 @@ def convert(file: Path, folder: Path, eos_token_ids: tuple[int, ...] = ()) -> No
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         tokenizer = AutoTokenizer.from_pretrained(**where)
-        model = AutoModelForCausalLM.from_pretrained(
-            **where, dtype=torch.bfloat16, quantization_config=GgufConfig(dequantize=True)
+        model, report = AutoModelForCausalLM.from_pretrained(
+            **where,
+            dtype=torch.bfloat16,
+            quantization_config=GgufConfig(dequantize=True),
+            output_loading_info=True,
         )
     except Exception as error:  # a damaged file makes the reader fail in ways that it does not name
         raise ModelError(
             f"{file}: transformers cannot read this GGUF file ({type(error).__name__}: {error})"
         ) from error
+    if missing := sorted(report["missing_keys"]):  # transformers would fill them with random numbers
+        raise ModelError(
+            f"{file}: expected all of the model's tensors, found {len(missing)} missing (the first is "
+            f"{missing[0]}); fetch it again"
+        )
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
     if eos_token_ids:
