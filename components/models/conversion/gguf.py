@@ -35,7 +35,7 @@ def convert(file: Path, folder: Path, eos_token_ids: tuple[int, ...] = ()) -> No
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         tokenizer = AutoTokenizer.from_pretrained(**where)
-        model, report = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             **where,
             dtype=torch.bfloat16,
             quantization_config=GgufConfig(dequantize=True),
@@ -45,6 +45,7 @@ def convert(file: Path, folder: Path, eos_token_ids: tuple[int, ...] = ()) -> No
         raise ModelError(
             f"{file}: transformers cannot read this GGUF file ({type(error).__name__}: {error})"
         ) from error
+    model, report = loaded
     if missing := sorted(report["missing_keys"]):  # transformers would fill them with random numbers
         raise ModelError(
             f"{file}: expected all of the model's tensors, found {len(missing)} missing (the first is "
