@@ -24,6 +24,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from components import huge_pages
+
 Arithmetic = Literal["float32", "bfloat16", "int8"]
 Activation = Literal["none", "gelu", "relu", "silu"]
 
@@ -79,6 +81,7 @@ class PackedLinear(nn.Module):
             weight = weight.to(_DTYPES[arithmetic]).contiguous()
             self._packed = torch.ops.mkldnn._reorder_linear_weight(weight)
             self._bias = None if bias is None else bias.detach().to(_DTYPES[arithmetic]).contiguous()
+        _into_large_pages(self._packed)
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) -> (..., out), same dtype."""
@@ -124,6 +127,11 @@ class PackedLinear(nn.Module):
     def extra_repr(self) -> str:
         """What ``print(model)`` shows."""
         return f"{self.in_features}, {self.out_features}, {self.arithmetic}, {self.activation}"
+
+
+def _into_large_pages(packed: Tensor) -> None:
+    if hasattr(torch.ops.mkldnn, "data_ptr"):
+        huge_pages.move(torch.ops.mkldnn.data_ptr(packed), torch.ops.mkldnn._nbytes(packed))
 
 
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
