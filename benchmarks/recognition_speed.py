@@ -36,18 +36,16 @@ BATCH = 8
 BASE = "openai-whisper transcribe, greedy"
 COMMAND_LINE = "openai-whisper command line (beam 5, best of 5)"
 GREEDY, BEAM = "Antiphon float32, greedy", "Antiphon float32, beam 5"
-SHORT = "Antiphon float32, greedy, windows of 15 s"
+WHOLE = "Antiphon float32, greedy, all of the padding"
 HALF_BEAM = "Antiphon bfloat16, beam 5"
-SHORT_BEAM = "Antiphon float32, beam 5, windows of 15 s"
-SHORT_HALF_BEAM = "Antiphon bfloat16, beam 5, windows of 15 s"
 FASTER = "faster-whisper float32 batched, greedy"
 EVERY_ROUND = (BASE, GREEDY, FASTER)
-"""Measured in every round, form and clock (``SHORT`` where it differs); the rest once, in CPU seconds."""
+"""Measured in every round, form and clock; the rest once, in CPU seconds."""
 Run = Callable[[Sequence[Utterance]], list[str]]
 
 
-def antiphon(dtype: str, beam: int, window: float = 30.0) -> Run:
-    settings = {"model": MODEL, "dtype": dtype, "beam_size": beam, "n_best": beam, "window_seconds": window}
+def antiphon(dtype: str, beam: int, **more: int) -> Run:
+    settings = {"model": MODEL, "dtype": dtype, "beam_size": beam, "n_best": beam, **more}
     machine = build(RecognitionConfig.model_validate({**settings, "batch_size": BATCH, "device": "cpu"}))
 
     def run(utterances: Sequence[Utterance]) -> list[str]:
@@ -100,9 +98,7 @@ def systems(threads: int) -> dict[str, Run]:
         COMMAND_LINE: openai(**command_line),
         BEAM: antiphon("float32", 5),
         HALF_BEAM: antiphon("bfloat16", 5),
-        SHORT: antiphon("float32", 1, 15.0),
-        SHORT_BEAM: antiphon("float32", 5, 15.0),
-        SHORT_HALF_BEAM: antiphon("bfloat16", 5, 15.0),
+        WHOLE: antiphon("float32", 1, padding_stride=1),
     }
 
 
@@ -111,17 +107,15 @@ def measure(utterances: list[Utterance], rounds: int, threads: int) -> dict[str,
     torch.set_num_threads(threads)
     clock = time.process_time if threads == 1 else time.perf_counter
     runs = systems(threads)
-    if len(utterances) == 1:
+    if len(utterances) == 1 or threads > 1:
         runs = {name: runs[name] for name in EVERY_ROUND}
-    elif threads > 1:
-        runs = {name: runs[name] for name in (*EVERY_ROUND, SHORT)}
     for run in runs.values():
         run(recordings("en")[:2])
     found: dict[str, dict] = {name: {"seconds": [], "texts": []} for name in runs}
     for number in range(rounds):
         order = list(runs) if number % 2 == 0 else list(reversed(runs))
         for name in order:
-            if number and name not in (*EVERY_ROUND, SHORT):
+            if number and name not in EVERY_ROUND:
                 continue
             start = clock()
             found[name]["texts"] = runs[name](utterances)
@@ -162,19 +156,10 @@ def table(utterances: list[Utterance], parts: dict[str, dict]) -> list[str]:
             f"\n{clock}: {ratio(found, GREEDY, BASE):.2f}x less than openai-whisper (bar 2.3), "
             f"{1 / ratio(found, GREEDY, FASTER):.2f} of faster-whisper float32 (bar 0.95)."
         )
-        if SHORT in found:
-            lines[-1] += (
-                f" With windows of 15 s {ratio(found, SHORT, BASE):.2f}x and "
-                f"{1 / ratio(found, SHORT, FASTER):.2f}."
-            )
         if COMMAND_LINE in found:
-            times = {
-                name: f"{ratio(found, name, COMMAND_LINE):.2f}x"
-                for name in (BEAM, HALF_BEAM, SHORT_BEAM, SHORT_HALF_BEAM)
-            }
             lines.append(
-                f"Beam 5: {times[BEAM]} less than the command line's settings (bar 6); bfloat16 "
-                f"{times[HALF_BEAM]}; with windows of 15 s {times[SHORT_BEAM]} and {times[SHORT_HALF_BEAM]}."
+                f"Beam 5: {ratio(found, BEAM, COMMAND_LINE):.2f}x less than the command line's settings "
+                f"(bar 6); bfloat16 {ratio(found, HALF_BEAM, COMMAND_LINE):.2f}x."
             )
     return lines
 
