@@ -1,8 +1,9 @@
 """Whisper's audio encoder over prepacked weights.
 
-On the CPU every thread takes a window at a time, whose activations stay in the cache, and attention runs
-head by head in blocks of queries on the same oneDNN products as the linear layers (torch's fused kernel is
-1.6x slower there). Elsewhere the windows go through together with torch's fused attention.
+On the CPU every thread takes a window at a time, whose activations stay in the cache, and the attention of
+whole windows runs head by head in blocks of queries on the same oneDNN products as the linear layers: against
+torch's fused kernel 0.6 to 1.2 of the time in float32 (two processors), 0.7 in bfloat16. Few positions take
+two thirds of the time in the fused kernel. Elsewhere the windows go through together.
 """
 
 from __future__ import annotations
@@ -123,10 +124,9 @@ class _Block:
         q, k, v = self.project(x)
         if beside is not None:
             k, v = (_in_place_of(*pair, beside[1]) for pair in ((beside[0].keys, k), (beside[0].values, v)))
-        if self.packed:
-            weights = None if counts is None else counts[0]
+        if self.packed and counts is None and beside is None:
             flat = (part.flatten(0, 1) for part in (q, k, v))
-            heads = packed_attention(*flat, dtype=self.products, bias=weights).view_as(q)
+            heads = packed_attention(*flat, dtype=self.products).view_as(q)
         else:
             mask = None if counts is None else counts[:, None, None]
             heads = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
@@ -153,23 +153,16 @@ def _in_place_of(known: Tensor, own: Tensor, positions: Tensor) -> Tensor:
     return known.repeat(len(own), 1, 1, 1).scatter_(2, index, own)
 
 
-def packed_attention(
-    q: Tensor, k: Tensor, v: Tensor, *, dtype: torch.dtype = torch.float32, bias: Tensor | None = None
-) -> Tensor:
-    """softmax(q k^T / sqrt(d) + bias) v on oneDNN's kernels, products in ``dtype``.
-
-    ``q`` (H, L, d), ``k`` and ``v`` (H, T, d), ``bias`` (T,) -> (H, L, d).
-    """
+def packed_attention(q: Tensor, k: Tensor, v: Tensor, *, dtype: torch.dtype = torch.float32) -> Tensor:
+    """softmax(q k^T / sqrt(d)) v for (H, T, d) tensors, products in ``dtype``, on oneDNN's kernels."""
     pack, multiply = torch.ops.mkldnn._reorder_linear_weight, torch.ops.mkldnn._linear_pointwise
     heads, length, width = q.shape
     q, k, v = (q * width**-0.5).to(dtype).contiguous(), k.to(dtype).contiguous(), v.to(dtype)
-    bias = None if bias is None else bias.to(dtype)
     out = torch.empty(heads, length, width, dtype=torch.float32)
-    step = -(-length // -(-length // QUERY_BLOCK))
     for h in range(heads):
         keys, values = pack(k[h]), pack(v[h].t().contiguous())
-        for start in range(0, length, step):
-            part = slice(start, start + step)
-            weights = multiply(q[h, part], keys, bias, "none", [], "").softmax(-1)
-            out[h, part] = multiply(weights, values, None, "none", [], "")
+        for start in range(0, length, QUERY_BLOCK):
+            block = slice(start, start + QUERY_BLOCK)
+            weights = multiply(q[h, block], keys, None, "none", [], "").softmax(-1)
+            out[h, block] = multiply(weights, values, None, "none", [], "")
     return out

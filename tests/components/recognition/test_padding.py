@@ -13,10 +13,9 @@ from whisper.model import Whisper
 from components import audio
 from components.data import load
 from components.decoding import SearchConfig
-from components.decoding.prepack import available
 from components.models import resolve
 from components.models.loading import load_whisper
-from components.recognition.encoder import WhisperEncoder, packed_attention
+from components.recognition.encoder import WhisperEncoder
 from components.recognition.engine import WhisperEngine
 from components.recognition.features import log_mel, window
 from components.recognition.padding import MARGIN, SINKS, Padding, heard_positions
@@ -127,15 +126,6 @@ def test_windows_do_not_depend_on_each_other(
         torch.testing.assert_close(states[i, :used], alone[0], rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(counts[i, :used], own[0])
         assert (counts[i, used:] == -torch.inf).all()
-
-
-@pytest.mark.skipif(not available("float32"), reason="torch build without oneDNN's operators")
-def test_packed_attention_with_counts_equals_torchs() -> None:
-    generator = torch.Generator().manual_seed(1)
-    q, k, v = (torch.randn(2, n, 16, generator=generator) for n in (700, 90, 90))
-    bias = torch.randn(90, generator=generator)
-    expected = functional.scaled_dot_product_attention(q, k, v, attn_mask=bias)
-    torch.testing.assert_close(packed_attention(q, k, v, bias=bias), expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("beam", [1, 3])
