@@ -3,8 +3,8 @@
 Whisper hears 30 s at a time: a recording of five seconds fills 250 of the encoder's 1,500 positions, and the
 padding costs five times as much as the speech. Here every ``stride``-th position of the padding is computed
 and counts for those around it: the logarithm of their number is added to what attention scores it
-("proportional attention": Bolya et al., 2023, arXiv:2210.09461). The states of the speech stay within a
-percent of the whole window's, for three reasons:
+("proportional attention": Bolya et al., 2023, arXiv:2210.09461). The states of the speech stay within
+one to two percent of the whole window's, for three reasons:
 
 - The few padded positions that attention looks at from everywhere (sinks: Xiao et al., 2024,
   arXiv:2309.17453; registers: Darcet et al., 2024, arXiv:2309.16588) are always computed and count once.
