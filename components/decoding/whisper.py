@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -17,9 +16,9 @@ from torch.nn import functional
 from whisper.model import LayerNorm, ResidualAttentionBlock, Whisper
 from whisper.tokenizer import Tokenizer
 
-from components.decoding.members import Vocabulary, digest_of
 from components.decoding.parallel import each
 from components.decoding.prepack import Arithmetic, linear
+from components.decoding.whisper_vocabulary import vocabulary_of
 
 Projection = Callable[[Tensor], Tensor]
 
@@ -244,19 +243,3 @@ class WhisperMember:
             out = functional.scaled_dot_product_attention(q, keys, values, attn_mask=counts)
         out = out.transpose(1, 2).reshape(n * b, t, -1)
         return out if places is None else out[places]
-
-
-@cache
-def _digest(name: str, languages: int) -> str:
-    from whisper.tokenizer import get_encoding  # noqa: PLC0415 - reads the vocabulary, once per process
-
-    encoding = get_encoding(name, languages)
-    pieces = {repr(encoding.decode_single_token_bytes(i)): i for i in range(encoding.n_vocab)}
-    return digest_of(pieces)
-
-
-def vocabulary_of(tokenizer: Tokenizer, size: int) -> Vocabulary:
-    """Whisper's output tokens: end-of-text ends a sequence and pads."""
-    name = tokenizer.encoding.name.removesuffix(".tiktoken")
-    digest = _digest(name, tokenizer.num_languages)
-    return Vocabulary(size=size, eos=(tokenizer.eot,), pad=tokenizer.eot, digest=digest)

@@ -1,9 +1,10 @@
 """Whisper's audio encoder over prepacked weights.
 
-On the CPU every thread takes a window at a time, whose activations stay in the cache, and the attention of
-whole windows runs head by head in blocks of queries on the same oneDNN products as the linear layers: against
-torch's fused kernel 0.6 to 1.2 of the time in float32 (two processors), 0.7 in bfloat16. Few positions take
-two thirds of the time in the fused kernel. Elsewhere the windows go through together.
+On the CPU every thread takes a window at a time, whose activations stay in the cache. Attention there goes
+head by head in blocks of queries through the same oneDNN products as the linear layers where all positions
+are computed (against torch's fused kernel 0.6 to 1.2 of the time in float32 on two processors, 0.7 in
+bfloat16), and through the fused kernel where padding is summarised: two thirds of the time for few positions.
+Elsewhere the windows go through together.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ class WhisperEncoder:
 
     @cached_property
     def padding(self) -> Padding:
-        """What the encoder makes of padding: found once, in the time of a few windows."""
+        """What the encoder makes of padding: found once, in the time of two windows."""
         with torch.inference_mode():
             loud = noise(self.n_mels).to(self.device, self.dtype)
             empty, x = self._stem(torch.zeros_like(loud)), self._stem(loud)

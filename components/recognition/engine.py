@@ -13,7 +13,8 @@ from whisper.tokenizer import Tokenizer, get_tokenizer
 
 from components.decoding import Candidate, SearchConfig, Vocabulary, search
 from components.decoding.prepack import Arithmetic
-from components.decoding.whisper import WhisperDecoder, WhisperMember, vocabulary_of
+from components.decoding.whisper import WhisperDecoder, WhisperMember
+from components.decoding.whisper_vocabulary import vocabulary_of
 from components.recognition.encoder import WhisperEncoder
 from components.recognition.features import WINDOW_FRAMES
 from components.recognition.rules import whisper_rules
