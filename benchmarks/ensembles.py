@@ -20,10 +20,10 @@ import torch
 from transformers import GenerationConfig, MarianConfig, MarianMTModel
 
 from components.decoding import SearchConfig, search
-from components.decoding.prepack import Arithmetic
 from components.decoding.seq2seq import Seq2SeqModel
 from components.ensembling import Linear, LogLinear
 from components.ensembling.fused import linear_of_scores, log_linear_of_scores
+from components.kernels import Arithmetic
 
 OUT = Path("docs/results/speed-ensembles.md")
 BATCH, BEAM, SOURCE = 8, 5, 24

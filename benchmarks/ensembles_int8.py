@@ -19,11 +19,11 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 from components.decoding import Combiner, SearchConfig, digest_of, search
 from components.decoding.generation import rules_of
-from components.decoding.prepack import Arithmetic
 from components.decoding.seq2seq import Seq2SeqModel
 from components.ensembling import Linear
 from components.ensembling.coefficients import cross_validate, learn, learn_gate
 from components.ensembling.statistics import Statistics, collect, joined
+from components.kernels import Arithmetic
 
 OUT = Path("docs/results/ensembles-int8.md")
 BATCH = 16

@@ -25,8 +25,8 @@ from transformers.models.mixtral.modeling_mixtral import MixtralConfig, MixtralS
 from benchmarks.recognition_speed import processor
 from benchmarks.sparse_speed import in_a_tensor, in_an_ensemble
 from benchmarks.stopwatch import Call, measure, ratio
-from components.decoding.prepack import Arithmetic
 from components.experts import Experts, Router, SparseBlock
+from components.kernels import Arithmetic
 
 OUT = Path(__file__).parents[1] / "docs" / "results" / "speed-experts.md"
 EXPERTS, TOP_K = 8, 2

@@ -19,8 +19,9 @@ from components.decoding import caches
 from components.decoding.generation import eos_of, setting
 from components.decoding.joining import join
 from components.decoding.members import Vocabulary
-from components.decoding.prepack import Arithmetic, prepack
+from components.decoding.prepack import prepack
 from components.errors import ConfigError
+from components.kernels import Arithmetic
 
 _SHORTEST_PREFIX = 8
 """A common beginning shorter than this is not worth a pass of its own."""

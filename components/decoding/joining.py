@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from components.decoding.prepack import Arithmetic, PackedLinear, available, is_plain
+from components.decoding.prepack import PackedLinear, available, is_plain
+from components.kernels import Arithmetic
 
 _NAMES = ("q_proj", "k_proj", "v_proj")
 

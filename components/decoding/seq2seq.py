@@ -19,8 +19,9 @@ from components.decoding.generation import as_tuple, eos_of, setting
 from components.decoding.joining import join
 from components.decoding.marian import MarianRows
 from components.decoding.members import Vocabulary
-from components.decoding.prepack import Arithmetic, prepack
+from components.decoding.prepack import prepack
 from components.errors import ConfigError
+from components.kernels import Arithmetic
 
 UNBOUNDED = 1 << 20
 """Limit of models with relative positions, which have no largest one."""

@@ -17,8 +17,9 @@ from whisper.model import LayerNorm, ResidualAttentionBlock, Whisper
 from whisper.tokenizer import Tokenizer
 
 from components.decoding.parallel import each
-from components.decoding.prepack import Arithmetic, linear
+from components.decoding.prepack import linear
 from components.decoding.whisper_vocabulary import vocabulary_of
+from components.kernels import Arithmetic
 
 Projection = Callable[[Tensor], Tensor]
 

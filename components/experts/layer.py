@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from components.decoding.prepack import Arithmetic, available
+from components.decoding.prepack import available
 from components.errors import ConfigError
 from components.experts.activations import ACTIVATIONS
 from components.experts.dispatch import Dispatch, combine, dispatch
 from components.experts.feedforward import Weights, feedforward
 from components.experts.router import Router, Routing
+from components.kernels import Arithmetic
 
 
 class Experts(nn.Module):

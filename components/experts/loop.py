@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from components.decoding.prepack import available, product
+from components.decoding.prepack import available
 from components.experts.activations import ACTIVATIONS, activate_backward
 from components.experts.gradients import gradient
+from components.kernels.onednn import product
 
 TOGETHER = 128
 """Rows up to which experts share the calls between their products."""

@@ -9,10 +9,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from components.decoding.prepack import Arithmetic, PackedLinear
+from components.decoding.prepack import PackedLinear
 from components.experts.activations import activate
 from components.experts.dispatch import Dispatch
 from components.experts.layer import Experts
+from components.kernels import Arithmetic
 
 
 class PackedExperts(nn.Module):

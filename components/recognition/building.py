@@ -8,9 +8,10 @@ from typing import Any, Protocol
 
 import torch
 
-from components.decoding.prepack import Arithmetic, available
+from components.decoding.prepack import available
 from components.device import pick_device, pick_dtype, pool
 from components.errors import ConfigError
+from components.kernels import Arithmetic
 from components.models import resolve
 from components.models.loading import load_transformers, load_whisper
 from components.models.sources.sphinx import ARCHITECTURE as SPHINX

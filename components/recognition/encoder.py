@@ -20,8 +20,9 @@ from torch.nn.utils.rnn import pad_sequence
 from whisper.model import ResidualAttentionBlock, Whisper
 
 from components.decoding.parallel import each
-from components.decoding.prepack import Arithmetic, available, linear
+from components.decoding.prepack import available, linear
 from components.decoding.whisper import joined
+from components.kernels import Arithmetic
 from components.recognition.padding import Padding, heard_positions, noise
 
 QUERY_BLOCK = 500

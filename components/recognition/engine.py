@@ -12,9 +12,9 @@ from whisper.model import Whisper
 from whisper.tokenizer import Tokenizer, get_tokenizer
 
 from components.decoding import Candidate, SearchConfig, Vocabulary, search
-from components.decoding.prepack import Arithmetic
 from components.decoding.whisper import WhisperDecoder, WhisperMember
 from components.decoding.whisper_vocabulary import vocabulary_of
+from components.kernels import Arithmetic
 from components.recognition.encoder import WhisperEncoder
 from components.recognition.features import WINDOW_FRAMES
 from components.recognition.rules import whisper_rules

@@ -11,10 +11,10 @@ from transformers.modeling_outputs import BaseModelOutput
 from whisper.tokenizer import Tokenizer
 
 from components.decoding import SearchConfig, caches, search
-from components.decoding.prepack import Arithmetic
 from components.decoding.seq2seq import Seq2SeqMember, Seq2SeqModel
 from components.decoding.whisper_vocabulary import vocabulary_of
 from components.errors import ModelError
+from components.kernels import Arithmetic
 from components.recognition.engine import Heard, Shape
 from components.recognition.rules import whisper_rules
 

@@ -14,9 +14,9 @@ from whisper.model import Whisper
 from components import audio
 from components.decoding import Member, force
 from components.decoding.causal import CausalModel
-from components.decoding.prepack import Arithmetic
 from components.decoding.whisper import WhisperDecoder, WhisperMember
 from components.errors import ConfigError
+from components.kernels import Arithmetic
 from components.models import resolve
 from components.recognition.encoder import WhisperEncoder
 from components.recognition.engine import Shape

@@ -6,10 +6,10 @@ from typing import Any
 
 from components.decoding import SearchConfig, digest_of
 from components.decoding.causal import CausalModel
-from components.decoding.prepack import Arithmetic
 from components.decoding.seq2seq import Seq2SeqModel
 from components.device import pick_device, pool
 from components.errors import ConfigError
+from components.kernels import Arithmetic
 from components.models import resolve
 from components.models.loading import load_transformers
 from components.records import Checkpoint

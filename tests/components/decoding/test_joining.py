@@ -8,7 +8,7 @@ from torch import nn
 
 from components.decoding import prepack
 from components.decoding.joining import join
-from components.decoding.prepack import Arithmetic
+from components.kernels import Arithmetic
 
 pytestmark = pytest.mark.skipif(not prepack.available(), reason="no prepacked layers on this CPU")
 

@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn import functional
 
 from components.decoding import prepack
+from components.kernels import Activation, Arithmetic, onednn
 
 needs = pytest.mark.skipif(not prepack.available("float32"), reason="torch build without oneDNN's operators")
 
@@ -25,7 +26,7 @@ def test_float32_equals_the_plain_layer(shape: tuple[int, ...], bias: bool) -> N
 @pytest.mark.parametrize("shape", [(512,), (1, 512), (3, 1, 512), (4, 512), (1, 5, 512)])
 def test_few_rows_of_a_large_weight(shape: tuple[int, ...]) -> None:
     layer, x = nn.Linear(512, 512), torch.randn(shape)
-    assert layer.weight.numel() == prepack.LARGE
+    assert layer.weight.numel() == onednn.LARGE
     with torch.no_grad():
         torch.testing.assert_close(
             prepack.PackedLinear(layer.weight, layer.bias)(x), layer(x), rtol=1e-5, atol=1e-5
@@ -35,7 +36,7 @@ def test_few_rows_of_a_large_weight(shape: tuple[int, ...]) -> None:
 @needs
 @pytest.mark.parametrize("activation", ["gelu", "relu"])
 @pytest.mark.parametrize("arithmetic", ["float32", "bfloat16", "int8"])
-def test_activation_and_arithmetic(activation: prepack.Activation, arithmetic: prepack.Arithmetic) -> None:
+def test_activation_and_arithmetic(activation: Activation, arithmetic: Arithmetic) -> None:
     if not prepack.available(arithmetic):
         pytest.skip(f"no {arithmetic} operators on this CPU")
     torch.manual_seed(2)
@@ -61,9 +62,9 @@ def test_a_product_with_a_weight_as_it_is() -> None:
     """Also where neither is contiguous, and where rows are one and the same (the gradient of a sum)."""
     torch.manual_seed(3)
     weight, bias, x = torch.randn(64, 96), torch.randn(64), torch.randn(96, 7).t()
-    torch.testing.assert_close(prepack.product(x, weight, bias), functional.linear(x, weight, bias))
+    torch.testing.assert_close(onednn.product(x, weight, bias), functional.linear(x, weight, bias))
     one = torch.randn(1, 64).expand(7, 64)
-    torch.testing.assert_close(prepack.product(one, weight.t()), one @ weight)
+    torch.testing.assert_close(onednn.product(one, weight.t()), one @ weight)
 
 
 @needs

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from components.decoding.prepack import Arithmetic, available
+from components.decoding.prepack import available
+from components.kernels import Arithmetic
 from components.recognition.encoder import WhisperEncoder, packed_attention
 from tests.components.recognition.tiny import mels, tiny
 

@@ -1,0 +1,42 @@
+"""Products of rows with a weight that is laid out once: the arithmetic that decoding spends its time on.
+
+Our own (:mod:`.packed`: :mod:`.tile`, :mod:`.product` and :mod:`.quantise`, compiled by LLVM for the
+processor at hand) where it has AVX-512, else oneDNN's (:mod:`.onednn`). Why: docs/decisions/0020.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Literal, Protocol
+
+from torch import Tensor
+
+from components.kernels import onednn, packed
+
+Arithmetic = Literal["float32", "bfloat16", "int8"]
+Activation = Literal["none", "gelu", "relu", "silu"]
+
+__all__ = ["Activation", "Arithmetic", "Product", "pack"]
+
+
+class Product(Protocol):
+    """``activation(rows @ weight.T + bias)``: (R, in) of a floating dtype -> (R, out), R at least 1."""
+
+    def __call__(self, rows: Tensor, /) -> Tensor:
+        """Without a gradient."""
+        ...
+
+
+def pack(
+    weight: Tensor, bias: Tensor | None, arithmetic: Arithmetic = "float32", activation: Activation = "none"
+) -> Product:
+    """Lay ``weight`` (out, in) out. RuntimeError or AttributeError where torch lacks what it takes.
+
+    ``ANTIPHON_KERNELS=onednn`` in the environment switches our own kernels off.
+    """
+    weight, bias = weight.detach(), None if bias is None else bias.detach()
+    if os.environ.get("ANTIPHON_KERNELS") != "onednn" and packed.supported(arithmetic):
+        return packed.PackedProduct(weight, bias, arithmetic, activation)
+    if arithmetic == "int8":
+        return onednn.IntegerProduct(weight, bias, arithmetic, activation)
+    return onednn.FloatProduct(weight, bias, arithmetic, activation)

@@ -1,0 +1,69 @@
+"""Activations of 16 numbers at a time, in LLVM's intermediate representation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+
+from components.kernels.ir import FLOATS, INTS, floats, intrinsic, ints
+
+_TAYLOR = tuple(1 / math.factorial(n) for n in range(7))
+_LN2_HIGH, _LN2_LOW = 0.693359375, -2.12194440e-4
+"""log 2 in two parts: a multiple of the first, as far as the exponent reaches, is exact in float32."""
+_ERF = (0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429)
+_ERF_P = 0.3275911
+
+
+def _fma(b: ir.IRBuilder, x: Any, y: Any, z: Any) -> Any:
+    return intrinsic(b, "llvm.fma.v16f32", FLOATS, x, y, z)
+
+
+def _polynomial(b: ir.IRBuilder, x: Any, coefficients: tuple[float, ...]) -> Any:
+    """Coefficients from the lowest power on (Horner)."""
+    total = floats(coefficients[-1])
+    for each in reversed(coefficients[:-1]):
+        total = _fma(b, total, x, floats(each))
+    return total
+
+
+def exp(b: ir.IRBuilder, x: Any) -> Any:
+    """exp(x), to 2 units in the last place; what lies below float32's normal numbers becomes the smallest."""
+    x = intrinsic(b, "llvm.maxnum.v16f32", FLOATS, x, floats(-87.0))
+    x = intrinsic(b, "llvm.minnum.v16f32", FLOATS, x, floats(88.0))
+    twos = intrinsic(b, "llvm.rint.v16f32", FLOATS, b.fmul(x, floats(1 / math.log(2))))
+    rest = _fma(b, twos, floats(-_LN2_HIGH), x)
+    rest = _fma(b, twos, floats(-_LN2_LOW), rest)
+    exponent = b.shl(b.add(b.fptosi(twos, INTS), ints(127)), ints(23))
+    return b.fmul(_polynomial(b, rest, _TAYLOR), b.bitcast(exponent, FLOATS))
+
+
+def _silu(b: ir.IRBuilder, x: Any) -> Any:
+    """x / (1 + exp(-x))."""
+    return b.fdiv(x, b.fadd(floats(1.0), exp(b, b.fneg(x))))
+
+
+def _relu(b: ir.IRBuilder, x: Any) -> Any:
+    return b.select(b.fcmp_ordered("<", x, floats(0.0)), floats(0.0), x)
+
+
+def _gelu(b: ir.IRBuilder, x: Any) -> Any:
+    """x times the normal distribution's share below x, erf by Abramowitz and Stegun 7.1.26 (error 1.5e-7)."""
+    scaled = b.fmul(x, floats(math.sqrt(0.5)))
+    size = intrinsic(b, "llvm.fabs.v16f32", FLOATS, scaled)
+    t = b.fdiv(floats(1.0), _fma(b, size, floats(_ERF_P), floats(1.0)))
+    tail = b.fmul(b.fmul(_polynomial(b, t, _ERF), t), exp(b, b.fneg(b.fmul(size, size))))
+    half = b.fmul(x, floats(0.5))
+    positive = b.fcmp_ordered(">", x, floats(0.0))
+    share = b.select(positive, b.fsub(floats(2.0), tail), tail)
+    return b.fmul(half, share)
+
+
+ACTIVATIONS: dict[str, Callable[[ir.IRBuilder, Any], Any]] = {
+    "none": lambda _, x: x,
+    "relu": _relu,
+    "silu": _silu,
+    "gelu": _gelu,
+}

@@ -1,0 +1,99 @@
+"""A weight laid out for oneDNN's products, by torch's private operators.
+
+int8: symmetric weights per output channel, activations quantised per row as they come (dynamic), as in
+Dettmers et al., LLM.int8() (arXiv:2208.07339), section 3, without the outlier split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from components import huge_pages
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+_ALGORITHMS = {"none": "", "gelu": "none", "relu": "", "silu": ""}
+_NAMES = {"none": "none", "gelu": "gelu", "relu": "relu", "silu": "swish"}
+_AFTER: dict[str, Callable[[Tensor], Tensor]] = {
+    "none": lambda y: y,
+    "gelu": functional.gelu,
+    "relu": functional.relu,
+    "silu": functional.silu,
+}
+FULL, LARGE = 4, 2**18
+"""Rows that keep the multipliers busy, and the elements of a weight from which fewer rows are filled up."""
+
+
+class FloatProduct:
+    """``activation(rows @ weight.T + bias)`` in float32 or bfloat16: (R, in) -> (R, out), R at least 1."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, arithmetic: str, activation: str) -> None:
+        if arithmetic == "bfloat16" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+            raise RuntimeError("expected a processor that multiplies bfloat16, found one that does not")
+        self._dtype, self._activation = _DTYPES[arithmetic], activation
+        self._large = weight.numel() >= LARGE
+        weight = weight.to(self._dtype).contiguous()
+        self._packed = torch.ops.mkldnn._reorder_linear_weight(weight)
+        self._bias = None if bias is None else bias.to(self._dtype).contiguous()
+        _into_large_pages(self._packed)
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """Of any floating dtype; the result has the arithmetic's."""
+        n = len(rows)
+        if n < FULL and self._large:
+            # One row waits for each of its additions: four take a quarter less time than one (AVX-512).
+            rows = functional.pad(rows, (0, 0, 0, FULL - n))
+        name, algorithm = _NAMES[self._activation], _ALGORITHMS[self._activation]
+        out: Tensor = torch.ops.mkldnn._linear_pointwise(
+            rows.to(self._dtype), self._packed, self._bias, name, [], algorithm
+        )
+        return out[:n]
+
+
+class IntegerProduct:
+    """The same in int8; results are float32."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, arithmetic: str, activation: str) -> None:
+        assert arithmetic == "int8"
+        weight = weight.float()
+        self._after = _AFTER[activation]
+        self._scale = weight.abs().amax(1).clamp_(min=1e-12) / 127
+        self._zero = torch.zeros(len(weight), dtype=torch.int32)
+        quantised = (weight / self._scale[:, None]).round_().to(torch.int8)
+        self._packed = torch.ops.onednn.qlinear_prepack(quantised, None)
+        self._bias = None if bias is None else bias.float().contiguous()
+        _into_large_pages(self._packed)
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """Of any floating dtype."""
+        rows = rows.float()
+        scale = rows.abs().amax(1, keepdim=True).clamp_(min=1e-12).div_(127)
+        # Unsigned with zero point 128: the signed form has no fast kernel on CPUs without AMX. By way of
+        # int8, whose conversion is vectorised; that of uint8 is not.
+        quantised = (rows / scale).round_().to(torch.int8).view(torch.uint8).add_(128)
+        out: Tensor = torch.ops.onednn.qlinear_pointwise(
+            quantised, 1.0, 128, self._packed, self._scale, self._zero,
+            None, 1.0, 0, torch.float32, "none", [], "",
+        )  # fmt: skip
+        if self._bias is None:
+            out.mul_(scale)
+        else:
+            torch.addcmul(self._bias, out, scale, out=out)
+        return self._after(out)
+
+
+def _into_large_pages(packed: Tensor) -> None:
+    if hasattr(torch.ops.mkldnn, "data_ptr"):
+        huge_pages.move(torch.ops.mkldnn.data_ptr(packed), torch.ops.mkldnn._nbytes(packed))
+
+
+def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``x @ weight.T + bias``, the weight as it is, such as one that is being trained; no gradient.
+
+    RuntimeError or AttributeError where :func:`components.decoding.prepack.available` is False.
+    """
+    out: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+    return out
