@@ -41,7 +41,9 @@ class PackedLinear(nn.Module):
     """``activation(x @ weight.T + bias)`` with a weight that is laid out.
 
     ``weight`` has shape (out, in). Input (..., in) and output (..., out) have the same dtype whatever the
-    arithmetic inside. Raises RuntimeError where :func:`available` is False for the arithmetic.
+    arithmetic inside. ``gated``: ``weight`` is (2 * out, in), and what its first half gives is activated and
+    multiplied with what its second half gives. Raises RuntimeError where :func:`available` is False for the
+    arithmetic.
     """
 
     def __init__(
@@ -50,21 +52,23 @@ class PackedLinear(nn.Module):
         bias: Tensor | None = None,
         arithmetic: Arithmetic = "float32",
         activation: Activation = "none",
+        gated: bool = False,
     ) -> None:
         super().__init__()
-        self.out_features, self.in_features = weight.shape
+        self.out_features, self.in_features = weight.shape[0] // (1 + gated), weight.shape[1]
         self.arithmetic: Arithmetic = arithmetic
         self.activation: Activation = activation
         # Code that asks a layer for its weight's shape or dtype gets them without a second copy in memory.
         self.weight = torch.empty(weight.shape, dtype=_DTYPES[arithmetic], device="meta")
-        self._product = pack(weight, bias, arithmetic, activation)
+        self._product = pack(weight, bias, arithmetic, activation, gated)
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) -> (..., out), same dtype."""
         shape = (*x.shape[:-1], self.out_features)
         if x.numel() == 0:
             return x.new_empty(shape)
-        return self._product(x.reshape(-1, self.in_features)).view(shape).to(x.dtype)
+        out = self._product(x.reshape(-1, self.in_features)).view(shape)
+        return out if out.dtype == x.dtype else out.to(x.dtype)
 
     def extra_repr(self) -> str:
         """What ``print(model)`` shows."""

@@ -6,14 +6,17 @@ of its time laying the matrix out (see :mod:`components.decoding.prepack`).
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from components.decoding.prepack import PackedLinear
-from components.experts.activations import activate
 from components.experts.dispatch import Dispatch
 from components.experts.layer import Experts
 from components.kernels import Arithmetic
+
+_NAMES = {"swish": "silu"}
 
 
 class PackedExperts(nn.Module):
@@ -21,20 +24,21 @@ class PackedExperts(nn.Module):
 
     def __init__(self, experts: Experts, arithmetic: Arithmetic) -> None:
         super().__init__()
-        self.width, self.activation, self.gated = experts.width, experts.activation, experts.gated
-        self.ups = _packed(experts.up, experts.up_bias, arithmetic)
+        self.width = experts.width
+        activation = _NAMES.get(experts.activation, experts.activation)
+        self.ups = _packed(experts.up, experts.up_bias, arithmetic, activation, experts.gated)
         self.downs = _packed(experts.down, experts.down_bias, arithmetic)
 
     def forward(self, x: Tensor, plan: Dispatch) -> Tensor:
         """Tokens (T, D) -> the experts' outputs (S, D), in the order of ``plan``."""
         blocks = x[plan.tokens].split(plan.sizes)  # type: ignore[no-untyped-call]
-        outputs = [self.downs[e](self._inner(e, block)) for e, block in enumerate(blocks) if len(block)]
+        outputs = [self.downs[e](self.ups[e](block)) for e, block in enumerate(blocks) if len(block)]
         return torch.cat(outputs) if outputs else x.new_zeros(0, self.width)
 
-    def _inner(self, expert: int, block: Tensor) -> Tensor:
-        return activate(self.ups[expert](block), self.activation, self.gated)
 
-
-def _packed(weight: Tensor, bias: Tensor | None, arithmetic: Arithmetic) -> list[PackedLinear]:
+def _packed(
+    weight: Tensor, bias: Tensor | None, arithmetic: Arithmetic, activation: Any = "none", gated: bool = False
+) -> list[PackedLinear]:
     biases = [None] * len(weight) if bias is None else bias.detach()
-    return [PackedLinear(w, b, arithmetic) for w, b in zip(weight.detach(), biases, strict=True)]
+    each = zip(weight.detach(), biases, strict=True)
+    return [PackedLinear(w, b, arithmetic, activation, gated) for w, b in each]

@@ -28,15 +28,21 @@ class Product(Protocol):
 
 
 def pack(
-    weight: Tensor, bias: Tensor | None, arithmetic: Arithmetic = "float32", activation: Activation = "none"
+    weight: Tensor,
+    bias: Tensor | None,
+    arithmetic: Arithmetic = "float32",
+    activation: Activation = "none",
+    gated: bool = False,
 ) -> Product:
     """Lay ``weight`` (out, in) out. RuntimeError or AttributeError where torch lacks what it takes.
 
-    ``ANTIPHON_KERNELS=onednn`` in the environment switches our own kernels off.
+    ``gated``: ``weight`` is (2 * out, in), and what its first half gives is activated and multiplied with
+    what its second half gives. ``ANTIPHON_KERNELS=onednn`` in the environment switches our own kernels off.
     """
     weight, bias = weight.detach(), None if bias is None else bias.detach()
     if os.environ.get("ANTIPHON_KERNELS") != "onednn" and packed.supported(arithmetic):
-        return packed.PackedProduct(weight, bias, arithmetic, activation)
-    if arithmetic == "int8":
-        return onednn.IntegerProduct(weight, bias, arithmetic, activation)
-    return onednn.FloatProduct(weight, bias, arithmetic, activation)
+        return packed.PackedProduct(weight, bias, arithmetic, activation, gated)
+    kind = onednn.IntegerProduct if arithmetic == "int8" else onednn.FloatProduct
+    if gated:
+        return onednn.GatedProduct(kind(weight, bias, arithmetic, "none"), activation)
+    return kind(weight, bias, arithmetic, activation)

@@ -85,6 +85,18 @@ class IntegerProduct:
         return self._after(out)
 
 
+class GatedProduct:
+    """The activation of the first half of what ``product`` gives, times the second half."""
+
+    def __init__(self, product: Callable[[Tensor], Tensor], activation: str) -> None:
+        self._product, self._activate = product, _AFTER[activation]
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """(R, in) -> (R, out)."""
+        gate, value = self._product(rows).chunk(2, -1)
+        return self._activate(gate) * value
+
+
 def _into_large_pages(packed: Tensor) -> None:
     if hasattr(torch.ops.mkldnn, "data_ptr"):
         huge_pages.move(torch.ops.mkldnn.data_ptr(packed), torch.ops.mkldnn._nbytes(packed))

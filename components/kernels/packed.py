@@ -12,13 +12,13 @@ from torch.nn import functional
 
 from components import huge_pages
 from components.kernels.machine import Code, ParallelCode, features
-from components.kernels.product import ARGUMENTS, product
+from components.kernels.product import ARGUMENTS, TOGETHER, product
 from components.kernels.quantise import LARGEST, ZERO, quantise
 from components.kernels.tile import COLUMNS, KINDS, ROWS
 
 _NEEDED = {"float32": "avx512f", "bfloat16": "avx512bf16", "int8": "avx512vnni"}
-_CACHED = 2**17
-"""Units of a block of rows, at most: 512 KB, which stay in the second cache."""
+_BLOCK = 192
+"""Rows of a block, at most: those of their units that are multiplied together stay in the second cache."""
 _ALONE = 2**20
 """Multiplications up to which one thread is faster than several that have to meet."""
 _log = logging.getLogger("antiphon.kernels")
@@ -34,7 +34,7 @@ def supported(arithmetic: str) -> bool:
     if not {"avx512f", "avx512bw", _NEEDED[arithmetic]} <= features() or "amx-tile" in features():
         return False
     try:
-        kernel(arithmetic, "none")
+        kernel(arithmetic, "none", False)
     except RuntimeError as fault:
         _log.warning("our own %s products are off: %s", arithmetic, str(fault).splitlines()[0])
         return False
@@ -45,54 +45,56 @@ class PackedProduct:
     """``activation(rows @ weight.T + bias)``, (R, in) -> (R, out) in float32.
 
     ``weight`` is (out, in). ``arithmetic`` is what is multiplied; sums are float32, or int32 of int8. int8:
-    weights are scaled per output and rows as they come, both symmetrically to 127.
+    weights are scaled per output and rows as they come, both symmetrically to 127. ``gated``: ``weight`` is
+    (2 * out, in), and what its first half gives is activated and multiplied with what its second half gives.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor | None, arithmetic: str, activation: str) -> None:
-        self.arithmetic, self.width, self.size = arithmetic, *weight.shape
+    def __init__(
+        self, weight: Tensor, bias: Tensor | None, arithmetic: str, activation: str, gated: bool = False
+    ) -> None:
+        self.arithmetic, self.size = arithmetic, weight.shape[1]
+        self.outputs = len(weight) // 2 if gated else len(weight)
         self._units = -(-self.size // KINDS[arithmetic].units)
-        weight = weight.detach().float()
+        bias = torch.zeros(len(weight)) if bias is None else bias
+        weight, added = (_whole_panels(each.detach().float(), gated) for each in (weight, bias))
         scales, start = torch.empty(0), torch.empty(0, dtype=torch.int32)
         if arithmetic == "int8":
-            largest = weight.abs().amax(1).clamp_(min=1e-12)
-            scales = _columns(largest / LARGEST)
-            weight = (weight / (largest / LARGEST)[:, None]).round_().to(torch.int8)
-            start = _columns(-ZERO * weight.sum(1, dtype=torch.int32))
+            scales = weight.abs().amax(1).clamp_(min=1e-12) / LARGEST
+            weight = (weight / scales[:, None]).round_().to(torch.int8)
+            start = -ZERO * weight.sum(1, dtype=torch.int32)
         elif arithmetic == "bfloat16":
             weight = weight.bfloat16()
         self.weight = _panels(weight, KINDS[arithmetic].units)
         huge_pages.move(self.weight.data_ptr(), self.weight.nbytes)
-        added = torch.zeros(self.width) if bias is None else bias.detach().float()
-        self._constants = (_columns(added), scales, start)
-        self._kernel = kernel(arithmetic, activation)
+        self._held = (added, scales, start)
+        self._weight_at, self._panels = self.weight.data_ptr(), len(self.weight)
+        self._added_at, self._scales_at, self._start_at = (tensor.data_ptr() for tensor in self._held)
+        self._kernel = kernel(arithmetic, activation, gated)
 
     def __call__(self, rows: Tensor) -> Tensor:
         """(R, in) of any floating dtype -> (R, out), float32."""
         n = len(rows)
-        out = torch.empty((n, self.width))
-        units, scales = self._units_of(rows)
-        added, columns, start = self._constants
-        self._kernel(
-            _Arguments(
-                units.data_ptr(), self.weight.data_ptr(), out.data_ptr(), n, self.width, self._units,
-                self._block(n), added.data_ptr(), 0 if scales is None else scales.data_ptr(),
-                columns.data_ptr(), start.data_ptr(),
-            ),
-            torch.get_num_threads() if n * self.width * self.size > _ALONE else 1,
+        out = torch.empty((n, self.outputs))
+        units, row_scales = self._units_of(rows)
+        threads = torch.get_num_threads() if n * self.outputs * self.size > _ALONE else 1
+        block = -(-n // -(-n // _BLOCK) // ROWS) * ROWS
+        partial = torch.empty((threads, block, COLUMNS)) if self._units > TOGETHER else out
+        arguments = _Arguments(
+            units.data_ptr(), self._weight_at, out.data_ptr(), n, self._panels, self.outputs, self._units,
+            block, partial.data_ptr(), self._added_at, row_scales.data_ptr(), self._scales_at, self._start_at,
         )  # fmt: skip
+        self._kernel(arguments, threads)
         return out
 
-    def _block(self, n_rows: int) -> int:
-        """Rows taken together: as many as stay in the cache, in blocks of about the same size."""
-        blocks = -(-n_rows * self._units // _CACHED)
-        return -(-n_rows // blocks // ROWS) * ROWS
-
-    def _units_of(self, rows: Tensor) -> tuple[Tensor, Tensor | None]:
+    def _units_of(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """What is multiplied, and for int8 its scales."""
         if self.arithmetic == "float32":
-            return rows.float().contiguous(), None
+            rows = rows.float().contiguous()
+            return rows, rows
         if self.arithmetic == "bfloat16":
             rows = rows.bfloat16()
-            return functional.pad(rows, (0, 1)) if self.size % 2 else rows.contiguous(), None
+            rows = functional.pad(rows, (0, 1)) if self.size % 2 else rows.contiguous()
+            return rows, rows
         rows, n = rows.float().contiguous(), len(rows)
         units, scales = torch.empty((n, 4 * self._units), dtype=torch.uint8), torch.empty(n)
         _quantiser().run(rows.data_ptr(), n, self.size, units.data_ptr(), 4 * self._units, scales.data_ptr())
@@ -100,9 +102,9 @@ class PackedProduct:
 
 
 @cache
-def kernel(arithmetic: str, activation: str) -> ParallelCode:
+def kernel(arithmetic: str, activation: str, gated: bool) -> ParallelCode:
     """The product, compiled at its first use in a process (a tenth to a quarter of a second)."""
-    return ParallelCode(product(arithmetic, activation))
+    return ParallelCode(product(arithmetic, activation, gated))
 
 
 @cache
@@ -110,14 +112,16 @@ def _quantiser() -> Code:
     return Code(quantise())
 
 
-def _columns(values: Tensor) -> Tensor:
-    """(out,) with zeros up to whole panels."""
-    return functional.pad(values, (0, -len(values) % COLUMNS)).contiguous()
+def _whole_panels(values: Tensor, gated: bool) -> Tensor:
+    """(out, ...) with zeros up to whole panels; ``gated``: half a panel of gates, half of what they gate."""
+    halves = values.chunk(2) if gated else (values,)
+    wide = COLUMNS // len(halves)
+    padding = [0, 0] * (values.dim() - 1) + [0, -len(halves[0]) % wide]
+    parts = [functional.pad(half, padding).view(-1, wide, *half.shape[1:]) for half in halves]
+    return torch.stack(parts, dim=1).flatten(0, 2)
 
 
 def _panels(weight: Tensor, units: int) -> Tensor:
-    """(out, in) -> (panels, units, 64, numbers of a unit), zeros where nothing is."""
-    width, size = weight.shape
-    padded = functional.pad(weight, (0, -size % units, 0, -width % COLUMNS))
-    panels = padded.view(-1, COLUMNS, padded.shape[1] // units, units)
-    return panels.transpose(1, 2).contiguous()
+    """(panels * 64, in) -> (panels, units, 64, numbers of a unit), zeros where nothing is."""
+    padded = functional.pad(weight, (0, -weight.shape[1] % units))
+    return padded.view(-1, COLUMNS, padded.shape[1] // units, units).transpose(1, 2).contiguous()

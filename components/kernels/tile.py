@@ -7,6 +7,7 @@ that every number read is used 6 or 64 times.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from components.kernels.ir import (
     BFLOATS,
     F32,
     FLOATS,
+    I1,
     I8,
     I32,
     I64,
@@ -68,70 +70,112 @@ KINDS = {
 }
 PARAMETERS = (
     ("rows", I32.as_pointer()), ("stride", I64), ("panel", I32.as_pointer()), ("units", I64),
-    ("out", F32.as_pointer()), ("width", I64), ("columns", I64), ("bias", F32.as_pointer()),
-    ("row_scales", F32.as_pointer()), ("column_scales", F32.as_pointer()), ("start", I32.as_pointer()),
-    ("ahead", I8.as_pointer()),
+    ("partial", I32.as_pointer()), ("first", I1), ("last", I1), ("out", F32.as_pointer()), ("width", I64),
+    ("columns", I64), ("bias", F32.as_pointer()), ("row_scales", F32.as_pointer()),
+    ("column_scales", F32.as_pointer()), ("start", I32.as_pointer()), ("ahead", I8.as_pointer()),
 )  # fmt: skip
-"""Of a tile: units of its first row and from one row to the next; its panel of the weight (units, 64); the
-first output and from one row of them to the next; how many columns there are; what is added; for int8 what
-scales and what the sums start from; and 64 bytes per unit that will be wanted soon."""
+"""Of a tile: units of its first row and from one row to the next; its panel of the weight (units, 64); sums
+(rows, 64) of units before these, if these are not the ``first``, and for those after, if they are not the
+``last``; the first output and from one row of them to the next; how many outputs a row has left; what is
+added; for int8 what scales and what the sums start from; and 64 bytes per unit that will be wanted soon."""
+Given = dict[str, Any]
 
 
-def tile(module: ir.Module, rows: int, arithmetic: str, activation: str) -> ir.Function:
-    """A function of :data:`PARAMETERS` that computes ``rows`` rows of outputs."""
+def tile(module: ir.Module, rows: int, arithmetic: str, activation: str, gated: bool) -> ir.Function:
+    """A function of :data:`PARAMETERS` that computes ``rows`` rows of outputs.
+
+    ``gated``: the first half of a panel's columns are gates of the second; there are half as many outputs.
+    """
     kind = KINDS[arithmetic]
-    function = ir.Function(module, ir.FunctionType(VOID, [type_ for _, type_ in PARAMETERS]), f"tile{rows}")
+    types = [type_ for _, type_ in PARAMETERS]
+    function = ir.Function(module, ir.FunctionType(VOID, types), f"tile{rows}")
     function.linkage = "internal"
     function.attributes.add("noinline")
     given = {name: argument for (name, _), argument in zip(PARAMETERS, function.args, strict=True)}
     b = ir.IRBuilder(function.append_basic_block("entry"))
     sums = _sums(b, kind, rows, given)
-    bias = [load(b, at(b, given["bias"], i64(j * LANES)), FLOATS) for j in range(VECTORS)]
-    scales = _scales(b, given) if kind.sums == INTS else None
-    masks = [lanes_below(b, b.sub(given["columns"], i64(j * LANES))) for j in range(VECTORS)]
-    for i in range(rows):
-        target = at(b, given["out"], b.mul(given["width"], i64(i)))
-        factor = everywhere(b, b.load(at(b, given["row_scales"], i64(i)))) if scales else None
-        for j in range(VECTORS):
-            value = sums[i][j]
-            if scales:
-                value = b.fmul(b.sitofp(value, FLOATS), b.fmul(factor, scales[j]))
-            value = ACTIVATIONS[activation](b, b.fadd(value, bias[j]))
-            store_where(b, value, at(b, target, i64(j * LANES)), masks[j])
+    with b.if_else(given["last"]) as (whole, part):
+        with whole:
+            _finish(b, sums, given, activation, gated)
+        with part:
+            for place, value in _places(b, given["partial"], sums):
+                b.store(b.bitcast(value, INTS), b.bitcast(place, INTS.as_pointer())).align = 64
     b.ret_void()
     return function
 
 
-def _scales(b: ir.IRBuilder, given: dict[str, Any]) -> list[Any]:
-    return [load(b, at(b, given["column_scales"], i64(j * LANES)), FLOATS) for j in range(VECTORS)]
+def _places(b: ir.IRBuilder, partial: Any, values: list[list[Any]]) -> list[tuple[Any, Any]]:
+    """Where each sum of a tile is kept, with the sum."""
+    return [
+        (at(b, partial, i64((i * VECTORS + j) * LANES)), value)
+        for i, row in enumerate(values)
+        for j, value in enumerate(row)
+    ]
 
 
-def _sums(b: ir.IRBuilder, kind: Kind, rows: int, given: dict[str, Any]) -> list[list[Any]]:
+def _finish(b: ir.IRBuilder, sums: list[list[Any]], given: Given, activation: str, gated: bool) -> None:
+    """Scale, add, activate and store."""
+    act, n = ACTIVATIONS[activation], VECTORS // 2 if gated else VECTORS
+    bias = [load(b, at(b, given["bias"], i64(j * LANES)), FLOATS) for j in range(VECTORS)]
+    masks = [lanes_below(b, b.sub(given["columns"], i64(j * LANES))) for j in range(n)]
+    scaled = sums[0][0].type == INTS
+    scales = [load(b, at(b, given["column_scales"], i64(j * LANES)), FLOATS) for j in range(VECTORS * scaled)]
+    for i, values in enumerate(sums):
+        row = values
+        if scaled:
+            factor = everywhere(b, b.load(at(b, given["row_scales"], i64(i))))
+            row = [b.fmul(b.sitofp(x, FLOATS), b.fmul(factor, y)) for x, y in zip(row, scales, strict=True)]
+        row = [b.fadd(value, each) for value, each in zip(row, bias, strict=True)]
+        target = at(b, given["out"], b.mul(given["width"], i64(i)))
+        for j in range(n):
+            value = act(b, row[j])
+            value = b.fmul(value, row[n + j]) if gated else value
+            store_where(b, value, at(b, target, i64(j * LANES)), masks[j])
+
+
+def _begin(b: ir.IRBuilder, kind: Kind, rows: int, given: Given) -> list[list[Any]]:
+    """What the sums start from."""
+    if kind.sums == INTS:
+        fresh = [load(b, at(b, given["start"], i64(j * LANES)), INTS) for j in range(VECTORS)]
+    else:
+        fresh = [floats(0.0)] * VECTORS
+    before = b.block
+    with b.if_then(b.not_(given["first"])):
+        kept = [
+            load(b, place, kind.sums, align=64) for place, _ in _places(b, given["partial"], [fresh] * rows)
+        ]
+        reading = b.block
+    begun = []
+    for i in range(rows):
+        begun.append([b.phi(kind.sums) for _ in range(VECTORS)])
+        for j, phi in enumerate(begun[i]):
+            phi.add_incoming(fresh[j], before)
+            phi.add_incoming(kept[i * VECTORS + j], reading)
+    return begun
+
+
+def _sums(b: ir.IRBuilder, kind: Kind, rows: int, given: Given) -> list[list[Any]]:
     """The loop over the units."""
     places = [at(b, given["rows"], b.mul(given["stride"], i64(i))) for i in range(rows)]
-    if kind.sums == INTS:
-        begin = [load(b, at(b, given["start"], i64(j * LANES)), INTS) for j in range(VECTORS)]
-    else:
-        begin = [floats(0.0)] * VECTORS
+    begun = _begin(b, kind, rows, given)
     before, body, done = b.block, *(b.function.append_basic_block(name) for name in ("units", "done"))
     b.branch(body)
     b.position_at_end(body)
     unit = b.phi(I64)
     unit.add_incoming(i64(0), before)
-    held = [[b.phi(kind.sums) for _ in range(VECTORS)] for _ in range(rows)]
+    held = [[b.phi(kind.sums) for _ in row] for row in begun]
     panel = at(b, given["panel"], b.mul(unit, i64(COLUMNS)))
     columns = [load(b, at(b, panel, i64(j * LANES)), INTS, align=64) for j in range(VECTORS)]
     _fetch(b, at(b, given["ahead"], b.mul(unit, i64(64))))
-    added: list[list[Any]] = []
-    for place in places:
+    added = []
+    for place, sums in zip(places, held, strict=True):
         row = everywhere(b, b.load(at(b, place, unit)))
-        added.append([kind.step(b, held[len(added)][j], row, columns[j]) for j in range(VECTORS)])
+        added.append([kind.step(b, total, row, each) for total, each in zip(sums, columns, strict=True)])
     following = b.add(unit, i64(1))
     unit.add_incoming(following, body)
-    for phis, values in zip(held, added, strict=True):
-        for phi, value, first in zip(phis, values, begin, strict=True):
-            phi.add_incoming(first, before)
-            phi.add_incoming(value, body)
+    for i, j in itertools.product(range(rows), range(VECTORS)):
+        held[i][j].add_incoming(begun[i][j], before)
+        held[i][j].add_incoming(added[i][j], body)
     b.cbranch(b.icmp_signed("<", following, given["units"]), body, done)
     b.position_at_end(done)
     return added
