@@ -15,6 +15,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from components.decoding import caches
 from components.decoding.attention import share_attention
+from components.decoding.fusing import fuse
 from components.decoding.generation import as_tuple, eos_of, setting
 from components.decoding.joining import join
 from components.decoding.marian import MarianRows
@@ -58,6 +59,7 @@ class Seq2SeqModel:
             if self.split:  # the packed layer adds the bias as it goes
                 model.lm_head.bias, self.bias = nn.Parameter(model.final_logits_bias[0]), None
             joined = join(model, arithmetic)
+            fuse(model, arithmetic)
             prepack(model, arithmetic)
             self.marian = type(model) is MarianMTModel and joined > 0
 

@@ -31,7 +31,7 @@ class PackedExperts(nn.Module):
 
     def forward(self, x: Tensor, plan: Dispatch) -> Tensor:
         """Tokens (T, D) -> the experts' outputs (S, D), in the order of ``plan``."""
-        blocks = x[plan.tokens].split(plan.sizes)  # type: ignore[no-untyped-call]
+        blocks = x.index_select(0, plan.tokens).split(plan.sizes)  # type: ignore[no-untyped-call]
         outputs = [self.downs[e](self.ups[e](block)) for e, block in enumerate(blocks) if len(block)]
         return torch.cat(outputs) if outputs else x.new_zeros(0, self.width)
 

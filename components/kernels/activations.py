@@ -40,9 +40,16 @@ def exp(b: ir.IRBuilder, x: Any) -> Any:
     return b.fmul(_polynomial(b, rest, _TAYLOR), b.bitcast(exponent, FLOATS))
 
 
+def _reciprocal(b: ir.IRBuilder, x: Any) -> Any:
+    """1 / x for x from 1 to 1e38: an estimate to 14 bits and one of Newton's steps, faster than dividing."""
+    every = ir.Constant(ir.IntType(16), -1)
+    guess = intrinsic(b, "llvm.x86.avx512.rcp14.ps.512", FLOATS, x, floats(0.0), every)
+    return b.fmul(guess, _fma(b, b.fneg(x), guess, floats(2.0)))
+
+
 def _silu(b: ir.IRBuilder, x: Any) -> Any:
     """x / (1 + exp(-x))."""
-    return b.fdiv(x, b.fadd(floats(1.0), exp(b, b.fneg(x))))
+    return b.fmul(x, _reciprocal(b, b.fadd(floats(1.0), exp(b, b.fneg(x)))))
 
 
 def _relu(b: ir.IRBuilder, x: Any) -> Any:
@@ -53,7 +60,7 @@ def _gelu(b: ir.IRBuilder, x: Any) -> Any:
     """x times the normal distribution's share below x, erf by Abramowitz and Stegun 7.1.26 (error 1.5e-7)."""
     scaled = b.fmul(x, floats(math.sqrt(0.5)))
     size = intrinsic(b, "llvm.fabs.v16f32", FLOATS, scaled)
-    t = b.fdiv(floats(1.0), _fma(b, size, floats(_ERF_P), floats(1.0)))
+    t = _reciprocal(b, _fma(b, size, floats(_ERF_P), floats(1.0)))
     tail = b.fmul(b.fmul(_polynomial(b, t, _ERF), t), exp(b, b.fneg(b.fmul(size, size))))
     half = b.fmul(x, floats(0.5))
     positive = b.fcmp_ordered(">", x, floats(0.0))

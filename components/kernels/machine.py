@@ -33,6 +33,8 @@ class Code:
         machine = binding.Target.from_triple(module.triple).create_target_machine(
             cpu=binding.get_host_cpu_name(), features=binding.get_host_cpu_features().flatten(), opt=3
         )
+        passes = binding.create_pass_builder(machine, binding.create_pipeline_tuning_options(speed_level=2))
+        passes.getModulePassManager().run(parsed, passes)
         self._engine = binding.create_mcjit_compiler(parsed, machine)
         self._engine.finalize_object()
         kind = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * len(function.args))

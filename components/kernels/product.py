@@ -44,12 +44,14 @@ def product(arithmetic: str, activation: str, gated: bool) -> ir.Function:
         block, panel = b.sdiv(number, given["panels"]), b.srem(number, given["panels"])
         start = b.mul(block, given["block"])
         rows = smaller(b, given["block"], b.sub(given["n_rows"], start))
-        groups = b.sdiv(b.add(rows, i64(ROWS - 1)), i64(ROWS))  # of equal size, give or take one
+        groups = b.sdiv(b.add(rows, i64(ROWS - 1)), i64(ROWS))
+        height, higher = b.sdiv(rows, groups), b.srem(rows, groups)  # of equal size, give or take one
         with loop(b, i64(0), given["units"], TOGETHER) as unit, loop(b, i64(0), groups) as group:
-            row, following = (b.sdiv(b.mul(rows, g), groups) for g in (group, b.add(group, i64(1))))
+            row = b.add(b.mul(group, height), smaller(b, group, higher))
+            taken = b.add(height, b.zext(b.icmp_signed("<", group, higher), I64))
             values = _of_tile(b, given, panel, unit, row, start, width)
             values["ahead"] = _coming(b, values, group)
-            _call(b, tiles, b.sub(following, row), [values[name] for name, _ in PARAMETERS])
+            _call(b, tiles, taken, [values[name] for name, _ in PARAMETERS])
     b.ret_void()
     return function
 

@@ -117,19 +117,18 @@ def _finish(b: ir.IRBuilder, sums: list[list[Any]], given: Given, activation: st
     """Scale, add, activate and store."""
     act, n = ACTIVATIONS[activation], VECTORS // 2 if gated else VECTORS
     bias = [load(b, at(b, given["bias"], i64(j * LANES)), FLOATS) for j in range(VECTORS)]
-    masks = [lanes_below(b, b.sub(given["columns"], i64(j * LANES))) for j in range(n)]
     scaled = sums[0][0].type == INTS
     scales = [load(b, at(b, given["column_scales"], i64(j * LANES)), FLOATS) for j in range(VECTORS * scaled)]
+    masks = [lanes_below(b, b.sub(given["columns"], i64(j * LANES))) for j in range(n)]
     for i, values in enumerate(sums):
         row = values
         if scaled:
             factor = everywhere(b, b.load(at(b, given["row_scales"], i64(i))))
             row = [b.fmul(b.sitofp(x, FLOATS), b.fmul(factor, y)) for x, y in zip(row, scales, strict=True)]
         row = [b.fadd(value, each) for value, each in zip(row, bias, strict=True)]
+        row = [b.fmul(act(b, row[j]), row[n + j]) if gated else act(b, row[j]) for j in range(n)]
         target = at(b, given["out"], b.mul(given["width"], i64(i)))
-        for j in range(n):
-            value = act(b, row[j])
-            value = b.fmul(value, row[n + j]) if gated else value
+        for j, value in enumerate(row):
             store_where(b, value, at(b, target, i64(j * LANES)), masks[j])
 
 
