@@ -119,7 +119,7 @@ def _finish(b: ir.IRBuilder, sums: list[list[Any]], given: Given, activation: st
     bias = [load(b, at(b, given["bias"], i64(j * LANES)), FLOATS) for j in range(VECTORS)]
     scaled = sums[0][0].type == INTS
     scales = [load(b, at(b, given["column_scales"], i64(j * LANES)), FLOATS) for j in range(VECTORS * scaled)]
-    masks = [lanes_below(b, b.sub(given["columns"], i64(j * LANES))) for j in range(n)]
+    outputs = []
     for i, values in enumerate(sums):
         row = values
         if scaled:
@@ -127,9 +127,20 @@ def _finish(b: ir.IRBuilder, sums: list[list[Any]], given: Given, activation: st
             row = [b.fmul(b.sitofp(x, FLOATS), b.fmul(factor, y)) for x, y in zip(row, scales, strict=True)]
         row = [b.fadd(value, each) for value, each in zip(row, bias, strict=True)]
         row = [b.fmul(act(b, row[j]), row[n + j]) if gated else act(b, row[j]) for j in range(n)]
+        outputs.append(row)
+    with b.if_else(b.icmp_signed(">=", given["columns"], i64(n * LANES))) as (whole, part):
+        with whole:  # some processors store faster without a mask
+            _store(b, outputs, given, [None] * n)
+        with part:
+            left = [b.sub(given["columns"], i64(j * LANES)) for j in range(n)]
+            _store(b, outputs, given, [lanes_below(b, count) for count in left])
+
+
+def _store(b: ir.IRBuilder, outputs: list[list[Any]], given: Given, masks: list[Any]) -> None:
+    for i, row in enumerate(outputs):
         target = at(b, given["out"], b.mul(given["width"], i64(i)))
-        for j, value in enumerate(row):
-            store_where(b, value, at(b, target, i64(j * LANES)), masks[j])
+        for j, (value, mask) in enumerate(zip(row, masks, strict=True)):
+            store_where(b, value, at(b, target, i64(j * LANES)), mask)
 
 
 def _begin(b: ir.IRBuilder, kind: Kind, rows: int, given: Given) -> list[list[Any]]:
