@@ -31,7 +31,8 @@ def fuse(module: nn.Module, arithmetic: Arithmetic = "float32") -> int:
     fused = 0
     for block in list(module.modules()):
         layer: Any = getattr(block, "fc1", None)
-        activation = _KNOWN.get(type(getattr(block, "activation_fn", block)))
+        around: Any = getattr(block, "activation_fn", None)
+        activation = _KNOWN.get(type(around))
         if activation is None or not is_plain(layer):
             continue
         block.fc1 = PackedLinear(layer.weight, layer.bias, arithmetic, activation)

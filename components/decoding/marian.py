@@ -17,6 +17,7 @@ from torch.nn import functional
 from transformers import MarianMTModel
 
 from components.decoding.joining import joint_of
+from components.kernels.asking import asker
 
 _ROOM = 64
 """Places for keys and values when a store is made; the room doubles when it is used up."""
@@ -61,6 +62,8 @@ class MarianRows:
     def __init__(self, model: MarianMTModel, encoded: Tensor, mask: Tensor | None) -> None:
         decoder: Any = model.model.decoder
         self._decoder, self._heads = decoder, model.config.decoder_attention_heads
+        self._width = model.config.d_model // self._heads
+        self._ask = asker(self._width)
         self._owners = torch.arange(len(encoded))
         self._n, self._steps, self._used = len(encoded), 0, 0
         self._sees = torch.zeros((len(encoded), 0), dtype=torch.bool)
@@ -70,7 +73,8 @@ class MarianRows:
             for layer in decoder.layers
         ]
         self._sources = [torch.stack([self._split(k), self._split(v)]) for k, v in cross]
-        self._hidden = None if mask is None else _additive(mask.bool())[:, None, None]
+        seen = torch.ones(encoded.shape[:2], dtype=torch.bool) if mask is None else mask.bool()
+        self._hidden = _additive(seen)[:, None]
 
     def _split(self, states: Tensor) -> Tensor:
         """(n, S, d) -> (n, H, S, d / H), contiguous."""
@@ -84,7 +88,7 @@ class MarianRows:
             self._n, self._owners = len(present), owners
             self._stores = [store[:, present] for store in self._stores]
             self._sources = [source[:, present] for source in self._sources]
-            self._hidden = None if self._hidden is None else self._hidden[present]
+            self._hidden = self._hidden[present]
 
     def step(self, tokens: Tensor) -> Tensor:
         """Tokens (R, t) at the next t positions -> their hidden states (R, t, d)."""
@@ -118,50 +122,43 @@ class MarianRows:
         self._used = most
 
     def _mask(self, layout: _Layout, t: int) -> Tensor:
-        """What the t positions of every row see, (n, 1, t * b, places), as 0 and -inf; rows keep it."""
+        """What the t positions of every row see, (n, b * t, places), as 0 and -inf; rows keep it."""
         places = torch.arange(len(self._owners)) if layout.places is None else layout.places
-        seen = []
-        for _ in range(t):
-            own = functional.one_hot(places % layout.b, layout.b).bool()
-            self._sees = torch.cat([self._sees, own], dim=1)
-            seen.append(self._sees)
-        width = self._sees.shape[1]
-        grid = layout.spread(torch.stack([functional.pad(s, (0, width - s.shape[1])) for s in seen], dim=1))
-        grid[..., 0] |= ~grid.any(-1)  # a place without a row sees something, so that nothing becomes NaN
-        return _additive(grid.transpose(1, 2).flatten(1, 2))[:, None]
+        fresh = torch.arange(layout.b * t)
+        own = (fresh // t) == (places % layout.b)[:, None]
+        until = (fresh % t) <= torch.arange(t)[:, None]
+        seen = torch.cat([self._sees[:, None].expand(-1, t, -1), own[:, None] & until], dim=2)
+        self._sees = seen[:, -1]
+        grid = layout.spread(seen)
+        if layout.places is not None:
+            grid[..., 0] |= ~grid.any(-1)  # a place without a row sees something, or it becomes NaN
+        return _additive(grid.flatten(1, 2))
 
     def _attend(self, attention: Any, i: int, x: Tensor, layout: _Layout, mask: Tensor) -> Tensor:
         """Self-attention (R, t, d) over the store of layer ``i``, which it extends."""
-        t, used = x.shape[1], self._used
-        grid = layout.spread(joint_of(attention)(x)).view(layout.n, layout.b, t, 3, self._heads, -1)
-        q, k, v = grid.permute(3, 0, 4, 2, 1, 5).flatten(3, 4)  # (3, n, H, t * b, d / H)
-        self._make_room(i, used + k.shape[2], k)
+        grid = layout.spread(joint_of(attention)(x)).view(layout.n, -1, 3, self._heads, self._width)
+        end = self._used + grid.shape[1]
+        self._make_room(i, end, grid)
         store = self._stores[i]
-        store[0, :, :, used : used + k.shape[2]], store[1, :, :, used : used + k.shape[2]] = k, v
-        return self._asked(attention, q, store[:, :, :, : used + k.shape[2]], mask, layout)
+        store[:, :, :, self._used : end] = grid[:, :, 1:].permute(2, 0, 3, 1, 4)
+        out = self._ask(grid[:, :, 0], *store[:, :, :, :end], mask)
+        return self._gathered(attention, out, layout)
 
     def _look(self, attention: Any, i: int, x: Tensor, layout: _Layout) -> Tensor:
         """Attention (R, t, d) over the source."""
-        grid = layout.spread(attention.q_proj(x)).view(layout.n, layout.b, x.shape[1], self._heads, -1)
-        q = grid.permute(0, 3, 2, 1, 4).flatten(2, 3)
-        return self._asked(attention, q, self._sources[i], self._hidden, layout)
+        grid = layout.spread(attention.q_proj(x)).view(layout.n, -1, self._heads, self._width)
+        return self._gathered(attention, self._ask(grid, *self._sources[i], self._hidden), layout)
 
-    def _asked(self, attention: Any, q: Tensor, pair: Tensor, mask: Tensor | None, layout: _Layout) -> Tensor:
-        """Queries (n, H, t * b, d / H) to keys and values ``pair`` (2, n, H, S, d / H) -> (R, t, d)."""
-        keys, values = pair
-        weights = torch.matmul(q * attention.scaling, keys.transpose(2, 3))
-        if mask is not None:
-            weights += mask
-        out = torch.matmul(weights.softmax(-1), values)
-        grid = out.view(layout.n, self._heads, -1, layout.b, out.shape[-1]).permute(0, 3, 2, 1, 4).flatten(3)
-        return attention.out_proj(layout.gather(grid))  # type: ignore[no-any-return]
+    def _gathered(self, attention: Any, out: Tensor, layout: _Layout) -> Tensor:
+        """Outputs (n, b * t, d) of the heads -> (R, t, d)."""
+        out = layout.gather(out.view(layout.n, layout.b, -1, out.shape[-1]))
+        return attention.out_proj(out)  # type: ignore[no-any-return]
 
     def _make_room(self, i: int, wanted: int, like: Tensor) -> None:
         """Room for ``wanted`` places and more in layer ``i``: (2, n, H, room, d / H)."""
         if i < len(self._stores) and self._stores[i].shape[3] >= wanted:
             return
-        n, heads, _, width = like.shape
-        made = like.new_empty((2, n, heads, max(_ROOM, 2 * wanted), width))
+        made = like.new_empty((2, self._n, self._heads, max(_ROOM, 2 * wanted), self._width))
         if i < len(self._stores):
             made[:, :, :, : self._used] = self._stores[i][:, :, :, : self._used]
             self._stores[i] = made

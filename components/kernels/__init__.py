@@ -6,7 +6,6 @@ processor at hand) where it has AVX-512, else oneDNN's (:mod:`.onednn`). Why: do
 
 from __future__ import annotations
 
-import os
 from typing import Literal, Protocol
 
 from torch import Tensor
@@ -40,7 +39,7 @@ def pack(
     what its second half gives. ``ANTIPHON_KERNELS=onednn`` in the environment switches our own kernels off.
     """
     weight, bias = weight.detach(), None if bias is None else bias.detach()
-    if os.environ.get("ANTIPHON_KERNELS") != "onednn" and packed.supported(arithmetic):
+    if packed.supported(arithmetic):
         return packed.PackedProduct(weight, bias, arithmetic, activation, gated)
     kind = onednn.IntegerProduct if arithmetic == "int8" else onednn.FloatProduct
     if gated:

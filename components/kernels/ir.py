@@ -45,13 +45,15 @@ def ints(values: Sequence[int] | int) -> Any:
     return ir.Constant(INTS, [values] * LANES if isinstance(values, int) else list(values))
 
 
-def intrinsic(builder: ir.IRBuilder, name: str, result: Any, *arguments: Any) -> Any:
-    """Call LLVM's function ``name``."""
+def intrinsic(
+    builder: ir.IRBuilder, name: str, result: Any, *arguments: Any, flags: Sequence[str] = ()
+) -> Any:
+    """Call LLVM's function ``name``; ``flags`` are what it may do to floating point."""
     module = builder.module
     known = module.globals.get(name)
     if known is None:
         known = ir.Function(module, ir.FunctionType(result, [a.type for a in arguments]), name)
-    return builder.call(known, arguments)
+    return builder.call(known, arguments, fastmath=flags)
 
 
 def at(builder: ir.IRBuilder, pointer: Any, index: Any) -> Any:
@@ -96,6 +98,13 @@ def load_where(builder: ir.IRBuilder, pointer: Any, mask: Any) -> Any:
     return intrinsic(builder, name, FLOATS, source, ir.Constant(I32, 4), mask, floats(0.0))
 
 
+def fetch(builder: ir.IRBuilder, pointer: Any) -> None:
+    """Ask for 64 bytes in the second cache; an address that is not there is ignored."""
+    place = builder.bitcast(pointer, I8.as_pointer())
+    to_read, second, data = (ir.Constant(I32, n) for n in (0, 2, 1))
+    intrinsic(builder, "llvm.prefetch.p0", VOID, place, to_read, second, data)
+
+
 @contextmanager
 def loop(builder: ir.IRBuilder, start: Any, stop: Any, step: int = 1) -> Iterator[Any]:
     """Instructions for every index (I64) from ``start`` to below ``stop``."""
@@ -116,3 +125,19 @@ def loop(builder: ir.IRBuilder, start: Any, stop: Any, step: int = 1) -> Iterato
 def smaller(builder: ir.IRBuilder, a: Any, b: Any) -> Any:
     """The smaller of two integers."""
     return builder.select(builder.icmp_signed("<", a, b), a, b)
+
+
+def choose(builder: ir.IRBuilder, functions: Sequence[Any], number: Any, values: Sequence[Any]) -> None:
+    """Call the ``number``-th function, counted from 1, or the last where there are fewer."""
+    done, last = (builder.function.append_basic_block(name) for name in ("chosen", "last"))
+    switch = builder.switch(number, last)
+    for place, function in enumerate(functions[:-1], 1):
+        block = builder.function.append_basic_block(f"choice{place}")
+        switch.add_case(i64(place), block)
+        builder.position_at_end(block)
+        builder.call(function, values)
+        builder.branch(done)
+    builder.position_at_end(last)
+    builder.call(functions[-1], values)
+    builder.branch(done)
+    builder.position_at_end(done)

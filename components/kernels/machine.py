@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,15 @@ MAPS = Path("/proc/self/maps")
 def features() -> frozenset[str]:
     """What this processor can do, in LLVM's names."""
     return frozenset(name for name, has in binding.get_host_cpu_features().items() if has)
+
+
+def usable(*needed: str) -> bool:
+    """Whether code of our own may be used: a processor with AVX-512 and what is ``needed``, torch on OpenMP.
+
+    ``ANTIPHON_KERNELS=onednn`` in the environment says no.
+    """
+    wanted = os.environ.get("ANTIPHON_KERNELS") != "onednn"
+    return wanted and {"avx512f", "avx512bw", *needed} <= features() and openmp() is not None
 
 
 class Code:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from components import huge_pages
-from components.kernels.machine import Code, ParallelCode, features
+from components.kernels.machine import Code, ParallelCode, features, usable
 from components.kernels.product import ARGUMENTS, TOGETHER, product
 from components.kernels.quantise import LARGEST, ZERO, quantise
 from components.kernels.tile import COLUMNS, KINDS, ROWS
@@ -25,13 +25,12 @@ _log = logging.getLogger("antiphon.kernels")
 _Arguments = ctypes.c_int64 * len(ARGUMENTS)
 
 
-@cache
 def supported(arithmetic: str) -> bool:
     """Whether this processor and this build of torch have what the kernels for ``arithmetic`` need.
 
     Where a processor has units for whole matrices (AMX), oneDNN, which uses them, is left to do it.
     """
-    if not {"avx512f", "avx512bw", _NEEDED[arithmetic]} <= features() or "amx-tile" in features():
+    if not usable(_NEEDED[arithmetic]) or "amx-tile" in features():
         return False
     try:
         kernel(arithmetic, "none", False)

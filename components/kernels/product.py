@@ -6,7 +6,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from components.kernels.ir import F32, I8, I32, I64, LANES, VOID, at, i64, loop, smaller
+from components.kernels.ir import F32, I32, I64, LANES, VOID, at, choose, i64, loop, smaller
 from components.kernels.tile import COLUMNS, PARAMETERS, ROWS, tile
 
 ARGUMENTS = (
@@ -51,7 +51,7 @@ def product(arithmetic: str, activation: str, gated: bool) -> ir.Function:
             taken = b.add(height, b.zext(b.icmp_signed("<", group, higher), I64))
             values = _of_tile(b, given, panel, unit, row, start, width)
             values["ahead"] = _coming(b, values, group)
-            _call(b, tiles, taken, [values[name] for name, _ in PARAMETERS])
+            choose(b, tiles, taken, [values[name] for name, _ in PARAMETERS])
     b.ret_void()
     return function
 
@@ -92,21 +92,4 @@ def _coming(b: ir.IRBuilder, values: dict[str, Any], group: Any) -> Any:
     size, part = (b.mul(values["units"], i64(n)) for n in (COLUMNS, LANES))
     early = b.icmp_signed("<", group, i64(_FETCHED))
     offset = b.select(early, b.add(size, b.mul(group, part)), i64(0))
-    return b.bitcast(at(b, values["panel"], offset), I8.as_pointer())
-
-
-def _call(b: ir.IRBuilder, tiles: list[Any], rows: Any, values: list[Any]) -> None:
-    """The tile for so many ``rows``, or the largest."""
-    done = b.function.append_basic_block("tiled")
-    largest = b.function.append_basic_block("largest")
-    switch = b.switch(rows, largest)
-    for height, function in enumerate(tiles[:-1], 1):
-        block = b.function.append_basic_block(f"rows{height}")
-        switch.add_case(i64(height), block)
-        b.position_at_end(block)
-        b.call(function, values)
-        b.branch(done)
-    b.position_at_end(largest)
-    b.call(tiles[-1], values)
-    b.branch(done)
-    b.position_at_end(done)
+    return at(b, values["panel"], offset)

@@ -20,7 +20,6 @@ from components.kernels.ir import (
     F32,
     FLOATS,
     I1,
-    I8,
     I32,
     I64,
     INTS,
@@ -28,6 +27,7 @@ from components.kernels.ir import (
     VOID,
     at,
     everywhere,
+    fetch,
     floats,
     i64,
     intrinsic,
@@ -72,7 +72,7 @@ PARAMETERS = (
     ("rows", I32.as_pointer()), ("stride", I64), ("panel", I32.as_pointer()), ("units", I64),
     ("partial", I32.as_pointer()), ("first", I1), ("last", I1), ("out", F32.as_pointer()), ("width", I64),
     ("columns", I64), ("bias", F32.as_pointer()), ("row_scales", F32.as_pointer()),
-    ("column_scales", F32.as_pointer()), ("start", I32.as_pointer()), ("ahead", I8.as_pointer()),
+    ("column_scales", F32.as_pointer()), ("start", I32.as_pointer()), ("ahead", I32.as_pointer()),
 )  # fmt: skip
 """Of a tile: units of its first row and from one row to the next; its panel of the weight (units, 64); sums
 (rows, 64) of units before these, if these are not the ``first``, and for those after, if they are not the
@@ -176,7 +176,7 @@ def _sums(b: ir.IRBuilder, kind: Kind, rows: int, given: Given) -> list[list[Any
     held = [[b.phi(kind.sums) for _ in row] for row in begun]
     panel = at(b, given["panel"], b.mul(unit, i64(COLUMNS)))
     columns = [load(b, at(b, panel, i64(j * LANES)), INTS, align=64) for j in range(VECTORS)]
-    _fetch(b, at(b, given["ahead"], b.mul(unit, i64(64))))
+    fetch(b, at(b, given["ahead"], b.mul(unit, i64(LANES))))
     added = []
     for place, sums in zip(places, held, strict=True):
         row = everywhere(b, b.load(at(b, place, unit)))
@@ -189,9 +189,3 @@ def _sums(b: ir.IRBuilder, kind: Kind, rows: int, given: Given) -> list[list[Any
     b.cbranch(b.icmp_signed("<", following, given["units"]), body, done)
     b.position_at_end(done)
     return added
-
-
-def _fetch(b: ir.IRBuilder, pointer: Any) -> None:
-    """Ask for 64 bytes in the second cache; an address that is not there is ignored."""
-    read, second, data = (ir.Constant(I32, n) for n in (0, 2, 1))
-    intrinsic(b, "llvm.prefetch.p0", VOID, pointer, read, second, data)
