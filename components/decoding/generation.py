@@ -33,10 +33,11 @@ def setting(model: Any, name: str) -> Any:
     return value if value is not None else getattr(model.config, name, None)
 
 
-def _bad_words(words: list[list[int]], eos: tuple[int, ...]) -> list[Rule]:
+def _bad_words(words: list[list[int]], eos: tuple[int, ...], start: tuple[int, ...]) -> list[Rule]:
     single = [word[0] for word in words if len(word) == 1 and word[0] not in eos]
     longer = [word for word in words if len(word) > 1]
-    return ([rules.suppress(single)] if single else []) + ([rules.forbid_sequences(longer)] if longer else [])
+    found = [rules.suppress(single)] if single else []
+    return found + ([rules.forbid_sequences(longer, start)] if longer else [])
 
 
 def rules_of(model: Any, *, forced_bos: int | None = None) -> list[Rule]:
@@ -44,12 +45,15 @@ def rules_of(model: Any, *, forced_bos: int | None = None) -> list[Rule]:
 
     ``forced_bos`` (a target language's token) overrides the setting. Sampling settings and repetition
     penalties are left out: they change the distribution, and scores are the model's own log-probabilities.
+    Sequences that may not come, or not again, are looked for from the decoder's start token on, but not in
+    the prompt of a decoder-only model.
     """
     settings, eos = model.generation_config, eos_of(model)
+    start = as_tuple(setting(model, "decoder_start_token_id"))[:1] if model.config.is_encoder_decoder else ()
     forced_bos = forced_bos if forced_bos is not None else settings.forced_bos_token_id
     rows: list[tuple[Any, Callable[[Any], list[Rule]]]] = [
-        (settings.no_repeat_ngram_size, lambda size: [rules.no_repeat_ngram(size)]),
-        (settings.bad_words_ids, lambda words: _bad_words(words, eos)),
+        (settings.no_repeat_ngram_size, lambda size: [rules.no_repeat_ngram(size, start)]),
+        (settings.bad_words_ids, lambda words: _bad_words(words, eos, start)),
         (settings.min_length, lambda n: [rules.suppress_until(n - 1, eos)]),
         (settings.min_new_tokens, lambda n: [rules.suppress_until(n, eos)]),
         (None if forced_bos is None else [forced_bos], lambda bos: [rules.force_at(0, bos[0])]),

@@ -98,30 +98,41 @@ def force_last(tokens: Sequence[int]) -> Rule:
     return rule
 
 
-def forbid_sequences(sequences: Sequence[Sequence[int]]) -> Rule:
-    """Never complete one of these token sequences (transformers' ``bad_words_ids`` longer than one)."""
+def _after(start: Sequence[int], history: History) -> Tensor:
+    """The tokens of each row with those that every row starts with."""
+    first = torch.tensor(start, dtype=torch.long, device=history.tokens.device)
+    return torch.cat([first.expand(len(history.tokens), -1), history.tokens], dim=1)
+
+
+def forbid_sequences(sequences: Sequence[Sequence[int]], start: Sequence[int] = ()) -> Rule:
+    """Never complete one of these token sequences (transformers' ``bad_words_ids`` longer than one).
+
+    They may begin within ``start``, the decoder's first tokens.
+    """
 
     def rule(log_probs: Tensor, history: History) -> Tensor:
+        tokens = _after(start, history)
         for sequence in sequences:
             *prefix, last = sequence
-            if len(prefix) > history.step:
+            if len(prefix) > tokens.shape[1]:
                 continue
             wanted = torch.tensor(prefix, dtype=torch.long, device=log_probs.device)
-            matches = (history.tokens[:, history.step - len(prefix) :] == wanted).all(dim=1)
+            matches = (tokens[:, tokens.shape[1] - len(prefix) :] == wanted).all(dim=1)
             log_probs[matches, last] = FORBIDDEN
         return log_probs
 
     return rule
 
 
-def no_repeat_ngram(size: int) -> Rule:
-    """Never the same n-gram of free tokens twice within a row."""
+def no_repeat_ngram(size: int, start: Sequence[int] = ()) -> Rule:
+    """Never the same n-gram twice within ``start``, the decoder's first tokens, and a row's free tokens."""
 
     def rule(log_probs: Tensor, history: History) -> Tensor:
-        if history.step < size:
+        tokens = _after(start, history)
+        if tokens.shape[1] < size:
             return log_probs
-        windows = history.tokens.unfold(1, size, 1)
-        tail = history.tokens[:, history.step - size + 1 :].unsqueeze(1)
+        windows = tokens.unfold(1, size, 1)
+        tail = tokens[:, tokens.shape[1] - size + 1 :].unsqueeze(1)
         rows, places = (windows[:, :, :-1] == tail).all(dim=2).nonzero(as_tuple=True)
         log_probs[rows, windows[rows, places, -1]] = FORBIDDEN
         return log_probs

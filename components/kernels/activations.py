@@ -14,7 +14,8 @@ _TAYLOR = tuple(1 / math.factorial(n) for n in range(7))
 _LN2_HIGH, _LN2_LOW = 0.693359375, -2.12194440e-4
 """log 2 in two parts: a multiple of the first, as far as the exponent reaches, is exact in float32."""
 _ERF = (0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429)
-_ERF_P = 0.3275911
+_ERF_P, _ERF_END = 0.3275911, 10.0
+"""Beyond the second, 1 - erf is nothing in float32."""
 
 
 def _fma(b: ir.IRBuilder, x: Any, y: Any, z: Any) -> Any:
@@ -60,6 +61,7 @@ def _gelu(b: ir.IRBuilder, x: Any) -> Any:
     """x times the normal distribution's share below x, erf by Abramowitz and Stegun 7.1.26 (error 1.5e-7)."""
     scaled = b.fmul(x, floats(math.sqrt(0.5)))
     size = intrinsic(b, "llvm.fabs.v16f32", FLOATS, scaled)
+    size = intrinsic(b, "llvm.minnum.v16f32", FLOATS, size, floats(_ERF_END))
     t = _reciprocal(b, _fma(b, size, floats(_ERF_P), floats(1.0)))
     tail = b.fmul(b.fmul(_polynomial(b, t, _ERF), t), exp(b, b.fneg(b.fmul(size, size))))
     half = b.fmul(x, floats(0.5))

@@ -39,7 +39,7 @@ ARGUMENTS = (
 """The 64-bit numbers that :func:`attention` takes: addresses of the queries (n, asked, heads * width), keys
 and values (n, heads, places, width) and the mask (n, asked, places), each with what lies between one and the
 next of its first two dimensions, in floats; of the outputs (n, asked, heads * width) and room for weights
-(parts, :data:`ROWS`, places in whole vectors); how many heads, queries of each n and places; and n * heads."""
+(parts, :data:`ROWS`, places in whole vectors); heads, queries of each n and places; and n * heads."""
 ROWS = 5
 """Queries taken together: at a width of 64 they fill 20 of AVX-512's 32 registers."""
 _POINTERS = ("query", "keys", "values", "coming", "mask", "out", "room")

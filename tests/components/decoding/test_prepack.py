@@ -23,17 +23,6 @@ def test_float32_equals_the_plain_layer(shape: tuple[int, ...], bias: bool) -> N
 
 
 @needs
-@pytest.mark.parametrize("shape", [(512,), (1, 512), (3, 1, 512), (4, 512), (1, 5, 512)])
-def test_few_rows_of_a_large_weight(shape: tuple[int, ...]) -> None:
-    layer, x = nn.Linear(512, 512), torch.randn(shape)
-    assert layer.weight.numel() == onednn.LARGE
-    with torch.no_grad():
-        torch.testing.assert_close(
-            prepack.PackedLinear(layer.weight, layer.bias)(x), layer(x), rtol=1e-5, atol=1e-5
-        )
-
-
-@needs
 @pytest.mark.parametrize("activation", ["gelu", "relu"])
 @pytest.mark.parametrize("arithmetic", ["float32", "bfloat16", "int8"])
 def test_activation_and_arithmetic(activation: Activation, arithmetic: Arithmetic) -> None:
@@ -65,31 +54,6 @@ def test_a_product_with_a_weight_as_it_is() -> None:
     torch.testing.assert_close(onednn.product(x, weight, bias), functional.linear(x, weight, bias))
     one = torch.randn(1, 64).expand(7, 64)
     torch.testing.assert_close(onednn.product(one, weight.t()), one @ weight)
-
-
-@needs
-def test_int8_is_exact_on_the_grid() -> None:
-    """Integers whose largest magnitude is 127 quantise without loss: the product is the integer product."""
-    if not prepack.available("int8"):
-        pytest.skip("no int8 operators on this CPU")
-    torch.manual_seed(3)
-    weight, x = torch.randint(-127, 128, (6, 20)).float(), torch.randint(-127, 128, (4, 20)).float()
-    weight[:, 0] = 127
-    x[:, 0] = -127
-    torch.testing.assert_close(
-        prepack.PackedLinear(weight, None, "int8")(x), x @ weight.t(), rtol=1e-6, atol=1e-3
-    )
-
-
-@needs
-def test_one_outlier_row_does_not_spoil_the_others() -> None:
-    if not prepack.available("int8"):
-        pytest.skip("no int8 operators on this CPU")
-    torch.manual_seed(4)
-    layer, x = prepack.PackedLinear(torch.randn(16, 32), None, "int8"), torch.randn(3, 32)
-    alone = layer(x[:2])
-    x[2] *= 1e4
-    torch.testing.assert_close(layer(x)[:2], alone)
 
 
 @needs

@@ -53,3 +53,11 @@ def test_sequences_and_ngrams(rows: list[list[int]]) -> None:
             for row, found in zip(rows, grams, strict=True)
         ]
         assert forbidden(no_repeat_ngram(size), rows) == expected
+        parted = [row[2:] for row in rows if row[:2] == rows[0][:2]]  # after the same first tokens
+        same = [found for row, found in zip(rows, expected, strict=True) if row[:2] == rows[0][:2]]
+        assert forbidden(no_repeat_ngram(size, rows[0][:2]), parted) == same
+
+
+def test_sequences_may_begin_in_the_first_tokens() -> None:
+    assert forbidden(forbid_sequences([[3, 1, 4]], start=[3]), [[1], [2]]) == [{4}, set()]
+    assert forbidden(no_repeat_ngram(3, start=[4]), [[1, 2, 0, 4, 1], [1, 2, 0, 1, 2]]) == [{2}, set()]

@@ -56,10 +56,12 @@ def test_beam_is_generate(name: str, beam: int, penalty: float, early: bool | st
 @pytest.mark.skipif(not available(), reason="no prepacked layers on this CPU")
 @pytest.mark.parametrize("beam", [1, 4])
 @pytest.mark.parametrize("room", [4, 64])  # little room: the store grows, and forgets what no row sees
+@pytest.mark.parametrize("kernels", ["ours", "onednn"])
 @pytest.mark.parametrize("seed", range(2))
 def test_marian_on_packed_layers_is_generate(
-    beam: int, room: int, seed: int, monkeypatch: pytest.MonkeyPatch
+    beam: int, room: int, kernels: str, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("ANTIPHON_KERNELS", kernels)
     monkeypatch.setattr("components.decoding.marian._ROOM", room)
     model = marian(seed=seed)
     inputs, ready = sources(model, 5), packed_marian(model)

@@ -1,0 +1,60 @@
+"""Where our own kernels may be used."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from components.kernels import machine, pack, packed
+from components.kernels.onednn import FloatProduct
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[None]:
+    yield
+    machine.openmp.cache_clear()
+    machine.features.cache_clear()
+
+
+def made() -> type:
+    return type(pack(torch.randn(8, 8), None))
+
+
+def test_the_environment_says_no(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTIPHON_KERNELS", "onednn")
+    assert not machine.usable()
+    assert made() is FloatProduct
+
+
+@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.parametrize("maps", ["", "7f00-7f01 r-xp 0 08:01 1    /nowhere/libgomp.so.1\n"])
+def test_no_openmp(maps: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "maps").write_text(maps, encoding="utf-8")
+    monkeypatch.setattr(machine, "MAPS", tmp_path / "maps")
+    machine.openmp.cache_clear()
+    assert machine.openmp() is None
+    assert made() is FloatProduct
+
+
+@pytest.mark.parametrize("found", [{"avx2"}, {"avx512f", "avx512bw", "amx-tile"}])
+def test_other_processors(found: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "features", lambda: frozenset(found))
+    monkeypatch.setattr(packed, "features", lambda: frozenset(found))
+    assert made() is FloatProduct
+
+
+@pytest.mark.skipif(not machine.usable(), reason="a processor without AVX-512")
+def test_code_that_cannot_be_made_is_said_and_left(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> object:
+        raise RuntimeError("LLVM ERROR: cannot select\nmore")
+
+    monkeypatch.setattr(packed, "kernel", broken)
+    with caplog.at_level(logging.WARNING):
+        assert made() is FloatProduct
+    assert "our own float32 products are off: LLVM ERROR: cannot select" in caplog.text
