@@ -141,13 +141,15 @@ class MarianRows:
         self._make_room(i, end, grid)
         store = self._stores[i]
         store[:, :, :, self._used : end] = grid[:, :, 1:].permute(2, 0, 3, 1, 4)
-        out = self._ask(grid[:, :, 0], *store[:, :, :, :end], mask)
+        keys, values = store[:, :, :, :end]
+        out = self._ask(grid[:, :, 0], keys, values, mask)
         return self._gathered(attention, out, layout)
 
     def _look(self, attention: Any, i: int, x: Tensor, layout: _Layout) -> Tensor:
         """Attention (R, t, d) over the source."""
         grid = layout.spread(attention.q_proj(x)).view(layout.n, -1, self._heads, self._width)
-        return self._gathered(attention, self._ask(grid, *self._sources[i], self._hidden), layout)
+        keys, values = self._sources[i]
+        return self._gathered(attention, self._ask(grid, keys, values, self._hidden), layout)
 
     def _gathered(self, attention: Any, out: Tensor, layout: _Layout) -> Tensor:
         """Outputs (n, b * t, d) of the heads -> (R, t, d)."""
