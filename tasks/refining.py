@@ -23,7 +23,7 @@ from tasks.slots import device_slot
 from tasks.store import Store
 from tasks.translation import translatable
 
-LIBRARIES = ("torch", "numpy", "transformers", "sentencepiece", "sacrebleu")
+LIBRARIES = ("torch", "numpy", "llvmlite", "transformers", "sentencepiece", "sacrebleu")
 
 
 @lru_cache(maxsize=1)

@@ -20,6 +20,7 @@ from components.decoding.parallel import each
 from components.decoding.prepack import linear
 from components.decoding.whisper_vocabulary import vocabulary_of
 from components.kernels import Arithmetic
+from components.kernels.asking import asker
 
 Projection = Callable[[Tensor], Tensor]
 
@@ -59,6 +60,8 @@ class WhisperDecoder:
         self.context = model.dims.n_text_ctx
         self.size = model.dims.n_vocab
         self.device, self.dtype = model.device, decoder.token_embedding.weight.dtype
+        plain = self.device.type == "cpu" and self.dtype == torch.float32
+        self.ask = asker(self.width // self.heads) if plain else None
         self.tokens = decoder.token_embedding
         self.positions = decoder.positional_embedding
         self.layers = [_layer(block, arithmetic) for block in decoder.blocks]
@@ -233,14 +236,15 @@ class WhisperMember:
         t, heads = q.shape[1], self._decoder.heads
         if places is not None:
             q = q.new_zeros(n * b, t, q.shape[2]).index_copy_(0, places, q)
-        q = q.reshape(n, b * t, heads, -1).transpose(1, 2)
+        q = q.reshape(n, b * t, heads, -1)
         keys, values = pair[:, :n]
-        counts = None if self._counts is None else self._counts[:n, None, None]
-        if q.device.type == "cpu":  # a few queries over many keys: plain products beat the fused kernel
-            weights = torch.matmul(q * q.shape[-1] ** -0.5, keys.transpose(2, 3))
-            weights = weights if counts is None else weights.add_(counts)
-            out = torch.matmul(weights.softmax(-1), values)
+        counts = None if self._counts is None else self._counts[:n, None]
+        if self._decoder.ask is not None:  # a few queries to many keys
+            counts = q.new_zeros(1, 1, keys.shape[2]) if counts is None else counts
+            out = self._decoder.ask(q, keys, values, counts)
         else:
-            out = functional.scaled_dot_product_attention(q, keys, values, attn_mask=counts)
-        out = out.transpose(1, 2).reshape(n * b, t, -1)
+            mask = None if counts is None else counts[:, None]
+            out = functional.scaled_dot_product_attention(q.transpose(1, 2), keys, values, attn_mask=mask)
+            out = out.transpose(1, 2).flatten(2)
+        out = out.reshape(n * b, t, -1)
         return out if places is None else out[places]

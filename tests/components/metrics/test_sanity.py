@@ -123,7 +123,7 @@ def test_texts_under_the_wrong_ids_are_another_score(
     score: Scorer, pairs: dict[str, tuple[str, str]], data: st.DataObject
 ) -> None:
     """Perfect outputs score perfectly; exchanged between two ids they do not, unless the texts are equal."""
-    references, _ = split(pairs)
+    references = {key: f"Ein {text}" for key, (text, _) in pairs.items()}  # full stops alone have no words
     name, best = ("wer", 0.0) if "wer" in score(references, references, len(pairs)) else ("chrf", 100.0)
     assert score(references, references, len(pairs))[name].value == pytest.approx(best)
     one, other = (
