@@ -23,7 +23,9 @@ from tasks.shards import Shard, compute, run_shards, shard_size
 from tasks.slots import device_slot
 from tasks.store import Store
 
-LIBRARIES = ("torch", "numpy", "llvmlite", "transformers", "sentencepiece", "sacremoses", "openai-whisper", "av")
+LIBRARIES = (
+    *("torch", "numpy", "llvmlite", "transformers", "sentencepiece", "sacremoses", "openai-whisper", "av"),
+)
 LEARNED = ("late_fusion", "pooled")
 """Methods that mix with the cascade's text model, by a coefficient."""
 
