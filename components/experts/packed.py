@@ -6,17 +6,16 @@ of its time laying the matrix out (see :mod:`components.decoding.prepack`).
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 
-from components.decoding.prepack import PackedLinear
 from components.experts.dispatch import Dispatch
 from components.experts.layer import Experts
-from components.kernels import Arithmetic
+from components.kernels import Activation, Arithmetic, pack
 
-_NAMES = {"swish": "silu"}
+_NAMES: dict[str, Activation] = {"silu": "silu", "swish": "silu", "relu": "relu", "gelu": "gelu"}
 
 
 class PackedExperts(nn.Module):
@@ -24,21 +23,24 @@ class PackedExperts(nn.Module):
 
     def __init__(self, experts: Experts, arithmetic: Arithmetic) -> None:
         super().__init__()
-        self.width = experts.width
-        activation = _NAMES.get(experts.activation, experts.activation)
-        self.ups = _packed(experts.up, experts.up_bias, arithmetic, activation, experts.gated)
-        self.downs = _packed(experts.down, experts.down_bias, arithmetic)
+        self.width, self.inner = experts.width, experts.inner
+        activation = _NAMES[experts.activation]
+        ups, downs = _each(experts.up, experts.up_bias), _each(experts.down, experts.down_bias)
+        self.ups = [pack(weight, bias, arithmetic, activation, experts.gated) for weight, bias in ups]
+        self.downs = [pack(weight, bias, arithmetic) for weight, bias in downs]
 
     def forward(self, x: Tensor, plan: Dispatch) -> Tensor:
         """Tokens (T, D) -> the experts' outputs (S, D), in the order of ``plan``."""
-        blocks = x.index_select(0, plan.tokens).split(plan.sizes)  # type: ignore[no-untyped-call]
-        outputs = [self.downs[e](self.ups[e](block)) for e, block in enumerate(blocks) if len(block)]
-        return torch.cat(outputs) if outputs else x.new_zeros(0, self.width)
+        rows = x.index_select(0, plan.tokens)
+        inner = torch.empty(max(plan.sizes), self.inner)  # one for all experts: it stays in the cache
+        outputs, start = torch.empty(len(rows), self.width), 0
+        for up, down, size in zip(self.ups, self.downs, plan.sizes, strict=True):
+            if size:
+                part = slice(start, start + size)
+                down(up(rows[part], inner[:size]), outputs[part])
+            start += size
+        return outputs.to(x.dtype)
 
 
-def _packed(
-    weight: Tensor, bias: Tensor | None, arithmetic: Arithmetic, activation: Any = "none", gated: bool = False
-) -> list[PackedLinear]:
-    biases = [None] * len(weight) if bias is None else bias.detach()
-    each = zip(weight.detach(), biases, strict=True)
-    return [PackedLinear(w, b, arithmetic, activation, gated) for w, b in each]
+def _each(weight: Tensor, bias: Tensor | None) -> Iterable[tuple[Tensor, Tensor | None]]:
+    return zip(weight, [None] * len(weight) if bias is None else bias, strict=True)

@@ -21,8 +21,8 @@ __all__ = ["Activation", "Arithmetic", "Product", "pack"]
 class Product(Protocol):
     """``activation(rows @ weight.T + bias)``: (R, in) of a floating dtype -> (R, out), R at least 1."""
 
-    def __call__(self, rows: Tensor, /) -> Tensor:
-        """Without a gradient."""
+    def __call__(self, rows: Tensor, /, out: Tensor | None = None) -> Tensor:
+        """Without a gradient; ``out``, contiguous and float32, is written to where it is given."""
         ...
 
 

@@ -47,8 +47,6 @@ _TILE = (*_POINTERS, "query_row", "mask_row", "out_row", "places")
 """Parameters of a tile: the queries and outputs of one head, keys and values that it has and the keys that
 the next one has, the mask, room for weights; and the distances of rows, and the number of places."""
 _FLOAT = F32.as_pointer()
-_FINITE = -87.0
-"""Where exp leaves float32's normal numbers: below it is 0, as where something is masked."""
 Given = dict[str, Any]
 
 
@@ -163,8 +161,7 @@ def _softmax(b: ir.IRBuilder, given: Given, line: Any, row: Any) -> Any:
     top = everywhere(b, intrinsic(b, "llvm.vector.reduce.fmax.v16f32", F32, b.load(largest)))
     with loop(b, i64(0), places, LANES) as place:
         held = at(b, line, place)
-        below = b.fsub(load(b, held, FLOATS), top)
-        weight = b.select(b.fcmp_unordered(">", below, floats(_FINITE)), exp(b, below), floats(0.0))
+        weight = exp(b, b.fsub(load(b, held, FLOATS), top))
         store_where(b, weight, held, None)
         b.store(b.fadd(weight, b.load(total)), total)
     return _sum(b, b.load(total))

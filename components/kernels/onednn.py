@@ -40,17 +40,17 @@ class FloatProduct:
         self._bias = None if bias is None else bias.to(self._dtype).contiguous()
         _into_large_pages(self._packed)
 
-    def __call__(self, rows: Tensor) -> Tensor:
-        """Of any floating dtype; the result has the arithmetic's."""
+    def __call__(self, rows: Tensor, /, out: Tensor | None = None) -> Tensor:
+        """Of any floating dtype; the result has the arithmetic's, or that of ``out``."""
         n = len(rows)
         if n < FULL and self._large:
             # One row waits for each of its additions: four take a quarter less time than one (AVX-512).
             rows = functional.pad(rows, (0, 0, 0, FULL - n))
         name, algorithm = _NAMES[self._activation], _ALGORITHMS[self._activation]
-        out: Tensor = torch.ops.mkldnn._linear_pointwise(
+        found = torch.ops.mkldnn._linear_pointwise(
             rows.to(self._dtype), self._packed, self._bias, name, [], algorithm
         )
-        return out[:n]
+        return _into(out, found[:n])
 
 
 class IntegerProduct:
@@ -67,22 +67,22 @@ class IntegerProduct:
         self._bias = None if bias is None else bias.float().contiguous()
         _into_large_pages(self._packed)
 
-    def __call__(self, rows: Tensor) -> Tensor:
+    def __call__(self, rows: Tensor, /, out: Tensor | None = None) -> Tensor:
         """Of any floating dtype."""
         rows = rows.float()
         scale = rows.abs().amax(1, keepdim=True).clamp_(min=1e-12).div_(127)
         # Unsigned with zero point 128: the signed form has no fast kernel on CPUs without AMX. By way of
         # int8, whose conversion is vectorised; that of uint8 is not.
         quantised = (rows / scale).round_().to(torch.int8).view(torch.uint8).add_(128)
-        out: Tensor = torch.ops.onednn.qlinear_pointwise(
+        found = torch.ops.onednn.qlinear_pointwise(
             quantised, 1.0, 128, self._packed, self._scale, self._zero,
             None, 1.0, 0, torch.float32, "none", [], "",
         )  # fmt: skip
         if self._bias is None:
-            out.mul_(scale)
+            found.mul_(scale)
         else:
-            torch.addcmul(self._bias, out, scale, out=out)
-        return self._after(out)
+            torch.addcmul(self._bias, found, scale, out=found)
+        return _into(out, self._after(found))
 
 
 class GatedProduct:
@@ -91,10 +91,14 @@ class GatedProduct:
     def __init__(self, product: Callable[[Tensor], Tensor], activation: str) -> None:
         self._product, self._activate = product, _AFTER[activation]
 
-    def __call__(self, rows: Tensor) -> Tensor:
+    def __call__(self, rows: Tensor, /, out: Tensor | None = None) -> Tensor:
         """(R, in) -> (R, out)."""
         gate, value = self._product(rows).chunk(2, -1)
-        return self._activate(gate) * value
+        return _into(out, self._activate(gate) * value)
+
+
+def _into(out: Tensor | None, found: Tensor) -> Tensor:
+    return found if out is None else out.copy_(found)
 
 
 def _into_large_pages(packed: Tensor) -> None:

@@ -70,10 +70,10 @@ class PackedProduct:
         self._added_at, self._scales_at, self._start_at = (tensor.data_ptr() for tensor in self._held)
         self._kernel = kernel(arithmetic, activation, gated)
 
-    def __call__(self, rows: Tensor) -> Tensor:
+    def __call__(self, rows: Tensor, /, out: Tensor | None = None) -> Tensor:
         """(R, in) of any floating dtype -> (R, out), float32."""
         n = len(rows)
-        out = torch.empty((n, self.outputs))
+        out = torch.empty((n, self.outputs)) if out is None else out
         units, row_scales = self._units_of(rows)
         threads = torch.get_num_threads() if n * self.outputs * self.size > _ALONE else 1
         block = -(-n // -(-n // _BLOCK) // ROWS) * ROWS
