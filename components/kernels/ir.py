@@ -98,11 +98,11 @@ def load_where(builder: ir.IRBuilder, pointer: Any, mask: Any) -> Any:
     return intrinsic(builder, name, FLOATS, source, ir.Constant(I32, 4), mask, floats(0.0))
 
 
-def fetch(builder: ir.IRBuilder, pointer: Any) -> None:
-    """Ask for 64 bytes in the second cache; an address that is not there is ignored."""
+def fetch(builder: ir.IRBuilder, pointer: Any, cache: int = 2) -> None:
+    """Ask for 64 bytes in the first or second ``cache``; an address that is not there is ignored."""
     place = builder.bitcast(pointer, I8.as_pointer())
-    to_read, second, data = (ir.Constant(I32, n) for n in (0, 2, 1))
-    intrinsic(builder, "llvm.prefetch.p0", VOID, place, to_read, second, data)
+    to_read, locality, data = (ir.Constant(I32, n) for n in (0, 4 - cache, 1))
+    intrinsic(builder, "llvm.prefetch.p0", VOID, place, to_read, locality, data)
 
 
 @contextmanager

@@ -94,6 +94,7 @@ def tile(module: ir.Module, rows: int, arithmetic: str, activation: str, gated: 
     given = {name: argument for (name, _), argument in zip(PARAMETERS, function.args, strict=True)}
     b = ir.IRBuilder(function.append_basic_block("entry"))
     sums = _sums(b, kind, rows, given)
+    _fetch_next(b, rows, given)
     with b.if_else(given["last"]) as (whole, part):
         with whole:
             _finish(b, sums, given, activation, gated)
@@ -141,6 +142,14 @@ def _store(b: ir.IRBuilder, outputs: list[list[Any]], given: Given, masks: list[
         target = at(b, given["out"], b.mul(given["width"], i64(i)))
         for j, (value, mask) in enumerate(zip(row, masks, strict=True)):
             store_where(b, value, at(b, target, i64(j * LANES)), mask)
+
+
+def _fetch_next(b: ir.IRBuilder, rows: int, given: Given) -> None:
+    """Ask for the beginnings of what the next tile most likely reads: these columns and the rows below."""
+    for j in range(2 * VECTORS):
+        fetch(b, at(b, given["panel"], i64(j * LANES)), cache=1)
+    for i in range(rows):
+        fetch(b, at(b, given["rows"], b.mul(given["stride"], i64(rows + i))), cache=1)
 
 
 def _begin(b: ir.IRBuilder, kind: Kind, rows: int, given: Given) -> list[list[Any]]:
