@@ -148,7 +148,7 @@ OTHERS = {"tensor": in_a_tensor, "ensemble": in_an_ensemble}
 
 def rounds_of(tokens: int) -> int:
     """More rounds where they cost little."""
-    return 15 if tokens <= 64 else 9 if tokens <= 512 else 2
+    return 15 if tokens <= 64 else 25 if tokens <= 512 else 2
 
 
 def read(file: Path) -> Rows:
@@ -174,7 +174,7 @@ def page(rows: Rows) -> list[str]:
         f"`python -m benchmarks.speed experts`; {processor()}, {os.cpu_count()} cores, one thread, "
         f"torch {torch.__version__}. E = {EXPERTS}, k = {TOP_K}, inner "
         "width 4 d, gated SiLU, shared weights. Each line in a "
-        "process of its own. Milliseconds of CPU time are medians over rounds: 15 up to 64 tokens, 9 at 512, 2 or 3 above (where calls of a second and more are not warmed up). Ratios "
+        "process of its own. Milliseconds of CPU time are medians over rounds: 15 up to 64 tokens, 25 at 512, 2 or 3 above (where calls of a second and more are not warmed up). Ratios "
         "are medians of per-round ratios, to the best of transformers' implementations (`batched_mm` up to 8 "
         "tokens; above it is 10 times slower and more). `all` runs every expert for every token (not at d 1024 "
         "with 8,192 tokens: memory); `dense` is a block of the active size (k experts wide) with plain linear "

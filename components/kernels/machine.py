@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from llvmlite import binding, ir
 from components.kernels.ir import I32, I64, VOID, intrinsic
 
 MAPS = Path("/proc/self/maps")
+_OPENMP = re.compile(r"lib[gi]?omp\d*\b")
 
 
 @cache
@@ -86,7 +88,7 @@ def openmp() -> Callable[..., None] | None:
     """
     try:
         lines = MAPS.read_text(encoding="utf-8").splitlines()
-        paths = {line.split(maxsplit=5)[5] for line in lines if "omp" in line.rpartition("/")[2]}
+        paths = {line.split(maxsplit=5)[5] for line in lines if _OPENMP.match(line.rpartition("/")[2])}
         library = ctypes.CDLL(min(paths, key=lambda path: "/torch/" not in path))
         for name in ("omp_get_thread_num", "omp_get_num_threads"):
             binding.add_symbol(name, ctypes.cast(getattr(library, name), ctypes.c_void_p).value)

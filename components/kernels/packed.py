@@ -30,8 +30,11 @@ def supported(arithmetic: str) -> bool:
 
     Where a processor has units for whole matrices (AMX), oneDNN, which uses them, is left to do it.
     """
-    if not usable(_NEEDED[arithmetic]) or "amx-tile" in features():
-        return False
+    return usable(_NEEDED[arithmetic]) and "amx-tile" not in features() and _compiles(arithmetic)
+
+
+@cache
+def _compiles(arithmetic: str) -> bool:
     try:
         kernel(arithmetic, "none", False)
     except RuntimeError as fault:
@@ -84,6 +87,10 @@ class PackedProduct:
         )  # fmt: skip
         self._kernel(arguments, threads)
         return out
+
+    def __deepcopy__(self, memo: dict[int, object]) -> PackedProduct:
+        """Itself: it is never changed, and its addresses are those of its own tensors."""
+        return self
 
     def _units_of(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """What is multiplied, and for int8 its scales."""

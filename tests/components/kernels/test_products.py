@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from typing import get_args
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
+from components.decoding.prepack import PackedLinear
 from components.kernels import Activation, Arithmetic, Product, onednn, pack
 from components.kernels.packed import PackedProduct, supported
 from components.kernels.product import TOGETHER
@@ -152,6 +154,14 @@ def test_rows_and_weights_of_other_layouts_and_types(backend: str) -> None:
         got = packed_of(backend, "float32", weight, weight[:, 3])(x.to(kind))
         expected = functional.linear(x.to(kind).float(), weight, weight[:, 3])
         torch.testing.assert_close(got.float(), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_copy_of_a_module_shares_its_product(backend: str) -> None:
+    layer, x = PackedLinear(torch.randn(70, 20)), torch.randn(3, 20)
+    expected = layer(x)
+    twin = copy.deepcopy(layer) if backend == "ours" else layer
+    del layer
+    assert torch.equal(twin(x), expected)
 
 
 def test_few_rows_of_a_large_weight(monkeypatch: pytest.MonkeyPatch) -> None:
