@@ -30,7 +30,7 @@ from components.kernels.ir import (
     load_where,
     loop,
     store_where,
-)  # fmt: skip
+)
 
 ARGUMENTS = (
     "queries", "query_n", "query_row", "keys", "values", "store_n", "store_head", "mask", "mask_n",
@@ -148,7 +148,8 @@ def _softmax(b: ir.IRBuilder, given: Given, line: Any, row: Any) -> Any:
     """Products plus mask -> weights, not normalised, in place; returns their sum."""
     places = given["places"]
     mask = at(b, given["mask"], b.mul(given["mask_row"], row))
-    largest, total = b.alloca(FLOATS), b.alloca(FLOATS)
+    with b.goto_entry_block():  # where LLVM turns them into registers
+        largest, total = b.alloca(FLOATS), b.alloca(FLOATS)
     b.store(floats(float("-inf")), largest)
     b.store(floats(0.0), total)
     with loop(b, i64(0), places, LANES) as place:

@@ -23,7 +23,7 @@ from components.kernels.ir import (
     lanes_below,
     load_where,
     loop,
-)  # fmt: skip
+)
 
 BYTES = ir.VectorType(I8, LANES)
 LARGEST, ZERO = 127.0, 128

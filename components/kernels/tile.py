@@ -34,7 +34,7 @@ from components.kernels.ir import (
     lanes_below,
     load,
     store_where,
-)  # fmt: skip
+)
 
 ROWS, VECTORS = 6, 4
 COLUMNS = VECTORS * LANES
