@@ -19,8 +19,12 @@ _OPENMP = re.compile(r"lib[gi]?omp\d*\b")
 
 @cache
 def features() -> frozenset[str]:
-    """What this processor can do, in LLVM's names."""
-    return frozenset(name for name, has in binding.get_host_cpu_features().items() if has)
+    """What this processor can do, in LLVM's names; nothing where LLVM cannot tell."""
+    try:
+        found = binding.get_host_cpu_features()
+    except RuntimeError:
+        return frozenset()
+    return frozenset(name for name, has in found.items() if has)
 
 
 def usable(*needed: str) -> bool:

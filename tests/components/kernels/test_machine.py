@@ -47,6 +47,17 @@ def test_other_processors(found: set[str], monkeypatch: pytest.MonkeyPatch) -> N
     assert made() is FloatProduct
 
 
+@pytest.mark.usefixtures("elsewhere")
+def test_a_processor_that_llvm_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown() -> dict[str, bool]:
+        raise RuntimeError("host CPU features are not available")
+
+    monkeypatch.setattr(machine.binding, "get_host_cpu_features", unknown)
+    machine.features.cache_clear()
+    assert machine.features() == frozenset()
+    assert made() is FloatProduct
+
+
 @pytest.mark.skipif(not machine.usable(), reason="a processor without AVX-512")
 def test_code_that_cannot_be_made_is_said_and_left(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
