@@ -63,7 +63,7 @@ class MarianRows:
         decoder: Any = model.model.decoder
         self._decoder, self._heads = decoder, model.config.decoder_attention_heads
         self._width = model.config.d_model // self._heads
-        self._ask = asker(self._width)
+        self._ask = asker(self._width, encoded.dtype)
         self._owners = torch.arange(len(encoded))
         self._n, self._steps, self._used = len(encoded), 0, 0
         self._sees = torch.zeros((len(encoded), 0), dtype=torch.bool)

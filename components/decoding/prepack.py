@@ -67,7 +67,7 @@ class PackedLinear(nn.Module):
         shape = (*x.shape[:-1], self.out_features)
         if x.numel() == 0:
             return x.new_empty(shape)
-        out = self._product(x.reshape(-1, self.in_features)).view(shape)
+        out = self._product(x.reshape(-1, x.shape[-1])).view(shape)
         return out if out.dtype == x.dtype else out.to(x.dtype)
 
     def extra_repr(self) -> str:

@@ -60,8 +60,8 @@ class WhisperDecoder:
         self.context = model.dims.n_text_ctx
         self.size = model.dims.n_vocab
         self.device, self.dtype = model.device, decoder.token_embedding.weight.dtype
-        plain = self.device.type == "cpu" and self.dtype == torch.float32
-        self.ask = asker(self.width // self.heads) if plain else None
+        here = self.device.type == "cpu"
+        self.ask = asker(self.width // self.heads, self.dtype) if here else None
         self.tokens = decoder.token_embedding
         self.positions = decoder.positional_embedding
         self.layers = [_layer(block, arithmetic) for block in decoder.blocks]

@@ -21,14 +21,15 @@ _Arguments = ctypes.c_int64 * len(ARGUMENTS)
 Asker = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
-def asker(width: int) -> Asker:
-    """The fastest attention for heads of ``width`` numbers, in float32 on the CPU, without a gradient.
+def asker(width: int, dtype: torch.dtype) -> Asker:
+    """The fastest attention for heads of ``width`` numbers of ``dtype``, on the CPU, without a gradient.
 
     It takes queries (n, q, H, width), keys and values (n, H, S, width) and a mask (n, q or 1, S) of 0 and
     -inf, and gives softmax(queries @ keys.T / sqrt(width) + mask) @ values, (n, q, H * width). The last two
     dimensions of queries, keys and values are contiguous.
     """
-    return _ours if width % LANES == 0 and width <= WIDEST and usable() else plain
+    fits = dtype == torch.float32 and width % LANES == 0 and width <= WIDEST
+    return _ours if fits and usable() else plain
 
 
 def plain(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:

@@ -75,6 +75,8 @@ class PackedProduct:
 
     def __call__(self, rows: Tensor, /, out: Tensor | None = None) -> Tensor:
         """(R, in) of any floating dtype -> (R, out), float32."""
+        if rows.shape[1] != self.size:
+            raise ValueError(f"expected rows of {self.size} numbers, found {rows.shape[1]}")
         n = len(rows)
         out = torch.empty((n, self.outputs)) if out is None else out
         units, row_scales = self._units_of(rows)

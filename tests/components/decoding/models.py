@@ -66,7 +66,7 @@ def marian(vocabulary: int = 60, seed: int = 0) -> Any:
 
 def packed_marian(model: Any) -> Seq2SeqModel:
     """A copy of :func:`marian` on packed layers; its eagerness to end is part of its bias, not a hook."""
-    twin = MarianMTModel(model.config).eval()
+    twin = MarianMTModel(model.config).to(model.dtype).eval()
     twin.load_state_dict(model.state_dict())
     twin.generation_config = model.generation_config
     twin.final_logits_bias[0, 0] += 5.0

@@ -92,6 +92,18 @@ def test_packed_layers_give_the_same_scores(name: str) -> None:
         torch.testing.assert_close(packed, plain, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.skipif(not available(), reason="no prepacked layers on this CPU")
+@torch.inference_mode()
+def test_a_model_whose_own_numbers_are_bfloat16() -> None:
+    model = marian(seed=3)
+    inputs, found = sources(model, 3), []
+    for dtype in (torch.float32, torch.bfloat16):
+        ready = packed_marian(copy.deepcopy(model).to(dtype))
+        member = ready.member(**inputs)
+        found.append(torch.stack([member.begin(), member.advance(torch.arange(3), torch.arange(3) + 20)]))
+    assert (found[0] - found[1]).norm() < 0.05 * found[0].norm()
+
+
 @pytest.mark.parametrize("name", SEQ2SEQ)
 def test_a_batch_is_its_utterances_alone(name: str) -> None:
     model = SEQ2SEQ[name](seed=5)

@@ -36,10 +36,10 @@ def hidden(n: int, q: int, places: int) -> Tensor:
     st.integers(1, 3), st.integers(1, 12), st.integers(1, 3), st.integers(1, 70), st.sampled_from((16, 64))
 )
 def test_the_same_as_torch(n: int, q: int, heads: int, places: int, width: int) -> None:
-    assert asker(width) is not plain
+    assert asker(width, torch.float32) is not plain
     queries, keys, values = asked(n, q, heads, places, width)
     for mask in (hidden(n, q, places), hidden(n, 1, places), torch.zeros(n, 1, places)):
-        got = asker(width)(queries, keys, values, mask)
+        got = asker(width, torch.float32)(queries, keys, values, mask)
         torch.testing.assert_close(got, plain(queries, keys, values, mask), rtol=1e-4, atol=1e-5)
 
 
@@ -56,9 +56,9 @@ def test_what_is_hidden_has_no_weight() -> None:
     queries, keys, values = asked(1, 2, 1, 20, 16)
     mask = torch.zeros(1, 1, 20)
     mask[..., 7] = -torch.inf
-    expected = asker(16)(queries, keys, values, mask)
+    expected = asker(16, torch.float32)(queries, keys, values, mask)
     values[:, :, 7] = 3e38
-    assert torch.equal(asker(16)(queries, keys, values, mask), expected)
+    assert torch.equal(asker(16, torch.float32)(queries, keys, values, mask), expected)
 
 
 @needs
@@ -68,15 +68,16 @@ def test_threads_change_nothing() -> None:
     try:
         for threads in (1, 2, 3):
             torch.set_num_threads(threads)
-            found.append(asker(64)(queries, keys, values, torch.zeros(8, 1, 200)))
+            found.append(asker(64, torch.float32)(queries, keys, values, torch.zeros(8, 1, 200)))
     finally:
         torch.set_num_threads(before)
     assert torch.equal(found[0], found[1])
     assert torch.equal(found[0], found[2])
 
 
-def test_other_widths_and_switched_off_are_plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert asker(8) is plain
-    assert asker(2 * WIDEST) is plain
+def test_other_widths_types_and_switched_off_are_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert asker(8, torch.float32) is plain
+    assert asker(64, torch.bfloat16) is plain
+    assert asker(2 * WIDEST, torch.float32) is plain
     monkeypatch.setenv("ANTIPHON_KERNELS", "onednn")
-    assert asker(64) is plain
+    assert asker(64, torch.float32) is plain

@@ -156,6 +156,11 @@ def test_rows_and_weights_of_other_layouts_and_types(backend: str) -> None:
         torch.testing.assert_close(got.float(), expected, rtol=1e-4, atol=1e-4)
 
 
+def test_rows_of_another_width_are_refused() -> None:
+    with pytest.raises(ValueError, match="expected rows of 20 numbers, found 10"):
+        packed_of("ours", "float32", torch.randn(70, 20), None)(torch.randn(4, 10))
+
+
 def test_a_copy_of_a_module_shares_its_product(backend: str) -> None:
     layer, x = PackedLinear(torch.randn(70, 20)), torch.randn(3, 20)
     expected = layer(x)
