@@ -2,9 +2,9 @@
 
 They take scores (log-probabilities up to a constant per row), so that a member's own normalisation is done
 once, here; they walk over a few rows at a time, which then stay in the processor's cache, in one reused
-buffer. exp2 stands for exp because torch's exp goes through a library that is slow on some processors. Where
-float32's range does not suffice, or forbidden tokens meet zero or negative coefficients, they return None and
-the caller takes the log-domain path.
+buffer. exp is a kernel of our own, or exp2, because torch's exp goes through a library that is slow on some
+processors. Where float32's range does not suffice, or forbidden tokens meet zero or negative coefficients,
+they return None and the caller takes the log-domain path.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import torch
 from torch import Tensor
+
+from components.kernels.exponentials import exponentials
 
 _LOG2E = math.log2(math.e)
 _BLOCK = 1 << 18
@@ -32,6 +34,9 @@ def _blocks(scores: Tensor) -> Iterator[slice]:
 def _exponentials(scores: Tensor, buffer: Tensor) -> tuple[Tensor, Tensor]:
     """exp(scores) in ``buffer``, and its sums (rows, 1)."""
     held = buffer[: len(scores)]
+    sums = exponentials(scores, held)
+    if sums is not None:
+        return held, sums
     torch.mul(scores, _LOG2E, out=held).exp2_()
     return held, held.sum(dim=-1, keepdim=True)
 

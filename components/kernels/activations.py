@@ -11,6 +11,7 @@ from llvmlite import ir
 from components.kernels.ir import FLOATS, I32, floats, intrinsic
 
 _TAYLOR = tuple(1 / math.factorial(n) for n in range(7))
+_LOWEST, _HIGHEST = -104.0, 88.0
 _LN2_HIGH, _LN2_LOW = 0.693359375, -2.12194440e-4
 """log 2 in two parts: a multiple of the first, as far as the exponent reaches, is exact in float32."""
 _EVERY, _CURRENT = ir.Constant(ir.IntType(16), -1), 4
@@ -33,9 +34,9 @@ def _polynomial(b: ir.IRBuilder, x: Any, coefficients: tuple[float, ...]) -> Any
 
 
 def exp(b: ir.IRBuilder, x: Any) -> Any:
-    """exp(x), to 2 units in the last place; 0 below its subnormal numbers, the last finite power above."""
-    x = intrinsic(b, "llvm.maxnum.v16f32", FLOATS, x, floats(-104.0))
-    x = intrinsic(b, "llvm.minnum.v16f32", FLOATS, x, floats(88.0))
+    """exp(x), to 2 units in the last place: 0 below its subnormal numbers, exp(88) above; NaN stays NaN."""
+    x = b.select(b.fcmp_ordered(">", floats(_LOWEST), x), floats(_LOWEST), x)
+    x = b.select(b.fcmp_ordered("<", floats(_HIGHEST), x), floats(_HIGHEST), x)
     twos = intrinsic(b, "llvm.rint.v16f32", FLOATS, b.fmul(x, floats(1 / math.log(2))))
     rest = _fma(b, twos, floats(-_LN2_HIGH), x)
     rest = _fma(b, twos, floats(-_LN2_LOW), rest)
