@@ -22,17 +22,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from components.kernels import Activation, Arithmetic, pack
+from components.kernels.onednn import AFTER
 
 _DTYPES: dict[Arithmetic, torch.dtype] = {
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
     "int8": torch.int8,
-}
-_PLAIN: dict[Activation, Callable[[Tensor], Tensor]] = {
-    "none": lambda y: y,
-    "gelu": functional.gelu,
-    "relu": functional.relu,
-    "silu": functional.silu,
 }
 _log = logging.getLogger("antiphon.decoding")
 
@@ -111,7 +106,7 @@ def linear(
     """
     if weight.device.type == "cpu" and available(arithmetic):
         return PackedLinear(weight, bias, arithmetic, activation)
-    after = _PLAIN[activation]
+    after = AFTER[activation]
     return lambda x: after(functional.linear(x, weight, bias))
 
 

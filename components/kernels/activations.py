@@ -34,7 +34,7 @@ def _polynomial(b: ir.IRBuilder, x: Any, coefficients: tuple[float, ...]) -> Any
 
 
 def exp(b: ir.IRBuilder, x: Any) -> Any:
-    """exp(x), to 2 units in the last place: 0 below its subnormal numbers, exp(88) above; NaN stays NaN."""
+    """exp(x), to a millionth of it: 0 below its subnormal numbers, exp(88) above; NaN stays NaN."""
     x = b.select(b.fcmp_ordered(">", floats(_LOWEST), x), floats(_LOWEST), x)
     x = b.select(b.fcmp_ordered("<", floats(_HIGHEST), x), floats(_HIGHEST), x)
     twos = intrinsic(b, "llvm.rint.v16f32", FLOATS, b.fmul(x, floats(1 / math.log(2))))

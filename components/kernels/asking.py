@@ -11,12 +11,10 @@ from torch import Tensor
 
 from components.kernels.attention import ARGUMENTS, ROWS, attention
 from components.kernels.ir import LANES
-from components.kernels.machine import ParallelCode, usable
+from components.kernels.machine import ParallelCode, threads_for, usable
 
 WIDEST = 64
 """Numbers of a head that are held in registers."""
-_ALONE = 2**20
-"""Multiplications up to which one thread is faster than several that have to meet."""
 _Arguments = ctypes.c_int64 * len(ARGUMENTS)
 Asker = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
@@ -45,7 +43,7 @@ def _ours(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor
     places = keys.shape[2]
     mask = mask.expand(n, asked, places)
     work = n * heads
-    threads = torch.get_num_threads() if work * asked * places * width > _ALONE else 1
+    threads = threads_for(work * asked * places * width)
     out = torch.empty((n, asked, heads * width))
     room = torch.empty((threads, ROWS, -(-places // LANES) * LANES))
     arguments = _Arguments(

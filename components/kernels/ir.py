@@ -81,13 +81,12 @@ def lanes_below(builder: ir.IRBuilder, count: Any) -> Any:
 
 
 def store_where(builder: ir.IRBuilder, value: Any, pointer: Any, mask: Any) -> None:
-    """Store the lanes of ``value`` that ``mask`` has, or all of them, at ``pointer``."""
+    """Store the lanes of the floats ``value`` that ``mask`` has, or all of them, at ``pointer``."""
     target = builder.bitcast(pointer, value.type.as_pointer())
     if mask is None:
         builder.store(value, target).align = 4
         return
-    kind = "f32" if value.type == FLOATS else "i32"
-    name = f"llvm.masked.store.v{LANES}{kind}.p0"
+    name = f"llvm.masked.store.v{LANES}f32.p0"
     intrinsic(builder, name, VOID, value, target, ir.Constant(I32, 4), mask)
 
 

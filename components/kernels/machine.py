@@ -9,11 +9,13 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+import torch
 from llvmlite import binding, ir
 
 from components.kernels.ir import I32, I64, VOID, intrinsic
 
 MAPS = Path("/proc/self/maps")
+_ALONE = 2**20
 _OPENMP = re.compile(r"lib[gi]?omp\d*\b")
 
 
@@ -34,6 +36,11 @@ def usable(*needed: str) -> bool:
     """
     wanted = os.environ.get("ANTIPHON_KERNELS") != "onednn"
     return wanted and {"avx512f", "avx512bw", *needed} <= features() and openmp() is not None
+
+
+def threads_for(multiplications: int) -> int:
+    """How many of torch's threads so much work is worth: few numbers are faster done by one alone."""
+    return torch.get_num_threads() if multiplications > _ALONE else 1
 
 
 class Code:

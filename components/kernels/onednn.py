@@ -17,7 +17,7 @@ from components import huge_pages
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _ALGORITHMS = {"none": "", "gelu": "none", "relu": "", "silu": ""}
 _NAMES = {"none": "none", "gelu": "gelu", "relu": "relu", "silu": "swish"}
-_AFTER: dict[str, Callable[[Tensor], Tensor]] = {
+AFTER: dict[str, Callable[[Tensor], Tensor]] = {
     "none": lambda y: y,
     "gelu": functional.gelu,
     "relu": functional.relu,
@@ -59,7 +59,7 @@ class IntegerProduct:
     def __init__(self, weight: Tensor, bias: Tensor | None, arithmetic: str, activation: str) -> None:
         assert arithmetic == "int8"
         weight = weight.float()
-        self._after = _AFTER[activation]
+        self._after = AFTER[activation]
         self._scale = weight.abs().amax(1).clamp_(min=1e-12) / 127
         self._zero = torch.zeros(len(weight), dtype=torch.int32)
         quantised = (weight / self._scale[:, None]).round_().to(torch.int8)
@@ -89,7 +89,7 @@ class GatedProduct:
     """The activation of the first half of what ``product`` gives, times the second half."""
 
     def __init__(self, product: Callable[[Tensor], Tensor], activation: str) -> None:
-        self._product, self._activate = product, _AFTER[activation]
+        self._product, self._activate = product, AFTER[activation]
 
     def __call__(self, rows: Tensor, /, out: Tensor | None = None) -> Tensor:
         """(R, in) -> (R, out)."""

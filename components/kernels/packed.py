@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from components import huge_pages
-from components.kernels.machine import Code, ParallelCode, features, usable
+from components.kernels.machine import Code, ParallelCode, features, threads_for, usable
 from components.kernels.product import ARGUMENTS, TOGETHER, product
 from components.kernels.quantise import LARGEST, ZERO, quantise
 from components.kernels.tile import COLUMNS, KINDS, ROWS
@@ -19,8 +19,6 @@ from components.kernels.tile import COLUMNS, KINDS, ROWS
 _NEEDED = {"float32": "avx512f", "bfloat16": "avx512bf16", "int8": "avx512vnni"}
 _BLOCK = 192
 """Rows of a block, at most: those of their units that are multiplied together stay in the second cache."""
-_ALONE = 2**20
-"""Multiplications up to which one thread is faster than several that have to meet."""
 _log = logging.getLogger("antiphon.kernels")
 _Arguments = ctypes.c_int64 * len(ARGUMENTS)
 
@@ -37,7 +35,7 @@ def supported(arithmetic: str) -> bool:
 def _compiles(arithmetic: str) -> bool:
     try:
         kernel(arithmetic, "none", False)
-    except RuntimeError as fault:
+    except (RuntimeError, AttributeError, TypeError) as fault:  # the last two: another llvmlite
         _log.warning("our own %s products are off: %s", arithmetic, str(fault).splitlines()[0])
         return False
     return True
@@ -80,7 +78,7 @@ class PackedProduct:
         n = len(rows)
         out = torch.empty((n, self.outputs)) if out is None else out
         units, row_scales = self._units_of(rows)
-        threads = torch.get_num_threads() if n * self.outputs * self.size > _ALONE else 1
+        threads = threads_for(n * self.outputs * self.size)
         block = -(-n // -(-n // _BLOCK) // ROWS) * ROWS
         partial = torch.empty((threads, block, COLUMNS)) if self._units > TOGETHER else out
         arguments = _Arguments(

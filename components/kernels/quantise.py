@@ -20,6 +20,7 @@ from components.kernels.ir import (
     floats,
     i64,
     intrinsic,
+    ints,
     lanes_below,
     load_where,
     loop,
@@ -72,6 +73,6 @@ def _look(b: ir.IRBuilder, place: Any, mask: Any, largest: Any, spoilt: Any) -> 
 def _round(b: ir.IRBuilder, place: Any, factor: Any, mask: Any, target: Any) -> None:
     values = b.fmul(load_where(b, place, mask), factor)
     whole = b.fptosi(intrinsic(b, "llvm.rint.v16f32", FLOATS, values), INTS)
-    shifted = b.trunc(b.add(whole, ir.Constant(INTS, [ZERO] * LANES)), BYTES)
+    shifted = b.trunc(b.add(whole, ints(ZERO)), BYTES)
     pointer = b.bitcast(target, BYTES.as_pointer())
     intrinsic(b, "llvm.masked.store.v16i8.p0", VOID, shifted, pointer, ir.Constant(I32, 1), mask)
