@@ -22,9 +22,9 @@ Asker = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 def asker(width: int, dtype: torch.dtype) -> Asker:
     """The fastest attention for heads of ``width`` numbers of ``dtype``, on the CPU, without a gradient.
 
-    It takes queries (n, q, H, width), keys and values (n, H, S, width) and a mask (n, q or 1, S) of 0 and
-    -inf, and gives softmax(queries @ keys.T / sqrt(width) + mask) @ values, (n, q, H * width). The last two
-    dimensions of queries, keys and values are contiguous.
+    It takes queries (n, q, H, width), keys and values (n, H, S, width) and a mask (n, q or 1, S), -inf where
+    nothing is seen, and gives softmax(queries @ keys.T / sqrt(width) + mask) @ values, (n, q, H * width). The
+    last two dimensions of queries, keys and values are contiguous.
     """
     fits = dtype == torch.float32 and width % LANES == 0 and width <= WIDEST
     return _ours if fits and usable() else plain
