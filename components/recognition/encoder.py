@@ -1,9 +1,10 @@
 """Whisper's audio encoder over prepacked weights.
 
 On the CPU every thread takes a window at a time, whose activations stay in the cache. Attention there goes
-head by head in blocks of queries through oneDNN's products where all positions are computed (against torch's fused kernel 0.6 to 1.2 of the time in float32 on two processors, 0.7 in
-bfloat16), and through the fused kernel where padding is summarised: two thirds of the time for few positions.
-Elsewhere the windows go through together.
+head by head in blocks of queries through oneDNN's products where all positions are computed (against torch's
+fused kernel 0.6 to 1.2 of the time in float32 on two processors, 0.7 in bfloat16), and through the fused
+kernel where padding is summarised: two thirds of the time for few positions. Elsewhere the windows go
+through together.
 """
 
 from __future__ import annotations
