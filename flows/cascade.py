@@ -17,6 +17,7 @@ from components.translation.config import TranslationConfig
 from flows.parameters import DataParameters, flat
 from flows.running import Run, ending
 from tasks import blaming, data, metrics, recognition, report, translation
+from tasks.domain import domain_notes
 from tasks.options import value_of
 from tasks.runners import runner
 
@@ -66,6 +67,7 @@ def cascade(parameters: CascadeParameters) -> RunRecord | State[RunRecord]:
         if heard is not None:
             read = (loaded, run.add(heard))
         said = run.add(translation.translate(parameters.mt, read, run.store_url, parameters.seed))
+        run.notes += domain_notes(said, parameters.mt.model, loaded, run.store_url)
         scored = run.add(metrics.score(run.stages, parameters.target_language, run.store_url, run.name))
         run.metrics = metrics.read_scores(scored)
         if parameters.blame and "asr" in run.stages:

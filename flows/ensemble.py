@@ -26,6 +26,7 @@ from flows.ensemble_parameters import EnsembleParameters, EnsembleTranslation
 from flows.parameters import flat
 from flows.running import Run, ending
 from tasks import data, ensembling, learning, metrics, pooling, recognition, report, translation, tuning
+from tasks.domain import domain_notes
 from tasks.options import value_of
 from tasks.reading import languages_of
 from tasks.runners import runner
@@ -157,6 +158,7 @@ def _mix(mixed: Ensemble, seed: int, read: Read, run: Run) -> None:
         learned = run.add(learning.learn(mixed, languages_of(read[0]), run.store_url, seed))
     ref = run.add(ensembling.mix(mixed, learned, read, run.store_url, seed))
     run.notes += ensembling.dropped(ref)
+    run.notes += domain_notes(ref, mixed.members[0].removeprefix(DROPOUT), read[0], run.store_url)
 
 
 def _pool(parameters: EnsembleParameters, stage: str, pool: _Pool, read: Read, run: Run) -> StageRef:

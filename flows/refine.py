@@ -20,6 +20,7 @@ from flows.parameters import DATA, DataParameters, flat
 from flows.running import Run, ending
 from tasks import data, metrics, recognition, refining, report, translation
 from tasks import rounds as rounds_stage
+from tasks.domain import domain_notes
 from tasks.options import value_of
 from tasks.runners import runner
 
@@ -125,6 +126,7 @@ def _drafted(run: Run, parameters: RefineParameters) -> tuple[StageRef, StageRef
         heard = run.add(heard)
     read = (loaded,) if heard is None else (loaded, heard)
     first = run.add(translation.translate(parameters.mt, read, run.store_url, parameters.seed))
+    run.notes += domain_notes(first, parameters.mt.model, loaded, run.store_url)
     return loaded, heard, first
 
 

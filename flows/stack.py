@@ -20,6 +20,7 @@ from flows.parameters import DATA, DataParameters, flat
 from flows.running import Run, ending
 from flows.stack_learning import learned
 from tasks import data, metrics, recognition, report, rounds, stacking, synthesis, translation
+from tasks.domain import domain_notes
 from tasks.options import value_of
 from tasks.runners import runner
 
@@ -93,6 +94,7 @@ def stack(parameters: StackParameters) -> RunRecord | State[RunRecord]:
             raise DataError(f"{parameters.data}: expected something to listen to, found none")
         run.stages["asr"] = heard
         first = run.add(translation.translate(parameters.mt, (loaded, heard), run.store_url, parameters.seed))
+        run.notes += domain_notes(first, parameters.mt.model, loaded, run.store_url)
         read = (loaded, heard, first)
         second = run.add(stacking.stack(config, parameters.mt.model, read, run.store_url, parameters.seed))
         target = parameters.target_language

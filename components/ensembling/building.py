@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from itertools import count
+from pathlib import Path
 
 from components.decoding import Combiner
 from components.decoding.causal import CausalModel
@@ -26,6 +27,7 @@ from components.ensembling.vocabularies import lexicon_of
 from components.errors import ConfigError
 from components.records import Checkpoint
 from components.translation import TranslationConfig, Translator, resident, search_of
+from components.translation.domain import domain_of
 from components.translation.seq2seq import Seq2SeqEngine
 
 DROPOUT = "dropout:"
@@ -85,7 +87,13 @@ def build(
     combine = combine or combiner_of(mixing, len(names))
     make = engine_of if mixing.vocabulary == "same" else partial(mapped_of, how=mixing.vocabulary)
     engine, checkpoints = make(config, names, combine, store)
-    return Translator(engine, composite(checkpoints), n_best=config.n_best, batch_size=config.batch_size)
+    return Translator(
+        engine,
+        composite(checkpoints),
+        n_best=config.n_best,
+        batch_size=config.batch_size,
+        domain=domain_of(Path(checkpoints[0].path)),
+    )
 
 
 def engine_of(

@@ -18,7 +18,8 @@ SHIPPED = Path(__file__).parents[1] / "packaged"
 class Packaged:
     """A row. ``size``: bytes of the fetched folder; ``weights_sha256``: of the converted model.safetensors.
 
-    Sources are tried in order. ``consent`` is what a user has to agree to before a fetch.
+    Sources are tried in order. ``consent`` is what a user has to agree to before a fetch; ``codes`` are the
+    languages of a language model, empty where it knows about all.
     """
 
     name: str
@@ -31,6 +32,16 @@ class Packaged:
     weights_sha256: str | None = None
     consent: str | None = None
     eos_token_ids: tuple[int, ...] = ()
+    codes: tuple[str, ...] = ()
+
+    @property
+    def is_language_model(self) -> bool:
+        """Whether it can be prompted for any task."""
+        return self.format == "gguf"
+
+    def speaks(self, *languages: str) -> bool:
+        """Whether it knows these languages (ISO 639-1)."""
+        return not self.codes or set(languages) <= set(self.codes)
 
 
 ROWS = (
@@ -69,6 +80,7 @@ ROWS = (
         format="gguf",
         size=275_000_000,
         languages="en",
+        codes=("en",),
         sources=(pins.SMOLLM2,),
     ),
     Packaged(
@@ -89,6 +101,7 @@ ROWS = (
         format="gguf",
         size=1_272_000_000,
         languages="en, zh, de, fr, es, it, pt and others",
+        codes=("en", "zh", "de", "fr", "es", "it", "pt"),
         sources=(pins.QWEN_CODER_500M,),
         eos_token_ids=(151645, 151643),
     ),
@@ -99,6 +112,7 @@ ROWS = (
         format="gguf",
         size=3_566_000_000,
         languages="en, zh, de, fr, es, it, pt and others",
+        codes=("en", "zh", "de", "fr", "es", "it", "pt"),
         sources=(pins.QWEN_CODER_1500M,),
         eos_token_ids=(151645, 151643),
     ),

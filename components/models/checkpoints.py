@@ -29,6 +29,8 @@ TOKENIZER_NAMES = frozenset(
 CONFIGURATION_NAMES = frozenset(
     {"config.json", "generation_config.json", "preprocessor_config.json", "processor_config.json"}
 )
+DOMAIN = "domain.json"
+"""What a model of ours was made for (:mod:`components.translation.domain`); other models have none."""
 PICKLES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib"})
 MAX_JSON = 64 << 20
 MAX_HEADER = 100 << 20
@@ -146,7 +148,7 @@ def file_digests(folder: Path, *, again: bool = False) -> tuple[dict[str, str], 
     deciding = {path.name: sha256_of(path, again=again) for path in weight_files(folder)}
     tokenizer: dict[str, str] = {}
     for path in sorted(folder.iterdir()):
-        if path.name in CONFIGURATION_NAMES or path.name == INDEX:
+        if path.name in CONFIGURATION_NAMES or path.name in (INDEX, DOMAIN):
             deciding[path.name] = sha256_of(path, again=again)
         elif path.name in TOKENIZER_NAMES:
             tokenizer[path.name] = sha256_of(path, again=again)

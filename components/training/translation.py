@@ -11,6 +11,7 @@ from torch import Tensor
 
 from components.training import batches, dev, model, objective, pairs, starting
 from components.training.config import TrainingConfig
+from components.training.domain import write_domain
 
 
 class PairLearner:
@@ -70,3 +71,8 @@ class TranslationLearner(PairLearner):
         examples = pairs.encode(text, spm, config.max_length, config.target_language)
         made = starting.weights_of(config, store) or model.build(config, len(self.tokenizer))
         self._takes(made, examples, device)
+
+    def export(self, folder: Path) -> None:
+        """A folder that transformers loads, with what the model was made for."""
+        super().export(folder)
+        write_domain(folder, self.config)

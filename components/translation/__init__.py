@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from components.decoding import SearchConfig, digest_of
@@ -17,6 +18,7 @@ from components.refining.deliberation import ARCHITECTURE as DELIBERATION
 from components.refining.diffusion import ARCHITECTURE as EDIT_DIFFUSION
 from components.translation.causal import CausalEngine
 from components.translation.config import TranslationConfig
+from components.translation.domain import domain_of
 from components.translation.seq2seq import Seq2SeqEngine
 from components.translation.translator import Engine, Translator
 
@@ -39,7 +41,10 @@ def build(config: TranslationConfig, store: str | None = None) -> Translator:
         engine = DiffusionEngine(ready, tokenizer, search)  # type: ignore[arg-type]
     else:
         engine = Seq2SeqEngine(ready, tokenizer, search)
-    return Translator(engine, checkpoint, n_best=config.n_best, batch_size=config.batch_size)
+    domain = domain_of(Path(checkpoint.path))
+    return Translator(
+        engine, checkpoint, n_best=config.n_best, batch_size=config.batch_size, domain=domain
+    )
 
 
 def search_of(config: TranslationConfig) -> SearchConfig:

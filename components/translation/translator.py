@@ -14,6 +14,7 @@ from typing import Protocol
 
 from components.errors import DataError
 from components.records import Checkpoint, Hypothesis, NBest, Outcome, Quarantined, Token, Utterance
+from components.translation.domain import FEATURE, Domain, Measured
 from components.translation.sentences import best_combinations, split
 
 STAGE = "translation"
@@ -59,11 +60,20 @@ class Engine(Protocol):
 class Translator:
     """Text -> text n-best. ``version`` changes when outputs do."""
 
-    version: int = 2
+    version: int = 3
 
-    def __init__(self, engine: Engine, checkpoint: Checkpoint, *, n_best: int, batch_size: int) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        checkpoint: Checkpoint,
+        *,
+        n_best: int,
+        batch_size: int,
+        domain: Domain | None = None,
+    ) -> None:
+        """``domain``, where it is known, marks the hypotheses of texts that lie outside of it."""
         self.checkpoint = checkpoint
-        self._engine, self._n_best, self._batch_size = engine, n_best, batch_size
+        self._engine, self._n_best, self._batch_size, self._domain = engine, n_best, batch_size, domain
 
     def translate(self, utterances: Sequence[Utterance]) -> list[Outcome]:
         """One outcome per utterance, in order: its translations, or why it could not be translated.
@@ -77,6 +87,17 @@ class Translator:
             found if isinstance(found, Quarantined) else self._join(utterance, found, decoded)
             for utterance, found in zip(utterances, prepared, strict=True)
         ]
+
+    def sentences(self, utterances: Sequence[Utterance]) -> list[Sentence]:
+        """The sentences of the texts that can be translated, in order."""
+        prepared = map(self._prepare, utterances)
+        return [sentence for found in prepared if isinstance(found, list) for sentence in found]
+
+    def measure(self, utterances: Sequence[Utterance]) -> list[Measured]:
+        """These sentences with the best translation of each."""
+        sentences = self.sentences(utterances)
+        decoded = self._decode(sentences)
+        return [_measured(sentence, decoded[sentence]) for sentence in sentences]
 
     def _prepare(self, utterance: Utterance) -> list[Sentence] | Quarantined:
         if utterance.text is None:
@@ -122,13 +143,19 @@ class Translator:
         ranks = [[candidate.rank for candidate in candidates] for candidates in found]
         choices = best_combinations(ranks, self._n_best)
         parts = [[found[s][index] for s, index in enumerate(choice)] for choice in choices]
+        marks = self._marks([_measured(one, decoded[one]) for one in sentences])
         return NBest(
             utterance_id=utterance.id,
-            hypotheses=tuple(self._hypothesis(part) for part in parts),
+            hypotheses=tuple(self._hypothesis(part, marks) for part in parts),
             language=utterance.source_language,
         )
 
-    def _hypothesis(self, parts: Sequence[Translated]) -> Hypothesis:
+    def _marks(self, sentences: Sequence[Measured]) -> dict[str, float]:
+        if self._domain is None or not sentences:
+            return {}
+        return {FEATURE: sum(map(self._domain.is_unfamiliar, sentences)) / len(sentences)}
+
+    def _hypothesis(self, parts: Sequence[Translated], marks: Mapping[str, float]) -> Hypothesis:
         tokens = tuple(token for part in parts for token in part.tokens)
         told = parts[0].features if parts else {}
         return Hypothesis(
@@ -141,9 +168,15 @@ class Translator:
                 "sentences": float(len(parts)),
                 "cut": float(sum(not part.finished for part in parts)),
                 **{name: sum(part.features[name] for part in parts) / len(parts) for name in told},
+                **marks,
             },
             tokens=tokens,
         )
+
+
+def _measured(sentence: Sentence, candidates: Sequence[Translated]) -> Measured:
+    best = candidates[0]
+    return sentence.tokens, best.score, len(best.tokens)
 
 
 def _refused(utterance: Utterance, reason: str, detail: str) -> Quarantined:

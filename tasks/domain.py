@@ -1,0 +1,23 @@
+"""What a run says where its texts are not what its translation model was made for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from components import models
+from components.records import StageRef
+from components.translation.domain import FEATURE, WARN_ABOVE, domain_of, warning
+from tasks.reading import hypotheses, languages_of
+
+
+def domain_notes(ref: StageRef, model: str, data: StageRef, store_url: str | None) -> list[str]:
+    """One line where many texts of ``data`` are unfamiliar to ``model``, which made the translations ``ref``."""
+    shares = [nbest.best.features.get(FEATURE) for nbest in hypotheses(ref)]
+    measured = [share for share in shares if share is not None]
+    unfamiliar = sum(share > 0.5 for share in measured)
+    if not measured or unfamiliar <= WARN_ABOVE * len(measured):
+        return []
+    domain = domain_of(Path(models.resolve(model, store_url).path))
+    if domain is None:
+        return []
+    return [f"{ref.stage}: {warning(model, domain, unfamiliar, len(measured), languages_of(data))}"]

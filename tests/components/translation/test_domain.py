@@ -1,0 +1,73 @@
+"""A model knows what it was made for, and says so of texts that are something else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from components.errors import ModelError
+from components.models.checkpoints import DOMAIN, checkpoint_of
+from components.records import NBest, Utterance
+from components.translation import TranslationConfig, build
+from components.translation.domain import FEATURE, domain_of, measure_domain, warning
+
+CAPTIONS = [
+    "A man in a blue shirt is riding a bicycle.",
+    "Two dogs are playing in the snow.",
+    "A woman sits on a bench and reads a newspaper.",
+    "Children play football in a park.",
+]
+OTHERS = [
+    "Mary said she did not know where Tom was.",
+    "We are sure that one war is enough.",
+    "Permission is hereby granted, free of charge, to any person obtaining a copy of this software.",
+    "The interest rates were raised by a quarter of a percentage point on Thursday.",
+]
+
+
+def test_captions_are_familiar_to_the_shipped_model_and_other_texts_are_not() -> None:
+    texts = [*CAPTIONS, *OTHERS, f"{CAPTIONS[0]} {OTHERS[0]}", "!"]
+    asked = [
+        Utterance(id=str(n), text=text, source_language="en", target_language="de")
+        for n, text in enumerate(texts)
+    ]
+    outcomes = build(TranslationConfig(beam_size=2, n_best=2)).translate(asked)
+    shares = [h.features[FEATURE] for one in outcomes if isinstance(one, NBest) for h in one.hypotheses[:1]]
+    assert shares[: len(CAPTIONS)] == [0.0] * len(CAPTIONS)
+    assert shares[len(CAPTIONS) : -2] == [1.0] * len(OTHERS)
+    assert shares[-2] == 0.5
+
+
+def test_each_limit_is_that_of_the_development_sentences() -> None:
+    seen = [[1, 2, 3]] * 5 + [[4]] * 4  # piece 4 was met too seldom to be known
+    dev = [([1, 2, 3], -0.1 * n, 1) for n in range(101)]
+    domain = measure_domain("tests", seen, dev)
+    assert domain.max_pieces == 3
+    assert not domain.is_unfamiliar(([3, 2, 1], -1.0, 1))
+    assert domain.is_unfamiliar(([3, 2, 1, 1], -1.0, 1))  # longer
+    assert domain.is_unfamiliar(([3, 2, 4], -1.0, 1))  # an unknown piece
+    assert domain.is_unfamiliar(([3, 2, 1], -9.95, 1))  # less likely than 99 of 100
+    assert not domain.is_unfamiliar(([3, 2, 1], -9.95, 2))  # nats per token
+
+
+def test_the_warning_names_models_that_would_do_better() -> None:
+    domain = measure_domain("captions", [[1]] * 5, [([1], -1.0, 1)])
+    said = warning("packaged:m", domain, 3, 4, ("en", "de-AT"))
+    assert "3 of 4 texts are not what packaged:m was made for (captions)" in said
+    assert "hub:Helsinki-NLP/opus-mt-en-de" in said
+    assert "packaged:qwen2.5-coder-1.5b" in said
+    assert "qwen" not in warning("m", domain, 3, 4, ("en", "cs"))  # a language that it does not name
+
+
+def test_a_damaged_domain_is_refused_and_belongs_to_the_digest(tmp_path: Path) -> None:
+    shipped = Path(build(TranslationConfig()).checkpoint.path)
+    for file in shipped.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    before = checkpoint_of(tmp_path, "copy").sha256
+    (tmp_path / DOMAIN).write_text('{"description": "x"}')
+    assert checkpoint_of(tmp_path, "copy").sha256 != before
+    with pytest.raises(ModelError, match=r"domain.json: known: Field required; fetch the model again"):
+        domain_of(tmp_path)
+    (tmp_path / DOMAIN).unlink()
+    assert domain_of(tmp_path) is None
