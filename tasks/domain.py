@@ -7,7 +7,7 @@ from pathlib import Path
 from components import models
 from components.records import StageRef
 from components.translation.domain import FEATURE, WARN_ABOVE, domain_of, warning
-from tasks.reading import hypotheses, languages_of
+from tasks.reading import hypotheses, utterances
 
 
 def domain_notes(ref: StageRef, model: str, data: StageRef, store_url: str | None) -> list[str]:
@@ -20,4 +20,6 @@ def domain_notes(ref: StageRef, model: str, data: StageRef, store_url: str | Non
     domain = domain_of(Path(models.resolve(model, store_url).path))
     if domain is None:
         return []
-    return [f"{ref.stage}: {warning(model, domain, unfamiliar, len(measured), languages_of(data))}"]
+    first = next(utterances(data))
+    languages = [code for code in (first.source_language, first.target_language) if code]
+    return [f"{ref.stage}: {warning(model, domain, unfamiliar, len(measured), languages)}"]

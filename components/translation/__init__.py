@@ -42,9 +42,7 @@ def build(config: TranslationConfig, store: str | None = None) -> Translator:
     else:
         engine = Seq2SeqEngine(ready, tokenizer, search)
     domain = domain_of(Path(checkpoint.path))
-    return Translator(
-        engine, checkpoint, n_best=config.n_best, batch_size=config.batch_size, domain=domain
-    )
+    return Translator(engine, checkpoint, n_best=config.n_best, batch_size=config.batch_size, domain=domain)
 
 
 def search_of(config: TranslationConfig) -> SearchConfig:

@@ -41,7 +41,9 @@ class Domain(Record):
     """The limits of a model's development sentences."""
 
     description: str = Field(description="what the model was made for, as one would say it")
-    known: str = Field(pattern=r"^[0-9a-f]+$", description="bit mask in hexadecimal; piece 0 is the lowest bit")
+    known: str = Field(
+        pattern=r"^[0-9a-f]+$", description="bit mask in hexadecimal; piece 0 is the lowest bit"
+    )
     max_pieces: int = Field(ge=1, description="pieces of a sentence")
     max_unknown: float = Field(ge=0, le=1, description="share of pieces that training hardly met")
     min_log_prob: float = Field(le=0, description="nats per token of the best translation")
@@ -73,7 +75,9 @@ def measure_domain(
     return Domain(
         description=description,
         known=f"{sum(1 << piece for piece in known):x}",
-        max_pieces=int(np.percentile([len(pieces) for pieces, _, _ in development], 100 - TAIL, method="higher")),
+        max_pieces=int(
+            np.percentile([len(pieces) for pieces, _, _ in development], 100 - TAIL, method="higher")
+        ),
         max_unknown=float(np.percentile(unknown, 100 - TAIL)),
         min_log_prob=min(0.0, float(np.percentile(log_probs, TAIL))),
         n_dev=len(development),
@@ -92,17 +96,20 @@ def domain_of(folder: Path) -> Domain | None:
         raise ModelError(f"{folder / DOMAIN}: {where}: {fault['msg']}; fetch the model again") from None
 
 
-def warning(model: str, domain: Domain, unfamiliar: int, total: int, languages: tuple[str, str]) -> str:
-    """What a user is told of ``total`` texts of which many are unfamiliar, and what would do better."""
-    source, target = map(base_of, languages)
-    speaking = [row for row in ROWS if row.is_language_model and row.speaks(source, target)]
+def warning(model: str, domain: Domain, unfamiliar: int, total: int, languages: Sequence[str]) -> str:
+    """What a user is told of ``total`` texts of which many are unfamiliar, and what would do better.
+
+    ``languages`` are source and target, as far as they are known.
+    """
+    codes = [base_of(language) for language in languages]
+    speaking = [row for row in ROWS if row.is_language_model and row.speaks(*codes)]
     largest = sorted(speaking, key=lambda row: -row.size)[:2]
     packaged = "".join(f", packaged:{row.name} (a language model)" for row in largest)
     return (
         f"{unfamiliar:,} of {total:,} texts are not what {model} was made for ({domain.description}): their "
         f"words, their length or its own likelihood lie outside of what {100 - TAIL:.0f}% of its "
         f"{domain.n_dev:,} development sentences have; expect nonsense. Models for them: "
-        f"hub:Helsinki-NLP/opus-mt-{source}-{target} or another of the hub{packaged}"
+        f"hub:Helsinki-NLP/opus-mt-{'-'.join(codes)} or another of the hub{packaged}"
     )
 
 
