@@ -7,7 +7,8 @@ from html import escape
 from reports.escaping import printable
 from reports.view import RunView, StageRow
 
-_WIDTH, _HEIGHT, _GAP, _ROW = 168, 62, 46, 84
+_WIDTH, _HEIGHT, _GAP, _ROW = 176, 62, 46, 84
+_LONGEST = 18  # letters of a name that fit into a box
 
 
 def draw(view: RunView) -> str:
@@ -55,14 +56,17 @@ def _edge(start: tuple[int, int], end: tuple[int, int]) -> str:
 
 def _node(row: StageRow, place: tuple[int, int]) -> str:
     x, y = place
-    bad = f", {row.quarantined} quarantined" if row.quarantined else ""
+    bad = f" ({row.quarantined:,} aside)" if row.quarantined else ""
     cost = "reused" if row.reused else f"{row.seconds:.1f} s"
     kind = " warn" if row.quarantined else ""
+    name = printable(row.stage)
+    short = name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
     return (
-        f'<g class="node{kind}"><rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="8"/>'
-        f'<text class="name" x="{x + 14}" y="{y + 25}">{escape(printable(row.stage)[:18])}</text>'
-        f'<text class="cost" x="{x + _WIDTH - 14}" y="{y + 25}" text-anchor="end">{cost}</text>'
-        f'<text class="count" x="{x + 14}" y="{y + 46}">{row.items:,} in{bad}</text></g>'
+        f'<g class="node{kind}"><title>{escape(name)}</title>'
+        f'<rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="8"/>'
+        f'<text class="name" x="{x + 12}" y="{y + 25}">{escape(short)}</text>'
+        f'<text class="count" x="{x + 12}" y="{y + 46}">{row.items:,} in{bad}</text>'
+        f'<text class="cost" x="{x + _WIDTH - 12}" y="{y + 46}" text-anchor="end">{cost}</text></g>'
     )
 
 

@@ -11,7 +11,7 @@ from tasks.reading import hypotheses, utterances
 
 
 def domain_notes(ref: StageRef, model: str, data: StageRef, store_url: str | None) -> list[str]:
-    """One line where many texts of ``data`` are unfamiliar to ``model``, which made the translations ``ref``."""
+    """One line where many texts of ``data`` are unfamiliar to ``model``, which translated them in ``ref``."""
     shares = [nbest.best.features.get(FEATURE) for nbest in hypotheses(ref)]
     measured = [share for share in shares if share is not None]
     unfamiliar = sum(share > 0.5 for share in measured)

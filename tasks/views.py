@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 from components import models
@@ -15,12 +16,15 @@ from reports.view import RunView
 from tasks.blaming import VALUES, read_blame
 from tasks.comparing import read_comparison
 from tasks.files import lines, read_json
-from tasks.reading import StoredOutcomes, StoredUtterances
+from tasks.reading import StoredOutcomes, StoredUtterances, quarantined
 from tasks.store import Store
 from tasks.systems import decoded, transcribes
 
 TABLES = "tables.json"
 """A stage that has more to show seals this file: ``{"tables": [{"title", "note", "rows": [{...}]}]}``."""
+
+FIRST_PUT_ASIDE = 20
+"""Records of a stage whose reasons a report shows."""
 
 _BLAME = (
     Column("gap asr", "lost to the transcript (blame), most first"),
@@ -39,7 +43,11 @@ def view_of(run: RunRecord, store: Store) -> RunView:
         {ref.stage: StoredOutcomes(ref) for ref in decoded(run)},
         models_of(run, store),
         links=links({ref.stage: ref for ref in run.stages}),
-        sections=[*_blame_sections(stages), *(one for ref in run.stages for one in stage_sections(ref))],
+        sections=[
+            *put_aside(run.stages),
+            *_blame_sections(stages),
+            *(one for ref in run.stages for one in stage_sections(ref)),
+        ],
         columns=_BLAME if "blame" in stages else (),
         values=_numbers(stages["blame"]) if "blame" in stages else {},
     )
@@ -117,6 +125,23 @@ def _numbers(ref: StageRef) -> dict[str, dict[str, float]]:
 
 def _blame_sections(stages: Mapping[str, StageRef]) -> list[Section]:
     return blaming.sections(read_blame(stages["blame"])) if "blame" in stages else []
+
+
+def put_aside(stages: Sequence[StageRef]) -> list[Section]:
+    """Which records the stages could not process, and why: the first of each stage, data included."""
+    rows, total = [], 0
+    for ref in {ref.key: ref for ref in stages if ref.quarantined}.values():
+        total += ref.quarantined
+        rows += [
+            {"stage": ref.stage, "record": bad.utterance_id, "reason": bad.reason, "detail": bad.detail}
+            for bad in islice(quarantined(ref), FIRST_PUT_ASIDE)
+        ]
+    if not rows:
+        return []
+    note = f"{total:,} records could not be processed; the others went on."
+    if total > len(rows):
+        note += f" The first {FIRST_PUT_ASIDE} of each stage; antiphon inspect RUN --stage STAGE lists all."
+    return [Section("Put aside", note, tuple(rows))]
 
 
 def stage_sections(ref: StageRef) -> list[Section]:

@@ -84,16 +84,26 @@
   }
   function nbest(stage) {
     const table = el("table"), body = el("tbody"), head = el("tr");
-    const features = [...new Set(stage.nbest.flatMap((one) => Object.keys(one[4])))].slice(0, 8);
-    for (const name of ["", "log-prob", "per token", ...features]) head.append(el("th", "n", name));
-    head.append(el("th", "", "hypothesis"));
+    add(head, el("th", "n", ""), el("th", "", "hypothesis"), el("th", "n", "log-prob"), el("th", "n", "per token"));
     stage.nbest.forEach((one, rank) => {
-      const row = el("tr");
-      add(row, el("td", "n", rank + 1), el("td", "n", one[1].toFixed(2)), el("td", "n", one[2] ? (one[1] / one[2]).toFixed(3) : "–"));
-      for (const name of features) row.append(el("td", "n", name in one[4] ? String(one[4][name]) : ""));
-      body.append(add(row, words("td", "", one[0])));
+      const perToken = one[2] ? (one[1] / one[2]).toFixed(3) : "–";
+      body.append(add(el("tr"), el("td", "n", rank + 1), words("td", "text", one[0]), el("td", "n", one[1].toFixed(2)), el("td", "n", perToken)));
     });
     return add(scrolled(stage.stage + ": hypotheses"), add(table, add(el("thead"), head), body));
+  }
+  // The further numbers of the hypotheses, folded: one row per feature, one column per hypothesis.
+  function features(stage) {
+    const names = [...new Set(stage.nbest.flatMap((one) => Object.keys(one[4])))];
+    if (!names.length) return null;
+    const table = el("table"), body = el("tbody"), head = add(el("tr"), el("th", "", "feature"));
+    stage.nbest.forEach((_, rank) => head.append(el("th", "n", rank + 1)));
+    for (const name of names) {
+      const row = add(el("tr"), el("th", "", name));
+      for (const one of stage.nbest) row.append(el("td", "n", name in one[4] ? String(one[4][name]) : ""));
+      body.append(row);
+    }
+    const shown = add(scrolled(stage.stage + ": features"), add(table, add(el("thead"), head), body));
+    return add(el("details", "features"), el("summary", "who", "Features of the hypotheses"), shown);
   }
   function scrolled(label) {
     const box = el("div", "wide");
@@ -142,7 +152,7 @@
       const head = add(el("h3", "", stage.stage + " "), el("span", "", values));
       box.append(head);
       if (stage.reason) { box.append(words("div", "bad", stage.reason + ": " + stage.detail)); continue; }
-      box.append(nbest(stage));
+      add(box, nbest(stage), features(stage) || "");
       const best = stage.nbest[0][3];
       if (best.length) add(box, el("div", "who", "Tokens of the best, underlined the more the less likely"), tokens(best));
       const given = members(stage, best);

@@ -116,6 +116,8 @@ def test_nbest_opens_by_keyboard(browser: object, report: Path) -> None:
     opened.page.keyboard.press("Enter")
     opened.page.wait_for_selector(".utterance[open] .more tbody tr")
     assert opened.page.locator(".more tbody").first.locator("tr").count() == 3
+    assert opened.page.locator(".features tbody tr").count() == 6
+    playwright.expect(opened.page.locator(".features table").first).to_be_hidden()
     assert opened.page.locator(".more .tokens span").count() > 3
     opened.page.keyboard.press("Enter")
     playwright.expect(opened.page.locator(".utterance[open]")).to_have_count(0)
@@ -158,6 +160,19 @@ def test_light_dark_and_the_toggle(browser: object, report: Path) -> None:
     assert before != other
     light.page.click("#theme")
     assert light.page.evaluate(paper) == other
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_hypotheses_come_first_and_are_seen_whole(browser: object, report: Path, width: int) -> None:
+    opened = Opened(browser, report, width=width)
+    opened.page.click("#open")
+    opened.page.wait_for_selector(".utterance:last-child .more tbody tr")
+    assert opened.page.locator(".more thead").first.locator("th").all_inner_texts()[1] == "hypothesis"
+    texts = opened.page.locator(".more td.text")
+    assert texts.count() > 50
+    for box in (texts.nth(n).bounding_box() for n in range(0, texts.count(), 20)):
+        assert 0 <= box["x"] < box["x"] + box["width"] <= width
+        assert box["width"] > 0.3 * width or width > 1000
 
 
 @pytest.mark.parametrize("width", [320, 390, 768])

@@ -65,6 +65,7 @@ def nbest(utterance_id: str, texts: list[str], system: str) -> NBest:
                 n_tokens=len(words),
                 system=system,
                 tokens=tokens if rank == 0 else (),
+                features={f"a long name of a feature, number {n}": 0.12 * n for n in range(3)},
             )
         )
     return NBest(utterance_id=utterance_id, hypotheses=tuple(hypotheses))

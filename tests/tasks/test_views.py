@@ -3,8 +3,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from components.records import StageRef
-from tasks.views import links, stage_sections
+from components.records import Quarantined, StageRef
+from tasks.views import FIRST_PUT_ASIDE, links, put_aside, stage_sections
 
 
 def stage(folder: Path, name: str, *upstream: str, outputs: str | None = None) -> StageRef:
@@ -49,3 +49,22 @@ def test_tables_and_pictures_of_a_stage_become_sections(tmp_path: Path) -> None:
     first, second = stage_sections(ref)
     assert (first.title, first.rows) == ("Router", ({"expert": "0", "tokens": "12"},))
     assert [name for name, _ in second.pictures] == ["load"]
+
+
+def test_why_records_were_put_aside_is_told_of_every_stage_data_included(tmp_path: Path) -> None:
+    assert put_aside([stage(tmp_path, "mt")]) == []
+    refs = []
+    for name, count in (("data", 2), ("asr", FIRST_PUT_ASIDE + 5)):
+        ref = stage(tmp_path, name).model_copy(update={"quarantined": count})
+        bad = [
+            Quarantined(utterance_id=f"u{n}", stage=name, reason="unreadable audio", detail="expected a WAV")
+            for n in range(count)
+        ]
+        (Path(ref.path) / "errors.jsonl").write_text("".join(one.model_dump_json() + "\n" for one in bad))
+        refs.append(ref)
+    (section,) = put_aside(refs)
+    first = {"stage": "data", "record": "u0", "reason": "unreadable audio", "detail": "expected a WAV"}
+    assert section.rows[0] == first
+    assert len(section.rows) == 2 + FIRST_PUT_ASIDE
+    assert "27 records" in section.note
+    assert "antiphon inspect RUN --stage STAGE" in section.note
