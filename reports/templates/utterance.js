@@ -103,7 +103,7 @@
       body.append(row);
     }
     const shown = add(scrolled(stage.stage + ": features"), add(table, add(el("thead"), head), body));
-    return add(el("details", "features"), el("summary", "who", "Features of the hypotheses"), shown);
+    return add(el("details", "features"), el("summary", "quiet", "Features of the hypotheses"), shown);
   }
   function scrolled(label) {
     const box = el("div", "wide");
