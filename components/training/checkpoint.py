@@ -10,12 +10,16 @@ import dataclasses
 import json
 import logging
 import math
+import os
+import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -124,6 +128,18 @@ def restore(path: Path, model: Any, optimiser: torch.optim.Optimizer) -> State:
     if moments:
         raise StoreError(f"{path}: optimiser state of unknown parameter {next(iter(moments))}; start afresh")
     return State(**json.loads((path / "state.json").read_text(encoding="utf-8")))
+
+
+@contextmanager
+def system_errors() -> Iterator[None]:
+    """What safetensors reports of the system (a full disk, say) is an OSError with its number again."""
+    try:
+        yield
+    except SafetensorError as error:
+        number = re.search(r"\(os error (\d+)\)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
 
 
 def weights(model: Any) -> dict[str, Tensor]:

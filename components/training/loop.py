@@ -50,7 +50,7 @@ def train(
     bits. ``report`` sees every row of the metrics. Raises ModelError when the loss is not finite, ConfigError
     when ``out`` holds a run of another configuration.
     """
-    with on_threads(config.threads), freed_memory_kept():
+    with on_threads(config.threads), freed_memory_kept(), checkpoint.system_errors():
         run = Run(config, out, report, learner)
         run.go_on()
         while (lost := checkpoint.first_lost(run.checkpoints, run.needed)) is not None:
