@@ -106,7 +106,9 @@ def first_lost(folder: Path, needed: Iterable[int]) -> int | None:
 
 def rewind(folder: Path, step: int) -> None:
     """Remove the checkpoint of ``step``, which is damaged or missing, and all that came after it."""
-    _log.warning("checkpoint %s is damaged or missing: training goes on from the one before it", at(folder, step))
+    _log.warning(
+        "checkpoint %s is damaged or missing: training goes on from the one before it", at(folder, step)
+    )
     for path in steps(folder):
         if path >= at(folder, step):
             shutil.rmtree(path)

@@ -105,7 +105,10 @@ def test_a_worse_model_is_rejected_before_the_test_data(
 @pytest.mark.usefixtures("server")
 def test_a_full_disk_is_one_line(toys: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = values(toys, tmp_path, dev=None)
-    with files_of_at_most(9000), pytest.raises(StoreError, match=r"^no space left to write the merged model at"):
+    with (
+        files_of_at_most(9000),
+        pytest.raises(StoreError, match=r"^no space left to write the merged model at"),
+    ):
         merge(**settings, name="full")
     (tmp_path / "recipe.yml").write_text(str(settings["recipe"]))
     with files_of_at_most(9000), pytest.raises(SystemExit) as ended:

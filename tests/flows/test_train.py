@@ -84,7 +84,9 @@ def test_the_model_is_in_the_store_and_reused(settings: dict[str, object], tmp_p
 def test_a_full_disk_is_one_line_and_the_training_goes_on_afterwards(settings: dict[str, object]) -> None:
     with files_of_at_most(9000), pytest.raises(StoreError) as caught:
         train(**settings, name="full")
-    assert re.fullmatch(r"no space left to write the training at \S+/stages/\w+ \(.*\); .*", str(caught.value))
+    assert re.fullmatch(
+        r"no space left to write the training at \S+/stages/\w+ \(.*\); .*", str(caught.value)
+    )
     assert train(**settings, name="again").status == "completed"
 
 
