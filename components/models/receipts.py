@@ -12,6 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from components.errors import ModelError
 from components.models.digests import sha256_of, sync_folder, write_atomically
 
 RECEIPT = "FETCHED.json"
@@ -33,7 +34,7 @@ def intact(folder: Path, receipt: str = RECEIPT, *, again: bool = False) -> bool
     try:
         files = json.loads((folder / receipt).read_text(encoding="utf-8"))["files"]
         return bool(files) and all(sha256_of(folder / n, again=again) == d for n, d in files.items())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ModelError):
         return False
 
 

@@ -98,7 +98,9 @@ def test_an_untied_output_layer_is_not_lost(tmp_path: Path) -> None:
     torch.testing.assert_close(out["lm_head.weight"], (OTHER + NEAR) / 2)
     torch.testing.assert_close(out["model.embed_tokens.weight"], (W + NEAR) / 2)
     assert json.loads((tmp_path / "out" / "config.json").read_text())["tie_word_embeddings"] is False
-    with pytest.raises(MergeError, match="name a model like .* first"):  # config.json would be the tied one's
+    with pytest.raises(
+        MergeError, match=r"name a model like .* first"
+    ):  # config.json would be the tied one's
         merged(recipe("task_arithmetic", tied, (untied, "{weight: 1}")), tmp_path / "lost")
 
 
