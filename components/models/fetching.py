@@ -84,8 +84,8 @@ def fetch(
         return folder
     if row.format == "shipped":
         raise ModelError(
-            f"packaged:{row.name}: expected {folder / str(_damaged(row))} as Antiphon ships it, found none or "
-            "another; install Antiphon again"
+            f"packaged:{row.name}: expected {folder / str(_damaged(row))} as Antiphon ships it, found none "
+            "or another; install Antiphon again"
         )
     _ask_consent(row, accept_licence)
     with _locked(row, tell):

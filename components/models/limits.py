@@ -1,4 +1,4 @@
-"""What a model's folder may hold: regular files of sensible size, finite numbers, counts and ids that can be."""
+"""What a model's folder may hold: regular files of sensible size, finite numbers, possible counts and ids."""
 
 from __future__ import annotations
 
