@@ -12,6 +12,7 @@ def merge(recipe_path: Path, out: Path | None, *, check: bool, seed: int, store:
     from components.errors import ConfigError
     from components.merging import doctor, engine, recipe, references
     from components.models.checkpoints import checkpoint_of
+    from tasks.files import told_when_full
 
     read = recipe.read(recipe_path)
     engine.known_method(read)
@@ -28,6 +29,7 @@ def merge(recipe_path: Path, out: Path | None, *, check: bool, seed: int, store:
         typer.echo(f"{recipe_path}: {read.method} of {len(read.models)} models can be merged")
         return
     options = engine.Options(seed=seed, store=store)
-    engine.merge(read, out, options)
+    with told_when_full("the merged model", out.absolute().parent):
+        engine.merge(read, out, options)
     made = checkpoint_of(out.absolute(), str(out))
     typer.echo(f"{made.path}  {made.architecture}  sha256 {made.sha256}")

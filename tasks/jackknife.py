@@ -128,7 +128,7 @@ def train_second(
     )
     with opened(Store(store_url), plan, records=False) as writer:
         make = partial(_learner, parts, dev, store_url)
-        ref = writer.ref or write_model(config, writer, make, DraftLearner.score_name)
+        ref = write_model(config, writer, make, DraftLearner.score_name)
     publish_plots([Path(ref.path) / CURVE])
     get_run_logger().info("training: the second system is store:%s", ref.key)
     return shown(ref)

@@ -16,7 +16,7 @@ from components.metrics.significance import Difference, recognition_tests, trans
 from components.records import Record, StageRef
 from tasks.artifacts import publish_table
 from tasks.cost import measured
-from tasks.files import read_json, write_json
+from tasks.files import read_json, told_when_full, write_json
 from tasks.keys import StagePlan, library_versions, read_by
 from tasks.metrics import LIBRARIES as METRIC_LIBRARIES
 from tasks.options import NOT_STORED, shown
@@ -88,7 +88,8 @@ def _write(
     shutil.rmtree(writer.path / MODEL, ignore_errors=True)
     for left in writer.path.glob(f".{MODEL}.*"):
         shutil.rmtree(left, ignore_errors=True)
-    merging.merge(recipe, writer.path / MODEL, options)
+    with told_when_full("the merged model", writer.path):
+        merging.merge(recipe, writer.path / MODEL, options)
 
 
 def _publish(ref: StageRef) -> None:

@@ -137,7 +137,7 @@ def train_listener(
     )
     with opened(Store(store_url), plan, records=False) as writer:
         make = partial(_learner, learn, kind, transcripts, sets, store_url)
-        ref = writer.ref or write_model(config, writer, make, StackLearner.score_name)
+        ref = write_model(config, writer, make, StackLearner.score_name)
     publish_plots([Path(ref.path) / CURVE])
     get_run_logger().info("training: the stacked model is store:%s", ref.key)
     return shown(ref)

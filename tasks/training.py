@@ -20,7 +20,7 @@ from components.training import LEARNERS, TrainingConfig, curve, pairs, scoring,
 from components.training.learner import MakeLearner
 from tasks.artifacts import publish_plots, publish_summary
 from tasks.cost import measured
-from tasks.files import read_json, write_json
+from tasks.files import read_json, told_when_full, write_json
 from tasks.keys import StagePlan, library_versions, read_by, weights_of
 from tasks.options import NOT_STORED, shown
 from tasks.slots import device_slot
@@ -31,6 +31,7 @@ LIBRARIES = ("torch", "transformers", "sentencepiece", "sacrebleu")
 MODEL, METRICS, CURVE, SCORES = "model", "metrics.jsonl", "learning-curve.png", "scores.json"
 REFINERS = {"deliberation": {"drafts", "anchor"}, "edit_diffusion": {"noise_steps"}}
 """Kinds of :mod:`components.refining`, with the settings that only they have."""
+WORK = "work"
 CHECKPOINTS = "checkpoints"  # as components.models finds ``store:KEY@STEP``
 
 
@@ -67,28 +68,36 @@ def made(
 ) -> StageRef:
     """The stage of a plan, trained as the learner has it unless it is finished; ``score`` names its score."""
     with opened(Store(store_url), plan, records=False) as writer:
-        ref = writer.ref or write_model(config, writer, learner, score)
+        ref = write_model(config, writer, learner, score)
     publish_plots([Path(ref.path) / CURVE])
     get_run_logger().info("training: the model is store:%s", ref.key)
     return ref
 
 
 def write_model(config: TrainingConfig, writer: Writer, learner: MakeLearner, score: str) -> StageRef:
-    """Train what ``learner`` makes (or go on) and seal the stage; ``score`` names its development score."""
-    work, watch = writer.path / "work", _Watch(config, score)
-    with device_slot(config.device), measured() as cost:
-        state = training.train(config, work, watch, learner)
-    curve.plot(state.history, writer.path / CURVE, score)
-    shutil.copyfile(work / METRICS, writer.path / METRICS)
-    shutil.copytree(work / MODEL, writer.path / MODEL, dirs_exist_ok=True)
-    if config.keep:
-        shutil.copytree(work / "kept", writer.path / CHECKPOINTS, dirs_exist_ok=True)
+    """Train what ``learner`` makes (or go on) and seal the stage, unless it is; ``score`` names its
+    development score.
+    """
+    ref = writer.ref or _train_and_seal(config, writer, learner, score)
+    # Checkpoints: three times the model, needed no more; also those that a kill at this point left.
+    shutil.rmtree(writer.path / WORK, ignore_errors=True)
+    return ref
+
+
+def _train_and_seal(config: TrainingConfig, writer: Writer, learner: MakeLearner, score: str) -> StageRef:
+    work, watch = writer.path / WORK, _Watch(config, score)
+    with told_when_full("the training", writer.path):
+        with device_slot(config.device), measured() as cost:
+            state = training.train(config, work, watch, learner)
+        curve.plot(state.history, writer.path / CURVE, score)
+        shutil.copyfile(work / METRICS, writer.path / METRICS)
+        shutil.copytree(work / MODEL, writer.path / MODEL, dirs_exist_ok=True)
+        if config.keep:
+            shutil.copytree(work / "kept", writer.path / CHECKPOINTS, dirs_exist_ok=True)
     writer.seconds, writer.peak_memory_bytes = state.seconds, cost.peak_memory_bytes
     models = [file for name in (MODEL, CHECKPOINTS) for file in (writer.path / name).rglob("*.*")]
     files = [str(path.relative_to(writer.path)) for path in models if path.is_file()]
-    ref = writer.seal([METRICS, CURVE, *files], items=len(state.history))
-    shutil.rmtree(work)  # checkpoints: three times the model, and needed no more
-    return ref
+    return writer.seal([METRICS, CURVE, *files], items=len(state.history))
 
 
 class _Watch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -84,11 +85,8 @@ class MultilingualLearner:
 
 def _vocabulary(config: ExpertsConfig, out: Path, corpus: Corpus, store: str | None) -> tuple[bytes, Any]:
     """The pieces of the run, with a tag for each of several languages."""
-    stored = out / "tokenizer" / starting.PIECES
-    if not stored.exists() and not (config.tokenizer or config.start):
-        stored.parent.mkdir(parents=True, exist_ok=True)
-        stored.write_bytes(multilingual.learn(corpus, config.vocabulary))
-    spm, tokenizer = starting.vocabulary_of(config, out, [], store)
+    learn = partial(multilingual.learn, corpus, config.vocabulary)
+    spm, tokenizer = starting.vocabulary_of(config, out, learn, store)
     multilingual.check_tags(spm, config.targets)
     return spm, tokenizer
 

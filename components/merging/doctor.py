@@ -132,7 +132,8 @@ def _names(first: Folder, other: Folder) -> Iterator[Finding]:
     if ties(first.config) != ties(other.config):
         yield Finding(
             "warning",
-            f"{first.reference} and {other.reference}: only one ties its embeddings (tie_word_embeddings)",
+            f"{first.reference} and {other.reference}: only one ties its embeddings (tie_word_embeddings); "
+            "the output does as the first",
         )
     for a, b in ((first, other), (other, first)):
         missing = [name for name in a.tensors if counterpart(name, b.tensors) is None]

@@ -30,7 +30,7 @@ from components.merging.surveying import survey
 from components.merging.writing import SHARD_BYTES, Planned, Writer
 from components.models.digests import sync_folder
 
-VERSION = 2
+VERSION = 3
 """Raised when the same recipe gives other weights."""
 
 
@@ -91,8 +91,9 @@ def _write(
     config = packaging.configuration(recipe, folders, jobs, origins(recipe, folders))
     if alignment is not None:
         config["vocab_size"] = alignment.rows
-        tokens.save(tokenizer, place, recipe.chat_template)
-    packaging.write(place, recipe, folders, config, tokenizer=alignment is None)
+    if tokenizer is not None:
+        tokens.save(tokenizer, place, recipe, folders)
+    packaging.write(place, recipe, folders, config, tokenizer=tokenizer is None)
 
 
 def _keep_freed_memory() -> None:

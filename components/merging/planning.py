@@ -15,7 +15,7 @@ from components.merging.operands import Job, Operand, Readable
 from components.merging.recipe import Part, Recipe, Slice, Source
 from components.merging.settings import Scalar, Settings, resolve
 from components.merging.stacks import before_the_layers, belongs, counts, layer_of
-from components.merging.tying import counterpart
+from components.merging.tying import counterpart, first_collision
 from components.merging.vocabularies import Alignment
 
 Folders = Mapping[str, Folder]
@@ -47,14 +47,31 @@ def plan(recipe: Recipe, folders: Folders, alignment: Alignment | None, seed: in
     """Every tensor of the output, in the order of the first model.
 
     Raises:
-        MergeError: a tensor is missing or has another shape, a parameter has no value, the method does not
-            take so many models.
+        MergeError: a tensor is missing, would be lost or has another shape, a parameter has no value, the
+            method does not take so many models.
     """
+    _refuse_loss(recipe, folders)
     method = METHODS[recipe.method]
     jobs = [_job(recipe, method, output, folders, alignment, seed) for output in outputs(recipe, folders)]
     if not jobs:
         raise MergeError(f"{recipe.where}: the models have no tensors")
     return jobs
+
+
+def _refuse_loss(recipe: Recipe, folders: Folders) -> None:
+    """The output has the tensors of the first model and the configuration of the donor: where these tie what
+    another model does not, that model's own would be gone without a word.
+    """
+    for kept in {_first_model(recipe): None, (recipe.base or recipe.models[0]): None}:
+        for model, folder in folders.items():
+            lost = first_collision(folder.tensors, folders[kept].tensors)
+            if lost is not None:
+                raise MergeError(
+                    f"{recipe.where}: expected models that all tie their embeddings or none, found {lost} of "
+                    f"its own in {model} and none in {kept}, whose tensors and config.json the output takes; "
+                    f"name a model like {model} first (and as base_model), or save {kept} with "
+                    "tie_word_embeddings false and all its weights"
+                )
 
 
 def outputs(recipe: Recipe, folders: Folders) -> Iterator[Output]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from components.merging.chat_templates import AUTO, SHORTEST, TEMPLATES
 from components.merging.places import Place
 from components.merging.settings import Setting, Settings
 from components.yaml_text import parse, read_text
@@ -63,7 +64,9 @@ class Vocabulary(NamedTuple):
 
 
 class Recipe(NamedTuple):
-    """A whole recipe. ``parts`` has one entry, named "", unless the recipe has modules."""
+    """A whole recipe. ``parts`` has one entry, named "", unless the recipe has modules; ``chat_template`` is
+    Jinja, or "auto".
+    """
 
     method: str
     parts: Mapping[str, Part]
@@ -108,7 +111,7 @@ def from_text(text: str, where: str = "recipe") -> Recipe:
         dtype=dtype,
         out_dtype=out_dtype,
         vocabulary=_vocabulary(top, values),
-        chat_template=template.text() if template else None,
+        chat_template=_template(template) if template else None,
         parameters=_settings(values),
         text=text,
         where=where,
@@ -211,6 +214,15 @@ def _vocabulary(top: Place, values: Mapping[str, Place]) -> Vocabulary | None:
     tokens = inner["tokens"].mapping() if "tokens" in inner else {}
     source = inner["source"].text() if "source" in inner else "union"
     return Vocabulary(source, multiple, {name: _token(place) for name, place in tokens.items()})
+
+
+def _template(place: Place) -> str:
+    text = place.text()
+    if text == AUTO or text in TEMPLATES:
+        return TEMPLATES.get(text, AUTO)
+    if len(text) < SHORTEST or "{" not in text:
+        raise place.fault(f"expected {AUTO}, {', '.join(TEMPLATES)} or a Jinja template, found {text!r}")
+    return text
 
 
 def _token(place: Place) -> TokenSource:

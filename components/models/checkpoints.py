@@ -14,6 +14,7 @@ from pathlib import Path
 
 from components.errors import ModelError
 from components.models.digests import combined, sha256_of
+from components.models.limits import refuse_irregular, refuse_token_ids, refuse_values
 from components.records import Checkpoint
 
 INDEX = "model.safetensors.index.json"
@@ -32,15 +33,13 @@ CONFIGURATION_NAMES = frozenset(
 DOMAIN = "domain.json"
 """What a model of ours was made for (:mod:`components.translation.domain`); other models have none."""
 PICKLES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib"})
-MAX_JSON = 64 << 20
 MAX_HEADER = 100 << 20
 
 
 def read_json(path: Path) -> dict[str, object]:
     """A JSON object of a model's folder. Raises :class:`ModelError` when it is anything else."""
     try:
-        if path.stat().st_size > MAX_JSON:
-            raise ModelError(f"{path}: expected at most {MAX_JSON >> 20} MiB of JSON; give another model")
+        refuse_irregular(path)
         value = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         problem = str(error) or type(error).__name__
@@ -129,6 +128,19 @@ def refuse_code(folder: Path) -> None:
                 )
 
 
+def _refuse_values(folder: Path) -> None:
+    """Raise :class:`ModelError` for what the configurations say and cannot be."""
+    config = read_json(folder / "config.json")
+    tensors = sum(len(header(file)) for file in weight_files(folder))
+    refuse_values(config, folder / "config.json", tensors)
+    refuse_token_ids(config, config, folder / "config.json")
+    path = folder / "generation_config.json"
+    if path.is_file():
+        generation = read_json(path)
+        refuse_values(generation, path, tensors)
+        refuse_token_ids(config, generation, path)
+
+
 def architecture(folder: Path) -> str:
     """The class that a folder's ``config.json`` names, e.g. ``WhisperForConditionalGeneration``."""
     if not (folder / "config.json").is_file():
@@ -161,8 +173,11 @@ def checkpoint_of(
     """Check a model folder and describe it: digests, architecture, lineage. Raises :class:`ModelError`."""
     if not folder.is_dir():
         raise ModelError(f"{reference}: expected a model folder at {folder}, found none")
+    for path in sorted((*folder.iterdir(), *folder.glob("additional_chat_templates/*"))):
+        refuse_irregular(path)
     refuse_code(folder)
     kind = architecture(folder)
+    _refuse_values(folder)
     deciding, tokenizer = file_digests(folder, again=again)
     return Checkpoint(
         reference=reference,

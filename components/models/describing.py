@@ -10,6 +10,7 @@ from components.models.checkpoints import file_digests, header, parameters, read
 from components.models.sources.sphinx import ARCHITECTURE as SPHINX
 from components.records import Checkpoint
 
+MAX_CARD = 1 << 20
 CARD_LICENCE = re.compile(r"^licen[sc]e:\s*(.+)$", re.MULTILINE)
 
 
@@ -71,7 +72,8 @@ def _licence(checkpoint: Checkpoint, folder: Path) -> str:
     if row := CATALOGUE.get(_row_name(checkpoint)):
         return row.licence
     card = folder / "README.md"
-    found = (
-        CARD_LICENCE.search(card.read_text(encoding="utf-8", errors="replace")) if card.is_file() else None
-    )
+    found = None
+    if card.is_file():
+        with card.open(encoding="utf-8", errors="replace") as file:
+            found = CARD_LICENCE.search(file.read(MAX_CARD))
     return found[1] if found else "not stated: ask its publisher"

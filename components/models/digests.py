@@ -11,6 +11,8 @@ from pathlib import Path
 
 import platformdirs
 
+from components.models.limits import refuse_irregular
+
 CACHE_VARIABLE = "ANTIPHON_CACHE"
 REMEMBERED_FROM = 1 << 20
 """Files below this many bytes are simply read again."""
@@ -27,8 +29,10 @@ def sha256_of(path: Path, *, again: bool = False) -> str:
     """SHA-256 of a file, in hexadecimal.
 
     A large file's digest is remembered for its path, size, modification and change times; the change time
-    cannot be set back by a program, so an altered file is read again. ``again`` reads it in any case.
+    cannot be set back by a program, so an altered file is read again. ``again`` reads it in any case. Raises
+    :class:`ModelError` for a pipe or a device.
     """
+    refuse_irregular(path)
     before = path.stat()
     if before.st_size < REMEMBERED_FROM:
         return hashlib.sha256(path.read_bytes()).hexdigest()

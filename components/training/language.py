@@ -61,7 +61,7 @@ class LanguageLearner:
         languages = (config.source_language, config.target_language)
         text = pairs.learned(config, languages)
         dev, _ = pairs.read(config.dev, languages)
-        spm, self.tokenizer = starting.vocabulary_of(config, out, text, store)
+        spm, self.tokenizer = starting.vocabulary_of(config, out, starting.learned(config, text), store)
         self.examples = _targets(pairs.encode(text, spm, config.max_length))
         self._dev = _targets(pairs.encode(dev, spm, config.max_length))
         self.lengths = [example.length for example in self.examples]

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -19,6 +20,7 @@ import torch
 from components.allocator import freed_memory_kept
 from components.device import on_threads, pick_device
 from components.errors import ConfigError, ModelError
+from components.models.digests import combined, write_atomically
 from components.training import batches, checkpoint, objective
 from components.training.checkpoint import State
 from components.training.config import TrainingConfig
@@ -30,7 +32,8 @@ VERSION = 1
 
 Report = Callable[[dict[str, float]], None]
 BUDGETS = {"max_steps", "max_minutes", "patience", "device"}
-FINAL, BEST, KEPT = "model", "best", "kept"
+FINAL, KEPT, CHECKPOINTS = "model", "kept", "checkpoints"
+_log = logging.getLogger("antiphon.training")
 
 
 def train(
@@ -43,17 +46,17 @@ def train(
 
     ``out`` gets ``model/`` (what the learner exports: the average of the last checkpoints or the best one,
     whichever dev prefers), ``kept/step-N/`` (the last ``keep`` checkpoints, exported), ``metrics.jsonl`` and,
-    to resume, ``checkpoints/`` and ``best/``. ``report`` sees every row of the metrics. Raises ModelError
-    when the loss is not finite, ConfigError when ``out`` holds a run of another configuration.
+    to resume, ``checkpoints/``: from a damaged one it falls back to the one before, and ends with the same
+    bits. ``report`` sees every row of the metrics. Raises ModelError when the loss is not finite, ConfigError
+    when ``out`` holds a run of another configuration.
     """
-    with on_threads(config.threads), freed_memory_kept():
+    with on_threads(config.threads), freed_memory_kept(), checkpoint.system_errors():
         run = Run(config, out, report, learner)
-        started = time.monotonic() - run.state.seconds
-        for rows in itertools.takewhile(lambda _: not run.over, run.remaining()):
-            run.update(rows)
-            run.state.seconds = time.monotonic() - started
-            if run.spent or run.state.step % config.eval_every == 0:
-                run.evaluate()
+        run.go_on()
+        while (lost := checkpoint.first_lost(run.checkpoints, run.needed)) is not None:
+            checkpoint.rewind(run.checkpoints, lost)
+            run = Run(config, out, report, learner)
+            run.go_on()
         run.finish()
     return run.state
 
@@ -63,6 +66,7 @@ class Run:
 
     def __init__(self, config: TrainingConfig, out: Path, report: Report, learner: MakeLearner) -> None:
         self.config, self.out, self.report = config, out, report
+        self.checkpoints = out / CHECKPOINTS
         self.device = pick_device(config.device)
         self._claim()
         self.learner = learner(config, out, self.device)
@@ -76,24 +80,24 @@ class Run:
         )
         torch.manual_seed(config.seed)
         self.losses: list[float] = []
-        done = checkpoint.steps(out / "checkpoints")
-        self.state = checkpoint.restore(done[-1], self.model, self.optimiser) if done else State()
+        last = checkpoint.latest(self.checkpoints)
+        self.state = checkpoint.restore(last, self.model, self.optimiser) if last else State()
 
     def _claim(self) -> None:
         """Refuse a folder in which another configuration was trained: a mix would be neither."""
         settings = self.out / "settings.json"
         mine = self.config.model_dump(mode="json", exclude=BUDGETS)
-        if settings.exists():
-            other = json.loads(settings.read_text(encoding="utf-8"))
-            changed = sorted(name for name in mine.keys() | other.keys() if mine.get(name) != other.get(name))
-            if changed:
-                name = changed[0]
-                raise ConfigError(
-                    f"{self.out}: expected a run with {name} {other.get(name)!r}, found {mine.get(name)!r}; "
-                    "train into another folder"
-                )
-        self.out.mkdir(parents=True, exist_ok=True)
-        settings.write_text(json.dumps(mine, indent=2) + "\n", encoding="utf-8")
+        other = _read_settings(settings)
+        if other is None:
+            self.out.mkdir(parents=True, exist_ok=True)
+            content = {"settings": mine, "sha256": _digest(mine)}
+            write_atomically(settings, json.dumps(content, indent=2).encode() + b"\n")
+        elif changed := sorted(n for n in mine.keys() | other.keys() if mine.get(n) != other.get(n)):
+            name = changed[0]
+            raise ConfigError(
+                f"{self.out}: expected a run with {name} {other.get(name)!r}, found {mine.get(name)!r}; "
+                "train into another folder"
+            )
 
     @property
     def spent(self) -> bool:
@@ -106,6 +110,21 @@ class Run:
     def over(self) -> bool:
         """Whether there is nothing left to do but ``finish``."""
         return self.spent or self.state.worse >= self.config.patience
+
+    @property
+    def needed(self) -> set[int]:
+        """Steps whose checkpoints ``finish`` reads."""
+        last = self.state.last(max(self.config.average, self.config.keep))
+        return {*last, self.state.best_step} - {0}
+
+    def go_on(self) -> None:
+        """Train from where the run stands until it is over."""
+        started = time.monotonic() - self.state.seconds
+        for rows in itertools.takewhile(lambda _: not self.over, self.remaining()):
+            self.update(rows)
+            self.state.seconds = time.monotonic() - started
+            if self.spent or self.state.step % self.config.eval_every == 0:
+                self.evaluate()
 
     def remaining(self) -> Iterator[list[int]]:
         """Batches from where the run stands, without end."""
@@ -140,13 +159,12 @@ class Run:
         self.losses.append(loss)
 
     def evaluate(self) -> None:
-        """Score on dev, keep the model if it is the best so far, write checkpoint and metrics."""
+        """Score on dev, write checkpoint and metrics."""
         state, config = self.state, self.config
         score = self._score()
         state.worse = state.worse + 1
         if score > state.best_score:
             state.best_score, state.best_step, state.worse = score, state.step, 0
-            checkpoint.write(self.out / BEST, self.model)
         row = {
             "step": state.step,
             "epoch": state.epoch,
@@ -161,21 +179,25 @@ class Run:
         self.losses = []
         state.history.append(row)
         keep = max(2, config.average, config.keep)
-        checkpoint.save(self.out / "checkpoints", self.model, self.optimiser, state, keep)
+        checkpoint.save(self.checkpoints, self.model, self.optimiser, state, keep)
         self._log()
         self.report(row)
 
     def finish(self) -> None:
         """Write ``kept/`` and ``model/``: the mean of the last checkpoints, or the best if dev prefers it."""
-        done = checkpoint.steps(self.out / "checkpoints")
-        for path in done[len(done) - self.config.keep :]:
-            checkpoint.load_weights(self.model, checkpoint.average([path]))
-            self.learner.export(self.out / KEPT / f"step-{int(path.name.removeprefix('step-'))}")
-        checkpoint.load_weights(self.model, checkpoint.average(done[-self.config.average :]))
+        for step in self.state.last(self.config.keep) if self.config.keep else ():
+            self._load(step)
+            self.learner.export(self.out / KEPT / f"step-{step}")
+        self._load(*self.state.last(self.config.average))
         if self._score() < self.state.best_score:
-            checkpoint.load_weights(self.model, checkpoint.average([self.out / BEST]))
+            self._load(self.state.best_step)
         self.learner.export(self.out / FINAL)
         self._log()
+
+    def _load(self, *steps: int) -> None:
+        """Set the weights to the mean of those of ``steps``."""
+        paths = [checkpoint.at(self.checkpoints, step) for step in steps]
+        checkpoint.load_weights(self.model, checkpoint.average(paths))
 
     def _score(self) -> float:
         self.model.eval()
@@ -184,3 +206,22 @@ class Run:
     def _log(self) -> None:
         rows = "".join(json.dumps(row) + "\n" for row in self.state.history)
         (self.out / "metrics.jsonl").write_text(rows, encoding="utf-8")
+
+
+def _read_settings(path: Path) -> dict[str, object] | None:
+    """The settings that a run was begun with; None where they are missing or damaged."""
+    try:
+        found = json.loads(path.read_bytes())
+        settings: dict[str, object] = found["settings"]
+        if found["sha256"] == _digest(settings):
+            return settings
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        pass
+    _log.warning("%s is damaged and is written again", path)
+    return None
+
+
+def _digest(settings: Mapping[str, object]) -> str:
+    return combined({name: json.dumps(value) for name, value in settings.items()})

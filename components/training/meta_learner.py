@@ -93,26 +93,23 @@ class MetaLearner:
         config = self.config
         target = config.target_language
         tags = [vocabulary.tag(language) for language in dict.fromkeys((*config.languages, target))]
-        stored = out / "tokenizer" / starting.PIECES
-        if config.start or config.tokenizer:
-            spm, tokenizer = starting.vocabulary_of(config, out, (), store)
-            missing = sorted(set(tags) - tokenizer.get_vocab().keys())
-            if missing:
-                raise ConfigError(
-                    f"{config.tokenizer or config.start}: expected a vocabulary with a tag for every target "
-                    f"language, found none for {', '.join(missing)}; name a model of several directions"
-                )
-            return tokenizer, spm
-        if stored.exists():
-            spm = stored.read_bytes()
-        else:
+
+        def learn() -> bytes:
             later: Sequence[Pair] = []
             if config.adapt_data is not None:
                 both = (config.source_language, target)
                 later = pairs.read(config.adapt_data, both, config.adapt_limit)[0]
             lines = itertools.chain.from_iterable(itertools.chain(*texts, later))
-            spm = vocabulary.train(lines, config.vocabulary, tags)
-        return vocabulary.save(spm, out / "tokenizer", config.source_language, target), spm
+            return vocabulary.train(lines, config.vocabulary, tags)
+
+        spm, tokenizer = starting.vocabulary_of(config, out, learn, store)
+        missing = sorted(set(tags) - tokenizer.get_vocab().keys())
+        if missing:
+            raise ConfigError(
+                f"{config.tokenizer or config.start}: expected a vocabulary with a tag for every target "
+                f"language, found none for {', '.join(missing)}; name a model of several directions"
+            )
+        return tokenizer, spm
 
     def _batch(self, rows: Sequence[int]) -> Batch:
         batch = batches.collate([self.examples[i] for i in rows], self.model.config.pad_token_id)

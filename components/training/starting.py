@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from transformers import MarianTokenizer
 from components.errors import ModelError
 from components.models import resolve
 from components.models.loading import Kind, load_transformers
+from components.models.receipts import once
 from components.records import Checkpoint
 from components.training import vocabulary
 from components.training.config import TrainingConfig
@@ -27,22 +28,26 @@ def references(config: TrainingConfig, store: str | None) -> dict[str, Checkpoin
 
 
 def vocabulary_of(
-    config: TrainingConfig, out: Path, text: Sequence[Pair], store: str | None
+    config: TrainingConfig, out: Path, learn: Callable[[], bytes], store: str | None
 ) -> tuple[bytes, MarianTokenizer]:
     """The sentencepiece model of the run, kept in ``out/tokenizer``: an earlier try's, another model's
-    (``tokenizer``, else ``start``), or one learned from the training text.
+    (``tokenizer``, else ``start``), or the one that ``learn`` gives. A damaged one is made again.
 
     Raises ModelError where the other model has no joint sentencepiece vocabulary of ours.
     """
-    stored = out / "tokenizer" / PIECES
     other = config.tokenizer or config.start
-    if stored.exists():
-        spm = stored.read_bytes()
-    elif other:
-        spm = _pieces_of(resolve(other, store))
-    else:
-        spm = vocabulary.train(itertools.chain(*text), config.vocabulary)
-    return spm, vocabulary.save(spm, out / "tokenizer", config.source_language, config.target_language)
+    languages = (config.source_language, config.target_language)
+
+    def write(folder: Path) -> None:
+        vocabulary.save(_pieces_of(resolve(other, store)) if other else learn(), folder, *languages)
+
+    folder = once(out / "tokenizer", write)
+    return (folder / PIECES).read_bytes(), vocabulary.tokenizer(folder, *languages)
+
+
+def learned(config: TrainingConfig, text: Sequence[Pair]) -> Callable[[], bytes]:
+    """Learns the joint pieces of a training text, when called."""
+    return lambda: vocabulary.train(itertools.chain(*text), config.vocabulary)
 
 
 def _pieces_of(checkpoint: Checkpoint) -> bytes:

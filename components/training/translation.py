@@ -66,7 +66,7 @@ class TranslationLearner(PairLearner):
         languages = (config.source_language, config.target_language)
         text = pairs.learned(config, languages)
         self.dev_pairs, _ = pairs.read(config.dev, languages)
-        spm, self.tokenizer = starting.vocabulary_of(config, out, text, store)
+        spm, self.tokenizer = starting.vocabulary_of(config, out, starting.learned(config, text), store)
         self.dev_examples = pairs.encode(self.dev_pairs, spm, config.max_length, config.target_language)
         examples = pairs.encode(text, spm, config.max_length, config.target_language)
         made = starting.weights_of(config, store) or model.build(config, len(self.tokenizer))

@@ -58,22 +58,26 @@ def save(model: bytes, folder: Path, source_language: str, target_language: str)
     folder.mkdir(parents=True, exist_ok=True)
     pieces = load(model)
     names = [pieces.id_to_piece(i) for i in range(pieces.get_piece_size())] + ["<pad>"]
-    vocabulary = folder / "vocab.json"
-    vocabulary.write_text(
+    (folder / "vocab.json").write_text(
         json.dumps({name: i for i, name in enumerate(names)}, ensure_ascii=False), encoding="utf-8"
     )
     for name in ("source.spm", "target.spm"):
         (folder / name).write_bytes(model)
-    tokenizer = MarianTokenizer(
+    made = tokenizer(folder, source_language, target_language)
+    made.save_pretrained(folder)
+    return made
+
+
+def tokenizer(folder: Path, source_language: str, target_language: str) -> MarianTokenizer:
+    """The tokenizer of a folder that :func:`save` wrote."""
+    return MarianTokenizer(
         source_spm=str(folder / "source.spm"),
         target_spm=str(folder / "target.spm"),
-        vocab=str(vocabulary),
+        vocab=str(folder / "vocab.json"),
         source_lang=source_language,
         target_lang=target_language,
         model_max_length=512,
     )
-    tokenizer.save_pretrained(folder)
-    return tokenizer
 
 
 def load(model: bytes) -> sentencepiece.SentencePieceProcessor:

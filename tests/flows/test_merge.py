@@ -9,11 +9,13 @@ import pytest
 import torch
 
 from components import models
-from components.errors import MergeError
+from components.errors import MergeError, StoreError
 from components.training import TrainingConfig, vocabulary
 from components.training.model import build
+from flows import cli
 from flows.merge import MergeParameters, merge, recipe_of
 from tasks.store import Store
+from tests.limits import files_of_at_most
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
 
@@ -98,6 +100,22 @@ def test_a_worse_model_is_rejected_before_the_test_data(
     assert state.name == "Rejected", run.notes
     assert "bleu" not in run.metrics and run.metrics["dev_chrf"].value < 50
     assert any(note.startswith("rejected: chrf") for note in run.notes)
+
+
+@pytest.mark.usefixtures("server")
+def test_a_full_disk_is_one_line(toys: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = values(toys, tmp_path, dev=None)
+    with (
+        files_of_at_most(9000),
+        pytest.raises(StoreError, match=r"^no space left to write the merged model at"),
+    ):
+        merge(**settings, name="full")
+    (tmp_path / "recipe.yml").write_text(str(settings["recipe"]))
+    with files_of_at_most(9000), pytest.raises(SystemExit) as ended:
+        cli.main(["merge", str(tmp_path / "recipe.yml"), str(tmp_path / "out")])
+    assert ended.value.code == 1
+    assert f"antiphon: no space left to write the merged model at {tmp_path} (" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.usefixtures("server")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from pathlib import Path
 
 import pytest
 
 from components import models
-from components.errors import ModelError
+from components.errors import ModelError, StoreError
 from flows.train import TrainParameters, train
 from tasks.store import Store
 from tasks.training import MODEL, plan_of, read_scores
+from tests.limits import files_of_at_most
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
 
@@ -69,10 +71,23 @@ def test_the_model_is_in_the_store_and_reused(settings: dict[str, object], tmp_p
     with pytest.raises(ModelError, match=r"a checkpoint that the training kept \(4\), found step 3"):
         models.resolve(f"store:{kept.key}@3", settings["store"])
 
+    litter = Path(trained.path) / "work" / "checkpoints"  # as a kill after the seal leaves it
+    litter.mkdir(parents=True)
     again = train(**settings, name="again")
+    assert not litter.parent.exists()
     assert [stage.reused for stage in again.stages] == [True, True]
     assert [stage.sha256 for stage in again.stages] == [stage.sha256 for stage in first.stages]
     assert Store(str(settings["store"])).load_run("again").metrics == first.metrics
+
+
+@pytest.mark.usefixtures("server")
+def test_a_full_disk_is_one_line_and_the_training_goes_on_afterwards(settings: dict[str, object]) -> None:
+    with files_of_at_most(9000), pytest.raises(StoreError) as caught:
+        train(**settings, name="full")
+    assert re.fullmatch(
+        r"no space left to write the training at \S+/stages/\w+ \(.*\); .*", str(caught.value)
+    )
+    assert train(**settings, name="again").status == "completed"
 
 
 def test_the_key_follows_what_decides_the_model(settings: dict[str, object]) -> None:

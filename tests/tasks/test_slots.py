@@ -116,7 +116,7 @@ def test_refinement_and_training_take_the_card(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(training, "_Watch", lambda *_: None)
     monkeypatch.setattr(training.training, "train", train)
     with pytest.raises(KeyboardInterrupt):
-        training.write_model(config, SimpleNamespace(path=tmp_path), None, "bleu")  # type: ignore[arg-type]
+        training.write_model(config, SimpleNamespace(path=tmp_path, ref=None), None, "bleu")  # type: ignore[arg-type]
     assert listening.seen == [True, True]
 
 

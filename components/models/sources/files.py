@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from filelock import FileLock
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -17,8 +14,8 @@ from components.errors import ModelError
 from components.models.checkpoints import PICKLES, checkpoint_of, header
 from components.models.conversion import gguf, whisper
 from components.models.conversion.packaged import convert_ctranslate2
-from components.models.digests import sha256_of, sync_folder
-from components.models.receipts import intact, seal
+from components.models.digests import sha256_of
+from components.models.receipts import once
 from components.records import Checkpoint
 
 CONVERSION = 1
@@ -47,31 +44,6 @@ def converted(path: Path, reference: str, cache: Path) -> Checkpoint:
     digest = sha256_of(weights)
     folder = once(cache / f"{digest}-{CONVERSION}", write)
     return checkpoint_of(folder, reference, (f"sha256:{digest}",))
-
-
-def once(target: Path, write: Callable[[Path], None]) -> Path:
-    """``target``, filled by ``write`` the first time: one writer, and one rename of a complete folder.
-
-    A folder that no longer matches its receipt is written again.
-    """
-    if intact(target):
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(target.parent / f".{target.name}.lock"):
-        if intact(target):
-            return target
-        shutil.rmtree(target, ignore_errors=True)
-        for left in target.parent.glob(f".{target.name}.partial-*"):
-            shutil.rmtree(left, ignore_errors=True)
-        place = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent))
-        try:
-            write(place)
-            seal(place)
-            place.replace(target)
-            sync_folder(target.parent)
-        finally:
-            shutil.rmtree(place, ignore_errors=True)
-    return target
 
 
 def _ctranslate2(path: Path) -> Callable[[Path], None]:

@@ -15,6 +15,7 @@ from huggingface_hub.errors import (
 )
 
 from components.errors import ConfigError, ModelError, TransientError
+from components.models import shown
 from components.models.checkpoints import architecture, checkpoint_of, weight_files
 from components.models.wheels import Tell
 from components.records import Checkpoint
@@ -32,7 +33,9 @@ def hub_model(name: str, tell: Tell, *, cache: Path | None = None) -> Checkpoint
     """
     reference = f"hub:{name}"
     if not NAME.fullmatch(name) or ".." in name:
-        raise ConfigError(f"model: expected hub:ORG/NAME or hub:ORG/NAME@REVISION, found {reference!r}")
+        raise ConfigError(
+            f"model: expected hub:ORG/NAME or hub:ORG/NAME@REVISION, found {shown(reference)!r}"
+        )
     repository, _, revision = name.partition("@")
     folder = _local(repository, revision or None, cache)
     if folder is None:

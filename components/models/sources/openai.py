@@ -17,7 +17,8 @@ from components.errors import ModelError, TransientError
 from components.models import unknown
 from components.models.checkpoints import checkpoint_of
 from components.models.digests import cache_folder, sha256_of
-from components.models.sources.files import CONVERSION, once, write_whisper
+from components.models.receipts import once
+from components.models.sources.files import CONVERSION, write_whisper
 from components.models.wheels import Tell
 from components.records import Checkpoint
 

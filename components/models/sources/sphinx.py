@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from components.errors import ConfigError, ModelError
+from components.models import shown
 from components.models.digests import combined, sha256_of
 from components.records import Checkpoint
 
@@ -50,16 +51,17 @@ def sphinx_model(name: str) -> Checkpoint:
     name begins with its language (``en-us``). Raises :class:`ConfigError` where the extra is missing and
     :class:`ModelError` for anything that is no such folder.
     """
+    reference = shown(f"sphinx:{name}")
     try:
         import pocketsphinx  # noqa: PLC0415 - optional
     except ImportError:
         raise ConfigError(
-            f"sphinx:{name} expects the extra 'sphinx', found it missing; pip install 'antiphon[sphinx]'"
+            f"{reference} expects the extra 'sphinx', found it missing; pip install 'antiphon[sphinx]'"
         ) from None
     bundled = Path(pocketsphinx.get_model_path(BUNDLED))
     folder = bundled if name == BUNDLED else Path(name).expanduser().absolute()
     if not folder.is_dir():
-        raise ModelError(f"sphinx:{name}: expected {BUNDLED} or the path of a model folder, found neither")
+        raise ModelError(f"{reference}: expected {BUNDLED} or the path of a model folder, found neither")
     found = parts(folder)
     files = [found.dictionary, found.language, *(p for p in sorted(found.acoustic.iterdir()) if p.is_file())]
     digests = {str(path.relative_to(folder)): sha256_of(path) for path in files}

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from components.errors import ModelError, StoreError
+from components.models import shown
 from components.models.checkpoints import checkpoint_of, read_json
 from components.models.digests import sha256_of
 from components.records import Checkpoint
@@ -26,7 +27,7 @@ def stage_model(key: str, store: str | None) -> Checkpoint:
     reference = f"store:{key}"
     key, at, step = key.partition("@")
     if not KEY.fullmatch(key) or (at and not STEP.fullmatch(step)):
-        raise ModelError(f"{reference}: expected 8 to 64 hexadecimal digits after store:, or KEY@STEP")
+        raise ModelError(f"{shown(reference)}: expected 8 to 64 hexadecimal digits after store:, or KEY@STEP")
     stage = _stage(key, store, reference)
     if not (stage / "DONE.json").is_file():
         raise StoreError(f"{reference}: the stage at {stage} is not finished; run its flow again")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 
 from components.errors import MergeError
 from components.merging import Diagnosis, examine, from_text, opened
-from tests.components.merging.folders import folder, recipe
+from tests.components.merging.folders import folder, merged, recipe
 
 W = torch.randn(40, 50, generator=torch.Generator().manual_seed(0))
 NEAR = W + 0.1 * torch.randn(40, 50, generator=torch.Generator().manual_seed(1))
@@ -85,6 +86,22 @@ def test_large_finite_values_pass(tmp_path: Path) -> None:
 def test_weights_that_are_tied_and_differ(tmp_path: Path) -> None:
     pair = {"model.embed_tokens.weight": W, "lm_head.weight": OTHER}
     assert "their values differ" in refusals(folder(tmp_path / "a", pair, tie_word_embeddings=True))
+
+
+def test_an_untied_output_layer_is_not_lost(tmp_path: Path) -> None:
+    own = {"model.embed_tokens.weight": W, "lm_head.weight": OTHER}
+    untied = folder(tmp_path / "untied", own)
+    tied = folder(tmp_path / "tied", {"model.embed_tokens.weight": NEAR}, tie_word_embeddings=True)
+    assert f"found lm_head.weight of its own in {untied} and none in {tied}" in refusals(tied, untied)
+    text = recipe("linear", None, (untied, "{weight: 0.5}"), (tied, "{weight: 0.5}"))
+    out = merged(text, tmp_path / "out")
+    torch.testing.assert_close(out["lm_head.weight"], (OTHER + NEAR) / 2)
+    torch.testing.assert_close(out["model.embed_tokens.weight"], (W + NEAR) / 2)
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["tie_word_embeddings"] is False
+    with pytest.raises(
+        MergeError, match=r"name a model like .* first"
+    ):  # config.json would be the tied one's
+        merged(recipe("task_arithmetic", tied, (untied, "{weight: 1}")), tmp_path / "lost")
 
 
 def test_integers_that_differ(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,50 @@ def test_the_doctor_compares_the_numbers_of_tokens(models: tuple[Path, Path]) ->
 def test_a_source_that_is_no_model_of_the_recipe(models: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(MergeError, match="is not a model of the recipe"):
         merged(text(models, "tokenizer_source: elsewhere"), tmp_path / "out")
+
+
+SYSTEM, USER = {"role": "system", "content": "Sei kurz."}, {"role": "user", "content": "Hallo"}
+LITERAL = "{{ messages[0]['content'] }} und Ende"
+
+
+@pytest.mark.parametrize("source", ["", "tokenizer_source: union"])
+@pytest.mark.parametrize(
+    ("template", "prompt"),
+    [
+        ("alpaca", "Sei kurz.\n\n### Instruction:\nHallo\n\n### Response:\n"),
+        (
+            "chatml",
+            "<|im_start|>system\nSei kurz.<|im_end|>\n<|im_start|>user\nHallo<|im_end|>\n"
+            "<|im_start|>assistant\n",
+        ),
+        ("exaone", "[|system|]Sei kurz.[|endofturn|]\n[|user|]Hallo\n[|assistant|]"),
+        (
+            "llama3",
+            "<s><|start_header_id|>system<|end_header_id|>\n\nSei kurz.<|eot_id|><|start_header_id|>user"
+            "<|end_header_id|>\n\nHallo<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n",
+        ),
+        ("mistral", "<s> [INST] Sei kurz.\n\nHallo [/INST]"),
+        (LITERAL, "Sei kurz. und Ende"),
+        ("auto", "Hallo?"),
+    ],
+)
+def test_chat_templates(tmp_path: Path, source: str, template: str, prompt: str) -> None:
+    words = ["<unk>", "<s>", "hund"]
+    models = [worded(tmp_path / name, words, 1.0) for name in "abc"]
+    for model, own in zip(
+        models, ("{{ 'seldom' }}", "{{ messages[1].content }}?", "{{ messages[1].content }}?\n"), strict=True
+    ):
+        tokenizer = AutoTokenizer.from_pretrained(model, bos_token="<s>")
+        tokenizer.chat_template = own
+        tokenizer.save_pretrained(model)
+    listed = ", ".join(f"{{model: {model}}}" for model in models)
+    recipe = f"models: [{listed}]\nmerge_method: linear\nparameters: {{weight: 1}}\n{source}\n"
+    merged(f"{recipe}chat_template: {json.dumps(template)}\n", tmp_path / "out")
+    made = AutoTokenizer.from_pretrained(tmp_path / "out")
+    assert made.apply_chat_template([SYSTEM, USER], tokenize=False, add_generation_prompt=True) == prompt
+    assert made.get_vocab() == {word: row for row, word in enumerate(words)}
+
+
+def test_a_chat_template_that_is_none_names_the_line(models: tuple[Path, Path]) -> None:
+    with pytest.raises(MergeError, match=r"recipe:4: chat_template: expected auto, alpaca, .*found 'chatlm'"):
+        from_text(text(models, "chat_template: chatlm"))

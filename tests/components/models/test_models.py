@@ -114,12 +114,38 @@ def test_a_pickle_is_refused_and_never_run(tmp_path: Path) -> None:
         ("hub:http://x/y", "expected hub:ORG/NAME"),
         (" ", "expected a reference"),
         ("a\nb", "expected a reference"),
+        ("~nobody-of-this-name/model", "no such model file"),
+        ("n" * 5000, r"found 'n{120}…'$"),
+        ("n" * 300, r"^n{120}…: no such model file"),
+        ("packaged:" + "n" * 300, r"^packaged:n{111}…: no such packaged model"),
     ],
 )
 def test_unknown_references_are_one_helpful_line(reference: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(AntiphonError, match=message) as caught:
         resolve(reference, str(tmp_path), tell=str)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("reference", "shown"),
+    [
+        ("hub:a/b?token=SECRET", "hub:a/b?token=***"),
+        ("hub:user:SECRET@a/b", "hub:***@a/b"),
+        ("hub:https://user:SECRET@host/a/b", "hub:https://***@host/a/b"),
+        ("s3://KEY:SECRET@bucket/model", "s3://***@bucket/model"),
+        ("user:SECRET@host/model", "***@host/model"),
+        ("https://host/model?key=SECRET", "https://host/model?key=***"),
+        ("whisper:base?token=SECRET", "whisper:base?token=***"),
+        ("packaged:whisper-base?token=SECRET", "packaged:whisper-base?token=***"),
+        ("store:0123456789?token=SECRET", "store:0123456789?token=***"),
+        ("a\nuser?token=SECRET", "a\\nuser?token=***"),
+        ("hub:org/name@bad revision", "hub:org/name@bad revision"),
+    ],
+)
+def test_credentials_are_not_repeated(reference: str, shown: str, tmp_path: Path) -> None:
+    with pytest.raises(AntiphonError) as caught:
+        resolve(reference, str(tmp_path), tell=str)
+    assert shown in str(caught.value) and "SECRET" not in str(caught.value)
 
 
 def test_empty_folder_and_unknown_file(tmp_path: Path) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -96,7 +99,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(
     resumed = train(config, cut)
 
     assert (resumed.step, resumed.epoch, resumed.position) == (whole.step, whole.epoch, whole.position)
-    for folder in ("model", "best", "checkpoints/step-00000012"):
+    for folder in ("model", "checkpoints/step-00000012"):
         one, other = weights(tmp_path / "whole" / folder), weights(cut / folder)
         assert one.keys() == other.keys()
         assert all(torch.equal(one[name], other[name]) for name in one), folder
@@ -107,6 +110,92 @@ def test_interrupted_and_resumed_equals_uninterrupted(
         8,
         12,
     ]
+
+
+@pytest.fixture
+def trained(copying: TrainingConfig, tmp_path: Path) -> tuple[TrainingConfig, Path]:
+    """A short training; its last evaluation comes after its other two checkpoints."""
+    config = copying.model_copy(update={"max_steps": 6, "eval_every": 2, "eval_sentences": 2})
+    train(config, tmp_path / "whole")
+    return config, tmp_path / "whole"
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) * 2 // 3] ^= 1
+    path.write_bytes(content)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+DAMAGES = {"flip": flip, "cut": cut, "empty": lambda path: path.write_bytes(b""), "delete": Path.unlink}
+CHECKPOINT = ("model.safetensors", "optimiser.safetensors", "state.json", "manifest.json")
+
+
+def damaged_equals(whole: tuple[TrainingConfig, Path], damaged: Path, damage: Callable[[Path], None]) -> None:
+    """Assert that a training goes on from a damaged file of its folder and ends with the same bits."""
+    config, folder = whole
+    copy = folder.parent / "copy"
+    shutil.copytree(folder, copy)
+    shutil.rmtree(copy / "model")
+    damage(copy / damaged)
+    train(config, copy)
+    for path in (folder / "model").iterdir():
+        assert (copy / "model" / path.name).read_bytes() == path.read_bytes(), path.name
+    for path in checkpoint.steps(folder / "checkpoints"):
+        one, other = weights(path), weights(copy / "checkpoints" / path.name)
+        assert all(torch.equal(one[name], other[name]) for name in one), path.name
+    shutil.rmtree(copy)
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_a_damaged_checkpoint_is_noticed_and_the_one_before_goes_on(
+    trained: tuple[TrainingConfig, Path], caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    for name in CHECKPOINT:
+        caplog.clear()
+        damaged_equals(trained, Path("checkpoints/step-00000006") / name, DAMAGES[kind])
+        assert "step-00000006 is damaged: training goes on from the one before it" in caplog.text
+
+
+def test_a_checkpoint_that_the_end_needs_is_made_again(trained: tuple[TrainingConfig, Path]) -> None:
+    for name, damage in (("model.safetensors", flip), ("", shutil.rmtree)):
+        damaged_equals(trained, Path("checkpoints/step-00000004") / name, damage)
+    damaged_equals(trained, Path("checkpoints"), shutil.rmtree)
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_damaged_settings_and_tokenizers_are_made_again(
+    trained: tuple[TrainingConfig, Path], kind: str
+) -> None:
+    files = [path.name for path in (trained[1] / "tokenizer").iterdir()]
+    assert "source.spm" in files
+    for name in ("settings.json", *(f"tokenizer/{file}" for file in files)):
+        damaged_equals(trained, Path(name), DAMAGES[kind])
+
+
+def test_nothing_is_renamed_before_it_is_durable(
+    copying: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: set[tuple[int, int]] = set()
+    fsync, rename = os.fsync, Path.rename
+
+    def noting(descriptor: int) -> None:
+        synced.add((os.fstat(descriptor).st_dev, os.fstat(descriptor).st_ino))
+        fsync(descriptor)
+
+    def checking(path: Path, target: Path) -> Path:
+        for each in (path, *path.iterdir()):
+            assert (each.stat().st_dev, each.stat().st_ino) in synced, each
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    monkeypatch.setattr(Path, "rename", checking)
+    train(copying.model_copy(update={"max_steps": 1}), tmp_path / "out")
+    folder = (tmp_path / "out" / "checkpoints").stat()
+    assert (folder.st_dev, folder.st_ino) in synced
 
 
 def test_a_finished_run_is_not_trained_further(copying: TrainingConfig, tmp_path: Path) -> None:
@@ -140,10 +229,21 @@ def test_the_best_checkpoint_is_the_model_when_the_average_is_worse(
     scores = iter([10.0, 30.0, 20.0, 5.0])
     monkeypatch.setattr(loop.Run, "_score", lambda run: next(scores))
     train(copying, tmp_path / "out")
-    best, model = weights(tmp_path / "out" / "best"), weights(tmp_path / "out" / "model")
+    model = weights(tmp_path / "out" / "model")
+    best = weights(tmp_path / "out" / "checkpoints" / "step-00000008")
     assert all(torch.equal(best[name], model[name]) for name in best)
-    kept = weights(checkpoint.steps(tmp_path / "out" / "checkpoints")[-2])
-    assert torch.equal(kept["model.shared.weight"], best["model.shared.weight"])
+
+
+def test_the_best_checkpoint_is_kept_however_old(
+    copying: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([10.0, 30.0, 20.0, 20.0, 20.0, 5.0])
+    monkeypatch.setattr(loop.Run, "_score", lambda run: next(scores))
+    train(copying.model_copy(update={"max_steps": 5, "eval_every": 1}), tmp_path / "out")
+    there = [int(path.name[5:]) for path in checkpoint.steps(tmp_path / "out" / "checkpoints")]
+    assert there == [2, 4, 5]
+    best, model = weights(tmp_path / "out/checkpoints/step-00000002"), weights(tmp_path / "out" / "model")
+    assert all(torch.equal(best[name], model[name]) for name in best)
 
 
 def test_minutes_are_a_budget(copying: TrainingConfig, tmp_path: Path) -> None:
