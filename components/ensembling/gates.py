@@ -129,8 +129,8 @@ def train_gate(
     """The gate of highest likelihood on ``statistics``, beginning from constants ``start`` (M,).
 
     The mean log-likelihood per token, less ``penalty`` times the squared size of the matrix, is raised by
-    L-BFGS; the best gate that was met is kept, the constants included, so the result is never below them. What
-    a sparse gate knows depends on whom it ran before: each gate is judged by the features that it would meet.
+    L-BFGS; the best gate that was met is kept, the constants included, so the result is never below them.
+    What a sparse gate knows depends on whom it ran before: it is judged by the features that it would meet.
     """
     inputs = inputs_of(statistics.features if top_k is None else statistics.lagged(), statistics.steps)
     means, scales = inputs.mean(dim=0), inputs.std(dim=0, unbiased=False).clamp(min=1e-6)

@@ -154,13 +154,11 @@ def joined(parts: Sequence[Statistics]) -> Statistics:
     )
 
 
-def _walk(
-    present: Tensor, chosen: Tensor, steps: Tensor, gate: Gate | None = None
-) -> tuple[Tensor, Tensor]:
+def _walk(present: Tensor, chosen: Tensor, steps: Tensor, gate: Gate | None = None) -> tuple[Tensor, Tensor]:
     """Features (M, T, F) before and after the members are run, of a search that takes the references.
 
-    ``present`` (M, T, 2) are :func:`distribution_features`. The sentences go side by side through the search's
-    own :class:`Context`; where a sparse ``gate`` gives a member nothing, it is not run.
+    ``present`` (M, T, 2) are :func:`distribution_features`. The sentences go side by side through the
+    search's own :class:`Context`; where a sparse ``gate`` gives a member nothing, it is not run.
     """
     context = Context(len(chosen))
     before, after = torch.zeros((2, *chosen.shape, FEATURES))
