@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from benchmarks import distillation_speed as speed
+from benchmarks.tables import ends, p_value
 from components import data
 from components.metrics import translation_scores
 from components.metrics.significance import Difference, translation_tests
@@ -85,12 +86,11 @@ def row(name: str, scores: Mapping[str, Score], tests: Mapping[str, Difference],
     """One line of the table."""
     cells = []
     for split, score in scores.items():
-        assert score.interval is not None
-        cell = f"{score.value:.2f} ({score.interval[0]:.1f} to {score.interval[1]:.1f})"
+        cell = f"{score.value:.2f}{ends(score.interval, ' ({:.1f} to {:.1f})')}"
         if split in tests:
             found = tests[split]
-            cell += f", {found.difference:+.2f} [{found.interval[0]:+.2f}, {found.interval[1]:+.2f}]"
-            cell += f" p {found.p_holm:.3f}"
+            cell += f", {found.difference:+.2f}{ends(found.interval, ' [{:+.2f}, {:+.2f}]')}"
+            cell += f" p {p_value(found.p_holm)}"
         cells.append(cell)
     return f"| {name} | {minutes} | " + " | ".join(cells) + " |"
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from benchmarks.tables import difference_cell, markdown, score_cell
+from benchmarks.tables import difference_cell, ends, markdown, score_cell
 from components.errors import ConfigError, StoreError
 from components.metrics.significance import Difference, translation_tests
 from components.records import RunRecord
@@ -151,7 +151,7 @@ def contributions(run: RunRecord) -> str:
             f"{row['coefficient']:.3f}",
             f"{row['alone']:.4f}",
             *(
-                f"{row[kind]:.4f} ({row[f'{kind}_interval'][0]:.4f} to {row[f'{kind}_interval'][1]:.4f})"
+                f"{row[kind]:.4f}{ends(row[f'{kind}_interval'], ' ({:.4f} to {:.4f})')}"
                 for kind in ("leave_one_out", "shapley")
             ),
         )

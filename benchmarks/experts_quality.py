@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.tables import ends, p_value
 from components import data
 from components.experts import multilingual, telemetry
 from components.experts.config import ExpertsConfig
@@ -110,15 +111,12 @@ def scores(texts: Mapping[str, Mapping[str, Mapping[str, str]]], source: str, li
             bleu = translation_scores(
                 references, found[language], language=language, n_total=len(utterances)
             )["bleu"]
-            low, high = bleu.interval or (0.0, 0.0)
-            cells[name].append(f"{bleu.value:.1f} ({low:.1f}–{high:.1f})")
+            cells[name].append(f"{bleu.value:.1f}{ends(bleu.interval, ' ({:.1f}–{:.1f})')}")
         systems = {name: found[language] for name, found in texts.items()}
         tests += translation_tests(references, systems, "experts", language=language, names=["bleu"])
         for test in tests[-len(systems) + 1 :]:
-            low, high = test.interval
-            cells[test.system][-1] += (
-                f", {test.difference:+.1f} [{low:+.1f}, {high:+.1f}] p {test.p_holm:.3f}"
-            )
+            interval = ends(test.interval, " [{:+.1f}, {:+.1f}]")
+            cells[test.system][-1] += f", {test.difference:+.1f}{interval} p {p_value(test.p_holm)}"
     lines += [f"| {name} | {' | '.join(row)} |" for name, row in cells.items()]
     return [*lines, "", f"Signature: `{bleu.signature}`, {bleu.n} of {bleu.n_total} sentences."]
 

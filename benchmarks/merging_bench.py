@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from benchmarks.tables import ends, p_value
 from components.data import load
 from components.ensembling.building import build as build_ensemble
 from components.ensembling.mixing import MixingConfig
@@ -95,10 +96,10 @@ def rows(tests: Sequence[Difference], bench: Bench) -> Iterator[str]:
     cost = bench.seconds.get(first.baseline, 0)
     yield f"| {first.baseline} | {first.baseline_value:.2f} | baseline | | | {cost:.0f} |"
     for d in tests:
-        low, high = d.interval
+        interval = ends(d.interval, "{:+.2f} to {:+.2f}")
         yield (
-            f"| {d.system} | {d.value:.2f} | {d.difference:+.2f} | {low:+.2f} to {high:+.2f} | "
-            f"{d.p_holm:.3f} | {bench.seconds.get(d.system, 0):.0f} |"
+            f"| {d.system} | {d.value:.2f} | {d.difference:+.2f} | {interval} | "
+            f"{p_value(d.p_holm)} | {bench.seconds.get(d.system, 0):.0f} |"
         )
     yield ""
     yield f"{first.n} of {first.n_total} utterances; {first.signature}"

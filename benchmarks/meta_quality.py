@@ -19,6 +19,7 @@ import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from benchmarks.tables import ends, p_value
 from components import data
 from components.metrics import translation_scores
 from components.metrics.significance import Difference, translation_tests
@@ -173,8 +174,9 @@ def page(
         cells = []
         for size in SIZES:
             score = scores.get((method, size))
-            low, high = (score.interval if score else None) or (0.0, 0.0)
-            cells.append(f"{score.value:.1f} ({low:.1f} to {high:.1f})" if score else "not run")
+            cells.append(
+                f"{score.value:.1f}{ends(score.interval, ' ({:.1f} to {:.1f})')}" if score else "not run"
+            )
         cost = "" if method == SCRATCH else f"{history(options.work / method)[-1]['minutes']:.1f}"
         lines.append(f"| {method} | {cost} | " + " | ".join(cells) + " |")
     lines += [
@@ -184,8 +186,8 @@ def page(
     ]
     lines += ["| pairs | method | difference | 95% interval | p (Holm) |", "|---|---|---|---|---|"]
     lines += [
-        f"| {size:,} | {d.system} | {d.difference:+.2f} | {d.interval[0]:+.2f} to {d.interval[1]:+.2f} "
-        f"| {d.p_holm:.3f} |"
+        f"| {size:,} | {d.system} | {d.difference:+.2f} | {ends(d.interval, '{:+.2f} to {:+.2f}')} "
+        f"| {p_value(d.p_holm)} |"
         for size, found in tests.items()
         for d in found
     ]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.tables import ends, p_value
 from components import data
 from components.decoding import digest_of
 from components.decoding.seq2seq import Seq2SeqModel
@@ -84,12 +85,12 @@ def main(arguments: Sequence[str]) -> None:
     rows = []
     for name, texts in systems.items():
         bleu = translation_scores(references, texts, language="de", n_total=len(asked))["bleu"]
-        low, high = bleu.interval or (0.0, 0.0)
-        cells = [f"{bleu.value:.1f} ({low:.1f}–{high:.1f})", "–", "–", "–"]
+        cells = [f"{bleu.value:.1f}{ends(bleu.interval, ' ({:.1f}–{:.1f})')}", "–", "–", "–"]
         if (one := found[name]) is not None:
-            test, (low, high) = tests[name], tests[name].interval
+            test = tests[name]
             layouts = ", ".join(f"{count} {layout}" for layout, count in one.layouts.items())
-            cells[1:] = [f"{test.difference:+.1f} [{low:+.1f}, {high:+.1f}] p {test.p_holm:.3f}"]
+            interval = ends(test.interval, " [{:+.1f}, {:+.1f}]")
+            cells[1:] = [f"{test.difference:+.1f}{interval} p {p_value(test.p_holm)}"]
             cells += [f"{one.before:.1f} → {one.after:.1f}", layouts]
         rows.append(f"| {name} | {' | '.join(cells)} |")
     lines = [

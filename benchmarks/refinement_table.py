@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from benchmarks.tables import ends, p_value
 from components.metrics import sentence_scores, translation_scores
 from components.metrics.significance import translation_tests
 from components.records import Utterance
@@ -52,15 +53,14 @@ class Table:
         for name, (one, seconds, wall) in self.systems.items():
             scores = translation_scores(self.references, one, language="de", n_total=total)
             bleu, chrf = scores["bleu"], scores["chrf"]
-            assert bleu.interval is not None
             test = tests.get(name)
             gain = ""
             if test:
-                low, high = test.interval
-                gain = f"{test.difference:+.2f} [{low:+.2f}, {high:+.2f}], p {test.p_holm:.3f}"
+                gain = f"{test.difference:+.2f}{ends(test.interval, ' [{:+.2f}, {:+.2f}]')}"
+                gain += f", p {p_value(test.p_holm)}"
             changed, worse = _harm(self.references, texts[names[0]], one)
             rows.append(
-                f"| {name} | {bleu.value:.2f} [{bleu.interval[0]:.1f}, {bleu.interval[1]:.1f}] | "
+                f"| {name} | {bleu.value:.2f}{ends(bleu.interval, ' [{:.1f}, {:.1f}]')} | "
                 f"{chrf.value:.2f} | {gain} | {changed} | {worse} | {seconds:.1f} | {wall:.1f} |"
             )
         return [*rows, "", f"BLEU `{bleu.signature}`", ""]

@@ -18,6 +18,7 @@ import numpy as np
 
 from benchmarks.hearing import CACHE, heard
 from benchmarks.recordings import SHARED, recordings, seconds_of
+from benchmarks.tables import ends, p_value
 from components import audio
 from components.ensembling.config import PoolingConfig
 from components.ensembling.contribution import Game, coalitions, contributions
@@ -190,14 +191,15 @@ def table(
         "|---|---|---|---|---|---|---|",
     ]
     for name, score in scores.items():
-        low, high = score.interval or (score.value, score.value)
         compared = "| | "
         if name in tests:
             t = tests[name]
-            low_, high_ = t.interval
-            compared = f"{t.difference:+.2f} ({low_:+.2f} to {high_:+.2f}) | {t.p:.3f} | {t.p_holm:.3f}"
+            interval = ends(t.interval, " ({:+.2f} to {:+.2f})")
+            compared = f"{t.difference:+.2f}{interval} | {p_value(t.p)} | {p_value(t.p_holm)}"
         spent = f"{cost[name]:.1f}" if name in cost else ""
-        lines.append(f"| {name} | {score.value:.2f} | {low:.2f}–{high:.2f} | {compared} | {spent} |")
+        lines.append(
+            f"| {name} | {score.value:.2f} | {ends(score.interval, '{:.2f}–{:.2f}')} | {compared} | {spent} |"
+        )
     return [
         *lines,
         "",
@@ -219,10 +221,13 @@ def contributed(test: Sequence[Utterance], lists: Lists, config: PoolingConfig) 
         "|---|---|---|---|---|---|---|",
     ]
     for c in rows:
-        left, value = c.leave_one_out_interval, c.shapley_interval
+        left, value = (
+            ends(interval, "{:+.2f} to {:+.2f}")
+            for interval in (c.leave_one_out_interval, c.shapley_interval)
+        )
         lines.append(
             f"| {c.member} | {c.coefficient:g} | {-c.alone:.2f} | {c.leave_one_out:+.2f} | "
-            f"{left[0]:+.2f} to {left[1]:+.2f} | {c.shapley:+.2f} | {value[0]:+.2f} to {value[1]:+.2f} |"
+            f"{left} | {c.shapley:+.2f} | {value} |"
         )
     return lines
 

@@ -16,6 +16,7 @@ import torch
 from benchmarks.stacking import choices, english
 from benchmarks.stacking.experiment import learn, prepare, seconds_per_step, transcripts
 from benchmarks.stacking.runs import ASR, BUDGETS, METHODS, WORK, run
+from benchmarks.tables import ends, p_value
 from components.metrics import translation_scores
 from components.metrics.significance import translation_tests
 from components.records import RunRecord
@@ -44,10 +45,9 @@ def captions(test: str, methods: Sequence[str], budget: str) -> list[str]:
     rows = []
     for name, texts in systems.items():
         scores = translation_scores(references, texts, language="de", n_total=len(known))
-        low, high = scores["bleu"].interval or (0.0, 0.0)
         difference = "" if name == "cascade" else _difference(tests[name])
         rows.append(
-            f"| {name} | {scores['bleu'].value:.1f} ({low:.1f} to {high:.1f}) | "
+            f"| {name} | {scores['bleu'].value:.1f}{ends(scores['bleu'].interval, ' ({:.1f} to {:.1f})')} | "
             f"{scores['chrf'].value:.1f} | "
             f"{difference} | {_made(runs.get(name))} | {_seconds(name, first, stages)} |"
         )
@@ -69,8 +69,8 @@ def captions(test: str, methods: Sequence[str], budget: str) -> list[str]:
 
 
 def _difference(d) -> str:
-    low, high = d.interval
-    return f"{d.difference:+.1f} ({low:+.1f} to {high:+.1f}), p {d.p:.3f}, Holm {d.p_holm:.3f}"
+    interval = ends(d.interval, " ({:+.1f} to {:+.1f})")
+    return f"{d.difference:+.1f}{interval}, p {p_value(d.p)}, Holm {p_value(d.p_holm)}"
 
 
 def _made(record: RunRecord | None) -> str:

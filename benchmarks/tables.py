@@ -4,23 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from components.metrics.bootstrap import Interval
 from components.metrics.significance import Difference
 from components.records import Score
 
 
 def score_cell(score: Score) -> str:
     """``39.25 (37.6-40.8)``."""
-    if score.interval is None:
-        return f"{score.value:.2f}"
-    return f"{score.value:.2f} ({score.interval[0]:.1f}-{score.interval[1]:.1f})"
+    return f"{score.value:.2f}{ends(score.interval, ' ({:.1f}-{:.1f})')}"
 
 
 def difference_cell(difference: Difference | None) -> str:
     """``+1.10 (+0.5 to +1.7), p 0.002``; p is corrected where several were compared."""
     if difference is None:
         return "baseline"
-    low, high = difference.interval
-    return f"{difference.difference:+.2f} ({low:+.1f} to {high:+.1f}), p {difference.p_holm:.3f}"
+    interval = ends(difference.interval, " ({:+.1f} to {:+.1f})")
+    return f"{difference.difference:+.2f}{interval}, p {p_value(difference.p_holm)}"
+
+
+def ends(interval: Interval | None, pattern: str) -> str:
+    """The ends of an interval as ``pattern`` writes them; nothing where there were too few utterances."""
+    return "" if interval is None else pattern.format(*interval)
+
+
+def p_value(p: float | None) -> str:
+    """``0.036``, or that there were too few utterances for one."""
+    return "of too few" if p is None else f"{p:.3f}"
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

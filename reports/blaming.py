@@ -7,32 +7,39 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.text import Text
 
-from components.metrics.blame import Blame, Estimate
+from components.metrics.blame import Blame
 from components.metrics.blaming import BlameReport
+from components.metrics.bootstrap import FEWEST, Estimate
 from reports.escaping import printable
 from reports.html import LABELS
 from reports.sections import Section
-from reports.terminal import table
+from reports.terminal import table, too_few
 
 
 def shown(one: Estimate, sign: bool = True, digits: int = 2) -> str:
-    """A number with its interval: +2.20 (+1.10 to +3.40)."""
+    """A number with its interval, where it has one: +2.20 (+1.10 to +3.40)."""
     number = f"{{:{'+' if sign else ''}.{digits}f}}"
-    return f"{number} ({number} to {number})".format(one.value, *one.interval)
+    return (number if one.interval is None else f"{number} ({number} to {number})").format(
+        one.value, *(one.interval or ())
+    )
 
 
 def sentence(one: Blame) -> str:
     """The blame by one metric in a line."""
     kept = ", ".join(f"{stage.stage} passes on {stage.kept.value:.0f}%" for stage in one.stages)
+    if one.n < FEWEST:
+        verdict = too_few(one.n)
+    else:
+        verdict = f"most is lost in {one.culprit}" if _lossy(one) else "nothing is lost"
     return (
         f"{LABELS[one.metric]} {one.score.value:.1f}, with gold transcripts {one.all_gold.value:.1f}: "
-        f"{kept}; {f'most is lost in {one.culprit}' if _lossy(one) else 'nothing is lost'}"
+        f"{kept}; {verdict}"
     )
 
 
 def _lossy(one: Blame) -> bool:
-    """Whether any stage loses anything, so that one of them loses most."""
-    return min(stage.kept.value for stage in one.stages) < 100 - 1e-9
+    """Whether any stage loses anything, of utterances enough, so that one of them loses most."""
+    return one.n >= FEWEST and min(stage.kept.value for stage in one.stages) < 100 - 1e-9
 
 
 def rows(report: BlameReport) -> Iterator[dict[str, str]]:

@@ -9,14 +9,16 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.text import Text
 
+from components.metrics.bootstrap import Estimate
 from components.metrics.comparing import Comparison
 from components.metrics.significance import Difference
 from components.metrics.standings import Cost
+from reports.blaming import shown
 from reports.escaping import printable
 from reports.html import LABELS, mebibytes, seconds
 from reports.plots import as_uri, axes, saved, style
 from reports.sections import Section
-from reports.terminal import table
+from reports.terminal import table, too_few
 
 TITLES = {
     "quality_cost": "Quality against cost",
@@ -28,16 +30,16 @@ DESCRIPTIONS = {
 }
 
 
-def p_value(p: float) -> str:
-    """A p-value as one reads it: 0.012, <0.001."""
+def p_value(p: float | None) -> str:
+    """A p-value as one reads it: 0.012, <0.001; nothing where there is none."""
+    if p is None:
+        return ""
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def verdict(one: Difference) -> str:
-    """The test in a word: better, worse, or not told apart at 0.05 after correction."""
-    if one.p_holm >= 0.05:
-        return "not told apart"
-    return "better" if one.better else "worse"
+    """The test in words: better, worse, or not told apart at 0.05 after correction; or too few to tell."""
+    return too_few(one.n) if one.verdict == "too few" else one.verdict
 
 
 def cost_cells(cost: Cost) -> tuple[str, str, str, str, str]:
@@ -59,13 +61,12 @@ def rows(comparison: Comparison) -> Iterator[dict[str, str]]:
             "system": printable(row.system) + (" (baseline)" if row.system == comparison.baseline else "")
         }
         for name, score in row.scores.items():
-            low, high = score.interval or (score.value, score.value)
-            cells[LABELS[name]] = f"{score.value:.2f} ({low:.2f} to {high:.2f})"
+            cells[LABELS[name]] = shown(Estimate(value=score.value, interval=score.interval), sign=False)
             one = tested.get((row.system, name))
             if one is not None:
-                low, high = one.interval
-                change = f"{one.difference:+.2f} ({low:+.2f} to {high:+.2f})"
-                cells[f"Δ {LABELS[name]}"] = f"{change}, p {p_value(one.p_holm)}, {verdict(one)}"
+                p = "" if one.p_holm is None else f", p {p_value(one.p_holm)}"
+                change = shown(Estimate(value=one.difference, interval=one.interval))
+                cells[f"Δ {LABELS[name]}"] = f"{change}{p}, {verdict(one)}"
         names = ("time", "x real time", "memory", "parameters", "calls")
         yield (
             cells
@@ -84,8 +85,7 @@ def bucket_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
         for system, value in bucket.values.items():
             cells[printable(system)] = f"{value:.2f}"
             if system in bucket.differences:
-                difference, low, high = bucket.differences[system]
-                cells[f"Δ {printable(system)}"] = f"{difference:+.2f} ({low:+.2f} to {high:+.2f})"
+                cells[f"Δ {printable(system)}"] = shown(bucket.differences[system])
         yield cells
 
 
@@ -145,7 +145,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
 
 
 def _tested(one: Difference) -> tuple[str, str, str, str]:
-    interval = "{:+.2f} to {:+.2f}".format(*one.interval)
+    interval = "" if one.interval is None else "{:+.2f} to {:+.2f}".format(*one.interval)
     return f"{one.difference:+.2f}", interval, p_value(one.p_holm), verdict(one)
 
 
@@ -159,10 +159,11 @@ def _print_buckets(comparison: Comparison, console: Console) -> None:
         ">95% interval",
     )
     for bucket in comparison.buckets:
-        for system, (difference, low, high) in bucket.differences.items():
-            if bucket.n > 1 and (low > 0 or high < 0):  # one utterance alone has no spread
+        for system, one in bucket.differences.items():
+            low, high = one.interval or (0.0, 0.0)
+            if low > 0 or high < 0:
                 cells = (bucket.by, printable(bucket.label), f"{bucket.n:,}", printable(system))
-                clear.add_row(*map(Text, cells), f"{difference:+.2f}", f"{low:+.2f} to {high:+.2f}")
+                clear.add_row(*map(Text, cells), f"{one.value:+.2f}", f"{low:+.2f} to {high:+.2f}")
     if clear.row_count:
         console.print(clear)
 
@@ -220,9 +221,9 @@ def _differences(comparison: Comparison) -> Figure:
         figure, plot = axes(1.0 + 0.36 * len(tested))
         for place, one in enumerate(tested):
             sign = 1 if one.higher_is_better else -1
-            low, high = sorted(sign * end for end in one.interval)
+            low, high = sorted(sign * end for end in one.interval or (one.difference, one.difference))
             value = sign * one.difference
-            colour = "#3d83d6" if one.p_holm < 0.05 else "#9aa4af"
+            colour = "#3d83d6" if one.verdict in ("better", "worse") else "#9aa4af"
             plot.errorbar(value, place, xerr=[[value - low], [high - value]], fmt="o", color=colour)
         plot.axvline(0, color="#7d8590", linewidth=1)
         plot.set_yticks(range(len(tested)), [printable(one.system)[:24] for one in tested])

@@ -153,6 +153,11 @@ def _scores(scores: list[Score]) -> Table:
     return shown
 
 
+def too_few(n: int) -> str:
+    """What is said in the place of a verdict that so few utterances cannot bear."""
+    return f"{n} utterance{'s' * (n != 1)}: too few to tell"
+
+
 def table(*columns: str) -> Table:
     """An empty table; a column named with ``>`` is set to the right."""
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")

@@ -82,9 +82,7 @@ def compare_runs(
 def dropped(comparison: Comparison) -> list[Difference]:
     """Systems that are significantly worse than the baseline in the ranking metric."""
     return [
-        one
-        for one in comparison.differences
-        if one.metric == comparison.ranking and one.p_holm < 0.05 and not one.better
+        one for one in comparison.differences if one.metric == comparison.ranking and one.verdict == "worse"
     ]
 
 

@@ -111,7 +111,7 @@ def of_experts(
     corpus = multilingual.read(source, *languages, limit)
     plan = StagePlan(
         stage=STAGE,
-        version="contribution-experts/1",
+        version="contribution-experts/2",
         parameters={"languages": list(languages[1]), "limit": limit},
         upstream=read_by(trained),
         inputs=corpus.digests,

@@ -9,13 +9,12 @@ from pathlib import Path
 from prefect import task
 from prefect.client.schemas.objects import State
 
-from components import data, models, translation
+from components import data, metrics, models, translation
 from components import training as loop
 from components.experts import multilingual, telemetry
 from components.experts.config import ExpertsConfig
 from components.experts.learner import VERSION, MultilingualLearner
 from components.experts.telemetry import LayerTelemetry, Sample, UtteranceRouting
-from components.metrics import translation_scores
 from components.models.loading import load_transformers
 from components.records import Checkpoint, NBest, Score, StageRef
 from components.training import starting
@@ -127,7 +126,7 @@ def score(
              for t in config.targets}  # fmt: skip
     plan = StagePlan(
         stage="scores",
-        version=f"experts-scores/{translation.Translator.version}",
+        version=f"experts-scores/{translation.Translator.version} metrics/{metrics.version}",
         parameters=mt.model_dump(mode="json", exclude={"device", "model"}),
         upstream=read_by(trained),
         inputs={t: dataset.digest for t, dataset in found.items()},
@@ -146,7 +145,7 @@ def score(
                     texts = {o.utterance_id: o.best.text for o in outcomes if isinstance(o, NBest)}
                     references = {u.id: u.references for u in asked if u.id in texts}
                     n_total = len(dataset.utterances) + len(dataset.quarantined)
-                    for name, one in translation_scores(
+                    for name, one in metrics.translation_scores(
                         references, texts, language=language, n_total=n_total
                     ).items():
                         key = f"{name}_{language}"

@@ -39,11 +39,12 @@ class Verdict(Record):
         """One line for people."""
         d = self.difference
         word = "accepted" if self.accepted else "rejected"
-        low, high = d.interval
+        sure = "too few to tell"
+        if d.interval is not None and d.p is not None:
+            sure = "95% {:+.2f} to {:+.2f}, p = {:.3f}".format(*d.interval, d.p)
         return (
             f"{word}: {d.metric} {d.value:.2f} against {d.baseline_value:.2f} of {d.baseline} on {d.n} of "
-            f"{d.n_total} development utterances ({d.difference:+.2f}, 95% {low:+.2f} to {high:+.2f}, "
-            f"p = {d.p:.3f}; margin {self.margin:g})"
+            f"{d.n_total} development utterances ({d.difference:+.2f}, {sure}; margin {self.margin:g})"
         )
 
 

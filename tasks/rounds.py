@@ -78,7 +78,7 @@ def score_rounds(
     """The metric ``reported`` of every round, the percentage of changes for the worse, and the tables."""
     plan = StagePlan(
         stage="rounds",
-        version="rounds/2",
+        version=f"rounds/2 metrics/{metrics.version}",
         parameters={"target_language": target, "reported": reported},
         upstream=read_by(data, *rounds),
         libraries=library_versions(("sacrebleu", "numpy")),

@@ -12,7 +12,7 @@ from prefect import get_run_logger, task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.client.schemas.objects import State
 
-from components import training
+from components import metrics, training
 from components.device import pick_device
 from components.records import RunRecord, Score, StageRef
 from components.refining import scoring as refiners
@@ -140,7 +140,7 @@ def score(
     sets = {"dev_": config.dev} | ({"": test} if test is not None else {})
     plan = StagePlan(
         stage="scores",
-        version="training-scores/1",
+        version=f"training-scores/1 metrics/{metrics.version}",
         parameters={"beam_size": beam_size, "languages": list(languages)},
         upstream=read_by(trained),
         inputs={f"{name}data": pairs.read(source, languages)[1] for name, source in sets.items()},

@@ -1,8 +1,10 @@
 """Several word sequences as one network: columns of words that stand in the same place (Fiscus 1997).
 
-The first sequence is the network; each further one is aligned with what there is so far, at the least
-number of edits (unit costs, as in :mod:`components.alignment`): a word that is already in a column goes
-there at no cost, and so does leaving out a column in which some sequence already says nothing (a NULL arc).
+The first sequence is the network; each further one is aligned with what there is so far at the least cost,
+by the costs of NIST's SCTK (``wwd_WORD``): a word that is already in a column goes there for nothing, another
+one for 4; a word or a column left alone costs 3, next to nothing where some sequence already says nothing
+(a NULL arc). With unit costs, two substitutions would be as cheap as to keep a word that both share and let
+their others stand alone, and the word would be lost.
 """
 
 from __future__ import annotations
@@ -11,6 +13,9 @@ from collections.abc import Sequence
 
 from components.ensembling.words import Word
 
+SUBSTITUTION, ALONE, NULL = 4000, 3000, 1
+"""Costs in thousandths."""
+
 Column = tuple[Word | None, ...]
 """What each sequence says in one place; None is the NULL arc: it says nothing there."""
 
@@ -18,8 +23,8 @@ Column = tuple[Word | None, ...]
 def network(sequences: Sequence[Sequence[Word]]) -> list[Column]:
     """Columns, in order, with one entry per sequence. Reading one entry gives its sequence back.
 
-    Among alignments of equal cost the choice is deterministic: seen from the end, a word rather shares a
-    column than stands alone, and a column is rather left out than a new one opened.
+    Among alignments of equal cost the choice is SCTK's: seen from the end, a word rather shares a column than
+    stands alone, and a new column is rather opened than one left out.
     """
     columns: list[Column] = []
     for number, words in enumerate(sequences):
@@ -41,25 +46,30 @@ def _steps(
     i, j = len(columns), len(keys)
     while i or j:
         here = costs[i][j]
-        if i and j and here == costs[i - 1][j - 1] + (keys[j - 1] not in columns[i - 1]):
+        if i and j and here == costs[i - 1][j - 1] + SUBSTITUTION * (keys[j - 1] not in columns[i - 1]):
             i, j = i - 1, j - 1
             steps.append((i, j))
-        elif i and here == costs[i - 1][j] + (None not in columns[i - 1]):
-            i -= 1
-            steps.append((i, None))
-        else:
+        elif j and here == costs[i][j - 1] + ALONE:
             j -= 1
             steps.append((None, j))
+        else:
+            i -= 1
+            steps.append((i, None))
     return steps[::-1]
+
+
+def _skip(column: frozenset[str | None]) -> int:
+    return NULL if None in column else ALONE
 
 
 def _costs(columns: Sequence[frozenset[str | None]], keys: Sequence[str]) -> list[list[int]]:
     """Least cost of every pair of beginnings, (columns + 1, words + 1)."""
-    rows = [list(range(len(keys) + 1))]
+    rows = [[ALONE * j for j in range(len(keys) + 1)]]
     for column in columns:
-        above, skip = rows[-1], int(None not in column)
+        above, skip = rows[-1], _skip(column)
         row = [above[0] + skip]
         for j, key in enumerate(keys):
-            row.append(min(above[j] + (key not in column), above[j + 1] + skip, row[j] + 1))
+            share = above[j] + SUBSTITUTION * (key not in column)
+            row.append(min(share, above[j + 1] + skip, row[j] + ALONE))
         rows.append(row)
     return rows

@@ -11,7 +11,7 @@ uniform distribution over the vocabulary. Leave-one-out undercounts redundant me
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import factorial, log
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.errors import ConfigError, DataError
-from components.metrics.bootstrap import containing, resamples
+from components.metrics.bootstrap import Interval, interval, resampled_sums
 from components.records import Record
 
 Array = NDArray[np.float64]
@@ -31,15 +31,15 @@ MOST = 6
 
 
 class Contribution(Record):
-    """One member's part. ``alone`` is its value without the others; intervals are 95%, over utterances."""
+    """One member's part; ``alone`` is its value without the others. Intervals (95%) need 10 utterances."""
 
     member: str
     coefficient: float | None = None
     alone: float
     leave_one_out: float
-    leave_one_out_interval: tuple[float, float]
+    leave_one_out_interval: Interval | None
     shapley: float
-    shapley_interval: tuple[float, float]
+    shapley_interval: Interval | None
 
 
 def shapley(members: Sequence[str], value: Value) -> dict[str, float]:
@@ -130,8 +130,8 @@ def mixture_game(
     """The game of mean log-likelihood per token (nats) of linear mixtures of ``log_probs``' members.
 
     ``log_probs`` holds, per member and utterance, the log-probability of each reference token. A coalition
-    mixes its members by ``weights`` (default: equal), renormalised over it (equally where all are 0); nobody
-    is the uniform distribution over ``vocabulary`` tokens.
+    mixes its members by ``weights`` (default: equal), renormalised over it. Nobody is the uniform
+    distribution over ``vocabulary`` tokens; members of weight 0 are never run, so they are nobody too.
     """
     members = tuple(log_probs)
     every = coalitions(members)
@@ -142,34 +142,25 @@ def mixture_game(
     bounds = np.concatenate([[0], np.cumsum(sizes)]).astype(int)
     flat = np.stack([np.concatenate([np.asarray(r, float) for r in log_probs[m]]) for m in members])
     given = np.array([1.0 if weights is None else weights[member] for member in members])
-    gains = np.zeros((len(every), len(sizes)))
-    gains[0] = -sizes * log(vocabulary)
-    for number, coalition in enumerate(every[1:], 1):
-        rows = [n for n, member in enumerate(members) if member in coalition]
-        tokens = _mixed(flat[rows], given[rows])
-        gains[number] = np.add.reduceat(tokens, bounds[:-1])
+    gains = np.tile(-sizes * log(vocabulary), (len(every), 1))
+    for number, coalition in enumerate(every):
+        rows = [n for n, member in enumerate(members) if member in coalition and given[n] > 0]
+        if rows:
+            share = given[rows] / given[rows].sum()
+            tokens = np.logaddexp.reduce(flat[rows] + np.log(share)[:, None], axis=0)
+            gains[number] = np.add.reduceat(tokens, bounds[:-1])
     return Game(members, gains, sizes)
-
-
-def _mixed(log_probs: Array, weights: Array) -> Array:
-    share = weights / weights.sum() if weights.sum() > 0 else np.full(len(weights), 1 / len(weights))
-    used = share > 0
-    mixed: Array = np.logaddexp.reduce(log_probs[used] + np.log(share[used])[:, None], axis=0)
-    return mixed
 
 
 def contributions(game: Game, coefficients: Mapping[str, float] | None = None) -> list[Contribution]:
     """The table: learned coefficient (where given), value alone, leave-one-out and Shapley with intervals."""
     values = game.values()
     matrices = {"shapley": shapley_matrix(game.members), "left": _leaving_matrix(game.members)}
-    drawn = np.stack(list(_resampled(game)))  # (resamples, coalitions)
+    sums = resampled_sums(np.vstack([game.gains, game.sizes]).T)
+    drawn = sums[:, :-1] / sums[:, -1:]  # (resamples, coalitions)
     every = coalitions(game.members)
     points = {name: matrix @ values for name, matrix in matrices.items()}
-    bounds = {name: np.percentile(drawn @ m.T, (2.5, 97.5), axis=0) for name, m in matrices.items()}
-
-    def interval(name: str, row: int) -> tuple[float, float]:
-        low, high = bounds[name][:, row]
-        return containing((float(low), float(high)), float(points[name][row]))
+    spread = {name: drawn @ matrix.T for name, matrix in matrices.items()}
 
     return [
         Contribution(
@@ -177,14 +168,9 @@ def contributions(game: Game, coefficients: Mapping[str, float] | None = None) -
             coefficient=None if coefficients is None else coefficients[member],
             alone=float(values[every.index(frozenset({member}))]),
             leave_one_out=float(points["left"][row]),
-            leave_one_out_interval=interval("left", row),
+            leave_one_out_interval=interval(spread["left"][:, row], float(points["left"][row])),
             shapley=float(points["shapley"][row]),
-            shapley_interval=interval("shapley", row),
+            shapley_interval=interval(spread["shapley"][:, row], float(points["shapley"][row])),
         )
         for row, member in enumerate(game.members)
     ]
-
-
-def _resampled(game: Game) -> Iterator[Array]:
-    for row in resamples(len(game.sizes)):
-        yield np.asarray(game.gains[:, row].sum(1) / game.sizes[row].sum())

@@ -14,7 +14,7 @@ from components.ensembling.rover import rover
 from components.errors import ConfigError
 from components.records import Hypothesis, NBest, Outcome, Quarantined
 
-version = 1
+version = 2
 """Raised when outputs change for the same inputs."""
 
 Method = Callable[[Sequence[Offer], PoolingConfig, str], tuple[Hypothesis, ...]]

@@ -18,19 +18,12 @@ import numpy as np
 
 from components.ensembling.contribution import shapley
 from components.errors import DataError
-from components.metrics.bootstrap import RESAMPLES, SEED, Interval, containing, resamples
+from components.metrics.bootstrap import RESAMPLES, SEED, Estimate, interval
 from components.metrics.sufficient import Statistics
 from components.records import Record
 
 Part = frozenset[str]
 """Names of the parts that are replaced by their gold output."""
-
-
-class Estimate(Record):
-    """A number with its 95% bootstrap interval."""
-
-    value: float
-    interval: Interval
 
 
 class PartBlame(Record):
@@ -88,12 +81,12 @@ def attribute(
     parts = [part for found in stages.values() for part in found]
     _check(values, parts)
     base = values[frozenset()]
-    drawn = [_measured(values, stages, last, ceiling, rows) for rows in (None, *resamples(len(base.ids)))]
+    whole = _measured({part: one.score() for part, one in values.items()}, stages, last, ceiling)
+    scores = np.stack([one.resampled() for one in values.values()], axis=1).tolist()
+    drawn = [_measured(dict(zip(values, row, strict=True)), stages, last, ceiling) for row in scores]
 
     def estimate(name: str) -> Estimate:
-        numbers = [one[name] for one in drawn[1:]]
-        low, high = np.percentile(numbers, (2.5, 97.5))
-        return Estimate(value=drawn[0][name], interval=containing((float(low), float(high)), drawn[0][name]))
+        return Estimate(value=whole[name], interval=interval([one[name] for one in drawn], whole[name]))
 
     blamed = tuple(
         StageBlame(stage=stage, gap=estimate(f"gap {stage}"), kept=estimate(f"kept {stage}"))
@@ -117,14 +110,9 @@ def attribute(
 
 
 def _measured(
-    values: Mapping[Part, Statistics],
-    stages: Mapping[str, Sequence[str]],
-    last: str,
-    ceiling: float,
-    rows: np.ndarray[tuple[int], np.dtype[np.int64]] | None,
+    score: Mapping[Part, float], stages: Mapping[str, Sequence[str]], last: str, ceiling: float
 ) -> dict[str, float]:
-    """Every number of a blame on one resample of the utterances (all of them where ``rows`` is None)."""
-    score = {part: one.score(None if rows is None else one.rows[rows]) for part, one in values.items()}
+    """Every number of a blame, from the scores of all sets on the utterances or on a resample of them."""
     parts = [part for found in stages.values() for part in found]
     nothing, everything = score[frozenset()], score[frozenset(parts)]
     found = {"score": nothing, "gold": everything, f"gap {last}": ceiling - everything}

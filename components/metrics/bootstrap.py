@@ -4,6 +4,9 @@ Both protocols draw ``RESAMPLES`` times as many utterances as there are, with re
 default generator seeded with ``SEED`` (sacreBLEU's numbers, so the intervals are comparable):
 :func:`percentile_interval` for ratios such as WER, and :func:`sacrebleu_interval` for sacreBLEU's metrics
 (Koehn 2004; Post 2018), where the interval is the resamples' mean ± half the width of their middle 95%.
+
+Below :data:`FEWEST` utterances nothing is drawn, and there is no interval: one utterance can be drawn in one
+way, three in ten, and what they say of others would be a guess that looks like a measurement.
 """
 
 from __future__ import annotations
@@ -13,37 +16,75 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from components.records import Record
 
 RESAMPLES = 1000
 SEED = 12345
+FEWEST = 10
+"""Utterances that a resampling needs."""
+_AT_ONCE = 1 << 22
+"""Draws held in memory together."""
 
 Interval = tuple[float, float]
+Numbers = NDArray[np.float64]
+
+
+class Estimate(Record):
+    """A number with its 95% bootstrap interval; None where there were too few utterances for one."""
+
+    value: float
+    interval: Interval | None
 
 
 def resamples(n: int) -> Iterator[np.ndarray[Any, Any]]:
-    """Indices (n,) of each resample. One row at a time: memory stays flat on large data sets."""
+    """Indices (n,) of each resample; none of fewer than ``FEWEST``. One at a time: memory stays flat."""
     rng = np.random.default_rng(SEED)
-    for _ in range(RESAMPLES):
+    for _ in range(RESAMPLES if n >= FEWEST else 0):
         yield rng.choice(n, size=n, replace=True)
 
 
-def percentile_interval(numerators: Sequence[float], denominators: Sequence[int]) -> Interval:
+def resampled_sums(table: ArrayLike) -> Numbers:
+    """Sums (resamples, k) of the rows (n, k) drawn: by one product with how often each row is."""
+    rows = np.asarray(table, np.float64)
+    n = len(rows)
+    rng = np.random.default_rng(SEED)
+    some = max(1, _AT_ONCE // max(n, 1))
+    sums = [np.zeros((0, rows.shape[1]))]
+    for start in range(0, RESAMPLES if n >= FEWEST else 0, some):
+        size = min(some, RESAMPLES - start)
+        drawn = rng.choice(n, size=(size, n), replace=True) + n * np.arange(size)[:, None]
+        counts = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
+        sums.append(counts.astype(np.float64) @ rows)
+    return np.concatenate(sums)
+
+
+def interval(drawn: ArrayLike, value: float) -> Interval | None:
+    """The middle 95% of a score's resamples, widened to hold it; None where nothing was drawn."""
+    numbers = np.asarray(drawn, np.float64)
+    if not numbers.size:
+        return None
+    low, high = np.percentile(numbers, (2.5, 97.5))
+    return containing((float(low), float(high)), value)
+
+
+def percentile_interval(numerators: Sequence[float], denominators: Sequence[int]) -> Interval | None:
     """95% percentile interval of ``sum(numerators) / sum(denominators)``, both per utterance.
 
     Denominators are positive, so every resample has a ratio.
     """
-    top, bottom = np.asarray(numerators, np.float64), np.asarray(denominators, np.float64)
-    ratios = [float(top[row].sum() / bottom[row].sum()) for row in resamples(len(top))]
-    low, high = np.percentile(ratios, (2.5, 97.5))
-    return containing((float(low), float(high)), float(top.sum() / bottom.sum()))
+    sums = resampled_sums(np.stack([numerators, denominators], axis=1))
+    return interval(sums[:, 0] / sums[:, 1], sum(numerators) / sum(denominators))
 
 
 def sacrebleu_interval(
     statistics_: Sequence[Sequence[float]], score: Callable[[list[float]], float], value: float
-) -> Interval:
+) -> Interval | None:
     """sacreBLEU's interval from per-sentence sufficient statistics (n, k) and the score of their sum."""
-    table = np.asarray(statistics_, np.float64)
-    scores = sorted(score(table[row].sum(0).tolist()) for row in resamples(len(table)))
+    scores = sorted(score(row) for row in resampled_sums(statistics_).tolist())
+    if not scores:
+        return None
     cut = RESAMPLES // 40
     half = 0.5 * (scores[-cut - 1] - scores[cut])
     mean = statistics.mean(scores)

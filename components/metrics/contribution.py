@@ -14,8 +14,7 @@ import numpy as np
 
 from components.ensembling.contribution import MOST, Array, Coalition, coalitions, shapley_matrix
 from components.errors import DataError
-from components.metrics.blame import Estimate
-from components.metrics.bootstrap import RESAMPLES, SEED, containing, resamples
+from components.metrics.bootstrap import RESAMPLES, SEED, Estimate, interval
 from components.metrics.languages import Language
 from components.metrics.sufficient import Statistics, recognition_statistics, translation_statistics
 from components.records import Record
@@ -98,17 +97,12 @@ def _estimates(matrix: Array, values: Mapping[Coalition, Statistics]) -> list[Es
     """Each row of ``matrix`` times the sets' scores."""
     used = [place for place in range(matrix.shape[1]) if matrix[:, place].any()]
     tables = [list(values.values())[place] for place in used]
-
-    def measured(rows: np.ndarray[tuple[int], np.dtype[np.int64]] | None) -> Array:
-        return np.array([one.score(None if rows is None else one.rows[rows]) for one in tables])
-
     weights = matrix[:, used]
-    points = weights @ measured(None)
-    drawn = np.stack([weights @ measured(rows) for rows in resamples(len(tables[0].ids))])
-    low, high = np.percentile(drawn, (2.5, 97.5), axis=0)
+    points = weights @ np.array([one.score() for one in tables])
+    drawn = weights @ np.stack([one.resampled() for one in tables])
     return [
-        Estimate(value=float(point), interval=containing((float(a), float(b)), float(point)))
-        for point, a, b in zip(points, low, high, strict=True)
+        Estimate(value=float(point), interval=interval(row, float(point)))
+        for point, row in zip(points, drawn, strict=True)
     ]
 
 
@@ -162,7 +156,7 @@ def of_outputs(
     """
     shared = set(references).intersection(*(set(texts) for texts in outputs.values()))
     given = {frozenset[str](): dict.fromkeys(shared, ""), **outputs}
-    known = {key: references[key] for key in sorted(shared)}
+    known = {key: refs for key, refs in references.items() if key in shared}
     found: dict[Coalition, Statistics] = {}
     for one, texts in given.items():
         chosen = {key: texts[key] for key in known}

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from components.metrics.blame import Estimate
-from components.metrics.bootstrap import containing, resamples
+from components.metrics.bootstrap import FEWEST, Estimate, Numbers, interval, resamples
 from components.metrics.significance import paired
 from components.metrics.sufficient import Statistics
 from components.records import Record
@@ -61,25 +59,27 @@ class Correlation(Record):
 
 
 def correlation(first: Sequence[float], second: Sequence[float]) -> Correlation:
-    """Both coefficients with bootstrap intervals; None where one of the two does not vary."""
+    """Both coefficients with intervals; None where one of the two does not vary, or of too few utterances."""
     x, y = np.asarray(first, np.float64), np.asarray(second, np.float64)
-    return Correlation(pearson=_estimate(x, y), spearman=_estimate(_ranks(x), _ranks(y)), n=len(first))
+    return Correlation(pearson=_estimate(_pearson, x, y), spearman=_estimate(_spearman, x, y), n=len(first))
 
 
-Numbers = np.ndarray[Any, np.dtype[np.float64]]
-
-
-def _estimate(x: Numbers, y: Numbers) -> Estimate | None:
-    value = _pearson(x, y)
+def _estimate(
+    coefficient: Callable[[Numbers, Numbers], float | None], x: Numbers, y: Numbers
+) -> Estimate | None:
+    value = coefficient(x, y) if len(x) >= FEWEST else None
     if value is None:
         return None
-    drawn = [_pearson(x[rows], y[rows]) for rows in resamples(len(x))]
-    low, high = np.percentile([one for one in drawn if one is not None], (2.5, 97.5))
-    return Estimate(value=value, interval=containing((float(low), float(high)), value))
+    drawn = [coefficient(x[rows], y[rows]) for rows in resamples(len(x))]
+    return Estimate(value=value, interval=interval([one for one in drawn if one is not None], value))
+
+
+def _spearman(x: Numbers, y: Numbers) -> float | None:
+    return _pearson(_ranks(x), _ranks(y))
 
 
 def _pearson(x: Numbers, y: Numbers) -> float | None:
-    if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
+    if np.ptp(x) == 0 or np.ptp(y) == 0:
         return None
     a, b = x - x.mean(), y - y.mean()
     return float(np.clip((a @ b) / np.sqrt((a @ a) * (b @ b)), -1.0, 1.0))

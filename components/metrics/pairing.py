@@ -1,4 +1,4 @@
-"""What is scored against what: joined by id, checked, in an order that does not depend on the input's.
+"""What is scored against what: joined by id, checked, in the order of the data set.
 
 sacreBLEU scores three hypotheses against one reference as 100 without a word, and jiwer accepts an empty
 reference silently: so nothing reaches a scorer except through here.
@@ -18,7 +18,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class Pairs(Generic[Value]):
-    """Utterances that have a reference and a hypothesis, sorted by id.
+    """Utterances that have a reference and a hypothesis, in the order of the references.
 
     ``n_total`` counts the data set; those without a reference or without an output (quarantined ones)
     are what is missing from ``ids``.
@@ -31,7 +31,7 @@ class Pairs(Generic[Value]):
 
 
 def pair(references: Mapping[str, Value], hypotheses: Mapping[str, str], n_total: int) -> Pairs[Value]:
-    """Join by id, NFC first.
+    """Join by id, NFC first; resamples are drawn by place, so the order stays that of the references' data.
 
     Raises :class:`DataError` when the two cannot come from the same data set of ``n_total`` utterances:
     no id in common, more ids than utterances, two ids equal after NFC, or a hypothesis that is no text.
@@ -49,7 +49,7 @@ def pair(references: Mapping[str, Value], hypotheses: Mapping[str, str], n_total
             f"expected the ids of one data set of {n_total} utterances, found {len(known)} different ids; "
             "score references and hypotheses of the same data set"
         )
-    common = sorted(refs.keys() & hyps.keys())
+    common = [key for key in refs if key in hyps]
     if refs and hyps and not common:
         raise DataError(
             f"expected references and hypotheses to share ids, found none in common "

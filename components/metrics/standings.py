@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import Field
 
+from components.metrics.bootstrap import Estimate
 from components.metrics.buckets import Group
 from components.metrics.significance import paired
 from components.metrics.sufficient import Statistics
@@ -46,7 +47,7 @@ class Bucket(Record):
     label: str
     n: int
     values: dict[str, float]
-    differences: dict[str, tuple[float, float, float]] = Field(description="difference, interval")
+    differences: dict[str, Estimate]
 
 
 class Contrast(Record):
@@ -117,7 +118,10 @@ def buckets(
                     label=group.label,
                     n=len(base.ids),
                     values={name: part.score() for name, part in parts.items()},
-                    differences={name: (one.difference, *one.interval) for name, one in others.items()},
+                    differences={
+                        name: Estimate(value=one.difference, interval=one.interval)
+                        for name, one in others.items()
+                    },
                 )
             )
     return tuple(found)

@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any, cast
 
 import numpy as np
 from sacrebleu.metrics.base import Metric
 
-from components.metrics.bootstrap import RESAMPLES, SEED, percentile_interval, sacrebleu_interval
+from components.metrics.bootstrap import (
+    RESAMPLES,
+    SEED,
+    percentile_interval,
+    resampled_sums,
+    sacrebleu_interval,
+)
 from components.metrics.languages import Language, signature_of
 from components.metrics.pairing import pair
 from components.metrics.translation import METRICS, counted, stated
@@ -28,7 +34,7 @@ Table = np.ndarray[Any, np.dtype[np.float64]]
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
-    """One metric of one system: ``rows`` (n, k) by utterance, in the order of ``ids`` (sorted).
+    """One metric of one system: ``rows`` (n, k) by utterance, in the order of ``ids``.
 
     ``of_sum`` gives the score of a sum of rows (k,); ``signature`` says how text became counts.
     """
@@ -45,12 +51,16 @@ class Statistics:
         """Corpus score of ``rows`` (m, k), by default of all."""
         return self.of_sum((self.rows if rows is None else rows).sum(0).tolist())
 
+    def resampled(self) -> Table:
+        """Scores of the bootstrap resamples; all tables of as many utterances are drawn from alike."""
+        return np.asarray([self.of_sum(row) for row in resampled_sums(self.rows).tolist()])
+
     def scored(self) -> Score:
         """The score of all utterances with its bootstrap interval, as a cascade reports it."""
         value = self.score()
         if self.name in ("wer", "cer"):
-            low, high = percentile_interval(self.rows[:, 0].tolist(), self.rows[:, 1].tolist())
-            interval = (100.0 * low, 100.0 * high)
+            share = percentile_interval(self.rows[:, 0].tolist(), self.rows[:, 1].tolist())
+            interval = share and (100.0 * share[0], 100.0 * share[1])
         else:
             interval = sacrebleu_interval(self.rows.tolist(), self.of_sum, value)
         return Score(
@@ -64,12 +74,10 @@ class Statistics:
         )
 
     def only(self, ids: Iterable[str]) -> Statistics:
-        """The same metric over some of the utterances; ids that were not scored are left out."""
-        kept = set(ids)
-        places = [place for place, key in enumerate(self.ids) if key in kept]
-        chosen = tuple(self.ids[place] for place in places)
-        fields = (self.of_sum, self.higher_is_better, self.n_total, self.signature)
-        return Statistics(self.name, chosen, self.rows[places], *fields)
+        """The same metric over these utterances, in this order; ids that were not scored are left out."""
+        places = {key: place for place, key in enumerate(self.ids)}
+        chosen = tuple(key for key in dict.fromkeys(ids) if key in places)
+        return replace(self, ids=chosen, rows=self.rows[[places[key] for key in chosen]])
 
 
 def translation_statistics(

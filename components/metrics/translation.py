@@ -135,7 +135,7 @@ def _score(name: str, pairs: Pairs[tuple[str, ...]], language: Language, tokeniz
     table, metrics = counted(name, pairs, language, tokenizer)
     metric = next(iter(metrics.values()))  # from counts on they are all the same
     value = min(float(metric._aggregate_and_compute(table).score), ceiling)
-    low, high = sacrebleu_interval(
+    interval = sacrebleu_interval(
         table, lambda row: float(metric._compute_score_from_stats(cast(Any, row)).score), value
     )
     # What sacreBLEU notes on itself for its signature when it resamples.
@@ -145,7 +145,7 @@ def _score(name: str, pairs: Pairs[tuple[str, ...]], language: Language, tokeniz
         name=name,
         value=value,
         higher_is_better=name != "ter",
-        interval=(low, min(high, ceiling)),
+        interval=interval and (interval[0], min(interval[1], ceiling)),
         n=len(pairs.ids),
         n_total=pairs.n_total,
         signature=signature_of({code: str(one.get_signature()) for code, one in metrics.items()}),

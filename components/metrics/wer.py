@@ -165,13 +165,13 @@ def _counts(output: jiwer.WordOutput | jiwer.CharacterOutput) -> list[ErrorCount
 def _rate(name: str, counts: Sequence[ErrorCounts], n_total: int, protocol: str) -> Score:
     errors = [count.errors for count in counts]
     lengths = [count.length for count in counts]
-    low, high = percentile_interval(errors, lengths)
+    share = percentile_interval(errors, lengths)
     unit = "word" if name == "wer" else "char"
     return Score(
         name=name,
         value=100.0 * (sum(errors) / sum(lengths)),
         higher_is_better=False,
-        interval=(100.0 * low, 100.0 * high),
+        interval=share and (100.0 * share[0], 100.0 * share[1]),
         n=len(counts),
         n_total=n_total,
         signature=f"{name}|corpus|{unit}:{sum(lengths)}|{protocol}"

@@ -47,12 +47,12 @@ def perplexity(
     text, _ = pairs.read(source, languages, limit)
     examples = pairs.encode(text, (folder / PIECES).read_bytes(), model.config.max_position_embeddings - 1)
     losses, counts = zip(*(_nats(model, example) for example in examples), strict=True)
-    low, high = percentile_interval(losses, counts)
+    interval = percentile_interval(losses, counts)
     score = Score(
         name="perplexity",
         value=math.exp(sum(losses) / sum(counts)),
         higher_is_better=False,
-        interval=(math.exp(low), math.exp(high)),
+        interval=interval and (math.exp(interval[0]), math.exp(interval[1])),
         n=len(examples),
         n_total=len(text),
         signature=f"per piece, eos counted|pieces:{model.config.vocab_size}|bs:1000|seed:{SEED}",

@@ -185,9 +185,8 @@ def test_a_comparison_through_the_form(
     assert {"comparison", "plot-quality-cost", "plot-differences", "report"} <= found.keys()
     rows = json.loads(found["comparison"]["data"])
     assert [row["system"] for row in rows] == ["greedy (baseline)", "beam-5"]
-    assert (
-        "not told apart" in rows[1]["Δ BLEU"] or "better" in rows[1]["Δ BLEU"] or "worse" in rows[1]["Δ BLEU"]
-    )
+    verdicts = ("not told apart", "better", "worse", "too few to tell")
+    assert rows[1]["Δ BLEU"].endswith(verdicts)
 
 
 def submit(url: str, deployment: str, fields: dict[str, str]) -> str:

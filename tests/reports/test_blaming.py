@@ -30,8 +30,16 @@ def test_a_blame_as_table_section_and_text() -> None:
     assert f"Pearson {report.wer_and_loss.pearson.value:.2f} (" in " ".join(text.split())
 
 
+def test_of_six_utterances_nobody_is_blamed() -> None:
+    cases, repaired = cascade(deaf, every_other, 6)
+    report, _ = blame_cases(cases, repaired, tuple(PARTS), "mt", len(cases))
+    assert all(blaming.sentence(one).endswith("6 utterances: too few to tell") for one in report.blames)
+    assert not any(row.get("most") or " to " in row["costs"] for row in blaming.rows(report))
+    assert "Pearson" not in blaming.sections(report)[0].note
+
+
 def test_where_nothing_is_lost_nobody_is_blamed() -> None:
-    cases, repaired = cascade(faithful, word_by_word, 6)
+    cases, repaired = cascade(faithful, word_by_word, 10)
     report, _ = blame_cases(cases, repaired, tuple(PARTS), "mt", len(cases))
     assert all(blaming.sentence(one).endswith("mt passes on 100%; nothing is lost") for one in report.blames)
     assert not any(row.get("most") for row in blaming.rows(report))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,9 +26,10 @@ def test_rows_sections_and_plots(comparison: Comparison, tmp_path: Path) -> None
     assert rows["alike"]["Δ BLEU"].endswith("not told apart")
     assert "Δ BLEU" not in rows["base (baseline)"]
     good = next(one for one in comparison.differences if (one.system, one.metric) == ("good", "bleu"))
+    assert good.interval is not None
     assert "({:+.2f} to {:+.2f})".format(*good.interval) in rows["good"]["Δ BLEU"]
     note = comparing.sections(comparison)[0].note
-    assert note.count("|paired-bs:1000|seed:12345") == 2  # BLEU's protocol and chrF's
+    assert note.count("|paired-bs:1000|two-sided|seed:12345") == 2  # BLEU's protocol and chrF's
     titles = [section.title for section in comparing.sections(comparison)]
     assert titles == ["Systems", "Groups", "Largest differences"]
     files = comparing.render(comparison, tmp_path)
@@ -43,24 +45,41 @@ def test_the_terminal(comparison: Comparison) -> None:
     text = out.file.getvalue()  # type: ignore[attr-defined]
     assert text.count("not told apart") == 2
     assert "none beats it in both" in text
-    assert "paired-bs:1000|seed:12345" in text
+    assert "paired-bs:1000|two-sided|seed:12345" in text
     for name, gains in (("good", True), ("good", False), ("alike", True)):
         most = next(c for c in comparison.contrasts if c.system == name and (c.gain > 0) == gains)
         assert re.search(rf"{re.escape(f'{most.gain:+.1f}')} +{most.utterance_id} ", text)
 
 
-def test_the_terminal_lists_groups_that_are_clear_of_zero_and_more_than_one_utterance() -> None:
+def test_the_terminal_lists_groups_that_are_clear_of_zero_and_not_of_a_few_utterances() -> None:
     domains = {one.id: "talk" if n else "alone" for n, one in enumerate(UTTERANCES)}
     changed = [one.model_copy(update={"domain": domains[one.id]}) for one in UTTERANCES]
     systems = [system("base", 1), system("good", 3)]
     found = compare(changed, systems, ComparisonSettings(), language="de", source_language="en")[0]
     alone = next(bucket for bucket in found.buckets if bucket.label == "alone")
-    assert (alone.n, alone.differences["good"][0] != 0) == (1, True)
+    assert (alone.n, alone.differences["good"].value != 0) == (1, True)
     out = Console(file=io.StringIO(), width=160, no_color=True)
     comparing.print_comparison(found, out)
     text = out.file.getvalue()  # type: ignore[attr-defined]
     assert "talk" in text
     assert "alone" not in text
+
+
+def test_of_three_utterances_the_verdict_is_that_they_are_too_few(tmp_path: Path) -> None:
+    few = UTTERANCES[:3]
+    systems = [
+        replace(one, translations={u.id: one.translations[u.id] for u in few})
+        for one in (system("base", 1), system("good", 3))
+    ]
+    found = compare(few, systems, ComparisonSettings(), language="de", source_language="en")[0]
+    out = Console(file=io.StringIO(), width=160, no_color=True)
+    comparing.print_comparison(found, out)
+    text = out.file.getvalue()  # type: ignore[attr-defined]
+    assert text.count("3 utterances: too few to tell") == 2
+    assert " to " not in text.replace("too few to tell", "").split("x real time")[0]  # no interval
+    cell = list(comparing.rows(found))[1]["Δ BLEU"]
+    assert re.fullmatch(r"[+-][0-9.]+, 3 utterances: too few to tell", cell)
+    assert comparing.render(found, tmp_path)
 
 
 def test_p_values() -> None:

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components.ensembling import learning
+from components.ensembling.coefficients import Coefficients, learn
 from components.ensembling.contribution import (
     Coalition,
     Game,
@@ -19,7 +21,10 @@ from components.ensembling.contribution import (
 )
 from components.errors import ConfigError, DataError
 
+from .test_coefficients import development
+
 NAMES = "abcdef"
+LENGTHS = (3, 1, 5, 4, 2, 2, 1, 6, 3, 3)
 games = st.integers(1, 4).flatmap(
     lambda n: st.tuples(st.just(NAMES[:n]), st.lists(st.floats(-9, 9), min_size=2**n, max_size=2**n))
 )
@@ -65,7 +70,7 @@ def test_null_player_and_copies_by_hand() -> None:
 
 def likelihoods(seed: int = 0) -> dict[str, list[list[float]]]:
     rng = np.random.default_rng(seed)
-    rows = {name: [(-rng.exponential(2.0, size=n)).tolist() for n in (3, 1, 5, 4)] for name in "abc"}
+    rows = {name: [(-rng.exponential(2.0, size=n)).tolist() for n in LENGTHS] for name in "abc"}
     return {**rows, "copy of a": rows["a"]}
 
 
@@ -75,13 +80,11 @@ def test_the_mixture_game_is_the_plain_loop() -> None:
     game = mixture_game(log_probs, vocabulary=50, weights=weights)
     for coalition in coalitions(tuple(log_probs)):
         total = sum(weights[name] for name in coalition)
-        share = {n: weights[n] / total if total else 1 / len(coalition) for n in coalition}
+        share = {n: weights[n] / total for n in coalition} if total else {}
         mean = np.mean(
             [
-                math.log(
-                    sum(share[n] * math.exp(log_probs[n][u][t]) for n in coalition) if coalition else 1 / 50
-                )
-                for u, length in enumerate((3, 1, 5, 4))
+                math.log(sum(share[n] * math.exp(log_probs[n][u][t]) for n in share) if share else 1 / 50)
+                for u, length in enumerate(LENGTHS)
                 for t in range(length)
             ]
         )
@@ -105,19 +108,53 @@ def test_the_table(seed: int) -> None:
         assert row.shapley == pytest.approx(values[row.member])
         assert row.leave_one_out == pytest.approx(left[row.member])
         assert row.alone == pytest.approx(game(frozenset({row.member})))
-        assert row.shapley_interval[0] <= row.shapley <= row.shapley_interval[1]
-        assert row.leave_one_out_interval[0] <= row.leave_one_out <= row.leave_one_out_interval[1]
+        for interval, value in (
+            (row.shapley_interval, row.shapley),
+            (row.leave_one_out_interval, row.leave_one_out),
+        ):
+            assert interval is not None
+            assert interval[0] <= value <= interval[1]
         assert row.coefficient == 0.25
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_member_can_lower_a_mixture_by_its_weight_at_most(seed: int) -> None:
+    """-log(1 - w): what is left gets its share. A page once printed -0.07 nats for a weight of 0.02."""
+    statistics = development(seed=seed)
+    learned = learn(statistics, "linear")
+    for part, weight in zip(learning.contribution(statistics, learned, 12), learned.weights, strict=True):
+        assert part.coefficient == weight
+        assert part.leave_one_out >= math.log1p(-weight) - 1e-12
+        assert part.leave_one_out > -1e-6  # and on the sentences learned from, not at all
+    said = {"a": [[-1.0, -9.0], [-2.0]], "b": [[-7.0, -0.1], [-8.0]]}
+    game = mixture_game(said, 12, {"a": 0.98, "b": 0.02})
+    lost = (game.gains[-1] - game.gains[1]) / game.sizes  # of each sentence, without b
+    assert (lost >= math.log1p(-0.02)).all()
+    assert lost.min() < 0.99 * math.log1p(-0.02)
+
+
+def test_a_member_of_no_weight_contributes_exactly_nothing() -> None:
+    statistics = development(members=2)
+    given_ = Coefficients("linear", statistics.names, (1.0, 0.0), 0.0, 0.0)
+    first, second = learning.contribution(statistics, given_, 12)
+    assert (second.leave_one_out, second.shapley) == (0.0, 0.0)
+    assert second.leave_one_out_interval == (0.0, 0.0)
+    assert second.shapley_interval == pytest.approx((0.0, 0.0), abs=1e-12)
+    assert second.alone == pytest.approx(float(statistics.chosen[1].mean()))
+    assert first.shapley == pytest.approx(first.alone + math.log(12))
+
+
 def test_an_interval_without_spread_is_a_point_and_one_with_spread_is_not() -> None:
-    gains = np.array([[0.0] * 4, [1.0] * 4])
-    [row] = contributions(Game(("a",), gains, np.ones(4)))
+    gains = np.array([[0.0] * 12, [1.0] * 12])
+    [row] = contributions(Game(("a",), gains, np.ones(12)))
     assert row.shapley_interval == (1.0, 1.0)
-    gains = np.array([[0.0] * 4, [0.0, 1.0, 2.0, 3.0]])
-    [row] = contributions(Game(("a",), gains, np.ones(4)))
+    gains = np.array([[0.0] * 12, [0.0, 1.0, 2.0, 3.0] * 3])
+    [row] = contributions(Game(("a",), gains, np.ones(12)))
     assert row.shapley == 1.5
+    assert row.shapley_interval is not None
     assert 0 <= row.shapley_interval[0] < 1.0 < 2.0 < row.shapley_interval[1] <= 3
+    [row] = contributions(Game(("a",), gains[:, :9], np.ones(9)))
+    assert (row.shapley_interval, row.leave_one_out_interval) == (None, None)
 
 
 def test_errors() -> None:

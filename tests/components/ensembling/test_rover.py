@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import math
+import random
 from itertools import permutations
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components.alignment import align, count
+from components.ensembling import confusion_network
 from components.ensembling.config import PoolingConfig
 from components.ensembling.rover import rover
 from components.errors import ConfigError, DataError
@@ -45,6 +48,34 @@ def voted(*texts: str, config: PoolingConfig = VOTES, weights: tuple[float, ...]
 )
 def test_votes_by_hand(texts: tuple[str, ...], expected: str) -> None:
     assert voted(*texts) == expected
+
+
+def test_what_two_of_three_say_at_every_place() -> None:
+    assert voted("a b", "b c", "a b c") == "a b c"
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.2, 0.35])
+def test_fewer_words_are_wrong_than_with_unit_costs(rate: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three systems with as many substitutions as deletions and insertions, each on its own."""
+    draw = random.Random(1)
+    vocabulary = [f"w{n}" for n in range(12)]
+    truth = [draw.choices(vocabulary, k=draw.randint(5, 20)) for _ in range(120)]
+
+    def heard(word: str) -> list[str]:
+        kind = draw.random() * 3 / rate
+        new = draw.choice(vocabulary)
+        return [new] if kind < 1 else [] if kind < 2 else [word, new] if kind < 3 else [word]
+
+    systems = [[" ".join(" ".join(heard(w)) for w in words) for _ in range(3)] for words in truth]
+
+    def errors() -> int:
+        edits = [count(align(w, voted(*s).split())) for w, s in zip(truth, systems, strict=True)]
+        return sum(sum(one.values()) - one["equal"] for one in edits)
+
+    found = errors()
+    for name, cost in (("SUBSTITUTION", 1), ("ALONE", 1), ("NULL", 0)):
+        monkeypatch.setattr(confusion_network, name, cost)
+    assert found < 0.95 * errors()
 
 
 def test_confidence_by_hand() -> None:

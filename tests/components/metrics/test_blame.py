@@ -86,6 +86,7 @@ def test_a_bad_recogniser_is_blamed() -> None:
         assert one.culprit == asr.stage == "asr"
         assert one.all_gold.value == pytest.approx(100)
         assert asr.gap.value == pytest.approx(100 - one.score.value)
+        assert asr.gap.interval is not None
         assert asr.gap.interval[0] > 0
         assert (mt.gap.value, mt.kept.value) == (pytest.approx(0), pytest.approx(100))
 
@@ -106,6 +107,7 @@ def test_when_both_are_bad_the_shares_multiply_and_shapley_adds_up() -> None:
             one.all_gold.value - one.score.value
         )
         for estimate in (one.score, one.all_gold, *(part.gap for part in one.parts)):
+            assert estimate.interval is not None
             assert estimate.interval[0] <= estimate.value <= estimate.interval[1]
 
 
@@ -143,6 +145,7 @@ def test_the_kind_of_error_that_costs_most() -> None:
     report, _ = blame_cases(cases, repaired, tuple(PARTS), "mt", len(cases))
     dearest = report.kinds[0]
     assert dearest.kind == "deleted content words"
+    assert dearest.gain.interval is not None
     assert dearest.gain.interval[0] > 0
     assert dearest.per_hundred == pytest.approx(100 * dearest.gain.value / dearest.errors)
     assert dearest.errors == sum(
@@ -194,14 +197,25 @@ def test_several_languages_are_blamed_each_in_its_own() -> None:
 
 
 def test_correlation() -> None:
-    x = [1.0, 2.0, 3.0, 4.0, 9.0, 9.0]
+    x = [1.0, 2.0, 3.0, 4.0, 9.0, 9.0, 5.0, 7.0, 6.0, 8.0]
     up = correlation(x, [value**3 for value in x])
     assert up.spearman is not None
     assert up.pearson is not None
     assert up.spearman.value == pytest.approx(1)
     assert up.pearson.value == pytest.approx(np.corrcoef(x, [value**3 for value in x])[0, 1])
-    assert correlation(x, [1.0] * 6).pearson is None
+    assert correlation(x, [1.0] * 10).pearson is None
     assert correlation([], []).pearson is None
-    assert correlation([1.0, 1.0, 2.0], [5.0, 7.0, 6.0]).spearman.value == pytest.approx(  # type: ignore[union-attr]
-        np.corrcoef([0.5, 0.5, 2], [0, 2, 1])[0, 1]
-    )
+    few = correlation(x[:9], x[:9])  # was 1.00 (1.00 to 1.00), of three utterances too
+    assert (few.pearson, few.spearman, few.n) == (None, None, 9)
+
+
+def test_every_resample_is_ranked_for_spearman() -> None:
+    draw = np.random.default_rng(2)
+    x, y = draw.normal(size=20), draw.normal(size=20).round()
+    found = correlation(x.tolist(), y.tolist()).spearman
+    rows = np.random.default_rng(12345).choice(20, size=(1000, 20))
+    ranks = lambda v: (v < v[:, None]).sum(1) + (v <= v[:, None]).sum(1)  # noqa: E731 - times two
+    drawn = [np.corrcoef(ranks(x[r]), ranks(y[r]))[0, 1] for r in rows]
+    assert found is not None
+    assert found.value == pytest.approx(np.corrcoef(ranks(x), ranks(y))[0, 1])
+    assert found.interval == pytest.approx(tuple(np.percentile(drawn, (2.5, 97.5))))

@@ -82,9 +82,24 @@ def test_groups_divide_the_data_and_score_their_part() -> None:
         n_total=N,
     )
     assert talk.values["good"] == pytest.approx(expected["bleu"].value)
-    difference, low, high = talk.differences["good"]
-    assert difference == pytest.approx(talk.values["good"] - talk.values["base"])
-    assert low <= difference <= high
+    one = talk.differences["good"]
+    assert one.value == pytest.approx(talk.values["good"] - talk.values["base"])
+    assert one.interval is not None
+    assert one.interval[0] <= one.value <= one.interval[1]
+
+
+def test_of_three_utterances_nothing_is_told() -> None:
+    """One word of difference on one recording was "better", p = 0.001, interval of width 0."""
+    few = UTTERANCES[:3]
+    systems = [
+        System(name, {one.id: TEXTS[name][one.id] for one in few}, {}, cost(1)) for name in ("base", "good")
+    ]
+    found, _ = compare(few, systems, ComparisonSettings(), language="de", source_language="en")
+    for one in found.differences:
+        assert (one.verdict, one.better, one.n) == ("too few", False, 3)
+        assert (one.p, one.p_holm, one.p_sacrebleu, one.interval) == (None,) * 4
+    assert all(score.interval is None for row in found.rows for score in row.scores.values())
+    assert all(one.differences["good"].interval is None for one in found.buckets)
 
 
 def test_a_property_of_all_is_no_group() -> None:

@@ -53,6 +53,7 @@ def test_efficiency_null_player_and_copies_on_chrf() -> None:
     assert lost["b"] > 0
     for one in found.shares:
         assert one.share is not None
+        assert one.share.interval is not None
         assert one.share.interval[0] <= one.share.value <= one.share.interval[1]
 
 

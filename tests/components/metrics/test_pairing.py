@@ -6,12 +6,13 @@ from components.errors import DataError
 from components.metrics.pairing import pair
 
 
-def test_joined_by_id_and_sorted_whatever_the_order() -> None:
-    pairs = pair({"b": "B", "a": "A", "c": "C"}, {"a": "1", "b": "2"}, n_total=4)
+def test_joined_by_id_in_the_order_of_the_data_set() -> None:
+    """Not sorted: "u10" is no second utterance, and a seed draws the sentences that it draws in a file."""
+    pairs = pair({"u2": "B", "u10": "A", "c": "C"}, {"u10": "1", "u2": "2"}, n_total=4)
     assert (pairs.ids, pairs.references, pairs.hypotheses, pairs.n_total) == (
-        ("a", "b"),
-        ("A", "B"),
-        ("1", "2"),
+        ("u2", "u10"),
+        ("B", "A"),
+        ("2", "1"),
         4,
     )
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,16 +17,20 @@ from components.metrics.significance import (
     Difference,
     Test,
     holm,
+    paired,
     recognition_tests,
     translation_tests,
+    two_sided,
 )
-from components.metrics.sufficient import recognition_statistics, translation_statistics
+from components.metrics.sufficient import Statistics, recognition_statistics, translation_statistics
 from tests.components.metrics.corpora import REFERENCES, SYSTEMS, N
 
 
 @pytest.mark.parametrize(("test", "theirs"), [("bootstrap", "bs"), ("randomisation", "ar")])
 def test_the_p_values_of_sacrebleu(test: Test, theirs: str) -> None:
-    ids = sorted(REFERENCES)
+    """Of its own function on the lines of the file, which ids do not sort."""
+    ids = list(REFERENCES)
+    assert ids != sorted(ids)
     named = [(name, [texts[key] for key in ids]) for name, texts in SYSTEMS.items()]
     metrics = {"BLEU": BLEU(), "chrF2": CHRF()}
     _, expected = PairedTest(named, metrics, [[REFERENCES[key][0] for key in ids]], test_type=theirs)()
@@ -32,7 +39,9 @@ def test_the_p_values_of_sacrebleu(test: Test, theirs: str) -> None:
         ours = [one for one in found if one.metric == metric]
         for one, result in zip(ours, expected[name][1:], strict=True):
             assert one.value == pytest.approx(result.score, abs=1e-9)
-            assert one.p == pytest.approx(result.p_value, abs=1e-12)
+            assert one.p_sacrebleu == pytest.approx(result.p_value, abs=1e-12)
+            assert one.p is not None
+            assert one.p >= result.p_value
             assert one.baseline_value == pytest.approx(expected[name][0].score, abs=1e-9)
 
 
@@ -42,7 +51,7 @@ def test_a_plain_loop_gives_the_same_word_error_test() -> None:
 
     references = {key: refs[0] for key, refs in REFERENCES.items()}
     found = recognition_tests(references, SYSTEMS, "base", language="de")
-    ids = sorted(references)
+    ids = list(references)
 
     def counts(system: str) -> list[tuple[int, int]]:
         rows = []
@@ -60,8 +69,7 @@ def test_a_plain_loop_gives_the_same_word_error_test() -> None:
     rate = lambda rows, picked: 100 * sum(rows[i][0] for i in picked) / sum(rows[i][1] for i in picked)  # noqa: E731
     drawn = [rate(good, picked) - rate(base, picked) for picked in sample]
     real = rate(good, range(N)) - rate(base, range(N))
-    mean = sum(map(abs, drawn)) / len(drawn)
-    p = (sum(abs(d) - mean > abs(real) for d in drawn) + 1) / 1001
+    p = (sum(abs(d - real) >= abs(real) for d in drawn) + 1) / 1001
     one = next(one for one in found if (one.metric, one.system) == ("wer", "good"))
     assert one.difference == pytest.approx(real)
     assert one.p == pytest.approx(p)
@@ -79,10 +87,18 @@ def test_what_is_reported() -> None:
     assert all(one.better for one in good.values())
     assert good["ter"].difference < 0 < good["bleu"].difference
     assert good["bleu"].family == 2
+    assert good["bleu"].p is not None
     assert good["bleu"].p_holm == pytest.approx(min(1.0, 2 * good["bleu"].p))
     assert good["bleu"].signature.startswith("nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:")
-    assert good["bleu"].signature.endswith("|paired-bs:1000|seed:12345")
-    assert all(one.interval[0] <= one.difference <= one.interval[1] for one in found)
+    assert good["bleu"].signature.endswith("|paired-bs:1000|two-sided|seed:12345")
+    for one in found:
+        assert one.interval is not None
+        assert one.interval[0] <= one.difference <= one.interval[1]
+    (turned,) = translation_tests(
+        REFERENCES, {n: SYSTEMS[n] for n in ("good", "base")}, "good", language="de", names=("ter",)
+    )
+    assert (turned.verdict, turned.better) == ("worse", False)
+    assert {one.verdict for one in found if one.system == "alike"} == {"not told apart"}
 
 
 @pytest.mark.parametrize("test", ["bootstrap", "randomisation"])
@@ -90,14 +106,124 @@ def test_equal_outputs_are_no_difference(test: Test) -> None:
     twins = {"base": SYSTEMS["base"], "twin": dict(SYSTEMS["base"])}
     for one in translation_tests(REFERENCES, twins, "base", language="de", test=test):
         assert (one.difference, one.interval, one.p, one.better) == (0.0, (0.0, 0.0), 1.0, False)
+        assert one.p_sacrebleu is not None
+        assert one.p_sacrebleu < 0.01  # its inequality is strict
 
 
-def test_the_order_of_utterances_is_nothing() -> None:
-    shuffled = {name: dict(sorted(texts.items(), reverse=True)) for name, texts in SYSTEMS.items()}
-    turned = dict(sorted(REFERENCES.items(), reverse=True))
-    assert translation_tests(turned, shuffled, "base", language="de") == translation_tests(
-        REFERENCES, SYSTEMS, "base", language="de"
+Counts = np.ndarray[Any, np.dtype[np.float64]]
+Score = Callable[[Counts], Counts]
+
+
+def error_rate(sums: Counts) -> Counts:
+    return np.asarray(100 * sums[..., 0] / sums[..., 1])
+
+
+def like_bleu(sums: Counts) -> Counts:
+    """Two orders and the penalty of brevity; the last of the columns is the length of the reference."""
+    words, first, pairs, second, length = np.moveaxis(sums, -1, 0)
+    brevity = np.minimum(0, 1 - length / words)
+    return np.asarray(100 * np.exp(0.5 * np.log(first / words * second / pairs) + brevity))
+
+
+def exchanged(score: Score, n_nulls: int, n: int = 100) -> tuple[Counts, Counts]:
+    """Counts (nulls, n, k) of two systems, one of them worse, whose outputs are exchanged at random."""
+    draw = np.random.default_rng(7)
+    length = draw.integers(5, 20, (n_nulls, n)).astype(float)
+    hard = 0.7 * draw.beta(2, 8, (n_nulls, n))
+
+    def system(factor: float) -> Counts:
+        if score is error_rate:
+            return np.stack([draw.poisson(factor * hard * length).astype(float), length], -1)
+        words = length + draw.integers(-2, 2, length.shape)
+        first = draw.binomial(words.astype(int), 1 - factor * hard)
+        second = draw.binomial((words - 1).astype(int), (1 - factor * hard) ** 2)
+        return np.stack([words, first, words - 1, second, length], -1)
+
+    one, other = system(1.0), system(1.2)
+    swap = draw.integers(2, size=(n_nulls, n, 1), dtype=bool)
+    return np.where(swap, other, one), np.where(swap, one, other)
+
+
+def statistics(score: Score, rows: Counts) -> Statistics:
+    ids = tuple(map(str, range(len(rows))))
+    return Statistics("m", ids, rows, lambda row: float(score(np.asarray(row))), True, len(rows), "")
+
+
+@pytest.mark.parametrize(
+    ("score", "test"), [(error_rate, "bootstrap"), (like_bleu, "bootstrap"), (error_rate, "randomisation")]
+)
+def test_one_in_twenty_true_nulls_is_rejected(score: Score, test: Test) -> None:
+    """sacreBLEU's rule rejected 10.7% of them. All nulls at once; some of them also by the product's path."""
+    one, other = exchanged(score, 1000)
+    draw = np.random.default_rng(12345)
+    if test == "bootstrap":
+        counts = np.stack([np.bincount(row, minlength=100) for row in draw.choice(100, size=(1000, 100))])
+        drawn = score(np.matmul(counts, one)) - score(np.matmul(counts, other))
+    else:
+        signs = draw.integers(2, size=(1000, 100))
+        mixed = np.matmul(signs, one) + np.matmul(1 - signs, other)
+        drawn = score(mixed) - score(one.sum(1, keepdims=True) + other.sum(1, keepdims=True) - mixed)
+    observed = score(one.sum(1)) - score(other.sum(1))
+    centre = observed if test == "bootstrap" else np.zeros_like(observed)
+    p = np.array([two_sided(d - c, real) for d, c, real in zip(drawn, centre, observed, strict=True)])
+    assert 0.035 <= (p < 0.05).mean() <= 0.065
+    assert 0.08 <= (p < 0.1).mean() <= 0.12
+    for null in range(20 if test == "bootstrap" else 1):
+        sides = (statistics(score, rows[null]) for rows in (one, other))
+        found = paired(*sides, ("one", "other"), test).p
+        assert found == pytest.approx(p[null], abs=1e-9 if test == "bootstrap" else 0.05)
+
+
+def test_one_sentence_that_differs_of_a_thousand_is_nothing() -> None:
+    """Its exact p is 1; a strict inequality made it 0.0001."""
+    rows = np.stack([np.arange(1000) % 4, np.full(1000, 12)], -1).astype(float)
+    changed = rows.copy()
+    changed[17, 0] += 3
+    one = paired(statistics(error_rate, changed), statistics(error_rate, rows), ("a", "b"), "randomisation")
+    assert (one.p, one.verdict) == (1.0, "not told apart")
+    assert one.p_sacrebleu == pytest.approx(1 / 10001)
+    by_bootstrap = paired(statistics(error_rate, changed), statistics(error_rate, rows), ("a", "b"))
+    assert by_bootstrap.p is not None
+    assert by_bootstrap.p > 0.25
+
+
+@pytest.mark.parametrize("test", ["bootstrap", "randomisation"])
+def test_a_difference_near_zero_has_a_p_near_one(test: Test) -> None:
+    """It was 0.43 at most."""
+    draw = np.random.default_rng(3)
+    rows = np.stack([draw.integers(0, 5, 200), np.full(200, 10)], -1).astype(float)
+    other = rows.copy()
+    other[:, 0] = draw.permutation(rows[:, 0])
+    other[0, 0] += 1
+    found = paired(statistics(error_rate, other), statistics(error_rate, rows), ("a", "b"), test)
+    assert found.difference == pytest.approx(100 / 2000)
+    assert found.p is not None
+    assert found.p > 0.9
+
+
+@pytest.mark.parametrize("test", ["bootstrap", "randomisation"])
+def test_below_ten_utterances_there_is_no_p_and_no_interval(test: Test) -> None:
+    worse, rows = np.tile([2.0, 10.0], (10, 1)), np.tile([1.0, 10.0], (10, 1))
+    nine, ten = (
+        paired(statistics(error_rate, worse[:n]), statistics(error_rate, rows[:n]), ("a", "b"), test)
+        for n in (9, 10)
     )
+    assert (nine.interval, nine.p, nine.p_holm, nine.p_sacrebleu) == (None,) * 4
+    assert (nine.verdict, nine.better, nine.difference) == ("too few", False, pytest.approx(10))
+    assert ten.p is not None
+    assert ten.interval == pytest.approx((10, 10))
+    assert ten.verdict == "better"
+
+
+def test_the_order_of_outputs_is_nothing_and_ids_are_joined() -> None:
+    shuffled = {name: dict(sorted(texts.items(), reverse=True)) for name, texts in SYSTEMS.items()}
+    found = translation_tests(REFERENCES, SYSTEMS, "base", language="de", names=("bleu",))
+    assert translation_tests(REFERENCES, shuffled, "base", language="de", names=("bleu",)) == found
+    tables = translation_statistics(REFERENCES, SYSTEMS["good"], language="de", n_total=N, names=("bleu",))
+    base = translation_statistics(REFERENCES, SYSTEMS["base"], language="de", n_total=N, names=("bleu",))
+    turned = tables["bleu"].only(sorted(REFERENCES))
+    assert turned.ids != base["bleu"].ids
+    assert paired(turned, base["bleu"], ("good", "base")).interval == found[1].interval
 
 
 def test_different_utterances_are_refused() -> None:
@@ -145,6 +271,7 @@ def test_statistics_give_the_reported_scores() -> None:
 def test_holm_by_its_definition(p_values: list[float]) -> None:
     """A corrected p is the smallest level at which Holm's step-down procedure rejects."""
     corrected = holm(p_values)
+    assert holm([None, *p_values, None]) == [None, *corrected, None]  # what was not tested does not count
     m = len(p_values)
     for level in (0.01, 0.05, 0.2, 0.7):
         order = sorted(range(m), key=lambda i: p_values[i])
@@ -153,7 +280,7 @@ def test_holm_by_its_definition(p_values: list[float]) -> None:
             if (m - k) * p_values[i] > level:
                 break
             rejected.add(i)
-        assert rejected == {i for i in range(m) if corrected[i] <= level}
+        assert rejected == {i for i, p in enumerate(corrected) if p is not None and p <= level}
 
 
 def test_a_difference_is_a_record() -> None:
