@@ -77,6 +77,7 @@ ROWS = (
         languages="en to de",
         weights_sha256="a10f7c56d113106c1fc582259bc7e75849b1085771add5a552555ac08d1fb16e",
         files_sha256={
+            "domain.json": "199bcd750d0c1ae4037e0ef54b71055ad43f5a35d4d68edfec28a80d73b0dc3f",
             "config.json": "c9742908e85b59177cb9750829e89fe56b0fcda6abcdf109ec0a106d6ac9ddf3",
             "generation_config.json": "ef7f3cb2634d786f1c469eea88e149f38c896bd9c543e2600af0004539be0786",
             "source.spm": "f90cc2d930b6e2090b3246987e9fdd8cb8f6dfcbb6dfe530cc111d6092868369",
