@@ -42,7 +42,9 @@ def page(comparison: Comparison, blames: Mapping[str, BlameReport]) -> str:
         f"--data spoken/manifest.jsonl`; the systems are in `{CONFIGURATION}`. Values with 95% intervals; "
         "p after Holm's correction. Times were taken on a shared machine and compare only roughly.",
         "",
-        *table(comparing.rows(comparison)),
+        *table(comparing.score_rows(comparison)),
+        "",
+        *table(comparing.cost_rows(comparison)),
         "",
     ]
     signatures = dict.fromkeys(one.signature for one in comparison.differences)

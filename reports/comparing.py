@@ -53,29 +53,41 @@ def cost_cells(cost: Cost) -> tuple[str, str, str, str, str]:
     )
 
 
-def rows(comparison: Comparison) -> Iterator[dict[str, str]]:
-    """The table: one row per system, scores with intervals, tests and cost."""
+def sentence(one: Difference) -> str:
+    """The test of one system by one metric: ``tiny: BLEU -0.40 (-1.22 to +0.43), p 0.310, not told apart``."""
+    p = "" if one.p_holm is None else f", p {p_value(one.p_holm)}"
+    change = shown(Estimate(value=one.difference, interval=one.interval))
+    return f"{printable(one.system)}: {LABELS[one.metric]} {change}{p}, {verdict(one)}"
+
+
+def score_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
+    """One row per system and metric: the score, and beside it the difference, its p and the verdict."""
     tested = {(one.system, one.metric): one for one in comparison.differences}
     for row in comparison.rows:
-        cells = {
-            "system": printable(row.system) + (" (baseline)" if row.system == comparison.baseline else "")
-        }
         for name, score in row.scores.items():
-            cells[LABELS[name]] = shown(Estimate(value=score.value, interval=score.interval), sign=False)
             one = tested.get((row.system, name))
-            if one is not None:
-                p = "" if one.p_holm is None else f", p {p_value(one.p_holm)}"
-                change = shown(Estimate(value=one.difference, interval=one.interval))
-                cells[f"Δ {LABELS[name]}"] = f"{change}{p}, {verdict(one)}"
-        names = ("time", "x real time", "memory", "parameters", "calls")
-        yield (
-            cells
-            | dict(zip(names, cost_cells(row.cost), strict=True))
-            | {
-                "missing": str(row.missing),
-                "Pareto": "yes" if row.pareto else "",
+            yield {
+                "system": printable(row.system),
+                "metric": LABELS[name],
+                "score": shown(Estimate(value=score.value, interval=score.interval), sign=False),
+                "difference": ""
+                if one is None
+                else shown(Estimate(value=one.difference, interval=one.interval)),
+                "p": "" if one is None else p_value(one.p_holm),
+                "verdict": "baseline" if one is None else verdict(one),
             }
-        )
+
+
+def cost_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
+    """One row per system: what it cost and left out, and whether none beats it in quality and cost."""
+    names = ("time", "x real time", "memory", "parameters", "calls")
+    for row in comparison.rows:
+        yield {
+            "system": printable(row.system),
+            **dict(zip(names, cost_cells(row.cost), strict=True)),
+            "missing": str(row.missing),
+            "Pareto": "yes" if row.pareto else "",
+        }
 
 
 def bucket_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
@@ -92,9 +104,14 @@ def bucket_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
 def sections(comparison: Comparison) -> list[Section]:
     """The comparison as parts of a report: the table, plots, groups, largest differences."""
     protocols = dict.fromkeys(f"{LABELS[one.metric]} {one.signature}" for one in comparison.differences)
-    note = f"{comparison.n:,} of {comparison.n_total:,} utterances. p after Holm's correction over systems. "
+    ranked = [sentence(one) for one in comparison.differences if one.metric == comparison.ranking]
+    note = f"{'. '.join(ranked)}. Differences to {printable(comparison.baseline)} on {comparison.n:,} of "
+    note += f"{comparison.n_total:,} utterances, p after Holm's correction over systems. "
     drawn = tuple((TITLES[name], as_uri(figure)) for name, figure in figures(comparison).items())
-    found = [Section("Systems", note + "; ".join(protocols), tuple(rows(comparison)), drawn)]
+    found = [
+        Section("Systems", note + "; ".join(protocols), tuple(score_rows(comparison)), drawn),
+        Section("Cost", "Pareto: no other system is both better and faster.", tuple(cost_rows(comparison))),
+    ]
     groups = tuple(bucket_rows(comparison))
     note = "Difference to the baseline with its 95% interval, not corrected for the number of groups."
     found += [Section("Groups", note, groups)] if groups else []

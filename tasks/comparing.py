@@ -68,7 +68,9 @@ def compare_runs(
     comparison = read_comparison(ref)
     for note in comparison.notes:
         get_run_logger().warning("comparison: %s", note)
-    publish_table(comparing.rows(comparison), "comparison", f"{len(runs)} systems, {comparison.n} utterances")
+    what = f"{len(runs)} systems, {comparison.n} utterances"
+    publish_table(comparing.score_rows(comparison), "comparison", what)
+    publish_table(comparing.cost_rows(comparison), "cost", what)
     publish_table(comparing.bucket_rows(comparison), "groups", f"{comparison.ranking} by group of utterances")
     for one in dropped(comparison):
         resource = {

@@ -13,8 +13,10 @@ from PIL import Image
 from test_sections import with_members
 from views import cascade
 
-from reports import html
+from components.metrics.comparing import ComparisonSettings, compare
+from reports import comparing, html
 from reports.sections import Column, Section
+from tests.components.metrics.test_comparing import UTTERANCES, system
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs the Python package playwright")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -173,6 +175,21 @@ def test_the_hypotheses_come_first_and_are_seen_whole(browser: object, report: P
     for box in (texts.nth(n).bounding_box() for n in range(0, texts.count(), 20)):
         assert 0 <= box["x"] < box["x"] + box["width"] <= width
         assert box["width"] > 0.3 * width or width > 1000
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_comparison_shows_difference_p_and_verdict_beside_the_score(
+    browser: object, tmp_path: Path, width: int
+) -> None:
+    systems = [system("base", 1), system("good", 3)]
+    found = compare(UTTERANCES, systems, ComparisonSettings(), language="de", source_language="en")[0]
+    view = replace(cascade(tmp_path, 3), sections=comparing.sections(found))
+    opened = Opened(browser, html.write(view, tmp_path / "report.html"), width=width)
+    row = opened.page.locator("#section-1 tbody tr", has_text="better").first
+    for cell in row.locator("td").all():
+        box = cell.bounding_box()
+        assert 0 <= box["x"] < box["x"] + box["width"] <= width
+    assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 @pytest.mark.parametrize("width", [320, 390, 768])

@@ -20,18 +20,23 @@ def comparison() -> Comparison:
 
 
 def test_rows_sections_and_plots(comparison: Comparison, tmp_path: Path) -> None:
-    rows = {row["system"]: row for row in comparing.rows(comparison)}
-    assert list(rows) == ["base (baseline)", "alike", "good"]
-    assert rows["good"]["Δ BLEU"].endswith("better")
-    assert rows["alike"]["Δ BLEU"].endswith("not told apart")
-    assert "Δ BLEU" not in rows["base (baseline)"]
+    rows = {(row["system"], row["metric"]): row for row in comparing.score_rows(comparison)}
+    assert list(rows) == [
+        (name, metric) for name in ("base", "alike", "good") for metric in ("BLEU", "chrF2")
+    ]
+    assert rows["good", "BLEU"]["verdict"] == "better"
+    assert rows["alike", "BLEU"]["verdict"] == "not told apart"
+    assert rows["base", "BLEU"]["verdict"] == "baseline"
     good = next(one for one in comparison.differences if (one.system, one.metric) == ("good", "bleu"))
-    assert good.interval is not None
-    assert "({:+.2f} to {:+.2f})".format(*good.interval) in rows["good"]["Δ BLEU"]
+    assert "({:+.2f} to {:+.2f})".format(*(good.interval or ())) in rows["good", "BLEU"]["difference"]
+    assert [row["system"] for row in comparing.cost_rows(comparison)] == ["base", "alike", "good"]
+    said = comparing.sections(comparison)[0].note
+    assert said.startswith("alike: BLEU ")
+    assert ", better. Differences to base on " in said
     note = comparing.sections(comparison)[0].note
     assert note.count("|paired-bs:1000|two-sided|seed:12345") == 2  # BLEU's protocol and chrF's
     titles = [section.title for section in comparing.sections(comparison)]
-    assert titles == ["Systems", "Groups", "Largest differences"]
+    assert titles == ["Systems", "Cost", "Groups", "Largest differences"]
     files = comparing.render(comparison, tmp_path)
     assert {path.name for path in files} == {
         f"{name}.{kind}" for name in ("quality_cost", "differences") for kind in ("svg", "png")
@@ -77,8 +82,9 @@ def test_of_three_utterances_the_verdict_is_that_they_are_too_few(tmp_path: Path
     text = out.file.getvalue()  # type: ignore[attr-defined]
     assert text.count("3 utterances: too few to tell") == 2
     assert " to " not in text.replace("too few to tell", "").split("x real time")[0]  # no interval
-    cell = list(comparing.rows(found))[1]["Δ BLEU"]
-    assert re.fullmatch(r"[+-][0-9.]+, 3 utterances: too few to tell", cell)
+    row = next(row for row in comparing.score_rows(found) if row["system"] == "good")
+    assert (row["p"], row["verdict"]) == ("", "3 utterances: too few to tell")
+    assert re.fullmatch(r"[+-][0-9.]+", row["difference"])
     assert comparing.render(found, tmp_path)
 
 
