@@ -54,10 +54,13 @@ def cost_cells(cost: Cost) -> tuple[str, str, str, str, str]:
 
 
 def sentence(one: Difference) -> str:
-    """The test of one system by one metric: ``tiny: BLEU -0.40 (-1.22 to +0.43), p 0.310, not told apart``."""
+    """One system's test: ``tiny: BLEU -0.40 (-1.22 to +0.43), p 0.310, not told apart``."""
     p = "" if one.p_holm is None else f", p {p_value(one.p_holm)}"
-    change = shown(Estimate(value=one.difference, interval=one.interval))
-    return f"{printable(one.system)}: {LABELS[one.metric]} {change}{p}, {verdict(one)}"
+    return f"{printable(one.system)}: {LABELS[one.metric]} {_change(one)}{p}, {verdict(one)}"
+
+
+def _change(one: Difference) -> str:
+    return shown(Estimate(value=one.difference, interval=one.interval))
 
 
 def score_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
@@ -70,9 +73,7 @@ def score_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
                 "system": printable(row.system),
                 "metric": LABELS[name],
                 "score": shown(Estimate(value=score.value, interval=score.interval), sign=False),
-                "difference": ""
-                if one is None
-                else shown(Estimate(value=one.difference, interval=one.interval)),
+                "difference": "" if one is None else _change(one),
                 "p": "" if one is None else p_value(one.p_holm),
                 "verdict": "baseline" if one is None else verdict(one),
             }
