@@ -76,7 +76,8 @@ def test_of_three_utterances_the_verdict_is_that_they_are_too_few(tmp_path: Path
     comparing.print_comparison(found, out)
     text = out.file.getvalue()  # type: ignore[attr-defined]
     assert text.count("3 utterances: too few to tell") == 2
-    assert " to " not in text.replace("too few to tell", "").split("x real time")[0]  # no interval
+    assert len(re.findall(r"too few +3 of 3 ", text)) == 4  # in the place of intervals
+    assert " to " not in text.replace("too few to tell", "").split("x real time")[0]
     cell = list(comparing.rows(found))[1]["Δ BLEU"]
     assert re.fullmatch(r"[+-][0-9.]+, 3 utterances: too few to tell", cell)
     assert comparing.render(found, tmp_path)
