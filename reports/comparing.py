@@ -18,7 +18,7 @@ from reports.escaping import printable
 from reports.html import LABELS, mebibytes, seconds
 from reports.plots import as_uri, axes, saved, style
 from reports.sections import Section
-from reports.terminal import table, too_few
+from reports.terminal import interval, table, too_few
 
 TITLES = {
     "quality_cost": "Quality against cost",
@@ -141,7 +141,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
                 Text(printable(row.system) if place == 0 else "", "bold"),
                 LABELS[name],
                 f"{score.value:.2f}",
-                "" if score.interval is None else "{:.2f} to {:.2f}".format(*score.interval),
+                interval(score),
                 f"{score.n:,} of {score.n_total:,}",
                 *(("", "", "", "baseline") if one is None else _tested(one)),
             )
@@ -163,8 +163,8 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
 
 
 def _tested(one: Difference) -> tuple[str, str, str, str]:
-    interval = "" if one.interval is None else "{:+.2f} to {:+.2f}".format(*one.interval)
-    return f"{one.difference:+.2f}", interval, p_value(one.p_holm), verdict(one)
+    ends = "" if one.interval is None else "{:+.2f} to {:+.2f}".format(*one.interval)
+    return f"{one.difference:+.2f}", ends, p_value(one.p_holm), verdict(one)
 
 
 def _print_buckets(comparison: Comparison, console: Console) -> None:

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from components.alignment import Edit
 from components.errors import DataError
+from components.metrics.bootstrap import FEWEST
 from components.records import Outcome, Quarantined, Score
 from reports.escaping import printable
 from reports.html import LABELS, mebibytes, seconds
@@ -142,15 +143,21 @@ def _marked(edit: Edit[str]) -> Text:
 def _scores(scores: list[Score]) -> Table:
     shown = table("metric", ">value", ">95% interval", ">scored", "protocol")
     for score in scores:
-        interval = "" if score.interval is None else "{:.2f} to {:.2f}".format(*score.interval)
         shown.add_row(
             Text(printable(score.name), "bold"),
             f"{score.value:.2f}",
-            interval,
+            interval(score),
             f"{score.n:,} of {score.n_total:,}",
             Text(printable(score.signature), "dim"),
         )
     return shown
+
+
+def interval(score: Score) -> str:
+    """The ends of a score's interval; that there are too few utterances for one, or nothing."""
+    if score.interval is not None:
+        return "{:.2f} to {:.2f}".format(*score.interval)
+    return "too few" if score.n < FEWEST else ""
 
 
 def too_few(n: int) -> str:
