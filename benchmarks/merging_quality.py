@@ -37,8 +37,8 @@ def checkpoint_models(bench: Bench, run: Path) -> list[str]:
         out = bench.work / "checkpoints" / f"{run.name}-{path.name}"
         if not out.exists():
             place = Path(tempfile.mkdtemp(dir=bench.work))
-            shutil.copytree(run / "best", place, dirs_exist_ok=True)
-            model = MarianMTModel.from_pretrained(run / "best")
+            shutil.copytree(run / "model", place, dirs_exist_ok=True)
+            model = MarianMTModel.from_pretrained(run / "model")
             parameters = dict(model.named_parameters())
             with torch.no_grad():
                 for name, tensor in load_file(path / "model.safetensors").items():
@@ -67,7 +67,7 @@ def checkpoints(bench: Bench, options: argparse.Namespace) -> Iterator[str]:
 
 def seeds(bench: Bench, options: argparse.Namespace) -> Iterator[str]:
     """Two seeds averaged (must fail) against their ensemble"""
-    one, two = (str(path / "best") for path in (options.run, options.other))
+    one, two = (str(path / "model") for path in (options.run, options.other))
     with Folder(Path(one), "seed 1") as a, Folder(Path(two), "seed 2") as b:
         yield f"The doctor: {compare(b, a)}.\n"
     systems = {
@@ -110,7 +110,7 @@ def pairs(bench: Bench, options: argparse.Namespace) -> Iterator[str]:
 
     models = {name: str(options.work / name / "model") for name in (*SOUP, "task-lower")}
     models |= {f"checkpoint {n}": m for n, m in enumerate(checkpoint_models(bench, options.run), start=1)}
-    models["seed 2"] = str(options.other / "best")
+    models["seed 2"] = str(options.other / "model")
     chosen = list(itertools.combinations(models, 2))
     chosen = chosen[:: max(1, len(chosen) // 15)]
     points: list[tuple[float, float, str]] = []
@@ -214,9 +214,9 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser("python -m benchmarks.quality merging")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "antiphon-merging")
     parser.add_argument(
-        "--run", type=Path, required=True, help="a training's folder with checkpoints/ and best/"
+        "--run", type=Path, required=True, help="a training's folder with checkpoints/ and model/"
     )
-    parser.add_argument("--other", type=Path, required=True, help="a training of another seed, with best/")
+    parser.add_argument("--other", type=Path, required=True, help="a training of another seed, with model/")
     parser.add_argument("--sections", nargs="*", default=list(SECTIONS), choices=list(SECTIONS))
     parser.add_argument("--beam", type=int, default=5)
     parser.add_argument("--limit", type=int, default=None, help="only the first so many utterances of a set")

@@ -27,9 +27,8 @@ from components.redaction import MASK, redact
 MAX_REFERENCE, MAX_SHOWN = 4096, 120
 """Letters of a reference (the longest path of Linux), and of one in an error."""
 SCHEMES = ("hub", "whisper", "packaged", "sphinx", "store")
-_USER_INFO = re.compile(
-    rf"^((?:{'|'.join(SCHEMES)}):)?+[^/\s:@]+:(?!//)[^\s@]*@"
-)  # user:password@ without ://
+# user:password@ without ://, which redact knows
+_USER_INFO = re.compile(rf"^((?:{'|'.join(SCHEMES)}):)?+[^/\s:@]+:(?!//)[^\s@]*@")
 
 
 def resolve(reference: str, store: str | None = None, *, tell: Tell = tell_stderr) -> Checkpoint:

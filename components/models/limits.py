@@ -81,10 +81,13 @@ def refuse_token_ids(vocabulary: Mapping[str, object], config: Mapping[str, obje
                 )
 
 
-def _settings(config: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+def _settings(config: Mapping[str, object]) -> Iterator[tuple[str, object]]:
     """(name, value) of a configuration and of those inside it, as ``text_config.vocab_size``."""
-    for name, value in config.items():
-        if isinstance(value, dict):
-            yield from _settings(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
+    left = [("", config)]
+    while left:
+        prefix, values = left.pop()
+        for name, value in values.items():
+            if isinstance(value, dict):
+                left.append((f"{prefix}{name}.", value))
+            else:
+                yield f"{prefix}{name}", value

@@ -63,7 +63,11 @@ def sphinx_model(name: str) -> Checkpoint:
     if not folder.is_dir():
         raise ModelError(f"{reference}: expected {BUNDLED} or the path of a model folder, found neither")
     found = parts(folder)
-    files = [found.dictionary, found.language, *(p for p in sorted(found.acoustic.iterdir()) if p.is_file())]
+    files = [
+        found.dictionary,
+        found.language,
+        *(p for p in sorted(found.acoustic.iterdir()) if not p.is_dir()),
+    ]
     digests = {str(path.relative_to(folder)): sha256_of(path) for path in files}
     return Checkpoint(
         reference=f"sphinx:{name}",
