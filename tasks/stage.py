@@ -12,16 +12,19 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from components.canonical import digest, with_digest, without_digest
 from components.errors import StoreError
 from components.records import StageRef
-from components.storage.mirror import SEAL
-from tasks.files import as_json, file_digest, lines, now, sync_folder, told_when_full, write_bytes, write_json
-from tasks.keys import StagePlan, digest
+from components.storage.seal import PLAN, SEAL, Seal, file_digest
+from tasks.files import lines, now, sync_folder, told_when_full, write_bytes
+from tasks.keys import StagePlan
+from tasks.locks import Waiting, lock_seconds
 from tasks.places import Local
-from tasks.store import Store, stage_ref
+from tasks.store import Store, plan_json, stage_ref
 
 OUTPUTS, ERRORS, JOURNAL = "outputs.jsonl", "errors.jsonl", "journal.jsonl"
 
@@ -51,10 +54,10 @@ class Writer:
             self._restore(sent)
         kept = b""
         with files[0].open("rb") as outputs, files[1].open("rb") as errors:
-            for line in _journal(self.path / JOURNAL):
-                entry = json.loads(line)
+            for line in self._journal():
+                entry = without_digest(line)
                 grown = [new - old for new, old in zip(entry["sizes"], self._sizes, strict=True)]
-                if _sha(outputs.read(grown[0]), errors.read(grown[1])) != entry["sha256"]:
+                if min(grown) < 0 or _sha(outputs.read(grown[0]), errors.read(grown[1])) != entry["sha256"]:
                     break
                 self._sizes = entry["sizes"]
                 self.seconds += entry["seconds"]
@@ -73,10 +76,18 @@ class Writer:
             outputs, errors, journal = (stack.enter_context((self.path / n).open("wb")) for n in names)
             for shard in shards:
                 line, _, records = shard.partition(b"\n")
-                good = json.loads(line)["sizes"][0] - outputs.tell()
+                if not _whole(line):
+                    return
+                good = without_digest(line)["sizes"][0] - outputs.tell()
                 outputs.write(records[:good])
                 errors.write(records[good:])
                 journal.write(line + b"\n")
+
+    def _journal(self) -> Iterator[bytes]:
+        """The entries of the journal, up to the first that is not as it was written."""
+        path = self.path / JOURNAL
+        found = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+        return takewhile(_whole, found)
 
     def append(self, outputs: Sequence[str], errors: Sequence[str], *, seconds: float, peak: int) -> None:
         """Add one shard: the JSON of its finished records and of its quarantined ones, each in input order.
@@ -91,7 +102,7 @@ class Writer:
             sizes = [size + len(part) for size, part in zip(self._sizes, parts, strict=True)]
             entry = {"shard": self.shards_done, "sizes": sizes, "sha256": _sha(*parts)}
             entry |= {"seconds": round(seconds, 6), "peak_memory_bytes": peak}
-            line = json.dumps(entry).encode() + b"\n"
+            line = json.dumps(with_digest(entry)).encode() + b"\n"
             _append(self.path / JOURNAL, line)
         self._place.keep(self.plan.key, self.shards_done, b"".join((line, *parts)))
         self._sizes = sizes
@@ -121,22 +132,22 @@ class Writer:
         digests = {name: file_digest(self.path / name) for name in sorted(files)}
         for name in digests:
             _sync(self.path / name)
-        done = {
-            "stage": self.plan.stage,
-            "key": self.plan.key,
-            "files": digests,
-            "sha256": digest(digests),
-            "items": items,
-            "quarantined": quarantined,
-            "seconds": round(self.seconds, 3),
-            "peak_memory_bytes": self.peak_memory_bytes,
-            "finished": now(),
-        }
-        seal = as_json(done)
-        self._place.seal(self.plan.key, digests, seal)
+        seal = Seal(
+            stage=self.plan.stage,
+            key=self.plan.key,
+            plan=hashlib.sha256(plan_json(self.plan)).hexdigest(),
+            files=digests,
+            sha256=digest(digests),
+            items=items,
+            quarantined=quarantined,
+            seconds=round(self.seconds, 3),
+            peak_memory_bytes=self.peak_memory_bytes,
+            finished=now(),
+        )
+        self._place.seal(self.plan.key, digests, seal.encoded())
         with told_when_full(f"stage {self.plan.stage}", self.path):
-            write_bytes(self.path / SEAL, seal)
-        self.ref = stage_ref(self.path, reused=False)
+            write_bytes(self.path / SEAL, seal.encoded())
+        self.ref = stage_ref(seal, self.path, reused=False)
         return self.ref
 
 
@@ -149,21 +160,24 @@ def opened(store: Store, plan: StagePlan, *, records: bool = True) -> Iterator[W
     its files into ``writer.path``, keeps what it finds there from an earlier attempt, and seals them.
 
     Raises:
-        StoreError: another process is writing this stage; the message says which.
+        StoreError: another process is still writing this stage after ``ANTIPHON_LOCK_SECONDS``; the
+            message says which.
     """
     found = store.find(plan)
     if found is not None:
         yield Writer(plan, Path(found.path), store.place, found)
         return
     folder = store.folder(plan.key)
-    with store.place.held(plan.key, f"stage {plan.stage} ({plan.key[:12]}…)"):
+    what = f"stage {plan.stage} ({plan.key[:12]}…)"
+    with store.place.held(plan.key, what, Waiting(what, lock_seconds())):
         # Whoever held the lock a moment ago may have finished it.
         found = store.find(plan)
         if found is None:
             store.place.set_aside(plan.key)
-            folder.mkdir(parents=True, exist_ok=True)
-            write_json(folder / "plan.json", plan.model_dump(mode="json"))
-            sync_folder(store.stages)
+            with told_when_full(what, folder):
+                folder.mkdir(parents=True, exist_ok=True)
+                write_bytes(folder / PLAN, plan_json(plan))
+                sync_folder(store.stages)
         writer = Writer(plan, folder, store.place, found)
         if found is None and records:
             writer.resume()
@@ -200,19 +214,13 @@ def _ids(path: Path) -> Iterator[str]:
         yield record.get("utterance_id") or record["id"]
 
 
-def _journal(path: Path) -> Iterator[bytes]:
-    """Complete, well-formed entries of a journal, up to the first that is not."""
-    if not path.exists():
-        return
-    for line in path.read_bytes().split(b"\n")[:-1]:
-        try:
-            entry = json.loads(line)
-            fine = len(entry["sizes"]) == 2 and {"sha256", "seconds", "peak_memory_bytes"} <= set(entry)
-        except (ValueError, KeyError, TypeError):
-            return
-        if not fine:
-            return
-        yield line
+def _whole(line: bytes) -> bool:
+    """Whether an entry of a journal is as it was written."""
+    try:
+        without_digest(line)
+    except ValueError:
+        return False
+    return True
 
 
 def _joined(records: Sequence[str]) -> bytes:

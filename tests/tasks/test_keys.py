@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from components.records import Checkpoint, StageRef
-from tasks.keys import StagePlan, canonical, digest, library_versions, read_by, weights_of
+from components.canonical import canonical, digest
+from tasks.keys import StagePlan, library_versions, read_by, weights_of
 
 PLAN = StagePlan(
     stage="mt",
