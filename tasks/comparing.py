@@ -10,8 +10,8 @@ from prefect import get_run_logger, task
 from prefect.client.schemas.objects import State
 from prefect.events import emit_event
 
-from components.canonical import digest
 from components import metrics
+from components.canonical import digest
 from components.metrics.comparing import Comparison, ComparisonSettings, compare
 from components.metrics.significance import Difference
 from components.records import RunRecord, StageRef, Utterance

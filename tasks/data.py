@@ -7,8 +7,8 @@ from pathlib import Path
 from prefect import get_run_logger, task
 from prefect.client.schemas.objects import State
 
-from components.canonical import digest
 from components import data as reading
+from components.canonical import digest
 from components.errors import ConfigError, DataError
 from components.records import StageRef
 from tasks.artifacts import publish_quarantine

@@ -66,7 +66,9 @@ class Local:
         except DamagedError as error:
             raise StoreError(f"{what} is damaged: {error}; run the flow that made it again") from error
         if seal is None:
-            raise StoreError(f"{what}: expected it in {self.url}, found none; run the flow that made it again")
+            raise StoreError(
+                f"{what}: expected it in {self.url}, found none; run the flow that made it again"
+            )
         if seal.sha256 != ref.sha256:
             raise StoreError(
                 f"{what}: expected outputs with sha256 {ref.sha256[:12]}…, as the run's record says, found "

@@ -12,7 +12,6 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +53,12 @@ class Writer:
             self._restore(sent)
         kept = b""
         with files[0].open("rb") as outputs, files[1].open("rb") as errors:
-            for line in self._journal():
-                entry = without_digest(line)
+            path = self.path / JOURNAL
+            for line, entry in journal_entries(path.read_bytes() if path.exists() else b""):
                 grown = [new - old for new, old in zip(entry["sizes"], self._sizes, strict=True)]
-                if min(grown) < 0 or _sha(outputs.read(grown[0]), errors.read(grown[1])) != entry["sha256"]:
+                if entry["shard"] != self.shards_done or min(grown) < 0:
+                    break
+                if _sha(outputs.read(grown[0]), errors.read(grown[1])) != entry["sha256"]:
                     break
                 self._sizes = entry["sizes"]
                 self.seconds += entry["seconds"]
@@ -66,8 +67,8 @@ class Writer:
                 kept += line + b"\n"
         for file, size in zip(files, self._sizes, strict=True):
             os.truncate(file, size)
-        if kept or (self.path / JOURNAL).exists():
-            os.truncate(self.path / JOURNAL, len(kept))
+        if path.exists():
+            os.truncate(path, len(kept))
 
     def _restore(self, shards: Iterable[bytes]) -> None:
         """Make the three files from shards; whatever is wrong with one is found when they are read."""
@@ -75,19 +76,14 @@ class Writer:
         with ExitStack() as stack:
             outputs, errors, journal = (stack.enter_context((self.path / n).open("wb")) for n in names)
             for shard in shards:
-                line, _, records = shard.partition(b"\n")
-                if not _whole(line):
+                line, end, records = shard.partition(b"\n")
+                _, entry = next(journal_entries(line + end), (b"", None))
+                if entry is None:
                     return
-                good = without_digest(line)["sizes"][0] - outputs.tell()
+                good = entry["sizes"][0] - outputs.tell()
                 outputs.write(records[:good])
                 errors.write(records[good:])
-                journal.write(line + b"\n")
-
-    def _journal(self) -> Iterator[bytes]:
-        """The entries of the journal, up to the first that is not as it was written."""
-        path = self.path / JOURNAL
-        found = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
-        return takewhile(_whole, found)
+                journal.write(line + end)
 
     def append(self, outputs: Sequence[str], errors: Sequence[str], *, seconds: float, peak: int) -> None:
         """Add one shard: the JSON of its finished records and of its quarantined ones, each in input order.
@@ -214,13 +210,13 @@ def _ids(path: Path) -> Iterator[str]:
         yield record.get("utterance_id") or record["id"]
 
 
-def _whole(line: bytes) -> bool:
-    """Whether an entry of a journal is as it was written."""
-    try:
-        without_digest(line)
-    except ValueError:
-        return False
-    return True
+def journal_entries(journal: bytes) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """The lines of a journal with what they say, up to the first that is not as it was written."""
+    for line in journal.split(b"\n")[:-1]:
+        try:
+            yield line, without_digest(line)
+        except ValueError:
+            return
 
 
 def _joined(records: Sequence[str]) -> bytes:

@@ -136,7 +136,7 @@ class Store:
 
     def _run_held(self, name: str) -> AbstractContextManager[None]:
         what = f"run {name}"
-        waiting = locks.Waiting(what, 1.0, "give this run another name")  # another may be tidying
+        waiting = locks.Waiting(what, 0.3, "give this run another name")  # another may be tidying
         return self.place.held(locks.RUN + check_run_name(name), what, waiting)
 
     def _new_name(self, flow: str) -> str:
@@ -219,7 +219,9 @@ class Store:
         except (ValueError, KeyError, TypeError) as error:
             fault = " ".join(str(error).split())
             raise StoreError(f"{path}: expected the record of a run, found: {fault}; {again}") from error
-        if (folder / METRICS).exists() and canonical(read_json(folder / METRICS)) != canonical(values["metrics"]):
+        if (folder / METRICS).exists() and canonical(read_json(folder / METRICS)) != canonical(
+            values["metrics"]
+        ):
             raise StoreError(f"{folder / METRICS}: expected the metrics of {RECORD}, found others; {again}")
         return run
 

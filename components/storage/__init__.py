@@ -27,10 +27,11 @@ def local_root(url: str | None) -> Path | None:
     url = store_url(url)
     if "://" not in url:
         return _folder(Path(url).expanduser())
-    if (shown := redact(url)) != url or "?" in url:
+    if redact(url) != url or "?" in url:
+        shown, options, _ = redact(url).partition("?")
         raise ConfigError(
-            f"store: expected a URL without credentials and options, found {shown}; set them in the environment "
-            "(AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL and the like)"
+            f"store: expected a URL without credentials and options, found {shown}{options}; set them in the "
+            "environment (AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL and the like)"
         )
     parts = urlsplit(url)
     if "::" in url or not parts.scheme:

@@ -88,7 +88,9 @@ def verify(folder: Path, seal: Seal, where: str | None = None) -> None:
         try:
             found = file_digest(folder / name)
         except OSError as error:
-            raise DamagedError(f"{where or folder}/{name}: expected a file, found: {error.strerror}") from error
+            raise DamagedError(
+                f"{where or folder}/{name}: expected a file, found: {error.strerror}"
+            ) from error
         if found != expected:
             raise DamagedError(
                 f"{where or folder}/{name}: expected sha256 {expected[:12]}…, as {SEAL} says, found "

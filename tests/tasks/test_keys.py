@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from components.records import Checkpoint, StageRef
 from components.canonical import canonical, digest
+from components.records import Checkpoint, StageRef
 from tasks.keys import StagePlan, library_versions, read_by, weights_of
 
 PLAN = StagePlan(
