@@ -24,7 +24,7 @@ LIBRARIES = ("antiphon", "torch", "transformers", "openai-whisper", "prefect", "
 
 
 class Run:
-    """One run of a flow, alone under its name. As a context manager it leaves its record, also of a failure."""
+    """One run of a flow, alone under its name. As a context manager it leaves its record, also on failure."""
 
     def __init__(self, flow: str, parameters: FlowParameters) -> None:
         self.flow = flow

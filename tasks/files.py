@@ -39,8 +39,8 @@ def told_when_full(what: str, path: Path) -> Iterator[None]:
             ) from error
         if error.errno in _REFUSED:
             raise StoreError(
-                f"cannot write {what} at {error.filename or path} ({error.strerror}); make it a folder that you "
-                "may write to, or use another store (--store)"
+                f"cannot write {what} at {error.filename or path} ({error.strerror}); make it a folder that "
+                "you may write to, or use another store (--store)"
             ) from error
         raise
 

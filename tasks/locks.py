@@ -143,7 +143,7 @@ def _taken(lock: FileLock) -> bool:
 
 
 def _released(lock: FileLock, path: Path, holder: Path) -> None:
-    """Remove the lock's files, then let it go; who waits on a removed file sees that and opens the new one."""
+    """Remove the lock's files, then let it go; who waits on a removed file sees it and opens anew."""
     try:
         holder.unlink(missing_ok=True)
         path.unlink(missing_ok=True)

@@ -206,7 +206,8 @@ class Store:
         stated = read_json(path).get("format", 1)
         if stated != RECORD_FORMAT:
             raise StoreError(
-                f"{path}: expected format {RECORD_FORMAT}, found {stated}, of another version of Antiphon; {again}"
+                f"{path}: expected format {RECORD_FORMAT}, found {stated}, of another version of Antiphon; "
+                f"{again}"
             )
         try:
             values = without_digest(path.read_bytes())

@@ -7,7 +7,7 @@ import json
 import time
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field, ValidationError, field_validator
 
@@ -16,7 +16,7 @@ from components.errors import StoreError
 from components.records import Record, Sha256
 
 SEAL, PLAN = "DONE.json", "plan.json"
-FORMAT = 2
+FORMAT: Final = 2
 """1 had no digest over the seal and did not seal the plan."""
 
 _RECENT = 2_000_000_000
@@ -28,7 +28,7 @@ class DamagedError(StoreError):
 
 
 class Seal(Record):
-    """What ``DONE.json`` says. ``sha256`` is the digest of ``files``, the outputs; ``plan`` that of plan.json."""
+    """What ``DONE.json`` says. ``sha256`` is the digest of ``files``, ``plan`` that of plan.json."""
 
     format: Literal[2] = FORMAT
     stage: str
@@ -103,13 +103,13 @@ def file_digest(path: Path) -> str:
     found = path.stat()
     stamp = (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
     if time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns) < _RECENT:
-        return _read(str(path), stamp)
-    return _remembered(str(path), stamp)
+        return _read(path, stamp)
+    return _remembered(path, stamp)
 
 
-def _read(path: str, stamp: tuple[int, ...]) -> str:
+def _read(path: Path, stamp: tuple[int, ...]) -> str:
     del stamp
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -288,7 +288,7 @@ def test_a_file_that_is_touched_again_is_read_again(tmp_path: Path, monkeypatch:
 
 
 def test_litter_of_killed_processes_is_tidied(tmp_path: Path) -> None:
-    """What a stage's writer left, when it is opened again; and what others left, at a process's first write."""
+    """What a stage's writer left, when it is opened again; what others left, at a process's first write."""
     store = Store(str(tmp_path))
     run(store, until=1)
     left = [store.folder(PLAN.key) / ".DONE.json.7.tmp", tmp_path / "runs" / "r" / ".report-data.x" / "page"]

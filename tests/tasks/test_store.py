@@ -129,7 +129,7 @@ def test_metrics_that_were_altered_are_one_line(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     store.save_run(record("mine"))
     altered(store, "mine", "metrics.json", wer=None)
-    with pytest.raises(StoreError, match="metrics.json: expected the metrics of run.json, found others"):
+    with pytest.raises(StoreError, match=r"metrics.json: expected the metrics of run.json, found others"):
         store.load_run("mine")
 
 
