@@ -1,10 +1,18 @@
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
+import pytest
+
+from components.errors import StoreError
 from components.records import StageRef
+from reports import html
+from tasks.report import render
+from tasks.store import Store
 from tasks.views import links, stage_sections
+from tests.tasks.test_store import record
 
 
 def stage(folder: Path, name: str, *upstream: str, outputs: str | None = None) -> StageRef:
@@ -49,3 +57,12 @@ def test_tables_and_pictures_of_a_stage_become_sections(tmp_path: Path) -> None:
     first, second = stage_sections(ref)
     assert (first.title, first.rows) == ("Router", ({"expert": "0", "tokens": "12"},))
     assert [name for name, _ in second.pictures] == ["load"]
+
+
+def test_a_full_disk_under_a_report_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*rest: object, **named: object) -> Path:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(html, "write", full)
+    with pytest.raises(StoreError, match=r"^no space left to write the report of run mine at .*free some"):
+        render(record("mine"), Store(str(tmp_path)))
