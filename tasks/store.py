@@ -17,24 +17,17 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from components.canonical import canonical, with_digest, without_digest
 from components.errors import ConfigError, StoreError
 from components.records import RunRecord, StageRef
 from components.storage.seal import PLAN, SEAL, DamagedError, Seal, file_digest, read_seal
 from tasks import locks
-from tasks.files import as_json, read_json, told_when_full, write_bytes, write_json
+from tasks.files import as_json, told_when_full, write_bytes
 from tasks.keys import StagePlan
 from tasks.places import place_of
+from tasks.run_records import RECORD, read_record, write_record
 
 log = logging.getLogger("antiphon.store")
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_KEY = re.compile(r"[0-9a-f]{64}")
-
-RECORD, FAILED, METRICS = "run.json", "failed.json", "metrics.json"
-"""A run's record, the record of a later attempt under its name that failed, and the scores by themselves."""
-
-RECORD_FORMAT = 2
-"""1 had no digest, and the paths of stages."""
 
 
 def check_run_name(name: str) -> str:
@@ -155,14 +148,7 @@ class Store:
         ``failed.json``.
         """
         folder = self.run_folder(run.name)
-        values = run.model_dump(mode="json", exclude={"stages": {"__all__": {"path"}}})
-        content = as_json(with_digest({"format": RECORD_FORMAT, **values}))
-        if run.completed or not self._finished(run.name):
-            write_bytes(folder / RECORD, content)
-            write_json(folder / METRICS, values["metrics"])
-            (folder / FAILED).unlink(missing_ok=True)
-        else:
-            write_bytes(folder / FAILED, content)
+        write_record(folder, run, replaces=run.completed or not self._finished(run.name))
         self.place.send_run(run.name)
         return folder
 
@@ -176,7 +162,7 @@ class Store:
         self.place.bring_run(name)
         if not (folder / RECORD).exists():
             raise StoreError(self._missing(name))
-        run = self._recorded(name)
+        run = read_record(folder, self.stages)
         return run.model_copy(update={"stages": tuple(map(self.at_hand, run.stages))})
 
     def _missing(self, name: str) -> str:
@@ -193,38 +179,13 @@ class Store:
 
     def _finished(self, name: str) -> bool:
         """Whether there is a record of that name that a failed run must not replace, a damaged one too."""
-        if not (self.run_folder(name) / RECORD).exists():
+        folder = self.run_folder(name)
+        if not (folder / RECORD).exists():
             return False
         try:
-            return self._recorded(name).completed
+            return read_record(folder, self.stages).completed
         except StoreError:
             return True
-
-    def _recorded(self, name: str) -> RunRecord:
-        folder = self.run_folder(name)
-        path, again = folder / RECORD, "run it again (--replace)"
-        stated = read_json(path).get("format", 1)
-        if stated != RECORD_FORMAT:
-            raise StoreError(
-                f"{path}: expected format {RECORD_FORMAT}, found {stated}, of another version of Antiphon; "
-                f"{again}"
-            )
-        try:
-            values = without_digest(path.read_bytes())
-            del values["format"]
-            for ref in values["stages"]:
-                if not _KEY.fullmatch(ref["key"]):
-                    raise ValueError(f"{ref['key']!r} is no key of a stage")
-                ref["path"] = str(self.folder(ref["key"]))
-            run = RunRecord.model_validate(values)
-        except (ValueError, KeyError, TypeError) as error:
-            fault = " ".join(str(error).split())
-            raise StoreError(f"{path}: expected the record of a run, found: {fault}; {again}") from error
-        if (folder / METRICS).exists() and canonical(read_json(folder / METRICS)) != canonical(
-            values["metrics"]
-        ):
-            raise StoreError(f"{folder / METRICS}: expected the metrics of {RECORD}, found others; {again}")
-        return run
 
 
 def plan_json(plan: StagePlan) -> bytes:
