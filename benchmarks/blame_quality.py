@@ -78,7 +78,7 @@ def main(arguments: Sequence[str]) -> None:
         "--data",
         options.data,
     ]
-    command += ["--target-language", "de", "--name", options.name]
+    command += ["--target-language", "de", "--name", options.name, "--replace"]
     subprocess.run([*command, *(["--store", options.store] if options.store else [])], cwd=ROOT, check=True)
     store = Store(options.store)
     run = store.load_run(options.name)

@@ -66,6 +66,7 @@ def distilled(level: str, options: argparse.Namespace) -> RunRecord:
             word_share=0.7,
             beam_size=1,
             name=f"distillation-{level}",
+            replace=True,
         )
     )
     return run

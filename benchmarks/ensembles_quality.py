@@ -103,7 +103,7 @@ def ran(row: Row, data: str, store: Store) -> RunRecord:
     except (ConfigError, StoreError):
         found = None
     if found is None or found.status != "completed":
-        values = {**row.parameters, "data": data, "store": str(store.root), "name": name}
+        values = {**row.parameters, "data": data, "store": str(store.root), "name": name, "replace": True}
         found = cast("RunRecord", flow_named(row.flow).call(**values))
     print(f"{row.name} on {data}: BLEU {found.metrics['bleu'].value:.2f}", flush=True)
     return found

@@ -171,3 +171,8 @@ class RunRecord(Record):
     finished: str
     versions: dict[str, str] = Field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @property
+    def completed(self) -> bool:
+        """Whether it came to its end, though records may have been put aside."""
+        return self.status in {"completed", "completed with quarantine"}

@@ -65,7 +65,6 @@ def blame(parameters: BlameParameters) -> RunRecord | State[RunRecord]:
         ref = blaming.run(loaded, heard, last, again, run.store_url, cut)
         run.stages = stages
         run.add(ref)
-        run.save()
         report.report(run.record, run.store_url)
     return ending(run.record)
 

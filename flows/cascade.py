@@ -73,7 +73,6 @@ def cascade(parameters: CascadeParameters) -> RunRecord | State[RunRecord]:
         if parameters.blame and "asr" in run.stages:
             again = partial(_again, parameters, loaded, run.store_url)
             run.add(blaming.run(loaded, run.stages["asr"], said, again, run.store_url))
-        run.save()
         report.report(run.record, run.store_url)
     return ending(run.record)
 

@@ -45,6 +45,9 @@ StoreUrl = Annotated[
     str | None, typer.Option("--store", metavar="URL", help="store: a folder, or s3://bucket/folder")
 ]
 RunName = Annotated[str | None, typer.Option("--name", help="name of the run; the time and flow if omitted")]
+Replace = Annotated[
+    bool, typer.Option("--replace", help="replace the finished run of that name, once this one is finished")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="the last line of standard output is one JSON object")]
 AudioFile = Annotated[
     str | None, typer.Option("--audio", metavar="FILE", help="one recording instead of a data set")
@@ -67,6 +70,7 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fro
     assignments: Assignments = None,
     store: StoreUrl = None,
     name: RunName = None,
+    replace: Replace = False,
     as_json: AsJson = False,
     audio: AudioFile = None,
     data: DataSet = None,
@@ -98,6 +102,7 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fro
     shortcuts: dict[str, object] = {
         "store": store,
         "name": name,
+        "replace": replace or None,
         "audio": audio,
         "data": data,
         "target_language": target_language,
@@ -132,6 +137,7 @@ def compare(
     assignments: Assignments = None,
     store: StoreUrl = None,
     name: RunName = None,
+    replace: Replace = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare finished runs of the same data: scores with intervals, paired tests, cost, groups, examples.
@@ -143,6 +149,7 @@ def compare(
     - `antiphon compare small large --set test=randomisation --set 'metrics=[bleu, chrf, ter]'`
     """
     shortcuts: dict[str, object] = {"runs": runs, "baseline": baseline, "store": store, "name": name}
+    shortcuts["replace"] = replace or None
     raise typer.Exit(commanding.compare_runs(assignments or [], shortcuts, as_json=as_json))
 
 
@@ -154,6 +161,7 @@ def blame(
     ] = None,
     store: StoreUrl = None,
     name: RunName = None,
+    replace: Replace = False,
     as_json: AsJson = False,
 ) -> None:
     """Say which stage of a run loses what: its transcripts are put right and everything below runs again.
@@ -162,6 +170,7 @@ def blame(
     blame is named RUN-blame.
     """
     shortcuts: dict[str, object] = {"run": run, "segments": segments, "store": store, "name": name}
+    shortcuts["replace"] = replace or None
     raise typer.Exit(commanding.run_flow("blame", None, [], shortcuts, as_json=as_json))
 
 
@@ -173,6 +182,7 @@ def contribution(
     assignments: Assignments = None,
     store: StoreUrl = None,
     name: RunName = None,
+    replace: Replace = False,
     as_json: AsJson = False,
 ) -> None:
     """Say what each part of a run's system adds: its members, sources, rounds or experts.
@@ -181,6 +191,7 @@ def contribution(
     `--set metric=chrf` counts in another metric than BLEU.
     """
     shortcuts: dict[str, object] = {"run": run, "store": store, "name": name}
+    shortcuts["replace"] = replace or None
     raise typer.Exit(commanding.run_flow("contribution", None, assignments or [], shortcuts, as_json=as_json))
 
 
@@ -189,12 +200,10 @@ def report(
     run: Annotated[str, typer.Argument(metavar="RUN", help="name of a run")], store: StoreUrl = None
 ) -> None:
     """Write the HTML report and the plots of a run again, and print where they are."""
-    from tasks.report import render
+    from tasks.report import render_again
     from tasks.store import Store
 
-    kept = Store(store)
-    page, _ = render(kept.load_run(run), kept)
-    typer.echo(str(page))
+    typer.echo(str(render_again(run, Store(store))))
 
 
 @app.command()

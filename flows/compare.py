@@ -106,7 +106,6 @@ def note(run: Run, systems: Mapping[str, RunRecord]) -> None:
         run.metrics |= {f"{row.system}.{name}": score for name, score in row.scores.items()}
     run.notes += [f"system {name}: run {one.name}" for name, one in systems.items()]
     run.notes += list(comparison.notes)
-    run.save()
 
 
 def compare_finished(parameters: CompareParameters) -> RunRecord:
@@ -134,7 +133,7 @@ def _checked(system: SystemConfig, parameters: CompareParameters, run: Run) -> t
 
     shared = {name: getattr(parameters, name) for name in _SHARED}
     values = {name: value for name, value in shared.items() if value is not None} | system.parameters
-    values |= {"store": run.store_url, "name": f"{run.name}.{system.name}"[:100]}
+    values |= {"store": run.store_url, "name": f"{run.name}.{system.name}"[:100], "replace": True}
     check_no_secret(list(system.parameters))
     model = flow_named(system.flow).parameters
     if parameters.blame and "blame" in model.model_fields:

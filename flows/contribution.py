@@ -46,7 +46,6 @@ def contribution(parameters: ContributionParameters) -> RunRecord | State[RunRec
     found, run = reopened(parameters.run, "contribution", parameters, KINDS)
     with run:
         run.add(KINDS[found.flow](found, run, parameters))
-        run.save()
         report.report(run.record, run.store_url)
     return ending(run.record)
 
@@ -176,7 +175,7 @@ def _outputs(
         raise ConfigError(f"run {found.name}: expected at most {MOST} parts in {stage}, found {len(names)}")
     outputs = {frozenset(names): run.stages[stage]}
     for number, kept in enumerate(coalitions(names)[1:-1], 1):
-        values = {**_set(found), **of(kept), "name": f"{run.name}.{stage}-{number}"}
+        values = {**_set(found), **of(kept), "name": f"{run.name}.{stage}-{number}", "replace": True}
         ran = _call(found.flow, values)
         outputs[kept] = {ref.stage: ref for ref in ran.stages}[stage]
     return outputs

@@ -129,7 +129,6 @@ def distill(parameters: DistillParameters) -> RunRecord | State[RunRecord]:
             training.score(config, trained, parameters.test, parameters.beam_size, run.store_url)
         )
         run.metrics = training.read_scores(scored)
-        run.save()
         training.publish(run.record)
     return ending(run.record)
 

@@ -58,7 +58,6 @@ def ensemble(parameters: EnsembleParameters) -> RunRecord | State[RunRecord]:
         translate(parameters, read, run)
         scored = run.add(metrics.score(run.stages, parameters.target_language, run.store_url, run.name))
         run.metrics = metrics.read_scores(scored)
-        run.save()
         report.report(run.record, run.store_url)
     return ending(run.record)
 

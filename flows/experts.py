@@ -59,7 +59,6 @@ def experts(parameters: ExpertsParameters) -> RunRecord | State[RunRecord]:
         mt = TranslationConfig(beam_size=parameters.beam_size, n_best=1, device=config.device)
         scored = run.add(stages.score(config, trained, mt, source, limit, run.store_url))
         run.metrics = training.read_scores(scored)
-        run.save()
         training.publish(run.record)
         report(run.record, run.store_url)
     return ending(run.record)

@@ -129,7 +129,6 @@ def merge(parameters: MergeParameters) -> RunRecord | State[RunRecord]:
         if parameters.test is not None and accepted:
             loaded = scoring.load(parameters.test)
             run.metrics |= scoring.scores(loaded, scoring.decode(model, loaded))
-        run.save()
     record = run.record
     if not accepted:
         return Completed(name="Rejected", message="; ".join(record.notes), data=record)

@@ -46,6 +46,9 @@ class FlowParameters(BaseModel):
     name: str | None = Field(
         None, title="Run name", description="name of the run's folder; the time and the flow if empty"
     )
+    replace: bool = Field(
+        False, title="Replace", description="replace the finished run of that name, once this one is finished"
+    )
     seed: int = Field(0, ge=0, lt=2**31, title="Seed", description="of everything that draws random numbers")
 
     @field_validator("store", "name")

@@ -83,7 +83,6 @@ def refine(parameters: RefineParameters) -> RunRecord | State[RunRecord]:
         run.metrics = metrics.read_scores(scored)
         curve = rounds_stage.score_rounds(loaded, rounds, target, parameters.refine.reported, run.store_url)
         run.metrics |= rounds_stage.read_rounds(run.add(curve))
-        run.save()
         report.report(run.record, run.store_url)
     return ending(run.record)
 

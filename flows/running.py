@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Any, cast
 
@@ -24,14 +24,16 @@ LIBRARIES = ("antiphon", "torch", "transformers", "openai-whisper", "prefect", "
 
 
 class Run:
-    """One run of a flow. As a context manager it leaves ``run.json``, also when something fails."""
+    """One run of a flow, alone under its name. As a context manager it leaves its record, also on failure."""
 
     def __init__(self, flow: str, parameters: FlowParameters) -> None:
         self.flow = flow
         self.parameters = parameters
         self.store_url = parameters.store
         self.store = Store(parameters.store)
-        self.path = self.store.new_run(flow, parameters.name)
+        self._open = ExitStack()
+        claimed = self.store.claimed_run(flow, parameters.name, replace=parameters.replace)
+        self.path = self._open.enter_context(claimed)
         self.name = self.path.name
         self.stages: dict[str, StageRef] = {}
         self.metrics: dict[str, Score] = {}
@@ -39,7 +41,6 @@ class Run:
         self.failures = 0  # parts that failed while the rest went on
         self._started = now()
         self._status: str | None = None
-        self._runner = ExitStack()
 
     def add(self, ref: StageRef | State[StageRef]) -> StageRef:
         """Note a finished stage, as its task returned it; gives it back."""
@@ -70,31 +71,27 @@ class Run:
         }
         return RunRecord.model_validate(values)
 
-    def save(self) -> None:
-        """Write ``run.json`` and ``metrics.json``."""
-        self.store.save_run(self.record)
-
     def _warnings(self) -> list[str]:
         bad = [ref for ref in self.stages.values() if ref.quarantined]
         return [f"{ref.quarantined} of {ref.items} records quarantined in stage {ref.stage}" for ref in bad]
 
     def __enter__(self) -> Run:
-        self._runner.enter_context(chosen(getattr(self.parameters, "runner", None)))
+        self._open.enter_context(chosen(getattr(self.parameters, "runner", None)))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._runner.close()
-        if error is None:
-            return
-        self._status = "failed"
-        text = str(error) if isinstance(error, AntiphonError) else f"{type(error).__name__}: {error}"
-        self.notes.append(text)
-        try:
-            self.save()
-        except (AntiphonError, OSError):
-            return  # a full disk, say; the error itself is what the user must see
+        with self._open:
+            if error is None:
+                self.store.save_run(self.record)
+                return
+            self._status = "failed"
+            text = str(error) if isinstance(error, AntiphonError) else f"{type(error).__name__}: {error}"
+            self.notes.append(text)
+            # A full disk, say; the error itself is what the user must see.
+            with suppress(AntiphonError, OSError):
+                self.store.save_run(self.record)
 
 
 def reopened(
@@ -111,7 +108,11 @@ def reopened(
     if found.flow not in flows:
         raise ConfigError(f"run {name}: {stage} expects a run of {', '.join(flows)}, found {found.flow}")
     model = flow_named(found.flow).parameters
-    named = {"name": parameters.name or f"{name}-{stage}"[:100], "store": parameters.store}
+    named = {
+        "name": parameters.name or f"{name}-{stage}"[:100],
+        "replace": parameters.replace or parameters.name is None,  # the name is this run's and the stage's
+        "store": parameters.store,
+    }
     try:
         run = Run(found.flow, model.model_validate({**found.parameters, **named}))
     except ValidationError as error:

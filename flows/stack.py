@@ -102,7 +102,6 @@ def stack(parameters: StackParameters) -> RunRecord | State[RunRecord]:
         run.metrics = metrics.read_scores(scored)
         changes = run.add(rounds.score_rounds(loaded, (first, second), target, "bleu", run.store_url))
         run.metrics |= {k: v for k, v in rounds.read_rounds(changes).items() if k == "harm_rate"}
-        run.save()
         report.report(run.record, run.store_url)
     return ending(run.record)
 

@@ -11,6 +11,7 @@ from prefect.client.schemas.objects import State
 from prefect.events import emit_event
 
 from components import metrics
+from components.canonical import digest
 from components.metrics.comparing import Comparison, ComparisonSettings, compare
 from components.metrics.significance import Difference
 from components.records import RunRecord, StageRef, Utterance
@@ -18,7 +19,7 @@ from reports import comparing
 from tasks.artifacts import publish_table
 from tasks.cost import measured
 from tasks.files import read_json, write_bytes, write_json
-from tasks.keys import StagePlan, digest, library_versions
+from tasks.keys import StagePlan, library_versions
 from tasks.metrics import LIBRARIES
 from tasks.options import NOT_STORED, shown
 from tasks.stage import opened

@@ -8,11 +8,12 @@ from prefect import get_run_logger, task
 from prefect.client.schemas.objects import State
 
 from components import data as reading
+from components.canonical import digest
 from components.errors import ConfigError, DataError
 from components.records import StageRef
 from tasks.artifacts import publish_quarantine
 from tasks.cost import Cost, measured
-from tasks.keys import StagePlan, digest
+from tasks.keys import StagePlan
 from tasks.options import NOT_STORED, shown
 from tasks.stage import Writer, opened
 from tasks.store import Store

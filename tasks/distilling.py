@@ -12,7 +12,7 @@ from prefect import task
 from prefect.client.schemas.objects import State
 
 from components import models
-from components.errors import ConfigError, DataError, StoreError
+from components.errors import ConfigError, DataError
 from components.records import StageRef, Utterance
 from components.training.distillation import DistillationConfig, DistillationLearner
 from components.training.learner import MakeLearner
@@ -23,7 +23,7 @@ from tasks.keys import StagePlan, library_versions, read_by, weights_of
 from tasks.options import NOT_STORED, shown
 from tasks.reading import hypotheses, utterances
 from tasks.stage import opened
-from tasks.store import Store, damage, stage_ref
+from tasks.store import Store
 
 TARGETS = "targets.jsonl"
 SOURCES = ("data", "mt")
@@ -36,11 +36,10 @@ def taught_by(run_name: str, store_url: str | None) -> dict[str, StageRef]:
     ``mt`` is the last stage that translates: of a stack the second system, of a refinement the last round.
 
     Raises:
-        StoreError: no such run.
-        ConfigError: a run without outputs to learn from, or whose outputs were changed.
+        StoreError: no such run, or its outputs were changed.
+        ConfigError: a run without outputs to learn from.
     """
-    store = Store(store_url)
-    run = store.load_run(run_name)
+    run = Store(store_url).load_run(run_name)
     stages = {ref.stage: ref for ref in run.stages}
     said = [ref for ref in systems.decoded(run) if not systems.transcribes(ref)]
     if "data" not in stages or not said:
@@ -50,15 +49,7 @@ def taught_by(run_name: str, store_url: str | None) -> dict[str, StageRef]:
             "on the training data"
         )
     wanted = {name: stages[name] for name in ("data", "asr") if name in stages} | {"mt": said[-1]}
-    return {name: _verified(store, ref) for name, ref in wanted.items()}
-
-
-def _verified(store: Store, ref: StageRef) -> StageRef:
-    folder = store.folder(ref.key)
-    wrong = damage(folder)
-    if wrong is not None:
-        raise StoreError(f"teacher.run: stage {ref.stage} at {folder} is damaged ({wrong}); run it again")
-    return stage_ref(folder, reused=True)
+    return {name: ref.model_copy(update={"reused": True}) for name, ref in wanted.items()}
 
 
 @task(name="targets", **NOT_STORED)

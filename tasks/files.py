@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from typing import Any
 from components.errors import StoreError
 
 _FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+_REFUSED = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST}
 
 
 def now() -> str:
@@ -24,10 +24,10 @@ def now() -> str:
 
 @contextmanager
 def told_when_full(what: str, path: Path) -> Iterator[None]:
-    """Turn 'no space left' and its kin into one line that says how to go on.
+    """Turn 'no space left', 'permission denied' and their kin into one line that says how to go on.
 
     Raises:
-        StoreError: the disk, the quota or the file size limit is exhausted.
+        StoreError: the disk, the quota or the file size limit is exhausted, or nothing may be written here.
     """
     try:
         yield
@@ -36,6 +36,11 @@ def told_when_full(what: str, path: Path) -> Iterator[None]:
             raise StoreError(
                 f"no space left to write {what} at {path} ({error.strerror}); what was finished is kept: "
                 "free some space and run the same command again, it goes on from there"
+            ) from error
+        if error.errno in _REFUSED:
+            raise StoreError(
+                f"cannot write {what} at {error.filename or path} ({error.strerror}); make it a folder that "
+                "you may write to, or use another store (--store)"
             ) from error
         raise
 
@@ -89,12 +94,6 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise StoreError(f"expected a JSON object in {path}, found {type(value).__name__}")
     return value
-
-
-def file_digest(path: Path) -> str:
-    """sha256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def lines(path: Path) -> Iterator[bytes]:

@@ -6,8 +6,6 @@ outputs (a beam size, a weight file, a library version) gives another key.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable
 from functools import lru_cache
 from importlib import metadata
@@ -15,17 +13,8 @@ from typing import Any
 
 from pydantic import Field
 
+from components.canonical import digest
 from components.records import Checkpoint, Record, Sha256, StageRef
-
-
-def canonical(value: object) -> bytes:
-    """One byte string per JSON value: sorted keys, no spaces, ASCII, no NaN."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
-
-
-def digest(value: object) -> str:
-    """sha256 of the canonical JSON of ``value``, in hexadecimal."""
-    return hashlib.sha256(canonical(value)).hexdigest()
 
 
 @lru_cache(maxsize=64)

@@ -23,6 +23,7 @@ from typing import Any
 from components.errors import AntiphonError, ConfigError, StoreError
 from components.storage.objects import Objects
 from tasks.files import now
+from tasks.locks import Waiting
 
 log = logging.getLogger("antiphon.store")
 VARIABLE = "ANTIPHON_LEASE"
@@ -60,13 +61,13 @@ class Lease:
         self._over = threading.Event()
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self, waiting: Waiting) -> Iterator[None]:
         """Take the lease, renew it while the block runs, release it.
 
         Raises:
-            StoreError: another holds it; the message says which, and since when.
+            StoreError: another holds it and ``waiting`` is over; the message says which, and since when.
         """
-        self._take()
+        self._take(waiting)
         renewing = threading.Thread(target=self._renew, daemon=True)
         renewing.start()
         try:
@@ -91,7 +92,7 @@ class Lease:
                 "what was finished is kept: run the same command again"
             )
 
-    def _take(self) -> None:
+    def _take(self, waiting: Waiting) -> None:
         while True:
             latest = self._latest()
             number = 0 if latest is None else int(latest[-11:-5])
@@ -100,10 +101,8 @@ class Lease:
                 if holder.get("token") == self._claim["token"]:  # created, but the answer was lost
                     break
                 if not self._free(latest, holder):
-                    raise StoreError(
-                        f"{self._what} is being written by {_named(holder)}; wait for it, or use "
-                        "another store"
-                    )
+                    waiting.go_on(_named(holder))
+                    continue
             self._mine = f"{self._folder}/{number + 1:06d}.json"
             if self._objects.create(self._mine, _encoded(self._claim)):
                 break

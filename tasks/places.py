@@ -7,8 +7,6 @@ what it has done. A local place has nothing to add; a remote one sends and bring
 from __future__ import annotations
 
 import json
-import os
-import socket
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,14 +15,17 @@ from itertools import takewhile
 from pathlib import Path
 from typing import cast
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from components.errors import StoreError
 from components.records import StageRef
 from components.storage import local_root, store_url
-from components.storage.mirror import SEAL, Mirror
-from tasks.files import now, read_json, write_bytes
+from components.storage.mirror import Mirror
+from components.storage.seal import PLAN, SEAL, DamagedError, Seal, read_seal, verify
+from tasks import locks
+from tasks.files import read_json, write_bytes
 from tasks.leases import Lease
+from tasks.locks import Waiting
 
 
 class Local:
@@ -35,35 +36,45 @@ class Local:
         self.url = str(root)
 
     @contextmanager
-    def held(self, name: str, what: str) -> Iterator[None]:
+    def held(self, name: str, what: str, waiting: Waiting) -> Iterator[None]:
         """Be the one writer of ``name``, at most until this process dies. StoreError where another is."""
-        locks = self.root / "locks"
-        locks.mkdir(parents=True, exist_ok=True)
-        holder = locks / f"{name}.holder"
-        lock = FileLock(locks / f"{name}.lock", timeout=0, thread_local=False)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise StoreError(
-                f"{what} is being written by {_holder(holder)}; wait for it, or use another store"
-            ) from None
-        try:
-            claim = {"pid": os.getpid(), "host": socket.gethostname(), "since": now()}
-            write_bytes(holder, json.dumps(claim).encode())
+        with locks.held(self.root, name, what, waiting):
             yield
-        finally:
-            holder.unlink(missing_ok=True)
-            lock.release()
 
     # Stages. What a place is asked while one is written happens inside `held`.
 
-    def bring(self, key: str) -> bool:
-        """Have the stage here if it is finished; False where it is not. DamagedError."""
-        return (self.root / "stages" / key / SEAL).is_file()
+    def bring(self, key: str) -> Seal | None:
+        """Have the stage here, verified, if it is finished; None where it is not. DamagedError."""
+        folder = self.root / "stages" / key
+        try:
+            content = (folder / SEAL).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        seal = read_seal(content, str(folder / SEAL), key)
+        verify(folder, seal)
+        return seal
 
     def at_hand(self, ref: StageRef) -> StageRef:
-        """A finished stage as it can be read on this machine. StoreError where it is gone."""
-        return ref
+        """A finished stage as it can be read on this machine, verified.
+
+        Raises:
+            StoreError: it is gone, damaged, or no longer what the reference says.
+        """
+        what = f"stage {ref.stage} ({ref.key[:12]}…)"
+        try:
+            seal = self.bring(ref.key)
+        except DamagedError as error:
+            raise StoreError(f"{what} is damaged: {error}; run the flow that made it again") from error
+        if seal is None:
+            raise StoreError(
+                f"{what}: expected it in {self.url}, found none; run the flow that made it again"
+            )
+        if seal.sha256 != ref.sha256:
+            raise StoreError(
+                f"{what}: expected outputs with sha256 {ref.sha256[:12]}…, as the run's record says, found "
+                f"{seal.sha256[:12]}…: it is not what the run made; run the flow again"
+            )
+        return ref.model_copy(update={"path": str(self.root / "stages" / ref.key)})
 
     def set_aside(self, key: str) -> None:
         """Move a damaged stage out of the way, keeping it for whoever wants to look at it."""
@@ -83,6 +94,10 @@ class Local:
         """All files of the stage are complete; the folder gets its seal next."""
 
     # Runs
+
+    def has_run(self, name: str) -> bool:
+        """Whether a run of that name was begun here, or was recorded anywhere."""
+        return (self.root / "runs" / name).is_dir()
 
     def claim_run(self, name: str) -> bool:
         """Make the folder of a new run; False if there is one of that name."""
@@ -114,23 +129,17 @@ class Remote(Local):
         self._leases: dict[str, Lease] = {}
 
     @contextmanager
-    def held(self, name: str, what: str) -> Iterator[None]:
+    def held(self, name: str, what: str, waiting: Waiting) -> Iterator[None]:
         """As in a folder, and among all machines."""
-        with super().held(name, what):
+        with super().held(name, what, waiting):
             lease = Lease(self._objects, name, what, self._cache_id())
-            with lease.held():
+            with lease.held(waiting):
                 self._leases[name] = lease
                 yield
 
-    def bring(self, key: str) -> bool:
+    def bring(self, key: str) -> Seal | None:
         """Copy it here, its digests verified."""
         return self._mirror.bring(key)
-
-    def at_hand(self, ref: StageRef) -> StageRef:
-        """Another machine's reference, with the folder that the stage has on this one."""
-        if not self._mirror.bring(ref.key):
-            raise StoreError(f"stage {ref.stage} ({ref.key[:12]}…): expected it in {self.url}, found none")
-        return ref.model_copy(update={"path": str(self.root / "stages" / ref.key)})
 
     def set_aside(self, key: str) -> None:
         """Break its seals; what is here of it is used where it can be."""
@@ -152,7 +161,7 @@ class Remote(Local):
     def seal(self, key: str, files: Iterable[str], seal: bytes) -> None:
         """Every file, then the seal, which one writer alone can make; then the shards have served."""
         folder = self.root / "stages" / key
-        for name in (*files, "plan.json"):
+        for name in (*files, PLAN):
             self._leases[key].check()
             self._objects.upload(folder / name, f"stages/{key}/{name}")
         self._leases[key].check()
@@ -161,6 +170,10 @@ class Remote(Local):
             raise StoreError(f"stage {key[:12]}… was sealed by another; run the same command again")
         for name in self._objects.names(f"stages/{key}/shards"):
             self._objects.remove(name)
+
+    def has_run(self, name: str) -> bool:
+        """Also one that another machine began."""
+        return super().has_run(name) or name in self.run_names()
 
     def claim_run(self, name: str) -> bool:
         """The name is taken where the objects are."""
@@ -204,11 +217,3 @@ def place_of(url: str | None) -> Local:
 
 def _shard(key: str, number: int) -> str:
     return f"stages/{key}/shards/{number:04d}.jsonl"
-
-
-def _holder(path: Path) -> str:
-    try:
-        claim = json.loads(path.read_bytes())
-        return f"process {claim['pid']} on {claim['host']} since {claim['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "another process"

@@ -11,24 +11,33 @@ from components.records import RunRecord
 from reports import comparing, html, plots
 from tasks.artifacts import publish_plots, publish_report
 from tasks.comparing import read_comparison
+from tasks.files import told_when_full
 from tasks.options import NOT_STORED
 from tasks.store import Store
 from tasks.views import view_of
 
 
 def render(run: RunRecord, store: Store) -> tuple[Path, list[Path]]:
-    """Write ``report.html`` and ``plots/`` of a run; gives back their paths."""
+    """Write ``report.html`` and ``plots/`` of a run; gives back their paths. StoreError."""
     folder = store.run_folder(run.name)
     seen = view_of(run, store)
     drawn = cache(lambda: plots.figures(seen))
-    page = html.write(seen, folder / "report.html", figures=drawn)
-    compared = [ref for ref in run.stages if ref.stage == "comparison"]
-    if compared:
-        images = comparing.render(read_comparison(compared[0]), folder / "plots")
-    else:
-        images = plots.saved(drawn(), plots.TITLES, folder / "plots")
-    store.place.send_run(run.name)
+    with told_when_full(f"the report of run {run.name}", folder):
+        page = html.write(seen, folder / "report.html", figures=drawn)
+        compared = [ref for ref in run.stages if ref.stage == "comparison"]
+        if compared:
+            images = comparing.render(read_comparison(compared[0]), folder / "plots")
+        else:
+            images = plots.saved(drawn(), plots.TITLES, folder / "plots")
     return page, images
+
+
+def render_again(name: str, store: Store) -> Path:
+    """Write the report of a recorded run again; gives back its path. StoreError."""
+    with store.recorded_run(name) as run:
+        page, _ = render(run, store)
+        store.place.send_run(name)
+    return page
 
 
 @task(name="report", **NOT_STORED)

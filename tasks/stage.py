@@ -15,13 +15,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from components.canonical import digest, with_digest, without_digest
 from components.errors import StoreError
 from components.records import StageRef
-from components.storage.mirror import SEAL
-from tasks.files import as_json, file_digest, lines, now, sync_folder, told_when_full, write_bytes, write_json
-from tasks.keys import StagePlan, digest
+from components.storage.seal import PLAN, SEAL, Seal, file_digest
+from tasks.files import lines, now, sync_folder, told_when_full, write_bytes
+from tasks.keys import StagePlan
+from tasks.locks import Waiting, lock_seconds
 from tasks.places import Local
-from tasks.store import Store, stage_ref
+from tasks.store import Store, plan_json, stage_ref
 
 OUTPUTS, ERRORS, JOURNAL = "outputs.jsonl", "errors.jsonl", "journal.jsonl"
 
@@ -51,9 +53,11 @@ class Writer:
             self._restore(sent)
         kept = b""
         with files[0].open("rb") as outputs, files[1].open("rb") as errors:
-            for line in _journal(self.path / JOURNAL):
-                entry = json.loads(line)
+            path = self.path / JOURNAL
+            for line, entry in journal_entries(path.read_bytes() if path.exists() else b""):
                 grown = [new - old for new, old in zip(entry["sizes"], self._sizes, strict=True)]
+                if entry["shard"] != self.shards_done or min(grown) < 0:
+                    break
                 if _sha(outputs.read(grown[0]), errors.read(grown[1])) != entry["sha256"]:
                     break
                 self._sizes = entry["sizes"]
@@ -63,8 +67,8 @@ class Writer:
                 kept += line + b"\n"
         for file, size in zip(files, self._sizes, strict=True):
             os.truncate(file, size)
-        if kept or (self.path / JOURNAL).exists():
-            os.truncate(self.path / JOURNAL, len(kept))
+        if path.exists():
+            os.truncate(path, len(kept))
 
     def _restore(self, shards: Iterable[bytes]) -> None:
         """Make the three files from shards; whatever is wrong with one is found when they are read."""
@@ -72,11 +76,14 @@ class Writer:
         with ExitStack() as stack:
             outputs, errors, journal = (stack.enter_context((self.path / n).open("wb")) for n in names)
             for shard in shards:
-                line, _, records = shard.partition(b"\n")
-                good = json.loads(line)["sizes"][0] - outputs.tell()
+                line, end, records = shard.partition(b"\n")
+                _, entry = next(journal_entries(line + end), (b"", None))
+                if entry is None:
+                    return
+                good = entry["sizes"][0] - outputs.tell()
                 outputs.write(records[:good])
                 errors.write(records[good:])
-                journal.write(line + b"\n")
+                journal.write(line + end)
 
     def append(self, outputs: Sequence[str], errors: Sequence[str], *, seconds: float, peak: int) -> None:
         """Add one shard: the JSON of its finished records and of its quarantined ones, each in input order.
@@ -91,7 +98,7 @@ class Writer:
             sizes = [size + len(part) for size, part in zip(self._sizes, parts, strict=True)]
             entry = {"shard": self.shards_done, "sizes": sizes, "sha256": _sha(*parts)}
             entry |= {"seconds": round(seconds, 6), "peak_memory_bytes": peak}
-            line = json.dumps(entry).encode() + b"\n"
+            line = json.dumps(with_digest(entry)).encode() + b"\n"
             _append(self.path / JOURNAL, line)
         self._place.keep(self.plan.key, self.shards_done, b"".join((line, *parts)))
         self._sizes = sizes
@@ -121,22 +128,22 @@ class Writer:
         digests = {name: file_digest(self.path / name) for name in sorted(files)}
         for name in digests:
             _sync(self.path / name)
-        done = {
-            "stage": self.plan.stage,
-            "key": self.plan.key,
-            "files": digests,
-            "sha256": digest(digests),
-            "items": items,
-            "quarantined": quarantined,
-            "seconds": round(self.seconds, 3),
-            "peak_memory_bytes": self.peak_memory_bytes,
-            "finished": now(),
-        }
-        seal = as_json(done)
-        self._place.seal(self.plan.key, digests, seal)
+        seal = Seal(
+            stage=self.plan.stage,
+            key=self.plan.key,
+            plan=hashlib.sha256(plan_json(self.plan)).hexdigest(),
+            files=digests,
+            sha256=digest(digests),
+            items=items,
+            quarantined=quarantined,
+            seconds=round(self.seconds, 3),
+            peak_memory_bytes=self.peak_memory_bytes,
+            finished=now(),
+        )
+        self._place.seal(self.plan.key, digests, seal.encoded())
         with told_when_full(f"stage {self.plan.stage}", self.path):
-            write_bytes(self.path / SEAL, seal)
-        self.ref = stage_ref(self.path, reused=False)
+            write_bytes(self.path / SEAL, seal.encoded())
+        self.ref = stage_ref(seal, self.path, reused=False)
         return self.ref
 
 
@@ -149,21 +156,24 @@ def opened(store: Store, plan: StagePlan, *, records: bool = True) -> Iterator[W
     its files into ``writer.path``, keeps what it finds there from an earlier attempt, and seals them.
 
     Raises:
-        StoreError: another process is writing this stage; the message says which.
+        StoreError: another process is still writing this stage after ``ANTIPHON_LOCK_SECONDS``; the
+            message says which.
     """
     found = store.find(plan)
     if found is not None:
         yield Writer(plan, Path(found.path), store.place, found)
         return
     folder = store.folder(plan.key)
-    with store.place.held(plan.key, f"stage {plan.stage} ({plan.key[:12]}…)"):
+    what = f"stage {plan.stage} ({plan.key[:12]}…)"
+    with store.place.held(plan.key, what, Waiting(what, lock_seconds())):
         # Whoever held the lock a moment ago may have finished it.
         found = store.find(plan)
         if found is None:
             store.place.set_aside(plan.key)
-            folder.mkdir(parents=True, exist_ok=True)
-            write_json(folder / "plan.json", plan.model_dump(mode="json"))
-            sync_folder(store.stages)
+            with told_when_full(what, folder):
+                folder.mkdir(parents=True, exist_ok=True)
+                write_bytes(folder / PLAN, plan_json(plan))
+                sync_folder(store.stages)
         writer = Writer(plan, folder, store.place, found)
         if found is None and records:
             writer.resume()
@@ -200,19 +210,13 @@ def _ids(path: Path) -> Iterator[str]:
         yield record.get("utterance_id") or record["id"]
 
 
-def _journal(path: Path) -> Iterator[bytes]:
-    """Complete, well-formed entries of a journal, up to the first that is not."""
-    if not path.exists():
-        return
-    for line in path.read_bytes().split(b"\n")[:-1]:
+def journal_entries(journal: bytes) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """The lines of a journal with what they say, up to the first that is not as it was written."""
+    for line in journal.split(b"\n")[:-1]:
         try:
-            entry = json.loads(line)
-            fine = len(entry["sizes"]) == 2 and {"sha256", "seconds", "peak_memory_bytes"} <= set(entry)
-        except (ValueError, KeyError, TypeError):
+            yield line, without_digest(line)
+        except ValueError:
             return
-        if not fine:
-            return
-        yield line
 
 
 def _joined(records: Sequence[str]) -> bytes:

@@ -2,24 +2,29 @@
 
 ``STORE/stages/<key>/``  plan.json, outputs.jsonl, errors.jsonl, DONE.json (last)
 ``STORE/runs/<name>/``   run.json, metrics.json, report.html, plots/
-``STORE/locks/``         one lock per stage, freed by the system when its holder dies
+``STORE/locks/``         one lock per stage or run at work, freed by the system when its holder dies
 
 On object storage the same names are objects (tasks/places.py); ``root`` is then the copy on this machine.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from components.errors import ConfigError, StoreError
 from components.records import RunRecord, StageRef
-from components.storage.mirror import SEAL, DamagedError
-from tasks.files import file_digest, read_json, write_json
-from tasks.keys import StagePlan, digest
+from components.storage.seal import PLAN, SEAL, DamagedError, Seal, file_digest, read_seal
+from tasks import locks
+from tasks.files import as_json, told_when_full, write_bytes
+from tasks.keys import StagePlan
 from tasks.places import place_of
+from tasks.run_records import RECORD, read_record, write_record
 
 log = logging.getLogger("antiphon.store")
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -60,16 +65,27 @@ class Store:
         A finished stage whose files do not match is reported as a warning and not returned: it is set
         aside and computed again by whoever opens it for writing.
         """
-        folder = self.folder(plan.key)
         try:
-            wrong = damage(folder) if self.place.bring(plan.key) else ""
+            seal = self.place.bring(plan.key)
         except DamagedError as error:
-            wrong = str(error)
-        if wrong is None:
-            return stage_ref(folder, reused=True)
-        if wrong:
-            log.warning("stage %s (%s) is damaged and will be computed again: %s", plan.stage, folder, wrong)
-        return None
+            if self._plan_restored(plan):
+                return self.find(plan)
+            log.warning("stage %s is damaged and will be computed again: %s", plan.stage, error)
+            return None
+        return None if seal is None else stage_ref(seal, self.folder(plan.key), reused=True)
+
+    def _plan_restored(self, plan: StagePlan) -> bool:
+        """Write the ``plan.json`` of a finished stage again, where that and not another file is damaged."""
+        folder, content = self.folder(plan.key), plan_json(plan)
+        stated = hashlib.sha256(content).hexdigest()
+        try:
+            seal = read_seal((folder / SEAL).read_bytes(), str(folder), plan.key)
+            if seal.plan != stated or ((folder / PLAN).exists() and file_digest(folder / PLAN) == stated):
+                return False
+        except (OSError, DamagedError):
+            return False
+        write_bytes(folder / PLAN, content)
+        return True
 
     def at_hand(self, ref: StageRef) -> StageRef:
         """A finished stage that another machine may have named, as it can be read here. StoreError."""
@@ -85,67 +101,100 @@ class Store:
         """
         return self.runs / check_run_name(name)
 
-    def new_run(self, flow: str, name: str | None = None) -> Path:
-        """Create the folder of a run, named after the time and the flow unless a name is given."""
-        if name is not None:
-            folder = self.run_folder(name)
-            folder.mkdir(parents=True, exist_ok=True)
-            return folder
+    @contextmanager
+    def claimed_run(self, flow: str, name: str | None = None, *, replace: bool = False) -> Iterator[Path]:
+        """The folder of a run that is at work: named after the time and the flow unless a name is given.
+
+        Raises:
+            ConfigError: there is a finished run of that name, and it is not to be replaced.
+            StoreError: a run of that name is at work, or nothing can be written here.
+        """
+        folder = self.run_folder(self._new_name(flow) if name is None else name)
+        with self._run_held(folder.name):
+            if name is not None:
+                self.place.bring_run(name)
+                if not replace and self._finished(name):
+                    raise ConfigError(
+                        f"name: expected one that no finished run has, found {name!r} in {self.place.url}; "
+                        "take another, or --replace it (replace: true)"
+                    )
+                self.place.claim_run(name)
+            yield folder
+
+    @contextmanager
+    def recorded_run(self, name: str) -> Iterator[RunRecord]:
+        """A run that is recorded, while files of its folder are written again. StoreError."""
+        with self._run_held(name):
+            yield self.load_run(name)
+
+    def _run_held(self, name: str) -> AbstractContextManager[None]:
+        what = f"run {name}"
+        waiting = locks.Waiting(what, 0.3, "give this run another name")  # another may be tidying
+        return self.place.held(locks.RUN + check_run_name(name), what, waiting)
+
+    def _new_name(self, flow: str) -> str:
         stem = f"{datetime.now(UTC).strftime('%Y-%m-%d-%H%M%S')}-{flow}"
         for number in range(1, 1000):
             name = check_run_name(stem if number == 1 else f"{stem}-{number}")
-            if self.place.claim_run(name):
-                return self.run_folder(name)
+            with told_when_full(f"run {name}", self.root):
+                if self.place.claim_run(name):
+                    return name
         raise StoreError(f"a thousand runs named {stem} in {self.place.url}; give this one a name")
 
     def save_run(self, run: RunRecord) -> Path:
-        """Write ``run.json`` and ``metrics.json`` of a run; gives back its folder."""
+        """Write ``run.json`` and ``metrics.json`` of a run; gives back its folder.
+
+        The record of a run that did not complete does not take the place of one that did: it becomes
+        ``failed.json``.
+        """
         folder = self.run_folder(run.name)
-        values = run.model_dump(mode="json")
-        write_json(folder / "metrics.json", values["metrics"])
-        write_json(folder / "run.json", values)
+        write_record(folder, run, replaces=run.completed or not self._finished(run.name))
         self.place.send_run(run.name)
         return folder
 
     def load_run(self, name: str) -> RunRecord:
-        """The record of the run ``name``.
+        """The record of the run ``name``, its stages verified.
 
         Raises:
-            StoreError: no such run here, or its record is damaged.
+            StoreError: no such run here, one that has not finished, or its record or a stage is damaged.
         """
         folder = self.run_folder(name)
         self.place.bring_run(name)
-        if not folder.is_dir():
-            known = ", ".join(self.place.run_names()[-5:])
-            raise StoreError(
-                f"no run {name!r} in {self.place.url}/runs; the latest are: {known or 'none yet'}"
-            )
-        run = RunRecord.model_validate(read_json(folder / "run.json"))
+        if not (folder / RECORD).exists():
+            raise StoreError(self._missing(name))
+        run = read_record(folder, self.stages)
         return run.model_copy(update={"stages": tuple(map(self.at_hand, run.stages))})
 
+    def _missing(self, name: str) -> str:
+        if not self.place.has_run(name):
+            known = ", ".join(self.place.run_names()[-5:])
+            return f"no run {name!r} in {self.place.url}/runs; the latest are: {known or 'none yet'}"
+        holder = locks.holder_of(self.root, locks.RUN + name)
+        if holder is not None:
+            return f"run {name} has not finished: {holder} is at work on it; wait for it"
+        return (
+            f"run {name} has not finished: it was interrupted, or another machine is at work on it; give its "
+            "command again, it goes on where it stopped"
+        )
 
-def damage(folder: Path) -> str | None:
-    """What is wrong with a finished stage, in a few words; None if its digests verify."""
-    try:
-        done = read_json(folder / SEAL)
-        for name, expected in done["files"].items():
-            found = file_digest(folder / name)
-            if found != expected:
-                return f"{name} has sha256 {found[:12]}…, expected {expected[:12]}…"
-        if digest(done["files"]) != done["sha256"]:
-            return "DONE.json does not match its own digest"
-        StageRef.model_validate({**_described(done), "path": str(folder), "reused": True})
-    except (StoreError, OSError, KeyError, AttributeError, TypeError, ValueError) as error:
-        return f"{type(error).__name__}: {error}"
-    return None
+    def _finished(self, name: str) -> bool:
+        """Whether there is a record of that name that a failed run must not replace, a damaged one too."""
+        folder = self.run_folder(name)
+        if not (folder / RECORD).exists():
+            return False
+        try:
+            return read_record(folder, self.stages).completed
+        except StoreError:
+            return True
 
 
-def stage_ref(folder: Path, *, reused: bool) -> StageRef:
-    """The reference to a finished stage, from its DONE.json."""
-    done = read_json(folder / SEAL)
-    return StageRef.model_validate({**_described(done), "path": str(folder), "reused": reused})
+def plan_json(plan: StagePlan) -> bytes:
+    """The bytes of ``plan.json``."""
+    return as_json(plan.model_dump(mode="json"))
 
 
-def _described(done: dict[str, object]) -> dict[str, object]:
+def stage_ref(seal: Seal, folder: Path, *, reused: bool) -> StageRef:
+    """The reference to a finished stage."""
     fields = ("stage", "key", "items", "quarantined", "sha256", "seconds", "peak_memory_bytes")
-    return {name: done[name] for name in fields}
+    values = {name: getattr(seal, name) for name in fields}
+    return StageRef.model_validate({**values, "path": str(folder), "reused": reused})

@@ -13,9 +13,9 @@ from components import models, translation
 from components.device import pick_device, seed_everything
 from components.errors import ConfigError
 from components.records import StageRef, Utterance
+from components.storage.seal import file_digest
 from components.translation.config import TranslationConfig
 from tasks.artifacts import publish_examples
-from tasks.files import file_digest
 from tasks.keys import StagePlan, library_versions, read_by, weights_of
 from tasks.options import NOT_STORED, shown, transient
 from tasks.reading import hypotheses, utterances

@@ -44,6 +44,7 @@ def run() -> RunRecord:
         "stack": {"method": "pooled", "beam_size": 4, "n_best": 4},
         "store": str(WORK / "store"),
         "name": "pooled-into-english",
+        "replace": True,
     }
     record: RunRecord = value_of(stack(**settings))
     return record

@@ -75,6 +75,7 @@ def settings(method: str, test: str, name: str) -> dict[str, Any]:
         "stack": {"method": "dual_source" if method == "dual_frozen" else method},
         "store": str(WORK / "store"),
         "name": f"{method}-{test}-{name}",
+        "replace": True,
     }
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from components.errors import ConfigError
+from components.redaction import redact
 
 STORE_VARIABLE = "ANTIPHON_STORE"
 
@@ -20,21 +21,31 @@ def local_root(url: str | None) -> Path | None:
     """Folder of a store that is a path or a ``file://`` URL; None where it is another fsspec URL.
 
     Raises:
-        ConfigError: a ``file://`` URL of another host, or credentials inside a URL (URLs are shown).
+        ConfigError: a path that is no folder, a ``file://`` URL of another host, a URL of several, or
+            credentials inside a URL (URLs are shown).
     """
     url = store_url(url)
     if "://" not in url:
-        return Path(url).expanduser().absolute()
+        return _folder(Path(url).expanduser())
+    if redact(url) != url or "?" in url:
+        shown, options, _ = redact(url).partition("?")
+        raise ConfigError(
+            f"store: expected a URL without credentials and options, found {shown}{options}; set them in the "
+            "environment (AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL and the like)"
+        )
     parts = urlsplit(url)
+    if "::" in url or not parts.scheme:
+        raise ConfigError(f"store: expected one URL such as s3://bucket/folder, found {url!r}")
     if parts.scheme == "file":
         if parts.netloc in {"", "localhost"}:
-            return Path(unquote(parts.path)).absolute()
+            return _folder(Path(unquote(parts.path)))
         raise ConfigError(f"store: expected file:///path, found {url!r}, on another host")
-    if parts.username is not None or parts.password is not None:
-        raise ConfigError(
-            f"store: expected a URL without credentials, found some in {parts.scheme}://…@{parts.hostname}; "
-            "set them in the environment (AWS_ACCESS_KEY_ID and the like)"
-        )
     if not parts.netloc:
         raise ConfigError(f"store: expected {parts.scheme}://bucket/folder, found {url!r}, without a bucket")
     return None
+
+
+def _folder(path: Path) -> Path:
+    if path.exists() and not path.is_dir():
+        raise ConfigError(f"store: expected a folder, found a file: {path}; name another one")
+    return path.absolute()

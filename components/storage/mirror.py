@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from filelock import FileLock
 
-from components.errors import StoreError
-from components.models.digests import cache_folder, sha256_of
+from components.models.digests import cache_folder
 from components.storage.objects import Objects
-
-SEAL = "DONE.json"
-
-
-class DamagedError(StoreError):
-    """A finished stage is not what its seal says."""
+from components.storage.seal import PLAN, SEAL, DamagedError, Seal, read_seal, verify
 
 
 class Mirror:
@@ -32,47 +25,44 @@ class Mirror:
         name = hashlib.sha256(self.objects.url.encode()).hexdigest()[:16]
         self.root = cache_folder() / "stores" / name
 
-    def bring(self, key: str) -> bool:
-        """Have the finished stage here, as it is there; False where it is not finished there.
+    def bring(self, key: str) -> Seal | None:
+        """Have the finished stage here, as it is there; None where it is not finished there.
 
         Raises:
-            DamagedError: a file there is not what the seal says.
+            DamagedError: a file there is missing, or is not what the seal says.
         """
-        seal = self.objects.read(f"stages/{key}/{SEAL}")
-        if seal is None:
-            return False
+        content = self.objects.read(f"stages/{key}/{SEAL}")
+        if content is None:
+            return None
+        seal = read_seal(content, f"{self.objects.url}/stages/{key}/{SEAL}", key)
         folder = self.root / "stages" / key
-        if _intact(folder, seal):
-            return True
+        if _intact(folder, seal, content):
+            return seal
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_name(f".{key}.lock")):  # of those on this machine one copies
-            if not _intact(folder, seal):
-                self._copy(key, seal, folder)
-        return True
+            if not _intact(folder, seal, content):
+                self._copy(seal, content, folder)
+        return seal
 
     def match(self, start: str) -> list[str]:
         """Keys of the stages there that begin so."""
         return [name for name in self.objects.folders("stages") if name.startswith(start)]
 
-    def _copy(self, key: str, seal: bytes, folder: Path) -> None:
-        fresh = folder.with_name(f".{key}.{os.getpid()}.new")
-        shutil.rmtree(fresh, ignore_errors=True)
+    def _copy(self, seal: Seal, content: bytes, folder: Path) -> None:
+        for left in folder.parent.glob(f".{folder.name}.*.*"):  # of those that were killed while they copied
+            shutil.rmtree(left, ignore_errors=True)
+        fresh = folder.with_name(f".{folder.name}.{os.getpid()}.new")
         try:
-            for name, expected in sealed_files(seal, f"{self.objects.url}/stages/{key}/{SEAL}").items():
+            stage = f"stages/{folder.name}"
+            for name in (*seal.files, PLAN):
                 path = fresh / name
                 path.parent.mkdir(parents=True, exist_ok=True)
-                self.objects.download(f"stages/{key}/{name}", path)
-                if (found := sha256_of(path)) != expected:
-                    raise DamagedError(
-                        f"{self.objects.url}/stages/{key}/{name}: expected sha256 {expected[:12]}…, as "
-                        f"{SEAL} says, found {found[:12]}…; it was changed or damaged"
-                    )
-            plan = self.objects.read(f"stages/{key}/plan.json")
-            if plan is not None:
-                (fresh / "plan.json").write_bytes(plan)
-            (fresh / SEAL).write_bytes(seal)
+                if not self.objects.download(f"{stage}/{name}", path):
+                    raise DamagedError(f"{self.objects.url}/{stage}/{name}: expected a file, found none")
+            verify(fresh, seal, f"{self.objects.url}/{stage}")
+            (fresh / SEAL).write_bytes(content)
             if folder.exists():  # what this machine had begun
-                old = folder.with_name(f".{key}.{os.getpid()}.old")
+                old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
                 folder.rename(old)
                 shutil.rmtree(old)
             fresh.rename(folder)
@@ -80,25 +70,12 @@ class Mirror:
             shutil.rmtree(fresh, ignore_errors=True)
 
 
-def sealed_files(seal: bytes, where: str) -> dict[str, str]:
-    """Names and digests in a seal. DamagedError where it is damaged or names a file outside of its stage."""
-    try:
-        files = dict(json.loads(seal)["files"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise DamagedError(f"{where}: expected files with their sha256, found: {error!r}") from error
-    for name in files:
-        path = PurePosixPath(name)
-        if not name or path.is_absolute() or ".." in path.parts or "\\" in name:
-            raise DamagedError(f"{where}: expected names of files inside the stage, found {name!r}")
-    return files
-
-
-def _intact(folder: Path, seal: bytes) -> bool:
+def _intact(folder: Path, seal: Seal, content: bytes) -> bool:
     """Whether the copy in a folder is whole and is the one with this seal."""
     try:
-        if (folder / SEAL).read_bytes() != seal:
+        if (folder / SEAL).read_bytes() != content:
             return False
-        files = sealed_files(seal, str(folder / SEAL))
-        return all(sha256_of(folder / name) == expected for name, expected in files.items())
-    except OSError:
+        verify(folder, seal)
+    except (OSError, DamagedError):
         return False
+    return True

@@ -17,6 +17,7 @@ from typing import TypeVar
 from fsspec.core import url_to_fs
 
 from components.errors import AntiphonError, ConfigError, StoreError, TransientError
+from components.redaction import redact
 
 log = logging.getLogger("antiphon.store")
 T = TypeVar("T")
@@ -43,10 +44,10 @@ class Objects:
         try:
             # Listings are not cached: another machine may have written since.
             self._fs, base = url_to_fs(self.url, use_listings_cache=False)
-        except (ImportError, ValueError) as error:
+        except Exception as error:  # every client has its own
             raise ConfigError(
-                f"store: expected a path or an fsspec URL whose client is installed, found {url!r}: {error}; "
-                "for s3:// pip install 'antiphon[s3]'"
+                f"store: expected a path or an fsspec URL whose client is installed, found {redact(url)!r}: "
+                f"{redact(' '.join(str(error).split()))}; for s3:// pip install 'antiphon[s3]'"
             ) from error
         self._base = base.rstrip("/")
 
@@ -115,9 +116,19 @@ class Objects:
         """Copy a local file there. StoreError, TransientError."""
         self._told(lambda: self._fs.put_file(str(path), self._path(name)), name)
 
-    def download(self, name: str, path: Path) -> None:
-        """Copy an object into a new local file. StoreError, TransientError."""
-        self._told(lambda: self._fs.get_file(self._path(name), str(path)), name)
+    def download(self, name: str, path: Path) -> bool:
+        """Copy an object into a new local file; False where there is none. StoreError, TransientError."""
+
+        def found() -> bool:
+            try:
+                self._fs.get_file(self._path(name), str(path))
+            except FileNotFoundError as error:
+                if _no_bucket(error):
+                    raise
+                return False
+            return True
+
+        return self._told(found, name)
 
     def remove(self, name: str) -> None:
         """Remove an object, if it is there. StoreError, TransientError."""
@@ -147,7 +158,7 @@ class Objects:
     def _fault(self, error: Exception, name: str) -> AntiphonError:
         """What a client's error means to a user: every client has its own classes."""
         names = {kind.__name__ for kind in type(error).__mro__}
-        said = " ".join(str(error).split()) or type(error).__name__
+        said = redact(" ".join(str(error).split())) or type(error).__name__
         at = f"{self.url}/{name}"
         if isinstance(error, AntiphonError):
             return error
@@ -163,7 +174,7 @@ class Objects:
         passing = isinstance(error, (ConnectionError, TimeoutError)) or bool(names & _PASSING_NAMES)
         if passing or (isinstance(error, OSError) and error.errno in _PASSING_ERRNO):
             endpoint = os.environ.get("AWS_ENDPOINT_URL")
-            where = f" (AWS_ENDPOINT_URL={endpoint})" if endpoint else ""
+            where = f" (AWS_ENDPOINT_URL={redact(endpoint)})" if endpoint else ""
             return TransientError(f"{at}: the store does not answer{where}: {said}")
         return StoreError(f"{at}: {type(error).__name__}: {said}")
 

@@ -31,7 +31,7 @@ def test_two_at_once_then_sigterm_then_kill_9_then_the_end(place: Place, straigh
     first = place.start(FAKE_HOLD="3")
     place.wait_for_hold(first, calls=3, shards=2)
 
-    second = place.run()
+    second = place.run(ANTIPHON_LOCK_SECONDS="0")
     assert second.code == 1
     assert "antiphon: stage mt" in second.errors
     assert f"is being written by process {first.pid} on {os.uname().nodename} since 20" in second.errors

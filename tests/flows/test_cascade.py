@@ -83,6 +83,42 @@ def test_the_sample_set_then_unchanged_then_another_beam(antiphon: Command, tmp_
     assert reused == {"data": True, "asr": True, "mt": False, "metrics": False}
 
 
+def test_a_finished_run_keeps_its_name(antiphon: Command, tmp_path: Path) -> None:
+    """Unless it is replaced, and then by a run that is finished."""
+    data = ("--data", manifest(tmp_path, {"id": "u", "text": "a b"}))
+    record = tmp_path / "store" / "runs" / "mine" / "run.json"
+    assert antiphon(*data, "--name", "mine")[0] == 0
+    before = record.read_bytes()
+    code, said = antiphon(*data, "--name", "mine", "--set", "mt.beam_size=3")
+    assert (code, record.read_bytes()) == (2, before)
+    assert "found 'mine'" in said.splitlines()[-1]
+    assert antiphon("--data", str(tmp_path / "none.jsonl"), "--name", "mine", "--replace")[0] == 1
+    assert record.read_bytes() == before
+    code, said = antiphon(*data, "--name", "mine", "--set", "mt.beam_size=3", "--replace")
+    assert code == 0
+    assert json.loads(record.read_bytes())["stages"][1]["key"] == stages(said)["mt"]["key"]
+
+
+def test_nothing_is_shown_of_a_damaged_stage_or_computed_on_it(
+    antiphon: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = manifest(tmp_path, {"id": "u", "text": "a b", "references": ["wahr"]})
+    for name, beam in (("a", 5), ("b", 3)):
+        code, said = antiphon("--data", data, "--name", name, "--set", f"mt.beam_size={beam}")
+        assert code == 0
+    outputs = Path(stages(said)["mt"]["path"]) / "outputs.jsonl"
+    outputs.write_text(outputs.read_text().replace("a b", "wahr"))
+    kept = set((tmp_path / "store" / "stages").iterdir())
+    for command in (["inspect", "b"], ["report", "b"], ["compare", "a", "b"]):
+        with pytest.raises(SystemExit, match="1"):
+            cli.main([*command, "--store", str(tmp_path / "store")])
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("antiphon: stage mt (")
+        assert "is damaged" in line
+        assert line.endswith("run the flow that made it again")
+    assert set((tmp_path / "store" / "stages").iterdir()) == kept
+
+
 def test_a_long_stage_shows_its_progress(
     antiphon: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -120,7 +120,6 @@ def test_the_last_translation_of_a_run_teaches(world: dict[str, Any]) -> None:
     other = stage(cascade(**common, mt={**mt, "beam_size": 2}, name="other"), "mt")
     stages = (*drafts.stages, other.model_copy(update={"stage": "refine-1"}))
     store = Store(world["store"])
-    store.new_run("refine", "whole")
     store.save_run(drafts.model_copy(update={"name": "whole", "stages": stages}))
     taught = taught_by("whole", world["store"])
     assert (taught["data"].key, taught["mt"].key) == (stage(drafts, "data").key, other.key)

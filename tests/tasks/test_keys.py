@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from components.canonical import canonical, digest
 from components.records import Checkpoint, StageRef
-from tasks.keys import StagePlan, canonical, digest, library_versions, read_by, weights_of
+from tasks.keys import StagePlan, library_versions, read_by, weights_of
 
 PLAN = StagePlan(
     stage="mt",

@@ -12,16 +12,19 @@ from pathlib import Path
 
 import pytest
 
+from components.canonical import digest
 from components.errors import ConfigError, StoreError
 from components.models import resolve
 from components.models.digests import sha256_of
 from components.storage.objects import Objects
-from tasks import leases
+from components.storage.seal import Seal
+from tasks import leases, locks
 from tasks.stage import ERRORS, OUTPUTS, opened
 from tasks.store import Store
 from tasks.systems import parameters_of
 from tasks.views import models_of
 from tests.tasks.test_stage import IDS, PLAN, SHARDS, content, record, run
+from tests.tasks.test_store import claim
 from tests.tasks.test_store import record as run_record
 from tests.tasks.test_views import stage
 
@@ -31,6 +34,7 @@ DONE = f"stages/{PLAN.key}/DONE.json"
 @pytest.fixture(params=["memory", "s3"])
 def url(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv(leases.VARIABLE, "1")
+    monkeypatch.setenv(locks.VARIABLE, "0")
     if request.param == "s3":
         return str(request.getfixturevalue("s3_url"))
     return f"memory://{uuid.uuid4().hex}/store"
@@ -176,11 +180,42 @@ def test_a_stage_that_was_removed_there_is_computed_again(on: Callable[[str], St
     assert Objects(url).read(DONE) is not None
 
 
+@pytest.mark.parametrize("missing", [OUTPUTS, "plan.json"])
+def test_a_missing_object_of_a_finished_stage_is_computed_again(
+    on: Callable[[str], Store], url: str, local: Path, missing: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = run(on("one"))
+    assert first is not None
+    Objects(url).remove(f"stages/{PLAN.key}/{missing}")
+    with pytest.raises(StoreError, match=rf"^stage asr .* is damaged: {url}.*{missing}: expected a file"):
+        on("two").at_hand(first)
+    ref = run(on("two"))
+    assert ref is not None
+    assert not ref.reused
+    assert f"{missing}: expected a file, found none" in caplog.text
+    assert on("three").at_hand(first).sha256 == first.sha256
+
+
+def test_a_shard_that_is_no_shard_is_computed_again(
+    on: Callable[[str], Store], url: str, local: Path
+) -> None:
+    killed(on("one"), 3)
+    Objects(url).write(f"stages/{PLAN.key}/shards/0001.jsonl", b"{")
+    ref = run(on("two"))
+    assert ref is not None
+    assert content(Path(ref.path)) == content(local)
+
+
 @pytest.mark.parametrize("name", ["../../escaped", "/etc/escaped", "a/../../b", ""])
 def test_a_seal_that_names_files_outside_is_refused(
     on: Callable[[str], Store], url: str, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    Objects(url).write(DONE, json.dumps({"files": {name: "0" * 64}}).encode())
+    files = {name: "0" * 64}
+    whole = Seal.model_construct(
+        stage="asr", key=PLAN.key, plan="0" * 64, files=files, sha256=digest(files), items=0, quarantined=0,
+        seconds=0.0, peak_memory_bytes=0, finished="",
+    )  # fmt: skip
+    Objects(url).write(DONE, whole.encoded())
     assert on("one").find(PLAN) is None
     assert "expected names of files inside the stage" in caplog.text
 
@@ -221,12 +256,14 @@ def test_runs_are_read_back_from_another_machine(on: Callable[[str], Store], url
     store = on("one")
     ref = run(store)
     assert ref is not None
-    store.new_run("cascade", "mine")
-    (store.run_folder("mine") / "plots").mkdir()
-    (store.run_folder("mine") / "plots" / "a.svg").write_text("<svg/>")
-    store.save_run(run_record("mine").model_copy(update={"stages": (ref,)}))
+    with store.claimed_run("cascade", "mine") as folder:
+        (folder / "plots").mkdir()
+        (folder / "plots" / "a.svg").write_text("<svg/>")
+        with pytest.raises(StoreError, match="run mine has not finished: it was interrupted, or another"):
+            on("two").load_run("mine")
+        store.save_run(run_record("mine").model_copy(update={"stages": (ref,)}))
     assert Objects(url).names("runs") == [
-        f"runs/mine/{name}" for name in ("metrics.json", "plots/a.svg", "run.json")
+        f"runs/mine/{name}" for name in ("claimed.json", "metrics.json", "plots/a.svg", "run.json")
     ]
     loaded = on("two").load_run("mine")
     assert loaded.metrics == run_record("mine").metrics
@@ -237,7 +274,22 @@ def test_runs_are_read_back_from_another_machine(on: Callable[[str], Store], url
 
 
 def test_default_names_do_not_collide_between_machines(on: Callable[[str], Store]) -> None:
-    assert len({on(machine).new_run("cascade").name for machine in ("one", "two", "three")}) == 3
+    assert len({claim(on(machine)) for machine in ("one", "two", "three")}) == 3
+
+
+def test_a_finished_run_of_another_machine_is_replaced_only_on_demand(on: Callable[[str], Store]) -> None:
+    on("one").save_run(run_record("mine"))
+    with pytest.raises(ConfigError, match="take another, or --replace it"):
+        claim(on("two"), "mine")
+    assert claim(on("two"), "mine", replace=True) == "mine"
+
+
+def test_a_name_is_one_machines_at_a_time(on: Callable[[str], Store]) -> None:
+    with (
+        on("one").claimed_run("cascade", "mine"),
+        pytest.raises(StoreError, match=r"run mine is being written by process \d+ .* another name"),
+    ):
+        claim(on("two"), "mine")
 
 
 def test_the_lease_time_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import product
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from components.errors import StoreError
+from components.errors import ConfigError, StoreError
 from components.records import StageRef
+from components.storage import seal
+from components.storage.seal import SEAL, DamagedError
+from tasks import locks
 from tasks.keys import StagePlan
-from tasks.stage import ERRORS, JOURNAL, OUTPUTS, opened
+from tasks.stage import ERRORS, JOURNAL, OUTPUTS, journal_entries, opened
 from tasks.store import Store
 
 PLAN = StagePlan(stage="asr", version="test/1", shard_size=2)
@@ -144,11 +151,166 @@ def test_an_exception_inside_leaves_the_stage_resumable(tmp_path: Path, expected
     assert content(Path(ref.path)) == expected
 
 
-def test_the_second_writer_is_refused_and_told_who_holds_it(tmp_path: Path) -> None:
+def test_the_second_writer_is_refused_and_told_who_holds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(locks.VARIABLE, "0")
     store = Store(str(tmp_path))
     with opened(store, PLAN), pytest.raises(StoreError, match=rf"process {os.getpid()} on .* since 20"):
         run(Store(str(tmp_path)))
     assert run(store) is not None
+    assert list((tmp_path / "locks").iterdir()) == []
+
+
+def test_the_second_writer_waits_and_finds_the_stage_finished(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Store(str(tmp_path))
+    with ThreadPoolExecutor(1) as pool, opened(store, PLAN) as writer:
+        second = pool.submit(run, Store(str(tmp_path)))
+        while "waiting for it, 600 s at most" not in caplog.text:
+            time.sleep(0.01)
+        for good, bad in SHARDS:
+            writer.append([record(x) for x in good], [record(x) for x in bad], seconds=1.0, peak=7)
+        first = writer.finish(IDS)
+        assert not second.done()
+    assert second.result() == first.model_copy(update={"reused": True})
+    assert caplog.text.count(f"is being written by process {os.getpid()}") == 1
+
+
+def test_how_long_to_wait_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    for text in ("soon", "-1", "nan", "inf"):
+        monkeypatch.setenv(locks.VARIABLE, text)
+        with pytest.raises(ConfigError, match="ANTIPHON_LOCK_SECONDS: expected seconds, 0 or more"):
+            locks.lock_seconds()
+
+
+def flips(content: bytes) -> Iterator[bytes]:
+    """The content with one bit changed, for every bit."""
+    for place, bit in product(range(len(content)), range(8)):
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << bit
+        yield bytes(flipped)
+
+
+def test_no_flipped_bit_of_a_seal_is_believed(tmp_path: Path) -> None:
+    """Every one is refused, or leaves what the seal says as it was."""
+    store = Store(str(tmp_path))
+    run(store)
+    content = (store.folder(PLAN.key) / SEAL).read_bytes()
+    said = seal.read_seal(content, "", PLAN.key)
+    for flipped in flips(content):
+        with suppress(DamagedError):
+            assert seal.read_seal(flipped, "", PLAN.key) == said
+
+
+def test_a_flipped_bit_of_a_journal_cuts_it_there(tmp_path: Path, expected: dict[str, bytes]) -> None:
+    store = Store(str(tmp_path))
+    run(store, until=3)
+    journal = store.folder(PLAN.key) / JOURNAL
+    whole = journal.read_bytes()
+    first, second, third = whole.splitlines(keepends=True)
+    entry = list(journal_entries(first))
+    assert len(list(journal_entries(whole))) == 3
+    for flipped in flips(second):
+        assert list(journal_entries(first + flipped + third)) == entry
+    journal.write_bytes(first + second.replace(b'"sizes": [', b'"sizes": [-') + third)
+    ref = run(store)
+    assert ref is not None
+    assert content(Path(ref.path)) == expected
+    assert [place["shard"] for _, place in journal_entries(journal.read_bytes())] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", None])
+def test_a_damaged_plan_of_a_finished_stage_is_written_again(tmp_path: Path, content: bytes | None) -> None:
+    store = Store(str(tmp_path))
+    first = run(store)
+    assert first is not None
+    plan = store.folder(PLAN.key) / "plan.json"
+    before = plan.read_bytes()
+    plan.unlink() if content is None else plan.write_bytes(content)
+    with pytest.raises(StoreError, match=r"stage asr .* is damaged: .*plan.json: .*run the flow"):
+        store.at_hand(first)
+    again = run(store)
+    assert again == first.model_copy(update={"reused": True})
+    assert plan.read_bytes() == before
+    assert store.at_hand(first) == first
+
+
+def test_a_stage_of_an_older_version_is_computed_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Store(str(tmp_path))
+    first = run(store)
+    assert first is not None
+    done = json.loads((store.folder(PLAN.key) / SEAL).read_bytes())
+    older = {name: value for name, value in done.items() if name not in {"format", "plan", "digest"}}
+    (store.folder(PLAN.key) / SEAL).write_text(json.dumps(older))
+    with pytest.raises(StoreError, match="expected format 2, found 1, of another version of Antiphon"):
+        store.at_hand(first)
+    again = run(store)
+    assert again is not None
+    assert not again.reused
+    assert "expected format 2, found 1, of another version of Antiphon" in caplog.text
+
+
+def test_what_is_read_by_reference_is_verified(tmp_path: Path) -> None:
+    """Against the seal, and against what was sealed when the reference was made."""
+    store = Store(str(tmp_path))
+    first = run(store)
+    assert first is not None
+    assert store.at_hand(first) == first
+    with pytest.raises(StoreError, match="it is not what the run made; run the flow again"):
+        store.at_hand(first.model_copy(update={"sha256": "0" * 64}))
+    outputs = Path(first.path) / OUTPUTS
+    outputs.write_bytes(outputs.read_bytes().replace(b"text of a", b"text of b"))
+    with pytest.raises(StoreError, match=r"stage asr .* is damaged: .*outputs.jsonl: expected sha256"):
+        store.at_hand(first)
+    outputs.unlink()
+    with pytest.raises(StoreError, match=r"outputs.jsonl: expected a file, found: No such file"):
+        store.at_hand(first)
+    (Path(first.path) / SEAL).unlink()
+    with pytest.raises(StoreError, match="found none; run the flow that made it again"):
+        store.at_hand(first)
+
+
+def test_a_file_that_is_touched_again_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A digest is remembered for a file as it is, once that is old enough for its time stamps to tell."""
+    later = time.time_ns() + 10**10
+    monkeypatch.setattr(time, "time_ns", lambda: later)
+    file = tmp_path / "x"
+    file.write_bytes(b"one")
+    before = seal.file_digest(file)
+    found = file.stat()
+    file.write_bytes(b"two")
+    os.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns))
+    assert seal.file_digest(file) != before
+
+
+def test_litter_of_killed_processes_is_tidied(tmp_path: Path) -> None:
+    """What a stage's writer left, when it is opened again; what others left, at a process's first write."""
+    store = Store(str(tmp_path))
+    run(store, until=1)
+    left = [store.folder(PLAN.key) / ".DONE.json.7.tmp", tmp_path / "runs" / "r" / ".report-data.x" / "page"]
+    left += [tmp_path / "locks" / name for name in ("run-r.lock", "run-r.holder", f"{'a' * 64}.lock")]
+    for path in left:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    locks._TIDIED.discard(tmp_path)
+    ref = run(store)
+    assert ref is not None
+    assert [path for path in (*left, left[1].parent) if path.exists()] == []
+
+
+def test_what_is_at_work_is_not_tidied(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    with opened(store, PLAN) as writer:
+        half = writer.path / ".model.7.tmp"
+        half.touch()
+        locks._TIDIED.discard(tmp_path)
+        with opened(store, PLAN.model_copy(update={"seed": 1})):
+            assert half.exists()
+        assert locks.holder_of(tmp_path, PLAN.key) is not None
 
 
 @pytest.mark.parametrize("ids", ["abcdef", "abcdefgh", "abcdfeg", "bacdefg", ""])

@@ -1,18 +1,25 @@
+"""Runs by name: their records, who may write them, and stores that cannot be."""
+
 from __future__ import annotations
 
+import errno
+import json
+import os
 from pathlib import Path
 
 import pytest
 
+from components.canonical import with_digest, without_digest
 from components.errors import ConfigError, StoreError
 from components.records import RunRecord, Score
 from components.storage import local_root
 from tasks.store import Store
+from tests.tasks.test_reading import written
 
 
-def record(name: str) -> RunRecord:
+def record(name: str, **changes: object) -> RunRecord:
     score = Score(name="wer", value=5.5, higher_is_better=False, n=9, n_total=10, signature="wer|x")
-    return RunRecord(
+    run = RunRecord(
         name=name,
         flow="cascade",
         status="completed",
@@ -22,6 +29,13 @@ def record(name: str) -> RunRecord:
         started="2026-01-01T00:00:00+00:00",
         finished="2026-01-01T00:01:00+00:00",
     )
+    return run.model_copy(update=changes)
+
+
+def claim(store: Store, name: str | None = None, *, replace: bool = False) -> str:
+    """Begin a run and end it without a record."""
+    with store.claimed_run("cascade", name, replace=replace) as folder:
+        return folder.name
 
 
 def test_local_roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,23 +51,176 @@ def test_local_roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     "name", ["../../x", "a/b", "", ".", "..", ".hidden", "x" * 101, "a\n", "a b", "ä", "a."]
 )
 def test_run_names_that_are_no_folder_names_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ConfigError, match="run name"):
-        Store(str(tmp_path)).new_run("cascade", name)
+    with pytest.raises(ConfigError, match="run name"), Store(str(tmp_path)).claimed_run("cascade", name):
+        pass
     assert not any(tmp_path.iterdir())
 
 
 def test_default_names_do_not_collide(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
-    names = {store.new_run("cascade").name for _ in range(3)}
+    names = {claim(store) for _ in range(3)}
     assert len(names) == 3
     assert all(name.split("-")[4] == "cascade" for name in names)
 
 
 def test_runs_are_read_back(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
-    store.new_run("cascade", "mine")
     folder = store.save_run(record("mine"))
     assert sorted(path.name for path in folder.iterdir()) == ["metrics.json", "run.json"]
     assert store.load_run("mine") == record("mine")
     with pytest.raises(StoreError, match="the latest are: mine"):
         store.load_run("yours")
+
+
+def test_a_moved_store_is_read_where_it_is(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "one"))
+    ref = written(store, "mt", [], [], [])
+    store.save_run(record("mine", stages=(ref,)))
+    assert str(tmp_path) not in (store.run_folder("mine") / "run.json").read_text()
+    (tmp_path / "one").rename(tmp_path / "two")
+    moved = Store(str(tmp_path / "two"))
+    (found,) = moved.load_run("mine").stages
+    assert found == ref.model_copy(update={"path": str(moved.folder(ref.key))})
+
+
+def test_a_damaged_stage_is_one_line_for_whoever_reads_the_run(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    ref = written(store, "mt", [], [], [])
+    store.save_run(record("mine", stages=(ref,)))
+    (Path(ref.path) / "outputs.jsonl").write_text("x")
+    with pytest.raises(StoreError, match=r"^stage mt .* is damaged: .*run the flow that made it again$"):
+        store.load_run("mine")
+
+
+def altered(store: Store, name: str, file: str, **changes: object) -> None:
+    path = store.run_folder(name) / file
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"started": "2027"}, "it does not match the digest that it states, so it was changed or damaged"),
+        ({"digest": None}, "it states no digest of itself"),
+        ({"format": 3}, "expected format 2, found 3, of another version of Antiphon"),
+    ],
+)
+def test_a_record_that_was_altered_is_one_line(
+    tmp_path: Path, changes: dict[str, object], fault: str
+) -> None:
+    store = Store(str(tmp_path))
+    store.save_run(record("mine"))
+    altered(store, "mine", "run.json", **changes)
+    with pytest.raises(StoreError, match=f"run.json: .*{fault}; run it again"):
+        store.load_run("mine")
+
+
+def test_a_record_with_a_field_that_is_not_known_is_one_line(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    path = store.save_run(record("mine")) / "run.json"
+    values = without_digest(path.read_bytes()) | {"mood": "good"}
+    path.write_text(json.dumps(with_digest(values)))
+    with pytest.raises(StoreError, match=r"run.json: expected the record of a run, found: .*mood") as caught:
+        store.load_run("mine")
+    assert "\n" not in str(caught.value)
+
+
+def test_metrics_that_were_altered_are_one_line(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    store.save_run(record("mine"))
+    altered(store, "mine", "metrics.json", wer=None)
+    with pytest.raises(StoreError, match=r"metrics.json: expected the metrics of run.json, found others"):
+        store.load_run("mine")
+
+
+def test_a_finished_run_is_replaced_only_on_demand_and_by_a_finished_one(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    store.save_run(record("mine"))
+    with pytest.raises(ConfigError, match=r"found 'mine' .*; take another, or --replace it"):
+        claim(store, "mine")
+    assert claim(store, "mine", replace=True) == "mine"
+    store.save_run(record("mine", status="failed", notes=("the second",)))
+    assert store.load_run("mine") == record("mine")
+    assert b"the second" in (store.run_folder("mine") / "failed.json").read_bytes()
+    third = record("mine", status="completed with quarantine")
+    store.save_run(third)
+    assert store.load_run("mine") == third
+    assert not (store.run_folder("mine") / "failed.json").exists()
+
+
+def test_a_damaged_record_is_not_replaced_unasked(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    (store.save_run(record("mine")) / "run.json").write_text("{")
+    with pytest.raises(ConfigError, match="--replace"):
+        claim(store, "mine")
+
+
+def test_a_failed_run_is_taken_up_again_under_its_name(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    store.save_run(record("mine", status="failed"))
+    assert claim(store, "mine") == "mine"
+    store.save_run(record("mine"))
+    assert store.load_run("mine").completed
+
+
+def test_one_run_at_a_time_has_a_name(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    with store.claimed_run("cascade", "mine"):
+        with pytest.raises(StoreError, match=r"run mine is being written by process \d+ .* another name"):
+            claim(Store(str(tmp_path)), "mine", replace=True)
+        with pytest.raises(StoreError, match=rf"^run mine has not finished: process {os.getpid()} on .*wait"):
+            store.load_run("mine")
+    with pytest.raises(StoreError, match="run mine has not finished: it was interrupted"):
+        store.load_run("mine")
+    assert claim(store, "mine") == "mine"
+
+
+def test_stores_that_cannot_be_are_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for url, fault in {
+        str(tmp_path / "file"): "expected a folder, found a file",
+        f"file://{tmp_path}/file": "expected a folder, found a file",
+        "reference://x": "expected a path or an fsspec URL whose client is installed",
+        "nonsense://x": "expected a path or an fsspec URL whose client is installed",
+        "simplecache::memory://x": "expected one URL",
+    }.items():
+        with pytest.raises(ConfigError, match=f"^store: {fault}"):
+            Store(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://AKIA:SECRET@bucket/x",
+        "s3://AKIA:SEC/RET@bucket/x",
+        "s3://b/x?secret=SECRET",
+        "s3://b/x?SECRET",
+        "simplecache::s3://u:SECRET@b",
+        "sftp://u:SECRET@host/x",
+        "reference://u:SECRET@x",
+        "file://u:SECRET@host/x",
+    ],
+)
+def test_credentials_in_the_url_of_a_store_are_refused_and_not_shown(url: str) -> None:
+    with pytest.raises(ConfigError, match="without credentials") as caught:
+        local_root(url)
+    assert "SECRET" not in str(caught.value)
+    assert "RET@" not in str(caught.value)
+
+
+@pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES, errno.ENOSPC])
+def test_a_store_that_cannot_be_written_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """As root, to whom everything is permitted, the system is asked to refuse."""
+
+    def refuse(path: Path, *rest: object, **named: object) -> None:
+        raise OSError(code, os.strerror(code), str(path))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(StoreError, match=f"(cannot|no space left to) write run .*{os.strerror(code)}"):
+        claim(Store(str(tmp_path)), "mine")
+    with pytest.raises(StoreError, match=f"(cannot|no space left to) write run .*{os.strerror(code)}"):
+        claim(Store(str(tmp_path)))
+    with pytest.raises(StoreError, match=f"(cannot|no space left to) write stage mt .*{os.strerror(code)}"):
+        written(Store(str(tmp_path)), "mt", [], [], [])

@@ -8,6 +8,8 @@ from components import models
 from components.errors import DataError
 from components.records import Audio, Hypothesis, NBest, RunRecord, StageRef, Utterance
 from tasks import systems
+from tasks.keys import StagePlan
+from tasks.stage import opened
 from tasks.store import Store
 from tasks.systems import check, cost_of, decoded, parameters_of, references_to_models
 from tests.flows import fakes
@@ -81,11 +83,12 @@ def test_every_model_that_a_run_used_is_counted_once(tmp_path: Path, monkeypatch
     monkeypatch.setattr(models, "resolve", resolve)
     monkeypatch.setattr(systems, "count_parameters", lambda path: sizes[str(path)])
     store = Store(str(tmp_path))
-    mt = stage(tmp_path, "mt", outputs=LINE)
+    with opened(store, StagePlan(stage="mt", version="x")) as writer:
+        writer.append([LINE.strip()], [], seconds=0, peak=0)
+        mt = writer.finish("u")
     twins = of(mt, mt={"model": "hub:a", "members": ["hub:b", "hub:a"]})
     assert parameters_of(twins, store) == 11
     assert parameters_of(of(mt, trained, mt={"model": "hub:a"}, stack={"model": None}), store) == 10001
-    store.new_run("cascade", "mine")
     store.save_run(of(mt, mt={"model": "hub:draft"}))
     settings = {"draft": "mine", "mt": {"model": "hub:a"}, "refine": {"model": "hub:editor", "gate": "off"}}
     assert parameters_of(of(mt, **settings), store) == 1100

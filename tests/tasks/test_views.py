@@ -1,10 +1,18 @@
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
+import pytest
+
+from components.errors import StoreError
 from components.records import Quarantined, StageRef
+from reports import html
+from tasks.report import render
+from tasks.store import Store
 from tasks.views import FIRST_PUT_ASIDE, links, put_aside, stage_sections
+from tests.tasks.test_store import record
 
 
 def stage(folder: Path, name: str, *upstream: str, outputs: str | None = None) -> StageRef:
@@ -68,3 +76,12 @@ def test_why_records_were_put_aside_is_told_of_every_stage_data_included(tmp_pat
     assert len(section.rows) == 2 + FIRST_PUT_ASIDE
     assert "27 records" in section.note
     assert "antiphon inspect RUN --stage STAGE" in section.note
+
+
+def test_a_full_disk_under_a_report_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*rest: object, **named: object) -> Path:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(html, "write", full)
+    with pytest.raises(StoreError, match=r"^no space left to write the report of run mine at .*free some"):
+        render(record("mine"), Store(str(tmp_path)))

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from components.errors import ModelError, StoreError
 from components.models import shown
-from components.models.checkpoints import checkpoint_of, read_json
+from components.models.checkpoints import checkpoint_of
 from components.models.digests import sha256_of
 from components.records import Checkpoint
 from components.storage import local_root, store_url
 from components.storage.mirror import Mirror
+from components.storage.seal import SEAL, read_seal
 
 KEY = re.compile(r"[0-9a-f]{8,64}")
 STEP = re.compile(r"[0-9]{1,9}")
@@ -29,13 +30,9 @@ def stage_model(key: str, store: str | None) -> Checkpoint:
     if not KEY.fullmatch(key) or (at and not STEP.fullmatch(step)):
         raise ModelError(f"{shown(reference)}: expected 8 to 64 hexadecimal digits after store:, or KEY@STEP")
     stage = _stage(key, store, reference)
-    if not (stage / "DONE.json").is_file():
+    if not (stage / SEAL).is_file():
         raise StoreError(f"{reference}: the stage at {stage} is not finished; run its flow again")
-    stated = read_json(stage / "DONE.json").get("files")
-    if not isinstance(stated, dict):
-        raise StoreError(
-            f"{stage / 'DONE.json'}: expected files with their sha256, found {type(stated).__name__}"
-        )
+    stated = read_seal((stage / SEAL).read_bytes(), str(stage / SEAL), stage.name).files
     folders = [p for p in (stage, *sorted(stage.iterdir())) if (p / "config.json").is_file()]
     if at:
         folders = [_kept(stage / "checkpoints", int(step), reference)]
@@ -77,8 +74,8 @@ def _kept(folder: Path, step: int, reference: str) -> Path:
     return folder / f"step-{step}"
 
 
-def _verify(path: Path, name: str, stated: dict[str, object], reference: str) -> None:
-    if path.is_dir() or path.parent.joinpath("DONE.json") == path:
+def _verify(path: Path, name: str, stated: dict[str, str], reference: str) -> None:
+    if path.is_dir() or path.name == SEAL:
         return
     if name not in stated:
         if (
@@ -89,6 +86,6 @@ def _verify(path: Path, name: str, stated: dict[str, object], reference: str) ->
         return
     if (found := sha256_of(path)) != stated[name]:
         raise StoreError(
-            f"{reference}: {path} has sha256 {found[:12]}, DONE.json says {str(stated[name])[:12]}; it was "
+            f"{reference}: {path} has sha256 {found[:12]}, DONE.json says {stated[name][:12]}; it was "
             "changed or damaged: compute the stage again"
         )

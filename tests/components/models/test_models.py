@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import http.server
-import json
 import pickle
 import threading
 from collections.abc import Iterator
@@ -16,12 +15,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from components.canonical import digest
 from components.errors import AntiphonError, ModelError, StoreError, TransientError
 from components.models import available, resolve
 from components.models.conversion import whisper
 from components.models.digests import sha256_of
 from components.models.loading import load_whisper
 from components.models.sources import hub, openai
+from components.storage.seal import Seal
 from tests.components.models.whisper_binary import ALIASES, DIMS, binary, ct2_variables, tiny_whisper
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -164,7 +165,11 @@ def finished_stage(store: Path) -> Path:
     write_model(stage / "model")
     files = {p.relative_to(stage).as_posix(): sha256_of(p) for p in stage.rglob("*") if p.is_file()}
     (stage / "plan.json").write_text("{}")
-    (stage / "DONE.json").write_text(json.dumps({"files": files}))
+    sealed = Seal(
+        stage="training", key=KEY, plan="0" * 64, files=files, sha256=digest(files), items=1, quarantined=0,
+        seconds=1.0, peak_memory_bytes=1, finished="",
+    )  # fmt: skip
+    (stage / "DONE.json").write_bytes(sealed.encoded())
     return stage
 
 

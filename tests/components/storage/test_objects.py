@@ -129,7 +129,7 @@ def test_nobody_listens(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ("url", "said"),
     [
         ("file://elsewhere/x", "on another host"),
-        ("s3://key:secret@bucket/x", "without credentials, found some in s3://…@bucket"),
+        ("s3://key:secret@bucket/x", r"without credentials .*found s3://\*\*\*@bucket"),
         ("s3:///x", "without a bucket"),
     ],
 )

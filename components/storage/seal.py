@@ -1,0 +1,128 @@
+"""The seal of a finished stage, ``DONE.json``: what is in the stage, with a digest over all of the seal."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Final, Literal
+
+from pydantic import Field, ValidationError, field_validator
+
+from components.canonical import digest, with_digest, without_digest
+from components.errors import StoreError
+from components.records import Record, Sha256
+
+SEAL, PLAN = "DONE.json", "plan.json"
+FORMAT: Final = 2
+"""1 had no digest over the seal and did not seal the plan."""
+
+_RECENT = 2_000_000_000
+"""Nanoseconds: a file changed as lately as this may change again without a change of its time stamps."""
+
+
+class DamagedError(StoreError):
+    """A finished stage is not what its seal says."""
+
+
+class Seal(Record):
+    """What ``DONE.json`` says. ``sha256`` is the digest of ``files``, ``plan`` that of plan.json."""
+
+    format: Literal[2] = FORMAT
+    stage: str
+    key: Sha256
+    plan: Sha256
+    files: dict[str, Sha256]
+    sha256: Sha256
+    items: int = Field(ge=0)
+    quarantined: int = Field(ge=0)
+    seconds: float = Field(ge=0)
+    peak_memory_bytes: int = Field(ge=0)
+    finished: str = Field(description="ISO 8601, UTC")
+
+    @field_validator("files")
+    @classmethod
+    def _inside(cls, files: dict[str, str]) -> dict[str, str]:
+        for name in files:
+            path = PurePosixPath(name)
+            if not name or path.is_absolute() or ".." in path.parts or "\\" in name:
+                raise ValueError(f"expected names of files inside the stage, found {name!r}")
+        return files
+
+    def encoded(self) -> bytes:
+        """The bytes of ``DONE.json``."""
+        values = with_digest(self.model_dump(mode="json"))
+        return json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+
+
+def read_seal(content: bytes, where: str, key: str) -> Seal:
+    """The seal in the bytes of a ``DONE.json`` in the folder of ``key``.
+
+    Raises:
+        DamagedError: it is damaged, another stage's, or of another version.
+    """
+    try:
+        values = without_digest(content)
+        seal = Seal.model_validate(values)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        name = ".".join(map(str, fault["loc"]))
+        raise DamagedError(f"{where}: {name}: {fault['msg']}") from error
+    except ValueError as error:
+        if older := _older(content):
+            raise DamagedError(f"{where}: expected format {FORMAT}, found {older}") from error
+        raise DamagedError(f"{where}: {error}") from error
+    if digest(seal.files) != seal.sha256 or seal.key != key:
+        raise DamagedError(f"{where}: expected the seal of {key[:12]}…, found another's, of {seal.key[:12]}…")
+    return seal
+
+
+def verify(folder: Path, seal: Seal, where: str | None = None) -> None:
+    """Check every file of a stage. DamagedError names the first that is not what the seal says.
+
+    ``where`` is what the folder is a copy of, for the message.
+    """
+    for name, expected in {**seal.files, PLAN: seal.plan}.items():
+        try:
+            found = file_digest(folder / name)
+        except OSError as error:
+            raise DamagedError(
+                f"{where or folder}/{name}: expected a file, found: {error.strerror}"
+            ) from error
+        if found != expected:
+            raise DamagedError(
+                f"{where or folder}/{name}: expected sha256 {expected[:12]}…, as {SEAL} says, found "
+                f"{found[:12]}…; it was changed or damaged"
+            )
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file's bytes, remembered by this process while the file has not been touched. OSError."""
+    found = path.stat()
+    stamp = (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+    if time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns) < _RECENT:
+        return _read(path, stamp)
+    return _remembered(path, stamp)
+
+
+def _read(path: Path, stamp: tuple[int, ...]) -> str:
+    del stamp
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+_remembered = lru_cache(maxsize=8192)(_read)
+
+
+def _older(content: bytes) -> str | None:
+    """What sealed a stage before there were formats, or a version to come; None for mere damage."""
+    try:
+        values = json.loads(content)
+        stated = values.get("format", 1)
+    except (ValueError, AttributeError):
+        return None
+    if stated == FORMAT or not {"stage", "key", "files"} <= set(values):
+        return None
+    return f"{stated}, of another version of Antiphon"

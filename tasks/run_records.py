@@ -1,0 +1,68 @@
+"""The record of a run on disk: ``run.json``, with a version of its form and a digest over all of it.
+
+Stages stand in it by key and without a path, so that a store can be moved.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from components.canonical import canonical, with_digest, without_digest
+from components.errors import StoreError
+from components.records import RunRecord
+from tasks.files import as_json, read_json, write_bytes, write_json
+
+RECORD, FAILED, METRICS = "run.json", "failed.json", "metrics.json"
+"""The record; that of a later attempt under the same name which failed; and the scores by themselves."""
+
+FORMAT = 2
+"""1 had no digest, and the paths of stages."""
+
+_KEY = re.compile(r"[0-9a-f]{64}")
+_AGAIN = "run it again (--replace)"
+
+
+def write_record(folder: Path, run: RunRecord, *, replaces: bool) -> None:
+    """Write the record into the run's folder; where it does not replace what is there, as ``failed.json``."""
+    values = run.model_dump(mode="json", exclude={"stages": {"__all__": {"path"}}})
+    content = as_json(with_digest({"format": FORMAT, **values}))
+    if not replaces:
+        write_bytes(folder / FAILED, content)
+        return
+    for stale in (
+        FAILED,
+        METRICS,
+    ):  # a kill in between must not leave the scores of one run beside another's record
+        (folder / stale).unlink(missing_ok=True)
+    write_bytes(folder / RECORD, content)
+    write_json(folder / METRICS, values["metrics"])
+
+
+def read_record(folder: Path, stages: Path) -> RunRecord:
+    """The record in a run's folder, its stages in the folder ``stages``.
+
+    Raises:
+        StoreError: it was altered or damaged, or is of another version.
+    """
+    path = folder / RECORD
+    stated = read_json(path).get("format", 1)
+    if stated != FORMAT:
+        raise StoreError(
+            f"{path}: expected format {FORMAT}, found {stated}, of another version of Antiphon; {_AGAIN}"
+        )
+    try:
+        values = without_digest(path.read_bytes())
+        del values["format"]
+        for ref in values["stages"]:
+            if not _KEY.fullmatch(ref["key"]):
+                raise ValueError(f"{ref['key']!r} is no key of a stage")
+            ref["path"] = str(stages / ref["key"])
+        run = RunRecord.model_validate(values)
+    except (ValueError, KeyError, TypeError) as error:
+        fault = " ".join(str(error).split())
+        raise StoreError(f"{path}: expected the record of a run, found: {fault}; {_AGAIN}") from error
+    scores = folder / METRICS
+    if scores.exists() and canonical(read_json(scores)) != canonical(values["metrics"]):
+        raise StoreError(f"{scores}: expected the metrics of {RECORD}, found others; {_AGAIN}")
+    return run
