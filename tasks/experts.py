@@ -44,14 +44,16 @@ def plan_of(config: ExpertsConfig, store_url: str | None) -> StagePlan:
             source, config.source_language, config.targets, limit
         ).digests.items()
     }
+    begins = starting.references(config, store_url)
     return StagePlan(
         stage="training",
         version=f"experts/{VERSION}/{loop.VERSION}",
         parameters=config.model_dump(mode="json", exclude=left_out),
         inputs=inputs,
-        weights=weights_of(**starting.references(config, store_url)),
+        weights=weights_of(**begins),
         seed=config.seed,
         libraries=library_versions(LIBRARIES),
+        models={role: checkpoint.reference for role, checkpoint in begins.items()},
     )
 
 
@@ -59,7 +61,8 @@ def plan_of(config: ExpertsConfig, store_url: str | None) -> StagePlan:
 def train(config: ExpertsConfig, store_url: str | None) -> StageRef | State[StageRef]:
     """Train the model, or go on from the last checkpoint of an interrupted run; a finished one is reused."""
     make = partial(MultilingualLearner, store=store_url)
-    return shown(made(config, plan_of(config, store_url), make, MultilingualLearner.score_name, store_url))
+    plan_now = partial(plan_of, config, store_url)
+    return shown(made(config, plan_now, make, MultilingualLearner.score_name, store_url))
 
 
 def _model(trained: StageRef, store_url: str | None) -> Checkpoint:

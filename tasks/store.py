@@ -148,4 +148,4 @@ def stage_ref(folder: Path, *, reused: bool) -> StageRef:
 
 def _described(done: dict[str, object]) -> dict[str, object]:
     fields = ("stage", "key", "items", "quarantined", "sha256", "seconds", "peak_memory_bytes")
-    return {name: done[name] for name in fields}
+    return {name: done[name] for name in fields} | {"content": done.get("content")}

@@ -12,7 +12,6 @@ from components.records import NBest, RunRecord
 from components.refining import gates, networks, rounds
 from flows.contribution import contribution
 from flows.refine import RefineParameters, refine
-from tasks import refining
 from tasks.contributing import read_contributions
 from tasks.options import value_of
 from tasks.reading import hypotheses
@@ -28,8 +27,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, objec
     ):
         monkeypatch.setattr(room, name, fake)
     monkeypatch.setitem(networks.METHODS, "self_refine", fakes.Editor)
-    monkeypatch.setitem(gates.GATES, "fluency", lambda items, texts, *_: [len(t) % 7 for t in texts])
-    refining._refiner.cache_clear()
+    monkeypatch.setitem(gates.GATES, "fluency", lambda *_: lambda items, texts: [len(t) % 7 for t in texts])
     lines = [
         {"id": f"u{n}", "text": "ein Hund", "source_language": "en", "target_language": "de"}
         | {"references": ["übersetzt: ein Hund!!"]}
