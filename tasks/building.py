@@ -67,7 +67,7 @@ def _require(plan: StagePlan, what: str, expected: Mapping[str, str], found: Map
     for name in sorted(expected.keys() | found.keys()):
         if expected.get(name) != found.get(name):
             raise StoreError(
-                f"stage {plan.stage}: expected {what} as when the stage was planned ({name} "
+                f"stage {plan.stage}: expected {what} as when it was planned ({name} "
                 f"{expected.get(name, 'none')[:40]}), found {found.get(name, 'none')[:40]} on "
                 f"{socket.gethostname()}; run it again, with workers that have the same as this machine"
             )

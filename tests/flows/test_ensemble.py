@@ -18,6 +18,7 @@ from flows.train import train
 from tasks.contributing import read_contributions
 from tasks.reading import best_texts, hypotheses
 from tasks.store import Store
+from tasks.views import view_of
 from tests.components.stacking import tiny
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
@@ -120,6 +121,12 @@ def test_dropout_members_and_pooled_members(toy: dict[str, str]) -> None:
         pool={"method": "minimum_bayes_risk"},
     )
     assert [stage.stage for stage in pooled.stages][1:4] == ["mt-1", "mt-2", "mt"]
+    rows = [list(row.models) for row in view_of(pooled, Store(toy["store"])).stages()][1:4]
+    assert rows == [[toy["first"]], [toy["second"]], [toy["first"], toy["second"]]]
+    mixed = view_of(
+        run(toy, "twins", {"model": toy["first"], "members": [toy["second"]]}), Store(toy["store"])
+    )
+    assert list(mixed.stages()[1].models) == [toy["first"], toy["second"]]
 
 
 def test_members_of_other_tokenizers_are_mixed_over_a_shared_vocabulary(toy: dict[str, str]) -> None:

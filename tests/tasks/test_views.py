@@ -1,19 +1,30 @@
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from components.records import StageRef
 from tasks.views import links, stage_sections
 
 
-def stage(folder: Path, name: str, *upstream: str, outputs: str | None = None) -> StageRef:
+def stage(
+    folder: Path,
+    name: str,
+    *upstream: str,
+    outputs: str | None = None,
+    models: Mapping[str, str] | None = None,
+) -> StageRef:
     """A stage whose plan read the stages ``upstream``, by the keys that this function gives them."""
     key = (name.encode().hex() * 64)[:64]
     place = folder / key
     place.mkdir(exist_ok=True)
     read = {one: f"{(one.encode().hex() * 64)[:64]}:{'c' * 64}" for one in upstream}
-    (place / "plan.json").write_text(json.dumps({"upstream": read}))
+    weights = {role: hashlib.sha256(one.encode()).hexdigest() for role, one in (models or {}).items()}
+    (place / "plan.json").write_text(
+        json.dumps({"upstream": read, "weights": weights, "models": models or {}})
+    )
     if outputs is not None:
         (place / "outputs.jsonl").write_text(outputs)
     return StageRef(

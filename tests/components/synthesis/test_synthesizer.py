@@ -11,7 +11,7 @@ import pytest
 from components import audio
 from components.errors import ConfigError, DataError
 from components.records import Quarantined, Utterance
-from components.synthesis import SynthesisConfig, build, engines
+from components.synthesis import SynthesisConfig, build
 from components.synthesis.markup import is_marked, phonetic, visible
 
 PROGRAMS = {"espeak-ng": "espeak-ng", "flite": "flite", "festival": "text2wave"}
