@@ -46,7 +46,7 @@ def load(
         raise DataError(f"{source or audio}: expected at least one utterance, found none")
     plan = StagePlan(
         stage="data",
-        version="data/1",
+        version="data/2",
         parameters=options,
         # With the paths of its audio: a moved data set is another stage, whose readers see the same content.
         inputs={"source": dataset.digest, "records": digest([record.model_dump() for record in everything])},

@@ -11,6 +11,7 @@ from prefect.client.schemas.objects import State
 
 from components import data, models, translation
 from components import training as loop
+from components.device import pick_device
 from components.experts import multilingual, telemetry
 from components.experts.config import ExpertsConfig
 from components.experts.learner import VERSION, MultilingualLearner
@@ -131,7 +132,8 @@ def score(
     plan = StagePlan(
         stage="scores",
         version=f"experts-scores/{translation.Translator.version}",
-        parameters=mt.model_dump(mode="json", exclude={"device", "model"}),
+        parameters=mt.model_dump(mode="json", exclude={"device", "model"})
+        | {"device": pick_device(mt.device).type},
         upstream=read_by(trained),
         inputs={t: dataset.digest for t, dataset in found.items()},
         libraries=library_versions(LIBRARIES),

@@ -8,7 +8,7 @@ from prefect import get_run_logger, task
 from prefect.client.schemas.objects import State
 
 from components.decoding import Combiner
-from components.device import seed_everything
+from components.device import pick_device, seed_everything
 from components.ensembling import building, learning
 from components.ensembling.coefficients import Coefficients
 from components.ensembling.combiners import NegativeEvidence
@@ -35,10 +35,11 @@ def plan_of(ensemble: Ensemble, languages: Languages, store_url: str | None, see
     names = building.members_of(ensemble.members, ensemble.mixing)
     named = {f"member{n}": name.removeprefix(building.DROPOUT) for n, name in enumerate(names, 1)}
     settings = ensemble.mixing.model_dump(mode="json", include={"method", "learn", "top_k", "dev_sentences"})
+    settings |= {"dtype": ensemble.dtype, "device": pick_device(ensemble.device).type}
     return StagePlan(
         stage="coefficients",
         version=f"ensemble-learning/{building.VERSION}",
-        parameters={**settings, "languages": list(languages), "dtype": ensemble.dtype, "members": names},
+        parameters={**settings, "languages": list(languages), "members": names},
         inputs={"dev": pairs.read(ensemble.mixing.dev, languages)[1]},
         weights=weights_at(named, store_url),
         seed=seed,

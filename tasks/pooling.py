@@ -10,6 +10,7 @@ from prefect import get_run_logger, task
 from prefect.client.schemas.objects import State
 from pydantic import ValidationError
 
+from components.device import pick_device
 from components.ensembling import language_model, pooling
 from components.ensembling.config import PoolingConfig
 from components.errors import ConfigError, StoreError
@@ -88,6 +89,12 @@ def named_of(config: PoolingConfig) -> dict[str, str]:
     return {} if config.method != "reranking" or name is None else {"lm": name}
 
 
+def parameters_of(config: PoolingConfig) -> dict[str, object]:
+    """``parameters`` of a plan: the settings, and where a language model computes, if there is one."""
+    device = {"device": pick_device().type} if named_of(config) else {}
+    return config.model_dump(mode="json", exclude={"language_model"}) | device
+
+
 def model_of(
     plan: StagePlan, config: PoolingConfig, store_url: str | None
 ) -> language_model.LanguageModel | None:
@@ -115,7 +122,7 @@ def plan_of(
     return StagePlan(
         stage=stage,
         version=f"pooling/{pooling.version}",
-        parameters=config.model_dump(mode="json", exclude={"language_model"}),
+        parameters=parameters_of(config),
         upstream={"data": content_of(data), **upstream},
         weights=weights_at(named, store_url),
         shard_size=shard_size(total),

@@ -10,6 +10,7 @@ import torch
 from prefect import get_run_logger, task
 from prefect.client.schemas.objects import State
 
+from components.device import pick_device
 from components.errors import DataError
 from components.records import StageRef
 from components.stacking import encodings, fusion, loading, pooling, speech
@@ -67,7 +68,7 @@ def encode(config: SpeechConfig, data: StageRef, store_url: str | None) -> Stage
     plan = StagePlan(
         stage="encodings",
         version=f"encodings/{speech.SpeechEncoder.version}",
-        parameters=config.model_dump(mode="json", exclude={"model"}),
+        parameters=config.model_dump(mode="json", exclude={"model"}) | {"device": pick_device().type},
         upstream=read_by(data),
         weights=weights_at(named, store_url),
         libraries=library_versions(LIBRARIES),
@@ -188,7 +189,8 @@ def learn_coefficient(
     plan = StagePlan(
         stage="coefficient",
         version="stack-coefficient/1",
-        parameters={"batch_size": config.batch_size} | _lists(config),
+        parameters={"batch_size": config.batch_size, "device": pick_device(config.device).type}
+        | _lists(config),
         upstream=read_by(*dev),
         weights=weights_at(named, store_url),
         libraries=library_versions(LIBRARIES),

@@ -25,6 +25,7 @@ from tasks.pooling import (
     named_of,
     offered,
     outcome,
+    parameters_of,
     slot_of,
 )
 from tasks.stage import opened
@@ -53,7 +54,7 @@ def tune(
     plan = StagePlan(
         stage="tune",
         version=f"tuning/{pooling.version}",
-        parameters=config.model_dump(mode="json", exclude={"coefficients", "language_model"}),
+        parameters={k: v for k, v in parameters_of(config).items() if k != "coefficients"},
         upstream={"data": content_of(data), **read},
         weights=weights_at(named, store_url),
         seed=seed,

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from components.device import pick_device
 from components.errors import ConfigError
 from components.records import NBest, RunRecord
 from flows.cascade import cascade
@@ -87,6 +88,8 @@ def test_learned_coefficients_are_kept_and_used(toy: dict[str, str]) -> None:
         stage = next(stage for stage in found.stages if stage.stage == "coefficients")
         stored = json.loads((Path(stage.path) / "coefficients.json").read_text(encoding="utf-8"))
         assert stored["learned"] >= stored["uniform"] - 1e-9
+        plan = json.loads((Path(stage.path) / "plan.json").read_text(encoding="utf-8"))
+        assert plan["parameters"]["device"] == pick_device().type  # a card gives other bytes
         parts = json.loads((Path(stage.path) / "contributions.json").read_text(encoding="utf-8"))["members"]
         assert len(parts) == (2 if method == "linear" else 0)
         if learn == "constants":

@@ -111,7 +111,7 @@ def test_a_tokenizer_is_part_of_what_stays_resident(tmp_path: Path) -> None:
     tokenizer.save_pretrained(tmp_path)
     config = TranslationConfig(model=str(tmp_path), device="cpu", max_tokens=8, prompt="few-shot")
     before = translated(config)
-    tokenizer.add_tokens(["og"])
+    tokenizer.add_tokens(["hu"])
     tokenizer.save_pretrained(tmp_path)
     after = translated(config)
     pool.clear()
