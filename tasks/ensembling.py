@@ -22,7 +22,8 @@ from tasks.slots import device_slot
 from tasks.store import Store
 from tasks.translation import LIBRARIES, translatable
 
-LEARNED_ELSEWHERE = {"learn", "dev", "dev_sentences"}
+ELSEWHERE = {"learn", "dev", "dev_sentences", "positive", "negative"}
+"""Settings of the mixing that the stage of what is learned and the weights stand for."""
 
 
 def _translator(
@@ -75,7 +76,7 @@ def plan_of(
         mode="json", exclude={"device", "examples", "members", "model", "mixing"}
     )
     parameters["thinned"] = [name.startswith(building.DROPOUT) for name in names]
-    parameters["mixing"] = ensemble.mixing.model_dump(mode="json", exclude=LEARNED_ELSEWHERE)
+    parameters["mixing"] = ensemble.mixing.model_dump(mode="json", exclude=ELSEWHERE)
     parameters["device"] = pick_device(ensemble.device).type
     return StagePlan(
         stage="mt",
