@@ -109,9 +109,10 @@ class _Resident:
 class Pool:
     """Models resident in this process: one load per key, within a budget, least recently used out first.
 
+    A key says what the value is made of: digests and settings, never a name or a path alone.
     ``budget(device)`` gives bytes; ``size(value)`` gives bytes by device. A model larger than the budget is
     kept alone: it is needed now. Letting a model go drops the pool's reference; memory is free once the
-    last user drops his.
+    last user drops his, so those that keep one longer than a call ask to be told by ``on_eviction``.
     """
 
     def __init__(
@@ -121,6 +122,11 @@ class Pool:
         self._lock = threading.Lock()
         self._resident: OrderedDict[Hashable, _Resident] = OrderedDict()
         self._loading: dict[Hashable, tuple[int, Future[object]]] = {}
+        self._told: list[Callable[[], None]] = []
+
+    def on_eviction(self, tell: Callable[[], None]) -> None:
+        """Call ``tell`` whenever something was let go."""
+        self._told.append(tell)
 
     def get(self, key: Hashable, load: Callable[[], T]) -> T:
         """The resident value of ``key``, loaded by the first caller; the others wait for that load.
@@ -155,10 +161,18 @@ class Pool:
         with self._lock:
             del self._loading[key]
             self._resident[key] = resident
-            self._make_room(key, budgets)
+            evicted = self._make_room(key, budgets)
+        if evicted:
+            self._tell()
         future.set_result(value)
 
-    def _make_room(self, newest: Hashable, budgets: Sizes) -> None:
+    def _tell(self) -> None:
+        for tell in self._told:
+            tell()
+
+    def _make_room(self, newest: Hashable, budgets: Sizes) -> bool:
+        """Let the least recently used go until all fits; whether any went."""
+        before = len(self._resident)
         for device, budget in budgets.items():
             held = sum(r.sizes.get(device, 0) for r in self._resident.values())
             for key in [k for k in self._resident if k != newest]:
@@ -167,6 +181,7 @@ class Pool:
                 if freed := self._resident[key].sizes.get(device, 0):
                     held -= freed
                     del self._resident[key]
+        return len(self._resident) < before
 
     def keys(self) -> tuple[Hashable, ...]:
         """What is resident, least recently used first."""
@@ -186,6 +201,7 @@ class Pool:
         """Let every resident model go."""
         with self._lock:
             self._resident.clear()
+        self._tell()
 
 
 pool = Pool()

@@ -131,9 +131,18 @@ class Checkpoint(Record):
     tokenizer_sha256: Sha256 | None = None
     lineage: tuple[str, ...] = ()
 
+    @property
+    def identity(self) -> tuple[str, str | None]:
+        """What tells two models apart, whatever they are called and wherever they are."""
+        return self.sha256, self.tokenizer_sha256
+
 
 class StageRef(Record):
-    """A finished stage of the store: where it is, what is in it and what it cost."""
+    """A finished stage of the store: where it is, what is in it and what it cost.
+
+    ``sha256`` is the digest of its files; ``content``, of utterances, that of what decides results: where
+    their audio lies is no part of it.
+    """
 
     stage: str
     key: str
@@ -141,6 +150,7 @@ class StageRef(Record):
     items: int = Field(ge=0)
     quarantined: int = Field(ge=0)
     sha256: Sha256
+    content: Sha256 | None = None
     seconds: float = Field(ge=0)
     peak_memory_bytes: int = Field(ge=0)
     reused: bool

@@ -25,11 +25,11 @@ def print_run(view: RunView, console: Console) -> None:
     """The run's stages with what they produced and cost, the first texts, then the scores."""
     run = view.run
     console.print(Text.assemble((printable(run.name), "bold"), f"  {printable(run.flow)}, {run.status}"))
-    shown = table("stage", "model", ">items", ">quarantined", ">time", ">x real time", ">memory", "")
+    shown = table("stage", "models", ">items", ">quarantined", ">time", ">x real time", ">memory", "")
     for row in view.stages():
         shown.add_row(
             Text(printable(row.stage), "bold"),
-            Text(printable(row.model or "")),
+            Text(printable(", ".join(row.models))),
             f"{row.items:,}",
             Text(f"{row.quarantined:,}", "yellow" if row.quarantined else "dim"),
             seconds(row.seconds),

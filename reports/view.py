@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from components.records import Checkpoint, Hypothesis, NBest, Outcome, Quarantined, RunRecord, Utterance
+from components.records import Hypothesis, NBest, Outcome, Quarantined, RunRecord, Utterance
 from reports.scoring import Comparison, compare
 from reports.sections import Column, Section
 
@@ -23,6 +23,10 @@ UPSTREAM: dict[str, tuple[str, ...]] = {
 
 RECOGNITION = "asr"
 """Stages named so, or ``asr-...``, give transcripts; other stages with outcomes give translations."""
+
+
+Models = Mapping[str, str | None]
+"""References of models, and the sha256 of each where it is known."""
 
 
 class Numbers(NamedTuple):
@@ -45,8 +49,7 @@ class StageRow:
     real_time_factor: float | None
     peak_memory_bytes: int
     reused: bool
-    model: str | None
-    digest: str | None
+    models: Models
     key: str
 
 
@@ -92,15 +95,15 @@ class UtteranceRow:
 class RunView:
     """A finished run. Utterances and outcomes may read their records from disk when asked for them.
 
-    ``outcomes`` maps a stage to utterance id to outcome, in the order of the stages; ``models`` gives the
-    checkpoint of a stage where it is known; ``links`` are the edges between stages where they are known;
+    ``outcomes`` maps a stage to utterance id to outcome, in the order of the stages; ``models`` gives those
+    that made a stage, where they are known; ``links`` are the edges between stages where they are known;
     ``values`` maps utterance id to further numbers, which ``columns`` describe.
     """
 
     run: RunRecord
     utterances: Sequence[Utterance]
     outcomes: Mapping[str, Mapping[str, Outcome]]
-    models: Mapping[str, Checkpoint] = field(default_factory=dict)
+    models: Mapping[str, Models] = field(default_factory=dict)
     links: Sequence[tuple[str, str]] | None = None
     sections: Sequence[Section] = ()
     columns: Sequence[Column] = ()
@@ -193,9 +196,6 @@ class RunView:
     def _stage_row(self, name: str) -> StageRow:
         refs = [ref for ref in self.run.stages if ref.stage == name]
         seconds = sum(ref.seconds for ref in refs)
-        checkpoint = self.models.get(name)
-        settings = self.run.parameters.get(name)
-        stated = settings.get("model") if isinstance(settings, dict) else None
         heard = name.split("-", maxsplit=1)[0] in ("asr", "st") and self.audio_seconds > 0
         return StageRow(
             stage=name,
@@ -205,8 +205,7 @@ class RunView:
             real_time_factor=seconds / self.audio_seconds if heard else None,
             peak_memory_bytes=max(ref.peak_memory_bytes for ref in refs),
             reused=all(ref.reused for ref in refs),
-            model=checkpoint.reference if checkpoint else (str(stated) if stated else None),
-            digest=checkpoint.sha256 if checkpoint else None,
+            models=self.models.get(name, {}),
             key=refs[0].key,
         )
 

@@ -33,7 +33,6 @@ def _shown(text: str) -> str:
 def publish_stage(ref: StageRef) -> None:
     """How a stage came about: computed or reused, by which models, how many records a second."""
     plan = read_json(Path(ref.path) / "plan.json")
-    model = plan["parameters"].get("model")
     weights = [f"{name} {sha[:12]}" for name, sha in plan["weights"].items()]
     row = {
         "stage": _shown(ref.stage),
@@ -43,7 +42,7 @@ def publish_stage(ref: StageRef) -> None:
         "records per second": round(ref.items / ref.seconds, 2) if ref.seconds else "",
         "seconds": round(ref.seconds, 2),
         "peak memory MiB": round(ref.peak_memory_bytes / 2**20),
-        "model": _shown(str(model)) if model else "",
+        "models": _shown(", ".join(dict.fromkeys(plan.get("models", {}).values()))),
         "weights (sha256)": ", ".join(weights),
         "key": ref.key[:12],
     }

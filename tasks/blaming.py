@@ -20,7 +20,7 @@ from reports import blaming
 from tasks.artifacts import publish_table
 from tasks.cost import measured
 from tasks.files import read_json, write_bytes, write_json
-from tasks.keys import StagePlan, library_versions, read_by
+from tasks.keys import StagePlan, content_of, library_versions, read_by
 from tasks.metrics import LIBRARIES
 from tasks.options import NOT_STORED, shown, value_of
 from tasks.reading import best_texts, hypotheses, utterances
@@ -145,7 +145,7 @@ def account(
             "last": last.stage,
         },
         upstream=read_by(data, asr, last, *([cut] if cut else []))
-        | {name: f"{ref.key}:{ref.sha256}" for name, ref in outputs.items()},
+        | {name: content_of(ref) for name, ref in outputs.items()},
         libraries=library_versions(LIBRARIES),
     )
     with opened(Store(store_url), plan, records=False) as writer:
@@ -184,7 +184,7 @@ def joined(
         stage="asr-gold-segments",
         version="segments/1",
         parameters={},
-        upstream=read_by(data, asr) | {"pieces": f"{pieces.key}:{pieces.sha256}", "heard": heard.key},
+        upstream=read_by(data, asr) | {"pieces": content_of(pieces), "heard": content_of(heard)},
     )
     with opened(Store(store_url), plan) as writer:
         if writer.ref is None:

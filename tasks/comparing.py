@@ -19,7 +19,7 @@ from reports import comparing
 from tasks.artifacts import publish_table
 from tasks.cost import measured
 from tasks.files import read_json, write_bytes, write_json
-from tasks.keys import StagePlan, library_versions
+from tasks.keys import StagePlan, content_of, library_versions
 from tasks.metrics import LIBRARIES
 from tasks.options import NOT_STORED, shown
 from tasks.stage import opened
@@ -92,9 +92,7 @@ def dropped(comparison: Comparison) -> list[Difference]:
 def _plan(
     runs: Mapping[str, RunRecord], settings: ComparisonSettings, utterances: list[Utterance]
 ) -> StagePlan:
-    upstream = {
-        f"{name}/{ref.stage}": f"{ref.key}:{ref.sha256}" for name, run in runs.items() for ref in decoded(run)
-    }
+    upstream = {f"{name}/{ref.stage}": content_of(ref) for name, run in runs.items() for ref in decoded(run)}
     return StagePlan(
         stage="comparison",
         version=f"{VERSION} metrics/{metrics.version}",

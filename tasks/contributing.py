@@ -22,7 +22,7 @@ from reports import contributing
 from tasks.artifacts import publish_table
 from tasks.cost import measured
 from tasks.files import read_json, write_json
-from tasks.keys import StagePlan, library_versions, read_by
+from tasks.keys import StagePlan, content_of, library_versions, read_by
 from tasks.metrics import LIBRARIES
 from tasks.options import NOT_STORED, shown
 from tasks.reading import best_texts, utterances
@@ -63,7 +63,7 @@ def of_systems(
             "parts": [[one.title, *one.names] for one in systems],
             "sets": [[n, *sorted(kept)] for n, kept, _ in sets],
         },
-        upstream=read_by(data) | {f"set {i}": f"{ref.key}:{ref.sha256}" for i, (*_, ref) in enumerate(sets)},
+        upstream=read_by(data) | {f"set {i}": content_of(ref) for i, (*_, ref) in enumerate(sets)},
         libraries=library_versions(LIBRARIES),
     )
     with opened(Store(store_url), plan, records=False) as writer:

@@ -47,9 +47,9 @@ def load(
         raise DataError(f"{source or audio}: expected at least one utterance, found none")
     plan = StagePlan(
         stage="data",
-        version="data/1",
+        version="data/2",
         parameters=options,
-        # The digest is that of the source; what was made of it is added, so that a new reader is a new key.
+        # With the paths of its audio: a moved data set is another stage, whose readers see the same content.
         inputs={"source": dataset.digest, "records": digest([record.model_dump() for record in everything])},
     )
     with opened(Store(store_url), plan) as writer:
@@ -66,4 +66,5 @@ def _write(writer: Writer, dataset: reading.Dataset, cost: Cost) -> StageRef:
     if writer.shards_done == 0:
         writer.append(good, bad, seconds=cost.seconds, peak=cost.peak_memory_bytes)
     ids = [record.id for record in dataset.utterances]
-    return writer.finish([*ids, *(record.utterance_id for record in dataset.quarantined)])
+    ids += [record.utterance_id for record in dataset.quarantined]
+    return writer.finish(ids, content=dataset.digest)

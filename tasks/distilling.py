@@ -11,7 +11,6 @@ from typing import cast
 from prefect import task
 from prefect.client.schemas.objects import State
 
-from components import models
 from components.errors import ConfigError, DataError
 from components.records import StageRef, Utterance
 from components.training.distillation import DistillationConfig, DistillationLearner
@@ -19,7 +18,7 @@ from components.training.learner import MakeLearner
 from components.training.targets import CHOICES
 from tasks import systems, training
 from tasks.cost import measured
-from tasks.keys import StagePlan, library_versions, read_by, weights_of
+from tasks.keys import StagePlan, library_versions, read_by, weights_at
 from tasks.options import NOT_STORED, shown
 from tasks.reading import hypotheses, utterances
 from tasks.stage import opened
@@ -123,16 +122,16 @@ def plan_of(config: DistillationConfig, store_url: str | None) -> StagePlan:
     named = {f"teacher{n}": name for n, name in enumerate(config.teachers)}
     if config.layers_of is not None:
         named["layers_of"] = config.layers_of
-    teachers = weights_of(**{role: models.resolve(name, store_url) for role, name in named.items()})
     plan = training.plan_of(config, store_url)
     parameters = {k: v for k, v in plan.parameters.items() if k not in {"teachers", "layers_of"}}
-    weights = {**plan.weights, **teachers}
-    return plan.model_copy(update={"parameters": parameters, "weights": weights})
+    weights = plan.weights | weights_at(named, store_url)
+    update = {"parameters": parameters, "weights": weights, "models": plan.models | named}
+    return plan.model_copy(update=update)
 
 
 @task(name="student", **NOT_STORED)
 def student(config: DistillationConfig, store_url: str | None) -> StageRef | State[StageRef]:
     """Train the student, or go on where an interrupted training stopped; a finished one is reused."""
     learner = cast(MakeLearner, partial(DistillationLearner, store=store_url))
-    plan = plan_of(config, store_url)
-    return shown(training.made(config, plan, learner, DistillationLearner.score_name, store_url))
+    plan_now = partial(plan_of, config, store_url)
+    return shown(training.made(config, plan_now, learner, DistillationLearner.score_name, store_url))

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from prefect import task
 from prefect.client.schemas.objects import State
 
-from components import models
 from components.device import pick_device, seed_everything
 from components.ensembling import building
 from components.ensembling.mapped import DROPPED
@@ -16,7 +13,8 @@ from components.records import StageRef
 from components.translation import Translator
 from tasks import learning
 from tasks.artifacts import publish_examples
-from tasks.keys import StagePlan, library_versions, read_by, weights_of
+from tasks.building import component_of
+from tasks.keys import StagePlan, library_versions, read_by, weights_at
 from tasks.options import NOT_STORED, shown, transient
 from tasks.reading import hypotheses
 from tasks.shards import Shard, compute, run_shards, shard_size
@@ -24,16 +22,20 @@ from tasks.slots import device_slot
 from tasks.store import Store
 from tasks.translation import LIBRARIES, translatable
 
-LEARNED_ELSEWHERE = {"learn", "dev", "dev_sentences"}
+ELSEWHERE = {"learn", "dev", "dev_sentences", "positive", "negative"}
+"""Settings of the mixing that the stage of what is learned and the weights stand for."""
 
 
-@lru_cache(maxsize=1)
-def _translator(ensemble: Ensemble, learned: StageRef | None, store_url: str | None) -> Translator:
-    if learned is not None:
-        learned = Store(store_url).at_hand(learned)
-    n_members = len(building.members_of(ensemble.members, ensemble.mixing))
-    combine = learning.combiner(ensemble.mixing, n_members, learned)
-    return building.build(ensemble, ensemble.members, ensemble.mixing, combine, store_url)
+def _translator(
+    plan: StagePlan, ensemble: Ensemble, learned: StageRef | None, store_url: str | None
+) -> Translator:
+    def build() -> Translator:
+        found = None if learned is None else Store(store_url).at_hand(learned)
+        n_members = len(building.members_of(ensemble.members, ensemble.mixing))
+        combine = learning.combiner(ensemble.mixing, n_members, found)
+        return building.build(ensemble, ensemble.members, ensemble.mixing, combine, store_url)
+
+    return component_of(plan, ensemble, store_url, build)
 
 
 @task(name="members", **NOT_STORED)
@@ -45,11 +47,16 @@ def admit(ensemble: Ensemble, store_url: str | None) -> None:
 
 @task(name="mix shard", retries=2, retry_delay_seconds=1, retry_condition_fn=transient, **NOT_STORED)
 def mix_shard(
-    ensemble: Ensemble, learned: StageRef | None, store_url: str | None, payload: str, seed: int
+    plan: StagePlan,
+    ensemble: Ensemble,
+    learned: StageRef | None,
+    store_url: str | None,
+    payload: str,
+    seed: int,
 ) -> Shard:
     """Translate the utterances of one packed shard with all members."""
     with device_slot(ensemble.device):
-        translator = _translator(ensemble, learned, store_url)
+        translator = _translator(plan, ensemble, learned, store_url)
         seed_everything(seed)
         return compute("mt", payload, translator.translate)
 
@@ -64,25 +71,23 @@ def plan_of(
 ) -> StagePlan:
     """What decides the outputs of the stage. Resolves every member, loads nothing."""
     names = building.members_of(ensemble.members, ensemble.mixing)
-    resolved = {
-        f"member{n}": models.resolve(name.removeprefix(building.DROPOUT), store_url)
-        for n, name in enumerate(names, 1)
-    }
+    named = {f"member{n}": name.removeprefix(building.DROPOUT) for n, name in enumerate(names, 1)}
     parameters = ensemble.model_dump(
         mode="json", exclude={"device", "examples", "members", "model", "mixing"}
     )
     parameters["thinned"] = [name.startswith(building.DROPOUT) for name in names]
-    parameters["mixing"] = ensemble.mixing.model_dump(mode="json", exclude=LEARNED_ELSEWHERE)
+    parameters["mixing"] = ensemble.mixing.model_dump(mode="json", exclude=ELSEWHERE)
     parameters["device"] = pick_device(ensemble.device).type
     return StagePlan(
         stage="mt",
         version=f"ensemble/{building.VERSION}.{Translator.version}",
         parameters=parameters,
         upstream=read_by(*read, *([] if learned is None else [learned])),
-        weights=weights_of(**resolved),
+        weights=weights_at(named, store_url),
         seed=seed,
         shard_size=shard_size(total),
         libraries=library_versions(LIBRARIES),
+        models=named,
     )
 
 
@@ -111,12 +116,13 @@ def mix(
     """Translate what the stages ``read`` give (data, or data and asr), or go on where a run stopped."""
     data, asr = read[0], read[1] if len(read) > 1 else None
     total = data.items - data.quarantined
+    plan = plan_of(ensemble, learned, store_url, read, total, seed)
     ref = run_shards(
         Store(store_url),
-        plan_of(ensemble, learned, store_url, read, total, seed),
+        plan,
         lambda: translatable(data, asr),
         total,
-        lambda payload, number: mix_shard.submit(ensemble, learned, store_url, payload, seed + number),
+        lambda payload, number: mix_shard.submit(plan, ensemble, learned, store_url, payload, seed + number),
     )
     publish_examples(ref)
     return shown(ref)

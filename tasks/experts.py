@@ -11,6 +11,7 @@ from prefect.client.schemas.objects import State
 
 from components import data, metrics, models, translation
 from components import training as loop
+from components.device import pick_device
 from components.experts import multilingual, telemetry
 from components.experts.config import ExpertsConfig
 from components.experts.learner import VERSION, MultilingualLearner
@@ -43,14 +44,16 @@ def plan_of(config: ExpertsConfig, store_url: str | None) -> StagePlan:
             source, config.source_language, config.targets, limit
         ).digests.items()
     }
+    begins = starting.references(config, store_url)
     return StagePlan(
         stage="training",
         version=f"experts/{VERSION}/{loop.VERSION}",
         parameters=config.model_dump(mode="json", exclude=left_out),
         inputs=inputs,
-        weights=weights_of(**starting.references(config, store_url)),
+        weights=weights_of(**begins),
         seed=config.seed,
         libraries=library_versions(LIBRARIES),
+        models={role: checkpoint.reference for role, checkpoint in begins.items()},
     )
 
 
@@ -58,7 +61,8 @@ def plan_of(config: ExpertsConfig, store_url: str | None) -> StagePlan:
 def train(config: ExpertsConfig, store_url: str | None) -> StageRef | State[StageRef]:
     """Train the model, or go on from the last checkpoint of an interrupted run; a finished one is reused."""
     make = partial(MultilingualLearner, store=store_url)
-    return shown(made(config, plan_of(config, store_url), make, MultilingualLearner.score_name, store_url))
+    plan_now = partial(plan_of, config, store_url)
+    return shown(made(config, plan_now, make, MultilingualLearner.score_name, store_url))
 
 
 def _model(trained: StageRef, store_url: str | None) -> Checkpoint:
@@ -127,7 +131,8 @@ def score(
     plan = StagePlan(
         stage="scores",
         version=f"experts-scores/{translation.Translator.version} metrics/{metrics.version}",
-        parameters=mt.model_dump(mode="json", exclude={"device", "model"}),
+        parameters=mt.model_dump(mode="json", exclude={"device", "model"})
+        | {"device": pick_device(mt.device).type},
         upstream=read_by(trained),
         inputs={t: dataset.digest for t, dataset in found.items()},
         libraries=library_versions(LIBRARIES),

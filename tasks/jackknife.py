@@ -14,7 +14,6 @@ import torch
 from prefect import get_run_logger, task
 from prefect.client.schemas.objects import State
 
-from components import models
 from components.errors import DataError
 from components.records import StageRef
 from components.stacking.config import LearnConfig
@@ -23,7 +22,7 @@ from components.training import VERSION, TrainingConfig, pairs
 from components.training.pairs import Pair
 from tasks.artifacts import publish_plots
 from tasks.files import write_bytes
-from tasks.keys import StagePlan, library_versions, read_by, weights_of
+from tasks.keys import StagePlan, content_of, library_versions, read_by, weights_at
 from tasks.options import NOT_STORED, shown
 from tasks.reading import best_texts, utterances
 from tasks.stack_training import training_of
@@ -117,14 +116,16 @@ def train_second(
     config = training_of(learn, learn.seed)
     read = [*((f"part-{i}-{r.stage}", r) for i, part in enumerate(parts) for r in part)]
     read += [(f"dev-{r.stage}", r) for r in dev]
+    named = {"start": learn.start}
     plan = StagePlan(
         stage="training",
         version=f"pre-translation-training/{VERSION}",
         parameters=config.model_dump(mode="json", exclude={"data", "dev", "start", "seed"}),
-        upstream={name: f"{r.key}:{r.sha256}" for name, r in read},
-        weights=weights_of(start=models.resolve(learn.start, store_url)),
+        upstream={name: content_of(r) for name, r in read},
+        weights=weights_at(named, store_url),
         seed=learn.seed,
         libraries=library_versions(LIBRARIES),
+        models=named,
     )
     with opened(Store(store_url), plan, records=False) as writer:
         make = partial(_learner, parts, dev, store_url)

@@ -6,15 +6,23 @@ outputs (a beam size, a weight file, a library version) gives another key.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from importlib import metadata
 from typing import Any
 
 from pydantic import Field
 
+from components import models
 from components.canonical import digest
 from components.records import Checkpoint, Record, Sha256, StageRef
+
+BENEATH = {
+    "transformers": ("tokenizers",),
+    "openai-whisper": ("tiktoken",),
+    "faster-whisper": ("ctranslate2",),
+}
+"""Distributions that decide the outputs of a named one."""
 
 
 @lru_cache(maxsize=64)
@@ -26,8 +34,18 @@ def _version(library: str) -> str:
 
 
 def library_versions(names: Iterable[str]) -> dict[str, str]:
-    """Installed version of each distribution, ``absent`` where it is not installed."""
-    return {name: _version(name) for name in names}
+    """Installed version of each distribution and of what is beneath it, ``absent`` where it is missing."""
+    return {each: _version(each) for name in names for each in (name, *BENEATH.get(name, ()))}
+
+
+def _numerics(plan: Mapping[str, Any]) -> dict[str, str]:
+    """Of a stage that computes with torch; its parameters may set the number of threads themselves."""
+    if "torch" not in plan["libraries"]:
+        return {}
+    from components.numerics import numerics  # noqa: PLC0415 - imports torch
+
+    parameters = plan["parameters"]
+    return numerics(str(parameters.get("device", "cpu")), threads="threads" not in parameters)
 
 
 class StagePlan(Record):
@@ -35,7 +53,9 @@ class StagePlan(Record):
 
     ``version`` names the code that computes (``recognition/3``); ``upstream`` maps the name of each
     stage that is read to its key and the digest of its outputs; ``inputs`` holds digests of anything
-    else that is read; ``weights`` those of every model and tokenizer.
+    else that is read; ``weights`` those of every model and tokenizer, by role; ``numerics`` is what of this
+    machine and process decides the last bits. ``models`` are the references by which the run names its
+    models, by role: they are shown, and no part of the key, since a model may have several names.
     """
 
     stage: str = Field(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9_-]*$")
@@ -47,16 +67,31 @@ class StagePlan(Record):
     seed: int = 0
     shard_size: int = Field(default=0, ge=0, description="items per shard; batches decide the last bits")
     libraries: dict[str, str] = Field(default_factory=dict)
+    numerics: dict[str, str] = Field(default_factory=_numerics)
+    models: dict[str, str] = Field(default_factory=dict)
 
     @property
     def key(self) -> Sha256:
         """Address of the stage in the store."""
-        return digest(self.model_dump(mode="json"))
+        return digest(self.model_dump(mode="json", exclude={"models"}))
+
+
+def content_of(ref: StageRef) -> str:
+    """What a stage holds, as it stands in the key of one that reads it: its key and its files' digest.
+
+    Of utterances it is the digest of what decides results, wherever their audio lies.
+    """
+    return ref.content or f"{ref.key}:{ref.sha256}"
 
 
 def read_by(*refs: StageRef) -> dict[str, str]:
-    """``upstream`` of a stage that reads ``refs``: their keys and the digests of what they hold."""
-    return {ref.stage: f"{ref.key}:{ref.sha256}" for ref in refs}
+    """``upstream`` of a stage that reads ``refs``."""
+    return {ref.stage: content_of(ref) for ref in refs}
+
+
+def weights_at(named: Mapping[str, str], store_url: str | None) -> dict[str, str]:
+    """``weights`` of the models with these references, by role. Resolves them, loads nothing."""
+    return weights_of(**{role: models.resolve(name, store_url) for role, name in named.items()})
 
 
 def weights_of(**checkpoints: Checkpoint) -> dict[str, str]:

@@ -7,9 +7,8 @@ from pathlib import Path
 from prefect import get_run_logger, task
 from prefect.client.schemas.objects import State
 
-from components import models
 from components.decoding import Combiner
-from components.device import seed_everything
+from components.device import pick_device, seed_everything
 from components.ensembling import building, learning
 from components.ensembling.coefficients import Coefficients
 from components.ensembling.combiners import NegativeEvidence
@@ -20,7 +19,7 @@ from components.records import StageRef
 from components.training import pairs
 from tasks.cost import measured
 from tasks.files import read_json, write_json
-from tasks.keys import StagePlan, library_versions, weights_of
+from tasks.keys import StagePlan, library_versions, weights_at
 from tasks.options import NOT_STORED, shown
 from tasks.slots import device_slot
 from tasks.stage import Writer, opened
@@ -34,19 +33,18 @@ Languages = tuple[str, str]
 def plan_of(ensemble: Ensemble, languages: Languages, store_url: str | None, seed: int) -> StagePlan:
     """What decides the coefficients: members, method, development data."""
     names = building.members_of(ensemble.members, ensemble.mixing)
-    resolved = {
-        f"member{n}": models.resolve(name.removeprefix(building.DROPOUT), store_url)
-        for n, name in enumerate(names, 1)
-    }
+    named = {f"member{n}": name.removeprefix(building.DROPOUT) for n, name in enumerate(names, 1)}
     settings = ensemble.mixing.model_dump(mode="json", include={"method", "learn", "top_k", "dev_sentences"})
+    settings |= {"dtype": ensemble.dtype, "device": pick_device(ensemble.device).type}
     return StagePlan(
         stage="coefficients",
         version=f"ensemble-learning/{building.VERSION}",
-        parameters={**settings, "languages": list(languages), "dtype": ensemble.dtype, "members": names},
+        parameters={**settings, "languages": list(languages), "members": names},
         inputs={"dev": pairs.read(ensemble.mixing.dev, languages)[1]},
-        weights=weights_of(**resolved),
+        weights=weights_at(named, store_url),
         seed=seed,
         libraries=library_versions(LIBRARIES),
+        models=named,
     )
 
 

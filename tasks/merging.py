@@ -17,7 +17,7 @@ from components.records import Record, StageRef
 from tasks.artifacts import publish_table
 from tasks.cost import measured
 from tasks.files import read_json, told_when_full, write_json
-from tasks.keys import StagePlan, library_versions, read_by
+from tasks.keys import StagePlan, content_of, library_versions, read_by
 from tasks.metrics import LIBRARIES as METRIC_LIBRARIES
 from tasks.options import NOT_STORED, shown
 from tasks.reading import best_texts, utterances
@@ -64,6 +64,7 @@ def merge(recipe: merging.Recipe, store_url: str | None, seed: int) -> StageRef 
             inputs={f"tokenizer of {n}": c.tokenizer_sha256 or "none" for n, c in checkpoints.items()},
             seed=seed,
             libraries=library_versions(LIBRARIES),
+            models={name: c.reference for name, c in checkpoints.items()},
         )
         with opened(Store(store_url), plan, records=False) as writer:
             if writer.ref is None:
@@ -119,7 +120,7 @@ def gate(
         stage="gate",
         version=f"gate/1 metrics/{metrics.version}",
         parameters={"metric": metric, "margin": margin, "baseline": name},
-        upstream={**read_by(data, merged), "baseline": f"{baseline.key}:{baseline.sha256}"},
+        upstream={**read_by(data, merged), "baseline": content_of(baseline)},
         libraries=library_versions(METRIC_LIBRARIES),
     )
     with opened(Store(store_url), plan, records=False) as writer:

@@ -10,20 +10,23 @@ from prefect import get_run_logger, task
 from prefect.client.schemas.objects import State
 from pydantic import ValidationError
 
-from components import models
+from components.device import pick_device
 from components.ensembling import language_model, pooling
 from components.ensembling.config import PoolingConfig
 from components.errors import ConfigError, StoreError
 from components.records import NBest, Outcome, StageRef, Utterance
 from tasks.artifacts import publish_examples
-from tasks.keys import StagePlan, library_versions, weights_of
+from tasks.building import component_of
+from tasks.keys import StagePlan, content_of, library_versions, weights_at
 from tasks.options import NOT_STORED, shown, transient
 from tasks.reading import StoredOutcomes, utterances
 from tasks.shards import Shard, compute, run_shards, shard_size
 from tasks.slots import device_slot
 from tasks.store import Store
 
-LIBRARIES = ("numpy", "torch", "transformers", "sacrebleu", "rapidfuzz", "openai-whisper")
+LIBRARIES = ("numpy", "sacrebleu", "rapidfuzz", "openai-whisper")
+MODEL_LIBRARIES = ("torch", "transformers")
+"""What a language model adds."""
 Members = tuple[tuple[str, StageRef], ...]
 """Systems by name, in the order in which they are aligned and ties are broken."""
 
@@ -47,7 +50,12 @@ def outcome(name: str, ref: StageRef, utterance_id: str) -> Outcome | None:
 
 @task(name="pool shard", retries=2, retry_delay_seconds=1, retry_condition_fn=transient, **NOT_STORED)
 def pool_shard(
-    config: PoolingConfig, members: Members, heard: bool, store_url: str | None, payload: str
+    plan: StagePlan,
+    config: PoolingConfig,
+    members: Members,
+    heard: bool,
+    store_url: str | None,
+    payload: str,
 ) -> Shard:
     """Pool the outputs for the utterances of one packed shard; ``heard``: they are transcripts."""
     store = Store(store_url)
@@ -66,28 +74,35 @@ def pool_shard(
         ]
 
     with slot_of(config):
-        model = model_of(config, store_url)
+        model = model_of(plan, config, store_url)
         return compute("pool", payload, component)
 
 
 def slot_of(config: PoolingConfig) -> AbstractContextManager[None]:
     """The card that the language model computes on, if reranking is to use one."""
-    used = config.method == "reranking" and config.language_model is not None
-    return device_slot("auto") if used else nullcontext()
+    return device_slot("auto") if named_of(config) else nullcontext()
 
 
-def model_of(config: PoolingConfig, store_url: str | None) -> language_model.LanguageModel | None:
-    """The language model whose word is a feature, if reranking is to use one."""
-    if config.method != "reranking" or config.language_model is None:
+def named_of(config: PoolingConfig) -> dict[str, str]:
+    """The language model whose word is a feature, if reranking is to use one, by its role."""
+    name = config.language_model
+    return {} if config.method != "reranking" or name is None else {"lm": name}
+
+
+def parameters_of(config: PoolingConfig) -> dict[str, object]:
+    """``parameters`` of a plan: the settings, and where a language model computes, if there is one."""
+    device = {"device": pick_device().type} if named_of(config) else {}
+    return config.model_dump(mode="json", exclude={"language_model"}) | device
+
+
+def model_of(
+    plan: StagePlan, config: PoolingConfig, store_url: str | None
+) -> language_model.LanguageModel | None:
+    """That language model, loaded."""
+    name = named_of(config).get("lm")
+    if name is None:
         return None
-    return language_model.load(config.language_model, store_url)
-
-
-def digests(config: PoolingConfig, store_url: str | None) -> dict[str, str]:
-    """``weights`` of a plan: those of the language model, if reranking is to use one."""
-    if config.method != "reranking" or config.language_model is None:
-        return {}
-    return weights_of(lm=models.resolve(config.language_model, store_url))
+    return component_of(plan, name, store_url, lambda: language_model.load(name, store_url))
 
 
 def offered(data: StageRef, members: Members) -> Iterator[Utterance]:
@@ -102,16 +117,17 @@ def plan_of(
     """What decides the outputs of the stage: the order of the systems is part of it. ``read``: the data and
     how many of its utterances there are to pool.
     """
-    data, total = read
-    upstream = {f"{number}:{name}": f"{ref.key}:{ref.sha256}" for number, (name, ref) in enumerate(members)}
+    (data, total), named = read, named_of(config)
+    upstream = {f"{number}:{name}": content_of(ref) for number, (name, ref) in enumerate(members)}
     return StagePlan(
         stage=stage,
         version=f"pooling/{pooling.version}",
-        parameters=config.model_dump(mode="json"),
-        upstream={"data": f"{data.key}:{data.sha256}", **upstream},
-        weights=digests(config, store_url),
+        parameters=parameters_of(config),
+        upstream={"data": content_of(data), **upstream},
+        weights=weights_at(named, store_url),
         shard_size=shard_size(total),
-        libraries=library_versions(LIBRARIES),
+        libraries=library_versions((*LIBRARIES, *(MODEL_LIBRARIES if named else ()))),
+        models=named | {f"member{number}": name for number, (name, _) in enumerate(members, 1)},
     )
 
 
@@ -141,12 +157,13 @@ def pool(
     members = tuple(zip(systems, refs, strict=True))
     total = _check_members(data, members)
     heard = all(ref.stage.startswith("asr") for ref in refs)
+    plan = plan_of(config, members, stage, (data, total), store_url)
     ref = run_shards(
         Store(store_url),
-        plan_of(config, members, stage, (data, total), store_url),
+        plan,
         lambda: offered(data, members),
         total,
-        lambda payload, number: pool_shard.submit(config, members, heard, store_url, payload),
+        lambda payload, number: pool_shard.submit(plan, config, members, heard, store_url, payload),
     )
     publish_examples(ref)
     return shown(ref)

@@ -15,7 +15,16 @@ from tasks.stage import ERRORS, OUTPUTS
 
 def utterances(data: StageRef) -> Iterator[Utterance]:
     """The utterances of a ``data`` stage, in order."""
-    return map(Utterance.model_validate_json, lines(Path(data.path) / OUTPUTS))
+    return (_utterance(line, Path(data.path)) for line in lines(Path(data.path) / OUTPUTS))
+
+
+def _utterance(line: bytes, folder: Path) -> Utterance:
+    """An utterance as the stage in ``folder`` has it; a relative path of its audio is one in that folder."""
+    found = Utterance.model_validate_json(line)
+    if found.audio is None or Path(found.audio.path).is_absolute():
+        return found
+    here = found.audio.model_copy(update={"path": str(folder / found.audio.path)})
+    return found.model_copy(update={"audio": here})
 
 
 def hypotheses(ref: StageRef) -> Iterator[NBest]:
@@ -98,10 +107,10 @@ class StoredUtterances(Sequence[Utterance]):
         """One utterance, or a list for a slice."""
         if isinstance(index, slice):
             return [self[number] for number in range(*index.indices(len(self)))]
-        return Utterance.model_validate_json(_line(self._path, self._offsets[index]))
+        return _utterance(_line(self._path, self._offsets[index]), self._path.parent)
 
     def __iter__(self) -> Iterator[Utterance]:
-        return map(Utterance.model_validate_json, lines(self._path))
+        return (_utterance(line, self._path.parent) for line in lines(self._path))
 
     def __len__(self) -> int:
         return len(self._offsets)

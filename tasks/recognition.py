@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 
 from prefect import task
 from prefect.client.schemas.objects import State
 
-from components import models, recognition
+from components import recognition
 from components.device import pick_device, seed_everything
 from components.ensembling import recognisers
 from components.ensembling.recognisers import RecogniserEnsemble
 from components.recognition.config import RecognitionConfig
 from components.records import StageRef, Utterance
 from tasks.artifacts import publish_examples
-from tasks.keys import StagePlan, library_versions, read_by, weights_of
+from tasks.building import component_of
+from tasks.keys import StagePlan, library_versions, read_by, weights_at
 from tasks.options import NOT_STORED, shown, transient
 from tasks.reading import utterances
 from tasks.shards import Shard, compute, run_shards, shard_size
@@ -35,18 +35,24 @@ LIBRARIES = (
 )
 
 
-@lru_cache(maxsize=1)
-def _recognizer(config: RecognitionConfig, store_url: str | None, seed: int) -> recognition.Listener:
-    if isinstance(config, RecogniserEnsemble):
-        return recognisers.build(config, store_url, seed)
-    return recognition.build(config, store_url, seed=seed)
+def _recognizer(
+    plan: StagePlan, config: RecognitionConfig, store_url: str | None, seed: int
+) -> recognition.Listener:
+    def build() -> recognition.Listener:
+        if isinstance(config, RecogniserEnsemble):
+            return recognisers.build(config, store_url, seed)
+        return recognition.build(config, store_url, seed=seed)
+
+    return component_of(plan, (config, seed), store_url, build)
 
 
 @task(name="recognise shard", retries=2, retry_delay_seconds=1, retry_condition_fn=transient, **NOT_STORED)
-def recognise_shard(config: RecognitionConfig, store_url: str | None, payload: str, seed: int) -> Shard:
+def recognise_shard(
+    plan: StagePlan, config: RecognitionConfig, store_url: str | None, payload: str, seed: int
+) -> Shard:
     """Recognise the utterances of one packed shard."""
     with device_slot(config.device):
-        recognizer = _recognizer(config, store_url, seed)
+        recognizer = _recognizer(plan, config, store_url, seed)
         seed_everything(seed)
         return compute("asr", payload, recognizer.recognize)
 
@@ -67,7 +73,7 @@ def plan_of(
     """What decides the outputs of the stage. Resolves the model references, loads nothing."""
     members = config.members if isinstance(config, RecogniserEnsemble) else ()
     named = {f"member{n}": name for n, name in enumerate(members, 1)} or {"model": config.model}
-    parameters = config.model_dump(mode="json", exclude={"device", "model"} if members else {"device"})
+    parameters = config.model_dump(mode="json", exclude={"device", "model", "members"})
     parameters["device"] = pick_device(config.device).type
     return StagePlan(
         stage="asr",
@@ -75,10 +81,11 @@ def plan_of(
         + (f"/ensemble/{recognisers.VERSION}" if members else ""),
         parameters=parameters,
         upstream=read_by(data),
-        weights=weights_of(**{name: models.resolve(each, store_url) for name, each in named.items()}),
+        weights=weights_at(named, store_url),
         seed=seed,
         shard_size=shard_size(total),
         libraries=library_versions(LIBRARIES),
+        models=named,
     )
 
 
@@ -90,12 +97,13 @@ def recognise(
     total = sum(1 for _ in spoken(data))
     if total == 0:
         return shown(None)
+    plan = plan_of(config, store_url, data, total, seed)
     ref = run_shards(
         Store(store_url),
-        plan_of(config, store_url, data, total, seed),
+        plan,
         lambda: spoken(data),
         total,
-        lambda payload, _: recognise_shard.submit(config, store_url, payload, seed),
+        lambda payload, _: recognise_shard.submit(plan, config, store_url, payload, seed),
     )
     publish_examples(ref)
     return shown(ref)

@@ -8,14 +8,14 @@ from functools import lru_cache
 from prefect import task
 from prefect.client.schemas.objects import State
 
-from components import models
 from components.device import pick_device, seed_everything
 from components.records import NBest, Outcome, StageRef, Utterance
 from components.refining import gates
 from components.refining.config import RefineConfig
 from components.refining.rounds import Refiner
 from tasks.artifacts import publish_examples
-from tasks.keys import StagePlan, library_versions, read_by, weights_of
+from tasks.building import component_of
+from tasks.keys import StagePlan, library_versions, read_by, weights_at
 from tasks.options import NOT_STORED, shown, transient
 from tasks.reading import StoredOutcomes, hypotheses
 from tasks.shards import Shard, compute, run_shards, shard_size
@@ -26,9 +26,8 @@ from tasks.translation import translatable
 LIBRARIES = ("torch", "numpy", "llvmlite", "transformers", "sentencepiece", "sacrebleu")
 
 
-@lru_cache(maxsize=1)
-def _refiner(config: RefineConfig, store_url: str | None) -> Refiner:
-    return Refiner(config, store_url)
+def _refiner(plan: StagePlan, config: RefineConfig, store_url: str | None) -> Refiner:
+    return component_of(plan, config, store_url, lambda: Refiner(config, store_url))
 
 
 @lru_cache(maxsize=64)
@@ -38,6 +37,7 @@ def _outcomes(ref: StageRef, store_url: str | None) -> StoredOutcomes:
 
 @task(name="refine shard", retries=2, retry_delay_seconds=1, retry_condition_fn=transient, **NOT_STORED)
 def refine_shard(
+    plan: StagePlan,
     config: RefineConfig,
     rounds: tuple[StageRef, ...],
     left: int,
@@ -54,7 +54,7 @@ def refine_shard(
                 outcome = _outcomes(ref, store_url)[item.id]
                 assert isinstance(outcome, NBest)
                 past.append(outcome)
-        return _refiner(config, store_url).round(items, history, left)
+        return _refiner(plan, config, store_url).round(items, history, left)
 
     with device_slot(config.device):
         seed_everything(seed)
@@ -87,28 +87,31 @@ def refine(
     (data, asr), (total, target), number = read, budget, len(rounds)
     left = max(1, total - number + 1)
     items = rounds[0].items - rounds[0].quarantined
-    weights = {"model": models.resolve(config.model, store_url)}
+    named = {"model": config.model}
     if config.gate in gates.MODELLED:
-        weights["gate"] = models.resolve(config.gate_model, store_url)
+        named["gate"] = config.gate_model
     above = [data, *([asr] if asr else []), *rounds]
     plan = StagePlan(
         stage=f"refine-{number}",
         version=f"refining/{Refiner.version}",
-        parameters=config.model_dump(mode="json", exclude={"device"})
+        parameters=config.model_dump(mode="json", exclude={"device", "model", "gate_model"})
         | {"device": pick_device(config.device).type, "target": target}
         | ({"left": left} if config.method == "diffusion" else {}),
         upstream=read_by(*above),
-        weights=weights_of(**weights),
+        weights=weights_at(named, store_url),
         seed=seed,
         shard_size=shard_size(items),
         libraries=library_versions(LIBRARIES),
+        models=named,
     )
     ref = run_shards(
         Store(store_url),
         plan,
         lambda: _drafted(data, asr, rounds[0], target),
         items,
-        lambda payload, shard: refine_shard.submit(config, rounds, left, store_url, payload, seed + shard),
+        lambda payload, shard: refine_shard.submit(
+            plan, config, rounds, left, store_url, payload, seed + shard
+        ),
     )
     publish_examples(ref)
     return shown(ref)

@@ -10,7 +10,7 @@ import torch
 from prefect import get_run_logger, task
 from prefect.client.schemas.objects import State
 
-from components import models
+from components.device import pick_device
 from components.errors import DataError
 from components.records import StageRef
 from components.stacking import encodings, fusion, loading, pooling, speech
@@ -22,7 +22,7 @@ from components.training import VERSION, TrainingConfig
 from tasks.artifacts import publish_plots
 from tasks.cost import measured
 from tasks.files import read_json, write_json
-from tasks.keys import StagePlan, library_versions, read_by, weights_of
+from tasks.keys import StagePlan, content_of, library_versions, read_by, weights_at
 from tasks.options import NOT_STORED, shown
 from tasks.progress import Progress
 from tasks.reading import hypotheses, utterances
@@ -64,13 +64,15 @@ def training_of(learn: LearnConfig, seed: int) -> TrainingConfig:
 @task(name="encodings", **NOT_STORED)
 def encode(config: SpeechConfig, data: StageRef, store_url: str | None) -> StageRef | State[StageRef]:
     """Run the frozen Whisper over a data set once and keep its states, or go on where a run stopped."""
+    named = {"model": config.model}
     plan = StagePlan(
         stage="encodings",
         version=f"encodings/{speech.SpeechEncoder.version}",
-        parameters=config.model_dump(mode="json", exclude={"model"}),
+        parameters=config.model_dump(mode="json", exclude={"model"}) | {"device": pick_device().type},
         upstream=read_by(data),
-        weights=weights_of(model=models.resolve(config.model, store_url)),
+        weights=weights_at(named, store_url),
         libraries=library_versions(LIBRARIES),
+        models=named,
     )
     with opened(Store(store_url), plan, records=False) as writer:
         if writer.ref is None:
@@ -114,10 +116,11 @@ def train_listener(
     """Train a model that listens on a training set, with a development set; a finished one is reused."""
     config = training_of(learn, learn.seed)
     parts = {
-        f"{role}-{ref.stage}": f"{ref.key}:{ref.sha256}"
+        f"{role}-{ref.stage}": content_of(ref)
         for role, refs in zip(("train", "dev"), sets, strict=True)
         for ref in refs
     }
+    named = {"start": learn.start, "speech": learn.speech_model}
     plan = StagePlan(
         stage="training",
         version=f"stack-training/{VERSION}",
@@ -129,11 +132,10 @@ def train_listener(
             **({"freeze": True} if learn.freeze else {}),  # what is not frozen keeps its key
         },
         upstream=parts,
-        weights=weights_of(
-            start=models.resolve(learn.start, store_url), speech=models.resolve(learn.speech_model, store_url)
-        ),
+        weights=weights_at(named, store_url),
         seed=learn.seed,
         libraries=library_versions(LIBRARIES),
+        models=named,
     )
     with opened(Store(store_url), plan, records=False) as writer:
         make = partial(_learner, learn, kind, transcripts, sets, store_url)
@@ -183,15 +185,16 @@ def learn_coefficient(
 ) -> StageRef | State[StageRef]:
     """Learn the weight of the direct model on the development set: data, asr and, for lists, mt."""
     assert config.model is not None
+    named = {"direct": config.model, "text": text_model}
     plan = StagePlan(
         stage="coefficient",
         version="stack-coefficient/1",
-        parameters={"batch_size": config.batch_size} | _lists(config),
+        parameters={"batch_size": config.batch_size, "device": pick_device(config.device).type}
+        | _lists(config),
         upstream=read_by(*dev),
-        weights=weights_of(
-            direct=models.resolve(config.model, store_url), text=models.resolve(text_model, store_url)
-        ),
+        weights=weights_at(named, store_url),
         libraries=library_versions(LIBRARIES),
+        models=named,
     )
     with opened(Store(store_url), plan, records=False) as writer:
         if writer.ref is None:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 from types import ModuleType
 
 from prefect import task
 from prefect.client.schemas.objects import State
 
-from components import models
 from components.device import pick_device, seed_everything
 from components.errors import ConfigError
 from components.records import NBest, StageRef, Utterance
 from components.stacking import pooling, translator
 from components.stacking.config import StackConfig
 from tasks.artifacts import publish_examples
-from tasks.keys import StagePlan, library_versions, read_by, weights_of
+from tasks.building import component_of
+from tasks.keys import StagePlan, library_versions, read_by, weights_at
 from tasks.options import NOT_STORED, shown, transient
 from tasks.reading import hypotheses, utterances
 from tasks.shards import Shard, compute, run_shards, shard_size
@@ -30,12 +29,13 @@ LEARNED = ("late_fusion", "pooled")
 """Methods that mix with the cascade's text model, by a coefficient."""
 
 
-@lru_cache(maxsize=1)
 def _translator(
-    config: StackConfig, text_model: str, store_url: str | None
+    plan: StagePlan, config: StackConfig, text_model: str, store_url: str | None
 ) -> translator.StackedTranslator | pooling.PooledTranslator:
     made: translator.StackedTranslator | pooling.PooledTranslator
-    made = _room(config).build(config, text_model, store_url)
+    made = component_of(
+        plan, (config, text_model), store_url, lambda: _room(config).build(config, text_model, store_url)
+    )
     return made
 
 
@@ -45,11 +45,11 @@ def _room(config: StackConfig) -> ModuleType:
 
 @task(name="stack shard", retries=2, retry_delay_seconds=1, retry_condition_fn=transient, **NOT_STORED)
 def stack_shard(
-    config: StackConfig, text_model: str, store_url: str | None, payload: str, seed: int
+    plan: StagePlan, config: StackConfig, text_model: str, store_url: str | None, payload: str, seed: int
 ) -> Shard:
     """Translate the utterances of one packed shard."""
     with device_slot(config.device):
-        stacked = _translator(config, text_model, store_url)
+        stacked = _translator(plan, config, text_model, store_url)
         seed_everything(seed)
         return compute("stack", payload, stacked.translate)
 
@@ -95,10 +95,11 @@ def plan_of(
         version=f"stacking/{_room(config).VERSION}",
         parameters={**parameters, "device": pick_device(config.device).type},
         upstream=read_by(*read),
-        weights=weights_of(**{role: models.resolve(name, store_url) for role, name in named.items()}),
+        weights=weights_at(named, store_url),
         seed=seed,
         shard_size=shard_size(read[0].items),
         libraries=library_versions(LIBRARIES),
+        models=named,
     )
 
 
@@ -112,12 +113,15 @@ def stack(
 ) -> StageRef | State[StageRef]:
     """Translate what ``read`` gives (data, asr, mt) by the stacked system, or go on where a run stopped."""
     total = sum(1 for _ in stacked_inputs(config, *read))
+    plan = plan_of(config, text_model, read, store_url, seed)
     ref = run_shards(
         Store(store_url),
-        plan_of(config, text_model, read, store_url, seed),
+        plan,
         lambda: stacked_inputs(config, *read),
         total,
-        lambda payload, number: stack_shard.submit(config, text_model, store_url, payload, seed + number),
+        lambda payload, number: stack_shard.submit(
+            plan, config, text_model, store_url, payload, seed + number
+        ),
     )
     publish_examples(ref)
     return shown(ref)

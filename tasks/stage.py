@@ -106,21 +106,24 @@ class Writer:
         self.seconds += seconds
         self.peak_memory_bytes = max(self.peak_memory_bytes, peak)
 
-    def finish(self, ids: Iterable[str]) -> StageRef:
+    def finish(self, ids: Iterable[str], content: str | None = None) -> StageRef:
         """Check that every input id is exactly one of ok or quarantined, then seal the stage.
 
         Args:
             ids: the ids of all inputs, in the order in which they were given to the shards.
+            content: see :class:`~components.records.StageRef`.
 
         Raises:
             StoreError: an id is missing, doubled, out of order or was never given.
         """
         good, bad = check_partition(self.plan.stage, ids, self.path)
-        return self.seal([OUTPUTS, ERRORS], items=good + bad, quarantined=bad)
+        return self.seal([OUTPUTS, ERRORS], items=good + bad, quarantined=bad, content=content)
 
     # Any files: a trained model, a table
 
-    def seal(self, files: Iterable[str], *, items: int, quarantined: int = 0) -> StageRef:
+    def seal(
+        self, files: Iterable[str], *, items: int, quarantined: int = 0, content: str | None = None
+    ) -> StageRef:
         """Write DONE.json over ``files`` (names relative to the stage's folder), the last act of a stage.
 
         ``seconds`` and ``peak_memory_bytes`` are those that the caller has added up on this object.
@@ -134,6 +137,7 @@ class Writer:
             plan=hashlib.sha256(plan_json(self.plan)).hexdigest(),
             files=digests,
             sha256=digest(digests),
+            content=content,
             items=items,
             quarantined=quarantined,
             seconds=round(self.seconds, 3),

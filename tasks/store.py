@@ -195,6 +195,6 @@ def plan_json(plan: StagePlan) -> bytes:
 
 def stage_ref(seal: Seal, folder: Path, *, reused: bool) -> StageRef:
     """The reference to a finished stage."""
-    fields = ("stage", "key", "items", "quarantined", "sha256", "seconds", "peak_memory_bytes")
+    fields = ("stage", "key", "items", "quarantined", "sha256", "content", "seconds", "peak_memory_bytes")
     values = {name: getattr(seal, name) for name in fields}
     return StageRef.model_validate({**values, "path": str(folder), "reused": reused})

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from components import models
-from components.errors import AntiphonError, DataError
+from components.errors import AntiphonError, DataError, StoreError
 from components.metrics.comparing import System
 from components.metrics.standings import Cost
 from components.models.checkpoints import parameters as count_parameters
 from components.records import RunRecord, StageRef, Utterance
-from tasks.files import lines
+from tasks.files import lines, read_json
 from tasks.reading import best_texts, utterances
 from tasks.stage import OUTPUTS
 from tasks.store import Store
@@ -21,8 +22,6 @@ _LEARNED = ("-dev", "coefficients")
 """Stages so named, or ending so, are no part of what a system costs to use."""
 _MAKES = {"train": "training", "distill": "training", "experts": "training", "merge": "merge"}
 """Flows that make a model, and the stage that holds it."""
-_NAMED = ("model", "models", "members", "negative", "language_model")
-"""Parameters that name models."""
 
 
 def decoded(run: RunRecord) -> list[StageRef]:
@@ -136,34 +135,25 @@ def same_data(runs: Mapping[str, RunRecord]) -> list[Utterance]:
     return list(known.values())
 
 
-def references_to_models(parameters: Mapping[str, object], stages: Sequence[str]) -> Iterator[str]:
-    """Model references among a run's parameters, those of stages that did not run left out."""
-    gated = parameters.get("gate") not in (None, "off", "reference_chrf")
-    for name, value in parameters.items():
-        if name in ("asr", "mt", "st") and name not in stages:
-            continue
-        for inner in value if isinstance(value, (list, tuple)) else (value,):
-            if isinstance(inner, Mapping):
-                yield from references_to_models(inner, stages)
-            elif isinstance(inner, str) and (name in _NAMED or (name == "gate_model" and gated)):
-                yield inner
-
-
-def _models(run: RunRecord, store: Store) -> Iterator[str]:
-    """Models that a run used: of its parameters, of the run whose draft it refined, and its own training."""
-    stages = [ref.stage for ref in run.stages]
-    draft = run.parameters.get("draft")
-    if isinstance(draft, str):
-        yield from _models(store.load_run(draft), store)
-        stages = [name for name in stages if name not in ("asr", "mt")]
-    yield from references_to_models(run.parameters, stages)
-    yield from (f"store:{ref.key}" for ref in run.stages if ref.stage == "training")
+def plan_of(ref: StageRef) -> dict[str, Any]:
+    """The plan of a stage; empty where it is gone."""
+    try:
+        return read_json(Path(ref.path) / "plan.json")
+    except StoreError:
+        return {}
 
 
 def parameters_of(run: RunRecord, store: Store) -> int | None:
     """Parameters of all models of a run together, each once; None if it names none or one is gone."""
+    plans = [plan_of(ref) for ref in run.stages if _used(ref)]
+    used = {
+        plan["weights"][role]: name
+        for plan in plans
+        for role, name in plan.get("models", {}).items()
+        if role in plan["weights"]
+    }
     try:
-        paths = {models.resolve(one, store.place.url).path for one in _models(run, store)}
+        paths = {models.resolve(name, store.place.url).path for name in used.values()}
         return sum(count_parameters(Path(path)) for path in paths) if paths else None
     except (AntiphonError, OSError):
         return None

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from uuid import UUID
 
+import torch
 from prefect import get_run_logger, task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.client.schemas.objects import State
 
 from components import metrics, training
 from components.device import pick_device
+from components.errors import StoreError
 from components.records import RunRecord, Score, StageRef
 from components.refining import scoring as refiners
 from components.training import LEARNERS, TrainingConfig, curve, pairs, scoring, starting
-from components.training.learner import MakeLearner
+from components.training.learner import Learner, MakeLearner
 from tasks.artifacts import publish_plots, publish_summary
 from tasks.cost import measured
 from tasks.files import read_json, told_when_full, write_json
@@ -41,6 +44,7 @@ def plan_of(config: TrainingConfig, store_url: str | None) -> StagePlan:
     elsewhere = {"data", "dev", "seed", "device", "start", "tokenizer"}
     other = {name for kind, names in REFINERS.items() if kind != config.kind for name in names}
     parameters = config.model_dump(mode="json", exclude=elsewhere | other)
+    begins = starting.references(config, store_url)
     return StagePlan(
         stage="training",
         version=f"training/{training.VERSION}",
@@ -49,9 +53,10 @@ def plan_of(config: TrainingConfig, store_url: str | None) -> StagePlan:
             "data": pairs.read(config.data, languages, config.limit)[1],
             "dev": pairs.read(config.dev, languages)[1],
         },
-        weights=weights_of(**starting.references(config, store_url)),
+        weights=weights_of(**begins),
         seed=config.seed,
         libraries=library_versions(LIBRARIES),
+        models={role: checkpoint.reference for role, checkpoint in begins.items()},
     )
 
 
@@ -60,15 +65,31 @@ def train(config: TrainingConfig, store_url: str | None) -> StageRef | State[Sta
     """Train a model, or go on from the last checkpoint of an interrupted run; a finished one is reused."""
     learner = LEARNERS[config.kind]
     make = partial(learner, store=store_url)
-    return shown(made(config, plan_of(config, store_url), make, learner.score_name, store_url))
+    return shown(made(config, partial(plan_of, config, store_url), make, learner.score_name, store_url))
 
 
 def made(
-    config: TrainingConfig, plan: StagePlan, learner: MakeLearner, score: str, store_url: str | None
+    config: TrainingConfig,
+    plan_now: Callable[[], StagePlan],
+    learner: MakeLearner,
+    score: str,
+    store_url: str | None,
 ) -> StageRef:
-    """The stage of a plan, trained as the learner has it unless it is finished; ``score`` names its score."""
+    """The stage of a plan, trained as the learner has it unless it is finished; ``score`` names its score.
+
+    Raises:
+        StoreError: data or models changed before the learner had read them.
+    """
+    plan = plan_now()
+
+    def learner_of_the_plan(config: TrainingConfig, out: Path, device: torch.device) -> Learner:
+        found = learner(config, out, device)
+        if plan_now().key != plan.key:
+            raise StoreError("training: expected data and models as planned, found others: run it again")
+        return found
+
     with opened(Store(store_url), plan, records=False) as writer:
-        ref = write_model(config, writer, learner, score)
+        ref = write_model(config, writer, learner_of_the_plan, score)
     publish_plots([Path(ref.path) / CURVE])
     get_run_logger().info("training: the model is store:%s", ref.key)
     return ref

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 
 from prefect import task
 from prefect.client.schemas.objects import State
 
-from components import models, translation
+from components import translation
 from components.device import pick_device, seed_everything
 from components.errors import ConfigError
 from components.records import StageRef, Utterance
 from components.storage.seal import file_digest
 from components.translation.config import TranslationConfig
 from tasks.artifacts import publish_examples
-from tasks.keys import StagePlan, library_versions, read_by, weights_of
+from tasks.building import component_of
+from tasks.keys import StagePlan, library_versions, read_by, weights_at
 from tasks.options import NOT_STORED, shown, transient
 from tasks.reading import hypotheses, utterances
 from tasks.shards import Shard, compute, run_shards, shard_size
@@ -26,16 +26,18 @@ from tasks.store import Store
 LIBRARIES = ("torch", "numpy", "llvmlite", "transformers", "sentencepiece", "sacremoses")
 
 
-@lru_cache(maxsize=1)
-def _translator(config: TranslationConfig, store_url: str | None) -> translation.Translator:
-    return translation.build(config, store_url)
+def _translator(plan: StagePlan, config: TranslationConfig, store_url: str | None) -> translation.Translator:
+    files = {"examples": config.examples} if config.examples else {}
+    return component_of(plan, config, store_url, lambda: translation.build(config, store_url), files)
 
 
 @task(name="translate shard", retries=2, retry_delay_seconds=1, retry_condition_fn=transient, **NOT_STORED)
-def translate_shard(config: TranslationConfig, store_url: str | None, payload: str, seed: int) -> Shard:
+def translate_shard(
+    plan: StagePlan, config: TranslationConfig, store_url: str | None, payload: str, seed: int
+) -> Shard:
     """Translate the utterances of one packed shard."""
     with device_slot(config.device):
-        translator = _translator(config, store_url)
+        translator = _translator(plan, config, store_url)
         seed_everything(seed)
         return compute("mt", payload, translator.translate)
 
@@ -64,22 +66,24 @@ def plan_of(
     Raises:
         ConfigError: the file of examples cannot be read.
     """
-    parameters = config.model_dump(mode="json", exclude={"device", "examples"})
+    parameters = config.model_dump(mode="json", exclude={"device", "examples", "model"})
     parameters["device"] = pick_device(config.device).type
     try:
         inputs = {"examples": file_digest(Path(config.examples))} if config.examples else {}
     except OSError as error:
         raise ConfigError(f"mt.examples: expected a readable JSONL file, found {error}") from error
+    named = {"model": config.model}
     return StagePlan(
         stage="mt",
         version=f"translation/{translation.Translator.version}",
         parameters=parameters,
         upstream=read_by(*read),
         inputs=inputs,
-        weights=weights_of(model=models.resolve(config.model, store_url)),
+        weights=weights_at(named, store_url),
         seed=seed,
         shard_size=shard_size(total),
         libraries=library_versions(LIBRARIES),
+        models=named,
     )
 
 
@@ -90,12 +94,13 @@ def translate(
     """Translate what the stages ``read`` give (data, or data and asr), or go on where a run stopped."""
     data, asr = read[0], read[1] if len(read) > 1 else None
     total = data.items - data.quarantined
+    plan = plan_of(config, store_url, read, total, seed)
     ref = run_shards(
         Store(store_url),
-        plan_of(config, store_url, read, total, seed),
+        plan,
         lambda: translatable(data, asr),
         total,
-        lambda payload, number: translate_shard.submit(config, store_url, payload, seed + number),
+        lambda payload, number: translate_shard.submit(plan, config, store_url, payload, seed + number),
     )
     publish_examples(ref)
     return shown(ref)

@@ -15,9 +15,19 @@ from components.errors import DataError
 from components.records import NBest, StageRef, Utterance
 from tasks.cost import measured
 from tasks.files import read_json, write_json
-from tasks.keys import StagePlan, library_versions
+from tasks.keys import StagePlan, content_of, library_versions, weights_at
 from tasks.options import NOT_STORED
-from tasks.pooling import LIBRARIES, Members, digests, model_of, offered, outcome, slot_of
+from tasks.pooling import (
+    LIBRARIES,
+    MODEL_LIBRARIES,
+    Members,
+    model_of,
+    named_of,
+    offered,
+    outcome,
+    parameters_of,
+    slot_of,
+)
 from tasks.stage import opened
 from tasks.store import Store
 
@@ -39,20 +49,22 @@ def tune(
     have no references.
     """
     members = tuple(zip(names, refs, strict=True))
-    read = {f"{number}:{name}": f"{ref.key}:{ref.sha256}" for number, (name, ref) in enumerate(members)}
+    named = named_of(config)
+    read = {f"{number}:{name}": content_of(ref) for number, (name, ref) in enumerate(members)}
     plan = StagePlan(
         stage="tune",
         version=f"tuning/{pooling.version}",
-        parameters=config.model_dump(mode="json", exclude={"coefficients"}),
-        upstream={"data": f"{data.key}:{data.sha256}", **read},
-        weights=digests(config, store_url),
+        parameters={k: v for k, v in parameters_of(config).items() if k != "coefficients"},
+        upstream={"data": content_of(data), **read},
+        weights=weights_at(named, store_url),
         seed=seed,
-        libraries=library_versions(LIBRARIES),
+        libraries=library_versions((*LIBRARIES, *(MODEL_LIBRARIES if named else ()))),
+        models=named,
     )
     with opened(Store(store_url), plan, records=False) as writer:
         if writer.ref is None:
             with slot_of(config), measured() as cost:
-                found, used = _learn(config, members, data, store_url, seed)
+                found, used = _learn(plan, config, members, data, store_url)
             writer.seconds, writer.peak_memory_bytes = cost.seconds, cost.peak_memory_bytes
             content = {"coefficients": found.coefficients, "score": found.score, "single": found.single}
             write_json(writer.path / COEFFICIENTS, content)
@@ -72,10 +84,10 @@ def tuned(config: PoolingConfig, ref: StageRef) -> PoolingConfig:
 
 
 def _learn(
-    config: PoolingConfig, members: Members, data: StageRef, store_url: str | None, seed: int
+    plan: StagePlan, config: PoolingConfig, members: Members, data: StageRef, store_url: str | None
 ) -> tuple[tuning.Tuned, int]:
     heard = all(ref.stage.startswith("asr") for _, ref in members)
-    model = model_of(config, store_url)
+    model = model_of(plan, config, store_url)
     weights = config.weights or (1.0,) * len(members)
     offers: list[list[Offer]] = []
     references: list[tuple[str, ...]] = []
@@ -94,7 +106,7 @@ def _learn(
     if not offers:
         raise DataError("tune: expected development utterances with references, found none; give others")
     language = languages.pop() if len(languages) == 1 else "und"
-    return tuning.tune(offers, references, config, language, seed), len(offers)
+    return tuning.tune(offers, references, config, language, plan.seed), len(offers)
 
 
 def _truth(utterance: Utterance, heard: bool) -> tuple[str, ...]:

@@ -7,18 +7,17 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
-from components import models
-from components.errors import AntiphonError, StoreError
-from components.records import Checkpoint, RunRecord, StageRef
+from components.records import RunRecord, StageRef
 from reports import blaming, comparing
 from reports.sections import Column, Section, pictures
-from reports.view import RunView
+from reports.view import Models, RunView
 from tasks.blaming import VALUES, read_blame
 from tasks.comparing import read_comparison
 from tasks.files import lines, read_json
+from tasks.keys import content_of
 from tasks.reading import StoredOutcomes, StoredUtterances, quarantined
 from tasks.store import Store
-from tasks.systems import decoded, transcribes
+from tasks.systems import decoded, plan_of, transcribes
 
 TABLES = "tables.json"
 """A stage that has more to show seals this file: ``{"tables": [{"title", "note", "rows": [{...}]}]}``."""
@@ -41,8 +40,8 @@ def view_of(run: RunRecord, store: Store) -> RunView:
         run,
         StoredUtterances(stages["data"]) if "data" in stages else (),
         {ref.stage: StoredOutcomes(ref) for ref in decoded(run)},
-        models_of(run, store),
-        links=links({ref.stage: ref for ref in run.stages}),
+        models_of(stages),
+        links=links(stages),
         sections=[
             *put_aside(run.stages),
             *_blame_sections(stages),
@@ -60,11 +59,6 @@ def comparison_view(run: RunRecord, ref: StageRef, store: Store) -> RunView:
     systems = {row.system: store.load_run(named[row.system]) for row in comparison.rows}
     shown = {f"{name}: {one.stage}": one for name, system in systems.items() for one in _last(system)}
     every = {f"{name}: {one.stage}": one for name, system in systems.items() for one in system.stages}
-    checkpoints = {
-        f"{name}: {stage}": checkpoint
-        for name, system in systems.items()
-        for stage, checkpoint in models_of(system, store).items()
-    }
     refs = [one.model_copy(update={"stage": label}) for label, one in every.items()]
     data = next((one for one in every.values() if one.stage == "data"), None)
     values, columns = _changes(ref, comparison.baseline, [row.system for row in comparison.rows])
@@ -72,7 +66,7 @@ def comparison_view(run: RunRecord, ref: StageRef, store: Store) -> RunView:
         run.model_copy(update={"stages": (*refs, ref), "metrics": {}}),
         StoredUtterances(data) if data is not None else (),
         {label: StoredOutcomes(one) for label, one in shown.items()},
-        checkpoints,
+        models_of(every),
         links=links(every),
         sections=comparing.sections(comparison),
         columns=columns,
@@ -163,10 +157,10 @@ def links(stages: Mapping[str, StageRef]) -> list[tuple[str, str]]:
     """
     labels: dict[str, list[str]] = {}
     for label, ref in stages.items():
-        labels.setdefault(ref.key, []).append(label)
+        labels.setdefault(content_of(ref), []).append(label)
     found = []
     for label, ref in stages.items():
-        for source in _upstream(ref):
+        for source in plan_of(ref).get("upstream", {}).values():
             same = [one for one in labels.get(source, []) if one != label]
             system = label.rpartition(": ")[0]
             found += [(one, label) for one in same if one.rpartition(": ")[0] == system]
@@ -175,23 +169,11 @@ def links(stages: Mapping[str, StageRef]) -> list[tuple[str, str]]:
     return [edge for edge in dict.fromkeys(found) if edge not in through]
 
 
-def _upstream(ref: StageRef) -> list[str]:
-    """Keys of the stages that a stage read; none where its plan is gone."""
-    try:
-        plan = read_json(Path(ref.path) / "plan.json")
-    except StoreError:
-        return []
-    return [str(source).partition(":")[0] for source in plan.get("upstream", {}).values()]
-
-
-def models_of(run: RunRecord, store: Store) -> dict[str, Checkpoint]:
-    """The models of the stages, as far as they are still there."""
-    found: dict[str, Checkpoint] = {}
-    for name in {ref.stage for ref in run.stages}:
-        settings = run.parameters.get(name)
-        try:
-            if isinstance(settings, dict) and "model" in settings:
-                found[name] = models.resolve(str(settings["model"]), store.place.url)
-        except AntiphonError:
-            continue
+def models_of(refs: Mapping[str, StageRef]) -> dict[str, Models]:
+    """The models that made each stage, from its plan, as the run that made it named them."""
+    found: dict[str, Models] = {}
+    for label, ref in refs.items():
+        plan = plan_of(ref)
+        weights = plan.get("weights", {})
+        found[label] = {name: weights.get(role) for role, name in plan.get("models", {}).items()}
     return found

@@ -121,11 +121,14 @@ def slack(stream: AudioStream) -> int:
     return 0 if name == "flac" or name.startswith("pcm_") else round(SLACK_SECONDS * stream.rate)
 
 
-def identity(path: FilePath) -> tuple[str, int, int, int]:
-    """Path, inode, size and time of change: while they stay, so does what was computed from the file."""
+def identity(path: FilePath) -> tuple[str, int, int, int, int]:
+    """Path, inode, size and times of change: while they stay, so does what was computed from the file.
+
+    A program can set the first of the times back (``cp -p``, ``touch -r``), the second not.
+    """
     with regular(path) as file:
         status = os.fstat(file.fileno())
-    return (os.fspath(path), status.st_ino, status.st_size, status.st_mtime_ns)
+    return (os.fspath(path), status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 @lru_cache(maxsize=65_536)

@@ -134,5 +134,5 @@ def _has_frame_count(path: FilePath) -> bool:
 
 
 @lru_cache(maxsize=4_096)
-def _probe(path: str, inode: int, size: int, mtime_ns: int, limits: Limits) -> Probe:
+def _probe(path: str, _inode: int, _size: int, _mtime_ns: int, _ctime_ns: int, limits: Limits) -> Probe:
     return probe(path, limits)

@@ -11,9 +11,19 @@ read at all is one :class:`~components.errors.DataError`. :data:`FORMATS` is the
 
 from __future__ import annotations
 
-from components.data.dataset import UNKNOWN_LANGUAGE, Dataset
+from components.data.dataset import UNKNOWN_LANGUAGE, Dataset, content_digest
 from components.data.formats import FORMATS, Draft, Format
 from components.data.loading import from_audio, load
 from components.data.named import NAMED
 
-__all__ = ["FORMATS", "NAMED", "UNKNOWN_LANGUAGE", "Dataset", "Draft", "Format", "from_audio", "load"]
+__all__ = [
+    "FORMATS",
+    "NAMED",
+    "UNKNOWN_LANGUAGE",
+    "Dataset",
+    "Draft",
+    "Format",
+    "content_digest",
+    "from_audio",
+    "load",
+]

@@ -29,16 +29,21 @@ def assemble(
     name: str, utterances: Sequence[Utterance], quarantined: Sequence[Quarantined], notes: Iterable[str] = ()
 ) -> Dataset:
     """A :class:`Dataset` with its digest."""
+    return Dataset(
+        name=name,
+        utterances=tuple(utterances),
+        quarantined=tuple(quarantined),
+        digest=content_digest(utterances, quarantined),
+        notes=tuple(notes),
+    )
+
+
+def content_digest(utterances: Iterable[Utterance], quarantined: Iterable[Quarantined]) -> str:
+    """sha256 of what decides results: audio is known by its own digest, wherever it lies."""
     content = hashlib.sha256()
     for utterance in utterances:
         fields = utterance.model_dump(mode="json", exclude={"audio": {"path"}})
         content.update(json.dumps(fields, sort_keys=True).encode() + b"\n")
     for bad in quarantined:
         content.update(json.dumps([bad.utterance_id, bad.reason]).encode() + b"\n")
-    return Dataset(
-        name=name,
-        utterances=tuple(utterances),
-        quarantined=tuple(quarantined),
-        digest=content.hexdigest(),
-        notes=tuple(notes),
-    )
+    return content.hexdigest()

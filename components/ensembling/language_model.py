@@ -62,7 +62,7 @@ def load(reference: str, store: str | None = None) -> LanguageModel:
         model, tokenizer = load_transformers(checkpoint, "causal", device)
         return LanguageModel(model, tokenizer, reference)
 
-    return pool.get(("language model", checkpoint.sha256, str(device)), make)
+    return pool.get(("language model", *checkpoint.identity, str(device)), make)
 
 
 def with_scores(offers: Sequence[Offer], model: LanguageModel) -> list[Offer]:

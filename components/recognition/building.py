@@ -104,7 +104,8 @@ def resident(checkpoint: Checkpoint, config: RecognitionConfig) -> Any:
     backend = BACKENDS[config.backend]
     device = pick_device(config.device)
     settings = (config.backend, config.dtype, config.window_seconds, config.padding_stride)
-    key = ("recognition", checkpoint.sha256, *settings, str(device))
+    threads = torch.get_num_threads() if config.backend == "faster-whisper" else None  # told when it is built
+    key = ("recognition", *checkpoint.identity, *settings, threads, str(device))
     return pool.get(key, lambda: backend.engine(checkpoint, config, device))
 
 

@@ -28,7 +28,8 @@ REPORTED = {"reference_chrf": "chrf"}
 """Reported metrics that a gate would be judged by its own measure with."""
 Items = Sequence[Utterance]
 Texts = Sequence[str]
-Store = str | None
+Estimate = Callable[[Items, Texts], list[float]]
+"""Of each translation of an utterance's text, higher is better."""
 
 
 def check(config: RefineConfig) -> None:
@@ -40,81 +41,75 @@ def check(config: RefineConfig) -> None:
         )
 
 
-def load(config: RefineConfig, store: str | None) -> None:
-    """Load the gate's model, if it has one, where loading is not to count as a round's time."""
-    if config.gate in MODELLED:
-        resident(config.gate_model, TranslationConfig(model=config.gate_model, device=config.device), store)
-
-
-def _forward(
-    items: Sequence[Utterance], texts: Sequence[str], config: RefineConfig, store: str | None
-) -> list[float]:
+def _forward(config: RefineConfig, store: str | None) -> Estimate:
     settings = TranslationConfig(model=config.gate_model, device=config.device)
     _, ready, tokenizer = resident(config.gate_model, settings, store)
     if isinstance(ready, CausalModel):
         raise ConfigError(f"refine.gate_model: expected a translation model, found {config.gate_model}")
-    controls = control_tokens(tokenizer)
-    values = []
-    for item, text in zip(items, texts, strict=True):
-        source = tokenizer(as_data(item.text or "", controls), return_tensors="pt").to(ready.model.device)
+    controls, device = control_tokens(tokenizer), ready.model.device
+
+    def one(item: Utterance, text: str) -> float:
+        source = tokenizer(as_data(item.text or "", controls), return_tensors="pt").to(device)
         wanted = tokenizer(text_target=as_data(text, controls)).input_ids
         member = ready.member(input_ids=source.input_ids, attention_mask=source.attention_mask)
-        values.append(force([member], [wanted])[0].score / len(wanted))
-    return values
+        return force([member], [wanted])[0].score / len(wanted)
+
+    return lambda items, texts: [one(item, text) for item, text in zip(items, texts, strict=True)]
 
 
-def _fluency(
-    items: Sequence[Utterance], texts: Sequence[str], config: RefineConfig, store: str | None
-) -> list[float]:
+def _fluency(config: RefineConfig, store: str | None) -> Estimate:
     settings = TranslationConfig(model=config.gate_model, device=config.device)
     _, ready, tokenizer = resident(config.gate_model, settings, store)
     controls = control_tokens(tokenizer)
     start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else ready.vocabulary.pad
     model: Any = ready
-    values = []
-    for text in texts:
+
+    def one(text: str) -> float:
         ids = tokenizer(as_data(text, controls), add_special_tokens=False).input_ids or [start]
-        values.append(force([model.member([[start]])], [ids])[0].score / len(ids))
-    return values
+        return force([model.member([[start]])], [ids])[0].score / len(ids)
+
+    return lambda items, texts: [one(text) for text in texts]
 
 
-def _round_trip(
-    items: Sequence[Utterance], texts: Sequence[str], config: RefineConfig, store: str | None
-) -> list[float]:
+def _round_trip(config: RefineConfig, store: str | None) -> Estimate:
     settings = TranslationConfig(
         model=config.gate_model, device=config.device, beam_size=1, n_best=1, max_tokens=config.max_tokens
     )
-    back = [
-        item.model_copy(
-            update={
-                "text": text,
-                "source_language": item.target_language or "und",
-                "target_language": item.source_language,
-            }
-        )
-        for item, text in zip(items, texts, strict=True)
-    ]
-    chrf = CHRF()
-    return [
-        chrf.sentence_score(outcome.best.text, [item.text or ""]).score if isinstance(outcome, NBest) else 0.0
-        for item, outcome in zip(items, build(settings, store).translate(back), strict=True)
-    ]
+    translator, chrf = build(settings, store), CHRF()
+
+    def estimate(items: Items, texts: Texts) -> list[float]:
+        back = [
+            item.model_copy(
+                update={
+                    "text": text,
+                    "source_language": item.target_language or "und",
+                    "target_language": item.source_language,
+                }
+            )
+            for item, text in zip(items, texts, strict=True)
+        ]
+        return [
+            chrf.sentence_score(outcome.best.text, [item.text or ""]).score
+            if isinstance(outcome, NBest)
+            else 0.0
+            for item, outcome in zip(items, translator.translate(back), strict=True)
+        ]
+
+    return estimate
 
 
-def _references(
-    items: Sequence[Utterance], texts: Sequence[str], config: RefineConfig, store: str | None
-) -> list[float]:
+def _references(config: RefineConfig, store: str | None) -> Estimate:
     chrf = CHRF()
-    return [
+    return lambda items, texts: [
         chrf.sentence_score(text, list(item.references)).score if item.references else 0.0
         for item, text in zip(items, texts, strict=True)
     ]
 
 
-Gate = Callable[[Items, Texts, RefineConfig, Store], list[float]]
-GATES: dict[str, Gate] = {
+GATES: dict[str, Callable[[RefineConfig, str | None], Estimate]] = {
     "forward": _forward,
     "round_trip": _round_trip,
     "fluency": _fluency,
     "reference_chrf": _references,
 }
+"""Settings and store -> the estimate, its model loaded."""

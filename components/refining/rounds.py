@@ -27,11 +27,10 @@ class Refiner:
 
     def __init__(self, config: RefineConfig, store: str | None = None) -> None:
         gates.check(config)
-        self.config, self._store = config, store
+        self.config = config
         self.editor = METHODS[config.method](config, store)
         self.checkpoint = self.editor.checkpoint
-        if config.stop_seconds is not None:
-            gates.load(config, store)
+        self._estimate = None if config.gate == "off" else gates.GATES[config.gate](config, store)
 
     def round(
         self, items: Sequence[Utterance], history: Sequence[Sequence[NBest]], left: int = 1
@@ -59,9 +58,7 @@ class Refiner:
         return [self._outcome(past, proposal, (a, b), seconds) for past, proposal, a, b in rows]
 
     def _estimates(self, items: Sequence[Utterance], texts: Sequence[str]) -> list[float | None]:
-        if self.config.gate == "off":
-            return [None] * len(items)
-        return list(gates.GATES[self.config.gate](items, texts, self.config, self._store))
+        return [None] * len(items) if self._estimate is None else list(self._estimate(items, texts))
 
     def _outcome(
         self,

@@ -53,7 +53,7 @@ class SpeechEncoder:
         self.config = config
         self.checkpoint = resolve(config.model, store)
         place = pick_device(device)
-        key = ("speech encoder", self.checkpoint.sha256, str(place))
+        key = ("speech encoder", *self.checkpoint.identity, str(place))
         self._encoder = pool.get(key, lambda: WhisperEncoder(load_whisper(self.checkpoint, place)))
         self.width = int(self._encoder.encoder.positional_embedding.shape[1])
         self._mels = int(self._encoder.encoder.conv1.in_channels)

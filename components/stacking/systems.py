@@ -51,7 +51,7 @@ class System:
 
 def _stacked(reference: str, store: str | None, device: str, kind: str) -> tuple[Stacked, Checkpoint]:
     checkpoint, place = resolve(reference, store), pick_device(device)
-    ready = pool.get(("stacked", checkpoint.sha256, str(place)), lambda: load(checkpoint, place))
+    ready = pool.get(("stacked", *checkpoint.identity, str(place)), lambda: load(checkpoint, place))
     if ready.model.kind != kind:
         raise ConfigError(f"{reference}: expected a stacked model of kind {kind}, found {ready.model.kind}")
     return ready, checkpoint
@@ -114,7 +114,7 @@ def text_model_of(reference: str, store: str | None, device: str) -> tuple[Seq2S
         arithmetic = "float32" if place.type == "cpu" else None
         return Seq2SeqModel(model, digest_of(tokenizer.get_vocab()), reference, arithmetic), tokenizer  # type: ignore[arg-type]
 
-    return *pool.get(("stacking text", checkpoint.sha256, str(place)), make), checkpoint
+    return *pool.get(("stacking text", *checkpoint.identity, str(place)), make), checkpoint
 
 
 def _late_fusion(config: StackConfig, text_model: str, store: str | None) -> System:

@@ -36,6 +36,7 @@ class Seal(Record):
     plan: Sha256
     files: dict[str, Sha256]
     sha256: Sha256
+    content: Sha256 | None = None
     items: int = Field(ge=0)
     quarantined: int = Field(ge=0)
     seconds: float = Field(ge=0)

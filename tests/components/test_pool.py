@@ -35,6 +35,17 @@ def test_least_recently_used_goes_first_within_the_budget(keys: list[str], budge
         assert pool.held().get("cpu", 0) <= max(budget, SIZES[key])
 
 
+def test_those_that_keep_what_is_let_go_are_told() -> None:
+    pool, told = Pool(lambda _: 1, lambda _: {"cpu": 1}), []
+    pool.on_eviction(lambda: told.append(pool.keys()))
+    pool.get("a", object)
+    assert not told
+    pool.get("b", object)
+    assert told == [("b",)]
+    pool.clear()
+    assert told == [("b",), ()]
+
+
 def test_concurrent_callers_share_one_load() -> None:
     pool, started, go = Pool(lambda _: 100, lambda _: {}), threading.Event(), threading.Event()
     loads, got = [], []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
 from components import models, recognition, translation
+from components.data.named import SAMPLES
 from flows import cli
 from tasks import progress
 from tests.flows import fakes
@@ -119,6 +121,34 @@ def test_nothing_is_shown_of_a_damaged_stage_or_computed_on_it(
     assert set((tmp_path / "store" / "stages").iterdir()) == kept
 
 
+def test_a_data_set_that_is_moved_is_the_same_data(antiphon: Command, tmp_path: Path) -> None:
+    """Nothing below it is computed again, and the recordings are found where they are now."""
+    old, new = tmp_path / "old", tmp_path / "new" / "place"
+    old.mkdir()
+    for n in (1, 2):
+        shutil.copy(Path(str(SAMPLES)).parent / f"caption-0{n}.flac", old / f"{n}.flac")
+    rows = [{"id": f"u{n}", "audio": f"{n}.flac", "transcript": f"a dog {n}"} for n in (1, 2)]
+    code, first = antiphon("--data", manifest(old, *rows))
+    assert code == 0
+    new.parent.mkdir()
+    (old / "2.flac").rename(old / "renamed.flac")
+    old.rename(new)
+    rows[1]["audio"] = "renamed.flac"
+    code, moved = antiphon("--data", manifest(new, *rows))
+    assert code == 0
+    before, after = stages(first), stages(moved)
+    assert [after[name]["key"] for name in ("asr", "mt", "metrics")] == [
+        before[name]["key"] for name in ("asr", "mt", "metrics")
+    ]
+    assert all(after[name]["reused"] for name in ("asr", "mt", "metrics"))
+    lines = (Path(after["data"]["path"]) / "outputs.jsonl").read_text().splitlines()
+    assert [json.loads(line)["audio"]["path"] for line in lines] == [
+        str(new / name) for name in ("1.flac", "renamed.flac")
+    ]
+    _, other = antiphon("--data", manifest(new, *rows[:1], {**rows[1], "audio": "1.flac"}))
+    assert not stages(other)["asr"]["reused"]  # another recording under the same id
+
+
 def test_a_long_stage_shows_its_progress(
     antiphon: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,8 +201,6 @@ def test_nothing_but_bad_records(antiphon: Command, tmp_path: Path) -> None:
 
 
 def test_a_recording_of_ones_own(antiphon: Command) -> None:
-    from components.data.named import SAMPLES
-
     talk = str(Path(str(SAMPLES)).parent / "caption-01.flac")
     code, said = antiphon("--audio", talk, "--target-language", "de")
     assert code == 0

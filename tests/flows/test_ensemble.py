@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from components.device import pick_device
 from components.errors import ConfigError
 from components.records import NBest, RunRecord
 from flows.cascade import cascade
@@ -18,6 +19,7 @@ from flows.train import train
 from tasks.contributing import read_contributions
 from tasks.reading import best_texts, hypotheses
 from tasks.store import Store
+from tasks.views import view_of
 from tests.components.stacking import tiny
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
@@ -86,6 +88,8 @@ def test_learned_coefficients_are_kept_and_used(toy: dict[str, str]) -> None:
         stage = next(stage for stage in found.stages if stage.stage == "coefficients")
         stored = json.loads((Path(stage.path) / "coefficients.json").read_text(encoding="utf-8"))
         assert stored["learned"] >= stored["uniform"] - 1e-9
+        plan = json.loads((Path(stage.path) / "plan.json").read_text(encoding="utf-8"))
+        assert plan["parameters"]["device"] == pick_device().type  # a card gives other bytes
         parts = json.loads((Path(stage.path) / "contributions.json").read_text(encoding="utf-8"))["members"]
         assert len(parts) == (2 if method == "linear" else 0)
         if learn == "constants":
@@ -120,6 +124,12 @@ def test_dropout_members_and_pooled_members(toy: dict[str, str]) -> None:
         pool={"method": "minimum_bayes_risk"},
     )
     assert [stage.stage for stage in pooled.stages][1:4] == ["mt-1", "mt-2", "mt"]
+    rows = [list(row.models) for row in view_of(pooled, Store(toy["store"])).stages()][1:4]
+    assert rows == [[toy["first"]], [toy["second"]], [toy["first"], toy["second"]]]
+    mixed = view_of(
+        run(toy, "twins", {"model": toy["first"], "members": [toy["second"]]}), Store(toy["store"])
+    )
+    assert list(mixed.stages()[1].models) == [toy["first"], toy["second"]]
 
 
 def test_members_of_other_tokenizers_are_mixed_over_a_shared_vocabulary(toy: dict[str, str]) -> None:

@@ -15,6 +15,7 @@ from components.training.model import build
 from flows import cli
 from flows.merge import MergeParameters, merge, recipe_of
 from tasks.store import Store
+from tasks.views import view_of
 from tests.limits import files_of_at_most
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
@@ -58,6 +59,8 @@ def test_an_accepted_model_is_in_the_store(toys: Path, tmp_path: Path) -> None:
     assert f"model store:{key}" in run.notes
     checkpoint = models.resolve(f"store:{key}", str(tmp_path / "store"))
     assert checkpoint.architecture == "MarianMTModel"
+    made_by = {row.stage: list(row.models) for row in view_of(run, Store(str(tmp_path / "store"))).stages()}
+    assert (made_by["merge"], made_by["mt"]) == ([f"{toys}/a", f"{toys}/b"], [f"store:{key}"])
     again = merge(**settings, name="again")
     assert all(stage.reused for stage in again.stages)
     assert Store(str(tmp_path / "store")).load_run("again").metrics == run.metrics

@@ -10,12 +10,14 @@ import pytest
 
 from components.records import NBest, RunRecord
 from components.refining import gates, networks, rounds
+from components.refining.config import RefineConfig
 from flows.contribution import contribution
 from flows.refine import RefineParameters, refine
-from tasks import refining
 from tasks.contributing import read_contributions
 from tasks.options import value_of
 from tasks.reading import hypotheses
+from tasks.store import Store
+from tasks.views import view_of
 from tests.flows import fakes
 
 
@@ -28,8 +30,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, objec
     ):
         monkeypatch.setattr(room, name, fake)
     monkeypatch.setitem(networks.METHODS, "self_refine", fakes.Editor)
-    monkeypatch.setitem(gates.GATES, "fluency", lambda items, texts, *_: [len(t) % 7 for t in texts])
-    refining._refiner.cache_clear()
+    monkeypatch.setitem(gates.GATES, "fluency", lambda *_: lambda items, texts: [len(t) % 7 for t in texts])
     lines = [
         {"id": f"u{n}", "text": "ein Hund", "source_language": "en", "target_language": "de"}
         | {"references": ["übersetzt: ein Hund!!"]}
@@ -76,6 +77,10 @@ def test_rounds_are_stages_cycles_stop_and_another_budget_reuses(settings: dict[
     assert (Path(record.stages[-1].path) / "rounds.png").stat().st_size > 1000
     assert record.metrics["harm_rate"].value == pytest.approx(25.0)
     assert fakes.Editor.calls == 4
+    rows = {row.stage: row.models for row in view_of(record, Store(str(settings["store"]))).stages()}
+    assert list(rows["refine-1"]) == [RefineConfig().model]
+    assert list(rows["mt"]) == ["packaged:multi30k-en-de"]
+    assert (rows["data"], rows["metrics"]) == ({}, {})
     (found,) = read_contributions(contribution(run=record.name, store=settings["store"]).stages[-1])
     scores = [record.metrics[f"bleu_round_{n}"].value for n in range(5)]
     assert [one.share.value for one in found.shares if one.share] == pytest.approx(

@@ -50,8 +50,9 @@ def test_stage_rows(tmp_path: Path) -> None:
     assert list(rows) == ["data", "asr", "mt", "metrics"]
     assert rows["asr"].real_time_factor == pytest.approx(48.7 / 4.0)
     assert rows["mt"].real_time_factor is None
-    assert (rows["asr"].model, rows["asr"].digest) == ("packaged:whisper-base", "c" * 64)
-    assert (rows["mt"].model, rows["mt"].digest) == ("packaged:multi30k-en-de", None)
+    assert rows["asr"].models == {"packaged:whisper-base": "c" * 64}
+    assert rows["mt"].models == {"packaged:multi30k-en-de": None}
+    assert rows["metrics"].models == {}
     assert rows["data"].reused
 
 

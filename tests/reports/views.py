@@ -7,7 +7,6 @@ from pathlib import Path
 
 from components.records import (
     Audio,
-    Checkpoint,
     Hypothesis,
     NBest,
     Outcome,
@@ -172,7 +171,5 @@ def cascade(folder: Path, n: int = 12, audio: bool = True) -> RunView:
         finished="2026-11-24T16:01:00+00:00",
         versions={"torch": "2.13.0", "transformers": "5.24.0"},
     )
-    checkpoint = Checkpoint(
-        reference="packaged:whisper-base", path="models/whisper-base", sha256="c" * 64, architecture="whisper"
-    )
-    return RunView(run, utterances, {"asr": asr, "mt": mt}, {"asr": checkpoint})
+    models = {"asr": {"packaged:whisper-base": "c" * 64}, "mt": {"packaged:multi30k-en-de": None}}
+    return RunView(run, utterances, {"asr": asr, "mt": mt}, models)

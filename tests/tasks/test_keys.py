@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from components.canonical import canonical, digest
+from components.device import on_threads
+from components.kernels import machine
 from components.records import Checkpoint, StageRef
 from tasks.keys import StagePlan, library_versions, read_by, weights_of
 
@@ -19,11 +22,15 @@ PLAN = StagePlan(
 )
 
 
-@pytest.mark.parametrize("field", [name for name in StagePlan.model_fields if name != "stage"])
+@pytest.mark.parametrize("field", sorted(StagePlan.model_fields.keys() - {"stage", "models"}))
 def test_every_field_is_in_the_key(field: str) -> None:
     old = getattr(PLAN, field)
     new = {**old, "more": "x"} if isinstance(old, dict) else f"{old}x" if isinstance(old, str) else old + 1
     assert PLAN.model_copy(update={field: new}).key != PLAN.key
+
+
+def test_a_model_by_another_name_is_the_same_stage() -> None:
+    assert PLAN.model_copy(update={"models": {"model": "hub:other"}}).key == PLAN.key
 
 
 def test_the_order_of_parameters_is_not() -> None:
@@ -35,6 +42,40 @@ def test_the_key_is_stable_over_time() -> None:
     """Stores outlive processes: a change here makes every stored stage unreachable. Computed by hand."""
     assert canonical({"b": 1.5, "a": ["ä", None]}) == b'{"a":["\\u00e4",null],"b":1.5}'
     assert digest({}) == "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("ANTIPHON_KERNELS", "onednn"), ("ANTIPHON_PREPACK", "0"), ("MKL_CBWR", "AVX2")],
+)
+def test_what_of_the_machine_changes_bytes_changes_the_key(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def key(*libraries: str, **parameters: object) -> str:
+        return StagePlan(
+            stage="asr", version="1", libraries=dict.fromkeys(libraries, "2"), parameters=parameters
+        ).key
+
+    monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(machine, "features", lambda: frozenset({"avx512f", "avx512bw"}))
+    monkeypatch.setattr(machine, "openmp", lambda: print)
+    before, scored, trained = key("torch"), key("sacrebleu"), key("torch", threads=1)
+    with on_threads(torch.get_num_threads() + 1):
+        assert key("torch") != before
+        assert key("torch", threads=1) == trained  # it says itself on how many it computes
+    monkeypatch.setenv(variable, value)
+    assert key("torch") != before
+    monkeypatch.delenv(variable)
+    assert key("torch") == before
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "another")
+    assert key("torch") != before
+    assert key("sacrebleu") == scored  # without torch none of it matters
+
+
+def test_what_is_beneath_a_library_is_in_the_key() -> None:
+    named = library_versions(["transformers", "openai-whisper", "faster-whisper"])
+    assert {"tokenizers", "tiktoken", "ctranslate2"} < named.keys()
+    assert library_versions(named) == named
 
 
 def test_not_a_number_is_refused() -> None:
@@ -56,6 +97,7 @@ def test_what_is_read_and_which_weights() -> None:
         reused=False,
     )
     assert read_by(ref) == {"asr": f"k:{sha}"}
+    assert read_by(ref.model_copy(update={"content": "1" * 64})) == {"asr": "1" * 64}
     checkpoint = Checkpoint(reference="r", path="p", sha256=sha, architecture="x", tokenizer_sha256="1" * 64)
     assert weights_of(model=checkpoint) == {"model": sha, "model.tokenizer": "1" * 64}
     assert library_versions(["pydantic", "no-such-library"])["no-such-library"] == "absent"

@@ -55,6 +55,9 @@ def test_records_are_read_back_in_order_and_by_id(data: StageRef, asr: StageRef)
     stored = StoredUtterances(data)
     assert list(stored) == [stored[n] for n in range(4)] == stored[:]
     assert stored[-1].id == "d"
+    # Audio of the stage's own is where the stage is, also after the store was moved.
+    assert stored[0].audio is not None
+    assert stored[0].audio.path == str(Path(data.path) / "x.wav")
     assert [one.utterance_id for one in hypotheses(asr)] == ["é", "d"]
     assert list(quarantined(asr)) == [refusal("b")]
     assert best_texts(asr) == {"é": "heard é\u2028", "d": "heard d\u2028"}

@@ -22,7 +22,6 @@ from tasks import leases, locks
 from tasks.stage import ERRORS, OUTPUTS, opened
 from tasks.store import Store
 from tasks.systems import parameters_of
-from tasks.views import models_of
 from tests.tasks.test_stage import IDS, PLAN, SHARDS, content, record, run
 from tests.tasks.test_store import claim
 from tests.tasks.test_store import record as run_record
@@ -242,14 +241,8 @@ def test_models_of_a_run_are_described_on_a_machine_that_has_no_copy(
     on: Callable[[str], Store], url: str, tmp_path: Path
 ) -> None:
     test_a_model_of_the_store_is_found_from_another_machine(on, url)
-    used = run_record("r").model_copy(
-        update={
-            "parameters": {"mt": {"model": f"store:{PLAN.key[:12]}"}},
-            "stages": (stage(tmp_path, "mt"),),
-        }
-    )
-    assert "three" in models_of(used, on("three"))["mt"].path
-    assert parameters_of(used, on("four")) == 6
+    used = stage(tmp_path, "mt", models={"model": f"store:{PLAN.key[:12]}"})
+    assert parameters_of(run_record("r").model_copy(update={"stages": (used,)}), on("three")) == 6
 
 
 def test_runs_are_read_back_from_another_machine(on: Callable[[str], Store], url: str) -> None:

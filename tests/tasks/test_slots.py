@@ -78,10 +78,10 @@ class Listening:
 
 
 SHARDS = {
-    "recognise": ("tasks.recognition", "recognise_shard", "_recognizer", 4),
-    "translate": ("tasks.translation", "translate_shard", "_translator", 4),
-    "mix": ("tasks.ensembling", "mix_shard", "_translator", 5),
-    "stack": ("tasks.stacking", "stack_shard", "_translator", 5),
+    "recognise": ("tasks.recognition", "recognise_shard", "_recognizer", 5),
+    "translate": ("tasks.translation", "translate_shard", "_translator", 5),
+    "mix": ("tasks.ensembling", "mix_shard", "_translator", 6),
+    "stack": ("tasks.stacking", "stack_shard", "_translator", 6),
 }
 
 
@@ -94,7 +94,7 @@ def test_models_are_loaded_and_run_with_the_card_in_hand(row: str, monkeypatch: 
     monkeypatch.setattr(module, build, listening)
     monkeypatch.setattr(module, "compute", lambda stage, payload, component: component())
     config = SimpleNamespace(device="cuda")
-    getattr(module, shard).fn(config, *[None] * (parameters - 2), 0)
+    getattr(module, shard).fn(None, config, *[None] * (parameters - 3), 0)
     assert listening.seen == [True, True]
     assert not listening.inside
 
@@ -106,7 +106,7 @@ def test_refinement_and_training_take_the_card(monkeypatch: pytest.MonkeyPatch, 
     config: Any = SimpleNamespace(device="cuda")
     monkeypatch.setattr(refining, "device_slot", listening.slot)
     monkeypatch.setattr(refining, "compute", lambda *_: listening())
-    refining.refine_shard.fn(config, (), 1, None, "", 0)
+    refining.refine_shard.fn(None, config, (), 1, None, "", 0)
 
     def train(*_: Any) -> None:
         listening()

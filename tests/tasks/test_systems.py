@@ -8,10 +8,8 @@ from components import models
 from components.errors import DataError
 from components.records import Audio, Hypothesis, NBest, RunRecord, StageRef, Utterance
 from tasks import systems
-from tasks.keys import StagePlan
-from tasks.stage import opened
 from tasks.store import Store
-from tasks.systems import check, cost_of, decoded, parameters_of, references_to_models
+from tasks.systems import check, cost_of, decoded, parameters_of
 from tests.flows import fakes
 from tests.tasks.test_views import stage
 
@@ -55,27 +53,9 @@ def test_the_cost_is_of_use_not_of_training_and_tuning(tmp_path: Path) -> None:
     assert (cost.seconds, cost.calls, cost.real_time_factor) == (2.0, 2, 1.0)
 
 
-def test_models_among_parameters() -> None:
-    parameters = {
-        "asr": {"model": "a", "members": ["b", "c"]},
-        "mt": {"model": "d", "examples": "not a model"},
-        "st": {"model": "absent stage"},
-        "list": [{"model": "e"}],
-        "combine": {"negative": "f"},
-        "pool": {"language_model": "g"},
-        "data": "sample",
-    }
-    assert list(references_to_models(parameters, ["asr", "mt"])) == ["a", "b", "c", "d", "e", "f", "g"]
-    for gate, found in (("forward", ["r", "q"]), ("off", ["r"]), ("reference_chrf", ["r"])):
-        refine = {"model": "r", "gate": gate, "gate_model": "q"}
-        assert list(references_to_models({"refine": refine}, [])) == found
-
-
 def test_every_model_that_a_run_used_is_counted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twins once; the draft's translator in the place of a default that never ran; what was trained."""
-    sizes = {"hub:a": 1, "hub:b": 10, "hub:draft": 100, "hub:editor": 1000}
-    trained = stage(tmp_path, "training")
-    sizes[f"store:{trained.key}"] = 10000
+    """Twins once, whatever they are called; what only trained, tuned or is shown without weights not."""
+    sizes = {"hub:a": 1, "hub:b": 10, "hub:editor": 1000}
 
     def resolve(reference: str, store: str | None) -> object:
         return fakes.resolve(reference).model_copy(update={"path": reference})
@@ -83,16 +63,12 @@ def test_every_model_that_a_run_used_is_counted_once(tmp_path: Path, monkeypatch
     monkeypatch.setattr(models, "resolve", resolve)
     monkeypatch.setattr(systems, "count_parameters", lambda path: sizes[str(path)])
     store = Store(str(tmp_path))
-    with opened(store, StagePlan(stage="mt", version="x")) as writer:
-        writer.append([LINE.strip()], [], seconds=0, peak=0)
-        mt = writer.finish("u")
-    twins = of(mt, mt={"model": "hub:a", "members": ["hub:b", "hub:a"]})
-    assert parameters_of(twins, store) == 11
-    assert parameters_of(of(mt, trained, mt={"model": "hub:a"}, stack={"model": None}), store) == 10001
-    store.save_run(of(mt, mt={"model": "hub:draft"}))
-    settings = {"draft": "mine", "mt": {"model": "hub:a"}, "refine": {"model": "hub:editor", "gate": "off"}}
-    assert parameters_of(of(mt, **settings), store) == 1100
-    assert parameters_of(of(mt), store) is None
+    mt = stage(tmp_path, "mt", models={"member1": "hub:a", "member2": "hub:b", "member3": "hub:a"})
+    refined = stage(tmp_path, "refine-1", models={"model": "hub:editor", "gate": "hub:a"})
+    tuned = stage(tmp_path, "mt-1-dev", models={"model": "hub:unknown"})
+    assert parameters_of(of(mt), store) == 11
+    assert parameters_of(of(tuned, mt, refined), store) == 1011
+    assert parameters_of(of(stage(tmp_path, "metrics")), store) is None
 
 
 def test_runs_that_are_no_system_are_refused_with_what_to_do(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -15,13 +17,22 @@ from tasks.views import FIRST_PUT_ASIDE, links, put_aside, stage_sections
 from tests.tasks.test_store import record
 
 
-def stage(folder: Path, name: str, *upstream: str, outputs: str | None = None) -> StageRef:
+def stage(
+    folder: Path,
+    name: str,
+    *upstream: str,
+    outputs: str | None = None,
+    models: Mapping[str, str] | None = None,
+) -> StageRef:
     """A stage whose plan read the stages ``upstream``, by the keys that this function gives them."""
     key = (name.encode().hex() * 64)[:64]
     place = folder / key
     place.mkdir(exist_ok=True)
     read = {one: f"{(one.encode().hex() * 64)[:64]}:{'c' * 64}" for one in upstream}
-    (place / "plan.json").write_text(json.dumps({"upstream": read}))
+    weights = {role: hashlib.sha256(one.encode()).hexdigest() for role, one in (models or {}).items()}
+    (place / "plan.json").write_text(
+        json.dumps({"upstream": read, "weights": weights, "models": models or {}})
+    )
     if outputs is not None:
         (place / "outputs.jsonl").write_text(outputs)
     return StageRef(

@@ -60,7 +60,7 @@ def test_two_cycles_and_fixed_points_stop(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_the_result_is_never_below_the_draft_under_its_gate(monkeypatch: pytest.MonkeyPatch) -> None:
     values = {"a": 2.0, "b": 1.0, "c": 3.0, "d": 2.5, "e": 3.0}
-    monkeypatch.setitem(gates.GATES, "fluency", lambda items, texts, *_: [values[t] for t in texts])
+    monkeypatch.setitem(gates.GATES, "fluency", lambda *_: lambda items, texts: [values[t] for t in texts])
     past = refined(monkeypatch, "bcde", 4, gate="fluency")
     assert [o.best.text for o in past] == ["a", "a", "c", "c", "c"]  # an equal estimate is no rise
     assert [o.hypotheses[-1].text for o in past] == ["a", "b", "c", "d", "e"]  # all that was said is kept
@@ -92,7 +92,7 @@ def test_seconds_that_were_stored_count_after_a_restart(monkeypatch: pytest.Monk
 def test_loading_the_gates_model_is_not_charged(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded: list[str] = []
     monkeypatch.setitem(networks.METHODS, "self_refine", Script)
-    monkeypatch.setattr(gates, "resident", lambda model, *_: loaded.append(model))
+    monkeypatch.setitem(gates.GATES, "fluency", lambda config, _: loaded.append(config.gate_model))
     rounds.Refiner(RefineConfig(gate="fluency", gate_model="lm", stop_seconds=1.0))
     rounds.Refiner(RefineConfig(gate="off", gate_model="lm", stop_seconds=1.0))
     assert loaded == ["lm"]
@@ -110,7 +110,7 @@ def test_a_gate_is_not_the_reported_metric() -> None:
     with pytest.raises(ConfigError, match="never fails"):
         rounds.Refiner(RefineConfig(gate="reference_chrf", reported="chrf"))
     gates.check(RefineConfig(gate="reference_chrf", reported="bleu"))
-    values = gates.GATES["reference_chrf"]([ITEM, ITEM], ["ein Hund", "x"], RefineConfig(), None)
+    values = gates.GATES["reference_chrf"](RefineConfig(), None)([ITEM, ITEM], ["ein Hund", "x"])
     assert values[0] == pytest.approx(100.0)
     assert values[1] < 10
 

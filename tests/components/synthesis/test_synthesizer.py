@@ -11,7 +11,7 @@ import pytest
 from components import audio
 from components.errors import ConfigError, DataError
 from components.records import Quarantined, Utterance
-from components.synthesis import SynthesisConfig, build, engines
+from components.synthesis import SynthesisConfig, build
 from components.synthesis.markup import is_marked, phonetic, visible
 
 PROGRAMS = {"espeak-ng": "espeak-ng", "flite": "flite", "festival": "text2wave"}
@@ -97,7 +97,6 @@ def test_bad_texts_are_put_aside(tmp_path: Path) -> None:
 @pytest.mark.parametrize("engine", sorted(PROGRAMS))
 def test_a_missing_program_is_told_with_its_remedy(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    engines._version.cache_clear()
     with pytest.raises(ConfigError, match=f"on PATH, found none; install it .*apt-get install {engine}"):
         build(SynthesisConfig.model_validate({"engine": engine}))
 

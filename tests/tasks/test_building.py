@@ -1,0 +1,193 @@
+"""A component computes under the key of its own files, whatever happens to them while the process lives."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from components.device import on_threads, pool
+from components.errors import StoreError
+from components.recognition.config import RecognitionConfig
+from components.records import StageRef, Utterance
+from components.translation.config import TranslationConfig
+from tasks import building, recognition, training, translation
+from tasks.keys import StagePlan
+from tasks.shards import Shard, packed
+from tests.components.decoding.models import llama
+from tests.components.stacking import tiny
+from tests.components.translation.tokenizers import characters
+
+ROOT = Path(__file__).parents[2]
+DATA = StageRef(
+    stage="data", key="0" * 64, path="", items=2, quarantined=0, sha256="0" * 64, seconds=0,
+    peak_memory_bytes=0, reused=False,
+)  # fmt: skip
+WRITTEN = [
+    Utterance(id=f"u{n}", text=text, source_language="en", target_language="de")
+    for n, text in enumerate(("ein hund", "zwei katze"))
+]
+
+
+@pytest.fixture(autouse=True)
+def process() -> Iterator[None]:
+    """One that has just begun, and does not keep these models."""
+    pool.clear()
+    with on_threads(1):
+        yield
+    pool.clear()
+
+
+def translated(config: TranslationConfig) -> tuple[str, Shard]:
+    plan = translation.plan_of(config, None, (DATA,), len(WRITTEN), 0)
+    return plan.key, translation.translate_shard.fn(plan, config, None, packed(WRITTEN), 0)
+
+
+def edit(folder: Path, seed: int = 1) -> None:
+    """Other weights under the same name."""
+    tensors = load_file(folder / "model.safetensors")
+    generator = torch.Generator().manual_seed(seed)
+    changed = {name: t + torch.randn(t.shape, generator=generator) for name, t in tensors.items()}
+    save_file(changed, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def checked(before: tuple[str, Shard], config: TranslationConfig) -> None:
+    """Another key than before, and under it what a process that begins now would say."""
+    after = translated(config)
+    pool.clear()
+    fresh = translated(config)
+    assert before[0] != after[0] == fresh[0]
+    assert before[1].outputs != after[1].outputs == fresh[1].outputs
+
+
+def test_a_translator_whose_weights_change_is_another(tmp_path: Path) -> None:
+    config = TranslationConfig(model=str(tiny.text_model(tmp_path)), device="cpu", max_tokens=8)
+    before = translated(config)
+    assert translated(config)[1].outputs == before[1].outputs
+    edit(tmp_path)
+    checked(before, config)
+
+
+def test_a_prompt_whose_examples_change_is_another(tmp_path: Path) -> None:
+    tokenizer = characters(["<pad>", "</e>", "<eot>", "<unk>"], newline=True)
+    tokenizer.save_pretrained(tmp_path)
+    llama(vocabulary=len(tokenizer), positions=2048).save_pretrained(tmp_path)
+    examples = tmp_path / "examples.jsonl"
+    examples.write_text(json.dumps({"source": "a", "target": "b"}))
+    config = TranslationConfig(
+        model=str(tmp_path), device="cpu", max_tokens=8, prompt="few-shot", examples=str(examples)
+    )
+    before = translated(config)
+    examples.write_text(json.dumps({"source": "zzzzzz", "target": "QQQQQQ"}))
+    checked(before, config)
+
+
+def test_a_recogniser_whose_weights_change_is_another(tmp_path: Path) -> None:
+    tone = tiny.tone(tmp_path / "tone.wav", 300.0)
+    folder = tiny.whisper(tmp_path / "whisper")
+    config = RecognitionConfig(model=str(folder), device="cpu", window_seconds=1.0, max_tokens=6, vad=False)
+
+    def heard() -> tuple[str, Shard]:
+        plan = recognition.plan_of(config, None, DATA, 1, 0)
+        return plan.key, recognition.recognise_shard.fn(plan, config, None, packed([tone]), 0)
+
+    before = heard()
+    edit(folder)
+    after = heard()
+    pool.clear()
+    assert before[0] != after[0]
+    assert before[1].outputs != after[1].outputs == heard()[1].outputs
+
+
+def test_a_tokenizer_is_part_of_what_stays_resident(tmp_path: Path) -> None:
+    tokenizer = characters(["<pad>", "</e>", "<eot>", "<unk>"], newline=True)
+    llama(vocabulary=len(tokenizer) + 1, positions=2048).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    config = TranslationConfig(model=str(tmp_path), device="cpu", max_tokens=8, prompt="few-shot")
+    before = translated(config)
+    tokenizer.add_tokens(["hu"])
+    tokenizer.save_pretrained(tmp_path)
+    after = translated(config)
+    pool.clear()
+    assert before[0] != after[0]
+    assert after[1].outputs == translated(config)[1].outputs
+
+
+def test_a_worker_with_other_files_does_not_compute_under_the_plans_key(tmp_path: Path) -> None:
+    folder, examples = tiny.text_model(tmp_path / "model"), tmp_path / "examples.jsonl"
+    examples.write_text("")
+    config = TranslationConfig(model=str(folder), device="cpu", max_tokens=8, examples=str(examples))
+    plan = translation.plan_of(config, None, (DATA,), len(WRITTEN), 0)
+    examples.write_text(json.dumps({"source": "a", "target": "b"}))
+    with pytest.raises(StoreError, match=r"stage mt: expected .*examples\.jsonl as when it was planned"):
+        translation.translate_shard.fn(plan, config, None, packed(WRITTEN), 0)
+    examples.write_text("")
+    edit(folder)
+    with pytest.raises(StoreError, match=r"stage mt: expected .*model as when it was planned"):
+        translation.translate_shard.fn(plan, config, None, packed(WRITTEN), 0)
+
+
+@pytest.mark.parametrize(
+    ("field", "what"), [("libraries", "libraries as when"), ("numerics", "processor as when")]
+)
+def test_a_worker_with_other_libraries_or_another_processor_is_refused(field: str, what: str) -> None:
+    plan = StagePlan(
+        stage="mt", version="1", libraries={"torch": building.library_versions(["torch"])["torch"]}
+    )
+    assert building.component_of(plan, None, None, lambda: "made") == "made"
+    threads = plan.model_copy(
+        update={"numerics": plan.numerics | {"threads": "99"}}
+    )  # they travel with shards
+    assert building.component_of(threads, None, None, lambda: "made") == "made"
+    other = plan.model_copy(update={field: getattr(plan, field) | {"torch": "0.1", "kernels": "no"}})
+    with pytest.raises(StoreError, match=what):
+        building.component_of(other, None, None, lambda: "made")
+
+
+def test_what_the_pool_lets_go_is_kept_by_no_component() -> None:
+    made: list[int] = []
+    plan = StagePlan(stage="mt", version="1")
+
+    def component() -> object:
+        return building.component_of(plan, None, None, lambda: made.append(1) or object())
+
+    assert component() is component()
+    pool.clear()
+    component()
+    assert len(made) == 2
+
+
+def test_a_training_whose_data_changed_before_they_were_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plans = iter(StagePlan(stage="training", version="1", inputs={"data": each}) for each in "ab")
+    monkeypatch.setattr(
+        training, "write_model", lambda config, writer, learner, score: learner(config, tmp_path, None)
+    )
+    config: Any = None
+    with pytest.raises(StoreError, match="expected data and models as planned"):
+        training.made(config, lambda: next(plans), lambda *_: None, "bleu", str(tmp_path))  # type: ignore[arg-type, return-value]
+
+
+BY_NAME = {"tasks/keys.py:_version": "the version of a library, which a process loads once"}
+
+
+def test_nothing_in_tasks_or_flows_is_cached_by_a_name() -> None:
+    """What a cached function is given must say what is in the files: a reference to a sealed stage does."""
+    wrong = []
+    for path in sorted(p for room in ("tasks", "flows") for p in (ROOT / room).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.FunctionDef):
+                continue
+            cached = any("cache" in ast.unparse(one) for one in node.decorator_list)
+            given = [ast.unparse(one.annotation or ast.Constant(None)) for one in node.args.args]
+            name = f"{path.relative_to(ROOT)}:{node.name}"
+            if cached and "StageRef" not in given and name not in BY_NAME:
+                wrong.append(f"{name} is cached by {given}")
+    assert not wrong, wrong
