@@ -2,7 +2,8 @@
 
 F = 4 features per member and row: the highest log-probability and the entropy (nats) of its latest
 distribution, the log-probability it gave the token taken last, and the mean of those so far. Before the first
-token they are 0. A member that was not run keeps its earlier features.
+token they are 0. What a member says changes the features of the rows that it is run for and of no other: so a
+row decides the same whatever lies beside it in the batch.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from torch import Tensor
 
 HIGHEST, ENTROPY, LAST, MEAN = range(4)
 FEATURES = 4
+FLOOR = -200.0
+"""A forbidden token counts as this log-probability, so that sums stay finite."""
 
 
 class Context:
@@ -21,25 +24,28 @@ class Context:
         self.features = torch.zeros((n_members, 1, FEATURES))
         self._seen = torch.zeros((n_members, 1))
 
-    def widen(self, scores: Tensor) -> None:
-        """The rows are those of ``scores`` (N, V): before the first token they are all alike."""
-        if len(scores) != self.features.shape[1]:
-            self.features = self.features.to(scores.device).repeat(1, len(scores), 1)
-            self._seen = self._seen.to(scores.device).repeat(1, len(scores))
+    def widen(self, rows: int, device: torch.device) -> None:
+        """There are ``rows`` rows on ``device``: before the first token they are all alike, on no card."""
+        if self.features.shape[1] != rows or self.features.device != device:
+            times = rows // self.features.shape[1]
+            self.features = self.features.to(device).repeat(1, times, 1)
+            self._seen = self._seen.to(device).repeat(1, times)
 
     def follow(self, parents: Tensor, votes: Tensor) -> None:
-        """Row r continues row ``parents[r]``; ``votes`` (M, R) is what the members gave its token, or NaN."""
+        """Row r continues row ``parents[r]``; ``votes`` (M, R): what members gave its token, NaN: not run."""
         self.features, self._seen = self.features[:, parents], self._seen[:, parents]
-        told = votes.isfinite()
+        told = ~votes.isnan()
+        votes = votes.clamp(min=FLOOR)
         self._seen += told
         last, mean = self.features[..., LAST], self.features[..., MEAN]
         self.features[..., LAST] = torch.where(told, votes, last)
         step = (votes - mean) / self._seen.clamp(min=1)
         self.features[..., MEAN] = torch.where(told, mean + step, mean)
 
-    def look(self, member: int, scores: Tensor) -> None:
-        """Take the features of one member's present distribution, given as scores (R, V)."""
-        self.features[member, :, : ENTROPY + 1] = distribution_features(scores)
+    def look(self, member: int, present: Tensor, ran: Tensor) -> None:
+        """Take :func:`distribution_features` (R, 2) of a member, in the rows that it is run for (R,)."""
+        known = self.features[member, :, : ENTROPY + 1]
+        self.features[member, :, : ENTROPY + 1] = torch.where(ran[:, None], present, known)
 
 
 def distribution_features(scores: Tensor) -> Tensor:

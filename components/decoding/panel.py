@@ -11,7 +11,7 @@ from torch import Tensor
 
 from components.decoding.candidates import Votes
 from components.decoding.combine import Combiner
-from components.decoding.context import Context
+from components.decoding.context import Context, distribution_features
 from components.decoding.lanes import Lane
 from components.decoding.members import Member, Vocabulary, require_one_vocabulary
 from components.errors import ConfigError, ModelError
@@ -61,32 +61,41 @@ class Panel:
 
     def _mix(self) -> Tensor:
         gate = self._combine.gate
-        wanted = torch.ones(len(self._lanes), dtype=torch.bool)
         weights = self._combine.constants() if gate is None else None
+        used = torch.ones((len(self._lanes), 1), dtype=torch.bool)
         if gate is not None and gate.lagged:
             weights = gate(self._context.features, self.step)
-            wanted = (weights != 0).any(dim=1).cpu()
-        for place, (lane, run) in enumerate(zip(self._lanes, wanted, strict=True)):
-            self._scores[place] = None  # given back first, so that the new scores can take its memory
-            self._scores[place] = lane.run() if run else None
-        ran = wanted.nonzero()[:, 0].tolist()
-        scores = [each for each in self._scores if each is not None]
-        self._count(scores)
+            used = weights != 0
+        ran = used.any(dim=1).nonzero()[:, 0].tolist()
+        scores = self._run(ran)
+        rows, device = len(scores[0]), scores[0].device
+        used = used.to(device).expand(-1, rows)
         if gate is not None:
-            self._context.widen(scores[0])
+            self._context.widen(rows, device)
             for place, each in zip(ran, scores, strict=True):
-                self._context.look(place, each)
+                self._context.look(place, distribution_features(each), used[place])
         if weights is None:
             assert gate is not None
             weights = gate(self._context.features, self.step)
-        weights = weights.to(scores[0].device)
+        weights = weights.to(device)
         if weights.dim() > 1:
-            weights = weights.expand(-1, scores[0].shape[0])
+            weights = weights.expand(-1, rows)
         mixed = self._combine(scores, weights[ran], self._exact)
         self._weights = weights
-        self._normalisers = mixed.normalisers.new_full((len(self._lanes), scores[0].shape[0]), torch.nan)
+        self._normalisers = mixed.normalisers.new_full((len(self._lanes), rows), torch.nan)
         self._normalisers[ran] = mixed.normalisers
+        # A member that was run for the sake of other rows said nothing here, as if this row were alone.
+        self._normalisers.masked_fill_(~used, torch.nan)
         return mixed.log_probs
+
+    def _run(self, places: Sequence[int]) -> list[Tensor]:
+        """Scores (R, V) of the members at ``places``; those of the others are nothing at this step."""
+        for place, lane in enumerate(self._lanes):
+            self._scores[place] = None  # given back first, so that the new scores can take its memory
+            self._scores[place] = lane.run() if place in places else None
+        scores = [each for each in self._scores if each is not None]
+        self._count(scores)
+        return scores
 
     def _count(self, scores: Sequence[Tensor]) -> None:
         shapes = {tuple(each.shape) for each in scores}

@@ -31,7 +31,7 @@ from components.translation.seq2seq import Seq2SeqEngine
 DROPOUT = "dropout:"
 """Before a model reference: the model thinned by dropout, each time it is named by other masks."""
 
-VERSION = 1
+VERSION = 2
 """Raised when the same members and mixing give other outputs."""
 
 

@@ -54,7 +54,7 @@ class Coefficients:
         """Log-probabilities (T,) of reference tokens, in float64."""
         if self.gate is None:
             return log_likelihood(statistics, torch.tensor(self.weights), self.kind)
-        features = statistics.lagged() if self.gate.lagged else statistics.features
+        features = statistics.lagged(self.gate) if self.gate.lagged else statistics.features
         return log_likelihood(statistics, self.gate.weights(features, statistics.steps), self.kind)
 
     def save(self, path: Path) -> None:

@@ -150,7 +150,8 @@ def _counting(gate: Gate | None, weights: Sequence[float], n_members: int) -> Se
 
 
 def _per_row(weights: Tensor, scores: Sequence[Tensor]) -> Tensor:
-    """(M,) or (M, R) -> (M, R)."""
+    """(M,) or (M, R) -> (M, R), where the scores are."""
+    weights = weights.to(scores[0].device)
     return weights[:, None].expand(-1, len(scores[0])) if weights.dim() == 1 else weights
 
 

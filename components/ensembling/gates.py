@@ -129,27 +129,28 @@ def train_gate(
     """The gate of highest likelihood on ``statistics``, beginning from constants ``start`` (M,).
 
     The mean log-likelihood per token, less ``penalty`` times the squared size of the matrix, is raised by
-    L-BFGS; the best gate that was met is kept, the constants included, so the result is never below them.
+    L-BFGS; the best gate that was met is kept, the constants included, so the result is never below them. What
+    a sparse gate knows depends on whom it ran before: each gate is judged by the features that it would meet.
     """
-    features = statistics.lagged() if top_k is not None else statistics.features
-    inputs = inputs_of(features, statistics.steps)
+    inputs = inputs_of(statistics.features if top_k is None else statistics.lagged(), statistics.steps)
     means, scales = inputs.mean(dim=0), inputs.std(dim=0, unbiased=False).clamp(min=1e-6)
-    standard = (inputs - means) / scales
     bias = start.double().clamp(min=1e-12).log().requires_grad_()
     matrix = torch.zeros((len(start), inputs.shape[1]), dtype=torch.float64, requires_grad=True)
-    best: list[tuple[float, Tensor, Tensor]] = []
+    best: list[tuple[float, SoftmaxGate]] = []
     optimiser = torch.optim.LBFGS([matrix, bias], max_iter=steps, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimiser.zero_grad()
-        weights = sparse_softmax(standard @ matrix.T + bias, top_k).T
+        gate = SoftmaxGate(matrix.detach().clone(), bias.detach().clone(), means, scales, top_k)
+        seen = inputs if top_k is None else inputs_of(statistics.lagged(gate), statistics.steps)
+        weights = sparse_softmax((seen - means) / scales @ matrix.T + bias, top_k).T
         mean = log_likelihood(statistics, weights, kind).mean()
         value = float(mean.detach())
         if math.isfinite(value) and (not best or value > best[0][0]):
-            best[:] = [(value, matrix.detach().clone(), bias.detach().clone())]
+            best[:] = [(value, gate)]
         loss = penalty * matrix.square().sum() - mean
         torch.autograd.backward(loss)
         return loss
 
     optimiser.step(closure)  # type: ignore[no-untyped-call]
-    return SoftmaxGate(best[0][1], best[0][2], means, scales, top_k)
+    return best[0][1]

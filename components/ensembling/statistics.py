@@ -13,13 +13,11 @@ from torch import Tensor
 
 from components.decoding import Candidate, Gate, Member, Mixed, force
 from components.decoding.combine import alone
-from components.decoding.context import ENTROPY, FEATURES, HIGHEST, LAST, MEAN, distribution_features
+from components.decoding.context import ENTROPY, FEATURES, FLOOR, Context, distribution_features
 from components.errors import ConfigError, DataError, ModelError
 
 LARGEST = 4 << 30
 """Bytes of distributions kept, at most."""
-FLOOR = -200.0
-"""A forbidden token counts as this log-probability, so that sums stay finite."""
 
 
 @dataclass(frozen=True)
@@ -55,17 +53,17 @@ class Statistics:
             steps=self.steps[kept],
         )
 
-    def lagged(self) -> Tensor:
-        """Features (M, T, F) as a gate knows them before the members are run at the present position."""
-        before = self.features.roll(1, dims=1)
-        known = self.features.clone()
-        known[..., [HIGHEST, ENTROPY]] = before[..., [HIGHEST, ENTROPY]]
-        known[:, self.steps == 0] = 0.0
-        return known
+    def lagged(self, gate: Gate | None = None) -> Tensor:
+        """Features (M, T, F) as a gate knows them before the members are run at the present position.
+
+        Members that ``gate`` gives nothing are not run and keep earlier features, as in the search; without
+        a gate all are run.
+        """
+        return _walk(self.features[..., : ENTROPY + 1], self.chosen, self.steps, gate)[0]
 
 
 class _Listener:
-    """A combiner that keeps what every member said at every step."""
+    """A combiner that keeps what every member said at every step: off the card, where it is learned from."""
 
     gate: Gate | None = None
 
@@ -83,9 +81,9 @@ class _Listener:
 
     def __call__(self, scores: Sequence[Tensor], weights: Tensor, exact: bool = False) -> Mixed:
         each = [alone(score) for score in scores]
-        self.features.append(torch.stack([distribution_features(score) for score in scores]))
+        self.features.append(torch.stack([distribution_features(score) for score in scores]).cpu())
         if self.keep:
-            self.said.append(torch.stack([mixed.log_probs for mixed in each]))
+            self.said.append(torch.stack([mixed.log_probs for mixed in each]).cpu())
         return Mixed(each[0].log_probs, torch.cat([mixed.normalisers for mixed in each]))
 
 
@@ -121,13 +119,14 @@ def collect(
     if distributions:
         said = [listener.said[t][:, row] for (_, t), row in zip(pairs, rows, strict=True)]
         kept = torch.stack(said, dim=1).clamp_(min=FLOOR)
+    steps = torch.tensor([t for _, t in pairs])
     return Statistics(
         names=names,
         chosen=chosen.clamp(min=FLOOR),
         distributions=kept,
-        features=_with_past(shares, chosen.clamp(min=FLOOR), lengths),
+        features=_walk(shares, chosen.clamp(min=FLOOR), steps)[1],
         sentences=torch.tensor([n for n, _ in pairs]),
-        steps=torch.tensor([t for _, t in pairs]),
+        steps=steps,
     )
 
 
@@ -155,15 +154,28 @@ def joined(parts: Sequence[Statistics]) -> Statistics:
     )
 
 
-def _with_past(shares: Tensor, chosen: Tensor, lengths: Sequence[int]) -> Tensor:
-    """Present (M, T, 2) and what the members gave the tokens before -> features (M, T, F)."""
-    features = torch.zeros((*chosen.shape, FEATURES))
-    features[..., [HIGHEST, ENTROPY]] = shares
-    start = 0
-    for length in lengths:
-        past = chosen[:, start : start + length - 1]
-        places = slice(start + 1, start + length)
-        features[:, places, LAST] = past
-        features[:, places, MEAN] = past.cumsum(dim=1) / torch.arange(1, length)
-        start += length
-    return features
+def _walk(
+    present: Tensor, chosen: Tensor, steps: Tensor, gate: Gate | None = None
+) -> tuple[Tensor, Tensor]:
+    """Features (M, T, F) before and after the members are run, of a search that takes the references.
+
+    ``present`` (M, T, 2) are :func:`distribution_features`. The sentences go side by side through the search's
+    own :class:`Context`; where a sparse ``gate`` gives a member nothing, it is not run.
+    """
+    context = Context(len(chosen))
+    before, after = torch.zeros((2, *chosen.shape, FEATURES))
+    everyone = torch.ones((len(chosen), 1), dtype=torch.bool)
+    rows, ran = torch.tensor([], dtype=torch.long), everyone
+    for step in range(int(steps.max()) + 1):
+        last, rows = rows, (steps == step).nonzero()[:, 0]
+        if step > 0:
+            parents = torch.isin(last + 1, rows).nonzero()[:, 0]
+            votes = torch.where(ran, chosen[:, last], torch.nan)
+            context.follow(parents, votes[:, parents])
+        before[:, rows] = context.features
+        ran = (everyone if gate is None else gate(context.features, step) != 0).expand(-1, len(rows))
+        context.widen(len(rows), rows.device)
+        for member in range(len(chosen)):
+            context.look(member, present[member, rows], ran[member])
+        after[:, rows] = context.features
+    return before, after

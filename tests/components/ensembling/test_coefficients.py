@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from components.decoding import SearchConfig, search
+from components.decoding import SearchConfig, force, search
 from components.ensembling import Linear
 from components.ensembling.coefficients import (
     Coefficients,
@@ -20,11 +20,11 @@ from components.ensembling.coefficients import (
     learn_gate,
     newton,
 )
-from components.ensembling.gates import log_likelihood
+from components.ensembling.gates import SoftmaxGate, log_likelihood
 from components.ensembling.statistics import FLOOR, Statistics, collect, joined
 from components.errors import ConfigError, DataError, ModelError
 
-from ..decoding.test_search import EOS, Table
+from ..decoding.test_search import EOS, Table, ids
 
 
 def development(members: int = 3, sentences: int = 30, size: int = 12, seed: int = 0) -> Statistics:
@@ -128,7 +128,7 @@ def test_a_sparse_gate_is_not_below_the_best_constants_of_as_many_members(top_k:
     statistics = development()
     gate = learn_gate(statistics, top_k=top_k)
     assert gate.gate is not None
-    weights = gate.gate.weights(statistics.lagged(), statistics.steps)
+    weights = gate.gate.weights(statistics.lagged(gate.gate), statistics.steps)
     assert bool(((weights > 0).sum(dim=0) == top_k).all())
     torch.testing.assert_close(weights.sum(dim=0), torch.ones_like(weights[0]))
     for some in itertools.combinations(range(3), top_k):
@@ -203,33 +203,60 @@ def test_statistics_are_what_the_members_say() -> None:
     assert both.chosen.shape[1] == 9 + 6
 
 
-@pytest.mark.parametrize("top_k", [None, 1])
+def three(n: int) -> list[Table]:
+    return [Table(n, 5, seed=seed, name=str(seed)) for seed in (1, 2, 3)]
+
+
+def random_gate(seed: int, top_k: int | None) -> SoftmaxGate:
+    generator = torch.Generator().manual_seed(seed)
+    matrix, bias = torch.randn(3, 14, generator=generator).double().split((13, 1), dim=1)
+    return SoftmaxGate(matrix, bias[:, 0], torch.zeros(13).double(), torch.ones(13).double(), top_k)
+
+
+@pytest.mark.parametrize("top_k", [None, 1, 2])
 @pytest.mark.parametrize("beam", [1, 3])
 def test_a_gated_search_gives_what_forcing_and_statistics_give(top_k: int | None, beam: int) -> None:
-    def members() -> list[Table]:
-        return [Table(4, 5, seed=s, name=str(s)) for s in (1, 2, 3)]
+    for seed in range(8):
+        gate = random_gate(seed, top_k)
+        config = SearchConfig(beam_size=beam, max_new_tokens=4)
+        best = [found[0] for found in search(three(4), config, combine=Linear(gate))]
+        statistics = collect(three(4), [ids(candidate) for candidate in best])
+        made = Coefficients("linear", statistics.names, (1 / 3,) * 3, 0.0, 0.0, gate)
+        log_probs = torch.tensor([value for candidate in best for value in candidate.log_probs])
+        torch.testing.assert_close(log_probs, made.token_log_probs(statistics).float(), atol=1e-5, rtol=1e-4)
+        known = statistics.features if top_k is None else statistics.lagged(gate)
+        weights = torch.cat([torch.tensor(candidate.weights) for candidate in best], dim=1)
+        expected = gate.weights(known, statistics.steps).float()
+        torch.testing.assert_close(weights, expected, atol=1e-5, rtol=1e-4)
+        said = [None not in row for candidate in best for row in zip(*candidate.members, strict=True)]
+        assert all(said) == (top_k is None)
 
-    sequences = [(2, 3, EOS), (1, EOS), (4, 2, 1, EOS), (3, 3, EOS)]
-    made = learn_gate(collect(members(), sequences), top_k=top_k)
-    found = search(members(), SearchConfig(beam_size=beam, max_new_tokens=4), combine=made.combiner())
-    best = [candidates[0] for candidates in found]
-    ids = [(*c.tokens, *(() if c.ending is None else (c.ending,))) for c in best]
-    statistics = collect(members(), ids)
+
+@pytest.mark.parametrize("top_k", [1, 2])
+@pytest.mark.parametrize("beam", [1, 3])
+def test_a_sparse_gate_decides_for_an_utterance_as_if_it_were_alone(top_k: int, beam: int) -> None:
+    config = SearchConfig(beam_size=beam, n_best=beam, max_new_tokens=4)
+    for seed in range(12):  # of 10 utterances each
+        gate, members = random_gate(seed, top_k), three(10)
+        together = search(members, config, combine=Linear(gate))
+        for row, expected in enumerate(together):
+            (alone,) = search([table.only(row) for table in members], config, combine=Linear(gate))
+            assert [c.tokens for c in alone] == [c.tokens for c in expected]
+            assert [c.score for c in alone] == pytest.approx([c.score for c in expected], abs=1e-5)
+            assert [[v is None for v in m] for c in alone for m in c.members] == [
+                [v is None for v in m] for c in expected for m in c.members
+            ]
+
+
+def test_what_a_sparse_gate_was_learned_to_give_is_what_the_search_gives() -> None:
+    generator = torch.Generator().manual_seed(0)
+    sequences = [(*torch.randint(1, 5, (3,), generator=generator).tolist(), EOS) for _ in range(24)]
+    made = learn_gate(collect(three(24), sequences), top_k=2)
+    forced = force(three(24), sequences, combine=made.combiner())
+    total = sum(candidate.score for candidate in forced)
+    assert total / sum(map(len, sequences)) == pytest.approx(made.learned, abs=1e-5)
     assert made.gate is not None
-    if top_k is None:
-        weights = made.gate.weights(statistics.features, statistics.steps)
-        torch.testing.assert_close(
-            torch.cat([torch.tensor(c.weights) for c in best], dim=1), weights.float(), atol=1e-5, rtol=1e-4
-        )
-        total = float(made.token_log_probs(statistics).sum())
-        assert sum(c.score for c in best) == pytest.approx(total, abs=1e-4)
-    else:
-        for candidate in best:
-            for place in range(len(candidate.log_probs)):
-                weights_here = [w[place] for w in candidate.weights]
-                assert sorted(weights_here) == [0.0, 0.0, 1.0]  # type: ignore[type-var]
-                chosen = candidate.members[weights_here.index(1.0)][place]
-                assert chosen == pytest.approx(candidate.log_probs[place], abs=1e-5)
+    assert float(made.gate.matrix.abs().max()) > 0.01  # it goes by the context
 
 
 def test_a_member_that_gives_nan_is_named() -> None:
