@@ -335,7 +335,7 @@ def test_a_search_waits_for_the_device_no_more_often_than_it_did(device: StrictD
         search([ready.member(**inputs)], SearchConfig(beam_size=1, max_new_tokens=length))
         steps[length] = [device.counts.total(kind) for kind in ("sync", "upload", "launch")]
     syncs, uploads, launches = ((b - a) / 8 for a, b in zip(*steps.values(), strict=True))
-    assert (syncs <= 8, uploads <= 4, launches <= 130) == (True, True, True), (syncs, uploads, launches)
+    assert (syncs <= 8, uploads <= 4, launches <= 140) == (True, True, True), (syncs, uploads, launches)
 
 
 def test_what_cuda_refuses_and_lets_pass(device: StrictDevice) -> None:

@@ -154,9 +154,7 @@ def joined(parts: Sequence[Statistics]) -> Statistics:
     )
 
 
-def _walk(
-    present: Tensor, chosen: Tensor, steps: Tensor, gate: Gate | None = None
-) -> tuple[Tensor, Tensor]:
+def _walk(present: Tensor, chosen: Tensor, steps: Tensor, gate: Gate | None = None) -> tuple[Tensor, Tensor]:
     """Features (M, T, F) before and after the members are run, of a search that takes the references.
 
     ``present`` (M, T, 2) are :func:`distribution_features`. The sentences go side by side through the search's

@@ -59,7 +59,7 @@ class Engine(Protocol):
 class Translator:
     """Text -> text n-best. ``version`` changes when outputs do."""
 
-    version: int = 2
+    version: int = 3
 
     def __init__(self, engine: Engine, checkpoint: Checkpoint, *, n_best: int, batch_size: int) -> None:
         self.checkpoint = checkpoint
