@@ -55,7 +55,8 @@ class Seq2SeqModel:
         self.vocabulary = Vocabulary(
             int(head.weight.shape[0]), eos, eos[0] if pad is None else int(pad), digest
         )
-        self.positions = int(getattr(model.config, "max_position_embeddings", None) or UNBOUNDED)
+        limits = ("max_decoder_position_embeddings", "max_position_embeddings")  # the first is LED's
+        self.positions = next((int(n) for name in limits if (n := getattr(model.config, name, 0))), UNBOUNDED)
         if arithmetic is not None:
             if self.split:  # the packed layer adds the bias as it goes
                 model.lm_head.bias, self.bias = nn.Parameter(model.final_logits_bias[0]), None

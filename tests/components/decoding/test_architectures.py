@@ -13,7 +13,9 @@ from components.decoding.causal import CausalModel
 from components.decoding.generation import rules_of
 from components.decoding.seq2seq import Seq2SeqModel
 from components.errors import ModelError
+from components.translation.seq2seq import Seq2SeqEngine
 
+from ..translation.tokenizers import characters
 from .models import BART, generated, ready_to_end, sources
 from .test_causal import padded, prompts
 
@@ -115,6 +117,17 @@ def test_an_encoder_decoder_is_its_generate(kind: str, beam: int, arithmetic: An
     member = Seq2SeqModel(model, "digest", kind, arithmetic).member(**inputs)
     found = search([member], config, rules=rules_of(model))
     assert [[c.tokens for c in u] for u in found] == [[tokens for tokens, _ in u] for u in wanted]
+
+
+def test_a_model_with_limits_of_its_own_for_source_and_output() -> None:
+    settings = {**SEQ2SEQ["led"], "max_decoder_position_embeddings": 6}
+    model = tiny(AutoModelForSeq2SeqLM, "led", settings)
+    ready = Seq2SeqModel(model, "digest", "led")
+    (found,) = search([ready.member(**sources(model, 1))], SearchConfig(beam_size=1, max_new_tokens=20))
+    assert len(found[0].tokens) == 6  # where there are no more positions
+    tokenizer = characters(["</s>", "<unk>"])
+    tokenizer.model_max_length = 1000
+    assert Seq2SeqEngine(ready, tokenizer, SearchConfig()).max_source == 64
 
 
 @pytest.mark.parametrize("kind", CAUSAL)
