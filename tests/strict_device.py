@@ -28,7 +28,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 DEVICE = torch.device("cuda:0")
 ROOT = Path(__file__).resolve().parents[1]
-_OWN = "tests/strict_device.py"
+_OURS = ("components", "tasks", "flows", "reports")
 _COPIES = {"_to_copy", "copy_", "copy"}
 _INDEXED = {"index", "index_put", "index_put_", "_index_put_impl_", "_unsafe_index"}
 _WAITING = {
@@ -113,7 +113,7 @@ class StrictDevice(TorchDispatchMode):
         if not strict and (target is None or target.type == "cpu"):
             return func(*args, **kwargs)
         _refuse(func, name, args, leaves)
-        self._count(name, args, leaves, bool(strict), target)
+        self._count(name, args, kwargs, bool(strict))
         values = [leaf.values if isinstance(leaf, StrictTensor) else leaf for leaf in leaves]
         values = [torch.device("cpu") if isinstance(value, torch.device) else value for value in values]
         inner, settings = pytree.tree_unflatten(values, spec)
@@ -132,16 +132,14 @@ class StrictDevice(TorchDispatchMode):
         """Count one event at the line of the project, else of the library, that asked for it."""
         self.counts[kind, name, _line()] += 1
 
-    def _count(
-        self, name: str, args: Any, leaves: list[Any], computes: bool, target: torch.device | None
-    ) -> None:
+    def _count(self, name: str, args: Any, kwargs: Any, computes: bool) -> None:
         if name in _COPIES:
-            self._count_copy(name, args, target)
+            self._count_copy(name, args, kwargs.get("device"))
         elif not computes and name not in _FREE:
             self.note("launch", name)
         elif computes:
             masked = name in _INDEXED and any(i is not None and i.dtype == torch.bool for i in args[1])
-            if name in _WAITING or (name == "repeat_interleave" and "output_size" not in args):
+            if name in _WAITING or (name == "repeat_interleave" and kwargs.get("output_size") is None):
                 self.note("sync", name)
             elif masked:  # where the mask is true has to be known
                 self.note("sync", f"{name} by a mask")
@@ -209,12 +207,11 @@ def _numbered(value: torch.device | str) -> torch.device | str:
 
 @cache
 def _place(file: str) -> tuple[bool, str]:
-    """Whether a source file is the project's and no test's, and its name in a count; torch has none."""
+    """Whether a source file is the project's, and its name in a count; torch's and this one have none."""
     path = Path(file)
-    if path.is_relative_to(ROOT):
-        path = path.relative_to(ROOT)
-        return path.parts[0] != "tests", str(path)
-    return False, "" if "torch" in path.parts else "/".join(path.parts[-2:])
+    if path.is_relative_to(ROOT) and path.relative_to(ROOT).parts[0] in _OURS:
+        return True, str(path.relative_to(ROOT))
+    return False, "" if "torch" in path.parts or file == __file__ else "/".join(path.parts[-2:])
 
 
 def _line() -> str:
@@ -225,8 +222,7 @@ def _line() -> str:
         of_project, name = _place(frame.f_code.co_filename)
         if of_project:
             return f"{name}:{frame.f_lineno}"
-        if name and not outside and name != _OWN:
-            outside = f"{name}:{frame.f_lineno}"
+        outside = outside or (name and f"{name}:{frame.f_lineno}")
         frame = frame.f_back
     return outside
 
@@ -276,7 +272,11 @@ def strict_device(monkeypatch: pytest.MonkeyPatch) -> Iterator[StrictDevice]:
 
 
 def _let_guards_pass() -> None:
-    """Give CUDA the CPU's device guard, which does nothing, where this build of torch has none of its own."""
+    """Give CUDA a device guard that does nothing, the CPU's, where this build of torch has none.
+
+    Where it has one and there is no card, torch does so itself, for its fake tensors.
+    """
+    torch._C._ensureCUDADeviceGuardSet()
     library = ctypes.CDLL(str(next((Path(torch.__file__).parent / "lib").glob("libc10.*"))))
     guards = (ctypes.c_void_p * 2).in_dll(library, "_ZN3c104impl26device_guard_impl_registryE")
     guards[1] = guards[1] or guards[0]

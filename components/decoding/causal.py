@@ -167,7 +167,7 @@ def _sight(config: Any) -> float:
     if kinds and all(kind == "full_attention" for kind in kinds):
         return math.inf
     windows = [getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size")]
-    return min([window for window in windows if window], default=math.inf)
+    return min([window for window in windows if window], default=0 if kinds else math.inf)
 
 
 def _common_prefix(prompts: Sequence[tuple[int, ...]]) -> tuple[int, ...]:

@@ -79,6 +79,7 @@ def rules_of(
             as_tuple(settings.begin_suppress_tokens),
             lambda tokens: [rules.suppress_at(0 if forced_bos is None else 1, tokens)],
         ),
+        (settings.renormalize_logits, lambda _: [rules.renormalize]),
     ]
     return [rule for value, make in rows if value for rule in make(value)]
 
@@ -96,7 +97,6 @@ IGNORED: dict[str, Any] = {
     "exponential_decay_length_penalty": None,
     "guidance_scale": 1.0,
     "diversity_penalty": 0.0,
-    "renormalize_logits": False,
     "watermarking_config": None,
     "stop_strings": None,
 }
@@ -122,8 +122,8 @@ def say_ignored(model: Any, name: str) -> None:
 
 _RULED = (
     *("sequence_bias", "no_repeat_ngram_size", "bad_words_ids", "min_length", "min_new_tokens"),
-    "forced_bos_token_id",
-    *("forced_eos_token_id", "suppress_tokens", "begin_suppress_tokens", "decoder_start_token_id"),
+    *("forced_bos_token_id", "forced_eos_token_id", "suppress_tokens", "begin_suppress_tokens"),
+    *("decoder_start_token_id", "renormalize_logits"),
 )
 
 

@@ -1,7 +1,8 @@
 """Constraints on the next token, as small callables applied to the combined log-probabilities.
 
 A rule gets log-probabilities (R, V), which it may change in place, and the :class:`History` of the R rows,
-and returns them. Forbidden tokens become -inf; nothing is renormalised, as in transformers.
+and returns them. Forbidden tokens become -inf; nothing is renormalised where it is not asked for, as in
+transformers.
 """
 
 from __future__ import annotations
@@ -85,6 +86,11 @@ def suppress_until_each(steps: Sequence[int], tokens: Sequence[int]) -> Rule:
         return log_probs
 
     return rule
+
+
+def renormalize(log_probs: Tensor, history: History) -> Tensor:
+    """Share out what forbidden tokens had among the others (transformers' ``renormalize_logits``)."""
+    return log_probs.log_softmax(dim=-1)
 
 
 def _only(log_probs: Tensor, tokens: Sequence[int]) -> Tensor:

@@ -59,6 +59,7 @@ def test_beam_is_generate(name: str, beam: int, penalty: float, early: bool | st
     [
         {"sequence_bias": [[[20], 3.0], [[9, 20], -9.0], [[20, 20], -9.0]]},  # 9 is mBART's start
         {"min_length": 9, "min_new_tokens": 2},
+        {"suppress_tokens": [*range(15, 40)], "renormalize_logits": True},
     ],
 )
 def test_settings_are_those_of_generate(settings: dict[str, Any], beam: int) -> None:
