@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,18 +30,21 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 def pick_device(name: str = "auto") -> torch.device:
     """The torch device called ``name``: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
 
-    ``auto`` is the first CUDA device, else Apple's, else the CPU.
+    ``auto`` is what ANTIPHON_DEVICE says, else the first CUDA device, else Apple's, else the CPU.
     Raises :class:`ConfigError` when the name is unknown or this machine has no such device.
     """
+    setting = "device"
+    if name == "auto" and (said := os.environ.get("ANTIPHON_DEVICE")):
+        setting, name = "ANTIPHON_DEVICE", said
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     kind, _, index = name.partition(":")
     if kind not in {"cpu", "cuda", "mps"} or (index and not (kind == "cuda" and index.isdecimal())):
-        raise ConfigError(f"device: expected auto, cpu, cuda, cuda:N or mps, found {name!r}")
+        raise ConfigError(f"{setting}: expected auto, cpu, cuda, cuda:N or mps, found {name!r}")
     count = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}[kind]
     if int(index or 0) >= count:
         raise ConfigError(
-            f"device: expected one of {count} {kind} devices here, found {name!r}; use auto or cpu"
+            f"{setting}: expected one of {count} {kind} devices here, found {name!r}; use auto or cpu"
         )
     return torch.device(kind, int(index or 0)) if kind == "cuda" else torch.device(kind)
 

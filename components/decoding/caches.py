@@ -14,12 +14,19 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer, EncoderDecoderCache
 
+from components.errors import ModelError
+
+_ATTENDING = {"full_attention", "sliding_attention", "chunked_attention"}
+"""Kinds of layers that keep keys and values; which of them a token sees is a matter of its mask."""
 _ROOM = 32
 """Positions of free room when a buffer is made; the room doubles when it is used up."""
 
 
 class GrowingLayer(DynamicLayer):  # type: ignore[no-untyped-call]
-    """Self-attention keys and values of one layer: buffers (capacity, R, H, d), views (R, H, length, d)."""
+    """Self-attention keys and values of one layer: buffers (capacity, R, H, d), views (R, H, length, d).
+
+    Keys and values may differ in H and d (DeepSeek keeps what both are made of).
+    """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -47,9 +54,8 @@ class GrowingLayer(DynamicLayer):  # type: ignore[no-untyped-call]
 
     def follow(self, parents: Tensor) -> None:
         """Row r becomes a copy of row ``parents[r]``."""
-        shape = (self._buffers[0].shape[0], len(parents), *self._buffers[0].shape[2:])
-        if not self._spare or self._spare[0].shape != shape:
-            self._spare = [buffer.new_empty(shape) for buffer in self._buffers]
+        if not self._spare or self._spare[0].shape[:2] != (self._buffers[0].shape[0], len(parents)):
+            self._spare = [b.new_empty((b.shape[0], len(parents), *b.shape[2:])) for b in self._buffers]
         for buffer, spare in zip(self._buffers, self._spare, strict=True):
             torch.index_select(buffer[: self._length], 1, parents, out=spare[: self._length])
         self._buffers, self._spare = self._spare, self._buffers
@@ -96,6 +102,21 @@ def select(cache: Any, rows: Tensor) -> None:
     """Keep these rows of every source layer of ``cache``."""
     for layer in cache.layers:
         layer.select(rows)
+
+
+def require_reorderable(model: Any, name: str) -> None:
+    """ModelError unless a decoder-only model keeps keys and values alone, which can follow the rows."""
+    if not {"past_key_values", "cache"} & inspect.signature(model.forward).parameters.keys():
+        found = "one that takes no cache of keys and values"
+    else:
+        kinds = set(getattr(model.config.get_text_config(decoder=True), "layer_types", None) or ())
+        if not getattr(model, "_is_stateful", False) and kinds <= _ATTENDING:
+            return
+        found = f"one that keeps other states ({', '.join(sorted(kinds - _ATTENDING)) or 'recurrent'})"
+    raise ModelError(
+        f"{name}: expected a model whose layers keep keys and values, which a search can reorder, found "
+        f"{type(model).__name__}, {found}: use one whose layers all attend, such as Llama, Qwen3 or Gemma 3"
+    )
 
 
 def cache_argument(model: torch.nn.Module) -> str:

@@ -1,12 +1,13 @@
 """Members from transformers' decoder-only models, continuing one prompt per utterance.
 
 Prompts are padded on the left. What all prompts of a batch begin with (instructions, examples) is run once,
-kept for the next batch, and shared by the rows; not so in models that attend over a sliding window, where the
-padding behind it would count.
+kept for the next batch, and shared by the rows; not so in models that attend over a window or in chunks,
+where the padding behind it would count.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import takewhile
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 
 from components.decoding import caches
-from components.decoding.generation import eos_of, setting
+from components.decoding.generation import eos_of, say_ignored, setting
 from components.decoding.joining import join
 from components.decoding.members import Vocabulary
 from components.decoding.prepack import prepack
@@ -41,6 +42,8 @@ class CausalModel:
         name: str,
         arithmetic: Arithmetic | None = None,
     ) -> None:
+        caches.require_reorderable(model, name)
+        say_ignored(model, name)
         self.model = model.eval()
         self.name = name
         self.cache_argument = caches.cache_argument(model)
@@ -49,7 +52,7 @@ class CausalModel:
         self.vocabulary = Vocabulary(size, eos, eos[0] if pad is None else int(pad), digest)
         config = model.config.get_text_config()
         self.positions = int(getattr(config, "max_position_embeddings", None) or 1 << 20)
-        self.shares = not any("sliding" in kind for kind in getattr(config, "layer_types", None) or ())
+        self.shares = _sight(config) >= self.positions
         if arithmetic is not None:
             join(model, arithmetic)
             prepack(model, arithmetic)
@@ -156,6 +159,15 @@ class CausalMember:
         if self._mask is not None:
             self._mask = torch.nn.functional.pad(self._mask[parents], (0, t), value=True)
         return self._ready.run(tokens, self._mask, positions, self._cache, last)
+
+
+def _sight(config: Any) -> float:
+    """How many positions a token of the layer that sees fewest may see."""
+    kinds = getattr(config, "layer_types", None)
+    if kinds and all(kind == "full_attention" for kind in kinds):
+        return math.inf
+    windows = [getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size")]
+    return min([window for window in windows if window], default=0 if kinds else math.inf)
 
 
 def _common_prefix(prompts: Sequence[tuple[int, ...]]) -> tuple[int, ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from components.decoding import rules
@@ -40,21 +41,36 @@ def _bad_words(words: list[list[int]], eos: tuple[int, ...], start: tuple[int, .
     return found + ([rules.forbid_sequences(longer, start)] if longer else [])
 
 
-def rules_of(model: Any, *, forced_bos: int | None = None) -> list[Rule]:
+def _biases(bias: Mapping[Sequence[int], float] | Sequence[tuple[Sequence[int], float]]) -> Any:
+    return list(bias.items()) if isinstance(bias, Mapping) else bias
+
+
+def rules_of(
+    model: Any,
+    *,
+    forced_bos: int | None = None,
+    eos: tuple[int, ...] = (),
+    prompts: Sequence[Sequence[int]] = (),
+) -> list[Rule]:
     """The rules that ``generate`` would apply, in its order.
 
-    ``forced_bos`` (a target language's token) overrides the setting. Sampling settings and repetition
-    penalties are left out: they change the distribution, and scores are the model's own log-probabilities.
-    Sequences that may not come, or not again, are looked for from the decoder's start token on, but not in
-    the prompt of a decoder-only model.
+    ``forced_bos`` (a target language's token) and ``eos`` override the settings. ``prompts`` are those of a
+    decoder-only model: its minimum length counts them, each as ``generate`` does when it is alone, and no
+    first token is forced after them. Sampling settings and those of :data:`IGNORED` are left out. Sequences
+    that may not come, or not again, are looked for from the decoder's start token on, but not in a prompt.
     """
-    settings, eos = model.generation_config, eos_of(model)
-    start = as_tuple(setting(model, "decoder_start_token_id"))[:1] if model.config.is_encoder_decoder else ()
-    forced_bos = forced_bos if forced_bos is not None else settings.forced_bos_token_id
+    settings, eos = model.generation_config, eos or eos_of(model)
+    seq2seq = model.config.is_encoder_decoder
+    start = as_tuple(setting(model, "decoder_start_token_id"))[:1] if seq2seq else ()
+    if forced_bos is None and seq2seq:
+        forced_bos = settings.forced_bos_token_id
+    lengths = [len(prompt) for prompt in prompts] or [len(start)]
+    shortest = settings.min_length if settings.min_new_tokens is None else None
     rows: list[tuple[Any, Callable[[Any], list[Rule]]]] = [
+        (settings.sequence_bias, lambda bias: [rules.bias_sequences(_biases(bias), start)]),
         (settings.no_repeat_ngram_size, lambda size: [rules.no_repeat_ngram(size, start)]),
         (settings.bad_words_ids, lambda words: _bad_words(words, eos, start)),
-        (settings.min_length, lambda n: [rules.suppress_until(n - 1, eos)]),
+        (shortest, lambda n: [_suppress_until(n, lengths, eos)]),
         (settings.min_new_tokens, lambda n: [rules.suppress_until(n, eos)]),
         (None if forced_bos is None else [forced_bos], lambda bos: [rules.force_at(0, bos[0])]),
         (as_tuple(settings.forced_eos_token_id), lambda tokens: [rules.force_last(tokens)]),
@@ -63,13 +79,51 @@ def rules_of(model: Any, *, forced_bos: int | None = None) -> list[Rule]:
             as_tuple(settings.begin_suppress_tokens),
             lambda tokens: [rules.suppress_at(0 if forced_bos is None else 1, tokens)],
         ),
+        (settings.renormalize_logits, lambda _: [rules.renormalize]),
     ]
     return [rule for value, make in rows if value for rule in make(value)]
 
 
+def _suppress_until(length: int, before: Sequence[int], eos: tuple[int, ...]) -> Rule:
+    """No ``eos`` before that length, which counts the tokens ``before`` of each utterance, or of all."""
+    steps = [length - n for n in before]
+    return rules.suppress_until(steps[0], eos) if len(steps) == 1 else rules.suppress_until_each(steps, eos)
+
+
+IGNORED: dict[str, Any] = {
+    "repetition_penalty": 1.0,
+    "encoder_repetition_penalty": 1.0,
+    "encoder_no_repeat_ngram_size": 0,
+    "exponential_decay_length_penalty": None,
+    "guidance_scale": 1.0,
+    "diversity_penalty": 0.0,
+    "watermarking_config": None,
+    "stop_strings": None,
+}
+"""Settings of ``generate`` that no search here obeys, with the value at which they do nothing."""
+_log = logging.getLogger("antiphon.decoding")
+
+
+def say_ignored(model: Any, name: str) -> None:
+    """Warn, in one line, of the generation settings of a model that will not be obeyed."""
+    found = {each: getattr(model.generation_config, each, None) for each in IGNORED}
+    ignored = [f"{each}={value}" for each, value in found.items() if value not in (None, IGNORED[each])]
+    size = model.generation_config.no_repeat_ngram_size
+    if size and not model.config.is_encoder_decoder:
+        ignored.append(f"no_repeat_ngram_size={size} in prompts too")
+    if ignored:
+        _log.warning(
+            "%s: its generation settings ask for %s, which Antiphon's search does not obey: its output is "
+            "what the model gives without",
+            name,
+            ", ".join(ignored),
+        )
+
+
 _RULED = (
-    *("no_repeat_ngram_size", "bad_words_ids", "min_length", "min_new_tokens", "forced_bos_token_id"),
-    *("forced_eos_token_id", "suppress_tokens", "begin_suppress_tokens", "decoder_start_token_id"),
+    *("sequence_bias", "no_repeat_ngram_size", "bad_words_ids", "min_length", "min_new_tokens"),
+    *("forced_bos_token_id", "forced_eos_token_id", "suppress_tokens", "begin_suppress_tokens"),
+    *("decoder_start_token_id", "renormalize_logits"),
 )
 
 

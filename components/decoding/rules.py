@@ -1,7 +1,8 @@
 """Constraints on the next token, as small callables applied to the combined log-probabilities.
 
 A rule gets log-probabilities (R, V), which it may change in place, and the :class:`History` of the R rows,
-and returns them. Forbidden tokens become -inf; nothing is renormalised, as in transformers.
+and returns them. Forbidden tokens become -inf; nothing is renormalised where it is not asked for, as in
+transformers.
 """
 
 from __future__ import annotations
@@ -74,6 +75,24 @@ def suppress_until(step: int, tokens: Sequence[int]) -> Rule:
     return rule
 
 
+def suppress_until_each(steps: Sequence[int], tokens: Sequence[int]) -> Rule:
+    """:func:`suppress_until` with a step for each utterance."""
+    columns, until = sorted(set(tokens)), torch.tensor(steps)
+
+    def rule(log_probs: Tensor, history: History) -> Tensor:
+        if history.step < max(steps):
+            early = history.step < until.to(log_probs.device)[history.utterances]
+            log_probs[:, columns] = log_probs[:, columns].masked_fill(early[:, None], FORBIDDEN)
+        return log_probs
+
+    return rule
+
+
+def renormalize(log_probs: Tensor, history: History) -> Tensor:
+    """Share out what forbidden tokens had among the others (transformers' ``renormalize_logits``)."""
+    return log_probs.log_softmax(dim=-1)
+
+
 def _only(log_probs: Tensor, tokens: Sequence[int]) -> Tensor:
     log_probs.fill_(FORBIDDEN)
     log_probs[:, list(tokens)] = 0.0
@@ -104,24 +123,28 @@ def _after(start: Sequence[int], history: History) -> Tensor:
     return torch.cat([first.expand(len(history.tokens), -1), history.tokens], dim=1)
 
 
-def forbid_sequences(sequences: Sequence[Sequence[int]], start: Sequence[int] = ()) -> Rule:
-    """Never complete one of these token sequences (transformers' ``bad_words_ids`` longer than one).
+def bias_sequences(biases: Sequence[tuple[Sequence[int], float]], start: Sequence[int] = ()) -> Rule:
+    """Add a bias to the token that would complete a sequence (transformers' ``sequence_bias``).
 
-    They may begin within ``start``, the decoder's first tokens.
+    Sequences may begin within ``start``, the decoder's first tokens.
     """
 
     def rule(log_probs: Tensor, history: History) -> Tensor:
         tokens = _after(start, history)
-        for sequence in sequences:
-            *prefix, last = sequence
+        for (*prefix, last), bias in biases:
             if len(prefix) > tokens.shape[1]:
                 continue
             wanted = torch.tensor(prefix, dtype=torch.long, device=log_probs.device)
             matches = (tokens[:, tokens.shape[1] - len(prefix) :] == wanted).all(dim=1)
-            log_probs[matches, last] = FORBIDDEN
+            log_probs[:, last] += torch.where(matches, bias, 0.0)
         return log_probs
 
     return rule
+
+
+def forbid_sequences(sequences: Sequence[Sequence[int]], start: Sequence[int] = ()) -> Rule:
+    """Never complete one of these token sequences (transformers' ``bad_words_ids`` longer than one)."""
+    return bias_sequences([(sequence, FORBIDDEN) for sequence in sequences], start)
 
 
 def no_repeat_ngram(size: int, start: Sequence[int] = ()) -> Rule:

@@ -16,7 +16,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from components.decoding import caches
 from components.decoding.attention import share_attention
 from components.decoding.fusing import fuse
-from components.decoding.generation import as_tuple, eos_of, setting
+from components.decoding.generation import as_tuple, eos_of, say_ignored, setting
 from components.decoding.joining import join
 from components.decoding.marian import MarianRows
 from components.decoding.members import Vocabulary
@@ -36,6 +36,7 @@ class Seq2SeqModel:
     """
 
     def __init__(self, model: Any, digest: str, name: str, arithmetic: Arithmetic | None = None) -> None:
+        say_ignored(model, name)
         self.model = model.eval()
         self.name = name
         self.shared = share_attention(model)
@@ -54,7 +55,8 @@ class Seq2SeqModel:
         self.vocabulary = Vocabulary(
             int(head.weight.shape[0]), eos, eos[0] if pad is None else int(pad), digest
         )
-        self.positions = int(getattr(model.config, "max_position_embeddings", None) or UNBOUNDED)
+        limits = ("max_decoder_position_embeddings", "max_position_embeddings")  # the first is LED's
+        self.positions = next((int(n) for name in limits if (n := getattr(model.config, name, 0))), UNBOUNDED)
         if arithmetic is not None:
             if self.split:  # the packed layer adds the bias as it goes
                 model.lm_head.bias, self.bias = nn.Parameter(model.final_logits_bias[0]), None
@@ -86,7 +88,8 @@ def _is_split(model: Any) -> bool:
 
     Taken apart, only the last position is scored, and no pass over all scores is needed to add the bias.
     """
-    return type(model).__module__.startswith("transformers.") and hasattr(model, "final_logits_bias")
+    known = type(model).__module__.startswith("transformers.")
+    return known and hasattr(model, "final_logits_bias") and hasattr(model, "model")
 
 
 class Seq2SeqMember:
@@ -99,6 +102,7 @@ class Seq2SeqMember:
         self._inputs = inputs
         self._start = start
         self._mask: Tensor | None = inputs.get("attention_mask")
+        self._output: Any = BaseModelOutput
 
     def whole(self) -> Seq2SeqMember:
         """The same in transformers' own forward pass, such as dropout needs."""
@@ -119,7 +123,7 @@ class Seq2SeqMember:
     def encode(self) -> None:
         """Run the encoder."""
         output = self._ready.model.get_encoder()(**self._inputs, return_dict=True)
-        self._encoded = output.last_hidden_state
+        self._encoded, self._output = output.last_hidden_state, type(output)
 
     @torch.inference_mode()
     def start(self) -> Tensor:
@@ -175,7 +179,7 @@ class Seq2SeqMember:
     def _step(self, tokens: Tensor, first: int) -> Tensor:
         return self._ready.scores(
             first,
-            encoder_outputs=BaseModelOutput(last_hidden_state=self._encoded),
+            encoder_outputs=self._output(last_hidden_state=self._encoded),  # sparse ones have more fields
             attention_mask=self._mask,
             decoder_input_ids=tokens,
             use_cache=True,

@@ -25,7 +25,7 @@ DROPPED = "dropped:"
 
 
 _RULES = (
-    *("no_repeat_ngram_size", "min_length", "min_new_tokens"),
+    *("sequence_bias", "no_repeat_ngram_size", "min_length", "min_new_tokens"),
     *("forced_bos_token_id", "suppress_tokens", "begin_suppress_tokens"),
 )
 

@@ -54,7 +54,7 @@ def dispatch(routing: Routing, capacity: float | None = None) -> Dispatch:
     starts = (counts.cumsum(0) - counts)[chosen[order]]
     place = torch.arange(len(order), device=chosen.device) - starts
     kept = order[place < limit]
-    dropped = 1.0 - len(kept) / max(1, len(order))
+    dropped = (len(order) - len(kept)) / max(1, len(order))  # of no slots none is dropped
     return Dispatch(kept, kept // k, counts.clamp(max=limit).tolist(), dropped)
 
 

@@ -35,15 +35,20 @@ def feedforward(x: Tensor, weights: Weights, sizes: Sequence[int], activation: s
     if torch.is_autocast_enabled(device):
         dtype = torch.get_autocast_dtype(device)
         x, weights = x.to(dtype), Weights(*(None if w is None else w.to(dtype) for w in weights))  # type: ignore[arg-type]
-    if native(x):
+    if native(x, weights):
         return _native(x, weights, sizes, activation, gated)
     out: Tensor = Loop.apply(x, *weights, tuple(sizes), activation, gated)  # type: ignore[no-untyped-call]
     return out
 
 
-def native(x: Tensor) -> bool:
-    """Whether torch's grouped_mm is one kernel here: bfloat16 on CUDA from compute capability 8.0 on."""
+def native(x: Tensor, weights: Weights) -> bool:
+    """Whether torch's grouped_mm is one kernel here: bfloat16 on CUDA from compute capability 8.0 on.
+
+    It refuses rows that are no multiple of 16 bytes, so D and F must be multiples of 8.
+    """
     if x.device.type != "cuda" or x.dtype != torch.bfloat16 or not hasattr(functional, "grouped_mm"):
+        return False
+    if any(width % 8 for width in weights.down.shape[1:]):
         return False
     return torch.cuda.get_device_capability(x.device) >= (8, 0)
 

@@ -18,7 +18,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.sparse import to_sparse_semi_structured
+from torch.sparse import (
+    SparseSemiStructuredTensor,
+    SparseSemiStructuredTensorCUSPARSELT,
+    SparseSemiStructuredTensorCUTLASS,
+    to_sparse_semi_structured,
+)
 
 from components.decoding.prepack import linear
 from components.errors import ConfigError, ModelError
@@ -49,8 +54,8 @@ def mask(weight: Tensor, pattern: Pattern, keep: float = 0.5) -> Tensor:
     blocks = weight.view(rows // size[0], size[0], columns // size[1], size[1])
     norms = blocks.float().square().sum((1, 3))
     count = max(1, round(keep * norms.numel()))
-    kept = torch.zeros(norms.numel(), dtype=torch.bool).scatter(0, norms.flatten().topk(count).indices, True)
-    kept = kept.view(norms.shape)
+    largest = norms.flatten().topk(count).indices
+    kept = torch.zeros_like(norms, dtype=torch.bool).flatten().scatter(0, largest, True).view(norms.shape)
     return kept.repeat_interleave(size[0], 0).repeat_interleave(size[1], 1)
 
 
@@ -128,6 +133,11 @@ def no_semi_structured(weight: Tensor) -> str | None:
         return "they need compute capability 8.0 or later"
     if weight.dtype not in (torch.float16, torch.bfloat16):
         return f"they need float16 or bfloat16, found {weight.dtype}"
+    forced = SparseSemiStructuredTensor._FORCE_CUTLASS
+    kernels = SparseSemiStructuredTensorCUTLASS if forced else SparseSemiStructuredTensorCUSPARSELT
+    rows, columns, *_ = kernels._DTYPE_SHAPE_CONSTRAINTS[weight.dtype]  # torch tells them nowhere else
+    if weight.shape[0] % rows or weight.shape[1] % columns:
+        return f"they need multiples of {rows} x {columns}, found {' x '.join(map(str, weight.shape))}"
     return None
 
 
@@ -226,8 +236,8 @@ def _replace(model: nn.Module, chosen: dict[str, nn.Linear], pattern: Pattern, r
         if layout != "dense":
             parent, _, own = name.rpartition(".")
             setattr(model.get_submodule(parent), own, SparseLinear(layer.weight, layer.bias, layout))
-    if chosen and pattern == "2:4":
-        first = next(iter(chosen.values())).weight
-        if (reason := no_semi_structured(first)) is not None:
+    if pattern == "2:4":
+        reasons = dict.fromkeys(no_semi_structured(layer.weight) for layer in chosen.values())
+        for reason in filter(None, reasons):
             _log.warning("2:4 kernels are not used: %s", reason)
     return layouts

@@ -23,7 +23,7 @@ REASONS = tuple(RULES)
 class Refiner:
     """Refines drafts round by round; holds no state between calls. ``version`` changes when outputs do."""
 
-    version: int = 1
+    version: int = 2
 
     def __init__(self, config: RefineConfig, store: str | None = None) -> None:
         gates.check(config)

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from components.decoding import SearchConfig, rules, search
+from components.decoding import SearchConfig, search
 from components.decoding.causal import CausalModel
 from components.errors import ConfigError
 from components.records import Utterance
 from components.refining.config import RefineConfig
 from components.translation import resident
-from components.translation.causal import newline_tokens
+from components.translation.causal import answer_rules, newline_tokens
 from components.translation.config import TranslationConfig
 from components.translation.languages import base_of, english_name
 from components.translation.source import as_data, control_tokens
@@ -83,7 +83,7 @@ class SelfRefiner:
         ids = [tuple(self._tokenizer(prompt, verbose=False).input_ids) for prompt in prompts]
         config = SearchConfig(beam_size=1, max_new_tokens=self._config.max_tokens)
         member = self._ready.member(ids, eos=self._eos)
-        found = search([member], config, rules=[rules.suppress_at(0, self._eos)])
+        found = search([member], config, rules=answer_rules(self._ready, ids, self._eos))
         lines = []
         for candidate in (row[0] for row in found):
             tokens = [*candidate.tokens, *(() if candidate.ending is None else (candidate.ending,))]

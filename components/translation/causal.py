@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from components.decoding import Candidate, Rule, SearchConfig, rules, search
 from components.decoding.causal import CausalModel
+from components.decoding.generation import rules_of
 from components.errors import ConfigError, DataError
 from components.translation.languages import base_of, english_name
 from components.translation.seq2seq import translated
@@ -56,8 +57,6 @@ class CausalEngine:
         vocabulary = tokenizer.get_vocab()
         ends = [vocabulary[end] for end in _TURN_ENDS if end in vocabulary]
         self._eos = tuple(dict.fromkeys([*ready.vocabulary.eos, *ends, *self._newlines]))
-        first = rules.suppress_at(0, self._eos)
-        self._rules: list[Rule] = [first]
 
     def prepare(self, text: str, source: str, target: str | None) -> Sentence:
         """The whole prompt as token ids."""
@@ -88,8 +87,9 @@ class CausalEngine:
 
     def decode(self, sentences: Sequence[Sentence]) -> list[list[Translated]]:
         """Search one batch."""
-        member = self._ready.member([sentence.tokens for sentence in sentences], eos=self._eos)
-        found = search([member], self._search, rules=self._rules)
+        prompts = [sentence.tokens for sentence in sentences]
+        member = self._ready.member(prompts, eos=self._eos)
+        found = search([member], self._search, rules=answer_rules(self._ready, prompts, self._eos))
         return [[self._text(candidate) for candidate in candidates] for candidates in found]
 
     def _text(self, candidate: Candidate) -> Translated:
@@ -99,6 +99,11 @@ class CausalEngine:
         text = self._tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         line = text.replace(_OPEN, " ").replace(_CLOSE, " ").strip().split("\n", 1)[0]
         return translated(self._tokenizer, candidate, line)
+
+
+def answer_rules(ready: CausalModel, prompts: Sequence[Sequence[int]], eos: tuple[int, ...]) -> list[Rule]:
+    """Those of the model's settings, and no answer is empty."""
+    return [rules.suppress_at(0, eos), *rules_of(ready.model, eos=eos, prompts=prompts)]
 
 
 def few_shot_prompt(text: str, pairs: Sequence[tuple[str, str]], source: str, target: str) -> str:

@@ -27,7 +27,8 @@ class Seq2SeqEngine:
     def __init__(self, ready: Seq2SeqModel, tokenizer: Any, search_config: SearchConfig) -> None:
         self._ready, self._tokenizer, self._search = ready, tokenizer, search_config
         self._config = ready.model.config
-        self.max_source = min(ready.positions, int(tokenizer.model_max_length))
+        positions = getattr(self._config, "max_encoder_position_embeddings", ready.positions)
+        self.max_source = min(int(positions), int(tokenizer.model_max_length))
         self._languages = self._config.model_type in MULTILINGUAL
         self._vocabulary = tokenizer.get_vocab()
         self._controls = control_tokens(tokenizer)

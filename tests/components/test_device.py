@@ -15,6 +15,19 @@ def test_auto_is_a_device_of_this_machine() -> None:
     assert pick_device("cpu") == torch.device("cpu")
 
 
+def test_a_variable_says_what_auto_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setenv("ANTIPHON_DEVICE", "cpu")
+    assert pick_device("auto") == torch.device("cpu")
+    assert pick_device("cuda") == torch.device("cuda", 0)
+    monkeypatch.setenv("ANTIPHON_DEVICE", "gpu")
+    with pytest.raises(ConfigError, match=r"ANTIPHON_DEVICE: expected auto, cpu, .* found 'gpu'"):
+        pick_device("auto")
+    monkeypatch.delenv("ANTIPHON_DEVICE")
+    assert pick_device("auto") == torch.device("cuda", 0)
+
+
 @pytest.mark.parametrize("name", ["", "gpu", "cpu:1", "cuda:x", "cuda:-1", "cuda:99", "tpu"])
 def test_unknown_devices_are_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="device"):

@@ -11,9 +11,10 @@ from transformers import Gemma3ForCausalLM, Gemma3TextConfig, GenerationConfig
 from components.decoding import Candidate, SearchConfig, search
 from components.decoding.causal import CausalModel
 from components.decoding.generation import rules_of
+from components.decoding.seq2seq import Seq2SeqModel
 from components.errors import ConfigError
 
-from .models import generated, llama, ready_to_end
+from .models import generated, llama, marian, ready_to_end
 
 LENGTH = 10
 
@@ -82,6 +83,45 @@ def test_search_is_generate(name: str, shared: int, beam: int) -> None:
     )
     found = ours(model, rows, beam_size=beam, n_best=beam)
     assert [[c.tokens for c in utterance] for utterance in found] == [[t for t, _ in u] for u in wanted]
+
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "min_length": {"min_length": 14},  # of prompt and output
+    "min_length beside min_new_tokens": {"min_length": 14, "min_new_tokens": 2},
+    "forced_bos_token_id": {"forced_bos_token_id": 7, "begin_suppress_tokens": [8, 11]},
+    "sequence_bias": {"sequence_bias": {(20,): 3.0, (20, 20): -9.0, (1,): 4.0}},
+    "forbidden": {"bad_words_ids": [[5], [9]], "suppress_tokens": [6], "forced_eos_token_id": 1},
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("beam", [1, 3])
+def test_generation_settings_are_those_of_generate_for_each_prompt(name: str, beam: int) -> None:
+    model, rows = llama(), prompts()
+    assert len(set(map(len, rows))) > 1
+    for setting, value in SETTINGS[name].items():
+        setattr(model.generation_config, setting, value)
+    member = CausalModel(model, "digest", "tiny").member(rows)
+    config = SearchConfig(beam_size=beam, n_best=beam, max_new_tokens=LENGTH)
+    found = search([member], config, rules=rules_of(model, prompts=rows))
+    for row, candidates in zip(rows, found, strict=True):
+        several = {"num_beams": beam, "num_return_sequences": beam, "max_new_tokens": LENGTH}
+        (wanted,) = generated(model, padded([row]), prompt=len(row), **several)
+        assert [c.tokens for c in candidates] == [tokens for tokens, _ in wanted]
+
+
+def test_settings_that_no_search_obeys_are_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    model = llama()
+    model.generation_config.update(repetition_penalty=1.1, exponential_decay_length_penalty=(5, 1.2))
+    model.generation_config.no_repeat_ngram_size = 3
+    CausalModel(model, "digest", "tiny")
+    Seq2SeqModel(marian(), "digest", "plain")
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "tiny: its generation settings ask for repetition_penalty=1.1, exponential_decay_length_penalty="
+        "(5, 1.2), no_repeat_ngram_size=3 in prompts too, which Antiphon's search does not obey: its output "
+        "is what the model gives without"
+    )
 
 
 def test_one_prompt_alone_gives_what_it_gives_in_a_batch() -> None:

@@ -53,6 +53,23 @@ def test_beam_is_generate(name: str, beam: int, penalty: float, early: bool | st
     same(ours(model, inputs, beam_size=beam, n_best=beam, **shared), wanted)
 
 
+@pytest.mark.parametrize("beam", [1, 3])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"sequence_bias": [[[20], 3.0], [[9, 20], -9.0], [[20, 20], -9.0]]},  # 9 is mBART's start
+        {"min_length": 9, "min_new_tokens": 2},
+        {"suppress_tokens": [*range(15, 40)], "renormalize_logits": True},
+    ],
+)
+def test_settings_are_those_of_generate(settings: dict[str, Any], beam: int) -> None:
+    model = SEQ2SEQ["mbart"]()
+    model.generation_config.update(forced_bos_token_id=None, begin_suppress_tokens=None, **settings)
+    inputs = sources(model)
+    wanted = generated(model, inputs, num_beams=beam, num_return_sequences=beam, max_new_tokens=LENGTH)
+    same(ours(model, inputs, beam_size=beam, n_best=beam), wanted)
+
+
 @pytest.mark.skipif(not available(), reason="no prepacked layers on this CPU")
 @pytest.mark.parametrize("beam", [1, 4])
 @pytest.mark.parametrize("room", [4, 64])  # little room: the store grows, and forgets what no row sees

@@ -36,6 +36,7 @@ def test_capacity_keeps_first_choices_and_reports_what_is_dropped() -> None:
     assert plan.sizes == [3, 3, 0]
     assert plan.dropped == pytest.approx(0.5)
     assert dispatch(route(logits, 2), capacity=3.0).dropped == 0
+    assert dispatch(route(logits[:0], 2), capacity=0.75).dropped == 0  # a pass of padding alone
 
 
 @pytest.mark.parametrize("capacity", [None, 0.6])

@@ -94,3 +94,16 @@ def test_examples_of_the_user(tmp_path: Path) -> None:
         read_examples(path)
     with pytest.raises(ConfigError, match="expected a readable"):
         read_examples(tmp_path / "none")
+
+
+def test_the_models_own_settings_are_obeyed() -> None:
+    ready = engine()
+    plain = ready.decode([ready.prepare("A dog", "en", "de")])[0]
+    assert min(len(t.tokens) for t in plain) < 9  # it likes to end
+    prompt = ready.prepare("A dog", "en", "de")
+    settings = ready._ready.model.generation_config
+    settings.min_length = len(prompt.tokens) + 9  # with the prompt
+    settings.suppress_tokens = [ready._tokenizer.get_vocab()[plain[0].tokens[0].piece]]
+    for found in ready.decode([prompt])[0]:
+        assert len(found.tokens) > 9
+        assert found.tokens[0].piece != plain[0].tokens[0].piece

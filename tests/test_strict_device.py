@@ -1,0 +1,374 @@
+"""Components on a device as strict as CUDA give what they give on the CPU; see tests/strict_device.py.
+
+A new component that computes joins the table :data:`CASES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields, is_dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from transformers import WhisperConfig, WhisperForConditionalGeneration
+
+from components.decoding import Combiner, Member, SearchConfig, force, rules, search
+from components.decoding.causal import CausalModel
+from components.decoding.context import FEATURES
+from components.decoding.generation import rules_of
+from components.decoding.seq2seq import Seq2SeqModel
+from components.ensembling.coefficients import learn, learn_gate
+from components.ensembling.combiners import Linear, LogLinear, NegativeEvidence
+from components.ensembling.dropout import DropoutMember
+from components.ensembling.gates import SoftmaxGate
+from components.ensembling.language_model import LanguageModel
+from components.ensembling.learning import likelihoods
+from components.ensembling.recognisers import WhisperEnsemble
+from components.ensembling.statistics import collect
+from components.ensembling.vocabularies import Lexicon, Shared, intersection, union
+from components.experts import Experts, Router, SparseBlock, sparsity
+from components.recognition.engine import WhisperEngine
+from components.recognition.hub import HubEngine
+from components.refining.deliberating import DeliberationModel
+from components.refining.denoising import DiffusionModel
+from components.stacking.member import StackedMember
+from components.training import batches, objective
+from components.training.config import TrainingConfig
+from components.training.model import build
+
+from .components.decoding import models
+from .components.recognition.tiny import mels, tiny
+from .components.refining.networks import deliberation, diffusion
+from .components.stacking import tiny as stacking
+from .strict_device import StrictDevice, StrictDeviceError, on_cpu, on_device, strict_device
+
+Place = Callable[[Any], Any]
+"""Puts tensors and modules where a case computes: :func:`on_device`, or the CPU, where they are."""
+LENGTH = 4
+GREEDY = SearchConfig(beam_size=1, max_new_tokens=LENGTH)
+BEAM = SearchConfig(beam_size=3, n_best=2, max_new_tokens=LENGTH)
+SAMPLES = SearchConfig(temperature=0.7, top_p=0.8, n_best=2, max_new_tokens=LENGTH)
+REFERENCES = [(5, 6, 0), (7, 0), (8, 9, 10, 0)]
+
+
+@pytest.fixture
+def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[StrictDevice]:
+    with strict_device(monkeypatch) as device:
+        yield device
+
+
+def seq2seq(place: Place, name: str = "marian", seed: int = 0, **settings: Any) -> Seq2SeqModel:
+    model = models.SEQ2SEQ[name](seed=seed, **settings)
+    model.get_output_embeddings()._forward_hooks.clear()  # it adds a tensor of the CPU
+    if name == "marian":
+        model.final_logits_bias[0, 0] += 3.0
+    return Seq2SeqModel(place(model), "digest", f"{name} {seed}")
+
+
+def marians(place: Place, n: int, sentences: int = 3) -> list[Member]:
+    inputs = {k: v[:sentences] for k, v in models.sources(models.marian(), 3).items()}
+    return [seq2seq(place, seed=seed).member(**place(inputs)) for seed in range(n)]
+
+
+def one(place: Place, name: str, config: SearchConfig) -> Any:
+    ready = seq2seq(place, name)
+    return search(
+        [ready.member(**place(models.sources(ready.model, 3)))], config, rules=rules_of(ready.model)
+    )
+
+
+def prompted(place: Place) -> Any:
+    model = models.llama()
+    model.get_output_embeddings()._forward_hooks.clear()
+    shared = tuple(range(5, 15))
+    return search(
+        [CausalModel(place(model), "digest", "llama").member([(*shared, 20, 21), (*shared, 22)])], BEAM
+    )
+
+
+def forced(place: Place, combine: Combiner | None = None, sentences: int = 3) -> Any:
+    members = marians(place, 1 if combine is None else 2, sentences)
+    return force(members, REFERENCES[:sentences], combine=combine)
+
+
+def mixed(place: Place, combine: Combiner, n: int, config: SearchConfig, sentences: int = 3) -> Any:
+    return search(marians(place, n, sentences), config, combine=combine)
+
+
+def gate(top_k: int | None = None) -> SoftmaxGate:
+    width = 2 * FEATURES + 1
+    matrix = torch.randn(2, width, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    zeros = partial(torch.zeros, dtype=torch.float64)
+    return SoftmaxGate(matrix, zeros(2), zeros(width), zeros(width) + 1, top_k)
+
+
+def thinned(place: Place) -> Any:
+    model = models.marian()
+    model.get_output_embeddings()._forward_hooks.clear()
+    for module in model.modules():
+        if isinstance(getattr(module, "dropout", None), float):
+            module.dropout = 0.2
+    member = Seq2SeqModel(place(model), "digest", "thinned").member(**place(models.sources(model, 3)))
+    return search([DropoutMember(member, 1, keys=[1, 2, 3])], BEAM)
+
+
+def mapped(place: Place, share: Callable[[Sequence[Lexicon]], Shared]) -> Any:
+    ready = [seq2seq(place, vocabulary=size, seed=seed) for seed, size in enumerate((60, 50))]
+    lexicons = [
+        Lexicon(r.vocabulary, ("<eos>", *(f"▁w{i + shift}" for i in range(1, size - 1)), "<pad>"), None)
+        for r, size, shift in zip(ready, (60, 50), (0, 5), strict=True)
+    ]
+    shared = share(lexicons)
+    source = {k: v.clamp(max=48) for k, v in models.sources(models.marian(), 3).items()}
+    members = [
+        shared.member(r.member(**place(source)), n, lexicon)
+        for n, (r, lexicon) in enumerate(zip(ready, lexicons, strict=True))
+    ]
+    forbidden = [rules.suppress([1, 2]), rules.force_last(shared.lexicon.vocabulary.eos)]
+    return search(members, BEAM, combine=Linear((0.5, 0.5)), rules=forbidden)
+
+
+def learned(place: Place, what: str) -> Any:
+    said = collect(marians(place, 3 if what == "strength" else 2), REFERENCES, distributions=what != "linear")
+    if what == "gate":
+        return learn_gate(said, "linear").token_log_probs(said)
+    if what == "strength":
+        return likelihoods(said)
+    return learn(said, what).weights  # type: ignore[arg-type]
+
+
+PROMPTS = torch.tensor([[50258, 50259, 50359], [50258, 50261, 50359]])
+
+
+def windows() -> Tensor:
+    sound = mels(2)
+    sound[0, :, 700:] = sound[1, :, 500:] = 0
+    return sound
+
+
+def whisper(place: Place, config: SearchConfig, frames: int = 3000, stride: int = 4, seed: int = 0) -> Any:
+    engine = WhisperEngine(place(tiny(seed)), "float32", frames, stride)
+    sound = engine.encode(place(windows()))
+    return engine.languages(sound), engine.decode(sound, PROMPTS, config, True, [0, 1])
+
+
+def whispers(place: Place, combination: Any) -> Any:
+    engine = WhisperEnsemble({name: WhisperEngine(place(tiny(ord(name)))) for name in "ab"}, combination)
+    sound = engine.encode(place(windows()[:, :, :3000]))
+    return engine.languages(sound), engine.decode(sound, PROMPTS, GREEDY, True, [0, 1])
+
+
+def hub_whisper(place: Place) -> Any:
+    torch.manual_seed(0)
+    halves = {f"{half}_{what}": n for half in ("encoder", "decoder") for what, n in _HALF.items()}
+    model = WhisperForConditionalGeneration(
+        WhisperConfig(vocab_size=51865, d_model=16, max_target_positions=64, **halves)
+    )
+    engine = HubEngine(place(model.eval()), "hub")
+    sound = engine.encode(place(windows()))
+    return engine.languages(sound), engine.decode(sound, PROMPTS, BEAM, True, [0, 1])
+
+
+_HALF = {"layers": 1, "attention_heads": 2, "ffn_dim": 32}
+TEXT, KEPT = torch.tensor([[3, 4, 5, 0], [6, 2, 0, 11]]), torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]])
+
+
+def deliberated(place: Place, drafts: Any = None) -> Any:
+    ready = DeliberationModel(place(deliberation()), "digest", "deliberation")
+    ready.first.positions = LENGTH  # its first pass knows no other limit
+    given = {} if drafts is None else {"drafts": drafts}
+    return search([ready.member(input_ids=place(TEXT), attention_mask=place(KEPT), **given)], BEAM)
+
+
+def diffused(place: Place, choice: Any) -> Any:
+    ready = DiffusionModel(place(diffusion()), "digest", "diffusion", choice=choice)
+    return ready.step((place(TEXT), place(KEPT)), [(3, 4, 5), (6,)], 1, GREEDY)
+
+
+class _Letters:
+    """A tokenizer."""
+
+    bos_token_id, eos_token_id = None, 1
+
+    def __call__(self, text: str, **_: Any) -> dict[str, list[int]]:
+        return {"input_ids": [5 + ord(letter) % 50 for letter in text]}
+
+
+def language_model(place: Place) -> Any:
+    model = models.llama()
+    model.get_output_embeddings()._forward_hooks.clear()
+    return LanguageModel(place(model), _Letters(), "llama").score(["abc", "de"])
+
+
+def experts(place: Place, dtype: torch.dtype, bias: bool, masked: bool, width: int = 16) -> Any:
+    torch.manual_seed(0)
+    block = (
+        SparseBlock(Router(width, 4, 2), Experts(4, width, 32, gated=not bias, bias=bias)).to(dtype).eval()
+    )
+    x = torch.randn(2, 5, width).to(dtype)
+    place(block)
+    if masked:
+        block.mask = place(torch.tensor([[True] * 5, [True] * 3 + [False] * 2]))
+    return block(place(x)).float()
+
+
+def pruned(place: Place, pattern: sparsity.Pattern) -> Any:
+    return sparsity.mask(place(torch.randn(64, 64, generator=torch.Generator().manual_seed(0))), pattern)
+
+
+def skipped(place: Place) -> Any:
+    hidden = torch.randn(3, 40, generator=torch.Generator().manual_seed(0)).sub(1.5).relu()
+    return sparsity.skip_zeros(place(hidden), place(torch.ones(40, 4)))
+
+
+def training_loss(place: Place) -> Any:
+    torch.manual_seed(0)
+    model = place(build(TrainingConfig(layers=1, width=16, inner=16, heads=2), 60).train())
+    examples = [batches.Example((5, 6, 7, 0), (8, 9, 0)), batches.Example((5, 0), (8, 9, 10, 0))]
+    return objective.loss(model, batches.collate(examples, 59).to(model.device), 0.1)
+
+
+HALVES = Linear((0.5, 0.5))
+CASES: dict[str, Callable[[Place], Any]] = {
+    **{f"{name}, its rules, beam": partial(one, name=name, config=BEAM) for name in models.SEQ2SEQ},
+    "marian, greedy": partial(one, name="marian", config=GREEDY),
+    "marian, samples": partial(one, name="marian", config=SAMPLES),
+    "llama, a shared prefix": prompted,
+    "forced": forced,
+    "forced, linear": partial(forced, combine=HALVES),
+    "linear, greedy": partial(mixed, combine=HALVES, n=2, config=GREEDY),
+    "linear, samples": partial(mixed, combine=HALVES, n=2, config=SAMPLES),
+    "log-linear, beam": partial(mixed, combine=LogLinear((0.7, 0.6)), n=2, config=BEAM),
+    "negative evidence": partial(mixed, combine=NegativeEvidence(0.3, 0.1), n=3, config=BEAM),
+    "negative evidence, after": partial(mixed, combine=NegativeEvidence(0.3, 0.1, "after"), n=3, config=BEAM),
+    **{
+        f"gate {top_k or 'of all'}, {'beam' if config is BEAM else 'greedy'}, {n} sentences": partial(
+            mixed, combine=Linear(gate(top_k)), n=2, config=config, sentences=n
+        )
+        for top_k in (None, 1)
+        for config in (GREEDY, BEAM)
+        for n in (1, 3)
+    },
+    "forced, gate, one sentence": partial(forced, combine=Linear(gate()), sentences=1),
+    "dropout": thinned,
+    "mapped, intersection": partial(mapped, share=intersection),
+    "mapped, union": partial(mapped, share=union),
+    **{
+        f"learned {what}": partial(learned, what=what)
+        for what in ("linear", "log_linear", "gate", "strength")
+    },
+    "whisper, greedy": partial(whisper, config=GREEDY),
+    "whisper, beam": partial(whisper, config=BEAM),
+    "whisper, every position": partial(whisper, config=GREEDY, stride=1),
+    "whisper, short window": partial(whisper, config=GREEDY, frames=800),
+    "whispers, linear": partial(whispers, combination="linear"),
+    "whispers, log-linear": partial(whispers, combination="log_linear"),
+    **{
+        f"experts, {dtype}, {'bias' if bias else 'gated'}, {'masked' if masked else 'whole'}": partial(
+            experts, dtype=dtype, bias=bias, masked=masked
+        )
+        for dtype in (torch.float32, torch.bfloat16)
+        for bias in (False, True)
+        for masked in (False, True)
+    },
+    "experts, rows of 24 bytes": partial(experts, dtype=torch.bfloat16, bias=False, masked=False, width=12),
+    **{f"pruned, {pattern}": partial(pruned, pattern=pattern) for pattern in ("2:4", "block", "single")},
+    "units that are off": skipped,
+    "whisper of the hub": hub_whisper,
+    "deliberation": deliberated,
+    "deliberation on drafts": partial(deliberated, drafts=[(5, 6, 0), (7, 0)]),
+    **{f"diffusion, {choice}": partial(diffused, choice=choice) for choice in ("expected", "most")},
+    "language model": language_model,
+    "training loss": training_loss,
+}
+
+
+def same(found: Any, wanted: Any) -> None:
+    """Equal, with floats as nearly so as float32 allows in another order of sums."""
+    if isinstance(wanted, Tensor):
+        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
+    elif is_dataclass(wanted):
+        for field in fields(wanted):
+            same(getattr(found, field.name), getattr(wanted, field.name))
+    elif isinstance(wanted, (list, tuple)):
+        assert len(found) == len(wanted)
+        for one_, other in zip(found, wanted, strict=True):
+            same(one_, other)
+    else:
+        assert found == (pytest.approx(wanted, abs=1e-4) if isinstance(wanted, (float, dict)) else wanted)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_component_on_the_device_gives_what_it_gives_on_the_cpu(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with torch.no_grad():
+        wanted = CASES[name](lambda value: value)
+    with strict_device(monkeypatch):
+        found = CASES[name](on_device)
+    same(on_cpu(found), wanted)
+
+
+@pytest.mark.parametrize("kind", ["dual", "direct"])
+def test_a_stacked_model_on_the_device(kind: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ready = stacking.stacked(stacking.text_model(tmp_path), kind)
+    given = stacking.sources(ready, ["ein rot", "blau hund"], lengths=(7, 3))
+    wanted = search([StackedMember(ready, given)], BEAM)
+    with strict_device(monkeypatch):
+        on_device(ready.model)
+        found = search([StackedMember(ready, given)], BEAM)
+    same(on_cpu(found), wanted)
+
+
+def test_a_search_waits_for_the_device_no_more_often_than_it_did(device: StrictDevice) -> None:
+    """Per step of greedy search; the device is idle while the host waits, and uploads make it wait too."""
+    steps = {}
+    for length in (4, 12):
+        device.counts.clear()
+        ready = seq2seq(on_device)
+        ready.bias[0, 0] = -50.0  # type: ignore[index]
+        inputs = on_device(models.sources(ready.model, 3))
+        search([ready.member(**inputs)], SearchConfig(beam_size=1, max_new_tokens=length))
+        steps[length] = [device.counts.total(kind) for kind in ("sync", "upload", "launch")]
+    syncs, uploads, launches = ((b - a) / 8 for a, b in zip(*steps.values(), strict=True))
+    assert (syncs <= 8, uploads <= 4, launches <= 140) == (True, True, True), (syncs, uploads, launches)
+
+
+def test_what_cuda_refuses_and_lets_pass(device: StrictDevice) -> None:
+    here, there = torch.arange(6.0).view(2, 3), torch.arange(6.0, device="cuda").view(2, 3)
+    rows = torch.tensor([1], device="cuda:0")
+    refused: list[Callable[[], object]] = [
+        lambda: here + there,
+        lambda: torch.cat([there, here]),
+        lambda: here[rows],
+        lambda: here.index_put_((torch.tensor([1]),), there[0]),
+        lambda: there.index_put_((rows,), here[0]),
+        lambda: torch.zeros(4, dtype=torch.long).scatter(0, rows, 1),
+        lambda: there.numpy(),
+    ]
+    for refuse in refused:
+        with pytest.raises(StrictDeviceError):
+            refuse()
+    there[[0]] = 1.0
+    there[rows, 1:] = torch.tensor(7.0)
+    assert there.device == torch.device("cuda", 0)
+    assert (there[torch.tensor([1])] + torch.tensor(1.0)).tolist() == [[4.0, 8.0, 8.0]]
+    assert there.cpu().numpy().sum() == 20.0
+    assert not bool((there == 0).any())
+    here.copy_(there)
+    assert here.tolist() == there.tolist()
+    assert there.new_tensor([2, 3]).device == there.device
+
+
+def test_only_shapes_that_the_two_of_four_kernels_take_are_given_to_them(
+    device: StrictDevice, caplog: pytest.LogCaptureFixture
+) -> None:
+    layer = on_device(nn.Sequential(nn.Linear(32, 3, dtype=torch.float16)))
+    assert sparsity.no_semi_structured(on_device(torch.zeros(32, 64, dtype=torch.float16))) is None
+    pruned_ = sparsity.prune(layer, "2:4", lambda: 1.0)
+    assert pruned_.layouts == {"dense": 1}
+    assert "they need multiples of 16 x 16, found 3 x 32" in caplog.text
