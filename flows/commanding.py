@@ -37,6 +37,7 @@ def run_flow(
         AntiphonError: what the flow raised.
     """
     from flows import interrupting
+    from flows.ephemeral_server import check_server
     from flows.catalogue import FLOWS, flow_named
     from flows.configuration import gather
     from tasks.options import value_of
@@ -47,6 +48,7 @@ def run_flow(
     parameters = gather(entry.parameters, config, assignments, shortcuts)
     for logger in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(logger).addFilter(_OneLine())
+    check_server()
     try:
         with interrupting.signals():
             returned = entry.call(

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Any, cast
 
 from prefect.client.schemas.objects import State
+from prefect.exceptions import Pause, TerminationSignal
 from prefect.states import Completed
 from pydantic import ValidationError
 
 from components.errors import AntiphonError, ConfigError
 from components.records import RunRecord, Score, StageRef
+from flows import interrupting
 from flows.parameters import FlowParameters
 from tasks.files import now
 from tasks.keys import library_versions
@@ -79,22 +81,36 @@ class Run:
         return [f"{ref.quarantined} of {ref.items} records quarantined in stage {ref.stage}" for ref in bad]
 
     def __enter__(self) -> Run:
+        self._runner.enter_context(interrupting.ending_in_time())
         self._runner.enter_context(chosen(getattr(self.parameters, "runner", None)))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._runner.close()
-        if error is None:
-            return
-        self._status = "failed"
-        text = str(error) if isinstance(error, AntiphonError) else f"{type(error).__name__}: {error}"
-        self.notes.append(text)
         try:
+            if error is not None:
+                self._note(error)
+        finally:
+            self._runner.__exit__(kind, error, trace)
+
+    def _note(self, error: BaseException) -> None:
+        self._status, note = _end_of(error)
+        self.notes.append(note)
+        # A full disk, say, must not hide the error itself.
+        with suppress(AntiphonError, OSError):
             self.save()
-        except (AntiphonError, OSError):
-            return  # a full disk, say; the error itself is what the user must see
+        if isinstance(error, TerminationSignal):
+            interrupting.note_if_cancelled()
+
+
+def _end_of(error: BaseException) -> tuple[str, str]:
+    """The status of a run that did not complete, and what its record says about that."""
+    if isinstance(error, TerminationSignal | KeyboardInterrupt):
+        return "cancelled", "stopped; finished shards are kept: run it again to go on"
+    if isinstance(error, Pause):
+        return "suspended", "suspended; finished shards are kept: resume it to go on"
+    return "failed", str(error) if isinstance(error, AntiphonError) else f"{type(error).__name__}: {error}"
 
 
 def reopened(
