@@ -18,7 +18,7 @@ from components.errors import ConfigError
 
 _NEEDED = 50_000_000
 """Bytes for the database of a run's own server: one of 200 tasks takes some 5 MB, its log as much again."""
-_KILL_WITH_PARENT = 'read -r _; kill "$1"; sleep 5; kill -9 "$1"'
+_KILL_WITH_PARENT = 'read -r _; kill -9 "$1"'
 
 
 class GuardedServer(SubprocessASGIServer):

@@ -110,6 +110,14 @@ def interrupted(by: signal.Signals) -> int:
     return 128 + by
 
 
+def stopped() -> int:
+    """The end of a command that was sent SIGTERM: the exit code, if it comes to that."""
+    code = interrupted(signal.SIGTERM)
+    if not PREFECT_API_URL.value():
+        _go(code)  # it would wait for its own server
+    return code
+
+
 def _stop(number: int, frame: FrameType | None) -> None:
     raise Stopped
 
@@ -130,9 +138,12 @@ def _watch(reading: int, over: threading.Event) -> None:
 def _end(by: signal.Signals, message: str) -> None:
     code = interrupted(by)
     _in_time(Crashed(message=message))
+    _go(code)
+
+
+def _go(code: int) -> None:
     if not PREFECT_API_URL.value():
-        with suppress(Exception):
-            GuardedServer().kill()
+        GuardedServer().kill()
     sys.stdout.flush()
     os._exit(code)
 

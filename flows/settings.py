@@ -12,6 +12,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from components.errors import AntiphonError
+
 DEFAULTS = {
     # Nothing leaves the machine.
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -27,7 +29,24 @@ DEFAULTS = {
     # What components and the store say belongs to the run's log.
     "PREFECT_LOGGING_EXTRA_LOGGERS": "antiphon",
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+    # A page of another origin can neither read the server nor start a run on it; the same is in prefect.toml,
+    # which `prefect server start` reads in the project's folder.
+    "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": "http://127.0.0.1:4200,http://localhost:4200",
+    "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
+    "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "true",
 }
+
+
+class OneLine(logging.Filter):
+    """Errors that say in one line what a user can do: without a traceback, and once on their way up."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if not isinstance(error, AntiphonError):
+            return True
+        said, error.logged = error.logged, True
+        record.exc_info = None
+        return not said
 
 
 def apply() -> None:
@@ -38,6 +57,8 @@ def apply() -> None:
         os.environ.setdefault(name, value)
     # Else Python's root logger would keep back how far a component is.
     logging.getLogger("antiphon").setLevel(os.environ.get("PREFECT_LOGGING_LEVEL", "INFO").upper())
+    for name in ("prefect.task_runs", "prefect.flow_runs", "prefect.engine"):
+        logging.getLogger(name).addFilter(OneLine())
     if home := os.environ.get("PREFECT_HOME"):
         with suppress(OSError):  # Prefect makes the last folder only, and waits 90 s for a server without it
             Path(home).expanduser().mkdir(parents=True, exist_ok=True)
