@@ -26,7 +26,7 @@ def run_flow(
         AntiphonError: what the flow raised.
     """
     from flows import interrupting
-    from flows.ephemeral_server import check_server
+    from flows.ephemeral_server import check_server, gone
     from flows.catalogue import FLOWS, flow_named
     from flows.configuration import gather
     from tasks.options import value_of
@@ -43,6 +43,11 @@ def run_flow(
             )
     except interrupting.Stopped:
         return interrupting.stopped()
+    except Exception as error:
+        if said := gone(error):
+            sys.stderr.write(f"antiphon: {said}\n")
+            interrupting.go(1)  # Prefect would try for minutes to send its last events
+        raise
     return finish(value_of(returned), parameters.store, as_json=as_json)
 
 

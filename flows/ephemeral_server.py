@@ -15,6 +15,7 @@ from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME
 
 from components.errors import ConfigError
+from flows.settings import server_is_gone
 
 _NEEDED = 50_000_000
 """Bytes for the database of a run's own server: one of 200 tasks takes some 5 MB, its log as much again."""
@@ -78,15 +79,25 @@ def check_server() -> None:
         )
 
 
+def gone(error: BaseException) -> str | None:
+    """What to tell about a run that lost its server on the way; None if ``error`` says something else."""
+    if not server_is_gone(error):
+        return None
+    url = shown_url(PREFECT_API_URL.value() or GuardedServer().api_url)
+    return (
+        f"Prefect's server at {url} no longer answers ({_reason(error)}); "
+        "finished stages and shards are kept: start it and run the same again"
+    )
+
+
 def shown_url(url: str) -> str:
     """A URL without what may be secret in it."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+def _reason(error: BaseException) -> str:
+    return ": ".join((type(error).__name__, *str(error).splitlines()[:1]))
 
 
 def _check_home(home: Path) -> None:

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from components.errors import AntiphonError, ConfigError
 from components.records import RunRecord, Score, StageRef
 from flows import interrupting
+from flows.ephemeral_server import gone
 from flows.parameters import FlowParameters
 from tasks.files import now
 from tasks.keys import library_versions
@@ -110,7 +111,9 @@ def _end_of(error: BaseException) -> tuple[str, str]:
         return "cancelled", "stopped; finished shards are kept: run it again to go on"
     if isinstance(error, Pause):
         return "suspended", "suspended; finished shards are kept: resume it to go on"
-    return "failed", str(error) if isinstance(error, AntiphonError) else f"{type(error).__name__}: {error}"
+    if isinstance(error, AntiphonError):
+        return "failed", str(error)
+    return "failed", gone(error) or f"{type(error).__name__}: {error}"
 
 
 def reopened(
