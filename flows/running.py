@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, cast
 
 from prefect.client.schemas.objects import State
 from prefect.exceptions import Pause, TerminationSignal
+from prefect.runtime import flow_run
 from prefect.states import Completed
 from pydantic import ValidationError
 
@@ -24,6 +26,12 @@ from tasks.runners import chosen
 from tasks.store import Store
 
 LIBRARIES = ("antiphon", "torch", "transformers", "openai-whisper", "prefect", "sacrebleu", "jiwer")
+
+
+def name_flow_run() -> str:
+    """What Prefect calls a run: the name that it was given, else its flow and when it began."""
+    given = flow_run.parameters.get("name")
+    return str(given) if given else f"{flow_run.flow_name} {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
 
 
 class Run:
