@@ -26,9 +26,9 @@ def run_flow(
         AntiphonError: what the flow raised.
     """
     from flows import interrupting
-    from flows.ephemeral_server import check_server, gone
     from flows.catalogue import FLOWS, flow_named
     from flows.configuration import gather
+    from flows.ephemeral_server import check_server, gone
     from tasks.options import value_of
 
     if name not in FLOWS:

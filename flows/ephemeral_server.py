@@ -35,7 +35,7 @@ class GuardedServer(SubprocessASGIServer):
         process = super()._run_uvicorn_command()
         self._release()
         if os.name == "posix":
-            self._guard = subprocess.Popen(
+            self._guard = subprocess.Popen(  # noqa: S603 - nothing of it is a user's
                 ["/bin/sh", "-c", _KILL_WITH_PARENT, "guard of a Prefect server", str(process.pid)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
@@ -111,7 +111,8 @@ def _check_home(home: Path) -> None:
         free = shutil.disk_usage(home).free
     except OSError as error:
         raise ConfigError(
-            f"PREFECT_HOME: expected a folder that Prefect can write to, found {home}: {error.strerror}; {ways}"
+            "PREFECT_HOME: expected a folder that Prefect can write to, "
+            f"found {home}: {error.strerror}; {ways}"
         ) from None
     if free < _NEEDED:
         raise ConfigError(

@@ -142,6 +142,7 @@ def _end(by: signal.Signals, message: str) -> None:
 
 
 def go(code: int) -> None:
+    """End this process at once, and the server that it started."""
     if not PREFECT_API_URL.value():
         GuardedServer().kill()
     sys.stdout.flush()

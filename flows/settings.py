@@ -55,6 +55,7 @@ class OneLine(logging.Filter):
     """Errors that say in one line what a user can do: without a traceback, and once on their way up."""
 
     def filter(self, record: logging.LogRecord) -> bool:
+        """Whether it is to be logged."""
         error = record.exc_info[1] if record.exc_info else None
         if server_is_gone(error):
             record.exc_info = None

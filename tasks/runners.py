@@ -104,7 +104,7 @@ def _ray() -> TaskRunner[Any]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing leaves the machine
     address = os.environ.get(CLUSTER)
     if not address:
-        # On 127.0.0.1, not on all interfaces. Ray reads this when it is imported; asked for the address itself
+        # On 127.0.0.1, not on all interfaces. Ray reads this when it is imported; asked for that address
         # (_node_ip_address) it takes the machine's instead.
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     try:

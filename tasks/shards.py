@@ -110,7 +110,9 @@ def run_shards(
         def land(seconds: float | None = None) -> None:
             shard = flying[0].result(seconds)
             with _whole(flying):
-                writer.append(shard.outputs, shard.errors, seconds=shard.seconds, peak=shard.peak_memory_bytes)
+                writer.append(
+                    shard.outputs, shard.errors, seconds=shard.seconds, peak=shard.peak_memory_bytes
+                )
                 flying.popleft()
             progress.advance(len(shard.outputs) + len(shard.errors))
             # Prefect's future stands in a reference cycle, which is collected late: keep it light.
