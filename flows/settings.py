@@ -47,7 +47,8 @@ def server_is_gone(error: BaseException | None) -> bool:
     if not isinstance(error, httpx.TransportError):
         return False
     with suppress(RuntimeError):  # an error without a request
-        return error.request.headers.get("User-Agent", "").startswith("prefect/")
+        agent: str = error.request.headers.get("User-Agent", "")
+        return agent.startswith("prefect/")
     return False
 
 

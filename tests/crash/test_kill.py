@@ -48,8 +48,8 @@ def test_two_at_once_then_sigterm_then_kill_9_then_the_end(place: Place, straigh
 
     kept, before = place.kept(), len(place.calls())
     assert kept == 3  # the shard at work landed in time
-    (record,) = place.store.glob("runs/*/run.json")
-    assert json.loads(record.read_text())["status"] == "cancelled"
+    records = [json.loads(path.read_text()) for path in place.store.glob("runs/*/run.json")]
+    assert "cancelled" in {record["status"] for record in records}
     (place.folder / "calls.go").unlink()
     third = place.start(FAKE_HOLD="4")
     place.wait_for_hold(third, calls=before + 4, shards=kept + 3)
