@@ -8,6 +8,9 @@ COPY flows flows
 COPY reports reports
 COPY automations automations
 RUN pip install --no-cache-dir --constraint constraints.txt --editable '.[s3,dask,ray]'
+# Nothing here needs root: the volumes of compose.yaml begin with the owner of these folders.
+RUN useradd --create-home --uid 10001 antiphon && install -d -o antiphon -g antiphon /cache /store
+USER antiphon
 # PWD: where prefect.yaml tells a run to go.
-ENV ANTIPHON_CACHE=/cache PWD=/app
+ENV ANTIPHON_CACHE=/cache ANTIPHON_STORE=/store PWD=/app
 CMD ["prefect", "worker", "start", "--pool", "antiphon", "--type", "process", "--limit", "1"]

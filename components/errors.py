@@ -15,6 +15,8 @@ Every message is one line: what was expected, what was found, where, and what to
 class AntiphonError(Exception):
     """Anything that a user can be told in one line."""
 
+    logged = False  # whether it was, on its way up
+
 
 class ConfigError(AntiphonError):
     """A parameter, a flag or a configuration file is wrong."""

@@ -173,7 +173,7 @@ class RunRecord(Record):
 
     name: Identifier
     flow: str
-    status: Literal["completed", "completed with quarantine", "failed"]
+    status: Literal["completed", "completed with quarantine", "failed", "cancelled", "suspended"]
     parameters: dict[str, object]
     stages: tuple[StageRef, ...]
     metrics: dict[str, Score]

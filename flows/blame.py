@@ -18,7 +18,7 @@ from components.records import RunRecord, StageRef
 from flows import cascade, ensemble, refine, stack
 from flows.ensemble_parameters import EnsembleParameters
 from flows.parameters import FlowParameters, flat
-from flows.running import Run, ending, reopened
+from flows.running import Run, ending, name_flow_run, reopened
 from flows.stack_learning import learned
 from tasks import blaming, data, recognition, report, stacking, translation
 from tasks.options import value_of
@@ -44,7 +44,7 @@ class BlameParameters(FlowParameters):
     )
 
 
-@flow(name="blame", task_runner=runner(), persist_result=False, validate_parameters=True)
+@flow(name="blame", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)
 @flat(BlameParameters)
 def blame(parameters: BlameParameters) -> RunRecord | State[RunRecord]:
     """Say which stage of a finished run loses what: a copy of the run with the stage ``blame``."""

@@ -15,7 +15,7 @@ from components.recognition.config import RecognitionConfig
 from components.records import RunRecord, StageRef
 from components.translation.config import TranslationConfig
 from flows.parameters import DataParameters, flat
-from flows.running import Run, ending
+from flows.running import Run, ending, name_flow_run
 from tasks import blaming, data, metrics, recognition, report, translation
 from tasks.domain import domain_notes
 from tasks.options import value_of
@@ -51,7 +51,7 @@ class CascadeParameters(DataParameters):
     )
 
 
-@flow(name="cascade", task_runner=runner(), persist_result=False, validate_parameters=True)
+@flow(name="cascade", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)
 @flat(CascadeParameters)
 def cascade(parameters: CascadeParameters) -> RunRecord | State[RunRecord]:
     """Transcribe and translate a data set, score both stages and report."""

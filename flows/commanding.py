@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from components.errors import AntiphonError, ConfigError
+from components.errors import ConfigError
 from components.records import RunRecord
 
 QUARANTINED = 3
-
-
-class _OneLine(logging.Filter):
-    """Leaves out the traceback of errors that say in one line what a user can do."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if record.exc_info and isinstance(record.exc_info[1], AntiphonError):
-            record.exc_info = None
-        return True
 
 
 def run_flow(
@@ -39,21 +28,26 @@ def run_flow(
     from flows import interrupting
     from flows.catalogue import FLOWS, flow_named
     from flows.configuration import gather
+    from flows.ephemeral_server import check_server, gone
     from tasks.options import value_of
 
     if name not in FLOWS:
         raise ConfigError(f"expected a flow, one of {', '.join(FLOWS)}, found {name!r}")
     entry = flow_named(name)
     parameters = gather(entry.parameters, config, assignments, shortcuts)
-    for logger in ("prefect.flow_runs", "prefect.task_runs"):
-        logging.getLogger(logger).addFilter(_OneLine())
+    check_server()
     try:
         with interrupting.signals():
             returned = entry.call(
                 **{field: getattr(parameters, field) for field in type(parameters).model_fields}
             )
     except interrupting.Stopped:
-        return interrupting.interrupted(signal.SIGTERM)
+        return interrupting.stopped()
+    except Exception as error:
+        if said := gone(error):
+            sys.stderr.write(f"antiphon: {said}\n")
+            interrupting.go(1)  # Prefect would try for minutes to send its last events
+        raise
     return finish(value_of(returned), parameters.store, as_json=as_json)
 
 

@@ -17,7 +17,7 @@ from components.errors import AntiphonError, ConfigError
 from components.metrics.comparing import ComparisonSettings
 from components.records import RunRecord
 from flows.parameters import DataParameters, check_no_secret, flat
-from flows.running import Run, ending
+from flows.running import Run, ending, name_flow_run
 from tasks.options import value_of
 from tasks.runners import runner
 
@@ -77,7 +77,7 @@ def system_names(parameters: CompareParameters) -> list[str]:
     return names
 
 
-@flow(name="compare", task_runner=runner(), persist_result=False, validate_parameters=True)
+@flow(name="compare", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)
 @flat(CompareParameters)
 def compare(parameters: CompareParameters) -> RunRecord | State[RunRecord]:
     """Run what is to be run, compare all, report."""

@@ -18,7 +18,7 @@ from components.errors import ConfigError
 from components.records import RunRecord, StageRef
 from flows.cascade import CascadeRecognition, CascadeTranslation
 from flows.parameters import FlowParameters, flat
-from flows.running import Run, ending, reopened
+from flows.running import Run, ending, name_flow_run, reopened
 from tasks.options import value_of
 from tasks.runners import runner
 
@@ -37,7 +37,7 @@ class ContributionParameters(FlowParameters):
     )
 
 
-@flow(name="contribution", task_runner=runner(), persist_result=False, validate_parameters=True)
+@flow(name="contribution", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)
 @flat(ContributionParameters)
 def contribution(parameters: ContributionParameters) -> RunRecord | State[RunRecord]:
     """Say what each part of a finished run adds: a copy of the run with the stage ``contribution``."""

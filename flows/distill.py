@@ -20,7 +20,7 @@ from components.training.config import TrainingConfig
 from components.training.distillation import DistillationConfig
 from components.translation.config import TranslationConfig
 from flows.parameters import FlowParameters, flat
-from flows.running import Run, ending
+from flows.running import Run, ending, name_flow_run
 from tasks import data, distilling, ensembling, training, translation
 from tasks.runners import runner
 
@@ -109,7 +109,7 @@ class DistillParameters(FlowParameters):
     )
 
 
-@flow(name="distill", task_runner=runner(), persist_result=False, validate_parameters=True)
+@flow(name="distill", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)
 @flat(DistillParameters)
 def distill(parameters: DistillParameters) -> RunRecord | State[RunRecord]:
     """Distil a teacher into one student, keep it in the store and score it."""

@@ -24,7 +24,7 @@ from components.records import RunRecord, StageRef
 from components.translation.config import TranslationConfig
 from flows.ensemble_parameters import EnsembleParameters, EnsembleTranslation
 from flows.parameters import flat
-from flows.running import Run, ending
+from flows.running import Run, ending, name_flow_run
 from tasks import data, ensembling, learning, metrics, pooling, recognition, report, translation, tuning
 from tasks.domain import domain_notes
 from tasks.options import value_of
@@ -42,7 +42,7 @@ class _Pool(NamedTuple):
     alone: Callable[[str, Read], StageRef]
 
 
-@flow(name="ensemble", task_runner=runner(), persist_result=False, validate_parameters=True)
+@flow(name="ensemble", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)
 @flat(EnsembleParameters)
 def ensemble(parameters: EnsembleParameters) -> RunRecord | State[RunRecord]:
     """Transcribe and translate a data set with several models at once, score and report."""

@@ -14,7 +14,7 @@ from components.experts.config import ExpertsConfig
 from components.records import RunRecord
 from components.translation.config import TranslationConfig
 from flows.parameters import FlowParameters, flat
-from flows.running import Run, ending
+from flows.running import Run, ending, name_flow_run
 from tasks.runners import runner
 
 
@@ -38,7 +38,7 @@ class ExpertsParameters(ExpertsConfig, FlowParameters):
         return ExpertsConfig.model_validate(self.model_dump(include=set(ExpertsConfig.model_fields)))
 
 
-@flow(name="experts", task_runner=runner(), persist_result=False, validate_parameters=True)
+@flow(name="experts", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)
 @flat(ExpertsParameters)
 def experts(parameters: ExpertsParameters) -> RunRecord | State[RunRecord]:
     """Train a translation model with experts (or upcycle one), watch its routers and score every language."""

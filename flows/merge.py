@@ -21,7 +21,7 @@ from components.recognition.config import RecognitionConfig
 from components.records import RunRecord, Score, StageRef
 from components.translation.config import TranslationConfig
 from flows.parameters import FlowParameters, flat
-from flows.running import Run, ending
+from flows.running import Run, ending, name_flow_run
 from tasks import data, merging, metrics, recognition, translation
 from tasks.options import value_of
 from tasks.runners import runner
@@ -112,7 +112,7 @@ def recipe_of(text: str) -> Recipe:
     return from_text(text) if "\n" in text.strip() else read(Path(text).expanduser())
 
 
-@flow(name="merge", task_runner=runner(), persist_result=False, validate_parameters=True)
+@flow(name="merge", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)
 @flat(MergeParameters)
 def merge(parameters: MergeParameters) -> RunRecord | State[RunRecord]:
     """Merge models as a recipe says, and keep the result if it is not worse than the baseline."""

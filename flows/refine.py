@@ -17,7 +17,7 @@ from components.refining import gates
 from components.refining.config import RefineConfig
 from components.translation.config import TranslationConfig
 from flows.parameters import DATA, DataParameters, flat
-from flows.running import Run, ending
+from flows.running import Run, ending, name_flow_run
 from tasks import data, metrics, recognition, refining, report, translation
 from tasks import rounds as rounds_stage
 from tasks.domain import domain_notes
@@ -67,7 +67,7 @@ class RefineParameters(DataParameters):
     )
 
 
-@flow(name="refine", task_runner=runner(), persist_result=False, validate_parameters=True)
+@flow(name="refine", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)
 @flat(RefineParameters)
 def refine(parameters: RefineParameters) -> RunRecord | State[RunRecord]:
     """Draft a data set (or take a finished run's draft), refine it round by round, score and report."""

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, cast
 
 from prefect.client.schemas.objects import State
+from prefect.exceptions import Pause, TerminationSignal
+from prefect.runtime import flow_run
 from prefect.states import Completed
 from pydantic import ValidationError
 
 from components.errors import AntiphonError, ConfigError
 from components.records import RunRecord, Score, StageRef
+from flows import interrupting
+from flows.ephemeral_server import gone
 from flows.parameters import FlowParameters
 from tasks.files import now
 from tasks.keys import library_versions
@@ -21,6 +26,12 @@ from tasks.runners import chosen
 from tasks.store import Store
 
 LIBRARIES = ("antiphon", "torch", "transformers", "openai-whisper", "prefect", "sacrebleu", "jiwer")
+
+
+def name_flow_run() -> str:
+    """What Prefect calls a run: the name that it was given, else its flow and when it began."""
+    given = flow_run.parameters.get("name")
+    return str(given) if given else f"{flow_run.flow_name} {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
 
 
 class Run:
@@ -76,22 +87,40 @@ class Run:
         return [f"{ref.quarantined} of {ref.items} records quarantined in stage {ref.stage}" for ref in bad]
 
     def __enter__(self) -> Run:
+        self._open.enter_context(interrupting.ending_in_time())
         self._open.enter_context(chosen(getattr(self.parameters, "runner", None)))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._open:
+        try:
             if error is None:
                 self.store.save_run(self.record)
-                return
-            self._status = "failed"
-            text = str(error) if isinstance(error, AntiphonError) else f"{type(error).__name__}: {error}"
-            self.notes.append(text)
-            # A full disk, say; the error itself is what the user must see.
-            with suppress(AntiphonError, OSError):
-                self.store.save_run(self.record)
+            else:
+                self._note(error)
+        finally:
+            self._open.__exit__(kind, error, trace)
+
+    def _note(self, error: BaseException) -> None:
+        self._status, note = _end_of(error)
+        self.notes.append(note)
+        # A full disk, say, must not hide the error itself.
+        with suppress(AntiphonError, OSError):
+            self.store.save_run(self.record)
+        if isinstance(error, TerminationSignal):
+            interrupting.note_if_cancelled()
+
+
+def _end_of(error: BaseException) -> tuple[str, str]:
+    """The status of a run that did not complete, and what its record says about that."""
+    if isinstance(error, TerminationSignal | KeyboardInterrupt):
+        return "cancelled", "stopped; finished shards are kept: run it again to go on"
+    if isinstance(error, Pause):
+        return "suspended", "suspended; finished shards are kept: resume it to go on"
+    if isinstance(error, AntiphonError):
+        return "failed", str(error)
+    return "failed", gone(error) or f"{type(error).__name__}: {error}"
 
 
 def reopened(

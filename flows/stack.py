@@ -17,7 +17,7 @@ from components.stacking.config import LearnConfig, StackConfig
 from components.synthesis.config import SynthesisConfig
 from components.translation.config import TranslationConfig
 from flows.parameters import DATA, DataParameters, flat
-from flows.running import Run, ending
+from flows.running import Run, ending, name_flow_run
 from flows.stack_learning import learned
 from tasks import data, metrics, recognition, report, rounds, stacking, synthesis, translation
 from tasks.domain import domain_notes
@@ -77,7 +77,7 @@ class StackParameters(DataParameters):
     )
 
 
-@flow(name="stack", task_runner=runner(), persist_result=False, validate_parameters=True)
+@flow(name="stack", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)
 @flat(StackParameters)
 def stack(parameters: StackParameters) -> RunRecord | State[RunRecord]:
     """Transcribe and translate a data set, translate it again by a stacked system, score both and report."""

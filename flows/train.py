@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field
 from components.records import RunRecord
 from components.training.config import TrainingConfig
 from flows.parameters import FlowParameters, flat
-from flows.running import Run, ending
+from flows.running import Run, ending, name_flow_run
 
 
 class TrainParameters(TrainingConfig, FlowParameters):
@@ -30,7 +30,7 @@ class TrainParameters(TrainingConfig, FlowParameters):
         return TrainingConfig.model_validate(self.model_dump(include=set(TrainingConfig.model_fields)))
 
 
-@flow(name="train", persist_result=False, validate_parameters=True)
+@flow(name="train", persist_result=False, flow_run_name=name_flow_run)
 @flat(TrainParameters)
 def train(parameters: TrainParameters) -> RunRecord | State[RunRecord]:
     """Train a translation model, keep it in the store and score it."""

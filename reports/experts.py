@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from components.experts.telemetry import LayerTelemetry
+from reports import plots
 
 ROWS = ("load", "language", "token")
 
@@ -35,7 +37,9 @@ def routing(layers: Mapping[str, LayerTelemetry], path: Path) -> Path:
             axes.set_yticks(range(len(table)), list(table) if column == 0 else [""] * len(table))
         grid[2][column].set_xlabel("expert")
     grid[0][0].set_ylabel("share of slots")
-    figure.savefig(path, dpi=120)
+    content = io.BytesIO()
+    figure.savefig(content, format=path.suffix[1:], dpi=120)
+    plots.replace(path, content.getvalue())
     return path
 
 

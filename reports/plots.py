@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -90,11 +91,26 @@ def saved(drawn: Mapping[str, Figure], titles: Mapping[str, str], folder: Path) 
         with style():
             figure.suptitle(titles[name], x=0.02, ha="left", fontsize=10, fontweight="bold")
             for suffix in ("svg", "png"):
+                content = io.BytesIO()
+                dated = {"Date": None} if suffix == "svg" else None
+                figure.savefig(content, format=suffix, facecolor="white", metadata=dated)
                 path = folder / f"{name}.{suffix}"
-                figure.savefig(path, facecolor="white", metadata={"Date": None} if suffix == "svg" else None)
+                replace(path, content.getvalue())
                 written.append(path)
                 figure.set_layout_engine("none")  # as laid out for the first of them
     return written
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Put ``content`` in the place of ``path`` at once; a link there is replaced, not followed."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def svg(figure: Figure) -> bytes:

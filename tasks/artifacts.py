@@ -1,15 +1,16 @@
-"""What the Prefect UI shows of a run: tables of examples, a summary, plots, a link to the report."""
+"""What the Prefect UI shows of a run: tables of examples, a summary, plots, where the report is."""
 
 from __future__ import annotations
 
 import base64
+import shlex
+import socket
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
 
 from prefect.artifacts import (
     create_image_artifact,
-    create_link_artifact,
     create_markdown_artifact,
     create_table_artifact,
 )
@@ -121,6 +122,13 @@ def publish_plots(plots: Iterable[Path]) -> None:
             create_image_artifact(image_url=url, key=key, description=plot.stem)
 
 
-def publish_report(report: Path) -> None:
-    """A link to the report on this machine's disk."""
-    create_link_artifact(link=report.as_uri(), link_text=report.name, key="report", description=str(report))
+def publish_report(report: Path, store_url: str) -> None:
+    """Where the report is and how to open it: a browser follows no link from a server's page to a file."""
+    run = report.parent.name
+    again = shlex.join(["antiphon", "report", run, "--store", store_url])
+    text = (
+        f"# Report of run {_shown(run)}\n\nOpen it in a browser on {_shown(socket.gethostname())}:\n\n"
+        f"```\n{report}\n```\n\n"
+        f"On another machine that reads the store, this writes it and prints where:\n\n```\n{again}\n```\n"
+    )
+    create_markdown_artifact(markdown=text, key="report", description=f"report of run {run}")

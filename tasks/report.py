@@ -1,4 +1,4 @@
-"""The last task of a run: plots and the HTML report in the run's folder, linked in the UI."""
+"""The last task of a run: plots and the HTML report in the run's folder, named in the UI."""
 
 from __future__ import annotations
 
@@ -42,8 +42,9 @@ def render_again(name: str, store: Store) -> Path:
 
 @task(name="report", **NOT_STORED)
 def report(run: RunRecord, store_url: str | None) -> Path:
-    """Render the report of a run and publish its plots and a link to it."""
-    page, images = render(run, Store(store_url))
+    """Render the report of a run and publish its plots and where it is."""
+    store = Store(store_url)
+    page, images = render(run, store)
     publish_plots(image for image in images if image.suffix == ".png")
-    publish_report(page)
+    publish_report(page, store.place.url)
     return page

@@ -102,13 +102,17 @@ def _dask() -> TaskRunner[Any]:
 
 def _ray() -> TaskRunner[Any]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing leaves the machine
+    address = os.environ.get(CLUSTER)
+    if not address:
+        # On 127.0.0.1, not on all interfaces. Ray reads this when it is imported; asked for that address
+        # (_node_ip_address) it takes the machine's instead.
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     try:
         from prefect_ray.task_runners import RayTaskRunner  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise _absent("ray") from error
     # Of its own: without an address Ray would look for a cluster that somebody else started here.
     local = {"address": "local", "num_cpus": workers(), "include_dashboard": False}
-    address = os.environ.get(CLUSTER)
     made: TaskRunner[Any] = RayTaskRunner(address=address) if address else RayTaskRunner(init_kwargs=local)
     return made
 

@@ -1,17 +1,24 @@
 """Driving one stage over a data set: fixed shards through the task runner, appended in order.
 
 At most ``ahead`` shards are in flight, so memory does not grow with the data set and the shards of a
-resumed stage are those of an uninterrupted one.
+resumed stage are those of an uninterrupted one. A run that is stopped keeps what lands in time: after SIGTERM
+(which is also how a worker cancels) whatever is done within ``GRACE`` seconds, before a suspension all that
+is in flight.
 """
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import NamedTuple
 
 import torch
+from prefect._flow_run_suspension import FlowRunSuspensionRequest  # the type of a context's field
+from prefect.context import FlowRunContext
+from prefect.exceptions import TerminationSignal
 from prefect.futures import PrefectFuture
 
 from components.device import on_threads
@@ -25,6 +32,8 @@ from tasks.store import Store
 
 _SMALLEST = 32
 _MOST = 200  # shards, so that a flow stays at a few hundred task runs
+GRACE = 5.0
+"""Seconds that shards in flight have after SIGTERM: half of what Docker gives, the rest is for the end."""
 
 
 class Shard(NamedTuple):
@@ -98,20 +107,59 @@ def run_shards(
         most = runners.ahead() if ahead is None else ahead
         device = str(plan.parameters.get("device", "cpu"))
 
-        def land() -> None:
-            shard = flying.popleft().result()
-            writer.append(shard.outputs, shard.errors, seconds=shard.seconds, peak=shard.peak_memory_bytes)
+        def land(seconds: float | None = None) -> None:
+            shard = flying[0].result(seconds)
+            with _whole(flying):
+                writer.append(
+                    shard.outputs, shard.errors, seconds=shard.seconds, peak=shard.peak_memory_bytes
+                )
+                flying.popleft()
             progress.advance(len(shard.outputs) + len(shard.errors))
             # Prefect's future stands in a reference cycle, which is collected late: keep it light.
             shard.outputs.clear()
             shard.errors.clear()
 
         rest = islice(inputs(), done * size, None)
-        for number, batch in enumerate(iter(lambda: tuple(islice(rest, size)), ()), start=done):
-            with runners.placed(device):
-                flying.append(submit(packed(batch), number))
-            if len(flying) >= most:
-                land()
-        while flying:
-            land()
+        with _suspended_between_shards() as suspension:
+            try:
+                for number, batch in enumerate(iter(lambda: tuple(islice(rest, size)), ()), start=done):
+                    if suspension.is_requested():
+                        break
+                    with runners.placed(device):
+                        flying.append(submit(packed(batch), number))
+                    if len(flying) >= most:
+                        land()
+                while flying:
+                    land()
+            except TerminationSignal:
+                deadline = time.monotonic() + GRACE
+                with suppress(Exception):  # a shard that is late or failed: those before it are kept
+                    while flying:
+                        land(max(0.0, deadline - time.monotonic()))
+                raise
+            suspension.raise_if_requested()
         return writer.finish(utterance.id for utterance in inputs())
+
+
+@contextmanager
+def _whole(flying: deque[PrefectFuture[Shard]]) -> Iterator[None]:
+    """After an append that was broken off nothing may be appended: the shards in flight are given up."""
+    try:
+        yield
+    except BaseException:
+        flying.clear()
+        raise
+
+
+@contextmanager
+def _suspended_between_shards() -> Iterator[FlowRunSuspensionRequest]:
+    """Gives the flow's request to suspend, and hides it from the shards that are submitted in the block.
+
+    Prefect would throw away what a task has computed when it finds the request at the task's end.
+    """
+    flow = FlowRunContext.get()
+    if flow is None:
+        yield FlowRunSuspensionRequest()
+        return
+    with flow.model_copy(update={"flow_run_suspension_request": FlowRunSuspensionRequest()}):
+        yield flow.flow_run_suspension_request

@@ -50,10 +50,10 @@ def check(run: RunRecord) -> None:
     Raises:
         DataError: it failed, it made a model, it decoded nothing, or all its outputs were put aside.
     """
-    if run.status == "failed":
+    if not run.status.startswith("completed"):
         raise DataError(
-            f"run {run.name}: expected a finished run, found one that failed; run it again, what it finished "
-            "is reused"
+            f"run {run.name}: expected a finished run, found one that is {run.status}; run it again, what it "
+            "finished is reused"
         )
     if run.flow in _MAKES:
         model = next((f"store:{one.key[:12]}" for one in run.stages if one.stage == _MAKES[run.flow]), "it")

@@ -50,6 +50,17 @@ def test_a_service_is_whole(name: str) -> None:
         assert port.startswith("127.0.0.1:")
 
 
+def test_images_have_versions_and_ours_is_not_run_as_root() -> None:
+    images = [service["image"] for service in SERVICES.values() if "image" in service]
+    for image in images:
+        assert re.fullmatch(r"[a-z/]+:v?\d[\w.-]*", image), image
+    user = DOCKERFILE.rpartition("\nUSER ")[2].splitlines()[0]
+    assert user not in {"", "root", "0"}
+    owned = re.findall(rf"install -d -o {user} -g {user} (.+)$", DOCKERFILE, re.MULTILINE)[0].split()
+    mounted = [v.split(":")[1] for v in SERVICES["worker"]["volumes"]]
+    assert set(mounted) <= set(owned)
+
+
 def test_every_volume_is_used() -> None:
     used = {v.split(":")[0] for service in SERVICES.values() for v in service.get("volumes", ())}
     assert used == set(COMPOSE["volumes"])

@@ -120,7 +120,7 @@ def test_one_broken_system_leaves_the_others(antiphon: Command, tmp_path: Path, 
     assert any(note.startswith(f"system mute failed: run partly.mute: {aside}") for note in notes)
     code, told = antiphon("compare", "partly.cut", "partly.broken")
     assert code == 1
-    assert "run partly.broken: expected a finished run, found one that failed" in told
+    assert "run partly.broken: expected a finished run, found one that is failed" in told
 
 
 def test_systems_of_other_flows_on_data_of_two_languages_score_as_their_own_runs_do(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from components.errors import ConfigError
 from components.records import RunRecord
 from flows.cascade import cascade
+from tasks import translation
 from tasks.options import value_of
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
@@ -52,9 +54,23 @@ def test_the_same_bytes(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """And while the cluster of this machine is there, no other machine can reach it."""
     pytest.importorskip(f"prefect_{runner}", reason=f"needs the extra {runner}")
+    psutil = pytest.importorskip("psutil")
+    heard: list[str] = []
+
+    def listen(ref: object) -> None:
+        here = psutil.Process()
+        for process in (here, *here.children(recursive=True)):
+            with suppress(psutil.Error):
+                connections = process.net_connections("tcp")
+                heard.extend(one.laddr.ip for one in connections if one.status == psutil.CONN_LISTEN)
+
+    monkeypatch.setattr(translation, "publish_examples", listen)
     monkeypatch.setenv("ANTIPHON_WORKERS", "2")
     assert run(manifest, tmp_path, runner) == by_threads
+    assert heard
+    assert {address.removeprefix("::ffff:") for address in heard} == {"127.0.0.1"}
 
 
 def test_an_extra_that_is_absent_is_said_in_one_line(

@@ -8,14 +8,18 @@ import shutil
 import subprocess
 import sys
 import time
-import urllib.request
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+import yaml
+from prefect.client.base import PrefectHttpxSyncClient
 
+from flows import settings
 from tests.serving import ROOT
 
 pytestmark = pytest.mark.server
@@ -23,11 +27,9 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 
 
 def call(url: str, path: str, body: object | None = None) -> Any:
-    """One request to Prefect's API."""
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(f"{url}{path}", data, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.loads(answer.read())
+    """One request to Prefect's API, with the token that every change needs."""
+    with PrefectHttpxSyncClient(base_url=url, enable_csrf_support=True, timeout=30) as client:
+        return (client.get(path) if body is None else client.post(path, json=body)).json()
 
 
 def environment(url: str, home: Path) -> dict[str, str]:
@@ -122,6 +124,31 @@ def artifacts(url: str, run: str) -> dict[str, dict[str, Any]]:
     """Artifacts of a flow run by key."""
     found = call(url, "/artifacts/filter", {"flow_runs": {"id": {"any_": [run]}}})
     return {one["key"]: one for one in found}
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/json"])
+def test_a_web_page_can_start_nothing(prefect_url: str, kind: str) -> None:
+    """Browsers ask before they send JSON to another origin, and send plain text without asking."""
+    page = {"Origin": "http://evil.example"}
+    with httpx.Client(base_url=prefect_url, headers=page) as browser:
+        wish = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+        asked = browser.options("/flow_runs/", headers=wish)
+        assert (asked.status_code, asked.text) == (400, "Disallowed CORS origin")
+        read = browser.get("/csrf-token", params={"client": "page"})
+        assert "access-control-allow-origin" not in read.headers  # so the page cannot have it
+        for path in ("/flows/", "/flow_runs/", "/deployments/filter"):
+            sent = browser.post(path, content='{"name": "evil"}', headers={"Content-Type": kind})
+            assert (sent.status_code, sent.json()) == (403, {"detail": "Missing CSRF token."})
+
+
+def test_the_servers_that_are_started_here_are_all_so() -> None:
+    """`prefect server start` in the project's folder, a run's own server, and compose.yaml's."""
+    found = tomllib.loads((ROOT / "prefect.toml").read_text("utf-8"))["server"]["api"]
+    compose = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))["services"]["server"]["environment"]
+    for name in ("CORS_ALLOWED_ORIGINS", "CSRF_PROTECTION_ENABLED"):
+        ours = settings.DEFAULTS[f"PREFECT_SERVER_{name}"]
+        assert compose[f"PREFECT_SERVER_{name}"] == ours
+        assert str(found[name.lower()]).lower() == ours
 
 
 def test_what_is_deployed(deployments: dict[str, Any]) -> None:

@@ -21,6 +21,23 @@ def test_every_plot_as_svg_and_png_with_something_in_it(tmp_path: Path) -> None:
             assert file.read_text().lstrip().startswith("<?xml")
 
 
+def test_a_link_in_the_place_of_a_plot_is_replaced_not_followed(tmp_path: Path) -> None:
+    """Somebody who may write to a run's folder must not choose what its owner's next report overwrites."""
+    victim = tmp_path / "victim.txt"
+    victim.write_text("mine")
+    folder = tmp_path / "plots"
+    folder.mkdir()
+    drawn = figures(RunView(cascade(tmp_path, 2).run, [], {}))
+    for name in drawn:
+        for suffix in ("svg", "png"):
+            (folder / f"{name}.{suffix}").symlink_to(victim)
+    files = saved(drawn, TITLES, folder)
+    assert victim.read_text() == "mine"
+    assert len(files) == 2
+    assert not any(file.is_symlink() for file in files)
+    assert {file.name for file in folder.iterdir()} == {file.name for file in files}
+
+
 def test_only_what_there_is_data_for(tmp_path: Path) -> None:
     view = cascade(tmp_path, 12)
     assert set(figures(RunView(view.run, view.utterances, {}))) == {"stage_seconds"}

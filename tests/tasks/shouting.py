@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 from prefect import flow, task
+from prefect.futures import PrefectFuture
 
 from components.records import Hypothesis, NBest, Outcome, StageRef, Utterance
 from tasks.keys import StagePlan
@@ -46,7 +47,16 @@ def shout_shard(payload: str, calls: str) -> Shard:
 
 
 @flow(name="shouting", persist_result=False)
-def shouting(store: str, calls: str, device: str = "cpu") -> StageRef:
+def shouting(
+    store: str, calls: str, device: str = "cpu", before: Callable[[int], object] | None = None
+) -> StageRef:
+    """``before`` is called with its number when a shard is submitted."""
+
+    def submit(payload: str, shard: int) -> PrefectFuture[Shard]:
+        if before is not None:
+            before(shard)
+        return shout_shard.submit(payload, calls)
+
     utterances = [Utterance(id=f"u{n}", text=f"dog {n}", source_language="en") for n in range(70)]
     plan = StagePlan(stage="mt", version="shouting/1", parameters={"device": device}, shard_size=7)
     return run_shards(
@@ -54,5 +64,5 @@ def shouting(store: str, calls: str, device: str = "cpu") -> StageRef:
         plan,
         lambda: iter(utterances),
         70,
-        lambda payload, _: shout_shard.submit(payload, calls),
+        submit,
     )

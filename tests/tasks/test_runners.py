@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from prefect import _flow_run_suspension as suspension
 from prefect import flow
 from prefect.context import FlowRunContext
+from prefect.exceptions import Pause, TerminationSignal
+from prefect.states import Suspended
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from components.errors import ConfigError
@@ -91,6 +97,35 @@ def test_a_shard_for_a_gpu_goes_to_the_worker_that_has_one(
         monkeypatch.setenv(runners.CLUSTER, cluster.scheduler_address)
         _, shards, _ = run(tmp_path, device="cuda")
     assert (len(shards), shards.total()) == (1, 10)
+
+
+@pytest.mark.parametrize("how", ["suspended", "terminated"])
+def test_a_run_that_is_stopped_keeps_the_shard_at_work(
+    how: str, by_threads: StageRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And begins nothing after it; the next run goes on behind it."""
+    monkeypatch.delenv(runners.KIND, raising=False)
+
+    def stop(shard: int) -> None:
+        if shard == 2 and how == "suspended":
+            # As Prefect's observer of the flow run does.
+            (run,) = suspension._active_flow_run_suspension_requests
+            suspension.mark_flow_run_suspension_requested(run, Suspended())
+        if shard == 2 and how == "terminated":
+            # As the main thread waits for the shard of 0.2 s.
+            threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Prefect hands the signal on
+    folder, calls = tmp_path / "store", tmp_path / "calls"
+    try:
+        with pytest.raises(Pause if how == "suspended" else TerminationSignal):
+            shouting(str(folder), str(calls), before=stop)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    (journal,) = folder.glob("stages/*/journal.jsonl")
+    assert len(journal.read_text().splitlines()) == 3
+    same(by_threads, shouting(str(folder), str(calls)))
+    assert [line.split()[0] for line in calls.read_text().splitlines()].count("shard") == 10
 
 
 def test_what_the_environment_may_say(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,8 +74,8 @@ def test_every_model_that_a_run_used_is_counted_once(tmp_path: Path, monkeypatch
 def test_runs_that_are_no_system_are_refused_with_what_to_do(tmp_path: Path) -> None:
     made, mt = stage(tmp_path, "training"), stage(tmp_path, "mt", outputs=LINE)
     check(of(mt))
-    with pytest.raises(DataError, match="run mine: expected a finished run, found one that failed; run it"):
-        check(of(mt, status="failed"))
+    with pytest.raises(DataError, match="run mine: expected a finished run, found one that is cancelled"):
+        check(of(mt, status="cancelled"))
     aside = mt.model_copy(update={"items": 3, "quarantined": 3})
     with pytest.raises(
         DataError, match="last stage mt, found all 3 records put aside; antiphon inspect mine"
