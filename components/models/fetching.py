@@ -77,7 +77,7 @@ def fetch(
         raise ModelError(
             f"packaged:{row.name} ships with Antiphon, found nothing at {folder}; install it again"
         )
-    _ask_consent(row, accept_licence)
+    ask_consent(row, accept_licence=accept_licence)
     with _locked(row, tell):
         if is_fetched(row):  # by the process that held the lock
             return folder
@@ -92,7 +92,8 @@ def fetch(
     return folder
 
 
-def _ask_consent(row: Packaged, accept_licence: bool) -> None:
+def ask_consent(row: Packaged, *, accept_licence: bool = False) -> None:
+    """Raise :class:`ModelError` where a licence asks for consent that nobody has given."""
     named = {name.strip() for name in os.environ.get(CONSENT_VARIABLE, "").split(",")}
     if row.consent and not accept_licence and row.name not in named:
         raise ModelError(

@@ -24,7 +24,7 @@ Command = Callable[..., tuple[int, Any]]
 @pytest.fixture(autouse=True)
 def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The fakes in place of the components; gives the file that their calls are written to."""
-    for module, names in {models: ["resolve"], recognition: ["Recognizer", "build"]}.items():
+    for module, names in {models: ["resolve", "check"], recognition: ["Recognizer", "build"]}.items():
         for name in names:
             monkeypatch.setattr(module, name, getattr(module, name))
     for name in ("Translator", "build"):
@@ -152,7 +152,7 @@ def test_a_recording_of_ones_own(antiphon: Command) -> None:
         (["--set", "store=nowhere://bucket"], 2, "fsspec URL"),
         (["-c", "absent.yaml"], 2, "absent.yaml"),
         (["--nothing"], 2, "--nothing"),
-        (["--data", "absent.jsonl"], 1, "absent.jsonl: expected a manifest"),
+        (["--data", "absent.jsonl"], 2, "absent.jsonl: expected a manifest"),
     ],
 )
 def test_mistakes_of_a_user_are_told_in_the_last_line(
