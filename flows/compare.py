@@ -19,7 +19,8 @@ from components.errors import AntiphonError, ConfigError
 from components.metrics.comparing import ComparisonSettings
 from components.records import RunRecord
 from flows import preflight
-from flows.parameters import DataParameters, check_no_secret, flat, told
+from flows.configuration import faults
+from flows.parameters import DataParameters, check_no_secret, flat
 from flows.preflight import Need
 from flows.running import Run, ending
 from tasks.options import value_of
@@ -149,7 +150,7 @@ def _checked(system: SystemConfig, parameters: CompareParameters) -> DataParamet
     try:
         checked = model.model_validate(values)
     except ValidationError as error:
-        raise ConfigError("; ".join(map(told, map(dict, error.errors())))) from None
+        raise ConfigError("; ".join(faults(model, error))) from None
     assert isinstance(checked, DataParameters)
     return checked
 
@@ -162,7 +163,7 @@ def _needs_of(system: SystemConfig, parameters: CompareParameters) -> list[Need]
     try:
         found = entry.needs(_checked(system, parameters))
     except ConfigError as error:
-        found = [Need(system.flow, partial(_refuse, error))]
+        return [Need("systems", partial(_refuse, ConfigError(f"{system.name}: {error}")))]
     return [replace(need, stage=f"{system.name}: {need.stage}") for need in found]
 
 

@@ -65,13 +65,19 @@ def gather(
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        faults = [_fault(model, dict(fault), file, lines) for fault in error.errors()]
-        raise ConfigError("\n".join(faults)) from None
+        raise ConfigError("\n".join(faults(model, error, file, lines))) from None
 
 
 def _names(values: Mapping[str, Any]) -> list[str]:
     inner = [_names(value) for value in values.values() if isinstance(value, dict)]
     return [*values, *(name for names in inner for name in names)]
+
+
+def faults(
+    model: type[BaseModel], error: ValidationError, file: Path | None = None, lines: Lines | None = None
+) -> list[str]:
+    """What pydantic found wrong with the values of ``model``, a line each with its place and what to do."""
+    return [_fault(model, dict(fault), file, lines or {}) for fault in error.errors()]
 
 
 def _fault(model: type[BaseModel], fault: dict[str, Any], file: Path | None, lines: Lines) -> str:

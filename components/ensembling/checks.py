@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from components import models
 from components.ensembling.building import DROPOUT, combiner_of, members_of
+from components.ensembling.combiners import COMBINATIONS
 from components.ensembling.config import PoolingConfig
 from components.ensembling.mixing import Ensemble
 from components.ensembling.recognisers import RecogniserEnsemble
@@ -28,11 +29,8 @@ def check_recognisers(config: RecogniserEnsemble, store: str | None) -> None:
             f"asr.combination: expected backend whisper to mix recognisers token by token, found "
             f"{config.backend}: set asr.combination to pooled"
         )
-    if config.coefficients and len(config.coefficients) != len(config.members):
-        raise ConfigError(
-            f"asr.coefficients: expected {len(config.members)}, one per member, found "
-            f"{len(config.coefficients)}"
-        )
+    if config.coefficients:
+        COMBINATIONS[config.combination](config.coefficients).active(len(config.members))
     for name in dict.fromkeys(config.members):
         check_recogniser(config.model_copy(update={"model": name}), store)
 

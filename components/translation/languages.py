@@ -55,7 +55,7 @@ NAMES: dict[str, tuple[str, str]] = {
 }
 """ISO 639-1 -> (ISO 639-3, English name)."""
 
-NO_TARGET = "expected a target language for a model of many, found none: set target_language"
+NO_TARGET = "expected a target_language for a model of many languages, found none: set it (--target-language)"
 
 
 def base_of(language: str) -> str:
