@@ -14,9 +14,11 @@ from pydantic import ConfigDict, Field
 from components.recognition.config import RecognitionConfig
 from components.records import RunRecord, StageRef
 from components.translation.config import TranslationConfig
+from flows import preflight
 from flows.parameters import DataParameters, flat
+from flows.preflight import Need
 from flows.running import Run, ending, name_flow_run
-from tasks import blaming, data, metrics, recognition, report, translation
+from tasks import blaming, metrics, recognition, report, translation
 from tasks.domain import domain_notes
 from tasks.options import value_of
 from tasks.runners import runner
@@ -37,7 +39,6 @@ class CascadeTranslation(TranslationConfig):
 class CascadeParameters(DataParameters):
     """What can be set on a cascade."""
 
-    audio: str | None = Field(None, title="Audio", description="one recording instead of a data set")
     asr: CascadeRecognition = Field(
         default=CascadeRecognition(), title="Recognition", description="speech to text"
     )
@@ -51,15 +52,25 @@ class CascadeParameters(DataParameters):
     )
 
 
+def needs(parameters: CascadeParameters) -> list[Need]:
+    """What the stages need before anything is computed."""
+    url = parameters.store
+    return [
+        preflight.readable(parameters),
+        preflight.recognized(parameters.asr, url),
+        preflight.translated(parameters.mt, url),
+    ]
+
+
 @flow(name="cascade", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)
 @flat(CascadeParameters)
 def cascade(parameters: CascadeParameters) -> RunRecord | State[RunRecord]:
     """Transcribe and translate a data set, score both stages and report."""
+    wanted = needs(parameters)
+    preflight.refuse(wanted)
     run = Run("cascade", parameters)
     with run:
-        source = None if parameters.audio else parameters.data
-        languages = (parameters.source_language, parameters.target_language)
-        loaded = run.add(data.load(source, parameters.audio, *languages, parameters.limit, run.store_url))
+        loaded = preflight.load(run, parameters, wanted)
         if parameters.blame:
             blaming.check(loaded)
         read: tuple[StageRef, ...] = (loaded,)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+import difflib
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from components.errors import ConfigError
 from flows.parameters import FlowParameters
+
+if TYPE_CHECKING:
+    from flows.preflight import Need
 
 FLOWS = {
     "cascade": "speech -> transcript -> translation, scored and reported",
@@ -24,10 +28,23 @@ FLOWS = {
 
 
 class Entry(NamedTuple):
-    """A flow and the model of its parameters."""
+    """A flow, the model of its parameters, and what its stages need before anything is computed."""
 
     call: Callable[..., Any]
     parameters: type[FlowParameters]
+    needs: Callable[[Any], Sequence[Need]] = lambda parameters: ()
+
+
+def check_flow(name: str) -> None:
+    """Refuse a name that is no flow's; imports nothing.
+
+    Raises:
+        ConfigError: there is no such flow; which was probably meant.
+    """
+    if name not in FLOWS:
+        close = difflib.get_close_matches(name, FLOWS, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise ConfigError(f"expected a flow, one of {', '.join(FLOWS)}, found {name!r}{hint}")
 
 
 def flow_named(name: str) -> Entry:  # noqa: PLR0911 - a return per flow
@@ -36,10 +53,11 @@ def flow_named(name: str) -> Entry:  # noqa: PLR0911 - a return per flow
     Raises:
         ConfigError: there is no such flow.
     """
+    check_flow(name)
     if name == "cascade":
-        from flows.cascade import CascadeParameters, cascade
+        from flows import cascade
 
-        return Entry(cascade, CascadeParameters)
+        return Entry(cascade.cascade, cascade.CascadeParameters, cascade.needs)
     if name == "blame":
         from flows.blame import BlameParameters, blame
 
@@ -49,36 +67,36 @@ def flow_named(name: str) -> Entry:  # noqa: PLR0911 - a return per flow
 
         return Entry(contribution, ContributionParameters)
     if name == "refine":
-        from flows.refine import RefineParameters, refine
+        from flows import refine
 
-        return Entry(refine, RefineParameters)
+        return Entry(refine.refine, refine.RefineParameters, refine.needs)
     if name == "ensemble":
-        from flows.ensemble import ensemble
+        from flows import ensemble
         from flows.ensemble_parameters import EnsembleParameters
 
-        return Entry(ensemble, EnsembleParameters)
+        return Entry(ensemble.ensemble, EnsembleParameters, ensemble.needs)
     if name == "compare":
-        from flows.compare import CompareParameters, compare
+        from flows import compare
 
-        return Entry(compare, CompareParameters)
+        return Entry(compare.compare, compare.CompareParameters, compare.needs)
     if name == "stack":
-        from flows.stack import StackParameters, stack
+        from flows import stack
 
-        return Entry(stack, StackParameters)
+        return Entry(stack.stack, stack.StackParameters, stack.needs)
     if name == "merge":
-        from flows.merge import MergeParameters, merge
+        from flows import merge
 
-        return Entry(merge, MergeParameters)
+        return Entry(merge.merge, merge.MergeParameters, merge.needs)
     if name == "experts":
-        from flows.experts import ExpertsParameters, experts
+        from flows import experts
 
-        return Entry(experts, ExpertsParameters)
+        return Entry(experts.experts, experts.ExpertsParameters, experts.needs)
     if name == "train":
-        from flows.train import TrainParameters, train
+        from flows import train
 
-        return Entry(train, TrainParameters)
+        return Entry(train.train, train.TrainParameters, train.needs)
     if name == "distill":
-        from flows.distill import DistillParameters, distill
+        from flows import distill
 
-        return Entry(distill, DistillParameters)
-    raise ConfigError(f"expected a flow, one of {', '.join(FLOWS)}, found {name!r}")
+        return Entry(distill.distill, distill.DistillParameters, distill.needs)
+    raise AssertionError(f"flow {name} is listed and has no entry")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -50,7 +51,8 @@ Replace = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="the last line of standard output is one JSON object")]
 AudioFile = Annotated[
-    str | None, typer.Option("--audio", metavar="FILE", help="one recording instead of a data set")
+    str | None,
+    typer.Option("--audio", metavar="FILE", help="a recording (or 'talks/*.wav') instead of a data set"),
 ]
 DataSet = Annotated[
     str | None,
@@ -60,7 +62,23 @@ Language = Annotated[str | None, typer.Option("--target-language", metavar="CODE
 Listing = Annotated[
     bool, typer.Option("--parameters", help="list what can be set on the flow, with defaults, and stop")
 ]
+Yes = Annotated[bool, typer.Option("--yes", help="start a long training although nothing was set on it")]
 Limit = Annotated[int | None, typer.Option("--limit", metavar="N", help="only the first N utterances")]
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"antiphon {version('antiphon')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _antiphon(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version")
+    ] = False,
+) -> None:
+    """What is before the subcommands; the help of the command is the app's."""
 
 
 @app.command()
@@ -77,8 +95,12 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fro
     target_language: Language = None,
     limit: Limit = None,
     parameters: Listing = False,
+    yes: Yes = False,
 ) -> None:
     """Run a flow; a finished stage is reused, an interrupted one goes on where it stopped.
+
+    Every flow has parameters of its own: `antiphon run FLOW --parameters` lists them with their defaults, and
+    `--set` or a FILE sets them. The flags below are the same for all flows.
 
     Examples:
 
@@ -89,8 +111,6 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fro
     - `antiphon run cascade --data manifest.jsonl --set asr.beam_size=1 --set mt.model=hub:ORG/NAME`
 
     - `antiphon run cascade -c cascade.yaml --set mt.beam_size=5 --json`
-
-    - `antiphon run cascade --parameters` lists all that can be set.
 
     A later value wins: the defaults, then FILE, then the flags, then --set.
     """
@@ -108,13 +128,14 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fro
         "target_language": target_language,
         "limit": limit,
     }
-    raise typer.Exit(commanding.run_flow(flow, config, assignments or [], shortcuts, as_json=as_json))
+    code = commanding.run_flow(flow, config, assignments or [], shortcuts, as_json=as_json, yes=yes)
+    raise typer.Exit(code)
 
 
 @app.command()
 def inspect(
     run: Annotated[str, typer.Argument(metavar="RUN", help="name of a run")],
-    stage: Annotated[str | None, typer.Option("--stage", help="only this stage, such as mt")] = None,
+    stage: Annotated[str | None, typer.Option("--stage", help="only this stage, such as mt or data")] = None,
     utterance: Annotated[str | None, typer.Option("--utterance", metavar="ID", help="one utterance")] = None,
     store: StoreUrl = None,
 ) -> None:
@@ -234,7 +255,17 @@ def run_flow_module(flow: str) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of the command: faults that a user can mend are one line on standard error."""
-    sys.exit(_guarded(lambda: app(args=arguments, standalone_mode=False)))
+    sys.exit(_guarded(lambda: _called(sys.argv[1:] if arguments is None else arguments)))
+
+
+def _called(arguments: list[str]) -> object:
+    for argument in arguments:
+        if not argument.isascii() and any("\udc80" <= letter <= "\udcff" for letter in argument):
+            raise ConfigError(
+                f"expected arguments in UTF-8, found {ascii(argument)[:200]}; "
+                "rename the file, or set LC_ALL=C.UTF-8"
+            )
+    return app(args=arguments, standalone_mode=False)
 
 
 def _guarded(call: Callable[[], object]) -> int:
@@ -247,7 +278,8 @@ def _guarded(call: Callable[[], object]) -> int:
         show() if show is not None else typer.echo(f"antiphon: {error}", err=True)
         return 2
     except ConfigError as error:
-        typer.echo(f"antiphon: {error}", err=True)
+        for fault in str(error).splitlines():
+            typer.echo(f"antiphon: {fault}", err=True)
         return 2
     except (AntiphonError, OSError) as error:
         typer.echo(f"antiphon: {error}", err=True)

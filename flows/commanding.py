@@ -6,6 +6,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from components.errors import ConfigError
 from components.records import RunRecord
 
@@ -19,22 +21,32 @@ def run_flow(
     shortcuts: Mapping[str, object],
     *,
     as_json: bool,
+    yes: bool = True,
 ) -> int:
     """Run a flow to its end and print its result; gives back the exit code.
+
+    What can be refused is refused before Prefect starts; ``yes``: also a training by mere defaults.
 
     Raises:
         AntiphonError: what the flow raised.
     """
+    from flows.catalogue import check_flow, flow_named
+
+    check_flow(name)
     from flows import interrupting
-    from flows.catalogue import FLOWS, flow_named
     from flows.configuration import gather
     from flows.ephemeral_server import check_server, gone
+    from flows.preflight import refuse
+    from flows.trainings import require_intent
     from tasks.options import value_of
 
-    if name not in FLOWS:
-        raise ConfigError(f"expected a flow, one of {', '.join(FLOWS)}, found {name!r}")
     entry = flow_named(name)
+    _check_flags(name, entry.parameters, shortcuts)
     parameters = gather(entry.parameters, config, assignments, shortcuts)
+    _check_size(parameters)
+    if not yes:
+        require_intent(name, parameters)
+    refuse(entry.needs(parameters))
     check_server()
     try:
         with interrupting.signals():
@@ -49,6 +61,33 @@ def run_flow(
             interrupting.go(1)  # Prefect would try for minutes to send its last events
         raise
     return finish(value_of(returned), parameters.store, as_json=as_json)
+
+
+def _check_flags(name: str, model: type[BaseModel], shortcuts: Mapping[str, object]) -> None:
+    """Refuse a flag that the flow has no parameter for, and both flags of what is one or the other."""
+    given = {flag: value for flag, value in shortcuts.items() if value is not None}
+    for flag in given.keys() - model.model_fields.keys():
+        option = "--" + flag.replace("_", "-")
+        raise ConfigError(
+            f"{option}: {name} takes none; antiphon run {name} --parameters lists what it takes"
+        )
+    if {"data", "audio"} <= given.keys():
+        raise ConfigError(
+            f"expected --data or --audio, found both ({given['data']} and {given['audio']}); leave one out"
+        )
+
+
+def _check_size(parameters: BaseModel) -> None:
+    """Prefect keeps the parameters with the run, and refuses large ones after it has started."""
+    from prefect.settings import get_current_settings
+
+    most = get_current_settings().server.api.max_parameter_size
+    size = len(parameters.model_dump_json().encode())
+    if 0 < most < size:
+        raise ConfigError(
+            f"parameters: expected at most {most >> 10} KiB of them as JSON, found {size >> 10}; put what is "
+            "long into a file, and name the file"
+        )
 
 
 def compare_runs(assignments: Sequence[str], shortcuts: Mapping[str, object], *, as_json: bool) -> int:

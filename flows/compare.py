@@ -7,19 +7,25 @@ Systems are run here (they share stages through the store) or are finished runs.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from components.errors import AntiphonError, ConfigError
 from components.metrics.comparing import ComparisonSettings
 from components.records import RunRecord
+from flows import preflight
+from flows.configuration import faults
 from flows.parameters import DataParameters, check_no_secret, flat
+from flows.preflight import Need
 from flows.running import Run, ending, name_flow_run
 from tasks.options import value_of
 from tasks.runners import runner
+from tasks.store import Store
 
 FlowName = Literal["cascade", "stack", "ensemble", "refine"]
 """Flows whose systems can be compared: those that run over a data set."""
@@ -83,10 +89,11 @@ def compare(parameters: CompareParameters) -> RunRecord | State[RunRecord]:
     """Run what is to be run, compare all, report."""
     from tasks import comparing, report
 
+    preflight.refuse(needs(parameters))
     names = system_names(parameters)
     run = Run("compare", parameters)
     with run:
-        calls = {one.name: _checked(one, parameters, run) for one in parameters.systems}
+        calls = {one.name: _call(one, parameters, run) for one in parameters.systems}
         finished = {name: run.store.load_run(name) for name in parameters.runs}
         found = _run_all(calls, run) | finished
         if len(found) < 2 or (parameters.baseline or names[0]) not in found:
@@ -118,37 +125,68 @@ def compare_finished(parameters: CompareParameters) -> RunRecord:
     from tasks.report import render
 
     system_names(parameters)
+    store = Store(parameters.store)
+    found = {name: store.load_run(name) for name in parameters.runs}  # before a record of a run is left
     run = Run("compare", parameters)
     with run:
-        found = {name: run.store.load_run(name) for name in parameters.runs}
         run.add(comparing.compute(found, parameters.settings(), run.store))
         note(run, found)
         render(run.record, run.store)
     return run.record
 
 
-def _checked(system: SystemConfig, parameters: CompareParameters, run: Run) -> tuple[str, dict[str, Any]]:
-    """The flow of a system and its checked parameters, before any of them runs."""
+def _checked(system: SystemConfig, parameters: CompareParameters) -> DataParameters:
+    """The parameters of a system's flow, before any of them runs. ConfigError."""
     from flows.catalogue import flow_named
 
     shared = {name: getattr(parameters, name) for name in _SHARED}
     values = {name: value for name, value in shared.items() if value is not None} | system.parameters
-    values |= {"store": run.store_url, "name": f"{run.name}.{system.name}"[:100], "replace": True}
+    values["store"] = parameters.store
     check_no_secret(list(system.parameters))
     model = flow_named(system.flow).parameters
     if parameters.blame and "blame" in model.model_fields:
         values["blame"] = True
     try:
         checked = model.model_validate(values)
-    except ValueError as error:
-        first = str(error).splitlines()
-        raise ConfigError(
-            f"systems: {system.name}: {' '.join(line.strip() for line in first[1:3])}"
-        ) from None
-    return system.flow, {name: getattr(checked, name) for name in model.model_fields}
+    except ValidationError as error:
+        raise ConfigError("; ".join(faults(model, error))) from None
+    assert isinstance(checked, DataParameters)
+    return checked
 
 
-_SHARED = ("data", "limit", "source_language", "target_language", "seed")
+def _needs_of(system: SystemConfig, parameters: CompareParameters) -> list[Need]:
+    """What the stages of one system need, under its name."""
+    from flows.catalogue import flow_named
+
+    entry = flow_named(system.flow)
+    try:
+        found = entry.needs(_checked(system, parameters))
+    except ConfigError as error:
+        return [Need("systems", partial(_refuse, ConfigError(f"{system.name}: {error}")))]
+    return [replace(need, stage=f"{system.name}: {need.stage}") for need in found]
+
+
+def _refuse(error: ConfigError) -> None:
+    raise error
+
+
+def needs(parameters: CompareParameters) -> list[Need]:
+    """What the systems need before any of them runs, and that the finished runs are there."""
+    store = Store(parameters.store)
+    finished = [Need("runs", partial(store.load_run, name)) for name in parameters.runs]
+    named = Need("systems", lambda: system_names(parameters))
+    return [named, *(need for one in parameters.systems for need in _needs_of(one, parameters)), *finished]
+
+
+def _call(system: SystemConfig, parameters: CompareParameters, run: Run) -> tuple[str, dict[str, Any]]:
+    """The flow of a system and what it is called with."""
+    checked = _checked(system, parameters).model_copy(
+        update={"store": run.store_url, "name": f"{run.name}.{system.name}"[:100], "replace": True}
+    )
+    return system.flow, {name: getattr(checked, name) for name in type(checked).model_fields}
+
+
+_SHARED = ("data", "audio", "limit", "source_language", "target_language", "seed")
 
 
 def _run_all(calls: Mapping[str, tuple[str, dict[str, Any]]], run: Run) -> dict[str, RunRecord]:

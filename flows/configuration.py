@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from components.errors import ConfigError
 from components.yaml_text import Lines, parse, read_text
-from flows.parameters import check_no_secret
+from flows.parameters import check_no_secret, told
 
 P = TypeVar("P", bound=BaseModel)
 
@@ -64,8 +65,7 @@ def gather(
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        faults = [_fault(model, dict(fault), file, lines) for fault in error.errors()]
-        raise ConfigError("; ".join(faults)) from None
+        raise ConfigError("\n".join(faults(model, error, file, lines))) from None
 
 
 def _names(values: Mapping[str, Any]) -> list[str]:
@@ -73,17 +73,32 @@ def _names(values: Mapping[str, Any]) -> list[str]:
     return [*values, *(name for names in inner for name in names)]
 
 
+def faults(
+    model: type[BaseModel], error: ValidationError, file: Path | None = None, lines: Lines | None = None
+) -> list[str]:
+    """What pydantic found wrong with the values of ``model``, a line each with its place and what to do."""
+    return [_fault(model, dict(fault), file, lines or {}) for fault in error.errors()]
+
+
 def _fault(model: type[BaseModel], fault: dict[str, Any], file: Path | None, lines: Lines) -> str:
     path = tuple(str(part) for part in fault["loc"])
     line = lines.get(path)
     where = f"{file}:{line}: " if line is not None else ""
     name = ".".join(path)
+    if fault["type"] == "missing" and name in model.model_fields:
+        return f"{where}{name}: must be set; {_how(name, model.model_fields[name])}"
     if fault["type"] != "extra_forbidden":
-        return f"{where}{name}: {fault['msg']}, found {fault['input']!r}"
+        return f"{where}{told(fault)}"
     known = _fields(model, path[:-1])
     near = difflib.get_close_matches(path[-1], known, n=1)
     hint = f"did you mean {'.'.join((*path[:-1], near[0]))}?" if near else f"known: {', '.join(known)}"
     return f"{where}{name}: no such parameter; {hint}"
+
+
+def _how(name: str, field: FieldInfo) -> str:
+    """What a parameter is and how it is set."""
+    example = field.examples[0] if field.examples else "VALUE"
+    return f"{field.description}: --set {name}={example}"
 
 
 def _fields(model: type[BaseModel], path: tuple[str, ...]) -> list[str]:

@@ -13,13 +13,17 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import ConfigDict, Field
 
+from components.ensembling import checks as ensembling_checks
 from components.ensembling.mixing import Ensemble, MixingConfig
 from components.errors import ConfigError
 from components.records import RunRecord, StageRef
+from components.training import checks
 from components.training.config import TrainingConfig
 from components.training.distillation import DistillationConfig
 from components.translation.config import TranslationConfig
+from flows import preflight
 from flows.parameters import FlowParameters, flat
+from flows.preflight import Need
 from flows.running import Run, ending, name_flow_run
 from tasks import data, distilling, ensembling, training, translation
 from tasks.runners import runner
@@ -113,9 +117,9 @@ class DistillParameters(FlowParameters):
 @flat(DistillParameters)
 def distill(parameters: DistillParameters) -> RunRecord | State[RunRecord]:
     """Distil a teacher into one student, keep it in the store and score it."""
+    preflight.refuse(needs(parameters))
     run = Run("distill", parameters)
     with run:
-        _check(parameters)
         config = student_of(parameters)
         choose = LEVELS[parameters.level].choose
         if choose is not None:
@@ -131,6 +135,29 @@ def distill(parameters: DistillParameters) -> RunRecord | State[RunRecord]:
         run.metrics = training.read_scores(scored)
         training.publish(run.record)
     return ending(run.record)
+
+
+def needs(parameters: DistillParameters) -> list[Need]:
+    """What the stages need before anything is computed."""
+    url, teacher, student = parameters.store, parameters.teacher, parameters.student
+    config = student_of(parameters)
+    if teacher.run is not None:  # whose outputs take the place of the student's data
+        config = config.model_copy(update={"data": config.dev})
+    found = [
+        Need("distill", lambda: _check(parameters)),
+        Need("student", lambda: checks.check_distillation(config, url)),
+        preflight.tested(parameters.test, student.source_language, student.target_language),
+    ]
+    if LEVELS[parameters.level].choose is None:
+        return found
+    if teacher.run is not None:
+        return [*found, Need("teacher", lambda: distilling.taught_by(str(teacher.run), url))]
+    languages = frozenset({(student.source_language, student.target_language)})
+    if teacher.members:
+        mixed = _mixture(teacher)
+        return [*found, Need("teacher", lambda: ensembling_checks.check_mixture(mixed, url))]
+    taught = preflight.translated(_alone(teacher), url, "teacher")
+    return [*found, taught, Need("teacher", lambda: taught.admit(languages))]
 
 
 def student_of(parameters: DistillParameters) -> DistillationConfig:
@@ -177,17 +204,23 @@ def _teach(parameters: DistillParameters, run: Run) -> dict[str, StageRef]:
         return stages
     languages = (student.source_language, student.target_language)
     loaded = run.add(data.load(student.data, None, *languages, student.limit, run.store_url))
-    own = set(TranslationConfig.model_fields)
-    search = teacher.model_dump(include=own)
-    if not teacher.members:
-        config = TranslationConfig.model_validate(search)
-        run.add(translation.translate(config, (loaded,), run.store_url, parameters.seed))
-        return run.stages
+    if teacher.members:
+        run.add(ensembling.mix(_mixture(teacher), None, (loaded,), run.store_url, parameters.seed))
+    else:
+        run.add(translation.translate(_alone(teacher), (loaded,), run.store_url, parameters.seed))
+    return run.stages
+
+
+def _alone(teacher: DistillTeacher) -> TranslationConfig:
+    """The teacher's first model, and how it is searched."""
+    return TranslationConfig.model_validate(teacher.model_dump(include=set(TranslationConfig.model_fields)))
+
+
+def _mixture(teacher: DistillTeacher) -> Ensemble:
+    """All models of the teacher as one."""
     mixing = MixingConfig(method=teacher.method, coefficients=teacher.coefficients)
     members = (teacher.model, *teacher.members)
-    mixed = Ensemble.model_validate({**search, "members": members, "mixing": mixing})
-    run.add(ensembling.mix(mixed, None, (loaded,), run.store_url, parameters.seed))
-    return run.stages
+    return Ensemble.model_validate({**_alone(teacher).model_dump(), "members": members, "mixing": mixing})
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ from typing import NamedTuple
 from prefect import flow
 from prefect.client.schemas.objects import State
 
+from components import data as sets
+from components.ensembling import checks
 from components.ensembling.building import DROPOUT
 from components.ensembling.config import PoolingConfig
 from components.ensembling.mixing import Ensemble, MixingConfig
@@ -22,8 +24,10 @@ from components.errors import ConfigError
 from components.recognition.config import RecognitionConfig
 from components.records import RunRecord, StageRef
 from components.translation.config import TranslationConfig
-from flows.ensemble_parameters import EnsembleParameters, EnsembleTranslation
+from flows import preflight
+from flows.ensemble_parameters import EnsembleParameters, EnsembleRecognition, EnsembleTranslation
 from flows.parameters import flat
+from flows.preflight import Need
 from flows.running import Run, ending, name_flow_run
 from tasks import data, ensembling, learning, metrics, pooling, recognition, report, translation, tuning
 from tasks.domain import domain_notes
@@ -46,10 +50,11 @@ class _Pool(NamedTuple):
 @flat(EnsembleParameters)
 def ensemble(parameters: EnsembleParameters) -> RunRecord | State[RunRecord]:
     """Transcribe and translate a data set with several models at once, score and report."""
+    wanted = needs(parameters)
+    preflight.refuse(wanted)
     run = Run("ensemble", parameters)
     with run:
-        _check(parameters)
-        loaded = run.add(_loaded(parameters, parameters.data, parameters.limit, run))
+        loaded = preflight.load(run, parameters, wanted)
         mixed = _mixture(parameters)
         if mixed is not None and recognition.spoken_in(loaded):
             ensembling.admit(mixed, run.store_url)  # recognition is long: first what may be refused
@@ -74,6 +79,42 @@ def translate(parameters: EnsembleParameters, read: tuple[StageRef, ...], run: R
         run.add(_translated(parameters, run, _translators(parameters)[0], read))
 
 
+def needs(parameters: EnsembleParameters) -> list[Need]:
+    """What the stages need before anything is computed."""
+    url = parameters.store
+    found = [preflight.readable(parameters), Need("ensemble", lambda: _check(parameters))]
+    asr, pool, mixed = parameters.asr, parameters.pool, _mixture(parameters)
+    if asr.members and asr.combination != "pooled":
+        ears = _ears(parameters)
+        found.append(
+            Need(
+                "asr",
+                lambda: checks.check_recognisers(ears, url),
+                lambda _: checks.admit_recognisers(ears, url),
+                spoken=True,
+            )
+        )
+    else:
+        found += [preflight.recognized(_listener(asr, name), url) for name in (asr.model, *asr.members)]
+    if mixed is None:
+        names = dict.fromkeys(_translators(parameters))
+        found += [preflight.translated(_alone(parameters.mt, name), url) for name in names]
+    else:
+        first = _alone(parameters.mt, parameters.mt.model)
+        admit = preflight.translated(first, url).admit
+        found.append(Need("mt", lambda: checks.check_mixture(mixed, url), admit))
+        if mixed.mixing.learn != "nothing":
+            found.append(Need("combine.dev", lambda: sets.check(mixed.mixing.dev)))
+    config = _pooling(parameters)
+    if asr.members and asr.combination == "pooled":
+        found.append(Need("pool", lambda: checks.check_pooling(config, 1 + len(asr.members), url)))
+    if parameters.combine.method == "pooled":
+        found.append(Need("pool", lambda: checks.check_pooling(config, len(_translators(parameters)), url)))
+    if pool.dev is not None:
+        found.append(Need("pool.dev", lambda: sets.check(str(pool.dev))))
+    return found
+
+
 def _check(parameters: EnsembleParameters) -> None:
     """Refuse what cannot work before anything is computed."""
     mt, asr, pool = parameters.combine.method, parameters.asr, parameters.pool
@@ -90,12 +131,6 @@ def _check(parameters: EnsembleParameters) -> None:
         )
 
 
-def _loaded(parameters: EnsembleParameters, source: str | None, limit: int | None, run: Run) -> StageRef:
-    languages = (parameters.source_language, parameters.target_language)
-    found: StageRef = value_of(data.load(source, None, *languages, limit, run.store_url))
-    return found
-
-
 def _translators(parameters: EnsembleParameters) -> tuple[str, ...]:
     mt = parameters.mt
     if mt.dropout_members:
@@ -105,23 +140,33 @@ def _translators(parameters: EnsembleParameters) -> tuple[str, ...]:
 
 def _hear(parameters: EnsembleParameters, loaded: StageRef, run: Run) -> StageRef | None:
     """The transcripts: of one recogniser, mixed, or pooled from several; None if nothing is spoken."""
-    asr, further = parameters.asr, {"members", "combination", "coefficients"}
-    settings, names = asr.model_dump(exclude=further), (asr.model, *asr.members)
-    config = RecognitionConfig.model_validate(settings)
+    asr = parameters.asr
+    config = _listener(asr, asr.model)
     if asr.members and asr.combination != "pooled":
-        mixed = asr.model_dump() | {"members": names}
-        config = RecogniserEnsemble.model_validate(mixed)
+        config = _ears(parameters)
     elif asr.members and recognition.spoken_in(loaded):
-        pool = _Pool(names, partial(_heard, settings, parameters.seed, run))
+        pool = _Pool((asr.model, *asr.members), partial(_heard, asr, parameters.seed, run))
         return _pool(parameters, "asr", pool, (loaded,), run)
     ref = value_of(recognition.recognise(config, loaded, run.store_url, parameters.seed))
     return None if ref is None else run.add(ref)
 
 
-def _heard(settings: dict[str, object], seed: int, run: Run, name: str, read: Read) -> StageRef:
+def _listener(asr: EnsembleRecognition, name: str) -> RecognitionConfig:
     """One recogniser alone."""
-    backend = {"backend": "pocketsphinx"} if name.startswith("sphinx:") else {}
-    config = RecognitionConfig.model_validate(settings | {"model": name} | backend)
+    settings = asr.model_dump(exclude={"members", "combination", "coefficients"})
+    backend = {"backend": "pocketsphinx"} if asr.members and name.startswith("sphinx:") else {}
+    return RecognitionConfig.model_validate(settings | {"model": name} | backend)
+
+
+def _ears(parameters: EnsembleParameters) -> RecogniserEnsemble:
+    """All recognisers, mixed token by token."""
+    asr = parameters.asr
+    return RecogniserEnsemble.model_validate(asr.model_dump() | {"members": (asr.model, *asr.members)})
+
+
+def _heard(asr: EnsembleRecognition, seed: int, run: Run, name: str, read: Read) -> StageRef:
+    """What one recogniser alone makes of the data."""
+    config = _listener(asr, name)
     ref: StageRef | None = value_of(recognition.recognise(config, read[0], run.store_url, seed))
     if ref is None:
         raise ConfigError("pool.dev: expected recordings to learn the coefficients on, found none in it")
@@ -162,11 +207,15 @@ def _mix(mixed: Ensemble, seed: int, read: Read, run: Run) -> None:
 
 def _pool(parameters: EnsembleParameters, stage: str, pool: _Pool, read: Read, run: Run) -> StageRef:
     """Pool what the members make of ``read`` into ``stage``; each one's own stays in the run."""
-    config = PoolingConfig.model_validate(parameters.pool.model_dump(exclude={"dev", "dev_limit"}))
+    config = _pooling(parameters)
     if config.method == "reranking" and not config.coefficients:
         config = _tuned(config, parameters, stage, pool, run)
     refs = _kept(stage, pool, read, "", run)
     return run.add(pooling.pool(config, refs, read[0], run.store_url, pool.names, stage))
+
+
+def _pooling(parameters: EnsembleParameters) -> PoolingConfig:
+    return PoolingConfig.model_validate(parameters.pool.model_dump(exclude={"dev", "dev_limit"}))
 
 
 def _kept(stage: str, pool: _Pool, read: Read, ending: str, run: Run) -> Sequence[StageRef]:
@@ -180,7 +229,9 @@ def _tuned(
     config: PoolingConfig, parameters: EnsembleParameters, stage: str, pool: _Pool, run: Run
 ) -> PoolingConfig:
     """The coefficients of reranking, learned on the members' outputs over the development data."""
-    found = _loaded(parameters, parameters.pool.dev, parameters.pool.dev_limit, run)
+    languages = (parameters.source_language, parameters.target_language)
+    pool_data = (parameters.pool.dev, None, *languages, parameters.pool.dev_limit)
+    found: StageRef = value_of(data.load(*pool_data, run.store_url))
     dev = run.add(found.model_copy(update={"stage": "data-dev"}))
     refs = _kept(stage, pool, (dev,), "-dev", run)
     learned = tuning.tune(config, refs, dev, run.store_url, pool.names, parameters.seed)

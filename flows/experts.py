@@ -13,7 +13,9 @@ from pydantic import ConfigDict, Field
 from components.experts.config import ExpertsConfig
 from components.records import RunRecord
 from components.translation.config import TranslationConfig
+from flows import preflight
 from flows.parameters import FlowParameters, flat
+from flows.preflight import Need
 from flows.running import Run, ending, name_flow_run
 from tasks.runners import runner
 
@@ -38,6 +40,15 @@ class ExpertsParameters(ExpertsConfig, FlowParameters):
         return ExpertsConfig.model_validate(self.model_dump(include=set(ExpertsConfig.model_fields)))
 
 
+def needs(parameters: ExpertsParameters) -> list[Need]:
+    """What the stages need before anything is computed."""
+    from components.experts import checks
+
+    config = parameters.training()
+    tested = [preflight.tested(parameters.test, config.source_language, target) for target in config.targets]
+    return [Need("training", lambda: checks.check(config, parameters.store)), *tested]
+
+
 @flow(name="experts", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)
 @flat(ExpertsParameters)
 def experts(parameters: ExpertsParameters) -> RunRecord | State[RunRecord]:
@@ -47,6 +58,7 @@ def experts(parameters: ExpertsParameters) -> RunRecord | State[RunRecord]:
     from tasks import training
     from tasks.report import report
 
+    preflight.refuse(needs(parameters))
     config = parameters.training()
     run = Run("experts", parameters)
     with run:

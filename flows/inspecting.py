@@ -7,6 +7,7 @@ from dataclasses import replace
 from components.errors import ConfigError
 from flows.printing import console, print_run
 from reports import terminal
+from tasks.reading import quarantined
 from tasks.store import Store
 from tasks.views import view_of
 
@@ -15,18 +16,21 @@ def show(name: str, stage: str | None, utterance: str | None, store_url: str | N
     """Print what was asked for on standard output.
 
     Raises:
-        ConfigError: the run has no such stage with hypotheses.
+        ConfigError: the run has no such stage of records.
         DataError: the run has no such utterance.
     """
     store = Store(store_url)
     run = store.load_run(name)
     view = view_of(run, store)
-    if stage is not None and stage not in view.outcomes:
-        known = ", ".join(view.outcomes) or "none"
-        raise ConfigError(f"--stage: expected a stage with hypotheses, one of {known}; found {stage!r}")
+    data = next((ref for ref in run.stages if ref.stage == "data"), None)
+    if stage is not None and stage not in view.outcomes and (data is None or stage != "data"):
+        known = ", ".join([*(["data"] if data else []), *view.outcomes]) or "none"
+        raise ConfigError(f"--stage: expected a stage of records, one of {known}; found {stage!r}")
     if utterance is not None:
-        chosen = {stage: view.outcomes[stage]} if stage is not None else view.outcomes
+        chosen = {name: found for name, found in view.outcomes.items() if stage in (None, name)}
         terminal.print_utterance(replace(view, outcomes=chosen), utterance, console())
+    elif stage == "data" and data is not None:
+        terminal.print_data(view, quarantined(data), console())
     elif stage is not None:
         terminal.print_stage(view, stage, console())
     else:

@@ -12,15 +12,17 @@ from typing import Literal
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, field_validator
 
+from components import models
 from components.errors import DataError
-from components.merging import Recipe, from_text, read
-from components.models import resolve
+from components.merging import Recipe, checks, from_text, read
 from components.recognition.config import RecognitionConfig
 from components.records import RunRecord, Score, StageRef
 from components.translation.config import TranslationConfig
-from flows.parameters import FlowParameters, flat
+from flows import preflight
+from flows.parameters import FlowParameters, check_language, flat
+from flows.preflight import Need
 from flows.running import Run, ending, name_flow_run
 from tasks import data, merging, metrics, recognition, translation
 from tasks.options import value_of
@@ -45,7 +47,10 @@ class MergeParameters(FlowParameters):
     model_config = ConfigDict(title="Merge")
 
     recipe: str = Field(
-        title="Recipe", min_length=1, description="mergekit's YAML: a file, or its text (with line breaks)"
+        title="Recipe",
+        min_length=1,
+        description="mergekit's YAML: a file, or its text (with line breaks)",
+        examples=["recipe.yml"],
     )
     dev: str | None = Field(
         None, title="Development data", description="data set that the gate decides by; empty = no gate"
@@ -74,6 +79,8 @@ class MergeParameters(FlowParameters):
         default=MergeTranslation(), title="Translation", description="how text models are scored"
     )
 
+    _language = field_validator("source_language", "target_language")(check_language)
+
 
 class _Scoring:
     """Decodes data sets with one model after another, as the parameters say."""
@@ -90,7 +97,7 @@ class _Scoring:
     def decode(self, model: str, loaded: StageRef) -> StageRef:
         """What a model makes of the data: transcripts of a speech model, else translations."""
         p, url = self._parameters, self._run.store_url
-        speaks = resolve(model, url).architecture.startswith("Whisper")
+        speaks = models.resolve(model, url).architecture.startswith("Whisper")
         if speaks:
             asr = p.asr.model_copy(update={"model": model})
             heard = value_of(recognition.recognise(asr, loaded, url, p.seed))
@@ -112,10 +119,22 @@ def recipe_of(text: str) -> Recipe:
     return from_text(text) if "\n" in text.strip() else read(Path(text).expanduser())
 
 
+def needs(parameters: MergeParameters) -> list[Need]:
+    """What the stages need before anything is computed."""
+    url, baseline = parameters.store, parameters.baseline
+    languages = parameters.source_language, parameters.target_language
+    found = [Need("merge", lambda: checks.check(recipe_of(parameters.recipe), url))]
+    if baseline is not None:
+        found.append(Need("baseline", lambda: models.check(baseline, url)))
+    sets = (parameters.dev, parameters.test)
+    return [*found, *(preflight.tested(one, *languages) for one in sets)]
+
+
 @flow(name="merge", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)
 @flat(MergeParameters)
 def merge(parameters: MergeParameters) -> RunRecord | State[RunRecord]:
     """Merge models as a recipe says, and keep the result if it is not worse than the baseline."""
+    preflight.refuse(needs(parameters))
     recipe = recipe_of(parameters.recipe)
     run = Run("merge", parameters)
     accepted = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -16,9 +16,11 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
 from components.errors import ConfigError
+from components.redaction import redact
 from components.storage import local_root
 from tasks.store import check_run_name
 
@@ -29,6 +31,8 @@ _SECRET = re.compile(  # 'tokens' counts something, a 'token' opens something
     r"(^|_)(token|(secret|password|passwd|credential|api_?key|access_?key|private_?key)s?)($|_)"
 )
 
+LONGEST = 200
+"""Characters of a wrong value that an error shows."""
 
 DATA = "manifest (JSONL, TSV), parallel text 'a.en,a.de', or a set: sample, multi30k:SPLIT"
 
@@ -62,6 +66,16 @@ class FlowParameters(BaseModel):
         return value
 
 
+def check_language(code: str | None) -> str | None:
+    """The code, if it can be a language's; ValueError, as pydantic wants it."""
+    from components.translation.languages import check_code  # imports torch, which help does without
+
+    try:
+        return code if code is None else check_code(code)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+
+
 class DataParameters(FlowParameters):
     """What every flow shares that takes a data set through a graph of models."""
 
@@ -71,6 +85,11 @@ class DataParameters(FlowParameters):
         description="who computes shards: this process or a cluster; ANTIPHON_RUNNER or threads if empty",
     )
     data: str | None = Field("sample", title="Data", description=DATA)
+    audio: str | None = Field(
+        None,
+        title="Audio",
+        description="a recording, or a pattern such as 'talks/*.wav', instead of a data set",
+    )
     limit: int | None = Field(None, ge=1, title="Limit", description="only the first so many utterances")
     source_language: str | None = Field(
         None, title="Source language", description="ISO code such as en; the data's own if empty"
@@ -78,6 +97,21 @@ class DataParameters(FlowParameters):
     target_language: str | None = Field(
         None, title="Target language", description="ISO code such as de; the data's own if empty"
     )
+
+    _language = field_validator("source_language", "target_language")(check_language)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_source(cls, values: Any) -> Any:
+        """Recordings come instead of the data set; a flow that is called gets the default of ``data`` too."""
+        if not isinstance(values, dict) or values.get("audio") is None:
+            return values
+        default = cls.model_fields["data"].default
+        if values.get("data", default) not in (None, default):
+            raise ValueError(
+                f"expected data or audio, found both ({values['data']} and {values['audio']}); leave one out"
+            )
+        return {**values, "data": None}
 
 
 def check_no_secret(names: list[str]) -> None:
@@ -92,6 +126,16 @@ def check_no_secret(names: list[str]) -> None:
                 f"{name}: flow parameters are stored and shown, so secrets are refused; "
                 "set it in the environment (HF_TOKEN and the like) or in a Prefect Secret block"
             )
+
+
+def told(fault: Mapping[str, Any]) -> str:
+    """A fault that pydantic found in one line: where, what was expected, what was found, without secrets."""
+    name = ".".join(map(str, fault["loc"]))
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    if "found" not in message:
+        value = repr(fault["input"])
+        message += f", found {value if len(value) <= LONGEST else value[:LONGEST] + '...'}"
+    return redact(message if not name or message.startswith(f"{name}: ") else f"{name}: {message}")
 
 
 def flat(model: type[P]) -> Callable[[Callable[[P], R]], Callable[..., R]]:
@@ -119,8 +163,7 @@ def flat(model: type[P]) -> Callable[[Callable[[P], R]], Callable[..., R]]:
             try:
                 checked = model.model_validate(values)
             except ValidationError as error:  # what the form cannot check
-                faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
-                raise ConfigError("; ".join(faults)) from None
+                raise ConfigError("\n".join(map(told, map(dict, error.errors())))) from None
             return function(checked)
 
         del called.__wrapped__  # its signature is not this one's

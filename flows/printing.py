@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from itertools import islice
 from pathlib import Path
 
 from rich.console import Console
@@ -15,8 +16,12 @@ from reports import blaming, comparing, contributing, terminal
 from tasks.blaming import read_blame
 from tasks.comparing import read_comparison
 from tasks.contributing import read_contributions
+from tasks.reading import quarantined
 from tasks.store import Store
 from tasks.views import view_of
+
+REASONS = 5
+"""Records put aside by a stage whose reasons the summary gives; `inspect --stage` gives all."""
 
 
 def console() -> Console:
@@ -33,6 +38,10 @@ def print_run(run: RunRecord, store: Store) -> None:
         comparing.print_comparison(read_comparison(ref), out)
     if not compared:
         terminal.print_run(view_of(run, store), out)
+        for ref in run.stages:
+            if ref.quarantined:
+                first = list(islice(quarantined(ref), REASONS))
+                terminal.print_refusals(ref.stage, first, ref.quarantined, run.name, out)
     for ref in run.stages:
         if ref.stage == "blame":
             blaming.print_blame(read_blame(ref), out)

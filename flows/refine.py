@@ -13,16 +13,19 @@ from pydantic import ConfigDict, Field
 from components.errors import ConfigError
 from components.recognition.config import RecognitionConfig
 from components.records import RunRecord, StageRef
-from components.refining import gates
+from components.refining import checks
 from components.refining.config import RefineConfig
 from components.translation.config import TranslationConfig
-from flows.parameters import DATA, DataParameters, flat
+from flows import preflight
+from flows.parameters import DataParameters, flat
+from flows.preflight import Need
 from flows.running import Run, ending, name_flow_run
-from tasks import data, metrics, recognition, refining, report, translation
+from tasks import metrics, recognition, refining, report, translation
 from tasks import rounds as rounds_stage
 from tasks.domain import domain_notes
 from tasks.options import value_of
 from tasks.runners import runner
+from tasks.store import Store
 
 
 class RefineRecognition(RecognitionConfig):
@@ -48,8 +51,6 @@ class RefineParameters(DataParameters):
 
     model_config = ConfigDict(title="Refinement")
 
-    data: str = Field("sample", title="Data", description=DATA)
-
     draft: str | None = Field(
         None,
         title="Draft",
@@ -67,11 +68,36 @@ class RefineParameters(DataParameters):
     )
 
 
+def needs(parameters: RefineParameters) -> list[Need]:
+    """What the stages need before anything is computed."""
+    url, config = parameters.store, parameters.refine
+    rounds = Need("refine", lambda: checks.check(config, url), lambda pairs: checks.admit(config, url, pairs))
+    if parameters.draft is not None:
+        return [Need("draft", lambda: _draft(parameters)), rounds]
+    return [
+        preflight.readable(parameters),
+        preflight.recognized(parameters.asr, url),
+        preflight.translated(parameters.mt, url),
+        rounds,
+    ]
+
+
+def _draft(parameters: RefineParameters) -> dict[str, StageRef]:
+    """The stages of the run whose draft is refined. ConfigError, StoreError."""
+    stages = {ref.stage: ref for ref in Store(parameters.store).load_run(str(parameters.draft)).stages}
+    if "data" not in stages or "mt" not in stages:
+        raise ConfigError(
+            f"draft {parameters.draft}: expected a run with the stages data and mt, "
+            f"found {', '.join(stages)}; run the cascade first"
+        )
+    return stages
+
+
 @flow(name="refine", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)
 @flat(RefineParameters)
 def refine(parameters: RefineParameters) -> RunRecord | State[RunRecord]:
     """Draft a data set (or take a finished run's draft), refine it round by round, score and report."""
-    gates.check(parameters.refine)
+    preflight.refuse(needs(parameters))
     run = Run("refine", parameters)
     with run:
         loaded, heard, first = _drafted(run, parameters)
@@ -79,7 +105,8 @@ def refine(parameters: RefineParameters) -> RunRecord | State[RunRecord]:
         target = parameters.target_language
         ended = rounds_stage.reasons(rounds[-1])
         run.notes.append(f"{len(rounds) - 1} rounds; utterances ended by: {_listed(ended)}")
-        scored = run.add(metrics.score({"data": loaded, "mt": rounds[-1]}, target, run.store_url, run.name))
+        last = {"data": loaded, "mt": rounds[-1]} | ({"asr": heard} if heard is not None else {})
+        scored = run.add(metrics.score(last, target, run.store_url, run.name))
         run.metrics = metrics.read_scores(scored)
         curve = rounds_stage.score_rounds(loaded, rounds, target, parameters.refine.reported, run.store_url)
         run.metrics |= rounds_stage.read_rounds(run.add(curve))
@@ -108,18 +135,13 @@ def _listed(counts: dict[str, int]) -> str:
 def _drafted(run: Run, parameters: RefineParameters) -> tuple[StageRef, StageRef | None, StageRef]:
     """The stages data, asr (None for text) and mt: a finished run's, or made now."""
     if parameters.draft is not None:
-        stages = {ref.stage: ref for ref in run.store.load_run(parameters.draft).stages}
-        if "data" not in stages or "mt" not in stages:
-            raise ConfigError(
-                f"draft {parameters.draft}: expected a run with the stages data and mt, "
-                f"found {', '.join(stages)}; run the cascade first"
-            )
+        stages = _draft(parameters)
         for name in ("data", "asr", "mt"):
             if name in stages:
                 run.add(stages[name].model_copy(update={"reused": True}))
+        preflight.admit(needs(parameters), stages["data"])
         return stages["data"], stages.get("asr"), stages["mt"]
-    languages = (parameters.source_language, parameters.target_language)
-    loaded = run.add(data.load(parameters.data, None, *languages, parameters.limit, run.store_url))
+    loaded = preflight.load(run, parameters, needs(parameters))
     heard = value_of(recognition.recognise(parameters.asr, loaded, run.store_url, parameters.seed))
     if heard is not None:
         heard = run.add(heard)

@@ -13,13 +13,16 @@ from pydantic import ConfigDict, Field
 from components.errors import DataError
 from components.recognition.config import RecognitionConfig
 from components.records import RunRecord
+from components.stacking import checks
 from components.stacking.config import LearnConfig, StackConfig
 from components.synthesis.config import SynthesisConfig
 from components.translation.config import TranslationConfig
-from flows.parameters import DATA, DataParameters, flat
+from flows import preflight
+from flows.parameters import DataParameters, flat
+from flows.preflight import Need
 from flows.running import Run, ending, name_flow_run
 from flows.stack_learning import learned
-from tasks import data, metrics, recognition, report, rounds, stacking, synthesis, translation
+from tasks import metrics, recognition, report, rounds, stacking, synthesis, translation
 from tasks.domain import domain_notes
 from tasks.options import value_of
 from tasks.runners import runner
@@ -58,8 +61,6 @@ class StackSynthesis(SynthesisConfig):
 class StackParameters(DataParameters):
     """What can be set on a stack."""
 
-    data: str = Field("sample", title="Data", description=DATA)
-
     asr: StackRecognition = Field(
         default=StackRecognition(), title="Recognition", description="speech to text"
     )
@@ -77,21 +78,39 @@ class StackParameters(DataParameters):
     )
 
 
+def needs(parameters: StackParameters) -> list[Need]:
+    """What the stages need before anything is computed."""
+    url, config, learn = parameters.store, parameters.stack, parameters.learn
+    return [
+        preflight.readable(parameters),
+        preflight.recognized(parameters.asr, url),
+        preflight.translated(parameters.mt, url),
+        Need(
+            "stack",
+            lambda: checks.check(config, learn, url),
+            lambda pairs: checks.admit(config, learn, url, pairs),
+        ),
+    ]
+
+
 @flow(name="stack", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)
 @flat(StackParameters)
 def stack(parameters: StackParameters) -> RunRecord | State[RunRecord]:
     """Transcribe and translate a data set, translate it again by a stacked system, score both and report."""
+    wanted = needs(parameters)
+    preflight.refuse(wanted)
     run = Run("stack", parameters)
     with run:
+        loaded = preflight.load(run, parameters, wanted)
         config = learned(run, parameters)
-        languages = (parameters.source_language, parameters.target_language)
-        loaded = value_of(data.load(parameters.data, None, *languages, parameters.limit, run.store_url))
         if synthesis.is_written(loaded):
             loaded = value_of(synthesis.synthesize(parameters.synthesis, loaded, run.store_url))
         run.stages["data"] = loaded
         heard = value_of(recognition.recognise(parameters.asr, loaded, run.store_url, parameters.seed))
         if heard is None:
-            raise DataError(f"{parameters.data}: expected something to listen to, found none")
+            raise DataError(
+                f"{parameters.data or parameters.audio}: expected something to listen to, found none"
+            )
         run.stages["asr"] = heard
         first = run.add(translation.translate(parameters.mt, (loaded, heard), run.store_url, parameters.seed))
         run.notes += domain_notes(first, parameters.mt.model, loaded, run.store_url)

@@ -11,7 +11,9 @@ from pydantic import ConfigDict, Field
 
 from components.records import RunRecord
 from components.training.config import TrainingConfig
+from flows import preflight
 from flows.parameters import FlowParameters, flat
+from flows.preflight import Need
 from flows.running import Run, ending, name_flow_run
 
 
@@ -30,12 +32,22 @@ class TrainParameters(TrainingConfig, FlowParameters):
         return TrainingConfig.model_validate(self.model_dump(include=set(TrainingConfig.model_fields)))
 
 
+def needs(parameters: TrainParameters) -> list[Need]:
+    """What the stages need before anything is computed."""
+    from components.training import checks
+
+    config, test = parameters.training(), parameters.test
+    found = [Need("training", lambda: checks.check(config, parameters.store))]
+    return [*found, preflight.tested(test, config.source_language, config.target_language)]
+
+
 @flow(name="train", persist_result=False, flow_run_name=name_flow_run)
 @flat(TrainParameters)
 def train(parameters: TrainParameters) -> RunRecord | State[RunRecord]:
     """Train a translation model, keep it in the store and score it."""
     from tasks import training
 
+    preflight.refuse(needs(parameters))
     config = parameters.training()
     run = Run("train", parameters)
     with run:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -58,6 +60,30 @@ def _print_texts(row: UtteranceRow, console: Console) -> None:
         else:
             _line(console, stage, outcome.best.text)
     console.print()
+
+
+def print_refusals(stage: str, first: Sequence[Quarantined], count: int, run: str, console: Console) -> None:
+    """Why the first records that a stage put aside were, and where the others' reasons are."""
+    console.print(Text.assemble((f"{printable(stage)}: {count:,} put aside", "yellow")))
+    for bad in first:
+        _line(console, "", f"{bad.utterance_id}: {bad.reason}: {bad.detail}")
+    if count > len(first):
+        _line(console, "", f"and {count - len(first):,} more: antiphon inspect {run} --stage {stage}")
+
+
+def print_data(view: RunView, refused: Iterable[Quarantined], console: Console) -> None:
+    """The first utterances of a data set, and every record that is not one of them."""
+    shown = table("utterance", ">seconds", "from", "to", "text or transcript")
+    for utterance in view.utterances[:_EXAMPLES]:
+        seconds_of = f"{utterance.audio.seconds:.1f}" if utterance.audio else ""
+        text = utterance.text if utterance.text is not None else utterance.transcript
+        languages = utterance.source_language, utterance.target_language or ""
+        shown.add_row(_plain(utterance.id), seconds_of, *map(_plain, languages), _plain(text or ""))
+    console.print(shown)
+    bad, count = list(refused), len(view.utterances)
+    console.print(Text(f"{min(count, _EXAMPLES):,} of {count:,} shown, {len(bad):,} quarantined", "dim"))
+    for one in bad:
+        console.print(_refusal(one))
 
 
 def print_stage(view: RunView, stage: str, console: Console) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from components.data.dataset import UNKNOWN_LANGUAGE, Dataset, content_digest
 from components.data.formats import FORMATS, Draft, Format
-from components.data.loading import from_audio, load
+from components.data.loading import check, check_audio, from_audio, load
 from components.data.named import NAMED
 
 __all__ = [
@@ -23,6 +23,8 @@ __all__ = [
     "Dataset",
     "Draft",
     "Format",
+    "check",
+    "check_audio",
     "content_digest",
     "from_audio",
     "load",

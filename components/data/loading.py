@@ -13,7 +13,7 @@ from pathlib import Path
 from components.data.building import Builder
 from components.data.dataset import Dataset
 from components.data.formats import FORMATS, Draft, Format
-from components.data.named import NAMED, SAMPLES, multi30k, parallel, parallel_files
+from components.data.named import NAMED, SAMPLES, multi30k, multi30k_files, parallel, parallel_files
 from components.data.parsing import RecordError, json_rows, lines
 from components.errors import ConfigError, DataError
 
@@ -47,12 +47,7 @@ def load(
         return multi30k(source, source_language, target_language, limit)
     path = SAMPLES if source == "sample" else Path(source)
     if source != "sample" and not _exists(path):
-        files = parallel_files(source)
-        if files is None:
-            known = ", ".join(NAMED)
-            raise DataError(
-                f"{source}: expected a manifest, PATH.en,PATH.de or one of {known}; found no such file"
-            )
+        files = _parallel(source)
         return parallel(files, source=source_language, target=target_language, limit=limit)
     name = source if source == "sample" else path.stem
     return _manifest(Builder(name, path.parent, source_language, target_language), path, format, limit)
@@ -73,6 +68,31 @@ def from_audio(
     for file in dict.fromkeys(files):
         builder.add(Draft(audio=file), file, file)
     return builder.dataset(iter(()))
+
+
+def check(source: str, source_language: str | None = None, target_language: str | None = None) -> None:
+    """Refuse a data set that is not there, without reading it. DataError."""
+    if source.startswith("multi30k:"):
+        multi30k_files(source, source_language, target_language)
+    elif source != "sample" and not _exists(Path(source)):
+        for file in _parallel(source):
+            if not _exists(file):
+                raise DataError(f"{source}: expected the file {file}, found none; check the path")
+
+
+def check_audio(path: str) -> None:
+    """Refuse a recording, or a pattern of recordings, that is not there. DataError."""
+    _expanded(path)
+
+
+def _parallel(source: str) -> list[Path]:
+    files = parallel_files(source)
+    if files is None:
+        known = ", ".join(NAMED)
+        raise DataError(
+            f"{source}: expected a manifest, PATH.en,PATH.de or one of {known}; found no such file"
+        )
+    return files
 
 
 def _expanded(path: str) -> list[str]:

@@ -26,6 +26,11 @@ def multi30k(name: str, source: str | None, target: str | None, limit: int | Non
 
     Elliott et al. 2016 and 2017. The files are ``SPLIT.LANGUAGE``, one caption a line.
     """
+    return parallel(multi30k_files(name, source, target), name=name, limit=limit)
+
+
+def multi30k_files(name: str, source: str | None, target: str | None) -> list[Path]:
+    """The two files of a set of Multi30k. DataError where they are not there."""
     folder_name, _, split = name.removeprefix("multi30k:").rpartition(":")
     folder = Path(folder_name) if folder_name else _multi30k_folder()
     if not split or Path(split).name != split:
@@ -37,7 +42,7 @@ def multi30k(name: str, source: str | None, target: str | None, limit: int | Non
         raise DataError(
             f"{name}: expected {missing[0]}, found none; the folder has: {', '.join(known) or 'nothing'}"
         )
-    return parallel(files, name=name, limit=limit)
+    return files
 
 
 def _multi30k_folder() -> Path:

@@ -36,7 +36,8 @@ class SearchConfig:
             )
         if self.temperature == 0 and self.n_best > self.beam_size:
             raise ConfigError(
-                f"expected n_best of at most beam_size {self.beam_size}, found {self.n_best}: raise beam_size"
+                f"expected n_best of at most beam_size {self.beam_size}, found {self.n_best}: lower n_best, "
+                "or raise beam_size"
             )
         if self.temperature < 0 or not 0 < self.top_p <= 1:
             raise ConfigError(

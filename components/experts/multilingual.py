@@ -25,12 +25,17 @@ def read(source: str, source_language: str, targets: Sequence[str], limit: int |
 
     Raises ConfigError where a language is named twice or none is, DataError where one has no text.
     """
+    require_targets(targets)
+    found = {target: pairs.read(source, (source_language, target), limit) for target in targets}
+    return Corpus({t: f[0] for t, f in found.items()}, {t: f[1] for t, f in found.items()})
+
+
+def require_targets(targets: Sequence[str]) -> None:
+    """Raise ConfigError where a language is named twice or none is."""
     if not targets or len(set(targets)) < len(targets):
         raise ConfigError(
             f"target_language: expected different languages such as de,fr,cs, found {','.join(targets)!r}"
         )
-    found = {target: pairs.read(source, (source_language, target), limit) for target in targets}
-    return Corpus({t: f[0] for t, f in found.items()}, {t: f[1] for t, f in found.items()})
 
 
 def learn(corpus: Corpus, size: int) -> bytes:

@@ -16,10 +16,10 @@ import re
 from pathlib import Path
 
 from components.errors import ConfigError, ModelError
-from components.models.catalogue import CATALOGUE
+from components.models.catalogue import CATALOGUE, Packaged
 from components.models.checkpoints import checkpoint_of
 from components.models.digests import cache_folder
-from components.models.fetching import fetch, origin, tell_stderr
+from components.models.fetching import ask_consent, fetch, is_fetched, origin, tell_stderr
 from components.models.wheels import Tell
 from components.records import Checkpoint
 from components.redaction import MASK, redact
@@ -38,12 +38,8 @@ def resolve(reference: str, store: str | None = None, *, tell: Tell = tell_stder
     Progress goes line by line to ``tell``. Raises :class:`ModelError` (unknown, gone, damaged, unsafe),
     :class:`TransientError` (network) or :class:`ConfigError` (not a reference at all).
     """
-    if not reference.strip() or "\0" in reference or "\n" in reference or len(reference) > MAX_REFERENCE:
-        raise ConfigError(
-            f"model: expected a reference such as packaged:whisper-base, found {shown(reference)!r}"
-        )
-    scheme, colon, name = reference.partition(":")
-    if not colon or scheme not in SCHEMES:
+    scheme, name = _parts(reference)
+    if scheme == "path":
         return _from_path(reference)
     if scheme == "packaged":
         return _from_catalogue(name, tell)
@@ -62,6 +58,32 @@ def resolve(reference: str, store: str | None = None, *, tell: Tell = tell_stder
     from components.models.sources.hub import hub_model  # noqa: PLC0415 - imports the hub's client
 
     return hub_model(name, tell)
+
+
+def check(reference: str, store: str | None = None) -> None:
+    """Refuse a reference that can be refused without fetching anything, as :func:`resolve` would.
+
+    An unknown name, a path that is not there, a licence that asks for consent, a stage that is not in the
+    store, an extra that is not installed. Raises as :func:`resolve`.
+    """
+    scheme, name = _parts(reference)
+    if scheme == "packaged":
+        row = _row(name)
+        if row.consent and not is_fetched(row):
+            ask_consent(row)
+    elif scheme == "whisper":
+        if name not in whisper_names():
+            raise unknown(
+                reference, "model of openai-whisper", tuple(f"whisper:{n}" for n in whisper_names())
+            )
+    elif scheme == "hub":
+        from components.models.sources.hub import check_name  # noqa: PLC0415 - imports the hub's client
+
+        check_name(name)
+    elif scheme == "path":
+        _check_path(reference)
+    else:  # of this machine or its store: nothing is fetched from elsewhere
+        resolve(reference, store)
 
 
 def available() -> tuple[str, ...]:
@@ -89,20 +111,37 @@ def shown(reference: str) -> str:
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
 
 
+def _parts(reference: str) -> tuple[str, str]:
+    """Scheme and name of a reference; the scheme of a path is ``path``. ConfigError."""
+    if not reference.strip() or "\0" in reference or "\n" in reference or len(reference) > MAX_REFERENCE:
+        raise ConfigError(
+            f"model: expected a reference such as packaged:whisper-base, found {shown(reference)!r}"
+        )
+    scheme, colon, name = reference.partition(":")
+    return (scheme, name) if colon and scheme in SCHEMES else ("path", reference)
+
+
+def _row(name: str) -> Packaged:
+    if name not in CATALOGUE:
+        raise unknown(f"packaged:{name}", "packaged model", tuple(f"packaged:{n}" for n in CATALOGUE))
+    return CATALOGUE[name]
+
+
 def _from_catalogue(name: str, tell: Tell) -> Checkpoint:
-    row = CATALOGUE.get(name)
-    reference = f"packaged:{name}"
-    if row is None:
-        raise unknown(reference, "packaged model", tuple(f"packaged:{n}" for n in CATALOGUE))
-    folder = fetch(row, tell=tell)
-    return checkpoint_of(folder, reference, origin(folder))
+    folder = fetch(_row(name), tell=tell)
+    return checkpoint_of(folder, f"packaged:{name}", origin(folder))
 
 
-def _from_path(reference: str) -> Checkpoint:
+def _check_path(reference: str) -> Path:
     path = Path(os.path.expanduser(reference))  # noqa: PTH111 - pathlib's raises for ~nobody
     if not os.path.exists(path):  # noqa: PTH110 - pathlib's raises for a name that is too long
         known = (*available(), "hub:ORG/NAME", "store:KEY", "a path")
         raise unknown(reference, "model file, folder or reference", known)
+    return path
+
+
+def _from_path(reference: str) -> Checkpoint:
+    path = _check_path(reference)
     if path.is_dir() and not (path / "model.bin").is_file():
         return checkpoint_of(path.absolute(), reference)
     if path.is_dir() and (path / "model.safetensors").is_file():

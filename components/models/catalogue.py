@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import permutations
 from pathlib import Path
 from typing import Literal
 
@@ -20,8 +21,8 @@ class Packaged:
     """A row. ``size``: bytes of the fetched folder; ``weights_sha256``: of the converted model.safetensors;
     ``files_sha256``: of the other files of a shipped model.
 
-    Sources are tried in order. ``consent`` is what a user has to agree to before a fetch; ``codes`` are the
-    languages of a language model, empty where it knows about all.
+    Sources are tried in order. ``consent`` is what a user has to agree to before a fetch. ``translates`` are
+    (source, target) languages that it can be asked to translate between.
     """
 
     name: str
@@ -35,17 +36,12 @@ class Packaged:
     files_sha256: Mapping[str, str] = field(default_factory=dict)
     consent: str | None = None
     eos_token_ids: tuple[int, ...] = ()
-    codes: tuple[str, ...] = ()
+    translates: frozenset[tuple[str, str]] = frozenset()
 
-    @property
-    def is_language_model(self) -> bool:
-        """Whether it can be prompted for any task."""
-        return self.format == "gguf"
 
-    def speaks(self, *languages: str) -> bool:
-        """Whether it knows these languages (ISO 639-1)."""
-        return not self.codes or set(languages) <= set(self.codes)
-
+_QWEN = frozenset(permutations(("en", "zh", "de", "fr", "es", "it", "pt"), 2))
+_GEMMA_LANGUAGES = "ar cs da de el en es fi fr hi hu it ja ko nl pl pt ro ru sv tr uk zh"
+_GEMMA = frozenset(permutations(_GEMMA_LANGUAGES.split(), 2))
 
 ROWS = (
     Packaged(
@@ -85,6 +81,7 @@ ROWS = (
             "tokenizer_config.json": "d782ae7c3f86a1dcf5aea741dba6be892f561866ad217c7caa53479948ba16de",
             "vocab.json": "5be099816eca460cdc6517f307f9f28b88404776bd15eea727483e8e25a7c9b0",
         },
+        translates=frozenset({("en", "de")}),
     ),
     Packaged(
         name="smollm2-135m-instruct",
@@ -93,7 +90,6 @@ ROWS = (
         format="gguf",
         size=275_000_000,
         languages="en",
-        codes=("en",),
         sources=(pins.SMOLLM2,),
     ),
     Packaged(
@@ -103,6 +99,7 @@ ROWS = (
         format="gguf",
         size=575_000_000,
         languages="more than 140 languages",
+        translates=_GEMMA,
         sources=(pins.GEMMA_3_270M,),
         consent="Gemma is provided under and subject to the Gemma Terms of Use found at "
         "ai.google.dev/gemma/terms, which restrict what it may be used for",
@@ -114,7 +111,7 @@ ROWS = (
         format="gguf",
         size=1_272_000_000,
         languages="en, zh, de, fr, es, it, pt and others",
-        codes=("en", "zh", "de", "fr", "es", "it", "pt"),
+        translates=_QWEN,
         sources=(pins.QWEN_CODER_500M,),
         eos_token_ids=(151645, 151643),
     ),
@@ -125,7 +122,7 @@ ROWS = (
         format="gguf",
         size=3_566_000_000,
         languages="en, zh, de, fr, es, it, pt and others",
-        codes=("en", "zh", "de", "fr", "es", "it", "pt"),
+        translates=_QWEN,
         sources=(pins.QWEN_CODER_1500M,),
         eos_token_ids=(151645, 151643),
     ),
@@ -133,3 +130,8 @@ ROWS = (
 
 CATALOGUE: dict[str, Packaged] = {row.name: row for row in ROWS}
 """Every packaged model by name."""
+
+
+def translators(source: str, target: str) -> tuple[str, ...]:
+    """References of the packaged models that can be asked to translate from ``source`` to ``target``."""
+    return tuple(f"packaged:{row.name}" for row in ROWS if (source, target) in row.translates)

@@ -87,7 +87,7 @@ def fetch(
             f"packaged:{row.name}: expected {folder / str(_damaged(row))} as Antiphon ships it, found none "
             "or another; install Antiphon again"
         )
-    _ask_consent(row, accept_licence)
+    ask_consent(row, accept_licence=accept_licence)
     with _locked(row, tell):
         if is_fetched(row):  # by the process that held the lock
             return folder
@@ -102,7 +102,8 @@ def fetch(
     return folder
 
 
-def _ask_consent(row: Packaged, accept_licence: bool) -> None:
+def ask_consent(row: Packaged, *, accept_licence: bool = False) -> None:
+    """Raise :class:`ModelError` where a licence asks for consent that nobody has given."""
     named = {name.strip() for name in os.environ.get(CONSENT_VARIABLE, "").split(",")}
     if row.consent and not accept_licence and row.name not in named:
         raise ModelError(

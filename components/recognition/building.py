@@ -100,7 +100,7 @@ def build(
 
 def resident(checkpoint: Checkpoint, config: RecognitionConfig) -> Any:
     """The engine of a model as ``config`` says, loaded once. ConfigError, ModelError."""
-    _check(config.backend, checkpoint)
+    check_backend(config.backend, checkpoint)
     backend = BACKENDS[config.backend]
     device = pick_device(config.device)
     settings = (config.backend, config.dtype, config.window_seconds, config.padding_stride)
@@ -109,7 +109,8 @@ def resident(checkpoint: Checkpoint, config: RecognitionConfig) -> Any:
     return pool.get(key, lambda: backend.engine(checkpoint, config, device))
 
 
-def _check(backend: str, checkpoint: Checkpoint) -> None:
+def check_backend(backend: str, checkpoint: Checkpoint) -> None:
+    """Refuse a model that is not of the backend's kind. ConfigError."""
     if (backend == "pocketsphinx") != (checkpoint.architecture == SPHINX):
         wanted = "a model such as sphinx:en-us" if backend == "pocketsphinx" else "a Whisper model"
         raise ConfigError(

@@ -61,11 +61,7 @@ class SelfRefiner:
 
     def _head(self, item: Utterance, draft: str) -> str:
         languages = base_of(item.source_language), base_of(item.target_language or "und")
-        rows = [json.loads(line) for line in _read("post_edits.jsonl").splitlines()]
-        shots = [row for row in rows if (row["from"], row["to"]) == languages]
-        if not shots:
-            known = ", ".join(sorted({f"{row['from']}-{row['to']}" for row in rows}))
-            raise ConfigError(f"self_refine: expected one of {known}, found {languages[0]}-{languages[1]}")
+        shots = examples(*languages)
         names = [english_name(language) for language in languages]
         lines = [_read("post_edit.txt").strip().format(source=names[0], target=names[1])]
         for row in shots:
@@ -92,6 +88,16 @@ class SelfRefiner:
             )
             lines.append((self._data(text.strip().split("\n", 1)[0]), candidate.score))
         return lines
+
+
+def examples(source: str, target: str) -> list[dict[str, str]]:
+    """The post-edits that the prompt shows for a pair of languages. ConfigError where there are none."""
+    rows = [json.loads(line) for line in _read("post_edits.jsonl").splitlines()]
+    shots = [row for row in rows if (row["from"], row["to"]) == (source, target)]
+    if not shots:
+        known = ", ".join(sorted({f"{row['from']}-{row['to']}" for row in rows}))
+        raise ConfigError(f"self_refine: expected one of {known}, found {source}-{target}")
+    return shots
 
 
 def _read(name: str) -> str:

@@ -35,6 +35,15 @@ from components.translation.translator import Engine
 GREEDY = SearchConfig(beam_size=1, max_new_tokens=128)
 
 
+def require_start(config: TrainingConfig) -> None:
+    """Raise ConfigError where no model is named that a refiner can start from."""
+    if config.start is None:
+        raise ConfigError(
+            f"start: expected a translation model that {config.kind} starts from, found none; "
+            "set start=packaged:multi30k-en-de"
+        )
+
+
 class _Learner(ABC):
     """What both share: the data and the model of a TranslationLearner, BLEU on dev, the export."""
 
@@ -45,11 +54,7 @@ class _Learner(ABC):
     def __init__(
         self, config: TrainingConfig, out: Path, device: torch.device, store: str | None = None
     ) -> None:
-        if config.start is None:
-            raise ConfigError(
-                f"start: expected a translation model that {config.kind} starts from, found none; "
-                "set start=packaged:multi30k-en-de"
-            )
+        require_start(config)
         self.config = config
         self.base = TranslationLearner(config, out, device, store)
         self.lengths, self.tokenizer = self.base.lengths, self.base.tokenizer

@@ -23,8 +23,13 @@ PIECES = "source.spm"
 
 def references(config: TrainingConfig, store: str | None) -> dict[str, Checkpoint]:
     """The models that the configuration names, resolved: ``start`` and ``tokenizer``, where set."""
-    named = {"start": config.start, "tokenizer": config.tokenizer}
-    return {role: resolve(reference, store) for role, reference in named.items() if reference}
+    return {role: resolve(reference, store) for role, reference in named(config).items()}
+
+
+def named(config: TrainingConfig) -> dict[str, str]:
+    """The models that the configuration names, by role."""
+    roles = {"start": config.start, "tokenizer": config.tokenizer}
+    return {role: reference for role, reference in roles.items() if reference}
 
 
 def vocabulary_of(

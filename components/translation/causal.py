@@ -15,7 +15,7 @@ from components.decoding import Candidate, Rule, SearchConfig, rules, search
 from components.decoding.causal import CausalModel
 from components.decoding.generation import rules_of
 from components.errors import ConfigError, DataError
-from components.translation.languages import base_of, english_name
+from components.translation.languages import NO_TARGET, base_of, english_name
 from components.translation.seq2seq import translated
 from components.translation.source import as_data, control_tokens
 from components.translation.translator import Sentence, Translated
@@ -61,7 +61,7 @@ class CausalEngine:
     def prepare(self, text: str, source: str, target: str | None) -> Sentence:
         """The whole prompt as token ids."""
         if target is None:
-            raise DataError("expected a target_language for a prompted model, found none")
+            raise DataError(NO_TARGET)
         pairs = self._examples(base_of(source), base_of(target))
         names = english_name(source), english_name(target)
         text = as_data(text, self._controls)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class TranslationConfig(BaseModel):
@@ -16,7 +16,12 @@ class TranslationConfig(BaseModel):
         "packaged:multi30k-en-de", description="model reference: hub:, packaged:, store: or a path"
     )
     beam_size: int = Field(5, ge=1, le=64, description="hypotheses kept per sentence; 1 is greedy")
-    n_best: int = Field(5, ge=1, le=64, description="hypotheses returned per sentence, at most beam_size")
+    n_best: int = Field(
+        5,
+        ge=1,
+        le=64,
+        description="hypotheses returned per sentence, at most beam_size, which it follows if not set",
+    )
     batch_size: int = Field(16, ge=1, le=512, description="sentences decoded together")
     length_penalty: float = Field(
         1.0,
@@ -36,3 +41,21 @@ class TranslationConfig(BaseModel):
         "float32", description="arithmetic; int8 quantises the linear layers (CPU)"
     )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _n_best_follows_the_beam(cls, values: Any) -> Any:
+        """A beam below the default n-best brings an n-best of its size: greedy search gives one."""
+        if not isinstance(values, dict) or "n_best" in values:
+            return values
+        beam, n_best = values.get("beam_size"), cls.model_fields["n_best"].default
+        return {**values, "n_best": beam} if isinstance(beam, int) and 0 < beam < n_best else values
+
+    @model_validator(mode="after")
+    def _n_best_is_in_the_beam(self) -> Self:
+        if self.n_best > self.beam_size:
+            raise ValueError(
+                f"n_best: expected at most beam_size {self.beam_size}, found {self.n_best}; "
+                "leave n_best out, lower it, or raise beam_size"
+            )
+        return self

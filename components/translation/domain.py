@@ -18,7 +18,7 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from components.errors import ModelError
-from components.models.catalogue import ROWS
+from components.models.catalogue import translators
 from components.models.checkpoints import DOMAIN, read_json
 from components.records import Record
 from components.translation.languages import base_of
@@ -102,9 +102,8 @@ def warning(model: str, domain: Domain, unfamiliar: int, total: int, languages: 
     ``languages`` are source and target, as far as they are known.
     """
     codes = [base_of(language) for language in languages]
-    speaking = [row for row in ROWS if row.is_language_model and row.speaks(*codes)]
-    largest = sorted(speaking, key=lambda row: -row.size)[:2]
-    packaged = "".join(f", packaged:{row.name} (a language model)" for row in largest)
+    others = [one for one in translators(*codes) if one != model] if len(codes) == 2 else []
+    packaged = "".join(f", {one} (a language model)" for one in others)
     return (
         f"{unfamiliar:,} of {total:,} texts are not what {model} was made for ({domain.description}): their "
         f"words, their length or its own likelihood lie outside of what {100 - TAIL:.0f}% of its "

@@ -14,7 +14,13 @@ from components.decoding.generation import rules_of
 from components.decoding.seq2seq import Seq2SeqModel
 from components.errors import DataError
 from components.records import Token
-from components.translation.languages import NAMES, base_of, language_token
+from components.translation.languages import (
+    NAMES,
+    NO_TARGET,
+    base_of,
+    language_token,
+    refuse_other_direction,
+)
 from components.translation.source import as_data, control_tokens
 from components.translation.translator import Sentence, Translated
 
@@ -40,7 +46,7 @@ class Seq2SeqEngine:
         prefix = ""
         if self._languages:
             if target is None:
-                raise DataError("expected a target_language for a multilingual model, found none")
+                raise DataError(NO_TARGET)
             code = language_token(self._tokenizer, source)
             self._tokenizer.src_lang = code.strip("_") if code.startswith("__") else code
             language_token(self._tokenizer, target)
@@ -51,7 +57,11 @@ class Seq2SeqEngine:
         return Sentence(tuple(ids), target)
 
     def _prefix(self, source: str, target: str | None) -> str:
-        self._refuse_other_direction(source, target)
+        declared = (
+            getattr(self._tokenizer, "source_lang", None),
+            getattr(self._tokenizer, "target_lang", None),
+        )
+        refuse_other_direction(declared, source, target)
         if target is None:
             return ""
         tasks = getattr(self._config, "task_specific_params", None) or {}
@@ -62,16 +72,6 @@ class Seq2SeqEngine:
             if f">>{code}<<" in self._vocabulary:
                 return f">>{code}<< "
         return ""
-
-    def _refuse_other_direction(self, source: str, target: str | None) -> None:
-        """A model of one direction that declares it (two-letter codes) gets no other one."""
-        declared = [getattr(self._tokenizer, name, None) for name in ("source_lang", "target_lang")]
-        for wanted, found in zip(declared, (source, target), strict=True):
-            if wanted in NAMES and found is not None and base_of(found) != wanted:
-                raise DataError(
-                    f"expected a text from {declared[0]} to {declared[1]} for this model, "
-                    f"found from {source} to {target}: choose another model"
-                )
 
     def decode(self, sentences: Sequence[Sentence]) -> list[list[Translated]]:
         """Search one batch."""

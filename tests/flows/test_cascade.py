@@ -26,7 +26,7 @@ Command = Callable[..., tuple[int, Any]]
 @pytest.fixture(autouse=True)
 def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The fakes in place of the components; gives the file that their calls are written to."""
-    for module, names in {models: ["resolve"], recognition: ["Recognizer", "build"]}.items():
+    for module, names in {models: ["resolve", "check"], recognition: ["Recognizer", "build"]}.items():
         for name in names:
             monkeypatch.setattr(module, name, getattr(module, name))
     for name in ("Translator", "build"):
@@ -193,6 +193,44 @@ def test_what_cannot_be_processed_is_put_aside_and_the_rest_goes_on(
     assert notes == ["1 of 3 records quarantined in stage data", "1 of 2 records quarantined in stage mt"]
 
 
+def test_why_records_were_put_aside_is_said_in_the_terminal(
+    antiphon: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows: list[dict[str, object]] = [{"id": f"poison {n}", "text": "a cat"} for n in range(7)]
+    rows += [{"id": "good", "text": "a dog"}, {"id": "bad audio", "audio": "absent.wav"}]
+    antiphon("--data", manifest(tmp_path, *rows), "--name", "mine")
+
+    def inspected(*more: str) -> str:
+        with pytest.raises(SystemExit) as ending:
+            cli.main(["inspect", "mine", "--store", str(tmp_path / "store"), *more])
+        assert ending.value.code == 0
+        return capsys.readouterr().out
+
+    summary = inspected()
+    assert "bad audio: missing audio: " in summary
+    assert summary.count("poison: said so in its id") >= 5
+    assert "and 2 more: antiphon inspect mine --stage mt" in summary
+    data = inspected("--stage", "data")
+    assert "a dog" in data
+    assert "8 of 8 shown, 1 quarantined" in data
+    assert "bad audio: missing audio: " in data
+    assert inspected("--stage", "mt").count("poison: said so in its id") == 7
+
+
+def test_a_language_that_the_translator_has_not_is_refused_before_recognition(
+    antiphon: Command, calls: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def resolve(reference: str, store: str | None = None) -> Any:
+        folder = Path(str(translation.__file__)).parents[1] / "packaged" / "multi30k-en-de"
+        return fakes.resolve(reference, store).model_copy(update={"path": str(folder)})
+
+    monkeypatch.setattr(models, "resolve", resolve)
+    code, said = antiphon("--data", "sample", "--limit", "2", "--target-language", "fr")
+    assert code == 2
+    assert "found one from en to fr: choose another model" in said.splitlines()[-1]
+    assert not calls.exists()
+
+
 def test_nothing_but_bad_records(antiphon: Command, tmp_path: Path) -> None:
     code, said = antiphon("--data", manifest(tmp_path, {"id": "poison", "text": "a dog"}))
     assert (code, stages(said)["mt"]["quarantined"], said["metrics"]) == (3, 1, {})
@@ -216,7 +254,7 @@ def test_a_recording_of_ones_own(antiphon: Command) -> None:
         (["--set", "store=nowhere://bucket"], 2, "fsspec URL"),
         (["-c", "absent.yaml"], 2, "absent.yaml"),
         (["--nothing"], 2, "--nothing"),
-        (["--data", "absent.jsonl"], 1, "absent.jsonl: expected a manifest"),
+        (["--data", "absent.jsonl"], 2, "absent.jsonl: expected a manifest"),
     ],
 )
 def test_mistakes_of_a_user_are_told_in_the_last_line(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from components import recognition
 from components.records import NBest, RunRecord
 from components.refining import gates, networks, rounds
 from components.refining.config import RefineConfig
@@ -25,6 +26,7 @@ from tests.flows import fakes
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     for room, name, fake in (
         (fakes.models, "resolve", fakes.resolve),
+        (fakes.models, "check", lambda reference, store=None: None),
         (fakes.translation, "Translator", fakes.Translator),
         (fakes.translation, "build", lambda config, store=None: fakes.Translator()),
     ):
@@ -39,6 +41,15 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, objec
     manifest = tmp_path / "data.jsonl"
     manifest.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     return {"data": str(manifest), "store": str(tmp_path / "store"), "rounds": 6}
+
+
+@pytest.mark.usefixtures("server")
+def test_what_was_heard_is_scored_too(settings: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recognition, "build", lambda config, store=None, seed=0: fakes.Recognizer())
+    spoken = {**settings, "data": "sample", "limit": 1, "rounds": 1}
+    record = run(spoken, gate="off")
+    assert record.metrics["wer"].value == 0
+    assert "bleu" in record.metrics
 
 
 def run(settings: dict[str, object], **refinement: object) -> RunRecord:

@@ -90,17 +90,17 @@ def test_a_method_trains_its_model_and_stacks(method: str, settings: dict[str, A
     system = stacked(method, transcripts=2 if method == "dual_source" else 1)
     first = stack(**settings, stack=system, name="first")
     assert [stage.stage for stage in first.stages] == [
-        *("training", "data", "asr", "mt", "stack", "metrics", "rounds")
+        *("data", "training", "asr", "mt", "stack", "metrics", "rounds")
     ]
     assert {"bleu", "mt_bleu", "wer"} <= first.metrics.keys()
     assert first.metrics["bleu"].n == 10
     assert first.status == "completed"
     named = dict(note.split(" store:") for note in first.notes if "store:" in note)
-    assert named == {"stacked model": first.stages[0].key}
+    assert named == {"stacked model": first.stages[1].key}
     assert ("coefficient" in first.notes[-1]) == (method == "late_fusion")
     again = stack(**settings, stack=system, name="again")
     assert all(stage.reused for stage in again.stages)
-    given = stacked(method, transcripts=system["transcripts"], model=f"store:{first.stages[0].key}")
+    given = stacked(method, transcripts=system["transcripts"], model=f"store:{first.stages[1].key}")
     third = stack(**settings, stack=given | {"beam_size": 1, "n_best": 1}, name="third")
     reused = {stage.stage: stage.reused for stage in third.stages}
     assert reused == {
@@ -164,7 +164,7 @@ def spoken_of(folder: Path) -> Utterance:
 def test_what_is_frozen_stays(settings: dict[str, Any], folder: Path) -> None:
     settings["learn"] |= {"freeze": True, "learning_rate": 0.01, "warmup_steps": 1}
     ran = stack(**settings, stack=stacked("dual_source"), name="frozen")
-    made = load(resolve(f"store:{ran.stages[0].key}", settings["store"])).model
+    made = load(resolve(f"store:{ran.stages[1].key}", settings["store"])).model
     start, _ = load_transformers(resolve(str(folder / "text")), "seq2seq")
     for name, weight in start.state_dict().items():
         torch.testing.assert_close(made.text.state_dict()[name], weight, rtol=0, atol=0)

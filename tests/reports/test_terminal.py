@@ -8,7 +8,8 @@ from rich.console import Console
 from views import cascade
 
 from components.errors import DataError
-from reports.terminal import print_run, print_stage, print_utterance
+from components.records import Quarantined
+from reports.terminal import print_data, print_refusals, print_run, print_stage, print_utterance
 from reports.view import RunView
 
 
@@ -57,3 +58,15 @@ def test_markup_and_control_characters_are_text(view: RunView, console: Console)
     utterance = view.utterances[3].model_copy(update={"transcript": "[red]x[/red] \x1b[2J \u202e"})
     print_utterance(RunView(view.run, [utterance], view.outcomes), utterance.id, console)
     assert "[red]x[/red] ⟨U+001B⟩[2J ⟨U+202E⟩" in text(console)
+
+
+def test_why_records_were_put_aside(view: RunView, console: Console) -> None:
+    bad = Quarantined(utterance_id="u1", stage="data", reason="missing audio", detail="m:3: \x1b[2J none")
+    print_refusals("data", [bad], 3, "mine", console)
+    shown = text(console)
+    assert "data: 3 put aside" in shown
+    assert "u1: missing audio: m:3: ⟨U+001B⟩[2J none" in shown
+    assert "and 2 more: antiphon inspect mine --stage data" in shown
+    print_data(view, [bad], console)
+    assert "caption-0005" in text(console)
+    assert "12 of 12 shown, 1 quarantined" in text(console)

@@ -32,16 +32,21 @@ def hub_model(name: str, tell: Tell, *, cache: Path | None = None) -> Checkpoint
     :class:`TransientError`.
     """
     reference = f"hub:{name}"
-    if not NAME.fullmatch(name) or ".." in name:
-        raise ConfigError(
-            f"model: expected hub:ORG/NAME or hub:ORG/NAME@REVISION, found {shown(reference)!r}"
-        )
+    check_name(name)
     repository, _, revision = name.partition("@")
     folder = _local(repository, revision or None, cache)
     if folder is None:
         tell(f"{reference}: downloading")
         folder = _download(reference, repository, revision or None, cache)
     return checkpoint_of(folder, reference, (f"hub:{repository}@{folder.name}",))
+
+
+def check_name(name: str) -> None:
+    """Raise :class:`ConfigError` for what is not ORG/NAME or ORG/NAME@REVISION."""
+    if not NAME.fullmatch(name) or ".." in name:
+        raise ConfigError(
+            f"model: expected hub:ORG/NAME or hub:ORG/NAME@REVISION, found {shown(f'hub:{name}')!r}"
+        )
 
 
 def _local(repository: str, revision: str | None, cache: Path | None) -> Path | None:

@@ -1,0 +1,39 @@
+"""What is refused of a recogniser before its weights are loaded: its extra, its device, its model."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from components import models
+from components.device import pick_device
+from components.errors import ConfigError
+from components.recognition.building import check_backend
+from components.recognition.config import RecognitionConfig
+from components.recognition.ctranslate import folder_of
+
+EXTRAS = {"faster-whisper": ("ctranslate2", "fast"), "pocketsphinx": ("pocketsphinx", "sphinx")}
+"""Backend -> the module that it needs and the extra that brings it."""
+
+
+def check(config: RecognitionConfig, store: str | None) -> None:
+    """Refuse what can be refused without fetching a model. ConfigError, ModelError, StoreError."""
+    module, extra = EXTRAS.get(config.backend, ("", ""))
+    if module and find_spec(module) is None:
+        raise ConfigError(
+            f"backend: {config.backend} expects the extra {extra!r}, found it missing; "
+            f"pip install 'antiphon[{extra}]' or use backend whisper"
+        )
+    device = pick_device(config.device)
+    if config.dtype == "int8" and device.type != "cpu" and config.backend in ("whisper", "transformers"):
+        raise ConfigError(f"dtype: int8 needs a CPU with oneDNN's int8 kernels, found {device}; use float32")
+    models.check(config.model, store)
+
+
+def admit(config: RecognitionConfig, store: str | None) -> None:
+    """Refuse, by its files (fetched first), a model that is not the backend's. As :func:`check`."""
+    checkpoint = models.resolve(config.model, store)
+    check_backend(config.backend, checkpoint)
+    if config.backend != "pocketsphinx" and not checkpoint.architecture.lower().startswith("whisper"):
+        raise ConfigError(f"{config.model}: expected a Whisper model, found {checkpoint.architecture}")
+    if config.backend == "faster-whisper":
+        folder_of(checkpoint)

@@ -1,0 +1,68 @@
+"""What is refused of a refinement before its models are loaded: its gate, its models, its languages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from components import models
+from components.data import UNKNOWN_LANGUAGE
+from components.device import pick_device
+from components.errors import ConfigError
+from components.records import Checkpoint
+from components.refining import gates
+from components.refining.config import RefineConfig
+from components.refining.deliberation import ARCHITECTURE as DELIBERATION
+from components.refining.diffusion import ARCHITECTURE as EDIT_DIFFUSION
+from components.refining.selfrefine import examples
+from components.translation import CAUSAL
+from components.translation.checks import Pair, text_model, unsupported
+from components.translation.languages import base_of
+
+ARCHITECTURES = {"self_refine": CAUSAL, "deliberation": (DELIBERATION,), "diffusion": (EDIT_DIFFUSION,)}
+"""Method -> how the architecture of its model ends."""
+
+
+def check(config: RefineConfig, store: str | None) -> None:
+    """Refuse what can be refused without fetching a model. ConfigError, ModelError, StoreError."""
+    gates.check(config)
+    pick_device(config.device)
+    models.check(config.model, store)
+    if config.gate in gates.MODELLED:
+        models.check(config.gate_model, store)
+
+
+def admit(config: RefineConfig, store: str | None, pairs: Iterable[Pair]) -> None:
+    """Refuse, by their files (fetched first), models that cannot refine or judge texts of ``pairs``."""
+    known = list(pairs)
+    checkpoint = models.resolve(config.model, store)
+    if not checkpoint.architecture.endswith(ARCHITECTURES[config.method]):
+        wanted = (
+            "a causal language model" if config.method == "self_refine" else f"one of kind {config.method}"
+        )
+        raise ConfigError(
+            f"refine.model: expected {wanted} for method {config.method}, found {config.model} "
+            f"({checkpoint.architecture})"
+        )
+    if config.method == "self_refine":
+        for source, target in known:
+            if source != UNKNOWN_LANGUAGE:
+                examples(base_of(source), base_of(target or UNKNOWN_LANGUAGE))
+    if config.gate in gates.MODELLED:
+        _admit_gate(config, text_model(config.gate_model, store), known)
+
+
+def _admit_gate(config: RefineConfig, checkpoint: Checkpoint, pairs: list[Pair]) -> None:
+    causal = checkpoint.architecture.endswith(CAUSAL)
+    if config.gate == "fluency":
+        wanted = None if causal else "a causal language model"
+    else:
+        wanted = "a translation model" if causal and config.gate == "forward" else None
+    if wanted:
+        raise ConfigError(
+            f"refine.gate_model: expected {wanted} for gate {config.gate}, found {config.gate_model}"
+        )
+    if config.gate == "round_trip":
+        pairs = [(target or UNKNOWN_LANGUAGE, source) for source, target in pairs]
+    fault = None if config.gate == "fluency" else unsupported(checkpoint, pairs)
+    if fault is not None:
+        raise ConfigError(f"refine.gate_model: {config.gate_model}: {fault}")

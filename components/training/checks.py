@@ -1,0 +1,39 @@
+"""What is refused of a training before its data are read: shapes, languages, files and models."""
+
+from __future__ import annotations
+
+from components import data, models
+from components.device import pick_device
+from components.training import starting
+from components.training.config import TrainingConfig
+from components.training.distillation import DistillationConfig
+from components.training.model import check_heads
+from components.training.refiners import require_start
+from components.translation.languages import check_code
+
+
+def check(config: TrainingConfig, store: str | None) -> None:
+    """Refuse what needs no reading. ConfigError, DataError, ModelError, StoreError."""
+    check_code(config.source_language)
+    check_code(config.target_language)
+    for source in (config.data, config.dev):
+        data.check(source, config.source_language, config.target_language)
+    check_machine(config, store)
+
+
+def check_machine(config: TrainingConfig, store: str | None) -> None:
+    """The same of the model that is made, whatever its data."""
+    pick_device(config.device)
+    if config.kind in ("deliberation", "edit_diffusion"):
+        require_start(config)
+    if config.start is None:
+        check_heads(config)
+    for reference in starting.named(config).values():
+        models.check(reference, store)
+
+
+def check_distillation(config: DistillationConfig, store: str | None) -> None:
+    """The same of a student, and its teachers' names."""
+    check(config, store)
+    for reference in (*config.teachers, *([config.layers_of] if config.layers_of else [])):
+        models.check(reference, store)

@@ -1,0 +1,100 @@
+"""What is refused of a translator before its weights are loaded: its search, its model, its languages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from transformers import AutoTokenizer
+
+from components import models
+from components.data import UNKNOWN_LANGUAGE
+from components.device import pick_device
+from components.errors import ConfigError, DataError
+from components.models.checkpoints import read_json
+from components.records import Checkpoint
+from components.translation import CAUSAL, search_of
+from components.translation.causal import read_examples
+from components.translation.config import TranslationConfig
+from components.translation.languages import NO_TARGET, language_token, refuse_other_direction
+from components.translation.seq2seq import MULTILINGUAL
+
+Pair = tuple[str, str | None]
+"""Source and target language of a text; a source that nobody stated is ``und``."""
+
+
+def check(config: TranslationConfig, store: str | None) -> None:
+    """Refuse what can be refused without fetching a model. ConfigError, ModelError, StoreError."""
+    search_of(config)
+    device = pick_device(config.device)
+    if config.dtype == "int8" and device.type != "cpu":
+        raise ConfigError(f"expected dtype float32, bfloat16 or float16 on {device}, found int8")
+    if config.examples is not None:
+        read_examples(Path(config.examples))
+    models.check(config.model, store)
+
+
+def admit(config: TranslationConfig, store: str | None, pairs: Iterable[Pair]) -> None:
+    """Refuse, by its files (fetched first), a model that translates none of ``pairs``. As :func:`check`."""
+    checkpoint = text_model(config.model, store)
+    fault = unsupported(checkpoint, pairs)
+    if fault is not None:
+        raise ConfigError(f"{config.model}: {fault}")
+
+
+def text_model(reference: str, store: str | None) -> Checkpoint:
+    """The checkpoint of a model that reads text. ConfigError where it is a recogniser's."""
+    checkpoint = models.resolve(reference, store)
+    if checkpoint.architecture.lower().startswith(("whisper", "pocketsphinx")):
+        raise ConfigError(
+            f"{reference}: expected a model that translates text, found {checkpoint.architecture}, "
+            "which recognizes speech"
+        )
+    return checkpoint
+
+
+def unsupported(checkpoint: Checkpoint, pairs: Iterable[Pair]) -> str | None:
+    """Why the model translates none of ``pairs``, told of the first; None where it may translate one."""
+    refuse, first = _rule(checkpoint), None
+    for source, target in pairs:
+        try:
+            refuse(source, target)
+        except DataError as error:
+            first = first or str(error)
+        else:
+            return None
+    return first
+
+
+def _rule(checkpoint: Checkpoint) -> Callable[[str, str | None], object]:
+    """What raises DataError for a language that the model has not, by the files beside its weights."""
+    folder = Path(checkpoint.path)
+    if checkpoint.architecture.endswith(CAUSAL):
+        return _refuse_no_target
+    if not (folder / "tokenizer_config.json").is_file():
+        return lambda source, target: None
+    if (folder / "config.json").is_file() and read_json(folder / "config.json").get(
+        "model_type"
+    ) in MULTILINGUAL:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+
+        def refuse(source: str, target: str | None) -> None:
+            _refuse_no_target(source, target)
+            for language in (source, str(target)):
+                if language != UNKNOWN_LANGUAGE:
+                    language_token(tokenizer, language)
+
+        return refuse
+    values = read_json(folder / "tokenizer_config.json")
+    declared = values.get("source_lang"), values.get("target_lang")
+
+    def refuse_other(source: str, target: str | None) -> None:
+        refuse_other_direction(declared, str(declared[0]) if source == UNKNOWN_LANGUAGE else source, target)
+
+    return refuse_other
+
+
+def _refuse_no_target(source: str, target: str | None) -> None:
+    del source
+    if target is None:
+        raise DataError(NO_TARGET)

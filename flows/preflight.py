@@ -1,0 +1,124 @@
+"""What can be refused is refused before the first stage computes: of every stage, and all of it at once.
+
+A flow says what its stages need. ``check`` costs no fetching and comes before anything is read; ``admit`` may
+fetch the stage's models and comes once the data are known, before the first model computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from components import data as sets
+from components.errors import AntiphonError, ConfigError, TransientError
+from components.recognition import RecognitionConfig
+from components.recognition import checks as recognition
+from components.records import StageRef
+from components.translation import TranslationConfig
+from components.translation import checks as translation
+from components.translation.checks import Pair
+from flows.parameters import DataParameters
+from flows.running import Run
+from tasks import data
+from tasks.reading import utterances
+
+Pairs = frozenset[Pair]
+
+
+@dataclass(frozen=True)
+class Need:
+    """What one stage asks for. Both calls raise AntiphonError in one line; ``spoken``: of speech only."""
+
+    stage: str
+    check: Callable[[], object]
+    admit: Callable[[Pairs], object] = lambda pairs: None
+    spoken: bool = False
+
+
+def recognized(config: RecognitionConfig, store: str | None, stage: str = "asr") -> Need:
+    """What a recogniser needs."""
+    return Need(
+        stage,
+        lambda: recognition.check(config, store),
+        lambda _: recognition.admit(config, store),
+        spoken=True,
+    )
+
+
+def translated(config: TranslationConfig, store: str | None, stage: str = "mt") -> Need:
+    """What a translator needs."""
+    return Need(
+        stage,
+        lambda: translation.check(config, store),
+        lambda pairs: translation.admit(config, store, pairs),
+    )
+
+
+def readable(parameters: DataParameters) -> Need:
+    """What the data stage needs: one source, and that it is there."""
+
+    def check() -> None:
+        if (parameters.data is None) == (parameters.audio is None):
+            raise ConfigError("expected a data set or recordings, one of the two; set data or audio")
+        if parameters.audio is not None:
+            sets.check_audio(parameters.audio)
+        else:
+            languages = (parameters.source_language, parameters.target_language)
+            sets.check(str(parameters.data), *languages)
+
+    return Need("data", check)
+
+
+def tested(source: str | None, source_language: str | None, target_language: str | None) -> Need:
+    """What scoring on another data set needs, if there is one: that it is there."""
+    return Need(
+        "test", lambda: None if source is None else sets.check(source, source_language, target_language)
+    )
+
+
+def refuse(needs: Iterable[Need]) -> None:
+    """Refuse what can be refused before anything is read or fetched.
+
+    Raises:
+        ConfigError: every fault of every stage, a line each.
+    """
+    _all((need.stage, need.check) for need in needs)
+
+
+def admit(needs: Sequence[Need], loaded: StageRef) -> None:
+    """Refuse what can be refused now that the languages are known; fetches the models that will be needed.
+
+    Raises:
+        ConfigError: every fault of every stage, a line each.
+    """
+    pairs, spoken = set[Pair](), False
+    for one in utterances(loaded):
+        pairs.add((one.source_language, one.target_language))
+        spoken = spoken or one.audio is not None
+    if pairs:
+        wanted = [need for need in needs if spoken or not need.spoken]
+        _all((need.stage, partial(need.admit, frozenset(pairs))) for need in wanted)
+
+
+def load(run: Run, parameters: DataParameters, needs: Sequence[Need]) -> StageRef:
+    """The ``data`` stage of a run; what ``needs`` refuse of it is refused."""
+    languages = (parameters.source_language, parameters.target_language)
+    source = (parameters.data, parameters.audio)
+    loaded = run.add(data.load(*source, *languages, parameters.limit, run.store_url))
+    admit(needs, loaded)
+    return loaded
+
+
+def _all(checks: Iterable[tuple[str, Callable[[], object]]]) -> None:
+    faults = []
+    for stage, check in checks:
+        try:
+            check()
+        except TransientError:
+            raise  # a network that is down is no fault of the configuration
+        except AntiphonError as error:
+            fault = str(error)
+            faults.append(fault if fault.startswith(f"{stage}.") else f"{stage}: {fault}")
+    if faults:
+        raise ConfigError("\n".join(dict.fromkeys(faults)))

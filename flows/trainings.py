@@ -1,0 +1,78 @@
+"""Flows that train for long, when nothing was set on them: what they would do, and how long it would take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from components.errors import ConfigError
+from components.experts.config import ExpertsConfig
+from components.stacking.checks import needs_training
+from components.training.config import TrainingConfig
+
+UPDATE = 0.6
+"""Seconds of one CPU core for an update of the packaged translator's size (6M parameters, 2,500 pieces)."""
+SENTENCE = 0.014
+"""The same for a sentence that it translates, with a beam of 5."""
+RECORDING = 0.5
+"""The same for a short recording that Whisper base recognizes and encodes."""
+MACHINE = {"seed", "device", "threads"}
+"""Fields of a training that say nothing about what is trained."""
+
+
+def require_intent(flow: str, parameters: Any) -> None:
+    """Refuse to train for long by mere defaults: something of the training has to be set.
+
+    Raises:
+        ConfigError: what the flow would do, and how long it would take.
+    """
+    found = TRAININGS[flow](parameters) if flow in TRAININGS else None
+    if found is not None:
+        raise ConfigError(
+            f"{flow}: nothing of its training is set, so it would {found} on one CPU core; set what you want "
+            f"(antiphon run {flow} --parameters), or add --yes"
+        )
+
+
+def _training(parameters: TrainingConfig) -> str | None:
+    if parameters.model_fields_set & (ExpertsConfig.model_fields.keys() - MACHINE):
+        return None
+    return _updates(parameters, 0.0)
+
+
+def _distillation(parameters: Any) -> str | None:
+    if parameters.model_fields_set & {"teacher", "student", "level"}:
+        return None
+    student = parameters.student
+    return f"translate {student.data} with {parameters.teacher.model}, " + _updates(
+        student, 29_000 * SENTENCE
+    )
+
+
+def _stacking(parameters: Any) -> str | None:
+    learn = parameters.learn
+    if not needs_training(parameters.stack) or "learn" in parameters.model_fields_set:
+        return None
+    seconds = (learn.limit or 29_000) * RECORDING + learn.steps * UPDATE
+    what = (
+        f"make a model for {parameters.stack.method} from {learn.limit or 'all'} utterances of {learn.data}"
+    )
+    return f"{what} with {learn.steps:,} updates first (or name one in stack.model), {_about(seconds)}"
+
+
+def _updates(config: TrainingConfig, before: float) -> str:
+    seconds = before + config.max_steps * UPDATE * config.batch_pieces / 2500
+    return f"learn from {config.data} for up to {config.max_steps:,} updates, {_about(seconds)}"
+
+
+def _about(seconds: float) -> str:
+    return f"roughly {max(1, round(seconds / 60))} minutes"
+
+
+TRAININGS: dict[str, Callable[[Any], str | None]] = {
+    "train": _training,
+    "experts": _training,
+    "distill": _distillation,
+    "stack": _stacking,
+}
+"""Flow -> what it would do for long without having been told to, or None."""

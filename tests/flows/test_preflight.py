@@ -1,0 +1,216 @@
+"""What a user gets wrong is told before anything is computed: every fault, a line each, exit code 2."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components import models
+from components.data.named import SAMPLES
+from components.errors import ConfigError
+from components.recognition import checks as recognition
+from components.translation import checks as translation
+from components.translation.config import TranslationConfig
+from flows import cli
+from flows.catalogue import flow_named
+from flows.configuration import gather
+from flows.preflight import refuse
+
+TALK = str(Path(str(SAMPLES)).parent / "caption-01.flac")
+
+
+@pytest.fixture(autouse=True)
+def nothing_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No model is at hand, none can be fetched, and no licence has been agreed to."""
+    monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("ANTIPHON_ACCEPT_LICENCE", raising=False)
+    monkeypatch.setattr("components.models.wheels.join", lambda *_: pytest.fail("a model was fetched"))
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
+    """The lines of standard error of a command that is refused for its configuration."""
+    with pytest.raises(SystemExit) as ending:
+        cli.main(list(arguments))
+    assert ending.value.code == 2
+    return capsys.readouterr().err.splitlines()
+
+
+def test_all_faults_are_told_at_once_and_no_run_is_begun(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    wrong = ["asr.model=packaged:nope", "mt.model=packaged:whisper-bas", "data=absent.jsonl"]
+    sets = [part for one in wrong for part in ("--set", one)]
+    lines = told(capsys, "run", "cascade", "--store", str(tmp_path / "store"), *sets)
+    assert [line.split(": ")[:2] for line in lines] == [["antiphon", s] for s in ("data", "asr", "mt")]
+    assert "did you mean packaged:whisper-base?" in lines[2]
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize(
+    ("flow", "assignments", "fault"),
+    [
+        ("cascade", ["asr.device=cuda:99"], "asr: device: expected"),
+        ("cascade", ["mt.examples=absent.jsonl"], "mt: absent.jsonl: expected a readable"),
+        ("cascade", ["audio=absent-*.wav"], "data: absent-.*: expected an audio file or a pattern"),
+        ("cascade", ["data=null"], "data: expected a data set or recordings"),
+        ("ensemble", ["asr.members=[packaged:nope]"], "asr: packaged:nope: no such packaged model"),
+        ("ensemble", ["mt.members=[store:00000000]"], "mt: store:00000000: expected one stage"),
+        ("ensemble", ["mt.members=[packaged:gemma-3-270m]"], "mt: packaged:gemma-3-270m needs your consent"),
+        (
+            "ensemble",
+            ["mt.members=[packaged:multi30k-en-de]", "combine.coefficients=[1]"],
+            "mt: coefficients",
+        ),
+        ("ensemble", [], "expected at least one model beside mt.model"),
+        ("refine", [], "refine: packaged:gemma-3-270m needs your consent"),
+        ("refine", ["refine.gate=reference_chrf", "refine.reported=chrf"], "refine.gate reference_chrf"),
+        ("refine", ["draft=absent"], "draft: no run 'absent'"),
+        ("stack", ["stack.model=packaged:nope"], "stack: packaged:nope"),
+        ("stack", ["learn.dev=absent.jsonl"], "stack: absent.jsonl: expected a manifest"),
+        ("stack", ["stack.method=pooled", "learn.speech_model=whisper:huge"], "stack: whisper:huge: no such"),
+        ("merge", ["recipe=absent.yml"], "merge: absent.yml"),
+        (
+            "merge",
+            ['recipe="merge_method: linear\\nmodels: [{model: packaged:nope}]\\n"'],
+            "merge: packaged:nope",
+        ),
+        ("train", ["start=packaged:nope"], "training: packaged:nope"),
+        ("train", ["width=64", "heads=5"], "training: heads: expected a divisor"),
+        ("train", ["test=absent.jsonl"], "test: absent.jsonl"),
+        ("train", ["kind=deliberation"], "training: start: expected a translation model"),
+        ("experts", ["target_language='de,german'"], "training: expected a language code.*did you mean de"),
+        ("distill", ["teacher.model=packaged:nope"], "teacher: packaged:nope"),
+        ("distill", ["teacher.members=[packaged:nope]"], "teacher: packaged:nope"),
+        ("distill", ["level=word", "teacher.run=r"], "teacher.run: the word level needs"),
+        ("compare", ["runs=[absent, b]"], "runs: no run 'absent'"),
+        (
+            "compare",
+            ["systems=[{name: a, parameters: {mt: {model: packaged:nope}}}, {name: b, parameters: {x: 1}}]"],
+            "a: mt: packaged:nope(.|\n)*systems: b: x: no such parameter",
+        ),
+    ],
+)
+def test_every_stage_of_every_flow_is_looked_at(
+    flow: str, assignments: list[str], fault: str, tmp_path: Path
+) -> None:
+    entry = flow_named(flow)
+    parameters = gather(entry.parameters, None, assignments, {"store": str(tmp_path / "store")})
+    with pytest.raises(ConfigError, match=fault):
+        refuse(entry.needs(parameters))
+
+
+def test_an_extra_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recognition, "find_spec", lambda name: None)
+    entry = flow_named("cascade")
+    parameters = gather(entry.parameters, None, ["asr.backend=faster-whisper"], {})
+    with pytest.raises(ConfigError, match=r"asr: backend: .*pip install 'antiphon\[fast\]'"):
+        refuse(entry.needs(parameters))
+
+
+def test_the_n_best_follows_the_beam() -> None:
+    assert TranslationConfig(beam_size=1).n_best == 1
+    assert TranslationConfig(beam_size=9).n_best == 5
+    mt = gather(flow_named("cascade").parameters, None, ["mt.beam_size=2"], {}).mt  # type: ignore[attr-defined]
+    assert (mt.beam_size, mt.n_best) == (2, 2)
+    with pytest.raises(
+        ConfigError, match=r"mt: n_best: .*at most beam_size 2, found 3; leave n_best out, lower"
+    ):
+        gather(flow_named("cascade").parameters, None, ["mt.beam_size=2", "mt.n_best=3"], {})
+
+
+def test_a_pair_of_languages_that_the_model_has_not() -> None:
+    config = TranslationConfig()
+    for pairs in [("en", "de")], [("und", "de")], [("fr", "cs"), ("en-GB", "de")], [("en", None)]:
+        translation.admit(config, None, frozenset(pairs))
+    with pytest.raises(
+        ConfigError, match=r"from en to fr: choose another model .*packaged:qwen2.5-coder-0.5b"
+    ):
+        translation.admit(config, None, frozenset({("en", "fr")}))
+    with pytest.raises(ConfigError, match=r"from en to sw: .*none of the packaged ones does it"):
+        translation.admit(config, None, frozenset({("en", "sw")}))
+    with pytest.raises(ConfigError, match="from pt without a target language: set target_language"):
+        translation.admit(config, None, frozenset({("pt", None)}))
+
+
+def test_a_model_of_another_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = flow_named("cascade")
+    shipped = "packaged:multi30k-en-de"
+    needs = {
+        need.stage: need for need in entry.needs(gather(entry.parameters, None, [f"asr.model={shipped}"], {}))
+    }
+    with pytest.raises(ConfigError, match="expected a Whisper model, found MarianMTModel"):
+        needs["asr"].admit(frozenset())
+    found = models.resolve(shipped).model_copy(update={"architecture": "WhisperForConditionalGeneration"})
+    monkeypatch.setattr(models, "resolve", lambda *_: found)
+    with pytest.raises(ConfigError, match="expected a model that translates text, found Whisper"):
+        needs["mt"].admit(frozenset())
+
+
+@pytest.mark.parametrize("flow", ["cascade", "ensemble", "refine", "stack", "compare"])
+def test_recordings_wherever_data_are(flow: str) -> None:
+    model: Any = flow_named(flow).parameters
+    parameters = model.model_validate({"audio": TALK})
+    assert (parameters.data, parameters.audio) == (None, TALK)
+    # A flow that is called gets its defaults beside what is set.
+    assert model.model_validate({"audio": TALK, "data": model.model_fields["data"].default}).data is None
+    with pytest.raises(ConfigError, match=f"^expected data or audio, found both .mine.jsonl and {TALK}"):
+        gather(model, None, [], {"audio": TALK, "data": "mine.jsonl"})
+
+
+@pytest.mark.parametrize("flow", ["train", "experts", "distill", "stack"])
+def test_a_long_training_by_defaults_asks_first(
+    flow: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (line,) = told(capsys, "run", flow, "--name", "mine")
+    assert "updates" in line
+    assert "minutes" in line
+    assert "--yes" in line
+    parts = {
+        "train": "max_steps=10",
+        "experts": "max_steps=10",
+        "distill": "student.limit=9",
+        "stack": "learn.steps=9",
+    }
+    for more in ["--set", parts[flow]], ["--yes"]:
+        assert "--yes" not in " ".join(
+            told(capsys, "run", flow, *more, "--set", "store=s3://nobody:x@bucket")
+        )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["run", "cascad"], "found 'cascad'; did you mean cascade?"),
+        (["run", "merge"], "recipe: must be set; mergekit's YAML: .*: --set recipe=recipe.yml"),
+        (["run", "cascade", "--data", "sample", "--audio", TALK], "expected --data or --audio, found both"),
+        (["run", "train", "--audio", TALK], "--audio: train takes none"),
+        (["run", "cascade", "--target-language", "german"], "target_language: .*'german'; did you mean de?"),
+        (["run", "cascade", "--audio", "a\udcff.wav"], "expected arguments in UTF-8"),
+        (["run", "cascade", "--set", "data=" + "x" * 600_000], "parameters: expected at most 512 KiB"),
+    ],
+)
+def test_slips(arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (found,) = told(capsys, *arguments)
+    assert re.search(line.replace("?", r"\?"), found)
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ending:
+        cli.main(["--version"])
+    assert ending.value.code == 0
+    assert capsys.readouterr().out.startswith("antiphon 0.")
+
+
+def test_what_a_wrong_value_says(capsys: pytest.CaptureFixture[str]) -> None:
+    (line,) = told(capsys, "run", "cascade", "--name", "bad name/x")
+    assert line.count("found") == 1
+    assert "Value error" not in line
+    (line,) = told(capsys, "run", "cascade", "--store", "s3://AKIA:SECRET@bucket/x?token=TOKEN")
+    assert "SECRET" not in line
+    assert "TOKEN" not in line
+    (line,) = told(capsys, "run", "cascade", "--set", f"limit={json.dumps('x' * 5000)}")
+    assert len(line) < 400
