@@ -63,9 +63,9 @@ class Waiting:
         at = time.monotonic()
         if at >= self._until:
             raise StoreError(f"{self._what} is being written by {holder}; wait for it, or {self._instead}")
-        if not self._said or at - self._said >= _SAID_EVERY:
+        left = self._until - at
+        if left >= 1 and (not self._said or at - self._said >= _SAID_EVERY):
             self._said = at
-            left = self._until - at
             log.warning(
                 "%s is being written by %s; waiting for it, %.0f s at most (%s)",
                 self._what, holder, left, VARIABLE,

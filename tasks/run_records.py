@@ -45,8 +45,12 @@ def read_record(folder: Path, stages: Path) -> RunRecord:
     Raises:
         StoreError: it was altered or damaged, or is of another version.
     """
-    path = folder / RECORD
-    stated = read_json(path).get("format", 1)
+    path, scores = folder / RECORD, folder / METRICS
+    try:
+        stated = read_json(path).get("format", 1)
+        shown = read_json(scores) if scores.exists() else None
+    except StoreError as error:
+        raise StoreError(f"{error}; {_AGAIN}") from error
     if stated != FORMAT:
         raise StoreError(
             f"{path}: expected format {FORMAT}, found {stated}, of another version of Antiphon; {_AGAIN}"
@@ -62,7 +66,6 @@ def read_record(folder: Path, stages: Path) -> RunRecord:
     except (ValueError, KeyError, TypeError) as error:
         fault = " ".join(str(error).split())
         raise StoreError(f"{path}: expected the record of a run, found: {fault}; {_AGAIN}") from error
-    scores = folder / METRICS
-    if scores.exists() and canonical(read_json(scores)) != canonical(values["metrics"]):
+    if shown is not None and canonical(shown) != canonical(values["metrics"]):
         raise StoreError(f"{scores}: expected the metrics of {RECORD}, found others; {_AGAIN}")
     return run

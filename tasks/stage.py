@@ -180,7 +180,8 @@ def opened(store: Store, plan: StagePlan, *, records: bool = True) -> Iterator[W
                 sync_folder(store.stages)
         writer = Writer(plan, folder, store.place, found)
         if found is None and records:
-            writer.resume()
+            with told_when_full(what, folder):
+                writer.resume()
         yield writer
 
 

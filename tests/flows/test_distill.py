@@ -137,7 +137,7 @@ def test_a_damaged_output_of_the_teacher_is_refused(world: dict[str, Any]) -> No
     spoilt = stage(cascade(**common, mt=mt, name="spoilt"), "mt")
     with (Path(spoilt.path) / "outputs.jsonl").open("a", encoding="utf-8") as file:
         file.write("\n")
-    with pytest.raises(Exception, match=r"teacher\.run: stage mt at .* is damaged"):
+    with pytest.raises(Exception, match=r"stage mt .* is damaged"):
         distill(**{**world["settings"], "teacher": {"run": "spoilt"}}, level="sequence")
 
 

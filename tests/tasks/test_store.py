@@ -115,6 +115,14 @@ def test_a_record_that_was_altered_is_one_line(
         store.load_run("mine")
 
 
+@pytest.mark.parametrize("file", ["run.json", "metrics.json"])
+def test_a_record_that_is_torn_is_one_line(tmp_path: Path, file: str) -> None:
+    store = Store(str(tmp_path))
+    (store.save_run(record("mine")) / file).write_text("{")
+    with pytest.raises(StoreError, match=f"{file}, found: .*; run it again"):
+        store.load_run("mine")
+
+
 def test_a_record_with_a_field_that_is_not_known_is_one_line(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     path = store.save_run(record("mine")) / "run.json"

@@ -142,3 +142,14 @@ def test_urls_that_are_refused(url: str, said: str) -> None:
 def test_a_client_that_is_not_installed() -> None:
     with pytest.raises(AntiphonError, match="expected a path or an fsspec URL whose client is installed"):
         Objects("nosuchscheme://bucket/x")
+
+
+def test_secrets_in_what_a_client_says_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Objects("memory://x")
+
+    def refuse(path: str) -> bytes:
+        raise ValueError("https://user:SECRET@host/x?X-Amz-Signature=SECRET")
+
+    monkeypatch.setattr(store._fs, "cat_file", refuse)
+    with pytest.raises(StoreError, match=r"https://\*\*\*@host/x\?X-Amz-Signature=\*\*\*"):
+        store.read("a")
