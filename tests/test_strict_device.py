@@ -388,10 +388,14 @@ def test_what_cuda_refuses_and_lets_pass(device: StrictDevice) -> None:
 
 
 def test_only_shapes_that_the_two_of_four_kernels_take_are_given_to_them(
-    device: StrictDevice, caplog: pytest.LogCaptureFixture
+    device: StrictDevice, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    suits = on_device(torch.zeros(32, 64, dtype=torch.float16))
+    monkeypatch.setattr(torch.backends.cusparselt, "is_available", lambda: False)
+    assert "cuSPARSELt" in (sparsity.no_semi_structured(suits) or "")
+    monkeypatch.setattr(torch.backends.cusparselt, "is_available", lambda: True)
+    assert sparsity.no_semi_structured(suits) is None
     layer = on_device(nn.Sequential(nn.Linear(32, 3, dtype=torch.float16)))
-    assert sparsity.no_semi_structured(on_device(torch.zeros(32, 64, dtype=torch.float16))) is None
     pruned_ = sparsity.prune(layer, "2:4", lambda: 1.0)
     assert pruned_.layouts == {"dense": 1}
     assert "they need multiples of 16 x 16, found 3 x 32" in caplog.text
