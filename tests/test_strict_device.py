@@ -30,7 +30,10 @@ from components.ensembling.learning import likelihoods
 from components.ensembling.recognisers import WhisperEnsemble
 from components.ensembling.statistics import collect
 from components.ensembling.vocabularies import Lexicon, Shared, intersection, union
-from components.experts import Experts, Router, SparseBlock, sparsity
+from components.experts import Experts, Router, SparseBlock, sparsity, telemetry
+from components.experts.balance import LOSSES, total
+from components.experts.contribution import likelihoods as likelihoods_of
+from components.experts.upcycling import upcycle
 from components.recognition.engine import WhisperEngine
 from components.recognition.hub import HubEngine
 from components.refining.deliberating import DeliberationModel
@@ -41,6 +44,8 @@ from components.training.config import TrainingConfig
 from components.training.model import build
 
 from .components.decoding import models
+from .components.experts.test_telemetry import SAMPLES, Tokenizer
+from .components.experts.test_upcycling import marian as sparse_marian
 from .components.recognition.tiny import mels, tiny
 from .components.refining.networks import deliberation, diffusion
 from .components.stacking import tiny as stacking
@@ -51,7 +56,7 @@ Place = Callable[[Any], Any]
 LENGTH = 4
 GREEDY = SearchConfig(beam_size=1, max_new_tokens=LENGTH)
 BEAM = SearchConfig(beam_size=3, n_best=2, max_new_tokens=LENGTH)
-SAMPLES = SearchConfig(temperature=0.7, top_p=0.8, n_best=2, max_new_tokens=LENGTH)
+DRAWN = SearchConfig(temperature=0.7, top_p=0.8, n_best=2, max_new_tokens=LENGTH)
 REFERENCES = [(5, 6, 0), (7, 0), (8, 9, 10, 0)]
 
 
@@ -216,6 +221,22 @@ def experts(place: Place, dtype: torch.dtype, bias: bool, masked: bool, width: i
     return block(place(x)).float()
 
 
+def routed_in_training(place: Place, balance: Any) -> Any:
+    torch.manual_seed(0)
+    block = place(SparseBlock(Router(16, 4, 2, noisy=True), Experts(4, 16, 32), capacity=0.75)).train()
+    seen: list[Any] = []
+    block.watch = seen.append
+    output = block(place(torch.randn(2, 9, 16)))
+    return output, seen[0].plan.dropped, total([seen[0].routing], balance, 0.1, 0.01)
+
+
+def watched_experts(place: Place) -> Any:
+    model = place(upcycle([sparse_marian()], experts=4, top_k=2))
+    counters = telemetry.telemetry_of(model, ["de", "fr"])
+    records = list(telemetry.observe(model, Tokenizer(), SAMPLES, counters, batch_size=2))
+    return records, torch.from_numpy(likelihoods_of(model, Tokenizer(), SAMPLES))
+
+
 def pruned(place: Place, pattern: sparsity.Pattern) -> Any:
     return sparsity.mask(place(torch.randn(64, 64, generator=torch.Generator().manual_seed(0))), pattern)
 
@@ -236,12 +257,12 @@ HALVES = Linear((0.5, 0.5))
 CASES: dict[str, Callable[[Place], Any]] = {
     **{f"{name}, its rules, beam": partial(one, name=name, config=BEAM) for name in models.SEQ2SEQ},
     "marian, greedy": partial(one, name="marian", config=GREEDY),
-    "marian, samples": partial(one, name="marian", config=SAMPLES),
+    "marian, samples": partial(one, name="marian", config=DRAWN),
     "llama, a shared prefix": prompted,
     "forced": forced,
     "forced, linear": partial(forced, combine=HALVES),
     "linear, greedy": partial(mixed, combine=HALVES, n=2, config=GREEDY),
-    "linear, samples": partial(mixed, combine=HALVES, n=2, config=SAMPLES),
+    "linear, samples": partial(mixed, combine=HALVES, n=2, config=DRAWN),
     "log-linear, beam": partial(mixed, combine=LogLinear((0.7, 0.6)), n=2, config=BEAM),
     "negative evidence": partial(mixed, combine=NegativeEvidence(0.3, 0.1), n=3, config=BEAM),
     "negative evidence, after": partial(mixed, combine=NegativeEvidence(0.3, 0.1, "after"), n=3, config=BEAM),
@@ -276,6 +297,8 @@ CASES: dict[str, Callable[[Place], Any]] = {
         for masked in (False, True)
     },
     "experts, rows of 24 bytes": partial(experts, dtype=torch.bfloat16, bias=False, masked=False, width=12),
+    **{f"routed in training, {name}": partial(routed_in_training, balance=name) for name in LOSSES},
+    "telemetry and likelihoods of experts": watched_experts,
     **{f"pruned, {pattern}": partial(pruned, pattern=pattern) for pattern in ("2:4", "block", "single")},
     "units that are off": skipped,
     "whisper of the hub": hub_whisper,
@@ -365,10 +388,14 @@ def test_what_cuda_refuses_and_lets_pass(device: StrictDevice) -> None:
 
 
 def test_only_shapes_that_the_two_of_four_kernels_take_are_given_to_them(
-    device: StrictDevice, caplog: pytest.LogCaptureFixture
+    device: StrictDevice, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    suits = on_device(torch.zeros(32, 64, dtype=torch.float16))
+    monkeypatch.setattr(torch.backends.cusparselt, "is_available", lambda: False)
+    assert "cuSPARSELt" in (sparsity.no_semi_structured(suits) or "")
+    monkeypatch.setattr(torch.backends.cusparselt, "is_available", lambda: True)
+    assert sparsity.no_semi_structured(suits) is None
     layer = on_device(nn.Sequential(nn.Linear(32, 3, dtype=torch.float16)))
-    assert sparsity.no_semi_structured(on_device(torch.zeros(32, 64, dtype=torch.float16))) is None
     pruned_ = sparsity.prune(layer, "2:4", lambda: 1.0)
     assert pruned_.layouts == {"dense": 1}
     assert "they need multiples of 16 x 16, found 3 x 32" in caplog.text

@@ -134,6 +134,8 @@ def no_semi_structured(weight: Tensor) -> str | None:
     if weight.dtype not in (torch.float16, torch.bfloat16):
         return f"they need float16 or bfloat16, found {weight.dtype}"
     forced = SparseSemiStructuredTensor._FORCE_CUTLASS
+    if not forced and not torch.backends.cusparselt.is_available():
+        return "they need cuSPARSELt, which this build of torch lacks"
     kernels = SparseSemiStructuredTensorCUTLASS if forced else SparseSemiStructuredTensorCUSPARSELT
     rows, columns, *_ = kernels._DTYPE_SHAPE_CONSTRAINTS[weight.dtype]  # torch tells them nowhere else
     if weight.shape[0] % rows or weight.shape[1] % columns:
