@@ -9,9 +9,11 @@ from pathlib import Path
 from prefect import get_run_logger, task
 from prefect.client.schemas.objects import State
 from prefect.events import emit_event
+from pydantic import ValidationError
 
 from components import metrics
 from components.canonical import digest
+from components.errors import StoreError
 from components.metrics.comparing import Comparison, ComparisonSettings, compare
 from components.metrics.significance import Difference
 from components.records import RunRecord, StageRef, Utterance
@@ -111,5 +113,16 @@ def _targets(utterances: list[Utterance], runs: Mapping[str, RunRecord]) -> dict
 
 
 def read_comparison(ref: StageRef) -> Comparison:
-    """The comparison that a stage holds."""
-    return Comparison.model_validate(read_json(Path(ref.path) / COMPARISON))
+    """The comparison that a stage holds.
+
+    Raises:
+        StoreError: another version of Antiphon wrote it.
+    """
+    path = Path(ref.path) / COMPARISON
+    try:
+        return Comparison.model_validate(read_json(path))
+    except ValidationError as error:
+        raise StoreError(
+            f"{path}: expected a comparison of this version of Antiphon, found one of another "
+            f"({error.error_count()} fields differ); compare the runs again"
+        ) from error

@@ -42,10 +42,12 @@ class Context:
         step = (votes - mean) / self._seen.clamp(min=1)
         self.features[..., MEAN] = torch.where(told, mean + step, mean)
 
-    def look(self, member: int, present: Tensor, ran: Tensor) -> None:
-        """Take :func:`distribution_features` (R, 2) of a member, in the rows that it is run for (R,)."""
+    def look(self, member: int, present: Tensor, ran: Tensor | None = None) -> None:
+        """Take :func:`distribution_features` (R, 2) of a member, in the rows ``ran`` (R,) for it, or all."""
         known = self.features[member, :, : ENTROPY + 1]
-        self.features[member, :, : ENTROPY + 1] = torch.where(ran[:, None], present, known)
+        if ran is not None:
+            present = torch.where(ran[:, None], present, known)
+        self.features[member, :, : ENTROPY + 1] = present
 
 
 def distribution_features(scores: Tensor) -> Tensor:

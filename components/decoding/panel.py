@@ -60,20 +60,21 @@ class Panel:
         return self._mix()
 
     def _mix(self) -> Tensor:
-        gate = self._combine.gate
+        gate, ran = self._combine.gate, list(range(len(self._lanes)))
         weights = self._combine.constants() if gate is None else None
-        used = torch.ones((len(self._lanes), 1), dtype=torch.bool)
+        used: Tensor | None = None  # (M, R), whom each row runs; None: all
         if gate is not None and gate.lagged:
             weights = gate(self._context.features, self.step)
             used = weights != 0
-        ran = used.any(dim=1).nonzero()[:, 0].tolist()
+            ran = used.any(dim=1).nonzero()[:, 0].tolist()
         scores = self._run(ran)
         rows, device = len(scores[0]), scores[0].device
-        used = used.to(device).expand(-1, rows)
+        if used is not None:
+            used = used.to(device).expand(-1, rows)
         if gate is not None:
             self._context.widen(rows, device)
             for place, each in zip(ran, scores, strict=True):
-                self._context.look(place, distribution_features(each), used[place])
+                self._context.look(place, distribution_features(each), None if used is None else used[place])
         if weights is None:
             assert gate is not None
             weights = gate(self._context.features, self.step)
@@ -84,8 +85,8 @@ class Panel:
         self._weights = weights
         self._normalisers = mixed.normalisers.new_full((len(self._lanes), rows), torch.nan)
         self._normalisers[ran] = mixed.normalisers
-        # A member that was run for the sake of other rows said nothing here, as if this row were alone.
-        self._normalisers.masked_fill_(~used, torch.nan)
+        if used is not None:  # a member that was run for other rows said nothing here, as if this were alone
+            self._normalisers.masked_fill_(~used, torch.nan)
         return mixed.log_probs
 
     def _run(self, places: Sequence[int]) -> list[Tensor]:

@@ -65,8 +65,8 @@ def likelihoods(statistics: Statistics) -> dict[float, float]:
 def contribution(statistics: Statistics, found: Coefficients, vocabulary: int) -> list[Contribution]:
     """What each member contributes to the likelihood (nats per piece) of the linear mixture as learned.
 
-    It is measured on the sentences of ``statistics``. Where these are the ones learned from, no member can do
-    harm but by what a gate would have done better: the mixture is the best there.
+    It is measured on the sentences of ``statistics``: constants are the best there are on those that they
+    were learned from, so leaving a member out gains nothing on them.
     """
     names = distinct(statistics.names)
     sentences = statistics.sentences

@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from components import models
-from components.errors import DataError
+from components.errors import DataError, StoreError
+from components.metrics.comparing import Comparison
 from components.records import Audio, Hypothesis, NBest, RunRecord, StageRef, Utterance
 from tasks import systems
+from tasks.comparing import read_comparison
 from tasks.store import Store
 from tasks.systems import check, cost_of, decoded, parameters_of
 from tests.flows import fakes
@@ -91,3 +93,16 @@ def test_runs_that_are_no_system_are_refused_with_what_to_do(tmp_path: Path) -> 
         check(of(flow="merge"))
     with pytest.raises(DataError, match="found none in a run of compare; compare runs of cascade"):
         check(of(stage(tmp_path, "comparison"), flow="compare"))
+
+
+def test_a_comparison_of_another_version_is_told_in_one_line(tmp_path: Path) -> None:
+    found = Comparison(
+        baseline="a", ranking=None, rows=(), differences=(), buckets=(), contrasts=(), n=0, n_total=3
+    )
+    ref = stage(tmp_path, "comparison")
+    path = Path(ref.path) / "comparison.json"
+    path.write_text(found.model_dump_json())
+    assert read_comparison(ref) == found
+    path.write_text(found.model_dump_json(exclude={"n"}))  # as if a field had been added since
+    with pytest.raises(StoreError, match=r"comparison\.json: .* of another .* compare the runs again"):
+        read_comparison(ref)
