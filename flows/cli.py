@@ -100,7 +100,7 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fro
     """Run a flow; a finished stage is reused, an interrupted one goes on where it stopped.
 
     Every flow has parameters of its own: `antiphon run FLOW --parameters` lists them with their defaults, and
-    `--set` or a FILE sets them. The flags below are the same for all flows.
+    `--set` or a FILE sets them. A flag below that stands for a parameter which FLOW has not is refused.
 
     Examples:
 

@@ -133,7 +133,7 @@ def told(fault: Mapping[str, Any]) -> str:
     name = ".".join(map(str, fault["loc"]))
     message = str(fault["msg"]).removeprefix("Value error, ")
     if "found" not in message:
-        value = repr(fault["input"])
+        value = redact(repr(fault["input"]))  # before it is cut, which may hide what follows a secret
         message += f", found {value if len(value) <= LONGEST else value[:LONGEST] + '...'}"
     return redact(message if not name or message.startswith(f"{name}: ") else f"{name}: {message}")
 
