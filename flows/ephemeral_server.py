@@ -18,7 +18,7 @@ from components.errors import ConfigError
 from flows.settings import server_is_gone
 
 _NEEDED = 50_000_000
-"""Bytes for the database of a run's own server: one of 200 tasks takes some 5 MB, its log as much again."""
+"""Bytes for the database of a run's own server, of which a run of ten tasks takes 5 MB."""
 _KILL_WITH_PARENT = 'read -r _; kill -9 "$1"'
 
 
