@@ -85,7 +85,9 @@ def test_the_sample_set_then_unchanged_then_another_beam(antiphon: Command, tmp_
     assert reused == {"data": True, "asr": True, "mt": False, "metrics": False}
 
 
-def test_a_finished_run_keeps_its_name(antiphon: Command, tmp_path: Path) -> None:
+def test_a_finished_run_keeps_its_name(
+    antiphon: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Unless it is replaced, and then by a run that is finished."""
     data = ("--data", manifest(tmp_path, {"id": "u", "text": "a b"}))
     record = tmp_path / "store" / "runs" / "mine" / "run.json"
@@ -94,7 +96,9 @@ def test_a_finished_run_keeps_its_name(antiphon: Command, tmp_path: Path) -> Non
     code, said = antiphon(*data, "--name", "mine", "--set", "mt.beam_size=3")
     assert (code, record.read_bytes()) == (2, before)
     assert "found 'mine'" in said.splitlines()[-1]
-    assert antiphon("--data", str(tmp_path / "none.jsonl"), "--name", "mine", "--replace")[0] == 1
+    with monkeypatch.context() as broken:
+        broken.setattr(fakes.Translator, "translate", lambda self, asked: 1 / 0)
+        assert antiphon(*data, "--name", "mine", "--set", "mt.beam_size=2", "--replace")[0] == 1
     assert record.read_bytes() == before
     code, said = antiphon(*data, "--name", "mine", "--set", "mt.beam_size=3", "--replace")
     assert code == 0
