@@ -162,8 +162,8 @@ def test_a_long_stage_shows_its_progress(
     assert code == 0
     with get_client(sync_client=True) as client:
         named = ArtifactFilter(key=ArtifactFilterKey(any_=["mt-progress"]))
-        (bar,) = client.read_artifacts(artifact_filter=named)
-    assert (bar.type, bar.data, bar.description) == ("progress", 100.0, "40 items")
+        bars = client.read_artifacts(artifact_filter=named)  # of other tests' long stages, too
+    assert ("progress", 100.0, "40 items") in [(bar.type, bar.data, bar.description) for bar in bars]
 
 
 def test_text_alone_skips_recognition_and_scores_without_references_are_left_out(
