@@ -96,5 +96,5 @@ def test_quiet_speech_in_long_audio_is_found() -> None:
     (spoken,) = load("sample", limit=1).utterances
     assert spoken.audio is not None
     samples = np.tile(audio.decode(spoken.audio), 30)[: 40 * 16000]
-    quiet = windows_of(samples * np.float32(1e-3))
+    quiet = windows_of(samples * np.float32(5e-4))
     assert sum(span.end - span.start for span in quiet) > 20
