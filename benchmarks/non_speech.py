@@ -193,7 +193,7 @@ def main(arguments: Sequence[str]) -> None:
         "",
         f"`python -m benchmarks.quality non-speech`: on how many a text is written. {len(sets[0])} sounds in "
         f"which nobody speaks, seeded ({', '.join(KINDS)}; {', '.join(f'{s:g}' for s in SECONDS)} s): no "
-        f"text is right. The loudest {WORD_SECONDS} s of {len(sets[1])} human recordings and all {len(spoken)}: "
+        f"text is right. The loudest {WORD_SECONDS} s of {len(sets[1])} human recordings, all {len(spoken)}: "
         "a text is right. Float32, language given, the default guards. In brackets Wilson's 95% "
         "interval. WER of the recordings in percent by language, corpus level.",
         "",
