@@ -14,6 +14,7 @@ SECTIONS = {
     "recognition": "benchmarks.recognition_quality",
     "long-audio": "benchmarks.long_quality",
     "padding": "benchmarks.padding_quality",
+    "non-speech": "benchmarks.non_speech",
     "stacking": "benchmarks.stacking_quality",
     "meta": "benchmarks.meta_quality",
     "rover": "benchmarks.rover",

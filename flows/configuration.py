@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -57,6 +58,7 @@ def gather(
     Raises:
         ConfigError: anything unknown or out of bounds; every fault is named with its place.
     """
+    _check_unicode([*assignments, *(value for value in shortcuts.values() if isinstance(value, str))])
     values, lines = read_file(file) if file is not None else ({}, {})
     values |= {name: value for name, value in shortcuts.items() if value is not None}
     for assignment in assignments:
@@ -66,6 +68,13 @@ def gather(
         return model.model_validate(values)
     except ValidationError as error:
         raise ConfigError("\n".join(faults(model, error, file, lines))) from None
+
+
+def _check_unicode(texts: Sequence[str]) -> None:
+    """What is no UTF-8 on the command line (a file name can be) could not be kept in the run's record."""
+    for text in texts:
+        if any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise ConfigError(f"expected UTF-8, found {os.fsencode(text)!r}; rename the file")
 
 
 def _names(values: Mapping[str, Any]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,11 +17,15 @@ SHOWN = 20
 """Quarantined records that the table lists; --json lists all."""
 
 Source = Annotated[
-    str,
+    str | None,
     typer.Argument(
-        metavar="MANIFEST",
-        help="A manifest (JSONL, NeMo, TSV, CSV), PATH.en,PATH.de, sample or multi30k:SPLIT.",
+        metavar="[MANIFEST]",
+        help="A manifest (JSONL, NeMo, TSV, CSV), PATH.en,PATH.de, plain text, sample or multi30k:SPLIT.",
     ),
+]
+AudioFiles = Annotated[
+    list[str] | None,
+    typer.Option("--audio", metavar="FILE", help="A recording or a pattern of them instead; repeatable."),
 ]
 FromLanguage = Annotated[
     str | None,
@@ -30,7 +34,7 @@ FromLanguage = Annotated[
 ToLanguage = Annotated[str | None, typer.Option("--target-language", help="Whose references count.")]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Look at the first records only.")]
 FormatName = Annotated[
-    str | None, typer.Option("--format", help="antiphon, nemo, files, tsv or csv; detected if omitted.")
+    str | None, typer.Option("--format", help="antiphon, nemo, files, tsv, csv or text; detected if omitted.")
 ]
 Decode = Annotated[bool, typer.Option("--decode", help="Decode all audio too: finds NaN and damage inside.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on the last line of standard output.")]
@@ -42,8 +46,9 @@ def _data() -> None:
 
 
 @app.command()
-def check(
-    source: Source,
+def check(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them from the signature
+    source: Source = None,
+    audio: AudioFiles = None,
     source_language: FromLanguage = None,
     target_language: ToLanguage = None,
     limit: Limit = None,
@@ -51,21 +56,22 @@ def check(
     decode: Decode = False,
     as_json: Json = False,
 ) -> None:
-    """Read a data set, look at every audio file's headers, and count what is fine and what is not.
+    """Read a data set or recordings, look at every audio file's headers, count what is fine and what is not.
 
     Exit code: 0 all records are fine; 3 some are quarantined; 2 the set cannot be read at all.
     """
-    from components.data import load
-    from components.errors import AntiphonError
+    from components.data import from_audio, load
+    from components.errors import AntiphonError, ConfigError
 
     try:
-        dataset = load(
-            source,
-            source_language=source_language,
-            target_language=target_language,
-            limit=limit,
-            format=format,
-        )
+        if (source is None) == (not audio):
+            raise ConfigError("expected a manifest or --audio, one of the two")
+        options: dict[str, Any] = {
+            "source_language": source_language,
+            "target_language": target_language,
+            "limit": limit,
+        }
+        dataset = from_audio(audio, **options) if audio else load(source or "", format=format, **options)
     except AntiphonError as error:
         typer.echo(f"antiphon: {error}", err=True)
         raise typer.Exit(2) from None

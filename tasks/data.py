@@ -39,7 +39,7 @@ def load(
     options = {"source_language": source_language, "target_language": target_language}
     with measured() as cost:
         if audio is not None:
-            dataset = reading.from_audio(audio, **options)
+            dataset = reading.from_audio(audio, limit=limit, **options)
         else:
             dataset = reading.load(str(source), limit=limit, **options)
     everything = [*dataset.utterances, *dataset.quarantined]

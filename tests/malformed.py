@@ -41,6 +41,19 @@ def _nan(path: Path) -> None:
     soundfile.write(path, samples, RATE, subtype="FLOAT")
 
 
+def _spike(path: Path) -> None:
+    samples = tone().astype(np.float32) / 2**15
+    samples[8_000] = 1e30
+    soundfile.write(path, samples, RATE, subtype="FLOAT")
+
+
+def _damage(path: Path) -> None:
+    content = bytearray(write_tone(path, 5.0).read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 400] = np.random.default_rng(0).bytes(400)
+    path.write_bytes(content)
+
+
 def _header_only(path: Path) -> None:
     soundfile.write(path, np.zeros(0, np.int16), RATE)
 
@@ -77,7 +90,11 @@ AUDIO_FAULTS: dict[str, tuple[str, Callable[[Path], object]]] = {
 }
 """File name -> a word that the message must contain, and how the file is made. All fail when probed."""
 
-LATE_FAULTS: dict[str, tuple[str, Callable[[Path], object]]] = {"nan.wav": ("NaN", _nan)}
+LATE_FAULTS: dict[str, tuple[str, Callable[[Path], object]]] = {
+    "nan.wav": ("NaN", _nan),
+    "spike.wav": (r"1e\+30 at 0.50 s", _spike),
+    "damaged.flac": ("damaged", _damage),
+}
 """The same for what only decoding finds."""
 
 GOOD_LINE = b'{"id": "%s", "text": "A dog runs.", "source_language": "en", "references": ["Ein Hund rennt."]}'

@@ -21,7 +21,6 @@ from components.audio.opening import (
     identity,
     opened,
     slack,
-    truncated,
 )
 from components.records import Audio
 
@@ -31,13 +30,17 @@ SAMPLE_RATE = 16_000
 PREROLL_SECONDS = 0.5
 """How far before an offset decoding begins, so that lossy codecs have settled when it is reached."""
 
+LOUDEST = 1e5
+"""Magnitude up to which samples are taken. Full scale is 1, but 16-bit integers written as floats occur."""
+
 Samples = NDArray[np.float32]
 
 
 def decode(audio: Audio, limits: Limits = LIMITS) -> Samples:
     """The samples of a stretch: shape (round(seconds * 16000),), float32, nominally in [-1, 1], mono.
 
-    Raises :class:`DataError` when the file changed, ends early, is damaged, or holds NaN or infinity.
+    Raises :class:`DataError` when the file changed, ends early, is damaged, or holds NaN, infinity or samples
+    beyond :data:`LOUDEST`.
     """
     path = audio.path
     if digest(*identity(path)) != audio.sha256:
@@ -49,11 +52,21 @@ def decode(audio: Audio, limits: Limits = LIMITS) -> Samples:
         resampled = _resampled(blocks, stream.rate)
         samples, found = _filled(resampled, round(audio.seconds * SAMPLE_RATE))
         if (wanted - found * stream.rate / SAMPLE_RATE) > slack(stream) + 2 * stream.rate / SAMPLE_RATE:
-            raise truncated(path, audio.seconds, found / SAMPLE_RATE)
-    if not np.isfinite(samples).all():
-        at = int(np.argmin(np.isfinite(samples))) / SAMPLE_RATE
-        raise fault(path, f"expected finite samples, found NaN or infinity at {at:.2f} s", "export it again")
+            what = f"expected {audio.seconds:.2f} s, found {found / SAMPLE_RATE:.2f} s that can be decoded"
+            raise fault(path, f"{what}: damaged", "copy it again")
+    _check_range(path, samples)
     return samples
+
+
+def _check_range(path: FilePath, samples: Samples) -> None:
+    """Refuse what is no sound: NaN, infinity, and values that would drown all others or overflow later."""
+    usable = np.abs(samples) <= LOUDEST  # not so for NaN
+    if usable.all():
+        return
+    at = int(np.argmin(usable))
+    found = f"{samples[at]:g}" if np.isfinite(samples[at]) else "NaN or infinity"
+    what = f"expected samples of at most {LOUDEST:g}, found {found} at {at / SAMPLE_RATE:.2f} s"
+    raise fault(path, what, "export it again")
 
 
 def stretch(

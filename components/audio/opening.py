@@ -15,6 +15,7 @@ import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 
+from components.audio.extent import data_chunk, flac_end, is_wave
 from components.errors import DataError
 
 FilePath = str | os.PathLike[str]
@@ -49,21 +50,53 @@ def opened(path: FilePath, limits: Limits) -> Iterator[tuple[InputContainer, Aud
             raise fault(path, "expected audio, found an empty file")
         if size > limits.file_bytes:
             raise fault(path, f"expected at most {limits.file_bytes} bytes, found {size}", "split the file")
+        view = _view(path, file, size)
         try:
             allowed = {"format_whitelist": FORMATS}
-            with av.open(file, "r", options=allowed, metadata_errors="ignore") as container:
+            with av.open(view, "r", options=allowed, metadata_errors="ignore") as container:
                 if not container.streams.audio:
                     raise fault(path, "expected an audio stream, found none")
                 stream = container.streams.audio[0]
                 if getattr(stream, "codec_context", None) is None:  # a codec that FFmpeg does not know
                     raise fault(path, "expected audio in a known codec, found none", "convert it")
                 stream.codec_context.thread_count = 1
+                if stream.codec_context.name == "flac":  # else damaged frames are decoded as noise
+                    stream.codec_context.options = {"err_detect": "crccheck+explode"}
                 check_stream(path, stream, limits)
                 yield container, stream
         except (av.FFmpegError, ValueError, EOFError) as error:
             raise fault(
                 path, f"expected WAV, FLAC, MP3, OGG or M4A audio, found {_seen(file, error)}"
             ) from error
+
+
+class _Head:
+    """The bytes of a file up to ``end``, as FFmpeg reads them."""
+
+    def __init__(self, file: BufferedReader, end: int) -> None:
+        self._file, self._end = file, end
+        self.tell = file.tell
+
+    def read(self, size: int) -> bytes:
+        return self._file.read(max(0, min(size, self._end - self._file.tell())))
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        if whence == os.SEEK_END:
+            offset, whence = self._end + offset, os.SEEK_SET
+        return self._file.seek(offset, whence)
+
+
+def _view(path: FilePath, file: BufferedReader, size: int) -> BufferedReader | _Head:
+    """What FFmpeg is to see of a file: nothing behind its samples."""
+    if is_wave(file):
+        chunk = data_chunk(file)
+        if chunk is None:
+            raise fault(path, "expected a data chunk in the WAV file, found none: truncated", "copy it again")
+        end = chunk.end
+    else:
+        end = flac_end(file)
+    file.seek(0)
+    return file if end is None or end >= size else _Head(file, end)
 
 
 def _seen(file: BufferedReader, error: Exception) -> str:
@@ -142,7 +175,9 @@ def truncated(path: FilePath, declared: float, found: float | None) -> DataError
     """The error of a file that ends before the ``declared`` seconds."""
     seen = "an earlier end" if found is None else f"{found:.2f} s"
     return fault(
-        path, f"expected the {declared:.2f} s that it declares, found {seen}: truncated", "copy it again"
+        path,
+        f"expected the {declared:.2f} s that it declares, found {seen}: truncated or damaged",
+        "copy it again",
     )
 
 

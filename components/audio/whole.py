@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import BinaryIO
 
+from components.audio.extent import data_chunk
 from components.audio.opening import FilePath, fault, regular
-
-STREAMED = 0x7FFF_F000
-"""Sizes from here on are what programs write that cannot know the length yet (sox, ffmpeg into a pipe)."""
 
 
 def check_whole(path: FilePath, container: str) -> None:
@@ -27,15 +25,10 @@ def check_whole(path: FilePath, container: str) -> None:
 
 def _wav(file: BinaryIO, size: int) -> int:
     """Bytes that the data chunk of a RIFF file lacks."""
-    position = 12
-    while position + 8 <= size:
-        file.seek(position)
-        head = file.read(8)
-        length = int.from_bytes(head[4:], "little")
-        if head[:4] == b"data":
-            return 0 if length >= STREAMED else position + 8 + length - size
-        position += 8 + length + length % 2
-    return 1
+    chunk = data_chunk(file)
+    if chunk is None:
+        return 1
+    return 0 if chunk.end is None else chunk.end - size
 
 
 def _ogg(file: BinaryIO, size: int) -> int:

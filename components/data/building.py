@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections import Counter
@@ -126,6 +127,11 @@ class Builder:
 
     def _audio(self, draft: Draft) -> Audio:
         path = self._located(draft.audio or "")
+        name = str(path.absolute())
+        if any("\ud800" <= letter <= "\udfff" for letter in name):
+            raise RecordError(
+                "bad field", f"expected a path in UTF-8, found {os.fsencode(name)!r}; rename it"
+            )
         try:
             sound = audio.describe(path, draft.offset, draft.duration)
         except DataError as error:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from components.data.parsing import Fields, RecordError, Row, csv_rows, json_rows, tsv_rows
+from components.data.parsing import Fields, RecordError, Row, csv_rows, json_rows, text_rows, tsv_rows
 
 References = dict[str | None, list[str]]
 """Reference translations by language; None stands for the record's target language."""
@@ -150,6 +150,13 @@ FORMATS: dict[str, Format] = {
         known=_COMMON_VOICE,
         read=csv_rows,
         convert=_common_voice,
+    ),
+    "text": Format(
+        summary="plain text without references, one sentence a line: NAME.txt, or NAME.it with its language",
+        marks=("text",),
+        known=("text",),
+        read=text_rows,
+        convert=_antiphon,
     ),
 }
 """Format name -> its row. JSONL files are told apart by the first record that carries a row's mark."""

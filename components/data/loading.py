@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import glob
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ from components.data.building import Builder
 from components.data.dataset import Dataset
 from components.data.formats import FORMATS, Draft, Format
 from components.data.named import NAMED, SAMPLES, multi30k, multi30k_files, parallel, parallel_files
-from components.data.parsing import RecordError, json_rows, lines
+from components.data.parsing import RecordError, json_rows, lines, text_rows
 from components.errors import ConfigError, DataError
 
 EXTENSIONS = {".tsv": "tsv", ".csv": "csv"}
@@ -41,8 +42,7 @@ def load(
     """
     if format is not None and format not in FORMATS:
         raise ConfigError(f"format: expected one of {', '.join(FORMATS)}, found {format!r}")
-    if limit is not None and limit < 1:
-        raise ConfigError(f"limit: expected at least 1, found {limit}")
+    _check_limit(limit)
     if source.startswith("multi30k:"):
         return multi30k(source, source_language, target_language, limit)
     path = SAMPLES if source == "sample" else Path(source)
@@ -54,19 +54,26 @@ def load(
 
 
 def from_audio(
-    paths: str | Sequence[str], *, source_language: str | None = None, target_language: str | None = None
+    paths: str | Sequence[str],
+    *,
+    source_language: str | None = None,
+    target_language: str | None = None,
+    limit: int | None = None,
 ) -> Dataset:
     """One utterance per audio file. A path may be a pattern such as ``talks/*.wav``.
 
-    Files that cannot be read are quarantined; a path that names nothing is a :class:`DataError`.
+    ``limit`` takes the first files. Files that cannot be read are quarantined; a path that names nothing is a
+    :class:`DataError`.
     """
+    _check_limit(limit)
     given = [paths] if isinstance(paths, str) else list(paths)
     files = [file for path in given for file in _expanded(path)]
     if not files:
         raise DataError("expected at least one audio file, found none")
-    builder = Builder(Path(files[0]).stem, Path(), source_language, target_language)
-    for file in dict.fromkeys(files):
-        builder.add(Draft(audio=file), file, file)
+    names = {file: os.fsencode(file).decode("utf-8", "backslashreplace") for file in files}
+    builder = Builder(Path(names[files[0]]).stem, Path(), source_language, target_language)
+    for file, name in islice(names.items(), limit):
+        builder.add(Draft(audio=file), name, name)
     return builder.dataset(iter(()))
 
 
@@ -95,6 +102,11 @@ def _parallel(source: str) -> list[Path]:
     return files
 
 
+def _check_limit(limit: int | None) -> None:
+    if limit is not None and limit < 1:
+        raise ConfigError(f"limit: expected at least 1, found {limit}")
+
+
 def _expanded(path: str) -> list[str]:
     if _exists(Path(path)):
         return [path]
@@ -117,6 +129,10 @@ def _manifest(builder: Builder, path: Path, name: str | None, limit: int | None)
     if match := COVOST.match(path.name):
         builder.source_language = builder.source_language or match[1]
         builder.target_language = builder.target_language or match[2]
+    if form.read is text_rows:
+        builder.source_language = builder.source_language or _language_of(path)
+        if builder.source_language is None:
+            raise DataError(f"{path}: expected the source language of plain text, found none; state it")
     ignored: Counter[str] = Counter()
     for row in form.read(path):
         if limit is not None and builder.records >= limit:
@@ -148,9 +164,11 @@ def _detected(path: Path) -> str:
     """The format's name by extension, or by the first lines."""
     suffix = path.suffix.lower()
     if suffix in AUDIO_EXTENSIONS:
-        raise DataError(f"{path}: expected a manifest, found an audio file; give it as audio")
+        raise DataError(f"{path}: expected a manifest, found an audio file; give it as audio (--audio)")
     if suffix in EXTENSIONS:
         return _with_columns(path, EXTENSIONS[suffix])
+    if _language_of(path):
+        return "text"
     first = next((line for _, line in lines(path) if isinstance(line, str)), "")
     if suffix == ".json" and first.lstrip().startswith("["):
         raise DataError(f"{path}: expected one JSON object per line, found a JSON array; write JSONL")
@@ -158,7 +176,18 @@ def _detected(path: Path) -> str:
         return _json_format(path)
     if "\t" in first:
         return _with_columns(path, "tsv")
-    raise DataError(f"{path}: expected one of {', '.join(FORMATS)}, found something else; name the format")
+    if suffix == ".txt":
+        return "text"
+    raise DataError(
+        f"{path}: expected one of {', '.join(FORMATS)}, found something else; name plain text NAME.txt or "
+        "NAME.LANGUAGE"
+    )
+
+
+def _language_of(path: Path) -> str | None:
+    """The language that a file of plain text has as its extension: two letters, as in ``talk.it``."""
+    suffix = path.suffix.removeprefix(".")
+    return suffix if len(suffix) == 2 and suffix.isascii() and suffix.isalpha() else None
 
 
 def _json_format(path: Path) -> str:

@@ -23,10 +23,10 @@ SIGNATURES = {
     b"\xfe\xff": "UTF-16 text; save it as UTF-8",
     b"\x1f\x8b": "a gzip file; unpack it",
     b"PK\x03\x04": "a zip file or spreadsheet; export it as TSV or JSONL",
-    b"RIFF": "an audio file; give it as audio, not as a manifest",
-    b"fLaC": "an audio file; give it as audio, not as a manifest",
-    b"OggS": "an audio file; give it as audio, not as a manifest",
-    b"ID3": "an audio file; give it as audio, not as a manifest",
+    b"RIFF": "an audio file; give it as audio (--audio)",
+    b"fLaC": "an audio file; give it as audio (--audio)",
+    b"OggS": "an audio file; give it as audio (--audio)",
+    b"ID3": "an audio file; give it as audio (--audio)",
 }
 """First bytes of what is often given by mistake."""
 
@@ -82,6 +82,12 @@ def _text(line: bytes) -> str | RecordError:
     except UnicodeDecodeError as error:
         found = f"found byte 0x{line[error.start]:02x} at column {error.start + 1}"
         return RecordError("unreadable record", f"expected UTF-8, {found}; save the file as UTF-8")
+
+
+def text_rows(path: Path) -> Iterator[Row]:
+    """Rows of plain text: one sentence a line."""
+    for number, line in lines(path):
+        yield Row(number, line if isinstance(line, RecordError) else {"text": line})
 
 
 def json_rows(path: Path) -> Iterator[Row]:

@@ -16,6 +16,7 @@ from whisper.tokenizer import Tokenizer
 
 from components.decoding import Candidate
 from components.decoding.candidates import told
+from components.recognition.features import FRAMES_PER_SECOND
 from components.recognition.guards import compression_ratio
 from components.recognition.segments import split
 from components.recognition.tracks import Window
@@ -65,12 +66,16 @@ def _hypothesis(
 ) -> Hypothesis:
     segments: list[Segment] = []
     texts: list[str] = []
+    now = 0.0
     for window, candidate in zip(windows, path.choice, strict=True):
+        last = window.start + window.frames / FRAMES_PER_SECOND
         for piece in split(candidate.tokens, tokenizer, window.frames)[0]:
             text = tokenizer.decode(list(piece.tokens))
             texts.append(text)
-            start = window.start + piece.start
-            segments.append(Segment(start=start, end=max(start, window.start + piece.end), text=text.strip()))
+            # Whisper's times may pass the end of the audio and what the next window says of the same second.
+            start = max(now, min(window.start + piece.start, last))
+            now = max(start, min(window.start + piece.end, last))
+            segments.append(Segment(start=start, end=now, text=text.strip()))
     text = "".join(texts).strip()
     score = sum(c.score for c in path.choice)
     count = sum(len(c.tokens) + c.finished for c in path.choice)

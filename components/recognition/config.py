@@ -39,8 +39,8 @@ class RecognitionConfig(BaseModel):
         ge=1,
         le=6,
         description="audio is padded to Whisper's 30 seconds: of the padding the encoder computes every n-th "
-        "position, which counts for n (backend whisper; 1 = all of them, as openai-whisper does: the same "
-        "text at more than twice the time on short recordings)",
+        "position, which counts for n (backend whisper; 1 = all of them, as openai-whisper does: nearly "
+        "the same text at more than twice the time on short recordings)",
     )
     window_seconds: float = Field(
         30.0,
@@ -50,7 +50,9 @@ class RecognitionConfig(BaseModel):
         "Whisper's own 30 leaves padding out and changes some words",
     )
     vad: bool = Field(
-        True, description="cut audio longer than one window at pauses found by voice activity detection"
+        True,
+        description="voice activity detection: cut audio longer than one window at its pauses, and take what "
+        "fits one window for silence where it finds no voice and no_speech_threshold is passed",
     )
     no_speech_threshold: float = Field(
         0.6,

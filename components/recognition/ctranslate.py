@@ -6,6 +6,7 @@ fallback depend on the batch that they are drawn in (which the same list of utte
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,10 @@ def _candidates(result: Any, penalty: float, eot: int) -> list[Candidate]:
     """CTranslate2 scores by log-probability / length ** penalty over tokens without eos: undo it."""
     made = []
     for tokens, score in zip(result.sequences_ids, result.scores, strict=True):
+        if not math.isfinite(score):
+            raise ModelError(
+                "expected finite log-probabilities, found NaN or infinity from CTranslate2: use float32"
+            )
         total = score * max(len(tokens), 1) ** penalty
         rank = total / (len(tokens) + 1) ** penalty
         made.append(Candidate(tuple(tokens), total, (), (), ending=eot, rank=rank))

@@ -33,19 +33,20 @@ def loops(tokens: Sequence[int]) -> bool:
     return False
 
 
-def is_silence(config: RecognitionConfig, no_speech: float, mean_log_prob: float) -> bool:
-    """Nothing was said: the model thinks so and is not sure of what it wrote."""
-    return no_speech > config.no_speech_threshold and not mean_log_prob > config.log_prob_threshold
-
-
-def must_retry(
-    config: RecognitionConfig, text: str, tokens: Sequence[int], mean_log_prob: float, no_speech: float
+def is_silence(
+    config: RecognitionConfig, no_speech: float, mean_log_prob: float, voiced: bool = True
 ) -> bool:
-    """Whether a window's text is a loop or improbable, and not silence."""
-    improbable = mean_log_prob < config.log_prob_threshold
-    if improbable and no_speech > config.no_speech_threshold:
-        return False
-    return improbable or repeats(config, text, tokens)
+    """Nothing was said: the model thinks so, and is not sure of what it wrote or no voice was detected.
+
+    A beam finds a text that it is sure of for noise, too.
+    """
+    unsure = not mean_log_prob > config.log_prob_threshold
+    return no_speech > config.no_speech_threshold and (unsure or not voiced)
+
+
+def must_retry(config: RecognitionConfig, text: str, tokens: Sequence[int], mean_log_prob: float) -> bool:
+    """Whether the text of a window that is not silence is a loop or improbable."""
+    return mean_log_prob < config.log_prob_threshold or repeats(config, text, tokens)
 
 
 def repeats(config: RecognitionConfig, text: str, tokens: Sequence[int]) -> bool:

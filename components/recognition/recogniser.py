@@ -16,11 +16,12 @@ from whisper.tokenizer import LANGUAGES, TO_LANGUAGE_CODE, Tokenizer
 
 from components import audio
 from components.decoding import SearchConfig
-from components.errors import DataError
+from components.decoding.isolation import isolate
+from components.errors import DataError, ModelError
 from components.recognition.assembly import n_best
 from components.recognition.config import RecognitionConfig
 from components.recognition.engine import Engine, Features, Heard
-from components.recognition.features import FRAMES_PER_SECOND, is_silent
+from components.recognition.features import FRAMES_PER_SECOND, WINDOW_FRAMES, is_silent
 from components.recognition.guards import is_silence, must_retry, repeats
 from components.recognition.segments import split
 from components.recognition.tracks import Job, Track, Window
@@ -47,7 +48,7 @@ class _RefusedError(Exception):
 class Recognizer:
     """A speech recogniser: one outcome per utterance, in order. ``version`` changes when outputs do."""
 
-    version = 3
+    version = 4
 
     def __init__(
         self,
@@ -70,7 +71,8 @@ class Recognizer:
         active: list[Track] = []
         while True:
             while len(active) < self.config.batch_size and (track := next(waiting, None)) is not None:
-                active.append(track)
+                if track.job.index not in outcomes:  # quarantined in another of its windows
+                    active.append(track)
             if not active:
                 break
             active = self._round(active, outcomes)
@@ -141,44 +143,69 @@ class Recognizer:
                 ready[i].job.language = code
         done: set[int] = set()
         for track, window in zip(ready, self._decode(ready, features), strict=True):
+            if isinstance(window, ModelError):
+                outcomes[track.job.index] = _not_finite(track.job.utterance, window)
+                continue
             track.job.windows.append(window)
             if track.advance(self._follow(track, window)):
                 continue
             done.add(id(track))
             track.job.open_tracks -= 1
-            if not track.job.open_tracks:
+            if not track.job.open_tracks and track.job.index not in outcomes:
                 outcomes[track.job.index] = self._outcome(track.job)
-        return [t for t in tracks if id(t) not in done]
+        return [t for t in tracks if id(t) not in done and t.job.index not in outcomes]
 
-    def _decode(self, tracks: list[Track], features: Features) -> list[Window]:
-        """Windows of ``tracks``, decoded hotter and hotter while they fail a guard."""
+    def _decode(self, tracks: list[Track], features: Features) -> list[Window | ModelError]:
+        """Windows of ``tracks``, decoded hotter and hotter while they fail a guard.
+
+        A window that gives NaN has its error instead; ModelError when silence does, too.
+        """
         tried: list[list[Window]] = [[] for _ in tracks]
+        failed: dict[int, ModelError] = {}
         pending = list(range(len(tracks)))
         for temperature in self.config.temperature_fallback:
             heard = self._search([tracks[i] for i in pending], features[pending], temperature)
             for i, one in zip(pending, heard, strict=True):
-                tried[i].append(self._judge(tracks[i], one, temperature))
-            pending = [i for i in pending if not tried[i][-1].passed]
+                if isinstance(one, ModelError):
+                    failed[i] = one
+                else:
+                    tried[i].append(self._judge(tracks[i], one, temperature))
+            pending = [i for i in pending if i not in failed and not tried[i][-1].passed]
             if not pending:
                 break
-        return [windows[-1] if windows[-1].passed else max(windows, key=_plausible) for windows in tried]
+        if len(failed) == len(tracks):
+            self._hear_silence()
+        return [
+            failed[i] if i in failed else windows[-1] if windows[-1].passed else max(windows, key=_plausible)
+            for i, windows in enumerate(tried)
+        ]
+
+    def _hear_silence(self) -> None:
+        """Raise the ModelError of a model that gives NaN whatever it hears."""
+        shape = self._engine.shape
+        features = self._engine.encode(torch.zeros(1, shape.n_mels, WINDOW_FRAMES))
+        prompts = torch.tensor([shape.tokenizer("en", "transcribe").sot_sequence])
+        self._engine.decode(features, prompts, SearchConfig(max_new_tokens=1), self.config.timestamps, [0])
 
     def _judge(self, track: Track, heard: Heard, temperature: float) -> Window:
         best = heard.candidates[0]
         mean = best.score / (len(best.tokens) + 1)
         text = self._tokenizer(track.job).decode(list(best.tokens)).strip()
+        silent = is_silence(self.config, heard.no_speech, mean, track.spans[0].voiced)
         return Window(
             start=track.start,
             frames=track.frames,
             candidates=heard.candidates,
             no_speech=heard.no_speech,
             temperature=temperature,
-            silent=is_silence(self.config, heard.no_speech, mean),
+            silent=silent,
             loops=repeats(self.config, text, best.tokens),
-            passed=not must_retry(self.config, text, best.tokens, mean, heard.no_speech),
+            passed=silent or not must_retry(self.config, text, best.tokens, mean),
         )
 
-    def _search(self, tracks: list[Track], features: Features, temperature: float) -> list[Heard]:
+    def _search(
+        self, tracks: list[Track], features: Features, temperature: float
+    ) -> list[Heard | ModelError]:
         config = SearchConfig(
             beam_size=self.config.beam_size,
             n_best=min(self.config.n_best, self.config.beam_size),
@@ -188,18 +215,21 @@ class Recognizer:
             seed=self.seed,
         )
         prompts = [self._prompt(track) for track in tracks]
-        heard: dict[int, Heard] = {}
-        by_length = sorted(range(len(tracks)), key=lambda i: len(prompts[i]))
-        for _, group in groupby(by_length, key=lambda i: len(prompts[i])):
-            rows = list(group)
-            found = self._engine.decode(
+        heard: dict[int, Heard | ModelError] = {}
+
+        def decode(rows: list[int]) -> list[Heard]:
+            return self._engine.decode(
                 features[rows],
                 torch.tensor([prompts[i] for i in rows]),
                 config,
                 self.config.timestamps,
                 [tracks[i].key for i in rows],
             )
-            heard.update(zip(rows, found, strict=True))
+
+        by_length = sorted(range(len(tracks)), key=lambda i: len(prompts[i]))
+        for _, group in groupby(by_length, key=lambda i: len(prompts[i])):
+            rows = list(group)
+            heard.update(zip(rows, isolate(decode, rows), strict=True))
         return [heard[i] for i in range(len(tracks))]
 
     def _tokenizer(self, job: Job) -> Tokenizer:
@@ -239,6 +269,11 @@ class Recognizer:
 
 def _seconds(utterance: Utterance) -> float:
     return utterance.audio.seconds if utterance.audio else 0.0
+
+
+def _not_finite(utterance: Utterance, error: ModelError) -> Quarantined:
+    detail = f"{utterance.id}: {error}; other audio gives finite ones: listen to this recording"
+    return Quarantined(utterance_id=utterance.id, stage=STAGE, reason="no finite scores", detail=detail)
 
 
 def _plausible(window: Window) -> tuple[bool, float]:

@@ -24,7 +24,8 @@ def split(tokens: Sequence[int], tokenizer: Tokenizer, frames: int) -> tuple[lis
     """Segments of a window of ``frames`` frames (10 ms) and by how many frames to advance.
 
     A segment that the window's end cut off (two timestamps in a row were followed by text without an end)
-    is left out: the next window begins where it began. Segments without length or text are left out, too.
+    is left out: the next window begins where it began. Segments without length are left out, too, and those
+    without a letter or digit: " . . ." is what a beam writes about noise.
     """
     stamp, eot = tokenizer.timestamp_begin, tokenizer.eot
     is_stamp = [token >= stamp for token in tokens]
@@ -47,5 +48,11 @@ def split(tokens: Sequence[int], tokenizer: Tokenizer, frames: int) -> tuple[lis
         stamps = [token - stamp for token in tokens if token >= stamp]
         end = stamps[-1] * SECONDS_PER_STAMP if stamps and stamps[-1] else frames / 100
         pieces.append(Piece(0.0, end, tuple(t for t in tokens if t < eot)))
-    kept = [p for p in pieces if p.start != p.end and tokenizer.decode(list(p.tokens)).strip()]
-    return kept, advance
+    return [
+        p for p in pieces if p.start != p.end and says_something(tokenizer.decode(list(p.tokens)))
+    ], advance
+
+
+def says_something(text: str) -> bool:
+    """Whether there is a letter or a digit in it."""
+    return any(map(str.isalnum, text))

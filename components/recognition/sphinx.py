@@ -163,7 +163,9 @@ class SphinxRecognizer:
     def _spans(self, samples: audio.Samples) -> list[Span]:
         if is_silent(samples):
             return []
-        return windows_of(samples) if self.config.vad else [Span(0.0, len(samples) / SAMPLE_RATE)]
+        if not self.config.vad:
+            return [Span(0.0, len(samples) / SAMPLE_RATE)]
+        return [span for span in windows_of(samples) if span.voiced]  # it hears words in every noise
 
     def _hypotheses(self, spans: Sequence[Span], readings: Sequence[Reading]) -> tuple[Hypothesis, ...]:
         """The best hypothesis, and the others where all was heard in one span."""

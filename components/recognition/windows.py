@@ -22,15 +22,21 @@ LEAVE_THRESHOLD = 0.35
 SHORTEST_SPEECH = 0.1
 SHORTEST_PAUSE = 0.2
 MARGIN = 0.3
+QUIETEST_PEAK = 0.1
+"""Quieter audio is amplified to this peak first: of speech at -50 dB the detector misses every second."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """Seconds from the start of the audio. ``speech``: where its last speech ends, if that is known."""
+    """Seconds from the start of the audio. ``speech``: where its last speech ends, if that is known.
+
+    ``voiced`` False: voice activity detection found nothing in it that may be speech.
+    """
 
     start: float
     end: float
     speech: float | None = None
+    voiced: bool = True
 
 
 def speech_spans(probabilities: Sequence[float] | NDArray[np.float32], chunk: float = 0.032) -> list[Span]:
@@ -89,7 +95,10 @@ def windows_of(samples: NDArray[np.float32], longest: float = LONGEST) -> list[S
     Empty when long audio has no speech.
     """
     seconds = len(samples) / SAMPLE_RATE
+    peak = float(np.abs(samples).max(initial=0.0))
+    level = max(1.0, QUIETEST_PEAK / peak) if peak else 1.0
+    probabilities = speech_probabilities(samples * np.float32(level))
     if seconds <= longest:
-        return [Span(0.0, seconds)]
-    found = pack(speech_spans(speech_probabilities(samples)), seconds, longest)
+        return [Span(0.0, seconds, voiced=bool((probabilities >= LEAVE_THRESHOLD).any()))]
+    found = pack(speech_spans(probabilities), seconds, longest)
     return [replace(span, end=min(span.end, seconds)) for span in found if span.start < seconds]

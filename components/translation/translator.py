@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from components.errors import DataError
+from components.decoding.isolation import isolate
+from components.errors import DataError, ModelError
 from components.records import Checkpoint, Hypothesis, NBest, Outcome, Quarantined, Token, Utterance
 from components.translation.domain import FEATURE, Domain, Measured
 from components.translation.sentences import best_combinations, split
@@ -119,13 +120,20 @@ class Translator:
             sentences.append(sentence)
         return sentences
 
-    def _decode(self, sentences: Sequence[Sentence]) -> dict[Sentence, list[Translated]]:
-        """Every different sentence once, longest first, in batches of one target language."""
-        return {
+    def _decode(self, sentences: Sequence[Sentence]) -> dict[Sentence, list[Translated] | ModelError]:
+        """Every different sentence once, longest first, in batches of one target language.
+
+        A sentence that gives NaN has its error instead; ModelError when all of them do: it is the model.
+        """
+        decoded = {
             sentence: translated
             for batch in self._batches(sentences)
-            for sentence, translated in zip(batch, self._engine.decode(batch), strict=True)
+            for sentence, translated in zip(batch, isolate(self._engine.decode, batch), strict=True)
         }
+        failed = [result for result in decoded.values() if isinstance(result, ModelError)]
+        if failed and len(failed) == len(decoded):
+            raise failed[0]
+        return decoded
 
     def _batches(self, sentences: Sequence[Sentence]) -> Iterator[list[Sentence]]:
         by_target: dict[str | None, list[Sentence]] = {}
@@ -137,9 +145,18 @@ class Translator:
                 yield group[start : start + self._batch_size]
 
     def _join(
-        self, utterance: Utterance, sentences: Sequence[Sentence], decoded: dict[Sentence, list[Translated]]
-    ) -> NBest:
-        found = [decoded[sentence] for sentence in sentences]
+        self,
+        utterance: Utterance,
+        sentences: Sequence[Sentence],
+        decoded: dict[Sentence, list[Translated] | ModelError],
+    ) -> Outcome:
+        found: list[list[Translated]] = []
+        for place, sentence in enumerate(sentences, 1):
+            result = decoded[sentence]
+            if isinstance(result, ModelError):
+                detail = f"sentence {place} of {len(sentences)}: {result}; others give finite ones"
+                return _refused(utterance, "no finite scores", detail)
+            found.append(result)
         ranks = [[candidate.rank for candidate in candidates] for candidates in found]
         choices = best_combinations(ranks, self._n_best)
         parts = [[found[s][index] for s, index in enumerate(choice)] for choice in choices]

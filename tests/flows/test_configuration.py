@@ -103,3 +103,13 @@ def test_a_file_that_is_none(tmp_path: Path) -> None:
             gather(Parameters, path, [], {})
     assert load(tmp_path, "") == Parameters()
     assert load(tmp_path, b"\xef\xbb\xbfdata: b\n").data == "b"
+
+
+@pytest.mark.parametrize(
+    ("assignments", "shortcuts"), [((), {"data": "caf\udce9.wav"}), (("data=\udce9",), {})]
+)
+def test_what_is_no_utf8_on_the_command_line_is_one_line(
+    assignments: tuple[str, ...], shortcuts: dict
+) -> None:
+    with pytest.raises(ConfigError, match=r"expected UTF-8, found b'.*xe9"):
+        gather(Parameters, None, assignments, shortcuts)

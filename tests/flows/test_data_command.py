@@ -45,3 +45,22 @@ def test_decode_finds_what_headers_hide(tmp_path):
     result = run(tmp_path / "a.jsonl", "--decode", "--json")
     assert result.exit_code == 3
     assert "NaN" in json.loads(result.stdout)["faults"][0]["detail"]
+
+
+def test_recordings_need_no_manifest(tmp_path):
+    path = write_tone(tmp_path / "talk.wav")
+    wrong = run(path)
+    assert wrong.exit_code == 2
+    assert "--audio" in wrong.stderr
+    assert run("--audio", path, "--decode").exit_code == 0
+    LATE_FAULTS["damaged.flac"][1](tmp_path / "damaged.flac")
+    result = run("--audio", tmp_path / "*.*", "--decode", "--json")
+    assert result.exit_code == 3
+    assert json.loads(result.stdout)["reasons"] == {"unreadable audio": 1}
+
+
+def test_a_manifest_and_recordings_or_neither_are_refused(tmp_path):
+    for arguments in ((), ("sample", "--audio", write_tone(tmp_path / "a.wav"))):
+        result = run(*arguments)
+        assert result.exit_code == 2
+        assert "one of the two" in result.stderr

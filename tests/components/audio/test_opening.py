@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import os
+import time
 
+import numpy as np
 import pytest
+import soundfile
 
 from components import audio
 from components.audio.opening import digest, identity, regular
 from components.errors import DataError
-from tests.malformed import AUDIO_FAULTS, write_tone
+from tests.malformed import AUDIO_FAULTS, RATE, tone, write_tone
 
 
 @pytest.mark.parametrize("name", AUDIO_FAULTS)
@@ -64,3 +67,38 @@ def test_an_unknown_codec_is_refused(tmp_path):
     path.write_bytes(content)
     with pytest.raises(DataError, match="expected"):
         audio.describe(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "size"),
+    [
+        ("a.wav", {}, 32 * 2**20),
+        ("a.wav", {"endian": "BIG"}, 32 * 2**20),
+        ("a.wav", {"format": "RF64"}, 32 * 2**20),
+        ("a.flac", {}, 500 * 2**20),
+    ],
+)
+def test_zeros_behind_the_samples_are_not_searched(name, settings, size, tmp_path):
+    soundfile.write(tmp_path / name, tone(), RATE, **settings)
+    os.truncate(tmp_path / name, size)
+    begun = time.process_time()
+    assert audio.probe(tmp_path / name).seconds == 1.0
+    assert time.process_time() - begun < 0.5
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac"])
+def test_what_follows_the_samples_changes_none_of_them(name, tmp_path):
+    path = write_tone(tmp_path / name)
+    before = audio.decode(audio.describe(path))
+    path.write_bytes(path.read_bytes() + b"LIST\x04\0\0\0abcd" + bytes(2**21))
+    np.testing.assert_array_equal(audio.decode(audio.describe(path)), before)
+
+
+@pytest.mark.parametrize("head", [b"RIFF\0\0\0\0WAVE", b"fLaC"])
+def test_zeros_instead_of_samples_are_refused_at_once(head, tmp_path):
+    (tmp_path / "a").write_bytes(head)
+    os.truncate(tmp_path / "a", 32 * 2**20)
+    begun = time.process_time()
+    with pytest.raises(DataError):
+        audio.probe(tmp_path / "a")
+    assert time.process_time() - begun < 0.5

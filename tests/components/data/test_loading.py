@@ -186,6 +186,43 @@ def test_from_audio(tmp_path):
         from_audio([])
 
 
+def test_limit_takes_the_first_recordings(tmp_path):
+    for name in "abc":
+        write_tone(tmp_path / f"{name}.wav", 0.1)
+    dataset = from_audio([str(tmp_path / "b.wav"), str(tmp_path / "*.wav")], limit=2)
+    assert [item.id for item in dataset.utterances] == ["b", "a"]
+    with pytest.raises(ConfigError):
+        from_audio(str(tmp_path / "b.wav"), limit=0)
+
+
+def test_a_recording_whose_name_is_no_utf8_is_put_aside(tmp_path):
+    write_tone(tmp_path / "good.wav", 0.1)
+    try:
+        write_tone(tmp_path / "good.wav", 0.1).rename(tmp_path / "caf\udce9.wav")
+    except OSError:
+        pytest.skip("the file system takes UTF-8 only")
+    write_tone(tmp_path / "good.wav", 0.1)
+    dataset = from_audio(str(tmp_path / "*.wav"))
+    assert dataset.name == "caf\\xe9"
+    assert [item.id for item in dataset.utterances] == ["good"]
+    assert "expected a path in UTF-8" in dataset.quarantined[0].detail
+    assert dataset.model_dump_json()
+
+
+@pytest.mark.parametrize(("name", "language"), [("talk.it", None), ("talk.txt", "it"), ("talk.de", "it")])
+def test_plain_text_needs_no_references(name, language, tmp_path):
+    (tmp_path / name).write_text("Un cane corre.\n\n{Due} gatti\tdormono.\n", encoding="utf-8")
+    dataset = load(str(tmp_path / name), source_language=language, target_language="de")
+    assert [
+        (item.text, item.source_language, item.target_language, item.references)
+        for item in dataset.utterances
+    ] == [
+        ("Un cane corre.", "it", "de", ()),
+        ("{Due} gatti\tdormono.", "it", "de", ()),
+    ]
+    assert len(load(str(tmp_path / name), source_language="it", limit=1).utterances) == 1
+
+
 NAMES = ("a.jsonl", "a.tsv", "a.csv", "a.json", "a", "a.txt")
 PIECES = st.one_of(
     st.binary(max_size=60),

@@ -21,8 +21,8 @@ def candidate(text: str, rank: float, end: int = 100) -> Candidate:
     return Candidate(tokens, sum(log_probs), log_probs, (), EOT, rank)
 
 
-def window(start: float, *candidates: Candidate, silent: bool = False) -> Window:
-    return Window(start, 3000, list(candidates), 0.1, 0.0, silent)
+def window(start: float, *candidates: Candidate, silent: bool = False, frames: int = 3000) -> Window:
+    return Window(start, frames, list(candidates), 0.1, 0.0, silent)
 
 
 def test_windows_are_joined_in_time_order_with_times_and_scores() -> None:
@@ -66,6 +66,19 @@ def test_silence_is_one_empty_hypothesis_that_says_so() -> None:
         assert only.text == ""
         assert only.features["silence"] == 1.0
         assert only.n_tokens == 0
+
+
+def test_a_text_without_a_letter_or_digit_is_silence() -> None:
+    (only,) = n_best([window(0, candidate(" . . . . .", -0.7))], TOKENIZER, "s", 5)
+    assert (only.text, only.segments, only.features["silence"]) == ("", (), 1.0)
+
+
+def test_segments_end_with_the_audio_and_do_not_overlap() -> None:
+    windows = [window(0, candidate(" One.", -0.1)), window(1.9, candidate(" Two.", -0.1), frames=110)]
+    (best,) = n_best(windows, TOKENIZER, "s", 5)
+    assert best.text == "One. Two."
+    times = [time for segment in best.segments for time in (segment.start, segment.end)]
+    assert times == pytest.approx([0.0, 2.0, 2.0, 3.0])
 
 
 def test_candidates_that_differ_in_times_only_are_one() -> None:

@@ -50,3 +50,9 @@ def test_scores_are_sums_again(penalty: float) -> None:
     found = _candidates(result, penalty, eot=9)
     assert {c.tokens: c.score for c in found} == pytest.approx(sums)
     assert [c.rank for c in found] == sorted((c.rank for c in found), reverse=True)
+
+
+def test_scores_that_are_no_numbers_are_a_model_error() -> None:
+    result = SimpleNamespace(sequences_ids=[[1]], scores=[float("nan")])
+    with pytest.raises(ModelError, match="NaN"):
+        _candidates(result, 1.0, eot=9)

@@ -8,16 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 from torch import Tensor
 
 from components import audio
 from components.decoding import Candidate, SearchConfig
+from components.errors import ModelError
 from components.recognition import recogniser
 from components.recognition.config import RecognitionConfig
-from components.recognition.engine import Heard, Shape
+from components.recognition.engine import Heard, Shape, Sound, WhisperEngine
 from components.recognition.recogniser import Recognizer
 from components.recognition.windows import Span
 from components.records import Checkpoint, NBest, Quarantined, Utterance
+from tests.components.recognition.tiny import tiny
 
 CHECKPOINT = Checkpoint(reference="test", path="/nowhere", sha256="0" * 64, architecture="whisper")
 SHAPE = Shape(80, 448, 51865)
@@ -107,6 +110,59 @@ def test_no_speech_with_a_low_score_is_an_empty_text(tmp_path: Path) -> None:
     assert isinstance(outcome, NBest)
     assert (outcome.best.text, outcome.best.features["silence"]) == ("", 1.0)
     assert [t for t, *_ in engine.calls] == [0.0], "silence is not decoded again"
+
+
+@pytest.mark.parametrize(
+    ("voiced", "vad", "text"), [(False, True, ""), (True, True, "You"), (False, False, "You")]
+)
+def test_a_likely_text_about_sound_without_a_voice_is_silence(
+    voiced: bool, vad: bool, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if voiced:
+        monkeypatch.setattr(recogniser, "windows_of", lambda samples: [Span(0.0, 3.0)])
+    machine, engine = recognizer({0.0: heard(" You", -0.5, no_speech=0.8)}, vad=vad)
+    (outcome,) = machine.recognize([utterance(tmp_path, "noise", 3)])
+    assert isinstance(outcome, NBest)
+    assert outcome.best.text == text
+    assert len(engine.calls) == 1
+
+
+class Deaf(WhisperEngine):
+    """A tiny Whisper whose states of loud windows are NaN, or of all windows."""
+
+    loud = 1.2
+    """Of the log-mel's highest value: that of noise at 0.5 is 1.4, at 0.05 0.9."""
+
+    def encode(self, mels: Tensor) -> Sound:
+        sound = super().encode(mels)
+        sound.states[mels.amax((1, 2)) > self.loud] = torch.nan
+        return sound
+
+
+def test_a_recording_that_the_model_gives_nan_for_is_quarantined_alone(tmp_path: Path) -> None:
+    engine = Deaf(tiny())
+    settings = {"beam_size": 2, "n_best": 1, "temperature_fallback": (0.0,), "max_tokens": 4}
+    machine = Recognizer(RecognitionConfig.model_validate(settings), engine, CHECKPOINT)
+    good = [utterance(tmp_path, f"good{i}", 1 + i, level=0.05) for i in range(2)]
+    poison = utterance(tmp_path, "poison", 1, level=0.5)
+    first, bad, second = machine.recognize([good[0], poison, good[1]])
+    assert [first, second] == machine.recognize(good)
+    for outcome in (bad, *machine.recognize([poison])):
+        assert isinstance(outcome, Quarantined)
+        assert outcome.reason == "no finite scores"
+    engine.loud = -torch.inf
+    with pytest.raises(ModelError, match="check its weights"):
+        machine.recognize(good)
+
+
+def test_one_window_that_gives_nan_quarantines_a_long_recording(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    level = np.repeat([0.05, 0.5, 0.05], 30 * 16000)
+    soundfile.write(tmp_path / "long.flac", (level * rng.normal(0, 1, len(level))).clip(-1, 1), 16000)
+    settings = {"beam_size": 1, "n_best": 1, "max_tokens": 4, "batch_size": 2, "vad": False}
+    machine = Recognizer(RecognitionConfig.model_validate(settings), Deaf(tiny()), CHECKPOINT)
+    outcomes = machine.recognize([utterance(tmp_path, "long", 90), utterance(tmp_path, "a", 1, level=0.05)])
+    assert [type(outcome) for outcome in outcomes] == [Quarantined, NBest]
 
 
 @pytest.mark.parametrize("bad", [heard(" no " * 60), heard(" Unlikely.", -1.5)])

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components import audio
+from components.data import load
 from components.recognition import windows
 from components.recognition.windows import LONGEST, Span, pack, speech_spans, windows_of
 
@@ -72,5 +74,27 @@ def test_a_short_dip_does_not_end_speech() -> None:
 
 
 def test_short_audio_is_one_window_and_long_silence_none() -> None:
-    assert windows_of(np.zeros(16000 * 30, np.float32)) == [Span(0.0, 30.0)]
+    assert windows_of(np.zeros(16000 * 30, np.float32)) == [Span(0.0, 30.0, voiced=False)]
     assert windows_of(np.zeros(16000 * 61, np.float32)) == []
+
+
+@pytest.mark.parametrize("decibels", [0, -50, -60])
+def test_speech_is_voiced_however_quiet_and_short_and_noise_is_not(decibels: int) -> None:
+    (spoken,) = load("sample", limit=1).utterances
+    assert spoken.audio is not None
+    samples = audio.decode(spoken.audio) * np.float32(10 ** (decibels / 20))
+    loudest = int(np.abs(samples).argmax())
+    (whole,), (word,) = windows_of(samples), windows_of(samples[max(0, loudest - 3200) : loudest + 3200])
+    assert whole.voiced
+    assert word.voiced
+    level = 10 ** (decibels / 20) / 10
+    noise = np.random.default_rng(0).normal(0, level, 2 * 16000).astype(np.float32)
+    assert [span.voiced for span in windows_of(noise)] == [False]
+
+
+def test_quiet_speech_in_long_audio_is_found() -> None:
+    (spoken,) = load("sample", limit=1).utterances
+    assert spoken.audio is not None
+    samples = np.tile(audio.decode(spoken.audio), 30)[: 40 * 16000]
+    quiet = windows_of(samples * np.float32(5e-4))
+    assert sum(span.end - span.start for span in quiet) > 20

@@ -11,7 +11,7 @@ from transformers import MarianMTModel, MarianTokenizer
 
 from components.decoding import SearchConfig
 from components.decoding.seq2seq import Seq2SeqModel
-from components.errors import DataError
+from components.errors import DataError, ModelError
 from components.records import Checkpoint, NBest, Quarantined, Utterance
 from components.translation.seq2seq import Seq2SeqEngine
 from components.translation.translator import Translator
@@ -140,3 +140,31 @@ def test_the_packaged_model_is_generate_text_for_text() -> None:
     )
     assert isinstance(refused[0], Quarantined)
     assert "choose another model" in refused[0].detail
+
+
+class Fragile(Seq2SeqEngine):
+    """Gives NaN for every batch with a ``z`` in it, as a model does whose weights overflow."""
+
+    def decode(self, sentences: Any) -> Any:
+        z = self._tokenizer.get_vocab()["z"]
+        if any(z in sentence.tokens for sentence in sentences):
+            raise ModelError("expected finite log-probabilities, found NaN")
+        return super().decode(sentences)
+
+
+def test_a_sentence_that_gives_nan_quarantines_its_text_alone() -> None:
+    model, tokenizer = plain()
+    config = SearchConfig(beam_size=2, n_best=2, max_new_tokens=4)
+    fragile = Fragile(Seq2SeqModel(model, "digest", "tiny"), tokenizer, config)
+    machine = Translator(fragile, CHECKPOINT, n_best=2, batch_size=8)
+    texts = ["abc.", "Abc. Xyz. De.", "fg", "hi"]
+    asked = [utterance(text, str(i)) for i, text in enumerate(texts)]
+    first, bad, *rest = machine.translate(asked)
+    assert isinstance(bad, Quarantined)
+    assert (bad.reason, bad.utterance_id) == ("no finite scores", "1")
+    assert "sentence 2 of 3" in bad.detail
+    assert [o.best.text for o in (first, *rest) if isinstance(o, NBest)] == [
+        o.best.text for o in machine.translate([asked[0], *asked[2:]]) if isinstance(o, NBest)
+    ]
+    with pytest.raises(ModelError):
+        machine.translate([asked[1].model_copy(update={"text": "z"})])
