@@ -95,10 +95,11 @@ class Translator:
         return [sentence for found in prepared if isinstance(found, list) for sentence in found]
 
     def measure(self, utterances: Sequence[Utterance]) -> list[Measured]:
-        """These sentences with the best translation of each."""
+        """These sentences with the best translation of each, where there is one."""
         sentences = self.sentences(utterances)
         decoded = self._decode(sentences)
-        return [_measured(sentence, decoded[sentence]) for sentence in sentences]
+        results = [(sentence, decoded[sentence]) for sentence in sentences]
+        return [_measured(sentence, found) for sentence, found in results if isinstance(found, list)]
 
     def _prepare(self, utterance: Utterance) -> list[Sentence] | Quarantined:
         if utterance.text is None:
@@ -160,7 +161,7 @@ class Translator:
         ranks = [[candidate.rank for candidate in candidates] for candidates in found]
         choices = best_combinations(ranks, self._n_best)
         parts = [[found[s][index] for s, index in enumerate(choice)] for choice in choices]
-        marks = self._marks([_measured(one, decoded[one]) for one in sentences])
+        marks = self._marks(list(map(_measured, sentences, found)))
         return NBest(
             utterance_id=utterance.id,
             hypotheses=tuple(self._hypothesis(part, marks) for part in parts),
