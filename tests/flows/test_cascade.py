@@ -15,6 +15,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
 from components import models, recognition, translation
 from components.data.named import SAMPLES
+from components.errors import ModelError
 from flows import cli
 from tasks import progress
 from tests.flows import fakes
@@ -96,8 +97,12 @@ def test_a_finished_run_keeps_its_name(
     code, said = antiphon(*data, "--name", "mine", "--set", "mt.beam_size=3")
     assert (code, record.read_bytes()) == (2, before)
     assert "found 'mine'" in said.splitlines()[-1]
+
+    def fail(self: object, asked: object) -> None:
+        raise ModelError("expected finite weights, found NaN")
+
     with monkeypatch.context() as broken:
-        broken.setattr(fakes.Translator, "translate", lambda self, asked: 1 / 0)
+        broken.setattr(fakes.Translator, "translate", fail)
         assert antiphon(*data, "--name", "mine", "--set", "mt.beam_size=2", "--replace")[0] == 1
     assert record.read_bytes() == before
     code, said = antiphon(*data, "--name", "mine", "--set", "mt.beam_size=3", "--replace")

@@ -65,7 +65,7 @@ def test_dask_workers_of_this_machine_keep_freed_memory(monkeypatch: pytest.Monk
 
 def test_ray_with_two_nodes(by_threads: StageRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("prefect_ray", reason="needs the extra ray")
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    runners.RUNNERS["ray"]()  # as a run does: what Ray reads when it is imported is set before
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
