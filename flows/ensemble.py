@@ -177,6 +177,7 @@ def _translated(parameters: EnsembleParameters, run: Run, name: str, read: Read)
     """One translator alone."""
     config = _alone(parameters.mt, name)
     ref: StageRef = value_of(translation.translate(config, read, run.store_url, parameters.seed))
+    run.notes += domain_notes(ref, name, read[0], run.store_url)
     return ref
 
 
