@@ -14,7 +14,7 @@ def domain_notes(ref: StageRef, model: str, data: StageRef, store_url: str | Non
     """One line where many texts of ``data`` are unfamiliar to ``model``, which translated them in ``ref``."""
     shares = [nbest.best.features.get(FEATURE) for nbest in hypotheses(ref)]
     measured = [share for share in shares if share is not None]
-    unfamiliar = sum(share > 0.5 for share in measured)
+    unfamiliar = sum(share >= 0.5 for share in measured)
     if not measured or unfamiliar <= WARN_ABOVE * len(measured):
         return []
     domain = domain_of(Path(models.resolve(model, store_url).path))
