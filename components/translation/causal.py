@@ -132,7 +132,10 @@ def read_examples(path: Path) -> list[tuple[str, str]]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: expected a readable UTF-8 JSONL file of examples ({error})") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(
+            f"{str(path)[:200]}: expected a readable UTF-8 JSONL file of examples, found: {reason}"
+        ) from error
     pairs = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
