@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from components.records import RunRecord, StageRef
+from components.storage.seal import SEAL, read_seal
 from reports import blaming, comparing
 from reports.sections import Column, Section, pictures
 from reports.view import Models, RunView
@@ -139,14 +140,15 @@ def put_aside(stages: Sequence[StageRef]) -> list[Section]:
 
 
 def stage_sections(ref: StageRef) -> list[Section]:
-    """Tables and pictures that a stage keeps beside its records: rounds, a router's telemetry, a curve."""
+    """Tables and pictures that a stage seals beside its records: rounds, a router's telemetry, a curve."""
     folder = Path(ref.path)
+    files = read_seal((folder / SEAL).read_bytes(), str(folder), ref.key).files
     found = []
-    if (folder / TABLES).is_file():
+    if TABLES in files:
         for table in read_json(folder / TABLES).get("tables", []):
             rows = tuple({str(k): str(v) for k, v in row.items()} for row in table["rows"])
             found.append(Section(str(table["title"]), str(table.get("note", "")), rows))
-    shown = pictures(folder.glob("*")) if folder.is_dir() else ()
+    shown = pictures(folder / name for name in files if "/" not in name)
     return [*found, Section(f"{ref.stage}: plots", pictures=shown)] if shown else found
 
 

@@ -11,7 +11,9 @@ import pytest
 from components.errors import StoreError
 from components.records import Quarantined, StageRef
 from reports import html
+from tasks.keys import StagePlan
 from tasks.report import render
+from tasks.stage import opened
 from tasks.store import Store
 from tasks.views import FIRST_PUT_ASIDE, links, put_aside, stage_sections
 from tests.tasks.test_store import record
@@ -59,12 +61,14 @@ def test_edges_are_what_plans_read_without_shortcuts(tmp_path: Path) -> None:
     assert ("data", "asr") not in links(one)
 
 
-def test_tables_and_pictures_of_a_stage_become_sections(tmp_path: Path) -> None:
-    ref = stage(tmp_path, "experts")
-    assert stage_sections(ref) == []
-    table = {"title": "Router", "note": "load", "rows": [{"expert": 0, "tokens": 12}]}
-    (Path(ref.path) / "tables.json").write_text(json.dumps({"tables": [table]}))
-    (Path(ref.path) / "load.svg").write_text("<svg/>")
+def test_sealed_tables_and_pictures_of_a_stage_become_sections(tmp_path: Path) -> None:
+    plan = StagePlan(stage="experts", version="x")
+    with opened(Store(str(tmp_path)), plan, records=False) as writer:
+        table = {"title": "Router", "note": "load", "rows": [{"expert": 0, "tokens": 12}]}
+        (writer.path / "tables.json").write_text(json.dumps({"tables": [table]}))
+        (writer.path / "load.svg").write_text("<svg/>")
+        ref = writer.seal(["tables.json", "load.svg"], items=1)
+    (Path(ref.path) / "foreign.svg").write_text("<svg/>")
     first, second = stage_sections(ref)
     assert (first.title, first.rows) == ("Router", ({"expert": "0", "tokens": "12"},))
     assert [name for name, _ in second.pictures] == ["load"]
