@@ -165,7 +165,7 @@ def wilson(k: int, n: int) -> str:
     """``3 of 72: 4.2% (1.4-11.5)``, with Wilson's interval of 95%."""
     z, p = 1.959964, k / n
     middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    low, high = (100 * (middle + sign * half) / (1 + z * z / n) for sign in (-1, 1))
+    low, high = (100 * max(0.0, middle + sign * half) / (1 + z * z / n) for sign in (-1, 1))
     return f"{k} of {n}: {100 * p:.1f}% ({low:.1f}-{high:.1f})"
 
 
