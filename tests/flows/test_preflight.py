@@ -39,6 +39,15 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
     return capsys.readouterr().err.splitlines()
 
 
+@pytest.fixture(autouse=True)
+def captions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The data set that trainings name by default, wherever the tests run."""
+    for split in ("train", "val"):
+        for language in ("en", "de", "fr", "cs"):
+            (tmp_path / f"{split}.{language}").write_text("one line\n")
+    monkeypatch.setenv("ANTIPHON_MULTI30K", str(tmp_path))
+
+
 def test_all_faults_are_told_at_once_and_no_run_is_begun(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
