@@ -21,7 +21,7 @@ from flows import preflight
 from flows.parameters import DataParameters, flat
 from flows.preflight import Need
 from flows.running import Run, ending, name_flow_run
-from flows.stack_learning import learned
+from flows.stack_learning import check_synthesis, learned
 from tasks import metrics, recognition, report, rounds, stacking, synthesis, translation
 from tasks.domain import domain_notes
 from tasks.options import value_of
@@ -102,6 +102,7 @@ def stack(parameters: StackParameters) -> RunRecord | State[RunRecord]:
     run = Run("stack", parameters)
     with run:
         loaded = preflight.load(run, parameters, wanted)
+        check_synthesis(run, parameters, loaded)
         config = learned(run, parameters)
         if synthesis.is_written(loaded):
             loaded = value_of(synthesis.synthesize(parameters.synthesis, loaded, run.store_url))

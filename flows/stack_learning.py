@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from components.errors import DataError
 from components.records import StageRef
+from components.stacking.checks import KINDS
 from components.stacking.config import StackConfig
+from components.synthesis import build
 from components.translation.config import TranslationConfig
 from flows.running import Run
 from tasks import data, jackknife, recognition, stack_training, synthesis, training, translation
@@ -38,6 +40,24 @@ def learned(run: Run, parameters: StackParameters) -> StackConfig:
         config = config.model_copy(update={"coefficient": value})
         run.notes.append(f"coefficient of the direct model, learned on {parameters.learn.dev}: {value:.2f}")
     return config
+
+
+def check_synthesis(run: Run, parameters: StackParameters, loaded: StageRef) -> None:
+    """Refuse an engine or a voice that is not installed, where any data set that is heard has texts only.
+
+    Raises:
+        ConfigError: with the remedy, before anything is trained or heard.
+    """
+    config, learn = parameters.stack, parameters.learn
+    dev = (learn.dev, learn.dev_limit)
+    heard = []
+    if config.model is None and config.method in KINDS:
+        heard = [(learn.data, learn.limit), dev]
+    elif config.coefficient is None and config.method in COEFFICIENTS:
+        heard = [dev]
+    sets = (loaded, *(_loaded(run, parameters, *one) for one in heard))
+    if any(map(synthesis.is_written, sets)):
+        build(parameters.synthesis)
 
 
 def _loaded(run: Run, parameters: StackParameters, source: str, limit: int | None) -> StageRef:

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from components import audio, recognition
+from components.errors import ConfigError
 from components.models import resolve
 from components.models.loading import load_transformers
 from components.recognition import RecognitionConfig
@@ -19,6 +20,7 @@ from components.stacking.config import StackConfig
 from components.stacking.loading import load
 from components.stacking.systems import Heard
 from components.stacking.translator import _blanked, build
+from components.synthesis import engines
 from flows.blame import blame
 from flows.contribution import contribution
 from flows.stack import StackParameters, stack
@@ -200,6 +202,20 @@ def test_every_field_has_a_description() -> None:
     for name, field in StackParameters.model_fields.items():
         assert field.title or name in {"store", "name", "seed"}, name
         assert field.description, name
+
+
+@pytest.mark.usefixtures("server")
+def test_an_engine_that_is_not_installed_is_refused_before_anything_is_heard(
+    settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where only the training's data are to be spoken."""
+    written = tmp_path / "written.jsonl"
+    written.write_text(json.dumps({"id": "w", "text": "two dogs", "references": ["ein hund"]}) + "\n")
+    monkeypatch.setattr(engines.shutil, "which", lambda name: None)
+    monkeypatch.setattr(Hearing, "recognize", lambda self, utterances: pytest.fail("something was heard"))
+    values = settings | {"learn": settings["learn"] | {"dev": str(written)}, "synthesis": {"engine": "flite"}}
+    with pytest.raises(ConfigError, match="expected the program flite on PATH, found none; install it"):
+        stack(**values, stack=stacked("dual_source"))
 
 
 @pytest.mark.usefixtures("server")
