@@ -34,8 +34,8 @@ def pick_device(name: str = "auto") -> torch.device:
     Raises :class:`ConfigError` when the name is unknown or this machine has no such device.
     """
     setting = "device"
-    if name == "auto" and (said := os.environ.get("ANTIPHON_DEVICE")):
-        setting, name = "ANTIPHON_DEVICE", said
+    if name == "auto" and (preset := os.environ.get("ANTIPHON_DEVICE")):
+        setting, name = "ANTIPHON_DEVICE", preset
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     kind, _, index = name.partition(":")

@@ -35,7 +35,7 @@ def run_flow(
     check_flow(name)
     from flows import interrupting
     from flows.configuration import gather
-    from flows.ephemeral_server import check_server, gone
+    from flows.ephemeral_server import check_server, lost_server_message
     from flows.preflight import refuse
     from flows.trainings import require_intent
     from tasks.options import value_of
@@ -56,9 +56,9 @@ def run_flow(
     except interrupting.Stopped:
         return interrupting.stopped()
     except Exception as error:
-        if said := gone(error):
-            sys.stderr.write(f"antiphon: {said}\n")
-            interrupting.go(1)  # Prefect would try for minutes to send its last events
+        if message := lost_server_message(error):
+            sys.stderr.write(f"antiphon: {message}\n")
+            interrupting.exit_now(1)  # Prefect would try for minutes to send its last events
         raise
     return finish(value_of(returned), parameters.store, as_json=as_json)
 

@@ -79,7 +79,7 @@ def check_server() -> None:
         )
 
 
-def gone(error: BaseException) -> str | None:
+def lost_server_message(error: BaseException) -> str | None:
     """What to tell about a run that lost its server on the way; None if ``error`` says something else."""
     if not server_is_gone(error):
         return None

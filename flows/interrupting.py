@@ -114,7 +114,7 @@ def stopped() -> int:
     """The end of a command that was sent SIGTERM: the exit code, if it comes to that."""
     code = interrupted(signal.SIGTERM)
     if not PREFECT_API_URL.value():
-        go(code)  # it would wait for its own server
+        exit_now(code)  # it would wait for its own server
     return code
 
 
@@ -138,10 +138,10 @@ def _watch(reading: int, over: threading.Event) -> None:
 def _end(by: signal.Signals, message: str) -> None:
     code = interrupted(by)
     _in_time(Crashed(message=message))
-    go(code)
+    exit_now(code)
 
 
-def go(code: int) -> None:
+def exit_now(code: int) -> None:
     """End this process at once, and the server that it started."""
     if not PREFECT_API_URL.value():
         GuardedServer().kill()

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from components.errors import AntiphonError, ConfigError
 from components.records import RunRecord, Score, StageRef
 from flows import interrupting
-from flows.ephemeral_server import gone
+from flows.ephemeral_server import lost_server_message
 from flows.parameters import FlowParameters
 from tasks.files import now
 from tasks.keys import library_versions
@@ -120,7 +120,7 @@ def _end_of(error: BaseException) -> tuple[str, str]:
         return "suspended", "suspended; finished shards are kept: resume it to go on"
     if isinstance(error, AntiphonError):
         return "failed", str(error)
-    return "failed", gone(error) or f"{type(error).__name__}: {error}"
+    return "failed", lost_server_message(error) or f"{type(error).__name__}: {error}"
 
 
 def reopened(

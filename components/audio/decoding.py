@@ -64,8 +64,8 @@ def _check_range(path: FilePath, samples: Samples) -> None:
     if usable.all():
         return
     at = int(np.argmin(usable))
-    found = f"{samples[at]:g}" if np.isfinite(samples[at]) else "NaN or infinity"
-    what = f"expected samples of at most {LOUDEST:g}, found {found} at {at / SAMPLE_RATE:.2f} s"
+    value = f"{samples[at]:g}" if np.isfinite(samples[at]) else "NaN or infinity"
+    what = f"expected samples of at most {LOUDEST:g}, found {value} at {at / SAMPLE_RATE:.2f} s"
     raise fault(path, what, "export it again")
 
 

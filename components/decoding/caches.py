@@ -107,15 +107,15 @@ def select(cache: Any, rows: Tensor) -> None:
 def require_reorderable(model: Any, name: str) -> None:
     """ModelError unless a decoder-only model keeps keys and values alone, which can follow the rows."""
     if not {"past_key_values", "cache"} & inspect.signature(model.forward).parameters.keys():
-        found = "one that takes no cache of keys and values"
+        fault = "one that takes no cache of keys and values"
     else:
         kinds = set(getattr(model.config.get_text_config(decoder=True), "layer_types", None) or ())
         if not getattr(model, "_is_stateful", False) and kinds <= _ATTENDING:
             return
-        found = f"one that keeps other states ({', '.join(sorted(kinds - _ATTENDING)) or 'recurrent'})"
+        fault = f"one that keeps other states ({', '.join(sorted(kinds - _ATTENDING)) or 'recurrent'})"
     raise ModelError(
         f"{name}: expected a model whose layers keep keys and values, which a search can reorder, found "
-        f"{type(model).__name__}, {found}: use one whose layers all attend, such as Llama, Qwen3 or Gemma 3"
+        f"{type(model).__name__}, {fault}: use one whose layers all attend, such as Llama, Qwen3 or Gemma 3"
     )
 
 

@@ -34,13 +34,13 @@ class Context:
     def follow(self, parents: Tensor, votes: Tensor) -> None:
         """Row r continues row ``parents[r]``; ``votes`` (M, R): what members gave its token, NaN: not run."""
         self.features, self._seen = self.features[:, parents], self._seen[:, parents]
-        told = ~votes.isnan()
+        ran = ~votes.isnan()
         votes = votes.clamp(min=FLOOR)
-        self._seen += told
+        self._seen += ran
         last, mean = self.features[..., LAST], self.features[..., MEAN]
-        self.features[..., LAST] = torch.where(told, votes, last)
+        self.features[..., LAST] = torch.where(ran, votes, last)
         step = (votes - mean) / self._seen.clamp(min=1)
-        self.features[..., MEAN] = torch.where(told, mean + step, mean)
+        self.features[..., MEAN] = torch.where(ran, mean + step, mean)
 
     def look(self, member: int, present: Tensor, ran: Tensor | None = None) -> None:
         """Take :func:`distribution_features` (R, 2) of a member, in the rows ``ran`` (R,) for it, or all."""

@@ -106,8 +106,8 @@ _log = logging.getLogger("antiphon.decoding")
 
 def say_ignored(model: Any, name: str) -> None:
     """Warn, in one line, of the generation settings of a model that will not be obeyed."""
-    found = {each: getattr(model.generation_config, each, None) for each in IGNORED}
-    ignored = [f"{each}={value}" for each, value in found.items() if value not in (None, IGNORED[each])]
+    settings = {name: getattr(model.generation_config, name, None) for name in IGNORED}
+    ignored = [f"{each}={value}" for each, value in settings.items() if value not in (None, IGNORED[each])]
     size = model.generation_config.no_repeat_ngram_size
     if size and not model.config.is_encoder_decoder:
         ignored.append(f"no_repeat_ngram_size={size} in prompts too")

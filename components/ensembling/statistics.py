@@ -59,7 +59,7 @@ class Statistics:
         Members that ``gate`` gives nothing are not run and keep earlier features, as in the search; without
         a gate all are run.
         """
-        return _walk(self.features[..., : ENTROPY + 1], self.chosen, self.steps, gate)[0]
+        return _replay_features(self.features[..., : ENTROPY + 1], self.chosen, self.steps, gate)[0]
 
 
 class _Listener:
@@ -124,7 +124,7 @@ def collect(
         names=names,
         chosen=chosen.clamp(min=FLOOR),
         distributions=kept,
-        features=_walk(shares, chosen.clamp(min=FLOOR), steps)[1],
+        features=_replay_features(shares, chosen.clamp(min=FLOOR), steps)[1],
         sentences=torch.tensor([n for n, _ in pairs]),
         steps=steps,
     )
@@ -154,7 +154,9 @@ def joined(parts: Sequence[Statistics]) -> Statistics:
     )
 
 
-def _walk(present: Tensor, chosen: Tensor, steps: Tensor, gate: Gate | None = None) -> tuple[Tensor, Tensor]:
+def _replay_features(
+    present: Tensor, chosen: Tensor, steps: Tensor, gate: Gate | None = None
+) -> tuple[Tensor, Tensor]:
     """Features (M, T, F) before and after the members are run, of a search that takes the references.
 
     ``present`` (M, T, 2) are :func:`distribution_features`. The sentences go side by side through the

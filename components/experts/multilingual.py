@@ -26,8 +26,9 @@ def read(source: str, source_language: str, targets: Sequence[str], limit: int |
     Raises ConfigError where a language is named twice or none is, DataError where one has no text.
     """
     require_targets(targets)
-    found = {target: pairs.read(source, (source_language, target), limit) for target in targets}
-    return Corpus({t: f[0] for t, f in found.items()}, {t: f[1] for t, f in found.items()})
+    sets = {target: pairs.read(source, (source_language, target), limit) for target in targets}
+    texts = {target: text for target, (text, _) in sets.items()}
+    return Corpus(texts, {target: digest for target, (_, digest) in sets.items()})
 
 
 def require_targets(targets: Sequence[str]) -> None:

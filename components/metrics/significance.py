@@ -12,20 +12,19 @@ Many comparisons are corrected by Holm (1979). Of fewer than 10 utterances nothi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from components.errors import DataError
 from components.metrics.bootstrap import FEWEST, RESAMPLES, SEED, Interval, Numbers, interval
 from components.metrics.languages import Language
+from components.metrics.null_distributions import TRIALS, exchanged_differences, two_sided
 from components.metrics.sufficient import Statistics, recognition_statistics, translation_statistics
 from components.records import Record
 
-TRIALS = 10_000
 Test = Literal["bootstrap", "randomisation"]
 Verdict = Literal["better", "worse", "not told apart", "too few"]
 
@@ -185,15 +184,6 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return corrected
 
 
-def two_sided(null: Numbers, observed: float) -> float:
-    """p of a difference under ``null``, differences as they are drawn where there is none.
-
-    Equal ones count (within rounding): the identity is one of the exchanges, and p is never too small.
-    """
-    extreme = np.abs(null) >= abs(observed) * (1 - 1e-9)
-    return (int(extreme.sum()) + 1) / (len(null) + 1)
-
-
 def _tested(
     system: Statistics, baseline: Statistics, test: Test, observed: float
 ) -> tuple[float | None, float | None, Numbers]:
@@ -205,30 +195,9 @@ def _tested(
         sizes = np.abs(drawn)
         null, theirs = drawn - observed, sizes - sizes.mean()
     else:
-        null = theirs = _exchanged(system, baseline)
+        null = theirs = exchanged_differences(system, baseline)
     above = int((theirs > abs(observed)).sum())
     return two_sided(null, observed), (above + 1) / (len(null) + 1), drawn
-
-
-def _exchanged(system: Statistics, baseline: Statistics) -> Numbers:
-    """Sizes of the difference when outputs are exchanged at random, (trials,)."""
-    whole = baseline.rows.sum(0) + system.rows.sum(0)
-    sizes = []
-    for swapped in _swaps(len(system.ids)):
-        mixed = swapped @ baseline.rows + ~swapped @ system.rows
-        for one, other in zip(mixed.tolist(), (whole - mixed).tolist(), strict=True):
-            sizes.append(abs(system.of_sum(one) - system.of_sum(other)))
-    return np.asarray(sizes)
-
-
-def _swaps(n: int) -> Iterator[NDArray[np.bool_]]:
-    """Which utterances the two systems exchange, some trials (m, n) at a time: memory stays flat.
-
-    Numpy draws booleans 32 at a time, so pieces of a multiple of 32 rows are the numbers of one draw.
-    """
-    rng = np.random.default_rng(SEED)
-    for start in range(0, TRIALS, 512):
-        yield rng.integers(2, size=(min(512, TRIALS - start), n), dtype=bool)
 
 
 _PROTOCOLS = {

@@ -13,6 +13,7 @@ from sacrebleu.significance import PairedTest
 
 from components.errors import DataError
 from components.metrics import recognition_scores, translation_scores
+from components.metrics.null_distributions import two_sided
 from components.metrics.significance import (
     Difference,
     Test,
@@ -20,7 +21,6 @@ from components.metrics.significance import (
     paired,
     recognition_tests,
     translation_tests,
-    two_sided,
 )
 from components.metrics.sufficient import Statistics, recognition_statistics, translation_statistics
 from tests.components.metrics.corpora import REFERENCES, SYSTEMS, N
