@@ -15,6 +15,7 @@ SECTIONS = {
     "long-audio": "benchmarks.long_quality",
     "padding": "benchmarks.padding_quality",
     "non-speech": "benchmarks.non_speech",
+    "domain": "benchmarks.domain_quality",
     "stacking": "benchmarks.stacking_quality",
     "meta": "benchmarks.meta_quality",
     "rover": "benchmarks.rover",

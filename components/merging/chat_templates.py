@@ -59,7 +59,7 @@ TEMPLATES = {
         "{%- endfor -%}"
     ),
 }
-"""The formats that mergekit has by name, with the white space that their makers publish."""
+"""mergekit's named formats: chatml and mistral render as its own do, the others without its stray spaces."""
 
 
 def usual(tokenizers: Iterable[Any]) -> str | None:
