@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.ensembles_quality import MAIN, OTHERS, Row, mixture, ran, single, table
-from tasks.store import Store
+from components.storage.store import Store
 
 OUT = Path(__file__).parents[1] / "docs" / "results" / "bagging.md"
 BASE = "all pairs"

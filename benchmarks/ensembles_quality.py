@@ -18,8 +18,8 @@ from benchmarks.tables import difference_cell, ends, markdown, score_cell
 from components.errors import ConfigError, StoreError
 from components.metrics.significance import Difference, translation_tests
 from components.records import RunRecord
-from tasks.reading import best_texts, utterances
-from tasks.store import Store
+from components.storage.reader import best_texts, utterances
+from components.storage.store import Store
 
 OUT = Path(__file__).parents[1] / "docs" / "results" / "ensembles.md"
 DEV, MAIN = "multi30k:val", "multi30k:test_2016_flickr"

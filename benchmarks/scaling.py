@@ -67,12 +67,12 @@ def child(workers: int, manifest: Path, folder: Path) -> dict[str, Any]:
     from prefect import flow
 
     from components.recognition.config import RecognitionConfig
+    from components.storage.reader import utterances
+    from components.storage.stage_writer import Writer
     from components.translation.config import TranslationConfig
     from flows import settings  # noqa: F401 - before Prefect is imported
     from tasks import data, recognition, runners, translation
     from tasks.options import value_of
-    from tasks.reading import utterances
-    from tasks.stage import Writer
 
     landed: dict[str, list[tuple[float, float]]] = {stage: [] for stage in (*STAGES, "data")}
     append = Writer.append

@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from tasks.store import Store
+from components.storage.store import Store
 
 PICTURE = Path(__file__).parents[1] / "docs" / "report.png"
 

@@ -20,7 +20,7 @@ from benchmarks.tables import ends, p_value
 from components.metrics import translation_scores
 from components.metrics.significance import translation_tests
 from components.records import RunRecord
-from tasks.reading import best_texts, utterances
+from components.storage.reader import best_texts, utterances
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 SETS = {

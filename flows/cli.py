@@ -221,8 +221,8 @@ def report(
     run: Annotated[str, typer.Argument(metavar="RUN", help="name of a run")], store: StoreUrl = None
 ) -> None:
     """Write the HTML report and the plots of a run again, and print where they are."""
+    from components.storage.store import Store
     from tasks.report import render_again
-    from tasks.store import Store
 
     typer.echo(str(render_again(run, Store(store))))
 

@@ -101,8 +101,8 @@ def compare_runs(assignments: Sequence[str], shortcuts: Mapping[str, object], *,
 
 def finish(run: RunRecord, store_url: str | None, *, as_json: bool) -> int:
     """Print a run; the exit code says whether records were put aside."""
+    from components.storage.store import Store
     from flows.printing import print_run, run_json
-    from tasks.store import Store
 
     store = Store(store_url)
     print_run(run, store)

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from components.errors import AntiphonError, ConfigError
 from components.metrics.comparing import ComparisonSettings
 from components.records import RunRecord
+from components.storage.store import Store
 from flows import preflight
 from flows.configuration import faults
 from flows.parameters import DataParameters, check_no_secret, flat
@@ -25,7 +26,6 @@ from flows.preflight import Need
 from flows.running import Run, ending, name_flow_run
 from tasks.options import value_of
 from tasks.runners import runner
-from tasks.store import Store
 
 FlowName = Literal["cascade", "stack", "ensemble", "refine"]
 """Flows whose systems can be compared: those that run over a data set."""

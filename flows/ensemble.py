@@ -23,6 +23,7 @@ from components.ensembling.recognisers import RecogniserEnsemble
 from components.errors import ConfigError
 from components.recognition.config import RecognitionConfig
 from components.records import RunRecord, StageRef
+from components.storage.reader import languages_of
 from components.translation.config import TranslationConfig
 from flows import preflight
 from flows.ensemble_parameters import EnsembleParameters, EnsembleRecognition, EnsembleTranslation
@@ -32,7 +33,6 @@ from flows.running import Run, ending, name_flow_run
 from tasks import data, ensembling, learning, metrics, pooling, recognition, report, translation, tuning
 from tasks.domain import domain_notes
 from tasks.options import value_of
-from tasks.reading import languages_of
 from tasks.runners import runner
 
 Read = tuple[StageRef, ...]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from components.errors import ConfigError
+from components.storage.reader import quarantined
+from components.storage.store import Store
 from flows.printing import console, print_run
 from reports import terminal
-from tasks.reading import quarantined
-from tasks.store import Store
 from tasks.views import view_of
 
 

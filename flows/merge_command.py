@@ -10,9 +10,9 @@ import typer
 def merge(recipe_path: Path, out: Path | None, *, check: bool, seed: int, store: str | None) -> None:
     """Examine the merge of a recipe, print what there is to say, and (unless ``check``) do it."""
     from components.errors import ConfigError
+    from components.files import told_when_full
     from components.merging import doctor, engine, recipe, references
     from components.models.checkpoints import checkpoint_of
-    from tasks.files import told_when_full
 
     read = recipe.read(recipe_path)
     engine.known_method(read)

@@ -22,7 +22,7 @@ from pydantic import (
 from components.errors import ConfigError
 from components.redaction import redact
 from components.storage import local_root
-from tasks.store import check_run_name
+from components.storage.store import check_run_name
 
 P = TypeVar("P", bound=BaseModel)
 R = TypeVar("R")

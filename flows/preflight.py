@@ -15,13 +15,13 @@ from components.errors import AntiphonError, ConfigError, TransientError
 from components.recognition import RecognitionConfig
 from components.recognition import checks as recognition
 from components.records import StageRef
+from components.storage.reader import utterances
 from components.translation import TranslationConfig
 from components.translation import checks as translation
 from components.translation.checks import Pair
 from flows.parameters import DataParameters
 from flows.running import Run
 from tasks import data
-from tasks.reading import utterances
 
 Pairs = frozenset[Pair]
 

@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.text import Text
 
 from components.records import RunRecord
+from components.storage.reader import quarantined
+from components.storage.store import Store
 from reports import blaming, comparing, contributing, terminal
 from tasks.blaming import read_blame
 from tasks.comparing import read_comparison
 from tasks.contributing import read_contributions
-from tasks.reading import quarantined
-from tasks.store import Store
 from tasks.views import view_of
 
 REASONS = 5

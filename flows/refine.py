@@ -15,6 +15,7 @@ from components.recognition.config import RecognitionConfig
 from components.records import RunRecord, StageRef
 from components.refining import checks
 from components.refining.config import RefineConfig
+from components.storage.store import Store
 from components.translation.config import TranslationConfig
 from flows import preflight
 from flows.parameters import DataParameters, flat
@@ -25,7 +26,6 @@ from tasks import rounds as rounds_stage
 from tasks.domain import domain_notes
 from tasks.options import value_of
 from tasks.runners import runner
-from tasks.store import Store
 
 
 class RefineRecognition(RecognitionConfig):

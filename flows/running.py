@@ -15,15 +15,15 @@ from prefect.states import Completed
 from pydantic import ValidationError
 
 from components.errors import AntiphonError, ConfigError
+from components.files import now
 from components.records import RunRecord, Score, StageRef
+from components.storage.stage_plan import library_versions
+from components.storage.store import Store
 from flows import interrupting
 from flows.ephemeral_server import lost_server_message
 from flows.parameters import FlowParameters
-from tasks.files import now
-from tasks.keys import library_versions
 from tasks.options import value_of
 from tasks.runners import chosen
-from tasks.store import Store
 
 LIBRARIES = ("antiphon", "torch", "transformers", "openai-whisper", "prefect", "sacrebleu", "jiwer")
 

@@ -15,9 +15,9 @@ from prefect.artifacts import (
     create_table_artifact,
 )
 
+from components.files import read_json
 from components.records import Score, StageRef
-from tasks.files import read_json
-from tasks.reading import hypotheses, quarantined
+from components.storage.reader import hypotheses, quarantined
 
 _EXAMPLES = 20
 _LONGEST = 400  # characters of a text in a table

@@ -12,20 +12,20 @@ from prefect.client.schemas.objects import State
 
 from components import metrics
 from components.errors import DataError
+from components.files import read_json, write_bytes, write_json
 from components.metrics.blaming import NOTHING, SEGMENTATION, BlameReport, Case, blame_cases
 from components.metrics.normalising import without_spaces
 from components.metrics.repairing import FORM, KINDS, WORDS, repair
 from components.records import Hypothesis, NBest, StageRef
+from components.storage.reader import best_texts, hypotheses, utterances
+from components.storage.stage_plan import StagePlan, content_of, library_versions, read_by
+from components.storage.stage_writer import opened
+from components.storage.store import Store
 from reports import blaming
 from tasks.artifacts import publish_table
 from tasks.cost import measured
-from tasks.files import read_json, write_bytes, write_json
-from tasks.keys import StagePlan, content_of, library_versions, read_by
 from tasks.metrics import LIBRARIES
 from tasks.options import NOT_STORED, shown, value_of
-from tasks.reading import best_texts, hypotheses, utterances
-from tasks.stage import opened
-from tasks.store import Store
 
 BLAME, VALUES = "blame.json", "utterances.jsonl"
 PARTS = {"words": WORDS, "form": (FORM,)}

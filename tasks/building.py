@@ -14,8 +14,9 @@ from typing import TypeVar
 
 from components.device import Pool, pool
 from components.errors import StoreError
+from components.models.weights import weights_at
 from components.storage.seal import file_digest
-from tasks.keys import StagePlan, library_versions, weights_at
+from components.storage.stage_plan import StagePlan, library_versions
 
 T = TypeVar("T")
 MOST = 4

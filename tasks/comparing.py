@@ -14,18 +14,18 @@ from pydantic import ValidationError
 from components import metrics
 from components.canonical import digest
 from components.errors import StoreError
+from components.files import read_json, write_bytes, write_json
 from components.metrics.comparing import Comparison, ComparisonSettings, compare
 from components.metrics.significance import Difference
 from components.records import RunRecord, StageRef, Utterance
+from components.storage.stage_plan import StagePlan, content_of, library_versions
+from components.storage.stage_writer import opened
+from components.storage.store import Store
 from reports import comparing
 from tasks.artifacts import publish_table
 from tasks.cost import measured
-from tasks.files import read_json, write_bytes, write_json
-from tasks.keys import StagePlan, content_of, library_versions
 from tasks.metrics import LIBRARIES
 from tasks.options import NOT_STORED, shown
-from tasks.stage import opened
-from tasks.store import Store
 from tasks.systems import check, decoded, same_data, system_of
 
 COMPARISON, VALUES = "comparison.json", "utterances.jsonl"

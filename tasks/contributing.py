@@ -14,20 +14,20 @@ from components.ensembling.contribution import Coalition
 from components.experts import contribution as experts
 from components.experts import multilingual
 from components.experts.telemetry import Sample
+from components.files import read_json, write_json
 from components.metrics.contribution import Contribution, contribution, of_outputs
 from components.models import resolve
 from components.models.loading import load_transformers
 from components.records import StageRef
+from components.storage.reader import best_texts, utterances
+from components.storage.stage_plan import StagePlan, content_of, library_versions, read_by
+from components.storage.stage_writer import opened
+from components.storage.store import Store
 from reports import contributing
 from tasks.artifacts import publish_table
 from tasks.cost import measured
-from tasks.files import read_json, write_json
-from tasks.keys import StagePlan, content_of, library_versions, read_by
 from tasks.metrics import LIBRARIES
 from tasks.options import NOT_STORED, shown
-from tasks.reading import best_texts, utterances
-from tasks.stage import opened
-from tasks.store import Store
 from tasks.views import TABLES
 
 CONTRIBUTIONS = "contributions.json"

@@ -11,12 +11,12 @@ from components import data as reading
 from components.canonical import digest
 from components.errors import ConfigError, DataError
 from components.records import StageRef
+from components.storage.stage_plan import StagePlan
+from components.storage.stage_writer import Writer, opened
+from components.storage.store import Store
 from tasks.artifacts import publish_quarantine
 from tasks.cost import Cost, measured
-from tasks.keys import StagePlan
 from tasks.options import NOT_STORED, shown
-from tasks.stage import Writer, opened
-from tasks.store import Store
 
 
 @task(name="data", **NOT_STORED)

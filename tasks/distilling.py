@@ -12,17 +12,18 @@ from prefect import task
 from prefect.client.schemas.objects import State
 
 from components.errors import ConfigError, DataError
+from components.models.weights import weights_at
 from components.records import StageRef, Utterance
+from components.storage.reader import hypotheses, utterances
+from components.storage.stage_plan import StagePlan, library_versions, read_by
+from components.storage.stage_writer import opened
+from components.storage.store import Store
 from components.training.distillation import DistillationConfig, DistillationLearner
 from components.training.learner import MakeLearner
 from components.training.targets import CHOICES
 from tasks import systems, training
 from tasks.cost import measured
-from tasks.keys import StagePlan, library_versions, read_by, weights_at
 from tasks.options import NOT_STORED, shown
-from tasks.reading import hypotheses, utterances
-from tasks.stage import opened
-from tasks.store import Store
 
 TARGETS = "targets.jsonl"
 SOURCES = ("data", "mt")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from components import models
 from components.records import StageRef
+from components.storage.reader import hypotheses, utterances
 from components.translation.domain import FEATURE, WARN_ABOVE, domain_of, warning
-from tasks.reading import hypotheses, utterances
 
 
 def domain_notes(ref: StageRef, model: str, data: StageRef, store_url: str | None) -> list[str]:

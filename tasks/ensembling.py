@@ -9,17 +9,18 @@ from components.device import pick_device, seed_everything
 from components.ensembling import building
 from components.ensembling.mapped import DROPPED
 from components.ensembling.mixing import Ensemble
+from components.models.weights import weights_at
 from components.records import StageRef
+from components.storage.reader import hypotheses
+from components.storage.stage_plan import StagePlan, library_versions, read_by
+from components.storage.store import Store
 from components.translation import Translator
 from tasks import learning
 from tasks.artifacts import publish_examples
 from tasks.building import component_of
-from tasks.keys import StagePlan, library_versions, read_by, weights_at
 from tasks.options import NOT_STORED, shown, transient
-from tasks.reading import hypotheses
 from tasks.shards import Shard, compute, run_shards, shard_size
 from tasks.slots import device_slot
-from tasks.store import Store
 from tasks.translation import LIBRARIES, translatable
 
 ELSEWHERE = {"learn", "dev", "dev_sentences", "positive", "negative"}

@@ -16,19 +16,20 @@ from components.experts import multilingual, telemetry
 from components.experts.config import ExpertsConfig
 from components.experts.learner import VERSION, MultilingualLearner
 from components.experts.telemetry import LayerTelemetry, Sample, UtteranceRouting
+from components.files import read_json, write_json
 from components.models.loading import load_transformers
+from components.models.weights import weights_of
 from components.records import Checkpoint, NBest, Score, StageRef
+from components.storage.stage_plan import StagePlan, library_versions, read_by
+from components.storage.stage_writer import opened
+from components.storage.store import Store
 from components.training import starting
 from components.translation.config import TranslationConfig
 from reports.experts import routing as draw
 from tasks.artifacts import publish_plots
 from tasks.cost import measured
-from tasks.files import read_json, write_json
-from tasks.keys import StagePlan, library_versions, read_by, weights_of
 from tasks.options import NOT_STORED, shown
 from tasks.slots import device_slot
-from tasks.stage import opened
-from tasks.store import Store
 from tasks.training import LIBRARIES, made
 
 ROUTING, LAYERS, PLOT, SCORES = "routing.jsonl", "layers.json", "routing.png", "scores.json"

@@ -15,19 +15,20 @@ from prefect import get_run_logger, task
 from prefect.client.schemas.objects import State
 
 from components.errors import DataError
+from components.files import write_bytes
+from components.models.weights import weights_at
 from components.records import StageRef
 from components.stacking.config import LearnConfig
 from components.stacking.pre_translation import DraftLearner, folds, with_draft
+from components.storage.reader import best_texts, utterances
+from components.storage.stage_plan import StagePlan, content_of, library_versions, read_by
+from components.storage.stage_writer import opened
+from components.storage.store import Store
 from components.training import VERSION, TrainingConfig, pairs
 from components.training.pairs import Pair
 from tasks.artifacts import publish_plots
-from tasks.files import write_bytes
-from tasks.keys import StagePlan, content_of, library_versions, read_by, weights_at
 from tasks.options import NOT_STORED, shown
-from tasks.reading import best_texts, utterances
 from tasks.stack_training import training_of
-from tasks.stage import opened
-from tasks.store import Store
 from tasks.training import CURVE, LIBRARIES, write_model
 
 

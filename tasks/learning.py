@@ -15,15 +15,16 @@ from components.ensembling.combiners import NegativeEvidence
 from components.ensembling.contribution import MOST, Contribution
 from components.ensembling.mixing import Ensemble, MixingConfig
 from components.ensembling.translator import EnsembleEngine
+from components.files import read_json, write_json
+from components.models.weights import weights_at
 from components.records import StageRef
+from components.storage.stage_plan import StagePlan, library_versions
+from components.storage.stage_writer import Writer, opened
+from components.storage.store import Store
 from components.training import pairs
 from tasks.cost import measured
-from tasks.files import read_json, write_json
-from tasks.keys import StagePlan, library_versions, weights_at
 from tasks.options import NOT_STORED, shown
 from tasks.slots import device_slot
-from tasks.stage import Writer, opened
-from tasks.store import Store
 from tasks.translation import LIBRARIES
 
 COEFFICIENTS, CONTRIBUTIONS = "coefficients.json", "contributions.json"

@@ -11,18 +11,18 @@ from prefect.client.schemas.objects import State
 from pydantic import Field
 
 from components import merging, metrics
+from components.files import read_json, told_when_full, write_json
 from components.merging.packaging import LINEAGE
 from components.metrics.significance import Difference, recognition_tests, translation_tests
 from components.records import Record, StageRef
+from components.storage.reader import best_texts, utterances
+from components.storage.stage_plan import StagePlan, content_of, library_versions, read_by
+from components.storage.stage_writer import Writer, opened
+from components.storage.store import Store
 from tasks.artifacts import publish_table
 from tasks.cost import measured
-from tasks.files import read_json, told_when_full, write_json
-from tasks.keys import StagePlan, content_of, library_versions, read_by
 from tasks.metrics import LIBRARIES as METRIC_LIBRARIES
 from tasks.options import NOT_STORED, shown
-from tasks.reading import best_texts, utterances
-from tasks.stage import Writer, opened
-from tasks.store import Store
 
 MODEL, DOCTOR, VERDICT = "model", "doctor.json", "verdict.json"
 LIBRARIES = ("torch", "numpy", "safetensors", "transformers")

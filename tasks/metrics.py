@@ -9,15 +9,15 @@ from prefect import task
 from prefect.client.schemas.objects import State
 
 from components import metrics
+from components.files import read_json, write_json
 from components.records import Score, StageRef, Utterance
+from components.storage.reader import best_texts, utterances
+from components.storage.stage_plan import StagePlan, library_versions, read_by
+from components.storage.stage_writer import opened
+from components.storage.store import Store
 from tasks.artifacts import publish_summary
 from tasks.cost import measured
-from tasks.files import read_json, write_json
-from tasks.keys import StagePlan, library_versions, read_by
 from tasks.options import NOT_STORED, shown
-from tasks.reading import best_texts, utterances
-from tasks.stage import opened
-from tasks.store import Store
 
 LIBRARIES = ("sacrebleu", "jiwer", "numpy", "openai-whisper")
 SCORES = "scores.json"

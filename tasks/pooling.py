@@ -14,15 +14,16 @@ from components.device import pick_device
 from components.ensembling import language_model, pooling
 from components.ensembling.config import PoolingConfig
 from components.errors import ConfigError, StoreError
+from components.models.weights import weights_at
 from components.records import NBest, Outcome, StageRef, Utterance
+from components.storage.reader import StoredOutcomes, utterances
+from components.storage.stage_plan import StagePlan, content_of, library_versions
+from components.storage.store import Store
 from tasks.artifacts import publish_examples
 from tasks.building import component_of
-from tasks.keys import StagePlan, content_of, library_versions, weights_at
 from tasks.options import NOT_STORED, shown, transient
-from tasks.reading import StoredOutcomes, utterances
 from tasks.shards import Shard, compute, run_shards, shard_size
 from tasks.slots import device_slot
-from tasks.store import Store
 
 LIBRARIES = ("numpy", "sacrebleu", "rapidfuzz", "openai-whisper")
 MODEL_LIBRARIES = ("torch", "transformers")

@@ -11,16 +11,17 @@ from components import recognition
 from components.device import pick_device, seed_everything
 from components.ensembling import recognisers
 from components.ensembling.recognisers import RecogniserEnsemble
+from components.models.weights import weights_at
 from components.recognition.config import RecognitionConfig
 from components.records import StageRef, Utterance
+from components.storage.reader import utterances
+from components.storage.stage_plan import StagePlan, library_versions, read_by
+from components.storage.store import Store
 from tasks.artifacts import publish_examples
 from tasks.building import component_of
-from tasks.keys import StagePlan, library_versions, read_by, weights_at
 from tasks.options import NOT_STORED, shown, transient
-from tasks.reading import utterances
 from tasks.shards import Shard, compute, run_shards, shard_size
 from tasks.slots import device_slot
-from tasks.store import Store
 
 LIBRARIES = (
     "torch",

@@ -9,18 +9,19 @@ from prefect import task
 from prefect.client.schemas.objects import State
 
 from components.device import pick_device, seed_everything
+from components.models.weights import weights_at
 from components.records import NBest, Outcome, StageRef, Utterance
 from components.refining import gates
 from components.refining.config import RefineConfig
 from components.refining.rounds import Refiner
+from components.storage.reader import StoredOutcomes, hypotheses
+from components.storage.stage_plan import StagePlan, library_versions, read_by
+from components.storage.store import Store
 from tasks.artifacts import publish_examples
 from tasks.building import component_of
-from tasks.keys import StagePlan, library_versions, read_by, weights_at
 from tasks.options import NOT_STORED, shown, transient
-from tasks.reading import StoredOutcomes, hypotheses
 from tasks.shards import Shard, compute, run_shards, shard_size
 from tasks.slots import device_slot
-from tasks.store import Store
 from tasks.translation import translatable
 
 LIBRARIES = ("torch", "numpy", "llvmlite", "transformers", "sentencepiece", "sacrebleu")

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from prefect import task
 
+from components.files import told_when_full
 from components.records import RunRecord
+from components.storage.store import Store
 from reports import comparing, html, plots
 from tasks.artifacts import publish_plots, publish_report
 from tasks.comparing import read_comparison
-from tasks.files import told_when_full
 from tasks.options import NOT_STORED
-from tasks.store import Store
 from tasks.views import view_of
 
 

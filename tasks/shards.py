@@ -23,12 +23,12 @@ from prefect.futures import PrefectFuture
 
 from components.device import on_threads
 from components.records import NBest, Outcome, StageRef, Utterance
+from components.storage.stage_plan import StagePlan
+from components.storage.stage_writer import opened
+from components.storage.store import Store
 from tasks import runners
 from tasks.cost import measured
-from tasks.keys import StagePlan
 from tasks.progress import Progress
-from tasks.stage import opened
-from tasks.store import Store
 
 _SMALLEST = 32
 _MOST = 200  # shards, so that a flow stays at a few hundred task runs

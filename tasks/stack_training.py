@@ -12,24 +12,25 @@ from prefect.client.schemas.objects import State
 
 from components.device import pick_device
 from components.errors import DataError
+from components.files import read_json, write_json
+from components.models.weights import weights_at
 from components.records import StageRef
 from components.stacking import encodings, fusion, loading, pooling, speech
 from components.stacking.config import LearnConfig, StackConfig
 from components.stacking.learning import SpokenPair, StackLearner
 from components.stacking.model import Kind
 from components.stacking.speech import SpeechConfig
+from components.storage.reader import hypotheses, utterances
+from components.storage.stage_plan import StagePlan, content_of, library_versions, read_by
+from components.storage.stage_writer import opened
+from components.storage.store import Store
 from components.training import VERSION, TrainingConfig
 from tasks.artifacts import publish_plots
 from tasks.cost import measured
-from tasks.files import read_json, write_json
-from tasks.keys import StagePlan, content_of, library_versions, read_by, weights_at
 from tasks.options import NOT_STORED, shown
 from tasks.progress import Progress
-from tasks.reading import hypotheses, utterances
 from tasks.slots import device_slot
 from tasks.stacking import stacked_inputs
-from tasks.stage import opened
-from tasks.store import Store
 from tasks.training import CURVE, write_model
 
 LIBRARIES = ("torch", "transformers", "sentencepiece", "sacrebleu", "openai-whisper", "av")

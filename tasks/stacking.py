@@ -10,17 +10,18 @@ from prefect.client.schemas.objects import State
 
 from components.device import pick_device, seed_everything
 from components.errors import ConfigError
+from components.models.weights import weights_at
 from components.records import NBest, StageRef, Utterance
 from components.stacking import pooling, translator
 from components.stacking.config import StackConfig
+from components.storage.reader import hypotheses, utterances
+from components.storage.stage_plan import StagePlan, library_versions, read_by
+from components.storage.store import Store
 from tasks.artifacts import publish_examples
 from tasks.building import component_of
-from tasks.keys import StagePlan, library_versions, read_by, weights_at
 from tasks.options import NOT_STORED, shown, transient
-from tasks.reading import hypotheses, utterances
 from tasks.shards import Shard, compute, run_shards, shard_size
 from tasks.slots import device_slot
-from tasks.store import Store
 
 LIBRARIES = (
     *("torch", "numpy", "llvmlite", "transformers", "sentencepiece", "sacremoses", "openai-whisper", "av"),

@@ -11,18 +11,18 @@ from prefect.client.schemas.objects import State
 
 from components import synthesis
 from components.data import content_digest
+from components.files import lines
 from components.records import Quarantined, StageRef, Utterance
+from components.storage.reader import utterances
+from components.storage.stage_plan import StagePlan, library_versions, read_by
+from components.storage.stage_writer import ERRORS, OUTPUTS, Writer, check_partition, opened
+from components.storage.store import Store
 from components.synthesis import SynthesisConfig
 from tasks.artifacts import publish_quarantine
 from tasks.cost import measured
-from tasks.files import lines
-from tasks.keys import StagePlan, library_versions, read_by
 from tasks.options import NOT_STORED, shown
 from tasks.progress import Progress
-from tasks.reading import utterances
 from tasks.shards import shard_size
-from tasks.stage import ERRORS, OUTPUTS, Writer, check_partition, opened
-from tasks.store import Store
 
 LIBRARIES = ("av", "numpy", "soundfile", "onnxruntime")
 AUDIO = "audio"

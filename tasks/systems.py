@@ -8,14 +8,14 @@ from typing import Any
 
 from components import models
 from components.errors import AntiphonError, DataError, StoreError
+from components.files import lines, read_json
 from components.metrics.comparing import System
 from components.metrics.standings import Cost
 from components.models.checkpoints import parameters as count_parameters
 from components.records import RunRecord, StageRef, Utterance
-from tasks.files import lines, read_json
-from tasks.reading import best_texts, utterances
-from tasks.stage import OUTPUTS
-from tasks.store import Store
+from components.storage.reader import best_texts, utterances
+from components.storage.stage_writer import OUTPUTS
+from components.storage.store import Store
 
 _FREE = ("data", "metrics", "scores", "training", "comparison", "blame", "contribution", "rounds")
 _LEARNED = ("-dev", "coefficients")

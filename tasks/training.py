@@ -17,18 +17,19 @@ from prefect.client.schemas.objects import State
 from components import metrics, training
 from components.device import pick_device
 from components.errors import StoreError
+from components.files import read_json, told_when_full, write_json
+from components.models.weights import weights_of
 from components.records import RunRecord, Score, StageRef
 from components.refining import scoring as refiners
+from components.storage.stage_plan import StagePlan, library_versions, read_by
+from components.storage.stage_writer import Writer, opened
+from components.storage.store import Store
 from components.training import LEARNERS, TrainingConfig, curve, pairs, scoring, starting
 from components.training.learner import Learner, MakeLearner
 from tasks.artifacts import publish_plots, publish_summary
 from tasks.cost import measured
-from tasks.files import read_json, told_when_full, write_json
-from tasks.keys import StagePlan, library_versions, read_by, weights_of
 from tasks.options import NOT_STORED, shown
 from tasks.slots import device_slot
-from tasks.stage import Writer, opened
-from tasks.store import Store
 
 LIBRARIES = ("torch", "transformers", "sentencepiece", "sacrebleu")
 MODEL, METRICS, CURVE, SCORES = "model", "metrics.jsonl", "learning-curve.png", "scores.json"

@@ -11,17 +11,18 @@ from prefect.client.schemas.objects import State
 from components import translation
 from components.device import pick_device, seed_everything
 from components.errors import ConfigError
+from components.models.weights import weights_at
 from components.records import StageRef, Utterance
+from components.storage.reader import hypotheses, utterances
 from components.storage.seal import file_digest
+from components.storage.stage_plan import StagePlan, library_versions, read_by
+from components.storage.store import Store
 from components.translation.config import TranslationConfig
 from tasks.artifacts import publish_examples
 from tasks.building import component_of
-from tasks.keys import StagePlan, library_versions, read_by, weights_at
 from tasks.options import NOT_STORED, shown, transient
-from tasks.reading import hypotheses, utterances
 from tasks.shards import Shard, compute, run_shards, shard_size
 from tasks.slots import device_slot
-from tasks.store import Store
 
 LIBRARIES = ("torch", "numpy", "llvmlite", "transformers", "sentencepiece", "sacremoses")
 

@@ -12,10 +12,13 @@ from components.ensembling.config import PoolingConfig
 from components.ensembling.language_model import with_scores
 from components.ensembling.offers import Offer
 from components.errors import DataError
+from components.files import read_json, write_json
+from components.models.weights import weights_at
 from components.records import NBest, StageRef, Utterance
+from components.storage.stage_plan import StagePlan, content_of, library_versions
+from components.storage.stage_writer import opened
+from components.storage.store import Store
 from tasks.cost import measured
-from tasks.files import read_json, write_json
-from tasks.keys import StagePlan, content_of, library_versions, weights_at
 from tasks.options import NOT_STORED
 from tasks.pooling import (
     LIBRARIES,
@@ -28,8 +31,6 @@ from tasks.pooling import (
     parameters_of,
     slot_of,
 )
-from tasks.stage import opened
-from tasks.store import Store
 
 COEFFICIENTS = "coefficients.json"
 

@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
+from components.files import lines, read_json
 from components.records import RunRecord, StageRef
+from components.storage.reader import StoredOutcomes, StoredUtterances, quarantined
 from components.storage.seal import SEAL, read_seal
+from components.storage.stage_plan import content_of
+from components.storage.store import Store
 from reports import blaming, comparing
 from reports.sections import Column, Section, pictures
 from reports.view import Models, RunView
 from tasks.blaming import VALUES, read_blame
 from tasks.comparing import read_comparison
-from tasks.files import lines, read_json
-from tasks.keys import content_of
-from tasks.reading import StoredOutcomes, StoredUtterances, quarantined
-from tasks.store import Store
 from tasks.systems import decoded, plan_of, transcribes
 
 TABLES = "tables.json"

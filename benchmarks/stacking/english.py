@@ -17,9 +17,9 @@ from components.metrics import translation_scores
 from components.metrics.significance import translation_tests
 from components.recognition import RecognitionConfig
 from components.records import NBest, RunRecord, Score, Utterance
+from components.storage.reader import best_texts, utterances
 from components.translation.speech import SpeechTranslator
 from tasks.options import value_of
-from tasks.reading import best_texts, utterances
 
 WHISPER, READER = "packaged:whisper-base", "packaged:qwen2.5-coder-0.5b"
 TEST, DEV = ("multi30k:test_2016_flickr", 150), ("multi30k:val", 50)

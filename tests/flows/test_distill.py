@@ -12,12 +12,12 @@ import pytest
 from components import models
 from components.errors import ConfigError
 from components.records import StageRef
+from components.storage.reader import hypotheses
+from components.storage.store import Store
 from flows.cascade import cascade
 from flows.distill import LEVELS, DistillParameters, distill, student_of
 from flows.train import train
 from tasks.distilling import TARGETS, plan_of, taught_by
-from tasks.reading import hypotheses
-from tasks.store import Store
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
 SMALL = {"vocabulary": 64, "layers": 2, "width": 16, "inner": 16, "heads": 2, "batch_pieces": 200}

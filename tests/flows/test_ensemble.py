@@ -12,13 +12,13 @@ import pytest
 from components.device import pick_device
 from components.errors import ConfigError
 from components.records import NBest, RunRecord
+from components.storage.reader import best_texts, hypotheses
+from components.storage.store import Store
 from flows.cascade import cascade
 from flows.contribution import contribution
 from flows.ensemble import ensemble
 from flows.train import train
 from tasks.contributing import read_contributions
-from tasks.reading import best_texts, hypotheses
-from tasks.store import Store
 from tasks.views import view_of
 from tests.components.stacking import tiny
 

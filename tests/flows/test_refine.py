@@ -12,12 +12,12 @@ from components import recognition
 from components.records import NBest, RunRecord
 from components.refining import gates, networks, rounds
 from components.refining.config import RefineConfig
+from components.storage.reader import hypotheses
+from components.storage.store import Store
 from flows.contribution import contribution
 from flows.refine import RefineParameters, refine
 from tasks.contributing import read_contributions
 from tasks.options import value_of
-from tasks.reading import hypotheses
-from tasks.store import Store
 from tasks.views import view_of
 from tests.flows import fakes
 

@@ -20,14 +20,14 @@ from components.stacking.config import StackConfig
 from components.stacking.loading import load
 from components.stacking.systems import Heard
 from components.stacking.translator import _blanked, build
+from components.storage.reader import hypotheses
+from components.storage.store import Store
 from components.synthesis import engines
 from flows.blame import blame
 from flows.contribution import contribution
 from flows.stack import StackParameters, stack
 from tasks.blaming import read_blame
 from tasks.contributing import read_contributions
-from tasks.reading import hypotheses
-from tasks.store import Store
 from tests.components.stacking.tiny import WORDS, saved, text_model, tone, whisper
 
 

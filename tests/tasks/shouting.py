@@ -12,10 +12,10 @@ from prefect import flow, task
 from prefect.futures import PrefectFuture
 
 from components.records import Hypothesis, NBest, Outcome, StageRef, Utterance
-from tasks.keys import StagePlan
+from components.storage.stage_plan import StagePlan
+from components.storage.store import Store
 from tasks.options import NOT_STORED
 from tasks.shards import Shard, compute, run_shards
-from tasks.store import Store
 
 
 def _note(calls: str, line: str) -> None:

@@ -13,12 +13,12 @@ from components.ensembling import pooling
 from components.ensembling.config import PoolingConfig
 from components.errors import ConfigError, StoreError
 from components.records import Hypothesis, NBest, Quarantined, StageRef, Utterance
+from components.storage.reader import hypotheses, quarantined
+from components.storage.stage_plan import StagePlan
+from components.storage.stage_writer import opened
+from components.storage.store import Store
 from tasks import pooling as stage
-from tasks.keys import StagePlan
 from tasks.options import value_of
-from tasks.reading import hypotheses, quarantined
-from tasks.stage import opened
-from tasks.store import Store
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
 N = 40

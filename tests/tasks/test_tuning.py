@@ -11,10 +11,10 @@ from prefect import flow
 from components.ensembling.config import PoolingConfig
 from components.errors import DataError
 from components.records import Hypothesis, NBest, StageRef, Utterance
+from components.storage.reader import best_texts
 from tasks import tuning
 from tasks.options import value_of
 from tasks.pooling import pool
-from tasks.reading import best_texts
 from tests.tasks.test_pooling import written
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]

@@ -10,13 +10,13 @@ import pytest
 
 from components.errors import StoreError
 from components.records import Quarantined, StageRef
+from components.storage.stage_plan import StagePlan
+from components.storage.stage_writer import opened
+from components.storage.store import Store
 from reports import html
-from tasks.keys import StagePlan
 from tasks.report import render
-from tasks.stage import opened
-from tasks.store import Store
 from tasks.views import FIRST_PUT_ASIDE, links, put_aside, stage_sections
-from tests.tasks.test_store import record
+from tests.components.storage.test_store import record
 
 
 def stage(

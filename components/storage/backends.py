@@ -1,7 +1,7 @@
 """Where a store's folder is: on a disk that all its writers share, or on object storage with a copy here.
 
-The stage protocol is the same (tasks/stage.py): it works in a local folder under ``root`` and tells its place
-what it has done. A local place has nothing to add; a remote one sends and brings (docs/decisions/0012).
+The stage protocol (stage_writer.py) is the same: it works in a local folder under ``root`` and tells its
+place what it has done. A local place has nothing to add; a remote one sends and brings (docs/decisions/0012).
 """
 
 from __future__ import annotations
@@ -18,14 +18,13 @@ from typing import cast
 from filelock import FileLock
 
 from components.errors import StoreError
+from components.files import read_json, write_bytes
 from components.records import StageRef
-from components.storage import local_root, store_url
+from components.storage import local_root, locks, store_url
+from components.storage.lease import Lease
+from components.storage.locks import Waiting
 from components.storage.mirror import Mirror
 from components.storage.seal import PLAN, SEAL, DamagedError, Seal, read_seal, verify
-from tasks import locks
-from tasks.files import read_json, write_bytes
-from tasks.leases import Lease
-from tasks.locks import Waiting
 
 
 class Local:

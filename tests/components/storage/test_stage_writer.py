@@ -17,12 +17,11 @@ from hypothesis import strategies as st
 
 from components.errors import ConfigError, StoreError
 from components.records import StageRef
-from components.storage import seal
+from components.storage import locks, seal
 from components.storage.seal import SEAL, DamagedError
-from tasks import locks
-from tasks.keys import StagePlan
-from tasks.stage import ERRORS, JOURNAL, OUTPUTS, journal_entries, opened
-from tasks.store import Store
+from components.storage.stage_plan import StagePlan
+from components.storage.stage_writer import ERRORS, JOURNAL, OUTPUTS, journal_entries, opened
+from components.storage.store import Store
 
 PLAN = StagePlan(stage="asr", version="test/1", shard_size=2)
 SHARDS = [(["a", "b"], []), (["c"], ["d"]), ([], ["e", "f"]), (["g"], [])]

@@ -6,8 +6,9 @@ import torch
 from components.canonical import canonical, digest
 from components.device import on_threads
 from components.kernels import machine
+from components.models.weights import weights_of
 from components.records import Checkpoint, StageRef
-from tasks.keys import StagePlan, library_versions, read_by, weights_of
+from components.storage.stage_plan import StagePlan, library_versions, read_by
 
 PLAN = StagePlan(
     stage="mt",

@@ -4,7 +4,7 @@
 ``STORE/runs/<name>/``   run.json, metrics.json, report.html, plots/
 ``STORE/locks/``         one lock per stage or run at work, freed by the system when its holder dies
 
-On object storage the same names are objects (tasks/places.py); ``root`` is then the copy on this machine.
+On object storage the same names are objects (backends.py); ``root`` is then the copy on this machine.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from components.errors import ConfigError, StoreError
+from components.files import as_json, told_when_full, write_bytes
 from components.records import RunRecord, StageRef
+from components.storage import locks
+from components.storage.backends import place_of
+from components.storage.run_records import RECORD, read_record, write_record
 from components.storage.seal import PLAN, SEAL, DamagedError, Seal, file_digest, read_seal
-from tasks import locks
-from tasks.files import as_json, told_when_full, write_bytes
-from tasks.keys import StagePlan
-from tasks.places import place_of
-from tasks.run_records import RECORD, read_record, write_record
+from components.storage.stage_plan import StagePlan
 
 log = logging.getLogger("antiphon.store")
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

@@ -17,13 +17,13 @@ from typing import Any
 
 from components.canonical import digest, with_digest, without_digest
 from components.errors import StoreError
+from components.files import lines, now, sync_folder, told_when_full, write_bytes
 from components.records import StageRef
+from components.storage.backends import Local
+from components.storage.locks import Waiting, lock_seconds
 from components.storage.seal import PLAN, SEAL, Seal, file_digest
-from tasks.files import lines, now, sync_folder, told_when_full, write_bytes
-from tasks.keys import StagePlan
-from tasks.locks import Waiting, lock_seconds
-from tasks.places import Local
-from tasks.store import Store, plan_json, stage_ref
+from components.storage.stage_plan import StagePlan
+from components.storage.store import Store, plan_json, stage_ref
 
 OUTPUTS, ERRORS, JOURNAL = "outputs.jsonl", "errors.jsonl", "journal.jsonl"
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import overload
 
 from components.errors import DataError
+from components.files import lines
 from components.records import NBest, Outcome, Quarantined, StageRef, Utterance
-from tasks.files import lines
-from tasks.stage import ERRORS, OUTPUTS
+from components.storage.stage_writer import ERRORS, OUTPUTS
 
 
 def utterances(data: StageRef) -> Iterator[Utterance]:

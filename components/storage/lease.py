@@ -21,9 +21,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from components.errors import AntiphonError, ConfigError, StoreError
+from components.files import now
+from components.storage.locks import Waiting
 from components.storage.objects import Objects
-from tasks.files import now
-from tasks.locks import Waiting
 
 log = logging.getLogger("antiphon.store")
 VARIABLE = "ANTIPHON_LEASE"

@@ -19,7 +19,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from components.errors import ConfigError, StoreError
-from tasks.files import now, told_when_full, write_bytes
+from components.files import now, told_when_full, write_bytes
 
 log = logging.getLogger("antiphon.store")
 VARIABLE = "ANTIPHON_LOCK_SECONDS"

@@ -5,10 +5,17 @@ from pathlib import Path
 import pytest
 
 from components.records import Hypothesis, NBest, Quarantined, StageRef, Utterance
-from tasks.keys import StagePlan
-from tasks.reading import StoredOutcomes, StoredUtterances, best_texts, hypotheses, quarantined, utterances
-from tasks.stage import opened
-from tasks.store import Store
+from components.storage.reader import (
+    StoredOutcomes,
+    StoredUtterances,
+    best_texts,
+    hypotheses,
+    quarantined,
+    utterances,
+)
+from components.storage.stage_plan import StagePlan
+from components.storage.stage_writer import opened
+from components.storage.store import Store
 from tasks.translation import translatable
 
 NAMES = ["é", "b", "c", "d"]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from components.canonical import canonical, with_digest, without_digest
 from components.errors import StoreError
+from components.files import as_json, read_json, write_bytes, write_json
 from components.records import RunRecord
-from tasks.files import as_json, read_json, write_bytes, write_json
 
 RECORD, FAILED, METRICS = "run.json", "failed.json", "metrics.json"
 """The record; that of a later attempt under the same name which failed; and the scores by themselves."""

@@ -16,15 +16,16 @@ from components.canonical import digest
 from components.errors import ConfigError, StoreError
 from components.models import resolve
 from components.models.digests import sha256_of
+from components.storage import lease as leases
+from components.storage import locks
 from components.storage.objects import Objects
 from components.storage.seal import Seal
-from tasks import leases, locks
-from tasks.stage import ERRORS, OUTPUTS, opened
-from tasks.store import Store
+from components.storage.stage_writer import ERRORS, OUTPUTS, opened
+from components.storage.store import Store
 from tasks.systems import parameters_of
-from tests.tasks.test_stage import IDS, PLAN, SHARDS, content, record, run
-from tests.tasks.test_store import claim
-from tests.tasks.test_store import record as run_record
+from tests.components.storage.test_stage_writer import IDS, PLAN, SHARDS, content, record, run
+from tests.components.storage.test_store import claim
+from tests.components.storage.test_store import record as run_record
 from tests.tasks.test_views import stage
 
 DONE = f"stages/{PLAN.key}/DONE.json"

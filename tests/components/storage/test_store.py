@@ -13,8 +13,8 @@ from components.canonical import with_digest, without_digest
 from components.errors import ConfigError, StoreError
 from components.records import RunRecord, Score
 from components.storage import local_root
-from tasks.store import Store
-from tests.tasks.test_reading import written
+from components.storage.store import Store
+from tests.components.storage.test_reader import written
 
 
 def record(name: str, **changes: object) -> RunRecord:

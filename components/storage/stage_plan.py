@@ -13,9 +13,8 @@ from typing import Any
 
 from pydantic import Field
 
-from components import models
 from components.canonical import digest
-from components.records import Checkpoint, Record, Sha256, StageRef
+from components.records import Record, Sha256, StageRef
 
 BENEATH = {
     "transformers": ("tokenizers",),
@@ -87,18 +86,3 @@ def content_of(ref: StageRef) -> str:
 def read_by(*refs: StageRef) -> dict[str, str]:
     """``upstream`` of a stage that reads ``refs``."""
     return {ref.stage: content_of(ref) for ref in refs}
-
-
-def weights_at(named: Mapping[str, str], store_url: str | None) -> dict[str, str]:
-    """``weights`` of the models with these references, by role. Resolves them, loads nothing."""
-    return weights_of(**{role: models.resolve(name, store_url) for role, name in named.items()})
-
-
-def weights_of(**checkpoints: Checkpoint) -> dict[str, str]:
-    """``weights`` of a stage: the digests of each model's files and of its tokenizer."""
-    found: dict[str, str] = {}
-    for name, checkpoint in checkpoints.items():
-        found[name] = checkpoint.sha256
-        if checkpoint.tokenizer_sha256 is not None:
-            found[f"{name}.tokenizer"] = checkpoint.tokenizer_sha256
-    return found

@@ -1,0 +1,23 @@
+"""Digests of the models that a stage computes with, as they stand in its plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from components.models import resolve
+from components.records import Checkpoint
+
+
+def weights_at(named: Mapping[str, str], store_url: str | None) -> dict[str, str]:
+    """``weights`` of the models with these references, by role. Resolves them, loads nothing."""
+    return weights_of(**{role: resolve(name, store_url) for role, name in named.items()})
+
+
+def weights_of(**checkpoints: Checkpoint) -> dict[str, str]:
+    """``weights`` of a stage: the digests of each model's files and of its tokenizer."""
+    found: dict[str, str] = {}
+    for name, checkpoint in checkpoints.items():
+        found[name] = checkpoint.sha256
+        if checkpoint.tokenizer_sha256 is not None:
+            found[f"{name}.tokenizer"] = checkpoint.tokenizer_sha256
+    return found
