@@ -70,7 +70,7 @@ def main(arguments: Sequence[str]) -> None:
     command = [
         sys.executable,
         "-m",
-        "flows.cli",
+        "flows.cli.main",
         "run",
         "compare",
         "-c",

@@ -95,7 +95,7 @@ def _with_weak(seeds: Sequence[str], weak: str) -> list[Row]:
 
 def ran(row: Row, data: str, store: Store) -> RunRecord:
     """The run of a row on a data set: finished before, or now."""
-    from flows.catalogue import flow_named
+    from flows.registry import flow_named
 
     name = "-".join(re.findall(r"[a-z0-9]+", f"{row.name} {data.partition(':')[2]}".lower()))
     try:

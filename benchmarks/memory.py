@@ -18,7 +18,7 @@ from benchmarks.repeated import write_manifest
 
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "docs" / "results" / "memory.md"
-COMMAND = ("-m", "flows.cli", "run", "cascade", "--json")
+COMMAND = ("-m", "flows.cli.main", "run", "cascade", "--json")
 SETTINGS = (
     "asr.model=packaged:whisper-tiny.en",
     "asr.beam_size=1",

@@ -125,6 +125,6 @@ def _recut(run: Run, read: Read, segments: str) -> StageRef:
 
 
 if __name__ == "__main__":
-    from flows.cli import run_flow_module
+    from flows.cli.main import run_flow_module
 
     run_flow_module("blame")

@@ -20,9 +20,10 @@ from components.metrics.comparing import ComparisonSettings
 from components.records import RunRecord
 from components.storage.store import Store
 from flows import preflight
-from flows.configuration import faults
+from flows.faults import faults
 from flows.parameters import DataParameters, check_no_secret, flat
 from flows.preflight import Need
+from flows.registry import flow_named
 from flows.running import Run, ending, name_flow_run
 from tasks.options import value_of
 from tasks.runners import runner
@@ -137,8 +138,6 @@ def compare_finished(parameters: CompareParameters) -> RunRecord:
 
 def _checked(system: SystemConfig, parameters: CompareParameters) -> DataParameters:
     """The parameters of a system's flow, before any of them runs. ConfigError."""
-    from flows.catalogue import flow_named
-
     shared = {name: getattr(parameters, name) for name in _SHARED}
     values = {name: value for name, value in shared.items() if value is not None} | system.parameters
     values["store"] = parameters.store
@@ -156,8 +155,6 @@ def _checked(system: SystemConfig, parameters: CompareParameters) -> DataParamet
 
 def _needs_of(system: SystemConfig, parameters: CompareParameters) -> list[Need]:
     """What the stages of one system need, under its name."""
-    from flows.catalogue import flow_named
-
     entry = flow_named(system.flow)
     try:
         found = entry.needs(_checked(system, parameters))
@@ -191,7 +188,6 @@ _SHARED = ("data", "audio", "limit", "source_language", "target_language", "seed
 
 def _run_all(calls: Mapping[str, tuple[str, dict[str, Any]]], run: Run) -> dict[str, RunRecord]:
     """The records of the systems that finish; what stops one is noted, and the others go on."""
-    from flows.catalogue import flow_named
     from tasks.systems import check
 
     found = {}
@@ -207,6 +203,6 @@ def _run_all(calls: Mapping[str, tuple[str, dict[str, Any]]], run: Run) -> dict[
 
 
 if __name__ == "__main__":
-    from flows.cli import run_flow_module
+    from flows.cli.main import run_flow_module
 
     run_flow_module("compare")

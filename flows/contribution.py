@@ -18,6 +18,7 @@ from components.errors import ConfigError
 from components.records import RunRecord, StageRef
 from flows.cascade import CascadeRecognition, CascadeTranslation
 from flows.parameters import FlowParameters, flat
+from flows.registry import flow_named
 from flows.running import Run, ending, name_flow_run, reopened
 from tasks.options import value_of
 from tasks.runners import runner
@@ -183,8 +184,6 @@ def _outputs(
 
 def _call(flow_name: str, values: dict[str, Any]) -> RunRecord:
     """One part of the system as a run of its own; an ensemble with one model left is a cascade."""
-    from flows.catalogue import flow_named
-
     if flow_name == "ensemble" and not (values["asr"]["members"] or values["mt"]["members"]):
         flow_name, values = "cascade", dict(values)
         for stage, config in (("asr", CascadeRecognition), ("mt", CascadeTranslation)):
@@ -200,6 +199,6 @@ def _call(flow_name: str, values: dict[str, Any]) -> RunRecord:
 
 
 if __name__ == "__main__":
-    from flows.cli import run_flow_module
+    from flows.cli.main import run_flow_module
 
     run_flow_module("contribution")

@@ -224,6 +224,6 @@ def _mixture(teacher: DistillTeacher) -> Ensemble:
 
 
 if __name__ == "__main__":
-    from flows.cli import run_flow_module
+    from flows.cli.main import run_flow_module
 
     run_flow_module("distill")

@@ -241,6 +241,6 @@ def _tuned(
 
 
 if __name__ == "__main__":
-    from flows.cli import run_flow_module
+    from flows.cli.main import run_flow_module
 
     run_flow_module("ensemble")

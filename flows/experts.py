@@ -77,6 +77,6 @@ def experts(parameters: ExpertsParameters) -> RunRecord | State[RunRecord]:
 
 
 if __name__ == "__main__":
-    from flows.cli import run_flow_module
+    from flows.cli.main import run_flow_module
 
     run_flow_module("experts")

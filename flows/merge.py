@@ -176,6 +176,6 @@ def _gated(parameters: MergeParameters, run: Run, recipe: Recipe, model: str, sc
 
 
 if __name__ == "__main__":
-    from flows.cli import run_flow_module
+    from flows.cli.main import run_flow_module
 
     run_flow_module("merge")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import wraps
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -20,9 +20,9 @@ from pydantic import (
 )
 
 from components.errors import ConfigError
-from components.redaction import redact
 from components.storage import local_root
 from components.storage.store import check_run_name
+from flows.faults import describe_fault
 
 P = TypeVar("P", bound=BaseModel)
 R = TypeVar("R")
@@ -30,9 +30,6 @@ R = TypeVar("R")
 _SECRET = re.compile(  # 'tokens' counts something, a 'token' opens something
     r"(^|_)(token|(secret|password|passwd|credential|api_?key|access_?key|private_?key)s?)($|_)"
 )
-
-LONGEST = 200
-"""Characters of a wrong value that an error shows."""
 
 DATA = "manifest (JSONL, TSV), parallel text 'a.en,a.de', or a set: sample, multi30k:SPLIT"
 
@@ -128,16 +125,6 @@ def check_no_secret(names: list[str]) -> None:
             )
 
 
-def told(fault: Mapping[str, Any]) -> str:
-    """A fault that pydantic found in one line: where, what was expected, what was found, without secrets."""
-    name = ".".join(map(str, fault["loc"]))
-    message = str(fault["msg"]).removeprefix("Value error, ")
-    if "found" not in message:
-        value = redact(repr(fault["input"]))  # before it is cut, which may hide what follows a secret
-        message += f", found {value if len(value) <= LONGEST else value[:LONGEST] + '...'}"
-    return redact(message if not name or message.startswith(f"{name}: ") else f"{name}: {message}")
-
-
 def flat(model: type[P]) -> Callable[[Callable[[P], R]], Callable[..., R]]:
     """Give a function of one parameter model the model's fields as its keyword parameters.
 
@@ -163,7 +150,7 @@ def flat(model: type[P]) -> Callable[[Callable[[P], R]], Callable[..., R]]:
             try:
                 checked = model.model_validate(values)
             except ValidationError as error:  # what the form cannot check
-                raise ConfigError("\n".join(map(told, map(dict, error.errors())))) from None
+                raise ConfigError("\n".join(map(describe_fault, map(dict, error.errors())))) from None
             return function(checked)
 
         del called.__wrapped__  # its signature is not this one's

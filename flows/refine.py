@@ -152,6 +152,6 @@ def _drafted(run: Run, parameters: RefineParameters) -> tuple[StageRef, StageRef
 
 
 if __name__ == "__main__":
-    from flows.cli import run_flow_module
+    from flows.cli.main import run_flow_module
 
     run_flow_module("refine")

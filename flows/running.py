@@ -22,6 +22,7 @@ from components.storage.store import Store
 from flows import interrupting
 from flows.ephemeral_server import lost_server_message
 from flows.parameters import FlowParameters
+from flows.registry import flow_named
 from tasks.options import value_of
 from tasks.runners import chosen
 
@@ -131,8 +132,6 @@ def reopened(
     Raises:
         ConfigError: it is a run of none of ``flows``, or its parameters are no longer those of its flow.
     """
-    from flows.catalogue import flow_named
-
     found = Store(parameters.store).load_run(name)
     if found.flow not in flows:
         raise ConfigError(f"run {name}: {stage} expects a run of {', '.join(flows)}, found {found.flow}")

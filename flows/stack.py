@@ -127,6 +127,6 @@ def stack(parameters: StackParameters) -> RunRecord | State[RunRecord]:
 
 
 if __name__ == "__main__":
-    from flows.cli import run_flow_module
+    from flows.cli.main import run_flow_module
 
     run_flow_module("stack")

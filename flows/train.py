@@ -62,6 +62,6 @@ def train(parameters: TrainParameters) -> RunRecord | State[RunRecord]:
 
 
 if __name__ == "__main__":
-    from flows.cli import run_flow_module
+    from flows.cli.main import run_flow_module
 
     run_flow_module("train")

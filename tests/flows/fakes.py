@@ -109,6 +109,6 @@ def install() -> None:
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[2]))
     install()
-    from flows.cli import main
+    from flows.cli.main import main
 
     main()

@@ -12,7 +12,7 @@ import pytest
 
 from components import recognition, translation
 from components.records import Outcome, Utterance
-from flows import cli
+from flows.cli import main as cli
 from tests.flows import fakes
 from tests.flows.test_cascade import calls  # noqa: F401 - a fixture that every test uses
 

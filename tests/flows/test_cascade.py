@@ -16,7 +16,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from components import models, recognition, translation
 from components.data.named import SAMPLES
 from components.errors import ModelError
-from flows import cli
+from flows.cli import main as cli
 from tasks import progress
 from tests.flows import fakes
 

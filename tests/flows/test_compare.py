@@ -19,7 +19,7 @@ from components.errors import ModelError
 from components.records import Outcome, Quarantined, Utterance
 from components.refining import checks
 from components.translation.config import TranslationConfig
-from flows import cli
+from flows.cli import main as cli
 from tests.flows import fakes
 from tests.flows.test_cascade import calls, manifest  # noqa: F401 - a fixture that every test uses
 from tests.flows.test_server import call

@@ -13,7 +13,7 @@ from components.errors import MergeError, StoreError
 from components.storage.store import Store
 from components.training import TrainingConfig, vocabulary
 from components.training.model import build
-from flows import cli
+from flows.cli import main as cli
 from flows.merge import MergeParameters, merge, recipe_of
 from tasks.views import view_of
 from tests.limits import files_of_at_most

@@ -11,8 +11,8 @@ from prefect.exceptions import ParameterTypeError
 from pydantic import BaseModel, Field
 
 from components.errors import ConfigError
-from flows.catalogue import FLOWS, flow_named
 from flows.parameters import flat
+from flows.registry import FLOWS, flow_named
 from tests.serving import ROOT
 
 
@@ -113,7 +113,7 @@ def test_importing_a_flow_contacts_nobody_and_help_loads_no_torch() -> None:
         "import socket, sys\n"
         "def refuse(*a): raise SystemExit('a connection at import')\n"
         "socket.socket.connect = refuse\n"
-        "import flows.cli\n"
+        "import flows.cli.main\n"
         "assert not {'torch', 'prefect', 'transformers', 'matplotlib'} & set(sys.modules), 'help is slow'\n"
         "import flows.cascade, flows.compare, flows.train\n"
     )

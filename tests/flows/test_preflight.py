@@ -15,10 +15,10 @@ from components.errors import ConfigError
 from components.recognition import checks as recognition
 from components.translation import checks as translation
 from components.translation.config import TranslationConfig
-from flows import cli
-from flows.catalogue import flow_named
-from flows.configuration import gather
+from flows.cli import main as cli
+from flows.cli.config_file import gather
 from flows.preflight import refuse
+from flows.registry import flow_named
 
 TALK = str(Path(str(SAMPLES)).parent / "caption-01.flac")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flows import cli
+from flows.cli import main as cli
 from tests import malformed
 
 pytestmark = [pytest.mark.models, pytest.mark.server, pytest.mark.usefixtures("server")]

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
 
 from components.errors import ConfigError
 from components.yaml_text import Lines, parse, read_text
-from flows.parameters import check_no_secret, told
+from flows.faults import faults
+from flows.parameters import check_no_secret
 
 P = TypeVar("P", bound=BaseModel)
 
@@ -80,41 +79,3 @@ def _check_unicode(texts: Sequence[str]) -> None:
 def _names(values: Mapping[str, Any]) -> list[str]:
     inner = [_names(value) for value in values.values() if isinstance(value, dict)]
     return [*values, *(name for names in inner for name in names)]
-
-
-def faults(
-    model: type[BaseModel], error: ValidationError, file: Path | None = None, lines: Lines | None = None
-) -> list[str]:
-    """What pydantic found wrong with the values of ``model``, a line each with its place and what to do."""
-    return [_fault(model, dict(fault), file, lines or {}) for fault in error.errors()]
-
-
-def _fault(model: type[BaseModel], fault: dict[str, Any], file: Path | None, lines: Lines) -> str:
-    path = tuple(str(part) for part in fault["loc"])
-    line = lines.get(path)
-    where = f"{file}:{line}: " if line is not None else ""
-    name = ".".join(path)
-    if fault["type"] == "missing" and name in model.model_fields:
-        return f"{where}{name}: must be set; {_how(name, model.model_fields[name])}"
-    if fault["type"] != "extra_forbidden":
-        return f"{where}{told(fault)}"
-    known = _fields(model, path[:-1])
-    near = difflib.get_close_matches(path[-1], known, n=1)
-    hint = f"did you mean {'.'.join((*path[:-1], near[0]))}?" if near else f"known: {', '.join(known)}"
-    return f"{where}{name}: no such parameter; {hint}"
-
-
-def _how(name: str, field: FieldInfo) -> str:
-    """What a parameter is and how it is set."""
-    example = field.examples[0] if field.examples else "VALUE"
-    return f"{field.description}: --set {name}={example}"
-
-
-def _fields(model: type[BaseModel], path: tuple[str, ...]) -> list[str]:
-    """Names of the fields of the model that stands at ``path`` below ``model``."""
-    for name in path:
-        inner = model.model_fields[name].annotation
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
-            return []
-        model = inner
-    return list(model.model_fields)

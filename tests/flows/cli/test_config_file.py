@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from components.errors import ConfigError
-from flows.configuration import gather, parse
+from flows.cli.config_file import gather, parse
 
 
 class Stage(BaseModel):

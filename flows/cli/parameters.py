@@ -9,8 +9,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from flows.catalogue import flow_named
-from flows.printing import console
+from flows.cli.printing import console
+from flows.registry import flow_named
 
 REQUIRED = "(must be set)"
 

@@ -6,8 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from components.models.catalogue import CATALOGUE
-from flows.cli import main
-from flows.models_command import models_app, size
+from flows.cli.main import main
+from flows.cli.models import models_app, size
 
 run = CliRunner().invoke
 

@@ -12,7 +12,7 @@ import typer
 if TYPE_CHECKING:
     from components.data import Dataset
 
-app = typer.Typer(help="Look at data sets before anything is run on them.", no_args_is_help=True)
+data_app = typer.Typer(help="Look at data sets before anything is run on them.", no_args_is_help=True)
 SHOWN = 20
 """Quarantined records that the table lists; --json lists all."""
 
@@ -40,12 +40,12 @@ Decode = Annotated[bool, typer.Option("--decode", help="Decode all audio too: fi
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on the last line of standard output.")]
 
 
-@app.callback()
+@data_app.callback()
 def _data() -> None:
     """Keep ``check`` a subcommand although it is the only one."""
 
 
-@app.command()
+@data_app.command()
 def check(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them from the signature
     source: Source = None,
     audio: AudioFiles = None,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from components.errors import ConfigError
-from flows.catalogue import FLOWS, flow_named
-from flows.configuration import gather
-from flows.listing import REQUIRED, parameter_rows, print_parameters
+from flows.cli.config_file import gather
+from flows.cli.parameters import REQUIRED, parameter_rows, print_parameters
+from flows.registry import FLOWS, flow_named
 
 
 @pytest.mark.parametrize("flow", FLOWS)

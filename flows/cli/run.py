@@ -5,13 +5,84 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel
+import typer
 
 from components.errors import ConfigError
-from components.records import RunRecord
+from flows.cli.options import (
+    AsJson,
+    Assignments,
+    AudioFile,
+    Config,
+    DataSet,
+    FlowName,
+    Language,
+    Limit,
+    Listing,
+    Replace,
+    RunName,
+    StoreUrl,
+    Yes,
+)
+from flows.registry import flow_named
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from components.records import RunRecord
 
 QUARANTINED = 3
+
+
+def run(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them from the signature
+    flow: FlowName,
+    config: Config = None,
+    assignments: Assignments = None,
+    store: StoreUrl = None,
+    name: RunName = None,
+    replace: Replace = False,
+    as_json: AsJson = False,
+    audio: AudioFile = None,
+    data: DataSet = None,
+    target_language: Language = None,
+    limit: Limit = None,
+    parameters: Listing = False,
+    yes: Yes = False,
+) -> None:
+    """Run a flow; a finished stage is reused, an interrupted one goes on where it stopped.
+
+    Every flow has parameters of its own: `antiphon run FLOW --parameters` lists them with their defaults, and
+    `--set` or a FILE sets them. A flag below that stands for a parameter which FLOW has not is refused.
+
+    Examples:
+
+    - `antiphon run cascade` runs the sample set: speech, transcript, translation, scores, report.
+
+    - `antiphon run cascade --audio talk.wav --target-language de` needs no manifest.
+
+    - `antiphon run cascade --data manifest.jsonl --set asr.beam_size=1 --set mt.model=hub:ORG/NAME`
+
+    - `antiphon run cascade -c cascade.yaml --set mt.beam_size=5 --json`
+
+    A later value wins: the defaults, then FILE, then the flags, then --set.
+    """
+    if parameters:
+        from flows.cli.parameters import print_parameters
+
+        print_parameters(flow)
+        return
+    shortcuts: dict[str, object] = {
+        "store": store,
+        "name": name,
+        "replace": replace or None,
+        "audio": audio,
+        "data": data,
+        "target_language": target_language,
+        "limit": limit,
+    }
+    code = run_flow(flow, config, assignments or [], shortcuts, as_json=as_json, yes=yes)
+    raise typer.Exit(code)
 
 
 def run_flow(
@@ -30,17 +101,14 @@ def run_flow(
     Raises:
         AntiphonError: what the flow raised.
     """
-    from flows.catalogue import check_flow, flow_named
-
-    check_flow(name)
+    entry = flow_named(name)  # before anything heavy is imported
     from flows import interrupting
-    from flows.configuration import gather
+    from flows.cli.config_file import gather
+    from flows.cli.trainings import require_intent
     from flows.ephemeral_server import check_server, lost_server_message
     from flows.preflight import refuse
-    from flows.trainings import require_intent
     from tasks.options import value_of
 
-    entry = flow_named(name)
     _check_flags(name, entry.parameters, shortcuts)
     parameters = gather(entry.parameters, config, assignments, shortcuts)
     _check_size(parameters)
@@ -92,8 +160,8 @@ def _check_size(parameters: BaseModel) -> None:
 
 def compare_runs(assignments: Sequence[str], shortcuts: Mapping[str, object], *, as_json: bool) -> int:
     """Compare finished runs and print the tables; gives back the exit code."""
+    from flows.cli.config_file import gather
     from flows.compare import CompareParameters, compare_finished
-    from flows.configuration import gather
 
     parameters = gather(CompareParameters, None, assignments, shortcuts)
     return finish(compare_finished(parameters), parameters.store, as_json=as_json)
@@ -102,7 +170,7 @@ def compare_runs(assignments: Sequence[str], shortcuts: Mapping[str, object], *,
 def finish(run: RunRecord, store_url: str | None, *, as_json: bool) -> int:
     """Print a run; the exit code says whether records were put aside."""
     from components.storage.store import Store
-    from flows.printing import print_run, run_json
+    from flows.cli.printing import print_run, run_json
 
     store = Store(store_url)
     print_run(run, store)

@@ -3,22 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Annotated
+
+import typer
 
 from components.errors import ConfigError
-from components.storage.reader import quarantined
-from components.storage.store import Store
-from flows.printing import console, print_run
-from reports import terminal
-from tasks.views import view_of
+from flows.cli.options import StoreUrl
 
 
-def show(name: str, stage: str | None, utterance: str | None, store_url: str | None) -> None:
+def inspect(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="name of a run")],
+    stage: Annotated[str | None, typer.Option("--stage", help="only this stage, such as mt or data")] = None,
+    utterance: Annotated[str | None, typer.Option("--utterance", metavar="ID", help="one utterance")] = None,
+    store: StoreUrl = None,
+) -> None:
+    """Show a run: its stages and scores, what a stage produced, or all about one utterance.
+
+    Examples: `antiphon inspect RUN`, with `--stage mt`, with `--utterance ID`.
+    """
+    _show(run, stage, utterance, store)
+
+
+def _show(name: str, stage: str | None, utterance: str | None, store_url: str | None) -> None:
     """Print what was asked for on standard output.
 
     Raises:
         ConfigError: the run has no such stage of records.
         DataError: the run has no such utterance.
     """
+    from components.storage.reader import quarantined
+    from components.storage.store import Store
+    from flows.cli.printing import console, print_run
+    from reports import terminal
+    from tasks.views import view_of
+
     store = Store(store_url)
     run = store.load_run(name)
     view = view_of(run, store)

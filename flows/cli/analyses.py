@@ -1,0 +1,75 @@
+"""`antiphon compare`, `blame` and `contribution`: what finished runs tell."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from flows.cli.options import AsJson, Assignments, Replace, RunName, StoreUrl
+from flows.cli.run import compare_runs, run_flow
+
+
+def compare(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="names of two or more finished runs")],
+    baseline: Annotated[
+        str | None,
+        typer.Option("--baseline", metavar="RUN", help="the run to test against; the first if omitted"),
+    ] = None,
+    assignments: Assignments = None,
+    store: StoreUrl = None,
+    name: RunName = None,
+    replace: Replace = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare finished runs of the same data: scores with intervals, paired tests, cost, groups, examples.
+
+    `antiphon run compare -c FILE` runs the systems as well. Examples:
+
+    - `antiphon compare small large`
+
+    - `antiphon compare small large --set test=randomisation --set 'metrics=[bleu, chrf, ter]'`
+    """
+    shortcuts: dict[str, object] = {"runs": runs, "baseline": baseline, "store": store, "name": name}
+    shortcuts["replace"] = replace or None
+    raise typer.Exit(compare_runs(assignments or [], shortcuts, as_json=as_json))
+
+
+def blame(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="name of a finished run of speech")],
+    segments: Annotated[
+        str | None, typer.Option("--segments", metavar="MANIFEST", help="the recordings cut by hand")
+    ] = None,
+    store: StoreUrl = None,
+    name: RunName = None,
+    replace: Replace = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say which stage of a run loses what: its transcripts are put right and everything below runs again.
+
+    Of runs of cascade, ensemble, stack and refine; what was computed is reused. The copy of the run with its
+    blame is named RUN-blame.
+    """
+    shortcuts: dict[str, object] = {"run": run, "segments": segments, "store": store, "name": name}
+    shortcuts["replace"] = replace or None
+    raise typer.Exit(run_flow("blame", None, [], shortcuts, as_json=as_json))
+
+
+def contribution(
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="a finished run of ensemble, stack, refine, experts")
+    ],
+    assignments: Assignments = None,
+    store: StoreUrl = None,
+    name: RunName = None,
+    replace: Replace = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what each part of a run's system adds: its members, sources, rounds or experts.
+
+    The system is run again without some of its parts; leave-one-out and Shapley values with intervals.
+    `--set metric=chrf` counts in another metric than BLEU.
+    """
+    shortcuts: dict[str, object] = {"run": run, "store": store, "name": name}
+    shortcuts["replace"] = replace or None
+    raise typer.Exit(run_flow("contribution", None, assignments or [], shortcuts, as_json=as_json))

@@ -1,0 +1,102 @@
+"""The `antiphon` command. Results go to standard output, progress and logs to standard error."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from components.errors import AntiphonError, ConfigError
+from flows.cli import analyses
+from flows.cli.data import data_app
+from flows.cli.inspect import inspect
+from flows.cli.merge import merge
+from flows.cli.models import models_app
+from flows.cli.report import report
+from flows.cli.run import run
+
+app = typer.Typer(
+    name="antiphon",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="""Many speech and language models as one system: run it, look into each stage, find the culprit.
+
+Start with `antiphon run cascade` (the sample set), then with your own:
+`antiphon run cascade --audio talk.wav --target-language de`.
+
+Exit codes: 0 done; 3 done, some records quarantined; 2 wrong usage or configuration; 1 failed.""",
+)
+
+for command in (run, inspect, analyses.compare, analyses.blame, analyses.contribution, report, merge):
+    app.command()(command)
+app.add_typer(models_app, name="models")
+app.add_typer(data_app, name="data")
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"antiphon {version('antiphon')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _antiphon(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version")
+    ] = False,
+) -> None:
+    """What is before the subcommands; the help of the command is the app's."""
+
+
+def run_flow_module(flow: str) -> None:
+    """`python -m flows.NAME` with the options of `antiphon run NAME`."""
+    sys.argv = ["antiphon", "run", flow, *sys.argv[1:]]
+    main()
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point of the command: faults that a user can mend are one line on standard error."""
+    sys.exit(exit_code_of(lambda: _call_app(sys.argv[1:] if arguments is None else arguments)))
+
+
+def _call_app(arguments: list[str]) -> object:
+    for argument in arguments:
+        if not argument.isascii() and any("\udc80" <= letter <= "\udcff" for letter in argument):
+            raise ConfigError(
+                f"expected arguments in UTF-8, found {ascii(argument)[:200]}; "
+                "rename the file, or set LC_ALL=C.UTF-8"
+            )
+    return app(args=arguments, standalone_mode=False)
+
+
+def exit_code_of(call: Callable[[], object]) -> int:
+    """The exit code of a call; what it raises for its user is printed, one line per fault."""
+    try:
+        code = call()
+    except typer.Exit as ending:
+        return ending.exit_code
+    except typer.TyperException as error:
+        show = getattr(error, "show", None)  # usage errors know how to print themselves
+        show() if show is not None else typer.echo(f"antiphon: {error}", err=True)
+        return 2
+    except ConfigError as error:
+        for fault in str(error).splitlines():
+            typer.echo(f"antiphon: {fault}", err=True)
+        return 2
+    except (AntiphonError, OSError) as error:
+        typer.echo(f"antiphon: {error}", err=True)
+        return 1
+    except (KeyboardInterrupt, typer.Abort):
+        typer.echo("antiphon: interrupted", err=True)
+        return 128 + signal.SIGINT
+    return code if isinstance(code, int) else 0
+
+
+if __name__ == "__main__":
+    main()

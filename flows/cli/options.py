@@ -1,0 +1,41 @@
+"""Arguments and flags that commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.registry import FLOWS
+
+FlowName = Annotated[str, typer.Argument(metavar="FLOW", help=", ".join(FLOWS))]
+Config = Annotated[
+    Path | None, typer.Option("-c", "--config", metavar="FILE", help="YAML file of parameters")
+]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="A.B=VALUE", help="one parameter, such as mt.beam_size=5; may be repeated"),
+]
+StoreUrl = Annotated[
+    str | None, typer.Option("--store", metavar="URL", help="store: a folder, or s3://bucket/folder")
+]
+RunName = Annotated[str | None, typer.Option("--name", help="name of the run; the time and flow if omitted")]
+Replace = Annotated[
+    bool, typer.Option("--replace", help="replace the finished run of that name, once this one is finished")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="the last line of standard output is one JSON object")]
+AudioFile = Annotated[
+    str | None,
+    typer.Option("--audio", metavar="FILE", help="a recording (or 'talks/*.wav') instead of a data set"),
+]
+DataSet = Annotated[
+    str | None,
+    typer.Option("--data", metavar="SET", help="manifest, 'a.en,a.de', sample or multi30k:SPLIT"),
+]
+Language = Annotated[str | None, typer.Option("--target-language", metavar="CODE", help="such as de")]
+Listing = Annotated[
+    bool, typer.Option("--parameters", help="list what can be set on the flow, with defaults, and stop")
+]
+Yes = Annotated[bool, typer.Option("--yes", help="start a long training although nothing was set on it")]
+Limit = Annotated[int | None, typer.Option("--limit", metavar="N", help="only the first N utterances")]
