@@ -10,16 +10,19 @@ from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from pydantic import ConfigDict, Field
 
 from components.errors import ConfigError
 from components.recognition.config import RecognitionConfig
 from components.records import RunRecord, StageRef
-from flows import cascade, ensemble, refine, stack
+from flows import ensemble, refine
+from flows.blame_parameters import BlameParameters
+from flows.cascade_parameters import CascadeParameters
 from flows.ensemble_parameters import EnsembleParameters
-from flows.parameters import FlowParameters, flat
+from flows.parameters import flat
+from flows.refine_parameters import RefineParameters
 from flows.running import Run, ending, name_flow_run, reopened
 from flows.stack_learning import learned
+from flows.stack_parameters import StackParameters
 from tasks import blaming, data, recognition, report, stacking, translation
 from tasks.options import value_of
 from tasks.runners import runner
@@ -27,21 +30,6 @@ from tasks.systems import decoded, transcribes
 
 Read = tuple[StageRef, StageRef]
 """The data and the transcripts."""
-
-
-class BlameParameters(FlowParameters):
-    """What can be set on a blame."""
-
-    model_config = ConfigDict(title="Blame")
-
-    run: str = Field(
-        title="Run", description="a finished run of speech, of cascade, ensemble, stack or refine"
-    )
-    segments: str | None = Field(
-        None,
-        title="Gold segments",
-        description="the same recordings cut by hand (offset, duration): their cutting is blamed too",
-    )
 
 
 @flow(name="blame", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)
@@ -70,7 +58,7 @@ def blame(parameters: BlameParameters) -> RunRecord | State[RunRecord]:
 
 
 def _cascade(run: Run, parameters: Any, read: Read) -> StageRef:
-    assert isinstance(parameters, cascade.CascadeParameters)
+    assert isinstance(parameters, CascadeParameters)
     return run.add(translation.translate(parameters.mt, read, run.store_url, parameters.seed))
 
 
@@ -81,7 +69,7 @@ def _ensemble(run: Run, parameters: Any, read: Read) -> StageRef:
 
 
 def _stack(run: Run, parameters: Any, read: Read) -> StageRef:
-    assert isinstance(parameters, stack.StackParameters)
+    assert isinstance(parameters, StackParameters)
     config = learned(run, parameters)
     first = run.add(translation.translate(parameters.mt, read, run.store_url, parameters.seed))
     mt = parameters.mt.model
@@ -89,7 +77,7 @@ def _stack(run: Run, parameters: Any, read: Read) -> StageRef:
 
 
 def _refine(run: Run, parameters: Any, read: Read) -> StageRef:
-    assert isinstance(parameters, refine.RefineParameters)
+    assert isinstance(parameters, RefineParameters)
     if parameters.draft is not None:
         raise ConfigError(
             "expected a refinement that made its own draft, found one of a finished run's draft"

@@ -9,47 +9,17 @@ from functools import partial
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from pydantic import ConfigDict, Field
 
-from components.recognition.config import RecognitionConfig
 from components.records import RunRecord, StageRef
-from components.translation.config import TranslationConfig
 from flows import preflight
-from flows.parameters import DataParameters, flat
+from flows.cascade_parameters import CascadeParameters
+from flows.parameters import flat
 from flows.preflight import Need
 from flows.running import Run, ending, name_flow_run
 from tasks import blaming, metrics, recognition, report, translation
 from tasks.domain import domain_notes
 from tasks.options import value_of
 from tasks.runners import runner
-
-
-class CascadeRecognition(RecognitionConfig):
-    """Settings of the speech recognition stage."""
-
-    model_config = ConfigDict(title="Recognition (asr)")
-
-
-class CascadeTranslation(TranslationConfig):
-    """Settings of the translation stage."""
-
-    model_config = ConfigDict(title="Translation (mt)")
-
-
-class CascadeParameters(DataParameters):
-    """What can be set on a cascade."""
-
-    asr: CascadeRecognition = Field(
-        default=CascadeRecognition(), title="Recognition", description="speech to text"
-    )
-    mt: CascadeTranslation = Field(
-        default=CascadeTranslation(), title="Translation", description="text to text"
-    )
-    blame: bool = Field(
-        False,
-        title="Blame",
-        description="also translate gold and partly repaired transcripts, to say which stage loses what",
-    )
 
 
 def needs(parameters: CascadeParameters) -> list[Need]:

@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import ValidationError
 
 from components.errors import AntiphonError, ConfigError
-from components.metrics.comparing import ComparisonSettings
 from components.records import RunRecord
 from components.storage.store import Store
 from flows import preflight
+from flows.compare_parameters import CompareParameters, SystemConfig
 from flows.faults import faults
 from flows.parameters import DataParameters, check_no_secret, flat
 from flows.preflight import Need
@@ -27,47 +27,6 @@ from flows.registry import flow_named
 from flows.running import Run, ending, name_flow_run
 from tasks.options import value_of
 from tasks.runners import runner
-
-FlowName = Literal["cascade", "stack", "ensemble", "refine"]
-"""Flows whose systems can be compared: those that run over a data set."""
-
-
-class SystemConfig(BaseModel):
-    """One system: a flow and what is set on it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, title="System")
-
-    name: str = Field(
-        title="Name", description="its name in the tables", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$"
-    )
-    flow: FlowName = Field("cascade", title="Flow", description="the flow that it is a configuration of")
-    parameters: dict[str, JsonValue] = Field(
-        {}, title="Parameters", description="what differs from the flow's defaults, as in its own YAML file"
-    )
-
-
-class CompareParameters(ComparisonSettings, DataParameters):
-    """What can be set on a comparison: the systems, the data that they share, and how they are compared."""
-
-    model_config = ConfigDict(title="Comparison")
-
-    systems: tuple[SystemConfig, ...] = Field(
-        (), max_length=20, title="Systems", description="systems to run, each a flow with its parameters"
-    )
-    runs: tuple[str, ...] = Field(
-        (), max_length=20, title="Finished runs", description="names of runs in the store to take as they are"
-    )
-    data: str | None = Field(
-        None, title="Data", description="data set of all systems; the flow's own default if empty"
-    )
-
-    blame: bool = Field(False, title="Blame", description="of each cascade also say which stage loses what")
-
-    def settings(self) -> ComparisonSettings:
-        """How the systems are compared."""
-        return ComparisonSettings.model_validate(
-            self.model_dump(include=set(ComparisonSettings.model_fields))
-        )
 
 
 def system_names(parameters: CompareParameters) -> list[str]:

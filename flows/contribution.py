@@ -7,35 +7,21 @@ read. `antiphon contribution RUN`, or `python -m flows.contribution` with the op
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from pydantic import ConfigDict, Field
 
 from components.ensembling.contribution import MOST, Coalition, coalitions
 from components.errors import ConfigError
 from components.records import RunRecord, StageRef
-from flows.cascade import CascadeRecognition, CascadeTranslation
-from flows.parameters import FlowParameters, flat
+from flows.cascade_parameters import CascadeRecognition, CascadeTranslation
+from flows.contribution_parameters import ContributionParameters
+from flows.parameters import flat
 from flows.registry import flow_named
 from flows.running import Run, ending, name_flow_run, reopened
 from tasks.options import value_of
 from tasks.runners import runner
-
-
-class ContributionParameters(FlowParameters):
-    """What can be set on a contribution."""
-
-    model_config = ConfigDict(title="Contribution")
-
-    run: str = Field(title="Run", description="a finished run of ensemble, stack, refine or experts")
-    metric: Literal["bleu", "chrf", "ter"] = Field(
-        "bleu", title="Metric", description="of translations; transcripts count by WER, experts by likelihood"
-    )
-    limit: int | None = Field(
-        None, ge=1, title="Limit", description="experts: only the first so many development sentences"
-    )
 
 
 @flow(name="contribution", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)

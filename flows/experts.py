@@ -8,36 +8,15 @@ from __future__ import annotations
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from pydantic import ConfigDict, Field
 
-from components.experts.config import ExpertsConfig
 from components.records import RunRecord
 from components.translation.config import TranslationConfig
 from flows import preflight
-from flows.parameters import FlowParameters, flat
+from flows.experts_parameters import ExpertsParameters
+from flows.parameters import flat
 from flows.preflight import Need
 from flows.running import Run, ending, name_flow_run
 from tasks.runners import runner
-
-
-class ExpertsParameters(ExpertsConfig, FlowParameters):
-    """What can be set on the training of an expert model, and what to watch and score it on."""
-
-    model_config = ConfigDict(title="Experts")
-
-    test: str | None = Field(
-        None,
-        title="Test data",
-        description="parallel text to score on; never selects; the development data if empty",
-    )
-    test_limit: int | None = Field(
-        None, ge=1, title="Test limit", description="only the first so many sentences of the test data"
-    )
-    beam_size: int = Field(5, ge=1, le=64, title="Beam size", description="of the search when scoring")
-
-    def training(self) -> ExpertsConfig:
-        """The settings that decide the model."""
-        return ExpertsConfig.model_validate(self.model_dump(include=set(ExpertsConfig.model_fields)))
 
 
 def needs(parameters: ExpertsParameters) -> list[Need]:

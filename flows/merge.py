@@ -7,79 +7,23 @@ An accepted model is `store:KEY` for every flow. `python -m flows.merge` takes t
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
-from pydantic import ConfigDict, Field, field_validator
 
 from components import models
 from components.errors import DataError
 from components.merging import Recipe, checks, from_text, read
-from components.recognition.config import RecognitionConfig
 from components.records import RunRecord, Score, StageRef
-from components.translation.config import TranslationConfig
 from flows import preflight
-from flows.parameters import FlowParameters, check_language, flat
+from flows.merge_parameters import MergeParameters
+from flows.parameters import flat
 from flows.preflight import Need
 from flows.running import Run, ending, name_flow_run
 from tasks import data, merging, metrics, recognition, translation
 from tasks.options import value_of
 from tasks.runners import runner
-
-
-class MergeRecognition(RecognitionConfig):
-    """Settings with which a merged speech model transcribes; the model itself is set by the flow."""
-
-    model_config = ConfigDict(title="Recognition (asr), for Whisper models")
-
-
-class MergeTranslation(TranslationConfig):
-    """Settings with which a merged text model translates; the model itself is set by the flow."""
-
-    model_config = ConfigDict(title="Translation (mt), for text models")
-
-
-class MergeParameters(FlowParameters):
-    """What can be set on a merge."""
-
-    model_config = ConfigDict(title="Merge")
-
-    recipe: str = Field(
-        title="Recipe",
-        min_length=1,
-        description="mergekit's YAML: a file, or its text (with line breaks)",
-        examples=["recipe.yml"],
-    )
-    dev: str | None = Field(
-        None, title="Development data", description="data set that the gate decides by; empty = no gate"
-    )
-    test: str | None = Field(
-        None, title="Test data", description="data set to score an accepted model on; never decides"
-    )
-    limit: int | None = Field(None, ge=1, title="Limit", description="only the first so many utterances")
-    source_language: str | None = Field(None, title="Source language", description="the data's own if empty")
-    target_language: str | None = Field(None, title="Target language", description="the data's own if empty")
-    baseline: str | None = Field(
-        None,
-        title="Baseline",
-        description="model that the gate compares with; the recipe's base (else first) model if empty",
-    )
-    metric: Literal["auto", "bleu", "chrf", "ter", "wer", "cer"] = Field(
-        "auto", title="Metric", description="what the gate compares; auto: wer for speech, bleu for text"
-    )
-    margin: float = Field(
-        0.0, ge=0, le=100, title="Margin", description="points that the merged model may be worse"
-    )
-    asr: MergeRecognition = Field(
-        default=MergeRecognition(), title="Recognition", description="how speech models are scored"
-    )
-    mt: MergeTranslation = Field(
-        default=MergeTranslation(), title="Translation", description="how text models are scored"
-    )
-
-    _language = field_validator("source_language", "target_language")(check_language)
 
 
 class _Scoring:

@@ -44,7 +44,7 @@ FLOWS = {
     "cascade": FlowEntry(
         "speech -> transcript -> translation, scored and reported",
         "flows.cascade:cascade",
-        "flows.cascade:CascadeParameters",
+        "flows.cascade_parameters:CascadeParameters",
         "flows.cascade:needs",
     ),
     "ensemble": FlowEntry(
@@ -56,53 +56,53 @@ FLOWS = {
     "compare": FlowEntry(
         "several systems on one data set: who is better, by how much, at what cost",
         "flows.compare:compare",
-        "flows.compare:CompareParameters",
+        "flows.compare_parameters:CompareParameters",
         "flows.compare:needs",
     ),
     "blame": FlowEntry(
         "which stage of a finished run loses what, by putting its transcripts right",
         "flows.blame:blame",
-        "flows.blame:BlameParameters",
+        "flows.blame_parameters:BlameParameters",
     ),
     "contribution": FlowEntry(
         "what each member, source, round or expert of a finished run's system adds",
         "flows.contribution:contribution",
-        "flows.contribution:ContributionParameters",
+        "flows.contribution_parameters:ContributionParameters",
     ),
     "refine": FlowEntry(
         "a draft looked at again, round by round: self-refine, deliberation, edit diffusion",
         "flows.refine:refine",
-        "flows.refine:RefineParameters",
+        "flows.refine_parameters:RefineParameters",
         "flows.refine:needs",
     ),
     "stack": FlowEntry(
         "a second system over the cascade: late fusion, pre-translation, dual source",
         "flows.stack:stack",
-        "flows.stack:StackParameters",
+        "flows.stack_parameters:StackParameters",
         "flows.stack:needs",
     ),
     "merge": FlowEntry(
         "models merged by mergekit's recipe, kept if they are not worse than a baseline",
         "flows.merge:merge",
-        "flows.merge:MergeParameters",
+        "flows.merge_parameters:MergeParameters",
         "flows.merge:needs",
     ),
     "experts": FlowEntry(
         "train a translation model with experts for several languages, watch its routers",
         "flows.experts:experts",
-        "flows.experts:ExpertsParameters",
+        "flows.experts_parameters:ExpertsParameters",
         "flows.experts:needs",
     ),
     "train": FlowEntry(
         "train a translation model and keep the best checkpoint in the store",
         "flows.train:train",
-        "flows.train:TrainParameters",
+        "flows.train_parameters:TrainParameters",
         "flows.train:needs",
     ),
     "distill": FlowEntry(
         "distil an ensemble or a whole pipeline into one small student",
         "flows.distill:distill",
-        "flows.distill:DistillParameters",
+        "flows.distill_parameters:DistillParameters",
         "flows.distill:needs",
     ),
 }

@@ -8,74 +8,22 @@ from __future__ import annotations
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from pydantic import ConfigDict, Field
 
 from components.errors import DataError
-from components.recognition.config import RecognitionConfig
 from components.records import RunRecord
 from components.stacking import checks
-from components.stacking.config import LearnConfig, StackConfig
-from components.synthesis.config import SynthesisConfig
-from components.translation.config import TranslationConfig
 from flows import preflight
-from flows.parameters import DataParameters, flat
+from flows.parameters import flat
 from flows.preflight import Need
 from flows.running import Run, ending, name_flow_run
 from flows.stack_learning import check_synthesis, learned
+from flows.stack_parameters import (
+    StackParameters,
+)
 from tasks import metrics, recognition, report, rounds, stacking, synthesis, translation
 from tasks.domain import domain_notes
 from tasks.options import value_of
 from tasks.runners import runner
-
-
-class StackRecognition(RecognitionConfig):
-    """Settings of the speech recognition stage."""
-
-    model_config = ConfigDict(title="Recognition (asr)")
-
-
-class StackTranslation(TranslationConfig):
-    """Settings of the first translation: of the transcript, by the cascade."""
-
-    model_config = ConfigDict(title="First translation (mt)")
-
-
-class StackSystem(StackConfig):
-    """Settings of the second system."""
-
-    model_config = ConfigDict(title="Stacked system (stack)")
-
-
-class StackLearning(LearnConfig):
-    """Settings of the training of the second system."""
-
-    model_config = ConfigDict(title="Training of the stacked system (learn)")
-
-
-class StackSynthesis(SynthesisConfig):
-    """Settings of the speech that is made of text."""
-
-    model_config = ConfigDict(title="Speech of text-only data (synthesis)")
-
-
-class StackParameters(DataParameters):
-    """What can be set on a stack."""
-
-    asr: StackRecognition = Field(
-        default=StackRecognition(), title="Recognition", description="speech to text"
-    )
-    mt: StackTranslation = Field(
-        default=StackTranslation(), title="First translation", description="text to text: the cascade"
-    )
-    stack: StackSystem = Field(
-        default=StackSystem(), title="Stacked system", description="the system that sees it all"
-    )
-    learn: StackLearning = Field(
-        default=StackLearning(), title="Training", description="used where stack names no model"
-    )
-    synthesis: StackSynthesis = Field(
-        default=StackSynthesis(), title="Synthesis", description="speech for data that are text only"
-    )
 
 
 def needs(parameters: StackParameters) -> list[Need]:

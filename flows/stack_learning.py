@@ -16,7 +16,7 @@ from tasks.options import value_of
 from tasks.stack_training import COEFFICIENTS
 
 if TYPE_CHECKING:
-    from flows.stack import StackParameters
+    from flows.stack_parameters import StackParameters
 
 Spoken = tuple[StageRef, StageRef]
 

@@ -7,29 +7,13 @@ from __future__ import annotations
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from pydantic import ConfigDict, Field
 
 from components.records import RunRecord
-from components.training.config import TrainingConfig
 from flows import preflight
-from flows.parameters import FlowParameters, flat
+from flows.parameters import flat
 from flows.preflight import Need
 from flows.running import Run, ending, name_flow_run
-
-
-class TrainParameters(TrainingConfig, FlowParameters):
-    """What can be set on a training: the settings of the training itself, and what to score it on."""
-
-    model_config = ConfigDict(title="Training")
-
-    test: str | None = Field(
-        None, title="Test data", description="parallel text to score the finished model on; never selects"
-    )
-    beam_size: int = Field(5, ge=1, le=64, title="Beam size", description="of the search when scoring")
-
-    def training(self) -> TrainingConfig:
-        """The settings that decide the model."""
-        return TrainingConfig.model_validate(self.model_dump(include=set(TrainingConfig.model_fields)))
+from flows.train_parameters import TrainParameters
 
 
 def needs(parameters: TrainParameters) -> list[Need]:

@@ -161,7 +161,8 @@ def _check_size(parameters: BaseModel) -> None:
 def compare_runs(assignments: Sequence[str], shortcuts: Mapping[str, object], *, as_json: bool) -> int:
     """Compare finished runs and print the tables; gives back the exit code."""
     from flows.cli.config_file import gather
-    from flows.compare import CompareParameters, compare_finished
+    from flows.compare import compare_finished
+    from flows.compare_parameters import CompareParameters
 
     parameters = gather(CompareParameters, None, assignments, shortcuts)
     return finish(compare_finished(parameters), parameters.store, as_json=as_json)

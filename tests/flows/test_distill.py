@@ -15,7 +15,8 @@ from components.records import StageRef
 from components.storage.reader import hypotheses
 from components.storage.store import Store
 from flows.cascade import cascade
-from flows.distill import LEVELS, DistillParameters, distill, student_of
+from flows.distill import LEVELS, distill, student_of
+from flows.distill_parameters import DistillParameters
 from flows.train import train
 from tasks.distilling import TARGETS, plan_of, taught_by
 

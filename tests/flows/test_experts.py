@@ -12,7 +12,8 @@ from components import models
 from components.errors import ConfigError
 from flows.cascade import cascade
 from flows.contribution import contribution
-from flows.experts import ExpertsParameters, experts
+from flows.experts import experts
+from flows.experts_parameters import ExpertsParameters
 from tasks.contributing import read_contributions
 from tasks.experts import read_layers
 

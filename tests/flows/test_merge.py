@@ -14,7 +14,8 @@ from components.storage.store import Store
 from components.training import TrainingConfig, vocabulary
 from components.training.model import build
 from flows.cli import main as cli
-from flows.merge import MergeParameters, merge, recipe_of
+from flows.merge import merge, recipe_of
+from flows.merge_parameters import MergeParameters
 from tasks.views import view_of
 from tests.limits import files_of_at_most
 

@@ -15,7 +15,8 @@ from components.refining.config import RefineConfig
 from components.storage.reader import hypotheses
 from components.storage.store import Store
 from flows.contribution import contribution
-from flows.refine import RefineParameters, refine
+from flows.refine import refine
+from flows.refine_parameters import RefineParameters
 from tasks.contributing import read_contributions
 from tasks.options import value_of
 from tasks.views import view_of

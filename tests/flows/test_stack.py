@@ -25,7 +25,8 @@ from components.storage.store import Store
 from components.synthesis import engines
 from flows.blame import blame
 from flows.contribution import contribution
-from flows.stack import StackParameters, stack
+from flows.stack import stack
+from flows.stack_parameters import StackParameters
 from tasks.blaming import read_blame
 from tasks.contributing import read_contributions
 from tests.components.stacking.tiny import WORDS, saved, text_model, tone, whisper

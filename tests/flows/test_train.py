@@ -12,7 +12,8 @@ import pytest
 from components import models
 from components.errors import ModelError, StoreError
 from components.storage.store import Store
-from flows.train import TrainParameters, train
+from flows.train import train
+from flows.train_parameters import TrainParameters
 from tasks.training import MODEL, plan_of, read_scores
 from tests.limits import files_of_at_most
 

@@ -1,0 +1,37 @@
+"""What can be set on a cascade: the form, the YAML file and the flags."""
+
+from __future__ import annotations
+
+from pydantic import ConfigDict, Field
+
+from components.recognition.config import RecognitionConfig
+from components.translation.config import TranslationConfig
+from flows.parameters import DataParameters
+
+
+class CascadeRecognition(RecognitionConfig):
+    """Settings of the speech recognition stage."""
+
+    model_config = ConfigDict(title="Recognition (asr)")
+
+
+class CascadeTranslation(TranslationConfig):
+    """Settings of the translation stage."""
+
+    model_config = ConfigDict(title="Translation (mt)")
+
+
+class CascadeParameters(DataParameters):
+    """What can be set on a cascade."""
+
+    asr: CascadeRecognition = Field(
+        default=CascadeRecognition(), title="Recognition", description="speech to text"
+    )
+    mt: CascadeTranslation = Field(
+        default=CascadeTranslation(), title="Translation", description="text to text"
+    )
+    blame: bool = Field(
+        False,
+        title="Blame",
+        description="also translate gold and partly repaired transcripts, to say which stage loses what",
+    )
