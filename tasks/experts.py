@@ -19,6 +19,7 @@ from components.experts.telemetry import LayerTelemetry, Sample, UtteranceRoutin
 from components.files import read_json, write_json
 from components.models.loading import load_transformers
 from components.models.weights import weights_of
+from components.profiling import measure_cost
 from components.records import Checkpoint, NBest, Score, StageRef
 from components.storage.stage_plan import StagePlan, library_versions, read_by
 from components.storage.stage_writer import opened
@@ -27,7 +28,6 @@ from components.training import starting
 from components.translation.config import TranslationConfig
 from reports.experts import routing as draw
 from tasks.artifacts import publish_plots
-from tasks.cost import measured
 from tasks.options import NOT_STORED, shown
 from tasks.slots import device_slot
 from tasks.training import LIBRARIES, made
@@ -92,7 +92,7 @@ def watch(
     with opened(Store(store_url), plan, records=False) as writer:
         ref = writer.ref
         if ref is None:
-            with measured() as cost:
+            with measure_cost() as cost:
                 model, tokenizer = load_transformers(_model(trained, store_url), "seq2seq")
                 counters = telemetry.telemetry_of(model, config.targets)
                 records = list(telemetry.observe(model, tokenizer, samples, counters))
@@ -142,7 +142,7 @@ def score(
         ref = writer.ref
         if ref is None:
             scores: dict[str, Score] = {}
-            with device_slot(mt.device), measured() as cost:
+            with device_slot(mt.device), measure_cost() as cost:
                 setting = mt.model_copy(update={"model": f"store:{trained.key}"})
                 translator = translation.build(setting, str(Store(store_url).root))
                 for language, dataset in found.items():
