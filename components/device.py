@@ -89,3 +89,8 @@ def seed_everything(seed: int) -> torch.Generator:
 def device_type(name: str = "auto") -> str:
     """The type of the device called ``name``: cpu, cuda or mps. As :func:`pick_device`."""
     return pick_device(name).type
+
+
+def torch_threads() -> int:
+    """Threads of the CPU that torch uses in this process."""
+    return torch.get_num_threads()

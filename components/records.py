@@ -198,7 +198,7 @@ class NodeRecord(Record):
 
     name: str
     kind: str
-    gives: Literal["speech", "text", "model", "table"]
+    gives: Literal["data", "speech", "text", "model", "table"]
     reads: dict[str, str] = Field(default_factory=dict, description="role -> node; 'data' is the data set")
     when: str | None = Field(default=None, description="NODE.WAY: computes only what was sent that way")
     language: str | None = Field(default=None, description="source, target or a code; of texts and speech")

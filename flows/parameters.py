@@ -97,6 +97,11 @@ class DataParameters(FlowParameters):
 
     _language = field_validator("source_language", "target_language")(check_language)
 
+    @property
+    def languages(self) -> dict[str, str | None]:
+        """Those of the data set, where they are set, as a pipeline takes them."""
+        return {"source_language": self.source_language, "target_language": self.target_language}
+
     @model_validator(mode="before")
     @classmethod
     def _one_source(cls, values: Any) -> Any:

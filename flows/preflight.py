@@ -12,6 +12,8 @@ from functools import partial
 
 from components import data as sets
 from components.errors import AntiphonError, ConfigError, TransientError
+from components.nodes.kind import Site
+from components.pipeline.pipeline import NODE, SOURCE, TARGET, Node, Pipeline
 from components.recognition import RecognitionConfig
 from components.recognition import checks as recognition
 from components.records import StageRef
@@ -52,6 +54,32 @@ def translated(config: TranslationConfig, store: str | None, stage: str = "mt") 
         stage,
         lambda: translation.check(config, store),
         lambda pairs: translation.admit(config, store, pairs),
+    )
+
+
+def of_pipeline(pipeline: Pipeline, store: str | None, seed: int) -> list[Need]:
+    """What the nodes of a pipeline need; of a node whose model another makes, nothing is known before."""
+    return [
+        _of_node(pipeline, node, pipeline.site(node, store, seed))
+        for node in pipeline
+        if not any(name.startswith(NODE) for name in node.models.values())
+    ]
+
+
+def _of_node(pipeline: Pipeline, node: Node, site: Site) -> Need:
+    read = pipeline.language_of(node.of[0]) if node.of else SOURCE
+    written = pipeline.language_of(node.name)
+
+    def pairs_of(pairs: Pairs) -> Pairs:
+        """The languages of the node, of those of the data set."""
+        named = [{SOURCE: source, TARGET: target} for source, target in pairs]
+        return frozenset((each.get(read, read) or "und", each.get(written, written)) for each in named)
+
+    return Need(
+        node.name,
+        lambda: node.kind.check(node.settings, site),
+        lambda pairs: node.kind.admit(node.settings, site, pairs_of(pairs)),
+        spoken=node.kind.reads == ("speech",) and all(map(pipeline.is_data, node.of)),
     )
 
 

@@ -45,7 +45,7 @@ FLOWS = {
         "speech -> transcript -> translation, scored and reported",
         "flows.cascade:cascade",
         "flows.cascade_parameters:CascadeParameters",
-        "flows.cascade:needs",
+        None,
     ),
     "ensemble": FlowEntry(
         "many recognisers and translators as one, mixed token by token or by their outputs",

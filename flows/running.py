@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from components.errors import AntiphonError, ConfigError
 from components.files import now
-from components.records import RunRecord, Score, StageRef
+from components.records import PipelineRecord, RunRecord, Score, StageRef
 from components.storage.stage_plan import library_versions
 from components.storage.store import Store
 from flows import interrupting
@@ -48,6 +48,7 @@ class Run:
         self.path = self._open.enter_context(claimed)
         self.name = self.path.name
         self.stages: dict[str, StageRef] = {}
+        self.pipeline = PipelineRecord()
         self.metrics: dict[str, Score] = {}
         self.notes: list[str] = []
         self.failures = 0  # parts that failed while the rest went on
@@ -75,6 +76,7 @@ class Run:
             "status": self._status or status,
             "parameters": self.parameters.model_dump(mode="json"),
             "stages": tuple(self.stages.values()),
+            "pipeline": self.pipeline,
             "metrics": self.metrics,
             "started": self._started,
             "finished": now(),

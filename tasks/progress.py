@@ -38,6 +38,11 @@ class Progress:
         earlier = f", {self._done} of them finished earlier" if self._done else ""
         self._log.info("%s: %d items%s; %d shards to go", self._stage, self._total, earlier, shards)
 
+    def skip(self, items: int) -> None:
+        """Note ``items`` that were finished earlier."""
+        self._done += items
+        self._before += items
+
     def advance(self, items: int) -> None:
         """Note that ``items`` more are finished."""
         self._done += items

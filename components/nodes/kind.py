@@ -18,8 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from components.records import NBest, NodeOutcome, Quarantined, Record, Route, StageRef, Utterance
 from components.storage.stage_writer import Product
 
-Sort = Literal["speech", "text", "model", "table"]
-"""What travels along an edge."""
+Sort = Literal["data", "speech", "text", "model", "table"]
+"""What travels along an edge; ``data`` are utterances as they were given, spoken or written."""
 Pairs = frozenset[tuple[str, str | None]]
 """Source and target languages that a node meets."""
 
@@ -98,6 +98,8 @@ class Kind(ABC, Generic[S]):
     """Its items carry, instead of the text of the first input, the text that this was translated from."""
     translates: ClassVar[bool] = False
     """Writes another language than it reads: ``to``, else the data's target language."""
+    scored: ClassVar[bool] = True
+    """Its texts are scored wherever there are references; rounds have a table of their own."""
     passes: ClassVar[bool] = False
     """An utterance that passes all its inputs (only written, where speech is recognized) passes it too."""
     filters: ClassVar[bool] = False

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from components.nodes.kind import Component, Item, Kind, Pairs, Site
-from components.recognition.config import RecognitionConfig
+from components.recognition.config import VERSION, RecognitionConfig
 from components.records import Outcome, Utterance
 
 
@@ -20,7 +20,7 @@ class Recognize(Kind[RecognitionConfig]):
 
     def version(self, settings: RecognitionConfig) -> str:
         """Of the recognizer."""
-        return "recognition/4"
+        return str(VERSION)
 
     def libraries(self, settings: RecognitionConfig) -> tuple[str, ...]:
         """Of every backend: which one is used stands in the settings."""

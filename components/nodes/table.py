@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from components.nodes.data import Data
 from components.nodes.kind import Kind
 from components.nodes.recognize import Recognize
 from components.nodes.translate import Translate
@@ -11,6 +12,7 @@ from components.nodes.translate import Translate
 KINDS: dict[str, Kind[Any]] = {
     kind.name: kind
     for kind in (
+        Data(),
         Recognize(),
         Translate(),
     )

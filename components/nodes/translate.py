@@ -7,7 +7,7 @@ from typing import Any
 
 from components.nodes.kind import Component, Item, Kind, Pairs, Site
 from components.records import Outcome, StageRef
-from components.translation.config import TranslationConfig
+from components.translation.config import VERSION, TranslationConfig
 
 LIBRARIES = ("torch", "numpy", "llvmlite", "transformers", "sentencepiece", "sacremoses")
 
@@ -23,7 +23,7 @@ class Translate(Kind[TranslationConfig]):
 
     def version(self, settings: TranslationConfig) -> str:
         """Of the translator."""
-        return "translation/5"
+        return str(VERSION)
 
     def libraries(self, settings: TranslationConfig) -> tuple[str, ...]:
         """Of torch, its models and their tokenizers."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from components.pipeline.pipeline import DATA, SOURCE, TARGET, Node, Pipeline
+from components.pipeline.pipeline import SOURCE, TARGET, Node, Pipeline
 
 Note = Callable[[Iterable[str], str], None]
 """Notes a fault at a key of the file."""
@@ -31,7 +31,7 @@ def _check_inputs(pipeline: Pipeline, node: Node, note: Note) -> None:
         note(path, f"{node.name}.of: {kind.name} reads {number} nodes, found {len(node.of)}")
     for name in node.of:
         gives = pipeline.sort_of(name)
-        if gives is not None and gives not in kind.reads:
+        if gives not in kind.reads and not (gives == "data" and {"speech", "text"} & set(kind.reads)):
             wanted = " or ".join(kind.reads) or "nothing"
             note(path, f"{node.name}.of: {kind.name} reads {wanted}, found {name}, which gives {gives}")
     for role, reference in node.models.items():
@@ -41,6 +41,8 @@ def _check_inputs(pipeline: Pipeline, node: Node, note: Note) -> None:
                 (*path[:2], role),
                 f"{node.name}: {reference} gives {pipeline.sort_of(made)}, expected a model",
             )
+    if not kind.whole and len({pipeline.data_of(name) for name in node.of}) > 1:
+        note(path, f"{node.name}.of: expected nodes of one data set, found several in {', '.join(node.of)}")
     if len(set(node.of)) < len(node.of):
         note(path, f"{node.name}.of: expected different nodes, found one twice in {', '.join(node.of)}")
 
@@ -87,9 +89,9 @@ def with_origin(pipeline: Pipeline, node: Node) -> Node:
     if not node.kind.looks_back:
         return node
     name = node.of[0]
-    while name != DATA and not pipeline.nodes[name].kind.translates and pipeline.nodes[name].of:
+    while not pipeline.is_data(name) and not pipeline.nodes[name].kind.translates and pipeline.nodes[name].of:
         name = pipeline.nodes[name].of[0]
-    if name == DATA or not pipeline.nodes[name].of:
+    if pipeline.is_data(name):
         return node
-    texts = [each for each in pipeline.nodes[name].of if pipeline.sort_of(each) in ("text", None)]
+    texts = [each for each in pipeline.nodes[name].of if pipeline.sort_of(each) in ("data", "text")]
     return replace(node, origin=texts[0]) if texts else node

@@ -80,31 +80,47 @@ class Pipeline:
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes.values())
 
-    def sort_of(self, name: str) -> Sort | None:
-        """What a node gives; None for the data set, which is speech and text."""
-        return None if name == DATA else self.nodes[name].kind.gives
+    def sort_of(self, name: str) -> Sort:
+        """What a node gives."""
+        return "data" if name == DATA else self.nodes[name].kind.gives
+
+    def is_data(self, name: str) -> bool:
+        """Whether it is the data set, or another one that a node reads."""
+        return self.sort_of(name) == "data"
+
+    def data_of(self, name: str) -> str:
+        """The data set whose utterances a node computes."""
+        while not self.is_data(name):
+            inputs = self.nodes[name].of
+            if not inputs:
+                return DATA
+            name = inputs[0]
+        return name
+
+    def data_nodes(self) -> list[Node]:
+        """Further data sets, such as one to learn coefficients on."""
+        return [node for node in self if node.kind.gives == "data"]
 
     def language_of(self, name: str) -> str:
         """The language of a node's texts: ``source``, ``target`` or a code."""
-        if name == DATA:
+        if self.is_data(name):
             return SOURCE
         node = self.nodes[name]
         if node.kind.translates:
             return node.to or TARGET
-        texts = [each for each in node.of if self.sort_of(each) in ("text", "speech", None)]
+        texts = [each for each in node.of if self.sort_of(each) in ("data", "text", "speech")]
         return self.language_of(texts[0]) if texts else SOURCE
 
     def is_spoken(self, name: str) -> bool:
         """Whether the node's texts come from speech by recognition, not by translation."""
-        return name != DATA and self.language_of(name) == SOURCE
+        return self.sort_of(name) == "text" and self.language_of(name) == SOURCE
 
     def speech_of(self, name: str) -> str:
         """The node (or ``data``) whose utterances a node's texts belong to."""
-        if name == DATA or self.sort_of(name) == "speech":
+        if self.sort_of(name) in ("data", "speech"):
             return name
-        inputs = self.nodes[name].of
-        speech = [self.speech_of(each) for each in inputs]
-        return next((each for each in speech if each != DATA), DATA)
+        speech = [self.speech_of(each) for each in self.nodes[name].of if self.sort_of(each) != "table"]
+        return next((each for each in speech if not self.is_data(each)), speech[0] if speech else DATA)
 
     def depth_of(self, name: str) -> int:
         """Edges on the longest way from the data set."""
@@ -156,7 +172,7 @@ def outputs_of(pipeline: Pipeline, nodes: Mapping[str, Node]) -> dict[str, str]:
     """What is scored unless a file says it: of the nodes, the last transcript and the last translation."""
     outputs = {role: name for role, name in pipeline.outputs.items() if name in nodes}
     for name, node in nodes.items():
-        if node.kind.gives == "text":
+        if node.kind.gives == "text" and pipeline.data_of(name) == DATA:
             role = "transcript" if pipeline.is_spoken(name) else "translation"
             if role not in pipeline.outputs or pipeline.outputs[role] not in nodes:
                 outputs[role] = name

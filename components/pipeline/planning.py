@@ -37,21 +37,25 @@ class NodePlan:
 
 
 def plan_nodes(
-    pipeline: Pipeline, data: StageRef, store: str | None, seed: int, weights: Weights
+    pipeline: Pipeline, data: Mapping[str, StageRef], store: str | None, seed: int, weights: Weights
 ) -> dict[str, NodePlan]:
-    """The plan of every node over a data set, in the order of the pipeline.
+    """The plan of every node but data sets, in the order of the pipeline. ``data``: the data sets by name.
 
     Raises:
         AntiphonError: a model or a file that is not there, by the node's name.
     """
-    keys = {DATA: data.content or data.key}
-    total = data.items - data.quarantined
+    keys = {name: ref.content or ref.key for name, ref in data.items()}
+    totals = {name: ref.items - ref.quarantined for name, ref in data.items()}
     plans: dict[str, NodePlan] = {}
     for node in pipeline:
+        if pipeline.is_data(node.name):
+            continue
         site = pipeline.site(node, store, seed)
         read = {role: keys[name] for role, name in node.reads.items()}
-        # Its utterances are the data's, whatever it reads.
-        stage = stage_plan(node, site, {DATA: keys[DATA], **read}, total, weights)
+        own = pipeline.data_of(node.name)
+        if not node.kind.whole:
+            read[DATA] = keys[own]  # its utterances are the data's, whatever it reads
+        stage = stage_plan(node, site, read, totals[own], weights)
         plans[node.name] = NodePlan(node, site, stage)
         keys[node.name] = stage.key
     return plans

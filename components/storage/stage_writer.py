@@ -132,17 +132,21 @@ class Writer:
         self.seconds += seconds
         self.peak_memory_bytes = max(self.peak_memory_bytes, peak)
 
-    def finish(self, ids: Iterable[str], content: str | None = None) -> StageRef:
+    def finish(self, ids: Iterable[str] | None, content: str | None = None) -> StageRef:
         """Check that every input id is exactly one of ok or quarantined, then seal the stage.
 
         Args:
-            ids: the ids of all inputs, in the order in which they were given to the shards.
+            ids: the ids of all inputs, in the order in which they were given to the shards; None for a stage
+                that lets only some of them go on.
             content: see :class:`~components.records.StageRef`.
 
         Raises:
             StoreError: an id is missing, doubled, out of order or was never given.
         """
-        good, bad = check_partition(self.plan.stage, ids, self.path)
+        if ids is None:
+            good, bad = (sum(1 for _ in lines(self.path / name)) for name in (OUTPUTS, ERRORS))
+        else:
+            good, bad = check_partition(self.plan.stage, ids, self.path)
         return self.seal([OUTPUTS, ERRORS], items=good + bad, quarantined=bad, content=content)
 
     # Any files: a trained model, a table

@@ -6,6 +6,9 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+VERSION = 3
+"""Of the translator: changes when its outputs do."""
+
 
 class TranslationConfig(BaseModel):
     """Settings of a text translator: model, search, and the prompt of a causal model."""

@@ -1,0 +1,26 @@
+"""Where torch computes: the device's turn, its threads, the shard's seed, the resident component."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from components.device import on_threads, seed_everything
+from components.nodes.kind import Component
+from tasks.building import component_of
+from tasks.slots import device_slot
+
+if TYPE_CHECKING:
+    from tasks.shard_task import Job
+
+
+@contextmanager
+def computing(
+    job: Job, number: int, build: Callable[[], Component], files: Mapping[str, str]
+) -> Iterator[Component]:
+    """The component of a job, ready for shard ``number``: built once in this process, alone on its device."""
+    with device_slot(job.device), on_threads(job.threads):
+        component = component_of(job.plan, (job.settings, job.site.seed), job.site.store, build, files)
+        seed_everything(job.site.seed + number)
+        yield component
