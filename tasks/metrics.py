@@ -10,6 +10,7 @@ from prefect.client.schemas.objects import State
 
 from components import metrics
 from components.files import read_json, write_json
+from components.metrics import translation, wer
 from components.records import Score, StageRef, Utterance
 from components.storage.reader import best_texts, utterances
 from components.storage.stage_plan import StagePlan, library_versions, read_by
@@ -32,7 +33,7 @@ def _recognition(data: StageRef, asr: StageRef) -> dict[str, Score]:
     language = {utterance.id: utterance.source_language for utterance in known}
     references = {utterance.id: str(utterance.transcript) for utterance in known}
     heard = {key: text for key, text in best_texts(asr).items() if key in references}
-    return metrics.recognition_scores(references, heard, language=language, n_total=data.items)
+    return wer.recognition_scores(references, heard, language=language, n_total=data.items)
 
 
 def _translation(data: StageRef, mt: StageRef, target_language: str | None, prefix: str) -> dict[str, Score]:
@@ -42,7 +43,7 @@ def _translation(data: StageRef, mt: StageRef, target_language: str | None, pref
     language = {utterance.id: _target(utterance, target_language) for utterance in known}
     references = {utterance.id: utterance.references for utterance in known}
     given = {key: text for key, text in best_texts(mt).items() if key in references}
-    found = metrics.translation_scores(references, given, language=language, n_total=data.items)
+    found = translation.translation_scores(references, given, language=language, n_total=data.items)
     return {prefix + k: score.model_copy(update={"name": prefix + k}) for k, score in found.items()}
 
 
