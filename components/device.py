@@ -84,3 +84,8 @@ def seed_everything(seed: int) -> torch.Generator:
     np.random.seed(seed)  # libraries below us draw from the global generator
     torch.manual_seed(seed)
     return torch.Generator().manual_seed(seed)
+
+
+def device_type(name: str = "auto") -> str:
+    """The type of the device called ``name``: cpu, cuda or mps. As :func:`pick_device`."""
+    return pick_device(name).type

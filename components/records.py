@@ -83,8 +83,20 @@ class Segment(Record):
     text: Text
 
 
+class Decision(Record):
+    """What became of one round's proposal for an utterance, and of the utterance."""
+
+    round: int = Field(ge=0, description="1 is the first round after the draft")
+    accepted: bool
+    stopped: str | None = Field(default=None, description="the stop rule that ended the utterance's rounds")
+    feedback: str = Field(default="", description="the critic's words about the text before")
+
+
 class Hypothesis(Record):
-    """One candidate output. ``score`` is the sum of its tokens' log-probabilities in nats."""
+    """One candidate output. ``score`` is the sum of its tokens' log-probabilities in nats.
+
+    ``decision`` is that of the round that gave the text, where there are rounds.
+    """
 
     text: Text
     score: float
@@ -93,6 +105,7 @@ class Hypothesis(Record):
     features: dict[str, float] = Field(default_factory=dict)
     tokens: tuple[Token, ...] = ()
     segments: tuple[Segment, ...] = ()
+    decision: Decision | None = None
 
 
 class NBest(Record):
@@ -117,8 +130,19 @@ class Quarantined(Record):
     detail: str = Field(description="what was expected, what was found, what to do")
 
 
+class Route(Record):
+    """Which way an utterance goes, and the value that decided it, where that is a number."""
+
+    utterance_id: Identifier
+    way: str = Field(min_length=1, max_length=64)
+    value: float | None = None
+
+
 Outcome = NBest | Quarantined
 """What a component returns for one utterance."""
+
+NodeOutcome = NBest | Route | Utterance | Quarantined
+"""What a node of a pipeline returns for one utterance: text, a way, speech, or why it could not."""
 
 
 class Checkpoint(Record):
@@ -140,11 +164,12 @@ class Checkpoint(Record):
 class StageRef(Record):
     """A finished stage of the store: where it is, what is in it and what it cost.
 
-    ``sha256`` is the digest of its files; ``content``, of utterances, that of what decides results: where
-    their audio lies is no part of it.
+    ``stage`` is the name of the node in its run, ``kind`` what the node does. ``sha256`` is the digest of its
+    files; ``content``, of utterances, that of what decides results: where their audio lies is no part of it.
     """
 
     stage: str
+    kind: str = ""
     key: str
     path: str
     items: int = Field(ge=0)
@@ -168,6 +193,27 @@ class Score(Record):
     signature: str
 
 
+class NodeRecord(Record):
+    """A node of a pipeline as a run keeps it: what it does, what it reads, what came of it."""
+
+    name: str
+    kind: str
+    gives: Literal["speech", "text", "model", "table"]
+    reads: dict[str, str] = Field(default_factory=dict, description="role -> node; 'data' is the data set")
+    when: str | None = Field(default=None, description="NODE.WAY: computes only what was sent that way")
+    language: str | None = Field(default=None, description="source, target or a code; of texts and speech")
+    models: dict[str, str] = Field(default_factory=dict, description="role -> reference")
+    settings: dict[str, object] = Field(default_factory=dict, description="what was set on it")
+    status: Literal["planned", "computed", "reused", "skipped", "failed", "blocked"] = "planned"
+
+
+class PipelineRecord(Record):
+    """The graph of a run. ``outputs`` names the nodes whose texts are scored, by role."""
+
+    nodes: tuple[NodeRecord, ...] = ()
+    outputs: dict[Literal["transcript", "translation"], str] = Field(default_factory=dict)
+
+
 class RunRecord(Record):
     """``run.json``: everything needed to read a run again, or to repeat it."""
 
@@ -176,6 +222,7 @@ class RunRecord(Record):
     status: Literal["completed", "completed with quarantine", "failed", "cancelled", "suspended"]
     parameters: dict[str, object]
     stages: tuple[StageRef, ...]
+    pipeline: PipelineRecord = PipelineRecord()
     metrics: dict[str, Score]
     started: str = Field(description="ISO 8601, UTC")
     finished: str

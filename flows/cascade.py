@@ -11,13 +11,13 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from components.records import RunRecord, StageRef
+from components.translation.domain_notes import domain_notes
 from flows import preflight
 from flows.cascade_parameters import CascadeParameters
 from flows.parameters import flat
 from flows.preflight import Need
 from flows.running import Run, ending, name_flow_run
 from tasks import blaming, metrics, recognition, report, translation
-from tasks.domain import domain_notes
 from tasks.options import value_of
 from tasks.runners import runner
 

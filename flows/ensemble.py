@@ -25,13 +25,13 @@ from components.recognition.config import RecognitionConfig
 from components.records import RunRecord, StageRef
 from components.storage.reader import languages_of
 from components.translation.config import TranslationConfig
+from components.translation.domain_notes import domain_notes
 from flows import preflight
 from flows.ensemble_parameters import EnsembleParameters, EnsembleRecognition, EnsembleTranslation
 from flows.parameters import flat
 from flows.preflight import Need
 from flows.running import Run, ending, name_flow_run
 from tasks import data, ensembling, learning, metrics, pooling, recognition, report, translation, tuning
-from tasks.domain import domain_notes
 from tasks.options import value_of
 from tasks.runners import runner
 

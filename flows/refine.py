@@ -13,6 +13,7 @@ from components.errors import ConfigError
 from components.records import RunRecord, StageRef
 from components.refining import checks
 from components.storage.store import Store
+from components.translation.domain_notes import domain_notes
 from flows import preflight
 from flows.parameters import flat
 from flows.preflight import Need
@@ -20,7 +21,6 @@ from flows.refine_parameters import RefineParameters
 from flows.running import Run, ending, name_flow_run
 from tasks import metrics, recognition, refining, report, translation
 from tasks import rounds as rounds_stage
-from tasks.domain import domain_notes
 from tasks.options import value_of
 from tasks.runners import runner
 

@@ -12,6 +12,7 @@ from prefect.client.schemas.objects import State
 from components.errors import DataError
 from components.records import RunRecord
 from components.stacking import checks
+from components.translation.domain_notes import domain_notes
 from flows import preflight
 from flows.parameters import flat
 from flows.preflight import Need
@@ -21,7 +22,6 @@ from flows.stack_parameters import (
     StackParameters,
 )
 from tasks import metrics, recognition, report, rounds, stacking, synthesis, translation
-from tasks.domain import domain_notes
 from tasks.options import value_of
 from tasks.runners import runner
 

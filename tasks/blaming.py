@@ -16,6 +16,7 @@ from components.files import read_json, write_bytes, write_json
 from components.metrics.blaming import NOTHING, SEGMENTATION, BlameReport, Case, blame_cases
 from components.metrics.normalising import without_spaces
 from components.metrics.repairing import FORM, KINDS, WORDS, repair
+from components.profiling import measure_cost
 from components.records import Hypothesis, NBest, StageRef
 from components.storage.reader import best_texts, hypotheses, utterances
 from components.storage.stage_plan import StagePlan, content_of, library_versions, read_by
@@ -23,7 +24,6 @@ from components.storage.stage_writer import opened
 from components.storage.store import Store
 from reports import blaming
 from tasks.artifacts import publish_table
-from tasks.cost import measured
 from tasks.metrics import LIBRARIES
 from tasks.options import NOT_STORED, shown, value_of
 
@@ -72,7 +72,7 @@ def repaired(
     )
     with opened(Store(store_url), plan) as writer:
         if writer.ref is None:
-            with measured() as cost:
+            with measure_cost() as cost:
                 changed = list(_changed(data, asr, kinds, best_texts(cut) if cut else {}))
             lines = [one.model_dump_json(exclude_defaults=True) for one in changed]
             if writer.shards_done == 0:
@@ -151,7 +151,7 @@ def account(
     with opened(Store(store_url), plan, records=False) as writer:
         ref = writer.ref
         if ref is None:
-            with measured() as cost:
+            with measure_cost() as cost:
                 report, values = blame_cases(
                     _cases(data, asr, last),
                     {name: best_texts(out) for name, out in outputs.items()},
@@ -188,7 +188,7 @@ def joined(
     )
     with opened(Store(store_url), plan) as writer:
         if writer.ref is None:
-            with measured() as cost:
+            with measure_cost() as cost:
                 found = list(_joined(data, asr, pieces, best_texts(heard)))
             lines = [one.model_dump_json(exclude_defaults=True) for one in found]
             if writer.shards_done == 0:

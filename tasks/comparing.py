@@ -18,13 +18,13 @@ from components.files import read_json, write_bytes, write_json
 from components.metrics.comparing import Comparison, compare
 from components.metrics.settings import ComparisonSettings
 from components.metrics.significance import Difference
+from components.profiling import measure_cost
 from components.records import RunRecord, StageRef, Utterance
 from components.storage.stage_plan import StagePlan, content_of, library_versions
 from components.storage.stage_writer import opened
 from components.storage.store import Store
 from reports import comparing
 from tasks.artifacts import publish_table
-from tasks.cost import measured
 from tasks.metrics import LIBRARIES
 from tasks.options import NOT_STORED, shown
 from tasks.systems import check, decoded, same_data, system_of
@@ -47,7 +47,7 @@ def compute(runs: Mapping[str, RunRecord], settings: ComparisonSettings, store: 
     with opened(store, _plan(runs, settings, utterances), records=False) as writer:
         if writer.ref is not None:
             return writer.ref
-        with measured() as cost:
+        with measure_cost() as cost:
             systems = [system_of(name, run, store) for name, run in runs.items()]
             comparison, values = compare(
                 utterances,

@@ -18,6 +18,7 @@ from components.files import read_json, write_json
 from components.metrics.contribution import Contribution, contribution, of_outputs
 from components.models import resolve
 from components.models.loading import load_transformers
+from components.profiling import measure_cost
 from components.records import StageRef
 from components.storage.reader import best_texts, utterances
 from components.storage.stage_plan import StagePlan, content_of, library_versions, read_by
@@ -25,7 +26,6 @@ from components.storage.stage_writer import opened
 from components.storage.store import Store
 from reports import contributing
 from tasks.artifacts import publish_table
-from tasks.cost import measured
 from tasks.metrics import LIBRARIES
 from tasks.options import NOT_STORED, shown
 from tasks.views import TABLES
@@ -68,7 +68,7 @@ def of_systems(
     )
     with opened(Store(store_url), plan, records=False) as writer:
         if writer.ref is None:
-            with measured() as cost:
+            with measure_cost() as cost:
                 found = [_of_system(one, data, metric, target) for one in systems]
             writer.seconds, writer.peak_memory_bytes = cost.seconds, cost.peak_memory_bytes
             _seal(found, writer.path)
@@ -124,7 +124,7 @@ def of_experts(
                 for language, pairs in corpus.pairs.items()
                 for number, pair in enumerate(pairs, 1)
             ]
-            with measured() as cost:
+            with measure_cost() as cost:
                 checkpoint = resolve(f"store:{trained.key}", str(Store(store_url).root))
                 found = experts.contributions(*load_transformers(checkpoint, "seq2seq"), samples)
             writer.seconds, writer.peak_memory_bytes = cost.seconds, cost.peak_memory_bytes

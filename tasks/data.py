@@ -10,12 +10,12 @@ from prefect.client.schemas.objects import State
 from components import data as reading
 from components.canonical import digest
 from components.errors import ConfigError, DataError
+from components.profiling import Cost, measure_cost
 from components.records import StageRef
 from components.storage.stage_plan import StagePlan
 from components.storage.stage_writer import Writer, opened
 from components.storage.store import Store
 from tasks.artifacts import publish_quarantine
-from tasks.cost import Cost, measured
 from tasks.options import NOT_STORED, shown
 
 
@@ -37,7 +37,7 @@ def load(
     if (source is None) == (audio is None):
         raise ConfigError("expected a data set or an audio file, one of the two; set data or audio")
     options = {"source_language": source_language, "target_language": target_language}
-    with measured() as cost:
+    with measure_cost() as cost:
         if audio is not None:
             dataset = reading.from_audio(audio, limit=limit, **options)
         else:

@@ -13,6 +13,7 @@ from prefect.client.schemas.objects import State
 
 from components.errors import ConfigError, DataError
 from components.models.weights import weights_at
+from components.profiling import measure_cost
 from components.records import StageRef, Utterance
 from components.storage.reader import hypotheses, utterances
 from components.storage.stage_plan import StagePlan, library_versions, read_by
@@ -22,7 +23,6 @@ from components.training.distillation import DistillationConfig, DistillationLea
 from components.training.learner import MakeLearner
 from components.training.targets import CHOICES
 from tasks import systems, training
-from tasks.cost import measured
 from tasks.options import NOT_STORED, shown
 
 TARGETS = "targets.jsonl"
@@ -72,7 +72,7 @@ def targets(
     with opened(Store(store_url), plan, records=False) as writer:
         ref = writer.ref
         if ref is None:
-            with measured() as cost:
+            with measure_cost() as cost:
                 count = _write(writer.path / TARGETS, stages, choose, target_language)
             if not count:
                 raise DataError(

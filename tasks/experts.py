@@ -19,6 +19,7 @@ from components.files import read_json, write_json
 from components.metrics.translation import translation_scores
 from components.models.loading import load_transformers
 from components.models.weights import weights_of
+from components.profiling import measure_cost
 from components.records import Checkpoint, NBest, Score, StageRef
 from components.storage.stage_plan import StagePlan, library_versions, read_by
 from components.storage.stage_writer import opened
@@ -29,7 +30,6 @@ from components.translation.config import TranslationConfig
 from components.translation.translator import Translator
 from reports.experts import routing as draw
 from tasks.artifacts import publish_plots
-from tasks.cost import measured
 from tasks.options import NOT_STORED, shown
 from tasks.slots import device_slot
 from tasks.training import LIBRARIES, made
@@ -94,7 +94,7 @@ def watch(
     with opened(Store(store_url), plan, records=False) as writer:
         ref = writer.ref
         if ref is None:
-            with measured() as cost:
+            with measure_cost() as cost:
                 model, tokenizer = load_transformers(_model(trained, store_url), "seq2seq")
                 counters = telemetry.telemetry_of(model, config.targets)
                 records = list(telemetry.observe(model, tokenizer, samples, counters))
@@ -144,7 +144,7 @@ def score(
         ref = writer.ref
         if ref is None:
             scores: dict[str, Score] = {}
-            with device_slot(mt.device), measured() as cost:
+            with device_slot(mt.device), measure_cost() as cost:
                 setting = mt.model_copy(update={"model": f"store:{trained.key}"})
                 translator = factory.build(setting, str(Store(store_url).root))
                 for language, dataset in found.items():

@@ -17,12 +17,12 @@ from components.ensembling.mixing import Ensemble, MixingConfig
 from components.ensembling.translator import EnsembleEngine
 from components.files import read_json, write_json
 from components.models.weights import weights_at
+from components.profiling import measure_cost
 from components.records import StageRef
 from components.storage.stage_plan import StagePlan, library_versions
 from components.storage.stage_writer import Writer, opened
 from components.storage.store import Store
 from components.training import pairs
-from tasks.cost import measured
 from tasks.options import NOT_STORED, shown
 from tasks.slots import device_slot
 from tasks.translation import LIBRARIES
@@ -65,7 +65,7 @@ def _write(
     ensemble: Ensemble, languages: Languages, store_url: str | None, seed: int, writer: Writer
 ) -> StageRef:
     mixing, path = ensemble.mixing, writer.path / COEFFICIENTS
-    with device_slot(ensemble.device), measured() as cost:
+    with device_slot(ensemble.device), measure_cost() as cost:
         seed_everything(seed)
         engine = _engine(ensemble, store_url)
         text = pairs.read(mixing.dev, languages)[0][: mixing.dev_sentences]

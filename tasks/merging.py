@@ -14,13 +14,13 @@ from components import merging, metrics
 from components.files import read_json, told_when_full, write_json
 from components.merging.packaging import LINEAGE
 from components.metrics.significance import Difference, recognition_tests, translation_tests
+from components.profiling import measure_cost
 from components.records import Record, StageRef
 from components.storage.reader import best_texts, utterances
 from components.storage.stage_plan import StagePlan, content_of, library_versions, read_by
 from components.storage.stage_writer import Writer, opened
 from components.storage.store import Store
 from tasks.artifacts import publish_table
-from tasks.cost import measured
 from tasks.metrics import LIBRARIES as METRIC_LIBRARIES
 from tasks.options import NOT_STORED, shown
 
@@ -68,7 +68,7 @@ def merge(recipe: merging.Recipe, store_url: str | None, seed: int) -> StageRef 
         )
         with opened(Store(store_url), plan, records=False) as writer:
             if writer.ref is None:
-                with measured() as cost:
+                with measure_cost() as cost:
                     found = merging.examine(recipe, folders, checkpoints)
                     _write(writer, recipe, found, merging.Options(seed=seed, store=store_url))
                 writer.seconds, writer.peak_memory_bytes = cost.seconds, cost.peak_memory_bytes
@@ -125,7 +125,7 @@ def gate(
     )
     with opened(Store(store_url), plan, records=False) as writer:
         if writer.ref is None:
-            with measured() as cost:
+            with measure_cost() as cost:
                 verdict = _verdict(data, merged, baseline, name, metric, margin)
             writer.seconds, writer.peak_memory_bytes = cost.seconds, cost.peak_memory_bytes
             write_json(writer.path / VERDICT, verdict.model_dump(mode="json"))

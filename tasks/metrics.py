@@ -11,13 +11,13 @@ from prefect.client.schemas.objects import State
 from components import metrics
 from components.files import read_json, write_json
 from components.metrics import translation, wer
+from components.profiling import measure_cost
 from components.records import Score, StageRef, Utterance
 from components.storage.reader import best_texts, utterances
 from components.storage.stage_plan import StagePlan, library_versions, read_by
 from components.storage.stage_writer import opened
 from components.storage.store import Store
 from tasks.artifacts import publish_summary
-from tasks.cost import measured
 from tasks.options import NOT_STORED, shown
 
 LIBRARIES = ("sacrebleu", "jiwer", "numpy", "openai-whisper")
@@ -72,7 +72,7 @@ def score(
     )
     with opened(Store(store_url), plan, records=False) as writer:
         if writer.ref is None:
-            with measured() as cost:
+            with measure_cost() as cost:
                 found = _recognition(stages["data"], stages["asr"]) if "asr" in stages else {}
                 translating = [name for name in TRANSLATIONS if name in stages]
                 for name in translating:

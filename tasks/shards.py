@@ -22,12 +22,12 @@ from prefect.exceptions import TerminationSignal
 from prefect.futures import PrefectFuture
 
 from components.device import on_threads
+from components.profiling import measure_cost
 from components.records import NBest, Outcome, StageRef, Utterance
 from components.storage.stage_plan import StagePlan
 from components.storage.stage_writer import opened
 from components.storage.store import Store
 from tasks import runners
-from tasks.cost import measured
 from tasks.progress import Progress
 
 _SMALLEST = 32
@@ -67,7 +67,7 @@ def compute(stage: str, payload: str, component: Callable[[Sequence[Utterance]],
     """
     threads, *records = payload.split("\n")
     utterances = [Utterance.model_validate_json(line) for line in records]
-    with on_threads(int(threads)), measured() as cost:
+    with on_threads(int(threads)), measure_cost() as cost:
         outcomes = component(utterances)
     given = [utterance.id for utterance in utterances]
     answered = [outcome.utterance_id for outcome in outcomes]

@@ -14,6 +14,7 @@ from components.device import pick_device
 from components.errors import DataError
 from components.files import read_json, write_json
 from components.models.weights import weights_at
+from components.profiling import measure_cost
 from components.records import StageRef
 from components.stacking import encodings, fusion, loading, pooling, speech
 from components.stacking.config import LearnConfig, StackConfig
@@ -27,7 +28,6 @@ from components.storage.store import Store
 from components.training.config import TrainingConfig
 from components.training.loop import VERSION
 from tasks.artifacts import publish_plots
-from tasks.cost import measured
 from tasks.options import NOT_STORED, shown
 from tasks.progress import Progress
 from tasks.slots import device_slot
@@ -85,7 +85,7 @@ def encode(config: SpeechConfig, data: StageRef, store_url: str | None) -> Stage
                 progress.advance(number - done[0])
                 done[0] = number
 
-            with device_slot("auto"), measured() as cost:
+            with device_slot("auto"), measure_cost() as cost:
                 encoder = speech.SpeechEncoder(config, store_url)
                 refused = encodings.write(encoder, spoken, writer.path / STATES, report)
             for bad in refused[:5]:
@@ -201,7 +201,7 @@ def learn_coefficient(
     with opened(Store(store_url), plan, records=False) as writer:
         if writer.ref is None:
             known = list(stacked_inputs(config, dev[0], dev[1], dev[-1]))
-            with device_slot(config.device), measured() as cost:
+            with device_slot(config.device), measure_cost() as cost:
                 value, reached = COEFFICIENTS[config.method](config, text_model, known, store_url)
             write_json(writer.path / COEFFICIENT, {"coefficient": value, "reached": reached})
             writer.seconds, writer.peak_memory_bytes = cost.seconds, cost.peak_memory_bytes

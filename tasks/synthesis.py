@@ -11,6 +11,7 @@ from prefect.client.schemas.objects import State
 
 from components.data import content_digest
 from components.files import lines
+from components.profiling import measure_cost
 from components.records import Quarantined, StageRef, Utterance
 from components.storage.reader import utterances
 from components.storage.stage_plan import StagePlan, library_versions, read_by
@@ -19,7 +20,6 @@ from components.storage.store import Store
 from components.synthesis import synthesizer as synthesis
 from components.synthesis.config import SynthesisConfig
 from tasks.artifacts import publish_quarantine
-from tasks.cost import measured
 from tasks.options import NOT_STORED, shown
 from tasks.progress import Progress
 from tasks.shards import shard_size
@@ -62,7 +62,7 @@ def _write(speaker: synthesis.Synthesizer, data: StageRef, writer: Writer) -> St
     progress = Progress("synthesis", total, done=min(writer.shards_done * size, total))
     rest = islice(utterances(data), writer.shards_done * size, None)
     for batch in iter(lambda: tuple(islice(rest, size)), ()):
-        with measured() as cost:
+        with measure_cost() as cost:
             outcomes = speaker.synthesize(batch, writer.path / AUDIO)
         spoken = [_within(writer.path, o) for o in outcomes if not isinstance(o, Quarantined)]
         lines_good = [one.model_dump_json(exclude_defaults=True) for one in spoken]

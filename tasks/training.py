@@ -19,6 +19,7 @@ from components.device import pick_device
 from components.errors import StoreError
 from components.files import read_json, told_when_full, write_json
 from components.models.weights import weights_of
+from components.profiling import measure_cost
 from components.records import RunRecord, Score, StageRef
 from components.refining import scoring as refiners
 from components.storage.stage_plan import StagePlan, library_versions, read_by
@@ -29,7 +30,6 @@ from components.training.config import TrainingConfig
 from components.training.learner import Learner, MakeLearner
 from components.training.learners import LEARNERS
 from tasks.artifacts import publish_plots, publish_summary
-from tasks.cost import measured
 from tasks.options import NOT_STORED, shown
 from tasks.slots import device_slot
 
@@ -111,7 +111,7 @@ def write_model(config: TrainingConfig, writer: Writer, learner: MakeLearner, sc
 def _train_and_seal(config: TrainingConfig, writer: Writer, learner: MakeLearner, score: str) -> StageRef:
     work, watch = writer.path / WORK, _Watch(config, score)
     with told_when_full("the training", writer.path):
-        with device_slot(config.device), measured() as cost:
+        with device_slot(config.device), measure_cost() as cost:
             state = loop.train(config, work, watch, learner)
         curve.plot(state.history, writer.path / CURVE, score)
         shutil.copyfile(work / METRICS, writer.path / METRICS)
@@ -174,7 +174,7 @@ def score(
         ref = writer.ref
         if ref is None:
             found: dict[str, Score] = {}
-            with measured() as cost:
+            with measure_cost() as cost:
                 for name, source in sets.items():
                     scored = _scores(config, Path(trained.path) / MODEL, source, beam_size)
                     found |= {name + k: v.model_copy(update={"name": name + k}) for k, v in scored.items()}

@@ -14,11 +14,11 @@ from components.ensembling.offers import Offer
 from components.errors import DataError
 from components.files import read_json, write_json
 from components.models.weights import weights_at
+from components.profiling import measure_cost
 from components.records import NBest, StageRef, Utterance
 from components.storage.stage_plan import StagePlan, content_of, library_versions
 from components.storage.stage_writer import opened
 from components.storage.store import Store
-from tasks.cost import measured
 from tasks.options import NOT_STORED
 from tasks.pooling import (
     LIBRARIES,
@@ -64,7 +64,7 @@ def tune(
     )
     with opened(Store(store_url), plan, records=False) as writer:
         if writer.ref is None:
-            with slot_of(config), measured() as cost:
+            with slot_of(config), measure_cost() as cost:
                 found, used = _learn(plan, config, members, data, store_url)
             writer.seconds, writer.peak_memory_bytes = cost.seconds, cost.peak_memory_bytes
             content = {"coefficients": found.coefficients, "score": found.score, "single": found.single}

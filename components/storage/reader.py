@@ -19,12 +19,15 @@ def utterances(data: StageRef) -> Iterator[Utterance]:
 
 
 def _utterance(line: bytes, folder: Path) -> Utterance:
-    """An utterance as the stage in ``folder`` has it; a relative path of its audio is one in that folder."""
-    found = Utterance.model_validate_json(line)
-    if found.audio is None or Path(found.audio.path).is_absolute():
-        return found
-    here = found.audio.model_copy(update={"path": str(folder / found.audio.path)})
-    return found.model_copy(update={"audio": here})
+    return located(Utterance.model_validate_json(line), folder)
+
+
+def located(utterance: Utterance, folder: Path) -> Utterance:
+    """An utterance of the stage in ``folder``; a relative path of its audio is one in that folder."""
+    if utterance.audio is None or Path(utterance.audio.path).is_absolute():
+        return utterance
+    here = utterance.audio.model_copy(update={"path": str(folder / utterance.audio.path)})
+    return utterance.model_copy(update={"audio": here})
 
 
 def hypotheses(ref: StageRef) -> Iterator[NBest]:

@@ -32,11 +32,13 @@ class Seal(Record):
 
     format: Literal[2] = FORMAT
     stage: str
+    kind: str = ""
     key: Sha256
     plan: Sha256
     files: dict[str, Sha256]
     sha256: Sha256
     content: Sha256 | None = None
+    read: dict[str, Sha256] = Field(default_factory=dict, description="role -> digest of the stage read")
     items: int = Field(ge=0)
     quarantined: int = Field(ge=0)
     seconds: float = Field(ge=0)

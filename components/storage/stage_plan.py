@@ -50,6 +50,9 @@ def _numerics(plan: Mapping[str, Any]) -> dict[str, str]:
 class StagePlan(Record):
     """Everything that decides the outputs of a stage. ``key`` is the sha256 of all of it.
 
+    ``stage`` is its name in a run. Of a node of a pipeline, which has a ``kind``, it is no part of the key:
+    two pipelines may call it differently.
+
     ``version`` names the code that computes (``recognition/3``); ``upstream`` maps the name of each
     stage that is read to its key and the digest of its outputs; ``inputs`` holds digests of anything
     else that is read; ``weights`` those of every model and tokenizer, by role; ``numerics`` is what of this
@@ -58,6 +61,7 @@ class StagePlan(Record):
     """
 
     stage: str = Field(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9_-]*$")
+    kind: str = ""
     version: str
     parameters: dict[str, Any] = Field(default_factory=dict)
     upstream: dict[str, str] = Field(default_factory=dict)
@@ -72,7 +76,8 @@ class StagePlan(Record):
     @property
     def key(self) -> Sha256:
         """Address of the stage in the store."""
-        return digest(self.model_dump(mode="json", exclude={"models"}))
+        unkeyed = {"models", "stage"} if self.kind else {"models"}
+        return digest(self.model_dump(mode="json", exclude=unkeyed))
 
 
 def content_of(ref: StageRef) -> str:

@@ -10,14 +10,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from components.canonical import digest, with_digest, without_digest
 from components.errors import StoreError
 from components.files import lines, now, sync_folder, told_when_full, write_bytes
+from components.profiling import measure_cost
 from components.records import StageRef
 from components.storage.backends import Local
 from components.storage.locks import Waiting, lock_seconds
@@ -36,10 +38,29 @@ class Writer:
         self.path = folder
         self._place = place
         self.ref = ref
-        self.shards_done = 0
         self.seconds = 0.0
         self.peak_memory_bytes = 0
-        self._sizes = [0, 0]
+        self.read: dict[str, str] = {}
+        self._entries: list[dict[str, Any]] = []
+
+    @property
+    def shards_done(self) -> int:
+        """Complete shards of this attempt and those before it."""
+        return len(self._entries)
+
+    @property
+    def _sizes(self) -> list[int]:
+        return list(self._entries[-1]["sizes"]) if self._entries else [0, 0]
+
+    def inputs_of(self, shard: int) -> str:
+        """Digest of what a complete shard was computed from."""
+        return str(self._entries[shard].get("inputs", ""))
+
+    def cut(self, shards: int) -> None:
+        """Give up the complete shards from this number on: what they were computed from has changed."""
+        self._entries = self._entries[:shards]
+        self.seconds = sum(entry["seconds"] for entry in self._entries)
+        self._truncate()
 
     # Shards of records
 
@@ -51,24 +72,26 @@ class Writer:
         sent = self._place.shards(self.plan.key)
         if sent is not None:
             self._restore(sent)
-        kept = b""
         with files[0].open("rb") as outputs, files[1].open("rb") as errors:
             path = self.path / JOURNAL
-            for line, entry in journal_entries(path.read_bytes() if path.exists() else b""):
+            for _, entry in journal_entries(path.read_bytes() if path.exists() else b""):
                 grown = [new - old for new, old in zip(entry["sizes"], self._sizes, strict=True)]
                 if entry["shard"] != self.shards_done or min(grown) < 0:
                     break
                 if _sha(outputs.read(grown[0]), errors.read(grown[1])) != entry["sha256"]:
                     break
-                self._sizes = entry["sizes"]
                 self.seconds += entry["seconds"]
                 self.peak_memory_bytes = max(self.peak_memory_bytes, entry["peak_memory_bytes"])
-                self.shards_done += 1
-                kept += line + b"\n"
-        for file, size in zip(files, self._sizes, strict=True):
-            os.truncate(file, size)
+                self._entries.append(entry)
+        self._truncate()
+
+    def _truncate(self) -> None:
+        """Cut off what follows the complete shards."""
+        for name, size in zip((OUTPUTS, ERRORS), self._sizes, strict=True):
+            os.truncate(self.path / name, size)
+        path = self.path / JOURNAL
         if path.exists():
-            os.truncate(path, len(kept))
+            os.truncate(path, sum(len(_line(entry)) for entry in self._entries))
 
     def _restore(self, shards: Iterable[bytes]) -> None:
         """Make the three files from shards; whatever is wrong with one is found when they are read."""
@@ -85,8 +108,12 @@ class Writer:
                 errors.write(records[good:])
                 journal.write(line + end)
 
-    def append(self, outputs: Sequence[str], errors: Sequence[str], *, seconds: float, peak: int) -> None:
+    def append(
+        self, outputs: Sequence[str], errors: Sequence[str], *, seconds: float, peak: int, inputs: str = ""
+    ) -> None:
         """Add one shard: the JSON of its finished records and of its quarantined ones, each in input order.
+
+        ``inputs`` is the digest of what it was computed from.
 
         Raises:
             StoreError: the disk is full; the shards before this one are kept.
@@ -97,12 +124,11 @@ class Writer:
                 _append(self.path / name, part)
             sizes = [size + len(part) for size, part in zip(self._sizes, parts, strict=True)]
             entry = {"shard": self.shards_done, "sizes": sizes, "sha256": _sha(*parts)}
-            entry |= {"seconds": round(seconds, 6), "peak_memory_bytes": peak}
-            line = json.dumps(with_digest(entry)).encode() + b"\n"
+            entry |= {"seconds": round(seconds, 6), "peak_memory_bytes": peak, "inputs": inputs}
+            line = _line(entry)
             _append(self.path / JOURNAL, line)
         self._place.keep(self.plan.key, self.shards_done, b"".join((line, *parts)))
-        self._sizes = sizes
-        self.shards_done += 1
+        self._entries.append(entry)
         self.seconds += seconds
         self.peak_memory_bytes = max(self.peak_memory_bytes, peak)
 
@@ -133,11 +159,13 @@ class Writer:
             _sync(self.path / name)
         seal = Seal(
             stage=self.plan.stage,
+            kind=self.plan.kind,
             key=self.plan.key,
             plan=hashlib.sha256(plan_json(self.plan)).hexdigest(),
             files=digests,
             sha256=digest(digests),
             content=content,
+            read=self.read,
             items=items,
             quarantined=quarantined,
             seconds=round(self.seconds, 3),
@@ -151,19 +179,51 @@ class Writer:
         return self.ref
 
 
+@dataclass(frozen=True)
+class Product:
+    """What a stage that is made whole left in its folder: its files, and how many items they stand for."""
+
+    files: Iterable[str]
+    items: int
+    quarantined: int = 0
+
+
+def compute_once(
+    store: Store, plan: StagePlan, work: Callable[[Path], Product], read: Mapping[str, str] | None = None
+) -> StageRef:
+    """The stage of a plan that is made whole: reused if it is finished, else made by ``work``, and sealed.
+
+    Args:
+        work: makes the files in the stage's folder, where an earlier attempt may have left some.
+        read: see :func:`opened`.
+    """
+    with opened(store, plan, records=False, read=read) as writer:
+        if writer.ref is None:
+            with measure_cost() as cost:
+                product = work(writer.path)
+            writer.seconds += cost.seconds
+            writer.peak_memory_bytes = max(writer.peak_memory_bytes, cost.peak_memory_bytes)
+            return writer.seal(product.files, items=product.items, quarantined=product.quarantined)
+        return writer.ref
+
+
 @contextmanager
-def opened(store: Store, plan: StagePlan, *, records: bool = True) -> Iterator[Writer]:
+def opened(
+    store: Store, plan: StagePlan, *, records: bool = True, read: Mapping[str, str] | None = None
+) -> Iterator[Writer]:
     """Open the stage of a plan: finished (``writer.ref`` is set), resumed, or begun.
 
     Whatever goes wrong inside the ``with`` leaves the stage resumable: it is finished only by
     ``finish`` or ``seal``. A stage of ``records`` grows by ``append``; any other (a trained model) puts
     its files into ``writer.path``, keeps what it finds there from an earlier attempt, and seals them.
+    ``read`` are the digests of the stages that it reads, by role: a finished stage that was computed from
+    others is stale, and is computed again.
 
     Raises:
         StoreError: another process is still writing this stage after ``ANTIPHON_LOCK_SECONDS``; the
             message says which.
     """
-    found = store.find(plan)
+    found = store.find(plan, read)
     if found is not None:
         yield Writer(plan, Path(found.path), store.place, found)
         return
@@ -171,7 +231,7 @@ def opened(store: Store, plan: StagePlan, *, records: bool = True) -> Iterator[W
     what = f"stage {plan.stage} ({plan.key[:12]}…)"
     with store.place.held(plan.key, what, Waiting(what, lock_seconds())):
         # Whoever held the lock a moment ago may have finished it.
-        found = store.find(plan)
+        found = store.find(plan, read)
         if found is None:
             store.place.set_aside(plan.key)
             with told_when_full(what, folder):
@@ -179,6 +239,7 @@ def opened(store: Store, plan: StagePlan, *, records: bool = True) -> Iterator[W
                 write_bytes(folder / PLAN, plan_json(plan))
                 sync_folder(store.stages)
         writer = Writer(plan, folder, store.place, found)
+        writer.read = dict(read or {})
         if found is None and records:
             with told_when_full(what, folder):
                 writer.resume()
@@ -222,6 +283,11 @@ def journal_entries(journal: bytes) -> Iterator[tuple[bytes, dict[str, Any]]]:
             yield line, without_digest(line)
         except ValueError:
             return
+
+
+def _line(entry: Mapping[str, Any]) -> bytes:
+    """An entry of the journal as it is written."""
+    return json.dumps(with_digest(entry)).encode() + b"\n"
 
 
 def _joined(records: Sequence[str]) -> bytes:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,8 +59,11 @@ class Store:
         """Where the stage with this key is or would be."""
         return self.stages / key
 
-    def find(self, plan: StagePlan) -> StageRef | None:
+    def find(self, plan: StagePlan, read: Mapping[str, str] | None = None) -> StageRef | None:
         """The finished stage of a plan with its files' digests verified, or None.
+
+        ``read`` are the digests of the stages that it reads now, by role: one that was computed from others
+        is stale and not returned.
 
         A finished stage whose files do not match is reported as a warning and not returned: it is set
         aside and computed again by whoever opens it for writing.
@@ -69,10 +72,20 @@ class Store:
             seal = self.place.bring(plan.key)
         except DamagedError as error:
             if self._plan_restored(plan):
-                return self.find(plan)
+                return self.find(plan, read)
             log.warning("stage %s is damaged and will be computed again: %s", plan.stage, error)
             return None
-        return None if seal is None else stage_ref(seal, self.folder(plan.key), reused=True)
+        if seal is None:
+            return None
+        changed = [role for role, sha in (read or {}).items() if seal.read.get(role, sha) != sha]
+        if changed:
+            log.warning(
+                "stage %s is stale and will be computed again: what it reads as %s has changed",
+                *(plan.stage, ", ".join(changed)),
+            )
+            return None
+        ref = stage_ref(seal, self.folder(plan.key), reused=True)
+        return ref.model_copy(update={"stage": plan.stage, "kind": plan.kind})
 
     def _plan_restored(self, plan: StagePlan) -> bool:
         """Write the ``plan.json`` of a finished stage again, where that and not another file is damaged."""
@@ -195,6 +208,16 @@ def plan_json(plan: StagePlan) -> bytes:
 
 def stage_ref(seal: Seal, folder: Path, *, reused: bool) -> StageRef:
     """The reference to a finished stage."""
-    fields = ("stage", "key", "items", "quarantined", "sha256", "content", "seconds", "peak_memory_bytes")
+    fields = (
+        "stage",
+        "kind",
+        "key",
+        "items",
+        "quarantined",
+        "sha256",
+        "content",
+        "seconds",
+        "peak_memory_bytes",
+    )
     values = {name: getattr(seal, name) for name in fields}
     return StageRef.model_validate({**values, "path": str(folder), "reused": reused})

@@ -34,7 +34,7 @@ def resident_bytes() -> int:
 
 
 @contextmanager
-def measured() -> Iterator[Cost]:
+def measure_cost() -> Iterator[Cost]:
     """Measure the body of the ``with``; memory is sampled, so a peak of a few milliseconds can be missed."""
     cost = Cost(peak_memory_bytes=resident_bytes())
     over = threading.Event()

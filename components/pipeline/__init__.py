@@ -1,0 +1,1 @@
+"""The pipeline as data: named nodes, what each reads, and what is scored."""

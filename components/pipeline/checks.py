@@ -1,0 +1,95 @@
+"""What is refused of a graph before anything runs: sorts, languages, routes that lead nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from components.pipeline.pipeline import DATA, SOURCE, TARGET, Node, Pipeline
+
+Note = Callable[[Iterable[str], str], None]
+"""Notes a fault at a key of the file."""
+
+
+def check(pipeline: Pipeline, note: Note) -> None:
+    """Note every fault of a pipeline whose nodes are each in order."""
+    for node in pipeline:
+        _check_inputs(pipeline, node, note)
+        _check_when(pipeline, node, note)
+        _check_language(pipeline, node, note)
+    _check_routes(pipeline, note)
+    for role, name in pipeline.outputs.items():
+        if pipeline.nodes[name].kind.gives != "text":
+            note(("outputs", role), f"outputs.{role}: expected a node that gives text, found {name}")
+
+
+def _check_inputs(pipeline: Pipeline, node: Node, note: Note) -> None:
+    kind, path = node.kind, ("nodes", node.name, "of")
+    fewest, most = kind.inputs
+    if not fewest <= len(node.of) <= most:
+        number = str(fewest) if fewest == most else f"{fewest} to {most}"
+        note(path, f"{node.name}.of: {kind.name} reads {number} nodes, found {len(node.of)}")
+    for name in node.of:
+        gives = pipeline.sort_of(name)
+        if gives is not None and gives not in kind.reads:
+            wanted = " or ".join(kind.reads) or "nothing"
+            note(path, f"{node.name}.of: {kind.name} reads {wanted}, found {name}, which gives {gives}")
+    for role, reference in node.models.items():
+        made = node.tables.get(role)
+        if made is not None and pipeline.sort_of(made) != "model":
+            note(
+                (*path[:2], role),
+                f"{node.name}: {reference} gives {pipeline.sort_of(made)}, expected a model",
+            )
+    if len(set(node.of)) < len(node.of):
+        note(path, f"{node.name}.of: expected different nodes, found one twice in {', '.join(node.of)}")
+
+
+def _check_when(pipeline: Pipeline, node: Node, note: Note) -> None:
+    if node.when is None:
+        return
+    name, way = node.when
+    ways = pipeline.nodes[name].kind.ways(pipeline.nodes[name].settings) if name in pipeline.nodes else ()
+    if not ways:
+        note(("nodes", node.name, "when"), f"{node.name}.when: expected a node that routes, found {name}")
+    elif way not in ways:
+        note(
+            ("nodes", node.name, "when"),
+            f"{node.name}.when: {name} sends utterances to {', '.join(ways)}, none to {way!r}",
+        )
+
+
+def _check_language(pipeline: Pipeline, node: Node, note: Note) -> None:
+    """Of translators in a row only the last takes the data set's target language."""
+    if not node.kind.translates or not node.of:
+        return
+    read = pipeline.language_of(node.of[0])
+    written = pipeline.language_of(node.name)
+    if read != SOURCE and read == written:
+        say = "say to: CODE on the earlier one" if read == TARGET else "say another language"
+        note(
+            ("nodes", node.name),
+            f"{node.name}: expected to translate into another language than {node.of[0]} gives, found "
+            f"{'the target language' if read == TARGET else read} for both; {say}",
+        )
+
+
+def _check_routes(pipeline: Pipeline, note: Note) -> None:
+    used = {node.when[0] for node in pipeline if node.when is not None}
+    for node in pipeline:
+        if node.kind.gives == "table" and node.kind.ways(node.settings) and node.name not in used:
+            ways = " or ".join(f"when: {node.name}.{way}" for way in node.kind.ways(node.settings))
+            note(("nodes", node.name), f"{node.name}: nobody takes this route; add {ways} to a node")
+
+
+def with_origin(pipeline: Pipeline, node: Node) -> Node:
+    """The node with the one whose text its input was translated from, where its kind looks back."""
+    if not node.kind.looks_back:
+        return node
+    name = node.of[0]
+    while name != DATA and not pipeline.nodes[name].kind.translates and pipeline.nodes[name].of:
+        name = pipeline.nodes[name].of[0]
+    if name == DATA or not pipeline.nodes[name].of:
+        return node
+    texts = [each for each in pipeline.nodes[name].of if pipeline.sort_of(each) in ("text", None)]
+    return replace(node, origin=texts[0]) if texts else node

@@ -1,0 +1,163 @@
+"""The one object that every flow builds, the command runs, the report draws and the analyses rewrite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from pydantic import BaseModel
+
+from components.nodes.kind import Kind, Site, Sort
+from components.records import NodeRecord, PipelineRecord
+
+DATA = "data"
+"""The name by which nodes read the data set: speech and text."""
+SOURCE, TARGET = "source", "target"
+"""The languages of the data set, whatever they are."""
+NODE = "node:"
+"""Begins the reference of a model that another node makes."""
+OF, WHEN, ORIGIN = "of", "when", "source"
+"""Roles of edges; those of tables and models are named by the kind."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node: its kind, checked settings, and what it reads.
+
+    Attributes:
+        of: the nodes whose outputs are its inputs, in order; ``data`` is the data set.
+        when: (node, way): it computes only the utterances that the node sent that way.
+        to: the language that it writes, if set.
+        values: the node as it is written in a file.
+        origin: for kinds that look back, the node whose text its input was translated from.
+    """
+
+    name: str
+    kind: Kind[Any]
+    settings: BaseModel
+    of: tuple[str, ...]
+    when: tuple[str, str] | None = None
+    to: str | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
+    origin: str | None = None
+
+    @cached_property
+    def models(self) -> dict[str, str]:
+        """References of its models by role."""
+        return self.kind.models(self.settings)
+
+    @cached_property
+    def tables(self) -> dict[str, str]:
+        """Nodes whose finished files it reads before it begins, by role: tables, and models made here."""
+        made = {r: name.removeprefix(NODE) for r, name in self.models.items() if name.startswith(NODE)}
+        return {**self.kind.tables(self.settings), **made}
+
+    @cached_property
+    def reads(self) -> dict[str, str]:
+        """Every node that it reads, ``data`` among them, by role."""
+        edges = {f"{OF}{number}": name for number, name in enumerate(self.of)}
+        if self.when is not None:
+            edges[WHEN] = self.when[0]
+        if self.origin is not None:
+            edges[ORIGIN] = self.origin
+        return {**edges, **self.tables}
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Nodes by name, each after those that it reads, and the nodes whose texts are scored."""
+
+    nodes: Mapping[str, Node]
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    languages: tuple[str | None, str | None] = (None, None)
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """A name in the file -> the last of the nodes that it stands for."""
+    written: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The nodes as they are written in a file, before any stands for several."""
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes.values())
+
+    def sort_of(self, name: str) -> Sort | None:
+        """What a node gives; None for the data set, which is speech and text."""
+        return None if name == DATA else self.nodes[name].kind.gives
+
+    def language_of(self, name: str) -> str:
+        """The language of a node's texts: ``source``, ``target`` or a code."""
+        if name == DATA:
+            return SOURCE
+        node = self.nodes[name]
+        if node.kind.translates:
+            return node.to or TARGET
+        texts = [each for each in node.of if self.sort_of(each) in ("text", "speech", None)]
+        return self.language_of(texts[0]) if texts else SOURCE
+
+    def is_spoken(self, name: str) -> bool:
+        """Whether the node's texts come from speech by recognition, not by translation."""
+        return name != DATA and self.language_of(name) == SOURCE
+
+    def speech_of(self, name: str) -> str:
+        """The node (or ``data``) whose utterances a node's texts belong to."""
+        if name == DATA or self.sort_of(name) == "speech":
+            return name
+        inputs = self.nodes[name].of
+        speech = [self.speech_of(each) for each in inputs]
+        return next((each for each in speech if each != DATA), DATA)
+
+    def depth_of(self, name: str) -> int:
+        """Edges on the longest way from the data set."""
+        return 0 if name == DATA else 1 + max(map(self.depth_of, self.nodes[name].reads.values()), default=0)
+
+    def until(self, name: str) -> Pipeline:
+        """The sub-graph that ``name`` needs, itself included."""
+        wanted = {self.aliases.get(name, name)}
+        for node in reversed(list(self)):
+            if node.name in wanted:
+                wanted |= set(node.reads.values())
+        nodes = {each: node for each, node in self.nodes.items() if each in wanted}
+        return Pipeline(nodes, outputs_of(self, nodes), self.languages, self.aliases, self.written)
+
+    def site(self, node: Node, store: str | None, seed: int) -> Site:
+        """Where a node computes, before the tables that it reads are finished."""
+        return Site(
+            name=node.name,
+            store=store,
+            seed=seed,
+            of=node.of,
+            to=node.to,
+            languages=self.languages,
+            transcripts=self.language_of(node.name) == SOURCE,
+        )
+
+    def record(self, statuses: Mapping[str, str] | None = None) -> PipelineRecord:
+        """The graph as a run keeps it."""
+        nodes = [self._node_record(node, (statuses or {}).get(node.name, "planned")) for node in self]
+        return PipelineRecord.model_validate({"nodes": nodes, "outputs": dict(self.outputs)})
+
+    def _node_record(self, node: Node, status: str) -> NodeRecord:
+        texts = node.kind.gives in ("text", "speech")
+        values = {
+            "name": node.name,
+            "kind": node.kind.name,
+            "gives": node.kind.gives,
+            "reads": dict(node.reads),
+            "when": None if node.when is None else ".".join(node.when),
+            "language": self.language_of(node.name) if texts else None,
+            "models": node.models,
+            "settings": node.settings.model_dump(mode="json", exclude_unset=True),
+            "status": status,
+        }
+        return NodeRecord.model_validate(values)
+
+
+def outputs_of(pipeline: Pipeline, nodes: Mapping[str, Node]) -> dict[str, str]:
+    """What is scored unless a file says it: of the nodes, the last transcript and the last translation."""
+    outputs = {role: name for role, name in pipeline.outputs.items() if name in nodes}
+    for name, node in nodes.items():
+        if node.kind.gives == "text":
+            role = "transcript" if pipeline.is_spoken(name) else "translation"
+            if role not in pipeline.outputs or pipeline.outputs[role] not in nodes:
+                outputs[role] = name
+    return outputs

@@ -1,0 +1,117 @@
+"""The plan of each node: what decides its outputs, and its key, known before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from components.errors import ConfigError
+from components.nodes.kind import Site
+from components.pipeline.pipeline import DATA, NODE, Node, Pipeline
+from components.records import StageRef
+from components.storage.seal import file_digest
+from components.storage.stage_plan import StagePlan, library_versions
+
+SMALLEST = 32
+MOST = 200
+"""Shards at most, so that a run stays at a few hundred task runs."""
+
+Weights = Callable[[Mapping[str, str], str | None], dict[str, str]]
+"""References of models by role -> the digests of their files."""
+
+
+def shard_size(total: int) -> int:
+    """Items per shard for ``total`` items: 32, more only if that made more than 200 shards."""
+    return max(SMALLEST, -(-total // MOST))
+
+
+@dataclass(frozen=True)
+class NodePlan:
+    """A node, where it computes, and the plan of its stage."""
+
+    node: Node
+    site: Site
+    stage: StagePlan
+
+
+def plan_nodes(
+    pipeline: Pipeline, data: StageRef, store: str | None, seed: int, weights: Weights
+) -> dict[str, NodePlan]:
+    """The plan of every node over a data set, in the order of the pipeline.
+
+    Raises:
+        AntiphonError: a model or a file that is not there, by the node's name.
+    """
+    keys = {DATA: data.content or data.key}
+    total = data.items - data.quarantined
+    plans: dict[str, NodePlan] = {}
+    for node in pipeline:
+        site = pipeline.site(node, store, seed)
+        read = {role: keys[name] for role, name in node.reads.items()}
+        # Its utterances are the data's, whatever it reads.
+        stage = stage_plan(node, site, {DATA: keys[DATA], **read}, total, weights)
+        plans[node.name] = NodePlan(node, site, stage)
+        keys[node.name] = stage.key
+    return plans
+
+
+def stage_plan(
+    node: Node, site: Site, upstream: Mapping[str, str], total: int, weights: Weights
+) -> StagePlan:
+    """What decides the outputs of one node."""
+    kind, settings = node.kind, node.settings
+    elsewhere = {role: name for role, name in node.models.items() if not name.startswith(NODE)}
+    try:
+        inputs = {role: file_digest(Path(path)) for role, path in kind.files(settings).items()}
+    except OSError as error:
+        raise ConfigError(f"{node.name}: expected a readable file, found {error}") from error
+    return StagePlan(
+        stage=node.name,
+        kind=kind.name,
+        version=kind.version(settings),
+        parameters=_parameters(node, site),
+        upstream=dict(upstream),
+        inputs=inputs | kind.digests(settings, site),
+        weights=weights(elsewhere, site.store),
+        seed=site.seed,
+        shard_size=0 if kind.whole else shard_size(total),
+        libraries=library_versions(kind.libraries(settings)),
+        models=node.models,
+    )
+
+
+def _parameters(node: Node, site: Site) -> dict[str, Any]:
+    kind, settings = node.kind, node.settings
+    parameters = kind.parameters(settings, site)
+    device = kind.device(settings)
+    if device is not None and "torch" in kind.libraries(settings):
+        from components.device import device_type  # noqa: PLC0415 - imports torch where there may be a card
+
+        parameters["device"] = device_type(device)
+    if node.when is not None:
+        parameters["when"] = node.when[1]
+    if kind.translates:
+        parameters["to"] = node.to or site.languages[1]
+    return parameters
+
+
+def with_tables(site: Site, node: Node, refs: Mapping[str, StageRef]) -> Site:
+    """The site of a node once the tables and models that it reads are finished."""
+    return replace(site, tables={role: refs[name] for role, name in node.tables.items()})
+
+
+def with_models(settings: Any, node: Node, keys: Mapping[str, str]) -> Any:
+    """Settings in which the models that other nodes made are ``store:KEY``."""
+    update = {
+        name: f"store:{keys[value.removeprefix(NODE)]}"
+        for name, value in settings
+        if isinstance(value, str) and value.startswith(NODE)
+    }
+    update |= {
+        name: tuple(f"store:{keys[v.removeprefix(NODE)]}" if str(v).startswith(NODE) else v for v in value)
+        for name, value in settings
+        if isinstance(value, tuple) and any(isinstance(v, str) and v.startswith(NODE) for v in value)
+    }
+    return settings.model_copy(update=update) if update else settings

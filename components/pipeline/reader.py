@@ -1,0 +1,267 @@
+"""A pipeline from what is written: every fault of its nodes and its graph is one line with its place."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from components.errors import ConfigError
+from components.nodes.kind import Kind
+from components.nodes.table import KINDS
+from components.pipeline import checks
+from components.pipeline.pipeline import DATA, Node, Pipeline, outputs_of
+from components.yaml_text import Lines, parse
+
+COMMON = ("kind", "of", "when", "to")
+"""Keys of every node; the others are its kind's settings."""
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+KEYS = ("nodes", "outputs", "defaults", "matrix", "source_language", "target_language")
+"""What a graph consists of; a file may name a flow's other parameters beside it."""
+
+
+@dataclass
+class Faults:
+    """What is wrong, each with its place in the file."""
+
+    where: str = ""
+    lines: Lines = field(default_factory=dict)
+    messages: list[str] = field(default_factory=list)
+
+    def add(self, path: Iterable[str], message: str) -> None:
+        """Note a fault at a key of the file, or at the nearest key above it that has a line."""
+        at = tuple(path)
+        while at and at not in self.lines:
+            at = at[:-1]
+        line = self.lines.get(at)
+        place = f"{self.where}:{line}: " if line is not None else f"{self.where}: " if self.where else ""
+        self.messages.append(f"{place}{message}")
+
+    def refuse(self) -> None:
+        """Raises ConfigError with every fault, a line each."""
+        if self.messages:
+            raise ConfigError("\n".join(dict.fromkeys(self.messages)))
+
+
+def read_text(text: str, where: str = "") -> Pipeline:
+    """The pipeline in a YAML (or JSON) text. Raises ConfigError, a line per fault."""
+    values, lines = parse(text, where or "pipeline")
+    if not isinstance(values, dict):
+        raise ConfigError(
+            f"{where or 'pipeline'}: expected a mapping with nodes, found {type(values).__name__}"
+        )
+    return read(values, where, lines)
+
+
+def read(values: Mapping[str, Any], where: str = "", lines: Lines | None = None) -> Pipeline:
+    """The pipeline that ``values`` (``nodes``, ``outputs``, ``defaults``, languages) describe.
+
+    Args:
+        where: the file, for messages; ``lines``: where its keys stand.
+
+    Raises:
+        ConfigError: every fault of every node, a line each.
+    """
+    faults = Faults(where, lines or {})
+    for key in values:
+        if key not in KEYS:
+            faults.add((key,), f"{key}: no such part of a pipeline{_near(key, KEYS)}")
+    written = _with_defaults(values.get("nodes"), values.get("defaults") or {}, faults)
+    faults.refuse()
+    expanded, aliases = _expand(written, faults)
+    drafts = {name: _node(name, one, aliases, faults) for name, one in expanded.items()}
+    faults.refuse()
+    nodes = _sorted({name: node for name, node in drafts.items() if node is not None}, faults)
+    faults.refuse()
+    languages = (values.get("source_language"), values.get("target_language"))
+    pipeline = Pipeline(nodes, {}, languages, aliases, written)
+    pipeline = replace(pipeline, nodes={n: checks.with_origin(pipeline, node) for n, node in nodes.items()})
+    pipeline = replace(pipeline, outputs=_outputs(pipeline, values.get("outputs") or {}, faults))
+    checks.check(pipeline, faults.add)
+    faults.refuse()
+    return pipeline
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    names = [str(each) for each in known]
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"; did you mean {near[0]}?" if near else f"; known: {', '.join(names)}"
+
+
+def _with_defaults(nodes: Any, defaults: Any, faults: Faults) -> dict[str, dict[str, Any]]:
+    """The nodes as they are written, with the settings that they share."""
+    if not isinstance(nodes, Mapping) or not nodes:
+        faults.add(("nodes",), "nodes: expected at least one node such as {kind: recognize}, found none")
+        return {}
+    if not isinstance(defaults, Mapping):
+        faults.add(("defaults",), f"defaults: expected settings, found {type(defaults).__name__}")
+        return {}
+    written, used = {}, set()
+    for name, values in nodes.items():
+        if not isinstance(values, Mapping):
+            faults.add(
+                ("nodes", name), f"{name}: expected a node such as {{kind: recognize}}, found {values!r}"
+            )
+            continue
+        kind = KINDS.get(str(values.get("kind")))
+        shared = dict(defaults.get(kind.name) or {}) if kind else {}
+        used |= {kind.name} if kind else set()
+        for key, value in defaults.items():
+            if kind is not None and key not in KINDS and key in kind.settings.model_fields:
+                shared.setdefault(key, value)
+                used.add(key)
+        written[str(name)] = {**shared, **values}
+    for key in defaults:
+        if key not in used and key not in KINDS:
+            faults.add(("defaults", key), f"defaults.{key}: no node has such a setting")
+    return written
+
+
+def _expand(
+    written: Mapping[str, dict[str, Any]], faults: Faults
+) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """The nodes with those that stand for several replaced by these, and the names of their results."""
+    expanded: dict[str, dict[str, Any]] = {}
+    aliases: dict[str, str] = {}
+    pending = list(written.items())
+    while pending:
+        name, values = pending.pop(0)
+        kind = KINDS.get(str(values.get("kind")))
+        try:
+            several = kind.expand(name, values) if kind is not None else None
+        except (ConfigError, ValidationError) as error:
+            _note(name, kind, error, faults)
+            continue
+        if several is None:
+            if name in expanded:
+                faults.add(("nodes", name), f"{name}: another node's rounds take this name; give it another")
+            expanded[name] = values
+            continue
+        last = list(several)[-1]
+        aliases |= {name: last} if last != name else {}
+        pending = [*several.items(), *pending]
+    return expanded, aliases
+
+
+def _node(name: str, values: Mapping[str, Any], aliases: Mapping[str, str], faults: Faults) -> Node | None:
+    path = ("nodes", name)
+    if not _NAME.fullmatch(name) or name == DATA:
+        faults.add(
+            path, f"{name}: expected a node's name of a-z, 0-9, '-' and '_' (not 'data'), found {name!r}"
+        )
+        return None
+    kind = KINDS.get(str(values.get("kind")))
+    if kind is None:
+        found = values.get("kind")
+        near = _near(str(found), KINDS) if found else f"; known: {', '.join(KINDS)}"
+        faults.add((*path, "kind"), f"{name}: no such kind of node: {found!r}{near}")
+        return None
+    try:
+        settings = kind.settings.model_validate({k: v for k, v in values.items() if k not in COMMON})
+    except ValidationError as error:
+        _note(name, kind, error, faults)
+        return None
+    of = values.get("of", DATA if kind.inputs[1] else ())
+    inputs = (of,) if isinstance(of, str) else tuple(of) if isinstance(of, list | tuple) else None
+    if inputs is None or not all(isinstance(each, str) for each in inputs):
+        faults.add((*path, "of"), f"{name}.of: expected a node or a list of nodes, found {of!r}")
+        return None
+    to, when = values.get("to"), values.get("when")
+    if to is not None and (not kind.translates or not isinstance(to, str)):
+        hint = "expected a language code" if kind.translates else f"{kind.name} does not translate"
+        faults.add((*path, "to"), f"{name}.to: {hint}, found {to!r}")
+    if when is not None and (not isinstance(when, str) or when.count(".") != 1):
+        faults.add((*path, "when"), f"{name}.when: expected NODE.WAY, found {when!r}")
+        return None
+    way = tuple(when.split(".")) if when else None
+    return Node(
+        name=name,
+        kind=kind,
+        settings=_with_aliases(settings, aliases),
+        of=tuple(aliases.get(each, each) for each in inputs),
+        when=None if way is None else (aliases.get(way[0], way[0]), way[1]),
+        to=to,
+        values=dict(values),
+    )
+
+
+def _with_aliases(settings: BaseModel, aliases: Mapping[str, str]) -> BaseModel:
+    """Settings whose ``node:NAME`` name the nodes that are there."""
+    update = {
+        field: f"node:{aliases[value.removeprefix('node:')]}"
+        for field, value in settings
+        if isinstance(value, str) and value.startswith("node:") and value.removeprefix("node:") in aliases
+    }
+    return settings.model_copy(update=update) if update else settings
+
+
+def _note(name: str, kind: Kind[Any] | None, error: ConfigError | ValidationError, faults: Faults) -> None:
+    """The faults of a node's settings."""
+    if isinstance(error, ConfigError):
+        faults.add(("nodes", name), f"{name}: {error}")
+        return
+    for fault in error.errors():
+        path = tuple(map(str, fault["loc"]))
+        where = ("nodes", name, *path)
+        setting = ".".join((name, *path))
+        if fault["type"] == "extra_forbidden" and kind is not None:
+            known = [*COMMON, *kind.settings.model_fields] if len(path) == 1 else []
+            hint = _near(path[-1], known) if known else ""
+            faults.add(where, f"{setting}: {kind.name} has no such setting{hint}")
+            continue
+        message = str(fault["msg"]).removeprefix("Value error, ")
+        shown = "" if "found" in message else f", found {fault['input']!r:.200}"
+        faults.add(where, f"{setting}: {message}{shown}")
+
+
+def _sorted(nodes: Mapping[str, Node], faults: Faults) -> dict[str, Node]:
+    """Each node after those that it reads, else in the order of the file."""
+    for node in nodes.values():
+        for role, name in node.reads.items():
+            if name not in nodes and name != DATA:
+                near = _near(name, [DATA, *(each for each in nodes if each != node.name)])
+                key = "of" if role.startswith("of") else role
+                faults.add(("nodes", node.name, key), f"{node.name}: there is no node {name!r}{near}")
+    if faults.messages:
+        return {}
+    ordered: dict[str, Node] = {}
+    while len(ordered) < len(nodes):
+        ready = [
+            node
+            for node in nodes.values()
+            if node.name not in ordered and all(r in ordered or r == DATA for r in node.reads.values())
+        ]
+        if not ready:
+            circle = [name for name in nodes if name not in ordered]
+            faults.add(
+                ("nodes", circle[0]), f"{', '.join(circle)}: expected no circle, but these read each other"
+            )
+            return {}
+        ordered[ready[0].name] = ready[0]
+    return ordered
+
+
+def _outputs(pipeline: Pipeline, values: Any, faults: Faults) -> dict[str, str]:
+    if not isinstance(values, Mapping):
+        faults.add(
+            ("outputs",), f"outputs: expected {{transcript: NODE, translation: NODE}}, found {values!r}"
+        )
+        return {}
+    outputs = {}
+    for role, name in values.items():
+        path = ("outputs", str(role))
+        if role not in ("transcript", "translation"):
+            faults.add(
+                path, f"outputs.{role}: no such output{_near(str(role), ('transcript', 'translation'))}"
+            )
+        elif not isinstance(name, str):
+            faults.add(path, f"outputs.{role}: expected one node, found {name!r}; two would write one output")
+        elif pipeline.aliases.get(name, name) not in pipeline.nodes:
+            faults.add(path, f"outputs.{role}: there is no node {name!r}{_near(name, pipeline.nodes)}")
+        else:
+            outputs[str(role)] = pipeline.aliases.get(name, name)
+    return outputs_of(replace(pipeline, outputs=outputs), pipeline.nodes)
