@@ -74,6 +74,7 @@ def read(
     for key in values:
         if key not in KEYS:
             faults.add((key,), f"{key}: no such part of a pipeline{suggest(key, KEYS)}")
+    faults.refuse()
     written = _with_defaults(values.get("nodes"), values.get("defaults") or {}, faults)
     faults.refuse()
     expanded, aliases = _expand(written, faults)
@@ -157,9 +158,7 @@ def _node(
 ) -> Node | None:
     path = ("nodes", name)
     if not _NAME.fullmatch(name) or name == DATA:
-        faults.add(
-            path, f"{name}: expected a node's name of a-z, 0-9, '-' and '_' (not 'data'), found {name!r}"
-        )
+        faults.add(path, f"{name}: expected a name of a-z, 0-9, '-' and '_' (not 'data'), found {name!r}")
         return None
     kind = KINDS.get(str(values.get("kind")))
     if kind is None:
