@@ -67,6 +67,7 @@ class NodeRun:
     def compute(self) -> StageRef | None:
         """The finished stage; None where none of the utterances had anything to do with the node."""
         kind, plan = self.node.kind, self.planned.stage
+        read: dict[str, str] | None = None
         if kind.whole or kind.waits or self.store.find(plan) is not None:
             read = self._wait_for_all()
             finished = self.store.find(plan, read)
@@ -76,7 +77,7 @@ class NodeRun:
                 return self._make(read)
             if all(kind.idle(item) for _, items in self._slices() for item in items):
                 return None
-        return self._compute_shards()
+        return self._compute_shards(read)
 
     # What it reads
 
@@ -114,8 +115,11 @@ class NodeRun:
 
     # Shards
 
-    def _compute_shards(self) -> StageRef | None:
-        """Computes shard after shard; nothing is opened before there is something to do."""
+    def _compute_shards(self, read: dict[str, str] | None) -> StageRef | None:
+        """Compute shard after shard; nothing is opened before there is something to do.
+
+        ``read`` are the digests of what it reads, where that is finished and another stage may be stale.
+        """
         slices = self._slices()
         empty = []
         for number, items in slices:
@@ -130,7 +134,7 @@ class NodeRun:
             yield number, items
             yield from slices
 
-        with opened(self.store, self.planned.stage) as writer:
+        with opened(self.store, self.planned.stage, read=read) as writer:
             if writer.ref is not None:  # another run has finished it meanwhile
                 return writer.ref
             Shards(self, writer).run(everything())
