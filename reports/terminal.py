@@ -14,7 +14,7 @@ from components.errors import DataError
 from components.metrics.bootstrap import FEWEST
 from components.records import Outcome, Quarantined, Score
 from reports.escaping import printable
-from reports.html import LABELS, mebibytes, seconds
+from reports.formatting import LABELS, mebibytes, seconds
 from reports.scoring import Comparison
 from reports.view import RunView, UtteranceRow, is_recognition
 

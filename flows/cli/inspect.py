@@ -35,7 +35,7 @@ def _show(name: str, stage: str | None, utterance: str | None, store_url: str | 
     from components.storage.store import Store
     from flows.cli.printing import console, print_run
     from reports import terminal
-    from tasks.views import view_of
+    from reports.report_view import view_of
 
     store = Store(store_url)
     run = store.load_run(name)

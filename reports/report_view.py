@@ -14,14 +14,10 @@ from components.storage.seal import SEAL, read_seal
 from components.storage.stage_plan import content_of
 from components.storage.store import Store
 from reports import blaming, comparing
+from reports.results import TABLES, VALUES, read_blame, read_comparison
+from reports.run_outputs import decoded, plan_of, transcribes
 from reports.sections import Column, Section, pictures
 from reports.view import Models, RunView
-from tasks.blaming import VALUES, read_blame
-from tasks.comparing import read_comparison
-from tasks.systems import decoded, plan_of, transcribes
-
-TABLES = "tables.json"
-"""A stage that has more to show seals this file: ``{"tables": [{"title", "note", "rows": [{...}]}]}``."""
 
 FIRST_PUT_ASIDE = 20
 """Records of a stage whose reasons a report shows."""
