@@ -26,7 +26,7 @@ from flows.stack_parameters import StackParameters
 from tasks import blaming, data, recognition, report, stacking, translation
 from tasks.options import value_of
 from tasks.runners import runner
-from tasks.systems import decoded, transcribes
+from tasks.systems import decoded
 
 Read = tuple[StageRef, StageRef]
 """The data and the transcripts."""
@@ -43,7 +43,8 @@ def blame(parameters: BlameParameters) -> RunRecord | State[RunRecord]:
             raise ConfigError(f"run {parameters.run}: expected a run of speech, found no stage asr to blame")
         loaded, heard = stages["data"], stages["asr"]
         blaming.check(loaded)
-        below = [ref for ref in decoded(found) if not transcribes(ref)]
+        spoken = {node.name for node in found.pipeline.nodes if node.transcribes}
+        below = [ref for ref in decoded(found) if ref.stage not in spoken]
         last = below[-1].model_copy(update={"stage": " and ".join(ref.stage for ref in below)})
         cut = _recut(run, (loaded, heard), parameters.segments) if parameters.segments else None
 
