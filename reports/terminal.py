@@ -14,7 +14,7 @@ from components.errors import DataError
 from components.metrics.bootstrap import FEWEST
 from components.records import NBest, NodeOutcome, Outcome, Quarantined, Route, Score, Utterance
 from reports.escaping import printable
-from reports.html import LABELS, mebibytes, seconds
+from reports.formatting import LABELS, mebibytes, seconds
 from reports.rows import UtteranceRow
 from reports.scoring import Comparison
 from reports.steps import Step, steps_of

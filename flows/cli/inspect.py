@@ -38,7 +38,7 @@ def _show(name: str, node: str | None, utterance: str | None, store_url: str | N
     from components.storage.store import Store
     from flows.cli.printing import console, print_run
     from reports import terminal
-    from tasks.views import view_of
+    from reports.report_view import view_of
 
     store = Store(store_url)
     run = store.load_run(name)

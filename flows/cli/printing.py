@@ -15,10 +15,8 @@ from components.records import RunRecord
 from components.storage.reader import quarantined
 from components.storage.store import Store
 from reports import blaming, comparing, contributing, terminal
-from tasks.blaming import read_blame
-from tasks.comparing import read_comparison
-from tasks.contributing import read_contributions
-from tasks.views import view_of
+from reports.report_view import view_of
+from reports.results import read_blame, read_comparison, read_contributions
 
 REASONS = 5
 """Records put aside by a stage whose reasons the summary gives; `inspect --stage` gives all."""

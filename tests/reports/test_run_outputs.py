@@ -9,11 +9,11 @@ from components.errors import DataError, StoreError
 from components.metrics.comparing import Comparison
 from components.records import Audio, Hypothesis, NBest, RunRecord, StageRef, Utterance
 from components.storage.store import Store
-from tasks import systems
-from tasks.comparing import read_comparison
-from tasks.systems import check, cost_of, decoded, parameters_of
+from reports import run_outputs as systems
+from reports.results import read_comparison
+from reports.run_outputs import check, cost_of, decoded, parameters_of
 from tests.flows import fakes
-from tests.tasks.test_views import stage
+from tests.reports.test_report_view import stage
 
 HYPOTHESIS = Hypothesis(text="x", score=-1, n_tokens=1, system="s")
 LINE = NBest(utterance_id="u", hypotheses=(HYPOTHESIS,)).model_dump_json() + "\n"

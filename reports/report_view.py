@@ -16,15 +16,11 @@ from components.storage.reader import StoredOutcomes, StoredRecords, StoredUtter
 from components.storage.seal import SEAL, read_seal
 from components.storage.store import Store
 from reports import blaming, comparing
+from reports.results import TABLES, VALUES, read_blame, read_comparison
 from reports.rows import Models
+from reports.run_outputs import plan_of
 from reports.sections import Column, Section, pictures
 from reports.view import RunView
-from tasks.blaming import VALUES, read_blame
-from tasks.comparing import read_comparison
-from tasks.systems import plan_of
-
-TABLES = "tables.json"
-"""A stage that has more to show seals this file: ``{"tables": [{"title", "note", "rows": [{...}]}]}``."""
 
 FIRST_PUT_ASIDE = 20
 """Records of a stage whose reasons a report shows."""

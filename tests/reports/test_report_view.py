@@ -14,8 +14,8 @@ from components.storage.stage_plan import StagePlan
 from components.storage.stage_writer import opened
 from components.storage.store import Store
 from reports import html
+from reports.report_view import FIRST_PUT_ASIDE, links, put_aside, stage_sections
 from tasks.report import render
-from tasks.views import FIRST_PUT_ASIDE, links, put_aside, stage_sections
 from tests.components.storage.test_store import record
 
 
