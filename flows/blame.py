@@ -23,7 +23,7 @@ from flows.refine_parameters import RefineParameters
 from flows.running import Run, ending, name_flow_run, reopened
 from flows.stack_learning import learned
 from flows.stack_parameters import StackParameters
-from reports.run_outputs import decoded, transcribes
+from reports.run_outputs import decoded
 from tasks import blaming, data, recognition, report, stacking, translation
 from tasks.options import value_of
 from tasks.runners import runner
