@@ -71,7 +71,7 @@ def note(run: Run, systems: Mapping[str, RunRecord]) -> None:
     comparison = read_comparison(run.stages["comparison"])
     for row in comparison.rows:
         run.metrics |= {f"{row.system}.{name}": score for name, score in row.scores.items()}
-    run.notes += [f"system {name}: run {one.name}" for name, one in systems.items()]
+    run.systems = {name: one.name for name, one in systems.items()}
     run.notes += list(comparison.notes)
 
 

@@ -27,7 +27,7 @@ from reports.view import RunView
 PAGE = 50
 """Utterances per page, and per block of data that the script reads when it needs it."""
 
-_SCRIPTS = ("blocks.js", "utterance.js", "report.js")
+_SCRIPTS = ("blocks.js", "utterance.js", "steps.js", "report.js")
 _TEMPLATES = Path(str(files("reports").joinpath("templates")))
 
 
@@ -74,7 +74,7 @@ def _write_blocks(view: RunView, folder: Path, blocks: Blocks, embed_limit: int)
     for start in range(0, len(view.utterances), PAGE):
         rows = list(view.rows(start, start + PAGE))
         index += [index_line(row, view.columns) for row in rows]
-        blocks.put(f"page-{start // PAGE}", [details(row, folder, frozenset(audio)) for row in rows])
+        blocks.put(f"page-{start // PAGE}", [details(view, row, folder, frozenset(audio)) for row in rows])
     blocks.put("index", index)
     for sha256, source in audio.items():
         blocks.put(f"audio-{sha256}", data_uri(source))
@@ -105,6 +105,7 @@ def _context(view: RunView, data: str, figures: Mapping[str, Figure]) -> dict[st
         "parameters": list(_flat(view.run.parameters)),
         "n_utterances": len(view.utterances),
         "audio_seconds": view.audio_seconds,
+        "ways": view.ways,
         "graph": Markup(graph.draw(view)),  # noqa: S704 (escaped where it is drawn)
         "plots": list(_pictures(figures)),
         "sections": view.sections,

@@ -138,6 +138,7 @@ def account(
     """Where the quality is lost, from the outputs of each repaired transcript."""
     plan = StagePlan(
         stage="blame",
+        kind="blame",
         version=f"blame/1 metrics/{metrics.version}",
         parameters={
             "variants": {name: list(kinds) for name, kinds in variants().items()},

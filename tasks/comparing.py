@@ -95,6 +95,7 @@ def _plan(
     upstream = {f"{name}/{ref.stage}": content_of(ref) for name, run in runs.items() for ref in decoded(run)}
     return StagePlan(
         stage="comparison",
+        kind="comparison",
         version=f"{VERSION} metrics/{metrics.version}",
         parameters={**settings.model_dump(mode="json"), "systems": list(runs)},
         upstream=upstream,

@@ -55,6 +55,7 @@ def of_systems(
     sets = [(n, kept, ref) for n, one in enumerate(systems) for kept, ref in one.outputs.items()]
     plan = StagePlan(
         stage=STAGE,
+        kind=STAGE,
         version=f"contribution/1 metrics/{metrics.version}",
         parameters={
             "metric": metric,
@@ -110,6 +111,7 @@ def of_experts(
     corpus = multilingual.read(source, *languages, limit)
     plan = StagePlan(
         stage=STAGE,
+        kind=STAGE,
         version="contribution-experts/2",
         parameters={"languages": list(languages[1]), "limit": limit},
         upstream=read_by(trained),

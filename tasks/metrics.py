@@ -93,6 +93,7 @@ def score(
     """Score stages of texts against the references of their utterances, where these have any."""
     plan = StagePlan(
         stage="metrics",
+        kind="metrics",
         version=f"metrics/{metrics.version}",
         parameters={
             "target_language": target_language,

@@ -24,7 +24,7 @@ def render(run: RunRecord, store: Store) -> tuple[Path, list[Path]]:
     drawn = cache(lambda: plots.figures(seen))
     with told_when_full(f"the report of run {run.name}", folder):
         page = html.write(seen, folder / "report.html", figures=drawn)
-        compared = [ref for ref in run.stages if ref.stage == "comparison"]
+        compared = [ref for ref in run.stages if ref.kind == "comparison"]
         if compared:
             images = comparison_plots.render(read_comparison(compared[0]), folder / "plots")
         else:
