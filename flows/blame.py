@@ -23,10 +23,10 @@ from flows.refine_parameters import RefineParameters
 from flows.running import Run, ending, name_flow_run, reopened
 from flows.stack_learning import learned
 from flows.stack_parameters import StackParameters
+from reports.run_outputs import decoded
 from tasks import blaming, data, recognition, report, stacking, translation
 from tasks.options import value_of
 from tasks.runners import runner
-from tasks.systems import decoded, transcribes
 
 Read = tuple[StageRef, StageRef]
 """The data and the transcripts."""
@@ -43,7 +43,8 @@ def blame(parameters: BlameParameters) -> RunRecord | State[RunRecord]:
             raise ConfigError(f"run {parameters.run}: expected a run of speech, found no stage asr to blame")
         loaded, heard = stages["data"], stages["asr"]
         blaming.check(loaded)
-        below = [ref for ref in decoded(found) if not transcribes(ref)]
+        spoken = {node.name for node in found.pipeline.nodes if node.transcribes}
+        below = [ref for ref in decoded(found) if ref.stage not in spoken]
         last = below[-1].model_copy(update={"stage": " and ".join(ref.stage for ref in below)})
         cut = _recut(run, (loaded, heard), parameters.segments) if parameters.segments else None
 

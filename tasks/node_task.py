@@ -12,6 +12,7 @@ from typing import NamedTuple
 from prefect import task
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
+from prefect.states import Cancelled, Failed
 
 from components.nodes.kind import Item
 from components.pipeline.gathering import Gatherer
@@ -23,7 +24,7 @@ from components.storage.stage_writer import Writer, compute_once, opened
 from components.storage.store import Store
 from tasks import runners
 from tasks.artifacts import publish_examples, publish_stage
-from tasks.board import Board, HaltedError
+from tasks.board import BlockedError, Board, HaltedError
 from tasks.options import NOT_STORED, shown
 from tasks.progress import Progress
 from tasks.shard_task import Job, Shard, compute_shard, pack
@@ -66,6 +67,7 @@ class NodeRun:
     def compute(self) -> StageRef | None:
         """The finished stage; None where none of the utterances had anything to do with the node."""
         kind, plan = self.node.kind, self.planned.stage
+        read: dict[str, str] | None = None
         if kind.whole or kind.waits or self.store.find(plan) is not None:
             read = self._wait_for_all()
             finished = self.store.find(plan, read)
@@ -75,7 +77,7 @@ class NodeRun:
                 return self._make(read)
             if all(kind.idle(item) for _, items in self._slices() for item in items):
                 return None
-        return self._compute_shards()
+        return self._compute_shards(read)
 
     # What it reads
 
@@ -113,8 +115,11 @@ class NodeRun:
 
     # Shards
 
-    def _compute_shards(self) -> StageRef | None:
-        """Computes shard after shard; nothing is opened before there is something to do."""
+    def _compute_shards(self, read: dict[str, str] | None) -> StageRef | None:
+        """Compute shard after shard; nothing is opened before there is something to do.
+
+        ``read`` are the digests of what it reads, where that is finished and another stage may be stale.
+        """
         slices = self._slices()
         empty = []
         for number, items in slices:
@@ -129,7 +134,7 @@ class NodeRun:
             yield number, items
             yield from slices
 
-        with opened(self.store, self.planned.stage) as writer:
+        with opened(self.store, self.planned.stage, read=read) as writer:
             if writer.ref is not None:  # another run has finished it meanwhile
                 return writer.ref
             Shards(self, writer).run(everything())
@@ -295,6 +300,12 @@ def compute_node(name: str, run: NodeRun) -> StageRef | State[StageRef | None]:
     board = run.board
     try:
         ref = run.compute()
+    except HaltedError as error:
+        board.fail(name, error)
+        return Cancelled(message="the run was stopped; finished shards are kept")
+    except BlockedError as error:
+        board.fail(name, error)
+        return Failed(name="Blocked", message=str(error))
     except BaseException as error:
         board.fail(name, error)
         raise

@@ -8,7 +8,8 @@ A package names its kinds in its ``pyproject.toml``::
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
+from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from threading import Lock
 from typing import Any
@@ -19,47 +20,50 @@ from components.nodes.kind import Kind
 GROUP = "antiphon.kinds"
 
 
-class Kinds(Mapping[str, Kind[Any]]):
+class Kinds(MutableMapping[str, Kind[Any]]):
     """Kinds by name. One of a package is imported when it is first asked for.
 
     Asking for it raises ConfigError, in one line, where two have its name or its package is broken.
     """
 
     def __init__(self, own: Sequence[Kind[Any]]) -> None:
-        self._kinds = {kind.name: kind for kind in own}
-        self._own = frozenset(self._kinds)
-        self._entries: dict[str, list[EntryPoint]] | None = None
+        self._own = {kind.name: kind for kind in own}
+        self._loaded: dict[str, Kind[Any]] = {}
         self._lock = Lock()
 
-    def _installed(self) -> dict[str, list[EntryPoint]]:
-        if self._entries is None:
-            entries: dict[str, list[EntryPoint]] = {}
-            for entry in entry_points(group=GROUP):
-                if entry.value not in [each.value for each in entries.get(entry.name, [])]:
-                    entries.setdefault(entry.name, []).append(entry)
-            self._entries = entries
-        return self._entries
+    @cached_property
+    def _entries(self) -> dict[str, list[EntryPoint]]:
+        entries: dict[str, list[EntryPoint]] = {}
+        for entry in dict.fromkeys(entry_points(group=GROUP)):
+            entries.setdefault(entry.name, []).append(entry)
+        return entries
 
     def __getitem__(self, name: str) -> Kind[Any]:
+        entries = self._entries.get(name, [])
+        if len(entries) + (name in self._own) > 1:
+            owners = [*(["Antiphon"] if name in self._own else []), *map(_owner, entries)]
+            raise ConfigError(f"kind {name}: expected one of this name, found those of {', '.join(owners)}")
+        if not entries:
+            return self._own[name]
         with self._lock:
-            entries = self._installed().get(name, [])
-            if len(entries) + (name in self._own) > 1:
-                owners = [*(["Antiphon"] if name in self._own else []), *map(_owner, entries)]
-                raise ConfigError(
-                    f"kind {name}: expected one of this name, found those of {', '.join(owners)}"
-                )
-            if name not in self._kinds and entries:
-                self._kinds[name] = _load(entries[0])
-            return self._kinds[name]
+            if name not in self._loaded:
+                self._loaded[name] = _load(entries[0])
+            return self._loaded[name]
+
+    def __setitem__(self, name: str, kind: Kind[Any]) -> None:
+        self._own[name] = kind
+
+    def __delitem__(self, name: str) -> None:
+        del self._own[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._own or name in self._installed()
+        return name in self._own or name in self._entries
 
     def __iter__(self) -> Iterator[str]:
-        return iter(sorted(self._own | self._installed().keys()))
+        return iter(sorted(self._own.keys() | self._entries.keys()))
 
     def __len__(self) -> int:
-        return len(self._own | self._installed().keys())
+        return len(self._own.keys() | self._entries.keys())
 
 
 def _owner(entry: EntryPoint) -> str:

@@ -166,6 +166,7 @@ class Pipeline:
             "name": node.name,
             "kind": node.kind.name,
             "gives": node.gives,
+            "whole": node.kind.whole,
             "reads": dict(node.reads),
             "when": None if node.when is None else ".".join(node.when),
             "language": self.language_of(node.name) if texts else None,

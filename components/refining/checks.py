@@ -8,15 +8,13 @@ from components import models
 from components.data import UNKNOWN_LANGUAGE
 from components.device import pick_device
 from components.errors import ConfigError
+from components.languages import base_of
+from components.models.architectures import CAUSAL, DELIBERATION, EDIT_DIFFUSION
 from components.records import Checkpoint
 from components.refining import gates
 from components.refining.config import RefineConfig
-from components.refining.deliberation import ARCHITECTURE as DELIBERATION
-from components.refining.diffusion import ARCHITECTURE as EDIT_DIFFUSION
 from components.refining.selfrefine import examples
-from components.translation import CAUSAL
 from components.translation.checks import Pair, text_model, unsupported
-from components.translation.languages import base_of
 
 ARCHITECTURES = {"self_refine": CAUSAL, "deliberation": (DELIBERATION,), "diffusion": (EDIT_DIFFUSION,)}
 """Method -> how the architecture of its model ends."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from components import recognition
+from components.recognition import building as recognition
 from components.records import NBest, RunRecord
 from components.refining import gates, networks, rounds
 from components.refining.config import RefineConfig
@@ -17,9 +17,9 @@ from components.storage.store import Store
 from flows.contribution import contribution
 from flows.refine import refine
 from flows.refine_parameters import RefineParameters
-from tasks.contributing import read_contributions
+from reports.report_view import view_of
+from reports.results import read_contributions
 from tasks.options import value_of
-from tasks.views import view_of
 from tests.flows import fakes
 
 
