@@ -314,5 +314,5 @@ def compute_node(name: str, run: NodeRun) -> StageRef | State[StageRef | None]:
         board.finish(name, board.ref(stands_for) if board.is_finished(stands_for) else None, "skipped")
         return shown(None)
     board.finish(name, ref, "reused" if ref.reused else "computed")
-    (publish_examples if run.node.kind.gives == "text" else publish_stage)(ref)
+    (publish_examples if run.node.gives == "text" else publish_stage)(ref)
     return shown(ref)

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from components.nodes.command import Command
 from components.nodes.data import Data
-from components.nodes.kind import Kind
+from components.nodes.edit import Edit
+from components.nodes.gold import Gold
+from components.nodes.installed import Kinds
+from components.nodes.python import Python
 from components.nodes.recognize import Recognize
+from components.nodes.route import RouteKind
+from components.nodes.select import Select
 from components.nodes.translate import Translate
 
-KINDS: dict[str, Kind[Any]] = {
-    kind.name: kind
-    for kind in (
+KINDS = Kinds(
+    (
+        Command(),
         Data(),
+        Edit(),
+        Gold(),
+        Python(),
         Recognize(),
+        RouteKind(),
+        Select(),
         Translate(),
     )
-}
-"""By the name that ``kind:`` takes in a file."""
+)
+"""By the name that ``kind:`` takes in a file, with those that installed packages add."""

@@ -17,9 +17,10 @@ def check(pipeline: Pipeline, note: Note) -> None:
         _check_inputs(pipeline, node, note)
         _check_when(pipeline, node, note)
         _check_language(pipeline, node, note)
+        _check_joint(pipeline, node, note)
     _check_routes(pipeline, note)
     for role, name in pipeline.outputs.items():
-        if pipeline.nodes[name].kind.gives != "text":
+        if pipeline.nodes[name].gives != "text":
             note(("outputs", role), f"outputs.{role}: expected a node that gives text, found {name}")
 
 
@@ -63,7 +64,7 @@ def _check_when(pipeline: Pipeline, node: Node, note: Note) -> None:
 
 def _check_language(pipeline: Pipeline, node: Node, note: Note) -> None:
     """Of translators in a row only the last takes the data set's target language."""
-    if not node.kind.translates or not node.of:
+    if not node.translates or not node.of:
         return
     read = pipeline.language_of(node.of[0])
     written = pipeline.language_of(node.name)
@@ -76,20 +77,30 @@ def _check_language(pipeline: Pipeline, node: Node, note: Note) -> None:
         )
 
 
+def _check_joint(pipeline: Pipeline, node: Node, note: Note) -> None:
+    """What joins texts joins those of one language."""
+    if not node.kind.joins or "speech" in node.kind.reads:
+        return
+    languages = {pipeline.language_of(name): name for name in node.of if pipeline.sort_of(name) == "text"}
+    if len(languages) > 1:
+        each = " and ".join(f"{name} ({language})" for language, name in languages.items())
+        note(("nodes", node.name, "of"), f"{node.name}.of: expected texts in one language, found {each}")
+
+
 def _check_routes(pipeline: Pipeline, note: Note) -> None:
     used = {node.when[0] for node in pipeline if node.when is not None}
     for node in pipeline:
-        if node.kind.gives == "table" and node.kind.ways(node.settings) and node.name not in used:
+        if node.gives == "table" and node.kind.ways(node.settings) and node.name not in used:
             ways = " or ".join(f"when: {node.name}.{way}" for way in node.kind.ways(node.settings))
             note(("nodes", node.name), f"{node.name}: nobody takes this route; add {ways} to a node")
 
 
 def with_origin(pipeline: Pipeline, node: Node) -> Node:
     """The node with the one whose text its input was translated from, where its kind looks back."""
-    if not node.kind.looks_back:
+    if not node.kind.looks_back or node.translates:
         return node
     name = node.of[0]
-    while not pipeline.is_data(name) and not pipeline.nodes[name].kind.translates and pipeline.nodes[name].of:
+    while not pipeline.is_data(name) and not pipeline.nodes[name].translates and pipeline.nodes[name].of:
         name = pipeline.nodes[name].of[0]
     if pipeline.is_data(name):
         return node

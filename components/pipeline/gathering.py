@@ -90,7 +90,7 @@ class Gatherer:
         self._pipeline = pipeline
         self._node = node
         self._cursors = {
-            name: Cursor(folders[name], RECORDS[pipeline.nodes[name].kind.gives])
+            name: Cursor(folders[name], RECORDS[pipeline.nodes[name].gives])
             for role, name in node.reads.items()
             if name in folders and not pipeline.is_data(name) and role not in node.tables
         }
@@ -163,11 +163,11 @@ class Gatherer:
     ) -> Utterance:
         node = self._node
         update: dict[str, object] = {}
-        if node.kind.translates:
+        if node.translates:
             update["target_language"] = node.to or base.target_language or self._pipeline.languages[1]
         if read is not None:
             update |= self._text(read, base, inputs.get(read))
-        if node.kind.looks_back and read is not None:
+        if node.kind.looks_back and read is not None and not node.translates:
             written = update.get("source_language", base.source_language)
             if node.origin is None:  # a transcript: it was made from sound, not from text
                 update["target_language"] = written

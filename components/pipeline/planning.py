@@ -96,7 +96,7 @@ def _parameters(node: Node, site: Site) -> dict[str, Any]:
         parameters["device"] = device_type(device)
     if node.when is not None:
         parameters["when"] = node.when[1]
-    if kind.translates:
+    if node.translates:
         parameters["to"] = node.to or site.languages[1]
     return parameters
 

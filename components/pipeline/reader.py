@@ -15,7 +15,7 @@ from components.errors import ConfigError
 from components.nodes.kind import Kind
 from components.nodes.table import KINDS
 from components.pipeline import checks
-from components.pipeline.pipeline import DATA, Node, Pipeline, outputs_of
+from components.pipeline.pipeline import DATA, TARGET, Node, Pipeline, outputs_of
 from components.yaml_text import Lines, parse
 
 COMMON = ("kind", "of", "when", "to")
@@ -177,8 +177,9 @@ def _node(
         faults.add((*path, "of"), f"{name}.of: expected a node or a list of nodes, found {of!r}")
         return None
     to, when = values.get("to"), values.get("when")
-    if to is not None and (not kind.translates or not isinstance(to, str)):
-        hint = "expected a language code" if kind.translates else f"{kind.name} does not translate"
+    translating = kind.translates or kind.may_translate
+    if to is not None and not (translating and isinstance(to, str)):
+        hint = "expected a language code" if translating else f"{kind.name} does not translate"
         faults.add((*path, "to"), f"{name}.to: {hint}, found {to!r}")
     if when is not None and (not isinstance(when, str) or when.count(".") != 1):
         faults.add((*path, "when"), f"{name}.when: expected NODE.WAY, found {when!r}")
@@ -190,7 +191,8 @@ def _node(
         settings=_with_files(kind, _with_aliases(settings, aliases), folder),
         of=tuple(aliases.get(each, each) for each in inputs),
         when=None if way is None else (aliases.get(way[0], way[0]), way[1]),
-        to=to,
+        to=None if to == TARGET else to,
+        translates=kind.translates or to is not None,
         values=dict(values),
     )
 
