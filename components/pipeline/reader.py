@@ -188,7 +188,7 @@ def _node(
     return Node(
         name=name,
         kind=kind,
-        settings=_with_files(kind, _with_aliases(settings, aliases), folder),
+        settings=kind.in_folder(_with_aliases(settings, aliases), folder),
         of=tuple(aliases.get(each, each) for each in inputs),
         when=None if way is None else (aliases.get(way[0], way[0]), way[1]),
         to=None if to == TARGET else to,
@@ -205,14 +205,6 @@ def _with_aliases(settings: BaseModel, aliases: Mapping[str, str]) -> BaseModel:
         if isinstance(value, str) and value.startswith("node:") and value.removeprefix("node:") in aliases
     }
     return settings.model_copy(update=update) if update else settings
-
-
-def _with_files(kind: Kind[Any], settings: BaseModel, folder: Path) -> BaseModel:
-    """Settings whose files are found from everywhere on this machine."""
-    if folder == Path():
-        return settings
-    fields = {role: path for role, path in kind.files(settings).items() if role in kind.settings.model_fields}
-    return settings.model_copy(update={role: str(folder / path) for role, path in fields.items()})
 
 
 def _note(name: str, kind: Kind[Any] | None, error: ConfigError | ValidationError, faults: Faults) -> None:
