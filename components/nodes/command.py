@@ -119,4 +119,4 @@ def program_of(settings: CommandSettings) -> Path:
     path = shutil.which(settings.run[0])
     if path is None:
         raise ConfigError(f"expected a program {settings.run[0]}, found none on PATH; install it")
-    return Path(path).resolve()
+    return Path(path).absolute()  # a link may say what the program does
