@@ -16,7 +16,7 @@ from pathlib import Path
 from components import models, recognition, translation
 from components.records import Checkpoint, Hypothesis, NBest, Outcome, Quarantined, Utterance
 from components.refining import networks
-from components.refining.selfrefine import Proposal
+from components.refining.decisions import Proposal
 
 CALLS = os.environ.get("FAKE_CALLS")
 """A file to which every call of a component adds a line: stage, first id, number of utterances."""
