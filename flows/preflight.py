@@ -14,13 +14,13 @@ from components import data as sets
 from components.errors import AntiphonError, ConfigError, TransientError
 from components.nodes.kind import Site
 from components.pipeline.pipeline import NODE, SOURCE, TARGET, Node, Pipeline
-from components.recognition import RecognitionConfig
 from components.recognition import checks as recognition
+from components.recognition.config import RecognitionConfig
 from components.records import StageRef
 from components.storage.reader import utterances
-from components.translation import TranslationConfig
 from components.translation import checks as translation
 from components.translation.checks import Pair
+from components.translation.config import TranslationConfig
 from flows.parameters import DataParameters
 from flows.running import Run
 from tasks import data

@@ -8,7 +8,7 @@ from components.errors import DataError
 from components.records import StageRef
 from components.stacking.checks import KINDS
 from components.stacking.config import StackConfig
-from components.synthesis import build
+from components.synthesis.synthesizer import build
 from components.translation.config import TranslationConfig
 from flows.running import Run
 from tasks import data, jackknife, recognition, stack_training, synthesis, training, translation

@@ -15,7 +15,8 @@ from components import metrics
 from components.canonical import digest
 from components.errors import StoreError
 from components.files import read_json, write_bytes, write_json
-from components.metrics.comparing import Comparison, ComparisonSettings, compare
+from components.metrics.comparing import Comparison, compare
+from components.metrics.settings import ComparisonSettings
 from components.metrics.significance import Difference
 from components.profiling import measure_cost
 from components.records import RunRecord, StageRef, Utterance

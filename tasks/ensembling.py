@@ -14,7 +14,7 @@ from components.records import StageRef
 from components.storage.reader import hypotheses
 from components.storage.stage_plan import StagePlan, library_versions, read_by
 from components.storage.store import Store
-from components.translation import Translator
+from components.translation.translator import Translator
 from tasks import learning
 from tasks.artifacts import publish_examples
 from tasks.building import component_of

@@ -110,7 +110,9 @@ def _start(
             "dependencies": {"run": read},
         }
         context = contextvars.copy_context()
-        thread = Thread(target=context.run, args=(_run, name, arguments, board), name=f"node {name}", daemon=True)
+        thread = Thread(
+            target=context.run, args=(_run, name, arguments, board), name=f"node {name}", daemon=True
+        )
         threads.append(thread)
     for thread in threads:
         thread.start()
@@ -120,10 +122,10 @@ def _start(
 def _run(name: str, arguments: Mapping[str, Any], board: Board) -> None:
     """The node's task; what it raises stands on the board, also where it never began."""
     try:
-        state = run_task_sync(**arguments)
+        state: Any = run_task_sync(**arguments)
         if not board.has_ended(name):
             state.result()
-    except BaseException as error:  # noqa: BLE001 - the thread that watches raises it
+    except BaseException as error:
         if not board.has_ended(name):
             board.fail(name, error)
 

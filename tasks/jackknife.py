@@ -24,7 +24,9 @@ from components.storage.reader import best_texts, utterances
 from components.storage.stage_plan import StagePlan, content_of, library_versions, read_by
 from components.storage.stage_writer import opened
 from components.storage.store import Store
-from components.training import VERSION, TrainingConfig, pairs
+from components.training import pairs
+from components.training.config import TrainingConfig
+from components.training.loop import VERSION
 from components.training.pairs import Pair
 from tasks.artifacts import publish_plots
 from tasks.options import NOT_STORED, shown

@@ -7,7 +7,7 @@ from pathlib import Path
 from prefect import get_run_logger, task
 from prefect.client.schemas.objects import State
 
-from components.decoding import Combiner
+from components.decoding.combine import Combiner
 from components.device import pick_device, seed_everything
 from components.ensembling import building, learning
 from components.ensembling.coefficients import Coefficients

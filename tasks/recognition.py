@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from prefect import task
 from prefect.client.schemas.objects import State
 
-from components import recognition
 from components.device import pick_device, seed_everything
 from components.ensembling import recognisers
 from components.ensembling.recognisers import RecogniserEnsemble
 from components.models.weights import weights_at
+from components.recognition import building
 from components.recognition.config import RecognitionConfig
+from components.recognition.recogniser import Recognizer
 from components.records import StageRef, Utterance
 from components.storage.reader import utterances
 from components.storage.stage_plan import StagePlan, library_versions, read_by
@@ -38,11 +39,11 @@ LIBRARIES = (
 
 def _recognizer(
     plan: StagePlan, config: RecognitionConfig, store_url: str | None, seed: int
-) -> recognition.Listener:
-    def build() -> recognition.Listener:
+) -> building.Listener:
+    def build() -> building.Listener:
         if isinstance(config, RecogniserEnsemble):
             return recognisers.build(config, store_url, seed)
-        return recognition.build(config, store_url, seed=seed)
+        return building.build(config, store_url, seed=seed)
 
     return component_of(plan, (config, seed), store_url, build)
 
@@ -78,8 +79,7 @@ def plan_of(
     parameters["device"] = pick_device(config.device).type
     return StagePlan(
         stage="asr",
-        version=f"recognition/{recognition.Recognizer.version}"
-        + (f"/ensemble/{recognisers.VERSION}" if members else ""),
+        version=f"recognition/{Recognizer.version}" + (f"/ensemble/{recognisers.VERSION}" if members else ""),
         parameters=parameters,
         upstream=read_by(data),
         weights=weights_at(named, store_url),

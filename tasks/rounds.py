@@ -16,6 +16,7 @@ from prefect.client.schemas.objects import State
 
 from components import metrics
 from components.files import read_json, write_json
+from components.metrics import translation
 from components.pipeline.pipeline import Pipeline
 from components.records import NBest, Score, StageRef
 from components.refining import curve
@@ -133,9 +134,9 @@ def _compared(
     moved = Moves(0, 0, {})
     if known:
         for number, one in enumerate(texts):
-            found = metrics.translation_scores(references, one, language=language, n_total=data.items)
+            found = translation.translation_scores(references, one, language=language, n_total=data.items)
             scores.append(found[reported].model_copy(update={"name": f"{reported}_round_{number}"}))
-        values = [metrics.sentence_scores(references, one, language=language) for one in texts]
+        values = [translation.sentence_scores(references, one, language=language) for one in texts]
         moved = moves(values, reported)
         scores.append(_harm(moved, len(values[0]) * (len(rounds) - 1), reported))
     return scores, [_curve(rounds, scores), _changed(texts, moved, reported)]

@@ -25,7 +25,8 @@ from components.storage.reader import hypotheses, utterances
 from components.storage.stage_plan import StagePlan, content_of, library_versions, read_by
 from components.storage.stage_writer import opened
 from components.storage.store import Store
-from components.training import VERSION, TrainingConfig
+from components.training.config import TrainingConfig
+from components.training.loop import VERSION
 from tasks.artifacts import publish_plots
 from tasks.options import NOT_STORED, shown
 from tasks.progress import Progress

@@ -9,7 +9,6 @@ from pathlib import Path
 from prefect import get_run_logger, task
 from prefect.client.schemas.objects import State
 
-from components import synthesis
 from components.data import content_digest
 from components.files import lines
 from components.profiling import measure_cost
@@ -18,7 +17,8 @@ from components.storage.reader import utterances
 from components.storage.stage_plan import StagePlan, library_versions, read_by
 from components.storage.stage_writer import ERRORS, OUTPUTS, Writer, check_partition, opened
 from components.storage.store import Store
-from components.synthesis import SynthesisConfig
+from components.synthesis import synthesizer as synthesis
+from components.synthesis.config import SynthesisConfig
 from tasks.artifacts import publish_quarantine
 from tasks.options import NOT_STORED, shown
 from tasks.progress import Progress

@@ -6,6 +6,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Filter = Literal["before", "after"]
+"""Plausible by the model itself, before the mixing, or by the mixture, after it."""
+
 
 class PoolingConfig(BaseModel):
     """How the finished outputs of several systems become one."""

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from components.ensembling.interpolation import Filter
+from components.ensembling.config import Filter
 from components.translation.config import TranslationConfig
 
 

@@ -57,9 +57,9 @@ class Recognize(Kind[RecognitionConfig]):
 
     def build(self, settings: RecognitionConfig, site: Site) -> Component:
         """The recognizer."""
-        from components import recognition  # noqa: PLC0415 - imports torch
+        from components.recognition import building  # noqa: PLC0415 - imports torch
 
-        recognizer = recognition.build(settings, site.store, seed=site.seed)
+        recognizer = building.build(settings, site.store, seed=site.seed)
 
         def recognize(items: Sequence[Item]) -> list[Outcome]:
             return recognizer.recognize([item.utterance for item in items])

@@ -59,9 +59,9 @@ class Translate(Kind[TranslationConfig]):
 
     def build(self, settings: TranslationConfig, site: Site) -> Component:
         """The translator."""
-        from components import translation  # noqa: PLC0415 - imports torch
+        from components.translation import factory  # noqa: PLC0415 - imports torch
 
-        translator = translation.build(settings, site.store)
+        translator = factory.build(settings, site.store)
 
         def translate(items: Sequence[Item]) -> list[Outcome]:
             return translator.translate([item.utterance for item in items])

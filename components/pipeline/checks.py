@@ -40,7 +40,7 @@ def _check_inputs(pipeline: Pipeline, node: Node, note: Note) -> None:
         if made is not None and pipeline.sort_of(made) != "model":
             note(
                 (*path[:2], role),
-                f"{node.name}: {reference} gives {pipeline.sort_of(made)}, expected a model",
+                f"{node.name}: expected a model, found {reference}, which gives {pipeline.sort_of(made)}",
             )
     if not kind.whole and len({pipeline.data_of(name) for name in node.of}) > 1:
         note(path, f"{node.name}.of: expected nodes of one data set, found several in {', '.join(node.of)}")

@@ -8,13 +8,11 @@ from components import models
 from components.data import UNKNOWN_LANGUAGE
 from components.device import pick_device
 from components.errors import ConfigError
+from components.models.architectures import CAUSAL, DELIBERATION, EDIT_DIFFUSION
 from components.records import Checkpoint
 from components.refining import gates
 from components.refining.config import MODELLED, RefineConfig, RoundsConfig
-from components.refining.deliberation import ARCHITECTURE as DELIBERATION
-from components.refining.diffusion import ARCHITECTURE as EDIT_DIFFUSION
 from components.refining.selfrefine import examples
-from components.translation import CAUSAL
 from components.translation.checks import Pair, text_model, unsupported
 from components.translation.languages import base_of
 

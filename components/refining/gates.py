@@ -13,13 +13,13 @@ from typing import Any
 
 from sacrebleu.metrics.chrf import CHRF
 
-from components.decoding import force
 from components.decoding.causal import CausalModel
+from components.decoding.search import force
 from components.errors import ConfigError
 from components.records import NBest, Utterance
 from components.refining.config import RoundsConfig
-from components.translation import build, resident
 from components.translation.config import TranslationConfig
+from components.translation.factory import build, resident
 from components.translation.languages import base_of
 from components.translation.source import as_data, control_tokens
 

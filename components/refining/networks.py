@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
-from components.decoding import SearchConfig, search
+from components.decoding.config import SearchConfig
 from components.decoding.generation import rules_of
+from components.decoding.search import search
 from components.errors import ConfigError
 from components.records import Utterance
 from components.refining.config import RefineConfig
@@ -17,8 +18,8 @@ from components.refining.deliberating import DeliberationModel
 from components.refining.denoising import DiffusionModel
 from components.refining.engines import DiffusionEngine
 from components.refining.selfrefine import SelfRefiner
-from components.translation import resident
 from components.translation.config import TranslationConfig
+from components.translation.factory import resident
 from components.translation.seq2seq import Seq2SeqEngine, translated
 from components.translation.source import as_data, control_tokens
 

@@ -10,15 +10,16 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from components.decoding import SearchConfig, search
 from components.decoding.causal import CausalModel
+from components.decoding.config import SearchConfig
+from components.decoding.search import search
 from components.errors import ConfigError
 from components.records import Utterance
 from components.refining.config import RefineConfig
 from components.refining.decisions import Proposal
-from components.translation import resident
 from components.translation.causal import answer_rules, newline_tokens
 from components.translation.config import TranslationConfig
+from components.translation.factory import resident
 from components.translation.languages import base_of, english_name
 from components.translation.source import as_data, control_tokens
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from components import data, models
 from components.device import pick_device
 from components.errors import ConfigError
+from components.models.architectures import STACKED
 from components.models.checkpoints import read_json
 from components.stacking.config import LearnConfig, StackConfig
-from components.stacking.loading import ARCHITECTURE
 from components.translation.checks import Pair, text_model
 from components.translation.languages import base_of
 
@@ -47,7 +47,7 @@ def admit(config: StackConfig, learn: LearnConfig, store: str | None, pairs: Ite
     elif config.method in KINDS:
         checkpoint, wanted = models.resolve(config.model, store), KINDS[config.method]
         found = checkpoint.architecture
-        if found == ARCHITECTURE:
+        if found == STACKED:
             found = str(read_json(Path(checkpoint.path) / "config.json").get("kind"))
         if found != wanted:
             raise ConfigError(

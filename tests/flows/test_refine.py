@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from components import recognition
+from components.recognition import building as recognition
 from components.records import Decision, NBest, RunRecord
 from components.refining import gates, networks
 from components.refining.config import RefineConfig

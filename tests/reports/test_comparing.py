@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from components.metrics.comparing import Comparison, ComparisonSettings, compare
+from components.metrics.comparing import Comparison, compare
+from components.metrics.settings import ComparisonSettings
 from reports import comparing
 from tests.components.metrics.test_comparing import UTTERANCES, system
 
