@@ -71,7 +71,7 @@ def of_pipeline(pipeline: Pipeline, store: str | None, seed: int) -> list[Need]:
 
 
 def _of_node(pipeline: Pipeline, node: Node, site: Site) -> Need:
-    read = pipeline.language_of(node.of[0]) if node.of else SOURCE
+    read = pipeline.language_of(node.origin or node.of[0]) if node.of else SOURCE
     written = pipeline.language_of(node.name)
 
     def pairs_of(pairs: Pairs) -> Pairs:
@@ -80,7 +80,7 @@ def _of_node(pipeline: Pipeline, node: Node, site: Site) -> Need:
         return frozenset((each.get(read, read) or "und", each.get(written, written)) for each in named)
 
     return Need(
-        node.name,
+        pipeline.written_name(node.name),
         lambda: node.kind.check(node.settings, site),
         lambda pairs: node.kind.admit(node.settings, site, pairs_of(pairs)),
         spoken=node.kind.reads == ("speech",) and all(map(pipeline.is_data, node.of)),

@@ -13,7 +13,8 @@ from components.records import RunRecord, StageRef
 from flows import preflight
 from flows.parameters import DataParameters
 from flows.running import Run, ending
-from tasks import data, metrics, report
+from tasks import data as data_sets
+from tasks import metrics, report
 from tasks.executor import Executed, execute
 from tasks.options import value_of
 
@@ -22,15 +23,23 @@ After = Callable[[Run, Pipeline], None]
 
 
 def run_system(
-    flow: str, parameters: DataParameters, pipeline: Pipeline, after: After | None = None
+    flow: str,
+    parameters: DataParameters,
+    pipeline: Pipeline,
+    after: After | None = None,
+    data: StageRef | None = None,
 ) -> RunRecord | State[RunRecord]:
-    """Run a pipeline over the data set of ``parameters`` as a run of ``flow``, score and report it."""
+    """Run a pipeline over a data set (``data``, else that of ``parameters``) as a run of ``flow``."""
     nodes = preflight.of_pipeline(pipeline, parameters.store, parameters.seed)
-    needs = [preflight.readable(parameters), *nodes]
+    needs = nodes if data is not None else [preflight.readable(parameters), *nodes]
     preflight.refuse(needs)
     run = Run(flow, parameters)
     with run:
-        loaded = preflight.load(run, parameters, needs)
+        if data is None:
+            loaded = preflight.load(run, parameters, needs)
+        else:
+            loaded = run.add(data.model_copy(update={"reused": True}))
+            preflight.admit(needs, loaded)
         executed = run_pipeline(run, pipeline, loaded)
         pipeline = replace(pipeline, outputs=executed.outputs)
         score(run, pipeline)
@@ -62,7 +71,7 @@ def _load(run: Run, pipeline: Pipeline, name: str) -> StageRef:
     settings = pipeline.nodes[name].settings
     assert isinstance(settings, DataSettings)
     ref: StageRef = value_of(
-        data.load(settings.source, None, *pipeline.languages, settings.limit, run.store_url)
+        data_sets.load(settings.source, None, *pipeline.languages, settings.limit, run.store_url)
     )
     return run.add(ref.model_copy(update={"stage": name}))
 

@@ -62,6 +62,8 @@ class NodeRun:
         self.board = board
         self.keys = keys
         self.store = Store(planned.site.store)
+        self.idle = False
+        """Whether nothing is to be done for any of its items, though there are some."""
         self._depth = pipeline.depth_of(self.node.name)
 
     def compute(self) -> StageRef | None:
@@ -75,9 +77,19 @@ class NodeRun:
                 return finished
             if kind.whole:
                 return self._make(read)
-            if all(kind.idle(item) for _, items in self._slices() for item in items):
+            if not self._has_work():
                 return None
         return self._compute_shards(read)
+
+    def _has_work(self) -> bool:
+        """Whether something is to be done for any item; ``idle``: for none of those that there are."""
+        for _, items in self._slices():
+            for item in items:
+                if not self.node.kind.idle(item):
+                    self.idle = False
+                    return True
+                self.idle = True
+        return False
 
     # What it reads
 
@@ -310,7 +322,7 @@ def compute_node(name: str, run: NodeRun) -> StageRef | State[StageRef | None]:
         board.fail(name, error)
         raise
     if ref is None:
-        stands_for = run.node.of[-1] if run.node.kind.waits else ""
+        stands_for = run.node.of[-1] if run.idle else ""
         board.finish(name, board.ref(stands_for) if board.is_finished(stands_for) else None, "skipped")
         return shown(None)
     board.finish(name, ref, "reused" if ref.reused else "computed")

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from components.records import NBest, NodeOutcome, Quarantined, Record, Route, StageRef, Utterance
+from components.storage.stage_plan import StagePlan
 from components.storage.stage_writer import Product
 
 Sort = Literal["data", "speech", "text", "model", "table"]
@@ -104,6 +105,8 @@ class Kind(ABC, Generic[S]):
     """Translates where its node says ``to``."""
     scored: ClassVar[bool] = True
     """Its texts are scored wherever there are references; rounds have a table of their own."""
+    same_language: ClassVar[bool] = False
+    """Its texts must be in one language."""
     passes: ClassVar[bool] = False
     """An utterance that passes all its inputs (only written, where speech is recognized) passes it too."""
     filters: ClassVar[bool] = False
@@ -141,6 +144,10 @@ class Kind(ABC, Generic[S]):
         """What of the settings decides the outputs, beside models, tables and files."""
         return settings.model_dump(mode="json", exclude={*self.models(settings), *self.files(settings)})
 
+    def stage(self, settings: S, site: Site) -> StagePlan | None:
+        """The plan of a finished stage that stands in for computing. AntiphonError where there is none."""
+        return None
+
     def device(self, settings: S) -> str | None:
         """The device that it computes on (as set: auto, cpu, cuda:0...); None for the lane of a program."""
         return "cpu"
@@ -176,7 +183,10 @@ class Kind(ABC, Generic[S]):
         raise NotImplementedError
 
     def expand(self, name: str, values: dict[str, Any]) -> dict[str, dict[str, Any]] | None:
-        """The nodes that this one stands for (as they would be written in a file), the last its result."""
+        """The nodes that this one stands for (as they would be written in a file), the last its result.
+
+        One that the user wrote elsewhere in the file says where by ``written``: the keys that lead there.
+        """
         return None
 
     def notes(self, settings: S, site: Site, ref: StageRef, data: StageRef) -> list[str]:

@@ -7,10 +7,13 @@ from components.nodes.data import Data
 from components.nodes.edit import Edit
 from components.nodes.gold import Gold
 from components.nodes.installed import Kinds
+from components.nodes.loop import Loop, LoopRound
 from components.nodes.python import Python
 from components.nodes.recognize import Recognize
+from components.nodes.refine import Refine, RefineRound
 from components.nodes.route import RouteKind
 from components.nodes.select import Select
+from components.nodes.stored import StoredTranscript, StoredTranslation
 from components.nodes.translate import Translate
 
 KINDS = Kinds(
@@ -19,10 +22,16 @@ KINDS = Kinds(
         Data(),
         Edit(),
         Gold(),
+        Loop(),
+        LoopRound(),
         Python(),
         Recognize(),
+        Refine(),
+        RefineRound(),
         RouteKind(),
         Select(),
+        StoredTranscript(),
+        StoredTranslation(),
         Translate(),
     )
 )

@@ -169,11 +169,10 @@ class Gatherer:
             update |= self._text(read, base, inputs.get(read))
         if node.kind.looks_back and read is not None and not node.translates:
             written = update.get("source_language", base.source_language)
-            if node.origin is None:  # a transcript: it was made from sound, not from text
-                update["target_language"] = written
-            else:
-                update |= self._text(node.origin, base, outcomes.get(node.origin))
-                update["target_language"] = written
+            if node.origin is not None:  # else a transcript: it was made from sound, not from text
+                # What passed the origin, or is the data's, was translated as it is written.
+                update = self._text(node.origin, base, outcomes.get(node.origin))
+            update["target_language"] = written
         return base.model_copy(update=update) if update else base
 
     def _text(self, name: str, base: Utterance, outcome: NodeOutcome | None) -> dict[str, object]:
