@@ -142,6 +142,7 @@ class Pipeline:
             store=store,
             seed=seed,
             of=node.of,
+            sorts=tuple(map(self.sort_of, node.of)),
             to=node.to,
             languages=self.languages,
             transcripts=self.language_of(node.name) == SOURCE,
