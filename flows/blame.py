@@ -20,10 +20,8 @@ from flows.cascade_parameters import CascadeParameters
 from flows.ensemble_parameters import EnsembleParameters
 from flows.parameters import flat
 from flows.running import Run, ending, name_flow_run, reopened
-from flows.stack_learning import learned
-from flows.stack_parameters import StackParameters
 from reports.run_outputs import decoded
-from tasks import blaming, data, recognition, report, stacking, translation
+from tasks import blaming, data, recognition, report, translation
 from tasks.options import value_of
 from tasks.runners import runner
 
@@ -68,18 +66,9 @@ def _ensemble(run: Run, parameters: Any, read: Read) -> StageRef:
     return run.stages["mt"]
 
 
-def _stack(run: Run, parameters: Any, read: Read) -> StageRef:
-    assert isinstance(parameters, StackParameters)
-    config = learned(run, parameters)
-    first = run.add(translation.translate(parameters.mt, read, run.store_url, parameters.seed))
-    mt = parameters.mt.model
-    return run.add(stacking.stack(config, mt, (*read, first), run.store_url, parameters.seed))
-
-
 BELOW: dict[str, Callable[[Run, Any, Read], StageRef]] = {
     "cascade": _cascade,
     "ensemble": _ensemble,
-    "stack": _stack,
 }
 """Flow -> everything below its recogniser, on other transcripts; gives the stage that is scored."""
 

@@ -95,7 +95,7 @@ FLOWS = {
         "a second system over the cascade: late fusion, pre-translation, dual source",
         "flows.stack:stack",
         "flows.stack_parameters:StackParameters",
-        "flows.stack:needs",
+        None,
     ),
     "merge": FlowEntry(
         "models merged by mergekit's recipe, kept if they are not worse than a baseline",

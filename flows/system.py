@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from prefect.client.schemas.objects import State
 
@@ -41,10 +40,9 @@ def run_system(
             loaded = run.add(data.model_copy(update={"reused": True}))
             preflight.admit(needs, loaded)
         executed = run_pipeline(run, pipeline, loaded)
-        pipeline = replace(pipeline, outputs=executed.outputs)
-        score(run, pipeline)
+        score(run, executed.pipeline)
         if after is not None and not executed.errors:
-            after(run, pipeline)
+            after(run, executed.pipeline)
         report.report(run.record, run.store_url)
         executed.refuse()
     return ending(run.record)
@@ -53,14 +51,17 @@ def run_system(
 def run_pipeline(run: Run, pipeline: Pipeline, loaded: StageRef) -> Executed:
     """Run a pipeline over a loaded data set; its stages, its graph and what is to be said go into the run."""
     sets = {DATA: loaded, **{node.name: _load(run, pipeline, node.name) for node in pipeline.data_nodes()}}
+    needs = preflight.of_pipeline(pipeline, run.store_url, run.parameters.seed)
+    for name in sets.keys() - {DATA}:
+        preflight.admit(needs, sets[name], name)
     run.pipeline = pipeline.record()
     executed = execute(pipeline, sets, run.store_url, run.parameters.seed)
-    run.pipeline = replace(pipeline, outputs=executed.outputs).record(executed.statuses)
+    run.pipeline = executed.pipeline.record(executed.statuses)
     for ref in executed.stages.values():
         run.add(ref)
     for name, ref in executed.stages.items():
         planned = executed.plans[name]
-        own = sets[pipeline.data_of(name)]
+        own = sets[executed.pipeline.data_of(name)]
         run.notes += planned.node.kind.notes(planned.node.settings, planned.site, ref, own)
     run.notes += [f"{name}: {error}" for name, error in executed.errors.items()]
     return executed
