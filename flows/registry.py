@@ -90,13 +90,12 @@ FLOWS = {
         "a draft looked at again, round by round: self-refine, deliberation, edit diffusion",
         "flows.refine:refine",
         "flows.refine_parameters:RefineParameters",
-        "flows.refine:needs",
     ),
     "stack": FlowEntry(
         "a second system over the cascade: late fusion, pre-translation, dual source",
         "flows.stack:stack",
         "flows.stack_parameters:StackParameters",
-        "flows.stack:needs",
+        None,
     ),
     "merge": FlowEntry(
         "models merged by mergekit's recipe, kept if they are not worse than a baseline",

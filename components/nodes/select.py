@@ -25,6 +25,7 @@ class Select(Kind[SelectSettings]):
     joins = True
     needs_inputs = True
     passes = True
+    same_language = True
 
     def version(self, settings: SelectSettings) -> str:
         """Of this file."""

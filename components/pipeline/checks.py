@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from components.errors import ConfigError
 from components.pipeline.pipeline import SOURCE, TARGET, Node, Pipeline
 
 Note = Callable[[Iterable[str], str], None]
@@ -15,6 +16,7 @@ def check(pipeline: Pipeline, note: Note) -> None:
     """Note every fault of a pipeline whose nodes are each in order."""
     for node in pipeline:
         _check_inputs(pipeline, node, note)
+        _check_same_language(pipeline, node, note)
         _check_when(pipeline, node, note)
         _check_language(pipeline, node, note)
         _check_joint(pipeline, node, note)
@@ -42,10 +44,30 @@ def _check_inputs(pipeline: Pipeline, node: Node, note: Note) -> None:
                 (*path[:2], role),
                 f"{node.name}: expected a model, found {reference}, which gives {pipeline.sort_of(made)}",
             )
-    if not kind.whole and len({pipeline.data_of(name) for name in node.of}) > 1:
+    if (kind.gathers or not kind.whole) and len({pipeline.data_of(name) for name in node.of}) > 1:
         note(path, f"{node.name}.of: expected nodes of one data set, found several in {', '.join(node.of)}")
     if len(set(node.of)) < len(node.of):
         note(path, f"{node.name}.of: expected different nodes, found one twice in {', '.join(node.of)}")
+    try:
+        kind.fits(node.settings, pipeline.site(node, None, 0))
+    except ConfigError as error:
+        note(path[:2], f"{node.name}: {error}")
+
+
+def _check_same_language(pipeline: Pipeline, node: Node, note: Note) -> None:
+    """Where each of several texts may take another's place; unknown languages are taken for equal."""
+    if not node.kind.same_language:
+        return
+    known = dict(zip((SOURCE, TARGET), pipeline.languages, strict=True))
+    languages = {}
+    for name in node.of:
+        if pipeline.sort_of(name) in ("text", "data"):
+            language = pipeline.language_of(name)
+            languages[name] = known.get(language) or language
+    unknown = {SOURCE, TARGET} & set(languages.values())  # either may be any one of the others
+    if len(unknown) > 1 or len(set(languages.values()) - unknown) > 1:
+        listed = ", ".join(f"{name} ({language})" for name, language in languages.items())
+        note(("nodes", node.name, "of"), f"{node.name}.of: expected texts in one language, found {listed}")
 
 
 def _check_when(pipeline: Pipeline, node: Node, note: Note) -> None:

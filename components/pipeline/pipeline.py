@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -83,9 +83,15 @@ class Pipeline:
     """A name in the file -> the last of the nodes that it stands for."""
     written: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """The nodes as they are written in a file, before any stands for several."""
+    places: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """A node that another stands for -> the keys of the file where the user wrote it."""
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes.values())
+
+    def written_name(self, name: str) -> str:
+        """What the user calls a node that another stands for."""
+        return dotted(self.places.get(name, ("nodes", name)))
 
     def sort_of(self, name: str) -> Sort:
         """What a node gives."""
@@ -140,7 +146,7 @@ class Pipeline:
             if node.name in wanted:
                 wanted |= set(node.reads.values())
         nodes = {each: node for each, node in self.nodes.items() if each in wanted}
-        return Pipeline(nodes, outputs_of(self, nodes), self.languages, self.aliases, self.written)
+        return replace(self, nodes=nodes, outputs=outputs_of(self, nodes))
 
     def site(self, node: Node, store: str | None, seed: int) -> Site:
         """Where a node computes, before the tables that it reads are finished."""
@@ -149,6 +155,7 @@ class Pipeline:
             store=store,
             seed=seed,
             of=node.of,
+            sorts=tuple(map(self.sort_of, node.of)),
             to=node.to,
             translates=node.translates,
             languages=self.languages,
@@ -175,6 +182,11 @@ class Pipeline:
             "status": status,
         }
         return NodeRecord.model_validate(values)
+
+
+def dotted(place: tuple[str, ...]) -> str:
+    """A node by the keys of the file that lead to it."""
+    return ".".join(place[1:])
 
 
 def outputs_of(pipeline: Pipeline, nodes: Mapping[str, Node]) -> dict[str, str]:

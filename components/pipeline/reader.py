@@ -15,7 +15,7 @@ from components.errors import ConfigError
 from components.nodes.kind import Kind
 from components.nodes.table import KINDS
 from components.pipeline import checks
-from components.pipeline.pipeline import DATA, TARGET, Node, Pipeline, outputs_of
+from components.pipeline.pipeline import DATA, TARGET, Node, Pipeline, dotted, outputs_of
 from components.yaml_text import Lines, parse
 
 COMMON = ("kind", "of", "when", "to")
@@ -32,10 +32,16 @@ class Faults:
     where: str = ""
     lines: Lines = field(default_factory=dict)
     messages: list[str] = field(default_factory=list)
+    places: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of nodes that others stand for: the keys where the user wrote them."""
 
     def add(self, path: Iterable[str], message: str) -> None:
         """Note a fault at a key of the file, or at the nearest key above it that has a line."""
         at = tuple(path)
+        if at[:1] == ("nodes",) and len(at) > 1 and at[1] in self.places:
+            node, origin = at[1], self.places[at[1]]
+            message = dotted(origin) + message[len(node) :] if message.startswith(node) else message
+            at = (*origin, *at[2:])
         while at and at not in self.lines:
             at = at[:-1]
         line = self.lines.get(at)
@@ -83,7 +89,7 @@ def read(
     nodes = _sorted({name: node for name, node in drafts.items() if node is not None}, faults)
     faults.refuse()
     languages = (values.get("source_language"), values.get("target_language"))
-    pipeline = Pipeline(nodes, {}, languages, aliases, written)
+    pipeline = Pipeline(nodes, {}, languages, aliases, written, faults.places)
     pipeline = replace(pipeline, nodes={n: checks.with_origin(pipeline, node) for n, node in nodes.items()})
     pipeline = replace(pipeline, outputs=_outputs(pipeline, values.get("outputs") or {}, faults))
     checks.check(pipeline, faults.add)
@@ -147,6 +153,8 @@ def _expand(
                 faults.add(("nodes", name), f"{name}: another node's rounds take this name; give it another")
             expanded[name] = values
             continue
+        for each, one in several.items():
+            faults.places.setdefault(each, one.pop("written", faults.places.get(name, ("nodes", name))))
         last = list(several)[-1]
         aliases |= {name: last} if last != name else {}
         pending = [*several.items(), *pending]
