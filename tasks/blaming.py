@@ -126,7 +126,7 @@ def run(
     return found
 
 
-@task(name="blame", **NOT_STORED)
+@task(name="blame", task_run_name="blame", **NOT_STORED)
 def account(
     data: StageRef,
     asr: StageRef,

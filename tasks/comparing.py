@@ -60,7 +60,7 @@ def compute(runs: Mapping[str, RunRecord], settings: ComparisonSettings, store: 
         return writer.seal([COMPARISON, VALUES], items=len(utterances))
 
 
-@task(name="comparison", **NOT_STORED)
+@task(name="comparison", task_run_name="comparison", **NOT_STORED)
 def compare_runs(
     runs: Mapping[str, RunRecord], settings: ComparisonSettings, store_url: str | None
 ) -> StageRef | State[StageRef]:
