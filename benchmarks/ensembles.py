@@ -21,7 +21,7 @@ from transformers import GenerationConfig, MarianConfig, MarianMTModel
 
 from components.decoding import SearchConfig, search
 from components.decoding.seq2seq import Seq2SeqModel
-from components.ensembling import Linear, LogLinear
+from components.ensembling.combiners import Linear, LogLinear
 from components.ensembling.fused import linear_of_scores, log_linear_of_scores
 from components.kernels import Arithmetic
 

@@ -20,7 +20,7 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 from components.decoding import Combiner, SearchConfig, digest_of, search
 from components.decoding.generation import rules_of
 from components.decoding.seq2seq import Seq2SeqModel
-from components.ensembling import Linear
+from components.ensembling.combiners import Linear
 from components.ensembling.coefficients import cross_validate, learn, learn_gate
 from components.ensembling.statistics import Statistics, collect, joined
 from components.kernels import Arithmetic

@@ -14,10 +14,9 @@ from prefect.client.schemas.objects import State
 from components.errors import ConfigError
 from components.recognition.config import RecognitionConfig
 from components.records import RunRecord, StageRef
-from flows import ensemble, refine
+from flows import refine
 from flows.blame_parameters import BlameParameters
 from flows.cascade_parameters import CascadeParameters
-from flows.ensemble_parameters import EnsembleParameters
 from flows.parameters import flat
 from flows.refine_parameters import RefineParameters
 from flows.running import Run, ending, name_flow_run, reopened
@@ -62,12 +61,6 @@ def _cascade(run: Run, parameters: Any, read: Read) -> StageRef:
     return run.add(translation.translate(parameters.mt, read, run.store_url, parameters.seed))
 
 
-def _ensemble(run: Run, parameters: Any, read: Read) -> StageRef:
-    assert isinstance(parameters, EnsembleParameters)
-    ensemble.translate(parameters, read, run)
-    return run.stages["mt"]
-
-
 def _stack(run: Run, parameters: Any, read: Read) -> StageRef:
     assert isinstance(parameters, StackParameters)
     config = learned(run, parameters)
@@ -88,7 +81,6 @@ def _refine(run: Run, parameters: Any, read: Read) -> StageRef:
 
 BELOW: dict[str, Callable[[Run, Any, Read], StageRef]] = {
     "cascade": _cascade,
-    "ensemble": _ensemble,
     "stack": _stack,
     "refine": _refine,
 }

@@ -110,7 +110,9 @@ def _start(
             "dependencies": {"run": read},
         }
         context = contextvars.copy_context()
-        thread = Thread(target=context.run, args=(_run, name, arguments, board), name=f"node {name}", daemon=True)
+        thread = Thread(
+            target=context.run, args=(_run, name, arguments, board), name=f"node {name}", daemon=True
+        )
         threads.append(thread)
     for thread in threads:
         thread.start()

@@ -15,7 +15,7 @@ from prefect.futures import PrefectFuture
 
 from components.nodes.kind import Item
 from components.pipeline.gathering import Gatherer
-from components.pipeline.pipeline import Pipeline
+from components.pipeline.pipeline import DATA, Pipeline
 from components.pipeline.planning import NodePlan, with_models, with_tables
 from components.records import StageRef
 from components.storage.reader import utterances
@@ -177,6 +177,7 @@ class NodeRun:
         job = self.job()
         kind, lane = self.node.kind, self.lane()
         refs = {role: self._ref(name) for role, name in self.node.reads.items()}
+        refs[DATA] = self.data if self.node.of else None
         known = {role: self.store.at_hand(ref) for role, ref in refs.items() if ref is not None}
         settings = kind.settings.model_validate_json(job.settings)
         self.board.open_lane(lane, 1)

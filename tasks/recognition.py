@@ -10,6 +10,7 @@ from prefect.client.schemas.objects import State
 from components import recognition
 from components.device import pick_device, seed_everything
 from components.ensembling import recognisers
+from components.ensembling.config import MIXED_RECOGNITION_VERSION
 from components.ensembling.recognisers import RecogniserEnsemble
 from components.models.weights import weights_at
 from components.recognition.config import RecognitionConfig
@@ -79,7 +80,7 @@ def plan_of(
     return StagePlan(
         stage="asr",
         version=f"recognition/{recognition.Recognizer.version}"
-        + (f"/ensemble/{recognisers.VERSION}" if members else ""),
+        + (f"/ensemble/{MIXED_RECOGNITION_VERSION}" if members else ""),
         parameters=parameters,
         upstream=read_by(data),
         weights=weights_at(named, store_url),

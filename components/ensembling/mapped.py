@@ -13,6 +13,7 @@ from components.decoding.candidates import told
 from components.decoding.generation import setting
 from components.decoding.seq2seq import Seq2SeqModel
 from components.ensembling.vocabularies import Lexicon, MappedMember, Shared, intersection, union
+from components.ensembling.vocabulary_notes import DROPPED
 from components.errors import ConfigError, DataError
 from components.records import Token
 from components.translation.seq2seq import MULTILINGUAL, Seq2SeqEngine
@@ -20,8 +21,6 @@ from components.translation.translator import Sentence, Translated
 
 SHARED: dict[str, Callable[[Sequence[Lexicon]], Shared]] = {"intersection": intersection, "union": union}
 """Ways to share a vocabulary."""
-DROPPED = "dropped:"
-"""Before a member's name: the feature that tells the probability it lost."""
 
 
 _RULES = (

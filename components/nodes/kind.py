@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from components.records import NBest, NodeOutcome, Quarantined, Record, Route, StageRef, Utterance
 from components.storage.stage_writer import Product
+from components.storage.store import Store
 
 Sort = Literal["data", "speech", "text", "model", "table"]
 """What travels along an edge; ``data`` are utterances as they were given, spoken or written."""
@@ -56,9 +57,10 @@ class Site:
         seed: of the run.
         of: the names of the nodes that it reads, in their order.
         to: the language that it writes, if it translates and one was set.
-        tables: finished tables and models that it reads, by role, verified.
+        tables: finished tables and models that it reads, by role; see :meth:`table`.
         languages: source and target language of the data set, where they were set.
         transcripts: whether it reads texts in the language of the data.
+        language: of its texts: ``source``, ``target`` or a code.
     """
 
     name: str
@@ -69,6 +71,11 @@ class Site:
     tables: Mapping[str, StageRef] = field(default_factory=dict)
     languages: tuple[str | None, str | None] = (None, None)
     transcripts: bool = False
+    language: str = "source"
+
+    def table(self, role: str) -> Path:
+        """The folder of a finished table that it reads, verified."""
+        return Path(Store(self.store).at_hand(self.tables[role]).path)
 
 
 S = TypeVar("S", bound=BaseModel)
@@ -160,7 +167,11 @@ class Kind(ABC, Generic[S]):
         raise NotImplementedError
 
     def make(self, settings: S, site: Site, read: Mapping[str, StageRef], folder: Path) -> Product:
-        """Make a ``whole`` node's files in ``folder``, going on with what an earlier attempt left there."""
+        """Make a ``whole`` node's files in ``folder``, going on with what an earlier attempt left there.
+
+        ``read`` are the finished stages of the nodes that it reads, by role (``of0``, ``of1``, ...), verified;
+        ``data`` is the data set whose utterances they are about.
+        """
         raise NotImplementedError
 
     def expand(self, name: str, values: dict[str, Any]) -> dict[str, dict[str, Any]] | None:

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from components.errors import ConfigError
 from components.nodes.kind import Kind
 from components.nodes.table import KINDS
 from components.pipeline import checks
-from components.pipeline.pipeline import DATA, Node, Pipeline, outputs_of
+from components.pipeline.pipeline import DATA, NODE, Node, Pipeline, outputs_of, with_references
 from components.yaml_text import Lines, parse
 
 COMMON = ("kind", "of", "when", "to")
@@ -181,22 +181,12 @@ def _node(name: str, values: Mapping[str, Any], aliases: Mapping[str, str], faul
     return Node(
         name=name,
         kind=kind,
-        settings=_with_aliases(settings, aliases),
+        settings=with_references(settings, {old: f"{NODE}{new}" for old, new in aliases.items()}),
         of=tuple(aliases.get(each, each) for each in inputs),
         when=None if way is None else (aliases.get(way[0], way[0]), way[1]),
         to=to,
         values=dict(values),
     )
-
-
-def _with_aliases(settings: BaseModel, aliases: Mapping[str, str]) -> BaseModel:
-    """Settings whose ``node:NAME`` name the nodes that are there."""
-    update = {
-        field: f"node:{aliases[value.removeprefix('node:')]}"
-        for field, value in settings
-        if isinstance(value, str) and value.startswith("node:") and value.removeprefix("node:") in aliases
-    }
-    return settings.model_copy(update=update) if update else settings
 
 
 def _note(name: str, kind: Kind[Any] | None, error: ConfigError | ValidationError, faults: Faults) -> None:

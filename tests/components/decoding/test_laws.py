@@ -15,7 +15,7 @@ from components.decoding import Candidate, Combiner, Member, Rule, SearchConfig,
 from components.decoding.causal import CausalModel
 from components.decoding.generation import rules_of
 from components.decoding.seq2seq import Seq2SeqModel
-from components.ensembling import Linear, LogLinear, NegativeEvidence
+from components.ensembling.combiners import Linear, LogLinear, NegativeEvidence
 
 from ..recognition.tiny import mels, tiny
 from .models import llama, marian, only, sources

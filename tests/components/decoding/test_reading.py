@@ -10,7 +10,7 @@ import torch
 
 from components.decoding import Member, force, reading
 from components.decoding.seq2seq import Seq2SeqModel
-from components.ensembling import Linear
+from components.ensembling.combiners import Linear
 
 from .models import SEQ2SEQ, marian, packed_marian, sources
 from .test_laws import FAMILIES

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from components.decoding import Candidate, SearchConfig, Vocabulary, force, search
 from components.decoding.beam import top
 from components.decoding.rules import force_at, force_last, suppress
-from components.ensembling import Linear
+from components.ensembling.combiners import Linear
 from components.errors import ConfigError, ModelError
 
 EOS, LENGTH = 0, 4

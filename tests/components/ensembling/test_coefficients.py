@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from components.decoding import SearchConfig, force, search
-from components.ensembling import Linear
+from components.ensembling.combiners import Linear
 from components.ensembling.coefficients import (
     Coefficients,
     cross_validate,

@@ -12,7 +12,7 @@ from components.decoding import SearchConfig, force, search
 from components.decoding.causal import CausalModel
 from components.decoding.generation import rules_of
 from components.decoding.seq2seq import Seq2SeqModel
-from components.ensembling import Linear
+from components.ensembling.combiners import Linear
 from components.ensembling.dropout import DropoutMember
 from components.errors import ConfigError
 

@@ -10,7 +10,7 @@ import torch
 from components.decoding import SearchConfig, Vocabulary, digest_of, search
 from components.decoding.generation import require_same_rules
 from components.decoding.members import require_one_vocabulary
-from components.ensembling import Linear, LogLinear
+from components.ensembling.combiners import Linear, LogLinear
 from components.ensembling.vocabularies import (
     Lexicon,
     MappedMember,
