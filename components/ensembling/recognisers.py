@@ -105,7 +105,7 @@ def _require_one_vocabulary(engines: Mapping[str, WhisperEngine]) -> None:
             raise ConfigError(
                 f"expected recognisers of one vocabulary to mix token by token, found {name} "
                 f"({other.vocabulary.size} tokens) beside {first} ({wanted.size}): pool their finished "
-                "transcripts instead (combination: pooled, or a node of kind combine), or choose models of one kind"
+                "transcripts instead (combination: pooled, or kind combine), or choose models of one kind"
             )
 
 

@@ -169,7 +169,7 @@ class Kind(ABC, Generic[S]):
     def make(self, settings: S, site: Site, read: Mapping[str, StageRef], folder: Path) -> Product:
         """Make a ``whole`` node's files in ``folder``, going on with what an earlier attempt left there.
 
-        ``read`` are the finished stages of the nodes that it reads, by role (``of0``, ``of1``, ...), verified;
+        ``read`` are the finished stages of the nodes that it reads, verified, by role (``of0``, ``of1``...);
         ``data`` is the data set whose utterances they are about.
         """
         raise NotImplementedError

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from components.decoding import Combiner
-from components.ensembling.combiners import Linear, LogLinear
 from components.ensembling.building import build, mapped_of
+from components.ensembling.combiners import Linear, LogLinear
 from components.ensembling.mapped import DROPPED, MappedEngine
 from components.ensembling.mixing import MixingConfig
 from components.ensembling.translator import EnsembleEngine
