@@ -14,18 +14,14 @@ from prefect.client.schemas.objects import State
 from components.errors import ConfigError
 from components.recognition.config import RecognitionConfig
 from components.records import RunRecord, StageRef
-from flows import refine
 from flows.blame_parameters import BlameParameters
 from flows.cascade_parameters import CascadeParameters
 from flows.parameters import flat
-from flows.refine_parameters import RefineParameters
 from flows.running import Run, ending, name_flow_run, reopened
-from flows.stack_learning import learned
-from flows.stack_parameters import StackParameters
-from tasks import blaming, data, recognition, report, stacking, translation
+from reports.run_outputs import decoded
+from tasks import blaming, data, recognition, report, translation
 from tasks.options import value_of
 from tasks.runners import runner
-from tasks.systems import decoded, transcribes
 
 Read = tuple[StageRef, StageRef]
 """The data and the transcripts."""
@@ -42,7 +38,8 @@ def blame(parameters: BlameParameters) -> RunRecord | State[RunRecord]:
             raise ConfigError(f"run {parameters.run}: expected a run of speech, found no stage asr to blame")
         loaded, heard = stages["data"], stages["asr"]
         blaming.check(loaded)
-        below = [ref for ref in decoded(found) if not transcribes(ref)]
+        spoken = {node.name for node in found.pipeline.nodes if node.transcribes}
+        below = [ref for ref in decoded(found) if ref.stage not in spoken]
         last = below[-1].model_copy(update={"stage": " and ".join(ref.stage for ref in below)})
         cut = _recut(run, (loaded, heard), parameters.segments) if parameters.segments else None
 
@@ -61,28 +58,8 @@ def _cascade(run: Run, parameters: Any, read: Read) -> StageRef:
     return run.add(translation.translate(parameters.mt, read, run.store_url, parameters.seed))
 
 
-def _stack(run: Run, parameters: Any, read: Read) -> StageRef:
-    assert isinstance(parameters, StackParameters)
-    config = learned(run, parameters)
-    first = run.add(translation.translate(parameters.mt, read, run.store_url, parameters.seed))
-    mt = parameters.mt.model
-    return run.add(stacking.stack(config, mt, (*read, first), run.store_url, parameters.seed))
-
-
-def _refine(run: Run, parameters: Any, read: Read) -> StageRef:
-    assert isinstance(parameters, RefineParameters)
-    if parameters.draft is not None:
-        raise ConfigError(
-            "expected a refinement that made its own draft, found one of a finished run's draft"
-        )
-    first = run.add(translation.translate(parameters.mt, read, run.store_url, parameters.seed))
-    return refine.refined(parameters, read, first, run)[-1]
-
-
 BELOW: dict[str, Callable[[Run, Any, Read], StageRef]] = {
     "cascade": _cascade,
-    "stack": _stack,
-    "refine": _refine,
 }
 """Flow -> everything below its recogniser, on other transcripts; gives the stage that is scored."""
 

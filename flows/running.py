@@ -49,6 +49,7 @@ class Run:
         self.name = self.path.name
         self.stages: dict[str, StageRef] = {}
         self.pipeline = PipelineRecord()
+        self.systems: dict[str, str] = {}  # of a comparison: system -> its run
         self.metrics: dict[str, Score] = {}
         self.notes: list[str] = []
         self.failures = 0  # parts that failed while the rest went on
@@ -77,6 +78,7 @@ class Run:
             "parameters": self.parameters.model_dump(mode="json"),
             "stages": tuple(self.stages.values()),
             "pipeline": self.pipeline,
+            "systems": self.systems,
             "metrics": self.metrics,
             "started": self._started,
             "finished": now(),
@@ -150,7 +152,7 @@ def reopened(
         raise ConfigError(f"run {name}: {fault}; run the flow again") from None
     for ref in found.stages:
         run.add(ref.model_copy(update={"reused": True}))
-    run.metrics, run.notes = dict(found.metrics), list(found.notes)
+    run.metrics, run.notes, run.pipeline = dict(found.metrics), list(found.notes), found.pipeline
     return found, run
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from prefect.client.schemas.objects import State
 
@@ -13,7 +12,8 @@ from components.records import RunRecord, StageRef
 from flows import preflight
 from flows.parameters import DataParameters
 from flows.running import Run, ending
-from tasks import data, metrics, report
+from tasks import data as data_sets
+from tasks import metrics, report
 from tasks.executor import Executed, execute
 from tasks.options import value_of
 
@@ -22,20 +22,27 @@ After = Callable[[Run, Pipeline], None]
 
 
 def run_system(
-    flow: str, parameters: DataParameters, pipeline: Pipeline, after: After | None = None
+    flow: str,
+    parameters: DataParameters,
+    pipeline: Pipeline,
+    after: After | None = None,
+    data: StageRef | None = None,
 ) -> RunRecord | State[RunRecord]:
-    """Run a pipeline over the data set of ``parameters`` as a run of ``flow``, score and report it."""
+    """Run a pipeline over a data set (``data``, else that of ``parameters``) as a run of ``flow``."""
     nodes = preflight.of_pipeline(pipeline, parameters.store, parameters.seed)
-    needs = [preflight.readable(parameters), *nodes]
+    needs = nodes if data is not None else [preflight.readable(parameters), *nodes]
     preflight.refuse(needs)
     run = Run(flow, parameters)
     with run:
-        loaded = preflight.load(run, parameters, needs)
+        if data is None:
+            loaded = preflight.load(run, parameters, needs)
+        else:
+            loaded = run.add(data.model_copy(update={"reused": True}))
+            preflight.admit(needs, loaded)
         executed = run_pipeline(run, pipeline, loaded)
-        pipeline = replace(pipeline, outputs=executed.outputs)
-        score(run, pipeline)
+        score(run, executed.pipeline)
         if after is not None and not executed.errors:
-            after(run, pipeline)
+            after(run, executed.pipeline)
         report.report(run.record, run.store_url)
         executed.refuse()
     return ending(run.record)
@@ -44,14 +51,17 @@ def run_system(
 def run_pipeline(run: Run, pipeline: Pipeline, loaded: StageRef) -> Executed:
     """Run a pipeline over a loaded data set; its stages, its graph and what is to be said go into the run."""
     sets = {DATA: loaded, **{node.name: _load(run, pipeline, node.name) for node in pipeline.data_nodes()}}
+    needs = preflight.of_pipeline(pipeline, run.store_url, run.parameters.seed)
+    for name in sets.keys() - {DATA}:
+        preflight.admit(needs, sets[name], name)
     run.pipeline = pipeline.record()
     executed = execute(pipeline, sets, run.store_url, run.parameters.seed)
-    run.pipeline = replace(pipeline, outputs=executed.outputs).record(executed.statuses)
+    run.pipeline = executed.pipeline.record(executed.statuses)
     for ref in executed.stages.values():
         run.add(ref)
     for name, ref in executed.stages.items():
         planned = executed.plans[name]
-        own = sets[pipeline.data_of(name)]
+        own = sets[executed.pipeline.data_of(name)]
         run.notes += planned.node.kind.notes(planned.node.settings, planned.site, ref, own)
     run.notes += [f"{name}: {error}" for name, error in executed.errors.items()]
     return executed
@@ -62,7 +72,7 @@ def _load(run: Run, pipeline: Pipeline, name: str) -> StageRef:
     settings = pipeline.nodes[name].settings
     assert isinstance(settings, DataSettings)
     ref: StageRef = value_of(
-        data.load(settings.source, None, *pipeline.languages, settings.limit, run.store_url)
+        data_sets.load(settings.source, None, *pipeline.languages, settings.limit, run.store_url)
     )
     return run.add(ref.model_copy(update={"stage": name}))
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, combinations
-from pathlib import Path
 
 from prefect import get_run_logger, task
 from prefect.client.schemas.objects import State
 
 from components import metrics
 from components.errors import DataError
-from components.files import read_json, write_bytes, write_json
-from components.metrics.blaming import NOTHING, SEGMENTATION, BlameReport, Case, blame_cases
+from components.files import write_bytes, write_json
+from components.metrics.blaming import NOTHING, SEGMENTATION, Case, blame_cases
 from components.metrics.normalising import without_spaces
 from components.metrics.repairing import FORM, KINDS, WORDS, repair
 from components.profiling import measure_cost
@@ -23,11 +22,11 @@ from components.storage.stage_plan import StagePlan, content_of, library_version
 from components.storage.stage_writer import opened
 from components.storage.store import Store
 from reports import blaming
+from reports.results import BLAME, VALUES, read_blame
 from tasks.artifacts import publish_table
 from tasks.metrics import LIBRARIES
 from tasks.options import NOT_STORED, shown, value_of
 
-BLAME, VALUES = "blame.json", "utterances.jsonl"
 PARTS = {"words": WORDS, "form": (FORM,)}
 """Parts of a transcript that are put right on their own and together."""
 _PARTLY = (((), ()), *(((part,), kinds) for part, kinds in PARTS.items()))
@@ -139,6 +138,7 @@ def account(
     """Where the quality is lost, from the outputs of each repaired transcript."""
     plan = StagePlan(
         stage="blame",
+        kind="blame",
         version=f"blame/1 metrics/{metrics.version}",
         parameters={
             "variants": {name: list(kinds) for name, kinds in variants().items()},
@@ -227,8 +227,3 @@ def _cases(data: StageRef, asr: StageRef, last: StageRef) -> list[Case]:
         for one in utterances(data)
         if one.id in heard and one.id in said
     ]
-
-
-def read_blame(ref: StageRef) -> BlameReport:
-    """The blame that a stage holds."""
-    return BlameReport.model_validate(read_json(Path(ref.path) / BLAME))

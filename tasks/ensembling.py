@@ -12,7 +12,7 @@ from components.models.weights import weights_at
 from components.records import StageRef
 from components.storage.stage_plan import StagePlan, library_versions, read_by
 from components.storage.store import Store
-from components.translation import Translator
+from components.translation.translator import Translator
 from tasks.artifacts import publish_examples
 from tasks.building import component_of
 from tasks.options import NOT_STORED, shown, transient

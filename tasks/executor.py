@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextvars
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from threading import Thread
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
@@ -24,6 +25,7 @@ from prefect.task_engine import run_task_sync
 from components.models.weights import weights_at
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import NodePlan, plan_nodes
+from components.pipeline.pruning import without_idle
 from components.records import StageRef
 from tasks.board import BlockedError, Board, Status
 from tasks.node_task import NodeRun, compute_node
@@ -43,6 +45,8 @@ class Executed(NamedTuple):
     plans: dict[str, NodePlan]
     outputs: dict[str, str]
     """The nodes whose texts are scored, by role: of a round that had nothing to do, the one before."""
+    pipeline: Pipeline
+    """As it was run: without nodes that have nothing to do with the data."""
 
     def refuse(self) -> None:
         """Raise the first error, where a node failed."""
@@ -61,6 +65,7 @@ def execute(pipeline: Pipeline, data: Mapping[str, StageRef], store: str | None,
     Raises:
         TerminationSignal, KeyboardInterrupt, Pause: the run is stopped; what was computed in time is kept.
     """
+    pipeline = without_idle(pipeline, data)
     plans = plan_nodes(pipeline, data, store, seed, weights_at)
     firsts: dict[str, str] = {}
     for name, planned in plans.items():
@@ -82,7 +87,7 @@ def execute(pipeline: Pipeline, data: Mapping[str, StageRef], store: str | None,
     for role, name in pipeline.outputs.items():
         ref = board.ref(name) if board.is_finished(name) else None
         outputs[role] = name if ref is None or name in stages else ref.stage
-    return Executed(stages, statuses, errors, plans, outputs)
+    return Executed(stages, statuses, errors, plans, outputs, replace(pipeline, outputs=outputs))
 
 
 def _start(
@@ -122,10 +127,10 @@ def _start(
 def _run(name: str, arguments: Mapping[str, Any], board: Board) -> None:
     """The node's task; what it raises stands on the board, also where it never began."""
     try:
-        state = run_task_sync(**arguments)
+        state: Any = run_task_sync(**arguments)
         if not board.has_ended(name):
             state.result()
-    except BaseException as error:  # noqa: BLE001 - the thread that watches raises it
+    except BaseException as error:
         if not board.has_ended(name):
             board.fail(name, error)
 

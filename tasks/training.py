@@ -14,7 +14,7 @@ from prefect import get_run_logger, task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.client.schemas.objects import State
 
-from components import metrics, training
+from components import metrics
 from components.device import pick_device
 from components.errors import StoreError
 from components.files import read_json, told_when_full, write_json
@@ -25,8 +25,10 @@ from components.refining import scoring as refiners
 from components.storage.stage_plan import StagePlan, library_versions, read_by
 from components.storage.stage_writer import Writer, opened
 from components.storage.store import Store
-from components.training import LEARNERS, TrainingConfig, curve, pairs, scoring, starting
+from components.training import curve, loop, pairs, scoring, starting
+from components.training.config import TrainingConfig
 from components.training.learner import Learner, MakeLearner
+from components.training.learners import LEARNERS
 from tasks.artifacts import publish_plots, publish_summary
 from tasks.options import NOT_STORED, shown
 from tasks.slots import device_slot
@@ -48,7 +50,7 @@ def plan_of(config: TrainingConfig, store_url: str | None) -> StagePlan:
     begins = starting.references(config, store_url)
     return StagePlan(
         stage="training",
-        version=f"training/{training.VERSION}",
+        version=f"training/{loop.VERSION}",
         parameters={**parameters, "device": pick_device(config.device).type},
         inputs={
             "data": pairs.read(config.data, languages, config.limit)[1],
@@ -110,7 +112,7 @@ def _train_and_seal(config: TrainingConfig, writer: Writer, learner: MakeLearner
     work, watch = writer.path / WORK, _Watch(config, score)
     with told_when_full("the training", writer.path):
         with device_slot(config.device), measure_cost() as cost:
-            state = training.train(config, work, watch, learner)
+            state = loop.train(config, work, watch, learner)
         curve.plot(state.history, writer.path / CURVE, score)
         shutil.copyfile(work / METRICS, writer.path / METRICS)
         shutil.copytree(work / MODEL, writer.path / MODEL, dirs_exist_ok=True)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 
-from components.decoding import Combiner
 from components.decoding.causal import CausalModel
+from components.decoding.combine import Combiner
 from components.decoding.seq2seq import Seq2SeqModel
 from components.ensembling.combiners import COMBINATIONS
 from components.ensembling.mapped import MappedEngine, Reader
@@ -25,9 +25,11 @@ from components.ensembling.translator import (
 from components.ensembling.vocabularies import lexicon_of
 from components.errors import ConfigError
 from components.records import Checkpoint
-from components.translation import TranslationConfig, Translator, resident, search_of
+from components.translation.config import TranslationConfig
 from components.translation.domain import domain_of
+from components.translation.factory import resident, search_of
 from components.translation.seq2seq import Seq2SeqEngine
+from components.translation.translator import Translator
 
 
 def combiner_of(mixing: MixingConfig, n_members: int) -> Combiner:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from components.decoding import Combiner
+from components.decoding.combine import Combiner
 from components.ensembling import building, learning
 from components.ensembling.coefficients import Coefficients
 from components.ensembling.combiners import NegativeEvidence

@@ -14,7 +14,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from components.decoding import SearchConfig, search
+from components.decoding.config import SearchConfig
+from components.decoding.search import search
 from components.ensembling.combiners import COMBINATIONS
 from components.ensembling.translator import composite, distinct
 from components.errors import ConfigError

@@ -36,6 +36,7 @@ class Combine(Kind[CombineSettings]):
     inputs = (2, 64)
     joins = True
     needs_inputs = True
+    same_language = True
     passes = True
 
     def version(self, settings: CombineSettings) -> str:

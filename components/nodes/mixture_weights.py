@@ -60,8 +60,8 @@ class MixtureWeights(Kind[TranslateSettings]):
         from components.training import pairs  # noqa: PLC0415 - imports torch
 
         assert settings.ensemble is not None  # checked
-        seed_everything(site.seed)
         data = read["of0"]
+        seed_everything(site.seed)
         texts = pairs.of_utterances(utterances(data))
         used = learned.learn(settings.ensemble, texts, languages_of(data), site.store, folder)
         return Product([learned.COEFFICIENTS, learned.CONTRIBUTIONS], items=used)

@@ -86,13 +86,13 @@ class Recognize(Kind[RecognizeSettings]):
 
     def build(self, settings: RecognizeSettings, site: Site) -> Component:
         """The recognizer."""
-        from components import recognition  # noqa: PLC0415 - imports torch
         from components.ensembling import recognisers  # noqa: PLC0415 - imports torch
+        from components.recognition import building  # noqa: PLC0415 - imports torch
 
         if settings.members:
-            recognizer: recognition.Listener = recognisers.build(_ensemble(settings), site.store, site.seed)
+            recognizer: building.Listener = recognisers.build(_ensemble(settings), site.store, site.seed)
         else:
-            recognizer = recognition.build(settings, site.store, seed=site.seed)
+            recognizer = building.build(settings, site.store, seed=site.seed)
 
         def recognize(items: Sequence[Item]) -> list[Outcome]:
             return recognizer.recognize([item.utterance for item in items])

@@ -138,12 +138,12 @@ class Translate(Kind[TranslateSettings]):
 
     def build(self, settings: TranslateSettings, site: Site) -> Component:
         """The translator."""
-        from components import translation  # noqa: PLC0415 - imports torch
         from components.ensembling import building, learned  # noqa: PLC0415 - imports torch
+        from components.translation import factory  # noqa: PLC0415 - imports torch
 
         ensemble = settings.ensemble
         if ensemble is None:
-            translator = translation.build(settings, site.store)
+            translator = factory.build(settings, site.store)
         else:
             mixing = ensemble.mixing
             combine = learned.combiner(mixing, site.table("learned")) if settings.learned else None

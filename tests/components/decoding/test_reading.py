@@ -8,7 +8,9 @@ from functools import partial
 import pytest
 import torch
 
-from components.decoding import Member, force, reading
+from components.decoding import reading
+from components.decoding.members import Member
+from components.decoding.search import force
 from components.decoding.seq2seq import Seq2SeqModel
 from components.ensembling.combiners import Linear
 

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from components.decoding import SearchConfig, force, search
+from components.decoding.config import SearchConfig
+from components.decoding.search import force, search
 from components.ensembling.coefficients import (
     Coefficients,
     cross_validate,

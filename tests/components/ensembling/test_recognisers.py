@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from components.decoding import SearchConfig
+from components.decoding.config import SearchConfig
 from components.ensembling.recognisers import RecogniserEnsemble, WhisperEnsemble, build
 from components.errors import ConfigError
 from components.recognition.assembly import n_best

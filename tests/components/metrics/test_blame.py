@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from components.errors import DataError
-from components.metrics import translation_scores
 from components.metrics.blame import Blame, attribute
 from components.metrics.blaming import Case, blame_cases
 from components.metrics.error_costs import correlation
 from components.metrics.repairing import FORM, KINDS, WORDS, repair
 from components.metrics.sufficient import Statistics, translation_statistics
+from components.metrics.translation import translation_scores
 from components.records import Audio, Utterance
 
 LEXICON = {

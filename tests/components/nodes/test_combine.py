@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from components.pipeline.planning import plan_nodes
 from components.pipeline.reader import read
 from components.records import Hypothesis, NBest, NodeOutcome, Outcome, Quarantined, StageRef, Utterance
 from components.storage.stage_plan import StagePlan
-from components.storage.stage_writer import compute_once, opened
+from components.storage.stage_writer import compute_once
 from components.storage.store import Store
 
 VOTES = CombineSettings(n_best=1)
@@ -99,30 +99,23 @@ def test_a_table_is_read_where_a_table_is_expected() -> None:
         pipeline("x")
 
 
-def written(store: Store, name: str, rows: Sequence[Utterance | NBest]) -> StageRef:
-    ids = [row.id if isinstance(row, Utterance) else row.utterance_id for row in rows]
-    with opened(store, StagePlan(stage="asr", version="1", inputs={"who": name})) as writer:
-        writer.append([row.model_dump_json() for row in rows], [], seconds=0.0, peak=0)
-        return writer.finish(ids)
-
-
-def stages(store: Store, transcript: str | None) -> dict[str, StageRef]:
+def items(transcript: str | None, **of_all: Any) -> Iterator[Item]:
     """The first system is always wrong; the second is right."""
-    ids = [f"u{n}" for n in range(6)]
-    texts = {key: f"{transcript} {key}" if transcript else None for key in ids}
-    data = [Utterance(id=key, text=key, source_language="en", transcript=texts[key]) for key in ids]
-    systems = {f"of{n}": [nbest(key, f"{t} {key}") for key in ids] for n, t in enumerate(["a bat", "a cat"])}
-    return {name: written(store, name, rows) for name, rows in {"data": data, **systems}.items()}
+    for key in (f"u{n}" for n in range(6)):
+        values = {"source_language": "en", "transcript": transcript and f"{transcript} {key}", **of_all}
+        utterance = Utterance.model_validate({"id": key, "text": key, **values})
+        yield Item(
+            utterance=utterance, inputs={"x": nbest(key, f"a bat {key}"), "y": nbest(key, f"a cat {key}")}
+        )
 
 
 def test_what_is_tuned_is_used(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
-    site = Site("weights", str(tmp_path), of=("x", "y"))
-    refs = stages(store, "a cat")
+    site = Site("weights", str(tmp_path), of=("x", "y"), transcripts=True)
     plan = StagePlan(stage="weights", version="1")
-    table = compute_once(store, plan, lambda folder: Tune().make(RERANK, site, refs, folder))
+    table = compute_once(store, plan, lambda folder: Tune().collect(RERANK, site, items("a cat"), folder))
     assert table.items == 6
-    assert "wer" in Tune().notes(RERANK, site, table, refs["data"])[0]
+    assert "wer" in Tune().notes(RERANK, site, table, table)[0]
     known = replace(site, tables={"tuned": table})
     chosen = combined(RERANK, known, {"x": nbest("u", "a bat u"), "y": nbest("u", "a cat u")})
     assert isinstance(chosen, NBest)
@@ -130,9 +123,8 @@ def test_what_is_tuned_is_used(tmp_path: Path) -> None:
 
 
 def test_nothing_to_tune_on_is_one_line(tmp_path: Path) -> None:
-    store = Store(str(tmp_path))
-    refs = stages(store, None)
-    for language in ("source", "target", "fr"):  # no transcripts; no references; none in that language
-        site = Site("weights", str(tmp_path), of=("x", "y"), language=language)
+    references = {"references": ("ein Hund",), "target_language": "de"}
+    for transcripts, given in ((True, items(None)), (False, items("a")), (False, items("a", **references))):
+        site = Site("weights", str(tmp_path), of=("x", "y"), transcripts=transcripts)
         with pytest.raises(DataError, match="weights: expected development utterances with outputs and ref"):
-            Tune().make(RERANK, site, refs, tmp_path)
+            Tune().collect(RERANK, site, given, tmp_path)  # there are no references in the texts' language
