@@ -14,10 +14,8 @@ from prefect.client.schemas.objects import State
 from components.errors import ConfigError
 from components.recognition.config import RecognitionConfig
 from components.records import RunRecord, StageRef
-from flows import ensemble
 from flows.blame_parameters import BlameParameters
 from flows.cascade_parameters import CascadeParameters
-from flows.ensemble_parameters import EnsembleParameters
 from flows.parameters import flat
 from flows.running import Run, ending, name_flow_run, reopened
 from reports.run_outputs import decoded
@@ -60,15 +58,8 @@ def _cascade(run: Run, parameters: Any, read: Read) -> StageRef:
     return run.add(translation.translate(parameters.mt, read, run.store_url, parameters.seed))
 
 
-def _ensemble(run: Run, parameters: Any, read: Read) -> StageRef:
-    assert isinstance(parameters, EnsembleParameters)
-    ensemble.translate(parameters, read, run)
-    return run.stages["mt"]
-
-
 BELOW: dict[str, Callable[[Run, Any, Read], StageRef]] = {
     "cascade": _cascade,
-    "ensemble": _ensemble,
 }
 """Flow -> everything below its recogniser, on other transcripts; gives the stage that is scored."""
 

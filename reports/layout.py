@@ -51,7 +51,8 @@ def _depths(names: Sequence[str], edges: Sequence[tuple[str, str]]) -> dict[str,
     reading = {below for _, below in edges}
     for name in names:
         if name not in reading:
-            depth[name] = max(0, min((depth[below] for above, below in edges if above == name), default=0) - 1)
+            below = (depth[reader] for above, reader in edges if above == name)
+            depth[name] = max(0, min(below, default=0) - 1)
     return depth
 
 
