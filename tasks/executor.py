@@ -44,6 +44,19 @@ class Executed(NamedTuple):
     outputs: dict[str, str]
     """The nodes whose texts are scored, by role: of a round that had nothing to do, the one before."""
 
+    def of_system(self, pipeline: Pipeline, names: Mapping[str, str]) -> Executed:
+        """What became of one of the pipelines that were executed as one; ``names``: there, by its own."""
+        refs = {own: self.stages[there] for own, there in names.items() if there in self.stages}
+        plans = {own: self.plans[there] for own, there in names.items() if there in self.plans}
+        statuses = {own: self.statuses[there] for own, there in names.items() if there in self.statuses}
+        return Executed(
+            {own: ref.model_copy(update={"stage": own}) for own, ref in refs.items()},
+            statuses,
+            {own: self.errors[there] for own, there in names.items() if there in self.errors},
+            plans,
+            _outputs(pipeline, refs, statuses),
+        )
+
     def refuse(self) -> None:
         """Raise the first error, where a node failed."""
         for error in self.errors.values():
@@ -77,12 +90,21 @@ def execute(pipeline: Pipeline, data: Mapping[str, StageRef], store: str | None,
         ref = board.ref(name) if board.is_finished(name) else None
         if ref is not None and statuses[name] != "skipped":
             stages[name] = ref.model_copy(update={"stage": name, "kind": planned.node.kind.name})
-    errors = {name: board.errors[name] for name in plans if name in board.errors}
+    errors = {name: board.errors[first] for name in plans if (first := twins.get(name, name)) in board.errors}
+    return Executed(stages, statuses, errors, plans, _outputs(pipeline, stages, statuses))
+
+
+def _outputs(
+    pipeline: Pipeline, stages: Mapping[str, StageRef], statuses: Mapping[str, Status]
+) -> dict[str, str]:
+    """The nodes whose texts are scored; one that had nothing to do stands for its last input."""
     outputs = {}
     for role, name in pipeline.outputs.items():
-        ref = board.ref(name) if board.is_finished(name) else None
-        outputs[role] = name if ref is None or name in stages else ref.stage
-    return Executed(stages, statuses, errors, plans, outputs)
+        node = pipeline.nodes[name]
+        while node.name not in stages and statuses.get(node.name) == "skipped" and node.kind.waits:
+            node = pipeline.nodes[node.of[-1]]
+        outputs[role] = node.name if node.name in stages else name
+    return outputs
 
 
 def _start(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from components.nodes.data import Data
+from components.nodes.gold import Gold
+from components.nodes.join_segments import JoinSegments
 from components.nodes.kind import Kind
 from components.nodes.recognize import Recognize
 from components.nodes.translate import Translate
@@ -13,6 +15,8 @@ KINDS: dict[str, Kind[Any]] = {
     kind.name: kind
     for kind in (
         Data(),
+        Gold(),
+        JoinSegments(),
         Recognize(),
         Translate(),
     )
