@@ -8,23 +8,12 @@ from __future__ import annotations
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from components.pipeline.pipeline import Pipeline
-from components.pipeline.reader import read
 from components.records import RunRecord
-from flows.cascade_parameters import CascadeParameters
+from flows.cascade_parameters import CascadeParameters, pipeline
 from flows.parameters import flat
 from flows.running import name_flow_run
 from flows.system import run_system
 from tasks.runners import runner
-
-
-def pipeline(parameters: CascadeParameters) -> Pipeline:
-    """``asr`` and, of its transcripts, ``mt``."""
-    nodes = {
-        "asr": {"kind": "recognize", **parameters.asr.model_dump()},
-        "mt": {"kind": "translate", "of": "asr", **parameters.mt.model_dump()},
-    }
-    return read({"nodes": nodes, **parameters.languages})
 
 
 @flow(name="cascade", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)

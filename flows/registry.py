@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from components.errors import ConfigError
 
 if TYPE_CHECKING:
+    from components.pipeline.pipeline import Pipeline
     from flows.parameters import FlowParameters
     from flows.preflight import Need
 
@@ -21,6 +22,7 @@ class FlowEntry(NamedTuple):
     flow: str
     parameters_model: str
     needs_of: str | None = None
+    pipeline_of: str | None = None
 
     @property
     def call(self) -> Callable[..., Any]:
@@ -34,6 +36,13 @@ class FlowEntry(NamedTuple):
         model: type[FlowParameters] = _load(self.parameters_model)
         return model
 
+    def pipeline(self, parameters: Any) -> Pipeline:
+        """The graph of a flow over a data set. Raises ConfigError."""
+        if self.pipeline_of is None:
+            raise ConfigError(f"{self.flow.partition(':')[2]}: expected a flow over a data set, found none")
+        graph: Pipeline = _load(self.pipeline_of)(parameters)
+        return graph
+
     def needs(self, parameters: Any) -> Sequence[Need]:
         """What its stages need before anything is computed."""
         needs: Sequence[Need] = _load(self.needs_of)(parameters) if self.needs_of else ()
@@ -41,11 +50,19 @@ class FlowEntry(NamedTuple):
 
 
 FLOWS = {
+    "pipeline": FlowEntry(
+        "any graph of models, from a file: antiphon run FILE.yaml",
+        "flows.pipeline:run_graph",
+        "flows.pipeline_parameters:PipelineParameters",
+        None,
+        "flows.pipeline_parameters:pipeline",
+    ),
     "cascade": FlowEntry(
         "speech -> transcript -> translation, scored and reported",
         "flows.cascade:cascade",
         "flows.cascade_parameters:CascadeParameters",
         None,
+        "flows.cascade_parameters:pipeline",
     ),
     "ensemble": FlowEntry(
         "many recognisers and translators as one, mixed token by token or by their outputs",

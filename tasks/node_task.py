@@ -12,6 +12,7 @@ from typing import NamedTuple
 from prefect import task
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
+from prefect.states import Cancelled, Failed
 
 from components.nodes.kind import Item
 from components.pipeline.gathering import Gatherer
@@ -23,7 +24,7 @@ from components.storage.stage_writer import Writer, compute_once, opened
 from components.storage.store import Store
 from tasks import runners
 from tasks.artifacts import publish_examples, publish_stage
-from tasks.board import Board, HaltedError
+from tasks.board import BlockedError, Board, HaltedError
 from tasks.options import NOT_STORED, shown
 from tasks.progress import Progress
 from tasks.shard_task import Job, Shard, compute_shard, pack
@@ -295,6 +296,12 @@ def compute_node(name: str, run: NodeRun) -> StageRef | State[StageRef | None]:
     board = run.board
     try:
         ref = run.compute()
+    except HaltedError as error:
+        board.fail(name, error)
+        return Cancelled(message="the run was stopped; finished shards are kept")
+    except BlockedError as error:
+        board.fail(name, error)
+        return Failed(name="Blocked", message=str(error))
     except BaseException as error:
         board.fail(name, error)
         raise

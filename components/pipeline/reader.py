@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -57,11 +58,14 @@ def read_text(text: str, where: str = "") -> Pipeline:
     return read(values, where, lines)
 
 
-def read(values: Mapping[str, Any], where: str = "", lines: Lines | None = None) -> Pipeline:
+def read(
+    values: Mapping[str, Any], where: str = "", lines: Lines | None = None, folder: Path = Path()
+) -> Pipeline:
     """The pipeline that ``values`` (``nodes``, ``outputs``, ``defaults``, languages) describe.
 
     Args:
         where: the file, for messages; ``lines``: where its keys stand.
+        folder: where the files that nodes name lie.
 
     Raises:
         ConfigError: every fault of every node, a line each.
@@ -69,11 +73,11 @@ def read(values: Mapping[str, Any], where: str = "", lines: Lines | None = None)
     faults = Faults(where, lines or {})
     for key in values:
         if key not in KEYS:
-            faults.add((key,), f"{key}: no such part of a pipeline{_near(key, KEYS)}")
+            faults.add((key,), f"{key}: no such part of a pipeline{suggest(key, KEYS)}")
     written = _with_defaults(values.get("nodes"), values.get("defaults") or {}, faults)
     faults.refuse()
     expanded, aliases = _expand(written, faults)
-    drafts = {name: _node(name, one, aliases, faults) for name, one in expanded.items()}
+    drafts = {name: _node(name, one, aliases, faults, folder) for name, one in expanded.items()}
     faults.refuse()
     nodes = _sorted({name: node for name, node in drafts.items() if node is not None}, faults)
     faults.refuse()
@@ -86,10 +90,11 @@ def read(values: Mapping[str, Any], where: str = "", lines: Lines | None = None)
     return pipeline
 
 
-def _near(name: str, known: Iterable[str]) -> str:
+def suggest(name: str, known: Iterable[str]) -> str:
+    """What was probably meant, as the end of a message."""
     names = [str(each) for each in known]
-    near = difflib.get_close_matches(name, names, n=1)
-    return f"; did you mean {near[0]}?" if near else f"; known: {', '.join(names)}"
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; known: {', '.join(names)}"
 
 
 def _with_defaults(nodes: Any, defaults: Any, faults: Faults) -> dict[str, dict[str, Any]]:
@@ -147,7 +152,9 @@ def _expand(
     return expanded, aliases
 
 
-def _node(name: str, values: Mapping[str, Any], aliases: Mapping[str, str], faults: Faults) -> Node | None:
+def _node(
+    name: str, values: Mapping[str, Any], aliases: Mapping[str, str], faults: Faults, folder: Path
+) -> Node | None:
     path = ("nodes", name)
     if not _NAME.fullmatch(name) or name == DATA:
         faults.add(
@@ -157,7 +164,7 @@ def _node(name: str, values: Mapping[str, Any], aliases: Mapping[str, str], faul
     kind = KINDS.get(str(values.get("kind")))
     if kind is None:
         found = values.get("kind")
-        near = _near(str(found), KINDS) if found else f"; known: {', '.join(KINDS)}"
+        near = suggest(str(found), KINDS) if found else f"; known: {', '.join(KINDS)}"
         faults.add((*path, "kind"), f"{name}: no such kind of node: {found!r}{near}")
         return None
     try:
@@ -181,7 +188,7 @@ def _node(name: str, values: Mapping[str, Any], aliases: Mapping[str, str], faul
     return Node(
         name=name,
         kind=kind,
-        settings=_with_aliases(settings, aliases),
+        settings=_with_files(kind, _with_aliases(settings, aliases), folder),
         of=tuple(aliases.get(each, each) for each in inputs),
         when=None if way is None else (aliases.get(way[0], way[0]), way[1]),
         to=to,
@@ -199,6 +206,14 @@ def _with_aliases(settings: BaseModel, aliases: Mapping[str, str]) -> BaseModel:
     return settings.model_copy(update=update) if update else settings
 
 
+def _with_files(kind: Kind[Any], settings: BaseModel, folder: Path) -> BaseModel:
+    """Settings whose files are found from everywhere on this machine."""
+    if folder == Path():
+        return settings
+    fields = {role: path for role, path in kind.files(settings).items() if role in kind.settings.model_fields}
+    return settings.model_copy(update={role: str(folder / path) for role, path in fields.items()})
+
+
 def _note(name: str, kind: Kind[Any] | None, error: ConfigError | ValidationError, faults: Faults) -> None:
     """The faults of a node's settings."""
     if isinstance(error, ConfigError):
@@ -210,7 +225,7 @@ def _note(name: str, kind: Kind[Any] | None, error: ConfigError | ValidationErro
         setting = ".".join((name, *path))
         if fault["type"] == "extra_forbidden" and kind is not None:
             known = [*COMMON, *kind.settings.model_fields] if len(path) == 1 else []
-            hint = _near(path[-1], known) if known else ""
+            hint = suggest(path[-1], known) if known else ""
             faults.add(where, f"{setting}: {kind.name} has no such setting{hint}")
             continue
         message = str(fault["msg"]).removeprefix("Value error, ")
@@ -223,7 +238,7 @@ def _sorted(nodes: Mapping[str, Node], faults: Faults) -> dict[str, Node]:
     for node in nodes.values():
         for role, name in node.reads.items():
             if name not in nodes and name != DATA:
-                near = _near(name, [DATA, *(each for each in nodes if each != node.name)])
+                near = suggest(name, [DATA, *(each for each in nodes if each != node.name)])
                 key = "of" if role.startswith("of") else role
                 faults.add(("nodes", node.name, key), f"{node.name}: there is no node {name!r}{near}")
     if faults.messages:
@@ -256,12 +271,12 @@ def _outputs(pipeline: Pipeline, values: Any, faults: Faults) -> dict[str, str]:
         path = ("outputs", str(role))
         if role not in ("transcript", "translation"):
             faults.add(
-                path, f"outputs.{role}: no such output{_near(str(role), ('transcript', 'translation'))}"
+                path, f"outputs.{role}: no such output{suggest(str(role), ('transcript', 'translation'))}"
             )
         elif not isinstance(name, str):
             faults.add(path, f"outputs.{role}: expected one node, found {name!r}; two would write one output")
         elif pipeline.aliases.get(name, name) not in pipeline.nodes:
-            faults.add(path, f"outputs.{role}: there is no node {name!r}{_near(name, pipeline.nodes)}")
+            faults.add(path, f"outputs.{role}: there is no node {name!r}{suggest(name, pipeline.nodes)}")
         else:
             outputs[str(role)] = pipeline.aliases.get(name, name)
     return outputs_of(replace(pipeline, outputs=outputs), pipeline.nodes)

@@ -10,7 +10,7 @@ from typing import overload
 from components.errors import DataError
 from components.files import lines
 from components.records import NBest, Outcome, Quarantined, StageRef, Utterance
-from components.storage.stage_writer import ERRORS, OUTPUTS
+from components.storage.stage_writer import ERRORS, JOURNAL, OUTPUTS, journal_entries
 
 
 def utterances(data: StageRef) -> Iterator[Utterance]:
@@ -38,6 +38,12 @@ def hypotheses(ref: StageRef) -> Iterator[NBest]:
 def quarantined(ref: StageRef) -> Iterator[Quarantined]:
     """What a stage could not process, in the order of its inputs."""
     return map(Quarantined.model_validate_json, lines(Path(ref.path) / ERRORS))
+
+
+def journal_length(folder: Path) -> int:
+    """Shards of a stage that an earlier attempt has left in a folder."""
+    journal = folder / JOURNAL
+    return sum(1 for _ in journal_entries(journal.read_bytes())) if journal.exists() else 0
 
 
 def languages_of(data: StageRef) -> tuple[str, str]:
