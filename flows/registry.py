@@ -11,6 +11,7 @@ from components.errors import ConfigError
 
 if TYPE_CHECKING:
     from components.pipeline.pipeline import Pipeline
+    from components.records import RunRecord
     from flows.parameters import FlowParameters
     from flows.preflight import Need
 
@@ -136,6 +137,16 @@ def flow_named(name: str) -> FlowEntry:
         hint = f"; did you mean {close[0]}?" if close else ""
         raise ConfigError(f"expected a flow, one of {', '.join(FLOWS)}, found {name!r}{hint}")
     return FLOWS[name]
+
+
+def pipeline_of(run: RunRecord) -> Pipeline:
+    """The pipeline of a run, from its flow and the parameters that it had.
+
+    Raises:
+        ConfigError: its flow has none, or the parameters are no longer those of the flow.
+    """
+    entry = flow_named(run.flow)
+    return entry.pipeline(entry.parameters.model_validate(run.parameters))
 
 
 def _load(entry_point: str) -> Any:

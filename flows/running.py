@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from types import TracebackType
@@ -126,17 +125,15 @@ def _end_of(error: BaseException) -> tuple[str, str]:
     return "failed", lost_server_message(error) or f"{type(error).__name__}: {error}"
 
 
-def reopened(
-    name: str, stage: str, parameters: FlowParameters, flows: Collection[str]
-) -> tuple[RunRecord, Run]:
+def reopened(name: str, stage: str, parameters: FlowParameters) -> tuple[RunRecord, Run]:
     """A finished run, and a copy of it that ``stage`` is added to: named as ``parameters`` say or NAME-STAGE.
 
     Raises:
-        ConfigError: it is a run of none of ``flows``, or its parameters are no longer those of its flow.
+        ConfigError: it is a run of no pipeline, or its parameters are no longer those of its flow.
     """
     found = Store(parameters.store).load_run(name)
-    if found.flow not in flows:
-        raise ConfigError(f"run {name}: {stage} expects a run of {', '.join(flows)}, found {found.flow}")
+    if not found.pipeline.nodes:
+        raise ConfigError(f"run {name}: {stage} expects a run of a pipeline, found one of {found.flow}")
     model = flow_named(found.flow).parameters
     named = {
         "name": parameters.name or f"{name}-{stage}"[:100],
@@ -150,6 +147,7 @@ def reopened(
         raise ConfigError(f"run {name}: {fault}; run the flow again") from None
     for ref in found.stages:
         run.add(ref.model_copy(update={"reused": True}))
+    run.pipeline = found.pipeline
     run.metrics, run.notes = dict(found.metrics), list(found.notes)
     return found, run
 

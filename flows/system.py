@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
 from prefect.client.schemas.objects import State
 
@@ -17,12 +18,21 @@ from tasks import data, metrics, report
 from tasks.executor import Executed, execute
 from tasks.options import value_of
 
-After = Callable[[Run, Pipeline], None]
-"""What a flow adds to a run whose nodes are finished and scored."""
+Hook = Callable[[Run, Pipeline], None]
+
+
+class Hooks(NamedTuple):
+    """What a flow adds to a run: before its nodes are computed, and when all are finished and scored."""
+
+    before: Hook | None = None
+    after: Hook | None = None
+
+
+NO_HOOKS = Hooks()
 
 
 def run_system(
-    flow: str, parameters: DataParameters, pipeline: Pipeline, after: After | None = None
+    flow: str, parameters: DataParameters, pipeline: Pipeline, hooks: Hooks = NO_HOOKS
 ) -> RunRecord | State[RunRecord]:
     """Run a pipeline over the data set of ``parameters`` as a run of ``flow``, score and report it."""
     nodes = preflight.of_pipeline(pipeline, parameters.store, parameters.seed)
@@ -31,30 +41,45 @@ def run_system(
     run = Run(flow, parameters)
     with run:
         loaded = preflight.load(run, parameters, needs)
-        executed = run_pipeline(run, pipeline, loaded)
-        pipeline = replace(pipeline, outputs=executed.outputs)
-        score(run, pipeline)
-        if after is not None and not executed.errors:
-            after(run, pipeline)
-        report.report(run.record, run.store_url)
-        executed.refuse()
+        sets = load_sets(run, pipeline, loaded)
+        begin(run, pipeline, hooks)
+        finish(run, pipeline, execute(pipeline, sets, run.store_url, run.parameters.seed), hooks)
     return ending(run.record)
 
 
-def run_pipeline(run: Run, pipeline: Pipeline, loaded: StageRef) -> Executed:
-    """Run a pipeline over a loaded data set; its stages, its graph and what is to be said go into the run."""
-    sets = {DATA: loaded, **{node.name: _load(run, pipeline, node.name) for node in pipeline.data_nodes()}}
+def load_sets(run: Run, pipeline: Pipeline, loaded: StageRef) -> dict[str, StageRef]:
+    """The data sets of a pipeline by the names under which its nodes read them."""
+    return {DATA: loaded, **{node.name: _load(run, pipeline, node.name) for node in pipeline.data_nodes()}}
+
+
+def begin(run: Run, pipeline: Pipeline, hooks: Hooks) -> None:
+    """What comes before the nodes of a run are computed."""
     run.pipeline = pipeline.record()
-    executed = execute(pipeline, sets, run.store_url, run.parameters.seed)
+    if hooks.before is not None:
+        hooks.before(run, pipeline)
+
+
+def finish(run: Run, pipeline: Pipeline, executed: Executed, hooks: Hooks) -> None:
+    """Note, score and report what became of the nodes of a run; raise what one failed with."""
+    note(run, pipeline, executed)
+    pipeline = replace(pipeline, outputs=executed.outputs)
+    score(run, pipeline)
+    if hooks.after is not None and not executed.errors:
+        hooks.after(run, pipeline)
+    report.report(run.record, run.store_url)
+    executed.refuse()
+
+
+def note(run: Run, pipeline: Pipeline, executed: Executed) -> None:
+    """Keep the finished stages, the graph and what is to be said of the nodes in a run."""
     run.pipeline = replace(pipeline, outputs=executed.outputs).record(executed.statuses)
     for ref in executed.stages.values():
         run.add(ref)
     for name, ref in executed.stages.items():
         planned = executed.plans[name]
-        own = sets[pipeline.data_of(name)]
+        own = run.stages[pipeline.data_of(name)]
         run.notes += planned.node.kind.notes(planned.node.settings, planned.site, ref, own)
     run.notes += [f"{name}: {error}" for name, error in executed.errors.items()]
-    return executed
 
 
 def _load(run: Run, pipeline: Pipeline, name: str) -> StageRef:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -76,6 +77,8 @@ class Pipeline:
     """A name in the file -> the last of the nodes that it stands for."""
     written: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """The nodes as they are written in a file, before any stands for several."""
+    folder: Path = Path()
+    """Where the files that written nodes name lie."""
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes.values())
@@ -133,7 +136,7 @@ class Pipeline:
             if node.name in wanted:
                 wanted |= set(node.reads.values())
         nodes = {each: node for each, node in self.nodes.items() if each in wanted}
-        return Pipeline(nodes, outputs_of(self, nodes), self.languages, self.aliases, self.written)
+        return replace(self, nodes=nodes, outputs=outputs_of(self, nodes))
 
     def site(self, node: Node, store: str | None, seed: int) -> Site:
         """Where a node computes, before the tables that it reads are finished."""

@@ -59,7 +59,7 @@ def drop_inputs(pipeline: Pipeline, name: str, dropped: frozenset[str]) -> Pipel
 def _reread(pipeline: Pipeline, changed: Mapping[str, Mapping[str, Any]]) -> Pipeline:
     values = values_of(pipeline)
     values["nodes"] |= {name: dict(each) for name, each in changed.items()}
-    return read(values)
+    return read(values, folder=pipeline.folder)
 
 
 # On who reads whom

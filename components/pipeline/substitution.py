@@ -6,7 +6,7 @@ are translated, and any translation above the output that all of it comes from, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,26 +40,24 @@ class Chain:
     rest: tuple[str, ...]
 
 
-def chain_of(pipeline: Pipeline) -> Chain:
-    """What of a pipeline can be put right.
+def chain_of(pipeline: Pipeline, stages: Container[str]) -> Chain:
+    """What of a finished run can be put right; ``stages`` it has.
 
     Raises:
-        ConfigError: it gives no translation, or reads nothing above it whose gold is known.
+        ConfigError: it gives no translation, or nothing above it has a known gold.
     """
     output = pipeline.outputs.get("translation")
     if output is None:
         raise ConfigError("expected a translation that is scored, found a pipeline of transcripts alone")
     above = above_of(pipeline, output)
-    transcripts = tuple(
-        name
-        for name in above
-        if pipeline.is_spoken(name) and any(_translates(pipeline, reader, name) for reader in (*above, output))
-    )
-    drafts = tuple(name for name in above if _is_draft(pipeline, name, output))
+    translating = [name for name in (*above, output) if not pipeline.is_spoken(name)]
+    read = {name for reader in translating for name in pipeline.nodes[reader].of}
+    spoken = [name for name in above if pipeline.is_spoken(name) and name in read]
+    transcripts = tuple(name for name in spoken if name in stages)
+    drafts = tuple(name for name in above if _is_draft(pipeline, name, output) and name in stages)
     if not transcripts and not drafts:
-        raise ConfigError(
-            f"expected a transcript or a draft above {output}, found none: nothing above it has a known gold"
-        )
+        missing = f"no stage {' or '.join(spoken)}" if spoken else "nothing"
+        raise ConfigError(f"expected a run of speech, found {missing} above {output} whose gold is known")
     last = drafts[-1:] or transcripts
     done = {*last, *(each for name in last for each in above_of(pipeline, name))}
     below = {name for name in (*above, output) if name not in done}
@@ -75,10 +73,6 @@ def above_of(pipeline: Pipeline, name: str) -> list[str]:
         if node.name in found:
             found |= set(node.of)
     return [n.name for n in pipeline if n.name in found - {name} and n.kind.gives == "text"]
-
-
-def _translates(pipeline: Pipeline, reader: str, name: str) -> bool:
-    return name in pipeline.nodes[reader].of and not pipeline.is_spoken(reader)
 
 
 def _is_draft(pipeline: Pipeline, name: str, output: str) -> bool:
@@ -106,16 +100,20 @@ def variants_of(pipeline: Pipeline, chain: Chain, segments: str | None = None) -
     """
     stages = stages_of(chain, segments=segments is not None)
     found = {}
-    for parts in needed_sets(stages):
-        if parts and not (SEGMENTATION in parts and parts >= set(PARTS)):  # then nothing is left of the cutting
-            errors = tuple(kind for part, kinds in PARTS.items() if part in parts for kind in kinds)
-            spoken = dict.fromkeys(chain.transcripts, errors) if errors else {}
-            drafts = {name: () for name in chain.drafts if name in parts}
-            cut = _recut(pipeline, chain, str(segments)) if SEGMENTATION in parts else pipeline
-            found[name_of(parts, stages)] = _put_right(cut, chain, {**spoken, **drafts})
+    for parts in needed_sets(stages)[1:]:
+        errors = tuple(kind for part, kinds in PARTS.items() if part in parts for kind in kinds)
+        spoken = dict.fromkeys(chain.transcripts, errors) if errors else {}
+        drafts: dict[str, tuple[str, ...]] = {name: () for name in chain.drafts if name in parts}
+        # What was said is the same whoever cut the recording.
+        cut = SEGMENTATION in parts and not parts >= set(PARTS)
+        found[name_of(parts, stages)] = _put_right(
+            _recut(pipeline, chain, str(segments)) if cut else pipeline, chain, {**spoken, **drafts}
+        )
     for kind in KINDS if chain.transcripts else ():
         if (kind,) not in PARTS.values():
-            found[kind.replace(" ", "-")] = _put_right(pipeline, chain, dict.fromkeys(chain.transcripts, (kind,)))
+            found[kind.replace(" ", "-")] = _put_right(
+                pipeline, chain, dict.fromkeys(chain.transcripts, (kind,))
+            )
     return found
 
 
