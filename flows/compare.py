@@ -66,12 +66,12 @@ def compare(parameters: CompareParameters) -> RunRecord | State[RunRecord]:
 
 def note(run: Run, systems: Mapping[str, RunRecord]) -> None:
     """Keep the scores of a comparison and where its systems came from in its record."""
-    from tasks.comparing import read_comparison
+    from reports.results import read_comparison
 
     comparison = read_comparison(run.stages["comparison"])
     for row in comparison.rows:
         run.metrics |= {f"{row.system}.{name}": score for name, score in row.scores.items()}
-    run.notes += [f"system {name}: run {one.name}" for name, one in systems.items()]
+    run.systems = {name: one.name for name, one in systems.items()}
     run.notes += list(comparison.notes)
 
 
@@ -147,7 +147,7 @@ _SHARED = ("data", "audio", "limit", "source_language", "target_language", "seed
 
 def _run_all(calls: Mapping[str, tuple[str, dict[str, Any]]], run: Run) -> dict[str, RunRecord]:
     """The records of the systems that finish; what stops one is noted, and the others go on."""
-    from tasks.systems import check
+    from reports.run_outputs import check
 
     found = {}
     for name, (flow_name, values) in calls.items():

@@ -6,14 +6,14 @@ fetch the stage's models and comes once the data are known, before the first mod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from components import data as sets
 from components.errors import AntiphonError, ConfigError, TransientError
 from components.nodes.kind import Site
-from components.pipeline.pipeline import NODE, SOURCE, TARGET, Node, Pipeline
+from components.pipeline.pipeline import DATA, NODE, SOURCE, TARGET, Node, Pipeline
 from components.recognition import checks as recognition
 from components.recognition.config import RecognitionConfig
 from components.records import StageRef
@@ -30,12 +30,16 @@ Pairs = frozenset[Pair]
 
 @dataclass(frozen=True)
 class Need:
-    """What one stage asks for. Both calls raise AntiphonError in one line; ``spoken``: of speech only."""
+    """What one stage asks for. The calls raise AntiphonError in one line; ``spoken``: of speech only.
+
+    ``named`` gives ids of utterances that the data must have.
+    """
 
     stage: str
     check: Callable[[], object]
     admit: Callable[[Pairs], object] = lambda pairs: None
     spoken: bool = False
+    named: Callable[[], Collection[str]] = tuple
 
 
 def recognized(config: RecognitionConfig, store: str | None, stage: str = "asr") -> Need:
@@ -67,7 +71,7 @@ def of_pipeline(pipeline: Pipeline, store: str | None, seed: int) -> list[Need]:
 
 
 def _of_node(pipeline: Pipeline, node: Node, site: Site) -> Need:
-    read = pipeline.language_of(node.of[0]) if node.of else SOURCE
+    read = pipeline.language_of(node.origin or node.of[0]) if node.of else SOURCE
     written = pipeline.language_of(node.name)
 
     def pairs_of(pairs: Pairs) -> Pairs:
@@ -76,10 +80,11 @@ def _of_node(pipeline: Pipeline, node: Node, site: Site) -> Need:
         return frozenset((each.get(read, read) or "und", each.get(written, written)) for each in named)
 
     return Need(
-        node.name,
+        pipeline.written_name(node.name),
         lambda: node.kind.check(node.settings, site),
         lambda pairs: node.kind.admit(node.settings, site, pairs_of(pairs)),
         spoken=node.kind.reads == ("speech",) and all(map(pipeline.is_data, node.of)),
+        named=lambda: node.kind.named(node.settings) if pipeline.data_of(node.name) == DATA else (),
     )
 
 
@@ -121,12 +126,21 @@ def admit(needs: Sequence[Need], loaded: StageRef) -> None:
         ConfigError: every fault of every stage, a line each.
     """
     pairs, spoken = set[Pair](), False
+    missing = {need.stage: set(need.named()) for need in needs}
     for one in utterances(loaded):
+        for ids in missing.values():
+            ids.discard(one.id)
         pairs.add((one.source_language, one.target_language))
         spoken = spoken or one.audio is not None
     if pairs:
         wanted = [need for need in needs if spoken or not need.spoken]
-        _all((need.stage, partial(need.admit, frozenset(pairs))) for need in wanted)
+        faults = [(stage, partial(_unknown, ids)) for stage, ids in missing.items() if ids]
+        _all([*faults, *((need.stage, partial(need.admit, frozenset(pairs))) for need in wanted)])
+
+
+def _unknown(ids: Collection[str]) -> None:
+    names = ", ".join(repr(each) for each in sorted(ids)[:3]) + (" ..." if len(ids) > 3 else "")
+    raise ConfigError(f"expected ids of utterances of the data, found {len(ids)} that are none: {names}")
 
 
 def load(run: Run, parameters: DataParameters, needs: Sequence[Need]) -> StageRef:

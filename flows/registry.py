@@ -91,7 +91,6 @@ FLOWS = {
         "a draft looked at again, round by round: self-refine, deliberation, edit diffusion",
         "flows.refine:refine",
         "flows.refine_parameters:RefineParameters",
-        "flows.refine:needs",
     ),
     "stack": FlowEntry(
         "a second system over the cascade: late fusion, pre-translation, dual source",

@@ -48,6 +48,7 @@ class Run:
         self.name = self.path.name
         self.stages: dict[str, StageRef] = {}
         self.pipeline = PipelineRecord()
+        self.systems: dict[str, str] = {}  # of a comparison: system -> its run
         self.metrics: dict[str, Score] = {}
         self.notes: list[str] = []
         self.failures = 0  # parts that failed while the rest went on
@@ -76,6 +77,7 @@ class Run:
             "parameters": self.parameters.model_dump(mode="json"),
             "stages": tuple(self.stages.values()),
             "pipeline": self.pipeline,
+            "systems": self.systems,
             "metrics": self.metrics,
             "started": self._started,
             "finished": now(),
@@ -147,8 +149,7 @@ def reopened(name: str, stage: str, parameters: FlowParameters) -> tuple[RunReco
         raise ConfigError(f"run {name}: {fault}; run the flow again") from None
     for ref in found.stages:
         run.add(ref.model_copy(update={"reused": True}))
-    run.pipeline = found.pipeline
-    run.metrics, run.notes = dict(found.metrics), list(found.notes)
+    run.metrics, run.notes, run.pipeline = dict(found.metrics), list(found.notes), found.pipeline
     return found, run
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from typing import NamedTuple
 
 from prefect.client.schemas.objects import State
 
@@ -14,72 +12,59 @@ from components.records import RunRecord, StageRef
 from flows import preflight
 from flows.parameters import DataParameters
 from flows.running import Run, ending
-from tasks import data, metrics, report
+from tasks import data as data_sets
+from tasks import metrics, report
 from tasks.executor import Executed, execute
 from tasks.options import value_of
 
-Hook = Callable[[Run, Pipeline], None]
-
-
-class Hooks(NamedTuple):
-    """What a flow adds to a run: before its nodes are computed, and when all are finished and scored."""
-
-    before: Hook | None = None
-    after: Hook | None = None
-
-
-NO_HOOKS = Hooks()
+After = Callable[[Run, Pipeline], None]
+"""What a flow adds to a run whose nodes are finished and scored."""
 
 
 def run_system(
-    flow: str, parameters: DataParameters, pipeline: Pipeline, hooks: Hooks = NO_HOOKS
+    flow: str,
+    parameters: DataParameters,
+    pipeline: Pipeline,
+    after: After | None = None,
+    data: StageRef | None = None,
 ) -> RunRecord | State[RunRecord]:
-    """Run a pipeline over the data set of ``parameters`` as a run of ``flow``, score and report it."""
+    """Run a pipeline over a data set (``data``, else that of ``parameters``) as a run of ``flow``."""
     nodes = preflight.of_pipeline(pipeline, parameters.store, parameters.seed)
-    needs = [preflight.readable(parameters), *nodes]
+    needs = nodes if data is not None else [preflight.readable(parameters), *nodes]
     preflight.refuse(needs)
     run = Run(flow, parameters)
     with run:
-        loaded = preflight.load(run, parameters, needs)
-        sets = load_sets(run, pipeline, loaded)
-        begin(run, pipeline, hooks)
-        finish(run, pipeline, execute(pipeline, sets, run.store_url, run.parameters.seed), hooks)
+        if data is None:
+            loaded = preflight.load(run, parameters, needs)
+        else:
+            loaded = run.add(data.model_copy(update={"reused": True}))
+            preflight.admit(needs, loaded)
+        executed = run_pipeline(run, pipeline, loaded)
+        score(run, executed.pipeline)
+        if after is not None and not executed.errors:
+            after(run, executed.pipeline)
+        report.report(run.record, run.store_url)
+        executed.refuse()
     return ending(run.record)
 
 
-def load_sets(run: Run, pipeline: Pipeline, loaded: StageRef) -> dict[str, StageRef]:
-    """The data sets of a pipeline by the names under which its nodes read them."""
-    return {DATA: loaded, **{node.name: _load(run, pipeline, node.name) for node in pipeline.data_nodes()}}
-
-
-def begin(run: Run, pipeline: Pipeline, hooks: Hooks) -> None:
-    """What comes before the nodes of a run are computed."""
+def run_pipeline(run: Run, pipeline: Pipeline, loaded: StageRef) -> Executed:
+    """Run a pipeline over a loaded data set; its stages, its graph and what is to be said go into the run."""
+    sets = {DATA: loaded, **{node.name: _load(run, pipeline, node.name) for node in pipeline.data_nodes()}}
+    needs = preflight.of_pipeline(pipeline, run.store_url, run.parameters.seed)
+    for name in sets.keys() - {DATA}:
+        preflight.admit(needs, sets[name], name)
     run.pipeline = pipeline.record()
-    if hooks.before is not None:
-        hooks.before(run, pipeline)
-
-
-def finish(run: Run, pipeline: Pipeline, executed: Executed, hooks: Hooks) -> None:
-    """Note, score and report what became of the nodes of a run; raise what one failed with."""
-    note(run, pipeline, executed)
-    pipeline = replace(pipeline, outputs=executed.outputs)
-    score(run, pipeline)
-    if hooks.after is not None and not executed.errors:
-        hooks.after(run, pipeline)
-    report.report(run.record, run.store_url)
-    executed.refuse()
-
-
-def note(run: Run, pipeline: Pipeline, executed: Executed) -> None:
-    """Keep the finished stages, the graph and what is to be said of the nodes in a run."""
-    run.pipeline = replace(pipeline, outputs=executed.outputs).record(executed.statuses)
+    executed = execute(pipeline, sets, run.store_url, run.parameters.seed)
+    run.pipeline = executed.pipeline.record(executed.statuses)
     for ref in executed.stages.values():
         run.add(ref)
     for name, ref in executed.stages.items():
         planned = executed.plans[name]
-        own = run.stages[pipeline.data_of(name)]
+        own = sets[executed.pipeline.data_of(name)]
         run.notes += planned.node.kind.notes(planned.node.settings, planned.site, ref, own)
     run.notes += [f"{name}: {error}" for name, error in executed.errors.items()]
+    return executed
 
 
 def _load(run: Run, pipeline: Pipeline, name: str) -> StageRef:
@@ -87,7 +72,7 @@ def _load(run: Run, pipeline: Pipeline, name: str) -> StageRef:
     settings = pipeline.nodes[name].settings
     assert isinstance(settings, DataSettings)
     ref: StageRef = value_of(
-        data.load(settings.source, None, *pipeline.languages, settings.limit, run.store_url)
+        data_sets.load(settings.source, None, *pipeline.languages, settings.limit, run.store_url)
     )
     return run.add(ref.model_copy(update={"stage": name}))
 

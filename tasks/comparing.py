@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 
 from prefect import get_run_logger, task
 from prefect.client.schemas.objects import State
 from prefect.events import emit_event
-from pydantic import ValidationError
 
 from components import metrics
 from components.canonical import digest
-from components.errors import StoreError
-from components.files import read_json, write_bytes, write_json
+from components.files import write_bytes, write_json
 from components.metrics.comparing import Comparison, compare
 from components.metrics.settings import ComparisonSettings
 from components.metrics.significance import Difference
@@ -24,12 +21,12 @@ from components.storage.stage_plan import StagePlan, content_of, library_version
 from components.storage.stage_writer import opened
 from components.storage.store import Store
 from reports import comparing
+from reports.results import COMPARISON, VALUES, read_comparison
+from reports.run_outputs import check, decoded, same_data, system_of
 from tasks.artifacts import publish_table
 from tasks.metrics import LIBRARIES
 from tasks.options import NOT_STORED, shown
-from tasks.systems import check, decoded, same_data, system_of
 
-COMPARISON, VALUES = "comparison.json", "utterances.jsonl"
 VERSION = "comparison/1"
 DROPPED = "antiphon.quality.dropped"
 """Event of a system that is significantly worse than the baseline; automations/quality.yaml waits for it."""
@@ -98,6 +95,7 @@ def _plan(
     upstream = {f"{name}/{ref.stage}": content_of(ref) for name, run in runs.items() for ref in decoded(run)}
     return StagePlan(
         stage="comparison",
+        kind="comparison",
         version=f"{VERSION} metrics/{metrics.version}",
         parameters={**settings.model_dump(mode="json"), "systems": list(runs)},
         upstream=upstream,
@@ -111,19 +109,3 @@ def _targets(utterances: list[Utterance], runs: Mapping[str, RunRecord]) -> dict
     stated = {run.parameters.get("target_language") for run in runs.values()} - {None}
     other = str(stated.pop()) if len(stated) == 1 else "und"
     return {one.id: one.target_language or other for one in utterances}
-
-
-def read_comparison(ref: StageRef) -> Comparison:
-    """The comparison that a stage holds.
-
-    Raises:
-        StoreError: another version of Antiphon wrote it.
-    """
-    path = Path(ref.path) / COMPARISON
-    try:
-        return Comparison.model_validate(read_json(path))
-    except ValidationError as error:
-        raise StoreError(
-            f"{path}: expected a comparison of this version of Antiphon, found one of another "
-            f"({error.error_count()} fields differ); compare the runs again"
-        ) from error

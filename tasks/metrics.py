@@ -42,7 +42,7 @@ def scored(pipeline: Pipeline, stages: Mapping[str, StageRef]) -> list[Scored]:
     found = []
     for node in pipeline:
         name = node.name
-        if node.kind.gives != "text" or name not in stages or pipeline.data_of(name) != DATA:
+        if node.gives != "text" or name not in stages or pipeline.data_of(name) != DATA:
             continue
         is_output = name in pipeline.outputs.values()
         if is_output or node.kind.scored:
@@ -93,6 +93,7 @@ def score(
     """Score stages of texts against the references of their utterances, where these have any."""
     plan = StagePlan(
         stage="metrics",
+        kind="metrics",
         version=f"metrics/{metrics.version}",
         parameters={
             "target_language": target_language,

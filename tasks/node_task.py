@@ -62,11 +62,14 @@ class NodeRun:
         self.board = board
         self.keys = keys
         self.store = Store(planned.site.store)
+        self.idle = False
+        """Whether nothing is to be done for any of its items, though there are some."""
         self._depth = pipeline.depth_of(self.node.name)
 
     def compute(self) -> StageRef | None:
         """The finished stage; None where none of the utterances had anything to do with the node."""
         kind, plan = self.node.kind, self.planned.stage
+        read: dict[str, str] | None = None
         if kind.whole or kind.waits or self.store.find(plan) is not None:
             read = self._wait_for_all()
             finished = self.store.find(plan, read)
@@ -74,9 +77,19 @@ class NodeRun:
                 return finished
             if kind.whole:
                 return self._make(read)
-            if all(kind.idle(item) for _, items in self._slices() for item in items):
+            if not self._has_work():
                 return None
-        return self._compute_shards()
+        return self._compute_shards(read)
+
+    def _has_work(self) -> bool:
+        """Whether something is to be done for any item; ``idle``: for none of those that there are."""
+        for _, items in self._slices():
+            for item in items:
+                if not self.node.kind.idle(item):
+                    self.idle = False
+                    return True
+                self.idle = True
+        return False
 
     # What it reads
 
@@ -114,8 +127,11 @@ class NodeRun:
 
     # Shards
 
-    def _compute_shards(self) -> StageRef | None:
-        """Computes shard after shard; nothing is opened before there is something to do."""
+    def _compute_shards(self, read: dict[str, str] | None) -> StageRef | None:
+        """Compute shard after shard; nothing is opened before there is something to do.
+
+        ``read`` are the digests of what it reads, where that is finished and another stage may be stale.
+        """
         slices = self._slices()
         empty = []
         for number, items in slices:
@@ -130,7 +146,7 @@ class NodeRun:
             yield number, items
             yield from slices
 
-        with opened(self.store, self.planned.stage) as writer:
+        with opened(self.store, self.planned.stage, read=read) as writer:
             if writer.ref is not None:  # another run has finished it meanwhile
                 return writer.ref
             Shards(self, writer).run(everything())
@@ -306,9 +322,9 @@ def compute_node(name: str, run: NodeRun) -> StageRef | State[StageRef | None]:
         board.fail(name, error)
         raise
     if ref is None:
-        stands_for = run.node.of[-1] if run.node.kind.waits else ""
+        stands_for = run.node.of[-1] if run.idle else ""
         board.finish(name, board.ref(stands_for) if board.is_finished(stands_for) else None, "skipped")
         return shown(None)
     board.finish(name, ref, "reused" if ref.reused else "computed")
-    (publish_examples if run.node.kind.gives == "text" else publish_stage)(ref)
+    (publish_examples if run.node.gives == "text" else publish_stage)(ref)
     return shown(ref)

@@ -1,67 +1,89 @@
-"""``gold``: the reference in the place of a node's text, wholly or of some kinds of error only (blame)."""
+"""``gold``: the reference in the place of a node, or its text with some kinds of its errors put right."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from components.errors import ConfigError
 from components.nodes.kind import Component, Item, Kind, NodeSettings, Site
-from components.records import Hypothesis, NBest, NodeOutcome
+from components.records import Hypothesis, NBest
+
+VERSION = 1
+"""Of what is taken, and of how errors are put right."""
 
 
 class GoldSettings(NodeSettings):
-    """What of a text is put right."""
+    """What is put right."""
 
     errors: tuple[str, ...] = Field(
-        (), description="of transcripts: only these kinds of error are put right; empty: the reference itself"
+        (),
+        description="of transcripts: put right only these errors, such as words, form or "
+        "'deleted content words'; none named: everything",
     )
-    only_changed: bool = Field(False, description="only utterances whose text changes go on")
+    only_changed: bool = Field(False, description="only the utterances whose text changes")
+
+    @model_validator(mode="after")
+    def _are_known(self) -> GoldSettings:
+        if self.errors:
+            from components.metrics import repairing  # noqa: PLC0415 - its package imports sacrebleu
+
+            known = ("words", *repairing.KINDS)
+            unknown = [error for error in self.errors if error not in known]
+            if unknown:
+                raise ValueError(f"errors: expected some of {', '.join(known)}, found {unknown[0]!r}")
+        return self
 
 
 class Gold(Kind[GoldSettings]):
-    """A text -> what it should be; utterances without a reference go no further."""
+    """A text -> what it should have been, of the utterances that have a reference."""
 
     name = "gold"
-    summary = "the reference in the place of a node's text"
+    summary = "the reference in the place of a node"
     settings = GoldSettings
+    reads = ("speech", "text")
     needs_inputs = True
+    passes = True
     filters = True
     scored = False
 
     def version(self, settings: GoldSettings) -> str:
-        """Of the repairing."""
-        return "gold/1"
+        """Of this file."""
+        return str(VERSION)
 
-    def libraries(self, settings: GoldSettings) -> tuple[str, ...]:
-        """Of the normaliser by which words are compared."""
-        return ("openai-whisper",)
+    def check(self, settings: GoldSettings, site: Site) -> None:
+        """That errors are those of transcripts."""
+        if settings.errors and not site.transcripts:
+            raise ConfigError("errors: expected transcripts to repair, found translations; leave errors out")
 
     def build(self, settings: GoldSettings, site: Site) -> Component:
-        """The reference, or the repaired transcript, of each item."""
+        """Nothing to load."""
 
-        def put_right(items: Sequence[Item]) -> list[NodeOutcome | None]:
-            return [_put_right(settings, site, item) for item in items]
+        def give(items: Sequence[Item]) -> list[NBest | None]:
+            return [_gold(settings, item, transcripts=site.transcripts) for item in items]
 
-        return put_right
+        return give
 
 
-def _put_right(settings: GoldSettings, site: Site, item: Item) -> NBest | None:
-    given = item.inputs[site.of[0]]
-    assert isinstance(given, NBest)
-    text = _text(settings, site, item, given.best.text)
-    if text is None or (settings.only_changed and text == " ".join(given.best.text.split())):
+def _gold(settings: GoldSettings, item: Item, *, transcripts: bool) -> NBest | None:
+    utterance = item.utterance
+    nbest = next((each for each in item.inputs.values() if isinstance(each, NBest)), None)
+    reference = utterance.transcript if transcripts else next(iter(utterance.references), None)
+    if reference is None:
+        return None
+    text = reference
+    if settings.errors and nbest is not None:
+        text = _repaired(nbest.best.text, reference, settings.errors, utterance.source_language)
+    if settings.only_changed and nbest is not None and text == " ".join(nbest.best.text.split()):
         return None
     best = Hypothesis(text=text, score=0.0, n_tokens=len(text.split()), system="gold")
-    return given.model_copy(update={"hypotheses": (best,)})
+    language = utterance.source_language if nbest is None else nbest.language
+    return NBest(utterance_id=utterance.id, hypotheses=(best,), language=language)
 
 
-def _text(settings: GoldSettings, site: Site, item: Item, given: str) -> str | None:
-    utterance = item.utterance
-    if not site.transcripts:
-        return next((each for each in utterance.references if each), None)
-    if utterance.transcript is None or not settings.errors:
-        return utterance.transcript
-    from components.metrics.repairing import repair  # noqa: PLC0415 - imports whisper
+def _repaired(text: str, reference: str, errors: Sequence[str], language: str) -> str:
+    from components.metrics import repairing  # noqa: PLC0415 - its package imports sacrebleu
 
-    return repair(given, utterance.transcript, settings.errors, utterance.source_language)
+    kinds = [kind for error in errors for kind in (repairing.WORDS if error == "words" else (error,))]
+    return repairing.repair(text, reference, kinds, language)

@@ -55,7 +55,7 @@ def plan_nodes(
         own = pipeline.data_of(node.name)
         if not node.kind.whole:
             read[DATA] = keys[own]  # its utterances are the data's, whatever it reads
-        stage = stage_plan(node, site, read, totals[own], weights)
+        stage = node.kind.stage(node.settings, site) or stage_plan(node, site, read, totals[own], weights)
         plans[node.name] = NodePlan(node, site, stage)
         keys[node.name] = stage.key
     return plans
@@ -96,7 +96,7 @@ def _parameters(node: Node, site: Site) -> dict[str, Any]:
         parameters["device"] = device_type(device)
     if node.when is not None:
         parameters["when"] = node.when[1]
-    if kind.translates:
+    if node.translates:
         parameters["to"] = node.to or site.languages[1]
     return parameters
 

@@ -15,7 +15,7 @@ from components.errors import ConfigError
 from components.nodes.kind import Kind
 from components.nodes.table import KINDS
 from components.pipeline import checks
-from components.pipeline.pipeline import DATA, Node, Pipeline, outputs_of
+from components.pipeline.pipeline import DATA, TARGET, Node, Pipeline, dotted, outputs_of
 from components.yaml_text import Lines, parse
 
 COMMON = ("kind", "of", "when", "to")
@@ -32,10 +32,16 @@ class Faults:
     where: str = ""
     lines: Lines = field(default_factory=dict)
     messages: list[str] = field(default_factory=list)
+    places: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of nodes that others stand for: the keys where the user wrote them."""
 
     def add(self, path: Iterable[str], message: str) -> None:
         """Note a fault at a key of the file, or at the nearest key above it that has a line."""
         at = tuple(path)
+        if at[:1] == ("nodes",) and len(at) > 1 and at[1] in self.places:
+            node, origin = at[1], self.places[at[1]]
+            message = dotted(origin) + message[len(node) :] if message.startswith(node) else message
+            at = (*origin, *at[2:])
         while at and at not in self.lines:
             at = at[:-1]
         line = self.lines.get(at)
@@ -74,6 +80,7 @@ def read(
     for key in values:
         if key not in KEYS:
             faults.add((key,), f"{key}: no such part of a pipeline{suggest(key, KEYS)}")
+    faults.refuse()
     written = _with_defaults(values.get("nodes"), values.get("defaults") or {}, faults)
     faults.refuse()
     expanded, aliases = _expand(written, faults)
@@ -82,7 +89,7 @@ def read(
     nodes = _sorted({name: node for name, node in drafts.items() if node is not None}, faults)
     faults.refuse()
     languages = (values.get("source_language"), values.get("target_language"))
-    pipeline = Pipeline(nodes, {}, languages, aliases, written, folder)
+    pipeline = Pipeline(nodes, {}, languages, aliases, written, faults.places, folder)
     pipeline = replace(pipeline, nodes={n: checks.with_origin(pipeline, node) for n, node in nodes.items()})
     pipeline = replace(pipeline, outputs=_outputs(pipeline, values.get("outputs") or {}, faults))
     checks.check(pipeline, faults.add)
@@ -146,6 +153,8 @@ def _expand(
                 faults.add(("nodes", name), f"{name}: another node's rounds take this name; give it another")
             expanded[name] = values
             continue
+        for each, one in several.items():
+            faults.places.setdefault(each, one.pop("written", faults.places.get(name, ("nodes", name))))
         last = list(several)[-1]
         aliases |= {name: last} if last != name else {}
         pending = [*several.items(), *pending]
@@ -157,9 +166,7 @@ def _node(
 ) -> Node | None:
     path = ("nodes", name)
     if not _NAME.fullmatch(name) or name == DATA:
-        faults.add(
-            path, f"{name}: expected a node's name of a-z, 0-9, '-' and '_' (not 'data'), found {name!r}"
-        )
+        faults.add(path, f"{name}: expected a name of a-z, 0-9, '-' and '_' (not 'data'), found {name!r}")
         return None
     kind = KINDS.get(str(values.get("kind")))
     if kind is None:
@@ -178,8 +185,9 @@ def _node(
         faults.add((*path, "of"), f"{name}.of: expected a node or a list of nodes, found {of!r}")
         return None
     to, when = values.get("to"), values.get("when")
-    if to is not None and (not kind.translates or not isinstance(to, str)):
-        hint = "expected a language code" if kind.translates else f"{kind.name} does not translate"
+    translating = kind.translates or kind.may_translate
+    if to is not None and not (translating and isinstance(to, str)):
+        hint = "expected a language code" if translating else f"{kind.name} does not translate"
         faults.add((*path, "to"), f"{name}.to: {hint}, found {to!r}")
     if when is not None and (not isinstance(when, str) or when.count(".") != 1):
         faults.add((*path, "when"), f"{name}.when: expected NODE.WAY, found {when!r}")
@@ -191,7 +199,8 @@ def _node(
         settings=_with_files(kind, _with_aliases(settings, aliases), folder),
         of=tuple(aliases.get(each, each) for each in inputs),
         when=None if way is None else (aliases.get(way[0], way[0]), way[1]),
-        to=to,
+        to=None if to == TARGET else to,
+        translates=kind.translates or to is not None,
         values=dict(values),
     )
 

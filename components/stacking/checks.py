@@ -8,11 +8,11 @@ from pathlib import Path
 from components import data, models
 from components.device import pick_device
 from components.errors import ConfigError
+from components.languages import base_of
 from components.models.architectures import STACKED
 from components.models.checkpoints import read_json
 from components.stacking.config import LearnConfig, StackConfig
 from components.translation.checks import Pair, text_model
-from components.translation.languages import base_of
 
 KINDS = {"direct": "direct", "late_fusion": "direct", "dual_source": "dual"}
 """Methods whose model listens, and the kind of it."""

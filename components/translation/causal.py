@@ -19,7 +19,8 @@ from components.decoding.generation import rules_of
 from components.decoding.rules import Rule
 from components.decoding.search import search
 from components.errors import ConfigError, DataError
-from components.translation.languages import NO_TARGET, base_of, english_name
+from components.languages import base_of, english_name
+from components.translation.languages import NO_TARGET
 from components.translation.seq2seq import translated
 from components.translation.source import as_data, control_tokens
 from components.translation.translator import Sentence, Translated

@@ -17,15 +17,10 @@ from components.decoding.rules import Rule
 from components.decoding.search import search
 from components.decoding.seq2seq import Seq2SeqModel
 from components.errors import DataError
+from components.languages import NAMES, base_of
 from components.models.architectures import MULTILINGUAL
 from components.records import Token
-from components.translation.languages import (
-    NAMES,
-    NO_TARGET,
-    base_of,
-    language_token,
-    refuse_other_direction,
-)
+from components.translation.languages import NO_TARGET, language_token, refuse_other_direction
 from components.translation.source import as_data, control_tokens
 from components.translation.translator import Sentence, Translated
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from components.errors import ConfigError
+from components.languages import base_of
 from components.recognition.building import build
 from components.recognition.config import RecognitionConfig
 from components.records import Outcome, Quarantined, Utterance
-from components.translation.languages import base_of
 
 STAGE = "speech translation"
 

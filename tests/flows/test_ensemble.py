@@ -18,8 +18,8 @@ from flows.cascade import cascade
 from flows.contribution import contribution
 from flows.ensemble import ensemble
 from flows.train import train
-from tasks.contributing import read_contributions
-from tasks.views import view_of
+from reports.report_view import view_of
+from reports.results import read_contributions
 from tests.components.stacking import tiny
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]

@@ -17,7 +17,7 @@ from components.training.model import build
 from flows.cli import main as cli
 from flows.merge import merge, recipe_of
 from flows.merge_parameters import MergeParameters
-from tasks.views import view_of
+from reports.report_view import view_of
 from tests.limits import files_of_at_most
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]

@@ -28,8 +28,7 @@ from flows.blame import blame
 from flows.contribution import contribution
 from flows.stack import stack
 from flows.stack_parameters import StackParameters
-from tasks.blaming import read_blame
-from tasks.contributing import read_contributions
+from reports.results import read_blame, read_contributions
 from tests.components.stacking.tiny import WORDS, saved, text_model, tone, whisper
 
 
