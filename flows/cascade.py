@@ -28,7 +28,7 @@ def _after(run: Run, pipeline: Pipeline) -> None:
         run.add(blaming.run(pipeline, run.stages, run.parameters.seed, run.store_url))
 
 
-HOOKS = Hooks(_before, _after)
+HOOKS = Hooks(before=_before, after=_after)
 
 
 @flow(name="cascade", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)

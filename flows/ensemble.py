@@ -91,7 +91,7 @@ def needs(parameters: EnsembleParameters) -> list[Need]:
                 "asr",
                 lambda: checks.check_recognisers(ears, url),
                 lambda _: checks.admit_recognisers(ears, url),
-                spoken=True,
+                concerns=preflight.is_spoken,
             )
         )
     else:

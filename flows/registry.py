@@ -24,6 +24,7 @@ class FlowEntry(NamedTuple):
     parameters_model: str
     needs_of: str | None = None
     pipeline_of: str | None = None
+    hooks_of: str | None = None
 
     @property
     def call(self) -> Callable[..., Any]:
@@ -43,6 +44,11 @@ class FlowEntry(NamedTuple):
             raise ConfigError(f"{self.flow.partition(':')[2]}: expected a flow over a data set, found none")
         graph: Pipeline = _load(self.pipeline_of)(parameters)
         return graph
+
+    @property
+    def hooks(self) -> Any:
+        """What the flow adds to a run of its pipeline, as :class:`~flows.system.Hooks`; imports Prefect."""
+        return _load(self.hooks_of or "flows.system:NO_HOOKS")
 
     def needs(self, parameters: Any) -> Sequence[Need]:
         """What its stages need before anything is computed."""
@@ -64,6 +70,7 @@ FLOWS = {
         "flows.cascade_parameters:CascadeParameters",
         None,
         "flows.cascade_parameters:pipeline",
+        "flows.cascade:HOOKS",
     ),
     "ensemble": FlowEntry(
         "many recognisers and translators as one, mixed token by token or by their outputs",
@@ -91,12 +98,17 @@ FLOWS = {
         "a draft looked at again, round by round: self-refine, deliberation, edit diffusion",
         "flows.refine:refine",
         "flows.refine_parameters:RefineParameters",
+        None,
+        "flows.refine:pipeline",
+        "flows.refine:HOOKS",
     ),
     "stack": FlowEntry(
         "a second system over the cascade: late fusion, pre-translation, dual source",
         "flows.stack:stack",
         "flows.stack_parameters:StackParameters",
-        "flows.stack:needs",
+        None,
+        "flows.stack:pipeline",
+        "flows.stack:HOOKS",
     ),
     "merge": FlowEntry(
         "models merged by mergekit's recipe, kept if they are not worse than a baseline",

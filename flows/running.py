@@ -106,9 +106,13 @@ class Run:
         finally:
             self._open.__exit__(kind, error, trace)
 
-    def _note(self, error: BaseException) -> None:
+    def fail(self, error: BaseException) -> None:
+        """Note how the run ended, where that was not well."""
         self._status, note = _end_of(error)
         self.notes.append(note)
+
+    def _note(self, error: BaseException) -> None:
+        self.fail(error)
         # A full disk, say, must not hide the error itself.
         with suppress(AntiphonError, OSError):
             self.store.save_run(self.record)

@@ -12,8 +12,8 @@ from prefect.client.schemas.objects import State
 
 from components import metrics
 from components.errors import DataError
-from components.files import read_json, write_bytes, write_json
-from components.metrics.blaming import NOTHING, BlameReport, Case, blame_cases
+from components.files import write_bytes, write_json
+from components.metrics.blaming import NOTHING, Case, blame_cases
 from components.pipeline.pipeline import DATA, Pipeline
 from components.pipeline.rewriting import names_in_union, unite
 from components.pipeline.substitution import SEGMENTS, chain_of, stages_of, variants_of
@@ -23,13 +23,12 @@ from components.storage.stage_plan import StagePlan, content_of, library_version
 from components.storage.stage_writer import Product, compute_once
 from components.storage.store import Store
 from reports import blaming
+from reports.results import BLAME, VALUES, read_blame
 from tasks import data as loading
 from tasks.artifacts import publish_table
 from tasks.executor import execute
 from tasks.metrics import LIBRARIES
 from tasks.options import NOT_STORED, shown, value_of
-
-BLAME, VALUES = "blame.json", "utterances.jsonl"
 
 
 def check(data: StageRef) -> None:
@@ -72,11 +71,10 @@ def run(
     outputs = {}
     for name, variant in {"": systems[""], **variants}.items():
         part = executed.of_system(variant, names[_prefix(name)])
-        if part.outputs["translation"] in part.stages:
+        output = part.pipeline.outputs["translation"]
+        if output in part.stages:
             changed = [one.name for one in variant if getattr(one.settings, "only_changed", False)]
-            outputs[name] = Output(
-                part.stages[part.outputs["translation"]], *(part.stages[each] for each in changed)
-            )
+            outputs[name] = Output(part.stages[output], *(part.stages[each] for each in changed))
     last = outputs.pop("").texts
     transcripts = [stages[name] for name in chain.transcripts]
     blamed = Blamed(stages_of(chain, segments=segments is not None), " and ".join(chain.rest))
@@ -127,6 +125,7 @@ def account(
     }
     plan = StagePlan(
         stage="blame",
+        kind="blame",
         version=f"blame/2 metrics/{metrics.version}",
         parameters={"stages": blamed.stages, "last": blamed.last},
         upstream={"data": content_of(data), "last": content_of(last)}
@@ -160,8 +159,3 @@ def _cases(data: StageRef, transcripts: Sequence[StageRef], last: StageRef) -> l
         for one in utterances(data)
         if one.id in texts and (one.id in spoken or not transcripts)
     ]
-
-
-def read_blame(ref: StageRef) -> BlameReport:
-    """The blame that a stage holds."""
-    return BlameReport.model_validate(read_json(Path(ref.path) / BLAME))

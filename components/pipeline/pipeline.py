@@ -158,6 +158,7 @@ class Pipeline:
             store=store,
             seed=seed,
             of=node.of,
+            sorts=tuple(map(self.sort_of, node.of)),
             to=node.to,
             translates=node.translates,
             languages=self.languages,

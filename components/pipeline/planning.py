@@ -53,7 +53,7 @@ def plan_nodes(
         site = pipeline.site(node, store, seed)
         read = {role: keys[name] for role, name in node.reads.items()}
         own = pipeline.data_of(node.name)
-        if not node.kind.whole:
+        if node.kind.gathers or not node.kind.whole:
             read[DATA] = keys[own]  # its utterances are the data's, whatever it reads
         stage = node.kind.stage(node.settings, site) or stage_plan(node, site, read, totals[own], weights)
         plans[node.name] = NodePlan(node, site, stage)

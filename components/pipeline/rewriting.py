@@ -7,7 +7,7 @@ that stands for several is expanded anew. What only changes who reads whom is do
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,13 +27,13 @@ def values_of(pipeline: Pipeline) -> dict[str, Any]:
     """The pipeline as plain data, as :func:`~components.pipeline.reader.read` takes it."""
     return {
         "nodes": {name: dict(values) for name, values in pipeline.written.items()},
-        "outputs": {role: written_name(pipeline, name) for role, name in pipeline.outputs.items()},
+        "outputs": {role: written_as(pipeline, name) for role, name in pipeline.outputs.items()},
         "source_language": pipeline.languages[0],
         "target_language": pipeline.languages[1],
     }
 
 
-def written_name(pipeline: Pipeline, name: str) -> str:
+def written_as(pipeline: Pipeline, name: str) -> str:
     """The written node whose result ``name`` is; ``name`` itself of a node that stands for itself."""
     return next((written for written, last in pipeline.aliases.items() if last == name), name)
 
@@ -117,7 +117,7 @@ def names_in_union(system: str, pipeline: Pipeline) -> dict[str, str]:
     return {name: f"{system}{SEPARATOR}{name}" if system else name for name in pipeline.nodes}
 
 
-def prefixes(systems: tuple[str, ...]) -> dict[str, str]:
+def prefixes(systems: Sequence[str]) -> dict[str, str]:
     """A prefix of node names for each system, of its letters and digits; different for each."""
     found: dict[str, str] = {}
     for system in systems:

@@ -16,7 +16,7 @@ from components.metrics.blaming import SEGMENTATION, name_of
 from components.metrics.repairing import FORM, KINDS, WORDS
 from components.nodes.table import KINDS as NODE_KINDS
 from components.pipeline.pipeline import DATA, TARGET, Node, Pipeline
-from components.pipeline.rewriting import insert_after, names_in_union, read_other_data, rename, written_name
+from components.pipeline.rewriting import insert_after, names_in_union, read_other_data, rename, written_as
 
 GOLD, SEGMENTS = "gold", "gold-segments"
 """What the names of inserted nodes end in; the second is also that of the segments as a data set."""
@@ -61,7 +61,7 @@ def chain_of(pipeline: Pipeline, stages: Container[str]) -> Chain:
     last = drafts[-1:] or transcripts
     done = {*last, *(each for name in last for each in above_of(pipeline, name))}
     below = {name for name in (*above, output) if name not in done}
-    names = [written_name(pipeline, name) for name in (*above, output) if name in below]
+    names = [written_as(pipeline, name) for name in (*above, output) if name in below]
     rest = [name for name in names if not pipeline.written or name in pipeline.written]
     return Chain(transcripts, drafts, output, tuple(dict.fromkeys(rest)))
 
