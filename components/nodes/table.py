@@ -9,6 +9,7 @@ from components.nodes.edit import Edit
 from components.nodes.encode_speech import EncodeSpeech
 from components.nodes.gold import Gold
 from components.nodes.installed import Kinds
+from components.nodes.join_segments import JoinSegments
 from components.nodes.loop import Loop, LoopRound
 from components.nodes.mixture_weights import MixtureWeights
 from components.nodes.python import Python
@@ -34,6 +35,7 @@ KINDS = Kinds(
         Edit(),
         EncodeSpeech(),
         Gold(),
+        JoinSegments(),
         Loop(),
         LoopRound(),
         MixtureWeights(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -97,6 +98,8 @@ class Pipeline:
     """The nodes as they are written in a file, before any stands for several."""
     places: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """A node that another stands for -> the keys of the file where the user wrote it."""
+    folder: Path = Path()
+    """Where the files that written nodes name lie."""
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes.values())

@@ -98,7 +98,7 @@ def read(
     nodes = _sorted({name: node for name, node in drafts.items() if node is not None}, faults)
     faults.refuse()
     languages = (values.get("source_language"), values.get("target_language"))
-    pipeline = Pipeline(nodes, {}, languages, aliases, written, faults.places)
+    pipeline = Pipeline(nodes, {}, languages, aliases, written, faults.places, folder)
     pipeline = replace(pipeline, nodes={n: checks.with_origin(pipeline, node) for n, node in nodes.items()})
     pipeline = replace(pipeline, outputs=_outputs(pipeline, values.get("outputs") or {}, faults))
     checks.check(pipeline, faults.add)
