@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Any, cast
@@ -106,9 +105,13 @@ class Run:
         finally:
             self._open.__exit__(kind, error, trace)
 
-    def _note(self, error: BaseException) -> None:
+    def fail(self, error: BaseException) -> None:
+        """Note how the run ended, where that was not well."""
         self._status, note = _end_of(error)
         self.notes.append(note)
+
+    def _note(self, error: BaseException) -> None:
+        self.fail(error)
         # A full disk, say, must not hide the error itself.
         with suppress(AntiphonError, OSError):
             self.store.save_run(self.record)
@@ -127,17 +130,15 @@ def _end_of(error: BaseException) -> tuple[str, str]:
     return "failed", lost_server_message(error) or f"{type(error).__name__}: {error}"
 
 
-def reopened(
-    name: str, stage: str, parameters: FlowParameters, flows: Collection[str]
-) -> tuple[RunRecord, Run]:
+def reopened(name: str, stage: str, parameters: FlowParameters) -> tuple[RunRecord, Run]:
     """A finished run, and a copy of it that ``stage`` is added to: named as ``parameters`` say or NAME-STAGE.
 
     Raises:
-        ConfigError: it is a run of none of ``flows``, or its parameters are no longer those of its flow.
+        ConfigError: it is a run of no pipeline, or its parameters are no longer those of its flow.
     """
     found = Store(parameters.store).load_run(name)
-    if found.flow not in flows:
-        raise ConfigError(f"run {name}: {stage} expects a run of {', '.join(flows)}, found {found.flow}")
+    if not found.pipeline.nodes:
+        raise ConfigError(f"run {name}: {stage} expects a run of a pipeline, found one of {found.flow}")
     model = flow_named(found.flow).parameters
     named = {
         "name": parameters.name or f"{name}-{stage}"[:100],

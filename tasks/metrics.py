@@ -42,7 +42,7 @@ def scored(pipeline: Pipeline, stages: Mapping[str, StageRef]) -> list[Scored]:
     found = []
     for node in pipeline:
         name = node.name
-        if node.kind.gives != "text" or name not in stages or pipeline.data_of(name) != DATA:
+        if node.gives != "text" or name not in stages or pipeline.data_of(name) != DATA:
             continue
         is_output = name in pipeline.outputs.values()
         if is_output or node.kind.scored:

@@ -18,9 +18,9 @@ def publish_node(
     pipeline: Pipeline, node: Node, ref: StageRef, data: StageRef, read: StageRef | None
 ) -> None:
     """Publish a stage of a pipeline. ``read``: the first of the texts that it reads, if it reads any."""
-    if node.kind.gives == "text":
+    if node.gives == "text":
         publish_examples(ref, _beside(pipeline, node, data, read))
-    elif node.kind.gives == "table" and not node.kind.whole:
+    elif node.gives == "table" and not node.kind.whole:
         publish_ways(ref)
     else:
         publish_stage(ref)

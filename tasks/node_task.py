@@ -17,10 +17,10 @@ from prefect.states import Cancelled, Failed
 from components.nodes.kind import Item
 from components.pipeline.gathering import Gatherer
 from components.pipeline.pipeline import Pipeline
-from components.pipeline.planning import NodePlan, with_models, with_tables
+from components.pipeline.planning import SMALLEST, NodePlan, with_models, with_tables
 from components.records import StageRef
 from components.storage.reader import utterances
-from components.storage.stage_writer import Writer, compute_once, opened
+from components.storage.stage_writer import Product, Writer, compute_once, opened
 from components.storage.store import Store
 from tasks import runners
 from tasks.board import BlockedError, Board, HaltedError
@@ -62,6 +62,8 @@ class NodeRun:
         self.board = board
         self.keys = keys
         self.store = Store(planned.site.store)
+        self.idle = False
+        """Whether nothing is to be done for any of its items, though there are some."""
         self._depth = pipeline.depth_of(self.node.name)
 
     def compute(self) -> StageRef | None:
@@ -75,9 +77,19 @@ class NodeRun:
                 return finished
             if kind.whole:
                 return self._make(read)
-            if all(kind.idle(item) for _, items in self._slices() for item in items):
+            if not self._has_work():
                 return None
         return self._compute_shards(read)
+
+    def _has_work(self) -> bool:
+        """Whether something is to be done for any item; ``idle``: for none of those that there are."""
+        for _, items in self._slices():
+            for item in items:
+                if not self.node.kind.idle(item):
+                    self.idle = False
+                    return True
+                self.idle = True
+        return False
 
     # What it reads
 
@@ -99,7 +111,7 @@ class NodeRun:
 
     def _slices(self) -> Iterator[tuple[int, list[Item]]]:
         """The items of every slice of the data set, each as soon as what it reads is there."""
-        size = self.planned.stage.shard_size
+        size = self.planned.stage.shard_size or SMALLEST
         followed = {name for role, name in self.node.reads.items() if role not in self.node.tables}
         read = sorted(followed - self.data_sets.keys())
         gatherer: Gatherer | None = None
@@ -158,8 +170,8 @@ class NodeRun:
         return Job(self.planned.stage, settings.model_dump_json(), site, device, threads)
 
     def _tables(self) -> dict[str, StageRef]:
-        refs = {name: self.board.wait_for(name) for name in self.node.tables.values()}
-        return {name: ref for name, ref in refs.items() if ref is not None}
+        refs = {name: self._ref(name) for name in self.node.tables.values()}
+        return {name: self.store.at_hand(ref) for name, ref in refs.items() if ref is not None}
 
     def lane(self) -> str:
         """The device that it computes on, or a lane of its own for what computes elsewhere."""
@@ -190,14 +202,29 @@ class NodeRun:
         refs = {role: self._ref(name) for role, name in self.node.reads.items()}
         known = {role: self.store.at_hand(ref) for role, ref in refs.items() if ref is not None}
         settings = kind.settings.model_validate_json(job.settings)
+
+        def work(folder: Path) -> Product:
+            if kind.gathers:
+                return kind.collect(settings, job.site, self._items(), folder)
+            return kind.make(settings, job.site, known, folder)
+
+        def work_with_torch(folder: Path) -> Product:
+            from tasks.computing import making  # noqa: PLC0415 - imports torch
+
+            with making(job, kind.files(settings)):
+                return work(folder)
+
+        chosen = work_with_torch if "torch" in self.planned.stage.libraries else work
+
         self.board.open_lane(lane, 1)
         with self.board.turn(lane, self.rank(0)):
-            return compute_once(
-                self.store,
-                self.planned.stage,
-                lambda folder: kind.make(settings, job.site, known, folder),
-                read,
-            )
+            return compute_once(self.store, self.planned.stage, chosen, read)
+
+    def _items(self) -> Iterator[Item]:
+        """Its items one by one, as far as the run goes on."""
+        for _, items in self._slices():
+            self.board.check()
+            yield from items
 
 
 class Shards:
@@ -316,7 +343,7 @@ def compute_node(name: str, run: NodeRun) -> StageRef | State[StageRef | None]:
         board.fail(name, error)
         raise
     if ref is None:
-        stands_for = run.node.of[-1] if run.node.kind.waits else ""
+        stands_for = run.node.of[-1] if run.idle else ""
         board.finish(name, board.ref(stands_for) if board.is_finished(stands_for) else None, "skipped")
         return shown(None)
     board.finish(name, ref, "reused" if ref.reused else "computed")

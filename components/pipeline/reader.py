@@ -9,13 +9,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from components.errors import ConfigError
 from components.nodes.kind import Kind
 from components.nodes.table import KINDS
 from components.pipeline import checks
-from components.pipeline.pipeline import DATA, Node, Pipeline, outputs_of
+from components.pipeline.pipeline import (
+    DATA,
+    NODE,
+    TARGET,
+    Node,
+    Pipeline,
+    dotted,
+    outputs_of,
+    with_references,
+)
 from components.yaml_text import Lines, parse
 
 COMMON = ("kind", "of", "when", "to")
@@ -32,10 +41,16 @@ class Faults:
     where: str = ""
     lines: Lines = field(default_factory=dict)
     messages: list[str] = field(default_factory=list)
+    places: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of nodes that others stand for: the keys where the user wrote them."""
 
     def add(self, path: Iterable[str], message: str) -> None:
         """Note a fault at a key of the file, or at the nearest key above it that has a line."""
         at = tuple(path)
+        if at[:1] == ("nodes",) and len(at) > 1 and at[1] in self.places:
+            node, origin = at[1], self.places[at[1]]
+            message = dotted(origin) + message[len(node) :] if message.startswith(node) else message
+            at = (*origin, *at[2:])
         while at and at not in self.lines:
             at = at[:-1]
         line = self.lines.get(at)
@@ -83,7 +98,7 @@ def read(
     nodes = _sorted({name: node for name, node in drafts.items() if node is not None}, faults)
     faults.refuse()
     languages = (values.get("source_language"), values.get("target_language"))
-    pipeline = Pipeline(nodes, {}, languages, aliases, written)
+    pipeline = Pipeline(nodes, {}, languages, aliases, written, faults.places, folder)
     pipeline = replace(pipeline, nodes={n: checks.with_origin(pipeline, node) for n, node in nodes.items()})
     pipeline = replace(pipeline, outputs=_outputs(pipeline, values.get("outputs") or {}, faults))
     checks.check(pipeline, faults.add)
@@ -147,6 +162,8 @@ def _expand(
                 faults.add(("nodes", name), f"{name}: another node's rounds take this name; give it another")
             expanded[name] = values
             continue
+        for each, one in several.items():
+            faults.places.setdefault(each, one.pop("written", faults.places.get(name, ("nodes", name))))
         last = list(several)[-1]
         aliases |= {name: last} if last != name else {}
         pending = [*several.items(), *pending]
@@ -177,40 +194,25 @@ def _node(
         faults.add((*path, "of"), f"{name}.of: expected a node or a list of nodes, found {of!r}")
         return None
     to, when = values.get("to"), values.get("when")
-    if to is not None and (not kind.translates or not isinstance(to, str)):
-        hint = "expected a language code" if kind.translates else f"{kind.name} does not translate"
+    translating = kind.translates or kind.may_translate
+    if to is not None and not (translating and isinstance(to, str)):
+        hint = "expected a language code" if translating else f"{kind.name} does not translate"
         faults.add((*path, "to"), f"{name}.to: {hint}, found {to!r}")
     if when is not None and (not isinstance(when, str) or when.count(".") != 1):
         faults.add((*path, "when"), f"{name}.when: expected NODE.WAY, found {when!r}")
         return None
     way = tuple(when.split(".")) if when else None
+    renamed = {old: f"{NODE}{new}" for old, new in aliases.items()}
     return Node(
         name=name,
         kind=kind,
-        settings=_with_files(kind, _with_aliases(settings, aliases), folder),
+        settings=kind.in_folder(with_references(settings, renamed), folder),
         of=tuple(aliases.get(each, each) for each in inputs),
         when=None if way is None else (aliases.get(way[0], way[0]), way[1]),
-        to=to,
+        to=None if to == TARGET else to,
+        translates=kind.translates or to is not None,
         values=dict(values),
     )
-
-
-def _with_aliases(settings: BaseModel, aliases: Mapping[str, str]) -> BaseModel:
-    """Settings whose ``node:NAME`` name the nodes that are there."""
-    update = {
-        field: f"node:{aliases[value.removeprefix('node:')]}"
-        for field, value in settings
-        if isinstance(value, str) and value.startswith("node:") and value.removeprefix("node:") in aliases
-    }
-    return settings.model_copy(update=update) if update else settings
-
-
-def _with_files(kind: Kind[Any], settings: BaseModel, folder: Path) -> BaseModel:
-    """Settings whose files are found from everywhere on this machine."""
-    if folder == Path():
-        return settings
-    fields = {role: path for role, path in kind.files(settings).items() if role in kind.settings.model_fields}
-    return settings.model_copy(update={role: str(folder / path) for role, path in fields.items()})
 
 
 def _note(name: str, kind: Kind[Any] | None, error: ConfigError | ValidationError, faults: Faults) -> None:

@@ -37,8 +37,8 @@ Exit codes: 0 done; 3 done, some records quarantined; 2 wrong usage or configura
 
 for command in (run, plan, runs, inspect, report, merge):
     app.command()(command)
-for command in (analyses.compare, analyses.blame, analyses.contribution):
-    app.command()(command)
+for analysis in (analyses.compare, analyses.blame, analyses.contribution):
+    app.command()(analysis)
 app.add_typer(models_app, name="models")
 app.add_typer(data_app, name="data")
 

@@ -17,7 +17,7 @@ from components import models
 from components.recognition import building as recognition
 from components.records import Checkpoint, Hypothesis, NBest, Outcome, Quarantined, Utterance
 from components.refining import networks
-from components.refining.selfrefine import Proposal
+from components.refining.decisions import Proposal
 from components.translation import factory as translation
 
 CALLS = os.environ.get("FAKE_CALLS")
