@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from components.nodes.combine import Combine
 from components.nodes.command import Command
 from components.nodes.data import Data
 from components.nodes.edit import Edit
 from components.nodes.encode_speech import EncodeSpeech
 from components.nodes.gold import Gold
 from components.nodes.installed import Kinds
+from components.nodes.join_segments import JoinSegments
 from components.nodes.loop import Loop, LoopRound
+from components.nodes.mixture_weights import MixtureWeights
 from components.nodes.python import Python
 from components.nodes.recognize import Recognize
 from components.nodes.refine import Refine, RefineRound
@@ -21,17 +24,21 @@ from components.nodes.train_pre_translation import TrainPreTranslation
 from components.nodes.train_stack import TrainStack
 from components.nodes.translate import Translate
 from components.nodes.translate_speech import TranslateSpeech
+from components.nodes.tune import Tune
 from components.nodes.tune_stack import TuneStack
 
 KINDS = Kinds(
     (
+        Combine(),
         Command(),
         Data(),
         Edit(),
         EncodeSpeech(),
         Gold(),
+        JoinSegments(),
         Loop(),
         LoopRound(),
+        MixtureWeights(),
         Python(),
         Recognize(),
         Refine(),
@@ -46,6 +53,7 @@ KINDS = Kinds(
         TrainStack(),
         Translate(),
         TranslateSpeech(),
+        Tune(),
         TuneStack(),
     )
 )
