@@ -57,9 +57,10 @@ def _stored(stages: dict[str, StageRef]) -> dict[str, dict[str, Any]]:
     """The nodes of a finished run's draft, which are computed already."""
     nodes: dict[str, dict[str, Any]] = {}
     if "asr" in stages:
-        nodes["asr"] = {"kind": "stored_transcript", "key": stages["asr"].key}
+        nodes["asr"] = {"kind": "stored", "key": stages["asr"].key}
     nodes["mt"] = {
-        "kind": "stored_translation",
+        "kind": "stored",
+        "to": "target",
         "of": "asr" if "asr" in stages else "data",
         "key": stages["mt"].key,
     }
