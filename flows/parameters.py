@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from components.errors import ConfigError
+from components.languages import check_code
 from components.storage import local_root
 from components.storage.store import check_run_name
 from flows.faults import describe_fault
@@ -65,8 +66,6 @@ class FlowParameters(BaseModel):
 
 def check_language(code: str | None) -> str | None:
     """The code, if it can be a language's; ValueError, as pydantic wants it."""
-    from components.translation.languages import check_code  # imports torch, which help does without
-
     try:
         return code if code is None else check_code(code)
     except ConfigError as error:

@@ -24,7 +24,7 @@ from components.stacking.config import (
 from flows.parameters import flat
 from flows.running import Run, name_flow_run
 from flows.stack_parameters import StackParameters
-from flows.system import run_system
+from flows.system import Hooks, run_system
 from tasks import rounds
 from tasks.runners import runner
 
@@ -135,11 +135,14 @@ def _score_rounds(run: Run, pipeline: Pipeline) -> None:
     run.metrics |= {name: score for name, score in rounds.read_rounds(changes).items() if name == "harm_rate"}
 
 
+HOOKS = Hooks(after=_score_rounds)
+
+
 @flow(name="stack", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)
 @flat(StackParameters)
 def stack(parameters: StackParameters) -> RunRecord | State[RunRecord]:
     """Transcribe and translate a data set, translate it again by a stacked system, score both and report."""
-    return run_system("stack", parameters, pipeline(parameters), _score_rounds)
+    return run_system("stack", parameters, pipeline(parameters), HOOKS)
 
 
 if __name__ == "__main__":

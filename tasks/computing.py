@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from components.device import on_threads, seed_everything
 from components.nodes.kind import Component
-from tasks.building import check, component_of
+from tasks.building import component_of
+from tasks.plan_check import check
 from tasks.slots import device_slot
 
 if TYPE_CHECKING:

@@ -22,7 +22,8 @@ from components.storage.store import Store
 from components.training.distillation import DistillationConfig, DistillationLearner
 from components.training.learner import MakeLearner
 from components.training.targets import CHOICES
-from tasks import systems, training
+from reports import run_outputs
+from tasks import training
 from tasks.options import NOT_STORED, shown
 
 TARGETS = "targets.jsonl"
@@ -41,14 +42,14 @@ def taught_by(run_name: str, store_url: str | None) -> dict[str, StageRef]:
     """
     run = Store(store_url).load_run(run_name)
     stages = {ref.stage: ref for ref in run.stages}
-    said = [ref for ref in systems.decoded(run) if not systems.transcribes(ref)]
-    if "data" not in stages or not said:
+    translation = run_outputs.output_of(run, "translation")
+    if "data" not in stages or translation is None:
         raise ConfigError(
             f"teacher.run: expected a run with the stage data and translations, found "
             f"{', '.join(stages) or 'none'} in {run_name}; name a run of cascade, ensemble, stack or refine "
             "on the training data"
         )
-    wanted = {name: stages[name] for name in ("data", "asr") if name in stages} | {"mt": said[-1]}
+    wanted = {name: stages[name] for name in ("data", "asr") if name in stages} | {"mt": translation}
     return {name: ref.model_copy(update={"reused": True}) for name, ref in wanted.items()}
 
 

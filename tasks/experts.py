@@ -9,14 +9,14 @@ from pathlib import Path
 from prefect import task
 from prefect.client.schemas.objects import State
 
-from components import data, metrics, models, translation
-from components import training as loop
+from components import data, metrics, models
 from components.device import pick_device
 from components.experts import multilingual, telemetry
 from components.experts.config import ExpertsConfig
 from components.experts.learner import VERSION, MultilingualLearner
 from components.experts.telemetry import LayerTelemetry, Sample, UtteranceRouting
 from components.files import read_json, write_json
+from components.metrics.translation import translation_scores
 from components.models.loading import load_transformers
 from components.models.weights import weights_of
 from components.profiling import measure_cost
@@ -24,8 +24,10 @@ from components.records import Checkpoint, NBest, Score, StageRef
 from components.storage.stage_plan import StagePlan, library_versions, read_by
 from components.storage.stage_writer import opened
 from components.storage.store import Store
-from components.training import starting
+from components.training import loop, starting
+from components.translation import factory
 from components.translation.config import TranslationConfig
+from components.translation.translator import Translator
 from reports.experts import routing as draw
 from tasks.artifacts import publish_plots
 from tasks.options import NOT_STORED, shown
@@ -131,7 +133,7 @@ def score(
              for t in config.targets}  # fmt: skip
     plan = StagePlan(
         stage="scores",
-        version=f"experts-scores/{translation.Translator.version} metrics/{metrics.version}",
+        version=f"experts-scores/{Translator.version} metrics/{metrics.version}",
         parameters=mt.model_dump(mode="json", exclude={"device", "model"})
         | {"device": pick_device(mt.device).type},
         upstream=read_by(trained),
@@ -144,14 +146,14 @@ def score(
             scores: dict[str, Score] = {}
             with device_slot(mt.device), measure_cost() as cost:
                 setting = mt.model_copy(update={"model": f"store:{trained.key}"})
-                translator = translation.build(setting, str(Store(store_url).root))
+                translator = factory.build(setting, str(Store(store_url).root))
                 for language, dataset in found.items():
                     asked = [u.model_copy(update={"target_language": language}) for u in dataset.utterances]
                     outcomes = translator.translate(asked)
                     texts = {o.utterance_id: o.best.text for o in outcomes if isinstance(o, NBest)}
                     references = {u.id: u.references for u in asked if u.id in texts}
                     n_total = len(dataset.utterances) + len(dataset.quarantined)
-                    for name, one in metrics.translation_scores(
+                    for name, one in translation_scores(
                         references, texts, language=language, n_total=n_total
                     ).items():
                         key = f"{name}_{language}"

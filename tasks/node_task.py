@@ -12,6 +12,7 @@ from typing import NamedTuple
 from prefect import task
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
+from prefect.states import Cancelled, Failed
 
 from components.nodes.kind import Item
 from components.pipeline.gathering import Gatherer
@@ -22,8 +23,8 @@ from components.storage.reader import utterances
 from components.storage.stage_writer import Product, Writer, compute_once, opened
 from components.storage.store import Store
 from tasks import runners
-from tasks.artifacts import publish_examples, publish_stage
-from tasks.board import Board, HaltedError
+from tasks.board import BlockedError, Board, HaltedError
+from tasks.node_artifacts import publish_node
 from tasks.options import NOT_STORED, shown
 from tasks.progress import Progress
 from tasks.shard_task import Job, Shard, compute_shard, pack
@@ -61,11 +62,14 @@ class NodeRun:
         self.board = board
         self.keys = keys
         self.store = Store(planned.site.store)
+        self.idle = False
+        """Whether nothing is to be done for any of its items, though there are some."""
         self._depth = pipeline.depth_of(self.node.name)
 
     def compute(self) -> StageRef | None:
         """The finished stage; None where none of the utterances had anything to do with the node."""
         kind, plan = self.node.kind, self.planned.stage
+        read: dict[str, str] | None = None
         if kind.whole or kind.waits or self.store.find(plan) is not None:
             read = self._wait_for_all()
             finished = self.store.find(plan, read)
@@ -73,9 +77,19 @@ class NodeRun:
                 return finished
             if kind.whole:
                 return self._make(read)
-            if all(kind.idle(item) for _, items in self._slices() for item in items):
+            if not self._has_work():
                 return None
-        return self._compute_shards()
+        return self._compute_shards(read)
+
+    def _has_work(self) -> bool:
+        """Whether something is to be done for any item; ``idle``: for none of those that there are."""
+        for _, items in self._slices():
+            for item in items:
+                if not self.node.kind.idle(item):
+                    self.idle = False
+                    return True
+                self.idle = True
+        return False
 
     # What it reads
 
@@ -113,8 +127,11 @@ class NodeRun:
 
     # Shards
 
-    def _compute_shards(self) -> StageRef | None:
-        """Computes shard after shard; nothing is opened before there is something to do."""
+    def _compute_shards(self, read: dict[str, str] | None) -> StageRef | None:
+        """Compute shard after shard; nothing is opened before there is something to do.
+
+        ``read`` are the digests of what it reads, where that is finished and another stage may be stale.
+        """
         slices = self._slices()
         empty = []
         for number, items in slices:
@@ -129,7 +146,7 @@ class NodeRun:
             yield number, items
             yield from slices
 
-        with opened(self.store, self.planned.stage) as writer:
+        with opened(self.store, self.planned.stage, read=read) as writer:
             if writer.ref is not None:  # another run has finished it meanwhile
                 return writer.ref
             Shards(self, writer).run(everything())
@@ -170,6 +187,12 @@ class NodeRun:
     def rank(self, number: int) -> tuple[int, int]:
         """Who goes first in a lane: what is farthest downstream, then what comes first."""
         return -self._depth, number
+
+    def first_text(self) -> StageRef | None:
+        """The stage of the first text that a finished node has read."""
+        names = [name for name in self.node.of if self.pipeline.sort_of(name) == "text"]
+        refs = [self.board.ref(name) for name in names if self.board.is_finished(name)]
+        return next((self.store.at_hand(ref) for ref in refs if ref is not None), None)
 
     # Whole
 
@@ -310,13 +333,19 @@ def compute_node(name: str, run: NodeRun) -> StageRef | State[StageRef | None]:
     board = run.board
     try:
         ref = run.compute()
+    except HaltedError as error:
+        board.fail(name, error)
+        return Cancelled(message="the run was stopped; finished shards are kept")
+    except BlockedError as error:
+        board.fail(name, error)
+        return Failed(name="Blocked", message=str(error))
     except BaseException as error:
         board.fail(name, error)
         raise
     if ref is None:
-        stands_for = run.node.of[-1] if run.node.kind.waits else ""
+        stands_for = run.node.of[-1] if run.idle else ""
         board.finish(name, board.ref(stands_for) if board.is_finished(stands_for) else None, "skipped")
         return shown(None)
     board.finish(name, ref, "reused" if ref.reused else "computed")
-    (publish_examples if run.node.kind.gives == "text" else publish_stage)(ref)
+    publish_node(run.pipeline, run.node, ref, run.data, run.first_text())
     return shown(ref)

@@ -7,14 +7,12 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from uuid import UUID
 
 import torch
 from prefect import get_run_logger, task
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.client.schemas.objects import State
 
-from components import metrics, training
+from components import metrics
 from components.device import pick_device
 from components.errors import StoreError
 from components.files import read_json, told_when_full, write_json
@@ -25,10 +23,13 @@ from components.refining import scoring as refiners
 from components.storage.stage_plan import StagePlan, library_versions, read_by
 from components.storage.stage_writer import Writer, opened
 from components.storage.store import Store
-from components.training import LEARNERS, TrainingConfig, curve, pairs, scoring, starting
+from components.training import curve, loop, pairs, scoring, starting
+from components.training.config import TrainingConfig
 from components.training.learner import Learner, MakeLearner
+from components.training.learners import LEARNERS
 from tasks.artifacts import publish_plots, publish_summary
 from tasks.options import NOT_STORED, shown
+from tasks.progress import ProgressBar
 from tasks.slots import device_slot
 
 LIBRARIES = ("torch", "transformers", "sentencepiece", "sacrebleu")
@@ -48,7 +49,7 @@ def plan_of(config: TrainingConfig, store_url: str | None) -> StagePlan:
     begins = starting.references(config, store_url)
     return StagePlan(
         stage="training",
-        version=f"training/{training.VERSION}",
+        version=f"training/{loop.VERSION}",
         parameters={**parameters, "device": pick_device(config.device).type},
         inputs={
             "data": pairs.read(config.data, languages, config.limit)[1],
@@ -110,7 +111,7 @@ def _train_and_seal(config: TrainingConfig, writer: Writer, learner: MakeLearner
     work, watch = writer.path / WORK, _Watch(config, score)
     with told_when_full("the training", writer.path):
         with device_slot(config.device), measure_cost() as cost:
-            state = training.train(config, work, watch, learner)
+            state = loop.train(config, work, watch, learner)
         curve.plot(state.history, writer.path / CURVE, score)
         shutil.copyfile(work / METRICS, writer.path / METRICS)
         shutil.copytree(work / MODEL, writer.path / MODEL, dirs_exist_ok=True)
@@ -128,7 +129,7 @@ class _Watch:
     def __init__(self, config: TrainingConfig, score: str) -> None:
         self._config, self._score = config, score
         self._log = get_run_logger()
-        self._bar: UUID | None = None
+        self._bar = ProgressBar("training", f"{config.max_steps} steps at most")
         self._begun = time.monotonic()
 
     def __call__(self, row: dict[str, float]) -> None:
@@ -143,14 +144,7 @@ class _Watch:
         if config.max_minutes is not None:
             share = max(share, row["minutes"] / config.max_minutes)
         percent = min(100.0, 100.0 * share)
-        if self._bar is None:
-            made = create_progress_artifact(
-                progress=percent, key="training-progress", description=f"{config.max_steps} steps at most"
-            )
-            assert isinstance(made, UUID)
-            self._bar = made
-        else:
-            update_progress_artifact(self._bar, progress=percent)
+        self._bar.show(percent)
 
 
 @task(name="scores", **NOT_STORED)

@@ -8,7 +8,7 @@ outcomes. The reader, the plan, the executor and the report know nothing else of
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar
@@ -16,7 +16,9 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from components.records import NBest, NodeOutcome, Quarantined, Record, Route, StageRef, Utterance
+from components.storage.stage_plan import StagePlan
 from components.storage.stage_writer import Product
+from components.storage.store import Store
 
 Sort = Literal["data", "speech", "text", "model", "table"]
 """What travels along an edge; ``data`` are utterances as they were given, spoken or written."""
@@ -56,7 +58,8 @@ class Site:
         seed: of the run.
         of: the names of the nodes that it reads, in their order; sorts: what each of them gives.
         to: the language that it writes, if it translates and one was set.
-        tables: finished tables and models that it reads, by role, verified.
+        tables: finished tables and models that it reads, by role; see :meth:`table`.
+        translates: whether it writes another language than it reads.
         languages: source and target language of the data set, where they were set.
         transcripts: whether it reads texts in the language of the data.
     """
@@ -67,9 +70,14 @@ class Site:
     of: tuple[str, ...] = ()
     sorts: tuple[Sort, ...] = ()
     to: str | None = None
+    translates: bool = False
     tables: Mapping[str, StageRef] = field(default_factory=dict)
     languages: tuple[str | None, str | None] = (None, None)
     transcripts: bool = False
+
+    def table(self, role: str) -> Path:
+        """The folder of a finished table that it reads, verified."""
+        return Path(Store(self.store).at_hand(self.tables[role]).path)
 
 
 S = TypeVar("S", bound=BaseModel)
@@ -101,12 +109,20 @@ class Kind(ABC, Generic[S]):
     """Its items carry, instead of the text of the first input, the text that this was translated from."""
     translates: ClassVar[bool] = False
     """Writes another language than it reads: ``to``, else the data's target language."""
+    may_translate: ClassVar[bool] = False
+    """Translates where its node says ``to``."""
     scored: ClassVar[bool] = True
     """Its texts are scored wherever there are references; rounds have a table of their own."""
+    same_language: ClassVar[bool] = False
+    """Its texts must be in one language."""
     passes: ClassVar[bool] = False
     """An utterance that passes all its inputs (only written, where speech is recognized) passes it too."""
     filters: ClassVar[bool] = False
     """May give None for an item, which then goes no further."""
+
+    def sort(self, settings: S) -> Sort:
+        """What it gives, where that is set."""
+        return self.gives
 
     def version(self, settings: S) -> str:
         """Names the code that decides the outputs; changes when they do."""
@@ -128,6 +144,12 @@ class Kind(ABC, Generic[S]):
         """Paths of files that decide the outputs, by role; their digests stand in the plan."""
         return {}
 
+    def in_folder(self, settings: S, folder: Path) -> S:
+        """Settings whose files lie in ``folder``, that of the graph's file, where they are relative."""
+        paths = {role: str(folder / path) for role, path in self.files(settings).items()}
+        fields = {role: path for role, path in paths.items() if role in self.settings.model_fields}
+        return settings.model_copy(update=fields)
+
     def digests(self, settings: S, site: Site) -> dict[str, str]:
         """Digests of anything else that decides the outputs, by role (voices, a distribution's version)."""
         return {}
@@ -135,6 +157,10 @@ class Kind(ABC, Generic[S]):
     def parameters(self, settings: S, site: Site) -> dict[str, Any]:
         """What of the settings decides the outputs, beside models, tables and files."""
         return settings.model_dump(mode="json", exclude={*self.models(settings), *self.files(settings)})
+
+    def stage(self, settings: S, site: Site) -> StagePlan | None:
+        """The plan of a finished stage that stands in for computing. AntiphonError where there is none."""
+        return None
 
     def device(self, settings: S) -> str | None:
         """The device that it computes on (as set: auto, cpu, cuda:0...); None for the lane of a program."""
@@ -161,6 +187,10 @@ class Kind(ABC, Generic[S]):
         """The ways that it sends utterances, for ``when: NODE.WAY``."""
         return ()
 
+    def named(self, settings: S) -> Collection[str]:
+        """Ids of utterances that its settings name; one that the data do not have is refused."""
+        return ()
+
     def idle(self, item: Item) -> bool:
         """Whether nothing is to be done for an item (``waits`` kinds): idle for all, the node is skipped."""
         return False
@@ -178,7 +208,10 @@ class Kind(ABC, Generic[S]):
         raise NotImplementedError
 
     def expand(self, name: str, values: dict[str, Any]) -> dict[str, dict[str, Any]] | None:
-        """The nodes that this one stands for (as they would be written in a file), the last its result."""
+        """The nodes that this one stands for (as they would be written in a file), the last its result.
+
+        One that the user wrote elsewhere in the file says where by ``written``: the keys that lead there.
+        """
         return None
 
     def notes(self, settings: S, site: Site, ref: StageRef, data: StageRef) -> list[str]:

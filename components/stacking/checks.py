@@ -8,11 +8,11 @@ from pathlib import Path
 from components import models
 from components.device import pick_device
 from components.errors import ConfigError
+from components.languages import base_of
+from components.models.architectures import STACKED
 from components.models.checkpoints import read_json
 from components.stacking.config import LISTENS, StackConfig
-from components.stacking.loading import ARCHITECTURE
 from components.translation.checks import Pair, text_model
-from components.translation.languages import base_of
 
 
 def check(config: StackConfig, named: Iterable[str], store: str | None) -> None:
@@ -30,7 +30,7 @@ def admit(config: StackConfig, store: str | None, pairs: Iterable[Pair]) -> None
     elif config.method in LISTENS:
         checkpoint, wanted = models.resolve(config.model, store), LISTENS[config.method]
         found = checkpoint.architecture
-        if found == ARCHITECTURE:
+        if found == STACKED:
             found = str(read_json(Path(checkpoint.path) / "config.json").get("kind"))
         if found != wanted:
             raise ConfigError(

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import torch
 
-from components import training, translation
 from components.errors import DataError
 from components.files import read_json, write_json
 from components.records import NBest, Utterance
@@ -21,11 +20,13 @@ from components.stacking.config import JackknifeConfig, PreTranslationConfig
 from components.stacking.pre_translation import DraftLearner, folds, with_draft
 from components.stacking.training import MODEL, train_into, training_of
 from components.storage.stage_writer import WORK, Product
-from components.training import TrainingConfig
+from components.training.config import TrainingConfig
 from components.training.learner import Learner
+from components.training.loop import train
 from components.training.pairs import Pair, of_utterances
 from components.training.translation import PairLearner, TranslationLearner
-from components.translation import TranslationConfig
+from components.translation.config import TranslationConfig
+from components.translation.factory import build
 
 Languages = tuple[str, str]
 _log = logging.getLogger("antiphon.stacking")
@@ -93,7 +94,7 @@ def _drafts(
     path = work / "drafts.json"
     if path.is_file():
         return [str(text) for text in read_json(path)["drafts"]]
-    training.train(_fold_training(config, languages), work, learner=partial(FoldLearner, rest, dev, store))
+    train(_fold_training(config, languages), work, learner=partial(FoldLearner, rest, dev, store))
     model = str(work / MODEL)
     greedy = TranslationConfig(
         model=model, beam_size=1, n_best=1, batch_size=64, max_tokens=config.max_tokens, device="cpu"
@@ -102,7 +103,7 @@ def _drafts(
         Utterance(id=str(n), text=source, source_language=languages[0], target_language=languages[1])
         for n, (source, _) in enumerate(held)
     ]
-    outcomes = translation.build(greedy, store).translate(utterances)
+    outcomes = build(greedy, store).translate(utterances)
     drafts = [outcome.best.text if isinstance(outcome, NBest) else "" for outcome in outcomes]
     write_json(path, {"drafts": drafts})
     return drafts

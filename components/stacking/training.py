@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import torch
 
-from components import training
 from components.errors import DataError
 from components.files import told_when_full
 from components.records import NBest, Utterance
@@ -19,8 +18,10 @@ from components.stacking.config import ListenerConfig, SpeechConfig, StackTraini
 from components.stacking.learning import SpokenPair, StackLearner
 from components.stacking.model import Kind
 from components.storage.stage_writer import WORK, Product
-from components.training import TrainingConfig, curve
+from components.training import curve
+from components.training.config import TrainingConfig
 from components.training.learner import Learner, MakeLearner
+from components.training.loop import train
 
 MODEL, METRICS, CURVE = "model", "metrics.jsonl", "learning-curve.png"
 _log = logging.getLogger("antiphon.stacking")
@@ -61,7 +62,7 @@ def train_into(folder: Path, config: TrainingConfig, learner: MakeLearner, score
 
     work = folder / WORK
     with told_when_full("the training", folder):
-        state = training.train(config, work, report, learner)
+        state = train(config, work, report, learner)
         curve.plot(state.history, folder / CURVE, score)
         shutil.copyfile(work / METRICS, folder / METRICS)
         shutil.copytree(work / MODEL, folder / MODEL, dirs_exist_ok=True)

@@ -1,1 +1,1 @@
-"""Text -> speech, to make spoken data from text-only data. Engines are the rows of ``engines.ENGINES``."""
+"""Text -> speech, to make spoken data from text-only data. The engines are a table in :mod:`.engines`."""

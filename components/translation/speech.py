@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from components import recognition
 from components.errors import ConfigError
+from components.languages import base_of
+from components.recognition import building
 from components.recognition.config import RecognitionConfig
 from components.records import Checkpoint, Outcome, Quarantined, Utterance
 from components.translation.config import SPEECH_VERSION
-from components.translation.languages import base_of
 
 STAGE = "speech translation"
 
@@ -24,7 +24,7 @@ class SpeechTranslator:
 
     def __init__(self, config: RecognitionConfig, store: str | None = None) -> None:
         check(config)
-        self._recognizer = recognition.build(config, store, task="translate")
+        self._recognizer = building.build(config, store, task="translate")
         self.checkpoint = self._recognizer.checkpoint
         check_model(self.checkpoint)
 

@@ -9,32 +9,26 @@ from pathlib import Path
 import pytest
 
 from components.errors import StoreError
-from components.records import Quarantined, StageRef
+from components.records import PipelineRecord, Quarantined, StageRef
 from components.storage.stage_plan import StagePlan
 from components.storage.stage_writer import opened
 from components.storage.store import Store
 from reports import html
+from reports.report_view import FIRST_PUT_ASIDE, put_aside, stage_sections, unite
 from tasks.report import render
-from tasks.views import FIRST_PUT_ASIDE, links, put_aside, stage_sections
 from tests.components.storage.test_store import record
+from tests.reports.views import node
 
 
 def stage(
-    folder: Path,
-    name: str,
-    *upstream: str,
-    outputs: str | None = None,
-    models: Mapping[str, str] | None = None,
+    folder: Path, name: str, outputs: str | None = None, models: Mapping[str, str] | None = None
 ) -> StageRef:
-    """A stage whose plan read the stages ``upstream``, by the keys that this function gives them."""
+    """A stage with a plan, and with outputs where some are given."""
     key = (name.encode().hex() * 64)[:64]
     place = folder / key
     place.mkdir(exist_ok=True)
-    read = {one: f"{(one.encode().hex() * 64)[:64]}:{'c' * 64}" for one in upstream}
     weights = {role: hashlib.sha256(one.encode()).hexdigest() for role, one in (models or {}).items()}
-    (place / "plan.json").write_text(
-        json.dumps({"upstream": read, "weights": weights, "models": models or {}})
-    )
+    (place / "plan.json").write_text(json.dumps({"weights": weights, "models": models or {}}))
     if outputs is not None:
         (place / "outputs.jsonl").write_text(outputs)
     return StageRef(
@@ -43,22 +37,23 @@ def stage(
     )  # fmt: skip
 
 
-def test_edges_are_what_plans_read_without_shortcuts(tmp_path: Path) -> None:
-    refs = [
-        stage(tmp_path, "data"),
-        stage(tmp_path, "asr", "data"),
-        stage(tmp_path, "mt", "data", "asr"),
-        stage(tmp_path, "metrics", "data", "asr", "mt"),
-    ]
-    one = {ref.stage: ref for ref in refs}
-    assert links(one) == [("data", "asr"), ("asr", "mt"), ("mt", "metrics")]
-    two = {f"{system}: {ref.stage}": ref for system in ("a", "b") for ref in refs}
-    found = links(two)
-    assert len(found) == 6
-    assert ("a: asr", "a: mt") in found
-    assert not [edge for edge in found if edge[0][0] != edge[1][0]]
-    (Path(refs[1].path) / "plan.json").unlink()
-    assert ("data", "asr") not in links(one)
+def test_systems_that_share_a_stage_share_its_node(tmp_path: Path) -> None:
+    graph = PipelineRecord(
+        nodes=(node("asr", "recognize", "data", language="source"), node("mt", "translate", "asr")),
+        outputs={"transcript": "asr", "translation": "mt"},
+    )
+    data, asr = stage(tmp_path, "data"), stage(tmp_path, "asr")
+    runs = {}
+    for system in ("a", "b"):
+        mt = stage(tmp_path, f"mt-{system}").model_copy(update={"stage": "mt"})
+        run = record(system).model_copy(update={"stages": (data, asr, mt), "pipeline": graph})
+        runs[system] = run
+    united = unite(runs)
+    assert [ref.stage for ref in united.stages] == ["data", "a, b: asr", "a: mt", "b: mt"]
+    reads = {one.name: one.reads for one in united.pipeline.nodes}
+    assert reads["b: mt"] == {"of0": "a, b: asr"}
+    assert reads["a, b: asr"] == {"of0": "data"}
+    assert united.outputs == [["a, b: asr", "a: mt"], ["a, b: asr", "b: mt"]]
 
 
 def test_sealed_tables_and_pictures_of_a_stage_become_sections(tmp_path: Path) -> None:
@@ -90,7 +85,7 @@ def test_why_records_were_put_aside_is_told_of_every_stage_data_included(tmp_pat
     assert section.rows[0] == first
     assert len(section.rows) == 2 + FIRST_PUT_ASIDE
     assert "27 records" in section.note
-    assert "antiphon inspect RUN --stage STAGE" in section.note
+    assert "antiphon inspect RUN --node NAME" in section.note
 
 
 def test_a_full_disk_under_a_report_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

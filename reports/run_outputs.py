@@ -2,46 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from components import models
 from components.errors import AntiphonError, DataError, StoreError
-from components.files import lines, read_json
+from components.files import read_json
 from components.metrics.comparing import System
 from components.metrics.standings import Cost
 from components.models.checkpoints import parameters as count_parameters
-from components.records import RunRecord, StageRef, Utterance
+from components.pipeline.pipeline import DATA
+from components.records import NodeRecord, RunRecord, StageRef, Utterance
 from components.storage.reader import best_texts, utterances
-from components.storage.stage_writer import OUTPUTS
 from components.storage.store import Store
 
-_FREE = ("data", "metrics", "scores", "training", "comparison", "blame", "contribution", "rounds")
-_LEARNED = ("-dev", "coefficients")
-"""Stages so named, or ending so, are no part of what a system costs to use."""
-_MAKES = {"train": "training", "distill": "training", "experts": "training", "merge": "merge"}
-"""Flows that make a model, and the stage that holds it."""
+Role = Literal["transcript", "translation"]
 
 
 def decoded(run: RunRecord) -> list[StageRef]:
-    """Stages of a run whose outcomes are n-best lists, in the order in which they ran."""
-    return [ref for ref in run.stages if _used(ref) and _holds_hypotheses(ref)]
+    """Stages of a run whose outcomes are n-best lists of its utterances, in the order of its nodes."""
+    stages = {ref.stage: ref for ref in run.stages}
+    texts = [node.name for node in run.pipeline.of_data() if node.gives == "text"]
+    return [stages[name] for name in texts if name in stages]
 
 
-def _used(ref: StageRef) -> bool:
-    """Whether a stage is run whenever the system is used: no training, no tuning, no scoring."""
-    return ref.stage not in _FREE and not ref.stage.endswith(_LEARNED)
+def output_of(run: RunRecord, role: Role) -> StageRef | None:
+    """The stage that is a run's transcript or translation; None if it has none."""
+    name = run.pipeline.outputs.get(role)
+    return next((ref for ref in run.stages if ref.stage == name), None)
 
 
-def _holds_hypotheses(ref: StageRef) -> bool:
-    path = Path(ref.path) / OUTPUTS
-    return path.is_file() and next(lines(path), b'"hypotheses"').find(b'"hypotheses"') >= 0
+def _used(run: RunRecord) -> list[StageRef]:
+    """What is computed whenever the system is used: no training, no tuning, no scoring."""
+    names = {node.name for node in run.pipeline.of_data()}
+    return [ref for ref in run.stages if ref.stage in names]
 
 
-def transcribes(ref: StageRef) -> bool:
-    """Whether the outcomes of a stage are transcripts."""
-    return ref.stage.split("-", maxsplit=1)[0] == "asr"
+def _made_model(run: RunRecord) -> NodeRecord | None:
+    """The model that a run made for others to use: no node of its own reads it."""
+    read = {name for node in run.pipeline.nodes for name in node.reads.values()}
+    made = [node for node in run.pipeline.nodes if node.gives == "model" and node.name not in read]
+    return made[-1] if made else None
 
 
 def check(run: RunRecord) -> None:
@@ -55,8 +57,9 @@ def check(run: RunRecord) -> None:
             f"run {run.name}: expected a finished run, found one that is {run.status}; run it again, what it "
             "finished is reused"
         )
-    if run.flow in _MAKES:
-        model = next((f"store:{one.key[:12]}" for one in run.stages if one.stage == _MAKES[run.flow]), "it")
+    made = _made_model(run)
+    if made is not None:
+        model = next((f"store:{ref.key[:12]}" for ref in run.stages if ref.stage == made.name), "it")
         raise DataError(
             f"run {run.name}: expected a run over a data set, found one of {run.flow}, which makes a model; "
             f"run a system with {model} (mt.model of a cascade, say) and compare that run"
@@ -65,39 +68,38 @@ def check(run: RunRecord) -> None:
     if not stages:
         raise DataError(
             f"run {run.name}: expected transcripts or translations, found none in a run of {run.flow}; "
-            "compare runs of cascade, stack, ensemble or refine"
+            "compare runs of a system, such as a cascade"
         )
     last = stages[-1]
     if last.items == last.quarantined:
         raise DataError(
             f"run {run.name}: expected outputs of its last stage {last.stage}, found all {last.items} "
-            f"records put aside; antiphon inspect {run.name} --stage {last.stage} says why"
+            f"records put aside; antiphon inspect {run.name} --node {last.stage} says why"
         )
 
 
 def system_of(name: str, run: RunRecord, store: Store) -> System:
-    """The last translation and the last transcript of a run that :func:`check` let pass, by utterance id."""
-    stages = decoded(run)
-    heard = [ref for ref in stages if transcribes(ref)]
-    said = [ref for ref in stages if not transcribes(ref)]
+    """The translation and the transcript of a run that :func:`check` let pass, by utterance id."""
+    translation, transcript = output_of(run, "translation"), output_of(run, "transcript")
     return System(
         name,
-        best_texts(said[-1]) if said else {},
-        best_texts(heard[-1]) if heard else {},
-        cost_of(run, stages, store),
+        best_texts(translation) if translation else {},
+        best_texts(transcript) if transcript else {},
+        cost_of(run, store),
     )
 
 
-def cost_of(run: RunRecord, stages: Sequence[StageRef], store: Store) -> Cost:
+def cost_of(run: RunRecord, store: Store) -> Cost:
     """Seconds of computing (when a stage was reused: those of its first time), memory, parameters, calls."""
-    seconds = sum(ref.seconds for ref in run.stages if _used(ref))
+    used, texts = _used(run), decoded(run)
+    seconds = sum(ref.seconds for ref in used)
     audio = sum(one.audio.seconds for one in data_of(run) if one.audio)
     return Cost(
         seconds=seconds,
         real_time_factor=seconds / audio if audio else None,
-        peak_memory_bytes=max(ref.peak_memory_bytes for ref in stages),
+        peak_memory_bytes=max(ref.peak_memory_bytes for ref in used),
         parameters=parameters_of(run, store),
-        calls=sum(ref.items for ref in stages),
+        calls=sum(ref.items for ref in texts),
     )
 
 
@@ -108,7 +110,7 @@ def data_of(run: RunRecord) -> list[Utterance]:
         DataError: the run has no ``data`` stage.
     """
     for ref in run.stages:
-        if ref.stage == "data":
+        if ref.stage == DATA:
             return list(utterances(ref))
     raise DataError(f"run {run.name}: expected a data stage, found none; it cannot be compared")
 
@@ -145,7 +147,7 @@ def plan_of(ref: StageRef) -> dict[str, Any]:
 
 def parameters_of(run: RunRecord, store: Store) -> int | None:
     """Parameters of all models of a run together, each once; None if it names none or one is gone."""
-    plans = [plan_of(ref) for ref in run.stages if _used(ref)]
+    plans = [plan_of(ref) for ref in _used(run)]
     used = {
         plan["weights"][role]: name
         for plan in plans

@@ -1,4 +1,4 @@
-"""Runs and comparisons as their reports see them: records from the store, edges from the stages' plans."""
+"""Runs and comparisons as their reports see them: records from the store, the graph from the run's record."""
 
 from __future__ import annotations
 
@@ -6,22 +6,21 @@ import json
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from components.files import lines, read_json
-from components.records import RunRecord, StageRef
-from components.storage.reader import StoredOutcomes, StoredUtterances, quarantined
+from components.pipeline.gathering import RECORDS
+from components.pipeline.pipeline import DATA
+from components.records import NodeRecord, PipelineRecord, RunRecord, StageRef
+from components.storage.reader import StoredOutcomes, StoredRecords, StoredUtterances, quarantined
 from components.storage.seal import SEAL, read_seal
-from components.storage.stage_plan import content_of
 from components.storage.store import Store
 from reports import blaming, comparing
+from reports.results import TABLES, VALUES, read_blame, read_comparison
+from reports.rows import Models
+from reports.run_outputs import plan_of
 from reports.sections import Column, Section, pictures
-from reports.view import Models, RunView
-from tasks.blaming import VALUES, read_blame
-from tasks.comparing import read_comparison
-from tasks.systems import decoded, plan_of, transcribes
-
-TABLES = "tables.json"
-"""A stage that has more to show seals this file: ``{"tables": [{"title", "note", "rows": [{...}]}]}``."""
+from reports.view import RunView
 
 FIRST_PUT_ASIDE = 20
 """Records of a stage whose reasons a report shows."""
@@ -35,56 +34,94 @@ _BLAME = (
 def view_of(run: RunRecord, store: Store) -> RunView:
     """A run as its reports see it; records are read from the store when they are asked for."""
     stages = {ref.stage: ref for ref in run.stages}
-    if "comparison" in stages:
-        return comparison_view(run, stages["comparison"], store)
+    kinds = {ref.kind: ref for ref in run.stages}
+    if "comparison" in kinds:
+        return comparison_view(run, kinds["comparison"], store)
     return RunView(
         run,
-        StoredUtterances(stages["data"]) if "data" in stages else (),
-        {ref.stage: StoredOutcomes(ref) for ref in decoded(run)},
+        StoredUtterances(stages[DATA]) if DATA in stages else (),
+        {
+            node.name: StoredRecords(stages[node.name], RECORDS[node.gives])
+            for node in run.pipeline.of_data()
+            if node.name in stages
+        },
         models_of(stages),
-        links=links(stages),
         sections=[
             *put_aside(run.stages),
-            *_blame_sections(stages),
+            *(blaming.sections(read_blame(kinds["blame"])) if "blame" in kinds else ()),
             *(one for ref in run.stages for one in stage_sections(ref)),
         ],
-        columns=_BLAME if "blame" in stages else (),
-        values=_numbers(stages["blame"]) if "blame" in stages else {},
+        columns=_BLAME if "blame" in kinds else (),
+        values=_numbers(kinds["blame"]) if "blame" in kinds else {},
     )
 
 
 def comparison_view(run: RunRecord, ref: StageRef, store: Store) -> RunView:
-    """A comparison: the systems' stages side by side, with the change of every system as a column."""
+    """A comparison: the systems' graphs as one, with the change of every system as a column."""
     comparison = read_comparison(ref)
-    named = dict(pair for note in run.notes for pair in _systems_named(note))
-    systems = {row.system: store.load_run(named[row.system]) for row in comparison.rows}
-    shown = {f"{name}: {one.stage}": one for name, system in systems.items() for one in _last(system)}
-    every = {f"{name}: {one.stage}": one for name, system in systems.items() for one in system.stages}
-    refs = [one.model_copy(update={"stage": label}) for label, one in every.items()]
-    data = next((one for one in every.values() if one.stage == "data"), None)
+    systems = {name: store.load_run(of_system) for name, of_system in run.systems.items()}
+    united = unite(systems)
+    refs = {one.stage: one for one in united.stages}
+    outputs = dict.fromkeys(name for each in united.outputs for name in each if name in refs)
     values, columns = _changes(ref, comparison.baseline, [row.system for row in comparison.rows])
     return RunView(
-        run.model_copy(update={"stages": (*refs, ref), "metrics": {}}),
-        StoredUtterances(data) if data is not None else (),
-        {label: StoredOutcomes(one) for label, one in shown.items()},
-        models_of(every),
-        links=links(every),
+        run.model_copy(update={"stages": (*united.stages, ref), "pipeline": united.pipeline, "metrics": {}}),
+        StoredUtterances(refs[DATA]) if DATA in refs else (),
+        {name: StoredOutcomes(refs[name]) for name in outputs},
+        models_of(refs),
         sections=comparing.sections(comparison),
         columns=columns,
         values=values,
     )
 
 
-def _systems_named(note: str) -> Sequence[tuple[str, str]]:
-    name, found, run = note.removeprefix("system ").partition(": run ")
-    return [(name, run)] if found and note.startswith("system ") else []
+class United(NamedTuple):
+    """Several runs of one data set as one graph: each stage once, named by the systems that have it."""
+
+    stages: list[StageRef]
+    pipeline: PipelineRecord
+    outputs: list[list[str]]
+    """Of each system the nodes whose texts are scored."""
 
 
-def _last(run: RunRecord) -> list[StageRef]:
-    """The last transcripts and the last translations of a run."""
-    stages = decoded(run)
-    heard, said = [one for one in stages if transcribes(one)], [one for one in stages if not transcribes(one)]
-    return [*heard[-1:], *said[-1:]]
+def unite(systems: Mapping[str, RunRecord]) -> United:
+    """The graphs of several systems (name -> run) as one, in which a stage that they share stands once."""
+    owners: dict[tuple[str, str], list[str]] = {}  # (node, what it holds) -> systems
+    for system, run in systems.items():
+        for node in run.pipeline.nodes:
+            owners.setdefault(_identity(run, system, node.name), []).append(system)
+    stages: dict[str, StageRef] = {}
+    nodes: dict[str, NodeRecord] = {}
+    outputs = []
+    for system, run in systems.items():
+        named = {DATA: DATA} | {
+            node.name: f"{', '.join(owners[_identity(run, system, node.name)])}: {node.name}"
+            for node in run.pipeline.nodes
+        }
+        for ref in run.stages:
+            if ref.stage in named:
+                label = named[ref.stage]
+                stages.setdefault(label, ref.model_copy(update={"stage": label}))
+        for node in run.pipeline.nodes:
+            nodes.setdefault(named[node.name], _renamed(node, named))
+        outputs.append([named[name] for name in run.pipeline.outputs.values()])
+    return United(list(stages.values()), PipelineRecord(nodes=tuple(nodes.values())), outputs)
+
+
+def _identity(run: RunRecord, system: str, node: str) -> tuple[str, str]:
+    """What two systems share: a node of one name whose stage is the same."""
+    key = next((ref.key for ref in run.stages if ref.stage == node), system)
+    return node, key
+
+
+def _renamed(node: NodeRecord, named: Mapping[str, str]) -> NodeRecord:
+    above, _, way = (node.when or "").partition(".")
+    update = {
+        "name": named[node.name],
+        "reads": {role: named.get(name, name) for role, name in node.reads.items()},
+        "when": f"{named.get(above, above)}.{way}" if node.when else None,
+    }
+    return node.model_copy(update=update)
 
 
 def _changes(
@@ -118,10 +155,6 @@ def _numbers(ref: StageRef) -> dict[str, dict[str, float]]:
     return found
 
 
-def _blame_sections(stages: Mapping[str, StageRef]) -> list[Section]:
-    return blaming.sections(read_blame(stages["blame"])) if "blame" in stages else []
-
-
 def put_aside(stages: Sequence[StageRef]) -> list[Section]:
     """Which records the stages could not process, and why: the first of each stage, data included."""
     rows, total = [], 0
@@ -135,7 +168,7 @@ def put_aside(stages: Sequence[StageRef]) -> list[Section]:
         return []
     note = f"{total:,} records could not be processed; the others went on."
     if total > len(rows):
-        note += f" The first {FIRST_PUT_ASIDE} of each stage; antiphon inspect RUN --stage STAGE lists all."
+        note += f" The first {FIRST_PUT_ASIDE} of each stage; antiphon inspect RUN --node NAME lists all."
     return [Section("Put aside", note, tuple(rows))]
 
 
@@ -150,25 +183,6 @@ def stage_sections(ref: StageRef) -> list[Section]:
             found.append(Section(str(table["title"]), str(table.get("note", "")), rows))
     shown = pictures(folder / name for name in files if "/" not in name)
     return [*found, Section(f"{ref.stage}: plots", pictures=shown)] if shown else found
-
-
-def links(stages: Mapping[str, StageRef]) -> list[tuple[str, str]]:
-    """Edges between the stages (label -> reference) of one run or several, from what each plan read.
-
-    A stage that is also reached through another is not drawn twice: its direct edge is left out.
-    """
-    labels: dict[str, list[str]] = {}
-    for label, ref in stages.items():
-        labels.setdefault(content_of(ref), []).append(label)
-    found = []
-    for label, ref in stages.items():
-        for source in plan_of(ref).get("upstream", {}).values():
-            same = [one for one in labels.get(source, []) if one != label]
-            system = label.rpartition(": ")[0]
-            found += [(one, label) for one in same if one.rpartition(": ")[0] == system]
-    edges = set(found)
-    through = {(a, d) for a, b in edges for c, d in edges if b == c}
-    return [edge for edge in dict.fromkeys(found) if edge not in through]
 
 
 def models_of(refs: Mapping[str, StageRef]) -> dict[str, Models]:
