@@ -11,16 +11,11 @@ from components.errors import ConfigError
 from components.languages import base_of
 from components.models.architectures import STACKED
 from components.models.checkpoints import read_json
-from components.stacking.config import LearnConfig, StackConfig
+from components.stacking.config import LearnConfig, StackConfig, needs_training
 from components.translation.checks import Pair, text_model
 
 KINDS = {"direct": "direct", "late_fusion": "direct", "dual_source": "dual"}
 """Methods whose model listens, and the kind of it."""
-
-
-def needs_training(config: StackConfig) -> bool:
-    """Whether the flow has to make the method's model first."""
-    return config.model is None and config.method != "pooled"
 
 
 def check(config: StackConfig, learn: LearnConfig, store: str | None) -> None:

@@ -94,3 +94,8 @@ class LearnConfig(BaseModel):
     eval_every: int = Field(100, ge=1, description="steps between evaluations on the development data")
     dropout: float = Field(0.2, ge=0.0, lt=1.0, description="dropout")
     threads: int = Field(1, ge=1, le=256, description="CPU threads; their number decides the last bits")
+
+
+def needs_training(config: StackConfig) -> bool:
+    """Whether the flow has to make the method's model first."""
+    return config.model is None and config.method != "pooled"
