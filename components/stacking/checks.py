@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from components import data, models
-from components.device import pick_device
 from components.errors import ConfigError
 from components.languages import base_of
+from components.machine import device_name
 from components.models.architectures import STACKED
 from components.models.checkpoints import read_json
 from components.stacking.config import LearnConfig, StackConfig, needs_training
@@ -20,7 +20,7 @@ KINDS = {"direct": "direct", "late_fusion": "direct", "dual_source": "dual"}
 
 def check(config: StackConfig, learn: LearnConfig, store: str | None) -> None:
     """Refuse what can be refused without fetching a model. ConfigError, DataError, ModelError, StoreError."""
-    pick_device(config.device)
+    device_name(config.device)
     wanted = [config.model] if config.model else [learn.speech_model] if config.method == "pooled" else []
     if needs_training(config):
         wanted = [learn.start, *([learn.speech_model] if config.method in KINDS else [])]
