@@ -8,7 +8,7 @@ import re
 
 
 def restore(record):
-    """The transcript as a written sentence: no word twice in a row, a capital first, a full stop at the end."""
+    """The transcript as a sentence: no word twice in a row, a capital first, a full stop last."""
     text = re.sub(r"\b(\w+)( \1\b)+", r"\1", record["text"].strip(), flags=re.IGNORECASE)
     text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "!", "?")) else text + "."

@@ -20,11 +20,10 @@ from prefect.states import Cancelled, Crashed
 
 from components.nodes import own_program
 from flows.ephemeral_server import is_own
-from tasks.shards import GRACE
 
 SECONDS = 2
 """A server that has not answered by then is not told: after Ctrl-C a run's own server is gone as well."""
-LIMIT = GRACE + 2
+LIMIT = 7.0
 """Seconds after SIGTERM at which the process goes, whatever its threads compute; Docker kills after ten."""
 _TO_BE_TOLD = threading.Event()
 """Set in the process of the `antiphon` command until its user has been told how to go on."""

@@ -6,7 +6,6 @@ the options of `antiphon run refine`.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from prefect import flow
@@ -20,7 +19,7 @@ from components.storage.store import Store
 from flows.parameters import flat
 from flows.refine_parameters import RefineParameters
 from flows.running import Run, name_flow_run
-from flows.system import run_system
+from flows.system import Hooks, run_system
 from tasks import rounds
 from tasks.runners import runner
 
@@ -71,13 +70,17 @@ def _stored(stages: dict[str, StageRef]) -> dict[str, dict[str, Any]]:
 @flat(RefineParameters)
 def refine(parameters: RefineParameters) -> RunRecord | State[RunRecord]:
     """Draft a data set (or take a finished run's draft), refine it round by round, score and report."""
-    data = None if parameters.draft is None else _draft(parameters)["data"]
-    after = partial(_score_rounds, parameters)
-    return run_system("refine", parameters, pipeline(parameters), after, data)
+    return run_system("refine", parameters, pipeline(parameters), HOOKS)
 
 
-def _score_rounds(parameters: RefineParameters, run: Run, graph: Pipeline) -> None:
+def _data_of_draft(parameters: RefineParameters) -> StageRef | None:
+    return None if parameters.draft is None else _draft(parameters)["data"]
+
+
+def _score_rounds(run: Run, graph: Pipeline) -> None:
     """What each round was worth, and why it ended."""
+    parameters = run.parameters
+    assert isinstance(parameters, RefineParameters)
     stages = rounds.rounds_of(graph, run.stages, "refine")
     if not stages:
         return
@@ -85,6 +88,9 @@ def _score_rounds(parameters: RefineParameters, run: Run, graph: Pipeline) -> No
     target, reported = parameters.target_language, parameters.refine.reported
     curve = run.add(rounds.score_rounds(run.stages["data"], stages, target, reported, run.store_url))
     run.metrics |= rounds.read_rounds(curve)
+
+
+HOOKS = Hooks(data=_data_of_draft, after=_score_rounds)
 
 
 def _listed(counts: dict[str, int]) -> str:

@@ -11,6 +11,7 @@ from components.errors import ConfigError
 
 if TYPE_CHECKING:
     from components.pipeline.pipeline import Pipeline
+    from components.records import RunRecord
     from flows.parameters import FlowParameters
     from flows.preflight import Need
 
@@ -23,6 +24,7 @@ class FlowEntry(NamedTuple):
     parameters_model: str
     needs_of: str | None = None
     pipeline_of: str | None = None
+    hooks_of: str | None = None
 
     @property
     def call(self) -> Callable[..., Any]:
@@ -42,6 +44,11 @@ class FlowEntry(NamedTuple):
             raise ConfigError(f"{self.flow.partition(':')[2]}: expected a flow over a data set, found none")
         graph: Pipeline = _load(self.pipeline_of)(parameters)
         return graph
+
+    @property
+    def hooks(self) -> Any:
+        """What the flow adds to a run of its pipeline, as :class:`~flows.system.Hooks`; imports Prefect."""
+        return _load(self.hooks_of or "flows.system:NO_HOOKS")
 
     def needs(self, parameters: Any) -> Sequence[Need]:
         """What its stages need before anything is computed."""
@@ -63,12 +70,12 @@ FLOWS = {
         "flows.cascade_parameters:CascadeParameters",
         None,
         "flows.cascade_parameters:pipeline",
+        "flows.cascade:HOOKS",
     ),
     "ensemble": FlowEntry(
         "many recognisers and translators as one, mixed token by token or by their outputs",
         "flows.ensemble:ensemble",
         "flows.ensemble_parameters:EnsembleParameters",
-        "flows.ensemble:needs",
     ),
     "compare": FlowEntry(
         "several systems on one data set: who is better, by how much, at what cost",
@@ -90,12 +97,17 @@ FLOWS = {
         "a draft looked at again, round by round: self-refine, deliberation, edit diffusion",
         "flows.refine:refine",
         "flows.refine_parameters:RefineParameters",
+        None,
+        "flows.refine:pipeline",
+        "flows.refine:HOOKS",
     ),
     "stack": FlowEntry(
         "a second system over the cascade: late fusion, pre-translation, dual source",
         "flows.stack:stack",
         "flows.stack_parameters:StackParameters",
-        "flows.stack:needs",
+        None,
+        "flows.stack:pipeline",
+        "flows.stack:HOOKS",
     ),
     "merge": FlowEntry(
         "models merged by mergekit's recipe, kept if they are not worse than a baseline",
@@ -135,6 +147,16 @@ def flow_named(name: str) -> FlowEntry:
         hint = f"; did you mean {close[0]}?" if close else ""
         raise ConfigError(f"expected a flow, one of {', '.join(FLOWS)}, found {name!r}{hint}")
     return FLOWS[name]
+
+
+def pipeline_of(run: RunRecord) -> Pipeline:
+    """The pipeline of a run, from its flow and the parameters that it had.
+
+    Raises:
+        ConfigError: its flow has none, or the parameters are no longer those of the flow.
+    """
+    entry = flow_named(run.flow)
+    return entry.pipeline(entry.parameters.model_validate(run.parameters))
 
 
 def _load(entry_point: str) -> Any:

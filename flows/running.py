@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from contextlib import ExitStack, suppress
-from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, cast
 
@@ -24,6 +22,7 @@ from flows import interrupting
 from flows.ephemeral_server import lost_server_message
 from flows.parameters import FlowParameters
 from flows.registry import flow_named
+from flows.run_names import describe_run
 from tasks.options import value_of
 from tasks.runners import chosen
 
@@ -34,9 +33,8 @@ LIBRARIES = ("antiphon", "torch", "transformers", "openai-whisper", "prefect", "
 
 
 def name_flow_run() -> str:
-    """What Prefect calls a run: the name that it was given, else its flow and when it began."""
-    given = flow_run.parameters.get("name")
-    return str(given) if given else f"{flow_run.flow_name} {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+    """What Prefect calls a run: the name that it was given, else what it does to which data with what."""
+    return describe_run(str(flow_run.flow_name), flow_run.parameters)
 
 
 class Run:
@@ -111,9 +109,13 @@ class Run:
         finally:
             self._open.__exit__(kind, error, trace)
 
-    def _note(self, error: BaseException) -> None:
+    def fail(self, error: BaseException) -> None:
+        """Note how the run ended, where that was not well."""
         self._status, note = _end_of(error)
         self.notes.append(note)
+
+    def _note(self, error: BaseException) -> None:
+        self.fail(error)
         # A full disk, say, must not hide the error itself.
         with suppress(AntiphonError, OSError):
             self.store.save_run(self.record)
@@ -132,17 +134,15 @@ def _end_of(error: BaseException) -> tuple[str, str]:
     return "failed", lost_server_message(error) or f"{type(error).__name__}: {error}"
 
 
-def reopened(
-    name: str, stage: str, parameters: FlowParameters, flows: Collection[str]
-) -> tuple[RunRecord, Run]:
+def reopened(name: str, stage: str, parameters: FlowParameters) -> tuple[RunRecord, Run]:
     """A finished run, and a copy of it that ``stage`` is added to: named as ``parameters`` say or NAME-STAGE.
 
     Raises:
-        ConfigError: it is a run of none of ``flows``, or its parameters are no longer those of its flow.
+        ConfigError: it is a run of no pipeline, or its parameters are no longer those of its flow.
     """
     found = Store(parameters.store).load_run(name)
-    if found.flow not in flows:
-        raise ConfigError(f"run {name}: {stage} expects a run of {', '.join(flows)}, found {found.flow}")
+    if not found.pipeline.nodes:
+        raise ConfigError(f"run {name}: {stage} expects a run of a pipeline, found one of {found.flow}")
     model = flow_named(found.flow).parameters
     named = {
         "name": parameters.name or f"{name}-{stage}"[:100],

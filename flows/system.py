@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from typing import Any, NamedTuple
 
 from prefect.client.schemas.objects import State
 
@@ -12,58 +12,94 @@ from components.pipeline.pipeline import DATA, Pipeline
 from components.records import RunRecord, StageRef
 from flows import preflight
 from flows.parameters import DataParameters
+from flows.preflight import Need
 from flows.running import Run, ending
 from tasks import data as data_sets
 from tasks import metrics, report
 from tasks.executor import Executed, execute
 from tasks.options import value_of
 
-After = Callable[[Run, Pipeline], None]
-"""What a flow adds to a run whose nodes are finished and scored."""
+
+class Hooks(NamedTuple):
+    """What a flow adds to what all of them do.
+
+    Attributes:
+        data: the finished data set that its parameters name, if they name one.
+        before: comes when the data set is loaded, before any node is computed.
+        after: comes when all nodes are finished and scored.
+    """
+
+    data: Callable[[Any], StageRef | None] = lambda _: None
+    before: Callable[[Run, Pipeline], None] = lambda run, pipeline: None
+    after: Callable[[Run, Pipeline], None] = lambda run, pipeline: None
+
+
+NO_HOOKS = Hooks()
+
+
+class System:
+    """A pipeline that is run over the data set of its parameters, as a run of ``flow``."""
+
+    def __init__(self, flow: str, parameters: DataParameters, pipeline: Pipeline, hooks: Hooks) -> None:
+        self.flow = flow
+        self.parameters = parameters
+        self.pipeline = pipeline
+        self.hooks = hooks
+        self._data = hooks.data(parameters)
+
+    def needs(self) -> list[Need]:
+        """What can be refused of it before anything is read."""
+        nodes = preflight.of_pipeline(self.pipeline, self.parameters.store, self.parameters.seed)
+        return nodes if self._data is not None else [preflight.readable(self.parameters), *nodes]
+
+    def load(self, run: Run) -> dict[str, StageRef]:
+        """The data sets of a run by the names under which nodes read them; what they refuse is refused."""
+        needs = self.needs()
+        if self._data is None:
+            sets = {DATA: preflight.load(run, self.parameters, needs)}
+        else:
+            sets = {DATA: run.add(self._data.model_copy(update={"reused": True}))}
+            preflight.admit(needs, sets[DATA])
+        for node in self.pipeline.data_nodes():
+            sets[node.name] = _load(run, self.pipeline, node.name)
+            preflight.admit(needs, sets[node.name], node.name)
+        run.pipeline = self.pipeline.record()
+        self.hooks.before(run, self.pipeline)
+        return sets
+
+    def finish(self, run: Run, executed: Executed) -> None:
+        """Score and report what became of its nodes; raises what one failed with."""
+        _note(run, executed)
+        score(run, executed.pipeline)
+        if not executed.errors:
+            self.hooks.after(run, executed.pipeline)
+        report.report(run.record, run.store_url)
+        executed.refuse()
 
 
 def run_system(
-    flow: str,
-    parameters: DataParameters,
-    pipeline: Pipeline,
-    after: After | None = None,
-    data: StageRef | None = None,
+    flow: str, parameters: DataParameters, pipeline: Pipeline, hooks: Hooks = NO_HOOKS
 ) -> RunRecord | State[RunRecord]:
-    """Run a pipeline over a data set (``data``, else that of ``parameters``) as a run of ``flow``."""
-    nodes = preflight.of_pipeline(pipeline, parameters.store, parameters.seed)
-    needs = nodes if data is not None else [preflight.readable(parameters), *nodes]
-    preflight.refuse(needs)
+    """Run a pipeline over a data set as a run of ``flow``, score and report it."""
+    system = System(flow, parameters, pipeline, hooks)
+    preflight.refuse(system.needs())
     run = Run(flow, parameters)
     with run:
-        if data is None:
-            loaded = preflight.load(run, parameters, needs)
-        else:
-            loaded = run.add(data.model_copy(update={"reused": True}))
-            preflight.admit(needs, loaded)
-        executed = run_pipeline(run, pipeline, loaded)
-        pipeline = replace(pipeline, outputs=executed.outputs)
-        score(run, pipeline)
-        if after is not None and not executed.errors:
-            after(run, pipeline)
-        report.report(run.record, run.store_url)
-        executed.refuse()
+        executed = execute(pipeline, system.load(run), run.store_url, parameters.seed)
+        system.finish(run, executed)
     return ending(run.record)
 
 
-def run_pipeline(run: Run, pipeline: Pipeline, loaded: StageRef) -> Executed:
-    """Run a pipeline over a loaded data set; its stages, its graph and what is to be said go into the run."""
-    sets = {DATA: loaded, **{node.name: _load(run, pipeline, node.name) for node in pipeline.data_nodes()}}
-    run.pipeline = pipeline.record()
-    executed = execute(pipeline, sets, run.store_url, run.parameters.seed)
-    run.pipeline = replace(pipeline, outputs=executed.outputs).record(executed.statuses)
+def _note(run: Run, executed: Executed) -> None:
+    """Keep the finished stages, the graph and what is to be said of the nodes in a run."""
+    run.pipeline = executed.pipeline.record(executed.statuses)
     for ref in executed.stages.values():
         run.add(ref)
     for name, ref in executed.stages.items():
         planned = executed.plans[name]
-        own = sets[pipeline.data_of(name)]
+        own = run.stages[executed.pipeline.data_of(name)]
         run.notes += planned.node.kind.notes(planned.node.settings, planned.site, ref, own)
     run.notes += [f"{name}: {error}" for name, error in executed.errors.items()]
-    return executed
 
 
 def _load(run: Run, pipeline: Pipeline, name: str) -> StageRef:

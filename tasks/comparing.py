@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
 from prefect import get_run_logger, task
 from prefect.client.schemas.objects import State
@@ -15,10 +16,9 @@ from components.files import write_bytes, write_json
 from components.metrics.comparing import Comparison, compare
 from components.metrics.settings import ComparisonSettings
 from components.metrics.significance import Difference
-from components.profiling import measure_cost
 from components.records import RunRecord, StageRef, Utterance
 from components.storage.stage_plan import StagePlan, content_of, library_versions
-from components.storage.stage_writer import opened
+from components.storage.stage_writer import Product, compute_once
 from components.storage.store import Store
 from reports import comparing
 from reports.results import COMPARISON, VALUES, read_comparison
@@ -41,26 +41,24 @@ def compute(runs: Mapping[str, RunRecord], settings: ComparisonSettings, store: 
     for run in runs.values():
         check(run)
     utterances = same_data(runs)
-    with opened(store, _plan(runs, settings, utterances), records=False) as writer:
-        if writer.ref is not None:
-            return writer.ref
-        with measure_cost() as cost:
-            systems = [system_of(name, run, store) for name, run in runs.items()]
-            comparison, values = compare(
-                utterances,
-                systems,
-                settings,
-                language=_targets(utterances, runs),
-                source_language={one.id: one.source_language for one in utterances},
-            )
-        write_json(writer.path / COMPARISON, comparison.model_dump(mode="json"))
-        lines = [json.dumps({"id": key, "values": found}) for key, found in values.items()]
-        write_bytes(writer.path / VALUES, "".join(line + "\n" for line in lines).encode())
-        writer.seconds, writer.peak_memory_bytes = cost.seconds, cost.peak_memory_bytes
-        return writer.seal([COMPARISON, VALUES], items=len(utterances))
+
+    def work(folder: Path) -> Product:
+        comparison, values = compare(
+            utterances,
+            [system_of(name, run, store) for name, run in runs.items()],
+            settings,
+            language=_targets(utterances, runs),
+            source_language={one.id: one.source_language for one in utterances},
+        )
+        write_json(folder / COMPARISON, comparison.model_dump(mode="json"))
+        lines = [json.dumps({"id": key, "values": scores}) for key, scores in values.items()]
+        write_bytes(folder / VALUES, "".join(line + "\n" for line in lines).encode())
+        return Product([COMPARISON, VALUES], items=len(utterances))
+
+    return compute_once(store, _plan(runs, settings, utterances), work)
 
 
-@task(name="comparison", **NOT_STORED)
+@task(name="comparison", task_run_name="comparison", **NOT_STORED)
 def compare_runs(
     runs: Mapping[str, RunRecord], settings: ComparisonSettings, store_url: str | None
 ) -> StageRef | State[StageRef]:

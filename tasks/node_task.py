@@ -18,14 +18,14 @@ from components.machine import device_name
 from components.nodes.kind import Item
 from components.pipeline.gathering import Gatherer
 from components.pipeline.pipeline import Pipeline
-from components.pipeline.planning import NodePlan, with_models, with_tables
+from components.pipeline.planning import SMALLEST, NodePlan, with_models, with_tables
 from components.records import StageRef
 from components.storage.reader import utterances
-from components.storage.stage_writer import Writer, compute_once, opened
+from components.storage.stage_writer import Product, Writer, compute_once, opened
 from components.storage.store import Store
 from tasks import runners
-from tasks.artifacts import publish_examples, publish_stage
 from tasks.board import BlockedError, Board, HaltedError
+from tasks.node_artifacts import publish_node
 from tasks.options import NOT_STORED, shown
 from tasks.progress import Progress
 from tasks.shard_task import Job, Shard, compute_shard, pack
@@ -112,7 +112,7 @@ class NodeRun:
 
     def _slices(self) -> Iterator[tuple[int, list[Item]]]:
         """The items of every slice of the data set, each as soon as what it reads is there."""
-        size = self.planned.stage.shard_size
+        size = self.planned.stage.shard_size or SMALLEST
         followed = {name for role, name in self.node.reads.items() if role not in self.node.tables}
         read = sorted(followed - self.data_sets.keys())
         gatherer: Gatherer | None = None
@@ -171,8 +171,8 @@ class NodeRun:
         return Job(self.planned.stage, settings.model_dump_json(), site, device, threads)
 
     def _tables(self) -> dict[str, StageRef]:
-        refs = {name: self.board.wait_for(name) for name in self.node.tables.values()}
-        return {name: ref for name, ref in refs.items() if ref is not None}
+        refs = {name: self._ref(name) for name in self.node.tables.values()}
+        return {name: self.store.at_hand(ref) for name, ref in refs.items() if ref is not None}
 
     def lane(self) -> str:
         """The device that it computes on, or a lane of its own for what computes elsewhere."""
@@ -187,6 +187,12 @@ class NodeRun:
         """Who goes first in a lane: what is farthest downstream, then what comes first."""
         return -self._depth, number
 
+    def first_text(self) -> StageRef | None:
+        """The stage of the first text that a finished node has read."""
+        names = [name for name in self.node.of if self.pipeline.sort_of(name) == "text"]
+        refs = [self.board.ref(name) for name in names if self.board.is_finished(name)]
+        return next((self.store.at_hand(ref) for ref in refs if ref is not None), None)
+
     # Whole
 
     def _make(self, read: dict[str, str]) -> StageRef:
@@ -195,14 +201,29 @@ class NodeRun:
         refs = {role: self._ref(name) for role, name in self.node.reads.items()}
         known = {role: self.store.at_hand(ref) for role, ref in refs.items() if ref is not None}
         settings = kind.settings.model_validate_json(job.settings)
+
+        def work(folder: Path) -> Product:
+            if kind.gathers:
+                return kind.collect(settings, job.site, self._items(), folder)
+            return kind.make(settings, job.site, known, folder)
+
+        def work_with_torch(folder: Path) -> Product:
+            from tasks.computing import making  # noqa: PLC0415 - imports torch
+
+            with making(job, kind.files(settings)):
+                return work(folder)
+
+        chosen = work_with_torch if "torch" in self.planned.stage.libraries else work
+
         self.board.open_lane(lane, 1)
         with self.board.turn(lane, self.rank(0)):
-            return compute_once(
-                self.store,
-                self.planned.stage,
-                lambda folder: kind.make(settings, job.site, known, folder),
-                read,
-            )
+            return compute_once(self.store, self.planned.stage, chosen, read)
+
+    def _items(self) -> Iterator[Item]:
+        """Its items one by one, as far as the run goes on."""
+        for _, items in self._slices():
+            self.board.check()
+            yield from items
 
 
 class Shards:
@@ -325,5 +346,5 @@ def compute_node(name: str, run: NodeRun) -> StageRef | State[StageRef | None]:
         board.finish(name, board.ref(stands_for) if board.is_finished(stands_for) else None, "skipped")
         return shown(None)
     board.finish(name, ref, "reused" if ref.reused else "computed")
-    (publish_examples if run.node.gives == "text" else publish_stage)(ref)
+    publish_node(run.pipeline, run.node, ref, run.data, run.first_text())
     return shown(ref)

@@ -8,7 +8,7 @@ outcomes. The reader, the plan, the executor and the report know nothing else of
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar
@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from components.records import NBest, NodeOutcome, Quarantined, Record, Route, StageRef, Utterance
 from components.storage.stage_plan import StagePlan
 from components.storage.stage_writer import Product
+from components.storage.store import Store
 
 Sort = Literal["data", "speech", "text", "model", "table"]
 """What travels along an edge; ``data`` are utterances as they were given, spoken or written."""
@@ -55,9 +56,9 @@ class Site:
         name: of the node, for messages.
         store: URL of the store, for ``store:KEY`` models.
         seed: of the run.
-        of: the names of the nodes that it reads, in their order.
+        of: the names of the nodes that it reads, in their order; sorts: what each of them gives.
         to: the language that it writes, if it translates and one was set.
-        tables: finished tables and models that it reads, by role, verified.
+        tables: finished tables and models that it reads, by role; see :meth:`table`.
         translates: whether it writes another language than it reads.
         languages: source and target language of the data set, where they were set.
         transcripts: whether it reads texts in the language of the data.
@@ -67,11 +68,16 @@ class Site:
     store: str | None = None
     seed: int = 0
     of: tuple[str, ...] = ()
+    sorts: tuple[Sort, ...] = ()
     to: str | None = None
     translates: bool = False
     tables: Mapping[str, StageRef] = field(default_factory=dict)
     languages: tuple[str | None, str | None] = (None, None)
     transcripts: bool = False
+
+    def table(self, role: str) -> Path:
+        """The folder of a finished table that it reads, verified."""
+        return Path(Store(self.store).at_hand(self.tables[role]).path)
 
 
 S = TypeVar("S", bound=BaseModel)
@@ -91,6 +97,8 @@ class Kind(ABC, Generic[S]):
     gives: ClassVar[Sort] = "text"
     whole: ClassVar[bool] = False
     """Made whole by :meth:`make`, not shard by shard."""
+    gathers: ClassVar[bool] = False
+    """Made whole, but of items as other kinds are: by :meth:`collect`."""
     waits: ClassVar[bool] = False
     """Begins when everything that it reads is finished (``whole`` kinds always do)."""
     joins: ClassVar[bool] = False
@@ -136,6 +144,12 @@ class Kind(ABC, Generic[S]):
         """Paths of files that decide the outputs, by role; their digests stand in the plan."""
         return {}
 
+    def in_folder(self, settings: S, folder: Path) -> S:
+        """Settings whose files lie in ``folder``, that of the graph's file, where they are relative."""
+        paths = {role: str(folder / path) for role, path in self.files(settings).items()}
+        fields = {role: path for role, path in paths.items() if role in self.settings.model_fields}
+        return settings.model_copy(update=fields)
+
     def digests(self, settings: S, site: Site) -> dict[str, str]:
         """Digests of anything else that decides the outputs, by role (voices, a distribution's version)."""
         return {}
@@ -152,6 +166,9 @@ class Kind(ABC, Generic[S]):
         """The device that it computes on (as set: auto, cpu, cuda:0...); None for the lane of a program."""
         return "cpu"
 
+    def fits(self, settings: S, site: Site) -> None:
+        """Refuse inputs that do not fit the settings, when a pipeline is read. ConfigError in one line."""
+
     def check(self, settings: S, site: Site) -> None:
         """Refuse what can be refused without fetching anything. Raises AntiphonError in one line."""
 
@@ -161,6 +178,10 @@ class Kind(ABC, Generic[S]):
     def applies(self, utterance: Utterance) -> bool:
         """Whether it has anything to do with an utterance; one that is only written passes a recognizer."""
         return True
+
+    def leaves(self, utterance: Utterance) -> bool:
+        """Whether it gives an utterance unchanged; a node that leaves a whole data set is left out."""
+        return False
 
     def ways(self, settings: S) -> tuple[str, ...]:
         """The ways that it sends utterances, for ``when: NODE.WAY``."""
@@ -180,6 +201,10 @@ class Kind(ABC, Generic[S]):
 
     def make(self, settings: S, site: Site, read: Mapping[str, StageRef], folder: Path) -> Product:
         """Make a ``whole`` node's files in ``folder``, going on with what an earlier attempt left there."""
+        raise NotImplementedError
+
+    def collect(self, settings: S, site: Site, items: Iterator[Item], folder: Path) -> Product:
+        """Make a node that ``gathers``, as :meth:`make` does others."""
         raise NotImplementedError
 
     def expand(self, name: str, values: dict[str, Any]) -> dict[str, dict[str, Any]] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from components.errors import ConfigError
 from components.pipeline.pipeline import SOURCE, TARGET, Node, Pipeline
 
 Note = Callable[[Iterable[str], str], None]
@@ -43,10 +44,21 @@ def _check_inputs(pipeline: Pipeline, node: Node, note: Note) -> None:
                 (*path[:2], role),
                 f"{node.name}: expected a model, found {reference}, which gives {pipeline.sort_of(made)}",
             )
-    if not kind.whole and len({pipeline.data_of(name) for name in node.of}) > 1:
+    for role, name in kind.tables(node.settings).items():
+        if pipeline.sort_of(name) != "table":
+            note(
+                (*path[:2], role),
+                f"{node.name}.{role}: expected a node that gives a table, found {name}, which gives "
+                f"{pipeline.sort_of(name)}",
+            )
+    if (kind.gathers or not kind.whole) and len({pipeline.data_of(name) for name in node.of}) > 1:
         note(path, f"{node.name}.of: expected nodes of one data set, found several in {', '.join(node.of)}")
     if len(set(node.of)) < len(node.of):
         note(path, f"{node.name}.of: expected different nodes, found one twice in {', '.join(node.of)}")
+    try:
+        kind.fits(node.settings, pipeline.site(node, None, 0))
+    except ConfigError as error:
+        note(path[:2], f"{node.name}: {error}")
 
 
 def _check_same_language(pipeline: Pipeline, node: Node, note: Note) -> None:

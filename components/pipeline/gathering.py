@@ -150,7 +150,7 @@ class Gatherer:
         if self._pipeline.is_data(name):
             return "speech" not in self._node.kind.reads
         node = self._pipeline.nodes[name]
-        if "speech" in node.kind.reads and "text" not in node.kind.reads:
+        if "speech" in node.kind.reads and "text" not in node.kind.reads and not node.kind.translates:
             return self._pipeline.is_data(node.of[0]) and not node.kind.applies(utterance)
         return node.kind.passes and all(self._passes(each, utterance) for each in node.of)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -72,6 +73,18 @@ class Node:
         return {**edges, **self.tables}
 
 
+def with_references(settings: Any, references: Mapping[str, str]) -> Any:
+    """Settings, or a part of them, in which the models ``node:NAME`` have other references, by NAME."""
+    if isinstance(settings, str) and settings.startswith(NODE):
+        return references.get(settings.removeprefix(NODE), settings)
+    if isinstance(settings, tuple):
+        return tuple(with_references(each, references) for each in settings)
+    if isinstance(settings, BaseModel):
+        changed = {name: with_references(value, references) for name, value in settings}
+        return settings.model_copy(update={n: v for n, v in changed.items() if v != getattr(settings, n)})
+    return settings
+
+
 @dataclass(frozen=True)
 class Pipeline:
     """Nodes by name, each after those that it reads, and the nodes whose texts are scored."""
@@ -85,6 +98,8 @@ class Pipeline:
     """The nodes as they are written in a file, before any stands for several."""
     places: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """A node that another stands for -> the keys of the file where the user wrote it."""
+    folder: Path = Path()
+    """Where the files that written nodes name lie."""
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes.values())
@@ -155,6 +170,7 @@ class Pipeline:
             store=store,
             seed=seed,
             of=node.of,
+            sorts=tuple(map(self.sort_of, node.of)),
             to=node.to,
             translates=node.translates,
             languages=self.languages,

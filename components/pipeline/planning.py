@@ -10,7 +10,7 @@ from typing import Any
 from components.errors import ConfigError
 from components.machine import device_type
 from components.nodes.kind import Site
-from components.pipeline.pipeline import DATA, NODE, Node, Pipeline
+from components.pipeline.pipeline import DATA, NODE, Node, Pipeline, with_references
 from components.records import StageRef
 from components.storage.seal import file_digest
 from components.storage.stage_plan import StagePlan, library_versions
@@ -54,7 +54,7 @@ def plan_nodes(
         site = pipeline.site(node, store, seed)
         read = {role: keys[name] for role, name in node.reads.items()}
         own = pipeline.data_of(node.name)
-        if not node.kind.whole:
+        if node.kind.gathers or not node.kind.whole:
             read[DATA] = keys[own]  # its utterances are the data's, whatever it reads
         stage = node.kind.stage(node.settings, site) or stage_plan(node, site, read, totals[own], weights)
         plans[node.name] = NodePlan(node, site, stage)
@@ -107,14 +107,4 @@ def with_tables(site: Site, node: Node, refs: Mapping[str, StageRef]) -> Site:
 
 def with_models(settings: Any, node: Node, keys: Mapping[str, str]) -> Any:
     """Settings in which the models that other nodes made are ``store:KEY``."""
-    update = {
-        name: f"store:{keys[value.removeprefix(NODE)]}"
-        for name, value in settings
-        if isinstance(value, str) and value.startswith(NODE)
-    }
-    update |= {
-        name: tuple(f"store:{keys[v.removeprefix(NODE)]}" if str(v).startswith(NODE) else v for v in value)
-        for name, value in settings
-        if isinstance(value, tuple) and any(isinstance(v, str) and v.startswith(NODE) for v in value)
-    }
-    return settings.model_copy(update=update) if update else settings
+    return with_references(settings, {name: f"store:{keys[name]}" for name in node.tables.values()})

@@ -9,13 +9,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from components.errors import ConfigError
 from components.nodes.kind import Kind
 from components.nodes.table import KINDS
 from components.pipeline import checks
-from components.pipeline.pipeline import DATA, TARGET, Node, Pipeline, dotted, outputs_of
+from components.pipeline.pipeline import (
+    DATA,
+    NODE,
+    TARGET,
+    Node,
+    Pipeline,
+    dotted,
+    outputs_of,
+    with_references,
+)
 from components.yaml_text import Lines, parse
 
 COMMON = ("kind", "of", "when", "to")
@@ -89,7 +98,7 @@ def read(
     nodes = _sorted({name: node for name, node in drafts.items() if node is not None}, faults)
     faults.refuse()
     languages = (values.get("source_language"), values.get("target_language"))
-    pipeline = Pipeline(nodes, {}, languages, aliases, written, faults.places)
+    pipeline = Pipeline(nodes, {}, languages, aliases, written, faults.places, folder)
     pipeline = replace(pipeline, nodes={n: checks.with_origin(pipeline, node) for n, node in nodes.items()})
     pipeline = replace(pipeline, outputs=_outputs(pipeline, values.get("outputs") or {}, faults))
     checks.check(pipeline, faults.add)
@@ -193,34 +202,17 @@ def _node(
         faults.add((*path, "when"), f"{name}.when: expected NODE.WAY, found {when!r}")
         return None
     way = tuple(when.split(".")) if when else None
+    renamed = {old: f"{NODE}{new}" for old, new in aliases.items()}
     return Node(
         name=name,
         kind=kind,
-        settings=_with_files(kind, _with_aliases(settings, aliases), folder),
+        settings=kind.in_folder(with_references(settings, renamed), folder),
         of=tuple(aliases.get(each, each) for each in inputs),
         when=None if way is None else (aliases.get(way[0], way[0]), way[1]),
         to=None if to == TARGET else to,
         translates=kind.translates or to is not None,
         values=dict(values),
     )
-
-
-def _with_aliases(settings: BaseModel, aliases: Mapping[str, str]) -> BaseModel:
-    """Settings whose ``node:NAME`` name the nodes that are there."""
-    update = {
-        field: f"node:{aliases[value.removeprefix('node:')]}"
-        for field, value in settings
-        if isinstance(value, str) and value.startswith("node:") and value.removeprefix("node:") in aliases
-    }
-    return settings.model_copy(update=update) if update else settings
-
-
-def _with_files(kind: Kind[Any], settings: BaseModel, folder: Path) -> BaseModel:
-    """Settings whose files are found from everywhere on this machine."""
-    if folder == Path():
-        return settings
-    fields = {role: path for role, path in kind.files(settings).items() if role in kind.settings.model_fields}
-    return settings.model_copy(update={role: str(folder / path) for role, path in fields.items()})
 
 
 def _note(name: str, kind: Kind[Any] | None, error: ConfigError | ValidationError, faults: Faults) -> None:

@@ -22,8 +22,8 @@ from components.models.architectures import STACKED
 from components.models.checkpoints import read_json, verify
 from components.models.loading import load_transformers
 from components.records import Checkpoint
+from components.stacking.config import SpeechConfig
 from components.stacking.model import Kind, StackedModel
-from components.stacking.speech import SpeechConfig
 from components.training.checkpoint import load_weights
 
 BIAS = "text.final_logits_bias"

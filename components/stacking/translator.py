@@ -21,8 +21,6 @@ from components.stacking.systems import SYSTEMS, Heard, System
 from components.translation.seq2seq import translated
 
 STAGE = "stack"
-VERSION = 2
-"""Changes when outputs do."""
 
 
 class StackedTranslator:

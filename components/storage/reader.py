@@ -54,6 +54,11 @@ def languages_of(data: StageRef) -> tuple[str, str]:
     return first.source_language, first.target_language
 
 
+def nbests(ref: StageRef | None) -> dict[str, NBest]:
+    """Utterance id -> n-best list; empty without a stage."""
+    return {} if ref is None else {nbest.utterance_id: nbest for nbest in hypotheses(ref)}
+
+
 def best_texts(ref: StageRef) -> dict[str, str]:
     """Utterance id -> text of the best hypothesis."""
     return {nbest.utterance_id: nbest.best.text for nbest in hypotheses(ref)}

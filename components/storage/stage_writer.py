@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from components.storage.stage_plan import StagePlan
 from components.storage.store import Store, plan_json, stage_ref
 
 OUTPUTS, ERRORS, JOURNAL = "outputs.jsonl", "errors.jsonl", "journal.jsonl"
+WORK = "work"
+"""Folder of a stage that is made whole for what it needs only to go on; removed once it is sealed."""
 
 
 class Writer:
@@ -207,7 +210,9 @@ def compute_once(
                 product = work(writer.path)
             writer.seconds += cost.seconds
             writer.peak_memory_bytes = max(writer.peak_memory_bytes, cost.peak_memory_bytes)
-            return writer.seal(product.files, items=product.items, quarantined=product.quarantined)
+            writer.seal(product.files, items=product.items, quarantined=product.quarantined)
+        shutil.rmtree(writer.path / WORK, ignore_errors=True)  # also what a kill left after the seal
+        assert writer.ref is not None
         return writer.ref
 
 
