@@ -136,7 +136,7 @@ def _teach(parameters: DistillParameters, run: Run) -> dict[str, StageRef]:
     languages = (student.source_language, student.target_language)
     loaded = run.add(data.load(student.data, None, *languages, student.limit, run.store_url))
     if teacher.members:
-        run.add(ensembling.mix(_mixture(teacher), None, (loaded,), run.store_url, parameters.seed))
+        run.add(ensembling.mix(_mixture(teacher), (loaded,), run.store_url, parameters.seed))
     else:
         run.add(translation.translate(_alone(teacher), (loaded,), run.store_url, parameters.seed))
     return run.stages

@@ -76,7 +76,6 @@ FLOWS = {
         "many recognisers and translators as one, mixed token by token or by their outputs",
         "flows.ensemble:ensemble",
         "flows.ensemble_parameters:EnsembleParameters",
-        "flows.ensemble:needs",
     ),
     "compare": FlowEntry(
         "several systems on one data set: who is better, by how much, at what cost",

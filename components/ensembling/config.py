@@ -8,6 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Filter = Literal["before", "after"]
 """Plausible by the model itself, before the mixing, or by the mixture, after it."""
+POOLING_VERSION = 3
+"""Of the combination of finished outputs: changes when its outputs do."""
+MIXED_RECOGNITION_VERSION = 1
+"""Of recognizers mixed token by token: changes when the same members and coefficients give other outputs."""
 
 
 class PoolingConfig(BaseModel):

@@ -18,6 +18,7 @@ from components.decoding.rules import Rule
 from components.decoding.search import search
 from components.decoding.seq2seq import Seq2SeqModel
 from components.ensembling.vocabularies import Lexicon, MappedMember, Shared, intersection, union
+from components.ensembling.vocabulary_notes import DROPPED
 from components.errors import ConfigError, DataError
 from components.models.architectures import MULTILINGUAL
 from components.records import Token
@@ -26,8 +27,6 @@ from components.translation.translator import Sentence, Translated
 
 SHARED: dict[str, Callable[[Sequence[Lexicon]], Shared]] = {"intersection": intersection, "union": union}
 """Ways to share a vocabulary."""
-DROPPED = "dropped:"
-"""Before a member's name: the feature that tells the probability it lost."""
 
 
 _RULES = (

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from components.records import NBest, NodeOutcome, Quarantined, Record, Route, StageRef, Utterance
 from components.storage.stage_plan import StagePlan
 from components.storage.stage_writer import Product
+from components.storage.store import Store
 
 Sort = Literal["data", "speech", "text", "model", "table"]
 """What travels along an edge; ``data`` are utterances as they were given, spoken or written."""
@@ -57,7 +58,7 @@ class Site:
         seed: of the run.
         of: the names of the nodes that it reads, in their order; sorts: what each of them gives.
         to: the language that it writes, if it translates and one was set.
-        tables: finished tables and models that it reads, by role, verified.
+        tables: finished tables and models that it reads, by role; see :meth:`table`.
         translates: whether it writes another language than it reads.
         languages: source and target language of the data set, where they were set.
         transcripts: whether it reads texts in the language of the data.
@@ -73,6 +74,10 @@ class Site:
     tables: Mapping[str, StageRef] = field(default_factory=dict)
     languages: tuple[str | None, str | None] = (None, None)
     transcripts: bool = False
+
+    def table(self, role: str) -> Path:
+        """The folder of a finished table that it reads, verified."""
+        return Path(Store(self.store).at_hand(self.tables[role]).path)
 
 
 S = TypeVar("S", bound=BaseModel)

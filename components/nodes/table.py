@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from components.nodes.combine import Combine
 from components.nodes.command import Command
 from components.nodes.data import Data
 from components.nodes.edit import Edit
@@ -10,6 +11,7 @@ from components.nodes.gold import Gold
 from components.nodes.installed import Kinds
 from components.nodes.join_segments import JoinSegments
 from components.nodes.loop import Loop, LoopRound
+from components.nodes.mixture_weights import MixtureWeights
 from components.nodes.python import Python
 from components.nodes.recognize import Recognize
 from components.nodes.refine import Refine, RefineRound
@@ -22,10 +24,12 @@ from components.nodes.train_pre_translation import TrainPreTranslation
 from components.nodes.train_stack import TrainStack
 from components.nodes.translate import Translate
 from components.nodes.translate_speech import TranslateSpeech
+from components.nodes.tune import Tune
 from components.nodes.tune_stack import TuneStack
 
 KINDS = Kinds(
     (
+        Combine(),
         Command(),
         Data(),
         Edit(),
@@ -34,6 +38,7 @@ KINDS = Kinds(
         JoinSegments(),
         Loop(),
         LoopRound(),
+        MixtureWeights(),
         Python(),
         Recognize(),
         Refine(),
@@ -48,6 +53,7 @@ KINDS = Kinds(
         TrainStack(),
         Translate(),
         TranslateSpeech(),
+        Tune(),
         TuneStack(),
     )
 )

@@ -44,6 +44,13 @@ def _check_inputs(pipeline: Pipeline, node: Node, note: Note) -> None:
                 (*path[:2], role),
                 f"{node.name}: expected a model, found {reference}, which gives {pipeline.sort_of(made)}",
             )
+    for role, name in kind.tables(node.settings).items():
+        if pipeline.sort_of(name) != "table":
+            note(
+                (*path[:2], role),
+                f"{node.name}.{role}: expected a node that gives a table, found {name}, which gives "
+                f"{pipeline.sort_of(name)}",
+            )
     if (kind.gathers or not kind.whole) and len({pipeline.data_of(name) for name in node.of}) > 1:
         note(path, f"{node.name}.of: expected nodes of one data set, found several in {', '.join(node.of)}")
     if len(set(node.of)) < len(node.of):

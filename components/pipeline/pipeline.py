@@ -73,6 +73,18 @@ class Node:
         return {**edges, **self.tables}
 
 
+def with_references(settings: Any, references: Mapping[str, str]) -> Any:
+    """Settings, or a part of them, in which the models ``node:NAME`` have other references, by NAME."""
+    if isinstance(settings, str) and settings.startswith(NODE):
+        return references.get(settings.removeprefix(NODE), settings)
+    if isinstance(settings, tuple):
+        return tuple(with_references(each, references) for each in settings)
+    if isinstance(settings, BaseModel):
+        changed = {name: with_references(value, references) for name, value in settings}
+        return settings.model_copy(update={n: v for n, v in changed.items() if v != getattr(settings, n)})
+    return settings
+
+
 @dataclass(frozen=True)
 class Pipeline:
     """Nodes by name, each after those that it reads, and the nodes whose texts are scored."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from components.errors import ConfigError
 from components.nodes.kind import Site
-from components.pipeline.pipeline import DATA, NODE, Node, Pipeline
+from components.pipeline.pipeline import DATA, NODE, Node, Pipeline, with_references
 from components.records import StageRef
 from components.storage.seal import file_digest
 from components.storage.stage_plan import StagePlan, library_versions
@@ -108,14 +108,4 @@ def with_tables(site: Site, node: Node, refs: Mapping[str, StageRef]) -> Site:
 
 def with_models(settings: Any, node: Node, keys: Mapping[str, str]) -> Any:
     """Settings in which the models that other nodes made are ``store:KEY``."""
-    update = {
-        name: f"store:{keys[value.removeprefix(NODE)]}"
-        for name, value in settings
-        if isinstance(value, str) and value.startswith(NODE)
-    }
-    update |= {
-        name: tuple(f"store:{keys[v.removeprefix(NODE)]}" if str(v).startswith(NODE) else v for v in value)
-        for name, value in settings
-        if isinstance(value, tuple) and any(isinstance(v, str) and v.startswith(NODE) for v in value)
-    }
-    return settings.model_copy(update=update) if update else settings
+    return with_references(settings, {name: f"store:{keys[name]}" for name in node.tables.values()})

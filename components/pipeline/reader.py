@@ -15,7 +15,16 @@ from components.errors import ConfigError
 from components.nodes.kind import Kind
 from components.nodes.table import KINDS
 from components.pipeline import checks
-from components.pipeline.pipeline import DATA, TARGET, Node, Pipeline, dotted, outputs_of
+from components.pipeline.pipeline import (
+    DATA,
+    NODE,
+    TARGET,
+    Node,
+    Pipeline,
+    dotted,
+    outputs_of,
+    with_references,
+)
 from components.yaml_text import Lines, parse
 
 COMMON = ("kind", "of", "when", "to")
@@ -193,26 +202,17 @@ def _node(
         faults.add((*path, "when"), f"{name}.when: expected NODE.WAY, found {when!r}")
         return None
     way = tuple(when.split(".")) if when else None
+    renamed = {old: f"{NODE}{new}" for old, new in aliases.items()}
     return Node(
         name=name,
         kind=kind,
-        settings=_with_files(kind, _with_aliases(settings, aliases), folder),
+        settings=_with_files(kind, with_references(settings, renamed), folder),
         of=tuple(aliases.get(each, each) for each in inputs),
         when=None if way is None else (aliases.get(way[0], way[0]), way[1]),
         to=None if to == TARGET else to,
         translates=kind.translates or to is not None,
         values=dict(values),
     )
-
-
-def _with_aliases(settings: BaseModel, aliases: Mapping[str, str]) -> BaseModel:
-    """Settings whose ``node:NAME`` name the nodes that are there."""
-    update = {
-        field: f"node:{aliases[value.removeprefix('node:')]}"
-        for field, value in settings
-        if isinstance(value, str) and value.startswith("node:") and value.removeprefix("node:") in aliases
-    }
-    return settings.model_copy(update=update) if update else settings
 
 
 def _with_files(kind: Kind[Any], settings: BaseModel, folder: Path) -> BaseModel:

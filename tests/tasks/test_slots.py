@@ -80,7 +80,7 @@ class Listening:
 SHARDS = {
     "recognise": ("tasks.recognition", "recognise_shard", "_recognizer", 5),
     "translate": ("tasks.translation", "translate_shard", "_translator", 5),
-    "mix": ("tasks.ensembling", "mix_shard", "_translator", 6),
+    "mix": ("tasks.ensembling", "mix_shard", "_translator", 5),
     "stack": ("tasks.stacking", "stack_shard", "_translator", 6),
 }
 
