@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, suppress
-from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, cast
 
@@ -22,6 +21,7 @@ from flows import interrupting
 from flows.ephemeral_server import lost_server_message
 from flows.parameters import FlowParameters
 from flows.registry import flow_named
+from flows.run_names import describe_run
 from tasks.options import value_of
 from tasks.runners import chosen
 
@@ -29,9 +29,8 @@ LIBRARIES = ("antiphon", "torch", "transformers", "openai-whisper", "prefect", "
 
 
 def name_flow_run() -> str:
-    """What Prefect calls a run: the name that it was given, else its flow and when it began."""
-    given = flow_run.parameters.get("name")
-    return str(given) if given else f"{flow_run.flow_name} {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+    """What Prefect calls a run: the name that it was given, else what it does to which data with what."""
+    return describe_run(str(flow_run.flow_name), flow_run.parameters)
 
 
 class Run:

@@ -34,16 +34,26 @@ class _Layers:
 
 def lay_out(names: Sequence[str], edges: Sequence[tuple[str, str]]) -> Layout:
     """Places for the nodes of an acyclic graph; ``names`` are in an order that edges follow."""
-    depth = dict.fromkeys(names, 0)
-    for name in names:
-        depth[name] = max((depth[above] + 1 for above, below in edges if below == name), default=0)
-    graph = _layered(names, edges, depth)
+    graph = _layered(names, edges, _depths(names, edges))
     for sweep in range(_SWEEPS):
         _order(graph, forward=sweep % 2 == 0)
     rows = _rows(graph)
     where = {one: (float(number), rows[one]) for number, layer in enumerate(graph.layers) for one in layer}
     routes = {edge: [where[one] for one in chain] for edge, chain in graph.chains.items()}
     return Layout({name: where[name] for name in names}, routes)
+
+
+def _depths(names: Sequence[str], edges: Sequence[tuple[str, str]]) -> dict[str, int]:
+    """Edges on the longest way to each node; one that reads nothing stands right before what reads it."""
+    depth = dict.fromkeys(names, 0)
+    for name in names:
+        depth[name] = max((depth[above] + 1 for above, below in edges if below == name), default=0)
+    reading = {below for _, below in edges}
+    for name in names:
+        if name not in reading:
+            below = (depth[reader] for above, reader in edges if above == name)
+            depth[name] = max(0, min(below, default=0) - 1)
+    return depth
 
 
 def _layered(names: Sequence[str], edges: Sequence[tuple[str, str]], depth: Mapping[str, int]) -> _Layers:

@@ -58,7 +58,7 @@ def compute(runs: Mapping[str, RunRecord], settings: ComparisonSettings, store: 
     return compute_once(store, _plan(runs, settings, utterances), work)
 
 
-@task(name="comparison", **NOT_STORED)
+@task(name="comparison", task_run_name="comparison", **NOT_STORED)
 def compare_runs(
     runs: Mapping[str, RunRecord], settings: ComparisonSettings, store_url: str | None
 ) -> StageRef | State[StageRef]:

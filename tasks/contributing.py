@@ -47,7 +47,7 @@ class Parts:
     empty: str = "no output"
 
 
-@task(name=STAGE, **NOT_STORED)
+@task(name=STAGE, task_run_name=STAGE, **NOT_STORED)
 def of_systems(
     systems: Sequence[Parts], data: StageRef, metric: str, target: str | None, store_url: str | None
 ) -> StageRef | State[StageRef]:
@@ -96,7 +96,7 @@ def _of_system(system: Parts, data: StageRef, metric: str, target: str | None) -
     return contribution(system.title, system.names, values, empty=system.empty)
 
 
-@task(name=STAGE, **NOT_STORED)
+@task(name=STAGE, task_run_name=STAGE, **NOT_STORED)
 def of_experts(
     trained: StageRef,
     source: str,

@@ -86,7 +86,7 @@ def read_scores(ref: StageRef) -> dict[str, Score]:
     return {score.name: score for score in map(Score.model_validate, values)}
 
 
-@task(name="metrics", **NOT_STORED)
+@task(name="metrics", task_run_name="metrics", **NOT_STORED)
 def score(
     scored: Sequence[Scored], target_language: str | None, store_url: str | None, run: str
 ) -> StageRef | State[StageRef]:

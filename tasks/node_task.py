@@ -23,8 +23,8 @@ from components.storage.reader import utterances
 from components.storage.stage_writer import Product, Writer, compute_once, opened
 from components.storage.store import Store
 from tasks import runners
-from tasks.artifacts import publish_examples, publish_stage
 from tasks.board import BlockedError, Board, HaltedError
+from tasks.node_artifacts import publish_node
 from tasks.options import NOT_STORED, shown
 from tasks.progress import Progress
 from tasks.shard_task import Job, Shard, compute_shard, pack
@@ -188,6 +188,12 @@ class NodeRun:
         """Who goes first in a lane: what is farthest downstream, then what comes first."""
         return -self._depth, number
 
+    def first_text(self) -> StageRef | None:
+        """The stage of the first text that a finished node has read."""
+        names = [name for name in self.node.of if self.pipeline.sort_of(name) == "text"]
+        refs = [self.board.ref(name) for name in names if self.board.is_finished(name)]
+        return next((self.store.at_hand(ref) for ref in refs if ref is not None), None)
+
     # Whole
 
     def _make(self, read: dict[str, str]) -> StageRef:
@@ -341,5 +347,5 @@ def compute_node(name: str, run: NodeRun) -> StageRef | State[StageRef | None]:
         board.finish(name, board.ref(stands_for) if board.is_finished(stands_for) else None, "skipped")
         return shown(None)
     board.finish(name, ref, "reused" if ref.reused else "computed")
-    (publish_examples if run.node.gives == "text" else publish_stage)(ref)
+    publish_node(run.pipeline, run.node, ref, run.data, run.first_text())
     return shown(ref)

@@ -40,7 +40,7 @@ def render_again(name: str, store: Store) -> Path:
     return page
 
 
-@task(name="report", **NOT_STORED)
+@task(name="report", task_run_name="report", **NOT_STORED)
 def report(run: RunRecord, store_url: str | None) -> Path:
     """Render the report of a run and publish its plots and where it is."""
     store = Store(store_url)

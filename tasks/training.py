@@ -7,11 +7,9 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from uuid import UUID
 
 import torch
 from prefect import get_run_logger, task
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.client.schemas.objects import State
 
 from components import metrics
@@ -31,6 +29,7 @@ from components.training.learner import Learner, MakeLearner
 from components.training.learners import LEARNERS
 from tasks.artifacts import publish_plots, publish_summary
 from tasks.options import NOT_STORED, shown
+from tasks.progress import ProgressBar
 from tasks.slots import device_slot
 
 LIBRARIES = ("torch", "transformers", "sentencepiece", "sacrebleu")
@@ -130,7 +129,7 @@ class _Watch:
     def __init__(self, config: TrainingConfig, score: str) -> None:
         self._config, self._score = config, score
         self._log = get_run_logger()
-        self._bar: UUID | None = None
+        self._bar = ProgressBar("training", f"{config.max_steps} steps at most")
         self._begun = time.monotonic()
 
     def __call__(self, row: dict[str, float]) -> None:
@@ -145,14 +144,7 @@ class _Watch:
         if config.max_minutes is not None:
             share = max(share, row["minutes"] / config.max_minutes)
         percent = min(100.0, 100.0 * share)
-        if self._bar is None:
-            made = create_progress_artifact(
-                progress=percent, key="training-progress", description=f"{config.max_steps} steps at most"
-            )
-            assert isinstance(made, UUID)
-            self._bar = made
-        else:
-            update_progress_artifact(self._bar, progress=percent)
+        self._bar.show(percent)
 
 
 @task(name="scores", **NOT_STORED)

@@ -7,6 +7,7 @@ line and takes its lines as texts. In the format ``jsonl`` a program reads one J
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any, Literal
@@ -38,7 +39,9 @@ class CommandSettings(NodeSettings):
     timeout: float = Field(
         60.0, gt=0, le=86400, description="seconds for one start, which reads 32 utterances"
     )
-    also: tuple[str, ...] = Field((), description="files that decide the outputs: a script, a model")
+    also: tuple[str, ...] = Field(
+        (), description="files that decide the outputs, such as a script that is an argument"
+    )
 
     @model_validator(mode="after")
     def _is_text(self) -> CommandSettings:
@@ -73,14 +76,22 @@ class Command(Kind[CommandSettings]):
         """Those beside the program."""
         return {f"also{number}": path for number, path in enumerate(settings.also)}
 
+    def in_folder(self, settings: CommandSettings, folder: Path) -> CommandSettings:
+        """The program where it is a path, and the files beside it, also where they are arguments."""
+        also = {path: str(folder / path) for path in settings.also}
+        program = str(folder / settings.run[0]) if os.sep in settings.run[0] else settings.run[0]
+        run = (program, *(also.get(each, each) for each in settings.run[1:]))
+        return settings.model_copy(update={"run": run, "also": tuple(also.values())})
+
     def digests(self, settings: CommandSettings, site: Site) -> dict[str, str]:
         """Of the program."""
         return {"program": file_digest(program_of(settings))}
 
     def parameters(self, settings: CommandSettings, site: Site) -> dict[str, Any]:
-        """The command, wherever its program lies."""
+        """The command, wherever its files lie."""
         values = settings.model_dump(mode="json", exclude={"also", "timeout"})
-        return values | {"run": [Path(settings.run[0]).name, *settings.run[1:]]}
+        roles = {path: role for role, path in self.files(settings).items()}
+        return values | {"run": [Path(settings.run[0]).name, *(roles.get(a, a) for a in settings.run[1:])]}
 
     def device(self, settings: CommandSettings) -> None:
         """A lane of its own."""
@@ -108,4 +119,4 @@ def program_of(settings: CommandSettings) -> Path:
     path = shutil.which(settings.run[0])
     if path is None:
         raise ConfigError(f"expected a program {settings.run[0]}, found none on PATH; install it")
-    return Path(path).resolve()
+    return Path(path).absolute()  # a link may say what the program does

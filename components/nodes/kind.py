@@ -144,6 +144,12 @@ class Kind(ABC, Generic[S]):
         """Paths of files that decide the outputs, by role; their digests stand in the plan."""
         return {}
 
+    def in_folder(self, settings: S, folder: Path) -> S:
+        """Settings whose files lie in ``folder``, that of the graph's file, where they are relative."""
+        paths = {role: str(folder / path) for role, path in self.files(settings).items()}
+        fields = {role: path for role, path in paths.items() if role in self.settings.model_fields}
+        return settings.model_copy(update=fields)
+
     def digests(self, settings: S, site: Site) -> dict[str, str]:
         """Digests of anything else that decides the outputs, by role (voices, a distribution's version)."""
         return {}

@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from threading import Thread
 from typing import IO, Any
 
@@ -159,7 +160,7 @@ def run(command: Sequence[str], given: bytes, timeout: float) -> bytes:
         raise ProgramError("program failed", f"expected to start {command[0]}, found {error}") from error
     _running.add(process)
     try:
-        return _talk(process, command[0], given, timeout)
+        return _talk(process, Path(command[0]).name, given, timeout)
     finally:
         kill(process)
         _running.discard(process)

@@ -89,6 +89,11 @@ class Python(Kind[PythonSettings]):
         file = {} if settings.file is None else {"file": settings.file}
         return file | {f"also{number}": path for number, path in enumerate(settings.also)}
 
+    def in_folder(self, settings: PythonSettings, folder: Path) -> PythonSettings:
+        """The file and those beside it."""
+        also = tuple(str(folder / path) for path in settings.also)
+        return super().in_folder(settings, folder).model_copy(update={"also": also})
+
     def parameters(self, settings: PythonSettings, site: Site) -> dict[str, Any]:
         """How it is called."""
         return settings.model_dump(mode="json", exclude={"file", "also", "libraries", "device"})

@@ -14,7 +14,7 @@ def mermaid(pipeline: Pipeline, remarks: Mapping[str, str] | None = None) -> str
     """The graph, left to right; ``remarks`` stand below the nodes' names."""
     lines = ["flowchart LR", f'  {DATA}[/"data"/]']
     for node in pipeline:
-        begin, end = SHAPES.get(node.kind.gives, ("[", "]"))
+        begin, end = SHAPES.get(node.gives, ("[", "]"))
         remark = (remarks or {}).get(node.name)
         label = "<br>".join(
             _escaped(part) for part in (node.name, node.kind.name, *node.models.values(), remark) if part

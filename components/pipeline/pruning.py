@@ -16,7 +16,7 @@ def without_idle(pipeline: Pipeline, data: Mapping[str, StageRef]) -> Pipeline:
     Who reads such a node reads the data set. ``data`` are the data sets by name.
     """
     for node in pipeline:
-        if node.kind.gives != "speech" or node.of[0] not in data:
+        if node.gives != "speech" or node.of[0] not in data:
             continue
         if all(map(node.kind.leaves, utterances(data[node.of[0]]))):
             return without_idle(_bypassed(pipeline, node), data)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from components.errors import ConfigError
 from components.nodes.kind import Kind
@@ -206,21 +206,13 @@ def _node(
     return Node(
         name=name,
         kind=kind,
-        settings=_with_files(kind, with_references(settings, renamed), folder),
+        settings=kind.in_folder(with_references(settings, renamed), folder),
         of=tuple(aliases.get(each, each) for each in inputs),
         when=None if way is None else (aliases.get(way[0], way[0]), way[1]),
         to=None if to == TARGET else to,
         translates=kind.translates or to is not None,
         values=dict(values),
     )
-
-
-def _with_files(kind: Kind[Any], settings: BaseModel, folder: Path) -> BaseModel:
-    """Settings whose files are found from everywhere on this machine."""
-    if folder == Path():
-        return settings
-    fields = {role: path for role, path in kind.files(settings).items() if role in kind.settings.model_fields}
-    return settings.model_copy(update={role: str(folder / path) for role, path in fields.items()})
 
 
 def _note(name: str, kind: Kind[Any] | None, error: ConfigError | ValidationError, faults: Faults) -> None:

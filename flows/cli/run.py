@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from components.errors import ConfigError
+from components.nodes import code
 from flows.cli.options import (
     AsJson,
     Assignments,
@@ -156,6 +157,7 @@ def checked_parameters(
             update={"folder": parameters.folder or str(config.parent.resolve())}
         )
         check_graph(config, parameters)
+        code.allow()  # whoever runs the command has named the file
     return entry, parameters
 
 
