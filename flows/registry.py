@@ -76,6 +76,8 @@ FLOWS = {
         "many recognisers and translators as one, mixed token by token or by their outputs",
         "flows.ensemble:ensemble",
         "flows.ensemble_parameters:EnsembleParameters",
+        None,
+        "flows.ensemble:pipeline",
     ),
     "compare": FlowEntry(
         "several systems on one data set: who is better, by how much, at what cost",

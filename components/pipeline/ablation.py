@@ -1,7 +1,7 @@
 """The parts of the nodes of a pipeline, and the pipeline with some of them taken away.
 
-:data:`PARTS` is the one place to add a kind of part: members that are mixed, inputs that are combined, sources
-that a stacked system is told, rounds.
+:data:`PARTS` is the one place to add a kind of part: members that are mixed, inputs that are combined,
+sources that a stacked system is told, rounds.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from components.ensembling.contribution import MOST, Coalition, coalitions
 from components.errors import ConfigError
-from components.metrics.shapley import MOST, Coalition, coalitions
 from components.nodes.table import KINDS
 from components.pipeline.pipeline import DATA, TARGET, Pipeline
 from components.pipeline.rewriting import replace_nodes, update_node
@@ -34,6 +34,7 @@ class Ablation:
 
 
 Build = Callable[[Coalition], Pipeline]
+"""The pipeline with a set of parts, its output that which is to be scored."""
 
 
 def ablations_of(pipeline: Pipeline, stages: Collection[str]) -> list[Ablation]:
@@ -43,19 +44,25 @@ def ablations_of(pipeline: Pipeline, stages: Collection[str]) -> list[Ablation]:
         ConfigError: a node with more parts than can be told apart, or whose parts cannot be taken away.
     """
     return [
-        one
+        ablation
         for name, values in pipeline.written.items()
-        if values.get("kind") in PARTS and pipeline.aliases.get(name, name) in pipeline.nodes
-        and pipeline.data_of(pipeline.aliases.get(name, name)) == DATA
-        for one in PARTS[values["kind"]](pipeline, name, stages)
+        if values["kind"] in PARTS and _is_scored(pipeline, pipeline.aliases.get(name, name), stages)
+        for ablation in PARTS[values["kind"]](pipeline, name, stages)
     ]
+
+
+def _is_scored(pipeline: Pipeline, name: str, stages: Collection[str]) -> bool:
+    """Whether a node gave texts for the data of the run, in a language of which there are references."""
+    if name not in stages or pipeline.data_of(name) != DATA:
+        return False
+    return pipeline.is_spoken(name) or pipeline.language_of(name) in (TARGET, pipeline.languages[1])
 
 
 def _members(pipeline: Pipeline, name: str, stages: Collection[str]) -> Iterator[Ablation]:
     """The members that a node mixes token by token; a set of one is that model by itself."""
     values = pipeline.written[name]
     models = [values.get("model"), *values.get("members", ())]
-    if len(models) < 2 or name not in stages:
+    if len(models) < 2:
         return
     how = values.get("combine") or values
     if how.get("coefficients") or values.get("dropout_members"):
@@ -66,7 +73,7 @@ def _members(pipeline: Pipeline, name: str, stages: Collection[str]) -> Iterator
     def build(kept: Coalition) -> Pipeline:
         first, *others = [model for part, model in by_part.items() if part in kept]
         alone = {} if others else {"combine": None, "combination": None}
-        return update_node(pipeline, name, model=first, members=others, **alone)
+        return _until(update_node(pipeline, name, model=first, members=others, **alone), name)
 
     yield _every_set(pipeline, f"members of {name}", name, parts, build)
 
@@ -74,8 +81,6 @@ def _members(pipeline: Pipeline, name: str, stages: Collection[str]) -> Iterator
 def _inputs(pipeline: Pipeline, name: str, stages: Collection[str]) -> Iterator[Ablation]:
     """The inputs of a node that combines several; a set of one is that input by itself."""
     values = pipeline.written[name]
-    if name not in stages:
-        return
     if values.get("weights") or values.get("coefficients"):
         raise _unfit(name)
     inputs = list(values["of"])
@@ -86,10 +91,9 @@ def _inputs(pipeline: Pipeline, name: str, stages: Collection[str]) -> Iterator[
     def build(kept: Coalition) -> Pipeline:
         numbers = [number for number, part in enumerate(parts) if part in kept]
         if len(numbers) == 1:
-            only = inputs[numbers[0]]
-            return _scored(pipeline, pipeline.aliases.get(only, only), name)
+            return _until(pipeline, inputs[numbers[0]])
         fewer = {each: _with_inputs(pipeline, each, numbers) for each in (name, tuned) if each is not None}
-        return replace_nodes(pipeline, fewer)
+        return _until(replace_nodes(pipeline, fewer), name)
 
     yield _every_set(pipeline, f"inputs of {name}", name, parts, build)
 
@@ -111,13 +115,13 @@ def _sources(pipeline: Pipeline, name: str, stages: Collection[str]) -> Iterator
     """What a stacked system is told: by the coefficient in late fusion, by a blank in its place elsewhere."""
     method = pipeline.written[name].get("method", "")
     parts = SOURCES.get(method, ())
-    if not parts or name not in stages:
+    if not parts:
         return
 
     def build(kept: Coalition) -> Pipeline:
-        if method == "late_fusion":
-            return update_node(pipeline, name, coefficient=float("sound" in kept))
-        return update_node(pipeline, name, blank=[part for part in parts if part not in kept])
+        blank = [part for part in parts if part not in kept]
+        changed = {"coefficient": float("sound" in kept)} if method == "late_fusion" else {"blank": blank}
+        return _until(update_node(pipeline, name, **changed), name)
 
     yield _every_set(pipeline, f"sources of {method}", name, parts, build)
 
@@ -128,13 +132,14 @@ def _rounds(pipeline: Pipeline, name: str, stages: Collection[str]) -> Iterator[
     expanded = KINDS[values["kind"]].expand(name, dict(values)) or {}
     rounds = tuple(each for each in expanded if each in stages and pipeline.nodes[each].kind.name in ROUNDS)
     draft = values["of"] if isinstance(values["of"], str) else values["of"][0]
+    draft = pipeline.aliases.get(draft, draft)
     if not rounds:
         return
-    pipelines = {frozenset[str](): _scored(pipeline, pipeline.aliases.get(draft, draft), name)}
+    pipelines = {frozenset[str](): _until(pipeline, draft)}
     for number in range(1, len(rounds) + 1):
-        fewer = update_node(pipeline, name, rounds=number) if len(rounds) > 1 else pipeline
-        pipelines[frozenset(rounds[:number])] = _scored(fewer, fewer.aliases.get(name, name), name)
-    yield Ablation(f"rounds of {name}", rounds, pipelines, "the draft", pipeline.is_spoken(rounds[-1]))
+        fewer = update_node(pipeline, name, rounds=number) if "rounds" in values else pipeline
+        pipelines[frozenset(rounds[:number])] = _until(fewer, name)
+    yield Ablation(f"rounds of {name}", rounds, pipelines, "the draft", pipeline.is_spoken(draft))
 
 
 ROUNDS = ("refine_round", "loop_round")
@@ -150,21 +155,20 @@ PARTS: dict[str, Callable[[Pipeline, str, Collection[str]], Iterator[Ablation]]]
 """Kind of a written node -> what its parts are and how one is taken away."""
 
 
-def _every_set(
-    pipeline: Pipeline, title: str, name: str, parts: tuple[str, ...], build: Build
-) -> Ablation:
+def _every_set(pipeline: Pipeline, title: str, name: str, parts: tuple[str, ...], build: Build) -> Ablation:
     """Every set of parts but none."""
     if len(parts) > MOST:
         raise ConfigError(f"expected at most {MOST} parts in {name}, found {len(parts)}")
-    pipelines = {
-        kept: _scored(build(kept) if len(kept) < len(parts) else pipeline, name, name)
-        for kept in coalitions(parts)[1:]
-    }
+    pipelines = {kept: build(kept) for kept in coalitions(parts)[1:-1]}
+    pipelines[frozenset(parts)] = _until(pipeline, name)
     return Ablation(title, parts, pipelines, transcripts=pipeline.is_spoken(name))
 
 
-def _scored(pipeline: Pipeline, node: str, of: str) -> Pipeline:
-    raise NotImplementedError
+def _until(pipeline: Pipeline, name: str) -> Pipeline:
+    """What a node needs, with its text as the output."""
+    last = pipeline.aliases.get(name, name)
+    role = "transcript" if pipeline.is_spoken(last) else "translation"
+    return replace(pipeline.until(last), outputs={role: last})
 
 
 def _labels(names: Sequence[str]) -> tuple[str, ...]:
