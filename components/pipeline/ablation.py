@@ -46,14 +46,14 @@ def ablations_of(pipeline: Pipeline, stages: Collection[str]) -> list[Ablation]:
     return [
         ablation
         for name, values in pipeline.written.items()
-        if values["kind"] in PARTS and _is_scored(pipeline, pipeline.aliases.get(name, name), stages)
+        if values["kind"] in PARTS and _has_gold(pipeline, pipeline.aliases.get(name, name))
         for ablation in PARTS[values["kind"]](pipeline, name, stages)
     ]
 
 
-def _is_scored(pipeline: Pipeline, name: str, stages: Collection[str]) -> bool:
-    """Whether a node gave texts for the data of the run, in a language of which there are references."""
-    if name not in stages or pipeline.data_of(name) != DATA:
+def _has_gold(pipeline: Pipeline, name: str) -> bool:
+    """Whether a node gives texts for the data of the run, in a language of which there are references."""
+    if name not in pipeline.nodes or pipeline.data_of(name) != DATA:
         return False
     return pipeline.is_spoken(name) or pipeline.language_of(name) in (TARGET, pipeline.languages[1])
 
@@ -62,7 +62,7 @@ def _members(pipeline: Pipeline, name: str, stages: Collection[str]) -> Iterator
     """The members that a node mixes token by token; a set of one is that model by itself."""
     values = pipeline.written[name]
     models = [values.get("model"), *values.get("members", ())]
-    if len(models) < 2:
+    if len(models) < 2 or name not in stages:
         return
     how = values.get("combine") or values
     if how.get("coefficients") or values.get("dropout_members"):
@@ -81,6 +81,8 @@ def _members(pipeline: Pipeline, name: str, stages: Collection[str]) -> Iterator
 def _inputs(pipeline: Pipeline, name: str, stages: Collection[str]) -> Iterator[Ablation]:
     """The inputs of a node that combines several; a set of one is that input by itself."""
     values = pipeline.written[name]
+    if name not in stages:
+        return
     if values.get("weights") or values.get("coefficients"):
         raise _unfit(name)
     inputs = list(values["of"])
@@ -115,7 +117,7 @@ def _sources(pipeline: Pipeline, name: str, stages: Collection[str]) -> Iterator
     """What a stacked system is told: by the coefficient in late fusion, by a blank in its place elsewhere."""
     method = pipeline.written[name].get("method", "")
     parts = SOURCES.get(method, ())
-    if not parts:
+    if not parts or name not in stages:
         return
 
     def build(kept: Coalition) -> Pipeline:
