@@ -225,7 +225,7 @@ def test_what_each_member_contributes(toy: dict[str, str]) -> None:
         in (Store(toy["store"]).run_folder(again.name) / "report.html").read_text()
     )
     with pytest.raises(
-        ConfigError, match="several members, inputs, sources, rounds or experts, .* found none"
+        ConfigError, match=r"several members, inputs, sources, rounds or experts, .* found none"
     ):
         contribution(run="first-alone", store=toy["store"])
 
