@@ -66,7 +66,7 @@ FLOWS = {
         "any graph of models, from a file: antiphon run FILE.yaml",
         "flows.pipeline:run_graph",
         "flows.pipeline_parameters:PipelineParameters",
-        None,
+        "flows.pipeline:needs",
         "flows.pipeline_parameters:pipeline",
     ),
     "cascade": FlowEntry(
