@@ -25,7 +25,7 @@ from components.metrics.significance import translation_tests
 from components.models import resolve
 from components.models.loading import load_transformers, parameter_count
 from components.records import NBest
-from components.training import train
+from components.training.loop import train
 from components.translation import TranslationConfig, build
 from reports.experts import short
 

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from components import training
-from components.training import TrainingConfig
+from components.training.config import TrainingConfig
 
 START = "packaged:multi30k-en-de"
 COMMON: dict[str, object] = {

@@ -13,7 +13,7 @@ from functools import partial
 from components import data as sets
 from components.errors import AntiphonError, ConfigError, TransientError
 from components.nodes.kind import Site
-from components.pipeline.pipeline import NODE, SOURCE, TARGET, Node, Pipeline
+from components.pipeline.pipeline import SOURCE, TARGET, Node, Pipeline
 from components.recognition import RecognitionConfig
 from components.recognition import checks as recognition
 from components.records import StageRef
@@ -58,12 +58,8 @@ def translated(config: TranslationConfig, store: str | None, stage: str = "mt") 
 
 
 def of_pipeline(pipeline: Pipeline, store: str | None, seed: int) -> list[Need]:
-    """What the nodes of a pipeline need; of a node whose model another makes, nothing is known before."""
-    return [
-        _of_node(pipeline, node, pipeline.site(node, store, seed))
-        for node in pipeline
-        if not any(name.startswith(NODE) for name in node.models.values())
-    ]
+    """What the nodes of a pipeline need; a model that another node makes is not known before."""
+    return [_of_node(pipeline, node, pipeline.site(node, store, seed)) for node in pipeline]
 
 
 def _of_node(pipeline: Pipeline, node: Node, site: Site) -> Need:
@@ -75,10 +71,14 @@ def _of_node(pipeline: Pipeline, node: Node, site: Site) -> Need:
         named = [{SOURCE: source, TARGET: target} for source, target in pairs]
         return frozenset((each.get(read, read) or "und", each.get(written, written)) for each in named)
 
+    def admit(pairs: Pairs) -> None:
+        if not node.made:  # else its model is not there yet
+            node.kind.admit(node.settings, site, pairs_of(pairs))
+
     return Need(
         node.name,
         lambda: node.kind.check(node.settings, site),
-        lambda pairs: node.kind.admit(node.settings, site, pairs_of(pairs)),
+        admit,
         spoken=node.kind.reads == ("speech",) and all(map(pipeline.is_data, node.of)),
     )
 

@@ -85,25 +85,21 @@ FLOWS = {
         "models merged by mergekit's recipe, kept if they are not worse than a baseline",
         "flows.merge:merge",
         "flows.merge_parameters:MergeParameters",
-        "flows.merge:needs",
     ),
     "experts": FlowEntry(
         "train a translation model with experts for several languages, watch its routers",
         "flows.experts:experts",
         "flows.experts_parameters:ExpertsParameters",
-        "flows.experts:needs",
     ),
     "train": FlowEntry(
         "train a translation model and keep the best checkpoint in the store",
         "flows.train:train",
         "flows.train_parameters:TrainParameters",
-        "flows.train:needs",
     ),
     "distill": FlowEntry(
         "distil an ensemble or a whole pipeline into one small student",
         "flows.distill:distill",
         "flows.distill_parameters:DistillParameters",
-        "flows.distill:needs",
     ),
 }
 

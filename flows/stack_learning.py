@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from components.errors import DataError
+from components.pipeline.reader import read
 from components.records import StageRef
 from components.stacking.checks import KINDS
 from components.stacking.config import StackConfig
 from components.synthesis import build
+from components.training.config import TrainingConfig
 from components.translation.config import TranslationConfig
 from flows.running import Run
-from tasks import data, jackknife, recognition, stack_training, synthesis, training, translation
+from flows.train import node_of
+from tasks import data, jackknife, recognition, stack_training, synthesis, translation
+from tasks.executor import execute
 from tasks.options import value_of
 from tasks.stack_training import COEFFICIENTS
 
@@ -106,13 +110,19 @@ def _pre_translation(run: Run, parameters: StackParameters, config: StackConfig)
     cut = value_of(jackknife.cut(learn, loaded, languages, store))
     parts = []
     for fold in range(learn.folds):
-        first = value_of(training.train(jackknife.fold_training(learn, cut, fold, languages), store))
+        first = _trained(jackknife.fold_training(learn, cut, fold, languages), store)
         named = jackknife.texts_of(cut, fold, "held", languages)
         held = value_of(data.load(named, None, *languages, None, store))
         parts.append((held, _drafts(run, parameters, f"store:{first.key}", (held,))))
     dev = _read(run, parameters, learn.dev, learn.dev_limit)
     translated = (dev[0], _drafts(run, parameters, parameters.mt.model, dev), *dev[1:])
     return run.add(jackknife.train_second(learn, parts, translated, store))
+
+
+def _trained(config: TrainingConfig, store: str | None) -> StageRef:
+    executed = execute(read({"nodes": {"training": node_of(config)}}), {}, store, config.seed)
+    executed.refuse()
+    return executed.stages["training"]
 
 
 def _read(run: Run, parameters: StackParameters, source: str, limit: int | None) -> tuple[StageRef, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from prefect.client.schemas.objects import State
@@ -11,9 +11,11 @@ from components.nodes.data import DataSettings
 from components.pipeline.pipeline import DATA, Pipeline
 from components.records import RunRecord, StageRef
 from flows import preflight
-from flows.parameters import DataParameters
+from flows.parameters import DataParameters, FlowParameters
+from flows.preflight import Need
 from flows.running import Run, ending
 from tasks import data, metrics, report
+from tasks.artifacts import publish_summary
 from tasks.executor import Executed, execute
 from tasks.options import value_of
 
@@ -41,18 +43,53 @@ def run_system(
     return ending(run.record)
 
 
-def run_pipeline(run: Run, pipeline: Pipeline, loaded: StageRef) -> Executed:
-    """Run a pipeline over a loaded data set; its stages, its graph and what is to be said go into the run."""
-    sets = {DATA: loaded, **{node.name: _load(run, pipeline, node.name) for node in pipeline.data_nodes()}}
+def run_models(
+    flow: str,
+    parameters: FlowParameters,
+    pipeline: Pipeline,
+    after: Callable[[Run], None],
+    needs: Sequence[Need] = (),
+    load: Callable[[Run], StageRef | None] = lambda run: None,
+) -> RunRecord | State[RunRecord]:
+    """Run a pipeline that makes models as a run of ``flow``.
+
+    Args:
+        after: scores what it made.
+        needs: what else is needed.
+        load: gives the data set that nodes read as ``data``, if they do.
+    """
+    nodes = preflight.of_pipeline(pipeline, parameters.store, parameters.seed)
+    preflight.refuse([*nodes, *needs])
+    run = Run(flow, parameters)
+    with run:
+        loaded = load(run)
+        if loaded is not None:
+            preflight.admit(nodes, loaded)
+        run_pipeline(run, pipeline, loaded).refuse()
+        after(run)
+        publish_summary(run.name, run.stages.values(), run.metrics)
+    return ending(run.record)
+
+
+def run_pipeline(run: Run, pipeline: Pipeline, loaded: StageRef | None = None) -> Executed:
+    """Run a pipeline over a loaded data set; its stages, its graph and what is to be said go into the run.
+
+    What the run has of an earlier part of the same pipeline stays as it was noted then.
+    """
+    sets = {node.name: _load(run, pipeline, node.name) for node in pipeline.data_nodes()}
+    if loaded is not None:
+        sets[DATA] = loaded
     run.pipeline = pipeline.record()
     executed = execute(pipeline, sets, run.store_url, run.parameters.seed)
-    run.pipeline = replace(pipeline, outputs=executed.outputs).record(executed.statuses)
-    for ref in executed.stages.values():
-        run.add(ref)
     for name, ref in executed.stages.items():
+        if run.has(ref):
+            executed.statuses[name] = "reused" if run.stages[name].reused else "computed"
+            continue
+        run.add(ref)
         planned = executed.plans[name]
-        own = sets[pipeline.data_of(name)]
+        own = sets.get(pipeline.data_of(name))
         run.notes += planned.node.kind.notes(planned.node.settings, planned.site, ref, own)
+    run.pipeline = replace(pipeline, outputs=executed.outputs).record(executed.statuses)
     run.notes += [f"{name}: {error}" for name, error in executed.errors.items()]
     return executed
 

@@ -22,13 +22,12 @@ from components.profiling import measure_cost
 from components.records import StageRef
 from components.storage.reader import best_texts, utterances
 from components.storage.stage_plan import StagePlan, content_of, library_versions, read_by
-from components.storage.stage_writer import opened
+from components.storage.stage_writer import TABLES, opened
 from components.storage.store import Store
 from reports import contributing
 from tasks.artifacts import publish_table
 from tasks.metrics import LIBRARIES
 from tasks.options import NOT_STORED, shown
-from tasks.views import TABLES
 
 CONTRIBUTIONS = "contributions.json"
 STAGE = "contribution"

@@ -110,7 +110,9 @@ def _start(
             "dependencies": {"run": read},
         }
         context = contextvars.copy_context()
-        thread = Thread(target=context.run, args=(_run, name, arguments, board), name=f"node {name}", daemon=True)
+        thread = Thread(
+            target=context.run, args=(_run, name, arguments, board), name=f"node {name}", daemon=True
+        )
         threads.append(thread)
     for thread in threads:
         thread.start()
@@ -123,7 +125,7 @@ def _run(name: str, arguments: Mapping[str, Any], board: Board) -> None:
         state = run_task_sync(**arguments)
         if not board.has_ended(name):
             state.result()
-    except BaseException as error:  # noqa: BLE001 - the thread that watches raises it
+    except BaseException as error:
         if not board.has_ended(name):
             board.fail(name, error)
 

@@ -22,14 +22,16 @@ from components.stacking.config import LearnConfig
 from components.stacking.pre_translation import DraftLearner, folds, with_draft
 from components.storage.reader import best_texts, utterances
 from components.storage.stage_plan import StagePlan, content_of, library_versions, read_by
-from components.storage.stage_writer import opened
+from components.storage.stage_writer import compute_once, opened
 from components.storage.store import Store
-from components.training import VERSION, TrainingConfig, pairs
+from components.training import pairs
+from components.training.config import VERSION, TrainingConfig
 from components.training.pairs import Pair
+from components.training.product import CURVE, make_model
 from tasks.artifacts import publish_plots
+from tasks.model_scores import LIBRARIES
 from tasks.options import NOT_STORED, shown
 from tasks.stack_training import training_of
-from tasks.training import CURVE, LIBRARIES, write_model
 
 
 def texts_of(ref: StageRef, fold: int, part: str, languages: tuple[str, str]) -> str:
@@ -128,9 +130,10 @@ def train_second(
         libraries=library_versions(LIBRARIES),
         models=named,
     )
-    with opened(Store(store_url), plan, records=False) as writer:
-        make = partial(_learner, parts, dev, store_url)
-        ref = write_model(config, writer, make, DraftLearner.score_name)
+    make = partial(_learner, parts, dev, store_url)
+    ref = compute_once(
+        Store(store_url), plan, lambda folder: make_model(config, folder, make, DraftLearner.score_name)
+    )
     publish_plots([Path(ref.path) / CURVE])
     get_run_logger().info("training: the second system is store:%s", ref.key)
     return shown(ref)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from threading import Event
@@ -13,19 +15,21 @@ from prefect import task
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
 
+from components.errors import StoreError
+from components.models.weights import weights_at
 from components.nodes.kind import Item
 from components.pipeline.gathering import Gatherer
-from components.pipeline.pipeline import Pipeline
-from components.pipeline.planning import NodePlan, with_models, with_tables
+from components.pipeline.pipeline import DATA, Pipeline
+from components.pipeline.planning import NodePlan, stage_plan, with_models, with_tables
 from components.records import StageRef
 from components.storage.reader import utterances
-from components.storage.stage_writer import Writer, compute_once, opened
+from components.storage.stage_writer import Writer, compute_once, discard_work, opened
 from components.storage.store import Store
 from tasks import runners
-from tasks.artifacts import publish_examples, publish_stage
+from tasks.artifacts import publish_examples, publish_extras, publish_stage
 from tasks.board import Board, HaltedError
 from tasks.options import NOT_STORED, shown
-from tasks.progress import Progress
+from tasks.progress import Bar, Progress
 from tasks.shard_task import Job, Shard, compute_shard, pack
 
 _LONG = 24 * 3600.0
@@ -57,11 +61,15 @@ class NodeRun:
         self.planned = planned
         self.node = planned.node
         self.data_sets = data
-        self.data = data[pipeline.data_of(planned.node.name)]
         self.board = board
         self.keys = keys
         self.store = Store(planned.site.store)
         self._depth = pipeline.depth_of(self.node.name)
+
+    @property
+    def data(self) -> StageRef:
+        """The utterances of a node that reads some."""
+        return self.data_sets[self.pipeline.data_of(self.node.name)]
 
     def compute(self) -> StageRef | None:
         """The finished stage; None where none of the utterances had anything to do with the node."""
@@ -70,6 +78,7 @@ class NodeRun:
             read = self._wait_for_all()
             finished = self.store.find(plan, read)
             if finished is not None:
+                discard_work(Path(finished.path))
                 return finished
             if kind.whole:
                 return self._make(read)
@@ -178,14 +187,34 @@ class NodeRun:
         kind, lane = self.node.kind, self.lane()
         refs = {role: self._ref(name) for role, name in self.node.reads.items()}
         known = {role: self.store.at_hand(ref) for role, ref in refs.items() if ref is not None}
+        if self.node.of:
+            known[DATA] = self.data
         settings = kind.settings.model_validate_json(job.settings)
+        bar = Bar(self.node.name, kind.summary)
+
+        def progress(percent: float) -> None:
+            self.board.check()
+            bar.show(percent)
+
+        site = replace(job.site, progress=progress, verify=self._verify)
         self.board.open_lane(lane, 1)
-        with self.board.turn(lane, self.rank(0)):
+        with ExitStack() as stack:
+            stack.enter_context(self.board.turn(lane, self.rank(0)))
+            if "torch" in self.planned.stage.libraries:
+                from tasks.slots import device_slot  # noqa: PLC0415 - imports torch
+
+                stack.enter_context(device_slot(job.device))
             return compute_once(
-                self.store,
-                self.planned.stage,
-                lambda folder: kind.make(settings, job.site, known, folder),
-                read,
+                self.store, self.planned.stage, lambda folder: kind.make(settings, site, known, folder), read
+            )
+
+    def _verify(self) -> None:
+        """Raise StoreError where what the node reads has changed since it was planned."""
+        planned = self.planned.stage
+        here = stage_plan(self.node, self.planned.site, planned.upstream, 0, weights_at)
+        if here.key != planned.key:
+            raise StoreError(
+                f"{self.node.name}: expected data and models as planned, found others: run it again"
             )
 
 
@@ -304,4 +333,5 @@ def compute_node(name: str, run: NodeRun) -> StageRef | State[StageRef | None]:
         return shown(None)
     board.finish(name, ref, "reused" if ref.reused else "computed")
     (publish_examples if run.node.kind.gives == "text" else publish_stage)(ref)
+    publish_extras(ref)
     return shown(ref)

@@ -22,6 +22,28 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+class Bar:
+    """A progress artifact, from the first time that there is something to show."""
+
+    def __init__(self, stage: str, description: str) -> None:
+        self._key, self._description = f"{stage}-progress", description
+        self._id: UUID | None = None
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether it is there."""
+        return self._id is not None
+
+    def show(self, percent: float) -> None:
+        """Show how far the stage is."""
+        if self._id is not None:
+            update_progress_artifact(self._id, progress=percent)
+            return
+        created = create_progress_artifact(progress=percent, key=self._key, description=self._description)
+        assert isinstance(created, UUID)
+        self._id = created
+
+
 class Progress:
     """Counts the items of one stage; ``done`` of ``total`` were there before this run began."""
 
@@ -31,7 +53,7 @@ class Progress:
         self._done = self._before = done
         self._log = get_run_logger()
         self._begun = self._spoke = time.monotonic()
-        self._bar: UUID | None = None
+        self._bar = Bar(stage, f"{total} items")
 
     def begin(self, shards: int) -> None:
         """Say what lies ahead."""
@@ -58,14 +80,5 @@ class Progress:
             "%s: %d of %d items (%.0f%%), %.1f items/s%s",
             *(self._stage, self._done, self._total, share, rate, rest),
         )
-        if now - self._begun > _SHOW_AFTER or self._bar is not None:
-            self._show(share)
-
-    def _show(self, share: float) -> None:
-        if self._bar is None:
-            key, description = f"{self._stage}-progress", f"{self._total} items"
-            made = create_progress_artifact(progress=share, key=key, description=description)
-            assert isinstance(made, UUID)
-            self._bar = made
-        else:
-            update_progress_artifact(self._bar, progress=share)
+        if now - self._begun > _SHOW_AFTER or self._bar.is_shown:
+            self._bar.show(share)

@@ -23,15 +23,15 @@ from components.stacking.model import Kind
 from components.stacking.speech import SpeechConfig
 from components.storage.reader import hypotheses, utterances
 from components.storage.stage_plan import StagePlan, content_of, library_versions, read_by
-from components.storage.stage_writer import opened
+from components.storage.stage_writer import compute_once, opened
 from components.storage.store import Store
-from components.training import VERSION, TrainingConfig
+from components.training.config import VERSION, TrainingConfig
+from components.training.product import CURVE, make_model
 from tasks.artifacts import publish_plots
 from tasks.options import NOT_STORED, shown
 from tasks.progress import Progress
 from tasks.slots import device_slot
 from tasks.stacking import stacked_inputs
-from tasks.training import CURVE, write_model
 
 LIBRARIES = ("torch", "transformers", "sentencepiece", "sacrebleu", "openai-whisper", "av")
 STATES, COEFFICIENT = "states", "coefficient.json"
@@ -138,9 +138,10 @@ def train_listener(
         libraries=library_versions(LIBRARIES),
         models=named,
     )
-    with opened(Store(store_url), plan, records=False) as writer:
-        make = partial(_learner, learn, kind, transcripts, sets, store_url)
-        ref = write_model(config, writer, make, StackLearner.score_name)
+    make = partial(_learner, learn, kind, transcripts, sets, store_url)
+    ref = compute_once(
+        Store(store_url), plan, lambda folder: make_model(config, folder, make, StackLearner.score_name)
+    )
     publish_plots([Path(ref.path) / CURVE])
     get_run_logger().info("training: the stacked model is store:%s", ref.key)
     return shown(ref)

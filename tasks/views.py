@@ -12,6 +12,7 @@ from components.records import RunRecord, StageRef
 from components.storage.reader import StoredOutcomes, StoredUtterances, quarantined
 from components.storage.seal import SEAL, read_seal
 from components.storage.stage_plan import content_of
+from components.storage.stage_writer import TABLES
 from components.storage.store import Store
 from reports import blaming, comparing
 from reports.sections import Column, Section, pictures
@@ -19,9 +20,6 @@ from reports.view import Models, RunView
 from tasks.blaming import VALUES, read_blame
 from tasks.comparing import read_comparison
 from tasks.systems import decoded, plan_of, transcribes
-
-TABLES = "tables.json"
-"""A stage that has more to show seals this file: ``{"tables": [{"title", "note", "rows": [{...}]}]}``."""
 
 FIRST_PUT_ASIDE = 20
 """Records of a stage whose reasons a report shows."""

@@ -30,9 +30,11 @@ from components.ensembling.learning import likelihoods
 from components.ensembling.recognisers import WhisperEnsemble
 from components.ensembling.statistics import collect
 from components.ensembling.vocabularies import Lexicon, Shared, intersection, union
-from components.experts import Experts, Router, SparseBlock, sparsity, telemetry
+from components.experts import sparsity, telemetry
 from components.experts.balance import LOSSES, total
 from components.experts.contribution import likelihoods as likelihoods_of
+from components.experts.layer import Experts, SparseBlock
+from components.experts.router import Router
 from components.experts.upcycling import upcycle
 from components.recognition.engine import WhisperEngine
 from components.recognition.hub import HubEngine

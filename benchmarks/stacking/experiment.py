@@ -26,8 +26,9 @@ from components.stacking.scoring import forced
 from components.stacking.speech import SpeechConfig, SpeechEncoder, padded
 from components.synthesis import SynthesisConfig, build
 from components.synthesis.markup import visible
-from components.training import TrainingConfig, train
 from components.training.batches import epoch_plan
+from components.training.config import TrainingConfig
+from components.training.loop import train
 
 VOICES = {
     "train": ("en-us+m3", "en-us+f2", "en-us+m1", "en-us+f3"),

@@ -22,6 +22,10 @@ Sort = Literal["data", "speech", "text", "model", "table"]
 """What travels along an edge; ``data`` are utterances as they were given, spoken or written."""
 Pairs = frozenset[tuple[str, str | None]]
 """Source and target languages that a node meets."""
+NODE = "node:"
+"""Begins the reference of a model that another node makes."""
+DATA, ORIGIN = "data", "source"
+"""Roles of the data set (also its name for nodes that read it), and of the node whose text was translated."""
 
 
 class NodeSettings(BaseModel):
@@ -46,6 +50,14 @@ Component = Callable[[Sequence[Item]], Sequence[NodeOutcome | None]]
 """A batch of items -> an outcome each, in order; None (``filters`` kinds only): it goes no further."""
 
 
+def _unseen(percent: float) -> None:
+    """The progress of a node that nobody watches."""
+
+
+def _unchecked() -> None:
+    """The check of a node that has no plan."""
+
+
 @dataclass(frozen=True)
 class Site:
     """Where a node computes: everything beside its settings that the process tells it.
@@ -59,6 +71,8 @@ class Site:
         tables: finished tables and models that it reads, by role, verified.
         languages: source and target language of the data set, where they were set.
         transcripts: whether it reads texts in the language of the data.
+        progress: shows how far a ``whole`` node is, in percent; raises where the run is to stop.
+        verify: raises StoreError where what a ``whole`` node reads is no longer what its plan was made from.
     """
 
     name: str
@@ -69,6 +83,8 @@ class Site:
     tables: Mapping[str, StageRef] = field(default_factory=dict)
     languages: tuple[str | None, str | None] = (None, None)
     transcripts: bool = False
+    progress: Callable[[float], None] = _unseen
+    verify: Callable[[], None] = _unchecked
 
 
 S = TypeVar("S", bound=BaseModel)
@@ -133,6 +149,10 @@ class Kind(ABC, Generic[S]):
         """What of the settings decides the outputs, beside models, tables and files."""
         return settings.model_dump(mode="json", exclude={*self.models(settings), *self.files(settings)})
 
+    def seed(self, settings: S, site: Site) -> int:
+        """The seed of its random numbers, as it stands in its plan."""
+        return site.seed
+
     def device(self, settings: S) -> str | None:
         """The device that it computes on (as set: auto, cpu, cuda:0...); None for the lane of a program."""
         return "cpu"
@@ -167,6 +187,6 @@ class Kind(ABC, Generic[S]):
         """The nodes that this one stands for (as they would be written in a file), the last its result."""
         return None
 
-    def notes(self, settings: S, site: Site, ref: StageRef, data: StageRef) -> list[str]:
-        """What a run shall say of its finished stage, a line each."""
+    def notes(self, settings: S, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
+        """What a run shall say of its finished stage, a line each; ``data``: its utterances, if any."""
         return []

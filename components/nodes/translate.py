@@ -68,8 +68,12 @@ class Translate(Kind[TranslationConfig]):
 
         return translate
 
-    def notes(self, settings: TranslationConfig, site: Site, ref: StageRef, data: StageRef) -> list[str]:
+    def notes(
+        self, settings: TranslationConfig, site: Site, ref: StageRef, data: StageRef | None
+    ) -> list[str]:
         """A line where many texts are unfamiliar to the model."""
+        if data is None:
+            return []
         from components.translation.domain_notes import domain_notes  # noqa: PLC0415 - imports torch
 
         return domain_notes(ref, settings.model, data, site.store)

@@ -9,16 +9,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from components.nodes.kind import Kind, Site, Sort
+from components.nodes.kind import DATA as DATA  # noqa: PLC0414 - exported: a graph names it
+from components.nodes.kind import NODE, ORIGIN, Kind, Site, Sort
 from components.records import NodeRecord, PipelineRecord
 
-DATA = "data"
-"""The name by which nodes read the data set: speech and text."""
 SOURCE, TARGET = "source", "target"
 """The languages of the data set, whatever they are."""
-NODE = "node:"
-"""Begins the reference of a model that another node makes."""
-OF, WHEN, ORIGIN = "of", "when", "source"
+OF, WHEN = "of", "when"
 """Roles of edges; those of tables and models are named by the kind."""
 
 
@@ -49,10 +46,14 @@ class Node:
         return self.kind.models(self.settings)
 
     @cached_property
+    def made(self) -> dict[str, str]:
+        """Nodes that make its models, by role."""
+        return {role: name.removeprefix(NODE) for role, name in self.models.items() if name.startswith(NODE)}
+
+    @cached_property
     def tables(self) -> dict[str, str]:
         """Nodes whose finished files it reads before it begins, by role: tables, and models made here."""
-        made = {r: name.removeprefix(NODE) for r, name in self.models.items() if name.startswith(NODE)}
-        return {**self.kind.tables(self.settings), **made}
+        return {**self.kind.tables(self.settings), **self.made}
 
     @cached_property
     def reads(self) -> dict[str, str]:

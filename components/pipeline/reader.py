@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from components.errors import ConfigError
-from components.nodes.kind import Kind
+from components.nodes.kind import NODE, Kind
 from components.nodes.table import KINDS
 from components.pipeline import checks
 from components.pipeline.pipeline import DATA, Node, Pipeline, outputs_of
@@ -192,9 +192,9 @@ def _node(name: str, values: Mapping[str, Any], aliases: Mapping[str, str], faul
 def _with_aliases(settings: BaseModel, aliases: Mapping[str, str]) -> BaseModel:
     """Settings whose ``node:NAME`` name the nodes that are there."""
     update = {
-        field: f"node:{aliases[value.removeprefix('node:')]}"
+        field: f"{NODE}{aliases[value.removeprefix(NODE)]}"
         for field, value in settings
-        if isinstance(value, str) and value.startswith("node:") and value.removeprefix("node:") in aliases
+        if isinstance(value, str) and value.startswith(NODE) and value.removeprefix(NODE) in aliases
     }
     return settings.model_copy(update=update) if update else settings
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,10 @@ from components.storage.stage_plan import StagePlan
 from components.storage.store import Store, plan_json, stage_ref
 
 OUTPUTS, ERRORS, JOURNAL = "outputs.jsonl", "errors.jsonl", "journal.jsonl"
+WORK = "work"
+"""Folder of what an unfinished stage goes on from."""
+TABLES = "tables.json"
+"""A stage that has more to show seals this file: ``{"tables": [{"title", "note", "rows": [{...}]}]}``."""
 
 
 class Writer:
@@ -190,6 +195,8 @@ class Product:
     files: Iterable[str]
     items: int
     quarantined: int = 0
+    earlier_seconds: float = 0.0
+    """Of attempts before this one, which it goes on from."""
 
 
 def compute_once(
@@ -198,17 +205,27 @@ def compute_once(
     """The stage of a plan that is made whole: reused if it is finished, else made by ``work``, and sealed.
 
     Args:
-        work: makes the files in the stage's folder, where an earlier attempt may have left some.
+        work: makes the files in the stage's folder, where an earlier attempt may have left some; what it
+            needs to go on from there lies in :data:`WORK`, which a finished stage has no more.
         read: see :func:`opened`.
     """
     with opened(store, plan, records=False, read=read) as writer:
-        if writer.ref is None:
-            with measure_cost() as cost:
-                product = work(writer.path)
-            writer.seconds += cost.seconds
-            writer.peak_memory_bytes = max(writer.peak_memory_bytes, cost.peak_memory_bytes)
-            return writer.seal(product.files, items=product.items, quarantined=product.quarantined)
-        return writer.ref
+        ref = writer.ref or _made(writer, work)
+    discard_work(writer.path)
+    return ref
+
+
+def _made(writer: Writer, work: Callable[[Path], Product]) -> StageRef:
+    with measure_cost() as cost:
+        product = work(writer.path)
+    writer.seconds = product.earlier_seconds + cost.seconds
+    writer.peak_memory_bytes = cost.peak_memory_bytes
+    return writer.seal(product.files, items=product.items, quarantined=product.quarantined)
+
+
+def discard_work(folder: Path) -> None:
+    """Remove what a finished stage was made with, also what a kill after its seal left."""
+    shutil.rmtree(folder / WORK, ignore_errors=True)
 
 
 @contextmanager

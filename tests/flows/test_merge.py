@@ -11,10 +11,12 @@ import torch
 from components import models
 from components.errors import MergeError, StoreError
 from components.storage.store import Store
-from components.training import TrainingConfig, vocabulary
+from components.training import vocabulary
+from components.training.config import TrainingConfig
 from components.training.model import build
 from flows.cli import main as cli
-from flows.merge import merge, recipe_of
+from components.merging.config import recipe_of
+from flows.merge import merge
 from flows.merge_parameters import MergeParameters
 from tasks.views import view_of
 from tests.limits import files_of_at_most
@@ -53,10 +55,10 @@ def values(toys: Path, tmp_path: Path, **changes: object) -> dict[str, object]:
 def test_an_accepted_model_is_in_the_store(toys: Path, tmp_path: Path) -> None:
     settings = values(toys, tmp_path, test=f"{toys}/toy.en,{toys}/toy.de", margin=100)
     run = merge(**settings, name="first")
-    assert [stage.stage for stage in run.stages] == ["merge", "data", "mt", "gate", "metrics"]
+    assert [stage.stage for stage in run.stages] == ["data", "merge", "mt", "baseline", "gate", "test", "mt-test", "metrics"]
     assert {"dev_bleu", "bleu"} <= run.metrics.keys()
     assert any(note.startswith("accepted: bleu") for note in run.notes)
-    key = run.stages[0].key
+    key = run.stages[1].key
     assert f"model store:{key}" in run.notes
     checkpoint = models.resolve(f"store:{key}", str(tmp_path / "store"))
     assert checkpoint.architecture == "MarianMTModel"

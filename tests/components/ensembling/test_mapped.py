@@ -14,7 +14,8 @@ from components.ensembling.mixing import MixingConfig
 from components.ensembling.translator import EnsembleEngine
 from components.errors import ConfigError
 from components.records import NBest, Utterance
-from components.training import TrainingConfig, model, vocabulary
+from components.training import model, vocabulary
+from components.training.config import TrainingConfig
 from components.translation import TranslationConfig
 
 from ..stacking.tiny import WORDS

@@ -19,7 +19,7 @@ from components.experts.marian import SparseMarianMTModel
 from components.models import resolve
 from components.models.loading import load_transformers
 from components.records import NBest, Utterance
-from components.training import train
+from components.training.loop import train
 from components.translation import TranslationConfig, build
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
