@@ -17,7 +17,8 @@ from components.metrics.significance import Difference, translation_tests
 from components.metrics.sufficient import translation_statistics
 from components.models import resolve
 from components.records import NBest, Utterance
-from components.translation import TranslationConfig, build
+from components.translation.config import TranslationConfig
+from components.translation.factory import build
 
 TEST, SHIFT, DEV = "multi30k:test_2016_flickr", "multi30k:test_2017_mscoco", "multi30k:val"
 FEW = 200

@@ -8,30 +8,34 @@ from __future__ import annotations
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from components.pipeline.pipeline import Pipeline
-from components.pipeline.reader import read
+from components.pipeline.pipeline import DATA, Pipeline
 from components.records import RunRecord
-from flows.cascade_parameters import CascadeParameters
+from flows.cascade_parameters import CascadeParameters, pipeline
 from flows.parameters import flat
-from flows.running import name_flow_run
-from flows.system import run_system
+from flows.running import Run, name_flow_run
+from flows.system import Hooks, run_system
+from tasks import blaming
 from tasks.runners import runner
 
 
-def pipeline(parameters: CascadeParameters) -> Pipeline:
-    """``asr`` and, of its transcripts, ``mt``."""
-    nodes = {
-        "asr": {"kind": "recognize", **parameters.asr.model_dump()},
-        "mt": {"kind": "translate", "of": "asr", **parameters.mt.model_dump()},
-    }
-    return read({"nodes": nodes, **parameters.languages})
+def _before(run: Run, pipeline: Pipeline) -> None:
+    if getattr(run.parameters, "blame", False):
+        blaming.check(run.stages[DATA])
+
+
+def _after(run: Run, pipeline: Pipeline) -> None:
+    if getattr(run.parameters, "blame", False) and "asr" in run.stages:
+        run.add(blaming.run(pipeline, run.stages, run.parameters.seed, run.store_url))
+
+
+HOOKS = Hooks(before=_before, after=_after)
 
 
 @flow(name="cascade", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)
 @flat(CascadeParameters)
 def cascade(parameters: CascadeParameters) -> RunRecord | State[RunRecord]:
     """Transcribe and translate a data set, score both stages and report."""
-    return run_system("cascade", parameters, pipeline(parameters))
+    return run_system("cascade", parameters, pipeline(parameters), HOOKS)
 
 
 if __name__ == "__main__":

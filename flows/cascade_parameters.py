@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import ConfigDict, Field
 
+from components.pipeline.pipeline import Pipeline
+from components.pipeline.reader import read
 from components.recognition.config import RecognitionConfig
 from components.translation.config import TranslationConfig
 from flows.parameters import DataParameters
@@ -35,3 +37,12 @@ class CascadeParameters(DataParameters):
         title="Blame",
         description="also translate gold and partly repaired transcripts, to say which stage loses what",
     )
+
+
+def pipeline(parameters: CascadeParameters) -> Pipeline:
+    """``asr`` and, of its transcripts, ``mt``."""
+    nodes = {
+        "asr": {"kind": "recognize", **parameters.asr.model_dump()},
+        "mt": {"kind": "translate", "of": "asr", **parameters.mt.model_dump()},
+    }
+    return read({"nodes": nodes, **parameters.languages})

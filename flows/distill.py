@@ -7,7 +7,7 @@ translated training data: a cascade, a stack, a refinement. The student is `stor
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
@@ -20,33 +20,17 @@ from components.storage.store import Store
 from components.training.config import DistillationConfig
 from components.translation.config import TranslationConfig
 from flows import preflight
-from flows.distill_parameters import DistillParameters, DistillTeacher
+from flows.distill_parameters import LEVELS, DistillParameters, DistillTeacher
 from flows.parameters import flat
 from flows.preflight import Need
 from flows.running import Run, name_flow_run
 from flows.system import run_models
-from tasks import data, model_scores
+from tasks import model_scores
 from tasks.runners import runner
 
 
-class Level(NamedTuple):
-    """What a level takes from the teacher: hypotheses as targets (``choose``), distributions (``word``)."""
-
-    choose: str | None
-    word: bool
-
-
-LEVELS = {
-    "none": Level(None, word=False),
-    "word": Level(None, word=True),
-    "sequence": Level("best", word=False),
-    "interpolated": Level("closest", word=False),
-    "sequence_and_word": Level("best", word=True),
-}
-
-
 def pipeline(parameters: DistillParameters) -> Pipeline:
-    """``training``, which gives the student; at sequence level also the teacher ``mt`` and its ``targets``."""
+    """``training`` gives the student; at sequence level from the ``targets`` of the teacher, ``mt``."""
     config, choose = student_of(parameters), LEVELS[parameters.level].choose
     languages = {"source_language": config.source_language, "target_language": config.target_language}
     training: dict[str, Any] = {"kind": "distill", **config.model_dump(exclude={"kind"})}
@@ -54,12 +38,7 @@ def pipeline(parameters: DistillParameters) -> Pipeline:
         return read({"nodes": {"training": training}, **languages})
     nodes = {
         **_teacher(parameters),
-        "targets": {
-            "kind": "targets",
-            "of": "mt",
-            "choose": choose,
-            "target_language": config.target_language,
-        },
+        "targets": {"kind": "targets", "of": "mt", "choose": choose},
         "training": {**training, "targets": "targets", "limit": None},
     }
     return read({"nodes": nodes, **languages})
@@ -105,7 +84,7 @@ def taught_by(run_name: str, store_url: str | None) -> dict[str, StageRef]:
 @flat(DistillParameters)
 def distill(parameters: DistillParameters) -> RunRecord | State[RunRecord]:
     """Distil a teacher into one student, keep it in the store and score it."""
-    config, test = student_of(parameters), parameters.test
+    config, test, teacher = student_of(parameters), parameters.test, parameters.teacher
     needs = [
         Need("distill", lambda: _check(parameters)),
         preflight.tested(test, config.source_language, config.target_language),
@@ -118,19 +97,9 @@ def distill(parameters: DistillParameters) -> RunRecord | State[RunRecord]:
         scored = model_scores.score(config, trained, test, parameters.beam_size, run.store_url)
         run.metrics = model_scores.read_scores(run.add(scored))
 
-    def load(run: Run) -> StageRef | None:
-        return None if LEVELS[parameters.level].choose is None else _load(run, parameters)
-
-    return run_models("distill", parameters, pipeline(parameters), after, needs, load)
-
-
-def _load(run: Run, parameters: DistillParameters) -> StageRef:
-    """What the teacher translates: the student's training data, or those of the teacher's run."""
-    teacher, student = parameters.teacher, parameters.student
-    if teacher.run is not None:
-        return run.add(taught_by(teacher.run, run.store_url)["data"])
-    languages = (student.source_language, student.target_language)
-    return run.add(data.load(student.data, None, *languages, student.limit, run.store_url))
+    graph = pipeline(parameters)
+    loaded = None if teacher.run is None else taught_by(teacher.run, parameters.store)["data"]
+    return run_models("distill", parameters, graph, after, needs, loaded)
 
 
 def student_of(parameters: DistillParameters) -> DistillationConfig:

@@ -7,9 +7,8 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from components.ensembling.config import PoolingConfig
-from components.ensembling.mixing import MixingConfig
+from components.ensembling.mixing import MixingConfig, TranslatorMembers
 from components.recognition.config import RecognitionConfig
-from components.translation.config import TranslationConfig
 from flows.parameters import DataParameters
 
 
@@ -32,23 +31,10 @@ class EnsembleRecognition(RecognitionConfig):
     )
 
 
-class EnsembleTranslation(TranslationConfig):
+class EnsembleTranslation(TranslatorMembers):
     """Settings of the search that all translators share."""
 
     model_config = ConfigDict(title="Translation (mt)")
-
-    members: tuple[str, ...] = Field(
-        (),
-        title="Further members",
-        description="models beside the first: store:KEY, store:KEY@STEP, hub:, packaged:, or a path",
-    )
-    dropout_members: int = Field(
-        0,
-        ge=0,
-        le=16,
-        title="Dropout members",
-        description="Monte-Carlo dropout: the first model so many times with dropout on, in place of it",
-    )
 
 
 class EnsembleMixing(MixingConfig):

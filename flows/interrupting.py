@@ -19,6 +19,7 @@ from prefect.exceptions import TerminationSignal
 from prefect.settings import PREFECT_API_URL
 from prefect.states import Cancelled, Crashed
 
+from components.nodes import own_program
 from flows.ephemeral_server import GuardedServer
 from tasks.shards import GRACE
 
@@ -142,7 +143,8 @@ def _end(by: signal.Signals, message: str) -> None:
 
 
 def exit_now(code: int) -> None:
-    """End this process at once, and the server that it started."""
+    """End this process at once, and the server and the programs that it started."""
+    own_program.kill_all()
     if not PREFECT_API_URL.value():
         GuardedServer().kill()
     sys.stdout.flush()

@@ -17,16 +17,15 @@ from components.errors import DataError
 from components.merging import checks
 from components.merging.config import recipe_of
 from components.merging.naming import reference
-from components.pipeline.pipeline import TARGET, Pipeline
+from components.pipeline.pipeline import DATA, TARGET, Pipeline
 from components.pipeline.reader import read
 from components.records import RunRecord, StageRef
 from flows import preflight
 from flows.merge_parameters import MergeParameters
 from flows.parameters import flat
-from flows.preflight import Need
 from flows.running import Run, ending, name_flow_run
-from flows.system import run_pipeline
-from tasks import data, gate, metrics
+from flows.system import execute_part, load_data
+from tasks import gate, metrics
 from tasks.artifacts import publish_summary
 from tasks.metrics import Scored
 from tasks.options import value_of
@@ -83,24 +82,17 @@ def merge(parameters: MergeParameters) -> RunRecord | State[RunRecord]:
     preflight.refuse(needs)
     run = Run("merge", parameters)
     with run:
-        loaded = None if parameters.dev is None else _load(run, parameters, needs)
-        run_pipeline(run, untested, loaded).refuse()
-        accepted = loaded is None or _gated(run, parameters, loaded)
+        sets = load_data(run)
+        execute_part(run, untested, needs, sets)
+        accepted = DATA not in sets or _gated(run, parameters, sets[DATA])
         if accepted and parameters.test is not None:
-            run_pipeline(run, whole, loaded).refuse()
+            execute_part(run, whole, needs, sets)
         _score(run, parameters)
         publish_summary(run.name, run.stages.values(), run.metrics)
     record = run.record
     if not accepted:
         return Completed(name="Rejected", message="; ".join(record.notes), data=record)
     return ending(record)
-
-
-def _load(run: Run, parameters: MergeParameters, needs: list[Need]) -> StageRef:
-    languages = parameters.source_language, parameters.target_language
-    loaded = run.add(data.load(str(parameters.dev), None, *languages, parameters.limit, run.store_url))
-    preflight.admit(needs, loaded)
-    return loaded
 
 
 def _gated(run: Run, parameters: MergeParameters, loaded: StageRef) -> bool:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from components.errors import ConfigError
 
 if TYPE_CHECKING:
+    from components.pipeline.pipeline import Pipeline
+    from components.records import RunRecord
     from flows.parameters import FlowParameters
     from flows.preflight import Need
 
@@ -21,6 +23,8 @@ class FlowEntry(NamedTuple):
     flow: str
     parameters_model: str
     needs_of: str | None = None
+    pipeline_of: str | None = None
+    hooks_of: str | None = None
 
     @property
     def call(self) -> Callable[..., Any]:
@@ -34,6 +38,18 @@ class FlowEntry(NamedTuple):
         model: type[FlowParameters] = _load(self.parameters_model)
         return model
 
+    def pipeline(self, parameters: Any) -> Pipeline:
+        """The graph of a flow over a data set. Raises ConfigError."""
+        if self.pipeline_of is None:
+            raise ConfigError(f"{self.flow.partition(':')[2]}: expected a flow over a data set, found none")
+        graph: Pipeline = _load(self.pipeline_of)(parameters)
+        return graph
+
+    @property
+    def hooks(self) -> Any:
+        """What the flow adds to a run of its pipeline, as :class:`~flows.system.Hooks`; imports Prefect."""
+        return _load(self.hooks_of or "flows.system:NO_HOOKS")
+
     def needs(self, parameters: Any) -> Sequence[Need]:
         """What its stages need before anything is computed."""
         needs: Sequence[Need] = _load(self.needs_of)(parameters) if self.needs_of else ()
@@ -41,17 +57,25 @@ class FlowEntry(NamedTuple):
 
 
 FLOWS = {
+    "pipeline": FlowEntry(
+        "any graph of models, from a file: antiphon run FILE.yaml",
+        "flows.pipeline:run_graph",
+        "flows.pipeline_parameters:PipelineParameters",
+        None,
+        "flows.pipeline_parameters:pipeline",
+    ),
     "cascade": FlowEntry(
         "speech -> transcript -> translation, scored and reported",
         "flows.cascade:cascade",
         "flows.cascade_parameters:CascadeParameters",
         None,
+        "flows.cascade_parameters:pipeline",
+        "flows.cascade:HOOKS",
     ),
     "ensemble": FlowEntry(
         "many recognisers and translators as one, mixed token by token or by their outputs",
         "flows.ensemble:ensemble",
         "flows.ensemble_parameters:EnsembleParameters",
-        "flows.ensemble:needs",
     ),
     "compare": FlowEntry(
         "several systems on one data set: who is better, by how much, at what cost",
@@ -73,13 +97,17 @@ FLOWS = {
         "a draft looked at again, round by round: self-refine, deliberation, edit diffusion",
         "flows.refine:refine",
         "flows.refine_parameters:RefineParameters",
-        "flows.refine:needs",
+        None,
+        "flows.refine:pipeline",
+        "flows.refine:HOOKS",
     ),
     "stack": FlowEntry(
         "a second system over the cascade: late fusion, pre-translation, dual source",
         "flows.stack:stack",
         "flows.stack_parameters:StackParameters",
-        "flows.stack:needs",
+        None,
+        "flows.stack:pipeline",
+        "flows.stack:HOOKS",
     ),
     "merge": FlowEntry(
         "models merged by mergekit's recipe, kept if they are not worse than a baseline",
@@ -115,6 +143,16 @@ def flow_named(name: str) -> FlowEntry:
         hint = f"; did you mean {close[0]}?" if close else ""
         raise ConfigError(f"expected a flow, one of {', '.join(FLOWS)}, found {name!r}{hint}")
     return FLOWS[name]
+
+
+def pipeline_of(run: RunRecord) -> Pipeline:
+    """The pipeline of a run, from its flow and the parameters that it had.
+
+    Raises:
+        ConfigError: its flow has none, or the parameters are no longer those of the flow.
+    """
+    entry = flow_named(run.flow)
+    return entry.pipeline(entry.parameters.model_validate(run.parameters))
 
 
 def _load(entry_point: str) -> Any:

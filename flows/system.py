@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from prefect.client.schemas.objects import State
 
@@ -14,32 +14,78 @@ from flows import preflight
 from flows.parameters import DataParameters, FlowParameters
 from flows.preflight import Need
 from flows.running import Run, ending
-from tasks import data, metrics, report
+from tasks import data as data_sets
+from tasks import metrics, report
 from tasks.artifacts import publish_summary
 from tasks.executor import Executed, execute
 from tasks.options import value_of
 
-After = Callable[[Run, Pipeline], None]
-"""What a flow adds to a run whose nodes are finished and scored."""
+
+class Hooks(NamedTuple):
+    """What a flow adds to what all of them do.
+
+    Attributes:
+        data: the finished data set that its parameters name, if they name one.
+        before: comes when the data set is loaded, before any node is computed.
+        after: comes when all nodes are finished and scored.
+    """
+
+    data: Callable[[Any], StageRef | None] = lambda _: None
+    before: Callable[[Run, Pipeline], None] = lambda run, pipeline: None
+    after: Callable[[Run, Pipeline], None] = lambda run, pipeline: None
+
+
+NO_HOOKS = Hooks()
+
+
+class System:
+    """A pipeline that is run over the data set of its parameters, as a run of ``flow``."""
+
+    def __init__(self, flow: str, parameters: DataParameters, pipeline: Pipeline, hooks: Hooks) -> None:
+        self.flow = flow
+        self.parameters = parameters
+        self.pipeline = pipeline
+        self.hooks = hooks
+        self._data = hooks.data(parameters)
+
+    def needs(self) -> list[Need]:
+        """What can be refused of it before anything is read."""
+        nodes = preflight.of_pipeline(self.pipeline, self.parameters.store, self.parameters.seed)
+        return nodes if self._data is not None else [preflight.readable(self.parameters), *nodes]
+
+    def load(self, run: Run) -> dict[str, StageRef]:
+        """The data sets of a run by the names under which nodes read them; what they refuse is refused."""
+        needs = self.needs()
+        if self._data is None:
+            sets = {DATA: preflight.load(run, self.parameters, needs)}
+        else:
+            sets = {DATA: run.add(self._data.model_copy(update={"reused": True}))}
+            preflight.admit(needs, sets[DATA])
+        sets |= load_further(run, self.pipeline, needs)
+        run.pipeline = self.pipeline.record()
+        self.hooks.before(run, self.pipeline)
+        return sets
+
+    def finish(self, run: Run, executed: Executed) -> None:
+        """Score and report what became of its nodes; raises what one failed with."""
+        note(run, executed)
+        score(run, executed.pipeline)
+        if not executed.errors:
+            self.hooks.after(run, executed.pipeline)
+        report.report(run.record, run.store_url)
+        executed.refuse()
 
 
 def run_system(
-    flow: str, parameters: DataParameters, pipeline: Pipeline, after: After | None = None
+    flow: str, parameters: DataParameters, pipeline: Pipeline, hooks: Hooks = NO_HOOKS
 ) -> RunRecord | State[RunRecord]:
-    """Run a pipeline over the data set of ``parameters`` as a run of ``flow``, score and report it."""
-    nodes = preflight.of_pipeline(pipeline, parameters.store, parameters.seed)
-    needs = [preflight.readable(parameters), *nodes]
-    preflight.refuse(needs)
+    """Run a pipeline over a data set as a run of ``flow``, score and report it."""
+    system = System(flow, parameters, pipeline, hooks)
+    preflight.refuse(system.needs())
     run = Run(flow, parameters)
     with run:
-        loaded = preflight.load(run, parameters, needs)
-        executed = run_pipeline(run, pipeline, loaded)
-        pipeline = replace(pipeline, outputs=executed.outputs)
-        score(run, pipeline)
-        if after is not None and not executed.errors:
-            after(run, pipeline)
-        report.report(run.record, run.store_url)
-        executed.refuse()
+        executed = execute(pipeline, system.load(run), run.store_url, parameters.seed)
+        system.finish(run, executed)
     return ending(run.record)
 
 
@@ -49,49 +95,68 @@ def run_models(
     pipeline: Pipeline,
     after: Callable[[Run], None],
     needs: Sequence[Need] = (),
-    load: Callable[[Run], StageRef | None] = lambda run: None,
+    loaded: StageRef | None = None,
 ) -> RunRecord | State[RunRecord]:
     """Run a pipeline that makes models as a run of ``flow``.
 
     Args:
         after: scores what it made.
         needs: what else is needed.
-        load: gives the data set that nodes read as ``data``, if they do.
+        loaded: the finished data set that nodes read as ``data``, if it is not the parameters'.
     """
-    nodes = preflight.of_pipeline(pipeline, parameters.store, parameters.seed)
-    preflight.refuse([*nodes, *needs])
+    needs = [*preflight.of_pipeline(pipeline, parameters.store, parameters.seed), *needs]
+    preflight.refuse(needs)
     run = Run(flow, parameters)
     with run:
-        loaded = load(run)
-        if loaded is not None:
-            preflight.admit(nodes, loaded)
-        run_pipeline(run, pipeline, loaded).refuse()
+        execute_part(run, pipeline, needs, load_data(run, loaded))
         after(run)
         publish_summary(run.name, run.stages.values(), run.metrics)
     return ending(run.record)
 
 
-def run_pipeline(run: Run, pipeline: Pipeline, loaded: StageRef | None = None) -> Executed:
-    """Run a pipeline over a loaded data set; its stages, its graph and what is to be said go into the run.
+def load_data(run: Run, loaded: StageRef | None = None) -> dict[str, StageRef]:
+    """The data set of a run's parameters, if they name one, or a finished one."""
+    if loaded is not None:
+        return {DATA: run.add(loaded.model_copy(update={"reused": True}))}
+    named = run.parameters.data_set
+    return {} if named is None else {DATA: run.add(data_sets.load(*named, run.store_url))}
+
+
+def execute_part(run: Run, pipeline: Pipeline, needs: Sequence[Need], sets: Mapping[str, StageRef]) -> None:
+    """Run a pipeline, or what is left of it, over loaded data sets; raises what a node failed with."""
+    for name, loaded in sets.items():
+        preflight.admit(needs, loaded, name)
+    sets = {**sets, **load_further(run, pipeline, needs)}
+    run.pipeline = pipeline.record()
+    executed = execute(pipeline, sets, run.store_url, run.parameters.seed)
+    note(run, executed)
+    executed.refuse()
+
+
+def note(run: Run, executed: Executed) -> None:
+    """Keep the finished stages, the graph and what is to be said of the nodes in a run.
 
     What the run has of an earlier part of the same pipeline stays as it was noted then.
     """
-    sets = {node.name: _load(run, pipeline, node.name) for node in pipeline.data_nodes()}
-    if loaded is not None:
-        sets[DATA] = loaded
-    run.pipeline = pipeline.record()
-    executed = execute(pipeline, sets, run.store_url, run.parameters.seed)
     for name, ref in executed.stages.items():
         if run.has(ref):
             executed.statuses[name] = "reused" if run.stages[name].reused else "computed"
             continue
         run.add(ref)
         planned = executed.plans[name]
-        own = sets.get(pipeline.data_of(name))
+        own = run.stages.get(executed.pipeline.data_of(name))
         run.notes += planned.node.kind.notes(planned.node.settings, planned.site, ref, own)
-    run.pipeline = replace(pipeline, outputs=executed.outputs).record(executed.statuses)
+    run.pipeline = executed.pipeline.record(executed.statuses)
     run.notes += [f"{name}: {error}" for name, error in executed.errors.items()]
-    return executed
+
+
+def load_further(run: Run, pipeline: Pipeline, needs: Sequence[Need]) -> dict[str, StageRef]:
+    """The further data sets of a pipeline by name; what they refuse is refused."""
+    sets = {}
+    for node in pipeline.data_nodes():
+        sets[node.name] = _load(run, pipeline, node.name)
+        preflight.admit(needs, sets[node.name], node.name)
+    return sets
 
 
 def _load(run: Run, pipeline: Pipeline, name: str) -> StageRef:
@@ -99,7 +164,7 @@ def _load(run: Run, pipeline: Pipeline, name: str) -> StageRef:
     settings = pipeline.nodes[name].settings
     assert isinstance(settings, DataSettings)
     ref: StageRef = value_of(
-        data.load(settings.source, None, *pipeline.languages, settings.limit, run.store_url)
+        data_sets.load(settings.source, None, *pipeline.languages, settings.limit, run.store_url)
     )
     return run.add(ref.model_copy(update={"stage": name}))
 

@@ -11,7 +11,7 @@ from components.metrics.blame import Blame
 from components.metrics.blaming import BlameReport
 from components.metrics.bootstrap import FEWEST, Estimate
 from reports.escaping import printable
-from reports.html import LABELS
+from reports.formatting import LABELS
 from reports.sections import Section
 from reports.terminal import table, too_few
 

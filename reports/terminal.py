@@ -12,13 +12,16 @@ from rich.text import Text
 from components.alignment import Edit
 from components.errors import DataError
 from components.metrics.bootstrap import FEWEST
-from components.records import Outcome, Quarantined, Score
+from components.records import NBest, NodeOutcome, Outcome, Quarantined, Route, Score, Utterance
 from reports.escaping import printable
-from reports.html import LABELS, mebibytes, seconds
+from reports.formatting import LABELS, mebibytes, seconds
+from reports.rows import UtteranceRow
 from reports.scoring import Comparison
-from reports.view import RunView, UtteranceRow, is_recognition
+from reports.steps import Step, steps_of
+from reports.view import RunView
 
 _MARKS = {"equal": "", "substitute": "bold yellow underline", "insert": "bold cyan", "delete": "red strike"}
+_STATUS = {"failed": "red", "blocked": "red", "skipped": "dim", "reused": "dim"}
 _EXAMPLES = 20
 _FIRST = 3
 
@@ -27,25 +30,37 @@ def print_run(view: RunView, console: Console) -> None:
     """The run's stages with what they produced and cost, the first texts, then the scores."""
     run = view.run
     console.print(Text.assemble((printable(run.name), "bold"), f"  {printable(run.flow)}, {run.status}"))
-    shown = table("stage", "models", ">items", ">quarantined", ">time", ">x real time", ">memory", "")
-    for row in view.stages():
-        shown.add_row(
-            Text(printable(row.stage), "bold"),
-            Text(printable(", ".join(row.models))),
-            f"{row.items:,}",
-            Text(f"{row.quarantined:,}", "yellow" if row.quarantined else "dim"),
-            seconds(row.seconds),
-            "" if row.real_time_factor is None else f"{row.real_time_factor:.2f}",
-            mebibytes(row.peak_memory_bytes),
-            "reused" if row.reused else "",
-        )
-    console.print(shown)
+    console.print(_stages(view))
     for utterance_row in view.rows(0, _FIRST):
         _print_texts(utterance_row, console)
     if run.metrics:
         console.print(_scores(list(run.metrics.values())))
     for note in run.notes:
         console.print(Text(printable(note), "dim"))
+
+
+def _stages(view: RunView) -> Table:
+    """The data set, the pipeline's nodes in order, and what else the run has done."""
+    shown = table(
+        "node", "kind", "models and ways", ">items", ">aside", ">time", ">x real time", ">memory", ""
+    )
+    for row in view.stages():
+        ways = [f"{way}: {count:,}" for way, count in view.ways.get(row.stage, {}).items()]
+        numbers = (
+            f"{row.items:,}",
+            Text(f"{row.quarantined:,}", "yellow" if row.quarantined else "dim"),
+            seconds(row.seconds),
+            "" if row.real_time_factor is None else f"{row.real_time_factor:.2f}",
+            mebibytes(row.peak_memory_bytes),
+        )
+        shown.add_row(
+            Text(printable(row.stage), "bold"),
+            Text(printable(row.kind), "dim"),
+            Text(printable(", ".join([*row.models, *ways]))),
+            *(numbers if row.has_stage else ("",) * len(numbers)),
+            Text(row.status, _STATUS.get(row.status, "")) if row.status != "computed" else "",
+        )
+    return shown
 
 
 def _print_texts(row: UtteranceRow, console: Console) -> None:
@@ -57,8 +72,10 @@ def _print_texts(row: UtteranceRow, console: Console) -> None:
     for stage, outcome in row.outcomes.items():
         if isinstance(outcome, Quarantined):
             console.print(_refusal(outcome))
-        else:
+        elif isinstance(outcome, NBest):
             _line(console, stage, outcome.best.text)
+        elif isinstance(outcome, Route):
+            _line(console, stage, f"→ {outcome.way}")
     console.print()
 
 
@@ -68,7 +85,7 @@ def print_refusals(stage: str, first: Sequence[Quarantined], count: int, run: st
     for bad in first:
         _line(console, "", f"{bad.utterance_id}: {bad.reason}: {bad.detail}")
     if count > len(first):
-        _line(console, "", f"and {count - len(first):,} more: antiphon inspect {run} --stage {stage}")
+        _line(console, "", f"and {count - len(first):,} more: antiphon inspect {run} --node {stage}")
 
 
 def print_data(view: RunView, refused: Iterable[Quarantined], console: Console) -> None:
@@ -93,9 +110,13 @@ def print_stage(view: RunView, stage: str, console: Console) -> None:
         DataError: the run has no outcomes of that stage.
     """
     if stage not in view.outcomes:
-        raise DataError(f"expected a stage with outcomes ({', '.join(view.outcomes)}), found {stage!r}")
-    name = "WER" if is_recognition(stage) else "chrF"
-    shown = table("utterance", f">{name}", ">score", "best hypothesis")
+        raise DataError(f"expected a node with outcomes ({', '.join(view.outcomes)}), found {stage!r}")
+    node = view.run.pipeline.node(stage)
+    if node is not None and node.gives != "text":
+        shown = table("utterance", ">value", node.gives)
+    else:
+        name = "WER" if view.transcribes(stage) else "chrF"
+        shown = table("utterance", f">{name}", ">score", "best hypothesis")
     bad: list[Quarantined] = []
     count_shown = 0
     for row in view.rows():
@@ -104,9 +125,7 @@ def print_stage(view: RunView, stage: str, console: Console) -> None:
             bad.append(outcome)
         elif outcome is not None and count_shown < _EXAMPLES:
             count_shown += 1
-            value = _value(row.comparisons.get(stage))
-            best = outcome.best
-            shown.add_row(_plain(row.utterance.id), value, f"{best.score:.2f}", _plain(best.text))
+            shown.add_row(_plain(row.utterance.id), *_cells(row, stage, outcome))
     console.print(shown)
     total = len(view.outcomes[stage])
     console.print(Text(f"{count_shown:,} of {total - len(bad):,} shown, {len(bad):,} quarantined", "dim"))
@@ -114,8 +133,19 @@ def print_stage(view: RunView, stage: str, console: Console) -> None:
         console.print(_refusal(one))
 
 
+def _cells(row: UtteranceRow, stage: str, outcome: NodeOutcome) -> tuple[str | Text, ...]:
+    """What a node gave for an utterance, as cells of its table."""
+    if isinstance(outcome, NBest):
+        value = _value(row.comparisons.get(stage))
+        return value, f"{outcome.best.score:.2f}", _plain(outcome.best.text)
+    if isinstance(outcome, Route):
+        return "" if outcome.value is None else f"{outcome.value:.4g}", _plain(outcome.way)
+    spoken = outcome.audio if isinstance(outcome, Utterance) else None
+    return "" if spoken is None else f"{spoken.seconds:.2f} s", _plain("" if spoken is None else spoken.path)
+
+
 def print_utterance(view: RunView, utterance_id: str, console: Console) -> None:
-    """One utterance: source, references, and every stage's n-best with the alignment of the best.
+    """One utterance: source, references, its way through the pipeline, and the n-best of every node.
 
     Raises:
         DataError: the run has no such utterance.
@@ -132,9 +162,34 @@ def print_utterance(view: RunView, utterance_id: str, console: Console) -> None:
             _line(console, label, text)
     for reference in utterance.references:
         _line(console, "reference", reference)
+    console.print()
+    for step in steps_of(view, row):
+        console.print(_step(step, row))
     for stage, outcome in row.outcomes.items():
-        console.print()
-        _print_outcome(row, stage, outcome, console)
+        if isinstance(outcome, NBest | Quarantined):
+            console.print()
+            _print_outcome(row, stage, outcome, console)
+
+
+def _step(step: Step, row: UtteranceRow) -> Text:
+    """One node on the way: what it is, what it reads, what it gave; changes against that are marked."""
+    reads = f" of {', '.join(step.node.inputs)}" if step.node.inputs else ""
+    head = Text.assemble(
+        (f"{printable(step.node.name)} ", "bold"), (f"{printable(step.node.kind + reads)}: ", "dim")
+    )
+    note = Text(printable(step.note), "dim")
+    outcome = row.outcomes.get(step.node.name)
+    if step.result == "text" and isinstance(outcome, NBest):
+        if step.near is None:
+            text = _plain(outcome.best.text)
+        elif step.edits:
+            text = Text.assemble(*map(_marked, step.edits))
+        else:
+            text = Text(f"the same as {printable(step.near)}", "italic dim")
+        return Text.assemble(head, text, *((" ", note) if step.note else ()))
+    begin = {"way": "→ ", "speech": "speech, ", "quarantined": "ended here: ", "none": "– "}[step.result]
+    style = {"way": "bold cyan", "quarantined": "yellow"}.get(step.result, "dim")
+    return Text.assemble(head, (begin + printable(step.note), style))
 
 
 def _print_outcome(row: UtteranceRow, stage: str, outcome: Outcome, console: Console) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import shlex
 import socket
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from prefect.artifacts import (
     create_image_artifact,
@@ -15,10 +17,10 @@ from prefect.artifacts import (
     create_table_artifact,
 )
 
-from components.files import read_json
-from components.records import Score, StageRef
+from components.files import lines, read_json
+from components.records import Route, Score, StageRef
 from components.storage.reader import hypotheses, quarantined
-from components.storage.stage_writer import TABLES
+from components.storage.stage_writer import OUTPUTS, TABLES
 
 _EXAMPLES = 20
 _LONGEST = 400  # characters of a text in a table
@@ -30,6 +32,11 @@ def _shown(text: str) -> str:
     text = " ".join(text.split())
     text = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
     return "".join("\\" + mark if mark in "\\`*_[]<>|#!" else mark for mark in text)
+
+
+def _key(stage: str, what: str) -> str:
+    """A key as Prefect takes it: no underscores."""
+    return f"{stage}-{what}".replace("_", "-")
 
 
 def publish_stage(ref: StageRef) -> None:
@@ -49,24 +56,51 @@ def publish_stage(ref: StageRef) -> None:
         "key": ref.key[:12],
     }
     text = f"stage {ref.stage}: {row['state']}; a reused stage shows what its computing took"
-    create_table_artifact(table=[row], key=f"{ref.stage}-stage", description=text)
+    create_table_artifact(table=[row], key=_key(ref.stage, "stage"), description=text)
 
 
-def publish_examples(ref: StageRef) -> None:
-    """How a stage came about, a table of its first outcomes, and one of what it put aside."""
+class Beside(NamedTuple):
+    """What is shown beside the output for an utterance: what was read, and what it should be."""
+
+    source: str
+    reference: str
+
+
+Look = Callable[[Sequence[str]], Mapping[str, Beside]]
+"""Finds both for some utterances."""
+
+
+def publish_examples(ref: StageRef, look: Look | None = None) -> None:
+    """How a stage came about, its first outputs with their sources and references, and what it put aside."""
     publish_stage(ref)
-    rows = [
-        {
+    first = list(islice(hypotheses(ref), _EXAMPLES))
+    beside = look([nbest.utterance_id for nbest in first]) if look is not None else {}
+    rows = []
+    for nbest in first:
+        source, reference = beside.get(nbest.utterance_id, Beside("", ""))
+        row = {
             "utterance": _shown(nbest.utterance_id),
-            "best": _shown(nbest.best.text),
+            "source": _shown(source),
+            "output": _shown(nbest.best.text),
+            "reference": _shown(reference),
             "log-probability": round(nbest.best.score, 3),
             "hypotheses": len(nbest.hypotheses),
         }
-        for nbest in islice(hypotheses(ref), _EXAMPLES)
-    ]
+        rows.append(row)
     if rows:
         text = f"first {len(rows)} of {ref.items - ref.quarantined} in stage {ref.stage}"
-        create_table_artifact(table=rows, key=f"{ref.stage}-examples", description=text)
+        create_table_artifact(table=rows, key=_key(ref.stage, "examples"), description=text)
+    publish_quarantine(ref)
+
+
+def publish_ways(ref: StageRef) -> None:
+    """How a route came about, how many utterances it sent each way, and what it put aside."""
+    publish_stage(ref)
+    ways = Counter(Route.model_validate_json(line).way for line in lines(Path(ref.path) / OUTPUTS))
+    rows = [{"way": _shown(way), "utterances": count} for way, count in sorted(ways.items())]
+    if rows:
+        text = f"which way {ref.stage} sent {ref.items - ref.quarantined} utterances"
+        create_table_artifact(table=rows, key=_key(ref.stage, "ways"), description=text)
     publish_quarantine(ref)
 
 
@@ -78,7 +112,7 @@ def publish_quarantine(ref: StageRef) -> None:
     ]
     if rows:
         text = f"first {len(rows)} of {ref.quarantined} quarantined in stage {ref.stage}"
-        create_table_artifact(table=rows, key=f"{ref.stage}-quarantined", description=text)
+        create_table_artifact(table=rows, key=_key(ref.stage, "quarantined"), description=text)
 
 
 def publish_table(rows: Iterable[Mapping[str, str]], key: str, description: str) -> None:
@@ -95,7 +129,7 @@ def publish_extras(ref: StageRef) -> None:
     folder = Path(ref.path)
     if (folder / TABLES).is_file():
         for number, table in enumerate(read_json(folder / TABLES)["tables"], 1):
-            publish_table(table["rows"], f"{ref.stage}-table-{number}", table.get("note") or table["title"])
+            publish_table(table["rows"], f"{ref.stage}-table-{number}".replace("_", "-"), table["title"])
     publish_plots(sorted(folder.glob("*.png")))
 
 

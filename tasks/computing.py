@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from components.device import on_threads, seed_everything
 from components.nodes.kind import Component
 from tasks.building import component_of
+from tasks.plan_check import check
 from tasks.slots import device_slot
 
 if TYPE_CHECKING:
@@ -24,3 +25,11 @@ def computing(
         component = component_of(job.plan, (job.settings, job.site.seed), job.site.store, build, files)
         seed_everything(job.site.seed + number)
         yield component
+
+
+@contextmanager
+def making(job: Job, files: Mapping[str, str]) -> Iterator[None]:
+    """What is made whole: alone on its device, and of the models and files of its plan."""
+    with device_slot(job.device):
+        yield
+    check(job.plan, job.site.store, files)  # afterwards: what changed while it was read is noticed as well

@@ -14,7 +14,7 @@ from components.ensembling.contribution import Coalition
 from components.experts import contribution as experts
 from components.experts import multilingual
 from components.experts.telemetry import Sample
-from components.files import read_json, write_json
+from components.files import write_json
 from components.metrics.contribution import Contribution, contribution, of_outputs
 from components.models import resolve
 from components.models.loading import load_transformers
@@ -25,11 +25,11 @@ from components.storage.stage_plan import StagePlan, content_of, library_version
 from components.storage.stage_writer import TABLES, opened
 from components.storage.store import Store
 from reports import contributing
+from reports.results import CONTRIBUTIONS, read_contributions
 from tasks.artifacts import publish_table
 from tasks.metrics import LIBRARIES
 from tasks.options import NOT_STORED, shown
 
-CONTRIBUTIONS = "contributions.json"
 STAGE = "contribution"
 
 
@@ -47,7 +47,7 @@ class Parts:
     empty: str = "no output"
 
 
-@task(name=STAGE, **NOT_STORED)
+@task(name=STAGE, task_run_name=STAGE, **NOT_STORED)
 def of_systems(
     systems: Sequence[Parts], data: StageRef, metric: str, target: str | None, store_url: str | None
 ) -> StageRef | State[StageRef]:
@@ -55,6 +55,7 @@ def of_systems(
     sets = [(n, kept, ref) for n, one in enumerate(systems) for kept, ref in one.outputs.items()]
     plan = StagePlan(
         stage=STAGE,
+        kind=STAGE,
         version=f"contribution/1 metrics/{metrics.version}",
         parameters={
             "metric": metric,
@@ -95,7 +96,7 @@ def _of_system(system: Parts, data: StageRef, metric: str, target: str | None) -
     return contribution(system.title, system.names, values, empty=system.empty)
 
 
-@task(name=STAGE, **NOT_STORED)
+@task(name=STAGE, task_run_name=STAGE, **NOT_STORED)
 def of_experts(
     trained: StageRef,
     source: str,
@@ -110,6 +111,7 @@ def of_experts(
     corpus = multilingual.read(source, *languages, limit)
     plan = StagePlan(
         stage=STAGE,
+        kind=STAGE,
         version="contribution-experts/2",
         parameters={"languages": list(languages[1]), "limit": limit},
         upstream=read_by(trained),
@@ -142,8 +144,3 @@ def _published(ref: StageRef) -> StageRef:
     for number, one in enumerate(read_contributions(ref), 1):
         publish_table(contributing.rows(one), f"contribution-{number}", contributing.sentence(one))
     return ref
-
-
-def read_contributions(ref: StageRef) -> list[Contribution]:
-    """What a ``contribution`` stage holds."""
-    return [Contribution.model_validate(one) for one in read_json(Path(ref.path) / CONTRIBUTIONS)["systems"]]

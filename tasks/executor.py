@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextvars
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from threading import Thread
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
@@ -24,6 +25,7 @@ from prefect.task_engine import run_task_sync
 from components.models.weights import weights_at
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import NodePlan, plan_nodes
+from components.pipeline.pruning import without_idle
 from components.records import StageRef
 from tasks.board import BlockedError, Board, Status
 from tasks.node_task import NodeRun, compute_node
@@ -41,8 +43,20 @@ class Executed(NamedTuple):
     statuses: dict[str, Status]
     errors: dict[str, BaseException]
     plans: dict[str, NodePlan]
-    outputs: dict[str, str]
-    """The nodes whose texts are scored, by role: of a round that had nothing to do, the one before."""
+    pipeline: Pipeline
+    """As it was run: without nodes that have nothing to do with the data.
+
+    Its outputs are, of a round that had nothing to do, the one before.
+    """
+
+    def of_system(self, pipeline: Pipeline, names: Mapping[str, str]) -> Executed:
+        """What became of one of the pipelines that were executed as one; ``names``: there, by its own."""
+        refs = {own: self.stages[there] for own, there in names.items() if there in self.stages}
+        stages = {own: ref.model_copy(update={"stage": own}) for own, ref in refs.items()}
+        statuses = {own: self.statuses[there] for own, there in names.items() if there in self.statuses}
+        errors = {own: self.errors[there] for own, there in names.items() if there in self.errors}
+        plans = {own: self.plans[there] for own, there in names.items() if there in self.plans}
+        return Executed(stages, statuses, errors, plans, _as_run(pipeline, stages, statuses))
 
     def refuse(self) -> None:
         """Raise the first error, where a node failed."""
@@ -61,6 +75,7 @@ def execute(pipeline: Pipeline, data: Mapping[str, StageRef], store: str | None,
     Raises:
         TerminationSignal, KeyboardInterrupt, Pause: the run is stopped; what was computed in time is kept.
     """
+    pipeline = without_idle(pipeline, data)
     plans = plan_nodes(pipeline, data, store, seed, weights_at)
     firsts: dict[str, str] = {}
     for name, planned in plans.items():
@@ -77,12 +92,19 @@ def execute(pipeline: Pipeline, data: Mapping[str, StageRef], store: str | None,
         ref = board.ref(name) if board.is_finished(name) else None
         if ref is not None and statuses[name] != "skipped":
             stages[name] = ref.model_copy(update={"stage": name, "kind": planned.node.kind.name})
-    errors = {name: board.errors[name] for name in plans if name in board.errors}
+    errors = {name: board.errors[first] for name in plans if (first := twins.get(name, name)) in board.errors}
+    return Executed(stages, statuses, errors, plans, _as_run(pipeline, stages, statuses))
+
+
+def _as_run(pipeline: Pipeline, stages: Mapping[str, StageRef], statuses: Mapping[str, Status]) -> Pipeline:
+    """The pipeline with the outputs that it has: a node that had nothing to do stands for its last input."""
     outputs = {}
     for role, name in pipeline.outputs.items():
-        ref = board.ref(name) if board.is_finished(name) else None
-        outputs[role] = name if ref is None or name in stages else ref.stage
-    return Executed(stages, statuses, errors, plans, outputs)
+        node = pipeline.nodes[name]
+        while statuses.get(node.name) == "skipped" and node.kind.waits and node.of[-1] in pipeline.nodes:
+            node = pipeline.nodes[node.of[-1]]
+        outputs[role] = node.name if node.name in stages else name
+    return replace(pipeline, outputs=outputs)
 
 
 def _start(
@@ -122,7 +144,7 @@ def _start(
 def _run(name: str, arguments: Mapping[str, Any], board: Board) -> None:
     """The node's task; what it raises stands on the board, also where it never began."""
     try:
-        state = run_task_sync(**arguments)
+        state: Any = run_task_sync(**arguments)
         if not board.has_ended(name):
             state.result()
     except BaseException as error:

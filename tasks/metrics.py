@@ -11,6 +11,7 @@ from prefect.client.schemas.objects import State
 
 from components import metrics
 from components.files import read_json, write_json
+from components.metrics import translation, wer
 from components.pipeline.pipeline import DATA, TARGET, Pipeline
 from components.records import Score, StageRef, Utterance
 from components.storage.reader import best_texts, utterances
@@ -41,7 +42,7 @@ def scored(pipeline: Pipeline, stages: Mapping[str, StageRef]) -> list[Scored]:
     found = []
     for node in pipeline:
         name = node.name
-        if node.kind.gives != "text" or name not in stages or pipeline.data_of(name) != DATA:
+        if node.gives != "text" or name not in stages or pipeline.data_of(name) != DATA:
             continue
         is_output = name in pipeline.outputs.values()
         if is_output or node.kind.scored:
@@ -58,7 +59,7 @@ def _transcripts(one: Scored) -> dict[str, Score]:
     language = {utterance.id: utterance.source_language for utterance in known}
     references = {utterance.id: str(utterance.transcript) for utterance in known}
     texts = {key: text for key, text in best_texts(one.texts).items() if key in references}
-    return metrics.recognition_scores(references, texts, language=language, n_total=one.data.items)
+    return wer.recognition_scores(references, texts, language=language, n_total=one.data.items)
 
 
 def _translations(one: Scored, target_language: str | None) -> dict[str, Score]:
@@ -72,7 +73,7 @@ def _translations(one: Scored, target_language: str | None) -> dict[str, Score]:
     language = {utterance.id: _target(utterance, target_language) for utterance in known}
     references = {utterance.id: utterance.references for utterance in known}
     texts = {key: text for key, text in best_texts(one.texts).items() if key in references}
-    return metrics.translation_scores(references, texts, language=language, n_total=one.data.items)
+    return translation.translation_scores(references, texts, language=language, n_total=one.data.items)
 
 
 def _target(utterance: Utterance, target_language: str | None) -> str:
@@ -85,13 +86,14 @@ def read_scores(ref: StageRef) -> dict[str, Score]:
     return {score.name: score for score in map(Score.model_validate, values)}
 
 
-@task(name="metrics", **NOT_STORED)
+@task(name="metrics", task_run_name="metrics", **NOT_STORED)
 def score(
     scored: Sequence[Scored], target_language: str | None, store_url: str | None, run: str
 ) -> StageRef | State[StageRef]:
     """Score stages of texts against the references of their utterances, where these have any."""
     plan = StagePlan(
         stage="metrics",
+        kind="metrics",
         version=f"metrics/{metrics.version}",
         parameters={
             "target_language": target_language,

@@ -8,10 +8,11 @@ from pathlib import Path
 from prefect import task
 from prefect.client.schemas.objects import State
 
-from components import data, metrics, translation
+from components import data, metrics
 from components.device import pick_device
 from components.experts.config import ExpertsConfig
 from components.files import read_json, write_json
+from components.metrics.translation import translation_scores
 from components.records import NBest, Score, StageRef
 from components.refining import scoring as refiners
 from components.storage.stage_plan import StagePlan, library_versions, read_by
@@ -20,7 +21,9 @@ from components.storage.store import Store
 from components.training import pairs, scoring
 from components.training.config import TrainingConfig
 from components.training.product import MODEL
+from components.translation import factory
 from components.translation.config import TranslationConfig
+from components.translation.translator import Translator
 from tasks.options import NOT_STORED, shown
 from tasks.slots import device_slot
 
@@ -81,7 +84,7 @@ def score_languages(
     }
     plan = StagePlan(
         stage="scores",
-        version=f"experts-scores/{translation.Translator.version} metrics/{metrics.version}",
+        version=f"experts-scores/{Translator.version} metrics/{metrics.version}",
         parameters=mt.model_dump(mode="json", exclude={"device", "model"})
         | {"device": pick_device(mt.device).type},
         upstream=read_by(trained),
@@ -92,7 +95,7 @@ def score_languages(
     def work(folder: Path) -> Product:
         with device_slot(mt.device):
             setting = mt.model_copy(update={"model": f"store:{trained.key}"})
-            translator = translation.build(setting, str(Store(store_url).root))
+            translator = factory.build(setting, str(Store(store_url).root))
             scores = [
                 score
                 for target, dataset in sets.items()
@@ -103,13 +106,13 @@ def score_languages(
     return shown(compute_once(Store(store_url), plan, work))
 
 
-def _of_language(translator: translation.Translator, dataset: data.Dataset, target: str) -> Iterator[Score]:
+def _of_language(translator: Translator, dataset: data.Dataset, target: str) -> Iterator[Score]:
     utterances = [one.model_copy(update={"target_language": target}) for one in dataset.utterances]
     outcomes = translator.translate(utterances)
     texts = {one.utterance_id: one.best.text for one in outcomes if isinstance(one, NBest)}
     references = {one.id: one.references for one in utterances if one.id in texts}
     n_total = len(dataset.utterances) + len(dataset.quarantined)
-    scores = metrics.translation_scores(references, texts, language=target, n_total=n_total)
+    scores = translation_scores(references, texts, language=target, n_total=n_total)
     for name, score in scores.items():
         yield score.model_copy(update={"name": f"{name}_{target}"})
 

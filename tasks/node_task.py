@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -14,22 +13,23 @@ from typing import NamedTuple
 from prefect import task
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
+from prefect.states import Cancelled, Failed
 
 from components.errors import StoreError
 from components.models.weights import weights_at
-from components.nodes.kind import Item
+from components.nodes.kind import Item, Site
 from components.pipeline.gathering import Gatherer
-from components.pipeline.pipeline import DATA, Pipeline
-from components.pipeline.planning import NodePlan, stage_plan, with_models, with_tables
+from components.pipeline.pipeline import Pipeline
+from components.pipeline.planning import SMALLEST, NodePlan, stage_plan, with_models, with_tables
 from components.records import StageRef
 from components.storage.reader import utterances
-from components.storage.stage_writer import Writer, compute_once, discard_work, opened
+from components.storage.stage_writer import Product, Writer, compute_once, discard_work, opened
 from components.storage.store import Store
 from tasks import runners
-from tasks.artifacts import publish_examples, publish_extras, publish_stage
-from tasks.board import Board, HaltedError
+from tasks.board import BlockedError, Board, HaltedError
+from tasks.node_artifacts import publish_node
 from tasks.options import NOT_STORED, shown
-from tasks.progress import Bar, Progress
+from tasks.progress import Progress, ProgressBar
 from tasks.shard_task import Job, Shard, compute_shard, pack
 
 _LONG = 24 * 3600.0
@@ -64,6 +64,8 @@ class NodeRun:
         self.board = board
         self.keys = keys
         self.store = Store(planned.site.store)
+        self.idle = False
+        """Whether nothing is to be done for any of its items, though there are some."""
         self._depth = pipeline.depth_of(self.node.name)
 
     @property
@@ -74,6 +76,7 @@ class NodeRun:
     def compute(self) -> StageRef | None:
         """The finished stage; None where none of the utterances had anything to do with the node."""
         kind, plan = self.node.kind, self.planned.stage
+        read: dict[str, str] | None = None
         if kind.whole or kind.waits or self.store.find(plan) is not None:
             read = self._wait_for_all()
             finished = self.store.find(plan, read)
@@ -82,9 +85,19 @@ class NodeRun:
                 return finished
             if kind.whole:
                 return self._make(read)
-            if all(kind.idle(item) for _, items in self._slices() for item in items):
+            if not self._has_work():
                 return None
-        return self._compute_shards()
+        return self._compute_shards(read)
+
+    def _has_work(self) -> bool:
+        """Whether something is to be done for any item; ``idle``: for none of those that there are."""
+        for _, items in self._slices():
+            for item in items:
+                if not self.node.kind.idle(item):
+                    self.idle = False
+                    return True
+                self.idle = True
+        return False
 
     # What it reads
 
@@ -106,7 +119,7 @@ class NodeRun:
 
     def _slices(self) -> Iterator[tuple[int, list[Item]]]:
         """The items of every slice of the data set, each as soon as what it reads is there."""
-        size = self.planned.stage.shard_size
+        size = self.planned.stage.shard_size or SMALLEST
         followed = {name for role, name in self.node.reads.items() if role not in self.node.tables}
         read = sorted(followed - self.data_sets.keys())
         gatherer: Gatherer | None = None
@@ -122,8 +135,11 @@ class NodeRun:
 
     # Shards
 
-    def _compute_shards(self) -> StageRef | None:
-        """Computes shard after shard; nothing is opened before there is something to do."""
+    def _compute_shards(self, read: dict[str, str] | None) -> StageRef | None:
+        """Compute shard after shard; nothing is opened before there is something to do.
+
+        ``read`` are the digests of what it reads, where that is finished and another stage may be stale.
+        """
         slices = self._slices()
         empty = []
         for number, items in slices:
@@ -138,7 +154,7 @@ class NodeRun:
             yield number, items
             yield from slices
 
-        with opened(self.store, self.planned.stage) as writer:
+        with opened(self.store, self.planned.stage, read=read) as writer:
             if writer.ref is not None:  # another run has finished it meanwhile
                 return writer.ref
             Shards(self, writer).run(everything())
@@ -162,8 +178,8 @@ class NodeRun:
         return Job(self.planned.stage, settings.model_dump_json(), site, device, threads)
 
     def _tables(self) -> dict[str, StageRef]:
-        refs = {name: self.board.wait_for(name) for name in self.node.tables.values()}
-        return {name: ref for name, ref in refs.items() if ref is not None}
+        refs = {name: self._ref(name) for name in self.node.tables.values()}
+        return {name: self.store.at_hand(ref) for name, ref in refs.items() if ref is not None}
 
     def lane(self) -> str:
         """The device that it computes on, or a lane of its own for what computes elsewhere."""
@@ -180,6 +196,12 @@ class NodeRun:
         """Who goes first in a lane: what is farthest downstream, then what comes first."""
         return -self._depth, number
 
+    def first_text(self) -> StageRef | None:
+        """The stage of the first text that a finished node has read."""
+        names = [name for name in self.node.of if self.pipeline.sort_of(name) == "text"]
+        refs = [self.board.ref(name) for name in names if self.board.is_finished(name)]
+        return next((self.store.at_hand(ref) for ref in refs if ref is not None), None)
+
     # Whole
 
     def _make(self, read: dict[str, str]) -> StageRef:
@@ -187,26 +209,36 @@ class NodeRun:
         kind, lane = self.node.kind, self.lane()
         refs = {role: self._ref(name) for role, name in self.node.reads.items()}
         known = {role: self.store.at_hand(ref) for role, ref in refs.items() if ref is not None}
-        if self.node.of:
-            known[DATA] = self.data
         settings = kind.settings.model_validate_json(job.settings)
-        bar = Bar(self.node.name, kind.summary)
+
+        site = self._watched(job.site)
+
+        def work(folder: Path) -> Product:
+            if kind.gathers:
+                return kind.collect(settings, site, self._items(), folder)
+            return kind.make(settings, site, known, folder)
+
+        def work_with_torch(folder: Path) -> Product:
+            from tasks.computing import making  # noqa: PLC0415 - imports torch
+
+            with making(job, kind.files(settings)):
+                return work(folder)
+
+        chosen = work_with_torch if "torch" in self.planned.stage.libraries else work
+
+        self.board.open_lane(lane, 1)
+        with self.board.turn(lane, self.rank(0)):
+            return compute_once(self.store, self.planned.stage, chosen, read)
+
+    def _watched(self, site: Site) -> Site:
+        """The site of a node that is made whole here, where it can be watched and stopped."""
+        bar = ProgressBar(self.node.name, self.node.kind.summary)
 
         def progress(percent: float) -> None:
             self.board.check()
             bar.show(percent)
 
-        site = replace(job.site, progress=progress, verify=self._verify)
-        self.board.open_lane(lane, 1)
-        with ExitStack() as stack:
-            stack.enter_context(self.board.turn(lane, self.rank(0)))
-            if "torch" in self.planned.stage.libraries:
-                from tasks.slots import device_slot  # noqa: PLC0415 - imports torch
-
-                stack.enter_context(device_slot(job.device))
-            return compute_once(
-                self.store, self.planned.stage, lambda folder: kind.make(settings, site, known, folder), read
-            )
+        return replace(site, progress=progress, verify=self._verify)
 
     def _verify(self) -> None:
         """Raise StoreError where what the node reads has changed since it was planned."""
@@ -216,6 +248,12 @@ class NodeRun:
             raise StoreError(
                 f"{self.node.name}: expected data and models as planned, found others: run it again"
             )
+
+    def _items(self) -> Iterator[Item]:
+        """Its items one by one, as far as the run goes on."""
+        for _, items in self._slices():
+            self.board.check()
+            yield from items
 
 
 class Shards:
@@ -324,14 +362,19 @@ def compute_node(name: str, run: NodeRun) -> StageRef | State[StageRef | None]:
     board = run.board
     try:
         ref = run.compute()
+    except HaltedError as error:
+        board.fail(name, error)
+        return Cancelled(message="the run was stopped; finished shards are kept")
+    except BlockedError as error:
+        board.fail(name, error)
+        return Failed(name="Blocked", message=str(error))
     except BaseException as error:
         board.fail(name, error)
         raise
     if ref is None:
-        stands_for = run.node.of[-1] if run.node.kind.waits else ""
+        stands_for = run.node.of[-1] if run.idle else ""
         board.finish(name, board.ref(stands_for) if board.is_finished(stands_for) else None, "skipped")
         return shown(None)
     board.finish(name, ref, "reused" if ref.reused else "computed")
-    (publish_examples if run.node.kind.gives == "text" else publish_stage)(ref)
-    publish_extras(ref)
+    publish_node(run.pipeline, run.node, ref, run.data_sets, run.first_text())
     return shown(ref)

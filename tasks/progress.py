@@ -22,26 +22,26 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-class Bar:
-    """A progress artifact, from the first time that there is something to show."""
+class ProgressBar:
+    """A progress artifact that is made when it is first shown."""
 
     def __init__(self, stage: str, description: str) -> None:
-        self._key, self._description = f"{stage}-progress", description
+        self._key, self._description = f"{stage}-progress".replace("_", "-"), description
         self._id: UUID | None = None
 
     @property
     def is_shown(self) -> bool:
-        """Whether it is there."""
+        """Whether there is one already."""
         return self._id is not None
 
     def show(self, percent: float) -> None:
-        """Show how far the stage is."""
+        """Set it to so many percent."""
         if self._id is not None:
             update_progress_artifact(self._id, progress=percent)
             return
-        created = create_progress_artifact(progress=percent, key=self._key, description=self._description)
-        assert isinstance(created, UUID)
-        self._id = created
+        made = create_progress_artifact(progress=percent, key=self._key, description=self._description)
+        assert isinstance(made, UUID)
+        self._id = made
 
 
 class Progress:
@@ -53,7 +53,7 @@ class Progress:
         self._done = self._before = done
         self._log = get_run_logger()
         self._begun = self._spoke = time.monotonic()
-        self._bar = Bar(stage, f"{total} items")
+        self._bar = ProgressBar(stage, f"{total} items")
 
     def begin(self, shards: int) -> None:
         """Say what lies ahead."""

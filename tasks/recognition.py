@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from prefect import task
 from prefect.client.schemas.objects import State
 
-from components import recognition
 from components.device import pick_device, seed_everything
-from components.ensembling import recognisers
-from components.ensembling.recognisers import RecogniserEnsemble
 from components.models.weights import weights_at
+from components.recognition import building
 from components.recognition.config import RecognitionConfig
+from components.recognition.recogniser import Recognizer
 from components.records import StageRef, Utterance
 from components.storage.reader import utterances
 from components.storage.stage_plan import StagePlan, library_versions, read_by
@@ -38,11 +37,9 @@ LIBRARIES = (
 
 def _recognizer(
     plan: StagePlan, config: RecognitionConfig, store_url: str | None, seed: int
-) -> recognition.Listener:
-    def build() -> recognition.Listener:
-        if isinstance(config, RecogniserEnsemble):
-            return recognisers.build(config, store_url, seed)
-        return recognition.build(config, store_url, seed=seed)
+) -> building.Listener:
+    def build() -> building.Listener:
+        return building.build(config, store_url, seed=seed)
 
     return component_of(plan, (config, seed), store_url, build)
 
@@ -72,14 +69,12 @@ def plan_of(
     config: RecognitionConfig, store_url: str | None, data: StageRef, total: int, seed: int
 ) -> StagePlan:
     """What decides the outputs of the stage. Resolves the model references, loads nothing."""
-    members = config.members if isinstance(config, RecogniserEnsemble) else ()
-    named = {f"member{n}": name for n, name in enumerate(members, 1)} or {"model": config.model}
-    parameters = config.model_dump(mode="json", exclude={"device", "model", "members"})
+    named = {"model": config.model}
+    parameters = config.model_dump(mode="json", exclude={"device", "model"})
     parameters["device"] = pick_device(config.device).type
     return StagePlan(
         stage="asr",
-        version=f"recognition/{recognition.Recognizer.version}"
-        + (f"/ensemble/{recognisers.VERSION}" if members else ""),
+        version=f"recognition/{Recognizer.version}",
         parameters=parameters,
         upstream=read_by(data),
         weights=weights_at(named, store_url),

@@ -15,6 +15,7 @@ from components.profiling import measure_cost
 from components.records import NodeOutcome, Quarantined
 from components.storage.stage_plan import StagePlan
 from tasks.options import NOT_STORED, transient
+from tasks.plan_check import check
 
 
 class Shard(NamedTuple):
@@ -56,7 +57,9 @@ def compute_shard(node: str, number: int, job: Job, payload: str) -> Shard:
     settings = kind.settings.model_validate_json(job.settings)
     items = [Item.model_validate_json(line) for line in payload.split("\n")]
     if "torch" not in job.plan.libraries:
-        return _computed(node, kind.build(settings, job.site), items, filters=kind.filters)
+        component = kind.build(settings, job.site)
+        check(job.plan, job.site.store, kind.files(settings))
+        return _computed(node, component, items, filters=kind.filters)
     from tasks.computing import computing  # noqa: PLC0415 - imports torch
 
     with computing(job, number, lambda: kind.build(settings, job.site), kind.files(settings)) as component:

@@ -8,7 +8,6 @@ from pathlib import Path
 from prefect import task
 from prefect.client.schemas.objects import State
 
-from components import translation
 from components.device import pick_device, seed_everything
 from components.errors import ConfigError
 from components.models.weights import weights_at
@@ -17,7 +16,9 @@ from components.storage.reader import hypotheses, utterances
 from components.storage.seal import file_digest
 from components.storage.stage_plan import StagePlan, library_versions, read_by
 from components.storage.store import Store
+from components.translation import factory
 from components.translation.config import TranslationConfig
+from components.translation.translator import Translator
 from tasks.artifacts import publish_examples
 from tasks.building import component_of
 from tasks.options import NOT_STORED, shown, transient
@@ -27,9 +28,9 @@ from tasks.slots import device_slot
 LIBRARIES = ("torch", "numpy", "llvmlite", "transformers", "sentencepiece", "sacremoses")
 
 
-def _translator(plan: StagePlan, config: TranslationConfig, store_url: str | None) -> translation.Translator:
+def _translator(plan: StagePlan, config: TranslationConfig, store_url: str | None) -> Translator:
     files = {"examples": config.examples} if config.examples else {}
-    return component_of(plan, config, store_url, lambda: translation.build(config, store_url), files)
+    return component_of(plan, config, store_url, lambda: factory.build(config, store_url), files)
 
 
 @task(name="translate shard", retries=2, retry_delay_seconds=1, retry_condition_fn=transient, **NOT_STORED)
@@ -76,7 +77,7 @@ def plan_of(
     named = {"model": config.model}
     return StagePlan(
         stage="mt",
-        version=f"translation/{translation.Translator.version}",
+        version=f"translation/{Translator.version}",
         parameters=parameters,
         upstream=read_by(*read),
         inputs=inputs,

@@ -8,7 +8,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from components.errors import AntiphonError
 from components.merging.recipe import Recipe, from_text, read
 
 VERSION = 3
@@ -31,16 +30,12 @@ class MergeConfig(BaseModel):
     def _as_text(cls, value: Any) -> Any:
         return json.dumps(value, indent=1, ensure_ascii=False) if isinstance(value, dict) else value
 
-    @field_validator("recipe")
-    @classmethod
-    def _readable(cls, value: str) -> str:
-        try:
-            recipe_of(value)
-        except AntiphonError as error:
-            raise ValueError(str(error)) from None
-        return value
+
+def is_text(recipe: str) -> bool:
+    """Whether it is the text of a recipe, not the path of its file."""
+    return "\n" in recipe.strip()
 
 
 def recipe_of(text: str) -> Recipe:
     """A recipe from a file, or from its text. Raises ConfigError or MergeError with the line."""
-    return from_text(text) if "\n" in text.strip() else read(Path(text).expanduser())
+    return from_text(text) if is_text(text) else read(Path(text).expanduser())

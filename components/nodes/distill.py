@@ -84,8 +84,6 @@ class Distill(TrainingKind[DistillSettings]):
             return None
         values = dict(values)
         teacher = {"kind": "targets", "of": values.pop("of"), "choose": values.pop("choose", "best")}
-        if "target_language" in values:
-            teacher["target_language"] = values["target_language"]
         return {f"{name}-targets": teacher, name: {**values, "targets": f"{name}-targets"}}
 
     def notes(self, settings: DistillSettings, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:

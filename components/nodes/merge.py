@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from components.errors import AntiphonError
 from components.files import told_when_full, write_json
-from components.merging.config import VERSION, MergeConfig, recipe_of
+from components.merging.config import VERSION, MergeConfig, is_text, recipe_of
 from components.merging.naming import reference
 from components.nodes.kind import Site
 from components.nodes.model_kind import ModelKind
@@ -39,9 +40,18 @@ class Merge(ModelKind[MergeConfig]):
         return ("torch", "numpy", "safetensors", "transformers")
 
     def models(self, settings: MergeConfig) -> dict[str, str]:
-        """Those of the recipe, by their names there."""
-        recipe = recipe_of(settings.recipe)
+        """Those of the recipe, by their names there; of one that cannot be read, :meth:`check` says why."""
+        try:
+            recipe = recipe_of(settings.recipe)
+        except AntiphonError:
+            return {}
         return {model: reference(model, recipe) for model in recipe.models}
+
+    def in_folder(self, settings: MergeConfig, folder: Path) -> MergeConfig:
+        """With the recipe's file in that folder, where it is one."""
+        if is_text(settings.recipe):
+            return settings
+        return settings.model_copy(update={"recipe": str(folder / Path(settings.recipe).expanduser())})
 
     def parameters(self, settings: MergeConfig, site: Site) -> dict[str, Any]:
         """The text of the recipe, wherever it stands."""

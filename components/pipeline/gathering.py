@@ -90,7 +90,7 @@ class Gatherer:
         self._pipeline = pipeline
         self._node = node
         self._cursors = {
-            name: Cursor(folders[name], RECORDS[pipeline.nodes[name].kind.gives])
+            name: Cursor(folders[name], RECORDS[pipeline.nodes[name].gives])
             for role, name in node.reads.items()
             if name in folders and not pipeline.is_data(name) and role not in node.tables
         }
@@ -150,7 +150,7 @@ class Gatherer:
         if self._pipeline.is_data(name):
             return "speech" not in self._node.kind.reads
         node = self._pipeline.nodes[name]
-        if "speech" in node.kind.reads and "text" not in node.kind.reads:
+        if "speech" in node.kind.reads and "text" not in node.kind.reads and not node.kind.translates:
             return self._pipeline.is_data(node.of[0]) and not node.kind.applies(utterance)
         return node.kind.passes and all(self._passes(each, utterance) for each in node.of)
 
@@ -163,17 +163,16 @@ class Gatherer:
     ) -> Utterance:
         node = self._node
         update: dict[str, object] = {}
-        if node.kind.translates:
+        if node.translates:
             update["target_language"] = node.to or base.target_language or self._pipeline.languages[1]
         if read is not None:
             update |= self._text(read, base, inputs.get(read))
-        if node.kind.looks_back and read is not None:
+        if node.kind.looks_back and read is not None and not node.translates:
             written = update.get("source_language", base.source_language)
-            if node.origin is None:  # a transcript: it was made from sound, not from text
-                update["target_language"] = written
-            else:
-                update |= self._text(node.origin, base, outcomes.get(node.origin))
-                update["target_language"] = written
+            if node.origin is not None:  # else a transcript: it was made from sound, not from text
+                # What passed the origin, or is the data's, was translated as it is written.
+                update = self._text(node.origin, base, outcomes.get(node.origin))
+            update["target_language"] = written
         return base.model_copy(update=update) if update else base
 
     def _text(self, name: str, base: Utterance, outcome: NodeOutcome | None) -> dict[str, object]:

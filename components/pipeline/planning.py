@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import ConfigError
-from components.nodes.kind import NODE, Site
-from components.pipeline.pipeline import DATA, Node, Pipeline
+from components.nodes.kind import Site
+from components.pipeline.pipeline import DATA, Node, Pipeline, with_references
 from components.records import StageRef
 from components.storage.seal import file_digest
 from components.storage.stage_plan import StagePlan, library_versions
@@ -53,9 +53,11 @@ def plan_nodes(
         site = pipeline.site(node, store, seed)
         read = {role: keys[name] for role, name in node.reads.items()}
         own = pipeline.data_of(node.name)
-        if node.of or not node.kind.whole:
+        if node.kind.gathers or not node.kind.whole:
             read[DATA] = keys[own]  # its utterances are the data's, whatever it reads
-        stage = stage_plan(node, site, read, totals.get(own, 0), weights)
+        stage = node.kind.stage(node.settings, site) or stage_plan(
+            node, site, read, totals.get(own, 0), weights
+        )
         plans[node.name] = NodePlan(node, site, stage)
         keys[node.name] = stage.key
     return plans
@@ -96,7 +98,7 @@ def _parameters(node: Node, site: Site) -> dict[str, Any]:
         parameters["device"] = device_type(device)
     if node.when is not None:
         parameters["when"] = node.when[1]
-    if kind.translates:
+    if node.translates:
         parameters["to"] = node.to or site.languages[1]
     return parameters
 
@@ -108,14 +110,4 @@ def with_tables(site: Site, node: Node, refs: Mapping[str, StageRef]) -> Site:
 
 def with_models(settings: Any, node: Node, keys: Mapping[str, str]) -> Any:
     """Settings in which the models that other nodes made are ``store:KEY``."""
-    update = {
-        name: f"store:{keys[value.removeprefix(NODE)]}"
-        for name, value in settings
-        if isinstance(value, str) and value.startswith(NODE)
-    }
-    update |= {
-        name: tuple(f"store:{keys[v.removeprefix(NODE)]}" if str(v).startswith(NODE) else v for v in value)
-        for name, value in settings
-        if isinstance(value, tuple) and any(isinstance(v, str) and v.startswith(NODE) for v in value)
-    }
-    return settings.model_copy(update=update) if update else settings
+    return with_references(settings, {name: f"store:{keys[name]}" for name in node.tables.values()})

@@ -13,8 +13,8 @@ from components.device import pick_device, pick_dtype, pool
 from components.errors import ConfigError
 from components.kernels import Arithmetic
 from components.models import resolve
+from components.models.architectures import SPHINX
 from components.models.loading import load_transformers, load_whisper
-from components.models.sources.sphinx import ARCHITECTURE as SPHINX
 from components.recognition.config import RecognitionConfig
 from components.recognition.engine import Engine, WhisperEngine
 from components.recognition.features import FRAMES_PER_SECOND

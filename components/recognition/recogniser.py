@@ -15,7 +15,7 @@ from whisper.audio import HOP_LENGTH
 from whisper.tokenizer import LANGUAGES, TO_LANGUAGE_CODE, Tokenizer
 
 from components import audio
-from components.decoding import SearchConfig
+from components.decoding.config import SearchConfig
 from components.decoding.isolation import isolate
 from components.errors import DataError, ModelError
 from components.recognition.assembly import n_best

@@ -60,7 +60,7 @@ class StagePlan(Record):
     models, by role: they are shown, and no part of the key, since a model may have several names.
     """
 
-    stage: str = Field(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9_-]*$")
+    stage: str = Field(min_length=1, max_length=128, pattern=r"^[a-z][a-z0-9_-]*$")
     kind: str = ""
     version: str
     parameters: dict[str, Any] = Field(default_factory=dict)

@@ -30,7 +30,7 @@ from components.storage.store import Store, plan_json, stage_ref
 
 OUTPUTS, ERRORS, JOURNAL = "outputs.jsonl", "errors.jsonl", "journal.jsonl"
 WORK = "work"
-"""Folder of what an unfinished stage goes on from."""
+"""Folder of a stage that is made whole for what it needs only to go on; removed once it is sealed."""
 TABLES = "tables.json"
 """A stage that has more to show seals this file: ``{"tables": [{"title", "note", "rows": [{...}]}]}``."""
 
@@ -205,8 +205,7 @@ def compute_once(
     """The stage of a plan that is made whole: reused if it is finished, else made by ``work``, and sealed.
 
     Args:
-        work: makes the files in the stage's folder, where an earlier attempt may have left some; what it
-            needs to go on from there lies in :data:`WORK`, which a finished stage has no more.
+        work: makes the files in the stage's folder, where an earlier attempt may have left some.
         read: see :func:`opened`.
     """
     with opened(store, plan, records=False, read=read) as writer:

@@ -1,5 +1,4 @@
-"""Training: one loop (``loop.train``) over anything that is a ``learner.Learner``, plain PyTorch.
+"""Training: one loop (``train``) over anything that is a :class:`Learner`, plain PyTorch.
 
-``loop`` is the place to start reading; ``config.TrainingConfig`` is what can be set, ``learners.LEARNERS``
-what can be trained.
+``loop`` is the place to start reading; ``config`` is what can be set, ``learners`` what can be trained.
 """

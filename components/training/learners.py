@@ -12,4 +12,3 @@ LEARNERS: dict[str, type[TranslationLearner | LanguageLearner | DeliberationLear
     "deliberation": DeliberationLearner,
     "edit_diffusion": DiffusionLearner,
 }
-"""Each learner's class."""

@@ -11,11 +11,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from components.decoding import Candidate, Rule, SearchConfig, rules, search
+from components.decoding import rules
+from components.decoding.candidates import Candidate
 from components.decoding.causal import CausalModel
+from components.decoding.config import SearchConfig
 from components.decoding.generation import rules_of
+from components.decoding.rules import Rule
+from components.decoding.search import search
 from components.errors import ConfigError, DataError
-from components.translation.languages import NO_TARGET, base_of, english_name
+from components.languages import base_of, english_name
+from components.translation.languages import NO_TARGET
 from components.translation.seq2seq import translated
 from components.translation.source import as_data, control_tokens
 from components.translation.translator import Sentence, Translated

@@ -11,13 +11,13 @@ from components import models
 from components.data import UNKNOWN_LANGUAGE
 from components.device import pick_device
 from components.errors import ConfigError, DataError
+from components.models.architectures import CAUSAL, MULTILINGUAL
 from components.models.checkpoints import read_json
 from components.records import Checkpoint
-from components.translation import CAUSAL, search_of
 from components.translation.causal import read_examples
 from components.translation.config import TranslationConfig
+from components.translation.factory import search_of
 from components.translation.languages import NO_TARGET, language_token, refuse_other_direction
-from components.translation.seq2seq import MULTILINGUAL
 
 Pair = tuple[str, str | None]
 """Source and target language of a text; a source that nobody stated is ``und``."""

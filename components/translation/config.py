@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 VERSION = 3
 """Of the translator: changes when its outputs do."""
+SPEECH_VERSION = 1
+"""Of direct speech translation, beside the recognizer's."""
 
 
 class TranslationConfig(BaseModel):

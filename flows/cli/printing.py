@@ -15,10 +15,8 @@ from components.records import RunRecord
 from components.storage.reader import quarantined
 from components.storage.store import Store
 from reports import blaming, comparing, contributing, terminal
-from tasks.blaming import read_blame
-from tasks.comparing import read_comparison
-from tasks.contributing import read_contributions
-from tasks.views import view_of
+from reports.report_view import view_of
+from reports.results import read_blame, read_comparison, read_contributions
 
 REASONS = 5
 """Records put aside by a stage whose reasons the summary gives; `inspect --stage` gives all."""
@@ -33,7 +31,7 @@ def console() -> Console:
 def print_run(run: RunRecord, store: Store) -> None:
     """The stages of a run with what they produced and cost, its scores, and where it is kept."""
     out = console()
-    compared = [ref for ref in run.stages if ref.stage == "comparison"]
+    compared = [ref for ref in run.stages if ref.kind == "comparison"]
     for ref in compared:
         comparing.print_comparison(read_comparison(ref), out)
     if not compared:
@@ -43,9 +41,9 @@ def print_run(run: RunRecord, store: Store) -> None:
                 first = list(islice(quarantined(ref), REASONS))
                 terminal.print_refusals(ref.stage, first, ref.quarantined, run.name, out)
     for ref in run.stages:
-        if ref.stage == "blame":
+        if ref.kind == "blame":
             blaming.print_blame(read_blame(ref), out)
-        if ref.stage == "contribution":
+        if ref.kind == "contribution":
             contributing.print_contributions(read_contributions(ref), out)
     folder = store.run_folder(run.name)
     places = {"run": folder, "report": folder / "report.html"}

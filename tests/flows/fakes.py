@@ -13,10 +13,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from components import models, recognition, translation
+from components import models
+from components.recognition import building as recognition
 from components.records import Checkpoint, Hypothesis, NBest, Outcome, Quarantined, Utterance
 from components.refining import networks
-from components.refining.selfrefine import Proposal
+from components.refining.decisions import Proposal
+from components.translation import factory as translation
 
 CALLS = os.environ.get("FAKE_CALLS")
 """A file to which every call of a component adds a line: stage, first id, number of utterances."""

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from components import recognition, translation
+from components.recognition import building as recognition
 from components.records import Outcome, Utterance
+from components.translation import factory as translation
 from flows.cli import main as cli
 from tests.flows import fakes
 from tests.flows.test_cascade import calls  # noqa: F401 - a fixture that every test uses

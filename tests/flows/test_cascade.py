@@ -13,9 +13,11 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
-from components import models, recognition, translation
+from components import models
 from components.data.named import SAMPLES
 from components.errors import ModelError
+from components.recognition import building as recognition
+from components.translation import factory as translation
 from flows.cli import main as cli
 from tasks import progress
 from tests.flows import fakes

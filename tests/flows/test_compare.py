@@ -14,10 +14,10 @@ import pytest
 import yaml
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 
-from components import translation
 from components.errors import ModelError
 from components.records import Outcome, Quarantined, Utterance
 from components.refining import checks
+from components.translation import factory as translation
 from components.translation.config import TranslationConfig
 from flows.cli import main as cli
 from tests.flows import fakes

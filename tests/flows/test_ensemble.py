@@ -18,8 +18,8 @@ from flows.cascade import cascade
 from flows.contribution import contribution
 from flows.ensemble import ensemble
 from flows.train import train
-from tasks.contributing import read_contributions
-from tasks.views import view_of
+from reports.report_view import view_of
+from reports.results import read_contributions
 from tests.components.stacking import tiny
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
@@ -85,7 +85,7 @@ def test_learned_coefficients_are_kept_and_used(toy: dict[str, str]) -> None:
     two = {"model": toy["first"], "members": [toy["second"]]}
     for method, learn in (("linear", "constants"), ("log_linear", "constants"), ("linear", "gate")):
         found = run(toy, f"{method}-{learn}", two, method=method, learn=learn)
-        stage = next(stage for stage in found.stages if stage.stage == "coefficients")
+        stage = next(stage for stage in found.stages if stage.stage == "mt-coefficients")
         stored = json.loads((Path(stage.path) / "coefficients.json").read_text(encoding="utf-8"))
         assert stored["learned"] >= stored["uniform"] - 1e-9
         plan = json.loads((Path(stage.path) / "plan.json").read_text(encoding="utf-8"))
@@ -104,16 +104,25 @@ def test_learned_coefficients_are_kept_and_used(toy: dict[str, str]) -> None:
 def test_negative_evidence_searches_its_strength(toy: dict[str, str]) -> None:
     evidence = {"method": "negative_evidence", "positive": toy["language"], "negative": toy["language"]}
     same = run(toy, "evidence", {"model": toy["first"]}, **evidence, learn="constants")
-    stage = next(stage for stage in same.stages if stage.stage == "coefficients")
+    stage = next(stage for stage in same.stages if stage.stage == "mt-coefficients")
     stored = json.loads((Path(stage.path) / "coefficients.json").read_text(encoding="utf-8"))
     assert len(set(stored["likelihoods"].values())) == 1  # both models are one: no evidence at any strength
     off = run(toy, "off", {"model": toy["first"]}, **evidence, strength=0.0)
     assert translations(off) == translations(same)
 
 
-def test_dropout_members_and_pooled_members(toy: dict[str, str]) -> None:
-    thinned = run(toy, "dropout", {"model": toy["first"], "dropout_members": 2})
+def test_dropout_members_are_mixed_or_each_alone(toy: dict[str, str]) -> None:
+    mt = {"model": toy["first"], "dropout_members": 2}
+    thinned = run(toy, "dropout", mt)
     assert len(first_tokens(thinned).best.tokens[0].members) == 2
+    pooled = run(toy, "dropouts", mt, method="pooled")
+    stages = {stage.stage: stage for stage in pooled.stages}
+    assert [stage.kind for stage in pooled.stages][1:4] == ["translate", "translate", "combine"]
+    assert best_texts(stages["mt-1"]) != best_texts(stages["mt-2"])  # other masks
+    assert all(stage.reused for stage in run(toy, "dropouts-again", mt, method="pooled").stages)
+
+
+def test_pooled_members_stay_in_the_run(toy: dict[str, str]) -> None:
     pooled = ensemble(
         data=toy["text"],
         limit=12,
@@ -223,7 +232,7 @@ def test_what_each_member_contributes(toy: dict[str, str]) -> None:
 def test_what_cannot_be_mixed_is_refused_with_its_name(toy: dict[str, str]) -> None:
     with pytest.raises(ConfigError, match=f"one vocabulary, found {toy['odd']}.*beside {toy['first']}"):
         run(toy, "odd", {"model": toy["first"], "members": [toy["odd"]]})
-    with pytest.raises(ConfigError, match="coefficients: expected 2, one per member, found 3"):
+    with pytest.raises(ConfigError, match="mt: coefficients: expected 2, one per member, found 3"):
         run(toy, "three", {"model": toy["first"], "members": [toy["second"]]}, coefficients=(0.2, 0.3, 0.5))
     with pytest.raises(ConfigError, match=r"expected at least one model beside mt\.model"):
         run(toy, "lonely", {"model": toy["first"]})

@@ -10,15 +10,15 @@ import torch
 
 from components import models
 from components.errors import MergeError, StoreError
+from components.merging.config import recipe_of
 from components.storage.store import Store
 from components.training import vocabulary
 from components.training.config import TrainingConfig
 from components.training.model import build
 from flows.cli import main as cli
-from components.merging.config import recipe_of
 from flows.merge import merge
 from flows.merge_parameters import MergeParameters
-from tasks.views import view_of
+from reports.report_view import view_of
 from tests.limits import files_of_at_most
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
@@ -55,7 +55,16 @@ def values(toys: Path, tmp_path: Path, **changes: object) -> dict[str, object]:
 def test_an_accepted_model_is_in_the_store(toys: Path, tmp_path: Path) -> None:
     settings = values(toys, tmp_path, test=f"{toys}/toy.en,{toys}/toy.de", margin=100)
     run = merge(**settings, name="first")
-    assert [stage.stage for stage in run.stages] == ["data", "merge", "mt", "baseline", "gate", "test", "mt-test", "metrics"]
+    assert [stage.stage for stage in run.stages] == [
+        "data",
+        "merge",
+        "mt",
+        "baseline",
+        "gate",
+        "test",
+        "mt-test",
+        "metrics",
+    ]
     assert {"dev_bleu", "bleu"} <= run.metrics.keys()
     assert any(note.startswith("accepted: bleu") for note in run.notes)
     key = run.stages[1].key
@@ -78,8 +87,8 @@ def test_an_accepted_model_is_in_the_store(toys: Path, tmp_path: Path) -> None:
 def test_a_worse_model_is_rejected_before_the_test_data(
     toys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from components import translation
     from components.records import Hypothesis, NBest, Outcome, Utterance
+    from components.translation import factory as translation
 
     class Parrot:
         """Says the reference if it is the baseline, else nothing right."""

@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from components import recognition
-from components.records import NBest, RunRecord
-from components.refining import gates, networks, rounds
+from components.recognition import building as recognition
+from components.records import Decision, NBest, RunRecord
+from components.refining import gates, networks
 from components.refining.config import RefineConfig
 from components.storage.reader import hypotheses
 from components.storage.store import Store
 from flows.contribution import contribution
 from flows.refine import refine
 from flows.refine_parameters import RefineParameters
-from tasks.contributing import read_contributions
+from reports.report_view import view_of
+from reports.results import read_contributions
 from tasks.options import value_of
-from tasks.views import view_of
 from tests.flows import fakes
 
 
@@ -78,8 +78,10 @@ def test_rounds_are_stages_cycles_stop_and_another_budget_reuses(settings: dict[
     ]
     texts = [outcome.best.text.removeprefix("übersetzt: ein Hund") for outcome in story(record)]
     assert texts == ["!", "!!", "!!!", "!!"]  # the fourth was there before
-    assert rounds.REASONS[int(story(record)[-1].best.features["stopped"]) - 1] == "cycle"
-    assert "critic: too calm" in story(record)[0].best.system
+    decisions = [outcome.best.decision for outcome in story(record)]
+    assert [decision.stopped for decision in decisions if decision] == [None, None, None, "cycle"]
+    assert decisions[0] == Decision(round=1, accepted=True, feedback="too calm")
+    assert story(record)[0].best.system == "editor"
     assert "bleu_round_4" in record.metrics
     assert record.notes[-1] == "4 rounds; utterances ended by: cycle 3"
     curve, changed = json.loads((Path(record.stages[-1].path) / "tables.json").read_text())["tables"]
@@ -112,7 +114,8 @@ def test_the_gate_keeps_what_is_better_under_it(settings: dict[str, object]) -> 
     estimates = [len("übersetzt: ein Hund") % 7, *(o.best.features["gate"] for o in story(record))]
     assert estimates == sorted(estimates)
     last = story(record)[-1]
-    assert not last.best.features["accepted"]
+    assert last.best.decision
+    assert not last.best.decision.accepted
     assert len(last.hypotheses) == 2  # the rejected proposal is kept beside what stays
     assert last.best.features["gate"] > last.hypotheses[1].features["gate_proposed"]
 

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 import torch
 
-from components import audio, recognition
+from components import audio
 from components.errors import ConfigError
 from components.models import resolve
 from components.models.loading import load_transformers
-from components.recognition import RecognitionConfig
+from components.recognition import building as recognition
+from components.recognition.config import RecognitionConfig
 from components.records import Hypothesis, NBest, Outcome, Utterance
 from components.stacking.config import StackConfig
 from components.stacking.loading import load
@@ -27,8 +28,7 @@ from flows.blame import blame
 from flows.contribution import contribution
 from flows.stack import stack
 from flows.stack_parameters import StackParameters
-from tasks.blaming import read_blame
-from tasks.contributing import read_contributions
+from reports.results import read_blame, read_contributions
 from tests.components.stacking.tiny import WORDS, saved, text_model, tone, whisper
 
 

@@ -14,9 +14,9 @@ from components.errors import ModelError, StoreError
 from components.models.weights import weights_at
 from components.pipeline.planning import plan_nodes
 from components.storage.store import Store
+from components.training.product import MODEL
 from flows.train import pipeline, train
 from flows.train_parameters import TrainParameters
-from components.training.product import MODEL
 from tasks.model_scores import read_scores
 from tests.limits import files_of_at_most
 

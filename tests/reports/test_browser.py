@@ -13,7 +13,8 @@ from PIL import Image
 from test_sections import with_members
 from views import cascade
 
-from components.metrics.comparing import ComparisonSettings, compare
+from components.metrics.comparing import compare
+from components.metrics.settings import ComparisonSettings
 from reports import comparing, html
 from reports.sections import Column, Section
 from tests.components.metrics.test_comparing import UTTERANCES, system

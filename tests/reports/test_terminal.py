@@ -66,7 +66,7 @@ def test_why_records_were_put_aside(view: RunView, console: Console) -> None:
     shown = text(console)
     assert "data: 3 put aside" in shown
     assert "u1: missing audio: m:3: ⟨U+001B⟩[2J none" in shown
-    assert "and 2 more: antiphon inspect mine --stage data" in shown
+    assert "and 2 more: antiphon inspect mine --node data" in shown
     print_data(view, [bad], console)
     assert "caption-0005" in text(console)
     assert "12 of 12 shown, 1 quarantined" in text(console)

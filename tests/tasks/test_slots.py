@@ -80,7 +80,7 @@ class Listening:
 SHARDS = {
     "recognise": ("tasks.recognition", "recognise_shard", "_recognizer", 5),
     "translate": ("tasks.translation", "translate_shard", "_translator", 5),
-    "mix": ("tasks.ensembling", "mix_shard", "_translator", 6),
+    "mix": ("tasks.ensembling", "mix_shard", "_translator", 5),
     "stack": ("tasks.stacking", "stack_shard", "_translator", 6),
 }
 
@@ -114,7 +114,7 @@ def test_refinement_and_training_take_the_card(monkeypatch: pytest.MonkeyPatch, 
 
     monkeypatch.setattr(training, "device_slot", listening.slot)
     monkeypatch.setattr(training, "_Watch", lambda *_: None)
-    monkeypatch.setattr(training.training, "train", train)
+    monkeypatch.setattr(training.loop, "train", train)
     with pytest.raises(KeyboardInterrupt):
         training.write_model(config, SimpleNamespace(path=tmp_path, ref=None), None, "bleu")  # type: ignore[arg-type]
     assert listening.seen == [True, True]

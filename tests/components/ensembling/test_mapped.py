@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from components.decoding import Combiner
-from components.ensembling import Linear, LogLinear
+from components.decoding.combine import Combiner
 from components.ensembling.building import build, mapped_of
+from components.ensembling.combiners import Linear, LogLinear
 from components.ensembling.mapped import DROPPED, MappedEngine
 from components.ensembling.mixing import MixingConfig
 from components.ensembling.translator import EnsembleEngine
@@ -16,7 +16,7 @@ from components.errors import ConfigError
 from components.records import NBest, Utterance
 from components.training import model, vocabulary
 from components.training.config import TrainingConfig
-from components.translation import TranslationConfig
+from components.translation.config import TranslationConfig
 
 from ..stacking.tiny import WORDS
 

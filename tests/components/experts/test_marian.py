@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from components.decoding import SearchConfig, digest_of, search
+from components.decoding.config import SearchConfig
+from components.decoding.members import digest_of
+from components.decoding.search import search
 from components.decoding.seq2seq import Seq2SeqModel
 from components.errors import ConfigError, ModelError
 from components.experts.config import ExpertsConfig
@@ -20,7 +22,8 @@ from components.models import resolve
 from components.models.loading import load_transformers
 from components.records import NBest, Utterance
 from components.training.loop import train
-from components.translation import TranslationConfig, build
+from components.translation.config import TranslationConfig
+from components.translation.factory import build
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
 

@@ -11,7 +11,8 @@ from components.errors import ConfigError
 from components.records import Checkpoint, Hypothesis, NBest, Utterance
 from components.refining import gates, networks, rounds, selfrefine
 from components.refining.config import RefineConfig
-from components.refining.selfrefine import Proposal, SelfRefiner
+from components.refining.decisions import Proposal
+from components.refining.selfrefine import SelfRefiner
 from components.refining.stopping import RULES, Trace, reason
 
 ITEM = Utterance(id="u", text="a dog", source_language="en", target_language="de", references=("ein Hund",))
@@ -47,8 +48,8 @@ def refined(monkeypatch: pytest.MonkeyPatch, texts: str, count: int, **settings:
 
 
 def stopped(outcome: NBest) -> str | None:
-    number = int(outcome.best.features.get("stopped", 0))
-    return rounds.REASONS[number - 1] if number else None
+    decision = outcome.best.decision
+    return None if decision is None else decision.stopped
 
 
 def test_two_cycles_and_fixed_points_stop(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,11 +22,11 @@ from components.storage.objects import Objects
 from components.storage.seal import Seal
 from components.storage.stage_writer import ERRORS, OUTPUTS, opened
 from components.storage.store import Store
-from tasks.systems import parameters_of
+from reports.run_outputs import parameters_of
 from tests.components.storage.test_stage_writer import IDS, PLAN, SHARDS, content, record, run
 from tests.components.storage.test_store import claim
 from tests.components.storage.test_store import record as run_record
-from tests.tasks.test_views import stage
+from tests.reports.test_report_view import stage
 
 DONE = f"stages/{PLAN.key}/DONE.json"
 

@@ -10,8 +10,8 @@ import torch
 
 from components.errors import ConfigError
 from components.records import Hypothesis, NBest
-from components.training.config import DistillationConfig, TrainingConfig
-from components.training.distillation import DistillationLearner
+from components.training.config import TrainingConfig
+from components.training.distillation import DistillationConfig, DistillationLearner
 from components.training.loop import FINAL, train
 from components.training.targets import CHOICES
 

@@ -1,0 +1,47 @@
+"""Texts that are in the store already: a finished run's stage in the place of a node that computes."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from components.errors import StoreError
+from components.nodes.kind import Component, Kind, NodeSettings, Site
+from components.storage.stage_plan import StagePlan
+from components.storage.store import Store
+
+
+class StoredSettings(NodeSettings):
+    """Which stage."""
+
+    key: str = Field(pattern=r"^[0-9a-f]{64}$", description="key of a finished stage of the store")
+
+
+class StoredTranscript(Kind[StoredSettings]):
+    """Finished texts in the language of the data."""
+
+    name = "stored_transcript"
+    summary = "a finished run's transcripts"
+    settings = StoredSettings
+    reads = ("speech", "text")
+
+    def version(self, settings: StoredSettings) -> str:
+        """Stands in the stage's own plan."""
+        return "stored"
+
+    def stage(self, settings: StoredSettings, site: Site) -> StagePlan:
+        """The plan of the finished stage."""
+        return Store(site.store).plan_of(settings.key)
+
+    def build(self, settings: StoredSettings, site: Site) -> Component:
+        """Nothing computes it. Raises StoreError."""
+        raise StoreError(
+            f"{site.name}: expected stage {settings.key[:12]}… as it was planned, found it gone or changed"
+        )
+
+
+class StoredTranslation(StoredTranscript):
+    """Finished texts in the language ``to``, else the data's target language."""
+
+    name = "stored_translation"
+    summary = "a finished run's translations"
+    translates = True
