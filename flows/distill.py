@@ -25,6 +25,7 @@ from flows.parameters import flat
 from flows.preflight import Need
 from flows.running import Run, name_flow_run
 from flows.system import run_models
+from reports.run_outputs import output_of
 from tasks import model_scores
 from tasks.runners import runner
 
@@ -67,10 +68,13 @@ def taught_by(run_name: str, store_url: str | None) -> dict[str, StageRef]:
         ConfigError: a run without outputs to learn from.
     """
     run = Store(store_url).load_run(run_name)
-    stages = {ref.stage: ref.model_copy(update={"reused": True}) for ref in run.stages}
-    outputs = run.pipeline.outputs
-    named = {"data": "data", "asr": outputs.get("transcript"), "mt": outputs.get("translation")}
-    taught = {role: stages[name] for role, name in named.items() if name in stages}
+    stages = {ref.stage: ref for ref in run.stages}
+    named = {
+        "data": stages.get("data"),
+        "asr": output_of(run, "transcript"),
+        "mt": output_of(run, "translation"),
+    }
+    taught = {role: ref for role, ref in named.items() if ref is not None}
     if not {"data", "mt"} <= taught.keys():
         raise ConfigError(
             f"teacher.run: expected a run with the stage data and translations, found "
