@@ -16,6 +16,7 @@ from prefect.futures import PrefectFuture
 from prefect.states import Cancelled, Failed
 
 from components.errors import StoreError
+from components.machine import device_name
 from components.models.weights import weights_at
 from components.nodes.kind import Item, Site
 from components.pipeline.gathering import Gatherer
@@ -188,9 +189,7 @@ class NodeRun:
             return f"node:{self.node.name}"
         if "torch" not in self.planned.stage.libraries:
             return "cpu"
-        from components.device import pick_device  # noqa: PLC0415 - imports torch
-
-        return str(pick_device(device))
+        return device_name(device)
 
     def rank(self, number: int) -> tuple[int, int]:
         """Who goes first in a lane: what is farthest downstream, then what comes first."""

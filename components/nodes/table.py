@@ -20,7 +20,7 @@ from components.nodes.refine import Refine, RefineRound
 from components.nodes.route import RouteKind
 from components.nodes.select import Select
 from components.nodes.stack import Stack
-from components.nodes.stored import StoredTranscript, StoredTranslation
+from components.nodes.stored import Stored
 from components.nodes.synthesize import Synthesize
 from components.nodes.targets import Targets
 from components.nodes.train import Train
@@ -54,8 +54,7 @@ KINDS = Kinds(
         RouteKind(),
         Select(),
         Stack(),
-        StoredTranscript(),
-        StoredTranslation(),
+        Stored(),
         Synthesize(),
         Targets(),
         Train(),

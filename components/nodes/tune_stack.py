@@ -91,4 +91,5 @@ class TuneStack(Kind[StackSettings]):
     def notes(self, settings: StackSettings, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
         """What was learned."""
         where = site.of[0] if data is None else data.stage
-        return [f"coefficient of the direct model, learned on {where}: {read_coefficient(ref):.2f}"]
+        value = read_coefficient(Path(ref.path))
+        return [f"coefficient of the direct model, learned on {where}: {value:.2f}"]

@@ -90,14 +90,12 @@ def test_an_accepted_model_is_in_the_store(toys: Path, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("server")
 def test_nodes_make_models_that_others_use(toys: Path, tmp_path: Path) -> None:
-    recipe = {"merge_method": "linear", "models": [{"model": f"{toys}/a"}, {"model": f"{toys}/b"}]}
+    dense = [{"model": f"{toys}/a"}, {"model": f"{toys}/b"}]
+    recipe = {"merge_method": "linear", "models": dense, "parameters": {"weight": 0.5}}
     search = {"kind": "translate", "of": "data", "beam_size": 1, "n_best": 1, "max_tokens": 8}
     nodes = {
-        "soup": {"kind": "merge", "recipe": {**recipe, "parameters": {"weight": 0.5}}},
-        "twice": {
-            "kind": "merge",
-            "recipe": {**recipe, "models": [*recipe["models"], {"model": "node:soup"}]},
-        },
+        "soup": {"kind": "merge", "recipe": recipe},
+        "twice": {"kind": "merge", "recipe": {**recipe, "models": [*dense, {"model": "node:soup"}]}},
         "sparse": {"kind": "upcycle", "models": ["node:soup"], "experts": 3},
         "de": {**search, "model": "node:soup"},
         "experts": {**search, "model": "node:sparse"},
