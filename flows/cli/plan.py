@@ -89,14 +89,15 @@ def _plan_system(entry: FlowEntry, parameters: Any) -> tuple[Pipeline, list[Fore
     graph = entry.pipeline(parameters)
     needs = of_pipeline(graph, parameters.store, parameters.seed)
     refuse(needs)
-    store, languages = Store(parameters.store), (parameters.source_language, parameters.target_language)
+    store, sets = Store(parameters.store), {}
     if getattr(parameters, "draft", None) is not None:  # it goes on with the data of a finished run
-        sets = {DATA: entry.hooks.data(parameters)}
-    else:
-        sets = {DATA: store_data(parameters.data, parameters.audio, languages, parameters.limit, store)}
+        sets[DATA] = entry.hooks.data(parameters)
+    elif parameters.data_set is not None:
+        source, audio, *languages, limit = parameters.data_set
+        sets[DATA] = store_data(source, audio, tuple(languages), limit, store)
     for node in graph.data_nodes():
         settings: Any = node.settings
-        sets[node.name] = store_data(settings.source, None, languages, settings.limit, store)
+        sets[node.name] = store_data(settings.source, None, graph.languages, settings.limit, store)
     for name, ref in sets.items():
         admit(needs, ref, name)
     plans = plan_nodes(graph, sets, parameters.store, parameters.seed, weights_at)
