@@ -9,9 +9,9 @@ from reports.layout import Layout, Point, lay_out
 from reports.rows import Edge, StageRow
 from reports.view import RunView
 
-_WIDTH, _HEIGHT, _GAP, _ROW = 184, 74, 64, 96
-_LONG = 1100  # pixels above which a drawing is scrolled, not shrunk
-_NAME, _LINE = 19, 26  # letters that fit into a box
+_WIDTH, _HEIGHT, _GAP, _ROW = 172, 74, 56, 94
+_LONG = 1320  # pixels above which a drawing is scrolled, not shrunk
+_NAME, _LINE = 17, 24  # letters that fit into a box
 
 
 _STYLE = """<style>

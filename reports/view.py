@@ -164,7 +164,9 @@ class RunView:
         if ref is None:
             return StageRow(node.name, node.kind, node.status, models)
         kind = KINDS.get(node.kind)
-        hears = kind is not None and "speech" in kind.reads and self.audio_seconds > 0
+        hears = (
+            node.gives == "text" and kind is not None and "speech" in kind.reads and self.audio_seconds > 0
+        )
         status = "failed" if node.status == "failed" else _status(ref)
         return self._row(ref, node.kind, status, models, hears=hears)
 
