@@ -151,9 +151,7 @@ class RunView:
         drawn = set(inputs)
         if node.when is not None:
             above, way = node.when.split(".", 1)
-            count = self.ways.get(above, {}).get(way)
-            label = way if count is None else f"{way}: {count:,}"
-            yield Edge(above, node.name, "when", label)
+            yield Edge(above, node.name, "when", way)
             drawn.add(above)
         further = [name for role, name in node.reads.items() if role not in (ORIGIN, WHEN)]
         rest = [name for name in further if name not in node.inputs and name not in drawn]

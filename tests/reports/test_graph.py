@@ -40,7 +40,8 @@ def test_ways_statuses_and_outputs_are_drawn(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setitem(KINDS, "refine_round", Round())
     view = routed(tmp_path)
     tree = ElementTree.fromstring(draw(view))
-    assert texts(tree, "way") == ["escalate: 2"]
+    assert texts(tree, "way") == ["escalate"]
+    assert "→ escalate 2, keep 2" in texts(tree, "kind")
     marks = {
         name: group.attrib["class"]
         for name, group in zip(texts(tree, "name"), tree.findall("g"), strict=True)
