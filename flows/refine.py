@@ -11,7 +11,7 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from components.errors import ConfigError
+from components.errors import AntiphonError, ConfigError
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.reader import read
 from components.records import RunRecord, StageRef
@@ -42,7 +42,7 @@ def _draft(parameters: RefineParameters) -> dict[str, StageRef]:
     """The stages of the run whose draft is refined. ConfigError, StoreError."""
     try:
         run = Store(parameters.store).load_run(str(parameters.draft))
-    except ConfigError as error:
+    except AntiphonError as error:
         raise ConfigError(f"draft: {error}") from error
     stages = {ref.stage: ref for ref in run.stages}
     if "data" not in stages or "mt" not in stages:
@@ -57,9 +57,10 @@ def _stored(stages: dict[str, StageRef]) -> dict[str, dict[str, Any]]:
     """The nodes of a finished run's draft, which are computed already."""
     nodes: dict[str, dict[str, Any]] = {}
     if "asr" in stages:
-        nodes["asr"] = {"kind": "stored_transcript", "key": stages["asr"].key}
+        nodes["asr"] = {"kind": "stored", "key": stages["asr"].key}
     nodes["mt"] = {
-        "kind": "stored_translation",
+        "kind": "stored",
+        "to": "target",
         "of": "asr" if "asr" in stages else "data",
         "key": stages["mt"].key,
     }

@@ -18,7 +18,7 @@ from components.nodes.refine import Refine, RefineRound
 from components.nodes.route import RouteKind
 from components.nodes.select import Select
 from components.nodes.stack import Stack
-from components.nodes.stored import StoredTranscript, StoredTranslation
+from components.nodes.stored import Stored
 from components.nodes.synthesize import Synthesize
 from components.nodes.train_pre_translation import TrainPreTranslation
 from components.nodes.train_stack import TrainStack
@@ -46,8 +46,7 @@ KINDS = Kinds(
         RouteKind(),
         Select(),
         Stack(),
-        StoredTranscript(),
-        StoredTranslation(),
+        Stored(),
         Synthesize(),
         TrainPreTranslation(),
         TrainStack(),
