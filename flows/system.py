@@ -57,7 +57,7 @@ class System:
         """The data sets of a run by the names under which nodes read them; what they refuse is refused."""
         needs = self.needs()
         if self._data is None:
-            sets = {DATA: preflight.load(run, self.parameters, needs)}
+            sets = {DATA: load_data(run, self.parameters, needs)}
         else:
             sets = {DATA: run.add(self._data.model_copy(update={"reused": True}))}
             preflight.admit(needs, sets[DATA])
@@ -176,3 +176,12 @@ def score(run: Run, pipeline: Pipeline) -> None:
         target = pipeline.languages[1]
         ref = run.add(metrics.score(scored, target, run.store_url, run.name))
         run.metrics = metrics.read_scores(ref)
+
+
+def load_data(run: Run, parameters: DataParameters, needs: Sequence[Need]) -> StageRef:
+    """The ``data`` stage of a run; what ``needs`` refuse of it is refused."""
+    languages = (parameters.source_language, parameters.target_language)
+    source = (parameters.data, parameters.audio)
+    loaded = run.add(data_sets.load(*source, *languages, parameters.limit, run.store_url))
+    preflight.admit(needs, loaded)
+    return loaded

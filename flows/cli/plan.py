@@ -118,7 +118,7 @@ def _print(
 
         typer.echo(drawn(graph, remarks), nl=False)
         return
-    from flows.cli.printing import console
+    from flows.cli.console import console
 
     table = Table(box=None, title=name or None, title_justify="left")
     for column in ("node", "kind", "reads", "models", "becomes"):
@@ -137,7 +137,7 @@ def _becomes(one: Forecast) -> str:
     """What becomes of a node, as a person says it."""
     if one.status == "reused":
         return "reused"
-    from tasks.progress import duration
+    from reports.formatting import duration
 
     how_long = "" if one.seconds is None else f", about {duration(one.seconds)}"
     if one.status == "resumed":
