@@ -52,7 +52,12 @@ class FlowEntry(NamedTuple):
 
     def needs(self, parameters: Any) -> Sequence[Need]:
         """What its stages need before anything is computed."""
-        needs: Sequence[Need] = _load(self.needs_of)(parameters) if self.needs_of else ()
+        needs: Sequence[Need] = ()
+        if self.needs_of is not None:
+            needs = _load(self.needs_of)(parameters)
+        elif self.pipeline_of is not None:
+            system = _load("flows.system:System")
+            needs = system("", parameters, self.pipeline(parameters), self.hooks).needs()
         return needs
 
 
@@ -76,6 +81,8 @@ FLOWS = {
         "many recognisers and translators as one, mixed token by token or by their outputs",
         "flows.ensemble:ensemble",
         "flows.ensemble_parameters:EnsembleParameters",
+        None,
+        "flows.ensemble:pipeline",
     ),
     "compare": FlowEntry(
         "several systems on one data set: who is better, by how much, at what cost",

@@ -109,6 +109,7 @@ def _pre_translation(parameters: StackParameters) -> Nodes:
         "training": {
             "kind": "train_pre_translation",
             "of": ["train", "dev", "dev-asr", "dev-mt"],
+            "max_tokens": parameters.mt.max_tokens,
             **parameters.learn.model_dump(include=set(JackknifeConfig.model_fields)),
         },
     }

@@ -14,6 +14,23 @@ _LONG = 1100  # pixels above which a drawing is scrolled, not shrunk
 _NAME, _LINE = 19, 26  # letters that fit into a box
 
 
+_STYLE = """<style>
+rect { fill: none; stroke: #7d8590; } .output rect { stroke: #3d83d6; } .failed rect { stroke: #d64545; }
+.skipped rect, .blocked rect, .table { stroke-dasharray: 4 4; } text { fill: #7d8590; font: 12px sans-serif; }
+.name { font-size: 14.5px; font-weight: bold; } .way { fill: #3d83d6; font-size: 11px; }
+.tip { fill: #7d8590; } .edge { fill: none; stroke: #7d8590; } .edge.when { stroke: #3d83d6; }
+</style>"""
+"""One grey that reads on white and on near-black, as in the plots."""
+
+
+def picture(view: RunView) -> str:
+    """The drawing as a file of its own; empty where there is nothing to draw."""
+    drawn = draw(view)
+    head, found, rest = drawn.partition(">")
+    svg = head.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
+    return f"{svg}>{_STYLE}{rest}" if found else ""
+
+
 def draw(view: RunView) -> str:
     """An ``<svg>`` element: the data and the nodes from left to right, what they read as arrows."""
     rows = {row.stage: row for row in view.nodes()}

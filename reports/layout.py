@@ -51,8 +51,8 @@ def _depths(names: Sequence[str], edges: Sequence[tuple[str, str]]) -> dict[str,
     reading = {below for _, below in edges}
     for name in names:
         if name not in reading:
-            below = (depth[reader] for above, reader in edges if above == name)
-            depth[name] = max(0, min(below, default=0) - 1)
+            readers = (depth[below] for above, below in edges if above == name)
+            depth[name] = max(0, min(readers, default=0) - 1)
     return depth
 
 

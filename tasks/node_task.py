@@ -14,6 +14,7 @@ from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
 from prefect.states import Cancelled, Failed
 
+from components.machine import device_name
 from components.nodes.kind import Item
 from components.pipeline.gathering import Gatherer
 from components.pipeline.pipeline import Pipeline
@@ -180,9 +181,7 @@ class NodeRun:
             return f"node:{self.node.name}"
         if "torch" not in self.planned.stage.libraries:
             return "cpu"
-        from components.device import pick_device  # noqa: PLC0415 - imports torch
-
-        return str(pick_device(device))
+        return device_name(device)
 
     def rank(self, number: int) -> tuple[int, int]:
         """Who goes first in a lane: what is farthest downstream, then what comes first."""

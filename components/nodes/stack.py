@@ -112,7 +112,7 @@ class Stack(Kind[StackSettings]):
 
         config = settings.config
         if "coefficient" in site.tables:
-            value = read_coefficient(site.tables["coefficient"])
+            value = read_coefficient(site.table("coefficient"))
             config = config.model_copy(update={"coefficient": value})
         texts = [name for name, sort in zip(site.of, site.sorts, strict=True) if sort == "text"]
         first, last = (texts[0], texts[-1]) if texts else ("", "")

@@ -10,7 +10,7 @@ from components.errors import ConfigError
 from components.nodes.kind import Kind, Pairs, Site
 from components.nodes.train_stack import LIBRARIES
 from components.records import StageRef
-from components.stacking.config import JackknifeConfig
+from components.stacking.config import PreTranslationConfig
 from components.storage.reader import best_texts, languages_of, utterances
 from components.storage.stage_writer import Product
 
@@ -18,34 +18,34 @@ VERSION = "1"
 """Of the training beside that of the loop: changes when its models do."""
 
 
-class TrainPreTranslation(Kind[JackknifeConfig]):
+class TrainPreTranslation(Kind[PreTranslationConfig]):
     """Jackknifes the first data set; the second, with its transcripts and drafts, picks the checkpoint."""
 
     name = "train_pre_translation"
     summary = "data, then development data, transcripts and drafts -> a model for stack"
-    settings = JackknifeConfig
+    settings = PreTranslationConfig
     reads = ("data", "text")
     inputs = (4, 4)
     gives = "model"
     whole = True
 
-    def version(self, settings: JackknifeConfig) -> str:
+    def version(self, settings: PreTranslationConfig) -> str:
         """Of the training."""
         return VERSION
 
-    def libraries(self, settings: JackknifeConfig) -> tuple[str, ...]:
+    def libraries(self, settings: PreTranslationConfig) -> tuple[str, ...]:
         """Of the training loop."""
         return LIBRARIES
 
-    def models(self, settings: JackknifeConfig) -> dict[str, str]:
+    def models(self, settings: PreTranslationConfig) -> dict[str, str]:
         """What it starts from."""
         return {"start": settings.start}
 
-    def parameters(self, settings: JackknifeConfig, site: Site) -> dict[str, Any]:
+    def parameters(self, settings: PreTranslationConfig, site: Site) -> dict[str, Any]:
         """How it is trained; the languages are those of the data."""
         return settings.model_dump(mode="json", exclude={"start"})
 
-    def fits(self, settings: JackknifeConfig, site: Site) -> None:
+    def fits(self, settings: PreTranslationConfig, site: Site) -> None:
         """Two data sets and two texts."""
         if site.sorts != ("data", "data", "text", "text"):
             raise ConfigError(
@@ -53,20 +53,20 @@ class TrainPreTranslation(Kind[JackknifeConfig]):
                 f"{', '.join(site.of)}"
             )
 
-    def check(self, settings: JackknifeConfig, site: Site) -> None:
+    def check(self, settings: PreTranslationConfig, site: Site) -> None:
         """The name of the model that it starts from."""
         from components import models  # noqa: PLC0415 - imports torch
 
         models.check(settings.start, site.store)
 
-    def admit(self, settings: JackknifeConfig, site: Site, pairs: Pairs) -> None:
+    def admit(self, settings: PreTranslationConfig, site: Site, pairs: Pairs) -> None:
         """A model that it cannot start from."""
         from components.stacking import checks  # noqa: PLC0415 - imports torch
 
         checks.admit_start(settings.start, site.store)
 
     def make(
-        self, settings: JackknifeConfig, site: Site, read: Mapping[str, StageRef], folder: Path
+        self, settings: PreTranslationConfig, site: Site, read: Mapping[str, StageRef], folder: Path
     ) -> Product:
         """The model, its metrics and their curve."""
         from components.stacking import jackknife  # noqa: PLC0415 - imports torch
@@ -79,6 +79,6 @@ class TrainPreTranslation(Kind[JackknifeConfig]):
             folder, settings, utterances(read["of0"]), (dev, drafted), languages, site.store
         )
 
-    def notes(self, settings: JackknifeConfig, site: Site, ref: StageRef, data: StageRef) -> list[str]:
+    def notes(self, settings: PreTranslationConfig, site: Site, ref: StageRef, data: StageRef) -> list[str]:
         """Where the model is."""
         return [f"stacked model store:{ref.key}"]

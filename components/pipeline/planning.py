@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import ConfigError
+from components.machine import device_type
 from components.nodes.kind import Site
 from components.pipeline.pipeline import DATA, NODE, Node, Pipeline, with_references
 from components.records import StageRef
@@ -91,8 +92,6 @@ def _parameters(node: Node, site: Site) -> dict[str, Any]:
     parameters = kind.parameters(settings, site)
     device = kind.device(settings)
     if device is not None and "torch" in kind.libraries(settings):
-        from components.device import device_type  # noqa: PLC0415 - imports torch where there may be a card
-
         parameters["device"] = device_type(device)
     if node.when is not None:
         parameters["when"] = node.when[1]

@@ -122,6 +122,12 @@ class JackknifeConfig(StackTrainingConfig):
     fold_steps: int = Field(1000, ge=1, description="pre_translation: optimiser steps of each part's model")
 
 
+class PreTranslationConfig(JackknifeConfig):
+    """The training of a model that reads drafts, and how its training data are drafted."""
+
+    max_tokens: int = Field(256, ge=1, le=4096, description="tokens per sentence of a draft at most")
+
+
 class LearnConfig(ListenerConfig, JackknifeConfig):
     """The data and the training of a stacked model, where the flow has to make one."""
 

@@ -16,7 +16,7 @@ import torch
 from components.errors import DataError
 from components.files import read_json, write_json
 from components.records import NBest, Utterance
-from components.stacking.config import JackknifeConfig
+from components.stacking.config import JackknifeConfig, PreTranslationConfig
 from components.stacking.pre_translation import DraftLearner, folds, with_draft
 from components.stacking.training import MODEL, train_into, training_of
 from components.storage.stage_writer import WORK, Product
@@ -53,7 +53,7 @@ class FoldLearner(TranslationLearner):
 
 def train_second(
     folder: Path,
-    config: JackknifeConfig,
+    config: PreTranslationConfig,
     data: Iterable[Utterance],
     dev: tuple[Sequence[Utterance], Sequence[Pair]],
     languages: Languages,
@@ -83,7 +83,7 @@ def train_second(
 
 def _drafts(
     work: Path,
-    config: JackknifeConfig,
+    config: PreTranslationConfig,
     rest: Sequence[Pair],
     dev: Sequence[Pair],
     held: Sequence[Pair],
@@ -95,7 +95,10 @@ def _drafts(
     if path.is_file():
         return [str(text) for text in read_json(path)["drafts"]]
     train(_fold_training(config, languages), work, learner=partial(FoldLearner, rest, dev, store))
-    greedy = TranslationConfig(model=str(work / MODEL), beam_size=1, n_best=1, batch_size=64, device="cpu")
+    model = str(work / MODEL)
+    greedy = TranslationConfig(
+        model=model, beam_size=1, n_best=1, batch_size=64, max_tokens=config.max_tokens, device="cpu"
+    )
     utterances = [
         Utterance(id=str(n), text=source, source_language=languages[0], target_language=languages[1])
         for n, (source, _) in enumerate(held)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from components.files import read_json, write_json
-from components.records import StageRef
 from components.storage.stage_writer import Product
 
 COEFFICIENT = "coefficient.json"
@@ -17,6 +16,6 @@ def write_coefficient(folder: Path, value: float, reached: float, items: int) ->
     return Product([COEFFICIENT], items=items)
 
 
-def read_coefficient(ref: StageRef) -> float:
-    """The weight that a stage of kind ``tune_stack`` holds."""
-    return float(read_json(Path(ref.path) / COEFFICIENT)["coefficient"])
+def read_coefficient(folder: Path) -> float:
+    """The weight that the folder of a ``tune_stack`` node holds."""
+    return float(read_json(folder / COEFFICIENT)["coefficient"])

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from components.errors import ConfigError
 from components.languages import base_of
-from components.recognition.building import build
+from components.recognition import building
 from components.recognition.config import RecognitionConfig
 from components.records import Checkpoint, Outcome, Quarantined, Utterance
 from components.translation.config import SPEECH_VERSION
@@ -24,7 +24,7 @@ class SpeechTranslator:
 
     def __init__(self, config: RecognitionConfig, store: str | None = None) -> None:
         check(config)
-        self._recognizer = build(config, store, task="translate")
+        self._recognizer = building.build(config, store, task="translate")
         self.checkpoint = self._recognizer.checkpoint
         check_model(self.checkpoint)
 

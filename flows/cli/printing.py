@@ -19,7 +19,7 @@ from reports.report_view import view_of
 from reports.results import read_blame, read_comparison, read_contributions
 
 REASONS = 5
-"""Records put aside by a stage whose reasons the summary gives; `inspect --stage` gives all."""
+"""Records put aside by a stage whose reasons the summary gives; `inspect --node` gives all."""
 
 
 def console() -> Console:
