@@ -105,7 +105,7 @@ FLOWS = {
         "flows.refine:refine",
         "flows.refine_parameters:RefineParameters",
         None,
-        "flows.refine:pipeline",
+        "flows.refine_parameters:pipeline",
         "flows.refine:HOOKS",
     ),
     "stack": FlowEntry(
