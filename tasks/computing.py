@@ -13,7 +13,7 @@ from tasks.plan_check import check
 from tasks.slots import device_slot
 
 if TYPE_CHECKING:
-    from tasks.shard_task import Job
+    from tasks.shard import Job
 
 
 @contextmanager

@@ -29,7 +29,8 @@ from components.pipeline.planning import NodePlan, plan_nodes
 from components.pipeline.pruning import without_idle
 from components.records import StageRef
 from tasks.board import BlockedError, Board, Status
-from tasks.node_task import NodeRun, compute_node
+from tasks.node_run import AT_WORK, NodeRun
+from tasks.node_task import compute_node
 
 _LOOK = 0.2
 """Seconds between two looks at the request to suspend."""
@@ -123,22 +124,22 @@ def _start(
         arguments: dict[str, Any] = {
             "task": compute_node,
             "task_run_id": ids[name],
-            "parameters": {"name": name, "run": run},
+            "parameters": {"name": name},
             "return_type": "state",
-            "dependencies": {"run": read},
+            "dependencies": {"name": read},
         }
         context = contextvars.copy_context()
-        thread = Thread(
-            target=context.run, args=(_run, name, arguments, board), name=f"node {name}", daemon=True
-        )
+        thread = Thread(target=context.run, args=(_run, run, arguments), name=f"node {name}", daemon=True)
         threads.append(thread)
     for thread in threads:
         thread.start()
     return threads
 
 
-def _run(name: str, arguments: Mapping[str, Any], board: Board) -> None:
+def _run(run: NodeRun, arguments: Mapping[str, Any]) -> None:
     """The node's task; what it raises stands on the board, also where it never began."""
+    name, board = run.node.name, run.board
+    AT_WORK.set(run)
     try:
         state: Any = run_task_sync(**arguments)
         if not board.has_ended(name):

@@ -252,6 +252,6 @@ def test_prefect_sees_a_task_for_each_node_with_the_edges_of_the_graph(bench: Be
             if {"a", "b", "a 0", "b 4"} <= runs.keys():
                 break
             time.sleep(0.2)
-    edges = {one.id for one in runs["b"].task_inputs["run"]}  # type: ignore[union-attr]
+    edges = {one.id for one in runs["b"].task_inputs["name"]}  # type: ignore[union-attr]
     assert edges == {runs["a"].id}
     assert {one.id for one in runs["a 0"].task_inputs["__parents__"]} == {runs["a"].id}  # type: ignore[union-attr]
