@@ -19,7 +19,6 @@ def check(pipeline: Pipeline, note: Note) -> None:
         _check_same_language(pipeline, node, note)
         _check_when(pipeline, node, note)
         _check_language(pipeline, node, note)
-        _check_joint(pipeline, node, note)
     _check_routes(pipeline, note)
     for role, name in pipeline.outputs.items():
         if pipeline.nodes[name].gives != "text":
@@ -45,11 +44,11 @@ def _check_inputs(pipeline: Pipeline, node: Node, note: Note) -> None:
                 f"{node.name}: expected a model, found {reference}, which gives {pipeline.sort_of(made)}",
             )
     for role, name in kind.tables(node.settings).items():
-        if pipeline.sort_of(name) != "table":
+        made_by = "data" if pipeline.is_data(name) else pipeline.nodes[name].kind.name
+        if made_by != kind.made_by.get(role, made_by):
             note(
                 (*path[:2], role),
-                f"{node.name}.{role}: expected a node that gives a table, found {name}, which gives "
-                f"{pipeline.sort_of(name)}",
+                f"{node.name}.{role}: expected a node of kind {kind.made_by[role]}, found {name} ({made_by})",
             )
     if (kind.gathers or not kind.whole) and len({pipeline.data_of(name) for name in node.of}) > 1:
         note(path, f"{node.name}.of: expected nodes of one data set, found several in {', '.join(node.of)}")
@@ -104,16 +103,6 @@ def _check_language(pipeline: Pipeline, node: Node, note: Note) -> None:
             f"{node.name}: expected to translate into another language than {node.of[0]} gives, found "
             f"{'the target language' if read == TARGET else read} for both; {say}",
         )
-
-
-def _check_joint(pipeline: Pipeline, node: Node, note: Note) -> None:
-    """What joins texts joins those of one language."""
-    if not node.kind.joins or "speech" in node.kind.reads:
-        return
-    languages = {pipeline.language_of(name): name for name in node.of if pipeline.sort_of(name) == "text"}
-    if len(languages) > 1:
-        each = " and ".join(f"{name} ({language})" for language, name in languages.items())
-        note(("nodes", node.name, "of"), f"{node.name}.of: expected texts in one language, found {each}")
 
 
 def _check_routes(pipeline: Pipeline, note: Note) -> None:
