@@ -68,7 +68,9 @@ class MixtureWeights(Kind[TranslateSettings]):
         used = learned.learn(settings.ensemble, texts, languages_of(data), site.store, folder)
         return Product([COEFFICIENTS, learned.CONTRIBUTIONS], items=used)
 
-    def notes(self, settings: TranslateSettings, site: Site, ref: StageRef, data: StageRef) -> list[str]:
+    def notes(
+        self, settings: TranslateSettings, site: Site, ref: StageRef, data: StageRef | None
+    ) -> list[str]:
         """What was learned."""
         values = read_json(Path(ref.path) / COEFFICIENTS)
         if "strength" in values:

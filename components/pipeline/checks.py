@@ -65,15 +65,15 @@ def _check_same_language(pipeline: Pipeline, node: Node, note: Note) -> None:
     if not node.kind.same_language:
         return
     known = dict(zip((SOURCE, TARGET), pipeline.languages, strict=True))
-    languages = {}
+    languages: dict[str, str] = {}
     for name in node.of:
         if pipeline.sort_of(name) in ("text", "data"):
             language = pipeline.language_of(name)
-            languages[name] = known.get(language) or language
-    unknown = {SOURCE, TARGET} & set(languages.values())  # either may be any one of the others
-    if len(unknown) > 1 or len(set(languages.values()) - unknown) > 1:
-        listed = ", ".join(f"{name} ({language})" for name, language in languages.items())
-        note(("nodes", node.name, "of"), f"{node.name}.of: expected texts in one language, found {listed}")
+            languages.setdefault(known.get(language) or language, name)
+    unknown = {SOURCE, TARGET} & languages.keys()  # either may be any one of the others
+    if len(unknown) > 1 or len(languages.keys() - unknown) > 1:
+        each = " and ".join(f"{pipeline.written_name(name)} ({code})" for code, name in languages.items())
+        note(("nodes", node.name, "of"), f"{node.name}.of: expected texts in one language, found {each}")
 
 
 def _check_when(pipeline: Pipeline, node: Node, note: Note) -> None:

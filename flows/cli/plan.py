@@ -89,14 +89,15 @@ def _plan_system(entry: FlowEntry, parameters: Any) -> tuple[Pipeline, list[Fore
     graph = entry.pipeline(parameters)
     needs = of_pipeline(graph, parameters.store, parameters.seed)
     refuse(needs)
-    store, languages = Store(parameters.store), (parameters.source_language, parameters.target_language)
+    store, sets = Store(parameters.store), {}
     if getattr(parameters, "draft", None) is not None:  # it goes on with the data of a finished run
-        sets = {DATA: entry.hooks.data(parameters)}
-    else:
-        sets = {DATA: store_data(parameters.data, parameters.audio, languages, parameters.limit, store)}
+        sets[DATA] = entry.hooks.data(parameters)
+    elif parameters.data_set is not None:
+        source, audio, *languages, limit = parameters.data_set
+        sets[DATA] = store_data(source, audio, tuple(languages), limit, store)
     for node in graph.data_nodes():
         settings: Any = node.settings
-        sets[node.name] = store_data(settings.source, None, languages, settings.limit, store)
+        sets[node.name] = store_data(settings.source, None, graph.languages, settings.limit, store)
     for name, ref in sets.items():
         admit(needs, ref, name)
     plans = plan_nodes(graph, sets, parameters.store, parameters.seed, weights_at)
@@ -117,7 +118,7 @@ def _print(
 
         typer.echo(drawn(graph, remarks), nl=False)
         return
-    from flows.cli.printing import console
+    from flows.cli.console import console
 
     table = Table(box=None, title=name or None, title_justify="left")
     for column in ("node", "kind", "reads", "models", "becomes"):
@@ -136,7 +137,7 @@ def _becomes(one: Forecast) -> str:
     """What becomes of a node, as a person says it."""
     if one.status == "reused":
         return "reused"
-    from tasks.progress import duration
+    from reports.formatting import duration
 
     how_long = "" if one.seconds is None else f", about {duration(one.seconds)}"
     if one.status == "resumed":
