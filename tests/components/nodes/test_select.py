@@ -32,6 +32,6 @@ def test_texts_of_two_languages_are_refused() -> None:
         "any": {"kind": "select", "of": ["mt", "asr"]},
     }
     with pytest.raises(
-        ConfigError, match=r"any.of: expected texts in one language, found mt \(target\), asr"
+        ConfigError, match=r"any.of: expected texts in one language, found mt \(target\) and asr"
     ):
         read({"nodes": nodes})
