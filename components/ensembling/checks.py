@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from components import models
-from components.ensembling import building
+from components.ensembling import building, recognisers
 from components.ensembling.building import combiner_of
 from components.ensembling.combiners import COMBINATIONS
 from components.ensembling.mixing import DROPOUT, Ensemble, members_of
@@ -26,10 +28,21 @@ def admit_mixture(ensemble: Ensemble, store: str | None) -> None:
 
     They are loaded unless their tokenizers' files are the same.
     """
-    names = [name.removeprefix(DROPOUT) for name in members_of(ensemble.members, ensemble.mixing)]
-    tokenizers = {models.resolve(name, store).tokenizer_sha256 for name in names}
-    if len(tokenizers) > 1 or None in tokenizers:
+    names = members_of(ensemble.members, ensemble.mixing)
+    if not _one_tokenizer([name.removeprefix(DROPOUT) for name in names], store):
         building.build(ensemble, ensemble.members, ensemble.mixing, store=store)
+
+
+def admit_recognisers(config: RecogniserEnsemble, store: str | None) -> None:
+    """The same of recognisers."""
+    if not _one_tokenizer(config.members, store):
+        recognisers.build(config, store)
+
+
+def _one_tokenizer(names: Sequence[str], store: str | None) -> bool:
+    """Whether the files of all tokenizers are known to be the same."""
+    tokenizers = {models.resolve(name, store).tokenizer_sha256 for name in names}
+    return len(tokenizers) == 1 and None not in tokenizers
 
 
 def check_learning(ensemble: Ensemble | None, store: str | None) -> None:

@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Filter = Literal["before", "after"]
 """Plausible by the model itself, before the mixing, or by the mixture, after it."""
+COEFFICIENTS = "coefficients.json"
+"""Where a node keeps what it learned."""
 POOLING_VERSION = 3
 """Of the combination of finished outputs: changes when its outputs do."""
 MIXED_RECOGNITION_VERSION = 1

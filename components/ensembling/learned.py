@@ -9,13 +9,14 @@ from components.decoding.combine import Combiner
 from components.ensembling import building, learning
 from components.ensembling.coefficients import Coefficients
 from components.ensembling.combiners import NegativeEvidence
+from components.ensembling.config import COEFFICIENTS
 from components.ensembling.contribution import MOST, Contribution
 from components.ensembling.learning import Pair
 from components.ensembling.mixing import Ensemble, MixingConfig, members_of
 from components.errors import StoreError
 from components.files import read_json, write_json
 
-COEFFICIENTS, CONTRIBUTIONS = "coefficients.json", "contributions.json"
+CONTRIBUTIONS = "contributions.json"
 
 
 def learn(
@@ -51,13 +52,3 @@ def combiner(mixing: MixingConfig, folder: Path) -> Combiner:
     if mixing.method == "negative_evidence":
         return NegativeEvidence(float(values["strength"]), mixing.plausibility, mixing.filter)
     return Coefficients.load(folder / COEFFICIENTS).combiner()
-
-
-def summary(folder: Path) -> str:
-    """What was learned, in half a line."""
-    values = read_json(folder / COEFFICIENTS)
-    if "strength" in values:
-        return f"strength {values['strength']:.4g}"
-    weights = zip(values["members"], values["weights"], strict=True)
-    told = ", ".join(f"{name} {weight:.4f}" for name, weight in weights)
-    return f"{told}; likelihood {values['learned']:.4f}, with equal weights {values['uniform']:.4f}"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
-from components.ensembling.config import POOLING_VERSION, PoolingConfig
+from components.ensembling.config import COEFFICIENTS, POOLING_VERSION, PoolingConfig
 from components.files import read_json
 from components.nodes.kind import Component, Item, Kind, Site
 from components.records import NBest, Outcome, Quarantined, StageRef
@@ -15,9 +15,6 @@ from components.storage.reader import hypotheses
 
 if TYPE_CHECKING:
     from components.ensembling.offers import LanguageModel
-
-COEFFICIENTS = "coefficients.json"
-"""Where a node of kind ``tune`` keeps what it learned."""
 
 
 class CombineSettings(PoolingConfig):
@@ -36,6 +33,7 @@ class Combine(Kind[CombineSettings]):
     inputs = (2, 64)
     joins = True
     needs_inputs = True
+    made_by: ClassVar = {"tuned": "tune"}
     same_language = True
     passes = True
 

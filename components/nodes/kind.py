@@ -107,6 +107,8 @@ class Kind(ABC, Generic[S]):
     inputs: ClassVar[tuple[int, int]] = (1, 1)
     """Fewest and most nodes in ``of``."""
     gives: ClassVar[Sort] = "text"
+    made_by: ClassVar[Mapping[str, str]] = {}
+    """Role of a table that it reads -> the kind of node that makes it."""
     whole: ClassVar[bool] = False
     """Made whole by :meth:`make`, not shard by shard."""
     gathers: ClassVar[bool] = False

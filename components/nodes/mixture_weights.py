@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from components.ensembling.config import COEFFICIENTS
 from components.ensembling.mixing import VERSION
+from components.files import read_json
 from components.nodes.kind import Kind, Site
 from components.nodes.translate import LIBRARIES, TranslateSettings, members_by_role
 from components.records import StageRef
@@ -64,12 +66,16 @@ class MixtureWeights(Kind[TranslateSettings]):
         seed_everything(site.seed)
         texts = pairs.of_utterances(utterances(data))
         used = learned.learn(settings.ensemble, texts, languages_of(data), site.store, folder)
-        return Product([learned.COEFFICIENTS, learned.CONTRIBUTIONS], items=used)
+        return Product([COEFFICIENTS, learned.CONTRIBUTIONS], items=used)
 
     def notes(
         self, settings: TranslateSettings, site: Site, ref: StageRef, data: StageRef | None
     ) -> list[str]:
         """What was learned."""
-        from components.ensembling import learned  # noqa: PLC0415 - imports torch
-
-        return [f"{ref.stage}: {learned.summary(Path(ref.path))}"]
+        values = read_json(Path(ref.path) / COEFFICIENTS)
+        if "strength" in values:
+            return [f"{ref.stage}: strength {values['strength']:.4g}"]
+        weights = zip(values["members"], values["weights"], strict=True)
+        told = ", ".join(f"{name} {weight:.4f}" for name, weight in weights)
+        likelihoods = f"{values['learned']:.4f}, with equal weights {values['uniform']:.4f}"
+        return [f"{ref.stage}: {told}; likelihood {likelihoods}"]

@@ -69,9 +69,13 @@ class Recognize(Kind[RecognizeSettings]):
             checks.check(settings, site.store)
 
     def admit(self, settings: RecognizeSettings, site: Site, pairs: Pairs) -> None:
-        """Models that are the backend's."""
+        """Models that are the backend's, and members of one vocabulary."""
         for name in dict.fromkeys(settings.references):
             checks.admit(settings.model_copy(update={"model": name}), site.store)
+        if settings.members:
+            from components.ensembling import checks as mixed  # noqa: PLC0415 - imports torch
+
+            mixed.admit_recognisers(_ensemble(settings), site.store)
 
     def applies(self, utterance: Utterance) -> bool:
         """Whether there is something to listen to."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -65,6 +65,7 @@ class Translate(Kind[TranslateSettings]):
     settings = TranslateSettings
     reads = ("text",)
     translates = True
+    made_by: ClassVar = {"learned": "mixture_weights"}
 
     def version(self, settings: TranslateSettings) -> str:
         """Of the translator, and of the mixing where there are several."""

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from components.ensembling.config import COEFFICIENTS
 from components.ensembling.offers import Offer, with_scores
 from components.errors import DataError
 from components.files import read_json, write_json
-from components.nodes.combine import COEFFICIENTS, Combine, CombineSettings
+from components.nodes.combine import Combine, CombineSettings
 from components.nodes.kind import Item, Site
 from components.records import NBest, StageRef, Utterance
 from components.storage.stage_writer import Product

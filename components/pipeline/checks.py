@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from components.errors import ConfigError
-from components.pipeline.pipeline import SOURCE, TARGET, Node, Pipeline
+from components.pipeline.pipeline import DATA, SOURCE, TARGET, Node, Pipeline
 
 Note = Callable[[Iterable[str], str], None]
 """Notes a fault at a key of the file."""
@@ -44,11 +44,12 @@ def _check_inputs(pipeline: Pipeline, node: Node, note: Note) -> None:
                 f"{node.name}: expected a model, found {reference}, which gives {pipeline.sort_of(made)}",
             )
     for role, name in kind.tables(node.settings).items():
-        if pipeline.sort_of(name) != "table":
+        made_by = DATA if name == DATA else pipeline.nodes[name].kind.name
+        if pipeline.sort_of(name) != "table" or made_by != kind.made_by.get(role, made_by):
+            wanted = f"of kind {kind.made_by[role]}" if role in kind.made_by else "that gives a table"
             note(
                 (*path[:2], role),
-                f"{node.name}.{role}: expected a node that gives a table, found {name}, which gives "
-                f"{pipeline.sort_of(name)}",
+                f"{node.name}.{role}: expected a node {wanted}, found {name} ({made_by})",
             )
     if (kind.gathers or not kind.whole) and len({pipeline.data_of(name) for name in node.of}) > 1:
         note(path, f"{node.name}.of: expected nodes of one data set, found several in {', '.join(node.of)}")

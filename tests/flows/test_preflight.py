@@ -66,7 +66,7 @@ def test_all_faults_are_told_at_once_and_no_run_is_begun(
         ("cascade", ["mt.examples=absent.jsonl"], "mt: absent.jsonl: expected a readable"),
         ("cascade", ["audio=absent-*.wav"], "data: absent-.*: expected an audio file or a pattern"),
         ("cascade", ["data=null"], "data: expected a data set or recordings"),
-        ("ensemble", ["asr.members=[packaged:nope]"], "asr: packaged:nope: no such packaged model"),
+        ("ensemble", ["asr.members=[packaged:nope]"], "asr-2: packaged:nope: no such packaged model"),
         ("ensemble", ["mt.members=[store:00000000]"], "mt: store:00000000: expected one stage"),
         ("ensemble", ["mt.members=[packaged:gemma-3-270m]"], "mt: packaged:gemma-3-270m needs your consent"),
         (
