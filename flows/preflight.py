@@ -22,8 +22,6 @@ from components.translation import checks as translation
 from components.translation.checks import Pair
 from components.translation.config import TranslationConfig
 from flows.parameters import DataParameters
-from flows.running import Run
-from tasks import data
 
 Pairs = frozenset[Pair]
 
@@ -156,15 +154,6 @@ def admit(needs: Sequence[Need], loaded: StageRef, name: str = DATA) -> None:
 def _unknown(ids: Collection[str]) -> None:
     names = ", ".join(repr(each) for each in sorted(ids)[:3]) + (" ..." if len(ids) > 3 else "")
     raise ConfigError(f"expected ids of utterances of the data, found {len(ids)} that are none: {names}")
-
-
-def load(run: Run, parameters: DataParameters, needs: Sequence[Need]) -> StageRef:
-    """The ``data`` stage of a run; what ``needs`` refuse of it is refused."""
-    languages = (parameters.source_language, parameters.target_language)
-    source = (parameters.data, parameters.audio)
-    loaded = run.add(data.load(*source, *languages, parameters.limit, run.store_url))
-    admit(needs, loaded)
-    return loaded
 
 
 def _all(checks: Iterable[tuple[str, Callable[[], object]]]) -> None:

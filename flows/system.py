@@ -56,11 +56,8 @@ class System:
     def load(self, run: Run) -> dict[str, StageRef]:
         """The data sets of a run by the names under which nodes read them; what they refuse is refused."""
         needs = self.needs()
-        if self._data is None:
-            sets = {DATA: preflight.load(run, self.parameters, needs)}
-        else:
-            sets = {DATA: run.add(self._data.model_copy(update={"reused": True}))}
-            preflight.admit(needs, sets[DATA])
+        sets = load_data(run, self._data)
+        preflight.admit(needs, sets[DATA])
         sets |= load_further(run, self.pipeline, needs)
         run.pipeline = self.pipeline.record()
         self.hooks.before(run, self.pipeline)
@@ -93,18 +90,17 @@ def run_models(
     flow: str,
     parameters: FlowParameters,
     pipeline: Pipeline,
+    needs: Sequence[Need],
     after: Callable[[Run], None],
-    needs: Sequence[Need] = (),
     loaded: StageRef | None = None,
 ) -> RunRecord | State[RunRecord]:
     """Run a pipeline that makes models as a run of ``flow``.
 
     Args:
+        needs: of its nodes, and of what comes after them.
         after: scores what it made.
-        needs: what else is needed.
         loaded: the finished data set that nodes read as ``data``, if it is not the parameters'.
     """
-    needs = [*preflight.of_pipeline(pipeline, parameters.store, parameters.seed), *needs]
     preflight.refuse(needs)
     run = Run(flow, parameters)
     with run:
