@@ -6,11 +6,11 @@ import ast
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tasks.shards import Shard, packed
 
 from components.device import on_threads, pool
 from components.errors import StoreError
@@ -18,8 +18,7 @@ from components.recognition.config import RecognitionConfig
 from components.records import StageRef, Utterance
 from components.storage.stage_plan import StagePlan
 from components.translation.config import TranslationConfig
-from tasks import building, recognition, training, translation
-from tasks.shards import Shard, packed
+from tasks import building, recognition, translation
 from tests.components.decoding.models import llama
 from tests.components.stacking import tiny
 from tests.components.translation.tokenizers import characters
@@ -161,18 +160,6 @@ def test_what_the_pool_lets_go_is_kept_by_no_component() -> None:
     pool.clear()
     component()
     assert len(made) == 2
-
-
-def test_a_training_whose_data_changed_before_they_were_read_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plans = iter(StagePlan(stage="training", version="1", inputs={"data": each}) for each in "ab")
-    monkeypatch.setattr(
-        training, "write_model", lambda config, writer, learner, score: learner(config, tmp_path, None)
-    )
-    config: Any = None
-    with pytest.raises(StoreError, match="expected data and models as planned"):
-        training.made(config, lambda: next(plans), lambda *_: None, "bleu", str(tmp_path))  # type: ignore[arg-type, return-value]
 
 
 BY_NAME = {
