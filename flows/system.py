@@ -9,6 +9,7 @@ from prefect.client.schemas.objects import State
 
 from components.nodes.data import DataSettings
 from components.pipeline.pipeline import DATA, Pipeline
+from components.pipeline.planning import with_models
 from components.records import RunRecord, StageRef
 from flows import preflight
 from flows.parameters import DataParameters, FlowParameters
@@ -134,6 +135,7 @@ def note(run: Run, executed: Executed) -> None:
 
     What the run has of an earlier part of the same pipeline stays as it was noted then.
     """
+    keys = {name: one.stage.key for name, one in executed.plans.items()}
     for name, ref in executed.stages.items():
         if run.has(ref):
             executed.statuses[name] = "reused" if run.stages[name].reused else "computed"
@@ -141,7 +143,8 @@ def note(run: Run, executed: Executed) -> None:
         run.add(ref)
         planned = executed.plans[name]
         own = run.stages.get(executed.pipeline.data_of(name))
-        run.notes += planned.node.kind.notes(planned.node.settings, planned.site, ref, own)
+        settings = with_models(planned.node.settings, planned.node, keys)
+        run.notes += planned.node.kind.notes(settings, planned.site, ref, own)
     run.pipeline = executed.pipeline.record(executed.statuses)
     run.notes += [f"{name}: {error}" for name, error in executed.errors.items()]
 
