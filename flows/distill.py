@@ -50,9 +50,9 @@ def _teacher(parameters: DistillParameters) -> dict[str, dict[str, Any]]:
     teacher = parameters.teacher
     if teacher.run is not None:
         stages = taught_by(teacher.run, parameters.store)
-        nodes = {"asr": {"kind": "stored_transcript", "key": stages["asr"].key}} if "asr" in stages else {}
+        nodes = {"asr": {"kind": "stored", "key": stages["asr"].key}} if "asr" in stages else {}
         of = "asr" if nodes else "data"
-        return {**nodes, "mt": {"kind": "stored_translation", "of": of, "key": stages["mt"].key}}
+        return {**nodes, "mt": {"kind": "stored", "to": "target", "of": of, "key": stages["mt"].key}}
     node: dict[str, Any] = {"kind": "translate", **_search(teacher).model_dump()}
     if teacher.members:
         mixing = {"method": teacher.method, "coefficients": teacher.coefficients}
