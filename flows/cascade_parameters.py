@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.reader import read
@@ -11,26 +11,14 @@ from components.translation.config import TranslationConfig
 from flows.parameters import DataParameters
 
 
-class CascadeRecognition(RecognitionConfig):
-    """Settings of the speech recognition stage."""
-
-    model_config = ConfigDict(title="Recognition (asr)")
-
-
-class CascadeTranslation(TranslationConfig):
-    """Settings of the translation stage."""
-
-    model_config = ConfigDict(title="Translation (mt)")
-
-
 class CascadeParameters(DataParameters):
     """What can be set on a cascade."""
 
-    asr: CascadeRecognition = Field(
-        default=CascadeRecognition(), title="Recognition", description="speech to text"
+    asr: RecognitionConfig = Field(
+        default=RecognitionConfig(), title="Recognition", description="speech to text"
     )
-    mt: CascadeTranslation = Field(
-        default=CascadeTranslation(), title="Translation", description="text to text"
+    mt: TranslationConfig = Field(
+        default=TranslationConfig(), title="Translation", description="text to text"
     )
     blame: bool = Field(
         False,

@@ -50,9 +50,9 @@ def _teacher(parameters: DistillParameters) -> dict[str, dict[str, Any]]:
     teacher = parameters.teacher
     if teacher.run is not None:
         stages = taught_by(teacher.run, parameters.store)
-        nodes = {"asr": {"kind": "stored_transcript", "key": stages["asr"].key}} if "asr" in stages else {}
+        nodes = {"asr": {"kind": "stored", "key": stages["asr"].key}} if "asr" in stages else {}
         of = "asr" if nodes else "data"
-        return {**nodes, "mt": {"kind": "stored_translation", "of": of, "key": stages["mt"].key}}
+        return {**nodes, "mt": {"kind": "stored", "to": "target", "of": of, "key": stages["mt"].key}}
     node: dict[str, Any] = {"kind": "translate", **_search(teacher).model_dump()}
     if teacher.members:
         mixing = {"method": teacher.method, "coefficients": teacher.coefficients}
@@ -84,26 +84,28 @@ def taught_by(run_name: str, store_url: str | None) -> dict[str, StageRef]:
     return taught
 
 
+def needs(parameters: DistillParameters) -> list[Need]:
+    """What teacher, student and its scores need before anything is computed."""
+    languages = parameters.student.source_language, parameters.student.target_language
+    asked = [Need("distill", lambda: _check(parameters)), preflight.tested(parameters.test, *languages)]
+    preflight.refuse(asked)  # before its nodes, which assume as much
+    return [*asked, *preflight.of_pipeline(pipeline(parameters), parameters.store, parameters.seed)]
+
+
 @flow(name="distill", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)
 @flat(DistillParameters)
 def distill(parameters: DistillParameters) -> RunRecord | State[RunRecord]:
     """Distil a teacher into one student, keep it in the store and score it."""
-    config, test, teacher = student_of(parameters), parameters.test, parameters.teacher
-    needs = [
-        Need("distill", lambda: _check(parameters)),
-        preflight.tested(test, config.source_language, config.target_language),
-    ]
-    preflight.refuse(needs)
+    wanted, teacher = needs(parameters), parameters.teacher
 
     def after(run: Run) -> None:
         # Scored as any training; the data are those of the user, not the teacher's.
-        trained = run.stages["training"]
-        scored = model_scores.score(config, trained, test, parameters.beam_size, run.store_url)
+        asked = (student_of(parameters), run.stages["training"], parameters.test, parameters.beam_size)
+        scored = model_scores.score(*asked, run.store_url)
         run.metrics = model_scores.read_scores(run.add(scored))
 
-    graph = pipeline(parameters)
     loaded = None if teacher.run is None else taught_by(teacher.run, parameters.store)["data"]
-    return run_models("distill", parameters, graph, after, needs, loaded)
+    return run_models("distill", parameters, pipeline(parameters), wanted, after, loaded)
 
 
 def student_of(parameters: DistillParameters) -> DistillationConfig:

@@ -31,18 +31,6 @@ class EnsembleRecognition(RecognitionConfig):
     )
 
 
-class EnsembleTranslation(TranslatorMembers):
-    """Settings of the search that all translators share."""
-
-    model_config = ConfigDict(title="Translation (mt)")
-
-
-class EnsembleMixing(MixingConfig):
-    """How the translators' distributions become one."""
-
-    model_config = ConfigDict(title="Combination (combine)")
-
-
 class EnsemblePooling(PoolingConfig):
     """How finished outputs become one."""
 
@@ -65,11 +53,11 @@ class EnsembleParameters(DataParameters):
     asr: EnsembleRecognition = Field(
         default=EnsembleRecognition(), title="Recognition", description="speech to text"
     )
-    mt: EnsembleTranslation = Field(
-        default=EnsembleTranslation(), title="Translation", description="text to text"
+    mt: TranslatorMembers = Field(
+        default=TranslatorMembers(), title="Translation", description="text to text"
     )
-    combine: EnsembleMixing = Field(
-        default=EnsembleMixing(), title="Combination", description="of the translators, token by token"
+    combine: MixingConfig = Field(
+        default=MixingConfig(), title="Combination", description="of the translators, token by token"
     )
     pool: EnsemblePooling = Field(
         default=EnsemblePooling(), title="Pooling", description="of finished transcripts or translations"

@@ -17,6 +17,7 @@ from components.translation.config import TranslationConfig
 from flows import preflight
 from flows.experts_parameters import ExpertsParameters
 from flows.parameters import flat
+from flows.preflight import Need
 from flows.running import Run, name_flow_run
 from flows.system import run_models
 from tasks import model_scores, routing
@@ -28,6 +29,13 @@ def pipeline(parameters: ExpertsParameters) -> Pipeline:
     """``training``, which gives the model."""
     values = parameters.training().model_dump(exclude={"kind"})
     return read({"nodes": {"training": {"kind": "train_experts", **values}}})
+
+
+def needs(parameters: ExpertsParameters) -> list[Need]:
+    """What the training and its scores need before anything is computed."""
+    source, targets = parameters.source_language, parameters.training().targets
+    nodes = preflight.of_pipeline(pipeline(parameters), parameters.store, parameters.seed)
+    return [*nodes, *(preflight.tested(parameters.test, source, target) for target in targets)]
 
 
 @flow(name="experts", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)
@@ -46,8 +54,7 @@ def experts(parameters: ExpertsParameters) -> RunRecord | State[RunRecord]:
         run.metrics = model_scores.read_scores(run.add(scored))
         report(run.record, run.store_url)
 
-    needs = [preflight.tested(test, config.source_language, target) for target in config.targets]
-    return run_models("experts", parameters, pipeline(parameters), after, needs)
+    return run_models("experts", parameters, pipeline(parameters), needs(parameters), after)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from components.records import RunRecord, StageRef
 from flows import preflight
 from flows.merge_parameters import MergeParameters
 from flows.parameters import flat
+from flows.preflight import Need
 from flows.running import Run, ending, name_flow_run
 from flows.system import execute_part, load_data
 from tasks import gate, metrics
@@ -68,25 +69,28 @@ def baseline_of(parameters: MergeParameters) -> str:
     return parameters.baseline or reference(recipe.models[0], recipe)
 
 
+def needs(parameters: MergeParameters) -> list[Need]:
+    """What its nodes and its development data need before anything is computed."""
+    languages = parameters.source_language, parameters.target_language
+    nodes = preflight.of_pipeline(pipeline(parameters), parameters.store, parameters.seed)
+    return [*nodes, preflight.tested(parameters.dev, *languages)]
+
+
 @flow(name="merge", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)
 @flat(MergeParameters)
 def merge(parameters: MergeParameters) -> RunRecord | State[RunRecord]:
     """Merge models as a recipe says, and keep the result if it is not worse than the baseline."""
+    wanted = needs(parameters)
+    preflight.refuse(wanted)
     whole = pipeline(parameters)
     untested = pipeline(parameters.model_copy(update={"test": None}))
-    languages = parameters.source_language, parameters.target_language
-    needs = [
-        *preflight.of_pipeline(whole, parameters.store, parameters.seed),
-        preflight.tested(parameters.dev, *languages),
-    ]
-    preflight.refuse(needs)
     run = Run("merge", parameters)
     with run:
         sets = load_data(run)
-        execute_part(run, untested, needs, sets)
+        execute_part(run, untested, wanted, sets)
         accepted = DATA not in sets or _gated(run, parameters, sets[DATA])
         if accepted and parameters.test is not None:
-            execute_part(run, whole, needs, sets)
+            execute_part(run, whole, wanted, sets)
         _score(run, parameters)
         publish_summary(run.name, run.stages.values(), run.metrics)
     record = run.record

@@ -9,6 +9,7 @@ from prefect.client.schemas.objects import State
 
 from components.nodes.data import DataSettings
 from components.pipeline.pipeline import DATA, Pipeline
+from components.pipeline.planning import with_models
 from components.records import RunRecord, StageRef
 from flows import preflight
 from flows.parameters import DataParameters, FlowParameters
@@ -90,18 +91,17 @@ def run_models(
     flow: str,
     parameters: FlowParameters,
     pipeline: Pipeline,
+    needs: Sequence[Need],
     after: Callable[[Run], None],
-    needs: Sequence[Need] = (),
     loaded: StageRef | None = None,
 ) -> RunRecord | State[RunRecord]:
     """Run a pipeline that makes models as a run of ``flow``.
 
     Args:
+        needs: of its nodes, and of what comes after them.
         after: scores what it made.
-        needs: what else is needed.
         loaded: the finished data set that nodes read as ``data``, if it is not the parameters'.
     """
-    needs = [*preflight.of_pipeline(pipeline, parameters.store, parameters.seed), *needs]
     preflight.refuse(needs)
     run = Run(flow, parameters)
     with run:
@@ -135,6 +135,7 @@ def note(run: Run, executed: Executed) -> None:
 
     What the run has of an earlier part of the same pipeline stays as it was noted then.
     """
+    keys = {name: one.stage.key for name, one in executed.plans.items()}
     for name, ref in executed.stages.items():
         if run.has(ref):
             executed.statuses[name] = "reused" if run.stages[name].reused else "computed"
@@ -142,7 +143,8 @@ def note(run: Run, executed: Executed) -> None:
         run.add(ref)
         planned = executed.plans[name]
         own = run.stages.get(executed.pipeline.data_of(name))
-        run.notes += planned.node.kind.notes(planned.node.settings, planned.site, ref, own)
+        settings = with_models(planned.node.settings, planned.node, keys)
+        run.notes += planned.node.kind.notes(settings, planned.site, ref, own)
     run.pipeline = executed.pipeline.record(executed.statuses)
     run.notes += [f"{name}: {error}" for name, error in executed.errors.items()]
 

@@ -16,6 +16,7 @@ from components.records import RunRecord
 from components.training.config import TrainingConfig
 from flows import preflight
 from flows.parameters import flat
+from flows.preflight import Need
 from flows.running import Run, name_flow_run
 from flows.system import run_models
 from flows.train_parameters import TrainParameters
@@ -33,19 +34,24 @@ def node_of(config: TrainingConfig) -> dict[str, Any]:
     return {"kind": "train", "learner": values.pop("kind"), **values}
 
 
+def needs(parameters: TrainParameters) -> list[Need]:
+    """What the training and its scores need before anything is computed."""
+    languages = parameters.source_language, parameters.target_language
+    nodes = preflight.of_pipeline(pipeline(parameters), parameters.store, parameters.seed)
+    return [*nodes, preflight.tested(parameters.test, *languages)]
+
+
 @flow(name="train", persist_result=False, flow_run_name=name_flow_run)
 @flat(TrainParameters)
 def train(parameters: TrainParameters) -> RunRecord | State[RunRecord]:
     """Train a translation model, keep it in the store and score it."""
-    config, test = parameters.training(), parameters.test
 
     def after(run: Run) -> None:
-        trained = run.stages["training"]
-        scored = model_scores.score(config, trained, test, parameters.beam_size, run.store_url)
+        asked = (parameters.training(), run.stages["training"], parameters.test, parameters.beam_size)
+        scored = model_scores.score(*asked, run.store_url)
         run.metrics = model_scores.read_scores(run.add(scored))
 
-    needs = [preflight.tested(test, config.source_language, config.target_language)]
-    return run_models("train", parameters, pipeline(parameters), after, needs)
+    return run_models("train", parameters, pipeline(parameters), needs(parameters), after)
 
 
 if __name__ == "__main__":

@@ -195,8 +195,8 @@ class Product:
     files: Iterable[str]
     items: int
     quarantined: int = 0
-    earlier_seconds: float = 0.0
-    """Of attempts before this one, which it goes on from."""
+    seconds: float | None = None
+    """Of computing, where that began in an earlier attempt."""
 
 
 def compute_once(
@@ -217,7 +217,7 @@ def compute_once(
 def _made(writer: Writer, work: Callable[[Path], Product]) -> StageRef:
     with measure_cost() as cost:
         product = work(writer.path)
-    writer.seconds = product.earlier_seconds + cost.seconds
+    writer.seconds = cost.seconds if product.seconds is None else product.seconds
     writer.peak_memory_bytes = cost.peak_memory_bytes
     return writer.seal(product.files, items=product.items, quarantined=product.quarantined)
 

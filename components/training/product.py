@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,7 +32,7 @@ def make_model(
         score: name of the learner's development score.
         progress: sees how much of the budget is spent, in percent, after every evaluation and its checkpoint.
     """
-    work, begun = folder / WORK, time.monotonic()
+    work = folder / WORK
 
     def watch(row: dict[str, float]) -> None:
         _log.info(
@@ -45,7 +44,6 @@ def make_model(
 
     with told_when_full("the training", folder):
         state = train(config, work, watch, learner)
-        seconds = time.monotonic() - begun
         curve.plot(state.history, folder / CURVE, score)
         shutil.copyfile(work / METRICS, folder / METRICS)
         shutil.copytree(work / MODEL, folder / MODEL, dirs_exist_ok=True)
@@ -53,11 +51,7 @@ def make_model(
             shutil.copytree(work / "kept", folder / CHECKPOINTS, dirs_exist_ok=True)
     models = [file for name in (MODEL, CHECKPOINTS) for file in (folder / name).rglob("*.*")]
     files = [str(path.relative_to(folder)) for path in models if path.is_file()]
-    return Product(
-        [METRICS, CURVE, *files],
-        items=len(state.history),
-        earlier_seconds=max(0.0, state.seconds - seconds),
-    )
+    return Product([METRICS, CURVE, *files], items=len(state.history), seconds=state.seconds)
 
 
 def _spent(config: TrainingConfig, row: dict[str, float]) -> float:

@@ -55,8 +55,8 @@ def test_the_stages_of_the_cascade_show_their_own_defaults() -> None:
     assert schema["properties"]["mt"]["default"]["model"] == "packaged:multi30k-en-de"
     assert schema["properties"]["mt"]["title"] == "Translation"
     models = schema["definitions"]
-    assert models["CascadeTranslation"]["properties"]["model"]["default"] == "packaged:multi30k-en-de"
-    assert models["CascadeTranslation"]["properties"]["beam_size"]["minimum"] == 1
+    assert models["TranslationConfig"]["properties"]["model"]["default"] == "packaged:multi30k-en-de"
+    assert models["TranslationConfig"]["properties"]["beam_size"]["minimum"] == 1
     assert all(field["description"] for model in models.values() for field in model["properties"].values())
 
 

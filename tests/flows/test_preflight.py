@@ -92,8 +92,8 @@ def test_all_faults_are_told_at_once_and_no_run_is_begun(
         ("train", ["test=absent.jsonl"], "test: absent.jsonl"),
         ("train", ["kind=deliberation"], "training: start: expected a translation model"),
         ("experts", ["target_language='de,german'"], "training: expected a language code.*did you mean de"),
-        ("distill", ["teacher.model=packaged:nope"], "teacher: packaged:nope"),
-        ("distill", ["teacher.members=[packaged:nope]"], "teacher: packaged:nope"),
+        ("distill", ["teacher.model=packaged:nope"], "mt: packaged:nope"),
+        ("distill", ["teacher.members=[packaged:nope]"], "mt: packaged:nope"),
         ("distill", ["level=word", "teacher.run=r"], "teacher.run: the word level needs"),
         ("compare", ["runs=[absent, b]"], "runs: no run 'absent'"),
         (

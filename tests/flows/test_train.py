@@ -8,13 +8,17 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
 from components import models
 from components.errors import ModelError, StoreError
 from components.models.weights import weights_at
 from components.pipeline.planning import plan_nodes
 from components.storage.store import Store
+from components.training.config import TrainingConfig
+from components.training.learners import LEARNERS
 from components.training.product import MODEL
+from components.training.translation import TranslationLearner
 from flows.train import pipeline, train
 from flows.train_parameters import TrainParameters
 from tasks.model_scores import read_scores
@@ -92,6 +96,25 @@ def test_a_full_disk_is_one_line_and_the_training_goes_on_afterwards(settings: d
         r"no space left to write the training at \S+/stages/\w+ \(.*\); .*", str(caught.value)
     )
     assert train(**settings, name="again").status == "completed"
+
+
+@pytest.mark.usefixtures("server")
+def test_data_that_change_before_they_are_read_are_refused(
+    settings: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Late(TranslationLearner):
+        """Reads data that another program has just written again."""
+
+        def __init__(
+            self, config: TrainingConfig, out: Path, device: torch.device, store: str | None = None
+        ) -> None:
+            source = Path(config.data.split(",", maxsplit=1)[0])
+            source.write_text(source.read_text("utf-8").replace("hund", "hunde"), "utf-8")
+            super().__init__(config, out, device, store)
+
+    monkeypatch.setitem(LEARNERS, "translation", Late)
+    with pytest.raises(StoreError, match="training: expected data and models as planned, found others"):
+        train(**settings, name="late")
 
 
 def test_the_key_follows_what_decides_the_model(settings: dict[str, object]) -> None:

@@ -14,10 +14,8 @@ import torch
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from components.nodes.kind import Site
 from components.storage.stage_plan import StagePlan
 from tasks import computing, slots
-from tasks.shard import Job
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
 
@@ -75,23 +73,35 @@ class Listening:
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         self.seen.append(self.inside)
-        return SimpleNamespace(translate=self, recognize=self, round=self)
+        return None
 
 
-@pytest.mark.parametrize("how", ["shard", "whole"])
-def test_models_are_loaded_and_run_with_the_card_in_hand(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_are_loaded_and_run_with_the_card_in_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     listening = Listening()
+    plan = StagePlan(stage="mt", version="1")
+    job: Any = SimpleNamespace(
+        device="cuda", threads=1, plan=plan, settings="{}", site=SimpleNamespace(store=None, seed=0)
+    )
+    monkeypatch.setattr(computing, "device_slot", listening.slot)
+
+    def build() -> Any:
+        listening()
+        return listening
+
+    with computing.computing(job, 0, build, {}) as component:
+        component([])
+    assert listening.seen == [True, True]
+    assert not listening.inside
+
+
+def test_what_is_made_whole_takes_the_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    listening = Listening()
+    job: Any = SimpleNamespace(device="cuda", plan=None, site=SimpleNamespace(store=None))
     monkeypatch.setattr(computing, "device_slot", listening.slot)
     monkeypatch.setattr(computing, "check", lambda *_: None)
-    monkeypatch.setattr(computing, "component_of", lambda plan, settings, store, build, files: build())
-    job = Job(StagePlan(stage="mt", version="1"), "{}", Site("mt"), "cuda", 1)
-    if how == "whole":
-        with computing.making(job, {}):
-            listening()
-    else:
-        with computing.computing(job, 0, lambda: listening() and listening, {}) as component:
-            component([])
-    assert set(listening.seen) == {True}
+    with computing.making(job, {}):
+        listening()
+    assert listening.seen == [True]
     assert not listening.inside
 
 
