@@ -16,7 +16,7 @@ from components.device import on_threads, pool
 from components.errors import StoreError
 from components.recognition.config import RecognitionConfig
 from components.records import StageRef, Utterance
-from components.storage.stage_plan import StagePlan
+from components.storage.stage_plan import StagePlan, library_versions
 from components.translation.config import TranslationConfig
 from tasks import building, recognition, training, translation
 from tasks.shards import Shard, packed
@@ -138,7 +138,7 @@ def test_a_worker_with_other_files_does_not_compute_under_the_plans_key(tmp_path
 )
 def test_a_worker_with_other_libraries_or_another_processor_is_refused(field: str, what: str) -> None:
     plan = StagePlan(
-        stage="mt", version="1", libraries={"torch": building.library_versions(["torch"])["torch"]}
+        stage="mt", version="1", libraries={"torch": library_versions(["torch"])["torch"]}
     )
     assert building.component_of(plan, None, None, lambda: "made") == "made"
     threads = plan.model_copy(
