@@ -9,14 +9,13 @@ from typing import NamedTuple
 from components.canonical import digest
 from components.errors import AntiphonError
 from components.pipeline.pipeline import DATA
-from components.pipeline.pruning import without_idle
-from components.pipeline.rewriting import names_in_union, prefixes, unite
+from components.pipeline.rewriting import prefixes
 from components.records import RunRecord, StageRef
 from components.storage.stage_plan import content_of
 from flows.running import Run
 from flows.system import System
 from reports.run_outputs import check
-from tasks.executor import execute
+from tasks.union import execute_together
 
 
 class _Loaded(NamedTuple):
@@ -55,18 +54,16 @@ def run_systems(systems: Mapping[str, System], within: Run) -> dict[str, RunReco
 def _run_as_one(group: Sequence[_Loaded], within: Run) -> list[_Loaded]:
     """Run the pipelines of systems as one; those that finish."""
     prefix = prefixes([one.name for one in group])
-    names = {one.name: names_in_union(prefix[one.name], one.system.pipeline) for one in group}
-    sets = {DATA: group[0].sets[DATA]}
-    for one in group:
-        sets |= {names[one.name][name]: ref for name, ref in one.sets.items() if name != DATA}
-    parameters = group[0].system.parameters
-    union = unite({prefix[one.name]: one.system.pipeline for one in group})
-    executed = execute(union, sets, parameters.store, parameters.seed)
+    executed = execute_together(
+        {prefix[one.name]: one.system.pipeline for one in group},
+        {prefix[one.name]: one.sets for one in group},
+        within.store_url,
+        group[0].system.parameters.seed,
+    )
     finished = []
     for one in group:
-        pipeline = without_idle(one.system.pipeline, one.sets)
         with _noting(one.name, one.run, within):
-            one.system.finish(one.run, executed.of_system(pipeline, names[one.name]))
+            one.system.finish(one.run, executed[prefix[one.name]])
             finished.append(one)
     return finished
 

@@ -14,8 +14,7 @@ from components import metrics
 from components.errors import DataError
 from components.files import write_bytes, write_json
 from components.metrics.blaming import NOTHING, Case, blame_cases
-from components.pipeline.pipeline import DATA, Pipeline
-from components.pipeline.rewriting import names_in_union, unite
+from components.pipeline.pipeline import DATA, Node, Pipeline
 from components.pipeline.substitution import SEGMENTS, chain_of, stages_of, variants_of
 from components.records import StageRef
 from components.storage.reader import best_texts, utterances
@@ -26,9 +25,9 @@ from reports import blaming
 from reports.results import BLAME, VALUES, read_blame
 from tasks import data as loading
 from tasks.artifacts import publish_table
-from tasks.executor import execute
 from tasks.metrics import LIBRARIES
 from tasks.options import NOT_STORED, shown, value_of
+from tasks.union import execute_together
 
 
 def check(data: StageRef) -> None:
@@ -59,27 +58,28 @@ def run(
         check(stages[DATA])
     variants = variants_of(pipeline, chain, segments)
     systems = {"": pipeline.until(chain.output)} | {_prefix(name): one for name, one in variants.items()}
-    names = {prefix: names_in_union(prefix, system) for prefix, system in systems.items()}
-    union = unite(systems)
     known = dict(stages)
     if segments is not None:
         known[SEGMENTS] = value_of(loading.load(segments, None, *pipeline.languages, None, store))
-    own = {there: name for each in names.values() for name, there in each.items()}
-    sets = {DATA: stages[DATA]} | {node.name: known[own[node.name]] for node in union.data_nodes()}
-    executed = execute(union, sets, store, seed)
-    executed.refuse()
+    executed = execute_together(systems, dict.fromkeys(systems, known), store, seed)
     outputs = {}
     for name, variant in {"": systems[""], **variants}.items():
-        part = executed.of_system(variant, names[_prefix(name)])
+        part = executed[_prefix(name)]
+        part.refuse()
         output = part.pipeline.outputs["translation"]
         if output in part.stages:
-            changed = [one.name for one in variant if getattr(one.settings, "only_changed", False)]
+            changed = [one.name for one in variant if one.name not in pipeline.nodes and _filters(one)]
             outputs[name] = Output(part.stages[output], *(part.stages[each] for each in changed))
     last = outputs.pop("").texts
     transcripts = [stages[name] for name in chain.transcripts]
     blamed = Blamed(stages_of(chain, segments=segments is not None), " and ".join(chain.rest))
     ref: StageRef = value_of(account(stages[DATA], transcripts, last, outputs, blamed, store))
     return ref
+
+
+def _filters(node: Node) -> bool:
+    """Whether only the utterances go on whose text it puts right."""
+    return bool(getattr(node.settings, "only_changed", False))
 
 
 def _prefix(variant: str) -> str:

@@ -50,15 +50,6 @@ class Executed(NamedTuple):
     Its outputs are, of a round that had nothing to do, the one before.
     """
 
-    def of_system(self, pipeline: Pipeline, names: Mapping[str, str]) -> Executed:
-        """What became of one of the pipelines that were executed as one; ``names``: there, by its own."""
-        refs = {own: self.stages[there] for own, there in names.items() if there in self.stages}
-        stages = {own: ref.model_copy(update={"stage": own}) for own, ref in refs.items()}
-        statuses = {own: self.statuses[there] for own, there in names.items() if there in self.statuses}
-        errors = {own: self.errors[there] for own, there in names.items() if there in self.errors}
-        plans = {own: self.plans[there] for own, there in names.items() if there in self.plans}
-        return Executed(stages, statuses, errors, plans, _as_run(pipeline, stages, statuses))
-
     def refuse(self) -> None:
         """Raise the first error, where a node failed."""
         for error in self.errors.values():
@@ -94,10 +85,12 @@ def execute(pipeline: Pipeline, data: Mapping[str, StageRef], store: str | None,
         if ref is not None and statuses[name] != "skipped":
             stages[name] = ref.model_copy(update={"stage": name, "kind": planned.node.kind.name})
     errors = {name: board.errors[first] for name in plans if (first := twins.get(name, name)) in board.errors}
-    return Executed(stages, statuses, errors, plans, _as_run(pipeline, stages, statuses))
+    return Executed(stages, statuses, errors, plans, with_outputs(pipeline, stages, statuses))
 
 
-def _as_run(pipeline: Pipeline, stages: Mapping[str, StageRef], statuses: Mapping[str, Status]) -> Pipeline:
+def with_outputs(
+    pipeline: Pipeline, stages: Mapping[str, StageRef], statuses: Mapping[str, Status]
+) -> Pipeline:
     """The pipeline with the outputs that it has: a node that had nothing to do stands for its last input."""
     outputs = {}
     for role, name in pipeline.outputs.items():

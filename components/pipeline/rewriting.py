@@ -38,28 +38,17 @@ def written_as(pipeline: Pipeline, name: str) -> str:
     return next((written for written, last in pipeline.aliases.items() if last == name), name)
 
 
-def replace_node(pipeline: Pipeline, name: str, values: Mapping[str, Any]) -> Pipeline:
-    """The pipeline with a written node of other values under its name."""
-    return _reread(pipeline, {name: values})
+def replace_nodes(pipeline: Pipeline, changed: Mapping[str, Mapping[str, Any]]) -> Pipeline:
+    """The pipeline with written nodes of other values under their names."""
+    values = values_of(pipeline)
+    values["nodes"] |= {name: dict(each) for name, each in changed.items()}
+    return read(values, folder=pipeline.folder)
 
 
 def update_node(pipeline: Pipeline, name: str, **changes: Any) -> Pipeline:
     """The pipeline with some keys of a written node changed; those that become None go."""
     values = {**pipeline.written[name], **changes}
-    return replace_node(pipeline, name, {key: value for key, value in values.items() if value is not None})
-
-
-def drop_inputs(pipeline: Pipeline, name: str, dropped: frozenset[str]) -> Pipeline:
-    """The pipeline in which a written node of several inputs reads fewer."""
-    return update_node(
-        pipeline, name, of=[each for each in pipeline.written[name]["of"] if each not in dropped]
-    )
-
-
-def _reread(pipeline: Pipeline, changed: Mapping[str, Mapping[str, Any]]) -> Pipeline:
-    values = values_of(pipeline)
-    values["nodes"] |= {name: dict(each) for name, each in changed.items()}
-    return read(values, folder=pipeline.folder)
+    return replace_nodes(pipeline, {name: {key: value for key, value in values.items() if value is not None}})
 
 
 # On who reads whom

@@ -212,9 +212,10 @@ def test_what_each_member_contributes(toy: dict[str, str]) -> None:
     (found,) = read_contributions(again.stages[-1])
     assert [one.part for one in found.shares] == [toy["first"], toy["second"]]
     assert found.score.value == pytest.approx(whole.metrics["bleu"].value)
-    for name, one in zip(("whole-contribution.mt-1", "whole-contribution.mt-2"), found.shares, strict=True):
-        alone = Store(toy["store"]).load_run(name)
-        assert alone.flow == "cascade"
+    for name, one in zip(("first", "second"), found.shares, strict=True):
+        mt = {"model": toy[name], "beam_size": 2, "n_best": 2, "max_tokens": 20}
+        alone = cascade(data=toy["text"], limit=12, store=toy["store"], name=f"{name}-alone", mt=mt)
+        assert alone.stages[1].reused
         assert one.alone is not None
         assert one.share is not None
         assert one.alone.value == pytest.approx(alone.metrics["bleu"].value)
@@ -227,9 +228,23 @@ def test_what_each_member_contributes(toy: dict[str, str]) -> None:
         in (Store(toy["store"]).run_folder(again.name) / "report.html").read_text()
     )
     with pytest.raises(
-        ConfigError, match="contribution expects a run of ensemble, stack, refine, experts, found"
+        ConfigError, match=r"several members, inputs, sources, rounds or experts, .* found none"
     ):
-        contribution(run="whole-contribution.mt-1", store=toy["store"])
+        contribution(run="first-alone", store=toy["store"])
+
+
+def test_what_each_combined_input_contributes(toy: dict[str, str]) -> None:
+    whole = run(toy, "combined", {"model": toy["first"], "members": [toy["second"]]}, method="pooled")
+    again = contribution(run="combined", store=toy["store"])
+    assert [ref.reused for ref in again.stages] == [
+        *(True for _ in whole.stages),
+        False,
+    ]  # nothing is decoded
+    (found,) = read_contributions(again.stages[-1])
+    assert [one.part for one in found.shares] == [toy["first"], toy["second"]]
+    assert found.score.value == pytest.approx(whole.metrics["bleu"].value)
+    alone = [one.alone.value for one in found.shares if one.alone]
+    assert alone == pytest.approx([whole.metrics[f"mt-{number}_bleu"].value for number in (1, 2)])
 
 
 def test_what_cannot_be_mixed_is_refused_with_its_name(toy: dict[str, str]) -> None:

@@ -22,13 +22,14 @@ from components.stacking.config import StackConfig
 from components.stacking.loading import load
 from components.stacking.systems import Heard
 from components.storage.reader import hypotheses
-from components.storage.store import Store
 from components.synthesis import engines
+from flows.blame import blame
 from flows.contribution import contribution
 from flows.stack import stack
 from flows.stack_parameters import StackParameters
-from reports.results import read_contributions
+from reports.results import read_blame, read_contributions
 from tests.components.stacking.tiny import WORDS, saved, text_model, tone, whisper
+from tests.components.synthesis.double import ENGINE
 
 
 class Hearing:
@@ -127,11 +128,13 @@ def test_a_method_trains_its_model_and_stacks(method: str, settings: dict[str, A
     (found,) = read_contributions(parts.stages[-1])
     assert [one.part for one in found.shares] == ["transcript", "sound"]
     # The text member alone is the cascade that the run has anyway, read off at another weight.
-    alone = Store(settings["store"]).load_run("first-contribution.stack-1")
     assert found.shares[0].alone is not None
-    assert found.shares[0].alone.value == pytest.approx(alone.metrics["bleu"].value)
+    assert found.shares[0].alone.value == pytest.approx(first.metrics["mt_bleu"].value)
     shares = [one.share.value for one in found.shares if one.share]
     assert sum(shares) == pytest.approx(first.metrics["bleu"].value)
+    report = read_blame(blame(run="first", store=settings["store"]).stages[-1]).blames[0]
+    assert [one.stage for one in report.stages] == ["asr", "mt and stack"]
+    assert report.stages[0].gap.value == pytest.approx(0)  # the recognizer hears what is said
 
 
 def test_blank_sources_are_read_as_nothing(folder: Path, tmp_path: Path) -> None:
@@ -226,8 +229,10 @@ def test_an_engine_that_is_not_installed_is_refused_before_anything_is_heard(
 
 
 @pytest.mark.usefixtures("server")
-@pytest.mark.skipif(shutil.which("flite") is None, reason="flite is not installed")
-def test_written_data_are_spoken_first(settings: dict[str, Any], folder: Path, tmp_path: Path) -> None:
+def test_written_data_are_spoken_first(
+    settings: dict[str, Any], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(engines.ENGINES, "flite", ENGINE)
     rows = [{"id": f"w{n}", "text": "two dogs", "references": ["ein hund"]} for n in range(2)]
     written = tmp_path / "written.jsonl"
     written.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
