@@ -69,6 +69,10 @@ class NodeRun:
         """Whether nothing is to be done for any of its items, though there are some."""
         self._depth = pipeline.depth_of(self.node.name)
 
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        """Stays in its process: Prefect sends the context of this task with each shard, here its name."""
+        return str, (self.node.name,)
+
     @property
     def data(self) -> StageRef:
         """The utterances of a node that reads some."""
