@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from components.errors import ConfigError
 from components.nodes import code
@@ -42,6 +42,13 @@ class CommandSettings(NodeSettings):
     also: tuple[str, ...] = Field(
         (), description="files that decide the outputs, such as a script that is an argument"
     )
+
+    @field_validator("run", mode="before")
+    @classmethod
+    def _is_a_list(cls, value: object) -> object:
+        if isinstance(value, str):
+            raise ValueError(f"expected a list such as [sed, s/a/b/], as there is no shell, found {value!r}")
+        return value
 
     @model_validator(mode="after")
     def _is_text(self) -> CommandSettings:
