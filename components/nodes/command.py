@@ -86,7 +86,9 @@ class Command(Kind[CommandSettings]):
     def in_folder(self, settings: CommandSettings, folder: Path) -> CommandSettings:
         """The program where it is a path, and the files beside it, also where they are arguments."""
         also = {path: str(folder / path) for path in settings.also}
-        program = str(folder / settings.run[0]) if os.sep in settings.run[0] else settings.run[0]
+        program = settings.run[0]
+        if os.sep in program:
+            program = str((folder / program).absolute())
         run = (program, *(also.get(each, each) for each in settings.run[1:]))
         return settings.model_copy(update={"run": run, "also": tuple(also.values())})
 
