@@ -80,7 +80,8 @@ def _module(path: Path, digests: tuple[str, ...], also: tuple[Path, ...]) -> Mod
     for name in _beside(path.parent):  # another version of them, or of another file's
         del sys.modules[name]
     for each in also:
-        sys.modules.pop(each.stem, None)
+        if each.suffix == ".py":
+            sys.modules.pop(each.stem, None)
     sys.modules[module.__name__] = module  # dataclasses look their module up
     sys.path.insert(0, str(path.parent))
     try:
@@ -100,15 +101,12 @@ def _module(path: Path, digests: tuple[str, ...], also: tuple[Path, ...]) -> Mod
 
 def _beside(folder: Path) -> dict[str, Path]:
     """Modules that were imported from a folder, and their files."""
-    files = {name: getattr(module, "__file__", None) for name, module in list(sys.modules.items())}
-    return {
-        name: Path(file)
-        for name, file in files.items()
-        if file
-        and Path(file).parent == folder
-        and not name.startswith("antiphon_own_")
-        and name != "__main__"
+    loaded = {
+        name: getattr(module, "__dict__", {}).get("__file__") for name, module in list(sys.modules.items())
     }
+    files = {name: Path(file) for name, file in loaded.items() if file}
+    own = ("__main__", "antiphon_own_")
+    return {n: file for n, file in files.items() if file.parent == folder and not n.startswith(own)}
 
 
 def _import_fault(what: str, error: BaseException) -> ConfigError:
