@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from components.errors import ConfigError
 from components.nodes import code
@@ -42,6 +42,13 @@ class CommandSettings(NodeSettings):
     also: tuple[str, ...] = Field(
         (), description="files that decide the outputs, such as a script that is an argument"
     )
+
+    @field_validator("run", mode="before")
+    @classmethod
+    def _is_a_list(cls, value: object) -> object:
+        if isinstance(value, str):
+            raise ValueError(f"expected a list such as [sed, s/a/b/], as there is no shell, found {value!r}")
+        return value
 
     @model_validator(mode="after")
     def _is_text(self) -> CommandSettings:
@@ -79,7 +86,9 @@ class Command(Kind[CommandSettings]):
     def in_folder(self, settings: CommandSettings, folder: Path) -> CommandSettings:
         """The program where it is a path, and the files beside it, also where they are arguments."""
         also = {path: str(folder / path) for path in settings.also}
-        program = str(folder / settings.run[0]) if os.sep in settings.run[0] else settings.run[0]
+        program = settings.run[0]
+        if os.sep in program:
+            program = str((folder / program).absolute())
         run = (program, *(also.get(each, each) for each in settings.run[1:]))
         return settings.model_copy(update={"run": run, "also": tuple(also.values())})
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator, MutableMapping, Sequence
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
-from threading import Lock
 from typing import Any
 
 from components.errors import ConfigError
@@ -29,7 +28,6 @@ class Kinds(MutableMapping[str, Kind[Any]]):
     def __init__(self, own: Sequence[Kind[Any]]) -> None:
         self._own = {kind.name: kind for kind in own}
         self._loaded: dict[str, Kind[Any]] = {}
-        self._lock = Lock()
 
     @cached_property
     def _entries(self) -> dict[str, list[EntryPoint]]:
@@ -45,10 +43,9 @@ class Kinds(MutableMapping[str, Kind[Any]]):
             raise ConfigError(f"kind {name}: expected one of this name, found those of {', '.join(owners)}")
         if not entries:
             return self._own[name]
-        with self._lock:
-            if name not in self._loaded:
-                self._loaded[name] = _load(entries[0])
-            return self._loaded[name]
+        if name not in self._loaded:
+            self._loaded[name] = _load(entries[0])
+        return self._loaded[name]
 
     def __setitem__(self, name: str, kind: Kind[Any]) -> None:
         self._own[name] = kind

@@ -58,9 +58,10 @@ def function_of_file(path: Path, function: str, also: Sequence[Path]) -> Functio
     Raises:
         ConfigError: it cannot be imported, in one line.
     """
-    digests = tuple(hashlib.sha256(each.read_bytes()).hexdigest() for each in (path, *also))
+    files = [each.absolute() for each in (path, *also)]
+    digests = tuple(hashlib.sha256(each.read_bytes()).hexdigest() for each in files)
     with _loading:
-        return _callable(_module(path, digests, tuple(also)), function, str(path))
+        return _callable(_module(files[0], digests, tuple(files[1:])), function, str(path))
 
 
 def function_of_package(function: str) -> Function:
@@ -76,17 +77,36 @@ def function_of_package(function: str) -> Function:
 def _module(path: Path, digests: tuple[str, ...], also: tuple[Path, ...]) -> ModuleType:
     module = ModuleType(f"antiphon_own_{digests[0][:16]}")
     module.__file__ = str(path)
-    for name, loaded in list(sys.modules.items()):  # those of an earlier version of the files beside it
-        if getattr(loaded, "__file__", None) in set(map(str, also)):
-            del sys.modules[name]
-    if str(path.parent) not in sys.path:
-        sys.path.append(str(path.parent))
+    for name in _beside(path.parent):  # another version of them, or of another file's
+        del sys.modules[name]
+    for each in also:
+        if each.suffix == ".py":
+            sys.modules.pop(each.stem, None)
     sys.modules[module.__name__] = module  # dataclasses look their module up
+    sys.path.insert(0, str(path.parent))
     try:
         exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)  # noqa: S102 - allowed by code.py
     except (Exception, SystemExit) as error:
         raise _import_fault(str(path), error) from error
+    finally:
+        sys.path.remove(str(path.parent))
+    unnamed = set(_beside(path.parent).values()) - {*also, path}
+    if unnamed:
+        names = ", ".join(sorted(each.name for each in unnamed))
+        raise ConfigError(
+            f"{path}: expected also: [{names}], since it imports what lies beside it, found none"
+        )
     return module
+
+
+def _beside(folder: Path) -> dict[str, Path]:
+    """Modules that were imported from a folder, and their files."""
+    loaded = {
+        name: getattr(module, "__dict__", {}).get("__file__") for name, module in list(sys.modules.items())
+    }
+    files = {name: Path(file) for name, file in loaded.items() if file}
+    own = ("__main__", "antiphon_own_")
+    return {n: file for n, file in files.items() if file.parent == folder and not n.startswith(own)}
 
 
 def _import_fault(what: str, error: BaseException) -> ConfigError:

@@ -88,6 +88,7 @@ ARCHITECTURES = {
     "whisper": "WhisperForConditionalGeneration",
     "qwen": "Qwen2ForCausalLM",
     "gemma": "Gemma3ForCausalLM",
+    "smollm2": "LlamaForCausalLM",
 }
 
 

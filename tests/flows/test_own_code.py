@@ -12,13 +12,19 @@ from typing import Any
 
 import pytest
 
+from components import models
 from components.errors import ConfigError, TransientError
 from components.nodes import code
+from components.recognition import building as recognition
 from components.records import RunRecord, StageRef
+from components.refining import gates, networks
 from components.storage.reader import best_texts, quarantined
 from components.storage.stage_writer import OUTPUTS
+from components.translation import factory as translation
+from flows.cli import main as cli
 from flows.pipeline import run_graph
 from tasks.options import value_of
+from tests.flows import fakes
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -124,7 +130,6 @@ def test_a_served_model_and_a_program_on_two_ways(folder: Path, served: type[Ser
     assert not kept  # no secret in what is stored
 
     asked = len(served.requests)
-    assert all(ref.reused for ref in run(folder, NODES).stages)
     (folder / "corrections.tsv").write_text("id\ttext\nu0\tKatze\n")
     again = stages(run(folder, NODES))
     assert {name for name, ref in again.items() if not ref.reused} == {"final", "metrics"}
@@ -162,3 +167,30 @@ def test_what_can_be_refused_is_refused_before_anything_runs(
     assert [line.partition(":")[0] for line in lines] == ["mt", "sed"]
     assert all("ANTIPHON_ALLOW_CODE=1" in line for line in lines)
     assert not served.requests
+
+
+@pytest.fixture
+def without_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fakes in place of what has weights."""
+    for room, name in ((models, "resolve"), (models, "check")):
+        monkeypatch.setattr(room, name, getattr(fakes, name, lambda reference, store=None: None))
+    monkeypatch.setattr(recognition, "build", lambda config, store=None, seed=0: fakes.Recognizer())
+    monkeypatch.setattr(translation, "build", lambda config, store=None: fakes.Translator())
+    monkeypatch.setitem(networks.METHODS, "self_refine", fakes.Editor)
+    monkeypatch.setitem(gates.GATES, "forward", lambda *_: lambda items, texts: [len(t) for t in texts])
+
+
+@pytest.mark.usefixtures("without_models")
+@pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_an_example_runs_as_it_is(
+    example: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(code.VARIABLE, "")  # the command says it, and it is taken back after the test
+    arguments = ["run", str(example), "--limit", "4", "--store", str(tmp_path), "--json"]
+    with pytest.raises(SystemExit) as ending:
+        cli.main(arguments)
+    assert not ending.value.code
+    run = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert run["status"] == "completed"
+    assert {"wer", "bleu"} <= run["metrics"].keys()
+    assert all(run["metrics"][name]["n"] == 4 for name in ("wer", "bleu"))

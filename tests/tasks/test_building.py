@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tasks.shards import Shard
 
 from components.device import on_threads, pool
 from components.errors import StoreError

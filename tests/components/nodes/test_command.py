@@ -118,6 +118,7 @@ def test_its_program_and_files_are_in_the_key(tmp_path: Path) -> None:
     before = kind.digests(settings, site)
     script.write_text("#!/bin/sh\nexec sed s/a/b/\n")
     assert kind.digests(settings, site) != before
+    assert Path(kind.in_folder(written, Path()).run[0]).is_absolute()
 
     script = kind.in_folder(CommandSettings(run=("sh", "own.sh"), also=("own.sh",)), tmp_path)
     assert script.run[1] == str(tmp_path / "own.sh")

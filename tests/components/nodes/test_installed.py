@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,7 @@ def test_a_package_adds_a_kind(site_packages: Path) -> None:
     assert kinds["punctuate"].summary == "for tests"
     assert kinds["punctuate"] is kinds["punctuate"]
     assert kinds.get("none") is None
+    assert list(copy.deepcopy(kinds)) == list(kinds)  # as it travels to workers
 
 
 @pytest.mark.parametrize(

@@ -210,6 +210,39 @@ def test_a_changed_file_is_loaded_again_with_what_lies_beside_it(tmp_path: Path)
         assert texts_of(call(path, "f", items("a"), also=[str(beside)])) == [word]
 
 
+def test_what_lies_beside_a_file_is_its_own_and_named(tmp_path: Path) -> None:
+    """Two graphs in two folders may each have a module of one name; one that is in no key is refused."""
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "words_own.py").write_text(f"WORD = {folder!r}")
+        path = tmp_path / folder / "own.py"
+        path.write_text("import words_own\ndef f(record): return words_own.WORD")
+        also = [str(tmp_path / folder / "words_own.py")]
+        assert texts_of(call(path, "f", items("a"), also=also)) == [folder]
+        with pytest.raises(
+            ConfigError, match=r"expected also: \[words_own.py\], since it imports what lies beside"
+        ):
+            call(path, "f", items("a"))
+
+
+def test_a_recording_is_an_answer_of_a_node_that_gives_speech(tmp_path: Path) -> None:
+    path = tmp_path / "own.py"
+    path.write_text(
+        "import wave\n"
+        "def speak(record, folder):\n"
+        "    name = f'{folder}/{record[\"id\"]}.wav'\n"
+        "    if record['text'] == 'a':\n"
+        "        with wave.open(name, 'wb') as file:\n"
+        "            file.setparams((1, 2, 16000, 0, 'NONE', ''))\n"
+        "            file.writeframes(bytes(32000))\n"
+        "    return name\n"
+    )
+    values = {"gives": "speech", "arguments": {"folder": str(tmp_path)}}
+    spoken, missing = call(path, "speak", items("a", "b"), **values)
+    assert (spoken.id, spoken.audio.seconds, Path(spoken.audio.path).name) == ("u0", 1.0, "u0.wav")
+    assert "no such file" in missing.detail.lower()
+
+
 def test_a_function_of_a_package(steps: Path) -> None:
     values = {"file": None, "package": "pydantic", "function": "builtins:sorted"}
     settings = PythonSettings.model_validate(values)
