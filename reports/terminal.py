@@ -177,7 +177,7 @@ def _step(step: Step, row: UtteranceRow) -> Text:
     head = Text.assemble(
         (f"{printable(step.node.name)} ", "bold"), (f"{printable(step.node.kind + reads)}: ", "dim")
     )
-    note = Text(printable(step.note), "dim")
+    note = Text(f"({printable(step.note)})", "dim")
     outcome = row.outcomes.get(step.node.name)
     if step.result == "text" and isinstance(outcome, NBest):
         if step.near is None:
