@@ -9,6 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from components.redaction import redact
+
 _READ = ("audio", "runs", "run", "draft", "data")
 """Parameters that say what a flow reads; the first that is set."""
 _SUFFIX = re.compile(r"\.(jsonl|json|tsv|csv|txt|wav|flac|mp3|ogg|ya?ml)$")
@@ -28,8 +30,8 @@ def describe_run(flow: str, parameters: Mapping[str, Any]) -> str:
 
 def _short(reference: str) -> str:
     """The last part of a path, of a model's reference or of the first of several files."""
-    first = reference.partition(",")[0].partition("@")[0].rstrip("/")
-    name = _SUFFIX.sub("", first.rpartition("/")[2])
+    first = redact(reference).partition(",")[0].partition("?")[0].rstrip("/")
+    name = _SUFFIX.sub("", first.rpartition("/")[2].partition("@")[0])
     return re.sub(r"^(packaged|whisper|store|sphinx):", "", name)
 
 

@@ -1,4 +1,4 @@
-"""A run in the terminal: what each stage produced and cost, and one utterance through all of them."""
+"""A run in the terminal: what each node produced and cost, its first texts, its scores."""
 
 from __future__ import annotations
 
@@ -9,18 +9,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from components.alignment import Edit
 from components.errors import DataError
 from components.metrics.bootstrap import FEWEST
-from components.records import NBest, NodeOutcome, Outcome, Quarantined, Route, Score, Utterance
+from components.records import NBest, NodeOutcome, Quarantined, Route, Score, Utterance
 from reports.escaping import printable
-from reports.formatting import LABELS, mebibytes, seconds
+from reports.formatting import mebibytes, seconds
 from reports.rows import UtteranceRow
 from reports.scoring import Comparison
-from reports.steps import Step, steps_of
 from reports.view import RunView
 
-_MARKS = {"equal": "", "substitute": "bold yellow underline", "insert": "bold cyan", "delete": "red strike"}
 _STATUS = {"failed": "red", "blocked": "red", "skipped": "dim", "reused": "dim"}
 _EXAMPLES = 20
 _FIRST = 3
@@ -68,14 +65,14 @@ def _print_texts(row: UtteranceRow, console: Console) -> None:
     utterance = row.utterance
     console.print(Text(printable(utterance.id), "bold"))
     if utterance.text is not None:
-        _line(console, "source", utterance.text)
+        print_line(console, "source", utterance.text)
     for stage, outcome in row.outcomes.items():
         if isinstance(outcome, Quarantined):
-            console.print(_refusal(outcome))
+            console.print(refusal(outcome))
         elif isinstance(outcome, NBest):
-            _line(console, stage, outcome.best.text)
+            print_line(console, stage, outcome.best.text)
         elif isinstance(outcome, Route):
-            _line(console, stage, f"→ {outcome.way}")
+            print_line(console, stage, f"→ {outcome.way}")
     console.print()
 
 
@@ -83,9 +80,9 @@ def print_refusals(stage: str, first: Sequence[Quarantined], count: int, run: st
     """Why the first records that a stage put aside were, and where the others' reasons are."""
     console.print(Text.assemble((f"{printable(stage)}: {count:,} put aside", "yellow")))
     for bad in first:
-        _line(console, "", f"{bad.utterance_id}: {bad.reason}: {bad.detail}")
+        print_line(console, "", f"{bad.utterance_id}: {bad.reason}: {bad.detail}")
     if count > len(first):
-        _line(console, "", f"and {count - len(first):,} more: antiphon inspect {run} --node {stage}")
+        print_line(console, "", f"and {count - len(first):,} more: antiphon inspect {run} --node {stage}")
 
 
 def print_data(view: RunView, refused: Iterable[Quarantined], console: Console) -> None:
@@ -95,12 +92,12 @@ def print_data(view: RunView, refused: Iterable[Quarantined], console: Console) 
         seconds_of = f"{utterance.audio.seconds:.1f}" if utterance.audio else ""
         text = utterance.text if utterance.text is not None else utterance.transcript
         languages = utterance.source_language, utterance.target_language or ""
-        shown.add_row(_plain(utterance.id), seconds_of, *map(_plain, languages), _plain(text or ""))
+        shown.add_row(plain(utterance.id), seconds_of, *map(plain, languages), plain(text or ""))
     console.print(shown)
     bad, count = list(refused), len(view.utterances)
     console.print(Text(f"{min(count, _EXAMPLES):,} of {count:,} shown, {len(bad):,} quarantined", "dim"))
     for one in bad:
-        console.print(_refusal(one))
+        console.print(refusal(one))
 
 
 def print_stage(view: RunView, stage: str, console: Console) -> None:
@@ -125,100 +122,23 @@ def print_stage(view: RunView, stage: str, console: Console) -> None:
             bad.append(outcome)
         elif outcome is not None and count_shown < _EXAMPLES:
             count_shown += 1
-            shown.add_row(_plain(row.utterance.id), *_cells(row, stage, outcome))
+            shown.add_row(plain(row.utterance.id), *_cells(row, stage, outcome))
     console.print(shown)
     total = len(view.outcomes[stage])
     console.print(Text(f"{count_shown:,} of {total - len(bad):,} shown, {len(bad):,} quarantined", "dim"))
     for one in bad:
-        console.print(_refusal(one))
+        console.print(refusal(one))
 
 
 def _cells(row: UtteranceRow, stage: str, outcome: NodeOutcome) -> tuple[str | Text, ...]:
     """What a node gave for an utterance, as cells of its table."""
     if isinstance(outcome, NBest):
         value = _value(row.comparisons.get(stage))
-        return value, f"{outcome.best.score:.2f}", _plain(outcome.best.text)
+        return value, f"{outcome.best.score:.2f}", plain(outcome.best.text)
     if isinstance(outcome, Route):
-        return "" if outcome.value is None else f"{outcome.value:.4g}", _plain(outcome.way)
+        return "" if outcome.value is None else f"{outcome.value:.4g}", plain(outcome.way)
     spoken = outcome.audio if isinstance(outcome, Utterance) else None
-    return "" if spoken is None else f"{spoken.seconds:.2f} s", _plain("" if spoken is None else spoken.path)
-
-
-def print_utterance(view: RunView, utterance_id: str, console: Console) -> None:
-    """One utterance: source, references, its way through the pipeline, and the n-best of every node.
-
-    Raises:
-        DataError: the run has no such utterance.
-    """
-    row = view.row(utterance_id)
-    if row is None:
-        raise DataError(f"expected the id of an utterance of run {view.run.name}, found {utterance_id!r}")
-    utterance = row.utterance
-    console.print(Text(printable(utterance.id), "bold"))
-    if utterance.audio is not None:
-        _line(console, "audio", f"{utterance.audio.path} ({utterance.audio.seconds:.2f} s)")
-    for label, text in [("source", utterance.text), ("transcript", utterance.transcript)]:
-        if text is not None:
-            _line(console, label, text)
-    for reference in utterance.references:
-        _line(console, "reference", reference)
-    console.print()
-    for step in steps_of(view, row):
-        console.print(_step(step, row))
-    for stage, outcome in row.outcomes.items():
-        if isinstance(outcome, NBest | Quarantined):
-            console.print()
-            _print_outcome(row, stage, outcome, console)
-
-
-def _step(step: Step, row: UtteranceRow) -> Text:
-    """One node on the way: what it is, what it reads, what it gave; changes against that are marked."""
-    reads = f" of {', '.join(step.node.inputs)}" if step.node.inputs else ""
-    head = Text.assemble(
-        (f"{printable(step.node.name)} ", "bold"), (f"{printable(step.node.kind + reads)}: ", "dim")
-    )
-    note = Text(printable(step.note), "dim")
-    outcome = row.outcomes.get(step.node.name)
-    if step.result == "text" and isinstance(outcome, NBest):
-        if step.near is None:
-            text = _plain(outcome.best.text)
-        elif step.edits:
-            text = Text.assemble(*map(_marked, step.edits))
-        else:
-            text = Text(f"the same as {printable(step.near)}", "italic dim")
-        return Text.assemble(head, text, *((" ", note) if step.note else ()))
-    begin = {"way": "→ ", "speech": "speech, ", "quarantined": "ended here: ", "none": "– "}[step.result]
-    style = {"way": "bold cyan", "quarantined": "yellow"}.get(step.result, "dim")
-    return Text.assemble(head, (begin + printable(step.note), style))
-
-
-def _print_outcome(row: UtteranceRow, stage: str, outcome: Outcome, console: Console) -> None:
-    comparison = row.comparisons.get(stage)
-    values = "" if comparison is None else _all_values(comparison)
-    console.print(Text.assemble((printable(stage), "bold"), f"  {values}"))
-    if isinstance(outcome, Quarantined):
-        console.print(_refusal(outcome))
-        return
-    shown = table(">", ">score", ">tokens", "hypothesis")
-    for rank, one in enumerate(outcome.hypotheses, start=1):
-        shown.add_row(str(rank), f"{one.score:.3f}", str(one.n_tokens), _plain(one.text))
-    console.print(shown)
-    if comparison is not None and any(edit.operation != "equal" for edit in comparison.edits):
-        console.print(Text.assemble(("aligned    ", "dim"), *map(_marked, comparison.edits)))
-        console.print(Text("           [reference→output] substituted, +inserted, -deleted", "dim"))
-
-
-def _marked(edit: Edit[str]) -> Text:
-    """A word with its mark: letters as well as colour, for terminals and readers without it."""
-    style = _MARKS[edit.operation]
-    reference, hypothesis = printable(edit.reference or ""), printable(edit.hypothesis or "")
-    shown = {
-        "equal": hypothesis,
-        "substitute": f"[{reference}→{hypothesis}]",
-        "insert": f"+{hypothesis}",
-        "delete": f"-{reference}",
-    }[edit.operation]
-    return Text.assemble((shown, style), " ")
+    return "" if spoken is None else f"{spoken.seconds:.2f} s", plain("" if spoken is None else spoken.path)
 
 
 def _scores(scores: list[Score]) -> Table:
@@ -256,11 +176,12 @@ def table(*columns: str) -> Table:
     return shown
 
 
-def _line(console: Console, label: str, text: str) -> None:
+def print_line(console: Console, label: str, text: str) -> None:
+    """A text with what it is before it."""
     console.print(Text.assemble((f"{label:<11}", "dim"), printable(text)))
 
 
-def _plain(text: str) -> Text:
+def plain(text: str) -> Text:
     """Text without rich's markup: brackets in a transcript are brackets."""
     return Text(printable(text))
 
@@ -270,15 +191,8 @@ def _value(comparison: Comparison | None) -> str:
     return "" if not values or values[0] is None else f"{values[0]:.1f}"
 
 
-def _all_values(comparison: Comparison) -> str:
-    return "  ".join(
-        f"{LABELS.get(name, name)} {value:.1f}"
-        for name, value in comparison.values.items()
-        if value is not None
-    )
-
-
-def _refusal(bad: Quarantined) -> Text:
+def refusal(bad: Quarantined) -> Text:
+    """Why a record was put aside."""
     return Text.assemble(
         ("quarantined ", "yellow"), printable(f"{bad.utterance_id}: {bad.reason}: {bad.detail}")
     )

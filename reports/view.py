@@ -71,17 +71,28 @@ class RunView:
 
     @cached_property
     def ways(self) -> dict[str, dict[str, int]]:
-        """Node -> way -> how many utterances it sent there; also ways that nobody went, where one is read."""
+        """Node -> way (or decision of a round) -> how many utterances; also 0 for a way that a node is on."""
         found: dict[str, Counter[str]] = {}
         for node in self.run.pipeline.nodes:
             if node.gives == "table" and node.name in self.outcomes:
                 outcomes = self.outcomes[node.name].values()
                 found[node.name] = Counter(one.way for one in outcomes if isinstance(one, Route))
+            elif node.gives == "text" and (decided := self._decided(node.name)):
+                found[node.name] = decided
         for above, way in {tuple(node.when.split(".", 1)) for node in self.run.pipeline.nodes if node.when}:
             counted = found.setdefault(above, Counter())
             if way not in counted:
                 counted[way] = sum(goes(one, way) for one in self.outcomes.get(above, {}).values())
         return {name: dict(sorted(counted.items())) for name, counted in found.items()}
+
+    def _decided(self, name: str) -> Counter[str]:
+        """Of a round: how many proposals were accepted, and how many not."""
+        outcomes = self.outcomes.get(name, {})
+        first = next(iter(outcomes.values()), None)
+        if not isinstance(first, NBest) or first.best.decision is None:
+            return Counter()
+        best = (one.best.decision for one in outcomes.values() if isinstance(one, NBest))
+        return Counter("accepted" if one.accepted else "not accepted" for one in best if one is not None)
 
     def rows(self, start: int = 0, stop: int | None = None) -> Iterator[UtteranceRow]:
         """Rows of the utterances from ``start`` up to ``stop``, scored in batches of 50."""

@@ -65,9 +65,9 @@ class Progress:
             return
         self._spoke = now
         rate = (self._done - self._before) / max(now - self._begun, 1e-9)
-        left = duration((self._total - self._done) / max(rate, 1e-9))
         share = 100.0 * self._done / max(self._total, 1)
-        rest = f", about {left} left" if self._done < self._total else ""
+        is_known = rate > 0 and self._done < self._total
+        rest = f", about {duration((self._total - self._done) / rate)} left" if is_known else ""
         self._log.info(
             "%s: %d of %d items (%.0f%%), %.1f items/s%s",
             *(self._stage, self._done, self._total, share, rate, rest),

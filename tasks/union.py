@@ -23,7 +23,7 @@ def execute_together(
         own if own == DATA else names[system][own]: ref
         for system, pipeline in systems.items()
         for own, ref in sets[system].items()
-        if own == DATA or own in pipeline.nodes
+        if own == DATA or (own in pipeline.nodes and pipeline.is_data(own))
     }
     executed = execute(unite(systems), everything, store, seed)
     return {

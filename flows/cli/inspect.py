@@ -38,7 +38,7 @@ def _show(name: str, node: str | None, utterance: str | None, store_url: str | N
     from components.storage.store import Store
     from flows.cli.console import console
     from flows.cli.printing import print_run
-    from reports import terminal
+    from reports import terminal, terminal_utterance
     from reports.report_view import view_of
 
     store = Store(store_url)
@@ -50,7 +50,7 @@ def _show(name: str, node: str | None, utterance: str | None, store_url: str | N
         raise ConfigError(f"--node: expected a node with records, one of {known}; found {node!r}")
     if utterance is not None:
         chosen = {name: found for name, found in view.outcomes.items() if node in (None, name)}
-        terminal.print_utterance(replace(view, outcomes=chosen), utterance, console())
+        terminal_utterance.print_utterance(replace(view, outcomes=chosen), utterance, console())
     elif node == "data" and data is not None:
         terminal.print_data(view, quarantined(data), console())
     elif node is not None:

@@ -9,7 +9,8 @@ from views import cascade
 
 from components.errors import DataError
 from components.records import Quarantined
-from reports.terminal import print_data, print_refusals, print_run, print_stage, print_utterance
+from reports.terminal import print_data, print_refusals, print_run, print_stage
+from reports.terminal_utterance import print_utterance
 from reports.view import RunView
 
 

@@ -28,6 +28,7 @@ from components.storage.stage_plan import StagePlan
 from components.storage.stage_writer import opened
 from components.storage.store import Store
 from tasks.executor import Executed, execute
+from tasks.union import execute_together
 from tests.tasks.kinds import FAKES
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
@@ -99,6 +100,20 @@ def test_nodes_follow_each_other_and_are_reused(bench: Bench) -> None:
     assert set(again.statuses.values()) == {"reused"}
     assert {n: r.sha256 for n, r in again.stages.items()} == {n: r.sha256 for n, r in executed.stages.items()}
     assert bench.count() == {"a": SHARDS, "b": SHARDS, "n": 1}
+
+
+def test_stages_of_a_finished_run_do_not_stand_for_nodes_that_are_computed_again(bench: Bench) -> None:
+    """Rewritten pipelines get the stages of their run; only its data sets are read as such."""
+    finished = bench.run({"a": {"of": DATA}})
+
+    @flow(name="graph", persist_result=False)
+    def graph() -> dict[str, Executed]:
+        shout = {"kind": "shout", "calls": str(bench.log)}
+        nodes = {"a": {"of": DATA, "mark": "?", **shout}, "b": {"of": "a", **shout}}
+        sets = {DATA: bench.data, **finished.stages}
+        return execute_together({"": read({"nodes": nodes})}, {"": sets}, bench.store, 0)
+
+    assert graph()[""].statuses == {"a": "computed", "b": "computed"}
 
 
 def test_a_failing_branch_ends_alone(bench: Bench) -> None:
