@@ -26,7 +26,7 @@ from components.models.loading import load_transformers
 from components.records import NBest, Utterance
 from components.training import dev, pairs
 from components.translation.config import TranslationConfig
-from components.translation.factory import search_of
+from components.translation.searching import search_of
 from components.translation.seq2seq import Seq2SeqEngine
 from components.translation.translator import Translator
 

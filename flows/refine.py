@@ -6,64 +6,17 @@ the options of `antiphon run refine`.
 
 from __future__ import annotations
 
-from typing import Any
-
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from components.errors import ConfigError
 from components.pipeline.pipeline import Pipeline
-from components.pipeline.reader import read
 from components.records import RunRecord, StageRef
-from components.storage.store import Store
 from flows.parameters import flat
-from flows.refine_parameters import RefineParameters
+from flows.refine_parameters import RefineParameters, draft_of, pipeline
 from flows.running import Run, name_flow_run
 from flows.system import Hooks, run_system
 from tasks import rounds
 from tasks.runners import runner
-
-
-def pipeline(parameters: RefineParameters) -> Pipeline:
-    """``asr``, ``mt``, and the rounds ``refine-1``, ``refine-2``, ... over its translations."""
-    if parameters.draft is None:
-        nodes = {
-            "asr": {"kind": "recognize", **parameters.asr.model_dump()},
-            "mt": {"kind": "translate", "of": "asr", **parameters.mt.model_dump()},
-        }
-    else:
-        nodes = _stored(_draft(parameters))
-    settings = {**parameters.refine.model_dump(), "rounds": parameters.rounds}
-    nodes["refine"] = {"kind": "refine", "of": "mt", **settings}
-    return read({"nodes": nodes, **parameters.languages})
-
-
-def _draft(parameters: RefineParameters) -> dict[str, StageRef]:
-    """The stages of the run whose draft is refined. ConfigError, StoreError."""
-    try:
-        run = Store(parameters.store).load_run(str(parameters.draft))
-    except ConfigError as error:
-        raise ConfigError(f"draft: {error}") from error
-    stages = {ref.stage: ref for ref in run.stages}
-    if "data" not in stages or "mt" not in stages:
-        raise ConfigError(
-            f"draft {parameters.draft}: expected a run with the stages data and mt, "
-            f"found {', '.join(stages)}; run the cascade first"
-        )
-    return stages
-
-
-def _stored(stages: dict[str, StageRef]) -> dict[str, dict[str, Any]]:
-    """The nodes of a finished run's draft, which are computed already."""
-    nodes: dict[str, dict[str, Any]] = {}
-    if "asr" in stages:
-        nodes["asr"] = {"kind": "stored_transcript", "key": stages["asr"].key}
-    nodes["mt"] = {
-        "kind": "stored_translation",
-        "of": "asr" if "asr" in stages else "data",
-        "key": stages["mt"].key,
-    }
-    return nodes
 
 
 @flow(name="refine", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)
@@ -74,7 +27,7 @@ def refine(parameters: RefineParameters) -> RunRecord | State[RunRecord]:
 
 
 def _data_of_draft(parameters: RefineParameters) -> StageRef | None:
-    return None if parameters.draft is None else _draft(parameters)["data"]
+    return None if parameters.draft is None else draft_of(parameters)["data"]
 
 
 def _score_rounds(run: Run, graph: Pipeline) -> None:

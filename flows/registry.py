@@ -52,7 +52,12 @@ class FlowEntry(NamedTuple):
 
     def needs(self, parameters: Any) -> Sequence[Need]:
         """What its stages need before anything is computed."""
-        needs: Sequence[Need] = _load(self.needs_of)(parameters) if self.needs_of else ()
+        needs: Sequence[Need] = ()
+        if self.needs_of is not None:
+            needs = _load(self.needs_of)(parameters)
+        elif self.pipeline_of is not None:
+            system = _load("flows.system:System")
+            needs = system("", parameters, self.pipeline(parameters), self.hooks).needs()
         return needs
 
 
@@ -61,7 +66,7 @@ FLOWS = {
         "any graph of models, from a file: antiphon run FILE.yaml",
         "flows.pipeline:run_graph",
         "flows.pipeline_parameters:PipelineParameters",
-        None,
+        "flows.pipeline:needs",
         "flows.pipeline_parameters:pipeline",
     ),
     "cascade": FlowEntry(
@@ -100,7 +105,7 @@ FLOWS = {
         "flows.refine:refine",
         "flows.refine_parameters:RefineParameters",
         None,
-        "flows.refine:pipeline",
+        "flows.refine_parameters:pipeline",
         "flows.refine:HOOKS",
     ),
     "stack": FlowEntry(
@@ -115,25 +120,29 @@ FLOWS = {
         "models merged by mergekit's recipe, kept if they are not worse than a baseline",
         "flows.merge:merge",
         "flows.merge_parameters:MergeParameters",
-        "flows.merge:needs",
+        None,
+        "flows.merge:pipeline",
     ),
     "experts": FlowEntry(
         "train a translation model with experts for several languages, watch its routers",
         "flows.experts:experts",
         "flows.experts_parameters:ExpertsParameters",
-        "flows.experts:needs",
+        None,
+        "flows.experts:pipeline",
     ),
     "train": FlowEntry(
         "train a translation model and keep the best checkpoint in the store",
         "flows.train:train",
         "flows.train_parameters:TrainParameters",
-        "flows.train:needs",
+        None,
+        "flows.train:pipeline",
     ),
     "distill": FlowEntry(
         "distil an ensemble or a whole pipeline into one small student",
         "flows.distill:distill",
         "flows.distill_parameters:DistillParameters",
-        "flows.distill:needs",
+        None,
+        "flows.distill:pipeline",
     ),
 }
 

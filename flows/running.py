@@ -9,6 +9,7 @@ from typing import Any, cast
 from prefect.client.schemas.objects import State
 from prefect.exceptions import Pause, TerminationSignal
 from prefect.runtime import flow_run
+from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed
 from pydantic import ValidationError
 
@@ -24,6 +25,9 @@ from flows.registry import flow_named
 from flows.run_names import describe_run
 from tasks.options import value_of
 from tasks.runners import chosen
+
+if not PREFECT_API_URL.value():  # it imports Prefect's server, a second and a half, which others need not
+    import flows.guarded_server  # noqa: F401 - registers the server that Prefect will start
 
 LIBRARIES = ("antiphon", "torch", "transformers", "openai-whisper", "prefect", "sacrebleu", "jiwer")
 
@@ -59,6 +63,10 @@ class Run:
         found = cast("StageRef", value_of(ref))
         self.stages[found.stage] = found
         return found
+
+    def has(self, ref: StageRef) -> bool:
+        """Whether this stage is noted under this name."""
+        return ref.stage in self.stages and self.stages[ref.stage].key == ref.key
 
     @property
     def quarantined(self) -> int:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import io
 import shlex
 import socket
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
@@ -20,10 +22,11 @@ from prefect.artifacts import (
 from components.files import lines, read_json
 from components.records import Route, Score, StageRef
 from components.storage.reader import hypotheses, quarantined
-from components.storage.stage_writer import OUTPUTS
+from components.storage.stage_writer import OUTPUTS, TABLES
 
 _EXAMPLES = 20
 _LONGEST = 400  # characters of a text in a table
+_LARGEST_REPORT = 1_500_000  # bytes, packed: in base64 they fit into the 2 MiB of a URL
 _LARGEST_IMAGE = 2_000_000  # bytes of a plot that goes into the database
 
 
@@ -124,6 +127,15 @@ def publish_table(rows: Iterable[Mapping[str, str]], key: str, description: str)
         create_table_artifact(table=table, key=key, description=description)
 
 
+def publish_extras(ref: StageRef) -> None:
+    """The tables and plots that a stage brings along beside its records."""
+    folder = Path(ref.path)
+    if (folder / TABLES).is_file():
+        for number, table in enumerate(read_json(folder / TABLES)["tables"], 1):
+            publish_table(table["rows"], f"{ref.stage}-table-{number}".replace("_", "-"), table["title"])
+    publish_plots(sorted(folder.glob("*.png")))
+
+
 def publish_summary(run: str, stages: Iterable[StageRef], metrics: Mapping[str, Score]) -> None:
     """Scores with their intervals and what each stage cost, as Markdown."""
     parts = [
@@ -158,12 +170,32 @@ def publish_plots(plots: Iterable[Path]) -> None:
 
 
 def publish_report(report: Path, store_url: str) -> None:
-    """Where the report is and how to open it: a browser follows no link from a server's page to a file."""
+    """The report as a file to download, where it is small enough, and how to open it elsewhere.
+
+    The UI shows no page of ours, and a browser follows no link from a server's page to a file or to a
+    ``data:`` page. A ``data:`` file that it can only save it does save.
+    """
     run = report.parent.name
     again = shlex.join(["antiphon", "report", run, "--store", store_url])
+    packed = _packed(report)
+    link = f"[Download the report](data:application/zip;base64,{packed}): a zip file with {report.name}.\n\n"
     text = (
-        f"# Report of run {_shown(run)}\n\nOpen it in a browser on {_shown(socket.gethostname())}:\n\n"
-        f"```\n{report}\n```\n\n"
+        f"# Report of run {_shown(run)}\n\n{link if packed else ''}"
+        f"It is a file on {_shown(socket.gethostname())}:\n\n```\n{report}\n```\n\n"
         f"On another machine that reads the store, this writes it and prints where:\n\n```\n{again}\n```\n"
     )
     create_markdown_artifact(markdown=text, key="report", description=f"report of run {run}")
+
+
+def _packed(report: Path) -> str:
+    """The page and the data beside it as a zip file in base64; empty where that is too large for Prefect."""
+    beside = report.with_name(f"{report.stem}-data")
+    files = [report, *(sorted(beside.iterdir()) if beside.is_dir() else ())]
+    if sum(path.stat().st_size for path in files) > 10 * _LARGEST_REPORT:
+        return ""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in files:
+            archive.write(path, path.relative_to(report.parent))
+    found = packed.getvalue()
+    return base64.b64encode(found).decode("ascii") if len(found) <= _LARGEST_REPORT else ""

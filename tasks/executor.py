@@ -21,6 +21,7 @@ from prefect.client.schemas.objects import RunInput, TaskRunResult
 from prefect.context import FlowRunContext
 from prefect.exceptions import TerminationSignal
 from prefect.task_engine import run_task_sync
+from prefect.utilities.engine import collect_task_run_inputs_sync
 
 from components.models.weights import weights_at
 from components.pipeline.pipeline import Pipeline
@@ -116,6 +117,8 @@ def _start(
             continue
         first = {each: twins.get(each, each) for each in planned.node.reads.values() if each in plans}
         read: set[RunInput] = {TaskRunResult(id=ids[each]) for each in first.values()}
+        for each in planned.node.reads.values():
+            read |= collect_task_run_inputs_sync(data.get(each))
         run = NodeRun(pipeline, planned, data, board, keys)
         arguments: dict[str, Any] = {
             "task": compute_node,

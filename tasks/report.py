@@ -7,14 +7,16 @@ from pathlib import Path
 
 from prefect import task
 
-from components.files import told_when_full
+from components.files import told_when_full, write_bytes
 from components.records import RunRecord
 from components.storage.store import Store
-from reports import comparison_plots, html, plots
+from reports import comparison_plots, graph, html, plots
 from reports.report_view import view_of
 from reports.results import read_comparison
 from tasks.artifacts import publish_plots, publish_report
 from tasks.options import NOT_STORED
+
+PICTURE = "pipeline.svg"
 
 
 def render(run: RunRecord, store: Store) -> tuple[Path, list[Path]]:
@@ -29,6 +31,10 @@ def render(run: RunRecord, store: Store) -> tuple[Path, list[Path]]:
             images = comparison_plots.render(read_comparison(compared[0]), folder / "plots")
         else:
             images = plots.saved(drawn(), plots.TITLES, folder / "plots")
+        pipeline = graph.picture(seen)
+        if pipeline:
+            write_bytes(folder / "plots" / PICTURE, pipeline.encode())
+            images = [folder / "plots" / PICTURE, *images]
     return page, images
 
 
@@ -45,6 +51,6 @@ def report(run: RunRecord, store_url: str | None) -> Path:
     """Render the report of a run and publish its plots and where it is."""
     store = Store(store_url)
     page, images = render(run, store)
-    publish_plots(image for image in images if image.suffix == ".png")
+    publish_plots(image for image in images if image.suffix == ".png" or image.name == PICTURE)
     publish_report(page, store.place.url)
     return page

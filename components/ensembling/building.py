@@ -27,7 +27,8 @@ from components.errors import ConfigError
 from components.records import Checkpoint
 from components.translation.config import TranslationConfig
 from components.translation.domain import domain_of
-from components.translation.factory import resident, search_of
+from components.translation.factory import resident
+from components.translation.searching import search_of
 from components.translation.seq2seq import Seq2SeqEngine
 from components.translation.translator import Translator
 

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from components.ensembling.config import MIXED_RECOGNITION_VERSION
 from components.nodes.kind import Component, Item, Kind, Pairs, Site
+from components.recognition import checks
 from components.recognition.config import VERSION, RecognitionConfig
 from components.records import Outcome, Utterance
 
@@ -60,18 +61,15 @@ class Recognize(Kind[RecognizeSettings]):
 
     def check(self, settings: RecognizeSettings, site: Site) -> None:
         """Its extra, its device, its models' names, their coefficients."""
-        from components.ensembling import checks as mixed  # noqa: PLC0415 - imports torch
-        from components.recognition import checks  # noqa: PLC0415 - imports torch
-
         if settings.members:
+            from components.ensembling import checks as mixed  # noqa: PLC0415 - imports torch
+
             mixed.check_recognisers(_ensemble(settings), site.store)
         else:
             checks.check(settings, site.store)
 
     def admit(self, settings: RecognizeSettings, site: Site, pairs: Pairs) -> None:
         """Models that are the backend's."""
-        from components.recognition import checks  # noqa: PLC0415 - imports torch
-
         for name in dict.fromkeys(settings.references):
             checks.admit(settings.model_copy(update={"model": name}), site.store)
 

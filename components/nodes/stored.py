@@ -16,13 +16,14 @@ class StoredSettings(NodeSettings):
     key: str = Field(pattern=r"^[0-9a-f]{64}$", description="key of a finished stage of the store")
 
 
-class StoredTranscript(Kind[StoredSettings]):
-    """Finished texts in the language of the data."""
+class Stored(Kind[StoredSettings]):
+    """Finished texts in the language of what they were made from, or in the language ``to``."""
 
-    name = "stored_transcript"
-    summary = "a finished run's transcripts"
+    name = "stored"
+    summary = "a finished run's texts"
     settings = StoredSettings
     reads = ("speech", "text")
+    may_translate = True
 
     def version(self, settings: StoredSettings) -> str:
         """Stands in the stage's own plan."""
@@ -37,11 +38,3 @@ class StoredTranscript(Kind[StoredSettings]):
         raise StoreError(
             f"{site.name}: expected stage {settings.key[:12]}… as it was planned, found it gone or changed"
         )
-
-
-class StoredTranslation(StoredTranscript):
-    """Finished texts in the language ``to``, else the data's target language."""
-
-    name = "stored_translation"
-    summary = "a finished run's translations"
-    translates = True

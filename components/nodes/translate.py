@@ -11,6 +11,7 @@ from components.ensembling.mixing import DROPOUT, Ensemble, MixingConfig, Transl
 from components.ensembling.mixing import VERSION as MIXING_VERSION
 from components.nodes.kind import Component, Item, Kind, Pairs, Site
 from components.records import Outcome, StageRef
+from components.translation import checks
 from components.translation.config import VERSION
 
 LIBRARIES = ("torch", "numpy", "llvmlite", "transformers", "sentencepiece", "sacremoses")
@@ -119,21 +120,19 @@ class Translate(Kind[TranslateSettings]):
 
     def check(self, settings: TranslateSettings, site: Site) -> None:
         """Its search, its device, its models' names, their number and coefficients."""
-        from components.ensembling import checks as mixed  # noqa: PLC0415 - imports torch
-        from components.translation import checks  # noqa: PLC0415 - imports torch
-
         if settings.ensemble is not None:
+            from components.ensembling import checks as mixed  # noqa: PLC0415 - imports torch
+
             mixed.check_mixture(settings.ensemble, site.store)
         else:
             checks.check(settings, site.store)
 
     def admit(self, settings: TranslateSettings, site: Site, pairs: Pairs) -> None:
         """A model that has one of the languages, and members that can be mixed."""
-        from components.ensembling import checks as mixed  # noqa: PLC0415 - imports torch
-        from components.translation import checks  # noqa: PLC0415 - imports torch
-
         checks.admit(settings, site.store, pairs)
         if settings.ensemble is not None:
+            from components.ensembling import checks as mixed  # noqa: PLC0415 - imports torch
+
             mixed.admit_mixture(settings.ensemble, site.store)
 
     def build(self, settings: TranslateSettings, site: Site) -> Component:
@@ -155,12 +154,15 @@ class Translate(Kind[TranslateSettings]):
 
         return translate
 
-    def notes(self, settings: TranslateSettings, site: Site, ref: StageRef, data: StageRef) -> list[str]:
+    def notes(
+        self, settings: TranslateSettings, site: Site, ref: StageRef, data: StageRef | None
+    ) -> list[str]:
         """A line where many texts are unfamiliar to the model, and for each member that lost probability."""
         from components.ensembling.vocabulary_notes import vocabulary_notes  # noqa: PLC0415 - imports torch
         from components.translation.domain_notes import domain_notes  # noqa: PLC0415 - imports torch
 
         lost = vocabulary_notes(ref) if settings.combine.vocabulary != "same" else []
+        assert data is not None  # it reads text
         return [*lost, *domain_notes(ref, settings.model, data, site.store)]
 
 

@@ -19,7 +19,6 @@ def check(pipeline: Pipeline, note: Note) -> None:
         _check_same_language(pipeline, node, note)
         _check_when(pipeline, node, note)
         _check_language(pipeline, node, note)
-        _check_joint(pipeline, node, note)
     _check_routes(pipeline, note)
     for role, name in pipeline.outputs.items():
         if pipeline.nodes[name].gives != "text":
@@ -66,15 +65,15 @@ def _check_same_language(pipeline: Pipeline, node: Node, note: Note) -> None:
     if not node.kind.same_language:
         return
     known = dict(zip((SOURCE, TARGET), pipeline.languages, strict=True))
-    languages = {}
+    languages: dict[str, str] = {}
     for name in node.of:
         if pipeline.sort_of(name) in ("text", "data"):
             language = pipeline.language_of(name)
-            languages[name] = known.get(language) or language
-    unknown = {SOURCE, TARGET} & set(languages.values())  # either may be any one of the others
-    if len(unknown) > 1 or len(set(languages.values()) - unknown) > 1:
-        listed = ", ".join(f"{name} ({language})" for name, language in languages.items())
-        note(("nodes", node.name, "of"), f"{node.name}.of: expected texts in one language, found {listed}")
+            languages.setdefault(known.get(language) or language, name)
+    unknown = {SOURCE, TARGET} & languages.keys()  # either may be any one of the others
+    if len(unknown) > 1 or len(languages.keys() - unknown) > 1:
+        each = " and ".join(f"{pipeline.written_name(name)} ({code})" for code, name in languages.items())
+        note(("nodes", node.name, "of"), f"{node.name}.of: expected texts in one language, found {each}")
 
 
 def _check_when(pipeline: Pipeline, node: Node, note: Note) -> None:
@@ -104,16 +103,6 @@ def _check_language(pipeline: Pipeline, node: Node, note: Note) -> None:
             f"{node.name}: expected to translate into another language than {node.of[0]} gives, found "
             f"{'the target language' if read == TARGET else read} for both; {say}",
         )
-
-
-def _check_joint(pipeline: Pipeline, node: Node, note: Note) -> None:
-    """What joins texts joins those of one language."""
-    if not node.kind.joins or "speech" in node.kind.reads:
-        return
-    languages = {pipeline.language_of(name): name for name in node.of if pipeline.sort_of(name) == "text"}
-    if len(languages) > 1:
-        each = " and ".join(f"{name} ({language})" for language, name in languages.items())
-        note(("nodes", node.name, "of"), f"{node.name}.of: expected texts in one language, found {each}")
 
 
 def _check_routes(pipeline: Pipeline, note: Note) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from components import models
-from components.device import pick_device
 from components.errors import ConfigError
 from components.languages import base_of
+from components.machine import device_name
 from components.models.architectures import STACKED
 from components.models.checkpoints import read_json
 from components.stacking.config import LISTENS, StackConfig
@@ -17,7 +17,7 @@ from components.translation.checks import Pair, text_model
 
 def check(config: StackConfig, named: Iterable[str], store: str | None) -> None:
     """Refuse what can be refused without fetching a model. ConfigError, DataError, ModelError, StoreError."""
-    pick_device(config.device)
+    device_name(config.device)
     for reference in named:
         models.check(reference, store)
 

@@ -28,7 +28,8 @@ from components.stacking.scoring import forced
 from components.stacking.systems import text_model_of
 from components.translation.causal import CausalEngine
 from components.translation.config import TranslationConfig
-from components.translation.factory import resident, search_of
+from components.translation.factory import resident
+from components.translation.searching import search_of
 
 Scorer = Callable[[Utterance, Sequence[str]], list[float]]
 """Of one utterance: the forced log-probability per token (nats) of each of the texts."""

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from components.decoding.causal import CausalModel
-from components.decoding.config import SearchConfig
 from components.decoding.members import digest_of
 from components.decoding.seq2seq import Seq2SeqModel
 from components.device import pick_device, pool
@@ -19,6 +18,7 @@ from components.records import Checkpoint
 from components.translation.causal import CausalEngine
 from components.translation.config import TranslationConfig
 from components.translation.domain import domain_of
+from components.translation.searching import search_of
 from components.translation.seq2seq import Seq2SeqEngine
 from components.translation.translator import Engine, Translator
 
@@ -38,16 +38,6 @@ def build(config: TranslationConfig, store: str | None = None) -> Translator:
         engine = Seq2SeqEngine(ready, tokenizer, search)
     domain = domain_of(Path(checkpoint.path))
     return Translator(engine, checkpoint, n_best=config.n_best, batch_size=config.batch_size, domain=domain)
-
-
-def search_of(config: TranslationConfig) -> SearchConfig:
-    """The search that ``config`` asks for."""
-    return SearchConfig(
-        beam_size=config.beam_size,
-        n_best=config.n_best,
-        max_new_tokens=config.max_tokens,
-        length_penalty=config.length_penalty,
-    )
 
 
 def resident(

@@ -109,15 +109,18 @@ def run_flow(
         AntiphonError: what the flow raised.
     """
     entry, parameters = checked_parameters(name, config, assignments, shortcuts)
+    if not yes:
+        from flows.cli.trainings import require_intent
+
+        require_intent(name, parameters)
+    from flows.ephemeral_server import check_server, lost_server_message, start_server
+
+    _check_size(parameters)
+    start_server()  # it takes three seconds, in which what follows is imported and checked
     from flows import interrupting
-    from flows.cli.trainings import require_intent
-    from flows.ephemeral_server import check_server, lost_server_message
     from flows.preflight import refuse
     from tasks.options import value_of
 
-    _check_size(parameters)
-    if not yes:
-        require_intent(name, parameters)
     refuse(entry.needs(parameters))
     check_server()
     try:
@@ -163,11 +166,13 @@ def checked_parameters(
 
 def check_graph(config: Path, parameters: Any) -> None:
     """Refuse the graph of a file, each fault with its line."""
+    from components.pipeline.matrix import expand
     from components.pipeline.reader import read
     from flows.cli.config_file import read_file
 
     _, lines = read_file(config)
-    read(parameters.written, str(config), lines, Path(parameters.folder))
+    for graph in expand(parameters.written, str(config)).values():
+        read(graph, str(config), lines, Path(parameters.folder))
 
 
 SUFFIXES = {".yaml", ".yml", ".json"}

@@ -220,12 +220,12 @@ def test_why_records_were_put_aside_is_said_in_the_terminal(
     summary = inspected()
     assert "bad audio: missing audio: " in summary
     assert summary.count("poison: said so in its id") >= 5
-    assert "and 2 more: antiphon inspect mine --stage mt" in summary
-    data = inspected("--stage", "data")
+    assert "and 2 more: antiphon inspect mine --node mt" in summary
+    data = inspected("--node", "data")
     assert "a dog" in data
     assert "8 of 8 shown, 1 quarantined" in data
     assert "bad audio: missing audio: " in data
-    assert inspected("--stage", "mt").count("poison: said so in its id") == 7
+    assert inspected("--node", "mt").count("poison: said so in its id") == 7
 
 
 def test_a_language_that_the_translator_has_not_is_refused_before_recognition(
@@ -300,13 +300,13 @@ def test_inspect_and_report(antiphon: Command, tmp_path: Path, capsys: pytest.Ca
     store = ["--store", str(tmp_path / "store")]
     for more, told in (
         ([], "mt"),
-        (["--stage", "mt"], "übersetzt: a dog"),
+        (["--node", "mt"], "übersetzt: a dog"),
         (["--utterance", "u1"], "ein Hund"),
     ):
         with pytest.raises(SystemExit) as ending:
             cli.main(["inspect", "mine", *more, *store])
         assert (ending.value.code, told in capsys.readouterr().out) == (0, True)
-    for more in ["--stage", "asr"], ["--utterance", "u2"]:
+    for more in ["--node", "asr"], ["--utterance", "u2"]:
         with pytest.raises(SystemExit) as ending:
             cli.main(["inspect", "mine", *more, *store])
         assert ending.value.code in {1, 2}

@@ -133,12 +133,15 @@ def test_pooled_members_stay_in_the_run(toy: dict[str, str]) -> None:
         pool={"method": "minimum_bayes_risk"},
     )
     assert [stage.stage for stage in pooled.stages][1:4] == ["mt-1", "mt-2", "mt"]
-    rows = [list(row.models) for row in view_of(pooled, Store(toy["store"])).stages()][1:4]
-    assert rows == [[toy["first"]], [toy["second"]], [toy["first"], toy["second"]]]
+    view = view_of(pooled, Store(toy["store"]))
+    models = {row.stage: list(row.models) for row in view.stages()}
+    assert (models["mt-1"], models["mt-2"]) == ([toy["first"]], [toy["second"]])
+    assert [edge.above for edge in view.edges() if edge.below == "mt"] == ["mt-1", "mt-2"]
     mixed = view_of(
         run(toy, "twins", {"model": toy["first"], "members": [toy["second"]]}), Store(toy["store"])
     )
-    assert list(mixed.stages()[1].models) == [toy["first"], toy["second"]]
+    (mt,) = (row for row in mixed.stages() if row.stage == "mt")
+    assert list(mt.models) == [toy["first"], toy["second"]]
 
 
 def test_members_of_other_tokenizers_are_mixed_over_a_shared_vocabulary(toy: dict[str, str]) -> None:

@@ -76,7 +76,7 @@ def test_all_faults_are_told_at_once_and_no_run_is_begun(
         ),
         ("ensemble", [], "expected at least one model beside mt.model"),
         ("refine", [], "refine: packaged:gemma-3-270m needs your consent"),
-        ("refine", ["refine.gate=reference_chrf", "refine.reported=chrf"], "refine.gate reference_chrf"),
+        ("refine", ["refine.gate=reference_chrf", "refine.reported=chrf"], "refine: gate reference_chrf"),
         ("refine", ["draft=absent"], "draft: no run 'absent'"),
         ("stack", ["stack.model=packaged:nope"], "stack: packaged:nope"),
         ("stack", ["learn.dev=absent.jsonl"], "stack: absent.jsonl: expected a manifest"),

@@ -51,6 +51,9 @@ def test_what_was_heard_is_scored_too(settings: dict[str, object], monkeypatch: 
     record = run(spoken, gate="off")
     assert record.metrics["wer"].value == 0
     assert "bleu" in record.metrics
+    again = run({"store": spoken["store"], "rounds": 1, "draft": record.name}, gate="off")
+    assert {s.stage: s.key for s in again.stages} == {s.stage: s.key for s in record.stages}
+    assert all(ref.reused for ref in again.stages)
 
 
 def run(settings: dict[str, object], **refinement: object) -> RunRecord:
@@ -123,8 +126,10 @@ def test_the_gate_keeps_what_is_better_under_it(settings: dict[str, object]) -> 
 @pytest.mark.usefixtures("server")
 def test_a_finished_run_is_the_draft(settings: dict[str, object]) -> None:
     first = run({**settings, "rounds": 1, "name": "first"}, gate="off")
-    second = run({**settings, "rounds": 1, "draft": "first"}, gate="off")
-    assert {s.stage: s.key for s in second.stages} == {s.stage: s.key for s in first.stages}
+    second = run({"store": settings["store"], "rounds": 1, "draft": "first"}, gate="off")
+    assert [s.stage for s in second.stages] == [s.stage for s in first.stages]
+    assert {s.stage: s.key for s in second.stages[:2]} == {s.stage: s.key for s in first.stages[:2]}
+    assert story(second) == story(first)
 
 
 @pytest.mark.usefixtures("server")

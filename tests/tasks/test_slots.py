@@ -99,14 +99,11 @@ def test_models_are_loaded_and_run_with_the_card_in_hand(row: str, monkeypatch: 
     assert not listening.inside
 
 
-def test_refinement_and_training_take_the_card(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from tasks import refining, training
+def test_training_takes_the_card(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from tasks import training
 
     listening = Listening()
     config: Any = SimpleNamespace(device="cuda")
-    monkeypatch.setattr(refining, "device_slot", listening.slot)
-    monkeypatch.setattr(refining, "compute", lambda *_: listening())
-    refining.refine_shard.fn(None, config, (), 1, None, "", 0)
 
     def train(*_: Any) -> None:
         listening()
@@ -117,7 +114,7 @@ def test_refinement_and_training_take_the_card(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(training.loop, "train", train)
     with pytest.raises(KeyboardInterrupt):
         training.write_model(config, SimpleNamespace(path=tmp_path, ref=None), None, "bleu")  # type: ignore[arg-type]
-    assert listening.seen == [True, True]
+    assert listening.seen == [True]
 
 
 def test_a_process_computes_one_thing_at_a_time() -> None:

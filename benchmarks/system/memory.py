@@ -1,7 +1,7 @@
-"""Peak memory of the cascade at two sizes of data: it must not grow with the number of utterances.
+"""Peak memory of a graph of six nodes at two sizes of data: it must not grow with the number of utterances.
 
-`python -m benchmarks.memory` runs `antiphon run cascade` on 200 and 2,000 utterances, each in a fresh
-process, and writes docs/results/memory.md.
+`python -m benchmarks.system.memory` runs six_nodes.yaml on 200 and 2,000 utterances, each in a fresh process,
+and writes docs/results/memory.md.
 """
 
 from __future__ import annotations
@@ -16,16 +16,10 @@ from pathlib import Path
 
 from benchmarks.repeated import write_manifest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 OUT = ROOT / "docs" / "results" / "memory.md"
-COMMAND = ("-m", "flows.cli.main", "run", "cascade", "--json")
-SETTINGS = (
-    "asr.model=packaged:whisper-tiny.en",
-    "asr.beam_size=1",
-    "asr.n_best=1",
-    "mt.beam_size=1",
-    "mt.n_best=1",
-)
+GRAPH = "benchmarks/system/six_nodes.yaml"
+COMMAND = ("-m", "flows.cli.main", "run", GRAPH, "--json", "--target-language", "de")
 
 
 def measure(count: int, longest: float) -> tuple[float, float]:
@@ -33,8 +27,6 @@ def measure(count: int, longest: float) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
         manifest = write_manifest(Path(folder) / "manifest.jsonl", count, longest)
         command = [sys.executable, *COMMAND, "--data", str(manifest), "--store", f"{folder}/store"]
-        for setting in SETTINGS:
-            command += ["--set", setting]
         environment = {**os.environ, "PREFECT_HOME": f"{folder}/prefect"}
         process = os.posix_spawn(command[0], command, environment)
         _, status, usage = os.wait4(process, 0)
@@ -58,9 +50,9 @@ def main() -> None:
     lines = [
         "# Peak memory of a run",
         "",
-        f"`python -m benchmarks.memory --sizes {' '.join(map(str, options.sizes))}`, "
-        f"{datetime.now(UTC):%Y-%m-%d}: `antiphon run cascade` with {', '.join(SETTINGS)} on the sample set "
-        "repeated; peak resident memory of the whole process, ephemeral Prefect server and report included.",
+        f"`python -m benchmarks.system.memory --sizes {' '.join(map(str, options.sizes))}`, "
+        f"{datetime.now(UTC):%Y-%m-%d}: `antiphon run {GRAPH}` on the sample set repeated; "
+        "peak resident memory of the whole process, Prefect server and report included.",
         "",
         "| utterances | peak memory, MB | stages, seconds |",
         "| ---: | ---: | ---: |",
