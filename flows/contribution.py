@@ -25,8 +25,12 @@ def contribution(parameters: ContributionParameters) -> RunRecord | State[RunRec
     record, run = reopened(parameters.run, "contribution", parameters)
     with run:
         pipeline, stages = pipeline_of(record), dict(run.stages)
-        seed = run.parameters.seed
-        run.add(contributing.run(pipeline, stages, seed, run.store_url, parameters.metric))
+        if DATA in stages:
+            seed = run.parameters.seed
+            ref = contributing.run(pipeline, stages, seed, run.store_url, parameters.metric)
+        else:
+            ref = contributing.run_experts(pipeline, stages, parameters.limit, run.store_url)
+        run.add(ref)
         report.report(run.record, run.store_url)
     return ending(run.record)
 
