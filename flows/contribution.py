@@ -9,6 +9,7 @@ from __future__ import annotations
 from prefect import flow
 from prefect.client.schemas.objects import State
 
+from components.pipeline.pipeline import DATA
 from components.records import RunRecord
 from flows.contribution_parameters import ContributionParameters
 from flows.parameters import flat
