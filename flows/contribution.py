@@ -9,9 +9,7 @@ from __future__ import annotations
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from components.errors import ConfigError
-from components.experts.config import ExpertsConfig
-from components.pipeline.pipeline import Pipeline
+from components.pipeline.pipeline import DATA
 from components.records import RunRecord
 from flows.contribution_parameters import ContributionParameters
 from flows.parameters import flat
@@ -28,29 +26,14 @@ def contribution(parameters: ContributionParameters) -> RunRecord | State[RunRec
     record, run = reopened(parameters.run, "contribution", parameters)
     with run:
         pipeline, stages = pipeline_of(record), dict(run.stages)
-        trained = _with_experts(pipeline)
-        if trained is None:
-            seed, metric = run.parameters.seed, parameters.metric
-            run.add(contributing.run(pipeline, stages, seed, run.store_url, metric))
+        if DATA in stages:
+            seed = run.parameters.seed
+            ref = contributing.run(pipeline, stages, seed, run.store_url, parameters.metric)
         else:
-            name, config = trained
-            limit, languages = (
-                parameters.limit or config.eval_sentences,
-                (config.source_language, config.targets),
-            )
-            run.add(contributing.of_experts(stages[name], config.dev, languages, limit, run.store_url))
+            ref = contributing.run_experts(pipeline, stages, parameters.limit, run.store_url)
+        run.add(ref)
         report.report(run.record, run.store_url)
     return ending(run.record)
-
-
-def _with_experts(pipeline: Pipeline) -> tuple[str, ExpertsConfig] | None:
-    """The node that trains a model with experts, and how; of these it is the experts that count."""
-    for node in pipeline:
-        if isinstance(node.settings, ExpertsConfig):
-            if not node.settings.experts:
-                raise ConfigError(f"{node.name}: expected a model with experts, found a dense one")
-            return node.name, node.settings
-    return None
 
 
 if __name__ == "__main__":

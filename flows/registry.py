@@ -91,12 +91,12 @@ FLOWS = {
         "flows.compare:needs",
     ),
     "blame": FlowEntry(
-        "which stage of a finished run loses what, by putting its transcripts right",
+        "which stage of a finished run loses what, by putting transcripts and drafts right",
         "flows.blame:blame",
         "flows.blame_parameters:BlameParameters",
     ),
     "contribution": FlowEntry(
-        "what each member, source, round or expert of a finished run's system adds",
+        "what each member, input, source, round or expert of a finished run's system adds",
         "flows.contribution:contribution",
         "flows.contribution_parameters:ContributionParameters",
     ),

@@ -11,9 +11,10 @@ from prefect.client.schemas.objects import State
 
 from components import metrics
 from components.ensembling.contribution import Coalition
-from components.errors import ConfigError
+from components.errors import ConfigError, DataError
 from components.experts import contribution as experts
 from components.experts import multilingual
+from components.experts.config import ExpertsConfig
 from components.experts.telemetry import Sample
 from components.files import write_json
 from components.metrics.contribution import Contribution, contribution, of_outputs
@@ -76,7 +77,27 @@ def run(
 def _output(executed: Executed) -> StageRef:
     executed.refuse()
     (name,) = executed.pipeline.outputs.values()
+    if name not in executed.stages:
+        raise DataError(f"expected texts of {name} with some of its parts, found none: it had nothing to do")
     return executed.stages[name]
+
+
+def run_experts(
+    pipeline: Pipeline, stages: Mapping[str, StageRef], limit: int | None, store: str | None
+) -> StageRef:
+    """What each expert of the model that a pipeline makes adds, on its development references.
+
+    Raises:
+        ConfigError: no node of it gives a model with experts.
+    """
+    for node in pipeline:
+        config = node.settings
+        if isinstance(config, ExpertsConfig) and config.experts and node.name in stages:
+            languages = (config.source_language, config.targets)
+            sentences = limit or config.eval_sentences
+            ref: StageRef = value_of(of_experts(stages[node.name], config.dev, languages, sentences, store))
+            return ref
+    raise ConfigError(f"expected a model with experts, found none in {', '.join(pipeline.nodes)}")
 
 
 @task(name=STAGE, task_run_name=STAGE, **NOT_STORED)

@@ -10,20 +10,24 @@ from components.pipeline.rewriting import names_in_union, unite
 from components.records import StageRef
 from tasks.executor import Executed, execute, with_outputs
 
-Sets = Mapping[str, StageRef]
-"""Data sets by the names under which nodes read them."""
-
 
 def execute_together(
-    systems: Mapping[str, Pipeline], sets: Mapping[str, Sets], store: str | None, seed: int
+    systems: Mapping[str, Pipeline],
+    stages: Mapping[str, Mapping[str, StageRef]],
+    store: str | None,
+    seed: int,
 ) -> dict[str, Executed]:
-    """What became of each pipeline, all over one data set. Names of systems begin those of their nodes."""
+    """What became of each pipeline, all over one data set. Names of systems begin those of their nodes.
+
+    ``stages`` holds the data sets of each, by the names under which its nodes read them.
+    """
     names = {system: names_in_union(system, pipeline) for system, pipeline in systems.items()}
-    everything = {
-        own if own == DATA else names[system][own]: ref
+    sets = {
+        system: {own: stages[system][own] for own in (DATA, *(node.name for node in pipeline.data_nodes()))}
         for system, pipeline in systems.items()
-        for own, ref in sets[system].items()
-        if own == DATA or (own in pipeline.nodes and pipeline.is_data(own))
+    }
+    everything = {
+        names[system].get(own, own): ref for system, own_sets in sets.items() for own, ref in own_sets.items()
     }
     executed = execute(unite(systems), everything, store, seed)
     return {

@@ -6,6 +6,7 @@ import json
 import shutil
 import socket
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,17 @@ from components.translation import factory as translation
 from flows.cli import main as cli
 from tasks import progress
 from tests.flows import fakes
+
+for module in (
+    "ensembling.language_model",
+    "ensembling.recognisers",
+    "experts.upcycling",
+    "merging.references",
+    "stacking.rescoring",
+    "training.distillation",
+    "training.starting",
+):
+    import_module(f"components.{module}")  # what first imports one beside a fake resolver would keep that
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
 Command = Callable[..., tuple[int, Any]]
