@@ -90,4 +90,6 @@ class TuneStack(Kind[StackSettings]):
 
     def notes(self, settings: StackSettings, site: Site, ref: StageRef, data: StageRef) -> list[str]:
         """What was learned."""
-        return [f"coefficient of the direct model, learned on {data.stage}: {read_coefficient(Path(ref.path)):.2f}"]
+        return [
+            f"coefficient of the direct model, learned on {data.stage}: {read_coefficient(Path(ref.path)):.2f}"
+        ]
