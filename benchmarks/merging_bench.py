@@ -11,7 +11,8 @@ from benchmarks.tables import ends, p_value
 from components.data import load
 from components.ensembling.building import build as build_ensemble
 from components.ensembling.mixing import MixingConfig
-from components.merging import Recipe, merge
+from components.merging.engine import merge
+from components.merging.recipe import Recipe
 from components.metrics.significance import Difference, translation_tests
 from components.metrics.sufficient import translation_statistics
 from components.models import resolve

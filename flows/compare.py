@@ -49,6 +49,11 @@ def system_names(parameters: CompareParameters) -> list[str]:
 @flat(CompareParameters)
 def compare(parameters: CompareParameters) -> RunRecord | State[RunRecord]:
     """Run what is to be run, compare all, report."""
+    return run_comparison(parameters)
+
+
+def run_comparison(parameters: CompareParameters) -> RunRecord | State[RunRecord]:
+    """The comparison, inside a flow."""
     preflight.refuse(needs(parameters))
     names = system_names(parameters)
     run = Run("compare", parameters)

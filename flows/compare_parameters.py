@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from components.metrics.settings import ComparisonSettings
 from flows.parameters import DataParameters
 
-FlowName = Literal["cascade", "stack", "ensemble", "refine"]
+FlowName = Literal["cascade", "stack", "ensemble", "refine", "pipeline"]
 """Flows whose systems can be compared: those that run over a data set."""
 
 

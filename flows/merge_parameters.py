@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, field_validator
 
 from components.recognition.config import RecognitionConfig
 from components.translation.config import TranslationConfig
-from flows.parameters import FlowParameters, check_language
+from flows.parameters import DataSet, FlowParameters, check_language
 
 
 class MergeRecognition(RecognitionConfig):
@@ -60,5 +60,11 @@ class MergeParameters(FlowParameters):
     mt: MergeTranslation = Field(
         default=MergeTranslation(), title="Translation", description="how text models are scored"
     )
+
+    @property
+    def data_set(self) -> DataSet | None:
+        """The development data."""
+        languages = self.source_language, self.target_language
+        return None if self.dev is None else (self.dev, None, *languages, self.limit)
 
     _language = field_validator("source_language", "target_language")(check_language)

@@ -53,6 +53,11 @@ class FlowParameters(BaseModel):
     )
     seed: int = Field(0, ge=0, lt=2**31, title="Seed", description="of everything that draws random numbers")
 
+    @property
+    def data_set(self) -> DataSet | None:
+        """The data set that nodes of the flow's pipeline read as ``data``, if they do."""
+        return None
+
     @field_validator("store", "name")
     @classmethod
     def _usable(cls, value: str | None, info: ValidationInfo) -> str | None:
@@ -62,6 +67,10 @@ class FlowParameters(BaseModel):
         except ConfigError as error:
             raise ValueError(str(error)) from None
         return value
+
+
+DataSet = tuple[str | None, str | None, str | None, str | None, int | None]
+"""Source or recordings, source and target language, limit: what the ``data`` stage is loaded by."""
 
 
 def check_language(code: str | None) -> str | None:
@@ -95,6 +104,11 @@ class DataParameters(FlowParameters):
     )
 
     _language = field_validator("source_language", "target_language")(check_language)
+
+    @property
+    def data_set(self) -> DataSet:
+        """What the flow takes through its pipeline."""
+        return self.data, self.audio, self.source_language, self.target_language, self.limit
 
     @property
     def languages(self) -> dict[str, str | None]:

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from components.errors import ConfigError
+from components.pipeline.matrix import expand
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.reader import read, suggest
 from components.yaml_text import parse
@@ -48,12 +49,19 @@ class PipelineParameters(DataParameters):
         graph: Any = self.graph if isinstance(self.graph, dict) else parse(self.graph, "graph")[0]
         if not isinstance(graph, dict):
             raise ConfigError(f"graph: expected a mapping with nodes, found {type(graph).__name__}")
+        graph = {key: value for key, value in graph.items() if key not in self.languages}
         languages = {name: code for name, code in self.languages.items() if code is not None}
         return {**graph, **languages}
 
 
+def systems_of(parameters: PipelineParameters) -> dict[str, PipelineParameters]:
+    """The systems that a graph with a matrix stands for, by name; one named "" without. ConfigError."""
+    systems = expand(parameters.written)
+    return {name: parameters.model_copy(update={"graph": graph}) for name, graph in systems.items()}
+
+
 def pipeline(parameters: PipelineParameters) -> Pipeline:
-    """The graph, checked. Raises ConfigError, a line per fault."""
+    """The graph of one system, checked. Raises ConfigError, a line per fault."""
     graph = read(parameters.written, folder=Path(parameters.folder or "."))
     if parameters.until is None:
         return graph

@@ -13,7 +13,7 @@ from functools import partial
 from components import data as sets
 from components.errors import AntiphonError, ConfigError, TransientError
 from components.nodes.kind import Site
-from components.pipeline.pipeline import DATA, NODE, SOURCE, TARGET, Node, Pipeline
+from components.pipeline.pipeline import DATA, SOURCE, TARGET, Node, Pipeline
 from components.recognition import checks as recognition
 from components.recognition.config import RecognitionConfig
 from components.records import StageRef, Utterance
@@ -22,8 +22,6 @@ from components.translation import checks as translation
 from components.translation.checks import Pair
 from components.translation.config import TranslationConfig
 from flows.parameters import DataParameters
-from flows.running import Run
-from tasks import data
 
 Pairs = frozenset[Pair]
 
@@ -69,12 +67,8 @@ def translated(config: TranslationConfig, store: str | None, stage: str = "mt") 
 
 
 def of_pipeline(pipeline: Pipeline, store: str | None, seed: int) -> list[Need]:
-    """What the nodes of a pipeline need; of a node whose model another makes, nothing is known before."""
-    return [
-        _of_node(pipeline, node, pipeline.site(node, store, seed))
-        for node in pipeline
-        if not any(name.startswith(NODE) for name in node.models.values())
-    ]
+    """What the nodes of a pipeline need; a model that another node makes is not known before."""
+    return [_of_node(pipeline, node, pipeline.site(node, store, seed)) for node in pipeline]
 
 
 def _of_node(pipeline: Pipeline, node: Node, site: Site) -> Need:
@@ -89,10 +83,14 @@ def _of_node(pipeline: Pipeline, node: Node, site: Site) -> Need:
     def concerns(utterance: Utterance) -> bool:
         return node.kind.applies(utterance) and not node.kind.leaves(utterance)
 
+    def admit(pairs: Pairs) -> None:
+        if not node.made:  # else its model is not there yet
+            node.kind.admit(node.settings, site, pairs_of(pairs))
+
     return Need(
         pipeline.written_name(node.name),
         lambda: node.kind.check(node.settings, site),
-        lambda pairs: node.kind.admit(node.settings, site, pairs_of(pairs)),
+        admit,
         concerns=concerns if node.of and all(map(pipeline.is_data, node.of)) else lambda utterance: True,
         data=pipeline.data_of(node.name),
         named=lambda: node.kind.named(node.settings),
@@ -156,15 +154,6 @@ def admit(needs: Sequence[Need], loaded: StageRef, name: str = DATA) -> None:
 def _unknown(ids: Collection[str]) -> None:
     names = ", ".join(repr(each) for each in sorted(ids)[:3]) + (" ..." if len(ids) > 3 else "")
     raise ConfigError(f"expected ids of utterances of the data, found {len(ids)} that are none: {names}")
-
-
-def load(run: Run, parameters: DataParameters, needs: Sequence[Need]) -> StageRef:
-    """The ``data`` stage of a run; what ``needs`` refuse of it is refused."""
-    languages = (parameters.source_language, parameters.target_language)
-    source = (parameters.data, parameters.audio)
-    loaded = run.add(data.load(*source, *languages, parameters.limit, run.store_url))
-    admit(needs, loaded)
-    return loaded
 
 
 def _all(checks: Iterable[tuple[str, Callable[[], object]]]) -> None:

@@ -66,7 +66,7 @@ FLOWS = {
         "any graph of models, from a file: antiphon run FILE.yaml",
         "flows.pipeline:run_graph",
         "flows.pipeline_parameters:PipelineParameters",
-        None,
+        "flows.pipeline:needs",
         "flows.pipeline_parameters:pipeline",
     ),
     "cascade": FlowEntry(
@@ -120,25 +120,29 @@ FLOWS = {
         "models merged by mergekit's recipe, kept if they are not worse than a baseline",
         "flows.merge:merge",
         "flows.merge_parameters:MergeParameters",
-        "flows.merge:needs",
+        None,
+        "flows.merge:pipeline",
     ),
     "experts": FlowEntry(
         "train a translation model with experts for several languages, watch its routers",
         "flows.experts:experts",
         "flows.experts_parameters:ExpertsParameters",
-        "flows.experts:needs",
+        None,
+        "flows.experts:pipeline",
     ),
     "train": FlowEntry(
         "train a translation model and keep the best checkpoint in the store",
         "flows.train:train",
         "flows.train_parameters:TrainParameters",
-        "flows.train:needs",
+        None,
+        "flows.train:pipeline",
     ),
     "distill": FlowEntry(
         "distil an ensemble or a whole pipeline into one small student",
         "flows.distill:distill",
         "flows.distill_parameters:DistillParameters",
-        "flows.distill:needs",
+        None,
+        "flows.distill:pipeline",
     ),
 }
 

@@ -64,6 +64,10 @@ class Run:
         self.stages[found.stage] = found
         return found
 
+    def has(self, ref: StageRef) -> bool:
+        """Whether this stage is noted under this name."""
+        return ref.stage in self.stages and self.stages[ref.stage].key == ref.key
+
     @property
     def quarantined(self) -> int:
         """Records that any stage put aside."""

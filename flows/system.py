@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from prefect.client.schemas.objects import State
@@ -11,11 +11,12 @@ from components.nodes.data import DataSettings
 from components.pipeline.pipeline import DATA, Pipeline
 from components.records import RunRecord, StageRef
 from flows import preflight
-from flows.parameters import DataParameters
+from flows.parameters import DataParameters, FlowParameters
 from flows.preflight import Need
 from flows.running import Run, ending
 from tasks import data as data_sets
 from tasks import metrics, report
+from tasks.artifacts import publish_summary
 from tasks.executor import Executed, execute
 from tasks.options import value_of
 
@@ -55,21 +56,16 @@ class System:
     def load(self, run: Run) -> dict[str, StageRef]:
         """The data sets of a run by the names under which nodes read them; what they refuse is refused."""
         needs = self.needs()
-        if self._data is None:
-            sets = {DATA: preflight.load(run, self.parameters, needs)}
-        else:
-            sets = {DATA: run.add(self._data.model_copy(update={"reused": True}))}
-            preflight.admit(needs, sets[DATA])
-        for node in self.pipeline.data_nodes():
-            sets[node.name] = _load(run, self.pipeline, node.name)
-            preflight.admit(needs, sets[node.name], node.name)
+        sets = load_data(run, self._data)
+        preflight.admit(needs, sets[DATA])
+        sets |= load_further(run, self.pipeline, needs)
         run.pipeline = self.pipeline.record()
         self.hooks.before(run, self.pipeline)
         return sets
 
     def finish(self, run: Run, executed: Executed) -> None:
         """Score and report what became of its nodes; raises what one failed with."""
-        _note(run, executed)
+        note(run, executed)
         score(run, executed.pipeline)
         if not executed.errors:
             self.hooks.after(run, executed.pipeline)
@@ -90,16 +86,74 @@ def run_system(
     return ending(run.record)
 
 
-def _note(run: Run, executed: Executed) -> None:
-    """Keep the finished stages, the graph and what is to be said of the nodes in a run."""
-    run.pipeline = executed.pipeline.record(executed.statuses)
-    for ref in executed.stages.values():
-        run.add(ref)
+def run_models(
+    flow: str,
+    parameters: FlowParameters,
+    pipeline: Pipeline,
+    after: Callable[[Run], None],
+    needs: Sequence[Need] = (),
+    loaded: StageRef | None = None,
+) -> RunRecord | State[RunRecord]:
+    """Run a pipeline that makes models as a run of ``flow``.
+
+    Args:
+        after: scores what it made.
+        needs: what else is needed.
+        loaded: the finished data set that nodes read as ``data``, if it is not the parameters'.
+    """
+    needs = [*preflight.of_pipeline(pipeline, parameters.store, parameters.seed), *needs]
+    preflight.refuse(needs)
+    run = Run(flow, parameters)
+    with run:
+        execute_part(run, pipeline, needs, load_data(run, loaded))
+        after(run)
+        publish_summary(run.name, run.stages.values(), run.metrics)
+    return ending(run.record)
+
+
+def load_data(run: Run, loaded: StageRef | None = None) -> dict[str, StageRef]:
+    """The data set of a run's parameters, if they name one, or a finished one."""
+    if loaded is not None:
+        return {DATA: run.add(loaded.model_copy(update={"reused": True}))}
+    named = run.parameters.data_set
+    return {} if named is None else {DATA: run.add(data_sets.load(*named, run.store_url))}
+
+
+def execute_part(run: Run, pipeline: Pipeline, needs: Sequence[Need], sets: Mapping[str, StageRef]) -> None:
+    """Run a pipeline, or what is left of it, over loaded data sets; raises what a node failed with."""
+    for name, loaded in sets.items():
+        preflight.admit(needs, loaded, name)
+    sets = {**sets, **load_further(run, pipeline, needs)}
+    run.pipeline = pipeline.record()
+    executed = execute(pipeline, sets, run.store_url, run.parameters.seed)
+    note(run, executed)
+    executed.refuse()
+
+
+def note(run: Run, executed: Executed) -> None:
+    """Keep the finished stages, the graph and what is to be said of the nodes in a run.
+
+    What the run has of an earlier part of the same pipeline stays as it was noted then.
+    """
     for name, ref in executed.stages.items():
+        if run.has(ref):
+            executed.statuses[name] = "reused" if run.stages[name].reused else "computed"
+            continue
+        run.add(ref)
         planned = executed.plans[name]
-        own = run.stages[executed.pipeline.data_of(name)]
+        own = run.stages.get(executed.pipeline.data_of(name))
         run.notes += planned.node.kind.notes(planned.node.settings, planned.site, ref, own)
+    run.pipeline = executed.pipeline.record(executed.statuses)
     run.notes += [f"{name}: {error}" for name, error in executed.errors.items()]
+
+
+def load_further(run: Run, pipeline: Pipeline, needs: Sequence[Need]) -> dict[str, StageRef]:
+    """The further data sets of a pipeline by name; what they refuse is refused."""
+    sets = {}
+    for node in pipeline.data_nodes():
+        sets[node.name] = _load(run, pipeline, node.name)
+        preflight.admit(needs, sets[node.name], node.name)
+    return sets
 
 
 def _load(run: Run, pipeline: Pipeline, name: str) -> StageRef:

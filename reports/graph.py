@@ -9,9 +9,9 @@ from reports.layout import Layout, Point, lay_out
 from reports.rows import Edge, StageRow
 from reports.view import RunView
 
-_WIDTH, _HEIGHT, _GAP, _ROW = 184, 74, 64, 96
-_LONG = 1100  # pixels above which a drawing is scrolled, not shrunk
-_NAME, _LINE = 19, 26  # letters that fit into a box
+_WIDTH, _HEIGHT, _GAP, _ROW = 172, 74, 56, 94
+_LONG = 1320  # pixels above which a drawing is scrolled, not shrunk
+_NAME, _LINE, _WAY = 17, 24, 10  # letters that fit into a box
 
 
 _STYLE = """<style>
@@ -52,7 +52,10 @@ def draw(view: RunView) -> str:
         'orient="auto"><path d="M0 0.5 L7 4 L0 7.5" class="tip"/></marker></defs>',
     ]
     parts += [_edge(edge, layout) for edge in edges]
-    parts += [_node(row, _corner(layout.places[name]), outputs.get(name)) for name, row in rows.items()]
+    for name, row in rows.items():
+        ways = ", ".join(f"{way} {count:,}" for way, count in view.ways.get(name, {}).items())
+        parts.append(_node(row, _corner(layout.places[name]), ways, outputs.get(name)))
+    parts += [_way(edge, layout) for edge in edges if edge.way]
     return "".join([*parts, "</svg>"])
 
 
@@ -76,25 +79,29 @@ def _edge(edge: Edge, layout: Layout) -> str:
             x += _WIDTH
             path.append(f"H{x:.0f}")
     kind = "" if edge.role == "of" else f" {edge.role}"
-    drawn = f'<path class="edge{kind}" marker-end="url(#tip)" d="{" ".join(path)}"/>'
-    if not edge.label:
-        return drawn
-    begin, end = points[0], points[1]
+    return f'<path class="edge{kind}" marker-end="url(#tip)" d="{" ".join(path)}"/>'
+
+
+def _way(edge: Edge, layout: Layout) -> str:
+    """The way that leads along an edge, beside its beginning."""
+    begin, end = map(_corner, layout.routes[edge.above, edge.below][:2])
     at_x = begin[0] + _WIDTH + _GAP / 2
     at_y = (begin[1] + end[1] + _HEIGHT) / 2 - 7
-    label = escape(printable(edge.label))
-    return f'{drawn}<text class="way" x="{at_x:.0f}" y="{at_y:.1f}" text-anchor="middle">{label}</text>'
+    label = _short(edge.way, _WAY)
+    return f'<text class="way" x="{at_x:.0f}" y="{at_y:.1f}" text-anchor="middle">{label}</text>'
 
 
-def _node(row: StageRow, place: Point, output: str | None) -> str:
+def _node(row: StageRow, place: Point, ways: str, output: str | None) -> str:
     x, y = place
     bad = f" ({row.quarantined:,} aside)" if row.quarantined else ""
     items = f"{row.items:,}{bad}" if row.has_stage else ""
     cost = f"{row.seconds:.1f} s" if row.status == "computed" else row.status
     marks = [row.status, *(["warn"] if row.quarantined else []), *(["output"] if output else [])]
     models = ", ".join(name.partition(":")[2] or name for name in row.models)
-    what = f"{row.kind}: {models}" if models else row.kind
-    title = "\n".join([row.stage, row.kind, *row.models, *([f"output: {output}"] if output else [])])
+    what = f"{row.kind}: {models}" if models else f"→ {ways}" if ways else row.kind
+    title = "\n".join(
+        [row.stage, row.kind, *row.models, *filter(None, [ways, output and f"output: {output}"])]
+    )
     left, right = x + 12, x + _WIDTH - 12
     return (
         f'<g class="node {" ".join(marks)}"><title>{escape(printable(title))}</title>'

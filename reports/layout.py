@@ -6,12 +6,13 @@ edge runs through a box), the order inside a layer by barycenters, then places n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import combinations, pairwise
+from random import Random
 
 Point = tuple[float, float]
-_SWEEPS = 8
+_SWEEPS, _STARTS = 8, 16
 
 
 @dataclass
@@ -35,8 +36,7 @@ class _Layers:
 def lay_out(names: Sequence[str], edges: Sequence[tuple[str, str]]) -> Layout:
     """Places for the nodes of an acyclic graph; ``names`` are in an order that edges follow."""
     graph = _layered(names, edges, _depths(names, edges))
-    for sweep in range(_SWEEPS):
-        _order(graph, forward=sweep % 2 == 0)
+    graph.layers = min(_orders(graph), key=lambda layers: _crossings(layers, graph.after))
     rows = _rows(graph)
     where = {one: (float(number), rows[one]) for number, layer in enumerate(graph.layers) for one in layer}
     routes = {edge: [where[one] for one in chain] for edge, chain in graph.chains.items()}
@@ -74,10 +74,31 @@ def _layered(names: Sequence[str], edges: Sequence[tuple[str, str]], depth: Mapp
     return graph
 
 
-def _order(graph: _Layers, *, forward: bool) -> None:
-    """Sort each layer by the mean position of its neighbors in the layer before (or after) it."""
-    neighbors = graph.before if forward else graph.after
-    layers = graph.layers if forward else graph.layers[::-1]
+def _orders(graph: _Layers) -> Iterator[list[list[object]]]:
+    """Orders of the layers to choose from: those of the nodes and some others, sweep after sweep."""
+    for start in range(_STARTS):
+        dice = Random(start)  # noqa: S311 - decides a drawing
+        layers = [dice.sample(layer, len(layer)) if start else list(layer) for layer in graph.layers]
+        for sweep in range(_SWEEPS):
+            yield [list(layer) for layer in layers]
+            if sweep % 2 == 0:
+                _sort(layers, graph.before)
+            else:
+                _sort(layers[::-1], graph.after)
+
+
+def _crossings(layers: Sequence[Sequence[object]], after: Mapping[object, Sequence[object]]) -> int:
+    """How many pairs of edges cross between neighboring layers."""
+    crossed = 0
+    for left, right in pairwise(layers):
+        position = {one: number for number, one in enumerate(right)}
+        ends = [[position[below] for below in after.get(one, ())] for one in left]
+        crossed += sum(a > b for upper, lower in combinations(ends, 2) for a in upper for b in lower)
+    return crossed
+
+
+def _sort(layers: Sequence[list[object]], neighbors: Mapping[object, Sequence[object]]) -> None:
+    """Sort each layer by the mean position of its neighbors in the layer before it."""
     for fixed, layer in pairwise(layers):
         position = {one: float(number) for number, one in enumerate(fixed)}
         own = {one: float(number) for number, one in enumerate(layer)}

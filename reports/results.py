@@ -16,8 +16,6 @@ from components.records import StageRef
 BLAME, COMPARISON, CONTRIBUTIONS = "blame.json", "comparison.json", "contributions.json"
 VALUES = "utterances.jsonl"
 """Numbers of each utterance, beside a blame or a comparison."""
-TABLES = "tables.json"
-"""A stage that has more to show seals this file: ``{"tables": [{"title", "note", "rows": [{...}]}]}``."""
 
 
 def read_blame(ref: StageRef) -> BlameReport:

@@ -23,12 +23,12 @@ class Numbers(NamedTuple):
 
 
 class Edge(NamedTuple):
-    """An arrow of the drawing; ``label`` is the way that leads along it, and how many went it."""
+    """An arrow of the drawing; ``way`` is that of a route which leads along it."""
 
     above: str
     below: str
     role: Literal["of", "when", "table"] = "of"
-    label: str = ""
+    way: str = ""
 
 
 @dataclass(frozen=True)

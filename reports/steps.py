@@ -23,7 +23,7 @@ class Step:
     Attributes:
         result: what it gave; ``none`` where it gave nothing, and then ``note`` says why.
         note: the way taken, the length of the speech, the decision of a round, or the reason.
-        near: the input in the same language whose text is nearest to the node's own.
+        near: of the texts in the same language that were there before it, the nearest to the node's own.
         edits: from that text to the node's; empty where they are the same.
     """
 
@@ -88,7 +88,7 @@ def _text(view: RunView, row: UtteranceRow, node: NodeRecord, outcome: NBest) ->
     language = view.language_of(node, row.utterance)
     own = units(outcome.best.text, language)
     found: list[tuple[int, str, tuple[Edit[str], ...]]] = []
-    for name in reversed(node.inputs):  # of two equally near the later
+    for name in reversed(_before(view, node)):  # of two equally near the later
         above, given = view.run.pipeline.node(name), row.outcomes.get(name)
         if above is None or not isinstance(given, NBest) or not _same_language(view, row, above, language):
             continue
@@ -98,6 +98,12 @@ def _text(view: RunView, row: UtteranceRow, node: NodeRecord, outcome: NBest) ->
         return Step(node, "text", note)
     cost, near, edits = min(found, key=lambda one: one[0])
     return Step(node, "text", note, near, edits if cost else (), not without_spaces(language))
+
+
+def _before(view: RunView, node: NodeRecord) -> list[str]:
+    """The nodes that it reads, and those that were read to decide who is sent to it."""
+    sent_by = view.run.pipeline.node(node.when.split(".", 1)[0]) if node.when else None
+    return [*(sent_by.inputs if sent_by is not None else ()), *node.inputs]
 
 
 def _same_language(view: RunView, row: UtteranceRow, above: NodeRecord, language: str) -> bool:

@@ -113,7 +113,7 @@ def print_stage(view: RunView, stage: str, console: Console) -> None:
         raise DataError(f"expected a node with outcomes ({', '.join(view.outcomes)}), found {stage!r}")
     node = view.run.pipeline.node(stage)
     if node is not None and node.gives != "text":
-        shown = table("utterance", ">value", node.gives)
+        shown = table("utterance", ">value", "way" if node.gives == "table" else node.gives)
     else:
         name = "WER" if view.transcribes(stage) else "chrF"
         shown = table("utterance", f">{name}", ">score", "best hypothesis")

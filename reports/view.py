@@ -151,9 +151,7 @@ class RunView:
         drawn = set(inputs)
         if node.when is not None:
             above, way = node.when.split(".", 1)
-            count = self.ways.get(above, {}).get(way)
-            label = way if count is None else f"{way}: {count:,}"
-            yield Edge(above, node.name, "when", label)
+            yield Edge(above, node.name, "when", way)
             drawn.add(above)
         further = [name for role, name in node.reads.items() if role not in (ORIGIN, WHEN)]
         rest = [name for name in further if name not in node.inputs and name not in drawn]
@@ -164,7 +162,9 @@ class RunView:
         if ref is None:
             return StageRow(node.name, node.kind, node.status, models)
         kind = KINDS.get(node.kind)
-        hears = kind is not None and "speech" in kind.reads and self.audio_seconds > 0
+        hears = (
+            node.gives == "text" and kind is not None and "speech" in kind.reads and self.audio_seconds > 0
+        )
         status = "failed" if node.status == "failed" else _status(ref)
         return self._row(ref, node.kind, status, models, hears=hears)
 

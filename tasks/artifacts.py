@@ -22,7 +22,7 @@ from prefect.artifacts import (
 from components.files import lines, read_json
 from components.records import Route, Score, StageRef
 from components.storage.reader import hypotheses, quarantined
-from components.storage.stage_writer import OUTPUTS
+from components.storage.stage_writer import OUTPUTS, TABLES
 
 _EXAMPLES = 20
 _LONGEST = 400  # characters of a text in a table
@@ -125,6 +125,15 @@ def publish_table(rows: Iterable[Mapping[str, str]], key: str, description: str)
     table = [{_shown(name): _shown(row.get(name, "")) for name in columns} for row in found]
     if table:
         create_table_artifact(table=table, key=key, description=description)
+
+
+def publish_extras(ref: StageRef) -> None:
+    """The tables and plots that a stage brings along beside its records."""
+    folder = Path(ref.path)
+    if (folder / TABLES).is_file():
+        for number, table in enumerate(read_json(folder / TABLES)["tables"], 1):
+            publish_table(table["rows"], f"{ref.stage}-table-{number}".replace("_", "-"), table["title"])
+    publish_plots(sorted(folder.glob("*.png")))
 
 
 def publish_summary(run: str, stages: Iterable[StageRef], metrics: Mapping[str, Score]) -> None:

@@ -24,10 +24,10 @@ from components.pipeline.pipeline import DATA, Pipeline
 from components.records import StageRef
 from components.storage.reader import best_texts, utterances
 from components.storage.stage_plan import StagePlan, content_of, library_versions, read_by
-from components.storage.stage_writer import Product, compute_once
+from components.storage.stage_writer import TABLES, Product, compute_once
 from components.storage.store import Store
 from reports import contributing
-from reports.results import CONTRIBUTIONS, TABLES, read_contributions
+from reports.results import CONTRIBUTIONS, read_contributions
 from tasks.artifacts import publish_table
 from tasks.executor import Executed
 from tasks.metrics import LIBRARIES

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from components.pipeline.gathering import id_of
 from components.pipeline.pipeline import SOURCE, TARGET, Node, Pipeline
 from components.records import NBest, StageRef, Utterance
 from components.storage.reader import hypotheses, utterances
-from tasks.artifacts import Beside, Look, publish_examples, publish_stage, publish_ways
+from tasks.artifacts import Beside, Look, publish_examples, publish_extras, publish_stage, publish_ways
 
 R = TypeVar("R", NBest, Utterance)
 
 
 def publish_node(
-    pipeline: Pipeline, node: Node, ref: StageRef, data: StageRef, read: StageRef | None
+    pipeline: Pipeline, node: Node, ref: StageRef, data: Mapping[str, StageRef], read: StageRef | None
 ) -> None:
     """Publish a stage of a pipeline. ``read``: the first of the texts that it reads, if it reads any."""
     if node.gives == "text":
-        publish_examples(ref, _beside(pipeline, node, data, read))
+        publish_examples(ref, _beside(pipeline, node, data[pipeline.data_of(node.name)], read))
     elif node.gives == "table" and not node.kind.whole:
         publish_ways(ref)
     else:
         publish_stage(ref)
+        publish_extras(ref)
 
 
 def _beside(pipeline: Pipeline, node: Node, data: StageRef, read: StageRef | None) -> Look:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from threading import Event
@@ -14,20 +15,22 @@ from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
 from prefect.states import Cancelled, Failed
 
+from components.errors import StoreError
 from components.machine import device_name
-from components.nodes.kind import Item
+from components.models.weights import weights_at
+from components.nodes.kind import Item, Site
 from components.pipeline.gathering import Gatherer
 from components.pipeline.pipeline import Pipeline
-from components.pipeline.planning import SMALLEST, NodePlan, with_models, with_tables
+from components.pipeline.planning import SMALLEST, NodePlan, stage_plan, with_models, with_tables
 from components.records import StageRef
 from components.storage.reader import utterances
-from components.storage.stage_writer import Product, Writer, compute_once, opened
+from components.storage.stage_writer import Product, Writer, compute_once, discard_work, opened
 from components.storage.store import Store
 from tasks import runners
 from tasks.board import BlockedError, Board, HaltedError
 from tasks.node_artifacts import publish_node
 from tasks.options import NOT_STORED, shown
-from tasks.progress import Progress
+from tasks.progress import Progress, ProgressBar
 from tasks.shard_task import Job, Shard, compute_shard, pack
 
 _LONG = 24 * 3600.0
@@ -59,13 +62,17 @@ class NodeRun:
         self.planned = planned
         self.node = planned.node
         self.data_sets = data
-        self.data = data[pipeline.data_of(planned.node.name)]
         self.board = board
         self.keys = keys
         self.store = Store(planned.site.store)
         self.idle = False
         """Whether nothing is to be done for any of its items, though there are some."""
         self._depth = pipeline.depth_of(self.node.name)
+
+    @property
+    def data(self) -> StageRef:
+        """The utterances of a node that reads some."""
+        return self.data_sets[self.pipeline.data_of(self.node.name)]
 
     def compute(self) -> StageRef | None:
         """The finished stage; None where none of the utterances had anything to do with the node."""
@@ -75,6 +82,7 @@ class NodeRun:
             read = self._wait_for_all()
             finished = self.store.find(plan, read)
             if finished is not None:
+                discard_work(Path(finished.path))
                 return finished
             if kind.whole:
                 return self._make(read)
@@ -202,10 +210,12 @@ class NodeRun:
         known = {role: self.store.at_hand(ref) for role, ref in refs.items() if ref is not None}
         settings = kind.settings.model_validate_json(job.settings)
 
+        site = self._watched(job.site)
+
         def work(folder: Path) -> Product:
             if kind.gathers:
-                return kind.collect(settings, job.site, self._items(), folder)
-            return kind.make(settings, job.site, known, folder)
+                return kind.collect(settings, site, self._items(), folder)
+            return kind.make(settings, site, known, folder)
 
         def work_with_torch(folder: Path) -> Product:
             from tasks.computing import making  # noqa: PLC0415 - imports torch
@@ -218,6 +228,25 @@ class NodeRun:
         self.board.open_lane(lane, 1)
         with self.board.turn(lane, self.rank(0)):
             return compute_once(self.store, self.planned.stage, chosen, read)
+
+    def _watched(self, site: Site) -> Site:
+        """The site of a node that is made whole here, where it can be watched and stopped."""
+        bar = ProgressBar(self.node.name, self.node.kind.summary)
+
+        def progress(percent: float) -> None:
+            self.board.check()
+            bar.show(percent)
+
+        return replace(site, progress=progress, verify=self._verify)
+
+    def _verify(self) -> None:
+        """Raise StoreError where what the node reads has changed since it was planned."""
+        planned = self.planned.stage
+        here = stage_plan(self.node, self.planned.site, planned.upstream, 0, weights_at)
+        if here.key != planned.key:
+            raise StoreError(
+                f"{self.node.name}: expected data and models as planned, found others: run it again"
+            )
 
     def _items(self) -> Iterator[Item]:
         """Its items one by one, as far as the run goes on."""
@@ -346,5 +375,5 @@ def compute_node(name: str, run: NodeRun) -> StageRef | State[StageRef | None]:
         board.finish(name, board.ref(stands_for) if board.is_finished(stands_for) else None, "skipped")
         return shown(None)
     board.finish(name, ref, "reused" if ref.reused else "computed")
-    publish_node(run.pipeline, run.node, ref, run.data, run.first_text())
+    publish_node(run.pipeline, run.node, ref, run.data_sets, run.first_text())
     return shown(ref)

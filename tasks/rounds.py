@@ -23,12 +23,12 @@ from components.refining import curve
 from components.refining.stopping import RULES
 from components.storage.reader import best_texts, hypotheses, utterances
 from components.storage.stage_plan import StagePlan, library_versions, read_by
-from components.storage.stage_writer import Product, compute_once
+from components.storage.stage_writer import TABLES, Product, compute_once
 from components.storage.store import Store
 from tasks.artifacts import publish_plots, publish_table
 from tasks.options import NOT_STORED, shown
 
-SCORES, TABLES, CURVE = "scores.json", "tables.json", "rounds.png"
+SCORES, CURVE = "scores.json", "rounds.png"
 _MOST = 20
 Texts = Mapping[str, str]
 Values = Mapping[str, Mapping[str, float]]

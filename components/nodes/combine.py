@@ -106,7 +106,7 @@ class Combine(Kind[CombineSettings]):
 
         return language_model.load(str(settings.language_model), site.store)
 
-    def notes(self, settings: CombineSettings, site: Site, ref: StageRef, data: StageRef) -> list[str]:
+    def notes(self, settings: CombineSettings, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
         """How many utterances some of the inputs lacked."""
         systems = [nbest.best.features["systems"] for nbest in hypotheses(ref)]
         counted = len(site.of) - settings.weights.count(0.0)

@@ -48,6 +48,14 @@ Component = Callable[[Sequence[Item]], Sequence[NodeOutcome | None]]
 """A batch of items -> an outcome each, in order; None (``filters`` kinds only): it goes no further."""
 
 
+def _unseen(percent: float) -> None:
+    """The progress of a node that nobody watches."""
+
+
+def _unchecked() -> None:
+    """The check of a node that has no plan."""
+
+
 @dataclass(frozen=True)
 class Site:
     """Where a node computes: everything beside its settings that the process tells it.
@@ -62,6 +70,8 @@ class Site:
         translates: whether it writes another language than it reads.
         languages: source and target language of the data set, where they were set.
         transcripts: whether it reads texts in the language of the data.
+        progress: shows how far a ``whole`` node is, in percent; raises where the run is to stop.
+        verify: raises StoreError where what a ``whole`` node reads is no longer what its plan was made from.
     """
 
     name: str
@@ -74,6 +84,8 @@ class Site:
     tables: Mapping[str, StageRef] = field(default_factory=dict)
     languages: tuple[str | None, str | None] = (None, None)
     transcripts: bool = False
+    progress: Callable[[float], None] = _unseen
+    verify: Callable[[], None] = _unchecked
 
     def table(self, role: str) -> Path:
         """The folder of a finished table that it reads, verified."""
@@ -158,6 +170,10 @@ class Kind(ABC, Generic[S]):
         """What of the settings decides the outputs, beside models, tables and files."""
         return settings.model_dump(mode="json", exclude={*self.models(settings), *self.files(settings)})
 
+    def seed(self, settings: S, site: Site) -> int:
+        """The seed of its random numbers, as it stands in its plan."""
+        return site.seed
+
     def stage(self, settings: S, site: Site) -> StagePlan | None:
         """The plan of a finished stage that stands in for computing. AntiphonError where there is none."""
         return None
@@ -214,6 +230,6 @@ class Kind(ABC, Generic[S]):
         """
         return None
 
-    def notes(self, settings: S, site: Site, ref: StageRef, data: StageRef) -> list[str]:
-        """What a run shall say of its finished stage, a line each."""
+    def notes(self, settings: S, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
+        """What a run shall say of its finished stage, a line each; ``data``: its utterances, if any."""
         return []

@@ -66,7 +66,9 @@ class MixtureWeights(Kind[TranslateSettings]):
         used = learned.learn(settings.ensemble, texts, languages_of(data), site.store, folder)
         return Product([learned.COEFFICIENTS, learned.CONTRIBUTIONS], items=used)
 
-    def notes(self, settings: TranslateSettings, site: Site, ref: StageRef, data: StageRef) -> list[str]:
+    def notes(
+        self, settings: TranslateSettings, site: Site, ref: StageRef, data: StageRef | None
+    ) -> list[str]:
         """What was learned."""
         from components.ensembling import learned  # noqa: PLC0415 - imports torch
 

@@ -79,6 +79,8 @@ class TrainPreTranslation(Kind[PreTranslationConfig]):
             folder, settings, utterances(read["of0"]), (dev, drafted), languages, site.store
         )
 
-    def notes(self, settings: PreTranslationConfig, site: Site, ref: StageRef, data: StageRef) -> list[str]:
+    def notes(
+        self, settings: PreTranslationConfig, site: Site, ref: StageRef, data: StageRef | None
+    ) -> list[str]:
         """Where the model is."""
         return [f"stacked model store:{ref.key}"]

@@ -102,7 +102,9 @@ class TrainStack(Kind[StackTrainingSettings]):
             folder, settings, kind["kind"], kind["transcripts"], speech, (sets[0], sets[1]), site.store
         )
 
-    def notes(self, settings: StackTrainingSettings, site: Site, ref: StageRef, data: StageRef) -> list[str]:
+    def notes(
+        self, settings: StackTrainingSettings, site: Site, ref: StageRef, data: StageRef | None
+    ) -> list[str]:
         """Where the model is."""
         return [f"stacked model store:{ref.key}"]
 

@@ -154,12 +154,15 @@ class Translate(Kind[TranslateSettings]):
 
         return translate
 
-    def notes(self, settings: TranslateSettings, site: Site, ref: StageRef, data: StageRef) -> list[str]:
+    def notes(
+        self, settings: TranslateSettings, site: Site, ref: StageRef, data: StageRef | None
+    ) -> list[str]:
         """A line where many texts are unfamiliar to the model, and for each member that lost probability."""
         from components.ensembling.vocabulary_notes import vocabulary_notes  # noqa: PLC0415 - imports torch
         from components.translation.domain_notes import domain_notes  # noqa: PLC0415 - imports torch
 
         lost = vocabulary_notes(ref) if settings.combine.vocabulary != "same" else []
+        assert data is not None  # it reads text
         return [*lost, *domain_notes(ref, settings.model, data, site.store)]
 
 

@@ -63,7 +63,7 @@ class Tune(Combine):
         write_json(folder / COEFFICIENTS, values)
         return Product([COEFFICIENTS], items=len(examples))
 
-    def notes(self, settings: CombineSettings, site: Site, ref: StageRef, data: StageRef) -> list[str]:
+    def notes(self, settings: CombineSettings, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
         """What it reached."""
         values = read_json(Path(ref.path) / COEFFICIENTS)
         return [

@@ -88,8 +88,8 @@ class TuneStack(Kind[StackSettings]):
         value, reached = learn(settings.config, settings.text_model or "", known, site.store)
         return write_coefficient(folder, value, reached, len(known))
 
-    def notes(self, settings: StackSettings, site: Site, ref: StageRef, data: StageRef) -> list[str]:
+    def notes(self, settings: StackSettings, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
         """What was learned."""
-        return [
-            f"coefficient of the direct model, learned on {data.stage}: {read_coefficient(Path(ref.path)):.2f}"
-        ]
+        where = site.of[0] if data is None else data.stage
+        value = read_coefficient(Path(ref.path))
+        return [f"coefficient of the direct model, learned on {where}: {value:.2f}"]

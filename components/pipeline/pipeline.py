@@ -57,10 +57,14 @@ class Node:
         return self.kind.models(self.settings)
 
     @cached_property
+    def made(self) -> dict[str, str]:
+        """Nodes that make its models, by role."""
+        return {role: name.removeprefix(NODE) for role, name in self.models.items() if name.startswith(NODE)}
+
+    @cached_property
     def tables(self) -> dict[str, str]:
         """Nodes whose finished files it reads before it begins, by role: tables, and models made here."""
-        made = {r: name.removeprefix(NODE) for r, name in self.models.items() if name.startswith(NODE)}
-        return {**self.kind.tables(self.settings), **made}
+        return {**self.kind.tables(self.settings), **self.made}
 
     @cached_property
     def reads(self) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any
 from components.errors import ConfigError
 from components.machine import device_type
 from components.nodes.kind import Site
-from components.pipeline.pipeline import DATA, NODE, Node, Pipeline, with_references
+from components.pipeline.pipeline import DATA, Node, Pipeline, with_references
 from components.records import StageRef
 from components.storage.seal import file_digest
 from components.storage.stage_plan import StagePlan, library_versions
@@ -56,7 +56,9 @@ def plan_nodes(
         own = pipeline.data_of(node.name)
         if node.kind.gathers or not node.kind.whole:
             read[DATA] = keys[own]  # its utterances are the data's, whatever it reads
-        stage = node.kind.stage(node.settings, site) or stage_plan(node, site, read, totals[own], weights)
+        stage = node.kind.stage(node.settings, site) or stage_plan(
+            node, site, read, totals.get(own, 0), weights
+        )
         plans[node.name] = NodePlan(node, site, stage)
         keys[node.name] = stage.key
     return plans
@@ -67,7 +69,7 @@ def stage_plan(
 ) -> StagePlan:
     """What decides the outputs of one node."""
     kind, settings = node.kind, node.settings
-    elsewhere = {role: name for role, name in node.models.items() if not name.startswith(NODE)}
+    elsewhere = {role: name for role, name in node.models.items() if role not in node.made}
     try:
         inputs = {role: file_digest(Path(path)) for role, path in kind.files(settings).items()}
     except OSError as error:
@@ -80,10 +82,10 @@ def stage_plan(
         upstream=dict(upstream),
         inputs=inputs | kind.digests(settings, site),
         weights=weights(elsewhere, site.store),
-        seed=site.seed,
+        seed=kind.seed(settings, site),
         shard_size=0 if kind.whole else shard_size(total),
         libraries=library_versions(kind.libraries(settings)),
-        models=node.models,
+        models={**node.models, **{role: f"store:{upstream[role]}" for role in node.made}},
     )
 
 

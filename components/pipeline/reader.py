@@ -30,7 +30,7 @@ from components.yaml_text import Lines, parse
 COMMON = ("kind", "of", "when", "to")
 """Keys of every node; the others are its kind's settings."""
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
-KEYS = ("nodes", "outputs", "defaults", "matrix", "source_language", "target_language")
+KEYS = ("nodes", "outputs", "defaults", "source_language", "target_language")
 """What a graph consists of; a file may name a flow's other parameters beside it."""
 
 

@@ -31,6 +31,8 @@ from components.storage.store import Store, plan_json, stage_ref
 OUTPUTS, ERRORS, JOURNAL = "outputs.jsonl", "errors.jsonl", "journal.jsonl"
 WORK = "work"
 """Folder of a stage that is made whole for what it needs only to go on; removed once it is sealed."""
+TABLES = "tables.json"
+"""A stage that has more to show seals this file: ``{"tables": [{"title", "note", "rows": [{...}]}]}``."""
 
 
 class Writer:
@@ -193,6 +195,8 @@ class Product:
     files: Iterable[str]
     items: int
     quarantined: int = 0
+    earlier_seconds: float = 0.0
+    """Of attempts before this one, which it goes on from."""
 
 
 def compute_once(
@@ -205,15 +209,22 @@ def compute_once(
         read: see :func:`opened`.
     """
     with opened(store, plan, records=False, read=read) as writer:
-        if writer.ref is None:
-            with measure_cost() as cost:
-                product = work(writer.path)
-            writer.seconds += cost.seconds
-            writer.peak_memory_bytes = max(writer.peak_memory_bytes, cost.peak_memory_bytes)
-            writer.seal(product.files, items=product.items, quarantined=product.quarantined)
-        shutil.rmtree(writer.path / WORK, ignore_errors=True)  # also what a kill left after the seal
-        assert writer.ref is not None
-        return writer.ref
+        ref = writer.ref or _made(writer, work)
+    discard_work(writer.path)
+    return ref
+
+
+def _made(writer: Writer, work: Callable[[Path], Product]) -> StageRef:
+    with measure_cost() as cost:
+        product = work(writer.path)
+    writer.seconds = product.earlier_seconds + cost.seconds
+    writer.peak_memory_bytes = cost.peak_memory_bytes
+    return writer.seal(product.files, items=product.items, quarantined=product.quarantined)
+
+
+def discard_work(folder: Path) -> None:
+    """Remove what a finished stage was made with, also what a kill after its seal left."""
+    shutil.rmtree(folder / WORK, ignore_errors=True)
 
 
 @contextmanager

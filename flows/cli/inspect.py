@@ -36,7 +36,8 @@ def _show(name: str, node: str | None, utterance: str | None, store_url: str | N
     """
     from components.storage.reader import quarantined
     from components.storage.store import Store
-    from flows.cli.printing import console, print_run
+    from flows.cli.console import console
+    from flows.cli.printing import print_run
     from reports import terminal
     from reports.report_view import view_of
 

@@ -26,6 +26,7 @@ from flows.cli.options import (
 if TYPE_CHECKING:
     from components.pipeline.forecast import Forecast
     from components.pipeline.pipeline import Pipeline
+    from flows.registry import FlowEntry
 
 AsMermaid = Annotated[bool, typer.Option("--mermaid", help="print the graph as Mermaid text")]
 AsJson = Annotated[bool, typer.Option("--json", help="print nodes, keys and forecasts as one JSON object")]
@@ -68,27 +69,39 @@ def plan_systems(
     flow: str, config: Path | None, assignments: Sequence[str], shortcuts: Mapping[str, object]
 ) -> list[tuple[str, Pipeline, list[Forecast]]]:
     """Every system that a run would compute: its name ("" for the only one), graph and forecast."""
+    from flows.cli.run import checked_parameters
+    from flows.pipeline_parameters import PipelineParameters, systems_of
+
+    entry, parameters = checked_parameters(flow, config, assignments, shortcuts)
+    systems = systems_of(parameters) if isinstance(parameters, PipelineParameters) else {"": parameters}
+    return [(name, *_plan_system(entry, one)) for name, one in systems.items()]
+
+
+def _plan_system(entry: FlowEntry, parameters: Any) -> tuple[Pipeline, list[Forecast]]:
     from components.data.stage import store_data
     from components.models.weights import weights_at
     from components.pipeline.forecast import forecast
     from components.pipeline.pipeline import DATA
     from components.pipeline.planning import plan_nodes
     from components.storage.store import Store
-    from flows.cli.run import checked_parameters
     from flows.preflight import admit, of_pipeline, refuse
 
-    entry, parameters = checked_parameters(flow, config, assignments, shortcuts)
     graph = entry.pipeline(parameters)
     needs = of_pipeline(graph, parameters.store, parameters.seed)
     refuse(needs)
-    store, languages = Store(parameters.store), (parameters.source_language, parameters.target_language)
-    sets = {DATA: store_data(parameters.data, parameters.audio, languages, parameters.limit, store)}
+    store, sets = Store(parameters.store), {}
+    if getattr(parameters, "draft", None) is not None:  # it goes on with the data of a finished run
+        sets[DATA] = entry.hooks.data(parameters)
+    elif parameters.data_set is not None:
+        source, audio, *languages, limit = parameters.data_set
+        sets[DATA] = store_data(source, audio, tuple(languages), limit, store)
     for node in graph.data_nodes():
         settings: Any = node.settings
-        sets[node.name] = store_data(settings.source, None, languages, settings.limit, store)
-    admit(needs, sets[DATA])
+        sets[node.name] = store_data(settings.source, None, graph.languages, settings.limit, store)
+    for name, ref in sets.items():
+        admit(needs, ref, name)
     plans = plan_nodes(graph, sets, parameters.store, parameters.seed, weights_at)
-    return [("", graph, forecast(plans, sets, store))]
+    return graph, forecast(plans, sets, store)
 
 
 def _print(
@@ -105,7 +118,7 @@ def _print(
 
         typer.echo(drawn(graph, remarks), nl=False)
         return
-    from flows.cli.printing import console
+    from flows.cli.console import console
 
     table = Table(box=None, title=name or None, title_justify="left")
     for column in ("node", "kind", "reads", "models", "becomes"):
@@ -124,7 +137,7 @@ def _becomes(one: Forecast) -> str:
     """What becomes of a node, as a person says it."""
     if one.status == "reused":
         return "reused"
-    from tasks.progress import duration
+    from reports.formatting import duration
 
     how_long = "" if one.seconds is None else f", about {duration(one.seconds)}"
     if one.status == "resumed":

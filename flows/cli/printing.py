@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from itertools import islice
 from pathlib import Path
 
-from rich.console import Console
 from rich.text import Text
 
 from components.records import RunRecord
 from components.storage.reader import quarantined
 from components.storage.store import Store
+from flows.cli.console import console
 from reports import blaming, comparing, contributing, terminal
 from reports.report_view import view_of
 from reports.results import read_blame, read_comparison, read_contributions
 
 REASONS = 5
 """Records put aside by a stage whose reasons the summary gives; `inspect --node` gives all."""
-
-
-def console() -> Console:
-    """Standard output; a pipe or a file gets lines wide enough for the tables."""
-    piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
-    return Console(highlight=False, width=120 if piped else None)
 
 
 def print_run(run: RunRecord, store: Store) -> None:

@@ -166,11 +166,13 @@ def checked_parameters(
 
 def check_graph(config: Path, parameters: Any) -> None:
     """Refuse the graph of a file, each fault with its line."""
+    from components.pipeline.matrix import expand
     from components.pipeline.reader import read
     from flows.cli.config_file import read_file
 
     _, lines = read_file(config)
-    read(parameters.written, str(config), lines, Path(parameters.folder))
+    for graph in expand(parameters.written, str(config)).values():
+        read(graph, str(config), lines, Path(parameters.folder))
 
 
 SUFFIXES = {".yaml", ".yml", ".json"}

@@ -56,7 +56,7 @@ def _fields(run: ListedRun) -> dict[str, object]:
 def _print_table(runs: Sequence[ListedRun], total: int) -> None:
     from rich.text import Text
 
-    from flows.cli.printing import console
+    from flows.cli.console import console
     from reports.escaping import printable
     from reports.terminal import table
 

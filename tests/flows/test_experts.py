@@ -15,7 +15,7 @@ from flows.contribution import contribution
 from flows.experts import experts
 from flows.experts_parameters import ExpertsParameters
 from reports.results import read_contributions
-from tasks.experts import read_layers
+from tasks.routing import read_layers
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
 

@@ -29,6 +29,7 @@ from flows.stack import stack
 from flows.stack_parameters import StackParameters
 from reports.results import read_blame, read_contributions
 from tests.components.stacking.tiny import WORDS, saved, text_model, tone, whisper
+from tests.components.synthesis.double import ENGINE
 
 
 class Hearing:
@@ -228,8 +229,10 @@ def test_an_engine_that_is_not_installed_is_refused_before_anything_is_heard(
 
 
 @pytest.mark.usefixtures("server")
-@pytest.mark.skipif(shutil.which("flite") is None, reason="flite is not installed")
-def test_written_data_are_spoken_first(settings: dict[str, Any], folder: Path, tmp_path: Path) -> None:
+def test_written_data_are_spoken_first(
+    settings: dict[str, Any], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(engines.ENGINES, "flite", ENGINE)
     rows = [{"id": f"w{n}", "text": "two dogs", "references": ["ein hund"]} for n in range(2)]
     written = tmp_path / "written.jsonl"
     written.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

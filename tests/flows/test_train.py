@@ -11,10 +11,13 @@ import pytest
 
 from components import models
 from components.errors import ModelError, StoreError
+from components.models.weights import weights_at
+from components.pipeline.planning import plan_nodes
 from components.storage.store import Store
-from flows.train import train
+from components.training.product import MODEL
+from flows.train import pipeline, train
 from flows.train_parameters import TrainParameters
-from tasks.training import MODEL, plan_of, read_scores
+from tasks.model_scores import read_scores
 from tests.limits import files_of_at_most
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
@@ -93,8 +96,8 @@ def test_a_full_disk_is_one_line_and_the_training_goes_on_afterwards(settings: d
 
 def test_the_key_follows_what_decides_the_model(settings: dict[str, object]) -> None:
     def key(**changes: object) -> str:
-        values = {**settings, **changes}
-        return plan_of(TrainParameters.model_validate(values).training(), None).key
+        graph = pipeline(TrainParameters.model_validate({**settings, **changes}))
+        return plan_nodes(graph, {}, None, 0, weights_at)["training"].stage.key
 
     assert key() == key(beam_size=3, test=None, name="other")
     assert len({key(), key(seed=7), key(layers=2), key(max_steps=5), key(limit=30)}) == 5

@@ -34,6 +34,17 @@ def test_branches_stand_side_by_side_and_join_between_them() -> None:
     assert places == {"data": (0, 0.5), "a": (1, 0), "b": (1, 1), "join": (2, 0.5)}
 
 
+def test_a_route_and_what_goes_past_it_do_not_cross() -> None:
+    names = ["data", "fast", "doubt", "good", "asr"]
+    edges = [("data", "fast"), ("fast", "doubt"), ("doubt", "good"), ("data", "good")]
+    edges += [("good", "asr"), ("fast", "asr")]
+    layout = lay_out(names, edges)
+    around, past = dict(layout.routes["data", "good"]), dict(layout.routes["fast", "asr"])
+    rows = {name: row for name, (_, row) in layout.places.items()}
+    assert (around[1] < rows["fast"]) == (around[2] < rows["doubt"]) == (around[2] < past[2])
+    assert (rows["doubt"] < past[2]) == (rows["good"] < past[3])
+
+
 def test_branches_that_would_cross_change_places() -> None:
     edges = [("a", "far"), ("b", "near")]
     places = lay_out(["a", "b", "near", "far"], edges).places

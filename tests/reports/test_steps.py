@@ -18,6 +18,10 @@ def test_the_way_of_an_utterance_names_what_each_node_gave(tmp_path: Path) -> No
     assert (way["doubt"].result, way["doubt"].note) == ("way", "escalate (-0)")
     assert (way["heard"].near, way["heard"].edits) == ("good", ())
     assert way["de"].near is None  # another language
+    assert (way["good"].near, [edit.hypothesis for edit in way["good"].edits]) == (
+        "fast",
+        ["two", "dogs", "ran", "home"],
+    )
     assert [edit.operation for edit in way["de-1"].edits] == ["equal", "insert", "equal", "equal"]
     assert way["de-1"].note == f"accepted; stopped: maximum; the critic: {HOSTILE}"
     assert (way["again"].result, way["again"].note) == ("none", "the node failed")

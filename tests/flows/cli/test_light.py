@@ -16,11 +16,14 @@ HEAVY = {"torch", "transformers", "whisper", "prefect", "matplotlib"}
 
 def test_commands_that_show_import_nothing_that_computes(tmp_path: Path) -> None:
     Store(str(tmp_path)).save_run(record("mine"))
+    graph = tmp_path / "gold.yaml"
+    graph.write_text("data: sample\nlimit: 1\nnodes: {en: {kind: gold, of: data}}\n", encoding="utf-8")
     commands = [
         ["--help"],
         *(["run", flow, "--parameters"] for flow in FLOWS),
         ["runs", "--store", str(tmp_path)],
         ["inspect", "mine", "--store", str(tmp_path)],
+        ["plan", str(graph), "--store", str(tmp_path)],
     ]
     code = (
         "import sys\n"
