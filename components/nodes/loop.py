@@ -49,6 +49,10 @@ class Loop(Kind[LoopSettings]):
         draft = values.get("of")
         if not isinstance(draft, str) or draft == "data":
             raise ConfigError(f"of: expected the node whose text the loop begins with, found {draft!r}")
+        if "seconds" in own.get("stop", ()):
+            raise ConfigError(
+                "stop: expected rules that a loop has, found seconds, which its body does not keep"
+            )
         _check_body(name, settings.body)
         decided = {key: value for key, value in own.items() if key not in ("rounds", "body")}
         sent: Values = {"when": values["when"]} if "when" in values else {}

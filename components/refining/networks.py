@@ -42,6 +42,9 @@ class _Network:
         self._engine = Seq2SeqEngine(ready, self.tokenizer, self.search)
         self._controls = control_tokens(self.tokenizer)
 
+    def check(self, item: Utterance) -> None:
+        """A network reads whatever its vocabulary has."""
+
     def sources(self, items: Sequence[Utterance]) -> tuple[torch.Tensor, torch.Tensor]:
         """Padded ids and mask (N, S)."""
         rows = [

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from components.errors import ConfigError
-from components.records import NBest, Outcome, Utterance
+from components.records import NBest, Outcome, Quarantined, Utterance
 from components.refining.config import VERSION, RefineConfig
 from components.refining.decisions import Proposal, decide, has_stopped
 from components.refining.judging import Gate
@@ -31,7 +31,7 @@ class Refiner:
         left: int = 1,
         feedback: Sequence[str] | None = None,
     ) -> list[Outcome]:
-        """The next round. Stopped utterances are handed on as they are.
+        """The next round. Stopped utterances stay as they are; one that cannot be asked is put aside.
 
         Args:
             items: the utterances with the text that the draft was made from.
@@ -39,8 +39,11 @@ class Refiner:
             left: rounds still to come, this one among them.
             feedback: the critic's words on each text; else the method finds its own, if it asks for any.
         """
-        going = [i for i, past in enumerate(history) if not has_stopped(past)]
-        outcomes = {i: past[-1] for i, past in enumerate(history)}
+        outcomes: dict[int, Outcome] = {
+            i: past[-1] if has_stopped(past) else self._refuse(item) or past[-1]
+            for i, (item, past) in enumerate(zip(items, history, strict=True))
+        }
+        going = [i for i, past in enumerate(history) if outcomes[i] is past[-1] and not has_stopped(past)]
         for first in range(0, len(going), self.config.batch_size):
             rows = going[first : first + self.config.batch_size]
             batch = [items[i] for i in rows]
@@ -64,6 +67,15 @@ class Refiner:
         system = self.editor.checkpoint.reference
         rows = zip(history, proposals, estimates, strict=True)
         return [decide(past, one, values, self.config, system, seconds) for past, one, values in rows]
+
+    def _refuse(self, item: Utterance) -> Quarantined | None:
+        """Languages are those that were heard: one may be another than all that were asked for before."""
+        try:
+            self.editor.check(item)
+        except ConfigError as error:
+            reason = "unsupported language"
+            return Quarantined(utterance_id=item.id, stage="refine", reason=reason, detail=str(error))
+        return None
 
     def _propose(
         self, items: Sequence[Utterance], texts: Sequence[str], left: int, feedback: Sequence[str] | None

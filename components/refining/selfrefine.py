@@ -39,6 +39,10 @@ class SelfRefiner:
         self._eos = (*ready.vocabulary.eos, *newline_tokens(self._tokenizer))
         self._controls = (*control_tokens(self._tokenizer), *_MARKS)
 
+    def check(self, item: Utterance) -> None:
+        """Raises ConfigError where there are no examples in the languages of an utterance."""
+        examples(*_languages(item))
+
     def propose(self, items: Sequence[Utterance], drafts: Sequence[str], step: int) -> list[Proposal]:
         """A correction of each draft; empty answers keep the draft."""
         if not self._config.feedback:
@@ -68,7 +72,7 @@ class SelfRefiner:
 
     def _head(self, item: Utterance, draft: str) -> str:
         """The prompt up to the draft; what was transcribed has no source text that could stand in it."""
-        languages = base_of(item.source_language), base_of(item.target_language or "und")
+        languages = _languages(item)
         transcript = languages[0] == languages[1]
         names = [english_name(language) for language in languages]
         instruction = _read("post_edit_transcript.txt" if transcript else "post_edit.txt")
@@ -97,6 +101,10 @@ class SelfRefiner:
             )
             lines.append((self._data(text.strip().split("\n", 1)[0]), candidate.score))
         return lines
+
+
+def _languages(item: Utterance) -> tuple[str, str]:
+    return base_of(item.source_language), base_of(item.target_language or "und")
 
 
 def examples(source: str, target: str) -> list[dict[str, str]]:

@@ -76,6 +76,9 @@ class Editor:
     def __init__(self, config: object, store: str | None) -> None:
         self.checkpoint = resolve("editor")
 
+    def check(self, item: Utterance) -> None:
+        pass
+
     def propose(self, items: Sequence[Utterance], drafts: Sequence[str], step: int) -> list[Proposal]:
         _called("refine", items)
         Editor.calls += 1

@@ -152,6 +152,10 @@ FAULTS = {
         ("of: [better, critic], gate", "of: [mt, asr], gate"),
         "f.yaml:7: better: body: expected its last node, fix, to read better",
     ),
+    "a rule without a clock": (
+        ("rounds: 2", "rounds: 2\n    stop: [seconds]"),
+        "better: stop: expected rules that a loop has, found seconds",
+    ),
     "of data": (("    of: mt\n", ""), "better: of: expected the node whose text the loop begins with"),
     "a fault of the body": (
         ("back: {kind: translate,", "back: {kind: tranlate,"),

@@ -9,7 +9,7 @@ import pytest
 
 from components.errors import ConfigError
 from components.nodes.loop import LoopRoundSettings
-from components.records import Checkpoint, Decision, Hypothesis, NBest, Utterance
+from components.records import Checkpoint, Decision, Hypothesis, NBest, Quarantined, Utterance
 from components.refining import gates, networks, rounds, selfrefine
 from components.refining.config import RefineConfig
 from components.refining.decisions import Proposal
@@ -32,6 +32,10 @@ class Script:
     def __init__(self, config: RefineConfig, store: str | None) -> None:
         self.checkpoint = Checkpoint(reference="script", path="x", sha256="0" * 64, architecture="x")
         self.left = list(self.texts)
+
+    def check(self, item: Utterance) -> None:
+        if item.source_language == "cy":
+            raise ConfigError("expected one of en-de, found cy-de")
 
     def propose(self, items: Sequence[Utterance], drafts: Sequence[str], step: int) -> list[Proposal]:
         return [Proposal(self.left.pop(0), None, -1.0) for _ in items]
@@ -59,6 +63,18 @@ def test_two_cycles_and_fixed_points_stop(monkeypatch: pytest.MonkeyPatch) -> No
     assert [o.best.text for o in past] == ["a", "b", "a", "a"]
     assert [stopped(o) for o in past] == [None, None, "cycle", "cycle"]
     assert stopped(refined(monkeypatch, "a", 1, gate="off")[-1]) == "no_change"
+
+
+def test_an_utterance_in_a_language_without_examples_is_put_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(networks.METHODS, "self_refine", Script)
+    monkeypatch.setattr(Script, "texts", ("b",))
+    welsh = ITEM.model_copy(update={"id": "w", "source_language": "cy"})
+    drafts = [[draft("a").model_copy(update={"utterance_id": key})] for key in ("w", "u")]
+    aside, refined = rounds.Refiner(RefineConfig(gate="off")).round([welsh, ITEM], drafts)
+    assert isinstance(aside, Quarantined)
+    assert (aside.utterance_id, aside.detail) == ("w", "expected one of en-de, found cy-de")
+    assert isinstance(refined, NBest)
+    assert refined.best.text == "b"
 
 
 def test_the_result_is_never_below_the_draft_under_its_gate(monkeypatch: pytest.MonkeyPatch) -> None:
