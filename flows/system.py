@@ -56,11 +56,8 @@ class System:
     def load(self, run: Run) -> dict[str, StageRef]:
         """The data sets of a run by the names under which nodes read them; what they refuse is refused."""
         needs = self.needs()
-        if self._data is None:
-            sets = {DATA: load_data(run, self.parameters, needs)}
-        else:
-            sets = {DATA: run.add(self._data.model_copy(update={"reused": True}))}
-            preflight.admit(needs, sets[DATA])
+        sets = load_data(run, self._data)
+        preflight.admit(needs, sets[DATA])
         sets |= load_further(run, self.pipeline, needs)
         run.pipeline = self.pipeline.record()
         self.hooks.before(run, self.pipeline)
@@ -176,12 +173,3 @@ def score(run: Run, pipeline: Pipeline) -> None:
         target = pipeline.languages[1]
         ref = run.add(metrics.score(scored, target, run.store_url, run.name))
         run.metrics = metrics.read_scores(ref)
-
-
-def load_data(run: Run, parameters: DataParameters, needs: Sequence[Need]) -> StageRef:
-    """The ``data`` stage of a run; what ``needs`` refuse of it is refused."""
-    languages = (parameters.source_language, parameters.target_language)
-    source = (parameters.data, parameters.audio)
-    loaded = run.add(data_sets.load(*source, *languages, parameters.limit, run.store_url))
-    preflight.admit(needs, loaded)
-    return loaded

@@ -55,7 +55,7 @@ class Bench:
     def run(self, nodes: dict[str, dict[str, Any]]) -> Executed:
         def calling(values: dict[str, Any]) -> dict[str, Any]:
             kind = {"kind": "shout", **values}
-            return {**kind, "calls": str(self.log)}
+            return {**kind, "calls": str(self.log)} if kind["kind"] in FAKES else kind
 
         @flow(name="graph", persist_result=False)
         def graph() -> Executed:
@@ -191,6 +191,38 @@ def test_a_run_that_is_stopped_keeps_the_shard_at_work_of_every_node(how: str, b
     assert bench.count() == {"a": SHARDS, "b": SHARDS}
     for name in nodes:
         assert executed.stages[name].sha256 == expected.stages[name].sha256
+
+
+GROW = """
+def grow(record):
+    rank = int(record["id"].lstrip("ubad")) % 3
+    return record["text"] + "!" * (record["text"].count("!") <= rank)
+"""
+
+
+def test_an_utterance_leaves_a_loop_when_it_stops(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every round keeps those that went through it; one for which nobody is left leaves no stage."""
+    monkeypatch.setenv("ANTIPHON_ALLOW_CODE", "1")
+    steps = bench.log.parent / "steps.py"
+    steps.write_text(GROW)
+    body = {"grown": {"kind": "python", "file": str(steps), "function": "grow", "of": "loop"}}
+    nodes: dict[str, dict[str, Any]] = {
+        "draft": {"of": DATA},
+        "loop": {"kind": "loop", "of": "draft", "rounds": 4, "body": body},
+        "below": {"of": "loop", "mark": "?"},
+    }
+    executed = bench.run(nodes)
+    skipped = {"loop-4-grown", "loop-4"}
+    assert {name for name, status in executed.statuses.items() if status == "skipped"} == skipped
+    drafted = {key: int(key[1:]) % 3 for key in best_texts(executed.stages["draft"])}
+    for number in (1, 2, 3):
+        there = {key for key, rank in drafted.items() if rank >= number - 1}
+        assert best_texts(executed.stages[f"loop-{number}"]).keys() == there
+        assert best_texts(executed.stages[f"loop-{number}-grown"]).keys() == there
+    assert best_texts(executed.stages["loop"]) == {k: k + "!" * (1 + rank) for k, rank in drafted.items()}
+    assert best_texts(executed.stages["below"])["u2"] == "u2!!!?"
+    again = bench.run(nodes)
+    assert {status for name, status in again.statuses.items() if name not in skipped} == {"reused"}
 
 
 def test_prefect_sees_a_task_for_each_node_with_the_edges_of_the_graph(bench: Bench) -> None:

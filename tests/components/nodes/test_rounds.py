@@ -153,7 +153,10 @@ FAULTS = {
         "f.yaml:7: better: body: expected its last node, fix, to read better",
     ),
     "of data": (("    of: mt\n", ""), "better: of: expected the node whose text the loop begins with"),
-    "a fault of the body": (("back: {kind: translate,", "back: {kind: tranlate,"), "f.yaml:12: better.body.back"),
+    "a fault of the body": (
+        ("back: {kind: translate,", "back: {kind: tranlate,"),
+        "f.yaml:12: better.body.back",
+    ),
     "a setting of the body": (
         ('critic], gate: "off"', "critic], gat: x"),
         "f.yaml:15: better.body.fix.gat: refine has no such setting; did you mean gate?",
