@@ -73,9 +73,9 @@ def train_second(
         chosen = set(held)
         work = folder / WORK / f"fold-{fold}"
         rest = [pair for number, pair in enumerate(pairs) if number not in chosen]
-        drafts = _drafts(work, config, rest, known, [pairs[number] for number in held], languages, store)
+        parts = (rest, known, [pairs[number] for number in held])
+        drafts = _drafts(work, config, parts, languages, store, progress)
         drafted += [(with_draft(pairs[n][0], d), pairs[n][1]) for n, d in zip(held, drafts, strict=True) if d]
-        progress(0.0)
         _log.info("pre-translation: part %d of %d is drafted", fold + 1, config.folds)
 
     def learner(settings: TrainingConfig, out: Path, device: torch.device) -> Learner:
@@ -87,17 +87,21 @@ def train_second(
 def _drafts(
     work: Path,
     config: PreTranslationConfig,
-    rest: Sequence[Pair],
-    dev: Sequence[Pair],
-    held: Sequence[Pair],
+    pairs: tuple[Sequence[Pair], Sequence[Pair], Sequence[Pair]],
     languages: Languages,
     store: str | None,
+    progress: Progress,
 ) -> list[str]:
-    """Greedy translations of a part by a model that was trained on the others; empty where there is none."""
+    """Greedy translations of a part by a model that was trained on the others; empty where there is none.
+
+    ``pairs``: the others, those of the development data, and the part.
+    """
     path = work / "drafts.json"
     if path.is_file():
         return [str(text) for text in read_json(path)["drafts"]]
-    train(_fold_training(config, languages), work, learner=partial(FoldLearner, rest, dev, store))
+    rest, dev, held = pairs
+    learner = partial(FoldLearner, rest, dev, store)
+    train(_fold_training(config, languages), work, lambda row: progress(0.0), learner)
     model = str(work / MODEL)
     greedy = TranslationConfig(
         model=model, beam_size=1, n_best=1, batch_size=64, max_tokens=config.max_tokens, device="cpu"

@@ -24,7 +24,6 @@ from components.stacking.systems import Heard
 from components.storage.reader import hypotheses
 from components.synthesis import engines
 from flows.blame import blame
-from flows.blame import blame
 from flows.contribution import contribution
 from flows.stack import stack
 from flows.stack_parameters import StackParameters
