@@ -64,7 +64,11 @@ class EncodeSpeech(Kind[SpeechConfig]):
 
         spoken = list(utterances(read["of0"]))
         encoder = speech.SpeechEncoder(settings, site.store)
-        refused = encodings.write(encoder, spoken, folder / STATES)
+
+        def report(done: int) -> None:
+            site.progress(100.0 * done / len(spoken))
+
+        refused = encodings.write(encoder, spoken, folder / STATES, report)
         write_json(folder / SPEECH, settings.model_dump(mode="json"))
         files = [f"{STATES}/{path.name}" for path in (folder / STATES).glob("*.safetensors")]
         return Product([SPEECH, *files], items=len(spoken), quarantined=len(refused))

@@ -13,6 +13,7 @@ from components.records import StageRef
 from components.stacking.config import PreTranslationConfig
 from components.storage.reader import best_texts, languages_of, utterances
 from components.storage.stage_writer import Product
+from components.training import config as training
 
 VERSION = "1"
 """Of the training beside that of the loop: changes when its models do."""
@@ -31,7 +32,7 @@ class TrainPreTranslation(Kind[PreTranslationConfig]):
 
     def version(self, settings: PreTranslationConfig) -> str:
         """Of the training."""
-        return VERSION
+        return f"{VERSION}/{training.VERSION}"
 
     def libraries(self, settings: PreTranslationConfig) -> tuple[str, ...]:
         """Of the training loop."""
@@ -43,7 +44,11 @@ class TrainPreTranslation(Kind[PreTranslationConfig]):
 
     def parameters(self, settings: PreTranslationConfig, site: Site) -> dict[str, Any]:
         """How it is trained; the languages are those of the data."""
-        return settings.model_dump(mode="json", exclude={"start"})
+        return settings.model_dump(mode="json", exclude={"start", "seed"})
+
+    def seed(self, settings: PreTranslationConfig, site: Site) -> int:
+        """Its own, whatever the run's is."""
+        return settings.seed
 
     def fits(self, settings: PreTranslationConfig, site: Site) -> None:
         """Two data sets and two texts."""
@@ -76,7 +81,7 @@ class TrainPreTranslation(Kind[PreTranslationConfig]):
         drafted = jackknife.drafted_pairs(dev, transcripts, best_texts(read["of3"]))
         languages = languages_of(read["of0"])
         return jackknife.train_second(
-            folder, settings, utterances(read["of0"]), (dev, drafted), languages, site.store
+            folder, settings, utterances(read["of0"]), (dev, drafted), languages, site.store, site.progress
         )
 
     def notes(

@@ -16,6 +16,7 @@ from components.records import StageRef
 from components.stacking.config import LISTENS, ListenerConfig, SpeechConfig
 from components.storage.reader import nbests, utterances
 from components.storage.stage_writer import Product
+from components.training import config as training
 
 LIBRARIES = ("torch", "transformers", "sentencepiece", "sacrebleu", "openai-whisper", "av")
 VERSION = "1"
@@ -46,7 +47,7 @@ class TrainStack(Kind[StackTrainingSettings]):
 
     def version(self, settings: StackTrainingSettings) -> str:
         """Of the training."""
-        return VERSION
+        return f"{VERSION}/{training.VERSION}"
 
     def libraries(self, settings: StackTrainingSettings) -> tuple[str, ...]:
         """Of the training loop and of what it reads."""
@@ -62,9 +63,13 @@ class TrainStack(Kind[StackTrainingSettings]):
 
     def parameters(self, settings: StackTrainingSettings, site: Site) -> dict[str, Any]:
         """What is trained and how; what is not dual reads no transcripts."""
-        kept = settings.model_dump(mode="json", exclude={"start", "states", "dev_states", "method"})
+        kept = settings.model_dump(mode="json", exclude={"start", "seed", "states", "dev_states", "method"})
         kind = LISTENS[settings.method]
         return kept | {"kind": kind, "transcripts": settings.transcripts if kind == "dual" else 1}
+
+    def seed(self, settings: StackTrainingSettings, site: Site) -> int:
+        """Its own, whatever the run's is."""
+        return settings.seed
 
     def fits(self, settings: StackTrainingSettings, site: Site) -> None:
         """Speech, text, speech, text."""
@@ -86,10 +91,14 @@ class TrainStack(Kind[StackTrainingSettings]):
         self, settings: StackTrainingSettings, site: Site, read: Mapping[str, StageRef], folder: Path
     ) -> Product:
         """The model, its metrics and their curve."""
-        from components.stacking import training  # noqa: PLC0415 - imports torch
+        from components.stacking.training import (  # noqa: PLC0415 - imports torch
+            Listener,
+            SpokenSet,
+            train_listener,
+        )
 
         sets = tuple(
-            training.SpokenSet(
+            SpokenSet(
                 utterances(read[f"of{first}"]),
                 nbests(read.get(f"of{first + 1}")),
                 Path(read[states].path) / STATES,
@@ -97,10 +106,9 @@ class TrainStack(Kind[StackTrainingSettings]):
             for first, states in ((0, "states"), (2, "dev_states"))
         )
         speech = SpeechConfig.model_validate(read_json(Path(read["states"].path) / SPEECH))
-        kind = self.parameters(settings, site)
-        return training.train_listener(
-            folder, settings, kind["kind"], kind["transcripts"], speech, (sets[0], sets[1]), site.store
-        )
+        kept = self.parameters(settings, site)
+        listener = Listener(kept["kind"], kept["transcripts"], speech)
+        return train_listener(folder, settings, listener, (sets[0], sets[1]), site.store, site.progress)
 
     def notes(
         self, settings: StackTrainingSettings, site: Site, ref: StageRef, data: StageRef | None

@@ -18,12 +18,13 @@ from components.files import read_json, write_json
 from components.records import NBest, Utterance
 from components.stacking.config import JackknifeConfig, PreTranslationConfig
 from components.stacking.pre_translation import DraftLearner, folds, with_draft
-from components.stacking.training import MODEL, train_into, training_of
+from components.stacking.training import Progress, training_of
 from components.storage.stage_writer import WORK, Product
 from components.training.config import TrainingConfig
 from components.training.learner import Learner
 from components.training.loop import train
 from components.training.pairs import Pair, of_utterances
+from components.training.product import MODEL, make_model
 from components.training.translation import PairLearner, TranslationLearner
 from components.translation.config import TranslationConfig
 from components.translation.factory import build
@@ -58,6 +59,7 @@ def train_second(
     dev: tuple[Sequence[Utterance], Sequence[Pair]],
     languages: Languages,
     store: str | None,
+    progress: Progress,
 ) -> Product:
     """Train the second system; ``dev`` are utterances to choose on, and their texts with drafts."""
     pairs = [(_one_line(source), _one_line(target)) for source, target in of_utterances(data)]
@@ -71,30 +73,35 @@ def train_second(
         chosen = set(held)
         work = folder / WORK / f"fold-{fold}"
         rest = [pair for number, pair in enumerate(pairs) if number not in chosen]
-        drafts = _drafts(work, config, rest, known, [pairs[number] for number in held], languages, store)
+        parts = (rest, known, [pairs[number] for number in held])
+        drafts = _drafts(work, config, parts, languages, store, progress)
         drafted += [(with_draft(pairs[n][0], d), pairs[n][1]) for n, d in zip(held, drafts, strict=True) if d]
         _log.info("pre-translation: part %d of %d is drafted", fold + 1, config.folds)
 
     def learner(settings: TrainingConfig, out: Path, device: torch.device) -> Learner:
         return DraftLearner(settings, (drafted, list(dev[1])), device, store)
 
-    return train_into(folder, training_of(config), learner, DraftLearner.score_name)
+    return make_model(training_of(config), folder, learner, DraftLearner.score_name, progress)
 
 
 def _drafts(
     work: Path,
     config: PreTranslationConfig,
-    rest: Sequence[Pair],
-    dev: Sequence[Pair],
-    held: Sequence[Pair],
+    pairs: tuple[Sequence[Pair], Sequence[Pair], Sequence[Pair]],
     languages: Languages,
     store: str | None,
+    progress: Progress,
 ) -> list[str]:
-    """Greedy translations of a part by a model that was trained on the others; empty where there is none."""
+    """Greedy translations of a part by a model that was trained on the others; empty where there is none.
+
+    ``pairs``: the others, those of the development data, and the part.
+    """
     path = work / "drafts.json"
     if path.is_file():
         return [str(text) for text in read_json(path)["drafts"]]
-    train(_fold_training(config, languages), work, learner=partial(FoldLearner, rest, dev, store))
+    rest, dev, held = pairs
+    learner = partial(FoldLearner, rest, dev, store)
+    train(_fold_training(config, languages), work, lambda row: progress(0.0), learner)
     model = str(work / MODEL)
     greedy = TranslationConfig(
         model=model, beam_size=1, n_best=1, batch_size=64, max_tokens=config.max_tokens, device="cpu"

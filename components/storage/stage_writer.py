@@ -19,7 +19,7 @@ from typing import Any
 
 from components.canonical import digest, with_digest, without_digest
 from components.errors import StoreError
-from components.files import lines, now, sync_folder, told_when_full, write_bytes
+from components.files import lines, now, read_json, sync_folder, told_when_full, write_bytes, write_json
 from components.profiling import measure_cost
 from components.records import StageRef
 from components.storage.backends import Local
@@ -29,6 +29,7 @@ from components.storage.stage_plan import StagePlan
 from components.storage.store import Store, plan_json, stage_ref
 
 OUTPUTS, ERRORS, JOURNAL = "outputs.jsonl", "errors.jsonl", "journal.jsonl"
+READ = "read.json"
 WORK = "work"
 """Folder of a stage that is made whole for what it needs only to go on; removed once it is sealed."""
 TABLES = "tables.json"
@@ -215,11 +216,26 @@ def compute_once(
 
 
 def _made(writer: Writer, work: Callable[[Path], Product]) -> StageRef:
+    _forget_other(writer)
     with measure_cost() as cost:
         product = work(writer.path)
     writer.seconds = cost.seconds if product.seconds is None else product.seconds
     writer.peak_memory_bytes = cost.peak_memory_bytes
     return writer.seal(product.files, items=product.items, quarantined=product.quarantined)
+
+
+def _forget_other(writer: Writer) -> None:
+    """Remove what an earlier attempt has made of other inputs than this one's."""
+    noted = writer.path / WORK / READ
+    if noted.is_file() and read_json(noted) != writer.read:
+        for each in writer.path.iterdir():
+            if each.is_dir():
+                shutil.rmtree(each)
+            elif each.name != PLAN:
+                each.unlink()
+    with told_when_full(f"stage {writer.plan.stage}", writer.path):
+        noted.parent.mkdir(exist_ok=True)
+        write_json(noted, writer.read)
 
 
 def discard_work(folder: Path) -> None:
