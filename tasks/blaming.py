@@ -96,11 +96,8 @@ class Output(NamedTuple):
     def by_id(self) -> dict[str, str]:
         """The texts of the utterances that changed, by their ids."""
         texts = best_texts(self.texts)
-        return (
-            texts
-            if self.changed is None
-            else {key: texts[key] for key in best_texts(self.changed) if key in texts}
-        )
+        changed = texts if self.changed is None else best_texts(self.changed)
+        return {key: texts[key] for key in changed if key in texts}
 
 
 class Blamed(NamedTuple):
