@@ -29,7 +29,6 @@ from flows.system import execute_part, load_data
 from tasks import gate, metrics
 from tasks.artifacts import publish_summary
 from tasks.metrics import Scored
-from tasks.options import value_of
 from tasks.runners import runner
 
 
@@ -109,7 +108,7 @@ def _gated(run: Run, parameters: MergeParameters, loaded: StageRef) -> bool:
         metric = "wer" if merged.stage == "asr" else "bleu"
     systems = (merged, run.stages["baseline"], baseline_of(parameters))
     verdict = gate.read_verdict(
-        run.add(value_of(gate.gate(loaded, *systems, metric, parameters.margin, run.store_url)))
+        run.add(gate.gate(loaded, *systems, metric, parameters.margin, run.store_url))
     )
     run.notes.append(str(verdict))
     return verdict.accepted

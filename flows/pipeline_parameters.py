@@ -8,9 +8,10 @@ from typing import Any
 from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from components.errors import ConfigError
+from components.pipeline.faults import suggest
 from components.pipeline.matrix import expand
 from components.pipeline.pipeline import Pipeline
-from components.pipeline.reader import read, suggest
+from components.pipeline.reader import read
 from components.yaml_text import parse
 from flows.parameters import DataParameters
 

@@ -58,11 +58,11 @@ class Run:
         self._started = now()
         self._status: str | None = None
 
-    def add(self, ref: StageRef | State[StageRef]) -> StageRef:
-        """Note a finished stage, as its task returned it; gives it back."""
-        found = cast("StageRef", value_of(ref))
-        self.stages[found.stage] = found
-        return found
+    def add(self, returned: StageRef | State[StageRef], name: str | None = None) -> StageRef:
+        """Note a finished stage, as its task returned it, by its own name or another; gives it back."""
+        ref = cast("StageRef", value_of(returned))
+        self.stages[name or ref.stage] = ref = ref.model_copy(update={"stage": name or ref.stage})
+        return ref
 
     def has(self, ref: StageRef) -> bool:
         """Whether this stage is noted under this name."""

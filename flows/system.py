@@ -19,7 +19,6 @@ from tasks import data as data_sets
 from tasks import metrics, report
 from tasks.artifacts import publish_summary
 from tasks.executor import Executed, execute
-from tasks.options import value_of
 
 
 class Hooks(NamedTuple):
@@ -162,10 +161,8 @@ def _load(run: Run, pipeline: Pipeline, name: str) -> StageRef:
     """A further data set of a pipeline."""
     settings = pipeline.nodes[name].settings
     assert isinstance(settings, DataSettings)
-    ref: StageRef = value_of(
-        data_sets.load(settings.source, None, *pipeline.languages, settings.limit, run.store_url)
-    )
-    return run.add(ref.model_copy(update={"stage": name}))
+    source = (settings.source, None, *pipeline.languages)
+    return run.add(data_sets.load(*source, settings.limit, run.store_url), name)
 
 
 def score(run: Run, pipeline: Pipeline) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,13 @@ from components.errors import ConfigError
 from components.nodes.kind import Kind
 from components.nodes.table import KINDS
 from components.pipeline import checks
+from components.pipeline.faults import Faults, suggest
 from components.pipeline.pipeline import (
     DATA,
     NODE,
     TARGET,
     Node,
     Pipeline,
-    dotted,
     outputs_of,
     with_references,
 )
@@ -32,35 +31,6 @@ COMMON = ("kind", "of", "when", "to")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 KEYS = ("nodes", "outputs", "defaults", "source_language", "target_language")
 """What a graph consists of; a file may name a flow's other parameters beside it."""
-
-
-@dataclass
-class Faults:
-    """What is wrong, each with its place in the file."""
-
-    where: str = ""
-    lines: Lines = field(default_factory=dict)
-    messages: list[str] = field(default_factory=list)
-    places: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Of nodes that others stand for: the keys where the user wrote them."""
-
-    def add(self, path: Iterable[str], message: str) -> None:
-        """Note a fault at a key of the file, or at the nearest key above it that has a line."""
-        at = tuple(path)
-        if at[:1] == ("nodes",) and len(at) > 1 and at[1] in self.places:
-            node, origin = at[1], self.places[at[1]]
-            message = dotted(origin) + message[len(node) :] if message.startswith(node) else message
-            at = (*origin, *at[2:])
-        while at and at not in self.lines:
-            at = at[:-1]
-        line = self.lines.get(at)
-        place = f"{self.where}:{line}: " if line is not None else f"{self.where}: " if self.where else ""
-        self.messages.append(f"{place}{message}")
-
-    def refuse(self) -> None:
-        """Raises ConfigError with every fault, a line each."""
-        if self.messages:
-            raise ConfigError("\n".join(dict.fromkeys(self.messages)))
 
 
 def read_text(text: str, where: str = "") -> Pipeline:
@@ -104,13 +74,6 @@ def read(
     checks.check(pipeline, faults.add)
     faults.refuse()
     return pipeline
-
-
-def suggest(name: str, known: Iterable[str]) -> str:
-    """What was probably meant, as the end of a message."""
-    names = [str(each) for each in known]
-    close = difflib.get_close_matches(name, names, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; known: {', '.join(names)}"
 
 
 def _with_defaults(nodes: Any, defaults: Any, faults: Faults) -> dict[str, dict[str, Any]]:
