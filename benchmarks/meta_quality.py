@@ -24,11 +24,11 @@ from components import data
 from components.metrics.significance import Difference, translation_tests
 from components.metrics.translation import translation_scores
 from components.records import NBest, Score, Utterance
-from components.training import TranslationLearner
 from components.training.config import TrainingConfig
 from components.training.learner import MakeLearner
 from components.training.loop import train
 from components.training.meta_learner import MetaConfig, MetaLearner
+from components.training.translation import TranslationLearner
 from components.translation.config import TranslationConfig
 from components.translation.factory import build
 

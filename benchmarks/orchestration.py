@@ -31,12 +31,12 @@ def bare(manifest: Path, folder: Path) -> dict[str, float]:
     from components.data import load
     from components.metrics.translation import translation_scores
     from components.metrics.wer import recognition_scores
+    from components.pipeline.planning import shard_size
     from components.recognition import building
     from components.recognition.config import RecognitionConfig
     from components.records import NBest, Utterance
     from components.translation import factory
     from components.translation.config import TranslationConfig
-    from tasks.shards import shard_size
 
     start = time.perf_counter()
     utterances = load(str(manifest)).utterances
