@@ -79,7 +79,7 @@ def test_all_faults_are_told_at_once_and_no_run_is_begun(
         ("refine", ["refine.gate=reference_chrf", "refine.reported=chrf"], "refine: gate reference_chrf"),
         ("refine", ["draft=absent"], "draft: no run 'absent'"),
         ("stack", ["stack.model=packaged:nope"], "stack: packaged:nope"),
-        ("stack", ["learn.dev=absent.jsonl"], "stack: absent.jsonl: expected a manifest"),
+        ("stack", ["learn.dev=absent.jsonl"], "dev: absent.jsonl: expected a manifest"),
         ("stack", ["stack.method=pooled", "learn.speech_model=whisper:huge"], "stack: whisper:huge: no such"),
         ("merge", ["recipe=absent.yml"], "merge: absent.yml"),
         (
