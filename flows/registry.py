@@ -82,7 +82,7 @@ FLOWS = {
         "flows.ensemble:ensemble",
         "flows.ensemble_parameters:EnsembleParameters",
         None,
-        "flows.ensemble:pipeline",
+        "flows.ensemble_parameters:pipeline",
     ),
     "compare": FlowEntry(
         "several systems on one data set: who is better, by how much, at what cost",
@@ -113,7 +113,7 @@ FLOWS = {
         "flows.stack:stack",
         "flows.stack_parameters:StackParameters",
         None,
-        "flows.stack:pipeline",
+        "flows.stack_parameters:pipeline",
         "flows.stack:HOOKS",
     ),
     "merge": FlowEntry(
