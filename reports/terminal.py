@@ -178,7 +178,7 @@ def table(*columns: str) -> Table:
 
 def print_line(console: Console, label: str, text: str) -> None:
     """A text with what it is before it."""
-    console.print(Text.assemble((f"{label:<11}", "dim"), printable(text)))
+    console.print(Text.assemble((f"{label:<10} ", "dim"), printable(text)))
 
 
 def plain(text: str) -> Text:

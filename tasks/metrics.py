@@ -38,7 +38,7 @@ class Scored(NamedTuple):
 
 
 def scored(pipeline: Pipeline, stages: Mapping[str, StageRef]) -> list[Scored]:
-    """The nodes of a pipeline that are scored: its outputs, and whatever else gives texts."""
+    """The nodes of a pipeline that are scored: its outputs first, then whatever else gives texts."""
     found = []
     for node in pipeline:
         name = node.name
@@ -49,7 +49,7 @@ def scored(pipeline: Pipeline, stages: Mapping[str, StageRef]) -> list[Scored]:
             language = None if pipeline.is_spoken(name) else pipeline.language_of(name)
             prefix = "" if is_output else f"{name}_"
             found.append(Scored(prefix, stages[pipeline.speech_of(name)], stages[name], language))
-    return found
+    return sorted(found, key=lambda one: one.prefix != "")
 
 
 def _transcripts(one: Scored) -> dict[str, Score]:

@@ -100,7 +100,8 @@ class Command(Kind[CommandSettings]):
         """The command, wherever its files lie."""
         values = settings.model_dump(mode="json", exclude={"also", "timeout"})
         roles = {path: role for role, path in self.files(settings).items()}
-        return values | {"run": [Path(settings.run[0]).name, *(roles.get(a, a) for a in settings.run[1:])]}
+        run = [Path(settings.run[0]).name, *(roles.get(a, a) for a in settings.run[1:])]
+        return values | {"run": run} | ({"called": list(site.called)} if settings.format == "jsonl" else {})
 
     def device(self, settings: CommandSettings) -> None:
         """A lane of its own."""

@@ -65,6 +65,7 @@ class Site:
         store: URL of the store, for ``store:KEY`` models.
         seed: of the run.
         of: the names of the nodes that it reads, in their order; sorts: what each of them gives.
+        called: what the file calls them.
         to: the language that it writes, if it translates and one was set.
         tables: finished tables and models that it reads, by role; see :meth:`table`.
         translates: whether it writes another language than it reads.
@@ -79,6 +80,7 @@ class Site:
     seed: int = 0
     of: tuple[str, ...] = ()
     sorts: tuple[Sort, ...] = ()
+    called: tuple[str, ...] = ()
     to: str | None = None
     translates: bool = False
     tables: Mapping[str, StageRef] = field(default_factory=dict)

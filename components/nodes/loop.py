@@ -63,12 +63,14 @@ class Loop(Kind[LoopSettings]):
             names = {name: rounds[-1] if rounds else draft}
             names |= {each: f"{name}-{number}-{each}" for each in settings.body}
             for each, body in settings.body.items():
-                written = {"written": ("nodes", name, "body", each)}
+                of = body.get("of")
+                called = {} if of is None else {"called": [of] if isinstance(of, str) else list(of)}
+                written = {"written": ("nodes", name, "body", each), **called}
                 nodes[names[each]] = {**going, **_renamed(body, names), **written}
             last = names[list(settings.body)[-1]]
-            of = [draft, *rounds, last]
+            read = [draft, *rounds, last]
             rounds.append(f"{name}-{number}")
-            nodes[rounds[-1]] = {**going, "kind": LoopRound.name, "of": of, **decided}
+            nodes[rounds[-1]] = {**going, "kind": LoopRound.name, "of": read, **decided}
             going = {"when": f"{rounds[-1]}.going"}
         nodes[name] = {**sent, "kind": "select", "of": [*reversed(rounds), draft]}
         return nodes

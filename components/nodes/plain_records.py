@@ -38,8 +38,9 @@ class PlainHypothesis(TypedDict):
 
 
 class PlainInput(TypedDict, total=False):
-    """What one of the nodes of ``of`` gave: candidates, best first, or a way and its value."""
+    """What one of the nodes of ``of`` gave: its text and all candidates, or a way and its value."""
 
+    text: str
     hypotheses: list[PlainHypothesis]
     way: str
     value: float | None
@@ -88,14 +89,18 @@ def to_plain(item: Item, site: Site) -> PlainRecord:
         seconds=None if audio is None else audio.seconds,
         domain=utterance.domain,
         hypotheses=[] if nbest is None else _hypotheses(nbest),
-        inputs={name: _input(one) for name, one in item.inputs.items() if isinstance(one, NBest | Route)},
+        inputs={
+            called: _input(outcome)
+            for name, called in zip(site.of, site.called or site.of, strict=True)
+            if isinstance(outcome := item.inputs.get(name), NBest | Route)
+        },
     )
 
 
 def _input(outcome: NBest | Route) -> PlainInput:
     if isinstance(outcome, Route):
         return PlainInput(way=outcome.way, value=outcome.value)
-    return PlainInput(hypotheses=_hypotheses(outcome))
+    return PlainInput(text=outcome.best.text, hypotheses=_hypotheses(outcome))
 
 
 def _hypotheses(nbest: NBest) -> list[PlainHypothesis]:

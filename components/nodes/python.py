@@ -95,8 +95,9 @@ class Python(Kind[PythonSettings]):
         return super().in_folder(settings, folder).model_copy(update={"also": also})
 
     def parameters(self, settings: PythonSettings, site: Site) -> dict[str, Any]:
-        """How it is called."""
-        return settings.model_dump(mode="json", exclude={"file", "also", "libraries", "device"})
+        """How it is called, and what its records call the nodes that it reads."""
+        values = settings.model_dump(mode="json", exclude={"file", "also", "libraries", "device"})
+        return values | {"called": list(site.called)}
 
     def device(self, settings: PythonSettings) -> str | None:
         """A lane of its own, unless it computes with torch."""

@@ -32,6 +32,7 @@ class Node:
         when: (node, way): it computes only the utterances that the node sent that way.
         to: the language that it writes, if set.
         translates: whether it writes another language than it reads.
+        called: what the file calls the nodes of ``of``; one that stands for several nodes has other names.
         values: the node as it is written in a file.
         origin: for kinds that look back, the node whose text its input was translated from.
     """
@@ -43,6 +44,7 @@ class Node:
     when: tuple[str, str] | None = None
     to: str | None = None
     translates: bool = False
+    called: tuple[str, ...] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
     origin: str | None = None
 
@@ -175,6 +177,7 @@ class Pipeline:
             seed=seed,
             of=node.of,
             sorts=tuple(map(self.sort_of, node.of)),
+            called=node.called,
             to=node.to,
             translates=node.translates,
             languages=self.languages,

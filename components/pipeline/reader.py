@@ -26,8 +26,8 @@ from components.pipeline.pipeline import (
 )
 from components.yaml_text import Lines, parse
 
-COMMON = ("kind", "of", "when", "to")
-"""Keys of every node; the others are its kind's settings."""
+COMMON = ("kind", "of", "when", "to", "called")
+"""Keys of every node; the others are its kind's settings. The last only what stands for another has."""
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 KEYS = ("nodes", "outputs", "defaults", "source_language", "target_language")
 """What a graph consists of; a file may name a flow's other parameters beside it."""
@@ -116,7 +116,8 @@ def _expand(
         name, values = pending.pop(0)
         kind = KINDS.get(str(values.get("kind")))
         try:
-            several = kind.expand(name, values) if kind is not None else None
+            own = {key: value for key, value in values.items() if key != "called"}
+            several = kind.expand(name, own) if kind is not None else None
         except (ConfigError, ValidationError) as error:
             _note(name, kind, error, faults)
             continue
@@ -173,6 +174,7 @@ def _node(
         of=tuple(aliases.get(each, each) for each in inputs),
         when=None if way is None else (aliases.get(way[0], way[0]), way[1]),
         to=None if to == TARGET else to,
+        called=tuple(values.get("called", inputs)),
         translates=kind.translates or to is not None,
         values=dict(values),
     )
@@ -188,7 +190,7 @@ def _note(name: str, kind: Kind[Any] | None, error: ConfigError | ValidationErro
         where = ("nodes", name, *path)
         setting = ".".join((name, *path))
         if fault["type"] == "extra_forbidden" and kind is not None:
-            known = [*COMMON, *kind.settings.model_fields] if len(path) == 1 else []
+            known = [*COMMON[:-1], *kind.settings.model_fields] if len(path) == 1 else []
             hint = suggest(path[-1], known) if known else ""
             faults.add(where, f"{setting}: {kind.name} has no such setting{hint}")
             continue

@@ -157,3 +157,16 @@ def test_mermaid_shows_every_edge() -> None:
     assert "data --> n_words" in drawn
     assert "n_words --> n_de" in drawn
     assert "say &quot;hi&quot; &lt;b&gt;" in drawn
+
+
+def test_inside_a_loop_a_function_meets_nodes_by_the_names_of_the_file() -> None:
+    body = {
+        "back": {"kind": "translate", "of": "better", "to": "source"},
+        "again": {"kind": "python", "file": "s.py", "function": "f", "of": ["better", "back"]},
+    }
+    nodes = {"mt": {"kind": "translate"}, "better": {"kind": "loop", "of": "mt", "rounds": 2, "body": body}}
+    pipeline = read({"nodes": nodes, "source_language": "en", "target_language": "de"})
+    for number, present in ((1, "mt"), (2, "better-1")):
+        node = pipeline.nodes[f"better-{number}-again"]
+        assert node.of == (present, f"better-{number}-back")
+        assert node.called == ("better", "back")
