@@ -76,7 +76,7 @@ def to_plain(item: Item, site: Site) -> PlainRecord:
     language = utterance.source_language
     if nbest is not None and not site.translates:
         language = utterance.target_language or language
-    audio = utterance.audio
+    audio, names = utterance.audio, dict(zip(site.of, site.called, strict=False))
     return PlainRecord(
         id=utterance.id,
         text=utterance.text if nbest is None else nbest.best.text,
@@ -90,9 +90,9 @@ def to_plain(item: Item, site: Site) -> PlainRecord:
         domain=utterance.domain,
         hypotheses=[] if nbest is None else _hypotheses(nbest),
         inputs={
-            called: _input(outcome)
-            for name, called in zip(site.of, site.called or site.of, strict=True)
-            if isinstance(outcome := item.inputs.get(name), NBest | Route)
+            names.get(name, name): _input(one)
+            for name, one in item.inputs.items()
+            if isinstance(one, NBest | Route)
         },
     )
 
