@@ -15,7 +15,8 @@ from flows.compare import needs as comparison_needs
 from flows.compare import run_comparison
 from flows.compare_parameters import CompareParameters
 from flows.parameters import flat
-from flows.pipeline_parameters import PipelineParameters, pipeline, systems_of
+from flows.pipeline_parameters import PipelineParameters, systems_of
+from flows.pipeline_parameters import pipeline as graph_of
 from flows.preflight import Need
 from flows.running import name_flow_run
 from flows.system import NO_HOOKS, System, run_system
@@ -24,13 +25,13 @@ from tasks.runners import runner
 
 @flow(name="pipeline", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)
 @flat(PipelineParameters)
-def run_graph(parameters: PipelineParameters) -> RunRecord | State[RunRecord]:
+def pipeline(parameters: PipelineParameters) -> RunRecord | State[RunRecord]:
     """Run a graph of models over a data set, score its outputs and report; compare those of a matrix."""
     systems = systems_of(parameters)
     if len(systems) > 1:
         return run_comparison(_comparison(parameters, systems))
     (only,) = systems.values()
-    return run_system("pipeline", parameters, pipeline(only))
+    return run_system("pipeline", parameters, graph_of(only))
 
 
 def needs(parameters: PipelineParameters) -> list[Need]:
@@ -39,7 +40,7 @@ def needs(parameters: PipelineParameters) -> list[Need]:
     if len(systems) > 1:
         return comparison_needs(_comparison(parameters, systems))
     (only,) = systems.values()
-    return System("pipeline", parameters, pipeline(only), NO_HOOKS).needs()
+    return System("pipeline", parameters, graph_of(only), NO_HOOKS).needs()
 
 
 def _comparison(

@@ -64,7 +64,7 @@ class FlowEntry(NamedTuple):
 FLOWS = {
     "pipeline": FlowEntry(
         "any graph of models, from a file: antiphon run FILE.yaml",
-        "flows.pipeline:run_graph",
+        "flows.pipeline:pipeline",
         "flows.pipeline_parameters:PipelineParameters",
         "flows.pipeline:needs",
         "flows.pipeline_parameters:pipeline",

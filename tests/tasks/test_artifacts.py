@@ -61,9 +61,11 @@ def test_examples_show_source_output_and_reference_in_their_language(
 ) -> None:
     data = of(tmp_path, "data", Utterance(id="other", text="x", source_language="en"), DATA)
     asr = of(tmp_path, "asr_1", nbest("u", ["a [dog]"], "s"))
-    publish_node(GRAPH, GRAPH.nodes["asr_1"], asr, data, None)
-    publish_node(GRAPH, GRAPH.nodes["mt"], of(tmp_path, "mt", nbest("u", ["Hund"], "s")), data, asr)
-    publish_node(GRAPH, GRAPH.nodes["fr"], of(tmp_path, "fr", nbest("u", ["chien"], "s")), data, asr)
+    publish_node(GRAPH, GRAPH.nodes["asr_1"], asr, {"data": data}, None)
+    publish_node(GRAPH, GRAPH.nodes["mt"], of(tmp_path, "mt", nbest("u", ["Hund"], "s")), {"data": data}, asr)
+    publish_node(
+        GRAPH, GRAPH.nodes["fr"], of(tmp_path, "fr", nbest("u", ["chien"], "s")), {"data": data}, asr
+    )
     shown = {
         key: tuple(row[name] for name in ("source", "output", "reference"))
         for key, (row,) in published.items()
@@ -78,7 +80,9 @@ def test_examples_show_source_output_and_reference_in_their_language(
 
 def test_a_route_shows_how_many_went_each_way(tmp_path: Path, published: dict[str, Any]) -> None:
     routes = [Route(utterance_id=f"u{n}", way="keep" if n else "escalate") for n in range(3)]
-    publish_node(GRAPH, GRAPH.nodes["doubt"], of(tmp_path, "doubt", *routes), stage(tmp_path, "data"), None)
+    publish_node(
+        GRAPH, GRAPH.nodes["doubt"], of(tmp_path, "doubt", *routes), {"data": stage(tmp_path, "data")}, None
+    )
     assert published["doubt-ways"] == [
         {"way": "escalate", "utterances": 1},
         {"way": "keep", "utterances": 2},

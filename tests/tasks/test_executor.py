@@ -15,6 +15,7 @@ import pytest
 from prefect import _flow_run_suspension as suspension
 from prefect import flow
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.context import FlowRunContext
 from prefect.exceptions import Pause, TerminationSignal
 from prefect.states import Suspended
@@ -263,7 +264,8 @@ def test_prefect_sees_a_task_for_each_node_with_the_edges_of_the_graph(bench: Be
     deadline = time.monotonic() + 20
     with get_client(sync_client=True) as client:
         while time.monotonic() < deadline:
-            runs = {r.name: r for r in client.read_task_runs() if r.flow_run_id == seen[0]}
+            of_run = FlowRunFilter(id=FlowRunFilterId(any_=[seen[0]]))
+            runs = {one.name: one for one in client.read_task_runs(flow_run_filter=of_run)}
             if {"a", "b", "a 0", "b 4"} <= runs.keys():
                 break
             time.sleep(0.2)

@@ -19,8 +19,9 @@ pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
 
 
 @pytest.fixture(autouse=True)
-def own_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ANTIPHON_ALLOW_CODE", "1")  # workers inherit it
+def own_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ANTIPHON_ALLOW_CODE", "1")  # workers inherit both
+    monkeypatch.setenv("SHOUT_CALLS", str(tmp_path / "calls"))
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +34,9 @@ def by_threads(server: None, tmp_path_factory: pytest.TempPathFactory) -> StageR
     return ref
 
 
-def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[StageRef, Counter[str], Counter[str]]:
+def run(folder: Path) -> tuple[StageRef, Counter[str], Counter[str]]:
     """The stage, the shards by process and the loads by process."""
     calls = folder / "calls"
-    monkeypatch.setenv("SHOUT_CALLS", str(calls))
     ref = shouting.with_options(task_runner=runners.runner())(str(folder))
     noted = [line.split() for line in calls.read_text("utf-8").splitlines()]
     return ref, *(Counter(pid for what, pid in noted if what == kind) for kind in ("shard", "load"))
@@ -51,7 +51,7 @@ def same(one: StageRef, other: StageRef) -> None:
 def test_dask(by_threads: StageRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("prefect_dask", reason="needs the extra dask")
     monkeypatch.setenv(runners.KIND, "dask")
-    ref, shards, loads = run(tmp_path, monkeypatch)
+    ref, shards, loads = run(tmp_path)
     same(by_threads, ref)
     assert (len(shards), shards.total()) == (2, 10)
     assert loads == dict.fromkeys(shards, 1)  # the model stays in its worker
@@ -76,7 +76,7 @@ def test_ray_with_two_nodes(by_threads: StageRef, tmp_path: Path, monkeypatch: p
         cluster.add_node(num_cpus=1)
         monkeypatch.setenv(runners.KIND, "ray")
         monkeypatch.setenv(runners.CLUSTER, cluster.address)
-        ref, shards, loads = run(tmp_path, monkeypatch)
+        ref, shards, loads = run(tmp_path)
     finally:
         cluster.shutdown()
     same(by_threads, ref)
