@@ -266,7 +266,7 @@ class Shards:
         self._flying: deque[InFlight] = deque()
         self._job: Job | None = None
         self._lane = run.lane()
-        self._width = 1 if self._lane.startswith("node:") else runners.ahead()
+        self._width = runners.ahead()
         self._board.open_lane(self._lane, self._width)
         self._progress = Progress(run.node.name, run.data.items - run.data.quarantined)
 
