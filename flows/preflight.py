@@ -12,15 +12,12 @@ from functools import partial
 
 from components import data as sets
 from components.errors import AntiphonError, ConfigError, TransientError
+from components.languages import base_of
 from components.nodes.kind import Site
 from components.pipeline.pipeline import DATA, SOURCE, TARGET, Node, Pipeline
-from components.recognition import checks as recognition
-from components.recognition.config import RecognitionConfig
 from components.records import StageRef, Utterance
 from components.storage.reader import utterances
-from components.translation import checks as translation
 from components.translation.checks import Pair
-from components.translation.config import TranslationConfig
 from flows.parameters import DataParameters
 
 Pairs = frozenset[Pair]
@@ -42,33 +39,22 @@ class Need:
     named: Callable[[], Collection[str]] = tuple
 
 
-def recognized(config: RecognitionConfig, store: str | None, stage: str = "asr") -> Need:
-    """What a recogniser needs."""
-    return Need(
-        stage,
-        lambda: recognition.check(config, store),
-        lambda _: recognition.admit(config, store),
-        concerns=is_spoken,
-    )
-
-
-def is_spoken(utterance: Utterance) -> bool:
-    """Whether there is something to listen to."""
-    return utterance.audio is not None
-
-
-def translated(config: TranslationConfig, store: str | None, stage: str = "mt") -> Need:
-    """What a translator needs."""
-    return Need(
-        stage,
-        lambda: translation.check(config, store),
-        lambda pairs: translation.admit(config, store, pairs),
-    )
-
-
 def of_pipeline(pipeline: Pipeline, store: str | None, seed: int) -> list[Need]:
     """What the nodes of a pipeline need; a model that another node makes is not known before."""
-    return [_of_node(pipeline, node, pipeline.site(node, store, seed)) for node in pipeline]
+    nodes = [_of_node(pipeline, node, pipeline.site(node, store, seed)) for node in pipeline]
+    return [*nodes, Need("target_language", lambda: None, partial(_refuse_other_target, pipeline))]
+
+
+def _refuse_other_target(pipeline: Pipeline, pairs: Pairs) -> None:
+    """Refuse a translation into a language that the data set, or the run, does not ask for."""
+    name = pipeline.outputs.get("translation")
+    written = TARGET if name is None else pipeline.language_of(name)
+    wanted = sorted({target for _, target in pairs if target is not None})
+    if written != TARGET and wanted and base_of(written) not in map(base_of, wanted):
+        raise ConfigError(
+            f"expected {', '.join(wanted)}, which nothing gives: the translation is {name}, into {written}; "
+            "say outputs: {translation: NODE}, or another target_language"
+        )
 
 
 def _of_node(pipeline: Pipeline, node: Node, site: Site) -> Need:

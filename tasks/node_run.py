@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from threading import Event
-from typing import NamedTuple
 
 from prefect.client.schemas.objects import State
-from prefect.futures import PrefectFuture
 from prefect.states import Cancelled, Failed
 
 from components.errors import StoreError
@@ -24,27 +20,14 @@ from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import SMALLEST, NodePlan, stage_plan, with_models, with_tables
 from components.records import StageRef
 from components.storage.reader import utterances
-from components.storage.stage_writer import Product, Writer, compute_once, discard_work, opened
+from components.storage.stage_writer import Product, compute_once, discard_work, opened
 from components.storage.store import Store
-from tasks import runners
 from tasks.board import BlockedError, Board, HaltedError
 from tasks.node_artifacts import publish_node
 from tasks.options import shown
-from tasks.progress import Progress, ProgressBar
-from tasks.shard import Job, Shard, pack
-from tasks.shard_task import compute_shard
-
-_LONG = 24 * 3600.0
-"""Seconds that a suspension waits for a shard at work."""
-
-
-class InFlight(NamedTuple):
-    """A shard that is being computed, or one with nothing to compute."""
-
-    number: int
-    inputs: str
-    future: PrefectFuture[Shard] | None
-    done: Event
+from tasks.progress import ProgressBar
+from tasks.shard import Job
+from tasks.sharded_stage import ShardedStage, ShardWork, rank
 
 
 class NodeRun:
@@ -159,13 +142,17 @@ class NodeRun:
         with opened(self.store, self.planned.stage, read=read) as writer:
             if writer.ref is not None:  # another run has finished it meanwhile
                 return writer.ref
-            Shards(self, writer).run(everything())
+            total = self.data.items - self.data.quarantined
+            ShardedStage(writer, self._shard_work(), self.board, total).run(everything())
             writer.read = self._wait_for_all()
             ids = None if self.node.kind.filters else self._ids()
             return writer.finish(ids)
 
     def _ids(self) -> Iterator[str]:
         return (item.utterance.id for _, items in self._slices() for item in items)
+
+    def _shard_work(self) -> ShardWork:
+        return ShardWork(self.node.name, self.lane(), self._depth, self.job)
 
     def job(self) -> Job:
         """What a process needs to know to compute shards."""
@@ -191,10 +178,6 @@ class NodeRun:
         if "torch" not in self.planned.stage.libraries:
             return "cpu"
         return device_name(device)
-
-    def rank(self, number: int) -> tuple[int, int]:
-        """Who goes first in a lane: what is farthest downstream, then what comes first."""
-        return -self._depth, number
 
     def first_text(self) -> StageRef | None:
         """The stage of the first text that a finished node has read."""
@@ -227,7 +210,7 @@ class NodeRun:
         chosen = work_with_torch if "torch" in self.planned.stage.libraries else work
 
         self.board.open_lane(lane, 1)
-        with self.board.turn(lane, self.rank(0)):
+        with self.board.turn(lane, rank(self._depth, 0)):
             return compute_once(self.store, self.planned.stage, chosen, read)
 
     def _watched(self, site: Site) -> Site:
@@ -254,106 +237,6 @@ class NodeRun:
         for _, items in self._slices():
             self.board.check()
             yield from items
-
-
-class Shards:
-    """The shards of one node on their way through its lane: a few in flight, appended in order."""
-
-    def __init__(self, run: NodeRun, writer: Writer) -> None:
-        self._run = run
-        self._board = run.board
-        self._writer = writer
-        self._flying: deque[InFlight] = deque()
-        self._job: Job | None = None
-        self._lane = run.lane()
-        self._width = runners.ahead()
-        self._board.open_lane(self._lane, self._width)
-        self._progress = Progress(run.node.name, run.data.items - run.data.quarantined)
-
-    def run(self, slices: Iterator[tuple[int, list[Item]]]) -> None:
-        """Append every shard that is not there yet. Raises HaltedError where the run is to stop."""
-        try:
-            for number, items in slices:
-                payload, inputs = pack(items)
-                if self._is_done(number, inputs):
-                    self._progress.skip(len(items))
-                    self._board.advance(self._run.node.name, number + 1)
-                    continue
-                self._board.check()
-                self._flying.append(self._submit(number, payload, inputs, items))
-                if len(self._flying) >= self._width:
-                    self._land()
-            while self._flying:
-                self._land()
-        except HaltedError:
-            self._land_in_time()
-            raise
-
-    def _is_done(self, number: int, inputs: str) -> bool:
-        """Whether an earlier attempt left this shard, computed from the same."""
-        if number >= self._writer.shards_done:
-            return False
-        if self._writer.inputs_of(number) != inputs:
-            self._writer.cut(number)
-            return False
-        return True
-
-    def _submit(self, number: int, payload: str, inputs: str, items: list[Item]) -> InFlight:
-        done = Event()
-        if not items:
-            return InFlight(number, inputs, None, done)
-        if self._job is None:
-            self._job = self._run.job()
-        job, lane = self._job, self._lane
-        self._board.enter(lane, self._run.rank(number))
-        try:
-            with runners.placed(job.device):
-                future = compute_shard.submit(self._run.node.name, number, job, payload)
-        except BaseException:
-            self._board.leave(lane)
-            raise
-
-        def leave(_: PrefectFuture[Shard]) -> None:
-            done.set()
-            self._board.leave(lane)
-
-        future.add_done_callback(leave)
-        return InFlight(number, inputs, future, done)
-
-    def _land(self, seconds: float | None = None) -> None:
-        """Append the oldest shard in flight. TimeoutError where it is not computed in time."""
-        first = self._flying[0]
-        shard = self._result(first, seconds)
-        flying, self._flying = self._flying, deque()  # after an append that was broken off nothing follows
-        self._writer.append(
-            shard.outputs,
-            shard.errors,
-            seconds=shard.seconds,
-            peak=shard.peak_memory_bytes,
-            inputs=first.inputs,
-        )
-        flying.popleft()
-        self._flying = flying
-        self._board.advance(self._run.node.name, first.number + 1)
-        self._progress.advance(len(shard.outputs) + len(shard.errors))
-        # Prefect's future stands in a reference cycle, which is collected late: keep it light.
-        shard.outputs.clear()
-        shard.errors.clear()
-
-    def _result(self, shard: InFlight, seconds: float | None) -> Shard:
-        if shard.future is None:
-            return Shard([], [], 0.0, 0)
-        if seconds is None:
-            self._board.wait(shard.done.is_set)
-        return shard.future.result(seconds)
-
-    def _land_in_time(self) -> None:
-        """After the run was told to stop: what is computed in time is kept, in order."""
-        try:
-            while self._flying and (left := self._board.seconds_left) > 0:
-                self._land(min(left, _LONG))
-        except Exception:
-            self._flying.clear()
 
 
 AT_WORK: ContextVar[NodeRun] = ContextVar("node at work")
