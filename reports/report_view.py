@@ -14,8 +14,8 @@ from components.pipeline.pipeline import DATA
 from components.records import NodeRecord, PipelineRecord, RunRecord, StageRef
 from components.storage.reader import StoredOutcomes, StoredRecords, StoredUtterances, quarantined
 from components.storage.seal import SEAL, read_seal
-from components.storage.stage_writer import TABLES
 from components.storage.store import Store
+from components.storage.whole_stage import TABLES
 from reports import blaming, comparing
 from reports.results import VALUES, read_blame, read_comparison
 from reports.rows import Models

@@ -22,7 +22,8 @@ from prefect.artifacts import (
 from components.files import lines, read_json
 from components.records import Route, Score, StageRef
 from components.storage.reader import hypotheses, quarantined
-from components.storage.stage_writer import OUTPUTS, TABLES
+from components.storage.stage_writer import OUTPUTS
+from components.storage.whole_stage import TABLES
 
 _EXAMPLES = 20
 _LONGEST = 400  # characters of a text in a table

@@ -19,8 +19,8 @@ from components.pipeline.substitution import SEGMENTS, chain_of, stages_of, vari
 from components.records import StageRef
 from components.storage.reader import best_texts, utterances
 from components.storage.stage_plan import StagePlan, content_of, library_versions
-from components.storage.stage_writer import Product, compute_once
 from components.storage.store import Store
+from components.storage.whole_stage import Product, compute_once
 from reports import blaming
 from reports.results import BLAME, VALUES, read_blame
 from tasks import data as loading

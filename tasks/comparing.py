@@ -18,8 +18,8 @@ from components.metrics.settings import ComparisonSettings
 from components.metrics.significance import Difference
 from components.records import RunRecord, StageRef, Utterance
 from components.storage.stage_plan import StagePlan, content_of, library_versions
-from components.storage.stage_writer import Product, compute_once
 from components.storage.store import Store
+from components.storage.whole_stage import Product, compute_once
 from reports import comparing
 from reports.results import COMPARISON, VALUES, read_comparison
 from reports.run_outputs import check, decoded, same_data, system_of

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from components.device import on_threads, seed_everything
 from components.nodes.kind import Component
 from tasks.building import component_of
+from tasks.job import Job
 from tasks.plan_check import check
 from tasks.slots import device_slot
-
-if TYPE_CHECKING:
-    from tasks.shard import Job
 
 
 @contextmanager

@@ -25,8 +25,8 @@ from components.pipeline.pipeline import DATA, Pipeline
 from components.records import StageRef
 from components.storage.reader import best_texts, utterances
 from components.storage.stage_plan import StagePlan, content_of, library_versions, read_by
-from components.storage.stage_writer import TABLES, Product, compute_once
 from components.storage.store import Store
+from components.storage.whole_stage import TABLES, Product, compute_once
 from reports import contributing
 from reports.results import CONTRIBUTIONS, read_contributions
 from tasks.artifacts import publish_table

@@ -15,8 +15,8 @@ from components.metrics.significance import Difference, recognition_tests, trans
 from components.records import Record, StageRef
 from components.storage.reader import best_texts, utterances
 from components.storage.stage_plan import StagePlan, content_of, library_versions
-from components.storage.stage_writer import Product, compute_once
 from components.storage.store import Store
+from components.storage.whole_stage import Product, compute_once
 from tasks.metrics import LIBRARIES
 from tasks.options import NOT_STORED, shown
 

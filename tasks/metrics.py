@@ -16,8 +16,8 @@ from components.pipeline.pipeline import DATA, TARGET, Pipeline
 from components.records import Score, StageRef, Utterance
 from components.storage.reader import best_texts, utterances
 from components.storage.stage_plan import StagePlan, content_of, library_versions
-from components.storage.stage_writer import Product, compute_once
 from components.storage.store import Store
+from components.storage.whole_stage import Product, compute_once
 from tasks.artifacts import publish_summary
 from tasks.options import NOT_STORED, shown
 

@@ -16,8 +16,8 @@ from components.metrics.translation import translation_scores
 from components.records import NBest, Score, StageRef
 from components.refining import scoring as refiners
 from components.storage.stage_plan import StagePlan, library_versions, read_by
-from components.storage.stage_writer import Product, compute_once
 from components.storage.store import Store
+from components.storage.whole_stage import Product, compute_once
 from components.training import pairs, scoring
 from components.training.config import TrainingConfig
 from components.training.product import MODEL

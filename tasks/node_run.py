@@ -20,13 +20,14 @@ from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import SMALLEST, NodePlan, stage_plan, with_models, with_tables
 from components.records import StageRef
 from components.storage.reader import utterances
-from components.storage.stage_writer import Product, compute_once, discard_work, opened
+from components.storage.stage_writer import opened
 from components.storage.store import Store
+from components.storage.whole_stage import Product, compute_once, discard_work
 from tasks.board import BlockedError, Board, HaltedError
+from tasks.job import Job
 from tasks.node_artifacts import publish_node
 from tasks.options import shown
 from tasks.progress import ProgressBar
-from tasks.shard import Job
 from tasks.sharded_stage import ShardedStage, ShardWork, rank
 
 

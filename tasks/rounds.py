@@ -23,8 +23,8 @@ from components.refining import curve
 from components.refining.stopping import RULES
 from components.storage.reader import best_texts, hypotheses, utterances
 from components.storage.stage_plan import StagePlan, library_versions, read_by
-from components.storage.stage_writer import TABLES, Product, compute_once
 from components.storage.store import Store
+from components.storage.whole_stage import TABLES, Product, compute_once
 from tasks.artifacts import publish_plots, publish_table
 from tasks.options import NOT_STORED, shown
 

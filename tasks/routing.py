@@ -16,8 +16,8 @@ from components.files import read_json, write_json
 from components.models.loading import load_transformers
 from components.records import StageRef
 from components.storage.stage_plan import StagePlan, library_versions, read_by
-from components.storage.stage_writer import Product, compute_once
 from components.storage.store import Store
+from components.storage.whole_stage import Product, compute_once
 from reports.experts import routing as draw
 from tasks.artifacts import publish_extras
 from tasks.options import NOT_STORED, shown

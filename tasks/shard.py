@@ -2,42 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
-from components.nodes.kind import Component, Item, Site
+from components.nodes.kind import Component, Item
 from components.nodes.table import KINDS
 from components.pipeline.gathering import id_of
 from components.profiling import measure_cost
 from components.records import NodeOutcome, Quarantined
-from components.storage.stage_plan import StagePlan
+from tasks.job import Job, Shard
 from tasks.plan_check import check
-
-
-class Shard(NamedTuple):
-    """What one shard came to, as the JSON lines that are stored, and its cost."""
-
-    outputs: list[str]
-    errors: list[str]
-    seconds: float
-    peak_memory_bytes: int
-
-
-class Job(NamedTuple):
-    """What a process needs to know of a node to compute shards of it; plain data, as workers get it."""
-
-    plan: StagePlan
-    settings: str
-    site: Site
-    device: str
-    threads: int
-
-
-def pack(items: Iterable[Item]) -> tuple[str, str]:
-    """Items as one string, cheap to hand to a task on this machine or another, and its digest."""
-    payload = "\n".join(item.model_dump_json(exclude_defaults=True) for item in items)
-    return payload, hashlib.sha256(payload.encode()).hexdigest()
 
 
 def compute(node: str, number: int, job: Job, payload: str) -> Shard:

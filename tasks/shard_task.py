@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from prefect import task
 
+from tasks import job as jobs
 from tasks import shard
 from tasks.options import NOT_STORED, transient
 
@@ -20,6 +21,6 @@ from tasks.options import NOT_STORED, transient
     retry_condition_fn=transient,
     **NOT_STORED,
 )
-def compute_shard(node: str, number: int, job: shard.Job, payload: str) -> shard.Shard:
+def compute_shard(node: str, number: int, job: jobs.Job, payload: str) -> jobs.Shard:
     """Compute the items of one packed shard."""
     return shard.compute(node, number, job, payload)

@@ -13,8 +13,8 @@ from components.nodes.kind import Item
 from components.storage.stage_writer import Writer
 from tasks import runners
 from tasks.board import Board, HaltedError
+from tasks.job import Job, Shard, pack
 from tasks.progress import Progress
-from tasks.shard import Job, Shard, pack
 from tasks.shard_task import compute_shard
 
 _LONG = 24 * 3600.0

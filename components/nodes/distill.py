@@ -16,7 +16,7 @@ from components.nodes.kind import Site
 from components.nodes.model_kind import TrainingKind
 from components.nodes.targets import TARGETS
 from components.records import StageRef
-from components.storage.stage_writer import Product
+from components.storage.whole_stage import Product
 from components.training.config import DistillationConfig
 
 

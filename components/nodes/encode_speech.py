@@ -11,7 +11,7 @@ from components.nodes.kind import Kind, Pairs, Site
 from components.records import StageRef
 from components.stacking.config import ENCODINGS_VERSION, SpeechConfig
 from components.storage.reader import utterances
-from components.storage.stage_writer import Product
+from components.storage.whole_stage import Product
 
 STATES, SPEECH = "states", "speech.json"
 

@@ -10,7 +10,8 @@ from components.files import write_bytes
 from components.nodes.kind import Kind, NodeSettings, Site
 from components.records import Hypothesis, NBest, StageRef
 from components.storage.reader import best_texts, hypotheses, utterances
-from components.storage.stage_writer import ERRORS, OUTPUTS, Product
+from components.storage.stage_writer import ERRORS, OUTPUTS
+from components.storage.whole_stage import Product
 
 
 class JoinSegmentsSettings(NodeSettings):

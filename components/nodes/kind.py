@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from components.records import NBest, NodeOutcome, Quarantined, Record, Route, StageRef, Utterance
 from components.storage.stage_plan import StagePlan
-from components.storage.stage_writer import Product
 from components.storage.store import Store
+from components.storage.whole_stage import Product
 
 Sort = Literal["data", "speech", "text", "model", "table"]
 """What travels along an edge; ``data`` are utterances as they were given, spoken or written."""

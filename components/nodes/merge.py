@@ -15,7 +15,7 @@ from components.merging.naming import reference
 from components.nodes.kind import Site
 from components.nodes.model_kind import ModelKind
 from components.records import StageRef
-from components.storage.stage_writer import TABLES, Product
+from components.storage.whole_stage import TABLES, Product
 
 if TYPE_CHECKING:
     from components.merging.doctor import Diagnosis

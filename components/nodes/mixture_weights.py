@@ -13,7 +13,7 @@ from components.nodes.kind import Kind, Site
 from components.nodes.translate import LIBRARIES, TranslateSettings, members_by_role
 from components.records import StageRef
 from components.storage.reader import languages_of, utterances
-from components.storage.stage_writer import Product
+from components.storage.whole_stage import Product
 
 
 class MixtureWeights(Kind[TranslateSettings]):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from components.nodes.kind import Kind, S, Site
 from components.records import StageRef
-from components.storage.stage_writer import Product
+from components.storage.whole_stage import Product
 from components.training.config import VERSION, TrainingConfig
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from pydantic import Field
 from components.errors import DataError
 from components.nodes.kind import Item, Kind, NodeSettings, Site
 from components.records import NBest
-from components.storage.stage_writer import Product
+from components.storage.whole_stage import Product
 
 TARGETS = "targets.jsonl"
 

@@ -12,7 +12,7 @@ from components.nodes.train_stack import LIBRARIES
 from components.records import StageRef
 from components.stacking.config import PreTranslationConfig
 from components.storage.reader import best_texts, languages_of, utterances
-from components.storage.stage_writer import Product
+from components.storage.whole_stage import Product
 from components.training import config as training
 
 VERSION = "1"

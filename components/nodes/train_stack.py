@@ -15,7 +15,7 @@ from components.nodes.kind import Kind, Pairs, Site
 from components.records import StageRef
 from components.stacking.config import LISTENS, ListenerConfig, SpeechConfig
 from components.storage.reader import nbests, utterances
-from components.storage.stage_writer import Product
+from components.storage.whole_stage import Product
 from components.training import config as training
 
 LIBRARIES = ("torch", "transformers", "sentencepiece", "sacrebleu", "openai-whisper", "av")

@@ -13,7 +13,7 @@ from components.files import read_json, write_json
 from components.nodes.combine import Combine, CombineSettings
 from components.nodes.kind import Item, Site
 from components.records import NBest, StageRef, Utterance
-from components.storage.stage_writer import Product
+from components.storage.whole_stage import Product
 
 
 class Example(NamedTuple):

@@ -14,7 +14,7 @@ from components.records import StageRef
 from components.stacking.config import MIXES
 from components.stacking.tables import read_coefficient, write_coefficient
 from components.storage.reader import nbests, utterances
-from components.storage.stage_writer import Product
+from components.storage.whole_stage import Product
 
 VERSION = "1"
 """Changes when the coefficients do."""

@@ -14,7 +14,7 @@ from components.files import told_when_full
 from components.nodes.kind import NodeSettings, Site
 from components.nodes.model_kind import ModelKind
 from components.records import StageRef
-from components.storage.stage_writer import Product
+from components.storage.whole_stage import Product
 
 MODEL = "model"
 

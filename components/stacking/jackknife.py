@@ -19,7 +19,7 @@ from components.records import NBest, Utterance
 from components.stacking.config import JackknifeConfig, PreTranslationConfig
 from components.stacking.pre_translation import DraftLearner, folds, with_draft
 from components.stacking.training import Progress, training_of
-from components.storage.stage_writer import WORK, Product
+from components.storage.whole_stage import WORK, Product
 from components.training.config import TrainingConfig
 from components.training.learner import Learner
 from components.training.loop import train

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from components.files import read_json, write_json
-from components.storage.stage_writer import Product
+from components.storage.whole_stage import Product
 
 COEFFICIENT = "coefficient.json"
 

@@ -14,7 +14,7 @@ from components.stacking import encodings, loading
 from components.stacking.config import ListenerConfig, SpeechConfig, StackTrainingConfig
 from components.stacking.learning import SpokenPair, StackLearner
 from components.stacking.model import Kind
-from components.storage.stage_writer import Product
+from components.storage.whole_stage import Product
 from components.training.config import TrainingConfig
 from components.training.learner import Learner
 from components.training.product import make_model

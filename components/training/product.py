@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from components.files import told_when_full
-from components.storage.stage_writer import WORK, Product
+from components.storage.whole_stage import WORK, Product
 from components.training import curve
 from components.training.config import TrainingConfig
 from components.training.learner import MakeLearner

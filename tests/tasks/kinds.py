@@ -11,7 +11,7 @@ from pydantic import Field
 
 from components.nodes.kind import Component, Item, Kind, NodeSettings, Site
 from components.records import Hypothesis, NBest, NodeOutcome, Quarantined, StageRef
-from components.storage.stage_writer import Product
+from components.storage.whole_stage import Product
 
 
 class ShoutSettings(NodeSettings):

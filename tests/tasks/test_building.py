@@ -22,7 +22,8 @@ from components.records import StageRef, Utterance
 from components.storage.stage_plan import StagePlan, library_versions
 from components.translation.config import TranslationConfig
 from tasks import building
-from tasks.shard import Job, Shard, compute, pack
+from tasks.job import Job, Shard, pack
+from tasks.shard import compute
 from tests.components.decoding.models import llama
 from tests.components.stacking import tiny
 from tests.components.translation.tokenizers import characters

@@ -18,8 +18,8 @@ from components.pipeline.planning import plan_nodes
 from components.pipeline.reader import read
 from components.records import Hypothesis, NBest, NodeOutcome, Outcome, Quarantined, StageRef, Utterance
 from components.storage.stage_plan import StagePlan
-from components.storage.stage_writer import compute_once
 from components.storage.store import Store
+from components.storage.whole_stage import compute_once
 
 VOTES = CombineSettings(n_best=1)
 RERANK = CombineSettings(method="reranking", utility="wer", tuned="weights")

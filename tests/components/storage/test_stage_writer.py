@@ -20,17 +20,9 @@ from components.records import StageRef
 from components.storage import locks, seal
 from components.storage.seal import SEAL, DamagedError
 from components.storage.stage_plan import StagePlan
-from components.storage.stage_writer import (
-    ERRORS,
-    JOURNAL,
-    OUTPUTS,
-    WORK,
-    Product,
-    compute_once,
-    journal_entries,
-    opened,
-)
+from components.storage.stage_writer import ERRORS, JOURNAL, OUTPUTS, journal_entries, opened
 from components.storage.store import Store
+from components.storage.whole_stage import WORK, Product, compute_once
 
 PLAN = StagePlan(stage="asr", version="test/1", shard_size=2)
 SHARDS = [(["a", "b"], []), (["c"], ["d"]), ([], ["e", "f"]), (["g"], [])]

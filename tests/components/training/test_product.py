@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from components.storage.seal import file_digest
-from components.storage.stage_writer import WORK
+from components.storage.whole_stage import WORK
 from components.training.config import TrainingConfig
 from components.training.product import METRICS, make_model
 from components.training.translation import TranslationLearner
