@@ -22,7 +22,7 @@ from components.training.model import build
 from flows.cli import main as cli
 from flows.merge import merge
 from flows.merge_parameters import MergeParameters
-from flows.pipeline import run_graph
+from flows.pipeline import pipeline
 from reports.report_view import view_of
 from tests.limits import files_of_at_most
 
@@ -102,7 +102,7 @@ def test_nodes_make_models_that_others_use(toys: Path, tmp_path: Path) -> None:
         "again": {**search, "model": "node:twice"},
     }
     settings = {"graph": {"nodes": nodes}, "data": f"{toys}/toy.en,{toys}/toy.de", "store": str(tmp_path)}
-    run = run_graph(**settings, name="graph")
+    run = pipeline(**settings, name="graph")
     stages = {ref.stage: ref for ref in run.stages}
     assert {node.name: node.status for node in run.pipeline.nodes} == dict.fromkeys(nodes, "computed")
     # Copies of one dense model compute what it does, whatever the router says.
@@ -112,7 +112,7 @@ def test_nodes_make_models_that_others_use(toys: Path, tmp_path: Path) -> None:
     assert {name: one.stage.key for name, one in planned.items()} == {n: stages[n].key for n in nodes}
 
     search["beam_size"] = 2
-    other = run_graph(**{**settings, "graph": {"nodes": {**nodes, "de": {**search, "model": "node:soup"}}}})
+    other = pipeline(**{**settings, "graph": {"nodes": {**nodes, "de": {**search, "model": "node:soup"}}}})
     statuses = {node.name: node.status for node in other.pipeline.nodes}
     assert statuses == {**dict.fromkeys(nodes, "reused"), "de": "computed"}
 

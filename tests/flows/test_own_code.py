@@ -22,7 +22,7 @@ from components.storage.reader import best_texts, quarantined
 from components.storage.stage_writer import OUTPUTS
 from components.translation import factory as translation
 from flows.cli import main as cli
-from flows.pipeline import run_graph
+from flows.pipeline import pipeline
 from tasks.options import value_of
 from tests.flows import fakes
 
@@ -88,7 +88,7 @@ NODES: dict[str, dict[str, Any]] = {
 
 def run(folder: Path, nodes: dict[str, dict[str, Any]], **values: Any) -> RunRecord:
     where = {"data": str(folder / "data.jsonl"), "store": str(folder / "store"), "folder": str(folder)}
-    record = value_of(run_graph(graph={"nodes": nodes}, **where, **values))
+    record = value_of(pipeline(graph={"nodes": nodes}, **where, **values))
     assert isinstance(record, RunRecord)
     return record
 
