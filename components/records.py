@@ -264,6 +264,16 @@ class RunRecord(Record):
     notes: tuple[str, ...] = ()
 
     @property
+    def scores(self) -> tuple[Score, ...]:
+        """Its scores, those of the outputs first, then node by node."""
+        prefixes = [f"{node.name}_" for node in self.pipeline.nodes]
+
+        def rank(name: str) -> int:
+            return next((n for n, prefix in enumerate(prefixes) if name.startswith(prefix)), -1)
+
+        return tuple(self.metrics[name] for name in sorted(self.metrics, key=rank))
+
+    @property
     def completed(self) -> bool:
         """Whether it came to its end, though records may have been put aside."""
         return self.status in {"completed", "completed with quarantine"}

@@ -101,7 +101,7 @@ def _context(view: RunView, data: str, figures: Mapping[str, Figure]) -> dict[st
     return {
         "run": view.run,
         "stages": view.stages(),
-        "metrics": [score for score in view.run.metrics.values() if score is not None],
+        "metrics": view.run.scores,
         "parameters": list(_flat(view.run.parameters)),
         "n_utterances": len(view.utterances),
         "audio_seconds": view.audio_seconds,

@@ -31,7 +31,7 @@ def print_run(view: RunView, console: Console) -> None:
     for utterance_row in view.rows(0, _FIRST):
         _print_texts(utterance_row, console)
     if run.metrics:
-        console.print(_scores(list(run.metrics.values())))
+        console.print(_scores(list(run.scores)))
     for note in run.notes:
         console.print(Text(printable(note), "dim"))
 
