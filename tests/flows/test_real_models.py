@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from flows.cli import main as cli
 from tests import malformed
@@ -53,7 +54,8 @@ def test_an_unchanged_rerun_loads_nothing_heavy(
         f"try: main(['run', 'cascade', '--json', *{arguments!r}])\n"
         "finally: print({'torch', 'transformers', 'whisper'} & sys.modules.keys())\n"
     )
-    environment = {**os.environ, "PREFECT_API_URL": prefect_url}
+    threads = str(torch.get_num_threads())  # which are part of every key, and those of the run above
+    environment = {**os.environ, "PREFECT_API_URL": prefect_url, "OMP_NUM_THREADS": threads}
     # What torch says of this machine, which the first process to ask for it keeps.
     facts = "from components.machine import numerics; numerics()"
     subprocess.run([sys.executable, "-c", facts], cwd=ROOT, env=environment, check=True)
