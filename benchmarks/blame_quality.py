@@ -16,8 +16,7 @@ from components.metrics.blaming import BlameReport
 from components.metrics.comparing import Comparison
 from components.storage.store import Store
 from reports import blaming, comparing
-from tasks.blaming import read_blame
-from tasks.comparing import read_comparison
+from reports.results import read_blame, read_comparison
 
 ROOT = Path(__file__).parents[1]
 CONFIGURATION = "benchmarks/configurations/spoken.yaml"

@@ -16,10 +16,10 @@ import torch
 from benchmarks import distillation_speed as speed
 from benchmarks.tables import ends, p_value
 from components import data
-from components.metrics import translation_scores
 from components.metrics.significance import Difference, translation_tests
+from components.metrics.translation import translation_scores
 from components.records import NBest, RunRecord, Score, Utterance
-from components.translation import Translator
+from components.translation.translator import Translator
 
 OUT = Path(__file__).parents[1] / "docs" / "results" / "distillation.md"
 TEACHER = "packaged:multi30k-en-de"

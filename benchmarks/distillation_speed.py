@@ -17,7 +17,9 @@ from components import data
 from components.ensembling import building
 from components.ensembling.mixing import MixingConfig
 from components.records import Utterance
-from components.translation import TranslationConfig, Translator, build
+from components.translation.config import TranslationConfig
+from components.translation.factory import build
+from components.translation.translator import Translator
 
 OUT = Path(__file__).parents[1] / "docs" / "results" / "speed-distillation.md"
 ENSEMBLE, ONE, STUDENT = "teachers, ensemble", "one teacher", "student"

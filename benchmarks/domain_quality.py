@@ -10,8 +10,9 @@ from benchmarks.non_speech import wilson
 from benchmarks.recordings import recordings
 from components import data
 from components.records import NBest, Utterance
-from components.translation import TranslationConfig, build
+from components.translation.config import TranslationConfig
 from components.translation.domain import FEATURE
+from components.translation.factory import build
 
 OUT = Path(__file__).parents[1] / "docs" / "results" / "domain.md"
 MODEL = "packaged:multi30k-en-de"

@@ -19,9 +19,10 @@ from typing import Any
 import torch
 from transformers import GenerationConfig, MarianConfig, MarianMTModel
 
-from components.decoding import SearchConfig, search
+from components.decoding.config import SearchConfig
+from components.decoding.search import search
 from components.decoding.seq2seq import Seq2SeqModel
-from components.ensembling import Linear, LogLinear
+from components.ensembling.combiners import Linear, LogLinear
 from components.ensembling.fused import linear_of_scores, log_linear_of_scores
 from components.kernels import Arithmetic
 

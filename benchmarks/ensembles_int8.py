@@ -17,11 +17,14 @@ import sacrebleu
 import torch
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
-from components.decoding import Combiner, SearchConfig, digest_of, search
+from components.decoding.combine import Combiner
+from components.decoding.config import SearchConfig
 from components.decoding.generation import rules_of
+from components.decoding.members import digest_of
+from components.decoding.search import search
 from components.decoding.seq2seq import Seq2SeqModel
-from components.ensembling import Linear
 from components.ensembling.coefficients import cross_validate, learn, learn_gate
+from components.ensembling.combiners import Linear
 from components.ensembling.statistics import Statistics, collect, joined
 from components.kernels import Arithmetic
 

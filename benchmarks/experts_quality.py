@@ -20,13 +20,14 @@ from components.experts import multilingual, telemetry
 from components.experts.config import ExpertsConfig
 from components.experts.learner import MultilingualLearner
 from components.experts.telemetry import LayerTelemetry, Sample
-from components.metrics import translation_scores
 from components.metrics.significance import translation_tests
+from components.metrics.translation import translation_scores
 from components.models import resolve
 from components.models.loading import load_transformers, parameter_count
 from components.records import NBest
-from components.training import train
-from components.translation import TranslationConfig, build
+from components.training.loop import train
+from components.translation.config import TranslationConfig
+from components.translation.factory import build
 from reports.experts import short
 
 OUT = Path(__file__).parents[1] / "docs" / "results" / "experts.md"

@@ -25,7 +25,8 @@ from transformers.models.mixtral.modeling_mixtral import MixtralConfig, MixtralS
 from benchmarks.recognition_speed import processor
 from benchmarks.sparse_speed import in_a_tensor, in_an_ensemble
 from benchmarks.stopwatch import Call, measure, ratio
-from components.experts import Experts, Router, SparseBlock
+from components.experts.layer import Experts, SparseBlock
+from components.experts.router import Router
 from components.kernels import Arithmetic
 
 OUT = Path(__file__).parents[1] / "docs" / "results" / "speed-experts.md"

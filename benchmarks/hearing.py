@@ -9,7 +9,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from components.recognition import RecognitionConfig, build
+from components.recognition.building import build
+from components.recognition.config import RecognitionConfig
 from components.records import NBest, Utterance
 
 CACHE = Path(os.environ.get("ANTIPHON_CACHE", Path.home() / ".cache" / "antiphon")) / "benchmarks"

@@ -20,7 +20,7 @@ import whisper
 from benchmarks.hearing import CACHE, heard
 from benchmarks.recordings import joined, recordings, samples_of
 from benchmarks.tables import markdown
-from components.metrics import recognition_scores
+from components.metrics.wer import recognition_scores
 from components.models import resolve
 from components.models.loading import load_whisper
 from components.records import Utterance

@@ -11,12 +11,14 @@ from benchmarks.tables import ends, p_value
 from components.data import load
 from components.ensembling.building import build as build_ensemble
 from components.ensembling.mixing import MixingConfig
-from components.merging import Recipe, merge
+from components.merging.engine import merge
+from components.merging.recipe import Recipe
 from components.metrics.significance import Difference, translation_tests
 from components.metrics.sufficient import translation_statistics
 from components.models import resolve
 from components.records import NBest, Utterance
-from components.translation import TranslationConfig, build
+from components.translation.config import TranslationConfig
+from components.translation.factory import build
 
 TEST, SHIFT, DEV = "multi30k:test_2016_flickr", "multi30k:test_2017_mscoco", "multi30k:val"
 FEW = 200

@@ -10,8 +10,8 @@ import os
 import sys
 from pathlib import Path
 
-from components import training
-from components.training import TrainingConfig
+from components.training import loop
+from components.training.config import TrainingConfig
 
 START = "packaged:multi30k-en-de"
 COMMON: dict[str, object] = {
@@ -95,7 +95,7 @@ def main(arguments: list[str]) -> None:
     for name in names:
         values = {**COMMON, **data_of(name, work), **(SOUP | TASKS)[name]}
         values["eval_every"] = values["max_steps"]
-        training.train(TrainingConfig.model_validate(values), work / name, report=print)
+        loop.train(TrainingConfig.model_validate(values), work / name, report=print)
 
 
 if __name__ == "__main__":

@@ -18,9 +18,9 @@ import torch
 
 from benchmarks.merging_bench import DEV, FEW, SHIFT, TEST, Bench, rows
 from benchmarks.merging_models import COMMON, SOUP, START, TASKS, multi30k, pair, tatoeba
-from components.merging import Recipe, from_text
 from components.merging.folders import Folder
 from components.merging.lineage import compare
+from components.merging.recipe import Recipe, from_text
 from components.merging.soups import exponential, greedy, last, uniform
 from components.merging.task_vectors import TaskVector, combined, search
 

@@ -49,7 +49,10 @@ OURS = """
 import json, sys, time, torch
 torch.set_num_threads(1)
 from pathlib import Path
-from components.merging import Options, examine, merge, opened, read
+from components.merging.doctor import examine
+from components.merging.engine import Options, merge
+from components.merging.recipe import read
+from components.merging.references import opened
 recipe = read(Path(sys.argv[1]))
 with opened(recipe):
     pass  # digests of the inputs: taken once, then remembered

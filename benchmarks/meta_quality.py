@@ -21,13 +21,16 @@ from matplotlib.figure import Figure
 
 from benchmarks.tables import ends, p_value
 from components import data
-from components.metrics import translation_scores
 from components.metrics.significance import Difference, translation_tests
+from components.metrics.translation import translation_scores
 from components.records import NBest, Score, Utterance
-from components.training import TrainingConfig, TranslationLearner, train
+from components.training.config import TrainingConfig
 from components.training.learner import MakeLearner
+from components.training.loop import train
 from components.training.meta_learner import MetaConfig, MetaLearner
-from components.translation import TranslationConfig, build
+from components.training.translation import TranslationLearner
+from components.translation.config import TranslationConfig
+from components.translation.factory import build
 
 OUT = Path(__file__).parents[1] / "docs" / "results" / "meta.md"
 SIZES = (100, 600, 3000)

@@ -28,17 +28,20 @@ ASR: dict[str, Any] = {"beam_size": 1, "n_best": 1}
 
 def bare(manifest: Path, folder: Path) -> dict[str, float]:
     """The component calls of the cascade, shard by shard, with outputs appended to plain files."""
-    from components import metrics, recognition, translation
     from components.data import load
+    from components.metrics.translation import translation_scores
+    from components.metrics.wer import recognition_scores
+    from components.pipeline.planning import shard_size
+    from components.recognition import building
     from components.recognition.config import RecognitionConfig
     from components.records import NBest, Utterance
+    from components.translation import factory
     from components.translation.config import TranslationConfig
-    from tasks.shards import shard_size
 
     start = time.perf_counter()
     utterances = load(str(manifest)).utterances
-    recognizer = recognition.build(RecognitionConfig(**ASR))
-    translator = translation.build(TranslationConfig())
+    recognizer = building.build(RecognitionConfig(**ASR))
+    translator = factory.build(TranslationConfig())
     best: dict[str, dict[str, str]] = {"asr": {}, "mt": {}}
     heard: list[Utterance] = []
     size = shard_size(len(utterances))
@@ -65,9 +68,9 @@ def bare(manifest: Path, folder: Path) -> dict[str, float]:
     translated = time.perf_counter()
     total = len(utterances)
     transcripts = {u.id: u.transcript for u in utterances if u.transcript is not None}
-    metrics.recognition_scores(transcripts, best["asr"], language="en", n_total=total)
+    recognition_scores(transcripts, best["asr"], language="en", n_total=total)
     references = {u.id: u.references for u in utterances if u.references}
-    metrics.translation_scores(references, best["mt"], language="de", n_total=total)
+    translation_scores(references, best["mt"], language="de", n_total=total)
     seconds = time.perf_counter() - start
     return {"seconds": seconds, "asr": recognised - loaded, "mt": translated - recognised}
 

@@ -16,17 +16,19 @@ import torch
 
 from benchmarks.tables import ends, p_value
 from components import data
-from components.decoding import digest_of
+from components.decoding.members import digest_of
 from components.decoding.seq2seq import Seq2SeqModel
 from components.experts.sparsity import Pattern, Pruned, prune
-from components.metrics import translation_scores
 from components.metrics.significance import translation_tests
+from components.metrics.translation import translation_scores
 from components.models import resolve
 from components.models.loading import load_transformers
 from components.records import NBest, Utterance
 from components.training import dev, pairs
-from components.translation import TranslationConfig, Translator, search_of
+from components.translation.config import TranslationConfig
+from components.translation.searching import search_of
 from components.translation.seq2seq import Seq2SeqEngine
+from components.translation.translator import Translator
 
 OUT = Path(__file__).parents[1] / "docs" / "results" / "pruning.md"
 BEAM, BATCH = 5, 64

@@ -11,10 +11,11 @@ import torch
 import whisper
 
 from benchmarks.recordings import recordings, samples_of, seconds_of
-from components.metrics import recognition_scores
+from components.metrics.wer import recognition_scores
 from components.models import resolve
 from components.models.loading import load_whisper
-from components.recognition import RecognitionConfig, build
+from components.recognition.building import build
+from components.recognition.config import RecognitionConfig
 from components.records import Hypothesis, NBest, Utterance
 
 MODEL = "packaged:whisper-base"

@@ -16,15 +16,16 @@ import numpy as np
 
 from benchmarks.refinement_table import Measured, Table, Texts
 from components import data
-from components.metrics import translation_scores
-from components.recognition import RecognitionConfig
-from components.recognition import build as recogniser
+from components.metrics.translation import translation_scores
+from components.recognition.building import build as recogniser
+from components.recognition.config import RecognitionConfig
 from components.records import Hypothesis, NBest, Utterance
 from components.refining.config import RefineConfig
 from components.refining.corruption import Corruption, Noise
 from components.refining.denoising import CHOICES
 from components.refining.rounds import Refiner
-from components.translation import TranslationConfig, build, resident
+from components.translation.config import TranslationConfig
+from components.translation.factory import build, resident
 
 OUT = Path(__file__).parents[1] / "docs" / "results" / "refinement.md"
 FIRST = "packaged:multi30k-en-de"

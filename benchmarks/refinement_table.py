@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.tables import ends, p_value
-from components.metrics import sentence_scores, translation_scores
 from components.metrics.significance import translation_tests
+from components.metrics.translation import sentence_scores, translation_scores
 from components.records import Utterance
 
 Texts = dict[str, str]

@@ -25,8 +25,8 @@ from components.ensembling.contribution import Game, coalitions, contributions
 from components.ensembling.offers import Offer
 from components.ensembling.pooling import pool
 from components.ensembling.tuning import tune
-from components.metrics import recognition_scores, utterance_errors
 from components.metrics.significance import recognition_tests
+from components.metrics.wer import recognition_scores, utterance_errors
 from components.records import NBest, Score, Utterance
 
 OUT = Path(__file__).parents[1] / "docs" / "results" / "rover.md"

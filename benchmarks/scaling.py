@@ -41,8 +41,8 @@ class Costs(NamedTuple):
 def simulate(costs: Costs, workers: int) -> float:
     """Seconds of a stage: shards start in order where a worker is free, and land in their order.
 
-    As in tasks/shards.py, at most two shards for each worker are in flight, so a slow one at the head of the
-    line holds up those behind it; the driver prepares and keeps one shard at a time.
+    As in tasks/node_run.py, at most two shards for each worker are in flight, so a slow one at the head of
+    the line holds up those behind it; the driver prepares and keeps one shard at a time.
     """
     free = [0.0] * workers
     fresh, clock = set(range(workers)), 0.0
@@ -66,33 +66,37 @@ def child(workers: int, manifest: Path, folder: Path) -> dict[str, Any]:
     """One measurement: both stages on a Dask cluster of this machine, its shards' times and landings."""
     from prefect import flow
 
-    from components.recognition.config import RecognitionConfig
+    from components.pipeline.pipeline import DATA
+    from components.pipeline.reader import read
     from components.storage.reader import utterances
     from components.storage.stage_writer import Writer
-    from components.translation.config import TranslationConfig
     from flows import settings  # noqa: F401 - before Prefect is imported
-    from tasks import data, recognition, runners, translation
+    from tasks import data, runners
+    from tasks.executor import execute
     from tasks.options import value_of
 
     landed: dict[str, list[tuple[float, float]]] = {stage: [] for stage in (*STAGES, "data")}
     append = Writer.append
 
-    def noted(self: Writer, outputs: Any, errors: Any, *, seconds: float, peak: int) -> None:
-        append(self, outputs, errors, seconds=seconds, peak=peak)
-        landed[self.plan.stage].append((time.perf_counter(), seconds))
+    def noted(self: Writer, outputs: Any, errors: Any, **options: Any) -> None:
+        append(self, outputs, errors, **options)
+        landed[self.plan.stage].append((time.perf_counter(), options["seconds"]))
 
     Writer.append = noted  # type: ignore[method-assign]
 
     @flow(name="scaling", task_runner=runners.runner(), persist_result=False)
     def scaling() -> dict[str, Any]:
         store = str(folder / "store")
-        read = value_of(data.load(str(manifest), None, None, None, None, store))
-        walls, found = {}, {}
-        asr = RecognitionConfig(beam_size=1, n_best=1)
+        loaded = value_of(data.load(str(manifest), None, None, None, None, store))
+        nodes = {
+            "asr": {"kind": "recognize", "beam_size": 1, "n_best": 1},
+            "mt": {"kind": "translate", "of": "asr"},
+        }
+        pipeline, found = read({"nodes": nodes}), {}
         start = time.perf_counter()
-        heard = value_of(recognition.recognise(asr, read, store, 0))
+        execute(pipeline.until("asr"), {DATA: loaded}, store, 0).refuse()
         middle = time.perf_counter()
-        value_of(translation.translate(TranslationConfig(), (read, heard), store, 0))
+        execute(pipeline, {DATA: loaded}, store, 0).refuse()
         walls = {"asr": middle - start, "mt": time.perf_counter() - middle}
         begun = {"asr": start, "mt": middle}
         for stage in STAGES:
@@ -101,8 +105,8 @@ def child(workers: int, manifest: Path, folder: Path) -> dict[str, Any]:
                 "shards": [seconds for _, seconds in landed[stage]],
                 "landed": [when - begun[stage] for when, _ in landed[stage]],
             }
-        audio = sum(u.audio.seconds for u in utterances(read) if u.audio)
-        return {"workers": workers, "audio": audio, "items": read.items, **found}
+        audio = sum(u.audio.seconds for u in utterances(loaded) if u.audio)
+        return {"workers": workers, "audio": audio, "items": loaded.items, **found}
 
     return scaling()
 

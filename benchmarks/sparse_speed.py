@@ -14,8 +14,9 @@ from torch.nn import functional
 from transformers import MarianConfig, MarianMTModel
 
 from benchmarks.stopwatch import measure, ratio
-from components.decoding import SearchConfig, search
+from components.decoding.config import SearchConfig
 from components.decoding.prepack import PackedLinear
+from components.decoding.search import search
 from components.decoding.seq2seq import Seq2SeqModel
 from components.ensembling.combiners import Linear
 from components.experts.sparsity import Layout, Pattern, SparseLinear, mask, skip_zeros

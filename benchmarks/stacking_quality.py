@@ -17,8 +17,8 @@ from benchmarks.stacking import choices, english
 from benchmarks.stacking.experiment import learn, prepare, seconds_per_step, transcripts
 from benchmarks.stacking.runs import ASR, BUDGETS, METHODS, WORK, run
 from benchmarks.tables import ends, p_value
-from components.metrics import translation_scores
 from components.metrics.significance import translation_tests
+from components.metrics.translation import translation_scores
 from components.records import RunRecord
 from components.storage.reader import best_texts, utterances
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ import torch
 from torch import nn
 
 from components.errors import ConfigError
+from components.machine import device_name
 from components.pool import Pool, memory_budget, pool
 
 __all__ = [
@@ -28,25 +28,8 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """The torch device called ``name``: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
-
-    ``auto`` is what ANTIPHON_DEVICE says, else the first CUDA device, else Apple's, else the CPU.
-    Raises :class:`ConfigError` when the name is unknown or this machine has no such device.
-    """
-    setting = "device"
-    if name == "auto" and (preset := os.environ.get("ANTIPHON_DEVICE")):
-        setting, name = "ANTIPHON_DEVICE", preset
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    kind, _, index = name.partition(":")
-    if kind not in {"cpu", "cuda", "mps"} or (index and not (kind == "cuda" and index.isdecimal())):
-        raise ConfigError(f"{setting}: expected auto, cpu, cuda, cuda:N or mps, found {name!r}")
-    count = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}[kind]
-    if int(index or 0) >= count:
-        raise ConfigError(
-            f"{setting}: expected one of {count} {kind} devices here, found {name!r}; use auto or cpu"
-        )
-    return torch.device(kind, int(index or 0)) if kind == "cuda" else torch.device(kind)
+    """The torch device called ``name``, as :func:`components.machine.device_name` says. ConfigError."""
+    return torch.device(device_name(name))
 
 
 def pick_dtype(name: str, device: torch.device) -> torch.dtype:
@@ -86,6 +69,6 @@ def seed_everything(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def device_type(name: str = "auto") -> str:
-    """The type of the device called ``name``: cpu, cuda or mps. As :func:`pick_device`."""
-    return pick_device(name).type
+def torch_threads() -> int:
+    """Threads of the CPU that torch uses in this process."""
+    return torch.get_num_threads()

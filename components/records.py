@@ -198,7 +198,8 @@ class NodeRecord(Record):
 
     name: str
     kind: str
-    gives: Literal["speech", "text", "model", "table"]
+    gives: Literal["data", "speech", "text", "model", "table"]
+    whole: bool = Field(default=False, description="made whole, not utterance by utterance")
     reads: dict[str, str] = Field(default_factory=dict, description="role -> node; 'data' is the data set")
     when: str | None = Field(default=None, description="NODE.WAY: computes only what was sent that way")
     language: str | None = Field(default=None, description="source, target or a code; of texts and speech")
@@ -206,12 +207,42 @@ class NodeRecord(Record):
     settings: dict[str, object] = Field(default_factory=dict, description="what was set on it")
     status: Literal["planned", "computed", "reused", "skipped", "failed", "blocked"] = "planned"
 
+    @property
+    def inputs(self) -> list[str]:
+        """The nodes whose outputs are its inputs, in order; the data set among them."""
+        return [name for role, name in self.reads.items() if role.startswith("of") and role[2:].isdigit()]
+
+    @property
+    def is_per_utterance(self) -> bool:
+        """Whether it gives text, speech or a way for each utterance."""
+        return self.gives in ("text", "speech") or (self.gives == "table" and not self.whole)
+
+    @property
+    def transcribes(self) -> bool:
+        """Whether its texts are in the language that is spoken, not in one that was translated into."""
+        return self.gives == "text" and self.language == "source"
+
 
 class PipelineRecord(Record):
     """The graph of a run. ``outputs`` names the nodes whose texts are scored, by role."""
 
     nodes: tuple[NodeRecord, ...] = ()
     outputs: dict[Literal["transcript", "translation"], str] = Field(default_factory=dict)
+
+    def node(self, name: str) -> NodeRecord | None:
+        """The node of that name; None for the data set and for what is no node."""
+        return next((node for node in self.nodes if node.name == name), None)
+
+    def of_data(self) -> list[NodeRecord]:
+        """The nodes that give something for each utterance of the run's own data set, in order."""
+        return [node for node in self.nodes if node.is_per_utterance and self._data_of(node) is None]
+
+    def _data_of(self, node: NodeRecord) -> NodeRecord | None:
+        """The further data set that a node computes; None if it is the run's own."""
+        above: NodeRecord | None = node
+        while above is not None and above.gives != "data":
+            above = self.node(above.inputs[0]) if above.inputs else None
+        return above
 
 
 class RunRecord(Record):
@@ -223,11 +254,24 @@ class RunRecord(Record):
     parameters: dict[str, object]
     stages: tuple[StageRef, ...]
     pipeline: PipelineRecord = PipelineRecord()
+    systems: dict[str, str] = Field(
+        default_factory=dict, description="of a comparison: system -> the name of its run"
+    )
     metrics: dict[str, Score]
     started: str = Field(description="ISO 8601, UTC")
     finished: str
     versions: dict[str, str] = Field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @property
+    def scores(self) -> tuple[Score, ...]:
+        """Its scores, those of the outputs first, then node by node."""
+        prefixes = [f"{node.name}_" for node in self.pipeline.nodes]
+
+        def rank(name: str) -> int:
+            return next((n for n, prefix in enumerate(prefixes) if name.startswith(prefix)), -1)
+
+        return tuple(self.metrics[name] for name in sorted(self.metrics, key=rank))
 
     @property
     def completed(self) -> bool:

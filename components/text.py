@@ -6,12 +6,14 @@ number. :data:`NORMALISERS` is the table.
 
 from __future__ import annotations
 
+import sys
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
-
-from whisper.normalizers import BasicTextNormalizer, EnglishTextNormalizer
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
 
 from components.errors import ConfigError
 
@@ -49,9 +51,24 @@ def _unspaced(text: str) -> str:
     return unicodedata.normalize("NFKC", joined)  # marks that a space kept apart join their letter
 
 
-_english = EnglishTextNormalizer()
-_whisper_basic = BasicTextNormalizer()
-_whisper_letters = BasicTextNormalizer(split_letters=True)
+def _whisper_normalizers() -> ModuleType:
+    """``whisper.normalizers`` without ``whisper``, which imports torch (1.5 s); they are plain Python."""
+    package = find_spec("whisper")
+    folder = Path(str(package and package.origin)).parent / "normalizers"
+    spec = spec_from_file_location(
+        "whisper_normalizers", folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
+    if spec is None or spec.loader is None:
+        raise ImportError(f"expected openai-whisper with its normalizers, found none in {folder}")
+    module = sys.modules[spec.name] = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+_whisper = _whisper_normalizers()
+_english = _whisper.EnglishTextNormalizer()
+_whisper_basic = _whisper.BasicTextNormalizer()
+_whisper_letters = _whisper.BasicTextNormalizer(split_letters=True)
 
 NORMALISERS: dict[str, Normaliser] = {
     row.name: row

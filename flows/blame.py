@@ -1,115 +1,36 @@
-"""Which stage of a finished run loses what: its transcripts are put right and everything below runs again.
+"""Error attribution by oracle substitution: reruns what lies below nodes whose gold is known on that gold.
 
 `antiphon blame RUN`, or `python -m flows.blame` with the options of `antiphon run`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from prefect import flow
 from prefect.client.schemas.objects import State
 
 from components.errors import ConfigError
-from components.recognition.config import RecognitionConfig
-from components.records import RunRecord, StageRef
-from flows import ensemble, refine
+from components.pipeline.pipeline import DATA
+from components.records import RunRecord
 from flows.blame_parameters import BlameParameters
-from flows.cascade_parameters import CascadeParameters
-from flows.ensemble_parameters import EnsembleParameters
 from flows.parameters import flat
-from flows.refine_parameters import RefineParameters
-from flows.running import Run, ending, name_flow_run, reopened
-from flows.stack_learning import learned
-from flows.stack_parameters import StackParameters
-from tasks import blaming, data, recognition, report, stacking, translation
-from tasks.options import value_of
+from flows.registry import pipeline_of
+from flows.running import ending, name_flow_run, reopened
+from tasks import blaming, report
 from tasks.runners import runner
-from tasks.systems import decoded, transcribes
-
-Read = tuple[StageRef, StageRef]
-"""The data and the transcripts."""
 
 
 @flow(name="blame", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)
 @flat(BlameParameters)
 def blame(parameters: BlameParameters) -> RunRecord | State[RunRecord]:
     """Say which stage of a finished run loses what: a copy of the run with the stage ``blame``."""
-    found, run = reopened(parameters.run, "blame", parameters, BELOW)
+    record, run = reopened(parameters.run, "blame", parameters)
     with run:
-        stages = dict(run.stages)
-        if "asr" not in stages:
-            raise ConfigError(f"run {parameters.run}: expected a run of speech, found no stage asr to blame")
-        loaded, heard = stages["data"], stages["asr"]
-        blaming.check(loaded)
-        below = [ref for ref in decoded(found) if not transcribes(ref)]
-        last = below[-1].model_copy(update={"stage": " and ".join(ref.stage for ref in below)})
-        cut = _recut(run, (loaded, heard), parameters.segments) if parameters.segments else None
-
-        def again(transcripts: StageRef) -> StageRef:
-            return BELOW[found.flow](run, run.parameters, (loaded, transcripts))
-
-        ref = blaming.run(loaded, heard, last, again, run.store_url, cut)
-        run.stages = stages
-        run.add(ref)
+        pipeline = pipeline_of(record)
+        if DATA not in run.stages:
+            raise ConfigError(f"run {record.name}: expected a run over a data set, found none")
+        run.add(blaming.run(pipeline, run.stages, run.parameters.seed, run.store_url, parameters.segments))
         report.report(run.record, run.store_url)
     return ending(run.record)
-
-
-def _cascade(run: Run, parameters: Any, read: Read) -> StageRef:
-    assert isinstance(parameters, CascadeParameters)
-    return run.add(translation.translate(parameters.mt, read, run.store_url, parameters.seed))
-
-
-def _ensemble(run: Run, parameters: Any, read: Read) -> StageRef:
-    assert isinstance(parameters, EnsembleParameters)
-    ensemble.translate(parameters, read, run)
-    return run.stages["mt"]
-
-
-def _stack(run: Run, parameters: Any, read: Read) -> StageRef:
-    assert isinstance(parameters, StackParameters)
-    config = learned(run, parameters)
-    first = run.add(translation.translate(parameters.mt, read, run.store_url, parameters.seed))
-    mt = parameters.mt.model
-    return run.add(stacking.stack(config, mt, (*read, first), run.store_url, parameters.seed))
-
-
-def _refine(run: Run, parameters: Any, read: Read) -> StageRef:
-    assert isinstance(parameters, RefineParameters)
-    if parameters.draft is not None:
-        raise ConfigError(
-            "expected a refinement that made its own draft, found one of a finished run's draft"
-        )
-    first = run.add(translation.translate(parameters.mt, read, run.store_url, parameters.seed))
-    return refine.refined(parameters, read, first, run)[-1]
-
-
-BELOW: dict[str, Callable[[Run, Any, Read], StageRef]] = {
-    "cascade": _cascade,
-    "ensemble": _ensemble,
-    "stack": _stack,
-    "refine": _refine,
-}
-"""Flow -> everything below its recogniser, on other transcripts; gives the stage that is scored."""
-
-
-def _recut(run: Run, read: Read, segments: str) -> StageRef:
-    """The transcripts of the recordings as their gold segments are heard."""
-    parameters: Any = run.parameters
-    if getattr(parameters.asr, "members", ()):
-        raise ConfigError("segments: expected a run of one recogniser, found several")
-    asr = RecognitionConfig.model_validate(
-        parameters.asr.model_dump(include=set(RecognitionConfig.model_fields))
-    )
-    languages = (parameters.source_language, parameters.target_language)
-    pieces = value_of(data.load(segments, None, *languages, None, run.store_url))
-    heard = value_of(recognition.recognise(asr, pieces, run.store_url, parameters.seed))
-    if heard is None:
-        raise ConfigError(f"segments: expected a manifest with audio, found none in {segments}")
-    ref: StageRef = value_of(blaming.joined(*read, pieces, heard, run.store_url))
-    return ref
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ class BlameParameters(FlowParameters):
     model_config = ConfigDict(title="Blame")
 
     run: str = Field(
-        title="Run", description="a finished run of speech, of cascade, ensemble, stack or refine"
+        title="Run", description="a finished run of any pipeline that translates speech or revises a draft"
     )
     segments: str | None = Field(
         None,

@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
+from components.pipeline.pipeline import Pipeline
+from components.pipeline.reader import read
 from components.recognition.config import RecognitionConfig
 from components.translation.config import TranslationConfig
 from flows.parameters import DataParameters
 
 
-class CascadeRecognition(RecognitionConfig):
-    """Settings of the speech recognition stage."""
-
-    model_config = ConfigDict(title="Recognition (asr)")
-
-
-class CascadeTranslation(TranslationConfig):
-    """Settings of the translation stage."""
-
-    model_config = ConfigDict(title="Translation (mt)")
-
-
 class CascadeParameters(DataParameters):
     """What can be set on a cascade."""
 
-    asr: CascadeRecognition = Field(
-        default=CascadeRecognition(), title="Recognition", description="speech to text"
+    asr: RecognitionConfig = Field(
+        default=RecognitionConfig(), title="Recognition", description="speech to text"
     )
-    mt: CascadeTranslation = Field(
-        default=CascadeTranslation(), title="Translation", description="text to text"
+    mt: TranslationConfig = Field(
+        default=TranslationConfig(), title="Translation", description="text to text"
     )
     blame: bool = Field(
         False,
         title="Blame",
         description="also translate gold and partly repaired transcripts, to say which stage loses what",
     )
+
+
+def pipeline(parameters: CascadeParameters) -> Pipeline:
+    """``asr`` and, of its transcripts, ``mt``."""
+    nodes = {
+        "asr": {"kind": "recognize", **parameters.asr.model_dump()},
+        "mt": {"kind": "translate", "of": "asr", **parameters.mt.model_dump()},
+    }
+    return read({"nodes": nodes, **parameters.languages})

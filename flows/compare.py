@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
@@ -21,11 +20,14 @@ from components.storage.store import Store
 from flows import preflight
 from flows.compare_parameters import CompareParameters, SystemConfig
 from flows.faults import faults
-from flows.parameters import DataParameters, check_no_secret, flat
+from flows.parameters import DataParameters, FlowParameters, check_no_secret, flat
 from flows.preflight import Need
 from flows.registry import flow_named
 from flows.running import Run, ending, name_flow_run
-from tasks.options import value_of
+from flows.system import System
+from flows.systems import run_systems
+from reports.results import read_comparison
+from tasks import comparing, report
 from tasks.runners import runner
 
 
@@ -47,15 +49,18 @@ def system_names(parameters: CompareParameters) -> list[str]:
 @flat(CompareParameters)
 def compare(parameters: CompareParameters) -> RunRecord | State[RunRecord]:
     """Run what is to be run, compare all, report."""
-    from tasks import comparing, report
+    return run_comparison(parameters)
 
+
+def run_comparison(parameters: CompareParameters) -> RunRecord | State[RunRecord]:
+    """The comparison, inside a flow."""
     preflight.refuse(needs(parameters))
     names = system_names(parameters)
     run = Run("compare", parameters)
     with run:
-        calls = {one.name: _call(one, parameters, run) for one in parameters.systems}
+        systems = {one.name: _system(one, parameters, run.name) for one in parameters.systems}
         finished = {name: run.store.load_run(name) for name in parameters.runs}
-        found = _run_all(calls, run) | finished
+        found = run_systems(systems, run) | finished
         if len(found) < 2 or (parameters.baseline or names[0]) not in found:
             raise ConfigError("expected the baseline and another system to finish; see the notes of the run")
         run.add(comparing.compare_runs(found, parameters.settings(), run.store_url))
@@ -66,12 +71,10 @@ def compare(parameters: CompareParameters) -> RunRecord | State[RunRecord]:
 
 def note(run: Run, systems: Mapping[str, RunRecord]) -> None:
     """Keep the scores of a comparison and where its systems came from in its record."""
-    from tasks.comparing import read_comparison
-
     comparison = read_comparison(run.stages["comparison"])
     for row in comparison.rows:
         run.metrics |= {f"{row.system}.{name}": score for name, score in row.scores.items()}
-    run.notes += [f"system {name}: run {one.name}" for name, one in systems.items()]
+    run.systems = {name: one.name for name, one in systems.items()}
     run.notes += list(comparison.notes)
 
 
@@ -81,9 +84,6 @@ def compare_finished(parameters: CompareParameters) -> RunRecord:
     Raises:
         AntiphonError: no such run, or runs of different data.
     """
-    from tasks import comparing
-    from tasks.report import render
-
     system_names(parameters)
     store = Store(parameters.store)
     found = {name: store.load_run(name) for name in parameters.runs}  # before a record of a run is left
@@ -91,35 +91,8 @@ def compare_finished(parameters: CompareParameters) -> RunRecord:
     with run:
         run.add(comparing.compute(found, parameters.settings(), run.store))
         note(run, found)
-        render(run.record, run.store)
+        report.render(run.record, run.store)
     return run.record
-
-
-def _checked(system: SystemConfig, parameters: CompareParameters) -> DataParameters:
-    """The parameters of a system's flow, before any of them runs. ConfigError."""
-    shared = {name: getattr(parameters, name) for name in _SHARED}
-    values = {name: value for name, value in shared.items() if value is not None} | system.parameters
-    values["store"] = parameters.store
-    check_no_secret(list(system.parameters))
-    model = flow_named(system.flow).parameters
-    if parameters.blame and "blame" in model.model_fields:
-        values["blame"] = True
-    try:
-        checked = model.model_validate(values)
-    except ValidationError as error:
-        raise ConfigError("; ".join(faults(model, error))) from None
-    assert isinstance(checked, DataParameters)
-    return checked
-
-
-def _needs_of(system: SystemConfig, parameters: CompareParameters) -> list[Need]:
-    """What the stages of one system need, under its name."""
-    entry = flow_named(system.flow)
-    try:
-        found = entry.needs(_checked(system, parameters))
-    except ConfigError as error:
-        return [Need("systems", partial(_refuse, ConfigError(f"{system.name}: {error}")))]
-    return [replace(need, stage=f"{system.name}: {need.stage}") for need in found]
 
 
 def _refuse(error: ConfigError) -> None:
@@ -134,31 +107,45 @@ def needs(parameters: CompareParameters) -> list[Need]:
     return [named, *(need for one in parameters.systems for need in _needs_of(one, parameters)), *finished]
 
 
-def _call(system: SystemConfig, parameters: CompareParameters, run: Run) -> tuple[str, dict[str, Any]]:
-    """The flow of a system and what it is called with."""
-    checked = _checked(system, parameters).model_copy(
-        update={"store": run.store_url, "name": f"{run.name}.{system.name}"[:100], "replace": True}
-    )
-    return system.flow, {name: getattr(checked, name) for name in type(checked).model_fields}
+def _needs_of(system: SystemConfig, parameters: CompareParameters) -> list[Need]:
+    """What the nodes of one system need, under its name."""
+    try:
+        found = _system(system, parameters).needs()
+    except AntiphonError as error:
+        faults_of = [ConfigError(f"{system.name}: {line}") for line in str(error).splitlines()]
+        return [Need("systems", partial(_refuse, fault)) for fault in faults_of]
+    return [replace(need, stage=f"{system.name}: {need.stage}") for need in found]
+
+
+def _system(system: SystemConfig, parameters: CompareParameters, run: str | None = None) -> System:
+    """A system as its own flow would run it, in the run ``run.NAME``. ConfigError."""
+    entry = flow_named(system.flow)
+    checked = _checked(system, parameters, entry.parameters)
+    if run is not None:
+        named = {"name": f"{run}.{system.name}"[:100], "replace": True}
+        checked = checked.model_copy(update=named)
+    return System(system.flow, checked, entry.pipeline(checked), entry.hooks)
+
+
+def _checked(
+    system: SystemConfig, parameters: CompareParameters, model: type[FlowParameters]
+) -> DataParameters:
+    """The parameters of a system's flow. ConfigError."""
+    shared = {name: getattr(parameters, name) for name in _SHARED}
+    values = {name: value for name, value in shared.items() if value is not None} | system.parameters
+    values["store"] = parameters.store
+    check_no_secret(list(system.parameters))
+    if parameters.blame and "blame" in model.model_fields:
+        values["blame"] = True
+    try:
+        checked = model.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError("; ".join(faults(model, error))) from None
+    assert isinstance(checked, DataParameters)
+    return checked
 
 
 _SHARED = ("data", "audio", "limit", "source_language", "target_language", "seed")
-
-
-def _run_all(calls: Mapping[str, tuple[str, dict[str, Any]]], run: Run) -> dict[str, RunRecord]:
-    """The records of the systems that finish; what stops one is noted, and the others go on."""
-    from tasks.systems import check
-
-    found = {}
-    for name, (flow_name, values) in calls.items():
-        try:
-            record = value_of(flow_named(flow_name).call(**values))
-            check(record)
-            found[name] = record
-        except AntiphonError as error:
-            run.notes.append(f"system {name} failed: {error}")
-            run.failures += 1
-    return found
 
 
 if __name__ == "__main__":

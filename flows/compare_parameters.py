@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from components.metrics.comparing import ComparisonSettings
+from components.metrics.settings import ComparisonSettings
 from flows.parameters import DataParameters
 
-FlowName = Literal["cascade", "stack", "ensemble", "refine"]
+FlowName = Literal["cascade", "stack", "ensemble", "refine", "pipeline"]
 """Flows whose systems can be compared: those that run over a data set."""
 
 

@@ -14,7 +14,9 @@ class ContributionParameters(FlowParameters):
 
     model_config = ConfigDict(title="Contribution")
 
-    run: str = Field(title="Run", description="a finished run of ensemble, stack, refine or experts")
+    run: str = Field(
+        title="Run", description="a finished run with members, inputs, sources, rounds or experts"
+    )
     metric: Literal["bleu", "chrf", "ter"] = Field(
         "bleu", title="Metric", description="of translations; transcripts count by WER, experts by likelihood"
     )

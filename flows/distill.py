@@ -7,88 +7,105 @@ translated training data: a cascade, a stack, a refinement. The student is `stor
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from components.ensembling import checks as ensembling_checks
-from components.ensembling.mixing import Ensemble, MixingConfig
 from components.errors import ConfigError
+from components.pipeline.pipeline import Pipeline
+from components.pipeline.reader import read
 from components.records import RunRecord, StageRef
-from components.training import checks
-from components.training.distillation import DistillationConfig
+from components.storage.store import Store
+from components.training.config import DistillationConfig
 from components.translation.config import TranslationConfig
 from flows import preflight
-from flows.distill_parameters import DistillParameters, DistillTeacher
+from flows.distill_parameters import LEVELS, DistillParameters, DistillTeacher
 from flows.parameters import flat
 from flows.preflight import Need
-from flows.running import Run, ending, name_flow_run
-from tasks import data, distilling, ensembling, training, translation
+from flows.running import Run, name_flow_run
+from flows.system import run_models
+from reports.run_outputs import output_of
+from tasks import model_scores
 from tasks.runners import runner
 
 
-class Level(NamedTuple):
-    """What a level takes from the teacher: hypotheses as targets (``choose``), distributions (``word``)."""
+def pipeline(parameters: DistillParameters) -> Pipeline:
+    """``training`` gives the student; at sequence level from the ``targets`` of the teacher, ``mt``."""
+    config, choose = student_of(parameters), LEVELS[parameters.level].choose
+    languages = {"source_language": config.source_language, "target_language": config.target_language}
+    training: dict[str, Any] = {"kind": "distill", **config.model_dump(exclude={"kind"})}
+    if choose is None:
+        return read({"nodes": {"training": training}, **languages})
+    nodes = {
+        **_teacher(parameters),
+        "targets": {"kind": "targets", "of": "mt", "choose": choose},
+        "training": {**training, "targets": "targets", "limit": None},
+    }
+    return read({"nodes": nodes, **languages})
 
-    choose: str | None
-    word: bool
+
+def _teacher(parameters: DistillParameters) -> dict[str, dict[str, Any]]:
+    """The nodes that translate the training data: models, or the outputs of a finished run."""
+    teacher = parameters.teacher
+    if teacher.run is not None:
+        stages = taught_by(teacher.run, parameters.store)
+        nodes = {"asr": {"kind": "stored", "key": stages["asr"].key}} if "asr" in stages else {}
+        of = "asr" if nodes else "data"
+        return {**nodes, "mt": {"kind": "stored", "to": "target", "of": of, "key": stages["mt"].key}}
+    node: dict[str, Any] = {"kind": "translate", **_search(teacher).model_dump()}
+    if teacher.members:
+        mixing = {"method": teacher.method, "coefficients": teacher.coefficients}
+        node |= {"members": teacher.members, "combine": mixing}
+    return {"mt": node}
 
 
-LEVELS = {
-    "none": Level(None, word=False),
-    "word": Level(None, word=True),
-    "sequence": Level("best", word=False),
-    "interpolated": Level("closest", word=False),
-    "sequence_and_word": Level("best", word=True),
-}
+def taught_by(run_name: str, store_url: str | None) -> dict[str, StageRef]:
+    """Sources and final translations of a finished run, verified: ``data``, ``mt``, and ``asr`` if it heard.
+
+    Raises:
+        StoreError: no such run, or its outputs were changed.
+        ConfigError: a run without outputs to learn from.
+    """
+    run = Store(store_url).load_run(run_name)
+    stages = {ref.stage: ref for ref in run.stages}
+    named = {
+        "data": stages.get("data"),
+        "asr": output_of(run, "transcript"),
+        "mt": output_of(run, "translation"),
+    }
+    taught = {role: ref for role, ref in named.items() if ref is not None}
+    if not {"data", "mt"} <= taught.keys():
+        raise ConfigError(
+            f"teacher.run: expected a run with the stage data and translations, found "
+            f"{', '.join(stages) or 'none'} in {run_name}; name a run of cascade, ensemble, stack or refine "
+            "on the training data"
+        )
+    return taught
+
+
+def needs(parameters: DistillParameters) -> list[Need]:
+    """What teacher, student and its scores need before anything is computed."""
+    languages = parameters.student.source_language, parameters.student.target_language
+    asked = [Need("distill", lambda: _check(parameters)), preflight.tested(parameters.test, *languages)]
+    preflight.refuse(asked)  # before its nodes, which assume as much
+    return [*asked, *preflight.of_pipeline(pipeline(parameters), parameters.store, parameters.seed)]
 
 
 @flow(name="distill", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)
 @flat(DistillParameters)
 def distill(parameters: DistillParameters) -> RunRecord | State[RunRecord]:
     """Distil a teacher into one student, keep it in the store and score it."""
-    preflight.refuse(needs(parameters))
-    run = Run("distill", parameters)
-    with run:
-        config = student_of(parameters)
-        choose = LEVELS[parameters.level].choose
-        if choose is not None:
-            stages = _teach(parameters, run)
-            made = run.add(distilling.targets(stages, choose, config.target_language, run.store_url))
-            config = config.model_copy(update={"data": distilling.path_of(made), "limit": None})
-        trained = run.add(distilling.student(config, run.store_url))
-        run.notes.append(f"student store:{trained.key}")
+    wanted, teacher = needs(parameters), parameters.teacher
+
+    def after(run: Run) -> None:
         # Scored as any training; the data are those of the user, not the teacher's.
-        scored = run.add(
-            training.score(config, trained, parameters.test, parameters.beam_size, run.store_url)
-        )
-        run.metrics = training.read_scores(scored)
-        training.publish(run.record)
-    return ending(run.record)
+        asked = (student_of(parameters), run.stages["training"], parameters.test, parameters.beam_size)
+        scored = model_scores.score(*asked, run.store_url)
+        run.metrics = model_scores.read_scores(run.add(scored))
 
-
-def needs(parameters: DistillParameters) -> list[Need]:
-    """What the stages need before anything is computed."""
-    url, teacher, student = parameters.store, parameters.teacher, parameters.student
-    config = student_of(parameters)
-    if teacher.run is not None:  # whose outputs take the place of the student's data
-        config = config.model_copy(update={"data": config.dev})
-    found = [
-        Need("distill", lambda: _check(parameters)),
-        Need("student", lambda: checks.check_distillation(config, url)),
-        preflight.tested(parameters.test, student.source_language, student.target_language),
-    ]
-    if LEVELS[parameters.level].choose is None:
-        return found
-    if teacher.run is not None:
-        return [*found, Need("teacher", lambda: distilling.taught_by(str(teacher.run), url))]
-    languages = frozenset({(student.source_language, student.target_language)})
-    if teacher.members:
-        mixed = _mixture(teacher)
-        return [*found, Need("teacher", lambda: ensembling_checks.check_mixture(mixed, url))]
-    taught = preflight.translated(_alone(teacher), url, "teacher")
-    return [*found, taught, Need("teacher", lambda: taught.admit(languages))]
+    loaded = None if teacher.run is None else taught_by(teacher.run, parameters.store)["data"]
+    return run_models("distill", parameters, pipeline(parameters), wanted, after, loaded)
 
 
 def student_of(parameters: DistillParameters) -> DistillationConfig:
@@ -125,33 +142,9 @@ def _check(parameters: DistillParameters) -> None:
         raise ConfigError(f"student.kind: expected translation, found {parameters.student.kind}")
 
 
-def _teach(parameters: DistillParameters, run: Run) -> dict[str, StageRef]:
-    """Sources and what the teacher says to them: a finished run's, or computed now, shard by shard."""
-    teacher, student = parameters.teacher, parameters.student
-    if teacher.run is not None:
-        stages = distilling.taught_by(teacher.run, run.store_url)
-        for ref in stages.values():
-            run.add(ref)
-        return stages
-    languages = (student.source_language, student.target_language)
-    loaded = run.add(data.load(student.data, None, *languages, student.limit, run.store_url))
-    if teacher.members:
-        run.add(ensembling.mix(_mixture(teacher), None, (loaded,), run.store_url, parameters.seed))
-    else:
-        run.add(translation.translate(_alone(teacher), (loaded,), run.store_url, parameters.seed))
-    return run.stages
-
-
-def _alone(teacher: DistillTeacher) -> TranslationConfig:
-    """The teacher's first model, and how it is searched."""
+def _search(teacher: DistillTeacher) -> TranslationConfig:
+    """The teacher's first model, and how translations are searched for."""
     return TranslationConfig.model_validate(teacher.model_dump(include=set(TranslationConfig.model_fields)))
-
-
-def _mixture(teacher: DistillTeacher) -> Ensemble:
-    """All models of the teacher as one."""
-    mixing = MixingConfig(method=teacher.method, coefficients=teacher.coefficients)
-    members = (teacher.model, *teacher.members)
-    return Ensemble.model_validate({**_alone(teacher).model_dump(), "members": members, "mixing": mixing})
 
 
 if __name__ == "__main__":

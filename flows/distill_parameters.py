@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import ConfigDict, Field
 
 from components.training.config import TrainingConfig
 from components.translation.config import TranslationConfig
-from flows.parameters import FlowParameters
+from flows.parameters import DataSet, FlowParameters
+
+
+class Level(NamedTuple):
+    """What a level takes from the teacher: hypotheses as targets (``choose``), distributions (``word``)."""
+
+    choose: str | None
+    word: bool
+
+
+LEVELS = {
+    "none": Level(None, word=False),
+    "word": Level(None, word=True),
+    "sequence": Level("best", word=False),
+    "interpolated": Level("closest", word=False),
+    "sequence_and_word": Level("best", word=True),
+}
 
 
 class DistillTeacher(TranslationConfig):
@@ -77,3 +93,11 @@ class DistillParameters(FlowParameters):
     student: DistillStudent = Field(
         default=DistillStudent(), title="Student", description="its shape, its data and its training"
     )
+
+    @property
+    def data_set(self) -> DataSet | None:
+        """The training data, where a model translates them."""
+        student = self.student
+        if LEVELS[self.level].choose is None or self.teacher.run is not None:
+            return None
+        return student.data, None, student.source_language, student.target_language, student.limit

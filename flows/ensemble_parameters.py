@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
 from components.ensembling.config import PoolingConfig
-from components.ensembling.mixing import MixingConfig
+from components.ensembling.mixing import MixingConfig, TranslatorMembers
+from components.errors import ConfigError
+from components.pipeline.pipeline import DATA, Pipeline
+from components.pipeline.reader import read
 from components.recognition.config import RecognitionConfig
-from components.translation.config import TranslationConfig
 from flows.parameters import DataParameters
 
 
@@ -30,31 +33,6 @@ class EnsembleRecognition(RecognitionConfig):
     coefficients: tuple[float, ...] = Field(
         (), title="Coefficients", description="linear and log_linear: one per member; empty = equal"
     )
-
-
-class EnsembleTranslation(TranslationConfig):
-    """Settings of the search that all translators share."""
-
-    model_config = ConfigDict(title="Translation (mt)")
-
-    members: tuple[str, ...] = Field(
-        (),
-        title="Further members",
-        description="models beside the first: store:KEY, store:KEY@STEP, hub:, packaged:, or a path",
-    )
-    dropout_members: int = Field(
-        0,
-        ge=0,
-        le=16,
-        title="Dropout members",
-        description="Monte-Carlo dropout: the first model so many times with dropout on, in place of it",
-    )
-
-
-class EnsembleMixing(MixingConfig):
-    """How the translators' distributions become one."""
-
-    model_config = ConfigDict(title="Combination (combine)")
 
 
 class EnsemblePooling(PoolingConfig):
@@ -79,12 +57,87 @@ class EnsembleParameters(DataParameters):
     asr: EnsembleRecognition = Field(
         default=EnsembleRecognition(), title="Recognition", description="speech to text"
     )
-    mt: EnsembleTranslation = Field(
-        default=EnsembleTranslation(), title="Translation", description="text to text"
+    mt: TranslatorMembers = Field(
+        default=TranslatorMembers(), title="Translation", description="text to text"
     )
-    combine: EnsembleMixing = Field(
-        default=EnsembleMixing(), title="Combination", description="of the translators, token by token"
+    combine: MixingConfig = Field(
+        default=MixingConfig(), title="Combination", description="of the translators, token by token"
     )
     pool: EnsemblePooling = Field(
         default=EnsemblePooling(), title="Pooling", description="of finished transcripts or translations"
     )
+
+
+Nodes = dict[str, dict[str, Any]]
+
+
+DEV = "data-dev"
+
+
+def pipeline(parameters: EnsembleParameters) -> Pipeline:
+    """``asr`` and, of its transcripts, ``mt``: each one node, or ``asr-1``, ``asr-2``... combined."""
+    _check(parameters)
+    nodes = {**_recognition(parameters), **_translation(parameters)}
+    if any(values.get("of") == DEV for values in nodes.values()):
+        pool = parameters.pool
+        nodes = {DEV: {"kind": "data", "source": pool.dev, "limit": pool.dev_limit}, **nodes}
+    return read({"nodes": nodes, **parameters.languages})
+
+
+def _check(parameters: EnsembleParameters) -> None:
+    """Refuse what is no ensemble, and reranking by coefficients that nobody learns."""
+    mt, asr, pool = parameters.mt, parameters.asr, parameters.pool
+    method = parameters.combine.method
+    if len(mt.references) < 2 and method != "negative_evidence" and not asr.members:
+        raise ConfigError(
+            "mt.members: expected at least one model beside mt.model (or asr.members beside asr.model), "
+            "found none; one model alone is a cascade: antiphon run cascade"
+        )
+    pooled = method == "pooled" or (asr.members and asr.combination == "pooled")
+    if pooled and pool.method == "reranking" and not pool.coefficients and pool.dev is None:
+        raise ConfigError(
+            "pool.dev: expected development data to learn the coefficients of reranking on, or "
+            "pool.coefficients, found neither"
+        )
+
+
+def _recognition(parameters: EnsembleParameters) -> Nodes:
+    asr = parameters.asr
+    if asr.members and asr.combination != "pooled":
+        return {"asr": {"kind": "recognize", **asr.model_dump()}}
+    search = {"kind": "recognize", **asr.model_dump(exclude={"members", "combination", "coefficients"})}
+    if not asr.members:
+        return {"asr": search}
+    systems = [
+        {**search, "model": name, **({"backend": "pocketsphinx"} if name.startswith("sphinx:") else {})}
+        for name in (asr.model, *asr.members)
+    ]
+    return _pooled(parameters, "asr", systems, DATA)
+
+
+def _translation(parameters: EnsembleParameters) -> Nodes:
+    mt, mixing = parameters.mt, parameters.combine
+    if mixing.method != "pooled":
+        return {"mt": {"kind": "translate", "of": "asr", **mt.model_dump(), "combine": mixing.model_dump()}}
+    search = {"kind": "translate", **mt.model_dump(exclude={"members", "dropout_members"})}
+    thinned = [{**search, "dropout_members": 1, "dropout_seed": n} for n in range(mt.dropout_members)]
+    systems = [*(thinned or [search]), *({**search, "model": name} for name in mt.members)]
+    if len(systems) < 2:
+        return {"mt": {**search, "of": "asr"}}
+    return _pooled(parameters, "mt", systems, "asr")
+
+
+def _pooled(
+    parameters: EnsembleParameters, name: str, systems: Sequence[Mapping[str, Any]], of: str
+) -> Nodes:
+    """Each system as a node of its own, and one that combines their outputs."""
+    pool = parameters.pool
+    combine = pool.model_dump(exclude={"dev", "dev_limit"})
+    numbered = {f"{name}-{number}": values for number, values in enumerate(systems, 1)}
+    nodes: Nodes = {}
+    if pool.method == "reranking" and not pool.coefficients:
+        dev = {f"{each}-dev": {**values, "of": DEV} for each, values in numbered.items()}
+        nodes = {**dev, f"{name}-coefficients": {"kind": "tune", **combine, "of": list(dev)}}
+        combine = {**combine, "tuned": f"{name}-coefficients"}
+    nodes |= {each: {**values, "of": of} for each, values in numbered.items()}
+    return {**nodes, name: {"kind": "combine", **combine, "of": list(numbered)}}

@@ -9,50 +9,52 @@ from __future__ import annotations
 from prefect import flow
 from prefect.client.schemas.objects import State
 
+from components.experts.telemetry import warn_of_collapse
+from components.pipeline.pipeline import Pipeline
+from components.pipeline.reader import read
 from components.records import RunRecord
 from components.translation.config import TranslationConfig
 from flows import preflight
 from flows.experts_parameters import ExpertsParameters
 from flows.parameters import flat
 from flows.preflight import Need
-from flows.running import Run, ending, name_flow_run
+from flows.running import Run, name_flow_run
+from flows.system import run_models
+from tasks import model_scores, routing
+from tasks.report import report
 from tasks.runners import runner
 
 
-def needs(parameters: ExpertsParameters) -> list[Need]:
-    """What the stages need before anything is computed."""
-    from components.experts import checks
+def pipeline(parameters: ExpertsParameters) -> Pipeline:
+    """``training``, which gives the model."""
+    values = parameters.training().model_dump(exclude={"kind"})
+    return read({"nodes": {"training": {"kind": "train_experts", **values}}})
 
-    config = parameters.training()
-    tested = [preflight.tested(parameters.test, config.source_language, target) for target in config.targets]
-    return [Need("training", lambda: checks.check(config, parameters.store)), *tested]
+
+def needs(parameters: ExpertsParameters) -> list[Need]:
+    """What the training and its scores need before anything is computed."""
+    source, targets = parameters.source_language, parameters.training().targets
+    nodes = preflight.of_pipeline(pipeline(parameters), parameters.store, parameters.seed)
+    return [*nodes, *(preflight.tested(parameters.test, source, target) for target in targets)]
 
 
 @flow(name="experts", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)
 @flat(ExpertsParameters)
 def experts(parameters: ExpertsParameters) -> RunRecord | State[RunRecord]:
     """Train a translation model with experts (or upcycle one), watch its routers and score every language."""
-    from components.experts.telemetry import warn_of_collapse
-    from tasks import experts as stages
-    from tasks import training
-    from tasks.report import report
+    config, test = parameters.training(), parameters.test
 
-    preflight.refuse(needs(parameters))
-    config = parameters.training()
-    run = Run("experts", parameters)
-    with run:
-        trained = run.add(stages.train(config, run.store_url))
-        run.notes.append(f"model store:{trained.key}")
-        source, limit = parameters.test or config.dev, parameters.test_limit
+    def after(run: Run) -> None:
+        trained, source, limit = run.stages["training"], test or config.dev, parameters.test_limit
         if config.experts:
-            watched = run.add(stages.watch(config, trained, source, limit, run.store_url))
-            run.notes += warn_of_collapse(stages.read_layers(watched))
+            watched = run.add(routing.watch(config, trained, source, limit, run.store_url))
+            run.notes += warn_of_collapse(routing.read_layers(watched))
         mt = TranslationConfig(beam_size=parameters.beam_size, n_best=1, device=config.device)
-        scored = run.add(stages.score(config, trained, mt, source, limit, run.store_url))
-        run.metrics = training.read_scores(scored)
-        training.publish(run.record)
+        scored = model_scores.score_languages(config, trained, mt, source, limit, run.store_url)
+        run.metrics = model_scores.read_scores(run.add(scored))
         report(run.record, run.store_url)
-    return ending(run.record)
+
+    return run_models("experts", parameters, pipeline(parameters), needs(parameters), after)
 
 
 if __name__ == "__main__":

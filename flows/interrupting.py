@@ -16,15 +16,14 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.exceptions import TerminationSignal
-from prefect.settings import PREFECT_API_URL
 from prefect.states import Cancelled, Crashed
 
-from flows.ephemeral_server import GuardedServer
-from tasks.shards import GRACE
+from components.nodes import own_program
+from flows.ephemeral_server import is_own
 
 SECONDS = 2
 """A server that has not answered by then is not told: after Ctrl-C a run's own server is gone as well."""
-LIMIT = GRACE + 2
+LIMIT = 7.0
 """Seconds after SIGTERM at which the process goes, whatever its threads compute; Docker kills after ten."""
 _TO_BE_TOLD = threading.Event()
 """Set in the process of the `antiphon` command until its user has been told how to go on."""
@@ -113,7 +112,7 @@ def interrupted(by: signal.Signals) -> int:
 def stopped() -> int:
     """The end of a command that was sent SIGTERM: the exit code, if it comes to that."""
     code = interrupted(signal.SIGTERM)
-    if not PREFECT_API_URL.value():
+    if is_own():
         exit_now(code)  # it would wait for its own server
     return code
 
@@ -142,9 +141,8 @@ def _end(by: signal.Signals, message: str) -> None:
 
 
 def exit_now(code: int) -> None:
-    """End this process at once, and the server that it started."""
-    if not PREFECT_API_URL.value():
-        GuardedServer().kill()
+    """End this process at once and the programs that it started; its server's guard ends the server."""
+    own_program.kill_all()
     sys.stdout.flush()
     os._exit(code)
 

@@ -6,7 +6,7 @@ An accepted model is `store:KEY` for every flow. `python -m flows.merge` takes t
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
@@ -14,109 +14,122 @@ from prefect.states import Completed
 
 from components import models
 from components.errors import DataError
-from components.merging import Recipe, checks, from_text, read
-from components.records import RunRecord, Score, StageRef
+from components.merging import checks
+from components.merging.config import recipe_of
+from components.merging.naming import reference
+from components.pipeline.pipeline import DATA, TARGET, Pipeline
+from components.pipeline.reader import read
+from components.records import RunRecord, StageRef
 from flows import preflight
 from flows.merge_parameters import MergeParameters
 from flows.parameters import flat
 from flows.preflight import Need
 from flows.running import Run, ending, name_flow_run
-from tasks import data, merging, metrics, recognition, translation
-from tasks.options import value_of
+from flows.system import execute_part, load_data
+from tasks import gate, metrics
+from tasks.artifacts import publish_summary
+from tasks.metrics import Scored
 from tasks.runners import runner
 
 
-class _Scoring:
-    """Decodes data sets with one model after another, as the parameters say."""
-
-    def __init__(self, parameters: MergeParameters, run: Run) -> None:
-        self._parameters, self._run = parameters, run
-
-    def load(self, source: str) -> StageRef:
-        """The utterances of a data set."""
-        p = self._parameters
-        languages = p.source_language, p.target_language
-        return self._run.add(data.load(source, None, *languages, p.limit, self._run.store_url))
-
-    def decode(self, model: str, loaded: StageRef) -> StageRef:
-        """What a model makes of the data: transcripts of a speech model, else translations."""
-        p, url = self._parameters, self._run.store_url
-        speaks = models.resolve(model, url).architecture.startswith("Whisper")
-        if speaks:
-            asr = p.asr.model_copy(update={"model": model})
-            heard = value_of(recognition.recognise(asr, loaded, url, p.seed))
-            if heard is None:
-                raise DataError(f"{model} is a speech model, and the data have no audio; give spoken data")
-            return self._run.add(heard)
-        mt = p.mt.model_copy(update={"model": model})
-        return self._run.add(translation.translate(mt, (loaded,), url, p.seed))
-
-    def scores(self, loaded: StageRef, decoded: StageRef) -> dict[str, Score]:
-        """Every score that the references allow."""
-        stages, run = {"data": loaded, decoded.stage: decoded}, self._run
-        found = metrics.score(stages, self._parameters.target_language, run.store_url, run.name)
-        return metrics.read_scores(run.add(found))
+def pipeline(parameters: MergeParameters) -> Pipeline:
+    """``merge``; with development data its outputs for them (``mt`` or ``asr``) and the ``baseline``'s; with
+    test data ``mt-test`` or ``asr-test``.
+    """
+    p = parameters
+    nodes: dict[str, dict[str, Any]] = {"merge": {"kind": "merge", "recipe": p.recipe}}
+    outputs: dict[str, str] = {}
+    if p.dev is not None or p.test is not None:
+        name, node = _decoder(p)
+        if p.dev is not None:
+            nodes[name] = {**node, "model": "node:merge"}
+            nodes["baseline"] = {**node, "model": baseline_of(p)}
+        if p.test is not None:
+            nodes["test"] = {"kind": "data", "source": p.test, "limit": p.limit}
+            nodes[f"{name}-test"] = {**node, "model": "node:merge", "of": "test"}
+        outputs = {"transcript" if name == "asr" else "translation": name} if p.dev is not None else {}
+    languages = {"source_language": p.source_language, "target_language": p.target_language}
+    return read({"nodes": nodes, "outputs": outputs, **languages})
 
 
-def recipe_of(text: str) -> Recipe:
-    """A recipe from a file, or from its text. Raises ConfigError or MergeError with the line."""
-    return from_text(text) if "\n" in text.strip() else read(Path(text).expanduser())
+def _decoder(parameters: MergeParameters) -> tuple[str, dict[str, Any]]:
+    """The node that decodes with a model of the recipe: a recognizer or a translator."""
+    recipe = recipe_of(parameters.recipe)
+    checks.check(recipe, parameters.store)  # before a model is fetched
+    first = models.resolve(reference(recipe.models[0], recipe), parameters.store)
+    if first.architecture.startswith("Whisper"):
+        return "asr", {"kind": "recognize", **parameters.asr.model_dump()}
+    return "mt", {"kind": "translate", **parameters.mt.model_dump()}
+
+
+def baseline_of(parameters: MergeParameters) -> str:
+    """The model that the gate compares with: as set, else the recipe's base, else its first."""
+    recipe = recipe_of(parameters.recipe)
+    return parameters.baseline or reference(recipe.models[0], recipe)
 
 
 def needs(parameters: MergeParameters) -> list[Need]:
-    """What the stages need before anything is computed."""
-    url, baseline = parameters.store, parameters.baseline
+    """What its nodes and its development data need before anything is computed."""
     languages = parameters.source_language, parameters.target_language
-    found = [Need("merge", lambda: checks.check(recipe_of(parameters.recipe), url))]
-    if baseline is not None:
-        found.append(Need("baseline", lambda: models.check(baseline, url)))
-    sets = (parameters.dev, parameters.test)
-    return [*found, *(preflight.tested(one, *languages) for one in sets)]
+    nodes = preflight.of_pipeline(pipeline(parameters), parameters.store, parameters.seed)
+    return [*nodes, preflight.tested(parameters.dev, *languages)]
 
 
 @flow(name="merge", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)
 @flat(MergeParameters)
 def merge(parameters: MergeParameters) -> RunRecord | State[RunRecord]:
     """Merge models as a recipe says, and keep the result if it is not worse than the baseline."""
-    preflight.refuse(needs(parameters))
-    recipe = recipe_of(parameters.recipe)
+    wanted = needs(parameters)
+    preflight.refuse(wanted)
+    whole = pipeline(parameters)
+    untested = pipeline(parameters.model_copy(update={"test": None}))
     run = Run("merge", parameters)
-    accepted = True
     with run:
-        merged = run.add(value_of(merging.merge(recipe, run.store_url, parameters.seed)))
-        model = f"store:{merged.key}"
-        run.notes.append(f"model {model}")
-        scoring = _Scoring(parameters, run)
-        if parameters.dev is not None:
-            accepted = _gated(parameters, run, recipe, model, scoring)
-        if parameters.test is not None and accepted:
-            loaded = scoring.load(parameters.test)
-            run.metrics |= scoring.scores(loaded, scoring.decode(model, loaded))
+        sets = load_data(run)
+        execute_part(run, untested, wanted, sets)
+        accepted = DATA not in sets or _gated(run, parameters, sets[DATA])
+        if accepted and parameters.test is not None:
+            execute_part(run, whole, wanted, sets)
+        _score(run, parameters)
+        publish_summary(run.name, run.stages.values(), run.metrics)
     record = run.record
     if not accepted:
         return Completed(name="Rejected", message="; ".join(record.notes), data=record)
     return ending(record)
 
 
-def _gated(parameters: MergeParameters, run: Run, recipe: Recipe, model: str, scoring: _Scoring) -> bool:
-    """Whether the merged model passes the gate; its development scores become metrics ``dev_*``."""
-    from components.merging.references import reference
-
-    loaded = scoring.load(str(parameters.dev))
-    name = parameters.baseline or reference(recipe.base or recipe.models[0], recipe)
-    baseline = scoring.decode(name, loaded)
-    decoded = scoring.decode(model, loaded)
+def _gated(run: Run, parameters: MergeParameters, loaded: StageRef) -> bool:
+    """Whether the merged model passes the gate."""
+    merged = run.stages.get("asr") or run.stages.get("mt")
+    if merged is None or "baseline" not in run.stages:
+        raise DataError(f"{parameters.dev}: expected audio for a speech model, found none; give spoken data")
     metric = parameters.metric
     if metric == "auto":
-        metric = "wer" if decoded.stage == "asr" else "bleu"
-    url = run.store_url
-    verdict = merging.read_verdict(
-        run.add(value_of(merging.gate(loaded, decoded, baseline, name, metric, parameters.margin, url)))
+        metric = "wer" if merged.stage == "asr" else "bleu"
+    systems = (merged, run.stages["baseline"], baseline_of(parameters))
+    verdict = gate.read_verdict(
+        run.add(gate.gate(loaded, *systems, metric, parameters.margin, run.store_url))
     )
-    scored = scoring.scores(loaded, decoded)
-    run.metrics |= {f"dev_{k}": s.model_copy(update={"name": f"dev_{k}"}) for k, s in scored.items()}
     run.notes.append(str(verdict))
     return verdict.accepted
+
+
+def _score(run: Run, parameters: MergeParameters) -> None:
+    """The merged model's scores on development data (``dev_*``) and on test data."""
+    outputs = {
+        "asr": ("dev_", "data"),
+        "mt": ("dev_", "data"),
+        "asr-test": ("", "test"),
+        "mt-test": ("", "test"),
+    }
+    scored = [
+        Scored(prefix, run.stages[source], run.stages[name], None if name.startswith("asr") else TARGET)
+        for name, (prefix, source) in outputs.items()
+        if name in run.stages
+    ]
+    if scored:
+        ref = run.add(metrics.score(scored, parameters.target_language, run.store_url, run.name))
+        run.metrics = metrics.read_scores(ref)
 
 
 if __name__ == "__main__":

@@ -8,19 +8,7 @@ from pydantic import ConfigDict, Field, field_validator
 
 from components.recognition.config import RecognitionConfig
 from components.translation.config import TranslationConfig
-from flows.parameters import FlowParameters, check_language
-
-
-class MergeRecognition(RecognitionConfig):
-    """Settings with which a merged speech model transcribes; the model itself is set by the flow."""
-
-    model_config = ConfigDict(title="Recognition (asr), for Whisper models")
-
-
-class MergeTranslation(TranslationConfig):
-    """Settings with which a merged text model translates; the model itself is set by the flow."""
-
-    model_config = ConfigDict(title="Translation (mt), for text models")
+from flows.parameters import DataSet, FlowParameters, check_language
 
 
 class MergeParameters(FlowParameters):
@@ -54,11 +42,17 @@ class MergeParameters(FlowParameters):
     margin: float = Field(
         0.0, ge=0, le=100, title="Margin", description="points that the merged model may be worse"
     )
-    asr: MergeRecognition = Field(
-        default=MergeRecognition(), title="Recognition", description="how speech models are scored"
+    asr: RecognitionConfig = Field(
+        default=RecognitionConfig(), title="Recognition", description="how speech models are scored"
     )
-    mt: MergeTranslation = Field(
-        default=MergeTranslation(), title="Translation", description="how text models are scored"
+    mt: TranslationConfig = Field(
+        default=TranslationConfig(), title="Translation", description="how text models are scored"
     )
+
+    @property
+    def data_set(self) -> DataSet | None:
+        """The development data."""
+        languages = self.source_language, self.target_language
+        return None if self.dev is None else (self.dev, None, *languages, self.limit)
 
     _language = field_validator("source_language", "target_language")(check_language)

@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from components.errors import ConfigError
+from components.languages import check_code
 from components.storage import local_root
 from components.storage.store import check_run_name
 from flows.faults import describe_fault
@@ -52,6 +53,11 @@ class FlowParameters(BaseModel):
     )
     seed: int = Field(0, ge=0, lt=2**31, title="Seed", description="of everything that draws random numbers")
 
+    @property
+    def data_set(self) -> DataSet | None:
+        """The data set that nodes of the flow's pipeline read as ``data``, if they do."""
+        return None
+
     @field_validator("store", "name")
     @classmethod
     def _usable(cls, value: str | None, info: ValidationInfo) -> str | None:
@@ -63,10 +69,12 @@ class FlowParameters(BaseModel):
         return value
 
 
+DataSet = tuple[str | None, str | None, str | None, str | None, int | None]
+"""Source or recordings, source and target language, limit: what the ``data`` stage is loaded by."""
+
+
 def check_language(code: str | None) -> str | None:
     """The code, if it can be a language's; ValueError, as pydantic wants it."""
-    from components.translation.languages import check_code  # imports torch, which help does without
-
     try:
         return code if code is None else check_code(code)
     except ConfigError as error:
@@ -96,6 +104,16 @@ class DataParameters(FlowParameters):
     )
 
     _language = field_validator("source_language", "target_language")(check_language)
+
+    @property
+    def data_set(self) -> DataSet:
+        """What the flow takes through its pipeline."""
+        return self.data, self.audio, self.source_language, self.target_language, self.limit
+
+    @property
+    def languages(self) -> dict[str, str | None]:
+        """Those of the data set, where they are set, as a pipeline takes them."""
+        return {"source_language": self.source_language, "target_language": self.target_language}
 
     @model_validator(mode="before")
     @classmethod

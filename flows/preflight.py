@@ -6,52 +6,80 @@ fetch the stage's models and comes once the data are known, before the first mod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from components import data as sets
 from components.errors import AntiphonError, ConfigError, TransientError
-from components.recognition import RecognitionConfig
-from components.recognition import checks as recognition
-from components.records import StageRef
+from components.languages import base_of
+from components.nodes.kind import Site
+from components.pipeline.pipeline import DATA, SOURCE, TARGET, Node, Pipeline
+from components.records import StageRef, Utterance
 from components.storage.reader import utterances
-from components.translation import TranslationConfig
-from components.translation import checks as translation
 from components.translation.checks import Pair
 from flows.parameters import DataParameters
-from flows.running import Run
-from tasks import data
 
 Pairs = frozenset[Pair]
 
 
 @dataclass(frozen=True)
 class Need:
-    """What one stage asks for. Both calls raise AntiphonError in one line; ``spoken``: of speech only."""
+    """What one stage asks for. The calls raise AntiphonError in one line.
+
+    ``data`` is the data set that it reads; where ``concerns`` none of its utterances, nothing is asked for.
+    ``named`` gives ids of utterances that the data must have.
+    """
 
     stage: str
     check: Callable[[], object]
     admit: Callable[[Pairs], object] = lambda pairs: None
-    spoken: bool = False
+    concerns: Callable[[Utterance], bool] = lambda utterance: True
+    data: str = DATA
+    named: Callable[[], Collection[str]] = tuple
 
 
-def recognized(config: RecognitionConfig, store: str | None, stage: str = "asr") -> Need:
-    """What a recogniser needs."""
+def of_pipeline(pipeline: Pipeline, store: str | None, seed: int) -> list[Need]:
+    """What the nodes of a pipeline need; a model that another node makes is not known before."""
+    nodes = [_of_node(pipeline, node, pipeline.site(node, store, seed)) for node in pipeline]
+    return [*nodes, Need("target_language", lambda: None, partial(_refuse_other_target, pipeline))]
+
+
+def _refuse_other_target(pipeline: Pipeline, pairs: Pairs) -> None:
+    """Refuse a translation into a language that the data set, or the run, does not ask for."""
+    name = pipeline.outputs.get("translation")
+    written = TARGET if name is None else pipeline.language_of(name)
+    wanted = sorted({target for _, target in pairs if target is not None})
+    if written != TARGET and wanted and base_of(written) not in map(base_of, wanted):
+        raise ConfigError(
+            f"expected {', '.join(wanted)}, which nothing gives: the translation is {name}, into {written}; "
+            "say outputs: {translation: NODE}, or another target_language"
+        )
+
+
+def _of_node(pipeline: Pipeline, node: Node, site: Site) -> Need:
+    read = pipeline.language_of(node.origin or node.of[0]) if node.of else SOURCE
+    written = pipeline.language_of(node.name)
+
+    def pairs_of(pairs: Pairs) -> Pairs:
+        """The languages of the node, of those of the data set."""
+        named = [{SOURCE: source, TARGET: target} for source, target in pairs]
+        return frozenset((each.get(read, read) or "und", each.get(written, written)) for each in named)
+
+    def concerns(utterance: Utterance) -> bool:
+        return node.kind.applies(utterance) and not node.kind.leaves(utterance)
+
+    def admit(pairs: Pairs) -> None:
+        if not node.made:  # else its model is not there yet
+            node.kind.admit(node.settings, site, pairs_of(pairs))
+
     return Need(
-        stage,
-        lambda: recognition.check(config, store),
-        lambda _: recognition.admit(config, store),
-        spoken=True,
-    )
-
-
-def translated(config: TranslationConfig, store: str | None, stage: str = "mt") -> Need:
-    """What a translator needs."""
-    return Need(
-        stage,
-        lambda: translation.check(config, store),
-        lambda pairs: translation.admit(config, store, pairs),
+        pipeline.written_name(node.name),
+        lambda: node.kind.check(node.settings, site),
+        admit,
+        concerns=concerns if node.of and all(map(pipeline.is_data, node.of)) else lambda utterance: True,
+        data=pipeline.data_of(node.name),
+        named=lambda: node.kind.named(node.settings),
     )
 
 
@@ -86,28 +114,32 @@ def refuse(needs: Iterable[Need]) -> None:
     _all((need.stage, need.check) for need in needs)
 
 
-def admit(needs: Sequence[Need], loaded: StageRef) -> None:
-    """Refuse what can be refused now that the languages are known; fetches the models that will be needed.
+def admit(needs: Sequence[Need], loaded: StageRef, name: str = DATA) -> None:
+    """Refuse what can be refused of the readers of a data set now that its languages are known.
+
+    Fetches the models that will be needed.
 
     Raises:
         ConfigError: every fault of every stage, a line each.
     """
-    pairs, spoken = set[Pair](), False
+    pairs = set[Pair]()
+    waiting, wanted = [need for need in needs if need.data == name], []
+    missing = {need.stage: set(need.named()) for need in waiting}
     for one in utterances(loaded):
+        for ids in missing.values():
+            ids.discard(one.id)
         pairs.add((one.source_language, one.target_language))
-        spoken = spoken or one.audio is not None
-    if pairs:
-        wanted = [need for need in needs if spoken or not need.spoken]
-        _all((need.stage, partial(need.admit, frozenset(pairs))) for need in wanted)
+        concerned = [need for need in waiting if need.concerns(one)]
+        waiting = [need for need in waiting if need not in concerned]
+        wanted += concerned
+    wanted.sort(key=needs.index)
+    faults = [(stage, partial(_unknown, ids)) for stage, ids in missing.items() if ids]
+    _all([*faults, *((need.stage, partial(need.admit, frozenset(pairs))) for need in wanted)])
 
 
-def load(run: Run, parameters: DataParameters, needs: Sequence[Need]) -> StageRef:
-    """The ``data`` stage of a run; what ``needs`` refuse of it is refused."""
-    languages = (parameters.source_language, parameters.target_language)
-    source = (parameters.data, parameters.audio)
-    loaded = run.add(data.load(*source, *languages, parameters.limit, run.store_url))
-    admit(needs, loaded)
-    return loaded
+def _unknown(ids: Collection[str]) -> None:
+    names = ", ".join(repr(each) for each in sorted(ids)[:3]) + (" ..." if len(ids) > 3 else "")
+    raise ConfigError(f"expected ids of utterances of the data, found {len(ids)} that are none: {names}")
 
 
 def _all(checks: Iterable[tuple[str, Callable[[], object]]]) -> None:

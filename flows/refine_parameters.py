@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import ConfigDict, Field
 
+from components.errors import AntiphonError, ConfigError
+from components.pipeline.pipeline import Pipeline
+from components.pipeline.reader import read
 from components.recognition.config import RecognitionConfig
+from components.records import StageRef
 from components.refining.config import RefineConfig
+from components.storage.store import Store
 from components.translation.config import TranslationConfig
 from flows.parameters import DataParameters
-
-
-class RefineRecognition(RecognitionConfig):
-    """Settings of the speech recognition stage."""
-
-    model_config = ConfigDict(title="Recognition (asr)")
-
-
-class RefineTranslation(TranslationConfig):
-    """Settings of the first pass."""
-
-    model_config = ConfigDict(title="First pass (mt)")
-
-
-class RefineSettings(RefineConfig):
-    """Settings of the rounds."""
-
-    model_config = ConfigDict(title="Refinement (refine)")
 
 
 class RefineParameters(DataParameters):
@@ -39,12 +28,55 @@ class RefineParameters(DataParameters):
         description="a finished run whose mt stage is refined, with its data",
     )
     rounds: int = Field(2, ge=1, le=20, title="Rounds", description="budget: rounds of refinement at most")
-    asr: RefineRecognition = Field(
-        default=RefineRecognition(), title="Recognition", description="speech to text, where data are spoken"
+    asr: RecognitionConfig = Field(
+        default=RecognitionConfig(), title="Recognition", description="speech to text, where data are spoken"
     )
-    mt: RefineTranslation = Field(
-        default=RefineTranslation(), title="First pass", description="writes the draft, round 0"
+    mt: TranslationConfig = Field(
+        default=TranslationConfig(), title="First pass", description="writes the draft, round 0"
     )
-    refine: RefineSettings = Field(
-        default=RefineSettings(), title="Refinement", description="who proposes, what accepts, when to stop"
+    refine: RefineConfig = Field(
+        default=RefineConfig(), title="Refinement", description="who proposes, what accepts, when to stop"
     )
+
+
+def pipeline(parameters: RefineParameters) -> Pipeline:
+    """``asr``, ``mt``, and the rounds ``refine-1``, ``refine-2``, ... over its translations."""
+    if parameters.draft is None:
+        nodes = {
+            "asr": {"kind": "recognize", **parameters.asr.model_dump()},
+            "mt": {"kind": "translate", "of": "asr", **parameters.mt.model_dump()},
+        }
+    else:
+        nodes = _stored(draft_of(parameters))
+    settings = {**parameters.refine.model_dump(), "rounds": parameters.rounds}
+    nodes["refine"] = {"kind": "refine", "of": "mt", **settings}
+    return read({"nodes": nodes, **parameters.languages})
+
+
+def draft_of(parameters: RefineParameters) -> dict[str, StageRef]:
+    """The stages of the run whose draft is refined. ConfigError."""
+    try:
+        run = Store(parameters.store).load_run(str(parameters.draft))
+    except AntiphonError as error:
+        raise ConfigError(f"draft: {error}") from error
+    stages = {ref.stage: ref for ref in run.stages}
+    if "data" not in stages or "mt" not in stages:
+        raise ConfigError(
+            f"draft {parameters.draft}: expected a run with the stages data and mt, "
+            f"found {', '.join(stages)}; run the cascade first"
+        )
+    return stages
+
+
+def _stored(stages: dict[str, StageRef]) -> dict[str, dict[str, Any]]:
+    """The nodes of a finished run's draft, which are computed already."""
+    nodes: dict[str, dict[str, Any]] = {}
+    if "asr" in stages:
+        nodes["asr"] = {"kind": "stored", "key": stages["asr"].key}
+    nodes["mt"] = {
+        "kind": "stored",
+        "to": "target",
+        "of": "asr" if "asr" in stages else "data",
+        "key": stages["mt"].key,
+    }
+    return nodes

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from components.errors import ConfigError
 
 if TYPE_CHECKING:
+    from components.pipeline.pipeline import Pipeline
+    from components.records import RunRecord
     from flows.parameters import FlowParameters
     from flows.preflight import Need
 
@@ -21,6 +23,8 @@ class FlowEntry(NamedTuple):
     flow: str
     parameters_model: str
     needs_of: str | None = None
+    pipeline_of: str | None = None
+    hooks_of: str | None = None
 
     @property
     def call(self) -> Callable[..., Any]:
@@ -34,24 +38,51 @@ class FlowEntry(NamedTuple):
         model: type[FlowParameters] = _load(self.parameters_model)
         return model
 
+    def pipeline(self, parameters: Any) -> Pipeline:
+        """The graph of a flow over a data set. Raises ConfigError."""
+        if self.pipeline_of is None:
+            raise ConfigError(f"{self.flow.partition(':')[2]}: expected a flow over a data set, found none")
+        graph: Pipeline = _load(self.pipeline_of)(parameters)
+        return graph
+
+    @property
+    def hooks(self) -> Any:
+        """What the flow adds to a run of its pipeline, as :class:`~flows.system.Hooks`; imports Prefect."""
+        return _load(self.hooks_of or "flows.system:NO_HOOKS")
+
     def needs(self, parameters: Any) -> Sequence[Need]:
         """What its stages need before anything is computed."""
-        needs: Sequence[Need] = _load(self.needs_of)(parameters) if self.needs_of else ()
+        needs: Sequence[Need] = ()
+        if self.needs_of is not None:
+            needs = _load(self.needs_of)(parameters)
+        elif self.pipeline_of is not None:
+            system = _load("flows.system:System")
+            needs = system("", parameters, self.pipeline(parameters), self.hooks).needs()
         return needs
 
 
 FLOWS = {
+    "pipeline": FlowEntry(
+        "any graph of models, from a file: antiphon run FILE.yaml",
+        "flows.pipeline:pipeline",
+        "flows.pipeline_parameters:PipelineParameters",
+        "flows.pipeline:needs",
+        "flows.pipeline_parameters:pipeline",
+    ),
     "cascade": FlowEntry(
         "speech -> transcript -> translation, scored and reported",
         "flows.cascade:cascade",
         "flows.cascade_parameters:CascadeParameters",
-        "flows.cascade:needs",
+        None,
+        "flows.cascade_parameters:pipeline",
+        "flows.cascade:HOOKS",
     ),
     "ensemble": FlowEntry(
         "many recognisers and translators as one, mixed token by token or by their outputs",
         "flows.ensemble:ensemble",
         "flows.ensemble_parameters:EnsembleParameters",
-        "flows.ensemble:needs",
+        None,
+        "flows.ensemble_parameters:pipeline",
     ),
     "compare": FlowEntry(
         "several systems on one data set: who is better, by how much, at what cost",
@@ -60,12 +91,12 @@ FLOWS = {
         "flows.compare:needs",
     ),
     "blame": FlowEntry(
-        "which stage of a finished run loses what, by putting its transcripts right",
+        "which stage of a finished run loses what, by putting transcripts and drafts right",
         "flows.blame:blame",
         "flows.blame_parameters:BlameParameters",
     ),
     "contribution": FlowEntry(
-        "what each member, source, round or expert of a finished run's system adds",
+        "what each member, input, source, round or expert of a finished run's system adds",
         "flows.contribution:contribution",
         "flows.contribution_parameters:ContributionParameters",
     ),
@@ -73,37 +104,45 @@ FLOWS = {
         "a draft looked at again, round by round: self-refine, deliberation, edit diffusion",
         "flows.refine:refine",
         "flows.refine_parameters:RefineParameters",
-        "flows.refine:needs",
+        None,
+        "flows.refine_parameters:pipeline",
+        "flows.refine:HOOKS",
     ),
     "stack": FlowEntry(
         "a second system over the cascade: late fusion, pre-translation, dual source",
         "flows.stack:stack",
         "flows.stack_parameters:StackParameters",
-        "flows.stack:needs",
+        None,
+        "flows.stack_parameters:pipeline",
+        "flows.stack:HOOKS",
     ),
     "merge": FlowEntry(
         "models merged by mergekit's recipe, kept if they are not worse than a baseline",
         "flows.merge:merge",
         "flows.merge_parameters:MergeParameters",
         "flows.merge:needs",
+        "flows.merge:pipeline",
     ),
     "experts": FlowEntry(
         "train a translation model with experts for several languages, watch its routers",
         "flows.experts:experts",
         "flows.experts_parameters:ExpertsParameters",
         "flows.experts:needs",
+        "flows.experts:pipeline",
     ),
     "train": FlowEntry(
         "train a translation model and keep the best checkpoint in the store",
         "flows.train:train",
         "flows.train_parameters:TrainParameters",
         "flows.train:needs",
+        "flows.train:pipeline",
     ),
     "distill": FlowEntry(
         "distil an ensemble or a whole pipeline into one small student",
         "flows.distill:distill",
         "flows.distill_parameters:DistillParameters",
         "flows.distill:needs",
+        "flows.distill:pipeline",
     ),
 }
 
@@ -119,6 +158,16 @@ def flow_named(name: str) -> FlowEntry:
         hint = f"; did you mean {close[0]}?" if close else ""
         raise ConfigError(f"expected a flow, one of {', '.join(FLOWS)}, found {name!r}{hint}")
     return FLOWS[name]
+
+
+def pipeline_of(run: RunRecord) -> Pipeline:
+    """The pipeline of a run, from its flow and the parameters that it had.
+
+    Raises:
+        ConfigError: its flow has none, or the parameters are no longer those of the flow.
+    """
+    entry = flow_named(run.flow)
+    return entry.pipeline(entry.parameters.model_validate(run.parameters))
 
 
 def _load(entry_point: str) -> Any:

@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from contextlib import ExitStack, suppress
-from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, cast
 
 from prefect.client.schemas.objects import State
 from prefect.exceptions import Pause, TerminationSignal
 from prefect.runtime import flow_run
+from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed
 from pydantic import ValidationError
 
 from components.errors import AntiphonError, ConfigError
 from components.files import now
-from components.records import RunRecord, Score, StageRef
+from components.records import PipelineRecord, RunRecord, Score, StageRef
 from components.storage.stage_plan import library_versions
 from components.storage.store import Store
 from flows import interrupting
 from flows.ephemeral_server import lost_server_message
 from flows.parameters import FlowParameters
 from flows.registry import flow_named
+from flows.run_names import describe_run
 from tasks.options import value_of
 from tasks.runners import chosen
+
+if not PREFECT_API_URL.value():  # it imports Prefect's server, a second and a half, which others need not
+    import flows.guarded_server  # noqa: F401 - registers the server that Prefect will start
 
 LIBRARIES = ("antiphon", "torch", "transformers", "openai-whisper", "prefect", "sacrebleu", "jiwer")
 
 
 def name_flow_run() -> str:
-    """What Prefect calls a run: the name that it was given, else its flow and when it began."""
-    given = flow_run.parameters.get("name")
-    return str(given) if given else f"{flow_run.flow_name} {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+    """What Prefect calls a run: the name that it was given, else what it does to which data with what."""
+    return describe_run(str(flow_run.flow_name), flow_run.parameters)
 
 
 class Run:
@@ -48,17 +50,23 @@ class Run:
         self.path = self._open.enter_context(claimed)
         self.name = self.path.name
         self.stages: dict[str, StageRef] = {}
+        self.pipeline = PipelineRecord()
+        self.systems: dict[str, str] = {}  # of a comparison: system -> its run
         self.metrics: dict[str, Score] = {}
         self.notes: list[str] = []
         self.failures = 0  # parts that failed while the rest went on
         self._started = now()
         self._status: str | None = None
 
-    def add(self, ref: StageRef | State[StageRef]) -> StageRef:
-        """Note a finished stage, as its task returned it; gives it back."""
-        found = cast("StageRef", value_of(ref))
-        self.stages[found.stage] = found
-        return found
+    def add(self, returned: StageRef | State[StageRef], name: str | None = None) -> StageRef:
+        """Note a finished stage, as its task returned it, by its own name or another; gives it back."""
+        ref = cast("StageRef", value_of(returned))
+        self.stages[name or ref.stage] = ref = ref.model_copy(update={"stage": name or ref.stage})
+        return ref
+
+    def has(self, ref: StageRef) -> bool:
+        """Whether this stage is noted under this name."""
+        return ref.stage in self.stages and self.stages[ref.stage].key == ref.key
 
     @property
     def quarantined(self) -> int:
@@ -75,6 +83,8 @@ class Run:
             "status": self._status or status,
             "parameters": self.parameters.model_dump(mode="json"),
             "stages": tuple(self.stages.values()),
+            "pipeline": self.pipeline,
+            "systems": self.systems,
             "metrics": self.metrics,
             "started": self._started,
             "finished": now(),
@@ -103,9 +113,13 @@ class Run:
         finally:
             self._open.__exit__(kind, error, trace)
 
-    def _note(self, error: BaseException) -> None:
+    def fail(self, error: BaseException) -> None:
+        """Note how the run ended, where that was not well."""
         self._status, note = _end_of(error)
         self.notes.append(note)
+
+    def _note(self, error: BaseException) -> None:
+        self.fail(error)
         # A full disk, say, must not hide the error itself.
         with suppress(AntiphonError, OSError):
             self.store.save_run(self.record)
@@ -124,17 +138,15 @@ def _end_of(error: BaseException) -> tuple[str, str]:
     return "failed", lost_server_message(error) or f"{type(error).__name__}: {error}"
 
 
-def reopened(
-    name: str, stage: str, parameters: FlowParameters, flows: Collection[str]
-) -> tuple[RunRecord, Run]:
+def reopened(name: str, stage: str, parameters: FlowParameters) -> tuple[RunRecord, Run]:
     """A finished run, and a copy of it that ``stage`` is added to: named as ``parameters`` say or NAME-STAGE.
 
     Raises:
-        ConfigError: it is a run of none of ``flows``, or its parameters are no longer those of its flow.
+        ConfigError: it is a run of no pipeline, or its parameters are no longer those of its flow.
     """
     found = Store(parameters.store).load_run(name)
-    if found.flow not in flows:
-        raise ConfigError(f"run {name}: {stage} expects a run of {', '.join(flows)}, found {found.flow}")
+    if not found.pipeline.nodes:
+        raise ConfigError(f"run {name}: {stage} expects a run of a pipeline, found one of {found.flow}")
     model = flow_named(found.flow).parameters
     named = {
         "name": parameters.name or f"{name}-{stage}"[:100],
@@ -148,7 +160,7 @@ def reopened(
         raise ConfigError(f"run {name}: {fault}; run the flow again") from None
     for ref in found.stages:
         run.add(ref.model_copy(update={"reused": True}))
-    run.metrics, run.notes = dict(found.metrics), list(found.notes)
+    run.metrics, run.notes, run.pipeline = dict(found.metrics), list(found.notes), found.pipeline
     return found, run
 
 

@@ -12,8 +12,6 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-import httpx
-
 from components.errors import AntiphonError
 
 DEFAULTS = {
@@ -44,6 +42,10 @@ DEFAULTS = {
 
 def server_is_gone(error: BaseException | None) -> bool:
     """Whether an error says that Prefect's server (no other one) does not answer."""
+    if error is None:
+        return False
+    import httpx
+
     if not isinstance(error, httpx.TransportError):
         return False
     with suppress(RuntimeError):  # an error without a request

@@ -5,44 +5,53 @@ The model is `store:KEY` for every flow. `python -m flows.train` takes the optio
 
 from __future__ import annotations
 
+from typing import Any
+
 from prefect import flow
 from prefect.client.schemas.objects import State
 
+from components.pipeline.pipeline import Pipeline
+from components.pipeline.reader import read
 from components.records import RunRecord
+from components.training.config import TrainingConfig
 from flows import preflight
 from flows.parameters import flat
 from flows.preflight import Need
-from flows.running import Run, ending, name_flow_run
+from flows.running import Run, name_flow_run
+from flows.system import run_models
 from flows.train_parameters import TrainParameters
+from tasks import model_scores
+
+
+def pipeline(parameters: TrainParameters) -> Pipeline:
+    """``training``, which gives the model."""
+    return read({"nodes": {"training": node_of(parameters.training())}})
+
+
+def node_of(config: TrainingConfig) -> dict[str, Any]:
+    """The node that trains as ``config`` says."""
+    values = config.model_dump()
+    return {"kind": "train", "learner": values.pop("kind"), **values}
 
 
 def needs(parameters: TrainParameters) -> list[Need]:
-    """What the stages need before anything is computed."""
-    from components.training import checks
-
-    config, test = parameters.training(), parameters.test
-    found = [Need("training", lambda: checks.check(config, parameters.store))]
-    return [*found, preflight.tested(test, config.source_language, config.target_language)]
+    """What the training and its scores need before anything is computed."""
+    languages = parameters.source_language, parameters.target_language
+    nodes = preflight.of_pipeline(pipeline(parameters), parameters.store, parameters.seed)
+    return [*nodes, preflight.tested(parameters.test, *languages)]
 
 
 @flow(name="train", persist_result=False, flow_run_name=name_flow_run)
 @flat(TrainParameters)
 def train(parameters: TrainParameters) -> RunRecord | State[RunRecord]:
     """Train a translation model, keep it in the store and score it."""
-    from tasks import training
 
-    preflight.refuse(needs(parameters))
-    config = parameters.training()
-    run = Run("train", parameters)
-    with run:
-        trained = run.add(training.train(config, run.store_url))
-        run.notes.append(f"model store:{trained.key}")
-        scored = run.add(
-            training.score(config, trained, parameters.test, parameters.beam_size, run.store_url)
-        )
-        run.metrics = training.read_scores(scored)
-        training.publish(run.record)
-    return ending(run.record)
+    def after(run: Run) -> None:
+        asked = (parameters.training(), run.stages["training"], parameters.test, parameters.beam_size)
+        scored = model_scores.score(*asked, run.store_url)
+        run.metrics = model_scores.read_scores(run.add(scored))
+
+    return run_models("train", parameters, pipeline(parameters), needs(parameters), after)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from components.metrics.blame import Blame
 from components.metrics.blaming import BlameReport
 from components.metrics.bootstrap import FEWEST, Estimate
 from reports.escaping import printable
-from reports.html import LABELS
+from reports.formatting import LABELS
 from reports.sections import Section
 from reports.terminal import table, too_few
 
@@ -31,10 +31,8 @@ def sentence(one: Blame) -> str:
         verdict = too_few(one.n)
     else:
         verdict = f"most is lost in {one.culprit}" if _lossy(one) else "nothing is lost"
-    return (
-        f"{LABELS[one.metric]} {one.score.value:.1f}, with gold transcripts {one.all_gold.value:.1f}: "
-        f"{kept}; {verdict}"
-    )
+    gold = f", with gold transcripts {one.all_gold.value:.1f}" if one.parts else ""
+    return f"{LABELS[one.metric]} {one.score.value:.1f}{gold}: {kept}; {verdict}"
 
 
 def _lossy(one: Blame) -> bool:

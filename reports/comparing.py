@@ -1,11 +1,9 @@
-"""A comparison in the terminal and as plots: who is better, by how much, how surely, and at what cost."""
+"""A comparison in the terminal and in its report: who is better, by how much, how surely, at what cost."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
-from matplotlib.figure import Figure
 from rich.console import Console
 from rich.text import Text
 
@@ -15,19 +13,9 @@ from components.metrics.significance import Difference
 from components.metrics.standings import Cost
 from reports.blaming import shown
 from reports.escaping import printable
-from reports.html import LABELS, mebibytes, seconds
-from reports.plots import as_uri, axes, saved, style
+from reports.formatting import LABELS, mebibytes, seconds
 from reports.sections import Section
 from reports.terminal import interval, table, too_few
-
-TITLES = {
-    "quality_cost": "Quality against cost",
-    "differences": "Differences to the baseline",
-}
-DESCRIPTIONS = {
-    "quality_cost": "Seconds of computing and score of every system; the line joins those that none beats.",
-    "differences": "Each system minus the baseline with its 95% interval; right of zero is better.",
-}
 
 
 def p_value(p: float | None) -> str:
@@ -104,13 +92,14 @@ def bucket_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
 
 def sections(comparison: Comparison) -> list[Section]:
     """The comparison as parts of a report: the table, plots, groups, largest differences."""
+    from reports.comparison_plots import drawn  # noqa: PLC0415 - imports matplotlib
+
     protocols = dict.fromkeys(f"{LABELS[one.metric]} {one.signature}" for one in comparison.differences)
     ranked = [sentence(one) for one in comparison.differences if one.metric == comparison.ranking]
     note = f"{'. '.join(ranked)}. Differences to {printable(comparison.baseline)} on {comparison.n:,} of "
     note += f"{comparison.n_total:,} utterances, p after Holm's correction over systems. "
-    drawn = tuple((TITLES[name], as_uri(figure)) for name, figure in figures(comparison).items())
     found = [
-        Section("Systems", note + "; ".join(protocols), tuple(score_rows(comparison)), drawn),
+        Section("Systems", note + "; ".join(protocols), tuple(score_rows(comparison)), drawn(comparison)),
         Section("Cost", "Pareto: no other system is both better and faster.", tuple(cost_rows(comparison))),
     ]
     groups = tuple(bucket_rows(comparison))
@@ -194,59 +183,3 @@ def _print_contrasts(comparison: Comparison, console: Console) -> None:
         most.add_row(Text(printable(one.system)), f"{one.gain:+.1f}", Text(printable(one.utterance_id)))
     if most.row_count:
         console.print(most)
-
-
-def figures(comparison: Comparison) -> dict[str, Figure]:
-    """The plots by file name."""
-    if comparison.ranking is None:
-        return {}
-    found = {"quality_cost": _quality_cost(comparison)}
-    if any(one.metric == comparison.ranking for one in comparison.differences):
-        found["differences"] = _differences(comparison)
-    return found
-
-
-def render(comparison: Comparison, folder: Path) -> list[Path]:
-    """Write every plot as SVG and PNG; gives back the files."""
-    with style():
-        return saved(figures(comparison), TITLES, folder)
-
-
-def _quality_cost(comparison: Comparison) -> Figure:
-    name = str(comparison.ranking)
-    with style():
-        figure, plot = axes(3.2)
-        points = [
-            (row.cost.seconds, row.scores[name].value, row) for row in comparison.rows if name in row.scores
-        ]
-        front = sorted((x, y) for x, y, row in points if row.pareto)
-        plot.plot([x for x, _ in front], [y for _, y in front], color="#9aa4af", linewidth=1, zorder=1)
-        for x, y, row in points:
-            low, high = row.scores[name].interval or (y, y)
-            plot.errorbar(
-                x, y, [[y - low], [high - y]], fmt="o", color="#3d83d6" if row.pareto else "#9aa4af"
-            )
-            plot.annotate(printable(row.system)[:24], (x, y), xytext=(6, 5), textcoords="offset points")
-        plot.set(xlabel="seconds of computing", ylabel=LABELS[name])
-        plot.margins(x=0.25, y=0.15)
-        plot.grid()
-    return figure
-
-
-def _differences(comparison: Comparison) -> Figure:
-    tested = [one for one in comparison.differences if one.metric == comparison.ranking]
-    with style():
-        figure, plot = axes(1.0 + 0.36 * len(tested))
-        for place, one in enumerate(tested):
-            sign = 1 if one.higher_is_better else -1
-            low, high = sorted(sign * end for end in one.interval or (one.difference, one.difference))
-            value = sign * one.difference
-            colour = "#3d83d6" if one.verdict in ("better", "worse") else "#9aa4af"
-            plot.errorbar(value, place, xerr=[[value - low], [high - value]], fmt="o", color=colour)
-        plot.axvline(0, color="#7d8590", linewidth=1)
-        plot.set_yticks(range(len(tested)), [printable(one.system)[:24] for one in tested])
-        plot.invert_yaxis()
-        plot.margins(y=0.3)
-        plot.set_xlabel(f"better by so many points of {LABELS[str(comparison.ranking)]}")
-        plot.grid(axis="x")
-    return figure

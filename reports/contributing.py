@@ -11,7 +11,7 @@ from rich.text import Text
 from components.metrics.contribution import Contribution
 from reports.blaming import shown
 from reports.escaping import printable
-from reports.html import LABELS
+from reports.formatting import LABELS
 from reports.terminal import table
 
 _KEY = re.compile(r"(store:[0-9a-f]{12})[0-9a-f]{52}")

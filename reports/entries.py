@@ -9,8 +9,10 @@ from components.alignment import Edit
 from components.records import Hypothesis, NBest, Quarantined, Token
 from reports.audio import link
 from reports.escaping import printable
+from reports.rows import UtteranceRow
 from reports.sections import Column
-from reports.view import UtteranceRow, is_recognition
+from reports.steps import Step, steps_of
+from reports.view import RunView
 
 _OPERATIONS = {"equal": "e", "substitute": "s", "insert": "i", "delete": "d"}
 
@@ -42,7 +44,7 @@ def index_line(row: UtteranceRow, columns: Sequence[Column] = ()) -> list[object
     ]
 
 
-def details(row: UtteranceRow, folder: Path, embedded: frozenset[str]) -> dict[str, object]:
+def details(view: RunView, row: UtteranceRow, folder: Path, embedded: frozenset[str]) -> dict[str, object]:
     """Everything that is shown of one utterance, every text of it printable."""
     utterance = row.utterance
     entry: dict[str, object] = {
@@ -51,7 +53,12 @@ def details(row: UtteranceRow, folder: Path, embedded: frozenset[str]) -> dict[s
         "text": printable(utterance.text or ""),
         "transcript": None if utterance.transcript is None else printable(utterance.transcript),
         "references": [printable(reference) for reference in utterance.references],
-        "stages": [_stage(stage, row) for stage in row.outcomes],
+        "stages": [
+            _stage(view, stage, row)
+            for stage, outcome in row.outcomes.items()
+            if isinstance(outcome, NBest | Quarantined)
+        ],
+        "steps": [_step(step) for step in steps_of(view, row)],
         "values": {printable(name): _rounded(value) for name, value in row.values.items()},
     }
     if utterance.audio is not None:
@@ -65,11 +72,32 @@ def details(row: UtteranceRow, folder: Path, embedded: frozenset[str]) -> dict[s
     return entry
 
 
-def _stage(stage: str, row: UtteranceRow) -> dict[str, object]:
+def _step(step: Step) -> dict[str, object]:
+    """A node on the way: what it is and read, what it gave, and how that differs from what it read."""
+    entry: dict[str, object] = {
+        "node": printable(step.node.name),
+        "kind": printable(step.node.kind),
+        "reads": [printable(name) for name in step.node.inputs],
+        "result": step.result,
+    }
+    if step.note:
+        entry["note"] = printable(step.note)
+    if step.near is not None:
+        entry |= {
+            "near": printable(step.near),
+            "spaced": step.spaced,
+            "edits": [_edit(e) for e in step.edits],
+        }
+    return entry
+
+
+def _stage(view: RunView, stage: str, row: UtteranceRow) -> dict[str, object]:
     outcome = row.outcomes[stage]
-    entry: dict[str, object] = {"stage": printable(stage), "recognition": is_recognition(stage)}
+    entry: dict[str, object] = {"stage": printable(stage), "recognition": view.transcribes(stage)}
     if isinstance(outcome, Quarantined):
         return entry | {"reason": printable(outcome.reason), "detail": printable(outcome.detail)}
+    if not isinstance(outcome, NBest):
+        return entry
     entry["nbest"] = [_hypothesis(one) for one in outcome.hypotheses]
     comparison = row.comparisons.get(stage)
     if comparison is not None:

@@ -1,74 +1,122 @@
-"""The stages of a run as a drawing: inline SVG, coloured by the page's own style."""
+"""The pipeline of a run as a drawing: inline SVG, coloured by the page's own style."""
 
 from __future__ import annotations
 
 from html import escape
 
 from reports.escaping import printable
-from reports.view import RunView, StageRow
+from reports.layout import Layout, Point, lay_out
+from reports.rows import Edge, StageRow
+from reports.view import RunView
 
-_WIDTH, _HEIGHT, _GAP, _ROW = 176, 62, 46, 84
-_LONGEST = 18  # letters of a name that fit into a box
+_WIDTH, _HEIGHT, _GAP, _ROW = 172, 74, 56, 94
+_LONG = 1320  # pixels above which a drawing is scrolled, not shrunk
+_NAME, _LINE, _WAY = 17, 24, 10  # letters that fit into a box
+
+
+_STYLE = """<style>
+rect { fill: none; stroke: #7d8590; } .output rect { stroke: #3d83d6; } .failed rect { stroke: #d64545; }
+.skipped rect, .blocked rect, .table { stroke-dasharray: 4 4; } text { fill: #7d8590; font: 12px sans-serif; }
+.name { font-size: 14.5px; font-weight: bold; } .way { fill: #3d83d6; font-size: 11px; }
+.tip { fill: #7d8590; } .edge { fill: none; stroke: #7d8590; } .edge.when { stroke: #3d83d6; }
+</style>"""
+"""One grey that reads on white and on near-black, as in the plots."""
+
+
+def picture(view: RunView) -> str:
+    """The drawing as a file of its own; empty where there is nothing to draw."""
+    drawn = draw(view)
+    head, found, rest = drawn.partition(">")
+    svg = head.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
+    return f"{svg}>{_STYLE}{rest}" if found else ""
 
 
 def draw(view: RunView) -> str:
-    """An ``<svg>`` element, stages in columns from left to right by their distance from the data."""
-    rows = {row.stage: row for row in view.stages()}
-    if not rows:
+    """An ``<svg>`` element: the data and the nodes from left to right, what they read as arrows."""
+    rows = {row.stage: row for row in view.nodes()}
+    if not view.run.pipeline.nodes:
         return ""
     edges = view.edges()
-    places = _places(list(rows), edges)
-    width = max(x for x, _ in places.values()) + _WIDTH + 2
-    height = max(y for _, y in places.values()) + _HEIGHT + 2
+    layout = lay_out(list(rows), [(edge.above, edge.below) for edge in edges])
+    width = round(max(x for x, _ in map(_corner, layout.places.values()))) + _WIDTH + 2
+    lowest = [
+        y for places in (layout.places.values(), *layout.routes.values()) for _, y in map(_corner, places)
+    ]
+    height = round(max(lowest)) + _HEIGHT + 2
+    outputs = {name: role for role, name in view.run.pipeline.outputs.items()}
     parts = [
-        f'<svg class="graph" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
-        f'aria-label="Stages: {escape(_described(list(rows), edges))}">',
+        f'<svg class="graph{" long" if width > _LONG else ""}" viewBox="0 0 {width} {height}" '
+        f'width="{width}" height="{height}" role="img" '
+        f'aria-label="Pipeline: {escape(printable(_described(edges)))}">',
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
         'orient="auto"><path d="M0 0.5 L7 4 L0 7.5" class="tip"/></marker></defs>',
     ]
-    parts += [_edge(places[a], places[b]) for a, b in edges]
-    parts += [_node(rows[name], places[name]) for name in rows]
+    parts += [_edge(edge, layout) for edge in edges]
+    for name, row in rows.items():
+        ways = ", ".join(f"{way} {count:,}" for way, count in view.ways.get(name, {}).items())
+        parts.append(_node(row, _corner(layout.places[name]), ways, outputs.get(name)))
+    parts += [_way(edge, layout) for edge in edges if edge.way]
     return "".join([*parts, "</svg>"])
 
 
-def _places(names: list[str], edges: list[tuple[str, str]]) -> dict[str, tuple[int, int]]:
-    depth = dict.fromkeys(names, 0)
-    for _ in names:  # longest path; as many rounds as there are stages reach its end
-        for above, below in edges:
-            depth[below] = max(depth[below], min(depth[above] + 1, len(names)))
-    filled: dict[int, int] = {}
-    places = {}
-    for name in names:
-        row = filled.get(depth[name], 0)
-        filled[depth[name]] = row + 1
-        places[name] = (1 + depth[name] * (_WIDTH + _GAP), 1 + row * _ROW)
-    return places
+def _corner(place: Point) -> Point:
+    layer, row = place
+    return 1 + layer * (_WIDTH + _GAP), 1 + row * _ROW
 
 
-def _edge(start: tuple[int, int], end: tuple[int, int]) -> str:
-    x1, y1 = start[0] + _WIDTH, start[1] + _HEIGHT // 2
-    x2, y2 = end[0] - 3, end[1] + _HEIGHT // 2
-    middle = (x1 + x2) // 2
-    return (
-        f'<path class="edge" marker-end="url(#tip)" d="M{x1} {y1} C{middle} {y1} {middle} {y2} {x2} {y2}"/>'
-    )
+def _edge(edge: Edge, layout: Layout) -> str:
+    """A curve from box to box that goes straight past the boxes of the layers between."""
+    points = [_corner(place) for place in layout.routes[edge.above, edge.below]]
+    x, y = points[0][0] + _WIDTH, points[0][1] + _HEIGHT / 2
+    path = [f"M{x:.0f} {y:.1f}"]
+    for number, (left, top) in enumerate(points[1:], start=1):
+        is_last = number == len(points) - 1
+        to_x, to_y = left - 3 * is_last, top + _HEIGHT / 2
+        middle = (x + to_x) / 2
+        path.append(f"C{middle:.0f} {y:.1f} {middle:.0f} {to_y:.1f} {to_x:.0f} {to_y:.1f}")
+        x, y = to_x, to_y
+        if not is_last:
+            x += _WIDTH
+            path.append(f"H{x:.0f}")
+    kind = "" if edge.role == "of" else f" {edge.role}"
+    return f'<path class="edge{kind}" marker-end="url(#tip)" d="{" ".join(path)}"/>'
 
 
-def _node(row: StageRow, place: tuple[int, int]) -> str:
+def _way(edge: Edge, layout: Layout) -> str:
+    """The way that leads along an edge, beside its beginning."""
+    begin, end = map(_corner, layout.routes[edge.above, edge.below][:2])
+    at_x = begin[0] + _WIDTH + _GAP / 2
+    at_y = (begin[1] + end[1] + _HEIGHT) / 2 - 7
+    label = _short(edge.way, _WAY)
+    return f'<text class="way" x="{at_x:.0f}" y="{at_y:.1f}" text-anchor="middle">{label}</text>'
+
+
+def _node(row: StageRow, place: Point, ways: str, output: str | None) -> str:
     x, y = place
     bad = f" ({row.quarantined:,} aside)" if row.quarantined else ""
-    cost = "reused" if row.reused else f"{row.seconds:.1f} s"
-    kind = " warn" if row.quarantined else ""
-    name = printable(row.stage)
-    short = name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
+    items = f"{row.items:,}{bad}" if row.has_stage else ""
+    cost = f"{row.seconds:.1f} s" if row.status == "computed" else row.status
+    marks = [row.status, *(["warn"] if row.quarantined else []), *(["output"] if output else [])]
+    models = ", ".join(name.partition(":")[2] or name for name in row.models)
+    what = f"{row.kind}: {models}" if models else f"→ {ways}" if ways else row.kind
+    title = "\n".join(
+        [row.stage, row.kind, *row.models, *filter(None, [ways, output and f"output: {output}"])]
+    )
+    left, right = x + 12, x + _WIDTH - 12
     return (
-        f'<g class="node{kind}"><title>{escape(name)}</title>'
-        f'<rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="8"/>'
-        f'<text class="name" x="{x + 12}" y="{y + 25}">{escape(short)}</text>'
-        f'<text class="count" x="{x + 12}" y="{y + 46}">{row.items:,} in{bad}</text>'
-        f'<text class="cost" x="{x + _WIDTH - 12}" y="{y + 46}" text-anchor="end">{cost}</text></g>'
+        f'<g class="node {" ".join(marks)}"><title>{escape(printable(title))}</title>'
+        f'<rect x="{x:.0f}" y="{y:.1f}" width="{_WIDTH}" height="{_HEIGHT}" rx="8"/>'
+        f'<text class="name" x="{left:.0f}" y="{y + 22:.1f}">{_short(row.stage, _NAME)}</text>'
+        f'<text class="kind" x="{left:.0f}" y="{y + 41:.1f}">{_short(what, _LINE)}</text>'
+        f'<text class="count" x="{left:.0f}" y="{y + 60:.1f}">{items}</text>'
+        f'<text class="cost" x="{right:.0f}" y="{y + 60:.1f}" text-anchor="end">{cost}</text></g>'
     )
 
 
-def _described(names: list[str], edges: list[tuple[str, str]]) -> str:
-    return "; ".join(f"{a} to {b}" for a, b in edges) or ", ".join(names)
+def _short(text: str, longest: int) -> str:
+    text = printable(text)
+    return escape(text if len(text) <= longest else f"{text[: longest - 1]}…")
+
+
+def _described(edges: list[Edge]) -> str:
+    return "; ".join(f"{edge.above} to {edge.below}" for edge in edges)

@@ -21,15 +21,13 @@ from reports.audio import EMBED_LIMIT, data_uri, embeddable
 from reports.blocks import Blocks, gathered, replace
 from reports.entries import BASE, details, index_line
 from reports.escaping import printable
+from reports.formatting import LABELS, mebibytes, seconds
 from reports.view import RunView
-
-LABELS = {"wer": "WER", "cer": "CER", "bleu": "BLEU", "chrf": "chrF2", "ter": "TER"}
-"""Metrics as the field writes them."""
 
 PAGE = 50
 """Utterances per page, and per block of data that the script reads when it needs it."""
 
-_SCRIPTS = ("blocks.js", "utterance.js", "report.js")
+_SCRIPTS = ("blocks.js", "utterance.js", "steps.js", "report.js")
 _TEMPLATES = Path(str(files("reports").joinpath("templates")))
 
 
@@ -76,7 +74,7 @@ def _write_blocks(view: RunView, folder: Path, blocks: Blocks, embed_limit: int)
     for start in range(0, len(view.utterances), PAGE):
         rows = list(view.rows(start, start + PAGE))
         index += [index_line(row, view.columns) for row in rows]
-        blocks.put(f"page-{start // PAGE}", [details(row, folder, frozenset(audio)) for row in rows])
+        blocks.put(f"page-{start // PAGE}", [details(view, row, folder, frozenset(audio)) for row in rows])
     blocks.put("index", index)
     for sha256, source in audio.items():
         blocks.put(f"audio-{sha256}", data_uri(source))
@@ -103,10 +101,11 @@ def _context(view: RunView, data: str, figures: Mapping[str, Figure]) -> dict[st
     return {
         "run": view.run,
         "stages": view.stages(),
-        "metrics": [score for score in view.run.metrics.values() if score is not None],
+        "metrics": view.run.scores,
         "parameters": list(_flat(view.run.parameters)),
         "n_utterances": len(view.utterances),
         "audio_seconds": view.audio_seconds,
+        "ways": view.ways,
         "graph": Markup(graph.draw(view)),  # noqa: S704 (escaped where it is drawn)
         "plots": list(_pictures(figures)),
         "sections": view.sections,
@@ -146,18 +145,3 @@ def _flat(parameters: dict[str, object], prefix: str = "") -> Iterator[tuple[str
         else:
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
             yield f"{prefix}{name}", text
-
-
-def seconds(value: float) -> str:
-    """A duration as a person says it: 0.43 s, 12.4 s, 3 min 05 s, 1 h 02 min."""
-    if value < 10:
-        return f"{value:.2f} s"
-    if value < 60:
-        return f"{value:.1f} s"
-    minutes, rest = divmod(round(value), 60)
-    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def mebibytes(value: int) -> str:
-    """Bytes as MiB or GiB."""
-    return f"{value / 2**30:.2f} GiB" if value >= 2**30 else f"{value / 2**20:.0f} MiB"

@@ -67,7 +67,7 @@ def figures(view: RunView) -> dict[str, Figure]:
     similar = [chrf for _, chrf, _, _ in numbers if chrf is not None]
     both = [(wer, chrf) for wer, chrf, _, _ in numbers if wer is not None and chrf is not None]
     lengths = [(n, score / n) for _, _, score, n in numbers if score is not None and n]
-    costs = [(row.stage, row.seconds, row.reused) for row in view.stages()]
+    costs = [(row.stage, row.seconds, row.status == "reused") for row in view.stages() if row.has_stage]
     result: dict[str, Figure] = {}
     with style():
         if errors:

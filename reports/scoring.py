@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from components.alignment import Edit, align, count
-from components.metrics import sentence_scores
 from components.metrics.normalising import normaliser_for, without_spaces
+from components.metrics.translation import sentence_scores
 
 # Whatever is neither space nor punctuation belongs to a word, combining marks among it, and an apostrophe
 # or a hyphen inside it does too; \w would cut Indic words at their vowel signs.

@@ -1,4 +1,4 @@
-"""A run in the terminal: what each stage produced and cost, and one utterance through all of them."""
+"""A run in the terminal: what each node produced and cost, its first texts, its scores."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from components.alignment import Edit
 from components.errors import DataError
 from components.metrics.bootstrap import FEWEST
-from components.records import Outcome, Quarantined, Score
+from components.records import NBest, NodeOutcome, Quarantined, Route, Score, Utterance
 from reports.escaping import printable
-from reports.html import LABELS, mebibytes, seconds
+from reports.formatting import mebibytes, seconds
+from reports.rows import UtteranceRow
 from reports.scoring import Comparison
-from reports.view import RunView, UtteranceRow, is_recognition
+from reports.view import RunView
 
-_MARKS = {"equal": "", "substitute": "bold yellow underline", "insert": "bold cyan", "delete": "red strike"}
+_STATUS = {"failed": "red", "blocked": "red", "skipped": "dim", "reused": "dim"}
 _EXAMPLES = 20
 _FIRST = 3
 
@@ -27,25 +27,37 @@ def print_run(view: RunView, console: Console) -> None:
     """The run's stages with what they produced and cost, the first texts, then the scores."""
     run = view.run
     console.print(Text.assemble((printable(run.name), "bold"), f"  {printable(run.flow)}, {run.status}"))
-    shown = table("stage", "models", ">items", ">quarantined", ">time", ">x real time", ">memory", "")
+    console.print(_stages(view))
+    for utterance_row in view.rows(0, _FIRST):
+        _print_texts(utterance_row, console)
+    if run.metrics:
+        console.print(_scores(list(run.scores)))
+    for note in run.notes:
+        console.print(Text(printable(note), "dim"))
+
+
+def _stages(view: RunView) -> Table:
+    """The data set, the pipeline's nodes in order, and what else the run has done."""
+    shown = table(
+        "node", "kind", "models and ways", ">items", ">aside", ">time", ">x real time", ">memory", ""
+    )
     for row in view.stages():
-        shown.add_row(
-            Text(printable(row.stage), "bold"),
-            Text(printable(", ".join(row.models))),
+        ways = [f"{way}: {count:,}" for way, count in view.ways.get(row.stage, {}).items()]
+        numbers = (
             f"{row.items:,}",
             Text(f"{row.quarantined:,}", "yellow" if row.quarantined else "dim"),
             seconds(row.seconds),
             "" if row.real_time_factor is None else f"{row.real_time_factor:.2f}",
             mebibytes(row.peak_memory_bytes),
-            "reused" if row.reused else "",
         )
-    console.print(shown)
-    for utterance_row in view.rows(0, _FIRST):
-        _print_texts(utterance_row, console)
-    if run.metrics:
-        console.print(_scores(list(run.metrics.values())))
-    for note in run.notes:
-        console.print(Text(printable(note), "dim"))
+        shown.add_row(
+            Text(printable(row.stage), "bold"),
+            Text(printable(row.kind), "dim"),
+            Text(printable(", ".join([*row.models, *ways]))),
+            *(numbers if row.has_stage else ("",) * len(numbers)),
+            Text(row.status, _STATUS.get(row.status, "")) if row.status != "computed" else "",
+        )
+    return shown
 
 
 def _print_texts(row: UtteranceRow, console: Console) -> None:
@@ -53,12 +65,14 @@ def _print_texts(row: UtteranceRow, console: Console) -> None:
     utterance = row.utterance
     console.print(Text(printable(utterance.id), "bold"))
     if utterance.text is not None:
-        _line(console, "source", utterance.text)
+        print_line(console, "source", utterance.text)
     for stage, outcome in row.outcomes.items():
         if isinstance(outcome, Quarantined):
-            console.print(_refusal(outcome))
-        else:
-            _line(console, stage, outcome.best.text)
+            console.print(refusal(outcome))
+        elif isinstance(outcome, NBest):
+            print_line(console, stage, outcome.best.text)
+        elif isinstance(outcome, Route):
+            print_line(console, stage, f"→ {outcome.way}")
     console.print()
 
 
@@ -66,9 +80,9 @@ def print_refusals(stage: str, first: Sequence[Quarantined], count: int, run: st
     """Why the first records that a stage put aside were, and where the others' reasons are."""
     console.print(Text.assemble((f"{printable(stage)}: {count:,} put aside", "yellow")))
     for bad in first:
-        _line(console, "", f"{bad.utterance_id}: {bad.reason}: {bad.detail}")
+        print_line(console, "", f"{bad.utterance_id}: {bad.reason}: {bad.detail}")
     if count > len(first):
-        _line(console, "", f"and {count - len(first):,} more: antiphon inspect {run} --stage {stage}")
+        print_line(console, "", f"and {count - len(first):,} more: antiphon inspect {run} --node {stage}")
 
 
 def print_data(view: RunView, refused: Iterable[Quarantined], console: Console) -> None:
@@ -78,12 +92,12 @@ def print_data(view: RunView, refused: Iterable[Quarantined], console: Console) 
         seconds_of = f"{utterance.audio.seconds:.1f}" if utterance.audio else ""
         text = utterance.text if utterance.text is not None else utterance.transcript
         languages = utterance.source_language, utterance.target_language or ""
-        shown.add_row(_plain(utterance.id), seconds_of, *map(_plain, languages), _plain(text or ""))
+        shown.add_row(plain(utterance.id), seconds_of, *map(plain, languages), plain(text or ""))
     console.print(shown)
     bad, count = list(refused), len(view.utterances)
     console.print(Text(f"{min(count, _EXAMPLES):,} of {count:,} shown, {len(bad):,} quarantined", "dim"))
     for one in bad:
-        console.print(_refusal(one))
+        console.print(refusal(one))
 
 
 def print_stage(view: RunView, stage: str, console: Console) -> None:
@@ -93,9 +107,13 @@ def print_stage(view: RunView, stage: str, console: Console) -> None:
         DataError: the run has no outcomes of that stage.
     """
     if stage not in view.outcomes:
-        raise DataError(f"expected a stage with outcomes ({', '.join(view.outcomes)}), found {stage!r}")
-    name = "WER" if is_recognition(stage) else "chrF"
-    shown = table("utterance", f">{name}", ">score", "best hypothesis")
+        raise DataError(f"expected a node with outcomes ({', '.join(view.outcomes)}), found {stage!r}")
+    node = view.run.pipeline.node(stage)
+    if node is not None and node.gives != "text":
+        shown = table("utterance", ">value", "way" if node.gives == "table" else node.gives)
+    else:
+        name = "WER" if view.transcribes(stage) else "chrF"
+        shown = table("utterance", f">{name}", ">score", "best hypothesis")
     bad: list[Quarantined] = []
     count_shown = 0
     for row in view.rows():
@@ -104,66 +122,23 @@ def print_stage(view: RunView, stage: str, console: Console) -> None:
             bad.append(outcome)
         elif outcome is not None and count_shown < _EXAMPLES:
             count_shown += 1
-            value = _value(row.comparisons.get(stage))
-            best = outcome.best
-            shown.add_row(_plain(row.utterance.id), value, f"{best.score:.2f}", _plain(best.text))
+            shown.add_row(plain(row.utterance.id), *_cells(row, stage, outcome))
     console.print(shown)
     total = len(view.outcomes[stage])
     console.print(Text(f"{count_shown:,} of {total - len(bad):,} shown, {len(bad):,} quarantined", "dim"))
     for one in bad:
-        console.print(_refusal(one))
+        console.print(refusal(one))
 
 
-def print_utterance(view: RunView, utterance_id: str, console: Console) -> None:
-    """One utterance: source, references, and every stage's n-best with the alignment of the best.
-
-    Raises:
-        DataError: the run has no such utterance.
-    """
-    row = view.row(utterance_id)
-    if row is None:
-        raise DataError(f"expected the id of an utterance of run {view.run.name}, found {utterance_id!r}")
-    utterance = row.utterance
-    console.print(Text(printable(utterance.id), "bold"))
-    if utterance.audio is not None:
-        _line(console, "audio", f"{utterance.audio.path} ({utterance.audio.seconds:.2f} s)")
-    for label, text in [("source", utterance.text), ("transcript", utterance.transcript)]:
-        if text is not None:
-            _line(console, label, text)
-    for reference in utterance.references:
-        _line(console, "reference", reference)
-    for stage, outcome in row.outcomes.items():
-        console.print()
-        _print_outcome(row, stage, outcome, console)
-
-
-def _print_outcome(row: UtteranceRow, stage: str, outcome: Outcome, console: Console) -> None:
-    comparison = row.comparisons.get(stage)
-    values = "" if comparison is None else _all_values(comparison)
-    console.print(Text.assemble((printable(stage), "bold"), f"  {values}"))
-    if isinstance(outcome, Quarantined):
-        console.print(_refusal(outcome))
-        return
-    shown = table(">", ">score", ">tokens", "hypothesis")
-    for rank, one in enumerate(outcome.hypotheses, start=1):
-        shown.add_row(str(rank), f"{one.score:.3f}", str(one.n_tokens), _plain(one.text))
-    console.print(shown)
-    if comparison is not None and any(edit.operation != "equal" for edit in comparison.edits):
-        console.print(Text.assemble(("aligned    ", "dim"), *map(_marked, comparison.edits)))
-        console.print(Text("           [reference→output] substituted, +inserted, -deleted", "dim"))
-
-
-def _marked(edit: Edit[str]) -> Text:
-    """A word with its mark: letters as well as colour, for terminals and readers without it."""
-    style = _MARKS[edit.operation]
-    reference, hypothesis = printable(edit.reference or ""), printable(edit.hypothesis or "")
-    shown = {
-        "equal": hypothesis,
-        "substitute": f"[{reference}→{hypothesis}]",
-        "insert": f"+{hypothesis}",
-        "delete": f"-{reference}",
-    }[edit.operation]
-    return Text.assemble((shown, style), " ")
+def _cells(row: UtteranceRow, stage: str, outcome: NodeOutcome) -> tuple[str | Text, ...]:
+    """What a node gave for an utterance, as cells of its table."""
+    if isinstance(outcome, NBest):
+        value = _value(row.comparisons.get(stage))
+        return value, f"{outcome.best.score:.2f}", plain(outcome.best.text)
+    if isinstance(outcome, Route):
+        return "" if outcome.value is None else f"{outcome.value:.4g}", plain(outcome.way)
+    spoken = outcome.audio if isinstance(outcome, Utterance) else None
+    return "" if spoken is None else f"{spoken.seconds:.2f} s", plain("" if spoken is None else spoken.path)
 
 
 def _scores(scores: list[Score]) -> Table:
@@ -201,11 +176,12 @@ def table(*columns: str) -> Table:
     return shown
 
 
-def _line(console: Console, label: str, text: str) -> None:
-    console.print(Text.assemble((f"{label:<11}", "dim"), printable(text)))
+def print_line(console: Console, label: str, text: str) -> None:
+    """A text with what it is before it."""
+    console.print(Text.assemble((f"{label:<10} ", "dim"), printable(text)))
 
 
-def _plain(text: str) -> Text:
+def plain(text: str) -> Text:
     """Text without rich's markup: brackets in a transcript are brackets."""
     return Text(printable(text))
 
@@ -215,15 +191,8 @@ def _value(comparison: Comparison | None) -> str:
     return "" if not values or values[0] is None else f"{values[0]:.1f}"
 
 
-def _all_values(comparison: Comparison) -> str:
-    return "  ".join(
-        f"{LABELS.get(name, name)} {value:.1f}"
-        for name, value in comparison.values.items()
-        if value is not None
-    )
-
-
-def _refusal(bad: Quarantined) -> Text:
+def refusal(bad: Quarantined) -> Text:
+    """Why a record was put aside."""
     return Text.assemble(
         ("quarantined ", "yellow"), printable(f"{bad.utterance_id}: {bad.reason}: {bad.detail}")
     )

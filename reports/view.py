@@ -2,109 +2,33 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
 
-from components.records import Hypothesis, NBest, Outcome, Quarantined, RunRecord, Utterance
-from reports.scoring import Comparison, compare
+from components.nodes.table import KINDS
+from components.pipeline.gathering import goes
+from components.pipeline.pipeline import DATA, ORIGIN, TARGET, WHEN
+from components.records import NBest, NodeOutcome, NodeRecord, Route, RunRecord, StageRef, Utterance
+from reports.rows import Edge, Models, Numbers, StageRow, UtteranceRow
+from reports.scoring import compare
 from reports.sections import Column, Section
-
-UPSTREAM: dict[str, tuple[str, ...]] = {
-    "asr": ("data",),
-    "st": ("data",),
-    "mt": ("asr", "data"),
-    "stack": ("mt",),
-    "refine": ("mt",),
-    "metrics": ("refine", "stack", "mt", "st", "asr"),
-}
-"""Which stages feed a stage: of ``mt`` and its like the first that the run has, of ``metrics`` all."""
-
-RECOGNITION = "asr"
-"""Stages named so, or ``asr-...``, give transcripts; other stages with outcomes give translations."""
-
-
-Models = Mapping[str, str | None]
-"""References of models, and the sha256 of each where it is known."""
-
-
-class Numbers(NamedTuple):
-    """Percentages, nats and tokens of one utterance, by the last stage that has them."""
-
-    wer: float | None
-    chrf: float | None
-    score: float | None
-    tokens: int
-
-
-@dataclass(frozen=True)
-class StageRow:
-    """What one stage produced and cost, its shards taken together."""
-
-    stage: str
-    items: int
-    quarantined: int
-    seconds: float
-    real_time_factor: float | None
-    peak_memory_bytes: int
-    reused: bool
-    models: Models
-    key: str
-
-
-@dataclass(frozen=True)
-class UtteranceRow:
-    """One utterance with what every stage made of it and how that compares to its references."""
-
-    utterance: Utterance
-    outcomes: dict[str, Outcome]
-    comparisons: dict[str, Comparison] = field(default_factory=dict)
-    values: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def quarantined(self) -> Quarantined | None:
-        """The first stage's refusal, if any stage refused this utterance."""
-        return next((o for o in self.outcomes.values() if isinstance(o, Quarantined)), None)
-
-    def value(self, name: str) -> float | None:
-        """``wer`` or ``chrf`` of this utterance by the last stage that has it."""
-        found = [c.values[name] for c in self.comparisons.values() if c.values.get(name) is not None]
-        return found[-1] if found else None
-
-    @property
-    def best(self) -> Hypothesis | None:
-        """The best hypothesis of the last stage that has any."""
-        lists = [outcome for outcome in self.outcomes.values() if isinstance(outcome, NBest)]
-        return lists[-1].best if lists else None
-
-    @property
-    def score(self) -> float | None:
-        """Sum of log-probabilities (nats) of the best hypothesis of the last stage."""
-        return self.best.score if self.best else None
-
-    @property
-    def numbers(self) -> Numbers:
-        """This utterance in the plots."""
-        return Numbers(
-            self.value("wer"), self.value("chrf"), self.score, self.best.n_tokens if self.best else 0
-        )
 
 
 @dataclass(frozen=True)
 class RunView:
     """A finished run. Utterances and outcomes may read their records from disk when asked for them.
 
-    ``outcomes`` maps a stage to utterance id to outcome, in the order of the stages; ``models`` gives those
-    that made a stage, where they are known; ``links`` are the edges between stages where they are known;
-    ``values`` maps utterance id to further numbers, which ``columns`` describe.
+    ``outcomes`` maps a node to utterance id to outcome, in the order of the pipeline; ``models`` gives those
+    that made a stage, where they are known; ``values`` maps utterance id to further numbers, described by
+    ``columns``.
     """
 
     run: RunRecord
     utterances: Sequence[Utterance]
-    outcomes: Mapping[str, Mapping[str, Outcome]]
+    outcomes: Mapping[str, Mapping[str, NodeOutcome]]
     models: Mapping[str, Models] = field(default_factory=dict)
-    links: Sequence[tuple[str, str]] | None = None
     sections: Sequence[Section] = ()
     columns: Sequence[Column] = ()
     values: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
@@ -122,21 +46,53 @@ class RunView:
                 pass
         return [self._numbers[utterance.id] for utterance in self.utterances]
 
-    def stages(self) -> list[StageRow]:
-        """One row per stage, in the order in which they ran."""
-        names = list(dict.fromkeys(ref.stage for ref in self.run.stages))
-        return [self._stage_row(name) for name in names]
+    def nodes(self) -> list[StageRow]:
+        """The data set and the nodes of the pipeline, in order."""
+        stages = {ref.stage: ref for ref in self.run.stages}
+        data = [self._of_stage(stages[DATA])] if DATA in stages else []
+        return [*data, *(self._of_node(node, stages.get(node.name)) for node in self.run.pipeline.nodes)]
 
-    def edges(self) -> list[tuple[str, str]]:
-        """(from, to) between stages of this run."""
-        if self.links is not None:
-            return list(self.links)
-        names = [row.stage for row in self.stages()]
-        result = []
-        for name in names:
-            above = [one for one in UPSTREAM.get(name.split("-")[0], ("data",)) if one in names]
-            result += [(one, name) for one in (above if name == "metrics" else above[:1]) if one != name]
-        return result
+    def stages(self) -> list[StageRow]:
+        """The data set, the nodes, and whatever else a run has done, such as its scores."""
+        nodes = self.nodes()
+        names = {row.stage for row in nodes}
+        return [*nodes, *(self._of_stage(ref) for ref in self.run.stages if ref.stage not in names)]
+
+    def transcribes(self, stage: str) -> bool:
+        """Whether the texts of a node are transcripts."""
+        node = self.run.pipeline.node(stage)
+        return node is not None and node.transcribes
+
+    def edges(self) -> list[Edge]:
+        """What the nodes read, with the ways of routes."""
+        known = {row.stage for row in self.nodes()}
+        edges = [edge for node in self.run.pipeline.nodes for edge in self._edges_to(node)]
+        return [edge for edge in edges if edge.above in known]
+
+    @cached_property
+    def ways(self) -> dict[str, dict[str, int]]:
+        """Node -> way (or decision of a round) -> how many utterances; also 0 for a way that a node is on."""
+        found: dict[str, Counter[str]] = {}
+        for node in self.run.pipeline.nodes:
+            if node.gives == "table" and node.name in self.outcomes:
+                outcomes = self.outcomes[node.name].values()
+                found[node.name] = Counter(one.way for one in outcomes if isinstance(one, Route))
+            elif node.gives == "text" and (decided := self._decided(node.name)):
+                found[node.name] = decided
+        for above, way in {tuple(node.when.split(".", 1)) for node in self.run.pipeline.nodes if node.when}:
+            counted = found.setdefault(above, Counter())
+            if way not in counted:
+                counted[way] = sum(goes(one, way) for one in self.outcomes.get(above, {}).values())
+        return {name: dict(sorted(counted.items())) for name, counted in found.items()}
+
+    def _decided(self, name: str) -> Counter[str]:
+        """Of a round: how many proposals were accepted, and how many not."""
+        outcomes = self.outcomes.get(name, {})
+        first = next(iter(outcomes.values()), None)
+        if not isinstance(first, NBest) or first.best.decision is None:
+            return Counter()
+        best = (one.best.decision for one in outcomes.values() if isinstance(one, NBest))
+        return Counter("accepted" if one.accepted else "not accepted" for one in best if one is not None)
 
     def rows(self, start: int = 0, stop: int | None = None) -> Iterator[UtteranceRow]:
         """Rows of the utterances from ``start`` up to ``stop``, scored in batches of 50."""
@@ -156,6 +112,12 @@ class RunView:
         stated = self.run.parameters.get("target_language")
         return utterance.target_language or (stated if isinstance(stated, str) else None)
 
+    def language_of(self, node: NodeRecord, utterance: Utterance) -> str:
+        """The language of a node's text of an utterance."""
+        if node.language == TARGET:
+            return self.target_language(utterance) or "und"
+        return utterance.source_language if node.transcribes else node.language or "und"
+
     def _batch(self, utterances: Sequence[Utterance]) -> list[UtteranceRow]:
         rows = []
         for utterance in utterances:
@@ -165,55 +127,79 @@ class RunView:
                 if utterance.id in outcomes
             }
             rows.append(UtteranceRow(utterance, found, values=self.values.get(utterance.id, {})))
-        for stage in self.outcomes:
-            self._compare(stage, rows)
+        for node in self.run.pipeline.nodes:
+            if node.name in self.outcomes and node.gives == "text":
+                self._compare(node, rows)
         self._numbers.update((row.utterance.id, row.numbers) for row in rows)
         return rows
 
-    def _compare(self, stage: str, rows: Sequence[UtteranceRow]) -> None:
-        """Put the stage's comparisons into the rows, a language at a time."""
-        recognition = is_recognition(stage)
+    def _compare(self, node: NodeRecord, rows: Sequence[UtteranceRow]) -> None:
+        """Put the node's comparisons into the rows, a language at a time."""
         groups: dict[str, list[UtteranceRow]] = {}
         for row in rows:
-            utterance = row.utterance
-            stated = (utterance.transcript,) if recognition else utterance.references
-            if isinstance(row.outcomes.get(stage), NBest) and any(stated):
-                language = utterance.source_language if recognition else self.target_language(utterance)
-                groups.setdefault(language or "und", []).append(row)
+            if isinstance(row.outcomes.get(node.name), NBest) and any(self._references(node, row.utterance)):
+                groups.setdefault(self.language_of(node, row.utterance), []).append(row)
         for language, group in groups.items():
-            references = {
-                row.utterance.id: (row.utterance.transcript or "",)
-                if recognition
-                else row.utterance.references
-                for row in group
-            }
-            texts = {row.utterance.id: _best(row.outcomes[stage]) for row in group}
-            found = compare(references, texts, language=language, recognition=recognition)
+            references = {row.utterance.id: self._references(node, row.utterance) for row in group}
+            texts = {row.utterance.id: _best(row.outcomes[node.name]) for row in group}
+            found = compare(references, texts, language=language, recognition=node.transcribes)
             for row in group:
                 if row.utterance.id in found:
-                    row.comparisons[stage] = found[row.utterance.id]
+                    row.comparisons[node.name] = found[row.utterance.id]
 
-    def _stage_row(self, name: str) -> StageRow:
-        refs = [ref for ref in self.run.stages if ref.stage == name]
-        seconds = sum(ref.seconds for ref in refs)
-        heard = name.split("-", maxsplit=1)[0] in ("asr", "st") and self.audio_seconds > 0
+    def _references(self, node: NodeRecord, utterance: Utterance) -> tuple[str, ...]:
+        """What a node's text should be; nothing where that is in another language than the references."""
+        if node.transcribes:
+            return (utterance.transcript or "",)
+        same = node.language in (TARGET, self.target_language(utterance))
+        return utterance.references if same else ()
+
+    def _edges_to(self, node: NodeRecord) -> Iterator[Edge]:
+        kind = KINDS.get(node.kind)
+        # A round reads all rounds before it; drawn is that it goes on with the last.
+        inputs = node.inputs[-1:] if kind is not None and kind.waits else node.inputs
+        yield from (Edge(above, node.name) for above in dict.fromkeys(inputs))
+        drawn = set(inputs)
+        if node.when is not None:
+            above, way = node.when.split(".", 1)
+            yield Edge(above, node.name, "when", way)
+            drawn.add(above)
+        further = [name for role, name in node.reads.items() if role not in (ORIGIN, WHEN)]
+        rest = [name for name in further if name not in node.inputs and name not in drawn]
+        yield from (Edge(above, node.name, "table") for above in dict.fromkeys(rest))
+
+    def _of_node(self, node: NodeRecord, ref: StageRef | None) -> StageRow:
+        models = self.models.get(node.name) or dict.fromkeys(node.models.values())
+        if ref is None:
+            return StageRow(node.name, node.kind, node.status, models)
+        kind = KINDS.get(node.kind)
+        hears = (
+            node.gives == "text" and kind is not None and "speech" in kind.reads and self.audio_seconds > 0
+        )
+        status = "failed" if node.status == "failed" else _status(ref)
+        return self._row(ref, node.kind, status, models, hears=hears)
+
+    def _of_stage(self, ref: StageRef) -> StageRow:
+        return self._row(ref, ref.kind or ref.stage, _status(ref), self.models.get(ref.stage, {}))
+
+    def _row(self, ref: StageRef, kind: str, status: str, models: Models, *, hears: bool = False) -> StageRow:
         return StageRow(
-            stage=name,
-            items=sum(ref.items for ref in refs),
-            quarantined=sum(ref.quarantined for ref in refs),
-            seconds=seconds,
-            real_time_factor=seconds / self.audio_seconds if heard else None,
-            peak_memory_bytes=max(ref.peak_memory_bytes for ref in refs),
-            reused=all(ref.reused for ref in refs),
-            models=self.models.get(name, {}),
-            key=refs[0].key,
+            stage=ref.stage,
+            kind=kind,
+            status=status,
+            models=models,
+            items=ref.items,
+            quarantined=ref.quarantined,
+            seconds=ref.seconds,
+            real_time_factor=ref.seconds / self.audio_seconds if hears else None,
+            peak_memory_bytes=ref.peak_memory_bytes,
+            key=ref.key,
         )
 
 
-def is_recognition(stage: str) -> bool:
-    """Whether the outcomes of a stage are transcripts; ``system: stage`` names the stage of a system."""
-    return stage.rpartition(": ")[2].split("-", maxsplit=1)[0] == RECOGNITION
+def _status(ref: StageRef) -> str:
+    return "reused" if ref.reused else "computed"
 
 
-def _best(outcome: Outcome) -> str:
+def _best(outcome: NodeOutcome) -> str:
     return outcome.best.text if isinstance(outcome, NBest) else ""

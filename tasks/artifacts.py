@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import base64
+import io
 import shlex
 import socket
-from collections.abc import Iterable, Mapping
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from prefect.artifacts import (
     create_image_artifact,
@@ -15,12 +19,15 @@ from prefect.artifacts import (
     create_table_artifact,
 )
 
-from components.files import read_json
-from components.records import Score, StageRef
+from components.files import lines, read_json
+from components.records import Route, Score, StageRef
 from components.storage.reader import hypotheses, quarantined
+from components.storage.stage_writer import OUTPUTS
+from components.storage.whole_stage import TABLES
 
 _EXAMPLES = 20
 _LONGEST = 400  # characters of a text in a table
+_LARGEST_REPORT = 1_500_000  # bytes, packed: in base64 they fit into the 2 MiB of a URL
 _LARGEST_IMAGE = 2_000_000  # bytes of a plot that goes into the database
 
 
@@ -29,6 +36,11 @@ def _shown(text: str) -> str:
     text = " ".join(text.split())
     text = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
     return "".join("\\" + mark if mark in "\\`*_[]<>|#!" else mark for mark in text)
+
+
+def _key(stage: str, what: str) -> str:
+    """A key as Prefect takes it: no underscores."""
+    return f"{stage}-{what}".replace("_", "-")
 
 
 def publish_stage(ref: StageRef) -> None:
@@ -48,24 +60,51 @@ def publish_stage(ref: StageRef) -> None:
         "key": ref.key[:12],
     }
     text = f"stage {ref.stage}: {row['state']}; a reused stage shows what its computing took"
-    create_table_artifact(table=[row], key=f"{ref.stage}-stage", description=text)
+    create_table_artifact(table=[row], key=_key(ref.stage, "stage"), description=text)
 
 
-def publish_examples(ref: StageRef) -> None:
-    """How a stage came about, a table of its first outcomes, and one of what it put aside."""
+class Beside(NamedTuple):
+    """What is shown beside the output for an utterance: what was read, and what it should be."""
+
+    source: str
+    reference: str
+
+
+Look = Callable[[Sequence[str]], Mapping[str, Beside]]
+"""Finds both for some utterances."""
+
+
+def publish_examples(ref: StageRef, look: Look | None = None) -> None:
+    """How a stage came about, its first outputs with their sources and references, and what it put aside."""
     publish_stage(ref)
-    rows = [
-        {
+    first = list(islice(hypotheses(ref), _EXAMPLES))
+    beside = look([nbest.utterance_id for nbest in first]) if look is not None else {}
+    rows = []
+    for nbest in first:
+        source, reference = beside.get(nbest.utterance_id, Beside("", ""))
+        row = {
             "utterance": _shown(nbest.utterance_id),
-            "best": _shown(nbest.best.text),
+            "source": _shown(source),
+            "output": _shown(nbest.best.text),
+            "reference": _shown(reference),
             "log-probability": round(nbest.best.score, 3),
             "hypotheses": len(nbest.hypotheses),
         }
-        for nbest in islice(hypotheses(ref), _EXAMPLES)
-    ]
+        rows.append(row)
     if rows:
         text = f"first {len(rows)} of {ref.items - ref.quarantined} in stage {ref.stage}"
-        create_table_artifact(table=rows, key=f"{ref.stage}-examples", description=text)
+        create_table_artifact(table=rows, key=_key(ref.stage, "examples"), description=text)
+    publish_quarantine(ref)
+
+
+def publish_ways(ref: StageRef) -> None:
+    """How a route came about, how many utterances it sent each way, and what it put aside."""
+    publish_stage(ref)
+    ways = Counter(Route.model_validate_json(line).way for line in lines(Path(ref.path) / OUTPUTS))
+    rows = [{"way": _shown(way), "utterances": count} for way, count in sorted(ways.items())]
+    if rows:
+        text = f"which way {ref.stage} sent {ref.items - ref.quarantined} utterances"
+        create_table_artifact(table=rows, key=_key(ref.stage, "ways"), description=text)
     publish_quarantine(ref)
 
 
@@ -77,7 +116,7 @@ def publish_quarantine(ref: StageRef) -> None:
     ]
     if rows:
         text = f"first {len(rows)} of {ref.quarantined} quarantined in stage {ref.stage}"
-        create_table_artifact(table=rows, key=f"{ref.stage}-quarantined", description=text)
+        create_table_artifact(table=rows, key=_key(ref.stage, "quarantined"), description=text)
 
 
 def publish_table(rows: Iterable[Mapping[str, str]], key: str, description: str) -> None:
@@ -87,6 +126,15 @@ def publish_table(rows: Iterable[Mapping[str, str]], key: str, description: str)
     table = [{_shown(name): _shown(row.get(name, "")) for name in columns} for row in found]
     if table:
         create_table_artifact(table=table, key=key, description=description)
+
+
+def publish_extras(ref: StageRef) -> None:
+    """The tables and plots that a stage brings along beside its records."""
+    folder = Path(ref.path)
+    if (folder / TABLES).is_file():
+        for number, table in enumerate(read_json(folder / TABLES)["tables"], 1):
+            publish_table(table["rows"], f"{ref.stage}-table-{number}".replace("_", "-"), table["title"])
+    publish_plots(sorted(folder.glob("*.png")))
 
 
 def publish_summary(run: str, stages: Iterable[StageRef], metrics: Mapping[str, Score]) -> None:
@@ -123,12 +171,32 @@ def publish_plots(plots: Iterable[Path]) -> None:
 
 
 def publish_report(report: Path, store_url: str) -> None:
-    """Where the report is and how to open it: a browser follows no link from a server's page to a file."""
+    """The report as a file to download, where it is small enough, and how to open it elsewhere.
+
+    The UI shows no page of ours, and a browser follows no link from a server's page to a file or to a
+    ``data:`` page. A ``data:`` file that it can only save it does save.
+    """
     run = report.parent.name
     again = shlex.join(["antiphon", "report", run, "--store", store_url])
+    packed = _packed(report)
+    link = f"[Download the report](data:application/zip;base64,{packed}): a zip file with {report.name}.\n\n"
     text = (
-        f"# Report of run {_shown(run)}\n\nOpen it in a browser on {_shown(socket.gethostname())}:\n\n"
-        f"```\n{report}\n```\n\n"
+        f"# Report of run {_shown(run)}\n\n{link if packed else ''}"
+        f"It is a file on {_shown(socket.gethostname())}:\n\n```\n{report}\n```\n\n"
         f"On another machine that reads the store, this writes it and prints where:\n\n```\n{again}\n```\n"
     )
     create_markdown_artifact(markdown=text, key="report", description=f"report of run {run}")
+
+
+def _packed(report: Path) -> str:
+    """The page and the data beside it as a zip file in base64; empty where that is too large for Prefect."""
+    beside = report.with_name(f"{report.stem}-data")
+    files = [report, *(sorted(beside.iterdir()) if beside.is_dir() else ())]
+    if sum(path.stat().st_size for path in files) > 10 * _LARGEST_REPORT:
+        return ""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in files:
+            archive.write(path, path.relative_to(report.parent))
+    found = packed.getvalue()
+    return base64.b64encode(found).decode("ascii") if len(found) <= _LARGEST_REPORT else ""

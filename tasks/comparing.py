@@ -9,26 +9,24 @@ from pathlib import Path
 from prefect import get_run_logger, task
 from prefect.client.schemas.objects import State
 from prefect.events import emit_event
-from pydantic import ValidationError
 
 from components import metrics
 from components.canonical import digest
-from components.errors import StoreError
-from components.files import read_json, write_bytes, write_json
-from components.metrics.comparing import Comparison, ComparisonSettings, compare
+from components.files import write_bytes, write_json
+from components.metrics.comparing import Comparison, compare
+from components.metrics.settings import ComparisonSettings
 from components.metrics.significance import Difference
-from components.profiling import measure_cost
 from components.records import RunRecord, StageRef, Utterance
 from components.storage.stage_plan import StagePlan, content_of, library_versions
-from components.storage.stage_writer import opened
 from components.storage.store import Store
+from components.storage.whole_stage import Product, compute_once
 from reports import comparing
+from reports.results import COMPARISON, VALUES, read_comparison
+from reports.run_outputs import check, decoded, same_data, system_of
 from tasks.artifacts import publish_table
 from tasks.metrics import LIBRARIES
 from tasks.options import NOT_STORED, shown
-from tasks.systems import check, decoded, same_data, system_of
 
-COMPARISON, VALUES = "comparison.json", "utterances.jsonl"
 VERSION = "comparison/1"
 DROPPED = "antiphon.quality.dropped"
 """Event of a system that is significantly worse than the baseline; automations/quality.yaml waits for it."""
@@ -43,26 +41,24 @@ def compute(runs: Mapping[str, RunRecord], settings: ComparisonSettings, store: 
     for run in runs.values():
         check(run)
     utterances = same_data(runs)
-    with opened(store, _plan(runs, settings, utterances), records=False) as writer:
-        if writer.ref is not None:
-            return writer.ref
-        with measure_cost() as cost:
-            systems = [system_of(name, run, store) for name, run in runs.items()]
-            comparison, values = compare(
-                utterances,
-                systems,
-                settings,
-                language=_targets(utterances, runs),
-                source_language={one.id: one.source_language for one in utterances},
-            )
-        write_json(writer.path / COMPARISON, comparison.model_dump(mode="json"))
-        lines = [json.dumps({"id": key, "values": found}) for key, found in values.items()]
-        write_bytes(writer.path / VALUES, "".join(line + "\n" for line in lines).encode())
-        writer.seconds, writer.peak_memory_bytes = cost.seconds, cost.peak_memory_bytes
-        return writer.seal([COMPARISON, VALUES], items=len(utterances))
+
+    def work(folder: Path) -> Product:
+        comparison, values = compare(
+            utterances,
+            [system_of(name, run, store) for name, run in runs.items()],
+            settings,
+            language=_targets(utterances, runs),
+            source_language={one.id: one.source_language for one in utterances},
+        )
+        write_json(folder / COMPARISON, comparison.model_dump(mode="json"))
+        lines = [json.dumps({"id": key, "values": scores}) for key, scores in values.items()]
+        write_bytes(folder / VALUES, "".join(line + "\n" for line in lines).encode())
+        return Product([COMPARISON, VALUES], items=len(utterances))
+
+    return compute_once(store, _plan(runs, settings, utterances), work)
 
 
-@task(name="comparison", **NOT_STORED)
+@task(name="comparison", task_run_name="comparison", **NOT_STORED)
 def compare_runs(
     runs: Mapping[str, RunRecord], settings: ComparisonSettings, store_url: str | None
 ) -> StageRef | State[StageRef]:
@@ -97,6 +93,7 @@ def _plan(
     upstream = {f"{name}/{ref.stage}": content_of(ref) for name, run in runs.items() for ref in decoded(run)}
     return StagePlan(
         stage="comparison",
+        kind="comparison",
         version=f"{VERSION} metrics/{metrics.version}",
         parameters={**settings.model_dump(mode="json"), "systems": list(runs)},
         upstream=upstream,
@@ -110,19 +107,3 @@ def _targets(utterances: list[Utterance], runs: Mapping[str, RunRecord]) -> dict
     stated = {run.parameters.get("target_language") for run in runs.values()} - {None}
     other = str(stated.pop()) if len(stated) == 1 else "und"
     return {one.id: one.target_language or other for one in utterances}
-
-
-def read_comparison(ref: StageRef) -> Comparison:
-    """The comparison that a stage holds.
-
-    Raises:
-        StoreError: another version of Antiphon wrote it.
-    """
-    path = Path(ref.path) / COMPARISON
-    try:
-        return Comparison.model_validate(read_json(path))
-    except ValidationError as error:
-        raise StoreError(
-            f"{path}: expected a comparison of this version of Antiphon, found one of another "
-            f"({error.error_count()} fields differ); compare the runs again"
-        ) from error

@@ -11,44 +11,96 @@ from prefect.client.schemas.objects import State
 
 from components import metrics
 from components.ensembling.contribution import Coalition
+from components.errors import ConfigError, DataError
 from components.experts import contribution as experts
 from components.experts import multilingual
+from components.experts.config import ExpertsConfig
 from components.experts.telemetry import Sample
-from components.files import read_json, write_json
+from components.files import write_json
 from components.metrics.contribution import Contribution, contribution, of_outputs
 from components.models import resolve
 from components.models.loading import load_transformers
-from components.profiling import measure_cost
+from components.pipeline.ablation import Ablation, ablations_of
+from components.pipeline.pipeline import DATA, Pipeline
 from components.records import StageRef
 from components.storage.reader import best_texts, utterances
 from components.storage.stage_plan import StagePlan, content_of, library_versions, read_by
-from components.storage.stage_writer import opened
 from components.storage.store import Store
+from components.storage.whole_stage import TABLES, Product, compute_once
 from reports import contributing
+from reports.results import CONTRIBUTIONS, read_contributions
 from tasks.artifacts import publish_table
+from tasks.executor import Executed
 from tasks.metrics import LIBRARIES
-from tasks.options import NOT_STORED, shown
-from tasks.views import TABLES
+from tasks.options import NOT_STORED, shown, value_of
+from tasks.union import execute_together
 
-CONTRIBUTIONS = "contributions.json"
 STAGE = "contribution"
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts of one system, and the stage that came out of sets of them.
+    """The parts of one system, and the stage that came out of sets of them."""
 
-    ``empty`` says what comes out of no part: the stage of the empty set, or nothing where that is absent.
-    """
-
-    title: str
-    names: tuple[str, ...]
+    system: Ablation
     outputs: Mapping[Coalition, StageRef]
-    transcripts: bool = False
-    empty: str = "no output"
 
 
-@task(name=STAGE, **NOT_STORED)
+def run(
+    pipeline: Pipeline, stages: Mapping[str, StageRef], seed: int, store: str | None, metric: str
+) -> StageRef:
+    """What each part of a finished system adds: it is run with fewer of them, what is known is reused.
+
+    ``stages`` are those of the run, by node; ``metric`` is that of translations.
+
+    Raises:
+        ConfigError: it has no parts that can be taken away.
+    """
+    ablations = ablations_of(pipeline, stages)
+    if not ablations:
+        raise ConfigError(
+            "expected a node with several members, inputs, sources, rounds or experts, whose texts have "
+            f"references, found none in {', '.join(pipeline.nodes)}"
+        )
+    systems = {
+        f"part{number}-{subset}": fewer
+        for number, one in enumerate(ablations, 1)
+        for subset, fewer in enumerate(one.pipelines.values())
+    }
+    executed = execute_together(systems, dict.fromkeys(systems, stages), store, seed)
+    outputs = iter(executed.values())
+    parts = [Parts(one, {kept: _output(next(outputs)) for kept in one.pipelines}) for one in ablations]
+    ref: StageRef = value_of(of_systems(parts, stages[DATA], metric, pipeline.languages[1], store))
+    return ref
+
+
+def _output(executed: Executed) -> StageRef:
+    executed.refuse()
+    (name,) = executed.pipeline.outputs.values()
+    if name not in executed.stages:
+        raise DataError(f"expected texts of {name} with some of its parts, found none: it had nothing to do")
+    return executed.stages[name]
+
+
+def run_experts(
+    pipeline: Pipeline, stages: Mapping[str, StageRef], limit: int | None, store: str | None
+) -> StageRef:
+    """What each expert of the model that a pipeline makes adds, on its development references.
+
+    Raises:
+        ConfigError: no node of it gives a model with experts.
+    """
+    for node in pipeline:
+        config = node.settings
+        if isinstance(config, ExpertsConfig) and config.experts and node.name in stages:
+            languages = (config.source_language, config.targets)
+            sentences = limit or config.eval_sentences
+            ref: StageRef = value_of(of_experts(stages[node.name], config.dev, languages, sentences, store))
+            return ref
+    raise ConfigError(f"expected a model with experts, found none in {', '.join(pipeline.nodes)}")
+
+
+@task(name=STAGE, task_run_name=STAGE, **NOT_STORED)
 def of_systems(
     systems: Sequence[Parts], data: StageRef, metric: str, target: str | None, store_url: str | None
 ) -> StageRef | State[StageRef]:
@@ -56,28 +108,26 @@ def of_systems(
     sets = [(n, kept, ref) for n, one in enumerate(systems) for kept, ref in one.outputs.items()]
     plan = StagePlan(
         stage=STAGE,
+        kind=STAGE,
         version=f"contribution/1 metrics/{metrics.version}",
         parameters={
             "metric": metric,
             "target_language": target,
-            "parts": [[one.title, *one.names] for one in systems],
+            "parts": [[one.system.title, *one.system.parts] for one in systems],
             "sets": [[n, *sorted(kept)] for n, kept, _ in sets],
         },
         upstream=read_by(data) | {f"set {i}": content_of(ref) for i, (*_, ref) in enumerate(sets)},
         libraries=library_versions(LIBRARIES),
     )
-    with opened(Store(store_url), plan, records=False) as writer:
-        if writer.ref is None:
-            with measure_cost() as cost:
-                found = [_of_system(one, data, metric, target) for one in systems]
-            writer.seconds, writer.peak_memory_bytes = cost.seconds, cost.peak_memory_bytes
-            _seal(found, writer.path)
-            writer.seal([CONTRIBUTIONS, TABLES], items=data.items)
-        assert writer.ref is not None
-        return shown(_published(writer.ref))
+
+    def work(folder: Path) -> Product:
+        return _written([_of_system(one, data, metric, target) for one in systems], folder, data.items)
+
+    return shown(_published(compute_once(Store(store_url), plan, work)))
 
 
-def _of_system(system: Parts, data: StageRef, metric: str, target: str | None) -> Contribution:
+def _of_system(parts: Parts, data: StageRef, metric: str, target: str | None) -> Contribution:
+    system = parts.system
     references: dict[str, Sequence[str]] = {}
     languages: dict[str, str] = {}
     for one in utterances(data):
@@ -87,16 +137,16 @@ def _of_system(system: Parts, data: StageRef, metric: str, target: str | None) -
             language = one.source_language if system.transcripts else target or one.target_language
             languages[one.id] = language or "und"
     values = of_outputs(
-        {kept: best_texts(ref) for kept, ref in system.outputs.items()},
+        {kept: best_texts(ref) for kept, ref in parts.outputs.items()},
         references,
         "wer" if system.transcripts else metric,
         language=languages,
         n_total=data.items,
     )
-    return contribution(system.title, system.names, values, empty=system.empty)
+    return contribution(system.title, system.parts, values, empty=system.empty)
 
 
-@task(name=STAGE, **NOT_STORED)
+@task(name=STAGE, task_run_name=STAGE, **NOT_STORED)
 def of_experts(
     trained: StageRef,
     source: str,
@@ -111,40 +161,34 @@ def of_experts(
     corpus = multilingual.read(source, *languages, limit)
     plan = StagePlan(
         stage=STAGE,
+        kind=STAGE,
         version="contribution-experts/2",
         parameters={"languages": list(languages[1]), "limit": limit},
         upstream=read_by(trained),
         inputs=corpus.digests,
         libraries=library_versions(LIBRARIES),
     )
-    with opened(Store(store_url), plan, records=False) as writer:
-        if writer.ref is None:
-            samples = [
-                Sample(f"{language}-{number:06d}", language, *pair)
-                for language, pairs in corpus.pairs.items()
-                for number, pair in enumerate(pairs, 1)
-            ]
-            with measure_cost() as cost:
-                checkpoint = resolve(f"store:{trained.key}", str(Store(store_url).root))
-                found = experts.contributions(*load_transformers(checkpoint, "seq2seq"), samples)
-            writer.seconds, writer.peak_memory_bytes = cost.seconds, cost.peak_memory_bytes
-            _seal(found, writer.path)
-            writer.seal([CONTRIBUTIONS, TABLES], items=len(samples))
-        assert writer.ref is not None
-        return shown(_published(writer.ref))
+
+    def work(folder: Path) -> Product:
+        samples = [
+            Sample(f"{language}-{number:06d}", language, *pair)
+            for language, pairs in corpus.pairs.items()
+            for number, pair in enumerate(pairs, 1)
+        ]
+        checkpoint = resolve(f"store:{trained.key}", str(Store(store_url).root))
+        shares = experts.contributions(*load_transformers(checkpoint, "seq2seq"), samples)
+        return _written(shares, folder, len(samples))
+
+    return shown(_published(compute_once(Store(store_url), plan, work)))
 
 
-def _seal(found: Sequence[Contribution], folder: Path) -> None:
-    write_json(folder / CONTRIBUTIONS, {"systems": [one.model_dump(mode="json") for one in found]})
-    write_json(folder / TABLES, contributing.tables(found))
+def _written(contributions: Sequence[Contribution], folder: Path, items: int) -> Product:
+    write_json(folder / CONTRIBUTIONS, {"systems": [one.model_dump(mode="json") for one in contributions]})
+    write_json(folder / TABLES, contributing.tables(contributions))
+    return Product([CONTRIBUTIONS, TABLES], items=items)
 
 
 def _published(ref: StageRef) -> StageRef:
     for number, one in enumerate(read_contributions(ref), 1):
         publish_table(contributing.rows(one), f"contribution-{number}", contributing.sentence(one))
     return ref
-
-
-def read_contributions(ref: StageRef) -> list[Contribution]:
-    """What a ``contribution`` stage holds."""
-    return [Contribution.model_validate(one) for one in read_json(Path(ref.path) / CONTRIBUTIONS)["systems"]]

@@ -2,48 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from prefect import task
 from prefect.client.schemas.objects import State
 
 from components import metrics
 from components.files import read_json, write_json
-from components.profiling import measure_cost
+from components.metrics import translation, wer
+from components.pipeline.pipeline import DATA, TARGET, Pipeline
 from components.records import Score, StageRef, Utterance
 from components.storage.reader import best_texts, utterances
-from components.storage.stage_plan import StagePlan, library_versions, read_by
-from components.storage.stage_writer import opened
+from components.storage.stage_plan import StagePlan, content_of, library_versions
 from components.storage.store import Store
+from components.storage.whole_stage import Product, compute_once
 from tasks.artifacts import publish_summary
 from tasks.options import NOT_STORED, shown
 
 LIBRARIES = ("sacrebleu", "jiwer", "numpy", "openai-whisper")
 SCORES = "scores.json"
-TRANSLATIONS = ("mt", "stack")
-"""Stages that translate, in their order: the last one is scored as ``bleu``, one before as ``mt_bleu``."""
 
 
-def _recognition(data: StageRef, asr: StageRef) -> dict[str, Score]:
-    known = [u for u in utterances(data) if u.audio is not None and u.transcript is not None]
+class Scored(NamedTuple):
+    """A stage of texts to score: the prefix of its scores, its utterances, and its language.
+
+    ``language`` is None for transcripts, ``target`` for the language of the references, or a code.
+    """
+
+    prefix: str
+    data: StageRef
+    texts: StageRef
+    language: str | None
+
+
+def scored(pipeline: Pipeline, stages: Mapping[str, StageRef]) -> list[Scored]:
+    """The nodes of a pipeline that are scored: its outputs first, then whatever else gives texts."""
+    found = []
+    for node in pipeline:
+        name = node.name
+        if node.gives != "text" or name not in stages or pipeline.data_of(name) != DATA:
+            continue
+        is_output = name in pipeline.outputs.values()
+        if is_output or node.kind.scored:
+            language = None if pipeline.is_spoken(name) else pipeline.language_of(name)
+            prefix = "" if is_output else f"{name}_"
+            found.append(Scored(prefix, stages[pipeline.speech_of(name)], stages[name], language))
+    return sorted(found, key=lambda one: one.prefix != "")
+
+
+def _transcripts(one: Scored) -> dict[str, Score]:
+    known = [u for u in utterances(one.data) if u.audio is not None and u.transcript is not None]
     if not known:
         return {}
     language = {utterance.id: utterance.source_language for utterance in known}
     references = {utterance.id: str(utterance.transcript) for utterance in known}
-    heard = {key: text for key, text in best_texts(asr).items() if key in references}
-    return metrics.recognition_scores(references, heard, language=language, n_total=data.items)
+    texts = {key: text for key, text in best_texts(one.texts).items() if key in references}
+    return wer.recognition_scores(references, texts, language=language, n_total=one.data.items)
 
 
-def _translation(data: StageRef, mt: StageRef, target_language: str | None, prefix: str) -> dict[str, Score]:
-    known = [utterance for utterance in utterances(data) if utterance.references]
+def _translations(one: Scored, target_language: str | None) -> dict[str, Score]:
+    known = [
+        utterance
+        for utterance in utterances(one.data)
+        if utterance.references and one.language in (TARGET, _target(utterance, target_language))
+    ]
     if not known:
         return {}
     language = {utterance.id: _target(utterance, target_language) for utterance in known}
     references = {utterance.id: utterance.references for utterance in known}
-    given = {key: text for key, text in best_texts(mt).items() if key in references}
-    found = metrics.translation_scores(references, given, language=language, n_total=data.items)
-    return {prefix + k: score.model_copy(update={"name": prefix + k}) for k, score in found.items()}
+    texts = {key: text for key, text in best_texts(one.texts).items() if key in references}
+    return translation.translation_scores(references, texts, language=language, n_total=one.data.items)
 
 
 def _target(utterance: Utterance, target_language: str | None) -> str:
@@ -56,31 +86,37 @@ def read_scores(ref: StageRef) -> dict[str, Score]:
     return {score.name: score for score in map(Score.model_validate, values)}
 
 
-@task(name="metrics", **NOT_STORED)
+@task(name="metrics", task_run_name="metrics", **NOT_STORED)
 def score(
-    stages: Mapping[str, StageRef], target_language: str | None, store_url: str | None, run: str
+    scored: Sequence[Scored], target_language: str | None, store_url: str | None, run: str
 ) -> StageRef | State[StageRef]:
-    """Score the stages that recognise and translate against the references of ``data``, where it has any."""
-    read = [stages[name] for name in ("data", "asr", *TRANSLATIONS) if name in stages]
+    """Score stages of texts against the references of their utterances, where these have any."""
     plan = StagePlan(
         stage="metrics",
+        kind="metrics",
         version=f"metrics/{metrics.version}",
-        parameters={"target_language": target_language},
-        upstream=read_by(*read),
+        parameters={
+            "target_language": target_language,
+            "scored": [[one.prefix, one.language] for one in scored],
+        },
+        upstream={
+            f"{number}{role}": content_of(ref)
+            for number, one in enumerate(scored)
+            for role, ref in (("data", one.data), ("texts", one.texts))
+        },
         libraries=library_versions(LIBRARIES),
     )
-    with opened(Store(store_url), plan, records=False) as writer:
-        if writer.ref is None:
-            with measure_cost() as cost:
-                found = _recognition(stages["data"], stages["asr"]) if "asr" in stages else {}
-                translating = [name for name in TRANSLATIONS if name in stages]
-                for name in translating:
-                    prefix = "" if name == translating[-1] else f"{name}_"
-                    found |= _translation(stages["data"], stages[name], target_language, prefix)
-            writer.seconds, writer.peak_memory_bytes = cost.seconds, cost.peak_memory_bytes
-            write_json(writer.path / SCORES, {"scores": [s.model_dump(mode="json") for s in found.values()]})
-            writer.seal([SCORES], items=stages["data"].items)
-        assert writer.ref is not None
-        ref = writer.ref
-    publish_summary(run, [*read, ref], read_scores(ref))
+
+    def work(folder: Path) -> Product:
+        scores: list[Score] = []
+        for one in scored:
+            values = _transcripts(one) if one.language is None else _translations(one, target_language)
+            named = {f"{one.prefix}{name}": each for name, each in values.items()}
+            scores += [each.model_copy(update={"name": name}) for name, each in named.items()]
+        write_json(folder / SCORES, {"scores": [each.model_dump(mode="json") for each in scores]})
+        return Product([SCORES], items=scored[0].data.items)
+
+    ref = compute_once(Store(store_url), plan, work)
+    read = {one.key: one for each in scored for one in (each.data, each.texts)}
+    publish_summary(run, [*read.values(), ref], read_scores(ref))
     return shown(ref)

@@ -8,18 +8,32 @@ from uuid import UUID
 from prefect import get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
+from reports.formatting import duration
+
 _LOG_EVERY = 5.0  # seconds
 _SHOW_AFTER = 10.0  # seconds until a stage counts as long and gets a progress bar
 
 
-def duration(seconds: float) -> str:
-    """Seconds as a person says them: 45 s, 3 min 20 s, 2 h 05 min."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+class ProgressBar:
+    """A progress artifact that is made when it is first shown."""
+
+    def __init__(self, stage: str, description: str) -> None:
+        self._key, self._description = f"{stage}-progress".replace("_", "-"), description
+        self._id: UUID | None = None
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether there is one already."""
+        return self._id is not None
+
+    def show(self, percent: float) -> None:
+        """Set it to so many percent."""
+        if self._id is not None:
+            update_progress_artifact(self._id, progress=percent)
+            return
+        made = create_progress_artifact(progress=percent, key=self._key, description=self._description)
+        assert isinstance(made, UUID)
+        self._id = made
 
 
 class Progress:
@@ -31,12 +45,17 @@ class Progress:
         self._done = self._before = done
         self._log = get_run_logger()
         self._begun = self._spoke = time.monotonic()
-        self._bar: UUID | None = None
+        self._bar = ProgressBar(stage, f"{total} items")
 
     def begin(self, shards: int) -> None:
         """Say what lies ahead."""
         earlier = f", {self._done} of them finished earlier" if self._done else ""
         self._log.info("%s: %d items%s; %d shards to go", self._stage, self._total, earlier, shards)
+
+    def skip(self, items: int) -> None:
+        """Note ``items`` that were finished earlier."""
+        self._done += items
+        self._before += items
 
     def advance(self, items: int) -> None:
         """Note that ``items`` more are finished."""
@@ -46,21 +65,12 @@ class Progress:
             return
         self._spoke = now
         rate = (self._done - self._before) / max(now - self._begun, 1e-9)
-        left = duration((self._total - self._done) / max(rate, 1e-9))
         share = 100.0 * self._done / max(self._total, 1)
-        rest = f", about {left} left" if self._done < self._total else ""
+        is_known = rate > 0 and self._done < self._total
+        rest = f", about {duration((self._total - self._done) / rate)} left" if is_known else ""
         self._log.info(
             "%s: %d of %d items (%.0f%%), %.1f items/s%s",
             *(self._stage, self._done, self._total, share, rate, rest),
         )
-        if now - self._begun > _SHOW_AFTER or self._bar is not None:
-            self._show(share)
-
-    def _show(self, share: float) -> None:
-        if self._bar is None:
-            key, description = f"{self._stage}-progress", f"{self._total} items"
-            made = create_progress_artifact(progress=share, key=key, description=description)
-            assert isinstance(made, UUID)
-            self._bar = made
-        else:
-            update_progress_artifact(self._bar, progress=share)
+        if now - self._begun > _SHOW_AFTER or self._bar.is_shown:
+            self._bar.show(share)

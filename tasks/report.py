@@ -7,14 +7,16 @@ from pathlib import Path
 
 from prefect import task
 
-from components.files import told_when_full
+from components.files import told_when_full, write_bytes
 from components.records import RunRecord
 from components.storage.store import Store
-from reports import comparing, html, plots
+from reports import comparison_plots, graph, html, plots
+from reports.report_view import view_of
+from reports.results import read_comparison
 from tasks.artifacts import publish_plots, publish_report
-from tasks.comparing import read_comparison
 from tasks.options import NOT_STORED
-from tasks.views import view_of
+
+PICTURE = "pipeline.svg"
 
 
 def render(run: RunRecord, store: Store) -> tuple[Path, list[Path]]:
@@ -24,11 +26,15 @@ def render(run: RunRecord, store: Store) -> tuple[Path, list[Path]]:
     drawn = cache(lambda: plots.figures(seen))
     with told_when_full(f"the report of run {run.name}", folder):
         page = html.write(seen, folder / "report.html", figures=drawn)
-        compared = [ref for ref in run.stages if ref.stage == "comparison"]
+        compared = [ref for ref in run.stages if ref.kind == "comparison"]
         if compared:
-            images = comparing.render(read_comparison(compared[0]), folder / "plots")
+            images = comparison_plots.render(read_comparison(compared[0]), folder / "plots")
         else:
             images = plots.saved(drawn(), plots.TITLES, folder / "plots")
+        pipeline = graph.picture(seen)
+        if pipeline:
+            write_bytes(folder / "plots" / PICTURE, pipeline.encode())
+            images = [folder / "plots" / PICTURE, *images]
     return page, images
 
 
@@ -40,11 +46,11 @@ def render_again(name: str, store: Store) -> Path:
     return page
 
 
-@task(name="report", **NOT_STORED)
+@task(name="report", task_run_name="report", **NOT_STORED)
 def report(run: RunRecord, store_url: str | None) -> Path:
     """Render the report of a run and publish its plots and where it is."""
     store = Store(store_url)
     page, images = render(run, store)
-    publish_plots(image for image in images if image.suffix == ".png")
+    publish_plots(image for image in images if image.suffix == ".png" or image.name == PICTURE)
     publish_report(page, store.place.url)
     return page

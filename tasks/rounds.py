@@ -16,17 +16,19 @@ from prefect.client.schemas.objects import State
 
 from components import metrics
 from components.files import read_json, write_json
-from components.records import Score, StageRef
+from components.metrics import translation
+from components.pipeline.pipeline import Pipeline
+from components.records import NBest, Score, StageRef
 from components.refining import curve
-from components.refining.rounds import REASONS
+from components.refining.stopping import RULES
 from components.storage.reader import best_texts, hypotheses, utterances
 from components.storage.stage_plan import StagePlan, library_versions, read_by
-from components.storage.stage_writer import opened
 from components.storage.store import Store
+from components.storage.whole_stage import TABLES, Product, compute_once
 from tasks.artifacts import publish_plots, publish_table
 from tasks.options import NOT_STORED, shown
 
-SCORES, TABLES, CURVE = "scores.json", "tables.json", "rounds.png"
+SCORES, CURVE = "scores.json", "rounds.png"
 _MOST = 20
 Texts = Mapping[str, str]
 Values = Mapping[str, Mapping[str, float]]
@@ -34,8 +36,22 @@ Values = Mapping[str, Mapping[str, float]]
 
 def reasons(ref: StageRef) -> dict[str, int]:
     """Why utterances ended with the round ``ref``: a rule's name, or ``rounds`` where the budget did it."""
-    found = Counter(int(one.best.features.get("stopped", 0)) for one in hypotheses(ref))
-    return {REASONS[code - 1] if code else "rounds": found[code] for code in sorted(found)}
+    stopped = Counter(_stopped(outcome) or "rounds" for outcome in hypotheses(ref))
+    return {name: stopped[name] for name in ("rounds", *RULES) if name in stopped}
+
+
+def _stopped(outcome: NBest) -> str | None:
+    decision = outcome.best.decision
+    return None if decision is None else decision.stopped
+
+
+def rounds_of(pipeline: Pipeline, stages: Mapping[str, StageRef], name: str) -> tuple[StageRef, ...]:
+    """The draft of a node of rounds, as it is written, and those of its rounds that there are."""
+    last = pipeline.nodes[pipeline.aliases.get(name, name)]
+    names = [last.of[0], *(n for n in last.of if pipeline.nodes[n].kind is last.kind), last.name]
+    if last.of[0] not in stages:
+        return ()
+    return tuple(stages[each] for each in names if each in stages)
 
 
 @dataclass(frozen=True)
@@ -78,20 +94,20 @@ def score_rounds(
     """The metric ``reported`` of every round, the percentage of changes for the worse, and the tables."""
     plan = StagePlan(
         stage="rounds",
-        version=f"rounds/2 metrics/{metrics.version}",
+        version=f"rounds/3 metrics/{metrics.version}",
         parameters={"target_language": target, "reported": reported},
         upstream=read_by(data, *rounds),
         libraries=library_versions(("sacrebleu", "numpy")),
     )
-    with opened(Store(store_url), plan, records=False) as writer:
-        if writer.ref is None:
-            scores, tables = _compared(data, rounds, target, reported)
-            curve.plot([s for s in scores if s.name != "harm_rate"], writer.path / CURVE)
-            write_json(writer.path / SCORES, {"scores": [s.model_dump(mode="json") for s in scores]})
-            write_json(writer.path / TABLES, {"tables": tables})
-            writer.seal([SCORES, TABLES, CURVE], items=data.items)
-        assert writer.ref is not None
-        ref = writer.ref
+
+    def work(folder: Path) -> Product:
+        scores, tables = _compared(data, rounds, target, reported)
+        curve.plot([s for s in scores if s.name != "harm_rate"], folder / CURVE)
+        write_json(folder / SCORES, {"scores": [s.model_dump(mode="json") for s in scores]})
+        write_json(folder / TABLES, {"tables": tables})
+        return Product([SCORES, TABLES, CURVE], items=data.items)
+
+    ref = compute_once(Store(store_url), plan, work)
     publish_plots([Path(ref.path) / CURVE])
     for number, table in enumerate(read_json(Path(ref.path) / TABLES)["tables"]):
         publish_table(table["rows"], ("rounds", "changed-most")[number], table["title"])
@@ -118,9 +134,9 @@ def _compared(
     moved = Moves(0, 0, {})
     if known:
         for number, one in enumerate(texts):
-            found = metrics.translation_scores(references, one, language=language, n_total=data.items)
+            found = translation.translation_scores(references, one, language=language, n_total=data.items)
             scores.append(found[reported].model_copy(update={"name": f"{reported}_round_{number}"}))
-        values = [metrics.sentence_scores(references, one, language=language) for one in texts]
+        values = [translation.sentence_scores(references, one, language=language) for one in texts]
         moved = moves(values, reported)
         scores.append(_harm(moved, len(values[0]) * (len(rounds) - 1), reported))
     return scores, [_curve(rounds, scores), _changed(texts, moved, reported)]
@@ -133,13 +149,18 @@ def _curve(rounds: Sequence[StageRef], scores: Sequence[Score]) -> Table:
             "round": str(number),
             "stage": ref.stage,
             "score": values.get(str(number), ""),
-            "accepted": str(sum(bool(o.best.features.get("accepted")) for o in hypotheses(ref))),
+            "accepted": str(sum(_accepted(outcome) for outcome in hypotheses(ref))),
             "ended": ", ".join(f"{name} {n}" for name, n in reasons(ref).items() if name != "rounds"),
             "seconds": f"{ref.seconds:.1f}",
         }
         for number, ref in enumerate(rounds)
     ]
     return {"title": "Rounds", "note": "ended: by that round, by each rule; seconds: wall", "rows": rows}
+
+
+def _accepted(outcome: NBest) -> bool:
+    decision = outcome.best.decision
+    return decision is not None and decision.accepted
 
 
 def _changed(texts: Sequence[Texts], moved: Moves, reported: str) -> Table:

@@ -16,7 +16,6 @@ from contextvars import ContextVar
 from typing import Any
 
 from prefect.context import FlowRunContext
-from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
@@ -139,6 +138,8 @@ def placed(device: str) -> Iterator[None]:
     """
     with ExitStack() as stack:
         if kind() != "threads" and not PREFECT_API_URL.value():
+            from prefect.server.api.server import SubprocessASGIServer  # noqa: PLC0415 - 1.5 s
+
             # What a process submits is sent with its settings: without this, each worker starts a server.
             url = SubprocessASGIServer().api_url  # the one that this process runs on
             stack.enter_context(temporary_settings({PREFECT_API_URL: url}))

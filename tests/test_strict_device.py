@@ -16,10 +16,14 @@ import torch
 from torch import Tensor, nn
 from transformers import WhisperConfig, WhisperForConditionalGeneration
 
-from components.decoding import Combiner, Member, SearchConfig, force, rules, search
+from components.decoding import rules
 from components.decoding.causal import CausalModel
+from components.decoding.combine import Combiner
+from components.decoding.config import SearchConfig
 from components.decoding.context import FEATURES
 from components.decoding.generation import rules_of
+from components.decoding.members import Member
+from components.decoding.search import force, search
 from components.decoding.seq2seq import Seq2SeqModel
 from components.ensembling.coefficients import learn, learn_gate
 from components.ensembling.combiners import Linear, LogLinear, NegativeEvidence
@@ -30,9 +34,11 @@ from components.ensembling.learning import likelihoods
 from components.ensembling.recognisers import WhisperEnsemble
 from components.ensembling.statistics import collect
 from components.ensembling.vocabularies import Lexicon, Shared, intersection, union
-from components.experts import Experts, Router, SparseBlock, sparsity, telemetry
+from components.experts import sparsity, telemetry
 from components.experts.balance import LOSSES, total
 from components.experts.contribution import likelihoods as likelihoods_of
+from components.experts.layer import Experts, SparseBlock
+from components.experts.router import Router
 from components.experts.upcycling import upcycle
 from components.recognition.engine import WhisperEngine
 from components.recognition.hub import HubEngine

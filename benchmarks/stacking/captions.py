@@ -9,7 +9,8 @@ from pathlib import Path
 
 from components.data import load
 from components.records import Utterance
-from components.synthesis import SynthesisConfig, build
+from components.synthesis.config import SynthesisConfig
+from components.synthesis.synthesizer import build
 
 SIZES = {"train": ("train", 1000), "dev": ("val", 80), "test": ("test_2016_flickr", 200)}
 VOICES = {"train": ("slt", "rms"), "dev": ("slt",), "test": ("slt",)}

@@ -13,9 +13,9 @@ from typing import Any
 import flows  # noqa: F401 - sets what Prefect reads when it is imported
 from benchmarks.stacking.runs import WORK
 from benchmarks.tables import difference_cell, markdown, score_cell
-from components.metrics import translation_scores
 from components.metrics.significance import translation_tests
-from components.recognition import RecognitionConfig
+from components.metrics.translation import translation_scores
+from components.recognition.config import RecognitionConfig
 from components.records import NBest, RunRecord, Score, Utterance
 from components.storage.reader import best_texts, utterances
 from components.translation.speech import SpeechTranslator

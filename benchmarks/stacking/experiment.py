@@ -12,22 +12,26 @@ import torch
 from torch import Tensor
 
 from benchmarks.stacking.homographs import Sentence, sentences
-from components.decoding import SearchConfig, search
+from components.decoding.config import SearchConfig
+from components.decoding.search import search
 from components.models.checkpoints import checkpoint_of
-from components.recognition import RecognitionConfig
-from components.recognition import build as build_recogniser
+from components.recognition.building import build as build_recogniser
+from components.recognition.config import RecognitionConfig
 from components.records import NBest, Utterance
+from components.stacking.config import SpeechConfig
 from components.stacking.encodings import Encodings, write
 from components.stacking.learning import SpokenPair, StackLearner, padded_text
 from components.stacking.loading import Stacked, from_text, load
 from components.stacking.member import StackedMember
 from components.stacking.model import Sources
 from components.stacking.scoring import forced
-from components.stacking.speech import SpeechConfig, SpeechEncoder, padded
-from components.synthesis import SynthesisConfig, build
+from components.stacking.speech import SpeechEncoder, padded
+from components.synthesis.config import SynthesisConfig
 from components.synthesis.markup import visible
-from components.training import TrainingConfig, train
+from components.synthesis.synthesizer import build
 from components.training.batches import epoch_plan
+from components.training.config import TrainingConfig
+from components.training.loop import train
 
 VOICES = {
     "train": ("en-us+m3", "en-us+f2", "en-us+m1", "en-us+f3"),

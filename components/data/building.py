@@ -17,9 +17,9 @@ from components.data.dataset import STAGE, UNKNOWN_LANGUAGE, Dataset, assemble
 from components.data.formats import Draft, References
 from components.data.parsing import RecordError
 from components.errors import DataError
+from components.languages import LANGUAGE
 from components.records import Audio, Quarantined, Utterance
 
-LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8}){0,2}")
 CLIPS = ("", "clips")
 """Folders, next to a manifest, in which its audio paths are looked up."""
 

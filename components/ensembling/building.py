@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from itertools import count
 from pathlib import Path
 
-from components.decoding import Combiner
 from components.decoding.causal import CausalModel
+from components.decoding.combine import Combiner
 from components.decoding.seq2seq import Seq2SeqModel
 from components.ensembling.combiners import COMBINATIONS
 from components.ensembling.mapped import MappedEngine, Reader
-from components.ensembling.mixing import MixingConfig
+from components.ensembling.mixing import DROPOUT, MixingConfig, members_of
 from components.ensembling.translator import (
     EnsembleEngine,
     Source,
@@ -26,38 +25,12 @@ from components.ensembling.translator import (
 from components.ensembling.vocabularies import lexicon_of
 from components.errors import ConfigError
 from components.records import Checkpoint
-from components.translation import TranslationConfig, Translator, resident, search_of
+from components.translation.config import TranslationConfig
 from components.translation.domain import domain_of
+from components.translation.factory import resident
+from components.translation.searching import search_of
 from components.translation.seq2seq import Seq2SeqEngine
-
-DROPOUT = "dropout:"
-"""Before a model reference: the model thinned by dropout, each time it is named by other masks."""
-
-VERSION = 2
-"""Raised when the same members and mixing give other outputs."""
-
-
-def members_of(references: Sequence[str], mixing: MixingConfig) -> list[str]:
-    """Every model of the ensemble in the order in which it is mixed: translators, then language models.
-
-    Raises ConfigError where their number does not suit the method.
-    """
-    if mixing.vocabulary != "same" and (mixing.method == "negative_evidence" or mixing.learn != "nothing"):
-        raise ConfigError(
-            f"combine.vocabulary {mixing.vocabulary}: expected linear or log_linear with given or equal "
-            f"coefficients, found {mixing.method} with learn={mixing.learn}: give them, or pool the texts"
-        )
-    if mixing.method != "negative_evidence":
-        if len(references) < 2:
-            raise ConfigError(f"expected at least two members to mix, found {len(references)}: name more")
-        return list(references)
-    if mixing.positive is None or mixing.negative is None or len(references) != 1:
-        missing = [name for name in ("positive", "negative") if getattr(mixing, name) is None]
-        found = f"no {' and no '.join(missing)}" if missing else f"{len(references)} translators"
-        raise ConfigError(
-            f"negative_evidence: expected one translator, a positive and a negative model, found {found}"
-        )
-    return [references[0], mixing.positive, mixing.negative]
+from components.translation.translator import Translator
 
 
 def combiner_of(mixing: MixingConfig, n_members: int) -> Combiner:
@@ -78,15 +51,20 @@ def build(
     mixing: MixingConfig,
     combine: Combiner | None = None,
     store: str | None = None,
+    first_masks: int = 0,
 ) -> Translator:
     """The translator whose members are ``references``, mixed by ``combine`` (by default as configured).
 
-    Models stay resident. ConfigError, ModelError.
+    ``first_masks`` is the number of the first thinned member's dropout masks. Models stay resident.
+    ConfigError, ModelError.
     """
     names = members_of(references, mixing)
     combine = combine or combiner_of(mixing, len(names))
-    make = engine_of if mixing.vocabulary == "same" else partial(mapped_of, how=mixing.vocabulary)
-    engine, checkpoints = make(config, names, combine, store)
+    engine: EnsembleEngine | MappedEngine
+    if mixing.vocabulary == "same":
+        engine, checkpoints = engine_of(config, names, combine, store, first_masks)
+    else:
+        engine, checkpoints = mapped_of(config, names, combine, store, mixing.vocabulary, first_masks)
     return Translator(
         engine,
         composite(checkpoints),
@@ -97,7 +75,11 @@ def build(
 
 
 def engine_of(
-    config: TranslationConfig, names: Sequence[str], combine: Combiner, store: str | None
+    config: TranslationConfig,
+    names: Sequence[str],
+    combine: Combiner,
+    store: str | None,
+    first_masks: int = 0,
 ) -> tuple[EnsembleEngine, list[Checkpoint]]:
     """The loaded members behind one search, once it is sure that they can be mixed."""
     loaded = {name: resident(name.removeprefix(DROPOUT), config, store) for name in dict.fromkeys(names)}
@@ -107,13 +89,13 @@ def engine_of(
     translators = [model for model in models if isinstance(model, Seq2SeqModel)]
     if not isinstance(models[0], Seq2SeqModel):
         raise ConfigError(f"{names[0]}: expected an encoder-decoder model as the first member")
-    start, seeds = translators[0].start[0], count()
+    start, masks = translators[0].start[0], count(first_masks)
     sources: dict[str, Source] = {}
     for shown, name, model in zip(distinct(names), names, models, strict=True):
         if isinstance(model, CausalModel):
             sources[shown] = language_source(model, start)
         elif name.startswith(DROPOUT):
-            sources[shown] = dropout_source(model, next(seeds))
+            sources[shown] = dropout_source(model, next(masks))
         else:
             sources[shown] = seq2seq_source(model)
     engine = EnsembleEngine(translators, loaded[names[0]][2], search_of(config), combine, sources)
@@ -121,13 +103,18 @@ def engine_of(
 
 
 def mapped_of(
-    config: TranslationConfig, names: Sequence[str], combine: Combiner, store: str | None, how: str
+    config: TranslationConfig,
+    names: Sequence[str],
+    combine: Combiner,
+    store: str | None,
+    how: str,
+    first_masks: int = 0,
 ) -> tuple[EnsembleEngine | MappedEngine, list[Checkpoint]]:
     """The same over a shared vocabulary (``how``: a row of ``mapped.SHARED``), if there are several."""
     search, readers = search_of(config), dict[str, Reader]()
     found = [resident(name.removeprefix(DROPOUT), config, store) for name in names]
     if len({ready.vocabulary for _, ready, _ in found}) == 1:
-        return engine_of(config, names, combine, store)
+        return engine_of(config, names, combine, store, first_masks)
     for shown, name, (_, ready, tokenizer) in zip(distinct(names), names, found, strict=True):
         if name.startswith(DROPOUT) or not isinstance(ready, Seq2SeqModel):
             raise ConfigError(

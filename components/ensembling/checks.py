@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from components import models
-from components.ensembling.building import DROPOUT, combiner_of, members_of
+from components.ensembling import building, recognisers
+from components.ensembling.building import combiner_of
 from components.ensembling.combiners import COMBINATIONS
-from components.ensembling.config import PoolingConfig
-from components.ensembling.mixing import Ensemble
-from components.ensembling.recognisers import RecogniserEnsemble
+from components.ensembling.mixing import DROPOUT, Ensemble, members_of
+from components.ensembling.recognisers import RecogniserEnsemble, refusal
 from components.errors import ConfigError
-from components.recognition.checks import admit as admit_recogniser
 from components.recognition.checks import check as check_recogniser
 from components.translation.checks import check as check_translator
 
@@ -22,28 +23,42 @@ def check_mixture(ensemble: Ensemble, store: str | None) -> None:
         check_translator(ensemble.model_copy(update={"model": name.removeprefix(DROPOUT)}), store)
 
 
+def admit_mixture(ensemble: Ensemble, store: str | None) -> None:
+    """Refuse translators of different vocabularies or rules. ConfigError, ModelError.
+
+    They are loaded unless their tokenizers' files are the same.
+    """
+    names = members_of(ensemble.members, ensemble.mixing)
+    if not _one_tokenizer([name.removeprefix(DROPOUT) for name in names], store):
+        building.build(ensemble, ensemble.members, ensemble.mixing, store=store)
+
+
+def admit_recognisers(config: RecogniserEnsemble, store: str | None) -> None:
+    """The same of recognisers."""
+    if not _one_tokenizer(config.members, store):
+        recognisers.build(config, store)
+
+
+def _one_tokenizer(names: Sequence[str], store: str | None) -> bool:
+    """Whether the files of all tokenizers are known to be the same."""
+    tokenizers = {models.resolve(name, store).tokenizer_sha256 for name in names}
+    return len(tokenizers) == 1 and None not in tokenizers
+
+
+def check_learning(ensemble: Ensemble | None, store: str | None) -> None:
+    """Refuse learning coefficients of translators that have none. As :func:`check_mixture`."""
+    if ensemble is None or ensemble.mixing.learn == "nothing":
+        raise ConfigError(
+            "combine.learn: expected constants or gate, and several members, found nothing to learn"
+        )
+    check_mixture(ensemble, store)
+
+
 def check_recognisers(config: RecogniserEnsemble, store: str | None) -> None:
     """Refuse recognisers that cannot be mixed token by token as said. ConfigError, ModelError, StoreError."""
     if config.backend != "whisper":
-        raise ConfigError(
-            f"asr.combination: expected backend whisper to mix recognisers token by token, found "
-            f"{config.backend}: set asr.combination to pooled"
-        )
+        raise ConfigError(refusal(config))
     if config.coefficients:
         COMBINATIONS[config.combination](config.coefficients).active(len(config.members))
     for name in dict.fromkeys(config.members):
         check_recogniser(config.model_copy(update={"model": name}), store)
-
-
-def admit_recognisers(config: RecogniserEnsemble, store: str | None) -> None:
-    """Refuse members that are no Whisper, by their files (fetched first). As :func:`check_recognisers`."""
-    for name in dict.fromkeys(config.members):
-        admit_recogniser(config.model_copy(update={"model": name}), store)
-
-
-def check_pooling(config: PoolingConfig, n_systems: int, store: str | None) -> None:
-    """Refuse votes that are not one per system, and an unknown language model. ConfigError, ModelError."""
-    if config.weights and len(config.weights) != n_systems:
-        raise ConfigError(f"pool.weights: expected {n_systems}, one per system, found {len(config.weights)}")
-    if config.method == "reranking" and config.language_model is not None:
-        models.check(config.language_model, store)

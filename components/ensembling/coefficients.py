@@ -20,7 +20,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from components.decoding import Combiner
+from components.decoding.combine import Combiner
 from components.ensembling.combiners import Linear, LogLinear
 from components.ensembling.gates import SoftmaxGate, log_likelihood, train_gate
 from components.ensembling.statistics import Statistics

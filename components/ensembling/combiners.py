@@ -14,8 +14,9 @@ from torch import Tensor
 
 from components.decoding.combine import Combiner, Gate, Mixed, alone
 from components.ensembling import interpolation
+from components.ensembling.config import Filter
 from components.ensembling.fused import linear_of_scores, log_linear_of_scores
-from components.ensembling.interpolation import Filter, plausible, require_strength
+from components.ensembling.interpolation import plausible, require_strength
 from components.errors import ConfigError
 
 Weights = Sequence[float] | Gate

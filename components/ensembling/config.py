@@ -6,6 +6,15 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Filter = Literal["before", "after"]
+"""Plausible by the model itself, before the mixing, or by the mixture, after it."""
+COEFFICIENTS = "coefficients.json"
+"""Where a node keeps what it learned."""
+POOLING_VERSION = 3
+"""Of the combination of finished outputs: changes when its outputs do."""
+MIXED_RECOGNITION_VERSION = 1
+"""Of recognizers mixed token by token: changes when the same members and coefficients give other outputs."""
+
 
 class PoolingConfig(BaseModel):
     """How the finished outputs of several systems become one."""

@@ -12,14 +12,13 @@ Models: A Tutorial" (arXiv:1703.01619), on ensembling; Klakow (ICSLP 1998) for t
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import torch
 from torch import Tensor
 
+from components.ensembling.config import Filter
 from components.errors import ConfigError
 
-Filter = Literal["before", "after"]
 _LARGEST = 80.0
 """exp of more than this is too near float32's largest number."""
 

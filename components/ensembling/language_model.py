@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
 
 from components.device import pick_device, pool
-from components.ensembling.offers import Offer
 from components.errors import ModelError
 from components.models import resolve
 from components.models.loading import load_transformers
@@ -63,19 +61,3 @@ def load(reference: str, store: str | None = None) -> LanguageModel:
         return LanguageModel(model, tokenizer, reference)
 
     return pool.get(("language model", *checkpoint.identity, str(device)), make)
-
-
-def with_scores(offers: Sequence[Offer], model: LanguageModel) -> list[Offer]:
-    """The offers with the feature ``lm`` on every hypothesis; equal texts are scored once."""
-    texts = list(dict.fromkeys(h.text for offer in offers for h in offer.hypotheses))
-    scores = dict(zip(texts, model.score(texts), strict=True))
-    return [
-        replace(
-            offer,
-            hypotheses=tuple(
-                h.model_copy(update={"features": {**h.features, "lm": scores[h.text]}})
-                for h in offer.hypotheses
-            ),
-        )
-        for offer in offers
-    ]

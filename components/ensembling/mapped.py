@@ -8,20 +8,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from components.decoding import Candidate, Combiner, Member, Rule, SearchConfig, rules, search
-from components.decoding.candidates import told
+from components.decoding import rules
+from components.decoding.candidates import Candidate, told
+from components.decoding.combine import Combiner
+from components.decoding.config import SearchConfig
 from components.decoding.generation import setting
+from components.decoding.members import Member
+from components.decoding.rules import Rule
+from components.decoding.search import search
 from components.decoding.seq2seq import Seq2SeqModel
 from components.ensembling.vocabularies import Lexicon, MappedMember, Shared, intersection, union
+from components.ensembling.vocabulary_notes import DROPPED
 from components.errors import ConfigError, DataError
+from components.models.architectures import MULTILINGUAL
 from components.records import Token
-from components.translation.seq2seq import MULTILINGUAL, Seq2SeqEngine
+from components.translation.seq2seq import Seq2SeqEngine
 from components.translation.translator import Sentence, Translated
 
 SHARED: dict[str, Callable[[Sequence[Lexicon]], Shared]] = {"intersection": intersection, "union": union}
 """Ways to share a vocabulary."""
-DROPPED = "dropped:"
-"""Before a member's name: the feature that tells the probability it lost."""
 
 
 _RULES = (

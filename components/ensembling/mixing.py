@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from components.ensembling.interpolation import Filter
+from components.ensembling.config import Filter
+from components.errors import ConfigError
 from components.translation.config import TranslationConfig
+
+VERSION = 2
+"""Of translators mixed token by token: changes when the same members and mixing give other outputs."""
+DROPOUT = "dropout:"
+"""Before a model reference: the model thinned by dropout, each time it is named by other masks."""
 
 
 class MixingConfig(BaseModel):
@@ -72,8 +79,54 @@ class MixingConfig(BaseModel):
     )
 
 
+class TranslatorMembers(TranslationConfig):
+    """Settings of the search that all translators of an ensemble share, and who they are."""
+
+    members: tuple[str, ...] = Field(
+        (),
+        title="Further members",
+        description="models beside the first: store:KEY, store:KEY@STEP, hub:, packaged:, or a path",
+    )
+    dropout_members: int = Field(
+        0,
+        ge=0,
+        le=16,
+        title="Dropout members",
+        description="Monte-Carlo dropout: the first model so many times with dropout on, in place of it",
+    )
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Every translator in the order in which they are mixed; thinned ones begin with ``DROPOUT``."""
+        first = (DROPOUT + self.model,) * self.dropout_members or (self.model,)
+        return (*first, *self.members)
+
+
 class Ensemble(TranslationConfig):
     """Everything that makes an ensemble: the search, the members in order, and how they are mixed."""
 
     members: tuple[str, ...]
     mixing: MixingConfig
+
+
+def members_of(references: Sequence[str], mixing: MixingConfig) -> list[str]:
+    """Every model of the ensemble in the order in which it is mixed: translators, then language models.
+
+    Raises ConfigError where their number does not suit the method.
+    """
+    if mixing.vocabulary != "same" and (mixing.method == "negative_evidence" or mixing.learn != "nothing"):
+        raise ConfigError(
+            f"combine.vocabulary {mixing.vocabulary}: expected linear or log_linear with given or equal "
+            f"coefficients, found {mixing.method} with learn={mixing.learn}: give them, or pool the texts"
+        )
+    if mixing.method != "negative_evidence":
+        if len(references) < 2 and not references[0].startswith(DROPOUT):
+            raise ConfigError(f"expected at least two members to mix, found {len(references)}: name more")
+        return list(references)
+    if mixing.positive is None or mixing.negative is None or len(references) != 1:
+        missing = [name for name in ("positive", "negative") if getattr(mixing, name) is None]
+        found = f"no {' and no '.join(missing)}" if missing else f"{len(references)} translators"
+        raise ConfigError(
+            f"negative_evidence: expected one translator, a positive and a negative model, found {found}"
+        )
+    return [references[0], mixing.positive, mixing.negative]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from components.errors import ConfigError, DataError
 from components.records import Hypothesis
@@ -26,6 +27,14 @@ class Ballot:
     system: str
     hypothesis: Hypothesis
     weight: float
+
+
+class LanguageModel(Protocol):
+    """Scores whole texts; :mod:`components.ensembling.language_model` has one."""
+
+    def score(self, texts: Sequence[str]) -> list[float]:
+        """Log-probabilities (nats) of the texts, ends included."""
+        ...
 
 
 def ballots(offers: Sequence[Offer], n_best: int, scale: float) -> list[Ballot]:
@@ -61,3 +70,19 @@ def _shares(hypotheses: Sequence[Hypothesis], scale: float) -> list[tuple[Hypoth
     best = max(hypothesis.score for hypothesis in hypotheses)
     masses = [math.exp(scale * (hypothesis.score - best)) for hypothesis in hypotheses]
     return [(h, mass / sum(masses)) for h, mass in zip(hypotheses, masses, strict=True)]
+
+
+def with_scores(offers: Sequence[Offer], model: LanguageModel) -> list[Offer]:
+    """The offers with the feature ``lm`` on every hypothesis; equal texts are scored once."""
+    texts = list(dict.fromkeys(h.text for offer in offers for h in offer.hypotheses))
+    scores = dict(zip(texts, model.score(texts), strict=True))
+    return [
+        replace(
+            offer,
+            hypotheses=tuple(
+                h.model_copy(update={"features": {**h.features, "lm": scores[h.text]}})
+                for h in offer.hypotheses
+            ),
+        )
+        for offer in offers
+    ]

@@ -6,16 +6,12 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from components.ensembling.config import PoolingConfig
-from components.ensembling.language_model import LanguageModel, with_scores
 from components.ensembling.minimum_bayes_risk import minimum_bayes_risk
-from components.ensembling.offers import Offer
+from components.ensembling.offers import LanguageModel, Offer, with_scores
 from components.ensembling.reranking import rerank
 from components.ensembling.rover import rover
 from components.errors import ConfigError
 from components.records import Hypothesis, NBest, Outcome, Quarantined
-
-version = 2
-"""Raised when outputs change for the same inputs."""
 
 Method = Callable[[Sequence[Offer], PoolingConfig, str], tuple[Hypothesis, ...]]
 
@@ -27,8 +23,11 @@ METHODS: dict[str, Method] = {
 """Name -> (offers, config, language of the texts) -> hypotheses, best first."""
 
 
-def check(config: PoolingConfig, systems: Sequence[str]) -> None:
-    """Raise :class:`ConfigError` in one line where ``config`` does not fit these systems."""
+def check(config: PoolingConfig, systems: Sequence[str], *, learned: bool = False) -> None:
+    """Raise :class:`ConfigError` in one line where ``config`` does not fit these systems.
+
+    ``learned``: the coefficients of reranking come from development data.
+    """
     if not systems:
         raise ConfigError("pool: expected at least one system, found none; name the members")
     if len(set(systems)) != len(systems):
@@ -41,7 +40,7 @@ def check(config: PoolingConfig, systems: Sequence[str]) -> None:
         )
     if any(not math.isfinite(weight) or weight < 0 for weight in weights) or (weights and not any(weights)):
         raise ConfigError(f"weights: expected numbers of at least 0, not all 0, found {list(weights)}")
-    if config.method == "reranking" and not config.coefficients:
+    if config.method == "reranking" and not config.coefficients and not learned:
         raise ConfigError(
             "coefficients: expected weights of features for reranking, found none; learn them on "
             "development data"

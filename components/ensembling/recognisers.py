@@ -14,7 +14,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from components.decoding import SearchConfig, search
+from components.decoding.config import SearchConfig
+from components.decoding.search import search
 from components.ensembling.combiners import COMBINATIONS
 from components.ensembling.translator import composite, distinct
 from components.errors import ConfigError
@@ -25,8 +26,6 @@ from components.recognition.engine import Heard, Sound, WhisperEngine
 from components.recognition.recogniser import Recognizer
 from components.recognition.rules import whisper_rules
 
-VERSION = 1
-"""Raised when the same members and coefficients give other outputs."""
 Combination = Literal["linear", "log_linear"]
 
 
@@ -107,17 +106,22 @@ def _require_one_vocabulary(engines: Mapping[str, WhisperEngine]) -> None:
             raise ConfigError(
                 f"expected recognisers of one vocabulary to mix token by token, found {name} "
                 f"({other.vocabulary.size} tokens) beside {first} ({wanted.size}): pool their finished "
-                "transcripts instead (asr.combination: pooled), or choose models of one kind"
+                "transcripts instead (combination: pooled, or kind combine), or choose models of one kind"
             )
+
+
+def refusal(config: RecogniserEnsemble) -> str:
+    """Why recognizers of another backend are not mixed token by token."""
+    return (
+        f"combination: expected backend whisper to mix recognizers token by token, found {config.backend}: "
+        "combine their finished transcripts (combination: pooled, or a node of kind combine)"
+    )
 
 
 def build(config: RecogniserEnsemble, store: str | None = None, seed: int = 0) -> Recognizer:
     """The recogniser whose members are ``config.members``; models stay resident. ConfigError, ModelError."""
     if config.backend != "whisper":
-        raise ConfigError(
-            f"asr.combination: expected backend whisper to mix recognisers token by token, found "
-            f"{config.backend}: set asr.combination to pooled"
-        )
+        raise ConfigError(refusal(config))
     checkpoints = [resolve(name, store) for name in config.members]
     loaded = [resident(checkpoint, config) for checkpoint in checkpoints]
     engines = dict(zip(distinct(config.members), loaded, strict=True))

@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from components.decoding import Candidate, Gate, Member, Mixed, force
-from components.decoding.combine import alone
+from components.decoding.candidates import Candidate
+from components.decoding.combine import Gate, Mixed, alone
 from components.decoding.context import ENTROPY, FEATURES, FLOOR, Context, distribution_features
+from components.decoding.members import Member
+from components.decoding.search import force
 from components.errors import ConfigError, DataError, ModelError
 
 LARGEST = 4 << 30

@@ -9,10 +9,12 @@ from typing import Any
 
 from torch import Tensor
 
-from components.decoding import Candidate, Combiner, Member, SearchConfig
+from components.decoding.candidates import Candidate
 from components.decoding.causal import CausalModel
+from components.decoding.combine import Combiner
+from components.decoding.config import SearchConfig
 from components.decoding.generation import require_same_rules
-from components.decoding.members import require_one_vocabulary
+from components.decoding.members import Member, require_one_vocabulary
 from components.decoding.seq2seq import Seq2SeqModel
 from components.ensembling.dropout import DropoutMember
 from components.records import Checkpoint

@@ -5,8 +5,8 @@ from __future__ import annotations
 from components import data
 from components.experts.config import ExpertsConfig
 from components.experts.multilingual import require_targets
+from components.languages import check_code
 from components.training.checks import check_machine
-from components.translation.languages import check_code
 
 
 def check(config: ExpertsConfig, store: str | None) -> None:

@@ -8,6 +8,11 @@ from pydantic import Field, model_validator
 
 from components.training.config import TrainingConfig
 
+VERSION = 1
+"""Of the learner: raised when the same configuration gives another model."""
+UPCYCLING = 1
+"""Of upcycling without a training."""
+
 
 class ExpertsConfig(TrainingConfig):
     """Settings of one training of a multilingual translation model with sparse layers."""

@@ -23,9 +23,6 @@ from components.training import batches, dev, model, objective, starting
 from components.training.config import TrainingConfig
 from components.training.vocabulary import tag
 
-VERSION = 1
-"""Raised when the same configuration gives another model."""
-
 
 class MultilingualLearner:
     """Cross-entropy over all languages at once; the mean of the languages' greedy BLEU decides.

@@ -24,6 +24,8 @@ from components.errors import ConfigError, ModelError
 from components.experts.layer import Experts, SparseBlock
 from components.experts.marian import SparseMarianMTModel, with_experts
 from components.experts.router import check_top_k
+from components.models import resolve
+from components.models.loading import Kind, load_transformers
 
 Mode = Literal["random", "cheap_embed", "hidden"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -184,6 +186,18 @@ def _sums(
     for handle in handles:
         handle.remove()
     return sums
+
+
+def load(references: Sequence[str], store: str | None) -> tuple[list[Any], Any, list[str]]:
+    """The dense models with these references, the first one's tokenizer, and where each comes from."""
+    dense, tokenizers = [], []
+    for reference in references:
+        checkpoint = resolve(reference, store)
+        kind: Kind = "causal" if checkpoint.architecture in CAUSAL else "seq2seq"
+        model, tokenizer = load_transformers(checkpoint, kind)
+        dense.append(model)
+        tokenizers.append(tokenizer)
+    return dense, tokenizers[0], list(references)
 
 
 def save(model: Any, tokenizer: Any, folder: Path, lineage: Sequence[str]) -> None:

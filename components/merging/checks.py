@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from components import models
 from components.merging import parameters
+from components.merging.naming import reference
 from components.merging.recipe import Recipe
-from components.merging.references import reference
 
 
 def check(recipe: Recipe, store: str | None) -> None:

@@ -19,27 +19,29 @@ from torch import Tensor
 
 from components.errors import MergeError
 from components.merging import packaging, tokens
+from components.merging.config import VERSION
 from components.merging.deltas import arithmetic
 from components.merging.folders import Folder
 from components.merging.methods import METHODS
 from components.merging.operands import Job
 from components.merging.planning import origins, plan
 from components.merging.recipe import Recipe
-from components.merging.references import opened
+from components.merging.references import NOTHING, opened
 from components.merging.surveying import survey
 from components.merging.writing import SHARD_BYTES, Planned, Writer
 from components.models.digests import sync_folder
 
-VERSION = 3
-"""Raised when the same recipe gives other weights."""
-
 
 class Options(NamedTuple):
-    """``seed`` of methods that draw; ``shard_bytes`` of a file at most; ``store`` that store:KEY means."""
+    """``seed`` of methods that draw; ``shard_bytes`` of a file at most; ``store`` that store:KEY means.
+
+    ``made``: see :func:`~components.merging.references.opened`.
+    """
 
     seed: int = 0
     shard_bytes: int = SHARD_BYTES
     store: str | None = None
+    made: Mapping[str, str] = NOTHING
 
 
 def merge(
@@ -55,7 +57,7 @@ def merge(
     known_method(recipe)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise MergeError(f"{out}: expected a new folder, found one with files; give another name")
-    with opened(recipe, options.store) as (folders, checkpoints), _new_folder(out) as place:
+    with opened(recipe, options.store, options.made) as (folders, checkpoints), _new_folder(out) as place:
         _write(recipe, place, folders, options, tell)
         lineage = [{"reference": c.reference, "sha256": c.sha256} for c in checkpoints.values()]
         record = {"method": recipe.method, "seed": options.seed, "version": VERSION, "models": lineage}

@@ -2,43 +2,32 @@
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from components.merging.folders import Folder
+from components.merging.naming import reference
 from components.merging.recipe import Recipe
-from components.models import SCHEMES, resolve
+from components.models import resolve
 from components.records import Checkpoint
 
-_HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?", re.ASCII)
-
-
-def reference(model: str, recipe: Recipe) -> str:
-    """What a recipe calls a model, as a reference of ours.
-
-    As in mergekit a path is relative to the current folder, or else to the recipe's; what is no path and
-    looks like ORG/NAME is of the hub.
-    """
-    if model.partition(":")[0] in SCHEMES and ":" in model:
-        return model
-    if os.path.exists(os.path.expanduser(model)):  # noqa: PTH110, PTH111 - as components.models does
-        return model
-    beside = Path(recipe.where).parent / model
-    if os.path.exists(beside):  # noqa: PTH110
-        return str(beside)
-    return f"hub:{model}" if _HUB.fullmatch(model) else model
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @contextmanager
 def opened(
-    recipe: Recipe, store: str | None = None
+    recipe: Recipe, store: str | None = None, made: Mapping[str, str] = NOTHING
 ) -> Iterator[tuple[dict[str, Folder], dict[str, Checkpoint]]]:
-    """Every model of a recipe by its name there: opened folders and verified checkpoints. ModelError."""
+    """Every model of a recipe by its name there: opened folders and verified checkpoints. ModelError.
+
+    ``made``: references of models by their names in the recipe, where these are no references themselves.
+    """
     with ExitStack() as stack:
-        checkpoints = {model: resolve(reference(model, recipe), store) for model in recipe.models}
+        checkpoints = {
+            model: resolve(made.get(model) or reference(model, recipe), store) for model in recipe.models
+        }
         folders = {
             model: stack.enter_context(Folder(Path(checkpoint.path), model))
             for model, checkpoint in checkpoints.items()

@@ -4,9 +4,10 @@
 with one part gold minus the score as it is, and **Shapley values** (Shapley 1953) share what all gold parts
 gain together among them: they add up to all-gold minus as-it-is. The last stage's gold output is the
 reference itself and would score the ceiling whatever came before, so it takes no part in that game: what is
-missing when everything above is gold is its **remainder**. Stages are ranked by the share of quality that
-each loses of what it is given; shares kept multiply to score over ceiling. Intervals are 95% percentiles
-over paired bootstrap resamples of utterances.
+missing when everything above is gold is its **remainder**. So it is with a translation that is revised below:
+a stage without parts is put right as a whole, and takes no part in the game either. Stages are ranked by the
+share of quality that each loses of what it is given; shares kept multiply to score over ceiling. Intervals
+are 95% percentiles over paired bootstrap resamples of utterances.
 """
 
 from __future__ import annotations
@@ -46,7 +47,10 @@ class StageBlame(Record):
 
 
 class Blame(Record):
-    """Where the quality of a cascade is lost; ``stages`` from first to last, ``culprit`` passes on least."""
+    """Where the quality of a system is lost; ``stages`` from first to last, ``culprit`` passes on least.
+
+    ``all_gold`` is the score with all ``parts`` gold.
+    """
 
     metric: str
     score: Estimate
@@ -70,16 +74,18 @@ def attribute(
     """Blame on the parts of ``stages`` and on the stage ``last`` below them.
 
     Args:
-        values: statistics of the output for every set of replaced parts, of a metric where more is better.
-        stages: stage -> its parts, from the first stage to the last but one.
+        values: statistics of the output for the sets of replaced parts that :func:`needed_sets` lists, of a
+            metric where more is better.
+        stages: stage -> its parts, from the first stage to the last but one; of one without parts the stage
+            itself is the part.
         last: name of the stage whose output is scored.
         ceiling: score of a perfect output; lower where a human's score is known.
 
     Raises:
         DataError: a set of parts is missing, or outputs are of different utterances.
     """
-    parts = [part for found in stages.values() for part in found]
-    _check(values, parts)
+    parts = players(stages)
+    _check(values, stages)
     base = values[frozenset()]
     whole = _measured({part: one.score() for part, one in values.items()}, stages, last, ceiling)
     scores = np.stack([one.resampled() for one in values.values()], axis=1).tolist()
@@ -109,32 +115,51 @@ def attribute(
     )
 
 
+def players(stages: Mapping[str, Sequence[str]]) -> list[str]:
+    """The parts that share what they gain together."""
+    return [part for parts in stages.values() for part in parts]
+
+
+def needed_sets(stages: Mapping[str, Sequence[str]]) -> list[Part]:
+    """Sets of parts whose outputs a blame needs: all of players; each stage alone, and all down to it."""
+    parts = players(stages)
+    sets = [frozenset(some) for size in range(len(parts) + 1) for some in combinations(parts, size)]
+    above: Part = frozenset()
+    for stage, replaced in stages.items():
+        above |= frozenset(replaced or (stage,))
+        sets += [frozenset(replaced or (stage,)), above]
+    return list(dict.fromkeys(sets))
+
+
 def _measured(
     score: Mapping[Part, float], stages: Mapping[str, Sequence[str]], last: str, ceiling: float
 ) -> dict[str, float]:
     """Every number of a blame, from the scores of all sets on the utterances or on a resample of them."""
-    parts = [part for found in stages.values() for part in found]
-    nothing, everything = score[frozenset()], score[frozenset(parts)]
-    found = {"score": nothing, "gold": everything, f"gap {last}": ceiling - everything}
+    parts = players(stages)
+    nothing = score[frozenset()]
+    found = {"score": nothing, "gold": score[frozenset(parts)]}
     found |= {f"part {part}": score[frozenset((part,))] - nothing for part in parts}
-    found |= {f"shapley {part}": share for part, share in shapley(parts, score.__getitem__).items()}
+    if parts:
+        found |= {f"shapley {part}": share for part, share in shapley(parts, score.__getitem__).items()}
     above: Part = frozenset()
     for stage, replaced in stages.items():
-        found[f"gap {stage}"] = score[frozenset(replaced)] - nothing
-        before, above = score[above], above | frozenset(replaced)
+        gold = frozenset(replaced or (stage,))
+        found[f"gap {stage}"] = score[gold] - nothing
+        before, above = score[above], above | gold
         found[f"kept {stage}"] = _share(before, score[above])
-    return found | {f"kept {last}": _share(everything, ceiling)}
+    return found | {f"gap {last}": ceiling - score[above], f"kept {last}": _share(score[above], ceiling)}
 
 
 def _share(part: float, whole: float) -> float:
     return 100.0 if whole <= 0 else 100.0 * part / whole
 
 
-def _check(values: Mapping[Part, Statistics], parts: Sequence[str]) -> None:
-    for size in range(len(parts) + 1):
-        for chosen in combinations(parts, size):
-            if frozenset(chosen) not in values:
-                raise DataError(f"expected the output with {', '.join(chosen) or 'nothing'} gold, found none")
+def _check(values: Mapping[Part, Statistics], stages: Mapping[str, Sequence[str]]) -> None:
+    for needed in needed_sets(stages):
+        if needed not in values:
+            raise DataError(
+                f"expected the output with {', '.join(sorted(needed)) or 'nothing'} gold, found none"
+            )
     ids = {one.ids for one in values.values()}
     if len(ids) != 1 or not next(iter(ids)):
         raise DataError("expected the same utterances, at least one, whatever is replaced; found others")

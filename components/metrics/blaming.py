@@ -1,13 +1,14 @@
-"""A cascade's blame from its outputs with repaired transcripts: by corpus, by kind of error, by utterance."""
+"""A system's blame from its outputs on gold texts: by corpus, by kind of error, by utterance."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from components.ensembling.contribution import shapley
 from components.errors import DataError
-from components.metrics.blame import Blame, Part, attribute
+from components.metrics.blame import Blame, Part, attribute, needed_sets, players
 from components.metrics.error_costs import Correlation, KindCost, correlation, kind_costs
 from components.metrics.languages import Language
 from components.metrics.repairing import KINDS, count_errors
@@ -18,7 +19,7 @@ from components.records import Record, Utterance
 
 METRICS = ("bleu", "chrf")
 SEGMENTATION = "segmentation"
-"""The part of the transcript that a gold segmentation puts right: a stage of its own, above ``asr``."""
+"""The part that a gold segmentation puts right: a stage of its own, above the recognition."""
 NOTHING = (
     "blame: expected spoken utterances with a reference transcript and a reference translation, found none; "
     "add transcript and references to the data (and say target_language where it has several), or set blame "
@@ -36,7 +37,7 @@ class BlameReport(Record):
 
 @dataclass(frozen=True)
 class Case:
-    """A spoken utterance with its reference texts, what was heard and what came out."""
+    """An utterance with its reference texts, its transcript ("" where it is written) and what came out."""
 
     utterance: Utterance
     heard: str
@@ -46,41 +47,40 @@ class Case:
 def blame_cases(
     cases: Sequence[Case],
     repaired: Mapping[str, Mapping[str, str]],
-    parts: Sequence[str],
+    stages: Mapping[str, Sequence[str]],
     last: str,
     n_total: int,
 ) -> tuple[BlameReport, dict[str, dict[str, float]]]:
     """The report, and numbers of every utterance by name.
 
     Args:
-        repaired: output by utterance id of each repaired transcript: of every set of ``parts`` (joined by
-            ``+``) and of every kind of error. What is absent came out as it was, having had no such error.
+        repaired: output by utterance id of each repaired transcript: of every set of parts that
+            :func:`~components.metrics.blame.needed_sets` lists (joined by ``+``) and of every kind of error.
+            What is absent came out as it was, having had no such error.
+        stages: stage -> the parts in which its text is put right; none where it is put right as a whole.
         last: name of the stage whose output is scored.
 
     Raises:
         DataError: no utterance has a transcript, a translation and references for both.
     """
-    cases = [one for one in cases if one.utterance.transcript and any(one.utterance.references)]
+    parts = players(stages)
+    cases = [
+        one for one in cases if any(one.utterance.references) and (one.utterance.transcript or not parts)
+    ]
     if not cases:
         raise DataError(NOTHING)
     languages = _languages(cases)
     tables = {name: _table(cases, texts, languages[1], n_total) for name, texts in repaired.items()}
     base = _table(cases, {}, languages[1], n_total)
-    sets = _sets(parts, base, tables)
-    counts = {
-        one.utterance.id: count_errors(
-            one.heard, str(one.utterance.transcript), one.utterance.source_language
-        )
-        for one in cases
-    }
+    sets = {one: tables.get(name_of(one, stages), base) for one in needed_sets(stages)}
+    counts = {one.utterance.id: _count(one) for one in cases if parts}
     values = _per_utterance(cases, repaired, parts, languages)
     report = BlameReport(
         blames=tuple(
-            attribute({part: table[name] for part, table in sets.items()}, _stages(parts), last)
-            for name in METRICS
+            attribute({part: table[name] for part, table in sets.items()}, stages, last) for name in METRICS
         ),
         kinds=kind_costs(
-            base["bleu"], {kind: tables.get(_key(kind), base)["bleu"] for kind in KINDS}, counts
+            base["bleu"], {kind: tables.get(_key(kind), base)["bleu"] for kind in KINDS if parts}, counts
         ),
         wer_and_loss=correlation(
             [one["wer"] for one in values.values() if "wer" in one],
@@ -90,9 +90,14 @@ def blame_cases(
     return report, values
 
 
-def _stages(parts: Sequence[str]) -> dict[str, Sequence[str]]:
-    cut = {SEGMENTATION: (SEGMENTATION,)} if SEGMENTATION in parts else {}
-    return cut | {"asr": [part for part in parts if part != SEGMENTATION]}
+def name_of(parts: Part, stages: Mapping[str, Sequence[str]]) -> str:
+    """The name of a set of parts: they are joined in the order of their stages."""
+    ordered = [part for stage, inside in stages.items() for part in (inside or (stage,))]
+    return "+".join(part for part in ordered if part in parts)
+
+
+def _count(case: Case) -> Counter[str]:
+    return count_errors(case.heard, str(case.utterance.transcript), case.utterance.source_language)
 
 
 def _key(kind: str) -> str:
@@ -121,17 +126,6 @@ def _table(
     )
 
 
-def _sets(
-    parts: Sequence[str], base: dict[str, Statistics], tables: Mapping[str, dict[str, Statistics]]
-) -> dict[Part, dict[str, Statistics]]:
-    """Every set of parts -> its statistics, those without a change being the base's."""
-    found = {}
-    for number in range(2 ** len(parts)):
-        chosen = [part for place, part in enumerate(parts) if number >> place & 1]
-        found[frozenset(chosen)] = tables.get("+".join(chosen), base) if chosen else base
-    return found
-
-
 def _per_utterance(
     cases: Sequence[Case],
     repaired: Mapping[str, Mapping[str, str]],
@@ -140,8 +134,12 @@ def _per_utterance(
 ) -> dict[str, dict[str, float]]:
     """Per utterance: WER, chrF as it is and with a gold transcript, gap, shares of the parts, remainder."""
     references = {one.utterance.id: one.utterance.references for one in cases}
-    spoken = {one.utterance.id: str(one.utterance.transcript) for one in cases}
-    errors = utterance_errors(spoken, {one.utterance.id: one.heard for one in cases}, language=languages[0])
+    spoken = {one.utterance.id: str(one.utterance.transcript) for one in cases if one.utterance.transcript}
+    errors = utterance_errors(
+        spoken,
+        {one.utterance.id: one.heard for one in cases if one.utterance.id in spoken},
+        language=languages[0],
+    )
     scores: dict[Part, dict[str, dict[str, float]]] = {}
     for number in range(2 ** len(parts)):
         chosen = [part for place, part in enumerate(parts) if number >> place & 1]
@@ -151,9 +149,9 @@ def _per_utterance(
     for key in scores[frozenset()]:
         full, gold = scores[frozenset()][key]["chrf"], scores[frozenset(parts)][key]["chrf"]
         values = {part: found_[key]["chrf"] for part, found_ in scores.items()}
-        shares = shapley(parts, values.__getitem__)
+        shares = shapley(parts, values.__getitem__) if parts else {}
         found[key] = {"chrf": full, "gold chrf": gold, "gap asr": gold - full, "remainder": 100.0 - gold}
         found[key] |= {f"shapley {part}": share for part, share in shares.items()}
-        if (rate := errors[key].rate) is not None:
+        if key in errors and (rate := errors[key].rate) is not None:
             found[key]["wer"] = rate
     return found

@@ -9,49 +9,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
-
-from pydantic import BaseModel, ConfigDict, Field
 
 from components.errors import DataError
 from components.metrics.buckets import groups
 from components.metrics.languages import Language
-from components.metrics.significance import Difference, Test, against
+from components.metrics.settings import ComparisonSettings
+from components.metrics.significance import Difference, against
 from components.metrics.standings import Bucket, Contrast, Cost, SystemRow, buckets, contrasts, standings
 from components.metrics.sufficient import Statistics, recognition_statistics, translation_statistics
 from components.metrics.translation import sentence_scores
 from components.metrics.wer import utterance_errors
 from components.records import Record, Utterance
-
-MetricName = Literal["bleu", "chrf", "ter", "wer", "cer"]
-
-
-class ComparisonSettings(BaseModel):
-    """How systems are compared."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    baseline: str | None = Field(
-        None, title="Baseline", description="system that the others are tested against; the first if empty"
-    )
-    test: Test = Field(
-        "bootstrap",
-        title="Test",
-        description="paired bootstrap (1,000 resamples) or approximate randomisation (10,000 trials)",
-    )
-    metrics: tuple[MetricName, ...] = Field(
-        ("bleu", "chrf", "wer"),
-        title="Metrics",
-        description="scores to compare, the one that ranks first; TER is slow on large sets",
-    )
-    missing: Literal["common", "empty"] = Field(
-        "common",
-        title="Missing outputs",
-        description="compare what all systems have, or count an output that is missing as empty",
-    )
-    examples: int = Field(
-        5, ge=0, le=50, title="Examples", description="utterances of largest gain and of largest loss"
-    )
 
 
 @dataclass(frozen=True)

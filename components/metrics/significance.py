@@ -22,10 +22,10 @@ from components.errors import DataError
 from components.metrics.bootstrap import FEWEST, RESAMPLES, SEED, Interval, Numbers, interval
 from components.metrics.languages import Language
 from components.metrics.null_distributions import TRIALS, exchanged_differences, two_sided
+from components.metrics.settings import Test
 from components.metrics.sufficient import Statistics, recognition_statistics, translation_statistics
 from components.records import Record
 
-Test = Literal["bootstrap", "randomisation"]
 Verdict = Literal["better", "worse", "not told apart", "too few"]
 
 

@@ -5,6 +5,7 @@
 ``packaged:NAME``            a row of :mod:`components.models.catalogue`
 ``sphinx:NAME``             a model of pocketsphinx: en-us, which it bundles, or a folder
 ``store:KEY``                a checkpoint that a stage of ours produced, verified against its DONE.json
+``node:NAME``                one that another node of the pipeline makes: it becomes ``store:KEY``
 a path                       a transformers or CTranslate2 folder; a Whisper .pt, .safetensors or .gguf file
 """
 
@@ -26,7 +27,7 @@ from components.redaction import MASK, redact
 
 MAX_REFERENCE, MAX_SHOWN = 4096, 120
 """Letters of a reference (the longest path of Linux), and of one in an error."""
-SCHEMES = ("hub", "whisper", "packaged", "sphinx", "store")
+SCHEMES = ("hub", "whisper", "packaged", "sphinx", "store", "node")
 # user:password@ without ://, which redact knows
 _USER_INFO = re.compile(rf"^((?:{'|'.join(SCHEMES)}):)?+[^/\s:@]+:(?!//)[^\s@]*@")
 
@@ -51,6 +52,10 @@ def resolve(reference: str, store: str | None = None, *, tell: Tell = tell_stder
         from components.models.sources.sphinx import sphinx_model  # noqa: PLC0415 - an extra
 
         return sphinx_model(name)
+    if scheme == "node":
+        raise ConfigError(
+            f"{shown(reference)}: expected a model that is there; only a pipeline's nodes make one"
+        )
     if scheme == "whisper":
         from components.models.sources.openai import openai_model  # noqa: PLC0415
 
@@ -82,7 +87,7 @@ def check(reference: str, store: str | None = None) -> None:
         check_name(name)
     elif scheme == "path":
         _check_path(reference)
-    else:  # of this machine or its store: nothing is fetched from elsewhere
+    elif scheme != "node":  # of this machine or its store: nothing is fetched from elsewhere
         resolve(reference, store)
 
 

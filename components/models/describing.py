@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from components.models.architectures import SPHINX
 from components.models.catalogue import CATALOGUE
 from components.models.checkpoints import file_digests, header, parameters, read_json, verify, weight_files
-from components.models.sources.sphinx import ARCHITECTURE as SPHINX
 from components.records import Checkpoint
 
 MAX_CARD = 1 << 20

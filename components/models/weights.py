@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from components.models import resolve
+from components import models
 from components.records import Checkpoint
 
 
 def weights_at(named: Mapping[str, str], store_url: str | None) -> dict[str, str]:
     """``weights`` of the models with these references, by role. Resolves them, loads nothing."""
-    return weights_of(**{role: resolve(name, store_url) for role, name in named.items()})
+    return weights_of(**{role: models.resolve(name, store_url) for role, name in named.items()})
 
 
 def weights_of(**checkpoints: Checkpoint) -> dict[str, str]:

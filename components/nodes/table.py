@@ -2,17 +2,70 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from components.nodes.kind import Kind
+from components.nodes.combine import Combine
+from components.nodes.command import Command
+from components.nodes.data import Data
+from components.nodes.distill import Distill
+from components.nodes.edit import Edit
+from components.nodes.encode_speech import EncodeSpeech
+from components.nodes.gold import Gold
+from components.nodes.installed import Kinds
+from components.nodes.join_segments import JoinSegments
+from components.nodes.loop import Loop, LoopRound
+from components.nodes.merge import Merge
+from components.nodes.mixture_weights import MixtureWeights
+from components.nodes.python import Python
 from components.nodes.recognize import Recognize
+from components.nodes.refine import Refine, RefineRound
+from components.nodes.route import RouteKind
+from components.nodes.select import Select
+from components.nodes.stack import Stack
+from components.nodes.stored import Stored
+from components.nodes.synthesize import Synthesize
+from components.nodes.targets import Targets
+from components.nodes.train import Train
+from components.nodes.train_experts import TrainExperts
+from components.nodes.train_pre_translation import TrainPreTranslation
+from components.nodes.train_stack import TrainStack
 from components.nodes.translate import Translate
+from components.nodes.translate_speech import TranslateSpeech
+from components.nodes.tune import Tune
+from components.nodes.tune_stack import TuneStack
+from components.nodes.upcycle import Upcycle
 
-KINDS: dict[str, Kind[Any]] = {
-    kind.name: kind
-    for kind in (
+KINDS = Kinds(
+    (
+        Combine(),
+        Command(),
+        Data(),
+        Distill(),
+        Edit(),
+        EncodeSpeech(),
+        Gold(),
+        JoinSegments(),
+        Loop(),
+        LoopRound(),
+        Merge(),
+        MixtureWeights(),
+        Python(),
         Recognize(),
+        Refine(),
+        RefineRound(),
+        RouteKind(),
+        Select(),
+        Stack(),
+        Stored(),
+        Synthesize(),
+        Targets(),
+        Train(),
+        TrainExperts(),
+        TrainPreTranslation(),
+        TrainStack(),
         Translate(),
+        TranslateSpeech(),
+        Tune(),
+        TuneStack(),
+        Upcycle(),
     )
-}
-"""By the name that ``kind:`` takes in a file."""
+)
+"""By the name that ``kind:`` takes in a file, with those that installed packages add."""

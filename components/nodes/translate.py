@@ -1,75 +1,172 @@
-"""``translate``: text -> text in another language, by any translator."""
+"""``translate``: text -> text in another language, by any translator or several mixed token by token."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar, Literal
 
+from pydantic import Field
+
+from components.ensembling.mixing import DROPOUT, Ensemble, MixingConfig, TranslatorMembers
+from components.ensembling.mixing import VERSION as MIXING_VERSION
 from components.nodes.kind import Component, Item, Kind, Pairs, Site
 from components.records import Outcome, StageRef
-from components.translation.config import TranslationConfig
+from components.translation import checks
+from components.translation.config import VERSION
 
 LIBRARIES = ("torch", "numpy", "llvmlite", "transformers", "sentencepiece", "sacremoses")
+WHOSE = {"model", "members", "dropout_members"}
+ELSEWHERE = {"learn", "dev", "dev_sentences", "positive", "negative"}
+"""Settings of the mixing that what is learned and the weights stand for."""
 
 
-class Translate(Kind[TranslationConfig]):
+class TokenMixing(MixingConfig):
+    """How the distributions of several translators become one at every token."""
+
+    method: Literal["linear", "log_linear", "negative_evidence"] = Field(
+        "linear",
+        description="linear = weighted mean of probabilities (OR); log_linear = weighted product (AND); "
+        "negative_evidence = model x (positive / negative) ** strength",
+    )
+
+
+class TranslateSettings(TranslatorMembers):
+    """Settings of a translator, or of several that are searched as one."""
+
+    dropout_seed: int = Field(0, ge=0, description="dropout_members: number of the first one's masks")
+    combine: TokenMixing = Field(TokenMixing(), description="several members: how they are mixed")
+    learned: str | None = Field(
+        None, description="a node of kind mixture_weights, which learned the coefficients"
+    )
+
+    @property
+    def ensemble(self) -> Ensemble | None:
+        """The members and their mixing, where there is something to mix."""
+        if not (self.members or self.dropout_members or self.combine.method == "negative_evidence"):
+            return None
+        search = self.model_dump(exclude={*WHOSE, "dropout_seed", "combine", "learned"})
+        values = {**search, "model": self.model, "members": self.references, "mixing": self.combine}
+        return Ensemble.model_validate(values)
+
+    @property
+    def mixed(self) -> tuple[str, ...]:
+        """Every model of the ensemble, thinned ones marked; as far as they are named."""
+        evidence = (self.combine.positive, self.combine.negative)
+        if self.combine.method != "negative_evidence":
+            evidence = (None, None)
+        return (*self.references, *(name for name in evidence if name is not None))
+
+
+class Translate(Kind[TranslateSettings]):
     """Text -> text in the language ``to``, else the data's target language."""
 
     name = "translate"
-    summary = "text -> text in another language, by any translator"
-    settings = TranslationConfig
+    summary = "text -> text in another language, by any translator or several as one"
+    settings = TranslateSettings
     reads = ("text",)
     translates = True
+    made_by: ClassVar = {"learned": "mixture_weights"}
 
-    def version(self, settings: TranslationConfig) -> str:
-        """Of the translator."""
-        return "translation/5"
+    def version(self, settings: TranslateSettings) -> str:
+        """Of the translator, and of the mixing where there are several."""
+        return f"{VERSION}/ensemble/{MIXING_VERSION}" if settings.ensemble else str(VERSION)
 
-    def libraries(self, settings: TranslationConfig) -> tuple[str, ...]:
+    def libraries(self, settings: TranslateSettings) -> tuple[str, ...]:
         """Of torch, its models and their tokenizers."""
         return LIBRARIES
 
-    def models(self, settings: TranslationConfig) -> dict[str, str]:
-        """The translator's model."""
-        return {"model": settings.model}
+    def models(self, settings: TranslateSettings) -> dict[str, str]:
+        """The translator's model, or the members."""
+        return members_by_role(settings) if settings.ensemble else {"model": settings.model}
 
-    def files(self, settings: TranslationConfig) -> dict[str, str]:
+    def tables(self, settings: TranslateSettings) -> dict[str, str]:
+        """Coefficients that another node learned."""
+        return {"learned": settings.learned} if settings.learned else {}
+
+    def files(self, settings: TranslateSettings) -> dict[str, str]:
         """Examples for the prompt."""
         return {"examples": settings.examples} if settings.examples else {}
 
-    def device(self, settings: TranslationConfig) -> str:
+    def device(self, settings: TranslateSettings) -> str:
         """As set."""
         return settings.device
 
-    def parameters(self, settings: TranslationConfig, site: Site) -> dict[str, Any]:
-        """Everything but the model, the file of examples and where it computes."""
-        return settings.model_dump(mode="json", exclude={"model", "examples", "device"})
+    def parameters(self, settings: TranslateSettings, site: Site) -> dict[str, Any]:
+        """Everything but the models, the file of examples and where it computes."""
+        parameters = settings.model_dump(
+            mode="json", exclude={*WHOSE, "examples", "device", "dropout_seed", "combine", "learned"}
+        )
+        if settings.ensemble is None:
+            return parameters
+        mixing = settings.combine.model_dump(mode="json", exclude=ELSEWHERE)
+        masks = {"dropout_seed": settings.dropout_seed} if settings.dropout_members else {}
+        return {**parameters, "combine": mixing, "thinned": settings.dropout_members, **masks}
 
-    def check(self, settings: TranslationConfig, site: Site) -> None:
-        """Its search, its device, its model's name."""
-        from components.translation import checks  # noqa: PLC0415 - imports torch
+    def expand(self, name: str, values: dict[str, Any]) -> dict[str, dict[str, Any]] | None:
+        """Where coefficients are to be learned, also the nodes that hold the data and learn them."""
+        combine = values.get("combine")
+        if not isinstance(combine, dict) or combine.get("learn", "nothing") == "nothing":
+            return None
+        if values.get("learned") is not None:
+            return None
+        settings = {key: value for key, value in values.items() if key not in ("of", "when", "to")}
+        usual = TokenMixing()
+        source, limit = combine.get("dev", usual.dev), combine.get("dev_sentences", usual.dev_sentences)
+        dev, learned = f"{name}-dev", f"{name}-coefficients"
+        return {
+            dev: {"kind": "data", "source": source, "limit": limit},
+            learned: {**settings, "kind": "mixture_weights", "of": dev},
+            name: {**values, "learned": learned},
+        }
 
-        checks.check(settings, site.store)
+    def check(self, settings: TranslateSettings, site: Site) -> None:
+        """Its search, its device, its models' names, their number and coefficients."""
+        if settings.ensemble is not None:
+            from components.ensembling import checks as mixed  # noqa: PLC0415 - imports torch
 
-    def admit(self, settings: TranslationConfig, site: Site, pairs: Pairs) -> None:
-        """A model that has one of the languages."""
-        from components.translation import checks  # noqa: PLC0415 - imports torch
+            mixed.check_mixture(settings.ensemble, site.store)
+        else:
+            checks.check(settings, site.store)
 
+    def admit(self, settings: TranslateSettings, site: Site, pairs: Pairs) -> None:
+        """A model that has one of the languages, and members that can be mixed."""
         checks.admit(settings, site.store, pairs)
+        if settings.ensemble is not None:
+            from components.ensembling import checks as mixed  # noqa: PLC0415 - imports torch
 
-    def build(self, settings: TranslationConfig, site: Site) -> Component:
+            mixed.admit_mixture(settings.ensemble, site.store)
+
+    def build(self, settings: TranslateSettings, site: Site) -> Component:
         """The translator."""
-        from components import translation  # noqa: PLC0415 - imports torch
+        from components.ensembling import building, learned  # noqa: PLC0415 - imports torch
+        from components.translation import factory  # noqa: PLC0415 - imports torch
 
-        translator = translation.build(settings, site.store)
+        ensemble = settings.ensemble
+        if ensemble is None:
+            translator = factory.build(settings, site.store)
+        else:
+            mixing = ensemble.mixing
+            combine = learned.combiner(mixing, site.table("learned")) if settings.learned else None
+            masks = settings.dropout_seed
+            translator = building.build(ensemble, ensemble.members, mixing, combine, site.store, masks)
 
         def translate(items: Sequence[Item]) -> list[Outcome]:
             return translator.translate([item.utterance for item in items])
 
         return translate
 
-    def notes(self, settings: TranslationConfig, site: Site, ref: StageRef, data: StageRef) -> list[str]:
-        """A line where many texts are unfamiliar to the model."""
+    def notes(
+        self, settings: TranslateSettings, site: Site, ref: StageRef, data: StageRef | None
+    ) -> list[str]:
+        """A line where many texts are unfamiliar to the model, and for each member that lost probability."""
+        from components.ensembling.vocabulary_notes import vocabulary_notes  # noqa: PLC0415 - imports torch
         from components.translation.domain_notes import domain_notes  # noqa: PLC0415 - imports torch
 
-        return domain_notes(ref, settings.model, data, site.store)
+        lost = vocabulary_notes(ref) if settings.combine.vocabulary != "same" else []
+        assert data is not None  # it reads text
+        return [*lost, *domain_notes(ref, settings.model, data, site.store)]
+
+
+def members_by_role(settings: TranslateSettings) -> dict[str, str]:
+    """References of the models that are mixed, by role, in their order."""
+    return {f"member{n}": name.removeprefix(DROPOUT) for n, name in enumerate(settings.mixed, 1)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from components.errors import ConfigError
 from components.pipeline.pipeline import DATA, SOURCE, TARGET, Node, Pipeline
 
 Note = Callable[[Iterable[str], str], None]
@@ -15,11 +16,12 @@ def check(pipeline: Pipeline, note: Note) -> None:
     """Note every fault of a pipeline whose nodes are each in order."""
     for node in pipeline:
         _check_inputs(pipeline, node, note)
+        _check_same_language(pipeline, node, note)
         _check_when(pipeline, node, note)
         _check_language(pipeline, node, note)
     _check_routes(pipeline, note)
     for role, name in pipeline.outputs.items():
-        if pipeline.nodes[name].kind.gives != "text":
+        if pipeline.nodes[name].gives != "text":
             note(("outputs", role), f"outputs.{role}: expected a node that gives text, found {name}")
 
 
@@ -31,7 +33,7 @@ def _check_inputs(pipeline: Pipeline, node: Node, note: Note) -> None:
         note(path, f"{node.name}.of: {kind.name} reads {number} nodes, found {len(node.of)}")
     for name in node.of:
         gives = pipeline.sort_of(name)
-        if gives is not None and gives not in kind.reads:
+        if gives not in kind.reads and not (gives == "data" and {"speech", "text"} & set(kind.reads)):
             wanted = " or ".join(kind.reads) or "nothing"
             note(path, f"{node.name}.of: {kind.name} reads {wanted}, found {name}, which gives {gives}")
     for role, reference in node.models.items():
@@ -39,10 +41,40 @@ def _check_inputs(pipeline: Pipeline, node: Node, note: Note) -> None:
         if made is not None and pipeline.sort_of(made) != "model":
             note(
                 (*path[:2], role),
-                f"{node.name}: {reference} gives {pipeline.sort_of(made)}, expected a model",
+                f"{node.name}: expected a model, found {reference}, which gives {pipeline.sort_of(made)}",
             )
+    for role, name in kind.tables(node.settings).items():
+        made_by = DATA if name == DATA else pipeline.nodes[name].kind.name
+        if pipeline.sort_of(name) != "table" or made_by != kind.made_by.get(role, made_by):
+            wanted = f"of kind {kind.made_by[role]}" if role in kind.made_by else "that gives a table"
+            note(
+                (*path[:2], role),
+                f"{node.name}.{role}: expected a node {wanted}, found {name} ({made_by})",
+            )
+    if (kind.gathers or not kind.whole) and len({pipeline.data_of(name) for name in node.of}) > 1:
+        note(path, f"{node.name}.of: expected nodes of one data set, found several in {', '.join(node.of)}")
     if len(set(node.of)) < len(node.of):
         note(path, f"{node.name}.of: expected different nodes, found one twice in {', '.join(node.of)}")
+    try:
+        kind.fits(node.settings, pipeline.site(node, None, 0))
+    except ConfigError as error:
+        note(path[:2], f"{node.name}: {error}")
+
+
+def _check_same_language(pipeline: Pipeline, node: Node, note: Note) -> None:
+    """Where each of several texts may take another's place; unknown languages are taken for equal."""
+    if not node.kind.same_language:
+        return
+    known = dict(zip((SOURCE, TARGET), pipeline.languages, strict=True))
+    languages: dict[str, str] = {}
+    for name in node.of:
+        if pipeline.sort_of(name) in ("text", "data"):
+            language = pipeline.language_of(name)
+            languages.setdefault(known.get(language) or language, name)
+    unknown = {SOURCE, TARGET} & languages.keys()  # either may be any one of the others
+    if len(unknown) > 1 or len(languages.keys() - unknown) > 1:
+        each = " and ".join(f"{pipeline.written_name(name)} ({code})" for code, name in languages.items())
+        note(("nodes", node.name, "of"), f"{node.name}.of: expected texts in one language, found {each}")
 
 
 def _check_when(pipeline: Pipeline, node: Node, note: Note) -> None:
@@ -61,7 +93,7 @@ def _check_when(pipeline: Pipeline, node: Node, note: Note) -> None:
 
 def _check_language(pipeline: Pipeline, node: Node, note: Note) -> None:
     """Of translators in a row only the last takes the data set's target language."""
-    if not node.kind.translates or not node.of:
+    if not node.translates or not node.of:
         return
     read = pipeline.language_of(node.of[0])
     written = pipeline.language_of(node.name)
@@ -77,19 +109,19 @@ def _check_language(pipeline: Pipeline, node: Node, note: Note) -> None:
 def _check_routes(pipeline: Pipeline, note: Note) -> None:
     used = {node.when[0] for node in pipeline if node.when is not None}
     for node in pipeline:
-        if node.kind.gives == "table" and node.kind.ways(node.settings) and node.name not in used:
+        if node.gives == "table" and node.kind.ways(node.settings) and node.name not in used:
             ways = " or ".join(f"when: {node.name}.{way}" for way in node.kind.ways(node.settings))
             note(("nodes", node.name), f"{node.name}: nobody takes this route; add {ways} to a node")
 
 
 def with_origin(pipeline: Pipeline, node: Node) -> Node:
     """The node with the one whose text its input was translated from, where its kind looks back."""
-    if not node.kind.looks_back:
+    if not node.kind.looks_back or node.translates:
         return node
     name = node.of[0]
-    while name != DATA and not pipeline.nodes[name].kind.translates and pipeline.nodes[name].of:
+    while not pipeline.is_data(name) and not pipeline.nodes[name].translates and pipeline.nodes[name].of:
         name = pipeline.nodes[name].of[0]
-    if name == DATA or not pipeline.nodes[name].of:
+    if pipeline.is_data(name):
         return node
-    texts = [each for each in pipeline.nodes[name].of if pipeline.sort_of(each) in ("text", None)]
+    texts = [each for each in pipeline.nodes[name].of if pipeline.sort_of(each) in ("data", "text")]
     return replace(node, origin=texts[0]) if texts else node

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from components.nodes.kind import Item
-from components.pipeline.pipeline import DATA, SOURCE, TARGET, Node, Pipeline
+from components.pipeline.pipeline import SOURCE, TARGET, Node, Pipeline
 from components.records import NBest, NodeOutcome, Quarantined, Route, Utterance
 from components.storage.reader import located
 from components.storage.stage_writer import ERRORS, OUTPUTS
@@ -90,9 +90,9 @@ class Gatherer:
         self._pipeline = pipeline
         self._node = node
         self._cursors = {
-            name: Cursor(folders[name], RECORDS[pipeline.nodes[name].kind.gives])
+            name: Cursor(folders[name], RECORDS[pipeline.nodes[name].gives])
             for role, name in node.reads.items()
-            if name in folders and name != DATA and role not in node.tables
+            if name in folders and not pipeline.is_data(name) and role not in node.tables
         }
 
     def items(self, utterances: Sequence[Utterance]) -> list[Item]:
@@ -121,7 +121,7 @@ class Gatherer:
             return None
         missing = [n for n in node.of if n not in passed and not _usable(inputs.get(n))]
         if "speech" in kind.reads:
-            missing = [name for name in missing if name != DATA]
+            missing = [name for name in missing if not self._pipeline.is_data(name)]
         if missing and not (kind.joins and any(n in inputs for n in node.of)):
             return None
         read = next((n for n in texts if n in passed or isinstance(inputs.get(n), NBest)), None)
@@ -132,7 +132,7 @@ class Gatherer:
     def _is_text(self, name: str) -> bool:
         """Whether a node is read for its text; the data set is where no speech is read."""
         return self._pipeline.sort_of(name) == "text" or (
-            name == DATA and "speech" not in self._node.kind.reads
+            self._pipeline.is_data(name) and "speech" not in self._node.kind.reads
         )
 
     def _base(self, utterance: Utterance, outcomes: Mapping[str, NodeOutcome]) -> Utterance | None:
@@ -147,11 +147,11 @@ class Gatherer:
         """Whether a node leaves an utterance as it is written: it recognizes speech, and this is none."""
         if utterance.text is None:
             return False
-        if name == DATA:
+        if self._pipeline.is_data(name):
             return "speech" not in self._node.kind.reads
         node = self._pipeline.nodes[name]
-        if "speech" in node.kind.reads and "text" not in node.kind.reads:
-            return node.of == (DATA,) and not node.kind.applies(utterance)
+        if "speech" in node.kind.reads and "text" not in node.kind.reads and not node.kind.translates:
+            return self._pipeline.is_data(node.of[0]) and not node.kind.applies(utterance)
         return node.kind.passes and all(self._passes(each, utterance) for each in node.of)
 
     def _with_text(
@@ -163,17 +163,16 @@ class Gatherer:
     ) -> Utterance:
         node = self._node
         update: dict[str, object] = {}
-        if node.kind.translates:
+        if node.translates:
             update["target_language"] = node.to or base.target_language or self._pipeline.languages[1]
         if read is not None:
             update |= self._text(read, base, inputs.get(read))
-        if node.kind.looks_back and read is not None:
+        if node.kind.looks_back and read is not None and not node.translates:
             written = update.get("source_language", base.source_language)
-            if node.origin is None:  # a transcript: it was made from sound, not from text
-                update["target_language"] = written
-            else:
-                update |= self._text(node.origin, base, outcomes.get(node.origin))
-                update["target_language"] = written
+            if node.origin is not None:  # else a transcript: it was made from sound, not from text
+                # What passed the origin, or is the data's, was translated as it is written.
+                update = self._text(node.origin, base, outcomes.get(node.origin))
+            update["target_language"] = written
         return base.model_copy(update=update) if update else base
 
     def _text(self, name: str, base: Utterance, outcome: NodeOutcome | None) -> dict[str, object]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -30,6 +31,8 @@ class Node:
         of: the nodes whose outputs are its inputs, in order; ``data`` is the data set.
         when: (node, way): it computes only the utterances that the node sent that way.
         to: the language that it writes, if set.
+        translates: whether it writes another language than it reads.
+        called: what the file calls the nodes of ``of``; one that stands for several nodes has other names.
         values: the node as it is written in a file.
         origin: for kinds that look back, the node whose text its input was translated from.
     """
@@ -40,8 +43,15 @@ class Node:
     of: tuple[str, ...]
     when: tuple[str, str] | None = None
     to: str | None = None
+    translates: bool = False
+    called: tuple[str, ...] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
     origin: str | None = None
+
+    @cached_property
+    def gives(self) -> Sort:
+        """What it gives."""
+        return self.kind.sort(self.settings)
 
     @cached_property
     def models(self) -> dict[str, str]:
@@ -49,10 +59,14 @@ class Node:
         return self.kind.models(self.settings)
 
     @cached_property
+    def made(self) -> dict[str, str]:
+        """Nodes that make its models, by role."""
+        return {role: name.removeprefix(NODE) for role, name in self.models.items() if name.startswith(NODE)}
+
+    @cached_property
     def tables(self) -> dict[str, str]:
         """Nodes whose finished files it reads before it begins, by role: tables, and models made here."""
-        made = {r: name.removeprefix(NODE) for r, name in self.models.items() if name.startswith(NODE)}
-        return {**self.kind.tables(self.settings), **made}
+        return {**self.kind.tables(self.settings), **self.made}
 
     @cached_property
     def reads(self) -> dict[str, str]:
@@ -63,6 +77,18 @@ class Node:
         if self.origin is not None:
             edges[ORIGIN] = self.origin
         return {**edges, **self.tables}
+
+
+def with_references(settings: Any, references: Mapping[str, str]) -> Any:
+    """Settings, or a part of them, in which the models ``node:NAME`` have other references, by NAME."""
+    if isinstance(settings, str) and settings.startswith(NODE):
+        return references.get(settings.removeprefix(NODE), settings)
+    if isinstance(settings, tuple):
+        return tuple(with_references(each, references) for each in settings)
+    if isinstance(settings, BaseModel):
+        changed = {name: with_references(value, references) for name, value in settings}
+        return settings.model_copy(update={n: v for n, v in changed.items() if v != getattr(settings, n)})
+    return settings
 
 
 @dataclass(frozen=True)
@@ -76,35 +102,59 @@ class Pipeline:
     """A name in the file -> the last of the nodes that it stands for."""
     written: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """The nodes as they are written in a file, before any stands for several."""
+    places: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """A node that another stands for -> the keys of the file where the user wrote it."""
+    folder: Path = Path()
+    """Where the files that written nodes name lie."""
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes.values())
 
-    def sort_of(self, name: str) -> Sort | None:
-        """What a node gives; None for the data set, which is speech and text."""
-        return None if name == DATA else self.nodes[name].kind.gives
+    def written_name(self, name: str) -> str:
+        """What the user calls a node that another stands for."""
+        return dotted(self.places.get(name, ("nodes", name)))
+
+    def sort_of(self, name: str) -> Sort:
+        """What a node gives."""
+        return "data" if name == DATA else self.nodes[name].gives
+
+    def is_data(self, name: str) -> bool:
+        """Whether it is the data set, or another one that a node reads."""
+        return self.sort_of(name) == "data"
+
+    def data_of(self, name: str) -> str:
+        """The data set whose utterances a node computes."""
+        while not self.is_data(name):
+            inputs = self.nodes[name].of
+            if not inputs:
+                return DATA
+            name = inputs[0]
+        return name
+
+    def data_nodes(self) -> list[Node]:
+        """Further data sets, such as one to learn coefficients on."""
+        return [node for node in self if node.gives == "data"]
 
     def language_of(self, name: str) -> str:
         """The language of a node's texts: ``source``, ``target`` or a code."""
-        if name == DATA:
+        if self.is_data(name):
             return SOURCE
         node = self.nodes[name]
-        if node.kind.translates:
+        if node.translates:
             return node.to or TARGET
-        texts = [each for each in node.of if self.sort_of(each) in ("text", "speech", None)]
+        texts = [each for each in node.of if self.sort_of(each) in ("data", "text", "speech")]
         return self.language_of(texts[0]) if texts else SOURCE
 
     def is_spoken(self, name: str) -> bool:
         """Whether the node's texts come from speech by recognition, not by translation."""
-        return name != DATA and self.language_of(name) == SOURCE
+        return self.sort_of(name) == "text" and self.language_of(name) == SOURCE
 
     def speech_of(self, name: str) -> str:
         """The node (or ``data``) whose utterances a node's texts belong to."""
-        if name == DATA or self.sort_of(name) == "speech":
+        if self.sort_of(name) in ("data", "speech"):
             return name
-        inputs = self.nodes[name].of
-        speech = [self.speech_of(each) for each in inputs]
-        return next((each for each in speech if each != DATA), DATA)
+        speech = [self.speech_of(each) for each in self.nodes[name].of if self.sort_of(each) != "table"]
+        return next((each for each in speech if not self.is_data(each)), speech[0] if speech else DATA)
 
     def depth_of(self, name: str) -> int:
         """Edges on the longest way from the data set."""
@@ -117,7 +167,7 @@ class Pipeline:
             if node.name in wanted:
                 wanted |= set(node.reads.values())
         nodes = {each: node for each, node in self.nodes.items() if each in wanted}
-        return Pipeline(nodes, outputs_of(self, nodes), self.languages, self.aliases, self.written)
+        return replace(self, nodes=nodes, outputs=outputs_of(self, nodes))
 
     def site(self, node: Node, store: str | None, seed: int) -> Site:
         """Where a node computes, before the tables that it reads are finished."""
@@ -126,7 +176,10 @@ class Pipeline:
             store=store,
             seed=seed,
             of=node.of,
+            sorts=tuple(map(self.sort_of, node.of)),
+            called=node.called,
             to=node.to,
+            translates=node.translates,
             languages=self.languages,
             transcripts=self.language_of(node.name) == SOURCE,
         )
@@ -137,11 +190,12 @@ class Pipeline:
         return PipelineRecord.model_validate({"nodes": nodes, "outputs": dict(self.outputs)})
 
     def _node_record(self, node: Node, status: str) -> NodeRecord:
-        texts = node.kind.gives in ("text", "speech")
+        texts = node.gives in ("text", "speech")
         values = {
             "name": node.name,
             "kind": node.kind.name,
-            "gives": node.kind.gives,
+            "gives": node.gives,
+            "whole": node.kind.whole,
             "reads": dict(node.reads),
             "when": None if node.when is None else ".".join(node.when),
             "language": self.language_of(node.name) if texts else None,
@@ -152,11 +206,16 @@ class Pipeline:
         return NodeRecord.model_validate(values)
 
 
+def dotted(place: tuple[str, ...]) -> str:
+    """A node by the keys of the file that lead to it."""
+    return ".".join(place[1:])
+
+
 def outputs_of(pipeline: Pipeline, nodes: Mapping[str, Node]) -> dict[str, str]:
     """What is scored unless a file says it: of the nodes, the last transcript and the last translation."""
     outputs = {role: name for role, name in pipeline.outputs.items() if name in nodes}
     for name, node in nodes.items():
-        if node.kind.gives == "text":
+        if node.gives == "text" and pipeline.data_of(name) == DATA:
             role = "transcript" if pipeline.is_spoken(name) else "translation"
             if role not in pipeline.outputs or pipeline.outputs[role] not in nodes:
                 outputs[role] = name

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import ConfigError
+from components.machine import device_type
 from components.nodes.kind import Site
-from components.pipeline.pipeline import DATA, NODE, Node, Pipeline
+from components.pipeline.pipeline import DATA, Node, Pipeline, with_references
 from components.records import StageRef
 from components.storage.seal import file_digest
 from components.storage.stage_plan import StagePlan, library_versions
@@ -37,21 +38,27 @@ class NodePlan:
 
 
 def plan_nodes(
-    pipeline: Pipeline, data: StageRef, store: str | None, seed: int, weights: Weights
+    pipeline: Pipeline, data: Mapping[str, StageRef], store: str | None, seed: int, weights: Weights
 ) -> dict[str, NodePlan]:
-    """The plan of every node over a data set, in the order of the pipeline.
+    """The plan of every node but data sets, in the order of the pipeline. ``data``: the data sets by name.
 
     Raises:
         AntiphonError: a model or a file that is not there, by the node's name.
     """
-    keys = {DATA: data.content or data.key}
-    total = data.items - data.quarantined
+    keys = {name: ref.content or ref.key for name, ref in data.items()}
+    totals = {name: ref.items - ref.quarantined for name, ref in data.items()}
     plans: dict[str, NodePlan] = {}
     for node in pipeline:
+        if pipeline.is_data(node.name):
+            continue
         site = pipeline.site(node, store, seed)
         read = {role: keys[name] for role, name in node.reads.items()}
-        # Its utterances are the data's, whatever it reads.
-        stage = stage_plan(node, site, {DATA: keys[DATA], **read}, total, weights)
+        own = pipeline.data_of(node.name)
+        if node.kind.gathers or not node.kind.whole:
+            read[DATA] = keys[own]  # its utterances are the data's, whatever it reads
+        stage = node.kind.stage(node.settings, site) or stage_plan(
+            node, site, read, totals.get(own, 0), weights
+        )
         plans[node.name] = NodePlan(node, site, stage)
         keys[node.name] = stage.key
     return plans
@@ -62,7 +69,7 @@ def stage_plan(
 ) -> StagePlan:
     """What decides the outputs of one node."""
     kind, settings = node.kind, node.settings
-    elsewhere = {role: name for role, name in node.models.items() if not name.startswith(NODE)}
+    elsewhere = {role: name for role, name in node.models.items() if role not in node.made}
     try:
         inputs = {role: file_digest(Path(path)) for role, path in kind.files(settings).items()}
     except OSError as error:
@@ -75,10 +82,10 @@ def stage_plan(
         upstream=dict(upstream),
         inputs=inputs | kind.digests(settings, site),
         weights=weights(elsewhere, site.store),
-        seed=site.seed,
+        seed=kind.seed(settings, site),
         shard_size=0 if kind.whole else shard_size(total),
         libraries=library_versions(kind.libraries(settings)),
-        models=node.models,
+        models={**node.models, **{role: f"store:{upstream[role]}" for role in node.made}},
     )
 
 
@@ -87,12 +94,10 @@ def _parameters(node: Node, site: Site) -> dict[str, Any]:
     parameters = kind.parameters(settings, site)
     device = kind.device(settings)
     if device is not None and "torch" in kind.libraries(settings):
-        from components.device import device_type  # noqa: PLC0415 - imports torch where there may be a card
-
         parameters["device"] = device_type(device)
     if node.when is not None:
         parameters["when"] = node.when[1]
-    if kind.translates:
+    if node.translates:
         parameters["to"] = node.to or site.languages[1]
     return parameters
 
@@ -104,14 +109,4 @@ def with_tables(site: Site, node: Node, refs: Mapping[str, StageRef]) -> Site:
 
 def with_models(settings: Any, node: Node, keys: Mapping[str, str]) -> Any:
     """Settings in which the models that other nodes made are ``store:KEY``."""
-    update = {
-        name: f"store:{keys[value.removeprefix(NODE)]}"
-        for name, value in settings
-        if isinstance(value, str) and value.startswith(NODE)
-    }
-    update |= {
-        name: tuple(f"store:{keys[v.removeprefix(NODE)]}" if str(v).startswith(NODE) else v for v in value)
-        for name, value in settings
-        if isinstance(value, tuple) and any(isinstance(v, str) and v.startswith(NODE) for v in value)
-    }
-    return settings.model_copy(update=update) if update else settings
+    return with_references(settings, {name: f"store:{keys[name]}" for name in node.tables.values()})

@@ -2,49 +2,35 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from components.errors import ConfigError
 from components.nodes.kind import Kind
 from components.nodes.table import KINDS
 from components.pipeline import checks
-from components.pipeline.pipeline import DATA, Node, Pipeline, outputs_of
+from components.pipeline.faults import Faults, suggest
+from components.pipeline.pipeline import (
+    DATA,
+    NODE,
+    TARGET,
+    Node,
+    Pipeline,
+    outputs_of,
+    with_references,
+)
 from components.yaml_text import Lines, parse
 
-COMMON = ("kind", "of", "when", "to")
-"""Keys of every node; the others are its kind's settings."""
+COMMON = ("kind", "of", "when", "to", "called")
+"""Keys of every node; the others are its kind's settings. The last only what stands for another has."""
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
-KEYS = ("nodes", "outputs", "defaults", "matrix", "source_language", "target_language")
+KEYS = ("nodes", "outputs", "defaults", "source_language", "target_language")
 """What a graph consists of; a file may name a flow's other parameters beside it."""
-
-
-@dataclass
-class Faults:
-    """What is wrong, each with its place in the file."""
-
-    where: str = ""
-    lines: Lines = field(default_factory=dict)
-    messages: list[str] = field(default_factory=list)
-
-    def add(self, path: Iterable[str], message: str) -> None:
-        """Note a fault at a key of the file, or at the nearest key above it that has a line."""
-        at = tuple(path)
-        while at and at not in self.lines:
-            at = at[:-1]
-        line = self.lines.get(at)
-        place = f"{self.where}:{line}: " if line is not None else f"{self.where}: " if self.where else ""
-        self.messages.append(f"{place}{message}")
-
-    def refuse(self) -> None:
-        """Raises ConfigError with every fault, a line each."""
-        if self.messages:
-            raise ConfigError("\n".join(dict.fromkeys(self.messages)))
 
 
 def read_text(text: str, where: str = "") -> Pipeline:
@@ -57,11 +43,14 @@ def read_text(text: str, where: str = "") -> Pipeline:
     return read(values, where, lines)
 
 
-def read(values: Mapping[str, Any], where: str = "", lines: Lines | None = None) -> Pipeline:
+def read(
+    values: Mapping[str, Any], where: str = "", lines: Lines | None = None, folder: Path = Path()
+) -> Pipeline:
     """The pipeline that ``values`` (``nodes``, ``outputs``, ``defaults``, languages) describe.
 
     Args:
         where: the file, for messages; ``lines``: where its keys stand.
+        folder: where the files that nodes name lie.
 
     Raises:
         ConfigError: every fault of every node, a line each.
@@ -69,27 +58,22 @@ def read(values: Mapping[str, Any], where: str = "", lines: Lines | None = None)
     faults = Faults(where, lines or {})
     for key in values:
         if key not in KEYS:
-            faults.add((key,), f"{key}: no such part of a pipeline{_near(key, KEYS)}")
+            faults.add((key,), f"{key}: no such part of a pipeline{suggest(key, KEYS)}")
+    faults.refuse()
     written = _with_defaults(values.get("nodes"), values.get("defaults") or {}, faults)
     faults.refuse()
     expanded, aliases = _expand(written, faults)
-    drafts = {name: _node(name, one, aliases, faults) for name, one in expanded.items()}
+    drafts = {name: _node(name, one, aliases, faults, folder) for name, one in expanded.items()}
     faults.refuse()
     nodes = _sorted({name: node for name, node in drafts.items() if node is not None}, faults)
     faults.refuse()
     languages = (values.get("source_language"), values.get("target_language"))
-    pipeline = Pipeline(nodes, {}, languages, aliases, written)
+    pipeline = Pipeline(nodes, {}, languages, aliases, written, faults.places, folder)
     pipeline = replace(pipeline, nodes={n: checks.with_origin(pipeline, node) for n, node in nodes.items()})
     pipeline = replace(pipeline, outputs=_outputs(pipeline, values.get("outputs") or {}, faults))
     checks.check(pipeline, faults.add)
     faults.refuse()
     return pipeline
-
-
-def _near(name: str, known: Iterable[str]) -> str:
-    names = [str(each) for each in known]
-    near = difflib.get_close_matches(name, names, n=1)
-    return f"; did you mean {near[0]}?" if near else f"; known: {', '.join(names)}"
 
 
 def _with_defaults(nodes: Any, defaults: Any, faults: Faults) -> dict[str, dict[str, Any]]:
@@ -132,7 +116,8 @@ def _expand(
         name, values = pending.pop(0)
         kind = KINDS.get(str(values.get("kind")))
         try:
-            several = kind.expand(name, values) if kind is not None else None
+            own = {key: value for key, value in values.items() if key != "called"}
+            several = kind.expand(name, own) if kind is not None else None
         except (ConfigError, ValidationError) as error:
             _note(name, kind, error, faults)
             continue
@@ -141,23 +126,25 @@ def _expand(
                 faults.add(("nodes", name), f"{name}: another node's rounds take this name; give it another")
             expanded[name] = values
             continue
+        for each, one in several.items():
+            faults.places.setdefault(each, one.pop("written", faults.places.get(name, ("nodes", name))))
         last = list(several)[-1]
         aliases |= {name: last} if last != name else {}
         pending = [*several.items(), *pending]
     return expanded, aliases
 
 
-def _node(name: str, values: Mapping[str, Any], aliases: Mapping[str, str], faults: Faults) -> Node | None:
+def _node(
+    name: str, values: Mapping[str, Any], aliases: Mapping[str, str], faults: Faults, folder: Path
+) -> Node | None:
     path = ("nodes", name)
     if not _NAME.fullmatch(name) or name == DATA:
-        faults.add(
-            path, f"{name}: expected a node's name of a-z, 0-9, '-' and '_' (not 'data'), found {name!r}"
-        )
+        faults.add(path, f"{name}: expected a name of a-z, 0-9, '-' and '_' (not 'data'), found {name!r}")
         return None
     kind = KINDS.get(str(values.get("kind")))
     if kind is None:
         found = values.get("kind")
-        near = _near(str(found), KINDS) if found else f"; known: {', '.join(KINDS)}"
+        near = suggest(str(found), KINDS) if found else f"; known: {', '.join(KINDS)}"
         faults.add((*path, "kind"), f"{name}: no such kind of node: {found!r}{near}")
         return None
     try:
@@ -171,32 +158,26 @@ def _node(name: str, values: Mapping[str, Any], aliases: Mapping[str, str], faul
         faults.add((*path, "of"), f"{name}.of: expected a node or a list of nodes, found {of!r}")
         return None
     to, when = values.get("to"), values.get("when")
-    if to is not None and (not kind.translates or not isinstance(to, str)):
-        hint = "expected a language code" if kind.translates else f"{kind.name} does not translate"
+    translating = kind.translates or kind.may_translate
+    if to is not None and not (translating and isinstance(to, str)):
+        hint = "expected a language code" if translating else f"{kind.name} does not translate"
         faults.add((*path, "to"), f"{name}.to: {hint}, found {to!r}")
     if when is not None and (not isinstance(when, str) or when.count(".") != 1):
         faults.add((*path, "when"), f"{name}.when: expected NODE.WAY, found {when!r}")
         return None
     way = tuple(when.split(".")) if when else None
+    renamed = {old: f"{NODE}{new}" for old, new in aliases.items()}
     return Node(
         name=name,
         kind=kind,
-        settings=_with_aliases(settings, aliases),
+        settings=kind.in_folder(with_references(settings, renamed), folder),
         of=tuple(aliases.get(each, each) for each in inputs),
         when=None if way is None else (aliases.get(way[0], way[0]), way[1]),
-        to=to,
+        to=None if to == TARGET else to,
+        called=tuple(values.get("called", inputs)),
+        translates=kind.translates or to is not None,
         values=dict(values),
     )
-
-
-def _with_aliases(settings: BaseModel, aliases: Mapping[str, str]) -> BaseModel:
-    """Settings whose ``node:NAME`` name the nodes that are there."""
-    update = {
-        field: f"node:{aliases[value.removeprefix('node:')]}"
-        for field, value in settings
-        if isinstance(value, str) and value.startswith("node:") and value.removeprefix("node:") in aliases
-    }
-    return settings.model_copy(update=update) if update else settings
 
 
 def _note(name: str, kind: Kind[Any] | None, error: ConfigError | ValidationError, faults: Faults) -> None:
@@ -209,8 +190,8 @@ def _note(name: str, kind: Kind[Any] | None, error: ConfigError | ValidationErro
         where = ("nodes", name, *path)
         setting = ".".join((name, *path))
         if fault["type"] == "extra_forbidden" and kind is not None:
-            known = [*COMMON, *kind.settings.model_fields] if len(path) == 1 else []
-            hint = _near(path[-1], known) if known else ""
+            known = [*COMMON[:-1], *kind.settings.model_fields] if len(path) == 1 else []
+            hint = suggest(path[-1], known) if known else ""
             faults.add(where, f"{setting}: {kind.name} has no such setting{hint}")
             continue
         message = str(fault["msg"]).removeprefix("Value error, ")
@@ -223,7 +204,7 @@ def _sorted(nodes: Mapping[str, Node], faults: Faults) -> dict[str, Node]:
     for node in nodes.values():
         for role, name in node.reads.items():
             if name not in nodes and name != DATA:
-                near = _near(name, [DATA, *(each for each in nodes if each != node.name)])
+                near = suggest(name, [DATA, *(each for each in nodes if each != node.name)])
                 key = "of" if role.startswith("of") else role
                 faults.add(("nodes", node.name, key), f"{node.name}: there is no node {name!r}{near}")
     if faults.messages:
@@ -256,12 +237,12 @@ def _outputs(pipeline: Pipeline, values: Any, faults: Faults) -> dict[str, str]:
         path = ("outputs", str(role))
         if role not in ("transcript", "translation"):
             faults.add(
-                path, f"outputs.{role}: no such output{_near(str(role), ('transcript', 'translation'))}"
+                path, f"outputs.{role}: no such output{suggest(str(role), ('transcript', 'translation'))}"
             )
         elif not isinstance(name, str):
             faults.add(path, f"outputs.{role}: expected one node, found {name!r}; two would write one output")
         elif pipeline.aliases.get(name, name) not in pipeline.nodes:
-            faults.add(path, f"outputs.{role}: there is no node {name!r}{_near(name, pipeline.nodes)}")
+            faults.add(path, f"outputs.{role}: there is no node {name!r}{suggest(name, pipeline.nodes)}")
         else:
             outputs[str(role)] = pipeline.aliases.get(name, name)
     return outputs_of(replace(pipeline, outputs=outputs), pipeline.nodes)

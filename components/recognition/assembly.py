@@ -14,8 +14,7 @@ from dataclasses import dataclass
 
 from whisper.tokenizer import Tokenizer
 
-from components.decoding import Candidate
-from components.decoding.candidates import told
+from components.decoding.candidates import Candidate, told
 from components.recognition.features import FRAMES_PER_SECOND
 from components.recognition.guards import compression_ratio
 from components.recognition.segments import split

@@ -14,7 +14,7 @@ from components.errors import ConfigError
 from components.kernels import Arithmetic
 from components.models import resolve
 from components.models.loading import load_transformers, load_whisper
-from components.models.sources.sphinx import ARCHITECTURE as SPHINX
+from components.recognition.checks import check_backend
 from components.recognition.config import RecognitionConfig
 from components.recognition.engine import Engine, WhisperEngine
 from components.recognition.features import FRAMES_PER_SECOND
@@ -107,13 +107,3 @@ def resident(checkpoint: Checkpoint, config: RecognitionConfig) -> Any:
     threads = torch.get_num_threads() if config.backend == "faster-whisper" else None  # told when it is built
     key = ("recognition", *checkpoint.identity, *settings, threads, str(device))
     return pool.get(key, lambda: backend.engine(checkpoint, config, device))
-
-
-def check_backend(backend: str, checkpoint: Checkpoint) -> None:
-    """Refuse a model that is not of the backend's kind. ConfigError."""
-    if (backend == "pocketsphinx") != (checkpoint.architecture == SPHINX):
-        wanted = "a model such as sphinx:en-us" if backend == "pocketsphinx" else "a Whisper model"
-        raise ConfigError(
-            f"backend {backend}: expected {wanted}, found {checkpoint.reference} "
-            f"({checkpoint.architecture}); set both model and backend"
-        )

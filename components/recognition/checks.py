@@ -5,11 +5,11 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from components import models
-from components.device import pick_device
 from components.errors import ConfigError
-from components.recognition.building import check_backend
+from components.machine import device_name
+from components.models.architectures import SPHINX
 from components.recognition.config import RecognitionConfig
-from components.recognition.ctranslate import folder_of
+from components.records import Checkpoint
 
 EXTRAS = {"faster-whisper": ("ctranslate2", "fast"), "pocketsphinx": ("pocketsphinx", "sphinx")}
 """Backend -> the module that it needs and the extra that brings it."""
@@ -23,8 +23,8 @@ def check(config: RecognitionConfig, store: str | None) -> None:
             f"backend: {config.backend} expects the extra {extra!r}, found it missing; "
             f"pip install 'antiphon[{extra}]' or use backend whisper"
         )
-    device = pick_device(config.device)
-    if config.dtype == "int8" and device.type != "cpu" and config.backend in ("whisper", "transformers"):
+    device = device_name(config.device)
+    if config.dtype == "int8" and device != "cpu" and config.backend in ("whisper", "transformers"):
         raise ConfigError(f"dtype: int8 needs a CPU with oneDNN's int8 kernels, found {device}; use float32")
     models.check(config.model, store)
 
@@ -36,4 +36,16 @@ def admit(config: RecognitionConfig, store: str | None) -> None:
     if config.backend != "pocketsphinx" and not checkpoint.architecture.lower().startswith("whisper"):
         raise ConfigError(f"{config.model}: expected a Whisper model, found {checkpoint.architecture}")
     if config.backend == "faster-whisper":
+        from components.recognition.ctranslate import folder_of  # noqa: PLC0415 - imports torch
+
         folder_of(checkpoint)
+
+
+def check_backend(backend: str, checkpoint: Checkpoint) -> None:
+    """Refuse a model that is not of the backend's kind. ConfigError."""
+    if (backend == "pocketsphinx") != (checkpoint.architecture == SPHINX):
+        wanted = "a model such as sphinx:en-us" if backend == "pocketsphinx" else "a Whisper model"
+        raise ConfigError(
+            f"backend {backend}: expected {wanted}, found {checkpoint.reference} "
+            f"({checkpoint.architecture}); set both model and backend"
+        )

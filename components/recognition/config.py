@@ -6,6 +6,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+VERSION = 4
+"""Of the recognizer: changes when its outputs do."""
+
 
 class RecognitionConfig(BaseModel):
     """Settings of a speech recogniser: model, search, segmentation and guards."""

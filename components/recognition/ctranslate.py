@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from components.decoding import Candidate, SearchConfig
+from components.decoding.candidates import Candidate
+from components.decoding.config import SearchConfig
 from components.errors import ConfigError, ModelError
 from components.recognition.engine import Heard, Shape
 from components.recognition.rules import MAX_INITIAL_TIMESTAMP, suppressed

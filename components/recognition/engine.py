@@ -11,7 +11,10 @@ from torch import Tensor
 from whisper.model import Whisper
 from whisper.tokenizer import Tokenizer, get_tokenizer
 
-from components.decoding import Candidate, SearchConfig, Vocabulary, search
+from components.decoding.candidates import Candidate
+from components.decoding.config import SearchConfig
+from components.decoding.members import Vocabulary
+from components.decoding.search import search
 from components.decoding.whisper import WhisperDecoder, WhisperMember
 from components.decoding.whisper_vocabulary import vocabulary_of
 from components.kernels import Arithmetic

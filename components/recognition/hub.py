@@ -10,7 +10,9 @@ from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutput
 from whisper.tokenizer import Tokenizer
 
-from components.decoding import SearchConfig, caches, search
+from components.decoding import caches
+from components.decoding.config import SearchConfig
+from components.decoding.search import search
 from components.decoding.seq2seq import Seq2SeqMember, Seq2SeqModel
 from components.decoding.whisper_vocabulary import vocabulary_of
 from components.errors import ModelError

@@ -15,11 +15,11 @@ from whisper.audio import HOP_LENGTH
 from whisper.tokenizer import LANGUAGES, TO_LANGUAGE_CODE, Tokenizer
 
 from components import audio
-from components.decoding import SearchConfig
+from components.decoding.config import SearchConfig
 from components.decoding.isolation import isolate
 from components.errors import DataError, ModelError
 from components.recognition.assembly import n_best
-from components.recognition.config import RecognitionConfig
+from components.recognition.config import VERSION, RecognitionConfig
 from components.recognition.engine import Engine, Features, Heard
 from components.recognition.features import FRAMES_PER_SECOND, WINDOW_FRAMES, is_silent
 from components.recognition.guards import is_silence, must_retry, repeats
@@ -48,7 +48,7 @@ class _RefusedError(Exception):
 class Recognizer:
     """A speech recogniser: one outcome per utterance, in order. ``version`` changes when outputs do."""
 
-    version = 4
+    version = VERSION
 
     def __init__(
         self,

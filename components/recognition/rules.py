@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from whisper.tokenizer import Tokenizer
 
-from components.decoding import History, Rule
+from components.decoding.rules import History, Rule
 
 MAX_INITIAL_TIMESTAMP = 50  # 1.0 s in steps of 20 ms
 

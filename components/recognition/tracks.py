@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from components.decoding import Candidate
+from components.decoding.candidates import Candidate
 from components.recognition import features
 from components.recognition.windows import SAMPLE_RATE, Span
 from components.records import Utterance

@@ -1,4 +1,4 @@
-"""What a user can set on a refinement. Flat, described, bounded: the Prefect UI makes its form of it."""
+"""What a user can set on rounds over a draft. Flat, described, bounded: the UI makes its form of it."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+VERSION = 3
+"""Of rounds, their gates and stop rules: changes when their outputs do."""
+GateName = Literal["forward", "round_trip", "fluency", "reference_chrf", "off"]
+MODELLED = ("forward", "round_trip", "fluency")
+"""Gates that ask ``gate_model``."""
 
-class RefineConfig(BaseModel):
-    """Settings of refinement: who proposes, what accepts, when to stop."""
+
+class RoundsConfig(BaseModel):
+    """Settings of rounds, whoever proposes: what accepts, and when to stop."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    method: Literal["self_refine", "deliberation", "diffusion"] = Field(
-        "self_refine", description="self_refine prompts a causal LM; the others are models of the train flow"
-    )
-    model: str = Field(
-        "packaged:qwen2.5-coder-0.5b",
-        description="model that refines: a causal LM, or store:KEY",
-    )
-    gate: Literal["forward", "round_trip", "fluency", "reference_chrf", "off"] = Field(
+    gate: GateName = Field(
         "round_trip",
         description="estimate that must rise for a round to be accepted; off: every one",
     )
@@ -30,19 +29,56 @@ class RefineConfig(BaseModel):
     reported: Literal["bleu", "chrf"] = Field(
         "bleu", description="metric of the harm rate; the gate may not be the same"
     )
-    feedback: bool = Field(True, description="self_refine: ask for the problems of the draft first")
     stop: tuple[Literal["critic", "no_change", "cycle", "quality", "seconds"], ...] = Field(
         ("critic", "no_change", "cycle", "quality", "seconds"),
         description="rules that may end an utterance before the budget of rounds does; the first that "
         "applies, in this order, is the reason",
     )
     stop_quality: float | None = Field(None, description="stop when the gate's estimate reaches this")
+    max_tokens: int = Field(96, ge=1, le=1024, description="tokens per proposal at most")
+    batch_size: int = Field(16, ge=1, le=256, description="utterances refined together")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
+
+    @property
+    def seconds_budget(self) -> float | None:
+        """Seconds after which an utterance stops."""
+        return None
+
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether each round asks something else: a text that one left alone may change in the next."""
+        return False
+
+
+class ProposerConfig(BaseModel):
+    """Who proposes a round's texts."""
+
+    method: Literal["self_refine", "deliberation", "diffusion"] = Field(
+        "self_refine", description="self_refine prompts a causal LM; the others are models of the train flow"
+    )
+    model: str = Field(
+        "packaged:qwen2.5-coder-0.5b",
+        description="model that refines: a causal LM, or store:KEY",
+    )
+    feedback: bool = Field(True, description="self_refine: ask for the problems of the draft first")
+
+
+class RefineConfig(RoundsConfig, ProposerConfig):
+    """Settings of refinement: who proposes, what accepts, when to stop."""
+
     stop_seconds: float | None = Field(
         None,
         gt=0.0,
         description="stop after the round with which an utterance has taken so many seconds; such outputs "
         "depend on the machine",
     )
-    max_tokens: int = Field(96, ge=1, le=1024, description="tokens per proposal at most")
-    batch_size: int = Field(16, ge=1, le=256, description="utterances refined together")
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
+
+    @property
+    def seconds_budget(self) -> float | None:
+        """Seconds after which an utterance stops."""
+        return self.stop_seconds
+
+    @property
+    def is_scheduled(self) -> bool:
+        """The steps of a diffusion differ."""
+        return self.method == "diffusion"

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from components.decoding import Candidate, Rule, SearchConfig, search
+from components.decoding.candidates import Candidate
+from components.decoding.config import SearchConfig
 from components.decoding.generation import rules_of
+from components.decoding.rules import Rule
+from components.decoding.search import search
 from components.decoding.seq2seq import Seq2SeqModel
 from components.refining.deliberation import Deliberation, Draft
 from components.refining.estimate import draft_rows

@@ -15,8 +15,6 @@ from torch import Tensor, nn
 
 from components.refining.layers import Stack, embedded
 
-ARCHITECTURE = "AntiphonDeliberation"
-
 
 @dataclass(frozen=True)
 class Draft:

@@ -11,7 +11,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from components.decoding import Candidate, SearchConfig, search
+from components.decoding.candidates import Candidate
+from components.decoding.config import SearchConfig
+from components.decoding.search import search
 from components.decoding.seq2seq import Seq2SeqModel
 from components.refining.denoising_loss import canvases, start_tags
 from components.refining.diffusion import EditDiffusion

@@ -17,8 +17,6 @@ from torch import Tensor, nn
 from components.refining.edits import TAGS
 from components.refining.layers import Stack, embedded
 
-ARCHITECTURE = "AntiphonEditDiffusion"
-
 
 class Canvas(NamedTuple):
     """Texts being edited: ``tokens`` (N, L) are start, x_t, eos and padding; ``mask`` (N, L); ``t`` (N,)."""

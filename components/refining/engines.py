@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from components.decoding import Candidate, SearchConfig
+from components.decoding.candidates import Candidate
+from components.decoding.config import SearchConfig
 from components.refining.denoising import DiffusionModel
 from components.refining.traces import Tokens
 from components.translation.seq2seq import Seq2SeqEngine, translated

@@ -13,17 +13,18 @@ from typing import Any
 
 from sacrebleu.metrics.chrf import CHRF
 
-from components.decoding import force
 from components.decoding.causal import CausalModel
+from components.decoding.search import force
 from components.errors import ConfigError
+from components.languages import base_of
 from components.records import NBest, Utterance
-from components.refining.config import RefineConfig
-from components.translation import build, resident
+from components.refining.config import RoundsConfig
 from components.translation.config import TranslationConfig
+from components.translation.factory import build, resident
 from components.translation.source import as_data, control_tokens
 
-MODELLED = ("forward", "round_trip", "fluency")
-"""Gates that ask ``gate_model``."""
+SOURCED = ("forward", "round_trip")
+"""Gates that compare with the text that was translated, which a transcript does not have."""
 REPORTED = {"reference_chrf": "chrf"}
 """Reported metrics that a gate would be judged by its own measure with."""
 Items = Sequence[Utterance]
@@ -32,20 +33,20 @@ Estimate = Callable[[Items, Texts], list[float]]
 """Of each translation of an utterance's text, higher is better."""
 
 
-def check(config: RefineConfig) -> None:
+def check(config: RoundsConfig) -> None:
     """Raises ConfigError where the gate is the reported metric."""
     if REPORTED.get(config.gate) == config.reported:
         raise ConfigError(
-            f"refine.gate {config.gate}: expected another metric than the reported one, found "
+            f"gate {config.gate}: expected another metric than the reported one, found "
             f"{config.reported} for both; a gate that is judged by itself never fails"
         )
 
 
-def _forward(config: RefineConfig, store: str | None) -> Estimate:
+def _forward(config: RoundsConfig, store: str | None) -> Estimate:
     settings = TranslationConfig(model=config.gate_model, device=config.device)
     _, ready, tokenizer = resident(config.gate_model, settings, store)
     if isinstance(ready, CausalModel):
-        raise ConfigError(f"refine.gate_model: expected a translation model, found {config.gate_model}")
+        raise ConfigError(f"gate_model: expected a translation model, found {config.gate_model}")
     controls, device = control_tokens(tokenizer), ready.model.device
 
     def one(item: Utterance, text: str) -> float:
@@ -57,7 +58,7 @@ def _forward(config: RefineConfig, store: str | None) -> Estimate:
     return lambda items, texts: [one(item, text) for item, text in zip(items, texts, strict=True)]
 
 
-def _fluency(config: RefineConfig, store: str | None) -> Estimate:
+def _fluency(config: RoundsConfig, store: str | None) -> Estimate:
     settings = TranslationConfig(model=config.gate_model, device=config.device)
     _, ready, tokenizer = resident(config.gate_model, settings, store)
     controls = control_tokens(tokenizer)
@@ -71,7 +72,7 @@ def _fluency(config: RefineConfig, store: str | None) -> Estimate:
     return lambda items, texts: [one(text) for text in texts]
 
 
-def _round_trip(config: RefineConfig, store: str | None) -> Estimate:
+def _round_trip(config: RoundsConfig, store: str | None) -> Estimate:
     settings = TranslationConfig(
         model=config.gate_model, device=config.device, beam_size=1, n_best=1, max_tokens=config.max_tokens
     )
@@ -98,15 +99,22 @@ def _round_trip(config: RefineConfig, store: str | None) -> Estimate:
     return estimate
 
 
-def _references(config: RefineConfig, store: str | None) -> Estimate:
+def _references(config: RoundsConfig, store: str | None) -> Estimate:
     chrf = CHRF()
     return lambda items, texts: [
-        chrf.sentence_score(text, list(item.references)).score if item.references else 0.0
+        chrf.sentence_score(text, gold_of(item)).score if gold_of(item) else 0.0
         for item, text in zip(items, texts, strict=True)
     ]
 
 
-GATES: dict[str, Callable[[RefineConfig, str | None], Estimate]] = {
+def gold_of(item: Utterance) -> list[str]:
+    """The references of a translation; of a text in the language that was spoken, the transcript."""
+    if base_of(item.source_language) == base_of(item.target_language or "und"):
+        return [item.transcript] if item.transcript else []
+    return list(item.references)
+
+
+GATES: dict[str, Callable[[RoundsConfig, str | None], Estimate]] = {
     "forward": _forward,
     "round_trip": _round_trip,
     "fluency": _fluency,

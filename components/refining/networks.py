@@ -7,17 +7,19 @@ from typing import Any
 
 import torch
 
-from components.decoding import SearchConfig, search
+from components.decoding.config import SearchConfig
 from components.decoding.generation import rules_of
+from components.decoding.search import search
 from components.errors import ConfigError
 from components.records import Utterance
 from components.refining.config import RefineConfig
+from components.refining.decisions import Proposal
 from components.refining.deliberating import DeliberationModel
 from components.refining.denoising import DiffusionModel
 from components.refining.engines import DiffusionEngine
-from components.refining.selfrefine import Proposal, SelfRefiner
-from components.translation import resident
+from components.refining.selfrefine import SelfRefiner
 from components.translation.config import TranslationConfig
+from components.translation.factory import resident
 from components.translation.seq2seq import Seq2SeqEngine, translated
 from components.translation.source import as_data, control_tokens
 
@@ -32,13 +34,16 @@ class _Network:
         self.checkpoint, ready, self.tokenizer = resident(config.model, settings, store)
         if not isinstance(ready, self.kind):
             raise ConfigError(
-                f"refine.model: expected a model of kind {config.method} that the train flow made, "
+                f"model: expected a model of kind {config.method} that the train flow made, "
                 f"found {config.model}"
             )
         self.ready: Any = ready
         self.search = SearchConfig(beam_size=1, max_new_tokens=config.max_tokens)
         self._engine = Seq2SeqEngine(ready, self.tokenizer, self.search)
         self._controls = control_tokens(self.tokenizer)
+
+    def check(self, item: Utterance) -> None:
+        """A network reads whatever its vocabulary has."""
 
     def sources(self, items: Sequence[Utterance]) -> tuple[torch.Tensor, torch.Tensor]:
         """Padded ids and mask (N, S)."""

@@ -16,9 +16,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import GenerationConfig, MarianConfig, MarianMTModel, MarianTokenizer
 
-from components.decoding import digest_of
+from components.decoding.members import digest_of
 from components.device import DTYPES
 from components.errors import ConfigError, ModelError
+from components.models.architectures import DELIBERATION, EDIT_DIFFUSION
 from components.models.checkpoints import read_json
 from components.models.loading import fill
 from components.records import Checkpoint
@@ -27,11 +28,11 @@ from components.refining.deliberating import DeliberationModel
 from components.refining.denoising import DiffusionModel
 
 NETWORKS: dict[str, Callable[[Any, dict[str, int]], nn.Module]] = {
-    deliberation.ARCHITECTURE: lambda base, settings: deliberation.Deliberation(base),
-    diffusion.ARCHITECTURE: lambda base, settings: diffusion.EditDiffusion(base, settings["steps"]),
+    DELIBERATION: lambda base, settings: deliberation.Deliberation(base),
+    EDIT_DIFFUSION: lambda base, settings: diffusion.EditDiffusion(base, settings["steps"]),
 }
 """By ``architectures`` of config.json: how a network is made around a base model."""
-_NAMES = {"Deliberation": deliberation.ARCHITECTURE, "EditDiffusion": diffusion.ARCHITECTURE}
+_NAMES = {"Deliberation": DELIBERATION, "EditDiffusion": EDIT_DIFFUSION}
 
 
 def state_of(network: nn.Module) -> dict[str, Tensor]:
@@ -84,5 +85,5 @@ def load_ready(checkpoint: Checkpoint, device: str, dtype: str) -> tuple[Any, An
     if dtype not in DTYPES:
         raise ConfigError(f"{checkpoint.reference}: expected dtype {', '.join(DTYPES)}, found {dtype}")
     network, tokenizer = load(checkpoint, device, DTYPES[dtype])
-    make = DeliberationModel if checkpoint.architecture == deliberation.ARCHITECTURE else DiffusionModel
+    make = DeliberationModel if checkpoint.architecture == DELIBERATION else DiffusionModel
     return make(network, digest_of(tokenizer.get_vocab()), checkpoint.reference), tokenizer

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from components import data
-from components.metrics import translation_scores
+from components.metrics.translation import translation_scores
 from components.records import NBest, Score
-from components.translation import build
 from components.translation.config import TranslationConfig
+from components.translation.factory import build
 
 
 def scores(

@@ -9,29 +9,22 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-from components.decoding import SearchConfig, search
 from components.decoding.causal import CausalModel
+from components.decoding.config import SearchConfig
+from components.decoding.search import search
 from components.errors import ConfigError
+from components.languages import base_of, english_name
 from components.records import Utterance
 from components.refining.config import RefineConfig
-from components.translation import resident
+from components.refining.decisions import Proposal
 from components.translation.causal import answer_rules, newline_tokens
 from components.translation.config import TranslationConfig
-from components.translation.languages import base_of, english_name
+from components.translation.factory import resident
 from components.translation.source import as_data, control_tokens
 
 PROMPTS = Path(__file__).parent / "prompts"
 _MARKS = ("Source:", "Draft:", "Problems:", "Corrected:")
-
-
-class Proposal(NamedTuple):
-    """What a round proposes, the critic's words on what it replaces, and log P of the proposal (nats)."""
-
-    text: str
-    feedback: str | None
-    score: float
 
 
 class SelfRefiner:
@@ -41,35 +34,55 @@ class SelfRefiner:
         settings = TranslationConfig(model=config.model, device=config.device)
         self.checkpoint, ready, self._tokenizer = resident(config.model, settings, store)
         if not isinstance(ready, CausalModel):
-            raise ConfigError(f"refine.model: expected a causal language model, found {config.model}")
+            raise ConfigError(f"model: expected a causal language model, found {config.model}")
         self._ready, self._config = ready, config
         self._eos = (*ready.vocabulary.eos, *newline_tokens(self._tokenizer))
         self._controls = (*control_tokens(self._tokenizer), *_MARKS)
 
+    def check(self, item: Utterance) -> None:
+        """Raises ConfigError where there are no examples in the languages of an utterance."""
+        examples(*_languages(item))
+
     def propose(self, items: Sequence[Utterance], drafts: Sequence[str], step: int) -> list[Proposal]:
         """A correction of each draft; empty answers keep the draft."""
+        if not self._config.feedback:
+            return self._correct(items, drafts, [None] * len(items))
         heads = [self._head(item, draft) for item, draft in zip(items, drafts, strict=True)]
-        said: list[str | None] = [None] * len(items)
-        if self._config.feedback:
-            said = [text for text, _ in self._write([f"{head}\nProblems:" for head in heads])]
-            heads = [f"{head}\nProblems: {text}" for head, text in zip(heads, said, strict=True)]
-        written = self._write([f"{head}\nCorrected:" for head in heads])
+        problems = self._write([f"{head}\nProblems:" for head in heads])
+        return self._correct(items, drafts, [text for text, _ in problems])
+
+    def revise(
+        self, items: Sequence[Utterance], drafts: Sequence[str], feedback: Sequence[str]
+    ) -> list[Proposal]:
+        """A correction of each draft by another critic's words on it."""
+        return self._correct(items, drafts, [self._data(" ".join(words.split())) for words in feedback])
+
+    def _correct(
+        self, items: Sequence[Utterance], drafts: Sequence[str], problems: Sequence[str | None]
+    ) -> list[Proposal]:
+        prompts = []
+        for item, draft, words in zip(items, drafts, problems, strict=True):
+            middle = "" if words is None else f"\nProblems: {words}"
+            prompts.append(f"{self._head(item, draft)}{middle}\nCorrected:")
+        written = self._write(prompts)
         return [
             Proposal(text or draft, words, score)
-            for (text, score), draft, words in zip(written, drafts, said, strict=True)
+            for (text, score), draft, words in zip(written, drafts, problems, strict=True)
         ]
 
     def _head(self, item: Utterance, draft: str) -> str:
-        languages = base_of(item.source_language), base_of(item.target_language or "und")
-        shots = examples(*languages)
+        """The prompt up to the draft; what was transcribed has no source text that could stand in it."""
+        languages = _languages(item)
+        transcript = languages[0] == languages[1]
         names = [english_name(language) for language in languages]
-        lines = [_read("post_edit.txt").strip().format(source=names[0], target=names[1])]
-        for row in shots:
-            middle = [f"Problems: {row['problems']}"] if self._config.feedback else []
-            lines += ["", f"Source: {row['source']}", f"Draft: {row['draft']}", *middle]
+        instruction = _read("post_edit_transcript.txt" if transcript else "post_edit.txt")
+        lines = [instruction.strip().format(source=names[0], target=names[1])]
+        for row in examples(*languages):
+            lines += ["", *([] if transcript else [f"Source: {row['source']}"]), f"Draft: {row['draft']}"]
+            lines += [f"Problems: {row['problems']}"] if self._config.feedback else []
             lines.append(f"Corrected: {row['target']}")
-        text = self._data(item.text or "")
-        return "\n".join([*lines, "", f"Source: {text}", f"Draft: {self._data(draft)}"])
+        source = [] if transcript else [f"Source: {self._data(item.text or '')}"]
+        return "\n".join([*lines, "", *source, f"Draft: {self._data(draft)}"])
 
     def _data(self, text: str) -> str:
         return as_data(text, self._controls)
@@ -88,6 +101,10 @@ class SelfRefiner:
             )
             lines.append((self._data(text.strip().split("\n", 1)[0]), candidate.score))
         return lines
+
+
+def _languages(item: Utterance) -> tuple[str, str]:
+    return base_of(item.source_language), base_of(item.target_language or "und")
 
 
 def examples(source: str, target: str) -> list[dict[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from components.refining.config import RefineConfig
+from components.refining.config import RoundsConfig
 
 CRITIC_IS_CONTENT = ("none", "none.", "no problems", "no problems.")
 
@@ -26,40 +26,40 @@ class Trace:
     feedback: str | None = None
 
 
-def _critic(trace: Trace, config: RefineConfig) -> bool:
+def _critic(trace: Trace, config: RoundsConfig) -> bool:
     return trace.feedback is not None and trace.feedback.strip().lower() in CRITIC_IS_CONTENT
 
 
-def _unchanged(trace: Trace, config: RefineConfig) -> bool:
-    return config.method != "diffusion" and trace.proposals[-1] == trace.kept
+def _unchanged(trace: Trace, config: RoundsConfig) -> bool:
+    return not config.is_scheduled and trace.proposals[-1] == trace.kept
 
 
-def _cycle(trace: Trace, config: RefineConfig) -> bool:
+def _cycle(trace: Trace, config: RoundsConfig) -> bool:
     """A text that was proposed before, however many rounds ago: 2-cycles have no fixed point."""
-    return config.method != "diffusion" and trace.proposals[-1] in trace.proposals[:-1]
+    return not config.is_scheduled and trace.proposals[-1] in trace.proposals[:-1]
 
 
-def _quality(trace: Trace, config: RefineConfig) -> bool:
+def _quality(trace: Trace, config: RoundsConfig) -> bool:
     wanted = config.stop_quality
     return wanted is not None and trace.estimate is not None and trace.estimate >= wanted
 
 
-def _seconds(trace: Trace, config: RefineConfig) -> bool:
-    return config.stop_seconds is not None and trace.seconds >= config.stop_seconds
+def _seconds(trace: Trace, config: RoundsConfig) -> bool:
+    budget = config.seconds_budget
+    return budget is not None and trace.seconds >= budget
 
 
-RULES: dict[str, Callable[[Trace, RefineConfig], bool]] = {
+RULES: dict[str, Callable[[Trace, RoundsConfig], bool]] = {
     "critic": _critic,
     "no_change": _unchanged,
     "cycle": _cycle,
     "quality": _quality,
     "seconds": _seconds,
 }
-"""In this order, those that ``RefineConfig.stop`` names. The budget of rounds is the flow's: were it a reason
-in a round's records, a larger budget could not reuse the round. Each step of a diffusion asks something else,
-so a text that it left alone may still be changed by the next one."""
+"""In this order, those that ``RoundsConfig.stop`` names. The budget of rounds is the pipeline's: were it a
+reason in a round's records, a larger budget could not reuse the round."""
 
 
-def reason(trace: Trace, config: RefineConfig) -> str | None:
+def reason(trace: Trace, config: RoundsConfig) -> str | None:
     """Why to stop after this round, or None."""
     return next((name for name, rule in RULES.items() if name in config.stop and rule(trace, config)), None)

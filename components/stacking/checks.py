@@ -1,53 +1,36 @@
-"""What is refused of a stacked system before anything is trained or loaded: its models, its training data."""
+"""What is refused of a stacked system before anything is trained or loaded: its models."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
 
-from components import data, models
-from components.device import pick_device
+from components import models
 from components.errors import ConfigError
+from components.languages import base_of
+from components.machine import device_name
+from components.models.architectures import STACKED
 from components.models.checkpoints import read_json
-from components.stacking.config import LearnConfig, StackConfig
-from components.stacking.loading import ARCHITECTURE
+from components.stacking.config import LISTENS, StackConfig
 from components.translation.checks import Pair, text_model
-from components.translation.languages import base_of
-
-KINDS = {"direct": "direct", "late_fusion": "direct", "dual_source": "dual"}
-"""Methods whose model listens, and the kind of it."""
 
 
-def needs_training(config: StackConfig) -> bool:
-    """Whether the flow has to make the method's model first."""
-    return config.model is None and config.method != "pooled"
-
-
-def check(config: StackConfig, learn: LearnConfig, store: str | None) -> None:
+def check(config: StackConfig, named: Iterable[str], store: str | None) -> None:
     """Refuse what can be refused without fetching a model. ConfigError, DataError, ModelError, StoreError."""
-    pick_device(config.device)
-    wanted = [config.model] if config.model else [learn.speech_model] if config.method == "pooled" else []
-    if needs_training(config):
-        wanted = [learn.start, *([learn.speech_model] if config.method in KINDS else [])]
-        data.check(learn.data)
-    if needs_training(config) or (config.method in ("late_fusion", "pooled") and config.coefficient is None):
-        data.check(learn.dev)
-    for reference in wanted:
+    device_name(config.device)
+    for reference in named:
         models.check(reference, store)
 
 
-def admit(config: StackConfig, learn: LearnConfig, store: str | None, pairs: Iterable[Pair]) -> None:
+def admit(config: StackConfig, store: str | None, pairs: Iterable[Pair]) -> None:
     """Refuse, by its files (fetched first), a model that is not the method's. As :func:`check`."""
+    assert config.model is not None
     if config.method == "pooled":
-        _admit_whisper(config.model or learn.speech_model, store, pairs)
-    elif config.model is None:
-        found = models.resolve(learn.start, store).architecture
-        if found != "MarianMTModel":
-            raise ConfigError(f"learn.start: expected a MarianMTModel to start from, found {found}")
-    elif config.method in KINDS:
-        checkpoint, wanted = models.resolve(config.model, store), KINDS[config.method]
+        _admit_whisper(config.model, store, pairs)
+    elif config.method in LISTENS:
+        checkpoint, wanted = models.resolve(config.model, store), LISTENS[config.method]
         found = checkpoint.architecture
-        if found == ARCHITECTURE:
+        if found == STACKED:
             found = str(read_json(Path(checkpoint.path) / "config.json").get("kind"))
         if found != wanted:
             raise ConfigError(
@@ -56,6 +39,13 @@ def admit(config: StackConfig, learn: LearnConfig, store: str | None, pairs: Ite
             )
     else:
         text_model(config.model, store)
+
+
+def admit_start(reference: str, store: str | None) -> None:
+    """Refuse a model that training cannot start from. ConfigError, ModelError."""
+    found = models.resolve(reference, store).architecture
+    if found != "MarianMTModel":
+        raise ConfigError(f"start: expected a MarianMTModel to start from, found {found}")
 
 
 def _admit_whisper(reference: str, store: str | None, pairs: Iterable[Pair]) -> None:
@@ -68,3 +58,10 @@ def _admit_whisper(reference: str, store: str | None, pairs: Iterable[Pair]) -> 
             f"stack.method pooled: expected target language en, all that Whisper writes, found "
             f"{', '.join(sorted(targets))}: set target_language, or choose another method"
         )
+
+
+def admit_encoder(reference: str, store: str | None) -> None:
+    """Refuse a model that has no encoder of Whisper's. ConfigError, ModelError."""
+    found = models.resolve(reference, store).architecture
+    if not found.lower().startswith("whisper"):
+        raise ConfigError(f"{reference}: expected a Whisper whose encoder listens, found {found}")

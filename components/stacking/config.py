@@ -6,7 +6,18 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+VERSION, POOLED_VERSION = "2", "pooled-1"
+"""Of the stacked systems that search, and of the pooled lists: they change when outputs do."""
+ENCODINGS_VERSION = 1
+"""Of encoder states."""
+
 Method = Literal["direct", "late_fusion", "pre_translation", "dual_source", "pooled"]
+LISTENS = {"direct": "direct", "late_fusion": "direct", "dual_source": "dual"}
+"""Methods whose model listens, and the kind of it."""
+MIXES = ("late_fusion", "pooled")
+"""Methods that mix with the cascade's text model, by a coefficient."""
+LONGEST = 30.0
+"""Seconds of the longest recording: Whisper has no positions for more."""
 
 
 class StackConfig(BaseModel):
@@ -51,10 +62,74 @@ class StackConfig(BaseModel):
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
 
 
-class LearnConfig(BaseModel):
-    """The data and the training of a stacked model, where the flow has to make one."""
+def needs_training(config: StackConfig) -> bool:
+    """Whether a flow has to make the method's model first."""
+    return config.model is None and config.method != "pooled"
+
+
+class SpeechConfig(BaseModel):
+    """How speech becomes states: part of a model that listens."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str = Field("packaged:whisper-base", description="model reference of the Whisper that listens")
+    window_seconds: float = Field(
+        8.0,
+        ge=1.0,
+        le=LONGEST,
+        description="recordings are padded to this length; 30 is Whisper's own window",
+    )
+    pooling: int = Field(2, ge=1, le=8, description="states averaged to one; Whisper gives 50 a second")
+
+
+class StackTrainingConfig(BaseModel):
+    """The training of a model that stacks."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    start: str = Field(
+        "packaged:multi30k-en-de",
+        description="Marian-architecture text model: the weights and the vocabulary to start from",
+    )
+    seed: int = Field(1, ge=0, lt=2**31, description="of initial weights, dropout and the order of the data")
+    steps: int = Field(600, ge=1, description="optimiser steps")
+    learning_rate: float = Field(5e-4, gt=0.0, le=1.0, description="peak learning rate of AdamW")
+    warmup_steps: int = Field(100, ge=1, description="steps of linear warm-up")
+    batch_pieces: int = Field(1000, ge=16, description="padded pieces per batch at most")
+    eval_every: int = Field(100, ge=1, description="steps between evaluations on the development data")
+    dropout: float = Field(0.2, ge=0.0, lt=1.0, description="dropout")
+    threads: int = Field(1, ge=1, le=256, description="CPU threads; their number decides the last bits")
+
+
+class ListenerConfig(StackTrainingConfig):
+    """The training of a model that listens."""
+
+    stack: int = Field(1, ge=1, le=16, description="neighbouring states that the model takes as one")
+    freeze: bool = Field(
+        False, description="train only what listens; the text model stays as it is (little spoken data)"
+    )
+
+
+class JackknifeConfig(StackTrainingConfig):
+    """The training of a model that reads drafts."""
+
+    folds: int = Field(
+        2,
+        ge=2,
+        le=20,
+        description="pre_translation: parts of the jackknife; each is drafted by a model that never saw it",
+    )
+    fold_steps: int = Field(1000, ge=1, description="pre_translation: optimiser steps of each part's model")
+
+
+class PreTranslationConfig(JackknifeConfig):
+    """The training of a model that reads drafts, and how its training data are drafted."""
+
+    max_tokens: int = Field(256, ge=1, le=4096, description="tokens per sentence of a draft at most")
+
+
+class LearnConfig(ListenerConfig, JackknifeConfig):
+    """The data and the training of a stacked model, where the flow has to make one."""
 
     data: str = Field(
         "multi30k:train",
@@ -66,31 +141,11 @@ class LearnConfig(BaseModel):
         description="development data: picks the checkpoint and the coefficient (never a test set)",
     )
     dev_limit: int | None = Field(100, ge=1, description="development utterances at most; empty = all")
-    start: str = Field(
-        "packaged:multi30k-en-de",
-        description="Marian-architecture text model: the weights and the vocabulary to start from",
-    )
     speech_model: str = Field("packaged:whisper-base", description="Whisper whose encoder listens, frozen")
-    folds: int = Field(
-        2,
-        ge=2,
-        le=20,
-        description="pre_translation: parts of the jackknife; each is drafted by a model that never saw it",
-    )
-    fold_steps: int = Field(1000, ge=1, description="pre_translation: optimiser steps of each part's model")
     window_seconds: float = Field(
-        8.0, ge=1.0, le=30.0, description="audio is padded to this before Whisper encodes it; 30 is its own"
+        8.0,
+        ge=1.0,
+        le=LONGEST,
+        description="audio is padded to this before Whisper encodes it; 30 is its own",
     )
     pooling: int = Field(2, ge=1, le=8, description="Whisper's states averaged to one; it gives 50 a second")
-    stack: int = Field(1, ge=1, le=16, description="neighbouring states that the model takes as one")
-    freeze: bool = Field(
-        False, description="train only what listens; the text model stays as it is (little spoken data)"
-    )
-    seed: int = Field(1, ge=0, lt=2**31, description="of initial weights, dropout and the order of the data")
-    steps: int = Field(600, ge=1, description="optimiser steps")
-    learning_rate: float = Field(5e-4, gt=0.0, le=1.0, description="peak learning rate of AdamW")
-    warmup_steps: int = Field(100, ge=1, description="steps of linear warm-up")
-    batch_pieces: int = Field(1000, ge=16, description="padded pieces per batch at most")
-    eval_every: int = Field(100, ge=1, description="steps between evaluations on the development data")
-    dropout: float = Field(0.2, ge=0.0, lt=1.0, description="dropout")
-    threads: int = Field(1, ge=1, le=256, description="CPU threads; their number decides the last bits")

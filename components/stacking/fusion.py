@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import torch
 
-from components.decoding import force
+from components.decoding.search import force
 from components.ensembling.combiners import Linear
 from components.errors import DataError
 from components.records import Quarantined, Utterance

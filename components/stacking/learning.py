@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from components.decoding import SearchConfig, search
+from components.decoding.config import SearchConfig
+from components.decoding.search import search
 from components.errors import DataError
 from components.stacking.loading import Stacked, save
 from components.stacking.member import StackedMember

@@ -18,14 +18,14 @@ from transformers import AutoTokenizer, MarianConfig
 
 from components.errors import ConfigError, ModelError
 from components.models import resolve
+from components.models.architectures import STACKED
 from components.models.checkpoints import read_json, verify
 from components.models.loading import load_transformers
 from components.records import Checkpoint
+from components.stacking.config import SpeechConfig
 from components.stacking.model import Kind, StackedModel
-from components.stacking.speech import SpeechConfig
 from components.training.checkpoint import load_weights
 
-ARCHITECTURE = "AntiphonStackedModel"
 BIAS = "text.final_logits_bias"
 
 
@@ -66,7 +66,7 @@ def save(ready: Stacked, folder: Path) -> None:
     tensors = {name: tensor.float().cpu() for name, tensor in stored}
     save_file({**tensors, BIAS: model.text.final_logits_bias.float().cpu()}, folder / "model.safetensors")
     settings = {
-        "architectures": [ARCHITECTURE],
+        "architectures": [STACKED],
         "kind": model.kind,
         "width": model.width,
         "stack": model.stack,
@@ -79,7 +79,7 @@ def save(ready: Stacked, folder: Path) -> None:
 
 def load(checkpoint: Checkpoint, device: torch.device | str = "cpu") -> Stacked:
     """The stacked model of a checkpoint, in evaluation mode. ModelError where it is something else."""
-    if checkpoint.architecture != ARCHITECTURE:
+    if checkpoint.architecture != STACKED:
         raise ModelError(
             f"{checkpoint.reference}: expected a stacked model (of `antiphon run stack`), found "
             f"{checkpoint.architecture}"

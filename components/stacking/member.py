@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from components.decoding import Vocabulary, digest_of
+from components.decoding.members import Vocabulary, digest_of
 from components.stacking.attention import Pair
 from components.stacking.loading import Stacked
 from components.stacking.model import Memory, Sources

@@ -25,8 +25,6 @@ STAGE = "stack"
 GRID = 21
 CHUNK = 16
 """Development utterances after which the log says how far it is."""
-VERSION = "pooled-1"
-"""Changes when outputs do."""
 _log = logging.getLogger("antiphon.stacking")
 
 

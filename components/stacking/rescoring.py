@@ -12,20 +12,24 @@ import torch
 from whisper.model import Whisper
 
 from components import audio
-from components.decoding import Member, force
 from components.decoding.causal import CausalModel
+from components.decoding.members import Member
+from components.decoding.search import force
 from components.decoding.whisper import WhisperDecoder, WhisperMember
 from components.errors import ConfigError
 from components.kernels import Arithmetic
 from components.models import resolve
+from components.models.architectures import CAUSAL
 from components.recognition.encoder import WhisperEncoder
 from components.recognition.engine import Shape
 from components.recognition.features import WINDOW_FRAMES, log_mel, window
 from components.records import Hypothesis, NBest, Utterance
 from components.stacking.scoring import forced
 from components.stacking.systems import text_model_of
-from components.translation import CAUSAL, TranslationConfig, resident, search_of
 from components.translation.causal import CausalEngine
+from components.translation.config import TranslationConfig
+from components.translation.factory import resident
+from components.translation.searching import search_of
 
 Scorer = Callable[[Utterance, Sequence[str]], list[float]]
 """Of one utterance: the forced log-probability per token (nats) of each of the texts."""

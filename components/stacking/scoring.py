@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from components.decoding import Candidate, Combiner, Member, force
+from components.decoding.candidates import Candidate
+from components.decoding.combine import Combiner
+from components.decoding.members import Member
+from components.decoding.search import force
 
 
 def forced(

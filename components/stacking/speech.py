@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.nn import functional
 
@@ -24,30 +23,13 @@ from components.models.loading import load_whisper
 from components.recognition.encoder import WhisperEncoder
 from components.recognition.features import FRAMES_PER_SECOND, WINDOW_FRAMES, log_mel
 from components.records import Utterance
-
-SECONDS = WINDOW_FRAMES / FRAMES_PER_SECOND
-"""The longest recording, in seconds: Whisper has no positions for more."""
-
-
-class SpeechConfig(BaseModel):
-    """How speech becomes states: part of a model that listens."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    model: str = Field("packaged:whisper-base", description="model reference of the Whisper that listens")
-    window_seconds: float = Field(
-        8.0,
-        ge=1.0,
-        le=SECONDS,
-        description="recordings are padded to this length; 30 is Whisper's own window",
-    )
-    pooling: int = Field(2, ge=1, le=8, description="states averaged to one; Whisper gives 50 a second")
+from components.stacking.config import ENCODINGS_VERSION, LONGEST, SpeechConfig
 
 
 class SpeechEncoder:
     """Whisper's encoder, frozen. ``version`` changes when states do; ``width`` is that of a state."""
 
-    version: int = 1
+    version: int = ENCODINGS_VERSION
 
     def __init__(self, config: SpeechConfig, store: str | None = None, device: str = "auto") -> None:
         self.config = config
@@ -63,9 +45,9 @@ class SpeechEncoder:
         """States (T, ``width``), float16: one for every ``pooling`` / 50 seconds. DataError, in one line."""
         if utterance.audio is None:
             raise DataError("expected audio to listen to, found text only: synthesise it first")
-        if utterance.audio.seconds > SECONDS:
+        if utterance.audio.seconds > LONGEST:
             raise DataError(
-                f"expected at most {SECONDS:g} s of audio, found {utterance.audio.seconds:.1f}: cut it"
+                f"expected at most {LONGEST:g} s of audio, found {utterance.audio.seconds:.1f}: cut it"
             )
         mel = log_mel(audio.decode(utterance.audio), self._mels)[:, :WINDOW_FRAMES]
         used = max(1, -(-mel.shape[1] // 2))

@@ -8,7 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
-from components.decoding import Combiner, Member, digest_of
+from components.decoding.combine import Combiner
+from components.decoding.members import Member, digest_of
 from components.decoding.seq2seq import Seq2SeqModel
 from components.device import pick_device, pool
 from components.ensembling.combiners import Linear

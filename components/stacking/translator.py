@@ -10,7 +10,10 @@ from collections.abc import Sequence
 
 import torch
 
-from components.decoding import Candidate, SearchConfig, rules, search
+from components.decoding import rules
+from components.decoding.candidates import Candidate
+from components.decoding.config import SearchConfig
+from components.decoding.search import search
 from components.errors import ConfigError, DataError
 from components.records import Hypothesis, NBest, Outcome, Quarantined, Utterance
 from components.stacking.config import StackConfig
@@ -18,8 +21,6 @@ from components.stacking.systems import SYSTEMS, Heard, System
 from components.translation.seq2seq import translated
 
 STAGE = "stack"
-VERSION = 2
-"""Changes when outputs do."""
 
 
 class StackedTranslator:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import overload
+from typing import Generic, TypeVar, overload
 
 from components.errors import DataError
 from components.files import lines
-from components.records import NBest, Outcome, Quarantined, StageRef, Utterance
-from components.storage.stage_writer import ERRORS, OUTPUTS
+from components.records import NBest, Quarantined, Record, StageRef, Utterance
+from components.storage.stage_writer import ERRORS, JOURNAL, OUTPUTS, journal_entries
 
 
 def utterances(data: StageRef) -> Iterator[Utterance]:
@@ -40,12 +40,23 @@ def quarantined(ref: StageRef) -> Iterator[Quarantined]:
     return map(Quarantined.model_validate_json, lines(Path(ref.path) / ERRORS))
 
 
+def journal_length(folder: Path) -> int:
+    """Shards of a stage that an earlier attempt has left in a folder."""
+    journal = folder / JOURNAL
+    return sum(1 for _ in journal_entries(journal.read_bytes())) if journal.exists() else 0
+
+
 def languages_of(data: StageRef) -> tuple[str, str]:
     """Source and target language of a data set, by its first utterance. DataError where it has no target."""
     first = next(utterances(data), None)
     if first is None or first.target_language is None:
         raise DataError("expected data with a target language, found none: set target_language")
     return first.source_language, first.target_language
+
+
+def nbests(ref: StageRef | None) -> dict[str, NBest]:
+    """Utterance id -> n-best list; empty without a stage."""
+    return {} if ref is None else {nbest.utterance_id: nbest for nbest in hypotheses(ref)}
 
 
 def best_texts(ref: StageRef) -> dict[str, str]:
@@ -71,19 +82,28 @@ def _line(path: Path, offset: int) -> bytes:
         return file.readline()
 
 
-class StoredOutcomes(Mapping[str, Outcome]):
-    """The outcomes of a stage by utterance id, each read from its file when it is asked for."""
+R = TypeVar("R", bound=Record)
 
-    def __init__(self, ref: StageRef) -> None:
-        folder = Path(ref.path)
-        self._where: dict[str, tuple[Path, int]] = {}
+
+class StoredRecords(Mapping[str, R | Quarantined], Generic[R]):
+    """What a stage gave by utterance id, each record read from its file when it is asked for."""
+
+    def __init__(self, ref: StageRef, record: type[R]) -> None:
+        """``record``: what the stage gives where it gives something."""
+        self._folder = Path(ref.path)
+        self._record: type[R] = record
+        self._where: dict[str, tuple[str, int]] = {}
         for name in (OUTPUTS, ERRORS):
-            self._where |= {key: (folder / name, place) for key, place in _offsets(folder / name).items()}
+            self._where |= {key: (name, place) for key, place in _offsets(self._folder / name).items()}
 
-    def __getitem__(self, utterance_id: str) -> Outcome:
-        path, offset = self._where[utterance_id]
-        model: type[NBest] | type[Quarantined] = NBest if path.name == OUTPUTS else Quarantined
-        return model.model_validate_json(_line(path, offset))
+    def __getitem__(self, utterance_id: str) -> R | Quarantined:
+        name, offset = self._where[utterance_id]
+        line = _line(self._folder / name, offset)
+        return (
+            Quarantined.model_validate_json(line)
+            if name == ERRORS
+            else self._record.model_validate_json(line)
+        )
 
     def __contains__(self, utterance_id: object) -> bool:
         return utterance_id in self._where  # without reading the record, as Mapping would
@@ -93,6 +113,13 @@ class StoredOutcomes(Mapping[str, Outcome]):
 
     def __len__(self) -> int:
         return len(self._where)
+
+
+class StoredOutcomes(StoredRecords[NBest]):
+    """The outcomes of a stage of texts."""
+
+    def __init__(self, ref: StageRef) -> None:
+        super().__init__(ref, NBest)
 
 
 class StoredUtterances(Sequence[Utterance]):

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import Field
 
 from components.canonical import digest
+from components.machine import numerics
 from components.records import Record, Sha256, StageRef
 
 BENEATH = {
@@ -41,8 +42,6 @@ def _numerics(plan: Mapping[str, Any]) -> dict[str, str]:
     """Of a stage that computes with torch; its parameters may set the number of threads themselves."""
     if "torch" not in plan["libraries"]:
         return {}
-    from components.numerics import numerics  # noqa: PLC0415 - imports torch
-
     parameters = plan["parameters"]
     return numerics(str(parameters.get("device", "cpu")), threads="threads" not in parameters)
 
@@ -60,7 +59,7 @@ class StagePlan(Record):
     models, by role: they are shown, and no part of the key, since a model may have several names.
     """
 
-    stage: str = Field(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9_-]*$")
+    stage: str = Field(min_length=1, max_length=128, pattern=r"^[a-z][a-z0-9_-]*$")
     kind: str = ""
     version: str
     parameters: dict[str, Any] = Field(default_factory=dict)

@@ -10,16 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from components.canonical import digest, with_digest, without_digest
 from components.errors import StoreError
 from components.files import lines, now, sync_folder, told_when_full, write_bytes
-from components.profiling import measure_cost
 from components.records import StageRef
 from components.storage.backends import Local
 from components.storage.locks import Waiting, lock_seconds
@@ -132,17 +130,21 @@ class Writer:
         self.seconds += seconds
         self.peak_memory_bytes = max(self.peak_memory_bytes, peak)
 
-    def finish(self, ids: Iterable[str], content: str | None = None) -> StageRef:
+    def finish(self, ids: Iterable[str] | None, content: str | None = None) -> StageRef:
         """Check that every input id is exactly one of ok or quarantined, then seal the stage.
 
         Args:
-            ids: the ids of all inputs, in the order in which they were given to the shards.
+            ids: the ids of all inputs, in the order in which they were given to the shards; None for a stage
+                that lets only some of them go on.
             content: see :class:`~components.records.StageRef`.
 
         Raises:
             StoreError: an id is missing, doubled, out of order or was never given.
         """
-        good, bad = check_partition(self.plan.stage, ids, self.path)
+        if ids is None:
+            good, bad = (sum(1 for _ in lines(self.path / name)) for name in (OUTPUTS, ERRORS))
+        else:
+            good, bad = check_partition(self.plan.stage, ids, self.path)
         return self.seal([OUTPUTS, ERRORS], items=good + bad, quarantined=bad, content=content)
 
     # Any files: a trained model, a table
@@ -177,34 +179,6 @@ class Writer:
             write_bytes(self.path / SEAL, seal.encoded())
         self.ref = stage_ref(seal, self.path, reused=False)
         return self.ref
-
-
-@dataclass(frozen=True)
-class Product:
-    """What a stage that is made whole left in its folder: its files, and how many items they stand for."""
-
-    files: Iterable[str]
-    items: int
-    quarantined: int = 0
-
-
-def compute_once(
-    store: Store, plan: StagePlan, work: Callable[[Path], Product], read: Mapping[str, str] | None = None
-) -> StageRef:
-    """The stage of a plan that is made whole: reused if it is finished, else made by ``work``, and sealed.
-
-    Args:
-        work: makes the files in the stage's folder, where an earlier attempt may have left some.
-        read: see :func:`opened`.
-    """
-    with opened(store, plan, records=False, read=read) as writer:
-        if writer.ref is None:
-            with measure_cost() as cost:
-                product = work(writer.path)
-            writer.seconds += cost.seconds
-            writer.peak_memory_bytes = max(writer.peak_memory_bytes, cost.peak_memory_bytes)
-            return writer.seal(product.files, items=product.items, quarantined=product.quarantined)
-        return writer.ref
 
 
 @contextmanager

@@ -100,6 +100,17 @@ class Store:
         write_bytes(folder / PLAN, content)
         return True
 
+    def plan_of(self, key: str) -> StagePlan:
+        """The plan of a finished stage, verified. StoreError where there is no such stage."""
+        try:
+            if self.place.bring(key) is not None:
+                return StagePlan.model_validate_json((self.folder(key) / PLAN).read_bytes())
+        except DamagedError as error:
+            raise StoreError(
+                f"stage {key[:12]}… is damaged: {error}; run the flow that made it again"
+            ) from error
+        raise StoreError(f"expected a finished stage {key[:12]}… in {self.place.url}, found none")
+
     def at_hand(self, ref: StageRef) -> StageRef:
         """A finished stage that another machine may have named, as it can be read here. StoreError."""
         return self.place.at_hand(ref)

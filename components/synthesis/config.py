@@ -6,6 +6,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+VERSION = 2
+"""Of the synthesizer: changes when its outputs do."""
+
 
 class SynthesisConfig(BaseModel):
     """Settings of a speech synthesiser: engine, voices, speed."""

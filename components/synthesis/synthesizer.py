@@ -17,7 +17,7 @@ import soundfile
 from components import audio
 from components.errors import ConfigError, DataError
 from components.records import Quarantined, Utterance
-from components.synthesis.config import SynthesisConfig
+from components.synthesis.config import VERSION, SynthesisConfig
 from components.synthesis.engines import ENGINES
 from components.synthesis.markup import is_marked, phonetic, visible
 
@@ -28,7 +28,7 @@ VOICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+./-]*")
 class Synthesizer:
     """Speaks texts. ``version`` changes when outputs do; ``identity`` is engine and voices as installed."""
 
-    version: int = 2
+    version: int = VERSION
 
     def __init__(self, config: SynthesisConfig) -> None:
         self.config = config

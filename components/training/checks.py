@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from components import data, models
 from components.device import pick_device
+from components.languages import check_code
 from components.training import starting
-from components.training.config import TrainingConfig
-from components.training.distillation import DistillationConfig
+from components.training.config import DistillationConfig, TrainingConfig
 from components.training.model import check_heads
 from components.training.refiners import require_start
-from components.translation.languages import check_code
 
 
 def check(config: TrainingConfig, store: str | None) -> None:

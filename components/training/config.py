@@ -6,6 +6,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+VERSION = 1
+"""Of the training loop: raised when the same configuration gives another model."""
+
 
 class TrainingConfig(BaseModel):
     """Settings of one training run: data, size of the model, optimiser, budgets, machine."""
@@ -199,4 +202,32 @@ class TrainingConfig(BaseModel):
     )
     threads: int = Field(
         1, title="CPU threads", ge=1, le=256, description="CPU threads; their number decides the last bits"
+    )
+
+
+class DistillationConfig(TrainingConfig):
+    """Settings of a student's training with word-level distillation; without teachers, a plain training."""
+
+    teachers: tuple[str, ...] = Field(
+        (),
+        title="Teachers",
+        description="models whose mixture is imitated word by word; they share the student's vocabulary",
+    )
+    teacher_weights: tuple[float, ...] = Field(
+        (), title="Weights", description="share of each teacher in the mixture; empty = equal shares"
+    )
+    temperature: float = Field(
+        1.0, title="Temperature", gt=0.0, le=100.0, description="flattens teacher and student alike"
+    )
+    word_share: float = Field(
+        0.5,
+        title="Word-level share",
+        ge=0.0,
+        le=1.0,
+        description="share of the loss that imitates the teachers; the rest is cross-entropy",
+    )
+    layers_of: str | None = Field(
+        None,
+        title="Layers of",
+        description="model whose evenly spaced layers the student begins with; empty = random weights",
     )

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
@@ -19,7 +18,7 @@ from components.errors import ConfigError
 from components.models import resolve
 from components.models.loading import load_transformers
 from components.training import objective
-from components.training.config import TrainingConfig
+from components.training.config import DistillationConfig
 from components.training.shrinking import copy_layers
 from components.training.translation import TranslationLearner
 
@@ -60,34 +59,6 @@ def word_loss(student: Tensor, teacher: Tensor, temperature: float = 1.0) -> Ten
 
 def _wide(values: Tensor) -> Tensor:
     return values if values.dtype == torch.float64 else values.float()
-
-
-class DistillationConfig(TrainingConfig):
-    """Settings of a student's training with word-level distillation; without teachers, a plain training."""
-
-    teachers: tuple[str, ...] = Field(
-        (),
-        title="Teachers",
-        description="models whose mixture is imitated word by word; they share the student's vocabulary",
-    )
-    teacher_weights: tuple[float, ...] = Field(
-        (), title="Weights", description="share of each teacher in the mixture; empty = equal shares"
-    )
-    temperature: float = Field(
-        1.0, title="Temperature", gt=0.0, le=100.0, description="flattens teacher and student alike"
-    )
-    word_share: float = Field(
-        0.5,
-        title="Word-level share",
-        ge=0.0,
-        le=1.0,
-        description="share of the loss that imitates the teachers; the rest is cross-entropy",
-    )
-    layers_of: str | None = Field(
-        None,
-        title="Layers of",
-        description="model whose evenly spaced layers the student begins with; empty = random weights",
-    )
 
 
 class DistillationLearner(TranslationLearner):

@@ -10,8 +10,9 @@ from components.models.digests import write_atomically
 from components.records import Utterance
 from components.training import pairs
 from components.training.config import TrainingConfig
-from components.translation import TranslationConfig, build
+from components.translation.config import TranslationConfig
 from components.translation.domain import measure_domain
+from components.translation.factory import build
 
 MOST = 500
 """Development texts that are translated: enough to place the limits, 7 CPU seconds for a model of 6 M."""

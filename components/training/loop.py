@@ -27,9 +27,6 @@ from components.training.config import TrainingConfig
 from components.training.learner import MakeLearner
 from components.training.translation import TranslationLearner
 
-VERSION = 1
-"""Raised when the same configuration gives another model."""
-
 Report = Callable[[dict[str, float]], None]
 BUDGETS = {"max_steps", "max_minutes", "patience", "device"}
 FINAL, KEPT, CHECKPOINTS = "model", "kept", "checkpoints"

@@ -15,7 +15,8 @@ import sacrebleu
 import torch
 from torch import Tensor
 
-from components.decoding import SearchConfig, digest_of
+from components.decoding.config import SearchConfig
+from components.decoding.members import digest_of
 from components.errors import ConfigError
 from components.refining import denoising_loss
 from components.refining.corruption import Corruption, Noise

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 
 from components import data
-from components.metrics import translation_scores
 from components.metrics.bootstrap import SEED, percentile_interval
+from components.metrics.translation import translation_scores
 from components.models.checkpoints import checkpoint_of
 from components.models.loading import load_transformers
 from components.records import Score

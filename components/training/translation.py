@@ -62,10 +62,21 @@ class TranslationLearner(PairLearner):
     def __init__(
         self, config: TrainingConfig, out: Path, device: torch.device, store: str | None = None
     ) -> None:
-        self.config = config
         languages = (config.source_language, config.target_language)
         text = pairs.learned(config, languages)
-        self.dev_pairs, _ = pairs.read(config.dev, languages)
+        self._learns(config, text, pairs.read(config.dev, languages)[0], out, device, store)
+
+    def _learns(
+        self,
+        config: TrainingConfig,
+        text: Sequence[pairs.Pair],
+        dev_pairs: Sequence[pairs.Pair],
+        out: Path,
+        device: torch.device,
+        store: str | None,
+    ) -> None:
+        """Learn from ``text``; what is read of the configuration is everything but its data."""
+        self.config, self.dev_pairs = config, dev_pairs
         spm, self.tokenizer = starting.vocabulary_of(config, out, starting.learned(config, text), store)
         self.dev_examples = pairs.encode(self.dev_pairs, spm, config.max_length, config.target_language)
         examples = pairs.encode(text, spm, config.max_length, config.target_language)

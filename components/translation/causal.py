@@ -11,11 +11,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from components.decoding import Candidate, Rule, SearchConfig, rules, search
+from components.decoding import rules
+from components.decoding.candidates import Candidate
 from components.decoding.causal import CausalModel
+from components.decoding.config import SearchConfig
 from components.decoding.generation import rules_of
+from components.decoding.rules import Rule
+from components.decoding.search import search
 from components.errors import ConfigError, DataError
-from components.translation.languages import NO_TARGET, base_of, english_name
+from components.languages import base_of, english_name
+from components.translation.examples import read_examples
+from components.translation.languages import NO_TARGET
 from components.translation.seq2seq import translated
 from components.translation.source import as_data, control_tokens
 from components.translation.translator import Sentence, Translated
@@ -125,28 +131,6 @@ def chat_messages(
             {"role": "assistant", "content": other},
         ]
     return [*turns, {"role": "user", "content": f"{_OPEN}{text}{_CLOSE}"}]
-
-
-def read_examples(path: Path) -> list[tuple[str, str]]:
-    """A JSONL file of {"source": ..., "target": ...}. ConfigError names the line that is something else."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ConfigError(
-            f"{str(path)[:200]}: expected a readable UTF-8 JSONL file of examples, found: {reason}"
-        ) from error
-    pairs = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-            pair = (" ".join(row["source"].split()), " ".join(row["target"].split()))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise ConfigError(f'{path}:{number}: expected {{"source": "...", "target": "..."}}') from error
-        pairs.append(pair)
-    return pairs
 
 
 def newline_tokens(tokenizer: Any) -> tuple[int, ...]:

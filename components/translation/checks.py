@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from transformers import AutoTokenizer
-
 from components import models
 from components.data import UNKNOWN_LANGUAGE
-from components.device import pick_device
 from components.errors import ConfigError, DataError
+from components.machine import device_name
+from components.models.architectures import CAUSAL, MULTILINGUAL
 from components.models.checkpoints import read_json
 from components.records import Checkpoint
-from components.translation import CAUSAL, search_of
-from components.translation.causal import read_examples
 from components.translation.config import TranslationConfig
+from components.translation.examples import read_examples
 from components.translation.languages import NO_TARGET, language_token, refuse_other_direction
-from components.translation.seq2seq import MULTILINGUAL
+from components.translation.searching import search_of
 
 Pair = tuple[str, str | None]
 """Source and target language of a text; a source that nobody stated is ``und``."""
@@ -26,8 +24,8 @@ Pair = tuple[str, str | None]
 def check(config: TranslationConfig, store: str | None) -> None:
     """Refuse what can be refused without fetching a model. ConfigError, ModelError, StoreError."""
     search_of(config)
-    device = pick_device(config.device)
-    if config.dtype == "int8" and device.type != "cpu":
+    device = device_name(config.device)
+    if config.dtype == "int8" and device != "cpu":
         raise ConfigError(f"expected dtype float32, bfloat16 or float16 on {device}, found int8")
     if config.examples is not None:
         read_examples(Path(config.examples))
@@ -76,6 +74,8 @@ def _rule(checkpoint: Checkpoint) -> Callable[[str, str | None], object]:
     if (folder / "config.json").is_file() and read_json(folder / "config.json").get(
         "model_type"
     ) in MULTILINGUAL:
+        from transformers import AutoTokenizer  # noqa: PLC0415 - imports torch
+
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
         def refuse(source: str, target: str | None) -> None:

@@ -6,6 +6,11 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+VERSION = 3
+"""Of the translator: changes when its outputs do."""
+SPEECH_VERSION = 1
+"""Of direct speech translation, beside the recognizer's."""
+
 
 class TranslationConfig(BaseModel):
     """Settings of a text translator: model, search, and the prompt of a causal model."""

@@ -19,10 +19,10 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from components.errors import ModelError
+from components.languages import base_of
 from components.models.catalogue import translators
 from components.models.checkpoints import DOMAIN, read_json
 from components.records import Record
-from components.translation.languages import base_of
 
 FEATURE = "unfamiliar"
 """The feature of a hypothesis: the share of its source's sentences that are unfamiliar, 0 to 1."""

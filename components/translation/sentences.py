@@ -12,7 +12,7 @@ import heapq
 import re
 from collections.abc import Sequence
 
-from components.translation.languages import base_of
+from components.languages import base_of
 
 _END = re.compile(r"""(?:[.!?…]+["'”“’»)\]]*(?=\s+["'“‘«„¿¡(\[]*[\w])|[。！？]+["'”’」』]*)""")
 _LAST_WORD = re.compile(r"([^\s(\[\"'“„«]+)\.$")

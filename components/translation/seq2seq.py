@@ -8,23 +8,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from components.decoding import Candidate, Combiner, Member, Rule, SearchConfig, search
-from components.decoding.candidates import told
+from components.decoding.candidates import Candidate, told
+from components.decoding.combine import Combiner
+from components.decoding.config import SearchConfig
 from components.decoding.generation import rules_of
+from components.decoding.members import Member
+from components.decoding.rules import Rule
+from components.decoding.search import search
 from components.decoding.seq2seq import Seq2SeqModel
 from components.errors import DataError
+from components.languages import NAMES, base_of
+from components.models.architectures import MULTILINGUAL
 from components.records import Token
-from components.translation.languages import (
-    NAMES,
-    NO_TARGET,
-    base_of,
-    language_token,
-    refuse_other_direction,
-)
+from components.translation.languages import NO_TARGET, language_token, refuse_other_direction
 from components.translation.source import as_data, control_tokens
 from components.translation.translator import Sentence, Translated
-
-MULTILINGUAL = ("m2m_100", "mbart", "nllb-moe")
 
 
 class Seq2SeqEngine:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from components.errors import ConfigError
-from components.recognition import build
+from components.languages import base_of
+from components.recognition import building
 from components.recognition.config import RecognitionConfig
-from components.records import Outcome, Quarantined, Utterance
-from components.translation.languages import base_of
+from components.records import Checkpoint, Outcome, Quarantined, Utterance
+from components.translation.config import SPEECH_VERSION
 
 STAGE = "speech translation"
 
@@ -19,28 +20,39 @@ STAGE = "speech translation"
 class SpeechTranslator:
     """Speech -> English n-best. ``version`` changes when outputs do."""
 
-    version: int = 1
+    version: int = SPEECH_VERSION
 
     def __init__(self, config: RecognitionConfig, store: str | None = None) -> None:
-        if config.backend != "whisper":
-            raise ConfigError(f"expected backend whisper for speech translation, found {config.backend}")
-        self._recognizer = build(config, store, task="translate")
+        check(config)
+        self._recognizer = building.build(config, store, task="translate")
         self.checkpoint = self._recognizer.checkpoint
-        if self.checkpoint.reference.endswith(".en"):
-            raise ConfigError(
-                f"{self.checkpoint.reference}: expected a multilingual Whisper to translate with, "
-                "found an English-only one: use packaged:whisper-base"
-            )
+        check_model(self.checkpoint)
 
     def translate(self, utterances: Sequence[Utterance]) -> list[Outcome]:
         """One outcome per utterance, in order. A target language other than English is refused."""
-        fit = [utterance for utterance in utterances if _into_english(utterance)]
-        heard = iter(self._recognizer.recognize(fit))
-        return [next(heard) if _into_english(utterance) else _refused(utterance) for utterance in utterances]
+        fit = [utterance for utterance in utterances if writes(utterance.target_language)]
+        outcomes = iter(self._recognizer.recognize(fit))
+        return [next(outcomes) if writes(one.target_language) else _refused(one) for one in utterances]
 
 
-def _into_english(utterance: Utterance) -> bool:
-    return utterance.target_language is None or base_of(utterance.target_language) == "en"
+def check(config: RecognitionConfig) -> None:
+    """Refuse a backend that cannot translate. ConfigError."""
+    if config.backend != "whisper":
+        raise ConfigError(f"expected backend whisper for speech translation, found {config.backend}")
+
+
+def check_model(checkpoint: Checkpoint) -> None:
+    """Refuse a model that cannot translate. ConfigError."""
+    if checkpoint.reference.endswith(".en"):
+        raise ConfigError(
+            f"{checkpoint.reference}: expected a multilingual Whisper to translate with, "
+            "found an English-only one: use packaged:whisper-base"
+        )
+
+
+def writes(target: str | None) -> bool:
+    """Whether Whisper writes a language; where none is asked for it writes its own."""
+    return target is None or base_of(target) == "en"
 
 
 def _refused(utterance: Utterance) -> Quarantined:

@@ -15,6 +15,7 @@ from typing import Protocol
 from components.decoding.isolation import isolate
 from components.errors import DataError, ModelError
 from components.records import Checkpoint, Hypothesis, NBest, Outcome, Quarantined, Token, Utterance
+from components.translation.config import VERSION
 from components.translation.domain import FEATURE, Domain, Measured
 from components.translation.sentences import best_combinations, split
 
@@ -61,7 +62,7 @@ class Engine(Protocol):
 class Translator:
     """Text -> text n-best. ``version`` changes when outputs do."""
 
-    version: int = 3
+    version: int = VERSION
 
     def __init__(
         self,

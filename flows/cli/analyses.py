@@ -36,7 +36,7 @@ def compare(
 
 
 def blame(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="name of a finished run of speech")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="name of a finished run")],
     segments: Annotated[
         str | None, typer.Option("--segments", metavar="MANIFEST", help="the recordings cut by hand")
     ] = None,
@@ -45,10 +45,10 @@ def blame(
     replace: Replace = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say which stage of a run loses what: its transcripts are put right and everything below runs again.
+    """Say which stage of a run loses what: transcripts and drafts are put right, what is below runs again.
 
-    Of runs of cascade, ensemble, stack and refine; what was computed is reused. The copy of the run with its
-    blame is named RUN-blame.
+    Of a run of any pipeline; what was computed is reused. The copy of the run with its blame is named
+    RUN-blame.
     """
     shortcuts: dict[str, object] = {"run": run, "segments": segments, "store": store, "name": name}
     shortcuts["replace"] = replace or None
@@ -57,7 +57,7 @@ def blame(
 
 def contribution(
     run: Annotated[
-        str, typer.Argument(metavar="RUN", help="a finished run of ensemble, stack, refine, experts")
+        str, typer.Argument(metavar="RUN", help="a finished run of several members, inputs, rounds...")
     ],
     assignments: Assignments = None,
     store: StoreUrl = None,
@@ -65,7 +65,7 @@ def contribution(
     replace: Replace = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say what each part of a run's system adds: its members, sources, rounds or experts.
+    """Say what each part of a run's system adds: its members, inputs, sources, rounds or experts.
 
     The system is run again without some of its parts; leave-one-out and Shapley values with intervals.
     `--set metric=chrf` counts in another metric than BLEU.

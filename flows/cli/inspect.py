@@ -1,4 +1,4 @@
-"""`antiphon inspect`: a run, one of its stages, or one utterance through all of them."""
+"""`antiphon inspect`: a run, one of its nodes, or one utterance through all of them."""
 
 from __future__ import annotations
 
@@ -13,43 +13,47 @@ from flows.cli.options import StoreUrl
 
 def inspect(
     run: Annotated[str, typer.Argument(metavar="RUN", help="name of a run")],
-    stage: Annotated[str | None, typer.Option("--stage", help="only this stage, such as mt or data")] = None,
+    node: Annotated[
+        str | None,
+        typer.Option("--node", "--stage", metavar="NAME", help="only this node, such as mt or data"),
+    ] = None,
     utterance: Annotated[str | None, typer.Option("--utterance", metavar="ID", help="one utterance")] = None,
     store: StoreUrl = None,
 ) -> None:
-    """Show a run: its stages and scores, what a stage produced, or all about one utterance.
+    """Show a run: its nodes and scores, what a node produced, or one utterance's way through all of them.
 
-    Examples: `antiphon inspect RUN`, with `--stage mt`, with `--utterance ID`.
+    Examples: `antiphon inspect RUN`, with `--node mt`, with `--utterance ID`.
     """
-    _show(run, stage, utterance, store)
+    _show(run, node, utterance, store)
 
 
-def _show(name: str, stage: str | None, utterance: str | None, store_url: str | None) -> None:
+def _show(name: str, node: str | None, utterance: str | None, store_url: str | None) -> None:
     """Print what was asked for on standard output.
 
     Raises:
-        ConfigError: the run has no such stage of records.
+        ConfigError: the run has no such node of records.
         DataError: the run has no such utterance.
     """
     from components.storage.reader import quarantined
     from components.storage.store import Store
-    from flows.cli.printing import console, print_run
-    from reports import terminal
-    from tasks.views import view_of
+    from flows.cli.console import console
+    from flows.cli.printing import print_run
+    from reports import terminal, terminal_utterance
+    from reports.report_view import view_of
 
     store = Store(store_url)
     run = store.load_run(name)
     view = view_of(run, store)
     data = next((ref for ref in run.stages if ref.stage == "data"), None)
-    if stage is not None and stage not in view.outcomes and (data is None or stage != "data"):
+    if node is not None and node not in view.outcomes and (data is None or node != "data"):
         known = ", ".join([*(["data"] if data else []), *view.outcomes]) or "none"
-        raise ConfigError(f"--stage: expected a stage of records, one of {known}; found {stage!r}")
+        raise ConfigError(f"--node: expected a node with records, one of {known}; found {node!r}")
     if utterance is not None:
-        chosen = {name: found for name, found in view.outcomes.items() if stage in (None, name)}
-        terminal.print_utterance(replace(view, outcomes=chosen), utterance, console())
-    elif stage == "data" and data is not None:
+        chosen = {name: found for name, found in view.outcomes.items() if node in (None, name)}
+        terminal_utterance.print_utterance(replace(view, outcomes=chosen), utterance, console())
+    elif node == "data" and data is not None:
         terminal.print_data(view, quarantined(data), console())
-    elif stage is not None:
-        terminal.print_stage(view, stage, console())
+    elif node is not None:
+        terminal.print_stage(view, node, console())
     else:
         print_run(run, store)

@@ -16,8 +16,10 @@ from flows.cli.data import data_app
 from flows.cli.inspect import inspect
 from flows.cli.merge import merge
 from flows.cli.models import models_app
+from flows.cli.plan import plan
 from flows.cli.report import report
 from flows.cli.run import run
+from flows.cli.runs import runs
 
 app = typer.Typer(
     name="antiphon",
@@ -33,8 +35,10 @@ Start with `antiphon run cascade` (the sample set), then with your own:
 Exit codes: 0 done; 3 done, some records quarantined; 2 wrong usage or configuration; 1 failed.""",
 )
 
-for command in (run, inspect, analyses.compare, analyses.blame, analyses.contribution, report, merge):
+for command in (run, plan, runs, inspect, report, merge):
     app.command()(command)
+for analysis in (analyses.compare, analyses.blame, analyses.contribution):
+    app.command()(analysis)
 app.add_typer(models_app, name="models")
 app.add_typer(data_app, name="data")
 

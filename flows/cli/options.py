@@ -9,6 +9,12 @@ import typer
 
 from flows.registry import FLOWS
 
+FlowOrFile = Annotated[
+    str, typer.Argument(metavar="FLOW|FILE.yaml", help=f"{', '.join(FLOWS)}, or a file with a pipeline")
+]
+Until = Annotated[
+    str | None, typer.Option("--until", metavar="NODE", help="of a pipeline only this node and what it needs")
+]
 FlowName = Annotated[str, typer.Argument(metavar="FLOW", help=", ".join(FLOWS))]
 Config = Annotated[
     Path | None, typer.Option("-c", "--config", metavar="FILE", help="YAML file of parameters")

@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from flows.cli.printing import console
+from flows.cli.console import console
 from flows.registry import flow_named
 
 REQUIRED = "(must be set)"

@@ -3,37 +3,27 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from itertools import islice
 from pathlib import Path
 
-from rich.console import Console
 from rich.text import Text
 
 from components.records import RunRecord
 from components.storage.reader import quarantined
 from components.storage.store import Store
+from flows.cli.console import console
 from reports import blaming, comparing, contributing, terminal
-from tasks.blaming import read_blame
-from tasks.comparing import read_comparison
-from tasks.contributing import read_contributions
-from tasks.views import view_of
+from reports.report_view import view_of
+from reports.results import read_blame, read_comparison, read_contributions
 
 REASONS = 5
-"""Records put aside by a stage whose reasons the summary gives; `inspect --stage` gives all."""
-
-
-def console() -> Console:
-    """Standard output; a pipe or a file gets lines wide enough for the tables."""
-    piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
-    return Console(highlight=False, width=120 if piped else None)
+"""Records put aside by a stage whose reasons the summary gives; `inspect --node` gives all."""
 
 
 def print_run(run: RunRecord, store: Store) -> None:
     """The stages of a run with what they produced and cost, its scores, and where it is kept."""
     out = console()
-    compared = [ref for ref in run.stages if ref.stage == "comparison"]
+    compared = [ref for ref in run.stages if ref.kind == "comparison"]
     for ref in compared:
         comparing.print_comparison(read_comparison(ref), out)
     if not compared:
@@ -43,9 +33,9 @@ def print_run(run: RunRecord, store: Store) -> None:
                 first = list(islice(quarantined(ref), REASONS))
                 terminal.print_refusals(ref.stage, first, ref.quarantined, run.name, out)
     for ref in run.stages:
-        if ref.stage == "blame":
+        if ref.kind == "blame":
             blaming.print_blame(read_blame(ref), out)
-        if ref.stage == "contribution":
+        if ref.kind == "contribution":
             contributing.print_contributions(read_contributions(ref), out)
     folder = store.run_folder(run.name)
     places = {"run": folder, "report": folder / "report.html"}

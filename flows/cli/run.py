@@ -5,27 +5,29 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from components.errors import ConfigError
+from components.nodes import code
 from flows.cli.options import (
     AsJson,
     Assignments,
     AudioFile,
     Config,
     DataSet,
-    FlowName,
+    FlowOrFile,
     Language,
     Limit,
     Listing,
     Replace,
     RunName,
     StoreUrl,
+    Until,
     Yes,
 )
-from flows.registry import flow_named
+from flows.registry import FlowEntry, flow_named
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -36,7 +38,7 @@ QUARANTINED = 3
 
 
 def run(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them from the signature
-    flow: FlowName,
+    flow: FlowOrFile,
     config: Config = None,
     assignments: Assignments = None,
     store: StoreUrl = None,
@@ -47,13 +49,15 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fro
     data: DataSet = None,
     target_language: Language = None,
     limit: Limit = None,
+    until: Until = None,
     parameters: Listing = False,
     yes: Yes = False,
 ) -> None:
-    """Run a flow; a finished stage is reused, an interrupted one goes on where it stopped.
+    """Run a flow or a pipeline of your own; a finished stage is reused, an interrupted one goes on.
 
-    Every flow has parameters of its own: `antiphon run FLOW --parameters` lists them with their defaults, and
-    `--set` or a FILE sets them. A flag below that stands for a parameter which FLOW has not is refused.
+    FILE.yaml holds a graph of models (docs/pipelines.md). Every flow has parameters of its own:
+    `antiphon run FLOW --parameters` lists them with their defaults, and `--set` or a FILE sets them. A flag
+    below that stands for a parameter which FLOW has not is refused.
 
     Examples:
 
@@ -62,6 +66,8 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fro
     - `antiphon run cascade --audio talk.wav --target-language de` needs no manifest.
 
     - `antiphon run cascade --data manifest.jsonl --set asr.beam_size=1 --set mt.model=hub:ORG/NAME`
+
+    - `antiphon run examples/routed_cascade.yaml --data talks.jsonl --set nodes.good.beam_size=8`
 
     - `antiphon run cascade -c cascade.yaml --set mt.beam_size=5 --json`
 
@@ -80,6 +86,7 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fro
         "data": data,
         "target_language": target_language,
         "limit": limit,
+        "until": until,
     }
     code = run_flow(flow, config, assignments or [], shortcuts, as_json=as_json, yes=yes)
     raise typer.Exit(code)
@@ -101,19 +108,19 @@ def run_flow(
     Raises:
         AntiphonError: what the flow raised.
     """
-    entry = flow_named(name)  # before anything heavy is imported
+    entry, parameters = checked_parameters(name, config, assignments, shortcuts)
+    if not yes:
+        from flows.cli.trainings import require_intent
+
+        require_intent(name, parameters)
+    from flows.ephemeral_server import check_server, lost_server_message, start_server
+
+    _check_size(parameters)
+    start_server()  # it takes three seconds, in which what follows is imported and checked
     from flows import interrupting
-    from flows.cli.config_file import gather
-    from flows.cli.trainings import require_intent
-    from flows.ephemeral_server import check_server, lost_server_message
     from flows.preflight import refuse
     from tasks.options import value_of
 
-    _check_flags(name, entry.parameters, shortcuts)
-    parameters = gather(entry.parameters, config, assignments, shortcuts)
-    _check_size(parameters)
-    if not yes:
-        require_intent(name, parameters)
     refuse(entry.needs(parameters))
     check_server()
     try:
@@ -129,6 +136,47 @@ def run_flow(
             interrupting.exit_now(1)  # Prefect would try for minutes to send its last events
         raise
     return finish(value_of(returned), parameters.store, as_json=as_json)
+
+
+def checked_parameters(
+    flow: str, config: Path | None, assignments: Sequence[str], shortcuts: Mapping[str, object]
+) -> tuple[FlowEntry, Any]:
+    """A flow, or that of a file with a pipeline, and its parameters from file and flags.
+
+    Raises:
+        ConfigError: no such flow or file, or parameters that it does not take, each with its place.
+    """
+    if Path(flow).suffix in SUFFIXES:
+        if config is not None:
+            raise ConfigError(f"--config: expected one file, found {flow} and {config}; leave one out")
+        flow, config = "pipeline", Path(flow)
+    entry = flow_named(flow)  # before anything heavy is imported
+    from flows.cli.config_file import gather
+
+    _check_flags(flow, entry.parameters, shortcuts)
+    parameters: Any = gather(entry.parameters, config, assignments, shortcuts)
+    if flow == "pipeline" and config is not None:
+        parameters = parameters.model_copy(
+            update={"folder": parameters.folder or str(config.parent.resolve())}
+        )
+        check_graph(config, parameters)
+        code.allow()  # whoever runs the command has named the file
+    return entry, parameters
+
+
+def check_graph(config: Path, parameters: Any) -> None:
+    """Refuse the graph of a file, each fault with its line."""
+    from components.pipeline.matrix import expand
+    from components.pipeline.reader import read
+    from flows.cli.config_file import read_file
+
+    _, lines = read_file(config)
+    for graph in expand(parameters.written, str(config)).values():
+        read(graph, str(config), lines, Path(parameters.folder))
+
+
+SUFFIXES = {".yaml", ".yml", ".json"}
+"""Of files with a pipeline."""
 
 
 def _check_flags(name: str, model: type[BaseModel], shortcuts: Mapping[str, object]) -> None:

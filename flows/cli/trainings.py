@@ -7,7 +7,7 @@ from typing import Any
 
 from components.errors import ConfigError
 from components.experts.config import ExpertsConfig
-from components.stacking.checks import needs_training
+from components.stacking.config import needs_training
 from components.training.config import TrainingConfig
 
 UPDATE = 0.6

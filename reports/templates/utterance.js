@@ -147,6 +147,7 @@
     if (numbers.length) add(box, el("h3", "", "Numbers"), el("div", "", numbers.map(([name, value]) => name + " " + value).join(", ")));
     const stated = [["Source", item.text || null], ["Reference transcript", item.transcript], ...item.references.map((r) => ["Reference translation", r])];
     for (const [label, text] of stated) if (text !== null) add(box, el("h3", "", label), words("div", "", text));
+    if (item.steps.length) add(box, el("h3", "", "Way through the pipeline"), walked(item));
     for (const stage of item.stages) {
       const values = Object.entries(stage.values || {}).filter((v) => v[1] !== null).map((v) => (LABEL[v[0]] || v[0]) + " " + v[1].toFixed(1)).join(", ");
       const head = add(el("h3", "", stage.stage + " "), el("span", "", values));

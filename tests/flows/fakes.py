@@ -13,10 +13,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from components import models, recognition, translation
+from components import models
+from components.recognition import building as recognition
 from components.records import Checkpoint, Hypothesis, NBest, Outcome, Quarantined, Utterance
 from components.refining import networks
-from components.refining.selfrefine import Proposal
+from components.refining.decisions import Proposal
+from components.translation import factory as translation
 
 CALLS = os.environ.get("FAKE_CALLS")
 """A file to which every call of a component adds a line: stage, first id, number of utterances."""
@@ -74,6 +76,9 @@ class Editor:
     def __init__(self, config: object, store: str | None) -> None:
         self.checkpoint = resolve("editor")
 
+    def check(self, item: Utterance) -> None:
+        pass
+
     def propose(self, items: Sequence[Utterance], drafts: Sequence[str], step: int) -> list[Proposal]:
         _called("refine", items)
         Editor.calls += 1
@@ -86,6 +91,7 @@ ARCHITECTURES = {
     "whisper": "WhisperForConditionalGeneration",
     "qwen": "Qwen2ForCausalLM",
     "gemma": "Gemma3ForCausalLM",
+    "smollm2": "LlamaForCausalLM",
 }
 
 

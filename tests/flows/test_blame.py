@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from components import recognition, translation
+from components.recognition import building as recognition
 from components.records import Outcome, Utterance
+from components.refining import networks
+from components.translation import factory as translation
 from flows.cli import main as cli
 from tests.flows import fakes
 from tests.flows.test_cascade import calls  # noqa: F401 - a fixture that every test uses
@@ -136,6 +138,39 @@ def test_gold_segments_put_the_blame_on_the_cutting(
         assert asr["kept"]["value"] == pytest.approx(100)
         assert sum(part["shapley"]["value"] for part in one["parts"]) == pytest.approx(gap)
     assert "2 utterances: too few to tell" in " ".join(printed.split())
+
+
+def test_a_draft_is_a_stage_of_its_own_also_of_written_data(
+    antiphon: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The translator echoes, the editor adds an exclamation mark, also to the reference."""
+    monkeypatch.setitem(networks.METHODS, "self_refine", fakes.Editor)
+    rows = [
+        {"id": f"u{n}", "text": "a dog", "source_language": "en", "target_language": "de"} for n in range(3)
+    ]
+    data = tmp_path / "text.jsonl"
+    data.write_text("".join(json.dumps(row | {"references": ["ein Hund im Park!"]}) + "\n" for row in rows))
+    graph = {
+        "mt": {"kind": "translate"},
+        "final": {"kind": "refine", "of": "mt", "rounds": 1, "gate": "off"},
+    }
+    antiphon(
+        "run",
+        "pipeline",
+        "--set",
+        f"graph={json.dumps({'nodes': graph})}",
+        "--data",
+        str(data),
+        "--name",
+        "g",
+    )
+    _, said = antiphon("blame", "g")
+    (bleu, _) = json.loads((Path(said["stages"][-1]["path"]) / "blame.json").read_text())["blames"]
+    assert [one["stage"] for one in bleu["stages"]] == ["mt", "final"]
+    assert bleu["parts"] == []
+    mt, final = bleu["stages"]
+    assert mt["gap"]["value"] + bleu["score"]["value"] + final["gap"]["value"] == pytest.approx(100)
+    assert 0 < final["gap"]["value"] < mt["gap"]["value"]
 
 
 def test_runs_that_cannot_be_blamed_are_refused_with_the_reason(

@@ -6,6 +6,7 @@ import json
 import shutil
 import socket
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,25 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
-from components import models, recognition, translation
+from components import models
 from components.data.named import SAMPLES
 from components.errors import ModelError
+from components.recognition import building as recognition
+from components.translation import factory as translation
 from flows.cli import main as cli
 from tasks import progress
 from tests.flows import fakes
+
+for module in (
+    "ensembling.language_model",
+    "ensembling.recognisers",
+    "experts.upcycling",
+    "merging.references",
+    "stacking.rescoring",
+    "training.distillation",
+    "training.starting",
+):
+    import_module(f"components.{module}")  # what first imports one beside a fake resolver would keep that
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
 Command = Callable[..., tuple[int, Any]]
@@ -218,12 +232,12 @@ def test_why_records_were_put_aside_is_said_in_the_terminal(
     summary = inspected()
     assert "bad audio: missing audio: " in summary
     assert summary.count("poison: said so in its id") >= 5
-    assert "and 2 more: antiphon inspect mine --stage mt" in summary
-    data = inspected("--stage", "data")
+    assert "and 2 more: antiphon inspect mine --node mt" in summary
+    data = inspected("--node", "data")
     assert "a dog" in data
     assert "8 of 8 shown, 1 quarantined" in data
     assert "bad audio: missing audio: " in data
-    assert inspected("--stage", "mt").count("poison: said so in its id") == 7
+    assert inspected("--node", "mt").count("poison: said so in its id") == 7
 
 
 def test_a_language_that_the_translator_has_not_is_refused_before_recognition(
@@ -298,13 +312,13 @@ def test_inspect_and_report(antiphon: Command, tmp_path: Path, capsys: pytest.Ca
     store = ["--store", str(tmp_path / "store")]
     for more, told in (
         ([], "mt"),
-        (["--stage", "mt"], "übersetzt: a dog"),
+        (["--node", "mt"], "übersetzt: a dog"),
         (["--utterance", "u1"], "ein Hund"),
     ):
         with pytest.raises(SystemExit) as ending:
             cli.main(["inspect", "mine", *more, *store])
         assert (ending.value.code, told in capsys.readouterr().out) == (0, True)
-    for more in ["--stage", "asr"], ["--utterance", "u2"]:
+    for more in ["--node", "asr"], ["--utterance", "u2"]:
         with pytest.raises(SystemExit) as ending:
             cli.main(["inspect", "mine", *more, *store])
         assert ending.value.code in {1, 2}

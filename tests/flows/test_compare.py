@@ -14,10 +14,10 @@ import pytest
 import yaml
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 
-from components import translation
 from components.errors import ModelError
 from components.records import Outcome, Quarantined, Utterance
 from components.refining import checks
+from components.translation import factory as translation
 from components.translation.config import TranslationConfig
 from flows.cli import main as cli
 from tests.flows import fakes
@@ -94,6 +94,11 @@ def test_systems_are_run_share_stages_and_are_compared(
     assert said["metrics"]["cut.bleu"]["value"] < 90
     # 'again' is 'whole' under another name: the store shares its stage, so two systems were computed.
     assert len(calls.read_text().splitlines()) == 2
+    # They were run as one graph, but each has a run of its own, with the names of its own nodes.
+    again = json.loads((tmp_path / "store" / "runs" / "three.again" / "run.json").read_text())
+    assert [stage["stage"] for stage in again["stages"]] == ["data", "mt", "metrics"]
+    statuses = {node["name"]: node["status"] for node in again["pipeline"]["nodes"]}
+    assert statuses == {"asr": "skipped", "mt": "computed"}
     comparison = json.loads((Path(said["stages"][0]["path"]) / "comparison.json").read_text())
     assert comparison["baseline"] == "cut"
     tested = {(one["system"], one["metric"]): one for one in comparison["differences"]}

@@ -11,14 +11,16 @@ import pytest
 
 from components import models
 from components.errors import ConfigError
+from components.models.weights import weights_at
+from components.nodes.targets import TARGETS
+from components.pipeline.planning import plan_nodes
 from components.records import StageRef
 from components.storage.reader import hypotheses
 from components.storage.store import Store
 from flows.cascade import cascade
-from flows.distill import LEVELS, distill, student_of
-from flows.distill_parameters import DistillParameters
+from flows.distill import distill, pipeline, taught_by
+from flows.distill_parameters import LEVELS, DistillParameters
 from flows.train import train
-from tasks.distilling import TARGETS, plan_of, taught_by
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
 SMALL = {"vocabulary": 64, "layers": 2, "width": 16, "inner": 16, "heads": 2, "batch_pieces": 200}
@@ -121,7 +123,8 @@ def test_the_last_translation_of_a_run_teaches(world: dict[str, Any]) -> None:
     other = stage(cascade(**common, mt={**mt, "beam_size": 2}, name="other"), "mt")
     stages = (*drafts.stages, other.model_copy(update={"stage": "refine-1"}))
     store = Store(world["store"])
-    store.save_run(drafts.model_copy(update={"name": "whole", "stages": stages}))
+    graph = drafts.pipeline.model_copy(update={"outputs": {"translation": "refine-1"}})
+    store.save_run(drafts.model_copy(update={"name": "whole", "stages": stages, "pipeline": graph}))
     taught = taught_by("whole", world["store"])
     assert (taught["data"].key, taught["mt"].key) == (stage(drafts, "data").key, other.key)
 
@@ -145,7 +148,8 @@ def test_a_damaged_output_of_the_teacher_is_refused(world: dict[str, Any]) -> No
 def test_the_key_follows_what_decides_the_student(world: dict[str, Any]) -> None:
     def key(**changes: Any) -> str:
         parameters = DistillParameters.model_validate({**world["settings"], "level": "word", **changes})
-        return plan_of(student_of(parameters), world["store"]).key
+        plans = plan_nodes(pipeline(parameters), {}, world["store"], 0, weights_at)
+        return plans["training"].stage.key
 
     alone = {**world["settings"]["teacher"], "members": []}
     shares = {**world["settings"]["teacher"], "coefficients": [0.9, 0.1]}

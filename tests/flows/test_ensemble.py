@@ -18,8 +18,8 @@ from flows.cascade import cascade
 from flows.contribution import contribution
 from flows.ensemble import ensemble
 from flows.train import train
-from tasks.contributing import read_contributions
-from tasks.views import view_of
+from reports.report_view import view_of
+from reports.results import read_contributions
 from tests.components.stacking import tiny
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
@@ -85,7 +85,7 @@ def test_learned_coefficients_are_kept_and_used(toy: dict[str, str]) -> None:
     two = {"model": toy["first"], "members": [toy["second"]]}
     for method, learn in (("linear", "constants"), ("log_linear", "constants"), ("linear", "gate")):
         found = run(toy, f"{method}-{learn}", two, method=method, learn=learn)
-        stage = next(stage for stage in found.stages if stage.stage == "coefficients")
+        stage = next(stage for stage in found.stages if stage.stage == "mt-coefficients")
         stored = json.loads((Path(stage.path) / "coefficients.json").read_text(encoding="utf-8"))
         assert stored["learned"] >= stored["uniform"] - 1e-9
         plan = json.loads((Path(stage.path) / "plan.json").read_text(encoding="utf-8"))
@@ -104,16 +104,25 @@ def test_learned_coefficients_are_kept_and_used(toy: dict[str, str]) -> None:
 def test_negative_evidence_searches_its_strength(toy: dict[str, str]) -> None:
     evidence = {"method": "negative_evidence", "positive": toy["language"], "negative": toy["language"]}
     same = run(toy, "evidence", {"model": toy["first"]}, **evidence, learn="constants")
-    stage = next(stage for stage in same.stages if stage.stage == "coefficients")
+    stage = next(stage for stage in same.stages if stage.stage == "mt-coefficients")
     stored = json.loads((Path(stage.path) / "coefficients.json").read_text(encoding="utf-8"))
     assert len(set(stored["likelihoods"].values())) == 1  # both models are one: no evidence at any strength
     off = run(toy, "off", {"model": toy["first"]}, **evidence, strength=0.0)
     assert translations(off) == translations(same)
 
 
-def test_dropout_members_and_pooled_members(toy: dict[str, str]) -> None:
-    thinned = run(toy, "dropout", {"model": toy["first"], "dropout_members": 2})
+def test_dropout_members_are_mixed_or_each_alone(toy: dict[str, str]) -> None:
+    mt = {"model": toy["first"], "dropout_members": 2}
+    thinned = run(toy, "dropout", mt)
     assert len(first_tokens(thinned).best.tokens[0].members) == 2
+    pooled = run(toy, "dropouts", mt, method="pooled")
+    stages = {stage.stage: stage for stage in pooled.stages}
+    assert [stage.kind for stage in pooled.stages][1:4] == ["translate", "translate", "combine"]
+    assert best_texts(stages["mt-1"]) != best_texts(stages["mt-2"])  # other masks
+    assert all(stage.reused for stage in run(toy, "dropouts-again", mt, method="pooled").stages)
+
+
+def test_pooled_members_stay_in_the_run(toy: dict[str, str]) -> None:
     pooled = ensemble(
         data=toy["text"],
         limit=12,
@@ -124,12 +133,15 @@ def test_dropout_members_and_pooled_members(toy: dict[str, str]) -> None:
         pool={"method": "minimum_bayes_risk"},
     )
     assert [stage.stage for stage in pooled.stages][1:4] == ["mt-1", "mt-2", "mt"]
-    rows = [list(row.models) for row in view_of(pooled, Store(toy["store"])).stages()][1:4]
-    assert rows == [[toy["first"]], [toy["second"]], [toy["first"], toy["second"]]]
+    view = view_of(pooled, Store(toy["store"]))
+    models = {row.stage: list(row.models) for row in view.stages()}
+    assert (models["mt-1"], models["mt-2"]) == ([toy["first"]], [toy["second"]])
+    assert [edge.above for edge in view.edges() if edge.below == "mt"] == ["mt-1", "mt-2"]
     mixed = view_of(
         run(toy, "twins", {"model": toy["first"], "members": [toy["second"]]}), Store(toy["store"])
     )
-    assert list(mixed.stages()[1].models) == [toy["first"], toy["second"]]
+    (mt,) = (row for row in mixed.stages() if row.stage == "mt")
+    assert list(mt.models) == [toy["first"], toy["second"]]
 
 
 def test_members_of_other_tokenizers_are_mixed_over_a_shared_vocabulary(toy: dict[str, str]) -> None:
@@ -200,9 +212,10 @@ def test_what_each_member_contributes(toy: dict[str, str]) -> None:
     (found,) = read_contributions(again.stages[-1])
     assert [one.part for one in found.shares] == [toy["first"], toy["second"]]
     assert found.score.value == pytest.approx(whole.metrics["bleu"].value)
-    for name, one in zip(("whole-contribution.mt-1", "whole-contribution.mt-2"), found.shares, strict=True):
-        alone = Store(toy["store"]).load_run(name)
-        assert alone.flow == "cascade"
+    for name, one in zip(("first", "second"), found.shares, strict=True):
+        mt = {"model": toy[name], "beam_size": 2, "n_best": 2, "max_tokens": 20}
+        alone = cascade(data=toy["text"], limit=12, store=toy["store"], name=f"{name}-alone", mt=mt)
+        assert alone.stages[1].reused
         assert one.alone is not None
         assert one.share is not None
         assert one.alone.value == pytest.approx(alone.metrics["bleu"].value)
@@ -215,15 +228,29 @@ def test_what_each_member_contributes(toy: dict[str, str]) -> None:
         in (Store(toy["store"]).run_folder(again.name) / "report.html").read_text()
     )
     with pytest.raises(
-        ConfigError, match="contribution expects a run of ensemble, stack, refine, experts, found"
+        ConfigError, match=r"several members, inputs, sources, rounds or experts, .* found none"
     ):
-        contribution(run="whole-contribution.mt-1", store=toy["store"])
+        contribution(run="first-alone", store=toy["store"])
+
+
+def test_what_each_combined_input_contributes(toy: dict[str, str]) -> None:
+    whole = run(toy, "combined", {"model": toy["first"], "members": [toy["second"]]}, method="pooled")
+    again = contribution(run="combined", store=toy["store"])
+    assert [ref.reused for ref in again.stages] == [
+        *(True for _ in whole.stages),
+        False,
+    ]  # nothing is decoded
+    (found,) = read_contributions(again.stages[-1])
+    assert [one.part for one in found.shares] == [toy["first"], toy["second"]]
+    assert found.score.value == pytest.approx(whole.metrics["bleu"].value)
+    alone = [one.alone.value for one in found.shares if one.alone]
+    assert alone == pytest.approx([whole.metrics[f"mt-{number}_bleu"].value for number in (1, 2)])
 
 
 def test_what_cannot_be_mixed_is_refused_with_its_name(toy: dict[str, str]) -> None:
     with pytest.raises(ConfigError, match=f"one vocabulary, found {toy['odd']}.*beside {toy['first']}"):
         run(toy, "odd", {"model": toy["first"], "members": [toy["odd"]]})
-    with pytest.raises(ConfigError, match="coefficients: expected 2, one per member, found 3"):
+    with pytest.raises(ConfigError, match="mt: coefficients: expected 2, one per member, found 3"):
         run(toy, "three", {"model": toy["first"], "members": [toy["second"]]}, coefficients=(0.2, 0.3, 0.5))
     with pytest.raises(ConfigError, match=r"expected at least one model beside mt\.model"):
         run(toy, "lonely", {"model": toy["first"]})

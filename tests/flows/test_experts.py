@@ -14,8 +14,8 @@ from flows.cascade import cascade
 from flows.contribution import contribution
 from flows.experts import experts
 from flows.experts_parameters import ExpertsParameters
-from tasks.contributing import read_contributions
-from tasks.experts import read_layers
+from reports.results import read_contributions
+from tasks.routing import read_layers
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
 

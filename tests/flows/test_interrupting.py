@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,8 +15,10 @@ from pathlib import Path
 import pytest
 from prefect.exceptions import TerminationSignal
 from prefect.server.api.server import SubprocessASGIServer
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
-from flows import ephemeral_server, interrupting
+from components.errors import TransientError
+from flows import ephemeral_server, guarded_server, interrupting
 
 
 def fork(do: Callable[[], object]) -> int:
@@ -47,13 +51,13 @@ def is_over(process: int) -> bool:
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
 def test_the_server_of_a_killed_run_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It used to listen for ever, 266 MB each time."""
-    assert type(SubprocessASGIServer()) is ephemeral_server.GuardedServer  # the one that Prefect starts
+    assert type(SubprocessASGIServer()) is guarded_server.GuardedServer  # the one that Prefect starts
     monkeypatch.setattr(
         SubprocessASGIServer, "_run_uvicorn_command", lambda _: subprocess.Popen(["sleep", "60"])
     )
 
     def run() -> None:
-        server = ephemeral_server.GuardedServer()._run_uvicorn_command()
+        server = guarded_server.GuardedServer()._run_uvicorn_command()
         (tmp_path / "new").write_text(str(server.pid))
         (tmp_path / "new").rename(tmp_path / "server")
         time.sleep(60)
@@ -65,6 +69,60 @@ def test_the_server_of_a_killed_run_is_gone(tmp_path: Path, monkeypatch: pytest.
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     assert gone_within(10, lambda: is_over(server))
+
+
+SLOW_SERVER = """
+import socket, sys, time
+time.sleep(0.2)
+listening = socket.socket(fileno=int(sys.argv[-1]))
+while True:
+    connection, _ = listening.accept()
+    connection.recv(4096)
+    connection.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\ntrue")
+    connection.close()
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+def test_a_command_waits_for_its_own_server_which_ends_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ephemeral_server, "_UVICORN", [sys.executable, "-c", SLOW_SERVER])
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+
+    def run() -> None:
+        settings = {PREFECT_HOME: tmp_path}
+        with temporary_settings(settings, restore_defaults={PREFECT_API_URL}):
+            ephemeral_server.start_server()
+            own = ephemeral_server._own
+        assert own is not None
+        seen: list[str | None] = []
+        thread = threading.Thread(target=lambda: seen.append(PREFECT_API_URL.value()))  # no context
+        thread.start()
+        thread.join()
+        assert seen == [own.url]
+        assert ephemeral_server.is_own()
+        ephemeral_server.check_server()
+        (tmp_path / "new").write_text(str(own._process.pid))
+        (tmp_path / "new").rename(tmp_path / "server")
+        os.kill(own._process.pid, signal.SIGSTOP)  # one that is stuck is ended too
+        time.sleep(60)
+
+    child = fork(run)
+    assert gone_within(10, (tmp_path / "server").exists)
+    server = int((tmp_path / "server").read_text())
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert gone_within(10, lambda: is_over(server))
+
+
+def test_a_server_that_does_not_start_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ephemeral_server, "_UVICORN", [sys.executable, "-c", "raise SystemExit(3)"])
+    server = ephemeral_server.OwnServer()
+    with pytest.raises(TransientError, match="temporary server to start, found") as found:
+        server.wait(10)
+    assert "\n" not in str(found.value)
+    server.stop()
 
 
 def test_sigterm_ends_a_flow_in_time_whatever_it_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,13 +10,20 @@ import torch
 
 from components import models
 from components.errors import MergeError, StoreError
+from components.merging.config import recipe_of
+from components.models.weights import weights_at
+from components.pipeline.planning import plan_nodes
+from components.pipeline.reader import read
+from components.storage.reader import best_texts
 from components.storage.store import Store
-from components.training import TrainingConfig, vocabulary
+from components.training import vocabulary
+from components.training.config import TrainingConfig
 from components.training.model import build
 from flows.cli import main as cli
-from flows.merge import merge, recipe_of
+from flows.merge import merge
 from flows.merge_parameters import MergeParameters
-from tasks.views import view_of
+from flows.pipeline import pipeline
+from reports.report_view import view_of
 from tests.limits import files_of_at_most
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
@@ -53,10 +60,19 @@ def values(toys: Path, tmp_path: Path, **changes: object) -> dict[str, object]:
 def test_an_accepted_model_is_in_the_store(toys: Path, tmp_path: Path) -> None:
     settings = values(toys, tmp_path, test=f"{toys}/toy.en,{toys}/toy.de", margin=100)
     run = merge(**settings, name="first")
-    assert [stage.stage for stage in run.stages] == ["merge", "data", "mt", "gate", "metrics"]
+    assert [stage.stage for stage in run.stages] == [
+        "data",
+        "merge",
+        "mt",
+        "baseline",
+        "gate",
+        "test",
+        "mt-test",
+        "metrics",
+    ]
     assert {"dev_bleu", "bleu"} <= run.metrics.keys()
     assert any(note.startswith("accepted: bleu") for note in run.notes)
-    key = run.stages[0].key
+    key = run.stages[1].key
     assert f"model store:{key}" in run.notes
     checkpoint = models.resolve(f"store:{key}", str(tmp_path / "store"))
     assert checkpoint.architecture == "MarianMTModel"
@@ -73,11 +89,40 @@ def test_an_accepted_model_is_in_the_store(toys: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("server")
+def test_nodes_make_models_that_others_use(toys: Path, tmp_path: Path) -> None:
+    dense = [{"model": f"{toys}/a"}, {"model": f"{toys}/b"}]
+    recipe = {"merge_method": "linear", "models": dense, "parameters": {"weight": 0.5}}
+    search = {"kind": "translate", "of": "data", "beam_size": 1, "n_best": 1, "max_tokens": 8}
+    nodes = {
+        "soup": {"kind": "merge", "recipe": recipe},
+        "twice": {"kind": "merge", "recipe": {**recipe, "models": [*dense, {"model": "node:soup"}]}},
+        "sparse": {"kind": "upcycle", "models": ["node:soup"], "experts": 3},
+        "de": {**search, "model": "node:soup"},
+        "experts": {**search, "model": "node:sparse"},
+        "again": {**search, "model": "node:twice"},
+    }
+    settings = {"graph": {"nodes": nodes}, "data": f"{toys}/toy.en,{toys}/toy.de", "store": str(tmp_path)}
+    run = pipeline(**settings, name="graph")
+    stages = {ref.stage: ref for ref in run.stages}
+    assert {node.name: node.status for node in run.pipeline.nodes} == dict.fromkeys(nodes, "computed")
+    # Copies of one dense model compute what it does, whatever the router says.
+    assert best_texts(stages["experts"]) == best_texts(stages["de"])
+    assert models.resolve(f"store:{stages['twice'].key}", str(tmp_path)).architecture == "MarianMTModel"
+    planned = plan_nodes(read(settings["graph"]), {"data": stages["data"]}, str(tmp_path), 0, weights_at)
+    assert {name: one.stage.key for name, one in planned.items()} == {n: stages[n].key for n in nodes}
+
+    search["beam_size"] = 2
+    other = pipeline(**{**settings, "graph": {"nodes": {**nodes, "de": {**search, "model": "node:soup"}}}})
+    statuses = {node.name: node.status for node in other.pipeline.nodes}
+    assert statuses == {**dict.fromkeys(nodes, "reused"), "de": "computed"}
+
+
+@pytest.mark.usefixtures("server")
 def test_a_worse_model_is_rejected_before_the_test_data(
     toys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from components import translation
     from components.records import Hypothesis, NBest, Outcome, Utterance
+    from components.translation import factory as translation
 
     class Parrot:
         """Says the reference if it is the baseline, else nothing right."""

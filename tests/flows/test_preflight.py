@@ -66,7 +66,7 @@ def test_all_faults_are_told_at_once_and_no_run_is_begun(
         ("cascade", ["mt.examples=absent.jsonl"], "mt: absent.jsonl: expected a readable"),
         ("cascade", ["audio=absent-*.wav"], "data: absent-.*: expected an audio file or a pattern"),
         ("cascade", ["data=null"], "data: expected a data set or recordings"),
-        ("ensemble", ["asr.members=[packaged:nope]"], "asr: packaged:nope: no such packaged model"),
+        ("ensemble", ["asr.members=[packaged:nope]"], "asr-2: packaged:nope: no such packaged model"),
         ("ensemble", ["mt.members=[store:00000000]"], "mt: store:00000000: expected one stage"),
         ("ensemble", ["mt.members=[packaged:gemma-3-270m]"], "mt: packaged:gemma-3-270m needs your consent"),
         (
@@ -76,10 +76,10 @@ def test_all_faults_are_told_at_once_and_no_run_is_begun(
         ),
         ("ensemble", [], "expected at least one model beside mt.model"),
         ("refine", [], "refine: packaged:gemma-3-270m needs your consent"),
-        ("refine", ["refine.gate=reference_chrf", "refine.reported=chrf"], "refine.gate reference_chrf"),
+        ("refine", ["refine.gate=reference_chrf", "refine.reported=chrf"], "refine: gate reference_chrf"),
         ("refine", ["draft=absent"], "draft: no run 'absent'"),
         ("stack", ["stack.model=packaged:nope"], "stack: packaged:nope"),
-        ("stack", ["learn.dev=absent.jsonl"], "stack: absent.jsonl: expected a manifest"),
+        ("stack", ["learn.dev=absent.jsonl"], "dev: absent.jsonl: expected a manifest"),
         ("stack", ["stack.method=pooled", "learn.speech_model=whisper:huge"], "stack: whisper:huge: no such"),
         ("merge", ["recipe=absent.yml"], "merge: absent.yml"),
         (
@@ -92,8 +92,8 @@ def test_all_faults_are_told_at_once_and_no_run_is_begun(
         ("train", ["test=absent.jsonl"], "test: absent.jsonl"),
         ("train", ["kind=deliberation"], "training: start: expected a translation model"),
         ("experts", ["target_language='de,german'"], "training: expected a language code.*did you mean de"),
-        ("distill", ["teacher.model=packaged:nope"], "teacher: packaged:nope"),
-        ("distill", ["teacher.members=[packaged:nope]"], "teacher: packaged:nope"),
+        ("distill", ["teacher.model=packaged:nope"], "mt: packaged:nope"),
+        ("distill", ["teacher.members=[packaged:nope]"], "mt: packaged:nope"),
         ("distill", ["level=word", "teacher.run=r"], "teacher.run: the word level needs"),
         ("compare", ["runs=[absent, b]"], "runs: no run 'absent'"),
         (

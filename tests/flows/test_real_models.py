@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from flows.cli import main as cli
 from tests import malformed
 
+ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.models, pytest.mark.server, pytest.mark.usefixtures("server")]
 
 
@@ -36,6 +41,30 @@ def test_the_cascade_hears_and_translates(tmp_path: Path, capsys: pytest.Capture
             assert all(hypothesis["score"] < 0 for hypothesis in one["hypotheses"])
     assert "Jungen" in outputs(said, "mt")[1]["hypotheses"][0]["text"]  # two boys
     assert (Path(said["path"]) / "report.html").stat().st_size > 100_000
+
+
+def test_an_unchanged_rerun_loads_nothing_heavy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], prefect_url: str
+) -> None:
+    """Every stage is reused, in a process that imports neither torch nor what stands on it."""
+    arguments = ["--data", "sample", "--limit", "1", "--store", str(tmp_path)]
+    run(capsys, *arguments)
+    code = (
+        "import sys\nfrom flows.cli.main import main\n"
+        f"try: main(['run', 'cascade', '--json', *{arguments!r}])\n"
+        "finally: print({'torch', 'transformers', 'whisper'} & sys.modules.keys())\n"
+    )
+    threads = str(torch.get_num_threads())  # which are part of every key, and those of the run above
+    environment = {**os.environ, "PREFECT_API_URL": prefect_url, "OMP_NUM_THREADS": threads}
+    # What torch says of this machine, which the first process to ask for it keeps.
+    facts = "from components.machine import numerics; numerics()"
+    subprocess.run([sys.executable, "-c", facts], cwd=ROOT, env=environment, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    *_, said, heavy = done.stdout.splitlines()
+    assert all(one["reused"] for one in json.loads(said)["stages"])
+    assert heavy == "set()"
 
 
 def test_a_bad_recording_is_named_and_the_good_one_goes_on(

@@ -11,7 +11,7 @@ import pytest
 from components.errors import ConfigError
 from components.records import RunRecord
 from flows.cascade import cascade
-from tasks import translation
+from tasks import node_run
 from tasks.options import value_of
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
@@ -59,14 +59,14 @@ def test_the_same_bytes(
     psutil = pytest.importorskip("psutil")
     heard: list[str] = []
 
-    def listen(ref: object) -> None:
+    def listen(*_: object) -> None:
         here = psutil.Process()
         for process in (here, *here.children(recursive=True)):
             with suppress(psutil.Error):
                 connections = process.net_connections("tcp")
                 heard.extend(one.laddr.ip for one in connections if one.status == psutil.CONN_LISTEN)
 
-    monkeypatch.setattr(translation, "publish_examples", listen)
+    monkeypatch.setattr(node_run, "publish_node", listen)
     monkeypatch.setenv("ANTIPHON_WORKERS", "2")
     assert run(manifest, tmp_path, runner) == by_threads
     assert heard

@@ -8,13 +8,20 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
 from components import models
 from components.errors import ModelError, StoreError
+from components.models.weights import weights_at
+from components.pipeline.planning import plan_nodes
 from components.storage.store import Store
-from flows.train import train
+from components.training.config import TrainingConfig
+from components.training.learners import LEARNERS
+from components.training.product import MODEL
+from components.training.translation import TranslationLearner
+from flows.train import pipeline, train
 from flows.train_parameters import TrainParameters
-from tasks.training import MODEL, plan_of, read_scores
+from tasks.model_scores import read_scores
 from tests.limits import files_of_at_most
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
@@ -91,10 +98,29 @@ def test_a_full_disk_is_one_line_and_the_training_goes_on_afterwards(settings: d
     assert train(**settings, name="again").status == "completed"
 
 
+@pytest.mark.usefixtures("server")
+def test_data_that_change_before_they_are_read_are_refused(
+    settings: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Late(TranslationLearner):
+        """Reads data that another program has just written again."""
+
+        def __init__(
+            self, config: TrainingConfig, out: Path, device: torch.device, store: str | None = None
+        ) -> None:
+            source = Path(config.data.split(",", maxsplit=1)[0])
+            source.write_text(source.read_text("utf-8").replace("hund", "hunde"), "utf-8")
+            super().__init__(config, out, device, store)
+
+    monkeypatch.setitem(LEARNERS, "translation", Late)
+    with pytest.raises(StoreError, match="training: expected data and models as planned, found others"):
+        train(**settings, name="late")
+
+
 def test_the_key_follows_what_decides_the_model(settings: dict[str, object]) -> None:
     def key(**changes: object) -> str:
-        values = {**settings, **changes}
-        return plan_of(TrainParameters.model_validate(values).training(), None).key
+        graph = pipeline(TrainParameters.model_validate({**settings, **changes}))
+        return plan_nodes(graph, {}, None, 0, weights_at)["training"].stage.key
 
     assert key() == key(beam_size=3, test=None, name="other")
     assert len({key(), key(seed=7), key(layers=2), key(max_steps=5), key(limit=30)}) == 5

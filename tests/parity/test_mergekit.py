@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from components.merging import Options, merge, read
+from components.merging.engine import Options, merge
+from components.merging.recipe import read
 
 pytestmark = pytest.mark.shared
 GOLDEN = Path(os.environ.get("ANTIPHON_SHARED", "../shared")).absolute() / "golden" / "mergekit"

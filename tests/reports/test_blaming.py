@@ -6,12 +6,12 @@ from rich.console import Console
 
 from components.metrics.blaming import blame_cases
 from reports import blaming
-from tests.components.metrics.test_blame import PARTS, cascade, deaf, every_other, faithful, word_by_word
+from tests.components.metrics.test_blame import STAGES, cascade, deaf, every_other, faithful, word_by_word
 
 
 def test_a_blame_as_table_section_and_text() -> None:
     cases, repaired = cascade(deaf, every_other, 12)
-    report, _ = blame_cases(cases, repaired, tuple(PARTS), "mt", len(cases))
+    report, _ = blame_cases(cases, repaired, STAGES, "mt", len(cases))
     rows = list(blaming.rows(report))
     whats = [row["what"] for row in rows if row["metric"] == "chrF2"]
     assert whats == ["asr", "mt", "transcript: words", "transcript: form"]
@@ -32,7 +32,7 @@ def test_a_blame_as_table_section_and_text() -> None:
 
 def test_of_six_utterances_nobody_is_blamed() -> None:
     cases, repaired = cascade(deaf, every_other, 6)
-    report, _ = blame_cases(cases, repaired, tuple(PARTS), "mt", len(cases))
+    report, _ = blame_cases(cases, repaired, STAGES, "mt", len(cases))
     assert all(blaming.sentence(one).endswith("6 utterances: too few to tell") for one in report.blames)
     assert not any(row.get("most") or " to " in row["costs"] for row in blaming.rows(report))
     assert "Pearson" not in blaming.sections(report)[0].note
@@ -40,6 +40,6 @@ def test_of_six_utterances_nobody_is_blamed() -> None:
 
 def test_where_nothing_is_lost_nobody_is_blamed() -> None:
     cases, repaired = cascade(faithful, word_by_word, 10)
-    report, _ = blame_cases(cases, repaired, tuple(PARTS), "mt", len(cases))
+    report, _ = blame_cases(cases, repaired, STAGES, "mt", len(cases))
     assert all(blaming.sentence(one).endswith("mt passes on 100%; nothing is lost") for one in report.blames)
     assert not any(row.get("most") for row in blaming.rows(report))

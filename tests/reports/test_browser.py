@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from test_sections import with_members
-from views import cascade
+from views import HOSTILE, cascade, routed
 
-from components.metrics.comparing import ComparisonSettings, compare
+from components.metrics.comparing import compare
+from components.metrics.settings import ComparisonSettings
 from reports import comparing, html
 from reports.sections import Column, Section
 from tests.components.metrics.test_comparing import UTTERANCES, system
@@ -145,6 +146,27 @@ def test_linked_audio_loads(browser: object, tmp_path: Path) -> None:
         " a.onloadedmetadata = () => done(a.duration); a.onerror = () => fail(a.error.message); a.load(); })"
     )
     assert seconds == pytest.approx(0.4, abs=0.05)
+    assert opened.complaints == []
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+def test_an_utterance_is_walked_node_by_node(browser: object, tmp_path: Path, width: int) -> None:
+    opened = Opened(browser, html.write(routed(tmp_path), tmp_path / "report.html"), width=width)
+    opened.page.click("#open")
+    opened.page.wait_for_selector(".utterance:last-child .steps")
+    first, second, third = (opened.page.locator(".steps").nth(n) for n in range(3))
+    names = first.locator("li b").all_inner_texts()
+    assert [name.strip() for name in names] == [
+        *("data", "fast", "doubt", "good", "heard", "de", "again", "de-1", "de-2"),
+    ]
+    assert "escalate" in first.locator(".way-taken").inner_text()
+    assert first.locator("li", has_text="the same as good").count() == 1
+    assert first.locator("li", has_text="de-1").locator("mark.i").all_inner_texts() == ["große"]
+    assert HOSTILE in second.locator(".ended").inner_text()
+    assert "not sent here: doubt said keep" in third.inner_text()
+    assert opened.page.locator("svg.graph g.node").count() == 10
+    assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert opened.page.evaluate("window.injected") is None
     assert opened.complaints == []
 
 

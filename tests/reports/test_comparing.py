@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from components.metrics.comparing import Comparison, ComparisonSettings, compare
-from reports import comparing
+from components.metrics.comparing import Comparison, compare
+from components.metrics.settings import ComparisonSettings
+from reports import comparing, comparison_plots
 from tests.components.metrics.test_comparing import UTTERANCES, system
 
 
@@ -37,7 +38,7 @@ def test_rows_sections_and_plots(comparison: Comparison, tmp_path: Path) -> None
     assert note.count("|paired-bs:1000|two-sided|seed:12345") == 2  # BLEU's protocol and chrF's
     titles = [section.title for section in comparing.sections(comparison)]
     assert titles == ["Systems", "Cost", "Groups", "Largest differences"]
-    files = comparing.render(comparison, tmp_path)
+    files = comparison_plots.render(comparison, tmp_path)
     assert {path.name for path in files} == {
         f"{name}.{kind}" for name in ("quality_cost", "differences") for kind in ("svg", "png")
     }
@@ -86,7 +87,7 @@ def test_of_three_utterances_the_verdict_is_that_they_are_too_few(tmp_path: Path
     row = next(row for row in comparing.score_rows(found) if row["system"] == "good")
     assert (row["p"], row["verdict"]) == ("", "3 utterances: too few to tell")
     assert re.fullmatch(r"[+-][0-9.]+", row["difference"])
-    assert comparing.render(found, tmp_path)
+    assert comparison_plots.render(found, tmp_path)
 
 
 def test_p_values() -> None:

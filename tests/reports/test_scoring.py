@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.metrics import utterance_errors
+from components.metrics.wer import utterance_errors
 from reports.scoring import compare, units
 
 

@@ -9,7 +9,8 @@ from views import cascade
 
 from components.errors import DataError
 from components.records import Quarantined
-from reports.terminal import print_data, print_refusals, print_run, print_stage, print_utterance
+from reports.terminal import print_data, print_refusals, print_run, print_stage
+from reports.terminal_utterance import print_utterance
 from reports.view import RunView
 
 
@@ -66,7 +67,7 @@ def test_why_records_were_put_aside(view: RunView, console: Console) -> None:
     shown = text(console)
     assert "data: 3 put aside" in shown
     assert "u1: missing audio: m:3: ⟨U+001B⟩[2J none" in shown
-    assert "and 2 more: antiphon inspect mine --stage data" in shown
+    assert "and 2 more: antiphon inspect mine --node data" in shown
     print_data(view, [bad], console)
     assert "caption-0005" in text(console)
     assert "12 of 12 shown, 1 quarantined" in text(console)

@@ -3,9 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from views import cascade
+from views import cascade, routed
 
-from components.records import NBest, Outcome
+from components.records import NBest, NodeOutcome, PipelineRecord
 from reports.view import RunView
 
 
@@ -35,8 +35,8 @@ def test_only_one_page_of_outcomes_is_asked_for_at_a_time(tmp_path: Path) -> Non
     view = cascade(tmp_path, 120)
     asked: list[str] = []
 
-    class Watched(dict[str, Outcome]):
-        def __getitem__(self, key: str) -> Outcome:
+    class Watched(dict[str, NodeOutcome]):
+        def __getitem__(self, key: str) -> NodeOutcome:
             asked.append(key)
             return super().__getitem__(key)
 
@@ -53,18 +53,24 @@ def test_stage_rows(tmp_path: Path) -> None:
     assert rows["asr"].models == {"packaged:whisper-base": "c" * 64}
     assert rows["mt"].models == {"packaged:multi30k-en-de": None}
     assert rows["metrics"].models == {}
-    assert rows["data"].reused
+    assert rows["data"].status == "reused"
+    assert [row.kind for row in rows.values()] == ["data", "recognize", "translate", "metrics"]
 
 
-def test_shards_of_a_stage_are_one_row(tmp_path: Path) -> None:
-    view = cascade(tmp_path, 10)
-    twice = view.run.model_copy(update={"stages": (*view.run.stages, view.run.stages[1])})
-    row = RunView(twice, view.utterances, view.outcomes).stages()[1]
-    assert (row.items, row.quarantined, row.seconds) == (20, 2, pytest.approx(97.4))
+def test_nodes_without_a_stage_have_a_row_that_says_why(tmp_path: Path) -> None:
+    rows = {row.stage: row for row in routed(tmp_path).stages()}
+    assert (rows["de-2"].status, rows["de-2"].has_stage) == ("skipped", False)
+    assert (rows["again"].kind, rows["again"].status) == ("translate", "failed")
 
 
-def test_edges(tmp_path: Path) -> None:
-    view = cascade(tmp_path, 3)
-    assert view.edges() == [("data", "asr"), ("asr", "mt"), ("mt", "metrics"), ("asr", "metrics")]
-    without = view.run.model_copy(update={"stages": tuple(s for s in view.run.stages if s.stage != "asr")})
-    assert RunView(without, view.utterances, view.outcomes).edges() == [("data", "mt"), ("mt", "metrics")]
+def test_a_node_is_compared_with_references_of_its_language_only(tmp_path: Path) -> None:
+    view = cascade(tmp_path, 6)
+    nodes = {"asr": "source", "mt": "fr"}
+    graph = PipelineRecord(
+        nodes=tuple(
+            node.model_copy(update={"language": nodes[node.name]}) for node in view.run.pipeline.nodes
+        )
+    )
+    run = view.run.model_copy(update={"pipeline": graph})
+    row = next(iter(RunView(run, view.utterances, view.outcomes).rows(3)))
+    assert set(row.comparisons) == {"asr"}

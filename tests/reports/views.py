@@ -7,10 +7,15 @@ from pathlib import Path
 
 from components.records import (
     Audio,
+    Decision,
     Hypothesis,
     NBest,
+    NodeOutcome,
+    NodeRecord,
     Outcome,
+    PipelineRecord,
     Quarantined,
+    Route,
     RunRecord,
     Score,
     StageRef,
@@ -98,6 +103,12 @@ def stage(name: str, items: int, quarantined: int, seconds: float, reused: bool 
     )
 
 
+def node(name: str, kind: str, *of: str, **more: object) -> NodeRecord:
+    """A node that reads ``of`` and writes German, unless ``more`` says otherwise."""
+    values = {"gives": "text", "language": "target", "reads": {f"of{n}": each for n, each in enumerate(of)}}
+    return NodeRecord.model_validate(values | {"name": name, "kind": kind, "status": "computed"} | more)
+
+
 def score(name: str, value: float, higher: bool, n: int, n_total: int) -> Score:
     return Score(
         name=name,
@@ -160,6 +171,13 @@ def cascade(folder: Path, n: int = 12, audio: bool = True) -> RunView:
             stage("mt", n - 1, 0, 5.1),
             stage("metrics", n, 0, 1.3),
         ),
+        pipeline=PipelineRecord(
+            nodes=(
+                node("asr", "recognize", "data", language="source"),
+                node("mt", "translate", "asr"),
+            ),
+            outputs={"transcript": "asr", "translation": "mt"},
+        ),
         metrics={
             "wer": score("wer", 6.4, False, n - 1, n),
             "cer": score("cer", 3.1, False, n - 1, n),
@@ -173,3 +191,45 @@ def cascade(folder: Path, n: int = 12, audio: bool = True) -> RunView:
     )
     models = {"asr": {"packaged:whisper-base": "c" * 64}, "mt": {"packaged:multi30k-en-de": None}}
     return RunView(run, utterances, {"asr": asr, "mt": mt}, models)
+
+
+def routed(folder: Path) -> RunView:
+    """A cheap recognizer, a better one where it is unsure, two rounds of refinement, a branch that failed.
+
+    The first of four utterances is escalated, the second is put aside by the better one.
+    """
+    view = cascade(folder, 6)
+    utterances = view.utterances[3:6] + view.utterances[:1]
+    ids = [one.id for one in utterances]
+    fast: dict[str, NodeOutcome] = {key: nbest(key, ["two dogs run"], "fast") for key in ids}
+    doubt = {
+        key: Route(utterance_id=key, way="escalate" if n < 2 else "keep", value=-0.1 * n)
+        for n, key in enumerate(ids)
+    }
+    aside = Quarantined(utterance_id=ids[1], stage="good", reason="too long", detail=HOSTILE)
+    good: dict[str, NodeOutcome] = {ids[0]: nbest(ids[0], ["two dogs ran home"], "good"), ids[1]: aside}
+    chosen = fast | {ids[0]: good[ids[0]]}
+    draft: dict[str, NodeOutcome] = {key: nbest(key, ["Zwei Hunde laufen"], "de") for key in ids}
+    rounds: dict[str, NodeOutcome] = {}
+    for key in ids:
+        best = nbest(key, ["Zwei große Hunde laufen"], "lm").best
+        decision = Decision(round=1, accepted=True, stopped="maximum", feedback=HOSTILE)
+        rounds[key] = NBest(utterance_id=key, hypotheses=(best.model_copy(update={"decision": decision}),))
+    when = {"when": "doubt.escalate", "reads": {"of0": "data", "when": "doubt"}}
+    nodes = (
+        node("fast", "recognize", "data", language="source", models={"model": "packaged:whisper-tiny.en"}),
+        node("doubt", "route", "fast", gives="table", language=None),
+        node("good", "recognize", language="source", **when),
+        node("heard", "select", "good", "fast", language="source"),
+        node("soup", "merge", gives="model", whole=True, language=None),
+        node("de", "translate", "heard", reads={"of0": "heard", "model": "soup"}),
+        node("again", "translate", "heard", status="failed"),
+        node("de-1", "refine_round", "de"),
+        node("de-2", "refine_round", "de", "de-1", status="skipped"),
+    )
+    outcomes = {"fast": fast, "doubt": doubt, "good": good, "heard": chosen, "de": draft, "de-1": rounds}
+    stages = [stage("data", 4, 0, 0.1), stage("soup", 1, 0, 3.0)]
+    stages += [stage(name, len(found), int(name == "good"), 1.0) for name, found in outcomes.items()]
+    pipeline = PipelineRecord(nodes=nodes, outputs={"transcript": "heard", "translation": "de-1"})
+    run = view.run.model_copy(update={"stages": tuple(stages), "pipeline": pipeline})
+    return RunView(run, utterances, outcomes)

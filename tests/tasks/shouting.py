@@ -1,68 +1,53 @@
-"""A stage whose component upper-cases, and notes which process computed what and which loaded its 'model'."""
+"""A node whose function upper-cases, and notes which process computed what and which loaded its code."""
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Callable, Sequence
-from functools import lru_cache
 from pathlib import Path
 
-from prefect import flow, task
-from prefect.futures import PrefectFuture
+from prefect import flow
 
-from components.records import Hypothesis, NBest, Outcome, StageRef, Utterance
+from components.pipeline.pipeline import DATA
+from components.pipeline.reader import read
+from components.records import StageRef, Utterance
 from components.storage.stage_plan import StagePlan
+from components.storage.stage_writer import opened
 from components.storage.store import Store
-from tasks.options import NOT_STORED
-from tasks.shards import Shard, compute, run_shards
+from tasks.executor import execute
+
+CODE = """
+import os, time
+
+def note(line):
+    with open(os.environ["SHOUT_CALLS"], "a", encoding="utf-8") as file:
+        file.write(f"{line} {os.getpid()}\\n")
+
+note("load")
+
+def shout(records):
+    note("shard")
+    time.sleep(0.2)  # so that one worker alone does not take every shard
+    return [record["text"].upper() for record in records]
+"""
 
 
-def _note(calls: str, line: str) -> None:
-    with Path(calls).open("a", encoding="utf-8") as file:
-        file.write(line + "\n")
-
-
-@lru_cache(maxsize=1)
-def _model(calls: str) -> str:
-    _note(calls, f"load {os.getpid()}")
-    return "loud"
-
-
-@task(name="shout shard", **NOT_STORED)
-def shout_shard(payload: str, calls: str) -> Shard:
-    def shout(utterances: Sequence[Utterance]) -> list[Outcome]:
-        system = _model(calls)
-        _note(calls, f"shard {os.getpid()}")
-        time.sleep(0.2)  # so that one worker alone does not take every shard
-        return [
-            NBest(
-                utterance_id=u.id,
-                hypotheses=(Hypothesis(text=str(u.text).upper(), score=-1.0, n_tokens=1, system=system),),
-            )
-            for u in utterances
-        ]
-
-    return compute("mt", payload, shout)
+def data_of(store: str) -> StageRef:
+    """320 texts: ten shards."""
+    ids = [f"u{n}" for n in range(320)]
+    lines = [Utterance(id=key, text=f"dog {key}", source_language="en").model_dump_json() for key in ids]
+    with opened(Store(store), StagePlan(stage="data", version="1")) as writer:
+        if writer.ref is not None:
+            return writer.ref
+        writer.append(lines, [], seconds=0, peak=0)
+        return writer.finish(ids, content="c" * 64)
 
 
 @flow(name="shouting", persist_result=False)
-def shouting(
-    store: str, calls: str, device: str = "cpu", before: Callable[[int], object] | None = None
-) -> StageRef:
-    """``before`` is called with its number when a shard is submitted."""
-
-    def submit(payload: str, shard: int) -> PrefectFuture[Shard]:
-        if before is not None:
-            before(shard)
-        return shout_shard.submit(payload, calls)
-
-    utterances = [Utterance(id=f"u{n}", text=f"dog {n}", source_language="en") for n in range(70)]
-    plan = StagePlan(stage="mt", version="shouting/1", parameters={"device": device}, shard_size=7)
-    return run_shards(
-        Store(store),
-        plan,
-        lambda: iter(utterances),
-        70,
-        submit,
-    )
+def shouting(folder: str) -> StageRef:
+    """The stage of the node, over a store in ``folder``; its function notes into SHOUT_CALLS."""
+    code = Path(folder) / "steps.py"
+    code.write_text(CODE)
+    store = str(Path(folder) / "store")
+    nodes = {"shout": {"kind": "python", "file": str(code), "function": "shout", "batch": True, "of": DATA}}
+    executed = execute(read({"nodes": nodes}), {DATA: data_of(store)}, store, 0)
+    executed.refuse()
+    return executed.stages["shout"]

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from prefect import _flow_run_suspension as suspension
-from prefect import flow
+from prefect import flow, task
 from prefect.context import FlowRunContext
-from prefect.exceptions import Pause, TerminationSignal
-from prefect.states import Suspended
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from components.errors import ConfigError
@@ -24,17 +18,26 @@ from tests.tasks.shouting import shouting
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
 
 
+@pytest.fixture(autouse=True)
+def own_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ANTIPHON_ALLOW_CODE", "1")  # workers inherit both
+    monkeypatch.setenv("SHOUT_CALLS", str(tmp_path / "calls"))
+
+
 @pytest.fixture(scope="module")
 def by_threads(server: None, tmp_path_factory: pytest.TempPathFactory) -> StageRef:
     folder = tmp_path_factory.mktemp("threads")
-    ref: StageRef = shouting(str(folder / "store"), str(folder / "calls"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ANTIPHON_ALLOW_CODE", "1")
+        patch.setenv("SHOUT_CALLS", str(folder / "calls"))
+        ref: StageRef = shouting(str(folder))
     return ref
 
 
-def run(folder: Path, device: str = "cpu") -> tuple[StageRef, Counter[str], Counter[str]]:
+def run(folder: Path) -> tuple[StageRef, Counter[str], Counter[str]]:
     """The stage, the shards by process and the loads by process."""
     calls = folder / "calls"
-    ref = shouting.with_options(task_runner=runners.runner())(str(folder / "store"), str(calls), device)
+    ref = shouting.with_options(task_runner=runners.runner())(str(folder))
     noted = [line.split() for line in calls.read_text("utf-8").splitlines()]
     return ref, *(Counter(pid for what, pid in noted if what == kind) for kind in ("shard", "load"))
 
@@ -81,9 +84,7 @@ def test_ray_with_two_nodes(by_threads: StageRef, tmp_path: Path, monkeypatch: p
     assert loads == dict.fromkeys(shards, 1)
 
 
-def test_a_shard_for_a_gpu_goes_to_the_worker_that_has_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_shard_for_a_gpu_goes_to_the_worker_that_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
     distributed = pytest.importorskip("distributed", reason="needs the extra dask")
     cluster = distributed.SpecCluster(
         scheduler={"cls": distributed.Scheduler, "options": {"dashboard_address": None}},
@@ -92,40 +93,21 @@ def test_a_shard_for_a_gpu_goes_to_the_worker_that_has_one(
             for name, resources in (("plain", {}), ("card", {"GPU": 1}))
         },
     )
+
+    @task(persist_result=False)
+    def where() -> str:
+        return str(distributed.get_worker().name)
+
+    @flow(name="placing", persist_result=False)
+    def placing() -> set[str]:
+        with runners.placed("cuda"):
+            futures = [where.submit() for _ in range(6)]
+        return {future.result() for future in futures}
+
     with cluster:
         monkeypatch.setenv(runners.KIND, "dask")
         monkeypatch.setenv(runners.CLUSTER, cluster.scheduler_address)
-        _, shards, _ = run(tmp_path, device="cuda")
-    assert (len(shards), shards.total()) == (1, 10)
-
-
-@pytest.mark.parametrize("how", ["suspended", "terminated"])
-def test_a_run_that_is_stopped_keeps_the_shard_at_work(
-    how: str, by_threads: StageRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """And begins nothing after it; the next run goes on behind it."""
-    monkeypatch.delenv(runners.KIND, raising=False)
-
-    def stop(shard: int) -> None:
-        if shard == 2 and how == "suspended":
-            # As Prefect's observer of the flow run does.
-            (run,) = suspension._active_flow_run_suspension_requests
-            suspension.mark_flow_run_suspension_requested(run, Suspended())
-        if shard == 2 and how == "terminated":
-            # As the main thread waits for the shard of 0.2 s.
-            threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
-
-    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Prefect hands the signal on
-    folder, calls = tmp_path / "store", tmp_path / "calls"
-    try:
-        with pytest.raises(Pause if how == "suspended" else TerminationSignal):
-            shouting(str(folder), str(calls), before=stop)
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    (journal,) = folder.glob("stages/*/journal.jsonl")
-    assert len(journal.read_text().splitlines()) == 3
-    same(by_threads, shouting(str(folder), str(calls)))
-    assert [line.split()[0] for line in calls.read_text().splitlines()].count("shard") == 10
+        assert placing.with_options(task_runner=runners.runner())() == {"card"}
 
 
 def test_what_the_environment_may_say(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,7 +14,8 @@ import torch
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from tasks import slots
+from components.storage.stage_plan import StagePlan
+from tasks import computing, slots
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
 
@@ -74,50 +73,36 @@ class Listening:
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         self.seen.append(self.inside)
-        return SimpleNamespace(translate=self, recognize=self, round=self)
+        return None
 
 
-SHARDS = {
-    "recognise": ("tasks.recognition", "recognise_shard", "_recognizer", 5),
-    "translate": ("tasks.translation", "translate_shard", "_translator", 5),
-    "mix": ("tasks.ensembling", "mix_shard", "_translator", 6),
-    "stack": ("tasks.stacking", "stack_shard", "_translator", 6),
-}
-
-
-@pytest.mark.parametrize("row", SHARDS)
-def test_models_are_loaded_and_run_with_the_card_in_hand(row: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    name, shard, build, parameters = SHARDS[row]
-    module = importlib.import_module(name)
+def test_models_are_loaded_and_run_with_the_card_in_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     listening = Listening()
-    monkeypatch.setattr(module, "device_slot", listening.slot)
-    monkeypatch.setattr(module, build, listening)
-    monkeypatch.setattr(module, "compute", lambda stage, payload, component: component())
-    config = SimpleNamespace(device="cuda")
-    getattr(module, shard).fn(None, config, *[None] * (parameters - 3), 0)
+    plan = StagePlan(stage="mt", version="1")
+    job: Any = SimpleNamespace(
+        device="cuda", threads=1, plan=plan, settings="{}", site=SimpleNamespace(store=None, seed=0)
+    )
+    monkeypatch.setattr(computing, "device_slot", listening.slot)
+
+    def build() -> Any:
+        listening()
+        return listening
+
+    with computing.computing(job, 0, build, {}) as component:
+        component([])
     assert listening.seen == [True, True]
     assert not listening.inside
 
 
-def test_refinement_and_training_take_the_card(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from tasks import refining, training
-
+def test_what_is_made_whole_takes_the_card(monkeypatch: pytest.MonkeyPatch) -> None:
     listening = Listening()
-    config: Any = SimpleNamespace(device="cuda")
-    monkeypatch.setattr(refining, "device_slot", listening.slot)
-    monkeypatch.setattr(refining, "compute", lambda *_: listening())
-    refining.refine_shard.fn(None, config, (), 1, None, "", 0)
-
-    def train(*_: Any) -> None:
+    job: Any = SimpleNamespace(device="cuda", plan=None, site=SimpleNamespace(store=None))
+    monkeypatch.setattr(computing, "device_slot", listening.slot)
+    monkeypatch.setattr(computing, "check", lambda *_: None)
+    with computing.making(job, {}):
         listening()
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(training, "device_slot", listening.slot)
-    monkeypatch.setattr(training, "_Watch", lambda *_: None)
-    monkeypatch.setattr(training.training, "train", train)
-    with pytest.raises(KeyboardInterrupt):
-        training.write_model(config, SimpleNamespace(path=tmp_path, ref=None), None, "bleu")  # type: ignore[arg-type]
-    assert listening.seen == [True, True]
+    assert listening.seen == [True]
+    assert not listening.inside
 
 
 def test_a_process_computes_one_thing_at_a_time() -> None:

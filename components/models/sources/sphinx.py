@@ -11,10 +11,10 @@ from pathlib import Path
 
 from components.errors import ConfigError, ModelError
 from components.models import shown
+from components.models.architectures import SPHINX
 from components.models.digests import combined, sha256_of
 from components.records import Checkpoint
 
-ARCHITECTURE = "pocketsphinx"
 BUNDLED = "en-us"
 
 
@@ -73,6 +73,6 @@ def sphinx_model(name: str) -> Checkpoint:
         reference=f"sphinx:{name}",
         path=str(folder),
         sha256=combined(digests),
-        architecture=ARCHITECTURE,
+        architecture=SPHINX,
         lineage=(f"pocketsphinx {version('pocketsphinx')}",) if folder == bundled else (),
     )

@@ -8,9 +8,10 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, GenerationConfig
 
-from components.decoding import SearchConfig, search
 from components.decoding.causal import CausalModel
+from components.decoding.config import SearchConfig
 from components.decoding.generation import rules_of
+from components.decoding.search import search
 from components.decoding.seq2seq import Seq2SeqModel
 from components.errors import ModelError
 from components.translation.seq2seq import Seq2SeqEngine

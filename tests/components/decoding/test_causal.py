@@ -8,9 +8,11 @@ import pytest
 import torch
 from transformers import Gemma3ForCausalLM, Gemma3TextConfig, GenerationConfig
 
-from components.decoding import Candidate, SearchConfig, search
+from components.decoding.candidates import Candidate
 from components.decoding.causal import CausalModel
+from components.decoding.config import SearchConfig
 from components.decoding.generation import rules_of
+from components.decoding.search import search
 from components.decoding.seq2seq import Seq2SeqModel
 from components.errors import ConfigError
 

@@ -9,10 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from components.decoding import Member
 from components.decoding.causal import CausalModel
 from components.decoding.lanes import Lane
-from components.decoding.members import Striding
+from components.decoding.members import Member, Striding
 from components.decoding.seq2seq import Seq2SeqModel
 
 from ..recognition.tiny import mels, tiny

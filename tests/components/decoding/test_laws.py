@@ -11,11 +11,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from components.decoding import Candidate, Combiner, Member, Rule, SearchConfig, force, search
+from components.decoding.candidates import Candidate
 from components.decoding.causal import CausalModel
+from components.decoding.combine import Combiner
+from components.decoding.config import SearchConfig
 from components.decoding.generation import rules_of
+from components.decoding.members import Member
+from components.decoding.rules import Rule
+from components.decoding.search import force, search
 from components.decoding.seq2seq import Seq2SeqModel
-from components.ensembling import Linear, LogLinear, NegativeEvidence
+from components.ensembling.combiners import Linear, LogLinear, NegativeEvidence
 
 from ..recognition.tiny import mels, tiny
 from .models import llama, marian, only, sources

@@ -8,9 +8,11 @@ from functools import partial
 import pytest
 import torch
 
-from components.decoding import Member, force, reading
+from components.decoding import reading
+from components.decoding.members import Member
+from components.decoding.search import force
 from components.decoding.seq2seq import Seq2SeqModel
-from components.ensembling import Linear
+from components.ensembling.combiners import Linear
 
 from .models import SEQ2SEQ, marian, packed_marian, sources
 from .test_laws import FAMILIES

@@ -6,9 +6,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.decoding import History
 from components.decoding.rules import (
     FORBIDDEN,
+    History,
     Rule,
     forbid_sequences,
     force_at,

@@ -10,10 +10,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.decoding import Candidate, SearchConfig, Vocabulary, force, search
 from components.decoding.beam import top
+from components.decoding.candidates import Candidate
+from components.decoding.config import SearchConfig
+from components.decoding.members import Vocabulary
 from components.decoding.rules import force_at, force_last, suppress
-from components.ensembling import Linear
+from components.decoding.search import force, search
+from components.ensembling.combiners import Linear
 from components.errors import ConfigError, ModelError
 
 EOS, LENGTH = 0, 4

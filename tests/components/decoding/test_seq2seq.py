@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 import torch
 
-from components.decoding import Candidate, SearchConfig, force, search
+from components.decoding.candidates import Candidate
+from components.decoding.config import SearchConfig
 from components.decoding.generation import rules_of
 from components.decoding.prepack import available
+from components.decoding.search import force, search
 from components.decoding.seq2seq import MarianMember, Seq2SeqMember, Seq2SeqModel
 
 from .models import SEQ2SEQ, generated, marian, only, packed_marian, sources

@@ -7,7 +7,9 @@ import torch
 from whisper.decoding import BeamSearchDecoder, DecodingOptions, DecodingTask
 from whisper.model import Whisper
 
-from components.decoding import Member, SearchConfig, search
+from components.decoding.config import SearchConfig
+from components.decoding.members import Member
+from components.decoding.search import search
 from components.decoding.whisper import WhisperDecoder, WhisperMember
 from components.recognition.engine import Shape
 from components.recognition.rules import whisper_rules

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from components.decoding import SearchConfig, force, search
-from components.ensembling import Linear
+from components.decoding.config import SearchConfig
+from components.decoding.search import force, search
 from components.ensembling.coefficients import (
     Coefficients,
     cross_validate,
@@ -20,6 +20,7 @@ from components.ensembling.coefficients import (
     learn_gate,
     newton,
 )
+from components.ensembling.combiners import Linear
 from components.ensembling.gates import SoftmaxGate, log_likelihood
 from components.ensembling.statistics import FLOOR, Statistics, collect, joined
 from components.errors import ConfigError, DataError, ModelError

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.ensembling.corpus import CORPUS
-from components.metrics import recognition_scores, translation_scores
+from components.metrics.translation import translation_scores
+from components.metrics.wer import recognition_scores
 
 sentences = st.lists(st.sampled_from(["ein", "Hund", "läuft", "zwei", ".", ""]), max_size=6).map(" ".join)
 rows = st.tuples(sentences, st.lists(sentences.filter(str.strip), min_size=1, max_size=2))

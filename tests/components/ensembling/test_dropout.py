@@ -8,11 +8,12 @@ import pytest
 import torch
 from transformers import GenerationConfig, GPT2Config, GPT2LMHeadModel
 
-from components.decoding import SearchConfig, force, search
 from components.decoding.causal import CausalModel
+from components.decoding.config import SearchConfig
 from components.decoding.generation import rules_of
+from components.decoding.search import force, search
 from components.decoding.seq2seq import Seq2SeqModel
-from components.ensembling import Linear
+from components.ensembling.combiners import Linear
 from components.ensembling.dropout import DropoutMember
 from components.errors import ConfigError
 

@@ -7,7 +7,8 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from components.ensembling.config import PoolingConfig
-from components.ensembling.language_model import LanguageModel, with_scores
+from components.ensembling.language_model import LanguageModel
+from components.ensembling.offers import with_scores
 from components.ensembling.pooling import pool
 from components.errors import ModelError
 from components.records import NBest

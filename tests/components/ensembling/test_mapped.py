@@ -6,16 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from components.decoding import Combiner
-from components.ensembling import Linear, LogLinear
+from components.decoding.combine import Combiner
 from components.ensembling.building import build, mapped_of
+from components.ensembling.combiners import Linear, LogLinear
 from components.ensembling.mapped import DROPPED, MappedEngine
 from components.ensembling.mixing import MixingConfig
 from components.ensembling.translator import EnsembleEngine
 from components.errors import ConfigError
 from components.records import NBest, Utterance
-from components.training import TrainingConfig, model, vocabulary
-from components.translation import TranslationConfig
+from components.training import model, vocabulary
+from components.training.config import TrainingConfig
+from components.translation.config import TranslationConfig
 
 from ..stacking.tiny import WORDS
 

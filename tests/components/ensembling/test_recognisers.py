@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from components.decoding import SearchConfig
+from components.decoding.config import SearchConfig
 from components.ensembling.recognisers import RecogniserEnsemble, WhisperEnsemble, build
 from components.errors import ConfigError
 from components.recognition.assembly import n_best
@@ -78,5 +78,5 @@ def test_what_cannot_be_mixed_is_refused(engines: list[WhisperEngine]) -> None:
     with pytest.raises(ConfigError, match="2 weights, one per member, found 3"):
         WhisperEnsemble(dict(zip("ab", engines, strict=True)), "linear", (0.2, 0.3, 0.5))
     sphinx = RecogniserEnsemble(members=("sphinx:en-us",), backend="pocketsphinx")
-    with pytest.raises(ConfigError, match=r"backend whisper.*found pocketsphinx: set asr\.combination"):
+    with pytest.raises(ConfigError, match=r"backend whisper.*found pocketsphinx: combine their"):
         build(sphinx)

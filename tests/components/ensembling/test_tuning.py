@@ -11,7 +11,7 @@ from components.ensembling.config import PoolingConfig
 from components.ensembling.reranking import rerank
 from components.ensembling.tuning import Problem, envelope, line_search, search, tune
 from components.errors import DataError
-from components.metrics import translation_scores
+from components.metrics.translation import translation_scores
 from components.records import Hypothesis
 from tests.components.ensembling.offering import offers, said
 

@@ -7,10 +7,11 @@ import math
 import pytest
 import torch
 
-from components.decoding import SearchConfig, Vocabulary, digest_of, search
+from components.decoding.config import SearchConfig
 from components.decoding.generation import require_same_rules
-from components.decoding.members import require_one_vocabulary
-from components.ensembling import Linear, LogLinear
+from components.decoding.members import Vocabulary, digest_of, require_one_vocabulary
+from components.decoding.search import search
+from components.ensembling.combiners import Linear, LogLinear
 from components.ensembling.vocabularies import (
     Lexicon,
     MappedMember,

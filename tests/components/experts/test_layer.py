@@ -11,9 +11,10 @@ from transformers.models.mixtral.modeling_mixtral import MixtralSparseMoeBlock
 
 from components.decoding.prepack import available, prepack
 from components.errors import ConfigError
-from components.experts import Experts, Router, SparseBlock, watched
 from components.experts.dispatch import Dispatch
 from components.experts.gradients import LARGE
+from components.experts.layer import Experts, SparseBlock, watched
+from components.experts.router import Router
 
 WIDTH, INNER = 16, 24
 

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from components.decoding import SearchConfig, digest_of, search
+from components.decoding.config import SearchConfig
+from components.decoding.members import digest_of
+from components.decoding.search import search
 from components.decoding.seq2seq import Seq2SeqModel
 from components.errors import ConfigError, ModelError
 from components.experts.config import ExpertsConfig
@@ -19,8 +21,9 @@ from components.experts.marian import SparseMarianMTModel
 from components.models import resolve
 from components.models.loading import load_transformers
 from components.records import NBest, Utterance
-from components.training import train
-from components.translation import TranslationConfig, build
+from components.training.loop import train
+from components.translation.config import TranslationConfig
+from components.translation.factory import build
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
 

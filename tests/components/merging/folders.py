@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from components.merging import Options, from_text, merge
+from components.merging.engine import Options, merge
+from components.merging.recipe import from_text
 
 CONFIG = {"architectures": ["ToyModel"], "model_type": "toy", "tie_word_embeddings": False}
 

@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from components.errors import MergeError
-from components.merging import Diagnosis, examine, from_text, opened
+from components.merging.doctor import Diagnosis, examine
+from components.merging.recipe import from_text
+from components.merging.references import opened
 from tests.components.merging.folders import folder, merged, recipe
 
 W = torch.randn(40, 50, generator=torch.Generator().manual_seed(0))

@@ -15,7 +15,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from components.errors import MergeError
-from components.merging import Options, from_text, merge, operands
+from components.merging import operands
+from components.merging.engine import Options, merge
+from components.merging.recipe import from_text
 from components.models import resolve
 from components.models.loading import load_transformers
 from tests.components.merging.folders import folder, merged, recipe
@@ -200,7 +202,8 @@ def test_a_packaged_model_with_itself(tmp_path: Path) -> None:
 CRASH = """
 import os, signal, sys
 from pathlib import Path
-from components.merging import from_text, merge
+from components.merging.engine import merge
+from components.merging.recipe import from_text
 def tell(line):
     if line.startswith("3/"):
         os.kill(os.getpid(), signal.SIGKILL)

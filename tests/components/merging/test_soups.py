@@ -8,7 +8,7 @@ import pytest
 from safetensors.torch import load_file
 
 from components.errors import MergeError
-from components.merging import merge
+from components.merging.engine import merge
 from components.merging.soups import exponential, greedy, last, uniform
 from tests.components.merging.folders import flat
 

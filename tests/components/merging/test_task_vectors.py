@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from components.errors import MergeError
-from components.merging import merge
+from components.merging.engine import merge
 from components.merging.task_vectors import TaskVector, combined, search
 from tests.components.merging.folders import folder
 

@@ -14,7 +14,9 @@ from tokenizers.pre_tokenizers import Whitespace
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from components.errors import MergeError
-from components.merging import examine, from_text, opened
+from components.merging.doctor import examine
+from components.merging.recipe import from_text
+from components.merging.references import opened
 from tests.components.merging.folders import folder, merged
 
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from components.errors import DataError
-from components.metrics import translation_scores
 from components.metrics.blame import Blame, attribute
 from components.metrics.blaming import Case, blame_cases
 from components.metrics.error_costs import correlation
 from components.metrics.repairing import FORM, KINDS, WORDS, repair
 from components.metrics.sufficient import Statistics, translation_statistics
+from components.metrics.translation import translation_scores
 from components.records import Audio, Utterance
 
 LEXICON = {
@@ -27,7 +27,7 @@ LEXICON = {
         "ball": "Ball",
     },
 }
-PARTS = {"words": WORDS, "form": (FORM,)}
+STAGES = {"asr": ("words", "form")}
 
 
 def cascade(
@@ -76,7 +76,7 @@ def deaf(said: str, draw: random.Random) -> str:
 
 def blamed(hear: Callable[[str, random.Random], str], translate: Callable[[str], str]) -> Mapping[str, Blame]:
     cases, repaired = cascade(hear, translate)
-    report, _ = blame_cases(cases, repaired, tuple(PARTS), "mt", len(cases))
+    report, _ = blame_cases(cases, repaired, STAGES, "mt", len(cases))
     return {one.metric: one for one in report.blames}
 
 
@@ -113,7 +113,7 @@ def test_when_both_are_bad_the_shares_multiply_and_shapley_adds_up() -> None:
 
 def test_the_gap_and_its_interval_by_a_plain_loop() -> None:
     cases, repaired = cascade(deaf, every_other)
-    report, values = blame_cases(cases, repaired, tuple(PARTS), "mt", len(cases))
+    report, values = blame_cases(cases, repaired, STAGES, "mt", len(cases))
     references = {case.utterance.id: case.utterance.references for case in cases}
     full = {case.utterance.id: case.output for case in cases}
 
@@ -142,7 +142,7 @@ def test_the_kind_of_error_that_costs_most() -> None:
         return " ".join(w for w in said.split() if w.strip(".").lower() not in ("dog", "tree", "cat", "ball"))
 
     cases, repaired = cascade(forgetful, word_by_word)
-    report, _ = blame_cases(cases, repaired, tuple(PARTS), "mt", len(cases))
+    report, _ = blame_cases(cases, repaired, STAGES, "mt", len(cases))
     dearest = report.kinds[0]
     assert dearest.kind == "deleted content words"
     assert dearest.gain.interval is not None
@@ -158,7 +158,7 @@ def test_what_cannot_be_blamed_is_refused() -> None:
     cases, repaired = cascade(faithful, word_by_word, 3)
     bare = [Case(c.utterance.model_copy(update={"transcript": None}), c.heard, c.output) for c in cases]
     with pytest.raises(DataError, match="expected spoken utterances with a reference transcript"):
-        blame_cases(bare, repaired, tuple(PARTS), "mt", 3)
+        blame_cases(bare, repaired, STAGES, "mt", 3)
     table = Statistics("m", ("a",), np.ones((1, 1)), lambda t: t[0], True, 1, "")
     with pytest.raises(DataError, match="expected the output with words gold, found none"):
         attribute({frozenset(): table}, {"asr": ["words"]}, "mt")
@@ -186,7 +186,7 @@ def test_several_languages_are_blamed_each_in_its_own() -> None:
         case("a", ("en", "zh"), "a dog runs", "a dog runs", "一只狗在公园里跑。", "一只猫在公园里跑。"),
         case("b", ("de", "en"), "Hund oder Katze", "Hund Katze", "a dog or a cat", "a dog a cat"),
     ]
-    report, _ = blame_cases(cases, {"words+form": {"b": "a dog or a cat"}}, tuple(PARTS), "mt", 2)
+    report, _ = blame_cases(cases, {"words+form": {"b": "a dog or a cat"}}, STAGES, "mt", 2)
     references = {one.utterance.id: one.utterance.references for one in cases}
     outputs = {one.utterance.id: one.output for one in cases}
     expected = translation_scores(references, outputs, language={"a": "zh", "b": "en"}, n_total=2)["bleu"]

@@ -3,10 +3,11 @@ from __future__ import annotations
 import pytest
 
 from components.errors import DataError
-from components.metrics import translation_scores
 from components.metrics.buckets import groups
-from components.metrics.comparing import ComparisonSettings, System, compare
+from components.metrics.comparing import System, compare
+from components.metrics.settings import ComparisonSettings
 from components.metrics.standings import Cost, pareto
+from components.metrics.translation import translation_scores
 from components.records import Utterance
 from tests.components.metrics.corpora import REFERENCES, SYSTEMS, N
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from components.ensembling.contribution import Coalition, coalitions
 from components.errors import DataError
-from components.metrics import translation_scores
 from components.metrics.contribution import contribution, of_outputs
 from components.metrics.sufficient import Statistics
+from components.metrics.translation import translation_scores
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über"]
 PARTS = ("a", "b", "null", "copy of a")

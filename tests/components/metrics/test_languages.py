@@ -6,9 +6,10 @@ import pytest
 from sacrebleu.metrics.bleu import BLEU
 
 from components.errors import DataError
-from components.metrics import recognition_scores, sentence_scores, translation_scores, utterance_errors
 from components.metrics.languages import by_language, signature_of
 from components.metrics.sufficient import recognition_statistics, translation_statistics
+from components.metrics.translation import sentence_scores, translation_scores
+from components.metrics.wer import recognition_scores, utterance_errors
 
 REFERENCES = {
     "a": "ein Hund läuft im Park .",

@@ -11,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.errors import DataError
-from components.metrics import recognition_scores, translation_scores
-from components.metrics.comparing import Comparison, ComparisonSettings, System, compare
+from components.metrics.comparing import Comparison, System, compare
+from components.metrics.settings import ComparisonSettings
 from components.metrics.standings import Cost
 from components.metrics.sufficient import recognition_statistics, translation_statistics
+from components.metrics.translation import translation_scores
+from components.metrics.wer import recognition_scores
 from components.records import Score, Utterance
 
 Texts = dict[str, str]

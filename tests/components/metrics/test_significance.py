@@ -12,7 +12,6 @@ from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.significance import PairedTest
 
 from components.errors import DataError
-from components.metrics import recognition_scores, translation_scores
 from components.metrics.null_distributions import two_sided
 from components.metrics.significance import (
     Difference,
@@ -23,6 +22,8 @@ from components.metrics.significance import (
     translation_tests,
 )
 from components.metrics.sufficient import Statistics, recognition_statistics, translation_statistics
+from components.metrics.translation import translation_scores
+from components.metrics.wer import recognition_scores
 from tests.components.metrics.corpora import REFERENCES, SYSTEMS, N
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.decoding import Candidate
+from components.decoding.candidates import Candidate
 from components.recognition.assembly import n_best, piece_of
 from components.recognition.engine import Shape
 from components.recognition.tracks import Window

@@ -7,7 +7,7 @@ import torch
 from transformers import WhisperConfig, WhisperForConditionalGeneration
 from whisper.model import Whisper
 
-from components.decoding import SearchConfig
+from components.decoding.config import SearchConfig
 from components.errors import ModelError
 from components.models.conversion.whisper import hub_name
 from components.recognition.engine import WhisperEngine

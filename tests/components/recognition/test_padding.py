@@ -12,7 +12,7 @@ from whisper.model import Whisper
 
 from components import audio
 from components.data import load
-from components.decoding import SearchConfig
+from components.decoding.config import SearchConfig
 from components.models import resolve
 from components.models.loading import load_whisper
 from components.recognition.encoder import WhisperEncoder

@@ -13,10 +13,11 @@ import whisper
 
 from components import audio
 from components.data import load
-from components.metrics import recognition_scores
+from components.metrics.wer import recognition_scores
 from components.models import resolve
 from components.models.loading import load_whisper
-from components.recognition import RecognitionConfig, build
+from components.recognition.building import build
+from components.recognition.config import RecognitionConfig
 from components.records import NBest, Utterance
 
 SHARED = Path(os.environ.get("ANTIPHON_SHARED", Path(__file__).parents[3] / ".." / "shared"))

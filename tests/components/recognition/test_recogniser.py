@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from components import audio
-from components.decoding import Candidate, SearchConfig
+from components.decoding.candidates import Candidate
+from components.decoding.config import SearchConfig
 from components.errors import ModelError
 from components.recognition import recogniser
 from components.recognition.config import RecognitionConfig

@@ -13,7 +13,8 @@ from components.errors import ConfigError, ModelError
 from components.models import resolve
 from components.models.describing import describe
 from components.models.sources.sphinx import parts
-from components.recognition import Listener, RecognitionConfig, build
+from components.recognition.building import Listener, build
+from components.recognition.config import RecognitionConfig
 from components.records import NBest, Outcome, Quarantined, Utterance
 
 SETTINGS = {"model": "sphinx:en-us", "backend": "pocketsphinx", "n_best": 3}

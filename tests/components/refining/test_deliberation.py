@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from components.decoding import SearchConfig, force, search
+from components.decoding.config import SearchConfig
+from components.decoding.search import force, search
 from components.decoding.seq2seq import Seq2SeqModel
 from components.refining.deliberating import DeliberationModel
 from components.refining.estimate import draft_rows

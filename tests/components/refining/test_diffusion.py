@@ -8,7 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.decoding import SearchConfig, search
+from components.decoding.config import SearchConfig
+from components.decoding.search import search
 from components.decoding.seq2seq import Seq2SeqModel
 from components.refining import denoising
 from components.refining.corruption import Corruption, Noise

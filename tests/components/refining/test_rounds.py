@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 from components.errors import ConfigError
-from components.records import Checkpoint, Hypothesis, NBest, Utterance
+from components.nodes.loop import LoopRoundSettings
+from components.records import Checkpoint, Decision, Hypothesis, NBest, Quarantined, Utterance
 from components.refining import gates, networks, rounds, selfrefine
 from components.refining.config import RefineConfig
-from components.refining.selfrefine import Proposal, SelfRefiner
+from components.refining.decisions import Proposal
+from components.refining.judging import Judge
+from components.refining.selfrefine import SelfRefiner
 from components.refining.stopping import RULES, Trace, reason
 
 ITEM = Utterance(id="u", text="a dog", source_language="en", target_language="de", references=("ein Hund",))
@@ -30,6 +33,10 @@ class Script:
         self.checkpoint = Checkpoint(reference="script", path="x", sha256="0" * 64, architecture="x")
         self.left = list(self.texts)
 
+    def check(self, item: Utterance) -> None:
+        if item.source_language == "cy":
+            raise ConfigError("expected one of en-de, found cy-de")
+
     def propose(self, items: Sequence[Utterance], drafts: Sequence[str], step: int) -> list[Proposal]:
         return [Proposal(self.left.pop(0), None, -1.0) for _ in items]
 
@@ -47,8 +54,8 @@ def refined(monkeypatch: pytest.MonkeyPatch, texts: str, count: int, **settings:
 
 
 def stopped(outcome: NBest) -> str | None:
-    number = int(outcome.best.features.get("stopped", 0))
-    return rounds.REASONS[number - 1] if number else None
+    decision = outcome.best.decision
+    return None if decision is None else decision.stopped
 
 
 def test_two_cycles_and_fixed_points_stop(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,6 +63,18 @@ def test_two_cycles_and_fixed_points_stop(monkeypatch: pytest.MonkeyPatch) -> No
     assert [o.best.text for o in past] == ["a", "b", "a", "a"]
     assert [stopped(o) for o in past] == [None, None, "cycle", "cycle"]
     assert stopped(refined(monkeypatch, "a", 1, gate="off")[-1]) == "no_change"
+
+
+def test_an_utterance_in_a_language_without_examples_is_put_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(networks.METHODS, "self_refine", Script)
+    monkeypatch.setattr(Script, "texts", ("b",))
+    welsh = ITEM.model_copy(update={"id": "w", "source_language": "cy"})
+    drafts = [[draft("a").model_copy(update={"utterance_id": key})] for key in ("w", "u")]
+    aside, refined = rounds.Refiner(RefineConfig(gate="off")).round([welsh, ITEM], drafts)
+    assert isinstance(aside, Quarantined)
+    assert (aside.utterance_id, aside.detail) == ("w", "expected one of en-de, found cy-de")
+    assert isinstance(refined, NBest)
+    assert refined.best.text == "b"
 
 
 def test_the_result_is_never_below_the_draft_under_its_gate(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,6 +132,40 @@ def test_a_gate_is_not_the_reported_metric() -> None:
     values = gates.GATES["reference_chrf"](RefineConfig(), None)([ITEM, ITEM], ["ein Hund", "x"])
     assert values[0] == pytest.approx(100.0)
     assert values[1] < 10
+    heard = ITEM.model_copy(update={"target_language": "en", "transcript": "a dog"})
+    assert gates.GATES["reference_chrf"](RefineConfig(), None)([heard], ["a dog"]) == [pytest.approx(100.0)]
+
+
+def test_another_critics_words_stand_in_the_prompt_on_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a transcript the prompt shows no source: there is none that the draft could be compared with."""
+    prompts: list[str] = []
+
+    def write(self: SelfRefiner, asked: Sequence[str]) -> list[tuple[str, float]]:
+        prompts.extend(asked)
+        return [("a dog", -1.0), ("", -2.0)]
+
+    monkeypatch.setattr(SelfRefiner, "_write", write)
+    refiner = object.__new__(SelfRefiner)
+    refiner._config = RefineConfig()
+    refiner._controls = selfrefine._MARKS
+    transcript = ITEM.model_copy(update={"target_language": "en"})
+    proposals = refiner.revise([transcript, ITEM], ["a dock", "ein Hut"], ["dock\nor dog?", "none"])
+    assert proposals == [Proposal("a dog", "dock or dog?", -1.0), Proposal("ein Hut", "none", -2.0)]
+    assert prompts[0].endswith("\nDraft: a dock\nProblems: dock or dog?\nCorrected:")
+    assert "transcripts of English speech" in prompts[0]
+    assert "Source:" not in prompts[0]
+    assert prompts[1].endswith("\nSource: a dog\nDraft: ein Hut\nProblems: none\nCorrected:")
+
+
+def test_a_judge_takes_the_words_of_the_critic_and_stops_by_them() -> None:
+    decided = Decision(round=1, accepted=True, feedback="None.")
+    proposed = draft("b").best.model_copy(update={"decision": decided, "system": "editor"})
+    outcome = Judge(LoopRoundSettings()).round(
+        [ITEM], [[draft("a")]], [NBest(utterance_id="u", hypotheses=(proposed,))]
+    )[0]
+    assert isinstance(outcome, NBest)
+    assert outcome.best.decision == Decision(round=1, accepted=True, stopped="critic", feedback="None.")
+    assert (outcome.best.text, outcome.best.system) == ("b", "editor")
 
 
 def test_a_record_is_data_and_never_instructions(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,8 @@ from components.errors import DataError
 from components.models.checkpoints import checkpoint_of
 from components.stacking.learning import SpokenPair, StackLearner, padded_text
 from components.stacking.loading import load
-from components.training import TrainingConfig, train
+from components.training.config import TrainingConfig
+from components.training.loop import train
 from tests.components.stacking import tiny
 
 TARGETS = ("rot rot rot rot", "blau blau blau blau")

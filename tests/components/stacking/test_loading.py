@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 
 from components.errors import AntiphonError, ConfigError, ModelError
 from components.models.checkpoints import checkpoint_of
+from components.stacking.config import SpeechConfig
 from components.stacking.loading import from_text, load, save
-from components.stacking.speech import SpeechConfig
 from tests.components.stacking import tiny
 
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from components.decoding import SearchConfig, force, search
+from components.decoding.config import SearchConfig
+from components.decoding.search import force, search
 from components.stacking.loading import Stacked
 from components.stacking.member import StackedMember
 from components.stacking.model import Sources

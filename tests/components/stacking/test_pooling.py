@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from components.decoding import SearchConfig
 from components.decoding.causal import CausalModel
+from components.decoding.config import SearchConfig
 from components.errors import ConfigError, DataError
 from components.records import Hypothesis, NBest, Outcome, Quarantined, Utterance
 from components.stacking import pooling, rescoring

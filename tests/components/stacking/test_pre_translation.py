@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from components.errors import DataError
 from components.stacking.pre_translation import DraftLearner, folds, with_draft
 from components.stacking.systems import joined
-from components.training import TrainingConfig
 from components.training.batches import collate
+from components.training.config import TrainingConfig
 from tests.components.stacking.tiny import stacked
 
 

@@ -15,8 +15,9 @@ from components.models import resolve
 from components.models.loading import load_whisper
 from components.recognition.features import log_mel
 from components.records import Utterance
+from components.stacking.config import SpeechConfig
 from components.stacking.encodings import Encodings, write
-from components.stacking.speech import SpeechConfig, SpeechEncoder, padded
+from components.stacking.speech import SpeechEncoder, padded
 from tests.components.stacking import tiny
 
 

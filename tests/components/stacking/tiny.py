@@ -12,11 +12,12 @@ from transformers import WhisperConfig, WhisperForConditionalGeneration
 from components import audio
 from components.models.checkpoints import checkpoint_of
 from components.records import Utterance
+from components.stacking.config import SpeechConfig
 from components.stacking.learning import padded_text
 from components.stacking.loading import Stacked, from_text, save
 from components.stacking.model import Kind, Sources
-from components.stacking.speech import SpeechConfig
-from components.training import TrainingConfig, model, vocabulary
+from components.training import model, vocabulary
+from components.training.config import TrainingConfig
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
 WIDTH = 16

@@ -16,7 +16,6 @@ from components.storage.reader import (
 from components.storage.stage_plan import StagePlan
 from components.storage.stage_writer import opened
 from components.storage.store import Store
-from tasks.translation import translatable
 
 NAMES = ["é", "b", "c", "d"]
 
@@ -72,10 +71,3 @@ def test_records_are_read_back_in_order_and_by_id(data: StageRef, asr: StageRef)
     assert dict(outcomes) == {"é": nbest("é"), "d": nbest("d"), "b": refusal("b")}
     with pytest.raises(KeyError):
         outcomes["c"]
-
-
-def test_what_is_translated_is_what_was_heard_or_written(data: StageRef, asr: StageRef) -> None:
-    """The refused utterance is left out; the detected language goes with the text."""
-    found = [(u.id, u.text, u.source_language) for u in translatable(data, asr)]
-    assert found == [("é", "heard é\u2028", "fr"), ("c", "written", "en"), ("d", "heard d\u2028", "fr")]
-    assert [u.id for u in translatable(data, None)] == ["c"]

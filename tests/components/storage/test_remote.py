@@ -16,17 +16,18 @@ from components.canonical import digest
 from components.errors import ConfigError, StoreError
 from components.models import resolve
 from components.models.digests import sha256_of
+from components.records import NodeRecord, PipelineRecord
 from components.storage import lease as leases
 from components.storage import locks
 from components.storage.objects import Objects
 from components.storage.seal import Seal
 from components.storage.stage_writer import ERRORS, OUTPUTS, opened
 from components.storage.store import Store
-from tasks.systems import parameters_of
+from reports.run_outputs import parameters_of
 from tests.components.storage.test_stage_writer import IDS, PLAN, SHARDS, content, record, run
 from tests.components.storage.test_store import claim
 from tests.components.storage.test_store import record as run_record
-from tests.tasks.test_views import stage
+from tests.reports.test_report_view import stage
 
 DONE = f"stages/{PLAN.key}/DONE.json"
 
@@ -243,7 +244,9 @@ def test_models_of_a_run_are_described_on_a_machine_that_has_no_copy(
 ) -> None:
     test_a_model_of_the_store_is_found_from_another_machine(on, url)
     used = stage(tmp_path, "mt", models={"model": f"store:{PLAN.key[:12]}"})
-    assert parameters_of(run_record("r").model_copy(update={"stages": (used,)}), on("three")) == 6
+    graph = PipelineRecord(nodes=(NodeRecord(name="mt", kind="translate", gives="text"),))
+    run = run_record("r").model_copy(update={"stages": (used,), "pipeline": graph})
+    assert parameters_of(run, on("three")) == 6
 
 
 def test_runs_are_read_back_from_another_machine(on: Callable[[str], Store], url: str) -> None:

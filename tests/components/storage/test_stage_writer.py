@@ -22,6 +22,7 @@ from components.storage.seal import SEAL, DamagedError
 from components.storage.stage_plan import StagePlan
 from components.storage.stage_writer import ERRORS, JOURNAL, OUTPUTS, journal_entries, opened
 from components.storage.store import Store
+from components.storage.whole_stage import WORK, Product, compute_once
 
 PLAN = StagePlan(stage="asr", version="test/1", shard_size=2)
 SHARDS = [(["a", "b"], []), (["c"], ["d"]), ([], ["e", "f"]), (["g"], [])]
@@ -347,3 +348,26 @@ def test_a_stage_of_files_is_sealed_with_their_digests(model: Store) -> None:
     assert (found.items, found.seconds) == (3, 12.5)
     (model.folder(PLAN.key) / "model.safetensors").write_bytes(b"Weights")
     assert model.find(PLAN) is None
+
+
+@pytest.mark.parametrize(("read", "there"), [("1" * 64, True), ("2" * 64, False)])
+def test_what_is_made_whole_goes_on_only_of_the_same_inputs(tmp_path: Path, read: str, there: bool) -> None:
+    def broken_off(folder: Path) -> Product:
+        for name in ("half", f"{WORK}/half"):
+            (folder / name).write_text("begun", "utf-8")
+        raise RuntimeError
+
+    seen = []
+
+    def work(folder: Path) -> Product:
+        seen.extend((folder / name).exists() for name in ("half", f"{WORK}/half"))
+        (folder / "model").write_text("made", "utf-8")
+        return Product(["model"], items=1)
+
+    store = Store(str(tmp_path))
+    with suppress(RuntimeError):
+        compute_once(store, PLAN, broken_off, {"of0": "1" * 64})
+    ref = compute_once(store, PLAN, work, {"of0": read})
+    assert seen == [there, there]
+    assert not (Path(ref.path) / WORK).exists()
+    assert store.find(PLAN, {"of0": read}) is not None

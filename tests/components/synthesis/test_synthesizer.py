@@ -11,8 +11,9 @@ import pytest
 from components import audio
 from components.errors import ConfigError, DataError
 from components.records import Quarantined, Utterance
-from components.synthesis import SynthesisConfig, build
+from components.synthesis.config import SynthesisConfig
 from components.synthesis.markup import is_marked, phonetic, visible
+from components.synthesis.synthesizer import build
 
 PROGRAMS = {"espeak-ng": "espeak-ng", "flite": "flite", "festival": "text2wave"}
 

@@ -10,9 +10,9 @@ import torch
 
 from components.errors import ConfigError
 from components.records import Hypothesis, NBest
-from components.training import TrainingConfig, train
+from components.training.config import TrainingConfig
 from components.training.distillation import DistillationConfig, DistillationLearner
-from components.training.loop import FINAL
+from components.training.loop import FINAL, train
 from components.training.targets import CHOICES
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "sieht", "unter", "zwei"]

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from components.training import LEARNERS, TrainingConfig, language, scoring, train
+from components.training import language, scoring
 from components.training.batches import Example
+from components.training.config import TrainingConfig
+from components.training.learners import LEARNERS
+from components.training.loop import train
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft"]
 

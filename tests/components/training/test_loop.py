@@ -16,8 +16,10 @@ from transformers import MarianMTModel, MarianTokenizer
 
 from components.ensembling import bagging
 from components.errors import ConfigError, ModelError
-from components.training import TrainingConfig, checkpoint, dev, loop, package, train, translation
+from components.training import checkpoint, dev, loop, package, translation
 from components.training import pairs as training_pairs
+from components.training.config import TrainingConfig
+from components.training.loop import train
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
 

@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from components.training import TrainingConfig, meta, objective
+from components.training import meta, objective
 from components.training.batches import Batch, Example, collate
+from components.training.config import TrainingConfig
 from components.training.model import build
 
 

@@ -10,7 +10,9 @@ import torch
 from transformers import MarianTokenizer
 
 from components.errors import ConfigError
-from components.training import TrainingConfig, dev, meta, package, pairs, train, vocabulary
+from components.training import dev, meta, package, pairs, vocabulary
+from components.training.config import TrainingConfig
+from components.training.loop import train
 from components.training.meta_learner import MetaConfig, MetaLearner
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "sieht", "unter", "zwei"]

@@ -8,8 +8,8 @@ import math
 import pytest
 import torch
 
-from components.training import TrainingConfig
 from components.training.batches import Example, collate
+from components.training.config import TrainingConfig
 from components.training.model import build
 from components.training.objective import SCHEDULES, learning_rate, loss
 

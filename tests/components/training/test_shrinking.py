@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from components.errors import ModelError
-from components.training import TrainingConfig
+from components.training.config import TrainingConfig
 from components.training.model import build
 from components.training.shrinking import copy_layers, spaced
 

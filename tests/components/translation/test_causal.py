@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from components.decoding import SearchConfig
 from components.decoding.causal import CausalModel
+from components.decoding.config import SearchConfig
 from components.errors import ConfigError, DataError
 from components.translation.causal import (
     CausalEngine,

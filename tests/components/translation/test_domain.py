@@ -9,8 +9,9 @@ import pytest
 from components.errors import ModelError
 from components.models.checkpoints import DOMAIN, checkpoint_of
 from components.records import NBest, Utterance
-from components.translation import TranslationConfig, build
+from components.translation.config import TranslationConfig
 from components.translation.domain import FEATURE, domain_of, measure_domain, warning
+from components.translation.factory import build
 
 CAPTIONS = [
     "A man in a blue shirt is riding a bicycle.",

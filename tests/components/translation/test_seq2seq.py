@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import MarianMTModel, MarianTokenizer
 
-from components.decoding import SearchConfig
+from components.decoding.config import SearchConfig
 from components.decoding.seq2seq import Seq2SeqModel
 from components.errors import DataError, ModelError
 from components.records import Checkpoint, NBest, Quarantined, Utterance

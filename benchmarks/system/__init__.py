@@ -1,0 +1,1 @@
+"""What running costs beside the models: following, start-up, memory."""

@@ -1,0 +1,56 @@
+"""The ``data`` stage: a manifest, a named set or recordings as utterances in the store."""
+
+from __future__ import annotations
+
+from components.canonical import digest
+from components.data.dataset import Dataset
+from components.data.loading import from_audio, load
+from components.errors import ConfigError, DataError
+from components.profiling import Cost, measure_cost
+from components.records import StageRef
+from components.storage.stage_plan import StagePlan
+from components.storage.stage_writer import Writer, opened
+from components.storage.store import Store
+
+Languages = tuple[str | None, str | None]
+
+
+def store_data(
+    source: str | None, audio: str | None, languages: Languages, limit: int | None, store: Store
+) -> StageRef:
+    """Read and check a data set (or recordings) and keep its utterances; the finished stage.
+
+    Raises:
+        ConfigError: both or neither of ``source`` and ``audio`` were given.
+        DataError: nothing usable in it.
+    """
+    if (source is None) == (audio is None):
+        raise ConfigError("expected a data set or an audio file, one of the two; set data or audio")
+    options = {"source_language": languages[0], "target_language": languages[1]}
+    with measure_cost() as cost:
+        if audio is not None:
+            dataset = from_audio(audio, limit=limit, **options)
+        else:
+            dataset = load(str(source), limit=limit, **options)
+    everything = [*dataset.utterances, *dataset.quarantined]
+    if not everything:
+        raise DataError(f"{source or audio}: expected at least one utterance, found none")
+    plan = StagePlan(
+        stage="data",
+        version="data/2",
+        parameters=options,
+        # With the paths of its audio: a moved data set is another stage, whose readers see the same content.
+        inputs={"source": dataset.digest, "records": digest([record.model_dump() for record in everything])},
+    )
+    with opened(store, plan) as writer:
+        return writer.ref or _write(writer, dataset, cost)
+
+
+def _write(writer: Writer, dataset: Dataset, cost: Cost) -> StageRef:
+    good = [record.model_dump_json(exclude_defaults=True) for record in dataset.utterances]
+    bad = [record.model_dump_json(exclude_defaults=True) for record in dataset.quarantined]
+    if writer.shards_done == 0:
+        writer.append(good, bad, seconds=cost.seconds, peak=cost.peak_memory_bytes)
+    ids = [record.id for record in dataset.utterances]
+    ids += [record.utterance_id for record in dataset.quarantined]
+    return writer.finish(ids, content=dataset.digest)

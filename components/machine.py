@@ -1,0 +1,157 @@
+"""What torch finds on this machine, its threads, kernels and cards, known without importing it.
+
+A plan says what decides the last bits of a stage, and an unchanged stage is reused without computing: to
+import torch for that would take longer than all the rest. So a process that had to import it for these facts
+keeps them in the cache, under a key of everything by which torch decides, and the next process reads them.
+One that has torch asks torch; and whoever computes compares the plan with what torch says there.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from components.canonical import digest
+from components.errors import ConfigError, StoreError
+from components.files import read_json, write_json
+from components.models.digests import cache_folder
+from components.records import Record
+
+SWITCHES = (
+    *("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMATH_MODE"),
+    *("MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "NVIDIA_TF32_OVERRIDE", "CUBLAS_WORKSPACE_CONFIG"),
+)
+"""Variables of the libraries by which a user may choose other products than they would."""
+_VARIABLES = (
+    *("OMP_", "KMP_", "GOMP_", "MKL_", "ATEN_", "ONEDNN_", "DNNL_", "TORCH_", "PYTORCH_", "LD_"),
+    *("ANTIPHON_KERNELS", "ANTIPHON_PREPACK", "CUDA_", "NVIDIA_", "HIP_", "ROCR_"),
+)
+"""How the variables begin by which torch, its libraries and our kernels decide."""
+_CARDS = ("/dev/nvidia*", "/dev/kfd", "/dev/dxg", "/dev/dri/*", "/proc/driver/nvidia/version")
+
+
+class Facts(Record):
+    """What torch said in a process that asked nothing else of it."""
+
+    key: str
+    processor: str
+    kernels: str
+    threads: int
+    matmul: str
+    cards: tuple[str, ...]
+    mps: bool
+
+
+def numerics(device: str = "cpu", *, threads: bool = True) -> dict[str, str]:
+    """The processor, the kernels, the number of torch's threads and the card, each as a short word.
+
+    Two processes for which these are equal give equal bytes. ``threads`` False: they are set elsewhere.
+    """
+    facts = _facts(with_card=device.startswith("cuda"))
+    found = {"processor": facts.processor, "kernels": facts.kernels}
+    found |= {"threads": str(facts.threads)} if threads else {}
+    found |= {name: os.environ[name] for name in SWITCHES if os.environ.get(name)}
+    if device.startswith("cuda"):
+        index = int(device.partition(":")[2] or 0)
+        found |= {"card": facts.cards[index], "matmul": facts.matmul}
+    return found
+
+
+def device_name(name: str = "auto") -> str:
+    """The device called ``name`` as torch calls it: ``cpu``, ``cuda:N`` or ``mps``.
+
+    ``auto`` is what ANTIPHON_DEVICE says, else the first CUDA device, else Apple's, else the CPU.
+    Raises :class:`ConfigError` when the name is unknown or this machine has no such device.
+    """
+    setting = "device"
+    if name == "auto" and (preset := os.environ.get("ANTIPHON_DEVICE")):
+        setting, name = "ANTIPHON_DEVICE", preset
+    if name == "cpu":
+        return name
+    cuda, mps = _devices()
+    if name == "auto":
+        name = "cuda" if cuda else "mps" if mps else "cpu"
+    kind, _, index = name.partition(":")
+    if kind not in {"cpu", "cuda", "mps"} or (index and not (kind == "cuda" and index.isdecimal())):
+        raise ConfigError(f"{setting}: expected auto, cpu, cuda, cuda:N or mps, found {name!r}")
+    count = {"cpu": 1, "cuda": cuda, "mps": int(mps)}[kind]
+    if int(index or 0) >= count:
+        raise ConfigError(
+            f"{setting}: expected one of {count} {kind} devices here, found {name!r}; use auto or cpu"
+        )
+    return f"cuda:{int(index or 0)}" if kind == "cuda" else kind
+
+
+def device_type(name: str = "auto") -> str:
+    """The type of the device called ``name``: cpu, cuda or mps. As :func:`device_name`."""
+    return device_name(name).partition(":")[0]
+
+
+def _devices() -> tuple[int, bool]:
+    if "torch" in sys.modules:
+        from components import torch_facts  # noqa: PLC0415 - imports torch, which is there
+
+        return torch_facts.devices()
+    facts = _kept()
+    return len(facts.cards), facts.mps
+
+
+def _facts(*, with_card: bool) -> Facts:
+    return _asked("", with_card=with_card) if "torch" in sys.modules else _kept()
+
+
+def _kept() -> Facts:
+    """What another process found, or what this one finds now and keeps."""
+    path, key = cache_folder() / "machine.json", _key()
+    with suppress(StoreError, ValidationError):
+        if path.exists() and (facts := Facts.model_validate(read_json(path))).key == key:
+            return facts
+    facts = _asked(key, with_card=True)
+    with suppress(OSError, StoreError):  # a cache that cannot be written to costs the time of an import
+        write_json(path, facts.model_dump(mode="json"))
+    return facts
+
+
+def _asked(key: str, *, with_card: bool) -> Facts:
+    from components import torch_facts  # noqa: PLC0415 - imports torch
+
+    cuda, mps = torch_facts.devices()
+    return Facts(
+        key=key,
+        processor=torch_facts.processor(),
+        kernels=torch_facts.kernels(),
+        threads=torch_facts.threads(),
+        matmul=torch_facts.matmul(),
+        cards=tuple(map(torch_facts.card, range(cuda))) if with_card else (),
+        mps=mps,
+    )
+
+
+def _key() -> str:
+    """Everything by which torch decides what it says."""
+    variables = {name: value for name, value in os.environ.items() if name.startswith(_VARIABLES)}
+    processors = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    packages = {name: version(name) for name in ("torch", "llvmlite", "antiphon")}
+    machine = [platform.platform(), platform.machine(), sys.executable, *_processor_lines(), *_card_lines()]
+    return digest([packages, variables, processors, machine])
+
+
+def _processor_lines() -> Iterator[str]:
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith(("processor", "vendor_id", "model name", "flags", "core id", "physical id")):
+                yield line
+
+
+def _card_lines() -> Iterator[str]:
+    for pattern in _CARDS:
+        yield from sorted(map(str, Path("/").glob(pattern[1:])))
+    with suppress(OSError):
+        yield Path(_CARDS[-1]).read_text(encoding="utf-8", errors="replace")

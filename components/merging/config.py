@@ -1,0 +1,41 @@
+"""What can be set on a merge: the recipe, as a file, as its text, or as it stands in a pipeline's file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from components.merging.recipe import Recipe, from_text, read
+
+VERSION = 3
+"""Of the merging: raised when the same recipe gives other weights."""
+
+
+class MergeConfig(BaseModel):
+    """Which models are merged, and how."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    recipe: str = Field(
+        title="Recipe",
+        min_length=1,
+        description="mergekit's YAML: a file, its text (with line breaks), or its keys",
+    )
+
+    @field_validator("recipe", mode="before")
+    @classmethod
+    def _as_text(cls, value: Any) -> Any:
+        return json.dumps(value, indent=1, ensure_ascii=False) if isinstance(value, dict) else value
+
+
+def is_text(recipe: str) -> bool:
+    """Whether it is the text of a recipe, not the path of its file."""
+    return "\n" in recipe.strip()
+
+
+def recipe_of(text: str) -> Recipe:
+    """A recipe from a file, or from its text. Raises ConfigError or MergeError with the line."""
+    return from_text(text) if is_text(text) else read(Path(text).expanduser())

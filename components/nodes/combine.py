@@ -1,0 +1,118 @@
+"""``combine``: finished outputs of several nodes become one: ROVER, minimum Bayes risk, reranking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+
+from components.ensembling.config import COEFFICIENTS, POOLING_VERSION, PoolingConfig
+from components.files import read_json
+from components.nodes.kind import Component, Item, Kind, Site
+from components.records import NBest, Outcome, Quarantined, StageRef
+from components.storage.reader import hypotheses
+
+if TYPE_CHECKING:
+    from components.ensembling.offers import LanguageModel
+
+
+class CombineSettings(PoolingConfig):
+    """How finished outputs become one, and who learned the coefficients of reranking."""
+
+    tuned: str | None = Field(None, description="reranking: a node of kind tune, which learned coefficients")
+
+
+class Combine(Kind[CombineSettings]):
+    """Texts of one language -> text. Systems count, vote and break ties in the order of ``of``."""
+
+    name = "combine"
+    summary = "finished texts -> text: ROVER, minimum Bayes risk, reranking"
+    settings = CombineSettings
+    reads = ("text",)
+    inputs = (2, 64)
+    joins = True
+    needs_inputs = True
+    made_by: ClassVar = {"tuned": "tune"}
+    same_language = True
+    passes = True
+
+    def version(self, settings: CombineSettings) -> str:
+        """Of the methods."""
+        return str(POOLING_VERSION)
+
+    def libraries(self, settings: CombineSettings) -> tuple[str, ...]:
+        """Of metrics and normalization, and of a language model if there is one."""
+        libraries = ("numpy", "sacrebleu", "rapidfuzz", "openai-whisper")
+        return (*libraries, "torch", "transformers") if self.models(settings) else libraries
+
+    def models(self, settings: CombineSettings) -> dict[str, str]:
+        """The language model whose log-probability is a feature."""
+        name = settings.language_model
+        return {} if settings.method != "reranking" or name is None else {"language_model": name}
+
+    def tables(self, settings: CombineSettings) -> dict[str, str]:
+        """Coefficients that another node learned."""
+        return {"tuned": settings.tuned} if settings.tuned else {}
+
+    def device(self, settings: CombineSettings) -> str:
+        """That of the language model."""
+        return "auto" if self.models(settings) else "cpu"
+
+    def parameters(self, settings: CombineSettings, site: Site) -> dict[str, Any]:
+        """Everything but the language model and who learned the coefficients."""
+        return settings.model_dump(mode="json", exclude={"language_model", "tuned"})
+
+    def check(self, settings: CombineSettings, site: Site) -> None:
+        """A vote for each input, coefficients for reranking, a language model that is known."""
+        from components.ensembling import pooling  # noqa: PLC0415 - imports numpy and sacrebleu
+
+        pooling.check(settings, site.of, learned=settings.tuned is not None)
+        if self.models(settings):
+            from components import models  # noqa: PLC0415 - imports torch
+
+            models.check(str(settings.language_model), site.store)
+
+    def build(self, settings: CombineSettings, site: Site) -> Component:
+        """The method, with the coefficients that were learned."""
+        from components.ensembling import pooling  # noqa: PLC0415 - imports numpy and sacrebleu
+
+        if settings.tuned is not None:
+            learned = read_json(site.table("tuned") / COEFFICIENTS)["coefficients"]
+            settings = settings.model_copy(update={"coefficients": learned})
+        model = self.language_model(settings, site)
+
+        def combine(items: Sequence[Item]) -> list[Outcome]:
+            return [
+                pooling.pool(
+                    item.utterance.id,
+                    {str(number): _text(item, name) for number, name in enumerate(site.of, 1)},
+                    settings,
+                    item.utterance.source_language,
+                    model,
+                )
+                for item in items
+            ]
+
+        return combine
+
+    def language_model(self, settings: CombineSettings, site: Site) -> LanguageModel | None:
+        """The language model whose log-probability is a feature, if there is one."""
+        if not self.models(settings):
+            return None
+        from components.ensembling import language_model  # noqa: PLC0415 - imports torch
+
+        return language_model.load(str(settings.language_model), site.store)
+
+    def notes(self, settings: CombineSettings, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
+        """How many utterances some of the inputs lacked."""
+        systems = [nbest.best.features["systems"] for nbest in hypotheses(ref)]
+        counted = len(site.of) - settings.weights.count(0.0)
+        fewer = sum(number < counted for number in systems)
+        told = f"{ref.stage}: {fewer} of {len(systems)} utterances had outputs of fewer than {counted} inputs"
+        return [told] if fewer else []
+
+
+def _text(item: Item, name: str) -> Outcome | None:
+    outcome = item.inputs.get(name)
+    return outcome if isinstance(outcome, NBest | Quarantined) else None

@@ -1,0 +1,132 @@
+"""``command``: a program of the user's own in the middle of a pipeline.
+
+``{kind: command, run: [sed, "s/colour/color/g"], of: asr, format: text}`` gives every text to ``sed`` as a
+line and takes its lines as texts. In the format ``jsonl`` a program reads one JSON object per line, as
+:mod:`components.nodes.plain_records` describes it, and writes one with the same ``id`` for each, in order.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from components.errors import ConfigError
+from components.nodes import code
+from components.nodes.kind import Component, Kind, NodeSettings, Site, Sort
+from components.nodes.own_program import OwnProgram
+from components.nodes.plain_records import Gives
+from components.storage.seal import file_digest
+
+VERSION = 1
+"""Of what programs get, and of how their answers are read."""
+
+
+class CommandSettings(NodeSettings):
+    """Which program, and how it is talked to."""
+
+    run: tuple[str, ...] = Field(min_length=1, description="the program and its arguments; no shell")
+    format: Literal["jsonl", "text"] = Field(
+        "jsonl", description="jsonl: an object per utterance in and out; text: a line of text in and out"
+    )
+    gives: Gives = Field(
+        "text", description="text; table (a number or a way each); speech (an audio file each)"
+    )
+    ways: tuple[str, ...] = Field((), description="of a table: the ways for when: NODE.WAY")
+    timeout: float = Field(
+        60.0, gt=0, le=86400, description="seconds for one start, which reads 32 utterances"
+    )
+    also: tuple[str, ...] = Field(
+        (), description="files that decide the outputs, such as a script that is an argument"
+    )
+
+    @field_validator("run", mode="before")
+    @classmethod
+    def _is_a_list(cls, value: object) -> object:
+        if isinstance(value, str):
+            raise ValueError(f"expected a list such as [sed, s/a/b/], as there is no shell, found {value!r}")
+        return value
+
+    @model_validator(mode="after")
+    def _is_text(self) -> CommandSettings:
+        if self.format == "text" and self.gives == "speech":
+            raise ValueError("format: expected jsonl where a program gives speech, found text")
+        if self.ways and self.gives != "table":
+            raise ValueError(f"ways: expected gives: table, found {self.gives}")
+        return self
+
+
+class Command(Kind[CommandSettings]):
+    """A program that reads and writes one line per utterance."""
+
+    name = "command"
+    summary = "a program of your own"
+    settings = CommandSettings
+    reads = ("speech", "text", "table")
+    inputs = (1, 16)
+    needs_inputs = True
+    looks_back = True
+    may_translate = True
+
+    def sort(self, settings: CommandSettings) -> Sort:
+        """As set."""
+        return settings.gives
+
+    def version(self, settings: CommandSettings) -> str:
+        """Of the records."""
+        return str(VERSION)
+
+    def files(self, settings: CommandSettings) -> dict[str, str]:
+        """Those beside the program."""
+        return {f"also{number}": path for number, path in enumerate(settings.also)}
+
+    def in_folder(self, settings: CommandSettings, folder: Path) -> CommandSettings:
+        """The program where it is a path, and the files beside it, also where they are arguments."""
+        also = {path: str(folder / path) for path in settings.also}
+        program = settings.run[0]
+        if os.sep in program:
+            program = str((folder / program).absolute())
+        run = (program, *(also.get(each, each) for each in settings.run[1:]))
+        return settings.model_copy(update={"run": run, "also": tuple(also.values())})
+
+    def digests(self, settings: CommandSettings, site: Site) -> dict[str, str]:
+        """Of the program."""
+        return {"program": file_digest(program_of(settings))}
+
+    def parameters(self, settings: CommandSettings, site: Site) -> dict[str, Any]:
+        """The command, wherever its files lie."""
+        values = settings.model_dump(mode="json", exclude={"also", "timeout"})
+        roles = {path: role for role, path in self.files(settings).items()}
+        run = [Path(settings.run[0]).name, *(roles.get(a, a) for a in settings.run[1:])]
+        return values | {"run": run} | ({"called": list(site.called)} if settings.format == "jsonl" else {})
+
+    def device(self, settings: CommandSettings) -> None:
+        """A lane of its own."""
+        return
+
+    def ways(self, settings: CommandSettings) -> tuple[str, ...]:
+        """As set."""
+        return settings.ways
+
+    def check(self, settings: CommandSettings, site: Site) -> None:
+        """That it may run, and is there."""
+        code.require(settings.run[0])
+        program_of(settings)
+
+    def build(self, settings: CommandSettings, site: Site) -> Component:
+        """The program, started for each batch."""
+        code.require(settings.run[0])
+        command = (str(program_of(settings)), *settings.run[1:])
+        lines = settings.format == "text"
+        return OwnProgram(command, site, settings.gives, settings.ways, settings.timeout, lines=lines)
+
+
+def program_of(settings: CommandSettings) -> Path:
+    """Where the program is. ConfigError where there is none."""
+    path = shutil.which(settings.run[0])
+    if path is None:
+        raise ConfigError(f"expected a program {settings.run[0]}, found none on PATH; install it")
+    return Path(path).absolute()  # a link may say what the program does

@@ -1,0 +1,35 @@
+"""``data``: another data set in the same pipeline, such as one that coefficients are learned on."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from components.nodes.kind import Kind, NodeSettings, Site
+
+
+class DataSettings(NodeSettings):
+    """Which data set."""
+
+    source: str = Field(description="manifest, parallel text 'a.en,a.de' or a set: sample, multi30k:SPLIT")
+    limit: int | None = Field(None, ge=1, description="only the first so many utterances")
+
+
+class Data(Kind[DataSettings]):
+    """Utterances as they are given: speech, text and references."""
+
+    name = "data"
+    summary = "a further data set, to learn or to choose on"
+    settings = DataSettings
+    reads = ()
+    inputs = (0, 0)
+    gives = "data"
+
+    def version(self, settings: DataSettings) -> str:
+        """Of the reader of data sets; its stage has a plan of its own."""
+        return "data"
+
+    def check(self, settings: DataSettings, site: Site) -> None:
+        """That it is there."""
+        from components import data  # noqa: PLC0415 - decodes audio
+
+        data.check(settings.source, *site.languages)

@@ -1,0 +1,96 @@
+"""``distill``: a teacher of any kind -> one small student.
+
+With ``of: NODE`` the student learns what that node gave for the training data (sequence level), whatever the
+node is; ``teachers`` are models whose distributions it imitates word by word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from components.nodes.kind import Site
+from components.nodes.model_kind import TrainingKind
+from components.nodes.targets import TARGETS
+from components.records import StageRef
+from components.storage.whole_stage import Product
+from components.training.config import DistillationConfig
+
+
+class DistillSettings(DistillationConfig):
+    """Shape and training of a student, and who teaches it."""
+
+    kind: Literal["translation"] = "translation"
+    targets: str | None = Field(
+        None, description="node of kind targets, whose data set takes the place of data; of: NODE makes one"
+    )
+
+
+class Distill(TrainingKind[DistillSettings]):
+    """Trains a student on what its teachers say, or on their distributions."""
+
+    name = "distill"
+    summary = "translations of training data, or models -> one small student"
+    settings = DistillSettings
+
+    def models(self, settings: DistillSettings) -> dict[str, str]:
+        """What it starts from, and the teachers of the word level."""
+        teachers = {f"teacher{n}": name for n, name in enumerate(settings.teachers)}
+        layers = {"layers_of": settings.layers_of} if settings.layers_of else {}
+        return {**super().models(settings), **teachers, **layers}
+
+    def tables(self, settings: DistillSettings) -> dict[str, str]:
+        """The targets."""
+        return {"targets": settings.targets} if settings.targets else {}
+
+    def digests(self, settings: DistillSettings, site: Site) -> dict[str, str]:
+        """Of the data that are read: targets stand in the plan by their stage."""
+        digests = {"dev": self.digest(settings, settings.dev)}
+        if settings.targets is None:
+            digests["data"] = self.digest(settings, settings.data, settings.limit)
+        return digests
+
+    def parameters(self, settings: DistillSettings, site: Site) -> dict[str, Any]:
+        """Without what other learners have, and without models."""
+        left_out = {"teachers", "layers_of", "targets", "drafts", "anchor", "noise_steps"}
+        return {k: v for k, v in super().parameters(settings, site).items() if k not in left_out}
+
+    def check(self, settings: DistillSettings, site: Site) -> None:
+        """As of any training; and the teachers' names."""
+        from components.training import checks  # noqa: PLC0415 - imports torch
+
+        checks.check_distillation(_on(settings, settings.dev), site.store)
+
+    def learner(self, settings: DistillSettings) -> Any:
+        """With the teachers' loss."""
+        from components.training.distillation import DistillationLearner  # noqa: PLC0415 - imports torch
+
+        return DistillationLearner
+
+    def make(
+        self, settings: DistillSettings, site: Site, read: Mapping[str, StageRef], folder: Path
+    ) -> Product:
+        """Train on the targets, where there are any."""
+        if settings.targets is not None:
+            settings = _on(settings, str(Path(site.tables["targets"].path) / TARGETS))
+        return super().make(settings, site, read, folder)
+
+    def expand(self, name: str, values: dict[str, Any]) -> dict[str, dict[str, Any]] | None:
+        """With ``of``: the targets that its node gives, and the training on them."""
+        if "of" not in values:
+            return None
+        values = dict(values)
+        teacher = {"kind": "targets", "of": values.pop("of"), "choose": values.pop("choose", "best")}
+        return {f"{name}-targets": teacher, name: {**values, "targets": f"{name}-targets"}}
+
+    def notes(self, settings: DistillSettings, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
+        """Where the student is."""
+        return [f"student store:{ref.key}"]
+
+
+def _on(settings: DistillSettings, source: str) -> DistillSettings:
+    """The settings with another data set in the place of the data, where targets take it."""
+    return settings if settings.targets is None else settings.model_copy(update={"data": source})

@@ -1,0 +1,95 @@
+"""``edit``: corrections by hand, from a file; every other text goes on as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field
+
+from components.errors import ConfigError, DataError
+from components.nodes.kind import Component, Item, Kind, NodeSettings, Site
+from components.records import Hypothesis, NBest, Outcome
+from components.storage.seal import file_digest
+
+VERSION = 1
+"""Of how corrections are read and put in."""
+COLUMNS = {"id", "text"}
+
+
+class EditSettings(NodeSettings):
+    """Where the corrections are."""
+
+    file: str = Field(description="corrections: .tsv with a header line, or .jsonl; id and text")
+
+
+class Edit(Kind[EditSettings]):
+    """Text -> text."""
+
+    name = "edit"
+    summary = "corrections by hand, from a file"
+    settings = EditSettings
+    needs_inputs = True
+
+    def version(self, settings: EditSettings) -> str:
+        """Of this file."""
+        return str(VERSION)
+
+    def files(self, settings: EditSettings) -> dict[str, str]:
+        """The corrections."""
+        return {"file": settings.file}
+
+    def check(self, settings: EditSettings, site: Site) -> None:
+        """That every line of the file is a correction."""
+        corrections(settings.file)
+
+    def named(self, settings: EditSettings) -> Collection[str]:
+        """The utterances that are corrected."""
+        return corrections(settings.file).keys()
+
+    def build(self, settings: EditSettings, site: Site) -> Component:
+        """Reads the file."""
+        texts = corrections(settings.file)
+
+        def edit(items: Sequence[Item]) -> list[Outcome]:
+            return [_edited(item, texts.get(item.utterance.id), site.name) for item in items]
+
+        return edit
+
+
+def _edited(item: Item, text: str | None, node: str) -> NBest:
+    nbest = next((each for each in item.inputs.values() if isinstance(each, NBest)), None)
+    if nbest is not None and text in (None, nbest.best.text):
+        return nbest
+    text = text if text is not None else item.utterance.text or ""
+    words = len(text.split())
+    hypothesis = Hypothesis(text=text, score=0.0, n_tokens=words, system=node)
+    language = item.utterance.source_language if nbest is None else nbest.language
+    return NBest(utterance_id=item.utterance.id, hypotheses=(hypothesis,), language=language)
+
+
+def corrections(file: str) -> dict[str, str]:
+    """Utterance id -> text. ConfigError where a line is no correction, in one line with its place."""
+    try:
+        return _corrections(file, file_digest(Path(file)))
+    except (OSError, DataError) as error:
+        raise ConfigError(f"expected a readable file of corrections, found {error}") from error
+
+
+@lru_cache(maxsize=8)
+def _corrections(file: str, digest: str) -> dict[str, str]:
+    from components.data import parsing  # noqa: PLC0415 - its package decodes audio
+
+    read = parsing.json_rows if file.endswith(".jsonl") else parsing.tsv_rows
+    texts: dict[str, str] = {}
+    for row in read(Path(file)):
+        where, fields = f"{file}:{row.line}", row.content
+        if isinstance(fields, parsing.RecordError):
+            raise ConfigError(f"{where}: {fields}")
+        if not fields.keys() >= COLUMNS or not all(isinstance(fields[name], str) for name in COLUMNS):
+            raise ConfigError(f"{where}: expected id and text, found {', '.join(fields) or 'nothing'}")
+        if fields["id"] in texts:
+            raise ConfigError(f"{where}: expected one correction each, found a second of {fields['id']!r}")
+        texts[fields["id"]] = fields["text"]
+    return texts

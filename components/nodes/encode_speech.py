@@ -1,0 +1,74 @@
+"""``encode_speech``: speech -> encoder states on disk, so that a frozen Whisper runs once per recording."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from components.files import write_json
+from components.nodes.kind import Kind, Pairs, Site
+from components.records import StageRef
+from components.stacking.config import ENCODINGS_VERSION, SpeechConfig
+from components.storage.reader import utterances
+from components.storage.whole_stage import Product
+
+STATES, SPEECH = "states", "speech.json"
+
+
+class EncodeSpeech(Kind[SpeechConfig]):
+    """Whisper's encoder, frozen: what models that listen are trained on."""
+
+    name = "encode_speech"
+    summary = "speech -> encoder states, to train a model that listens"
+    settings = SpeechConfig
+    reads = ("speech",)
+    gives = "table"
+    whole = True
+
+    def version(self, settings: SpeechConfig) -> str:
+        """Of the encoder."""
+        return str(ENCODINGS_VERSION)
+
+    def libraries(self, settings: SpeechConfig) -> tuple[str, ...]:
+        """Of Whisper."""
+        return ("torch", "numpy", "openai-whisper", "av")
+
+    def models(self, settings: SpeechConfig) -> dict[str, str]:
+        """Whose encoder it is."""
+        return {"model": settings.model}
+
+    def device(self, settings: SpeechConfig) -> str:
+        """Any."""
+        return "auto"
+
+    def parameters(self, settings: SpeechConfig, site: Site) -> dict[str, Any]:
+        """Everything but the model."""
+        return settings.model_dump(mode="json", exclude={"model"})
+
+    def check(self, settings: SpeechConfig, site: Site) -> None:
+        """The model's name."""
+        from components import models  # noqa: PLC0415 - imports torch
+
+        models.check(settings.model, site.store)
+
+    def admit(self, settings: SpeechConfig, site: Site, pairs: Pairs) -> None:
+        """A model that is no Whisper."""
+        from components.stacking import checks  # noqa: PLC0415 - imports torch
+
+        checks.admit_encoder(settings.model, site.store)
+
+    def make(self, settings: SpeechConfig, site: Site, read: Mapping[str, StageRef], folder: Path) -> Product:
+        """The states, and how they were made; files that an attempt before left are kept."""
+        from components.stacking import encodings, speech  # noqa: PLC0415 - imports torch
+
+        spoken = list(utterances(read["of0"]))
+        encoder = speech.SpeechEncoder(settings, site.store)
+
+        def report(done: int) -> None:
+            site.progress(100.0 * done / len(spoken))
+
+        refused = encodings.write(encoder, spoken, folder / STATES, report)
+        write_json(folder / SPEECH, settings.model_dump(mode="json"))
+        files = [f"{STATES}/{path.name}" for path in (folder / STATES).glob("*.safetensors")]
+        return Product([SPEECH, *files], items=len(spoken), quarantined=len(refused))

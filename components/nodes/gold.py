@@ -1,0 +1,89 @@
+"""``gold``: the reference in the place of a node, or its text with some kinds of its errors put right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import Field, model_validator
+
+from components.errors import ConfigError
+from components.nodes.kind import Component, Item, Kind, NodeSettings, Site
+from components.records import Hypothesis, NBest
+
+VERSION = 1
+"""Of what is taken, and of how errors are put right."""
+
+
+class GoldSettings(NodeSettings):
+    """What is put right."""
+
+    errors: tuple[str, ...] = Field(
+        (),
+        description="of transcripts: put right only these errors, such as words, form or "
+        "'deleted content words'; none named: everything",
+    )
+    only_changed: bool = Field(False, description="only the utterances whose text changes")
+
+    @model_validator(mode="after")
+    def _are_known(self) -> GoldSettings:
+        if self.errors:
+            from components.metrics import repairing  # noqa: PLC0415 - its package imports sacrebleu
+
+            known = ("words", *repairing.KINDS)
+            unknown = [error for error in self.errors if error not in known]
+            if unknown:
+                raise ValueError(f"errors: expected some of {', '.join(known)}, found {unknown[0]!r}")
+        return self
+
+
+class Gold(Kind[GoldSettings]):
+    """A text -> what it should have been, of the utterances that have a reference."""
+
+    name = "gold"
+    summary = "the reference in the place of a node"
+    settings = GoldSettings
+    reads = ("speech", "text")
+    needs_inputs = True
+    passes = True
+    filters = True
+    scored = False
+
+    def version(self, settings: GoldSettings) -> str:
+        """Of this file."""
+        return str(VERSION)
+
+    def check(self, settings: GoldSettings, site: Site) -> None:
+        """That errors are those of transcripts."""
+        if settings.errors and not site.transcripts:
+            raise ConfigError("errors: expected transcripts to repair, found translations; leave errors out")
+
+    def build(self, settings: GoldSettings, site: Site) -> Component:
+        """Nothing to load."""
+
+        def give(items: Sequence[Item]) -> list[NBest | None]:
+            return [_gold(settings, item, transcripts=site.transcripts) for item in items]
+
+        return give
+
+
+def _gold(settings: GoldSettings, item: Item, *, transcripts: bool) -> NBest | None:
+    utterance = item.utterance
+    nbest = next((each for each in item.inputs.values() if isinstance(each, NBest)), None)
+    reference = utterance.transcript if transcripts else next(iter(utterance.references), None)
+    if reference is None:
+        return None
+    text = reference
+    if settings.errors and nbest is not None:
+        text = _repaired(nbest.best.text, reference, settings.errors, utterance.source_language)
+    if settings.only_changed and nbest is not None and text == " ".join(nbest.best.text.split()):
+        return None
+    best = Hypothesis(text=text, score=0.0, n_tokens=len(text.split()), system="gold")
+    language = utterance.source_language if nbest is None else nbest.language
+    return NBest(utterance_id=utterance.id, hypotheses=(best,), language=language)
+
+
+def _repaired(text: str, reference: str, errors: Sequence[str], language: str) -> str:
+    from components.metrics import repairing  # noqa: PLC0415 - its package imports sacrebleu
+
+    kinds = [kind for error in errors for kind in (repairing.WORDS if error == "words" else (error,))]
+    return repairing.repair(text, reference, kinds, language)

@@ -1,0 +1,78 @@
+"""``join_segments``: the transcripts of recordings, each made of what was recognized in its gold segments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from components.errors import DataError
+from components.files import write_bytes
+from components.nodes.kind import Kind, NodeSettings, Site
+from components.records import Hypothesis, NBest, StageRef
+from components.storage.reader import best_texts, hypotheses, utterances
+from components.storage.stage_writer import ERRORS, OUTPUTS
+from components.storage.whole_stage import Product
+
+
+class JoinSegmentsSettings(NodeSettings):
+    """Nothing can be set."""
+
+
+class JoinSegments(Kind[JoinSegmentsSettings]):
+    """Reads transcripts, their data, the segments as a data set, and the transcripts of the segments."""
+
+    name = "join_segments"
+    summary = "transcripts of recordings from those of their segments"
+    settings = JoinSegmentsSettings
+    reads = ("data", "text")
+    inputs = (4, 4)
+    whole = True
+    scored = False
+
+    def version(self, settings: JoinSegmentsSettings) -> str:
+        """Of the joining."""
+        return "segments/1"
+
+    def make(
+        self, settings: JoinSegmentsSettings, site: Site, read: Mapping[str, StageRef], folder: Path
+    ) -> Product:
+        """Join them. DataError where no segment is of any of the recordings."""
+        transcripts, data, pieces, recognized = (read[f"of{number}"] for number in range(4))
+        joined = list(_joined(data, transcripts, pieces, best_texts(recognized)))
+        lines = [each.model_dump_json(exclude_defaults=True) + "\n" for each in joined]
+        write_bytes(folder / OUTPUTS, "".join(lines).encode())
+        write_bytes(folder / ERRORS, b"")
+        return Product([OUTPUTS, ERRORS], items=len(joined))
+
+
+def _joined(
+    data: StageRef, transcripts: StageRef, pieces: StageRef, recognized: Mapping[str, str]
+) -> Iterator[NBest]:
+    """A recording without segments keeps the transcript that it has."""
+    from components.metrics.normalising import without_spaces  # noqa: PLC0415 - imports whisper
+
+    segments = [
+        (each.audio, recognized[each.id])
+        for each in utterances(pieces)
+        if each.audio and each.id in recognized
+    ]
+    segments.sort(key=lambda segment: segment[0].offset)
+    known = {each.id: each for each in utterances(data)}
+    matched = 0
+    for nbest in hypotheses(transcripts):
+        whole = known[nbest.utterance_id]
+        if whole.audio is None:  # it was spoken by a synthesizer, not recorded
+            yield nbest
+            continue
+        start, end = whole.audio.offset, whole.audio.offset + whole.audio.seconds
+        texts = [
+            text
+            for audio, text in segments
+            if audio.sha256 == whole.audio.sha256 and start <= audio.offset < end
+        ]
+        matched += bool(texts)
+        between = "" if without_spaces(whole.source_language) else " "
+        best = Hypothesis(text=between.join(texts), score=0.0, n_tokens=len(texts), system="gold segments")
+        yield nbest.model_copy(update={"hypotheses": (best,)}) if texts else nbest
+    if not matched:
+        raise DataError("segments: expected stretches of the data's recordings, found none of the same file")

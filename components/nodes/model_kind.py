@@ -1,0 +1,106 @@
+"""What kinds of nodes that make a model share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from components.nodes.kind import Kind, S, Site
+from components.records import StageRef
+from components.storage.whole_stage import Product
+from components.training.config import VERSION, TrainingConfig
+
+if TYPE_CHECKING:
+    import torch
+
+    from components.training.learner import Learner, MakeLearner
+
+T = TypeVar("T", bound=TrainingConfig)
+
+
+class ModelKind(Kind[S]):
+    """Makes a model from models and data of its own; others use it as ``node:NAME``."""
+
+    reads = ()
+    inputs = (0, 0)
+    gives = "model"
+    whole = True
+
+    def notes(self, settings: S, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
+        """Where the model is."""
+        return [f"model store:{ref.key}"]
+
+
+class TrainingKind(ModelKind[T]):
+    """Makes a model by the one training loop."""
+
+    def version(self, settings: T) -> str:
+        """Of the loop."""
+        return str(VERSION)
+
+    def libraries(self, settings: T) -> tuple[str, ...]:
+        """Of torch, the architectures, the vocabulary and the score that decides."""
+        return ("torch", "transformers", "sentencepiece", "sacrebleu")
+
+    def models(self, settings: T) -> dict[str, str]:
+        """What it starts from, where that is set."""
+        roles = {"start": settings.start, "tokenizer": settings.tokenizer}
+        return {role: reference for role, reference in roles.items() if reference}
+
+    def digests(self, settings: T, site: Site) -> dict[str, str]:
+        """Of the training and development data."""
+        return {
+            "data": self.digest(settings, settings.data, settings.limit),
+            "dev": self.digest(settings, settings.dev),
+        }
+
+    def digest(self, settings: T, source: str, limit: int | None = None) -> str:
+        """Of a data set in the languages of the training."""
+        from components import data  # noqa: PLC0415 - decodes audio
+
+        languages = {"source_language": settings.source_language, "target_language": settings.target_language}
+        return data.load(source, limit=limit, **languages).digest
+
+    def parameters(self, settings: T, site: Site) -> dict[str, Any]:
+        """Everything but models, data, seed and where it computes."""
+        return settings.model_dump(
+            mode="json", exclude={"data", "dev", "seed", "device", "start", "tokenizer"}
+        )
+
+    def seed(self, settings: T, site: Site) -> int:
+        """Its own, whatever the run's is."""
+        return settings.seed
+
+    def device(self, settings: T) -> str:
+        """As set."""
+        return settings.device
+
+    def check(self, settings: T, site: Site) -> None:
+        """Shapes, languages, files and models' names."""
+        from components.training import checks  # noqa: PLC0415 - imports torch
+
+        checks.check(settings, site.store)
+
+    @abstractmethod
+    def learner(self, settings: T) -> Any:
+        """The class of its learner."""
+
+    def make(self, settings: T, site: Site, read: Mapping[str, StageRef], folder: Path) -> Product:
+        """Train, or go on; what the learner has read is as it was planned."""
+        from components.training.product import make_model  # noqa: PLC0415 - imports torch
+
+        learner = self.learner(settings)
+        make = _verified(partial(learner, store=site.store), site)
+        return make_model(settings, folder, make, learner.score_name, site.progress)
+
+
+def _verified(make: MakeLearner, site: Site) -> MakeLearner:
+    def learner(config: TrainingConfig, out: Path, device: torch.device) -> Learner:
+        found = make(config, out, device)
+        site.verify()
+        return found
+
+    return learner

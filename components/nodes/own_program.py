@@ -1,0 +1,222 @@
+"""The user's own programs: started for a batch of records, fed and read by lines, within time and bounds."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from threading import Thread
+from typing import IO, Any
+
+from components.errors import AntiphonError, DataError
+from components.nodes.kind import Item, Site
+from components.nodes.plain_records import Gives, to_outcome, to_plain
+from components.records import NodeOutcome, Quarantined
+
+MOST_BYTES = 64 * 2**20
+"""Bytes of output per start at most; more is a program that does not end."""
+_HANGING = 2
+"""So many records that run into the time limit one by one, the first of a batch: the program hangs."""
+_ALL = 3
+"""So many records of one batch that all fail alone: the program is wrong, not they."""
+_running: set[subprocess.Popen[bytes]] = set()
+
+
+class ProgramError(Exception):
+    """Why a program gave no answers: short class and what was found."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+class OwnProgram:
+    """A program as the component of a node: what fails is put aside with one line, the others go on."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        site: Site,
+        gives: Gives,
+        ways: Sequence[str],
+        timeout: float,
+        *,
+        lines: bool,
+    ) -> None:
+        """``lines``: a line of text per utterance in and out, else a JSON object."""
+        self._command = command
+        self._site = site
+        self._gives = gives
+        self._ways = ways
+        self._timeout = timeout
+        self._lines = lines
+
+    def __call__(self, items: Sequence[Item]) -> list[NodeOutcome]:
+        """Outcomes in order. AntiphonError where the program fails for every record."""
+        answers: list[NodeOutcome | ProgramError | None] = [None] * len(items)
+        readable = []
+        for number, item in enumerate(items):
+            if self._lines and to_plain(item, self._site)["text"] is None:
+                answers[number] = ProgramError(
+                    "nothing to read", "expected a text, found speech; recognize it"
+                )
+            else:
+                readable.append(number)
+        for number, answer in zip(readable, self._answers([items[n] for n in readable]), strict=True):
+            answers[number] = answer
+        return [self._stored(item, answer) for item, answer in zip(items, answers, strict=True)]
+
+    def _stored(self, item: Item, answer: NodeOutcome | ProgramError | None) -> NodeOutcome:
+        if answer is None or isinstance(answer, ProgramError):
+            reason, detail = ("unexpected answer", "") if answer is None else (answer.reason, str(answer))
+            utterance_id = item.utterance.id
+            return Quarantined(utterance_id=utterance_id, stage=self._site.name, reason=reason, detail=detail)
+        return answer
+
+    def _answers(self, items: Sequence[Item]) -> list[NodeOutcome | ProgramError]:
+        """All at once; where that fails, one by one, so that only those are lost that it fails for."""
+        if not items:
+            return []
+        try:
+            return self._ask(items)
+        except ProgramError as fault:
+            if len(items) == 1:
+                return [fault]
+        answers = []
+        for number, item in enumerate(items):
+            answers += self._answers([item])
+            hanging = [isinstance(each, ProgramError) and each.reason == "time-out" for each in answers]
+            if number + 1 == _HANGING and all(hanging):
+                raise self._broken(answers[0])
+        if len(answers) >= _ALL and all(isinstance(each, ProgramError) for each in answers):
+            raise self._broken(answers[0])
+        return answers
+
+    def _broken(self, fault: NodeOutcome | ProgramError) -> AntiphonError:
+        return AntiphonError(f"{self._site.name}: the program fails for every record: {fault}")
+
+    def _ask(self, items: Sequence[Item]) -> list[NodeOutcome | ProgramError]:
+        """The program's answers. ProgramError where it failed, or some belong to none or to another."""
+        output = run(self._command, self._encoded(items), self._timeout)
+        lines = output.split(b"\n")
+        if lines[-1] == b"":
+            lines.pop()
+        if len(lines) != len(items):
+            raise ProgramError("wrong count", f"expected {len(items)} lines, found {len(lines)}")
+        answers = [self._read(line, item) for line, item in zip(lines, items, strict=True)]
+        if len(items) > 1 and any(isinstance(a, ProgramError) and a.reason == "wrong id" for a in answers):
+            raise ProgramError("wrong id", "expected answers in the order of the records")
+        return answers
+
+    def _encoded(self, items: Sequence[Item]) -> bytes:
+        records = [to_plain(item, self._site) for item in items]
+        if self._lines:
+            rows = [" ".join((record["text"] or "").splitlines()) for record in records]
+        else:
+            rows = [json.dumps(record, ensure_ascii=False, allow_nan=False) for record in records]
+        return "".join(row + "\n" for row in rows).encode()
+
+    def _read(self, line: bytes, item: Item) -> NodeOutcome | ProgramError:
+        try:
+            text = line.decode().removesuffix("\r")
+            answer: Any = text if self._lines else json.loads(text)
+            if self._lines and self._gives == "table" and not self._ways:
+                answer = float(text)
+        except ValueError as error:
+            return ProgramError(
+                "unexpected answer", f"expected a line of UTF-8, found {error}: {line[:60]!r}"
+            )
+        if not self._lines and (not isinstance(answer, dict) or "id" not in answer):
+            return ProgramError("unexpected answer", f"expected an object with an id, found {text[:80]}")
+        if not self._lines and answer["id"] != item.utterance.id:
+            return ProgramError("wrong id", f"expected {item.utterance.id!r}, found {answer['id']!r:.80}")
+        try:
+            return to_outcome(answer, item, self._site, self._gives, self._ways)
+        except DataError as error:
+            return ProgramError("unexpected answer", str(error))
+
+
+def run(command: Sequence[str], given: bytes, timeout: float) -> bytes:
+    """What a program writes of what it is given.
+
+    Raises:
+        ProgramError: it does not start, ends with another code than 0, takes too long or writes without end.
+    """
+    try:
+        process = subprocess.Popen(  # noqa: S603 - what code.py allows, without a shell
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise ProgramError("program failed", f"expected to start {command[0]}, found {error}") from error
+    _running.add(process)
+    try:
+        return _talk(process, Path(command[0]).name, given, timeout)
+    finally:
+        kill(process)
+        _running.discard(process)
+
+
+def _talk(process: subprocess.Popen[bytes], name: str, given: bytes, timeout: float) -> bytes:
+    assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+    output, errors = _Reading(process.stdout), _Reading(process.stderr)
+    writing = Thread(target=_write, args=(process.stdin, given), daemon=True)
+    writing.start()
+    deadline = time.monotonic() + timeout
+    output.join(timeout)
+    if len(output.content) > MOST_BYTES:
+        raise ProgramError("program failed", f"expected at most {MOST_BYTES} bytes of {name}, found more")
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(max(0.0, deadline - time.monotonic()))
+    code = process.poll()
+    if code is None or output.is_alive():
+        raise ProgramError("time-out", f"expected {name} to end in {timeout:g} s, found it running")
+    if code:
+        errors.join(1.0)
+        last = (
+            errors.content.decode(errors="replace").strip().splitlines() or ["nothing on standard error"]
+        )[-1]
+        raise ProgramError("program failed", f"expected {name} to end with 0, found {code}: {last[:300]}")
+    return output.content
+
+
+class _Reading(Thread):
+    """Reads a stream to its end, or to the most that is read."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        super().__init__(daemon=True)
+        self._stream = stream
+        self.content = b""
+        self.start()
+
+    def run(self) -> None:
+        with suppress(OSError, ValueError):
+            self.content = self._stream.read(MOST_BYTES + 1)
+
+
+def _write(stream: IO[bytes], content: bytes) -> None:
+    with suppress(OSError), stream:  # a program need not read all of it
+        stream.write(content)
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """End a program with all that it started."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@atexit.register
+def kill_all() -> None:
+    """End every program that this process has started."""
+    for process in list(_running):
+        kill(process)

@@ -1,0 +1,183 @@
+"""The plain records that own functions and programs get and give: dictionaries of text and numbers.
+
+This module is the documentation of the format: a function may import :class:`PlainRecord` for its type hints
+(``from components.nodes.plain_records import PlainRecord``), or take any mapping; a program reads the same
+as one line of JSON. References are never among the fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypedDict
+
+from pydantic import ValidationError
+
+from components.errors import DataError
+from components.nodes.kind import Item, Site
+from components.records import Hypothesis, NBest, NodeOutcome, Route, Utterance
+
+Gives = Literal["text", "table", "speech"]
+SCORED = "scored"
+"""The way of a route that is only a number."""
+_TEXT = "a text, a list of (text, score), or {text, score, features}"
+EXPECTED: dict[Gives, str] = {
+    "text": _TEXT,
+    "table": "a number, the name of a way, or {way, value}",
+    "speech": "the path of an audio file",
+}
+"""What a function or a program gives for one record."""
+
+
+class PlainHypothesis(TypedDict):
+    """One candidate text; ``score`` is its log-probability in nats, 0 where there is none."""
+
+    text: str
+    score: float
+    system: str
+    features: dict[str, float]
+
+
+class PlainInput(TypedDict, total=False):
+    """What one of the nodes of ``of`` gave: its text and all candidates, or a way and its value."""
+
+    text: str
+    hypotheses: list[PlainHypothesis]
+    way: str
+    value: float | None
+
+
+class PlainRecord(TypedDict):
+    """One utterance as a function or a program gets it.
+
+    ``text`` is that of the first node of ``of`` (None: speech that nobody has recognized), in ``language``.
+    ``source`` is the text that it was translated from (the same text where it is a transcript), in
+    ``source_language``. ``target_language`` is the language to write, of a node that says ``to``.
+    ``audio`` is a file of which the utterance is the ``seconds`` from ``offset`` on.
+    """
+
+    id: str
+    text: str | None
+    language: str
+    source: str | None
+    source_language: str
+    target_language: str | None
+    audio: str | None
+    offset: float
+    seconds: float | None
+    domain: str | None
+    hypotheses: list[PlainHypothesis]
+    inputs: dict[str, PlainInput]
+
+
+def to_plain(item: Item, site: Site) -> PlainRecord:
+    """What a node gets of one utterance, as a function or a program reads it."""
+    utterance = item.utterance
+    nbest = next((one for one in item.inputs.values() if isinstance(one, NBest)), None)
+    language = utterance.source_language
+    if nbest is not None and not site.translates:
+        language = utterance.target_language or language
+    audio, names = utterance.audio, dict(zip(site.of, site.called, strict=False))
+    return PlainRecord(
+        id=utterance.id,
+        text=utterance.text if nbest is None else nbest.best.text,
+        language=language,
+        source=utterance.text,
+        source_language=utterance.source_language,
+        target_language=utterance.target_language if site.translates else None,
+        audio=None if audio is None else audio.path,
+        offset=0.0 if audio is None else audio.offset,
+        seconds=None if audio is None else audio.seconds,
+        domain=utterance.domain,
+        hypotheses=[] if nbest is None else _hypotheses(nbest),
+        inputs={
+            names.get(name, name): _input(one)
+            for name, one in item.inputs.items()
+            if isinstance(one, NBest | Route)
+        },
+    )
+
+
+def _input(outcome: NBest | Route) -> PlainInput:
+    if isinstance(outcome, Route):
+        return PlainInput(way=outcome.way, value=outcome.value)
+    return PlainInput(text=outcome.best.text, hypotheses=_hypotheses(outcome))
+
+
+def _hypotheses(nbest: NBest) -> list[PlainHypothesis]:
+    return [
+        PlainHypothesis(text=one.text, score=one.score, system=one.system, features=dict(one.features))
+        for one in nbest.hypotheses
+    ]
+
+
+def to_outcome(value: Any, item: Item, site: Site, gives: Gives, ways: Sequence[str] = ()) -> NodeOutcome:
+    """What a function or a program gave for one record, as it is stored.
+
+    Raises:
+        DataError: it is nothing that the node gives, or belongs to another record.
+    """
+    if isinstance(value, Mapping) and value.get("id", item.utterance.id) != item.utterance.id:
+        raise DataError(f"expected the answer for {item.utterance.id!r}, found one for {value['id']!r}")
+    try:
+        if gives == "text":
+            return _to_nbest(value, item, site)
+        if gives == "table":
+            return _to_route(value, item.utterance.id, ways)
+        return _to_speech(value, item.utterance)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(map(str, fault["loc"]))
+        raise DataError(f"expected {EXPECTED[gives]}, found {where}: {fault['msg']}") from error
+
+
+def _to_nbest(value: Any, item: Item, site: Site) -> NBest:
+    answers = value.get("hypotheses", [value]) if isinstance(value, Mapping) else value
+    answers = [answers] if isinstance(answers, str) else answers
+    if not isinstance(answers, Sequence) or not answers:
+        raise unexpected(value, "text")
+    hypotheses = tuple(_hypothesis(one, site.name) for one in answers)
+    read = item.utterance
+    return NBest(utterance_id=read.id, hypotheses=hypotheses, language=read.source_language)
+
+
+def _hypothesis(value: Any, system: str) -> Hypothesis:
+    if isinstance(value, str):
+        fields: dict[str, Any] = {"text": value}
+    elif isinstance(value, Mapping):
+        fields = {key: one for key, one in value.items() if key != "id"}
+    elif isinstance(value, Sequence) and len(value) == 2:
+        fields = {"text": value[0], "score": value[1]}
+    else:
+        raise unexpected(value, "text")
+    if not isinstance(fields.get("text"), str):
+        raise unexpected(value, "text")
+    words = len(fields["text"].split())
+    return Hypothesis.model_validate({"score": 0.0, "n_tokens": words, "system": system, **fields})
+
+
+def _to_route(value: Any, utterance_id: str, ways: Sequence[str]) -> Route:
+    if isinstance(value, Mapping):
+        way, number = value.get("way", SCORED), value.get("value")
+    elif isinstance(value, str):
+        way, number = value, None
+    else:
+        way, number = SCORED, value
+    if isinstance(number, bool) or (way == SCORED and number is None):
+        raise unexpected(value, "table")
+    if way not in (ways or (SCORED,)):
+        raise DataError(f"expected one of the ways {', '.join(ways) or SCORED}, found {way!r}")
+    return Route(utterance_id=utterance_id, way=way, value=number)
+
+
+def _to_speech(value: Any, utterance: Utterance) -> Utterance:
+    from components.audio import describe  # noqa: PLC0415 - decodes audio
+
+    path = value.get("audio") if isinstance(value, Mapping) else value
+    if not isinstance(path, str):
+        raise unexpected(value, "speech")
+    return utterance.model_copy(update={"audio": describe(path)})
+
+
+def unexpected(value: Any, gives: Gives) -> DataError:
+    """The fault of an answer that is nothing a node gives."""
+    return DataError(f"expected {EXPECTED[gives]}, found {type(value).__name__} {value!r:.80}")

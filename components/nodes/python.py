@@ -1,0 +1,133 @@
+"""``python``: a function of the user's own in the middle of a pipeline.
+
+The simplest is a file ``steps.py``::
+
+    def restore(record):
+        return record["text"].capitalize() + "."
+
+and the node ``{kind: python, file: steps.py, function: restore, of: asr}``. What a function gets and gives
+stands in :mod:`components.nodes.plain_records`.
+"""
+
+from __future__ import annotations
+
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from components.errors import ConfigError
+from components.nodes import code, own_code
+from components.nodes.kind import Component, Kind, NodeSettings, Site, Sort
+from components.nodes.plain_records import Gives
+
+VERSION = 1
+"""Of what functions get, and of how their answers are read."""
+
+
+class PythonSettings(NodeSettings):
+    """Which function, and how it is called."""
+
+    file: str | None = Field(None, description="a Python file; its bytes are part of the stage's key")
+    package: str | None = Field(
+        None, description="or an installed distribution; its version is part of the key"
+    )
+    function: str = Field(description="of the file; of a package module:name")
+    gives: Gives = Field(
+        "text", description="text; table (a number or a way each); speech (an audio file each)"
+    )
+    ways: tuple[str, ...] = Field((), description="of a table: the ways for when: NODE.WAY")
+    batch: bool = Field(False, description="the function takes a list of records and gives a list of answers")
+    arguments: dict[str, bool | int | float | str] = Field(
+        default_factory=dict, description="further arguments of the function, by name"
+    )
+    also: tuple[str, ...] = Field(
+        (), description="further files that decide the outputs: modules beside the file, word lists"
+    )
+    libraries: tuple[str, ...] = Field((), description="distributions whose versions decide the outputs")
+    device: str = Field("auto", description="where it computes, if its libraries name torch")
+
+    @model_validator(mode="after")
+    def _says_where(self) -> PythonSettings:
+        if (self.file is None) == (self.package is None):
+            raise ValueError("expected file or package, one of the two")
+        if self.package is not None and not all(self.function.partition(":")):
+            raise ValueError(f"function: expected module:name of the package, found {self.function!r}")
+        if self.ways and self.gives != "table":
+            raise ValueError(f"ways: expected gives: table, found {self.gives}")
+        return self
+
+
+class Python(Kind[PythonSettings]):
+    """A function of plain records."""
+
+    name = "python"
+    summary = "a function of your own"
+    settings = PythonSettings
+    reads = ("speech", "text", "table")
+    inputs = (1, 16)
+    needs_inputs = True
+    looks_back = True
+    may_translate = True
+
+    def sort(self, settings: PythonSettings) -> Sort:
+        """As set."""
+        return settings.gives
+
+    def version(self, settings: PythonSettings) -> str:
+        """Of the records."""
+        return str(VERSION)
+
+    def libraries(self, settings: PythonSettings) -> tuple[str, ...]:
+        """As set, and the package."""
+        package = () if settings.package is None else (settings.package,)
+        return (*package, *settings.libraries)
+
+    def files(self, settings: PythonSettings) -> dict[str, str]:
+        """The file and those beside it."""
+        file = {} if settings.file is None else {"file": settings.file}
+        return file | {f"also{number}": path for number, path in enumerate(settings.also)}
+
+    def in_folder(self, settings: PythonSettings, folder: Path) -> PythonSettings:
+        """The file and those beside it."""
+        also = tuple(str(folder / path) for path in settings.also)
+        return super().in_folder(settings, folder).model_copy(update={"also": also})
+
+    def parameters(self, settings: PythonSettings, site: Site) -> dict[str, Any]:
+        """How it is called, and what its records call the nodes that it reads."""
+        values = settings.model_dump(mode="json", exclude={"file", "also", "libraries", "device"})
+        return values | {"called": list(site.called)}
+
+    def device(self, settings: PythonSettings) -> str | None:
+        """A lane of its own, unless it computes with torch."""
+        return settings.device if "torch" in settings.libraries else None
+
+    def ways(self, settings: PythonSettings) -> tuple[str, ...]:
+        """As set."""
+        return settings.ways
+
+    def check(self, settings: PythonSettings, site: Site) -> None:
+        """That it may run, and is there; nothing of it is run."""
+        code.require(f"{settings.function} of {settings.file or settings.package}")
+        if settings.file is not None:
+            own_code.check_file(Path(settings.file), settings.function)
+            return
+        try:
+            metadata.distribution(str(settings.package))
+        except metadata.PackageNotFoundError:
+            raise ConfigError(
+                f"expected the distribution {settings.package}, found it not installed; pip install it"
+            ) from None
+
+    def build(self, settings: PythonSettings, site: Site) -> Component:
+        """The function, loaded."""
+        code.require(f"{settings.function} of {settings.file or settings.package}")
+        if settings.file is None:
+            function = own_code.function_of_package(settings.function)
+        else:
+            also = [Path(path) for path in settings.also]
+            function = own_code.function_of_file(Path(settings.file), settings.function, also)
+        return own_code.OwnFunction(
+            function, site, settings.gives, settings.ways, settings.arguments, batch=settings.batch
+        )

@@ -1,0 +1,129 @@
+"""``refine``: a text looked at again, round by round; stands for a node per round."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import Field
+
+from components.errors import ConfigError
+from components.nodes.kind import Component, Item, Kind, Pairs, Site
+from components.nodes.rounds import MOST, Round, texts_of
+from components.records import NBest, Outcome
+from components.refining.config import RefineConfig
+from components.refining.decisions import has_stopped
+
+
+class RefineSettings(RefineConfig):
+    """Settings of the rounds, and how many there are."""
+
+    rounds: int = Field(2, ge=1, le=MOST, description="budget: rounds of refinement at most")
+
+
+class RefineRoundSettings(RefineConfig):
+    """Settings of one round."""
+
+    left: int = Field(1, ge=1, description="rounds still to come, this one among them")
+    criticized: bool = Field(False, description="the second input holds the critic's words on the first")
+
+
+class Refine(Kind[RefineSettings]):
+    """Text -> a better text: ``of: DRAFT``, or ``of: [DRAFT, CRITIC]`` with another node's words on it."""
+
+    name = "refine"
+    summary = "a draft looked at again, round by round: self-refine, deliberation, edit diffusion"
+    settings = RefineSettings
+    inputs = (1, 2)
+
+    def expand(self, name: str, values: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        """NAME-1, NAME-2, ...: each reads the draft and the rounds before it."""
+        own = {key: value for key, value in values.items() if key not in ("kind", "of", "when")}
+        settings = RefineSettings.model_validate(own)
+        of = values.get("of")
+        read = [of] if isinstance(of, str) else list(of or ())
+        if not 1 <= len(read) <= 2 or "data" in read:
+            raise ConfigError(
+                "of: expected the node whose text is refined, or two: that one and its critic's, "
+                f"found {of!r}"
+            )
+        rounds = settings.rounds
+        if len(read) == 2:
+            if rounds > 1 and "rounds" in own:
+                raise ConfigError(
+                    f"rounds: expected 1, as {read[1]}'s words are about {read[0]} and no later text, found "
+                    f"{rounds}; for several put both into the body of a loop"
+                )
+            rounds = 1
+            own["criticized"] = True
+        own.pop("rounds", None)
+        names = [f"{name}-{number}" for number in range(1, rounds + 1)]
+        return {
+            each: {
+                **({"when": values["when"]} if "when" in values else {}),
+                "kind": RefineRound.name,
+                "of": [*read, *names[:number]],
+                **own,
+                "left": rounds - number,
+            }
+            for number, each in enumerate(names)
+        }
+
+
+class RefineRound(Round[RefineRoundSettings]):
+    """One round: propose, estimate, accept or keep, and say whether and why to stop."""
+
+    name = "refine_round"
+    summary = "one round of refine"
+    settings = RefineRoundSettings
+    waits = True
+
+    def models(self, settings: RefineRoundSettings) -> dict[str, str]:
+        """The model that proposes, and the gate's."""
+        return {"model": settings.model, **super().models(settings)}
+
+    def parameters(self, settings: RefineRoundSettings, site: Site) -> dict[str, Any]:
+        """Rounds to come count only where each asks something else: so a larger budget reuses them."""
+        parameters = super().parameters(settings, site)
+        return parameters if settings.is_scheduled else {**parameters, "left": None}
+
+    def check(self, settings: RefineRoundSettings, site: Site) -> None:
+        """Its gate, its method, its device, its models' names."""
+        from components.refining import checks  # noqa: PLC0415 - imports torch
+
+        if settings.criticized and settings.method != "self_refine":
+            raise ConfigError(
+                f"of: expected method self_refine to read the critic's words, found {settings.method}"
+            )
+        checks.check(settings, site.store, transcripts=site.transcripts)
+
+    def admit(self, settings: RefineRoundSettings, site: Site, pairs: Pairs) -> None:
+        """Models that can refine and judge texts of these languages."""
+        from components.refining import checks  # noqa: PLC0415 - imports torch
+
+        checks.admit(settings, site.store, pairs)
+
+    def idle(self, item: Item) -> bool:
+        """Whether an earlier round has stopped the utterance."""
+        return has_stopped(texts_of(item))
+
+    def build(self, settings: RefineRoundSettings, site: Site) -> Component:
+        """The refiner."""
+        from components.refining.rounds import Refiner  # noqa: PLC0415 - imports torch
+
+        refiner = Refiner(settings, site.store)
+
+        def refine(items: Sequence[Item]) -> list[Outcome]:
+            utterances = [item.utterance for item in items]
+            history, feedback = _read(items, criticized=settings.criticized)
+            return refiner.round(utterances, history, settings.left, feedback)
+
+        return refine
+
+
+def _read(items: Sequence[Item], *, criticized: bool) -> tuple[list[list[NBest]], list[str] | None]:
+    """The draft and the rounds of each item, and the critic's words on the draft."""
+    texts = [texts_of(item) for item in items]
+    if not criticized:
+        return texts, None
+    return [[draft] for draft, _ in texts], [words.best.text for _, words in texts]

@@ -1,0 +1,168 @@
+"""``route``: which way each utterance goes, by language, domain or a number; ``when:`` takes the ways."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from components.errors import DataError
+from components.nodes.kind import Component, Item, Kind, NodeSettings, Site
+from components.records import Hypothesis, NBest, Quarantined, Route
+
+VERSION = 1
+"""Of how a way is chosen."""
+ESCALATE, KEEP = "escalate", "keep"
+"""Ways of a threshold."""
+LABELS: dict[str, Callable[[Item], str | None]] = {
+    "language": lambda item: item.utterance.source_language,
+    "domain": lambda item: item.utterance.domain,
+}
+"""What ``ways`` may ask for: of the text that is read, and of the utterance."""
+_WAY = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+
+
+def _length(item: Item) -> float:
+    if item.utterance.text is None:
+        raise DataError("expected a text, found speech: say by: seconds, or read a recognizer")
+    return len(item.utterance.text)
+
+
+def _seconds(item: Item) -> float | None:
+    return None if item.utterance.audio is None else item.utterance.audio.seconds
+
+
+def _mean_log_prob(nbest: NBest) -> float:
+    return nbest.best.score / max(nbest.best.n_tokens, 1)
+
+
+def _margin(nbest: NBest) -> float:
+    """By how much the best scores above the next; of a list of one, nothing doubts it."""
+    return nbest.best.score - nbest.hypotheses[1].score if len(nbest.hypotheses) > 1 else float("inf")
+
+
+MEASURES: dict[str, Callable[[Item], float | None]] = {"length": _length, "seconds": _seconds}
+"""Numbers of the utterance: characters of its text, seconds of its speech (none: it is only written)."""
+FEATURES: dict[str, Callable[[NBest], float]] = {
+    "mean_log_prob": _mean_log_prob,
+    "score": lambda nbest: nbest.best.score,
+    "n_tokens": lambda nbest: nbest.best.n_tokens,
+    "n_best": lambda nbest: len(nbest.hypotheses),
+    "margin": _margin,
+}
+"""Numbers of every n-best list; beside them whatever features its best hypothesis has."""
+VALUE = "value"
+"""The number of a table that is read, such as one that an own function gives."""
+
+
+class RouteSettings(NodeSettings):
+    """By what, and where to."""
+
+    by: str = Field(
+        description="language or domain (with ways); or a number (with below or above): length (characters), "
+        "seconds (of speech), value (of a table that is read), "
+        + ", ".join(FEATURES)
+        + ", or another feature "
+        "of the best hypothesis (Whisper: no_speech, compression_ratio, temperature)"
+    )
+    ways: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="way -> languages or domains that go there, such as german: [de]"
+    )
+    otherwise: str = Field("otherwise", description="the way of all others")
+    below: float | None = Field(None, description="numbers below it go the way escalate, others keep")
+    above: float | None = Field(None, description="numbers above it go the way escalate, others keep")
+
+    @model_validator(mode="after")
+    def _leads_somewhere(self) -> RouteSettings:
+        if self.by in LABELS:
+            if not self.ways:
+                raise ValueError(
+                    f"ways: expected some such as {{german: [de]}} for by: {self.by}, found none"
+                )
+            if self.below is not None or self.above is not None:
+                raise ValueError(f"expected ways for by: {self.by}, found a threshold")
+        elif self.ways:
+            raise ValueError(f"ways: expected below or above for the number {self.by}, found ways")
+        elif self.below is None and self.above is None:
+            raise ValueError(f"expected below or above for by: {self.by}, found neither")
+        for way in (*self.ways, self.otherwise):
+            if not _WAY.fullmatch(way):
+                raise ValueError(f"ways: expected names of a-z, 0-9, '-' and '_', found {way!r}")
+        labels = [label for each in self.ways.values() for label in each]
+        twice = next((label for label in labels if labels.count(label) > 1), None)
+        if twice is not None or self.otherwise in self.ways:
+            raise ValueError(f"ways: expected one way each, found two for {twice or self.otherwise!r}")
+        return self
+
+
+class RouteKind(Kind[RouteSettings]):
+    """A text (or the data as they are, or a table of numbers) -> a way for each utterance."""
+
+    name = "route"
+    summary = "who goes which way, by language, domain, length or a number of the n-best list"
+    settings = RouteSettings
+    reads = ("speech", "text", "table")
+    gives = "table"
+    needs_inputs = True
+
+    def version(self, settings: RouteSettings) -> str:
+        """Of this file."""
+        return str(VERSION)
+
+    def ways(self, settings: RouteSettings) -> tuple[str, ...]:
+        """Escalate and keep for a threshold, else as set."""
+        return (*settings.ways, settings.otherwise) if settings.by in LABELS else (ESCALATE, KEEP)
+
+    def parameters(self, settings: RouteSettings, site: Site) -> dict[str, Any]:
+        """All of it."""
+        return settings.model_dump(mode="json")
+
+    def build(self, settings: RouteSettings, site: Site) -> Component:
+        """Nothing to load."""
+
+        def route(items: Sequence[Item]) -> list[Route | Quarantined]:
+            return [_routed(settings, item, site.name) for item in items]
+
+        return route
+
+
+def _routed(settings: RouteSettings, item: Item, node: str) -> Route | Quarantined:
+    utterance_id = item.utterance.id
+    if settings.by in LABELS:
+        return Route(utterance_id=utterance_id, way=_way(settings, LABELS[settings.by](item)))
+    try:
+        value = _number(settings.by, item)
+    except DataError as error:
+        return Quarantined(utterance_id=utterance_id, stage=node, reason="no such number", detail=str(error))
+    low, high = settings.below, settings.above
+    beyond = value is not None and ((low is not None and value < low) or (high is not None and value > high))
+    finite = None if value == float("inf") else value
+    return Route(utterance_id=utterance_id, way=ESCALATE if beyond else KEEP, value=finite)
+
+
+def _way(settings: RouteSettings, label: str | None) -> str:
+    goes = (way for way, labels in settings.ways.items() if label in labels)
+    return next(goes, settings.otherwise)
+
+
+def _number(by: str, item: Item) -> float | None:
+    """The number that decides; None for what has none by its nature: a text as it was written, say."""
+    if by in MEASURES:
+        return MEASURES[by](item)
+    outcome = next(iter(item.inputs.values()), None)
+    if isinstance(outcome, Route):
+        return outcome.value
+    if not isinstance(outcome, NBest):
+        return None
+    features: Mapping[str, float] = outcome.best.features
+    if by in features:
+        return features[by]
+    if by in FEATURES:
+        return FEATURES[by](outcome)
+    raise DataError(f"expected a number {by}, found only {', '.join(_names(outcome.best))}")
+
+
+def _names(hypothesis: Hypothesis) -> list[str]:
+    return list(dict.fromkeys([*MEASURES, *FEATURES, *hypothesis.features]))

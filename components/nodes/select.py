@@ -1,0 +1,49 @@
+"""``select``: the ways of a pipeline join again; of each utterance the first node that has it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from components.nodes.kind import Component, Item, Kind, NodeSettings, Site
+from components.records import NBest, Outcome, Quarantined
+
+VERSION = 1
+"""Of how one is chosen."""
+
+
+class SelectSettings(NodeSettings):
+    """None: the order of ``of`` is the choice."""
+
+
+class Select(Kind[SelectSettings]):
+    """Texts -> text."""
+
+    name = "select"
+    summary = "of each utterance the first of several nodes that has it"
+    settings = SelectSettings
+    inputs = (1, 64)
+    joins = True
+    needs_inputs = True
+    passes = True
+    same_language = True
+
+    def version(self, settings: SelectSettings) -> str:
+        """Of this file."""
+        return str(VERSION)
+
+    def build(self, settings: SelectSettings, site: Site) -> Component:
+        """Nothing to load."""
+
+        def select(items: Sequence[Item]) -> list[Outcome]:
+            return [_first(item, site) for item in items]
+
+        return select
+
+
+def _first(item: Item, site: Site) -> Outcome:
+    outcomes = [item.inputs[name] for name in site.of if name in item.inputs]
+    texts = [outcome for outcome in outcomes if isinstance(outcome, NBest)]
+    if texts:
+        return texts[0]
+    first = next(outcome for outcome in outcomes if isinstance(outcome, Quarantined))
+    return first.model_copy(update={"stage": site.name})

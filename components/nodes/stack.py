@@ -1,0 +1,131 @@
+"""``stack``: speech and what other nodes made of it -> text, by a system that sees it all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import Field
+
+from components.errors import ConfigError
+from components.nodes.kind import Component, Item, Kind, Pairs, Site
+from components.records import NBest, Outcome
+from components.stacking.config import MIXES, POOLED_VERSION, VERSION, StackConfig
+from components.stacking.tables import read_coefficient
+
+LIBRARIES = (
+    *("torch", "numpy", "llvmlite", "transformers", "sentencepiece", "sacremoses", "openai-whisper", "av"),
+)
+TEXTS = {"direct": 0, "pre_translation": 2, "pooled": 2}
+"""Texts that a method reads: a transcript, then a translation of it; the others read a transcript."""
+
+
+class StackSettings(StackConfig):
+    """How the second system is made of what the first ones gave."""
+
+    text_model: str | None = Field(
+        None, description="late_fusion, pooled: the translator that is mixed with the direct model"
+    )
+    learned: str | None = Field(
+        None,
+        description="late_fusion, pooled: the tune_stack node that gives the coefficient, if none is set",
+    )
+
+    @property
+    def config(self) -> StackConfig:
+        """What the method itself takes."""
+        return StackConfig.model_validate(self.model_dump(include=set(StackConfig.model_fields)))
+
+
+class Stack(Kind[StackSettings]):
+    """Late fusion, pre-translation, dual source, pooled lists, or the sound alone."""
+
+    name = "stack"
+    summary = "speech and texts -> text, by a second system that sees them all"
+    settings = StackSettings
+    reads = ("speech", "text")
+    inputs = (1, 3)
+    needs_inputs = True
+    translates = True
+
+    def version(self, settings: StackSettings) -> str:
+        """Of the method."""
+        return POOLED_VERSION if settings.method == "pooled" else VERSION
+
+    def libraries(self, settings: StackSettings) -> tuple[str, ...]:
+        """Of Whisper and the text models."""
+        return LIBRARIES
+
+    def models(self, settings: StackSettings) -> dict[str, str]:
+        """The method's own, and the text model where it is mixed in."""
+        text = settings.text_model if settings.method in MIXES else None
+        named = {"model": settings.model, "text": text}
+        return {role: name for role, name in named.items() if name is not None}
+
+    def tables(self, settings: StackSettings) -> dict[str, str]:
+        """Where the coefficient was learned."""
+        is_used = settings.method in MIXES and settings.coefficient is None
+        return {"coefficient": settings.learned} if is_used and settings.learned is not None else {}
+
+    def device(self, settings: StackSettings) -> str:
+        """As set."""
+        return settings.device
+
+    def parameters(self, settings: StackSettings, site: Site) -> dict[str, Any]:
+        """Everything but models, tables and where it computes."""
+        return settings.config.model_dump(mode="json", exclude={"model", "device"})
+
+    def fits(self, settings: StackSettings, site: Site) -> None:
+        """The inputs, the model and the coefficient that the method needs."""
+        texts, spoken = site.sorts.count("text"), bool({"data", "speech"} & set(site.sorts))
+        method, fewest = settings.method, TEXTS.get(settings.method, 1)
+        if texts < fewest or (not spoken and method != "pre_translation"):
+            wanted = ["speech"] if method != "pre_translation" else []
+            wanted += ["a transcript", "its translation"][:fewest]
+            raise ConfigError(
+                f"{method} reads {', '.join(wanted)}, in this order, found {', '.join(site.of)}"
+            )
+        if settings.model is None:
+            raise ConfigError(f"{method} needs a model such as store:KEY or node:NAME, found none")
+        if method in MIXES and settings.text_model is None:
+            raise ConfigError(f"{method} needs a text_model to mix with, found none")
+        if method in MIXES and settings.coefficient is None and settings.learned is None:
+            raise ConfigError(
+                f"{method} needs a coefficient, or learned: NODE of kind tune_stack, found neither"
+            )
+
+    def check(self, settings: StackSettings, site: Site) -> None:
+        """Its device, its models' names."""
+        from components.stacking import checks  # noqa: PLC0415 - imports torch
+
+        checks.check(settings, self.models(settings).values(), site.store)
+
+    def admit(self, settings: StackSettings, site: Site, pairs: Pairs) -> None:
+        """A model that is the method's."""
+        from components.stacking import checks  # noqa: PLC0415 - imports torch
+
+        checks.admit(settings, site.store, pairs)
+
+    def build(self, settings: StackSettings, site: Site) -> Component:
+        """The stacked system, with the coefficient that was learned."""
+        from components.stacking import inputs, pooling, translator  # noqa: PLC0415 - imports torch
+
+        config = settings.config
+        if "coefficient" in site.tables:
+            value = read_coefficient(site.table("coefficient"))
+            config = config.model_copy(update={"coefficient": value})
+        texts = [name for name, sort in zip(site.of, site.sorts, strict=True) if sort == "text"]
+        first, last = (texts[0], texts[-1]) if texts else ("", "")
+        build = pooling.build if config.method == "pooled" else translator.build
+        stacked = build(config, settings.text_model or "", site.store)
+
+        def stack(items: Sequence[Item]) -> list[Outcome]:
+            read = []
+            for item in items:
+                said = item.inputs.get(first)
+                draft = item.inputs.get(last) if len(texts) > 1 else None
+                given = [one if isinstance(one, NBest) else None for one in (said, draft)]
+                read.append(inputs.with_lines(config, item.utterance, *given))
+            return stacked.translate(read)
+
+        return stack

@@ -1,0 +1,45 @@
+"""``train``: parallel text -> a model: a translator, a language model or a refiner."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import AliasChoices, ConfigDict, Field
+
+from components.nodes.kind import Site
+from components.nodes.model_kind import TrainingKind
+from components.training.config import TrainingConfig
+
+REFINERS = {"deliberation": {"drafts", "anchor"}, "edit_diffusion": {"noise_steps"}}
+"""Learners of :mod:`components.refining`, with the settings that only they have."""
+
+
+class TrainSettings(TrainingConfig):
+    """Settings of one training; ``kind`` being the node's, what is trained is its ``learner``."""
+
+    model_config = ConfigDict(validate_by_name=True)
+
+    kind: Literal["translation", "language_model", "deliberation", "edit_diffusion"] = Field(
+        "translation",
+        validation_alias=AliasChoices("learner", "kind"),
+        description="learner: translation, language_model, deliberation or edit_diffusion",
+    )
+
+
+class Train(TrainingKind[TrainSettings]):
+    """Trains a translator, a language model or a refiner."""
+
+    name = "train"
+    summary = "parallel text -> a model: a translator, a language model or a refiner"
+    settings = TrainSettings
+
+    def parameters(self, settings: TrainSettings, site: Site) -> dict[str, Any]:
+        """Without what only other learners have."""
+        other = {name for kind, names in REFINERS.items() if kind != settings.kind for name in names}
+        return {k: v for k, v in super().parameters(settings, site).items() if k not in other}
+
+    def learner(self, settings: TrainSettings) -> Any:
+        """As set."""
+        from components.training.learners import LEARNERS  # noqa: PLC0415 - imports torch
+
+        return LEARNERS[settings.kind]

@@ -1,0 +1,41 @@
+"""``train_experts``: parallel text of several languages -> one translator with experts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from components.experts.config import VERSION, ExpertsConfig
+from components.nodes.kind import Site
+from components.nodes.model_kind import TrainingKind
+
+
+class TrainExperts(TrainingKind[ExpertsConfig]):
+    """Trains a translator with experts, or upcycles a dense one and trains it on."""
+
+    name = "train_experts"
+    summary = "parallel text of several languages -> one translator with experts"
+    settings = ExpertsConfig
+
+    def version(self, settings: ExpertsConfig) -> str:
+        """Of the learner and the loop."""
+        return f"{VERSION}/{super().version(settings)}"
+
+    def digests(self, settings: ExpertsConfig, site: Site) -> dict[str, str]:
+        """Of every language's data."""
+        digests: dict[str, str] = {}
+        for target in settings.targets:
+            single = super().digests(settings.model_copy(update={"target_language": target}), site)
+            digests |= {f"{role}.{target}": digest for role, digest in single.items()}
+        return digests
+
+    def check(self, settings: ExpertsConfig, site: Site) -> None:
+        """The same of every language."""
+        from components.experts import checks  # noqa: PLC0415 - imports torch
+
+        checks.check(settings, site.store)
+
+    def learner(self, settings: ExpertsConfig) -> Any:
+        """Of all languages at once."""
+        from components.experts.learner import MultilingualLearner  # noqa: PLC0415 - imports torch
+
+        return MultilingualLearner

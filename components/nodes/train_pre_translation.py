@@ -1,0 +1,91 @@
+"""``train_pre_translation``: parallel data -> a model that reads source and draft, for a ``stack`` node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from components.errors import ConfigError
+from components.nodes.kind import Kind, Pairs, Site
+from components.nodes.train_stack import LIBRARIES
+from components.records import StageRef
+from components.stacking.config import PreTranslationConfig
+from components.storage.reader import best_texts, languages_of, utterances
+from components.storage.whole_stage import Product
+from components.training import config as training
+
+VERSION = "1"
+"""Of the training beside that of the loop: changes when its models do."""
+
+
+class TrainPreTranslation(Kind[PreTranslationConfig]):
+    """Jackknifes the first data set; the second, with its transcripts and drafts, picks the checkpoint."""
+
+    name = "train_pre_translation"
+    summary = "data, then development data, transcripts and drafts -> a model for stack"
+    settings = PreTranslationConfig
+    reads = ("data", "text")
+    inputs = (4, 4)
+    gives = "model"
+    whole = True
+
+    def version(self, settings: PreTranslationConfig) -> str:
+        """Of the training."""
+        return f"{VERSION}/{training.VERSION}"
+
+    def libraries(self, settings: PreTranslationConfig) -> tuple[str, ...]:
+        """Of the training loop."""
+        return LIBRARIES
+
+    def models(self, settings: PreTranslationConfig) -> dict[str, str]:
+        """What it starts from."""
+        return {"start": settings.start}
+
+    def parameters(self, settings: PreTranslationConfig, site: Site) -> dict[str, Any]:
+        """How it is trained; the languages are those of the data."""
+        return settings.model_dump(mode="json", exclude={"start", "seed"})
+
+    def seed(self, settings: PreTranslationConfig, site: Site) -> int:
+        """Its own, whatever the run's is."""
+        return settings.seed
+
+    def fits(self, settings: PreTranslationConfig, site: Site) -> None:
+        """Two data sets and two texts."""
+        if site.sorts != ("data", "data", "text", "text"):
+            raise ConfigError(
+                f"{self.name} reads data, development data, their transcripts and their drafts, found "
+                f"{', '.join(site.of)}"
+            )
+
+    def check(self, settings: PreTranslationConfig, site: Site) -> None:
+        """The name of the model that it starts from."""
+        from components import models  # noqa: PLC0415 - imports torch
+
+        models.check(settings.start, site.store)
+
+    def admit(self, settings: PreTranslationConfig, site: Site, pairs: Pairs) -> None:
+        """A model that it cannot start from."""
+        from components.stacking import checks  # noqa: PLC0415 - imports torch
+
+        checks.admit_start(settings.start, site.store)
+
+    def make(
+        self, settings: PreTranslationConfig, site: Site, read: Mapping[str, StageRef], folder: Path
+    ) -> Product:
+        """The model, its metrics and their curve."""
+        from components.stacking import jackknife  # noqa: PLC0415 - imports torch
+
+        dev = list(utterances(read["of1"]))
+        transcripts = best_texts(read["of2"]) if "of2" in read else {}  # what is only written has none
+        drafted = jackknife.drafted_pairs(dev, transcripts, best_texts(read["of3"]))
+        languages = languages_of(read["of0"])
+        return jackknife.train_second(
+            folder, settings, utterances(read["of0"]), (dev, drafted), languages, site.store, site.progress
+        )
+
+    def notes(
+        self, settings: PreTranslationConfig, site: Site, ref: StageRef, data: StageRef | None
+    ) -> list[str]:
+        """Where the model is."""
+        return [f"stacked model store:{ref.key}"]

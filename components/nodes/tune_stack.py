@@ -1,0 +1,95 @@
+"""``tune_stack``: the coefficient of late fusion and of pooled lists, learned on a development set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from components.errors import ConfigError
+from components.nodes.kind import Kind, Site
+from components.nodes.stack import LIBRARIES, StackSettings
+from components.nodes.train_stack import check_spoken_sets
+from components.records import StageRef
+from components.stacking.config import MIXES
+from components.stacking.tables import read_coefficient, write_coefficient
+from components.storage.reader import nbests, utterances
+from components.storage.whole_stage import Product
+
+VERSION = "1"
+"""Changes when the coefficients do."""
+
+
+class TuneStack(Kind[StackSettings]):
+    """By likelihood where both models search together, by BLEU where finished lists are chosen from."""
+
+    name = "tune_stack"
+    summary = "speech, transcripts and (pooled) translations of a development set -> the coefficient of stack"
+    settings = StackSettings
+    reads = ("speech", "text")
+    inputs = (2, 3)
+    gives = "table"
+    whole = True
+
+    def version(self, settings: StackSettings) -> str:
+        """Of learning it."""
+        return VERSION
+
+    def libraries(self, settings: StackSettings) -> tuple[str, ...]:
+        """Of the stacked system, and of BLEU."""
+        return (*LIBRARIES, "sacrebleu")
+
+    def models(self, settings: StackSettings) -> dict[str, str]:
+        """Those that are mixed."""
+        named = {"model": settings.model, "text": settings.text_model}
+        return {role: name for role, name in named.items() if name is not None}
+
+    def device(self, settings: StackSettings) -> str:
+        """As set."""
+        return settings.device
+
+    def parameters(self, settings: StackSettings, site: Site) -> dict[str, Any]:
+        """Of likelihoods no search decides anything."""
+        lists = {"beam_size", "n_best"} if settings.method == "pooled" else set()
+        return settings.model_dump(mode="json", include={"method", "batch_size", *lists})
+
+    def fits(self, settings: StackSettings, site: Site) -> None:
+        """The inputs and models that the method needs."""
+        method = settings.method
+        if method not in MIXES:
+            raise ConfigError(f"expected a method with a coefficient, {' or '.join(MIXES)}, found {method}")
+        if settings.model is None or settings.text_model is None:
+            raise ConfigError(f"{method} mixes model and text_model, found one missing")
+        check_spoken_sets(self.name, Site(site.name, of=site.of[:2], sorts=site.sorts[:2]))
+        if site.sorts[2:] != (("text",) if method == "pooled" else ()):
+            raise ConfigError(f"{method} reads speech, transcripts{', translations' * (method == 'pooled')}")
+
+    def check(self, settings: StackSettings, site: Site) -> None:
+        """Its device, its models' names."""
+        from components.stacking import checks  # noqa: PLC0415 - imports torch
+
+        checks.check(settings, self.models(settings).values(), site.store)
+
+    def make(
+        self, settings: StackSettings, site: Site, read: Mapping[str, StageRef], folder: Path
+    ) -> Product:
+        """The weight of the direct model, and what it reached."""
+        from components.stacking import fusion, inputs, pooling  # noqa: PLC0415 - imports torch
+
+        known = list(
+            inputs.stacked_inputs(
+                settings,
+                utterances(read["of0"]),
+                nbests(read.get("of1")),
+                nbests(read.get("of2")) if settings.method == "pooled" else None,
+            )
+        )
+        learn = pooling.coefficient if settings.method == "pooled" else fusion.coefficient
+        value, reached = learn(settings.config, settings.text_model or "", known, site.store)
+        return write_coefficient(folder, value, reached, len(known))
+
+    def notes(self, settings: StackSettings, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
+        """What was learned."""
+        where = site.of[0] if data is None else data.stage
+        value = read_coefficient(Path(ref.path))
+        return [f"coefficient of the direct model, learned on {where}: {value:.2f}"]

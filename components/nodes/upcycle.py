@@ -1,0 +1,101 @@
+"""``upcycle``: dense models -> one model whose experts are their feed-forward blocks."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from components.experts.config import UPCYCLING
+from components.files import told_when_full
+from components.nodes.kind import NodeSettings, Site
+from components.nodes.model_kind import ModelKind
+from components.records import StageRef
+from components.storage.whole_stage import Product
+
+MODEL = "model"
+
+
+class UpcycleSettings(NodeSettings):
+    """Which models, how many experts, and how the routers begin."""
+
+    models: tuple[str, ...] = Field(
+        min_length=1, description="dense models of one shape: expert e is of model e mod their number"
+    )
+    experts: int = Field(4, ge=1, le=256, description="experts per layer")
+    top_k: int = Field(2, ge=1, le=256, description="experts that compute a token")
+    router: Literal["random", "cheap_embed", "hidden"] = Field(
+        "random", description="random weights, or the prompts' mean embedding or mean input to each router"
+    )
+    prompts: tuple[tuple[str, ...], ...] = Field(
+        (), description="texts of each expert, for routers that begin with them"
+    )
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.top_k > self.experts:
+            raise ValueError(f"top_k: expected 1 to {self.experts} (experts), found {self.top_k}")
+        if self.router != "random" and len(self.prompts) != self.experts:
+            raise ValueError(
+                f"prompts: router {self.router} expects texts for each of the {self.experts} experts, found "
+                f"{len(self.prompts)}"
+            )
+        return self
+
+
+class Upcycle(ModelKind[UpcycleSettings]):
+    """Makes a sparse model of dense ones, without any training."""
+
+    name = "upcycle"
+    summary = "dense models -> one model whose experts are their feed-forward blocks"
+    settings = UpcycleSettings
+
+    def version(self, settings: UpcycleSettings) -> str:
+        """Of the upcycling."""
+        return str(UPCYCLING)
+
+    def libraries(self, settings: UpcycleSettings) -> tuple[str, ...]:
+        """Of the models."""
+        return ("torch", "transformers", "safetensors")
+
+    def models(self, settings: UpcycleSettings) -> dict[str, str]:
+        """The dense ones."""
+        return {f"model{number}": name for number, name in enumerate(settings.models)}
+
+    def parameters(self, settings: UpcycleSettings, site: Site) -> dict[str, Any]:
+        """Everything but the models."""
+        return settings.model_dump(mode="json", exclude={"models"}) | {"models": len(settings.models)}
+
+    def check(self, settings: UpcycleSettings, site: Site) -> None:
+        """The models' names."""
+        from components import models  # noqa: PLC0415 - may ask for consent
+
+        for reference in settings.models:
+            models.check(reference, site.store)
+
+    def make(
+        self, settings: UpcycleSettings, site: Site, read: Mapping[str, StageRef], folder: Path
+    ) -> Product:
+        """Load, upcycle, save."""
+        import torch  # noqa: PLC0415 - heavy
+
+        from components.experts.upcycling import load, save, upcycle  # noqa: PLC0415 - imports torch
+
+        dense, tokenizer, lineage = load(settings.models, site.store)
+        site.verify()
+        torch.manual_seed(site.seed)
+        model = upcycle(
+            dense,
+            settings.router,
+            experts=settings.experts,
+            top_k=settings.top_k,
+            tokenizer=tokenizer,
+            prompts=settings.prompts,
+        )
+        shutil.rmtree(folder / MODEL, ignore_errors=True)
+        with told_when_full("the upcycled model", folder):
+            save(model, tokenizer, folder / MODEL, lineage)
+        return Product([f"{MODEL}/{path.name}" for path in sorted((folder / MODEL).iterdir())], items=1)

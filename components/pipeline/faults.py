@@ -1,0 +1,47 @@
+"""What is wrong with a pipeline as it is written: each fault one line with its place, all of them at once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from components.errors import ConfigError
+from components.pipeline.pipeline import dotted
+from components.yaml_text import Lines
+
+
+@dataclass
+class Faults:
+    """What is wrong, each with its place in the file."""
+
+    where: str = ""
+    lines: Lines = field(default_factory=dict)
+    messages: list[str] = field(default_factory=list)
+    places: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of nodes that others stand for: the keys where the user wrote them."""
+
+    def add(self, path: Iterable[str], message: str) -> None:
+        """Note a fault at a key of the file, or at the nearest key above it that has a line."""
+        at = tuple(path)
+        if at[:1] == ("nodes",) and len(at) > 1 and at[1] in self.places:
+            node, origin = at[1], self.places[at[1]]
+            message = dotted(origin) + message[len(node) :] if message.startswith(node) else message
+            at = (*origin, *at[2:])
+        while at and at not in self.lines:
+            at = at[:-1]
+        line = self.lines.get(at)
+        place = f"{self.where}:{line}: " if line is not None else f"{self.where}: " if self.where else ""
+        self.messages.append(f"{place}{message}")
+
+    def refuse(self) -> None:
+        """Raises ConfigError with every fault, a line each."""
+        if self.messages:
+            raise ConfigError("\n".join(dict.fromkeys(self.messages)))
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """What was probably meant, as the end of a message."""
+    names = [str(each) for each in known]
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; known: {', '.join(names)}"

@@ -1,0 +1,148 @@
+"""Error attribution by oracle substitution: the graphs in which nodes are replaced by their gold output.
+
+Gold is known of transcripts and of texts in the target language. What is replaced are the transcripts that
+are translated, and any translation above the output that all of it comes from, such as a draft.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from components.errors import ConfigError
+from components.metrics.blame import needed_sets
+from components.metrics.blaming import SEGMENTATION, name_of
+from components.metrics.repairing import FORM, KINDS, WORDS
+from components.nodes.table import KINDS as NODE_KINDS
+from components.pipeline.pipeline import DATA, TARGET, Node, Pipeline
+from components.pipeline.rewriting import insert_after, names_in_union, read_other_data, rename, written_as
+
+GOLD, SEGMENTS = "gold", "gold-segments"
+"""What the names of inserted nodes end in; the second is also that of the segments as a data set."""
+PARTS = {"words": WORDS, "form": (FORM,)}
+"""Parts of a transcript that are put right on their own and together."""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The nodes of a pipeline whose gold is known, from the transcripts to the output.
+
+    Attributes:
+        transcripts: texts of speech that something else than a recognizer reads, first to last.
+        drafts: translations that everything in the output comes through.
+        rest: the written nodes below them, the output last.
+    """
+
+    transcripts: tuple[str, ...]
+    drafts: tuple[str, ...]
+    output: str
+    rest: tuple[str, ...]
+
+
+def chain_of(pipeline: Pipeline, stages: Container[str]) -> Chain:
+    """What of a finished run can be put right; ``stages`` it has.
+
+    Raises:
+        ConfigError: it gives no translation, or nothing above it has a known gold.
+    """
+    output = pipeline.outputs.get("translation")
+    if output is None:
+        raise ConfigError("expected a translation that is scored, found a pipeline of transcripts alone")
+    above = above_of(pipeline, output)
+    translating = [name for name in (*above, output) if not pipeline.is_spoken(name)]
+    read = {name for reader in translating for name in pipeline.nodes[reader].of}
+    spoken = [name for name in above if pipeline.is_spoken(name) and name in read]
+    transcripts = tuple(name for name in spoken if name in stages)
+    drafts = tuple(name for name in above if _is_draft(pipeline, name, output) and name in stages)
+    if not transcripts and not drafts:
+        missing = f"no stage {' or '.join(spoken)}" if spoken else "nothing"
+        raise ConfigError(f"expected a run of speech, found {missing} above {output} whose gold is known")
+    last = drafts[-1:] or transcripts
+    done = {*last, *(each for name in last for each in above_of(pipeline, name))}
+    below = {name for name in (*above, output) if name not in done}
+    names = [written_as(pipeline, name) for name in (*above, output) if name in below]
+    rest = [name for name in names if not pipeline.written or name in pipeline.written]
+    return Chain(transcripts, drafts, output, tuple(dict.fromkeys(rest)))
+
+
+def above_of(pipeline: Pipeline, name: str) -> list[str]:
+    """The text nodes that a node's text comes from, in the order of the pipeline."""
+    found = {name}
+    for node in reversed(list(pipeline)):
+        if node.name in found:
+            found |= set(node.of)
+    return [n.name for n in pipeline if n.name in found - {name} and n.kind.gives == "text"]
+
+
+def _is_draft(pipeline: Pipeline, name: str, output: str) -> bool:
+    """Whether a node is a translation of the data that every way to the output leads through."""
+    if pipeline.language_of(name) not in (TARGET, pipeline.languages[1]):
+        return False
+    reached: set[str] = {DATA}
+    for node in pipeline:
+        if node.name != name and (pipeline.is_data(node.name) or reached & set(node.of)):
+            reached.add(node.name)
+    return output not in reached
+
+
+def stages_of(chain: Chain, *, segments: bool = False) -> dict[str, tuple[str, ...]]:
+    """The stages that are blamed beside the last, and the parts in which their texts are put right."""
+    cut = {SEGMENTATION: (SEGMENTATION,)} if segments else {}
+    spoken = {" and ".join(chain.transcripts): tuple(PARTS)} if chain.transcripts else {}
+    return {**cut, **spoken, **dict.fromkeys(chain.drafts, ())}
+
+
+def variants_of(pipeline: Pipeline, chain: Chain, segments: str | None = None) -> dict[str, Pipeline]:
+    """The pipeline, until its translation, with every set of parts gold that a blame needs, by their names.
+
+    ``segments`` is a manifest of the same recordings cut by hand.
+    """
+    stages = stages_of(chain, segments=segments is not None)
+    found = {}
+    for parts in needed_sets(stages)[1:]:
+        errors = tuple(kind for part, kinds in PARTS.items() if part in parts for kind in kinds)
+        spoken = dict.fromkeys(chain.transcripts, errors) if errors else {}
+        drafts: dict[str, tuple[str, ...]] = {name: () for name in chain.drafts if name in parts}
+        # What was said is the same whoever cut the recording.
+        cut = SEGMENTATION in parts and not parts >= set(PARTS)
+        found[name_of(parts, stages)] = _put_right(
+            _recut(pipeline, chain, str(segments)) if cut else pipeline, chain, {**spoken, **drafts}
+        )
+    for kind in KINDS if chain.transcripts else ():
+        if (kind,) not in PARTS.values():
+            found[kind.replace(" ", "-")] = _put_right(
+                pipeline, chain, dict.fromkeys(chain.transcripts, (kind,))
+            )
+    return found
+
+
+def _put_right(pipeline: Pipeline, chain: Chain, replaced: Mapping[str, tuple[str, ...]]) -> Pipeline:
+    """The pipeline until its translation, with errors of the texts of nodes put right; of all kinds if ()."""
+    found = pipeline
+    only_changed = len(replaced) == 1
+    for name, errors in replaced.items():
+        recut = f"{name}-{SEGMENTS}"
+        after = recut if recut in found.nodes else name
+        settings = {"errors": errors, "only_changed": only_changed and after == name}
+        found = insert_after(found, after, _node("gold", f"{name}-{GOLD}", (after,), **settings))
+    return found.until(chain.output)
+
+
+def _recut(pipeline: Pipeline, chain: Chain, source: str) -> Pipeline:
+    """The pipeline with its transcripts made of those of the gold segments of its recordings."""
+    pieces = _node("data", SEGMENTS, (), source=source)
+    found = pipeline
+    for name in chain.transcripts:
+        above = pipeline.until(name)
+        names = names_in_union(SEGMENTS, above)
+        copy = rename(read_other_data(above, pieces), names)
+        found = Pipeline({**copy.nodes, **found.nodes}, found.outputs, found.languages)
+        of = (name, DATA, SEGMENTS, names[name])
+        found = insert_after(found, name, _node("join_segments", f"{name}-{SEGMENTS}", of))
+    return found
+
+
+def _node(kind: str, name: str, of: tuple[str, ...], **settings: Any) -> Node:
+    row = NODE_KINDS[kind]
+    return Node(name=name, kind=row, settings=row.settings.model_validate(settings), of=of)

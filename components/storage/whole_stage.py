@@ -1,0 +1,76 @@
+"""The protocol of a stage that is made whole, such as a model or a table: measured, sealed, reused."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.files import read_json, told_when_full, write_json
+from components.profiling import measure_cost
+from components.records import StageRef
+from components.storage.seal import PLAN
+from components.storage.stage_plan import StagePlan
+from components.storage.stage_writer import Writer, opened
+from components.storage.store import Store
+
+READ = "read.json"
+WORK = "work"
+"""Folder of a stage that is made whole for what it needs only to go on; removed once it is sealed."""
+TABLES = "tables.json"
+"""A stage that has more to show seals this file: ``{"tables": [{"title", "note", "rows": [{...}]}]}``."""
+
+
+@dataclass(frozen=True)
+class Product:
+    """What a stage that is made whole left in its folder: its files, and how many items they stand for."""
+
+    files: Iterable[str]
+    items: int
+    quarantined: int = 0
+    seconds: float | None = None
+    """Of computing, where that began in an earlier attempt."""
+
+
+def compute_once(
+    store: Store, plan: StagePlan, work: Callable[[Path], Product], read: Mapping[str, str] | None = None
+) -> StageRef:
+    """The stage of a plan that is made whole: reused if it is finished, else made by ``work``, and sealed.
+
+    Args:
+        work: makes the files in the stage's folder, where an earlier attempt may have left some.
+        read: see :func:`opened`.
+    """
+    with opened(store, plan, records=False, read=read) as writer:
+        ref = writer.ref or _made(writer, work)
+    discard_work(writer.path)
+    return ref
+
+
+def _made(writer: Writer, work: Callable[[Path], Product]) -> StageRef:
+    _forget_other(writer)
+    with measure_cost() as cost:
+        product = work(writer.path)
+    writer.seconds = cost.seconds if product.seconds is None else product.seconds
+    writer.peak_memory_bytes = cost.peak_memory_bytes
+    return writer.seal(product.files, items=product.items, quarantined=product.quarantined)
+
+
+def _forget_other(writer: Writer) -> None:
+    """Remove what an earlier attempt has made of other inputs than this one's."""
+    noted = writer.path / WORK / READ
+    if noted.is_file() and read_json(noted) != writer.read:
+        for each in writer.path.iterdir():
+            if each.is_dir():
+                shutil.rmtree(each)
+            elif each.name != PLAN:
+                each.unlink()
+    with told_when_full(f"stage {writer.plan.stage}", writer.path):
+        noted.parent.mkdir(exist_ok=True)
+        write_json(noted, writer.read)
+
+
+def discard_work(folder: Path) -> None:
+    """Remove what a finished stage was made with, also what a kill after its seal left."""
+    shutil.rmtree(folder / WORK, ignore_errors=True)

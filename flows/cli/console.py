@@ -1,0 +1,14 @@
+"""Where tables go."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from rich.console import Console
+
+
+def console() -> Console:
+    """Standard output; a pipe or a file gets lines wide enough for the tables."""
+    piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    return Console(highlight=False, width=120 if piped else None)

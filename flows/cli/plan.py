@@ -1,0 +1,145 @@
+"""`antiphon plan`: the graph, and of each node whether its stage is reused, resumed or run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from flows.cli.options import (
+    Assignments,
+    AudioFile,
+    Config,
+    DataSet,
+    FlowOrFile,
+    Language,
+    Limit,
+    StoreUrl,
+    Until,
+)
+
+if TYPE_CHECKING:
+    from components.pipeline.forecast import Forecast
+    from components.pipeline.pipeline import Pipeline
+    from flows.registry import FlowEntry
+
+AsMermaid = Annotated[bool, typer.Option("--mermaid", help="print the graph as Mermaid text")]
+AsJson = Annotated[bool, typer.Option("--json", help="print nodes, keys and forecasts as one JSON object")]
+
+
+def plan(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them from the signature
+    flow: FlowOrFile,
+    config: Config = None,
+    assignments: Assignments = None,
+    store: StoreUrl = None,
+    audio: AudioFile = None,
+    data: DataSet = None,
+    target_language: Language = None,
+    limit: Limit = None,
+    until: Until = None,
+    mermaid: AsMermaid = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a run would do, without running it: the nodes, what is reused, and how long the rest takes.
+
+    What a run would refuse (models, licences, languages, programs) is refused here. Examples:
+
+    - `antiphon plan examples/routed_cascade.yaml`
+
+    - `antiphon plan cascade --data manifest.jsonl --mermaid`
+    """
+    shortcuts: dict[str, object] = {
+        "store": store,
+        "audio": audio,
+        "data": data,
+        "target_language": target_language,
+        "limit": limit,
+        "until": until,
+    }
+    for name, graph, forecasts in plan_systems(flow, config, assignments or [], shortcuts):
+        _print(name, graph, forecasts, mermaid=mermaid, as_json=as_json)
+
+
+def plan_systems(
+    flow: str, config: Path | None, assignments: Sequence[str], shortcuts: Mapping[str, object]
+) -> list[tuple[str, Pipeline, list[Forecast]]]:
+    """Every system that a run would compute: its name ("" for the only one), graph and forecast."""
+    from flows.cli.run import checked_parameters
+    from flows.pipeline_parameters import PipelineParameters, systems_of
+
+    entry, parameters = checked_parameters(flow, config, assignments, shortcuts)
+    systems = systems_of(parameters) if isinstance(parameters, PipelineParameters) else {"": parameters}
+    return [(name, *_plan_system(entry, one)) for name, one in systems.items()]
+
+
+def _plan_system(entry: FlowEntry, parameters: Any) -> tuple[Pipeline, list[Forecast]]:
+    from components.data.stage import store_data
+    from components.models.weights import weights_at
+    from components.pipeline.forecast import forecast
+    from components.pipeline.pipeline import DATA
+    from components.pipeline.planning import plan_nodes
+    from components.storage.store import Store
+    from flows.preflight import admit, of_pipeline, refuse
+
+    graph = entry.pipeline(parameters)
+    needs = of_pipeline(graph, parameters.store, parameters.seed)
+    refuse(needs)
+    store, sets = Store(parameters.store), {}
+    if getattr(parameters, "draft", None) is not None:  # it goes on with the data of a finished run
+        sets[DATA] = entry.hooks.data(parameters)
+    elif parameters.data_set is not None:
+        source, audio, *languages, limit = parameters.data_set
+        sets[DATA] = store_data(source, audio, tuple(languages), limit, store)
+    for node in graph.data_nodes():
+        settings: Any = node.settings
+        sets[node.name] = store_data(settings.source, None, graph.languages, settings.limit, store)
+    for name, ref in sets.items():
+        admit(needs, ref, name)
+    plans = plan_nodes(graph, sets, parameters.store, parameters.seed, weights_at)
+    return graph, forecast(plans, sets, store)
+
+
+def _print(
+    name: str, graph: Pipeline, forecasts: Sequence[Forecast], *, mermaid: bool, as_json: bool
+) -> None:
+    if as_json:
+        nodes = {one.node: one.model_dump(mode="json") for one in forecasts}
+        values = {"system": name, "pipeline": graph.record().model_dump(mode="json"), "forecast": nodes}
+        typer.echo(json.dumps(values, ensure_ascii=True))
+        return
+    remarks = {one.node: _becomes(one) for one in forecasts}
+    if mermaid:
+        from components.pipeline.mermaid import mermaid as drawn
+
+        typer.echo(drawn(graph, remarks), nl=False)
+        return
+    from flows.cli.console import console
+
+    table = Table(box=None, title=name or None, title_justify="left")
+    for column in ("node", "kind", "reads", "models", "becomes"):
+        table.add_column(column)
+    for node in graph:
+        models = ", ".join(dict.fromkeys(node.models.values()))
+        read = ", ".join([*node.of, *(f"when {'.'.join(node.when)}" for _ in [0] if node.when)])
+        cells = (node.name, node.kind.name, read, models, remarks.get(node.name, ""))
+        table.add_row(*map(Text, cells))
+    console().print(table)
+    outputs = ", ".join(f"{role} {each}" for role, each in graph.outputs.items())
+    console().print(Text(f"scored: {outputs}"))
+
+
+def _becomes(one: Forecast) -> str:
+    """What becomes of a node, as a person says it."""
+    if one.status == "reused":
+        return "reused"
+    from reports.formatting import duration
+
+    how_long = "" if one.seconds is None else f", about {duration(one.seconds)}"
+    if one.status == "resumed":
+        return f"resumed at shard {one.shards_done} of {one.shards}{how_long}"
+    return f"run{how_long}"

@@ -1,0 +1,78 @@
+"""`antiphon runs`: what has been run, the newest first."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.cli.options import AsJson, StoreUrl
+
+if TYPE_CHECKING:
+    from components.storage.run_listing import ListedRun
+
+MAIN, MOST = ("wer", "bleu", "chrf"), 3
+"""Scores of a run that the table shows, else the first so many; --json gives all."""
+
+
+def runs(
+    store: StoreUrl = None,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="only the newest N")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List the runs of the store, the newest first: flow, status, when, scores.
+
+    Only records are read: `antiphon inspect RUN` also verifies the run's stages.
+    """
+    from components.storage.run_listing import list_runs
+    from components.storage.store import Store
+
+    place = Store(store)
+    listed = list_runs(place)
+    if as_json:
+        line = {"store": place.place.url, "runs": [_fields(run) for run in listed[:limit]]}
+        sys.stdout.write(json.dumps(line) + "\n")
+    elif listed:
+        _print_table(listed[:limit], len(listed))
+    else:
+        sys.stdout.write(f"no runs in {place.place.url} yet\n")
+
+
+def _fields(run: ListedRun) -> dict[str, object]:
+    record = run.record
+    return {
+        "name": run.name,
+        "flow": record and record.flow,
+        "status": run.status,
+        "started": run.started,
+        "finished": record and record.finished,
+        "metrics": {name: score.value for name, score in record.metrics.items()} if record else {},
+    }
+
+
+def _print_table(runs: Sequence[ListedRun], total: int) -> None:
+    from rich.text import Text
+
+    from flows.cli.console import console
+    from reports.escaping import printable
+    from reports.terminal import table
+
+    rows = table("run", "flow", "status", "started (UTC)", "scores")
+    for run in runs:
+        flow = run.record.flow if run.record else ""
+        cells = (run.name, flow, run.status, run.started[:16].replace("T", " "), _scores(run))
+        rows.add_row(*(Text(printable(cell)) for cell in cells))
+    console().print(rows)
+    if len(runs) < total:
+        console().print(f"{len(runs)} of {total:,} runs; --limit {total} lists all")
+
+
+def _scores(run: ListedRun) -> str:
+    from reports.formatting import LABELS
+
+    metrics = run.record.metrics if run.record else {}
+    names = [name for name in MAIN if name in metrics] or list(metrics)[:MOST]
+    return ", ".join(f"{LABELS.get(name, name)} {metrics[name].value:.1f}" for name in names)

@@ -1,0 +1,61 @@
+"""A pipeline of one's own: any graph of models, from a file or from the deployment's form.
+
+`antiphon run FILE.yaml` runs the graph in a file; `python -m flows.pipeline` takes its options.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+
+from components.records import RunRecord
+from flows.compare import needs as comparison_needs
+from flows.compare import run_comparison
+from flows.compare_parameters import CompareParameters
+from flows.parameters import flat
+from flows.pipeline_parameters import PipelineParameters, systems_of
+from flows.pipeline_parameters import pipeline as graph_of
+from flows.preflight import Need
+from flows.running import name_flow_run
+from flows.system import NO_HOOKS, System, run_system
+from tasks.runners import runner
+
+
+@flow(name="pipeline", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)
+@flat(PipelineParameters)
+def pipeline(parameters: PipelineParameters) -> RunRecord | State[RunRecord]:
+    """Run a graph of models over a data set, score its outputs and report; compare those of a matrix."""
+    systems = systems_of(parameters)
+    if len(systems) > 1:
+        return run_comparison(_comparison(parameters, systems))
+    (only,) = systems.values()
+    return run_system("pipeline", parameters, graph_of(only))
+
+
+def needs(parameters: PipelineParameters) -> list[Need]:
+    """What its nodes need before anything is computed, or those of every system of a matrix."""
+    systems = systems_of(parameters)
+    if len(systems) > 1:
+        return comparison_needs(_comparison(parameters, systems))
+    (only,) = systems.values()
+    return System("pipeline", parameters, graph_of(only), NO_HOOKS).needs()
+
+
+def _comparison(
+    parameters: PipelineParameters, systems: Mapping[str, PipelineParameters]
+) -> CompareParameters:
+    """The systems of a matrix as a comparison of pipelines; the first is the baseline."""
+    own = {"graph", "until", "folder"}
+    configs = [
+        {"name": name, "flow": "pipeline", "parameters": one.model_dump(include=own, exclude_none=True)}
+        for name, one in systems.items()
+    ]
+    return CompareParameters.model_validate({**parameters.model_dump(exclude=own), "systems": configs})
+
+
+if __name__ == "__main__":
+    from flows.cli.main import run_flow_module
+
+    run_flow_module("pipeline")

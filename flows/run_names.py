@@ -1,0 +1,46 @@
+"""What a run is called where no name was given: its flow, what it reads, and its first model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+from pydantic import BaseModel
+
+from components.redaction import redact
+
+_READ = ("audio", "runs", "run", "draft", "data")
+"""Parameters that say what a flow reads; the first that is set."""
+_SUFFIX = re.compile(r"\.(jsonl|json|tsv|csv|txt|wav|flac|mp3|ogg|ya?ml)$")
+_LONGEST = 100
+
+
+def describe_run(flow: str, parameters: Mapping[str, Any]) -> str:
+    """The name that a run was given, else such as ``cascade talks whisper-base``."""
+    given = parameters.get("name")
+    if given:
+        return str(given)
+    reads = next((parameters[key] for key in _READ if parameters.get(key)), ())
+    sources = [reads] if isinstance(reads, str) else list(reads)
+    names = [*sources, *islice(_models(parameters), 1)]
+    return " ".join([flow, *map(_short, names)])[:_LONGEST]
+
+
+def _short(reference: str) -> str:
+    """The last part of a path, of a model's reference or of the first of several files."""
+    first = redact(reference).partition(",")[0].partition("?")[0].rstrip("/")
+    name = _SUFFIX.sub("", first.rpartition("/")[2].partition("@")[0])
+    return re.sub(r"^(packaged|whisper|store|sphinx):", "", name)
+
+
+def _models(values: object) -> Iterator[str]:
+    """Every model that parameters name, in their order."""
+    fields = dict(values) if isinstance(values, BaseModel) else values
+    if isinstance(fields, Mapping):
+        for name, value in fields.items():
+            if name == "model" and isinstance(value, str):
+                yield value
+            else:
+                yield from _models(value)

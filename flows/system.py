@@ -1,0 +1,174 @@
+"""What every flow over a data set does: loads it, runs its pipeline over it, scores the outputs, reports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from prefect.client.schemas.objects import State
+
+from components.nodes.data import DataSettings
+from components.pipeline.pipeline import DATA, Pipeline
+from components.pipeline.planning import with_models
+from components.records import RunRecord, StageRef
+from flows import preflight
+from flows.parameters import DataParameters, FlowParameters
+from flows.preflight import Need
+from flows.running import Run, ending
+from tasks import data as data_sets
+from tasks import metrics, report
+from tasks.artifacts import publish_summary
+from tasks.executor import Executed, execute
+
+
+class Hooks(NamedTuple):
+    """What a flow adds to what all of them do.
+
+    Attributes:
+        data: the finished data set that its parameters name, if they name one.
+        before: comes when the data set is loaded, before any node is computed.
+        after: comes when all nodes are finished and scored.
+    """
+
+    data: Callable[[Any], StageRef | None] = lambda _: None
+    before: Callable[[Run, Pipeline], None] = lambda run, pipeline: None
+    after: Callable[[Run, Pipeline], None] = lambda run, pipeline: None
+
+
+NO_HOOKS = Hooks()
+
+
+class System:
+    """A pipeline that is run over the data set of its parameters, as a run of ``flow``."""
+
+    def __init__(self, flow: str, parameters: DataParameters, pipeline: Pipeline, hooks: Hooks) -> None:
+        self.flow = flow
+        self.parameters = parameters
+        self.pipeline = pipeline
+        self.hooks = hooks
+        self._data = hooks.data(parameters)
+
+    def needs(self) -> list[Need]:
+        """What can be refused of it before anything is read."""
+        nodes = preflight.of_pipeline(self.pipeline, self.parameters.store, self.parameters.seed)
+        return nodes if self._data is not None else [preflight.readable(self.parameters), *nodes]
+
+    def load(self, run: Run) -> dict[str, StageRef]:
+        """The data sets of a run by the names under which nodes read them; what they refuse is refused."""
+        needs = self.needs()
+        sets = load_data(run, self._data)
+        preflight.admit(needs, sets[DATA])
+        sets |= load_further(run, self.pipeline, needs)
+        run.pipeline = self.pipeline.record()
+        self.hooks.before(run, self.pipeline)
+        return sets
+
+    def finish(self, run: Run, executed: Executed) -> None:
+        """Score and report what became of its nodes; raises what one failed with."""
+        note(run, executed)
+        score(run, executed.pipeline)
+        if not executed.errors:
+            self.hooks.after(run, executed.pipeline)
+        report.report(run.record, run.store_url)
+        executed.refuse()
+
+
+def run_system(
+    flow: str, parameters: DataParameters, pipeline: Pipeline, hooks: Hooks = NO_HOOKS
+) -> RunRecord | State[RunRecord]:
+    """Run a pipeline over a data set as a run of ``flow``, score and report it."""
+    system = System(flow, parameters, pipeline, hooks)
+    preflight.refuse(system.needs())
+    run = Run(flow, parameters)
+    with run:
+        executed = execute(pipeline, system.load(run), run.store_url, parameters.seed)
+        system.finish(run, executed)
+    return ending(run.record)
+
+
+def run_models(
+    flow: str,
+    parameters: FlowParameters,
+    pipeline: Pipeline,
+    needs: Sequence[Need],
+    after: Callable[[Run], None],
+    loaded: StageRef | None = None,
+) -> RunRecord | State[RunRecord]:
+    """Run a pipeline that makes models as a run of ``flow``.
+
+    Args:
+        needs: of its nodes, and of what comes after them.
+        after: scores what it made.
+        loaded: the finished data set that nodes read as ``data``, if it is not the parameters'.
+    """
+    preflight.refuse(needs)
+    run = Run(flow, parameters)
+    with run:
+        execute_part(run, pipeline, needs, load_data(run, loaded))
+        after(run)
+        publish_summary(run.name, run.stages.values(), run.metrics)
+    return ending(run.record)
+
+
+def load_data(run: Run, loaded: StageRef | None = None) -> dict[str, StageRef]:
+    """The data set of a run's parameters, if they name one, or a finished one."""
+    if loaded is not None:
+        return {DATA: run.add(loaded.model_copy(update={"reused": True}))}
+    named = run.parameters.data_set
+    return {} if named is None else {DATA: run.add(data_sets.load(*named, run.store_url))}
+
+
+def execute_part(run: Run, pipeline: Pipeline, needs: Sequence[Need], sets: Mapping[str, StageRef]) -> None:
+    """Run a pipeline, or what is left of it, over loaded data sets; raises what a node failed with."""
+    for name, loaded in sets.items():
+        preflight.admit(needs, loaded, name)
+    sets = {**sets, **load_further(run, pipeline, needs)}
+    run.pipeline = pipeline.record()
+    executed = execute(pipeline, sets, run.store_url, run.parameters.seed)
+    note(run, executed)
+    executed.refuse()
+
+
+def note(run: Run, executed: Executed) -> None:
+    """Keep the finished stages, the graph and what is to be said of the nodes in a run.
+
+    What the run has of an earlier part of the same pipeline stays as it was noted then.
+    """
+    keys = {name: one.stage.key for name, one in executed.plans.items()}
+    for name, ref in executed.stages.items():
+        if run.has(ref):
+            executed.statuses[name] = "reused" if run.stages[name].reused else "computed"
+            continue
+        run.add(ref)
+        planned = executed.plans[name]
+        own = run.stages.get(executed.pipeline.data_of(name))
+        settings = with_models(planned.node.settings, planned.node, keys)
+        run.notes += planned.node.kind.notes(settings, planned.site, ref, own)
+    run.pipeline = executed.pipeline.record(executed.statuses)
+    run.notes += [f"{name}: {error}" for name, error in executed.errors.items()]
+
+
+def load_further(run: Run, pipeline: Pipeline, needs: Sequence[Need]) -> dict[str, StageRef]:
+    """The further data sets of a pipeline by name; what they refuse is refused."""
+    sets = {}
+    for node in pipeline.data_nodes():
+        sets[node.name] = _load(run, pipeline, node.name)
+        preflight.admit(needs, sets[node.name], node.name)
+    return sets
+
+
+def _load(run: Run, pipeline: Pipeline, name: str) -> StageRef:
+    """A further data set of a pipeline."""
+    settings = pipeline.nodes[name].settings
+    assert isinstance(settings, DataSettings)
+    source = (settings.source, None, *pipeline.languages)
+    return run.add(data_sets.load(*source, settings.limit, run.store_url), name)
+
+
+def score(run: Run, pipeline: Pipeline) -> None:
+    """Score every node that gives texts of which there are references."""
+    scored = metrics.scored(pipeline, run.stages)
+    if scored:
+        target = pipeline.languages[1]
+        ref = run.add(metrics.score(scored, target, run.store_url, run.name))
+        run.metrics = metrics.read_scores(ref)

@@ -1,0 +1,31 @@
+"""Numbers as reports write them, and what their scores are called."""
+
+from __future__ import annotations
+
+LABELS = {"wer": "WER", "cer": "CER", "bleu": "BLEU", "chrf": "chrF2", "ter": "TER"}
+"""Metrics as the field writes them."""
+
+
+def seconds(value: float) -> str:
+    """A duration as a person says it: 0.43 s, 12.4 s, 3 min 05 s, 1 h 02 min."""
+    if value < 10:
+        return f"{value:.2f} s"
+    if value < 60:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def mebibytes(value: int) -> str:
+    """Bytes as MiB or GiB."""
+    return f"{value / 2**30:.2f} GiB" if value >= 2**30 else f"{value / 2**20:.0f} MiB"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: 45 s, 3 min 20 s, 2 h 05 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

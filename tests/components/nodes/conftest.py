@@ -1,0 +1,13 @@
+"""Fixtures for tests of kinds."""
+
+from __future__ import annotations
+
+import pytest
+
+from components.nodes import code
+
+
+@pytest.fixture
+def allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Own code may run."""
+    monkeypatch.setenv(code.VARIABLE, "1")

@@ -1,0 +1,130 @@
+"""Finished outputs of several nodes as one, and the coefficients that are learned for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.errors import AntiphonError, ConfigError, DataError
+from components.nodes.combine import Combine, CombineSettings
+from components.nodes.kind import Item, Site
+from components.nodes.tune import Tune
+from components.pipeline.pipeline import Pipeline
+from components.pipeline.planning import plan_nodes
+from components.pipeline.reader import read
+from components.records import Hypothesis, NBest, NodeOutcome, Outcome, Quarantined, StageRef, Utterance
+from components.storage.stage_plan import StagePlan
+from components.storage.store import Store
+from components.storage.whole_stage import compute_once
+
+VOTES = CombineSettings(n_best=1)
+RERANK = CombineSettings(method="reranking", utility="wer", tuned="weights")
+
+
+def nbest(key: str, text: str) -> NBest:
+    return NBest(utterance_id=key, hypotheses=(Hypothesis(text=text, score=-1.0, n_tokens=2, system="tiny"),))
+
+
+def poison(key: str) -> Quarantined:
+    return Quarantined(utterance_id=key, stage="asr", reason="poison", detail="-")
+
+
+def combined(settings: CombineSettings, site: Site, inputs: Mapping[str, Outcome]) -> NodeOutcome | None:
+    utterance = Utterance(id="u", text="u", source_language="en")
+    (outcome,) = Combine().build(settings, site)([Item(utterance=utterance, inputs=dict(inputs))])
+    return outcome
+
+
+def test_two_outvote_one_unless_its_vote_weighs_more() -> None:
+    site = Site("asr", of=("x", "y", "z"))
+    inputs = {"x": nbest("u", "bat"), "y": nbest("u", "cat"), "z": nbest("u", "cat")}
+    voted = combined(VOTES, site, inputs)
+    assert isinstance(voted, NBest)
+    assert (voted.best.text, voted.best.features["systems"]) == ("cat", 3.0)
+    assert set(voted.best.tokens[0].members) == {"2", "3"}  # numbers, whatever the nodes are called
+    weighted = combined(VOTES.model_copy(update={"weights": (5.0, 1.0, 1.0)}), site, inputs)
+    assert isinstance(weighted, NBest)
+    assert weighted.best.text == "bat"
+
+
+def test_one_that_others_lack_goes_on_and_one_that_all_lack_is_quarantined() -> None:
+    site = Site("asr", of=("x", "y"))
+    single = combined(VOTES, site, {"x": poison("u"), "y": nbest("u", "cat")})
+    assert isinstance(single, NBest)
+    assert (single.best.text, single.best.features["systems"]) == ("cat", 1.0)
+    none = combined(VOTES, site, {"x": poison("u")})
+    assert isinstance(none, Quarantined)
+    assert "1: poison; 2: no output" in none.detail
+
+
+@pytest.mark.parametrize(
+    ("settings", "fault"),
+    [
+        ({"weights": (1.0,)}, r"weights: expected one for each of the 2 systems \(x, y\), found 1"),
+        ({"weights": (0.0, 0.0)}, "not all 0"),
+        ({"method": "reranking"}, "coefficients: expected weights of features"),
+        ({"method": "reranking", "tuned": "w", "language_model": "packaged:nope"}, "packaged:nope"),
+    ],
+)
+def test_what_does_not_fit_is_refused(settings: dict[str, Any], fault: str) -> None:
+    with pytest.raises(AntiphonError, match=fault):
+        Combine().check(CombineSettings.model_validate(settings), Site("asr", of=("x", "y")))
+
+
+def pipeline(*of: str, names: Sequence[str] = "xy", **settings: Any) -> Pipeline:
+    nodes = {name: {"kind": "translate", "beam_size": size} for size, name in enumerate(names, 5)}
+    return read({"nodes": {**nodes, "mt": {"kind": "combine", "of": list(of), **settings}}})
+
+
+def test_the_order_is_in_the_key_and_no_name_is() -> None:
+    values = {"stage": "data", "key": "d", "path": ".", "items": 2, "quarantined": 0, "sha256": "0" * 64}
+    data = {"data": StageRef.model_validate(values | {"seconds": 0, "peak_memory_bytes": 0, "reused": False})}
+
+    def key(names: Sequence[str], of: Sequence[str]) -> str:
+        graph = pipeline(*of, names=names)
+        return plan_nodes(graph, data, None, 0, lambda named, _: dict(named))["mt"].stage.key
+
+    assert key("xy", "xy") == key("vw", "vw")
+    assert key("xy", "xy") != key("xy", "yx")  # it decides ties
+
+
+def test_a_table_is_read_where_a_table_is_expected() -> None:
+    with pytest.raises(ConfigError, match=r"mt\.tuned: expected a node of kind tune, found x \(translate\)"):
+        pipeline("x", "y", method="reranking", tuned="x")
+    with pytest.raises(ConfigError, match="combine reads 2 to 64 nodes, found 1"):
+        pipeline("x")
+
+
+def items(transcript: str | None, **of_all: Any) -> Iterator[Item]:
+    """The first system is always wrong; the second is right."""
+    for key in (f"u{n}" for n in range(6)):
+        values = {"source_language": "en", "transcript": transcript and f"{transcript} {key}", **of_all}
+        utterance = Utterance.model_validate({"id": key, "text": key, **values})
+        yield Item(
+            utterance=utterance, inputs={"x": nbest(key, f"a bat {key}"), "y": nbest(key, f"a cat {key}")}
+        )
+
+
+def test_what_is_tuned_is_used(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    site = Site("weights", str(tmp_path), of=("x", "y"), transcripts=True)
+    plan = StagePlan(stage="weights", version="1")
+    table = compute_once(store, plan, lambda folder: Tune().collect(RERANK, site, items("a cat"), folder))
+    assert table.items == 6
+    assert "wer" in Tune().notes(RERANK, site, table, table)[0]
+    known = replace(site, tables={"tuned": table})
+    chosen = combined(RERANK, known, {"x": nbest("u", "a bat u"), "y": nbest("u", "a cat u")})
+    assert isinstance(chosen, NBest)
+    assert chosen.best.text == "a cat u"
+
+
+def test_nothing_to_tune_on_is_one_line(tmp_path: Path) -> None:
+    references = {"references": ("ein Hund",), "target_language": "de"}
+    for transcripts, given in ((True, items(None)), (False, items("a")), (False, items("a", **references))):
+        site = Site("weights", str(tmp_path), of=("x", "y"), transcripts=transcripts)
+        with pytest.raises(DataError, match="weights: expected development utterances with outputs and ref"):
+            Tune().collect(RERANK, site, given, tmp_path)  # there are no references in the texts' language

@@ -1,0 +1,73 @@
+"""Kinds that installed packages add."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+
+from components.errors import ConfigError
+from components.nodes.installed import Kinds
+from components.nodes.select import Select
+
+MODULE = """
+from components.nodes.kind import Kind, NodeSettings
+
+class Punctuate(Kind[NodeSettings]):
+    name = "punctuate"
+    summary = "for tests"
+    settings = NodeSettings
+
+class Other(Punctuate):
+    name = "other"
+"""
+
+
+def install(folder: Path, package: str, **kinds: str) -> None:
+    """A distribution as pip leaves it, with entry points."""
+    info = folder / f"{package}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+    lines = [f"{name} = {value}" for name, value in kinds.items()]
+    (info / "entry_points.txt").write_text("\n".join(["[antiphon.kinds]", *lines]) + "\n")
+
+
+@pytest.fixture
+def site_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "fake_nodes.py").write_text(MODULE)
+    return tmp_path
+
+
+def test_a_package_adds_a_kind(site_packages: Path) -> None:
+    install(site_packages, "own-nodes", punctuate="fake_nodes:Punctuate")
+    kinds = Kinds([Select()])
+    assert list(kinds) == ["punctuate", "select"]
+    assert kinds["punctuate"].summary == "for tests"
+    assert kinds["punctuate"] is kinds["punctuate"]
+    assert kinds.get("none") is None
+    assert list(copy.deepcopy(kinds)) == list(kinds)  # as it travels to workers
+
+
+@pytest.mark.parametrize(
+    ("kinds", "name", "message"),
+    [
+        ({"select": "fake_nodes:Punctuate"}, "select", "found those of Antiphon, own-nodes"),
+        ({"gone": "no_such_module:Kind"}, "gone", "to import no_such_module:Kind, found ModuleNotFoundError"),
+        ({"punctuate": "fake_nodes:Other"}, "punctuate", "expected a Kind of that name at fake_nodes:Other"),
+        (
+            {"text": "json:dumps"},
+            "text",
+            "kind text of own-nodes: expected to import json:dumps, found TypeError",
+        ),
+    ],
+)
+def test_a_clash_or_a_broken_one_is_one_line(
+    site_packages: Path, kinds: dict[str, str], name: str, message: str
+) -> None:
+    install(site_packages, "own-nodes", **kinds)
+    with pytest.raises(ConfigError) as fault:
+        Kinds([Select()])[name]
+    assert message in str(fault.value)
+    assert "\n" not in str(fault.value)

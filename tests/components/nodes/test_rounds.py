@@ -1,0 +1,189 @@
+"""Rounds as nodes: what refine and loop stand for, what is refused of them, what each round reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.errors import ConfigError
+from components.nodes.kind import Site
+from components.nodes.refine import Refine, RefineRound, RefineRoundSettings
+from components.pipeline.gathering import Gatherer
+from components.pipeline.pipeline import Pipeline
+from components.pipeline.planning import plan_nodes
+from components.pipeline.reader import read, read_text
+from components.records import Decision, StageRef
+from tests.components.pipeline.test_gathering import bad, spoken, stage, text, written
+
+MT: dict[str, dict[str, Any]] = {"asr": {"kind": "recognize"}, "mt": {"kind": "translate", "of": "asr"}}
+LOOP = """
+source_language: en
+target_language: de
+nodes:
+  asr: {kind: recognize}
+  mt: {kind: translate, of: asr}
+  better:
+    kind: loop
+    of: mt
+    rounds: 2
+    body:
+      back: {kind: translate, of: better, to: en}
+      critic: {kind: select, of: [back, asr]}
+      fix:
+        {kind: refine, of: [better, critic], gate: "off"}
+"""
+
+
+def graph(**nodes: dict[str, Any]) -> Pipeline:
+    return read({"nodes": {**MT, **nodes}, "source_language": "en", "target_language": "de"})
+
+
+def keys(**refine: Any) -> dict[str, str]:
+    data = StageRef(
+        stage="data",
+        key="d" * 64,
+        path="",
+        items=3,
+        quarantined=0,
+        sha256="0" * 64,
+        content="0" * 64,
+        seconds=0,
+        peak_memory_bytes=0,
+        reused=False,
+    )
+    pipeline = graph(last={"kind": "refine", "of": "mt", "gate": "off", **refine})
+    plans = plan_nodes(pipeline, {"data": data}, None, 0, lambda named, store: {})
+    return {name: planned.stage.key for name, planned in plans.items()}
+
+
+def test_each_round_of_refine_reads_the_draft_and_the_rounds_before_it() -> None:
+    pipeline = graph(last={"kind": "refine", "of": "mt", "rounds": 3})
+    assert [pipeline.nodes[f"last-{n}"].of for n in (1, 2, 3)] == [
+        ("mt",),
+        ("mt", "last-1"),
+        ("mt", "last-1", "last-2"),
+    ]
+    assert pipeline.outputs["translation"] == "last-3"
+    assert pipeline.nodes["last-1"].origin == "asr"
+    assert pipeline.written_name("last-2") == "last"
+
+
+def test_a_larger_budget_reuses_the_rounds_but_of_a_diffusion() -> None:
+    assert keys(rounds=1)["last-1"] == keys(rounds=3)["last-1"]
+    assert keys(rounds=2)["last-1"] != keys(rounds=2, max_tokens=5)["last-1"]
+    steps = {"method": "diffusion", "model": "m"}
+    assert keys(rounds=1, **steps)["last-1"] != keys(rounds=3, **steps)["last-1"]
+
+
+def test_a_round_reads_the_source_of_its_draft(tmp_path: Path) -> None:
+    """What passed the recognizer was translated as it is written; a draft that failed goes no further."""
+    pipeline = graph(last={"kind": "refine", "of": "mt", "rounds": 2})
+    folders = {
+        "asr": stage(tmp_path / "asr", [text("u1", "a dog")]),
+        "mt": stage(tmp_path / "mt", [text("u1", "ein Hund"), bad("u2"), text("u3", "eine Katze")]),
+        "last-1": stage(tmp_path / "last-1", [text("u1", "der Hund"), text("u3", "die Katze")]),
+    }
+    data = [spoken("u1"), spoken("u2"), written("u3", "a cat")]
+    items = Gatherer(pipeline, pipeline.nodes["last-2"], folders).items(data)
+    assert [(i.utterance.id, i.utterance.text, i.utterance.target_language) for i in items] == [
+        ("u1", "a dog", "de"),
+        ("u3", "a cat", "de"),
+    ]
+    assert list(items[0].inputs) == ["mt", "last-1"]
+
+
+def test_a_transcript_is_refined_in_its_own_language(tmp_path: Path) -> None:
+    pipeline = graph(words={"kind": "refine", "of": "asr", "rounds": 1, "gate": "off"})
+    (item,) = Gatherer(
+        pipeline, pipeline.nodes["words-1"], {"asr": stage(tmp_path / "asr", [text("u1", "a dock")])}
+    ).items([spoken("u1"), written("u2", "as it is")])
+    assert (item.utterance.source_language, item.utterance.target_language) == ("en", "en")
+    assert pipeline.site(pipeline.nodes["words-1"], None, 0).transcripts
+
+
+@pytest.mark.parametrize(
+    ("settings", "fault"),
+    [
+        ({"gate": "forward"}, "gate forward: expected a translation"),
+        ({"gate": "off", "method": "deliberation"}, "method deliberation: expected a translation"),
+    ],
+)
+def test_what_needs_a_source_text_refuses_transcripts(settings: dict[str, Any], fault: str) -> None:
+    checked = RefineRoundSettings.model_validate({"model": "packaged:multi30k-en-de", **settings})
+    with pytest.raises(ConfigError, match=fault):
+        RefineRound().check(checked, Site("words-1", transcripts=True))
+
+
+def test_an_utterance_that_was_stopped_is_idle_unless_its_draft_was() -> None:
+    from components.nodes.kind import Item
+
+    stopped = text("u1", "x", decision=Decision(round=1, accepted=True, stopped="cycle"))
+    draft = text("u1", "x")
+    kind = RefineRound()
+    assert kind.idle(Item(utterance=spoken("u1"), inputs={"mt": draft, "a-1": stopped}))
+    assert not kind.idle(Item(utterance=spoken("u1"), inputs={"b-1": stopped}))
+
+
+def test_a_loop_is_its_body_round_by_round() -> None:
+    pipeline = read_text(LOOP)
+    reads = {node.name: (node.of, node.when) for node in pipeline if node.name.startswith("better")}
+    going = ("better-1", "going")
+    assert reads == {
+        "better-1-back": (("mt",), None),
+        "better-1-critic": (("better-1-back", "asr"), None),
+        "better-1-fix-1": (("mt", "better-1-critic"), None),
+        "better-1": (("mt", "better-1-fix-1"), None),
+        "better-2-back": (("better-1",), going),
+        "better-2-critic": (("better-2-back", "asr"), going),
+        "better-2-fix-1": (("better-1", "better-2-critic"), going),
+        "better-2": (("mt", "better-1", "better-2-fix-1"), going),
+        "better": (("better-2", "better-1", "mt"), None),
+    }
+    assert pipeline.outputs == {"transcript": "asr", "translation": "better"}
+    assert pipeline.language_of("better") == "target"
+
+
+FAULTS = {
+    "no rounds": (("    rounds: 2\n", ""), "f.yaml:7: better.rounds: Field required"),
+    "no body": (("body:", "bdy:"), "better.bdy: loop has no such setting; did you mean body?"),
+    "nothing changes": (
+        ("of: [better, critic], gate", "of: [mt, asr], gate"),
+        "f.yaml:7: better: body: expected its last node, fix, to read better",
+    ),
+    "a rule without a clock": (
+        ("rounds: 2", "rounds: 2\n    stop: [seconds]"),
+        "better: stop: expected rules that a loop has, found seconds",
+    ),
+    "of data": (("    of: mt\n", ""), "better: of: expected the node whose text the loop begins with"),
+    "a fault of the body": (
+        ("back: {kind: translate,", "back: {kind: tranlate,"),
+        "f.yaml:12: better.body.back",
+    ),
+    "a setting of the body": (
+        ('critic], gate: "off"', "critic], gat: x"),
+        "f.yaml:15: better.body.fix.gat: refine has no such setting; did you mean gate?",
+    ),
+    "another language": (
+        ('      fix:\n        {kind: refine, of: [better, critic], gate: "off"}\n', ""),
+        "f.yaml:9: better.of: expected texts in one language, found mt .de. and better.body.critic .en.",
+    ),
+    "more rounds than words": (
+        ('gate: "off"}', 'gate: "off", rounds: 2}'),
+        "better.body.fix: rounds: expected 1, as better-1-critic's words are about",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "fault"), FAULTS.values(), ids=FAULTS)
+def test_what_is_wrong_of_a_loop_is_a_line_however_many_rounds(change: tuple[str, str], fault: str) -> None:
+    with pytest.raises(ConfigError, match=fault) as caught:
+        read_text(LOOP.replace(*change), "f.yaml")
+    lines = str(caught.value).split("\n")
+    assert len(lines) == len(set(lines))
+
+
+def test_refine_reads_a_node_and_no_data() -> None:
+    with pytest.raises(ConfigError, match="of: expected the node whose text is refined"):
+        Refine().expand("a", {"kind": "refine", "of": "data"})

@@ -1,0 +1,101 @@
+"""Routes: every utterance goes one way, by a label or a number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.errors import ConfigError
+from components.nodes.kind import Item
+from components.nodes.route import RouteKind
+from components.pipeline.reader import read
+from components.records import Route, Utterance
+from tests.components.nodes.items import compute, item, items, nbest
+
+
+def ways(values: dict[str, Any], read: list[Item]) -> list[Any]:
+    return [one.way if isinstance(one, Route) else one.detail for one in compute(RouteKind(), values, read)]
+
+
+def written(text: str, **fields: Any) -> Item:
+    return Item(utterance=Utterance(**{"id": "u", "text": text, "source_language": "de", **fields}))
+
+
+def test_by_language_and_domain() -> None:
+    read = [written("a", source_language=code) for code in ("de", "fr", "en")]
+    values: dict[str, Any] = {"by": "language", "ways": {"german": ["de"], "romance": ["fr", "es"]}}
+    assert ways(values, read) == ["german", "romance", "otherwise"]
+    read = [written("a", domain="talks"), written("a")]
+    values = {"by": "domain", "ways": {"long": ["talks"]}, "otherwise": "short"}
+    assert ways(values, read) == ["long", "short"]
+
+
+def test_by_length_of_text_and_of_speech() -> None:
+    assert ways({"by": "length", "above": 3}, [written("abc"), written("abcd")]) == ["keep", "escalate"]
+    (speech,) = ways({"by": "length", "above": 3}, [item("u0")])
+    assert "expected a text, found speech" in speech
+    assert ways({"by": "seconds", "above": 2}, [item("u0"), written("abc")]) == ["escalate", "keep"]
+
+
+def test_by_a_number_of_the_n_best_list() -> None:
+    sure = item("u0", asr=nbest("u0", "a", "b", features={"no_speech": 0.1}))
+    alone = item("u1", asr=nbest("u1", "a", features={"no_speech": 0.9}))
+    assert ways({"by": "no_speech", "above": 0.5}, [sure, alone]) == ["keep", "escalate"]
+    assert ways({"by": "mean_log_prob", "below": -0.4}, [sure, alone]) == ["escalate", "escalate"]
+    assert ways({"by": "margin", "below": 2}, [sure, alone]) == ["escalate", "keep"]
+    (fault,) = ways({"by": "no_such", "below": 2}, [sure])
+    assert fault == (
+        "expected a number no_such, found only length, seconds, mean_log_prob, score, n_tokens, n_best, "
+        "margin, no_speech"
+    )
+    # A text as it was written passes a recognizer: nothing about it is in doubt.
+    assert ways({"by": "mean_log_prob", "below": -0.4}, [written("abc")]) == ["keep"]
+
+
+def test_by_the_value_of_a_table() -> None:
+    read = [
+        item("u0", table=Route(utterance_id="u0", way="scored", value=value)) for value in (0.5, 1.0, 2.0)
+    ]
+    assert ways({"by": "value", "below": 0.8, "above": 1.5}, read) == ["escalate", "keep", "escalate"]
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.text(max_size=6), min_size=1, max_size=20), st.integers(0, 6))
+def test_the_ways_partition_the_data(texts: list[str], limit: int) -> None:
+    read = items(*texts)
+    outcomes = compute(RouteKind(), {"by": "length", "below": limit}, read)
+    assert [one.utterance_id for one in outcomes] == [one.utterance.id for one in read]
+    assert {one.way for one in outcomes} <= set(
+        RouteKind().ways(RouteKind.settings(by="length", below=limit))
+    )
+    assert [one.way == "escalate" for one in outcomes] == [len(text) < limit for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"by": "language"}, "expected some such as {german: [de]} for by: language, found none"),
+        ({"by": "score"}, "expected below or above for by: score, found neither"),
+        ({"by": "score", "ways": {"a": ["b"]}}, "expected below or above for the number score, found ways"),
+        ({"by": "language", "ways": {"A b": ["de"]}}, "expected names of a-z, 0-9, '-' and '_', found 'A b'"),
+        ({"by": "language", "ways": {"a": ["de"], "b": ["de"]}}, "expected one way each, found two for 'de'"),
+        ({"by": "language", "ways": {"a": ["de"]}, "above": 1}, "found a threshold"),
+    ],
+)
+def test_a_route_to_nowhere_is_refused(values: dict[str, Any], message: str) -> None:
+    nodes = {"asr": {"kind": "recognize"}, "r": {"kind": "route", "of": "asr", **values}}
+    with pytest.raises(ConfigError) as fault:
+        read({"nodes": nodes})
+    assert message in str(fault.value)
+
+
+def test_a_route_that_nobody_takes_is_refused() -> None:
+    nodes = {"asr": {"kind": "recognize"}, "r": {"kind": "route", "of": "asr", "by": "score", "below": -3}}
+    with pytest.raises(ConfigError, match="nobody takes this route; add when: "):
+        read({"nodes": nodes})
+    nodes["more"] = {"kind": "recognize", "when": "r.down"}
+    with pytest.raises(ConfigError, match="r sends utterances to escalate, keep, none to 'down'"):
+        read({"nodes": nodes})

@@ -1,0 +1,104 @@
+"""Stacked systems as nodes: what does not fit is refused when a pipeline is read; what each method reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from components.errors import ConfigError
+from components.nodes.kind import Item, Site
+from components.nodes.stack import Stack, StackSettings
+from components.pipeline.reader import read
+from components.records import Hypothesis, NBest, Utterance
+from components.stacking import pooling, translator
+
+CASCADE = {"asr": {"kind": "recognize"}, "mt": {"kind": "translate", "of": "asr"}}
+READ = ["data", "asr", "mt"]
+FAULTS = {
+    "no speech": (
+        ["asr", "mt"],
+        {"method": "dual_source", "model": "m"},
+        "dual_source reads speech, a trans",
+    ),
+    "no draft": (
+        ["data", "asr"],
+        {"method": "pooled", "model": "m"},
+        "pooled reads speech, a transcript, its",
+    ),
+    "no model": (READ, {}, "dual_source needs a model such as store:KEY or node:NAME, found none"),
+    "no text model": (READ, {"method": "late_fusion", "model": "m"}, "late_fusion needs a text_model"),
+    "no coefficient": (
+        READ,
+        {"method": "late_fusion", "model": "m", "text_model": "t"},
+        r"late_fusion needs a coefficient, or learned: NODE of kind tune_stack, found neither",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_what_does_not_fit_is_refused_in_one_line(name: str) -> None:
+    of, settings, message = FAULTS[name]
+    with pytest.raises(ConfigError, match=f"^second: {message}") as found:
+        read({"nodes": {**CASCADE, "second": {"kind": "stack", "of": of, **settings}}})
+    assert "\n" not in str(found.value)
+
+
+@pytest.mark.parametrize(
+    ("node", "message"),
+    [
+        (
+            {"kind": "train_stack", "of": ["data", "asr", "asr2", "mt"], "states": "s", "dev_states": "s"},
+            "train_stack reads speech as input 3, found asr2, which gives text",
+        ),
+        (
+            {"kind": "tune_stack", "of": ["data", "asr"]},
+            "expected a method with a coefficient",
+        ),
+        (
+            {"kind": "train_pre_translation", "of": ["data", "asr", "asr2", "mt"]},
+            "train_pre_translation reads da",
+        ),
+    ],
+)
+def test_what_the_trainings_read_stands_in_its_order(node: dict[str, Any], message: str) -> None:
+    nodes = {**CASCADE, "asr2": {"kind": "recognize", "beam_size": 1, "n_best": 1}}
+    nodes["s"] = {"kind": "encode_speech"}
+    with pytest.raises(ConfigError, match=f"^model: {message}"):
+        read({"nodes": {**nodes, "model": node}})
+
+
+LINES = {
+    "dual_source": ["ein hund", "hund"],
+    "late_fusion": ["ein hund"],
+    "pre_translation": ["ein hund", "a dog"],
+    "pooled": ["ein hund", "a dog", "dog"],
+}
+
+
+@pytest.mark.parametrize("method", LINES)
+def test_each_method_gets_what_it_reads(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Echo:
+        def translate(self, utterances: list[Utterance]) -> list[NBest]:
+            return [nbest(utterance.text or "") for utterance in utterances]
+
+    for part in (pooling, translator):
+        monkeypatch.setattr(part, "build", lambda *_: Echo())
+    settings = StackSettings.model_validate({"method": method, "transcripts": 2})
+    site = Site("second", of=("data", "asr", "mt"), sorts=("data", "text", "text"))
+    utterance = Utterance(id="u", text="ein  hund", source_language="de", target_language="en")
+    inputs = {"asr": nbest("ein hund", "hund", "und"), "mt": nbest("a dog", "dog")}
+    stack = Stack().build(settings, site)
+    (outcome,) = stack([Item(utterance=utterance, inputs=inputs)])
+    assert isinstance(outcome, NBest)
+    assert outcome.best.text.split("\n") == LINES[method]
+    # What is only written passes the recognizer: its text is what was said.
+    (outcome,) = stack([Item(utterance=utterance, inputs={"mt": nbest("a dog", "dog")})])
+    assert isinstance(outcome, NBest)
+    said, *drafts = outcome.best.text.split("\n")
+    assert (said, drafts) == ("ein hund", [line for line in LINES[method] if "dog" in line])
+
+
+def nbest(*texts: str) -> NBest:
+    hypotheses = tuple(Hypothesis(text=text, score=-1.0, n_tokens=1, system="s") for text in texts)
+    return NBest(utterance_id="u", hypotheses=hypotheses)

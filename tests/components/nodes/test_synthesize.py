@@ -1,0 +1,81 @@
+"""Speech from texts as a node: files that the stage owns, what is spoken stays, a text node is spoken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from components import audio
+from components.errors import ConfigError
+from components.nodes.kind import Item, Site
+from components.nodes.synthesize import Synthesize
+from components.records import Quarantined, Utterance
+from components.storage.reader import located
+from components.storage.stage_writer import ERRORS, OUTPUTS
+from components.storage.whole_stage import Product
+from components.synthesis import engines
+from components.synthesis.config import SynthesisConfig
+from tests.components.synthesis.double import ENGINE, SAMPLES
+
+SETTINGS = SynthesisConfig(engine="flite")
+
+
+@pytest.fixture(autouse=True)
+def _speaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(engines.ENGINES, "flite", ENGINE)
+
+
+def written(key: str, text: str) -> Utterance:
+    return Utterance(id=key, text=text, source_language="en", target_language="de", references=("x",))
+
+
+def collect(folder: Path, sort: str, *utterances: Utterance) -> tuple[Product, list[Utterance], list[str]]:
+    site = Site("speech", of=("it",), sorts=(sort,))  # type: ignore[arg-type]
+    folder.mkdir(exist_ok=True)
+    product = Synthesize().collect(SETTINGS, site, (Item(utterance=u) for u in utterances), folder)
+    good = (folder / OUTPUTS).read_text("utf-8").splitlines()
+    bad = [Quarantined.model_validate_json(line) for line in (folder / ERRORS).open("rb")]
+    assert all(one.stage == "speech" for one in bad)
+    return product, [Utterance.model_validate_json(line) for line in good], [one.utterance_id for one in bad]
+
+
+def test_what_is_written_is_spoken_and_what_is_spoken_stays(tmp_path: Path) -> None:
+    _, (first,), _ = collect(tmp_path / "first", "data", written("a", "two dogs"))
+    there = located(first, tmp_path / "first")
+    product, (again, kept), bad = collect(
+        tmp_path / "second", "data", written("a", "two dogs"), written("b", "..."), there
+    )
+    assert (product.items, product.quarantined, bad) == (3, 1, ["b"])
+    assert kept == there
+    assert again == first
+    assert (again.text, again.transcript, again.references) == (None, "two dogs", ("x",))
+    # Of the stage's own files only: a store may be moved, and what it holds is sealed.
+    assert again.audio is not None
+    assert sorted(product.files) == sorted([OUTPUTS, ERRORS, again.audio.path])
+    assert len(audio.decode(located(again, tmp_path / "second").audio)) == SAMPLES * len("two dogs\n")  # type: ignore[arg-type]
+
+
+def test_what_an_attempt_before_has_spoken_is_used(tmp_path: Path) -> None:
+    _, (one,), _ = collect(tmp_path / "s", "data", written("a", "two dogs"))
+    file = Path(str(located(one, tmp_path / "s").audio.path))  # type: ignore[union-attr]
+    before = file.stat().st_mtime_ns
+    collect(tmp_path / "s", "data", written("a", "two dogs"), written("b", "a dog"))
+    assert file.stat().st_mtime_ns == before
+
+
+def test_a_text_node_is_spoken_in_the_place_of_the_recording(tmp_path: Path) -> None:
+    _, (spoken,), _ = collect(tmp_path / "first", "data", written("a", "two dogs"))
+    item = located(spoken, tmp_path / "first").model_copy(
+        update={"text": "zwei Hunde", "source_language": "de"}
+    )
+    _, (other,), _ = collect(tmp_path / "second", "text", item)
+    assert (other.transcript, other.source_language) == ("zwei Hunde", "de")
+    assert other.audio != spoken.audio
+
+
+def test_an_engine_that_is_not_installed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr(engines.shutil, "which", lambda name: None)
+    with pytest.raises(ConfigError, match="expected the program flite on PATH, found none; install it"):
+        Synthesize().admit(SETTINGS, Site("speech"), frozenset())

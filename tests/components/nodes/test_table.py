@@ -1,0 +1,65 @@
+"""The table of kinds, and the page that shows it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from components.nodes.kind import Kind
+from components.nodes.table import KINDS
+from components.pipeline.reader import KEYS, read
+from components.yaml_text import parse
+
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs" / "pipelines.md").read_text("utf-8")
+
+
+def row(kind: Kind[object]) -> str:
+    gives = "text, table or speech" if "gives" in kind.settings.model_fields else kind.gives
+    return f"| `{kind.name}` | {', '.join(kind.reads) or 'nothing'} | {gives} | {kind.summary} |"
+
+
+def test_the_page_has_a_row_for_every_kind() -> None:
+    missing = [row(kind) for kind in KINDS.values() if row(kind) not in PAGE]
+    assert not missing, "docs/pipelines.md lacks\n" + "\n".join(missing)
+    rows = re.findall(r"^\| `(\w+)` \|.*\|.*\|.*\|$", PAGE, re.MULTILINE)
+    assert sorted(rows) == sorted(KINDS)
+
+
+def blocks() -> list[str]:
+    return re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+
+
+def test_the_graphs_of_the_page_can_be_read() -> None:
+    """The first is whole; the others are nodes, and read what stands around them."""
+    whole = parse(blocks()[0], "page")[0]
+    read({key: value for key, value in whole.items() if key in KEYS})
+    around = {
+        "asr": {"kind": "recognize"},
+        "de": {"kind": "translate", "of": "asr"},
+        "ratio": {"kind": "python", "file": "f.py", "function": "f", "gives": "table", "of": "de"},
+    }
+    pieces = [parse(block, "page")[0] for block in blocks()[1:]]
+    for piece in pieces:
+        if "nodes" in piece:
+            read(piece)
+    nodes = {name: node for piece in pieces if "nodes" not in piece for name, node in piece.items()}
+    takers = {
+        f"takes-{name}": {"kind": "translate", "of": "asr", "when": f"{name}.{way}", "to": "fr"}
+        for name, node in nodes.items()
+        if node["kind"] == "route"
+        for way in list(node.get("ways", ["keep"]))[:1]
+    }
+    assert {"by_language", "better", "restored", "british"} <= nodes.keys()
+    read({"nodes": {**around, **nodes, **takers}})
+
+
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_examples_can_be_read(example: Path) -> None:
+    values, lines = parse(example.read_text("utf-8"), str(example))
+    graph = read({k: v for k, v in values.items() if k in KEYS}, str(example), lines, example.parent)
+    for node in graph:
+        for path in node.kind.files(node.settings).values():
+            assert Path(path).is_file()

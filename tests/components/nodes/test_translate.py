@@ -1,0 +1,77 @@
+"""One translator or several: what of the settings is whose, and what is in the key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from components.errors import ConfigError
+from components.nodes.kind import Site
+from components.nodes.mixture_weights import MixtureWeights
+from components.nodes.recognize import Recognize, RecognizeSettings
+from components.nodes.translate import Translate, TranslateSettings
+from components.pipeline.pipeline import with_references
+from components.pipeline.reader import read
+
+EVIDENCE = {"method": "negative_evidence", "positive": "node:good", "negative": "bad"}
+
+
+def settings(**values: Any) -> TranslateSettings:
+    return TranslateSettings.model_validate({"model": "first", **values})
+
+
+def test_one_translator_is_itself_whatever_the_mixing_would_be() -> None:
+    kind, alone = Translate(), settings(combine={"method": "log_linear"})
+    assert kind.models(alone) == {"model": "first"}
+    assert kind.version(alone) == kind.version(settings())
+    assert kind.parameters(alone, Site("mt")) == kind.parameters(settings(), Site("mt"))
+
+
+def test_members_are_models_by_role_and_thinned_ones_are_told_apart() -> None:
+    kind, several = Translate(), settings(members=("second",), dropout_members=2)
+    assert list(kind.models(several).values()) == ["first", "first", "second"]
+    others = (settings(members=("second",), dropout_members=2, dropout_seed=1), settings(members=("second",)))
+    for other in others:
+        assert kind.parameters(other, Site("mt")) != kind.parameters(several, Site("mt"))
+    assert kind.models(settings(combine=EVIDENCE)) == {
+        "member1": "first", "member2": "node:good", "member3": "bad"
+    }  # fmt: skip
+
+
+def test_models_of_other_nodes_are_named_wherever_a_model_is() -> None:
+    several = settings(model="node:a", members=("node:b", "node:c"), combine=EVIDENCE)
+    renamed = with_references(several, {"a": "store:A", "b": "store:B", "good": "store:G"})
+    assert (renamed.model, renamed.members) == ("store:A", ("store:B", "node:c"))
+    assert (renamed.combine.positive, renamed.combine.negative) == ("store:G", "bad")
+
+
+def test_what_is_to_be_learned_is_a_node() -> None:
+    combine = {"method": "linear", "learn": "constants", "dev": "sample", "dev_sentences": 20}
+    node = {"kind": "translate", "of": "data", "members": ["packaged:multi30k-en-de"], "combine": combine}
+    graph = read({"nodes": {"mt": node}})
+    assert list(graph.nodes) == ["mt-dev", "mt-coefficients", "mt"]
+    assert graph.nodes["mt"].reads == {"of0": "data", "learned": "mt-coefficients"}
+    assert graph.nodes["mt-coefficients"].reads == {"of0": "mt-dev"}
+    learned = MixtureWeights().parameters(graph.nodes["mt"].settings, Site("w"))  # type: ignore[arg-type]
+    assert "beam_size" not in learned
+
+
+def test_a_fault_of_the_mixing_is_told_at_its_setting() -> None:
+    node = {"kind": "translate", "of": "data", "combine": {"learn": "constants", "dev_sentences": 1}}
+    with pytest.raises(ConfigError, match=r"mt\.combine\.dev_sentences: Input should be greater"):
+        read({"nodes": {"mt": node}})
+    with pytest.raises(ConfigError, match=r"mt\.combine\.strenght: translate has no such setting"):
+        read({"nodes": {"mt": {**node, "combine": {"strenght": 1}}}})
+
+
+def test_one_recognizer_is_itself_and_several_are_members() -> None:
+    kind = Recognize()
+    alone, several = RecognizeSettings(model="a"), RecognizeSettings(model="a", members=("b",))
+    assert kind.models(alone) == {"model": "a"}
+    assert kind.models(several) == {"member1": "a", "member2": "b"}
+    assert "combination" not in kind.parameters(alone, Site("asr"))
+    assert kind.parameters(several, Site("asr"))["combination"] == "linear"
+    assert kind.version(alone) != kind.version(several)
+    with pytest.raises(ConfigError, match="combination: expected backend whisper"):
+        kind.check(several.model_copy(update={"backend": "pocketsphinx"}), Site("asr"))

@@ -1,0 +1,85 @@
+"""Which parts a pipeline's nodes have, and the graphs without some of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from components.errors import ConfigError
+from components.pipeline.ablation import ablations_of
+from components.pipeline.pipeline import Pipeline
+from components.pipeline.reader import read
+
+ASR: dict[str, Any] = {"kind": "recognize", "model": "packaged:whisper-tiny.en"}
+MT: dict[str, Any] = {"kind": "translate", "of": "asr"}
+ROVER: dict[str, Any] = {"kind": "combine", "of": ["a", "b", "c"]}
+
+
+def graph(**nodes: dict[str, Any]) -> Pipeline:
+    return read({"nodes": nodes, "target_language": "de"})
+
+
+def test_members_that_are_mixed_leave_and_what_they_learn_is_learned_again() -> None:
+    learned = {"combine": {"learn": "constants", "dev": "sample"}}
+    pipeline = graph(asr=ASR, mt={**MT, "model": "store:a", "members": ["store:b", "store:a"], **learned})
+    (found,) = ablations_of(pipeline, pipeline.nodes)
+    assert (found.title, found.parts) == ("members of mt", ("store:a #1", "store:b", "store:a #3"))
+    assert len(found.pipelines) == 7
+    two = found.pipelines[frozenset(("store:b", "store:a #3"))].nodes
+    assert two["mt"].models == {"member1": "store:b", "member2": "store:a"}
+    assert two["mt-coefficients"].models == two["mt"].models
+    alone = found.pipelines[frozenset(("store:b",))]
+    assert list(alone.nodes) == ["asr", "mt"]
+    assert alone.nodes["mt"].models == {"model": "store:b"}
+    assert alone.outputs == {"translation": "mt"}
+
+
+def test_inputs_that_are_combined_leave_and_one_alone_is_not_combined() -> None:
+    pipeline = graph(
+        a=ASR, b={**ASR, "model": "packaged:whisper-base"}, c={**ASR, "beam_size": 2}, asr=ROVER, mt=MT
+    )
+    (found,) = ablations_of(pipeline, pipeline.nodes)
+    assert (found.title, found.parts, found.transcripts) == ("inputs of asr", ("a", "b", "c"), True)
+    assert found.pipelines[frozenset("ac")].nodes["asr"].of == ("a", "c")
+    assert list(found.pipelines[frozenset("b")].nodes) == ["b"]
+    assert found.pipelines[frozenset("b")].outputs == {"transcript": "b"}
+
+
+def test_coefficients_that_were_tuned_are_tuned_on_the_same_inputs() -> None:
+    dev = {name: {**ASR, "of": "dev", "beam_size": size} for size, name in enumerate(("x", "y", "z"), 1)}
+    tune = {"kind": "tune", "method": "reranking", "of": ["x", "y", "z"]}
+    rover = {**ROVER, "method": "reranking", "tuned": "tune"}
+    models = {name: {**ASR, "beam_size": size} for size, name in enumerate("abc", 1)}
+    pipeline = graph(dev={"kind": "data", "source": "sample"}, **dev, tune=tune, **models, asr=rover)
+    (found,) = ablations_of(pipeline, pipeline.nodes)
+    two = found.pipelines[frozenset("bc")].nodes
+    assert (two["asr"].of, two["tune"].of) == (("b", "c"), ("y", "z"))
+    assert "x" not in two
+
+
+def test_rounds_follow_each_other() -> None:
+    pipeline = graph(asr=ASR, mt=MT, final={"kind": "refine", "of": "mt", "rounds": 3})
+    finished = [name for name in pipeline.nodes if name != "final-3"]  # it had nothing to do
+    (found,) = ablations_of(pipeline, finished)
+    assert (found.parts, found.empty) == (("final-1", "final-2"), "the draft")
+    assert [list(one.nodes)[-1] for one in found.pipelines.values()] == ["mt", "final-1", "final-2"]
+
+
+def test_a_stacked_system_is_told_less() -> None:
+    stack = {"kind": "stack", "of": ["data", "asr"], "method": "dual_source", "model": "store:s"}
+    pipeline = graph(asr=ASR, stack=stack)
+    (found,) = ablations_of(pipeline, pipeline.nodes)
+    deaf = found.pipelines[frozenset(("transcript",))].nodes["stack"]
+    assert deaf.settings.model_dump()["blank"] == ("sound",)
+
+
+def test_parts_that_cannot_be_taken_away_and_texts_without_references() -> None:
+    fixed = graph(asr=ASR, mt={**MT, "members": ["store:b"], "combine": {"coefficients": [0.5, 0.5]}})
+    with pytest.raises(ConfigError, match="members of mt without dropout and without fixed coefficients"):
+        ablations_of(fixed, fixed.nodes)
+    many = graph(asr=ASR, mt={**MT, "members": [f"store:{n}" for n in range(6)]})
+    with pytest.raises(ConfigError, match="expected at most 6 parts in mt, found 7"):
+        ablations_of(many, many.nodes)
+    pivot = graph(asr=ASR, fr={**MT, "to": "fr", "members": ["store:b"]}, de={**MT, "of": "fr"})
+    assert ablations_of(pivot, pivot.nodes) == []

@@ -1,0 +1,77 @@
+"""Keys are known before anything runs, and say everything that decides the outputs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.pipeline.pipeline import DATA
+from components.pipeline.planning import plan_nodes, shard_size
+from components.pipeline.reader import read
+from components.records import StageRef
+
+REF = StageRef(
+    stage="data",
+    key="d" * 64,
+    path="/nowhere",
+    items=70,
+    quarantined=6,
+    sha256="e" * 64,
+    content="c" * 64,
+    seconds=0,
+    peak_memory_bytes=0,
+    reused=False,
+)
+
+
+def keys(nodes: dict[str, Any], data: StageRef = REF, weights: str = "w", **settings: Any) -> dict[str, str]:
+    pipeline = read({"nodes": nodes, "target_language": "de", **settings})
+    plans = plan_nodes(pipeline, {DATA: data}, None, 0, lambda named, _: dict.fromkeys(named, weights))
+    return {name: planned.stage.key for name, planned in plans.items()}
+
+
+def cascade(**asr: Any) -> dict[str, Any]:
+    return {"asr": {"kind": "recognize", **asr}, "mt": {"kind": "translate", "of": "asr"}}
+
+
+def test_a_setting_changes_its_node_and_what_is_below() -> None:
+    before, after = keys(cascade()), keys(cascade(beam_size=1, n_best=1))
+    assert before["asr"] != after["asr"]
+    assert before["mt"] != after["mt"]
+    below = cascade()
+    below["mt"]["beam_size"] = 2
+    changed = keys({**below, "mt": {**below["mt"], "n_best": 2}})
+    assert (changed["asr"], changed["mt"] == before["mt"]) == (before["asr"], False)
+
+
+def test_names_of_nodes_and_models_and_where_data_lie_change_nothing() -> None:
+    before = keys(cascade())
+    renamed = keys({"ears": {"kind": "recognize"}, "de": {"kind": "translate", "of": "ears"}})
+    assert list(renamed.values()) == list(before.values())
+    assert keys(cascade(model="packaged:whisper-tiny.en"))["asr"] == before["asr"]  # the digests are the same
+    assert keys(cascade(), weights="other") != before
+    moved = REF.model_copy(update={"key": "a" * 64, "sha256": "b" * 64, "path": "/elsewhere"})
+    assert keys(cascade(), moved) == before
+    assert keys(cascade(), REF.model_copy(update={"content": "f" * 64}))["asr"] != before["asr"]
+
+
+def test_the_language_that_is_written_is_part_of_the_key() -> None:
+    nodes = {"mt": {"kind": "translate", "of": "data", "to": "fr"}}
+    assert keys(nodes) != keys({"mt": {**nodes["mt"], "to": "es"}})
+
+
+def test_a_file_is_read_by_its_digest(tmp_path: Path) -> None:
+    examples = tmp_path / "e.jsonl"
+    nodes = {"mt": {"kind": "translate", "of": "data", "examples": str(examples)}}
+    examples.write_text("1")
+    first = keys(nodes)
+    examples.write_text("2")
+    assert keys(nodes) != first
+
+
+@pytest.mark.parametrize(("total", "size"), [(0, 32), (1, 32), (6400, 32), (6401, 33), (1_000_000, 5000)])
+def test_there_are_never_more_than_two_hundred_shards(total: int, size: int) -> None:
+    assert shard_size(total) == size
+    assert -(-total // size) <= 200

@@ -1,0 +1,172 @@
+"""A pipeline from a file: what is wrong is one line with its place; what is right is a graph in order."""
+
+from __future__ import annotations
+
+import pytest
+
+from components.errors import ConfigError
+from components.pipeline.matrix import expand
+from components.pipeline.mermaid import mermaid
+from components.pipeline.reader import read, read_text
+
+TALK = """
+target_language: de
+nodes:
+  de: {kind: translate, of: words}
+  words: {kind: recognize, beam_size: 1, n_best: 1}
+"""
+
+
+def test_nodes_stand_after_those_they_read_and_the_last_of_each_language_is_scored() -> None:
+    pipeline = read_text(TALK)
+    assert list(pipeline.nodes) == ["words", "de"]
+    assert pipeline.outputs == {"transcript": "words", "translation": "de"}
+    assert pipeline.nodes["words"].of == ("data",)
+    assert (pipeline.language_of("words"), pipeline.language_of("de")) == ("source", "target")
+
+
+def test_languages_belong_to_nodes() -> None:
+    nodes = {
+        "words": {"kind": "recognize"},
+        "en": {"kind": "translate", "of": "words", "to": "en"},
+        "fr": {"kind": "translate", "of": "en"},
+    }
+    pipeline = read({"nodes": nodes, "target_language": "fr"})
+    assert [pipeline.language_of(name) for name in nodes] == ["source", "en", "target"]
+    assert pipeline.outputs["translation"] == "fr"
+
+
+FAULTS = {
+    "no nodes": ("nodes: {}", "f.yaml:1: nodes: expected at least one node"),
+    "unknown part": (
+        "nods: {a: {kind: recognize}}",
+        "f.yaml:1: nods: no such part of a pipeline; did you mean nodes?",
+    ),
+    "unknown kind": (
+        "nodes:\n  a:\n    kind: recognise",
+        "f.yaml:3: a: no such kind of node: 'recognise'; did you mean recognize?",
+    ),
+    "no kind": ("nodes:\n  a: {of: data}", "f.yaml:2: a: no such kind of node: None; known: "),
+    "unknown setting": (
+        "nodes:\n  a: {kind: recognize,\n      beamsize: 3}",
+        "f.yaml:3: a.beamsize: recognize has no such setting; did you mean beam_size?",
+    ),
+    "out of bounds": (
+        "nodes:\n  a: {kind: recognize, beam_size: 0}",
+        "f.yaml:2: a.beam_size: Input should be greater",
+    ),
+    "unknown node": (
+        "nodes:\n  heard: {kind: recognize}\n  b: {kind: translate, of: herd}",
+        "f.yaml:3: b: there is no node 'herd'; did you mean heard?",
+    ),
+    "circle": (
+        "nodes:\n  a: {kind: translate, of: b}\n  b: {kind: translate, of: a}",
+        "f.yaml:2: a, b: expected no circle, but these read each other",
+    ),
+    "text where speech is read": (
+        "nodes:\n  a: {kind: recognize}\n  b: {kind: recognize, of: a}",
+        "f.yaml:3: b.of: recognize reads speech, found a, which gives text",
+    ),
+    "two in a row into one language": (
+        "nodes:\n  a: {kind: recognize}\n  b: {kind: translate, of: a}\n  c: {kind: translate, of: b}",
+        "f.yaml:4: c: expected to translate into another language than b gives",
+    ),
+    "too many inputs": (
+        "nodes:\n  a: {kind: recognize}\n  b: {kind: recognize}\n  c: {kind: translate, of: [a, b]}",
+        "f.yaml:4: c.of: translate reads 1 nodes, found 2",
+    ),
+    "a name": ("nodes:\n  Big One: {kind: recognize}", "f.yaml:2: Big One: expected a name of a-z"),
+    "twice": (
+        "nodes:\n  a: {kind: recognize}\n  a: {kind: recognize}",
+        "f.yaml:3: expected YAML 1.2, found: found duplicate key",
+    ),
+    "two into one output": (
+        "nodes:\n  a: {kind: recognize}\noutputs: {transcript: [a, a]}",
+        "f.yaml:3: outputs.transcript: expected one node, found ['a', 'a']; two would write one output",
+    ),
+    "unknown output": (
+        "nodes:\n  a: {kind: recognize}\noutputs: {transcrpt: a}",
+        "f.yaml:3: outputs.transcrpt: no such output; did you mean transcript?",
+    ),
+    "to": (
+        "nodes:\n  a: {kind: recognize, to: de}",
+        "f.yaml:2: a.to: recognize does not translate, found 'de'",
+    ),
+    "when": (
+        "nodes:\n  a: {kind: recognize}\n  b: {kind: translate, of: a, when: a.x}",
+        "f.yaml:3: b.when: expected a node that routes, found a",
+    ),
+    "defaults": (
+        "nodes:\n  a: {kind: recognize}\ndefaults:\n  beam: 3",
+        "f.yaml:4: defaults.beam: no node has such a setting",
+    ),
+    "a model of text": (
+        "nodes:\n  a: {kind: recognize}\n  b: {kind: translate, of: a, model: 'node:a'}",
+        "f.yaml:3: b: expected a model, found node:a, which gives text",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_one_line_with_its_place(name: str) -> None:
+    text, expected = FAULTS[name]
+    with pytest.raises(ConfigError) as raised:
+        read_text(text, "f.yaml")
+    lines = str(raised.value).splitlines()
+    assert lines[0].startswith(expected), lines
+    assert len(lines) == 1, lines
+
+
+def test_every_fault_is_told_at_once() -> None:
+    with pytest.raises(ConfigError) as raised:
+        read_text("nodes:\n  a: {kind: recognise}\n  b: {kind: translate, beam: 2}", "f.yaml")
+    assert [line.partition(" ")[0] for line in str(raised.value).splitlines()] == ["f.yaml:2:", "f.yaml:3:"]
+
+
+def test_defaults_are_shared_by_the_nodes_that_have_the_setting() -> None:
+    pipeline = read_text(TALK + "defaults: {n_best: 1, translate: {beam_size: 2}}\n")
+    words, de = pipeline.nodes["words"].settings, pipeline.nodes["de"].settings
+    assert (words.beam_size, words.n_best) == (1, 1)  # type: ignore[attr-defined]
+    assert (de.beam_size, de.n_best) == (2, 1)  # type: ignore[attr-defined]
+
+
+def test_until_leaves_what_a_node_needs() -> None:
+    pipeline = read_text(TALK).until("words")
+    assert list(pipeline.nodes) == ["words"]
+    assert pipeline.outputs == {"transcript": "words"}
+
+
+def test_a_matrix_is_a_system_for_each_combination() -> None:
+    nodes = {"words": {"kind": "recognize"}, "de": {"kind": "translate", "of": "words"}}
+    systems = expand({"nodes": nodes, "matrix": {"words.beam_size": [1, 5], "de.model": ["packaged:a", "b"]}})
+    assert list(systems) == [
+        "beam_size-1.model-a",
+        "beam_size-1.model-b",
+        "beam_size-5.model-a",
+        "beam_size-5.model-b",
+    ]
+    assert systems["beam_size-5.model-b"]["nodes"]["de"] == {"kind": "translate", "of": "words", "model": "b"}
+    assert "beam_size" not in nodes["words"]  # what was written stays as it is
+    for wrong in ({"words.beam_size": 3}, {"beam_size": [1]}, {"words.beam_size": list(range(21))}):
+        with pytest.raises(ConfigError, match="matrix"):
+            expand({"nodes": nodes, "matrix": wrong})
+
+
+def test_mermaid_shows_every_edge() -> None:
+    drawn = mermaid(read_text(TALK), {"de": 'say "hi" <b>'})
+    assert "data --> n_words" in drawn
+    assert "n_words --> n_de" in drawn
+    assert "say &quot;hi&quot; &lt;b&gt;" in drawn
+
+
+def test_inside_a_loop_a_function_meets_nodes_by_the_names_of_the_file() -> None:
+    body = {
+        "back": {"kind": "translate", "of": "better", "to": "source"},
+        "again": {"kind": "python", "file": "s.py", "function": "f", "of": ["better", "back"]},
+    }
+    nodes = {"mt": {"kind": "translate"}, "better": {"kind": "loop", "of": "mt", "rounds": 2, "body": body}}
+    pipeline = read({"nodes": nodes, "source_language": "en", "target_language": "de"})
+    for number, present in ((1, "mt"), (2, "better-1")):
+        node = pipeline.nodes[f"better-{number}-again"]
+        assert node.of == (present, f"better-{number}-back")
+        assert node.called == ("better", "back")

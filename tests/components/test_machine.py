@@ -1,0 +1,64 @@
+"""What torch finds on this machine, with and without importing it: the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from components.errors import ConfigError
+from components.machine import _key, device_name, numerics
+
+ROOT = Path(__file__).parents[2]
+CODE = """
+import json, sys
+from components.machine import device_name, numerics
+found = [numerics(), device_name(), numerics(threads=False)]
+print(json.dumps([found, "torch" in sys.modules]))
+"""
+
+
+def ask(cache: Path) -> tuple[list[object], bool]:
+    """What a process without torch says, and whether it had to import it."""
+    values = {**os.environ, "ANTIPHON_CACHE": str(cache)}
+    output = subprocess.check_output([sys.executable, "-c", CODE], cwd=ROOT, env=values)
+    found, imported = json.loads(output)
+    return found, imported
+
+
+def test_torch_is_asked_once(tmp_path: Path) -> None:
+    first, imported = ask(tmp_path)
+    assert imported
+    assert ask(tmp_path) == (first, False)
+
+
+def test_what_torch_decides_by_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = {_key()}
+    for name in ("OMP_NUM_THREADS", "ANTIPHON_KERNELS", "CUDA_VISIBLE_DEVICES", "ATEN_CPU_CAPABILITY"):
+        monkeypatch.setenv(name, "7")
+        keys.add(_key())
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+    assert len(keys | {_key()}) == 6
+
+
+def test_a_process_with_torch_says_what_torch_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(before + 1)
+        assert numerics()["threads"] == str(before + 1)
+    finally:
+        torch.set_num_threads(before)
+    assert "threads" not in numerics(threads=False)
+    monkeypatch.delenv("ANTIPHON_DEVICE", raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert device_name() == "cuda:0"
+    assert device_name("cuda:1") == "cuda:1"
+    with pytest.raises(ConfigError, match="expected one of 2 cuda devices"):
+        device_name("cuda:2")

@@ -1,0 +1,57 @@
+"""A training as a stage's files: stopped and gone on with, it leaves what one that was not stopped does."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from components.storage.seal import file_digest
+from components.storage.whole_stage import WORK
+from components.training.config import TrainingConfig
+from components.training.product import METRICS, make_model
+from components.training.translation import TranslationLearner
+
+WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> TrainingConfig:
+    draw = random.Random(0)
+    lines = [" ".join(draw.choices(WORDS, k=5)) for _ in range(40)]
+    for language in ("en", "de"):
+        (tmp_path / f"toy.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    shape = {"vocabulary": 64, "layers": 1, "width": 16, "inner": 16, "heads": 2, "batch_pieces": 200}
+    budget = {"max_steps": 4, "eval_every": 2, "eval_sentences": 2, "average": 2, "keep": 1}
+    toy = f"{tmp_path}/toy.en,{tmp_path}/toy.de"
+    settings = {"data": toy, "dev": toy, "device": "cpu", "dtype": "float32"}
+    return TrainingConfig.model_validate({**shape, **budget, **settings})
+
+
+def test_what_is_stopped_goes_on_from_its_checkpoint(small: TrainingConfig, tmp_path: Path) -> None:
+    spent: list[list[float]] = []
+
+    def models(folder: Path, *, stop: bool = False) -> dict[str, str]:
+        folder.mkdir(exist_ok=True)
+        seen: list[float] = []
+
+        def progress(percent: float) -> None:
+            seen.append(percent)
+            if stop:
+                raise InterruptedError
+
+        product = make_model(small, folder, TranslationLearner, "bleu", progress)
+        spent.append(seen)
+        assert METRICS in product.files
+        assert product.items == 2
+        weights = [name for name in product.files if name.endswith(".safetensors")]
+        return {name: file_digest(folder / name) for name in weights}
+
+    with pytest.raises(InterruptedError):
+        models(tmp_path / "stopped", stop=True)
+    assert (tmp_path / "stopped" / WORK / "checkpoints").is_dir()
+    found = models(tmp_path / "stopped")
+    assert found == models(tmp_path / "whole")
+    assert spent == [[100.0], [50.0, 100.0]]
+    assert {Path(name).parts[0] for name in found} == {"model", "checkpoints"}

@@ -1,0 +1,40 @@
+"""What a user waits for before anything is computed: commands that only show something import little."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from components.storage.store import Store
+from flows.registry import FLOWS
+from tests.components.storage.test_store import record
+
+ROOT = Path(__file__).parents[3]
+HEAVY = {"torch", "transformers", "whisper", "prefect", "matplotlib"}
+
+
+def test_commands_that_show_import_nothing_that_computes(tmp_path: Path) -> None:
+    Store(str(tmp_path)).save_run(record("mine"))
+    graph = tmp_path / "gold.yaml"
+    graph.write_text("data: sample\nlimit: 1\nnodes: {en: {kind: gold, of: data}}\n", encoding="utf-8")
+    commands = [
+        ["--help"],
+        *(["run", flow, "--parameters"] for flow in FLOWS),
+        ["runs", "--store", str(tmp_path)],
+        ["inspect", "mine", "--store", str(tmp_path)],
+        ["plan", str(graph), "--store", str(tmp_path)],
+    ]
+    code = (
+        "import sys\n"
+        "from flows.cli.main import main\n"
+        f"for command in {commands!r}:\n"
+        "    try: main(command)\n"
+        "    except SystemExit as ending: assert not ending.code, command\n"
+        f"    heavy = {HEAVY!r} & sys.modules.keys()\n"
+        "    assert not heavy, (command, heavy)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "mt.beam_size" in done.stdout
+    assert "WER" in done.stdout

@@ -1,0 +1,196 @@
+"""Whole graphs with own functions and programs: a served model, routes, corrections, who may run them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from components import models
+from components.errors import ConfigError, TransientError
+from components.nodes import code
+from components.recognition import building as recognition
+from components.records import RunRecord, StageRef
+from components.refining import gates, networks
+from components.storage.reader import best_texts, quarantined
+from components.storage.stage_writer import OUTPUTS
+from components.translation import factory as translation
+from flows.cli import main as cli
+from flows.pipeline import pipeline
+from tasks.options import value_of
+from tests.flows import fakes
+
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+class Served(BaseHTTPRequestHandler):
+    """An OpenAI-compatible endpoint: answers in capitals; refuses one text."""
+
+    requests: list[dict[str, Any]] = []  # noqa: RUF012 - of the class, which the server instantiates
+    down = False
+
+    def do_POST(self) -> None:
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.requests.append(request | {"path": self.path, "key": self.headers["Authorization"]})
+        text = request["messages"][-1]["content"]
+        answer = json.dumps({"choices": [{"message": {"content": text.upper()}}]}).encode()
+        self.send_response(503 if self.down else 400 if text == "poison" else 200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Served]]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Served)
+    Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{server.server_address[1]}/v1")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-test")
+    monkeypatch.setattr(Served, "requests", [])
+    yield Served
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a graph's files and a data set, where own code may run."""
+    monkeypatch.setenv(code.VARIABLE, "1")
+    shutil.copy(EXAMPLES / "served.py", tmp_path)
+    texts = ["a cat", "poison", "a very long sentence", "dogs", "two very long sentences"]
+    rows = [{"id": f"u{n}", "text": text, "references": [text.upper()]} for n, text in enumerate(texts)]
+    languages = {"source_language": "en", "target_language": "de"}
+    (tmp_path / "data.jsonl").write_text("".join(json.dumps(languages | row) + "\n" for row in rows))
+    (tmp_path / "corrections.tsv").write_text("id\ttext\nu3\tHunde\n")
+    return tmp_path
+
+
+MT = {"kind": "python", "file": "served.py", "function": "translate", "to": "target"}
+NODES: dict[str, dict[str, Any]] = {
+    "long": {"kind": "route", "by": "length", "above": 12},
+    "mt": {**MT, "arguments": {"model": "stub"}, "when": "long.keep"},
+    "sed": {"kind": "command", "run": ["sed", "s/^/de: /"], "format": "text", "to": "target"}
+    | {"when": "long.escalate"},
+    "both": {"kind": "select", "of": ["mt", "sed"]},
+    "final": {"kind": "edit", "file": "corrections.tsv", "of": "both"},
+}
+
+
+def run(folder: Path, nodes: dict[str, dict[str, Any]], **values: Any) -> RunRecord:
+    where = {"data": str(folder / "data.jsonl"), "store": str(folder / "store"), "folder": str(folder)}
+    record = value_of(pipeline(graph={"nodes": nodes}, **where, **values))
+    assert isinstance(record, RunRecord)
+    return record
+
+
+def stages(record: RunRecord) -> dict[str, StageRef]:
+    return {ref.stage: ref for ref in record.stages}
+
+
+def test_a_served_model_and_a_program_on_two_ways(folder: Path, served: type[Served]) -> None:
+    record = run(folder, NODES)
+    assert record.status == "completed with quarantine"
+    refs = stages(record)
+    ways = [json.loads(line) for line in (Path(refs["long"].path) / OUTPUTS).read_text().splitlines()]
+    assert {row["utterance_id"]: row["way"] for row in ways} == {
+        **dict.fromkeys(["u0", "u1", "u3"], "keep"),
+        **dict.fromkeys(["u2", "u4"], "escalate"),
+    }
+    assert best_texts(refs["mt"]) == {"u0": "A CAT", "u3": "DOGS"}
+    assert best_texts(refs["final"]) == {
+        "u0": "A CAT",
+        "u2": "de: a very long sentence",
+        "u3": "Hunde",
+        "u4": "de: two very long sentences",
+    }
+    (poison,) = quarantined(refs["mt"])
+    assert poison.utterance_id == "u1"
+    assert "HTTPError: HTTP Error 400" in poison.detail
+    assert record.metrics["bleu"].n == 4
+    (first, *_) = served.requests
+    assert (first["path"], first["model"], first["key"]) == (
+        "/v1/chat/completions",
+        "stub",
+        "Bearer sk-of-the-test",
+    )
+    assert first["messages"][0]["content"].startswith("Translate from en to de.")
+    kept = [
+        path for path in (folder / "store").rglob("*") if path.is_file() and b"sk-of" in path.read_bytes()
+    ]
+    assert not kept  # no secret in what is stored
+
+    asked = len(served.requests)
+    (folder / "corrections.tsv").write_text("id\ttext\nu0\tKatze\n")
+    again = stages(run(folder, NODES))
+    assert {name for name, ref in again.items() if not ref.reused} == {"final", "metrics"}
+    assert len(served.requests) == asked
+    with (folder / "served.py").open("a") as file:
+        file.write("# a change\n")
+    assert not stages(run(folder, NODES))["mt"].reused
+
+
+def test_a_server_that_is_down_is_no_answer_and_the_run_goes_on_later(
+    folder: Path, served: type[Served], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(served, "down", True)
+    with pytest.raises(TransientError, match="mt: HTTPError: HTTP Error 503"):
+        run(folder, NODES)
+    monkeypatch.setattr(served, "down", False)
+    refs = stages(run(folder, NODES))
+    assert best_texts(refs["mt"]) == {"u0": "A CAT", "u3": "DOGS"}
+    assert refs["sed"].reused  # the branch that did not fail
+
+
+def test_what_can_be_refused_is_refused_before_anything_runs(
+    folder: Path, served: type[Served], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Code of a deployment where none may run; corrections of utterances that are none."""
+    (folder / "corrections.tsv").write_text("id\ttext\nu3\tHunde\nu9\tKatze\n")
+    with pytest.raises(
+        ConfigError, match=r"final: expected ids of utterances of the data, found 1 that .*'u9'"
+    ):
+        run(folder, NODES)
+    monkeypatch.delenv(code.VARIABLE)
+    with pytest.raises(ConfigError) as fault:
+        run(folder, NODES)
+    lines = str(fault.value).splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["mt", "sed"]
+    assert all("ANTIPHON_ALLOW_CODE=1" in line for line in lines)
+    assert not served.requests
+
+
+@pytest.fixture
+def without_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fakes in place of what has weights."""
+    for room, name in ((models, "resolve"), (models, "check")):
+        monkeypatch.setattr(room, name, getattr(fakes, name, lambda reference, store=None: None))
+    monkeypatch.setattr(recognition, "build", lambda config, store=None, seed=0: fakes.Recognizer())
+    monkeypatch.setattr(translation, "build", lambda config, store=None: fakes.Translator())
+    monkeypatch.setitem(networks.METHODS, "self_refine", fakes.Editor)
+    monkeypatch.setitem(gates.GATES, "forward", lambda *_: lambda items, texts: [len(t) for t in texts])
+
+
+@pytest.mark.usefixtures("without_models")
+@pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_an_example_runs_as_it_is(
+    example: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(code.VARIABLE, "")  # the command says it, and it is taken back after the test
+    arguments = ["run", str(example), "--limit", "4", "--store", str(tmp_path), "--json"]
+    with pytest.raises(SystemExit) as ending:
+        cli.main(arguments)
+    assert not ending.value.code
+    run = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert run["status"] == "completed"
+    assert {"wer", "bleu"} <= run["metrics"].keys()
+    assert all(run["metrics"][name]["n"] == 4 for name in ("wer", "bleu"))

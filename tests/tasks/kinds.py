@@ -1,0 +1,89 @@
+"""Kinds of nodes that note what they compute, for tests of the executor."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from components.nodes.kind import Component, Item, Kind, NodeSettings, Site
+from components.records import Hypothesis, NBest, NodeOutcome, Quarantined, StageRef
+from components.storage.whole_stage import Product
+
+
+class ShoutSettings(NodeSettings):
+    mark: str = "!"
+    calls: str
+    seconds: float = 0.0
+    fails: bool = Field(False, description="at the second shard")
+    own_lane: bool = True
+
+
+class Shout(Kind[ShoutSettings]):
+    """Appends its mark; whose id begins with "bad" is put aside."""
+
+    name = "shout"
+    summary = "for tests"
+    settings = ShoutSettings
+
+    def version(self, settings: ShoutSettings) -> str:
+        return "1"
+
+    def parameters(self, settings: ShoutSettings, site: Site) -> dict[str, Any]:
+        return {"mark": settings.mark}
+
+    def device(self, settings: ShoutSettings) -> str | None:
+        return None if settings.own_lane else "cpu"
+
+    def build(self, settings: ShoutSettings, site: Site) -> Component:
+        def shout(items: Sequence[Item]) -> list[NodeOutcome]:
+            with Path(settings.calls).open("a", encoding="utf-8") as file:
+                file.write(f"{site.name} {items[0].utterance.id}\n")
+            time.sleep(settings.seconds)
+            if settings.fails and not any(item.utterance.id == "u0" for item in items):
+                raise RuntimeError("no voice")
+            return [outcome(item) for item in items]
+
+        def outcome(item: Item) -> NodeOutcome:
+            key = item.utterance.id
+            if key.startswith("bad") and settings.mark == "!":
+                return Quarantined(utterance_id=key, stage=site.name, reason="bad", detail="its id says so")
+            words = f"{item.utterance.text}{settings.mark}"
+            best = Hypothesis(text=words, score=-1.0, n_tokens=1, system=site.name)
+            return NBest(utterance_id=key, hypotheses=(best,))
+
+        return shout
+
+
+class CountSettings(NodeSettings):
+    calls: str
+
+
+class Count(Kind[CountSettings]):
+    """Made whole: how many outcomes what it reads has."""
+
+    name = "count"
+    summary = "for tests"
+    settings = CountSettings
+    gives = "table"
+    whole = True
+
+    def version(self, settings: CountSettings) -> str:
+        return "1"
+
+    def parameters(self, settings: CountSettings, site: Site) -> dict[str, Any]:
+        return {}
+
+    def make(
+        self, settings: CountSettings, site: Site, read: Mapping[str, StageRef], folder: Path
+    ) -> Product:
+        with Path(settings.calls).open("a", encoding="utf-8") as file:
+            file.write(f"{site.name} whole\n")
+        (folder / "count.txt").write_text(str(read["of0"].items))
+        return Product(["count.txt"], items=1)
+
+
+FAKES: dict[str, Kind[Any]] = {kind.name: kind for kind in (Shout(), Count())}
