@@ -146,8 +146,15 @@ class Pipeline:
         return self.language_of(texts[0]) if texts else SOURCE
 
     def is_spoken(self, name: str) -> bool:
-        """Whether the node's texts come from speech by recognition, not by translation."""
-        return self.sort_of(name) == "text" and self.language_of(name) == SOURCE
+        """Whether the node's texts come from speech by recognition, not by translation (and back)."""
+        return self.sort_of(name) == "text" and not self.is_translated(name)
+
+    def is_translated(self, name: str) -> bool:
+        """Whether a node's texts were translated, or made from such."""
+        if self.is_data(name):
+            return False
+        node = self.nodes[name]
+        return node.translates or any(map(self.is_translated, node.of))
 
     def speech_of(self, name: str) -> str:
         """The node (or ``data``) whose utterances a node's texts belong to."""
@@ -217,6 +224,8 @@ def outputs_of(pipeline: Pipeline, nodes: Mapping[str, Node]) -> dict[str, str]:
     for name, node in nodes.items():
         if node.gives == "text" and pipeline.data_of(name) == DATA:
             role = "transcript" if pipeline.is_spoken(name) else "translation"
+            if role == "translation" and pipeline.language_of(name) == SOURCE:
+                continue  # it was translated back
             if role not in pipeline.outputs or pipeline.outputs[role] not in nodes:
                 outputs[role] = name
     return outputs

@@ -170,3 +170,15 @@ def test_inside_a_loop_a_function_meets_nodes_by_the_names_of_the_file() -> None
         node = pipeline.nodes[f"better-{number}-again"]
         assert node.of == (present, f"better-{number}-back")
         assert node.called == ("better", "back")
+
+
+def test_what_was_translated_back_is_neither_transcript_nor_translation() -> None:
+    nodes = {
+        "asr": {"kind": "recognize"},
+        "mt": {"kind": "translate", "of": "asr"},
+        "back": {"kind": "translate", "of": "mt", "to": "source"},
+        "words": {"kind": "python", "file": "s.py", "function": "f", "of": ["asr", "back"]},
+    }
+    pipeline = read({"nodes": nodes, "source_language": "en", "target_language": "de"})
+    assert pipeline.outputs == {"transcript": "asr", "translation": "mt"}
+    assert [name for name in nodes if pipeline.is_spoken(name)] == ["asr"]
