@@ -7,13 +7,10 @@ LABELS = {"wer": "WER", "cer": "CER", "bleu": "BLEU", "chrf": "chrF2", "ter": "T
 
 
 def seconds(value: float) -> str:
-    """A duration as a person says it: 0.43 s, 12.4 s, 3 min 05 s, 1 h 02 min."""
+    """A measured time: 0.43 s, 12.4 s, 3 min 05 s, 1 h 02 min."""
     if value < 10:
         return f"{value:.2f} s"
-    if value < 60:
-        return f"{value:.1f} s"
-    minutes, rest = divmod(round(value), 60)
-    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+    return f"{value:.1f} s" if value < 60 else duration(value)
 
 
 def mebibytes(value: int) -> str:

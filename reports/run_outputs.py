@@ -15,6 +15,7 @@ from components.models.checkpoints import parameters as count_parameters
 from components.pipeline.pipeline import DATA
 from components.records import NodeRecord, RunRecord, StageRef, Utterance
 from components.storage.reader import best_texts, utterances
+from components.storage.seal import PLAN
 from components.storage.store import Store
 
 Role = Literal["transcript", "translation"]
@@ -140,7 +141,7 @@ def same_data(runs: Mapping[str, RunRecord]) -> list[Utterance]:
 def plan_of(ref: StageRef) -> dict[str, Any]:
     """The plan of a stage; empty where it is gone."""
     try:
-        return read_json(Path(ref.path) / "plan.json")
+        return read_json(Path(ref.path) / PLAN)
     except StoreError:
         return {}
 

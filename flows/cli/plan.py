@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from flows.registry import FlowEntry
 
 AsMermaid = Annotated[bool, typer.Option("--mermaid", help="print the graph as Mermaid text")]
-AsJson = Annotated[bool, typer.Option("--json", help="print nodes, keys and forecasts as one JSON object")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="print nodes, keys and forecasts as JSON, a system in a line")
+]
 
 
 def plan(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them from the signature
@@ -47,9 +49,10 @@ def plan(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fr
 ) -> None:
     """Show what a run would do, without running it: the nodes, what is reused, and how long the rest takes.
 
-    What a run would refuse (models, licences, languages, programs) is refused here. Examples:
+    FILE.yaml holds a graph of models (docs/pipelines.md); each system of its `matrix` is shown. What a run
+    would refuse (models, licences, languages, programs) is refused here. Examples:
 
-    - `antiphon plan examples/routed_cascade.yaml`
+    - `antiphon plan examples/routed_cascade.yaml --until asr`
 
     - `antiphon plan cascade --data manifest.jsonl --mermaid`
     """
@@ -125,12 +128,13 @@ def _print(
         table.add_column(column)
     for node in graph:
         models = ", ".join(dict.fromkeys(node.models.values()))
-        read = ", ".join([*node.of, *(f"when {'.'.join(node.when)}" for _ in [0] if node.when)])
-        cells = (node.name, node.kind.name, read, models, remarks.get(node.name, ""))
+        read = [*node.of, f"when {'.'.join(node.when)}"] if node.when else node.of
+        cells = (node.name, node.kind.name, ", ".join(read), models, remarks.get(node.name, ""))
         table.add_row(*map(Text, cells))
     console().print(table)
-    outputs = ", ".join(f"{role} {each}" for role, each in graph.outputs.items())
-    console().print(Text(f"scored: {outputs}"))
+    if graph.outputs:
+        outputs = ", ".join(f"{role} {each}" for role, each in graph.outputs.items())
+        console().print(Text(f"scored: {outputs}"))
 
 
 def _becomes(one: Forecast) -> str:

@@ -55,9 +55,10 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fro
 ) -> None:
     """Run a flow or a pipeline of your own; a finished stage is reused, an interrupted one goes on.
 
-    FILE.yaml holds a graph of models (docs/pipelines.md). Every flow has parameters of its own:
-    `antiphon run FLOW --parameters` lists them with their defaults, and `--set` or a FILE sets them. A flag
-    below that stands for a parameter which FLOW has not is refused.
+    FILE.yaml holds a graph of models and what it is run on (docs/pipelines.md); a `matrix` of settings in it
+    is compared, and `--until NODE` runs a part. Every flow has parameters of its own: `antiphon run FLOW
+    --parameters` lists them with their defaults, and `--set` or a FILE sets them. A flag below that stands
+    for a parameter which FLOW has not is refused.
 
     Examples:
 
@@ -76,7 +77,7 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fro
     if parameters:
         from flows.cli.parameters import print_parameters
 
-        print_parameters(flow)
+        print_parameters("pipeline" if is_pipeline_file(flow) else flow)
         return
     shortcuts: dict[str, object] = {
         "store": store,
@@ -88,8 +89,7 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fro
         "limit": limit,
         "until": until,
     }
-    code = run_flow(flow, config, assignments or [], shortcuts, as_json=as_json, yes=yes)
-    raise typer.Exit(code)
+    raise typer.Exit(run_flow(flow, config, assignments or [], shortcuts, as_json=as_json, yes=yes))
 
 
 def run_flow(
@@ -138,6 +138,11 @@ def run_flow(
     return finish(value_of(returned), parameters.store, as_json=as_json)
 
 
+def is_pipeline_file(flow: str) -> bool:
+    """Whether it names a file with a pipeline, not a flow."""
+    return Path(flow).suffix in {".yaml", ".yml", ".json"}
+
+
 def checked_parameters(
     flow: str, config: Path | None, assignments: Sequence[str], shortcuts: Mapping[str, object]
 ) -> tuple[FlowEntry, Any]:
@@ -146,7 +151,7 @@ def checked_parameters(
     Raises:
         ConfigError: no such flow or file, or parameters that it does not take, each with its place.
     """
-    if Path(flow).suffix in SUFFIXES:
+    if is_pipeline_file(flow):
         if config is not None:
             raise ConfigError(f"--config: expected one file, found {flow} and {config}; leave one out")
         flow, config = "pipeline", Path(flow)
@@ -173,10 +178,6 @@ def check_graph(config: Path, parameters: Any) -> None:
     _, lines = read_file(config)
     for graph in expand(parameters.written, str(config)).values():
         read(graph, str(config), lines, Path(parameters.folder))
-
-
-SUFFIXES = {".yaml", ".yml", ".json"}
-"""Of files with a pipeline."""
 
 
 def _check_flags(name: str, model: type[BaseModel], shortcuts: Mapping[str, object]) -> None:

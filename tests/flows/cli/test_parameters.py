@@ -6,6 +6,7 @@ import pytest
 
 from components.errors import ConfigError
 from flows.cli.config_file import gather
+from flows.cli.main import main
 from flows.cli.parameters import REQUIRED, parameter_rows, print_parameters
 from flows.registry import FLOWS, flow_named
 
@@ -32,3 +33,12 @@ def test_stages_are_named_with_dots(capsys: pytest.CaptureFixture[str]) -> None:
 def test_unknown_flow_is_one_clear_line() -> None:
     with pytest.raises(ConfigError, match=r"expected a flow, one of .*cascade, .*found 'cascode'"):
         print_parameters("cascode")
+
+
+def test_a_file_with_a_pipeline_lists_what_can_be_set_beside_its_graph(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as ending:
+        main(["run", "graph.yaml", "--parameters"])
+    assert not ending.value.code
+    assert "until" in capsys.readouterr().out
