@@ -139,8 +139,7 @@ def _rounds(pipeline: Pipeline, name: str, stages: Collection[str]) -> Iterator[
         return
     pipelines = {frozenset[str](): _until(pipeline, draft)}
     for number in range(1, len(rounds) + 1):
-        fewer = update_node(pipeline, name, rounds=number) if "rounds" in values else pipeline
-        pipelines[frozenset(rounds[:number])] = _until(fewer, name)
+        pipelines[frozenset(rounds[:number])] = _until(update_node(pipeline, name, rounds=number), name)
     yield Ablation(f"rounds of {name}", rounds, pipelines, "the draft", pipeline.is_spoken(draft))
 
 

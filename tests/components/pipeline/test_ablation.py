@@ -66,6 +66,12 @@ def test_rounds_follow_each_other() -> None:
     assert [list(one.nodes)[-1] for one in found.pipelines.values()] == ["mt", "final-1", "final-2"]
 
 
+def test_the_rounds_of_a_node_that_does_not_say_how_many_are_taken_away_too() -> None:
+    pipeline = graph(asr=ASR, mt=MT, final={"kind": "refine", "of": "mt"})
+    (found,) = ablations_of(pipeline, pipeline.nodes)
+    assert [list(each.nodes)[-1] for each in found.pipelines.values()] == ["mt", "final-1", "final-2"]
+
+
 def test_a_stacked_system_is_told_less() -> None:
     stack = {"kind": "stack", "of": ["data", "asr"], "method": "dual_source", "model": "store:s"}
     pipeline = graph(asr=ASR, stack=stack)
