@@ -10,12 +10,10 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from components.experts.telemetry import warn_of_collapse
-from components.pipeline.pipeline import Pipeline
-from components.pipeline.reader import read
 from components.records import RunRecord
 from components.translation.config import TranslationConfig
 from flows import preflight
-from flows.experts_parameters import ExpertsParameters
+from flows.experts_parameters import ExpertsParameters, pipeline
 from flows.parameters import flat
 from flows.preflight import Need
 from flows.running import Run, name_flow_run
@@ -23,12 +21,6 @@ from flows.system import run_models
 from tasks import model_scores, routing
 from tasks.report import report
 from tasks.runners import runner
-
-
-def pipeline(parameters: ExpertsParameters) -> Pipeline:
-    """``training``, which gives the model."""
-    values = parameters.training().model_dump(exclude={"kind"})
-    return read({"nodes": {"training": {"kind": "train_experts", **values}}})
 
 
 def needs(parameters: ExpertsParameters) -> list[Need]:

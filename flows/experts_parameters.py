@@ -5,6 +5,8 @@ from __future__ import annotations
 from pydantic import ConfigDict, Field
 
 from components.experts.config import ExpertsConfig
+from components.pipeline.pipeline import Pipeline
+from components.pipeline.reader import read
 from flows.parameters import FlowParameters
 
 
@@ -26,3 +28,9 @@ class ExpertsParameters(ExpertsConfig, FlowParameters):
     def training(self) -> ExpertsConfig:
         """The settings that decide the model."""
         return ExpertsConfig.model_validate(self.model_dump(include=set(ExpertsConfig.model_fields)))
+
+
+def pipeline(parameters: ExpertsParameters) -> Pipeline:
+    """``training``, which gives the model."""
+    values = parameters.training().model_dump(exclude={"kind"})
+    return read({"nodes": {"training": {"kind": "train_experts", **values}}})

@@ -6,22 +6,15 @@ An accepted model is `store:KEY` for every flow. `python -m flows.merge` takes t
 
 from __future__ import annotations
 
-from typing import Any
-
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from components import models
 from components.errors import DataError
-from components.merging import checks
-from components.merging.config import recipe_of
-from components.merging.naming import reference
-from components.pipeline.pipeline import DATA, TARGET, Pipeline
-from components.pipeline.reader import read
+from components.pipeline.pipeline import DATA, TARGET
 from components.records import RunRecord, StageRef
 from flows import preflight
-from flows.merge_parameters import MergeParameters
+from flows.merge_parameters import MergeParameters, baseline_of, pipeline
 from flows.parameters import flat
 from flows.preflight import Need
 from flows.running import Run, ending, name_flow_run
@@ -30,42 +23,6 @@ from tasks import gate, metrics
 from tasks.artifacts import publish_summary
 from tasks.metrics import Scored
 from tasks.runners import runner
-
-
-def pipeline(parameters: MergeParameters) -> Pipeline:
-    """``merge``; with development data its outputs for them (``mt`` or ``asr``) and the ``baseline``'s; with
-    test data ``mt-test`` or ``asr-test``.
-    """
-    p = parameters
-    nodes: dict[str, dict[str, Any]] = {"merge": {"kind": "merge", "recipe": p.recipe}}
-    outputs: dict[str, str] = {}
-    if p.dev is not None or p.test is not None:
-        name, node = _decoder(p)
-        if p.dev is not None:
-            nodes[name] = {**node, "model": "node:merge"}
-            nodes["baseline"] = {**node, "model": baseline_of(p)}
-        if p.test is not None:
-            nodes["test"] = {"kind": "data", "source": p.test, "limit": p.limit}
-            nodes[f"{name}-test"] = {**node, "model": "node:merge", "of": "test"}
-        outputs = {"transcript" if name == "asr" else "translation": name} if p.dev is not None else {}
-    languages = {"source_language": p.source_language, "target_language": p.target_language}
-    return read({"nodes": nodes, "outputs": outputs, **languages})
-
-
-def _decoder(parameters: MergeParameters) -> tuple[str, dict[str, Any]]:
-    """The node that decodes with a model of the recipe: a recognizer or a translator."""
-    recipe = recipe_of(parameters.recipe)
-    checks.check(recipe, parameters.store)  # before a model is fetched
-    first = models.resolve(reference(recipe.models[0], recipe), parameters.store)
-    if first.architecture.startswith("Whisper"):
-        return "asr", {"kind": "recognize", **parameters.asr.model_dump()}
-    return "mt", {"kind": "translate", **parameters.mt.model_dump()}
-
-
-def baseline_of(parameters: MergeParameters) -> str:
-    """The model that the gate compares with: as set, else the recipe's base, else its first."""
-    recipe = recipe_of(parameters.recipe)
-    return parameters.baseline or reference(recipe.models[0], recipe)
 
 
 def needs(parameters: MergeParameters) -> list[Need]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator
 
+from components import models
+from components.merging.config import recipe_of
+from components.merging.naming import reference
+from components.pipeline.pipeline import Pipeline
+from components.pipeline.reader import read
 from components.recognition.config import RecognitionConfig
 from components.translation.config import TranslationConfig
 from flows.parameters import DataSet, FlowParameters, check_language
@@ -56,3 +61,41 @@ class MergeParameters(FlowParameters):
         return None if self.dev is None else (self.dev, None, *languages, self.limit)
 
     _language = field_validator("source_language", "target_language")(check_language)
+
+
+def pipeline(parameters: MergeParameters) -> Pipeline:
+    """``merge``; with development data its outputs for them (``mt`` or ``asr``) and the ``baseline``'s; with
+    test data ``mt-test`` or ``asr-test``.
+    """
+    p = parameters
+    nodes: dict[str, dict[str, Any]] = {"merge": {"kind": "merge", "recipe": p.recipe}}
+    outputs: dict[str, str] = {}
+    if p.dev is not None or p.test is not None:
+        name, node = _decoder(p)
+        if p.dev is not None:
+            nodes[name] = {**node, "model": "node:merge"}
+            nodes["baseline"] = {**node, "model": baseline_of(p)}
+        if p.test is not None:
+            nodes["test"] = {"kind": "data", "source": p.test, "limit": p.limit}
+            nodes[f"{name}-test"] = {**node, "model": "node:merge", "of": "test"}
+        outputs = {"transcript" if name == "asr" else "translation": name} if p.dev is not None else {}
+    languages = {"source_language": p.source_language, "target_language": p.target_language}
+    return read({"nodes": nodes, "outputs": outputs, **languages})
+
+
+def _decoder(parameters: MergeParameters) -> tuple[str, dict[str, Any]]:
+    """The node that decodes with a model of the recipe: a recognizer or a translator."""
+    from components.merging import checks  # imports torch
+
+    recipe = recipe_of(parameters.recipe)
+    checks.check(recipe, parameters.store)  # before a model is fetched
+    first = models.resolve(reference(recipe.models[0], recipe), parameters.store)
+    if first.architecture.startswith("Whisper"):
+        return "asr", {"kind": "recognize", **parameters.asr.model_dump()}
+    return "mt", {"kind": "translate", **parameters.mt.model_dump()}
+
+
+def baseline_of(parameters: MergeParameters) -> str:
+    """The model that the gate compares with: as set, else the recipe's base, else its first."""
+    recipe = recipe_of(parameters.recipe)
+    return parameters.baseline or reference(recipe.models[0], recipe)

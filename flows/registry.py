@@ -121,28 +121,28 @@ FLOWS = {
         "flows.merge:merge",
         "flows.merge_parameters:MergeParameters",
         "flows.merge:needs",
-        "flows.merge:pipeline",
+        "flows.merge_parameters:pipeline",
     ),
     "experts": FlowEntry(
         "train a translation model with experts for several languages, watch its routers",
         "flows.experts:experts",
         "flows.experts_parameters:ExpertsParameters",
         "flows.experts:needs",
-        "flows.experts:pipeline",
+        "flows.experts_parameters:pipeline",
     ),
     "train": FlowEntry(
         "train a translation model and keep the best checkpoint in the store",
         "flows.train:train",
         "flows.train_parameters:TrainParameters",
         "flows.train:needs",
-        "flows.train:pipeline",
+        "flows.train_parameters:pipeline",
     ),
     "distill": FlowEntry(
         "distil an ensemble or a whole pipeline into one small student",
         "flows.distill:distill",
         "flows.distill_parameters:DistillParameters",
         "flows.distill:needs",
-        "flows.distill:pipeline",
+        "flows.distill_parameters:pipeline",
     ),
 }
 

@@ -5,33 +5,17 @@ The model is `store:KEY` for every flow. `python -m flows.train` takes the optio
 
 from __future__ import annotations
 
-from typing import Any
-
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from components.pipeline.pipeline import Pipeline
-from components.pipeline.reader import read
 from components.records import RunRecord
-from components.training.config import TrainingConfig
 from flows import preflight
 from flows.parameters import flat
 from flows.preflight import Need
 from flows.running import Run, name_flow_run
 from flows.system import run_models
-from flows.train_parameters import TrainParameters
+from flows.train_parameters import TrainParameters, pipeline
 from tasks import model_scores
-
-
-def pipeline(parameters: TrainParameters) -> Pipeline:
-    """``training``, which gives the model."""
-    return read({"nodes": {"training": node_of(parameters.training())}})
-
-
-def node_of(config: TrainingConfig) -> dict[str, Any]:
-    """The node that trains as ``config`` says."""
-    values = config.model_dump()
-    return {"kind": "train", "learner": values.pop("kind"), **values}
 
 
 def needs(parameters: TrainParameters) -> list[Need]:

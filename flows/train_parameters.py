@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import ConfigDict, Field
 
+from components.pipeline.pipeline import Pipeline
+from components.pipeline.reader import read
 from components.training.config import TrainingConfig
 from flows.parameters import FlowParameters
 
@@ -21,3 +23,10 @@ class TrainParameters(TrainingConfig, FlowParameters):
     def training(self) -> TrainingConfig:
         """The settings that decide the model."""
         return TrainingConfig.model_validate(self.model_dump(include=set(TrainingConfig.model_fields)))
+
+
+def pipeline(parameters: TrainParameters) -> Pipeline:
+    """``training``, which gives the model."""
+    values = parameters.training().model_dump()
+    node = {"kind": "train", "learner": values.pop("kind"), **values}
+    return read({"nodes": {"training": node}})

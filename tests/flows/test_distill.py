@@ -18,8 +18,8 @@ from components.records import StageRef
 from components.storage.reader import hypotheses
 from components.storage.store import Store
 from flows.cascade import cascade
-from flows.distill import distill, pipeline, taught_by
-from flows.distill_parameters import LEVELS, DistillParameters
+from flows.distill import distill
+from flows.distill_parameters import LEVELS, DistillParameters, pipeline, taught_by
 from flows.train import train
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]

@@ -19,8 +19,8 @@ from components.training.config import TrainingConfig
 from components.training.learners import LEARNERS
 from components.training.product import MODEL
 from components.training.translation import TranslationLearner
-from flows.train import pipeline, train
-from flows.train_parameters import TrainParameters
+from flows.train import train
+from flows.train_parameters import TrainParameters, pipeline
 from tasks.model_scores import read_scores
 from tests.limits import files_of_at_most
 
