@@ -1,84 +1,42 @@
 """The Prefect server of a run: the one that it is told to use, or one of its own that ends with it.
 
-The command starts its own before it imports what it runs, since that takes a server three seconds, and tells
-Prefect its URL. A flow that is called from Python gets Prefect's temporary server (guarded_server.py).
+The command starts its own (server_process.py) before it imports what it runs, and tells Prefect its URL.
+A flow that is called from Python gets Prefect's temporary server (guarded_server.py).
 """
 
 from __future__ import annotations
 
-import atexit
 import os
 import shutil
-import socket
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx
-import prefect
 from prefect.client.orchestration import get_client
 from prefect.context import refresh_global_settings_context
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, get_current_settings
 
-from components.errors import ConfigError, TransientError
-from flows.guard import guard
+from components.errors import ConfigError
+from flows.server_process import ServerProcess, reason_of
 from flows.settings import server_is_gone
 
 _NEEDED = 50_000_000
 """Bytes for the database of a run's own server, of which a run of ten tasks takes 5 MB."""
-_PART = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
-"""What Prefect sets for a server that serves one process."""
-_UVICORN = [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"]
-_UVICORN += ["--log-level", "error", "--lifespan", "on", "--app-dir"]
-_own: OwnServer | None = None
+_own: ServerProcess | None = None
 
 
-class OwnServer:
-    """A server in a process of its own. Whoever connects before it is up waits for it."""
-
-    def __init__(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as listening:
-            self.url = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
-            self._process = subprocess.Popen(  # noqa: S603 - nothing of it is a user's
-                [*_UVICORN, str(prefect.__module_path__.parent), "--fd", str(listening.fileno())],
-                env=os.environ | _PART,
-                pass_fds=[listening.fileno()],
-                start_new_session=True,  # Ctrl-C is not for the server: it is told of it
-            )
-        self._guard = guard(self._process.pid)
-        atexit.register(self.stop)  # after what Prefect registers when a flow runs, and sends at its end
-
-    def wait(self, seconds: float) -> None:
-        """Wait until it answers. TransientError."""
-        try:
-            httpx.get(f"{self.url}/health", timeout=seconds, trust_env=False).raise_for_status()
-        except httpx.HTTPError as error:
-            raise TransientError(
-                f"expected Prefect's temporary server to start, found {_reason(error)}; what it said is "
-                "above: run the same again, or start one (prefect server start) and set PREFECT_API_URL"
-            ) from None
-
-    def stop(self) -> None:
-        """Let it write what it has, and end it."""
-        self._process.terminate()
-        try:
-            self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-        self._guard.kill()
-        self._guard.communicate()
-
-
-def start_server() -> None:
-    """Begin to start a server for this process, unless it is told to use another one. ConfigError."""
+def start_server(server: ServerProcess | None) -> None:
+    """Let ``server`` serve this process, unless Prefect's settings name another one. ConfigError."""
     global _own  # noqa: PLW0603 - a process has one
-    if PREFECT_API_URL.value() or not get_current_settings().server.ephemeral.enabled or os.name != "posix":
+    if server is None:
+        return
+    if PREFECT_API_URL.value() or not get_current_settings().server.ephemeral.enabled:
+        server.stop()
         return
     _check_home(Path(PREFECT_HOME.value()))
-    _own = OwnServer()
-    os.environ |= {"PREFECT_API_URL": _own.url, "PREFECT_UI_URL": ""}  # there is no page to link to
+    server.serve()
+    _own = server
+    os.environ |= {"PREFECT_API_URL": server.url, "PREFECT_UI_URL": ""}  # there is no page to link to
     refresh_global_settings_context()
 
 
@@ -95,7 +53,7 @@ def check_server() -> None:
         error = client.api_healthcheck()
     if error is not None:
         raise ConfigError(
-            f"PREFECT_API_URL: expected a Prefect server at {shown_url(url)}, found {_reason(error)}; "
+            f"PREFECT_API_URL: expected a Prefect server at {shown_url(url)}, found {reason_of(error)}; "
             "start it (prefect server start), or unset PREFECT_API_URL and the run starts one of its own"
         )
 
@@ -113,7 +71,7 @@ def lost_server_message(error: BaseException) -> str | None:
     url = PREFECT_API_URL.value()
     where = f" at {shown_url(url)}" if url else ""
     return (
-        f"Prefect's server{where} no longer answers ({_reason(error)}); "
+        f"Prefect's server{where} no longer answers ({reason_of(error)}); "
         "finished stages and shards are kept: start it and run the same again"
     )
 
@@ -122,10 +80,6 @@ def shown_url(url: str) -> str:
     """A URL without what may be secret in it."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
-def _reason(error: BaseException) -> str:
-    return ": ".join((type(error).__name__, *str(error).splitlines()[:1]))
 
 
 def _check_home(home: Path) -> None:

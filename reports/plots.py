@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -56,6 +57,8 @@ _STYLE: dict[str, Any] = {
     "svg.fonttype": "path",
     "savefig.dpi": 160,
 }
+_DRAWN: WeakKeyDictionary[Figure, bytes] = WeakKeyDictionary()
+"""What was drawn of a figure: 50 ms each, and both the page and the folder of plots want it."""
 _MANY = 400
 """Dots above which a scatter is drawn as one picture instead of as one shape each."""
 
@@ -84,21 +87,24 @@ def figures(view: RunView) -> dict[str, Figure]:
 
 
 def saved(drawn: Mapping[str, Figure], titles: Mapping[str, str], folder: Path) -> list[Path]:
-    """Write figures (file name -> figure) as SVG and as PNG on white, with their titles; their last use."""
+    """Write figures (file name -> figure) as SVG, as in the page, and as PNG on white with their titles."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, figure in drawn.items():
-        with style():
-            figure.suptitle(titles[name], x=0.02, ha="left", fontsize=10, fontweight="bold")
-            for suffix in ("svg", "png"):
-                content = io.BytesIO()
-                dated = {"Date": None} if suffix == "svg" else None
-                figure.savefig(content, format=suffix, facecolor="white", metadata=dated)
-                path = folder / f"{name}.{suffix}"
-                replace(path, content.getvalue())
-                written.append(path)
-                figure.set_layout_engine("none")  # as laid out for the first of them
+        contents = {"svg": svg(figure), "png": _png(figure, titles[name])}
+        for suffix, content in contents.items():
+            path = folder / f"{name}.{suffix}"
+            replace(path, content)
+            written.append(path)
     return written
+
+
+def _png(figure: Figure, title: str) -> bytes:
+    content = io.BytesIO()
+    with style():
+        figure.suptitle(title, x=0.02, ha="left", fontsize=10, fontweight="bold")
+        figure.savefig(content, format="png", facecolor="white")
+    return content.getvalue()
 
 
 def replace(path: Path, content: bytes) -> None:
@@ -114,11 +120,13 @@ def replace(path: Path, content: bytes) -> None:
 
 
 def svg(figure: Figure) -> bytes:
-    """The figure without a background, for a page; the same bytes every time."""
-    content = io.BytesIO()
-    with style():
-        figure.savefig(content, format="svg", transparent=True, metadata={"Date": None})
-    return content.getvalue()
+    """The figure without a background, for a page; the same bytes every time, and drawn once."""
+    if figure not in _DRAWN:
+        content = io.BytesIO()
+        with style():
+            figure.savefig(content, format="svg", transparent=True, metadata={"Date": None})
+        _DRAWN[figure] = content.getvalue()
+    return _DRAWN[figure]
 
 
 def as_uri(figure: Figure) -> str:

@@ -128,11 +128,6 @@ class Board:
         if self._halted:
             raise HaltedError
 
-    def wake(self) -> None:
-        """Let everyone look again."""
-        with self._changed:
-            self._changed.notify_all()
-
     # Lanes
 
     def open_lane(self, lane: str, width: int) -> None:

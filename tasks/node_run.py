@@ -23,6 +23,7 @@ from components.storage.reader import utterances
 from components.storage.stage_writer import opened
 from components.storage.store import Store
 from components.storage.whole_stage import Product, compute_once, discard_work
+from tasks import runners
 from tasks.board import BlockedError, Board, HaltedError
 from tasks.job import Job
 from tasks.node_artifacts import publish_node
@@ -190,7 +191,7 @@ class NodeRun:
 
     def _make(self, read: dict[str, str]) -> StageRef:
         job = self.job()
-        kind, lane = self.node.kind, self.lane()
+        kind = self.node.kind
         refs = {role: self._ref(name) for role, name in self.node.reads.items()}
         known = {role: self.store.at_hand(ref) for role, ref in refs.items() if ref is not None}
         settings = kind.settings.model_validate_json(job.settings)
@@ -210,6 +211,8 @@ class NodeRun:
 
         chosen = work_with_torch if "torch" in self.planned.stage.libraries else work
 
+        # On a cluster shards are computed elsewhere, more than one at a time; this is computed here.
+        lane = self.lane() if runners.kind() == "threads" else f"here:{self.lane()}"
         self.board.open_lane(lane, 1)
         with self.board.turn(lane, rank(self._depth, 0)):
             return compute_once(self.store, self.planned.stage, chosen, read)

@@ -28,6 +28,7 @@ from flows.cli.options import (
     Yes,
 )
 from flows.registry import FlowEntry, flow_named
+from flows.server_process import start_importing
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -108,6 +109,7 @@ def run_flow(
     Raises:
         AntiphonError: what the flow raised.
     """
+    server = start_importing()
     entry, parameters = checked_parameters(name, config, assignments, shortcuts)
     if not yes:
         from flows.cli.trainings import require_intent
@@ -116,18 +118,17 @@ def run_flow(
     from flows.ephemeral_server import check_server, lost_server_message, start_server
 
     _check_size(parameters)
-    start_server()  # it takes three seconds, in which what follows is imported and checked
+    start_server(server)  # meanwhile what follows is imported and checked
     from flows import interrupting
     from flows.preflight import refuse
     from tasks.options import value_of
 
     refuse(entry.needs(parameters))
+    call = entry.call
     check_server()
     try:
         with interrupting.signals():
-            returned = entry.call(
-                **{field: getattr(parameters, field) for field in type(parameters).model_fields}
-            )
+            returned = call(**{field: getattr(parameters, field) for field in type(parameters).model_fields})
     except interrupting.Stopped:
         return interrupting.stopped()
     except Exception as error:

@@ -18,7 +18,7 @@ from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
 from components.errors import TransientError
-from flows import ephemeral_server, guarded_server, interrupting
+from flows import ephemeral_server, guarded_server, interrupting, server_process
 
 
 def fork(do: Callable[[], object]) -> int:
@@ -87,13 +87,13 @@ while True:
 def test_a_command_waits_for_its_own_server_which_ends_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ephemeral_server, "_UVICORN", [sys.executable, "-c", SLOW_SERVER])
+    monkeypatch.setattr(server_process, "_COMMAND", [sys.executable, "-c", SLOW_SERVER])
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
 
     def run() -> None:
         settings = {PREFECT_HOME: tmp_path}
         with temporary_settings(settings, restore_defaults={PREFECT_API_URL}):
-            ephemeral_server.start_server()
+            ephemeral_server.start_server(server_process.start_importing())
             own = ephemeral_server._own
         assert own is not None
         seen: list[str | None] = []
@@ -117,8 +117,8 @@ def test_a_command_waits_for_its_own_server_which_ends_with_it(
 
 
 def test_a_server_that_does_not_start_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ephemeral_server, "_UVICORN", [sys.executable, "-c", "raise SystemExit(3)"])
-    server = ephemeral_server.OwnServer()
+    monkeypatch.setattr(server_process, "_COMMAND", [sys.executable, "-c", "raise SystemExit(3)"])
+    server = server_process.ServerProcess()
     with pytest.raises(TransientError, match="temporary server to start, found") as found:
         server.wait(10)
     assert "\n" not in str(found.value)

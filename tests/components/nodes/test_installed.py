@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from components.errors import ConfigError
-from components.nodes.installed import Kinds
+from components.nodes.installed import Kinds, missing_methods
 from components.nodes.select import Select
+from components.nodes.table import KINDS
 
 MODULE = """
 from components.nodes.kind import Kind, NodeSettings
@@ -18,6 +19,15 @@ class Punctuate(Kind[NodeSettings]):
     name = "punctuate"
     summary = "for tests"
     settings = NodeSettings
+    version = lambda self, settings: "punctuate-1"
+    build = lambda self, settings, site: lambda items: []
+
+class Half(Kind[NodeSettings]):
+    name = "half"
+    summary = "for tests"
+    settings = NodeSettings
+    whole = True
+    version = lambda self, settings: "half-1"
 
 class Other(Punctuate):
     name = "other"
@@ -56,6 +66,7 @@ def test_a_package_adds_a_kind(site_packages: Path) -> None:
         ({"select": "fake_nodes:Punctuate"}, "select", "found those of Antiphon, own-nodes"),
         ({"gone": "no_such_module:Kind"}, "gone", "to import no_such_module:Kind, found ModuleNotFoundError"),
         ({"punctuate": "fake_nodes:Other"}, "punctuate", "expected a Kind of that name at fake_nodes:Other"),
+        ({"half": "fake_nodes:Half"}, "half", "expected fake_nodes:Half to define make"),
         (
             {"text": "json:dumps"},
             "text",
@@ -71,3 +82,8 @@ def test_a_clash_or_a_broken_one_is_one_line(
         Kinds([Select()])[name]
     assert message in str(fault.value)
     assert "\n" not in str(fault.value)
+
+
+def test_every_kind_of_ours_has_what_its_flags_need() -> None:
+    missing = {name: missing_methods(kind) for name, kind in KINDS.items() if name != "data"}
+    assert not any(missing.values()), missing
