@@ -57,7 +57,7 @@ def align(reference: Sequence[Token], hypothesis: Sequence[Token]) -> tuple[Edit
     return tuple(columns)
 
 
-def count(edits: Iterable[Edit[Token]]) -> dict[Operation, int]:
+def count_operations(edits: Iterable[Edit[Token]]) -> dict[Operation, int]:
     """How many columns of each operation there are; the last three add up to the edit distance."""
     counts: dict[Operation, int] = {"equal": 0, "substitute": 0, "insert": 0, "delete": 0}
     for edit in edits:

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 """Parameters of mallopt(3)."""
-KEEP = {TRIM_THRESHOLD: 2**31 - 1, MMAP_THRESHOLD: 2**30}
-USUAL = {TRIM_THRESHOLD: 2**26, MMAP_THRESHOLD: 2**25}
+KEEP_FREED = {TRIM_THRESHOLD: 2**31 - 1, MMAP_THRESHOLD: 2**30}
+GLIBC_DEFAULTS = {TRIM_THRESHOLD: 2**26, MMAP_THRESHOLD: 2**25}
 """What glibc's own adjustment ends at on 64-bit machines."""
 
 
 @contextmanager
-def freed_memory_kept() -> Iterator[None]:
+def keep_freed_memory() -> Iterator[None]:
     """Inside, memory that is freed stays with the process for what it allocates next.
 
     By default glibc hands large blocks back to the system, and every step of a training would write its
@@ -26,10 +26,10 @@ def freed_memory_kept() -> Iterator[None]:
         yield
         return
     try:
-        for parameter, value in KEEP.items():
+        for parameter, value in KEEP_FREED.items():
             library.mallopt(parameter, value)
         yield
     finally:
-        for parameter, value in USUAL.items():
+        for parameter, value in GLIBC_DEFAULTS.items():
             library.mallopt(parameter, value)
         library.malloc_trim(0)

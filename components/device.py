@@ -11,25 +11,25 @@ import torch
 from torch import nn
 
 from components.errors import ConfigError
-from components.machine import device_name
-from components.pool import Pool, memory_budget, pool
+from components.machine import resolve_device_name
+from components.model_cache import ModelCache, memory_budget, model_cache
 
 __all__ = [
-    "Pool",
+    "ModelCache",
     "memory_budget",
-    "on_threads",
+    "model_cache",
     "pick_device",
     "pick_dtype",
-    "pool",
     "seed_everything",
+    "use_threads",
 ]
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """The torch device called ``name``, as :func:`components.machine.device_name` says. ConfigError."""
-    return torch.device(device_name(name))
+    """The torch device called ``name``, as :func:`components.machine.resolve_device_name` says. ConfigError."""
+    return torch.device(resolve_device_name(name))
 
 
 def pick_dtype(name: str, device: torch.device) -> torch.dtype:
@@ -49,7 +49,7 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
 
 
 @contextmanager
-def on_threads(number: int) -> Iterator[None]:
+def use_threads(number: int) -> Iterator[None]:
     """Let torch use so many threads of the CPU in this thread: the last bits of a product depend on it."""
     before = torch.get_num_threads()
     torch.set_num_threads(number)
@@ -69,6 +69,6 @@ def seed_everything(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def torch_threads() -> int:
+def count_torch_threads() -> int:
     """Threads of the CPU that torch uses in this process."""
     return torch.get_num_threads()

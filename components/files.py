@@ -13,17 +13,17 @@ from typing import Any
 
 from components.errors import StoreError
 
-_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
-_REFUSED = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST}
+_DISK_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+_NOT_WRITABLE = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST}
 
 
-def now() -> str:
+def utc_now() -> str:
     """The time as ISO 8601, UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 @contextmanager
-def told_when_full(what: str, path: Path) -> Iterator[None]:
+def disk_full_as_store_error(what: str, path: Path) -> Iterator[None]:
     """Turn 'no space left', 'permission denied' and their kin into one line that says how to go on.
 
     Raises:
@@ -32,12 +32,12 @@ def told_when_full(what: str, path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in _DISK_FULL:
             raise StoreError(
                 f"no space left to write {what} at {path} ({error.strerror}); what was finished is kept: "
                 "free some space and run the same command again, it goes on from there"
             ) from error
-        if error.errno in _REFUSED:
+        if error.errno in _NOT_WRITABLE:
             raise StoreError(
                 f"cannot write {what} at {error.filename or path} ({error.strerror}); make it a folder that "
                 "you may write to, or use another store (--store)"
@@ -58,7 +58,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Replace ``path`` by ``content`` at once: readers see the old file or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with told_when_full(path.name, path.parent):
+    with disk_full_as_store_error(path.name, path.parent):
         try:
             with temporary.open("wb") as file:
                 file.write(content)
@@ -70,7 +70,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     sync_folder(path.parent)
 
 
-def as_json(value: object) -> bytes:
+def encode_json(value: object) -> bytes:
     """Indented JSON with a line feed at its end."""
     text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     return text.encode("utf-8") + b"\n"
@@ -78,7 +78,7 @@ def as_json(value: object) -> bytes:
 
 def write_json(path: Path, value: object) -> None:
     """Replace ``path`` by indented JSON, durably."""
-    write_bytes(path, as_json(value))
+    write_bytes(path, encode_json(value))
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def lines(path: Path) -> Iterator[bytes]:
+def read_lines(path: Path) -> Iterator[bytes]:
     """The lines of a JSONL file without their ends; only line feed ends a line (U+2028 does not)."""
     with path.open("rb") as file:
         for line in file:

@@ -7,7 +7,7 @@ import re
 
 from components.errors import ConfigError
 
-LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8}){0,2}")
+LANGUAGE_CODE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8}){0,2}")
 NAMES: dict[str, tuple[str, str]] = {
     "ar": ("ara", "Arabic"),
     "bg": ("bul", "Bulgarian"),
@@ -67,7 +67,7 @@ def english_name(language: str) -> str:
 
 def check_code(code: str) -> str:
     """``code``, if it can be a language's. ConfigError says which was probably meant: German -> de."""
-    if LANGUAGE.fullmatch(code):
+    if LANGUAGE_CODE.fullmatch(code):
         return code
     names = {name.lower(): short for short, (_, name) in NAMES.items()}
     close = difflib.get_close_matches(code.strip().lower(), names, n=1, cutoff=0.7)

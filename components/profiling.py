@@ -37,19 +37,19 @@ def resident_bytes() -> int:
 def measure_cost() -> Iterator[Cost]:
     """Measure the body of the ``with``; memory is sampled, so a peak of a few milliseconds can be missed."""
     cost = Cost(peak_memory_bytes=resident_bytes())
-    over = threading.Event()
+    stopped = threading.Event()
 
-    def look() -> None:
-        while not over.wait(_INTERVAL):
+    def sample_memory() -> None:
+        while not stopped.wait(_INTERVAL):
             cost.peak_memory_bytes = max(cost.peak_memory_bytes, resident_bytes())
 
-    watcher = threading.Thread(target=look, name="memory", daemon=True)
+    watcher = threading.Thread(target=sample_memory, name="memory", daemon=True)
     watcher.start()
-    begun = time.perf_counter()
+    start = time.perf_counter()
     try:
         yield cost
     finally:
-        cost.seconds = time.perf_counter() - begun
-        over.set()
+        cost.seconds = time.perf_counter() - start
+        stopped.set()
         watcher.join()
         cost.peak_memory_bytes = max(cost.peak_memory_bytes, resident_bytes())

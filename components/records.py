@@ -12,14 +12,14 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 
-def _nfc(value: object) -> object:
+def _to_nfc(value: object) -> object:
     return unicodedata.normalize("NFC", value) if isinstance(value, str) else value
 
 
-Text = Annotated[str, BeforeValidator(_nfc)]
+Text = Annotated[str, BeforeValidator(_to_nfc)]
 """Unicode text in normal form C."""
 
-Identifier = Annotated[str, BeforeValidator(_nfc), Field(min_length=1, max_length=512)]
+Identifier = Annotated[str, BeforeValidator(_to_nfc), Field(min_length=1, max_length=512)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -56,7 +56,7 @@ class Utterance(Record):
     domain: str | None = None
 
     @model_validator(mode="after")
-    def _has_a_source(self) -> Utterance:
+    def _check_source(self) -> Utterance:
         if self.audio is None and self.text is None:
             raise ValueError("expected audio or text, found neither")
         return self

@@ -18,17 +18,17 @@ from components.errors import AntiphonError, ConfigError
 from components.records import RunRecord
 from components.storage.store import Store
 from flows import preflight
-from flows.compare_parameters import CompareParameters, SystemConfig
-from flows.faults import faults
-from flows.parameters import DataParameters, FlowParameters, check_no_secret, flat
+from flows.parallel_systems import run_systems
+from flows.parameters.base import DataParameters, FlowParameters, check_no_secret, expand_parameters
+from flows.parameters.compare import CompareParameters, SystemConfig
+from flows.parameters.faults import describe_faults
 from flows.preflight import Need
 from flows.registry import flow_named
-from flows.running import Run, ending, name_flow_run
+from flows.run import Run, final_state, name_flow_run
 from flows.system import System
-from flows.systems import run_systems
-from reports.results import read_comparison
-from tasks import comparing, report
-from tasks.runners import runner
+from reports.analyses.stage_results import read_comparison
+from tasks.stages import comparison, report
+from tasks.task_runners import make_runner
 
 
 def system_names(parameters: CompareParameters) -> list[str]:
@@ -37,7 +37,7 @@ def system_names(parameters: CompareParameters) -> list[str]:
     Raises:
         ConfigError: fewer than two, two of one name, or a baseline that is none of them.
     """
-    names = [one.name for one in parameters.systems] + list(parameters.runs)
+    names = [system.name for system in parameters.systems] + list(parameters.runs)
     if len(names) < 2 or len(set(names)) != len(names):
         raise ConfigError(f"expected two or more different names in systems and runs, found {names}")
     if (parameters.baseline or names[0]) not in names:
@@ -45,8 +45,8 @@ def system_names(parameters: CompareParameters) -> list[str]:
     return names
 
 
-@flow(name="compare", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)
-@flat(CompareParameters)
+@flow(name="compare", task_runner=make_runner(), persist_result=False, flow_run_name=name_flow_run)
+@expand_parameters(CompareParameters)
 def compare(parameters: CompareParameters) -> RunRecord | State[RunRecord]:
     """Run what is to be run, compare all, report."""
     return run_comparison(parameters)
@@ -54,27 +54,27 @@ def compare(parameters: CompareParameters) -> RunRecord | State[RunRecord]:
 
 def run_comparison(parameters: CompareParameters) -> RunRecord | State[RunRecord]:
     """The comparison, inside a flow."""
-    preflight.refuse(needs(parameters))
+    preflight.check_needs(needs(parameters))
     names = system_names(parameters)
     run = Run("compare", parameters)
     with run:
-        systems = {one.name: _system(one, parameters, run.name) for one in parameters.systems}
+        systems = {system.name: _make_system(system, parameters, run.name) for system in parameters.systems}
         finished = {name: run.store.load_run(name) for name in parameters.runs}
-        found = run_systems(systems, run) | finished
-        if len(found) < 2 or (parameters.baseline or names[0]) not in found:
+        records = run_systems(systems, run) | finished
+        if len(records) < 2 or (parameters.baseline or names[0]) not in records:
             raise ConfigError("expected the baseline and another system to finish; see the notes of the run")
-        run.add(comparing.compare_runs(found, parameters.settings(), run.store_url))
-        note(run, found)
-        report.report(run.record, run.store_url)
-    return ending(run.record)
+        run.add(comparison.compare_runs(records, parameters.settings(), run.store_url))
+        record_comparison(run, records)
+        report.publish_run_report(run.record, run.store_url)
+    return final_state(run.record)
 
 
-def note(run: Run, systems: Mapping[str, RunRecord]) -> None:
+def record_comparison(run: Run, systems: Mapping[str, RunRecord]) -> None:
     """Keep the scores of a comparison and where its systems came from in its record."""
     comparison = read_comparison(run.stages["comparison"])
     for row in comparison.rows:
         run.metrics |= {f"{row.system}.{name}": score for name, score in row.scores.items()}
-    run.systems = {name: one.name for name, one in systems.items()}
+    run.systems = {name: record.name for name, record in systems.items()}
     run.notes += list(comparison.notes)
 
 
@@ -86,16 +86,16 @@ def compare_finished(parameters: CompareParameters) -> RunRecord:
     """
     system_names(parameters)
     store = Store(parameters.store)
-    found = {name: store.load_run(name) for name in parameters.runs}  # before a record of a run is left
+    records = {name: store.load_run(name) for name in parameters.runs}  # before a record of a run is left
     run = Run("compare", parameters)
     with run:
-        run.add(comparing.compute(found, parameters.settings(), run.store))
-        note(run, found)
+        run.add(comparison.compute_comparison(records, parameters.settings(), run.store))
+        record_comparison(run, records)
         report.render(run.record, run.store)
     return run.record
 
 
-def _refuse(error: ConfigError) -> None:
+def _raise(error: ConfigError) -> None:
     raise error
 
 
@@ -104,30 +104,34 @@ def needs(parameters: CompareParameters) -> list[Need]:
     store = Store(parameters.store)
     finished = [Need("runs", partial(store.load_run, name)) for name in parameters.runs]
     named = Need("systems", lambda: system_names(parameters))
-    return [named, *(need for one in parameters.systems for need in _needs_of(one, parameters)), *finished]
+    return [
+        named,
+        *(need for system in parameters.systems for need in _needs_of(system, parameters)),
+        *finished,
+    ]
 
 
 def _needs_of(system: SystemConfig, parameters: CompareParameters) -> list[Need]:
     """What the nodes of one system need, under its name."""
     try:
-        found = _system(system, parameters).needs()
+        system_needs = _make_system(system, parameters).needs()
     except AntiphonError as error:
         faults_of = [ConfigError(f"{system.name}: {line}") for line in str(error).splitlines()]
-        return [Need("systems", partial(_refuse, fault)) for fault in faults_of]
-    return [replace(need, stage=f"{system.name}: {need.stage}") for need in found]
+        return [Need("systems", partial(_raise, fault)) for fault in faults_of]
+    return [replace(need, stage=f"{system.name}: {need.stage}") for need in system_needs]
 
 
-def _system(system: SystemConfig, parameters: CompareParameters, run: str | None = None) -> System:
+def _make_system(system: SystemConfig, parameters: CompareParameters, run: str | None = None) -> System:
     """A system as its own flow would run it, in the run ``run.NAME``. ConfigError."""
     entry = flow_named(system.flow)
-    checked = _checked(system, parameters, entry.parameters)
+    checked = _check_parameters(system, parameters, entry.parameters)
     if run is not None:
         named = {"name": f"{run}.{system.name}"[:100], "replace": True}
         checked = checked.model_copy(update=named)
     return System(system.flow, checked, entry.pipeline(checked), entry.hooks)
 
 
-def _checked(
+def _check_parameters(
     system: SystemConfig, parameters: CompareParameters, model: type[FlowParameters]
 ) -> DataParameters:
     """The parameters of a system's flow. ConfigError."""
@@ -140,7 +144,7 @@ def _checked(
     try:
         checked = model.model_validate(values)
     except ValidationError as error:
-        raise ConfigError("; ".join(faults(model, error))) from None
+        raise ConfigError("; ".join(describe_faults(model, error))) from None
     assert isinstance(checked, DataParameters)
     return checked
 

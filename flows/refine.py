@@ -11,16 +11,16 @@ from prefect.client.schemas.objects import State
 
 from components.pipeline.pipeline import Pipeline
 from components.records import RunRecord, StageRef
-from flows.parameters import flat
-from flows.refine_parameters import RefineParameters, draft_of, pipeline
-from flows.running import Run, name_flow_run
+from flows.parameters.base import expand_parameters
+from flows.parameters.refine import RefineParameters, draft_of, pipeline
+from flows.run import Run, name_flow_run
 from flows.system import Hooks, run_system
-from tasks import rounds
-from tasks.runners import runner
+from tasks.stages import refinement_curve
+from tasks.task_runners import make_runner
 
 
-@flow(name="refine", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)
-@flat(RefineParameters)
+@flow(name="refine", task_runner=make_runner(), persist_result=False, flow_run_name=name_flow_run)
+@expand_parameters(RefineParameters)
 def refine(parameters: RefineParameters) -> RunRecord | State[RunRecord]:
     """Draft a data set (or take a finished run's draft), refine it round by round, score and report."""
     return run_system("refine", parameters, pipeline(parameters), HOOKS)
@@ -34,19 +34,23 @@ def _score_rounds(run: Run, graph: Pipeline) -> None:
     """What each round was worth, and why it ended."""
     parameters = run.parameters
     assert isinstance(parameters, RefineParameters)
-    stages = rounds.rounds_of(graph, run.stages, "refine")
+    stages = refinement_curve.find_rounds(graph, run.stages, "refine")
     if not stages:
         return
-    run.notes.append(f"{len(stages) - 1} rounds; utterances ended by: {_listed(rounds.reasons(stages[-1]))}")
+    run.notes.append(
+        f"{len(stages) - 1} rounds; utterances ended by: {_format_counts(refinement_curve.count_stop_reasons(stages[-1]))}"
+    )
     target, reported = parameters.target_language, parameters.refine.reported
-    curve = run.add(rounds.score_rounds(run.stages["data"], stages, target, reported, run.store_url))
-    run.metrics |= rounds.read_rounds(curve)
+    curve = run.add(
+        refinement_curve.score_rounds(run.stages["data"], stages, target, reported, run.store_url)
+    )
+    run.metrics |= refinement_curve.read_rounds(curve)
 
 
 HOOKS = Hooks(data=_data_of_draft, after=_score_rounds)
 
 
-def _listed(counts: dict[str, int]) -> str:
+def _format_counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in counts.items())
 
 

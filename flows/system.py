@@ -12,13 +12,13 @@ from components.pipeline.pipeline import DATA, Pipeline
 from components.pipeline.planning import with_models
 from components.records import RunRecord, StageRef
 from flows import preflight
-from flows.parameters import DataParameters, FlowParameters
+from flows.parameters.base import DataParameters, FlowParameters
 from flows.preflight import Need
-from flows.running import Run, ending
-from tasks import data as data_sets
-from tasks import metrics, report
+from flows.run import Run, final_state
 from tasks.artifacts import publish_summary
-from tasks.executor import Executed, execute
+from tasks.execution.executor import PipelineResult, execute
+from tasks.stages import data as data_sets
+from tasks.stages import metrics, report
 
 
 class Hooks(NamedTuple):
@@ -50,27 +50,27 @@ class System:
 
     def needs(self) -> list[Need]:
         """What can be refused of it before anything is read."""
-        nodes = preflight.of_pipeline(self.pipeline, self.parameters.store, self.parameters.seed)
-        return nodes if self._data is not None else [preflight.readable(self.parameters), *nodes]
+        nodes = preflight.needs_of_pipeline(self.pipeline, self.parameters.store, self.parameters.seed)
+        return nodes if self._data is not None else [preflight.need_of_data(self.parameters), *nodes]
 
     def load(self, run: Run) -> dict[str, StageRef]:
         """The data sets of a run by the names under which nodes read them; what they refuse is refused."""
         needs = self.needs()
         sets = load_data(run, self._data)
-        preflight.admit(needs, sets[DATA])
-        sets |= load_further(run, self.pipeline, needs)
-        run.pipeline = self.pipeline.record()
+        preflight.admit_data(needs, sets[DATA])
+        sets |= load_data_nodes(run, self.pipeline, needs)
+        run.pipeline = self.pipeline.to_record()
         self.hooks.before(run, self.pipeline)
         return sets
 
-    def finish(self, run: Run, executed: Executed) -> None:
+    def finish(self, run: Run, executed: PipelineResult) -> None:
         """Score and report what became of its nodes; raises what one failed with."""
-        note(run, executed)
+        record_execution(run, executed)
         score(run, executed.pipeline)
         if not executed.errors:
             self.hooks.after(run, executed.pipeline)
-        report.report(run.record, run.store_url)
-        executed.refuse()
+        report.publish_run_report(run.record, run.store_url)
+        executed.raise_first_error()
 
 
 def run_system(
@@ -78,12 +78,12 @@ def run_system(
 ) -> RunRecord | State[RunRecord]:
     """Run a pipeline over a data set as a run of ``flow``, score and report it."""
     system = System(flow, parameters, pipeline, hooks)
-    preflight.refuse(system.needs())
+    preflight.check_needs(system.needs())
     run = Run(flow, parameters)
     with run:
         executed = execute(pipeline, system.load(run), run.store_url, parameters.seed)
         system.finish(run, executed)
-    return ending(run.record)
+    return final_state(run.record)
 
 
 def run_models(
@@ -101,13 +101,13 @@ def run_models(
         after: scores what it made.
         loaded: the finished data set that nodes read as ``data``, if it is not the parameters'.
     """
-    preflight.refuse(needs)
+    preflight.check_needs(needs)
     run = Run(flow, parameters)
     with run:
-        execute_part(run, pipeline, needs, load_data(run, loaded))
+        execute_pipeline(run, pipeline, needs, load_data(run, loaded))
         after(run)
         publish_summary(run.name, run.stages.values(), run.metrics)
-    return ending(run.record)
+    return final_state(run.record)
 
 
 def load_data(run: Run, loaded: StageRef | None = None) -> dict[str, StageRef]:
@@ -115,28 +115,30 @@ def load_data(run: Run, loaded: StageRef | None = None) -> dict[str, StageRef]:
     if loaded is not None:
         return {DATA: run.add(loaded.model_copy(update={"reused": True}))}
     named = run.parameters.data_set
-    return {} if named is None else {DATA: run.add(data_sets.load(*named, run.store_url))}
+    return {} if named is None else {DATA: run.add(data_sets.load_data(*named, run.store_url))}
 
 
-def execute_part(run: Run, pipeline: Pipeline, needs: Sequence[Need], sets: Mapping[str, StageRef]) -> None:
+def execute_pipeline(
+    run: Run, pipeline: Pipeline, needs: Sequence[Need], sets: Mapping[str, StageRef]
+) -> None:
     """Run a pipeline, or what is left of it, over loaded data sets; raises what a node failed with."""
     for name, loaded in sets.items():
-        preflight.admit(needs, loaded, name)
-    sets = {**sets, **load_further(run, pipeline, needs)}
-    run.pipeline = pipeline.record()
+        preflight.admit_data(needs, loaded, name)
+    sets = {**sets, **load_data_nodes(run, pipeline, needs)}
+    run.pipeline = pipeline.to_record()
     executed = execute(pipeline, sets, run.store_url, run.parameters.seed)
-    note(run, executed)
-    executed.refuse()
+    record_execution(run, executed)
+    executed.raise_first_error()
 
 
-def note(run: Run, executed: Executed) -> None:
+def record_execution(run: Run, executed: PipelineResult) -> None:
     """Keep the finished stages, the graph and what is to be said of the nodes in a run.
 
     What the run has of an earlier part of the same pipeline stays as it was noted then.
     """
-    keys = {name: one.stage.key for name, one in executed.plans.items()}
+    keys = {name: node_plan.stage.key for name, node_plan in executed.plans.items()}
     for name, ref in executed.stages.items():
-        if run.has(ref):
+        if run.has_stage(ref):
             executed.statuses[name] = "reused" if run.stages[name].reused else "computed"
             continue
         run.add(ref)
@@ -144,31 +146,31 @@ def note(run: Run, executed: Executed) -> None:
         own = run.stages.get(executed.pipeline.data_of(name))
         settings = with_models(planned.node.settings, planned.node, keys)
         run.notes += planned.node.kind.notes(settings, planned.site, ref, own)
-    run.pipeline = executed.pipeline.record(executed.statuses)
+    run.pipeline = executed.pipeline.to_record(executed.statuses)
     run.notes += [f"{name}: {error}" for name, error in executed.errors.items()]
 
 
-def load_further(run: Run, pipeline: Pipeline, needs: Sequence[Need]) -> dict[str, StageRef]:
+def load_data_nodes(run: Run, pipeline: Pipeline, needs: Sequence[Need]) -> dict[str, StageRef]:
     """The further data sets of a pipeline by name; what they refuse is refused."""
     sets = {}
     for node in pipeline.data_nodes():
-        sets[node.name] = _load(run, pipeline, node.name)
-        preflight.admit(needs, sets[node.name], node.name)
+        sets[node.name] = _load_data_node(run, pipeline, node.name)
+        preflight.admit_data(needs, sets[node.name], node.name)
     return sets
 
 
-def _load(run: Run, pipeline: Pipeline, name: str) -> StageRef:
+def _load_data_node(run: Run, pipeline: Pipeline, name: str) -> StageRef:
     """A further data set of a pipeline."""
     settings = pipeline.nodes[name].settings
     assert isinstance(settings, DataSettings)
     source = (settings.source, None, *pipeline.languages)
-    return run.add(data_sets.load(*source, settings.limit, run.store_url), name)
+    return run.add(data_sets.load_data(*source, settings.limit, run.store_url), name)
 
 
 def score(run: Run, pipeline: Pipeline) -> None:
     """Score every node that gives texts of which there are references."""
-    scored = metrics.scored(pipeline, run.stages)
+    scored = metrics.find_texts_to_score(pipeline, run.stages)
     if scored:
         target = pipeline.languages[1]
-        ref = run.add(metrics.score(scored, target, run.store_url, run.name))
+        ref = run.add(metrics.score_texts(scored, target, run.store_url, run.name))
         run.metrics = metrics.read_scores(ref)

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from prefect.settings import Settings
 
-from components.models.digests import CACHE_VARIABLE
+from components.digests import CACHE_VARIABLE
 from components.storage import STORE_VARIABLE, local_root
 
 ROOT = Path(__file__).parents[1]

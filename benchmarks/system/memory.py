@@ -14,7 +14,7 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.repeated import write_manifest
+from benchmarks.common.repeat_manifest import write_manifest
 
 ROOT = Path(__file__).parents[2]
 OUT = ROOT / "docs" / "results" / "memory.md"

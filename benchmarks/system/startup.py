@@ -18,7 +18,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.tables import markdown
+from benchmarks.common.tables import markdown_table
 
 ROOT = Path(__file__).parents[2]
 OUT = ROOT / "docs" / "results" / "startup.md"
@@ -72,7 +72,7 @@ def main() -> None:
             f"{os.cpu_count()} cores, {platform.machine()}. Whole processes, `antiphon` and its own Prefect "
             "server where it starts one, over a store in which the demo has run; median of the rounds.",
             "",
-            markdown(["antiphon", "wall s", "least-most", "CPU s", "bar s"], rows),
+            markdown_table(["antiphon", "wall s", "least-most", "CPU s", "bar s"], rows),
             "",
         ]
     )

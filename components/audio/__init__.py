@@ -11,8 +11,8 @@ offset, and its samples may differ slightly from those of a decoding from the st
 
 from __future__ import annotations
 
+from components.audio.container import FORMATS, LIMITS, Limits
 from components.audio.decoding import SAMPLE_RATE, Samples, decode
-from components.audio.opening import FORMATS, LIMITS, Limits
 from components.audio.probing import Probe, describe, probe
 
 __all__ = ["FORMATS", "LIMITS", "SAMPLE_RATE", "Limits", "Probe", "Samples", "decode", "describe", "probe"]

@@ -14,7 +14,7 @@ from __future__ import annotations
 from components.data.dataset import UNKNOWN_LANGUAGE, Dataset, content_digest
 from components.data.formats import FORMATS, Draft, Format
 from components.data.loading import check, check_audio, from_audio, load
-from components.data.named import NAMED
+from components.data.named_sets import NAMED
 
 __all__ = [
     "FORMATS",

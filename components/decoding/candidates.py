@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-Votes = tuple[tuple[float | None, ...], ...]
+MemberScores = tuple[tuple[float | None, ...], ...]
 """One number per member and token; None where the member was not run."""
 
 
@@ -24,18 +24,18 @@ class Candidate:
     tokens: tuple[int, ...]
     score: float
     log_probs: tuple[float, ...]
-    members: Votes
-    ending: int | None
-    rank: float
-    weights: Votes = ()
+    member_log_probs: MemberScores
+    eos_token: int | None
+    normalized_score: float
+    member_weights: MemberScores = ()
 
     @property
     def finished(self) -> bool:
         """Whether the sequence ended by itself."""
-        return self.ending is not None
+        return self.eos_token is not None
 
 
-def told(members: Sequence[str], votes: Votes, place: int) -> dict[str, float]:
+def member_scores_at(names: Sequence[str], scores: MemberScores, position: int) -> dict[str, float]:
     """What each named member said at one place of a candidate; the silent and the infinite are left out."""
-    said = ((name, vote[place]) for name, vote in zip(members, votes, strict=False))
-    return {name: value for name, value in said if value is not None and math.isfinite(value)}
+    pairs = ((name, column[position]) for name, column in zip(names, scores, strict=False))
+    return {name: value for name, value in pairs if value is not None and math.isfinite(value)}

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
-from components.metrics.normalising import normaliser_for, without_spaces
+from components.metrics.normalizers import normalizer_for, without_spaces
 from components.metrics.translation import bleu_tokenizer
-from components.metrics.wer import character_errors, word_errors
+from components.metrics.wer import count_character_errors, count_word_errors
 
 Table = NDArray[np.float64]
 
@@ -80,8 +80,8 @@ def _chrf_score(sums: Table) -> Table:
 
 def _wer_statistics(hypotheses: Sequence[str], references: Sequence[Sequence[str]], language: str) -> Table:
     """Errors and words of the first reference (characters, in languages written without spaces)."""
-    norm = normaliser_for(language)
-    count = character_errors if without_spaces(language) else word_errors
+    norm = normalizer_for(language)
+    count = count_character_errors if without_spaces(language) else count_word_errors
     counts = count([norm(row[0]) for row in references], [norm(text) for text in hypotheses])
     return np.array([[c.errors, c.length] for c in counts], np.float64)
 

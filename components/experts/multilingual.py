@@ -7,28 +7,30 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from components.errors import ConfigError, DataError
-from components.training import pairs, vocabulary
+from components.training import parallel_data, vocabulary
 from components.training.batches import Example
-from components.training.pairs import Pair
+from components.training.parallel_data import Pair
 from components.training.vocabulary import tag
 
 
-class Corpus(NamedTuple):
+class MultilingualCorpus(NamedTuple):
     """Pairs by target language, and the digest of each language's data."""
 
     pairs: dict[str, list[Pair]]
     digests: dict[str, str]
 
 
-def read(source: str, source_language: str, targets: Sequence[str], limit: int | None = None) -> Corpus:
+def read(
+    source: str, source_language: str, targets: Sequence[str], limit: int | None = None
+) -> MultilingualCorpus:
     """The pairs of a data set for every target language.
 
     Raises ConfigError where a language is named twice or none is, DataError where one has no text.
     """
     require_targets(targets)
-    sets = {target: pairs.read(source, (source_language, target), limit) for target in targets}
+    sets = {target: parallel_data.read_pairs(source, (source_language, target), limit) for target in targets}
     texts = {target: text for target, (text, _) in sets.items()}
-    return Corpus(texts, {target: digest for target, (_, digest) in sets.items()})
+    return MultilingualCorpus(texts, {target: digest for target, (_, digest) in sets.items()})
 
 
 def require_targets(targets: Sequence[str]) -> None:
@@ -39,7 +41,7 @@ def require_targets(targets: Sequence[str]) -> None:
         )
 
 
-def learn(corpus: Corpus, size: int) -> bytes:
+def learn_vocabulary(corpus: MultilingualCorpus, size: int) -> bytes:
     """A joint sentencepiece vocabulary over the sources (each once) and all targets, a tag per target."""
     sources = dict.fromkeys(source for rows in corpus.pairs.values() for source, _ in rows)
     targets = (target for rows in corpus.pairs.values() for _, target in rows)
@@ -49,7 +51,7 @@ def learn(corpus: Corpus, size: int) -> bytes:
 def check_tags(spm: bytes, targets: Sequence[str]) -> None:
     """Raise ConfigError where a vocabulary cannot tell several target languages apart."""
     pieces = vocabulary.load(spm)
-    missing = [t for t in targets if not vocabulary.tagged(pieces, t)]
+    missing = [t for t in targets if not vocabulary.has_tag(pieces, t)]
     if missing and len(targets) > 1:
         raise ConfigError(
             f"target_language: expected a vocabulary with the piece {tag(missing[0])}, found none; start "
@@ -62,7 +64,7 @@ def encode(corpus: Mapping[str, Sequence[Pair]], spm: bytes, max_length: int) ->
     examples: list[Example] = []
     for language, rows in corpus.items():
         try:
-            examples += pairs.encode(rows, spm, max_length, language)
+            examples += parallel_data.encode_pairs(rows, spm, max_length, language)
         except DataError as error:
             raise DataError(f"{language}: {error}") from None
     return examples

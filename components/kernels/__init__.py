@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 
 from torch import Tensor
 
-from components.kernels import onednn, packed
+from components.kernels import onednn, packed_product
 
 Arithmetic = Literal["float32", "bfloat16", "int8"]
 Activation = Literal["none", "gelu", "relu", "silu"]
@@ -39,8 +39,8 @@ def pack(
     what its second half gives. ``ANTIPHON_KERNELS=onednn`` in the environment switches our own kernels off.
     """
     weight, bias = weight.detach(), None if bias is None else bias.detach()
-    if packed.supported(arithmetic):
-        return packed.PackedProduct(weight, bias, arithmetic, activation, gated)
+    if packed_product.supports(arithmetic):
+        return packed_product.PackedProduct(weight, bias, arithmetic, activation, gated)
     kind = onednn.IntegerProduct if arithmetic == "int8" else onednn.FloatProduct
     if gated:
         return onednn.GatedProduct(kind(weight, bias, arithmetic, "none"), activation)

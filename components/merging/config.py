@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from components.merging.recipe import Recipe, from_text, read
+from components.merging.recipe.recipe import Recipe, parse_recipe, read_recipe
 
 VERSION = 3
 """Of the merging: raised when the same recipe gives other weights."""
@@ -38,4 +38,4 @@ def is_text(recipe: str) -> bool:
 
 def recipe_of(text: str) -> Recipe:
     """A recipe from a file, or from its text. Raises ConfigError or MergeError with the line."""
-    return from_text(text) if is_text(text) else read(Path(text).expanduser())
+    return parse_recipe(text) if is_text(text) else read_recipe(Path(text).expanduser())

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from components.errors import MergeError
-from components.merging.engine import Options, merge
-from components.merging.recipe import Recipe, from_text
+from components.merging.merge import MergeOptions, merge
+from components.merging.recipe.recipe import Recipe, parse_recipe
 
-ScoreOf = Callable[[str], float]
+ScoreFunction = Callable[[str], float]
 """A model (a reference or a folder) -> its score on development data; higher is better."""
 
 
-def weighted(shares: Mapping[str, float], *, normalize: bool = True) -> Recipe:
+def weighted_average(shares: Mapping[str, float], *, normalize: bool = True) -> Recipe:
     """The recipe of a weighted mean of models; of their weighted sum without ``normalize``."""
     if not shares:
         raise MergeError("expected at least one model to average, found none")
@@ -27,37 +27,37 @@ def weighted(shares: Mapping[str, float], *, normalize: bool = True) -> Recipe:
     for model, share in shares.items():
         if not math.isfinite(share):
             raise MergeError(f"{model}: expected a finite weight, found {share}")
-        lines.append(f"  - model: {_quoted(model)}\n    parameters: {{weight: {share!r}}}")
-    return from_text("\n".join(lines) + "\n", "soup")
+        lines.append(f"  - model: {_quote(model)}\n    parameters: {{weight: {share!r}}}")
+    return parse_recipe("\n".join(lines) + "\n", "soup")
 
 
-def uniform(models: Sequence[str]) -> Recipe:
+def uniform_soup(models: Sequence[str]) -> Recipe:
     """The plain mean. MergeError where a model is named twice."""
     if len(set(models)) != len(models):
         raise MergeError(f"expected every model once, found {', '.join(models)}")
-    return weighted(dict.fromkeys(models, 1.0))
+    return weighted_average(dict.fromkeys(models, 1.0))
 
 
-def last(checkpoints: Sequence[str], count: int) -> Recipe:
+def average_of_last(checkpoints: Sequence[str], count: int) -> Recipe:
     """The plain mean of the last ``count`` checkpoints, which come oldest first."""
     if not 1 <= count <= len(checkpoints):
         raise MergeError(f"expected 1 to {len(checkpoints)} checkpoints to average, found {count}")
-    return uniform(checkpoints[-count:])
+    return uniform_soup(checkpoints[-count:])
 
 
-def exponential(checkpoints: Sequence[str], decay: float) -> Recipe:
+def exponential_average(checkpoints: Sequence[str], decay: float) -> Recipe:
     """The mean with weights 1, decay, decay² ... from the last checkpoint back (they come oldest first)."""
     if not 0.0 < decay <= 1.0:
         raise MergeError(f"expected a decay above 0 and at most 1, found {decay}")
-    return weighted({c: decay**age for age, c in enumerate(reversed(checkpoints))})
+    return weighted_average({c: decay**age for age, c in enumerate(reversed(checkpoints))})
 
 
-class Step(NamedTuple):
+class SoupTrial(NamedTuple):
     """One trial of the greedy soup: the model that was added, the score with it, and whether it stays."""
 
     model: str
     score: float
-    kept: bool
+    accepted: bool
 
 
 class Soup(NamedTuple):
@@ -66,29 +66,31 @@ class Soup(NamedTuple):
     ingredients: tuple[str, ...]
     score: float
     folder: Path | None
-    steps: tuple[Step, ...]
+    trials: tuple[SoupTrial, ...]
 
 
-def greedy(models: Sequence[str], score: ScoreOf, work: Path, options: Options | None = None) -> Soup:
+def greedy_soup(
+    models: Sequence[str], score: ScoreFunction, work: Path, options: MergeOptions | None = None
+) -> Soup:
     """Add models from the best to the worst; each stays where the mean's development score does not fall.
 
     Trials are written to ``work/soup-N`` and scored there; a single ingredient needs no folder. Equal scores
     are taken in the order of ``models``.
     """
-    uniform(models)  # refuses doubles
+    uniform_soup(models)  # refuses doubles
     scores = {model: score(model) for model in models}
     order = sorted(models, key=lambda model: -scores[model])
-    kept, best, folder = [order[0]], scores[order[0]], None
-    steps = [Step(order[0], best, kept=True)]
+    ingredients, best, folder = [order[0]], scores[order[0]], None
+    trials = [SoupTrial(order[0], best, accepted=True)]
     for number, model in enumerate(order[1:], start=2):
         out = work / f"soup-{number}"
-        merge(uniform([*kept, model]), out, options)
-        found = score(str(out))
-        steps.append(Step(model, found, kept=found >= best))
-        if found >= best:
-            kept, best, folder = [*kept, model], found, out
-    return Soup(tuple(kept), best, folder, tuple(steps))
+        merge(uniform_soup([*ingredients, model]), out, options)
+        trial_score = score(str(out))
+        trials.append(SoupTrial(model, trial_score, accepted=trial_score >= best))
+        if trial_score >= best:
+            ingredients, best, folder = [*ingredients, model], trial_score, out
+    return Soup(tuple(ingredients), best, folder, tuple(trials))
 
 
-def _quoted(model: str) -> str:
+def _quote(model: str) -> str:
     return '"' + model.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from components.errors import MergeError
-from components.merging.recipe import Recipe
-from components.merging.soups import weighted
+from components.merging.recipe.recipe import Recipe
+from components.merging.soups import weighted_average
 
 
 class TaskVector(NamedTuple):
@@ -34,15 +34,15 @@ class TaskVector(NamedTuple):
         """Longer, shorter, or (with -1) the vector that unlearns."""
         return TaskVector({}).plus(self, scale)
 
-    def applied(self, model: str) -> Recipe:
+    def apply_to(self, model: str) -> Recipe:
         """The recipe of ``model`` + this vector. The model need not be the one it was taken from."""
         terms = TaskVector({model: 1.0}).plus(self).terms
         if not terms:
             raise MergeError(f"{model}: the vector cancels the model: nothing is left")
-        return weighted(terms, normalize=False)
+        return weighted_average(terms, normalize=False)
 
 
-def combined(vectors: Sequence[TaskVector], scale: float = 1.0) -> TaskVector:
+def combine_vectors(vectors: Sequence[TaskVector], scale: float = 1.0) -> TaskVector:
     """``scale * sum(vectors)``."""
     total = TaskVector({})
     for vector in vectors:
@@ -50,18 +50,18 @@ def combined(vectors: Sequence[TaskVector], scale: float = 1.0) -> TaskVector:
     return total.times(scale)
 
 
-class Search(NamedTuple):
+class ScaleSearch(NamedTuple):
     """The scale that development data prefer, and the score of every scale that was tried."""
 
     scale: float
     score: float
-    tried: Mapping[float, float]
+    scores_by_scale: Mapping[float, float]
 
 
-def search(scales: Sequence[float], score: Callable[[float], float]) -> Search:
+def search_scale(scales: Sequence[float], score: Callable[[float], float]) -> ScaleSearch:
     """The scale of the highest development score; of equal ones the first. ``score`` makes and scores."""
     if not scales:
         raise MergeError("expected scales to try, found none")
-    tried = {scale: score(scale) for scale in scales}
-    best = max(tried, key=lambda scale: tried[scale])
-    return Search(best, tried[best], tried)
+    scores_by_scale = {scale: score(scale) for scale in scales}
+    best = max(scores_by_scale, key=lambda scale: scores_by_scale[scale])
+    return ScaleSearch(best, scores_by_scale[best], scores_by_scale)

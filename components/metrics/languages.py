@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from components.errors import DataError
-from components.metrics.pairing import by_id
+from components.metrics.pairing import normalize_ids
 
 Language = str | Mapping[str, str]
 """The language of all utterances, or of each by its id."""
 
 
-def by_language(ids: Sequence[str], language: Language) -> dict[str, list[int]]:
+def group_by_language(ids: Sequence[str], language: Language) -> dict[str, list[int]]:
     """Language -> places in ``ids`` (NFC) of its utterances, languages in alphabetical order.
 
     Raises:
@@ -19,7 +19,7 @@ def by_language(ids: Sequence[str], language: Language) -> dict[str, list[int]]:
     """
     if isinstance(language, str):
         return {language: list(range(len(ids)))} if ids else {}
-    known = by_id(language, "languages")
+    known = normalize_ids(language, "languages")
     found: dict[str, list[int]] = {}
     for place, key in enumerate(ids):
         if key not in known:
@@ -30,7 +30,7 @@ def by_language(ids: Sequence[str], language: Language) -> dict[str, list[int]]:
     return {code: found[code] for code in sorted(found)}
 
 
-def signature_of(signatures: Mapping[str, str]) -> str:
+def merge_signatures(signatures: Mapping[str, str]) -> str:
     """One protocol of several languages' (language -> protocol): theirs if they share it, else each named."""
     shared: dict[str, list[str]] = {}
     for code, signature in signatures.items():

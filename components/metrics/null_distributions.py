@@ -7,14 +7,14 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from components.metrics.bootstrap import SEED, Numbers
-from components.metrics.sufficient import Statistics
+from components.metrics.bootstrap import SEED, FloatArray
+from components.metrics.corpus_statistics import CorpusStatistics
 
 TRIALS = 10_000
 """Exchanges of a randomisation test."""
 
 
-def two_sided(null: Numbers, observed: float) -> float:
+def two_sided_p(null: FloatArray, observed: float) -> float:
     """p of a difference under ``null``, differences as they are drawn where there is none.
 
     Equal ones count (within rounding): the identity is one of the exchanges, and p is never too small.
@@ -23,14 +23,14 @@ def two_sided(null: Numbers, observed: float) -> float:
     return (int(extreme.sum()) + 1) / (len(null) + 1)
 
 
-def exchanged_differences(system: Statistics, baseline: Statistics) -> Numbers:
+def draw_randomized_differences(system: CorpusStatistics, baseline: CorpusStatistics) -> FloatArray:
     """|d| (TRIALS,), in points of the metric, of outputs exchanged at random (Riezler and Maxwell 2005)."""
     whole = baseline.rows.sum(0) + system.rows.sum(0)
     sizes = []
     for swapped in _swaps(len(system.ids)):
         mixed = swapped @ baseline.rows + ~swapped @ system.rows
         for one, other in zip(mixed.tolist(), (whole - mixed).tolist(), strict=True):
-            sizes.append(abs(system.of_sum(one) - system.of_sum(other)))
+            sizes.append(abs(system.score_of_sum(one) - system.score_of_sum(other)))
     return np.asarray(sizes)
 
 

@@ -19,11 +19,22 @@ import numpy as np
 from pydantic import Field
 
 from components.errors import DataError
-from components.metrics.bootstrap import FEWEST, RESAMPLES, SEED, Interval, Numbers, interval
+from components.metrics.bootstrap import (
+    MIN_UTTERANCES,
+    RESAMPLES,
+    SEED,
+    FloatArray,
+    Interval,
+    bootstrap_interval,
+)
+from components.metrics.corpus_statistics import (
+    CorpusStatistics,
+    recognition_statistics,
+    translation_statistics,
+)
 from components.metrics.languages import Language
-from components.metrics.null_distributions import TRIALS, exchanged_differences, two_sided
+from components.metrics.null_distributions import TRIALS, draw_randomized_differences, two_sided_p
 from components.metrics.settings import Test
-from components.metrics.sufficient import Statistics, recognition_statistics, translation_statistics
 from components.records import Record
 
 Verdict = Literal["better", "worse", "not told apart", "too few"]
@@ -79,7 +90,7 @@ def translation_tests(
         system: translation_statistics(references, texts, language=language, n_total=total, names=names)
         for system, texts in _same_ids(systems, baseline).items()
     }
-    return against(tables, baseline, test)
+    return compare_to_baseline(tables, baseline, test)
 
 
 def recognition_tests(
@@ -99,11 +110,11 @@ def recognition_tests(
         system: recognition_statistics(references, texts, language=language, n_total=len(references))
         for system, texts in _same_ids(systems, baseline).items()
     }
-    return against(tables, baseline, test)
+    return compare_to_baseline(tables, baseline, test)
 
 
-def against(
-    systems: Mapping[str, Mapping[str, Statistics]], baseline: str, test: Test = "bootstrap"
+def compare_to_baseline(
+    systems: Mapping[str, Mapping[str, CorpusStatistics]], baseline: str, test: Test = "bootstrap"
 ) -> list[Difference]:
     """Differences of every system to ``baseline`` (both system -> metric -> statistics), metric by metric.
 
@@ -120,8 +131,8 @@ def against(
         others = {
             name: tables[metric] for name, tables in systems.items() if name != baseline and metric in tables
         }
-        tested = [paired(other, base, (name, baseline), test) for name, other in others.items()]
-        corrected = holm([one.p for one in tested])
+        tested = [paired_test(other, base, (name, baseline), test) for name, other in others.items()]
+        corrected = correct_holm([one.p for one in tested])
         found += [_corrected(one, p, len(tested)) for one, p in zip(tested, corrected, strict=True)]
     return found
 
@@ -136,8 +147,8 @@ def _corrected(one: Difference, p: float | None, family: int) -> Difference:
     return one.model_copy(update={"p_holm": p, "family": family, "verdict": verdict})
 
 
-def paired(
-    system: Statistics, baseline: Statistics, names: tuple[str, str], test: Test = "bootstrap"
+def paired_test(
+    system: CorpusStatistics, baseline: CorpusStatistics, names: tuple[str, str], test: Test = "bootstrap"
 ) -> Difference:
     """One system against the baseline; ``names`` are theirs, in this order.
 
@@ -147,7 +158,7 @@ def paired(
     _check_alike(system, baseline, names)
     if not system.ids:
         raise DataError(f"expected utterances that {names[0]} and {names[1]} share, found none")
-    system = system.only(baseline.ids)
+    system = system.subset(baseline.ids)
     value, base = system.score(), baseline.score()
     p, theirs, drawn = _tested(system, baseline, test, value - base)
     found = Difference(
@@ -157,7 +168,7 @@ def paired(
         value=value,
         baseline_value=base,
         difference=value - base,
-        interval=interval(drawn, value - base),
+        interval=bootstrap_interval(drawn, value - base),
         p=p,
         p_holm=p,
         p_sacrebleu=theirs,
@@ -171,7 +182,7 @@ def paired(
     return _corrected(found, p, 1)
 
 
-def holm(p_values: Sequence[float | None]) -> list[float | None]:
+def correct_holm(p_values: Sequence[float | None]) -> list[float | None]:
     """Holm's step-down p-values, in the order given: k-th smallest of m times m - k + 1, monotone.
 
     What was not tested (None) is no comparison.
@@ -185,19 +196,19 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 
 
 def _tested(
-    system: Statistics, baseline: Statistics, test: Test, observed: float
-) -> tuple[float | None, float | None, Numbers]:
+    system: CorpusStatistics, baseline: CorpusStatistics, test: Test, observed: float
+) -> tuple[float | None, float | None, FloatArray]:
     """p, sacreBLEU's p, and the bootstrap differences; nothing of too few utterances."""
-    drawn = system.resampled() - baseline.resampled()
-    if len(system.ids) < FEWEST:
+    drawn = system.resample_scores() - baseline.resample_scores()
+    if len(system.ids) < MIN_UTTERANCES:
         return None, None, drawn
     if test == "bootstrap":
         sizes = np.abs(drawn)
         null, theirs = drawn - observed, sizes - sizes.mean()
     else:
-        null = theirs = exchanged_differences(system, baseline)
+        null = theirs = draw_randomized_differences(system, baseline)
     above = int((theirs > abs(observed)).sum())
-    return two_sided(null, observed), (above + 1) / (len(null) + 1), drawn
+    return two_sided_p(null, observed), (above + 1) / (len(null) + 1), drawn
 
 
 _PROTOCOLS = {
@@ -215,7 +226,7 @@ def _same_ids(systems: Mapping[str, Mapping[str, str]], baseline: str) -> Mappin
     return systems
 
 
-def _check_alike(system: Statistics, baseline: Statistics, names: tuple[str, str]) -> None:
+def _check_alike(system: CorpusStatistics, baseline: CorpusStatistics, names: tuple[str, str]) -> None:
     _check_ids(set(system.ids), set(baseline.ids), names)
     if (system.name, system.signature) != (baseline.name, baseline.signature):
         raise DataError(

@@ -17,9 +17,9 @@ from sacrebleu.metrics.ter import TER
 
 from components.errors import DataError
 from components.metrics.bootstrap import RESAMPLES, SEED, sacrebleu_interval
-from components.metrics.languages import Language, by_language, signature_of
-from components.metrics.normalising import primary, without_spaces
-from components.metrics.pairing import Pairs, by_id, nfc, pair
+from components.metrics.languages import Language, group_by_language, merge_signatures
+from components.metrics.normalizers import primary, without_spaces
+from components.metrics.pairing import ScoredPairs, align_by_id, nfc, normalize_ids
 from components.records import Score
 
 
@@ -38,10 +38,10 @@ def translation_scores(
     An empty reference is no reference: an utterance without any other is not scored, which ``n`` of
     ``n_total`` shows. Utterances may have different numbers of references.
     """
-    pairs = pair(stated(references), hypotheses, n_total)
+    pairs = align_by_id(nonempty_references(references), hypotheses, n_total)
     if not pairs.ids:
         return {}
-    return {name: _score(name, pairs, language, tokenizer) for name in METRICS}
+    return {name: _score(name, pairs, language, tokenizer) for name in TRANSLATION_METRICS}
 
 
 def sentence_scores(
@@ -55,10 +55,12 @@ def sentence_scores(
 
     For looking at utterances: their mean is not the corpus score.
     """
-    pairs = pair(stated(references), hypotheses, len(references.keys() | hypotheses.keys()))
+    pairs = align_by_id(
+        nonempty_references(references), hypotheses, len(references.keys() | hypotheses.keys())
+    )
     chrf = CHRF()
     found = {}
-    for code, places in by_language(pairs.ids, language).items():
+    for code, places in group_by_language(pairs.ids, language).items():
         bleu = BLEU(tokenize=tokenizer or bleu_tokenizer(code), effective_order=True)
         for place in places:
             texts = pairs.hypotheses[place], list(pairs.references[place])
@@ -81,36 +83,36 @@ def bleu_tokenizer(language: str) -> str:
     return "char" if without_spaces(code) else "13a"
 
 
-METRICS = ("bleu", "chrf", "ter")
+TRANSLATION_METRICS = ("bleu", "chrf", "ter")
 
 
-def metric_of(name: str, language: str, tokenizer: str | None) -> Metric:
-    """One of sacreBLEU's :data:`METRICS`, set up for a target language."""
+def sacrebleu_metric(name: str, language: str, tokenizer: str | None) -> Metric:
+    """One of sacreBLEU's :data:`TRANSLATION_METRICS`, set up for a target language."""
     if name == "bleu":
         return BLEU(tokenize=tokenizer or bleu_tokenizer(language))
     asian = without_spaces(language)
     return CHRF() if name == "chrf" else TER(normalized=asian, asian_support=asian)
 
 
-def counted(
-    name: str, pairs: Pairs[tuple[str, ...]], language: Language, tokenizer: str | None
+def sentence_statistics(
+    name: str, pairs: ScoredPairs[tuple[str, ...]], language: Language, tokenizer: str | None
 ) -> tuple[list[list[float]], dict[str, Metric]]:
     """sacreBLEU's own counts of each utterance, and the metric of each language that counted them."""
     table: list[list[float]] = [[]] * len(pairs.ids)
     metrics = {}
-    for code, places in by_language(pairs.ids, language).items():
-        metric = metrics[code] = metric_of(name, code, tokenizer)
-        layout = streams([pairs.references[place] for place in places])
+    for code, places in group_by_language(pairs.ids, language).items():
+        metric = metrics[code] = sacrebleu_metric(name, code, tokenizer)
+        layout = transpose_references([pairs.references[place] for place in places])
         rows = metric._extract_corpus_statistics([pairs.hypotheses[p] for p in places], cast(Any, layout))
         for place, row in zip(places, rows, strict=True):
             table[place] = row
     return table, metrics
 
 
-def stated(references: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+def nonempty_references(references: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
     """References that say something, NFC; a text where a sequence of texts belongs is refused."""
     result = {}
-    for key, refs in by_id(references, "references").items():
+    for key, refs in normalize_ids(references, "references").items():
         if isinstance(refs, str) or not all(isinstance(ref, str) for ref in refs):
             raise DataError(
                 f"expected the references of {key!r} as a sequence of texts, found {type(refs).__name__}; "
@@ -121,18 +123,20 @@ def stated(references: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]
     return result
 
 
-def streams(references: Sequence[tuple[str, ...]]) -> list[list[str | None]]:
+def transpose_references(references: Sequence[tuple[str, ...]]) -> list[list[str | None]]:
     """sacreBLEU's layout, (references, utterances), with None where an utterance has fewer."""
     most = max(len(refs) for refs in references)
     return [[refs[i] if i < len(refs) else None for refs in references] for i in range(most)]
 
 
-def _score(name: str, pairs: Pairs[tuple[str, ...]], language: Language, tokenizer: str | None) -> Score:
+def _score(
+    name: str, pairs: ScoredPairs[tuple[str, ...]], language: Language, tokenizer: str | None
+) -> Score:
     """One corpus score. The statistics are sacreBLEU's own; only the resampling is ours, row by row,
     because sacreBLEU holds all resamples of all sentences in memory at once.
     """
     ceiling = math.inf if name == "ter" else 100.0
-    table, metrics = counted(name, pairs, language, tokenizer)
+    table, metrics = sentence_statistics(name, pairs, language, tokenizer)
     metric = next(iter(metrics.values()))  # from counts on they are all the same
     value = min(float(metric._aggregate_and_compute(table).score), ceiling)
     interval = sacrebleu_interval(
@@ -148,5 +152,5 @@ def _score(name: str, pairs: Pairs[tuple[str, ...]], language: Language, tokeniz
         interval=interval and (interval[0], min(interval[1], ceiling)),
         n=len(pairs.ids),
         n_total=pairs.n_total,
-        signature=signature_of({code: str(one.get_signature()) for code, one in metrics.items()}),
+        signature=merge_signatures({code: str(one.get_signature()) for code, one in metrics.items()}),
     )

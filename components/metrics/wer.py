@@ -13,12 +13,12 @@ from importlib.metadata import version
 
 import jiwer
 
-from components.metrics.bootstrap import RESAMPLES, SEED, percentile_interval
-from components.metrics.languages import Language, by_language, signature_of
-from components.metrics.normalising import normaliser_for, without_spaces
-from components.metrics.pairing import Pairs, pair
+from components.metrics.bootstrap import RESAMPLES, SEED, ratio_interval
+from components.metrics.languages import Language, group_by_language, merge_signatures
+from components.metrics.normalizers import normalizer_for, without_spaces
+from components.metrics.pairing import ScoredPairs, align_by_id
 from components.records import Score
-from components.text import Normaliser
+from components.text_normalization import Normalizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def recognition_scores(
     *,
     language: Language,
     n_total: int,
-    normaliser: Normaliser | None = None,
+    normalizer: Normalizer | None = None,
 ) -> dict[str, Score]:
     """``wer`` and ``cer`` in percent with 95% bootstrap intervals, and ``hallucinations`` on silence.
 
@@ -57,13 +57,13 @@ def recognition_scores(
     score is left out. ``hallucinations`` (utterances with an empty reference that got words) appears only
     where there are such references.
     """
-    pairs = normalised(pair(references, hypotheses, n_total), language, normaliser)
+    pairs = normalize_pairs(align_by_id(references, hypotheses, n_total), language, normalizer)
     apart = sum(not reference for reference in pairs.references)
     scores: dict[str, Score] = {}
-    for name, (_, counts, norm) in counts_by_name(pairs, language, normaliser).items():
+    for name, (_, counts, norm) in count_by_metric(pairs, language, normalizer).items():
         scores[name] = _rate(name, counts, n_total, f"norm:{norm}|empty:{apart} apart")
     if apart:
-        scores["hallucinations"] = _hallucinations(pairs, _signature(pairs.ids, language, normaliser))
+        scores["hallucinations"] = _hallucinations(pairs, _signature(pairs.ids, language, normalizer))
     return scores
 
 
@@ -72,29 +72,29 @@ def utterance_errors(
     hypotheses: Mapping[str, str],
     *,
     language: Language,
-    normaliser: Normaliser | None = None,
+    normalizer: Normalizer | None = None,
 ) -> dict[str, ErrorCounts]:
     """Counts per utterance id, of words (of characters in languages written without spaces).
 
     They add up to the corpus score, with the utterances of empty reference (``length`` 0) apart.
     """
     total = len(references.keys() | hypotheses.keys())
-    pairs = normalised(pair(references, hypotheses, total), language, normaliser)
+    pairs = normalize_pairs(align_by_id(references, hypotheses, total), language, normalizer)
     found: dict[str, ErrorCounts] = {}
-    for code, places in by_language(pairs.ids, language).items():
-        counts_of = character_errors if without_spaces(code) else word_errors
+    for code, places in group_by_language(pairs.ids, language).items():
+        counts_of = count_character_errors if without_spaces(code) else count_word_errors
         found |= dict(zip((pairs.ids[p] for p in places), _counted(counts_of, pairs, places), strict=True))
     return {key: found[key] for key in pairs.ids}
 
 
-def word_errors(references: Sequence[str], hypotheses: Sequence[str]) -> list[ErrorCounts]:
+def count_word_errors(references: Sequence[str], hypotheses: Sequence[str]) -> list[ErrorCounts]:
     """Edits of whitespace-separated words; both sequences normalised and of equal length."""
     if not references:
         return []
     return _counts(jiwer.process_words(list(references), list(hypotheses), _WORDS, _WORDS))
 
 
-def character_errors(references: Sequence[str], hypotheses: Sequence[str]) -> list[ErrorCounts]:
+def count_character_errors(references: Sequence[str], hypotheses: Sequence[str]) -> list[ErrorCounts]:
     """Edits of characters, a space between words being one of them."""
     if not references:
         return []
@@ -108,46 +108,48 @@ _CHARACTERS = jiwer.Compose([jiwer.ReduceToListOfListOfChars()])
 Counter = Callable[[Sequence[str], Sequence[str]], list[ErrorCounts]]
 
 
-def counts_by_name(
-    pairs: Pairs[str], language: Language, normaliser: Normaliser | None
+def count_by_metric(
+    pairs: ScoredPairs[str], language: Language, normalizer: Normalizer | None
 ) -> dict[str, tuple[tuple[str, ...], list[ErrorCounts], str]]:
     """``wer`` and ``cer`` -> ids, edits of each, normalisers; what has nothing to count is left out.
 
     Empty references are left out, and of words those of languages without spaces. ``pairs`` are normalised.
     """
-    languages = by_language(pairs.ids, language)
+    languages = group_by_language(pairs.ids, language)
     without = {place for code, places in languages.items() if without_spaces(code) for place in places}
     spoken = [place for place, reference in enumerate(pairs.references) if reference]
     counters: dict[str, tuple[Counter, list[int]]] = {
-        "wer": (word_errors, [place for place in spoken if place not in without]),
-        "cer": (character_errors, spoken),
+        "wer": (count_word_errors, [place for place in spoken if place not in without]),
+        "cer": (count_character_errors, spoken),
     }
     found = {}
     for name, (counts_of, places) in counters.items():
         if places:
             ids = tuple(pairs.ids[place] for place in places)
             counts = _counted(counts_of, pairs, places)
-            found[name] = (ids, counts, _signature(ids, language, normaliser))
+            found[name] = (ids, counts, _signature(ids, language, normalizer))
     return found
 
 
-def normalised(pairs: Pairs[str], language: Language, normaliser: Normaliser | None) -> Pairs[str]:
+def normalize_pairs(
+    pairs: ScoredPairs[str], language: Language, normalizer: Normalizer | None
+) -> ScoredPairs[str]:
     """The pairs with both sides under ``normaliser``, or else under that of their language."""
     references, hypotheses = list(pairs.references), list(pairs.hypotheses)
-    for code, places in by_language(pairs.ids, language).items():
-        norm = normaliser or normaliser_for(code)
+    for code, places in group_by_language(pairs.ids, language).items():
+        norm = normalizer or normalizer_for(code)
         for place in places:
             references[place] = norm(references[place])
             hypotheses[place] = norm(hypotheses[place])
-    return Pairs(pairs.ids, tuple(references), tuple(hypotheses), pairs.n_total)
+    return ScoredPairs(pairs.ids, tuple(references), tuple(hypotheses), pairs.n_total)
 
 
-def _signature(ids: Sequence[str], language: Language, normaliser: Normaliser | None) -> str:
-    norms = {code: normaliser or normaliser_for(code) for code in by_language(ids, language)}
-    return signature_of({code: norm.signature for code, norm in norms.items()})
+def _signature(ids: Sequence[str], language: Language, normalizer: Normalizer | None) -> str:
+    norms = {code: normalizer or normalizer_for(code) for code in group_by_language(ids, language)}
+    return merge_signatures({code: norm.signature for code, norm in norms.items()})
 
 
-def _counted(counts_of: Counter, pairs: Pairs[str], places: Sequence[int]) -> list[ErrorCounts]:
+def _counted(counts_of: Counter, pairs: ScoredPairs[str], places: Sequence[int]) -> list[ErrorCounts]:
     return counts_of([pairs.references[p] for p in places], [pairs.hypotheses[p] for p in places])
 
 
@@ -165,7 +167,7 @@ def _counts(output: jiwer.WordOutput | jiwer.CharacterOutput) -> list[ErrorCount
 def _rate(name: str, counts: Sequence[ErrorCounts], n_total: int, protocol: str) -> Score:
     errors = [count.errors for count in counts]
     lengths = [count.length for count in counts]
-    share = percentile_interval(errors, lengths)
+    share = ratio_interval(errors, lengths)
     unit = "word" if name == "wer" else "char"
     return Score(
         name=name,
@@ -179,7 +181,7 @@ def _rate(name: str, counts: Sequence[ErrorCounts], n_total: int, protocol: str)
     )
 
 
-def _hallucinations(pairs: Pairs[str], norm: str) -> Score:
+def _hallucinations(pairs: ScoredPairs[str], norm: str) -> Score:
     """Utterances with an empty reference that were given words, as a count; the words in the signature."""
     silent = [hyp for ref, hyp in zip(pairs.references, pairs.hypotheses, strict=True) if not ref]
     return Score(

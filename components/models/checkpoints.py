@@ -12,8 +12,8 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 
+from components.digests import combine_digests, sha256_of
 from components.errors import ModelError
-from components.models.digests import combined, sha256_of
 from components.models.limits import refuse_irregular, refuse_token_ids, refuse_values
 from components.records import Checkpoint
 
@@ -76,10 +76,10 @@ def weight_files(folder: Path) -> tuple[Path, ...]:
         return shards
     if (folder / WEIGHTS).is_file():
         return (folder / WEIGHTS,)
-    found = sorted(p.name for p in folder.iterdir() if p.suffix in PICKLES)
-    if found:
+    pickles = sorted(p.name for p in folder.iterdir() if p.suffix in PICKLES)
+    if pickles:
         raise ModelError(
-            f"{folder}: expected {WEIGHTS}, found {found[0]}, a pickle, which can run code when it is read; "
+            f"{folder}: expected {WEIGHTS}, found {pickles[0]}, a pickle, which can run code when it is read; "
             "save the model with save_pretrained (safetensors)"
         )
     raise ModelError(
@@ -87,7 +87,7 @@ def weight_files(folder: Path) -> tuple[Path, ...]:
     )
 
 
-def header(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
+def read_header(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Tensor name -> (type, shape) of a safetensors file, from its header only."""
     try:
         with path.open("rb") as file:
@@ -109,9 +109,9 @@ def header(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
     return {name: (dtype, shape) for name, (dtype, shape, _) in table.items()}
 
 
-def parameters(folder: Path) -> int:
+def count_stored_parameters(folder: Path) -> int:
     """Number of weights in a folder, counted from the headers."""
-    return sum(math.prod(shape) for file in weight_files(folder) for _, shape in header(file).values())
+    return sum(math.prod(shape) for file in weight_files(folder) for _, shape in read_header(file).values())
 
 
 def refuse_code(folder: Path) -> None:
@@ -131,7 +131,7 @@ def refuse_code(folder: Path) -> None:
 def _refuse_values(folder: Path) -> None:
     """Raise :class:`ModelError` for what the configurations say and cannot be."""
     config = read_json(folder / "config.json")
-    tensors = sum(len(header(file)) for file in weight_files(folder))
+    tensors = sum(len(read_header(file)) for file in weight_files(folder))
     refuse_values(config, folder / "config.json", tensors)
     refuse_token_ids(config, config, folder / "config.json")
     path = folder / "generation_config.json"
@@ -141,7 +141,7 @@ def _refuse_values(folder: Path) -> None:
         refuse_token_ids(config, generation, path)
 
 
-def architecture(folder: Path) -> str:
+def architecture_of(folder: Path) -> str:
     """The class that a folder's ``config.json`` names, e.g. ``WhisperForConditionalGeneration``."""
     if not (folder / "config.json").is_file():
         raise ModelError(f"{folder}: expected config.json, found none; give a transformers model folder")
@@ -155,20 +155,20 @@ def architecture(folder: Path) -> str:
     raise ModelError(f"{folder / 'config.json'}: expected architectures or model_type, found neither")
 
 
-def file_digests(folder: Path, *, again: bool = False) -> tuple[dict[str, str], dict[str, str]]:
+def digest_files(folder: Path, *, reread: bool = False) -> tuple[dict[str, str], dict[str, str]]:
     """Digests by name: of weights and configuration, and of the tokenizer's files."""
-    deciding = {path.name: sha256_of(path, again=again) for path in weight_files(folder)}
+    deciding = {path.name: sha256_of(path, reread=reread) for path in weight_files(folder)}
     tokenizer: dict[str, str] = {}
     for path in sorted(folder.iterdir()):
         if path.name in CONFIGURATION_NAMES or path.name in (INDEX, DOMAIN):
-            deciding[path.name] = sha256_of(path, again=again)
+            deciding[path.name] = sha256_of(path, reread=reread)
         elif path.name in TOKENIZER_NAMES:
-            tokenizer[path.name] = sha256_of(path, again=again)
+            tokenizer[path.name] = sha256_of(path, reread=reread)
     return deciding, tokenizer
 
 
 def checkpoint_of(
-    folder: Path, reference: str, lineage: tuple[str, ...] = (), *, again: bool = False
+    folder: Path, reference: str, lineage: tuple[str, ...] = (), *, reread: bool = False
 ) -> Checkpoint:
     """Check a model folder and describe it: digests, architecture, lineage. Raises :class:`ModelError`."""
     if not folder.is_dir():
@@ -176,31 +176,31 @@ def checkpoint_of(
     for path in sorted((*folder.iterdir(), *folder.glob("additional_chat_templates/*"))):
         refuse_irregular(path)
     refuse_code(folder)
-    kind = architecture(folder)
+    kind = architecture_of(folder)
     _refuse_values(folder)
-    deciding, tokenizer = file_digests(folder, again=again)
+    deciding, tokenizer = digest_files(folder, reread=reread)
     return Checkpoint(
         reference=reference,
         path=str(folder),
-        sha256=combined(deciding),
+        sha256=combine_digests(deciding),
         architecture=kind,
-        tokenizer_sha256=combined(tokenizer) if tokenizer else None,
+        tokenizer_sha256=combine_digests(tokenizer) if tokenizer else None,
         lineage=lineage,
     )
 
 
-def verify(checkpoint: Checkpoint, *, again: bool = False) -> None:
+def verify(checkpoint: Checkpoint, *, reread: bool = False) -> None:
     """Raise :class:`ModelError` when the files are no longer those that ``checkpoint`` describes."""
-    now = checkpoint_of(Path(checkpoint.path), checkpoint.reference, again=again)
+    now = checkpoint_of(Path(checkpoint.path), checkpoint.reference, reread=reread)
     expected: Mapping[str, str | None] = {
         "weights and configuration": checkpoint.sha256,
         "tokenizer": checkpoint.tokenizer_sha256,
     }
-    for what, before, after in zip(
+    for part, before, after in zip(
         expected, expected.values(), (now.sha256, now.tokenizer_sha256), strict=True
     ):
         if before != after:
             raise ModelError(
-                f"{checkpoint.path}: its {what} changed since {checkpoint.reference} was resolved "
+                f"{checkpoint.path}: its {part} changed since {checkpoint.reference} was resolved "
                 f"(sha256 {str(before)[:12]} expected, {str(after)[:12]} found); resolve it again"
             )

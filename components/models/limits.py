@@ -27,16 +27,16 @@ def refuse_irregular(path: Path) -> None:
     Nothing is said of folders, and of what is not there: whoever needs the file does.
     """
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return
-    if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
+    if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
         raise ModelError(
             f"{path}: expected a regular file, found a pipe, socket or device; fetch the model again"
         )
-    if path.suffix in TEXTS and found.st_size > MAX_TEXT:
+    if path.suffix in TEXTS and status.st_size > MAX_TEXT:
         raise ModelError(
-            f"{path}: expected at most {MAX_TEXT >> 20} MiB, found {found.st_size >> 20}; give another model"
+            f"{path}: expected at most {MAX_TEXT >> 20} MiB, found {status.st_size >> 20}; give another model"
         )
 
 
@@ -48,7 +48,7 @@ def refuse_values(config: Mapping[str, object], path: Path, tensors: int) -> Non
     """
     layers = max(MAX_LAYERS, tensors)
     counts = {"layer": layers, "layers": layers, "blocks": layers, "experts": MAX_EXPERTS}
-    for name, value in _settings(config):
+    for name, value in _iterate_settings(config):
         infinite = isinstance(value, float) and not math.isfinite(value)
         if infinite or (
             isinstance(value, list) and any(isinstance(n, float) and math.isnan(n) for n in value)
@@ -69,7 +69,9 @@ def refuse_token_ids(vocabulary: Mapping[str, object], config: Mapping[str, obje
     ``vocabulary`` is the configuration that states its size; without one nothing is known. The padding id -1
     means none, as in the first Llama's.
     """
-    sizes = [v for name, v in _settings(vocabulary) if name.endswith("vocab_size") and isinstance(v, int)]
+    sizes = [
+        v for name, v in _iterate_settings(vocabulary) if name.endswith("vocab_size") and isinstance(v, int)
+    ]
     for name in TOKEN_IDS if sizes else ():
         stated = config.get(name)
         for token in stated if isinstance(stated, list) else () if stated is None else (stated,):
@@ -81,13 +83,13 @@ def refuse_token_ids(vocabulary: Mapping[str, object], config: Mapping[str, obje
                 )
 
 
-def _settings(config: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+def _iterate_settings(config: Mapping[str, object]) -> Iterator[tuple[str, object]]:
     """(name, value) of a configuration and of those inside it, as ``text_config.vocab_size``."""
-    left = [("", config)]
-    while left:
-        prefix, values = left.pop()
+    pending = [("", config)]
+    while pending:
+        prefix, values = pending.pop()
         for name, value in values.items():
             if isinstance(value, dict):
-                left.append((f"{prefix}{name}.", value))
+                pending.append((f"{prefix}{name}.", value))
             else:
                 yield f"{prefix}{name}", value

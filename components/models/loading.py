@@ -21,12 +21,12 @@ from whisper.model import LayerNorm, Whisper
 
 from components.device import pick_dtype
 from components.errors import ModelError
-from components.models.checkpoints import header, read_json, verify, weight_files
+from components.models.checkpoints import read_header, read_json, verify, weight_files
 from components.models.conversion.whisper import hub_name, openai_dimensions
 from components.records import Checkpoint
 
 Kind = Literal["seq2seq", "causal", "speech"]
-CLASSES: dict[str, tuple[Any, Any]] = {
+AUTO_CLASSES: dict[str, tuple[Any, Any]] = {
     "seq2seq": (AutoModelForSeq2SeqLM, AutoTokenizer),
     "causal": (AutoModelForCausalLM, AutoTokenizer),
     "speech": (AutoModelForSpeechSeq2Seq, AutoProcessor),
@@ -34,12 +34,12 @@ CLASSES: dict[str, tuple[Any, Any]] = {
 
 
 def _sparse_marian() -> Any:
-    from components.experts.marian import SparseMarianMTModel  # noqa: PLC0415 - it builds on this room
+    from components.networks.moe.sparse_marian import SparseMarianMTModel  # noqa: PLC0415 - it builds on this room
 
     return SparseMarianMTModel
 
 
-OWN: dict[str, Callable[[], Any]] = {"SparseMarianMTModel": _sparse_marian}
+OWN_ARCHITECTURES: dict[str, Callable[[], Any]] = {"SparseMarianMTModel": _sparse_marian}
 """Architectures of ours, as config.json names them, that transformers does not have."""
 WITHOUT_NAN = {getattr(torch, name) for name in ("float4_e2m1fn_x2",) if hasattr(torch, name)}
 # The hub's Whisper may store the output layer, which is the embedding again.
@@ -55,26 +55,26 @@ def load_whisper(
     Raises :class:`ModelError` naming the first tensor that is missing, unexpected, of another shape or not
     finite.
     """
-    device, dtype = _where(device, dtype)
+    device, dtype = _resolve_placement(device, dtype)
     verify(checkpoint)
     folder = Path(checkpoint.path)
     dims = openai_dimensions(read_json(folder / "config.json"), str(folder / "config.json"))
     model = Whisper(dims)
     state = {hub_name(name): tensor for name, tensor in model.state_dict().items()}
-    stored = {name: shape for file in weight_files(folder) for name, (_, shape) in header(file).items()}
+    stored = {name: shape for file in weight_files(folder) for name, (_, shape) in read_header(file).items()}
     tied = {name for name in TIED if name in stored}
     _refuse_mismatch(checkpoint, {n: tuple(t.shape) for n, t in state.items()}, stored, ignored=tied)
     _refuse_integers(checkpoint, state)
-    for name, tensor in _tensors(folder):
+    for name, tensor in _iterate_tensors(folder):
         if name not in tied:
             state[name].copy_(tensor)
     _refuse_non_finite(checkpoint, state.items())
     _set_alignment_heads(model, folder)
     for module in model.modules():
         if not isinstance(module, LayerNorm):
-            for own in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
-                if own.is_floating_point():
-                    own.data = own.data.to(dtype)
+            for tensor_of_module in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
+                if tensor_of_module.is_floating_point():
+                    tensor_of_module.data = tensor_of_module.data.to(dtype)
     if dtype == torch.float16:
         _refuse_non_finite(checkpoint, model.state_dict().items(), f" in {dtype}")
     return model.to(device).eval()
@@ -92,30 +92,32 @@ def load_transformers(
     and non-finite tensors raise :class:`ModelError` with the tensor's name. No code of a model is ever run.
     A quantised checkpoint keeps the types that it was made for, whatever ``dtype`` says.
     """
-    device, dtype = _where(device, dtype)
+    device, dtype = _resolve_placement(device, dtype)
     verify(checkpoint)
     quantised = read_json(Path(checkpoint.path) / "config.json").get("quantization_config") is not None
     # Packed weights cannot be cast, and those of bitsandbytes not be moved, once they are loaded.
-    how: dict[str, Any] = {"dtype": "auto", "device_map": {"": device}} if quantised else {"dtype": dtype}
-    model_class, tokenizer_class = CLASSES[kind]
-    model_class = OWN.get(checkpoint.architecture, lambda: model_class)()
+    load_options: dict[str, Any] = (
+        {"dtype": "auto", "device_map": {"": device}} if quantised else {"dtype": dtype}
+    )
+    model_class, tokenizer_class = AUTO_CLASSES[kind]
+    model_class = OWN_ARCHITECTURES.get(checkpoint.architecture, lambda: model_class)()
     safe = {"local_files_only": True, "trust_remote_code": False}
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         model, report = model_class.from_pretrained(
             checkpoint.path,
             **safe,
-            **how,
+            **load_options,
             use_safetensors=True,
             ignore_mismatched_sizes=True,
             output_loading_info=True,
         )
         tokenizer = tokenizer_class.from_pretrained(checkpoint.path, **safe)
     except Exception as error:  # transformers raises whatever its many readers raise
-        said = " ".join(str(error).split())[:300]
+        message = " ".join(str(error).split())[:300]
         raise ModelError(
             f"{checkpoint.reference}: transformers cannot load {checkpoint.architecture} as {kind} from "
-            f"{checkpoint.path} ({type(error).__name__}: {said})"
+            f"{checkpoint.path} ({type(error).__name__}: {message})"
         ) from error
     _refuse_report(checkpoint, report)
     if not quantised:
@@ -125,27 +127,29 @@ def load_transformers(
     return model.eval(), tokenizer
 
 
-def fill(checkpoint: Checkpoint, state: Mapping[str, Tensor]) -> None:
+def copy_weights_into(checkpoint: Checkpoint, state: Mapping[str, Tensor]) -> None:
     """Copy a checkpoint's tensors into those of ``state``, by name.
 
     Raises :class:`ModelError` naming the first that is missing, unexpected, of another shape or not finite.
     """
     verify(checkpoint)
     folder = Path(checkpoint.path)
-    stored = {name: shape for file in weight_files(folder) for name, (_, shape) in header(file).items()}
+    stored = {name: shape for file in weight_files(folder) for name, (_, shape) in read_header(file).items()}
     _refuse_mismatch(checkpoint, {n: tuple(t.shape) for n, t in state.items()}, stored, ignored=set())
     _refuse_integers(checkpoint, state)
-    for name, tensor in _tensors(folder):
+    for name, tensor in _iterate_tensors(folder):
         state[name].copy_(tensor)
     _refuse_non_finite(checkpoint, state.items())
 
 
-def _where(device: torch.device | str, dtype: torch.dtype | str) -> tuple[torch.device, torch.dtype]:
+def _resolve_placement(
+    device: torch.device | str, dtype: torch.dtype | str
+) -> tuple[torch.device, torch.dtype]:
     device = torch.device(device)
     return device, pick_dtype(dtype, device) if isinstance(dtype, str) else dtype
 
 
-def _tensors(folder: Path) -> Iterable[tuple[str, Tensor]]:
+def _iterate_tensors(folder: Path) -> Iterable[tuple[str, Tensor]]:
     for file in weight_files(folder):
         try:
             with safe_open(file, framework="pt") as tensors:
@@ -159,27 +163,27 @@ Shape = tuple[int, ...]
 
 
 def _refuse_mismatch(
-    checkpoint: Checkpoint, expected: Mapping[str, Shape], found: Mapping[str, Shape], ignored: set[str]
+    checkpoint: Checkpoint, expected: Mapping[str, Shape], stored: Mapping[str, Shape], ignored: set[str]
 ) -> None:
     where = f"{checkpoint.reference} ({checkpoint.path})"
     for name, shape in expected.items():
-        if name not in found:
+        if name not in stored:
             raise ModelError(
                 f"{where}: expected tensor {name} {list(shape)}, found none; fetch the model again"
             )
-        if found[name] != shape:
+        if stored[name] != shape:
             raise ModelError(
-                f"{where}: expected tensor {name} {list(shape)}, found {list(found[name])}; "
+                f"{where}: expected tensor {name} {list(shape)}, found {list(stored[name])}; "
                 "its config.json belongs to another model"
             )
-    if extra := sorted(set(found) - set(expected) - ignored):
+    if extra := sorted(set(stored) - set(expected) - ignored):
         raise ModelError(f"{where}: found tensor {extra[0]}, which {checkpoint.architecture} does not have")
 
 
 def _refuse_integers(checkpoint: Checkpoint, state: Mapping[str, Tensor]) -> None:
     """Whole numbers under the name of a weight would be cast without a word."""
     for file in weight_files(Path(checkpoint.path)):
-        for name, (dtype, _) in header(file).items():
+        for name, (dtype, _) in read_header(file).items():
             if name in state and state[name].is_floating_point() and not dtype.startswith(("F", "BF")):
                 raise ModelError(
                     f"{checkpoint.reference} ({checkpoint.path}): expected floating-point numbers in tensor "
@@ -191,8 +195,8 @@ def _refuse_report(checkpoint: Checkpoint, report: Mapping[str, Any]) -> None:
     """Turn transformers' loading report into an error with the first tensor's name."""
     where = f"{checkpoint.reference} ({checkpoint.path}): {checkpoint.architecture}"
     if mismatched := sorted(report["mismatched_keys"]):
-        name, found, expected = mismatched[0]
-        raise ModelError(f"{where}: expected tensor {name} {list(expected)}, found {list(found)}")
+        name, actual, expected = mismatched[0]
+        raise ModelError(f"{where}: expected tensor {name} {list(expected)}, found {list(actual)}")
     if missing := sorted(report["missing_keys"]):
         raise ModelError(f"{where}: expected tensor {missing[0]}, found none ({len(missing)} missing)")
     if unexpected := sorted(report["unexpected_keys"]):
@@ -235,6 +239,6 @@ def _set_alignment_heads(model: Whisper, folder: Path) -> None:
     model.register_buffer("alignment_heads", mask.to_sparse(), persistent=False)
 
 
-def parameter_count(model: nn.Module) -> int:
+def count_parameters(model: nn.Module) -> int:
     """Number of weights, shared ones once."""
     return sum(parameter.numel() for parameter in model.parameters())

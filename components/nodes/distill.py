@@ -48,9 +48,9 @@ class Distill(TrainingKind[DistillSettings]):
 
     def digests(self, settings: DistillSettings, site: Site) -> dict[str, str]:
         """Of the data that are read: targets stand in the plan by their stage."""
-        digests = {"dev": self.digest(settings, settings.dev)}
+        digests = {"dev": self.data_digest(settings, settings.dev)}
         if settings.targets is None:
-            digests["data"] = self.digest(settings, settings.data, settings.limit)
+            digests["data"] = self.data_digest(settings, settings.data, settings.limit)
         return digests
 
     def parameters(self, settings: DistillSettings, site: Site) -> dict[str, Any]:
@@ -62,7 +62,7 @@ class Distill(TrainingKind[DistillSettings]):
         """As of any training; and the teachers' names."""
         from components.training import checks  # noqa: PLC0415 - imports torch
 
-        checks.check_distillation(_on(settings, settings.dev), site.store)
+        checks.check_distillation(_with_data(settings, settings.dev), site.store)
 
     def learner(self, settings: DistillSettings) -> Any:
         """With the teachers' loss."""
@@ -75,7 +75,7 @@ class Distill(TrainingKind[DistillSettings]):
     ) -> Product:
         """Train on the targets, where there are any."""
         if settings.targets is not None:
-            settings = _on(settings, str(Path(site.tables["targets"].path) / TARGETS))
+            settings = _with_data(settings, str(Path(site.tables["targets"].path) / TARGETS))
         return super().make(settings, site, read, folder)
 
     def expand(self, name: str, values: dict[str, Any]) -> dict[str, dict[str, Any]] | None:
@@ -91,6 +91,6 @@ class Distill(TrainingKind[DistillSettings]):
         return [f"student store:{ref.key}"]
 
 
-def _on(settings: DistillSettings, source: str) -> DistillSettings:
+def _with_data(settings: DistillSettings, source: str) -> DistillSettings:
     """The settings with another data set in the place of the data, where targets take it."""
     return settings if settings.targets is None else settings.model_copy(update={"data": source})

@@ -42,23 +42,23 @@ class Edit(Kind[EditSettings]):
 
     def check(self, settings: EditSettings, site: Site) -> None:
         """That every line of the file is a correction."""
-        corrections(settings.file)
+        read_corrections(settings.file)
 
-    def named(self, settings: EditSettings) -> Collection[str]:
+    def named_ids(self, settings: EditSettings) -> Collection[str]:
         """The utterances that are corrected."""
-        return corrections(settings.file).keys()
+        return read_corrections(settings.file).keys()
 
     def build(self, settings: EditSettings, site: Site) -> Component:
         """Reads the file."""
-        texts = corrections(settings.file)
+        texts = read_corrections(settings.file)
 
         def edit(items: Sequence[Item]) -> list[Outcome]:
-            return [_edited(item, texts.get(item.utterance.id), site.name) for item in items]
+            return [_edit(item, texts.get(item.utterance.id), site.name) for item in items]
 
         return edit
 
 
-def _edited(item: Item, text: str | None, node: str) -> NBest:
+def _edit(item: Item, text: str | None, node: str) -> NBest:
     nbest = next((each for each in item.inputs.values() if isinstance(each, NBest)), None)
     if nbest is not None and text in (None, nbest.best.text):
         return nbest
@@ -69,19 +69,19 @@ def _edited(item: Item, text: str | None, node: str) -> NBest:
     return NBest(utterance_id=item.utterance.id, hypotheses=(hypothesis,), language=language)
 
 
-def corrections(file: str) -> dict[str, str]:
+def read_corrections(file: str) -> dict[str, str]:
     """Utterance id -> text. ConfigError where a line is no correction, in one line with its place."""
     try:
-        return _corrections(file, file_digest(Path(file)))
+        return _read_corrections(file, file_digest(Path(file)))
     except (OSError, DataError) as error:
         raise ConfigError(f"expected a readable file of corrections, found {error}") from error
 
 
 @lru_cache(maxsize=8)
-def _corrections(file: str, digest: str) -> dict[str, str]:
+def _read_corrections(file: str, digest: str) -> dict[str, str]:
     from components.data import parsing  # noqa: PLC0415 - its package decodes audio
 
-    read = parsing.json_rows if file.endswith(".jsonl") else parsing.tsv_rows
+    read = parsing.read_json_rows if file.endswith(".jsonl") else parsing.read_tsv_rows
     texts: dict[str, str] = {}
     for row in read(Path(file)):
         where, fields = f"{file}:{row.line}", row.content

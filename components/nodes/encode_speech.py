@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from components.files import write_json
-from components.nodes.kind import Kind, Pairs, Site
+from components.nodes.kind import Kind, LanguagePairs, Site
 from components.records import StageRef
-from components.stacking.config import ENCODINGS_VERSION, SpeechConfig
-from components.storage.reader import utterances
+from components.stacking.config import ENCODER_STATES_VERSION, SpeechConfig
+from components.storage.reader import read_utterances
 from components.storage.whole_stage import Product
 
 STATES, SPEECH = "states", "speech.json"
@@ -28,7 +28,7 @@ class EncodeSpeech(Kind[SpeechConfig]):
 
     def version(self, settings: SpeechConfig) -> str:
         """Of the encoder."""
-        return str(ENCODINGS_VERSION)
+        return str(ENCODER_STATES_VERSION)
 
     def libraries(self, settings: SpeechConfig) -> tuple[str, ...]:
         """Of Whisper."""
@@ -52,23 +52,26 @@ class EncodeSpeech(Kind[SpeechConfig]):
 
         models.check(settings.model, site.store)
 
-    def admit(self, settings: SpeechConfig, site: Site, pairs: Pairs) -> None:
+    def validate_models(self, settings: SpeechConfig, site: Site, pairs: LanguagePairs) -> None:
         """A model that is no Whisper."""
         from components.stacking import checks  # noqa: PLC0415 - imports torch
 
-        checks.admit_encoder(settings.model, site.store)
+        checks.validate_encoder(settings.model, site.store)
 
     def make(self, settings: SpeechConfig, site: Site, read: Mapping[str, StageRef], folder: Path) -> Product:
         """The states, and how they were made; files that an attempt before left are kept."""
-        from components.stacking import encodings, speech  # noqa: PLC0415 - imports torch
+        from components.stacking import (  # noqa: PLC0415 - imports torch
+            encoder_states,
+            speech_encoder,
+        )
 
-        spoken = list(utterances(read["of0"]))
-        encoder = speech.SpeechEncoder(settings, site.store)
+        spoken = list(read_utterances(read["of0"]))
+        encoder = speech_encoder.SpeechEncoder(settings, site.store)
 
         def report(done: int) -> None:
             site.progress(100.0 * done / len(spoken))
 
-        refused = encodings.write(encoder, spoken, folder / STATES, report)
+        refused = encoder_states.write_states(encoder, spoken, folder / STATES, report)
         write_json(folder / SPEECH, settings.model_dump(mode="json"))
         files = [f"{STATES}/{path.name}" for path in (folder / STATES).glob("*.safetensors")]
         return Product([SPEECH, *files], items=len(spoken), quarantined=len(refused))

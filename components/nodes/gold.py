@@ -27,9 +27,9 @@ class GoldSettings(NodeSettings):
     @model_validator(mode="after")
     def _are_known(self) -> GoldSettings:
         if self.errors:
-            from components.metrics import repairing  # noqa: PLC0415 - its package imports sacrebleu
+            from components.analysis import oracle_repair  # noqa: PLC0415 - its package imports sacrebleu
 
-            known = ("words", *repairing.KINDS)
+            known = ("words", *oracle_repair.ERROR_KINDS)
             unknown = [error for error in self.errors if error not in known]
             if unknown:
                 raise ValueError(f"errors: expected some of {', '.join(known)}, found {unknown[0]!r}")
@@ -61,12 +61,12 @@ class Gold(Kind[GoldSettings]):
         """Nothing to load."""
 
         def give(items: Sequence[Item]) -> list[NBest | None]:
-            return [_gold(settings, item, transcripts=site.transcripts) for item in items]
+            return [_take_gold(settings, item, transcripts=site.transcripts) for item in items]
 
         return give
 
 
-def _gold(settings: GoldSettings, item: Item, *, transcripts: bool) -> NBest | None:
+def _take_gold(settings: GoldSettings, item: Item, *, transcripts: bool) -> NBest | None:
     utterance = item.utterance
     nbest = next((each for each in item.inputs.values() if isinstance(each, NBest)), None)
     reference = utterance.transcript if transcripts else next(iter(utterance.references), None)
@@ -74,7 +74,7 @@ def _gold(settings: GoldSettings, item: Item, *, transcripts: bool) -> NBest | N
         return None
     text = reference
     if settings.errors and nbest is not None:
-        text = _repaired(nbest.best.text, reference, settings.errors, utterance.source_language)
+        text = _correct_errors(nbest.best.text, reference, settings.errors, utterance.source_language)
     if settings.only_changed and nbest is not None and text == " ".join(nbest.best.text.split()):
         return None
     best = Hypothesis(text=text, score=0.0, n_tokens=len(text.split()), system="gold")
@@ -82,8 +82,10 @@ def _gold(settings: GoldSettings, item: Item, *, transcripts: bool) -> NBest | N
     return NBest(utterance_id=utterance.id, hypotheses=(best,), language=language)
 
 
-def _repaired(text: str, reference: str, errors: Sequence[str], language: str) -> str:
-    from components.metrics import repairing  # noqa: PLC0415 - its package imports sacrebleu
+def _correct_errors(text: str, reference: str, errors: Sequence[str], language: str) -> str:
+    from components.analysis import oracle_repair  # noqa: PLC0415 - its package imports sacrebleu
 
-    kinds = [kind for error in errors for kind in (repairing.WORDS if error == "words" else (error,))]
-    return repairing.repair(text, reference, kinds, language)
+    kinds = [
+        kind for error in errors for kind in (oracle_repair.WORD_ERRORS if error == "words" else (error,))
+    ]
+    return oracle_repair.correct_errors(text, reference, kinds, language)

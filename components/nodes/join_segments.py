@@ -9,7 +9,7 @@ from components.errors import DataError
 from components.files import write_bytes
 from components.nodes.kind import Kind, NodeSettings, Site
 from components.records import Hypothesis, NBest, StageRef
-from components.storage.reader import best_texts, hypotheses, utterances
+from components.storage.reader import read_best_texts, read_nbests, read_utterances
 from components.storage.stage_writer import ERRORS, OUTPUTS
 from components.storage.whole_stage import Product
 
@@ -38,28 +38,28 @@ class JoinSegments(Kind[JoinSegmentsSettings]):
     ) -> Product:
         """Join them. DataError where no segment is of any of the recordings."""
         transcripts, data, pieces, recognized = (read[f"of{number}"] for number in range(4))
-        joined = list(_joined(data, transcripts, pieces, best_texts(recognized)))
+        joined = list(_join(data, transcripts, pieces, read_best_texts(recognized)))
         lines = [each.model_dump_json(exclude_defaults=True) + "\n" for each in joined]
         write_bytes(folder / OUTPUTS, "".join(lines).encode())
         write_bytes(folder / ERRORS, b"")
         return Product([OUTPUTS, ERRORS], items=len(joined))
 
 
-def _joined(
+def _join(
     data: StageRef, transcripts: StageRef, pieces: StageRef, recognized: Mapping[str, str]
 ) -> Iterator[NBest]:
     """A recording without segments keeps the transcript that it has."""
-    from components.metrics.normalising import without_spaces  # noqa: PLC0415 - imports whisper
+    from components.metrics.normalizers import without_spaces  # noqa: PLC0415 - imports whisper
 
     segments = [
         (each.audio, recognized[each.id])
-        for each in utterances(pieces)
+        for each in read_utterances(pieces)
         if each.audio and each.id in recognized
     ]
     segments.sort(key=lambda segment: segment[0].offset)
-    known = {each.id: each for each in utterances(data)}
+    known = {each.id: each for each in read_utterances(data)}
     matched = 0
-    for nbest in hypotheses(transcripts):
+    for nbest in read_nbests(transcripts):
         whole = known[nbest.utterance_id]
         if whole.audio is None:  # it was spoken by a synthesizer, not recorded
             yield nbest

@@ -22,7 +22,7 @@ from components.storage.whole_stage import Product
 
 Sort = Literal["data", "speech", "text", "model", "table"]
 """What travels along an edge; ``data`` are utterances as they were given, spoken or written."""
-Pairs = frozenset[tuple[str, str | None]]
+LanguagePairs = frozenset[tuple[str, str | None]]
 """Source and target languages that a node meets."""
 
 
@@ -48,11 +48,11 @@ Component = Callable[[Sequence[Item]], Sequence[NodeOutcome | None]]
 """A batch of items -> an outcome each, in order; None (``filters`` kinds only): it goes no further."""
 
 
-def _unseen(percent: float) -> None:
+def _ignore_progress(percent: float) -> None:
     """The progress of a node that nobody watches."""
 
 
-def _unchecked() -> None:
+def _skip_verification() -> None:
     """The check of a node that has no plan."""
 
 
@@ -67,7 +67,7 @@ class Site:
         of: the names of the nodes that it reads, in their order; sorts: what each of them gives.
         called: what the file calls them.
         to: the language that it writes, if it translates and one was set.
-        tables: finished tables and models that it reads, by role; see :meth:`table`.
+        tables: finished tables and models that it reads, by role; see :meth:`new_table`.
         translates: whether it writes another language than it reads.
         languages: source and target language of the data set, where they were set.
         transcripts: whether it reads texts in the language of the data.
@@ -86,12 +86,12 @@ class Site:
     tables: Mapping[str, StageRef] = field(default_factory=dict)
     languages: tuple[str | None, str | None] = (None, None)
     transcripts: bool = False
-    progress: Callable[[float], None] = _unseen
-    verify: Callable[[], None] = _unchecked
+    progress: Callable[[float], None] = _ignore_progress
+    verify: Callable[[], None] = _skip_verification
 
-    def table(self, role: str) -> Path:
+    def table_folder(self, role: str) -> Path:
         """The folder of a finished table that it reads, verified."""
-        return Path(Store(self.store).at_hand(self.tables[role]).path)
+        return Path(Store(self.store).localize(self.tables[role]).path)
 
 
 S = TypeVar("S", bound=BaseModel)
@@ -114,7 +114,7 @@ class Kind(ABC, Generic[S]):
     whole: ClassVar[bool] = False
     """Made whole by :meth:`make`, not shard by shard."""
     gathers: ClassVar[bool] = False
-    """Made whole, but of items as other kinds are: by :meth:`collect`."""
+    """Made whole, but of items as other kinds are: by :meth:`collect_log_probs`."""
     waits: ClassVar[bool] = False
     """Begins when everything that it reads is finished (``whole`` kinds always do)."""
     joins: ClassVar[bool] = False
@@ -136,7 +136,7 @@ class Kind(ABC, Generic[S]):
     filters: ClassVar[bool] = False
     """May give None for an item, which then goes no further."""
 
-    def sort(self, settings: S) -> Sort:
+    def output_sort(self, settings: S) -> Sort:
         """What it gives, where that is set."""
         return self.gives
 
@@ -160,7 +160,7 @@ class Kind(ABC, Generic[S]):
         """Paths of files that decide the outputs, by role; their digests stand in the plan."""
         return {}
 
-    def in_folder(self, settings: S, folder: Path) -> S:
+    def resolve_paths(self, settings: S, folder: Path) -> S:
         """Settings whose files lie in ``folder``, that of the graph's file, where they are relative."""
         paths = {role: str(folder / path) for role, path in self.files(settings).items()}
         fields = {role: path for role, path in paths.items() if role in self.settings.model_fields}
@@ -178,7 +178,7 @@ class Kind(ABC, Generic[S]):
         """The seed of its random numbers, as it stands in its plan."""
         return site.seed
 
-    def stage(self, settings: S, site: Site) -> StagePlan | None:
+    def stored_plan(self, settings: S, site: Site) -> StagePlan | None:
         """The plan of a finished stage that stands in for computing. AntiphonError where there is none."""
         return None
 
@@ -186,20 +186,20 @@ class Kind(ABC, Generic[S]):
         """The device that it computes on (as set: auto, cpu, cuda:0...); None for the lane of a program."""
         return "cpu"
 
-    def fits(self, settings: S, site: Site) -> None:
+    def check_inputs(self, settings: S, site: Site) -> None:
         """Refuse inputs that do not fit the settings, when a pipeline is read. ConfigError in one line."""
 
     def check(self, settings: S, site: Site) -> None:
         """Refuse what can be refused without fetching anything. Raises AntiphonError in one line."""
 
-    def admit(self, settings: S, site: Site, pairs: Pairs) -> None:
+    def validate_models(self, settings: S, site: Site, pairs: LanguagePairs) -> None:
         """Refuse what can be refused once the languages are known; may fetch the models. AntiphonError."""
 
     def applies(self, utterance: Utterance) -> bool:
         """Whether it has anything to do with an utterance; one that is only written passes a recognizer."""
         return True
 
-    def leaves(self, utterance: Utterance) -> bool:
+    def leaves_unchanged(self, utterance: Utterance) -> bool:
         """Whether it gives an utterance unchanged; a node that leaves a whole data set is left out."""
         return False
 
@@ -207,11 +207,11 @@ class Kind(ABC, Generic[S]):
         """The ways that it sends utterances, for ``when: NODE.WAY``."""
         return ()
 
-    def named(self, settings: S) -> Collection[str]:
+    def named_ids(self, settings: S) -> Collection[str]:
         """Ids of utterances that its settings name; one that the data do not have is refused."""
         return ()
 
-    def idle(self, item: Item) -> bool:
+    def is_idle(self, item: Item) -> bool:
         """Whether nothing is to be done for an item (``waits`` kinds): idle for all, the node is skipped."""
         return False
 

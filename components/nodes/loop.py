@@ -8,11 +8,11 @@ from typing import Any
 from pydantic import Field
 
 from components.errors import ConfigError
-from components.nodes.kind import Component, Item, Kind, Pairs, Site
-from components.nodes.rounds import LIBRARIES, MOST, Round, texts_of
+from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
+from components.nodes.rounds import LIBRARIES, MAX_ROUNDS, Round, texts_of
 from components.records import Outcome
 from components.refining.config import GateName, RoundsConfig
-from components.refining.judging import Judge
+from components.refining.proposal_judge import ProposalJudge
 
 Values = dict[str, Any]
 
@@ -28,7 +28,7 @@ class LoopRoundSettings(RoundsConfig):
 class LoopSettings(LoopRoundSettings):
     """The body, and how often it may be gone through."""
 
-    rounds: int = Field(ge=1, le=MOST, description="rounds at most")
+    rounds: int = Field(ge=1, le=MAX_ROUNDS, description="rounds at most")
     body: dict[str, dict[str, Any]] = Field(
         min_length=1,
         description="nodes by name; the loop's own name is the present text, the last node gives the next",
@@ -66,7 +66,7 @@ class Loop(Kind[LoopSettings]):
                 of = body.get("of")
                 called = {} if of is None else {"called": [of] if isinstance(of, str) else list(of)}
                 written = {"written": ("nodes", name, "body", each), **called}
-                nodes[names[each]] = {**going, **_renamed(body, names), **written}
+                nodes[names[each]] = {**going, **_rename_reads(body, names), **written}
             last = names[list(settings.body)[-1]]
             read = [draft, *rounds, last]
             rounds.append(f"{name}-{number}")
@@ -85,7 +85,7 @@ def _check_body(name: str, body: Mapping[str, Values]) -> None:
             raise ConfigError(f"body.{each}.of: expected a node or a list of nodes, found {values['of']!r}")
     below = {name}
     for _ in body:  # as often as there are nodes reaches everything that is below the present text
-        below |= {each for each, values in body.items() if below & _read_by(values)}
+        below |= {each for each, values in body.items() if below & _nodes_read_by(values)}
     result = list(body)[-1]
     if result not in below:
         raise ConfigError(
@@ -94,15 +94,15 @@ def _check_body(name: str, body: Mapping[str, Values]) -> None:
         )
 
 
-def _read_by(values: Values) -> set[str]:
+def _nodes_read_by(values: Values) -> set[str]:
     of = values.get("of", ())
     when = str(values.get("when", "")).partition(".")[0]
     return {of} if isinstance(of, str) else {*map(str, of), when}
 
 
-def _renamed(values: Any, names: Mapping[str, str]) -> Values:
+def _rename_reads(values: Any, names: Mapping[str, str]) -> Values:
     """A node of the body as it stands in one round: what it reads carries the round's names."""
-    renamed = {key: _reference(value, names) for key, value in values.items()}
+    renamed = {key: _rename_references(value, names) for key, value in values.items()}
     of, when = values.get("of"), values.get("when")
     if isinstance(of, str):
         renamed["of"] = names.get(of, of)
@@ -114,12 +114,12 @@ def _renamed(values: Any, names: Mapping[str, str]) -> Values:
     return renamed
 
 
-def _reference(value: Any, names: Mapping[str, str]) -> Any:
+def _rename_references(value: Any, names: Mapping[str, str]) -> Any:
     """``node:NAME`` wherever it stands in a setting."""
     if isinstance(value, str) and value.startswith("node:"):
         made = value.removeprefix("node:")
         return f"node:{names.get(made, made)}"
-    return [_reference(each, names) for each in value] if isinstance(value, list | tuple) else value
+    return [_rename_references(each, names) for each in value] if isinstance(value, list | tuple) else value
 
 
 class LoopRound(Round[LoopRoundSettings]):
@@ -141,20 +141,20 @@ class LoopRound(Round[LoopRoundSettings]):
 
             checks.check_gate(settings, site.store, transcripts=site.transcripts)
 
-    def admit(self, settings: LoopRoundSettings, site: Site, pairs: Pairs) -> None:
+    def validate_models(self, settings: LoopRoundSettings, site: Site, pairs: LanguagePairs) -> None:
         """A gate's model that can judge texts of these languages."""
         if settings.gate != "off":
             from components.refining import checks  # noqa: PLC0415 - imports torch
 
-            checks.admit_gate(settings, site.store, pairs)
+            checks.validate_gate_model(settings, site.store, pairs)
 
     def build(self, settings: LoopRoundSettings, site: Site) -> Component:
         """The judge of what the body proposes."""
-        judge = Judge(settings, site.store)
+        judge = ProposalJudge(settings, site.store)
 
         def decide(items: Sequence[Item]) -> list[Outcome]:
             texts = [texts_of(item) for item in items]
             utterances = [item.utterance for item in items]
-            return judge.round(utterances, [past[:-1] for past in texts], [past[-1] for past in texts])
+            return judge.judge_round(utterances, [past[:-1] for past in texts], [past[-1] for past in texts])
 
         return decide

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.errors import AntiphonError
-from components.files import told_when_full, write_json
+from components.files import disk_full_as_store_error, write_json
 from components.merging.config import VERSION, MergeConfig, is_text, recipe_of
-from components.merging.naming import reference
+from components.merging.recipe.model_names import reference_of
 from components.nodes.kind import Site
 from components.nodes.model_kind import ModelKind
 from components.records import StageRef
 from components.storage.whole_stage import TABLES, Product
 
 if TYPE_CHECKING:
-    from components.merging.doctor import Diagnosis
+    from components.merging.checks import Diagnosis
 
 MODEL = "model"
 _log = logging.getLogger("antiphon.merging")
@@ -45,9 +45,9 @@ class Merge(ModelKind[MergeConfig]):
             recipe = recipe_of(settings.recipe)
         except AntiphonError:
             return {}
-        return {model: reference(model, recipe) for model in recipe.models}
+        return {model: reference_of(model, recipe) for model in recipe.models}
 
-    def in_folder(self, settings: MergeConfig, folder: Path) -> MergeConfig:
+    def resolve_paths(self, settings: MergeConfig, folder: Path) -> MergeConfig:
         """With the recipe's file in that folder, where it is one."""
         if is_text(settings.recipe):
             return settings
@@ -59,37 +59,37 @@ class Merge(ModelKind[MergeConfig]):
 
     def check(self, settings: MergeConfig, site: Site) -> None:
         """Its method, its parameters, its models' names."""
-        from components.merging import checks  # noqa: PLC0415 - imports torch
+        from components.merging import preflight  # noqa: PLC0415 - imports torch
 
-        checks.check(recipe_of(settings.recipe), site.store)
+        preflight.check_recipe(recipe_of(settings.recipe), site.store)
 
     def make(self, settings: MergeConfig, site: Site, read: Mapping[str, StageRef], folder: Path) -> Product:
         """Examine the models and merge them. MergeError says why they cannot be."""
-        from components.merging.doctor import examine  # noqa: PLC0415 - imports torch
-        from components.merging.engine import Options, merge  # noqa: PLC0415 - imports torch
-        from components.merging.references import opened  # noqa: PLC0415 - imports torch
+        from components.merging.checks import examine  # noqa: PLC0415 - imports torch
+        from components.merging.io.input_models import open_models  # noqa: PLC0415 - imports torch
+        from components.merging.merge import MergeOptions, merge  # noqa: PLC0415 - imports torch
 
         recipe = recipe_of(settings.recipe)
         made = {name: f"store:{ref.key}" for name, ref in site.tables.items()}
-        with opened(recipe, site.store, made) as models:
+        with open_models(recipe, site.store, made) as models:
             diagnosis = examine(recipe, *models)
         diagnosis.require()
-        _tell(diagnosis, folder)
+        _report_findings(diagnosis, folder)
         site.progress(50.0)
         shutil.rmtree(folder / MODEL, ignore_errors=True)
         for left in folder.glob(f".{MODEL}.*"):
             shutil.rmtree(left, ignore_errors=True)
-        with told_when_full("the merged model", folder):
-            merge(recipe, folder / MODEL, Options(seed=site.seed, store=site.store, made=made))
+        with disk_full_as_store_error("the merged model", folder):
+            merge(recipe, folder / MODEL, MergeOptions(seed=site.seed, store=site.store, references=made))
         site.verify()
         files = sorted(path.name for path in (folder / MODEL).iterdir())
         return Product([TABLES, *(f"{MODEL}/{name}" for name in files)], items=diagnosis.tensors)
 
 
-def _tell(diagnosis: Diagnosis, folder: Path) -> None:
+def _report_findings(diagnosis: Diagnosis, folder: Path) -> None:
     """Leave what the examination found as a table, and log its warnings."""
     rows = [{"level": finding.level, "text": finding.text} for finding in diagnosis.findings]
-    rows += [{"level": "lineage", "text": str(one)} for one in diagnosis.lineages]
+    rows += [{"level": "lineage", "text": str(one)} for one in diagnosis.similarities]
     for row in rows:
         if row["level"] == "warning":
             _log.warning("merge: %s", row["text"])

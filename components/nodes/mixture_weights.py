@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from components.ensembling.config import COEFFICIENTS
-from components.ensembling.mixing import VERSION
+from components.ensembling.output_level.config import COEFFICIENTS
+from components.ensembling.token_level.config import TRANSLATION_VERSION
 from components.files import read_json
 from components.nodes.kind import Kind, Site
 from components.nodes.translate import LIBRARIES, TranslateSettings, members_by_role
 from components.records import StageRef
-from components.storage.reader import languages_of, utterances
+from components.storage.reader import languages_of, read_utterances
 from components.storage.whole_stage import Product
 
 
@@ -28,7 +28,7 @@ class MixtureWeights(Kind[TranslateSettings]):
 
     def version(self, settings: TranslateSettings) -> str:
         """Of the mixing."""
-        return str(VERSION)
+        return str(TRANSLATION_VERSION)
 
     def libraries(self, settings: TranslateSettings) -> tuple[str, ...]:
         """As of a translator."""
@@ -49,7 +49,7 @@ class MixtureWeights(Kind[TranslateSettings]):
 
     def check(self, settings: TranslateSettings, site: Site) -> None:
         """That there is something to learn; the members are those of the node that translates."""
-        from components.ensembling import checks  # noqa: PLC0415 - imports torch
+        from components.ensembling.token_level import checks  # noqa: PLC0415 - imports torch
 
         checks.check_learning(settings.ensemble, site.store)
 
@@ -58,15 +58,17 @@ class MixtureWeights(Kind[TranslateSettings]):
     ) -> Product:
         """Learn on the pairs of text and reference."""
         from components.device import seed_everything  # noqa: PLC0415 - imports torch
-        from components.ensembling import learned  # noqa: PLC0415 - imports torch
-        from components.training import pairs  # noqa: PLC0415 - imports torch
+        from components.ensembling.token_level.learning import weights_folder  # noqa: PLC0415 - imports torch
+        from components.training import parallel_data  # noqa: PLC0415 - imports torch
 
         assert settings.ensemble is not None  # checked
         data = read["of0"]
         seed_everything(site.seed)
-        texts = pairs.of_utterances(utterances(data))
-        used = learned.learn(settings.ensemble, texts, languages_of(data), site.store, folder)
-        return Product([COEFFICIENTS, learned.CONTRIBUTIONS], items=used)
+        texts = parallel_data.pairs_of(read_utterances(data))
+        used = weights_folder.learn_into_folder(
+            settings.ensemble, texts, languages_of(data), site.store, folder
+        )
+        return Product([COEFFICIENTS, weights_folder.CONTRIBUTIONS], items=used)
 
     def notes(
         self, settings: TranslateSettings, site: Site, ref: StageRef, data: StageRef | None

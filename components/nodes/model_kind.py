@@ -53,11 +53,11 @@ class TrainingKind(ModelKind[T]):
     def digests(self, settings: T, site: Site) -> dict[str, str]:
         """Of the training and development data."""
         return {
-            "data": self.digest(settings, settings.data, settings.limit),
-            "dev": self.digest(settings, settings.dev),
+            "data": self.data_digest(settings, settings.data, settings.limit),
+            "dev": self.data_digest(settings, settings.dev),
         }
 
-    def digest(self, settings: T, source: str, limit: int | None = None) -> str:
+    def data_digest(self, settings: T, source: str, limit: int | None = None) -> str:
         """Of a data set in the languages of the training."""
         from components import data  # noqa: PLC0415 - decodes audio
 
@@ -93,11 +93,11 @@ class TrainingKind(ModelKind[T]):
         from components.training.product import make_model  # noqa: PLC0415 - imports torch
 
         learner = self.learner(settings)
-        make = _verified(partial(learner, store=site.store), site)
+        make = _verify_after_reading(partial(learner, store=site.store), site)
         return make_model(settings, folder, make, learner.score_name, site.progress)
 
 
-def _verified(make: MakeLearner, site: Site) -> MakeLearner:
+def _verify_after_reading(make: MakeLearner, site: Site) -> MakeLearner:
     def learner(config: TrainingConfig, out: Path, device: torch.device) -> Learner:
         found = make(config, out, device)
         site.verify()

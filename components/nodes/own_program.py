@@ -19,11 +19,11 @@ from components.nodes.kind import Item, Site
 from components.nodes.plain_records import Gives, to_outcome, to_plain
 from components.records import NodeOutcome, Quarantined
 
-MOST_BYTES = 64 * 2**20
+MAX_OUTPUT_BYTES = 64 * 2**20
 """Bytes of output per start at most; more is a program that does not end."""
-_HANGING = 2
+_MIN_TIMEOUTS = 2
 """So many records that run into the time limit one by one, the first of a batch: the program hangs."""
-_ALL = 3
+_MIN_FAILURES = 3
 """So many records of one batch that all fail alone: the program is wrong, not they."""
 _running: set[subprocess.Popen[bytes]] = set()
 
@@ -68,53 +68,53 @@ class OwnProgram:
                 )
             else:
                 readable.append(number)
-        for number, answer in zip(readable, self._answers([items[n] for n in readable]), strict=True):
+        for number, answer in zip(readable, self._answer([items[n] for n in readable]), strict=True):
             answers[number] = answer
-        return [self._stored(item, answer) for item, answer in zip(items, answers, strict=True)]
+        return [self._to_outcome(item, answer) for item, answer in zip(items, answers, strict=True)]
 
-    def _stored(self, item: Item, answer: NodeOutcome | ProgramError | None) -> NodeOutcome:
+    def _to_outcome(self, item: Item, answer: NodeOutcome | ProgramError | None) -> NodeOutcome:
         if answer is None or isinstance(answer, ProgramError):
             reason, detail = ("unexpected answer", "") if answer is None else (answer.reason, str(answer))
             utterance_id = item.utterance.id
             return Quarantined(utterance_id=utterance_id, stage=self._site.name, reason=reason, detail=detail)
         return answer
 
-    def _answers(self, items: Sequence[Item]) -> list[NodeOutcome | ProgramError]:
+    def _answer(self, items: Sequence[Item]) -> list[NodeOutcome | ProgramError]:
         """All at once; where that fails, one by one, so that only those are lost that it fails for."""
         if not items:
             return []
         try:
-            return self._ask(items)
+            return self._run_once(items)
         except ProgramError as fault:
             if len(items) == 1:
                 return [fault]
         answers = []
         for number, item in enumerate(items):
-            answers += self._answers([item])
+            answers += self._answer([item])
             hanging = [isinstance(each, ProgramError) and each.reason == "time-out" for each in answers]
-            if number + 1 == _HANGING and all(hanging):
-                raise self._broken(answers[0])
-        if len(answers) >= _ALL and all(isinstance(each, ProgramError) for each in answers):
-            raise self._broken(answers[0])
+            if number + 1 == _MIN_TIMEOUTS and all(hanging):
+                raise self._broken_program_error(answers[0])
+        if len(answers) >= _MIN_FAILURES and all(isinstance(each, ProgramError) for each in answers):
+            raise self._broken_program_error(answers[0])
         return answers
 
-    def _broken(self, fault: NodeOutcome | ProgramError) -> AntiphonError:
+    def _broken_program_error(self, fault: NodeOutcome | ProgramError) -> AntiphonError:
         return AntiphonError(f"{self._site.name}: the program fails for every record: {fault}")
 
-    def _ask(self, items: Sequence[Item]) -> list[NodeOutcome | ProgramError]:
+    def _run_once(self, items: Sequence[Item]) -> list[NodeOutcome | ProgramError]:
         """The program's answers. ProgramError where it failed, or some belong to none or to another."""
-        output = run(self._command, self._encoded(items), self._timeout)
+        output = run_program(self._command, self._encode(items), self._timeout)
         lines = output.split(b"\n")
         if lines[-1] == b"":
             lines.pop()
         if len(lines) != len(items):
             raise ProgramError("wrong count", f"expected {len(items)} lines, found {len(lines)}")
-        answers = [self._read(line, item) for line, item in zip(lines, items, strict=True)]
+        answers = [self._parse_line(line, item) for line, item in zip(lines, items, strict=True)]
         if len(items) > 1 and any(isinstance(a, ProgramError) and a.reason == "wrong id" for a in answers):
             raise ProgramError("wrong id", "expected answers in the order of the records")
         return answers
 
-    def _encoded(self, items: Sequence[Item]) -> bytes:
+    def _encode(self, items: Sequence[Item]) -> bytes:
         records = [to_plain(item, self._site) for item in items]
         if self._lines:
             rows = [" ".join((record["text"] or "").splitlines()) for record in records]
@@ -122,7 +122,7 @@ class OwnProgram:
             rows = [json.dumps(record, ensure_ascii=False, allow_nan=False) for record in records]
         return "".join(row + "\n" for row in rows).encode()
 
-    def _read(self, line: bytes, item: Item) -> NodeOutcome | ProgramError:
+    def _parse_line(self, line: bytes, item: Item) -> NodeOutcome | ProgramError:
         try:
             text = line.decode().removesuffix("\r")
             answer: Any = text if self._lines else json.loads(text)
@@ -142,7 +142,7 @@ class OwnProgram:
             return ProgramError("unexpected answer", str(error))
 
 
-def run(command: Sequence[str], given: bytes, timeout: float) -> bytes:
+def run_program(command: Sequence[str], stdin: bytes, timeout: float) -> bytes:
     """What a program writes of what it is given.
 
     Raises:
@@ -160,21 +160,23 @@ def run(command: Sequence[str], given: bytes, timeout: float) -> bytes:
         raise ProgramError("program failed", f"expected to start {command[0]}, found {error}") from error
     _running.add(process)
     try:
-        return _talk(process, Path(command[0]).name, given, timeout)
+        return _communicate(process, Path(command[0]).name, stdin, timeout)
     finally:
         kill(process)
         _running.discard(process)
 
 
-def _talk(process: subprocess.Popen[bytes], name: str, given: bytes, timeout: float) -> bytes:
+def _communicate(process: subprocess.Popen[bytes], name: str, stdin: bytes, timeout: float) -> bytes:
     assert process.stdin is not None and process.stdout is not None and process.stderr is not None
-    output, errors = _Reading(process.stdout), _Reading(process.stderr)
-    writing = Thread(target=_write, args=(process.stdin, given), daemon=True)
+    output, errors = _ReaderThread(process.stdout), _ReaderThread(process.stderr)
+    writing = Thread(target=_write, args=(process.stdin, stdin), daemon=True)
     writing.start()
     deadline = time.monotonic() + timeout
     output.join(timeout)
-    if len(output.content) > MOST_BYTES:
-        raise ProgramError("program failed", f"expected at most {MOST_BYTES} bytes of {name}, found more")
+    if len(output.content) > MAX_OUTPUT_BYTES:
+        raise ProgramError(
+            "program failed", f"expected at most {MAX_OUTPUT_BYTES} bytes of {name}, found more"
+        )
     with suppress(subprocess.TimeoutExpired):
         process.wait(max(0.0, deadline - time.monotonic()))
     code = process.poll()
@@ -189,7 +191,7 @@ def _talk(process: subprocess.Popen[bytes], name: str, given: bytes, timeout: fl
     return output.content
 
 
-class _Reading(Thread):
+class _ReaderThread(Thread):
     """Reads a stream to its end, or to the most that is read."""
 
     def __init__(self, stream: IO[bytes]) -> None:
@@ -200,7 +202,7 @@ class _Reading(Thread):
 
     def run(self) -> None:
         with suppress(OSError, ValueError):
-            self.content = self._stream.read(MOST_BYTES + 1)
+            self.content = self._stream.read(MAX_OUTPUT_BYTES + 1)
 
 
 def _write(stream: IO[bytes], content: bytes) -> None:

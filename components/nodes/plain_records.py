@@ -88,22 +88,22 @@ def to_plain(item: Item, site: Site) -> PlainRecord:
         offset=0.0 if audio is None else audio.offset,
         seconds=None if audio is None else audio.seconds,
         domain=utterance.domain,
-        hypotheses=[] if nbest is None else _hypotheses(nbest),
+        hypotheses=[] if nbest is None else _to_plain_hypotheses(nbest),
         inputs={
-            names.get(name, name): _input(one)
+            names.get(name, name): _to_plain_input(one)
             for name, one in item.inputs.items()
             if isinstance(one, NBest | Route)
         },
     )
 
 
-def _input(outcome: NBest | Route) -> PlainInput:
+def _to_plain_input(outcome: NBest | Route) -> PlainInput:
     if isinstance(outcome, Route):
         return PlainInput(way=outcome.way, value=outcome.value)
-    return PlainInput(text=outcome.best.text, hypotheses=_hypotheses(outcome))
+    return PlainInput(text=outcome.best.text, hypotheses=_to_plain_hypotheses(outcome))
 
 
-def _hypotheses(nbest: NBest) -> list[PlainHypothesis]:
+def _to_plain_hypotheses(nbest: NBest) -> list[PlainHypothesis]:
     return [
         PlainHypothesis(text=one.text, score=one.score, system=one.system, features=dict(one.features))
         for one in nbest.hypotheses
@@ -134,13 +134,13 @@ def _to_nbest(value: Any, item: Item, site: Site) -> NBest:
     answers = value.get("hypotheses", [value]) if isinstance(value, Mapping) else value
     answers = [answers] if isinstance(answers, str) else answers
     if not isinstance(answers, Sequence) or not answers:
-        raise unexpected(value, "text")
-    hypotheses = tuple(_hypothesis(one, site.name) for one in answers)
+        raise unexpected_answer_error(value, "text")
+    hypotheses = tuple(_to_hypothesis(one, site.name) for one in answers)
     read = item.utterance
     return NBest(utterance_id=read.id, hypotheses=hypotheses, language=read.source_language)
 
 
-def _hypothesis(value: Any, system: str) -> Hypothesis:
+def _to_hypothesis(value: Any, system: str) -> Hypothesis:
     if isinstance(value, str):
         fields: dict[str, Any] = {"text": value}
     elif isinstance(value, Mapping):
@@ -148,9 +148,9 @@ def _hypothesis(value: Any, system: str) -> Hypothesis:
     elif isinstance(value, Sequence) and len(value) == 2:
         fields = {"text": value[0], "score": value[1]}
     else:
-        raise unexpected(value, "text")
+        raise unexpected_answer_error(value, "text")
     if not isinstance(fields.get("text"), str):
-        raise unexpected(value, "text")
+        raise unexpected_answer_error(value, "text")
     words = len(fields["text"].split())
     return Hypothesis.model_validate({"score": 0.0, "n_tokens": words, "system": system, **fields})
 
@@ -163,7 +163,7 @@ def _to_route(value: Any, utterance_id: str, ways: Sequence[str]) -> Route:
     else:
         way, number = SCORED, value
     if isinstance(number, bool) or (way == SCORED and number is None):
-        raise unexpected(value, "table")
+        raise unexpected_answer_error(value, "table")
     if way not in (ways or (SCORED,)):
         raise DataError(f"expected one of the ways {', '.join(ways) or SCORED}, found {way!r}")
     return Route(utterance_id=utterance_id, way=way, value=number)
@@ -174,10 +174,10 @@ def _to_speech(value: Any, utterance: Utterance) -> Utterance:
 
     path = value.get("audio") if isinstance(value, Mapping) else value
     if not isinstance(path, str):
-        raise unexpected(value, "speech")
+        raise unexpected_answer_error(value, "speech")
     return utterance.model_copy(update={"audio": describe(path)})
 
 
-def unexpected(value: Any, gives: Gives) -> DataError:
+def unexpected_answer_error(value: Any, gives: Gives) -> DataError:
     """The fault of an answer that is nothing a node gives."""
     return DataError(f"expected {EXPECTED[gives]}, found {type(value).__name__} {value!r:.80}")

@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from components.errors import ConfigError
-from components.nodes import code, own_code
+from components.nodes import code_permission, own_function
 from components.nodes.kind import Component, Kind, NodeSettings, Site, Sort
 from components.nodes.plain_records import Gives
 
@@ -71,7 +71,7 @@ class Python(Kind[PythonSettings]):
     looks_back = True
     may_translate = True
 
-    def sort(self, settings: PythonSettings) -> Sort:
+    def output_sort(self, settings: PythonSettings) -> Sort:
         """As set."""
         return settings.gives
 
@@ -89,10 +89,10 @@ class Python(Kind[PythonSettings]):
         file = {} if settings.file is None else {"file": settings.file}
         return file | {f"also{number}": path for number, path in enumerate(settings.also)}
 
-    def in_folder(self, settings: PythonSettings, folder: Path) -> PythonSettings:
+    def resolve_paths(self, settings: PythonSettings, folder: Path) -> PythonSettings:
         """The file and those beside it."""
         also = tuple(str(folder / path) for path in settings.also)
-        return super().in_folder(settings, folder).model_copy(update={"also": also})
+        return super().resolve_paths(settings, folder).model_copy(update={"also": also})
 
     def parameters(self, settings: PythonSettings, site: Site) -> dict[str, Any]:
         """How it is called, and what its records call the nodes that it reads."""
@@ -109,9 +109,9 @@ class Python(Kind[PythonSettings]):
 
     def check(self, settings: PythonSettings, site: Site) -> None:
         """That it may run, and is there; nothing of it is run."""
-        code.require(f"{settings.function} of {settings.file or settings.package}")
+        code_permission.require_permission(f"{settings.function} of {settings.file or settings.package}")
         if settings.file is not None:
-            own_code.check_file(Path(settings.file), settings.function)
+            own_function.check_file(Path(settings.file), settings.function)
             return
         try:
             metadata.distribution(str(settings.package))
@@ -122,12 +122,12 @@ class Python(Kind[PythonSettings]):
 
     def build(self, settings: PythonSettings, site: Site) -> Component:
         """The function, loaded."""
-        code.require(f"{settings.function} of {settings.file or settings.package}")
+        code_permission.require_permission(f"{settings.function} of {settings.file or settings.package}")
         if settings.file is None:
-            function = own_code.function_of_package(settings.function)
+            function = own_function.load_from_package(settings.function)
         else:
             also = [Path(path) for path in settings.also]
-            function = own_code.function_of_file(Path(settings.file), settings.function, also)
-        return own_code.OwnFunction(
+            function = own_function.load_from_file(Path(settings.file), settings.function, also)
+        return own_function.OwnFunction(
             function, site, settings.gives, settings.ways, settings.arguments, batch=settings.batch
         )

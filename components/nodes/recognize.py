@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from components.ensembling.config import MIXED_RECOGNITION_VERSION
-from components.nodes.kind import Component, Item, Kind, Pairs, Site
+from components.ensembling.output_level.config import MIXED_RECOGNITION_VERSION
+from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
 from components.recognition import checks
 from components.recognition.config import VERSION, RecognitionConfig
 from components.records import Outcome, Utterance
 
 if TYPE_CHECKING:
-    from components.ensembling.recognisers import RecogniserEnsemble
+    from components.ensembling.token_level.whisper_ensemble import RecognizerEnsembleConfig
 
 
 class RecognizeSettings(RecognitionConfig):
@@ -62,20 +62,20 @@ class Recognize(Kind[RecognizeSettings]):
     def check(self, settings: RecognizeSettings, site: Site) -> None:
         """Its extra, its device, its models' names, their coefficients."""
         if settings.members:
-            from components.ensembling import checks as mixed  # noqa: PLC0415 - imports torch
+            from components.ensembling.token_level import checks as mixed  # noqa: PLC0415 - imports torch
 
-            mixed.check_recognisers(_ensemble(settings), site.store)
+            mixed.check_recognizers(_ensemble(settings), site.store)
         else:
             checks.check(settings, site.store)
 
-    def admit(self, settings: RecognizeSettings, site: Site, pairs: Pairs) -> None:
+    def validate_models(self, settings: RecognizeSettings, site: Site, pairs: LanguagePairs) -> None:
         """Models that are the backend's, and members of one vocabulary."""
         for name in dict.fromkeys(settings.references):
-            checks.admit(settings.model_copy(update={"model": name}), site.store)
+            checks.validate_model(settings.model_copy(update={"model": name}), site.store)
         if settings.members:
-            from components.ensembling import checks as mixed  # noqa: PLC0415 - imports torch
+            from components.ensembling.token_level import checks as mixed  # noqa: PLC0415 - imports torch
 
-            mixed.admit_recognisers(_ensemble(settings), site.store)
+            mixed.validate_recognizers(_ensemble(settings), site.store)
 
     def applies(self, utterance: Utterance) -> bool:
         """Whether there is something to listen to."""
@@ -88,13 +88,15 @@ class Recognize(Kind[RecognizeSettings]):
 
     def build(self, settings: RecognizeSettings, site: Site) -> Component:
         """The recognizer."""
-        from components.ensembling import recognisers  # noqa: PLC0415 - imports torch
-        from components.recognition import building  # noqa: PLC0415 - imports torch
+        from components.ensembling.token_level import whisper_ensemble  # noqa: PLC0415 - imports torch
+        from components.recognition import factory  # noqa: PLC0415 - imports torch
 
         if settings.members:
-            recognizer: building.Listener = recognisers.build(_ensemble(settings), site.store, site.seed)
+            recognizer: factory.Recognizer = whisper_ensemble.build_recognizer(
+                _ensemble(settings), site.store, site.seed
+            )
         else:
-            recognizer = building.build(settings, site.store, seed=site.seed)
+            recognizer = factory.build(settings, site.store, seed=site.seed)
 
         def recognize(items: Sequence[Item]) -> list[Outcome]:
             return recognizer.recognize([item.utterance for item in items])
@@ -102,7 +104,7 @@ class Recognize(Kind[RecognizeSettings]):
         return recognize
 
 
-def _ensemble(settings: RecognizeSettings) -> RecogniserEnsemble:
-    from components.ensembling.recognisers import RecogniserEnsemble  # noqa: PLC0415 - imports torch
+def _ensemble(settings: RecognizeSettings) -> RecognizerEnsembleConfig:
+    from components.ensembling.token_level.whisper_ensemble import RecognizerEnsembleConfig  # noqa: PLC0415 - imports torch
 
-    return RecogniserEnsemble.model_validate(settings.model_dump() | {"members": settings.references})
+    return RecognizerEnsembleConfig.model_validate(settings.model_dump() | {"members": settings.references})

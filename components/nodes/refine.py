@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import Field
 
 from components.errors import ConfigError
-from components.nodes.kind import Component, Item, Kind, Pairs, Site
-from components.nodes.rounds import MOST, Round, texts_of
+from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
+from components.nodes.rounds import MAX_ROUNDS, Round, texts_of
 from components.records import NBest, Outcome
 from components.refining.config import RefineConfig
 from components.refining.decisions import has_stopped
@@ -18,7 +18,7 @@ from components.refining.decisions import has_stopped
 class RefineSettings(RefineConfig):
     """Settings of the rounds, and how many there are."""
 
-    rounds: int = Field(2, ge=1, le=MOST, description="budget: rounds of refinement at most")
+    rounds: int = Field(2, ge=1, le=MAX_ROUNDS, description="budget: rounds of refinement at most")
 
 
 class RefineRoundSettings(RefineConfig):
@@ -97,13 +97,13 @@ class RefineRound(Round[RefineRoundSettings]):
             )
         checks.check(settings, site.store, transcripts=site.transcripts)
 
-    def admit(self, settings: RefineRoundSettings, site: Site, pairs: Pairs) -> None:
+    def validate_models(self, settings: RefineRoundSettings, site: Site, pairs: LanguagePairs) -> None:
         """Models that can refine and judge texts of these languages."""
         from components.refining import checks  # noqa: PLC0415 - imports torch
 
-        checks.admit(settings, site.store, pairs)
+        checks.validate_models(settings, site.store, pairs)
 
-    def idle(self, item: Item) -> bool:
+    def is_idle(self, item: Item) -> bool:
         """Whether an earlier round has stopped the utterance."""
         return has_stopped(texts_of(item))
 
@@ -115,13 +115,15 @@ class RefineRound(Round[RefineRoundSettings]):
 
         def refine(items: Sequence[Item]) -> list[Outcome]:
             utterances = [item.utterance for item in items]
-            history, feedback = _read(items, criticized=settings.criticized)
-            return refiner.round(utterances, history, settings.left, feedback)
+            history, feedback = _history_and_feedback(items, criticized=settings.criticized)
+            return refiner.run_round(utterances, history, settings.left, feedback)
 
         return refine
 
 
-def _read(items: Sequence[Item], *, criticized: bool) -> tuple[list[list[NBest]], list[str] | None]:
+def _history_and_feedback(
+    items: Sequence[Item], *, criticized: bool
+) -> tuple[list[list[NBest]], list[str] | None]:
     """The draft and the rounds of each item, and the critic's words on the draft."""
     texts = [texts_of(item) for item in items]
     if not criticized:

@@ -8,7 +8,7 @@ from components.nodes.kind import Item, Kind, Site
 from components.records import NBest
 from components.refining.config import MODELLED, VERSION, RoundsConfig
 
-MOST = 20
+MAX_ROUNDS = 20
 """Rounds at most."""
 LIBRARIES = ("torch", "numpy", "llvmlite", "transformers", "sentencepiece", "sacrebleu")
 S = TypeVar("S", bound=RoundsConfig)
@@ -17,7 +17,7 @@ S = TypeVar("S", bound=RoundsConfig)
 class Round(Kind[S]):
     """One round over a draft; written as ``refine`` or ``loop``, which stand for several."""
 
-    inputs = (1, MOST + 2)
+    inputs = (1, MAX_ROUNDS + 2)
     needs_inputs = True
     looks_back = True
     scored = False

@@ -123,17 +123,17 @@ class RouteKind(Kind[RouteSettings]):
         """Nothing to load."""
 
         def route(items: Sequence[Item]) -> list[Route | Quarantined]:
-            return [_routed(settings, item, site.name) for item in items]
+            return [_route(settings, item, site.name) for item in items]
 
         return route
 
 
-def _routed(settings: RouteSettings, item: Item, node: str) -> Route | Quarantined:
+def _route(settings: RouteSettings, item: Item, node: str) -> Route | Quarantined:
     utterance_id = item.utterance.id
     if settings.by in LABELS:
-        return Route(utterance_id=utterance_id, way=_way(settings, LABELS[settings.by](item)))
+        return Route(utterance_id=utterance_id, way=_choose_way(settings, LABELS[settings.by](item)))
     try:
-        value = _number(settings.by, item)
+        value = _measure(settings.by, item)
     except DataError as error:
         return Quarantined(utterance_id=utterance_id, stage=node, reason="no such number", detail=str(error))
     low, high = settings.below, settings.above
@@ -142,12 +142,12 @@ def _routed(settings: RouteSettings, item: Item, node: str) -> Route | Quarantin
     return Route(utterance_id=utterance_id, way=ESCALATE if beyond else KEEP, value=finite)
 
 
-def _way(settings: RouteSettings, label: str | None) -> str:
+def _choose_way(settings: RouteSettings, label: str | None) -> str:
     goes = (way for way, labels in settings.ways.items() if label in labels)
     return next(goes, settings.otherwise)
 
 
-def _number(by: str, item: Item) -> float | None:
+def _measure(by: str, item: Item) -> float | None:
     """The number that decides; None for what has none by its nature: a text as it was written, say."""
     if by in MEASURES:
         return MEASURES[by](item)
@@ -161,8 +161,8 @@ def _number(by: str, item: Item) -> float | None:
         return features[by]
     if by in FEATURES:
         return FEATURES[by](outcome)
-    raise DataError(f"expected a number {by}, found only {', '.join(_names(outcome.best))}")
+    raise DataError(f"expected a number {by}, found only {', '.join(_measure_names(outcome.best))}")
 
 
-def _names(hypothesis: Hypothesis) -> list[str]:
+def _measure_names(hypothesis: Hypothesis) -> list[str]:
     return list(dict.fromkeys([*MEASURES, *FEATURES, *hypothesis.features]))

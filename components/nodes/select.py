@@ -35,12 +35,12 @@ class Select(Kind[SelectSettings]):
         """Nothing to load."""
 
         def select(items: Sequence[Item]) -> list[Outcome]:
-            return [_first(item, site) for item in items]
+            return [_select_first(item, site) for item in items]
 
         return select
 
 
-def _first(item: Item, site: Site) -> Outcome:
+def _select_first(item: Item, site: Site) -> Outcome:
     outcomes = [item.inputs[name] for name in site.of if name in item.inputs]
     texts = [outcome for outcome in outcomes if isinstance(outcome, NBest)]
     if texts:

@@ -8,10 +8,10 @@ from typing import Any
 from pydantic import Field
 
 from components.errors import ConfigError
-from components.nodes.kind import Component, Item, Kind, Pairs, Site
+from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
 from components.records import NBest, Outcome
-from components.stacking.config import MIXES, POOLED_VERSION, VERSION, StackConfig
-from components.stacking.tables import read_coefficient
+from components.stacking.coefficient_file import read_coefficient
+from components.stacking.config import FUSION_METHODS, NBEST_FUSION_VERSION, VERSION, StackConfig
 
 LIBRARIES = (
     *("torch", "numpy", "llvmlite", "transformers", "sentencepiece", "sacremoses", "openai-whisper", "av"),
@@ -50,7 +50,7 @@ class Stack(Kind[StackSettings]):
 
     def version(self, settings: StackSettings) -> str:
         """Of the method."""
-        return POOLED_VERSION if settings.method == "pooled" else VERSION
+        return NBEST_FUSION_VERSION if settings.method == "pooled" else VERSION
 
     def libraries(self, settings: StackSettings) -> tuple[str, ...]:
         """Of Whisper and the text models."""
@@ -58,13 +58,13 @@ class Stack(Kind[StackSettings]):
 
     def models(self, settings: StackSettings) -> dict[str, str]:
         """The method's own, and the text model where it is mixed in."""
-        text = settings.text_model if settings.method in MIXES else None
+        text = settings.text_model if settings.method in FUSION_METHODS else None
         named = {"model": settings.model, "text": text}
         return {role: name for role, name in named.items() if name is not None}
 
     def tables(self, settings: StackSettings) -> dict[str, str]:
         """Where the coefficient was learned."""
-        is_used = settings.method in MIXES and settings.coefficient is None
+        is_used = settings.method in FUSION_METHODS and settings.coefficient is None
         return {"coefficient": settings.learned} if is_used and settings.learned is not None else {}
 
     def device(self, settings: StackSettings) -> str:
@@ -75,7 +75,7 @@ class Stack(Kind[StackSettings]):
         """Everything but models, tables and where it computes."""
         return settings.config.model_dump(mode="json", exclude={"model", "device"})
 
-    def fits(self, settings: StackSettings, site: Site) -> None:
+    def check_inputs(self, settings: StackSettings, site: Site) -> None:
         """The inputs, the model and the coefficient that the method needs."""
         texts, spoken = site.sorts.count("text"), bool({"data", "speech"} & set(site.sorts))
         method, fewest = settings.method, TEXTS.get(settings.method, 1)
@@ -87,9 +87,9 @@ class Stack(Kind[StackSettings]):
             )
         if settings.model is None:
             raise ConfigError(f"{method} needs a model such as store:KEY or node:NAME, found none")
-        if method in MIXES and settings.text_model is None:
+        if method in FUSION_METHODS and settings.text_model is None:
             raise ConfigError(f"{method} needs a text_model to mix with, found none")
-        if method in MIXES and settings.coefficient is None and settings.learned is None:
+        if method in FUSION_METHODS and settings.coefficient is None and settings.learned is None:
             raise ConfigError(
                 f"{method} needs a coefficient, or learned: NODE of kind tune_stack, found neither"
             )
@@ -98,25 +98,29 @@ class Stack(Kind[StackSettings]):
         """Its device, its models' names."""
         from components.stacking import checks  # noqa: PLC0415 - imports torch
 
-        checks.check(settings, self.models(settings).values(), site.store)
+        checks.check_references(settings, self.models(settings).values(), site.store)
 
-    def admit(self, settings: StackSettings, site: Site, pairs: Pairs) -> None:
+    def validate_models(self, settings: StackSettings, site: Site, pairs: LanguagePairs) -> None:
         """A model that is the method's."""
         from components.stacking import checks  # noqa: PLC0415 - imports torch
 
-        checks.admit(settings, site.store, pairs)
+        checks.validate_model(settings, site.store, pairs)
 
     def build(self, settings: StackSettings, site: Site) -> Component:
         """The stacked system, with the coefficient that was learned."""
-        from components.stacking import inputs, pooling, translator  # noqa: PLC0415 - imports torch
+        from components.stacking import (  # noqa: PLC0415 - imports torch
+            nbest_fusion,
+            source_lines,
+            translator,
+        )
 
         config = settings.config
         if "coefficient" in site.tables:
-            value = read_coefficient(site.table("coefficient"))
+            value = read_coefficient(site.table_folder("coefficient"))
             config = config.model_copy(update={"coefficient": value})
         texts = [name for name, sort in zip(site.of, site.sorts, strict=True) if sort == "text"]
         first, last = (texts[0], texts[-1]) if texts else ("", "")
-        build = pooling.build if config.method == "pooled" else translator.build
+        build = nbest_fusion.build_translator if config.method == "pooled" else translator.build_translator
         stacked = build(config, settings.text_model or "", site.store)
 
         def stack(items: Sequence[Item]) -> list[Outcome]:
@@ -125,7 +129,7 @@ class Stack(Kind[StackSettings]):
                 said = item.inputs.get(first)
                 draft = item.inputs.get(last) if len(texts) > 1 else None
                 given = [one if isinstance(one, NBest) else None for one in (said, draft)]
-                read.append(inputs.with_lines(config, item.utterance, *given))
+                read.append(source_lines.add_source_lines(config, item.utterance, *given))
             return stacked.translate(read)
 
         return stack

@@ -29,9 +29,9 @@ class Stored(Kind[StoredSettings]):
         """Stands in the stage's own plan."""
         return "stored"
 
-    def stage(self, settings: StoredSettings, site: Site) -> StagePlan:
+    def stored_plan(self, settings: StoredSettings, site: Site) -> StagePlan:
         """The plan of the finished stage."""
-        return Store(site.store).plan_of(settings.key)
+        return Store(site.store).load_plan(settings.key)
 
     def build(self, settings: StoredSettings, site: Site) -> Component:
         """Nothing computes it. Raises StoreError."""

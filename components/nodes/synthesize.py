@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from components.files import write_bytes
-from components.nodes.kind import Item, Kind, Pairs, Site
+from components.nodes.kind import Item, Kind, LanguagePairs, Site
 from components.records import Quarantined, Utterance
 from components.storage.stage_writer import ERRORS, OUTPUTS
 from components.storage.whole_stage import Product
@@ -42,11 +42,11 @@ class Synthesize(Kind[SynthesisConfig]):
 
         return synthesizer.build(settings).identity
 
-    def admit(self, settings: SynthesisConfig, site: Site, pairs: Pairs) -> None:
+    def validate_models(self, settings: SynthesisConfig, site: Site, pairs: LanguagePairs) -> None:
         """An engine or a voice that is not installed."""
         self.digests(settings, site)
 
-    def leaves(self, utterance: Utterance) -> bool:
+    def leaves_unchanged(self, utterance: Utterance) -> bool:
         """What is spoken stays."""
         return utterance.audio is not None
 
@@ -59,24 +59,24 @@ class Synthesize(Kind[SynthesisConfig]):
         spoken: list[Utterance] = []
         refused: list[Quarantined] = []
         while batch := list(islice(items, _BATCH)):
-            written = [_written(item.utterance) if replaces else item.utterance for item in batch]
+            written = [_without_audio(item.utterance) if replaces else item.utterance for item in batch]
             for outcome in speaker.synthesize(written, folder / AUDIO):
                 if isinstance(outcome, Quarantined):
                     refused.append(outcome.model_copy(update={"stage": site.name}))
                 else:
-                    spoken.append(_within(folder, outcome))
+                    spoken.append(_with_relative_path(folder, outcome))
         _write(folder / OUTPUTS, spoken)
         _write(folder / ERRORS, refused)
         files = sorted({one.audio.path for one in spoken if one.audio and one.audio.path.startswith(AUDIO)})
         return Product([OUTPUTS, ERRORS, *files], len(spoken) + len(refused), len(refused))
 
 
-def _written(utterance: Utterance) -> Utterance:
+def _without_audio(utterance: Utterance) -> Utterance:
     """A text in the place of what was said."""
     return utterance.model_copy(update={"audio": None})
 
 
-def _within(folder: Path, utterance: Utterance) -> Utterance:
+def _with_relative_path(folder: Path, utterance: Utterance) -> Utterance:
     """With its audio by its place in the stage, if it is there: a store may be moved."""
     sound = utterance.audio
     if sound is None or not Path(sound.path).is_relative_to(folder):

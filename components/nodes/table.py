@@ -9,8 +9,8 @@ from components.nodes.distill import Distill
 from components.nodes.edit import Edit
 from components.nodes.encode_speech import EncodeSpeech
 from components.nodes.gold import Gold
-from components.nodes.installed import Kinds
 from components.nodes.join_segments import JoinSegments
+from components.nodes.kind_registry import KindRegistry
 from components.nodes.loop import Loop, LoopRound
 from components.nodes.merge import Merge
 from components.nodes.mixture_weights import MixtureWeights
@@ -33,7 +33,7 @@ from components.nodes.tune import Tune
 from components.nodes.tune_stack import TuneStack
 from components.nodes.upcycle import Upcycle
 
-KINDS = Kinds(
+KINDS = KindRegistry(
     (
         Combine(),
         Command(),

@@ -47,7 +47,7 @@ class Targets(Kind[TargetsSettings]):
 
     def collect(self, settings: TargetsSettings, site: Site, items: Iterator[Item], folder: Path) -> Product:
         """Write the data set. DataError where nothing is left."""
-        from components.training.targets import CHOICES  # noqa: PLC0415 - imports sacrebleu
+        from components.training.sequence_distillation import TARGET_CHOICES  # noqa: PLC0415 - imports sacrebleu
 
         count = 0
         with (folder / TARGETS).open("w", encoding="utf-8") as file:
@@ -55,7 +55,7 @@ class Targets(Kind[TargetsSettings]):
                 utterance, nbest = item.utterance, item.inputs[site.of[0]]
                 assert isinstance(nbest, NBest)
                 language = utterance.target_language or "und"
-                text = CHOICES[settings.choose](nbest, utterance.references, language)
+                text = TARGET_CHOICES[settings.choose](nbest, utterance.references, language)
                 source = utterance.transcript or utterance.text  # what was said, where that is known
                 if source and text:
                     row = {

@@ -40,6 +40,6 @@ class Train(TrainingKind[TrainSettings]):
 
     def learner(self, settings: TrainSettings) -> Any:
         """As set."""
-        from components.training.learners import LEARNERS  # noqa: PLC0415 - imports torch
+        from components.nodes.learners import LEARNERS  # noqa: PLC0415 - imports torch
 
         return LEARNERS[settings.kind]

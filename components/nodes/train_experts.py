@@ -36,6 +36,6 @@ class TrainExperts(TrainingKind[ExpertsConfig]):
 
     def learner(self, settings: ExpertsConfig) -> Any:
         """Of all languages at once."""
-        from components.experts.learner import MultilingualLearner  # noqa: PLC0415 - imports torch
+        from components.experts.multilingual_learner import MultilingualLearner  # noqa: PLC0415 - imports torch
 
         return MultilingualLearner

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import ConfigError
-from components.nodes.kind import Kind, Pairs, Site
+from components.nodes.kind import Kind, LanguagePairs, Site
 from components.nodes.train_stack import LIBRARIES
 from components.records import StageRef
 from components.stacking.config import PreTranslationConfig
-from components.storage.reader import best_texts, languages_of, utterances
+from components.storage.reader import languages_of, read_best_texts, read_utterances
 from components.storage.whole_stage import Product
 from components.training import config as training
 
@@ -50,7 +50,7 @@ class TrainPreTranslation(Kind[PreTranslationConfig]):
         """Its own, whatever the run's is."""
         return settings.seed
 
-    def fits(self, settings: PreTranslationConfig, site: Site) -> None:
+    def check_inputs(self, settings: PreTranslationConfig, site: Site) -> None:
         """Two data sets and two texts."""
         if site.sorts != ("data", "data", "text", "text"):
             raise ConfigError(
@@ -64,24 +64,30 @@ class TrainPreTranslation(Kind[PreTranslationConfig]):
 
         models.check(settings.start, site.store)
 
-    def admit(self, settings: PreTranslationConfig, site: Site, pairs: Pairs) -> None:
+    def validate_models(self, settings: PreTranslationConfig, site: Site, pairs: LanguagePairs) -> None:
         """A model that it cannot start from."""
         from components.stacking import checks  # noqa: PLC0415 - imports torch
 
-        checks.admit_start(settings.start, site.store)
+        checks.validate_start_model(settings.start, site.store)
 
     def make(
         self, settings: PreTranslationConfig, site: Site, read: Mapping[str, StageRef], folder: Path
     ) -> Product:
         """The model, its metrics and their curve."""
-        from components.stacking import jackknife  # noqa: PLC0415 - imports torch
+        from components.stacking.training import jackknife  # noqa: PLC0415 - imports torch
 
-        dev = list(utterances(read["of1"]))
-        transcripts = best_texts(read["of2"]) if "of2" in read else {}  # what is only written has none
-        drafted = jackknife.drafted_pairs(dev, transcripts, best_texts(read["of3"]))
+        dev = list(read_utterances(read["of1"]))
+        transcripts = read_best_texts(read["of2"]) if "of2" in read else {}  # what is only written has none
+        drafted = jackknife.drafted_pairs(dev, transcripts, read_best_texts(read["of3"]))
         languages = languages_of(read["of0"])
-        return jackknife.train_second(
-            folder, settings, utterances(read["of0"]), (dev, drafted), languages, site.store, site.progress
+        return jackknife.train_pre_translation(
+            folder,
+            settings,
+            read_utterances(read["of0"]),
+            (dev, drafted),
+            languages,
+            site.store,
+            site.progress,
         )
 
     def notes(

@@ -11,10 +11,10 @@ from pydantic import Field
 from components.errors import ConfigError
 from components.files import read_json
 from components.nodes.encode_speech import SPEECH, STATES
-from components.nodes.kind import Kind, Pairs, Site
+from components.nodes.kind import Kind, LanguagePairs, Site
 from components.records import StageRef
-from components.stacking.config import LISTENS, ListenerConfig, SpeechConfig
-from components.storage.reader import nbests, utterances
+from components.stacking.config import SPEECH_MODEL_KINDS, SpeechConfig, SpeechTrainingConfig
+from components.storage.reader import read_nbests_by_id, read_utterances
 from components.storage.whole_stage import Product
 from components.training import config as training
 
@@ -23,7 +23,7 @@ VERSION = "1"
 """Of the training beside that of the loop: changes when its models do."""
 
 
-class StackTrainingSettings(ListenerConfig):
+class StackTrainingSettings(SpeechTrainingConfig):
     """The training of a model that listens."""
 
     method: Literal["direct", "late_fusion", "dual_source"] = Field(
@@ -64,14 +64,14 @@ class TrainStack(Kind[StackTrainingSettings]):
     def parameters(self, settings: StackTrainingSettings, site: Site) -> dict[str, Any]:
         """What is trained and how; what is not dual reads no transcripts."""
         kept = settings.model_dump(mode="json", exclude={"start", "seed", "states", "dev_states", "method"})
-        kind = LISTENS[settings.method]
+        kind = SPEECH_MODEL_KINDS[settings.method]
         return kept | {"kind": kind, "transcripts": settings.transcripts if kind == "dual" else 1}
 
     def seed(self, settings: StackTrainingSettings, site: Site) -> int:
         """Its own, whatever the run's is."""
         return settings.seed
 
-    def fits(self, settings: StackTrainingSettings, site: Site) -> None:
+    def check_inputs(self, settings: StackTrainingSettings, site: Site) -> None:
         """Speech, text, speech, text."""
         check_spoken_sets(self.name, site)
 
@@ -81,34 +81,34 @@ class TrainStack(Kind[StackTrainingSettings]):
 
         models.check(settings.start, site.store)
 
-    def admit(self, settings: StackTrainingSettings, site: Site, pairs: Pairs) -> None:
+    def validate_models(self, settings: StackTrainingSettings, site: Site, pairs: LanguagePairs) -> None:
         """A model that it cannot start from."""
         from components.stacking import checks  # noqa: PLC0415 - imports torch
 
-        checks.admit_start(settings.start, site.store)
+        checks.validate_start_model(settings.start, site.store)
 
     def make(
         self, settings: StackTrainingSettings, site: Site, read: Mapping[str, StageRef], folder: Path
     ) -> Product:
         """The model, its metrics and their curve."""
-        from components.stacking.training import (  # noqa: PLC0415 - imports torch
-            Listener,
+        from components.stacking.training.train import (  # noqa: PLC0415 - imports torch
+            SpeechModelSettings,
             SpokenSet,
-            train_listener,
+            train_speech_model,
         )
 
         sets = tuple(
             SpokenSet(
-                utterances(read[f"of{first}"]),
-                nbests(read.get(f"of{first + 1}")),
+                read_utterances(read[f"of{first}"]),
+                read_nbests_by_id(read.get(f"of{first + 1}")),
                 Path(read[states].path) / STATES,
             )
             for first, states in ((0, "states"), (2, "dev_states"))
         )
         speech = SpeechConfig.model_validate(read_json(Path(read["states"].path) / SPEECH))
         kept = self.parameters(settings, site)
-        listener = Listener(kept["kind"], kept["transcripts"], speech)
-        return train_listener(folder, settings, listener, (sets[0], sets[1]), site.store, site.progress)
+        listener = SpeechModelSettings(kept["kind"], kept["transcripts"], speech)
+        return train_speech_model(folder, settings, listener, (sets[0], sets[1]), site.store, site.progress)
 
     def notes(
         self, settings: StackTrainingSettings, site: Site, ref: StageRef, data: StageRef | None

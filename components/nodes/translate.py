@@ -7,9 +7,14 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from components.ensembling.mixing import DROPOUT, Ensemble, MixingConfig, TranslatorMembers
-from components.ensembling.mixing import VERSION as MIXING_VERSION
-from components.nodes.kind import Component, Item, Kind, Pairs, Site
+from components.ensembling.token_level.config import (
+    DROPOUT_PREFIX,
+    EnsembleConfig,
+    MixingConfig,
+    TranslatorMembers,
+)
+from components.ensembling.token_level.config import TRANSLATION_VERSION as MIXING_VERSION
+from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
 from components.records import Outcome, StageRef
 from components.translation import checks
 from components.translation.config import VERSION
@@ -40,13 +45,13 @@ class TranslateSettings(TranslatorMembers):
     )
 
     @property
-    def ensemble(self) -> Ensemble | None:
+    def ensemble(self) -> EnsembleConfig | None:
         """The members and their mixing, where there is something to mix."""
         if not (self.members or self.dropout_members or self.combine.method == "negative_evidence"):
             return None
         search = self.model_dump(exclude={*WHOSE, "dropout_seed", "combine", "learned"})
         values = {**search, "model": self.model, "members": self.references, "mixing": self.combine}
-        return Ensemble.model_validate(values)
+        return EnsembleConfig.model_validate(values)
 
     @property
     def mixed(self) -> tuple[str, ...]:
@@ -122,23 +127,24 @@ class Translate(Kind[TranslateSettings]):
     def check(self, settings: TranslateSettings, site: Site) -> None:
         """Its search, its device, its models' names, their number and coefficients."""
         if settings.ensemble is not None:
-            from components.ensembling import checks as mixed  # noqa: PLC0415 - imports torch
+            from components.ensembling.token_level import checks as mixed  # noqa: PLC0415 - imports torch
 
-            mixed.check_mixture(settings.ensemble, site.store)
+            mixed.check_translators(settings.ensemble, site.store)
         else:
             checks.check(settings, site.store)
 
-    def admit(self, settings: TranslateSettings, site: Site, pairs: Pairs) -> None:
+    def validate_models(self, settings: TranslateSettings, site: Site, pairs: LanguagePairs) -> None:
         """A model that has one of the languages, and members that can be mixed."""
-        checks.admit(settings, site.store, pairs)
+        checks.validate_model(settings, site.store, pairs)
         if settings.ensemble is not None:
-            from components.ensembling import checks as mixed  # noqa: PLC0415 - imports torch
+            from components.ensembling.token_level import checks as mixed  # noqa: PLC0415 - imports torch
 
-            mixed.admit_mixture(settings.ensemble, site.store)
+            mixed.validate_translators(settings.ensemble, site.store)
 
     def build(self, settings: TranslateSettings, site: Site) -> Component:
         """The translator."""
-        from components.ensembling import building, learned  # noqa: PLC0415 - imports torch
+        from components.ensembling.token_level import factory as ensemble_factory  # noqa: PLC0415 - imports torch
+        from components.ensembling.token_level.learning import weights_folder  # noqa: PLC0415 - imports torch
         from components.translation import factory  # noqa: PLC0415 - imports torch
 
         ensemble = settings.ensemble
@@ -146,9 +152,15 @@ class Translate(Kind[TranslateSettings]):
             translator = factory.build(settings, site.store)
         else:
             mixing = ensemble.mixing
-            combine = learned.combiner(mixing, site.table("learned")) if settings.learned else None
+            combine = (
+                weights_folder.read_combiner(mixing, site.table_folder("learned"))
+                if settings.learned
+                else None
+            )
             masks = settings.dropout_seed
-            translator = building.build(ensemble, ensemble.members, mixing, combine, site.store, masks)
+            translator = ensemble_factory.build_translator(
+                ensemble, ensemble.members, mixing, combine, site.store, masks
+            )
 
         def translate(items: Sequence[Item]) -> list[Outcome]:
             return translator.translate([item.utterance for item in items])
@@ -159,14 +171,14 @@ class Translate(Kind[TranslateSettings]):
         self, settings: TranslateSettings, site: Site, ref: StageRef, data: StageRef | None
     ) -> list[str]:
         """A line where many texts are unfamiliar to the model, and for each member that lost probability."""
-        from components.ensembling.vocabulary_notes import vocabulary_notes  # noqa: PLC0415 - imports torch
+        from components.ensembling.token_level.vocabulary_coverage import describe_lost_probability  # noqa: PLC0415 - imports torch
         from components.translation.domain_notes import domain_notes  # noqa: PLC0415 - imports torch
 
-        lost = vocabulary_notes(ref) if settings.combine.vocabulary != "same" else []
+        lost = describe_lost_probability(ref) if settings.combine.vocabulary != "same" else []
         assert data is not None  # it reads text
         return [*lost, *domain_notes(ref, settings.model, data, site.store)]
 
 
 def members_by_role(settings: TranslateSettings) -> dict[str, str]:
     """References of the models that are mixed, by role, in their order."""
-    return {f"member{n}": name.removeprefix(DROPOUT) for n, name in enumerate(settings.mixed, 1)}
+    return {f"member{n}": name.removeprefix(DROPOUT_PREFIX) for n, name in enumerate(settings.mixed, 1)}

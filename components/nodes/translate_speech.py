@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from components.errors import ConfigError
-from components.nodes.kind import Component, Item, Kind, Pairs, Site
+from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
 from components.recognition.config import VERSION, RecognitionConfig
 from components.records import Outcome, Utterance
 from components.translation.config import SPEECH_VERSION
@@ -53,15 +53,15 @@ class TranslateSpeech(Kind[RecognitionConfig]):
         speech.check(settings)
         checks.check(settings, site.store)
 
-    def admit(self, settings: RecognitionConfig, site: Site, pairs: Pairs) -> None:
+    def validate_models(self, settings: RecognitionConfig, site: Site, pairs: LanguagePairs) -> None:
         """A model that translates, and a language that it writes."""
         from components import models  # noqa: PLC0415 - imports torch
         from components.recognition import checks  # noqa: PLC0415 - imports torch
         from components.translation import speech  # noqa: PLC0415 - imports torch
 
-        checks.admit(settings, site.store)
+        checks.validate_model(settings, site.store)
         speech.check_model(models.resolve(settings.model, site.store))
-        if not any(speech.writes(target) for _, target in pairs):
+        if not any(speech.can_translate_to(target) for _, target in pairs):
             targets = ", ".join(sorted(str(target) for _, target in pairs))
             raise ConfigError(
                 f"expected target language en, all that Whisper writes, found {targets}; "

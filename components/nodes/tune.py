@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from components.ensembling.config import COEFFICIENTS
-from components.ensembling.offers import Offer, with_scores
+from components.ensembling.output_level.config import COEFFICIENTS
+from components.ensembling.output_level.weighted_hypotheses import SystemNBest, add_language_model_scores
 from components.errors import DataError
 from components.files import read_json, write_json
 from components.nodes.combine import Combine, CombineSettings
@@ -19,7 +19,7 @@ from components.storage.whole_stage import Product
 class Example(NamedTuple):
     """What the systems gave for one utterance, its references, and the language of the texts."""
 
-    offers: list[Offer]
+    offers: list[SystemNBest]
     references: tuple[str, ...]
     language: str
 
@@ -46,20 +46,23 @@ class Tune(Combine):
 
     def collect(self, settings: CombineSettings, site: Site, items: Iterator[Item], folder: Path) -> Product:
         """Learn by minimum error rate training on the utterances that have references."""
-        from components.ensembling import tuning  # noqa: PLC0415 - imports numpy and sacrebleu
+        from components.ensembling.output_level import mert  # noqa: PLC0415 - imports numpy and sacrebleu
 
         model = self.language_model(settings, site)
-        examples = [example for item in items if (example := _example(item, settings, site)) is not None]
+        examples = [example for item in items if (example := _make_example(item, settings, site)) is not None]
         if not examples:
             raise DataError(
                 f"{site.name}: expected development utterances with outputs and references, found none; "
                 "give other data"
             )
-        offers = [each.offers if model is None else with_scores(each.offers, model) for each in examples]
+        offers = [
+            each.offers if model is None else add_language_model_scores(each.offers, model)
+            for each in examples
+        ]
         languages = {example.language for example in examples}
         language = languages.pop() if len(languages) == 1 else "und"
         references = [example.references for example in examples]
-        found = tuning.tune(offers, references, settings, language, site.seed)
+        found = mert.mert(offers, references, settings, language, site.seed)
         values = {"coefficients": found.coefficients, "score": found.score, "single": found.single}
         write_json(folder / COEFFICIENTS, values)
         return Product([COEFFICIENTS], items=len(examples))
@@ -73,21 +76,21 @@ class Tune(Combine):
         ]
 
 
-def _example(item: Item, settings: CombineSettings, site: Site) -> Example | None:
+def _make_example(item: Item, settings: CombineSettings, site: Site) -> Example | None:
     """One utterance, if a system that counts gave something for it and there are references."""
     utterance = item.utterance
     weights = settings.weights or (1.0,) * len(site.of)
     outcomes = [item.inputs.get(name) for name in site.of]
     offers = [
-        Offer(str(number), outcome.hypotheses, weight)
+        SystemNBest(str(number), outcome.hypotheses, weight)
         for number, (outcome, weight) in enumerate(zip(outcomes, weights, strict=True), 1)
         if weight > 0 and isinstance(outcome, NBest)
     ]
-    references = _references(utterance, transcripts=site.transcripts)
+    references = _references_of(utterance, transcripts=site.transcripts)
     return Example(offers, references, utterance.source_language) if offers and references else None
 
 
-def _references(utterance: Utterance, *, transcripts: bool) -> tuple[str, ...]:
+def _references_of(utterance: Utterance, *, transcripts: bool) -> tuple[str, ...]:
     """Transcripts are held against the transcript, translations against references in their language."""
     if transcripts:
         return (utterance.transcript,) if utterance.transcript else ()

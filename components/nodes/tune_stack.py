@@ -11,9 +11,9 @@ from components.nodes.kind import Kind, Site
 from components.nodes.stack import LIBRARIES, StackSettings
 from components.nodes.train_stack import check_spoken_sets
 from components.records import StageRef
-from components.stacking.config import MIXES
-from components.stacking.tables import read_coefficient, write_coefficient
-from components.storage.reader import nbests, utterances
+from components.stacking.coefficient_file import read_coefficient, write_coefficient
+from components.stacking.config import FUSION_METHODS
+from components.storage.reader import read_nbests_by_id, read_utterances
 from components.storage.whole_stage import Product
 
 VERSION = "1"
@@ -53,11 +53,13 @@ class TuneStack(Kind[StackSettings]):
         lists = {"beam_size", "n_best"} if settings.method == "pooled" else set()
         return settings.model_dump(mode="json", include={"method", "batch_size", *lists})
 
-    def fits(self, settings: StackSettings, site: Site) -> None:
+    def check_inputs(self, settings: StackSettings, site: Site) -> None:
         """The inputs and models that the method needs."""
         method = settings.method
-        if method not in MIXES:
-            raise ConfigError(f"expected a method with a coefficient, {' or '.join(MIXES)}, found {method}")
+        if method not in FUSION_METHODS:
+            raise ConfigError(
+                f"expected a method with a coefficient, {' or '.join(FUSION_METHODS)}, found {method}"
+            )
         if settings.model is None or settings.text_model is None:
             raise ConfigError(f"{method} mixes model and text_model, found one missing")
         check_spoken_sets(self.name, Site(site.name, of=site.of[:2], sorts=site.sorts[:2]))
@@ -68,23 +70,29 @@ class TuneStack(Kind[StackSettings]):
         """Its device, its models' names."""
         from components.stacking import checks  # noqa: PLC0415 - imports torch
 
-        checks.check(settings, self.models(settings).values(), site.store)
+        checks.check_references(settings, self.models(settings).values(), site.store)
 
     def make(
         self, settings: StackSettings, site: Site, read: Mapping[str, StageRef], folder: Path
     ) -> Product:
         """The weight of the direct model, and what it reached."""
-        from components.stacking import fusion, inputs, pooling  # noqa: PLC0415 - imports torch
+        from components.stacking import (  # noqa: PLC0415 - imports torch
+            late_fusion,
+            nbest_fusion,
+            source_lines,
+        )
 
         known = list(
-            inputs.stacked_inputs(
+            source_lines.stacking_inputs(
                 settings,
-                utterances(read["of0"]),
-                nbests(read.get("of1")),
-                nbests(read.get("of2")) if settings.method == "pooled" else None,
+                read_utterances(read["of0"]),
+                read_nbests_by_id(read.get("of1")),
+                read_nbests_by_id(read.get("of2")) if settings.method == "pooled" else None,
             )
         )
-        learn = pooling.coefficient if settings.method == "pooled" else fusion.coefficient
+        learn = (
+            nbest_fusion.learn_coefficient if settings.method == "pooled" else late_fusion.learn_coefficient
+        )
         value, reached = learn(settings.config, settings.text_model or "", known, site.store)
         return write_coefficient(folder, value, reached, len(known))
 

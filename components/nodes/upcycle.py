@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from components.experts.config import UPCYCLING
-from components.files import told_when_full
+from components.files import disk_full_as_store_error
 from components.nodes.kind import NodeSettings, Site
 from components.nodes.model_kind import ModelKind
 from components.records import StageRef
@@ -82,9 +82,9 @@ class Upcycle(ModelKind[UpcycleSettings]):
         """Load, upcycle, save."""
         import torch  # noqa: PLC0415 - heavy
 
-        from components.experts.upcycling import load, save, upcycle  # noqa: PLC0415 - imports torch
+        from components.experts.upcycling import load_dense_models, save_upcycled, upcycle  # noqa: PLC0415 - imports torch
 
-        dense, tokenizer, lineage = load(settings.models, site.store)
+        dense, tokenizer, lineage = load_dense_models(settings.models, site.store)
         site.verify()
         torch.manual_seed(site.seed)
         model = upcycle(
@@ -96,6 +96,6 @@ class Upcycle(ModelKind[UpcycleSettings]):
             prompts=settings.prompts,
         )
         shutil.rmtree(folder / MODEL, ignore_errors=True)
-        with told_when_full("the upcycled model", folder):
-            save(model, tokenizer, folder / MODEL, lineage)
+        with disk_full_as_store_error("the upcycled model", folder):
+            save_upcycled(model, tokenizer, folder / MODEL, lineage)
         return Product([f"{MODEL}/{path.name}" for path in sorted((folder / MODEL).iterdir())], items=1)

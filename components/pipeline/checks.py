@@ -8,11 +8,11 @@ from dataclasses import replace
 from components.errors import ConfigError
 from components.pipeline.pipeline import DATA, SOURCE, TARGET, Node, Pipeline
 
-Note = Callable[[Iterable[str], str], None]
+AddFault = Callable[[Iterable[str], str], None]
 """Notes a fault at a key of the file."""
 
 
-def check(pipeline: Pipeline, note: Note) -> None:
+def check_graph(pipeline: Pipeline, note: AddFault) -> None:
     """Note every fault of a pipeline whose nodes are each in order."""
     for node in pipeline:
         _check_inputs(pipeline, node, note)
@@ -25,7 +25,7 @@ def check(pipeline: Pipeline, note: Note) -> None:
             note(("outputs", role), f"outputs.{role}: expected a node that gives text, found {name}")
 
 
-def _check_inputs(pipeline: Pipeline, node: Node, note: Note) -> None:
+def _check_inputs(pipeline: Pipeline, node: Node, note: AddFault) -> None:
     kind, path = node.kind, ("nodes", node.name, "of")
     fewest, most = kind.inputs
     if not fewest <= len(node.of) <= most:
@@ -56,12 +56,12 @@ def _check_inputs(pipeline: Pipeline, node: Node, note: Note) -> None:
     if len(set(node.of)) < len(node.of):
         note(path, f"{node.name}.of: expected different nodes, found one twice in {', '.join(node.of)}")
     try:
-        kind.fits(node.settings, pipeline.site(node, None, 0))
+        kind.check_inputs(node.settings, pipeline.site_of(node, None, 0))
     except ConfigError as error:
         note(path[:2], f"{node.name}: {error}")
 
 
-def _check_same_language(pipeline: Pipeline, node: Node, note: Note) -> None:
+def _check_same_language(pipeline: Pipeline, node: Node, note: AddFault) -> None:
     """Where each of several texts may take another's place; unknown languages are taken for equal."""
     if not node.kind.same_language:
         return
@@ -73,11 +73,11 @@ def _check_same_language(pipeline: Pipeline, node: Node, note: Note) -> None:
             languages.setdefault(known.get(language) or language, name)
     unknown = {SOURCE, TARGET} & languages.keys()  # either may be any one of the others
     if len(unknown) > 1 or len(languages.keys() - unknown) > 1:
-        each = " and ".join(f"{pipeline.written_name(name)} ({code})" for code, name in languages.items())
+        each = " and ".join(f"{pipeline.user_name_of(name)} ({code})" for code, name in languages.items())
         note(("nodes", node.name, "of"), f"{node.name}.of: expected texts in one language, found {each}")
 
 
-def _check_when(pipeline: Pipeline, node: Node, note: Note) -> None:
+def _check_when(pipeline: Pipeline, node: Node, note: AddFault) -> None:
     if node.when is None:
         return
     name, way = node.when
@@ -91,7 +91,7 @@ def _check_when(pipeline: Pipeline, node: Node, note: Note) -> None:
         )
 
 
-def _check_language(pipeline: Pipeline, node: Node, note: Note) -> None:
+def _check_language(pipeline: Pipeline, node: Node, note: AddFault) -> None:
     """Of translators in a row only the last takes the data set's target language."""
     if not node.translates or not node.of:
         return
@@ -106,7 +106,7 @@ def _check_language(pipeline: Pipeline, node: Node, note: Note) -> None:
         )
 
 
-def _check_routes(pipeline: Pipeline, note: Note) -> None:
+def _check_routes(pipeline: Pipeline, note: AddFault) -> None:
     used = {node.when[0] for node in pipeline if node.when is not None}
     for node in pipeline:
         if node.gives == "table" and node.kind.ways(node.settings) and node.name not in used:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from components.errors import ConfigError
-from components.pipeline.pipeline import dotted
+from components.pipeline.pipeline import join_keys
 from components.yaml_text import Lines
 
 
@@ -18,15 +18,15 @@ class Faults:
     where: str = ""
     lines: Lines = field(default_factory=dict)
     messages: list[str] = field(default_factory=list)
-    places: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    source_keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Of nodes that others stand for: the keys where the user wrote them."""
 
     def add(self, path: Iterable[str], message: str) -> None:
         """Note a fault at a key of the file, or at the nearest key above it that has a line."""
         at = tuple(path)
-        if at[:1] == ("nodes",) and len(at) > 1 and at[1] in self.places:
-            node, origin = at[1], self.places[at[1]]
-            message = dotted(origin) + message[len(node) :] if message.startswith(node) else message
+        if at[:1] == ("nodes",) and len(at) > 1 and at[1] in self.source_keys:
+            node, origin = at[1], self.source_keys[at[1]]
+            message = join_keys(origin) + message[len(node) :] if message.startswith(node) else message
             at = (*origin, *at[2:])
         while at and at not in self.lines:
             at = at[:-1]
@@ -34,7 +34,7 @@ class Faults:
         place = f"{self.where}:{line}: " if line is not None else f"{self.where}: " if self.where else ""
         self.messages.append(f"{place}{message}")
 
-    def refuse(self) -> None:
+    def raise_if_any(self) -> None:
         """Raises ConfigError with every fault, a line each."""
         if self.messages:
             raise ConfigError("\n".join(dict.fromkeys(self.messages)))

@@ -10,11 +10,11 @@ from typing import Any, Literal
 
 from components.pipeline.planning import NodePlan
 from components.records import Record, StageRef
-from components.storage.reader import journal_length
+from components.storage.reader import count_journal_shards
 from components.storage.seal import PLAN, SEAL
 from components.storage.store import Store
 
-_LATEST = 200
+_MAX_PAST_STAGES = 200
 """Stages of the store that the estimates are made from."""
 
 
@@ -30,30 +30,34 @@ class Forecast(Record):
     seconds: float | None = None
 
 
-def forecast(plans: Mapping[str, NodePlan], data: Mapping[str, StageRef], store: Store) -> list[Forecast]:
+def forecast_nodes(
+    plans: Mapping[str, NodePlan], data: Mapping[str, StageRef], store: Store
+) -> list[Forecast]:
     """What would become of every node of a plan, in its order; nothing is computed or written."""
     finished: dict[str, str] = {name: ref.sha256 for name, ref in data.items() if ref.content is None}
-    past = _Past(store)
+    past = _PastTimes(store)
     forecasts = []
     for name, planned in plans.items():
         edges = planned.node.reads
         # What reads a stage that is still to be computed is fresh if that comes out as it was.
         read = {role: finished[each] for role, each in edges.items() if each in finished}
-        ref = store.find(planned.stage, read)
+        ref = store.find_stage(planned.stage, read)
         if ref is not None:
             finished[name] = ref.sha256
-        items = _items(planned, data)
-        forecasts.append(_forecast(planned, ref, items, past, store))
+        items = _count_items(planned, data)
+        forecasts.append(_forecast_node(planned, ref, items, past, store))
     return forecasts
 
 
-def _items(planned: NodePlan, data: Mapping[str, StageRef]) -> int:
+def _count_items(planned: NodePlan, data: Mapping[str, StageRef]) -> int:
     """At most so many utterances reach a node."""
     refs = [ref for name, ref in data.items()]
     return max((ref.items - ref.quarantined for ref in refs), default=0)
 
 
-def _forecast(planned: NodePlan, ref: StageRef | None, items: int, past: _Past, store: Store) -> Forecast:
+def _forecast_node(
+    planned: NodePlan, ref: StageRef | None, items: int, past: _PastTimes, store: Store
+) -> Forecast:
     stage, size = planned.stage, planned.stage.shard_size
     values = {"node": planned.node.name, "kind": planned.node.kind.name, "key": stage.key}
     shards = -(-items // size) if size else 0
@@ -61,7 +65,7 @@ def _forecast(planned: NodePlan, ref: StageRef | None, items: int, past: _Past, 
         return Forecast.model_validate(
             {**values, "status": "reused", "shards": shards, "shards_done": shards}
         )
-    done = journal_length(store.folder(stage.key)) if size else 0
+    done = count_journal_shards(store.stage_folder(stage.key)) if size else 0
     each = past.seconds_per_item(planned)
     left = max(0, items - done * size) if size else 1
     return Forecast.model_validate(
@@ -75,13 +79,13 @@ def _forecast(planned: NodePlan, ref: StageRef | None, items: int, past: _Past, 
     )
 
 
-class _Past:
+class _PastTimes:
     """What stages took per item, by kind and by the digests of their models."""
 
     def __init__(self, store: Store) -> None:
         self._by_models: dict[tuple[str, tuple[str, ...]], list[float]] = {}
         self._by_kind: dict[str, list[float]] = {}
-        for plan, seal in _latest(store.stages):
+        for plan, seal in _read_latest(store.stages):
             items = seal["items"] if plan.get("shard_size") else 1
             if plan.get("kind") and items:
                 each = seal["seconds"] / items
@@ -97,9 +101,9 @@ class _Past:
         return median(values) if values else None
 
 
-def _latest(stages: Path) -> Iterable[tuple[dict[str, Any], dict[str, Any]]]:
+def _read_latest(stages: Path) -> Iterable[tuple[dict[str, Any], dict[str, Any]]]:
     folders = sorted(stages.glob(f"*/{SEAL}"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for seal in folders[:_LATEST]:
+    for seal in folders[:_MAX_PAST_STAGES]:
         try:
             yield json.loads((seal.parent / PLAN).read_bytes()), json.loads(seal.read_bytes())
         except (OSError, ValueError):

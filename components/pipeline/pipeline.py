@@ -51,7 +51,7 @@ class Node:
     @cached_property
     def gives(self) -> Sort:
         """What it gives."""
-        return self.kind.sort(self.settings)
+        return self.kind.output_sort(self.settings)
 
     @cached_property
     def models(self) -> dict[str, str]:
@@ -59,14 +59,14 @@ class Node:
         return self.kind.models(self.settings)
 
     @cached_property
-    def made(self) -> dict[str, str]:
+    def model_nodes(self) -> dict[str, str]:
         """Nodes that make its models, by role."""
         return {role: name.removeprefix(NODE) for role, name in self.models.items() if name.startswith(NODE)}
 
     @cached_property
     def tables(self) -> dict[str, str]:
         """Nodes whose finished files it reads before it begins, by role: tables, and models made here."""
-        return {**self.kind.tables(self.settings), **self.made}
+        return {**self.kind.tables(self.settings), **self.model_nodes}
 
     @cached_property
     def reads(self) -> dict[str, str]:
@@ -79,14 +79,14 @@ class Node:
         return {**edges, **self.tables}
 
 
-def with_references(settings: Any, references: Mapping[str, str]) -> Any:
+def replace_references(settings: Any, references: Mapping[str, str]) -> Any:
     """Settings, or a part of them, in which the models ``node:NAME`` have other references, by NAME."""
     if isinstance(settings, str) and settings.startswith(NODE):
         return references.get(settings.removeprefix(NODE), settings)
     if isinstance(settings, tuple):
-        return tuple(with_references(each, references) for each in settings)
+        return tuple(replace_references(each, references) for each in settings)
     if isinstance(settings, BaseModel):
-        changed = {name: with_references(value, references) for name, value in settings}
+        changed = {name: replace_references(value, references) for name, value in settings}
         return settings.model_copy(update={n: v for n, v in changed.items() if v != getattr(settings, n)})
     return settings
 
@@ -100,9 +100,9 @@ class Pipeline:
     languages: tuple[str | None, str | None] = (None, None)
     aliases: Mapping[str, str] = field(default_factory=dict)
     """A name in the file -> the last of the nodes that it stands for."""
-    written: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    definitions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """The nodes as they are written in a file, before any stands for several."""
-    places: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    source_keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """A node that another stands for -> the keys of the file where the user wrote it."""
     folder: Path = Path()
     """Where the files that written nodes name lie."""
@@ -110,9 +110,9 @@ class Pipeline:
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes.values())
 
-    def written_name(self, name: str) -> str:
+    def user_name_of(self, name: str) -> str:
         """What the user calls a node that another stands for."""
-        return dotted(self.places.get(name, ("nodes", name)))
+        return join_keys(self.source_keys.get(name, ("nodes", name)))
 
     def sort_of(self, name: str) -> Sort:
         """What a node gives."""
@@ -167,7 +167,7 @@ class Pipeline:
         """Edges on the longest way from the data set."""
         return 0 if name == DATA else 1 + max(map(self.depth_of, self.nodes[name].reads.values()), default=0)
 
-    def until(self, name: str) -> Pipeline:
+    def subgraph_of(self, name: str) -> Pipeline:
         """The sub-graph that ``name`` needs, itself included."""
         wanted = {self.aliases.get(name, name)}
         for node in reversed(list(self)):
@@ -176,7 +176,7 @@ class Pipeline:
         nodes = {each: node for each, node in self.nodes.items() if each in wanted}
         return replace(self, nodes=nodes, outputs=outputs_of(self, nodes))
 
-    def site(self, node: Node, store: str | None, seed: int) -> Site:
+    def site_of(self, node: Node, store: str | None, seed: int) -> Site:
         """Where a node computes, before the tables that it reads are finished."""
         return Site(
             name=node.name,
@@ -191,7 +191,7 @@ class Pipeline:
             transcripts=self.language_of(node.name) == SOURCE,
         )
 
-    def record(self, statuses: Mapping[str, str] | None = None) -> PipelineRecord:
+    def to_record(self, statuses: Mapping[str, str] | None = None) -> PipelineRecord:
         """The graph as a run keeps it."""
         nodes = [self._node_record(node, (statuses or {}).get(node.name, "planned")) for node in self]
         return PipelineRecord.model_validate({"nodes": nodes, "outputs": dict(self.outputs)})
@@ -213,9 +213,9 @@ class Pipeline:
         return NodeRecord.model_validate(values)
 
 
-def dotted(place: tuple[str, ...]) -> str:
+def join_keys(keys: tuple[str, ...]) -> str:
     """A node by the keys of the file that lead to it."""
-    return ".".join(place[1:])
+    return ".".join(keys[1:])
 
 
 def outputs_of(pipeline: Pipeline, nodes: Mapping[str, Node]) -> dict[str, str]:

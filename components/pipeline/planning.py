@@ -8,24 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import ConfigError
-from components.machine import device_type
+from components.machine import resolve_device_type
 from components.nodes.kind import Site
-from components.pipeline.pipeline import DATA, Node, Pipeline, with_references
+from components.pipeline.pipeline import DATA, Node, Pipeline, replace_references
 from components.records import StageRef
 from components.storage.seal import file_digest
 from components.storage.stage_plan import StagePlan, library_versions
 
-SMALLEST = 32
-MOST = 200
+MIN_SHARD_SIZE = 32
+MAX_SHARDS = 200
 """Shards at most, so that a run stays at a few hundred task runs."""
 
-Weights = Callable[[Mapping[str, str], str | None], dict[str, str]]
+WeightDigests = Callable[[Mapping[str, str], str | None], dict[str, str]]
 """References of models by role -> the digests of their files."""
 
 
 def shard_size(total: int) -> int:
     """Items per shard for ``total`` items: 32, more only if that made more than 200 shards."""
-    return max(SMALLEST, -(-total // MOST))
+    return max(MIN_SHARD_SIZE, -(-total // MAX_SHARDS))
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class NodePlan:
 
 
 def plan_nodes(
-    pipeline: Pipeline, data: Mapping[str, StageRef], store: str | None, seed: int, weights: Weights
+    pipeline: Pipeline, data: Mapping[str, StageRef], store: str | None, seed: int, weights: WeightDigests
 ) -> dict[str, NodePlan]:
     """The plan of every node but data sets, in the order of the pipeline. ``data``: the data sets by name.
 
@@ -51,12 +51,12 @@ def plan_nodes(
     for node in pipeline:
         if pipeline.is_data(node.name):
             continue
-        site = pipeline.site(node, store, seed)
+        site = pipeline.site_of(node, store, seed)
         read = {role: keys[name] for role, name in node.reads.items()}
         own = pipeline.data_of(node.name)
         if node.kind.gathers or not node.kind.whole:
             read[DATA] = keys[own]  # its utterances are the data's, whatever it reads
-        stage = node.kind.stage(node.settings, site) or stage_plan(
+        stage = node.kind.stored_plan(node.settings, site) or make_stage_plan(
             node, site, read, totals.get(own, 0), weights
         )
         plans[node.name] = NodePlan(node, site, stage)
@@ -64,12 +64,12 @@ def plan_nodes(
     return plans
 
 
-def stage_plan(
-    node: Node, site: Site, upstream: Mapping[str, str], total: int, weights: Weights
+def make_stage_plan(
+    node: Node, site: Site, upstream: Mapping[str, str], total: int, weights: WeightDigests
 ) -> StagePlan:
     """What decides the outputs of one node."""
     kind, settings = node.kind, node.settings
-    elsewhere = {role: name for role, name in node.models.items() if role not in node.made}
+    elsewhere = {role: name for role, name in node.models.items() if role not in node.model_nodes}
     try:
         inputs = {role: file_digest(Path(path)) for role, path in kind.files(settings).items()}
     except OSError as error:
@@ -78,23 +78,23 @@ def stage_plan(
         stage=node.name,
         kind=kind.name,
         version=kind.version(settings),
-        parameters=_parameters(node, site),
+        parameters=_key_parameters(node, site),
         upstream=dict(upstream),
         inputs=inputs | kind.digests(settings, site),
         weights=weights(elsewhere, site.store),
         seed=kind.seed(settings, site),
         shard_size=0 if kind.whole else shard_size(total),
         libraries=library_versions(kind.libraries(settings)),
-        models={**node.models, **{role: f"store:{upstream[role]}" for role in node.made}},
+        models={**node.models, **{role: f"store:{upstream[role]}" for role in node.model_nodes}},
     )
 
 
-def _parameters(node: Node, site: Site) -> dict[str, Any]:
+def _key_parameters(node: Node, site: Site) -> dict[str, Any]:
     kind, settings = node.kind, node.settings
     parameters = kind.parameters(settings, site)
     device = kind.device(settings)
     if device is not None and "torch" in kind.libraries(settings):
-        parameters["device"] = device_type(device)
+        parameters["device"] = resolve_device_type(device)
     if node.when is not None:
         parameters["when"] = node.when[1]
     if node.translates:
@@ -109,4 +109,4 @@ def with_tables(site: Site, node: Node, refs: Mapping[str, StageRef]) -> Site:
 
 def with_models(settings: Any, node: Node, keys: Mapping[str, str]) -> Any:
     """Settings in which the models that other nodes made are ``store:KEY``."""
-    return with_references(settings, {name: f"store:{keys[name]}" for name in node.tables.values()})
+    return replace_references(settings, {name: f"store:{keys[name]}" for name in node.tables.values()})

@@ -22,28 +22,28 @@ from components.pipeline.pipeline import (
     Node,
     Pipeline,
     outputs_of,
-    with_references,
+    replace_references,
 )
-from components.yaml_text import Lines, parse
+from components.yaml_text import Lines, parse_yaml
 
-COMMON = ("kind", "of", "when", "to", "called")
+COMMON_KEYS = ("kind", "of", "when", "to", "called")
 """Keys of every node; the others are its kind's settings. The last only what stands for another has."""
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 KEYS = ("nodes", "outputs", "defaults", "source_language", "target_language")
 """What a graph consists of; a file may name a flow's other parameters beside it."""
 
 
-def read_text(text: str, where: str = "") -> Pipeline:
+def parse_pipeline(text: str, where: str = "") -> Pipeline:
     """The pipeline in a YAML (or JSON) text. Raises ConfigError, a line per fault."""
-    values, lines = parse(text, where or "pipeline")
+    values, lines = parse_yaml(text, where or "pipeline")
     if not isinstance(values, dict):
         raise ConfigError(
             f"{where or 'pipeline'}: expected a mapping with nodes, found {type(values).__name__}"
         )
-    return read(values, where, lines)
+    return read_pipeline(values, where, lines)
 
 
-def read(
+def read_pipeline(
     values: Mapping[str, Any], where: str = "", lines: Lines | None = None, folder: Path = Path()
 ) -> Pipeline:
     """The pipeline that ``values`` (``nodes``, ``outputs``, ``defaults``, languages) describe.
@@ -59,24 +59,24 @@ def read(
     for key in values:
         if key not in KEYS:
             faults.add((key,), f"{key}: no such part of a pipeline{suggest(key, KEYS)}")
-    faults.refuse()
-    written = _with_defaults(values.get("nodes"), values.get("defaults") or {}, faults)
-    faults.refuse()
+    faults.raise_if_any()
+    written = _apply_defaults(values.get("nodes"), values.get("defaults") or {}, faults)
+    faults.raise_if_any()
     expanded, aliases = _expand(written, faults)
-    drafts = {name: _node(name, one, aliases, faults, folder) for name, one in expanded.items()}
-    faults.refuse()
-    nodes = _sorted({name: node for name, node in drafts.items() if node is not None}, faults)
-    faults.refuse()
+    drafts = {name: _read_node(name, one, aliases, faults, folder) for name, one in expanded.items()}
+    faults.raise_if_any()
+    nodes = _sort_nodes({name: node for name, node in drafts.items() if node is not None}, faults)
+    faults.raise_if_any()
     languages = (values.get("source_language"), values.get("target_language"))
-    pipeline = Pipeline(nodes, {}, languages, aliases, written, faults.places, folder)
+    pipeline = Pipeline(nodes, {}, languages, aliases, written, faults.source_keys, folder)
     pipeline = replace(pipeline, nodes={n: checks.with_origin(pipeline, node) for n, node in nodes.items()})
-    pipeline = replace(pipeline, outputs=_outputs(pipeline, values.get("outputs") or {}, faults))
-    checks.check(pipeline, faults.add)
-    faults.refuse()
+    pipeline = replace(pipeline, outputs=_read_outputs(pipeline, values.get("outputs") or {}, faults))
+    checks.check_graph(pipeline, faults.add)
+    faults.raise_if_any()
     return pipeline
 
 
-def _with_defaults(nodes: Any, defaults: Any, faults: Faults) -> dict[str, dict[str, Any]]:
+def _apply_defaults(nodes: Any, defaults: Any, faults: Faults) -> dict[str, dict[str, Any]]:
     """The nodes as they are written, with the settings that they share."""
     if not isinstance(nodes, Mapping) or not nodes:
         faults.add(("nodes",), "nodes: expected at least one node such as {kind: recognize}, found none")
@@ -119,7 +119,7 @@ def _expand(
             own = {key: value for key, value in values.items() if key != "called"}
             several = kind.expand(name, own) if kind is not None else None
         except (ConfigError, ValidationError) as error:
-            _note(name, kind, error, faults)
+            _add_faults(name, kind, error, faults)
             continue
         if several is None:
             if name in expanded:
@@ -127,14 +127,16 @@ def _expand(
             expanded[name] = values
             continue
         for each, one in several.items():
-            faults.places.setdefault(each, one.pop("written", faults.places.get(name, ("nodes", name))))
+            faults.source_keys.setdefault(
+                each, one.pop("written", faults.source_keys.get(name, ("nodes", name)))
+            )
         last = list(several)[-1]
         aliases |= {name: last} if last != name else {}
         pending = [*several.items(), *pending]
     return expanded, aliases
 
 
-def _node(
+def _read_node(
     name: str, values: Mapping[str, Any], aliases: Mapping[str, str], faults: Faults, folder: Path
 ) -> Node | None:
     path = ("nodes", name)
@@ -148,9 +150,9 @@ def _node(
         faults.add((*path, "kind"), f"{name}: no such kind of node: {found!r}{near}")
         return None
     try:
-        settings = kind.settings.model_validate({k: v for k, v in values.items() if k not in COMMON})
+        settings = kind.settings.model_validate({k: v for k, v in values.items() if k not in COMMON_KEYS})
     except ValidationError as error:
-        _note(name, kind, error, faults)
+        _add_faults(name, kind, error, faults)
         return None
     of = values.get("of", DATA if kind.inputs[1] else ())
     inputs = (of,) if isinstance(of, str) else tuple(of) if isinstance(of, list | tuple) else None
@@ -170,7 +172,7 @@ def _node(
     return Node(
         name=name,
         kind=kind,
-        settings=kind.in_folder(with_references(settings, renamed), folder),
+        settings=kind.resolve_paths(replace_references(settings, renamed), folder),
         of=tuple(aliases.get(each, each) for each in inputs),
         when=None if way is None else (aliases.get(way[0], way[0]), way[1]),
         to=None if to == TARGET else to,
@@ -180,7 +182,9 @@ def _node(
     )
 
 
-def _note(name: str, kind: Kind[Any] | None, error: ConfigError | ValidationError, faults: Faults) -> None:
+def _add_faults(
+    name: str, kind: Kind[Any] | None, error: ConfigError | ValidationError, faults: Faults
+) -> None:
     """The faults of a node's settings."""
     if isinstance(error, ConfigError):
         faults.add(("nodes", name), f"{name}: {error}")
@@ -190,7 +194,7 @@ def _note(name: str, kind: Kind[Any] | None, error: ConfigError | ValidationErro
         where = ("nodes", name, *path)
         setting = ".".join((name, *path))
         if fault["type"] == "extra_forbidden" and kind is not None:
-            known = [*COMMON[:-1], *kind.settings.model_fields] if len(path) == 1 else []
+            known = [*COMMON_KEYS[:-1], *kind.settings.model_fields] if len(path) == 1 else []
             hint = suggest(path[-1], known) if known else ""
             faults.add(where, f"{setting}: {kind.name} has no such setting{hint}")
             continue
@@ -199,7 +203,7 @@ def _note(name: str, kind: Kind[Any] | None, error: ConfigError | ValidationErro
         faults.add(where, f"{setting}: {message}{shown}")
 
 
-def _sorted(nodes: Mapping[str, Node], faults: Faults) -> dict[str, Node]:
+def _sort_nodes(nodes: Mapping[str, Node], faults: Faults) -> dict[str, Node]:
     """Each node after those that it reads, else in the order of the file."""
     for node in nodes.values():
         for role, name in node.reads.items():
@@ -226,7 +230,7 @@ def _sorted(nodes: Mapping[str, Node], faults: Faults) -> dict[str, Node]:
     return ordered
 
 
-def _outputs(pipeline: Pipeline, values: Any, faults: Faults) -> dict[str, str]:
+def _read_outputs(pipeline: Pipeline, values: Any, faults: Faults) -> dict[str, str]:
     if not isinstance(values, Mapping):
         faults.add(
             ("outputs",), f"outputs: expected {{transcript: NODE, translation: NODE}}, found {values!r}"

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from components.errors import ConfigError
 from components.pipeline.pipeline import DATA, NODE, Node, Pipeline
-from components.pipeline.reader import read
+from components.pipeline.reader import read_pipeline
 
 SEPARATOR = "--"
 """Between the name of a system and that of its node, where several systems are one pipeline."""
@@ -24,16 +24,16 @@ SEPARATOR = "--"
 
 
 def values_of(pipeline: Pipeline) -> dict[str, Any]:
-    """The pipeline as plain data, as :func:`~components.pipeline.reader.read` takes it."""
+    """The pipeline as plain data, as :func:`~components.pipeline.reader.read_pipeline` takes it."""
     return {
-        "nodes": {name: dict(values) for name, values in pipeline.written.items()},
-        "outputs": {role: written_as(pipeline, name) for role, name in pipeline.outputs.items()},
+        "nodes": {name: dict(values) for name, values in pipeline.definitions.items()},
+        "outputs": {role: definition_of(pipeline, name) for role, name in pipeline.outputs.items()},
         "source_language": pipeline.languages[0],
         "target_language": pipeline.languages[1],
     }
 
 
-def written_as(pipeline: Pipeline, name: str) -> str:
+def definition_of(pipeline: Pipeline, name: str) -> str:
     """The written node whose result ``name`` is; ``name`` itself of a node that stands for itself."""
     return next((written for written, last in pipeline.aliases.items() if last == name), name)
 
@@ -42,12 +42,12 @@ def replace_nodes(pipeline: Pipeline, changed: Mapping[str, Mapping[str, Any]]) 
     """The pipeline with written nodes of other values under their names."""
     values = values_of(pipeline)
     values["nodes"] |= {name: dict(each) for name, each in changed.items()}
-    return read(values, folder=pipeline.folder)
+    return read_pipeline(values, folder=pipeline.folder)
 
 
 def update_node(pipeline: Pipeline, name: str, **changes: Any) -> Pipeline:
     """The pipeline with some keys of a written node changed; those that become None go."""
-    values = {**pipeline.written[name], **changes}
+    values = {**pipeline.definitions[name], **changes}
     return replace_nodes(pipeline, {name: {key: value for key, value in values.items() if value is not None}})
 
 
@@ -66,13 +66,13 @@ def insert_after(pipeline: Pipeline, name: str, node: Node) -> Pipeline:
     return Pipeline(nodes, outputs, pipeline.languages)
 
 
-def read_other_data(pipeline: Pipeline, node: Node) -> Pipeline:
+def switch_data(pipeline: Pipeline, node: Node) -> Pipeline:
     """The pipeline over another data set, the ``data`` node ``node``."""
     nodes = {each.name: _rename_reads(each, {DATA: node.name}) for each in pipeline}
     return Pipeline({node.name: node, **nodes}, pipeline.outputs, pipeline.languages)
 
 
-def rename(pipeline: Pipeline, names: Mapping[str, str]) -> Pipeline:
+def rename_nodes(pipeline: Pipeline, names: Mapping[str, str]) -> Pipeline:
     """The pipeline with nodes of other names (old -> new)."""
     nodes = {}
     for node in pipeline:
@@ -97,7 +97,7 @@ def unite(pipelines: Mapping[str, Pipeline]) -> Pipeline:
         )
     nodes: dict[str, Node] = {}
     for system, pipeline in pipelines.items():
-        nodes |= rename(pipeline, names_in_union(system, pipeline)).nodes
+        nodes |= rename_nodes(pipeline, names_in_union(system, pipeline)).nodes
     return Pipeline(nodes, {}, languages.pop() if languages else (None, None))
 
 
@@ -106,7 +106,7 @@ def names_in_union(system: str, pipeline: Pipeline) -> dict[str, str]:
     return {name: f"{system}{SEPARATOR}{name}" if system else name for name in pipeline.nodes}
 
 
-def prefixes(systems: Sequence[str]) -> dict[str, str]:
+def make_prefixes(systems: Sequence[str]) -> dict[str, str]:
     """A prefix of node names for each system, of its letters and digits; different for each."""
     found: dict[str, str] = {}
     for system in systems:

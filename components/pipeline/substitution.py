@@ -10,17 +10,23 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from components.analysis.attribution import required_gold_parts
+from components.analysis.cascade_attribution import SEGMENTATION, gold_parts_name
+from components.analysis.oracle_repair import ERROR_KINDS, FORM, WORD_ERRORS
 from components.errors import ConfigError
-from components.metrics.blame import needed_sets
-from components.metrics.blaming import SEGMENTATION, name_of
-from components.metrics.repairing import FORM, KINDS, WORDS
 from components.nodes.table import KINDS as NODE_KINDS
 from components.pipeline.pipeline import DATA, TARGET, Node, Pipeline
-from components.pipeline.rewriting import insert_after, names_in_union, read_other_data, rename, written_as
+from components.pipeline.rewriting import (
+    definition_of,
+    insert_after,
+    names_in_union,
+    rename_nodes,
+    switch_data,
+)
 
 GOLD, SEGMENTS = "gold", "gold-segments"
 """What the names of inserted nodes end in; the second is also that of the segments as a data set."""
-PARTS = {"words": WORDS, "form": (FORM,)}
+PARTS = {"words": WORD_ERRORS, "form": (FORM,)}
 """Parts of a transcript that are put right on their own and together."""
 
 
@@ -49,7 +55,7 @@ def chain_of(pipeline: Pipeline, stages: Container[str]) -> Chain:
     output = pipeline.outputs.get("translation")
     if output is None:
         raise ConfigError("expected a translation that is scored, found a pipeline of transcripts alone")
-    above = above_of(pipeline, output)
+    above = texts_above(pipeline, output)
     translating = [name for name in (*above, output) if not pipeline.is_spoken(name)]
     read = {name for reader in translating for name in pipeline.nodes[reader].of}
     spoken = [name for name in above if pipeline.is_spoken(name) and name in read]
@@ -59,14 +65,14 @@ def chain_of(pipeline: Pipeline, stages: Container[str]) -> Chain:
         missing = f"no stage {' or '.join(spoken)}" if spoken else "nothing"
         raise ConfigError(f"expected a run of speech, found {missing} above {output} whose gold is known")
     last = drafts[-1:] or transcripts
-    done = {*last, *(each for name in last for each in above_of(pipeline, name))}
+    done = {*last, *(each for name in last for each in texts_above(pipeline, name))}
     below = {name for name in (*above, output) if name not in done}
-    names = [written_as(pipeline, name) for name in (*above, output) if name in below]
-    rest = [name for name in names if not pipeline.written or name in pipeline.written]
+    names = [definition_of(pipeline, name) for name in (*above, output) if name in below]
+    rest = [name for name in names if not pipeline.definitions or name in pipeline.definitions]
     return Chain(transcripts, drafts, output, tuple(dict.fromkeys(rest)))
 
 
-def above_of(pipeline: Pipeline, name: str) -> list[str]:
+def texts_above(pipeline: Pipeline, name: str) -> list[str]:
     """The text nodes that a node's text comes from, in the order of the pipeline."""
     found = {name}
     for node in reversed(list(pipeline)):
@@ -86,7 +92,7 @@ def _is_draft(pipeline: Pipeline, name: str, output: str) -> bool:
     return output not in reached
 
 
-def stages_of(chain: Chain, *, segments: bool = False) -> dict[str, tuple[str, ...]]:
+def attributed_stages_of(chain: Chain, *, segments: bool = False) -> dict[str, tuple[str, ...]]:
     """The stages that are blamed beside the last, and the parts in which their texts are put right."""
     cut = {SEGMENTATION: (SEGMENTATION,)} if segments else {}
     spoken = {" and ".join(chain.transcripts): tuple(PARTS)} if chain.transcripts else {}
@@ -98,26 +104,26 @@ def variants_of(pipeline: Pipeline, chain: Chain, segments: str | None = None) -
 
     ``segments`` is a manifest of the same recordings cut by hand.
     """
-    stages = stages_of(chain, segments=segments is not None)
+    stages = attributed_stages_of(chain, segments=segments is not None)
     found = {}
-    for parts in needed_sets(stages)[1:]:
+    for parts in required_gold_parts(stages)[1:]:
         errors = tuple(kind for part, kinds in PARTS.items() if part in parts for kind in kinds)
         spoken = dict.fromkeys(chain.transcripts, errors) if errors else {}
         drafts: dict[str, tuple[str, ...]] = {name: () for name in chain.drafts if name in parts}
         # What was said is the same whoever cut the recording.
         cut = SEGMENTATION in parts and not parts >= set(PARTS)
-        found[name_of(parts, stages)] = _put_right(
-            _recut(pipeline, chain, str(segments)) if cut else pipeline, chain, {**spoken, **drafts}
+        found[gold_parts_name(parts, stages)] = _correct(
+            _resegment(pipeline, chain, str(segments)) if cut else pipeline, chain, {**spoken, **drafts}
         )
-    for kind in KINDS if chain.transcripts else ():
+    for kind in ERROR_KINDS if chain.transcripts else ():
         if (kind,) not in PARTS.values():
-            found[kind.replace(" ", "-")] = _put_right(
+            found[kind.replace(" ", "-")] = _correct(
                 pipeline, chain, dict.fromkeys(chain.transcripts, (kind,))
             )
     return found
 
 
-def _put_right(pipeline: Pipeline, chain: Chain, replaced: Mapping[str, tuple[str, ...]]) -> Pipeline:
+def _correct(pipeline: Pipeline, chain: Chain, replaced: Mapping[str, tuple[str, ...]]) -> Pipeline:
     """The pipeline until its translation, with errors of the texts of nodes put right; of all kinds if ()."""
     found = pipeline
     only_changed = len(replaced) == 1
@@ -125,24 +131,24 @@ def _put_right(pipeline: Pipeline, chain: Chain, replaced: Mapping[str, tuple[st
         recut = f"{name}-{SEGMENTS}"
         after = recut if recut in found.nodes else name
         settings = {"errors": errors, "only_changed": only_changed and after == name}
-        found = insert_after(found, after, _node("gold", f"{name}-{GOLD}", (after,), **settings))
-    return found.until(chain.output)
+        found = insert_after(found, after, _make_node("gold", f"{name}-{GOLD}", (after,), **settings))
+    return found.subgraph_of(chain.output)
 
 
-def _recut(pipeline: Pipeline, chain: Chain, source: str) -> Pipeline:
+def _resegment(pipeline: Pipeline, chain: Chain, source: str) -> Pipeline:
     """The pipeline with its transcripts made of those of the gold segments of its recordings."""
-    pieces = _node("data", SEGMENTS, (), source=source)
+    pieces = _make_node("data", SEGMENTS, (), source=source)
     found = pipeline
     for name in chain.transcripts:
-        above = pipeline.until(name)
+        above = pipeline.subgraph_of(name)
         names = names_in_union(SEGMENTS, above)
-        copy = rename(read_other_data(above, pieces), names)
+        copy = rename_nodes(switch_data(above, pieces), names)
         found = Pipeline({**copy.nodes, **found.nodes}, found.outputs, found.languages)
         of = (name, DATA, SEGMENTS, names[name])
-        found = insert_after(found, name, _node("join_segments", f"{name}-{SEGMENTS}", of))
+        found = insert_after(found, name, _make_node("join_segments", f"{name}-{SEGMENTS}", of))
     return found
 
 
-def _node(kind: str, name: str, of: tuple[str, ...], **settings: Any) -> Node:
+def _make_node(kind: str, name: str, of: tuple[str, ...], **settings: Any) -> Node:
     row = NODE_KINDS[kind]
     return Node(name=name, kind=row, settings=row.settings.model_validate(settings), of=of)

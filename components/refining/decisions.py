@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from components.records import Decision, Hypothesis, NBest
 from components.refining.config import RoundsConfig
-from components.refining.stopping import Trace, reason
+from components.refining.stopping import RefinementHistory, stop_reason
 
 
 class Proposal(NamedTuple):
@@ -29,7 +29,7 @@ class Estimates(NamedTuple):
     proposed: float | None = None
 
     @property
-    def accept(self) -> bool:
+    def is_accepted(self) -> bool:
         """Whether the proposal takes the text's place; an equal estimate is no rise."""
         return self.before is None or self.proposed is None or self.proposed > self.before
 
@@ -49,15 +49,17 @@ def decide(
     seconds: float = 0.0,
 ) -> NBest:
     """The outcome of the round after ``past`` (the draft first). ``system`` names who proposed."""
-    before, accepted = past[-1].best, estimates.accept
-    spent = seconds + (before.features.get("seconds", 0.0) if len(past) > 1 else 0.0)
-    earlier = (past[0].best.text, *(_proposal(outcome) for outcome in past[1:]))
+    before, accepted = past[-1].best, estimates.is_accepted
+    total_seconds = seconds + (before.features.get("seconds", 0.0) if len(past) > 1 else 0.0)
+    earlier = (past[0].best.text, *(_proposed_text(outcome) for outcome in past[1:]))
     estimate = estimates.proposed if accepted else estimates.before
-    trace = Trace((*earlier, proposal.text), before.text, estimate, spent, proposal.feedback)
+    trace = RefinementHistory(
+        (*earlier, proposal.text), before.text, estimate, total_seconds, proposal.feedback
+    )
     decision = Decision(
         round=len(past),
         accepted=accepted,
-        stopped=reason(trace, config),
+        stopped=stop_reason(trace, config),
         feedback=proposal.feedback or "",
     )
     proposed = Hypothesis(
@@ -65,7 +67,7 @@ def decide(
         score=proposal.score,
         n_tokens=len(proposal.text.split()),
         system=system,
-        features=_features(estimates, config, spent),
+        features=_features(estimates, config, total_seconds),
         decision=decision,
     )
     if accepted:
@@ -78,13 +80,13 @@ def _features(estimates: Estimates, config: RoundsConfig, seconds: float) -> dic
     features: dict[str, float] = {}
     before, proposed = estimates
     if before is not None and proposed is not None:
-        features = {"gate": proposed if estimates.accept else before}
+        features = {"gate": proposed if estimates.is_accepted else before}
         features |= {"gate_before": before, "gate_proposed": proposed}
     if config.seconds_budget is not None:  # else outputs would never be the same bytes twice
         features["seconds"] = seconds
     return features
 
 
-def _proposal(outcome: NBest) -> str:
+def _proposed_text(outcome: NBest) -> str:
     """What a round proposed, accepted or not."""
     return outcome.hypotheses[-1].text

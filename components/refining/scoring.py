@@ -11,7 +11,7 @@ from components.translation.config import TranslationConfig
 from components.translation.factory import build
 
 
-def scores(
+def score_refiner(
     folder: Path, source: str, languages: tuple[str, str], beam_size: int, limit: int | None = None
 ) -> dict[str, Score]:
     """BLEU, chrF and TER of the network in ``folder`` on the data set ``source``."""

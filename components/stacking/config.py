@@ -6,17 +6,17 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-VERSION, POOLED_VERSION = "2", "pooled-1"
+VERSION, NBEST_FUSION_VERSION = "2", "pooled-1"
 """Of the stacked systems that search, and of the pooled lists: they change when outputs do."""
-ENCODINGS_VERSION = 1
+ENCODER_STATES_VERSION = 1
 """Of encoder states."""
 
 Method = Literal["direct", "late_fusion", "pre_translation", "dual_source", "pooled"]
-LISTENS = {"direct": "direct", "late_fusion": "direct", "dual_source": "dual"}
+SPEECH_MODEL_KINDS = {"direct": "direct", "late_fusion": "direct", "dual_source": "dual"}
 """Methods whose model listens, and the kind of it."""
-MIXES = ("late_fusion", "pooled")
+FUSION_METHODS = ("late_fusion", "pooled")
 """Methods that mix with the cascade's text model, by a coefficient."""
-LONGEST = 30.0
+MAX_SECONDS = 30.0
 """Seconds of the longest recording: Whisper has no positions for more."""
 
 
@@ -76,7 +76,7 @@ class SpeechConfig(BaseModel):
     window_seconds: float = Field(
         8.0,
         ge=1.0,
-        le=LONGEST,
+        le=MAX_SECONDS,
         description="recordings are padded to this length; 30 is Whisper's own window",
     )
     pooling: int = Field(2, ge=1, le=8, description="states averaged to one; Whisper gives 50 a second")
@@ -101,7 +101,7 @@ class StackTrainingConfig(BaseModel):
     threads: int = Field(1, ge=1, le=256, description="CPU threads; their number decides the last bits")
 
 
-class ListenerConfig(StackTrainingConfig):
+class SpeechTrainingConfig(StackTrainingConfig):
     """The training of a model that listens."""
 
     stack: int = Field(1, ge=1, le=16, description="neighbouring states that the model takes as one")
@@ -128,7 +128,7 @@ class PreTranslationConfig(JackknifeConfig):
     max_tokens: int = Field(256, ge=1, le=4096, description="tokens per sentence of a draft at most")
 
 
-class LearnConfig(ListenerConfig, JackknifeConfig):
+class StackLearningConfig(SpeechTrainingConfig, JackknifeConfig):
     """The data and the training of a stacked model, where the flow has to make one."""
 
     data: str = Field(
@@ -145,7 +145,7 @@ class LearnConfig(ListenerConfig, JackknifeConfig):
     window_seconds: float = Field(
         8.0,
         ge=1.0,
-        le=LONGEST,
+        le=MAX_SECONDS,
         description="audio is padded to this before Whisper encodes it; 30 is its own",
     )
     pooling: int = Field(2, ge=1, le=8, description="Whisper's states averaged to one; it gives 50 a second")

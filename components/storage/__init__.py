@@ -12,7 +12,7 @@ from components.redaction import redact
 STORE_VARIABLE = "ANTIPHON_STORE"
 
 
-def store_url(url: str | None) -> str:
+def resolve_store_url(url: str | None) -> str:
     """The store that is meant: ``url``, else ANTIPHON_STORE, else ``antiphon-store`` in this folder."""
     return url or os.environ.get(STORE_VARIABLE) or "antiphon-store"
 
@@ -24,9 +24,9 @@ def local_root(url: str | None) -> Path | None:
         ConfigError: a path that is no folder, a ``file://`` URL of another host, a URL of several, or
             credentials inside a URL (URLs are shown).
     """
-    url = store_url(url)
+    url = resolve_store_url(url)
     if "://" not in url:
-        return _folder(Path(url).expanduser())
+        return _check_folder(Path(url).expanduser())
     if redact(url) != url or "?" in url:
         shown, options, _ = redact(url).partition("?")
         raise ConfigError(
@@ -38,14 +38,14 @@ def local_root(url: str | None) -> Path | None:
         raise ConfigError(f"store: expected one URL such as s3://bucket/folder, found {url!r}")
     if parts.scheme == "file":
         if parts.netloc in {"", "localhost"}:
-            return _folder(Path(unquote(parts.path)))
+            return _check_folder(Path(unquote(parts.path)))
         raise ConfigError(f"store: expected file:///path, found {url!r}, on another host")
     if not parts.netloc:
         raise ConfigError(f"store: expected {parts.scheme}://bucket/folder, found {url!r}, without a bucket")
     return None
 
 
-def _folder(path: Path) -> Path:
+def _check_folder(path: Path) -> Path:
     if path.exists() and not path.is_dir():
         raise ConfigError(f"store: expected a folder, found a file: {path}; name another one")
     return path.absolute()

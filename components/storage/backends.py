@@ -20,14 +20,14 @@ from filelock import FileLock
 from components.errors import StoreError
 from components.files import read_json, write_bytes
 from components.records import StageRef
-from components.storage import local_root, locks, store_url
+from components.storage import local_root, locks, resolve_store_url
 from components.storage.lease import Lease
-from components.storage.locks import Waiting
+from components.storage.locks import LockWait
 from components.storage.mirror import Mirror
-from components.storage.seal import PLAN, SEAL, DamagedError, Seal, read_seal, verify
+from components.storage.seal import PLAN, SEAL, DamagedError, Seal, read_seal, verify_files
 
 
-class Local:
+class LocalBackend:
     """A folder. ``url`` names the store for messages and for other processes."""
 
     def __init__(self, root: Path) -> None:
@@ -35,14 +35,14 @@ class Local:
         self.url = str(root)
 
     @contextmanager
-    def held(self, name: str, what: str, waiting: Waiting) -> Iterator[None]:
+    def lock(self, name: str, what: str, waiting: LockWait) -> Iterator[None]:
         """Be the one writer of ``name``, at most until this process dies. StoreError where another is."""
-        with locks.held(self.root, name, what, waiting):
+        with locks.hold_lock(self.root, name, what, waiting):
             yield
 
     # Stages. What a place is asked while one is written happens inside `held`.
 
-    def bring(self, key: str) -> Seal | None:
+    def download(self, key: str) -> Seal | None:
         """Have the stage here, verified, if it is finished; None where it is not. DamagedError."""
         folder = self.root / "stages" / key
         try:
@@ -50,10 +50,10 @@ class Local:
         except (FileNotFoundError, NotADirectoryError):
             return None
         seal = read_seal(content, str(folder / SEAL), key)
-        verify(folder, seal)
+        verify_files(folder, seal)
         return seal
 
-    def at_hand(self, ref: StageRef) -> StageRef:
+    def localize(self, ref: StageRef) -> StageRef:
         """A finished stage as it can be read on this machine, verified.
 
         Raises:
@@ -61,7 +61,7 @@ class Local:
         """
         what = f"stage {ref.stage} ({ref.key[:12]}…)"
         try:
-            seal = self.bring(ref.key)
+            seal = self.download(ref.key)
         except DamagedError as error:
             raise StoreError(f"{what} is damaged: {error}; run the flow that made it again") from error
         if seal is None:
@@ -82,14 +82,14 @@ class Local:
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
             folder.rename(folder.with_name(f"{key}.damaged-{stamp}"))
 
-    def shards(self, key: str) -> Iterator[bytes] | None:
+    def read_shards(self, key: str) -> Iterator[bytes] | None:
         """Complete shards that were kept elsewhere, in order; None: what is in the folder counts."""
         return None
 
-    def keep(self, key: str, number: int, shard: bytes) -> None:
+    def save_shard(self, key: str, number: int, shard: bytes) -> None:
         """A shard is complete: its line of the journal, its outputs, its errors."""
 
-    def seal(self, key: str, files: Iterable[str], seal: bytes) -> None:
+    def publish_stage(self, key: str, files: Iterable[str], seal: bytes) -> None:
         """All files of the stage are complete; the folder gets its seal next."""
 
     # Runs
@@ -106,18 +106,18 @@ class Local:
             return False
         return True
 
-    def send_run(self, name: str) -> None:
+    def upload_run(self, name: str) -> None:
         """Files of the run's folder are new."""
 
-    def bring_run(self, name: str) -> None:
+    def download_run(self, name: str) -> None:
         """Have the run's record here, if there is one anywhere."""
 
-    def run_names(self) -> list[str]:
+    def list_run_names(self) -> list[str]:
         """Names of all runs."""
         return sorted(path.name for path in (self.root / "runs").glob("*") if path.is_dir())
 
 
-class Remote(Local):
+class ObjectStoreBackend(LocalBackend):
     """Objects below an fsspec URL. Work is done in the mirror's folder, under the lock there and a lease."""
 
     def __init__(self, url: str) -> None:
@@ -128,17 +128,17 @@ class Remote(Local):
         self._leases: dict[str, Lease] = {}
 
     @contextmanager
-    def held(self, name: str, what: str, waiting: Waiting) -> Iterator[None]:
+    def lock(self, name: str, what: str, waiting: LockWait) -> Iterator[None]:
         """As in a folder, and among all machines."""
-        with super().held(name, what, waiting):
+        with super().lock(name, what, waiting):
             lease = Lease(self._objects, name, what, self._cache_id())
-            with lease.held(waiting):
+            with lease.hold(waiting):
                 self._leases[name] = lease
                 yield
 
-    def bring(self, key: str) -> Seal | None:
+    def download(self, key: str) -> Seal | None:
         """Copy it here, its digests verified."""
-        return self._mirror.bring(key)
+        return self._mirror.download(key)
 
     def set_aside(self, key: str) -> None:
         """Break its seals; what is here of it is used where it can be."""
@@ -146,18 +146,18 @@ class Remote(Local):
         self._objects.remove(f"stages/{key}/{SEAL}")
         (self.root / "stages" / key / SEAL).unlink(missing_ok=True)
 
-    def shards(self, key: str) -> Iterator[bytes] | None:
+    def read_shards(self, key: str) -> Iterator[bytes] | None:
         """The shard objects, up to the first that is missing."""
-        kept = len(self._objects.names(f"stages/{key}/shards"))
-        found = (self._objects.read(_shard(key, number)) for number in range(kept))
+        kept = len(self._objects.list_names(f"stages/{key}/shards"))
+        found = (self._objects.read(_shard_name(key, number)) for number in range(kept))
         return cast("Iterator[bytes]", takewhile(lambda shard: shard is not None, found))
 
-    def keep(self, key: str, number: int, shard: bytes) -> None:
+    def save_shard(self, key: str, number: int, shard: bytes) -> None:
         """Any worker can go on after it now."""
         self._leases[key].check()
-        self._objects.write(_shard(key, number), shard)
+        self._objects.write(_shard_name(key, number), shard)
 
-    def seal(self, key: str, files: Iterable[str], seal: bytes) -> None:
+    def publish_stage(self, key: str, files: Iterable[str], seal: bytes) -> None:
         """Every file, then the seal, which one writer alone can make; then the shards have served."""
         folder = self.root / "stages" / key
         for name in (*files, PLAN):
@@ -167,12 +167,12 @@ class Remote(Local):
         name = f"stages/{key}/{SEAL}"
         if not self._objects.create(name, seal) and self._objects.read(name) != seal:
             raise StoreError(f"stage {key[:12]}… was sealed by another; run the same command again")
-        for name in self._objects.names(f"stages/{key}/shards"):
+        for name in self._objects.list_names(f"stages/{key}/shards"):
             self._objects.remove(name)
 
     def has_run(self, name: str) -> bool:
         """Also one that another machine began."""
-        return super().has_run(name) or name in self.run_names()
+        return super().has_run(name) or name in self.list_run_names()
 
     def claim_run(self, name: str) -> bool:
         """The name is taken where the objects are."""
@@ -181,23 +181,23 @@ class Remote(Local):
         (self.root / "runs" / name).mkdir(parents=True, exist_ok=True)
         return True
 
-    def send_run(self, name: str) -> None:
+    def upload_run(self, name: str) -> None:
         """Copy every file of the run there, its record last."""
         folder = self.root / "runs" / name
         files = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
         for path in sorted(files, key=lambda path: (path.name == "run.json", path)):
             self._objects.upload(path, f"runs/{name}/{path.relative_to(folder).as_posix()}")
 
-    def bring_run(self, name: str) -> None:
+    def download_run(self, name: str) -> None:
         """Copy its record here; plots and pages are made from it again."""
         for file in ("metrics.json", "run.json"):
             content = self._objects.read(f"runs/{name}/{file}")
             if content is not None:
                 write_bytes(self.root / "runs" / name / file, content)
 
-    def run_names(self) -> list[str]:
+    def list_run_names(self) -> list[str]:
         """Runs of all machines."""
-        return self._objects.folders("runs")
+        return self._objects.list_folders("runs")
 
     def _cache_id(self) -> str:
         """A name of this mirror that no other has."""
@@ -208,11 +208,11 @@ class Remote(Local):
         return str(read_json(path)["id"])
 
 
-def place_of(url: str | None) -> Local:
+def open_backend(url: str | None) -> LocalBackend:
     """The place that a store's URL names. ConfigError."""
     root = local_root(url)
-    return Remote(store_url(url)) if root is None else Local(root)
+    return ObjectStoreBackend(resolve_store_url(url)) if root is None else LocalBackend(root)
 
 
-def _shard(key: str, number: int) -> str:
+def _shard_name(key: str, number: int) -> str:
     return f"stages/{key}/shards/{number:04d}.jsonl"

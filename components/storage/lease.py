@@ -21,9 +21,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from components.errors import AntiphonError, ConfigError, StoreError
-from components.files import now
-from components.storage.locks import Waiting
-from components.storage.objects import Objects
+from components.files import utc_now
+from components.storage.locks import LockWait
+from components.storage.object_store import ObjectStore
 
 log = logging.getLogger("antiphon.store")
 VARIABLE = "ANTIPHON_LEASE"
@@ -48,20 +48,20 @@ class Lease:
     Whoever asks holds the local lock of that copy, so an earlier holder with the same copy is dead.
     """
 
-    def __init__(self, objects: Objects, name: str, what: str, cache: str) -> None:
+    def __init__(self, objects: ObjectStore, name: str, what: str, cache: str) -> None:
         self._objects = objects
         self._folder = f"locks/{name}"
         self._what = what
         self._seconds = lease_seconds()
         self._claim: dict[str, Any] = {"token": secrets.token_hex(8), "cache": cache, "pid": os.getpid()}
-        self._claim |= {"host": socket.gethostname(), "since": now(), "beat": 0}
-        self._mine = ""
+        self._claim |= {"host": socket.gethostname(), "since": utc_now(), "beat": 0}
+        self._object_name = ""
         self._renewed = 0.0
         self._lost: str | None = None
         self._over = threading.Event()
 
     @contextmanager
-    def held(self, waiting: Waiting) -> Iterator[None]:
+    def hold(self, waiting: LockWait) -> Iterator[None]:
         """Take the lease, renew it while the block runs, release it.
 
         Raises:
@@ -92,7 +92,7 @@ class Lease:
                 "what was finished is kept: run the same command again"
             )
 
-    def _take(self, waiting: Waiting) -> None:
+    def _take(self, waiting: LockWait) -> None:
         while True:
             latest = self._latest()
             number = 0 if latest is None else int(latest[-11:-5])
@@ -100,15 +100,15 @@ class Lease:
                 holder = self._read(latest)
                 if holder.get("token") == self._claim["token"]:  # created, but the answer was lost
                     break
-                if not self._free(latest, holder):
-                    waiting.go_on(_named(holder))
+                if not self._is_free(latest, holder):
+                    waiting.wait_or_raise(_describe_holder(holder))
                     continue
-            self._mine = f"{self._folder}/{number + 1:06d}.json"
-            if self._objects.create(self._mine, _encoded(self._claim)):
+            self._object_name = f"{self._folder}/{number + 1:06d}.json"
+            if self._objects.create(self._object_name, _encode(self._claim)):
                 break
         self._renewed = time.monotonic()
 
-    def _free(self, name: str, holder: dict[str, Any]) -> bool:
+    def _is_free(self, name: str, holder: dict[str, Any]) -> bool:
         if holder.get("released") or holder.get("cache") == self._claim["cache"]:
             return True
         until = time.monotonic() + self._seconds
@@ -122,12 +122,12 @@ class Lease:
         while not self._over.wait(self._seconds / 3):
             try:
                 latest = self._latest()
-                if latest != self._mine:
+                if latest != self._object_name:
                     other = self._read(latest) if latest else {}
-                    self._lost = f"{_named(other)} took it over"
+                    self._lost = f"{_describe_holder(other)} took it over"
                     return
                 self._claim["beat"] += 1
-                self._objects.write(self._mine, _encoded(self._claim))
+                self._objects.write(self._object_name, _encode(self._claim))
                 self._renewed = time.monotonic()
             except AntiphonError as error:  # `check` ends the work when it has lasted too long
                 log.warning("%s: the lease could not be renewed: %s", self._what, error)
@@ -135,15 +135,15 @@ class Lease:
     def _release(self) -> None:
         """Not removed: numbers go up only, or one who comes back late could write over another's lease."""
         try:
-            self._objects.write(self._mine, _encoded(self._claim | {"released": True}))
-            for name in self._objects.names(self._folder):
-                if name < self._mine:
+            self._objects.write(self._object_name, _encode(self._claim | {"released": True}))
+            for name in self._objects.list_names(self._folder):
+                if name < self._object_name:
                     self._objects.remove(name)
         except AntiphonError as error:  # what was written under the lease stands, and it runs out by itself
             log.warning("%s: the lease could not be released: %s", self._what, error)
 
     def _latest(self) -> str | None:
-        return max(self._objects.names(self._folder), default=None)
+        return max(self._objects.list_names(self._folder), default=None)
 
     def _read(self, name: str) -> dict[str, Any]:
         try:
@@ -153,9 +153,9 @@ class Lease:
         return found if isinstance(found, dict) else {}
 
 
-def _named(claim: dict[str, Any]) -> str:
+def _describe_holder(claim: dict[str, Any]) -> str:
     return f"process {claim.get('pid')} on {claim.get('host')} since {claim.get('since')}"
 
 
-def _encoded(claim: dict[str, Any]) -> bytes:
+def _encode(claim: dict[str, Any]) -> bytes:
     return json.dumps(claim, sort_keys=True).encode()

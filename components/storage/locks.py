@@ -19,18 +19,18 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from components.errors import ConfigError, StoreError
-from components.files import now, told_when_full, write_bytes
+from components.files import disk_full_as_store_error, utc_now, write_bytes
 
 log = logging.getLogger("antiphon.store")
 VARIABLE = "ANTIPHON_LOCK_SECONDS"
 """How long a stage that another writes is waited for; 600 unless set."""
 
-RUN = "run-"
+RUN_PREFIX = "run-"
 """What the names of runs' locks begin with; those of stages are keys."""
 
-_SAID_EVERY = 60.0
-_HALF_WRITTEN = (".*.tmp", ".report-data.*")
-_TIDIED: set[Path] = set()
+_WARNING_INTERVAL = 60.0
+_PARTIAL_FILES = (".*.tmp", ".report-data.*")
+_CLEANED_ROOTS: set[Path] = set()
 
 
 def lock_seconds() -> float:
@@ -45,16 +45,16 @@ def lock_seconds() -> float:
     return seconds
 
 
-class Waiting:
+class LockWait:
     """Waiting for what another holds: says so at once and then now and then, and ends."""
 
     def __init__(self, what: str, seconds: float, instead: str = "use another store") -> None:
         self._what = what
         self._instead = instead
         self._until = time.monotonic() + seconds
-        self._said = 0.0
+        self._last_warning = 0.0
 
-    def go_on(self, holder: str) -> None:
+    def wait_or_raise(self, holder: str) -> None:
         """Called while it is held by ``holder``.
 
         Raises:
@@ -64,8 +64,8 @@ class Waiting:
         if at >= self._until:
             raise StoreError(f"{self._what} is being written by {holder}; wait for it, or {self._instead}")
         left = self._until - at
-        if left >= 1 and (not self._said or at - self._said >= _SAID_EVERY):
-            self._said = at
+        if left >= 1 and (not self._last_warning or at - self._last_warning >= _WARNING_INTERVAL):
+            self._last_warning = at
             log.warning(
                 "%s is being written by %s; waiting for it, %.0f s at most (%s)",
                 self._what, holder, left, VARIABLE,
@@ -73,35 +73,35 @@ class Waiting:
 
 
 @contextmanager
-def held(root: Path, name: str, what: str, waiting: Waiting) -> Iterator[None]:
+def hold_lock(root: Path, name: str, what: str, waiting: LockWait) -> Iterator[None]:
     """Be the one holder of ``name`` in the store at ``root``, at most until this process dies.
 
     Raises:
         StoreError: another holds it and ``waiting`` is over; or the store cannot be written to.
     """
     path = root / "locks" / f"{name}.lock"
-    with told_when_full(what, root):
+    with disk_full_as_store_error(what, root):
         path.parent.mkdir(parents=True, exist_ok=True)
-        _tidy_once(root)
+        _clean_up_once(root)
         lock = FileLock(path, timeout=0, thread_local=False)
-        while not _taken(lock):
-            waiting.go_on(holder_of(root, name) or "another process")
+        while not _try_acquire(lock):
+            waiting.wait_or_raise(holder_of(root, name) or "another process")
             time.sleep(0.1)
-    claim = {"pid": os.getpid(), "host": socket.gethostname(), "since": now()}
+    claim = {"pid": os.getpid(), "host": socket.gethostname(), "since": utc_now()}
     holder = path.with_suffix(".holder")
     try:
         write_bytes(holder, json.dumps(claim).encode())
-        tidy(folder_of(root, name))
+        remove_partial_files(folder_of(root, name))
         yield
     finally:
-        _released(lock, path, holder)
+        _release(lock, path, holder)
 
 
 def holder_of(root: Path, name: str) -> str | None:
     """Who says to hold a name; None where nobody does, or a process of this machine that is dead."""
     try:
         claim = json.loads((root / "locks" / f"{name}.holder").read_bytes())
-        if claim["host"] == socket.gethostname() and not _alive(int(claim["pid"])):
+        if claim["host"] == socket.gethostname() and not _is_alive(int(claim["pid"])):
             return None
         return f"process {claim['pid']} on {claim['host']} since {claim['since']}"
     except (OSError, ValueError, KeyError, TypeError):
@@ -110,31 +110,35 @@ def holder_of(root: Path, name: str) -> str | None:
 
 def folder_of(root: Path, name: str) -> Path:
     """The folder that is written under the lock ``name``."""
-    return root / "runs" / name.removeprefix(RUN) if name.startswith(RUN) else root / "stages" / name
+    return (
+        root / "runs" / name.removeprefix(RUN_PREFIX)
+        if name.startswith(RUN_PREFIX)
+        else root / "stages" / name
+    )
 
 
-def tidy(folder: Path) -> None:
+def remove_partial_files(folder: Path) -> None:
     """Remove what was half written in a folder; its lock is held, so whoever wrote it is dead."""
-    for pattern in _HALF_WRITTEN:
+    for pattern in _PARTIAL_FILES:
         for path in folder.rglob(pattern):
             with suppress(OSError):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _tidy_once(root: Path) -> None:
+def _clean_up_once(root: Path) -> None:
     """Tidy up after those that died, once per process: every lock here that is free is such a one's."""
-    if root in _TIDIED:
+    if root in _CLEANED_ROOTS:
         return
-    _TIDIED.add(root)
+    _CLEANED_ROOTS.add(root)
     for path in (root / "locks").glob("*.lock"):
         lock = FileLock(path, timeout=0, thread_local=False)
         with suppress(OSError):  # another user's, say
-            if _taken(lock):
-                tidy(folder_of(root, path.stem))
-                _released(lock, path, path.with_suffix(".holder"))
+            if _try_acquire(lock):
+                remove_partial_files(folder_of(root, path.stem))
+                _release(lock, path, path.with_suffix(".holder"))
 
 
-def _taken(lock: FileLock) -> bool:
+def _try_acquire(lock: FileLock) -> bool:
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -142,7 +146,7 @@ def _taken(lock: FileLock) -> bool:
     return True
 
 
-def _released(lock: FileLock, path: Path, holder: Path) -> None:
+def _release(lock: FileLock, path: Path, holder: Path) -> None:
     """Remove the lock's files, then let it go; who waits on a removed file sees it and opens anew."""
     try:
         holder.unlink(missing_ok=True)
@@ -151,7 +155,7 @@ def _released(lock: FileLock, path: Path, holder: Path) -> None:
         lock.release()
 
 
-def _alive(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import Generic, TypeVar, overload
 
 from components.errors import DataError
-from components.files import lines
+from components.files import read_lines
 from components.records import NBest, Quarantined, Record, StageRef, Utterance
-from components.storage.stage_writer import ERRORS, JOURNAL, OUTPUTS, journal_entries
+from components.storage.stage_writer import ERRORS, JOURNAL, OUTPUTS, read_journal
 
 
-def utterances(data: StageRef) -> Iterator[Utterance]:
+def read_utterances(data: StageRef) -> Iterator[Utterance]:
     """The utterances of a ``data`` stage, in order."""
-    return (_utterance(line, Path(data.path)) for line in lines(Path(data.path) / OUTPUTS))
+    return (_parse_utterance(line, Path(data.path)) for line in read_lines(Path(data.path) / OUTPUTS))
 
 
-def _utterance(line: bytes, folder: Path) -> Utterance:
-    return located(Utterance.model_validate_json(line), folder)
+def _parse_utterance(line: bytes, folder: Path) -> Utterance:
+    return resolve_audio_path(Utterance.model_validate_json(line), folder)
 
 
-def located(utterance: Utterance, folder: Path) -> Utterance:
+def resolve_audio_path(utterance: Utterance, folder: Path) -> Utterance:
     """An utterance of the stage in ``folder``; a relative path of its audio is one in that folder."""
     if utterance.audio is None or Path(utterance.audio.path).is_absolute():
         return utterance
@@ -30,41 +30,41 @@ def located(utterance: Utterance, folder: Path) -> Utterance:
     return utterance.model_copy(update={"audio": here})
 
 
-def hypotheses(ref: StageRef) -> Iterator[NBest]:
+def read_nbests(ref: StageRef) -> Iterator[NBest]:
     """The n-best lists of a stage, in the order of its inputs."""
-    return map(NBest.model_validate_json, lines(Path(ref.path) / OUTPUTS))
+    return map(NBest.model_validate_json, read_lines(Path(ref.path) / OUTPUTS))
 
 
-def quarantined(ref: StageRef) -> Iterator[Quarantined]:
+def read_quarantined(ref: StageRef) -> Iterator[Quarantined]:
     """What a stage could not process, in the order of its inputs."""
-    return map(Quarantined.model_validate_json, lines(Path(ref.path) / ERRORS))
+    return map(Quarantined.model_validate_json, read_lines(Path(ref.path) / ERRORS))
 
 
-def journal_length(folder: Path) -> int:
+def count_journal_shards(folder: Path) -> int:
     """Shards of a stage that an earlier attempt has left in a folder."""
     journal = folder / JOURNAL
-    return sum(1 for _ in journal_entries(journal.read_bytes())) if journal.exists() else 0
+    return sum(1 for _ in read_journal(journal.read_bytes())) if journal.exists() else 0
 
 
 def languages_of(data: StageRef) -> tuple[str, str]:
     """Source and target language of a data set, by its first utterance. DataError where it has no target."""
-    first = next(utterances(data), None)
+    first = next(read_utterances(data), None)
     if first is None or first.target_language is None:
         raise DataError("expected data with a target language, found none: set target_language")
     return first.source_language, first.target_language
 
 
-def nbests(ref: StageRef | None) -> dict[str, NBest]:
+def read_nbests_by_id(ref: StageRef | None) -> dict[str, NBest]:
     """Utterance id -> n-best list; empty without a stage."""
-    return {} if ref is None else {nbest.utterance_id: nbest for nbest in hypotheses(ref)}
+    return {} if ref is None else {nbest.utterance_id: nbest for nbest in read_nbests(ref)}
 
 
-def best_texts(ref: StageRef) -> dict[str, str]:
+def read_best_texts(ref: StageRef) -> dict[str, str]:
     """Utterance id -> text of the best hypothesis."""
-    return {nbest.utterance_id: nbest.best.text for nbest in hypotheses(ref)}
+    return {nbest.utterance_id: nbest.best.text for nbest in read_nbests(ref)}
 
 
-def _offsets(path: Path) -> dict[str, int]:
+def _index_lines(path: Path) -> dict[str, int]:
     """Utterance id -> where its line begins."""
     found: dict[str, int] = {}
     position = 0
@@ -76,7 +76,7 @@ def _offsets(path: Path) -> dict[str, int]:
     return found
 
 
-def _line(path: Path, offset: int) -> bytes:
+def _read_line(path: Path, offset: int) -> bytes:
     with path.open("rb") as file:
         file.seek(offset)
         return file.readline()
@@ -94,11 +94,11 @@ class StoredRecords(Mapping[str, R | Quarantined], Generic[R]):
         self._record: type[R] = record
         self._where: dict[str, tuple[str, int]] = {}
         for name in (OUTPUTS, ERRORS):
-            self._where |= {key: (name, place) for key, place in _offsets(self._folder / name).items()}
+            self._where |= {key: (name, place) for key, place in _index_lines(self._folder / name).items()}
 
     def __getitem__(self, utterance_id: str) -> R | Quarantined:
         name, offset = self._where[utterance_id]
-        line = _line(self._folder / name, offset)
+        line = _read_line(self._folder / name, offset)
         return (
             Quarantined.model_validate_json(line)
             if name == ERRORS
@@ -127,7 +127,7 @@ class StoredUtterances(Sequence[Utterance]):
 
     def __init__(self, data: StageRef) -> None:
         self._path = Path(data.path) / OUTPUTS
-        self._offsets = list(_offsets(self._path).values())
+        self._offsets = list(_index_lines(self._path).values())
 
     @overload
     def __getitem__(self, index: int) -> Utterance: ...
@@ -137,10 +137,10 @@ class StoredUtterances(Sequence[Utterance]):
         """One utterance, or a list for a slice."""
         if isinstance(index, slice):
             return [self[number] for number in range(*index.indices(len(self)))]
-        return _utterance(_line(self._path, self._offsets[index]), self._path.parent)
+        return _parse_utterance(_read_line(self._path, self._offsets[index]), self._path.parent)
 
     def __iter__(self) -> Iterator[Utterance]:
-        return (_utterance(line, self._path.parent) for line in lines(self._path))
+        return (_parse_utterance(line, self._path.parent) for line in read_lines(self._path))
 
     def __len__(self) -> int:
         return len(self._offsets)

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from components.canonical import canonical, with_digest, without_digest
+from components.canonical_json import add_digest, encode_canonical, verify_digest
 from components.errors import StoreError
-from components.files import as_json, read_json, write_bytes, write_json
+from components.files import encode_json, read_json, write_bytes, write_json
 from components.records import RunRecord
 
 RECORD, FAILED, METRICS = "run.json", "failed.json", "metrics.json"
@@ -20,13 +20,13 @@ FORMAT = 2
 """1 had no digest, and the paths of stages."""
 
 _KEY = re.compile(r"[0-9a-f]{64}")
-_AGAIN = "run it again (--replace)"
+_RERUN_HINT = "run it again (--replace)"
 
 
 def write_record(folder: Path, run: RunRecord, *, replaces: bool) -> None:
     """Write the record into the run's folder; where it does not replace what is there, as ``failed.json``."""
     values = run.model_dump(mode="json", exclude={"stages": {"__all__": {"path"}}})
-    content = as_json(with_digest({"format": FORMAT, **values}))
+    content = encode_json(add_digest({"format": FORMAT, **values}))
     if not replaces:
         write_bytes(folder / FAILED, content)
         return
@@ -50,13 +50,13 @@ def read_record(folder: Path, stages: Path) -> RunRecord:
         stated = read_json(path).get("format", 1)
         shown = read_json(scores) if scores.exists() else None
     except StoreError as error:
-        raise StoreError(f"{error}; {_AGAIN}") from error
+        raise StoreError(f"{error}; {_RERUN_HINT}") from error
     if stated != FORMAT:
         raise StoreError(
-            f"{path}: expected format {FORMAT}, found {stated}, of another version of Antiphon; {_AGAIN}"
+            f"{path}: expected format {FORMAT}, found {stated}, of another version of Antiphon; {_RERUN_HINT}"
         )
     try:
-        values = without_digest(path.read_bytes())
+        values = verify_digest(path.read_bytes())
         del values["format"]
         for ref in values["stages"]:
             if not _KEY.fullmatch(ref["key"]):
@@ -65,7 +65,7 @@ def read_record(folder: Path, stages: Path) -> RunRecord:
         run = RunRecord.model_validate(values)
     except (ValueError, KeyError, TypeError) as error:
         fault = " ".join(str(error).split())
-        raise StoreError(f"{path}: expected the record of a run, found: {fault}; {_AGAIN}") from error
-    if shown is not None and canonical(shown) != canonical(values["metrics"]):
-        raise StoreError(f"{scores}: expected the metrics of {RECORD}, found others; {_AGAIN}")
+        raise StoreError(f"{path}: expected the record of a run, found: {fault}; {_RERUN_HINT}") from error
+    if shown is not None and encode_canonical(shown) != encode_canonical(values["metrics"]):
+        raise StoreError(f"{scores}: expected the metrics of {RECORD}, found others; {_RERUN_HINT}")
     return run

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from pydantic import Field, ValidationError, field_validator
 
-from components.canonical import digest, with_digest, without_digest
+from components.canonical_json import add_digest, digest_of, verify_digest
 from components.errors import StoreError
 from components.records import Record, Sha256
 
@@ -19,7 +19,7 @@ SEAL, PLAN = "DONE.json", "plan.json"
 FORMAT: Final = 2
 """1 had no digest over the seal and did not seal the plan."""
 
-_RECENT = 2_000_000_000
+_RECENT_NANOSECONDS = 2_000_000_000
 """Nanoseconds: a file changed as lately as this may change again without a change of its time stamps."""
 
 
@@ -47,16 +47,16 @@ class Seal(Record):
 
     @field_validator("files")
     @classmethod
-    def _inside(cls, files: dict[str, str]) -> dict[str, str]:
+    def _check_names(cls, files: dict[str, str]) -> dict[str, str]:
         for name in files:
             path = PurePosixPath(name)
             if not name or path.is_absolute() or ".." in path.parts or "\\" in name:
                 raise ValueError(f"expected names of files inside the stage, found {name!r}")
         return files
 
-    def encoded(self) -> bytes:
+    def encode(self) -> bytes:
         """The bytes of ``DONE.json``."""
-        values = with_digest(self.model_dump(mode="json"))
+        values = add_digest(self.model_dump(mode="json"))
         return json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
 
 
@@ -67,22 +67,22 @@ def read_seal(content: bytes, where: str, key: str) -> Seal:
         DamagedError: it is damaged, another stage's, or of another version.
     """
     try:
-        values = without_digest(content)
+        values = verify_digest(content)
         seal = Seal.model_validate(values)
     except ValidationError as error:
         fault = error.errors()[0]
         name = ".".join(map(str, fault["loc"]))
         raise DamagedError(f"{where}: {name}: {fault['msg']}") from error
     except ValueError as error:
-        if older := _older(content):
+        if older := _other_format(content):
             raise DamagedError(f"{where}: expected format {FORMAT}, found {older}") from error
         raise DamagedError(f"{where}: {error}") from error
-    if digest(seal.files) != seal.sha256 or seal.key != key:
+    if digest_of(seal.files) != seal.sha256 or seal.key != key:
         raise DamagedError(f"{where}: expected the seal of {key[:12]}…, found another's, of {seal.key[:12]}…")
     return seal
 
 
-def verify(folder: Path, seal: Seal, where: str | None = None) -> None:
+def verify_files(folder: Path, seal: Seal, where: str | None = None) -> None:
     """Check every file of a stage. DamagedError names the first that is not what the seal says.
 
     ``where`` is what the folder is a copy of, for the message.
@@ -105,21 +105,21 @@ def file_digest(path: Path) -> str:
     """sha256 of a file's bytes, remembered by this process while the file has not been touched. OSError."""
     found = path.stat()
     stamp = (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
-    if time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns) < _RECENT:
-        return _read(path, stamp)
-    return _remembered(path, stamp)
+    if time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns) < _RECENT_NANOSECONDS:
+        return _hash_file(path, stamp)
+    return _hash_file_cached(path, stamp)
 
 
-def _read(path: Path, stamp: tuple[int, ...]) -> str:
+def _hash_file(path: Path, stamp: tuple[int, ...]) -> str:
     del stamp
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-_remembered = lru_cache(maxsize=8192)(_read)
+_hash_file_cached = lru_cache(maxsize=8192)(_hash_file)
 
 
-def _older(content: bytes) -> str | None:
+def _other_format(content: bytes) -> str | None:
     """What sealed a stage before there were formats, or a version to come; None for mere damage."""
     try:
         values = json.loads(content)

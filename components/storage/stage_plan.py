@@ -13,11 +13,11 @@ from typing import Any
 
 from pydantic import Field
 
-from components.canonical import digest
-from components.machine import numerics
+from components.canonical_json import digest_of
+from components.machine import describe_numerics
 from components.records import Record, Sha256, StageRef
 
-BENEATH = {
+DEPENDENCIES = {
     "transformers": ("tokenizers",),
     "openai-whisper": ("tiktoken",),
     "faster-whisper": ("ctranslate2",),
@@ -26,7 +26,7 @@ BENEATH = {
 
 
 @lru_cache(maxsize=64)
-def _version(library: str) -> str:
+def _installed_version(library: str) -> str:
     try:
         return metadata.version(library)
     except metadata.PackageNotFoundError:
@@ -35,15 +35,15 @@ def _version(library: str) -> str:
 
 def library_versions(names: Iterable[str]) -> dict[str, str]:
     """Installed version of each distribution and of what is beneath it, ``absent`` where it is missing."""
-    return {each: _version(each) for name in names for each in (name, *BENEATH.get(name, ()))}
+    return {each: _installed_version(each) for name in names for each in (name, *DEPENDENCIES.get(name, ()))}
 
 
-def _numerics(plan: Mapping[str, Any]) -> dict[str, str]:
+def _default_numerics(plan: Mapping[str, Any]) -> dict[str, str]:
     """Of a stage that computes with torch; its parameters may set the number of threads themselves."""
     if "torch" not in plan["libraries"]:
         return {}
     parameters = plan["parameters"]
-    return numerics(str(parameters.get("device", "cpu")), threads="threads" not in parameters)
+    return describe_numerics(str(parameters.get("device", "cpu")), threads="threads" not in parameters)
 
 
 class StagePlan(Record):
@@ -69,14 +69,14 @@ class StagePlan(Record):
     seed: int = 0
     shard_size: int = Field(default=0, ge=0, description="items per shard; batches decide the last bits")
     libraries: dict[str, str] = Field(default_factory=dict)
-    numerics: dict[str, str] = Field(default_factory=_numerics)
+    numerics: dict[str, str] = Field(default_factory=_default_numerics)
     models: dict[str, str] = Field(default_factory=dict)
 
     @property
     def key(self) -> Sha256:
         """Address of the stage in the store."""
         unkeyed = {"models", "stage"} if self.kind else {"models"}
-        return digest(self.model_dump(mode="json", exclude=unkeyed))
+        return digest_of(self.model_dump(mode="json", exclude=unkeyed))
 
 
 def content_of(ref: StageRef) -> str:
@@ -87,6 +87,6 @@ def content_of(ref: StageRef) -> str:
     return ref.content or f"{ref.key}:{ref.sha256}"
 
 
-def read_by(*refs: StageRef) -> dict[str, str]:
+def upstream_of(*refs: StageRef) -> dict[str, str]:
     """``upstream`` of a stage that reads ``refs``."""
     return {ref.stage: content_of(ref) for ref in refs}

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.files import read_json, told_when_full, write_json
+from components.files import disk_full_as_store_error, read_json, write_json
 from components.profiling import measure_cost
 from components.records import StageRef
 from components.storage.seal import PLAN
 from components.storage.stage_plan import StagePlan
-from components.storage.stage_writer import Writer, opened
+from components.storage.stage_writer import StageWriter, open_stage
 from components.storage.store import Store
 
 READ = "read.json"
@@ -34,7 +34,10 @@ class Product:
 
 
 def compute_once(
-    store: Store, plan: StagePlan, work: Callable[[Path], Product], read: Mapping[str, str] | None = None
+    store: Store,
+    plan: StagePlan,
+    work: Callable[[Path], Product],
+    read_digests: Mapping[str, str] | None = None,
 ) -> StageRef:
     """The stage of a plan that is made whole: reused if it is finished, else made by ``work``, and sealed.
 
@@ -42,14 +45,14 @@ def compute_once(
         work: makes the files in the stage's folder, where an earlier attempt may have left some.
         read: see :func:`opened`.
     """
-    with opened(store, plan, records=False, read=read) as writer:
-        ref = writer.ref or _made(writer, work)
+    with open_stage(store, plan, records=False, read_digests=read_digests) as writer:
+        ref = writer.ref or _make_and_seal(writer, work)
     discard_work(writer.path)
     return ref
 
 
-def _made(writer: Writer, work: Callable[[Path], Product]) -> StageRef:
-    _forget_other(writer)
+def _make_and_seal(writer: StageWriter, work: Callable[[Path], Product]) -> StageRef:
+    _clear_stale_work(writer)
     with measure_cost() as cost:
         product = work(writer.path)
     writer.seconds = cost.seconds if product.seconds is None else product.seconds
@@ -57,18 +60,18 @@ def _made(writer: Writer, work: Callable[[Path], Product]) -> StageRef:
     return writer.seal(product.files, items=product.items, quarantined=product.quarantined)
 
 
-def _forget_other(writer: Writer) -> None:
+def _clear_stale_work(writer: StageWriter) -> None:
     """Remove what an earlier attempt has made of other inputs than this one's."""
     noted = writer.path / WORK / READ
-    if noted.is_file() and read_json(noted) != writer.read:
+    if noted.is_file() and read_json(noted) != writer.read_digests:
         for each in writer.path.iterdir():
             if each.is_dir():
                 shutil.rmtree(each)
             elif each.name != PLAN:
                 each.unlink()
-    with told_when_full(f"stage {writer.plan.stage}", writer.path):
+    with disk_full_as_store_error(f"stage {writer.plan.stage}", writer.path):
         noted.parent.mkdir(exist_ok=True)
-        write_json(noted, writer.read)
+        write_json(noted, writer.read_digests)
 
 
 def discard_work(folder: Path) -> None:

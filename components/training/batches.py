@@ -42,7 +42,9 @@ class Batch:
         )
 
 
-def plan(lengths: Sequence[int], batch_tokens: int, generator: torch.Generator | None) -> list[list[int]]:
+def plan_batches(
+    lengths: Sequence[int], batch_tokens: int, generator: torch.Generator | None
+) -> list[list[int]]:
     """Cut examples into batches of at most ``batch_tokens`` padded tokens; every example once.
 
     Examples are sorted by length (ties and near-ties shuffled, so that epochs differ), cut, and the
@@ -71,9 +73,9 @@ def plan(lengths: Sequence[int], batch_tokens: int, generator: torch.Generator |
     return [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
 
 
-def epoch_plan(lengths: Sequence[int], batch_tokens: int, seed: int, epoch: int) -> list[list[int]]:
+def plan_epoch(lengths: Sequence[int], batch_tokens: int, seed: int, epoch: int) -> list[list[int]]:
     """The batches of one epoch: a pure function of its arguments, so a resumed run sees the same ones."""
-    return plan(lengths, batch_tokens, torch.Generator().manual_seed(seed * 1_000_003 + epoch))
+    return plan_batches(lengths, batch_tokens, torch.Generator().manual_seed(seed * 1_000_003 + epoch))
 
 
 def collate(examples: Sequence[Example], pad: int) -> Batch:

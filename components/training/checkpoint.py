@@ -23,16 +23,16 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from components.digests import sync_folder
 from components.errors import StoreError
-from components.models.digests import sync_folder
-from components.models.receipts import intact, seal
+from components.models.install_manifest import is_intact, write_manifest
 
 MANIFEST = "manifest.json"
 _log = logging.getLogger("antiphon.training")
 
 
 @dataclasses.dataclass
-class State:
+class TrainingState:
     """Counters of a run: what has been done, what was best, and the metrics of every evaluation."""
 
     step: int = 0
@@ -42,23 +42,23 @@ class State:
     tokens: int = 0
     best_step: int = 0
     best_score: float = -math.inf
-    worse: int = 0
+    evals_without_improvement: int = 0
     history: list[dict[str, float]] = dataclasses.field(default_factory=list)
 
-    def last(self, count: int) -> list[int]:
+    def last_steps(self, count: int) -> list[int]:
         """Steps of the last ``count`` evaluations."""
         return [int(row["step"]) for row in self.history[-count:]]
 
 
-def save(folder: Path, model: Any, optimiser: torch.optim.Optimizer, state: State, keep: int) -> Path:
+def save(folder: Path, model: Any, optimiser: torch.optim.Optimizer, state: TrainingState, keep: int) -> Path:
     """Write ``folder/step-N`` (temporary, synced, renamed); keep the last ``keep``, and the best as each of
     these knew it, so that a run can go on from any of them.
     """
-    final = at(folder, state.step)
+    final = checkpoint_folder(folder, state.step)
     temporary = folder / f".writing-{state.step:08d}"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    save_file(weights(model), temporary / "model.safetensors")
+    save_file(trained_parameters(model), temporary / "model.safetensors")
     moments = {
         f"{name}.{key}": value.clone()
         for name, parameter in model.named_parameters()
@@ -69,52 +69,64 @@ def save(folder: Path, model: Any, optimiser: torch.optim.Optimizer, state: Stat
         moments["rng.cuda"] = torch.cuda.get_rng_state(model.device)
     save_file(moments, temporary / "optimiser.safetensors")
     (temporary / "state.json").write_text(json.dumps(dataclasses.asdict(state)), encoding="utf-8")
-    seal(temporary, MANIFEST)
+    write_manifest(temporary, MANIFEST)
     shutil.rmtree(final, ignore_errors=True)
     temporary.rename(final)
     sync_folder(folder)
-    kept = {at(folder, int(row[name])) for row in state.history[-keep:] for name in ("step", "best_step")}
-    for old in set(steps(folder)) - kept:
+    kept_folders = {
+        checkpoint_folder(folder, int(row[name]))
+        for row in state.history[-keep:]
+        for name in ("step", "best_step")
+    }
+    for old in set(list_checkpoints(folder)) - kept_folders:
         shutil.rmtree(old)
     return final
 
 
-def at(folder: Path, step: int) -> Path:
+def checkpoint_folder(folder: Path, step: int) -> Path:
     """Where the checkpoint of a step is."""
     return folder / f"step-{step:08d}"
 
 
-def steps(folder: Path) -> list[Path]:
-    """Checkpoints, oldest first; whether they are whole, :func:`latest` and :func:`first_lost` say."""
+def list_checkpoints(folder: Path) -> list[Path]:
+    """Checkpoints, oldest first; whether they are whole, :func:`find_latest` and :func:`find_first_damaged` say."""
     return sorted(folder.glob("step-*"))
 
 
-def latest(folder: Path) -> Path | None:
+def find_latest(folder: Path) -> Path | None:
     """The newest checkpoint whose files have the digests of its manifest; damaged newer ones are removed."""
-    for path in reversed(steps(folder)):
-        if intact(path, MANIFEST, again=True):
+    for path in reversed(list_checkpoints(folder)):
+        if is_intact(path, MANIFEST, reread=True):
             return path
         _log.warning("checkpoint %s is damaged: training goes on from the one before it", path)
         shutil.rmtree(path)
     return None
 
 
-def first_lost(folder: Path, needed: Iterable[int]) -> int | None:
+def find_first_damaged(folder: Path, needed: Iterable[int]) -> int | None:
     """The first of the ``needed`` steps whose checkpoint is missing or damaged; None where all are whole."""
-    return next((step for step in sorted(needed) if not intact(at(folder, step), MANIFEST, again=True)), None)
+    return next(
+        (
+            step
+            for step in sorted(needed)
+            if not is_intact(checkpoint_folder(folder, step), MANIFEST, reread=True)
+        ),
+        None,
+    )
 
 
 def rewind(folder: Path, step: int) -> None:
     """Remove the checkpoint of ``step``, which is damaged or missing, and all that came after it."""
     _log.warning(
-        "checkpoint %s is damaged or missing: training goes on from the one before it", at(folder, step)
+        "checkpoint %s is damaged or missing: training goes on from the one before it",
+        checkpoint_folder(folder, step),
     )
-    for path in steps(folder):
-        if path >= at(folder, step):
+    for path in list_checkpoints(folder):
+        if path >= checkpoint_folder(folder, step):
             shutil.rmtree(path)
 
 
-def restore(path: Path, model: Any, optimiser: torch.optim.Optimizer) -> State:
+def restore(path: Path, model: Any, optimiser: torch.optim.Optimizer) -> TrainingState:
     """Put weights, moments and random number generators back as they were; return the counters."""
     load_weights(model, load_file(path / "model.safetensors"))
     moments = load_file(path / "optimiser.safetensors")
@@ -129,11 +141,11 @@ def restore(path: Path, model: Any, optimiser: torch.optim.Optimizer) -> State:
             optimiser.state[parameter] = {k: v.to(device) for k, v in entries.items() if v is not None}
     if moments:
         raise StoreError(f"{path}: optimiser state of unknown parameter {next(iter(moments))}; start afresh")
-    return State(**json.loads((path / "state.json").read_text(encoding="utf-8")))
+    return TrainingState(**json.loads((path / "state.json").read_text(encoding="utf-8")))
 
 
 @contextmanager
-def system_errors() -> Iterator[None]:
+def safetensors_errors_as_os_errors() -> Iterator[None]:
     """What safetensors reports of the system (a full disk, say) is an OSError with its number again."""
     try:
         yield
@@ -144,23 +156,25 @@ def system_errors() -> Iterator[None]:
         raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
 
 
-def weights(model: Any) -> dict[str, Tensor]:
+def trained_parameters(model: Any) -> dict[str, Tensor]:
     """Trained parameters by name, tied ones once; frozen ones are not kept."""
     return {name: p.detach().contiguous() for name, p in model.named_parameters() if p.requires_grad}
 
 
 def load_weights(model: Any, tensors: dict[str, Tensor]) -> None:
     """Set every trained parameter. Raises StoreError unless names and shapes are the same."""
-    mine = weights(model)
-    if {k: v.shape for k, v in mine.items()} != {k: v.shape for k, v in tensors.items()}:
-        odd = sorted(set(mine) ^ set(tensors)) or sorted(k for k in mine if mine[k].shape != tensors[k].shape)
+    parameters = trained_parameters(model)
+    if {k: v.shape for k, v in parameters.items()} != {k: v.shape for k, v in tensors.items()}:
+        odd = sorted(set(parameters) ^ set(tensors)) or sorted(
+            k for k in parameters if parameters[k].shape != tensors[k].shape
+        )
         raise StoreError(f"expected a checkpoint of this model, found another tensor {odd[0]}; start afresh")
     with torch.no_grad():
-        for name, parameter in mine.items():
+        for name, parameter in parameters.items():
             parameter.copy_(tensors[name])
 
 
-def average(paths: list[Path]) -> dict[str, Tensor]:
+def average_weights(paths: list[Path]) -> dict[str, Tensor]:
     """Mean of the weights of several checkpoints, in float64, as float32."""
     total: dict[str, Tensor] = {}
     for path in paths:

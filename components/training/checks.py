@@ -5,10 +5,10 @@ from __future__ import annotations
 from components import data, models
 from components.device import pick_device
 from components.languages import check_code
-from components.training import starting
+from components.refining.learners import require_initial_model
+from components.training import initialization
 from components.training.config import DistillationConfig, TrainingConfig
 from components.training.model import check_heads
-from components.training.refiners import require_start
 
 
 def check(config: TrainingConfig, store: str | None) -> None:
@@ -24,10 +24,10 @@ def check_machine(config: TrainingConfig, store: str | None) -> None:
     """The same of the model that is made, whatever its data."""
     pick_device(config.device)
     if config.kind in ("deliberation", "edit_diffusion"):
-        require_start(config)
+        require_initial_model(config)
     if config.start is None:
         check_heads(config)
-    for reference in starting.named(config).values():
+    for reference in initialization.model_references(config).values():
         models.check(reference, store)
 
 

@@ -17,13 +17,13 @@ from torch.nn import functional
 from components.errors import ConfigError
 from components.models import resolve
 from components.models.loading import load_transformers
-from components.training import objective
+from components.training import cross_entropy
 from components.training.config import DistillationConfig
-from components.training.shrinking import copy_layers
-from components.training.translation import TranslationLearner
+from components.training.student_init import copy_layers
+from components.training.translation_learner import TranslationLearner
 
 
-def mixture(logits: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+def mix_distributions(logits: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
     """Log-probabilities (N, V), nats, of the weighted mixture of the distributions that logits (N, V) give.
 
     Members of weight 0 are left out. Raises ConfigError unless the weights are one for each, at least 0,
@@ -34,15 +34,15 @@ def mixture(logits: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
             f"expected {len(logits)} weights of at least 0 that sum to 1, found {tuple(weights)}"
         )
     total: Tensor | None = None
-    for each, weight in zip(logits, weights, strict=True):
+    for member_logits, weight in zip(logits, weights, strict=True):
         if weight > 0:
-            part = torch.log_softmax(each.float(), dim=-1) + float(torch.tensor(weight).log())
+            part = torch.log_softmax(member_logits.float(), dim=-1) + float(torch.tensor(weight).log())
             total = part if total is None else torch.logaddexp(total, part)
     assert total is not None
     return total
 
 
-def word_loss(student: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
+def kd_loss(student: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
     """``T² · mean KL(p_T || q_T)``, nats per target word, a float32 scalar (float64 stays).
 
     ``student`` are logits (N, V), ``teacher`` log-probabilities (N, V) that receive no gradient, both of
@@ -50,14 +50,14 @@ def word_loss(student: Tensor, teacher: Tensor, temperature: float = 1.0) -> Ten
     temperature T (``p_T`` is proportional to ``p^(1/T)``); T² keeps the gradient's size (Hinton et al.).
     """
     with torch.no_grad():
-        wanted = torch.log_softmax(_wide(teacher) / temperature, dim=-1)
-    given = torch.log_softmax(_wide(student) / temperature, dim=-1)
+        teacher_log_probs = torch.log_softmax(_at_least_float32(teacher) / temperature, dim=-1)
+    student_log_probs = torch.log_softmax(_at_least_float32(student) / temperature, dim=-1)
     # A word that the teacher rules out (-inf) weighs nothing: 0 · log 0 = 0.
-    gap = torch.where(wanted == -torch.inf, 0.0, wanted) - given
-    return temperature**2 * (wanted.exp() * gap).sum(dim=-1).mean()
+    gap = torch.where(teacher_log_probs == -torch.inf, 0.0, teacher_log_probs) - student_log_probs
+    return temperature**2 * (teacher_log_probs.exp() * gap).sum(dim=-1).mean()
 
 
-def _wide(values: Tensor) -> Tensor:
+def _at_least_float32(values: Tensor) -> Tensor:
     return values if values.dtype == torch.float64 else values.float()
 
 
@@ -72,7 +72,7 @@ class DistillationLearner(TranslationLearner):
         if config.layers_of is not None:
             whole, _ = load_transformers(resolve(config.layers_of, store), "seq2seq", device)
             copy_layers(self.model, whole, config.layers_of)
-        self._teachers = [self._teacher(reference, device, store) for reference in config.teachers]
+        self._teachers = [self._load_teacher(reference, device, store) for reference in config.teachers]
         equal = (1 / len(self._teachers),) * len(self._teachers) if self._teachers else ()
         self._weights = config.teacher_weights or equal
         if len(self._weights) != len(self._teachers):
@@ -80,7 +80,7 @@ class DistillationLearner(TranslationLearner):
                 f"teacher_weights: expected {len(self._teachers)}, one per teacher, found {self._weights}"
             )
 
-    def _teacher(self, reference: str, device: torch.device, store: str | None) -> Any:
+    def _load_teacher(self, reference: str, device: torch.device, store: str | None) -> Any:
         model, tokenizer = load_transformers(resolve(reference, store), "seq2seq", device)
         if tokenizer.get_vocab() != self.tokenizer.get_vocab():
             raise ConfigError(
@@ -95,11 +95,13 @@ class DistillationLearner(TranslationLearner):
         """Mean loss of a batch, nats per target token, and its target tokens."""
         share = self._settings.word_share if self._teachers else 0.0
         batch = self.batch(rows)
-        logits, labels = objective.logits(self.model, batch)
+        logits, labels = cross_entropy.target_logits(self.model, batch)
         value = functional.cross_entropy(logits, labels, label_smoothing=self.config.label_smoothing)
         if share > 0:
             with torch.no_grad():
-                wanted = mixture([objective.logits(t, batch)[0] for t in self._teachers], self._weights)
-            word = word_loss(logits, wanted, self._settings.temperature)
-            value = (1 - share) * value + share * word
+                teacher_log_probs = mix_distributions(
+                    [cross_entropy.target_logits(t, batch)[0] for t in self._teachers], self._weights
+                )
+            distillation_loss = kd_loss(logits, teacher_log_probs, self._settings.temperature)
+            value = (1 - share) * value + share * distillation_loss
         return value, labels.numel()

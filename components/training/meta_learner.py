@@ -15,12 +15,21 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from components.ensembling.bagging import bagged
 from components.errors import ConfigError
-from components.training import batches, dev, meta, model, objective, pairs, starting, vocabulary
+from components.training import (
+    batches,
+    cross_entropy,
+    initialization,
+    meta_learning,
+    model,
+    parallel_data,
+    validation,
+    vocabulary,
+)
+from components.training.bagging import resample_items
 from components.training.batches import Batch, Example
 from components.training.config import TrainingConfig
-from components.training.pairs import Pair
+from components.training.parallel_data import Pair
 
 
 class MetaConfig(TrainingConfig):
@@ -63,30 +72,36 @@ class MetaLearner:
 
     def __init__(self, config: MetaConfig, out: Path, device: torch.device, store: str | None = None) -> None:
         self.config = config
-        parts = [self._pairs(config.data, language)[config.skip :] for language in config.languages]
-        texts = [bagged(part, config.seed, config.bag) for part in parts]
+        parts = [self._read_pairs(config.data, language)[config.skip :] for language in config.languages]
+        texts = [resample_items(part, config.seed, config.bag) for part in parts]
         if not all(texts):
             raise ConfigError(f"skip: expected fewer than the pairs of each direction, found {config.skip}")
-        self.tokenizer, spm = self._vocabulary(out, texts, store)
+        self.tokenizer, spm = self._load_or_learn_vocabulary(out, texts, store)
         self.examples: list[Example] = []
         self.task_of: list[int] = []
         for task, (language, text) in enumerate(zip(config.languages, texts, strict=True)):
-            found = pairs.encode(text, spm, config.max_length, language)
-            self.examples += found
-            self.task_of += [task] * len(found)
+            encoded = parallel_data.encode_pairs(text, spm, config.max_length, language)
+            self.examples += encoded
+            self.task_of += [task] * len(encoded)
         self._dev = [
-            pairs.encode(self._pairs(config.dev, language), spm, config.max_length, language)
+            parallel_data.encode_pairs(
+                self._read_pairs(config.dev, language), spm, config.max_length, language
+            )
             for language in config.languages
         ]
         self.lengths = [example.length for example in self.examples]
-        self.model = starting.weights_of(config, store) or model.build(config, len(self.tokenizer))
+        self.model = initialization.load_initial_model(config, store) or model.build(
+            config, len(self.tokenizer)
+        )
         self.model.set_attn_implementation("eager")  # the fused kernels have no second derivative
         self.model.to(device)
 
-    def _pairs(self, source: str, language: str) -> list[Pair]:
-        return pairs.read(source, (self.config.source_language, language), self.config.limit)[0]
+    def _read_pairs(self, source: str, language: str) -> list[Pair]:
+        return parallel_data.read_pairs(source, (self.config.source_language, language), self.config.limit)[0]
 
-    def _vocabulary(self, out: Path, texts: Sequence[Sequence[Pair]], store: str | None) -> tuple[Any, bytes]:
+    def _load_or_learn_vocabulary(
+        self, out: Path, texts: Sequence[Sequence[Pair]], store: str | None
+    ) -> tuple[Any, bytes]:
         """The pieces of ``tokenizer`` or ``start``, else joint pieces of all directions and of the text
         adapted to; with a tag for each target language.
         """
@@ -98,11 +113,11 @@ class MetaLearner:
             later: Sequence[Pair] = []
             if config.adapt_data is not None:
                 both = (config.source_language, target)
-                later = pairs.read(config.adapt_data, both, config.adapt_limit)[0]
+                later = parallel_data.read_pairs(config.adapt_data, both, config.adapt_limit)[0]
             lines = itertools.chain.from_iterable(itertools.chain(*texts, later))
             return vocabulary.train(lines, config.vocabulary, tags)
 
-        spm, tokenizer = starting.vocabulary_of(config, out, learn, store)
+        spm, tokenizer = initialization.load_or_learn_vocabulary(config, out, learn, store)
         missing = sorted(set(tags) - tokenizer.get_vocab().keys())
         if missing:
             raise ConfigError(
@@ -123,26 +138,28 @@ class MetaLearner:
         """
         config = self.config
         tokens = sum(len(self.examples[i].target) for i in rows)
-        parts = meta.split(rows, self.task_of, config.inner_steps + 1)
+        parts = meta_learning.split_episode(rows, self.task_of, config.inner_steps + 1)
         if config.method == "multilingual" or not parts:
-            return objective.loss(self.model, self._batch(rows), config.label_smoothing)
-        loss = meta.loss_of(self.model, self._smoothed)
-        weights = meta.trained(self.model)
+            return cross_entropy.smoothed_cross_entropy(self.model, self._batch(rows), config.label_smoothing)
+        loss = meta_learning.functional_loss(self.model, self._smoothed_loss)
+        weights = meta_learning.trainable_weights(self.model)
         values = [
-            meta.METHODS[config.method](
+            meta_learning.METHODS[config.method](
                 loss, weights, [self._batch(s) for s in supports], self._batch(query), config.inner_rate
             )
             for *supports, query in parts.values()
         ]
         return torch.stack(values).mean(), tokens
 
-    def _smoothed(self, module: nn.Module, batch: Batch) -> Tensor:
-        return objective.loss(module, batch, self.config.label_smoothing)[0]
+    def _smoothed_loss(self, module: nn.Module, batch: Batch) -> Tensor:
+        return cross_entropy.smoothed_cross_entropy(module, batch, self.config.label_smoothing)[0]
 
     def dev_loss(self) -> float:
         """Cross-entropy before any adaptation, nats per target token, mean of the directions."""
-        found = [dev.dev_loss(self.model, examples, self.config.batch_pieces) for examples in self._dev]
-        return sum(found) / len(found)
+        losses = [
+            validation.dev_loss(self.model, examples, self.config.batch_pieces) for examples in self._dev
+        ]
+        return sum(losses) / len(losses)
 
     def dev_score(self) -> float:
         """The negative of the dev loss."""

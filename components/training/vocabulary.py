@@ -31,11 +31,11 @@ def train(lines: Iterable[str], size: int, symbols: Sequence[str] = ()) -> bytes
     target languages (:func:`tag`), say. Raises DataError where the text has more characters
     than that.
     """
-    written = io.BytesIO()
+    buffer = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(lines),
-            model_writer=written,
+            model_writer=buffer,
             vocab_size=size - 1,
             character_coverage=1.0,
             hard_vocab_limit=False,
@@ -50,7 +50,7 @@ def train(lines: Iterable[str], size: int, symbols: Sequence[str] = ()) -> bytes
     except RuntimeError as error:
         reason = str(error).splitlines()[-1]
         raise DataError(f"vocabulary: expected a size that suits the text, found {size}; {reason}") from error
-    return written.getvalue()
+    return buffer.getvalue()
 
 
 def save(model: bytes, folder: Path, source_language: str, target_language: str) -> MarianTokenizer:
@@ -63,9 +63,9 @@ def save(model: bytes, folder: Path, source_language: str, target_language: str)
     )
     for name in ("source.spm", "target.spm"):
         (folder / name).write_bytes(model)
-    made = tokenizer(folder, source_language, target_language)
-    made.save_pretrained(folder)
-    return made
+    saved = tokenizer(folder, source_language, target_language)
+    saved.save_pretrained(folder)
+    return saved
 
 
 def tokenizer(folder: Path, source_language: str, target_language: str) -> MarianTokenizer:
@@ -87,6 +87,6 @@ def load(model: bytes) -> sentencepiece.SentencePieceProcessor:
     return processor
 
 
-def tagged(pieces: sentencepiece.SentencePieceProcessor, language: str) -> bool:
+def has_tag(pieces: sentencepiece.SentencePieceProcessor, language: str) -> bool:
     """Whether the vocabulary has a tag for the language."""
     return bool(pieces.piece_to_id(tag(language)) != UNKNOWN)

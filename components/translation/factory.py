@@ -5,42 +5,42 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from components.decoding.causal import CausalModel
-from components.decoding.members import digest_of
-from components.decoding.seq2seq import Seq2SeqModel
-from components.device import pick_device, pool
+from components.decoding.models.causal import CausalModel
+from components.decoding.models.seq2seq import Seq2SeqModel
+from components.decoding.scorers import digest_of
+from components.device import model_cache, pick_device
 from components.errors import ConfigError
 from components.kernels import Arithmetic
 from components.models import resolve
 from components.models.architectures import CAUSAL, DELIBERATION, EDIT_DIFFUSION
 from components.models.loading import load_transformers
 from components.records import Checkpoint
-from components.translation.causal import CausalEngine
+from components.translation.causal import CausalBackend
 from components.translation.config import TranslationConfig
-from components.translation.domain import domain_of
-from components.translation.searching import search_of
-from components.translation.seq2seq import Seq2SeqEngine
-from components.translation.translator import Engine, Translator
+from components.translation.domain import read_domain
+from components.translation.search_settings import search_config_of
+from components.translation.seq2seq import Seq2SeqBackend
+from components.translation.translator import TranslationBackend, Translator
 
 
 def build(config: TranslationConfig, store: str | None = None) -> Translator:
     """The translator of ``config``; models stay resident in the process. ConfigError, ModelError."""
-    search = search_of(config)
-    checkpoint, ready, tokenizer = resident(config.model, config, store)
-    engine: Engine
-    if isinstance(ready, CausalModel):
-        engine = CausalEngine(ready, tokenizer, search, prompt=config.prompt, examples=config.examples)
+    search = search_config_of(config)
+    checkpoint, model, tokenizer = load_resident(config.model, config, store)
+    backend: TranslationBackend
+    if isinstance(model, CausalModel):
+        backend = CausalBackend(model, tokenizer, search, prompt=config.prompt, examples=config.examples)
     elif checkpoint.architecture == EDIT_DIFFUSION:
-        from components.refining.engines import DiffusionEngine  # noqa: PLC0415 - that room builds on this one
+        from components.translation.edit_diffusion import EditDiffusionEngine  # noqa: PLC0415 - that room builds on this one
 
-        engine = DiffusionEngine(ready, tokenizer, search)  # type: ignore[arg-type]
+        backend = EditDiffusionEngine(model, tokenizer, search)  # type: ignore[arg-type]
     else:
-        engine = Seq2SeqEngine(ready, tokenizer, search)
-    domain = domain_of(Path(checkpoint.path))
-    return Translator(engine, checkpoint, n_best=config.n_best, batch_size=config.batch_size, domain=domain)
+        backend = Seq2SeqBackend(model, tokenizer, search)
+    domain = read_domain(Path(checkpoint.path))
+    return Translator(backend, checkpoint, n_best=config.n_best, batch_size=config.batch_size, domain=domain)
 
 
-def resident(
+def load_resident(
     reference: str, config: TranslationConfig, store: str | None
 ) -> tuple[Checkpoint, CausalModel | Seq2SeqModel, Any]:
     """A model made ready on the device and in the arithmetic of ``config``, with its tokenizer."""
@@ -49,10 +49,10 @@ def resident(
     device = str(pick_device(config.device))
     key = ("translation", *checkpoint.identity, device, config.dtype)
     if checkpoint.architecture in (DELIBERATION, EDIT_DIFFUSION):
-        from components.refining.saving import load_ready  # noqa: PLC0415 - that room builds on this one
+        from components.models.refiner_checkpoints import load_decodable  # noqa: PLC0415 - that room builds on this one
 
-        return checkpoint, *pool.get(key, lambda: load_ready(checkpoint, device, config.dtype))
-    return checkpoint, *pool.get(key, lambda: _load(checkpoint, kind, device, config.dtype))
+        return checkpoint, *model_cache.get(key, lambda: load_decodable(checkpoint, device, config.dtype))
+    return checkpoint, *model_cache.get(key, lambda: _load(checkpoint, kind, device, config.dtype))
 
 
 def _load(checkpoint: Checkpoint, kind: str, device: str, dtype: str) -> tuple[Any, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from components.errors import ConfigError
 from components.languages import base_of
-from components.recognition import building
+from components.recognition import factory
 from components.recognition.config import RecognitionConfig
 from components.records import Checkpoint, Outcome, Quarantined, Utterance
 from components.translation.config import SPEECH_VERSION
@@ -24,15 +24,18 @@ class SpeechTranslator:
 
     def __init__(self, config: RecognitionConfig, store: str | None = None) -> None:
         check(config)
-        self._recognizer = building.build(config, store, task="translate")
+        self._recognizer = factory.build(config, store, task="translate")
         self.checkpoint = self._recognizer.checkpoint
         check_model(self.checkpoint)
 
     def translate(self, utterances: Sequence[Utterance]) -> list[Outcome]:
         """One outcome per utterance, in order. A target language other than English is refused."""
-        fit = [utterance for utterance in utterances if writes(utterance.target_language)]
-        outcomes = iter(self._recognizer.recognize(fit))
-        return [next(outcomes) if writes(one.target_language) else _refused(one) for one in utterances]
+        supported = [utterance for utterance in utterances if can_translate_to(utterance.target_language)]
+        outcomes = iter(self._recognizer.recognize(supported))
+        return [
+            next(outcomes) if can_translate_to(utterance.target_language) else _quarantine(utterance)
+            for utterance in utterances
+        ]
 
 
 def check(config: RecognitionConfig) -> None:
@@ -50,16 +53,16 @@ def check_model(checkpoint: Checkpoint) -> None:
         )
 
 
-def writes(target: str | None) -> bool:
+def can_translate_to(target: str | None) -> bool:
     """Whether Whisper writes a language; where none is asked for it writes its own."""
     return target is None or base_of(target) == "en"
 
 
-def _refused(utterance: Utterance) -> Quarantined:
-    found = utterance.target_language
+def _quarantine(utterance: Utterance) -> Quarantined:
+    target = utterance.target_language
     return Quarantined(
         utterance_id=utterance.id,
         stage=STAGE,
         reason="unsupported input",
-        detail=f"expected target language en, all that Whisper writes, found {found}: use a cascade",
+        detail=f"expected target language en, all that Whisper writes, found {target}: use a cascade",
     )

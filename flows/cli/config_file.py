@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from components.errors import ConfigError
-from components.yaml_text import Lines, parse, read_text
-from flows.faults import faults
-from flows.parameters import check_no_secret
+from components.yaml_text import Lines, parse_yaml, read_yaml_text
+from flows.parameters.base import check_no_secret
+from flows.parameters.faults import describe_faults
 
 P = TypeVar("P", bound=BaseModel)
 
@@ -23,7 +23,7 @@ def read_file(path: Path) -> tuple[dict[str, Any], Lines]:
     Raises:
         ConfigError: unreadable, too large, not a mapping.
     """
-    value, lines = parse(read_text(path), str(path))
+    value, lines = parse_yaml(read_yaml_text(path), str(path))
     if value is None:
         return {}, {}
     if not isinstance(value, dict):
@@ -46,7 +46,7 @@ def set_value(values: dict[str, Any], assignment: str) -> None:
         target = target.setdefault(name, {})
         if not isinstance(target, dict):
             raise ConfigError(f"--set {assignment}: {name} is not a group of parameters")
-    target[names[-1]] = parse(text, f"--set {path}")[0]
+    target[names[-1]] = parse_yaml(text, f"--set {path}")[0]
 
 
 def gather(
@@ -66,7 +66,7 @@ def gather(
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise ConfigError("\n".join(faults(model, error, file, lines))) from None
+        raise ConfigError("\n".join(describe_faults(model, error, file, lines))) from None
 
 
 def _check_unicode(texts: Sequence[str]) -> None:

@@ -43,8 +43,8 @@ app.add_typer(models_app, name="models")
 app.add_typer(data_app, name="data")
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(requested: bool) -> None:
+    if requested:
         typer.echo(f"antiphon {version('antiphon')}")
         raise typer.Exit
 

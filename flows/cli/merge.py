@@ -30,26 +30,28 @@ def merge(
 def _merge(recipe_path: Path, out: Path | None, *, check: bool, seed: int, store: str | None) -> None:
     """Examine the merge of a recipe, print what there is to say, and (unless ``check``) do it."""
     from components.errors import ConfigError
-    from components.files import told_when_full
-    from components.merging import doctor, engine, recipe, references
+    from components.files import disk_full_as_store_error
+    from components.merging import checks, merge
+    from components.merging.io import input_models
+    from components.merging.recipe import recipe
     from components.models.checkpoints import checkpoint_of
 
-    read = recipe.read(recipe_path)
-    engine.known_method(read)
+    read = recipe.read_recipe(recipe_path)
+    merge.require_known_method(read)
     if out is None and not check:
         raise ConfigError("merge: expected OUT, the new model's folder (or --check to examine only)")
-    with references.opened(read, store) as (folders, checkpoints):
-        found = doctor.examine(read, folders, checkpoints)
-    for lineage in found.lineages:
+    with input_models.open_models(read, store) as (folders, checkpoints):
+        examination = checks.examine(read, folders, checkpoints)
+    for lineage in examination.similarities:
         typer.echo(str(lineage), err=True)
-    for finding in found.findings:
+    for finding in examination.findings:
         typer.echo(str(finding), err=True)
-    found.require()
+    examination.require()
     if check or out is None:
         typer.echo(f"{recipe_path}: {read.method} of {len(read.models)} models can be merged")
         return
-    options = engine.Options(seed=seed, store=store)
-    with told_when_full("the merged model", out.absolute().parent):
-        engine.merge(read, out, options)
-    made = checkpoint_of(out.absolute(), str(out))
-    typer.echo(f"{made.path}  {made.architecture}  sha256 {made.sha256}")
+    options = merge.MergeOptions(seed=seed, store=store)
+    with disk_full_as_store_error("the merged model", out.absolute().parent):
+        merge.merge(read, out, options)
+    checkpoint = checkpoint_of(out.absolute(), str(out))
+    typer.echo(f"{checkpoint.path}  {checkpoint.architecture}  sha256 {checkpoint.sha256}")

@@ -22,7 +22,7 @@ from components.translation.config import TranslationConfig
 from flows.cli import main as cli
 from tests.flows import fakes
 from tests.flows.test_cascade import calls, manifest  # noqa: F401 - a fixture that every test uses
-from tests.flows.test_server import call
+from tests.flows.test_deployments import call
 from tests.serving import ROOT
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("calls"), pytest.mark.usefixtures("server")]

@@ -11,15 +11,15 @@ import pytest
 
 from components import models
 from components.errors import ConfigError
-from components.models.weights import weights_at
+from components.models.weight_digests import resolve_weight_digests
 from components.nodes.targets import TARGETS
 from components.pipeline.planning import plan_nodes
 from components.records import StageRef
-from components.storage.reader import hypotheses
+from components.storage.reader import read_nbests
 from components.storage.store import Store
 from flows.cascade import cascade
 from flows.distill import distill
-from flows.distill_parameters import LEVELS, DistillParameters, pipeline, taught_by
+from flows.parameters.distill import LEVELS, DistillParameters, pipeline, teacher_outputs
 from flows.train import train
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
@@ -82,7 +82,7 @@ def test_every_level_leaves_a_student_in_the_store(world: dict[str, Any], level:
 
 def test_the_targets_are_what_the_ensemble_says_and_all_is_reused(world: dict[str, Any]) -> None:
     run = distill(**world["settings"], level="sequence", name="first")
-    said = {nbest.utterance_id: nbest.best.text for nbest in hypotheses(stage(run, "mt"))}
+    said = {nbest.utterance_id: nbest.best.text for nbest in read_nbests(stage(run, "mt"))}
     sources = (Path(world["toy"].split(",")[0])).read_text("utf-8").splitlines()
     found = rows(stage(run, "targets"))
     # An untrained teacher may say nothing to some sources: those teach nothing.
@@ -125,7 +125,7 @@ def test_the_last_translation_of_a_run_teaches(world: dict[str, Any]) -> None:
     store = Store(world["store"])
     graph = drafts.pipeline.model_copy(update={"outputs": {"translation": "refine-1"}})
     store.save_run(drafts.model_copy(update={"name": "whole", "stages": stages, "pipeline": graph}))
-    taught = taught_by("whole", world["store"])
+    taught = teacher_outputs("whole", world["store"])
     assert (taught["data"].key, taught["mt"].key) == (stage(drafts, "data").key, other.key)
 
 
@@ -148,7 +148,7 @@ def test_a_damaged_output_of_the_teacher_is_refused(world: dict[str, Any]) -> No
 def test_the_key_follows_what_decides_the_student(world: dict[str, Any]) -> None:
     def key(**changes: Any) -> str:
         parameters = DistillParameters.model_validate({**world["settings"], "level": "word", **changes})
-        plans = plan_nodes(pipeline(parameters), {}, world["store"], 0, weights_at)
+        plans = plan_nodes(pipeline(parameters), {}, world["store"], 0, resolve_weight_digests)
         return plans["training"].stage.key
 
     alone = {**world["settings"]["teacher"], "members": []}

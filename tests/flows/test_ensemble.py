@@ -12,14 +12,14 @@ import pytest
 from components.device import pick_device
 from components.errors import ConfigError
 from components.records import NBest, RunRecord
-from components.storage.reader import best_texts, hypotheses
+from components.storage.reader import read_best_texts, read_nbests
 from components.storage.store import Store
 from flows.cascade import cascade
 from flows.contribution import contribution
 from flows.ensemble import ensemble
 from flows.train import train
-from reports.report_view import view_of
-from reports.results import read_contributions
+from reports.analyses.stage_results import read_contributions
+from reports.page.report_view import view_of
 from tests.components.stacking import tiny
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
@@ -64,11 +64,11 @@ def run(toy: dict[str, str], name: str, mt: dict[str, Any], **combine: Any) -> R
 
 
 def translations(found: RunRecord) -> dict[str, str]:
-    return best_texts(next(stage for stage in found.stages if stage.stage == "mt"))
+    return read_best_texts(next(stage for stage in found.stages if stage.stage == "mt"))
 
 
 def first_tokens(found: RunRecord) -> NBest:
-    return next(hypotheses(next(stage for stage in found.stages if stage.stage == "mt")))
+    return next(read_nbests(next(stage for stage in found.stages if stage.stage == "mt")))
 
 
 def test_the_same_model_twice_is_that_model(toy: dict[str, str]) -> None:
@@ -118,7 +118,7 @@ def test_dropout_members_are_mixed_or_each_alone(toy: dict[str, str]) -> None:
     pooled = run(toy, "dropouts", mt, method="pooled")
     stages = {stage.stage: stage for stage in pooled.stages}
     assert [stage.kind for stage in pooled.stages][1:4] == ["translate", "translate", "combine"]
-    assert best_texts(stages["mt-1"]) != best_texts(stages["mt-2"])  # other masks
+    assert read_best_texts(stages["mt-1"]) != read_best_texts(stages["mt-2"])  # other masks
     assert all(stage.reused for stage in run(toy, "dropouts-again", mt, method="pooled").stages)
 
 
@@ -193,8 +193,8 @@ def test_recognisers_of_one_vocabulary_are_mixed(toy: dict[str, str], tmp_path: 
         **shared, name="two-ears", asr={**asr, "members": [whisper], "combination": "log_linear"}
     )
     heard = [next(s for s in r.stages if s.stage == "asr") for r in (alone, twice)]
-    assert best_texts(heard[0]) == best_texts(heard[1])
-    token = next(hypotheses(heard[1])).best.tokens[0]
+    assert read_best_texts(heard[0]) == read_best_texts(heard[1])
+    token = next(read_nbests(heard[1])).best.tokens[0]
     assert list(token.weights.values()) == [0.5, 0.5]
     with pytest.raises(ConfigError, match="one vocabulary"):  # refused before anything is recognised
         odd = {**shared, "mt": {"model": toy["first"], "members": [toy["odd"]]}}

@@ -13,9 +13,9 @@ from components.errors import ConfigError
 from flows.cascade import cascade
 from flows.contribution import contribution
 from flows.experts import experts
-from flows.experts_parameters import ExpertsParameters
-from reports.results import read_contributions
-from tasks.routing import read_layers
+from flows.parameters.experts import ExpertsParameters
+from reports.analyses.stage_results import read_contributions
+from tasks.stages.expert_routing import read_layers
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
 

@@ -12,16 +12,16 @@ import torch
 
 from components import models
 from components.errors import ModelError, StoreError
-from components.models.weights import weights_at
+from components.models.weight_digests import resolve_weight_digests
+from components.nodes.learners import LEARNERS
 from components.pipeline.planning import plan_nodes
 from components.storage.store import Store
 from components.training.config import TrainingConfig
-from components.training.learners import LEARNERS
 from components.training.product import MODEL
-from components.training.translation import TranslationLearner
+from components.training.translation_learner import TranslationLearner
+from flows.parameters.train import TrainParameters, pipeline
 from flows.train import train
-from flows.train_parameters import TrainParameters, pipeline
-from tasks.model_scores import read_scores
+from tasks.stages.model_scores import read_scores
 from tests.limits import files_of_at_most
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
@@ -120,7 +120,7 @@ def test_data_that_change_before_they_are_read_are_refused(
 def test_the_key_follows_what_decides_the_model(settings: dict[str, object]) -> None:
     def key(**changes: object) -> str:
         graph = pipeline(TrainParameters.model_validate({**settings, **changes}))
-        return plan_nodes(graph, {}, None, 0, weights_at)["training"].stage.key
+        return plan_nodes(graph, {}, None, 0, resolve_weight_digests)["training"].stage.key
 
     assert key() == key(beam_size=3, test=None, name="other")
     assert len({key(), key(seed=7), key(layers=2), key(max_steps=5), key(limit=30)}) == 5

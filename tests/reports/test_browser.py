@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from test_sections import with_members
-from views import HOSTILE, cascade, routed
 
-from components.metrics.comparing import compare
+from components.analysis.comparison import compare
 from components.metrics.settings import ComparisonSettings
-from reports import comparing, html
-from reports.sections import Column, Section
-from tests.components.metrics.test_comparing import UTTERANCES, system
+from reports.analyses import comparison_report
+from reports.page import html_page
+from reports.views.sections import Column, Section
+from tests.components.analysis.test_comparison import UTTERANCES, system
+from tests.reports.example_runs import HOSTILE, cascade, routed
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs the Python package playwright")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -48,7 +49,7 @@ def browser() -> Iterator[object]:
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
-    return html.write(cascade(folder, 60), folder / "report.html")
+    return html_page.write_html(cascade(folder, 60), folder / "report.html")
 
 
 class Opened:
@@ -138,7 +139,9 @@ def test_audio_plays_from_the_file_itself(browser: object, report: Path) -> None
 
 
 def test_linked_audio_loads(browser: object, tmp_path: Path) -> None:
-    opened = Opened(browser, html.write(cascade(tmp_path, 4), tmp_path / "runs" / "r.html", embed_limit=1))
+    opened = Opened(
+        browser, html_page.write_html(cascade(tmp_path, 4), tmp_path / "runs" / "r.html", embed_limit=1)
+    )
     opened.page.locator(".utterance summary").nth(3).click()
     opened.page.wait_for_selector("audio")
     seconds = opened.page.evaluate(
@@ -151,7 +154,7 @@ def test_linked_audio_loads(browser: object, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("width", [320, 1280])
 def test_an_utterance_is_walked_node_by_node(browser: object, tmp_path: Path, width: int) -> None:
-    opened = Opened(browser, html.write(routed(tmp_path), tmp_path / "report.html"), width=width)
+    opened = Opened(browser, html_page.write_html(routed(tmp_path), tmp_path / "report.html"), width=width)
     opened.page.click("#open")
     opened.page.wait_for_selector(".utterance:last-child .steps")
     first, second, third = (opened.page.locator(".steps").nth(n) for n in range(3))
@@ -205,8 +208,8 @@ def test_a_comparison_shows_difference_p_and_verdict_beside_the_score(
 ) -> None:
     systems = [system("base", 1), system("good", 3)]
     found = compare(UTTERANCES, systems, ComparisonSettings(), language="de", source_language="en")[0]
-    view = replace(cascade(tmp_path, 3), sections=comparing.sections(found))
-    opened = Opened(browser, html.write(view, tmp_path / "report.html"), width=width)
+    view = replace(cascade(tmp_path, 3), sections=comparison_report.build_sections(found))
+    opened = Opened(browser, html_page.write_html(view, tmp_path / "report.html"), width=width)
     row = opened.page.locator("#section-1 tbody tr", has_text="better").first
     for cell in row.locator("td").all():
         box = cell.bounding_box()
@@ -224,7 +227,7 @@ def test_a_narrow_screen_scrolls_one_way_only(browser: object, report: Path, wid
 
 def test_five_thousand_utterances_open_with_one_page_drawn(browser: object, tmp_path: Path) -> None:
     """The data lie beside the page; one block of them is read to open it, the index once it is searched."""
-    opened = Opened(browser, html.write(cascade(tmp_path, 5000), tmp_path / "report.html"))
+    opened = Opened(browser, html_page.write_html(cascade(tmp_path, 5000), tmp_path / "report.html"))
     assert opened.page.locator(".utterance").count() == 50
     assert opened.page.inner_text("#count") == "5,000 utterances"
     read = [url.rpartition("/")[2] for url in opened.requests]
@@ -242,7 +245,7 @@ def test_five_thousand_utterances_open_with_one_page_drawn(browser: object, tmp_
 
 
 def test_a_lost_data_folder_is_told(browser: object, tmp_path: Path) -> None:
-    path = html.write(cascade(tmp_path, 2500), tmp_path / "report.html")
+    path = html_page.write_html(cascade(tmp_path, 2500), tmp_path / "report.html")
     shutil.rmtree(tmp_path / "report-data")
     page = browser.new_page()  # type: ignore[attr-defined]
     page.goto(path.as_uri())
@@ -257,7 +260,7 @@ def test_blame_members_and_keys(browser: object, tmp_path: Path) -> None:
         values=values,
         sections=[Section("Blame", "asr loses most", ({"stage": "asr", "keeps": "40%"},))],
     )
-    opened = Opened(browser, html.write(view, tmp_path / "report.html"))
+    opened = Opened(browser, html_page.write_html(view, tmp_path / "report.html"))
     assert opened.page.inner_text("#section-1 td >> nth=0") == "asr"
     opened.page.select_option("#sort", "gap asr")
     playwright.expect(opened.page.locator(".who b").first).to_have_text("caption-0006")

@@ -6,11 +6,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from views import BIDI, HOSTILE, cascade
 
 from components.errors import AntiphonError
-from reports import html
-from reports.view import RunView
+from reports.page import html_page
+from reports.views.run_view import RunView
+from tests.reports.example_runs import BIDI, HOSTILE, cascade
 
 
 class Elements(HTMLParser):
@@ -37,7 +37,9 @@ class Elements(HTMLParser):
 
 @pytest.fixture
 def page(tmp_path: Path) -> Elements:
-    return Elements(html.write(cascade(tmp_path, 60), tmp_path / "report.html").read_text(encoding="utf-8"))
+    return Elements(
+        html_page.write_html(cascade(tmp_path, 60), tmp_path / "report.html").read_text(encoding="utf-8")
+    )
 
 
 def test_hostile_text_adds_no_element(page: Elements, tmp_path: Path) -> None:
@@ -60,7 +62,7 @@ def test_hostile_names_and_parameters_are_text(tmp_path: Path) -> None:
             "stages": tuple(ref.model_copy(update={"stage": HOSTILE}) for ref in view.run.stages[:1]),
         }
     )
-    text = html.write(RunView(run, view.utterances, view.outcomes), tmp_path / "r.html").read_text(
+    text = html_page.write_html(RunView(run, view.utterances, view.outcomes), tmp_path / "r.html").read_text(
         encoding="utf-8"
     )
     found = Elements(text)
@@ -100,7 +102,9 @@ def test_data_is_whole_and_in_pages(page: Elements) -> None:
 
 
 def test_large_audio_is_linked(tmp_path: Path) -> None:
-    text = html.write(cascade(tmp_path, 3), tmp_path / "runs" / "r.html", embed_limit=100).read_text()
+    text = html_page.write_html(
+        cascade(tmp_path, 3), tmp_path / "runs" / "r.html", embed_limit=100
+    ).read_text()
     entry = json.loads(Elements(text).scripts["page-0"])[0]
     assert entry["audio"]["link"] == "./../clip%20one.wav"
     assert "data:audio" not in text
@@ -109,21 +113,21 @@ def test_large_audio_is_linked(tmp_path: Path) -> None:
 def test_same_run_same_bytes(tmp_path: Path) -> None:
     view = cascade(tmp_path, 5)
     assert (
-        html.write(view, tmp_path / "a.html").read_bytes()
-        == html.write(view, tmp_path / "b.html").read_bytes()
+        html_page.write_html(view, tmp_path / "a.html").read_bytes()
+        == html_page.write_html(view, tmp_path / "b.html").read_bytes()
     )
 
 
 def test_empty_run_has_a_report(tmp_path: Path) -> None:
     view = cascade(tmp_path, 1)
     run = view.run.model_copy(update={"stages": (), "metrics": {}, "parameters": {}, "versions": {}})
-    text = html.write(RunView(run, [], {}), tmp_path / "r.html").read_text()
+    text = html_page.write_html(RunView(run, [], {}), tmp_path / "r.html").read_text()
     assert json.loads(Elements(text).scripts["index"]) == []
 
 
 def test_a_failure_leaves_the_old_report_and_no_litter(tmp_path: Path) -> None:
     view = cascade(tmp_path, 2, audio=False)
-    path = html.write(view, tmp_path / "r.html")
+    path = html_page.write_html(view, tmp_path / "r.html")
     before = path.read_bytes()
 
     class Failing(dict[str, object]):
@@ -131,7 +135,7 @@ def test_a_failure_leaves_the_old_report_and_no_litter(tmp_path: Path) -> None:
             raise AntiphonError("broken")
 
     with pytest.raises(AntiphonError):
-        html.write(RunView(view.run, view.utterances, {"asr": Failing()}), path)  # type: ignore[dict-item]
+        html_page.write_html(RunView(view.run, view.utterances, {"asr": Failing()}), path)  # type: ignore[dict-item]
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["r.html"]
 
@@ -141,10 +145,10 @@ def test_a_failure_leaves_the_old_report_and_no_litter(tmp_path: Path) -> None:
     [(0.0, "0.00 s"), (9.99, "9.99 s"), (12.34, "12.3 s"), (185, "3 min 05 s"), (3720, "1 h 02 min")],
 )
 def test_seconds(value: float, text: str) -> None:
-    assert html.seconds(value) == text
+    assert html_page.format_seconds(value) == text
 
 
 def test_templates_are_short() -> None:
-    folder = Path(html.__file__).parent / "templates"
+    folder = Path(html_page.__file__).parent / "templates"
     for path in folder.iterdir():
         assert len(re.findall("\n", path.read_text(encoding="utf-8"))) <= 250, path

@@ -11,13 +11,18 @@ import pytest
 from components.errors import StoreError
 from components.records import PipelineRecord, Quarantined, StageRef
 from components.storage.stage_plan import StagePlan
-from components.storage.stage_writer import opened
+from components.storage.stage_writer import open_stage
 from components.storage.store import Store
-from reports import html
-from reports.report_view import FIRST_PUT_ASIDE, put_aside, stage_sections, unite
-from tasks.report import render
+from reports.page import html_page
+from reports.page.report_view import (
+    MAX_QUARANTINED_PER_STAGE,
+    sections_of_quarantined,
+    sections_of_stage,
+    unite,
+)
+from tasks.stages.report import render
 from tests.components.storage.test_store import record
-from tests.reports.views import node
+from tests.reports.example_runs import node
 
 
 def stage(
@@ -58,21 +63,21 @@ def test_systems_that_share_a_stage_share_its_node(tmp_path: Path) -> None:
 
 def test_sealed_tables_and_pictures_of_a_stage_become_sections(tmp_path: Path) -> None:
     plan = StagePlan(stage="experts", version="x")
-    with opened(Store(str(tmp_path)), plan, records=False) as writer:
+    with open_stage(Store(str(tmp_path)), plan, records=False) as writer:
         table = {"title": "Router", "note": "load", "rows": [{"expert": 0, "tokens": 12}]}
         (writer.path / "tables.json").write_text(json.dumps({"tables": [table]}))
         (writer.path / "load.svg").write_text("<svg/>")
         ref = writer.seal(["tables.json", "load.svg"], items=1)
     (Path(ref.path) / "foreign.svg").write_text("<svg/>")
-    first, second = stage_sections(ref)
+    first, second = sections_of_stage(ref)
     assert (first.title, first.rows) == ("Router", ({"expert": "0", "tokens": "12"},))
     assert [name for name, _ in second.pictures] == ["load"]
 
 
 def test_why_records_were_put_aside_is_told_of_every_stage_data_included(tmp_path: Path) -> None:
-    assert put_aside([stage(tmp_path, "mt")]) == []
+    assert sections_of_quarantined([stage(tmp_path, "mt")]) == []
     refs = []
-    for name, count in (("data", 2), ("asr", FIRST_PUT_ASIDE + 5)):
+    for name, count in (("data", 2), ("asr", MAX_QUARANTINED_PER_STAGE + 5)):
         ref = stage(tmp_path, name).model_copy(update={"quarantined": count})
         bad = [
             Quarantined(utterance_id=f"u{n}", stage=name, reason="unreadable audio", detail="expected a WAV")
@@ -80,10 +85,10 @@ def test_why_records_were_put_aside_is_told_of_every_stage_data_included(tmp_pat
         ]
         (Path(ref.path) / "errors.jsonl").write_text("".join(one.model_dump_json() + "\n" for one in bad))
         refs.append(ref)
-    (section,) = put_aside(refs)
+    (section,) = sections_of_quarantined(refs)
     first = {"stage": "data", "record": "u0", "reason": "unreadable audio", "detail": "expected a WAV"}
     assert section.rows[0] == first
-    assert len(section.rows) == 2 + FIRST_PUT_ASIDE
+    assert len(section.rows) == 2 + MAX_QUARANTINED_PER_STAGE
     assert "27 records" in section.note
     assert "antiphon inspect RUN --node NAME" in section.note
 
@@ -92,6 +97,6 @@ def test_a_full_disk_under_a_report_is_one_line(tmp_path: Path, monkeypatch: pyt
     def full(*rest: object, **named: object) -> Path:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(html, "write", full)
+    monkeypatch.setattr(html_page, "write", full)
     with pytest.raises(StoreError, match=r"^no space left to write the report of run mine at .*free some"):
         render(record("mine"), Store(str(tmp_path)))

@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 
 from components import models
+from components.analysis.comparison import Comparison
 from components.errors import DataError, StoreError
-from components.metrics.comparing import Comparison
 from components.records import Audio, NodeRecord, PipelineRecord, RunRecord, StageRef, Utterance
 from components.storage.store import Store
-from reports import run_outputs as systems
-from reports.results import read_comparison
-from reports.run_outputs import check, cost_of, decoded, output_of, parameters_of
+from reports.analyses.stage_results import read_comparison
+from reports.views import run_outputs as systems
+from reports.views.run_outputs import check_comparable, cost_of, output_of, parameters_of, text_stages
 from tests.flows import fakes
+from tests.reports.example_runs import node
 from tests.reports.test_report_view import stage
-from tests.reports.views import node
 
 SOUND = Audio(path="a.wav", sha256="a" * 64, seconds=2.0, sample_rate=16000)
 DATA = Utterance(id="u", audio=SOUND, source_language="en").model_dump_json() + "\n"
@@ -57,7 +57,7 @@ def of(
 def test_what_a_system_wrote_of_its_own_data_is_told_by_its_graph(tmp_path: Path) -> None:
     names = ("data", *(one.name for one in GRAPH), "metrics")
     run = of(*(stage(tmp_path, name) for name in names))
-    assert [ref.stage for ref in decoded(run)] == ["asr", "mt", "refine-1"]
+    assert [ref.stage for ref in text_stages(run)] == ["asr", "mt", "refine-1"]
     outputs = {role: output_of(run, role) for role in ("transcript", "translation")}
     assert {role: ref and ref.stage for role, ref in outputs.items()} == {
         "transcript": "asr",
@@ -92,25 +92,25 @@ def test_every_model_that_a_run_used_is_counted_once(tmp_path: Path, monkeypatch
 
 def test_runs_that_are_no_system_are_refused_with_what_to_do(tmp_path: Path) -> None:
     made, mt = stage(tmp_path, "soup"), stage(tmp_path, "mt")
-    check(of(made, mt))  # its model is for itself
+    check_comparable(of(made, mt))  # its model is for itself
     with pytest.raises(DataError, match="run mine: expected a finished run, found one that is cancelled"):
-        check(of(mt, status="cancelled"))
+        check_comparable(of(mt, status="cancelled"))
     aside = mt.model_copy(update={"items": 3, "quarantined": 3})
     with pytest.raises(
         DataError, match="last stage mt, found all 3 records put aside; antiphon inspect mine --node mt"
     ):
-        check(of(stage(tmp_path, "asr"), aside))
+        check_comparable(of(stage(tmp_path, "asr"), aside))
     model = f"store:{made.key[:12]}"
     teacher = [one for one in GRAPH if one.name == "soup"], node("mt", "translate", "data")
     for graph in (teacher[0], [*teacher[0], teacher[1]]):  # a distillation holds what its teacher said
         with pytest.raises(
             DataError, match=rf"found one of train, which makes a model; run a system with {model}"
         ):
-            check(of(mt, made, graph=graph, flow="train"))
+            check_comparable(of(mt, made, graph=graph, flow="train"))
     with pytest.raises(DataError, match="found one of merge, which makes a model; run a system with it"):
-        check(of(graph=teacher[0], flow="merge"))
+        check_comparable(of(graph=teacher[0], flow="merge"))
     with pytest.raises(DataError, match="found none in a run of compare; compare runs of a system"):
-        check(of(stage(tmp_path, "comparison"), graph=(), flow="compare"))
+        check_comparable(of(stage(tmp_path, "comparison"), graph=(), flow="compare"))
 
 
 def test_a_comparison_of_another_version_is_told_in_one_line(tmp_path: Path) -> None:

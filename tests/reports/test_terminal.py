@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from views import cascade
 
 from components.errors import DataError
 from components.records import Quarantined
-from reports.terminal import print_data, print_refusals, print_run, print_stage
-from reports.terminal_utterance import print_utterance
-from reports.view import RunView
+from reports.terminal.run_printing import print_data, print_quarantined, print_run, print_stage
+from reports.terminal.utterance_printing import print_utterance
+from reports.views.run_view import RunView
+from tests.reports.example_runs import cascade
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_markup_and_control_characters_are_text(view: RunView, console: Console)
 
 def test_why_records_were_put_aside(view: RunView, console: Console) -> None:
     bad = Quarantined(utterance_id="u1", stage="data", reason="missing audio", detail="m:3: \x1b[2J none")
-    print_refusals("data", [bad], 3, "mine", console)
+    print_quarantined("data", [bad], 3, "mine", console)
     shown = text(console)
     assert "data: 3 put aside" in shown
     assert "u1: missing audio: m:3: ⟨U+001B⟩[2J none" in shown

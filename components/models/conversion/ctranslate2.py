@@ -32,7 +32,7 @@ MAX_RANK = 8
 
 
 @dataclass(frozen=True)
-class Binary:
+class Ctranslate2File:
     """What a CTranslate2 file holds: its header and its variables, aliases resolved."""
 
     version: int
@@ -47,34 +47,34 @@ class _Cursor:
     def __init__(self, data: memoryview, path: Path) -> None:
         self.data, self.path, self.position = data, path, 0
 
-    def fail(self, expected: str, found: str) -> ModelError:
+    def fail(self, expected: str, actual: str) -> ModelError:
         return ModelError(
             f"{self.path}: not a complete CTranslate2 model: at byte {self.position} expected {expected}, "
-            f"found {found}; fetch or convert the model again"
+            f"found {actual}; fetch or convert the model again"
         )
 
-    def take(self, count: int, what: str) -> memoryview:
-        left = len(self.data) - self.position
-        if count > left:
-            raise self.fail(f"{count} bytes of {what}", f"{left} before the end of the file")
+    def take(self, count: int, description: str) -> memoryview:
+        remaining = len(self.data) - self.position
+        if count > remaining:
+            raise self.fail(f"{count} bytes of {description}", f"{remaining} before the end of the file")
         self.position += count
         return self.data[self.position - count : self.position]
 
-    def number(self, code: str, what: str) -> int:
-        value: int = struct.unpack("<" + code, self.take(struct.calcsize("<" + code), what))[0]
+    def number(self, code: str, description: str) -> int:
+        value: int = struct.unpack("<" + code, self.take(struct.calcsize("<" + code), description))[0]
         return value
 
-    def string(self, what: str) -> str:
-        raw = bytes(self.take(self.number("H", f"the length of {what}"), what))
+    def string(self, description: str) -> str:
+        raw = bytes(self.take(self.number("H", f"the length of {description}"), description))
         if not raw.endswith(b"\0") or b"\0" in raw[:-1]:
-            raise self.fail(f"{what} that ends in one zero byte", repr(raw[:24]))
+            raise self.fail(f"{description} that ends in one zero byte", repr(raw[:24]))
         try:
             return raw[:-1].decode("utf-8")
         except UnicodeDecodeError:
-            raise self.fail(f"{what} in UTF-8", repr(raw[:24])) from None
+            raise self.fail(f"{description} in UTF-8", repr(raw[:24])) from None
 
 
-def read_binary(path: Path) -> Binary:
+def read_binary(path: Path) -> Ctranslate2File:
     """Read a CTranslate2 ``model.bin``; every length is checked before it is used.
 
     Raises :class:`ModelError` for a file that is truncated, has trailing bytes or is something else.
@@ -101,7 +101,7 @@ def read_binary(path: Path) -> Binary:
         variables[alias] = variables[target]
     if cursor.position != len(cursor.data):
         raise cursor.fail("the end of the file", f"{len(cursor.data) - cursor.position} more bytes")
-    return Binary(version, specification, revision, variables)
+    return Ctranslate2File(version, specification, revision, variables)
 
 
 def _variable(cursor: _Cursor, version: int, name: str) -> Tensor:
@@ -160,7 +160,7 @@ def _linear(read: _Variables, source: str, target: str) -> Tensors:
     return {f"{target}.weight": read.weight(source), f"{target}.bias": read.take(f"{source}/bias")}
 
 
-def _fused(read: _Variables, source: str, target: str, parts: tuple[str, ...]) -> Tensors:
+def _split_fused(read: _Variables, source: str, target: str, parts: tuple[str, ...]) -> Tensors:
     """A fused projection, taken apart. Whisper's keys have no bias: the format holds zeros there."""
     weight, bias = read.weight(source), read.take(f"{source}/bias")
     if weight.shape[0] % len(parts) or bias.shape != weight.shape[:1]:
@@ -182,14 +182,14 @@ def _fused(read: _Variables, source: str, target: str, parts: tuple[str, ...]) -
 
 
 def _block(read: _Variables, source: str, target: str, *, decoder: bool) -> Tensors:
-    own, cross = f"{source}/self_attention", f"{source}/attention"
-    out = _norm(read, f"{own}/layer_norm", f"{target}.attn_ln")
-    out |= _fused(read, f"{own}/linear_0", f"{target}.attn", ("query", "key", "value"))
-    out |= _linear(read, f"{own}/linear_1", f"{target}.attn.out")
+    self_attention, cross = f"{source}/self_attention", f"{source}/attention"
+    out = _norm(read, f"{self_attention}/layer_norm", f"{target}.attn_ln")
+    out |= _split_fused(read, f"{self_attention}/linear_0", f"{target}.attn", ("query", "key", "value"))
+    out |= _linear(read, f"{self_attention}/linear_1", f"{target}.attn.out")
     if decoder:
         out |= _norm(read, f"{cross}/layer_norm", f"{target}.cross_attn_ln")
         out |= _linear(read, f"{cross}/linear_0", f"{target}.cross_attn.query")
-        out |= _fused(read, f"{cross}/linear_1", f"{target}.cross_attn", ("key", "value"))
+        out |= _split_fused(read, f"{cross}/linear_1", f"{target}.cross_attn", ("key", "value"))
         out |= _linear(read, f"{cross}/linear_2", f"{target}.cross_attn.out")
     out |= _norm(read, f"{source}/ffn/layer_norm", f"{target}.mlp_ln")
     out |= _linear(read, f"{source}/ffn/linear_0", f"{target}.mlp.0")
@@ -232,6 +232,6 @@ def whisper_tensors(path: Path) -> tuple[Tensors, int]:
             f"{path}: expected the output layer tied to the embeddings, found another; not a Whisper model"
         )
     heads = int(read.take("encoder/num_heads")) if "encoder/num_heads" in read else embedding.shape[1] // 64
-    if left := sorted(n for n, t in read.all.items() if n not in read.used and t.ndim):
-        raise ModelError(f"{path}: found variables that Whisper does not have: {', '.join(left[:3])}")
+    if unused := sorted(n for n, t in read.all.items() if n not in read.used and t.ndim):
+        raise ModelError(f"{path}: found variables that Whisper does not have: {', '.join(unused[:3])}")
     return out, heads

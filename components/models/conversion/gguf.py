@@ -16,7 +16,7 @@ from transformers.utils import logging as transformers_logging
 from components.errors import ModelError
 
 
-def convert(file: Path, folder: Path, eos_token_ids: tuple[int, ...] = ()) -> None:
+def convert_gguf(file: Path, folder: Path, eos_token_ids: tuple[int, ...] = ()) -> None:
     """Write the GGUF language model ``file`` as a transformers folder: bfloat16, tokenizer, chat template.
 
     ``eos_token_ids`` end a generation (Qwen's chat models run on unless both of theirs are known).
@@ -57,10 +57,10 @@ def convert(file: Path, folder: Path, eos_token_ids: tuple[int, ...] = ()) -> No
         model.generation_config.eos_token_id = list(eos_token_ids)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    _plain(folder / "config.json")
+    _drop_quantization(folder / "config.json")
 
 
-def _plain(path: Path) -> None:
+def _drop_quantization(path: Path) -> None:
     """Drop what describes the packed file, not the model that was written."""
     values = json.loads(path.read_text(encoding="utf-8"))
     for key in ("quantization_config", "_name_or_path"):

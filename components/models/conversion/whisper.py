@@ -43,7 +43,7 @@ RENAMES = (
     ("token_embedding", "embed_tokens"),
     ("positional_embedding", "embed_positions.weight"),
 )
-Heads = Sequence[Sequence[int]]
+AlignmentHeads = Sequence[Sequence[int]]
 
 
 def hub_name(name: str) -> str:
@@ -53,7 +53,7 @@ def hub_name(name: str) -> str:
     return f"model.{name}"
 
 
-def dimensions(tensors: Mapping[str, Tensor], heads: int | None = None) -> ModelDimensions:
+def infer_dimensions(tensors: Mapping[str, Tensor], heads: int | None = None) -> ModelDimensions:
     """The dimensions of a Whisper model from its tensors' shapes (openai-whisper's names).
 
     Without ``heads`` a head has 64 units, as in every published Whisper. Raises :class:`ModelError`.
@@ -91,7 +91,7 @@ def unpack_alignment_heads(dump: bytes, dims: ModelDimensions) -> list[list[int]
     return pairs
 
 
-def config(dims: ModelDimensions, dtype: torch.dtype) -> dict[str, object]:
+def model_config(dims: ModelDimensions, dtype: torch.dtype) -> dict[str, object]:
     """``config.json`` of transformers' WhisperForConditionalGeneration."""
     end = 50257 if dims.n_vocab >= 51865 else 50256
     return {
@@ -120,7 +120,7 @@ def config(dims: ModelDimensions, dtype: torch.dtype) -> dict[str, object]:
     }
 
 
-def generation_config(dims: ModelDimensions, alignment_heads: Heads | None) -> dict[str, object]:
+def generation_config(dims: ModelDimensions, alignment_heads: AlignmentHeads | None) -> dict[str, object]:
     """``generation_config.json``: Whisper's special tokens, languages, and tokens that are never produced."""
     multilingual = dims.n_vocab >= 51865
     languages = dims.n_vocab - 51765 - int(multilingual)
@@ -179,13 +179,13 @@ def write_folder(
     tensors: Mapping[str, Tensor],
     dims: ModelDimensions,
     dtype: torch.dtype,
-    alignment_heads: Heads | None = None,
+    alignment_heads: AlignmentHeads | None = None,
 ) -> None:
     """Write tensors in openai-whisper's names as a transformers Whisper folder of type ``dtype``."""
     weights = {hub_name(name): tensor.to(dtype).contiguous() for name, tensor in tensors.items()}
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     files = {
-        "config.json": config(dims, dtype),
+        "config.json": model_config(dims, dtype),
         "generation_config.json": generation_config(dims, alignment_heads),
         "preprocessor_config.json": preprocessor_config(dims),
     }
@@ -208,12 +208,12 @@ def openai_dimensions(values: Mapping[str, object], where: str) -> ModelDimensio
         "n_text_head": "decoder_attention_heads",
         "n_text_layer": "decoder_layers",
     }
-    found: dict[str, int] = {}
+    sizes: dict[str, int] = {}
     for ours, hubs in keys.items():
         value = values.get(hubs)
         if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 10**6:
             raise ModelError(
                 f"{where}: expected {hubs} to be a positive integer, found {value!r}; give a Whisper model"
             )
-        found[ours] = value
-    return ModelDimensions(**found)
+        sizes[ours] = value
+    return ModelDimensions(**sizes)

@@ -15,16 +15,16 @@ from huggingface_hub.errors import (
 )
 
 from components.errors import ConfigError, ModelError, TransientError
-from components.models import shown
-from components.models.checkpoints import architecture, checkpoint_of, weight_files
-from components.models.wheels import Tell
+from components.models import display_reference
+from components.models.checkpoints import architecture_of, checkpoint_of, weight_files
+from components.models.wheels import ProgressCallback
 from components.records import Checkpoint
 
 PATTERNS = ("*.safetensors", "*.json", "*.txt", "*.model", "*.spm", "*.jinja")
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?", re.ASCII)
 
 
-def hub_model(name: str, tell: Tell, *, cache: Path | None = None) -> Checkpoint:
+def hub_model(name: str, on_progress: ProgressCallback, *, cache: Path | None = None) -> Checkpoint:
     """The checkpoint of ``hub:ORG/NAME[@REVISION]``.
 
     A complete snapshot in the hub's local cache is used as it is, without asking the network; else it is
@@ -34,10 +34,10 @@ def hub_model(name: str, tell: Tell, *, cache: Path | None = None) -> Checkpoint
     reference = f"hub:{name}"
     check_name(name)
     repository, _, revision = name.partition("@")
-    folder = _local(repository, revision or None, cache)
+    folder = _local_snapshot(repository, revision or None, cache)
     if folder is None:
-        tell(f"{reference}: downloading")
-        folder = _download(reference, repository, revision or None, cache)
+        on_progress(f"{reference}: downloading")
+        folder = _download_snapshot(reference, repository, revision or None, cache)
     return checkpoint_of(folder, reference, (f"hub:{repository}@{folder.name}",))
 
 
@@ -45,11 +45,11 @@ def check_name(name: str) -> None:
     """Raise :class:`ConfigError` for what is not ORG/NAME or ORG/NAME@REVISION."""
     if not NAME.fullmatch(name) or ".." in name:
         raise ConfigError(
-            f"model: expected hub:ORG/NAME or hub:ORG/NAME@REVISION, found {shown(f'hub:{name}')!r}"
+            f"model: expected hub:ORG/NAME or hub:ORG/NAME@REVISION, found {display_reference(f'hub:{name}')!r}"
         )
 
 
-def _local(repository: str, revision: str | None, cache: Path | None) -> Path | None:
+def _local_snapshot(repository: str, revision: str | None, cache: Path | None) -> Path | None:
     """The snapshot in the local cache, when it is complete."""
     try:
         folder = Path(
@@ -61,14 +61,14 @@ def _local(repository: str, revision: str | None, cache: Path | None) -> Path | 
                 local_files_only=True,
             )
         )
-        architecture(folder)
+        architecture_of(folder)
         weight_files(folder)
     except (LocalEntryNotFoundError, ModelError):
         return None
     return folder
 
 
-def _download(reference: str, repository: str, revision: str | None, cache: Path | None) -> Path:
+def _download_snapshot(reference: str, repository: str, revision: str | None, cache: Path | None) -> Path:
     try:
         return Path(
             snapshot_download(repository, revision=revision, cache_dir=cache, allow_patterns=list(PATTERNS))

@@ -19,7 +19,7 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from components.decoding.seq2seq import Seq2SeqModel
+from components.decoding.models.seq2seq import Seq2SeqModel
 
 BART = {
     "d_model": 32,

@@ -8,15 +8,15 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, GenerationConfig
 
-from components.decoding.causal import CausalModel
 from components.decoding.config import SearchConfig
-from components.decoding.generation import rules_of
+from components.decoding.generation_settings import logits_processors_of
+from components.decoding.models.causal import CausalModel
+from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.search import search
-from components.decoding.seq2seq import Seq2SeqModel
 from components.errors import ModelError
-from components.translation.seq2seq import Seq2SeqEngine
+from components.translation.seq2seq import Seq2SeqBackend
+from tests.components.translation.tokenizers import characters
 
-from ..translation.tokenizers import characters
 from .models import BART, generated, ready_to_end, sources
 from .test_causal import padded, prompts
 
@@ -115,8 +115,8 @@ def test_an_encoder_decoder_is_its_generate(kind: str, beam: int, arithmetic: An
     inputs = sources(model)
     wanted = generated(model, inputs, num_beams=beam, num_return_sequences=beam, max_new_tokens=LENGTH)
     config = SearchConfig(beam_size=beam, n_best=beam, max_new_tokens=LENGTH)
-    member = Seq2SeqModel(model, "digest", kind, arithmetic).member(**inputs)
-    found = search([member], config, rules=rules_of(model))
+    member = Seq2SeqModel(model, "digest", kind, arithmetic).build_scorer(**inputs)
+    found = search([member], config, logits_processors=logits_processors_of(model))
     assert [[c.tokens for c in u] for u in found] == [[tokens for tokens, _ in u] for u in wanted]
 
 
@@ -124,11 +124,11 @@ def test_a_model_with_limits_of_its_own_for_source_and_output() -> None:
     settings = {**SEQ2SEQ["led"], "max_decoder_position_embeddings": 6}
     model = tiny(AutoModelForSeq2SeqLM, "led", settings)
     ready = Seq2SeqModel(model, "digest", "led")
-    (found,) = search([ready.member(**sources(model, 1))], SearchConfig(beam_size=1, max_new_tokens=20))
+    (found,) = search([ready.build_scorer(**sources(model, 1))], SearchConfig(beam_size=1, max_new_tokens=20))
     assert len(found[0].tokens) == 6  # where there are no more positions
     tokenizer = characters(["</s>", "<unk>"])
     tokenizer.model_max_length = 1000
-    assert Seq2SeqEngine(ready, tokenizer, SearchConfig()).max_source == 64
+    assert Seq2SeqBackend(ready, tokenizer, SearchConfig()).max_source == 64
 
 
 @pytest.mark.parametrize("kind", CAUSAL)
@@ -138,7 +138,7 @@ def test_a_decoder_is_its_generate(kind: str, beam: int, arithmetic: Any) -> Non
     several = {"num_beams": beam, "num_return_sequences": beam, "max_new_tokens": LENGTH}
     wanted = [generated(model, padded([row]), prompt=len(row), **several)[0] for row in rows]
     config = SearchConfig(beam_size=beam, n_best=beam, max_new_tokens=LENGTH)
-    found = search([CausalModel(model, "digest", kind, arithmetic).member(rows)], config)
+    found = search([CausalModel(model, "digest", kind, arithmetic).build_scorer(rows)], config)
     assert [[c.tokens for c in u] for u in found] == [[tokens for tokens, _ in u] for u in wanted]
 
 

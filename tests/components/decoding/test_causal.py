@@ -9,11 +9,11 @@ import torch
 from transformers import Gemma3ForCausalLM, Gemma3TextConfig, GenerationConfig
 
 from components.decoding.candidates import Candidate
-from components.decoding.causal import CausalModel
 from components.decoding.config import SearchConfig
-from components.decoding.generation import rules_of
+from components.decoding.generation_settings import logits_processors_of
+from components.decoding.models.causal import CausalModel
+from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.search import search
-from components.decoding.seq2seq import Seq2SeqModel
 from components.errors import ConfigError
 
 from .models import generated, llama, marian, ready_to_end
@@ -63,8 +63,8 @@ def padded(rows: list[list[int]]) -> dict[str, torch.Tensor]:
 def ours(model: Any, rows: list[list[int]], **settings: Any) -> list[list[Candidate]]:
     ready = CausalModel(model, "digest", "tiny")
     config = SearchConfig(max_new_tokens=LENGTH, **settings)
-    found = search([ready.member(rows)], config, rules=rules_of(model))
-    again = search([ready.member(rows)], config, rules=rules_of(model))
+    found = search([ready.build_scorer(rows)], config, logits_processors=logits_processors_of(model))
+    again = search([ready.build_scorer(rows)], config, logits_processors=logits_processors_of(model))
     assert [[c.tokens for c in u] for u in found] == [[c.tokens for c in u] for u in again]
     return found
 
@@ -103,9 +103,9 @@ def test_generation_settings_are_those_of_generate_for_each_prompt(name: str, be
     assert len(set(map(len, rows))) > 1
     for setting, value in SETTINGS[name].items():
         setattr(model.generation_config, setting, value)
-    member = CausalModel(model, "digest", "tiny").member(rows)
+    member = CausalModel(model, "digest", "tiny").build_scorer(rows)
     config = SearchConfig(beam_size=beam, n_best=beam, max_new_tokens=LENGTH)
-    found = search([member], config, rules=rules_of(model, prompts=rows))
+    found = search([member], config, logits_processors=logits_processors_of(model, prompts=rows))
     for row, candidates in zip(rows, found, strict=True):
         several = {"num_beams": beam, "num_return_sequences": beam, "max_new_tokens": LENGTH}
         (wanted,) = generated(model, padded([row]), prompt=len(row), **several)
@@ -144,6 +144,6 @@ def test_several_eos_tokens_end_a_sequence() -> None:
 def test_prompts_that_do_not_fit_are_refused() -> None:
     ready = CausalModel(llama(), "digest", "tiny")
     with pytest.raises(ConfigError, match="below 64 tokens, found 70"):
-        ready.member([[5] * 70])
+        ready.build_scorer([[5] * 70])
     with pytest.raises(ConfigError, match="empty"):
-        ready.member([[5], []])
+        ready.build_scorer([[5], []])

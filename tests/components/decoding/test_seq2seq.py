@@ -10,10 +10,10 @@ import torch
 
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
-from components.decoding.generation import rules_of
-from components.decoding.prepack import available
-from components.decoding.search import force, search
-from components.decoding.seq2seq import MarianMember, Seq2SeqMember, Seq2SeqModel
+from components.decoding.generation_settings import logits_processors_of
+from components.decoding.models.seq2seq import MarianScorer, Seq2SeqModel, Seq2SeqScorer
+from components.decoding.search import force_decode, search
+from components.kernels.packed_linear import can_pack
 
 from .models import SEQ2SEQ, generated, marian, only, packed_marian, sources
 
@@ -25,7 +25,11 @@ def ours(
 ) -> list[list[Candidate]]:
     ready = ready or Seq2SeqModel(model, "digest", "tiny")
     settings.setdefault("max_new_tokens", LENGTH)
-    return search([ready.member(**inputs)], SearchConfig(**settings), rules=rules_of(model))
+    return search(
+        [ready.build_scorer(**inputs)],
+        SearchConfig(**settings),
+        logits_processors=logits_processors_of(model),
+    )
 
 
 def same(found: list[list[Candidate]], wanted: list[list[tuple[tuple[int, ...], float | None]]]) -> None:
@@ -33,7 +37,7 @@ def same(found: list[list[Candidate]], wanted: list[list[tuple[tuple[int, ...], 
     for utterance, expected in zip(found, wanted, strict=True):
         for candidate, (_, score) in zip(utterance, expected, strict=True):
             if score is not None:
-                assert candidate.rank == pytest.approx(score, abs=1e-4)
+                assert candidate.normalized_score == pytest.approx(score, abs=1e-4)
 
 
 @pytest.mark.parametrize("name", SEQ2SEQ)
@@ -72,7 +76,7 @@ def test_settings_are_those_of_generate(settings: dict[str, Any], beam: int) -> 
     same(ours(model, inputs, beam_size=beam, n_best=beam), wanted)
 
 
-@pytest.mark.skipif(not available(), reason="no prepacked layers on this CPU")
+@pytest.mark.skipif(not can_pack(), reason="no prepacked layers on this CPU")
 @pytest.mark.parametrize("beam", [1, 4])
 @pytest.mark.parametrize("room", [4, 64])  # little room: the store grows, and forgets what no row sees
 @pytest.mark.parametrize("kernels", ["ours", "onednn"])
@@ -81,12 +85,12 @@ def test_marian_on_packed_layers_is_generate(
     beam: int, room: int, kernels: str, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ANTIPHON_KERNELS", kernels)
-    monkeypatch.setattr("components.decoding.marian._ROOM", room)
+    monkeypatch.setattr("components.decoding.models.marian._ROOM", room)
     model = marian(seed=seed)
     inputs, ready = sources(model, 5), packed_marian(model)
-    member = ready.member(**inputs)
-    assert isinstance(member, MarianMember)
-    assert type(member.whole()) is Seq2SeqMember
+    member = ready.build_scorer(**inputs)
+    assert isinstance(member, MarianScorer)
+    assert type(member.as_transformers_scorer()) is Seq2SeqScorer
     wanted = generated(model, inputs, num_beams=beam, num_return_sequences=beam, max_new_tokens=LENGTH)
     same(ours(model, inputs, ready, beam_size=beam, n_best=beam), wanted)
     drawn = {"beam_size": 1, "n_best": 3, "temperature": 1.5}  # rows of an utterance end at different times
@@ -94,7 +98,7 @@ def test_marian_on_packed_layers_is_generate(
         assert [c.tokens for c in one] == [c.tokens for c in two]
 
 
-@pytest.mark.skipif(not available(), reason="no prepacked layers on this CPU")
+@pytest.mark.skipif(not can_pack(), reason="no prepacked layers on this CPU")
 @pytest.mark.parametrize("name", SEQ2SEQ)
 @torch.inference_mode()
 def test_packed_layers_give_the_same_scores(name: str) -> None:
@@ -104,22 +108,22 @@ def test_packed_layers_give_the_same_scores(name: str) -> None:
         model.final_logits_bias.normal_()
     inputs, found = sources(model, 3), []
     for arithmetic in (None, "float32"):
-        member = Seq2SeqModel(copy.deepcopy(model), "digest", name, arithmetic).member(**inputs)
+        member = Seq2SeqModel(copy.deepcopy(model), "digest", name, arithmetic).build_scorer(**inputs)
         rows = [torch.tensor([0, 0, 1, 2]), torch.tensor([1, 2, 2])]
-        found.append([member.begin(), *(member.advance(row, row + 20) for row in rows)])
+        found.append([member.prefill(), *(member.step(row, row + 20) for row in rows)])
     for plain, packed in zip(*found, strict=True):
         torch.testing.assert_close(packed, plain, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.skipif(not available(), reason="no prepacked layers on this CPU")
+@pytest.mark.skipif(not can_pack(), reason="no prepacked layers on this CPU")
 @torch.inference_mode()
 def test_a_model_whose_own_numbers_are_bfloat16() -> None:
     model = marian(seed=3)
     inputs, found = sources(model, 3), []
     for dtype in (torch.float32, torch.bfloat16):
         ready = packed_marian(copy.deepcopy(model).to(dtype))
-        member = ready.member(**inputs)
-        found.append(torch.stack([member.begin(), member.advance(torch.arange(3), torch.arange(3) + 20)]))
+        member = ready.build_scorer(**inputs)
+        found.append(torch.stack([member.prefill(), member.step(torch.arange(3), torch.arange(3) + 20)]))
     assert (found[0] - found[1]).norm() < 0.05 * found[0].norm()
 
 
@@ -137,18 +141,18 @@ def test_a_batch_is_its_utterances_alone(name: str) -> None:
 @pytest.mark.parametrize("name", SEQ2SEQ)
 def test_scores_are_those_of_one_uncached_pass(name: str) -> None:
     model = SEQ2SEQ[name](seed=6)
-    inputs, rules = sources(model, 3), rules_of(model)
+    inputs, rules = sources(model, 3), logits_processors_of(model)
     best = [candidates[0] for candidates in ours(model, inputs, beam_size=4)]
-    forced = force(
-        [Seq2SeqModel(model, "digest", "tiny").member(**inputs)],
-        [(*c.tokens, *([] if c.ending is None else [c.ending])) for c in best],
-        rules=rules,
+    forced = force_decode(
+        [Seq2SeqModel(model, "digest", "tiny").build_scorer(**inputs)],
+        [(*c.tokens, *([] if c.eos_token is None else [c.eos_token])) for c in best],
+        logits_processors=rules,
         max_new_tokens=LENGTH,
     )
     start = model.generation_config.decoder_start_token_id
     for row, (candidate, again) in enumerate(zip(best, forced, strict=True)):
         assert candidate.score == pytest.approx(again.score, abs=1e-4)
-        target = [start, *candidate.tokens, *([] if candidate.ending is None else [candidate.ending])]
+        target = [start, *candidate.tokens, *([] if candidate.eos_token is None else [candidate.eos_token])]
         with torch.inference_mode():
             logits = model(**only(inputs, row), decoder_input_ids=torch.tensor([target[:-1]])).logits[0]
         values = logits.log_softmax(-1)[range(len(target) - 1), target[1:]].tolist()

@@ -6,8 +6,8 @@ import pytest
 from sacrebleu.metrics.bleu import BLEU
 
 from components.errors import DataError
-from components.metrics.languages import by_language, signature_of
-from components.metrics.sufficient import recognition_statistics, translation_statistics
+from components.metrics.corpus_statistics import recognition_statistics, translation_statistics
+from components.metrics.languages import group_by_language, merge_signatures
 from components.metrics.translation import sentence_scores, translation_scores
 from components.metrics.wer import recognition_scores, utterance_errors
 
@@ -55,7 +55,7 @@ def test_a_language_of_the_table_scores_as_it_does_alone(name: str) -> None:
         alone = {key: LISTED[key] for key in ids}
         texts = {key: OUTPUTS[key] for key in ids}
         expected = translation_scores(alone, texts, language=code, n_total=4)[name].value
-        assert table.only(ids).score() == pytest.approx(expected)
+        assert table.subset(ids).score() == pytest.approx(expected)
 
 
 def test_one_language_of_each_is_one_language_of_all() -> None:
@@ -96,10 +96,10 @@ def test_transcripts_pass_the_normaliser_of_their_language() -> None:
 
 def test_an_utterance_without_a_language_is_refused() -> None:
     with pytest.raises(DataError, match="b: expected its language among those of 1 utterances, found none"):
-        by_language(["a", "b"], {"a": "de"})
-    assert by_language([], "de") == by_language([], {}) == {}
+        group_by_language(["a", "b"], {"a": "de"})
+    assert group_by_language([], "de") == group_by_language([], {}) == {}
 
 
 def test_signatures() -> None:
-    assert signature_of({"de": "x", "fr": "x"}) == "x"
-    assert signature_of({"de": "x", "fr": "x", "zh": "y"}) == "de, fr: x + zh: y"
+    assert merge_signatures({"de": "x", "fr": "x"}) == "x"
+    assert merge_signatures({"de": "x", "fr": "x", "zh": "y"}) == "de, fr: x + zh: y"

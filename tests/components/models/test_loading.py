@@ -16,9 +16,9 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from components.errors import ModelError
 from components.models import loading, resolve
-from components.models.checkpoints import checkpoint_of, header, parameters
+from components.models.checkpoints import checkpoint_of, count_stored_parameters, read_header
 from components.models.conversion import whisper
-from components.models.loading import load_transformers, load_whisper, parameter_count
+from components.models.loading import count_parameters, load_transformers, load_whisper
 from tests.components.models.whisper_binary import DIMS, tiny_whisper
 
 LAYER = "model.layers.1.mlp.up_proj.weight"
@@ -160,7 +160,7 @@ def test_a_quantised_model_is_neither_moved_nor_summed(
             given.update(kwargs)
             return cls(), {"mismatched_keys": [], "missing_keys": [], "unexpected_keys": []}
 
-    monkeypatch.setitem(loading.CLASSES, "causal", (Packed, loading.CLASSES["causal"][1]))
+    monkeypatch.setitem(loading.AUTO_CLASSES, "causal", (Packed, loading.AUTO_CLASSES["causal"][1]))
     checkpoint = checkpoint_of(causal, "test")
     if value == 1.0:
         load_transformers(checkpoint, "causal", "cpu", "float32")
@@ -239,7 +239,7 @@ def test_tied_output_layer_in_the_file_is_accepted(speech: Path) -> None:
 def test_good_model_loads_with_all_its_parameters(causal: Path) -> None:
     model, tokenizer = load_transformers(checkpoint_of(causal, "test"), "causal", "cpu", torch.bfloat16)
     assert not model.training and model.dtype == torch.bfloat16 and len(tokenizer) == 2
-    assert parameters(causal) == parameter_count(model)
+    assert count_stored_parameters(causal) == count_parameters(model)
 
 
 def test_files_changed_after_resolving_are_refused(causal: Path) -> None:
@@ -318,7 +318,7 @@ def test_truncated_and_garbage_safetensors_are_refused(speech: Path, causal: Pat
     for data in (whole[:-4], whole[:100], whole[:4], b"", b"x" * 200, whole + b"x"):
         path.write_bytes(data)
         with pytest.raises(ModelError, match="not a complete safetensors file"):
-            header(path)
+            read_header(path)
         with pytest.raises(ModelError):
             load_whisper(checkpoint_of(speech, "test"))
     (causal / "model.safetensors").write_bytes(b"x" * 200)

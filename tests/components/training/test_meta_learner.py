@@ -10,10 +10,10 @@ import torch
 from transformers import MarianTokenizer
 
 from components.errors import ConfigError
-from components.training import dev, meta, package, pairs, vocabulary
+from components.training import meta_learning, package, parallel_data, validation, vocabulary
 from components.training.config import TrainingConfig
-from components.training.loop import train
 from components.training.meta_learner import MetaConfig, MetaLearner
+from components.training.trainer import train
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "sieht", "unter", "zwei"]
 
@@ -51,12 +51,12 @@ def directions(tmp_path: Path) -> MetaConfig:
     )
 
 
-@pytest.mark.parametrize("method", ["multilingual", *meta.METHODS])
+@pytest.mark.parametrize("method", ["multilingual", *meta_learning.METHODS])
 def test_every_method_goes_through_the_loop_and_starts_a_plain_training(
     directions: MetaConfig, tmp_path: Path, method: str
 ) -> None:
     config = directions.model_copy(update={"method": method})
-    state = train(config, tmp_path / "meta", learner=MetaLearner)  # type: ignore[arg-type]
+    state = train(config, tmp_path / "meta", make_learner=MetaLearner)  # type: ignore[arg-type]
     assert state.step == 4
     assert state.history[-1]["dev_loss"] < state.history[0]["dev_loss"]
     plain = TrainingConfig.model_validate(
@@ -70,12 +70,12 @@ def test_every_method_goes_through_the_loop_and_starts_a_plain_training(
     )
     train(plain, tmp_path / "adapted")
     model, tokenizer = package.load(tmp_path / "adapted" / "model")
-    assert len(dev.translate(model, tokenizer, ["ein hund"])) == 1
+    assert len(validation.translate(model, tokenizer, ["ein hund"])) == 1
 
 
 @pytest.mark.parametrize("method", ["multilingual", "maml"])
 def test_a_method_begins_with_the_start(directions: MetaConfig, tmp_path: Path, method: str) -> None:
-    train(directions, tmp_path / "shared", learner=MetaLearner)  # type: ignore[arg-type]
+    train(directions, tmp_path / "shared", make_learner=MetaLearner)  # type: ignore[arg-type]
     start = tmp_path / "shared" / "model"
     config = directions.model_copy(update={"method": method, "start": str(start), "seed": 5, "width": 32})
     found = learner(config, tmp_path / "further")
@@ -126,7 +126,7 @@ def test_sources_carry_the_tag_that_the_tokenizer_reads(directions: MetaConfig, 
 def test_a_vocabulary_without_tags_changes_nothing() -> None:
     spm = vocabulary.train(WORDS * 20, 64)
     some = [("ein hund", "zwei")]
-    assert pairs.encode(some, spm, 64, "de") == pairs.encode(some, spm, 64)
+    assert parallel_data.encode_pairs(some, spm, 64, "de") == parallel_data.encode_pairs(some, spm, 64)
 
 
 def test_skipping_everything_is_refused(directions: MetaConfig, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from components.storage.seal import file_digest
 from components.storage.whole_stage import WORK
 from components.training.config import TrainingConfig
 from components.training.product import METRICS, make_model
-from components.training.translation import TranslationLearner
+from components.training.translation_learner import TranslationLearner
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
 

@@ -1,0 +1,169 @@
+"""Which stage is to blame: each replaced by its gold output, everything below it run again.
+
+``values`` maps a set of replaced parts to the statistics of what came out, so that a **gap** is the score
+with one part gold minus the score as it is, and **Shapley values** (Shapley 1953) share what all gold parts
+gain together among them: they add up to all-gold minus as-it-is. The last stage's gold output is the
+reference itself and would score the ceiling whatever came before, so it takes no part in that game: what is
+missing when everything above is gold is its **remainder**. So it is with a translation that is revised below:
+a stage without parts is put right as a whole, and takes no part in the game either. Stages are ranked by the
+share of quality that each loses of what it is given; shares kept multiply to score over ceiling. Intervals
+are 95% percentiles over paired bootstrap resamples of utterances.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+import numpy as np
+
+from components.errors import DataError
+from components.metrics.bootstrap import RESAMPLES, SEED, Estimate, bootstrap_interval
+from components.metrics.corpus_statistics import CorpusStatistics
+from components.metrics.shapley import shapley_values
+from components.records import Record
+
+GoldParts = frozenset[str]
+"""Names of the parts that are replaced by their gold output."""
+
+
+class PartAttribution(Record):
+    """What one part costs: ``gap`` when it alone is put right, ``shapley`` its share of all together."""
+
+    part: str
+    gap: Estimate
+    shapley: Estimate
+
+
+class StageAttribution(Record):
+    """What one stage costs: the points gained with its gold output, and the percentage it passes on.
+
+    Of the last stage ``gap`` is the remainder: what it misses of the ceiling with all above it gold.
+    """
+
+    stage: str
+    gap: Estimate
+    kept: Estimate
+
+
+class Attribution(Record):
+    """Where the quality of a system is lost; ``stages`` from first to last, ``culprit`` passes on least.
+
+    ``all_gold`` is the score with all ``parts`` gold.
+    """
+
+    metric: str
+    score: Estimate
+    all_gold: Estimate
+    stages: tuple[StageAttribution, ...]
+    parts: tuple[PartAttribution, ...]
+    ceiling: float
+    culprit: str
+    n: int
+    n_total: int
+    signature: str
+
+
+def attribute(
+    values: Mapping[GoldParts, CorpusStatistics],
+    stages: Mapping[str, Sequence[str]],
+    last: str,
+    *,
+    ceiling: float = 100.0,
+) -> Attribution:
+    """Blame on the parts of ``stages`` and on the stage ``last`` below them.
+
+    Args:
+        values: statistics of the output for the sets of replaced parts that :func:`required_gold_parts` lists, of a
+            metric where more is better.
+        stages: stage -> its parts, from the first stage to the last but one; of one without parts the stage
+            itself is the part.
+        last: name of the stage whose output is scored.
+        ceiling: score of a perfect output; lower where a human's score is known.
+
+    Raises:
+        DataError: a set of parts is missing, or outputs are of different utterances.
+    """
+    parts = list_parts(stages)
+    _check(values, stages)
+    base = values[frozenset()]
+    whole = _measured({part: one.score() for part, one in values.items()}, stages, last, ceiling)
+    scores = np.stack([one.resample_scores() for one in values.values()], axis=1).tolist()
+    drawn = [_measured(dict(zip(values, row, strict=True)), stages, last, ceiling) for row in scores]
+
+    def estimate(name: str) -> Estimate:
+        return Estimate(
+            value=whole[name], interval=bootstrap_interval([one[name] for one in drawn], whole[name])
+        )
+
+    blamed = tuple(
+        StageAttribution(stage=stage, gap=estimate(f"gap {stage}"), kept=estimate(f"kept {stage}"))
+        for stage in (*stages, last)
+    )
+    return Attribution(
+        metric=base.name,
+        score=estimate("score"),
+        all_gold=estimate("gold"),
+        stages=blamed,
+        parts=tuple(
+            PartAttribution(part=part, gap=estimate(f"part {part}"), shapley=estimate(f"shapley {part}"))
+            for part in parts
+        ),
+        ceiling=ceiling,
+        culprit=min(blamed, key=lambda one: one.kept.value).stage,
+        n=len(base.ids),
+        n_total=base.n_total,
+        signature=f"{base.signature}|oracle-substitution|ceiling:{ceiling:g}|bs:{RESAMPLES}|seed:{SEED}",
+    )
+
+
+def list_parts(stages: Mapping[str, Sequence[str]]) -> list[str]:
+    """The parts that share what they gain together."""
+    return [part for parts in stages.values() for part in parts]
+
+
+def required_gold_parts(stages: Mapping[str, Sequence[str]]) -> list[GoldParts]:
+    """Sets of parts whose outputs a blame needs: all of players; each stage alone, and all down to it."""
+    parts = list_parts(stages)
+    sets = [frozenset(some) for size in range(len(parts) + 1) for some in combinations(parts, size)]
+    above: GoldParts = frozenset()
+    for stage, replaced in stages.items():
+        above |= frozenset(replaced or (stage,))
+        sets += [frozenset(replaced or (stage,)), above]
+    return list(dict.fromkeys(sets))
+
+
+def _measured(
+    score: Mapping[GoldParts, float], stages: Mapping[str, Sequence[str]], last: str, ceiling: float
+) -> dict[str, float]:
+    """Every number of a blame, from the scores of all sets on the utterances or on a resample of them."""
+    parts = list_parts(stages)
+    nothing = score[frozenset()]
+    found = {"score": nothing, "gold": score[frozenset(parts)]}
+    found |= {f"part {part}": score[frozenset((part,))] - nothing for part in parts}
+    if parts:
+        found |= {
+            f"shapley {part}": share for part, share in shapley_values(parts, score.__getitem__).items()
+        }
+    above: GoldParts = frozenset()
+    for stage, replaced in stages.items():
+        gold = frozenset(replaced or (stage,))
+        found[f"gap {stage}"] = score[gold] - nothing
+        before, above = score[above], above | gold
+        found[f"kept {stage}"] = _share(before, score[above])
+    return found | {f"gap {last}": ceiling - score[above], f"kept {last}": _share(score[above], ceiling)}
+
+
+def _share(part: float, whole: float) -> float:
+    return 100.0 if whole <= 0 else 100.0 * part / whole
+
+
+def _check(values: Mapping[GoldParts, CorpusStatistics], stages: Mapping[str, Sequence[str]]) -> None:
+    for needed in required_gold_parts(stages):
+        if needed not in values:
+            raise DataError(
+                f"expected the output with {', '.join(sorted(needed)) or 'nothing'} gold, found none"
+            )
+    ids = {one.ids for one in values.values()}
+    if len(ids) != 1 or not next(iter(ids)):
+        raise DataError("expected the same utterances, at least one, whatever is replaced; found others")

@@ -1,0 +1,100 @@
+"""Which errors of a transcript cost the translation most, and how closely the two losses go together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from components.metrics.bootstrap import (
+    MIN_UTTERANCES,
+    Estimate,
+    FloatArray,
+    bootstrap_interval,
+    draw_resamples,
+)
+from components.metrics.corpus_statistics import CorpusStatistics
+from components.metrics.significance import paired_test
+from components.records import Record
+
+
+class KindCost(Record):
+    """What one kind of error costs: the points that the score gains when just these are put right."""
+
+    kind: str
+    errors: int
+    utterances: int
+    gain: Estimate
+    per_hundred: float
+
+
+def measure_kind_costs(
+    base: CorpusStatistics, repaired: Mapping[str, CorpusStatistics], counts: Mapping[str, Mapping[str, int]]
+) -> tuple[KindCost, ...]:
+    """Costs by kind, the dearest first.
+
+    Args:
+        base: the output as it is.
+        repaired: kind -> the output with all errors of that kind put right.
+        counts: utterance id -> kind -> number of errors.
+    """
+    found = []
+    for kind, statistics in repaired.items():
+        here = [counts[key][kind] for key in base.ids if counts[key].get(kind)]
+        if not here:
+            continue
+        one = paired_test(statistics, base, (f"without {kind}", "as it is"))
+        found.append(
+            KindCost(
+                kind=kind,
+                errors=sum(here),
+                utterances=len(here),
+                gain=Estimate(value=one.difference, interval=one.interval),
+                per_hundred=100.0 * one.difference / sum(here),
+            )
+        )
+    return tuple(sorted(found, key=lambda one: -one.gain.value))
+
+
+class Correlation(Record):
+    """How two numbers per utterance go together: Pearson's and Spearman's coefficients."""
+
+    pearson: Estimate | None
+    spearman: Estimate | None
+    n: int
+
+
+def measure_correlation(first: Sequence[float], second: Sequence[float]) -> Correlation:
+    """Both coefficients with intervals; None where one of the two does not vary, or of too few utterances."""
+    x, y = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    return Correlation(pearson=_estimate(_pearson, x, y), spearman=_estimate(_spearman, x, y), n=len(first))
+
+
+def _estimate(
+    coefficient: Callable[[FloatArray, FloatArray], float | None], x: FloatArray, y: FloatArray
+) -> Estimate | None:
+    value = coefficient(x, y) if len(x) >= MIN_UTTERANCES else None
+    if value is None:
+        return None
+    drawn = [coefficient(x[rows], y[rows]) for rows in draw_resamples(len(x))]
+    return Estimate(
+        value=value, interval=bootstrap_interval([one for one in drawn if one is not None], value)
+    )
+
+
+def _spearman(x: FloatArray, y: FloatArray) -> float | None:
+    return _pearson(_ranks(x), _ranks(y))
+
+
+def _pearson(x: FloatArray, y: FloatArray) -> float | None:
+    if np.ptp(x) == 0 or np.ptp(y) == 0:
+        return None
+    a, b = x - x.mean(), y - y.mean()
+    return float(np.clip((a @ b) / np.sqrt((a @ a) * (b @ b)), -1.0, 1.0))
+
+
+def _ranks(values: FloatArray) -> FloatArray:
+    """Ranks from 0; equal values share their mean rank."""
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    return np.asarray((ends - (counts + 1) / 2)[places], np.float64)

@@ -1,0 +1,151 @@
+"""Where systems stand: scores and cost, the Pareto set, groups, and the utterances that differ most."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pydantic import Field
+
+from components.analysis.buckets import UtteranceGroup
+from components.metrics.bootstrap import Estimate
+from components.metrics.corpus_statistics import CorpusStatistics
+from components.metrics.significance import paired_test
+from components.records import Record, Score
+
+Tables = Mapping[str, Mapping[str, CorpusStatistics]]
+"""System -> metric -> statistics."""
+
+
+class Cost(Record):
+    """What a system's stages cost when they were computed, whenever that was.
+
+    ``calls`` counts utterances times the stages that decoded them; ``parameters`` is None where a model
+    is no longer there to be counted.
+    """
+
+    seconds: float = Field(ge=0)
+    real_time_factor: float | None = Field(default=None, ge=0)
+    peak_memory_bytes: int = Field(ge=0)
+    parameters: int | None = Field(default=None, ge=0)
+    calls: int = Field(ge=0)
+
+
+class SystemRow(Record):
+    """A line of the table. ``missing`` outputs are those that the system put aside."""
+
+    system: str
+    scores: dict[str, Score]
+    cost: Cost
+    missing: int = Field(ge=0)
+    pareto: bool = Field(description="no other system is at least as good and at most as slow, and differs")
+
+
+class Bucket(Record):
+    """The ranking metric on a group of utterances, and each system's difference to the baseline there."""
+
+    by: str
+    label: str
+    n: int
+    values: dict[str, float]
+    differences: dict[str, Estimate]
+
+
+class Contrast(Record):
+    """An utterance on which a system and the baseline differ most, by sentence chrF or minus WER."""
+
+    utterance_id: str
+    system: str
+    gain: float
+
+
+def build_leaderboard(
+    tables: Tables, costs: Mapping[str, Cost], missing: Mapping[str, int], ranking: str | None
+) -> tuple[SystemRow, ...]:
+    """One line per system, in the order of ``tables``."""
+    best = pareto_front(tables, costs, ranking)
+    return tuple(
+        SystemRow(
+            system=name,
+            scores={metric: table.to_score() for metric, table in found.items()},
+            cost=costs[name],
+            missing=missing[name],
+            pareto=name in best,
+        )
+        for name, found in tables.items()
+    )
+
+
+def pareto_front(tables: Tables, costs: Mapping[str, Cost], ranking: str | None) -> frozenset[str]:
+    """Systems that no other beats in one of quality and seconds without losing in the other."""
+    if ranking is None:
+        return frozenset()
+    points = {}
+    for name, found in tables.items():
+        if ranking in found:
+            table = found[ranking]
+            quality = table.score() if table.higher_is_better else -table.score()
+            points[name] = (quality, -costs[name].seconds)
+    return frozenset(
+        name
+        for name, mine in points.items()
+        if not any(_dominates(theirs, mine) for theirs in points.values())
+    )
+
+
+def _dominates(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    return one != other and one[0] >= other[0] and one[1] >= other[1]
+
+
+def score_buckets(
+    tables: Tables, groups: Sequence[UtteranceGroup], baseline: str, ranking: str | None
+) -> tuple[Bucket, ...]:
+    """The ranking metric of every system on every group with something to score."""
+    if ranking is None:
+        return ()
+    found = []
+    for group in groups:
+        parts = {
+            name: metrics[ranking].subset(group.ids) for name, metrics in tables.items() if ranking in metrics
+        }
+        base = parts[baseline]
+        if base.ids:
+            others = {
+                name: paired_test(part, base, (name, baseline))
+                for name, part in parts.items()
+                if name != baseline
+            }
+            found.append(
+                Bucket(
+                    by=group.by,
+                    label=group.label,
+                    n=len(base.ids),
+                    values={name: part.score() for name, part in parts.items()},
+                    differences={
+                        name: Estimate(value=one.difference, interval=one.interval)
+                        for name, one in others.items()
+                    },
+                )
+            )
+    return tuple(found)
+
+
+def find_contrasts(
+    values: Mapping[str, Mapping[str, float]], baseline: str, most: int, *, higher_is_better: bool
+) -> tuple[Contrast, ...]:
+    """Per system the ``most`` utterances of largest gain over the baseline, then those of largest loss.
+
+    ``values`` maps utterance id to system to its sentence score.
+    """
+    systems = dict.fromkeys(name for scores in values.values() for name in scores if name != baseline)
+    sign = 1.0 if higher_is_better else -1.0
+    found: list[Contrast] = []
+    for system in systems:
+        gains = [
+            Contrast(utterance_id=key, system=system, gain=sign * (scores[system] - scores[baseline]))
+            for key, scores in values.items()
+            if system in scores and baseline in scores
+        ]
+        gains.sort(key=lambda one: (-one.gain, one.utterance_id))
+        found += [one for one in gains[:most] if one.gain > 0]
+        found += [one for one in reversed(gains[len(gains) - most :]) if one.gain < 0]
+    return tuple(found)

@@ -1,0 +1,48 @@
+"""A stack of layers one token at a time: its growing cache, and the memories that follow the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from components.decoding.models import kv_cache
+from components.networks.multi_source_transformer import MultiSourceStack, embed_tokens
+
+
+class IncrementalStack:
+    """Hidden states of a causal stack for the last token of each row; rows may be repeated or left out.
+
+    ``model`` is the MarianMTModel whose embedding is used; ``memories`` (n, S, features) and ``masks`` (n, S)
+    are those of the n utterances.
+    """
+
+    def __init__(
+        self, model: Any, stack: MultiSourceStack, memories: Sequence[Tensor], masks: Sequence[Tensor | None]
+    ) -> None:
+        self._model, self._stack = model, stack
+        self._all_keys, self._all_masks = stack.project_memories(memories), tuple(masks)
+        self._cache = kv_cache.growing_cache()
+        self._length = 0
+        self.utterances = torch.arange(len(memories[0]), device=memories[0].device)
+        self._keys, self._masks = self._all_keys, self._all_masks
+
+    def reorder(self, beam_indices: Tensor) -> None:
+        """Row r continues row ``parents[r]`` of the step before."""
+        kv_cache.reorder(self._cache, beam_indices, len(self.utterances))
+        before, self.utterances = self.utterances, self.utterances[beam_indices]
+        if len(before) == len(beam_indices) and bool((before == self.utterances).all()):
+            return
+        rows = self.utterances
+        self._keys = [[(k[rows], v[rows]) for k, v in layer] for layer in self._all_keys]
+        self._masks = tuple(None if mask is None else mask[rows] for mask in self._all_masks)
+
+    def step(self, tokens: Tensor, extra: Tensor | None = None) -> Tensor:
+        """States (R, width) after ``tokens`` (R,); ``extra`` (R, width) is added to their embedding."""
+        hidden = embed_tokens(self._model, tokens[:, None], self._length)
+        if extra is not None:
+            hidden = hidden + extra[:, None]
+        self._length += 1
+        return self._stack(hidden, self._keys, self._masks, cache=self._cache)[:, 0]  # type: ignore[no-any-return]

@@ -1,0 +1,95 @@
+"""SHA-256 of files, remembered while a file is unchanged: a second run does not read gigabytes again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import platformdirs
+
+from components.models.limits import refuse_irregular
+
+CACHE_VARIABLE = "ANTIPHON_CACHE"
+REMEMBERED_FROM = 1 << 20
+"""Files below this many bytes are simply read again."""
+
+
+def cache_folder() -> Path:
+    """Where fetched models live: ``ANTIPHON_CACHE``, else the user's cache folder."""
+    if named := os.environ.get(CACHE_VARIABLE):
+        return Path(named).expanduser().absolute()
+    return Path(platformdirs.user_cache_dir("antiphon"))
+
+
+def sha256_of(path: Path, *, reread: bool = False) -> str:
+    """SHA-256 of a file, in hexadecimal.
+
+    A large file's digest is remembered for its path, size, modification and change times; the change time
+    cannot be set back by a program, so an altered file is read again. ``again`` reads it in any case. Raises
+    :class:`ModelError` for a pipe or a device.
+    """
+    refuse_irregular(path)
+    before = path.stat()
+    if before.st_size < REMEMBERED_FROM:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    stamp: list[object] = [str(path.absolute()), before.st_size, before.st_mtime_ns, before.st_ctime_ns]
+    memory = cache_folder() / "digests" / f"{hashlib.sha256(os.fsencode(path.absolute())).hexdigest()}.json"
+    if not reread and (remembered := _recall(memory, stamp)):
+        return remembered
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    after = path.stat()
+    if (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns):
+        _remember(memory, stamp, digest)
+    return digest
+
+
+def _recall(memory: Path, stamp: list[object]) -> str | None:
+    try:
+        record = json.loads(memory.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    digest = record.get("sha256") if isinstance(record, dict) and record.get("stamp") == stamp else None
+    return digest if isinstance(digest, str) else None
+
+
+def _remember(memory: Path, stamp: list[object], digest: str) -> None:
+    try:
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(memory, json.dumps({"stamp": stamp, "sha256": digest}).encode())
+    except OSError:
+        return  # a cache that cannot be written costs time, nothing else
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that a reader sees the old bytes or the new ones, also after a crash."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in ``folder`` durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def combine_digests(digests: Mapping[str, str]) -> str:
+    """One digest of several files: SHA-256 over ``name digest`` lines in order of name."""
+    lines: Iterable[str] = (f"{name} {digests[name]}\n" for name in sorted(digests))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -1,0 +1,183 @@
+"""Coefficients of log-linear reranking from development data: minimum error rate training (Och 2003).
+
+Along a line of coefficients every candidate's sum is a straight line, so the winner of an utterance changes
+at the corners of the upper envelope only: the corpus metric of *every* point of the line is known exactly,
+and the best stretch is taken. Lines are the coordinates and random directions; the search is restarted from
+every single feature and from random points, with a seed. Only development data may come in here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.ensembling.corpus import CORPUS
+from components.ensembling.output_level.candidates import collect_candidates
+from components.ensembling.output_level.config import SystemCombinationConfig
+from components.ensembling.output_level.reranking import compute_features
+from components.ensembling.output_level.weighted_hypotheses import SystemNBest
+from components.errors import DataError
+
+Array = NDArray[np.float64]
+MIN_GAIN = 1e-9
+"""A step must gain more than this."""
+
+
+@dataclass(frozen=True)
+class TunedCoefficients:
+    """Coefficients, the development score they reach, and that of the best single feature."""
+
+    coefficients: dict[str, float]
+    score: float
+    single: float
+
+
+@dataclass(frozen=True)
+class RerankingProblem:
+    """Development data: per utterance the features (n, k) and statistics (n, m) of its candidates."""
+
+    features: tuple[Array, ...]
+    statistics: tuple[Array, ...]
+    metric: str
+
+    def score(self, weights: Array) -> float:
+        """The corpus metric (more is better) of the candidates that ``weights`` (k,) choose."""
+        rows = zip(self.features, self.statistics, strict=True)
+        total = sum(stats[int(np.argmax(np.round(f @ weights, 9)))] for f, stats in rows)
+        return float(CORPUS[self.metric].score(np.asarray(total)))
+
+
+def mert(
+    nbests: Sequence[Sequence[SystemNBest]],
+    references: Sequence[Sequence[str]],
+    config: SystemCombinationConfig,
+    language: str,
+    seed: int = 0,
+) -> TunedCoefficients:
+    """Learn the coefficients of ``config``'s features for the corpus metric named by its utility.
+
+    ``offers`` and ``references`` hold one entry per development utterance. Features are scaled to unit
+    deviation for the search and scaled back. Raises :class:`DataError` without development utterances.
+    """
+    if not nbests or len(nbests) != len(references) or not all(references):
+        raise DataError(
+            f"expected development utterances with references to learn coefficients on, found {len(nbests)} "
+            f"with {sum(map(bool, references))} references"
+        )
+    candidate_sets = [collect_candidates(row, config.n_best, config.scale) for row in nbests]
+    columns = [compute_features(candidate_set, config, language) for candidate_set in candidate_sets]
+    names = sorted({name for row in columns for name in row})
+    names = [n for n in names if n.startswith("vote:") or all(n in row for row in columns)]
+    tables = [
+        np.stack([row.get(name, np.zeros(len(pool.texts))) for name in names], 1)
+        for row, pool in zip(columns, candidate_sets, strict=True)
+    ]
+    spread = np.concatenate([table - table.mean(0) for table in tables]).std(0)
+    scale = np.where(spread > 1e-12, 1 / np.maximum(spread, 1e-12), 0.0)
+    statistics = [
+        CORPUS[config.utility].statistics(pool.texts, [refs] * len(pool.texts), language)
+        for pool, refs in zip(candidate_sets, references, strict=True)
+    ]
+    problem = RerankingProblem(tuple(table * scale for table in tables), tuple(statistics), config.utility)
+    weights, score, single = search_weights(problem, seed)
+    coefficients = {name: float(w) for name, w in zip(names, weights * scale, strict=True) if w}
+    return TunedCoefficients(coefficients, score, single)
+
+
+def search_weights(problem: RerankingProblem, seed: int = 0, restarts: int = 4) -> tuple[Array, float, float]:
+    """The best weights (k,) that line searches find, their score, and the best single feature's score."""
+    rng = np.random.default_rng(seed)
+    size = problem.features[0].shape[1]
+    useful = [k for k in range(size) if any(np.ptp(f[:, k]) > 0 for f in problem.features)]
+    units = np.eye(size)[useful] if useful else np.eye(size)
+    singles = sorted(
+        ((problem.score(s * u), n, s * u) for n, u in enumerate(units) for s in (1, -1)),
+        key=lambda row: (-row[0], row[1]),
+    )
+    starts = [row[2] for row in singles[:3]]
+    starts += [_random_direction(rng, units) for _ in range(restarts)]
+    best, best_score = singles[0][2], singles[0][0]
+    for start in starts:
+        weights, score = _climb_from(problem, start, units, rng)
+        if score > best_score + MIN_GAIN:
+            best, best_score = weights, score
+    return best, best_score, singles[0][0]
+
+
+def _random_direction(rng: np.random.Generator, units: Array) -> Array:
+    direction: Array = rng.normal(size=len(units)) @ units
+    return direction / np.linalg.norm(direction)
+
+
+def _climb_from(
+    problem: RerankingProblem, weights: Array, units: Array, rng: np.random.Generator
+) -> tuple[Array, float]:
+    """Take the best of all lines through the point, as long as one gains."""
+    score = problem.score(weights)
+    while True:
+        lines = [*units, *(_random_direction(rng, units) for _ in range(len(units)))]
+        steps = [(line_search(problem, weights, line), line) for line in lines]
+        (gain, step), line = max(steps, key=lambda found: found[0][0])
+        moved = weights + step * line
+        moved = moved / np.linalg.norm(moved)
+        # Scored again: near a corner of the envelope rounding may choose otherwise.
+        if gain <= score + MIN_GAIN or (new := problem.score(moved)) <= score + MIN_GAIN:
+            return weights, score
+        weights, score = moved, new
+
+
+def line_search(problem: RerankingProblem, weights: Array, direction: Array) -> tuple[float, float]:
+    """(best score, step) over all points ``weights + step * direction``; the middle of the best stretch.
+
+    Between equal stretches the widest one wins, since a small change of data leaves it where it is.
+    """
+    first = np.zeros(problem.statistics[0].shape[1])
+    corners: list[float] = []
+    changes: list[Array] = []
+    for features, statistics in zip(problem.features, problem.statistics, strict=True):
+        winners, steps = upper_envelope(features @ weights, features @ direction)
+        first = first + statistics[winners[0]]
+        corners += steps
+        changes += [statistics[b] - statistics[a] for a, b in pairwise(winners)]
+    if not corners:
+        return float(CORPUS[problem.metric].score(first)), 0.0
+    order = np.argsort(corners, kind="stable")
+    sorted_corners = np.array(corners)[order]
+    sums = first + np.concatenate([np.zeros((1, len(first))), np.cumsum(np.stack(changes)[order], 0)])
+    scores = CORPUS[problem.metric].score(sums)
+    low = np.concatenate([[sorted_corners[0] - 2.0], sorted_corners])
+    high = np.concatenate([sorted_corners, [sorted_corners[-1] + 2.0]])
+    wide = high - low > 1e-9
+    best = max(np.flatnonzero(wide), key=lambda i: (round(float(scores[i]), 9), high[i] - low[i]))
+    return float(scores[best]), float((low[best] + high[best]) / 2)
+
+
+def upper_envelope(offsets: Array, slopes: Array) -> tuple[list[int], list[float]]:
+    """Which of the lines ``offset + step * slope`` is highest, from step minus to plus infinity, and the
+    steps at which that changes. Of equal lines the first one counts.
+    """
+    order = sorted(range(len(slopes)), key=lambda i: (slopes[i], offsets[i], -i))
+    winners: list[int] = []
+    corners: list[float] = []
+    for i in order:
+        while winners:
+            last = winners[-1]
+            if slopes[i] == slopes[last]:  # sorted: i is at least as high, or equal and earlier
+                crossing = -np.inf
+            else:
+                crossing = float((offsets[last] - offsets[i]) / (slopes[i] - slopes[last]))
+            if corners and crossing <= corners[-1]:
+                winners.pop()
+                corners.pop()
+                continue
+            if crossing == -np.inf:
+                winners.pop()
+                continue
+            corners.append(crossing)
+            break
+        winners.append(i)
+    return winners, corners

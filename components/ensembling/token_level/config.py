@@ -1,0 +1,132 @@
+"""What a user can set on the mixing of members, step by step. Flat: the Prefect UI makes its form of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from components.ensembling.output_level.config import Filter
+from components.errors import ConfigError
+from components.translation.config import TranslationConfig
+
+TRANSLATION_VERSION = 2
+"""Of translators mixed token by token: changes when the same members and mixing give other outputs."""
+DROPOUT_PREFIX = "dropout:"
+"""Before a model reference: the model thinned by dropout, each time it is named by other masks."""
+
+
+class MixingConfig(BaseModel):
+    """How the distributions of several members become one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    method: Literal["linear", "log_linear", "negative_evidence", "pooled"] = Field(
+        "linear",
+        title="Method",
+        description="linear = weighted mean of probabilities (OR); log_linear = weighted product (AND); "
+        "negative_evidence = model x (positive / negative) ** strength; pooled = each alone, then pool",
+    )
+    coefficients: tuple[float, ...] = Field(
+        (),
+        title="Coefficients",
+        description="one per member, in their order; empty = equal, or learned",
+    )
+    learn: Literal["nothing", "constants", "gate"] = Field(
+        "nothing",
+        title="Learn",
+        description="on the development set, before decoding: constants = one coefficient per member; "
+        "gate = coefficients for every token by a small network (linear only)",
+    )
+    top_k: int | None = Field(
+        None, title="Members per step", ge=1, le=64, description="gate: members run per step; empty = all"
+    )
+    vocabulary: Literal["same", "intersection", "union"] = Field(
+        "same",
+        title="Vocabularies",
+        description="members of different tokenizers: same = refuse them; intersection = mix the pieces that "
+        "all have; union = the pieces that any has (linear and log_linear)",
+    )
+    dev: str = Field(
+        "multi30k:val",
+        title="Development data",
+        description="parallel text that coefficients and the strength are learned on; never a test set",
+    )
+    dev_sentences: int = Field(
+        100, title="Development sentences", ge=10, le=10_000, description="the first so many of them"
+    )
+    positive: str | None = Field(
+        None, title="Positive model", description="negative_evidence: language model of what is wanted"
+    )
+    negative: str | None = Field(
+        None, title="Negative model", description="negative_evidence: language model of what is not wanted"
+    )
+    strength: float = Field(
+        0.3, title="Strength", ge=0.0, le=10.0, description="negative_evidence: 0 = the model alone"
+    )
+    plausibility: float | None = Field(
+        None,
+        title="Plausibility",
+        ge=0.0,
+        le=1.0,
+        description="negative_evidence: only tokens of this share of the best one's probability; empty = all",
+    )
+    filter: Filter = Field(
+        "before",
+        title="Filter",
+        description="negative_evidence: plausibility by the model itself (before) or by the mixture (after)",
+    )
+
+
+class TranslatorMembers(TranslationConfig):
+    """Settings of the search that all translators of an ensemble share, and who they are."""
+
+    members: tuple[str, ...] = Field(
+        (),
+        title="Further members",
+        description="models beside the first: store:KEY, store:KEY@STEP, hub:, packaged:, or a path",
+    )
+    dropout_members: int = Field(
+        0,
+        ge=0,
+        le=16,
+        title="Dropout members",
+        description="Monte-Carlo dropout: the first model so many times with dropout on, in place of it",
+    )
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Every translator in the order in which they are mixed; thinned ones begin with ``DROPOUT_PREFIX``."""
+        first = (DROPOUT_PREFIX + self.model,) * self.dropout_members or (self.model,)
+        return (*first, *self.members)
+
+
+class EnsembleConfig(TranslationConfig):
+    """Everything that makes an ensemble: the search, the members in order, and how they are mixed."""
+
+    members: tuple[str, ...]
+    mixing: MixingConfig
+
+
+def ordered_members(references: Sequence[str], mixing: MixingConfig) -> list[str]:
+    """Every model of the ensemble in the order in which it is mixed: translators, then language models.
+
+    Raises ConfigError where their number does not suit the method.
+    """
+    if mixing.vocabulary != "same" and (mixing.method == "negative_evidence" or mixing.learn != "nothing"):
+        raise ConfigError(
+            f"combine.vocabulary {mixing.vocabulary}: expected linear or log_linear with given or equal "
+            f"coefficients, found {mixing.method} with learn={mixing.learn}: give them, or pool the texts"
+        )
+    if mixing.method != "negative_evidence":
+        if len(references) < 2 and not references[0].startswith(DROPOUT_PREFIX):
+            raise ConfigError(f"expected at least two members to mix, found {len(references)}: name more")
+        return list(references)
+    if mixing.positive is None or mixing.negative is None or len(references) != 1:
+        missing = [name for name in ("positive", "negative") if getattr(mixing, name) is None]
+        problem = f"no {' and no '.join(missing)}" if missing else f"{len(references)} translators"
+        raise ConfigError(
+            f"negative_evidence: expected one translator, a positive and a negative model, found {problem}"
+        )
+    return [references[0], mixing.positive, mixing.negative]

@@ -1,0 +1,118 @@
+"""Safetensors written tensor by tensor: the layout is known before the first byte of weights.
+
+Tensors of wider types come first, so that every one starts at a multiple of its size, as readers expect.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import torch
+from torch import Tensor
+
+from components.errors import MergeError
+from components.merging.io.model_folder import DTYPE_NAMES
+from components.models.checkpoints import INDEX, WEIGHTS
+
+SHARD_BYTES = 5_000_000_000
+
+
+class TensorSpec(NamedTuple):
+    """A tensor that will be written."""
+
+    name: str
+    dtype: torch.dtype
+    shape: tuple[int, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Size on disk."""
+        return torch.Size(self.shape).numel() * self.dtype.itemsize
+
+
+def plan_shards(planned: Sequence[TensorSpec], limit: int = SHARD_BYTES) -> list[list[TensorSpec]]:
+    """The tensors in the order in which they are written, cut where a file would exceed ``limit`` bytes."""
+    files: list[list[TensorSpec]] = [[]]
+    filled = 0
+    for tensor in sorted(planned, key=lambda p: -p.dtype.itemsize):
+        if files[-1] and filled + tensor.nbytes > limit:
+            files.append([])
+            filled = 0
+        files[-1].append(tensor)
+        filled += tensor.nbytes
+    return files
+
+
+class TensorWriter:
+    """Writes the planned tensors of a model into a folder, one after the other."""
+
+    def __init__(self, folder: Path, planned: Sequence[TensorSpec], limit: int = SHARD_BYTES) -> None:
+        self._folder = folder
+        self._files = plan_shards(planned, limit)
+
+    @property
+    def order(self) -> list[list[str]]:
+        """Names by file, in the order in which they have to come."""
+        return [[tensor.name for tensor in file] for file in self._files]
+
+    def write(self, pieces: Iterable[tuple[str, Iterable[Tensor]]]) -> None:
+        """Write (name, flat pieces) in ``order``, then the index where there are several files.
+
+        Raises:
+            MergeError: another tensor, or another number of elements, than was planned.
+        """
+        remaining = iter(pieces)
+        names = [self._file_name(number) for number in range(len(self._files))]
+        for name, planned in zip(names, self._files, strict=True):
+            with (self._folder / name).open("wb") as file:
+                file.write(_encode_header(planned))
+                for tensor in planned:
+                    tensor_name, parts = next(remaining)
+                    if tensor_name != tensor.name:
+                        raise MergeError(f"expected tensor {tensor.name} next, found {tensor_name}")
+                    _append_tensor(file, tensor, parts)
+                file.flush()
+                os.fsync(file.fileno())
+        if len(names) > 1:
+            self._write_index(names)
+
+    def _file_name(self, number: int) -> str:
+        count = len(self._files)
+        return WEIGHTS if count == 1 else f"model-{number + 1:05d}-of-{count:05d}.safetensors"
+
+    def _write_index(self, names: Sequence[str]) -> None:
+        table = {t.name: n for n, file in zip(names, self._files, strict=True) for t in file}
+        total = sum(tensor.nbytes for file in self._files for tensor in file)
+        index = {"metadata": {"total_size": total}, "weight_map": table}
+        (self._folder / INDEX).write_text(json.dumps(index, indent=2), encoding="utf-8")
+
+
+def _encode_header(planned: Sequence[TensorSpec]) -> bytes:
+    """safetensors: the length of the header, its JSON padded to 8 bytes, then the data without gaps."""
+    table: dict[str, object] = {"__metadata__": {"format": "pt"}}
+    offset = 0
+    for tensor in planned:
+        table[tensor.name] = {
+            "dtype": DTYPE_NAMES[tensor.dtype],
+            "shape": list(tensor.shape),
+            "data_offsets": [offset, offset + tensor.nbytes],
+        }
+        offset += tensor.nbytes
+    text = json.dumps(table, separators=(",", ":")).encode("utf-8")
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text
+
+
+def _append_tensor(file: BinaryIO, tensor: TensorSpec, parts: Iterable[Tensor]) -> None:
+    written = 0
+    for part in parts:
+        data = part.to(tensor.dtype).contiguous().view(-1).view(torch.uint8)
+        file.write(data.numpy().data)
+        written += data.numel()
+    if written != tensor.nbytes:
+        raise MergeError(f"tensor {tensor.name}: expected {tensor.nbytes} bytes, found {written}")

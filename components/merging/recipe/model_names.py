@@ -1,0 +1,28 @@
+"""What a recipe calls a model, as a reference of ours."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from components.merging.recipe.recipe import Recipe
+from components.models import SCHEMES
+
+_HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?", re.ASCII)
+
+
+def reference_of(model: str, recipe: Recipe) -> str:
+    """What a recipe calls a model, as a reference of ours.
+
+    As in mergekit a path is relative to the current folder, or else to the recipe's; what is no path and
+    looks like ORG/NAME is of the hub.
+    """
+    if model.partition(":")[0] in SCHEMES and ":" in model:
+        return model
+    if os.path.exists(os.path.expanduser(model)):  # noqa: PTH110, PTH111 - as components.models does
+        return model
+    beside = Path(recipe.where).parent / model
+    if os.path.exists(beside):  # noqa: PTH110
+        return str(beside)
+    return f"hub:{model}" if _HUB.fullmatch(model) else model

@@ -1,0 +1,156 @@
+"""One vocabulary for models that have several: rows of embeddings are moved to the output's token numbers.
+
+As in mergekit: a token that a model lacks gets the row of the only model that has it, else of the base, else
+the mean of those that have it; one that nobody has gets zeros. ``tokens`` of the recipe decides otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from components.errors import MergeError
+from components.merging.io.model_folder import ModelFolder
+from components.merging.io.tensor_task import ReadableTensor
+from components.merging.recipe.recipe import TokenEmbeddingSource, TokenizerConfig
+
+_VOCABULARY = re.compile(
+    r"embed_tokens|shared|wte|word_embeddings|embed_in|embed_out|lm_head|proj_out|logits_bias|output\.weight"
+)
+Rows = Sequence[tuple[str, int]]
+"""Where a row comes from: the mean of (model, its row); none: zeros."""
+
+
+class VocabularyAlignment(NamedTuple):
+    """The output's vocabulary, and each model's row for each of its tokens (-1: it has none)."""
+
+    folders: Mapping[str, ModelFolder]
+    vocabularies: Mapping[str, Mapping[str, int]]
+    tokens: Sequence[str | None]
+    """Token of each row of the output; None: no token, the row is padding or stays unused."""
+    base: str | None
+    config: TokenizerConfig
+
+    @property
+    def rows(self) -> int:
+        """Rows of the output's embeddings, padded to the recipe's multiple."""
+        return -(-len(self.tokens) // self.config.pad_to_multiple_of) * self.config.pad_to_multiple_of
+
+    def align(
+        self, model: str, name: str, tensor: ReadableTensor, other: Callable[[str], ReadableTensor | None]
+    ) -> ReadableTensor:
+        """``tensor`` with its rows (or columns) in the output's order; itself if it has no vocabulary axis.
+
+        ``other`` gives the same tensor of another model.
+        """
+        axis = self.vocabulary_axis(model, name, tensor.shape)
+        if axis is None:
+            return tensor
+        tensors = {m: t for m in self.vocabularies if (t := other(m)) is not None}
+        sources = [self.source_rows(token, model, list(tensors)) for token in self.tokens]
+        return AlignedTensor(tensors, sources, axis, self.rows)
+
+    def vocabulary_axis(self, model: str, name: str, shape: tuple[int, ...]) -> int | None:
+        """Along which axis a tensor of ``model`` has its vocabulary; None for all other tensors."""
+        size = vocabulary_size(self.folders[model])
+        if not _VOCABULARY.search(name) or size not in shape:
+            return None
+        return shape.index(size)
+
+    def source_rows(self, token: str | None, model: str, models: Sequence[str]) -> Rows:
+        """Rows whose mean is the row of ``token`` in ``model``."""
+        if token is None:
+            return ()
+        override = self.config.tokens.get(token)
+        own_row = self.row_of(model, token)
+        if own_row is not None and not (override and override.force):
+            return ((model, own_row),)
+        if override is not None:
+            return self.rows_from_recipe(token, override)
+        candidates = [(m, row) for m in models if (row := self.row_of(m, token)) is not None]
+        if len(candidates) > 1 and self.base is not None:
+            return [pair for pair in candidates if pair[0] == self.base] or candidates
+        return candidates
+
+    def rows_from_recipe(self, token: str, source: TokenEmbeddingSource) -> Rows:
+        """The row that the recipe's ``tokens`` names. Raises :class:`MergeError` where there is none."""
+        if source.model is None:
+            return ()
+        source_token = token if source.token is None else source.token
+        row = source_token if isinstance(source_token, int) else self.row_of(source.model, source_token)
+        if source.model not in self.vocabularies or row is None:
+            raise MergeError(f"tokenizer.tokens: {token!r}: {source.model} has no token {source_token!r}")
+        return ((source.model, row),)
+
+    def row_of(self, model: str, token: str) -> int | None:
+        """The row of a token; tokens beyond a model's embeddings have none."""
+        row = self.vocabularies.get(model, {}).get(token)
+        return row if row is not None and row < vocabulary_size(self.folders[model]) else None
+
+
+def vocabulary_size(folder: ModelFolder) -> int:
+    """Rows of a model's embeddings, by its configuration."""
+    size = folder.config.get("vocab_size")
+    if size is None and isinstance(text := folder.config.get("text_config"), dict):
+        size = text.get("vocab_size")
+    if not isinstance(size, int):
+        raise MergeError(f"{folder.reference}: expected vocab_size in config.json, found {size!r}")
+    return size
+
+
+class AlignedTensor:
+    """A tensor whose vocabulary axis has the output's tokens; rows beyond them are the mean of all others."""
+
+    def __init__(
+        self, tensors: Mapping[str, ReadableTensor], sources: Sequence[Rows], axis: int, rows: int
+    ) -> None:
+        self._tensors, self._sources, self._axis, self._rows = tensors, sources, axis, rows
+        first = next(iter(tensors.values()))
+        self.shape = tuple(rows if i == axis else n for i, n in enumerate(first.shape))
+        self.dtype = first.dtype
+        for tensor in tensors.values():
+            self.dtype = torch.promote_types(self.dtype, tensor.dtype)
+        self._width = 1
+        for size in self.shape[1:]:
+            self._width *= size
+        self._padding: Tensor | None = None
+
+    def read(self, start: int, stop: int) -> Tensor:
+        """Elements ``start`` to ``stop``, flat."""
+        if self._axis > 0:
+            return self._columns().reshape(-1)[start:stop]
+        first, last = start // self._width, -(-stop // self._width)
+        rows = torch.stack([self._row(row) for row in range(first, last)])
+        return rows.view(-1)[start - first * self._width : stop - first * self._width].clone()
+
+    def _row(self, row: int) -> Tensor:
+        if row >= len(self._sources):
+            return self._mean()
+        total = torch.zeros(self._width, dtype=self.dtype)
+        for model, source_row in self._sources[row]:
+            total += self._tensors[model].read(source_row * self._width, (source_row + 1) * self._width)
+        return total.div_(max(len(self._sources[row]), 1))
+
+    def _mean(self) -> Tensor:
+        """What pads: the mean of all rows (Hewitt 2021, a new word that changes no distribution much)."""
+        if self._padding is None:
+            total = torch.zeros(self._width, dtype=torch.float64)
+            for row in range(len(self._sources)):
+                total += self._row(row)
+            self._padding = (total / max(len(self._sources), 1)).to(self.dtype)
+        return self._padding
+
+    def _columns(self) -> Tensor:
+        """A tensor with the vocabulary along another axis (a bias of (1, tokens)): small, read as a whole."""
+        tensors = {m: t.read(0, torch.Size(t.shape).numel()).view(t.shape) for m, t in self._tensors.items()}
+        parts = []
+        for row in range(self._rows):
+            rows = self._sources[row] if row < len(self._sources) else ()
+            columns = [tensors[model].select(self._axis, source_row) for model, source_row in rows]
+            blank = next(iter(tensors.values())).select(self._axis, 0)
+            parts.append(torch.stack(columns).mean(0) if columns else torch.zeros_like(blank))
+        return torch.stack(parts, self._axis).to(self.dtype)

@@ -1,0 +1,89 @@
+"""Networks of this room on disk: a folder with config.json, safetensors and the tokenizer's files.
+
+config.json is the base model's (Marian), with ``architectures`` naming the network and ``antiphon`` its own
+settings; tied weights and computed positions are stored once and not at all. No code comes with a model.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from transformers import GenerationConfig, MarianConfig, MarianMTModel, MarianTokenizer
+
+from components.decoding.models.deliberation import DeliberationModel
+from components.decoding.models.edit_diffusion import EditDiffusionModel
+from components.decoding.scorers import digest_of
+from components.device import DTYPES
+from components.errors import ConfigError, ModelError
+from components.models.architectures import DELIBERATION, EDIT_DIFFUSION
+from components.models.checkpoints import read_json
+from components.models.loading import copy_weights_into
+from components.networks import deliberation, edit_diffusion
+from components.records import Checkpoint
+
+NETWORK_BUILDERS: dict[str, Callable[[Any, dict[str, int]], nn.Module]] = {
+    DELIBERATION: lambda base, settings: deliberation.DeliberationNetwork(base),
+    EDIT_DIFFUSION: lambda base, settings: edit_diffusion.EditDiffusionNetwork(base, settings["steps"]),
+}
+"""By ``architectures`` of config.json: how a network is made around a base model."""
+_ARCHITECTURE_NAMES = {"Deliberation": DELIBERATION, "EditDiffusion": EDIT_DIFFUSION}
+
+
+def stored_tensors(network: nn.Module) -> dict[str, Tensor]:
+    """Every stored tensor by name, tied ones once: weights that are trained, and the output layer's bias."""
+    named = {name: weight.data for name, weight in network.named_parameters() if weight.requires_grad}
+    return named | {name: buffer for name, buffer in network.named_buffers() if not name.startswith("_")}
+
+
+def save_network(network: Any, tokenizer: Any, folder: Path) -> None:
+    """Write ``network`` and its tokenizer to ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = network.config.to_dict()
+    config["architectures"] = [_ARCHITECTURE_NAMES[type(network).__name__]]
+    config["antiphon"] = {"steps": getattr(network, "steps", 0)}
+    text = json.dumps(config, indent=2, sort_keys=True, default=str)
+    (folder / "config.json").write_text(text + "\n", encoding="utf-8")
+    base = network.first if hasattr(network, "first") else network.base
+    base.generation_config.save_pretrained(folder)
+    tensors = {name: tensor.detach().contiguous() for name, tensor in stored_tensors(network).items()}
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    tokenizer.save_pretrained(folder)
+
+
+def load_network(
+    checkpoint: Checkpoint, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+) -> tuple[Any, Any]:
+    """The network of ``checkpoint`` in evaluation mode, and its tokenizer. Raises ModelError."""
+    make = NETWORK_BUILDERS.get(checkpoint.architecture)
+    if make is None:
+        raise ModelError(
+            f"{checkpoint.reference}: expected one of {', '.join(NETWORK_BUILDERS)}, found {checkpoint.architecture}"
+        )
+    folder = Path(checkpoint.path)
+    values = read_json(folder / "config.json")
+    settings = values.pop("antiphon", None)
+    if not isinstance(settings, dict):
+        raise ModelError(
+            f"{folder / 'config.json'}: expected antiphon with the network's settings, found none"
+        )
+    base: Any = MarianMTModel(MarianConfig.from_dict(values))
+    base.generation_config = GenerationConfig.from_pretrained(folder)
+    network = make(base, settings)
+    copy_weights_into(checkpoint, stored_tensors(network))
+    tokenizer = MarianTokenizer.from_pretrained(folder, local_files_only=True)
+    return network.to(device, dtype).eval(), tokenizer
+
+
+def load_decodable(checkpoint: Checkpoint, device: str, dtype: str) -> tuple[Any, Any]:
+    """A network made ready for decoding, and its tokenizer. Raises ConfigError for an arithmetic it lacks."""
+    if dtype not in DTYPES:
+        raise ConfigError(f"{checkpoint.reference}: expected dtype {', '.join(DTYPES)}, found {dtype}")
+    network, tokenizer = load_network(checkpoint, device, DTYPES[dtype])
+    make = DeliberationModel if checkpoint.architecture == DELIBERATION else EditDiffusionModel
+    return make(network, digest_of(tokenizer.get_vocab()), checkpoint.reference), tokenizer

@@ -1,0 +1,135 @@
+"""The sparse layer: a router and E feed-forward experts, of which k compute each token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from components.errors import ConfigError
+from components.kernels import Arithmetic
+from components.kernels.packed_linear import can_pack
+from components.networks.moe.activations import ACTIVATIONS
+from components.networks.moe.dispatch import Dispatch, combine, dispatch
+from components.networks.moe.feedforward import ExpertWeights, expert_feedforward
+from components.networks.moe.router import Router, Routing
+
+
+class GroupedExperts(nn.Module):
+    """E feed-forward blocks of equal shape, stacked.
+
+    Plain: ``down(act(up(x)))``, ``up`` (E, F, D), ``down`` (E, D, F), with biases where ``bias``. Gated
+    (Llama, Mixtral): ``down(act(gate(x)) * up(x))``, ``up`` (E, 2F, D) holding gate, then up, as
+    transformers' ``gate_up_proj``. Raises ConfigError for an unknown activation.
+    """
+
+    def __init__(
+        self,
+        n_experts: int,
+        width: int,
+        inner: int,
+        *,
+        activation: str = "silu",
+        gated: bool = False,
+        bias: bool = False,
+    ) -> None:
+        super().__init__()
+        if activation not in ACTIVATIONS:
+            names = ", ".join(ACTIVATIONS)
+            raise ConfigError(f"activation: expected one of {names} in an expert, found {activation!r}")
+        self.n_experts, self.width, self.inner = n_experts, width, inner
+        self.activation, self.gated = activation, gated
+        rows = 2 * inner if gated else inner
+        self.up = nn.Parameter(torch.empty(n_experts, rows, width).normal_(std=0.02))
+        self.down = nn.Parameter(torch.empty(n_experts, width, inner).normal_(std=0.02))
+        self.up_bias = nn.Parameter(torch.zeros(n_experts, rows)) if bias else None
+        self.down_bias = nn.Parameter(torch.zeros(n_experts, width)) if bias else None
+
+    def forward(self, x: Tensor, plan: Dispatch) -> Tensor:
+        """Tokens (T, D) -> the experts' outputs (S, D), in the order of ``plan``."""
+        weights = ExpertWeights(self.up, self.down, self.up_bias, self.down_bias)
+        return expert_feedforward(
+            x[plan.tokens], weights, plan.tokens_per_expert, self.activation, self.gated
+        )
+
+    def extra_repr(self) -> str:
+        """What ``print(model)`` shows."""
+        gated = ", gated" if self.gated else ""
+        return f"{self.n_experts} x ({self.width} -> {self.inner} -> {self.width}), {self.activation}{gated}"
+
+
+@dataclass(frozen=True)
+class RoutingRecord:
+    """One pass of one layer: its name, the routing of its real tokens, and where they went."""
+
+    layer: str
+    routing: Routing
+    plan: Dispatch
+
+
+class MoEBlock(nn.Module):
+    """Router and experts in the place of a feed-forward block: (..., D) -> (..., D).
+
+    ``mask`` (the shape of x without D, bool) names the real tokens: others are not routed, and their output
+    is zero. ``watch`` gets a :class:`RoutingRecord` of every pass. ``capacity`` holds in training mode only.
+    """
+
+    def __init__(self, router: Router, experts: GroupedExperts, capacity: float | None = None) -> None:
+        super().__init__()
+        self.router, self.capacity = router, capacity
+        self.experts: nn.Module = experts
+        self.name = ""
+        self.mask: Tensor | None = None
+        self.recorder: Callable[[RoutingRecord], None] | None = None
+
+    def lay_out(self, arithmetic: Arithmetic) -> int:
+        """Prepack the experts' weights in place, for inference on a CPU; 0 where that is not possible."""
+        from components.networks.moe.packed_experts import PackedExperts  # noqa: PLC0415 - it reads this file's Experts
+
+        experts = self.experts
+        if (
+            not isinstance(experts, GroupedExperts)
+            or experts.up.device.type != "cpu"
+            or not can_pack(arithmetic)
+        ):
+            return 0
+        self.experts = PackedExperts(experts, arithmetic)
+        return 2 * experts.n_experts
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Route, compute, combine."""
+        rows = x.reshape(-1, x.shape[-1])
+        is_token = None if self.mask is None else self.mask.reshape(-1)
+        if is_token is not None:
+            rows = rows[is_token]
+        routing = self.router(rows)
+        plan = dispatch(routing, self.capacity if self.training else None)
+        if self.recorder is not None:
+            self.recorder(RoutingRecord(self.name, routing, plan))
+        out = combine(self.experts(rows, plan), plan, routing.gates)
+        if is_token is not None:
+            positions = is_token.nonzero().squeeze(-1)
+            out = out.new_zeros(len(is_token), out.shape[-1]).index_copy(0, positions, out)
+        return out.view(x.shape).to(x.dtype)
+
+
+def moe_blocks(model: nn.Module) -> dict[str, MoEBlock]:
+    """The sparse layers of a model by their names in it."""
+    return {name: module for name, module in model.named_modules() if isinstance(module, MoEBlock)}
+
+
+@contextmanager
+def record_routing(model: nn.Module, masks: Callable[[str], Tensor | None]) -> Iterator[list[RoutingRecord]]:
+    """Inside, sparse layers leave out what ``masks(name)`` marks as padding, and their passes are listed."""
+    records: list[RoutingRecord] = []
+    blocks = moe_blocks(model)
+    try:
+        for name, block in blocks.items():
+            block.name, block.mask, block.recorder = name, masks(name), records.append
+        yield records
+    finally:
+        for block in blocks.values():
+            block.mask, block.recorder = None, None

@@ -1,0 +1,54 @@
+"""When a decoded window is silence, and when it has to be decoded again with a higher temperature.
+
+The thresholds and their order are those of openai-whisper's ``transcribe``; the check for n-gram loops is
+ours, because short loops pass the compression ratio.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+
+from components.recognition.config import RecognitionConfig
+
+MIN_LOOP_TOKENS = 24
+MIN_LOOP_REPEATS = 4
+
+
+def compression_ratio(text: str) -> float:
+    """Bytes of UTF-8 per byte after zlib: above 2.4 the text repeats itself."""
+    data = text.encode("utf-8")
+    return len(data) / len(zlib.compress(data))
+
+
+def repeats_ngram(tokens: Sequence[int]) -> bool:
+    """Whether an n-gram is repeated back to back, at least 4 times and over at least 24 tokens."""
+    for n in range(1, len(tokens) // MIN_LOOP_REPEATS + 1):
+        run = 0
+        needed = max(MIN_LOOP_REPEATS * n, MIN_LOOP_TOKENS) - n
+        for i in range(n, len(tokens)):
+            run = run + 1 if tokens[i] == tokens[i - n] else 0
+            if run >= needed:
+                return True
+    return False
+
+
+def is_silence(
+    config: RecognitionConfig, no_speech: float, mean_log_prob: float, voiced: bool = True
+) -> bool:
+    """Nothing was said: the model thinks so, and is not sure of what it wrote or no voice was detected.
+
+    A beam finds a text that it is sure of for noise, too.
+    """
+    unsure = not mean_log_prob > config.log_prob_threshold
+    return no_speech > config.no_speech_threshold and (unsure or not voiced)
+
+
+def needs_fallback(config: RecognitionConfig, text: str, tokens: Sequence[int], mean_log_prob: float) -> bool:
+    """Whether the text of a window that is not silence is a loop or improbable."""
+    return mean_log_prob < config.log_prob_threshold or is_repetitive(config, text, tokens)
+
+
+def is_repetitive(config: RecognitionConfig, text: str, tokens: Sequence[int]) -> bool:
+    """Whether a text is a repetition loop."""
+    return compression_ratio(text) > config.compression_ratio_threshold or repeats_ngram(tokens)

@@ -1,0 +1,205 @@
+"""What the training loop trains here: the deliberation network and the denoiser of edit diffusion.
+
+Both start from a translation model (``start``), whose vocabulary they keep; greedy BLEU decides.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sacrebleu
+import torch
+from torch import Tensor
+
+from components.decoding.config import SearchConfig
+from components.decoding.models.deliberation import DeliberationModel
+from components.decoding.models.edit_diffusion import EditDiffusionModel
+from components.decoding.scorers import digest_of
+from components.errors import ConfigError
+from components.models.refiner_checkpoints import save_network
+from components.networks import denoising_loss
+from components.networks.deliberation import DeliberationNetwork
+from components.networks.deliberation_objective import pad_drafts, surrogate_objective
+from components.networks.edit_diffusion import EditDiffusionNetwork
+from components.networks.noising import Corruption, EditNoiser
+from components.training import batches
+from components.training.config import TrainingConfig
+from components.training.translation_learner import TranslationLearner
+from components.translation.edit_diffusion import EditDiffusionEngine, translate_all
+from components.translation.seq2seq import Seq2SeqBackend
+from components.translation.translator import TranslationBackend
+
+GREEDY = SearchConfig(beam_size=1, max_new_tokens=128)
+
+
+def require_initial_model(config: TrainingConfig) -> None:
+    """Raise ConfigError where no model is named that a refiner can start from."""
+    if config.start is None:
+        raise ConfigError(
+            f"start: expected a translation model that {config.kind} starts from, found none; "
+            "set start=packaged:multi30k-en-de"
+        )
+
+
+class _RefinerLearner(ABC):
+    """What both share: the data and the model of a TranslationLearner, BLEU on dev, the export."""
+
+    score_name = "bleu"
+    model: Any
+    engine: TranslationBackend
+
+    def __init__(
+        self, config: TrainingConfig, out: Path, device: torch.device, store: str | None = None
+    ) -> None:
+        require_initial_model(config)
+        self.config = config
+        self.base = TranslationLearner(config, out, device, store)
+        self.lengths, self.tokenizer = self.base.lengths, self.base.tokenizer
+        self.pad, self.eos = self.base.model.config.pad_token_id, self.base.model.config.eos_token_id
+        self.digest = digest_of(self.tokenizer.get_vocab())
+
+    def dev_score(self) -> float:
+        """Greedy BLEU on the first ``eval_sentences`` of the development set."""
+        pairs = self.base.dev_pairs[: self.config.eval_sentences]
+        languages = (self.config.source_language, self.config.target_language)
+        texts = translate_all(self.engine, [source for source, _ in pairs], languages)
+        return float(sacrebleu.corpus_bleu(texts, [[target for _, target in pairs]]).score)
+
+    @torch.no_grad()
+    def dev_loss(self) -> float:
+        """Loss on the development set, nats per token."""
+        self.model.eval()
+        examples = self.base.dev_examples[: self.config.eval_sentences]
+        total, tokens = 0.0, 0
+        for number, rows in enumerate(
+            batches.plan_batches([e.length for e in examples], self.config.batch_pieces, None)
+        ):
+            value, count = self.validation_loss([examples[i] for i in rows], number)
+            total, tokens = total + value * count, tokens + count
+        return total / tokens
+
+    @abstractmethod
+    def validation_loss(self, examples: Sequence[batches.Example], number: int) -> tuple[float, int]:
+        """Loss per token of a batch of the development set, and its tokens."""
+
+    def export(self, folder: Path) -> None:
+        """A folder that ``store:KEY`` names as a translator."""
+        save_network(self.model, self.tokenizer, folder)
+
+
+class DeliberationLearner(_RefinerLearner):
+    """E over drafts of log P2(y | y', x), by ``drafts`` samples each; ``anchor`` adds log P1(y | x)."""
+
+    def __init__(
+        self, config: TrainingConfig, out: Path, device: torch.device, store: str | None = None
+    ) -> None:
+        super().__init__(config, out, device, store)
+        torch.manual_seed(config.seed)
+        self.model = DeliberationNetwork.from_base(self.base.model).to(device)
+        self.ready = DeliberationModel(self.model, self.digest, "deliberation", first_beam=1)
+        self.engine = Seq2SeqBackend(self.ready, self.tokenizer, GREEDY)  # type: ignore[arg-type]
+
+    def loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
+        """The surrogate of a batch per target token, to be minimised, and its target tokens."""
+        model, batch = self.model, self.base.batch(rows)
+        tokens, real = (part.to(model.device) for part in pad_drafts(self._sample_drafts(batch), self.pad))
+        encoded, count = model.encode(batch.source, batch.mask), self.config.drafts
+        spread, mask = (part.repeat_interleave(count, 0) for part in (encoded, batch.mask))
+        draft = model.read(spread, mask, tokens, real)
+        labels = batch.labels.repeat_interleave(count, 0)
+        target_log_probs, rewards = self._target_log_probs(
+            model.second_states(spread, mask, draft, _fill_padding(labels, self.pad)), labels
+        )
+        shape = (len(rows), count)
+        value = surrogate_objective(
+            target_log_probs.view(shape), draft.log_probs.view(shape), rewards.view(shape)
+        )
+        total = int((batch.labels != -100).sum())
+        loss = -value * len(rows) / total
+        if self.config.anchor:
+            states = model.first_states(encoded, batch.mask, _fill_padding(batch.labels, self.pad))
+            smoothed, _ = self._target_log_probs(states, batch.labels)
+            loss = loss - self.config.anchor * smoothed.sum() / total
+        return loss, total
+
+    def _sample_drafts(self, batch: batches.Batch) -> list[list[tuple[int, ...]]]:
+        """Samples of the first pass as it stands, without dropout; the loop's random state decides them."""
+        seed, keys = int(torch.randint(2**31, ())), range(len(batch.source))
+        config = SearchConfig(
+            n_best=self.config.drafts, temperature=1.0, seed=seed, max_new_tokens=self.config.max_length
+        )
+        self.model.eval()
+        # Casts that autocast kept from here would have no gradient later.
+        kind, dtype = self.model.device.type, torch.bfloat16
+        with torch.autocast(kind, dtype=dtype, enabled=self.config.dtype == "bfloat16", cache_enabled=False):
+            drafts = self.ready.draft_samples(batch.source, batch.mask.long(), config, list(keys))
+        self.model.train()
+        return drafts
+
+    def _target_log_probs(self, states: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Label-smoothed and plain log-probability (M,) of ``labels`` (M, T) at ``states`` (M, T, width)."""
+        plain, uniform = self.model.log_probs(states, _fill_padding(labels, self.pad), labels != -100)
+        share = self.config.label_smoothing
+        return (1 - share) * plain + share * uniform, plain
+
+    def validation_loss(self, examples: Sequence[batches.Example], number: int) -> tuple[float, int]:
+        """Cross-entropy of the second pass, given the first pass's greedy draft."""
+        model = self.model
+        batch = batches.collate(examples, self.pad).to(model.device)
+        drafts = [[draft] for draft in self.ready.draft_best(batch.source, batch.mask.long())]
+        tokens, real = (part.to(model.device) for part in pad_drafts(drafts, self.pad))
+        encoded = model.encode(batch.source, batch.mask)
+        draft = model.read(encoded, batch.mask, tokens, real)
+        states = model.second_states(encoded, batch.mask, draft, _fill_padding(batch.labels, self.pad))
+        _, plain = self._target_log_probs(states, batch.labels)
+        count = int((batch.labels != -100).sum())
+        return -float(plain.sum()) / count, count
+
+
+class EditDiffusionLearner(_RefinerLearner):
+    """The denoiser on steps of the corruption, drawn afresh for every batch."""
+
+    def __init__(
+        self, config: TrainingConfig, out: Path, device: torch.device, store: str | None = None
+    ) -> None:
+        super().__init__(config, out, device, store)
+        torch.manual_seed(config.seed)
+        self.model = EditDiffusionNetwork.from_base(self.base.model, config.noise_steps).to(device)
+        counts = np.zeros(self.base.model.config.vocab_size, np.int64)
+        for example in self.base.examples:
+            np.add.at(counts, list(example.target[:-1]), 1)
+        self.model.set_noise(counts.tolist())
+        self.noise = EditNoiser(Corruption(steps=config.noise_steps), counts.tolist())
+        ready = EditDiffusionModel(self.model, self.digest, "diffusion")
+        self.engine = EditDiffusionEngine(ready, self.tokenizer, GREEDY)
+
+    def loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
+        """Cross-entropies of tags and of written tokens, added; counted are the target tokens."""
+        examples = [self.base.examples[i] for i in rows]
+        seed = int(torch.randint(2**31, ()))
+        tagging, writing = self._losses(examples, seed, self.config.label_smoothing)
+        return tagging + writing, sum(len(example.target) for example in examples)
+
+    def _losses(
+        self, examples: Sequence[batches.Example], seed: int, smoothing: float
+    ) -> tuple[Tensor, Tensor]:
+        rng = np.random.default_rng(seed)
+        pairs = [self.noise.draw_training_pair(example.target[:-1], rng) for example in examples]
+        batch = denoising_loss.batch_of(pairs, self.pad, self.eos).to(self.model.device)
+        sources = batches.collate(examples, self.pad).to(self.model.device)
+        return denoising_loss.tagging_and_writing_loss(
+            self.model, sources.source, sources.mask, batch, smoothing
+        )
+
+    def validation_loss(self, examples: Sequence[batches.Example], number: int) -> tuple[float, int]:
+        """Both cross-entropies, on corruptions that are the same at every evaluation."""
+        tagging, writing = self._losses(examples, number, 0.0)
+        return float(tagging + writing), sum(len(example.target) for example in examples)
+
+
+def _fill_padding(labels: Tensor, pad: int) -> Tensor:
+    return labels.masked_fill(labels == -100, pad)

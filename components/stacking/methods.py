@@ -1,0 +1,167 @@
+"""The stacked systems, one row of :data:`METHODS` each, as members of the one decoder: P(Y2 | X, Y1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import Tensor
+
+from components.decoding.combiner import Combiner
+from components.decoding.models.seq2seq import Seq2SeqModel
+from components.decoding.scorers import TokenScorer, digest_of
+from components.device import model_cache, pick_device
+from components.ensembling.token_level.combiners import LinearInterpolation
+from components.errors import ConfigError
+from components.models import resolve
+from components.models.loading import load_transformers
+from components.networks.stacked_model import Sources
+from components.records import Checkpoint, Utterance
+from components.stacking.config import StackConfig
+from components.stacking.model_folder import LoadedStackedModel, load_stacked
+from components.stacking.speech_encoder import SpeechEncoder, pad_states
+from components.stacking.stacked_scorer import StackedScorer
+from components.stacking.training.learner import pad_texts
+
+
+@dataclass(frozen=True)
+class StackSource:
+    """One utterance ready to translate: its lines as token ids, and its states where a member listens."""
+
+    index: int
+    utterance: Utterance
+    lines: tuple[tuple[int, ...], ...]
+    states: Tensor | None
+
+
+@dataclass(frozen=True)
+class StackMethod:
+    """What a method searches with. ``join`` makes the lines that are read of the lines that are given."""
+
+    members: Callable[[Sequence[StackSource]], list[TokenScorer]]
+    combine: Combiner | None
+    tokenizer: Any
+    join: Callable[[list[tuple[int, ...]]], tuple[tuple[int, ...], ...]]
+    max_tokens: int
+    pad: int
+    encoder: SpeechEncoder | None
+    checkpoint: Checkpoint
+    names: tuple[str, ...] = ()  # of the members that count: the tokens keep what each said
+
+
+def _load_resident(
+    reference: str, store: str | None, device: str, kind: str
+) -> tuple[LoadedStackedModel, Checkpoint]:
+    checkpoint, torch_device = resolve(reference, store), pick_device(device)
+    stacked = model_cache.get(
+        ("stacked", *checkpoint.identity, str(torch_device)), lambda: load_stacked(checkpoint, torch_device)
+    )
+    if stacked.model.kind != kind:
+        raise ConfigError(f"{reference}: expected a stacked model of kind {kind}, found {stacked.model.kind}")
+    return stacked, checkpoint
+
+
+def _speech_method(kind: str) -> Callable[[StackConfig, str, str | None], StackMethod]:
+    def build_system(config: StackConfig, text_model: str, store: str | None) -> StackMethod:
+        assert config.model is not None
+        stacked, checkpoint = _load_resident(config.model, store, config.device, kind)
+        most = config.transcripts if kind == "dual" else 1
+
+        def members(batch: Sequence[StackSource]) -> list[TokenScorer]:
+            return [build_speech_scorer(stacked, batch)]
+
+        return _build_method(stacked, members, None, lambda lines: tuple(lines[:most]), store, checkpoint)
+
+    return build_system
+
+
+def _build_method(
+    stacked: LoadedStackedModel,
+    members: Any,
+    combine: Combiner | None,
+    join: Any,
+    store: str | None,
+    checkpoint: Checkpoint,
+) -> StackMethod:
+    return StackMethod(
+        members=members,
+        combine=combine,
+        tokenizer=stacked.tokenizer,
+        join=join,
+        max_tokens=int(stacked.model.config.max_position_embeddings),
+        pad=int(stacked.model.config.pad_token_id),
+        encoder=SpeechEncoder(stacked.speech, store, str(stacked.model.device)),
+        checkpoint=checkpoint,
+    )
+
+
+def build_speech_scorer(stacked: LoadedStackedModel, batch: Sequence[StackSource]) -> StackedScorer:
+    """The batch in a model that listens."""
+    text, mask = pad_texts([source.lines for source in batch], stacked.model.config.pad_token_id)
+    speech, speech_mask = pad_states([heard.states for heard in batch if heard.states is not None])
+    return StackedScorer(stacked, Sources(text, mask, speech, speech_mask))
+
+
+def build_text_scorer(text: Seq2SeqModel, batch: Sequence[StackSource]) -> TokenScorer:
+    """The batch's first lines in a model that reads."""
+    ids, mask = pad_texts([source.lines[:1] for source in batch], text.vocabulary.pad)
+    device = text.model.device
+    return text.build_scorer(input_ids=ids[:, 0].to(device), attention_mask=mask[:, 0].long().to(device))
+
+
+def load_text_model(reference: str, store: str | None, device: str) -> tuple[Seq2SeqModel, Any, Checkpoint]:
+    """A translation model that reads, its tokenizer and its checkpoint; resident, packed on a CPU."""
+    checkpoint, torch_device = resolve(reference, store), pick_device(device)
+
+    def make() -> tuple[Seq2SeqModel, Any]:
+        model, tokenizer = load_transformers(checkpoint, "seq2seq", torch_device)
+        arithmetic = "float32" if torch_device.type == "cpu" else None
+        return Seq2SeqModel(model, digest_of(tokenizer.get_vocab()), reference, arithmetic), tokenizer  # type: ignore[arg-type]
+
+    return *model_cache.get(("stacking text", *checkpoint.identity, str(torch_device)), make), checkpoint
+
+
+def _late_fusion(config: StackConfig, text_model: str, store: str | None) -> StackMethod:
+    assert config.model is not None
+    if config.coefficient is None:
+        raise ConfigError("late_fusion: expected a coefficient, found none: set it, or let the flow learn it")
+    stacked, checkpoint = _load_resident(config.model, store, config.device, "direct")
+    text, _, _ = load_text_model(text_model, store, config.device)
+
+    def members(batch: Sequence[StackSource]) -> list[TokenScorer]:
+        return [build_text_scorer(text, batch), build_speech_scorer(stacked, batch)]
+
+    combine = LinearInterpolation((1 - config.coefficient, config.coefficient))
+    names = tuple((text_model, config.model)[index] for index in combine.active_members(2))
+    system = _build_method(stacked, members, combine, lambda lines: tuple(lines[:1]), store, checkpoint)
+    return replace(system, names=names)
+
+
+def _pre_translation(config: StackConfig, text_model: str, store: str | None) -> StackMethod:
+    assert config.model is not None
+    text, tokenizer, checkpoint = load_text_model(config.model, store, config.device)
+    return StackMethod(
+        members=lambda batch: [build_text_scorer(text, batch)],
+        combine=None,
+        tokenizer=tokenizer,
+        join=lambda lines: (join_tokens(lines[0], lines[-1]),),
+        max_tokens=text.positions,
+        pad=text.vocabulary.pad,
+        encoder=None,
+        checkpoint=checkpoint,
+    )
+
+
+def join_tokens(source: Sequence[int], draft: Sequence[int]) -> tuple[int, ...]:
+    """Source and draft in one: both end with the end-of-sentence piece, which thus separates them."""
+    return (*source, *draft)
+
+
+METHODS: dict[str, Callable[[StackConfig, str, str | None], StackMethod]] = {
+    "direct": _speech_method("direct"),
+    "dual_source": _speech_method("dual"),
+    "late_fusion": _late_fusion,
+    "pre_translation": _pre_translation,
+}
+"""System by method."""

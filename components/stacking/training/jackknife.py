@@ -1,0 +1,153 @@
+"""The training of pre-translation: every part of the data is drafted by a model that never saw it.
+
+All of it happens in one folder and goes on where it was stopped: the model of each part, its drafts, then the
+second system, which learns to read source and draft.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from components.errors import DataError
+from components.files import read_json, write_json
+from components.records import NBest, Utterance
+from components.stacking.config import JackknifeConfig, PreTranslationConfig
+from components.stacking.training.pre_translation import DraftLearner, join_draft, split_folds
+from components.stacking.training.train import Progress, training_config
+from components.storage.whole_stage import WORK, Product
+from components.training.config import TrainingConfig
+from components.training.learner import Learner
+from components.training.parallel_data import Pair, pairs_of
+from components.training.product import MODEL, make_model
+from components.training.trainer import train
+from components.training.translation_learner import PairLearner, TranslationLearner
+from components.translation.config import TranslationConfig
+from components.translation.factory import build
+
+Languages = tuple[str, str]
+_log = logging.getLogger("antiphon.stacking")
+
+
+class FoldLearner(TranslationLearner):
+    """The first system of pre-translation, from pairs at hand."""
+
+    def __init__(
+        self,
+        text: Sequence[Pair],
+        dev_pairs: Sequence[Pair],
+        store: str | None,
+        config: TrainingConfig,
+        out: Path,
+        device: torch.device,
+    ) -> None:
+        self._set_up(config, text, dev_pairs, out, device, store)
+
+    def export(self, folder: Path) -> None:
+        """A folder that transformers loads; of a model that is gone in a moment no domain is kept."""
+        PairLearner.export(self, folder)
+
+
+def train_pre_translation(
+    folder: Path,
+    config: PreTranslationConfig,
+    data: Iterable[Utterance],
+    dev: tuple[Sequence[Utterance], Sequence[Pair]],
+    languages: Languages,
+    store: str | None,
+    progress: Progress,
+) -> Product:
+    """Train the second system; ``dev`` are utterances to choose on, and their texts with drafts."""
+    pairs = [(_to_one_line(source), _to_one_line(target)) for source, target in pairs_of(data)]
+    if len(pairs) < config.folds:
+        raise DataError(f"expected at least {config.folds} pairs to jackknife, found {len(pairs)}")
+    dev_pairs = pairs_of(dev[0])
+    if not dev_pairs or not dev[1]:
+        raise DataError("expected development data with drafts and references, found none")
+    drafted: list[Pair] = []
+    for fold, held_out in enumerate(split_folds(config.folds, len(pairs))):
+        held_out_set = set(held_out)
+        work = folder / WORK / f"fold-{fold}"
+        rest = [pair for number, pair in enumerate(pairs) if number not in held_out_set]
+        parts = (rest, dev_pairs, [pairs[number] for number in held_out])
+        drafts = _draft_fold(work, config, parts, languages, store, progress)
+        drafted += [
+            (join_draft(pairs[n][0], d), pairs[n][1]) for n, d in zip(held_out, drafts, strict=True) if d
+        ]
+        _log.info("pre-translation: part %d of %d is drafted", fold + 1, config.folds)
+
+    def learner(settings: TrainingConfig, out: Path, device: torch.device) -> Learner:
+        return DraftLearner(settings, (drafted, list(dev[1])), device, store)
+
+    return make_model(training_config(config), folder, learner, DraftLearner.score_name, progress)
+
+
+def _draft_fold(
+    work: Path,
+    config: PreTranslationConfig,
+    pairs: tuple[Sequence[Pair], Sequence[Pair], Sequence[Pair]],
+    languages: Languages,
+    store: str | None,
+    progress: Progress,
+) -> list[str]:
+    """Greedy translations of a part by a model that was trained on the others; empty where there is none.
+
+    ``pairs``: the others, those of the development data, and the part.
+    """
+    path = work / "drafts.json"
+    if path.is_file():
+        return [str(text) for text in read_json(path)["drafts"]]
+    rest, dev, held_out = pairs
+    learner = partial(FoldLearner, rest, dev, store)
+    train(_fold_training_config(config, languages), work, lambda row: progress(0.0), learner)
+    model = str(work / MODEL)
+    greedy = TranslationConfig(
+        model=model, beam_size=1, n_best=1, batch_size=64, max_tokens=config.max_tokens, device="cpu"
+    )
+    utterances = [
+        Utterance(id=str(n), text=source, source_language=languages[0], target_language=languages[1])
+        for n, (source, _) in enumerate(held_out)
+    ]
+    outcomes = build(greedy, store).translate(utterances)
+    drafts = [outcome.best.text if isinstance(outcome, NBest) else "" for outcome in outcomes]
+    write_json(path, {"drafts": drafts})
+    return drafts
+
+
+def _fold_training_config(config: JackknifeConfig, languages: Languages) -> TrainingConfig:
+    """The first system without a part: from random weights, in the vocabulary of ``start``."""
+    return TrainingConfig(
+        data="train",
+        dev="dev",
+        source_language=languages[0],
+        target_language=languages[1],
+        tokenizer=config.start,
+        seed=config.seed,
+        max_steps=config.fold_steps,
+        eval_every=max(1, min(500, config.fold_steps)),
+        eval_sentences=100,
+        average=3,
+        threads=config.threads,
+        device="cpu",
+    )
+
+
+def drafted_pairs(
+    data: Iterable[Utterance], transcripts: Mapping[str, str], drafts: Mapping[str, str]
+) -> list[Pair]:
+    """Source (what was recognized, else what is written) with draft, and each reference translation."""
+    pairs: list[Pair] = []
+    for utterance in data:
+        source = transcripts.get(utterance.id, utterance.text)
+        if source is not None and utterance.id in drafts:
+            joined = join_draft(source, drafts[utterance.id])
+            pairs += [(joined, reference) for reference in utterance.references if reference]
+    return pairs
+
+
+def _to_one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,97 @@
+"""The trainings of stacked models over finished stages: a model that listens, and the weight that it gets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from components.errors import DataError
+from components.networks.stacked_model import StackedKind
+from components.records import NBest, Utterance
+from components.stacking import encoder_states, model_folder
+from components.stacking.config import SpeechConfig, SpeechTrainingConfig, StackTrainingConfig
+from components.stacking.training.learner import SpokenPair, StackLearner
+from components.storage.whole_stage import Product
+from components.training.config import TrainingConfig
+from components.training.learner import Learner
+from components.training.product import make_model
+
+Progress = Callable[[float], None]
+"""Sees how far a training is, in percent."""
+
+
+def training_config(config: StackTrainingConfig) -> TrainingConfig:
+    """The settings of the one training loop; its data are those of the nodes that are read."""
+    return TrainingConfig(
+        data="train",
+        dev="dev",
+        start=config.start,
+        seed=config.seed,
+        max_steps=config.steps,
+        learning_rate=config.learning_rate,
+        warmup_steps=config.warmup_steps,
+        batch_pieces=config.batch_pieces,
+        eval_every=config.eval_every,
+        dropout=config.dropout,
+        threads=config.threads,
+        average=3,
+        device="cpu",
+        dtype="float32",
+    )
+
+
+class SpokenSet(NamedTuple):
+    """A spoken data set: its utterances, what was recognized in it, and the folder of its encoder states."""
+
+    utterances: Iterator[Utterance]
+    transcripts: Mapping[str, NBest]
+    states: Path
+
+
+class SpeechModelSettings(NamedTuple):
+    """What is trained: its kind, how many transcripts it reads at most, and how it hears."""
+
+    kind: StackedKind
+    transcripts: int
+    speech: SpeechConfig
+
+
+def train_speech_model(
+    folder: Path,
+    config: SpeechTrainingConfig,
+    model_settings: SpeechModelSettings,
+    sets: tuple[SpokenSet, SpokenSet],
+    store: str | None,
+    progress: Progress,
+) -> Product:
+    """Train a model that listens on a training set, with a development set."""
+    states = encoder_states.EncoderStates(*(spoken.states for spoken in sets))
+    pairs = tuple(
+        [p for p in _spoken_pairs(each, model_settings.transcripts) if p.id in states] for each in sets
+    )
+    if not all(pairs):
+        raise DataError("expected spoken utterances with references to learn from, found none")
+
+    def learner(settings: TrainingConfig, out: Path, device: torch.device) -> Learner:
+        torch.manual_seed(settings.seed)
+        width = int(states[pairs[0][0].id].shape[1])
+        stacked = model_folder.from_text_model(
+            config.start, model_settings.kind, model_settings.speech, width, config.stack, store
+        )
+        if config.freeze:
+            stacked.model.text.requires_grad_(False)
+        return StackLearner(settings, stacked, (pairs[0], pairs[1]), states, device)
+
+    return make_model(training_config(config), folder, learner, StackLearner.score_name, progress)
+
+
+def _spoken_pairs(spoken_set: SpokenSet, transcripts: int) -> Iterator[SpokenPair]:
+    """What was recognized with each reference translation."""
+    for utterance in spoken_set.utterances:
+        outcome = spoken_set.transcripts.get(utterance.id)
+        if outcome is not None:
+            texts = tuple(hypothesis.text for hypothesis in outcome.hypotheses[:transcripts])
+            yield from (SpokenPair(utterance.id, texts, reference) for reference in utterance.references)

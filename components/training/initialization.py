@@ -1,0 +1,81 @@
+"""What a training starts from: the vocabulary and the weights of another model, or nothing."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from transformers import MarianTokenizer
+
+from components.errors import ModelError
+from components.models import resolve
+from components.models.install_manifest import install_once
+from components.models.loading import Kind, load_transformers
+from components.records import Checkpoint
+from components.training import vocabulary
+from components.training.config import TrainingConfig
+from components.training.parallel_data import Pair
+
+PIECES = "source.spm"
+
+
+def references(config: TrainingConfig, store: str | None) -> dict[str, Checkpoint]:
+    """The models that the configuration names, resolved: ``start`` and ``tokenizer``, where set."""
+    return {role: resolve(reference, store) for role, reference in model_references(config).items()}
+
+
+def model_references(config: TrainingConfig) -> dict[str, str]:
+    """The models that the configuration names, by role."""
+    roles = {"start": config.start, "tokenizer": config.tokenizer}
+    return {role: reference for role, reference in roles.items() if reference}
+
+
+def load_or_learn_vocabulary(
+    config: TrainingConfig, out: Path, learn: Callable[[], bytes], store: str | None
+) -> tuple[bytes, MarianTokenizer]:
+    """The sentencepiece model of the run, kept in ``out/tokenizer``: an earlier try's, another model's
+    (``tokenizer``, else ``start``), or the one that ``learn`` gives. A damaged one is made again.
+
+    Raises ModelError where the other model has no joint sentencepiece vocabulary of ours.
+    """
+    other = config.tokenizer or config.start
+    languages = (config.source_language, config.target_language)
+
+    def write(folder: Path) -> None:
+        vocabulary.save(_read_pieces(resolve(other, store)) if other else learn(), folder, *languages)
+
+    folder = install_once(out / "tokenizer", write)
+    return (folder / PIECES).read_bytes(), vocabulary.tokenizer(folder, *languages)
+
+
+def vocabulary_learner(config: TrainingConfig, text: Sequence[Pair]) -> Callable[[], bytes]:
+    """Learns the joint pieces of a training text, when called."""
+    return lambda: vocabulary.train(itertools.chain(*text), config.vocabulary)
+
+
+def _read_pieces(checkpoint: Checkpoint) -> bytes:
+    folder = Path(checkpoint.path)
+    files = [folder / name for name in (PIECES, "target.spm")]
+    if not all(file.is_file() for file in files) or files[0].read_bytes() != files[1].read_bytes():
+        raise ModelError(
+            f"{checkpoint.reference}: expected a joint sentencepiece vocabulary (equal source.spm and "
+            f"target.spm) in {folder}; name a model that the train flow made"
+        )
+    return files[0].read_bytes()
+
+
+def load_initial_model(config: TrainingConfig, store: str | None) -> Any:
+    """The model of ``start`` with this run's dropout, or None. Its shape counts, not the configuration's."""
+    if config.start is None:
+        return None
+    kind: Kind = "causal" if config.kind == "language_model" else "seq2seq"
+    model, _ = load_transformers(resolve(config.start, store), kind)
+    model.config.dropout = config.dropout
+    for name, weight in model.named_parameters():  # loading forgets that sinusoids are not trained
+        weight.requires_grad_("embed_positions" not in name)
+    for module in model.modules():
+        if isinstance(getattr(module, "dropout", None), float):  # Marian's layers hold their own copy
+            module.dropout = config.dropout if module.dropout else module.dropout
+    return model

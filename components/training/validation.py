@@ -1,0 +1,62 @@
+"""The score that decides: loss and BLEU on the development set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sacrebleu
+import torch
+
+from components.training.batches import Example, collate, plan_batches
+from components.training.cross_entropy import smoothed_cross_entropy
+from components.training.parallel_data import Pair
+from components.training.vocabulary import tag
+
+
+@torch.no_grad()
+def dev_loss(model: Any, examples: Sequence[Example], batch_tokens: int) -> float:
+    """Unsmoothed cross-entropy, nats per target token, without dropout."""
+    model.eval()
+    pad = model.config.pad_token_id
+    total, tokens = 0.0, 0
+    for rows in plan_batches([e.length for e in examples], batch_tokens, None):
+        batch = collate([examples[i] for i in rows], pad).to(model.device)
+        value, count = smoothed_cross_entropy(model, batch, 0.0)
+        total, tokens = total + value.item() * count, tokens + count
+    return total / tokens
+
+
+@torch.no_grad()
+def translate(model: Any, tokenizer: Any, sentences: Sequence[str], beam_size: int = 1) -> list[str]:
+    """Translations, in order, decoded in batches of similar length.
+
+    A tokenizer whose vocabulary has the tag of its target language asks for that language.
+    """
+    model.eval()
+    language_tag = tag(str(tokenizer.target_lang))
+    sentences = (
+        [f"{language_tag} {sentence}" for sentence in sentences]
+        if language_tag in tokenizer.get_vocab()
+        else sentences
+    )
+    order = sorted(range(len(sentences)), key=lambda i: len(sentences[i]))
+    output = [""] * len(sentences)
+    for start in range(0, len(order), 64):
+        rows = order[start : start + 64]
+        inputs = tokenizer([sentences[i] for i in rows], return_tensors="pt", padding=True)
+        ids = model.generate(
+            input_ids=inputs["input_ids"].to(model.device),
+            attention_mask=inputs["attention_mask"].to(model.device),
+            num_beams=beam_size,
+            max_length=2 * inputs["input_ids"].shape[1] + 10,
+        )
+        for i, text in zip(rows, tokenizer.batch_decode(ids, skip_special_tokens=True), strict=True):
+            output[i] = text
+    return output
+
+
+def dev_bleu(model: Any, tokenizer: Any, pairs: Sequence[Pair], beam_size: int = 1) -> float:
+    """Corpus BLEU (sacreBLEU, cased, 13a) of ``pairs``."""
+    hypotheses = translate(model, tokenizer, [source for source, _ in pairs], beam_size)
+    return float(sacrebleu.corpus_bleu(hypotheses, [[target for _, target in pairs]], tokenize="13a").score)

@@ -1,0 +1,69 @@
+"""The translator's engine over edit diffusion: a translation is the canvas after its last step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from components.decoding.candidates import Candidate
+from components.decoding.config import SearchConfig
+from components.decoding.models.edit_diffusion import EditDiffusionModel
+from components.networks.writer_trace import Tokens
+from components.translation.seq2seq import Seq2SeqBackend, to_sentence_translation
+from components.translation.translator import Sentence, SentenceTranslation, TranslationBackend
+
+_ROOM = 32
+"""Tokens that a canvas may grow by beyond twice the source."""
+
+
+class EditDiffusionEngine(Seq2SeqBackend):
+    """From an empty canvas to a translation in ``steps`` steps (all of the model's, by default)."""
+
+    def __init__(
+        self, ready: EditDiffusionModel, tokenizer: Any, search_config: SearchConfig, steps: int | None = None
+    ) -> None:
+        super().__init__(ready, tokenizer, search_config)  # type: ignore[arg-type]
+        self.diffusion = ready
+        self.steps = min(steps or ready.network.steps, ready.network.steps)
+
+    def decode(self, sentences: Sequence[Sentence]) -> list[list[SentenceTranslation]]:
+        """Translate one batch; one candidate each, with the score of the last step."""
+        canvases: list[Tokens] = [()] * len(sentences)
+        source = self.pad_sources(sentences)
+        for t in range(self.steps, 0, -1):
+            candidates = self.denoise(source, canvases, t)
+            canvases = [candidate.tokens for candidate in candidates]
+        return [[to_sentence_translation(self._tokenizer, candidate)] for candidate in candidates]
+
+    def denoise(self, source: tuple[Tensor, Tensor], canvases: Sequence[Tokens], t: int) -> list[Candidate]:
+        """One step of the reverse process on a batch of canvases."""
+        longest = max(source[0].shape[1], *(len(canvas) for canvas in canvases))
+        limit = min(self.diffusion.positions - 2, 2 * longest + _ROOM)
+        config = SearchConfig(beam_size=self._search.beam_size, max_new_tokens=limit)
+        cut_canvases = [canvas[: self.diffusion.positions // 2] for canvas in canvases]
+        return self.diffusion.denoise(source, cut_canvases, t, config)
+
+    def pad_sources(self, sentences: Sequence[Sentence]) -> tuple[Tensor, Tensor]:
+        """Padded ids (N, S) and mask (N, S) of prepared sentences."""
+        pad, device = self.diffusion.vocabulary.pad, self.diffusion.model.device
+        width = max(len(sentence.tokens) for sentence in sentences)
+        ids = torch.tensor([[*s.tokens, *[pad] * (width - len(s.tokens))] for s in sentences], device=device)
+        lengths = torch.tensor([len(sentence.tokens) for sentence in sentences], device=device)
+        return ids, (torch.arange(width, device=device) < lengths[:, None]).long()
+
+
+def translate_all(
+    engine: TranslationBackend, texts: Sequence[str], languages: tuple[str, str], batch_size: int = 64
+) -> list[str]:
+    """The best translation of each text, taken as one sentence, in order; batches of similar length."""
+    sentences = [engine.prepare(text, *languages) for text in texts]
+    order = sorted(range(len(texts)), key=lambda i: len(sentences[i].tokens))
+    output = [""] * len(texts)
+    for first in range(0, len(order), batch_size):
+        rows = order[first : first + batch_size]
+        for i, candidates in zip(rows, engine.decode([sentences[i] for i in rows]), strict=True):
+            output[i] = candidates[0].text
+    return output

@@ -1,0 +1,92 @@
+"""Several systems side by side: their pipelines are run as one, and each leaves a run of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import NamedTuple
+
+from components.canonical_json import digest_of
+from components.errors import AntiphonError
+from components.pipeline.pipeline import DATA
+from components.pipeline.rewriting import make_prefixes
+from components.records import RunRecord, StageRef
+from components.storage.stage_plan import content_of
+from flows.run import Run
+from flows.system import System
+from reports.views.run_outputs import check_comparable
+from tasks.execution.joint_execution import execute_together
+
+
+class _LoadedSystem(NamedTuple):
+    """A system whose data are there, and its run."""
+
+    name: str
+    system: System
+    run: Run
+    sets: dict[str, StageRef]
+
+    @property
+    def shared_context(self) -> str:
+        """What systems must have in common to be run as one pipeline."""
+        languages = self.system.pipeline.languages
+        return digest_of([content_of(self.sets[DATA]), *languages, self.system.parameters.seed])
+
+
+def run_systems(systems: Mapping[str, System], within: Run) -> dict[str, RunRecord]:
+    """The records of the systems that finish; what stops one is noted in ``within``, and the others go on.
+
+    Stages that systems share are computed once, those that differ side by side.
+    """
+    finished: list[_LoadedSystem] = []
+    with ExitStack() as stack:
+        runs = {name: stack.enter_context(Run(one.flow, one.parameters)) for name, one in systems.items()}
+        loaded = []
+        for name, system in systems.items():
+            with _isolate_failure(name, runs[name], within):
+                loaded.append(_LoadedSystem(name, system, runs[name], system.load(runs[name])))
+        for context in dict.fromkeys(one.shared_context for one in loaded):
+            finished += _run_as_one([one for one in loaded if one.shared_context == context], within)
+    records = {one.name: one.run.record for one in finished if _is_comparable(one, within)}
+    return {name: records[name] for name in systems if name in records}
+
+
+def _run_as_one(group: Sequence[_LoadedSystem], within: Run) -> list[_LoadedSystem]:
+    """Run the pipelines of systems as one; those that finish."""
+    prefix = make_prefixes([one.name for one in group])
+    executed = execute_together(
+        {prefix[one.name]: one.system.pipeline for one in group},
+        {prefix[one.name]: one.sets for one in group},
+        within.store_url,
+        group[0].system.parameters.seed,
+    )
+    finished = []
+    for one in group:
+        with _isolate_failure(one.name, one.run, within):
+            one.system.finish(one.run, executed[prefix[one.name]])
+            finished.append(one)
+    return finished
+
+
+def _is_comparable(system: _LoadedSystem, within: Run) -> bool:
+    try:
+        check_comparable(system.run.record)
+    except AntiphonError as error:
+        _record_failure(system.name, error, within)
+        return False
+    return True
+
+
+@contextmanager
+def _isolate_failure(name: str, run: Run, within: Run) -> Iterator[None]:
+    """What stops a system stops no other: it is noted in its run and in that which compares them."""
+    try:
+        yield
+    except Exception as error:
+        run.record_failure(error)
+        _record_failure(name, error, within)
+
+
+def _record_failure(name: str, error: Exception, within: Run) -> None:
+    within.notes.append(f"system {name} failed: {error}")
+    within.failures += 1

@@ -1,0 +1,25 @@
+"""What can be set on a contribution: the form, the YAML file and the flags."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+
+from flows.parameters.base import FlowParameters
+
+
+class ContributionParameters(FlowParameters):
+    """What can be set on a contribution."""
+
+    model_config = ConfigDict(title="Contribution")
+
+    run: str = Field(
+        title="Run", description="a finished run with members, inputs, sources, rounds or experts"
+    )
+    metric: Literal["bleu", "chrf", "ter"] = Field(
+        "bleu", title="Metric", description="of translations; transcripts count by WER, experts by likelihood"
+    )
+    limit: int | None = Field(
+        None, ge=1, title="Limit", description="experts: only the first so many development sentences"
+    )

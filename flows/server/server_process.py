@@ -1,0 +1,87 @@
+"""A Prefect server in a process of its own, which imports at once and serves when it is told to.
+
+Importing it takes three seconds of CPU, so the command starts it before it knows whether it needs one; this
+module imports no Prefect.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+
+from components.errors import TransientError
+from flows.server import settings  # noqa: F401 - its settings are the server's too
+from flows.server.guard import guard
+
+_EPHEMERAL_ENVIRONMENT = {
+    "PREFECT_UI_ENABLED": "0",
+    "PREFECT__SERVER_EPHEMERAL": "1",
+    "PREFECT__SERVER_FINAL": "1",
+}
+"""What Prefect sets for a server that serves one process."""
+_SERVE = """
+import sys, uvicorn
+from prefect.server.api.server import create_app
+if sys.stdin.readline():
+    uvicorn.run(create_app, factory=True, fd=int(sys.argv[1]), log_level="error", lifespan="on")
+"""
+_COMMAND = [sys.executable, "-P", "-c", _SERVE]
+
+
+class ServerProcess:
+    """It ends with this process, even after ``kill -9``. Whoever connects before it is up waits for it."""
+
+    def __init__(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            self.url = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
+            self._process = subprocess.Popen(  # noqa: S603 - nothing of it is a user's
+                [*_COMMAND, str(listening.fileno())],
+                env=os.environ | _EPHEMERAL_ENVIRONMENT,
+                stdin=subprocess.PIPE,
+                pass_fds=[listening.fileno()],
+                start_new_session=True,  # Ctrl-C is not for the server: it is told of it
+            )
+        self._guard = guard(self._process.pid)
+        atexit.register(self.stop)  # after what Prefect registers when a flow runs, and sends at its end
+
+    def serve(self) -> None:
+        """Let it open its database and answer."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError), self._process.stdin as pipe:  # one that has died is noticed by wait
+            pipe.write(b"serve\n")
+
+    def wait(self, seconds: float) -> None:
+        """Wait until it answers. TransientError."""
+        import httpx
+
+        try:
+            httpx.get(f"{self.url}/health", timeout=seconds, trust_env=False).raise_for_status()
+        except httpx.HTTPError as error:
+            raise TransientError(
+                f"expected Prefect's temporary server to start, found {reason_of(error)}; what it said is "
+                "above: run the same again, or start one (prefect server start) and set PREFECT_API_URL"
+            ) from None
+
+    def stop(self) -> None:
+        """Let it write what it has, and end it."""
+        self._process.terminate()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+        self._guard.kill()
+        self._guard.communicate()
+
+
+def reason_of(error: BaseException) -> str:
+    """The sort of an error and the first line of what it says."""
+    return ": ".join((type(error).__name__, *str(error).splitlines()[:1]))
+
+
+def start_importing() -> ServerProcess | None:
+    """A server that is ready to serve soon; None where the environment names one, or starts none."""
+    return ServerProcess() if os.name == "posix" and not os.environ.get("PREFECT_API_URL") else None

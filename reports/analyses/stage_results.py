@@ -1,0 +1,44 @@
+"""What stages hold beside records: a comparison, a blame, contributions, tables to show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from components.analysis.cascade_attribution import AttributionReport
+from components.analysis.comparison import Comparison
+from components.analysis.contribution import Contribution
+from components.errors import StoreError
+from components.files import read_json
+from components.records import StageRef
+
+BLAME, COMPARISON, CONTRIBUTIONS = "blame.json", "comparison.json", "contributions.json"
+VALUES = "utterances.jsonl"
+"""Numbers of each utterance, beside a blame or a comparison."""
+
+
+def read_blame(ref: StageRef) -> AttributionReport:
+    """The blame that a stage holds."""
+    return AttributionReport.model_validate(read_json(Path(ref.path) / BLAME))
+
+
+def read_comparison(ref: StageRef) -> Comparison:
+    """The comparison that a stage holds.
+
+    Raises:
+        StoreError: another version of Antiphon wrote it.
+    """
+    path = Path(ref.path) / COMPARISON
+    try:
+        return Comparison.model_validate(read_json(path))
+    except ValidationError as error:
+        raise StoreError(
+            f"{path}: expected a comparison of this version of Antiphon, found one of another "
+            f"({error.error_count()} fields differ); compare the runs again"
+        ) from error
+
+
+def read_contributions(ref: StageRef) -> list[Contribution]:
+    """What a ``contribution`` stage holds."""
+    return [Contribution.model_validate(one) for one in read_json(Path(ref.path) / CONTRIBUTIONS)["systems"]]

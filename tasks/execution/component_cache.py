@@ -1,0 +1,48 @@
+"""Components at work: built once for the plan of a stage, by the process that computes, and of nothing else.
+
+A name says nothing about the files behind it, which may change while a process lives, and may be others on
+another machine. So a component is kept under the key of its stage's plan, and when it is built the process
+makes sure that what it has is what the plan was made from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from typing import TypeVar
+
+from components.device import ModelCache, model_cache
+from components.storage.stage_plan import StagePlan
+from tasks.execution.plan_check import check_plan
+
+T = TypeVar("T")
+MAX_COMPONENTS = 4
+"""Components kept in a process; their models are the pool's."""
+_components = ModelCache(budget=lambda _: MAX_COMPONENTS, size=lambda _: {"components": 1})
+model_cache.on_eviction(_components.clear)  # a component would keep the models that the pool lets go
+
+
+def cached_component(
+    plan: StagePlan,
+    settings: Hashable,
+    store_url: str | None,
+    build: Callable[[], T],
+    files: Mapping[str, str] | None = None,
+) -> T:
+    """What ``build`` makes for a stage, kept while the process goes on with that stage.
+
+    Args:
+        settings: what ``build`` makes it from, beside the files that the plan has the digests of.
+        files: the plan's ``inputs`` that are files here, by name.
+
+    Raises:
+        StoreError: models, files, libraries or processor of this process are not those of the plan.
+    """
+
+    def build_checked() -> T:
+        made = build()
+        check_plan(
+            plan, store_url, files or {}
+        )  # afterwards: what changed while it was read is noticed as well
+        return made
+
+    return _components.get((plan.key, settings, store_url), build_checked)

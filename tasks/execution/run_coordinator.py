@@ -1,0 +1,166 @@
+"""What the nodes of a run know of each other: how far each is, what came of it, whether to stop."""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from threading import Condition
+from typing import Literal
+
+from components.errors import AntiphonError
+from components.records import StageRef
+
+Status = Literal["planned", "computed", "reused", "skipped", "failed", "blocked"]
+_POLL_SECONDS = 0.5
+"""Seconds after which a waiting thread looks whether it is to stop, though nothing woke it."""
+
+
+class HaltedError(Exception):
+    """The run is to stop: nothing is begun any more."""
+
+
+class BlockedError(AntiphonError):
+    """A node that this one reads has failed."""
+
+
+class RunCoordinator:
+    """State of all nodes of one run, under one lock; every change wakes whoever waits."""
+
+    def __init__(self, duplicates: Mapping[str, str] | None = None) -> None:
+        """``twins``: nodes whose stage is another node's as well."""
+        self._duplicates = dict(duplicates or {})
+        self._changed = Condition()
+        self._shards: defaultdict[str, int] = defaultdict(int)
+        self._refs: dict[str, StageRef | None] = {}
+        self.status: dict[str, Status] = {}
+        self.errors: dict[str, BaseException] = {}
+        self.deadline: float | None = None
+        self._halted = False
+        self._free: dict[str, int] = {}
+        self._queues: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+
+    # How far nodes are
+
+    def advance(self, node: str, shards: int) -> None:
+        """So many shards of a node are in the store."""
+        with self._changed:
+            self._shards[node] = shards
+            self._changed.notify_all()
+
+    def finish(self, node: str, ref: StageRef | None, status: Status) -> None:
+        """A node has ended; ``ref`` is what its readers read, None if it gave nothing."""
+        with self._changed:
+            self._refs[node], self.status[node] = ref, status
+            self._changed.notify_all()
+
+    def fail(self, node: str, error: BaseException) -> None:
+        """A node has failed, or cannot begin because another has."""
+        with self._changed:
+            self.status[node] = "blocked" if isinstance(error, BlockedError) else "failed"
+            self.errors[node] = error
+            self._changed.notify_all()
+
+    def ref(self, node: str) -> StageRef | None:
+        """What a finished node's readers read."""
+        return self._refs[self._original_of(node)]
+
+    def is_finished(self, node: str) -> bool:
+        """Whether a node has ended well."""
+        return self._original_of(node) in self._refs
+
+    def has_ended(self, node: str) -> bool:
+        """Whether a node is over, well or not."""
+        return node in self.status
+
+    def _original_of(self, node: str) -> str:
+        return self._duplicates.get(node, node)
+
+    def wait_for_shard(self, node: str, number: int) -> None:
+        """Until shard ``number`` of a node can be read. Raises BlockedError, HaltedError."""
+        node = self._original_of(node)
+        self._wait_for(node, lambda: self._shards[node] > number or node in self._refs)
+
+    def wait_for(self, node: str) -> StageRef | None:
+        """Until a node is finished; gives what it left. Raises BlockedError, HaltedError."""
+        node = self._original_of(node)
+        self._wait_for(node, lambda: node in self._refs)
+        return self._refs[node]
+
+    def _wait_for(self, node: str, ready: Callable[[], bool]) -> None:
+        def decided() -> bool:
+            return ready() or node in self.errors
+
+        self.wait(decided)
+        if not ready():
+            raise BlockedError(f"{node} failed, and this reads it")
+
+    def wait(self, ready: Callable[[], bool]) -> None:
+        """Until ``ready`` is true, as whoever changes something sees it. Raises HaltedError."""
+        with self._changed:
+            while not ready():
+                self._raise_if_halted()
+                self._changed.wait(_POLL_SECONDS)
+            self._raise_if_halted()
+
+    # Stopping
+
+    def halt(self, seconds: float | None = None) -> None:
+        """Begin nothing more; shards in flight may land within so many seconds (None: however long)."""
+        with self._changed:
+            self._halted = True
+            self.deadline = None if seconds is None else time.monotonic() + seconds
+            self._changed.notify_all()
+
+    @property
+    def seconds_left(self) -> float:
+        """For shards in flight."""
+        return float("inf") if self.deadline is None else self.deadline - time.monotonic()
+
+    def check_halted(self) -> None:
+        """Raises HaltedError where the run is to stop."""
+        with self._changed:
+            self._raise_if_halted()
+
+    def _raise_if_halted(self) -> None:
+        if self._halted:
+            raise HaltedError
+
+    # Lanes
+
+    def open_lane(self, lane: str, width: int) -> None:
+        """A lane computes ``width`` shards at a time."""
+        self._free.setdefault(lane, width)
+
+    def enter_lane(self, lane: str, rank: tuple[int, int]) -> None:
+        """Wait for a turn in a lane: of those who wait the lowest rank goes first. Raises HaltedError."""
+        with self._changed:
+            queue = self._queues[lane]
+            heapq.heappush(queue, rank)
+            try:
+                while not (self._free[lane] and queue[0] == rank):
+                    self._raise_if_halted()
+                    self._changed.wait(_POLL_SECONDS)
+                self._raise_if_halted()
+                self._free[lane] -= 1
+            finally:
+                queue.remove(rank)
+                heapq.heapify(queue)
+                self._changed.notify_all()
+
+    def leave_lane(self, lane: str) -> None:
+        """A shard of a lane is computed."""
+        with self._changed:
+            self._free[lane] += 1
+            self._changed.notify_all()
+
+    @contextmanager
+    def hold_lane(self, lane: str, rank: tuple[int, int]) -> Iterator[None]:
+        """A turn in a lane for what is computed in this thread."""
+        self.enter_lane(lane, rank)
+        try:
+            yield
+        finally:
+            self.leave_lane(lane)

@@ -1,0 +1,180 @@
+"""The ``rounds`` stage: what each round was worth, why it ended, and which examples changed most.
+
+A stacked system is one round over the cascade's translation.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from prefect import task
+from prefect.client.schemas.objects import State
+
+from components import metrics
+from components.files import read_json, write_json
+from components.metrics import translation
+from components.pipeline.pipeline import Pipeline
+from components.records import NBest, Score, StageRef
+from components.refining.stopping import STOP_RULES
+from components.storage.reader import read_best_texts, read_nbests, read_utterances
+from components.storage.stage_plan import StagePlan, library_versions, upstream_of
+from components.storage.store import Store
+from components.storage.whole_stage import TABLES, Product, compute_once
+from reports.plots import refinement_curve
+from tasks.artifacts import publish_plots, publish_table
+from tasks.task_options import NOT_STORED, as_prefect_state
+
+SCORES, CURVE = "scores.json", "rounds.png"
+_MAX_EXAMPLES = 20
+Texts = Mapping[str, str]
+Values = Mapping[str, Mapping[str, float]]
+
+
+def count_stop_reasons(ref: StageRef) -> dict[str, int]:
+    """Why utterances ended with the round ``ref``: a rule's name, or ``rounds`` where the budget did it."""
+    stopped = Counter(_stop_rule_of(outcome) or "rounds" for outcome in read_nbests(ref))
+    return {name: stopped[name] for name in ("rounds", *STOP_RULES) if name in stopped}
+
+
+def _stop_rule_of(outcome: NBest) -> str | None:
+    decision = outcome.best.decision
+    return None if decision is None else decision.stopped
+
+
+def find_rounds(pipeline: Pipeline, stages: Mapping[str, StageRef], name: str) -> tuple[StageRef, ...]:
+    """The draft of a node of rounds, as it is written, and those of its rounds that there are."""
+    last = pipeline.nodes[pipeline.aliases.get(name, name)]
+    names = [last.of[0], *(n for n in last.of if pipeline.nodes[n].kind is last.kind), last.name]
+    if last.of[0] not in stages:
+        return ()
+    return tuple(stages[each] for each in names if each in stages)
+
+
+@dataclass(frozen=True)
+class RoundChanges:
+    """Changes of the sentence scores from one round to the next: all, for the worse, and by utterance."""
+
+    changed: int
+    worse: int
+    shifts: dict[str, float]
+
+
+def count_changes(values: Sequence[Values], reported: str) -> RoundChanges:
+    """``values``: utterance id -> metric -> score, one of them for each round."""
+    changed = worse = 0
+    shifts: dict[str, float] = {}
+    for before, after in pairwise(values):
+        for key in before.keys() & after.keys():
+            change = after[key][reported] - before[key][reported]
+            changed += change != 0
+            worse += change < 0
+            shifts[key] = shifts.get(key, 0.0) + change
+    return RoundChanges(changed, worse, shifts)
+
+
+def _harm_rate(moved: RoundChanges, total: int, reported: str) -> Score:
+    return Score(
+        name="harm_rate",
+        value=100.0 * moved.worse / moved.changed if moved.changed else 0.0,
+        higher_is_better=False,
+        n=moved.changed,
+        n_total=total,
+        signature=f"rounds that lowered sentence {reported}, of the utterance-rounds that changed it",
+    )
+
+
+@task(name="rounds", **NOT_STORED)
+def score_rounds(
+    data: StageRef, rounds: tuple[StageRef, ...], target: str | None, reported: str, store_url: str | None
+) -> StageRef | State[StageRef]:
+    """The metric ``reported`` of every round, the percentage of changes for the worse, and the tables."""
+    plan = StagePlan(
+        stage="rounds",
+        version=f"rounds/3 metrics/{metrics.version}",
+        parameters={"target_language": target, "reported": reported},
+        upstream=upstream_of(data, *rounds),
+        libraries=library_versions(("sacrebleu", "numpy")),
+    )
+
+    def work(folder: Path) -> Product:
+        scores, tables = _compare_rounds(data, rounds, target, reported)
+        refinement_curve.plot_refinement_curve([s for s in scores if s.name != "harm_rate"], folder / CURVE)
+        write_json(folder / SCORES, {"scores": [s.model_dump(mode="json") for s in scores]})
+        write_json(folder / TABLES, {"tables": tables})
+        return Product([SCORES, TABLES, CURVE], items=data.items)
+
+    ref = compute_once(Store(store_url), plan, work)
+    publish_plots([Path(ref.path) / CURVE])
+    for number, table in enumerate(read_json(Path(ref.path) / TABLES)["tables"]):
+        publish_table(table["rows"], ("rounds", "changed-most")[number], table["title"])
+    return as_prefect_state(ref)
+
+
+def read_rounds(ref: StageRef) -> dict[str, Score]:
+    """The scores of a ``rounds`` stage by name."""
+    values = read_json(Path(ref.path) / SCORES)["scores"]
+    return {score.name: score for score in map(Score.model_validate, values)}
+
+
+Table = dict[str, object]
+
+
+def _compare_rounds(
+    data: StageRef, rounds: Sequence[StageRef], target: str | None, reported: str
+) -> tuple[list[Score], list[Table]]:
+    known = [u for u in read_utterances(data) if u.references]
+    language = {u.id: target or u.target_language or "und" for u in known}
+    references = {u.id: u.references for u in known}
+    texts = [{k: v for k, v in read_best_texts(ref).items() if k in references} for ref in rounds]
+    scores: list[Score] = []
+    moved = RoundChanges(0, 0, {})
+    if known:
+        for number, one in enumerate(texts):
+            found = translation.translation_scores(references, one, language=language, n_total=data.items)
+            scores.append(found[reported].model_copy(update={"name": f"{reported}_round_{number}"}))
+        values = [translation.sentence_scores(references, one, language=language) for one in texts]
+        moved = count_changes(values, reported)
+        scores.append(_harm_rate(moved, len(values[0]) * (len(rounds) - 1), reported))
+    return scores, [_curve_table(rounds, scores), _changes_table(texts, moved, reported)]
+
+
+def _curve_table(rounds: Sequence[StageRef], scores: Sequence[Score]) -> Table:
+    values = {s.name.rpartition("_")[2]: f"{s.value:.2f}" for s in scores}
+    rows = [
+        {
+            "round": str(number),
+            "stage": ref.stage,
+            "score": values.get(str(number), ""),
+            "accepted": str(sum(_is_accepted(outcome) for outcome in read_nbests(ref))),
+            "ended": ", ".join(
+                f"{name} {n}" for name, n in count_stop_reasons(ref).items() if name != "rounds"
+            ),
+            "seconds": f"{ref.seconds:.1f}",
+        }
+        for number, ref in enumerate(rounds)
+    ]
+    return {"title": "Rounds", "note": "ended: by that round, by each rule; seconds: wall", "rows": rows}
+
+
+def _is_accepted(outcome: NBest) -> bool:
+    decision = outcome.best.decision
+    return decision is not None and decision.accepted
+
+
+def _changes_table(texts: Sequence[Texts], moved: RoundChanges, reported: str) -> Table:
+    most = sorted(moved.shifts, key=lambda key: (-abs(moved.shifts[key]), key))
+    rows = [
+        {
+            "utterance": key,
+            f"change of {reported}": f"{moved.shifts[key]:+.1f}",
+            "first": texts[0][key],
+            "last": texts[-1][key],
+        }
+        for key in most
+        if texts[0][key] != texts[-1].get(key, texts[0][key])
+    ]
+    return {"title": "Examples that changed most", "note": "", "rows": rows[:_MAX_EXAMPLES]}
