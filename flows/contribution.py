@@ -15,6 +15,7 @@ from flows.parameters.base import expand_parameters
 from flows.parameters.contribution import ContributionParameters
 from flows.registry import pipeline_of
 from flows.run import final_state, name_flow_run, reopen_run
+from tasks.stages import contribution as contribution_stage
 from tasks.stages import report
 from tasks.task_runners import make_runner
 
