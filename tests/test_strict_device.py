@@ -52,8 +52,8 @@ from components.networks.moe.load_balancing_loss import BALANCE_LOSSES, total_lo
 from components.networks.moe.moe_block import GroupedExperts, MoEBlock
 from components.networks.moe.router import Router
 from components.pruning import prune
+from components.recognition.backends.openai_whisper import OpenAIWhisperBackend
 from components.recognition.backends.transformers import TransformersWhisperBackend
-from components.recognition.whisper.backend import OpenAIWhisperBackend
 from components.stacking.stacked_scorer import StackedScorer
 from components.training import batches, cross_entropy
 from components.training.config import TrainingConfig

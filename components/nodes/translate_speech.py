@@ -7,7 +7,8 @@ from typing import Any
 
 from components.errors import ConfigError
 from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
-from components.recognition.config import VERSION, RecognitionConfig
+from components.recognition.backends import BACKENDS
+from components.recognition.config import RecognitionConfig
 from components.records import Outcome, Utterance
 from components.translation.config import SPEECH_VERSION
 
@@ -23,7 +24,7 @@ class TranslateSpeech(Kind[RecognitionConfig]):
 
     def version(self, settings: RecognitionConfig) -> str:
         """Of both."""
-        return f"{SPEECH_VERSION}/{VERSION}"
+        return f"{SPEECH_VERSION}/{BACKENDS[settings.backend].version}"
 
     def libraries(self, settings: RecognitionConfig) -> tuple[str, ...]:
         """Of Whisper."""

@@ -1,4 +1,4 @@
-"""What a user can set on a recogniser. Flat, described, bounded: the Prefect UI makes its form of it."""
+"""Settings of speech recognition. Flat, described, bounded: the Prefect UI makes its form of them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-VERSION = 4
-"""Of the recognizer: changes when its outputs do."""
-
 
 class RecognitionConfig(BaseModel):
-    """Settings of a speech recogniser: model, search, segmentation and guards."""
+    """Settings of a speech recognizer: model, search, segmentation and checks of its windows."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -14,7 +14,8 @@ from components.models import resolve
 from components.models.sources.sphinx import find_parts
 from components.models.summary import summarize_checkpoint
 from components.recognition.config import RecognitionConfig
-from components.recognition.factory import Recognizer, build
+from components.recognition.factory import build
+from components.recognition.recognizer import Recognizer
 from components.records import NBest, Outcome, Quarantined, Utterance
 
 SETTINGS = {"model": "sphinx:en-us", "backend": "pocketsphinx", "n_best": 3}

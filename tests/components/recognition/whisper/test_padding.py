@@ -15,7 +15,7 @@ from components.data import load
 from components.decoding.config import SearchConfig
 from components.models import resolve
 from components.models.loading import load_whisper
-from components.recognition.whisper.backend import OpenAIWhisperBackend
+from components.recognition.backends.openai_whisper import OpenAIWhisperBackend
 from components.recognition.whisper.encoder import WhisperEncoder
 from components.recognition.whisper.features import compute_log_mel, cut_window
 from components.recognition.whisper.padding import MARGIN, SINKS, Padding, count_audio_positions
@@ -113,7 +113,7 @@ def test_windows_do_not_depend_on_each_other(
     """Together they are filled up to one length; unpacked as on a GPU, all in one call."""
     if not packed:
         for module in ("components.kernels.packed_linear", "components.recognition.whisper.encoder"):
-            monkeypatch.setattr(f"{module}.available", lambda *_: False)
+            monkeypatch.setattr(f"{module}.can_pack", lambda *_: False)
     encoder, batch = WhisperEncoder(model), short()
     if packed:
         states, counts = encoder.encode_with_summarized_padding(batch, 4)

@@ -15,15 +15,11 @@ from components import audio
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.errors import ModelError
+from components.recognition.backends.openai_whisper import EncoderOutput, OpenAIWhisperBackend
 from components.recognition.config import RecognitionConfig
 from components.recognition.vad.windows import Span
 from components.recognition.whisper import recognizer
-from components.recognition.whisper.backend import (
-    DecodingResult,
-    EncoderOutput,
-    ModelDimensions,
-    OpenAIWhisperBackend,
-)
+from components.recognition.whisper.backend import DecodingResult, ModelDimensions
 from components.recognition.whisper.recognizer import WhisperRecognizer
 from components.records import Checkpoint, NBest, Quarantined, Utterance
 from tests.components.recognition.tiny import tiny
