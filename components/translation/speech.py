@@ -1,6 +1,6 @@
 """Direct speech translation: Whisper's translate task, speech in any of its languages -> English text.
 
-It is the recogniser's machinery (windows, batches, guards, n-best) under another task token.
+It is the recognizer's machinery (windows, batches, fallback, n-best) under another task token.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from components.errors import ConfigError
 from components.languages import base_of
 from components.recognition import factory
+from components.recognition.backends import BACKENDS
 from components.recognition.config import RecognitionConfig
 from components.records import Checkpoint, Outcome, Quarantined, Utterance
 from components.translation.config import SPEECH_VERSION
@@ -18,7 +19,16 @@ STAGE = "speech translation"
 
 
 class SpeechTranslator:
-    """Speech -> English n-best. ``version`` changes when outputs do."""
+    """Speech -> English n-best.
+
+    Attributes:
+        version: Changes when outputs do.
+        checkpoint: The model.
+
+    Raises:
+        ConfigError: Backend or model cannot translate.
+        ModelError: The model is not there, or damaged.
+    """
 
     version: int = SPEECH_VERSION
 
@@ -40,7 +50,7 @@ class SpeechTranslator:
 
 def check(config: RecognitionConfig) -> None:
     """Refuse a backend that cannot translate. ConfigError."""
-    if config.backend != "whisper":
+    if not BACKENDS[config.backend].translates:
         raise ConfigError(f"expected backend whisper for speech translation, found {config.backend}")
 
 
@@ -54,7 +64,7 @@ def check_model(checkpoint: Checkpoint) -> None:
 
 
 def can_translate_to(target: str | None) -> bool:
-    """Whether Whisper writes a language; where none is asked for it writes its own."""
+    """Whether Whisper translates into ``target``: English, or no language asked for."""
     return target is None or base_of(target) == "en"
 
 
