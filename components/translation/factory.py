@@ -14,10 +14,12 @@ from components.kernels import Arithmetic
 from components.models import resolve
 from components.models.architectures import CAUSAL, DELIBERATION, EDIT_DIFFUSION
 from components.models.loading import load_transformers
+from components.models.refiner_checkpoints import load_decodable
 from components.records import Checkpoint
 from components.translation.causal import CausalBackend
 from components.translation.config import TranslationConfig
 from components.translation.domain import read_domain
+from components.translation.edit_diffusion import EditDiffusionBackend
 from components.translation.search_settings import search_config_of
 from components.translation.seq2seq import Seq2SeqBackend
 from components.translation.translator import TranslationBackend, Translator
@@ -36,9 +38,7 @@ def build(config: TranslationConfig, store: str | None = None) -> Translator:
     if isinstance(model, CausalModel):
         backend = CausalBackend(model, tokenizer, search, prompt=config.prompt, examples=config.examples)
     elif checkpoint.architecture == EDIT_DIFFUSION:
-        from components.translation.edit_diffusion import EditDiffusionEngine  # noqa: PLC0415 - that room builds on this one
-
-        backend = EditDiffusionEngine(model, tokenizer, search)  # type: ignore[arg-type]
+        backend = EditDiffusionBackend(model, tokenizer, search)  # type: ignore[arg-type]
     else:
         backend = Seq2SeqBackend(model, tokenizer, search)
     domain = read_domain(Path(checkpoint.path))
@@ -54,8 +54,6 @@ def load_resident(
     device = str(pick_device(config.device))
     key = ("translation", *checkpoint.identity, device, config.dtype)
     if checkpoint.architecture in (DELIBERATION, EDIT_DIFFUSION):
-        from components.models.refiner_checkpoints import load_decodable  # noqa: PLC0415 - that room builds on this one
-
         return checkpoint, *model_cache.get(key, lambda: load_decodable(checkpoint, device, config.dtype))
     return checkpoint, *model_cache.get(key, lambda: _load(checkpoint, kind, device, config.dtype))
 

@@ -11,6 +11,7 @@ from components.errors import ConfigError
 from components.languages import base_of
 from components.recognition import factory
 from components.recognition.backends import BACKENDS
+from components.recognition.checks import is_english_only
 from components.recognition.config import RecognitionConfig
 from components.records import Checkpoint, Outcome, Quarantined, Utterance
 from components.translation.config import SPEECH_VERSION
@@ -55,8 +56,8 @@ def check(config: RecognitionConfig) -> None:
 
 
 def check_model(checkpoint: Checkpoint) -> None:
-    """Refuse a model that cannot translate. ConfigError."""
-    if checkpoint.reference.endswith(".en"):
+    """Refuse an English-only Whisper, which cannot translate. ConfigError."""
+    if is_english_only(checkpoint):
         raise ConfigError(
             f"{checkpoint.reference}: expected a multilingual Whisper to translate with, "
             "found an English-only one: use packaged:whisper-base"
