@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
 
 from components import models
 from components.errors import ConfigError
 from components.machine import resolve_device_name
+from components.models.checkpoints import read_json
 from components.recognition.backends import BACKENDS, scheme_of
 from components.recognition.config import RecognitionConfig
 from components.records import Checkpoint
+
+_ENGLISH_ONLY_VOCABULARY = 51_864
+"""Tokens of an English-only Whisper; multilingual ones have more."""
 
 
 def check(config: RecognitionConfig, store: str | None) -> None:
@@ -41,6 +46,13 @@ def validate_model(config: RecognitionConfig, store: str | None) -> None:
     require_files = BACKENDS[config.backend].require_files
     if require_files is not None:
         require_files(checkpoint)
+
+
+def is_english_only(checkpoint: Checkpoint) -> bool:
+    """Whether a Whisper model knows English only, by the size of its vocabulary."""
+    settings = Path(checkpoint.path) / "config.json"
+    size = read_json(settings).get("vocab_size") if settings.is_file() else None
+    return isinstance(size, int) and size <= _ENGLISH_ONLY_VOCABULARY
 
 
 def check_backend(name: str, checkpoint: Checkpoint) -> None:
