@@ -9,7 +9,8 @@ from components import models
 from components.errors import ConfigError
 from components.machine import resolve_device_name
 from components.models.checkpoints import read_json
-from components.recognition.backends import BACKENDS, scheme_of
+from components.models.references import split_reference
+from components.recognition.backends import BACKENDS
 from components.recognition.config import RecognitionConfig
 from components.records import Checkpoint
 
@@ -34,7 +35,8 @@ def check(config: RecognitionConfig, store: str | None) -> None:
     device = resolve_device_name(config.device)
     if config.dtype == "int8" and device != "cpu" and backend.packs_weights:
         raise ConfigError(f"dtype: int8 needs a CPU with oneDNN's int8 kernels, found {device}; use float32")
-    if scheme_of(config.model) not in backend.schemes:
+    scheme, _ = split_reference(config.model)
+    if scheme not in backend.schemes:
         raise _wrong_model(config.backend, config.model)
     models.check(config.model, store)
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from components.models import SCHEMES
 from components.models.architectures import SPHINX
+from components.models.references import SCHEMES, split_reference
 from components.recognition.config import RecognitionConfig
 
 if TYPE_CHECKING:
@@ -156,14 +156,8 @@ BACKENDS: dict[str, Backend] = {
 """Backend by its name in the configuration."""
 
 
-def scheme_of(reference: str) -> str:
-    """The scheme of a model reference: ``packaged`` of ``packaged:whisper-base``, ``path`` of a path."""
-    scheme, colon, _ = reference.partition(":")
-    return scheme if colon and scheme in SCHEMES else "path"
-
-
 def backend_for(reference: str, preferred: str) -> str:
-    """The backend that reads a model: ``preferred`` where it does, else the first that does."""
-    scheme = scheme_of(reference)
+    """The backend that reads a model: ``preferred`` where it does, else the first that does. ConfigError."""
+    scheme, _ = split_reference(reference)
     names = [name for name, backend in BACKENDS.items() if scheme in backend.schemes]
     return preferred if preferred in names else names[0]

@@ -7,9 +7,9 @@ from typing import get_args
 import pytest
 
 from components.errors import ConfigError
-from components.models import SCHEMES
+from components.models.references import SCHEMES
 from components.recognition import checks
-from components.recognition.backends import BACKENDS, backend_for, scheme_of
+from components.recognition.backends import BACKENDS, backend_for
 from components.recognition.config import RecognitionConfig
 from components.records import Checkpoint
 
@@ -22,8 +22,6 @@ def test_rows_know_the_schemes_of_references() -> None:
     for backend in BACKENDS.values():
         assert set(backend.schemes) <= {*SCHEMES, "path"}
         assert bool(backend.module) == bool(backend.extra)
-    assert scheme_of("packaged:whisper-base") == "packaged"
-    assert scheme_of("C:/models/whisper") == scheme_of("/models/whisper") == "path"
 
 
 def test_a_model_chooses_its_backend() -> None:
