@@ -70,7 +70,7 @@ class RecognitionConfig(BaseModel):
     )
     temperature_fallback: tuple[float, ...] = Field(
         (0.0, 0.2, 0.4, 0.6, 0.8, 1.0),
-        description="temperatures tried in turn while a window fails a guard; the first is normally 0",
+        description="temperatures tried in turn while a window is not accepted; the first is normally 0",
     )
     condition_on_previous_text: bool = Field(
         False, description="prompt a window with the text of the one before it (prone to loops)"

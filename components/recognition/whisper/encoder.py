@@ -161,7 +161,7 @@ class _Block:
 
 
 def _scatter_into(whole: Tensor, own: Tensor, positions: Tensor) -> Tensor:
-    """``known`` (heads, T, w) for every window, with ``own`` (N, heads, L, w) at ``positions`` (N, L)."""
+    """``whole`` (heads, T, w) for every window, with ``own`` (N, heads, L, w) at ``positions`` (N, L)."""
     index = positions[:, None, :, None].expand_as(own)
     return whole.repeat(len(own), 1, 1, 1).scatter_(2, index, own)
 

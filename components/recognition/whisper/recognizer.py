@@ -243,7 +243,7 @@ class WhisperRecognizer:
             temperature=temperature,
             seed=self.seed,
         )
-        prompts = [self._build_prompt(track) for track in streams]
+        prompts = [self._build_prompt(stream) for stream in streams]
         results: dict[int, DecodingResult | ModelError] = {}
 
         def decode(rows: list[int]) -> list[DecodingResult]:
