@@ -1,4 +1,4 @@
-"""Durable writes and checked reads: temp + fsync + rename, digests, JSON lines."""
+"""Durable file writes (temporary file, fsync, rename) and checked reads."""
 
 from __future__ import annotations
 
@@ -18,13 +18,17 @@ _NOT_WRITABLE = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EE
 
 
 def utc_now() -> str:
-    """The time as ISO 8601, UTC, to the second."""
+    """Return the present time as ISO 8601 in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 @contextmanager
 def disk_full_as_store_error(what: str, path: Path) -> Iterator[None]:
-    """Turn 'no space left', 'permission denied' and their kin into one line that says how to go on.
+    """Turn OS errors of writing (disk full, no permission, ...) into a StoreError that says how to go on.
+
+    Args:
+        what: what is written, for the message.
+        path: where.
 
     Raises:
         StoreError: the disk, the quota or the file size limit is exhausted, or nothing may be written here.
@@ -46,7 +50,7 @@ def disk_full_as_store_error(what: str, path: Path) -> Iterator[None]:
 
 
 def sync_folder(path: Path) -> None:
-    """Make the names in a folder durable."""
+    """Flush a folder to disk, so that files created or renamed in it survive a power cut."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -71,7 +75,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def encode_json(value: object) -> bytes:
-    """Indented JSON with a line feed at its end."""
+    """Encode a value as indented JSON with sorted keys and a final line feed."""
     text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     return text.encode("utf-8") + b"\n"
 
@@ -82,10 +86,10 @@ def write_json(path: Path, value: object) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in ``path``.
+    """Read the JSON object in a file.
 
     Raises:
-        StoreError: the file is missing, not JSON, or not an object.
+        StoreError: the file is missing, is not JSON, or holds no object.
     """
     try:
         value = json.loads(path.read_bytes())
@@ -97,7 +101,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_lines(path: Path) -> Iterator[bytes]:
-    """The lines of a JSONL file without their ends; only line feed ends a line (U+2028 does not)."""
+    """Read the lines of a JSONL file, without their ends; only a line feed ends a line (U+2028 does not)."""
     with path.open("rb") as file:
         for line in file:
             yield line.rstrip(b"\n")

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from components.errors import AntiphonError, ConfigError, StoreError, TransientError
-from components.storage import local_root, object_store
+from components.storage import object_store
+from components.storage.location import local_root
 from components.storage.object_store import ObjectStore
 
 
