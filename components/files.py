@@ -1,15 +1,23 @@
-"""Durable file writes (temporary file, fsync, rename) and checked reads."""
+"""The one way to write a file durably (temporary file, fsync, rename), and checked reads.
+
+A reader sees the old file or the new one, never a part, also after a power cut. :func:`write_bytes` and
+:func:`write_json` explain a full disk to the user of a store; :func:`write_atomically` and
+:func:`open_atomically` leave the OSError to their caller.
+"""
 
 from __future__ import annotations
 
 import errno
 import json
 import os
+import secrets
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from components.errors import StoreError
 
@@ -49,6 +57,12 @@ def disk_full_as_store_error(what: str, path: Path) -> Iterator[None]:
         raise
 
 
+def sync_file(path: Path) -> None:
+    """Flush a file that another library has written to disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
 def sync_folder(path: Path) -> None:
     """Flush a folder to disk, so that files created or renamed in it survive a power cut."""
     handle = os.open(path, os.O_RDONLY)
@@ -58,20 +72,50 @@ def sync_folder(path: Path) -> None:
         os.close(handle)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Replace ``path`` by ``content`` at once: readers see the old file or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with disk_full_as_store_error(path.name, path.parent):
-        try:
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+def append_durably(path: Path, content: bytes) -> None:
+    """Append bytes to a file and flush them to disk."""
+    with path.open("ab") as file:
+        file.write(content)
+        _sync(file)
+
+
+def _sync(file: IO[bytes]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+@contextmanager
+def open_atomically(path: Path) -> Iterator[IO[bytes]]:
+    """Open a temporary file that takes the place of ``path`` when the block ends without an error.
+
+    A link at ``path`` is replaced, not followed.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            yield file
+            _sync(file)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace a file, whose folder is there; OS errors reach the caller as they are."""
+    with open_atomically(path) as file:
+        file.write(content)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace a file, in a folder that is made if it is missing.
+
+    Raises:
+        StoreError: there is no space, or nothing may be written here.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with disk_full_as_store_error(path.name, path.parent):
+        write_atomically(path, content)
 
 
 def encode_json(value: object) -> bytes:
@@ -81,8 +125,24 @@ def encode_json(value: object) -> bytes:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Replace ``path`` by indented JSON, durably."""
+    """Replace a file by indented JSON; see :func:`write_bytes`."""
     write_bytes(path, encode_json(value))
+
+
+@contextmanager
+def staging_folder(target: Path) -> Iterator[Path]:
+    """Make a temporary folder beside ``target`` that is removed when the block ends, unless it was renamed.
+
+    What killed processes left there for the same target is removed first, so the caller holds a lock.
+    """
+    prefix = f".{target.name}.partial-"
+    for leftover in target.parent.glob(f"{prefix}*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    staging = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
+    try:
+        yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def read_json(path: Path) -> dict[str, Any]:

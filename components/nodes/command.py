@@ -14,12 +14,12 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from components.digests import file_digest
 from components.errors import ConfigError
 from components.nodes import code_permission
 from components.nodes.kind import Component, Kind, NodeSettings, Site, Sort
 from components.nodes.own_program import OwnProgram
 from components.nodes.plain_records import Gives
-from components.storage.seal import file_digest
 
 VERSION = 1
 """Of what programs get, and of how their answers are read."""

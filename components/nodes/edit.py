@@ -8,10 +8,10 @@ from pathlib import Path
 
 from pydantic import Field
 
+from components.digests import file_digest
 from components.errors import ConfigError, DataError
 from components.nodes.kind import Component, Item, Kind, NodeSettings, Site
 from components.records import Hypothesis, NBest, Outcome
-from components.storage.seal import file_digest
 
 VERSION = 1
 """Of how corrections are read and put in."""

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from components.digests import file_digest
 from components.errors import ConfigError
 from components.machine import resolve_device_type
 from components.nodes.kind import Site
 from components.pipeline.pipeline import DATA, Node, Pipeline, replace_references
 from components.records import StageRef
-from components.storage.seal import file_digest
 from components.storage.stage_plan import StagePlan, library_versions
 
 MIN_SHARD_SIZE = 32

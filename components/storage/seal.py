@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import time
-from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Final, Literal
 
 from pydantic import Field, ValidationError, field_validator
 
 from components.canonical_json import add_digest, digest_of, verify_digest
+from components.digests import file_digest
 from components.errors import StoreError
 from components.records import Record, Sha256
 
 SEAL, PLAN = "DONE.json", "plan.json"
 FORMAT: Final = 2
 """1 had no digest over the seal and did not seal the plan."""
-
-_RECENT_NANOSECONDS = 2_000_000_000
-"""Nanoseconds: a file changed as lately as this may change again without a change of its time stamps."""
 
 
 class DamagedError(StoreError):
@@ -110,28 +105,6 @@ def verify_files(folder: Path, seal: Seal, where: str | None = None) -> None:
                 f"{where or folder}/{name}: expected sha256 {expected[:12]}…, as {SEAL} says, found "
                 f"{actual[:12]}…; it was changed or damaged"
             )
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file, remembered by this process while the file is not touched.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-    status = path.stat()
-    stamp = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-    if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) < _RECENT_NANOSECONDS:
-        return _hash_file(path, stamp)
-    return _hash_file_cached(path, stamp)
-
-
-def _hash_file(path: Path, stamp: tuple[int, ...]) -> str:
-    del stamp
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-_hash_file_cached = lru_cache(maxsize=8192)(_hash_file)
 
 
 def _other_format(content: bytes) -> str | None:

@@ -16,12 +16,21 @@ from pathlib import Path
 from typing import Any
 
 from components.canonical_json import add_digest, digest_of, verify_digest
+from components.digests import file_digest
 from components.errors import StoreError
-from components.files import disk_full_as_store_error, read_lines, sync_folder, utc_now, write_bytes
+from components.files import (
+    append_durably,
+    disk_full_as_store_error,
+    read_lines,
+    sync_file,
+    sync_folder,
+    utc_now,
+    write_bytes,
+)
 from components.records import StageRef
 from components.storage.backends import LocalBackend
 from components.storage.locks import LockWait, lock_seconds
-from components.storage.seal import PLAN, SEAL, Seal, file_digest
+from components.storage.seal import PLAN, SEAL, Seal
 from components.storage.stage_plan import StagePlan
 from components.storage.store import Store, encode_plan, stage_ref
 
@@ -126,12 +135,12 @@ class StageWriter:
         parts = [_join_lines(outputs), _join_lines(errors)]
         with disk_full_as_store_error(f"stage {self.plan.stage}", self.path):
             for name, part in zip((OUTPUTS, ERRORS), parts, strict=True):
-                _append_durably(self.path / name, part)
+                append_durably(self.path / name, part)
             sizes = [size + len(part) for size, part in zip(self._sizes, parts, strict=True)]
             entry = {"shard": self.shards_done, "sizes": sizes, "sha256": _hash_parts(*parts)}
             entry |= {"seconds": round(seconds, 6), "peak_memory_bytes": peak, "inputs": inputs}
             line = _encode_entry(entry)
-            _append_durably(self.path / JOURNAL, line)
+            append_durably(self.path / JOURNAL, line)
         self._backend.save_shard(self.plan.key, self.shards_done, b"".join((line, *parts)))
         self._entries.append(entry)
         self.seconds += seconds
@@ -171,7 +180,7 @@ class StageWriter:
         """
         digests = {name: file_digest(self.path / name) for name in sorted(files)}
         for name in digests:
-            _sync_file(self.path / name)
+            sync_file(self.path / name)
         seal = Seal(
             stage=self.plan.stage,
             kind=self.plan.kind,
@@ -294,15 +303,3 @@ def _hash_parts(*parts: bytes) -> str:
     for part in parts:
         whole.update(part)
     return whole.hexdigest()
-
-
-def _append_durably(path: Path, content: bytes) -> None:
-    with path.open("ab") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_file(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())

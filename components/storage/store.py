@@ -17,13 +17,14 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from components.digests import file_digest
 from components.errors import ConfigError, StoreError
 from components.files import disk_full_as_store_error, encode_json, write_bytes
 from components.records import RunRecord, StageRef
 from components.storage import locks
 from components.storage.backends import open_backend
 from components.storage.run_records import RECORD, read_record, write_record
-from components.storage.seal import PLAN, SEAL, DamagedError, Seal, file_digest, read_seal
+from components.storage.seal import PLAN, SEAL, DamagedError, Seal, read_seal
 from components.storage.stage_plan import StagePlan
 
 log = logging.getLogger("antiphon.store")

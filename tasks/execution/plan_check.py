@@ -6,9 +6,9 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
+from components.digests import file_digest
 from components.errors import StoreError
 from components.models.weight_digests import resolve_weight_digests
-from components.storage.seal import file_digest
 from components.storage.stage_plan import StagePlan, library_versions
 
 
