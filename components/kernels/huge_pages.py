@@ -17,15 +17,21 @@ SETTINGS = Path("/sys/kernel/mm/transparent_hugepage")
 COLLAPSE = 25
 """MADV_COLLAPSE: move these pages into a large one now."""
 MIN_BYTES = 2**18
-"""Bytes from which moving is worth a call."""
+"""Bytes from which moving pays off."""
 _log = logging.getLogger("antiphon.memory")
 
 
 def move_to_huge_pages(address: int, size: int) -> int:
-    """Move ``size`` bytes at ``address`` into large pages; return how many pages moved.
+    """Ask the system to move memory into large pages.
 
-    The pages are whole: what lies beside the bytes moves with them, so that weights which lie side by side
-    end up together. It is a wish: a page that the system cannot move stays as it is.
+    Whole pages are moved, with what else lies in them. A page that the system cannot move stays as it is.
+
+    Args:
+        address: Of the first byte.
+        size: Number of bytes.
+
+    Returns:
+        The number of pages that were moved.
     """
     page = huge_page_size()
     if not page or size < MIN_BYTES:

@@ -13,8 +13,7 @@ from whisper.tokenizer import Tokenizer, get_tokenizer
 
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
-from components.decoding.models.whisper import WhisperDecoder, WhisperTokenScorer
-from components.decoding.models.whisper_vocabulary import vocabulary_of
+from components.decoding.models.whisper import WhisperDecoder, WhisperTokenScorer, vocabulary_of
 from components.decoding.scorers import Vocabulary
 from components.decoding.search import search
 from components.kernels import Arithmetic

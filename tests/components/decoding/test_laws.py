@@ -25,11 +25,10 @@ from components.ensembling.token_level.combiners import (
     LogLinearInterpolation,
     NegativeEvidence,
 )
+from tests.components.decoding.models.test_whisper import member_of
+from tests.components.decoding.test_search import EOS, Table, everything, ids
+from tests.components.decoding.tiny_models import llama, marian, only, sources
 from tests.components.recognition.tiny import mels, tiny
-
-from .models import llama, marian, only, sources
-from .test_search import EOS, Table, everything, ids
-from .test_whisper import member_of
 
 LENGTH = 5
 Make = Callable[[], TokenScorer]
@@ -87,12 +86,12 @@ def test_laws_of_one_and_many(family: tuple[list[Make], list[LogitsProcessor]], 
         LinearInterpolation([0.2, 0.5, 0.3]),
         LogLinearInterpolation([0.4, 0.6]),
     ):  # N copies = one
-        same(run([first() for _ in combine.weights], combine=combine), alone)
+        same(run([first() for _ in combine.weights], combiner=combine), alone)
     calls: Counter[int] = Counter()  # weights (1, 0) = the first, without a call of the second
-    assert run([first(), second()], combine=LinearInterpolation([1.0, 0.0]), calls=calls) == alone
+    assert run([first(), second()], combiner=LinearInterpolation([1.0, 0.0]), calls=calls) == alone
     assert calls[0] > 0
     assert calls[1] == 0
-    same(run([first(), second(), third()], combine=NegativeEvidence(0.0)), alone)  # strength 0 = the core
+    same(run([first(), second(), third()], combiner=NegativeEvidence(0.0)), alone)  # strength 0 = the core
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,9 @@ from components.decoding.lazy_scorer import LazyScorer
 from components.decoding.models.causal import CausalModel
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import MultiTokenScorer, TokenScorer
+from tests.components.decoding.models.test_whisper import member_of
+from tests.components.decoding.tiny_models import SEQ2SEQ, llama, marian, packed_marian, sources
 from tests.components.recognition.tiny import mels, tiny
-
-from .models import SEQ2SEQ, llama, marian, packed_marian, sources
-from .test_whisper import member_of
 
 PLAN = [[0, 0, 1, 1, 2, 2], [1, 0, 2, 3, 5, 4], [0, 0, 2, 2, 4, 5], [0, 3, 4, 5], [0, 2, 3], [1, 1, 2]]
 

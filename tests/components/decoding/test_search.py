@@ -190,7 +190,7 @@ def test_members_that_cannot_be_mixed_are_refused() -> None:
             config,
             combiner=LinearInterpolation([0.5, 0.5]),
         )
-    with pytest.raises(ConfigError, match="expected a combiner for 2 members"):
+    with pytest.raises(ConfigError, match="expected a combiner for 2 scorers"):
         search([Table(1), Table(1)], config)
     with pytest.raises(ConfigError, match="sum to 1"):
         LinearInterpolation([0.5, 0.6])

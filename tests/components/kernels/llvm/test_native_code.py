@@ -76,4 +76,4 @@ def test_code_that_cannot_be_made_is_said_and_left(
             assert made() is FloatProduct
     finally:
         packed_product._compiles.cache_clear()
-    assert caplog.text.count("our own float32 products are off: LLVM ERROR: cannot select") == 1
+    assert caplog.text.count("the float32 kernels are not used: LLVM ERROR: cannot select") == 1

@@ -15,8 +15,7 @@ from components.decoding.models.causal import CausalModel
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.search import search
 from components.errors import ConfigError
-
-from .models import generated, llama, marian, ready_to_end
+from tests.components.decoding.tiny_models import generated, llama, marian, ready_to_end
 
 LENGTH = 10
 
@@ -121,8 +120,8 @@ def test_settings_that_no_search_obeys_are_said_once(caplog: pytest.LogCaptureFi
     (record,) = caplog.records
     assert record.getMessage() == (
         "tiny: its generation settings ask for repetition_penalty=1.1, exponential_decay_length_penalty="
-        "(5, 1.2), no_repeat_ngram_size=3 in prompts too, which Antiphon's search does not obey: its output "
-        "is what the model gives without"
+        "(5, 1.2), no_repeat_ngram_size=3 in prompts too, which Antiphon's search does not implement: "
+        "decoding goes on without"
     )
 
 

@@ -15,10 +15,9 @@ from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.search import search
 from components.errors import ModelError
 from components.translation.seq2seq import Seq2SeqBackend
+from tests.components.decoding.models.test_causal import padded, prompts
+from tests.components.decoding.tiny_models import BART, generated, ready_to_end, sources
 from tests.components.translation.tokenizers import characters
-
-from .models import BART, generated, ready_to_end, sources
-from .test_causal import padded, prompts
 
 LENGTH = 8
 SPECIAL = {"vocab_size": 60, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}

@@ -14,8 +14,7 @@ from components.decoding.generation_settings import logits_processors_of
 from components.decoding.models.seq2seq import MarianScorer, Seq2SeqModel, Seq2SeqScorer
 from components.decoding.search import force_decode, search
 from components.kernels.packed_linear import can_pack
-
-from .models import SEQ2SEQ, generated, marian, only, packed_marian, sources
+from tests.components.decoding.tiny_models import SEQ2SEQ, generated, marian, only, packed_marian, sources
 
 LENGTH = 12
 
@@ -85,7 +84,7 @@ def test_marian_on_packed_layers_is_generate(
     beam: int, room: int, kernels: str, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ANTIPHON_KERNELS", kernels)
-    monkeypatch.setattr("components.decoding.models.marian._ROOM", room)
+    monkeypatch.setattr("components.decoding.models.marian._INITIAL_CAPACITY", room)
     model = marian(seed=seed)
     inputs, ready = sources(model, 5), packed_marian(model)
     member = ready.build_scorer(**inputs)
