@@ -100,7 +100,7 @@ class EditDiffusionModel:
         return [self._trace_to_text(best[0], score) for best, score in zip(candidates, scores, strict=True)]
 
     def _trace_to_text(self, candidate: Candidate, tag_score: float) -> Candidate:
-        """Turn the writer's candidate, a trace, into one of the text, whose score includes that of the tags."""
+        """Turn the writer's candidate, a trace, into one of the text, with the tags' score added."""
         pairs = [
             (token, value)
             for token, value in zip(candidate.tokens, candidate.log_probs, strict=False)

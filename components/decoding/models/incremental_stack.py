@@ -48,8 +48,17 @@ class IncrementalStack:
         self._masks = tuple(None if mask is None else mask[rows] for mask in self._all_masks)
 
     def step(self, tokens: Tensor, extra: Tensor | None = None) -> Tensor:
-        """Hidden states (R, width) after ``tokens`` (R,), to whose embeddings ``extra`` (R, width) is
-        added.""" hidden = embed_tokens(self._model, tokens[:, None], self._length) if extra is not None:
+        """Hidden states (R, width) of the last layer after ``tokens`` (R,).
+
+        Args:
+            tokens: The tokens that the rows take.
+            extra: Is added to their embeddings, (R, width).
+
+        Returns:
+            The states.
+        """
+        hidden = embed_tokens(self._model, tokens[:, None], self._length)
+        if extra is not None:
             hidden = hidden + extra[:, None]
         self._length += 1
         return self._stack(hidden, self._keys, self._masks, cache=self._cache)[:, 0]  # type: ignore[no-any-return]
