@@ -71,7 +71,7 @@ class DeliberationRefiner(_NetworkRefiner):
         """A second pass over each draft."""
         ids, mask = self.pad_sources(items)
         draft_ids = [self.encode_draft(draft) for draft in drafts]
-        member = self.ready.member(input_ids=ids, attention_mask=mask, drafts=draft_ids)
+        member = self.ready.build_scorer(input_ids=ids, attention_mask=mask, drafts=draft_ids)
         beam = SearchConfig(beam_size=5, max_new_tokens=self.search.max_new_tokens)
         candidate_lists = search([member], beam, logits_processors=logits_processors_of(self.ready.model))
         translations = [to_sentence_translation(self.tokenizer, row[0]) for row in candidate_lists]

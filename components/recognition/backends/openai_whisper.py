@@ -10,8 +10,7 @@ from torch import Tensor
 from whisper.model import Whisper
 
 from components.decoding.config import SearchConfig
-from components.decoding.models.whisper import WhisperDecoder, WhisperTokenScorer
-from components.decoding.models.whisper_vocabulary import vocabulary_of
+from components.decoding.models.whisper import WhisperDecoder, WhisperTokenScorer, vocabulary_of
 from components.decoding.scorers import Vocabulary
 from components.decoding.search import search
 from components.kernels import Arithmetic

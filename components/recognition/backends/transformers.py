@@ -13,7 +13,7 @@ from whisper.tokenizer import Tokenizer
 from components.decoding.config import SearchConfig
 from components.decoding.models import kv_cache
 from components.decoding.models.seq2seq import Seq2SeqModel, Seq2SeqScorer
-from components.decoding.models.whisper_vocabulary import vocabulary_of
+from components.decoding.models.whisper import vocabulary_of
 from components.decoding.search import search
 from components.errors import ModelError
 from components.kernels import Arithmetic

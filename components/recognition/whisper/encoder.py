@@ -19,9 +19,8 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 from whisper.model import ResidualAttentionBlock, Whisper
 
-from components.decoding.models.whisper import fuse_linears
 from components.kernels import Arithmetic
-from components.kernels.packed_linear import build_linear, can_pack
+from components.kernels.packed_linear import build_linear, can_pack, fuse_linears
 from components.kernels.threads import map_in_threads
 from components.recognition.whisper.padding import Padding, count_audio_positions, make_noise
 
