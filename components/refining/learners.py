@@ -19,7 +19,6 @@ from components.decoding.config import SearchConfig
 from components.decoding.models.deliberation import DeliberationModel
 from components.decoding.models.edit_diffusion import EditDiffusionModel
 from components.decoding.scorers import digest_of
-from components.errors import ConfigError
 from components.models.refiner_checkpoints import save_network
 from components.networks import denoising_loss
 from components.networks.deliberation import DeliberationNetwork
@@ -28,21 +27,13 @@ from components.networks.edit_diffusion import EditDiffusionNetwork
 from components.networks.noising import Corruption, EditNoiser
 from components.training import batches
 from components.training.config import TrainingConfig
+from components.training.initialization import require_initial_model
 from components.training.translation_learner import TranslationLearner
 from components.translation.edit_diffusion import EditDiffusionEngine, translate_all
 from components.translation.seq2seq import Seq2SeqBackend
 from components.translation.translator import TranslationBackend
 
 GREEDY = SearchConfig(beam_size=1, max_new_tokens=128)
-
-
-def require_initial_model(config: TrainingConfig) -> None:
-    """Raise ConfigError where no model is named that a refiner can start from."""
-    if config.start is None:
-        raise ConfigError(
-            f"start: expected a translation model that {config.kind} starts from, found none; "
-            "set start=packaged:multi30k-en-de"
-        )
 
 
 class _RefinerLearner(ABC):
