@@ -255,7 +255,7 @@ def routed_in_training(place: Place, balance: Any) -> Any:
     torch.manual_seed(0)
     block = place(MoEBlock(Router(16, 4, 2, noisy=True), GroupedExperts(4, 16, 32), capacity=0.75)).train()
     seen: list[Any] = []
-    block.watch = seen.append
+    block.recorder = seen.append
     output = block(place(torch.randn(2, 9, 16)))
     return output, seen[0].plan.dropped, total_loss([seen[0].routing], balance, 0.1, 0.01)
 

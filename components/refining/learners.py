@@ -100,7 +100,7 @@ class DeliberationLearner(_RefinerLearner):
         tokens, real = (part.to(model.device) for part in pad_drafts(self._sample_drafts(batch), self.pad))
         encoded, count = model.encode(batch.source, batch.mask), self.config.drafts
         spread, mask = (part.repeat_interleave(count, 0) for part in (encoded, batch.mask))
-        draft = model.read(spread, mask, tokens, real)
+        draft = model.read_draft(spread, mask, tokens, real)
         labels = batch.labels.repeat_interleave(count, 0)
         target_log_probs, rewards = self._target_log_probs(
             model.second_states(spread, mask, draft, _fill_padding(labels, self.pad)), labels
@@ -144,7 +144,7 @@ class DeliberationLearner(_RefinerLearner):
         drafts = [[draft] for draft in self.ready.draft_best(batch.source, batch.mask.long())]
         tokens, real = (part.to(model.device) for part in pad_drafts(drafts, self.pad))
         encoded = model.encode(batch.source, batch.mask)
-        draft = model.read(encoded, batch.mask, tokens, real)
+        draft = model.read_draft(encoded, batch.mask, tokens, real)
         states = model.second_states(encoded, batch.mask, draft, _fill_padding(batch.labels, self.pad))
         _, plain = self._target_log_probs(states, batch.labels)
         count = int((batch.labels != -100).sum())

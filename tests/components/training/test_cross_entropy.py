@@ -10,7 +10,8 @@ import torch
 
 from components.training.batches import Example, collate
 from components.training.config import TrainingConfig
-from components.training.cross_entropy import SCHEDULES, learning_rate, smoothed_cross_entropy
+from components.training.cross_entropy import smoothed_cross_entropy
+from components.training.lr_schedule import SCHEDULES, learning_rate
 from components.training.marian_model import build_marian
 
 

@@ -258,7 +258,7 @@ def test_a_loss_that_is_not_finite_is_one_error(
     def nan(*_: object) -> tuple[torch.Tensor, int]:
         return torch.tensor(float("nan"), requires_grad=True), 1
 
-    monkeypatch.setattr(translation_learner.objective, "loss", nan)
+    monkeypatch.setattr(translation_learner.cross_entropy, "smoothed_cross_entropy", nan)
     with pytest.raises(
         ModelError, match=r"step 1: expected a finite loss, found nan.*learning_rate"
     ) as caught:
