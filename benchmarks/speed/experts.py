@@ -26,7 +26,8 @@ from benchmarks.common.cpu_timer import Call, measure, ratio_to_best
 from benchmarks.speed.recognition import processor
 from benchmarks.speed.sparsity import measure_sparse_ensemble, measure_sparse_products
 from components.kernels import Arithmetic
-from components.networks.moe.moe_block import GroupedExperts, MoEBlock
+from components.networks.moe.grouped_experts import GroupedExperts
+from components.networks.moe.moe_block import MoEBlock
 from components.networks.moe.router import Router
 
 OUT = Path(__file__).parents[1] / "docs" / "results" / "speed-experts.md"

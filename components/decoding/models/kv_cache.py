@@ -92,7 +92,7 @@ def reorder(cache: Any, beam_indices: Tensor, n_rows: int) -> None:
     ):
         return
     for layer in cache.layers:
-        layer.follow(beam_indices)
+        layer.reorder(beam_indices)
 
 
 def keys_and_values_of(cache: Any) -> list[tuple[Tensor, Tensor]]:
@@ -103,7 +103,7 @@ def keys_and_values_of(cache: Any) -> list[tuple[Tensor, Tensor]]:
 def select_rows(cache: Any, rows: Tensor) -> None:
     """Keep these rows of every source layer of ``cache``."""
     for layer in cache.layers:
-        layer.select(rows)
+        layer.select_rows(rows)
 
 
 def require_reorderable(model: Any, name: str) -> None:
