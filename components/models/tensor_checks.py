@@ -46,7 +46,7 @@ def refuse_mismatch(
                 f"{where}: expected tensor {name} {list(shape)}, found {list(stored[name])}; "
                 "its config.json belongs to another model"
             )
-    if extra := sorted(set(stored) - set(expected) - ignored):
+    if extra := sorted(set(stored) - set(expected) - set(ignored)):
         raise ModelError(f"{where}: found tensor {extra[0]}, which {checkpoint.architecture} does not have")
 
 
