@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,6 +29,7 @@ from components.models.tensor_checks import (
     refuse_non_finite,
     refuse_report,
 )
+from components.networks.moe.sparse_marian import SparseMarianMTModel
 from components.records import Checkpoint
 
 Kind = Literal["seq2seq", "causal", "speech"]
@@ -39,14 +40,8 @@ AUTO_CLASSES: dict[str, tuple[Any, Any]] = {
 }
 
 
-def _sparse_marian() -> Any:
-    from components.networks.moe.sparse_marian import SparseMarianMTModel  # noqa: PLC0415 - it builds on this room
-
-    return SparseMarianMTModel
-
-
-OWN_ARCHITECTURES: dict[str, Callable[[], Any]] = {"SparseMarianMTModel": _sparse_marian}
-"""Architectures of ours, as config.json names them, that transformers does not have."""
+OWN_CLASSES: dict[str, Any] = {"SparseMarianMTModel": SparseMarianMTModel}
+"""Model classes that transformers does not have, by the architecture that config.json names."""
 TIED = frozenset({"proj_out.weight"})
 """Whisper's output layer, which is the embedding; the hub's checkpoints may store it again."""
 
@@ -114,8 +109,8 @@ def load_transformers(
     load_options: dict[str, Any] = (
         {"dtype": "auto", "device_map": {"": device}} if is_quantized else {"dtype": dtype}
     )
-    model_class, tokenizer_class = AUTO_CLASSES[kind]
-    model_class = OWN_ARCHITECTURES.get(checkpoint.architecture, lambda: model_class)()
+    auto_class, tokenizer_class = AUTO_CLASSES[kind]
+    model_class = OWN_CLASSES.get(checkpoint.architecture, auto_class)
     safe = {"local_files_only": True, "trust_remote_code": False}
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
