@@ -29,7 +29,7 @@ from components.training import batches
 from components.training.config import TrainingConfig
 from components.training.initialization import require_initial_model
 from components.training.translation_learner import TranslationLearner
-from components.translation.edit_diffusion import EditDiffusionEngine, translate_all
+from components.translation.edit_diffusion import EditDiffusionBackend, translate_all
 from components.translation.seq2seq import Seq2SeqBackend
 from components.translation.translator import TranslationBackend
 
@@ -166,7 +166,7 @@ class EditDiffusionLearner(_RefinerLearner):
         self.model.set_noise(counts.tolist())
         self.noise = EditNoiser(Corruption(steps=config.noise_steps), counts.tolist())
         ready = EditDiffusionModel(self.model, self.digest, "diffusion")
-        self.engine = EditDiffusionEngine(ready, self.tokenizer, GREEDY)
+        self.engine = EditDiffusionBackend(ready, self.tokenizer, GREEDY)
 
     def loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
         """Cross-entropies of tags and of written tokens, added; counted are the target tokens."""

@@ -1,4 +1,4 @@
-"""A configuration -> a translator, its model resident in the process."""
+"""A configuration -> a translator, whose model stays in memory."""
 
 from __future__ import annotations
 
@@ -21,21 +21,26 @@ from components.records import Checkpoint
 from components.translation.causal import CausalBackend
 from components.translation.config import TranslationConfig
 from components.translation.domain import read_domain
-from components.translation.edit_diffusion import EditDiffusionEngine
+from components.translation.edit_diffusion import EditDiffusionBackend
 from components.translation.search_settings import search_config_of
 from components.translation.seq2seq import Seq2SeqBackend
 from components.translation.translator import TranslationBackend, Translator
 
 
 def build(config: TranslationConfig, store: str | None = None) -> Translator:
-    """The translator of ``config``; models stay resident in the process. ConfigError, ModelError."""
+    """The translator of ``config``; its model stays in memory and is shared by equal settings.
+
+    Raises:
+        ConfigError: The settings do not fit each other or the model.
+        ModelError: The model is not there, or damaged.
+    """
     search = search_config_of(config)
     checkpoint, model, tokenizer = load_resident(config.model, config, store)
     backend: TranslationBackend
     if isinstance(model, CausalModel):
         backend = CausalBackend(model, tokenizer, search, prompt=config.prompt, examples=config.examples)
     elif checkpoint.architecture == EDIT_DIFFUSION:
-        backend = EditDiffusionEngine(model, tokenizer, search)  # type: ignore[arg-type]
+        backend = EditDiffusionBackend(model, tokenizer, search)  # type: ignore[arg-type]
     else:
         backend = Seq2SeqBackend(model, tokenizer, search)
     domain = read_domain(Path(checkpoint.path))
@@ -45,7 +50,7 @@ def build(config: TranslationConfig, store: str | None = None) -> Translator:
 def load_resident(
     reference: str, config: TranslationConfig, store: str | None
 ) -> tuple[Checkpoint, CausalModel | Seq2SeqModel, Any]:
-    """A model made ready on the device and in the arithmetic of ``config``, with its tokenizer."""
+    """Checkpoint, model and tokenizer, on the device and in the arithmetic of ``config``; loaded once."""
     checkpoint = resolve(reference, store)
     kind = "causal" if checkpoint.architecture.endswith(CAUSAL) else "seq2seq"
     device = str(pick_device(config.device))

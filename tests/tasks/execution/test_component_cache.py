@@ -24,7 +24,7 @@ from components.translation.config import TranslationConfig
 from tasks.execution import component_cache
 from tasks.execution.shard_computation import compute_packed
 from tasks.execution.shard_job import ShardJob, ShardResult, pack_items
-from tests.components.decoding.models import llama
+from tests.components.decoding.tiny_models import llama
 from tests.components.stacking import tiny
 from tests.components.translation.tokenizers import characters
 

@@ -22,7 +22,7 @@ from components.ensembling.token_level.vocabulary_mapping import (
     unite_vocabularies,
 )
 from components.errors import ConfigError
-from tests.components.decoding.models import marian
+from tests.components.decoding.tiny_models import marian
 from tests.components.decoding.test_search import Table
 
 FIRST = ("<eos>", "<unk>", "▁a", "▁dog", "▁run", "s")
