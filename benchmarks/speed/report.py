@@ -21,7 +21,7 @@ from playwright.sync_api import sync_playwright
 from benchmarks.common.paths import RESULTS
 from benchmarks.common.tables import markdown_table
 from reports.page import html_page
-from tests.reports.views import cascade
+from tests.reports.example_runs import cascade
 
 PAGE = RESULTS / "speed-report.md"
 BAR = 2.0  # seconds until it is ready

@@ -1,8 +1,8 @@
 """Do nodes run side by side: graphs of programs that sleep, against one of these programs alone.
 
 `python -m benchmarks.system.concurrent_nodes` runs each graph in turn, in rounds, over a fresh store, and
-writes docs/results/following.md. Two programs in a row follow each other shard by shard; three that read the same
-run at once. The bars of issue 17: at most 1.15 of one program each.
+writes docs/results/following.md. Two programs in a row follow each other shard by shard; three that read the
+same run at once. The bars of issue 17: at most 1.15 of one program each.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Throughput at one and two workers, measured, and beyond them, simulated from the measured times.
 
 `python -m benchmarks.system.scaling` runs recognition and translation on Dask workers with one thread each,
-then writes docs/results/scaling.md and scaling.png. `--simulate` only draws again from docs/results/scaling.json,
-`--published` measures nothing and goes on from speeds that were published before.
+then writes docs/results/scaling.md and scaling.png. `--simulate` only draws again from
+docs/results/scaling.json, `--published` measures nothing and goes on from speeds that were published before.
 """
 
 from __future__ import annotations

@@ -36,22 +36,22 @@ def _merge(recipe_path: Path, out: Path | None, *, check: bool, seed: int, store
     from components.merging.recipe import recipe
     from components.models.checkpoints import checkpoint_of
 
-    read = recipe.read_recipe(recipe_path)
-    merge.require_known_method(read)
+    parsed = recipe.read_recipe(recipe_path)
+    merge.require_known_method(parsed)
     if out is None and not check:
         raise ConfigError("merge: expected OUT, the new model's folder (or --check to examine only)")
-    with input_models.open_models(read, store) as (folders, checkpoints):
-        examination = checks.examine(read, folders, checkpoints)
+    with input_models.open_models(parsed, store) as (folders, checkpoints):
+        examination = checks.examine(parsed, folders, checkpoints)
     for lineage in examination.similarities:
         typer.echo(str(lineage), err=True)
     for finding in examination.findings:
         typer.echo(str(finding), err=True)
     examination.require()
     if check or out is None:
-        typer.echo(f"{recipe_path}: {read.method} of {len(read.models)} models can be merged")
+        typer.echo(f"{recipe_path}: {parsed.method} of {len(parsed.models)} models can be merged")
         return
     options = merge.MergeOptions(seed=seed, store=store)
     with disk_full_as_store_error("the merged model", out.absolute().parent):
-        merge.merge(read, out, options)
+        merge.merge(parsed, out, options)
     checkpoint = checkpoint_of(out.absolute(), str(out))
     typer.echo(f"{checkpoint.path}  {checkpoint.architecture}  sha256 {checkpoint.sha256}")
