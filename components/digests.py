@@ -1,4 +1,4 @@
-"""SHA-256 of files, remembered while a file is unchanged: a second run does not read gigabytes again."""
+"""SHA-256 digests of files, remembered while a file is unchanged: no run reads gigabytes a second time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import platformdirs
 
-from components.models.limits import refuse_irregular
+from components.file_limits import refuse_irregular
 
 CACHE_VARIABLE = "ANTIPHON_CACHE"
 REMEMBERED_FROM = 1 << 20
@@ -19,7 +19,7 @@ REMEMBERED_FROM = 1 << 20
 
 
 def cache_folder() -> Path:
-    """Where fetched models live: ``ANTIPHON_CACHE``, else the user's cache folder."""
+    """The folder of fetched models and remembered digests: ``ANTIPHON_CACHE``, else the user's cache."""
     if named := os.environ.get(CACHE_VARIABLE):
         return Path(named).expanduser().absolute()
     return Path(platformdirs.user_cache_dir("antiphon"))
@@ -29,8 +29,14 @@ def sha256_of(path: Path, *, reread: bool = False) -> str:
     """SHA-256 of a file, in hexadecimal.
 
     A large file's digest is remembered for its path, size, modification and change times; the change time
-    cannot be set back by a program, so an altered file is read again. ``again`` reads it in any case. Raises
-    :class:`ModelError` for a pipe or a device.
+    cannot be set back by a program, so an altered file is read again.
+
+    Args:
+        path: The file.
+        reread: Whether to read it in any case.
+
+    Raises:
+        ModelError: It is a pipe, a socket or a device.
     """
     refuse_irregular(path)
     before = path.stat()
@@ -90,6 +96,6 @@ def sync_folder(folder: Path) -> None:
 
 
 def combine_digests(digests: Mapping[str, str]) -> str:
-    """One digest of several files: SHA-256 over ``name digest`` lines in order of name."""
+    """One digest for several files: SHA-256 over lines ``name digest``, sorted by name."""
     lines: Iterable[str] = (f"{name} {digests[name]}\n" for name in sorted(digests))
     return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -51,16 +51,16 @@ import json, sys, time, torch
 torch.set_num_threads(1)
 from pathlib import Path
 from components.merging.checks import examine
-from components.merging.merge import Options, merge
-from components.merging.recipe.recipe import read
-from components.merging.io.input_models import opened
-recipe = read(Path(sys.argv[1]))
-with opened(recipe):
+from components.merging.merge import MergeOptions, merge
+from components.merging.recipe.reader import read_recipe
+from components.merging.io.input_models import open_models
+recipe = read_recipe(Path(sys.argv[1]))
+with open_models(recipe):
     pass  # digests of the inputs: taken once, then remembered
 began = time.process_time()
-merge(recipe, Path(sys.argv[2]), Options(seed=1))
+merge(recipe, Path(sys.argv[2]), MergeOptions(seed=1))
 cpu = time.process_time() - began
-with opened(recipe) as models:
+with open_models(recipe) as models:
     began = time.process_time()
     examine(recipe, *models)
 doctor = time.process_time() - began

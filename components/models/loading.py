@@ -1,4 +1,4 @@
-"""Checkpoints -> models in memory. Every tensor is accounted for, and every weight is a number."""
+"""Load checkpoints into memory; every tensor is accounted for, and every weight is a finite number."""
 
 from __future__ import annotations
 
@@ -49,11 +49,17 @@ TIED = {"proj_out.weight": "model.decoder.embed_tokens.weight"}
 def load_whisper(
     checkpoint: Checkpoint, device: torch.device | str = "cpu", dtype: torch.dtype | str = torch.float32
 ) -> Whisper:
-    """openai-whisper's model, in evaluation mode, from a transformers Whisper folder.
+    """Load openai-whisper's model, in evaluation mode, from a transformers Whisper folder.
 
     Layer norms stay in float32, as that model's own arithmetic expects, and are not rounded on the way.
-    Raises :class:`ModelError` naming the first tensor that is missing, unexpected, of another shape or not
-    finite.
+
+    Args:
+        checkpoint: The folder.
+        device: Where the model goes.
+        dtype: Type of its weights, or a name that :func:`components.device.pick_dtype` knows.
+
+    Raises:
+        ModelError: A tensor, which is named, is missing, unexpected, of another shape or not finite.
     """
     device, dtype = _resolve_placement(device, dtype)
     verify(checkpoint)
@@ -86,11 +92,22 @@ def load_transformers(
     device: torch.device | str = "cpu",
     dtype: torch.dtype | str = torch.float32,
 ) -> tuple[Any, Any]:
-    """A transformers model in evaluation mode and its tokenizer (its processor, for ``kind`` "speech").
+    """Load a transformers model in evaluation mode, and its tokenizer.
 
-    transformers would initialise missing tensors at random and go on; here missing, unexpected, mismatched
-    and non-finite tensors raise :class:`ModelError` with the tensor's name. No code of a model is ever run.
-    A quantised checkpoint keeps the types that it was made for, whatever ``dtype`` says.
+    transformers would initialize missing tensors at random and go on; here they are an error. No code of a
+    model is ever run. A quantized checkpoint keeps the types that it was made for, whatever ``dtype`` says.
+
+    Args:
+        checkpoint: The folder.
+        kind: Which of transformers' auto classes loads it.
+        device: Where the model goes.
+        dtype: Type of its weights, or a name that :func:`components.device.pick_dtype` knows.
+
+    Returns:
+        The model and its tokenizer; for ``speech`` its processor.
+
+    Raises:
+        ModelError: A tensor, which is named, is missing, unexpected, of another shape or not finite.
     """
     device, dtype = _resolve_placement(device, dtype)
     verify(checkpoint)
@@ -128,9 +145,10 @@ def load_transformers(
 
 
 def copy_weights_into(checkpoint: Checkpoint, state: Mapping[str, Tensor]) -> None:
-    """Copy a checkpoint's tensors into those of ``state``, by name.
+    """Copy a checkpoint's tensors into those of a state dict, by name.
 
-    Raises :class:`ModelError` naming the first that is missing, unexpected, of another shape or not finite.
+    Raises:
+        ModelError: A tensor, which is named, is missing, unexpected, of another shape or not finite.
     """
     verify(checkpoint)
     folder = Path(checkpoint.path)
@@ -181,7 +199,7 @@ def _refuse_mismatch(
 
 
 def _refuse_integers(checkpoint: Checkpoint, state: Mapping[str, Tensor]) -> None:
-    """Whole numbers under the name of a weight would be cast without a word."""
+    """Refuse integers under the name of a weight, which would be cast without a word."""
     for file in weight_files(Path(checkpoint.path)):
         for name, (dtype, _) in read_header(file).items():
             if name in state and state[name].is_floating_point() and not dtype.startswith(("F", "BF")):
@@ -240,5 +258,5 @@ def _set_alignment_heads(model: Whisper, folder: Path) -> None:
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Number of weights, shared ones once."""
+    """Count a model's weights; shared ones count once."""
     return sum(parameter.numel() for parameter in model.parameters())

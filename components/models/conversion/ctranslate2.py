@@ -33,7 +33,7 @@ MAX_RANK = 8
 
 @dataclass(frozen=True)
 class Ctranslate2File:
-    """What a CTranslate2 file holds: its header and its variables, aliases resolved."""
+    """Contents of a CTranslate2 file: its header, and its variables with aliases resolved."""
 
     version: int
     specification: str
@@ -77,7 +77,8 @@ class _Cursor:
 def read_binary(path: Path) -> Ctranslate2File:
     """Read a CTranslate2 ``model.bin``; every length is checked before it is used.
 
-    Raises :class:`ModelError` for a file that is truncated, has trailing bytes or is something else.
+    Raises:
+        ModelError: The file is truncated, has trailing bytes or is something else.
     """
     if path.stat().st_size == 0:
         raise ModelError(f"{path}: expected a CTranslate2 model, found an empty file; fetch the model again")
@@ -201,9 +202,13 @@ PRESUMED = {"decoder/activation": 3, "decoder/pre_norm": 1, "decoder/scale_embed
 
 
 def whisper_tensors(path: Path) -> tuple[Tensors, int]:
-    """The tensors of a CTranslate2 Whisper file in openai-whisper's names, and its number of heads.
+    """Read the tensors of a CTranslate2 Whisper file.
 
-    Raises :class:`ModelError` when a variable is missing, left over, or not Whisper's.
+    Returns:
+        Tensors by openai-whisper's names, and the number of attention heads.
+
+    Raises:
+        ModelError: A variable is missing, left over, or not Whisper's.
     """
     binary = read_binary(path)
     if binary.specification != "WhisperSpec":

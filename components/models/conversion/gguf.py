@@ -17,10 +17,16 @@ from components.errors import ModelError
 
 
 def convert_gguf(file: Path, folder: Path, eos_token_ids: tuple[int, ...] = ()) -> None:
-    """Write the GGUF language model ``file`` as a transformers folder: bfloat16, tokenizer, chat template.
+    """Convert a GGUF language model into a transformers folder: bfloat16, tokenizer, chat template.
 
-    ``eos_token_ids`` end a generation (Qwen's chat models run on unless both of theirs are known).
-    Raises :class:`ModelError` when transformers cannot read the file.
+    Args:
+        file: The GGUF file.
+        folder: The folder to fill.
+        eos_token_ids: Tokens that end a generation (Qwen's chat models run on unless both of theirs are
+            known); empty for those of the file.
+
+    Raises:
+        ModelError: transformers cannot read the file, or tensors are missing.
     """
     with file.open("rb") as start:
         if (magic := start.read(4)) != b"GGUF":

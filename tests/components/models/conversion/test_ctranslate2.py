@@ -54,8 +54,8 @@ def test_int8_rows_are_scaled_back(model: Whisper, tmp_path: Path) -> None:
     variables["encoder/layer_0/ffn/linear_0/weight"] = np.rint(weight * scale[:, None]).astype(np.int8)
     variables["encoder/layer_0/ffn/linear_0/weight_scale"] = scale.astype(np.float32)
     (tmp_path / "model.bin").write_bytes(binary(variables, ALIASES))
-    found = whisper_tensors(tmp_path / "model.bin")[0]["encoder.blocks.0.mlp.0.weight"].numpy()
-    assert np.abs(found - weight).max() <= (0.5 / scale).max() * 1.01
+    scaled = whisper_tensors(tmp_path / "model.bin")[0]["encoder.blocks.0.mlp.0.weight"].numpy()
+    assert np.abs(scaled - weight).max() <= (0.5 / scale).max() * 1.01
 
 
 SMALL = binary({"a": np.arange(6, dtype=np.float32).reshape(2, 3), "n": np.array(4, np.int16)}, {"b": "a"})
@@ -63,9 +63,9 @@ SMALL = binary({"a": np.arange(6, dtype=np.float32).reshape(2, 3), "n": np.array
 
 def test_small_binary_reads_back(tmp_path: Path) -> None:
     (tmp_path / "m").write_bytes(SMALL)
-    found = read_binary(tmp_path / "m")
-    assert (found.version, found.specification, found.revision) == (6, "WhisperSpec", 3)
-    assert found.variables["b"].tolist() == [[0, 1, 2], [3, 4, 5]] and int(found.variables["n"]) == 4
+    contents = read_binary(tmp_path / "m")
+    assert (contents.version, contents.specification, contents.revision) == (6, "WhisperSpec", 3)
+    assert contents.variables["b"].tolist() == [[0, 1, 2], [3, 4, 5]] and int(contents.variables["n"]) == 4
 
 
 @pytest.mark.parametrize("length", range(len(SMALL)))
