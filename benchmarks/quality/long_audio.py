@@ -21,7 +21,7 @@ from benchmarks.common.cached_recognition import CACHE, recognize_cached
 from benchmarks.common.paths import RESULTS
 from benchmarks.common.recordings import decode_audio, join_recordings, load_recordings
 from benchmarks.common.tables import markdown_table
-from components.metrics.wer import recognition_scores
+from components.metrics.recognition import recognition_scores
 from components.models import resolve
 from components.models.loading import load_whisper
 from components.records import Utterance

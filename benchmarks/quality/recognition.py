@@ -12,7 +12,7 @@ import whisper
 
 from benchmarks.common.paths import RESULTS
 from benchmarks.common.recordings import decode_audio, load_recordings, seconds_of
-from components.metrics.wer import recognition_scores
+from components.metrics.recognition import recognition_scores
 from components.models import resolve
 from components.models.loading import load_whisper
 from components.recognition.config import RecognitionConfig

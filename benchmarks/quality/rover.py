@@ -25,9 +25,9 @@ from components.ensembling.output_level.config import SystemCombinationConfig
 from components.ensembling.output_level.mert import mert
 from components.ensembling.output_level.system_combination import combine_outputs
 from components.ensembling.output_level.weighted_hypotheses import SystemNBest
+from components.metrics.recognition import recognition_scores, utterance_errors
 from components.metrics.shapley import CoalitionGame, all_coalitions, estimate_contributions
 from components.metrics.significance import recognition_tests
-from components.metrics.wer import recognition_scores, utterance_errors
 from components.records import NBest, Score, Utterance
 
 OUT = RESULTS / "rover.md"

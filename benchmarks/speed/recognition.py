@@ -25,7 +25,7 @@ from faster_whisper import BatchedInferencePipeline, WhisperModel
 
 from benchmarks.common.paths import RESULTS
 from benchmarks.common.recordings import decode_audio, join_recordings, load_recordings, seconds_of
-from components.metrics.wer import recognition_scores
+from components.metrics.recognition import recognition_scores
 from components.models import resolve
 from components.models.loading import load_whisper
 from components.recognition.config import RecognitionConfig

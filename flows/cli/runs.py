@@ -71,8 +71,8 @@ def _print_table(runs: Sequence[RunEntry], total: int) -> None:
 
 
 def _scores(run: RunEntry) -> str:
-    from reports.formatting import LABELS
+    from components.metrics.table import label_of
 
     metrics = run.record.metrics if run.record else {}
     names = [name for name in MAIN_METRICS if name in metrics] or list(metrics)[:MAX_METRICS]
-    return ", ".join(f"{LABELS.get(name, name)} {metrics[name].value:.1f}" for name in names)
+    return ", ".join(f"{label_of(name)} {metrics[name].value:.1f}" for name in names)

@@ -11,7 +11,7 @@ from prefect.client.schemas.objects import State
 
 from components import metrics
 from components.files import read_json, write_json
-from components.metrics import translation, wer
+from components.metrics import recognition, translation
 from components.pipeline.pipeline import DATA, TARGET, Pipeline
 from components.records import Score, StageRef, Utterance
 from components.storage.reader import read_best_texts, read_utterances
@@ -59,7 +59,10 @@ def _score_transcripts(one: TextsToScore) -> dict[str, Score]:
     language = {utterance.id: utterance.source_language for utterance in known}
     references = {utterance.id: str(utterance.transcript) for utterance in known}
     texts = {key: text for key, text in read_best_texts(one.texts).items() if key in references}
-    return wer.recognition_scores(references, texts, language=language, n_total=one.data.items)
+    audio = {utterance.id: utterance.audio for utterance in known if utterance.audio is not None}
+    return recognition.recognition_scores(
+        references, texts, language=language, n_total=one.data.items, audio=audio
+    )
 
 
 def _score_translations(one: TextsToScore, target_language: str | None) -> dict[str, Score]:
@@ -73,7 +76,15 @@ def _score_translations(one: TextsToScore, target_language: str | None) -> dict[
     language = {utterance.id: _target_language_of(utterance, target_language) for utterance in known}
     references = {utterance.id: utterance.references for utterance in known}
     texts = {key: text for key, text in read_best_texts(one.texts).items() if key in references}
-    return translation.translation_scores(references, texts, language=language, n_total=one.data.items)
+    sources = {utterance.id: utterance.text or utterance.transcript or "" for utterance in known}
+    return translation.translation_scores(
+        references,
+        texts,
+        language=language,
+        n_total=one.data.items,
+        sources=sources,
+        audio={utterance.id: utterance.audio for utterance in known if utterance.audio is not None},
+    )
 
 
 def _target_language_of(utterance: Utterance, target_language: str | None) -> str:

@@ -12,6 +12,7 @@ from pydantic import Field
 from components import metrics
 from components.files import read_json, write_json
 from components.metrics.significance import Difference, recognition_tests, translation_tests
+from components.metrics.table import METRICS
 from components.records import Record, StageRef
 from components.storage.reader import read_best_texts, read_utterances
 from components.storage.stage_plan import StagePlan, content_of, library_versions
@@ -79,18 +80,19 @@ def _decide(
     both = systems["merged"].keys() & systems[name].keys()
     systems = {system: {k: t for k, t in texts.items() if k in both} for system, texts in systems.items()}
     known = [one for one in read_utterances(data) if one.id in both]
-    if metric in ("wer", "cer"):
+    names = (metric,)
+    if METRICS[metric].output == "transcript":
         transcripts = {one.id: one.transcript for one in known if one.transcript is not None}
         language = {one.id: one.source_language for one in known}
-        found = recognition_tests(transcripts, _select_ids(systems, transcripts), name, language=language)
+        (difference,) = recognition_tests(
+            transcripts, _select_ids(systems, transcripts), name, language=language, names=names
+        )
     else:
         references = {one.id: one.references for one in known if one.references}
         language = {one.id: one.target_language or "und" for one in known}
-        names = (metric,)
-        found = translation_tests(
+        (difference,) = translation_tests(
             references, _select_ids(systems, references), name, language=language, names=names
         )
-    (difference,) = [one for one in found if one.metric == metric]
     gain = difference.difference if difference.higher_is_better else -difference.difference
     return Verdict(accepted=gain >= -margin, margin=margin, difference=difference)
 
