@@ -42,8 +42,8 @@ def distill(parameters: DistillParameters) -> RunRecord | State[RunRecord]:
     def after(run: Run) -> None:
         # Scored as any training; the data are those of the user, not the teacher's.
         arguments = (student_of(parameters), run.stages["training"], parameters.test, parameters.beam_size)
-        scored = model_scores.score_model(*arguments, run.store_url)
-        run.metrics = model_scores.read_scores(run.add(scored))
+        scores = model_scores.score_model(*arguments, run.store_url)
+        run.metrics = model_scores.read_scores(run.add(scores))
 
     loaded = None if teacher.run is None else teacher_outputs(teacher.run, parameters.store)["data"]
     return run_models("distill", parameters, pipeline(parameters), all_needs, after, loaded)

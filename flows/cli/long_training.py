@@ -29,8 +29,8 @@ def require_intent(flow: str, parameters: Any) -> None:
     description = LONG_TRAININGS[flow](parameters) if flow in LONG_TRAININGS else None
     if description is not None:
         raise ConfigError(
-            f"{flow}: nothing of its training is set, so it would {description} on one CPU core; set what you want "
-            f"(antiphon run {flow} --parameters), or add --yes"
+            f"{flow}: nothing of its training is set, so it would {description} on one CPU core; set what "
+            f"you want (antiphon run {flow} --parameters), or add --yes"
         )
 
 

@@ -121,8 +121,8 @@ def _translation_nodes(parameters: EnsembleParameters) -> Nodes:
     if mixing.method != "pooled":
         return {"mt": {"kind": "translate", "of": "asr", **mt.model_dump(), "combine": mixing.model_dump()}}
     search = {"kind": "translate", **mt.model_dump(exclude={"members", "dropout_members"})}
-    thinned = [{**search, "dropout_members": 1, "dropout_seed": n} for n in range(mt.dropout_members)]
-    systems = [*(thinned or [search]), *({**search, "model": name} for name in mt.members)]
+    dropout_systems = [{**search, "dropout_members": 1, "dropout_seed": n} for n in range(mt.dropout_members)]
+    systems = [*(dropout_systems or [search]), *({**search, "model": name} for name in mt.members)]
     if len(systems) < 2:
         return {"mt": {**search, "of": "asr"}}
     return _combine_systems(parameters, "mt", systems, "asr")
@@ -134,11 +134,11 @@ def _combine_systems(
     """Each system as a node of its own, and one that combines their outputs."""
     pool = parameters.pool
     combine = pool.model_dump(exclude={"dev", "dev_limit"})
-    numbered = {f"{name}-{number}": values for number, values in enumerate(systems, 1)}
+    settings_by_node = {f"{name}-{number}": values for number, values in enumerate(systems, 1)}
     nodes: Nodes = {}
     if pool.method == "reranking" and not pool.coefficients:
-        dev = {f"{each}-dev": {**values, "of": DEV} for each, values in numbered.items()}
+        dev = {f"{node}-dev": {**values, "of": DEV} for node, values in settings_by_node.items()}
         nodes = {**dev, f"{name}-coefficients": {"kind": "tune", **combine, "of": list(dev)}}
         combine = {**combine, "tuned": f"{name}-coefficients"}
-    nodes |= {each: {**values, "of": of} for each, values in numbered.items()}
-    return {**nodes, name: {"kind": "combine", **combine, "of": list(numbered)}}
+    nodes |= {node: {**values, "of": of} for node, values in settings_by_node.items()}
+    return {**nodes, name: {"kind": "combine", **combine, "of": list(settings_by_node)}}

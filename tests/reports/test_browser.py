@@ -13,7 +13,7 @@ from PIL import Image
 from test_sections import with_members
 
 from components.analysis.comparison import compare
-from components.metrics.settings import ComparisonSettings
+from components.analysis.comparison_settings import ComparisonSettings
 from reports.analyses import comparison_report
 from reports.page import html_page
 from reports.views.sections import Column, Section

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from components.analysis.comparison import Comparison, compare
-from components.metrics.settings import ComparisonSettings
+from components.analysis.comparison_settings import ComparisonSettings
 from reports.analyses import comparison_report
 from reports.plots import comparison_plots
 from tests.components.analysis.test_comparison import UTTERANCES, system

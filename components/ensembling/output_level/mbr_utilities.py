@@ -17,8 +17,8 @@ from rapidfuzz.distance import Levenshtein
 from rapidfuzz.process import cdist
 from sacrebleu.metrics.bleu import BLEU
 
+from components.metrics.bleu import bleu_tokenizer
 from components.metrics.normalizers import normalizer_for, without_spaces
-from components.metrics.translation import bleu_tokenizer
 
 Matrix = NDArray[np.float64]
 Utility = Callable[[Sequence[str], str], Matrix]

@@ -15,12 +15,14 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from components.ensembling.corpus import CORPUS
 from components.ensembling.output_level.candidates import collect_candidates
 from components.ensembling.output_level.config import SystemCombinationConfig
 from components.ensembling.output_level.reranking import compute_features
 from components.ensembling.output_level.weighted_hypotheses import SystemNBest
 from components.errors import DataError
+from components.metrics.bootstrap import FloatArray
+from components.metrics.metric import Segments
+from components.metrics.table import METRICS
 
 Array = NDArray[np.float64]
 MIN_GAIN = 1e-9
@@ -44,11 +46,16 @@ class RerankingProblem:
     statistics: tuple[Array, ...]
     metric: str
 
+    def score_sums(self, sums: FloatArray) -> FloatArray:
+        """The corpus metric of sums (..., m) of statistics, negated where less is better."""
+        metric = METRICS[self.metric]
+        return metric.score(sums) if metric.higher_is_better else -metric.score(sums)
+
     def score(self, weights: Array) -> float:
         """The corpus metric (more is better) of the candidates that ``weights`` (k,) choose."""
         rows = zip(self.features, self.statistics, strict=True)
         total = sum(stats[int(np.argmax(np.round(f @ weights, 9)))] for f, stats in rows)
-        return float(CORPUS[self.metric].score(np.asarray(total)))
+        return float(self.score_sums(np.asarray(total)))
 
 
 def mert(
@@ -60,7 +67,7 @@ def mert(
 ) -> TunedCoefficients:
     """Learn the coefficients of ``config``'s features for the corpus metric named by its utility.
 
-    ``offers`` and ``references`` hold one entry per development utterance. Features are scaled to unit
+    ``nbests`` and ``references`` hold one entry per development utterance. Features are scaled to unit
     deviation for the search and scaled back. Raises :class:`DataError` without development utterances.
     """
     if not nbests or len(nbests) != len(references) or not all(references):
@@ -78,14 +85,26 @@ def mert(
     ]
     spread = np.concatenate([table - table.mean(0) for table in tables]).std(0)
     scale = np.where(spread > 1e-12, 1 / np.maximum(spread, 1e-12), 0.0)
+    metric = METRICS[config.utility]
     statistics = [
-        CORPUS[config.utility].statistics(pool.texts, [refs] * len(pool.texts), language)
-        for pool, refs in zip(candidate_sets, references, strict=True)
+        metric.statistics(_segments(candidate_set.texts, texts, language))
+        for candidate_set, texts in zip(candidate_sets, references, strict=True)
     ]
     problem = RerankingProblem(tuple(table * scale for table in tables), tuple(statistics), config.utility)
     weights, score, single = search_weights(problem, seed)
     coefficients = {name: float(w) for name, w in zip(names, weights * scale, strict=True) if w}
     return TunedCoefficients(coefficients, score, single)
+
+
+def _segments(candidates: Sequence[str], references: Sequence[str], language: str) -> Segments:
+    """The candidates of one utterance, each beside its references."""
+    n = len(candidates)
+    return Segments(
+        ids=tuple(map(str, range(n))),
+        hypotheses=tuple(candidates),
+        languages=(language,) * n,
+        references=(tuple(references),) * n,
+    )
 
 
 def search_weights(problem: RerankingProblem, seed: int = 0, restarts: int = 4) -> tuple[Array, float, float]:
@@ -144,11 +163,11 @@ def line_search(problem: RerankingProblem, weights: Array, direction: Array) -> 
         corners += steps
         changes += [statistics[b] - statistics[a] for a, b in pairwise(winners)]
     if not corners:
-        return float(CORPUS[problem.metric].score(first)), 0.0
+        return float(problem.score_sums(first)), 0.0
     order = np.argsort(corners, kind="stable")
     sorted_corners = np.array(corners)[order]
     sums = first + np.concatenate([np.zeros((1, len(first))), np.cumsum(np.stack(changes)[order], 0)])
-    scores = CORPUS[problem.metric].score(sums)
+    scores = problem.score_sums(sums)
     low = np.concatenate([[sorted_corners[0] - 2.0], sorted_corners])
     high = np.concatenate([sorted_corners, [sorted_corners[-1] + 2.0]])
     wide = high - low > 1e-9

@@ -13,7 +13,7 @@ import whisper
 
 from components import audio
 from components.data import load
-from components.metrics.wer import recognition_scores
+from components.metrics.recognition import recognition_scores
 from components.models import resolve
 from components.models.loading import load_whisper
 from components.recognition.config import RecognitionConfig

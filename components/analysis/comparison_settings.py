@@ -6,8 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-MetricName = Literal["bleu", "chrf", "ter", "wer", "cer"]
-Test = Literal["bootstrap", "randomisation"]
+from components.metrics.choices import MetricName, Test
 
 
 class ComparisonSettings(BaseModel):
