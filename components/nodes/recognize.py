@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
-from components.ensembling.output_level.config import MIXED_RECOGNITION_VERSION
+from components.ensembling.token_level.config import RECOGNITION_VERSION, RecognizerEnsembleConfig
 from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
 from components.recognition import checks
 from components.recognition.config import VERSION, RecognitionConfig
 from components.records import Outcome, Utterance
-
-if TYPE_CHECKING:
-    from components.ensembling.token_level.whisper_ensemble import RecognizerEnsembleConfig
 
 
 class RecognizeSettings(RecognitionConfig):
@@ -42,7 +39,7 @@ class Recognize(Kind[RecognizeSettings]):
 
     def version(self, settings: RecognizeSettings) -> str:
         """Of the recognizer, and of the mixing where there are several."""
-        return f"{VERSION}/ensemble/{MIXED_RECOGNITION_VERSION}" if settings.members else str(VERSION)
+        return f"{VERSION}/ensemble/{RECOGNITION_VERSION}" if settings.members else str(VERSION)
 
     def libraries(self, settings: RecognizeSettings) -> tuple[str, ...]:
         """Of every backend: which one is used stands in the settings."""
@@ -105,6 +102,4 @@ class Recognize(Kind[RecognizeSettings]):
 
 
 def _ensemble(settings: RecognizeSettings) -> RecognizerEnsembleConfig:
-    from components.ensembling.token_level.whisper_ensemble import RecognizerEnsembleConfig  # noqa: PLC0415 - imports torch
-
     return RecognizerEnsembleConfig.model_validate(settings.model_dump() | {"members": settings.references})

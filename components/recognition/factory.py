@@ -8,10 +8,11 @@ from typing import Any, Protocol
 
 import torch
 
-from components.device import model_cache, pick_device, pick_dtype
+from components.device import pick_device, pick_dtype
 from components.errors import ConfigError
 from components.kernels import Arithmetic
 from components.kernels.packed_linear import can_pack
+from components.model_cache import model_cache
 from components.models import resolve
 from components.models.loading import load_transformers, load_whisper
 from components.recognition.backends.pocketsphinx import PocketsphinxRecognizer, load_pocketsphinx

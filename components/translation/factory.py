@@ -8,9 +8,10 @@ from typing import Any
 from components.decoding.models.causal import CausalModel
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import digest_of
-from components.device import model_cache, pick_device
+from components.device import pick_device
 from components.errors import ConfigError
 from components.kernels import Arithmetic
+from components.model_cache import model_cache
 from components.models import resolve
 from components.models.architectures import CAUSAL, DELIBERATION, EDIT_DIFFUSION
 from components.models.loading import load_transformers

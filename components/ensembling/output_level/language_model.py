@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
-from components.device import model_cache, pick_device
+from components.device import pick_device
 from components.errors import ModelError
+from components.model_cache import model_cache
 from components.models import resolve
 from components.models.loading import load_transformers
 

@@ -7,9 +7,14 @@ from collections.abc import Sequence
 from components import models
 from components.ensembling.token_level import factory, whisper_ensemble
 from components.ensembling.token_level.combiners import COMBINATIONS
-from components.ensembling.token_level.config import DROPOUT_PREFIX, EnsembleConfig, ordered_members
+from components.ensembling.token_level.config import (
+    DROPOUT_PREFIX,
+    EnsembleConfig,
+    RecognizerEnsembleConfig,
+    ordered_members,
+)
 from components.ensembling.token_level.factory import build_combiner
-from components.ensembling.token_level.whisper_ensemble import RecognizerEnsembleConfig, explain_backend
+from components.ensembling.token_level.whisper_ensemble import explain_backend
 from components.errors import ConfigError
 from components.recognition.checks import check as check_recogniser
 from components.translation.checks import check as check_translator

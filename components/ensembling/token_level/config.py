@@ -1,4 +1,7 @@
-"""What a user can set on the mixing of members, step by step. Flat: the Prefect UI makes its form of it."""
+"""Settings of token-level ensembles: who the members are and how their distributions become one.
+
+Flat, described and bounded, because Prefect's UI makes its form of them.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,22 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from components.ensembling.output_level.config import Filter
 from components.errors import ConfigError
+from components.recognition.config import RecognitionConfig
 from components.translation.config import TranslationConfig
 
 TRANSLATION_VERSION = 2
-"""Of translators mixed token by token: changes when the same members and mixing give other outputs."""
+"""Part of the key of ensembles of translators: changes when the same members and settings give other outputs."""
+RECOGNITION_VERSION = 1
+"""The same of ensembles of recognizers."""
 DROPOUT_PREFIX = "dropout:"
-"""Before a model reference: the model thinned by dropout, each time it is named by other masks."""
+"""Before a model reference: that model with Monte-Carlo dropout; every occurrence draws masks of its own."""
+COEFFICIENTS_FILE = "coefficients.json"
+"""File, in the folder of a ``mixture_weights`` node, that holds what was learned."""
+Filter = Literal["before", "after"]
+"""Whether implausible tokens are removed by the core model's probability, or by the mixture's."""
+Combination = Literal["linear", "log_linear"]
+"""Ways to interpolate distributions; rows of :data:`components.ensembling.token_level.combiners.COMBINATIONS`."""
 
 
 class MixingConfig(BaseModel):
@@ -80,7 +91,7 @@ class MixingConfig(BaseModel):
 
 
 class TranslatorMembers(TranslationConfig):
-    """Settings of the search that all translators of an ensemble share, and who they are."""
+    """The search settings that all translators of an ensemble share, and the translators."""
 
     members: tuple[str, ...] = Field(
         (),
@@ -97,22 +108,35 @@ class TranslatorMembers(TranslationConfig):
 
     @property
     def references(self) -> tuple[str, ...]:
-        """Every translator in the order in which they are mixed; thinned ones begin with ``DROPOUT_PREFIX``."""
+        """Every translator in its order; those with dropout begin with :data:`DROPOUT_PREFIX`."""
         first = (DROPOUT_PREFIX + self.model,) * self.dropout_members or (self.model,)
         return (*first, *self.members)
 
 
 class EnsembleConfig(TranslationConfig):
-    """Everything that makes an ensemble: the search, the members in order, and how they are mixed."""
+    """An ensemble of translators: the settings of the search, the members in order, how they are mixed."""
 
     members: tuple[str, ...]
     mixing: MixingConfig
 
 
-def ordered_members(references: Sequence[str], mixing: MixingConfig) -> list[str]:
-    """Every model of the ensemble in the order in which it is mixed: translators, then language models.
+class RecognizerEnsembleConfig(RecognitionConfig):
+    """An ensemble of recognizers: the settings of the search, the members in order, how they are mixed."""
 
-    Raises ConfigError where their number does not suit the method.
+    members: tuple[str, ...] = Field(min_length=1)
+    combination: Combination = "linear"
+    coefficients: tuple[float, ...] = ()
+
+
+def ordered_members(references: Sequence[str], mixing: MixingConfig) -> list[str]:
+    """Every model of an ensemble of translators, in the order in which its combiner counts them.
+
+    Args:
+        references: model references of the translators.
+        mixing: how they are mixed; names the positive and negative language model of negative evidence.
+
+    Raises:
+        ConfigError: the method takes another number of models, or another vocabulary.
     """
     if mixing.vocabulary != "same" and (mixing.method == "negative_evidence" or mixing.learn != "nothing"):
         raise ConfigError(

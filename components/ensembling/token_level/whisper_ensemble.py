@@ -8,33 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from components.decoding.config import SearchConfig
 from components.decoding.search import search
 from components.ensembling.token_level.combiners import COMBINATIONS
+from components.ensembling.token_level.config import Combination, RecognizerEnsembleConfig
 from components.ensembling.token_level.translator import ensemble_checkpoint, number_duplicates
 from components.errors import ConfigError
 from components.models import resolve
-from components.recognition.config import RecognitionConfig
 from components.recognition.factory import load_resident
 from components.recognition.whisper.backend import DecodingResult, EncoderOutput, OpenAIWhisperBackend
 from components.recognition.whisper.logits_processors import whisper_logits_processors
 from components.recognition.whisper.recognizer import WhisperRecognizer
-
-Combination = Literal["linear", "log_linear"]
-
-
-class RecognizerEnsembleConfig(RecognitionConfig):
-    """Everything that makes an ensemble of recognisers: the search, the members in order, the mixing."""
-
-    members: tuple[str, ...] = Field(min_length=1)
-    combination: Combination = "linear"
-    coefficients: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

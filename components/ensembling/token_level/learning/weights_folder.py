@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from components.decoding.combiner import Combiner
-from components.ensembling.output_level.config import COEFFICIENTS
 from components.ensembling.token_level import factory
 from components.ensembling.token_level.combiners import NegativeEvidence
-from components.ensembling.token_level.config import EnsembleConfig, MixingConfig, ordered_members
+from components.ensembling.token_level.config import (
+    COEFFICIENTS_FILE,
+    EnsembleConfig,
+    MixingConfig,
+    ordered_members,
+)
 from components.ensembling.token_level.learning import fitting
 from components.ensembling.token_level.learning.coefficients import LearnedCoefficients
 from components.ensembling.token_level.learning.fitting import SentencePair
@@ -38,10 +42,10 @@ def learn_into_folder(
         likelihoods = fitting.likelihood_by_strength(statistics)
         best_strength = max(likelihoods, key=lambda strength: likelihoods[strength])
         values = {"strength": best_strength, "likelihoods": {str(s): v for s, v in likelihoods.items()}}
-        write_json(folder / COEFFICIENTS, values)
+        write_json(folder / COEFFICIENTS_FILE, values)
     else:
         coefficients = fitting.fit_coefficients(statistics, mixing)
-        coefficients.save(folder / COEFFICIENTS)
+        coefficients.save(folder / COEFFICIENTS_FILE)
         if mixing.method == "linear" and len(names) <= MAX_MEMBERS:
             parts = fitting.likelihood_contributions(statistics, coefficients, backend.vocabulary_size)
     write_json(folder / CONTRIBUTIONS, {"members": [part.model_dump() for part in parts]})
@@ -50,10 +54,10 @@ def learn_into_folder(
 
 def read_combiner(mixing: MixingConfig, folder: Path) -> Combiner:
     """The combination that was learned into ``folder``. StoreError where it was learned for another."""
-    values = read_json(folder / COEFFICIENTS)
+    values = read_json(folder / COEFFICIENTS_FILE)
     expected = "strength" if mixing.method == "negative_evidence" else "weights"
     if expected not in values:
         raise StoreError(f"{folder}: expected what {mixing.method} learns, found {', '.join(values)}")
     if mixing.method == "negative_evidence":
         return NegativeEvidence(float(values["strength"]), mixing.plausibility, mixing.filter)
-    return LearnedCoefficients.load(folder / COEFFICIENTS).to_combiner()
+    return LearnedCoefficients.load(folder / COEFFICIENTS_FILE).to_combiner()
