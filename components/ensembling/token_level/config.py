@@ -5,17 +5,18 @@ Flat, described and bounded, because Prefect's UI makes its form of them.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from components.errors import ConfigError
 from components.recognition.config import RecognitionConfig
 from components.translation.config import TranslationConfig
 
 TRANSLATION_VERSION = 2
-"""Part of the key of ensembles of translators: changes when the same members and settings give other outputs."""
+"""Part of the key of an ensemble of translators: changes when the same settings give other outputs."""
 RECOGNITION_VERSION = 1
 """The same of ensembles of recognizers."""
 DROPOUT_PREFIX = "dropout:"
@@ -25,7 +26,18 @@ COEFFICIENTS_FILE = "coefficients.json"
 Filter = Literal["before", "after"]
 """Whether implausible tokens are removed by the core model's probability, or by the mixture's."""
 Combination = Literal["linear", "log_linear"]
-"""Ways to interpolate distributions; rows of :data:`components.ensembling.token_level.combiners.COMBINATIONS`."""
+"""Ways to interpolate distributions: rows of :data:`.combiners.COMBINATIONS`."""
+_log = logging.getLogger("antiphon.ensembling")
+
+
+def rename_old_method(value: object, setting: str) -> object:
+    """Read ``pooled``, as ``output_level`` was called before, with a warning that names the setting."""
+    if value != "pooled":
+        return value
+    _log.warning(
+        "%s: pooled is now called output_level; the old name will be refused in the next version", setting
+    )
+    return "output_level"
 
 
 class MixingConfig(BaseModel):
@@ -33,11 +45,12 @@ class MixingConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    method: Literal["linear", "log_linear", "negative_evidence", "pooled"] = Field(
+    method: Literal["linear", "log_linear", "negative_evidence", "output_level"] = Field(
         "linear",
         title="Method",
         description="linear = weighted mean of probabilities (OR); log_linear = weighted product (AND); "
-        "negative_evidence = model x (positive / negative) ** strength; pooled = each alone, then pool",
+        "negative_evidence = model x (positive / negative) ** strength; output_level = each decodes alone, "
+        "then their finished texts are combined",
     )
     coefficients: tuple[float, ...] = Field(
         (),
@@ -88,6 +101,11 @@ class MixingConfig(BaseModel):
         title="Filter",
         description="negative_evidence: plausibility by the model itself (before) or by the mixture (after)",
     )
+
+    @field_validator("method", mode="before")
+    @classmethod
+    def _read_old_name(cls, value: object) -> object:
+        return rename_old_method(value, "combine.method")
 
 
 class TranslatorMembers(TranslationConfig):
@@ -141,7 +159,8 @@ def ordered_members(references: Sequence[str], mixing: MixingConfig) -> list[str
     if mixing.vocabulary != "same" and (mixing.method == "negative_evidence" or mixing.learn != "nothing"):
         raise ConfigError(
             f"combine.vocabulary {mixing.vocabulary}: expected linear or log_linear with given or equal "
-            f"coefficients, found {mixing.method} with learn={mixing.learn}: give them, or pool the texts"
+            f"coefficients, found {mixing.method} with learn={mixing.learn}: give them, or set "
+            "combine.method: output_level"
         )
     if mixing.method != "negative_evidence":
         if len(references) < 2 and not references[0].startswith(DROPOUT_PREFIX):

@@ -1,4 +1,4 @@
-"""Learned coefficients (or a gate, or a strength) as files: learned into a folder, and read from it again."""
+"""Learns coefficients, a gate, or a strength into a stage's folder, and reads them from it again."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from components.files import read_json, write_json
 from components.metrics.shapley import MAX_MEMBERS, MemberContribution
 
 CONTRIBUTIONS = "contributions.json"
+"""File of the members' contributions to the development likelihood."""
 
 
 def learn_into_folder(
@@ -31,7 +32,18 @@ def learn_into_folder(
     store: str | None,
     folder: Path,
 ) -> int:
-    """Learn what ``ensemble.mixing`` asks for into ``folder``; gives the number of sentences used."""
+    """Learn what ``ensemble.mixing`` asks for and write it to ``folder``.
+
+    Args:
+        ensemble: the members and how they are mixed.
+        pairs: development sentences with their references.
+        languages: source and target language.
+        store: where ``store:`` references are looked up.
+        folder: gets :data:`COEFFICIENTS_FILE` and :data:`CONTRIBUTIONS`.
+
+    Returns:
+        The number of sentences that were used.
+    """
     mixing = ensemble.mixing
     names = ordered_members(ensemble.members, mixing)
     backend, _ = factory.build_backend(ensemble, names, factory.build_combiner(mixing, len(names)), store)
@@ -53,7 +65,11 @@ def learn_into_folder(
 
 
 def read_combiner(mixing: MixingConfig, folder: Path) -> Combiner:
-    """The combination that was learned into ``folder``. StoreError where it was learned for another."""
+    """Read the combiner that :func:`learn_into_folder` learned.
+
+    Raises:
+        StoreError: it was learned for another method.
+    """
     values = read_json(folder / COEFFICIENTS_FILE)
     expected = "strength" if mixing.method == "negative_evidence" else "weights"
     if expected not in values:
