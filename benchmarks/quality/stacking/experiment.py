@@ -20,12 +20,13 @@ from components.recognition.config import RecognitionConfig
 from components.recognition.factory import build as build_recogniser
 from components.records import NBest, Utterance
 from components.stacking.config import SpeechConfig
+from components.stacking.cross_scoring import force_texts
 from components.stacking.encoder_states import EncoderStates, write_states
-from components.stacking.force_scoring import force_texts
 from components.stacking.model_folder import LoadedStackedModel, from_text_model, load_stacked
-from components.stacking.speech_encoder import SpeechEncoder, pad_states
+from components.stacking.padding import pad_states, pad_texts
+from components.stacking.speech_encoder import SpeechEncoder
 from components.stacking.stacked_scorer import StackedScorer
-from components.stacking.training.learner import SpokenPair, StackLearner, pad_texts
+from components.stacking.training.learner import SpokenPair, StackLearner
 from components.synthesis.config import SynthesisConfig
 from components.synthesis.markup import strip_marks
 from components.synthesis.synthesizer import build

@@ -15,7 +15,7 @@ from components.networks.stacked_model import Sources, StackedKind
 from components.records import Utterance
 from components.stacking.config import SpeechConfig
 from components.stacking.model_folder import LoadedStackedModel, from_text_model, save_stacked
-from components.stacking.training.learner import pad_texts
+from components.stacking.padding import pad_texts
 from components.training import vocabulary
 from components.training.config import TrainingConfig
 from components.training.marian_model import build_marian

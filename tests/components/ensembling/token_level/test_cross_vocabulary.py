@@ -92,5 +92,5 @@ def test_what_cannot_be_mapped_is_refused(models: list[str], monkeypatch: pytest
     monkeypatch.setattr(
         engine._vocabulary_members[1].model.model.generation_config, "no_repeat_ngram_size", 3
     )
-    with pytest.raises(ConfigError, match=f"{models[1]}: .*found no_repeat_ngram_size 3: pool"):
+    with pytest.raises(ConfigError, match=f"{models[1]}: .*found no_repeat_ngram_size 3: combine"):
         outputs(models, LinearInterpolation([0.5, 0.5]), "union")

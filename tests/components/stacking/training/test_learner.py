@@ -11,7 +11,8 @@ import torch
 from components.errors import DataError
 from components.models.checkpoints import checkpoint_of
 from components.stacking.model_folder import load_stacked
-from components.stacking.training.learner import SpokenPair, StackLearner, pad_texts
+from components.stacking.padding import pad_texts
+from components.stacking.training.learner import SpokenPair, StackLearner
 from components.training.config import TrainingConfig
 from components.training.trainer import train
 from tests.components.stacking import tiny
