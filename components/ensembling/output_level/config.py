@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from components.metrics.choices import MetricName
+
 Filter = Literal["before", "after"]
 """Plausible by the model itself, before the mixing, or by the mixture, after it."""
 COEFFICIENTS = "coefficients.json"
@@ -72,7 +74,7 @@ class SystemCombinationConfig(BaseModel):
         description="rover: none keeps the words as written (case and punctuation never separate votes); "
         "the others vote on normalised text, so that '6' and 'six' can agree",
     )
-    utility: Literal["chrf", "bleu", "wer"] = Field(
+    utility: MetricName = Field(
         "chrf",
         title="Utility",
         description="minimum_bayes_risk and reranking: how alike two candidates are; wer for transcripts",

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from components.ensembling.output_level.candidates import collect_candidates
 from components.ensembling.output_level.config import SystemCombinationConfig
-from components.ensembling.output_level.mbr_utilities import AGREEMENTS, UTILITIES
+from components.ensembling.output_level.mbr_utilities import agreement_of, pairwise_utility
 from components.ensembling.output_level.weighted_hypotheses import SystemNBest
 from components.records import Hypothesis
 
@@ -22,13 +22,14 @@ def rank_by_expected_utility(
 
     Every vote is a candidate and, with its weight, a possible truth (itself included): the expected utility
     of candidate c is ``sum over votes v of weight(v) * utility(c, v)``. Features added: ``expected_utility``,
-    and ``share:SYSTEM``, the part of the expected agreement with c (see ``AGREEMENTS``) that the system's votes
-    give; the shares sum to 1. Ties go to the system given first, then to its better hypothesis.
+    and ``share:SYSTEM``, the part of the expected agreement with c (see :func:`agreement_of`) that the
+    system's votes give; the shares sum to 1. Ties go to the system given first, then to its better
+    hypothesis.
     """
     candidate_set = collect_candidates(nbests, config.n_best, config.scale)
-    utility = UTILITIES[config.utility](candidate_set.texts, language)
+    utility = pairwise_utility(config.utility, candidate_set.texts, language)
     expected = utility @ candidate_set.vote_shares.sum(0)
-    agreement = AGREEMENTS[config.utility](utility) @ candidate_set.vote_shares.T  # (texts, systems)
+    agreement = agreement_of(config.utility, utility) @ candidate_set.vote_shares.T  # (texts, systems)
     total = agreement.sum(1, keepdims=True)
     shares = (
         (agreement / total).tolist()
