@@ -20,7 +20,7 @@ from playwright.sync_api import sync_playwright
 
 from benchmarks.common.tables import markdown_table
 from reports.page import html_page
-from tests.reports.views import cascade
+from tests.reports.example_runs import cascade
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "speed-report.md"
 BAR = 2.0  # seconds until it is ready
