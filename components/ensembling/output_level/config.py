@@ -9,6 +9,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from components.metrics.choices import MetricName
+
 COEFFICIENTS_FILE = "coefficients.json"
 """File, in the folder of a ``tune`` node, that holds the coefficients of reranking."""
 SYSTEM_COMBINATION_VERSION = 3
@@ -71,7 +73,7 @@ class SystemCombinationConfig(BaseModel):
         description="rover: none keeps the words as written (case and punctuation never separate votes); "
         "the others vote on normalised text, so that '6' and 'six' can agree",
     )
-    utility: Literal["chrf", "bleu", "wer"] = Field(
+    utility: MetricName = Field(
         "chrf",
         title="Utility",
         description="minimum_bayes_risk and reranking: how alike two candidates are; wer for transcripts",

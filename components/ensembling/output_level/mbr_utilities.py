@@ -18,7 +18,9 @@ from rapidfuzz.process import cdist
 from sacrebleu.metrics.bleu import BLEU
 
 from components.metrics.bleu import bleu_tokenizer
+from components.metrics.metric import Segments
 from components.metrics.normalizers import normalizer_for, without_spaces
+from components.metrics.table import METRICS
 
 Matrix = NDArray[np.float64]
 Utility = Callable[[Sequence[str], str], Matrix]
@@ -87,15 +89,30 @@ def negative_wer(texts: Sequence[str], language: str) -> Matrix:
 
 
 UTILITIES: dict[str, Utility] = {"chrf": sentence_chrf, "bleu": sentence_bleu, "wer": negative_wer}
-"""Name, as in the setting ``utility`` -> utility of all pairs."""
+"""Name -> all-pairs utility of the metrics whose counts are shared between the pairs."""
 
-AGREEMENTS: dict[str, Callable[[Matrix], Matrix]] = {
-    "chrf": lambda utility: utility,
-    "bleu": lambda utility: utility,
-    "wer": lambda utility: np.maximum(100.0 + utility, 0.0),
-}
-"""Name -> the utility as an agreement of at least 0, so that it can be divided into shares: for ``wer`` the
-percentage of words that are right."""
+
+def pairwise_utility(name: str, texts: Sequence[str], language: str) -> Matrix:
+    """(n, n): the utility of text i if text j were the truth, by the metric ``name``; larger is better."""
+    if name in UTILITIES:
+        return UTILITIES[name](texts, language)
+    metric, n = METRICS[name], len(texts)
+    pairs = Segments(
+        ids=tuple(map(str, range(n * n))),
+        hypotheses=tuple(text for text in texts for _ in texts),
+        languages=(language,) * n * n,
+        references=tuple((truth,) for _ in texts for truth in texts),
+    )
+    scores = metric.score(metric.statistics(pairs)).reshape(n, n)
+    return scores if metric.higher_is_better else -scores
+
+
+def agreement_of(name: str, utility: Matrix) -> Matrix:
+    """A utility as an amount of agreement, at least 0, of which shares can be said.
+
+    Of an error rate it is the percentage of words that are right.
+    """
+    return utility if METRICS[name].higher_is_better else np.maximum(100.0 + utility, 0.0)
 
 
 def clipped_matches(bags: Sequence[Sequence[Any]]) -> Matrix:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from components.ensembling.output_level.candidates import collect_candidates
 from components.ensembling.output_level.config import SystemCombinationConfig
-from components.ensembling.output_level.mbr_utilities import AGREEMENTS, UTILITIES
+from components.ensembling.output_level.mbr_utilities import agreement_of, pairwise_utility
 from components.ensembling.output_level.weighted_hypotheses import SystemNBest
 from components.records import Hypothesis
 
@@ -23,7 +23,7 @@ def rank_by_expected_utility(
     Every hypothesis is a candidate and, with its posterior weight, a possible truth: the expected utility of
     candidate c is the sum over hypotheses h of weight(h) * utility(c, h), c itself included. Two features are
     added: ``expected_utility``, and ``share:SYSTEM``, the part of the expected agreement with c (see
-    :data:`.mbr_utilities.AGREEMENTS`) that comes from the system's hypotheses; the shares sum to 1. Ties go
+    :func:`.mbr_utilities.agreement_of`) that comes from the system's hypotheses; the shares sum to 1. Ties go
     to the system that stands first, then to its better hypothesis.
 
     Args:
@@ -32,9 +32,9 @@ def rank_by_expected_utility(
         language: of the texts.
     """
     candidate_set = collect_candidates(nbests, config.n_best, config.scale)
-    utility = UTILITIES[config.utility](candidate_set.texts, language)
+    utility = pairwise_utility(config.utility, candidate_set.texts, language)
     expected = utility @ candidate_set.vote_shares.sum(0)
-    agreement = AGREEMENTS[config.utility](utility) @ candidate_set.vote_shares.T  # (texts, systems)
+    agreement = agreement_of(config.utility, utility) @ candidate_set.vote_shares.T  # (texts, systems)
     total = agreement.sum(1, keepdims=True)
     shares = (
         (agreement / total).tolist()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from components.ensembling.output_level.candidates import Candidates, collect_candidates
 from components.ensembling.output_level.config import SystemCombinationConfig
-from components.ensembling.output_level.mbr_utilities import UTILITIES
+from components.ensembling.output_level.mbr_utilities import pairwise_utility
 from components.ensembling.output_level.weighted_hypotheses import SystemNBest
 from components.errors import ConfigError
 from components.records import Hypothesis
@@ -60,7 +60,7 @@ def _agreement_feature(
 ) -> dict[str, Vector]:
     """Expected utility under the posterior of all systems, in percent: minimum Bayes risk as a feature."""
     return {
-        "agreement": UTILITIES[config.utility](candidate_set.texts, language)
+        "agreement": pairwise_utility(config.utility, candidate_set.texts, language)
         @ candidate_set.vote_shares.sum(0)
     }
 
