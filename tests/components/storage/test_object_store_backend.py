@@ -213,8 +213,8 @@ def test_a_seal_that_names_files_outside_is_refused(
 ) -> None:
     files = {name: "0" * 64}
     whole = Seal.model_construct(
-        stage="asr", key=PLAN.key, plan="0" * 64, files=files, sha256=digest_of(files), items=0, quarantined=0,
-        seconds=0.0, peak_memory_bytes=0, finished="",
+        stage="asr", key=PLAN.key, plan="0" * 64, files=files, sha256=digest_of(files), items=0,
+        quarantined=0, seconds=0.0, peak_memory_bytes=0, finished="",
     )  # fmt: skip
     ObjectStore(url).write(DONE, whole.encode())
     assert on("one").find_stage(PLAN) is None
