@@ -22,7 +22,7 @@ from components.nodes.own_program import OwnProgram
 from components.nodes.plain_records import Gives
 
 VERSION = 1
-"""Of what programs get, and of how their answers are read."""
+"""Version of the records that programs read, and of how their answers are read."""
 
 
 class CommandSettings(NodeSettings):

@@ -11,7 +11,7 @@ from components.nodes.kind import Component, Item, Kind, NodeSettings, Site
 from components.records import Hypothesis, NBest
 
 VERSION = 1
-"""Of what is taken, and of how errors are put right."""
+"""Version of which reference is taken, and of how errors are corrected."""
 
 
 class GoldSettings(NodeSettings):

@@ -22,7 +22,7 @@ from components.nodes.kind import Component, Kind, NodeSettings, Site, Sort
 from components.nodes.plain_records import Gives
 
 VERSION = 1
-"""Of what functions get, and of how their answers are read."""
+"""Version of the records that functions read, and of how their answers are read."""
 
 
 class PythonSettings(NodeSettings):

@@ -9,7 +9,7 @@ from components.errors import ConfigError
 from components.pipeline.pipeline import DATA, SOURCE, TARGET, Node, Pipeline
 
 AddFault = Callable[[Iterable[str], str], None]
-"""Notes a fault at a key of the file."""
+"""Adds a fault at a key of the file."""
 
 
 def check_graph(pipeline: Pipeline, note: AddFault) -> None:

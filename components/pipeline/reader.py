@@ -27,10 +27,10 @@ from components.pipeline.pipeline import (
 from components.yaml_text import Lines, parse_yaml
 
 COMMON_KEYS = ("kind", "of", "when", "to", "called")
-"""Keys of every node; the others are its kind's settings. The last only what stands for another has."""
+"""Keys that every kind of node has; the others are its kind's settings. Users do not write the last one."""
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 KEYS = ("nodes", "outputs", "defaults", "source_language", "target_language")
-"""What a graph consists of; a file may name a flow's other parameters beside it."""
+"""The keys of a graph; a file may have a flow's other parameters beside them."""
 
 
 def parse_pipeline(text: str, where: str = "") -> Pipeline:

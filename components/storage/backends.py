@@ -50,7 +50,7 @@ class LocalBackend:
         with locks.hold_lock(self.root, name, what, waiting):
             yield
 
-    # Stages. What a place is asked while one is written happens inside `held`.
+    # Stages. While one is written, these are called inside `lock`.
 
     def download(self, key: str) -> Seal | None:
         """Make a finished stage available here and verify it.

@@ -27,7 +27,7 @@ from components.storage.object_store import ObjectStore
 
 log = logging.getLogger("antiphon.store")
 VARIABLE = "ANTIPHON_LEASE"
-"""Seconds after which the stage of a machine that died is free; 60 unless set."""
+"""Names the lease time: seconds after which the stage of a dead machine is free; 60 by default."""
 
 
 def lease_seconds() -> float:

@@ -253,7 +253,7 @@ class NodeRun:
 
 
 CURRENT_NODE: ContextVar[NodeRun] = ContextVar("node at work")
-"""The node of this thread."""
+"""The node that this thread computes."""
 
 
 def compute_current_node() -> StageRef | State[StageRef | None]:

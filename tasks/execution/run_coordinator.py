@@ -15,7 +15,7 @@ from components.records import StageRef
 
 Status = Literal["planned", "computed", "reused", "skipped", "failed", "blocked"]
 _POLL_SECONDS = 0.5
-"""Seconds after which a waiting thread looks whether it is to stop, though nothing woke it."""
+"""Seconds after which a waiting thread checks whether it is to stop, though nothing woke it."""
 
 
 class HaltedError(Exception):
