@@ -25,7 +25,7 @@ class GoldSettings(NodeSettings):
     only_changed: bool = Field(False, description="only the utterances whose text changes")
 
     @model_validator(mode="after")
-    def _are_known(self) -> GoldSettings:
+    def _check_errors(self) -> GoldSettings:
         if self.errors:
             from components.analysis import oracle_repair  # noqa: PLC0415 - its package imports sacrebleu
 

@@ -75,7 +75,7 @@ class RouteSettings(NodeSettings):
     above: float | None = Field(None, description="numbers above it go the way escalate, others keep")
 
     @model_validator(mode="after")
-    def _leads_somewhere(self) -> RouteSettings:
+    def _check_ways(self) -> RouteSettings:
         if self.by in LABELS:
             if not self.ways:
                 raise ValueError(

@@ -109,7 +109,7 @@ class RunCoordinator:
 
         self.wait(decided)
         if not ready():
-            raise BlockedError(f"{node} failed, and this reads it")
+            raise BlockedError(f"expected the output of node {node}, which this node reads; that node failed")
 
     def wait(self, ready: Callable[[], bool]) -> None:
         """Wait until ``ready`` returns True.

@@ -130,7 +130,7 @@ def test_one_that_lost_its_lease_writes_nothing_more(on: Callable[[str], Store],
         ObjectStore(url).write(f"locks/{PLAN.key}/000002.json", json.dumps(other).encode())
         lease = slow.backend._leases[PLAN.key]  # type: ignore[attr-defined]
         lease._over.wait(1.0)  # a renewal is due every third of a second
-        with pytest.raises(StoreError, match="the lease was lost: process 7 on faster"):
+        with pytest.raises(StoreError, match="its lease was lost: process 7 on faster"):
             writer.append([record("a")], [], seconds=1.0, peak=7)
     assert ObjectStore(url).list_names(f"stages/{PLAN.key}/shards") == []
 
