@@ -11,7 +11,7 @@ from components.nodes.model_kind import TrainingKind
 from components.training.config import TrainingConfig
 
 REFINERS = {"deliberation": {"drafts", "anchor"}, "edit_diffusion": {"noise_steps"}}
-"""Learners of :mod:`components.refining`, with the settings that only they have."""
+"""Learners of refiners -> the settings that only they have."""
 
 
 class TrainSettings(TrainingConfig):

@@ -35,7 +35,7 @@ class UpcycleSettings(NodeSettings):
     )
 
     @model_validator(mode="after")
-    def _possible(self) -> Self:
+    def _check_top_k(self) -> Self:
         if self.top_k > self.experts:
             raise ValueError(f"top_k: expected 1 to {self.experts} (experts), found {self.top_k}")
         if self.router != "random" and len(self.prompts) != self.experts:
