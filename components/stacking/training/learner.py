@@ -104,7 +104,7 @@ class StackLearner:
         """Cross-entropy, nats per target token."""
         self.model.eval()
         total, tokens = 0.0, 0
-        for rows in plan_batches([len(e.target) for e in self.dev], self.config.batch_pieces, None):
+        for rows in plan_batches([len(e.target) for e in self.dev], self.config.batch_tokens, None):
             value, count = self._loss([self.dev[i] for i in rows], 0.0)
             total, tokens = total + value.item() * count, tokens + count
         return total / tokens
