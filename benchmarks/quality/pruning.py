@@ -23,7 +23,8 @@ from components.metrics.significance import translation_tests
 from components.metrics.translation import translation_scores
 from components.models import resolve
 from components.models.loading import load_transformers
-from components.pruning.prune import Pattern, PruningSummary, prune
+from components.pruning.masks import Pattern
+from components.pruning.prune import PruningSummary, prune
 from components.records import NBest, Utterance
 from components.training import parallel_data, validation
 from components.translation.config import TranslationConfig

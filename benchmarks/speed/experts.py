@@ -27,7 +27,8 @@ from benchmarks.common.paths import RESULTS
 from benchmarks.speed.recognition import processor_name
 from benchmarks.speed.sparsity import measure_sparse_ensemble, measure_sparse_products
 from components.kernels import Arithmetic
-from components.networks.moe.moe_block import GroupedExperts, MoEBlock
+from components.networks.moe.grouped_experts import GroupedExperts
+from components.networks.moe.moe_block import MoEBlock
 from components.networks.moe.router import Router
 
 OUT = RESULTS / "speed-experts.md"

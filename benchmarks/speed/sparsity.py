@@ -19,7 +19,8 @@ from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.search import search
 from components.ensembling.token_level.combiners import LinearInterpolation
 from components.kernels.packed_linear import PackedLinear
-from components.pruning.prune import Layout, Pattern, SparseLinear, mask_by_magnitude, multiply_active_units
+from components.pruning.masks import Pattern, mask_by_magnitude
+from components.pruning.sparse_linear import Layout, SparseLinear, multiply_active_units
 
 LAYOUT: dict[Pattern, Layout] = {"block": "bsr", "single": "csr"}
 TOKENS = (1, 16, 256)

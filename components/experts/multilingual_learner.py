@@ -19,9 +19,10 @@ from components.experts.upcycling import upcycle_marian
 from components.networks.moe import load_balancing_loss
 from components.networks.moe.moe_block import record_routing
 from components.networks.moe.sparse_marian import SparseMarianMTModel, add_random_experts, layer_masks
-from components.training import batches, cross_entropy, initialization, model, validation
+from components.training import batches, cross_entropy, initialization, validation
 from components.training.bagging import resample_items
 from components.training.config import TrainingConfig
+from components.training.marian_model import build_marian
 from components.training.vocabulary import tag
 
 
@@ -118,7 +119,7 @@ def build_model(config: ExpertsConfig, vocabulary: int, store: str | None) -> An
         return initial
     torch.manual_seed(config.seed)
     if not config.experts:
-        return initial or model.build(config, vocabulary)
+        return initial or build_marian(config, vocabulary)
     if initial is not None:
         return upcycle_marian([initial], **shape)
-    return add_random_experts(model.build(config, vocabulary), **shape)
+    return add_random_experts(build_marian(config, vocabulary), **shape)

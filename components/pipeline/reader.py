@@ -1,4 +1,4 @@
-"""A pipeline from what is written: every fault of its nodes and its graph is one line with its place."""
+"""Reading a written pipeline; every fault of its nodes and its graph is one line with its place."""
 
 from __future__ import annotations
 
@@ -34,7 +34,11 @@ KEYS = ("nodes", "outputs", "defaults", "source_language", "target_language")
 
 
 def parse_pipeline(text: str, where: str = "") -> Pipeline:
-    """The pipeline in a YAML (or JSON) text. Raises ConfigError, a line per fault."""
+    """Read the pipeline in a YAML (or JSON) text.
+
+    Raises:
+        ConfigError: every fault, a line each.
+    """
     values, lines = parse_yaml(text, where or "pipeline")
     if not isinstance(values, dict):
         raise ConfigError(
@@ -46,10 +50,12 @@ def parse_pipeline(text: str, where: str = "") -> Pipeline:
 def read_pipeline(
     values: Mapping[str, Any], where: str = "", lines: Lines | None = None, folder: Path = Path()
 ) -> Pipeline:
-    """The pipeline that ``values`` (``nodes``, ``outputs``, ``defaults``, languages) describe.
+    """Read the pipeline that plain values describe.
 
     Args:
-        where: the file, for messages; ``lines``: where its keys stand.
+        values: ``nodes``, ``outputs``, ``defaults`` and languages.
+        where: the file, for messages.
+        lines: where the file's keys stand.
         folder: where the files that nodes name lie.
 
     Raises:
@@ -63,7 +69,10 @@ def read_pipeline(
     written = _apply_defaults(values.get("nodes"), values.get("defaults") or {}, faults)
     faults.raise_if_any()
     expanded, aliases = _expand(written, faults)
-    drafts = {name: _read_node(name, one, aliases, faults, folder) for name, one in expanded.items()}
+    drafts = {
+        name: _read_node(name, written_node, aliases, faults, folder)
+        for name, written_node in expanded.items()
+    }
     faults.raise_if_any()
     nodes = _sort_nodes({name: node for name, node in drafts.items() if node is not None}, faults)
     faults.raise_if_any()
@@ -77,7 +86,7 @@ def read_pipeline(
 
 
 def _apply_defaults(nodes: Any, defaults: Any, faults: Faults) -> dict[str, dict[str, Any]]:
-    """The nodes as they are written, with the settings that they share."""
+    """Return the written nodes with the settings that they share."""
     if not isinstance(nodes, Mapping) or not nodes:
         faults.add(("nodes",), "nodes: expected at least one node such as {kind: recognize}, found none")
         return {}
@@ -108,7 +117,7 @@ def _apply_defaults(nodes: Any, defaults: Any, faults: Faults) -> dict[str, dict
 def _expand(
     written: Mapping[str, dict[str, Any]], faults: Faults
 ) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-    """The nodes with those that stand for several replaced by these, and the names of their results."""
+    """Replace nodes that stand for several by these; also return the names of their results."""
     expanded: dict[str, dict[str, Any]] = {}
     aliases: dict[str, str] = {}
     pending = list(written.items())
@@ -126,9 +135,9 @@ def _expand(
                 faults.add(("nodes", name), f"{name}: another node's rounds take this name; give it another")
             expanded[name] = values
             continue
-        for each, one in several.items():
+        for part, part_values in several.items():
             faults.source_keys.setdefault(
-                each, one.pop("written", faults.source_keys.get(name, ("nodes", name)))
+                part, part_values.pop("written", faults.source_keys.get(name, ("nodes", name)))
             )
         last = list(several)[-1]
         aliases |= {name: last} if last != name else {}
@@ -145,9 +154,9 @@ def _read_node(
         return None
     kind = KINDS.get(str(values.get("kind")))
     if kind is None:
-        found = values.get("kind")
-        near = suggest(str(found), KINDS) if found else f"; known: {', '.join(KINDS)}"
-        faults.add((*path, "kind"), f"{name}: no such kind of node: {found!r}{near}")
+        kind_name = values.get("kind")
+        near = suggest(str(kind_name), KINDS) if kind_name else f"; known: {', '.join(KINDS)}"
+        faults.add((*path, "kind"), f"{name}: no such kind of node: {kind_name!r}{near}")
         return None
     try:
         settings = kind.settings.model_validate({k: v for k, v in values.items() if k not in COMMON_KEYS})
@@ -156,7 +165,7 @@ def _read_node(
         return None
     of = values.get("of", DATA if kind.inputs[1] else ())
     inputs = (of,) if isinstance(of, str) else tuple(of) if isinstance(of, list | tuple) else None
-    if inputs is None or not all(isinstance(each, str) for each in inputs):
+    if inputs is None or not all(isinstance(input_name, str) for input_name in inputs):
         faults.add((*path, "of"), f"{name}.of: expected a node or a list of nodes, found {of!r}")
         return None
     to, when = values.get("to"), values.get("when")
@@ -173,7 +182,7 @@ def _read_node(
         name=name,
         kind=kind,
         settings=kind.resolve_paths(replace_references(settings, renamed), folder),
-        of=tuple(aliases.get(each, each) for each in inputs),
+        of=tuple(aliases.get(input_name, input_name) for input_name in inputs),
         when=None if way is None else (aliases.get(way[0], way[0]), way[1]),
         to=None if to == TARGET else to,
         called=tuple(values.get("called", inputs)),
@@ -185,7 +194,7 @@ def _read_node(
 def _add_faults(
     name: str, kind: Kind[Any] | None, error: ConfigError | ValidationError, faults: Faults
 ) -> None:
-    """The faults of a node's settings."""
+    """Add the faults of a node's settings."""
     if isinstance(error, ConfigError):
         faults.add(("nodes", name), f"{name}: {error}")
         return
@@ -194,21 +203,21 @@ def _add_faults(
         where = ("nodes", name, *path)
         setting = ".".join((name, *path))
         if fault["type"] == "extra_forbidden" and kind is not None:
-            known = [*COMMON_KEYS[:-1], *kind.settings.model_fields] if len(path) == 1 else []
-            hint = suggest(path[-1], known) if known else ""
+            settings = [*COMMON_KEYS[:-1], *kind.settings.model_fields] if len(path) == 1 else []
+            hint = suggest(path[-1], settings) if settings else ""
             faults.add(where, f"{setting}: {kind.name} has no such setting{hint}")
             continue
         message = str(fault["msg"]).removeprefix("Value error, ")
-        shown = "" if "found" in message else f", found {fault['input']!r:.200}"
-        faults.add(where, f"{setting}: {message}{shown}")
+        suffix = "" if "found" in message else f", found {fault['input']!r:.200}"
+        faults.add(where, f"{setting}: {message}{suffix}")
 
 
 def _sort_nodes(nodes: Mapping[str, Node], faults: Faults) -> dict[str, Node]:
-    """Each node after those that it reads, else in the order of the file."""
+    """Order nodes so that each comes after those that it reads, else as in the file."""
     for node in nodes.values():
         for role, name in node.reads.items():
             if name not in nodes and name != DATA:
-                near = suggest(name, [DATA, *(each for each in nodes if each != node.name)])
+                near = suggest(name, [DATA, *(other for other in nodes if other != node.name)])
                 key = "of" if role.startswith("of") else role
                 faults.add(("nodes", node.name, key), f"{node.name}: there is no node {name!r}{near}")
     if faults.messages:

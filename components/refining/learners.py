@@ -19,7 +19,6 @@ from components.decoding.config import SearchConfig
 from components.decoding.models.deliberation import DeliberationModel
 from components.decoding.models.edit_diffusion import EditDiffusionModel
 from components.decoding.scorers import digest_of
-from components.errors import ConfigError
 from components.models.refiner_checkpoints import save_network
 from components.networks import denoising_loss
 from components.networks.deliberation import DeliberationNetwork
@@ -28,21 +27,13 @@ from components.networks.edit_diffusion import EditDiffusionNetwork
 from components.networks.noising import Corruption, EditNoiser
 from components.training import batches
 from components.training.config import TrainingConfig
+from components.training.initialization import require_initial_model
 from components.training.translation_learner import TranslationLearner
-from components.translation.edit_diffusion import EditDiffusionEngine, translate_all
+from components.translation.edit_diffusion import EditDiffusionBackend, translate_all
 from components.translation.seq2seq import Seq2SeqBackend
 from components.translation.translator import TranslationBackend
 
 GREEDY = SearchConfig(beam_size=1, max_new_tokens=128)
-
-
-def require_initial_model(config: TrainingConfig) -> None:
-    """Raise ConfigError where no model is named that a refiner can start from."""
-    if config.start is None:
-        raise ConfigError(
-            f"start: expected a translation model that {config.kind} starts from, found none; "
-            "set start=packaged:multi30k-en-de"
-        )
 
 
 class _RefinerLearner(ABC):
@@ -109,7 +100,7 @@ class DeliberationLearner(_RefinerLearner):
         tokens, real = (part.to(model.device) for part in pad_drafts(self._sample_drafts(batch), self.pad))
         encoded, count = model.encode(batch.source, batch.mask), self.config.drafts
         spread, mask = (part.repeat_interleave(count, 0) for part in (encoded, batch.mask))
-        draft = model.read(spread, mask, tokens, real)
+        draft = model.read_draft(spread, mask, tokens, real)
         labels = batch.labels.repeat_interleave(count, 0)
         target_log_probs, rewards = self._target_log_probs(
             model.second_states(spread, mask, draft, _fill_padding(labels, self.pad)), labels
@@ -153,7 +144,7 @@ class DeliberationLearner(_RefinerLearner):
         drafts = [[draft] for draft in self.ready.draft_best(batch.source, batch.mask.long())]
         tokens, real = (part.to(model.device) for part in pad_drafts(drafts, self.pad))
         encoded = model.encode(batch.source, batch.mask)
-        draft = model.read(encoded, batch.mask, tokens, real)
+        draft = model.read_draft(encoded, batch.mask, tokens, real)
         states = model.second_states(encoded, batch.mask, draft, _fill_padding(batch.labels, self.pad))
         _, plain = self._target_log_probs(states, batch.labels)
         count = int((batch.labels != -100).sum())
@@ -175,7 +166,7 @@ class EditDiffusionLearner(_RefinerLearner):
         self.model.set_noise(counts.tolist())
         self.noise = EditNoiser(Corruption(steps=config.noise_steps), counts.tolist())
         ready = EditDiffusionModel(self.model, self.digest, "diffusion")
-        self.engine = EditDiffusionEngine(ready, self.tokenizer, GREEDY)
+        self.engine = EditDiffusionBackend(ready, self.tokenizer, GREEDY)
 
     def loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
         """Cross-entropies of tags and of written tokens, added; counted are the target tokens."""

@@ -23,8 +23,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from components.digests import sync_folder
 from components.errors import StoreError
+from components.files import sync_folder
 from components.models.install_manifest import is_intact, write_manifest
 
 MANIFEST = "manifest.json"

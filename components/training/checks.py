@@ -5,10 +5,9 @@ from __future__ import annotations
 from components import data, models
 from components.device import pick_device
 from components.languages import check_code
-from components.refining.learners import require_initial_model
 from components.training import initialization
 from components.training.config import DistillationConfig, TrainingConfig
-from components.training.model import check_heads
+from components.training.marian_model import check_heads
 
 
 def check(config: TrainingConfig, store: str | None) -> None:
@@ -24,7 +23,7 @@ def check_machine(config: TrainingConfig, store: str | None) -> None:
     """The same of the model that is made, whatever its data."""
     pick_device(config.device)
     if config.kind in ("deliberation", "edit_diffusion"):
-        require_initial_model(config)
+        initialization.require_initial_model(config)
     if config.start is None:
         check_heads(config)
     for reference in initialization.model_references(config).values():

@@ -9,7 +9,7 @@ from typing import Any
 
 from transformers import MarianTokenizer
 
-from components.errors import ModelError
+from components.errors import ConfigError, ModelError
 from components.models import resolve
 from components.models.install_manifest import install_once
 from components.models.loading import Kind, load_transformers
@@ -21,15 +21,19 @@ from components.training.parallel_data import Pair
 PIECES = "source.spm"
 
 
-def references(config: TrainingConfig, store: str | None) -> dict[str, Checkpoint]:
-    """The models that the configuration names, resolved: ``start`` and ``tokenizer``, where set."""
-    return {role: resolve(reference, store) for role, reference in model_references(config).items()}
-
-
 def model_references(config: TrainingConfig) -> dict[str, str]:
     """The models that the configuration names, by role."""
     roles = {"start": config.start, "tokenizer": config.tokenizer}
     return {role: reference for role, reference in roles.items() if reference}
+
+
+def require_initial_model(config: TrainingConfig) -> None:
+    """Raise ConfigError where no model is named that a refiner can start from."""
+    if config.start is None:
+        raise ConfigError(
+            f"start: expected a translation model that {config.kind} starts from, found none; "
+            "set start=packaged:multi30k-en-de"
+        )
 
 
 def load_or_learn_vocabulary(

@@ -18,7 +18,7 @@ from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 from components.training import batches, initialization, parallel_data
 from components.training.batches import Example
 from components.training.config import TrainingConfig
-from components.training.model import check_heads
+from components.training.marian_model import check_heads
 from components.training.vocabulary import EOS
 
 

@@ -21,7 +21,6 @@ from components.training import (
     cross_entropy,
     initialization,
     meta_learning,
-    model,
     parallel_data,
     validation,
     vocabulary,
@@ -29,6 +28,7 @@ from components.training import (
 from components.training.bagging import resample_items
 from components.training.batches import Batch, Example
 from components.training.config import TrainingConfig
+from components.training.marian_model import build_marian
 from components.training.parallel_data import Pair
 
 
@@ -90,7 +90,7 @@ class MetaLearner:
             for language in config.languages
         ]
         self.lengths = [example.length for example in self.examples]
-        self.model = initialization.load_initial_model(config, store) or model.build(
+        self.model = initialization.load_initial_model(config, store) or build_marian(
             config, len(self.tokenizer)
         )
         self.model.set_attn_implementation("eager")  # the fused kernels have no second derivative

@@ -19,12 +19,14 @@ import torch
 
 from components.allocator import keep_freed_memory
 from components.device import pick_device, use_threads
-from components.digests import combine_digests, write_atomically
+from components.digests import combine_digests
 from components.errors import ConfigError, ModelError
-from components.training import batches, checkpoint, cross_entropy
+from components.files import write_atomically
+from components.training import batches, checkpoint
 from components.training.checkpoint import TrainingState
 from components.training.config import TrainingConfig
 from components.training.learner import MakeLearner
+from components.training.lr_schedule import learning_rate
 from components.training.translation_learner import TranslationLearner
 
 Report = Callable[[dict[str, float]], None]
@@ -145,8 +147,8 @@ class Trainer:
         state, config = self.state, self.config
         state.step += 1
         for group in self.optimiser.param_groups:
-            group["lr"] = cross_entropy.learning_rate(state.step, config)
-        with cross_entropy.autocast(self.device, config.dtype):
+            group["lr"] = learning_rate(state.step, config)
+        with _autocast(self.device, config.dtype):
             mean, count = self.learner.loss(rows)
         torch.autograd.backward(mean)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.clip).item()
@@ -175,7 +177,7 @@ class Trainer:
             "train_loss": sum(self.losses) / len(self.losses),
             "dev_loss": self.learner.dev_loss(),
             f"dev_{self.learner.score_name}": score,
-            "learning_rate": cross_entropy.learning_rate(state.step, config),
+            "learning_rate": learning_rate(state.step, config),
             "tokens": state.tokens,
             "best_step": state.best_step,
         }
@@ -228,3 +230,8 @@ def _read_settings(path: Path) -> dict[str, object] | None:
 
 def _digest(settings: Mapping[str, object]) -> str:
     return combine_digests({name: json.dumps(value) for name, value in settings.items()})
+
+
+def _autocast(device: torch.device, dtype: str) -> torch.autocast:
+    """Matrix products in bfloat16 where asked; weights and optimizer stay float32."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == "bfloat16")

@@ -12,6 +12,7 @@ from components.ensembling.token_level.config import MixingConfig, TranslatorMem
 from components.errors import ConfigError
 from components.pipeline.pipeline import DATA, Pipeline
 from components.pipeline.reader import read_pipeline
+from components.recognition.backends import backend_for
 from components.recognition.config import RecognitionConfig
 from flows.parameters.base import DataParameters
 
@@ -109,7 +110,7 @@ def _recognition_nodes(parameters: EnsembleParameters) -> Nodes:
     if not asr.members:
         return {"asr": search}
     systems = [
-        {**search, "model": name, **({"backend": "pocketsphinx"} if name.startswith("sphinx:") else {})}
+        {**search, "model": name, "backend": backend_for(name, asr.backend)}
         for name in (asr.model, *asr.members)
     ]
     return _combine_systems(parameters, "asr", systems, DATA)

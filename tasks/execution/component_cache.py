@@ -1,4 +1,4 @@
-"""Components at work: built once for the plan of a stage, by the process that computes, and of nothing else.
+"""Cache of components: each is built once for the plan of a stage, by the process that computes.
 
 A name says nothing about the files behind it, which may change while a process lives, and may be others on
 another machine. So a component is kept under the key of its stage's plan, and when it is built the process
@@ -28,10 +28,13 @@ def cached_component(
     build: Callable[[], T],
     files: Mapping[str, str] | None = None,
 ) -> T:
-    """What ``build`` makes for a stage, kept while the process goes on with that stage.
+    """Return the component of a stage, built on first use.
 
     Args:
-        settings: what ``build`` makes it from, beside the files that the plan has the digests of.
+        plan: the stage's.
+        settings: what ``build`` makes it from, besides the files whose digests are in the plan.
+        store_url: URL of the store.
+        build: makes the component.
         files: the plan's ``inputs`` that are files here, by name.
 
     Raises:
@@ -39,10 +42,10 @@ def cached_component(
     """
 
     def build_checked() -> T:
-        made = build()
+        component = build()
         check_plan(
             plan, store_url, files or {}
         )  # afterwards: what changed while it was read is noticed as well
-        return made
+        return component
 
     return _components.get((plan.key, settings, store_url), build_checked)

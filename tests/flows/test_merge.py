@@ -18,7 +18,7 @@ from components.storage.reader import read_best_texts
 from components.storage.store import Store
 from components.training import vocabulary
 from components.training.config import TrainingConfig
-from components.training.model import build
+from components.training.marian_model import build_marian
 from flows.cli import main as cli
 from flows.merge import merge
 from flows.parameters.merge import MergeParameters
@@ -38,7 +38,7 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / f"toy.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
     tokenizer = vocabulary.save(vocabulary.train(lines, 40), folder / "spm", "en", "de")
     config = TrainingConfig(layers=1, width=16, inner=16, heads=2)
-    model = build(config, len(tokenizer))
+    model = build_marian(config, len(tokenizer))
     for name in ("a", "b"):
         model.save_pretrained(folder / name)
         tokenizer.save_pretrained(folder / name)

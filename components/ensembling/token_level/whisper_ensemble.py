@@ -20,9 +20,10 @@ from components.ensembling.token_level.combiners import COMBINATIONS
 from components.ensembling.token_level.translator import ensemble_checkpoint, number_duplicates
 from components.errors import ConfigError
 from components.models import resolve
+from components.recognition.backends.openai_whisper import EncoderOutput, OpenAIWhisperBackend
 from components.recognition.config import RecognitionConfig
 from components.recognition.factory import load_resident
-from components.recognition.whisper.backend import DecodingResult, EncoderOutput, OpenAIWhisperBackend
+from components.recognition.whisper.backend import DecodingResult
 from components.recognition.whisper.logits_processors import whisper_logits_processors
 from components.recognition.whisper.recognizer import WhisperRecognizer
 

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from components.digests import file_digest
 from components.errors import ConfigError, StoreError
 from components.records import StageRef
 from components.storage import locks, seal
@@ -280,11 +281,11 @@ def test_a_file_that_is_touched_again_is_read_again(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(time, "time_ns", lambda: later)
     file = tmp_path / "x"
     file.write_bytes(b"one")
-    before = seal.file_digest(file)
+    before = file_digest(file)
     found = file.stat()
     file.write_bytes(b"two")
     os.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns))
-    assert seal.file_digest(file) != before
+    assert file_digest(file) != before
 
 
 def test_litter_of_killed_processes_is_tidied(tmp_path: Path) -> None:

@@ -10,14 +10,15 @@ import torch
 
 from components.training.batches import Example, collate
 from components.training.config import TrainingConfig
-from components.training.cross_entropy import SCHEDULES, learning_rate, smoothed_cross_entropy
-from components.training.model import build
+from components.training.cross_entropy import smoothed_cross_entropy
+from components.training.lr_schedule import SCHEDULES, learning_rate
+from components.training.marian_model import build_marian
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.4])
 def test_label_smoothing_is_the_formula(smoothing: float) -> None:
     config = TrainingConfig(vocabulary=64, layers=1, width=16, inner=16, heads=2, dropout=0.0)
-    model = build(config, 64).eval()
+    model = build_marian(config, 64).eval()
     examples = [Example((5, 6, 7, 0), (9, 10, 0)), Example((8, 0), (11, 12, 13, 14, 0))]
     value, count = smoothed_cross_entropy(model, collate(examples, 63), smoothing)
     total = 0.0

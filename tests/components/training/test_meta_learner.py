@@ -10,9 +10,10 @@ import torch
 from transformers import MarianTokenizer
 
 from components.errors import ConfigError
-from components.training import meta_learning, package, parallel_data, validation, vocabulary
+from components.training import meta_learning, parallel_data, validation, vocabulary
 from components.training.config import TrainingConfig
 from components.training.meta_learner import MetaConfig, MetaLearner
+from components.training.scoring import load_translation_model
 from components.training.trainer import train
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "sieht", "unter", "zwei"]
@@ -69,7 +70,7 @@ def test_every_method_goes_through_the_loop_and_starts_a_plain_training(
         }
     )
     train(plain, tmp_path / "adapted")
-    model, tokenizer = package.load(tmp_path / "adapted" / "model")
+    model, tokenizer = load_translation_model(tmp_path / "adapted" / "model")
     assert len(validation.translate(model, tokenizer, ["ein hund"])) == 1
 
 
@@ -80,7 +81,7 @@ def test_a_method_begins_with_the_start(directions: MetaConfig, tmp_path: Path, 
     config = directions.model_copy(update={"method": method, "start": str(start), "seed": 5, "width": 32})
     found = learner(config, tmp_path / "further")
     begun = {name: weight.detach().clone() for name, weight in found.model.named_parameters()}
-    wanted = package.load(start)[0].state_dict()
+    wanted = load_translation_model(start)[0].state_dict()
     assert all(torch.equal(weight, wanted[name]) for name, weight in begun.items())
     loss, _ = found.loss(range(0, 160, 10))
     loss.backward()

@@ -15,9 +15,10 @@ from safetensors.torch import load_file
 from transformers import MarianMTModel, MarianTokenizer
 
 from components.errors import ConfigError, ModelError
-from components.training import bagging, checkpoint, package, trainer, translation_learner, validation
+from components.training import bagging, checkpoint, trainer, translation_learner, validation
 from components.training import parallel_data as training_pairs
 from components.training.config import TrainingConfig
+from components.training.scoring import load_translation_model
 from components.training.trainer import train
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
@@ -61,7 +62,7 @@ def test_learns_to_copy(copying: TrainingConfig, tmp_path: Path) -> None:
     state = train(config, tmp_path / "out")
     assert state.best_score > 90
     assert state.history[-1]["dev_loss"] < 0.5  # a uniform guess would be log(64) = 4.2
-    model, tokenizer = package.load(tmp_path / "out" / "model")
+    model, tokenizer = load_translation_model(tmp_path / "out" / "model")
     source = (tmp_path / "dev.en").read_text(encoding="utf-8").splitlines()[0]
     assert validation.translate(model, tokenizer, [source, ""], 2)[0] == source
     assert model.config.architectures == ["MarianMTModel"]
@@ -257,7 +258,7 @@ def test_a_loss_that_is_not_finite_is_one_error(
     def nan(*_: object) -> tuple[torch.Tensor, int]:
         return torch.tensor(float("nan"), requires_grad=True), 1
 
-    monkeypatch.setattr(translation_learner.objective, "loss", nan)
+    monkeypatch.setattr(translation_learner.cross_entropy, "smoothed_cross_entropy", nan)
     with pytest.raises(
         ModelError, match=r"step 1: expected a finite loss, found nan.*learning_rate"
     ) as caught:
@@ -284,16 +285,15 @@ def test_average_is_the_mean(copying: TrainingConfig, tmp_path: Path) -> None:
         torch.testing.assert_close(mean, (first[name] + second[name]) / 2)
 
 
-def test_packaged_half_precision_loads_and_translates_the_same(
-    copying: TrainingConfig, tmp_path: Path
-) -> None:
+def test_half_precision_loads_and_translates_the_same(copying: TrainingConfig, tmp_path: Path) -> None:
     config = copying.model_copy(update={"max_steps": 200, "eval_every": 200})
     train(config, tmp_path / "out")
-    size = package.package(tmp_path / "out" / "model", tmp_path / "small")
-    assert size == sum(file.stat().st_size for file in (tmp_path / "small").iterdir())
+    model, tokenizer = load_translation_model(tmp_path / "out" / "model")
+    model.half().save_pretrained(tmp_path / "small")
+    tokenizer.save_pretrained(tmp_path / "small")
     assert {t.dtype for t in weights(tmp_path / "small").values()} == {torch.float16}
     sentences = ["ein rot hund", "drei frau sieht", "über baum haus"]
-    full, half = (package.load(tmp_path / name) for name in ("out/model", "small"))
+    full, half = (load_translation_model(tmp_path / name) for name in ("out/model", "small"))
     assert validation.translate(*full, sentences, 3) == validation.translate(*half, sentences, 3)
     assert isinstance(half[0], MarianMTModel)
     assert isinstance(half[1], MarianTokenizer)

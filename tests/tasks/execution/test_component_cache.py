@@ -24,11 +24,11 @@ from components.translation.config import TranslationConfig
 from tasks.execution import component_cache
 from tasks.execution.shard_computation import compute_packed
 from tasks.execution.shard_job import ShardJob, ShardResult, pack_items
-from tests.components.decoding.models import llama
+from tests.components.decoding.tiny_models import llama
 from tests.components.stacking import tiny
 from tests.components.translation.tokenizers import characters
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DATA = StageRef(
     stage="data", key="0" * 64, path="", items=2, quarantined=0, sha256="0" * 64, seconds=0,
     peak_memory_bytes=0, reused=False,

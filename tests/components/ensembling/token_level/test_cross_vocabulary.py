@@ -14,8 +14,9 @@ from components.ensembling.token_level.factory import build_cross_vocabulary_bac
 from components.ensembling.token_level.translator import EnsembleBackend
 from components.errors import ConfigError
 from components.records import NBest, Utterance
-from components.training import model, vocabulary
+from components.training import vocabulary
 from components.training.config import TrainingConfig
+from components.training.marian_model import build_marian
 from components.translation.config import TranslationConfig
 from tests.components.stacking.tiny import WORDS
 
@@ -25,7 +26,7 @@ TEXTS = [Utterance(id=t, text=t, source_language="en") for t in ("ein hund", "ro
 
 def saved(folder: Path, words: list[str], pieces: int, seed: int) -> str:
     tokenizer = vocabulary.save(vocabulary.train([" ".join(words)] * 3, pieces), folder, "en", "de")
-    made = model.build(
+    made = build_marian(
         TrainingConfig(layers=1, width=16, inner=16, heads=2, dropout=0.0, seed=seed), len(tokenizer)
     )
     made.save_pretrained(folder)

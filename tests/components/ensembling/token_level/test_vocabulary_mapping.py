@@ -22,8 +22,8 @@ from components.ensembling.token_level.vocabulary_mapping import (
     unite_vocabularies,
 )
 from components.errors import ConfigError
-from tests.components.decoding.models import marian
 from tests.components.decoding.test_search import Table
+from tests.components.decoding.tiny_models import marian
 
 FIRST = ("<eos>", "<unk>", "▁a", "▁dog", "▁run", "s")
 SECOND = ("<unk>", "s", "▁run", "▁cat", "<eos>", "▁a", "ning")

@@ -12,7 +12,8 @@ from components.ensembling.token_level.whisper_ensemble import (
     build_recognizer,
 )
 from components.errors import ConfigError
-from components.recognition.whisper.backend import DecodingResult, EncoderOutput, OpenAIWhisperBackend
+from components.recognition.backends.openai_whisper import EncoderOutput, OpenAIWhisperBackend
+from components.recognition.whisper.backend import DecodingResult
 from components.recognition.whisper.decoding_state import DecodedWindow
 from components.recognition.whisper.nbest import build_nbest
 from tests.components.recognition.tiny import mels, tiny

@@ -15,8 +15,7 @@ from components.decoding.models.causal import CausalModel
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.search import search
 from components.errors import ConfigError
-
-from .models import generated, llama, marian, ready_to_end
+from tests.components.decoding.tiny_models import generated, llama, marian, ready_to_end
 
 LENGTH = 10
 
@@ -63,10 +62,10 @@ def padded(rows: list[list[int]]) -> dict[str, torch.Tensor]:
 def ours(model: Any, rows: list[list[int]], **settings: Any) -> list[list[Candidate]]:
     ready = CausalModel(model, "digest", "tiny")
     config = SearchConfig(max_new_tokens=LENGTH, **settings)
-    found = search([ready.build_scorer(rows)], config, logits_processors=logits_processors_of(model))
+    results = search([ready.build_scorer(rows)], config, logits_processors=logits_processors_of(model))
     again = search([ready.build_scorer(rows)], config, logits_processors=logits_processors_of(model))
-    assert [[c.tokens for c in u] for u in found] == [[c.tokens for c in u] for u in again]
-    return found
+    assert [[c.tokens for c in u] for u in results] == [[c.tokens for c in u] for u in again]
+    return results
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -75,7 +74,7 @@ def ours(model: Any, rows: list[list[int]], **settings: Any) -> list[list[Candid
 def test_search_is_generate(name: str, shared: int, beam: int) -> None:
     model, rows = MODELS[name](seed=beam), prompts(shared=shared)
     inputs = padded(rows)
-    wanted = generated(
+    reference = generated(
         model,
         inputs,
         prompt=inputs["input_ids"].shape[1],
@@ -83,8 +82,8 @@ def test_search_is_generate(name: str, shared: int, beam: int) -> None:
         num_return_sequences=beam,
         max_new_tokens=LENGTH,
     )
-    found = ours(model, rows, beam_size=beam, n_best=beam)
-    assert [[c.tokens for c in utterance] for utterance in found] == [[t for t, _ in u] for u in wanted]
+    results = ours(model, rows, beam_size=beam, n_best=beam)
+    assert [[c.tokens for c in utterance] for utterance in results] == [[t for t, _ in u] for u in reference]
 
 
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -105,14 +104,14 @@ def test_generation_settings_are_those_of_generate_for_each_prompt(name: str, be
         setattr(model.generation_config, setting, value)
     member = CausalModel(model, "digest", "tiny").build_scorer(rows)
     config = SearchConfig(beam_size=beam, n_best=beam, max_new_tokens=LENGTH)
-    found = search([member], config, logits_processors=logits_processors_of(model, prompts=rows))
-    for row, candidates in zip(rows, found, strict=True):
+    results = search([member], config, logits_processors=logits_processors_of(model, prompts=rows))
+    for row, candidates in zip(rows, results, strict=True):
         several = {"num_beams": beam, "num_return_sequences": beam, "max_new_tokens": LENGTH}
-        (wanted,) = generated(model, padded([row]), prompt=len(row), **several)
-        assert [c.tokens for c in candidates] == [tokens for tokens, _ in wanted]
+        (reference,) = generated(model, padded([row]), prompt=len(row), **several)
+        assert [c.tokens for c in candidates] == [tokens for tokens, _ in reference]
 
 
-def test_settings_that_no_search_obeys_are_said_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_settings_that_are_not_implemented_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     model = llama()
     model.generation_config.update(repetition_penalty=1.1, exponential_decay_length_penalty=(5, 1.2))
     model.generation_config.no_repeat_ngram_size = 3
@@ -121,8 +120,8 @@ def test_settings_that_no_search_obeys_are_said_once(caplog: pytest.LogCaptureFi
     (record,) = caplog.records
     assert record.getMessage() == (
         "tiny: its generation settings ask for repetition_penalty=1.1, exponential_decay_length_penalty="
-        "(5, 1.2), no_repeat_ngram_size=3 in prompts too, which Antiphon's search does not obey: its output "
-        "is what the model gives without"
+        "(5, 1.2), no_repeat_ngram_size=3 in prompts too, which Antiphon's search does not implement: "
+        "decoding goes on without"
     )
 
 
@@ -136,9 +135,9 @@ def test_one_prompt_alone_gives_what_it_gives_in_a_batch() -> None:
 
 
 def test_several_eos_tokens_end_a_sequence() -> None:
-    found = ours(llama(seed=3), prompts(8), beam_size=4, n_best=4)
-    assert any(c.finished for u in found for c in u)
-    assert not any({1, 2} & set(c.tokens) for u in found for c in u)
+    results = ours(llama(seed=3), prompts(8), beam_size=4, n_best=4)
+    assert any(c.finished for u in results for c in u)
+    assert not any({1, 2} & set(c.tokens) for u in results for c in u)
 
 
 def test_prompts_that_do_not_fit_are_refused() -> None:

@@ -12,7 +12,7 @@ from components.training.config import TrainingConfig
 from components.training.vocabulary import EOS
 
 
-def build(config: TrainingConfig, vocabulary: int) -> Any:
+def build_marian(config: TrainingConfig, vocabulary: int) -> Any:
     """A Transformer (Vaswani et al., 2017) as Marian configures it, with random weights from ``seed``.
 
     Post-norm, sinusoidal positions, one embedding for source, target and output. Raises ConfigError where

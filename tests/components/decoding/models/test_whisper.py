@@ -72,9 +72,9 @@ def test_greedy_equals_openai_whisper(seed: int, timestamps: bool) -> None:
     tokenizer = ModelDimensions(80, 64, model.dims.n_vocab).get_tokenizer("de", "transcribe")
     sequence = tokenizer.sot_sequence if timestamps else tokenizer.sot_sequence_including_notimestamps
     member = member_of(model, model.encoder(batch), [list(sequence)] * 3)
-    rules = whisper_logits_processors(tokenizer, model.dims.n_vocab, timestamps)
-    found = search([member], SearchConfig(beam_size=1, max_new_tokens=12), logits_processors=rules)
-    for theirs, (ours, *_), quiet in zip(expected, found, member.no_speech.tolist(), strict=True):
+    processors = whisper_logits_processors(tokenizer, model.dims.n_vocab, timestamps)
+    results = search([member], SearchConfig(beam_size=1, max_new_tokens=12), logits_processors=processors)
+    for theirs, (ours, *_), quiet in zip(expected, results, member.no_speech.tolist(), strict=True):
         assert list(ours.tokens) == theirs.tokens
         assert ours.score / (len(ours.tokens) + 1) == pytest.approx(theirs.avg_logprob, rel=1e-3)
         assert quiet == pytest.approx(theirs.no_speech_prob, rel=1e-3)
@@ -106,12 +106,16 @@ def test_beam_scores_are_those_of_openai_whisper(model: Whisper) -> None:
 def test_a_window_decodes_the_same_alone_and_in_a_batch(model: Whisper) -> None:
     batch = mels(3, 9)
     tokenizer = ModelDimensions(80, 64, model.dims.n_vocab).get_tokenizer("en", "transcribe")
-    rules = whisper_logits_processors(tokenizer, model.dims.n_vocab, True)
+    processors = whisper_logits_processors(tokenizer, model.dims.n_vocab, True)
     config = SearchConfig(beam_size=3, n_best=3, max_new_tokens=10)
     prompt = list(tokenizer.sot_sequence)
-    together = search([member_of(model, model.encoder(batch), [prompt] * 3)], config, logits_processors=rules)
+    together = search(
+        [member_of(model, model.encoder(batch), [prompt] * 3)], config, logits_processors=processors
+    )
     for i in range(3):
         alone = search(
-            [member_of(model, model.encoder(batch[i : i + 1]), [prompt])], config, logits_processors=rules
+            [member_of(model, model.encoder(batch[i : i + 1]), [prompt])],
+            config,
+            logits_processors=processors,
         )[0]
         assert [c.tokens for c in alone] == [c.tokens for c in together[i]]

@@ -15,10 +15,9 @@ from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.search import search
 from components.errors import ModelError
 from components.translation.seq2seq import Seq2SeqBackend
+from tests.components.decoding.models.test_causal import padded, prompts
+from tests.components.decoding.tiny_models import BART, generated, ready_to_end, sources
 from tests.components.translation.tokenizers import characters
-
-from .models import BART, generated, ready_to_end, sources
-from .test_causal import padded, prompts
 
 LENGTH = 8
 SPECIAL = {"vocab_size": 60, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
@@ -113,19 +112,21 @@ def tiny(auto: Any, kind: str, settings: dict[str, Any], ends: bool = False) -> 
 def test_an_encoder_decoder_is_its_generate(kind: str, beam: int, arithmetic: Any) -> None:
     model = tiny(AutoModelForSeq2SeqLM, kind, SEQ2SEQ[kind], ends=arithmetic is None)
     inputs = sources(model)
-    wanted = generated(model, inputs, num_beams=beam, num_return_sequences=beam, max_new_tokens=LENGTH)
+    reference = generated(model, inputs, num_beams=beam, num_return_sequences=beam, max_new_tokens=LENGTH)
     config = SearchConfig(beam_size=beam, n_best=beam, max_new_tokens=LENGTH)
     member = Seq2SeqModel(model, "digest", kind, arithmetic).build_scorer(**inputs)
-    found = search([member], config, logits_processors=logits_processors_of(model))
-    assert [[c.tokens for c in u] for u in found] == [[tokens for tokens, _ in u] for u in wanted]
+    results = search([member], config, logits_processors=logits_processors_of(model))
+    assert [[c.tokens for c in u] for u in results] == [[tokens for tokens, _ in u] for u in reference]
 
 
 def test_a_model_with_limits_of_its_own_for_source_and_output() -> None:
     settings = {**SEQ2SEQ["led"], "max_decoder_position_embeddings": 6}
     model = tiny(AutoModelForSeq2SeqLM, "led", settings)
     ready = Seq2SeqModel(model, "digest", "led")
-    (found,) = search([ready.build_scorer(**sources(model, 1))], SearchConfig(beam_size=1, max_new_tokens=20))
-    assert len(found[0].tokens) == 6  # where there are no more positions
+    (results,) = search(
+        [ready.build_scorer(**sources(model, 1))], SearchConfig(beam_size=1, max_new_tokens=20)
+    )
+    assert len(results[0].tokens) == 6  # where there are no more positions
     tokenizer = characters(["</s>", "<unk>"])
     tokenizer.model_max_length = 1000
     assert Seq2SeqBackend(ready, tokenizer, SearchConfig()).max_source == 64
@@ -136,10 +137,10 @@ def test_a_model_with_limits_of_its_own_for_source_and_output() -> None:
 def test_a_decoder_is_its_generate(kind: str, beam: int, arithmetic: Any) -> None:
     model, rows = tiny(AutoModelForCausalLM, kind, CAUSAL[kind], ends=arithmetic is None), prompts(shared=12)
     several = {"num_beams": beam, "num_return_sequences": beam, "max_new_tokens": LENGTH}
-    wanted = [generated(model, padded([row]), prompt=len(row), **several)[0] for row in rows]
+    reference = [generated(model, padded([row]), prompt=len(row), **several)[0] for row in rows]
     config = SearchConfig(beam_size=beam, n_best=beam, max_new_tokens=LENGTH)
-    found = search([CausalModel(model, "digest", kind, arithmetic).build_scorer(rows)], config)
-    assert [[c.tokens for c in u] for u in found] == [[tokens for tokens, _ in u] for u in wanted]
+    results = search([CausalModel(model, "digest", kind, arithmetic).build_scorer(rows)], config)
+    assert [[c.tokens for c in u] for u in results] == [[tokens for tokens, _ in u] for u in reference]
 
 
 @pytest.mark.parametrize("kind", REFUSED)
