@@ -6,15 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from components.decoding.models.causal import CausalModel
+from components.decoding.models.deliberation import DeliberationModel
+from components.decoding.models.edit_diffusion import EditDiffusionModel
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import digest_of
-from components.device import model_cache, pick_device
+from components.device import DTYPES, pick_device
 from components.errors import ConfigError
 from components.kernels import Arithmetic
+from components.model_cache import model_cache
 from components.models import resolve
 from components.models.architectures import CAUSAL, DELIBERATION, EDIT_DIFFUSION
 from components.models.loading import load_transformers
-from components.models.refiner_checkpoints import load_decodable
+from components.models.refiner_checkpoints import load_network
 from components.records import Checkpoint
 from components.translation.causal import CausalBackend
 from components.translation.config import TranslationConfig
@@ -54,7 +57,7 @@ def load_resident(
     device = str(pick_device(config.device))
     key = ("translation", *checkpoint.identity, device, config.dtype)
     if checkpoint.architecture in (DELIBERATION, EDIT_DIFFUSION):
-        return checkpoint, *model_cache.get(key, lambda: load_decodable(checkpoint, device, config.dtype))
+        return checkpoint, *model_cache.get(key, lambda: _load_refiner(checkpoint, device, config.dtype))
     return checkpoint, *model_cache.get(key, lambda: _load(checkpoint, kind, device, config.dtype))
 
 
@@ -73,3 +76,12 @@ def _load(checkpoint: Checkpoint, kind: str, device: str, dtype: str) -> tuple[A
         ), tokenizer
     model, tokenizer = load_transformers(checkpoint, "seq2seq", device, loaded)
     return Seq2SeqModel(model, digest_of(tokenizer.get_vocab()), checkpoint.reference, arithmetic), tokenizer
+
+
+def _load_refiner(checkpoint: Checkpoint, device: str, dtype: str) -> tuple[Any, Any]:
+    """A deliberation network or an edit-diffusion model, used as a translator, and its tokenizer."""
+    if dtype not in DTYPES:
+        raise ConfigError(f"{checkpoint.reference}: expected dtype {', '.join(DTYPES)}, found {dtype}")
+    network, tokenizer = load_network(checkpoint, device, DTYPES[dtype])
+    make = DeliberationModel if checkpoint.architecture == DELIBERATION else EditDiffusionModel
+    return make(network, digest_of(tokenizer.get_vocab()), checkpoint.reference), tokenizer
