@@ -48,16 +48,19 @@ from components.ensembling.token_level.whisper_ensemble import WhisperEnsemble
 from components.experts import routing_stats
 from components.experts.contribution import reference_log_likelihoods as likelihoods_of
 from components.experts.upcycling import upcycle
+from components.networks.moe.grouped_experts import GroupedExperts
 from components.networks.moe.load_balancing_loss import BALANCE_LOSSES, total_loss
-from components.networks.moe.moe_block import GroupedExperts, MoEBlock
+from components.networks.moe.moe_block import MoEBlock
 from components.networks.moe.router import Router
-from components.pruning import prune
+from components.pruning.masks import Pattern, mask_by_magnitude
+from components.pruning.prune import prune
+from components.pruning.sparse_linear import multiply_active_units, semi_structured_obstacle
+from components.recognition.backends.openai_whisper import OpenAIWhisperBackend
 from components.recognition.backends.transformers import TransformersWhisperBackend
-from components.recognition.whisper.backend import OpenAIWhisperBackend
 from components.stacking.stacked_scorer import StackedScorer
 from components.training import batches, cross_entropy
 from components.training.config import TrainingConfig
-from components.training.model import build
+from components.training.marian_model import build_marian
 from tests.components.decoding import tiny_models
 from tests.components.experts.test_routing_stats import SAMPLES, Tokenizer
 from tests.components.experts.test_upcycling import marian as sparse_marian
@@ -253,7 +256,7 @@ def routed_in_training(place: Place, balance: Any) -> Any:
     torch.manual_seed(0)
     block = place(MoEBlock(Router(16, 4, 2, noisy=True), GroupedExperts(4, 16, 32), capacity=0.75)).train()
     seen: list[Any] = []
-    block.watch = seen.append
+    block.recorder = seen.append
     output = block(place(torch.randn(2, 9, 16)))
     return output, seen[0].plan.dropped, total_loss([seen[0].routing], balance, 0.1, 0.01)
 
@@ -265,20 +268,18 @@ def watched_experts(place: Place) -> Any:
     return records, torch.from_numpy(likelihoods_of(model, Tokenizer(), SAMPLES))
 
 
-def pruned(place: Place, pattern: prune.Pattern) -> Any:
-    return prune.mask_by_magnitude(
-        place(torch.randn(64, 64, generator=torch.Generator().manual_seed(0))), pattern
-    )
+def pruned(place: Place, pattern: Pattern) -> Any:
+    return mask_by_magnitude(place(torch.randn(64, 64, generator=torch.Generator().manual_seed(0))), pattern)
 
 
 def skipped(place: Place) -> Any:
     hidden = torch.randn(3, 40, generator=torch.Generator().manual_seed(0)).sub(1.5).relu()
-    return prune.multiply_active_units(place(hidden), place(torch.ones(40, 4)))
+    return multiply_active_units(place(hidden), place(torch.ones(40, 4)))
 
 
 def training_loss(place: Place) -> Any:
     torch.manual_seed(0)
-    model = place(build(TrainingConfig(layers=1, width=16, inner=16, heads=2), 60).train())
+    model = place(build_marian(TrainingConfig(num_layers=1, d_model=16, ffn_dim=16, num_heads=2), 60).train())
     examples = [batches.Example((5, 6, 7, 0), (8, 9, 0)), batches.Example((5, 0), (8, 9, 10, 0))]
     return cross_entropy.smoothed_cross_entropy(model, batches.collate(examples, 59).to(model.device), 0.1)
 
@@ -422,10 +423,10 @@ def test_only_shapes_that_the_two_of_four_kernels_take_are_given_to_them(
 ) -> None:
     suits = on_device(torch.zeros(32, 64, dtype=torch.float16))
     monkeypatch.setattr(torch.backends.cusparselt, "is_available", lambda: False)
-    assert "cuSPARSELt" in (prune.semi_structured_obstacle(suits) or "")
+    assert "cuSPARSELt" in (semi_structured_obstacle(suits) or "")
     monkeypatch.setattr(torch.backends.cusparselt, "is_available", lambda: True)
-    assert prune.semi_structured_obstacle(suits) is None
+    assert semi_structured_obstacle(suits) is None
     layer = on_device(nn.Sequential(nn.Linear(32, 3, dtype=torch.float16)))
-    pruned_ = prune.prune(layer, "2:4", lambda: 1.0)
+    pruned_ = prune(layer, "2:4", lambda: 1.0)
     assert pruned_.layouts == {"dense": 1}
     assert "they need multiples of 16 x 16, found 3 x 32" in caplog.text

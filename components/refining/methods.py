@@ -18,7 +18,7 @@ from components.refining.config import RefineConfig
 from components.refining.decisions import Proposal
 from components.refining.self_refine import SelfRefiner
 from components.translation.config import TranslationConfig
-from components.translation.edit_diffusion import EditDiffusionEngine
+from components.translation.edit_diffusion import EditDiffusionBackend
 from components.translation.factory import load_resident
 from components.translation.sanitization import find_control_tokens, sanitize
 from components.translation.seq2seq import Seq2SeqBackend, to_sentence_translation
@@ -85,7 +85,7 @@ class EditDiffusionRefiner(_NetworkRefiner):
 
     def propose(self, items: Sequence[Utterance], drafts: Sequence[str], step: int) -> list[Proposal]:
         """Step ``step`` (the last is 1) on each draft."""
-        engine = EditDiffusionEngine(self.ready, self.tokenizer, self.search)
+        engine = EditDiffusionBackend(self.ready, self.tokenizer, self.search)
         t = max(1, min(step, self.ready.network.steps))
         canvases = [self.encode_draft(draft)[:-1] for draft in drafts]
         candidates = engine.denoise(self.pad_sources(items), canvases, t)

@@ -12,9 +12,9 @@ from prefect.events import emit_event
 
 from components import metrics
 from components.analysis.comparison import Comparison, compare
+from components.analysis.comparison_settings import ComparisonSettings
 from components.canonical_json import digest_of
 from components.files import write_bytes, write_json
-from components.metrics.settings import ComparisonSettings
 from components.metrics.significance import Difference
 from components.records import RunRecord, StageRef, Utterance
 from components.storage.stage_plan import StagePlan, content_of, library_versions
@@ -29,7 +29,7 @@ from tasks.task_options import NOT_STORED, as_prefect_state
 
 VERSION = "comparison/1"
 QUALITY_DROPPED = "antiphon.quality.dropped"
-"""Event of a system that is significantly worse than the baseline; automations/quality.yaml waits for it."""
+"""Event: a system is significantly worse than the baseline; automations/quality.yaml waits for it."""
 
 
 def compute_comparison(runs: Mapping[str, RunRecord], settings: ComparisonSettings, store: Store) -> StageRef:
