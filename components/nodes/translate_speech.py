@@ -7,7 +7,8 @@ from typing import Any
 
 from components.errors import ConfigError
 from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
-from components.recognition.config import VERSION, RecognitionConfig
+from components.recognition.backends import BACKENDS
+from components.recognition.config import RecognitionConfig
 from components.records import Outcome, Utterance
 from components.translation.config import SPEECH_VERSION
 
@@ -22,8 +23,8 @@ class TranslateSpeech(Kind[RecognitionConfig]):
     translates = True
 
     def version(self, settings: RecognitionConfig) -> str:
-        """Return the versions of the translation and of the recognizer."""
-        return f"{SPEECH_VERSION}/{VERSION}"
+        """Return the versions of the translation and of the backend."""
+        return f"{SPEECH_VERSION}/{BACKENDS[settings.backend].version}"
 
     def libraries(self, settings: RecognitionConfig) -> tuple[str, ...]:
         """Return the libraries of Whisper."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from typing import TypeVar
 
-from components.device import ModelCache, model_cache
+from components.model_cache import ModelCache, model_cache
 from components.storage.stage_plan import StagePlan
 from tasks.execution.plan_check import check_plan
 

@@ -12,9 +12,9 @@ from prefect.events import emit_event
 
 from components import metrics
 from components.analysis.comparison import Comparison, compare
+from components.analysis.comparison_settings import ComparisonSettings
 from components.canonical_json import digest_of
 from components.files import write_bytes, write_json
-from components.metrics.settings import ComparisonSettings
 from components.metrics.significance import Difference
 from components.records import RunRecord, StageRef, Utterance
 from components.storage.stage_plan import StagePlan, content_of, library_versions

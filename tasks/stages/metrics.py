@@ -11,7 +11,7 @@ from prefect.client.schemas.objects import State
 
 from components import metrics
 from components.files import read_json, write_json
-from components.metrics import translation, wer
+from components.metrics import recognition, translation
 from components.pipeline.pipeline import DATA, TARGET, Pipeline
 from components.records import Score, StageRef, Utterance
 from components.storage.reader import read_best_texts, read_utterances
@@ -63,7 +63,10 @@ def _score_transcripts(entry: TextsToScore) -> dict[str, Score]:
     language = {utterance.id: utterance.source_language for utterance in referenced}
     references = {utterance.id: str(utterance.transcript) for utterance in referenced}
     texts = {key: text for key, text in read_best_texts(entry.texts).items() if key in references}
-    return wer.recognition_scores(references, texts, language=language, n_total=entry.data.items)
+    audio = {utterance.id: utterance.audio for utterance in referenced if utterance.audio is not None}
+    return recognition.recognition_scores(
+        references, texts, language=language, n_total=entry.data.items, audio=audio
+    )
 
 
 def _score_translations(entry: TextsToScore, target_language: str | None) -> dict[str, Score]:
@@ -78,7 +81,15 @@ def _score_translations(entry: TextsToScore, target_language: str | None) -> dic
     language = {utterance.id: _target_language_of(utterance, target_language) for utterance in referenced}
     references = {utterance.id: utterance.references for utterance in referenced}
     texts = {key: text for key, text in read_best_texts(entry.texts).items() if key in references}
-    return translation.translation_scores(references, texts, language=language, n_total=entry.data.items)
+    sources = {utterance.id: utterance.text or utterance.transcript or "" for utterance in referenced}
+    return translation.translation_scores(
+        references,
+        texts,
+        language=language,
+        n_total=entry.data.items,
+        sources=sources,
+        audio={utterance.id: utterance.audio for utterance in referenced if utterance.audio is not None},
+    )
 
 
 def _target_language_of(utterance: Utterance, target_language: str | None) -> str:

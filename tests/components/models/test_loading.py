@@ -115,34 +115,34 @@ def test_layer_norms_are_not_rounded(speech: Path, dtype: str) -> None:
     assert torch.equal(norm.weight, odd)
 
 
-def quantise(folder: Path, **configuration: object) -> None:
+def quantize(folder: Path, **configuration: object) -> None:
     """Make the checkpoint of a linear layer one of float8, with scales, as published."""
     weights = load_file(folder / "model.safetensors")
     tensors = {n: t.to(torch.float8_e4m3fn if "_proj" in n else torch.bfloat16) for n, t in weights.items()}
     tensors |= {f"{n}_scale_inv": torch.ones(1, 1) for n in weights if "_proj" in n}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     values = json.loads((folder / "config.json").read_text())
-    how = {"quant_method": "fp8", "weight_block_size": [128, 128], "activation_scheme": "dynamic"}
+    settings = {"quant_method": "fp8", "weight_block_size": [128, 128], "activation_scheme": "dynamic"}
     (folder / "config.json").write_text(
-        json.dumps({**values, "dtype": "bfloat16", "quantization_config": {**how, **configuration}})
+        json.dumps({**values, "dtype": "bfloat16", "quantization_config": {**settings, **configuration}})
     )
 
 
-def test_a_quantised_model_keeps_the_types_it_was_made_for(causal: Path) -> None:
+def test_a_quantized_model_keeps_the_types_it_was_made_for(causal: Path) -> None:
     tokens = torch.tensor([[1, 2, 3]])
     plain, _ = load_transformers(checkpoint_of(causal, "test"), "causal")
-    quantise(causal)
+    quantize(causal)
     model, _ = load_transformers(checkpoint_of(causal, "test"), "causal", "cpu", "float32")
     assert {p.dtype for p in model.parameters()} == {torch.bfloat16}  # as transformers unpacks it on a CPU
     torch.testing.assert_close(model(tokens).logits.float(), plain(tokens).logits, atol=0.02, rtol=0)
 
 
 @pytest.mark.parametrize("value", [1.0, float("nan")])
-def test_a_quantised_model_is_neither_moved_nor_summed(
+def test_a_quantized_model_is_neither_moved_nor_summed(
     causal: Path, monkeypatch: pytest.MonkeyPatch, value: float
 ) -> None:
     """As on a GPU, where weights stay packed: bitsandbytes refuses ``to``, and float8 has no sum."""
-    quantise(causal)
+    quantize(causal)
     load_options: dict[str, object] = {}
 
     class Packed(nn.Module):

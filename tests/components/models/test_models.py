@@ -166,8 +166,8 @@ def finished_stage(store: Path) -> Path:
     files = {p.relative_to(stage).as_posix(): sha256_of(p) for p in stage.rglob("*") if p.is_file()}
     (stage / "plan.json").write_text("{}")
     sealed = Seal(
-        stage="training", key=KEY, plan="0" * 64, files=files, sha256=digest_of(files), items=1, quarantined=0,
-        seconds=1.0, peak_memory_bytes=1, finished="",
+        stage="training", key=KEY, plan="0" * 64, files=files, sha256=digest_of(files), items=1,
+        quarantined=0, seconds=1.0, peak_memory_bytes=1, finished="",
     )  # fmt: skip
     (stage / "DONE.json").write_bytes(sealed.encode())
     return stage

@@ -27,7 +27,7 @@ from reports.views.run_outputs import parameters_of
 from tests.components.storage.test_stage_writer import IDS, PLAN, SHARDS, content, record, run
 from tests.components.storage.test_store import claim
 from tests.components.storage.test_store import record as run_record
-from tests.reports.test_report_view import stage
+from tests.reports.page.test_report_view import stage
 
 DONE = f"stages/{PLAN.key}/DONE.json"
 

@@ -11,8 +11,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from components.device import model_cache, use_threads
+from components.device import use_threads
 from components.errors import StoreError
+from components.model_cache import model_cache
 from components.models.weight_digests import resolve_weight_digests
 from components.nodes.kind import Item
 from components.pipeline.planning import plan_nodes
@@ -24,7 +25,7 @@ from components.translation.config import TranslationConfig
 from tasks.execution import component_cache
 from tasks.execution.shard_computation import compute_packed
 from tasks.execution.shard_job import ShardJob, ShardResult, pack_items
-from tests.components.decoding.models import llama
+from tests.components.decoding.tiny_models import llama
 from tests.components.stacking import tiny
 from tests.components.translation.tokenizers import characters
 

@@ -14,7 +14,8 @@ from whisper.model import Whisper
 
 from components.errors import ModelError
 from components.models.checkpoints import checkpoint_of
-from components.models.conversion.ctranslate2 import read_binary, whisper_tensors
+from components.models.conversion.ctranslate2 import whisper_tensors
+from components.models.conversion.ctranslate2_format import read_binary
 from components.models.conversion.packaged import convert_ctranslate2
 from components.models.loading import load_transformers, load_whisper
 from tests.components.models.whisper_binary import ALIASES, DIMS, binary, ct2_variables, tiny_whisper
