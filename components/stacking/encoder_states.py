@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from components.errors import DataError
+from components.files import rename_durably, sync_file
 from components.records import Quarantined, Utterance
 from components.stacking.speech_encoder import SpeechEncoder
 
@@ -57,7 +58,8 @@ def _write_shard(encoder: SpeechEncoder, batch: Sequence[Utterance], path: Path)
             missing.append(utterance)
     partial = path.with_suffix(".partial")
     save_file(states, partial)
-    partial.replace(path)
+    sync_file(partial)
+    rename_durably(partial, path)
     return missing
 
 
