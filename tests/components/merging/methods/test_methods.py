@@ -231,6 +231,28 @@ def test_the_paper_needs_tensors_of_one_type(tmp_path: Path) -> None:
         merged(text, tmp_path / "out")
 
 
+def test_three_deltas_add_up_as_two(tmp_path: Path) -> None:
+    base = flat(tmp_path / "0", 1, 1)
+    models = [
+        (flat(tmp_path / name, 2, value), "{weight: 0.5}")
+        for name, value in zip("abc", (2, 3, 5), strict=True)
+    ]
+    assert values(recipe("task_arithmetic", base, *models), tmp_path) == [2.5, 4.5]
+
+
+def test_weights_that_cancel_cannot_be_normalized(tmp_path: Path) -> None:
+    a, b = flat(tmp_path / "a", 1), flat(tmp_path / "b", 2)
+    with pytest.raises(MergeError, match="expected weights with a sum"):
+        merged(recipe("linear", None, (a, "{weight: 1}"), (b, "{weight: -1}")), tmp_path / "out")
+
+
+def test_probabilities_of_della_stay_between_0_and_1(tmp_path: Path) -> None:
+    base, a = flat(tmp_path / "0", 1), flat(tmp_path / "a", 3)
+    text = recipe("della", base, (a, "{weight: 1, density: 0.9, epsilon: 0.2}"))
+    with pytest.raises(MergeError, match=r"density ± epsilon between 0 and 1, found 0\.9 ± 0\.2"):
+        merged(text, tmp_path / "out")
+
+
 @pytest.mark.parametrize("density", ["1.5", "-0.1"])
 def test_density_out_of_range(tmp_path: Path, density: str) -> None:
     base, a = flat(tmp_path / "0", 1), flat(tmp_path / "a", 3)
