@@ -5,17 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
+import time
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import platformdirs
 
 from components.file_limits import refuse_irregular
+from components.files import write_atomically
 
 CACHE_VARIABLE = "ANTIPHON_CACHE"
 REMEMBERED_FROM = 1 << 20
 """Files below this many bytes are simply read again."""
+_RECENT_NANOSECONDS = 2_000_000_000
+"""A file that changed this recently may change again without a change of its time stamps."""
 
 
 def cache_folder() -> Path:
@@ -71,31 +75,29 @@ def _remember(memory: Path, stamp: list[object], digest: str) -> None:
         return  # a cache that cannot be written costs time, nothing else
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that a reader sees the old bytes or the new ones, also after a crash."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in ``folder`` durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def combine_digests(digests: Mapping[str, str]) -> str:
     """One digest for several files: SHA-256 over lines ``name digest``, sorted by name."""
     lines: Iterable[str] = (f"{name} {digests[name]}\n" for name in sorted(digests))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, remembered by this process while the file is not touched.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    status = path.stat()
+    stamp = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+    if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) < _RECENT_NANOSECONDS:
+        return _hash_file(path, stamp)
+    return _hash_file_cached(path, stamp)
+
+
+def _hash_file(path: Path, stamp: tuple[int, ...]) -> str:
+    del stamp
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+_hash_file_cached = lru_cache(maxsize=8192)(_hash_file)

@@ -13,7 +13,7 @@ Every message is one line: what was expected, what was found, where, and what to
 
 
 class AntiphonError(Exception):
-    """Anything that a user can be told in one line."""
+    """Base of every error that is explained to the user in one line."""
 
     logged = False  # whether it was, on its way up
 

@@ -1,9 +1,6 @@
-"""Numbers as reports write them, and what their scores are called."""
+"""Numbers as reports write them."""
 
 from __future__ import annotations
-
-LABELS = {"wer": "WER", "cer": "CER", "bleu": "BLEU", "chrf": "chrF2", "ter": "TER"}
-"""Metrics as the field writes them."""
 
 
 def format_seconds(value: float) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -15,8 +14,8 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from components.digests import sync_folder
 from components.errors import MergeError
+from components.files import staging_folder, sync_file, sync_folder
 from components.merging.config import VERSION
 from components.merging.io import output_files
 from components.merging.io.input_models import NO_REFERENCES, open_models
@@ -31,7 +30,6 @@ from components.merging.output_tensors import map_layer_origins
 from components.merging.plan import plan_merge
 from components.merging.recipe.recipe import Recipe
 from components.merging.tokenizer.output_tokenizer import build_tokenizer, save_tokenizer
-from components.models.staging import staging_folder
 
 
 class MergeOptions(NamedTuple):
@@ -155,8 +153,7 @@ def _new_folder(out: Path) -> Iterator[Path]:
     with FileLock(out.parent / f".{out.name}.lock"), staging_folder(out) as staging:
         yield staging
         for path in staging.iterdir():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
+            sync_file(path)
         staging.chmod(0o755)
         with contextlib.suppress(FileNotFoundError):
             out.rmdir()

@@ -17,13 +17,13 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from components.digests import cache_folder, sha256_of, sync_folder
+from components.digests import cache_folder, sha256_of
 from components.errors import AntiphonError, ModelError
+from components.files import staging_folder, sync_folder
 from components.models import wheels
 from components.models.checkpoints import WEIGHTS
 from components.models.install_manifest import MANIFEST, is_intact, write_manifest
 from components.models.packaged_models import SHIPPED, PackagedModel
-from components.models.staging import staging_folder
 from components.models.wheels import ProgressCallback
 
 CONSENT_VARIABLE = "ANTIPHON_ACCEPT_LICENCE"

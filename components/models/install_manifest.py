@@ -11,9 +11,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from components.digests import sha256_of, sync_folder, write_atomically
+from components.digests import sha256_of
 from components.errors import ModelError
-from components.models.staging import staging_folder
+from components.files import staging_folder, sync_folder, write_atomically
 
 MANIFEST = "FETCHED.json"
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from components.metrics.settings import ComparisonSettings
+from components.analysis.comparison_settings import ComparisonSettings
 from flows.parameters.base import DataParameters
 
 FlowName = Literal["cascade", "stack", "ensemble", "refine", "pipeline"]

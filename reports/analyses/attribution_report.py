@@ -10,8 +10,8 @@ from rich.text import Text
 from components.analysis.attribution import Attribution
 from components.analysis.cascade_attribution import AttributionReport
 from components.metrics.bootstrap import MIN_UTTERANCES, Estimate
+from components.metrics.table import label_of
 from reports.escaping import to_printable
-from reports.formatting import LABELS
 from reports.terminal.run_printing import describe_too_few, new_table
 from reports.views.sections import Section
 
@@ -32,7 +32,7 @@ def summarize(one: Attribution) -> str:
     else:
         verdict = f"most is lost in {one.culprit}" if _lossy(one) else "nothing is lost"
     gold = f", with gold transcripts {one.all_gold.value:.1f}" if one.parts else ""
-    return f"{LABELS[one.metric]} {one.score.value:.1f}{gold}: {kept}; {verdict}"
+    return f"{label_of(one.metric)} {one.score.value:.1f}{gold}: {kept}; {verdict}"
 
 
 def _lossy(one: Attribution) -> bool:
@@ -43,7 +43,7 @@ def _lossy(one: Attribution) -> bool:
 def build_rows(report: AttributionReport) -> Iterator[dict[str, str]]:
     """What each stage, part of a transcript and kind of error costs, in points of the metric."""
     for one in report.blames:
-        name = LABELS[one.metric]
+        name = label_of(one.metric)
         for stage in one.stages:
             cells = {"metric": name, "what": to_printable(stage.stage), "costs": format_estimate(stage.gap)}
             cells["passes on %"] = format_estimate(stage.kept, sign=False)

@@ -11,9 +11,10 @@ from components.analysis.comparison import Comparison
 from components.analysis.leaderboard import Cost
 from components.metrics.bootstrap import Estimate
 from components.metrics.significance import Difference
+from components.metrics.table import label_of
 from reports.analyses.attribution_report import format_estimate
 from reports.escaping import to_printable
-from reports.formatting import LABELS, format_bytes, format_seconds
+from reports.formatting import format_bytes, format_seconds
 from reports.terminal.run_printing import describe_too_few, format_interval, new_table
 from reports.views.sections import Section
 
@@ -44,7 +45,7 @@ def format_cost(cost: Cost) -> tuple[str, str, str, str, str]:
 def summarize(one: Difference) -> str:
     """One system's test: ``tiny: BLEU -0.40 (-1.22 to +0.43), p 0.310, not told apart``."""
     p = "" if one.p_holm is None else f", p {format_p_value(one.p_holm)}"
-    return f"{to_printable(one.system)}: {LABELS[one.metric]} {_change(one)}{p}, {describe_verdict(one)}"
+    return f"{to_printable(one.system)}: {label_of(one.metric)} {_change(one)}{p}, {describe_verdict(one)}"
 
 
 def _change(one: Difference) -> str:
@@ -59,7 +60,7 @@ def build_score_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
             one = tested.get((row.system, name))
             yield {
                 "system": to_printable(row.system),
-                "metric": LABELS[name],
+                "metric": label_of(name),
                 "score": format_estimate(Estimate(value=score.value, interval=score.interval), sign=False),
                 "difference": "" if one is None else _change(one),
                 "p": "" if one is None else format_p_value(one.p_holm),
@@ -94,7 +95,7 @@ def build_sections(comparison: Comparison) -> list[Section]:
     """The comparison as parts of a report: the table, plots, groups, largest differences."""
     from reports.plots.comparison_plots import draw_pictures  # noqa: PLC0415 - imports matplotlib
 
-    protocols = dict.fromkeys(f"{LABELS[one.metric]} {one.signature}" for one in comparison.differences)
+    protocols = dict.fromkeys(f"{label_of(one.metric)} {one.signature}" for one in comparison.differences)
     ranked = [summarize(one) for one in comparison.differences if one.metric == comparison.ranking]
     note = f"{'. '.join(ranked)}. Differences to {to_printable(comparison.baseline)} on {comparison.n:,} of "
     note += f"{comparison.n_total:,} utterances, p after Holm's correction over systems. "
@@ -135,7 +136,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
             one = tested.get((row.system, name))
             scores.add_row(
                 Text(to_printable(row.system) if place == 0 else "", "bold"),
-                LABELS[name],
+                label_of(name),
                 f"{score.value:.2f}",
                 format_interval(score),
                 f"{score.n:,} of {score.n_total:,}",
@@ -169,7 +170,7 @@ def _print_buckets(comparison: Comparison, console: Console) -> None:
         "",
         ">utterances",
         "system",
-        f">Δ {LABELS.get(comparison.ranking or '', '')}",
+        f">Δ {label_of(comparison.ranking or '')}",
         ">95% interval",
     )
     for bucket in comparison.buckets:

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.text import Text
 
 from components.analysis.contribution import Contribution
+from components.metrics.table import label_of
 from reports.analyses.attribution_report import format_estimate
 from reports.escaping import to_printable
-from reports.formatting import LABELS
 from reports.terminal.run_printing import new_table
 
 _KEY = re.compile(r"(store:[0-9a-f]{12})[0-9a-f]{52}")
@@ -32,7 +32,7 @@ def build_rows(found: Contribution) -> Iterator[dict[str, str]]:
 
 def summarize(found: Contribution) -> str:
     """What the shares are shares of."""
-    name = LABELS.get(found.metric, found.metric)
+    name = label_of(found.metric)
     return (
         f"{found.title}: {name} {found.score.value:.2f} with all, {found.nobody:.2f} with none "
         f"({found.empty}); {found.n} of {found.n_total} utterances"

@@ -14,8 +14,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from components.metrics.table import label_of
 from reports.escaping import to_printable
-from reports.formatting import LABELS, format_bytes, format_seconds
+from reports.formatting import format_bytes, format_seconds
 from reports.page.audio import EMBED_LIMIT, data_uri, select_embeddable
 from reports.page.data_blocks import DataBlocks, publish_blocks, temporary_blocks
 from reports.page.utterance_json import BASE_COLUMNS, build_details, build_index_line
@@ -26,7 +27,7 @@ PAGE = 50
 """Utterances per page, and per block of data that the script reads when it needs it."""
 
 _SCRIPTS = ("blocks.js", "utterance.js", "steps.js", "report.js")
-_TEMPLATES = Path(str(files("reports").joinpath("templates")))
+_TEMPLATES = Path(str(files("reports.page").joinpath("templates")))
 
 
 def write_html(
@@ -92,7 +93,7 @@ def _environment() -> Environment:
     environment.finalize = lambda value: to_printable(value) if type(value) is str else value
     environment.filters["seconds"] = format_seconds
     environment.filters["bytes"] = format_bytes
-    environment.filters["label"] = lambda name: LABELS.get(name, name)
+    environment.filters["label"] = label_of
     return environment
 
 

@@ -169,7 +169,8 @@ def sections_of_quarantined(stages: Sequence[StageRef]) -> list[Section]:
         return []
     note = f"{total:,} records could not be processed; the others went on."
     if total > len(rows):
-        note += f" The first {MAX_QUARANTINED_PER_STAGE} of each stage; antiphon inspect RUN --node NAME lists all."
+        note += f" The first {MAX_QUARANTINED_PER_STAGE} of each stage; "
+        note += "antiphon inspect RUN --node NAME lists all."
     return [Section("Put aside", note, tuple(rows))]
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from components.analysis.comparison import Comparison
+from components.metrics.table import label_of
 from reports.escaping import to_printable
-from reports.formatting import LABELS
 from reports.plots.run_plots import new_axes, plot_style, save_figures, to_data_uri
 
 TITLES = {
@@ -53,7 +53,7 @@ def _quality_cost(comparison: Comparison) -> Figure:
                 x, y, [[y - low], [high - y]], fmt="o", color="#3d83d6" if row.pareto else "#9aa4af"
             )
             plot.annotate(to_printable(row.system)[:24], (x, y), xytext=(6, 5), textcoords="offset points")
-        plot.set(xlabel="seconds of computing", ylabel=LABELS[name])
+        plot.set(xlabel="seconds of computing", ylabel=label_of(name))
         plot.margins(x=0.25, y=0.15)
         plot.grid()
     return figure
@@ -73,6 +73,6 @@ def _differences(comparison: Comparison) -> Figure:
         plot.set_yticks(range(len(tested)), [to_printable(one.system)[:24] for one in tested])
         plot.invert_yaxis()
         plot.margins(y=0.3)
-        plot.set_xlabel(f"better by so many points of {LABELS[str(comparison.ranking)]}")
+        plot.set_xlabel(f"better by so many points of {label_of(str(comparison.ranking))}")
         plot.grid(axis="x")
     return figure

@@ -7,9 +7,9 @@ from rich.text import Text
 
 from components.alignment import Edit
 from components.errors import DataError
+from components.metrics.table import label_of
 from components.records import NBest, Outcome, Quarantined
 from reports.escaping import to_printable
-from reports.formatting import LABELS
 from reports.terminal.run_printing import format_quarantined, new_table, plain_text, print_line
 from reports.views.rows import UtteranceRow
 from reports.views.run_view import RunView
@@ -98,7 +98,5 @@ def _marked(edit: Edit[str]) -> Text:
 
 def _all_values(comparison: ReferenceAlignment) -> str:
     return "  ".join(
-        f"{LABELS.get(name, name)} {value:.1f}"
-        for name, value in comparison.values.items()
-        if value is not None
+        f"{label_of(name)} {value:.1f}" for name, value in comparison.values.items() if value is not None
     )

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
-import tempfile
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -15,6 +13,7 @@ from filelock import FileLock
 
 from components.digests import cache_folder, sha256_of
 from components.errors import ModelError, TransientError
+from components.files import open_atomically
 from components.models.checkpoints import checkpoint_of
 from components.models.install_manifest import install_once
 from components.models.references import unknown_reference_error
@@ -80,19 +79,12 @@ def download(address: str, digest: str, reference: str, on_progress: ProgressCal
     with FileLock(f"{target}.lock"):
         if target.is_file() and sha256_of(target) == digest:
             return target
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".partial-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                actual = _download_to(address, file, reference, on_progress)
-                os.fsync(file.fileno())
+        with open_atomically(target) as file:
+            actual = _download_to(address, file, reference, on_progress)
             if actual != digest:
                 raise ModelError(
                     f"{reference}: expected sha256 {digest[:12]}, found {actual[:12]} at its address"
                 )
-            Path(temporary).replace(target)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                Path(temporary).unlink()
     return target
 
 

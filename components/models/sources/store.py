@@ -10,7 +10,7 @@ from components.errors import ModelError, StoreError
 from components.models.checkpoints import checkpoint_of
 from components.models.references import display_reference
 from components.records import Checkpoint
-from components.storage import local_root, resolve_store_url
+from components.storage.location import local_root, resolve_store_url
 from components.storage.mirror import Mirror
 from components.storage.seal import SEAL, read_seal
 

@@ -11,9 +11,10 @@ from components.analysis.cascade_attribution import AttributionCase, attribute_c
 from components.analysis.error_costs import measure_correlation
 from components.analysis.oracle_repair import ERROR_KINDS, FORM, WORD_ERRORS, correct_errors
 from components.errors import DataError
-from components.metrics.corpus_statistics import CorpusStatistics, translation_statistics
+from components.metrics.corpus_statistics import translation_statistics
 from components.metrics.translation import translation_scores
 from components.records import Audio, Utterance
+from tests.components.metrics.corpora import table_of
 
 LEXICON = {
     **{"dog": "Hund", "cat": "Katze", "runs": "läuft", "sleeps": "schläft", "big": "großer", "tree": "Baum"},
@@ -164,10 +165,10 @@ def test_what_cannot_be_blamed_is_refused() -> None:
     ]
     with pytest.raises(DataError, match="expected spoken utterances with a reference transcript"):
         attribute_cascade(bare, repaired, STAGES, "mt", 3)
-    table = CorpusStatistics("m", ("a",), np.ones((1, 1)), lambda t: t[0], True, 1, "")
+    table = table_of(np.ones((1, 1)), ids=("a",))
     with pytest.raises(DataError, match="expected the output with words gold, found none"):
         attribute({frozenset(): table}, {"asr": ["words"]}, "mt")
-    other = CorpusStatistics("m", ("b",), np.ones((1, 1)), lambda t: t[0], True, 1, "")
+    other = table_of(np.ones((1, 1)), ids=("b",))
     with pytest.raises(DataError, match="same utterances"):
         attribute({frozenset(): table, frozenset(["words"]): other}, {"asr": ["words"]}, "mt")
 

@@ -7,9 +7,9 @@ from sacrebleu.metrics.bleu import BLEU
 
 from components.errors import DataError
 from components.metrics.corpus_statistics import recognition_statistics, translation_statistics
-from components.metrics.languages import group_by_language, merge_signatures
+from components.metrics.languages import assign_languages, group_by_language, merge_signatures
+from components.metrics.recognition import recognition_scores, utterance_errors
 from components.metrics.translation import sentence_scores, translation_scores
-from components.metrics.wer import recognition_scores, utterance_errors
 
 REFERENCES = {
     "a": "ein Hund läuft im Park .",
@@ -96,8 +96,9 @@ def test_transcripts_pass_the_normaliser_of_their_language() -> None:
 
 def test_an_utterance_without_a_language_is_refused() -> None:
     with pytest.raises(DataError, match="b: expected its language among those of 1 utterances, found none"):
-        group_by_language(["a", "b"], {"a": "de"})
-    assert group_by_language([], "de") == group_by_language([], {}) == {}
+        assign_languages(["a", "b"], {"a": "de"})
+    assert assign_languages([], "de") == assign_languages([], {}) == ()
+    assert group_by_language(["zh", "de", "zh"]) == {"de": [1], "zh": [0, 2]}
 
 
 def test_signatures() -> None:

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.analysis.comparison import Comparison, System, compare
+from components.analysis.comparison_settings import ComparisonSettings
 from components.analysis.leaderboard import Cost
 from components.errors import DataError
 from components.metrics.corpus_statistics import recognition_statistics, translation_statistics
-from components.metrics.settings import ComparisonSettings
+from components.metrics.recognition import recognition_scores
 from components.metrics.translation import translation_scores
-from components.metrics.wer import recognition_scores
 from components.records import Score, Utterance
 
 Texts = dict[str, str]

@@ -18,6 +18,7 @@ from components.metrics.corpus_statistics import (
     translation_statistics,
 )
 from components.metrics.null_distributions import two_sided_p
+from components.metrics.recognition import recognition_scores
 from components.metrics.significance import (
     Difference,
     Test,
@@ -27,8 +28,7 @@ from components.metrics.significance import (
     translation_tests,
 )
 from components.metrics.translation import translation_scores
-from components.metrics.wer import recognition_scores
-from tests.components.metrics.corpora import REFERENCES, SYSTEMS, N
+from tests.components.metrics.corpora import REFERENCES, SYSTEMS, N, table_of
 
 
 @pytest.mark.parametrize(("test", "theirs"), [("bootstrap", "bs"), ("randomisation", "ar")])
@@ -150,8 +150,7 @@ def exchanged(score: Score, n_nulls: int, n: int = 100) -> tuple[Counts, Counts]
 
 
 def statistics(score: Score, rows: Counts) -> CorpusStatistics:
-    ids = tuple(map(str, range(len(rows))))
-    return CorpusStatistics("m", ids, rows, lambda row: float(score(np.asarray(row))), True, len(rows), "")
+    return table_of(rows, score)
 
 
 @pytest.mark.parametrize(
