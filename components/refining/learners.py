@@ -95,7 +95,7 @@ class DeliberationLearner(_RefinerLearner):
         self.engine = Seq2SeqBackend(self.ready, self.tokenizer, GREEDY)  # type: ignore[arg-type]
 
     def loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
-        """The surrogate of a batch per target token, to be minimised, and its target tokens."""
+        """The surrogate of a batch per target token, to be minimized, and its target tokens."""
         model, batch = self.model, self.base.batch(rows)
         tokens, real = (part.to(model.device) for part in pad_drafts(self._sample_drafts(batch), self.pad))
         encoded, count = model.encode(batch.source, batch.mask), self.config.num_drafts
