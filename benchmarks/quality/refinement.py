@@ -69,7 +69,7 @@ def rounds(
     """The texts after each of ``count`` rounds, and what each round cost."""
     refiner = Refiner(config, store)
     if choose:
-        refiner.editor.ready.choose = TAG_CHOICES[choose]  # type: ignore[union-attr]
+        refiner.proposer.ready.choose = TAG_CHOICES[choose]  # type: ignore[union-attr]
     history = [[_draft(u, drafts[u.id])] for u in utterances]
     found = []
     for left in range(count, 0, -1):

@@ -1,4 +1,4 @@
-"""Settings of a training: flat, described and bounded, as the form in Prefect's UI is made from them."""
+"""Settings of trainings, from which the form in Prefect's UI is made: flat, described, bounded."""
 
 from __future__ import annotations
 

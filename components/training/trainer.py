@@ -201,7 +201,7 @@ class Trainer:
         self.report(row)
 
     def finish(self) -> None:
-        """Write ``kept/`` and ``model/``: the mean of the last checkpoints, or the best one if it is better."""
+        """Write ``kept/`` and ``model/``, the mean of the last checkpoints or, if better, the best one."""
         for step in (
             self.state.last_steps(self.config.keep_checkpoints) if self.config.keep_checkpoints else ()
         ):

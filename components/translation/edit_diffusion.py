@@ -1,4 +1,4 @@
-"""The translator's engine over edit diffusion: a translation is the canvas after its last step."""
+"""Translation by edit diffusion: a translation is the canvas after the last step."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _ROOM = 32
 """Tokens that a canvas may grow by beyond twice the source."""
 
 
-class EditDiffusionEngine(Seq2SeqBackend):
-    """From an empty canvas to a translation in ``steps`` steps (all of the model's, by default)."""
+class EditDiffusionBackend(Seq2SeqBackend):
+    """Translates from an empty canvas in ``steps`` steps (all of the model's if None)."""
 
     def __init__(
         self, ready: EditDiffusionModel, tokenizer: Any, search_config: SearchConfig, steps: int | None = None
@@ -39,7 +39,7 @@ class EditDiffusionEngine(Seq2SeqBackend):
         return [[to_sentence_translation(self._tokenizer, candidate)] for candidate in candidates]
 
     def denoise(self, source: tuple[Tensor, Tensor], canvases: Sequence[Tokens], t: int) -> list[Candidate]:
-        """One step of the reverse process on a batch of canvases."""
+        """Take one step of the reverse process on a batch of canvases."""
         longest = max(source[0].shape[1], *(len(canvas) for canvas in canvases))
         limit = min(self.diffusion.positions - 2, 2 * longest + _ROOM)
         config = SearchConfig(beam_size=self._search.beam_size, max_new_tokens=limit)
@@ -47,7 +47,7 @@ class EditDiffusionEngine(Seq2SeqBackend):
         return self.diffusion.denoise(source, cut_canvases, t, config)
 
     def pad_sources(self, sentences: Sequence[Sentence]) -> tuple[Tensor, Tensor]:
-        """Padded ids (N, S) and mask (N, S) of prepared sentences."""
+        """Pad prepared sentences: ids (N, S) and mask (N, S)."""
         pad, device = self.diffusion.vocabulary.pad, self.diffusion.model.device
         width = max(len(sentence.tokens) for sentence in sentences)
         ids = torch.tensor([[*s.tokens, *[pad] * (width - len(s.tokens))] for s in sentences], device=device)
@@ -58,7 +58,7 @@ class EditDiffusionEngine(Seq2SeqBackend):
 def translate_all(
     engine: TranslationBackend, texts: Sequence[str], languages: tuple[str, str], batch_size: int = 64
 ) -> list[str]:
-    """The best translation of each text, taken as one sentence, in order; batches of similar length."""
+    """Translate each text as one sentence, in batches of similar length; return the best, in order."""
     sentences = [engine.prepare(text, *languages) for text in texts]
     order = sorted(range(len(texts)), key=lambda i: len(sentences[i].tokens))
     output = [""] * len(texts)

@@ -21,7 +21,7 @@ from components.records import Checkpoint
 from components.translation.causal import CausalBackend
 from components.translation.config import TranslationConfig
 from components.translation.domain import read_domain
-from components.translation.edit_diffusion import EditDiffusionEngine
+from components.translation.edit_diffusion import EditDiffusionBackend
 from components.translation.search_settings import search_config_of
 from components.translation.seq2seq import Seq2SeqBackend
 from components.translation.translator import TranslationBackend, Translator
@@ -35,7 +35,7 @@ def build(config: TranslationConfig, store: str | None = None) -> Translator:
     if isinstance(model, CausalModel):
         backend = CausalBackend(model, tokenizer, search, prompt=config.prompt, examples=config.examples)
     elif checkpoint.architecture == EDIT_DIFFUSION:
-        backend = EditDiffusionEngine(model, tokenizer, search)  # type: ignore[arg-type]
+        backend = EditDiffusionBackend(model, tokenizer, search)  # type: ignore[arg-type]
     else:
         backend = Seq2SeqBackend(model, tokenizer, search)
     domain = read_domain(Path(checkpoint.path))

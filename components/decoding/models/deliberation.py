@@ -1,4 +1,4 @@
-"""The deliberation network as a member of the search: it drafts, reads its draft, and writes step by step."""
+"""The deliberation network in the search: it drafts, reads the draft, and is a scorer of the second pass."""
 
 from __future__ import annotations
 
@@ -21,9 +21,13 @@ Tokens = tuple[int, ...]
 
 
 class DeliberationModel:
-    """A loaded network, made ready for decoding: it stands where a Seq2SeqModel does.
+    """A loaded deliberation network, ready for decoding; it is used like a Seq2SeqModel.
 
-    ``first_beam`` is the beam of the first pass, whose best hypothesis is the draft.
+    Args:
+        network: the network.
+        digest: digest of the vocabulary.
+        name: the model's name.
+        first_beam: beam of the first pass, whose best hypothesis is the draft.
     """
 
     def __init__(self, network: DeliberationNetwork, digest: str, name: str, *, first_beam: int = 5) -> None:
@@ -38,11 +42,11 @@ class DeliberationModel:
     def build_scorer(
         self, *, input_ids: Tensor, attention_mask: Tensor, drafts: Sequence[Tokens] | None = None
     ) -> DeliberationScorer:
-        """A member for sources (N, S); ``drafts`` (ids with eos) replace the network's own first pass."""
+        """Build a scorer for sources (N, S); ``drafts`` (ids with eos) replace the network's own."""
         return DeliberationScorer(self, input_ids, attention_mask, drafts)
 
     def draft_best(self, input_ids: Tensor, attention_mask: Tensor) -> list[Tokens]:
-        """The first pass of N sources: the best hypothesis of a beam search, with eos where it ended."""
+        """Return the draft of each source: the best hypothesis of a beam search, with eos where it ended."""
         drafts = self.draft_samples(input_ids, attention_mask, SearchConfig(beam_size=self._beam))
         return [candidates[0] for candidates in drafts]
 
@@ -53,20 +57,20 @@ class DeliberationModel:
         config: SearchConfig,
         keys: Sequence[int] | None = None,
     ) -> list[list[Tokens]]:
-        """First passes of N sources by any search of the decoder: samples for training, a beam's best."""
+        """Return drafts of each source by any search: samples for training, say, or a beam's best."""
         member = self.first.build_scorer(input_ids=input_ids, attention_mask=attention_mask)
         candidate_lists = search([member], config, logits_processors=self._rules, keys=keys)
         return [[tokens_with_eos(candidate) for candidate in candidates] for candidates in candidate_lists]
 
 
 def tokens_with_eos(candidate: Candidate) -> Tokens:
-    """The tokens of a candidate with its eos, if it has one; never empty."""
+    """Return the tokens of a candidate, with its eos if it has one."""
     ending = () if candidate.eos_token is None else (candidate.eos_token,)
     return (*candidate.tokens, *ending)
 
 
 class DeliberationScorer:
-    """One batch of sources; see :class:`components.decoding.TokenScorer`. ``first_pass`` are its drafts."""
+    """Scores the second pass of a batch of sources (a TokenScorer); ``first_pass`` holds their drafts."""
 
     def __init__(
         self, ready: DeliberationModel, source: Tensor, mask: Tensor, drafts: Sequence[Tokens] | None
@@ -77,7 +81,7 @@ class DeliberationScorer:
 
     @torch.inference_mode()
     def prefill(self) -> Tensor:
-        """Encode, draft unless drafts were given, read the draft, and predict the first token."""
+        """Encode, draft (unless there are drafts), read the drafts, and predict the first token."""
         ready, network = self._ready, self._ready.network
         if self.first_pass is None:
             self.first_pass = ready.draft_best(self._source, self._mask)

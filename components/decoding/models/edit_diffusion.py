@@ -1,6 +1,6 @@
-"""Inference of edit diffusion: T steps of tagging and writing, through the one search.
+"""Edit diffusion in the search: each of T steps tags the canvas, then writes the spans by a search.
 
-From nothing (an empty canvas), from noise (random tokens), or from a text that another system wrote.
+The first canvas is empty, random tokens, or a text that another system wrote.
 """
 
 from __future__ import annotations
@@ -25,14 +25,15 @@ TagChoice = Literal["most", "expected"]
 
 
 def most_likely(probabilities: Tensor) -> Tensor:
-    """The most probable tag of each position: (L, 4) -> (L,)."""
+    """Choose the most probable tag of each position: (L, 4) -> (L,)."""
     return probabilities.argmax(-1)
 
 
 def expected_edit_count(probabilities: Tensor) -> Tensor:
-    """As many edits as are expected, at the positions that are most probably edited: (L, 4) -> (L,).
+    """Choose as many edits as are expected, at the positions that are most probably edited: (L, 4) -> (L,).
 
-    Where every position is edited with chance 0.3, :func:`most_likely` edits none; here three in ten are.
+    Where every position is edited with probability 0.3, :func:`most_likely` edits none; here three in ten
+    are.
     """
     edited = 1.0 - probabilities[:, KEEP]
     count = int(torch.round(edited.sum()))
@@ -45,11 +46,11 @@ def expected_edit_count(probabilities: Tensor) -> Tensor:
 
 
 TAG_CHOICES: dict[str, Callable[[Tensor], Tensor]] = {"most": most_likely, "expected": expected_edit_count}
-"""How tags are chosen from their probabilities."""
+"""How tags are chosen from their probabilities, by name."""
 
 
 class EditDiffusionModel:
-    """A loaded denoiser, made ready for decoding. ``choice`` is a row of CHOICES."""
+    """A loaded denoiser, ready for decoding; ``choice`` is a row of TAG_CHOICES."""
 
     def __init__(
         self, network: EditDiffusionNetwork, digest: str, name: str, *, choice: TagChoice = "expected"
@@ -64,9 +65,16 @@ class EditDiffusionModel:
     def denoise(
         self, source: tuple[Tensor, Tensor], texts: Sequence[Tokens], t: int, config: SearchConfig
     ) -> list[Candidate]:
-        """x_t -> x_{t-1} of N ``texts``, given ``source`` (ids and mask, (N, S)); candidates hold new texts.
+        """Take one step of the reverse process, x_t -> x_{t-1}.
 
-        The score of a candidate is log P(tags) + log P(spans | tags).
+        Args:
+            source: source ids and mask (N, S).
+            texts: the N texts x_t.
+            t: the step.
+            config: the search for the spans.
+
+        Returns:
+            A candidate per text, with the new text; its score is log P(tags) + log P(spans | tags).
         """
         network, pad = self.network, self.vocabulary.pad
         mask = source[1].bool()
@@ -85,7 +93,7 @@ class EditDiffusionModel:
         return [self._trace_to_text(best[0], score) for best, score in zip(candidates, scores, strict=True)]
 
     def _trace_to_text(self, candidate: Candidate, tag_score: float) -> Candidate:
-        """A trace as its text; the tags' score is added to the writer's."""
+        """Turn a written trace into its text; the tags' score is added to the writer's."""
         pairs = [
             (token, value)
             for token, value in zip(candidate.tokens, candidate.log_probs, strict=False)
@@ -105,7 +113,7 @@ class EditDiffusionModel:
 
 
 class _SpanScorer:
-    """Writes the spans of one step; see :class:`components.decoding.TokenScorer`. Given tokens have chance 1."""
+    """Scores the writer's tokens of one step (a TokenScorer); copied tokens have probability 1."""
 
     def __init__(
         self,
@@ -140,7 +148,7 @@ class _SpanScorer:
 
     @torch.inference_mode()
     def prefill(self) -> Tensor:
-        """The first token of each text."""
+        """Predict the first token of each text."""
         n, device = len(self._kept), self._kept.device
         self._at = torch.zeros(n, dtype=torch.long, device=device)
         self._inside = self._opens[:, 0]
@@ -148,7 +156,7 @@ class _SpanScorer:
 
     @torch.inference_mode()
     def step(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
-        """Move on: a given token opens the span behind it, the end of a span closes it."""
+        """Go on by one token: a copied token opens the span behind it, the end of a span closes it."""
         self._steps.reorder(beam_indices)
         at, inside, rows = self._at[beam_indices], self._inside[beam_indices], self._steps.utterances
         self._at = torch.where(inside, at, at + 1)

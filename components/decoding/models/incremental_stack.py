@@ -1,4 +1,4 @@
-"""A stack of layers one token at a time: its growing cache, and the memories that follow the rows."""
+"""Incremental decoding of a multi-source stack: its key-value cache, and memories by row."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from components.networks.multi_source_transformer import MultiSourceStack, embed
 
 
 class IncrementalStack:
-    """Hidden states of a causal stack for the last token of each row; rows may be repeated or left out.
+    """Computes a causal stack one token at a time; rows may be reordered, repeated and left out.
 
-    ``model`` is the MarianMTModel whose embedding is used; ``memories`` (n, S, features) and ``masks`` (n, S)
-    are those of the n utterances.
+    Args:
+        model: the MarianMTModel whose embedding is used.
+        stack: the stack.
+        memories: of each of n utterances (n, S, features).
+        masks: of the memories (n, S); None where nothing is padding.
     """
 
     def __init__(
@@ -30,7 +33,7 @@ class IncrementalStack:
         self._keys, self._masks = self._all_keys, self._all_masks
 
     def reorder(self, beam_indices: Tensor) -> None:
-        """Row r continues row ``parents[r]`` of the step before."""
+        """Make row r continue row ``beam_indices[r]`` of the step before."""
         kv_cache.reorder(self._cache, beam_indices, len(self.utterances))
         before, self.utterances = self.utterances, self.utterances[beam_indices]
         if len(before) == len(beam_indices) and bool((before == self.utterances).all()):
@@ -40,7 +43,7 @@ class IncrementalStack:
         self._masks = tuple(None if mask is None else mask[rows] for mask in self._all_masks)
 
     def step(self, tokens: Tensor, extra: Tensor | None = None) -> Tensor:
-        """States (R, width) after ``tokens`` (R,); ``extra`` (R, width) is added to their embedding."""
+        """Return states (R, width) after ``tokens`` (R,), to whose embedding ``extra`` (R, width) is added."""
         hidden = embed_tokens(self._model, tokens[:, None], self._length)
         if extra is not None:
             hidden = hidden + extra[:, None]
