@@ -34,9 +34,9 @@ class _Word(str):
     __slots__ = ("bare",)
     bare: str
 
-    def __new__(cls, written: str) -> _Word:
-        word = super().__new__(cls, written)
-        word.bare = _basic(written)
+    def __new__(cls, text: str) -> _Word:
+        word = super().__new__(cls, text)
+        word.bare = _basic(text)
         return word
 
     def __eq__(self, other: object) -> bool:
@@ -52,12 +52,12 @@ class _Word(str):
 
 def correct_errors(transcript: str, reference: str, kinds: Collection[str], language: str) -> str:
     """The transcript with the errors of ``kinds`` (of :data:`ERROR_KINDS`) replaced by what was said."""
-    kept = []
+    words = []
     for edit, kind in _columns(transcript, reference, language):
         word = edit.reference if kind in kinds else edit.hypothesis
         if word is not None:
-            kept.append(str(word))
-    return ("" if without_spaces(language) else " ").join(kept)
+            words.append(str(word))
+    return ("" if without_spaces(language) else " ").join(words)
 
 
 def count_errors(transcript: str, reference: str, language: str) -> Counter[str]:

@@ -41,4 +41,6 @@ def read_comparison(ref: StageRef) -> Comparison:
 
 def read_contributions(ref: StageRef) -> list[Contribution]:
     """What a ``contribution`` stage holds."""
-    return [Contribution.model_validate(one) for one in read_json(Path(ref.path) / CONTRIBUTIONS)["systems"]]
+    return [
+        Contribution.model_validate(system) for system in read_json(Path(ref.path) / CONTRIBUTIONS)["systems"]
+    ]

@@ -50,9 +50,9 @@ def write_html(
         _write_blocks(view, path.parent, blocks, embed_limit)
         data = "" if blocks.inline else f"{path.stem}-data"
         page = folder / "page.html"
-        drawn = figures() if figures else run_plots.draw_figures(view)
+        plots = figures() if figures else run_plots.draw_figures(view)
         with page.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(_environment().get_template("report.html").render(**_context(view, data, drawn)))
+            file.write(_environment().get_template("report.html").render(**_context(view, data, plots)))
             if blocks.inline:
                 blocks.embed(file)
             file.write(f"<script>{_script()}</script>\n</body>\n</html>\n")

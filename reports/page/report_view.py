@@ -50,7 +50,7 @@ def view_of(run: RunRecord, store: Store) -> RunView:
         sections=[
             *sections_of_quarantined(run.stages),
             *(attribution_report.build_sections(read_blame(kinds["blame"])) if "blame" in kinds else ()),
-            *(one for ref in run.stages for one in sections_of_stage(ref)),
+            *(section for ref in run.stages for section in sections_of_stage(ref)),
         ],
         columns=_BLAME if "blame" in kinds else (),
         values=_numbers(kinds["blame"]) if "blame" in kinds else {},
@@ -62,8 +62,8 @@ def view_of_comparison(run: RunRecord, ref: StageRef, store: Store) -> RunView:
     comparison = read_comparison(ref)
     systems = {name: store.load_run(of_system) for name, of_system in run.systems.items()}
     united = unite(systems)
-    refs = {one.stage: one for one in united.stages}
-    outputs = dict.fromkeys(name for each in united.outputs for name in each if name in refs)
+    refs = {stage.stage: stage for stage in united.stages}
+    outputs = dict.fromkeys(name for names in united.outputs for name in names if name in refs)
     values, columns = _changes(ref, comparison.baseline, [row.system for row in comparison.rows])
     return RunView(
         run.model_copy(update={"stages": (*united.stages, ref), "pipeline": united.pipeline, "metrics": {}}),
@@ -129,7 +129,7 @@ def _changes(
     ref: StageRef, baseline: str, systems: Sequence[str]
 ) -> tuple[dict[str, dict[str, float]], list[Column]]:
     """Per utterance the score of every system and its change to the baseline."""
-    found: dict[str, dict[str, float]] = {}
+    values: dict[str, dict[str, float]] = {}
     for line in read_lines(Path(ref.path) / VALUES):
         entry = json.loads(line)
         scores: dict[str, float] = entry["values"]
@@ -138,22 +138,22 @@ def _changes(
             for name, score in scores.items()
             if name != baseline and baseline in scores
         }
-        found[entry["id"]] = {f"score: {name}": score for name, score in scores.items()} | changed
+        values[entry["id"]] = {f"score: {name}": score for name, score in scores.items()} | changed
     columns = []
     for name in systems:
         if name != baseline:
             columns.append(Column(f"change: {name}", f"{name} above {baseline}, most first"))
             columns.append(Column(f"change: {name}", f"{name} below {baseline}, most first", "smallest"))
-    return found, columns
+    return values, columns
 
 
 def _numbers(ref: StageRef) -> dict[str, dict[str, float]]:
     """Utterance id -> the numbers that the blame has of it."""
-    found = {}
+    numbers = {}
     for line in read_lines(Path(ref.path) / VALUES):
         entry = json.loads(line)
-        found[entry.pop("id")] = entry
-    return found
+        numbers[entry.pop("id")] = entry
+    return numbers
 
 
 def sections_of_quarantined(stages: Sequence[StageRef]) -> list[Section]:
@@ -178,20 +178,20 @@ def sections_of_stage(ref: StageRef) -> list[Section]:
     """Tables and pictures that a stage seals beside its records: rounds, a router's telemetry, a curve."""
     folder = Path(ref.path)
     files = read_seal((folder / SEAL).read_bytes(), str(folder), ref.key).files
-    found = []
+    sections = []
     if TABLES in files:
         for table in read_json(folder / TABLES).get("tables", []):
             rows = tuple({str(k): str(v) for k, v in row.items()} for row in table["rows"])
-            found.append(Section(str(table["title"]), str(table.get("note", "")), rows))
-    shown = load_pictures(folder / name for name in files if "/" not in name)
-    return [*found, Section(f"{ref.stage}: plots", pictures=shown)] if shown else found
+            sections.append(Section(str(table["title"]), str(table.get("note", "")), rows))
+    plots = load_pictures(folder / name for name in files if "/" not in name)
+    return [*sections, Section(f"{ref.stage}: plots", pictures=plots)] if plots else sections
 
 
 def models_of(refs: Mapping[str, StageRef]) -> dict[str, Models]:
     """The models that made each stage, from its plan, as the run that made it named them."""
-    found: dict[str, Models] = {}
+    models: dict[str, Models] = {}
     for label, ref in refs.items():
         plan = read_plan(ref)
         weights = plan.get("weights", {})
-        found[label] = {name: weights.get(role) for role, name in plan.get("models", {}).items()}
-    return found
+        models[label] = {name: weights.get(role) for role, name in plan.get("models", {}).items()}
+    return models

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from components.alignment import Edit
+from components.metrics.table import label_of
 from components.records import Hypothesis, NBest, Quarantined, Token
 from reports.escaping import to_printable
 from reports.page.audio import relative_url
@@ -104,12 +105,12 @@ def _stage(view: RunView, stage: str, row: UtteranceRow) -> dict[str, object]:
         return entry | {"reason": to_printable(outcome.reason), "detail": to_printable(outcome.detail)}
     if not isinstance(outcome, NBest):
         return entry
-    entry["nbest"] = [_hypothesis(one) for one in outcome.hypotheses]
+    entry["nbest"] = [_hypothesis(hypothesis) for hypothesis in outcome.hypotheses]
     comparison = row.alignments.get(stage)
     if comparison is not None:
         entry["spaced"] = comparison.spaced
         entry["edits"] = [_edit(edit) for edit in comparison.edits]
-        entry["values"] = {name: _rounded(value, 4) for name, value in comparison.values.items()}
+        entry["values"] = {label_of(name): _rounded(value, 4) for name, value in comparison.values.items()}
     return entry
 
 

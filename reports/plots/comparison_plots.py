@@ -21,10 +21,10 @@ def draw_figures(comparison: Comparison) -> dict[str, Figure]:
     """The plots by file name."""
     if comparison.ranking is None:
         return {}
-    found = {"quality_cost": _quality_cost(comparison)}
-    if any(one.metric == comparison.ranking for one in comparison.differences):
-        found["differences"] = _differences(comparison)
-    return found
+    figures = {"quality_cost": _quality_cost(comparison)}
+    if any(difference.metric == comparison.ranking for difference in comparison.differences):
+        figures["differences"] = _differences(comparison)
+    return figures
 
 
 def draw_pictures(comparison: Comparison) -> tuple[tuple[str, str], ...]:
@@ -60,17 +60,23 @@ def _quality_cost(comparison: Comparison) -> Figure:
 
 
 def _differences(comparison: Comparison) -> Figure:
-    tested = [one for one in comparison.differences if one.metric == comparison.ranking]
+    differences = [
+        difference for difference in comparison.differences if difference.metric == comparison.ranking
+    ]
     with plot_style():
-        figure, plot = new_axes(1.0 + 0.36 * len(tested))
-        for place, one in enumerate(tested):
-            sign = 1 if one.higher_is_better else -1
-            low, high = sorted(sign * end for end in one.interval or (one.difference, one.difference))
-            value = sign * one.difference
-            colour = "#3d83d6" if one.verdict in ("better", "worse") else "#9aa4af"
-            plot.errorbar(value, place, xerr=[[value - low], [high - value]], fmt="o", color=colour)
+        figure, plot = new_axes(1.0 + 0.36 * len(differences))
+        for position, difference in enumerate(differences):
+            sign = 1 if difference.higher_is_better else -1
+            low, high = sorted(
+                sign * end for end in difference.interval or (difference.difference, difference.difference)
+            )
+            value = sign * difference.difference
+            colour = "#3d83d6" if difference.verdict in ("better", "worse") else "#9aa4af"
+            plot.errorbar(value, position, xerr=[[value - low], [high - value]], fmt="o", color=colour)
         plot.axvline(0, color="#7d8590", linewidth=1)
-        plot.set_yticks(range(len(tested)), [to_printable(one.system)[:24] for one in tested])
+        plot.set_yticks(
+            range(len(differences)), [to_printable(difference.system)[:24] for difference in differences]
+        )
         plot.invert_yaxis()
         plot.margins(y=0.3)
         plot.set_xlabel(f"better by so many points of {label_of(str(comparison.ranking))}")

@@ -38,8 +38,8 @@ def compute_layout(names: Sequence[str], edges: Sequence[tuple[str, str]]) -> La
     graph = _layered(names, edges, _depths(names, edges))
     graph.layers = min(_orders(graph), key=lambda layers: _crossings(layers, graph.after))
     rows = _rows(graph)
-    where = {one: (float(number), rows[one]) for number, layer in enumerate(graph.layers) for one in layer}
-    routes = {edge: [where[one] for one in chain] for edge, chain in graph.chains.items()}
+    where = {node: (float(number), rows[node]) for number, layer in enumerate(graph.layers) for node in layer}
+    routes = {edge: [where[node] for node in chain] for edge, chain in graph.chains.items()}
     return Layout({name: where[name] for name in names}, routes)
 
 
@@ -91,8 +91,8 @@ def _crossings(layers: Sequence[Sequence[object]], after: Mapping[object, Sequen
     """How many pairs of edges cross between neighboring layers."""
     crossed = 0
     for left, right in pairwise(layers):
-        position = {one: number for number, one in enumerate(right)}
-        ends = [[position[below] for below in after.get(one, ())] for one in left]
+        position = {node: number for number, node in enumerate(right)}
+        ends = [[position[below] for below in after.get(node, ())] for node in left]
         crossed += sum(a > b for upper, lower in combinations(ends, 2) for a in upper for b in lower)
     return crossed
 
@@ -100,30 +100,30 @@ def _crossings(layers: Sequence[Sequence[object]], after: Mapping[object, Sequen
 def _sort(layers: Sequence[list[object]], neighbors: Mapping[object, Sequence[object]]) -> None:
     """Sort each layer by the mean position of its neighbors in the layer before it."""
     for fixed, layer in pairwise(layers):
-        position = {one: float(number) for number, one in enumerate(fixed)}
-        own = {one: float(number) for number, one in enumerate(layer)}
-        layer.sort(key=lambda one: _mean([position[n] for n in neighbors.get(one, ())], own[one]))
+        position = {node: float(number) for number, node in enumerate(fixed)}
+        own = {node: float(number) for number, node in enumerate(layer)}
+        layer.sort(key=lambda node: _mean([position[n] for n in neighbors.get(node, ())], own[node]))
 
 
 def _rows(graph: _Layers) -> dict[object, float]:
     """Rows near those of the neighbors, at least one apart inside a layer, the first at 0."""
-    rows = {one: float(number) for layer in graph.layers for number, one in enumerate(layer)}
+    rows = {node: float(number) for layer in graph.layers for number, node in enumerate(layer)}
     for sweep in range(_SWEEPS):
         neighbors = graph.before if sweep % 2 == 0 else graph.after
         for layer in graph.layers if sweep % 2 == 0 else graph.layers[::-1]:
-            wanted = [_mean([rows[n] for n in neighbors.get(one, ())], rows[one]) for one in layer]
-            rows.update(zip(layer, _apart(wanted), strict=True))
+            targets = [_mean([rows[n] for n in neighbors.get(node, ())], rows[node]) for node in layer]
+            rows.update(zip(layer, _apart(targets), strict=True))
     top = min(rows.values(), default=0.0)
-    return {one: row - top for one, row in rows.items()}
+    return {node: row - top for node, row in rows.items()}
 
 
-def _apart(wanted: Sequence[float]) -> list[float]:
+def _apart(targets: Sequence[float]) -> list[float]:
     """The nearest rows (least squares) in the same order, each at least one below that before it.
 
     Isotonic regression by pooling adjacent violators.
     """
     pools: list[tuple[float, int]] = []  # mean, count
-    for number, row in enumerate(wanted):
+    for number, row in enumerate(targets):
         pools.append((row - number, 1))
         while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
             (first, n), (second, m) = pools[-2:]

@@ -86,17 +86,17 @@ def draw_figures(view: RunView) -> dict[str, Figure]:
     return result
 
 
-def save_figures(drawn: Mapping[str, Figure], titles: Mapping[str, str], folder: Path) -> list[Path]:
+def save_figures(figures: Mapping[str, Figure], titles: Mapping[str, str], folder: Path) -> list[Path]:
     """Write figures (file name -> figure) as SVG, as in the page, and as PNG on white with their titles."""
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name, figure in drawn.items():
+    paths = []
+    for name, figure in figures.items():
         contents = {"svg": to_svg(figure), "png": _png(figure, titles[name])}
         for suffix, content in contents.items():
             path = folder / f"{name}.{suffix}"
             replace_file(path, content)
-            written.append(path)
-    return written
+            paths.append(path)
+    return paths
 
 
 def _png(figure: Figure, title: str) -> bytes:

@@ -74,10 +74,12 @@ def _print_outcome(row: UtteranceRow, stage: str, outcome: Outcome, console: Con
     if isinstance(outcome, Quarantined):
         console.print(format_quarantined(outcome))
         return
-    shown = new_table(">", ">score", ">tokens", "hypothesis")
-    for rank, one in enumerate(outcome.hypotheses, start=1):
-        shown.add_row(str(rank), f"{one.score:.3f}", str(one.n_tokens), plain_text(one.text))
-    console.print(shown)
+    table = new_table(">", ">score", ">tokens", "hypothesis")
+    for rank, hypothesis in enumerate(outcome.hypotheses, start=1):
+        table.add_row(
+            str(rank), f"{hypothesis.score:.3f}", str(hypothesis.n_tokens), plain_text(hypothesis.text)
+        )
+    console.print(table)
     if comparison is not None and any(edit.operation != "equal" for edit in comparison.edits):
         console.print(Text.assemble(("aligned    ", "dim"), *map(_marked, comparison.edits)))
         console.print(Text("           [reference→output] substituted, +inserted, -deleted", "dim"))
@@ -87,13 +89,13 @@ def _marked(edit: Edit[str]) -> Text:
     """A word with its mark: letters as well as colour, for terminals and readers without it."""
     style = _MARKS[edit.operation]
     reference, hypothesis = to_printable(edit.reference or ""), to_printable(edit.hypothesis or "")
-    shown = {
+    text = {
         "equal": hypothesis,
         "substitute": f"[{reference}→{hypothesis}]",
         "insert": f"+{hypothesis}",
         "delete": f"-{reference}",
     }[edit.operation]
-    return Text.assemble((shown, style), " ")
+    return Text.assemble((text, style), " ")
 
 
 def _all_values(comparison: ReferenceAlignment) -> str:

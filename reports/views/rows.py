@@ -68,8 +68,8 @@ class UtteranceRow:
 
     def value(self, name: str) -> float | None:
         """``wer`` or ``chrf`` of this utterance by the last stage that has it."""
-        found = [c.values[name] for c in self.alignments.values() if c.values.get(name) is not None]
-        return found[-1] if found else None
+        values = [c.values[name] for c in self.alignments.values() if c.values.get(name) is not None]
+        return values[-1] if values else None
 
     @property
     def best(self) -> Hypothesis | None:

@@ -65,25 +65,27 @@ class RunView:
 
     def edges(self) -> list[GraphEdge]:
         """What the nodes read, with the ways of routes."""
-        known = {row.stage for row in self.nodes()}
+        stages = {row.stage for row in self.nodes()}
         edges = [edge for node in self.run.pipeline.nodes for edge in self._edges_to(node)]
-        return [edge for edge in edges if edge.above in known]
+        return [edge for edge in edges if edge.above in stages]
 
     @cached_property
     def ways(self) -> dict[str, dict[str, int]]:
         """Node -> way (or decision of a round) -> how many utterances; also 0 for a way that a node is on."""
-        found: dict[str, Counter[str]] = {}
+        counts: dict[str, Counter[str]] = {}
         for node in self.run.pipeline.nodes:
             if node.gives == "table" and node.name in self.outcomes:
                 outcomes = self.outcomes[node.name].values()
-                found[node.name] = Counter(one.way for one in outcomes if isinstance(one, Route))
+                counts[node.name] = Counter(outcome.way for outcome in outcomes if isinstance(outcome, Route))
             elif node.gives == "text" and (decided := self._decided(node.name)):
-                found[node.name] = decided
+                counts[node.name] = decided
         for above, way in {tuple(node.when.split(".", 1)) for node in self.run.pipeline.nodes if node.when}:
-            counted = found.setdefault(above, Counter())
+            counted = counts.setdefault(above, Counter())
             if way not in counted:
-                counted[way] = sum(takes_way(one, way) for one in self.outcomes.get(above, {}).values())
-        return {name: dict(sorted(counted.items())) for name, counted in found.items()}
+                counted[way] = sum(
+                    takes_way(outcome, way) for outcome in self.outcomes.get(above, {}).values()
+                )
+        return {name: dict(sorted(counted.items())) for name, counted in counts.items()}
 
     def _decided(self, name: str) -> Counter[str]:
         """Of a round: how many proposals were accepted, and how many not."""
@@ -91,8 +93,10 @@ class RunView:
         first = next(iter(outcomes.values()), None)
         if not isinstance(first, NBest) or first.best.decision is None:
             return Counter()
-        best = (one.best.decision for one in outcomes.values() if isinstance(one, NBest))
-        return Counter("accepted" if one.accepted else "not accepted" for one in best if one is not None)
+        best = (outcome.best.decision for outcome in outcomes.values() if isinstance(outcome, NBest))
+        return Counter(
+            "accepted" if outcome.accepted else "not accepted" for outcome in best if outcome is not None
+        )
 
     def rows(self, start: int = 0, stop: int | None = None) -> Iterator[UtteranceRow]:
         """Rows of the utterances from ``start`` up to ``stop``, scored in batches of 50."""
@@ -121,12 +125,12 @@ class RunView:
     def _batch(self, utterances: Sequence[Utterance]) -> list[UtteranceRow]:
         rows = []
         for utterance in utterances:
-            found = {
+            outcomes_here = {
                 stage: outcomes[utterance.id]
                 for stage, outcomes in self.outcomes.items()
                 if utterance.id in outcomes
             }
-            rows.append(UtteranceRow(utterance, found, values=self.values.get(utterance.id, {})))
+            rows.append(UtteranceRow(utterance, outcomes_here, values=self.values.get(utterance.id, {})))
         for node in self.run.pipeline.nodes:
             if node.name in self.outcomes and node.gives == "text":
                 self._compare(node, rows)
@@ -142,10 +146,12 @@ class RunView:
         for language, group in groups.items():
             references = {row.utterance.id: self._references(node, row.utterance) for row in group}
             texts = {row.utterance.id: _best(row.outcomes[node.name]) for row in group}
-            found = align_to_references(references, texts, language=language, recognition=node.transcribes)
+            alignments = align_to_references(
+                references, texts, language=language, recognition=node.transcribes
+            )
             for row in group:
-                if row.utterance.id in found:
-                    row.alignments[node.name] = found[row.utterance.id]
+                if row.utterance.id in alignments:
+                    row.alignments[node.name] = alignments[row.utterance.id]
 
     def _references(self, node: NodeRecord, utterance: Utterance) -> tuple[str, ...]:
         """What a node's text should be; nothing where that is in another language than the references."""
@@ -159,13 +165,13 @@ class RunView:
         # A round reads all rounds before it; drawn is that it goes on with the last.
         inputs = node.inputs[-1:] if kind is not None and kind.waits else node.inputs
         yield from (GraphEdge(above, node.name) for above in dict.fromkeys(inputs))
-        drawn = set(inputs)
+        sources = set(inputs)
         if node.when is not None:
             above, way = node.when.split(".", 1)
             yield GraphEdge(above, node.name, "when", way)
-            drawn.add(above)
+            sources.add(above)
         further = [name for role, name in node.reads.items() if role not in (ORIGIN, WHEN)]
-        rest = [name for name in further if name not in node.inputs and name not in drawn]
+        rest = [name for name in further if name not in node.inputs and name not in sources]
         yield from (GraphEdge(above, node.name, "table") for above in dict.fromkeys(rest))
 
     def _of_node(self, node: NodeRecord, ref: StageRef | None) -> StageRow:

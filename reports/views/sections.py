@@ -38,11 +38,11 @@ class Column:
 
 def load_pictures(files: Iterable[Path]) -> tuple[tuple[str, str], ...]:
     """(name, data URI) of each picture; SVG where a picture is there as both, and none that is huge."""
-    chosen: dict[str, Path] = {}
+    files_by_name: dict[str, Path] = {}
     for path in sorted(files, key=lambda one: (one.suffix != ".svg", one.name)):
         if path.suffix in _TYPES and path.is_file() and path.stat().st_size <= _LARGEST:
-            chosen.setdefault(path.stem, path)
-    return tuple((name, _data_uri(chosen[name])) for name in sorted(chosen))
+            files_by_name.setdefault(path.stem, path)
+    return tuple((name, _data_uri(files_by_name[name])) for name in sorted(files_by_name))
 
 
 def _data_uri(path: Path) -> str:

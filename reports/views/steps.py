@@ -87,16 +87,20 @@ def _text(view: RunView, row: UtteranceRow, node: NodeRecord, outcome: NBest) ->
     note = "" if outcome.best.decision is None else _decided(outcome.best.decision)
     language = view.language_of(node, row.utterance)
     own = split_units(outcome.best.text, language)
-    found: list[tuple[int, str, tuple[Edit[str], ...]]] = []
+    candidates: list[tuple[int, str, tuple[Edit[str], ...]]] = []
     for name in reversed(_before(view, node)):  # of two equally near the later
-        above, given = view.run.pipeline.node(name), row.outcomes.get(name)
-        if above is None or not isinstance(given, NBest) or not _same_language(view, row, above, language):
+        above, outcome_above = view.run.pipeline.node(name), row.outcomes.get(name)
+        if (
+            above is None
+            or not isinstance(outcome_above, NBest)
+            or not _same_language(view, row, above, language)
+        ):
             continue
-        edits = tuple(align(split_units(given.best.text, language), own))
-        found.append((sum(edit.operation != "equal" for edit in edits), name, edits))
-    if not found:
+        edits = tuple(align(split_units(outcome_above.best.text, language), own))
+        candidates.append((sum(edit.operation != "equal" for edit in edits), name, edits))
+    if not candidates:
         return Step(node, "text", note)
-    cost, near, edits = min(found, key=lambda one: one[0])
+    cost, near, edits = min(candidates, key=lambda one: one[0])
     return Step(node, "text", note, near, edits if cost else (), not without_spaces(language))
 
 
