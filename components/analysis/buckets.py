@@ -1,4 +1,4 @@
-"""A data set cut into groups of utterances that systems may handle differently: length, rarity, domain, …"""
+"""Groups of utterances that systems may handle differently: by length, language, domain, rare words, WER."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from components.records import Record
 
 
 class Share(Record):
-    """One part: its score alone, what is lost without it, its share; None where that is not known for all.
+    """One part: its score alone, what is lost without it, its Shapley value; None where that is not known.
 
     ``lost`` and ``share`` are points gained, also where less is better (WER).
     """
@@ -38,7 +38,7 @@ class Share(Record):
 
 
 class Contribution(Record):
-    """The parts of one system. ``nobody`` is the score without any part, which is what ``empty`` says."""
+    """The parts of one system. ``nobody`` is the score without any; ``empty`` says what is output then."""
 
     title: str
     metric: str
@@ -54,7 +54,7 @@ class Contribution(Record):
 def measure_contribution(
     title: str, parts: Sequence[str], values: Mapping[Coalition, CorpusStatistics], *, empty: str
 ) -> Contribution:
-    """The table of ``parts``, from the statistics of the output for sets of them.
+    """Measure what each of ``parts`` adds, from the statistics of the output for sets of them.
 
     Args:
         values: of everyone and of nobody at least; all sets for exact Shapley values (at most 6 parts), or
@@ -161,7 +161,7 @@ def statistics_of_outputs(
     language: Language,
     n_total: int,
 ) -> dict[Coalition, CorpusStatistics]:
-    """The statistics of every coalition's output (texts by utterance id), over the utterances that all have.
+    """The statistics of every coalition's output, over the utterances that all of them have.
 
     Args:
         outputs: coalition -> utterance id -> text; nobody's is empty for every utterance if it is not given.

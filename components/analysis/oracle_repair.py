@@ -1,4 +1,4 @@
-"""A transcript with some kinds of its errors put right: what would be translated had they not been made.
+"""Oracle repair: a transcript in which the errors of some kinds are corrected.
 
 Words are aligned with the reference transcript whatever their case and punctuation; a word that differs in
 those alone has an error of *form*. Repairing every kind gives the reference transcript, repairing none the
@@ -29,7 +29,7 @@ _basic = get_normalizer("basic")
 
 
 class _Word(str):
-    """A word as written that equals another if both are the same but for case and punctuation."""
+    """A word that compares equal to another whatever their case and punctuation."""
 
     __slots__ = ("bare",)
     bare: str
@@ -51,7 +51,7 @@ class _Word(str):
 
 
 def correct_errors(transcript: str, reference: str, kinds: Collection[str], language: str) -> str:
-    """The transcript with the errors of ``kinds`` (of :data:`ERROR_KINDS`) replaced by what was said."""
+    """The transcript with the errors of ``kinds`` (of :data:`ERROR_KINDS`) corrected by the reference."""
     words = []
     for edit, kind in _columns(transcript, reference, language):
         word = edit.reference if kind in kinds else edit.hypothesis

@@ -63,7 +63,7 @@ class Bleu(SacreBleuMetric):
         return np.asarray(scores, np.float64).reshape(sums.shape[:-1])
 
     def sentence_scores(self, segments: Segments) -> dict[str, float]:
-        """Of the orders that an output is long enough for, so that short sentences are not all 0."""
+        """Effective order: only n-grams that an output is long enough for, so that not all are 0."""
         selected = self.select(segments)
         scores = dict.fromkeys(selected.ids, 0.0)
         for language, positions in selected.positions_by_language().items():

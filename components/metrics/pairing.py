@@ -1,4 +1,4 @@
-"""What is scored against what: joined by id, checked, in the order of the data set.
+"""References and outputs joined by utterance id, checked, in the order of the data set.
 
 sacreBLEU scores three hypotheses against one reference as 100 without a word, and jiwer accepts an empty
 reference silently: so nothing reaches a scorer except through here.

@@ -1,4 +1,4 @@
-"""A comparison in the terminal and in its report: who is better, by how much, how surely, at what cost."""
+"""A comparison as tables and sections: scores, differences with p-values, cost, groups of utterances."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from reports.views.sections import Section
 
 
 def format_p_value(p: float | None) -> str:
-    """A p-value as one reads it: 0.012, <0.001; nothing where there is none."""
+    """A p-value as text: 0.012, <0.001; empty where there is none."""
     if p is None:
         return ""
     return "<0.001" if p < 0.001 else f"{p:.3f}"
@@ -84,7 +84,7 @@ def build_cost_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
 
 
 def build_bucket_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
-    """The ranking metric by group of utterances, one row per group."""
+    """The ranking metric on each group of utterances, one row per group."""
     for bucket in comparison.buckets:
         cells = {"group": bucket.by, "": to_printable(bucket.label), "utterances": str(bucket.n)}
         for system, value in bucket.values.items():
@@ -130,7 +130,7 @@ def build_sections(comparison: Comparison) -> list[Section]:
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:
-    """Scores, tests against the baseline, cost, and groups on which a difference is clear of zero."""
+    """Print scores, tests against the baseline, cost, and groups whose difference excludes zero."""
     scores = new_table(
         "system", "metric", ">value", ">95% interval", ">scored", ">difference", ">95% interval", ">p", ""
     )
@@ -195,7 +195,7 @@ def _print_buckets(comparison: Comparison, console: Console) -> None:
 
 
 def _print_contrasts(comparison: Comparison, console: Console) -> None:
-    """Per system the utterances of largest gain and of largest loss."""
+    """Print per system the utterances of largest gain and of largest loss."""
     most = new_table("system", ">change", "utterance: antiphon inspect COMPARISON --utterance ID")
     ends = {
         (contrast.system, contrast.gain > 0): contrast for contrast in reversed(comparison.contrasts)

@@ -1,4 +1,4 @@
-"""What the parts of a system contribute, as texts: rows of a table, a section of a report, the terminal."""
+"""Contributions of the parts of a system as texts: rows of a table, report sections, the terminal."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def build_rows(contribution: Contribution) -> Iterator[dict[str, str]]:
 
 
 def summarize(contribution: Contribution) -> str:
-    """What the shares are shares of."""
+    """The system's score with all parts and with none, in a line."""
     name = label_of(contribution.metric)
     return (
         f"{contribution.title}: {name} {contribution.score.value:.2f} with all, "
@@ -41,7 +41,7 @@ def summarize(contribution: Contribution) -> str:
 
 
 def build_tables(contributions: Sequence[Contribution]) -> dict[str, object]:
-    """What a stage seals as ``tables.json``: a section of the report for each system of parts."""
+    """The content of a stage's ``tables.json``: one report section per system."""
     return {
         "tables": [
             {
@@ -55,7 +55,7 @@ def build_tables(contributions: Sequence[Contribution]) -> dict[str, object]:
 
 
 def print_contributions(contributions: Sequence[Contribution], console: Console) -> None:
-    """Each system of parts as a table under its sentence."""
+    """Print one table per system, under its summary."""
     for contribution in contributions:
         console.print(Text(to_printable(summarize(contribution)), "bold"))
         cells = list(build_rows(contribution))

@@ -1,4 +1,4 @@
-"""One HTML file per run: opens from disk, asks the network for nothing, runs no script but its own."""
+"""The HTML report of a run: opens from disk, needs no network, runs no script but its own (CSP)."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def _source(name: str) -> str:
 
 
 def _script() -> str:
-    """The page's one script, made of its files."""
+    """The page's script, joined from its files."""
     return '"use strict";\n(() => {\n' + "".join(map(_source, _SCRIPTS)) + "})();\n"
 
 
@@ -139,7 +139,7 @@ def _hash(text: str) -> str:
 
 
 def _flat(parameters: dict[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Dotted names and values, as ``--set`` takes them."""
+    """Dotted names and values of nested parameters, as ``--set`` takes them."""
     for name, value in parameters.items():
         if isinstance(value, dict) and value:
             yield from _flat(value, f"{prefix}{name}.")

@@ -1,4 +1,4 @@
-"""Runs and comparisons as their reports see them: records from the store, the graph from the run's record."""
+"""Builds the view of a finished run or comparison from the store."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _BLAME = (
 
 
 def view_of(run: RunRecord, store: Store) -> RunView:
-    """A run as its reports see it; records are read from the store when they are asked for."""
+    """The view of a run; records are read from the store when they are asked for."""
     stages = {ref.stage: ref for ref in run.stages}
     kinds = {ref.kind: ref for ref in run.stages}
     if "comparison" in kinds:
@@ -58,7 +58,7 @@ def view_of(run: RunRecord, store: Store) -> RunView:
 
 
 def view_of_comparison(run: RunRecord, ref: StageRef, store: Store) -> RunView:
-    """A comparison: the systems' graphs as one, with the change of every system as a column."""
+    """The view of a comparison: the systems' graphs as one, with the change of every system as a column."""
     comparison = read_comparison(ref)
     systems = {name: store.load_run(of_system) for name, of_system in run.systems.items()}
     united = unite(systems)
@@ -77,7 +77,7 @@ def view_of_comparison(run: RunRecord, ref: StageRef, store: Store) -> RunView:
 
 
 class United(NamedTuple):
-    """Several runs of one data set as one graph: each stage once, named by the systems that have it."""
+    """The graphs of several runs of one data set as one; a shared stage is named by all its systems."""
 
     stages: list[StageRef]
     pipeline: PipelineRecord
@@ -86,7 +86,7 @@ class United(NamedTuple):
 
 
 def unite(systems: Mapping[str, RunRecord]) -> United:
-    """The graphs of several systems (name -> run) as one, in which a stage that they share stands once."""
+    """Merge the graphs of several systems (name -> run) into one, with shared stages only once."""
     owners: dict[tuple[str, str], list[str]] = {}  # (node, what it holds) -> systems
     for system, run in systems.items():
         for node in run.pipeline.nodes:
@@ -110,7 +110,7 @@ def unite(systems: Mapping[str, RunRecord]) -> United:
 
 
 def _identity(run: RunRecord, system: str, node: str) -> tuple[str, str]:
-    """What two systems share: a node of one name whose stage is the same."""
+    """Name and stage key of a node: systems with the same pair share the node."""
     key = next((ref.key for ref in run.stages if ref.stage == node), system)
     return node, key
 
@@ -148,7 +148,7 @@ def _changes(
 
 
 def _numbers(ref: StageRef) -> dict[str, dict[str, float]]:
-    """Utterance id -> the numbers that the blame has of it."""
+    """Utterance id -> numbers of it in the error attribution."""
     numbers = {}
     for line in read_lines(Path(ref.path) / VALUES):
         entry = json.loads(line)
@@ -157,7 +157,7 @@ def _numbers(ref: StageRef) -> dict[str, dict[str, float]]:
 
 
 def sections_of_quarantined(stages: Sequence[StageRef]) -> list[Section]:
-    """Which records the stages could not process, and why: the first of each stage, data included."""
+    """A section with the quarantined records: the first of each stage, with the reasons."""
     rows, total = [], 0
     for ref in {ref.key: ref for ref in stages if ref.quarantined}.values():
         total += ref.quarantined
@@ -175,7 +175,7 @@ def sections_of_quarantined(stages: Sequence[StageRef]) -> list[Section]:
 
 
 def sections_of_stage(ref: StageRef) -> list[Section]:
-    """Tables and pictures that a stage seals beside its records: rounds, a router's telemetry, a curve."""
+    """Sections with the tables and pictures that a stage keeps beside its records."""
     folder = Path(ref.path)
     files = read_seal((folder / SEAL).read_bytes(), str(folder), ref.key).files
     sections = []
@@ -188,7 +188,7 @@ def sections_of_stage(ref: StageRef) -> list[Section]:
 
 
 def models_of(refs: Mapping[str, StageRef]) -> dict[str, Models]:
-    """The models that made each stage, from its plan, as the run that made it named them."""
+    """Stage -> models that made it (reference -> sha256), from the stages' plans."""
     models: dict[str, Models] = {}
     for label, ref in refs.items():
         plan = read_plan(ref)

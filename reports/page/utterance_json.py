@@ -1,4 +1,4 @@
-"""What the page's script is given per utterance: a line of the index and the details behind it."""
+"""Utterances as JSON for the page's script: a line of the index, and the details."""
 
 from __future__ import annotations
 

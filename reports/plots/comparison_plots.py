@@ -1,4 +1,4 @@
-"""A comparison as plots: quality against cost, differences to the baseline."""
+"""Plots of a comparison: quality against cost, differences to the baseline."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def draw_pictures(comparison: Comparison) -> tuple[tuple[str, str], ...]:
 
 
 def render(comparison: Comparison, folder: Path) -> list[Path]:
-    """Write every plot as SVG and PNG; gives back the files."""
+    """Write every plot as SVG and PNG; returns the files."""
     with plot_style():
         return save_figures(draw_figures(comparison), TITLES, folder)
 

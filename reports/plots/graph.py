@@ -1,4 +1,4 @@
-"""The pipeline of a run as a drawing: inline SVG, coloured by the page's own style."""
+"""The graph of a pipeline as inline SVG, colored by the page's own style."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ rect { fill: none; stroke: #7d8590; } .output rect { stroke: #3d83d6; } .failed 
 
 
 def draw_svg_file(view: RunView) -> str:
-    """The drawing as a file of its own; empty where there is nothing to draw."""
+    """The graph as a standalone SVG file; empty where there is nothing to draw."""
     drawing = draw_graph(view)
     head, separator, rest = drawing.partition(">")
     svg = head.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)

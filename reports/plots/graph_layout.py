@@ -1,4 +1,4 @@
-"""Where the nodes of a graph are drawn: in layers by their distance from the data, with few crossings.
+"""Layout of a graph: nodes in layers by their distance from the data, with few crossings.
 
 Sugiyama's method: longest-path layers, points of their own for edges that span several layers (so that no
 edge runs through a box), the order inside a layer by barycenters, then places near the neighbors.
@@ -34,7 +34,7 @@ class _Layers:
 
 
 def compute_layout(names: Sequence[str], edges: Sequence[tuple[str, str]]) -> Layout:
-    """Places for the nodes of an acyclic graph; ``names`` are in an order that edges follow."""
+    """Lay out an acyclic graph; ``names`` are in topological order."""
     graph = _layered(names, edges, _depths(names, edges))
     graph.layers = min(_orders(graph), key=lambda layers: _crossings(layers, graph.after))
     rows = _rows(graph)
@@ -75,7 +75,7 @@ def _layered(names: Sequence[str], edges: Sequence[tuple[str, str]], depth: Mapp
 
 
 def _orders(graph: _Layers) -> Iterator[list[list[object]]]:
-    """Orders of the layers to choose from: those of the nodes and some others, sweep after sweep."""
+    """Candidate orders of the layers, from the given order and random ones, sweep after sweep."""
     for start in range(_STARTS):
         dice = Random(start)  # noqa: S311 - decides a drawing
         layers = [dice.sample(layer, len(layer)) if start else list(layer) for layer in graph.layers]

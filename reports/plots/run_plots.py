@@ -1,4 +1,4 @@
-"""Plots of a run: how the error is spread, whether recognition explains translation, where time went."""
+"""Plots of a run: distribution of scores, recognition against translation, time per stage."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _png(figure: Figure, title: str) -> bytes:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Put ``content`` in the place of ``path`` at once; a link there is replaced, not followed."""
+    """Write ``path`` atomically; a link there is replaced, not followed."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary.unlink(missing_ok=True)
     try:

@@ -1,4 +1,4 @@
-"""One utterance in the terminal: its way through the pipeline, and what every node made of it."""
+"""Prints one utterance to the terminal: its way through the pipeline and the output of every node."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MARKS = {"equal": "", "substitute": "bold yellow underline", "insert": "bold cy
 
 
 def print_utterance(view: RunView, utterance_id: str, console: Console) -> None:
-    """One utterance: source, references, its way through the pipeline, and the n-best of every node.
+    """Print one utterance: source, references, its way through the pipeline, the n-best of every node.
 
     Raises:
         DataError: the run has no such utterance.

@@ -1,4 +1,4 @@
-"""Finished runs as systems that can be compared: their outputs by utterance id and what they cost."""
+"""Outputs and cost of finished runs, so that they can be compared as systems."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ def output_of(run: RunRecord, role: Role) -> StageRef | None:
 
 
 def _used(run: RunRecord) -> list[StageRef]:
-    """What is computed whenever the system is used: no training, no tuning, no scoring."""
+    """Stages that run whenever the system is used: no training, no tuning, no scoring."""
     names = {node.name for node in run.pipeline.of_data()}
     return [ref for ref in run.stages if ref.stage in names]
 
 
 def _made_model(run: RunRecord) -> NodeRecord | None:
-    """The model that a run made for others to use: no node of its own reads it."""
+    """The last model node of a run that none of its own nodes reads."""
     names = {name for node in run.pipeline.nodes for name in node.reads.values()}
     products = [node for node in run.pipeline.nodes if node.gives == "model" and node.name not in names]
     return products[-1] if products else None
 
 
 def check_comparable(run: RunRecord) -> None:
-    """Whether a run can be compared.
+    """Refuse a run that cannot be compared.
 
     Raises:
         DataError: it failed, it made a model, it decoded nothing, or all its outputs were put aside.
@@ -117,7 +117,7 @@ def load_utterances(run: RunRecord) -> list[Utterance]:
 
 
 def load_same_data(runs: Mapping[str, RunRecord]) -> list[Utterance]:
-    """The utterances that all runs are about.
+    """The utterances of several runs, which must be the same.
 
     Raises:
         DataError: two runs have other utterances, or other texts for one.
@@ -142,7 +142,7 @@ def load_same_data(runs: Mapping[str, RunRecord]) -> list[Utterance]:
 
 
 def read_plan(ref: StageRef) -> dict[str, Any]:
-    """The plan of a stage; empty where it is gone."""
+    """Read the plan of a stage; empty where the file is gone."""
     try:
         return read_json(Path(ref.path) / PLAN)
     except StoreError:

@@ -1,4 +1,4 @@
-"""A run as its reports see it: records in, rows with scores and alignments out, a page at a time."""
+"""The view of a finished run: rows of nodes, and of utterances with scores and alignments, page by page."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class RunView:
         return sum(utterance.audio.seconds for utterance in self.utterances if utterance.audio)
 
     def numbers(self) -> list[UtteranceNumbers]:
-        """What the plots are made of, per utterance; those that were seen before are not scored again."""
+        """Numbers of every utterance for the plots; utterances are scored once."""
         if any(utterance.id not in self._numbers for utterance in self.utterances):
             for _ in self.rows():
                 pass
@@ -64,7 +64,7 @@ class RunView:
         return node is not None and node.transcribes
 
     def edges(self) -> list[GraphEdge]:
-        """What the nodes read, with the ways of routes."""
+        """Edges between the nodes, with the branches of routes."""
         stages = {row.stage for row in self.nodes()}
         edges = [edge for node in self.run.pipeline.nodes for edge in self._edges_to(node)]
         return [edge for edge in edges if edge.above in stages]
@@ -112,7 +112,7 @@ class RunView:
         return None
 
     def target_language_of(self, utterance: Utterance) -> str | None:
-        """The utterance's own, else the run's."""
+        """The utterance's own target language, else the run's."""
         stated = self.run.parameters.get("target_language")
         return utterance.target_language or (stated if isinstance(stated, str) else None)
 
@@ -138,7 +138,7 @@ class RunView:
         return rows
 
     def _compare(self, node: NodeRecord, rows: Sequence[UtteranceRow]) -> None:
-        """Put the node's comparisons into the rows, a language at a time."""
+        """Align the node's texts with the references and store that in the rows, a language at a time."""
         groups: dict[str, list[UtteranceRow]] = {}
         for row in rows:
             if isinstance(row.outcomes.get(node.name), NBest) and any(self._references(node, row.utterance)):
@@ -154,7 +154,7 @@ class RunView:
                     row.alignments[node.name] = alignments[row.utterance.id]
 
     def _references(self, node: NodeRecord, utterance: Utterance) -> tuple[str, ...]:
-        """What a node's text should be; nothing where that is in another language than the references."""
+        """The references of a node's text; empty where they are in another language."""
         if node.transcribes:
             return (utterance.transcript or "",)
         same = node.language in (TARGET, self.target_language_of(utterance))

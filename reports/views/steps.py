@@ -1,4 +1,4 @@
-"""The way of one utterance through the pipeline: what each node got and gave, and where it ended."""
+"""The steps of one utterance through the pipeline: what each node read and produced."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _steps(view: RunView, row: UtteranceRow) -> Iterator[Step]:
 
 
 def _absence(view: RunView, row: UtteranceRow, node: NodeRecord) -> str | None:
-    """Why a node gave nothing for an utterance; None where it was never meant to (or is not shown)."""
+    """Why a node produced nothing for an utterance; None where it was not expected to (or is not shown)."""
     if node.status in ("skipped", "failed", "blocked"):
         return "skipped: nothing to do" if node.status == "skipped" else f"the node {node.status}"
     if node.name not in view.outcomes:
@@ -105,7 +105,7 @@ def _text(view: RunView, row: UtteranceRow, node: NodeRecord, outcome: NBest) ->
 
 
 def _before(view: RunView, node: NodeRecord) -> list[str]:
-    """The nodes that it reads, and those that were read to decide who is sent to it."""
+    """The nodes that it reads, after those by which utterances were routed to it."""
     sent_by = view.run.pipeline.node(node.when.split(".", 1)[0]) if node.when else None
     return [*(sent_by.inputs if sent_by is not None else ()), *node.inputs]
 
