@@ -59,7 +59,9 @@ class Bleu(SacreBleuMetric):
             matches.any(-1).ravel().tolist(),
             strict=True,
         )
-        scores = [_score(*lengths, row) if matched else 0.0 for lengths, row, matched in flat]
+        scores = [
+            _score(length, reference, row) if matched else 0.0 for (length, reference), row, matched in flat
+        ]
         return np.asarray(scores, np.float64).reshape(sums.shape[:-1])
 
     def sentence_scores(self, segments: Segments) -> dict[str, float]:

@@ -103,7 +103,7 @@ def _context(view: RunView, data: str, figures: Mapping[str, Figure]) -> dict[st
         "run": view.run,
         "stages": view.stages(),
         "metrics": view.run.scores,
-        "parameters": list(_flat(view.run.parameters)),
+        "parameters": list(_flatten(view.run.parameters)),
         "n_utterances": len(view.utterances),
         "audio_seconds": view.audio_seconds,
         "ways": view.ways,
@@ -138,11 +138,11 @@ def _hash(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
 
 
-def _flat(parameters: dict[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
+def _flatten(parameters: dict[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Dotted names and values of nested parameters, as ``--set`` takes them."""
     for name, value in parameters.items():
         if isinstance(value, dict) and value:
-            yield from _flat(value, f"{prefix}{name}.")
+            yield from _flatten(value, f"{prefix}{name}.")
         else:
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
             yield f"{prefix}{name}", text

@@ -53,7 +53,7 @@ def view_of(run: RunRecord, store: Store) -> RunView:
             *(section for ref in run.stages for section in sections_of_stage(ref)),
         ],
         columns=_BLAME if "blame" in kinds else (),
-        values=_numbers(kinds["blame"]) if "blame" in kinds else {},
+        values=_read_numbers(kinds["blame"]) if "blame" in kinds else {},
     )
 
 
@@ -64,7 +64,7 @@ def view_of_comparison(run: RunRecord, ref: StageRef, store: Store) -> RunView:
     united = unite(systems)
     refs = {stage.stage: stage for stage in united.stages}
     outputs = dict.fromkeys(name for names in united.outputs for name in names if name in refs)
-    values, columns = _changes(ref, comparison.baseline, [row.system for row in comparison.rows])
+    values, columns = _read_changes(ref, comparison.baseline, [row.system for row in comparison.rows])
     return RunView(
         run.model_copy(update={"stages": (*united.stages, ref), "pipeline": united.pipeline, "metrics": {}}),
         StoredUtterances(refs[DATA]) if DATA in refs else (),
@@ -104,7 +104,7 @@ def unite(systems: Mapping[str, RunRecord]) -> United:
                 label = named[ref.stage]
                 stages.setdefault(label, ref.model_copy(update={"stage": label}))
         for node in run.pipeline.nodes:
-            nodes.setdefault(named[node.name], _renamed(node, named))
+            nodes.setdefault(named[node.name], _rename_node(node, named))
         outputs.append([named[name] for name in run.pipeline.outputs.values()])
     return United(list(stages.values()), PipelineRecord(nodes=tuple(nodes.values())), outputs)
 
@@ -115,7 +115,7 @@ def _identity(run: RunRecord, system: str, node: str) -> tuple[str, str]:
     return node, key
 
 
-def _renamed(node: NodeRecord, named: Mapping[str, str]) -> NodeRecord:
+def _rename_node(node: NodeRecord, named: Mapping[str, str]) -> NodeRecord:
     above, _, way = (node.when or "").partition(".")
     update = {
         "name": named[node.name],
@@ -125,7 +125,7 @@ def _renamed(node: NodeRecord, named: Mapping[str, str]) -> NodeRecord:
     return node.model_copy(update=update)
 
 
-def _changes(
+def _read_changes(
     ref: StageRef, baseline: str, systems: Sequence[str]
 ) -> tuple[dict[str, dict[str, float]], list[Column]]:
     """Per utterance the score of every system and its change to the baseline."""
@@ -147,7 +147,7 @@ def _changes(
     return values, columns
 
 
-def _numbers(ref: StageRef) -> dict[str, dict[str, float]]:
+def _read_numbers(ref: StageRef) -> dict[str, dict[str, float]]:
     """Utterance id -> numbers of it in the error attribution."""
     numbers = {}
     for line in read_lines(Path(ref.path) / VALUES):

@@ -32,7 +32,7 @@ def draw_pictures(comparison: Comparison) -> tuple[tuple[str, str], ...]:
     return tuple((TITLES[name], to_data_uri(figure)) for name, figure in draw_figures(comparison).items())
 
 
-def render(comparison: Comparison, folder: Path) -> list[Path]:
+def save_plots(comparison: Comparison, folder: Path) -> list[Path]:
     """Write every plot as SVG and PNG; returns the files."""
     with plot_style():
         return save_figures(draw_figures(comparison), TITLES, folder)
@@ -71,8 +71,8 @@ def _differences(comparison: Comparison) -> Figure:
                 sign * end for end in difference.interval or (difference.difference, difference.difference)
             )
             value = sign * difference.difference
-            colour = "#3d83d6" if difference.verdict in ("better", "worse") else "#9aa4af"
-            plot.errorbar(value, position, xerr=[[value - low], [high - value]], fmt="o", color=colour)
+            color = "#3d83d6" if difference.verdict in ("better", "worse") else "#9aa4af"
+            plot.errorbar(value, position, xerr=[[value - low], [high - value]], fmt="o", color=color)
         plot.axvline(0, color="#7d8590", linewidth=1)
         plot.set_yticks(
             range(len(differences)), [to_printable(difference.system)[:24] for difference in differences]

@@ -47,7 +47,7 @@ def draw_graph(view: RunView) -> str:
     parts = [
         f'<svg class="graph{" long" if width > _LONG else ""}" viewBox="0 0 {width} {height}" '
         f'width="{width}" height="{height}" role="img" '
-        f'aria-label="Pipeline: {escape(to_printable(_described(edges)))}">',
+        f'aria-label="Pipeline: {escape(to_printable(_describe_edges(edges)))}">',
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
         'orient="auto"><path d="M0 0.5 L7 4 L0 7.5" class="tip"/></marker></defs>',
     ]
@@ -118,5 +118,5 @@ def _short(text: str, longest: int) -> str:
     return escape(text if len(text) <= longest else f"{text[: longest - 1]}…")
 
 
-def _described(edges: list[GraphEdge]) -> str:
+def _describe_edges(edges: list[GraphEdge]) -> str:
     return "; ".join(f"{edge.above} to {edge.below}" for edge in edges)

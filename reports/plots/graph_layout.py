@@ -35,9 +35,9 @@ class _Layers:
 
 def compute_layout(names: Sequence[str], edges: Sequence[tuple[str, str]]) -> Layout:
     """Lay out an acyclic graph; ``names`` are in topological order."""
-    graph = _layered(names, edges, _depths(names, edges))
+    graph = _build_layers(names, edges, _depths(names, edges))
     graph.layers = min(_orders(graph), key=lambda layers: _crossings(layers, graph.after))
-    rows = _rows(graph)
+    rows = _assign_rows(graph)
     where = {node: (float(number), rows[node]) for number, layer in enumerate(graph.layers) for node in layer}
     routes = {edge: [where[node] for node in chain] for edge, chain in graph.chains.items()}
     return Layout({name: where[name] for name in names}, routes)
@@ -56,7 +56,9 @@ def _depths(names: Sequence[str], edges: Sequence[tuple[str, str]]) -> dict[str,
     return depth
 
 
-def _layered(names: Sequence[str], edges: Sequence[tuple[str, str]], depth: Mapping[str, int]) -> _Layers:
+def _build_layers(
+    names: Sequence[str], edges: Sequence[tuple[str, str]], depth: Mapping[str, int]
+) -> _Layers:
     graph = _Layers([[] for _ in range(max(depth.values(), default=-1) + 1)])
     for name in names:
         graph.layers[depth[name]].append(name)
@@ -105,19 +107,19 @@ def _sort(layers: Sequence[list[object]], neighbors: Mapping[object, Sequence[ob
         layer.sort(key=lambda node: _mean([position[n] for n in neighbors.get(node, ())], own[node]))
 
 
-def _rows(graph: _Layers) -> dict[object, float]:
+def _assign_rows(graph: _Layers) -> dict[object, float]:
     """Rows near those of the neighbors, at least one apart inside a layer, the first at 0."""
     rows = {node: float(number) for layer in graph.layers for number, node in enumerate(layer)}
     for sweep in range(_SWEEPS):
         neighbors = graph.before if sweep % 2 == 0 else graph.after
         for layer in graph.layers if sweep % 2 == 0 else graph.layers[::-1]:
             targets = [_mean([rows[n] for n in neighbors.get(node, ())], rows[node]) for node in layer]
-            rows.update(zip(layer, _apart(targets), strict=True))
+            rows.update(zip(layer, _spread_apart(targets), strict=True))
     top = min(rows.values(), default=0.0)
     return {node: row - top for node, row in rows.items()}
 
 
-def _apart(targets: Sequence[float]) -> list[float]:
+def _spread_apart(targets: Sequence[float]) -> list[float]:
     """The nearest rows (least squares) in the same order, each at least one below that before it.
 
     Isotonic regression by pooling adjacent violators.

@@ -34,13 +34,13 @@ def output_of(run: RunRecord, role: Role) -> StageRef | None:
     return next((ref for ref in run.stages if ref.stage == name), None)
 
 
-def _used(run: RunRecord) -> list[StageRef]:
+def _stages_in_use(run: RunRecord) -> list[StageRef]:
     """Stages that run whenever the system is used: no training, no tuning, no scoring."""
     names = {node.name for node in run.pipeline.of_data()}
     return [ref for ref in run.stages if ref.stage in names]
 
 
-def _made_model(run: RunRecord) -> NodeRecord | None:
+def _find_product(run: RunRecord) -> NodeRecord | None:
     """The last model node of a run that none of its own nodes reads."""
     names = {name for node in run.pipeline.nodes for name in node.reads.values()}
     products = [node for node in run.pipeline.nodes if node.gives == "model" and node.name not in names]
@@ -58,7 +58,7 @@ def check_comparable(run: RunRecord) -> None:
             f"run {run.name}: expected a finished run, found one that is {run.status}; run it again, what it "
             "finished is reused"
         )
-    product = _made_model(run)
+    product = _find_product(run)
     if product is not None:
         model = next((f"store:{ref.key[:12]}" for ref in run.stages if ref.stage == product.name), "it")
         raise DataError(
@@ -92,7 +92,7 @@ def system_of(name: str, run: RunRecord, store: Store) -> System:
 
 def cost_of(run: RunRecord, store: Store) -> Cost:
     """Seconds of computing (when a stage was reused: those of its first time), memory, parameters, calls."""
-    used, texts = _used(run), text_stages(run)
+    used, texts = _stages_in_use(run), text_stages(run)
     seconds = sum(ref.seconds for ref in used)
     audio = sum(utterance.audio.seconds for utterance in load_utterances(run) if utterance.audio)
     return Cost(
@@ -151,7 +151,7 @@ def read_plan(ref: StageRef) -> dict[str, Any]:
 
 def parameters_of(run: RunRecord, store: Store) -> int | None:
     """Parameters of all models of a run together, each once; None if it names none or one is gone."""
-    plans = [read_plan(ref) for ref in _used(run)]
+    plans = [read_plan(ref) for ref in _stages_in_use(run)]
     used = {
         plan["weights"][role]: name
         for plan in plans

@@ -77,7 +77,7 @@ class RunView:
             if node.gives == "table" and node.name in self.outcomes:
                 outcomes = self.outcomes[node.name].values()
                 counts[node.name] = Counter(outcome.way for outcome in outcomes if isinstance(outcome, Route))
-            elif node.gives == "text" and (decided := self._decided(node.name)):
+            elif node.gives == "text" and (decided := self._count_decisions(node.name)):
                 counts[node.name] = decided
         for above, way in {tuple(node.when.split(".", 1)) for node in self.run.pipeline.nodes if node.when}:
             counted = counts.setdefault(above, Counter())
@@ -87,7 +87,7 @@ class RunView:
                 )
         return {name: dict(sorted(counted.items())) for name, counted in counts.items()}
 
-    def _decided(self, name: str) -> Counter[str]:
+    def _count_decisions(self, name: str) -> Counter[str]:
         """Of a round: how many proposals were accepted, and how many not."""
         outcomes = self.outcomes.get(name, {})
         first = next(iter(outcomes.values()), None)

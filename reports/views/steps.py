@@ -68,7 +68,9 @@ def _absence(view: RunView, row: UtteranceRow, node: NodeRecord) -> str | None:
         sent = _way_of(row.outcomes.get(above))
         if sent != way:
             return f"not sent here: {above} said {sent}" if sent else f"not sent here by {above}"
-    missing = [name for name in node.inputs if name in view.outcomes and not _usable(row.outcomes.get(name))]
+    missing = [
+        name for name in node.inputs if name in view.outcomes and not _is_usable(row.outcomes.get(name))
+    ]
     return f"nothing came from {', '.join(missing)}" if missing else None
 
 
@@ -79,12 +81,12 @@ def _way_of(outcome: NodeOutcome | None) -> str | None:
     return None if decision is None else "going" if decision.stopped is None else "stopped"
 
 
-def _usable(outcome: NodeOutcome | None) -> bool:
+def _is_usable(outcome: NodeOutcome | None) -> bool:
     return outcome is not None and not isinstance(outcome, Quarantined)
 
 
 def _text(view: RunView, row: UtteranceRow, node: NodeRecord, outcome: NBest) -> Step:
-    note = "" if outcome.best.decision is None else _decided(outcome.best.decision)
+    note = "" if outcome.best.decision is None else _describe_decision(outcome.best.decision)
     language = view.language_of(node, row.utterance)
     own = split_units(outcome.best.text, language)
     candidates: list[tuple[int, str, tuple[Edit[str], ...]]] = []
@@ -114,7 +116,7 @@ def _same_language(view: RunView, row: UtteranceRow, above: NodeRecord, language
     return view.language_of(above, row.utterance) == language
 
 
-def _decided(decision: Decision) -> str:
+def _describe_decision(decision: Decision) -> str:
     parts = ["accepted" if decision.accepted else "not accepted: the text before stays"]
     parts += [f"stopped: {decision.stopped}"] if decision.stopped else []
     parts += [f"the critic: {decision.feedback}"] if decision.feedback else []

@@ -35,7 +35,7 @@ def align_to_references(
 ) -> dict[str, ReferenceAlignment]:
     """Align outputs in one language with their references, by utterance id.
 
-    Transcripts are aligned under the normaliser of their WER, so that the marks are the counted errors.
+    Transcripts are aligned under the normalizer of their WER, so that the marks are the counted errors.
     Translations are aligned as they stand with the closest of their references.
     """
     if recognition:
@@ -61,13 +61,13 @@ def split_units(text: str, language: str) -> list[str]:
 def _transcripts(
     references: Mapping[str, str], texts: Mapping[str, str], language: str
 ) -> dict[str, ReferenceAlignment]:
-    normalise = normalizer_for(language)
+    normalize = normalizer_for(language)
     spaced = not without_spaces(language)
     split: Callable[[str], list[str]] = str.split if spaced else list
     result = {}
     for key, reference in references.items():
-        words = split(normalise(reference))
-        edits = align(words, split(normalise(texts[key])))
+        words = split(normalize(reference))
+        edits = align(words, split(normalize(texts[key])))
         rate = 100.0 * _cost(edits) / len(words) if words else None
         result[key] = ReferenceAlignment(reference, edits, spaced, {"wer" if spaced else "cer": rate})
     return result
