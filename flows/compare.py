@@ -59,8 +59,8 @@ def run_comparison(parameters: CompareParameters) -> RunRecord | State[RunRecord
     run = Run("compare", parameters)
     with run:
         systems = {system.name: _make_system(system, parameters, run.name) for system in parameters.systems}
-        finished = {name: run.store.load_run(name) for name in parameters.runs}
-        records = run_systems(systems, run) | finished
+        earlier_runs = {name: run.store.load_run(name) for name in parameters.runs}
+        records = run_systems(systems, run) | earlier_runs
         if len(records) < 2 or (parameters.baseline or names[0]) not in records:
             raise ConfigError("expected the baseline and another system to finish; see the notes of the run")
         run.add(comparison.compare_runs(records, parameters.settings(), run.store_url))
@@ -102,12 +102,12 @@ def _raise(error: ConfigError) -> None:
 def needs(parameters: CompareParameters) -> list[Need]:
     """What the systems need before any of them runs, and that the finished runs are there."""
     store = Store(parameters.store)
-    finished = [Need("runs", partial(store.load_run, name)) for name in parameters.runs]
-    named = Need("systems", lambda: system_names(parameters))
+    run_needs = [Need("runs", partial(store.load_run, name)) for name in parameters.runs]
+    name_need = Need("systems", lambda: system_names(parameters))
     return [
-        named,
+        name_need,
         *(need for system in parameters.systems for need in _needs_of(system, parameters)),
-        *finished,
+        *run_needs,
     ]
 
 
@@ -124,11 +124,11 @@ def _needs_of(system: SystemConfig, parameters: CompareParameters) -> list[Need]
 def _make_system(system: SystemConfig, parameters: CompareParameters, run: str | None = None) -> System:
     """A system as its own flow would run it, in the run ``run.NAME``. ConfigError."""
     entry = flow_named(system.flow)
-    checked = _check_parameters(system, parameters, entry.parameters)
+    own_parameters = _check_parameters(system, parameters, entry.parameters)
     if run is not None:
-        named = {"name": f"{run}.{system.name}"[:100], "replace": True}
-        checked = checked.model_copy(update=named)
-    return System(system.flow, checked, entry.pipeline(checked), entry.hooks)
+        overrides = {"name": f"{run}.{system.name}"[:100], "replace": True}
+        own_parameters = own_parameters.model_copy(update=overrides)
+    return System(system.flow, own_parameters, entry.pipeline(own_parameters), entry.hooks)
 
 
 def _check_parameters(
@@ -142,11 +142,11 @@ def _check_parameters(
     if parameters.blame and "blame" in model.model_fields:
         values["blame"] = True
     try:
-        checked = model.model_validate(values)
+        validated = model.model_validate(values)
     except ValidationError as error:
         raise ConfigError("; ".join(describe_faults(model, error))) from None
-    assert isinstance(checked, DataParameters)
-    return checked
+    assert isinstance(validated, DataParameters)
+    return validated
 
 
 _SHARED = ("data", "audio", "limit", "source_language", "target_language", "seed")

@@ -42,8 +42,8 @@ def distill(parameters: DistillParameters) -> RunRecord | State[RunRecord]:
     def after(run: Run) -> None:
         # Scored as any training; the data are those of the user, not the teacher's.
         arguments = (student_of(parameters), run.stages["training"], parameters.test, parameters.beam_size)
-        scored = model_scores.score_model(*arguments, run.store_url)
-        run.metrics = model_scores.read_scores(run.add(scored))
+        scores = model_scores.score_model(*arguments, run.store_url)
+        run.metrics = model_scores.read_scores(run.add(scores))
 
     loaded = None if teacher.run is None else teacher_outputs(teacher.run, parameters.store)["data"]
     return run_models("distill", parameters, pipeline(parameters), all_needs, after, loaded)
@@ -63,8 +63,8 @@ def _check_teacher(parameters: DistillParameters) -> None:
             f"teacher.method: the word level imitates the linear mixture, found {teacher.method}; "
             "use level sequence, or method linear"
         )
-    if parameters.teacher_layers and parameters.student.start is not None:
-        raise ConfigError("expected teacher_layers or student.start, found both; leave one out")
+    if parameters.teacher_layers and parameters.student.init_from is not None:
+        raise ConfigError("expected teacher_layers or student.init_from, found both; leave one out")
     if parameters.student.kind != "translation":
         raise ConfigError(f"student.kind: expected translation, found {parameters.student.kind}")
 

@@ -37,13 +37,13 @@ def experts(parameters: ExpertsParameters) -> RunRecord | State[RunRecord]:
     config, test = parameters.training(), parameters.test
 
     def after(run: Run) -> None:
-        trained, source, limit = run.stages["training"], test or config.dev, parameters.test_limit
-        if config.experts:
-            watched = run.add(expert_routing.record_routing(config, trained, source, limit, run.store_url))
-            run.notes += warn_of_collapse(expert_routing.read_layers(watched))
+        model, source, limit = run.stages["training"], test or config.dev, parameters.test_limit
+        if config.num_experts:
+            routing = run.add(expert_routing.record_routing(config, model, source, limit, run.store_url))
+            run.notes += warn_of_collapse(expert_routing.read_layers(routing))
         mt = TranslationConfig(beam_size=parameters.beam_size, n_best=1, device=config.device)
-        scored = model_scores.score_languages(config, trained, mt, source, limit, run.store_url)
-        run.metrics = model_scores.read_scores(run.add(scored))
+        scores = model_scores.score_languages(config, model, mt, source, limit, run.store_url)
+        run.metrics = model_scores.read_scores(run.add(scores))
         publish_run_report(run.record, run.store_url)
 
     return run_models("experts", parameters, pipeline(parameters), needs(parameters), after)

@@ -40,31 +40,33 @@ def run_systems(systems: Mapping[str, System], within: Run) -> dict[str, RunReco
     """
     finished: list[_LoadedSystem] = []
     with ExitStack() as stack:
-        runs = {name: stack.enter_context(Run(one.flow, one.parameters)) for name, one in systems.items()}
+        runs = {
+            name: stack.enter_context(Run(member.flow, member.parameters)) for name, member in systems.items()
+        }
         loaded = []
         for name, system in systems.items():
             with _isolate_failure(name, runs[name], within):
                 loaded.append(_LoadedSystem(name, system, runs[name], system.load(runs[name])))
-        for context in dict.fromkeys(one.shared_context for one in loaded):
-            finished += _run_as_one([one for one in loaded if one.shared_context == context], within)
-    records = {one.name: one.run.record for one in finished if _is_comparable(one, within)}
+        for context in dict.fromkeys(member.shared_context for member in loaded):
+            finished += _run_as_one([member for member in loaded if member.shared_context == context], within)
+    records = {member.name: member.run.record for member in finished if _is_comparable(member, within)}
     return {name: records[name] for name in systems if name in records}
 
 
 def _run_as_one(group: Sequence[_LoadedSystem], within: Run) -> list[_LoadedSystem]:
     """Run the pipelines of systems as one; those that finish."""
-    prefix = make_prefixes([one.name for one in group])
+    prefix = make_prefixes([member.name for member in group])
     executed = execute_together(
-        {prefix[one.name]: one.system.pipeline for one in group},
-        {prefix[one.name]: one.sets for one in group},
+        {prefix[member.name]: member.system.pipeline for member in group},
+        {prefix[member.name]: member.sets for member in group},
         within.store_url,
         group[0].system.parameters.seed,
     )
     finished = []
-    for one in group:
-        with _isolate_failure(one.name, one.run, within):
-            one.system.finish(one.run, executed[prefix[one.name]])
-            finished.append(one)
+    for member in group:
+        with _isolate_failure(member.name, member.run, within):
+            member.system.finish(member.run, executed[prefix[member.name]])
+            finished.append(member)
     return finished
 
 

@@ -52,8 +52,8 @@ def _refuse_other_target(pipeline: Pipeline, pairs: Pairs) -> None:
     targets = sorted({target for _, target in pairs if target is not None})
     if output_language != TARGET and targets and base_of(output_language) not in map(base_of, targets):
         raise ConfigError(
-            f"expected {', '.join(targets)}, which nothing gives: the translation is {name}, into {output_language}; "
-            "say outputs: {translation: NODE}, or another target_language"
+            f"expected {', '.join(targets)}, which nothing gives: the translation is {name}, into "
+            f"{output_language}; say outputs: {{translation: NODE}}, or another target_language"
         )
 
 

@@ -35,7 +35,7 @@ class SigtermReceived(BaseException):
 
 @contextmanager
 def handle_signals() -> Iterator[None]:
-    """Ctrl-C ends the process in the block at once, SIGTERM as :class:`SigtermReceived` once it has left the flow.
+    """Ends the process at once on Ctrl-C; on SIGTERM raises :class:`SigtermReceived` after the flow was left.
 
     Prefect notes a SIGTERM itself, then gives it on to the handler that it found. After Ctrl-C it would wait
     for the shard, a minute of Whisper, and then for its server.

@@ -21,10 +21,10 @@ from tasks.task_runners import make_runner
 
 def _score_rounds(run: Run, pipeline: Pipeline) -> None:
     """What the second system changed of the first one's translations, and how much of it for the worse."""
-    spoken = run.stages[pipeline.speech_of("stack")]
+    speech = run.stages[pipeline.speech_of("stack")]
     texts = (run.stages["mt"], run.stages["stack"])
     target = pipeline.languages[1]
-    changes = run.add(refinement_curve.score_rounds(spoken, texts, target, "bleu", run.store_url))
+    changes = run.add(refinement_curve.score_rounds(speech, texts, target, "bleu", run.store_url))
     run.metrics |= {
         name: score for name, score in refinement_curve.read_rounds(changes).items() if name == "harm_rate"
     }

@@ -114,8 +114,8 @@ def load_data(run: Run, loaded: StageRef | None = None) -> dict[str, StageRef]:
     """The data set of a run's parameters, if they name one, or a finished one."""
     if loaded is not None:
         return {DATA: run.add(loaded.model_copy(update={"reused": True}))}
-    named = run.parameters.data_set
-    return {} if named is None else {DATA: run.add(data_sets.load_data(*named, run.store_url))}
+    data_set = run.parameters.data_set
+    return {} if data_set is None else {DATA: run.add(data_sets.load_data(*data_set, run.store_url))}
 
 
 def execute_pipeline(
@@ -142,10 +142,10 @@ def record_execution(run: Run, executed: PipelineResult) -> None:
             executed.statuses[name] = "reused" if run.stages[name].reused else "computed"
             continue
         run.add(ref)
-        planned = executed.plans[name]
-        own = run.stages.get(executed.pipeline.data_of(name))
-        settings = with_models(planned.node.settings, planned.node, keys)
-        run.notes += planned.node.kind.notes(settings, planned.site, ref, own)
+        plan = executed.plans[name]
+        data = run.stages.get(executed.pipeline.data_of(name))
+        settings = with_models(plan.node.settings, plan.node, keys)
+        run.notes += plan.node.kind.notes(settings, plan.site, ref, data)
     run.pipeline = executed.pipeline.to_record(executed.statuses)
     run.notes += [f"{name}: {error}" for name, error in executed.errors.items()]
 

@@ -32,8 +32,8 @@ def train(parameters: TrainParameters) -> RunRecord | State[RunRecord]:
 
     def after(run: Run) -> None:
         arguments = (parameters.training(), run.stages["training"], parameters.test, parameters.beam_size)
-        scored = model_scores.score_model(*arguments, run.store_url)
-        run.metrics = model_scores.read_scores(run.add(scored))
+        scores = model_scores.score_model(*arguments, run.store_url)
+        run.metrics = model_scores.read_scores(run.add(scores))
 
     return run_models("train", parameters, pipeline(parameters), needs(parameters), after)
 

@@ -48,24 +48,26 @@ from components.ensembling.token_level.whisper_ensemble import WhisperEnsemble
 from components.experts import routing_stats
 from components.experts.contribution import reference_log_likelihoods as likelihoods_of
 from components.experts.upcycling import upcycle
+from components.networks.moe.grouped_experts import GroupedExperts
 from components.networks.moe.load_balancing_loss import BALANCE_LOSSES, total_loss
-from components.networks.moe.moe_block import GroupedExperts, MoEBlock
+from components.networks.moe.moe_block import MoEBlock
 from components.networks.moe.router import Router
-from components.pruning import prune
+from components.pruning.masks import Pattern, mask_by_magnitude
+from components.pruning.prune import prune
+from components.pruning.sparse_linear import multiply_active_units, semi_structured_obstacle
+from components.recognition.backends.openai_whisper import OpenAIWhisperBackend
 from components.recognition.backends.transformers import TransformersWhisperBackend
-from components.recognition.whisper.backend import OpenAIWhisperBackend
 from components.stacking.stacked_scorer import StackedScorer
 from components.training import batches, cross_entropy
 from components.training.config import TrainingConfig
-from components.training.model import build
-
-from .components.decoding import models
-from .components.experts.test_routing_stats import SAMPLES, Tokenizer
-from .components.experts.test_upcycling import marian as sparse_marian
-from .components.networks.tiny_networks import deliberation, diffusion
-from .components.recognition.tiny import mels, tiny
-from .components.stacking import tiny as stacking
-from .strict_device import StrictDevice, StrictDeviceError, on_cpu, on_device, strict_device
+from components.training.marian_model import build_marian
+from tests.components.decoding import tiny_models
+from tests.components.experts.test_routing_stats import SAMPLES, Tokenizer
+from tests.components.experts.test_upcycling import marian as sparse_marian
+from tests.components.networks.tiny_networks import deliberation, diffusion
+from tests.components.recognition.tiny import mels, tiny
+from tests.components.stacking import tiny as stacking
+from tests.strict_device import StrictDevice, StrictDeviceError, on_cpu, on_device, strict_device
 
 Place = Callable[[Any], Any]
 """Puts tensors and modules where a case computes: :func:`on_device`, or the CPU, where they are."""
@@ -83,7 +85,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[StrictDevice]:
 
 
 def seq2seq(place: Place, name: str = "marian", seed: int = 0, **settings: Any) -> Seq2SeqModel:
-    model = models.SEQ2SEQ[name](seed=seed, **settings)
+    model = tiny_models.SEQ2SEQ[name](seed=seed, **settings)
     model.get_output_embeddings()._forward_hooks.clear()  # it adds a tensor of the CPU
     if name == "marian":
         model.final_logits_bias[0, 0] += 3.0
@@ -91,21 +93,21 @@ def seq2seq(place: Place, name: str = "marian", seed: int = 0, **settings: Any) 
 
 
 def marians(place: Place, n: int, sentences: int = 3) -> list[TokenScorer]:
-    inputs = {k: v[:sentences] for k, v in models.sources(models.marian(), 3).items()}
+    inputs = {k: v[:sentences] for k, v in tiny_models.sources(tiny_models.marian(), 3).items()}
     return [seq2seq(place, seed=seed).build_scorer(**place(inputs)) for seed in range(n)]
 
 
 def one(place: Place, name: str, config: SearchConfig) -> Any:
     ready = seq2seq(place, name)
     return search(
-        [ready.build_scorer(**place(models.sources(ready.model, 3)))],
+        [ready.build_scorer(**place(tiny_models.sources(ready.model, 3)))],
         config,
         logits_processors=logits_processors_of(ready.model),
     )
 
 
 def prompted(place: Place) -> Any:
-    model = models.llama()
+    model = tiny_models.llama()
     model.get_output_embeddings()._forward_hooks.clear()
     shared = tuple(range(5, 15))
     return search(
@@ -130,12 +132,14 @@ def gate(top_k: int | None = None) -> SoftmaxGate:
 
 
 def thinned(place: Place) -> Any:
-    model = models.marian()
+    model = tiny_models.marian()
     model.get_output_embeddings()._forward_hooks.clear()
     for module in model.modules():
         if isinstance(getattr(module, "dropout", None), float):
             module.dropout = 0.2
-    member = Seq2SeqModel(place(model), "digest", "thinned").build_scorer(**place(models.sources(model, 3)))
+    member = Seq2SeqModel(place(model), "digest", "thinned").build_scorer(
+        **place(tiny_models.sources(model, 3))
+    )
     return search([DropoutScorer(member, 1, keys=[1, 2, 3])], BEAM)
 
 
@@ -146,7 +150,7 @@ def mapped(place: Place, share: Callable[[Sequence[Lexicon]], SharedVocabulary])
         for r, size, shift in zip(ready, (60, 50), (0, 5), strict=True)
     ]
     shared = share(lexicons)
-    source = {k: v.clamp(max=48) for k, v in models.sources(models.marian(), 3).items()}
+    source = {k: v.clamp(max=48) for k, v in tiny_models.sources(tiny_models.marian(), 3).items()}
     members = [
         shared.map_scorer(r.build_scorer(**place(source)), n, lexicon)
         for n, (r, lexicon) in enumerate(zip(ready, lexicons, strict=True))
@@ -229,7 +233,7 @@ class _Letters:
 
 
 def language_model(place: Place) -> Any:
-    model = models.llama()
+    model = tiny_models.llama()
     model.get_output_embeddings()._forward_hooks.clear()
     return CausalLanguageModel(place(model), _Letters(), "llama").score(["abc", "de"])
 
@@ -252,7 +256,7 @@ def routed_in_training(place: Place, balance: Any) -> Any:
     torch.manual_seed(0)
     block = place(MoEBlock(Router(16, 4, 2, noisy=True), GroupedExperts(4, 16, 32), capacity=0.75)).train()
     seen: list[Any] = []
-    block.watch = seen.append
+    block.recorder = seen.append
     output = block(place(torch.randn(2, 9, 16)))
     return output, seen[0].plan.dropped, total_loss([seen[0].routing], balance, 0.1, 0.01)
 
@@ -264,27 +268,25 @@ def watched_experts(place: Place) -> Any:
     return records, torch.from_numpy(likelihoods_of(model, Tokenizer(), SAMPLES))
 
 
-def pruned(place: Place, pattern: prune.Pattern) -> Any:
-    return prune.mask_by_magnitude(
-        place(torch.randn(64, 64, generator=torch.Generator().manual_seed(0))), pattern
-    )
+def pruned(place: Place, pattern: Pattern) -> Any:
+    return mask_by_magnitude(place(torch.randn(64, 64, generator=torch.Generator().manual_seed(0))), pattern)
 
 
 def skipped(place: Place) -> Any:
     hidden = torch.randn(3, 40, generator=torch.Generator().manual_seed(0)).sub(1.5).relu()
-    return prune.multiply_active_units(place(hidden), place(torch.ones(40, 4)))
+    return multiply_active_units(place(hidden), place(torch.ones(40, 4)))
 
 
 def training_loss(place: Place) -> Any:
     torch.manual_seed(0)
-    model = place(build(TrainingConfig(layers=1, width=16, inner=16, heads=2), 60).train())
+    model = place(build_marian(TrainingConfig(num_layers=1, d_model=16, ffn_dim=16, num_heads=2), 60).train())
     examples = [batches.Example((5, 6, 7, 0), (8, 9, 0)), batches.Example((5, 0), (8, 9, 10, 0))]
     return cross_entropy.smoothed_cross_entropy(model, batches.collate(examples, 59).to(model.device), 0.1)
 
 
 HALVES = LinearInterpolation((0.5, 0.5))
 CASES: dict[str, Callable[[Place], Any]] = {
-    **{f"{name}, its rules, beam": partial(one, name=name, config=BEAM) for name in models.SEQ2SEQ},
+    **{f"{name}, its rules, beam": partial(one, name=name, config=BEAM) for name in tiny_models.SEQ2SEQ},
     "marian, greedy": partial(one, name="marian", config=GREEDY),
     "marian, samples": partial(one, name="marian", config=DRAWN),
     "llama, a shared prefix": prompted,
@@ -383,7 +385,7 @@ def test_a_search_waits_for_the_device_no_more_often_than_it_did(device: StrictD
         device.counts.clear()
         ready = seq2seq(on_device)
         ready.bias[0, 0] = -50.0  # type: ignore[index]
-        inputs = on_device(models.sources(ready.model, 3))
+        inputs = on_device(tiny_models.sources(ready.model, 3))
         search([ready.build_scorer(**inputs)], SearchConfig(beam_size=1, max_new_tokens=length))
         steps[length] = [device.counts.total(kind) for kind in ("sync", "upload", "launch")]
     syncs, uploads, launches = ((b - a) / 8 for a, b in zip(*steps.values(), strict=True))
@@ -421,10 +423,10 @@ def test_only_shapes_that_the_two_of_four_kernels_take_are_given_to_them(
 ) -> None:
     suits = on_device(torch.zeros(32, 64, dtype=torch.float16))
     monkeypatch.setattr(torch.backends.cusparselt, "is_available", lambda: False)
-    assert "cuSPARSELt" in (prune.semi_structured_obstacle(suits) or "")
+    assert "cuSPARSELt" in (semi_structured_obstacle(suits) or "")
     monkeypatch.setattr(torch.backends.cusparselt, "is_available", lambda: True)
-    assert prune.semi_structured_obstacle(suits) is None
+    assert semi_structured_obstacle(suits) is None
     layer = on_device(nn.Sequential(nn.Linear(32, 3, dtype=torch.float16)))
-    pruned_ = prune.prune(layer, "2:4", lambda: 1.0)
+    pruned_ = prune(layer, "2:4", lambda: 1.0)
     assert pruned_.layouts == {"dense": 1}
     assert "they need multiples of 16 x 16, found 3 x 32" in caplog.text

@@ -19,7 +19,8 @@ from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.search import search
 from components.ensembling.token_level.combiners import LinearInterpolation
 from components.kernels.packed_linear import PackedLinear
-from components.pruning.prune import Layout, Pattern, SparseLinear, mask_by_magnitude, multiply_active_units
+from components.pruning.masks import Pattern, mask_by_magnitude
+from components.pruning.sparse_linear import Layout, SparseLinear, multiply_active_units
 
 LAYOUT: dict[Pattern, Layout] = {"block": "bsr", "single": "csr"}
 TOKENS = (1, 16, 256)
@@ -84,7 +85,7 @@ def measure_sparse_ensemble(rounds: int) -> list[str]:
 
     def run(weights: tuple[float, ...]) -> None:
         counted[str(weights)] = calls = Counter[int]()
-        members = [one.build_scorer(input_ids=ids) for one in ready]
+        members = [scorer.build_scorer(input_ids=ids) for scorer in ready]
         search(
             members,
             SearchConfig(beam_size=1, max_new_tokens=20),

@@ -23,7 +23,8 @@ from transformers import MixtralConfig, MixtralForCausalLM
 from components.errors import ConfigError, ModelError
 from components.models import resolve
 from components.models.loading import Kind, load_transformers
-from components.networks.moe.moe_block import GroupedExperts, MoEBlock
+from components.networks.moe.grouped_experts import GroupedExperts
+from components.networks.moe.moe_block import MoEBlock
 from components.networks.moe.router import check_top_k
 from components.networks.moe.sparse_marian import SparseMarianMTModel, add_random_experts
 

@@ -1,7 +1,7 @@
-"""Networks of this room on disk: a folder with config.json, safetensors and the tokenizer's files.
+"""Folders of refinement networks (deliberation, edit diffusion): config.json, safetensors, tokenizer files.
 
 config.json is the base model's (Marian), with ``architectures`` naming the network and ``antiphon`` its own
-settings; tied weights and computed positions are stored once and not at all. No code comes with a model.
+settings. Tied weights are stored once, computed positions not at all. No code comes with a model.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import GenerationConfig, MarianConfig, MarianMTModel, MarianTokenizer
 
-from components.decoding.models.deliberation import DeliberationModel
-from components.decoding.models.edit_diffusion import EditDiffusionModel
-from components.decoding.scorers import digest_of
-from components.device import DTYPES
-from components.errors import ConfigError, ModelError
+from components.errors import ModelError
 from components.models.architectures import DELIBERATION, EDIT_DIFFUSION
 from components.models.checkpoints import read_json
 from components.models.loading import copy_weights_into
-from components.networks import deliberation, edit_diffusion
+from components.networks.deliberation import DeliberationNetwork
+from components.networks.edit_diffusion import EditDiffusionNetwork
 from components.records import Checkpoint
 
 NETWORK_BUILDERS: dict[str, Callable[[Any, dict[str, int]], nn.Module]] = {
-    DELIBERATION: lambda base, settings: deliberation.DeliberationNetwork(base),
-    EDIT_DIFFUSION: lambda base, settings: edit_diffusion.EditDiffusionNetwork(base, settings["steps"]),
+    DELIBERATION: lambda base, settings: DeliberationNetwork(base),
+    EDIT_DIFFUSION: lambda base, settings: EditDiffusionNetwork(base, settings["steps"]),
 }
 """By ``architectures`` of config.json: how a network is made around a base model."""
-_ARCHITECTURE_NAMES = {"Deliberation": DELIBERATION, "EditDiffusion": EDIT_DIFFUSION}
+_ARCHITECTURE_OF: dict[type[nn.Module], str] = {
+    DeliberationNetwork: DELIBERATION,
+    EditDiffusionNetwork: EDIT_DIFFUSION,
+}
 
 
 def stored_tensors(network: nn.Module) -> dict[str, Tensor]:
@@ -45,7 +45,7 @@ def save_network(network: Any, tokenizer: Any, folder: Path) -> None:
     """Write ``network`` and its tokenizer to ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     config = network.config.to_dict()
-    config["architectures"] = [_ARCHITECTURE_NAMES[type(network).__name__]]
+    config["architectures"] = [_ARCHITECTURE_OF[type(network)]]
     config["antiphon"] = {"steps": getattr(network, "steps", 0)}
     text = json.dumps(config, indent=2, sort_keys=True, default=str)
     (folder / "config.json").write_text(text + "\n", encoding="utf-8")
@@ -78,12 +78,3 @@ def load_network(
     copy_weights_into(checkpoint, stored_tensors(network))
     tokenizer = MarianTokenizer.from_pretrained(folder, local_files_only=True)
     return network.to(device, dtype).eval(), tokenizer
-
-
-def load_decodable(checkpoint: Checkpoint, device: str, dtype: str) -> tuple[Any, Any]:
-    """A network made ready for decoding, and its tokenizer. Raises ConfigError for an arithmetic it lacks."""
-    if dtype not in DTYPES:
-        raise ConfigError(f"{checkpoint.reference}: expected dtype {', '.join(DTYPES)}, found {dtype}")
-    network, tokenizer = load_network(checkpoint, device, DTYPES[dtype])
-    make = DeliberationModel if checkpoint.architecture == DELIBERATION else EditDiffusionModel
-    return make(network, digest_of(tokenizer.get_vocab()), checkpoint.reference), tokenizer

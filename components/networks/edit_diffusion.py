@@ -85,7 +85,7 @@ class EditDiffusionNetwork(nn.Module):
         """States (N, L, width) of the canvas."""
         hidden = embed_tokens(self.base, canvas.tokens) + self.step_embedding(canvas.t)[:, None]
         return self.reader(  # type: ignore[no-any-return]
-            hidden, self.reader.project_memories([encoded]), (mask,), own=canvas.mask
+            hidden, self.reader.project_memories([encoded]), (mask,), own_mask=canvas.mask
         )
 
     def tag_logits(self, states: Tensor) -> Tensor:

@@ -67,7 +67,7 @@ def _fluency_estimator(config: RoundsConfig, store: str | None) -> Estimator:
 
     def score_text(text: str) -> float:
         ids = tokenizer(sanitize(text, controls), add_special_tokens=False).input_ids or [start]
-        return force_decode([model.member([[start]])], [ids])[0].score / len(ids)
+        return force_decode([model.build_scorer([[start]])], [ids])[0].score / len(ids)
 
     return lambda items, texts: [score_text(text) for text in texts]
 

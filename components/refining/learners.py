@@ -19,7 +19,6 @@ from components.decoding.config import SearchConfig
 from components.decoding.models.deliberation import DeliberationModel
 from components.decoding.models.edit_diffusion import EditDiffusionModel
 from components.decoding.scorers import digest_of
-from components.errors import ConfigError
 from components.models.refiner_checkpoints import save_network
 from components.networks import denoising_loss
 from components.networks.deliberation import DeliberationNetwork
@@ -28,21 +27,13 @@ from components.networks.edit_diffusion import EditDiffusionNetwork
 from components.networks.noising import Corruption, EditNoiser
 from components.training import batches
 from components.training.config import TrainingConfig
+from components.training.initialization import require_initial_model
 from components.training.translation_learner import TranslationLearner
-from components.translation.edit_diffusion import EditDiffusionEngine, translate_all
+from components.translation.edit_diffusion import EditDiffusionBackend, translate_all
 from components.translation.seq2seq import Seq2SeqBackend
 from components.translation.translator import TranslationBackend
 
 GREEDY = SearchConfig(beam_size=1, max_new_tokens=128)
-
-
-def require_initial_model(config: TrainingConfig) -> None:
-    """Raise ConfigError where no model is named that a refiner can start from."""
-    if config.start is None:
-        raise ConfigError(
-            f"start: expected a translation model that {config.kind} starts from, found none; "
-            "set start=packaged:multi30k-en-de"
-        )
 
 
 class _RefinerLearner(ABC):
@@ -76,7 +67,7 @@ class _RefinerLearner(ABC):
         examples = self.base.dev_examples[: self.config.eval_sentences]
         total, tokens = 0.0, 0
         for number, rows in enumerate(
-            batches.plan_batches([e.length for e in examples], self.config.batch_pieces, None)
+            batches.plan_batches([e.length for e in examples], self.config.batch_tokens, None)
         ):
             value, count = self.validation_loss([examples[i] for i in rows], number)
             total, tokens = total + value * count, tokens + count
@@ -107,9 +98,9 @@ class DeliberationLearner(_RefinerLearner):
         """The surrogate of a batch per target token, to be minimised, and its target tokens."""
         model, batch = self.model, self.base.batch(rows)
         tokens, real = (part.to(model.device) for part in pad_drafts(self._sample_drafts(batch), self.pad))
-        encoded, count = model.encode(batch.source, batch.mask), self.config.drafts
+        encoded, count = model.encode(batch.source, batch.mask), self.config.num_drafts
         spread, mask = (part.repeat_interleave(count, 0) for part in (encoded, batch.mask))
-        draft = model.read(spread, mask, tokens, real)
+        draft = model.read_draft(spread, mask, tokens, real)
         labels = batch.labels.repeat_interleave(count, 0)
         target_log_probs, rewards = self._target_log_probs(
             model.second_states(spread, mask, draft, _fill_padding(labels, self.pad)), labels
@@ -120,17 +111,17 @@ class DeliberationLearner(_RefinerLearner):
         )
         total = int((batch.labels != -100).sum())
         loss = -value * len(rows) / total
-        if self.config.anchor:
+        if self.config.first_pass_loss_weight:
             states = model.first_states(encoded, batch.mask, _fill_padding(batch.labels, self.pad))
             smoothed, _ = self._target_log_probs(states, batch.labels)
-            loss = loss - self.config.anchor * smoothed.sum() / total
+            loss = loss - self.config.first_pass_loss_weight * smoothed.sum() / total
         return loss, total
 
     def _sample_drafts(self, batch: batches.Batch) -> list[list[tuple[int, ...]]]:
         """Samples of the first pass as it stands, without dropout; the loop's random state decides them."""
         seed, keys = int(torch.randint(2**31, ())), range(len(batch.source))
         config = SearchConfig(
-            n_best=self.config.drafts, temperature=1.0, seed=seed, max_new_tokens=self.config.max_length
+            n_best=self.config.num_drafts, temperature=1.0, seed=seed, max_new_tokens=self.config.max_length
         )
         self.model.eval()
         # Casts that autocast kept from here would have no gradient later.
@@ -153,7 +144,7 @@ class DeliberationLearner(_RefinerLearner):
         drafts = [[draft] for draft in self.ready.draft_best(batch.source, batch.mask.long())]
         tokens, real = (part.to(model.device) for part in pad_drafts(drafts, self.pad))
         encoded = model.encode(batch.source, batch.mask)
-        draft = model.read(encoded, batch.mask, tokens, real)
+        draft = model.read_draft(encoded, batch.mask, tokens, real)
         states = model.second_states(encoded, batch.mask, draft, _fill_padding(batch.labels, self.pad))
         _, plain = self._target_log_probs(states, batch.labels)
         count = int((batch.labels != -100).sum())
@@ -168,14 +159,14 @@ class EditDiffusionLearner(_RefinerLearner):
     ) -> None:
         super().__init__(config, out, device, store)
         torch.manual_seed(config.seed)
-        self.model = EditDiffusionNetwork.from_base(self.base.model, config.noise_steps).to(device)
+        self.model = EditDiffusionNetwork.from_base(self.base.model, config.diffusion_steps).to(device)
         counts = np.zeros(self.base.model.config.vocab_size, np.int64)
         for example in self.base.examples:
             np.add.at(counts, list(example.target[:-1]), 1)
         self.model.set_noise(counts.tolist())
-        self.noise = EditNoiser(Corruption(steps=config.noise_steps), counts.tolist())
+        self.noise = EditNoiser(Corruption(steps=config.diffusion_steps), counts.tolist())
         ready = EditDiffusionModel(self.model, self.digest, "diffusion")
-        self.engine = EditDiffusionEngine(ready, self.tokenizer, GREEDY)
+        self.engine = EditDiffusionBackend(ready, self.tokenizer, GREEDY)
 
     def loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
         """Cross-entropies of tags and of written tokens, added; counted are the target tokens."""

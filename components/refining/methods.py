@@ -18,7 +18,7 @@ from components.refining.config import RefineConfig
 from components.refining.decisions import Proposal
 from components.refining.self_refine import SelfRefiner
 from components.translation.config import TranslationConfig
-from components.translation.edit_diffusion import EditDiffusionEngine
+from components.translation.edit_diffusion import EditDiffusionBackend
 from components.translation.factory import load_resident
 from components.translation.sanitization import find_control_tokens, sanitize
 from components.translation.seq2seq import Seq2SeqBackend, to_sentence_translation
@@ -71,7 +71,7 @@ class DeliberationRefiner(_NetworkRefiner):
         """A second pass over each draft."""
         ids, mask = self.pad_sources(items)
         draft_ids = [self.encode_draft(draft) for draft in drafts]
-        member = self.ready.member(input_ids=ids, attention_mask=mask, drafts=draft_ids)
+        member = self.ready.build_scorer(input_ids=ids, attention_mask=mask, drafts=draft_ids)
         beam = SearchConfig(beam_size=5, max_new_tokens=self.search.max_new_tokens)
         candidate_lists = search([member], beam, logits_processors=logits_processors_of(self.ready.model))
         translations = [to_sentence_translation(self.tokenizer, row[0]) for row in candidate_lists]
@@ -85,7 +85,7 @@ class EditDiffusionRefiner(_NetworkRefiner):
 
     def propose(self, items: Sequence[Utterance], drafts: Sequence[str], step: int) -> list[Proposal]:
         """Step ``step`` (the last is 1) on each draft."""
-        engine = EditDiffusionEngine(self.ready, self.tokenizer, self.search)
+        engine = EditDiffusionBackend(self.ready, self.tokenizer, self.search)
         t = max(1, min(step, self.ready.network.steps))
         canvases = [self.encode_draft(draft)[:-1] for draft in drafts]
         candidates = engine.denoise(self.pad_sources(items), canvases, t)

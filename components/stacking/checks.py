@@ -11,6 +11,7 @@ from components.languages import base_of
 from components.machine import resolve_device_name
 from components.models.architectures import STACKED
 from components.models.checkpoints import read_json
+from components.recognition.checks import is_english_only
 from components.stacking.config import SPEECH_MODEL_KINDS, StackConfig
 from components.translation.checks import LanguagePair, resolve_text_model
 
@@ -50,7 +51,7 @@ def validate_start_model(reference: str, store: str | None) -> None:
 
 def _validate_whisper(reference: str, store: str | None, pairs: Iterable[LanguagePair]) -> None:
     checkpoint = models.resolve(reference, store)
-    if not checkpoint.architecture.lower().startswith("whisper") or checkpoint.reference.endswith(".en"):
+    if not checkpoint.architecture.lower().startswith("whisper") or is_english_only(checkpoint):
         raise ConfigError(f"stack.model: expected a multilingual Whisper for pooled, found {reference}")
     targets = {base_of(target) for _, target in pairs if target is not None}
     if targets and "en" not in targets:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from components import data, models
 from components.device import pick_device
 from components.languages import check_code
-from components.refining.learners import require_initial_model
 from components.training import initialization
 from components.training.config import DistillationConfig, TrainingConfig
-from components.training.model import check_heads
+from components.training.marian_model import check_heads
 
 
 def check(config: TrainingConfig, store: str | None) -> None:
@@ -24,8 +23,8 @@ def check_machine(config: TrainingConfig, store: str | None) -> None:
     """The same of the model that is made, whatever its data."""
     pick_device(config.device)
     if config.kind in ("deliberation", "edit_diffusion"):
-        require_initial_model(config)
-    if config.start is None:
+        initialization.require_initial_model(config)
+    if config.init_from is None:
         check_heads(config)
     for reference in initialization.model_references(config).values():
         models.check(reference, store)
@@ -34,5 +33,5 @@ def check_machine(config: TrainingConfig, store: str | None) -> None:
 def check_distillation(config: DistillationConfig, store: str | None) -> None:
     """The same of a student, and its teachers' names."""
     check(config, store)
-    for reference in (*config.teachers, *([config.layers_of] if config.layers_of else [])):
+    for reference in (*config.teachers, *([config.init_layers_from] if config.init_layers_from else [])):
         models.check(reference, store)

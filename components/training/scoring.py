@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -13,9 +14,14 @@ from components.metrics.translation import translation_scores
 from components.models.checkpoints import checkpoint_of
 from components.models.loading import load_transformers
 from components.records import Score
-from components.training import language_model_learner, package, parallel_data, validation
+from components.training import language_model_learner, parallel_data, validation
 from components.training.batches import Example
 from components.training.initialization import PIECES
+
+
+def load_translation_model(folder: Path) -> tuple[Any, Any]:
+    """Model (float32, evaluation mode) and tokenizer of a folder; ModelError where a tensor is missing or extra."""
+    return load_transformers(checkpoint_of(folder, str(folder)), "seq2seq")
 
 
 def score_translations(
@@ -29,7 +35,7 @@ def score_translations(
     dataset = data.load(source, source_language=languages[0], target_language=languages[1], limit=limit)
     texts = {u.id: u.text or u.transcript for u in dataset.utterances}
     nonempty = {name: text for name, text in texts.items() if text}
-    translations = validation.translate(*package.load(folder), list(nonempty.values()), beam_size)
+    translations = validation.translate(*load_translation_model(folder), list(nonempty.values()), beam_size)
     return translation_scores(
         {u.id: u.references for u in dataset.utterances if u.id in nonempty},
         dict(zip(nonempty, translations, strict=True)),

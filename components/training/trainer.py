@@ -19,12 +19,14 @@ import torch
 
 from components.allocator import keep_freed_memory
 from components.device import pick_device, use_threads
-from components.digests import combine_digests, write_atomically
+from components.digests import combine_digests
 from components.errors import ConfigError, ModelError
-from components.training import batches, checkpoint, cross_entropy
+from components.files import write_atomically
+from components.training import batches, checkpoint
 from components.training.checkpoint import TrainingState
 from components.training.config import TrainingConfig
 from components.training.learner import MakeLearner
+from components.training.lr_schedule import learning_rate
 from components.training.translation_learner import TranslationLearner
 
 Report = Callable[[dict[str, float]], None]
@@ -117,7 +119,7 @@ class Trainer:
     @property
     def needed_steps(self) -> set[int]:
         """Steps whose checkpoints ``finish`` reads."""
-        last = self.state.last_steps(max(self.config.average, self.config.keep))
+        last = self.state.last_steps(max(self.config.average_checkpoints, self.config.keep_checkpoints))
         return {*last, self.state.best_step} - {0}
 
     def run(self) -> None:
@@ -133,7 +135,7 @@ class Trainer:
         """Batches from where the run stands, without end."""
         config, state = self.config, self.state
         while True:
-            plan = batches.plan_epoch(self.learner.lengths, config.batch_pieces, config.seed, state.epoch)
+            plan = batches.plan_epoch(self.learner.lengths, config.batch_tokens, config.seed, state.epoch)
             while state.position < len(plan):
                 state.position += 1
                 yield plan[state.position - 1]
@@ -145,11 +147,11 @@ class Trainer:
         state, config = self.state, self.config
         state.step += 1
         for group in self.optimiser.param_groups:
-            group["lr"] = cross_entropy.learning_rate(state.step, config)
-        with cross_entropy.autocast(self.device, config.dtype):
+            group["lr"] = learning_rate(state.step, config)
+        with _autocast(self.device, config.dtype):
             mean, count = self.learner.loss(rows)
         torch.autograd.backward(mean)
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.clip).item()
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.max_grad_norm).item()
         loss = mean.item()
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise ModelError(
@@ -175,23 +177,25 @@ class Trainer:
             "train_loss": sum(self.losses) / len(self.losses),
             "dev_loss": self.learner.dev_loss(),
             f"dev_{self.learner.score_name}": score,
-            "learning_rate": cross_entropy.learning_rate(state.step, config),
+            "learning_rate": learning_rate(state.step, config),
             "tokens": state.tokens,
             "best_step": state.best_step,
         }
         self.losses = []
         state.history.append(row)
-        keep = max(2, config.average, config.keep)
+        keep = max(2, config.average_checkpoints, config.keep_checkpoints)
         checkpoint.save(self.checkpoints, self.model, self.optimiser, state, keep)
         self._write_metrics()
         self.report(row)
 
     def finish(self) -> None:
         """Write ``kept/`` and ``model/``: the mean of the last checkpoints, or the best if dev prefers it."""
-        for step in self.state.last_steps(self.config.keep) if self.config.keep else ():
+        for step in (
+            self.state.last_steps(self.config.keep_checkpoints) if self.config.keep_checkpoints else ()
+        ):
             self._load(step)
             self.learner.export(self.out / KEPT_MODELS / f"step-{step}")
-        self._load(*self.state.last_steps(self.config.average))
+        self._load(*self.state.last_steps(self.config.average_checkpoints))
         if self._score() < self.state.best_score:
             self._load(self.state.best_step)
         self.learner.export(self.out / FINAL)
@@ -217,7 +221,7 @@ def _read_settings(path: Path) -> dict[str, object] | None:
         content = json.loads(path.read_bytes())
         settings: dict[str, object] = content["settings"]
         if content["sha256"] == _digest(settings):
-            return settings
+            return TrainingConfig.with_present_names(settings)  # a run may have begun in the version before
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -228,3 +232,8 @@ def _read_settings(path: Path) -> dict[str, object] | None:
 
 def _digest(settings: Mapping[str, object]) -> str:
     return combine_digests({name: json.dumps(value) for name, value in settings.items()})
+
+
+def _autocast(device: torch.device, dtype: str) -> torch.autocast:
+    """Matrix products in bfloat16 where asked; weights and optimizer stay float32."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == "bfloat16")

@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from components.training import batches, cross_entropy, initialization, model, parallel_data, validation
+from components.training import batches, cross_entropy, initialization, parallel_data, validation
 from components.training.config import TrainingConfig
 from components.training.domain import write_domain
+from components.training.marian_model import build_marian
 
 
 class PairLearner:
@@ -44,7 +45,7 @@ class PairLearner:
 
     def dev_loss(self) -> float:
         """Cross-entropy, nats per target token."""
-        return validation.dev_loss(self.model, self.dev_examples, self.config.batch_pieces)
+        return validation.dev_loss(self.model, self.dev_examples, self.config.batch_tokens)
 
     def dev_score(self) -> float:
         """Greedy BLEU on the first ``eval_sentences`` of the development set."""
@@ -84,7 +85,9 @@ class TranslationLearner(PairLearner):
             self.dev_pairs, spm, config.max_length, config.target_language
         )
         examples = parallel_data.encode_pairs(text, spm, config.max_length, config.target_language)
-        network = initialization.load_initial_model(config, store) or model.build(config, len(self.tokenizer))
+        network = initialization.load_initial_model(config, store) or build_marian(
+            config, len(self.tokenizer)
+        )
         self._set_model(network, examples, device)
 
     def export(self, folder: Path) -> None:

@@ -29,8 +29,8 @@ def require_intent(flow: str, parameters: Any) -> None:
     description = LONG_TRAININGS[flow](parameters) if flow in LONG_TRAININGS else None
     if description is not None:
         raise ConfigError(
-            f"{flow}: nothing of its training is set, so it would {description} on one CPU core; set what you want "
-            f"(antiphon run {flow} --parameters), or add --yes"
+            f"{flow}: nothing of its training is set, so it would {description} on one CPU core; set what "
+            f"you want (antiphon run {flow} --parameters), or add --yes"
         )
 
 
@@ -63,7 +63,7 @@ def _describe_stack_training(parameters: Any) -> str | None:
 
 
 def _describe_updates(config: TrainingConfig, before: float) -> str:
-    seconds = before + config.max_steps * SECONDS_PER_UPDATE * config.batch_pieces / 2500
+    seconds = before + config.max_steps * SECONDS_PER_UPDATE * config.batch_tokens / 2500
     return f"learn from {config.data} for up to {config.max_steps:,} updates, {_format_minutes(seconds)}"
 
 

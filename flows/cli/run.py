@@ -177,7 +177,7 @@ def check_graph(config: Path, parameters: Any) -> None:
     from flows.cli.config_file import read_file
 
     _, lines = read_file(config)
-    for graph in expand_matrix(parameters.written, str(config)).values():
+    for graph in expand_matrix(parameters.graph_values, str(config)).values():
         read_pipeline(graph, str(config), lines, Path(parameters.folder))
 
 

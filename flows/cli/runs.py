@@ -30,15 +30,15 @@ def runs(
     from components.storage.run_listing import list_runs
     from components.storage.store import Store
 
-    place = Store(store)
-    listed = list_runs(place)
+    opened_store = Store(store)
+    listed = list_runs(opened_store)
     if as_json:
-        line = {"store": place.backend.url, "runs": [_as_dict(run) for run in listed[:limit]]}
+        line = {"store": opened_store.backend.url, "runs": [_as_dict(run) for run in listed[:limit]]}
         sys.stdout.write(json.dumps(line) + "\n")
     elif listed:
         _print_table(listed[:limit], len(listed))
     else:
-        sys.stdout.write(f"no runs in {place.backend.url} yet\n")
+        sys.stdout.write(f"no runs in {opened_store.backend.url} yet\n")
 
 
 def _as_dict(run: RunEntry) -> dict[str, object]:

@@ -21,7 +21,7 @@ from pydantic import (
 
 from components.errors import ConfigError
 from components.languages import check_code
-from components.storage import local_root
+from components.storage.location import local_root
 from components.storage.store import check_run_name
 from flows.parameters.faults import describe_fault
 

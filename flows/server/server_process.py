@@ -36,13 +36,13 @@ class ServerProcess:
     """It ends with this process, even after ``kill -9``. Whoever connects before it is up waits for it."""
 
     def __init__(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as listening:
-            self.url = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
             self._process = subprocess.Popen(  # noqa: S603 - nothing of it is a user's
-                [*_COMMAND, str(listening.fileno())],
+                [*_COMMAND, str(listener.fileno())],
                 env=os.environ | _EPHEMERAL_ENVIRONMENT,
                 stdin=subprocess.PIPE,
-                pass_fds=[listening.fileno()],
+                pass_fds=[listener.fileno()],
                 start_new_session=True,  # Ctrl-C is not for the server: it is told of it
             )
         self._guard = guard(self._process.pid)

@@ -1,4 +1,4 @@
-"""The ``gate`` stage: whether a merged model is good enough to be used."""
+"""The ``gate`` stage: a test whether a merged model is good enough to be used."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ VERDICT = "verdict.json"
 
 
 class Verdict(Record):
-    """What the gate found: the merged model against the baseline on development data."""
+    """The result: the merged model against the baseline on development data."""
 
     accepted: bool
     margin: float = Field(ge=0, description="how much worse the merged model may be")
@@ -54,7 +54,17 @@ def check_quality(
     margin: float,
     store_url: str | None,
 ) -> StageRef | State[StageRef]:
-    """Compare two decodings of development data; the merged model passes unless it is worse by ``margin``."""
+    """Compare two decodings of development data; the merged model passes unless it is worse by ``margin``.
+
+    Args:
+        data: the development data.
+        merged: texts of the merged model.
+        baseline: texts of the baseline.
+        name: the baseline's name.
+        metric: what is compared.
+        margin: points that the merged model may be worse.
+        store_url: URL of the store.
+    """
     plan = StagePlan(
         stage="gate",
         version=f"gate/1 metrics/{metrics.version}",
@@ -79,17 +89,19 @@ def _decide(
     systems = {"merged": read_best_texts(merged), name: read_best_texts(baseline)}
     both = systems["merged"].keys() & systems[name].keys()
     systems = {system: {k: t for k, t in texts.items() if k in both} for system, texts in systems.items()}
-    known = [one for one in read_utterances(data) if one.id in both]
+    judged = [utterance for utterance in read_utterances(data) if utterance.id in both]
     names = (metric,)
     if METRICS[metric].output == "transcript":
-        transcripts = {one.id: one.transcript for one in known if one.transcript is not None}
-        language = {one.id: one.source_language for one in known}
+        transcripts = {
+            utterance.id: utterance.transcript for utterance in judged if utterance.transcript is not None
+        }
+        language = {utterance.id: utterance.source_language for utterance in judged}
         (difference,) = recognition_tests(
             transcripts, _select_ids(systems, transcripts), name, language=language, names=names
         )
     else:
-        references = {one.id: one.references for one in known if one.references}
-        language = {one.id: one.target_language or "und" for one in known}
+        references = {utterance.id: utterance.references for utterance in judged if utterance.references}
+        language = {utterance.id: utterance.target_language or "und" for utterance in judged}
         (difference,) = translation_tests(
             references, _select_ids(systems, references), name, language=language, names=names
         )
@@ -102,5 +114,5 @@ def _select_ids(systems: Mapping[str, Mapping[str, str]], ids: Container[str]) -
 
 
 def read_verdict(ref: StageRef) -> Verdict:
-    """The verdict that a ``gate`` stage holds."""
+    """Return the verdict that a ``gate`` stage holds."""
     return Verdict.model_validate(read_json(Path(ref.path) / VERDICT))

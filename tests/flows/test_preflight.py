@@ -87,8 +87,8 @@ def test_all_faults_are_told_at_once_and_no_run_is_begun(
             ['recipe="merge_method: linear\\nmodels: [{model: packaged:nope}]\\n"'],
             "merge: packaged:nope",
         ),
-        ("train", ["start=packaged:nope"], "training: packaged:nope"),
-        ("train", ["width=64", "heads=5"], "training: heads: expected a divisor"),
+        ("train", ["init_from=packaged:nope"], "training: packaged:nope"),
+        ("train", ["d_model=64", "num_heads=5"], "training: num_heads: expected a divisor"),
         ("train", ["test=absent.jsonl"], "test: absent.jsonl"),
         ("train", ["kind=deliberation"], "training: start: expected a translation model"),
         ("experts", ["target_language='de,german'"], "training: expected a language code.*did you mean de"),
@@ -151,7 +151,7 @@ def test_a_model_of_another_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     needs = {
         need.stage: need for need in entry.needs(gather(entry.parameters, None, [f"asr.model={shipped}"], {}))
     }
-    with pytest.raises(ConfigError, match="expected a Whisper model, found MarianMTModel"):
+    with pytest.raises(ConfigError, match=r"expected a Whisper model, found .*\(MarianMTModel\)"):
         needs["asr"].admit(frozenset())
     found = models.resolve(shipped).model_copy(update={"architecture": "WhisperForConditionalGeneration"})
     monkeypatch.setattr(models, "resolve", lambda *_: found)

@@ -1,4 +1,4 @@
-"""The deliberation network as a member of the search: it drafts, reads its draft, and writes step by step."""
+"""Token scorer from the deliberation network: a first pass drafts, the second is decoded step by step."""
 
 from __future__ import annotations
 
@@ -21,28 +21,42 @@ Tokens = tuple[int, ...]
 
 
 class DeliberationModel:
-    """A loaded network, made ready for decoding: it stands where a Seq2SeqModel does.
-
-    ``first_beam`` is the beam of the first pass, whose best hypothesis is the draft.
-    """
+    """A loaded deliberation network, prepared for decoding, with the interface of a ``Seq2SeqModel``."""
 
     def __init__(self, network: DeliberationNetwork, digest: str, name: str, *, first_beam: int = 5) -> None:
+        """Prepare ``network``.
+
+        Args:
+            network: With both passes.
+            digest: Of its vocabulary (see :func:`components.decoding.scorers.digest_of`).
+            name: How messages name it.
+            first_beam: Beam size of the first pass, whose best hypothesis is the draft.
+        """
         self.network = network.eval()
         self.name = name
         self.first = Seq2SeqModel(network.first, digest, f"{name}, first pass")
         self.model, self.vocabulary = network.first, self.first.vocabulary
         self.positions = self.first.positions
         self._beam = first_beam
-        self._rules: list[LogitsProcessor] = logits_processors_of(network.first)
+        self._logits_processors: list[LogitsProcessor] = logits_processors_of(network.first)
 
     def build_scorer(
         self, *, input_ids: Tensor, attention_mask: Tensor, drafts: Sequence[Tokens] | None = None
     ) -> DeliberationScorer:
-        """A member for sources (N, S); ``drafts`` (ids with eos) replace the network's own first pass."""
+        """A token scorer for a batch of sources.
+
+        Args:
+            input_ids: (N, S).
+            attention_mask: 0 at padding, (N, S).
+            drafts: Token ids with eos, one sequence per source, instead of the network's own first pass.
+
+        Returns:
+            A scorer for one search.
+        """
         return DeliberationScorer(self, input_ids, attention_mask, drafts)
 
     def draft_best(self, input_ids: Tensor, attention_mask: Tensor) -> list[Tokens]:
-        """The first pass of N sources: the best hypothesis of a beam search, with eos where it ended."""
+        """First pass: the best hypothesis of a beam search for each of N sources, with eos where it ended."""
         drafts = self.draft_samples(input_ids, attention_mask, SearchConfig(beam_size=self._beam))
         return [candidates[0] for candidates in drafts]
 
@@ -53,20 +67,24 @@ class DeliberationModel:
         config: SearchConfig,
         keys: Sequence[int] | None = None,
     ) -> list[list[Tokens]]:
-        """First passes of N sources by any search of the decoder: samples for training, a beam's best."""
-        member = self.first.build_scorer(input_ids=input_ids, attention_mask=attention_mask)
-        candidate_lists = search([member], config, logits_processors=self._rules, keys=keys)
+        """First pass by any search: the tokens of all candidates for each of N sources."""
+        scorer = self.first.build_scorer(input_ids=input_ids, attention_mask=attention_mask)
+        candidate_lists = search([scorer], config, logits_processors=self._logits_processors, keys=keys)
         return [[tokens_with_eos(candidate) for candidate in candidates] for candidates in candidate_lists]
 
 
 def tokens_with_eos(candidate: Candidate) -> Tokens:
     """The tokens of a candidate with its eos, if it has one; never empty."""
-    ending = () if candidate.eos_token is None else (candidate.eos_token,)
-    return (*candidate.tokens, *ending)
+    eos = () if candidate.eos_token is None else (candidate.eos_token,)
+    return (*candidate.tokens, *eos)
 
 
 class DeliberationScorer:
-    """One batch of sources; see :class:`components.decoding.TokenScorer`. ``first_pass`` are its drafts."""
+    """The :class:`.scorers.TokenScorer` of a batch of sources in a deliberation network.
+
+    Attributes:
+        first_pass: The drafts, with eos; None before :meth:`prefill` where it makes them.
+    """
 
     def __init__(
         self, ready: DeliberationModel, source: Tensor, mask: Tensor, drafts: Sequence[Tokens] | None
@@ -77,7 +95,7 @@ class DeliberationScorer:
 
     @torch.inference_mode()
     def prefill(self) -> Tensor:
-        """Encode, draft unless drafts were given, read the draft, and predict the first token."""
+        """Encode, draft unless there are drafts, encode the drafts, and score the first token."""
         ready, network = self._ready, self._ready.network
         if self.first_pass is None:
             self.first_pass = ready.draft_best(self._source, self._mask)
@@ -88,15 +106,15 @@ class DeliberationScorer:
         states = network.first_states(encoded, mask, tokens)
         draft = Draft(tokens, real, states, states.new_zeros(len(states)))
         memories = network.memories(encoded, draft)
-        self._steps = IncrementalStack(network.first, network.second, memories, (mask, real))
+        self._stack = IncrementalStack(network.first, network.second, memories, (mask, real))
         start = torch.full((len(encoded),), ready.model.config.decoder_start_token_id, device=encoded.device)
         return self._predict(start)
 
     @torch.inference_mode()
     def step(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
-        """Reorder the caches and run one position."""
-        self._steps.reorder(beam_indices)
+        """Reorder the caches and run one position; see :meth:`.TokenScorer.step`."""
+        self._stack.reorder(beam_indices)
         return self._predict(tokens)
 
     def _predict(self, tokens: Tensor) -> Tensor:
-        return self._ready.network.logits(self._steps.step(tokens))
+        return self._ready.network.logits(self._stack.step(tokens))

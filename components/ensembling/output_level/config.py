@@ -1,4 +1,7 @@
-"""What a user can set on ensembles. Flat, described, bounded: the Prefect UI makes its form of it."""
+"""Settings of system combination: how the finished outputs of several systems become one.
+
+Flat, described and bounded, because Prefect's UI makes its form of them.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from components.metrics.choices import MetricName
 
-Filter = Literal["before", "after"]
-"""Plausible by the model itself, before the mixing, or by the mixture, after it."""
-COEFFICIENTS = "coefficients.json"
-"""Where a node keeps what it learned."""
+COEFFICIENTS_FILE = "coefficients.json"
+"""File, in the folder of a ``tune`` node, that holds the coefficients of reranking."""
 SYSTEM_COMBINATION_VERSION = 3
-"""Of the combination of finished outputs: changes when its outputs do."""
-MIXED_RECOGNITION_VERSION = 1
-"""Of recognizers mixed token by token: changes when the same members and coefficients give other outputs."""
+"""Part of a ``combine`` node's key: changes when the same hypotheses and settings give another output."""
 
 
 class SystemCombinationConfig(BaseModel):
-    """How the finished outputs of several systems become one."""
+    """How the n-best lists of several systems become one output per utterance."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

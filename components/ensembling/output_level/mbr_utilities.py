@@ -1,4 +1,4 @@
-"""How alike the candidates of one utterance are: all pairs at once, for minimum Bayes risk.
+"""Utilities of minimum Bayes risk: how alike the candidates of one utterance are, all pairs at once.
 
 Numbers are sacreBLEU's sentence scores (chrF2 with its defaults; BLEU with effective order and exponential
 smoothing) and the word error rate of rapidfuzz's edit distance. Counting is done once per candidate instead
@@ -24,14 +24,14 @@ from components.metrics.table import METRICS
 
 Matrix = NDArray[np.float64]
 Utility = Callable[[Sequence[str], str], Matrix]
-"""(texts, language) -> (n, n): entry (i, j) is the utility of text i if text j were the truth."""
+"""(texts, language) -> (n, n): entry (i, j) is the utility of text i with text j as the reference."""
 
 CHRF_ORDER, CHRF_BETA = 6, 2.0
 BLEU_ORDER = 4
 
 
 def sentence_chrf(texts: Sequence[str], language: str) -> Matrix:
-    """Sentence chrF2 in [0, 100] (Popović 2015), without regard to the language."""
+    """Sentence chrF2 in [0, 100] (Popović 2015); the language is not used."""
     del language
     characters = ["".join(text.split()) for text in texts]
     precision, recall, orders = (np.zeros((len(texts), len(texts))) for _ in range(3))
@@ -74,7 +74,7 @@ def sentence_bleu(texts: Sequence[str], language: str) -> Matrix:
 def negative_wer(texts: Sequence[str], language: str) -> Matrix:
     """Minus the word error rate in percent, so at most 0, under the language's normaliser.
 
-    Against an empty truth every word is an error of a truth of one word, so that the rate stays finite.
+    An empty reference counts as one word, so that the rate stays finite.
     """
     norm = normalizer_for(language)
     codes: dict[str, int] = {}

@@ -6,59 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
-from components.errors import ConfigError
 from components.kernels import Arithmetic
 from components.kernels.packed_linear import can_pack
-from components.networks.moe.activations import ACTIVATIONS
 from components.networks.moe.dispatch import Dispatch, combine, dispatch
-from components.networks.moe.feedforward import ExpertWeights, expert_feedforward
+from components.networks.moe.grouped_experts import GroupedExperts
+from components.networks.moe.packed_experts import PackedExperts
 from components.networks.moe.router import Router, Routing
-
-
-class GroupedExperts(nn.Module):
-    """E feed-forward blocks of equal shape, stacked.
-
-    Plain: ``down(act(up(x)))``, ``up`` (E, F, D), ``down`` (E, D, F), with biases where ``bias``. Gated
-    (Llama, Mixtral): ``down(act(gate(x)) * up(x))``, ``up`` (E, 2F, D) holding gate, then up, as
-    transformers' ``gate_up_proj``. Raises ConfigError for an unknown activation.
-    """
-
-    def __init__(
-        self,
-        n_experts: int,
-        width: int,
-        inner: int,
-        *,
-        activation: str = "silu",
-        gated: bool = False,
-        bias: bool = False,
-    ) -> None:
-        super().__init__()
-        if activation not in ACTIVATIONS:
-            names = ", ".join(ACTIVATIONS)
-            raise ConfigError(f"activation: expected one of {names} in an expert, found {activation!r}")
-        self.n_experts, self.width, self.inner = n_experts, width, inner
-        self.activation, self.gated = activation, gated
-        rows = 2 * inner if gated else inner
-        self.up = nn.Parameter(torch.empty(n_experts, rows, width).normal_(std=0.02))
-        self.down = nn.Parameter(torch.empty(n_experts, width, inner).normal_(std=0.02))
-        self.up_bias = nn.Parameter(torch.zeros(n_experts, rows)) if bias else None
-        self.down_bias = nn.Parameter(torch.zeros(n_experts, width)) if bias else None
-
-    def forward(self, x: Tensor, plan: Dispatch) -> Tensor:
-        """Tokens (T, D) -> the experts' outputs (S, D), in the order of ``plan``."""
-        weights = ExpertWeights(self.up, self.down, self.up_bias, self.down_bias)
-        return expert_feedforward(
-            x[plan.tokens], weights, plan.tokens_per_expert, self.activation, self.gated
-        )
-
-    def extra_repr(self) -> str:
-        """What ``print(model)`` shows."""
-        gated = ", gated" if self.gated else ""
-        return f"{self.n_experts} x ({self.width} -> {self.inner} -> {self.width}), {self.activation}{gated}"
 
 
 @dataclass(frozen=True)
@@ -87,8 +42,6 @@ class MoEBlock(nn.Module):
 
     def lay_out(self, arithmetic: Arithmetic) -> int:
         """Prepack the experts' weights in place, for inference on a CPU; 0 where that is not possible."""
-        from components.networks.moe.packed_experts import PackedExperts  # noqa: PLC0415 - it reads this file's Experts
-
         experts = self.experts
         if (
             not isinstance(experts, GroupedExperts)

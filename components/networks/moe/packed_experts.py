@@ -13,13 +13,13 @@ from torch import Tensor, nn
 
 from components.kernels import Activation, Arithmetic, pack
 from components.networks.moe.dispatch import Dispatch
-from components.networks.moe.moe_block import GroupedExperts
+from components.networks.moe.grouped_experts import GroupedExperts
 
 _KERNEL_ACTIVATIONS: dict[str, Activation] = {"silu": "silu", "swish": "silu", "relu": "relu", "gelu": "gelu"}
 
 
 class PackedExperts(nn.Module):
-    """The same outputs as :class:`components.networks.moe.moe_block.GroupedExperts`; no gradients, and cannot be saved."""
+    """The same outputs as :class:`~components.networks.moe.grouped_experts.GroupedExperts`; no gradients, and cannot be saved."""
 
     def __init__(self, experts: GroupedExperts, arithmetic: Arithmetic) -> None:
         super().__init__()

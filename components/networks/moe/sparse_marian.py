@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from transformers import AutoConfig, MarianConfig, MarianMTModel
 from transformers import initialization as init
 
-from components.networks.moe.moe_block import GroupedExperts, MoEBlock
+from components.networks.moe.grouped_experts import GroupedExperts
+from components.networks.moe.moe_block import MoEBlock
 from components.networks.moe.router import Router
 
 

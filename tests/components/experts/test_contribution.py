@@ -8,7 +8,8 @@ from torch.nn import functional
 
 from components.experts.contribution import measure_contributions, reference_log_likelihoods, without_experts
 from components.experts.upcycling import upcycle
-from components.networks.moe.moe_block import GroupedExperts, MoEBlock, moe_blocks
+from components.networks.moe.grouped_experts import GroupedExperts
+from components.networks.moe.moe_block import MoEBlock, moe_blocks
 from components.networks.moe.router import Router
 from tests.components.experts.test_routing_stats import SAMPLES, Tokenizer
 from tests.components.experts.test_upcycling import marian

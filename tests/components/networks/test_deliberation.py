@@ -44,7 +44,7 @@ def test_step_by_step_equals_all_at_once() -> None:
     forced = force_decode([member], sequences)
     tokens, real = pad_drafts([[draft] for draft in drafts], 11)
     encoded = network.encode(SOURCE, MASK)
-    draft = network.read(encoded, MASK.bool(), tokens, real)
+    draft = network.read_draft(encoded, MASK.bool(), tokens, real)
     for row, sequence in enumerate(sequences):
         labels = torch.tensor([sequence])
         one = type(draft)(*(part[row : row + 1] for part in vars(draft).values()))

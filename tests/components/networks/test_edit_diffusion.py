@@ -109,9 +109,9 @@ def plain(network: object, source: torch.Tensor, text: tuple[int, ...], tags: li
     mask = torch.ones(1, len(source), dtype=torch.bool)
     encoded = network.encode(source[None], mask)
     canvas = make_canvases([text], [2], 11, 0)
-    states = network.read(encoded, mask, canvas)
+    states = network.read_canvas(encoded, mask, canvas)
     padded = torch.tensor([[*tags, KEEP]])
-    keys = network.writer.keys(network.memories(encoded, states, padded))
+    keys = network.writer.project_memories(network.memories(encoded, states, padded))
     kept, opens = span_openings(tags)
     trace: list[int] = []
     places: list[int] = []
@@ -121,7 +121,7 @@ def plain(network: object, source: torch.Tensor, text: tuple[int, ...], tags: li
         places.append(place)
         nexts.append(after)
         inputs = torch.tensor([[11, *trace]])
-        hints = network.hints(states, torch.tensor([places]), torch.tensor([nexts]))
+        hints = network.position_hints(states, torch.tensor([places]), torch.tensor([nexts]))
         hidden = network.writer(embed_tokens(network.base, inputs) + hints, keys, (mask, canvas.mask))
         scores = network.logits(hidden[:, -1])[0]
         scores[forbidden] = -torch.inf

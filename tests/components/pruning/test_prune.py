@@ -10,12 +10,14 @@ from torch import nn
 from torch.nn import functional
 
 from components.errors import ConfigError, ModelError
-from components.pruning import prune
+from components.pruning.masks import mask_by_magnitude
+from components.pruning.prune import prune
+from components.pruning.sparse_linear import SparseLinear, multiply_active_units
 
 
 def test_two_of_four_keeps_the_two_largest() -> None:
     weight = torch.randn(6, 16)
-    kept = prune.mask_by_magnitude(weight, "2:4")
+    kept = mask_by_magnitude(weight, "2:4")
     for row in range(6):
         for start in range(0, 16, 4):
             four = weight[row, start : start + 4].abs()
@@ -27,11 +29,11 @@ def test_blocks_and_singles_by_magnitude() -> None:
     weight = torch.randn(64, 96) * 0.1
     weight[32:, :32] += 1.0
     weight[:32, 64:] += 2.0
-    kept = prune.mask_by_magnitude(weight, "block", 2 / 6)
+    kept = mask_by_magnitude(weight, "block", 2 / 6)
     expected = torch.zeros(64, 96).bool()
     expected[32:, :32] = expected[:32, 64:] = True
     assert kept.equal(expected)
-    single = prune.mask_by_magnitude(weight, "single", 0.25)
+    single = mask_by_magnitude(weight, "single", 0.25)
     assert single.sum() == 64 * 96 // 4
     assert weight[single].abs().min() >= weight[~single].abs().max()
 
@@ -39,9 +41,9 @@ def test_blocks_and_singles_by_magnitude() -> None:
 @pytest.mark.parametrize(("layout", "pattern"), [("bsr", "block"), ("csr", "single"), ("dense", "2:4")])
 def test_products_without_the_zeros_are_the_same(layout, pattern) -> None:
     weight = torch.randn(64, 96)
-    weight = weight * prune.mask_by_magnitude(weight, pattern, 0.2)
+    weight = weight * mask_by_magnitude(weight, pattern, 0.2)
     bias, x = torch.randn(64), torch.randn(2, 3, 96)
-    found = prune.SparseLinear(weight, bias, layout)(x)
+    found = SparseLinear(weight, bias, layout)(x)
     torch.testing.assert_close(found, functional.linear(x, weight, bias), atol=1e-4, rtol=1e-4)
 
 
@@ -50,8 +52,8 @@ def test_products_without_the_zeros_are_the_same(layout, pattern) -> None:
 def test_units_that_are_off_are_skipped(tokens: int, off: float) -> None:
     hidden, units = torch.relu(torch.randn(tokens, 40) - off), torch.randn(40, 7)
     expected = sum(hidden[:, n : n + 1] * units[n] for n in range(40))
-    torch.testing.assert_close(prune.multiply_active_units(hidden, units), expected, atol=1e-5, rtol=1e-5)
-    assert prune.multiply_active_units(torch.zeros(2, 40), units).abs().sum() == 0
+    torch.testing.assert_close(multiply_active_units(hidden, units), expected, atol=1e-5, rtol=1e-5)
+    assert multiply_active_units(torch.zeros(2, 40), units).abs().sum() == 0
 
 
 def model() -> nn.Sequential:
@@ -62,7 +64,7 @@ def model() -> nn.Sequential:
 def test_a_model_is_pruned_where_its_quality_holds(caplog: pytest.LogCaptureFixture) -> None:
     net, x = model(), torch.randn(20, 64)
     with caplog.at_level(logging.WARNING):
-        found = prune.prune(net, "2:4", lambda: 1.0)
+        found = prune(net, "2:4", lambda: 1.0)
     assert (found.layers, found.zeros) == (3, pytest.approx(0.5))
     if not torch.cuda.is_available():
         assert found.layouts == {"dense": 3}
@@ -72,12 +74,12 @@ def test_a_model_is_pruned_where_its_quality_holds(caplog: pytest.LogCaptureFixt
 
 def test_block_pruning_leaves_other_shapes_alone_and_computes_the_same() -> None:
     net, x = model(), torch.randn(4, 64)
-    found = prune.prune(net, "block", lambda: 1.0, keep=0.25)
+    found = prune(net, "block", lambda: 1.0, keep=0.25)
     assert found.layers == 2  # 3 outputs are no multiple of 32
     dense = model()
     with torch.no_grad():
         for n in (0, 2):
-            dense[n].weight.mul_(prune.mask_by_magnitude(dense[n].weight, "block", 0.25))  # type: ignore[operator]
+            dense[n].weight.mul_(mask_by_magnitude(dense[n].weight, "block", 0.25))  # type: ignore[operator]
     torch.testing.assert_close(net(x), dense(x), atol=1e-5, rtol=1e-4)
 
 
@@ -86,13 +88,13 @@ def test_a_loss_of_quality_puts_the_weights_back() -> None:
     before = [p.clone() for p in net.parameters()]
     scores = iter([30.0, 24.0])
     with pytest.raises(ModelError, match=r"lose at most 2, found 30.000 -> 24.000; .* as before"):
-        prune.prune(net, "single", lambda: next(scores), keep=0.1, tolerance=2.0)
+        prune(net, "single", lambda: next(scores), keep=0.1, tolerance=2.0)
     assert all(a.equal(b) for a, b in zip(before, net.parameters(), strict=True))
 
 
 def test_bad_input() -> None:
     with pytest.raises(ConfigError, match="pattern block: expected a weight of multiples"):
-        prune.mask_by_magnitude(torch.randn(40, 64), "block")
+        mask_by_magnitude(torch.randn(40, 64), "block")
     if not torch.cuda.is_available():
         with pytest.raises(ConfigError, match="2:4 kernels: they need a CUDA device"):
-            prune.SparseLinear(torch.randn(32, 32), None, "semi-structured")
+            SparseLinear(torch.randn(32, 32), None, "semi-structured")

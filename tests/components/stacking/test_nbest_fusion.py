@@ -17,7 +17,7 @@ from components.stacking import cross_scoring, nbest_fusion
 from components.stacking.config import StackConfig
 from components.stacking.nbest_fusion import NBestFusionTranslator, search_weight
 from components.translation.causal import CausalBackend
-from tests.components.decoding.models import llama
+from tests.components.decoding.tiny_models import llama
 from tests.components.translation.tokenizers import characters
 
 

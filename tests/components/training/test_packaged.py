@@ -9,7 +9,8 @@ import pytest
 from safetensors import safe_open
 
 import components
-from components.training import package, scoring, validation
+from components.training import scoring, validation
+from components.training.scoring import load_translation_model
 
 FOLDER = Path(components.__file__).parent / "packaged" / "multi30k-en-de"
 SHARED = Path(os.environ.get("ANTIPHON_SHARED", Path(__file__).parents[3] / ".." / "shared"))
@@ -23,7 +24,7 @@ def test_small_and_half_precision() -> None:
 
 
 def test_translates_a_caption() -> None:
-    model, tokenizer = package.load(FOLDER)  # refuses missing and left-over tensors
+    model, tokenizer = load_translation_model(FOLDER)  # refuses missing and left-over tensors
     assert validation.translate(model, tokenizer, ["A man is playing guitar."], 5) == [
         "Ein Mann spielt Gitarre."
     ]

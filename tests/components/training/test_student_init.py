@@ -7,7 +7,7 @@ import torch
 
 from components.errors import ModelError
 from components.training.config import TrainingConfig
-from components.training.model import build
+from components.training.marian_model import build_marian
 from components.training.student_init import copy_layers, evenly_spaced
 
 
@@ -27,13 +27,15 @@ def test_layers_are_spread(fewer: int, many: int, wanted: list[int]) -> None:
 
 
 def small(**changes: int) -> TrainingConfig:
-    return TrainingConfig.model_validate({"vocabulary": 64, "width": 16, "inner": 24, "heads": 2, **changes})
+    return TrainingConfig.model_validate(
+        {"vocab_size": 64, "d_model": 16, "ffn_dim": 24, "num_heads": 2, **changes}
+    )
 
 
 def test_everything_is_copied_from_where_it_should_be() -> None:
     teacher, student = (
-        build(small(layers=3, seed=1), 64),
-        build(small(layers=2, decoder_layers=1, seed=2), 64),
+        build_marian(small(layers=3, seed=1), 64),
+        build_marian(small(layers=2, decoder_layers=1, seed=2), 64),
     )
     copy_layers(student, teacher, "the teacher")
     mine, theirs = student.state_dict(), teacher.state_dict()
@@ -45,7 +47,7 @@ def test_everything_is_copied_from_where_it_should_be() -> None:
     }.items():
         assert torch.equal(mine[own], theirs[other]), own
     ids = torch.tensor([[5, 6, 0]])
-    same = build(small(layers=3, seed=9), 64)
+    same = build_marian(small(layers=3, seed=9), 64)
     copy_layers(same, teacher, "the teacher")
     with torch.no_grad():
         outputs = [m.eval()(input_ids=ids, decoder_input_ids=ids).logits for m in (teacher, same)]
@@ -53,8 +55,8 @@ def test_everything_is_copied_from_where_it_should_be() -> None:
 
 
 def test_another_shape_is_refused_by_the_tensor_s_name() -> None:
-    teacher = build(small(layers=2), 64)
+    teacher = build_marian(small(layers=2), 64)
     with pytest.raises(ModelError, match=r"the teacher: expected tensor model\.\S+ \[\d+, 32\]"):
-        copy_layers(build(small(layers=1, width=32), 64), teacher, "the teacher")
+        copy_layers(build_marian(small(layers=1, width=32), 64), teacher, "the teacher")
     with pytest.raises(ModelError, match="at least 3 layers, found 2"):
-        copy_layers(build(small(layers=3), 64), teacher, "the teacher")
+        copy_layers(build_marian(small(layers=3), 64), teacher, "the teacher")

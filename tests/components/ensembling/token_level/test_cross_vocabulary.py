@@ -14,8 +14,9 @@ from components.ensembling.token_level.factory import build_cross_vocabulary_bac
 from components.ensembling.token_level.translator import EnsembleBackend
 from components.errors import ConfigError
 from components.records import NBest, Utterance
-from components.training import model, vocabulary
+from components.training import vocabulary
 from components.training.config import TrainingConfig
+from components.training.marian_model import build_marian
 from components.translation.config import TranslationConfig
 from tests.components.stacking.tiny import WORDS
 
@@ -25,8 +26,8 @@ TEXTS = [Utterance(id=t, text=t, source_language="en") for t in ("ein hund", "ro
 
 def saved(folder: Path, words: list[str], pieces: int, seed: int) -> str:
     tokenizer = vocabulary.save(vocabulary.train([" ".join(words)] * 3, pieces), folder, "en", "de")
-    made = model.build(
-        TrainingConfig(layers=1, width=16, inner=16, heads=2, dropout=0.0, seed=seed), len(tokenizer)
+    made = build_marian(
+        TrainingConfig(num_layers=1, d_model=16, ffn_dim=16, num_heads=2, dropout=0.0, seed=seed), len(tokenizer)
     )
     made.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -91,5 +92,5 @@ def test_what_cannot_be_mapped_is_refused(models: list[str], monkeypatch: pytest
     monkeypatch.setattr(
         engine._vocabulary_members[1].model.model.generation_config, "no_repeat_ngram_size", 3
     )
-    with pytest.raises(ConfigError, match=f"{models[1]}: .*found no_repeat_ngram_size 3: pool"):
+    with pytest.raises(ConfigError, match=f"{models[1]}: .*found no_repeat_ngram_size 3: combine"):
         outputs(models, LinearInterpolation([0.5, 0.5]), "union")

@@ -16,7 +16,7 @@ from components.decoding.search import force_decode, search
 from components.ensembling.token_level.combiners import LinearInterpolation
 from components.ensembling.token_level.dropout import DropoutScorer
 from components.errors import ConfigError
-from tests.components.decoding.models import marian, only, ready_to_end, sources
+from tests.components.decoding.tiny_models import marian, only, ready_to_end, sources
 
 LENGTH = 8
 

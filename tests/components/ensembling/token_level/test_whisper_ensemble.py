@@ -12,7 +12,8 @@ from components.ensembling.token_level.whisper_ensemble import (
     build_recognizer,
 )
 from components.errors import ConfigError
-from components.recognition.whisper.backend import DecodingResult, EncoderOutput, OpenAIWhisperBackend
+from components.recognition.backends.openai_whisper import EncoderOutput, OpenAIWhisperBackend
+from components.recognition.whisper.backend import DecodingResult
 from components.recognition.whisper.decoding_state import DecodedWindow
 from components.recognition.whisper.nbest import build_nbest
 from tests.components.recognition.tiny import mels, tiny
@@ -80,7 +81,9 @@ def test_every_token_says_who_chose_it(engines: list[OpenAIWhisperBackend]) -> N
 
 def test_what_cannot_be_mixed_is_refused(engines: list[OpenAIWhisperBackend]) -> None:
     english = OpenAIWhisperBackend(tiny(0, n_vocab=51864))
-    with pytest.raises(ConfigError, match=r"one vocabulary.*found en \(51864 tokens\) beside a .*: pooled"):
+    with pytest.raises(
+        ConfigError, match=r"one vocabulary.*found en \(51864 tokens\) beside a .*: output_level"
+    ):
         WhisperEnsemble({"a": engines[0], "en": english}, "linear")
     with pytest.raises(ConfigError, match="2 weights, one per member, found 3"):
         WhisperEnsemble(dict(zip("ab", engines, strict=True)), "linear", (0.2, 0.3, 0.5))

@@ -115,8 +115,8 @@ def test_a_tie_of_signs(tmp_path: Path) -> None:
 def test_the_paper_trims_whole_models(tmp_path: Path) -> None:
     """Half of all six elements: three of the first tensor, none of the second; mergekit: half of each."""
     zero = {"big": torch.zeros(3), "small": torch.zeros(3)}
-    one = {"big": torch.tensor([5.0, -6.0, 7.0]), "small": torch.tensor([1.0, 2.0, 3.0])}
-    base, a = folder(tmp_path / "0", zero), folder(tmp_path / "a", one)
+    single_scale = {"big": torch.tensor([5.0, -6.0, 7.0]), "small": torch.tensor([1.0, 2.0, 3.0])}
+    base, a = folder(tmp_path / "0", zero), folder(tmp_path / "a", single_scale)
     pair = (a, "{weight: 1, density: 0.5}")
     paper = merged(recipe("ties", base, pair, parameters="{semantics: paper}"), tmp_path / "paper")
     assert (paper["big"].tolist(), paper["small"].tolist()) == ([5.0, -6.0, 7.0], [0.0, 0.0, 0.0])
@@ -187,10 +187,11 @@ def test_two_narrow_deltas_are_rounded_once(tmp_path: Path) -> None:
 def test_every_row_says_what_it_does() -> None:
     for row in METHODS.values():
         assert all((row.paper, row.formula, row.trim, row.sign, row.denominator))
+        assert row.url.startswith("https://")
 
 
 @pytest.mark.parametrize(
-    ("method", "parameters", "said"),
+    ("method", "parameters", "message"),
     [
         ("slerp", "{t: 0.5}", "exactly 1"),
         ("nuslerp", "{weight: 1}", "exactly 2"),
@@ -198,10 +199,10 @@ def test_every_row_says_what_it_does() -> None:
         ("ties", "{weight: 1}", "base_model"),
     ],
 )
-def test_wrong_numbers_of_models(tmp_path: Path, method: str, parameters: str, said: str) -> None:
+def test_wrong_numbers_of_models(tmp_path: Path, method: str, parameters: str, message: str) -> None:
     models = [flat(tmp_path / name, 1, 2) for name in "abc"]
     base = models[0] if method == "slerp" else None
-    with pytest.raises(MergeError, match=said):
+    with pytest.raises(MergeError, match=message):
         merged(recipe(method, base, *((m, "{}") for m in models), parameters=parameters), tmp_path / "out")
 
 

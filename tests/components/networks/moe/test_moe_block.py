@@ -13,7 +13,8 @@ from components.errors import ConfigError
 from components.kernels.packed_linear import can_pack, prepack
 from components.networks.moe.dispatch import Dispatch
 from components.networks.moe.gradient_memory import LARGE_BYTES
-from components.networks.moe.moe_block import GroupedExperts, MoEBlock, record_routing
+from components.networks.moe.grouped_experts import GroupedExperts
+from components.networks.moe.moe_block import MoEBlock, record_routing
 from components.networks.moe.router import Router
 
 WIDTH, INNER = 16, 24

@@ -20,7 +20,7 @@ from components.recognition.config import RecognitionConfig
 from components.recognition.factory import build
 from components.records import NBest, Utterance
 
-SHARED = Path(os.environ.get("ANTIPHON_SHARED", Path(__file__).parents[3] / ".." / "shared"))
+SHARED = Path(os.environ.get("ANTIPHON_SHARED", Path(__file__).parents[4] / ".." / "shared"))
 pytestmark = pytest.mark.models
 
 
