@@ -18,7 +18,7 @@ T = TypeVar("T")
 MAX_COMPONENTS = 4
 """Components kept in a process; their models are the pool's."""
 _components = ModelCache(budget=lambda _: MAX_COMPONENTS, size=lambda _: {"components": 1})
-model_cache.on_eviction(_components.clear)  # a component would keep the models that the pool lets go
+model_cache.on_eviction(_components.clear)  # a component would hold models that the cache evicts
 
 
 def cached_component(
