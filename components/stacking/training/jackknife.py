@@ -159,8 +159,8 @@ def drafted_pairs(
     for utterance in data:
         source = transcripts.get(utterance.id, utterance.text)
         if source is not None and utterance.id in drafts:
-            joined = join_draft(source, drafts[utterance.id])
-            pairs += [(joined, reference) for reference in utterance.references if reference]
+            source_and_draft = join_draft(source, drafts[utterance.id])
+            pairs += [(source_and_draft, reference) for reference in utterance.references if reference]
     return pairs
 
 
