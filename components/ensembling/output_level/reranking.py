@@ -126,7 +126,7 @@ def rerank(
             raise ConfigError(
                 f"coefficients: expected features among {available}, found {name!r}; learn them again"
             )
-    order = sorted(range(len(total)), key=lambda place: -round(float(total[place]), 9))
+    order = sorted(range(len(total)), key=lambda index: -round(float(total[index]), 9))
     return tuple(_with_sum(candidate_set.hypotheses[index], float(total[index])) for index in order)
 
 
