@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -14,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from components.files import rename_durably, sync_file
 from components.metrics.table import label_of
 from reports.escaping import to_printable
 from reports.formatting import format_bytes, format_seconds
@@ -56,12 +56,11 @@ def write_html(
             if blocks.inline:
                 blocks.embed(file)
             file.write(f"<script>{_script()}</script>\n</body>\n</html>\n")
-            file.flush()
-            os.fsync(file.fileno())
+        sync_file(page)
         page = page.rename(folder.with_name(f"{folder.name}.html"))
         try:
             publish_blocks(folder, path.parent / f"{path.stem}-data", keep=not blocks.inline)
-            page.replace(path)
+            rename_durably(page, path)
         finally:
             page.unlink(missing_ok=True)
     return path

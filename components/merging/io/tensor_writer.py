@@ -6,7 +6,6 @@ Tensors of wider types come first, so that each starts at a multiple of its elem
 from __future__ import annotations
 
 import json
-import os
 import struct
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from components.errors import MergeError
+from components.files import sync_file
 from components.merging.io.model_folder import DTYPE_NAMES
 from components.models.checkpoints import INDEX, WEIGHTS
 
@@ -90,8 +90,7 @@ class TensorWriter:
                     if tensor_name != tensor.name:
                         raise MergeError(f"expected tensor {tensor.name} next, found {tensor_name}")
                     _append_tensor(file, tensor, parts)
-                file.flush()
-                os.fsync(file.fileno())
+            sync_file(self._folder / name)
         if len(names) > 1:
             self._write_index(names)
 
