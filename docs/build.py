@@ -58,8 +58,11 @@ def write_reference(folder: Path) -> None:
     import pdoc.render  # noqa: PLC0415
 
     pdoc.render.configure(docformat="google", search=False)
-    left_out = modules() - set(pdoc.extract.walk_specs(PACKAGES))
-    pdoc.pdoc(*PACKAGES, *sorted(left_out), output_directory=folder)
+    specs = list(PACKAGES)
+    for module in sorted(modules()):  # a package before what is in it
+        if module not in pdoc.extract.walk_specs(specs):
+            specs.append(module)
+    pdoc.pdoc(*specs, output_directory=folder)
 
 
 if __name__ == "__main__":

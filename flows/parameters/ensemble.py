@@ -1,4 +1,4 @@
-"""What can be set on an ensemble: the form, the YAML file and the flags."""
+"""Parameters of the flow `ensemble`, and the pipeline that they stand for."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from flows.parameters.base import DataParameters
 
 
 class EnsembleRecognition(RecognitionConfig):
-    """Settings of the recognisers; they differ in their models."""
+    """Settings of all recognizers; only their models differ."""
 
     model_config = ConfigDict(title="Recognition (asr)")
 
@@ -86,7 +86,7 @@ def pipeline(parameters: EnsembleParameters) -> Pipeline:
 
 
 def _check_ensemble(parameters: EnsembleParameters) -> None:
-    """Refuse what is no ensemble, and reranking by coefficients that nobody learns."""
+    """Refuse a single model, and reranking without coefficients and without data to learn them on."""
     mt, asr, pool = parameters.mt, parameters.asr, parameters.pool
     method = parameters.combine.method
     if len(mt.references) < 2 and method != "negative_evidence" and not asr.members:
