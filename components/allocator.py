@@ -10,7 +10,7 @@ TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 """Parameters of mallopt(3)."""
 KEEP_FREED = {TRIM_THRESHOLD: 2**31 - 1, MMAP_THRESHOLD: 2**30}
 GLIBC_DEFAULTS = {TRIM_THRESHOLD: 2**26, MMAP_THRESHOLD: 2**25}
-"""What glibc's own adjustment ends at on 64-bit machines."""
+"""The values that glibc's own adjustment ends at on 64-bit machines."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Choice of device and arithmetic type, seeds, and the cache of loaded models of this process."""
+"""Torch devices, arithmetic types, threads and seeds."""
 
 from __future__ import annotations
 
@@ -12,17 +12,6 @@ from torch import nn
 
 from components.errors import ConfigError
 from components.machine import resolve_device_name
-from components.model_cache import ModelCache, memory_budget, model_cache
-
-__all__ = [
-    "ModelCache",
-    "memory_budget",
-    "model_cache",
-    "pick_device",
-    "pick_dtype",
-    "seed_everything",
-    "use_threads",
-]
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 

@@ -19,7 +19,7 @@ CACHE_VARIABLE = "ANTIPHON_CACHE"
 REMEMBERED_FROM = 1 << 20
 """Files below this many bytes are simply read again."""
 _RECENT_NANOSECONDS = 2_000_000_000
-"""Nanoseconds: a file changed as lately as this may change again without a change of its time stamps."""
+"""A file that changed this recently may change again without a change of its time stamps."""
 
 
 def cache_folder() -> Path:

@@ -40,3 +40,8 @@ class StoreError(AntiphonError):
 
 class TransientError(AntiphonError):
     """May succeed when tried again."""
+
+
+def one_line(message: object, limit: int = 200) -> str:
+    """The message of another library on one line, cut after ``limit`` characters, for a message of ours."""
+    return " ".join(str(message).split())[:limit]

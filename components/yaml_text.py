@@ -17,7 +17,7 @@ _MAX_VALUES = 10_000  # values after aliases are followed
 _MAX_DEPTH = 20
 
 Lines = dict[tuple[str, ...], int]
-"""Where each key and each item of a list stands, counted from 1."""
+"""Path of a key or a list's item -> its line, counted from 1."""
 
 
 def parse_yaml(text: str, where: str) -> tuple[Any, Lines]:

@@ -63,8 +63,8 @@ def _check_teacher(parameters: DistillParameters) -> None:
             f"teacher.method: the word level imitates the linear mixture, found {teacher.method}; "
             "use level sequence, or method linear"
         )
-    if parameters.teacher_layers and parameters.student.start is not None:
-        raise ConfigError("expected teacher_layers or student.start, found both; leave one out")
+    if parameters.teacher_layers and parameters.student.init_from is not None:
+        raise ConfigError("expected teacher_layers or student.init_from, found both; leave one out")
     if parameters.student.kind != "translation":
         raise ConfigError(f"student.kind: expected translation, found {parameters.student.kind}")
 

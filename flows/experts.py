@@ -38,7 +38,7 @@ def experts(parameters: ExpertsParameters) -> RunRecord | State[RunRecord]:
 
     def after(run: Run) -> None:
         model, source, limit = run.stages["training"], test or config.dev, parameters.test_limit
-        if config.experts:
+        if config.num_experts:
             routing = run.add(expert_routing.record_routing(config, model, source, limit, run.store_url))
             run.notes += warn_of_collapse(expert_routing.read_layers(routing))
         mt = TranslationConfig(beam_size=parameters.beam_size, n_best=1, device=config.device)

@@ -71,7 +71,7 @@ class SourceAndReference(NamedTuple):
 
 
 LookUp = Callable[[Sequence[str]], Mapping[str, SourceAndReference]]
-"""Finds both for some utterances."""
+"""Finds both for some utterances, by id."""
 
 
 def publish_examples(ref: StageRef, look_up: LookUp | None = None) -> None:

@@ -37,29 +37,23 @@ class ProgressBar:
 
 
 class Progress:
-    """Counts the items of one stage.
+    """Counts the items of one stage and logs how far it is.
 
     Args:
         stage: its name.
         total: items at most.
-        finished: items that were finished before this run began.
     """
 
-    def __init__(self, stage: str, total: int, finished: int = 0) -> None:
+    def __init__(self, stage: str, total: int) -> None:
         self._stage = stage
         self._total = total
-        self._finished = self._finished_before = finished
+        self._finished = self._finished_before = 0
         self._log = get_run_logger()
         self._start_time = self._last_log = time.monotonic()
         self._bar = ProgressBar(stage, f"{total} items")
 
-    def begin(self, shards: int) -> None:
-        """Log what is still to be computed."""
-        earlier = f", {self._finished} of them finished earlier" if self._finished else ""
-        self._log.info("%s: %d items%s; %d shards to go", self._stage, self._total, earlier, shards)
-
     def skip(self, items: int) -> None:
-        """Count ``items`` that were finished earlier."""
+        """Count ``items`` that an earlier attempt finished."""
         self._finished += items
         self._finished_before += items
 

@@ -37,16 +37,16 @@ def student_settings(options: argparse.Namespace) -> dict[str, Any]:
     """Shape and training, the same for every level: only the targets and the loss differ."""
     return {
         "limit": options.limit,
-        "layers": 2,
+        "num_layers": 2,
         "decoder_layers": 1,
         "dropout": 0.1,
         "max_steps": options.steps,
-        "schedule": "linear",
+        "lr_schedule": "linear",
         "learning_rate": 1e-3,
         "warmup_steps": 50,
         "eval_every": max(1, options.steps // 2),
         "eval_sentences": 200,
-        "average": 1,
+        "average_checkpoints": 1,
         "patience": 1000,
         "device": "cpu",
     }
@@ -64,7 +64,7 @@ def run_distillation(level: str, options: argparse.Namespace) -> RunRecord:
             teacher=teacher,
             student=student_settings(options),
             teacher_layers=True,
-            word_share=0.7,
+            kd_ratio=0.7,
             beam_size=1,
             name=f"distillation-{level}",
             replace=True,

@@ -71,8 +71,8 @@ def rows_of(options: argparse.Namespace) -> list[Row]:
 def _of_seeds(seeds: Sequence[str]) -> list[Row]:
     count, claim = f"{len(seeds)} seeds", "an ensemble beats the best single model"
     learned, context = "learned coefficients against equal ones", "coefficients that depend on the context"
-    pooled = {**mixture("", seeds, "", method="pooled").parameters}
-    pooled["pool"] = {"method": "minimum_bayes_risk", "utility": "bleu"}
+    output_level = {**mixture("", seeds, "", method="output_level").parameters}
+    output_level["pool"] = {"method": "minimum_bayes_risk", "utility": "bleu"}
     return [
         mixture(f"{count}, linear", seeds, claim),
         mixture(f"{count}, log-linear", seeds, claim, method="log_linear"),
@@ -80,7 +80,7 @@ def _of_seeds(seeds: Sequence[str]) -> list[Row]:
         mixture(f"{count}, log-linear, learned", seeds, learned, method="log_linear", learn="constants"),
         mixture(f"{count}, gate", seeds, context, learn="gate"),
         mixture(f"{count}, gate, top 1", seeds, "one member per step", learn="gate", top_k=1),
-        Row(f"{count}, minimum Bayes risk", "ensemble", pooled, "finished translations instead of tokens"),
+        Row(f"{count}, minimum Bayes risk", "ensemble", output_level, "finished translations instead of tokens"),
         mixture("the same model twice", [seeds[0]] * 2, "no change at all"),
     ]
 

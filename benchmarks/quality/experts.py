@@ -36,25 +36,31 @@ LANGUAGES = ("de", "fr", "cs")
 COMMON: dict[str, Any] = {
     "data": "multi30k:train",
     "dev": "multi30k:val",
-    "layers": 2,
-    "vocabulary": 5000,
+    "num_layers": 2,
+    "vocab_size": 5000,
     "dropout": 0.1,
-    "batch_pieces": 1200,
+    "batch_tokens": 1200,
     "eval_every": 250,
     "eval_sentences": 150,
-    "average": 2,
+    "average_checkpoints": 2,
     "patience": 1000,
     "max_steps": 1000,
     "seed": 1,
 }
-EXPERTS = {"experts": 8, "inner": 256}
+EXPERTS = {"num_experts": 8, "ffn_dim": 256}
 MODELS: dict[str, dict[str, Any]] = {
-    "dense-active": {"experts": 0, "inner": 512},
-    "dense-total": {"experts": 0, "inner": 2048, "learning_rate": 0.001, "warmup_steps": 400},
+    "dense-active": {"num_experts": 0, "ffn_dim": 512},
+    "dense-total": {"num_experts": 0, "ffn_dim": 2048, "learning_rate": 0.001, "warmup_steps": 400},
     "experts": EXPERTS,
-    "base": {"experts": 0, "inner": 256, "max_steps": 500},
-    "upcycled": {**EXPERTS, "start": "base", "max_steps": 500, "warmup_steps": 100, "learning_rate": 0.001},
-    "unbalanced": {**EXPERTS, "balance": "none", "max_steps": 500},
+    "base": {"num_experts": 0, "ffn_dim": 256, "max_steps": 500},
+    "upcycled": {
+        **EXPERTS,
+        "init_from": "base",
+        "max_steps": 500,
+        "warmup_steps": 100,
+        "learning_rate": 0.001,
+    },
+    "unbalanced": {**EXPERTS, "balance_loss": "none", "max_steps": 500},
 }
 """What differs from COMMON. ``base`` is only there to be upcycled; ``unbalanced`` stops at 500 updates."""
 

@@ -41,13 +41,13 @@ SHARED: dict[str, Any] = {
     "data": "multi30k:train",
     "dev": "multi30k:val",
     "seed": 1,
-    "layers": 2,
-    "width": 256,
-    "inner": 512,
-    "heads": 4,
+    "num_layers": 2,
+    "d_model": 256,
+    "ffn_dim": 512,
+    "num_heads": 4,
     "dropout": 0.1,
-    "batch_pieces": 1500,
-    "average": 1,
+    "batch_tokens": 1500,
+    "average_checkpoints": 1,
     "device": "cpu",
 }
 BEFORE: dict[str, Any] = {"skip": max(SIZES), "adapt_data": "multi30k:train", "adapt_limit": max(SIZES)}
@@ -57,21 +57,26 @@ FRESH: dict[str, Any] = {"learning_rate": 2e-3, "warmup_steps": 200}
 
 def shared_settings(steps: int) -> MetaConfig:
     """The start of every method: both high-resource directions, one loss, random weights."""
-    own = {"method": "multilingual", "vocabulary": 4000, "max_steps": steps, "eval_every": 250}
+    own = {"method": "multilingual", "vocab_size": 4000, "max_steps": steps, "eval_every": 250}
     return MetaConfig.model_validate(SHARED | BEFORE | FRESH | own)
 
 
 def method_settings(method: str, start: Path, steps: int, inner_rate: float) -> MetaConfig:
     """What a method does with the shared start."""
-    rates = {"learning_rate": 5e-4, "warmup_steps": 20, "schedule": "linear", "inner_rate": inner_rate}
-    own = {"method": method, "start": str(start), "max_steps": steps, "eval_every": max(1, steps // 3)}
+    rates = {
+        "learning_rate": 5e-4,
+        "warmup_steps": 20,
+        "lr_schedule": "linear",
+        "inner_learning_rate": inner_rate,
+    }
+    own = {"method": method, "init_from": str(start), "max_steps": steps, "eval_every": max(1, steps // 3)}
     return MetaConfig.model_validate(SHARED | BEFORE | rates | own)
 
 
 def adaptation_settings(size: int, start: Path, steps: int) -> TrainingConfig:
     """The training on the low-resource direction."""
-    rates = {"learning_rate": 1e-3, "warmup_steps": 10, "schedule": "linear"}
-    own = {"limit": size, "start": str(start), "max_steps": steps, "eval_every": max(1, steps // 3)}
+    rates = {"learning_rate": 1e-3, "warmup_steps": 10, "lr_schedule": "linear"}
+    own = {"limit": size, "init_from": str(start), "max_steps": steps, "eval_every": max(1, steps // 3)}
     return TrainingConfig.model_validate(SHARED | rates | own | {"eval_sentences": 200})
 
 

@@ -65,13 +65,13 @@ class MultilingualLearner:
         if records:
             routings = [record.routing for record in records]
             mean = mean + load_balancing_loss.total_loss(
-                routings, config.balance, config.balance_weight, config.z_weight
+                routings, config.balance_loss, config.balance_loss_weight, config.z_loss_weight
             )
         return mean, count
 
     def dev_loss(self) -> float:
         """Cross-entropy, nats per target token."""
-        return validation.dev_loss(self.model, self._dev_examples, self.config.batch_pieces)
+        return validation.dev_loss(self.model, self._dev_examples, self.config.batch_tokens)
 
     def dev_score(self) -> float:
         """Mean over the languages of greedy BLEU."""
@@ -90,7 +90,7 @@ def _load_or_learn_vocabulary(
     config: ExpertsConfig, out: Path, corpus: MultilingualCorpus, store: str | None
 ) -> tuple[bytes, Any]:
     """The pieces of the run, with a tag for each of several languages."""
-    learn = partial(multilingual.learn_vocabulary, corpus, config.vocabulary)
+    learn = partial(multilingual.learn_vocabulary, corpus, config.vocab_size)
     spm, tokenizer = initialization.load_or_learn_vocabulary(config, out, learn, store)
     multilingual.check_tags(spm, config.targets)
     return spm, tokenizer
@@ -103,11 +103,11 @@ def build_model(config: ExpertsConfig, vocabulary: int, store: str | None) -> An
     has experts and the configuration asks for none or for others.
     """
     shape = {
-        "num_local_experts": config.experts,
+        "num_local_experts": config.num_experts,
         "num_experts_per_tok": config.top_k,
         "sparse_every": config.sparse_every,
-        "noisy_gating": config.noisy,
-        "expert_capacity": config.capacity,
+        "noisy_gating": config.noisy_gating,
+        "expert_capacity": config.capacity_factor,
     }
     initial = initialization.load_initial_model(config, store)
     if isinstance(initial, SparseMarianMTModel):
@@ -118,7 +118,7 @@ def build_model(config: ExpertsConfig, vocabulary: int, store: str | None) -> An
             )
         return initial
     torch.manual_seed(config.seed)
-    if not config.experts:
+    if not config.num_experts:
         return initial or build_marian(config, vocabulary)
     if initial is not None:
         return upcycle_marian([initial], **shape)

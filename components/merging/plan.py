@@ -14,7 +14,7 @@ from components.merging.io.tensor_task import ReadableTensor, TensorInput, Tenso
 from components.merging.methods.table import METHODS, Method
 from components.merging.output_tensors import Folders, OutputTensor, first_model, list_outputs
 from components.merging.recipe.parameters import Scalar, Settings, resolve_parameter
-from components.merging.recipe.recipe import Recipe
+from components.merging.recipe.recipe import InputSlice, Recipe
 from components.merging.tokenizer.embedding_alignment import VocabularyAlignment
 
 
@@ -69,36 +69,53 @@ def _task_of(
     alignment: VocabularyAlignment | None,
     seed: int,
 ) -> TensorTask:
-    base_name = output.output_slice.base_model or recipe.base_model
-    order = {model: number for number, model in enumerate(recipe.models)}
-    shared = (output.output_slice.parameters, output.module.parameters, recipe.parameters)
+    base_name, models = output.output_slice.base_model or recipe.base_model, recipe.models
     inputs: list[TensorInput] = []
     base: TensorInput | None = None
     for source, name in output.inputs:
         tensor = _open_tensor(folders[source.model], source.model, name, output, alignment)
         is_base = source.model == base_name
-        scopes = (source.parameters, *shared)
         has_parameters = method.base == "counted" or not is_base
-        values = _resolve_all(method, scopes, name, output.depth, per_model=True) if has_parameters else {}
-        tensor_input = TensorInput(tensor, order[source.model], values)
+        parameters = _own_parameters(source, name, output, recipe) if has_parameters else {}
+        tensor_input = TensorInput(tensor, models.index(source.model), parameters)
         if is_base and base is None:
             base = tensor_input
         else:
             inputs.append(tensor_input)
-    dtype, out_dtype = _dtypes_of(recipe, [*inputs, *([base] if base else [])])
+    every_input = [*inputs, *([base] if base else [])]
+    dtype, out_dtype = _dtypes_of(recipe, every_input)
     task = TensorTask(
         name=output.name,
-        shape=(inputs[0] if inputs else base or inputs[0]).tensor.shape,
+        shape=every_input[0].tensor.shape,
         inputs=tuple(inputs),
         base=base,
         base_first=output.inputs[0][0].model == base_name,
-        parameters=_resolve_all(method, shared, output.name, output.depth, per_model=False),
+        parameters=_shared_parameters(output, recipe),
         dtype=dtype,
         out_dtype=out_dtype,
         seed=seed,
     )
     _check_task(task, method, recipe, output)
     return task
+
+
+def _own_parameters(
+    source: InputSlice, tensor: str, output: OutputTensor, recipe: Recipe
+) -> dict[str, Scalar | None]:
+    """Values of the parameters that each model has for itself."""
+    scopes = (source.parameters, *_scopes(output, recipe))
+    return _resolve_all(METHODS[recipe.method], scopes, tensor, output.depth, per_model=True)
+
+
+def _shared_parameters(output: OutputTensor, recipe: Recipe) -> dict[str, Scalar | None]:
+    """Values of the parameters that all models share."""
+    scopes = _scopes(output, recipe)
+    return _resolve_all(METHODS[recipe.method], scopes, output.name, output.depth, per_model=False)
+
+
+def _scopes(output: OutputTensor, recipe: Recipe) -> tuple[Settings, ...]:
+    """Settings that hold for a tensor of every model, the most specific first."""
+    return output.output_slice.parameters, output.module.parameters, recipe.parameters
 
 
 def _open_tensor(

@@ -59,23 +59,7 @@ def weight_files(folder: Path) -> tuple[Path, ...]:
         ModelError: The index points out of the folder, a shard is missing, or the weights are pickles.
     """
     if (folder / INDEX).is_file():
-        table = read_json(folder / INDEX).get("weight_map")
-        if not isinstance(table, dict) or not table:
-            raise ModelError(
-                f"{folder / INDEX}: expected weight_map with names of files; fetch the model again"
-            )
-        for tensor, name in table.items():
-            if not isinstance(name, str) or Path(name).name != name or not name.endswith(".safetensors"):
-                raise ModelError(
-                    f"{folder / INDEX}: expected {tensor} in a .safetensors file beside it, found {name!r}; "
-                    "this index is not safe to follow"
-                )
-        shards = tuple(folder / name for name in sorted(set(table.values())))
-        if missing := [shard.name for shard in shards if not shard.is_file()]:
-            raise ModelError(
-                f"{folder}: expected the shards of its index, {missing[0]} is missing; fetch it again"
-            )
-        return shards
+        return _shards(folder)
     if (folder / WEIGHTS).is_file():
         return (folder / WEIGHTS,)
     pickles = sorted(p.name for p in folder.iterdir() if p.suffix in PICKLES)
@@ -87,6 +71,25 @@ def weight_files(folder: Path) -> tuple[Path, ...]:
     raise ModelError(
         f"{folder}: expected {WEIGHTS} or {INDEX}, found neither; give a transformers model folder"
     )
+
+
+def _shards(folder: Path) -> tuple[Path, ...]:
+    """The files that a folder's index names, sorted."""
+    table = read_json(folder / INDEX).get("weight_map")
+    if not isinstance(table, dict) or not table:
+        raise ModelError(f"{folder / INDEX}: expected weight_map with names of files; fetch the model again")
+    for tensor, name in table.items():
+        if not isinstance(name, str) or Path(name).name != name or not name.endswith(".safetensors"):
+            raise ModelError(
+                f"{folder / INDEX}: expected {tensor} in a .safetensors file beside it, found {name!r}; "
+                "this index is not safe to follow"
+            )
+    shards = tuple(folder / name for name in sorted(set(table.values())))
+    if missing := [shard.name for shard in shards if not shard.is_file()]:
+        raise ModelError(
+            f"{folder}: expected the shards of its index, {missing[0]} is missing; fetch it again"
+        )
+    return shards
 
 
 def read_header(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:

@@ -20,7 +20,7 @@ from transformers.utils import logging as transformers_logging
 from whisper.model import LayerNorm, Whisper
 
 from components.device import pick_dtype
-from components.errors import ModelError
+from components.errors import ModelError, one_line
 from components.models.checkpoints import read_header, read_json, verify, weight_files
 from components.models.conversion.whisper import hub_name, openai_dimensions
 from components.models.tensor_checks import (
@@ -106,9 +106,20 @@ def load_transformers(
     verify(checkpoint)
     is_quantized = read_json(Path(checkpoint.path) / "config.json").get("quantization_config") is not None
     # Packed weights cannot be cast, and those of bitsandbytes not be moved, once they are loaded.
-    load_options: dict[str, Any] = (
-        {"dtype": "auto", "device_map": {"": device}} if is_quantized else {"dtype": dtype}
-    )
+    placement: dict[str, Any] = {"dtype": dtype}
+    if is_quantized:
+        placement = {"dtype": "auto", "device_map": {"": device}}
+    model, tokenizer, report = _from_pretrained(checkpoint, kind, placement)
+    refuse_report(checkpoint, report)
+    if not is_quantized:
+        refuse_integers(checkpoint, model.state_dict())
+        model = model.to(device)
+    refuse_non_finite(checkpoint, model.state_dict().items())
+    return model.eval(), tokenizer
+
+
+def _from_pretrained(checkpoint: Checkpoint, kind: Kind, placement: dict[str, Any]) -> tuple[Any, Any, Any]:
+    """Model, tokenizer, and what transformers reports of the model's tensors."""
     auto_class, tokenizer_class = AUTO_CLASSES[kind]
     model_class = OWN_CLASSES.get(checkpoint.architecture, auto_class)
     safe = {"local_files_only": True, "trust_remote_code": False}
@@ -117,24 +128,18 @@ def load_transformers(
         model, report = model_class.from_pretrained(
             checkpoint.path,
             **safe,
-            **load_options,
+            **placement,
             use_safetensors=True,
             ignore_mismatched_sizes=True,
             output_loading_info=True,
         )
         tokenizer = tokenizer_class.from_pretrained(checkpoint.path, **safe)
     except Exception as error:  # transformers raises whatever its many readers raise
-        message = " ".join(str(error).split())[:300]
         raise ModelError(
             f"{checkpoint.reference}: transformers cannot load {checkpoint.architecture} as {kind} from "
-            f"{checkpoint.path} ({type(error).__name__}: {message})"
+            f"{checkpoint.path} ({type(error).__name__}: {one_line(error, 300)})"
         ) from error
-    refuse_report(checkpoint, report)
-    if not is_quantized:
-        refuse_integers(checkpoint, model.state_dict())
-        model = model.to(device)
-    refuse_non_finite(checkpoint, model.state_dict().items())
-    return model.eval(), tokenizer
+    return model, tokenizer, report
 
 
 def copy_weights_into(checkpoint: Checkpoint, state: Mapping[str, Tensor]) -> None:

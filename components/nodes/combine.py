@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from components.ensembling.output_level.config import (
-    COEFFICIENTS,
+    COEFFICIENTS_FILE,
     SYSTEM_COMBINATION_VERSION,
     SystemCombinationConfig,
 )
@@ -82,7 +82,7 @@ class Combine(Kind[CombineSettings]):
         from components.ensembling.output_level import system_combination  # noqa: PLC0415 - imports numpy and sacrebleu
 
         if settings.tuned is not None:
-            learned = read_json(site.table_folder("tuned") / COEFFICIENTS)["coefficients"]
+            learned = read_json(site.table_folder("tuned") / COEFFICIENTS_FILE)["coefficients"]
             settings = settings.model_copy(update={"coefficients": learned})
         model = self.language_model(settings, site)
 

@@ -22,7 +22,7 @@ from components.nodes.own_program import OwnProgram
 from components.nodes.plain_records import Gives
 
 VERSION = 1
-"""Of what programs get, and of how their answers are read."""
+"""Version of the records that programs read, and of how their answers are read."""
 
 
 class CommandSettings(NodeSettings):
@@ -45,13 +45,13 @@ class CommandSettings(NodeSettings):
 
     @field_validator("run", mode="before")
     @classmethod
-    def _is_a_list(cls, value: object) -> object:
+    def _require_list(cls, value: object) -> object:
         if isinstance(value, str):
             raise ValueError(f"expected a list such as [sed, s/a/b/], as there is no shell, found {value!r}")
         return value
 
     @model_validator(mode="after")
-    def _is_text(self) -> CommandSettings:
+    def _check_format(self) -> CommandSettings:
         if self.format == "text" and self.gives == "speech":
             raise ValueError("format: expected jsonl where a program gives speech, found text")
         if self.ways and self.gives != "table":

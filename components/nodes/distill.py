@@ -15,6 +15,7 @@ from pydantic import Field
 from components.nodes.kind import Site
 from components.nodes.model_kind import TrainingKind
 from components.nodes.targets import TARGETS
+from components.nodes.train import REFINERS
 from components.records import StageRef
 from components.storage.whole_stage import Product
 from components.training.config import DistillationConfig
@@ -39,7 +40,7 @@ class Distill(TrainingKind[DistillSettings]):
     def models(self, settings: DistillSettings) -> dict[str, str]:
         """Return what the student starts from, and the teachers of the word level."""
         teachers = {f"teacher{n}": name for n, name in enumerate(settings.teachers)}
-        layers = {"layers_of": settings.layers_of} if settings.layers_of else {}
+        layers = {"init_layers_from": settings.init_layers_from} if settings.init_layers_from else {}
         return {**super().models(settings), **teachers, **layers}
 
     def tables(self, settings: DistillSettings) -> dict[str, str]:
@@ -55,7 +56,7 @@ class Distill(TrainingKind[DistillSettings]):
 
     def parameters(self, settings: DistillSettings, site: Site) -> dict[str, Any]:
         """Return the parameters without those of other learners, and without models."""
-        left_out = {"teachers", "layers_of", "targets", "drafts", "anchor", "noise_steps"}
+        left_out = {"teachers", "init_layers_from", "targets"} | set().union(*REFINERS.values())
         return {k: v for k, v in super().parameters(settings, site).items() if k not in left_out}
 
     def check(self, settings: DistillSettings, site: Site) -> None:

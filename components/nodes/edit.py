@@ -14,7 +14,7 @@ from components.nodes.kind import Component, Item, Kind, NodeSettings, Site
 from components.records import Hypothesis, NBest, Outcome
 
 VERSION = 1
-"""Of how corrections are read and put in."""
+"""Version of how corrections are read and applied."""
 COLUMNS = {"id", "text"}
 
 

@@ -20,7 +20,7 @@ class EncodeSpeech(Kind[SpeechConfig]):
     """Runs Whisper's frozen encoder, for the training of models that read its states."""
 
     name = "encode_speech"
-    summary = "speech -> encoder states, to train a model that listens"
+    summary = "speech -> encoder states, to train a model that reads speech"
     settings = SpeechConfig
     reads = ("speech",)
     gives = "table"

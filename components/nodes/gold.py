@@ -11,7 +11,7 @@ from components.nodes.kind import Component, Item, Kind, NodeSettings, Site
 from components.records import Hypothesis, NBest
 
 VERSION = 1
-"""Of what is taken, and of how errors are put right."""
+"""Version of which reference is taken, and of how errors are corrected."""
 
 
 class GoldSettings(NodeSettings):
@@ -25,7 +25,7 @@ class GoldSettings(NodeSettings):
     only_changed: bool = Field(False, description="only the utterances whose text changes")
 
     @model_validator(mode="after")
-    def _are_known(self) -> GoldSettings:
+    def _check_errors(self) -> GoldSettings:
         if self.errors:
             from components.analysis import oracle_repair  # noqa: PLC0415 - its package imports sacrebleu
 

@@ -21,9 +21,9 @@ from components.storage.store import Store
 from components.storage.whole_stage import Product
 
 Sort = Literal["data", "speech", "text", "model", "table"]
-"""What travels along an edge; ``data`` are utterances as they were given, spoken or written."""
+"""What travels along an edge; ``data`` are utterances of a data set, with speech or text."""
 LanguagePairs = frozenset[tuple[str, str | None]]
-"""Source and target languages that a node meets."""
+"""Pairs of source and target language among the utterances of a node."""
 
 
 class NodeSettings(BaseModel):
@@ -47,7 +47,7 @@ class Item(Record):
 
 
 Component = Callable[[Sequence[Item]], Sequence[NodeOutcome | None]]
-"""A batch of items -> an outcome each, in order; None (``filters`` kinds only): it goes no further."""
+"""A batch of items -> an outcome each, in order. None (``filters`` kinds only) drops the utterance."""
 
 
 def _ignore_progress(percent: float) -> None:
@@ -105,39 +105,39 @@ class Kind(ABC, Generic[S]):
 
     name: ClassVar[str]
     summary: ClassVar[str]
-    """What it does, in half a line."""
+    """What it does, in a few words."""
     settings: ClassVar[type[BaseModel]]
     reads: ClassVar[tuple[Sort, ...]] = ("text",)
-    """Sorts that ``of`` may name."""
+    """The sorts of nodes that ``of`` may name."""
     inputs: ClassVar[tuple[int, int]] = (1, 1)
-    """Fewest and most nodes in ``of``."""
+    """The least and the greatest number of nodes in ``of``."""
     gives: ClassVar[Sort] = "text"
     made_by: ClassVar[Mapping[str, str]] = {}
     """Role of a table that it reads -> the kind of node that makes it."""
     whole: ClassVar[bool] = False
-    """Made whole by :meth:`make`, not shard by shard."""
+    """It is made in one piece by :meth:`make`, not shard by shard."""
     gathers: ClassVar[bool] = False
-    """Made whole, but of items as other kinds are: by :meth:`collect_log_probs`."""
+    """It is made in one piece, but from items as other kinds are, by :meth:`collect`."""
     waits: ClassVar[bool] = False
-    """Begins when everything that it reads is finished (``whole`` kinds always do)."""
+    """It begins when everything that it reads is finished (``whole`` kinds always do)."""
     joins: ClassVar[bool] = False
-    """Needs one of its inputs of an utterance; other kinds need all of them."""
+    """It needs an utterance from one of its inputs; other kinds need it from all of them."""
     needs_inputs: ClassVar[bool] = False
-    """Its items carry the outcomes of its inputs, not only the best text of the first."""
+    """Its items have the outcomes of all its inputs, not only the best text of the first."""
     looks_back: ClassVar[bool] = False
-    """Its items carry, instead of the text of the first input, the text that this was translated from."""
+    """Its items have, instead of the first input's text, the text that this was translated from."""
     translates: ClassVar[bool] = False
-    """Writes another language than it reads: ``to``, else the data's target language."""
+    """It writes another language than it reads: ``to``, else the data's target language."""
     may_translate: ClassVar[bool] = False
-    """Translates where its node says ``to``."""
+    """It translates where its node says ``to``."""
     scored: ClassVar[bool] = True
     """Its texts are scored wherever there are references; rounds have a table of their own."""
     same_language: ClassVar[bool] = False
     """Its texts must be in one language."""
     passes: ClassVar[bool] = False
-    """An utterance that passes all its inputs (only written, where speech is recognized) passes it too."""
+    """An utterance that all its inputs pass on unchanged, such as text past a recognizer, passes it, too."""
     filters: ClassVar[bool] = False
-    """May give None for an item, which then goes no further."""
+    """It may return None for an item, which drops the utterance."""
 
     def output_sort(self, settings: S) -> Sort:
         """Return the sort of its output, where settings decide that."""

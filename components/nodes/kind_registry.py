@@ -78,12 +78,12 @@ def _load(entry: EntryPoint) -> Kind[Any]:
         ) from error
     if not isinstance(kind, Kind) or getattr(kind, "name", None) != entry.name:
         raise ConfigError(f"{what}: expected a Kind of that name at {entry.value}, found {kind!r:.80}")
-    if missing := missing_methods(kind):
+    if missing := find_missing_methods(kind):
         raise ConfigError(f"{what}: expected {entry.value} to define {' and '.join(missing)}")
     return kind
 
 
-def missing_methods(kind: Kind[Any]) -> list[str]:
+def find_missing_methods(kind: Kind[Any]) -> list[str]:
     """Return the methods that a kind's flags require and it lacks; one that expands to others needs none."""
     work = "collect" if kind.gathers else "make" if kind.whole else "build"
     own = {name for name in ("version", work, "expand") if not _is_inherited(kind, name)}

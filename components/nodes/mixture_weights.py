@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from components.ensembling.output_level.config import COEFFICIENTS
-from components.ensembling.token_level.config import TRANSLATION_VERSION
+from components.ensembling.token_level.config import COEFFICIENTS_FILE, TRANSLATION_VERSION
 from components.files import read_json
 from components.nodes.kind import Kind, Site
 from components.nodes.translate import LIBRARIES, TranslateSettings, members_by_role
@@ -68,13 +67,13 @@ class MixtureWeights(Kind[TranslateSettings]):
         used = weights_folder.learn_into_folder(
             settings.ensemble, texts, languages_of(data), site.store, folder
         )
-        return Product([COEFFICIENTS, weights_folder.CONTRIBUTIONS], items=used)
+        return Product([COEFFICIENTS_FILE, weights_folder.CONTRIBUTIONS], items=used)
 
     def notes(
         self, settings: TranslateSettings, site: Site, ref: StageRef, data: StageRef | None
     ) -> list[str]:
         """Say what was learned."""
-        values = read_json(Path(ref.path) / COEFFICIENTS)
+        values = read_json(Path(ref.path) / COEFFICIENTS_FILE)
         if "strength" in values:
             return [f"{ref.stage}: strength {values['strength']:.4g}"]
         weights = zip(values["members"], values["weights"], strict=True)

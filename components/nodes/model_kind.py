@@ -47,7 +47,7 @@ class TrainingKind(ModelKind[T]):
 
     def models(self, settings: T) -> dict[str, str]:
         """Return what it starts from, where that is set."""
-        roles = {"start": settings.start, "tokenizer": settings.tokenizer}
+        roles = {"init_from": settings.init_from, "tokenizer": settings.tokenizer}
         return {role: reference for role, reference in roles.items() if reference}
 
     def digests(self, settings: T, site: Site) -> dict[str, str]:
@@ -67,7 +67,7 @@ class TrainingKind(ModelKind[T]):
     def parameters(self, settings: T, site: Site) -> dict[str, Any]:
         """Return everything but models, data, seed and device."""
         return settings.model_dump(
-            mode="json", exclude={"data", "dev", "seed", "device", "start", "tokenizer"}
+            mode="json", exclude={"data", "dev", "seed", "device", "init_from", "tokenizer"}
         )
 
     def seed(self, settings: T, site: Site) -> int:

@@ -23,7 +23,7 @@ from components.records import NodeOutcome, Quarantined
 
 Function = Callable[..., Any]
 _MIN_IDENTICAL_FAILURES = 3
-"""So many records of one shard that all fail in one line of the code: the code is wrong, not they."""
+"""If this many records of one shard all fail in one line of the code, the code is wrong."""
 _load_lock = threading.Lock()
 
 

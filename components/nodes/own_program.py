@@ -20,11 +20,11 @@ from components.nodes.plain_records import Gives, to_outcome, to_plain
 from components.records import NodeOutcome, Quarantined
 
 MAX_OUTPUT_BYTES = 64 * 2**20
-"""Bytes of output per start at most; more is a program that does not end."""
+"""Bytes of output per start at most; a program that writes more does not end."""
 _MIN_TIMEOUTS = 2
-"""So many records that run into the time limit one by one, the first of a batch: the program hangs."""
+"""If the first this many records of a batch, one by one, run into the time limit, the program hangs."""
 _MIN_FAILURES = 3
-"""So many records of one batch that all fail alone: the program is wrong, not they."""
+"""If this many records of one batch all fail one by one, the program is wrong."""
 _running: set[subprocess.Popen[bytes]] = set()
 
 

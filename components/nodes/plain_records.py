@@ -18,14 +18,14 @@ from components.records import Hypothesis, NBest, NodeOutcome, Route, Utterance
 
 Gives = Literal["text", "table", "speech"]
 SCORED = "scored"
-"""The way of a route that is only a number."""
+"""The way of a table row that is only a number."""
 _TEXT = "a text, a list of (text, score), or {text, score, features}"
 EXPECTED: dict[Gives, str] = {
     "text": _TEXT,
     "table": "a number, the name of a way, or {way, value}",
     "speech": "the path of an audio file",
 }
-"""What a function or a program gives for one record."""
+"""Sort -> what a function or a program answers for one record, for messages."""
 
 
 class PlainHypothesis(TypedDict):

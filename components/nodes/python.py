@@ -22,7 +22,7 @@ from components.nodes.kind import Component, Kind, NodeSettings, Site, Sort
 from components.nodes.plain_records import Gives
 
 VERSION = 1
-"""Of what functions get, and of how their answers are read."""
+"""Version of the records that functions read, and of how their answers are read."""
 
 
 class PythonSettings(NodeSettings):
@@ -48,7 +48,7 @@ class PythonSettings(NodeSettings):
     device: str = Field("auto", description="where it computes, if its libraries name torch")
 
     @model_validator(mode="after")
-    def _says_where(self) -> PythonSettings:
+    def _check_source(self) -> PythonSettings:
         if (self.file is None) == (self.package is None):
             raise ValueError("expected file or package, one of the two")
         if self.package is not None and not all(self.function.partition(":")):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from components.ensembling.output_level.config import MIXED_RECOGNITION_VERSION
+from components.ensembling.token_level.config import RECOGNITION_VERSION, RecognizerEnsembleConfig
 from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
 from components.recognition import checks
 from components.recognition.backends import BACKENDS
@@ -15,7 +15,6 @@ from components.recognition.config import RecognitionConfig
 from components.records import Outcome, Utterance
 
 if TYPE_CHECKING:
-    from components.ensembling.token_level.whisper_ensemble import RecognizerEnsembleConfig
     from components.recognition.recognizer import Recognizer
 
 
@@ -45,7 +44,7 @@ class Recognize(Kind[RecognizeSettings]):
     def version(self, settings: RecognizeSettings) -> str:
         """Return the version of the backend, and that of the mixing where there are several models."""
         version = BACKENDS[settings.backend].version
-        return f"{version}/ensemble/{MIXED_RECOGNITION_VERSION}" if settings.members else version
+        return f"{version}/ensemble/{RECOGNITION_VERSION}" if settings.members else version
 
     def libraries(self, settings: RecognizeSettings) -> tuple[str, ...]:
         """Return the libraries of every backend: which one is used stands in the settings."""
@@ -108,6 +107,4 @@ class Recognize(Kind[RecognizeSettings]):
 
 
 def _ensemble(settings: RecognizeSettings) -> RecognizerEnsembleConfig:
-    from components.ensembling.token_level.whisper_ensemble import RecognizerEnsembleConfig  # noqa: PLC0415 - imports torch
-
     return RecognizerEnsembleConfig.model_validate(settings.model_dump() | {"members": settings.references})

@@ -9,7 +9,7 @@ from components.records import NBest
 from components.refining.config import MODELLED, VERSION, RoundsConfig
 
 MAX_ROUNDS = 20
-"""Rounds at most."""
+"""Rounds of one node at most."""
 LIBRARIES = ("torch", "numpy", "llvmlite", "transformers", "sentencepiece", "sacrebleu")
 S = TypeVar("S", bound=RoundsConfig)
 

@@ -13,14 +13,14 @@ from components.nodes.kind import Component, Item, Kind, NodeSettings, Site
 from components.records import Hypothesis, NBest, Quarantined, Route
 
 VERSION = 1
-"""Of how a way is chosen."""
+"""Version of the choice of a way."""
 ESCALATE, KEEP = "escalate", "keep"
-"""Ways of a threshold."""
+"""The ways of a threshold."""
 LABELS: dict[str, Callable[[Item], str | None]] = {
     "language": lambda item: item.utterance.source_language,
     "domain": lambda item: item.utterance.domain,
 }
-"""What ``ways`` may ask for: of the text that is read, and of the utterance."""
+"""Labels that ``ways`` may be chosen by: the language of the text that is read, the utterance's domain."""
 _WAY = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
 
@@ -44,7 +44,7 @@ def _margin(nbest: NBest) -> float:
 
 
 MEASURES: dict[str, Callable[[Item], float | None]] = {"length": _length, "seconds": _seconds}
-"""Numbers of the utterance: characters of its text, seconds of its speech (none: it is only written)."""
+"""Numbers of the utterance: characters of its text; seconds of its speech, None if it is only text."""
 FEATURES: dict[str, Callable[[NBest], float]] = {
     "mean_log_prob": _mean_log_prob,
     "score": lambda nbest: nbest.best.score,
@@ -52,7 +52,7 @@ FEATURES: dict[str, Callable[[NBest], float]] = {
     "n_best": lambda nbest: len(nbest.hypotheses),
     "margin": _margin,
 }
-"""Numbers of every n-best list; beside them whatever features its best hypothesis has."""
+"""Numbers of every n-best list; the features of its best hypothesis count as well."""
 VALUE = "value"
 """The number of a table that is read, such as one that an own function gives."""
 
@@ -75,7 +75,7 @@ class RouteSettings(NodeSettings):
     above: float | None = Field(None, description="numbers above it go the way escalate, others keep")
 
     @model_validator(mode="after")
-    def _leads_somewhere(self) -> RouteSettings:
+    def _check_ways(self) -> RouteSettings:
         if self.by in LABELS:
             if not self.ways:
                 raise ValueError(

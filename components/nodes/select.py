@@ -8,7 +8,7 @@ from components.nodes.kind import Component, Item, Kind, NodeSettings, Site
 from components.records import NBest, Outcome, Quarantined
 
 VERSION = 1
-"""Of how one is chosen."""
+"""Version of the choice."""
 
 
 class SelectSettings(NodeSettings):

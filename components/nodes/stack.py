@@ -17,7 +17,7 @@ LIBRARIES = (
     *("torch", "numpy", "llvmlite", "transformers", "sentencepiece", "sacremoses", "openai-whisper", "av"),
 )
 TEXTS = {"direct": 0, "pre_translation": 2, "pooled": 2}
-"""Texts that a method reads: a transcript, then a translation of it; the others read a transcript."""
+"""Method -> how many texts it reads: a transcript, then a translation of it. Other methods read one."""
 
 
 class StackSettings(StackConfig):

@@ -68,4 +68,4 @@ KINDS = KindRegistry(
         Upcycle(),
     )
 )
-"""By the name that ``kind:`` takes in a file, with those that installed packages add."""
+"""Kinds by the name that ``kind:`` takes in a file, with those that installed packages add."""

@@ -10,8 +10,11 @@ from components.nodes.kind import Site
 from components.nodes.model_kind import TrainingKind
 from components.training.config import TrainingConfig
 
-REFINERS = {"deliberation": {"drafts", "anchor"}, "edit_diffusion": {"noise_steps"}}
-"""Learners of :mod:`components.refining`, with the settings that only they have."""
+REFINERS = {
+    "deliberation": {"num_drafts", "first_pass_loss_weight"},
+    "edit_diffusion": {"diffusion_steps"},
+}
+"""Learners of refiners -> the settings that only they have."""
 
 
 class TrainSettings(TrainingConfig):

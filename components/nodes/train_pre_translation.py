@@ -16,7 +16,7 @@ from components.storage.whole_stage import Product
 from components.training import config as training
 
 VERSION = "1"
-"""Of the training beside that of the loop: changes when its models do."""
+"""Version of the training, besides that of the loop; raised when its models change."""
 
 
 class TrainPreTranslation(Kind[PreTranslationConfig]):

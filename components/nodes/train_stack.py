@@ -20,7 +20,7 @@ from components.training import config as training
 
 LIBRARIES = ("torch", "transformers", "sentencepiece", "sacrebleu", "openai-whisper", "av")
 VERSION = "1"
-"""Of the training beside that of the loop: changes when its models do."""
+"""Version of the training, besides that of the loop; raised when its models change."""
 
 
 class StackTrainingSettings(SpeechTrainingConfig):

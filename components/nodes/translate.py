@@ -22,7 +22,7 @@ from components.translation.config import VERSION
 LIBRARIES = ("torch", "numpy", "llvmlite", "transformers", "sentencepiece", "sacremoses")
 WHOSE = {"model", "members", "dropout_members"}
 ELSEWHERE = {"learn", "dev", "dev_sentences", "positive", "negative"}
-"""Settings of the mixing that what is learned and the weights stand for."""
+"""Settings of the mixing that are no parameters: learned coefficients and weights are in the plan instead."""
 
 
 class TokenMixing(MixingConfig):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from components.ensembling.output_level.config import COEFFICIENTS
+from components.ensembling.output_level.config import COEFFICIENTS_FILE
 from components.ensembling.output_level.weighted_hypotheses import SystemNBest, add_language_model_scores
 from components.errors import DataError
 from components.files import read_json, write_json
@@ -64,12 +64,12 @@ class Tune(Combine):
         references = [example.references for example in examples]
         result = mert.mert(offers, references, settings, language, site.seed)
         values = {"coefficients": result.coefficients, "score": result.score, "single": result.single}
-        write_json(folder / COEFFICIENTS, values)
-        return Product([COEFFICIENTS], items=len(examples))
+        write_json(folder / COEFFICIENTS_FILE, values)
+        return Product([COEFFICIENTS_FILE], items=len(examples))
 
     def notes(self, settings: CombineSettings, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
         """Say what score was reached."""
-        values = read_json(Path(ref.path) / COEFFICIENTS)
+        values = read_json(Path(ref.path) / COEFFICIENTS_FILE)
         return [
             f"{ref.stage}: {settings.utility} {values['score']:.2f} on {ref.items} development utterances, "
             f"{values['single']:.2f} with the best single feature"

@@ -17,7 +17,7 @@ from components.storage.reader import read_nbests_by_id, read_utterances
 from components.storage.whole_stage import Product
 
 VERSION = "1"
-"""Changes when the coefficients do."""
+"""Raised when the coefficients change."""
 
 
 class TuneStack(Kind[StackSettings]):

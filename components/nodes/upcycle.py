@@ -5,10 +5,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from components.deprecated_names import DeprecatedNames
 from components.experts.config import UPCYCLING
 from components.files import disk_full_as_store_error
 from components.nodes.kind import NodeSettings, Site
@@ -19,13 +20,15 @@ from components.storage.whole_stage import Product
 MODEL = "model"
 
 
-class UpcycleSettings(NodeSettings):
-    """The dense models, the number of experts, and how the routers start."""
+class UpcycleSettings(NodeSettings, DeprecatedNames):
+    """Which models, how many experts, and how the routers begin."""
+
+    deprecated_names: ClassVar = {"experts": "num_experts"}
 
     models: tuple[str, ...] = Field(
         min_length=1, description="dense models of one shape: expert e is of model e mod their number"
     )
-    experts: int = Field(4, ge=1, le=256, description="experts per layer")
+    num_experts: int = Field(4, ge=1, le=256, description="experts per layer")
     top_k: int = Field(2, ge=1, le=256, description="experts that compute a token")
     router: Literal["random", "cheap_embed", "hidden"] = Field(
         "random", description="random weights, or the prompts' mean embedding or mean input to each router"
@@ -35,12 +38,12 @@ class UpcycleSettings(NodeSettings):
     )
 
     @model_validator(mode="after")
-    def _possible(self) -> Self:
-        if self.top_k > self.experts:
-            raise ValueError(f"top_k: expected 1 to {self.experts} (experts), found {self.top_k}")
-        if self.router != "random" and len(self.prompts) != self.experts:
+    def _check_top_k(self) -> Self:
+        if self.top_k > self.num_experts:
+            raise ValueError(f"top_k: expected 1 to {self.num_experts} (experts), found {self.top_k}")
+        if self.router != "random" and len(self.prompts) != self.num_experts:
             raise ValueError(
-                f"prompts: router {self.router} expects texts for each of the {self.experts} experts, found "
+                f"prompts: router {self.router} expects texts for each of the {self.num_experts} experts, found "
                 f"{len(self.prompts)}"
             )
         return self
@@ -90,7 +93,7 @@ class Upcycle(ModelKind[UpcycleSettings]):
         model = upcycle(
             dense,
             settings.router,
-            experts=settings.experts,
+            experts=settings.num_experts,
             top_k=settings.top_k,
             tokenizer=tokenizer,
             prompts=settings.prompts,

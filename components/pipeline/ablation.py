@@ -37,7 +37,7 @@ class Ablation:
 
 
 Build = Callable[[Coalition], Pipeline]
-"""The pipeline with a set of parts, its output that which is to be scored."""
+"""Builds the pipeline with a set of parts; its only output is the one to score."""
 
 
 def ablations_of(pipeline: Pipeline, stages: Collection[str]) -> list[Ablation]:
@@ -117,7 +117,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "dual_source": ("transcript", "sound"),
     "pre_translation": ("transcript", "draft"),
 }
-"""What methods of stacking are told, where it is several."""
+"""Method of stacking -> its sources, where there are several."""
 
 
 def _ablate_sources(pipeline: Pipeline, name: str, stages: Collection[str]) -> Iterator[Ablation]:
@@ -160,7 +160,7 @@ PARTS: dict[str, Callable[[Pipeline, str, Collection[str]], Iterator[Ablation]]]
     "refine": _ablate_rounds,
     "loop": _ablate_rounds,
 }
-"""Kind of a written node -> what its parts are and how one is taken away."""
+"""Kind of a written node -> the function that ablates it."""
 
 
 def _ablate_every_set(

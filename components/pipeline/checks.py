@@ -9,7 +9,7 @@ from components.errors import ConfigError
 from components.pipeline.pipeline import DATA, SOURCE, TARGET, Node, Pipeline
 
 AddFault = Callable[[Iterable[str], str], None]
-"""Notes a fault at a key of the file."""
+"""Adds a fault at a key of the file."""
 
 
 def check_graph(pipeline: Pipeline, note: AddFault) -> None:
@@ -111,7 +111,7 @@ def _check_routes(pipeline: Pipeline, note: AddFault) -> None:
     for node in pipeline:
         if node.gives == "table" and node.kind.ways(node.settings) and node.name not in used:
             ways = " or ".join(f"when: {node.name}.{way}" for way in node.kind.ways(node.settings))
-            note(("nodes", node.name), f"{node.name}: nobody takes this route; add {ways} to a node")
+            note(("nodes", node.name), f"{node.name}: no node takes this route; add {ways} to a node")
 
 
 def with_origin(pipeline: Pipeline, node: Node) -> Node:

@@ -26,7 +26,6 @@ class Faults:
     lines: Lines = field(default_factory=dict)
     messages: list[str] = field(default_factory=list)
     source_keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Of nodes that others stand for: the keys where the user wrote them."""
 
     def add(self, path: Iterable[str], message: str) -> None:
         """Add a fault at a key of the file, or at the nearest key above it that has a line."""

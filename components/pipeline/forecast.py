@@ -15,7 +15,7 @@ from components.storage.seal import PLAN, SEAL
 from components.storage.store import Store
 
 _MAX_PAST_STAGES = 200
-"""Stages of the store that the estimates are made from."""
+"""The estimates are made from this many stages of the store, the latest."""
 
 
 class Forecast(Record):

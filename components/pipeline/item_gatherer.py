@@ -22,7 +22,7 @@ RECORDS: dict[str, type[NBest] | type[Route] | type[Utterance]] = {
     "table": Route,
     "speech": Utterance,
 }
-"""What the nodes of a sort give for one utterance."""
+"""Sort of a node -> the record that it gives for one utterance."""
 
 
 def id_of(outcome: NodeOutcome) -> str:

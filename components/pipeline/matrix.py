@@ -10,7 +10,7 @@ from typing import Any
 from components.errors import ConfigError
 
 MAX_SYSTEMS = 20
-"""Systems of one matrix."""
+"""Systems of one matrix at most."""
 
 
 def expand_matrix(values: Mapping[str, Any], where: str = "pipeline") -> dict[str, dict[str, Any]]:

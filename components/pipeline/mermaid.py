@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from components.pipeline.pipeline import DATA, OF, ORIGIN, Pipeline
 
 SHAPES = {"table": ("{{", "}}"), "model": ("[(", ")]"), "speech": ("([", "])")}
-"""By what a node gives; texts are boxes."""
+"""Sort of a node -> the brackets of its shape; texts are boxes."""
 
 
 def to_mermaid(pipeline: Pipeline, remarks: Mapping[str, str] | None = None) -> str:

@@ -16,11 +16,11 @@ from components.records import NodeRecord, PipelineRecord
 DATA = "data"
 """The name by which nodes read the data set: speech and text."""
 SOURCE, TARGET = "source", "target"
-"""The languages of the data set, whatever they are."""
+"""The languages of the data set, whichever they are."""
 NODE = "node:"
-"""Begins the reference of a model that another node makes."""
+"""Prefix of the reference of a model that another node makes."""
 OF, WHEN, ORIGIN = "of", "when", "source"
-"""Roles of edges; those of tables and models are named by the kind."""
+"""Roles of edges; the kind names those of tables and models."""
 
 
 @dataclass(frozen=True)
@@ -117,13 +117,9 @@ class Pipeline:
     outputs: Mapping[str, str] = field(default_factory=dict)
     languages: tuple[str | None, str | None] = (None, None)
     aliases: Mapping[str, str] = field(default_factory=dict)
-    """A name in the file -> the last of the nodes that it stands for."""
     definitions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """The nodes as they are written in a file, before any stands for several."""
     source_keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """A node that another stands for -> the keys of the file where the user wrote it."""
     folder: Path = Path()
-    """Where the files that written nodes name lie."""
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes.values())

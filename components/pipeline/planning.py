@@ -17,10 +17,10 @@ from components.storage.stage_plan import StagePlan, library_versions
 
 MIN_SHARD_SIZE = 32
 MAX_SHARDS = 200
-"""Shards at most, so that a run stays at a few hundred task runs."""
+"""Shards of a node at most, so that a run has a few hundred task runs."""
 
 WeightDigests = Callable[[Mapping[str, str], str | None], dict[str, str]]
-"""References of models by role -> the digests of their files."""
+"""Computes the digests of models' files, from their references by role and the URL of the store."""
 
 
 def shard_size(total: int) -> int:

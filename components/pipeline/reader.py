@@ -27,10 +27,10 @@ from components.pipeline.pipeline import (
 from components.yaml_text import Lines, parse_yaml
 
 COMMON_KEYS = ("kind", "of", "when", "to", "called")
-"""Keys of every node; the others are its kind's settings. The last only what stands for another has."""
+"""Keys that every kind of node has; the others are its kind's settings. Users do not write the last one."""
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 KEYS = ("nodes", "outputs", "defaults", "source_language", "target_language")
-"""What a graph consists of; a file may name a flow's other parameters beside it."""
+"""The keys of a graph; a file may have a flow's other parameters beside them."""
 
 
 def parse_pipeline(text: str, where: str = "") -> Pipeline:
@@ -148,33 +148,21 @@ def _expand(
 def _read_node(
     name: str, values: Mapping[str, Any], aliases: Mapping[str, str], faults: Faults, folder: Path
 ) -> Node | None:
-    path = ("nodes", name)
-    if not _NAME.fullmatch(name) or name == DATA:
-        faults.add(path, f"{name}: expected a name of a-z, 0-9, '-' and '_' (not 'data'), found {name!r}")
-        return None
-    kind = KINDS.get(str(values.get("kind")))
+    """Read one node; None where it has a fault that leaves nothing to check further."""
+    kind = _find_kind(name, values, faults)
     if kind is None:
-        kind_name = values.get("kind")
-        near = suggest(str(kind_name), KINDS) if kind_name else f"; known: {', '.join(KINDS)}"
-        faults.add((*path, "kind"), f"{name}: no such kind of node: {kind_name!r}{near}")
         return None
     try:
         settings = kind.settings.model_validate({k: v for k, v in values.items() if k not in COMMON_KEYS})
     except ValidationError as error:
         _add_faults(name, kind, error, faults)
         return None
-    of = values.get("of", DATA if kind.inputs[1] else ())
-    inputs = (of,) if isinstance(of, str) else tuple(of) if isinstance(of, list | tuple) else None
-    if inputs is None or not all(isinstance(input_name, str) for input_name in inputs):
-        faults.add((*path, "of"), f"{name}.of: expected a node or a list of nodes, found {of!r}")
+    inputs = _read_inputs(name, values, kind, faults)
+    if inputs is None:
         return None
-    to, when = values.get("to"), values.get("when")
-    translating = kind.translates or kind.may_translate
-    if to is not None and not (translating and isinstance(to, str)):
-        hint = "expected a language code" if translating else f"{kind.name} does not translate"
-        faults.add((*path, "to"), f"{name}.to: {hint}, found {to!r}")
+    to, when = _read_target(name, values, kind, faults), values.get("when")
     if when is not None and (not isinstance(when, str) or when.count(".") != 1):
-        faults.add((*path, "when"), f"{name}.when: expected NODE.WAY, found {when!r}")
+        faults.add(("nodes", name, "when"), f"{name}.when: expected NODE.WAY, found {when!r}")
         return None
     way = tuple(when.split(".")) if when else None
     renamed = {old: f"{NODE}{new}" for old, new in aliases.items()}
@@ -189,6 +177,39 @@ def _read_node(
         translates=kind.translates or to is not None,
         values=dict(values),
     )
+
+
+def _find_kind(name: str, values: Mapping[str, Any], faults: Faults) -> Kind[Any] | None:
+    path = ("nodes", name)
+    if not _NAME.fullmatch(name) or name == DATA:
+        faults.add(path, f"{name}: expected a name of a-z, 0-9, '-' and '_' (not 'data'), found {name!r}")
+        return None
+    kind = KINDS.get(str(values.get("kind")))
+    if kind is None:
+        kind_name = values.get("kind")
+        near = suggest(str(kind_name), KINDS) if kind_name else f"; known: {', '.join(KINDS)}"
+        faults.add((*path, "kind"), f"{name}: no such kind of node: {kind_name!r}{near}")
+    return kind
+
+
+def _read_inputs(
+    name: str, values: Mapping[str, Any], kind: Kind[Any], faults: Faults
+) -> tuple[str, ...] | None:
+    of = values.get("of", DATA if kind.inputs[1] else ())
+    inputs = (of,) if isinstance(of, str) else tuple(of) if isinstance(of, list | tuple) else None
+    if inputs is None or not all(isinstance(input_name, str) for input_name in inputs):
+        faults.add(("nodes", name, "of"), f"{name}.of: expected a node or a list of nodes, found {of!r}")
+        return None
+    return inputs
+
+
+def _read_target(name: str, values: Mapping[str, Any], kind: Kind[Any], faults: Faults) -> Any:
+    to = values.get("to")
+    may_translate = kind.translates or kind.may_translate
+    if to is not None and not (may_translate and isinstance(to, str)):
+        hint = "expected a language code" if may_translate else f"{kind.name} does not translate"
+        faults.add(("nodes", name, "to"), f"{name}.to: {hint}, found {to!r}")
+    return to
 
 
 def _add_faults(

@@ -19,7 +19,7 @@ from components.pipeline.pipeline import DATA, NODE, Node, Pipeline
 from components.pipeline.reader import read_pipeline
 
 SEPARATOR = "--"
-"""Between the name of a system and that of its node, where several systems are one pipeline."""
+"""Joins the names of a system and of its node, where several systems are one pipeline."""
 
 # On the nodes as they are written
 

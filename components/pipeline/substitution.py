@@ -26,9 +26,9 @@ from components.pipeline.rewriting import (
 )
 
 GOLD, SEGMENTS = "gold", "gold-segments"
-"""What the names of inserted nodes end in; the second is also that of the segments as a data set."""
+"""Suffixes of the names of inserted nodes; the second also names the segments as a data set."""
 PARTS = {"words": WORD_ERRORS, "form": (FORM,)}
-"""Parts of a transcript that are put right on their own and together."""
+"""Parts of a transcript that are corrected on their own and together -> their kinds of errors."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from components.device import model_cache, pick_device
+from components.device import pick_device
+from components.model_cache import model_cache
 from components.models import resolve
 from components.recognition.backends import BACKENDS
 from components.recognition.checks import check_backend

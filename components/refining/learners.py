@@ -67,7 +67,7 @@ class _RefinerLearner(ABC):
         examples = self.base.dev_examples[: self.config.eval_sentences]
         total, tokens = 0.0, 0
         for number, rows in enumerate(
-            batches.plan_batches([e.length for e in examples], self.config.batch_pieces, None)
+            batches.plan_batches([e.length for e in examples], self.config.batch_tokens, None)
         ):
             value, count = self.validation_loss([examples[i] for i in rows], number)
             total, tokens = total + value * count, tokens + count
@@ -98,7 +98,7 @@ class DeliberationLearner(_RefinerLearner):
         """The surrogate of a batch per target token, to be minimised, and its target tokens."""
         model, batch = self.model, self.base.batch(rows)
         tokens, real = (part.to(model.device) for part in pad_drafts(self._sample_drafts(batch), self.pad))
-        encoded, count = model.encode(batch.source, batch.mask), self.config.drafts
+        encoded, count = model.encode(batch.source, batch.mask), self.config.num_drafts
         spread, mask = (part.repeat_interleave(count, 0) for part in (encoded, batch.mask))
         draft = model.read_draft(spread, mask, tokens, real)
         labels = batch.labels.repeat_interleave(count, 0)
@@ -111,17 +111,17 @@ class DeliberationLearner(_RefinerLearner):
         )
         total = int((batch.labels != -100).sum())
         loss = -value * len(rows) / total
-        if self.config.anchor:
+        if self.config.first_pass_loss_weight:
             states = model.first_states(encoded, batch.mask, _fill_padding(batch.labels, self.pad))
             smoothed, _ = self._target_log_probs(states, batch.labels)
-            loss = loss - self.config.anchor * smoothed.sum() / total
+            loss = loss - self.config.first_pass_loss_weight * smoothed.sum() / total
         return loss, total
 
     def _sample_drafts(self, batch: batches.Batch) -> list[list[tuple[int, ...]]]:
         """Samples of the first pass as it stands, without dropout; the loop's random state decides them."""
         seed, keys = int(torch.randint(2**31, ())), range(len(batch.source))
         config = SearchConfig(
-            n_best=self.config.drafts, temperature=1.0, seed=seed, max_new_tokens=self.config.max_length
+            n_best=self.config.num_drafts, temperature=1.0, seed=seed, max_new_tokens=self.config.max_length
         )
         self.model.eval()
         # Casts that autocast kept from here would have no gradient later.
@@ -159,12 +159,12 @@ class EditDiffusionLearner(_RefinerLearner):
     ) -> None:
         super().__init__(config, out, device, store)
         torch.manual_seed(config.seed)
-        self.model = EditDiffusionNetwork.from_base(self.base.model, config.noise_steps).to(device)
+        self.model = EditDiffusionNetwork.from_base(self.base.model, config.diffusion_steps).to(device)
         counts = np.zeros(self.base.model.config.vocab_size, np.int64)
         for example in self.base.examples:
             np.add.at(counts, list(example.target[:-1]), 1)
         self.model.set_noise(counts.tolist())
-        self.noise = EditNoiser(Corruption(steps=config.noise_steps), counts.tolist())
+        self.noise = EditNoiser(Corruption(steps=config.diffusion_steps), counts.tolist())
         ready = EditDiffusionModel(self.model, self.digest, "diffusion")
         self.engine = EditDiffusionBackend(ready, self.tokenizer, GREEDY)
 

@@ -7,11 +7,14 @@ different sizes can be compared; the fused score is (1 - w) first + w second.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from whisper.model import Whisper
 
 from components import audio
+from components.decoding.candidates import Candidate
+from components.decoding.combiner import Combiner
 from components.decoding.models.causal import CausalModel
 from components.decoding.models.whisper import WhisperDecoder, WhisperTokenScorer
 from components.decoding.scorers import TokenScorer
@@ -24,7 +27,6 @@ from components.recognition.whisper.backend import ModelDimensions
 from components.recognition.whisper.encoder import WhisperEncoder
 from components.recognition.whisper.features import WINDOW_FRAMES, compute_log_mel, cut_window
 from components.records import Hypothesis, NBest, Utterance
-from components.stacking.force_scoring import force_texts
 from components.stacking.methods import load_text_model
 from components.translation.causal import CausalBackend
 from components.translation.config import TranslationConfig
@@ -33,6 +35,24 @@ from components.translation.search_settings import search_config_of
 
 ScoreTexts = Callable[[Utterance, Sequence[str]], list[float]]
 """Of one utterance: the forced log-probability per token (nats) of each of the texts."""
+
+
+def force_texts(
+    scorers: Sequence[TokenScorer], tokenizer: Any, texts: Sequence[str], combiner: Combiner | None = None
+) -> list[Candidate]:
+    """Score given translations: each utterance's text is forced through the scorers' mixture.
+
+    Args:
+        scorers: prepared for as many utterances as there are texts.
+        tokenizer: of the scorers' vocabulary.
+        texts: one translation per utterance, whatever system wrote it.
+        combiner: mixes the scorers; needed for more than one.
+
+    Returns:
+        One candidate per text, with its log-probability per token, end of sequence included.
+    """
+    sequences = [tuple(tokenizer(text_target=text).input_ids) for text in texts]
+    return force_decode(scorers, sequences, combiner=combiner)
 
 
 def build_text_scorer(reference: str, store: str | None = None, device: str = "auto") -> ScoreTexts:

@@ -11,18 +11,19 @@ from torch import Tensor
 from components.decoding.combiner import Combiner
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import TokenScorer, digest_of
-from components.device import model_cache, pick_device
+from components.device import pick_device
 from components.ensembling.token_level.combiners import LinearInterpolation
 from components.errors import ConfigError
+from components.model_cache import model_cache
 from components.models import resolve
 from components.models.loading import load_transformers
 from components.networks.stacked_model import Sources
 from components.records import Checkpoint, Utterance
 from components.stacking.config import StackConfig
 from components.stacking.model_folder import LoadedStackedModel, load_stacked
-from components.stacking.speech_encoder import SpeechEncoder, pad_states
+from components.stacking.padding import pad_states, pad_texts
+from components.stacking.speech_encoder import SpeechEncoder
 from components.stacking.stacked_scorer import StackedScorer
-from components.stacking.training.learner import pad_texts
 
 
 @dataclass(frozen=True)

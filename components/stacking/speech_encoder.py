@@ -9,15 +9,14 @@ trained on a window is used with that window: it is part of the model's configur
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from components import audio
-from components.device import model_cache, pick_device
+from components.device import pick_device
 from components.errors import DataError
+from components.model_cache import model_cache
 from components.models import resolve
 from components.models.loading import load_whisper
 from components.recognition.whisper.encoder import WhisperEncoder
@@ -64,10 +63,3 @@ def _average_pool(states: Tensor, size: int) -> Tensor:
     if size == 1:
         return states
     return functional.avg_pool1d(states.T[None], size, ceil_mode=True, count_include_pad=False)[0].T
-
-
-def pad_states(states: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """N sequences (T_i, d) -> states (N, T, d) float32, zeros after the end, and their mask (N, T) bool."""
-    lengths = torch.tensor([len(sequence) for sequence in states])
-    mask = torch.arange(int(lengths.max())) < lengths[:, None]
-    return torch.nn.utils.rnn.pad_sequence([each.float() for each in states], batch_first=True), mask

@@ -50,7 +50,7 @@ class LocalBackend:
         with locks.hold_lock(self.root, name, what, waiting):
             yield
 
-    # Stages. What a place is asked while one is written happens inside `held`.
+    # Stages. While one is written, these are called inside `lock`.
 
     def download(self, key: str) -> Seal | None:
         """Make a finished stage available here and verify it.
@@ -80,15 +80,15 @@ class LocalBackend:
         try:
             seal = self.download(ref.key)
         except DamagedError as error:
-            raise StoreError(f"{what} is damaged: {error}; run the flow that made it again") from error
+            raise StoreError(f"{what} is damaged: {error}; repeat the run that computed it") from error
         if seal is None:
             raise StoreError(
-                f"{what}: expected it in {self.url}, found none; run the flow that made it again"
+                f"{what}: expected it in {self.url}, found none; repeat the run that computed it"
             )
         if seal.sha256 != ref.sha256:
             raise StoreError(
                 f"{what}: expected outputs with sha256 {ref.sha256[:12]}…, as the run's record says, found "
-                f"{seal.sha256[:12]}…: it is not what the run made; run the flow again"
+                f"{seal.sha256[:12]}…: it was computed anew since; repeat the run"
             )
         return ref.model_copy(update={"path": str(self.root / "stages" / ref.key)})
 
@@ -186,7 +186,7 @@ class ObjectStoreBackend(LocalBackend):
         self._leases[key].check()
         name = f"stages/{key}/{SEAL}"
         if not self._objects.create(name, seal) and self._objects.read(name) != seal:
-            raise StoreError(f"stage {key[:12]}… was sealed by another; run the same command again")
+            raise StoreError(f"stage {key[:12]}… was sealed by another process; run the same command again")
         for name in self._objects.list_names(f"stages/{key}/shards"):
             self._objects.remove(name)
 

@@ -27,7 +27,7 @@ from components.storage.object_store import ObjectStore
 
 log = logging.getLogger("antiphon.store")
 VARIABLE = "ANTIPHON_LEASE"
-"""Seconds after which the stage of a machine that died is free; 60 unless set."""
+"""Names the lease time: seconds after which the stage of a dead machine is free; 60 by default."""
 
 
 def lease_seconds() -> float:
@@ -97,7 +97,7 @@ class Lease:
             self._lost = f"it could not be renewed for {self._seconds:g} s"
         if self._lost is not None:
             raise StoreError(
-                f"{self._what}: expected to be its one writer, but the lease was lost: {self._lost}; "
+                f"{self._what}: expected to be its only writer, found that its lease was lost: {self._lost}; "
                 "what was finished is kept: run the same command again"
             )
 

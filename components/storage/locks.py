@@ -23,10 +23,10 @@ from components.files import disk_full_as_store_error, utc_now, write_bytes
 
 log = logging.getLogger("antiphon.store")
 VARIABLE = "ANTIPHON_LOCK_SECONDS"
-"""How long a stage that another writes is waited for; 600 unless set."""
+"""Names the seconds to wait for a stage that another process writes; 600 by default."""
 
 RUN_PREFIX = "run-"
-"""What the names of runs' locks begin with; those of stages are keys."""
+"""Prefix of the names of runs' locks; those of stages are keys."""
 
 _WARNING_INTERVAL = 60.0
 _PARTIAL_FILES = (".*.tmp", ".report-data.*")

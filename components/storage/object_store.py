@@ -23,7 +23,7 @@ log = logging.getLogger("antiphon.store")
 T = TypeVar("T")
 
 RETRY_DELAYS = (1.0, 5.0, 20.0)
-"""Seconds before each further try after a transient error; the client has tried several times by then."""
+"""Seconds before each retry after a transient error; the client has retried several times by then."""
 
 _TRANSIENT_ERRNO = {
     errno.EIO,

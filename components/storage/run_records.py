@@ -14,10 +14,10 @@ from components.files import encode_json, read_json, write_bytes, write_json
 from components.records import RunRecord
 
 RECORD, FAILED, METRICS = "run.json", "failed.json", "metrics.json"
-"""The record; that of a later attempt under the same name which failed; and the scores by themselves."""
+"""The record; that of a later, failed attempt under the same name; and the scores by themselves."""
 
 FORMAT = 2
-"""1 had no digest, and the paths of stages."""
+"""Version of the format: 1 had no digest, and paths of stages."""
 
 _KEY = re.compile(r"[0-9a-f]{64}")
 _RERUN_HINT = "run it again (--replace)"

@@ -22,7 +22,7 @@ DEPENDENCIES = {
     "openai-whisper": ("tiktoken",),
     "faster-whisper": ("ctranslate2",),
 }
-"""Distributions that decide the outputs of a named one."""
+"""Distribution -> the others below it that decide its outputs."""
 
 
 @lru_cache(maxsize=64)

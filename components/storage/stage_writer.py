@@ -264,13 +264,15 @@ def check_partition(stage: str, ids: Iterable[str], folder: Path) -> tuple[int, 
         if not which:
             raise StoreError(
                 f"stage {stage}: expected a result for {expected!r}, found {heads[0]!r} among the outputs, "
-                f"{heads[1]!r} among the errors, in {folder}; the component lost or added a record"
+                f"{heads[1]!r} among the errors, in {folder}; the component lost or added a record (a bug)"
             )
         counts[which[0]] += 1
         heads[which[0]] = next((good, bad)[which[0]], None)
     left = heads[0] or heads[1]
     if left is not None:
-        raise StoreError(f"stage {stage}: a result for {left!r}, which was not an input, in {folder}")
+        raise StoreError(
+            f"stage {stage}: expected results for its inputs alone, found one for {left!r} in {folder}"
+        )
     return counts[0], counts[1]
 
 

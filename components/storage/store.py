@@ -114,7 +114,7 @@ class Store:
                 return StagePlan.model_validate_json((self.stage_folder(key) / PLAN).read_bytes())
         except DamagedError as error:
             raise StoreError(
-                f"stage {key[:12]}… is damaged: {error}; run the flow that made it again"
+                f"stage {key[:12]}… is damaged: {error}; repeat the run that computed it"
             ) from error
         raise StoreError(f"expected a finished stage {key[:12]}… in {self.backend.url}, found none")
 

@@ -17,9 +17,9 @@ from components.storage.store import Store
 
 READ = "read.json"
 WORK = "work"
-"""Folder of a stage that is made whole for what it needs only to go on; removed once it is sealed."""
+"""Folder of a stage made in one piece for what only resuming needs; removed once it is sealed."""
 TABLES = "tables.json"
-"""A stage that has more to show seals this file: ``{"tables": [{"title", "note", "rows": [{...}]}]}``."""
+"""Tables that a stage may seal for the report: ``{"tables": [{"title", "note", "rows": [{...}]}]}``."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Product:
     items: int
     quarantined: int = 0
     seconds: float | None = None
-    """Of computing, where that began in an earlier attempt."""
+    """Wall time of computing, where that began in an earlier attempt."""
 
 
 def compute_once(

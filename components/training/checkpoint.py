@@ -141,7 +141,10 @@ def restore(path: Path, model: Any, optimiser: torch.optim.Optimizer) -> Trainin
             optimiser.state[parameter] = {k: v.to(device) for k, v in entries.items() if v is not None}
     if moments:
         raise StoreError(f"{path}: optimiser state of unknown parameter {next(iter(moments))}; start afresh")
-    return TrainingState(**json.loads((path / "state.json").read_text(encoding="utf-8")))
+    counters = json.loads((path / "state.json").read_text(encoding="utf-8"))
+    if "worse" in counters:  # its name in the version before
+        counters["evals_without_improvement"] = counters.pop("worse")
+    return TrainingState(**counters)
 
 
 @contextmanager

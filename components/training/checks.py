@@ -24,7 +24,7 @@ def check_machine(config: TrainingConfig, store: str | None) -> None:
     pick_device(config.device)
     if config.kind in ("deliberation", "edit_diffusion"):
         initialization.require_initial_model(config)
-    if config.start is None:
+    if config.init_from is None:
         check_heads(config)
     for reference in initialization.model_references(config).values():
         models.check(reference, store)
@@ -33,5 +33,5 @@ def check_machine(config: TrainingConfig, store: str | None) -> None:
 def check_distillation(config: DistillationConfig, store: str | None) -> None:
     """The same of a student, and its teachers' names."""
     check(config, store)
-    for reference in (*config.teachers, *([config.layers_of] if config.layers_of else [])):
+    for reference in (*config.teachers, *([config.init_layers_from] if config.init_layers_from else [])):
         models.check(reference, store)

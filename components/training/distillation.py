@@ -69,9 +69,9 @@ class DistillationLearner(TranslationLearner):
     ) -> None:
         super().__init__(config, out, device, store)
         self._settings = config
-        if config.layers_of is not None:
-            whole, _ = load_transformers(resolve(config.layers_of, store), "seq2seq", device)
-            copy_layers(self.model, whole, config.layers_of)
+        if config.init_layers_from is not None:
+            whole, _ = load_transformers(resolve(config.init_layers_from, store), "seq2seq", device)
+            copy_layers(self.model, whole, config.init_layers_from)
         self._teachers = [self._load_teacher(reference, device, store) for reference in config.teachers]
         equal = (1 / len(self._teachers),) * len(self._teachers) if self._teachers else ()
         self._weights = config.teacher_weights or equal
@@ -93,7 +93,7 @@ class DistillationLearner(TranslationLearner):
 
     def loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
         """Mean loss of a batch, nats per target token, and its target tokens."""
-        share = self._settings.word_share if self._teachers else 0.0
+        share = self._settings.kd_ratio if self._teachers else 0.0
         batch = self.batch(rows)
         logits, labels = cross_entropy.target_logits(self.model, batch)
         value = functional.cross_entropy(logits, labels, label_smoothing=self.config.label_smoothing)

@@ -23,13 +23,13 @@ PIECES = "source.spm"
 
 def model_references(config: TrainingConfig) -> dict[str, str]:
     """The models that the configuration names, by role."""
-    roles = {"start": config.start, "tokenizer": config.tokenizer}
+    roles = {"init_from": config.init_from, "tokenizer": config.tokenizer}
     return {role: reference for role, reference in roles.items() if reference}
 
 
 def require_initial_model(config: TrainingConfig) -> None:
     """Raise ConfigError where no model is named that a refiner can start from."""
-    if config.start is None:
+    if config.init_from is None:
         raise ConfigError(
             f"start: expected a translation model that {config.kind} starts from, found none; "
             "set start=packaged:multi30k-en-de"
@@ -44,7 +44,7 @@ def load_or_learn_vocabulary(
 
     Raises ModelError where the other model has no joint sentencepiece vocabulary of ours.
     """
-    other = config.tokenizer or config.start
+    other = config.tokenizer or config.init_from
     languages = (config.source_language, config.target_language)
 
     def write(folder: Path) -> None:
@@ -56,7 +56,7 @@ def load_or_learn_vocabulary(
 
 def vocabulary_learner(config: TrainingConfig, text: Sequence[Pair]) -> Callable[[], bytes]:
     """Learns the joint pieces of a training text, when called."""
-    return lambda: vocabulary.train(itertools.chain(*text), config.vocabulary)
+    return lambda: vocabulary.train(itertools.chain(*text), config.vocab_size)
 
 
 def _read_pieces(checkpoint: Checkpoint) -> bytes:
@@ -72,10 +72,10 @@ def _read_pieces(checkpoint: Checkpoint) -> bytes:
 
 def load_initial_model(config: TrainingConfig, store: str | None) -> Any:
     """The model of ``start`` with this run's dropout, or None. Its shape counts, not the configuration's."""
-    if config.start is None:
+    if config.init_from is None:
         return None
     kind: Kind = "causal" if config.kind == "language_model" else "seq2seq"
-    model, _ = load_transformers(resolve(config.start, store), kind)
+    model, _ = load_transformers(resolve(config.init_from, store), kind)
     model.config.dropout = config.dropout
     for name, weight in model.named_parameters():  # loading forgets that sinusoids are not trained
         weight.requires_grad_("embed_positions" not in name)

@@ -30,10 +30,10 @@ def build_language_model(config: TrainingConfig, vocabulary: int) -> Any:
     model: Any = LlamaForCausalLM(
         LlamaConfig(
             vocab_size=vocabulary,
-            hidden_size=config.width,
-            intermediate_size=config.inner,
-            num_hidden_layers=config.layers,
-            num_attention_heads=config.heads,
+            hidden_size=config.d_model,
+            intermediate_size=config.ffn_dim,
+            num_hidden_layers=config.num_layers,
+            num_attention_heads=config.num_heads,
             attention_dropout=config.dropout,
             max_position_embeddings=512,
             tie_word_embeddings=True,
@@ -80,7 +80,7 @@ class LanguageLearner:
     def dev_loss(self) -> float:
         """Cross-entropy, nats per token."""
         total, tokens = 0.0, 0
-        for rows in batches.plan_batches([e.length for e in self._dev], self.config.batch_pieces, None):
+        for rows in batches.plan_batches([e.length for e in self._dev], self.config.batch_tokens, None):
             value, count = mean_loss(self.model, [self._dev[i] for i in rows], 0.0)
             total, tokens = total + value.item() * count, tokens + count
         return total / tokens

@@ -27,4 +27,4 @@ def learning_rate(step: int, config: TrainingConfig) -> float:
     """Learning rate of a step, the first being 1: linear warm-up, then a row of SCHEDULES."""
     if step <= config.warmup_steps:
         return config.learning_rate * step / config.warmup_steps
-    return config.learning_rate * SCHEDULES[config.schedule](step, config)
+    return config.learning_rate * SCHEDULES[config.lr_schedule](step, config)

@@ -24,13 +24,13 @@ def build_marian(config: TrainingConfig, vocabulary: int) -> Any:
     model: Any = MarianMTModel(
         MarianConfig(
             vocab_size=vocabulary,
-            d_model=config.width,
-            encoder_layers=config.layers,
-            decoder_layers=config.decoder_layers or config.layers,
-            encoder_ffn_dim=config.inner,
-            decoder_ffn_dim=config.inner,
-            encoder_attention_heads=config.heads,
-            decoder_attention_heads=config.heads,
+            d_model=config.d_model,
+            encoder_layers=config.num_layers,
+            decoder_layers=config.decoder_layers or config.num_layers,
+            encoder_ffn_dim=config.ffn_dim,
+            decoder_ffn_dim=config.ffn_dim,
+            encoder_attention_heads=config.num_heads,
+            decoder_attention_heads=config.num_heads,
             dropout=config.dropout,
             attention_dropout=0.0,
             activation_dropout=0.0,
@@ -61,5 +61,7 @@ def build_marian(config: TrainingConfig, vocabulary: int) -> Any:
 
 def check_heads(config: TrainingConfig) -> None:
     """Raise ConfigError where the heads do not divide the width."""
-    if config.width % config.heads:
-        raise ConfigError(f"heads: expected a divisor of width {config.width}, found {config.heads}")
+    if config.d_model % config.num_heads:
+        raise ConfigError(
+            f"num_heads: expected a divisor of d_model {config.d_model}, found {config.num_heads}"
+        )

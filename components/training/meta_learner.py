@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -35,6 +35,10 @@ from components.training.parallel_data import Pair
 class MetaConfig(TrainingConfig):
     """Settings of the training before adaptation. ``target_language`` is the one adapted to afterwards."""
 
+    deprecated_names: ClassVar = {
+        "inner_rate": "inner_learning_rate",
+    }
+
     method: Literal["multilingual", "maml", "first-order", "reptile"] = Field(
         "first-order",
         title="Method",
@@ -57,7 +61,7 @@ class MetaConfig(TrainingConfig):
     adapt_limit: int | None = Field(
         None, title="Adaptation pairs", ge=1, description="pairs of it that are read; empty = all"
     )
-    inner_rate: float = Field(
+    inner_learning_rate: float = Field(
         0.05, title="Inner learning rate", gt=0.0, le=10.0, description="of the plain steps on the support"
     )
     inner_steps: int = Field(
@@ -115,13 +119,13 @@ class MetaLearner:
                 both = (config.source_language, target)
                 later = parallel_data.read_pairs(config.adapt_data, both, config.adapt_limit)[0]
             lines = itertools.chain.from_iterable(itertools.chain(*texts, later))
-            return vocabulary.train(lines, config.vocabulary, tags)
+            return vocabulary.train(lines, config.vocab_size, tags)
 
         spm, tokenizer = initialization.load_or_learn_vocabulary(config, out, learn, store)
         missing = sorted(set(tags) - tokenizer.get_vocab().keys())
         if missing:
             raise ConfigError(
-                f"{config.tokenizer or config.start}: expected a vocabulary with a tag for every target "
+                f"{config.tokenizer or config.init_from}: expected a vocabulary with a tag for every target "
                 f"language, found none for {', '.join(missing)}; name a model of several directions"
             )
         return tokenizer, spm
@@ -145,7 +149,11 @@ class MetaLearner:
         weights = meta_learning.trainable_weights(self.model)
         values = [
             meta_learning.METHODS[config.method](
-                loss, weights, [self._batch(s) for s in supports], self._batch(query), config.inner_rate
+                loss,
+                weights,
+                [self._batch(s) for s in supports],
+                self._batch(query),
+                config.inner_learning_rate,
             )
             for *supports, query in parts.values()
         ]
@@ -157,7 +165,7 @@ class MetaLearner:
     def dev_loss(self) -> float:
         """Cross-entropy before any adaptation, nats per target token, mean of the directions."""
         losses = [
-            validation.dev_loss(self.model, examples, self.config.batch_pieces) for examples in self._dev
+            validation.dev_loss(self.model, examples, self.config.batch_tokens) for examples in self._dev
         ]
         return sum(losses) / len(losses)
 

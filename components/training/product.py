@@ -47,7 +47,7 @@ def make_model(
         learning_curve.plot_learning_curve(state.history, folder / CURVE, score)
         shutil.copyfile(work / METRICS, folder / METRICS)
         shutil.copytree(work / MODEL, folder / MODEL, dirs_exist_ok=True)
-        if config.keep:
+        if config.keep_checkpoints:
             shutil.copytree(work / "kept", folder / CHECKPOINTS, dirs_exist_ok=True)
     models = [file for name in (MODEL, CHECKPOINTS) for file in (folder / name).rglob("*.*")]
     files = [str(path.relative_to(folder)) for path in models if path.is_file()]

@@ -119,7 +119,7 @@ class Trainer:
     @property
     def needed_steps(self) -> set[int]:
         """Steps whose checkpoints ``finish`` reads."""
-        last = self.state.last_steps(max(self.config.average, self.config.keep))
+        last = self.state.last_steps(max(self.config.average_checkpoints, self.config.keep_checkpoints))
         return {*last, self.state.best_step} - {0}
 
     def run(self) -> None:
@@ -135,7 +135,7 @@ class Trainer:
         """Batches from where the run stands, without end."""
         config, state = self.config, self.state
         while True:
-            plan = batches.plan_epoch(self.learner.lengths, config.batch_pieces, config.seed, state.epoch)
+            plan = batches.plan_epoch(self.learner.lengths, config.batch_tokens, config.seed, state.epoch)
             while state.position < len(plan):
                 state.position += 1
                 yield plan[state.position - 1]
@@ -151,7 +151,7 @@ class Trainer:
         with _autocast(self.device, config.dtype):
             mean, count = self.learner.loss(rows)
         torch.autograd.backward(mean)
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.clip).item()
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.max_grad_norm).item()
         loss = mean.item()
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise ModelError(
@@ -183,17 +183,19 @@ class Trainer:
         }
         self.losses = []
         state.history.append(row)
-        keep = max(2, config.average, config.keep)
+        keep = max(2, config.average_checkpoints, config.keep_checkpoints)
         checkpoint.save(self.checkpoints, self.model, self.optimiser, state, keep)
         self._write_metrics()
         self.report(row)
 
     def finish(self) -> None:
         """Write ``kept/`` and ``model/``: the mean of the last checkpoints, or the best if dev prefers it."""
-        for step in self.state.last_steps(self.config.keep) if self.config.keep else ():
+        for step in (
+            self.state.last_steps(self.config.keep_checkpoints) if self.config.keep_checkpoints else ()
+        ):
             self._load(step)
             self.learner.export(self.out / KEPT_MODELS / f"step-{step}")
-        self._load(*self.state.last_steps(self.config.average))
+        self._load(*self.state.last_steps(self.config.average_checkpoints))
         if self._score() < self.state.best_score:
             self._load(self.state.best_step)
         self.learner.export(self.out / FINAL)
@@ -219,7 +221,7 @@ def _read_settings(path: Path) -> dict[str, object] | None:
         content = json.loads(path.read_bytes())
         settings: dict[str, object] = content["settings"]
         if content["sha256"] == _digest(settings):
-            return settings
+            return TrainingConfig.with_present_names(settings)  # a run may have begun in the version before
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

@@ -45,7 +45,7 @@ class PairLearner:
 
     def dev_loss(self) -> float:
         """Cross-entropy, nats per target token."""
-        return validation.dev_loss(self.model, self.dev_examples, self.config.batch_pieces)
+        return validation.dev_loss(self.model, self.dev_examples, self.config.batch_tokens)
 
     def dev_score(self) -> float:
         """Greedy BLEU on the first ``eval_sentences`` of the development set."""

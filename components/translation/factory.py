@@ -10,9 +10,10 @@ from components.decoding.models.deliberation import DeliberationModel
 from components.decoding.models.edit_diffusion import EditDiffusionModel
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import digest_of
-from components.device import DTYPES, model_cache, pick_device
+from components.device import DTYPES, pick_device
 from components.errors import ConfigError
 from components.kernels import Arithmetic
+from components.model_cache import model_cache
 from components.models import resolve
 from components.models.architectures import CAUSAL, DELIBERATION, EDIT_DIFFUSION
 from components.models.loading import load_transformers

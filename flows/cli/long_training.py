@@ -63,7 +63,7 @@ def _describe_stack_training(parameters: Any) -> str | None:
 
 
 def _describe_updates(config: TrainingConfig, before: float) -> str:
-    seconds = before + config.max_steps * SECONDS_PER_UPDATE * config.batch_pieces / 2500
+    seconds = before + config.max_steps * SECONDS_PER_UPDATE * config.batch_tokens / 2500
     return f"learn from {config.data} for up to {config.max_steps:,} updates, {_format_minutes(seconds)}"
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from pydantic import ConfigDict, Field
 
+from components.deprecated_names import DeprecatedNames
 from components.errors import ConfigError
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.reader import read_pipeline
@@ -68,15 +69,16 @@ class DistillStudent(TrainingConfig):
 
     model_config = ConfigDict(title="Student (student)")
 
-    layers: int = Field(2, ge=1, le=24, title="Layers", description="encoder layers")
+    num_layers: int = Field(2, ge=1, le=24, title="Layers", description="encoder layers")
     decoder_layers: int | None = Field(
         1, ge=1, le=24, title="Decoder layers", description="as many as encoder layers if empty"
     )
 
 
-class DistillParameters(FlowParameters):
+class DistillParameters(FlowParameters, DeprecatedNames):
     """What can be set on a distillation."""
 
+    deprecated_names: ClassVar = {"word_share": "kd_ratio"}
     model_config = ConfigDict(title="Distillation")
 
     level: Literal["none", "word", "sequence", "interpolated", "sequence_and_word"] = Field(
@@ -88,7 +90,7 @@ class DistillParameters(FlowParameters):
     temperature: float = Field(
         1.0, gt=0.0, le=100.0, title="Temperature", description="word level: flattens the distributions"
     )
-    word_share: float = Field(
+    kd_ratio: float = Field(
         0.5, ge=0.0, le=1.0, title="Word-level share", description="of the loss; the rest is cross-entropy"
     )
     teacher_layers: bool = Field(
@@ -153,13 +155,13 @@ def student_of(parameters: DistillParameters) -> DistillationConfig:
     """The student's training: its own settings, the teacher's vocabulary unless it names one, the level."""
     teacher, student = parameters.teacher, parameters.student
     values = student.model_dump()
-    if student.tokenizer is None and student.start is None and teacher.run is None:
+    if student.tokenizer is None and student.init_from is None and teacher.run is None:
         values["tokenizer"] = teacher.model
     if LEVELS[parameters.level].word:
         values |= {"teachers": (teacher.model, *teacher.members), "teacher_weights": teacher.coefficients}
     if parameters.teacher_layers:
-        values["layers_of"] = teacher.model
-    more = {"temperature": parameters.temperature, "word_share": parameters.word_share}
+        values["init_layers_from"] = teacher.model
+    more = {"temperature": parameters.temperature, "kd_ratio": parameters.kd_ratio}
     return DistillationConfig.model_validate(values | more)
 
 

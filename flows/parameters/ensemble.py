@@ -1,14 +1,14 @@
-"""Parameters of the flow `ensemble`, and the pipeline that they stand for."""
+"""What can be set on an ensemble: the form, the YAML file and the flags."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, field_validator
 
 from components.ensembling.output_level.config import SystemCombinationConfig
-from components.ensembling.token_level.config import MixingConfig, TranslatorMembers
+from components.ensembling.token_level.config import MixingConfig, TranslatorMembers, rename_old_method
 from components.errors import ConfigError
 from components.pipeline.pipeline import DATA, Pipeline
 from components.pipeline.reader import read_pipeline
@@ -18,28 +18,33 @@ from flows.parameters.base import DataParameters
 
 
 class EnsembleRecognition(RecognitionConfig):
-    """Settings of all recognizers; only their models differ."""
+    """Settings of the recognizers, which differ in their models."""
 
     model_config = ConfigDict(title="Recognition (asr)")
 
     members: tuple[str, ...] = Field(
         (), title="Further members", description="models beside the first, such as packaged:whisper-tiny.en"
     )
-    combination: Literal["pooled", "linear", "log_linear"] = Field(
-        "pooled",
+    combination: Literal["output_level", "linear", "log_linear"] = Field(
+        "output_level",
         title="Combination",
-        description="pooled = each alone, then pool the transcripts; linear and log_linear = token by token, "
-        "for Whisper models of one vocabulary",
+        description="output_level = each decodes alone, then their transcripts are combined; linear and "
+        "log_linear = token by token, for Whisper models of one vocabulary",
     )
     coefficients: tuple[float, ...] = Field(
         (), title="Coefficients", description="linear and log_linear: one per member; empty = equal"
     )
 
+    @field_validator("combination", mode="before")
+    @classmethod
+    def _read_old_name(cls, value: object) -> object:
+        return rename_old_method(value, "asr.combination")
 
-class EnsemblePooling(SystemCombinationConfig):
+
+class EnsembleSystemCombination(SystemCombinationConfig):
     """How finished outputs become one."""
 
-    model_config = ConfigDict(title="Pooling (pool)")
+    model_config = ConfigDict(title="System combination (pool)")
 
     dev: str | None = Field(
         None,
@@ -64,8 +69,10 @@ class EnsembleParameters(DataParameters):
     combine: MixingConfig = Field(
         default=MixingConfig(), title="Combination", description="of the translators, token by token"
     )
-    pool: EnsemblePooling = Field(
-        default=EnsemblePooling(), title="Pooling", description="of finished transcripts or translations"
+    pool: EnsembleSystemCombination = Field(
+        default=EnsembleSystemCombination(),
+        title="System combination",
+        description="of finished transcripts or translations",
     )
 
 
@@ -86,7 +93,7 @@ def pipeline(parameters: EnsembleParameters) -> Pipeline:
 
 
 def _check_ensemble(parameters: EnsembleParameters) -> None:
-    """Refuse a single model, and reranking without coefficients and without data to learn them on."""
+    """Refuse what is no ensemble, and reranking by coefficients that nobody learns."""
     mt, asr, pool = parameters.mt, parameters.asr, parameters.pool
     method = parameters.combine.method
     if len(mt.references) < 2 and method != "negative_evidence" and not asr.members:
@@ -94,8 +101,8 @@ def _check_ensemble(parameters: EnsembleParameters) -> None:
             "mt.members: expected at least one model beside mt.model (or asr.members beside asr.model), "
             "found none; one model alone is a cascade: antiphon run cascade"
         )
-    pooled = method == "pooled" or (asr.members and asr.combination == "pooled")
-    if pooled and pool.method == "reranking" and not pool.coefficients and pool.dev is None:
+    combines_texts = method == "output_level" or (asr.members and asr.combination == "output_level")
+    if combines_texts and pool.method == "reranking" and not pool.coefficients and pool.dev is None:
         raise ConfigError(
             "pool.dev: expected development data to learn the coefficients of reranking on, or "
             "pool.coefficients, found neither"
@@ -104,7 +111,7 @@ def _check_ensemble(parameters: EnsembleParameters) -> None:
 
 def _recognition_nodes(parameters: EnsembleParameters) -> Nodes:
     asr = parameters.asr
-    if asr.members and asr.combination != "pooled":
+    if asr.members and asr.combination != "output_level":
         return {"asr": {"kind": "recognize", **asr.model_dump()}}
     search = {"kind": "recognize", **asr.model_dump(exclude={"members", "combination", "coefficients"})}
     if not asr.members:
@@ -118,7 +125,7 @@ def _recognition_nodes(parameters: EnsembleParameters) -> Nodes:
 
 def _translation_nodes(parameters: EnsembleParameters) -> Nodes:
     mt, mixing = parameters.mt, parameters.combine
-    if mixing.method != "pooled":
+    if mixing.method != "output_level":
         return {"mt": {"kind": "translate", "of": "asr", **mt.model_dump(), "combine": mixing.model_dump()}}
     search = {"kind": "translate", **mt.model_dump(exclude={"members", "dropout_members"})}
     dropout_systems = [{**search, "dropout_members": 1, "dropout_seed": n} for n in range(mt.dropout_members)]

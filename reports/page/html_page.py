@@ -27,7 +27,7 @@ PAGE = 50
 """Utterances per page, and per block of data that the script reads when it needs it."""
 
 _SCRIPTS = ("blocks.js", "utterance.js", "steps.js", "report.js")
-_TEMPLATES = Path(str(files("reports").joinpath("templates")))
+_TEMPLATES = Path(str(files("reports.page").joinpath("templates")))
 
 
 def write_html(

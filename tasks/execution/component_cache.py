@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from typing import TypeVar
 
-from components.device import ModelCache, model_cache
+from components.model_cache import ModelCache, model_cache
 from components.storage.stage_plan import StagePlan
 from tasks.execution.plan_check import check_plan
 
 T = TypeVar("T")
 MAX_COMPONENTS = 4
-"""Components kept in a process; their models are the pool's."""
+"""Components kept in a process; their models are in the model cache."""
 _components = ModelCache(budget=lambda _: MAX_COMPONENTS, size=lambda _: {"components": 1})
-model_cache.on_eviction(_components.clear)  # a component would keep the models that the pool lets go
+model_cache.on_eviction(_components.clear)  # a component would keep the models that are evicted
 
 
 def cached_component(

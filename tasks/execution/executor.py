@@ -33,9 +33,9 @@ from tasks.execution.node_task import compute_node
 from tasks.execution.run_coordinator import BlockedError, RunCoordinator, Status
 
 _POLL_SECONDS = 0.2
-"""Seconds between two looks at the request to suspend."""
+"""Seconds between two checks for a request to suspend."""
 GRACE_SECONDS = 5.0
-"""Seconds that shards in flight have after SIGTERM: half of what Docker gives, the rest is for the end."""
+"""Seconds that shards in flight have after SIGTERM: half of what Docker gives."""
 
 
 class PipelineResult(NamedTuple):
@@ -55,10 +55,6 @@ class PipelineResult(NamedTuple):
     errors: dict[str, BaseException]
     plans: dict[str, NodePlan]
     pipeline: Pipeline
-    """As it was run: without nodes that have nothing to do with the data.
-
-    Its outputs are, of a round that had nothing to do, the one before.
-    """
 
     def raise_first_error(self) -> None:
         """Raise the first error, where a node failed."""

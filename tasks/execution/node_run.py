@@ -242,7 +242,7 @@ class NodeRun:
         here = make_stage_plan(self.node, self.planned.site, planned.upstream, 0, resolve_weight_digests)
         if here.key != planned.key:
             raise StoreError(
-                f"{self.node.name}: expected data and models as planned, found others: run it again"
+                f"{self.node.name}: expected data and models as planned, found others; run it again"
             )
 
     def _read_items(self) -> Iterator[Item]:
@@ -253,7 +253,7 @@ class NodeRun:
 
 
 CURRENT_NODE: ContextVar[NodeRun] = ContextVar("node at work")
-"""The node of this thread."""
+"""The node that this thread computes."""
 
 
 def compute_current_node() -> StageRef | State[StageRef | None]:

@@ -15,7 +15,7 @@ from components.records import StageRef
 
 Status = Literal["planned", "computed", "reused", "skipped", "failed", "blocked"]
 _POLL_SECONDS = 0.5
-"""Seconds after which a waiting thread looks whether it is to stop, though nothing woke it."""
+"""Seconds after which a waiting thread checks whether it is to stop, though nothing woke it."""
 
 
 class HaltedError(Exception):
@@ -109,7 +109,7 @@ class RunCoordinator:
 
         self.wait(decided)
         if not ready():
-            raise BlockedError(f"{node} failed, and this reads it")
+            raise BlockedError(f"expected the output of node {node}, which this node reads; that node failed")
 
     def wait(self, ready: Callable[[], bool]) -> None:
         """Wait until ``ready`` returns True.

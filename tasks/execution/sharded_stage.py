@@ -18,7 +18,7 @@ from tasks.execution.shard_task import compute_shard
 from tasks.progress import Progress
 
 _SUSPENSION_SECONDS = 24 * 3600.0
-"""Seconds that a suspension waits for a shard at work."""
+"""Seconds that a suspension waits for shards in flight."""
 
 
 class InFlight(NamedTuple):

@@ -145,22 +145,7 @@ def compute_attribution(
         attributed: the stages that errors are attributed to.
         store_url: URL of the store.
     """
-    refs = {
-        f"{name} {role}": ref
-        for name, output in outputs.items()
-        for role, ref in output._asdict().items()
-        if ref
-    }
-    plan = StagePlan(
-        stage="blame",
-        kind="blame",
-        version=f"blame/2 metrics/{metrics.version}",
-        parameters={"stages": attributed.stages, "last": attributed.last},
-        upstream={"data": content_of(data), "last": content_of(last)}
-        | {f"transcripts {number}": content_of(ref) for number, ref in enumerate(transcripts)}
-        | {name: content_of(ref) for name, ref in refs.items()},
-        libraries=library_versions(LIBRARIES),
-    )
+    plan = _make_plan(data, transcripts, last, outputs, attributed)
 
     def work(folder: Path) -> Product:
         texts = {name: output.by_id() for name, output in outputs.items()}
@@ -174,14 +159,39 @@ def compute_attribution(
 
     ref = compute_once(Store(store_url), plan, work)
     report = read_blame(ref)
-    for output in report.blames:
-        get_run_logger().info("blame: %s", attribution_report.summarize(output))
+    for entry in report.blames:
+        get_run_logger().info("blame: %s", attribution_report.summarize(entry))
     publish_table(
         attribution_report.build_rows(report),
         "blame",
         "what each stage costs, and which errors of the transcript",
     )
     return as_prefect_state(ref)
+
+
+def _make_plan(
+    data: StageRef,
+    transcripts: Sequence[StageRef],
+    last: StageRef,
+    outputs: Mapping[str, SubstitutedOutput],
+    attributed: AttributedStages,
+) -> StagePlan:
+    refs = {
+        f"{name} {role}": ref
+        for name, output in outputs.items()
+        for role, ref in output._asdict().items()
+        if ref
+    }
+    return StagePlan(
+        stage="blame",
+        kind="blame",
+        version=f"blame/2 metrics/{metrics.version}",
+        parameters={"stages": attributed.stages, "last": attributed.last},
+        upstream={"data": content_of(data), "last": content_of(last)}
+        | {f"transcripts {number}": content_of(ref) for number, ref in enumerate(transcripts)}
+        | {name: content_of(ref) for name, ref in refs.items()},
+        libraries=library_versions(LIBRARIES),
+    )
 
 
 def _read_cases(data: StageRef, transcripts: Sequence[StageRef], last: StageRef) -> list[AttributionCase]:

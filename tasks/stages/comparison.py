@@ -29,7 +29,7 @@ from tasks.task_options import NOT_STORED, as_prefect_state
 
 VERSION = "comparison/1"
 QUALITY_DROPPED = "antiphon.quality.dropped"
-"""Event of a system that is significantly worse than the baseline; automations/quality.yaml waits for it."""
+"""Event: a system is significantly worse than the baseline; automations/quality.yaml waits for it."""
 
 
 def compute_comparison(runs: Mapping[str, RunRecord], settings: ComparisonSettings, store: Store) -> StageRef:

@@ -100,7 +100,7 @@ def compute_expert_contributions(
     """
     for node in pipeline:
         config = node.settings
-        if isinstance(config, ExpertsConfig) and config.experts and node.name in stages:
+        if isinstance(config, ExpertsConfig) and config.num_experts and node.name in stages:
             languages = (config.source_language, config.targets)
             sentences = limit or config.eval_sentences
             ref: StageRef = unwrap(score_experts(stages[node.name], config.dev, languages, sentences, store))

@@ -140,7 +140,7 @@ def test_nothing_is_shown_of_a_damaged_stage_or_computed_on_it(
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith("antiphon: stage mt (")
         assert "is damaged" in line
-        assert line.endswith("run the flow that made it again")
+        assert line.endswith("repeat the run that computed it")
     assert set((tmp_path / "store" / "stages").iterdir()) == kept
 
 

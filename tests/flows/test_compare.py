@@ -144,7 +144,7 @@ def test_systems_of_other_flows_on_data_of_two_languages_score_as_their_own_runs
         {"name": "cascade", "parameters": {"mt": mt}},
         {"name": "refine", "flow": "refine", "parameters": {"mt": mt, "refine": {"gate": "off"}}},
         {"name": "ensemble", "flow": "ensemble"}
-        | {"parameters": {"mt": mt | {"members": ["good"]}, "combine": {"method": "pooled"}}},
+        | {"parameters": {"mt": mt | {"members": ["good"]}, "combine": {"method": "output_level"}}},
     ]
     file = configuration(tmp_path, manifest(tmp_path, *rows), systems=systems, metrics=["bleu", "chrf"])
     code, said = antiphon("run", "compare", "-c", file, "--name", "flows")

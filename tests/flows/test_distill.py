@@ -23,12 +23,12 @@ from flows.parameters.distill import LEVELS, DistillParameters, pipeline, teache
 from flows.train import train
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
-SMALL = {"vocabulary": 64, "layers": 2, "width": 16, "inner": 16, "heads": 2, "batch_pieces": 200}
+SMALL = {"vocab_size": 64, "num_layers": 2, "d_model": 16, "ffn_dim": 16, "num_heads": 2, "batch_tokens": 200}
 BUDGET = {
     "max_steps": 4,
     "eval_every": 2,
     "eval_sentences": 4,
-    "average": 1,
+    "average_checkpoints": 1,
     "device": "cpu",
     "dtype": "float32",
 }
@@ -46,7 +46,7 @@ def world(server: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
     common = {**SMALL, **BUDGET, "data": toy, "dev": toy, "store": store, "beam_size": 1}
     first = train(**common, seed=1).stages[0].key
     second = train(**common, seed=2, tokenizer=f"store:{first}").stages[0].key
-    student = {**SMALL, **BUDGET, "data": toy, "dev": toy, "layers": 2, "decoder_layers": 1}
+    student = {**SMALL, **BUDGET, "data": toy, "dev": toy, "num_layers": 2, "decoder_layers": 1}
     teacher = {
         "model": f"store:{first}",
         "members": [f"store:{second}"],
@@ -153,7 +153,7 @@ def test_the_key_follows_what_decides_the_student(world: dict[str, Any]) -> None
 
     alone = {**world["settings"]["teacher"], "members": []}
     shares = {**world["settings"]["teacher"], "coefficients": [0.9, 0.1]}
-    found = [key(), key(temperature=2.0), key(word_share=0.9), key(teacher=alone), key(teacher=shares)]
+    found = [key(), key(temperature=2.0), key(kd_ratio=0.9), key(teacher=alone), key(teacher=shares)]
     assert len({*found, key(teacher_layers=True), key(level="none")}) == 7
     assert key() == key(test=world["toy"], beam_size=2)
 
@@ -163,7 +163,7 @@ def test_what_cannot_be_combined_is_refused(world: dict[str, Any]) -> None:
     mixed = {**settings["teacher"], "method": "log_linear"}
     with pytest.raises(ConfigError, match="imitates the linear mixture, found log_linear"):
         distill(**{**settings, "teacher": mixed}, level="word")
-    started = {**settings["student"], "start": f"store:{world['models'][0]}"}
+    started = {**settings["student"], "init_from": f"store:{world['models'][0]}"}
     with pytest.raises(ConfigError, match=r"expected teacher_layers or student\.start, found both"):
         distill(**{**settings, "student": started}, level="none", teacher_layers=True)
 

@@ -37,7 +37,7 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for language in ("en", "de"):
         (folder / f"toy.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
     tokenizer = vocabulary.save(vocabulary.train(lines, 40), folder / "spm", "en", "de")
-    config = TrainingConfig(layers=1, width=16, inner=16, heads=2)
+    config = TrainingConfig(num_layers=1, d_model=16, ffn_dim=16, num_heads=2)
     model = build_marian(config, len(tokenizer))
     for name in ("a", "b"):
         model.save_pretrained(folder / name)
@@ -96,7 +96,7 @@ def test_nodes_make_models_that_others_use(toys: Path, tmp_path: Path) -> None:
     nodes = {
         "soup": {"kind": "merge", "recipe": recipe},
         "twice": {"kind": "merge", "recipe": {**recipe, "models": [*dense, {"model": "node:soup"}]}},
-        "sparse": {"kind": "upcycle", "models": ["node:soup"], "experts": 3},
+        "sparse": {"kind": "upcycle", "models": ["node:soup"], "num_experts": 3},
         "de": {**search, "model": "node:soup"},
         "experts": {**search, "model": "node:sparse"},
         "again": {**search, "model": "node:twice"},

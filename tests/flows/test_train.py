@@ -34,8 +34,8 @@ def settings(tmp_path: Path) -> dict[str, object]:
     for language in ("en", "de"):
         (tmp_path / f"toy.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
     toy = f"{tmp_path}/toy.en,{tmp_path}/toy.de"
-    small = {"vocabulary": 64, "layers": 1, "width": 16, "inner": 16, "heads": 2, "batch_pieces": 200}
-    budget = {"max_steps": 4, "eval_every": 2, "eval_sentences": 4, "average": 2, "beam_size": 2}
+    small = {"vocab_size": 64, "num_layers": 1, "d_model": 16, "ffn_dim": 16, "num_heads": 2, "batch_tokens": 200}
+    budget = {"max_steps": 4, "eval_every": 2, "eval_sentences": 4, "average_checkpoints": 2, "beam_size": 2}
     return {
         **small,
         **budget,
@@ -73,7 +73,7 @@ def test_the_model_is_in_the_store_and_reused(settings: dict[str, object], tmp_p
     rows = (Path(trained.path) / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(row)["step"] for row in rows] == [2, 4]
 
-    kept = train(**{**settings, "keep": 1}, name="kept").stages[0]
+    kept = train(**{**settings, "keep_checkpoints": 1}, name="kept").stages[0]
     at_step = models.resolve(f"store:{kept.key}@4", settings["store"])
     assert Path(at_step.path).name == "step-4"
     with pytest.raises(ModelError, match=r"a checkpoint that the training kept \(4\), found step 3"):
@@ -123,7 +123,7 @@ def test_the_key_follows_what_decides_the_model(settings: dict[str, object]) -> 
         return plan_nodes(graph, {}, None, 0, resolve_weight_digests)["training"].stage.key
 
     assert key() == key(beam_size=3, test=None, name="other")
-    assert len({key(), key(seed=7), key(layers=2), key(max_steps=5), key(limit=30)}) == 5
+    assert len({key(), key(seed=7), key(num_layers=2), key(max_steps=5), key(limit=30)}) == 5
 
 
 def test_every_field_has_a_title_and_a_description() -> None:

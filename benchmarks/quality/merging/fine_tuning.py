@@ -15,11 +15,11 @@ from components.training.config import TrainingConfig
 
 START = "packaged:multi30k-en-de"
 COMMON: dict[str, object] = {
-    "start": START,
+    "init_from": START,
     "warmup_steps": 20,
-    "schedule": "linear",
+    "lr_schedule": "linear",
     "eval_sentences": 64,
-    "average": 1,
+    "average_checkpoints": 1,
     "patience": 1000,
     "threads": 1,
     "device": "cpu",

@@ -20,12 +20,13 @@ from components.recognition.config import RecognitionConfig
 from components.recognition.factory import build as build_recogniser
 from components.records import NBest, Utterance
 from components.stacking.config import SpeechConfig
+from components.stacking.cross_scoring import force_texts
 from components.stacking.encoder_states import EncoderStates, write_states
-from components.stacking.force_scoring import force_texts
 from components.stacking.model_folder import LoadedStackedModel, from_text_model, load_stacked
-from components.stacking.speech_encoder import SpeechEncoder, pad_states
+from components.stacking.padding import pad_states, pad_texts
+from components.stacking.speech_encoder import SpeechEncoder
 from components.stacking.stacked_scorer import StackedScorer
-from components.stacking.training.learner import SpokenPair, StackLearner, pad_texts
+from components.stacking.training.learner import SpokenPair, StackLearner
 from components.synthesis.config import SynthesisConfig
 from components.synthesis.markup import strip_marks
 from components.synthesis.synthesizer import build
@@ -98,15 +99,15 @@ def training_config(steps: int, seed: int = 1) -> TrainingConfig:
     return TrainingConfig(
         data="homographs",
         dev="homographs",
-        start=TEXT_MODEL,
+        init_from=TEXT_MODEL,
         max_steps=steps,
         warmup_steps=50,
         seed=seed,
         learning_rate=1e-3,
-        batch_pieces=700,
+        batch_tokens=700,
         eval_every=100,
         eval_sentences=DEV,
-        average=3,
+        average_checkpoints=3,
         dropout=0.1,
         patience=100,
         device="cpu",
@@ -155,7 +156,7 @@ def seconds_per_step(spoken: Spoken) -> dict[str, float]:
     learners = {n: learner_of(spoken, settings, cpu, with_sound=n == "dual") for n in ("dual", "text")}
     optimizers = {n: torch.optim.AdamW(e.model.parameters(), fused=True) for n, e in learners.items()}
     spent: dict[str, list[float]] = {name: [] for name in learners}
-    for rows in plan_epoch(learners["dual"].lengths, settings.batch_pieces, 1, 0)[:STEPS_TIMED]:
+    for rows in plan_epoch(learners["dual"].lengths, settings.batch_tokens, 1, 0)[:STEPS_TIMED]:
         for name, learner in learners.items():
             learner.model.train()
             started = time.thread_time()

@@ -1,9 +1,10 @@
-"""Coefficients of log-linear reranking from development data: minimum error rate training (Och 2003).
+"""Minimum error rate training (Och 2003): coefficients of log-linear reranking from development data.
 
-Along a line of coefficients every candidate's sum is a straight line, so the winner of an utterance changes
-at the corners of the upper envelope only: the corpus metric of *every* point of the line is known exactly,
-and the best stretch is taken. Lines are the coordinates and random directions; the search is restarted from
-every single feature and from random points, with a seed. Only development data may come in here.
+Along a line in the space of coefficients every candidate's score is a straight line, so the best candidate of
+an utterance changes only at the corners of the upper envelope: the corpus metric is known exactly at every
+point of the line, and the best interval is taken. The lines are the coordinates and random directions; the
+search is restarted from the best single features and from random points, with a seed. Only development data
+may be given.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ from components.metrics.table import METRICS
 
 Array = NDArray[np.float64]
 MIN_GAIN = 1e-9
-"""A step must gain more than this."""
+"""Least gain of the metric that counts as progress."""
 
 
 @dataclass(frozen=True)
 class TunedCoefficients:
-    """Coefficients, the development score they reach, and that of the best single feature."""
+    """Coefficients, the development score that they reach, and that of the best single feature."""
 
     coefficients: dict[str, float]
     score: float
@@ -40,7 +41,7 @@ class TunedCoefficients:
 
 @dataclass(frozen=True)
 class RerankingProblem:
-    """Development data: per utterance the features (n, k) and statistics (n, m) of its candidates."""
+    """Development data: per utterance the features (n, k) and statistics (n, m) of its n candidates."""
 
     features: tuple[Array, ...]
     statistics: tuple[Array, ...]
@@ -108,7 +109,11 @@ def _segments(candidates: Sequence[str], references: Sequence[str], language: st
 
 
 def search_weights(problem: RerankingProblem, seed: int = 0, restarts: int = 4) -> tuple[Array, float, float]:
-    """The best weights (k,) that line searches find, their score, and the best single feature's score."""
+    """Search the weights of the best corpus score by line searches from several starts.
+
+    Returns:
+        Weights (k,), their score, and the score of the best single feature.
+    """
     rng = np.random.default_rng(seed)
     size = problem.features[0].shape[1]
     useful = [k for k in range(size) if any(np.ptp(f[:, k]) > 0 for f in problem.features)]
@@ -135,24 +140,27 @@ def _random_direction(rng: np.random.Generator, units: Array) -> Array:
 def _climb_from(
     problem: RerankingProblem, weights: Array, units: Array, rng: np.random.Generator
 ) -> tuple[Array, float]:
-    """Take the best of all lines through the point, as long as one gains."""
+    """Move along the best of all lines through the point, as long as one gains."""
     score = problem.score(weights)
     while True:
         lines = [*units, *(_random_direction(rng, units) for _ in range(len(units)))]
         steps = [(line_search(problem, weights, line), line) for line in lines]
-        (gain, step), line = max(steps, key=lambda found: found[0][0])
-        moved = weights + step * line
-        moved = moved / np.linalg.norm(moved)
+        (gain, step), line = max(steps, key=lambda candidate: candidate[0][0])
+        new_weights = weights + step * line
+        new_weights = new_weights / np.linalg.norm(new_weights)
         # Scored again: near a corner of the envelope rounding may choose otherwise.
-        if gain <= score + MIN_GAIN or (new := problem.score(moved)) <= score + MIN_GAIN:
+        if gain <= score + MIN_GAIN or (new_score := problem.score(new_weights)) <= score + MIN_GAIN:
             return weights, score
-        weights, score = moved, new
+        weights, score = new_weights, new_score
 
 
 def line_search(problem: RerankingProblem, weights: Array, direction: Array) -> tuple[float, float]:
-    """(best score, step) over all points ``weights + step * direction``; the middle of the best stretch.
+    """Find the best point ``weights + step * direction``.
 
-    Between equal stretches the widest one wins, since a small change of data leaves it where it is.
+    Of equal intervals the widest wins, since small changes of the data leave it where it is.
+
+    Returns:
+        The best corpus score, and the step to the middle of the interval that has it.
     """
     first = np.zeros(problem.statistics[0].shape[1])
     corners: list[float] = []
@@ -176,19 +184,22 @@ def line_search(problem: RerankingProblem, weights: Array, direction: Array) -> 
 
 
 def upper_envelope(offsets: Array, slopes: Array) -> tuple[list[int], list[float]]:
-    """Which of the lines ``offset + step * slope`` is highest, from step minus to plus infinity, and the
-    steps at which that changes. Of equal lines the first one counts.
+    """The upper envelope of the lines ``offset + step * slope``; of equal lines the first one counts.
+
+    Returns:
+        The indices of the highest lines, from step minus infinity to plus infinity, and the steps between
+        them at which the highest line changes.
     """
     order = sorted(range(len(slopes)), key=lambda i: (slopes[i], offsets[i], -i))
     winners: list[int] = []
     corners: list[float] = []
     for i in order:
         while winners:
-            last = winners[-1]
-            if slopes[i] == slopes[last]:  # sorted: i is at least as high, or equal and earlier
+            previous = winners[-1]
+            if slopes[i] == slopes[previous]:  # sorted: i is at least as high, or equal and earlier
                 crossing = -np.inf
             else:
-                crossing = float((offsets[last] - offsets[i]) / (slopes[i] - slopes[last]))
+                crossing = float((offsets[previous] - offsets[i]) / (slopes[i] - slopes[previous]))
             if corners and crossing <= corners[-1]:
                 winners.pop()
                 corners.pop()

@@ -8,7 +8,7 @@ from typing import Any
 
 from transformers import AutoTokenizer
 
-from components.errors import MergeError
+from components.errors import MergeError, one_line
 from components.merging.io.model_folder import ModelFolder
 from components.merging.io.output_files import donor_of
 from components.merging.recipe import chat_templates
@@ -59,10 +59,9 @@ def load_tokenizer(folder: ModelFolder) -> Any:
     try:
         return AutoTokenizer.from_pretrained(folder.path, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # whatever transformers' many readers raise
-        message = " ".join(str(error).split())[:200]
         raise MergeError(
             f"{folder.reference}: expected a tokenizer in {folder.path}, transformers cannot load one "
-            f"({type(error).__name__}: {message})"
+            f"({type(error).__name__}: {one_line(error)})"
         ) from error
 
 

@@ -130,7 +130,7 @@ def _fold_training_config(config: JackknifeConfig, languages: Languages) -> Trai
         max_steps=config.fold_steps,
         eval_every=max(1, min(500, config.fold_steps)),
         eval_sentences=100,
-        average=3,
+        average_checkpoints=3,
         threads=config.threads,
         device="cpu",
     )

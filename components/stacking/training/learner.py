@@ -16,7 +16,7 @@ from components.decoding.search import search
 from components.errors import DataError
 from components.networks.stacked_model import Sources
 from components.stacking.model_folder import LoadedStackedModel, save_stacked
-from components.stacking.speech_encoder import pad_states
+from components.stacking.padding import pad_states, pad_texts
 from components.stacking.stacked_scorer import StackedScorer
 from components.training.batches import plan_batches
 from components.training.config import TrainingConfig
@@ -104,7 +104,7 @@ class StackLearner:
         """Cross-entropy, nats per target token."""
         self.model.eval()
         total, tokens = 0.0, 0
-        for rows in plan_batches([len(e.target) for e in self.dev], self.config.batch_pieces, None):
+        for rows in plan_batches([len(e.target) for e in self.dev], self.config.batch_tokens, None):
             value, count = self._loss([self.dev[i] for i in rows], 0.0)
             total, tokens = total + value.item() * count, tokens + count
         return total / tokens
@@ -124,15 +124,3 @@ class StackLearner:
     def export(self, folder: Path) -> None:
         """A folder that :func:`components.stacking.model_folder.load_stacked` reads."""
         save_stacked(self.stacked, folder)
-
-
-def pad_texts(sources: Sequence[Sequence[Sequence[int]]], pad: int) -> tuple[Tensor, Tensor]:
-    """N utterances with up to K transcripts each -> ids and mask (N, K, S)."""
-    most = max(len(transcripts) for transcripts in sources)
-    longest = max(len(ids) for each in sources for ids in each)
-    text = torch.full((len(sources), most, longest), pad)
-    mask = torch.zeros(text.shape, dtype=torch.bool)
-    for n, each in enumerate(sources):
-        for k, ids in enumerate(each):
-            text[n, k, : len(ids)], mask[n, k, : len(ids)] = torch.tensor(ids), True
-    return text, mask

@@ -44,9 +44,9 @@ class DraftLearner(PairLearner):
         device: torch.device,
         store: str | None = None,
     ) -> None:
-        assert config.start is not None
+        assert config.init_from is not None
         self.config, self.dev_pairs = config, pairs[1]
-        self.tokenizer = load_transformers(resolve(config.start, store), "seq2seq")[1]
+        self.tokenizer = load_transformers(resolve(config.init_from, store), "seq2seq")[1]
         examples, self.dev_examples = (self._tokenize(split) for split in pairs)
         self._set_model(load_initial_model(config, store), examples, device)
 

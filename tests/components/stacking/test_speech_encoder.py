@@ -17,7 +17,8 @@ from components.recognition.whisper.features import compute_log_mel
 from components.records import Utterance
 from components.stacking.config import SpeechConfig
 from components.stacking.encoder_states import EncoderStates, write_states
-from components.stacking.speech_encoder import SpeechEncoder, pad_states
+from components.stacking.padding import pad_states
+from components.stacking.speech_encoder import SpeechEncoder
 from tests.components.stacking import tiny
 
 
@@ -56,7 +57,7 @@ def test_what_cannot_be_heard_is_said(whisper_folder: Path, tmp_path: Path) -> N
 def test_writing_goes_on_where_it_stopped(
     whisper_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("components.stacking.encoder_states.SHARD", 2)
+    monkeypatch.setattr("components.stacking.encoder_states.SHARD_SIZE", 2)
     encoder = SpeechEncoder(SpeechConfig(model=str(whisper_folder), window_seconds=1), device="cpu")
     tones = [tiny.tone(tmp_path / f"t{i}.wav", 200.0 + i) for i in range(5)]
     write_states(encoder, tones[:4], tmp_path / "states")

@@ -261,7 +261,7 @@ def test_what_is_read_by_reference_is_verified(tmp_path: Path) -> None:
     first = run(store)
     assert first is not None
     assert store.localize(first) == first
-    with pytest.raises(StoreError, match="it is not what the run made; run the flow again"):
+    with pytest.raises(StoreError, match="it was computed anew since; repeat the run"):
         store.localize(first.model_copy(update={"sha256": "0" * 64}))
     outputs = Path(first.path) / OUTPUTS
     outputs.write_bytes(outputs.read_bytes().replace(b"text of a", b"text of b"))
@@ -271,7 +271,7 @@ def test_what_is_read_by_reference_is_verified(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"outputs.jsonl: expected a file, found: No such file"):
         store.localize(first)
     (Path(first.path) / SEAL).unlink()
-    with pytest.raises(StoreError, match="found none; run the flow that made it again"):
+    with pytest.raises(StoreError, match="found none; repeat the run that computed it"):
         store.localize(first)
 
 

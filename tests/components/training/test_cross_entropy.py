@@ -17,7 +17,7 @@ from components.training.marian_model import build_marian
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.4])
 def test_label_smoothing_is_the_formula(smoothing: float) -> None:
-    config = TrainingConfig(vocabulary=64, layers=1, width=16, inner=16, heads=2, dropout=0.0)
+    config = TrainingConfig(vocab_size=64, num_layers=1, d_model=16, ffn_dim=16, num_heads=2, dropout=0.0)
     model = build_marian(config, 64).eval()
     examples = [Example((5, 6, 7, 0), (9, 10, 0)), Example((8, 0), (11, 12, 13, 14, 0))]
     value, count = smoothed_cross_entropy(model, collate(examples, 63), smoothing)
@@ -45,7 +45,7 @@ def test_inverse_square_root() -> None:
 
 
 def test_linear() -> None:
-    config = TrainingConfig(learning_rate=1.0, warmup_steps=100, max_steps=1100, schedule="linear")
+    config = TrainingConfig(learning_rate=1.0, warmup_steps=100, max_steps=1100, lr_schedule="linear")
     assert learning_rate(100, config) == 1.0
     assert learning_rate(600, config) == pytest.approx(0.5)
     assert learning_rate(1100, config) == learning_rate(5000, config) == 0.0
@@ -53,7 +53,7 @@ def test_linear() -> None:
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_no_schedule_jumps_after_the_warm_up(schedule: str) -> None:
-    config = TrainingConfig(schedule=schedule)  # type: ignore[arg-type]
+    config = TrainingConfig(lr_schedule=schedule)  # type: ignore[arg-type]
     rates = [learning_rate(step, config) for step in range(1, 1000)]
     assert max(rates) == config.learning_rate
     assert max(abs(a - b) for a, b in itertools.pairwise(rates)) < config.learning_rate / 200

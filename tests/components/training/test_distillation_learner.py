@@ -28,13 +28,26 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     for language in ("en", "de"):
         (folder / f"toy.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
     toy = f"{folder}/toy.en,{folder}/toy.de"
-    small = {"vocabulary": 64, "layers": 2, "width": 16, "inner": 16, "heads": 2, "batch_pieces": 100}
-    budget = {"max_steps": 6, "eval_every": 3, "eval_sentences": 4, "average": 1, "warmup_steps": 2}
+    small = {
+        "vocab_size": 64,
+        "num_layers": 2,
+        "d_model": 16,
+        "ffn_dim": 16,
+        "num_heads": 2,
+        "batch_tokens": 100,
+    }
+    budget = {
+        "max_steps": 6,
+        "eval_every": 3,
+        "eval_sentences": 4,
+        "average_checkpoints": 1,
+        "warmup_steps": 2,
+    }
     machine = {"device": "cpu", "dtype": "float32", "dropout": 0.0}
     values: dict[str, object] = {"data": toy, "dev": toy, **small, **budget, **machine}
     for seed in (1, 2):
         train(TrainingConfig.model_validate({**values, "seed": seed}), folder / f"teacher{seed}")
-    return {**values, "tokenizer": str(folder / "teacher1" / FINAL), "layers": 1}
+    return {**values, "tokenizer": str(folder / "teacher1" / FINAL), "num_layers": 1}
 
 
 def teachers(settings: dict[str, object]) -> tuple[str, ...]:

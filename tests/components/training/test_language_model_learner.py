@@ -25,8 +25,21 @@ def config(tmp_path: Path) -> TrainingConfig:
     for language_ in ("en", "de"):
         (tmp_path / f"text.{language_}").write_text("\n".join(lines) + "\n", encoding="utf-8")
     text = f"{tmp_path}/text.en,{tmp_path}/text.de"
-    small = {"vocabulary": 64, "layers": 1, "width": 32, "inner": 64, "heads": 2, "batch_pieces": 200}
-    budget = {"max_steps": 120, "eval_every": 60, "average": 1, "warmup_steps": 10, "learning_rate": 5e-3}
+    small = {
+        "vocab_size": 64,
+        "num_layers": 1,
+        "d_model": 32,
+        "ffn_dim": 64,
+        "num_heads": 2,
+        "batch_tokens": 200,
+    }
+    budget = {
+        "max_steps": 120,
+        "eval_every": 60,
+        "average_checkpoints": 1,
+        "warmup_steps": 10,
+        "learning_rate": 5e-3,
+    }
     values = {"kind": "language_model", "data": text, "dev": text, "device": "cpu", "dtype": "float32"}
     return TrainingConfig.model_validate({**values, **small, **budget, "dropout": 0.0})
 

@@ -36,17 +36,17 @@ def directions(tmp_path: Path) -> MetaConfig:
         dev=f"multi30k:{tmp_path}:toy",
         adapt_data=f"multi30k:{tmp_path}:toy",
         adapt_limit=20,
-        vocabulary=80,
-        layers=1,
-        width=16,
-        inner=16,
-        heads=2,
+        vocab_size=80,
+        num_layers=1,
+        d_model=16,
+        ffn_dim=16,
+        num_heads=2,
         dropout=0.0,
         warmup_steps=2,
-        batch_pieces=120,
+        batch_tokens=120,
         max_steps=4,
         eval_every=2,
-        average=1,
+        average_checkpoints=1,
         device="cpu",
         dtype="float32",
     )
@@ -63,7 +63,7 @@ def test_every_method_goes_through_the_loop_and_starts_a_plain_training(
     plain = TrainingConfig.model_validate(
         {
             **config.model_dump(include=set(TrainingConfig.model_fields)),
-            "start": str(tmp_path / "meta" / "model"),
+            "init_from": str(tmp_path / "meta" / "model"),
             "limit": 10,
             "max_steps": 2,
             "eval_sentences": 4,
@@ -78,7 +78,9 @@ def test_every_method_goes_through_the_loop_and_starts_a_plain_training(
 def test_a_method_begins_with_the_start(directions: MetaConfig, tmp_path: Path, method: str) -> None:
     train(directions, tmp_path / "shared", make_learner=MetaLearner)  # type: ignore[arg-type]
     start = tmp_path / "shared" / "model"
-    config = directions.model_copy(update={"method": method, "start": str(start), "seed": 5, "width": 32})
+    config = directions.model_copy(
+        update={"method": method, "init_from": str(start), "seed": 5, "d_model": 32}
+    )
     found = learner(config, tmp_path / "further")
     begun = {name: weight.detach().clone() for name, weight in found.model.named_parameters()}
     wanted = load_translation_model(start)[0].state_dict()
@@ -92,7 +94,7 @@ def test_a_method_begins_with_the_start(directions: MetaConfig, tmp_path: Path, 
 def test_a_start_of_one_direction_is_refused(directions: MetaConfig, tmp_path: Path) -> None:
     plain = {**directions.model_dump(include=set(TrainingConfig.model_fields)), "eval_sentences": 4}
     train(TrainingConfig.model_validate({**plain, "max_steps": 1}), tmp_path / "plain")
-    config = directions.model_copy(update={"start": str(tmp_path / "plain" / "model")})
+    config = directions.model_copy(update={"init_from": str(tmp_path / "plain" / "model")})
     with pytest.raises(ConfigError, match="a tag for every target language, found none for >>cs<<, >>de<<"):
         learner(config, tmp_path / "further")
 

@@ -31,7 +31,9 @@ def by_differences(value: Callable[[], Tensor], weight: Tensor, places: list[int
 @pytest.fixture(scope="module")
 def marian() -> tuple[nn.Module, list[Batch]]:
     """A Transformer in float64 without dropout, and three batches."""
-    config = TrainingConfig(vocabulary=64, layers=1, width=8, inner=8, heads=2, dropout=0.0, seed=3)
+    config = TrainingConfig(
+        vocab_size=64, num_layers=1, d_model=8, ffn_dim=8, num_heads=2, dropout=0.0, seed=3
+    )
     model: nn.Module = build_marian(config, 64)
     model.set_attn_implementation("eager")  # type: ignore[operator]
     model.double().train()

@@ -22,8 +22,21 @@ def small(tmp_path: Path) -> TrainingConfig:
     lines = [" ".join(draw.choices(WORDS, k=5)) for _ in range(40)]
     for language in ("en", "de"):
         (tmp_path / f"toy.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    shape = {"vocabulary": 64, "layers": 1, "width": 16, "inner": 16, "heads": 2, "batch_pieces": 200}
-    budget = {"max_steps": 4, "eval_every": 2, "eval_sentences": 2, "average": 2, "keep": 1}
+    shape = {
+        "vocab_size": 64,
+        "num_layers": 1,
+        "d_model": 16,
+        "ffn_dim": 16,
+        "num_heads": 2,
+        "batch_tokens": 200,
+    }
+    budget = {
+        "max_steps": 4,
+        "eval_every": 2,
+        "eval_sentences": 2,
+        "average_checkpoints": 2,
+        "keep_checkpoints": 1,
+    }
     toy = f"{tmp_path}/toy.en,{tmp_path}/toy.de"
     settings = {"data": toy, "dev": toy, "device": "cpu", "dtype": "float32"}
     return TrainingConfig.model_validate({**shape, **budget, **settings})

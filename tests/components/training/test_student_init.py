@@ -27,7 +27,9 @@ def test_layers_are_spread(fewer: int, many: int, wanted: list[int]) -> None:
 
 
 def small(**changes: int) -> TrainingConfig:
-    return TrainingConfig.model_validate({"vocabulary": 64, "width": 16, "inner": 24, "heads": 2, **changes})
+    return TrainingConfig.model_validate(
+        {"vocab_size": 64, "d_model": 16, "ffn_dim": 24, "num_heads": 2, **changes}
+    )
 
 
 def test_everything_is_copied_from_where_it_should_be() -> None:

@@ -35,19 +35,19 @@ def copying(tmp_path: Path) -> TrainingConfig:
     return TrainingConfig(
         data=f"{tmp_path}/train.en,{tmp_path}/train.de",
         dev=f"{tmp_path}/dev.en,{tmp_path}/dev.de",
-        vocabulary=64,
-        layers=1,
-        width=32,
-        inner=64,
-        heads=2,
+        vocab_size=64,
+        num_layers=1,
+        d_model=32,
+        ffn_dim=64,
+        num_heads=2,
         dropout=0.1,
         warmup_steps=10,
         learning_rate=5e-3,
-        batch_pieces=200,
+        batch_tokens=200,
         max_steps=12,
         eval_every=4,
         eval_sentences=10,
-        average=2,
+        average_checkpoints=2,
         device="cpu",
         dtype="float32",
     )
@@ -58,7 +58,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def test_learns_to_copy(copying: TrainingConfig, tmp_path: Path) -> None:
-    config = copying.model_copy(update={"max_steps": 500, "eval_every": 250, "dropout": 0.0, "width": 64})
+    config = copying.model_copy(update={"max_steps": 500, "eval_every": 250, "dropout": 0.0, "d_model": 64})
     state = train(config, tmp_path / "out")
     assert state.best_score > 90
     assert state.history[-1]["dev_loss"] < 0.5  # a uniform guess would be log(64) = 4.2
@@ -274,7 +274,7 @@ def test_another_configuration_in_the_same_folder_is_refused(copying: TrainingCo
 
 def test_heads_must_divide_the_width(copying: TrainingConfig, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="divisor of width 32, found 3"):
-        train(copying.model_copy(update={"heads": 3}), tmp_path / "out")
+        train(copying.model_copy(update={"num_heads": 3}), tmp_path / "out")
 
 
 def test_average_is_the_mean(copying: TrainingConfig, tmp_path: Path) -> None:
@@ -300,7 +300,7 @@ def test_half_precision_loads_and_translates_the_same(copying: TrainingConfig, t
 
 
 def test_checkpoints_are_kept_as_models(copying: TrainingConfig, tmp_path: Path) -> None:
-    train(copying.model_copy(update={"keep": 2}), tmp_path / "out")
+    train(copying.model_copy(update={"keep_checkpoints": 2}), tmp_path / "out")
     kept = sorted(path.name for path in (tmp_path / "out" / "kept").iterdir())
     assert kept == ["step-12", "step-8"]
     raw = weights(tmp_path / "out" / "checkpoints" / "step-00000008")
@@ -311,12 +311,18 @@ def test_checkpoints_are_kept_as_models(copying: TrainingConfig, tmp_path: Path)
 def test_starts_from_another_model_with_its_vocabulary(copying: TrainingConfig, tmp_path: Path) -> None:
     train(copying, tmp_path / "first")
     start = str(tmp_path / "first" / "model")
-    still = {"start": start, "learning_rate": 1e-12, "max_steps": 1, "average": 1, "width": 16}
+    still = {
+        "init_from": start,
+        "learning_rate": 1e-12,
+        "max_steps": 1,
+        "average_checkpoints": 1,
+        "d_model": 16,
+    }
     train(copying.model_copy(update=still), tmp_path / "second")
     one, other = weights(tmp_path / "first" / "model"), weights(tmp_path / "second" / "model")
     assert one.keys() == other.keys()  # the shape of the model that it started from
     assert all(torch.allclose(one[name], other[name], atol=1e-6) for name in one)
-    same = copying.model_copy(update={"tokenizer": start, "vocabulary": 100, "max_steps": 1})
+    same = copying.model_copy(update={"tokenizer": start, "vocab_size": 100, "max_steps": 1})
     train(same, tmp_path / "third")
     pieces = [(tmp_path / name / "model" / "source.spm").read_bytes() for name in ("first", "third")]
     assert pieces[0] == pieces[1]

@@ -11,8 +11,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from components.device import model_cache, use_threads
+from components.device import use_threads
 from components.errors import StoreError
+from components.model_cache import model_cache
 from components.models.weight_digests import resolve_weight_digests
 from components.nodes.kind import Item
 from components.pipeline.planning import plan_nodes
@@ -177,7 +178,7 @@ def test_what_the_pool_lets_go_is_kept_by_no_component() -> None:
 
 ROOMS = ("tasks", "flows", "components/storage", "components/nodes", "components/pipeline")
 BY_NAME = {
-    "components/storage/stage_plan.py:_version": "the version of a library, which a process loads once"
+    "components/storage/stage_plan.py:_installed_version": "a library, which a process loads once"
 }
 
 

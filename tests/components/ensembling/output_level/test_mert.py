@@ -19,7 +19,7 @@ from components.ensembling.output_level.reranking import rerank
 from components.errors import DataError
 from components.metrics.translation import translation_scores
 from components.records import Hypothesis
-from tests.components.ensembling.output_level.tiny_nbest import offers, said
+from tests.components.ensembling.output_level.tiny_nbest import make_hypothesis, make_nbests
 
 numbers = st.floats(-3, 3).map(lambda x: round(x, 1))
 lines = st.lists(st.tuples(numbers, numbers), min_size=1, max_size=6)
@@ -82,13 +82,13 @@ REFERENCES = [["ein Hund läuft am Strand"], ["zwei Männer spielen Fußball"], 
 
 
 def candidate(text: str, lm: float, score: float) -> Hypothesis:
-    return said(text, score=score).model_copy(update={"features": {"lm": lm}})
+    return make_hypothesis(text, score=score).model_copy(update={"features": {"lm": lm}})
 
 
 POOLS = [
-    offers([candidate("ein Hund geht", -2.0, -1.0), candidate("ein Hund läuft am Strand", -1.0, -1.5)]),
-    offers([candidate("zwei Männer", -3.0, -0.5), candidate("zwei Männer spielen Fußball", -2.5, -0.7)]),
-    offers([candidate("eine Frau liest ein Buch", -1.0, -1.0), candidate("Frau Buch", -0.9, -4.0)]),
+    make_nbests([candidate("ein Hund geht", -2.0, -1.0), candidate("ein Hund läuft am Strand", -1.0, -1.5)]),
+    make_nbests([candidate("zwei Männer", -3.0, -0.5), candidate("zwei Männer spielen Fußball", -2.5, -0.7)]),
+    make_nbests([candidate("eine Frau liest ein Buch", -1.0, -1.0), candidate("Frau Buch", -0.9, -4.0)]),
 ]
 
 

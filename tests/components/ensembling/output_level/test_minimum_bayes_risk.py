@@ -12,11 +12,11 @@ from components.ensembling.output_level.minimum_bayes_risk import rank_by_expect
 from components.ensembling.output_level.weighted_hypotheses import SystemNBest
 from components.errors import DataError
 from components.records import Hypothesis
-from tests.components.ensembling.output_level.tiny_nbest import offers, said
+from tests.components.ensembling.output_level.tiny_nbest import make_hypothesis, make_nbests
 
 CHRF_CONFIG = SystemCombinationConfig(method="minimum_bayes_risk")
 sentences = st.lists(st.sampled_from(["ein", "Hund", "läuft", "zwei"]), min_size=1, max_size=5).map(" ".join)
-hypotheses = st.builds(said, sentences, score=st.floats(-5, 0))
+hypotheses = st.builds(make_hypothesis, sentences, score=st.floats(-5, 0))
 pools = st.lists(st.lists(hypotheses, min_size=1, max_size=3), min_size=1, max_size=3)
 
 
@@ -38,7 +38,7 @@ def plain(pool: list[SystemNBest], scale: float, text: str) -> dict[str, float]:
 @given(pools, st.floats(0, 3), st.data())
 def test_it_is_the_plain_loop(pool: list[list[Hypothesis]], scale: float, data: st.DataObject) -> None:
     weights = data.draw(st.lists(st.floats(0.1, 3), min_size=len(pool), max_size=len(pool)))
-    given_ = offers(*pool, weights=weights)
+    given_ = make_nbests(*pool, weights=weights)
     found = rank_by_expected_utility(given_, CHRF_CONFIG.model_copy(update={"scale": scale}))
     assert {h.text for h in found} == {h.text for row in pool for h in row}
     for hypothesis in found:
@@ -52,38 +52,46 @@ def test_it_is_the_plain_loop(pool: list[list[Hypothesis]], scale: float, data: 
 
 
 def test_the_consensus_beats_the_likeliest() -> None:
-    odd, alike = said("Katze", score=-1.0), said("ein Hund läuft", score=-1.2)
-    close = said("ein Hund lief", score=-1.3)
-    found = rank_by_expected_utility(offers([odd, alike, close]), CHRF_CONFIG)
+    odd, alike = make_hypothesis("Katze", score=-1.0), make_hypothesis("ein Hund läuft", score=-1.2)
+    close = make_hypothesis("ein Hund lief", score=-1.3)
+    found = rank_by_expected_utility(make_nbests([odd, alike, close]), CHRF_CONFIG)
     assert found[0].text == "ein Hund läuft"
     assert found[-1].text == "Katze"
 
 
 def test_posterior_of_everything_on_one_is_that_one() -> None:
-    lists = [said("Katze", score=0.0), said("ein Hund", score=-90.0), said("ein Hund!", score=-90.0)]
-    assert rank_by_expected_utility(offers(lists), CHRF_CONFIG)[0].text == "Katze"
-    assert rank_by_expected_utility(offers(lists), SystemCombinationConfig(scale=0.0))[-1].text == "Katze"
+    lists = [
+        make_hypothesis("Katze", score=0.0),
+        make_hypothesis("ein Hund", score=-90.0),
+        make_hypothesis("ein Hund!", score=-90.0),
+    ]
+    assert rank_by_expected_utility(make_nbests(lists), CHRF_CONFIG)[0].text == "Katze"
+    assert (
+        rank_by_expected_utility(make_nbests(lists), SystemCombinationConfig(scale=0.0))[-1].text == "Katze"
+    )
 
 
 @given(hypotheses, st.integers(1, 4))
 def test_copies_of_one_system_are_that_system(hypothesis, copies: int) -> None:  # type: ignore[no-untyped-def]
-    found = rank_by_expected_utility(offers(*[hypothesis] * copies), CHRF_CONFIG)
+    found = rank_by_expected_utility(make_nbests(*[hypothesis] * copies), CHRF_CONFIG)
     assert [h.text for h in found] == [hypothesis.text]
     shares = [value for name, value in found[0].features.items() if name.startswith("share:")]
     assert shares == pytest.approx([1 / copies] * copies)
 
 
 def test_ties_go_to_the_first_system_and_texts_are_taken_as_they_are() -> None:
-    first, second = said("b a", system="x"), said("a b", system="y")
+    first, second = make_hypothesis("b a", system="x"), make_hypothesis("a b", system="y")
     config = SystemCombinationConfig(utility="wer")
-    assert [h.system for h in rank_by_expected_utility(offers(first, second), config)] == ["x", "y"]
-    assert [h.system for h in rank_by_expected_utility(offers(second, first), config)] == ["y", "x"]
+    assert [h.system for h in rank_by_expected_utility(make_nbests(first, second), config)] == ["x", "y"]
+    assert [h.system for h in rank_by_expected_utility(make_nbests(second, first), config)] == ["y", "x"]
 
 
 def test_expected_word_error_rate_by_hand() -> None:
     """weights 1/3 each: 'a b c' has 0, 1/2 and 1/3 errors per word of the others: -(0 + 50 + 100/3) / 3."""
     found = rank_by_expected_utility(
-        offers(said("a b c"), said("a b"), said("a b d")), SystemCombinationConfig(utility="wer"), "de"
+        make_nbests(make_hypothesis("a b c"), make_hypothesis("a b"), make_hypothesis("a b d")),
+        SystemCombinationConfig(utility="wer"),
+        "de",
     )
     values = {h.text: h.features["expected_utility"] for h in found}
     assert values == pytest.approx(
@@ -98,12 +106,16 @@ def test_expected_word_error_rate_by_hand() -> None:
 
 
 def test_nothing_in_common_leaves_the_votes_as_shares() -> None:
-    found = rank_by_expected_utility(offers(said("")), CHRF_CONFIG)
+    found = rank_by_expected_utility(make_nbests(make_hypothesis("")), CHRF_CONFIG)
     assert found[0].features["share:a"] == 1.0
 
 
 def test_only_the_first_n_best_take_part_and_an_empty_list_is_told() -> None:
-    lists = [said("a", score=-1.0), said("b", score=-1.0), said("b c", score=-1.0)]
-    assert len(rank_by_expected_utility(offers(lists), SystemCombinationConfig(n_best=2))) == 2
+    lists = [
+        make_hypothesis("a", score=-1.0),
+        make_hypothesis("b", score=-1.0),
+        make_hypothesis("b c", score=-1.0),
+    ]
+    assert len(rank_by_expected_utility(make_nbests(lists), SystemCombinationConfig(n_best=2))) == 2
     with pytest.raises(DataError, match="system a"):
-        rank_by_expected_utility(offers([]), CHRF_CONFIG)
+        rank_by_expected_utility(make_nbests([]), CHRF_CONFIG)

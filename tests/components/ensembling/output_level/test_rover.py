@@ -13,7 +13,7 @@ from components.ensembling.output_level import confusion_network
 from components.ensembling.output_level.config import SystemCombinationConfig
 from components.ensembling.output_level.rover import combine_by_rover
 from components.errors import ConfigError, DataError
-from tests.components.ensembling.output_level.tiny_nbest import offers, said
+from tests.components.ensembling.output_level.tiny_nbest import make_hypothesis, make_nbests
 
 VOTES = SystemCombinationConfig(method="rover", n_best=1)
 sentences = st.lists(st.sampled_from(["a", "b", "c", "d"]), max_size=6).map(" ".join)
@@ -27,7 +27,7 @@ settings_of = st.builds(
 
 
 def voted(*texts: str, config: SystemCombinationConfig = VOTES, weights: tuple[float, ...] = ()) -> str:
-    return combine_by_rover(offers(*map(said, texts), weights=weights), config).text
+    return combine_by_rover(make_nbests(*map(make_hypothesis, texts), weights=weights), config).text
 
 
 @pytest.mark.parametrize(
@@ -73,14 +73,16 @@ def test_fewer_words_are_wrong_than_with_unit_costs(rate: float, monkeypatch: py
         return sum(sum(one.values()) - one["equal"] for one in edits)
 
     found = errors()
-    for name, cost in (("SUBSTITUTION", 1), ("ALONE", 1), ("NULL", 0)):
+    for name, cost in (("SUBSTITUTION", 1), ("GAP", 1), ("NULL", 0)):
         monkeypatch.setattr(confusion_network, name, cost)
     assert found < 0.95 * errors()
 
 
 def test_confidence_by_hand() -> None:
     """alpha 0.5: cat 0.5 * 1/3 + 0.5 * 0.9 = 0.617; bat 0.5 * 2/3 + 0.5 * (0.2 + 0.3) / 2 = 0.458."""
-    given_ = offers(said("cat", 0.9), said("bat", 0.2), said("bat", 0.3))
+    given_ = make_nbests(
+        make_hypothesis("cat", 0.9), make_hypothesis("bat", 0.2), make_hypothesis("bat", 0.3)
+    )
     found = combine_by_rover(given_, SystemCombinationConfig(n_best=1, voting="average", alpha=0.5))
     assert found.text == "cat"
     share = (1 / 6 + 0.45) / (1 / 6 + 0.45 + 1 / 3 + 0.125)
@@ -93,7 +95,9 @@ def test_confidence_by_hand() -> None:
 
 def test_average_and_maximum_differ() -> None:
     """alpha 0: averages cat 0.6, bat (0.9 + 0.1) / 2 = 0.5; maxima cat 0.6, bat 0.9."""
-    given_ = offers(said("cat", 0.6), said("bat", 0.9), said("bat", 0.1))
+    given_ = make_nbests(
+        make_hypothesis("cat", 0.6), make_hypothesis("bat", 0.9), make_hypothesis("bat", 0.1)
+    )
     assert (
         combine_by_rover(given_, SystemCombinationConfig(n_best=1, voting="average", alpha=0)).text == "cat"
     )
@@ -105,22 +109,36 @@ def test_average_and_maximum_differ() -> None:
 @pytest.mark.parametrize(("silence", "expected"), [(0.9, ""), (0.1, "um")])
 def test_silence_has_its_own_confidence(silence: float, expected: str) -> None:
     config = SystemCombinationConfig(n_best=1, voting="average", alpha=0.2, null_confidence=silence)
-    assert combine_by_rover(offers(said("um", 0.5), said(""), said("")), config).text == expected
+    assert (
+        combine_by_rover(
+            make_nbests(make_hypothesis("um", 0.5), make_hypothesis(""), make_hypothesis("")), config
+        ).text
+        == expected
+    )
 
 
 def test_weights_and_n_best_posteriors() -> None:
     assert voted("x", "y", "y", weights=(3.0, 1.0, 1.0)) == "x"
-    lists = [said("x", score=-1.0), said("y", score=-1.1), said("y z", score=-1.2)]
+    lists = [
+        make_hypothesis("x", score=-1.0),
+        make_hypothesis("y", score=-1.1),
+        make_hypothesis("y z", score=-1.2),
+    ]
     assert (
-        combine_by_rover(offers(lists), SystemCombinationConfig(n_best=3)).text == "y"
+        combine_by_rover(make_nbests(lists), SystemCombinationConfig(n_best=3)).text == "y"
     )  # together likelier than x
-    assert combine_by_rover(offers(lists), SystemCombinationConfig(n_best=3, scale=20.0)).text == "x"
-    assert combine_by_rover(offers(lists), SystemCombinationConfig(n_best=1)).text == "x"
+    assert combine_by_rover(make_nbests(lists), SystemCombinationConfig(n_best=3, scale=20.0)).text == "x"
+    assert combine_by_rover(make_nbests(lists), SystemCombinationConfig(n_best=1)).text == "x"
 
 
 def test_who_said_which_word() -> None:
     found = combine_by_rover(
-        offers(said("the cat", 0.8, 0.5), said("the bat", 0.4, 0.5), said("cat", 0.9)), VOTES
+        make_nbests(
+            make_hypothesis("the cat", 0.8, 0.5),
+            make_hypothesis("the bat", 0.4, 0.5),
+            make_hypothesis("cat", 0.9),
+        ),
+        VOTES,
     )
     assert [token.piece for token in found.tokens] == [" the", " cat"]
     the, cat = (token.members for token in found.tokens)
@@ -131,7 +149,9 @@ def test_who_said_which_word() -> None:
 
 
 def test_a_column_where_silence_won_is_a_token_without_text() -> None:
-    found = combine_by_rover(offers(said("um yes"), said("yes"), said("yes")), VOTES)
+    found = combine_by_rover(
+        make_nbests(make_hypothesis("um yes"), make_hypothesis("yes"), make_hypothesis("yes")), VOTES
+    )
     assert [token.piece for token in found.tokens] == ["", " yes"]
     assert found.tokens[0].members.keys() == {"b", "c"}
     assert found.n_tokens == len(found.tokens)
@@ -142,14 +162,14 @@ def test_a_column_where_silence_won_is_a_token_without_text() -> None:
 def test_copies_of_one_system_are_that_system(
     text: str, copies: int, config: SystemCombinationConfig
 ) -> None:
-    found = combine_by_rover(offers(*[said(text)] * copies), config)
+    found = combine_by_rover(make_nbests(*[make_hypothesis(text)] * copies), config)
     assert (found.text, found.score) == (text, pytest.approx(0.0))
 
 
 @settings(deadline=None)
 @given(st.lists(sentences, min_size=1, max_size=4), settings_of)
 def test_the_score_is_the_sum_of_its_tokens(texts: list[str], config: SystemCombinationConfig) -> None:
-    found = combine_by_rover(offers(*map(said, texts)), config)
+    found = combine_by_rover(make_nbests(*map(make_hypothesis, texts)), config)
     assert found.score == pytest.approx(math.fsum(token.log_prob for token in found.tokens))
     assert "".join(token.piece for token in found.tokens).split() == found.text.split()
 
@@ -169,10 +189,10 @@ def test_a_majority_wins_in_every_order(many: str, one: str) -> None:
 
 def test_errors() -> None:
     with pytest.raises(DataError, match=r"system a: expected at least one hypothesis.*empty n-best"):
-        combine_by_rover(offers([]), VOTES)
+        combine_by_rover(make_nbests([]), VOTES)
     with pytest.raises(DataError, match="at least one system"):
         combine_by_rover([], VOTES)
     with pytest.raises(ConfigError, match="only zeros"):
-        combine_by_rover(offers(said("a"), said("b"), weights=(0.0, 0.0)), VOTES)
+        combine_by_rover(make_nbests(make_hypothesis("a"), make_hypothesis("b"), weights=(0.0, 0.0)), VOTES)
     with pytest.raises(ConfigError, match="at least 0 for a, found -1"):
-        combine_by_rover(offers(said("a"), weights=(-1.0,)), VOTES)
+        combine_by_rover(make_nbests(make_hypothesis("a"), weights=(-1.0,)), VOTES)

@@ -6,14 +6,14 @@ from components.ensembling.output_level.config import SystemCombinationConfig
 from components.ensembling.output_level.system_combination import METHODS, check_combination, combine_outputs
 from components.errors import ConfigError
 from components.records import NBest, Outcome, Quarantined
-from tests.components.ensembling.output_level.tiny_nbest import said
+from tests.components.ensembling.output_level.tiny_nbest import make_hypothesis
 
 BAD = Quarantined(utterance_id="u", stage="asr", reason="unreadable audio", detail="...")
 COEFFICIENTS = {"agreement": 1.0}
 
 
 def heard(*texts: str) -> NBest:
-    lists = tuple(said(text, score=-float(n)) for n, text in enumerate(texts))
+    lists = tuple(make_hypothesis(text, score=-float(n)) for n, text in enumerate(texts))
     return NBest(utterance_id="u", hypotheses=lists, language="en")
 
 

@@ -27,7 +27,7 @@ TEXTS = [Utterance(id=t, text=t, source_language="en") for t in ("ein hund", "ro
 def saved(folder: Path, words: list[str], pieces: int, seed: int) -> str:
     tokenizer = vocabulary.save(vocabulary.train([" ".join(words)] * 3, pieces), folder, "en", "de")
     made = build_marian(
-        TrainingConfig(layers=1, width=16, inner=16, heads=2, dropout=0.0, seed=seed), len(tokenizer)
+        TrainingConfig(num_layers=1, d_model=16, ffn_dim=16, num_heads=2, dropout=0.0, seed=seed), len(tokenizer)
     )
     made.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -92,5 +92,5 @@ def test_what_cannot_be_mapped_is_refused(models: list[str], monkeypatch: pytest
     monkeypatch.setattr(
         engine._vocabulary_members[1].model.model.generation_config, "no_repeat_ngram_size", 3
     )
-    with pytest.raises(ConfigError, match=f"{models[1]}: .*found no_repeat_ngram_size 3: pool"):
+    with pytest.raises(ConfigError, match=f"{models[1]}: .*found no_repeat_ngram_size 3: combine"):
         outputs(models, LinearInterpolation([0.5, 0.5]), "union")

@@ -121,11 +121,11 @@ def test_identical_tokenizers_reduce_exactly(join, beam: int) -> None:  # type: 
     shared = join([same, lexicon(FIRST)])
     plain = [member(FIRST, 1, "one"), member(FIRST, 2, "other")]
     wrapped = [
-        shared.member(member(FIRST, s, n), p, same) for p, (s, n) in enumerate([(1, "one"), (2, "other")])
+        shared.map_scorer(member(FIRST, s, n), p, same) for p, (s, n) in enumerate([(1, "one"), (2, "other")])
     ]
     config, combine = SearchConfig(beam_size=beam, max_new_tokens=4), LinearInterpolation([0.4, 0.6])
     assert search(wrapped, config, combiner=combine) == search(plain, config, combiner=combine)
-    assert shared.tokens_of([3, 4, 5], 1) == [3, 4, 5]
+    assert shared.ids[1] == tuple(range(6))
 
 
 def test_a_permuted_vocabulary_gives_what_the_unpermuted_one_gives() -> None:
@@ -146,7 +146,7 @@ def test_a_permuted_vocabulary_gives_what_the_unpermuted_one_gives() -> None:
         assert [c.tokens for c in one] == [c.tokens for c in two]
         assert [c.score for c in one] == pytest.approx([c.score for c in two], abs=1e-5)
     assert shared.lexicon.text(found[0][0].tokens) == lexicon(FIRST).text(plain[0][0].tokens)
-    own = shared.to_member_tokens(found[0][0].tokens, 1)
+    own = [shared.ids[1][token] for token in found[0][0].tokens]
     assert lexicon(permuted).text(own) == shared.lexicon.text(found[0][0].tokens)
 
 

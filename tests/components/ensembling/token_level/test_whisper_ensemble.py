@@ -81,7 +81,9 @@ def test_every_token_says_who_chose_it(engines: list[OpenAIWhisperBackend]) -> N
 
 def test_what_cannot_be_mixed_is_refused(engines: list[OpenAIWhisperBackend]) -> None:
     english = OpenAIWhisperBackend(tiny(0, n_vocab=51864))
-    with pytest.raises(ConfigError, match=r"one vocabulary.*found en \(51864 tokens\) beside a .*: pooled"):
+    with pytest.raises(
+        ConfigError, match=r"one vocabulary.*found en \(51864 tokens\) beside a .*: output_level"
+    ):
         WhisperEnsemble({"a": engines[0], "en": english}, "linear")
     with pytest.raises(ConfigError, match="2 weights, one per member, found 3"):
         WhisperEnsemble(dict(zip("ab", engines, strict=True)), "linear", (0.2, 0.3, 0.5))

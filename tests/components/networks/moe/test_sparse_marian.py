@@ -37,9 +37,22 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
         text = lines if language != "fr" else [line[::-1] for line in lines]
         (folder / f"toy.{language}").write_text("\n".join(text) + "\n", encoding="utf-8")
     toy = f"multi30k:{folder}:toy"
-    small = {"vocabulary": 90, "layers": 2, "width": 16, "inner": 8, "heads": 2, "batch_pieces": 200}
-    budget = {"max_steps": 4, "eval_every": 2, "eval_sentences": 4, "average": 1, "target_language": "de,fr"}
-    return {**small, **budget, "data": toy, "dev": toy, "device": "cpu", "dtype": "float32", "experts": 4}
+    small = {
+        "vocab_size": 90,
+        "num_layers": 2,
+        "d_model": 16,
+        "ffn_dim": 8,
+        "num_heads": 2,
+        "batch_tokens": 200,
+    }
+    budget = {
+        "max_steps": 4,
+        "eval_every": 2,
+        "eval_sentences": 4,
+        "average_checkpoints": 1,
+        "target_language": "de,fr",
+    }
+    return {**small, **budget, "data": toy, "dev": toy, "device": "cpu", "dtype": "float32", "num_experts": 4}
 
 
 @pytest.fixture(scope="module")
@@ -97,14 +110,14 @@ def test_it_translates_like_any_translator(folder: Path) -> None:
 
 
 def test_upcycling_in_a_training(settings: dict[str, object], tmp_path: Path) -> None:
-    dense = ExpertsConfig.model_validate({**settings, "experts": 0})
+    dense = ExpertsConfig.model_validate({**settings, "num_experts": 0})
     train(dense, tmp_path / "dense", make_learner=MultilingualLearner)
     start = str(tmp_path / "dense" / "model")
     learner = MultilingualLearner(
-        ExpertsConfig.model_validate({**settings, "start": start}), tmp_path / "up", torch.device("cpu")
+        ExpertsConfig.model_validate({**settings, "init_from": start}), tmp_path / "up", torch.device("cpu")
     )
     original = MultilingualLearner(
-        ExpertsConfig.model_validate({**settings, "start": start, "experts": 0}),
+        ExpertsConfig.model_validate({**settings, "init_from": start, "num_experts": 0}),
         tmp_path / "again",
         torch.device("cpu"),
     )
@@ -128,7 +141,7 @@ def test_the_balance_loss_is_part_of_the_loss(settings: dict[str, object], tmp_p
     ("changes", "message"),
     [
         ({"target_language": "de,de"}, "expected different languages"),
-        ({"start": "packaged:multi30k-en-de"}, r"expected a vocabulary with the piece >>de<<"),
+        ({"init_from": "packaged:multi30k-en-de"}, r"expected a vocabulary with the piece >>de<<"),
     ],
 )
 def test_bad_settings(
@@ -140,7 +153,7 @@ def test_bad_settings(
         )
 
 
-@pytest.mark.parametrize("changes", [{"top_k": 5}, {"balance": "shazeer"}])
+@pytest.mark.parametrize("changes", [{"top_k": 5}, {"balance_loss": "shazeer"}])
 def test_impossible_settings(settings: dict[str, object], changes: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"top_k: expected 1 to 4|shazeer's load loss needs noisy"):
         ExpertsConfig.model_validate({**settings, **changes})

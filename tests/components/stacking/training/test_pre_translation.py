@@ -32,7 +32,7 @@ def test_a_joined_text_is_both_sequences(text_folder: Path) -> None:
 
 
 def test_the_learner_is_cross_entropy_over_joined_texts(text_folder: Path, tmp_path: Path) -> None:
-    config = TrainingConfig(start=str(text_folder), label_smoothing=0.0, dropout=0.0, eval_sentences=2)
+    config = TrainingConfig(init_from=str(text_folder), label_smoothing=0.0, dropout=0.0, eval_sentences=2)
     pairs = [(join_draft("ein hund", "rot"), "blau"), (join_draft("baum", "katze"), "rot rot")]
     learner = DraftLearner(config, (pairs, pairs), torch.device("cpu"))
     loss, count = learner.loss([0, 1])

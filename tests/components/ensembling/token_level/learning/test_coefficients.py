@@ -60,7 +60,7 @@ def test_likelihood_is_that_of_a_plain_loop(kind: str) -> None:
     statistics, weights = development(2, 3), [0.3, 0.7]
     assert statistics.distributions is not None
     total = 0.0
-    for t in range(statistics.chosen.shape[1]):
+    for t in range(statistics.token_log_probs.shape[1]):
         p = statistics.distributions[:, t].exp().tolist()
         mixed = [
             sum(w * q for w, q in zip(weights, column, strict=True))
@@ -68,21 +68,23 @@ def test_likelihood_is_that_of_a_plain_loop(kind: str) -> None:
             else math.prod(q**w for w, q in zip(weights, column, strict=True))
             for column in zip(*p, strict=True)
         ]
-        place = int((statistics.distributions[0, t] == statistics.chosen[0, t]).nonzero()[0, 0])
+        place = int((statistics.distributions[0, t] == statistics.token_log_probs[0, t]).nonzero()[0, 0])
         total += math.log(mixed[place] / sum(mixed))
-    expected = total / statistics.chosen.shape[1]
+    expected = total / statistics.token_log_probs.shape[1]
     assert mean(statistics, torch.tensor(weights), kind) == pytest.approx(expected, abs=1e-5)
 
 
 def test_em_never_falls_and_ends_at_the_best_of_a_grid() -> None:
     statistics = development()
-    weights, course = fit_linear_weights(statistics.chosen)
+    weights, course = fit_linear_weights(statistics.token_log_probs)
     assert all(b >= a - 1e-12 for a, b in itertools.pairwise(course))
     assert float(weights.sum()) == pytest.approx(1)
     grid = [torch.tensor([a / 50, b / 50, (50 - a - b) / 50]) for a in range(51) for b in range(51 - a)]
     best = max(mean(statistics, point, "linear") for point in grid)
     assert mean(statistics, weights, "linear") >= best - 1e-9
-    other, _ = fit_linear_weights(statistics.chosen, torch.tensor([0.05, 0.05, 0.9]), iterations=5000)
+    other, _ = fit_linear_weights(
+        statistics.token_log_probs, torch.tensor([0.05, 0.05, 0.9]), iterations=5000
+    )
     torch.testing.assert_close(other, weights, atol=1e-3, rtol=0)
 
 
@@ -106,7 +108,7 @@ def test_a_member_twice_shares_its_coefficient() -> None:
     assert statistics.distributions is not None
     twice = ReferenceLogProbs(
         ("a", "b", "b"),
-        statistics.chosen[[0, 1, 1]],
+        statistics.token_log_probs[[0, 1, 1]],
         statistics.distributions[[0, 1, 1]],
         statistics.features[[0, 1, 1]],
         statistics.sentences,
@@ -138,7 +140,7 @@ def test_a_sparse_gate_is_not_below_the_best_constants_of_as_many_members(top_k:
     assert bool(((weights > 0).sum(dim=0) == top_k).all())
     torch.testing.assert_close(weights.sum(dim=0), torch.ones_like(weights[0]))
     for some in itertools.combinations(range(3), top_k):
-        constants, _ = fit_linear_weights(statistics.chosen[list(some)])
+        constants, _ = fit_linear_weights(statistics.token_log_probs[list(some)])
         spread = torch.zeros(3).double().index_copy(0, torch.tensor(some), constants)
         assert gate.learned >= mean(statistics, spread, "linear") - 1e-9
 
@@ -192,7 +194,9 @@ def test_statistics_are_what_the_members_say() -> None:
                 row_of = table.table[row, step, before]
                 assert statistics.distributions is not None
                 torch.testing.assert_close(statistics.distributions[m, place], row_of)
-                assert float(statistics.chosen[m, place]) == pytest.approx(float(row_of[token]), abs=1e-6)
+                assert float(statistics.token_log_probs[m, place]) == pytest.approx(
+                    float(row_of[token]), abs=1e-6
+                )
                 entropy = -float((row_of.exp() * row_of).sum())
                 gave = [float(v) for v in (past[-1][m] if past else 0.0, row_of.max(), entropy)]
                 found = statistics.features[m, place].tolist()
@@ -206,7 +210,7 @@ def test_statistics_are_what_the_members_say() -> None:
             before, place = token, place + 1
     both = concatenate([statistics, collect_log_probs([first, second], sequences[:1] * 3)])
     assert both.n_sentences == 6
-    assert both.chosen.shape[1] == 9 + 6
+    assert both.token_log_probs.shape[1] == 9 + 6
 
 
 def three(n: int) -> list[Table]:
@@ -280,7 +284,7 @@ def test_forbidden_tokens_count_as_the_floor() -> None:
     table = Table(1)
     table.table[0, 0, -1, 2] = -math.inf
     statistics = collect_log_probs([table, Table(1, seed=3)], [(2, EOS)])
-    assert float(statistics.chosen[0, 0]) == MIN_LOG_PROB
+    assert float(statistics.token_log_probs[0, 0]) == MIN_LOG_PROB
     assert fit_constants(statistics, "log_linear").learned > MIN_LOG_PROB
 
 

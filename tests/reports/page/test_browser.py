@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from test_sections import with_members
 
 from components.analysis.comparison import compare
 from components.analysis.comparison_settings import ComparisonSettings
@@ -19,6 +18,7 @@ from reports.page import html_page
 from reports.views.sections import Column, Section
 from tests.components.analysis.test_comparison import UTTERANCES, system
 from tests.reports.example_runs import HOSTILE, cascade, routed
+from tests.reports.views.test_sections import with_members
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs the Python package playwright")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

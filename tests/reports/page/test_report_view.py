@@ -97,6 +97,6 @@ def test_a_full_disk_under_a_report_is_one_line(tmp_path: Path, monkeypatch: pyt
     def full(*rest: object, **named: object) -> Path:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(html_page, "write", full)
+    monkeypatch.setattr(html_page, "write_html", full)
     with pytest.raises(StoreError, match=r"^no space left to write the report of run mine at .*free some"):
         render(record("mine"), Store(str(tmp_path)))

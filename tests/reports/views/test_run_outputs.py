@@ -15,7 +15,7 @@ from reports.views import run_outputs as systems
 from reports.views.run_outputs import check_comparable, cost_of, output_of, parameters_of, text_stages
 from tests.flows import fakes
 from tests.reports.example_runs import node
-from tests.reports.test_report_view import stage
+from tests.reports.page.test_report_view import stage
 
 SOUND = Audio(path="a.wav", sha256="a" * 64, seconds=2.0, sample_rate=16000)
 DATA = Utterance(id="u", audio=SOUND, source_language="en").model_dump_json() + "\n"

@@ -4,14 +4,13 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from test_html import Elements
-
 from components.records import NBest, Token
 from reports.page import html_page
 from reports.page.data_blocks import MAX_INLINE_CHARACTERS
 from reports.views.run_view import RunView
 from reports.views.sections import Column, Section, load_pictures
 from tests.reports.example_runs import BIDI, HOSTILE, cascade
+from tests.reports.page.test_html_page import Elements
 
 SVG = "<svg xmlns='http://www.w3.org/2000/svg'/>"
 
