@@ -58,10 +58,11 @@ def write_reference(folder: Path) -> None:
     import pdoc.render  # noqa: PLC0415
 
     pdoc.render.configure(docformat="google", search=False)
-    specs = list(PACKAGES)
+    specs, walked = list(PACKAGES), set(pdoc.extract.walk_specs(PACKAGES))
     for module in sorted(modules()):  # a package before what is in it
-        if module not in pdoc.extract.walk_specs(specs):
+        if module not in walked:
             specs.append(module)
+            walked |= set(pdoc.extract.walk_specs([module]))
     pdoc.pdoc(*specs, output_directory=folder)
 
 
