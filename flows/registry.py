@@ -91,7 +91,7 @@ FLOWS = {
         "flows.compare:needs",
     ),
     "blame": FlowEntry(
-        "which stage of a finished run loses what, by putting transcripts and drafts right",
+        "which stage of a finished run loses what, by correcting transcripts and drafts",
         "flows.blame:blame",
         "flows.parameters.blame:BlameParameters",
     ),
@@ -124,7 +124,7 @@ FLOWS = {
         "flows.parameters.merge:pipeline",
     ),
     "experts": FlowEntry(
-        "train a translation model with experts for several languages, watch its routers",
+        "train a translation model with experts for several languages, record its routing",
         "flows.experts:experts",
         "flows.parameters.experts:ExpertsParameters",
         "flows.experts:needs",
