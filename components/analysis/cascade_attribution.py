@@ -10,6 +10,7 @@ from components.analysis.attribution import Attribution, GoldParts, attribute, l
 from components.analysis.error_costs import Correlation, KindCost, measure_correlation, measure_kind_costs
 from components.analysis.oracle_repair import ERROR_KINDS, count_errors
 from components.errors import DataError
+from components.languages import UNDETERMINED
 from components.metrics.corpus_statistics import CorpusStatistics, translation_statistics
 from components.metrics.languages import Language
 from components.metrics.metric import align_segments
@@ -127,7 +128,7 @@ def _languages(cases: Sequence[AttributionCase]) -> tuple[Language, Language]:
     utterances = [case.utterance for case in cases]
     return (
         {utterance.id: utterance.source_language for utterance in utterances},
-        {utterance.id: utterance.target_language or "und" for utterance in utterances},
+        {utterance.id: utterance.target_language or UNDETERMINED for utterance in utterances},
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from components.languages import UNDETERMINED
 from components.nodes.table import KINDS
 from components.pipeline.item_gatherer import takes_way
 from components.pipeline.pipeline import DATA, ORIGIN, TARGET, WHEN
@@ -119,8 +120,8 @@ class RunView:
     def language_of(self, node: NodeRecord, utterance: Utterance) -> str:
         """The language of a node's text of an utterance."""
         if node.language == TARGET:
-            return self.target_language_of(utterance) or "und"
-        return utterance.source_language if node.transcribes else node.language or "und"
+            return self.target_language_of(utterance) or UNDETERMINED
+        return utterance.source_language if node.transcribes else node.language or UNDETERMINED
 
     def _batch(self, utterances: Sequence[Utterance]) -> list[UtteranceRow]:
         rows = []
