@@ -14,8 +14,8 @@ _log = logging.getLogger("antiphon.settings")
 class DeprecatedNames(BaseModel):
     """Base of settings whose fields had other names in the version before.
 
-    A subclass lists old name -> present name in ``deprecated_names``; those of its bases hold as well. Where a
-    subclass has a field of an old name, that name means its field.
+    A subclass lists old name -> present name in ``deprecated_names``; those of its bases hold as well. Where
+    a subclass has a field of an old name, that name means its field.
     """
 
     deprecated_names: ClassVar[Mapping[str, str]] = {}

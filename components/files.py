@@ -72,6 +72,15 @@ def sync_folder(path: Path) -> None:
         os.close(handle)
 
 
+def rename_durably(source: Path, target: Path) -> None:
+    """Give a synced file or a folder of synced files its name, in place of what has that name.
+
+    A folder takes the place of an empty one only.
+    """
+    source.replace(target)
+    sync_folder(target.parent)
+
+
 def append_durably(path: Path, content: bytes) -> None:
     """Append bytes to a file and flush them to disk."""
     with path.open("ab") as file:
@@ -95,10 +104,9 @@ def open_atomically(path: Path) -> Iterator[IO[bytes]]:
         with temporary.open("xb") as file:
             yield file
             _sync(file)
-        temporary.replace(path)
+        rename_durably(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    sync_folder(path.parent)
 
 
 def write_atomically(path: Path, content: bytes) -> None:

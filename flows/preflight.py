@@ -12,7 +12,7 @@ from functools import partial
 
 from components import data as sets
 from components.errors import AntiphonError, ConfigError, TransientError
-from components.languages import base_of
+from components.languages import UNDETERMINED, base_of
 from components.nodes.kind import Site
 from components.pipeline.pipeline import DATA, SOURCE, TARGET, Node, Pipeline
 from components.records import StageRef, Utterance
@@ -66,7 +66,7 @@ def _need_of_node(pipeline: Pipeline, node: Node, site: Site) -> Need:
         codes = [{SOURCE: source, TARGET: target} for source, target in pairs]
         return frozenset(
             (
-                code_by_role.get(input_language, input_language) or "und",
+                code_by_role.get(input_language, input_language) or UNDETERMINED,
                 code_by_role.get(output_language, output_language),
             )
             for code_by_role in codes

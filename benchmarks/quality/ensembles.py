@@ -80,7 +80,12 @@ def _of_seeds(seeds: Sequence[str]) -> list[Row]:
         mixture(f"{count}, log-linear, learned", seeds, learned, method="log_linear", learn="constants"),
         mixture(f"{count}, gate", seeds, context, learn="gate"),
         mixture(f"{count}, gate, top 1", seeds, "one member per step", learn="gate", top_k=1),
-        Row(f"{count}, minimum Bayes risk", "ensemble", output_level, "finished translations instead of tokens"),
+        Row(
+            f"{count}, minimum Bayes risk",
+            "ensemble",
+            output_level,
+            "finished translations instead of tokens",
+        ),
         mixture("the same model twice", [seeds[0]] * 2, "no change at all"),
     ]
 

@@ -70,7 +70,7 @@ def run_rounds(
     """The texts after each of ``count`` rounds, and what each round cost."""
     refiner = Refiner(config, store)
     if choose:
-        refiner.editor.ready.choose = TAG_CHOICES[choose]  # type: ignore[union-attr]
+        refiner.proposer.ready.choose = TAG_CHOICES[choose]  # type: ignore[union-attr]
     history = [[_draft(u, drafts[u.id])] for u in utterances]
     results = []
     for left in range(count, 0, -1):

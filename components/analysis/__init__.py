@@ -1,1 +1,1 @@
-"""What finished systems are worth: comparison, leaderboard, groups, error attribution, contribution of parts."""
+"""What finished systems are worth: comparison, leaderboard, error attribution, contribution of parts."""

@@ -1,4 +1,4 @@
-"""Which stage is to blame: each replaced by its gold output, everything below it run again.
+"""Error attribution by oracle substitution: what each stage of a system loses of the final score.
 
 ``values`` maps a set of replaced parts to the statistics of what came out, so that a **gap** is the score
 with one part gold minus the score as it is, and **Shapley values** (Shapley 1953) share what all gold parts
@@ -24,11 +24,11 @@ from components.metrics.shapley import shapley_values
 from components.records import Record
 
 GoldParts = frozenset[str]
-"""Names of the parts that are replaced by their gold output."""
+"""Names of the parts that are replaced by their gold output, a coalition of the game."""
 
 
 class PartAttribution(Record):
-    """What one part costs: ``gap`` when it alone is put right, ``shapley`` its share of all together."""
+    """Points lost to one part: ``gap`` is gained when it alone is gold, ``shapley`` its share of all."""
 
     part: str
     gap: Estimate
@@ -36,7 +36,7 @@ class PartAttribution(Record):
 
 
 class StageAttribution(Record):
-    """What one stage costs: the points gained with its gold output, and the percentage it passes on.
+    """Points gained with a stage's gold output, and ``kept``, the percentage of quality that it passes on.
 
     Of the last stage ``gap`` is the remainder: what it misses of the ceiling with all above it gold.
     """
@@ -47,7 +47,7 @@ class StageAttribution(Record):
 
 
 class Attribution(Record):
-    """Where the quality of a system is lost; ``stages`` from first to last, ``culprit`` passes on least.
+    """Where a system loses quality, stage by stage in order; ``culprit`` is the stage that passes on least.
 
     ``all_gold`` is the score with all ``parts`` gold.
     """
@@ -120,7 +120,7 @@ def attribute(
 
 
 def list_parts(stages: Mapping[str, Sequence[str]]) -> list[str]:
-    """The parts that share what they gain together."""
+    """All parts of the stages, the players of the Shapley game."""
     return [part for parts in stages.values() for part in parts]
 
 

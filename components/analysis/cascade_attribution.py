@@ -10,6 +10,7 @@ from components.analysis.attribution import Attribution, GoldParts, attribute, l
 from components.analysis.error_costs import Correlation, KindCost, measure_correlation, measure_kind_costs
 from components.analysis.oracle_repair import ERROR_KINDS, count_errors
 from components.errors import DataError
+from components.languages import UNDETERMINED
 from components.metrics.corpus_statistics import CorpusStatistics, translation_statistics
 from components.metrics.languages import Language
 from components.metrics.metric import align_segments
@@ -39,7 +40,7 @@ class AttributionReport(Record):
 
 @dataclass(frozen=True)
 class AttributionCase:
-    """An utterance with its reference texts, its transcript ("" where it is written) and what came out."""
+    """An utterance with its references, its transcript ("" where the source is text) and the final output."""
 
     utterance: Utterance
     transcript: str
@@ -55,7 +56,7 @@ def attribute_cascade(
     *,
     metrics: Sequence[str] = ATTRIBUTION_METRICS,
 ) -> tuple[AttributionReport, dict[str, dict[str, float]]]:
-    """The report, and numbers of every utterance by name.
+    """Attribute the losses of a cascade; also gives the numbers of every utterance (id -> name -> number).
 
     Args:
         cases: the utterances that came out, as they came out.
@@ -109,7 +110,7 @@ def attribute_cascade(
 
 
 def gold_parts_name(parts: GoldParts, stages: Mapping[str, Sequence[str]]) -> str:
-    """The name of a set of parts: they are joined in the order of their stages."""
+    """A set of parts as one name: joined by ``+`` in the order of their stages."""
     ordered = [part for stage, inside in stages.items() for part in (inside or (stage,))]
     return "+".join(part for part in ordered if part in parts)
 
@@ -127,7 +128,7 @@ def _languages(cases: Sequence[AttributionCase]) -> tuple[Language, Language]:
     utterances = [case.utterance for case in cases]
     return (
         {utterance.id: utterance.source_language for utterance in utterances},
-        {utterance.id: utterance.target_language or "und" for utterance in utterances},
+        {utterance.id: utterance.target_language or UNDETERMINED for utterance in utterances},
     )
 
 

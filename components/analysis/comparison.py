@@ -1,6 +1,6 @@
 """Several systems on one data set: one table of quality with paired tests, cost, groups and examples.
 
-Everything is joined by utterance id. Utterances that a system put aside are either left out for all systems
+Everything is joined by utterance id. Utterances that a system quarantined are either left out for all systems
 or count as empty outputs; both are stated with their number, and nothing is dropped in silence.
 """
 
@@ -36,7 +36,7 @@ from components.records import Record, Utterance
 
 @dataclass(frozen=True)
 class System:
-    """A system's outputs by utterance id: translations and, where it hears, transcripts."""
+    """A system's outputs by utterance id: translations and, of speech, transcripts; and what they cost."""
 
     name: str
     translations: Mapping[str, str]
@@ -66,7 +66,7 @@ def compare(
     language: Language,
     source_language: Language,
 ) -> tuple[Comparison, dict[str, dict[str, float]]]:
-    """The comparison, and utterance id -> system -> score of that utterance alone.
+    """Compare systems; also gives utterance id -> system -> score of that utterance alone.
 
     Single utterances are compared by the sentence metric of the metric that ranks: chrF for BLEU, WER for
     CER.
@@ -143,7 +143,7 @@ def _check(utterances: Sequence[Utterance], systems: Sequence[System], baseline:
 def _complete(
     utterances: Sequence[Utterance], systems: Sequence[System], missing: str
 ) -> tuple[list[System], list[str]]:
-    """Systems that all have the same utterances, in each kind of output, and what was done for that."""
+    """Give all systems the same utterances in each kind of output; also gives notes on what was done."""
     notes: list[str] = []
     completed: list[dict[str, dict[str, str]]] = []
     spoken = [utterance for utterance in utterances if utterance.audio is not None]
@@ -169,7 +169,7 @@ def _complete(
 def _segments(
     utterances: Sequence[Utterance], texts: Mapping[str, str], output: Output, language: Language
 ) -> Segments | None:
-    """A system's outputs beside what they are scored against; None where it has none, or there is nothing."""
+    """A system's outputs beside their references; None where it has no output or the data no reference."""
     references: dict[str, tuple[str, ...]] = {}
     for utterance in utterances:
         if output == "translation" and utterance.references:
@@ -203,6 +203,6 @@ def _sentence_scores(outputs: Mapping[Output, Segments | None], metric: Metric) 
 
 
 def _count_missing(utterances: Sequence[Utterance], systems: Sequence[System]) -> dict[str, int]:
-    """System -> utterances of which it has nothing at all."""
+    """System -> number of utterances without any output."""
     ids = {utterance.id for utterance in utterances}
     return {system.name: len(ids - (system.translations or system.transcripts).keys()) for system in systems}

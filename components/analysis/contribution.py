@@ -26,7 +26,7 @@ from components.records import Record
 
 
 class Share(Record):
-    """One part: its score alone, what is lost without it, its share; None where that is not known for all.
+    """One part: its score alone, what is lost without it, its Shapley value; None where that is not known.
 
     ``lost`` and ``share`` are points gained, also where less is better (WER).
     """
@@ -38,7 +38,7 @@ class Share(Record):
 
 
 class Contribution(Record):
-    """The parts of one system. ``nobody`` is the score without any part, which is what ``empty`` says."""
+    """The parts of one system. ``nobody`` is the score without any; ``empty`` says what is output then."""
 
     title: str
     metric: str
@@ -54,7 +54,7 @@ class Contribution(Record):
 def measure_contribution(
     title: str, parts: Sequence[str], values: Mapping[Coalition, CorpusStatistics], *, empty: str
 ) -> Contribution:
-    """The table of ``parts``, from the statistics of the output for sets of them.
+    """Measure what each of ``parts`` adds, from the statistics of the output for sets of them.
 
     Args:
         values: of everyone and of nobody at least; all sets for exact Shapley values (at most 6 parts), or
@@ -64,19 +64,19 @@ def measure_contribution(
     Raises:
         DataError: everyone or nobody is missing, or outputs are of different utterances.
     """
-    known = list(values)
+    coalitions = list(values)
     everyone, nobody = frozenset(parts), frozenset[str]()
     ids = {table.ids for table in values.values()}
     if not {everyone, nobody} <= values.keys() or len(ids) != 1 or not next(iter(ids)):
         raise DataError(f"{title}: expected the outputs of all parts and of none, of the same utterances")
     base = values[everyone]
     sign = 1.0 if base.metric.higher_is_better else -1.0
-    score = np.zeros((1, len(known)))
-    score[0, known.index(everyone)] = 1.0
+    score = np.zeros((1, len(coalitions)))
+    score[0, coalitions.index(everyone)] = 1.0
     matrices = {"score": score} | {
-        "alone": _alone_matrix(parts, known),
-        "lost": _lost_matrix(parts, known, sign),
-        "share": _share_matrix(parts, known, sign),
+        "alone": _alone_matrix(parts, coalitions),
+        "lost": _lost_matrix(parts, coalitions, sign),
+        "share": _share_matrix(parts, coalitions, sign),
     }
     columns = {
         name: _estimate_rows(matrix, values) for name, matrix in matrices.items() if matrix is not None
@@ -113,41 +113,43 @@ def _estimate_rows(matrix: Array, values: Mapping[Coalition, CorpusStatistics]) 
     ]
 
 
-def _alone_matrix(parts: Sequence[str], known: Sequence[Coalition]) -> Array | None:
+def _alone_matrix(parts: Sequence[str], coalitions: Sequence[Coalition]) -> Array | None:
     """(parts, coalitions) that picks the score of each part alone; None where one is not known."""
     singles = [frozenset((part,)) for part in parts]
-    if not set(singles) <= set(known):
+    if not set(singles) <= set(coalitions):
         return None
-    return np.stack([_indicator(known, single) for single in singles])
+    return np.stack([_indicator(coalitions, single) for single in singles])
 
 
-def _lost_matrix(parts: Sequence[str], known: Sequence[Coalition], sign: float) -> Array | None:
+def _lost_matrix(parts: Sequence[str], coalitions: Sequence[Coalition], sign: float) -> Array | None:
     """(parts, coalitions): the score of everyone minus that without each part."""
     everyone = frozenset(parts)
     without = [everyone - {part} for part in parts]
-    if not set(without) <= set(known):
+    if not set(without) <= set(coalitions):
         return None
-    return sign * np.stack([_indicator(known, everyone) - _indicator(known, others) for others in without])
+    return sign * np.stack(
+        [_indicator(coalitions, everyone) - _indicator(coalitions, others) for others in without]
+    )
 
 
-def _share_matrix(parts: Sequence[str], known: Sequence[Coalition], sign: float) -> Array | None:
+def _share_matrix(parts: Sequence[str], coalitions: Sequence[Coalition], sign: float) -> Array | None:
     """(parts, coalitions): what each part adds to those before it, or else its Shapley value."""
     prefixes = [frozenset(parts[:number]) for number in range(len(parts) + 1)]
-    if set(known) == set(prefixes):
+    if set(coalitions) == set(prefixes):
         steps = zip(prefixes[1:], prefixes, strict=False)
         return sign * np.stack(
-            [_indicator(known, after) - _indicator(known, before) for after, before in steps]
+            [_indicator(coalitions, after) - _indicator(coalitions, before) for after, before in steps]
         )
-    if len(parts) > MAX_MEMBERS or not set(all_coalitions(parts)) <= set(known):
+    if len(parts) > MAX_MEMBERS or not set(all_coalitions(parts)) <= set(coalitions):
         return None
-    indicators = np.stack([_indicator(known, coalition) for coalition in all_coalitions(parts)])
+    indicators = np.stack([_indicator(coalitions, coalition) for coalition in all_coalitions(parts)])
     return sign * (shapley_matrix(parts) @ indicators)
 
 
-def _indicator(known: Sequence[Coalition], coalition: Coalition) -> Array:
+def _indicator(coalitions: Sequence[Coalition], coalition: Coalition) -> Array:
     """(coalitions,): 1 for one of them, 0 for the others."""
-    indicator = np.zeros(len(known))
-    indicator[known.index(coalition)] = 1.0
+    indicator = np.zeros(len(coalitions))
+    indicator[coalitions.index(coalition)] = 1.0
     return indicator
 
 
@@ -159,7 +161,7 @@ def statistics_of_outputs(
     language: Language,
     n_total: int,
 ) -> dict[Coalition, CorpusStatistics]:
-    """The statistics of every coalition's output (texts by utterance id), over the utterances that all have.
+    """The statistics of every coalition's output, over the utterances that all of them have.
 
     Args:
         outputs: coalition -> utterance id -> text; nobody's is empty for every utterance if it is not given.

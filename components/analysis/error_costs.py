@@ -1,4 +1,4 @@
-"""Which errors of a transcript cost the translation most, and how closely the two losses go together."""
+"""What each kind of transcription error costs the translation, and how the two losses correlate."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from components.records import Record
 
 
 class KindCost(Record):
-    """What one kind of error costs: the points that the score gains when just these are put right."""
+    """What one kind of error costs: points of the score gained when only these errors are corrected."""
 
     kind: str
     errors: int
@@ -31,11 +31,11 @@ class KindCost(Record):
 def measure_kind_costs(
     base: CorpusStatistics, repaired: Mapping[str, CorpusStatistics], counts: Mapping[str, Mapping[str, int]]
 ) -> tuple[KindCost, ...]:
-    """Costs by kind, the dearest first.
+    """Cost of each kind of error, the most expensive first.
 
     Args:
         base: the output as it is.
-        repaired: kind -> the output with all errors of that kind put right.
+        repaired: kind -> the output with all errors of that kind corrected.
         counts: utterance id -> kind -> number of errors.
     """
     costs = []
@@ -57,7 +57,7 @@ def measure_kind_costs(
 
 
 class Correlation(Record):
-    """How two numbers per utterance go together: Pearson's and Spearman's coefficients."""
+    """Pearson's and Spearman's correlation of two numbers per utterance."""
 
     pearson: Estimate | None
     spearman: Estimate | None

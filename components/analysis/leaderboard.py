@@ -1,4 +1,4 @@
-"""Where systems stand: scores and cost, the Pareto set, groups, and the utterances that differ most."""
+"""Leaderboard of systems: scores and cost, the Pareto front, groups, and the utterances that differ most."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Tables = Mapping[str, Mapping[str, CorpusStatistics]]
 
 
 class Cost(Record):
-    """What a system's stages cost when they were computed, whenever that was.
+    """Computing cost of a system's stages, measured when they were computed (maybe by an earlier run).
 
     ``calls`` counts utterances times the stages that decoded them; ``parameters`` is None where a model
     is no longer there to be counted.
@@ -31,7 +31,7 @@ class Cost(Record):
 
 
 class SystemRow(Record):
-    """A line of the table. ``missing`` outputs are those that the system put aside."""
+    """One system of the leaderboard; ``missing`` counts utterances without output."""
 
     system: str
     scores: dict[str, Score]
@@ -51,7 +51,7 @@ class Bucket(Record):
 
 
 class Contrast(Record):
-    """An utterance on which a system and the baseline differ most, by sentence chrF or minus WER."""
+    """An utterance on which a system and the baseline differ most; ``gain`` in points, positive if better."""
 
     utterance_id: str
     system: str
@@ -61,7 +61,7 @@ class Contrast(Record):
 def build_leaderboard(
     tables: Tables, costs: Mapping[str, Cost], missing: Mapping[str, int], ranking: str | None
 ) -> tuple[SystemRow, ...]:
-    """One line per system, in the order of ``tables``."""
+    """One row per system, in the order of ``tables``."""
     best = pareto_front(tables, costs, ranking)
     return tuple(
         SystemRow(

@@ -95,7 +95,7 @@ def logits_processors_of(
         ),
         (settings.renormalize_logits, lambda _: [logits_processors.renormalize]),
     ]
-    return [rule for value, make in rows if value for rule in make(value)]
+    return [processor for value, build in rows if value for processor in build(value)]
 
 
 def _suppress_until(length: int, before: Sequence[int], eos: tuple[int, ...]) -> LogitsProcessor:

@@ -1,4 +1,4 @@
-"""What a user can set on an expert model: the training's settings, the experts, the balance losses."""
+"""Settings of the training of a translation model with experts."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pydantic import Field, model_validator
 from components.training.config import TrainingConfig
 
 VERSION = 1
-"""Of the learner: raised when the same configuration gives another model."""
+"""Version of the learner: raised when the same settings give another model."""
 UPCYCLING = 1
-"""Of upcycling without a training."""
+"""Version of upcycling without training."""
 
 
 class ExpertsConfig(TrainingConfig):
@@ -76,7 +76,7 @@ class ExpertsConfig(TrainingConfig):
                 f"top_k: expected 1 to {self.num_experts} (the number of experts), found {self.top_k}"
             )
         if self.balance_loss == "shazeer" and not self.noisy_gating:
-            raise ValueError("balance: shazeer's load loss needs noisy gating; set noisy or balance switch")
+            raise ValueError("balance_loss: shazeer's load loss needs noisy gating; set noisy_gating")
         return self
 
     @property

@@ -1,4 +1,4 @@
-"""What each expert of a sparse layer contributes: the references' likelihood without it in the router.
+"""Contribution of each expert of a layer: the references' likelihood when the router cannot choose it.
 
 An expert that is gone gets a router logit of minus infinity, so its tokens go to the next best ones; with
 fewer experts left than k, those compute. A layer without any expert adds nothing (the residual passes).
@@ -27,7 +27,7 @@ from components.training.batches import collate
 
 
 class _MaskedRouter(nn.Module):
-    """A router that never chooses some experts."""
+    """A router that never chooses the experts ``removed`` (by number)."""
 
     def __init__(self, router: Router, removed: Collection[int]) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class _MaskedRouter(nn.Module):
 
 @contextmanager
 def without_experts(block: MoEBlock, removed: Collection[int]) -> Iterator[None]:
-    """Inside, the experts ``gone`` (by number) of a layer are never chosen; without any it puts out zeros."""
+    """Keep the experts ``removed`` of a layer from being chosen; if those are all, it outputs zeros."""
     router = block.router
     if not removed:
         yield
@@ -84,7 +84,7 @@ def reference_log_likelihoods(
 
 
 def measure_contributions(model: Any, tokenizer: Any, samples: Sequence[Sample]) -> list[Contribution]:
-    """Every sparse layer's experts: exact Shapley values of at most 6, leave-one-out of more."""
+    """Measure what every layer's experts contribute: Shapley values of up to 6, leave-one-out of more."""
     whole = reference_log_likelihoods(model, tokenizer, samples)
     results = []
     for name, block in moe_blocks(model).items():

@@ -1,4 +1,4 @@
-"""One source language to several target languages: pairs by language, a joint vocabulary with their tags."""
+"""Data of one source and several target languages: pairs by language, a joint vocabulary with their tags."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from components.training.vocabulary import tag
 
 
 class MultilingualCorpus(NamedTuple):
-    """Pairs by target language, and the digest of each language's data."""
+    """Sentence pairs by target language, and the digest of each language's data."""
 
     pairs: dict[str, list[Pair]]
     digests: dict[str, str]
@@ -23,9 +23,11 @@ class MultilingualCorpus(NamedTuple):
 def read(
     source: str, source_language: str, targets: Sequence[str], limit: int | None = None
 ) -> MultilingualCorpus:
-    """The pairs of a data set for every target language.
+    """Read the pairs of a data set for every target language.
 
-    Raises ConfigError where a language is named twice or none is, DataError where one has no text.
+    Raises:
+        ConfigError: where a language is named twice or none is.
+        DataError: where a language has no text.
     """
     require_targets(targets)
     sets = {target: parallel_data.read_pairs(source, (source_language, target), limit) for target in targets}
@@ -34,7 +36,7 @@ def read(
 
 
 def require_targets(targets: Sequence[str]) -> None:
-    """Raise ConfigError where a language is named twice or none is."""
+    """Refuse a list of languages in which one is named twice or none is: ConfigError."""
     if not targets or len(set(targets)) < len(targets):
         raise ConfigError(
             f"target_language: expected different languages such as de,fr,cs, found {','.join(targets)!r}"
@@ -42,14 +44,14 @@ def require_targets(targets: Sequence[str]) -> None:
 
 
 def learn_vocabulary(corpus: MultilingualCorpus, size: int) -> bytes:
-    """A joint sentencepiece vocabulary over the sources (each once) and all targets, a tag per target."""
+    """Learn joint sentencepiece pieces of the sources (each once) and all targets, with a tag per target."""
     sources = dict.fromkeys(source for rows in corpus.pairs.values() for source, _ in rows)
     targets = (target for rows in corpus.pairs.values() for _, target in rows)
     return vocabulary.train(itertools.chain(sources, targets), size, [tag(t) for t in corpus.pairs])
 
 
 def check_tags(spm: bytes, targets: Sequence[str]) -> None:
-    """Raise ConfigError where a vocabulary cannot tell several target languages apart."""
+    """Refuse a vocabulary that cannot tell several target languages apart: ConfigError."""
     pieces = vocabulary.load(spm)
     missing = [t for t in targets if not vocabulary.has_tag(pieces, t)]
     if missing and len(targets) > 1:
@@ -60,7 +62,11 @@ def check_tags(spm: bytes, targets: Sequence[str]) -> None:
 
 
 def encode(corpus: Mapping[str, Sequence[Pair]], spm: bytes, max_length: int) -> list[Example]:
-    """Examples with their tags, language after language. DataError where a language has no short pair."""
+    """Encode the pairs with their tags, language after language.
+
+    Raises:
+        DataError: where a language has no pair that is short enough.
+    """
     examples: list[Example] = []
     for language, rows in corpus.items():
         try:

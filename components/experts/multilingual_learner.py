@@ -1,4 +1,4 @@
-"""The learner of multilingual translation, with sparse layers or without: what the training loop trains."""
+"""The learner of multilingual translation, with experts or without."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from components.training.vocabulary import tag
 
 
 class MultilingualLearner:
-    """Cross-entropy over all languages at once; the mean of the languages' greedy BLEU decides.
+    """Learns all target languages at once; the mean of their greedy BLEU picks the checkpoint.
 
     Development loss and BLEU are of the first ``eval_sentences`` of the development set, shared out over the
     languages.
@@ -56,7 +56,7 @@ class MultilingualLearner:
         self.model.to(device)
 
     def loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
-        """Mean label-smoothed cross-entropy of a batch plus the routers' losses, and its target tokens."""
+        """Compute a batch's mean label-smoothed cross-entropy plus the routers' losses, and its tokens."""
         config = self.config
         batch = batches.collate([self.examples[i] for i in rows], self.model.config.pad_token_id)
         batch = batch.to(self.model.device)
@@ -70,18 +70,18 @@ class MultilingualLearner:
         return mean, count
 
     def dev_loss(self) -> float:
-        """Cross-entropy, nats per target token."""
+        """Return the development set's cross-entropy, nats per target token."""
         return validation.dev_loss(self.model, self._dev_examples, self.config.batch_tokens)
 
     def dev_score(self) -> float:
-        """Mean over the languages of greedy BLEU."""
+        """Return the mean over the languages of greedy BLEU."""
         return fmean(
             validation.dev_bleu(self.model, self.tokenizer, [(f"{tag(language)} {s}", t) for s, t in rows])
             for language, rows in self._dev.pairs.items()
         )
 
     def export(self, folder: Path) -> None:
-        """A folder that :mod:`components.models.loading` loads."""
+        """Write a folder that :mod:`components.models.loading` loads."""
         self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
 
@@ -89,7 +89,7 @@ class MultilingualLearner:
 def _load_or_learn_vocabulary(
     config: ExpertsConfig, out: Path, corpus: MultilingualCorpus, store: str | None
 ) -> tuple[bytes, Any]:
-    """The pieces of the run, with a tag for each of several languages."""
+    """Load or learn the vocabulary, which has a tag for each of several languages."""
     learn = partial(multilingual.learn_vocabulary, corpus, config.vocab_size)
     spm, tokenizer = initialization.load_or_learn_vocabulary(config, out, learn, store)
     multilingual.check_tags(spm, config.targets)
@@ -97,10 +97,12 @@ def _load_or_learn_vocabulary(
 
 
 def build_model(config: ExpertsConfig, vocabulary: int, store: str | None) -> Any:
-    """The model to train: dense or with experts, random from the seed or from the weights of ``start``.
+    """Build the model to train: dense or with experts, with random weights or from ``init_from``.
 
-    A dense ``start`` is upcycled where the configuration asks for experts. Raises ConfigError where ``start``
-    has experts and the configuration asks for none or for others.
+    A dense ``init_from`` is upcycled where the settings ask for experts.
+
+    Raises:
+        ConfigError: where ``init_from`` has experts and the settings ask for none or for others.
     """
     shape = {
         "num_local_experts": config.num_experts,
@@ -114,7 +116,7 @@ def build_model(config: ExpertsConfig, vocabulary: int, store: str | None) -> An
         initial_shape = {name: getattr(initial.config, name) for name in shape}
         if initial_shape != shape:
             raise ConfigError(
-                f"start: expected a model with {shape}, found one with {initial_shape}; set the same"
+                f"init_from: expected a model with {shape}, found one with {initial_shape}; set the same"
             )
         return initial
     torch.manual_seed(config.seed)

@@ -1,7 +1,7 @@
-"""What the routers of a model do with a data set: load, entropy, experts by language and by kind of token.
+"""Statistics of a model's routing on a data set: load, entropy, experts by language and by kind of token.
 
-References are forced through the decoder, so that two models are watched on the same tokens. Counts are of
-slots: k for each token.
+The decoder is fed the references, so that two models are compared on the same tokens. Counts are of (token,
+expert) slots: k for each token.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from components.training.batches import Batch, Example, collate
 from components.training.vocabulary import tag
 
 TOKEN_CLASSES = ("tag", "start", "end", "number", "punctuation", "word", "continuation")
-"""Kinds of tokens: language tag, decoder start, sentence end, with a digit, no letter, word begin, rest."""
+"""Kinds of tokens: language tag, decoder start, sentence end, with a digit, no letter, word start, rest."""
 _log = logging.getLogger("antiphon.experts")
 
 
 class Sample(NamedTuple):
-    """A pair to watch: utterance, target language, texts."""
+    """A sentence pair whose routing is recorded: utterance id, target language, texts."""
 
     id: str
     language: str
@@ -36,7 +36,7 @@ class Sample(NamedTuple):
 
 
 class UtteranceRouting(Record):
-    """Slots per expert of one utterance in every sparse layer."""
+    """Slots per expert of one utterance in every layer with experts."""
 
     id: str
     language: str
@@ -44,7 +44,7 @@ class UtteranceRouting(Record):
 
 
 class LayerRoutingStats(Record):
-    """One layer: slots per expert, also by language and kind of token.
+    """Statistics of one layer: slots per expert, also by language and by kind of token.
 
     ``entropy`` is the mean entropy of the router's distribution over the entropy of an even one, 0 to 1.
     """
@@ -62,7 +62,7 @@ class LayerRoutingStats(Record):
 
     @property
     def idle(self) -> int:
-        """Experts with less than a tenth of an equal share."""
+        """How many experts have less than a tenth of an equal share."""
         return sum(n < sum(self.load) / len(self.load) / 10 for n in self.load)
 
     @property
@@ -87,7 +87,7 @@ def mutual_information(table: Sequence[Sequence[int]]) -> float:
 
 
 class RoutingStats:
-    """Counters of a model's sparse layers, fed batch after batch by :func:`observe_routing`."""
+    """Counters of a model's layers with experts, fed batch after batch by :func:`observe_routing`."""
 
     def __init__(self, layers: Sequence[str], n_experts: int, languages: Sequence[str]) -> None:
         self.layers, self.languages = list(layers), list(languages)
@@ -100,7 +100,7 @@ class RoutingStats:
         self._tokens = dict.fromkeys(self.layers, 0)
 
     def add_record(self, record: RoutingRecord, languages: Tensor, classes: Tensor) -> None:
-        """Count one pass; ``languages`` and ``classes`` are the indices of its tokens."""
+        """Count one pass; ``languages`` and ``classes`` are the indices of its tokens' language and kind."""
         routing = record.routing
         selection = torch.zeros(len(classes), routing.n_experts, dtype=torch.long)
         selection.scatter_(1, routing.experts.cpu(), 1)
@@ -113,7 +113,7 @@ class RoutingStats:
         self._tokens[record.layer] += len(classes)
 
     def summarize(self) -> dict[str, LayerRoutingStats]:
-        """What was counted, by layer."""
+        """Return the statistics by layer."""
         return {layer: self._layer(layer) for layer in self.layers}
 
     def _layer(self, layer: str) -> LayerRoutingStats:
@@ -130,7 +130,7 @@ class RoutingStats:
 def observe_routing(
     model: Any, tokenizer: Any, samples: Sequence[Sample], stats: RoutingStats, batch_size: int = 64
 ) -> Iterator[UtteranceRouting]:
-    """Run the samples through the model, in order, and count; one record per sample."""
+    """Run the samples through the model in order and count their routing; yield one record per sample."""
     model.eval()
     kinds = torch.tensor([classify_token(piece) for piece in _vocabulary_pieces(tokenizer)])
     for start in range(0, len(samples), batch_size):
@@ -170,18 +170,22 @@ def _count_batch(
 
 
 def empty_stats_of(model: Any, languages: Sequence[str]) -> RoutingStats:
-    """Empty counters for a model. ModelError where it has no sparse layers."""
+    """Return empty counters for a model.
+
+    Raises:
+        ModelError: where it has no layers with experts.
+    """
     blocks = moe_blocks(model)
     if not blocks:
-        raise ModelError(f"expected a model with sparse layers to watch, found {type(model).__name__}")
+        raise ModelError(f"expected a model with experts, found {type(model).__name__}")
     return RoutingStats(list(blocks), next(iter(blocks.values())).router.weight.shape[0], languages)
 
 
 def warn_of_collapse(layers: dict[str, LayerRoutingStats]) -> list[str]:
-    """One line for every layer in which half of the experts or more are idle; also logged as warnings."""
+    """Warn of every layer in which half of the experts or more are idle; return the warnings."""
     lines = [
         f"collapsed router in {layer}: {stats.idle} of {len(stats.load)} experts get less than a tenth of an "
-        "equal share; raise balance_weight, set noisy, or lower learning_rate"
+        "equal share; raise balance_loss_weight, set noisy_gating, or lower learning_rate"
         for layer, stats in layers.items()
         if 2 * stats.idle >= len(stats.load) > 1
     ]
@@ -191,7 +195,7 @@ def warn_of_collapse(layers: dict[str, LayerRoutingStats]) -> list[str]:
 
 
 def classify_token(piece: str) -> int:
-    """The index in CLASSES of a piece of a Marian vocabulary."""
+    """Return the kind of a piece of a Marian vocabulary, as an index into TOKEN_CLASSES."""
     text = piece.removeprefix("▁")
     if piece.startswith(">>") and piece.endswith("<<"):
         name = "tag"
@@ -211,7 +215,7 @@ def _vocabulary_pieces(tokenizer: Any) -> list[str]:
 
 
 def example_of(tokenizer: Any, sample: Sample) -> Example:
-    """A sample as ids, with the tag of its language where the vocabulary has one."""
+    """Encode a sample, with the tag of its language where the vocabulary has one."""
     mark = tag(sample.language)
     text = f"{mark} {sample.source}" if mark in tokenizer.get_vocab() else sample.source
     return Example(tuple(tokenizer(text).input_ids), tuple(tokenizer(text_target=sample.target).input_ids))

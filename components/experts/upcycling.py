@@ -6,7 +6,7 @@ the router says. A router starts at random, or from prompts (:data:`MODES`): an 
 vector along the mean of what its prompts look like.
 
 >>> model = upcycle([first, second], "cheap_embed", experts=4, top_k=2, tokenizer=tok, prompts=[...] * 4)
->>> save(model, tok, Path("merged"), lineage=["store:...", "store:..."])
+>>> save_upcycled(model, tok, Path("merged"), lineage=["store:...", "store:..."])
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from components.networks.moe.sparse_marian import SparseMarianMTModel, add_rando
 
 Mode = Literal["random", "cheap_embed", "hidden"]
 MODES: tuple[Mode, ...] = get_args(Mode)
-"""Routers: random; the prompts' mean embedding, the same in every layer; their mean input to each router."""
+"""How routers start: random, from the prompts' mean embedding, or from their mean input to each layer."""
 
 Prompts = Sequence[Sequence[str]]
 LLAMA_LIKE = ("LlamaForCausalLM", "MistralForCausalLM")
@@ -40,7 +40,7 @@ SHARED_CONFIG_FIELDS = (
     *("rope_parameters", "tie_word_embeddings", "bos_token_id", "eos_token_id", "pad_token_id"),
     *("initializer_range", "attention_dropout"),
 )
-"""What a Mixtral configuration takes over from a Llama or Mistral one."""
+"""Fields of a Mixtral configuration that are those of the Llama or Mistral one."""
 
 
 def upcycle(
@@ -52,11 +52,20 @@ def upcycle(
     tokenizer: Any = None,
     prompts: Prompts = (),
 ) -> Any:
-    """An expert model whose expert e is the feed-forward block of ``dense[e mod len(dense)]``.
+    """Make a model whose expert e is the feed-forward network of ``dense[e mod len(dense)]``.
 
-    Marian becomes :class:`SparseMarianMTModel`, Llama and Mistral transformers' Mixtral. ``prompts``: texts
-    for each expert, for the modes that need them. Raises ConfigError (k > E, prompts), ModelError (other or
-    unequal architectures).
+    Args:
+        dense: models of one shape. Marian becomes :class:`SparseMarianMTModel`, Llama and Mistral
+            transformers' Mixtral.
+        mode: how the routers start.
+        experts: number of experts.
+        top_k: experts that compute a token.
+        tokenizer: the models' tokenizer, for the modes that read prompts.
+        prompts: texts of each expert, for the same modes.
+
+    Raises:
+        ConfigError: where ``top_k`` or ``prompts`` do not fit the number of experts.
+        ModelError: for other architectures, or models of different shapes.
     """
     check_top_k(top_k, experts)
     if mode not in MODES or (mode != "random" and (tokenizer is None or len(prompts) != experts)):
@@ -80,7 +89,7 @@ def upcycle(
 
 
 def upcycle_marian(dense: Sequence[Any], **shape: Any) -> SparseMarianMTModel:
-    """Marian models to a sparse one of ``shape`` (:class:`~components.networks.moe.sparse_marian.SparseMarianConfig`)."""
+    """Upcycle Marian models; ``shape``: fields of SparseMarianConfig (the number of experts, ...)."""
     require_equal_shapes(dense, "MarianMTModel")
     model = add_random_experts(dense[0], **shape)
     parts = [dict(dense_model.named_parameters()) for dense_model in dense]
@@ -129,7 +138,7 @@ def _copy_cyclically(stacked: Tensor, sources: Sequence[Tensor]) -> None:
 
 
 def require_equal_shapes(models: Sequence[Any], *class_names: str) -> None:
-    """Raise ModelError unless all models are of one of the ``known`` classes and of one shape."""
+    """Refuse models that are not all of one class, one of ``class_names``, and of one shape: ModelError."""
     first, shapes = models[0], [{n: tuple(p.shape) for n, p in model.named_parameters()} for model in models]
     if type(first).__name__ not in class_names:
         raise ModelError(
@@ -150,7 +159,7 @@ def require_equal_shapes(models: Sequence[Any], *class_names: str) -> None:
 def prompt_directions(
     dense: Any, tokenizer: Any, prompts: Prompts, names: Sequence[str], mode: Mode
 ) -> dict[str, Tensor]:
-    """For each feed-forward block of ``names``: unit rows (E, D), one per expert's prompts."""
+    """Return for each feed-forward network of ``names`` unit rows (E, D), one per expert's prompts."""
     rows: dict[str, list[Tensor]] = {name: [] for name in names}
     for texts in prompts:
         sums = _sum_prompt_states(dense, tokenizer, texts, names, mode)
@@ -162,7 +171,7 @@ def prompt_directions(
 def _sum_prompt_states(
     dense: Any, tokenizer: Any, texts: Sequence[str], names: Sequence[str], mode: Mode
 ) -> dict[str, Tensor]:
-    """Sum over the prompts' tokens of their embedding, or of what enters each block."""
+    """Sum the embeddings of the prompts' tokens, or what enters each feed-forward network at them."""
     dense.eval()
     ids = [tokenizer(text, return_tensors="pt")["input_ids"].to(dense.device) for text in texts]
     if mode == "cheap_embed":
@@ -190,7 +199,7 @@ def _sum_prompt_states(
 
 
 def load_dense_models(references: Sequence[str], store: str | None) -> tuple[list[Any], Any, list[str]]:
-    """The dense models with these references, the first one's tokenizer, and where each comes from."""
+    """Load the dense models of these references: models, the first one's tokenizer, references."""
     dense, tokenizers = [], []
     for reference in references:
         checkpoint = resolve(reference, store)

@@ -15,7 +15,7 @@ from filelock import FileLock
 from torch import Tensor
 
 from components.errors import MergeError
-from components.files import staging_folder, sync_file, sync_folder
+from components.files import rename_durably, staging_folder, sync_file
 from components.merging.config import VERSION
 from components.merging.io import output_files
 from components.merging.io.input_models import NO_REFERENCES, open_models
@@ -157,5 +157,4 @@ def _new_folder(out: Path) -> Iterator[Path]:
         staging.chmod(0o755)
         with contextlib.suppress(FileNotFoundError):
             out.rmdir()
-        staging.rename(out)
-        sync_folder(out.parent)
+        rename_durably(staging, out)

@@ -39,7 +39,7 @@ def plan_merge(
         _task_of(recipe, method, output, folders, alignment, seed) for output in list_outputs(recipe, folders)
     ]
     if not tasks:
-        raise MergeError(f"{recipe.where}: the models have no tensors")
+        raise MergeError(f"{recipe.where}: expected models with tensors, found none in the first model")
     return tasks
 
 
@@ -166,7 +166,7 @@ def _check_task(task: TensorTask, method: Method, recipe: Recipe, output: Output
             )
     where = output.output_slice.where
     if method.base == "required" and task.base is None:
-        raise MergeError(f"{where}: {recipe.method} needs a base_model among the models")
+        raise MergeError(f"{where}: expected a base_model, which {recipe.method} needs, found none")
     stacks_layers = recipe.method == "passthrough"
     count = len(task.all_inputs if stacks_layers else task.inputs)
     least, most = (method.min_models if method.max_models else 0), method.max_models

@@ -48,7 +48,7 @@ class TaskVector(NamedTuple):
         """
         terms = TaskVector({model: 1.0}).plus(self).terms
         if not terms:
-            raise MergeError(f"{model}: the vector cancels the model: nothing is left")
+            raise MergeError(f"{model}: expected something left of model + vector, found that they cancel")
         return weighted_average(terms, normalize=False)
 
 

@@ -59,11 +59,13 @@ class Bleu(SacreBleuMetric):
             matches.any(-1).ravel().tolist(),
             strict=True,
         )
-        scores = [_score(*lengths, row) if matched else 0.0 for lengths, row, matched in flat]
+        scores = [
+            _score(length, reference, row) if matched else 0.0 for (length, reference), row, matched in flat
+        ]
         return np.asarray(scores, np.float64).reshape(sums.shape[:-1])
 
     def sentence_scores(self, segments: Segments) -> dict[str, float]:
-        """Of the orders that an output is long enough for, so that short sentences are not all 0."""
+        """Effective order: only n-grams that an output is long enough for, so that not all are 0."""
         selected = self.select(segments)
         scores = dict.fromkeys(selected.ids, 0.0)
         for language, positions in selected.positions_by_language().items():

@@ -59,8 +59,8 @@ class CorpusStatistics:
     def subset(self, ids: Iterable[str]) -> CorpusStatistics:
         """The same metric over these utterances, in this order; ids that were not scored are left out."""
         positions = {key: position for position, key in enumerate(self.ids)}
-        kept = tuple(key for key in dict.fromkeys(ids) if key in positions)
-        return replace(self, ids=kept, rows=self.rows[[positions[key] for key in kept]])
+        names = tuple(key for key in dict.fromkeys(ids) if key in positions)
+        return replace(self, ids=names, rows=self.rows[[positions[key] for key in names]])
 
 
 def measure(metric: Metric, segments: Segments, n_total: int) -> CorpusStatistics | None:

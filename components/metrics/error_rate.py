@@ -96,7 +96,7 @@ class ErrorRate(Metric):
         return f"{self.name}|corpus|norm:{normalizers}|jiwer:{version('jiwer')}"
 
     def score_signature(self, segments: Segments, rows: FloatArray) -> str:
-        """Beside that the length of the references, and how many empty ones were kept apart."""
+        """The signature with the total length of the references and the number of empty ones kept apart."""
         references, _ = normalize_segments(segments, self.normalizer)
         empty = sum(not reference for reference in references)
         length = int(rows[:, 1].sum())

@@ -1,4 +1,4 @@
-"""Words where nothing is said: transcripts of utterances whose reference is empty."""
+"""Hallucinated words: transcripts of utterances in which nothing is said."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Hallucinations(Metric):
         return np.asarray(sums[..., 0])
 
     def interval(self, rows: FloatArray) -> Interval | None:
-        """None: the count is of these utterances."""
+        """None: it is a count of these utterances, not an estimate."""
         del rows
         return None
 

@@ -1,4 +1,4 @@
-"""A data set of several languages: each utterance is scored under the protocol of its own."""
+"""Scoring data sets of several languages: each utterance under the protocol of its own language."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def group_by_language(languages: Sequence[str]) -> dict[str, list[int]]:
 
 
 def merge_signatures(signatures: Mapping[str, str]) -> str:
-    """One protocol of several languages' (language -> protocol): theirs if they share it, else each named."""
+    """Join signatures (language -> signature): the common one, or each with its languages before it."""
     shared: dict[str, list[str]] = {}
     for code, signature in signatures.items():
         shared.setdefault(signature, []).append(code)

@@ -1,4 +1,4 @@
-"""Which declared normalizer a language's transcripts are scored under."""
+"""The default normalizer of each language's transcripts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def without_spaces(language: str) -> bool:
 
 
 def normalizer_for(language: str) -> Normalizer:
-    """The default: ``whisper-english`` for English, ``basic`` elsewhere, no spaces where there are none."""
+    """``whisper-english`` for English, ``basic-no-spaces`` without spaces between words, else ``basic``."""
     from components.text_normalization import get_normalizer  # noqa: PLC0415 - 0.1 s, when something is scored
 
     if without_spaces(language):

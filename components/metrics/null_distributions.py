@@ -11,7 +11,7 @@ from components.metrics.bootstrap import SEED, FloatArray
 from components.metrics.corpus_statistics import CorpusStatistics
 
 TRIALS = 10_000
-"""Exchanges of a randomisation test."""
+"""Exchanges of a randomization test."""
 
 
 def two_sided_p(null: FloatArray, observed: float) -> float:

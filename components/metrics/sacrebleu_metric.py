@@ -77,9 +77,9 @@ class SacreBleuMetric(Metric):
 
     def select(self, segments: Segments) -> Segments:
         """The utterances with a reference that says something, without their empty references."""
-        chosen = super().select(segments)
-        stated = tuple(tuple(text for text in texts if text.strip()) for texts in chosen.references)
-        return replace(chosen, references=stated)
+        selected = super().select(segments)
+        stated = tuple(tuple(text for text in texts if text.strip()) for texts in selected.references)
+        return replace(selected, references=stated)
 
     def _signature(self, segments: Segments, *, resampled: bool) -> str:
         signatures = {}

@@ -1,6 +1,6 @@
 """Is one system better than another? Two-sided paired tests on the same utterances.
 
-Paired bootstrap (Koehn 2004) and approximate randomisation (Riezler and Maxwell 2005) with the draws of
+Paired bootstrap (Koehn 2004) and approximate randomization (Riezler and Maxwell 2005) with the draws of
 ``sacrebleu.significance`` 2.x: 1,000 resamples or 10,000 trials from numpy's default generator seeded with
 12345. Both draw differences as they would be if there were none: resampled differences less the observed d,
 or those of outputs exchanged at random; p = (1 + #{at least as large as |d|}) / (1 + trials). sacreBLEU's own

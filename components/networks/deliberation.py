@@ -18,10 +18,13 @@ from components.networks.multi_source_transformer import MultiSourceStack, embed
 
 @dataclass(frozen=True)
 class Draft:
-    """First passes of N sources, end-of-sentence included and padded.
+    """The first decoder's drafts of N sources, end-of-sentence included and padded.
 
-    ``tokens`` (N, J), ``mask`` (N, J) True at real tokens, ``states`` (N, J, width) of the first decoder
-    where it chose each token, ``log_probs`` (N,) log P(y' | x) in nats.
+    Attributes:
+        tokens: ids (N, J).
+        mask: (N, J), True at real tokens.
+        states: states (N, J, width) of the first decoder as it predicted each token.
+        log_probs: log P(y' | x) of each draft (N,), nats.
     """
 
     tokens: Tensor
@@ -31,7 +34,7 @@ class Draft:
 
 
 class DeliberationNetwork(nn.Module):
-    """``first`` (a MarianMTModel: encoder and first decoder) and ``second`` (the second decoder)."""
+    """Encoder, first decoder (both in ``first``, a MarianMTModel) and second decoder (``second``)."""
 
     def __init__(self, first: Any) -> None:
         super().__init__()
@@ -41,35 +44,35 @@ class DeliberationNetwork(nn.Module):
 
     @classmethod
     def from_base(cls, first: Any) -> DeliberationNetwork:
-        """A network whose second decoder begins as the first one."""
+        """Return a network whose second decoder starts with the weights of the first one."""
         model = cls(first)
         model.second.init_from_decoder(first.model.decoder)
         return model
 
     @property
     def config(self) -> Any:
-        """Configuration of the first pass."""
+        """The configuration of the first pass's model."""
         return self.first.config
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return self.first.device  # type: ignore[no-any-return]
 
     def encode(self, source: Tensor, mask: Tensor) -> Tensor:
-        """Encoder states H (N, S, width) of token ids (N, S)."""
+        """Encode token ids (N, S) with their mask: encoder states H (N, S, width)."""
         return self.first.get_encoder()(  # type: ignore[no-any-return]
             input_ids=source, attention_mask=mask, return_dict=True
         ).last_hidden_state
 
     def read_draft(self, encoded: Tensor, mask: Tensor, tokens: Tensor, is_token: Tensor) -> Draft:
-        """The first decoder on drafts ``tokens`` (N, J), where ``real``: states and log P(y' | x)."""
+        """Run the first decoder over drafts ``tokens`` (N, J); ``is_token`` (N, J) is False at padding."""
         states = self.first_states(encoded, mask, tokens)
         log_probs, _ = self.log_probs(states, tokens, is_token)
         return Draft(tokens, is_token, states, log_probs)
 
     def first_states(self, encoded: Tensor, mask: Tensor, tokens: Tensor) -> Tensor:
-        """States (N, J, width) of the first decoder as it predicts each of ``tokens`` (N, J)."""
+        """Return the first decoder's states (N, J, width) as it predicts each of ``tokens`` (N, J)."""
         return self.first.model.decoder(  # type: ignore[no-any-return]
             input_ids=self._shift_right(tokens),
             encoder_hidden_states=encoded,
@@ -78,10 +81,16 @@ class DeliberationNetwork(nn.Module):
         ).last_hidden_state
 
     def log_probs(self, states: Tensor, tokens: Tensor, is_token: Tensor) -> tuple[Tensor, Tensor]:
-        """log P of ``tokens`` (N, T) where ``real``, given the states that predict them, summed: (N,).
+        """Sum the log-probabilities of each sequence's tokens, in nats.
 
-        The second is the sum over the same positions of the vocabulary's mean log-probability, which is what
-        label smoothing mixes in.
+        Args:
+            states: decoder states (N, T, width) that predict the tokens.
+            tokens: ids (N, T).
+            is_token: (N, T), True where a token is not padding.
+
+        Returns:
+            log P of each sequence (N,), and the sum over the same positions of the vocabulary's mean
+            log-probability (N,), which label smoothing mixes in.
         """
         log_probs = torch.log_softmax(self.logits(states[is_token]), dim=-1)
         token_log_probs = log_probs.gather(1, tokens[is_token][:, None])[:, 0]
@@ -90,19 +99,19 @@ class DeliberationNetwork(nn.Module):
         return empty.index_add(0, rows, token_log_probs), empty.index_add(0, rows, log_probs.mean(-1))
 
     def logits(self, states: Tensor) -> Tensor:
-        """Scores (..., V) of the next token, in float32 (float64 for a float64 model)."""
+        """Return the next token's logits (..., V) at ``states``, in float32 (float64 for a float64 model)."""
         scores = self.first.lm_head(states)
         scores = scores if scores.dtype == torch.float64 else scores.float()
         return scores + self.first.final_logits_bias  # type: ignore[no-any-return]
 
     def memories(self, encoded: Tensor, draft: Draft) -> tuple[Tensor, Tensor]:
-        """What the second decoder attends to: H (N, S, width) and [s; y'] (N, J, 2 width)."""
+        """Return what the second decoder attends to: H (N, S, width) and [s; y'] (N, J, 2 width)."""
         decoder = self.first.model.decoder
         words = decoder.embed_tokens(draft.tokens) * decoder.embed_scale
         return encoded, torch.cat([draft.states, words.to(draft.states.dtype)], dim=-1)
 
     def second_states(self, encoded: Tensor, mask: Tensor, draft: Draft, labels: Tensor) -> Tensor:
-        """States (N, T, width) of the second decoder as it predicts each of ``labels`` (N, T)."""
+        """Return the second decoder's states (N, T, width) as it predicts each of ``labels`` (N, T)."""
         keys = self.second.project_memories(self.memories(encoded, draft))
         hidden = embed_tokens(self.first, self._shift_right(labels))
         return self.second(hidden, keys, (mask, draft.mask))  # type: ignore[no-any-return]

@@ -18,8 +18,16 @@ IGNORED = -100
 
 
 class DenoisingBatch(NamedTuple):
-    """One batch of steps x_t -> x_{t-1}: ``canvas``, its ``tags`` (N, L), and the writer's ``inputs``,
-    ``labels`` (spans only), ``places`` and ``nexts``, each (N, T)."""
+    """A batch of N diffusion steps x_t -> x_{t-1}.
+
+    Attributes:
+        canvas: the texts x_t.
+        tags: the right tag of each canvas position (N, L); -100 at padding.
+        inputs: the writer's inputs (N, T).
+        labels: what the writer is to write (N, T); -100 where a token is copied, and at padding.
+        previous_kept: canvas position (N, T) of the last kept token before each input.
+        next_kept: canvas position (N, T) of the next kept one.
+    """
 
     canvas: Canvas
     tags: Tensor
@@ -29,12 +37,12 @@ class DenoisingBatch(NamedTuple):
     next_kept: Tensor
 
     def to(self, device: torch.device) -> DenoisingBatch:
-        """The same batch on ``device``."""
+        """Move the tensors to ``device``."""
         return DenoisingBatch(self.canvas.to(device), *(part.to(device) for part in self[1:]))
 
 
 def make_canvases(texts: Sequence[Tokens], t: Sequence[int], pad: int, eos: int) -> Canvas:
-    """Canvases (N, L) of texts at steps ``t``; the pad token is the start, as in Marian."""
+    """Put N texts on canvases at steps ``t``; the pad token is the start, as in Marian."""
     width = max(map(len, texts)) + 2
     tokens = torch.tensor([[pad, *text, eos, *[pad] * (width - len(text) - 2)] for text in texts])
     lengths = torch.tensor([len(text) + 2 for text in texts])
@@ -42,7 +50,7 @@ def make_canvases(texts: Sequence[Tokens], t: Sequence[int], pad: int, eos: int)
 
 
 def batch_of(pairs: Sequence[tuple[int, Tokens, Tokens]], pad: int, eos: int) -> DenoisingBatch:
-    """The batch of (t, x_t, x_{t-1}); padding of tags and labels is -100."""
+    """Make a batch of triples (t, x_t, x_{t-1})."""
     canvas = make_canvases([after for _, after, _ in pairs], [t for t, _, _ in pairs], pad, eos)
     scripts = [shortest_edit_script(after, before) for _, after, before in pairs]
     traces = [trace_of(after, s, pad, eos) for (_, after, _), s in zip(pairs, scripts, strict=True)]
@@ -70,7 +78,18 @@ def batch_of(pairs: Sequence[tuple[int, Tokens, Tokens]], pad: int, eos: int) ->
 def tagging_and_writing_loss(
     model: EditDiffusionNetwork, source: Tensor, mask: Tensor, batch: DenoisingBatch, smoothing: float
 ) -> tuple[Tensor, Tensor]:
-    """Mean cross-entropies (nats) of tags per canvas token and of written tokens, label-smoothed scalars."""
+    """Compute the loss of tagging and that of writing.
+
+    Args:
+        model: the denoiser.
+        source: source ids (N, S).
+        mask: (N, S), True where they are not padding.
+        batch: the diffusion steps.
+        smoothing: label smoothing of the written tokens.
+
+    Returns:
+        Mean cross-entropy of the tags per canvas token and of the written tokens, nats.
+    """
     encoded = model.encode(source, mask)
     states = model.read_canvas(encoded, mask, batch.canvas)
     scores = model.tag_logits(states).flatten(0, 1)
@@ -91,7 +110,7 @@ def tagging_and_writing_loss(
 
 
 def forbid_start_tags(scores: Tensor) -> Tensor:
-    """Tag scores (N, L, 4) with what the start cannot be (removed) forbidden."""
+    """Set logits (N, L, 4) of tags that the start cannot have (it is never removed) to minus infinity."""
     scores = scores.clone()
     scores[:, 0, [tag for tag in range(scores.shape[-1]) if tag not in (KEEP, INSERT)]] = -torch.inf
     return scores

@@ -1,8 +1,8 @@
 """Edit scripts over tokens: keep, replace, insert, delete (the operations of Reid et al., 2022).
 
-A script has one tag for the start of a sequence and one for each of its tokens. REPLACE writes a span in the
-place of the token, INSERT keeps it and writes a span behind it. Between two kept tokens there is at most one
-span, so a script says what is removed and where something is written, and nothing twice.
+A script has one tag for the start of a sequence and one for each of its tokens. REPLACE removes the token and
+writes a span there, INSERT keeps it and writes a span behind it. Between two kept tokens there is at most one
+span, so an edit has one script only.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ TAGS = ("keep", "replace", "insert", "delete")
 
 @dataclass(frozen=True)
 class EditScript:
-    """``tags`` of the start and of each token; ``spans`` written at REPLACE and INSERT, in order."""
+    """``tags`` of the start and of each token; ``spans``, in order, are written at REPLACE and INSERT."""
 
     tags: tuple[int, ...]
     spans: tuple[tuple[int, ...], ...]
 
     @property
     def edits(self) -> int:
-        """Tokens removed or written."""
+        """How many tokens are removed or written."""
         removed = sum(tag in (REPLACE, DELETE) for tag in self.tags)
         return removed + sum(map(len, self.spans))
 
 
 def shortest_edit_script(source: Sequence[int], target: Sequence[int]) -> EditScript:
-    """The script that makes ``target`` of ``source`` along a shortest edit (Levenshtein, unit costs)."""
+    """Return a shortest script that turns ``source`` into ``target`` (Levenshtein, unit costs)."""
     tags = [KEEP] * (1 + len(source))
     span_behind: dict[int, tuple[int, ...]] = {}  # by the kept position (0 = start) that it stands behind
     last_kept = 0
@@ -52,7 +52,11 @@ def shortest_edit_script(source: Sequence[int], target: Sequence[int]) -> EditSc
 
 
 def apply_edit_script(source: Sequence[int], edit: EditScript) -> tuple[int, ...]:
-    """What ``edit`` makes of ``source``. Raises ValueError where it does not fit."""
+    """Apply a script to a sequence.
+
+    Raises:
+        ValueError: where the script does not fit the sequence.
+    """
     if len(edit.tags) != 1 + len(source):
         raise ValueError(f"expected {1 + len(source)} tags for {len(source)} tokens, found {len(edit.tags)}")
     if edit.tags[0] not in (KEEP, INSERT):
@@ -73,9 +77,10 @@ def apply_edit_script(source: Sequence[int], edit: EditScript) -> tuple[int, ...
 
 
 def span_openings(tags: Sequence[int]) -> tuple[tuple[int, ...], tuple[bool, ...]]:
-    """Kept positions (the start, 0, first) and whether a span is written behind each.
+    """Return the kept positions (the start, 0, comes first) and whether a span is written behind each.
 
-    Any tags will do, also those that :func:`shortest_edit_script` never gives (two REPLACE in a row are one span).
+    Any tags are read, also those that :func:`shortest_edit_script` never gives: two REPLACE in a row are one
+    span.
     """
     kept_positions, opens = [0], [tags[0] == INSERT]
     for position, tag in enumerate(tags[1:], start=1):

@@ -19,7 +19,13 @@ KeysValues = tuple[Tensor, Tensor]
 
 
 class MultiHeadAttention(nn.Module):
-    """Scaled dot-product attention with ``heads`` heads over a memory of ``memory`` features."""
+    """Scaled dot-product attention over a memory.
+
+    Args:
+        width: features of the queries and of the output.
+        heads: attention heads; they divide the width.
+        memory: features of the memory; the width if None.
+    """
 
     def __init__(self, width: int, heads: int, memory: int | None = None) -> None:
         super().__init__()
@@ -28,11 +34,11 @@ class MultiHeadAttention(nn.Module):
         self.k_proj, self.v_proj = nn.Linear(memory or width, width), nn.Linear(memory or width, width)
 
     def project_memory(self, memory: Tensor) -> KeysValues:
-        """Keys and values of ``memory`` (N, S, features)."""
+        """Project a memory (N, S, features) to keys and values."""
         return self._split(self.k_proj(memory)), self._split(self.v_proj(memory))
 
     def forward(self, hidden: Tensor, keys_values: KeysValues, bias: Tensor | None) -> Tensor:
-        """Contexts (N, T, width) of ``hidden`` (N, T, width); ``bias`` is added to scores (N, 1, T, S)."""
+        """Attend from ``hidden``, giving contexts (both N, T, width); scores get ``bias`` (N, 1, T, S)."""
         keys, values = keys_values
         queries = self._split(self.q_proj(hidden)) * keys.shape[-1] ** -0.5
         scores = queries @ keys.transpose(-1, -2)
@@ -45,7 +51,7 @@ class MultiHeadAttention(nn.Module):
 
 
 class MultiSourceLayer(nn.Module):
-    """Self-attention, attention to each memory, feed-forward."""
+    """A Transformer layer: self-attention, attention to each memory, feed-forward network."""
 
     def __init__(self, config: MarianConfig, memories: Sequence[int]) -> None:
         super().__init__()
@@ -63,7 +69,7 @@ class MultiSourceLayer(nn.Module):
 
     @property
     def cross_attentions(self) -> list[MultiHeadAttention]:
-        """The attention to each memory."""
+        """The attention modules, one per memory."""
         return [self.encoder_attn, *self.more_attn]
 
     def forward(
@@ -74,7 +80,15 @@ class MultiSourceLayer(nn.Module):
         memory_keys_values: Sequence[KeysValues],
         masks: Sequence[Any],
     ) -> Tensor:
-        """Hidden states (N, T, width), given keys and biases of itself and of each memory."""
+        """Compute hidden states (N, T, width).
+
+        Args:
+            hidden: the layer's input (N, T, width).
+            own_keys_values: of the sequence itself.
+            bias: added to the scores of self-attention (N or 1, 1, T, T), or None.
+            memory_keys_values: of each memory.
+            masks: biases for the scores of each memory (N, 1, 1, S), or None.
+        """
         hidden = self.self_attn_layer_norm(
             hidden + self._apply_dropout(self.self_attn(hidden, own_keys_values, bias))
         )
@@ -91,7 +105,13 @@ class MultiSourceLayer(nn.Module):
 
 
 class MultiSourceStack(nn.Module):
-    """Layers over a sequence, causal or not, that attend to memories of the given widths."""
+    """Transformer layers over a sequence, causal or not, that attend to memories.
+
+    Args:
+        config: a Marian configuration, for widths, heads and the number of (decoder) layers.
+        memories: features of each memory.
+        causal: whether a position sees only itself and those before it.
+    """
 
     def __init__(self, config: MarianConfig, memories: Sequence[int], *, causal: bool) -> None:
         super().__init__()
@@ -99,7 +119,7 @@ class MultiSourceStack(nn.Module):
         self.layers = nn.ModuleList(MultiSourceLayer(config, memories) for _ in range(config.decoder_layers))
 
     def init_from_decoder(self, decoder: Any) -> None:
-        """Take the weights of a Marian decoder; memories that it does not have start without influence."""
+        """Copy the weights of a Marian decoder; memories that it does not have start without influence."""
         for layer, decoder_layer in zip(self._layers(), decoder.layers, strict=True):
             mismatch = layer.load_state_dict(decoder_layer.state_dict(), strict=False)
             unknown = [name for name in mismatch.missing_keys if not name.startswith("more_attn")]
@@ -110,7 +130,7 @@ class MultiSourceStack(nn.Module):
                 nn.init.zeros_(attention.out_proj.bias)
 
     def project_memories(self, memories: Sequence[Tensor]) -> list[list[KeysValues]]:
-        """Keys and values of each memory (N, S, features), for every layer."""
+        """Project memories (N, S, features) to keys and values: for every layer, those of each memory."""
         return [
             [
                 attend.project_memory(memory)
@@ -127,10 +147,15 @@ class MultiSourceStack(nn.Module):
         own_mask: Tensor | None = None,
         cache: Any = None,
     ) -> Tensor:
-        """Hidden states (N, T, width) of embedded tokens (N, T, width).
+        """Compute hidden states (N, T, width) of embedded tokens.
 
-        ``masks`` are True at real positions of each memory (N, S); ``own`` likewise of the sequence itself,
-        which a causal stack does not need (padding comes last). ``cache`` grows by T positions.
+        Args:
+            hidden: embedded tokens (N, T, width).
+            keys: keys and values of the memories, as :meth:`project_memories` gives them.
+            masks: of each memory (N, S), True where a position is not padding; None where nothing is.
+            own_mask: the same of the sequence itself (N, T); a causal stack needs none, as padding comes
+                last.
+            cache: a key-value cache of the sequence, which grows by T positions; None for whole sequences.
         """
         biases = [None if mask is None else mask_to_bias(mask, hidden.dtype) for mask in masks]
         bias = None if own_mask is None else mask_to_bias(own_mask, hidden.dtype)
@@ -148,21 +173,27 @@ class MultiSourceStack(nn.Module):
 
 
 def mask_to_bias(mask: Tensor, dtype: torch.dtype) -> Tensor:
-    """What is added to scores (N, 1, 1, S) so that only positions of ``mask`` (N, S) are attended."""
+    """Return what is added to scores (N, 1, 1, S) so that only positions of ``mask`` (N, S) count."""
     zero = torch.zeros(mask.shape, dtype=dtype, device=mask.device)
     return zero.masked_fill(~mask, torch.finfo(dtype).min)[:, None, None]
 
 
 def causal_bias(length: int, like: Tensor) -> Tensor:
-    """What is added to scores (1, 1, T, T) so that a position attends to itself and those before it."""
+    """Return what is added to scores (1, 1, T, T) so that a position sees itself and those before it."""
     full = torch.full((length, length), torch.finfo(like.dtype).min, dtype=like.dtype, device=like.device)
     return full.triu(1)[None, None]
 
 
 def embed_tokens(model: Any, tokens: Tensor, start: int = 0) -> Tensor:
-    """Tokens (N, T) from position ``start`` as Marian's decoder embeds them, with its dropout (N, T, width).
+    """Embed tokens as Marian's decoder does: scaled embeddings, sinusoidal positions, dropout.
 
-    ``model`` is a MarianMTModel (its own scale and sinusoidal positions).
+    Args:
+        model: a MarianMTModel.
+        tokens: ids (N, T).
+        start: position of the first of them.
+
+    Returns:
+        Embedded tokens (N, T, width).
     """
     decoder = model.model.decoder
     positions = torch.arange(start, start + tokens.shape[1], device=tokens.device)

@@ -20,7 +20,15 @@ Tokens = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Corruption:
-    """The process; ``steps`` is T. ``kinds`` are the chances of replace, insert, delete."""
+    """The noising process.
+
+    Attributes:
+        steps: T, the number of steps.
+        rate: probability that an edit begins at a token.
+        longer: mean of the Poisson distribution of an edit's length beyond 1.
+        blank: probability that the last step deletes the whole text.
+        kinds: probabilities of replace, insert and delete.
+    """
 
     steps: int = 4
     rate: float = 0.15
@@ -30,27 +38,32 @@ class Corruption:
 
 
 class EditNoiser:
-    """Draws corruptions; ``counts`` (V,) are how often each token stands in the training targets."""
+    """Draws noised texts.
+
+    Args:
+        process: the noising process.
+        counts: how often each token of the vocabulary (V) occurs in the training targets.
+    """
 
     def __init__(self, process: Corruption, counts: Sequence[int]) -> None:
         self.process = process
         self._sums: Any = np.cumsum(np.asarray(counts, np.float64))
 
-    def draw_tokens(self, count: int, draw: Generator) -> Tokens:
-        """``count`` tokens of the unigram distribution."""
-        token_ids = np.searchsorted(self._sums, draw.random(count) * self._sums[-1], side="right")
+    def draw_tokens(self, count: int, rng: Generator) -> Tokens:
+        """Draw ``count`` tokens from the unigram distribution of the training targets."""
+        token_ids = np.searchsorted(self._sums, rng.random(count) * self._sums[-1], side="right")
         return tuple(int(token_id) for token_id in token_ids)
 
-    def corrupt_once(self, tokens: Tokens, draw: Generator) -> Tokens:
-        """x_{t-1} -> x_t: one step of edits."""
+    def corrupt_once(self, tokens: Tokens, rng: Generator) -> Tokens:
+        """Apply one step of random edits: x_{t-1} -> x_t."""
         process, position = self.process, 0
         result: list[int] = []
-        while position <= len(tokens):  # the last place, behind the text, can only be inserted at
-            if draw.random() < process.rate:
-                length = 1 + int(draw.poisson(process.longer))
-                kind = int(draw.choice(3, p=process.kinds))
+        while position <= len(tokens):  # the last position, behind the text, can only be inserted at
+            if rng.random() < process.rate:
+                length = 1 + int(rng.poisson(process.longer))
+                kind = int(rng.choice(3, p=process.kinds))
                 if kind != 2:
-                    result += self.draw_tokens(length, draw)
+                    result += self.draw_tokens(length, rng)
                 if kind != 1:
                     position += length
                     continue
@@ -58,11 +71,11 @@ class EditNoiser:
             position += 1
         return tuple(result)
 
-    def draw_training_pair(self, clean: Tokens, draw: Generator) -> tuple[int, Tokens, Tokens]:
-        """A step t of 1..T with x_t and x_{t-1} of the process that began at ``clean`` (x_0)."""
-        t = int(draw.integers(1, self.process.steps + 1))
+    def draw_training_pair(self, clean: Tokens, rng: Generator) -> tuple[int, Tokens, Tokens]:
+        """Draw a step t from 1 to T; return t, x_t and x_{t-1} of the process from ``clean``, x_0."""
+        t = int(rng.integers(1, self.process.steps + 1))
         before = clean
         for _ in range(t - 1):
-            before = self.corrupt_once(before, draw)
-        after = () if draw.random() < self.process.blank else self.corrupt_once(before, draw)
+            before = self.corrupt_once(before, rng)
+        after = () if rng.random() < self.process.blank else self.corrupt_once(before, rng)
         return t, after, before

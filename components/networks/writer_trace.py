@@ -1,8 +1,9 @@
-"""What the writer of edit diffusion emits: the new text, with kept tokens given and spans written.
+"""The writer's output in edit diffusion: the new text, in which kept tokens are copied and spans are written.
 
-A trace goes over the kept tokens of the canvas from left to right. Where a span is open behind one of them,
-its tokens follow and then its end: the ``end`` token, or eos behind the last kept token, as in a plain
-translation. A trace ends with eos. Only what is written (spans and their ends) is free; the rest is given.
+A trace goes over the kept tokens of the canvas from left to right. Where a span is written behind one of
+them, its tokens follow and then its end: the ``end`` token, or eos behind the last kept token, as in a plain
+translation. A trace ends with eos. Spans and their ends are free (the model predicts them); the rest is
+copied.
 """
 
 from __future__ import annotations
@@ -17,10 +18,13 @@ Tokens = tuple[int, ...]
 
 @dataclass(frozen=True)
 class WriterTrace:
-    """``tokens`` emitted, which of them are ``free``, and the canvas position that each stands behind.
+    """The writer's tokens, and where each of them is in the canvas.
 
-    ``places[i]`` is the last kept canvas position (0 = start) before token i, ``nexts[i]`` the next kept one
-    (n + 1, the canvas's end, behind the last).
+    Attributes:
+        tokens: what the writer emits.
+        is_free: whether the model predicts the token; others are copied from the canvas.
+        previous_kept: the last kept canvas position before each token (0 is the start).
+        next_kept: the next kept one; behind the last it is the canvas's end, n + 1.
     """
 
     tokens: Tokens
@@ -30,7 +34,7 @@ class WriterTrace:
 
 
 def trace_of(canvas: Sequence[int], script: EditScript, end: int, eos: int) -> WriterTrace:
-    """The trace of applying ``script`` to ``canvas`` (ids without start and eos)."""
+    """Return the trace of applying ``script`` to ``canvas`` (ids without start and eos)."""
     kept_positions, opens = span_openings(script.tags)
     spans = iter(script.spans)
     rows: list[tuple[int, bool, int, int]] = []
@@ -49,5 +53,5 @@ def trace_of(canvas: Sequence[int], script: EditScript, end: int, eos: int) -> W
 
 
 def text_of(tokens: Sequence[int], end: int, eos: int) -> Tokens:
-    """The new text of a trace: its tokens without the ends of spans."""
+    """Return the new text of a trace: its tokens without the ends of spans."""
     return tuple(token for token in tokens if token not in (end, eos))

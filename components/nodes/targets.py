@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from components.errors import DataError
+from components.languages import UNDETERMINED
 from components.nodes.kind import Item, Kind, NodeSettings, Site
 from components.records import NBest
 from components.storage.whole_stage import Product
@@ -58,7 +59,7 @@ class Targets(Kind[TargetsSettings]):
             for item in items:
                 utterance, nbest = item.utterance, item.inputs[site.of[0]]
                 assert isinstance(nbest, NBest)
-                language = utterance.target_language or "und"
+                language = utterance.target_language or UNDETERMINED
                 text = TARGET_CHOICES[settings.choose](nbest, utterance.references, language)
                 source = utterance.transcript or utterance.text  # what was said, where that is known
                 if source and text:

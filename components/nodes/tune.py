@@ -10,6 +10,7 @@ from components.ensembling.output_level.config import COEFFICIENTS_FILE
 from components.ensembling.output_level.weighted_hypotheses import SystemNBest, add_language_model_scores
 from components.errors import DataError
 from components.files import read_json, write_json
+from components.languages import UNDETERMINED
 from components.nodes.combine import Combine, CombineSettings
 from components.nodes.kind import Item, Site
 from components.records import NBest, StageRef, Utterance
@@ -60,7 +61,7 @@ class Tune(Combine):
             for sample in examples
         ]
         languages = {example.language for example in examples}
-        language = languages.pop() if len(languages) == 1 else "und"
+        language = languages.pop() if len(languages) == 1 else UNDETERMINED
         references = [example.references for example in examples]
         result = mert.mert(offers, references, settings, language, site.seed)
         values = {"coefficients": result.coefficients, "score": result.score, "single": result.single}
@@ -94,6 +95,6 @@ def _references_of(utterance: Utterance, *, transcripts: bool) -> tuple[str, ...
     """Return what the texts are compared with: the transcript, or references in their language."""
     if transcripts:
         return (utterance.transcript,) if utterance.transcript else ()
-    if utterance.source_language not in (utterance.target_language, "und"):
+    if utterance.source_language not in (utterance.target_language, UNDETERMINED):
         return ()
     return tuple(reference for reference in utterance.references if reference.strip())

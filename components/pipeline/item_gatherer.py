@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from components.languages import UNDETERMINED
 from components.nodes.kind import Item
 from components.pipeline.pipeline import SOURCE, TARGET, Node, Pipeline
 from components.records import NBest, NodeOutcome, Quarantined, Route, Utterance
@@ -194,7 +195,7 @@ class ItemGatherer:
         if language == SOURCE:
             return outcome.language or base.source_language
         if language == TARGET:
-            return base.target_language or self._pipeline.languages[1] or "und"
+            return base.target_language or self._pipeline.languages[1] or UNDETERMINED
         return language
 
 

@@ -1,7 +1,7 @@
 """Which weights of a linear map stay: magnitude pruning (Han et al., 2015) to a pattern of zeros.
 
-``2:4`` keeps the two largest of every four weights of a row (Mishra et al., 2021), ``block`` the 32 x 32 blocks
-of largest norm, ``single`` the largest weights wherever they are.
+``2:4`` keeps the two largest of every four weights of a row (Mishra et al., 2021), ``block`` the 32 x 32
+blocks of largest norm, ``single`` the largest weights wherever they are.
 """
 
 from __future__ import annotations

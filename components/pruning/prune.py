@@ -1,4 +1,4 @@
-"""Pruning a whole model: mask its linear layers, check the score, use sparse products where they are faster."""
+"""Pruning a model: mask its linear layers, check the score, use sparse products where they are faster."""
 
 from __future__ import annotations
 

@@ -123,8 +123,8 @@ def find_fastest_layout(
         repeats: how often each layout is timed; the shortest time counts.
 
     Returns:
-        The layout, and its time divided by that of the dense product. The dense product is the one that decoding
-        would use: with a packed weight where that is possible.
+        The layout, and its time divided by that of the dense product. The dense product is the one that
+        decoding would use: with a packed weight where that is possible.
     """
     x = torch.randn(rows, weight.shape[1], device=weight.device, dtype=weight.dtype)
     usable = [
@@ -152,8 +152,9 @@ def find_fastest_layout(
 def multiply_active_units(hidden: Tensor, units: Tensor) -> Tensor:
     """Multiply ``hidden @ units`` without the units that are zero for every token.
 
-    Only units that are off for the whole batch (after a ReLU) can be left out, so the gain goes with few tokens.
-    Where half of the units or more are on, gathering them costs more than it saves, and the product is dense.
+    Only units that are off for the whole batch (after a ReLU) can be left out, so the gain goes with few
+    tokens. Where half of the units or more are on, gathering them costs more than it saves, and the product
+    is dense.
 
     Args:
         hidden: activations (T, F).

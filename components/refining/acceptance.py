@@ -1,4 +1,4 @@
-"""Estimates of quality without references, as rows of a table: a round must raise one to be accepted.
+"""Gates: estimates of quality, one of which a round must raise to be accepted.
 
 ``forward``     log P(translation | source) per token, by a translation model
 ``round_trip``  chrF of the translation, translated back, against the source
@@ -16,7 +16,7 @@ from sacrebleu.metrics.chrf import CHRF
 from components.decoding.models.causal import CausalModel
 from components.decoding.search import force_decode
 from components.errors import ConfigError
-from components.languages import base_of
+from components.languages import UNDETERMINED, base_of
 from components.records import NBest, Utterance
 from components.refining.config import RoundsConfig
 from components.translation.config import TranslationConfig
@@ -24,17 +24,17 @@ from components.translation.factory import build, load_resident
 from components.translation.sanitization import find_control_tokens, sanitize
 
 SOURCED = ("forward", "round_trip")
-"""Gates that compare with the text that was translated, which a transcript does not have."""
+"""Gates that compare a translation with its source text; a transcript has none."""
 REPORTED = {"reference_chrf": "chrf"}
-"""Reported metrics that a gate would be judged by its own measure with."""
+"""Gate -> the reported metric that is the gate's own measure."""
 Items = Sequence[Utterance]
 Texts = Sequence[str]
 Estimator = Callable[[Items, Texts], list[float]]
-"""Of each translation of an utterance's text, higher is better."""
+"""(utterances, their translations) -> an estimate of each; higher is better."""
 
 
 def check(config: RoundsConfig) -> None:
-    """Raises ConfigError where the gate is the reported metric."""
+    """Refuse a gate that is the reported metric: ConfigError."""
     if REPORTED.get(config.gate) == config.reported:
         raise ConfigError(
             f"gate {config.gate}: expected another metric than the reported one, found "
@@ -83,7 +83,7 @@ def _round_trip_estimator(config: RoundsConfig, store: str | None) -> Estimator:
             item.model_copy(
                 update={
                     "text": text,
-                    "source_language": item.target_language or "und",
+                    "source_language": item.target_language or UNDETERMINED,
                     "target_language": item.source_language,
                 }
             )
@@ -109,7 +109,7 @@ def _reference_estimator(config: RoundsConfig, store: str | None) -> Estimator:
 
 def references_of(item: Utterance) -> list[str]:
     """The references of a translation; of a text in the language that was spoken, the transcript."""
-    if base_of(item.source_language) == base_of(item.target_language or "und"):
+    if base_of(item.source_language) == base_of(item.target_language or UNDETERMINED):
         return [item.transcript] if item.transcript else []
     return list(item.references)
 
@@ -120,4 +120,4 @@ GATES: dict[str, Callable[[RoundsConfig, str | None], Estimator]] = {
     "fluency": _fluency_estimator,
     "reference_chrf": _reference_estimator,
 }
-"""Settings and store -> the estimate, its model loaded."""
+"""Gate -> (settings, store) -> its estimator, with its model loaded."""

@@ -1,4 +1,4 @@
-"""What is refused of a refinement before its models are loaded: its gate, its models, its languages."""
+"""Checks of a refinement before its models are loaded: gate, models, languages."""
 
 from __future__ import annotations
 
@@ -16,13 +16,19 @@ from components.refining.self_refine import examples
 from components.translation.checks import LanguagePair, explain_unsupported, resolve_text_model
 
 ARCHITECTURES = {"self_refine": CAUSAL, "deliberation": (DELIBERATION,), "diffusion": (EDIT_DIFFUSION,)}
-"""Method -> how the architecture of its model ends."""
+"""Method -> how the architecture of its model ends, as config.json names it."""
 
 
 def check(config: RefineConfig, store: str | None, *, transcripts: bool = False) -> None:
-    """Refuse what can be refused without fetching a model. ConfigError, ModelError, StoreError.
+    """Refuse settings that cannot work, without fetching a model.
 
-    ``transcripts``: what is refined was recognized, and has no source text.
+    Args:
+        config: the settings.
+        store: the store of models.
+        transcripts: whether transcripts are refined, which have no source text.
+
+    Raises:
+        ConfigError, ModelError, StoreError: what is wrong, and what to do.
     """
     check_gate(config, store, transcripts=transcripts)
     if transcripts and config.method != "self_refine":
@@ -34,7 +40,7 @@ def check(config: RefineConfig, store: str | None, *, transcripts: bool = False)
 
 
 def check_gate(config: RoundsConfig, store: str | None, *, transcripts: bool = False) -> None:
-    """The part of it that every kind of rounds has."""
+    """Check the gate, which refinement and loops have in common."""
     acceptance.check(config)
     if transcripts and config.gate in acceptance.SOURCED:
         raise ConfigError(
@@ -47,7 +53,7 @@ def check_gate(config: RoundsConfig, store: str | None, *, transcripts: bool = F
 
 
 def validate_models(config: RefineConfig, store: str | None, pairs: Iterable[LanguagePair]) -> None:
-    """Refuse, by their files (fetched first), models that cannot refine or judge texts of ``pairs``."""
+    """Refuse fetched models that cannot refine or judge texts of ``pairs``: ConfigError."""
     language_pairs = list(pairs)
     checkpoint = models.resolve(config.model, store)
     if not checkpoint.architecture.endswith(ARCHITECTURES[config.method]):
@@ -66,7 +72,7 @@ def validate_models(config: RefineConfig, store: str | None, pairs: Iterable[Lan
 
 
 def validate_gate_model(config: RoundsConfig, store: str | None, pairs: Iterable[LanguagePair]) -> None:
-    """The part of it that every kind of rounds has."""
+    """Refuse a fetched gate model that cannot judge texts of ``pairs``: ConfigError."""
     if config.gate in MODELLED:
         _validate_gate_architecture(config, resolve_text_model(config.gate_model, store), list(pairs))
 

@@ -1,6 +1,7 @@
-"""What the training loop trains here: the deliberation network and the denoiser of edit diffusion.
+"""Learners of the refiners: the deliberation network and the denoiser of edit diffusion.
 
-Both start from a translation model (``start``), whose vocabulary they keep; greedy BLEU decides.
+Both start from a translation model (``init_from``), whose vocabulary they keep; greedy BLEU picks the
+checkpoint.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ GREEDY = SearchConfig(beam_size=1, max_new_tokens=128)
 
 
 class _RefinerLearner(ABC):
-    """What both share: the data and the model of a TranslationLearner, BLEU on dev, the export."""
+    """Base of both: the data and the model of a TranslationLearner, development BLEU, the export."""
 
     score_name = "bleu"
     model: Any
@@ -54,7 +55,7 @@ class _RefinerLearner(ABC):
         self.digest = digest_of(self.tokenizer.get_vocab())
 
     def dev_score(self) -> float:
-        """Greedy BLEU on the first ``eval_sentences`` of the development set."""
+        """Return greedy BLEU on the first ``eval_sentences`` of the development set."""
         pairs = self.base.dev_pairs[: self.config.eval_sentences]
         languages = (self.config.source_language, self.config.target_language)
         texts = translate_all(self.engine, [source for source, _ in pairs], languages)
@@ -62,7 +63,7 @@ class _RefinerLearner(ABC):
 
     @torch.no_grad()
     def dev_loss(self) -> float:
-        """Loss on the development set, nats per token."""
+        """Return the loss on the development set, nats per token."""
         self.model.eval()
         examples = self.base.dev_examples[: self.config.eval_sentences]
         total, tokens = 0.0, 0
@@ -75,15 +76,18 @@ class _RefinerLearner(ABC):
 
     @abstractmethod
     def validation_loss(self, examples: Sequence[batches.Example], number: int) -> tuple[float, int]:
-        """Loss per token of a batch of the development set, and its tokens."""
+        """Compute the loss per token of batch ``number`` of the development set, and its tokens."""
 
     def export(self, folder: Path) -> None:
-        """A folder that ``store:KEY`` names as a translator."""
+        """Write a folder that is used as a translator."""
         save_network(self.model, self.tokenizer, folder)
 
 
 class DeliberationLearner(_RefinerLearner):
-    """E over drafts of log P2(y | y', x), by ``drafts`` samples each; ``anchor`` adds log P1(y | x)."""
+    """Maximizes E over drafts y' of log P2(y | y', x), by ``num_drafts`` samples per source.
+
+    ``first_pass_loss_weight`` adds the first pass's own log P1(y | x).
+    """
 
     def __init__(
         self, config: TrainingConfig, out: Path, device: torch.device, store: str | None = None
@@ -95,7 +99,7 @@ class DeliberationLearner(_RefinerLearner):
         self.engine = Seq2SeqBackend(self.ready, self.tokenizer, GREEDY)  # type: ignore[arg-type]
 
     def loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
-        """The surrogate of a batch per target token, to be minimised, and its target tokens."""
+        """Compute the negative surrogate objective of a batch per target token, and its target tokens."""
         model, batch = self.model, self.base.batch(rows)
         tokens, real = (part.to(model.device) for part in pad_drafts(self._sample_drafts(batch), self.pad))
         encoded, count = model.encode(batch.source, batch.mask), self.config.num_drafts
@@ -118,7 +122,7 @@ class DeliberationLearner(_RefinerLearner):
         return loss, total
 
     def _sample_drafts(self, batch: batches.Batch) -> list[list[tuple[int, ...]]]:
-        """Samples of the first pass as it stands, without dropout; the loop's random state decides them."""
+        """Sample drafts from the present first pass, without dropout, from the loop's random state."""
         seed, keys = int(torch.randint(2**31, ())), range(len(batch.source))
         config = SearchConfig(
             n_best=self.config.num_drafts, temperature=1.0, seed=seed, max_new_tokens=self.config.max_length
@@ -132,13 +136,13 @@ class DeliberationLearner(_RefinerLearner):
         return drafts
 
     def _target_log_probs(self, states: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Label-smoothed and plain log-probability (M,) of ``labels`` (M, T) at ``states`` (M, T, width)."""
+        """Return label-smoothed and plain log P (M,) of ``labels`` (M, T) at ``states`` (M, T, width)."""
         plain, uniform = self.model.log_probs(states, _fill_padding(labels, self.pad), labels != -100)
         share = self.config.label_smoothing
         return (1 - share) * plain + share * uniform, plain
 
     def validation_loss(self, examples: Sequence[batches.Example], number: int) -> tuple[float, int]:
-        """Cross-entropy of the second pass, given the first pass's greedy draft."""
+        """Compute the cross-entropy of the second pass, given the first pass's greedy draft."""
         model = self.model
         batch = batches.collate(examples, self.pad).to(model.device)
         drafts = [[draft] for draft in self.ready.draft_best(batch.source, batch.mask.long())]
@@ -152,7 +156,7 @@ class DeliberationLearner(_RefinerLearner):
 
 
 class EditDiffusionLearner(_RefinerLearner):
-    """The denoiser on steps of the corruption, drawn afresh for every batch."""
+    """Learns to undo steps of the noising process, which are drawn afresh for every batch."""
 
     def __init__(
         self, config: TrainingConfig, out: Path, device: torch.device, store: str | None = None
@@ -169,7 +173,7 @@ class EditDiffusionLearner(_RefinerLearner):
         self.engine = EditDiffusionBackend(ready, self.tokenizer, GREEDY)
 
     def loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
-        """Cross-entropies of tags and of written tokens, added; counted are the target tokens."""
+        """Compute the sum of the cross-entropies of tags and of written tokens, and the target tokens."""
         examples = [self.base.examples[i] for i in rows]
         seed = int(torch.randint(2**31, ()))
         tagging, writing = self._losses(examples, seed, self.config.label_smoothing)
@@ -187,7 +191,7 @@ class EditDiffusionLearner(_RefinerLearner):
         )
 
     def validation_loss(self, examples: Sequence[batches.Example], number: int) -> tuple[float, int]:
-        """Both cross-entropies, on corruptions that are the same at every evaluation."""
+        """Compute both cross-entropies, on noised texts that are the same at every evaluation."""
         tagging, writing = self._losses(examples, number, 0.0)
         return float(tagging + writing), sum(len(example.target) for example in examples)
 

@@ -1,4 +1,4 @@
-"""The deliberation network and edit diffusion as refiners of any system's text."""
+"""The refinement methods, as a table: self-refine, the deliberation network, edit diffusion."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from components.translation.seq2seq import Seq2SeqBackend, to_sentence_translati
 
 
 class _NetworkRefiner:
-    """Sources and drafts as ids of the network's vocabulary."""
+    """Base of refiners by a trained network: sources and drafts as ids of its vocabulary."""
 
     kind: type[Any]
 
@@ -43,10 +43,10 @@ class _NetworkRefiner:
         self._controls = find_control_tokens(self.tokenizer)
 
     def check(self, item: Utterance) -> None:
-        """A network reads whatever its vocabulary has."""
+        """Refuse nothing: a network reads whatever its vocabulary has."""
 
     def pad_sources(self, items: Sequence[Utterance]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Padded ids and mask (N, S)."""
+        """Encode and pad the utterances' sources: ids and mask (N, S)."""
         rows = [
             self._engine.prepare(item.text or "", item.source_language, item.target_language).tokens
             for item in items
@@ -58,17 +58,17 @@ class _NetworkRefiner:
         return ids, (torch.arange(width, device=device) < lengths[:, None]).long()
 
     def encode_draft(self, text: str) -> tuple[int, ...]:
-        """Ids of a draft, with eos."""
+        """Encode a draft: ids with end of sentence."""
         return tuple(self.tokenizer(text_target=sanitize(text, self._controls)).input_ids)
 
 
 class DeliberationRefiner(_NetworkRefiner):
-    """The second decoder, reading the draft at hand instead of its own first pass."""
+    """The deliberation network, whose second decoder reads the draft instead of its own first pass."""
 
     kind = DeliberationModel
 
     def propose(self, items: Sequence[Utterance], drafts: Sequence[str], step: int) -> list[Proposal]:
-        """A second pass over each draft."""
+        """Propose a second pass over each draft."""
         ids, mask = self.pad_sources(items)
         draft_ids = [self.encode_draft(draft) for draft in drafts]
         member = self.ready.build_scorer(input_ids=ids, attention_mask=mask, drafts=draft_ids)
@@ -79,7 +79,7 @@ class DeliberationRefiner(_NetworkRefiner):
 
 
 class EditDiffusionRefiner(_NetworkRefiner):
-    """One step of the reverse process, counted down from as many steps as there are rounds."""
+    """Edit diffusion: a round is one step of the reverse process."""
 
     kind = EditDiffusionModel
 
@@ -98,3 +98,4 @@ METHODS: dict[str, type[SelfRefiner | DeliberationRefiner | EditDiffusionRefiner
     "deliberation": DeliberationRefiner,
     "diffusion": EditDiffusionRefiner,
 }
+"""Refinement methods by the names of the setting ``method``."""

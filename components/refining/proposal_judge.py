@@ -1,4 +1,4 @@
-"""Whether what others propose is an improvement: imports no model unless a gate asks one."""
+"""Acceptance of texts that other nodes propose; imports no model unless the gate needs one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from components.refining.decisions import Estimates, Proposal, decide
 
 
 class AcceptanceGate:
-    """Estimates what a round changes, by a row of :data:`components.refining.acceptance.GATES`."""
+    """Estimates the text before a round and the proposal, by a row of :data:`.acceptance.GATES`."""
 
     def __init__(self, config: RoundsConfig, store: str | None) -> None:
         self._estimate = None
@@ -23,7 +23,7 @@ class AcceptanceGate:
     def estimate(
         self, items: Sequence[Utterance], before: Sequence[str], proposed: Sequence[str]
     ) -> list[Estimates]:
-        """Of the text before and of the proposal of each utterance."""
+        """Estimate the text before the round and the proposal of each utterance."""
         if self._estimate is None:
             return [Estimates()] * len(items)
         new = self._estimate(items, proposed)
@@ -32,7 +32,7 @@ class AcceptanceGate:
 
 
 class ProposalJudge:
-    """Decides on what others propose: the body of a loop."""
+    """Decides on what other nodes propose: the body of a ``loop`` node."""
 
     def __init__(self, config: RoundsConfig, store: str | None = None) -> None:
         self._config = config
@@ -41,7 +41,13 @@ class ProposalJudge:
     def judge_round(
         self, items: Sequence[Utterance], history: Sequence[Sequence[NBest]], proposals: Sequence[NBest]
     ) -> list[Outcome]:
-        """The round after ``history``, whose proposals are the best hypotheses of ``proposals``."""
+        """Decide on a round whose proposals are the first hypotheses of ``proposals``.
+
+        Args:
+            items: the utterances.
+            history: their rounds so far, the draft first.
+            proposals: what is proposed for each.
+        """
         texts = [past[-1].best.text for past in history]
         bests = [proposal.best for proposal in proposals]
         estimates = self._gate.estimate(items, texts, [best.text for best in bests])

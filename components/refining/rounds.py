@@ -1,4 +1,4 @@
-"""One round over a batch: propose, estimate, decide."""
+"""Refinement rounds: propose a text, estimate it, decide."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from components.refining.self_refine import SelfRefiner
 
 
 class Refiner:
-    """Refines drafts round by round; holds no state between calls. ``version`` changes when outputs do."""
+    """Refines drafts round by round; keeps no state between calls."""
 
     version: int = VERSION
 
     def __init__(self, config: RefineConfig, store: str | None = None) -> None:
         self.config = config
         self._gate = AcceptanceGate(config, store)
-        self.editor = METHODS[config.method](config, store)
+        self.proposer = METHODS[config.method](config, store)
 
     def run_round(
         self,
@@ -31,13 +31,14 @@ class Refiner:
         rounds_left: int = 1,
         feedback: Sequence[str] | None = None,
     ) -> list[Outcome]:
-        """The next round. Stopped utterances stay as they are; one that cannot be asked is put aside.
+        """Run the next round. Stopped utterances stay as they are; unsupported ones are quarantined.
 
         Args:
             items: the utterances with the text that the draft was made from.
             history: their rounds so far, the draft first.
             left: rounds still to come, this one among them.
-            feedback: the critic's words on each text; else the method finds its own, if it asks for any.
+            feedback: a critic's feedback on each text; if None, the method asks for its own where it needs
+                any.
         """
         outcomes: dict[int, Outcome] = {
             i: past[-1] if has_stopped(past) else self._refuse(item) or past[-1]
@@ -64,16 +65,16 @@ class Refiner:
         proposals = self._propose(items, texts, rounds_left, feedback)
         estimates = self._gate.estimate(items, texts, [proposal.text for proposal in proposals])
         seconds = (time.perf_counter() - start) / len(items)
-        system = self.editor.checkpoint.reference
+        system = self.proposer.checkpoint.reference
         rows = zip(history, proposals, estimates, strict=True)
         return [
             decide(past, proposal, values, self.config, system, seconds) for past, proposal, values in rows
         ]
 
     def _refuse(self, item: Utterance) -> Quarantined | None:
-        """Languages are those that were heard: one may be another than all that were asked for before."""
+        """Quarantine an utterance in a language without examples: it may have been identified only by now."""
         try:
-            self.editor.check(item)
+            self.proposer.check(item)
         except ConfigError as error:
             reason = "unsupported language"
             return Quarantined(utterance_id=item.id, stage="refine", reason=reason, detail=str(error))
@@ -87,7 +88,7 @@ class Refiner:
         feedback: Sequence[str] | None,
     ) -> list[Proposal]:
         if feedback is None:
-            return list(self.editor.propose(items, texts, rounds_left))
-        if not isinstance(self.editor, SelfRefiner):
+            return list(self.proposer.propose(items, texts, rounds_left))
+        if not isinstance(self.proposer, SelfRefiner):
             raise ConfigError(f"feedback: expected method self_refine to read it, found {self.config.method}")
-        return self.editor.revise(items, texts, feedback)
+        return self.proposer.revise(items, texts, feedback)

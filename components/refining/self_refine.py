@@ -1,7 +1,7 @@
-"""Self-refine (Madaan et al., 2023) by a prompted causal LM: name the problems of a draft, then mend them.
+"""Self-refine (Madaan et al., 2023) by a prompted causal LM: name a draft's problems, then correct them.
 
-The prompt is few-shot post-editing, for chat and base models alike: models of this size do not criticise
-freely. Source, draft and feedback are data: one line each in their place, control tokens taken out.
+The prompt is few-shot post-editing, for chat and base models alike: models of this size do not criticize
+freely. Source, draft and feedback are untrusted data: one line each, with control tokens removed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from components.decoding.config import SearchConfig
 from components.decoding.models.causal import CausalModel
 from components.decoding.search import search
 from components.errors import ConfigError
-from components.languages import base_of, english_name
+from components.languages import UNDETERMINED, base_of, english_name
 from components.records import Utterance
 from components.refining.config import RefineConfig
 from components.refining.decisions import Proposal
@@ -28,7 +28,7 @@ _PROMPT_LABELS = ("Source:", "Draft:", "Problems:", "Corrected:")
 
 
 class SelfRefiner:
-    """Proposes corrections of drafts. ``version`` changes when outputs do."""
+    """Proposes corrections of drafts."""
 
     def __init__(self, config: RefineConfig, store: str | None) -> None:
         settings = TranslationConfig(model=config.model, device=config.device)
@@ -40,21 +40,21 @@ class SelfRefiner:
         self._controls = (*find_control_tokens(self._tokenizer), *_PROMPT_LABELS)
 
     def check(self, item: Utterance) -> None:
-        """Raises ConfigError where there are no examples in the languages of an utterance."""
+        """Refuse an utterance in languages for which the prompt has no examples: ConfigError."""
         examples(*_languages(item))
 
     def propose(self, items: Sequence[Utterance], drafts: Sequence[str], step: int) -> list[Proposal]:
-        """A correction of each draft; empty answers keep the draft."""
+        """Propose a correction of each draft; an empty answer keeps the draft."""
         if not self._config.feedback:
             return self._correct(items, drafts, [None] * len(items))
         heads = [self._prompt_head(item, draft) for item, draft in zip(items, drafts, strict=True)]
-        problems = self._write([f"{head}\nProblems:" for head in heads])
+        problems = self._generate_lines([f"{head}\nProblems:" for head in heads])
         return self._correct(items, drafts, [text for text, _ in problems])
 
     def revise(
         self, items: Sequence[Utterance], drafts: Sequence[str], feedback: Sequence[str]
     ) -> list[Proposal]:
-        """A correction of each draft by another critic's words on it."""
+        """Propose a correction of each draft, given another critic's feedback on it."""
         return self._correct(
             items, drafts, [self._as_prompt_data(" ".join(words.split())) for words in feedback]
         )
@@ -66,14 +66,14 @@ class SelfRefiner:
         for item, draft, words in zip(items, drafts, problems, strict=True):
             middle = "" if words is None else f"\nProblems: {words}"
             prompts.append(f"{self._prompt_head(item, draft)}{middle}\nCorrected:")
-        answers = self._write(prompts)
+        answers = self._generate_lines(prompts)
         return [
             Proposal(text or draft, words, score)
             for (text, score), draft, words in zip(answers, drafts, problems, strict=True)
         ]
 
     def _prompt_head(self, item: Utterance, draft: str) -> str:
-        """The prompt up to the draft; what was transcribed has no source text that could stand in it."""
+        """Return the prompt up to and with the draft; that of a transcript has no source text."""
         languages = _languages(item)
         transcript = languages[0] == languages[1]
         names = [english_name(language) for language in languages]
@@ -89,8 +89,8 @@ class SelfRefiner:
     def _as_prompt_data(self, text: str) -> str:
         return sanitize(text, self._controls)
 
-    def _write(self, prompts: Sequence[str]) -> list[tuple[str, float]]:
-        """One line after each prompt, greedily, and its log-probability."""
+    def _generate_lines(self, prompts: Sequence[str]) -> list[tuple[str, float]]:
+        """Generate one line after each prompt, greedily; return it with its log-probability."""
         ids = [tuple(self._tokenizer(prompt, verbose=False).input_ids) for prompt in prompts]
         config = SearchConfig(beam_size=1, max_new_tokens=self._config.max_tokens)
         member = self._ready.build_scorer(ids, eos=self._eos)
@@ -108,11 +108,11 @@ class SelfRefiner:
 
 
 def _languages(item: Utterance) -> tuple[str, str]:
-    return base_of(item.source_language), base_of(item.target_language or "und")
+    return base_of(item.source_language), base_of(item.target_language or UNDETERMINED)
 
 
 def examples(source: str, target: str) -> list[dict[str, str]]:
-    """The post-edits that the prompt shows for a pair of languages. ConfigError where there are none."""
+    """Return the post-edits that the prompt shows for a language pair; ConfigError where there are none."""
     rows = [json.loads(line) for line in _read_prompt_file("post_edits.jsonl").splitlines()]
     shots = [row for row in rows if (row["from"], row["to"]) == (source, target)]
     if not shots:

@@ -16,6 +16,7 @@ import soundfile
 
 from components import audio
 from components.errors import ConfigError, DataError
+from components.files import rename_durably, sync_file
 from components.records import Quarantined, Utterance
 from components.synthesis.config import VERSION, SynthesisConfig
 from components.synthesis.engines import ENGINES
@@ -106,7 +107,8 @@ class Synthesizer:
             raise DataError(f"{self.config.engine}: expected speech of voice {voice!r}, found silence")
         partial = target.with_suffix(".partial")
         soundfile.write(partial, samples.clip(-1, 1), audio.SAMPLE_RATE, format="FLAC", subtype="PCM_16")
-        partial.replace(target)
+        sync_file(partial)
+        rename_durably(partial, target)
 
 
 def build(config: SynthesisConfig) -> Synthesizer:

@@ -1,4 +1,4 @@
-"""Checkpoints of a run in progress: everything that an exact resume needs, written all or nothing.
+"""Checkpoints of a training in progress: everything that an exact resume needs, written all or nothing.
 
 ``checkpoints/step-N/``: ``model.safetensors``, ``optimiser.safetensors`` (both moments of AdamW and the
 states of the random number generators), ``state.json`` (counters) and ``manifest.json`` (the sha256 of each).
@@ -24,7 +24,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from components.errors import StoreError
-from components.files import sync_folder
+from components.files import rename_durably
 from components.models.install_manifest import is_intact, write_manifest
 
 MANIFEST = "manifest.json"
@@ -33,7 +33,7 @@ _log = logging.getLogger("antiphon.training")
 
 @dataclasses.dataclass
 class TrainingState:
-    """Counters of a run: what has been done, what was best, and the metrics of every evaluation."""
+    """Counters of a training: steps taken, the best evaluation, and the metrics of every evaluation."""
 
     step: int = 0
     epoch: int = 0
@@ -46,13 +46,18 @@ class TrainingState:
     history: list[dict[str, float]] = dataclasses.field(default_factory=list)
 
     def last_steps(self, count: int) -> list[int]:
-        """Steps of the last ``count`` evaluations."""
+        """Return the steps of the last ``count`` evaluations."""
         return [int(row["step"]) for row in self.history[-count:]]
 
 
-def save(folder: Path, model: Any, optimiser: torch.optim.Optimizer, state: TrainingState, keep: int) -> Path:
-    """Write ``folder/step-N`` (temporary, synced, renamed); keep the last ``keep``, and the best as each of
-    these knew it, so that a run can go on from any of them.
+def save(folder: Path, model: Any, optimizer: torch.optim.Optimizer, state: TrainingState, keep: int) -> Path:
+    """Write ``folder/step-N``: into a temporary folder, synced, then renamed.
+
+    The last ``keep`` checkpoints stay, and the best one as each of these knew it, so that a training can go
+    on from any of them; others are removed.
+
+    Returns:
+        The checkpoint's folder.
     """
     final = checkpoint_folder(folder, state.step)
     temporary = folder / f".writing-{state.step:08d}"
@@ -62,7 +67,7 @@ def save(folder: Path, model: Any, optimiser: torch.optim.Optimizer, state: Trai
     moments = {
         f"{name}.{key}": value.clone()
         for name, parameter in model.named_parameters()
-        for key, value in optimiser.state.get(parameter, {}).items()
+        for key, value in optimizer.state.get(parameter, {}).items()
     }
     moments["rng.cpu"] = torch.get_rng_state()
     if model.device.type == "cuda":
@@ -71,8 +76,7 @@ def save(folder: Path, model: Any, optimiser: torch.optim.Optimizer, state: Trai
     (temporary / "state.json").write_text(json.dumps(dataclasses.asdict(state)), encoding="utf-8")
     write_manifest(temporary, MANIFEST)
     shutil.rmtree(final, ignore_errors=True)
-    temporary.rename(final)
-    sync_folder(folder)
+    rename_durably(temporary, final)
     kept_folders = {
         checkpoint_folder(folder, int(row[name]))
         for row in state.history[-keep:]
@@ -84,17 +88,17 @@ def save(folder: Path, model: Any, optimiser: torch.optim.Optimizer, state: Trai
 
 
 def checkpoint_folder(folder: Path, step: int) -> Path:
-    """Where the checkpoint of a step is."""
+    """Return the folder of the checkpoint of a step."""
     return folder / f"step-{step:08d}"
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
-    """Checkpoints, oldest first; whether they are whole, :func:`find_latest` and :func:`find_first_damaged` say."""
+    """List the checkpoints' folders, oldest first, damaged ones among them."""
     return sorted(folder.glob("step-*"))
 
 
 def find_latest(folder: Path) -> Path | None:
-    """The newest checkpoint whose files have the digests of its manifest; damaged newer ones are removed."""
+    """Return the newest checkpoint whose files agree with its manifest; remove damaged newer ones."""
     for path in reversed(list_checkpoints(folder)):
         if is_intact(path, MANIFEST, reread=True):
             return path
@@ -104,7 +108,7 @@ def find_latest(folder: Path) -> Path | None:
 
 
 def find_first_damaged(folder: Path, needed: Iterable[int]) -> int | None:
-    """The first of the ``needed`` steps whose checkpoint is missing or damaged; None where all are whole."""
+    """Return the first of the ``needed`` steps whose checkpoint is missing or damaged, or None."""
     return next(
         (
             step
@@ -126,8 +130,12 @@ def rewind(folder: Path, step: int) -> None:
             shutil.rmtree(path)
 
 
-def restore(path: Path, model: Any, optimiser: torch.optim.Optimizer) -> TrainingState:
-    """Put weights, moments and random number generators back as they were; return the counters."""
+def restore(path: Path, model: Any, optimizer: torch.optim.Optimizer) -> TrainingState:
+    """Restore weights, moments and random number generators; return the counters.
+
+    Raises:
+        StoreError: where the checkpoint is of another model.
+    """
     load_weights(model, load_file(path / "model.safetensors"))
     moments = load_file(path / "optimiser.safetensors")
     torch.set_rng_state(moments.pop("rng.cpu"))
@@ -138,9 +146,9 @@ def restore(path: Path, model: Any, optimiser: torch.optim.Optimizer) -> Trainin
         entries = {key: moments.pop(f"{name}.{key}", None) for key in ("step", "exp_avg", "exp_avg_sq")}
         if entries["step"] is not None:
             device = parameter.device
-            optimiser.state[parameter] = {k: v.to(device) for k, v in entries.items() if v is not None}
+            optimizer.state[parameter] = {k: v.to(device) for k, v in entries.items() if v is not None}
     if moments:
-        raise StoreError(f"{path}: optimiser state of unknown parameter {next(iter(moments))}; start afresh")
+        raise StoreError(f"{path}: optimizer state of unknown parameter {next(iter(moments))}; start afresh")
     counters = json.loads((path / "state.json").read_text(encoding="utf-8"))
     if "worse" in counters:  # its name in the version before
         counters["evals_without_improvement"] = counters.pop("worse")
@@ -149,7 +157,7 @@ def restore(path: Path, model: Any, optimiser: torch.optim.Optimizer) -> Trainin
 
 @contextmanager
 def safetensors_errors_as_os_errors() -> Iterator[None]:
-    """What safetensors reports of the system (a full disk, say) is an OSError with its number again."""
+    """Turn what safetensors reports of the system (a full disk, say) into an OSError with its number."""
     try:
         yield
     except SafetensorError as error:
@@ -160,12 +168,16 @@ def safetensors_errors_as_os_errors() -> Iterator[None]:
 
 
 def trained_parameters(model: Any) -> dict[str, Tensor]:
-    """Trained parameters by name, tied ones once; frozen ones are not kept."""
+    """Return the trained parameters by name, tied ones once; frozen ones are left out."""
     return {name: p.detach().contiguous() for name, p in model.named_parameters() if p.requires_grad}
 
 
 def load_weights(model: Any, tensors: dict[str, Tensor]) -> None:
-    """Set every trained parameter. Raises StoreError unless names and shapes are the same."""
+    """Set every trained parameter.
+
+    Raises:
+        StoreError: unless names and shapes are the same.
+    """
     parameters = trained_parameters(model)
     if {k: v.shape for k, v in parameters.items()} != {k: v.shape for k, v in tensors.items()}:
         odd = sorted(set(parameters) ^ set(tensors)) or sorted(
@@ -178,7 +190,7 @@ def load_weights(model: Any, tensors: dict[str, Tensor]) -> None:
 
 
 def average_weights(paths: list[Path]) -> dict[str, Tensor]:
-    """Mean of the weights of several checkpoints, in float64, as float32."""
+    """Average the weights of several checkpoints in float64; the mean is float32."""
     total: dict[str, Tensor] = {}
     for path in paths:
         for name, tensor in load_file(path / "model.safetensors").items():

@@ -1,4 +1,4 @@
-"""What is refused of a training before its data are read: shapes, languages, files and models."""
+"""Checks of a training's settings before its data are read: shapes, languages, files and models."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from components.training.marian_model import check_heads
 
 
 def check(config: TrainingConfig, store: str | None) -> None:
-    """Refuse what needs no reading. ConfigError, DataError, ModelError, StoreError."""
+    """Refuse settings that cannot work, without reading data.
+
+    Raises:
+        ConfigError, DataError, ModelError, StoreError: what is wrong, and what to do.
+    """
     check_code(config.source_language)
     check_code(config.target_language)
     for source in (config.data, config.dev):
@@ -20,7 +24,7 @@ def check(config: TrainingConfig, store: str | None) -> None:
 
 
 def check_machine(config: TrainingConfig, store: str | None) -> None:
-    """The same of the model that is made, whatever its data."""
+    """Check device, shape and models, but not the data."""
     pick_device(config.device)
     if config.kind in ("deliberation", "edit_diffusion"):
         initialization.require_initial_model(config)
@@ -31,7 +35,7 @@ def check_machine(config: TrainingConfig, store: str | None) -> None:
 
 
 def check_distillation(config: DistillationConfig, store: str | None) -> None:
-    """The same of a student, and its teachers' names."""
+    """Check a student's training, and that its teachers can be resolved."""
     check(config, store)
     for reference in (*config.teachers, *([config.init_layers_from] if config.init_layers_from else [])):
         models.check(reference, store)

@@ -1,4 +1,4 @@
-"""What a user can set on a training run. Flat, described, bounded: the Prefect UI makes its form of it."""
+"""Settings of trainings, from which the form in Prefect's UI is made: flat, described, bounded."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pydantic import ConfigDict, Field
 from components.deprecated_names import DeprecatedNames
 
 VERSION = 1
-"""Of the training loop: raised when the same configuration gives another model."""
+"""Version of the training loop: raised when the same settings give another model."""
 
 
 class TrainingConfig(DeprecatedNames):
-    """Settings of one training run: data, size of the model, optimiser, budgets, machine."""
+    """Settings of one training: data, size of the model, optimizer, budgets, machine."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     deprecated_names: ClassVar = {
@@ -71,7 +71,7 @@ class TrainingConfig(DeprecatedNames):
         "translation",
         title="Kind of model",
         description="translation (source to target), language_model (of the target side alone), deliberation "
-        "or edit_diffusion (refiners that start from the translation model named in start)",
+        "or edit_diffusion (refiners that start from the translation model named in init_from)",
     )
     init_from: str | None = Field(
         None,
@@ -106,7 +106,7 @@ class TrainingConfig(DeprecatedNames):
         description="dimension inside the feed-forward blocks",
     )
     num_heads: int = Field(
-        4, title="Attention heads", ge=1, le=64, description="attention heads; must divide the width"
+        4, title="Attention heads", ge=1, le=64, description="attention heads; must divide d_model"
     )
     dropout: float = Field(
         0.2,
@@ -159,7 +159,7 @@ class TrainingConfig(DeprecatedNames):
         description="padded pieces (tokens) per batch at most, on the longer side",
     )
 
-    max_steps: int = Field(4000, title="Steps", ge=1, le=10_000_000, description="budget: optimiser steps")
+    max_steps: int = Field(4000, title="Steps", ge=1, le=10_000_000, description="budget: optimizer steps")
     max_minutes: float | None = Field(
         None, title="Minutes", gt=0.0, description="budget: minutes of training; empty = no limit"
     )

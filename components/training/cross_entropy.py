@@ -11,9 +11,10 @@ from components.training.batches import Batch
 
 
 def target_logits(model: Any, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Logits (N, V), float32, at the N real target positions of a batch, and their labels (N,).
+    """Compute the logits at the target positions of a batch. Padding does not reach the output layer.
 
-    Padding does not reach the output layer: it costs nothing there.
+    Returns:
+        Logits (N, V), float32, at the N target positions that are not padding, and their labels (N,).
     """
     hidden = model.model(
         input_ids=batch.source, attention_mask=batch.mask, decoder_input_ids=batch.inputs, use_cache=False
@@ -23,9 +24,15 @@ def target_logits(model: Any, batch: Batch) -> tuple[Tensor, Tensor]:
 
 
 def smoothed_cross_entropy(model: Any, batch: Batch, smoothing: float) -> tuple[Tensor, int]:
-    """Mean label-smoothed cross-entropy (nats per target token, float32 scalar), and the token count.
+    """Compute the label-smoothed cross-entropy of a batch.
 
-    Smoothing spreads that much probability over the whole vocabulary (Szegedy et al., 2016).
+    Args:
+        model: a Marian model.
+        batch: the batch.
+        smoothing: probability that is spread over the whole vocabulary (Szegedy et al., 2016).
+
+    Returns:
+        The mean, nats per target token (a float32 scalar), and the number of target tokens.
     """
     scores, labels = target_logits(model, batch)
     return functional.cross_entropy(scores, labels, label_smoothing=smoothing), labels.numel()

@@ -1,4 +1,4 @@
-"""Word-level distillation: a student learns the whole distribution of its teachers at every target word.
+"""Word-level distillation: a student learns its teachers' distribution at every target word.
 
 Hinton et al. 2015 (temperature), Kim & Rush 2016 (translation). The teacher is the *mixture* of the
 teachers' probabilities, ``p = sum_m w_m p_m``, not the mean of their logits.
@@ -24,10 +24,17 @@ from components.training.translation_learner import TranslationLearner
 
 
 def mix_distributions(logits: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
-    """Log-probabilities (N, V), nats, of the weighted mixture of the distributions that logits (N, V) give.
+    """Mix several models' distributions; those of weight 0 are left out.
 
-    Members of weight 0 are left out. Raises ConfigError unless the weights are one for each, at least 0,
-    and sum to 1.
+    Args:
+        logits: of each model (N, V).
+        weights: one per model, at least 0, of sum 1.
+
+    Returns:
+        Log-probabilities (N, V) of the mixture, nats.
+
+    Raises:
+        ConfigError: where the weights are no such weights.
     """
     if len(weights) != len(logits) or min(weights, default=-1.0) < 0 or abs(sum(weights) - 1) > 1e-6:
         raise ConfigError(
@@ -43,11 +50,16 @@ def mix_distributions(logits: Sequence[Tensor], weights: Sequence[float]) -> Ten
 
 
 def kd_loss(student: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
-    """``T² · mean KL(p_T || q_T)``, nats per target word, a float32 scalar (float64 stays).
+    """Compute the distillation loss ``T² · mean KL(p_T || q_T)``.
 
-    ``student`` are logits (N, V), ``teacher`` log-probabilities (N, V) that receive no gradient, both of
-    real target positions only: padding has been taken out. Both distributions are flattened by the
-    temperature T (``p_T`` is proportional to ``p^(1/T)``); T² keeps the gradient's size (Hinton et al.).
+    Args:
+        student: logits (N, V) of N target positions that are not padding.
+        teacher: log-probabilities (N, V) at the same positions; they get no gradient.
+        temperature: T, which flattens both distributions (``p_T`` is proportional to ``p^(1/T)``); the factor
+            T² keeps the gradient's size (Hinton et al., 2015).
+
+    Returns:
+        The loss, nats per target word: a float32 scalar (float64 for float64 logits).
     """
     with torch.no_grad():
         teacher_log_probs = torch.log_softmax(_at_least_float32(teacher) / temperature, dim=-1)
@@ -62,7 +74,7 @@ def _at_least_float32(values: Tensor) -> Tensor:
 
 
 class DistillationLearner(TranslationLearner):
-    """A translation learner whose loss is ``(1 - share) · cross-entropy + share · word_loss``."""
+    """A translation learner whose loss is ``(1 - kd_ratio) · cross-entropy + kd_ratio · kd_loss``."""
 
     def __init__(
         self, config: DistillationConfig, out: Path, device: torch.device, store: str | None = None
@@ -92,7 +104,7 @@ class DistillationLearner(TranslationLearner):
         return model.requires_grad_(False)
 
     def loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
-        """Mean loss of a batch, nats per target token, and its target tokens."""
+        """Compute the mean loss of a batch, nats per target token, and the number of its target tokens."""
         share = self._settings.kd_ratio if self._teachers else 0.0
         batch = self.batch(rows)
         logits, labels = cross_entropy.target_logits(self.model, batch)

@@ -1,4 +1,4 @@
-"""A trained translation model says what it was made for: :mod:`components.translation.domain`."""
+"""The domain record of a trained translation model: what texts it was made for."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from components.translation.domain import measure_domain
 from components.translation.factory import build
 
 MAX_TEXTS = 500
-"""Development texts that are translated: enough to place the limits, 7 CPU seconds for a model of 6 M."""
+"""Development texts that are translated: enough for the limits, and 7 CPU seconds for a model of 6 M."""
 
 
 def write_domain(folder: Path, config: TrainingConfig) -> None:
-    """Measure the model in ``folder`` on the data that it learned from and keep the result beside it."""
+    """Measure the model in ``folder`` on its training and development texts; write the record beside it."""
     languages = (config.source_language, config.target_language)
     training_texts = [source for source, _ in parallel_data.training_pairs(config, languages)]
     held_out = [source for source, _ in parallel_data.read_pairs(config.dev, languages)[0][:MAX_TEXTS]]

@@ -1,4 +1,4 @@
-"""What a training starts from: the vocabulary and the weights of another model, or nothing."""
+"""What a training starts from: vocabulary and weights of another model, or new and random ones."""
 
 from __future__ import annotations
 
@@ -22,27 +22,37 @@ PIECES = "source.spm"
 
 
 def model_references(config: TrainingConfig) -> dict[str, str]:
-    """The models that the configuration names, by role."""
+    """Return the references of the models that the settings name, by the setting's name."""
     roles = {"init_from": config.init_from, "tokenizer": config.tokenizer}
     return {role: reference for role, reference in roles.items() if reference}
 
 
 def require_initial_model(config: TrainingConfig) -> None:
-    """Raise ConfigError where no model is named that a refiner can start from."""
+    """Refuse the training of a refiner that names no model to start from.
+
+    Raises:
+        ConfigError: where ``init_from`` is empty.
+    """
     if config.init_from is None:
         raise ConfigError(
-            f"start: expected a translation model that {config.kind} starts from, found none; "
-            "set start=packaged:multi30k-en-de"
+            f"init_from: expected a translation model that {config.kind} starts from, found none; "
+            "set init_from=packaged:multi30k-en-de"
         )
 
 
 def load_or_learn_vocabulary(
     config: TrainingConfig, out: Path, learn: Callable[[], bytes], store: str | None
 ) -> tuple[bytes, MarianTokenizer]:
-    """The sentencepiece model of the run, kept in ``out/tokenizer``: an earlier try's, another model's
-    (``tokenizer``, else ``start``), or the one that ``learn`` gives. A damaged one is made again.
+    """Load or learn the vocabulary of a training, and keep it in ``out/tokenizer``.
 
-    Raises ModelError where the other model has no joint sentencepiece vocabulary of ours.
+    It is the one of an earlier attempt in ``out``, that of another model (``tokenizer``, else ``init_from``),
+    or the one that ``learn`` gives. A damaged one is written again.
+
+    Returns:
+        The serialized sentencepiece model, and the tokenizer.
+
+    Raises:
+        ModelError: where the other model has no joint sentencepiece vocabulary.
     """
     other = config.tokenizer or config.init_from
     languages = (config.source_language, config.target_language)
@@ -55,7 +65,7 @@ def load_or_learn_vocabulary(
 
 
 def vocabulary_learner(config: TrainingConfig, text: Sequence[Pair]) -> Callable[[], bytes]:
-    """Learns the joint pieces of a training text, when called."""
+    """Return a function that learns joint sentencepiece pieces from a training text."""
     return lambda: vocabulary.train(itertools.chain(*text), config.vocab_size)
 
 
@@ -71,7 +81,10 @@ def _read_pieces(checkpoint: Checkpoint) -> bytes:
 
 
 def load_initial_model(config: TrainingConfig, store: str | None) -> Any:
-    """The model of ``start`` with this run's dropout, or None. Its shape counts, not the configuration's."""
+    """Load the model of ``init_from`` with this training's dropout; None where the setting is empty.
+
+    The model's shape counts, not that of the settings.
+    """
     if config.init_from is None:
         return None
     kind: Kind = "causal" if config.kind == "language_model" else "seq2seq"

@@ -23,7 +23,10 @@ from components.training.vocabulary import EOS
 
 
 def build_language_model(config: TrainingConfig, vocabulary: int) -> Any:
-    """A decoder-only Transformer with random weights from ``seed``; one embedding for input and output."""
+    """Build a Llama-architecture Transformer with random weights from ``seed``.
+
+    Input and output share one embedding; ``vocabulary`` is the number of its entries.
+    """
     check_heads(config)
     torch.manual_seed(config.seed)
     pad = vocabulary - 1
@@ -50,7 +53,7 @@ def build_language_model(config: TrainingConfig, vocabulary: int) -> Any:
 
 
 class LanguageLearner:
-    """Label-smoothed cross-entropy of target texts; the log-likelihood of the development set decides."""
+    """Learns a language model of the target texts; development log-likelihood picks the checkpoint."""
 
     score_name = "log_likelihood"
 
@@ -73,12 +76,12 @@ class LanguageLearner:
         self.model.to(device)
 
     def loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
-        """Mean label-smoothed cross-entropy of a batch, and its tokens."""
+        """Compute the mean label-smoothed cross-entropy of a batch, and the number of its tokens."""
         return mean_loss(self.model, [self.examples[i] for i in rows], self.config.label_smoothing)
 
     @torch.no_grad()
     def dev_loss(self) -> float:
-        """Cross-entropy, nats per token."""
+        """Return the development set's cross-entropy, nats per token."""
         total, tokens = 0.0, 0
         for rows in batches.plan_batches([e.length for e in self._dev], self.config.batch_tokens, None):
             value, count = mean_loss(self.model, [self._dev[i] for i in rows], 0.0)
@@ -86,17 +89,17 @@ class LanguageLearner:
         return total / tokens
 
     def dev_score(self) -> float:
-        """Log-likelihood of the development set, nats per token."""
+        """Return the development set's log-likelihood, nats per token."""
         return -self.dev_loss()
 
     def export(self, folder: Path) -> None:
-        """A folder that transformers loads."""
+        """Write a folder that transformers loads."""
         self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
 
 
 def mean_loss(model: Any, examples: Sequence[Example], smoothing: float) -> tuple[Tensor, int]:
-    """Mean label-smoothed cross-entropy of the targets (nats per token, float32), and the tokens."""
+    """Compute the mean label-smoothed cross-entropy of the targets (nats per token), and their tokens."""
     batch = batches.collate(examples, model.config.pad_token_id).to(model.device)
     hidden = model.model(input_ids=batch.inputs, use_cache=False).last_hidden_state  # padding is on the right
     real = batch.labels != -100
@@ -106,5 +109,5 @@ def mean_loss(model: Any, examples: Sequence[Example], smoothing: float) -> tupl
 
 
 def _target_sides(examples: Sequence[Example]) -> list[Example]:
-    """The target sides alone."""
+    """Return examples whose source is their target."""
     return [Example(example.target, example.target) for example in examples]

@@ -1,4 +1,4 @@
-"""The learning curve of a run as a picture."""
+"""The learning curve of a training as a picture."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ from matplotlib.figure import Figure
 
 
 def plot_learning_curve(history: Sequence[dict[str, float]], path: Path, score: str = "bleu") -> Path:
-    """Losses (nats per token) and the dev score ``score`` over steps, as PNG. ``history``: the metrics."""
+    """Plot losses (nats per token) and the development score over steps, as PNG.
+
+    Args:
+        history: the metrics of every evaluation.
+        path: the file to write.
+        score: name of the development score.
+    """
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
     losses = figure.add_subplot()

@@ -20,11 +20,11 @@ SCHEDULES: dict[str, Callable[[int, TrainingConfig], float]] = {
     "inverse_sqrt": _inverse_sqrt,
     "linear": _linear,
 }
-"""Decay after the warm-up: factor of the peak learning rate at a step."""
+"""Decay after the warm-up, by the names of ``lr_schedule``: factor of the peak learning rate at a step."""
 
 
 def learning_rate(step: int, config: TrainingConfig) -> float:
-    """Learning rate of a step, the first being 1: linear warm-up, then a row of SCHEDULES."""
+    """Return the learning rate of a step (the first is 1): linear warm-up, then a row of SCHEDULES."""
     if step <= config.warmup_steps:
         return config.learning_rate * step / config.warmup_steps
     return config.learning_rate * SCHEDULES[config.lr_schedule](step, config)

@@ -1,4 +1,4 @@
-"""The model that is trained: a Marian-architecture Transformer with random weights."""
+"""A new translation model: a Marian-architecture Transformer with random weights."""
 
 from __future__ import annotations
 
@@ -13,10 +13,16 @@ from components.training.vocabulary import EOS
 
 
 def build_marian(config: TrainingConfig, vocabulary: int) -> Any:
-    """A Transformer (Vaswani et al., 2017) as Marian configures it, with random weights from ``seed``.
+    """Build a Transformer (Vaswani et al., 2017) as Marian configures it, with random weights from ``seed``.
 
-    Post-norm, sinusoidal positions, one embedding for source, target and output. Raises ConfigError where
-    the heads do not divide the width.
+    Post-norm, sinusoidal positions, one embedding for source, target and output.
+
+    Args:
+        config: the training's settings.
+        vocabulary: number of pieces, of which the last is the pad id.
+
+    Raises:
+        ConfigError: where the heads do not divide the width.
     """
     check_heads(config)
     torch.manual_seed(config.seed)
@@ -60,7 +66,7 @@ def build_marian(config: TrainingConfig, vocabulary: int) -> Any:
 
 
 def check_heads(config: TrainingConfig) -> None:
-    """Raise ConfigError where the heads do not divide the width."""
+    """Refuse a number of heads that does not divide the width: ConfigError."""
     if config.d_model % config.num_heads:
         raise ConfigError(
             f"num_heads: expected a divisor of d_model {config.d_model}, found {config.num_heads}"

@@ -1,6 +1,6 @@
-"""The learner of meta-learning: several directions of one source language, learned to be adapted.
+"""The learner of meta-learning: several translation directions of one source language, to be adapted later.
 
-The first step of a low-resource system: the model that comes out is the ``start`` of a plain training on
+The first step of a low-resource system: the model that comes out is the ``init_from`` of a plain training on
 the little data there is (Gu et al. 2018). ``multilingual`` is the baseline: the same batches, one loss.
 """
 
@@ -33,7 +33,7 @@ from components.training.parallel_data import Pair
 
 
 class MetaConfig(TrainingConfig):
-    """Settings of the training before adaptation. ``target_language`` is the one adapted to afterwards."""
+    """Settings of the training before adaptation; ``target_language`` is the one of the adaptation."""
 
     deprecated_names: ClassVar = {
         "inner_rate": "inner_learning_rate",
@@ -70,7 +70,7 @@ class MetaConfig(TrainingConfig):
 
 
 class MetaLearner:
-    """Episodes over several directions; the mean dev loss of the directions decides."""
+    """Learns from episodes over several directions; their mean development loss picks the checkpoint."""
 
     score_name = "log_likelihood"
 
@@ -106,8 +106,9 @@ class MetaLearner:
     def _load_or_learn_vocabulary(
         self, out: Path, texts: Sequence[Sequence[Pair]], store: str | None
     ) -> tuple[Any, bytes]:
-        """The pieces of ``tokenizer`` or ``start``, else joint pieces of all directions and of the text
-        adapted to; with a tag for each target language.
+        """Load the vocabulary of ``tokenizer`` or ``init_from``, or learn one for all directions.
+
+        A learned one also sees the text that is adapted to later, and has a tag for each target language.
         """
         config = self.config
         target = config.target_language
@@ -135,7 +136,7 @@ class MetaLearner:
         return batch.to(self.model.device)
 
     def loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
-        """The loss whose gradient is the (meta-)gradient, averaged over the directions in the batch.
+        """Compute the loss whose gradient is the (meta-)gradient, averaged over the directions in the batch.
 
         Its value is the cross-entropy of the whole batch, or of the queries after adaptation. The token
         count is that of the whole batch: what one update has read.
@@ -163,17 +164,17 @@ class MetaLearner:
         return cross_entropy.smoothed_cross_entropy(module, batch, self.config.label_smoothing)[0]
 
     def dev_loss(self) -> float:
-        """Cross-entropy before any adaptation, nats per target token, mean of the directions."""
+        """Return the directions' mean cross-entropy before any adaptation, nats per target token."""
         losses = [
             validation.dev_loss(self.model, examples, self.config.batch_tokens) for examples in self._dev
         ]
         return sum(losses) / len(losses)
 
     def dev_score(self) -> float:
-        """The negative of the dev loss."""
+        """Return the negative of the development loss."""
         return -self.dev_loss()
 
     def export(self, folder: Path) -> None:
-        """A folder that transformers loads; its tokenizer asks for the language adapted to."""
+        """Write a folder that transformers loads; its tokenizer asks for the language adapted to."""
         self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)

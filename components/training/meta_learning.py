@@ -1,7 +1,7 @@
 """Meta-learning: initial weights from which a few updates on a little data go far.
 
-An episode takes a task's support batches, moves the weights a few plain gradient steps on them, and asks
-how good the moved weights are on the task's query batch, which shares no pair with the support.
+An episode adapts the weights to a task by a few plain gradient steps on its support batches, and measures the
+adapted weights on the task's query batch, which shares no pair with the support.
 
 ===============  =======================================================================================
 ``maml``         gradient of the query loss through the inner steps, second order (Finn et al. 2017)
@@ -11,7 +11,7 @@ how good the moved weights are on the task's query batch, which shares no pair w
 
 Gu et al. 2018 use the first two for translation into low-resource languages. Each row of METHODS gives a
 scalar whose gradient with respect to the initial weights is the meta-gradient and whose value is the
-query loss, so that any optimiser and any loop can take it. Second order needs attention that can be
+query loss, so that any optimizer and any loop can take it. Second order needs attention that can be
 differentiated twice: ``eager``.
 """
 
@@ -30,7 +30,7 @@ LossOf = Callable[[Mapping[str, Tensor], Any], Tensor]
 
 
 def functional_loss(model: nn.Module, loss: Callable[[nn.Module, Any], Tensor]) -> LossOf:
-    """``loss(model, batch)`` as a function of the weights as well; tied weights move together."""
+    """Make ``loss(model, batch)`` a function of the weights as well; tied weights change together."""
 
     class ModelWithLoss(nn.Module):
         def __init__(self) -> None:
@@ -51,15 +51,23 @@ def functional_loss(model: nn.Module, loss: Callable[[nn.Module, Any], Tensor]) 
 
 
 def trainable_weights(model: nn.Module) -> Weights:
-    """The weights that are learnt, by name, tied ones once."""
+    """Return the weights that are trained, by name, tied ones once."""
     return {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
 
 
 def adapt(loss: LossOf, weights: Weights, support: Sequence[Any], rate: float, graph: bool) -> Weights:
-    """The weights after one gradient step of size ``rate`` on each support batch.
+    """Take one gradient step of size ``rate`` on each support batch.
 
-    With ``graph`` the steps themselves can be differentiated; without, the moved weights still depend on
-    the initial ones, but the steps count as constants.
+    Args:
+        loss: loss of the weights on a batch.
+        weights: the initial weights, by name.
+        support: the batches.
+        rate: step size.
+        graph: whether the steps themselves can be differentiated; if not, the adapted weights still depend on
+            the initial ones, but the steps count as constants.
+
+    Returns:
+        The adapted weights, by name.
     """
     for batch in support:
         value = loss(weights, batch)
@@ -99,10 +107,18 @@ METHODS: dict[str, Callable[[LossOf, Weights, Sequence[Any], Any, float], Tensor
 
 
 def split_episode(rows: Sequence[int], task_of: Sequence[int], parts: int) -> dict[int, list[list[int]]]:
-    """Rows of a batch -> per task ``parts`` disjoint lists of rows: supports first, the query last.
+    """Divide a batch into supports and queries.
 
-    Rows are dealt round, so that the parts have the same lengths of sentence; a task with fewer rows than
-    parts is left out of this episode.
+    Rows are dealt out in turn, so that the parts have sentences of the same lengths. A task with fewer rows
+    than parts is left out.
+
+    Args:
+        rows: the batch, as indices of examples.
+        task_of: the task of every example.
+        parts: number of supports, plus one for the query.
+
+    Returns:
+        For each task ``parts`` disjoint lists of rows: supports first, the query last.
     """
     by_task: dict[int, list[int]] = {}
     for row in rows:

@@ -16,7 +16,11 @@ Pair = tuple[str, str]
 
 
 def read_pairs(source: str, languages: tuple[str, str], limit: int | None = None) -> tuple[list[Pair], str]:
-    """The pairs of a data set and its digest. Raises DataError where it has no translated text."""
+    """Read the sentence pairs of a data set, and its digest.
+
+    Raises:
+        DataError: where it has no translated text.
+    """
     dataset = data.load(source, source_language=languages[0], target_language=languages[1], limit=limit)
     pairs = pairs_of(dataset.utterances)
     if not pairs:
@@ -25,12 +29,12 @@ def read_pairs(source: str, languages: tuple[str, str], limit: int | None = None
 
 
 def training_pairs(config: TrainingConfig, languages: tuple[str, str]) -> Sequence[Pair]:
-    """The pairs that a training learns from: its data, or the bag of them that it asks for."""
+    """Return the pairs that a training learns from: its data, or a bootstrap sample of them (``bag``)."""
     return resample_items(read_pairs(config.data, languages, config.limit)[0], config.seed, config.bag)
 
 
 def pairs_of(utterances: Iterable[Utterance]) -> list[Pair]:
-    """The source (its text, else the transcript of its audio) with each reference translation."""
+    """Pair each source (its text, else the transcript of its audio) with each of its references."""
     pairs = []
     for utterance in utterances:
         text = utterance.text if utterance.text is not None else utterance.transcript
@@ -41,10 +45,16 @@ def pairs_of(utterances: Iterable[Utterance]) -> list[Pair]:
 def encode_pairs(
     pairs: Sequence[Pair], spm: bytes, max_length: int, language: str | None = None
 ) -> list[Example]:
-    """Pairs as ids with the end-of-sentence id; pairs longer than ``max_length`` pieces are left out.
+    """Turn pairs into ids that end with the end-of-sentence id.
 
-    A vocabulary with the tag of the target ``language`` has it before each source. Raises DataError where
-    no pair is left.
+    Args:
+        pairs: the sentence pairs.
+        spm: the serialized sentencepiece model.
+        max_length: longer pairs (in pieces, either side) are left out.
+        language: target language, whose tag stands before each source where the vocabulary has it.
+
+    Raises:
+        DataError: where no pair is left.
     """
     pieces = load(spm)
     sources, targets = (pieces.encode([pair[side] for pair in pairs]) for side in (0, 1))

@@ -1,4 +1,4 @@
-"""A training as what a stage holds: the model, the checkpoints that are kept, the metrics and their curve."""
+"""A training as the content of a stage: model, kept checkpoints, metrics and learning curve."""
 
 from __future__ import annotations
 
@@ -26,9 +26,12 @@ def make_model(
     score: str,
     progress: Callable[[float], None] = lambda percent: None,
 ) -> Product:
-    """Train into ``folder``, or go on from the last checkpoint that an earlier attempt left there.
+    """Train into a stage's folder, or go on from the last checkpoint of an earlier attempt.
 
     Args:
+        config: the training's settings.
+        folder: the stage's folder.
+        learner: makes the learner.
         score: name of the learner's development score.
         progress: sees how much of the budget is spent, in percent, after every evaluation and its checkpoint.
     """
@@ -55,7 +58,7 @@ def make_model(
 
 
 def _percent_done(config: TrainingConfig, row: dict[str, float]) -> float:
-    """Percent of the budget of steps or minutes, whichever ends first."""
+    """Return how much of the budget of steps or minutes is spent, in percent, whichever ends first."""
     share = row["step"] / config.max_steps
     if config.max_minutes is not None:
         share = max(share, row["minutes"] / config.max_minutes)

@@ -1,4 +1,4 @@
-"""The finished model's scores on a data set: translations by beam search, or the perplexity."""
+"""Scores of a finished model on a data set: of its translations by beam search, or its perplexity."""
 
 from __future__ import annotations
 
@@ -20,16 +20,20 @@ from components.training.initialization import PIECES
 
 
 def load_translation_model(folder: Path) -> tuple[Any, Any]:
-    """Model (float32, evaluation mode) and tokenizer of a folder; ModelError where a tensor is missing or extra."""
+    """Load model (float32, evaluation mode) and tokenizer of a folder.
+
+    Raises:
+        ModelError: where a tensor is missing or there is one too many.
+    """
     return load_transformers(checkpoint_of(folder, str(folder)), "seq2seq")
 
 
 def score_translations(
     folder: Path, source: str, languages: tuple[str, str], beam_size: int, limit: int | None = None
 ) -> dict[str, Score]:
-    """BLEU, chrF and TER of the model in ``folder`` on the data set ``source``.
+    """Score the model in ``folder`` on the data set ``source``: BLEU, chrF and TER.
 
-    Decoding is transformers' ``generate`` (beam search, length-normalised). Utterances without text count
+    Decoding is transformers' ``generate`` (beam search, length-normalized). Utterances without text count
     in ``n_total`` only.
     """
     dataset = data.load(source, source_language=languages[0], target_language=languages[1], limit=limit)
@@ -48,7 +52,7 @@ def score_translations(
 def score_perplexity(
     folder: Path, source: str, languages: tuple[str, str], limit: int | None = None
 ) -> dict[str, Score]:
-    """Perplexity per piece of the language model in ``folder`` on the target texts of ``source``."""
+    """Score the language model in ``folder`` on the target texts of ``source``: perplexity per piece."""
     model, _ = load_transformers(checkpoint_of(folder, str(folder)), "causal")
     text, _ = parallel_data.read_pairs(source, languages, limit)
     examples = parallel_data.encode_pairs(

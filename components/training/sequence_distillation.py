@@ -1,4 +1,4 @@
-"""Sequence-level distillation: what a student is taught to say is what its teacher said (Kim & Rush 2016).
+"""Sequence-level distillation: a student learns its teacher's translations (Kim & Rush 2016).
 
 The teacher is whatever wrote the n-best lists: a model, an ensemble, a cascade, a whole graph.
 """
@@ -15,14 +15,15 @@ from components.records import NBest
 
 
 def best_hypothesis(n_best: NBest, references: Sequence[str], language: str) -> str:
-    """The teacher's first hypothesis: sequence-level distillation."""
+    """Return the teacher's first hypothesis: sequence-level distillation."""
     del references, language
     return n_best.best.text
 
 
 def closest_hypothesis(n_best: NBest, references: Sequence[str], language: str) -> str:
-    """The hypothesis nearest to a reference by sentence BLEU (the earlier of two that tie): sequence-level
-    interpolation. Without references, the first.
+    """Return the hypothesis nearest to a reference by sentence BLEU: sequence-level interpolation.
+
+    Of two that tie it is the earlier one; without references it is the first.
     """
     if not any(reference.strip() for reference in references):
         return n_best.best.text
@@ -36,7 +37,7 @@ def closest_hypothesis(n_best: NBest, references: Sequence[str], language: str) 
 
 @lru_cache(maxsize=8)
 def _bleu(language: str) -> BLEU:
-    """Sentence BLEU over the orders that a sentence has (sacreBLEU's effective order)."""
+    """Return sentence BLEU over the orders that a sentence has (sacreBLEU's effective order)."""
     return BLEU(tokenize=bleu_tokenizer(language), effective_order=True)
 
 

@@ -1,4 +1,4 @@
-"""A student that begins with some of its teacher's layers (Shleifer & Rush 2020, "shrink and fine-tune")."""
+"""A student that starts with some of its teacher's layers (Shleifer & Rush 2020, "shrink and fine-tune")."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ _LAYER = re.compile(r"(encoder|decoder)(\.layers\.)(\d+)(\.)")
 
 
 def evenly_spaced(fewer: int, many: int) -> list[int]:
-    """``fewer`` of ``many`` layers as far apart as they can be, the first among them and, from two on, the
-    last. ModelError where there are not so many.
+    """Choose ``fewer`` of ``many`` layers, as far apart as possible.
+
+    The first is among them and, from two on, the last.
+
+    Raises:
+        ModelError: where there are not so many.
     """
     if fewer > many:
         raise ModelError(
@@ -26,10 +30,15 @@ def evenly_spaced(fewer: int, many: int) -> list[int]:
 
 
 def copy_layers(student: Any, teacher: Any, name: str) -> None:
-    """Give the student the teacher's embeddings, norms and evenly spaced layers, in place.
+    """Copy the teacher's embeddings, norms and evenly spaced layers into the student.
 
-    Both are encoder-decoder models of one architecture; ``name`` is the teacher's, for errors. ModelError
-    where a tensor is missing or has another shape: widths have to agree, numbers of layers need not.
+    Args:
+        student: an encoder-decoder model, changed in place.
+        teacher: a model of the same architecture and widths, with as many layers or more.
+        name: the teacher's name, for errors.
+
+    Raises:
+        ModelError: where a tensor is missing or has another shape.
     """
     teacher_layer_of = {
         side: evenly_spaced(
@@ -50,7 +59,7 @@ def copy_layers(student: Any, teacher: Any, name: str) -> None:
             if teacher_weight is None or teacher_weight.shape != weight.shape:
                 shape = "none" if teacher_weight is None else list(teacher_weight.shape)
                 raise ModelError(
-                    f"{name}: expected tensor {teacher_name} {list(weight.shape)} for the student, found {shape}; "
-                    "give the student the width, feed-forward width and vocabulary of its teacher"
+                    f"{name}: expected tensor {teacher_name} {list(weight.shape)} for the student, found "
+                    f"{shape}; give the student the d_model, ffn_dim and vocabulary of its teacher"
                 )
             weight.copy_(teacher_weight)

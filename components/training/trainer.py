@@ -1,4 +1,4 @@
-"""The training loop: ``train`` is the whole of it, ``Trainer`` what it works on.
+"""The training loop: :func:`train` trains to the end, :class:`Trainer` is one training.
 
 An interrupted run that is started again goes on from its last checkpoint and ends with the same bits as
 an uninterrupted one (same machine, threads and libraries): the order of the data is a function of
@@ -41,13 +41,26 @@ def train(
     report: Report = lambda row: None,
     make_learner: MakeLearner = TranslationLearner,
 ) -> TrainingState:
-    """Train until a budget is spent or the dev score stops rising; go on where ``out`` says a run stopped.
+    """Train until a budget is spent or the development score stops rising.
 
-    ``out`` gets ``model/`` (what the learner exports: the average of the last checkpoints or the best one,
-    whichever dev prefers), ``kept/step-N/`` (the last ``keep`` checkpoints, exported), ``metrics.jsonl`` and,
-    to resume, ``checkpoints/``: from a damaged one it falls back to the one before, and ends with the same
-    bits. ``report`` sees every row of the metrics. Raises ModelError when the loss is not finite, ConfigError
-    when ``out`` holds a run of another configuration.
+    A training that was interrupted in ``out`` goes on from its last checkpoint. From a damaged checkpoint it
+    falls back to the one before, and ends with the same bits.
+
+    Args:
+        config: the settings.
+        out: the folder of the training. It gets ``model/`` (what the learner exports: the average of the last
+            checkpoints or the best one, whichever the development set prefers), ``kept/step-N/`` (the last
+            ``keep_checkpoints`` checkpoints, exported), ``metrics.jsonl``, and ``checkpoints/`` to resume
+            from.
+        report: is called with the metrics of every evaluation.
+        make_learner: makes the learner.
+
+    Returns:
+        The counters at the end.
+
+    Raises:
+        ModelError: where the loss is not finite.
+        ConfigError: where ``out`` holds a training with other settings.
     """
     with use_threads(config.threads), keep_freed_memory(), checkpoint.safetensors_errors_as_os_errors():
         trainer = Trainer(config, out, report, make_learner)
@@ -63,7 +76,7 @@ def train(
 
 
 class Trainer:
-    """One run: learner, optimiser and counters."""
+    """One training: its learner, optimizer and counters."""
 
     def __init__(self, config: TrainingConfig, out: Path, report: Report, make_learner: MakeLearner) -> None:
         self.config, self.out, self.report = config, out, report
@@ -72,7 +85,7 @@ class Trainer:
         self._claim_folder()
         self.learner = make_learner(config, out, self.device)
         self.model = self.learner.model
-        self.optimiser = torch.optim.AdamW(
+        self.optimizer = torch.optim.AdamW(
             [parameter for parameter in self.model.parameters() if parameter.requires_grad],
             lr=config.learning_rate,
             betas=(0.9, 0.98),
@@ -82,13 +95,13 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.losses: list[float] = []
         last = checkpoint.find_latest(self.checkpoints)
-        self.state = checkpoint.restore(last, self.model, self.optimiser) if last else TrainingState()
+        self.state = checkpoint.restore(last, self.model, self.optimizer) if last else TrainingState()
 
     def _claim_folder(self) -> None:
-        """Refuse a folder in which another configuration was trained: a mix would be neither."""
+        """Refuse a folder that holds a training with other settings: a mix would be neither."""
         settings = self.out / "settings.json"
         settings_here = self.config.model_dump(mode="json", exclude=BUDGETS)
-        settings_there = _read_settings(settings)
+        settings_there = _read_settings(settings, type(self.config))
         if settings_there is None:
             self.out.mkdir(parents=True, exist_ok=True)
             content = {"settings": settings_here, "sha256": _digest(settings_here)}
@@ -100,8 +113,8 @@ class Trainer:
         ):
             name = changed[0]
             raise ConfigError(
-                f"{self.out}: expected a run with {name} {settings_there.get(name)!r}, found {settings_here.get(name)!r}; "
-                "train into another folder"
+                f"{self.out}: expected a run with {name} {settings_there.get(name)!r}, found "
+                f"{settings_here.get(name)!r}; train into another folder"
             )
 
     @property
@@ -118,12 +131,12 @@ class Trainer:
 
     @property
     def needed_steps(self) -> set[int]:
-        """Steps whose checkpoints ``finish`` reads."""
+        """The steps whose checkpoints :meth:`finish` reads."""
         last = self.state.last_steps(max(self.config.average_checkpoints, self.config.keep_checkpoints))
         return {*last, self.state.best_step} - {0}
 
     def run(self) -> None:
-        """Train from where the run stands until it is over."""
+        """Train from where the training stands until it is over."""
         start = time.monotonic() - self.state.seconds
         for rows in itertools.takewhile(lambda _: not self.is_over, self.remaining_batches()):
             self.update(rows)
@@ -132,7 +145,7 @@ class Trainer:
                 self.evaluate()
 
     def remaining_batches(self) -> Iterator[list[int]]:
-        """Batches from where the run stands, without end."""
+        """Yield batches from where the training stands, without end."""
         config, state = self.config, self.state
         while True:
             plan = batches.plan_epoch(self.learner.lengths, config.batch_tokens, config.seed, state.epoch)
@@ -142,11 +155,11 @@ class Trainer:
             state.epoch, state.position = state.epoch + 1, 0
 
     def update(self, rows: list[int]) -> None:
-        """One optimiser step on one batch."""
+        """Take one optimizer step on one batch."""
         self.model.train()
         state, config = self.state, self.config
         state.step += 1
-        for group in self.optimiser.param_groups:
+        for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(state.step, config)
         with _autocast(self.device, config.dtype):
             mean, count = self.learner.loss(rows)
@@ -158,16 +171,16 @@ class Trainer:
                 f"training step {state.step}: expected a finite loss, found {loss} (gradient norm {norm}); "
                 f"lower learning_rate {config.learning_rate} or set dtype to float32"
             )
-        self.optimiser.step()
-        self.optimiser.zero_grad()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
         state.tokens += count
         self.losses.append(loss)
 
     def evaluate(self) -> None:
-        """Score on dev, write checkpoint and metrics."""
+        """Score the development set; write checkpoint and metrics."""
         state, config = self.state, self.config
         score = self._score()
-        state.evals_without_improvement = state.evals_without_improvement + 1
+        state.evals_without_improvement += 1
         if score > state.best_score:
             state.best_score, state.best_step, state.evals_without_improvement = score, state.step, 0
         row = {
@@ -184,12 +197,12 @@ class Trainer:
         self.losses = []
         state.history.append(row)
         keep = max(2, config.average_checkpoints, config.keep_checkpoints)
-        checkpoint.save(self.checkpoints, self.model, self.optimiser, state, keep)
+        checkpoint.save(self.checkpoints, self.model, self.optimizer, state, keep)
         self._write_metrics()
         self.report(row)
 
     def finish(self) -> None:
-        """Write ``kept/`` and ``model/``: the mean of the last checkpoints, or the best if dev prefers it."""
+        """Write ``kept/`` and ``model/``, the mean of the last checkpoints or, if better, the best one."""
         for step in (
             self.state.last_steps(self.config.keep_checkpoints) if self.config.keep_checkpoints else ()
         ):
@@ -215,18 +228,18 @@ class Trainer:
         (self.out / "metrics.jsonl").write_text(rows, encoding="utf-8")
 
 
-def _read_settings(path: Path) -> dict[str, object] | None:
-    """The settings that a run was begun with; None where they are missing or damaged."""
+def _read_settings(path: Path, model: type[TrainingConfig]) -> dict[str, object] | None:
+    """Read the settings that a training was begun with; None where they are missing or damaged."""
     try:
         content = json.loads(path.read_bytes())
         settings: dict[str, object] = content["settings"]
         if content["sha256"] == _digest(settings):
-            return TrainingConfig.with_present_names(settings)  # a run may have begun in the version before
+            return model.with_present_names(settings)  # it may have begun in the version before
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         pass
-    _log.warning("%s is damaged and is written again", path)
+    _log.warning("%s is damaged: the settings of this training are written there again", path)
     return None
 
 
@@ -235,5 +248,5 @@ def _digest(settings: Mapping[str, object]) -> str:
 
 
 def _autocast(device: torch.device, dtype: str) -> torch.autocast:
-    """Matrix products in bfloat16 where asked; weights and optimizer stay float32."""
+    """Compute matrix products in bfloat16 if that is the ``dtype``; weights and optimizer stay float32."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == "bfloat16")

@@ -16,9 +16,9 @@ from components.training.marian_model import build_marian
 
 
 class PairLearner:
-    """What learners of pairs share: label-smoothed cross-entropy; greedy BLEU on development pairs decides.
+    """Base of learners of sentence pairs: label-smoothed cross-entropy; greedy BLEU picks the checkpoint.
 
-    Who inherits sets ``config``, ``tokenizer`` and the development data, and calls :meth:`_takes`.
+    A subclass sets ``config``, ``tokenizer`` and the development data, and calls :meth:`_set_model`.
     """
 
     score_name = "bleu"
@@ -35,30 +35,30 @@ class PairLearner:
         model.to(device)
 
     def batch(self, rows: Sequence[int]) -> batches.Batch:
-        """The padded examples ``rows`` on the model's device."""
+        """Return the padded examples ``rows`` on the model's device."""
         batch = batches.collate([self.examples[i] for i in rows], self.model.config.pad_token_id)
         return batch.to(self.model.device)
 
     def loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
-        """Mean label-smoothed cross-entropy of a batch, and its target tokens."""
+        """Compute the mean label-smoothed cross-entropy of a batch, and the number of its target tokens."""
         return cross_entropy.smoothed_cross_entropy(self.model, self.batch(rows), self.config.label_smoothing)
 
     def dev_loss(self) -> float:
-        """Cross-entropy, nats per target token."""
+        """Return the development set's cross-entropy, nats per target token."""
         return validation.dev_loss(self.model, self.dev_examples, self.config.batch_tokens)
 
     def dev_score(self) -> float:
-        """Greedy BLEU on the first ``eval_sentences`` of the development set."""
+        """Return greedy BLEU on the first ``eval_sentences`` of the development set."""
         return validation.dev_bleu(self.model, self.tokenizer, self.dev_pairs[: self.config.eval_sentences])
 
     def export(self, folder: Path) -> None:
-        """A folder that transformers loads."""
+        """Write a folder that transformers loads."""
         self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
 
 
 class TranslationLearner(PairLearner):
-    """A Marian-architecture Transformer on parallel text."""
+    """Trains a Marian-architecture Transformer on parallel text."""
 
     def __init__(
         self, config: TrainingConfig, out: Path, device: torch.device, store: str | None = None
@@ -76,7 +76,7 @@ class TranslationLearner(PairLearner):
         device: torch.device,
         store: str | None,
     ) -> None:
-        """Learn from ``text``; what is read of the configuration is everything but its data."""
+        """Prepare vocabulary, examples and model for ``text``, which stands in for the settings' data."""
         self.config, self.dev_pairs = config, dev_pairs
         spm, self.tokenizer = initialization.load_or_learn_vocabulary(
             config, out, initialization.vocabulary_learner(config, text), store
@@ -91,6 +91,6 @@ class TranslationLearner(PairLearner):
         self._set_model(network, examples, device)
 
     def export(self, folder: Path) -> None:
-        """A folder that transformers loads, with what the model was made for."""
+        """Write a folder that transformers loads, with the record of the model's domain."""
         super().export(folder)
         write_domain(folder, self.config)

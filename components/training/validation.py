@@ -1,4 +1,4 @@
-"""The score that decides: loss and BLEU on the development set."""
+"""Loss and BLEU on the development set, by which checkpoints are compared."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from components.training.vocabulary import tag
 
 @torch.no_grad()
 def dev_loss(model: Any, examples: Sequence[Example], batch_tokens: int) -> float:
-    """Unsmoothed cross-entropy, nats per target token, without dropout."""
+    """Return the cross-entropy without smoothing and dropout, nats per target token."""
     model.eval()
     pad = model.config.pad_token_id
     total, tokens = 0.0, 0
@@ -29,9 +29,12 @@ def dev_loss(model: Any, examples: Sequence[Example], batch_tokens: int) -> floa
 
 @torch.no_grad()
 def translate(model: Any, tokenizer: Any, sentences: Sequence[str], beam_size: int = 1) -> list[str]:
-    """Translations, in order, decoded in batches of similar length.
+    """Translate sentences with transformers' ``generate``, in batches of similar length.
 
-    A tokenizer whose vocabulary has the tag of its target language asks for that language.
+    Where the vocabulary has the tag of the tokenizer's target language, it stands before each sentence.
+
+    Returns:
+        The translations, in the order of ``sentences``.
     """
     model.eval()
     language_tag = tag(str(tokenizer.target_lang))
@@ -57,6 +60,6 @@ def translate(model: Any, tokenizer: Any, sentences: Sequence[str], beam_size: i
 
 
 def dev_bleu(model: Any, tokenizer: Any, pairs: Sequence[Pair], beam_size: int = 1) -> float:
-    """Corpus BLEU (sacreBLEU, cased, 13a) of ``pairs``."""
+    """Return corpus BLEU (sacreBLEU, cased, 13a) of the translations of ``pairs``."""
     hypotheses = translate(model, tokenizer, [source for source, _ in pairs], beam_size)
     return float(sacrebleu.corpus_bleu(hypotheses, [[target for _, target in pairs]], tokenize="13a").score)

@@ -20,16 +20,25 @@ EOS, UNKNOWN = 0, 1
 
 
 def tag(language: str) -> str:
-    """The piece that asks a model of several target languages for one, as the published Marian models do."""
+    """Return the piece that asks a model of several target languages for one (as published Marian models)."""
     return f">>{language}<<"
 
 
 def train(lines: Iterable[str], size: int, symbols: Sequence[str] = ()) -> bytes:
     """Train a unigram model (Kudo, 2018) with at most ``size - 1`` pieces (the pad id is the last one).
 
-    Deterministic; a small text gives fewer pieces. ``symbols`` become pieces whatever the text: the tags of
-    target languages (:func:`tag`), say. Raises DataError where the text has more characters
-    than that.
+    Deterministic; a small text gives fewer pieces.
+
+    Args:
+        lines: the text.
+        size: pieces at most.
+        symbols: become pieces whatever the text, such as the tags of target languages (:func:`tag`).
+
+    Returns:
+        The serialized sentencepiece model.
+
+    Raises:
+        DataError: where the text has more characters than ``size``.
     """
     buffer = io.BytesIO()
     try:
@@ -69,7 +78,7 @@ def save(model: bytes, folder: Path, source_language: str, target_language: str)
 
 
 def tokenizer(folder: Path, source_language: str, target_language: str) -> MarianTokenizer:
-    """The tokenizer of a folder that :func:`save` wrote."""
+    """Load the tokenizer of a folder that :func:`save` wrote."""
     return MarianTokenizer(
         source_spm=str(folder / "source.spm"),
         target_spm=str(folder / "target.spm"),
@@ -81,7 +90,7 @@ def tokenizer(folder: Path, source_language: str, target_language: str) -> Maria
 
 
 def load(model: bytes) -> sentencepiece.SentencePieceProcessor:
-    """The trained pieces as a processor."""
+    """Load a serialized sentencepiece model."""
     processor = sentencepiece.SentencePieceProcessor()
     processor.LoadFromSerializedProto(model)
     return processor

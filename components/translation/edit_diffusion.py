@@ -46,7 +46,7 @@ class EditDiffusionBackend(Seq2SeqBackend):
         return [[to_sentence_translation(self._tokenizer, candidate)] for candidate in candidates]
 
     def denoise(self, source: tuple[Tensor, Tensor], canvases: Sequence[Tokens], t: int) -> list[Candidate]:
-        """One step of the reverse process on a batch of canvases."""
+        """Take one step of the reverse process on a batch of canvases."""
         longest = max(source[0].shape[1], *(len(canvas) for canvas in canvases))
         limit = min(self.diffusion.positions - 2, 2 * longest + _ROOM)
         config = SearchConfig(beam_size=self._search.beam_size, max_new_tokens=limit)
@@ -54,7 +54,7 @@ class EditDiffusionBackend(Seq2SeqBackend):
         return self.diffusion.denoise(source, cut_canvases, t, config)
 
     def pad_sources(self, sentences: Sequence[Sentence]) -> tuple[Tensor, Tensor]:
-        """Padded ids (N, S) and mask (N, S) of prepared sentences."""
+        """Pad prepared sentences: ids (N, S) and mask (N, S)."""
         pad, device = self.diffusion.vocabulary.pad, self.diffusion.model.device
         width = max(len(sentence.tokens) for sentence in sentences)
         ids = torch.tensor([[*s.tokens, *[pad] * (width - len(s.tokens))] for s in sentences], device=device)

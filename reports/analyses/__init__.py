@@ -1,1 +1,1 @@
-"""Comparisons, error attributions and contributions as sentences and tables, for the page and the terminal."""
+"""Comparisons, attributions and contributions as sentences and tables, for the page and the terminal."""

@@ -16,9 +16,9 @@ from tasks.execution.plan_check import check_plan
 
 T = TypeVar("T")
 MAX_COMPONENTS = 4
-"""Components kept in a process; their models are in the model cache."""
+"""Components that this process keeps; their models are the model cache's."""
 _components = ModelCache(budget=lambda _: MAX_COMPONENTS, size=lambda _: {"components": 1})
-model_cache.on_eviction(_components.clear)  # a component would keep the models that are evicted
+model_cache.on_eviction(_components.clear)  # a component would hold models that the cache evicts
 
 
 def cached_component(

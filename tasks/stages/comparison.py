@@ -15,6 +15,7 @@ from components.analysis.comparison import Comparison, compare
 from components.analysis.comparison_settings import ComparisonSettings
 from components.canonical_json import digest_of
 from components.files import write_bytes, write_json
+from components.languages import UNDETERMINED
 from components.metrics.significance import Difference
 from components.records import RunRecord, StageRef, Utterance
 from components.storage.stage_plan import StagePlan, content_of, library_versions
@@ -120,5 +121,5 @@ def _make_plan(
 def _target_languages(utterances: list[Utterance], runs: Mapping[str, RunRecord]) -> dict[str, str]:
     """Return each utterance's target language, as the data or else the runs state it."""
     stated = {run.parameters.get("target_language") for run in runs.values()} - {None}
-    other = str(stated.pop()) if len(stated) == 1 else "und"
+    other = str(stated.pop()) if len(stated) == 1 else UNDETERMINED
     return {utterance.id: utterance.target_language or other for utterance in utterances}

@@ -17,6 +17,7 @@ from components.experts import multilingual
 from components.experts.config import ExpertsConfig
 from components.experts.routing_stats import Sample
 from components.files import write_json
+from components.languages import UNDETERMINED
 from components.metrics.shapley import Coalition
 from components.models import resolve
 from components.models.loading import load_transformers
@@ -151,7 +152,7 @@ def _score_system(parts: AblatedOutputs, data: StageRef, metric: str, target: st
             language = (
                 utterance.source_language if system.transcripts else target or utterance.target_language
             )
-            languages[utterance.id] = language or "und"
+            languages[utterance.id] = language or UNDETERMINED
     values = statistics_of_outputs(
         {subset: read_best_texts(ref) for subset, ref in parts.outputs.items()},
         references,

@@ -11,6 +11,7 @@ from prefect.client.schemas.objects import State
 
 from components import metrics
 from components.files import read_json, write_json
+from components.languages import UNDETERMINED
 from components.metrics import recognition, translation
 from components.pipeline.pipeline import DATA, TARGET, Pipeline
 from components.records import Score, StageRef, Utterance
@@ -93,7 +94,7 @@ def _score_translations(entry: TextsToScore, target_language: str | None) -> dic
 
 
 def _target_language_of(utterance: Utterance, target_language: str | None) -> str:
-    return target_language or utterance.target_language or "und"
+    return target_language or utterance.target_language or UNDETERMINED
 
 
 def read_scores(ref: StageRef) -> dict[str, Score]:

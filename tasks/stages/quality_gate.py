@@ -11,6 +11,7 @@ from pydantic import Field
 
 from components import metrics
 from components.files import read_json, write_json
+from components.languages import UNDETERMINED
 from components.metrics.significance import Difference, recognition_tests, translation_tests
 from components.metrics.table import METRICS
 from components.records import Record, StageRef
@@ -101,7 +102,7 @@ def _decide(
         )
     else:
         references = {utterance.id: utterance.references for utterance in judged if utterance.references}
-        language = {utterance.id: utterance.target_language or "und" for utterance in judged}
+        language = {utterance.id: utterance.target_language or UNDETERMINED for utterance in judged}
         (difference,) = translation_tests(
             references, _select_ids(systems, references), name, language=language, names=names
         )

@@ -16,6 +16,7 @@ from prefect.client.schemas.objects import State
 
 from components import metrics
 from components.files import read_json, write_json
+from components.languages import UNDETERMINED
 from components.metrics import translation
 from components.metrics.metric import align_segments
 from components.metrics.table import METRICS
@@ -147,7 +148,7 @@ def _compare_rounds(
     data: StageRef, rounds: Sequence[StageRef], target: str | None, reported: str
 ) -> tuple[list[Score], list[Table]]:
     referenced = [u for u in read_utterances(data) if u.references]
-    language = {u.id: target or u.target_language or "und" for u in referenced}
+    language = {u.id: target or u.target_language or UNDETERMINED for u in referenced}
     references = {u.id: u.references for u in referenced}
     texts = [{k: v for k, v in read_best_texts(ref).items() if k in references} for ref in rounds]
     scores: list[Score] = []

@@ -33,7 +33,7 @@ def render(run: RunRecord, store: Store) -> tuple[Path, list[Path]]:
         page = html_page.write_html(view, folder / "report.html", figures=drawn)
         compared = [ref for ref in run.stages if ref.kind == "comparison"]
         if compared:
-            images = comparison_plots.render(read_comparison(compared[0]), folder / "plots")
+            images = comparison_plots.save_plots(read_comparison(compared[0]), folder / "plots")
         else:
             images = run_plots.save_figures(drawn(), run_plots.TITLES, folder / "plots")
         pipeline = graph.draw_svg_file(view)

@@ -13,6 +13,7 @@ from components.files import (
     open_atomically,
     read_json,
     read_lines,
+    rename_durably,
     staging_folder,
     write_atomically,
     write_bytes,
@@ -89,3 +90,14 @@ def test_a_staging_folder_goes_unless_it_is_renamed_with_what_the_dead_left(tmp_
     with staging_folder(tmp_path / "model") as staging:
         staging.rename(tmp_path / "model")
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_folder_takes_the_place_of_an_empty_one_only(tmp_path: Path) -> None:
+    for name in ("new", "empty", "full"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "new" / "weights").touch()
+    (tmp_path / "full" / "weights").touch()
+    with pytest.raises(OSError, match="not empty"):
+        rename_durably(tmp_path / "new", tmp_path / "full")
+    rename_durably(tmp_path / "new", tmp_path / "empty")
+    assert (tmp_path / "empty" / "weights").exists()

@@ -25,7 +25,7 @@ TagChoice = Literal["most", "expected"]
 
 
 def most_likely(probabilities: Tensor) -> Tensor:
-    """The most probable tag of each position: (L, 4) -> (L,)."""
+    """Choose the most probable tag of each position: (L, 4) -> (L,)."""
     return probabilities.argmax(-1)
 
 

@@ -69,9 +69,9 @@ class SystemCombinationConfig(BaseModel):
     )
     normaliser: Literal["none", "basic", "whisper-english"] = Field(
         "none",
-        title="Normaliser",
+        title="Normalizer",
         description="rover: none keeps the words as written (case and punctuation never separate votes); "
-        "the others vote on normalised text, so that '6' and 'six' can agree",
+        "the others vote on normalized text, so that '6' and 'six' can agree",
     )
     utility: MetricName = Field(
         "chrf",

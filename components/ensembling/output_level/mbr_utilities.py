@@ -72,7 +72,7 @@ def sentence_bleu(texts: Sequence[str], language: str) -> Matrix:
 
 
 def negative_wer(texts: Sequence[str], language: str) -> Matrix:
-    """Minus the word error rate in percent, so at most 0, under the language's normaliser.
+    """Minus the word error rate in percent, so at most 0, under the language's normalizer.
 
     An empty reference counts as one word, so that the rate stays finite.
     """

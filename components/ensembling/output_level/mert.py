@@ -81,8 +81,8 @@ def mert(
     names = sorted({name for row in columns for name in row})
     names = [n for n in names if n.startswith("vote:") or all(n in row for row in columns)]
     tables = [
-        np.stack([row.get(name, np.zeros(len(pool.texts))) for name in names], 1)
-        for row, pool in zip(columns, candidate_sets, strict=True)
+        np.stack([row.get(name, np.zeros(len(candidate_set.texts))) for name in names], 1)
+        for row, candidate_set in zip(columns, candidate_sets, strict=True)
     ]
     spread = np.concatenate([table - table.mean(0) for table in tables]).std(0)
     scale = np.where(spread > 1e-12, 1 / np.maximum(spread, 1e-12), 0.0)

@@ -12,11 +12,12 @@ from components.ensembling.output_level.candidates import collect_candidates
 from components.ensembling.output_level.config import SystemCombinationConfig
 from components.ensembling.output_level.mbr_utilities import agreement_of, pairwise_utility
 from components.ensembling.output_level.weighted_hypotheses import SystemNBest
+from components.languages import UNDETERMINED
 from components.records import Hypothesis
 
 
 def rank_by_expected_utility(
-    nbests: Sequence[SystemNBest], config: SystemCombinationConfig, language: str = "und"
+    nbests: Sequence[SystemNBest], config: SystemCombinationConfig, language: str = UNDETERMINED
 ) -> tuple[Hypothesis, ...]:
     """Order the different texts of all systems by their expected utility, best first.
 

@@ -16,6 +16,7 @@ from components.ensembling.output_level.config import SystemCombinationConfig
 from components.ensembling.output_level.mbr_utilities import pairwise_utility
 from components.ensembling.output_level.weighted_hypotheses import SystemNBest
 from components.errors import ConfigError
+from components.languages import UNDETERMINED
 from components.records import Hypothesis
 
 Vector = NDArray[np.float64]
@@ -95,7 +96,7 @@ def compute_features(
 
 
 def rerank(
-    nbests: Sequence[SystemNBest], config: SystemCombinationConfig, language: str = "und"
+    nbests: Sequence[SystemNBest], config: SystemCombinationConfig, language: str = UNDETERMINED
 ) -> tuple[Hypothesis, ...]:
     """Order the candidates by the sum of coefficient times feature, best first; ties keep their order.
 
@@ -125,7 +126,7 @@ def rerank(
             raise ConfigError(
                 f"coefficients: expected features among {available}, found {name!r}; learn them again"
             )
-    order = sorted(range(len(total)), key=lambda place: -round(float(total[place]), 9))
+    order = sorted(range(len(total)), key=lambda index: -round(float(total[index]), 9))
     return tuple(_with_sum(candidate_set.hypotheses[index], float(total[index])) for index in order)
 
 

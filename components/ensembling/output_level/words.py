@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from components.alignment import align
+from components.languages import UNDETERMINED
 from components.metrics.normalizers import without_spaces
 from components.records import Hypothesis, Token
 from components.text_normalization import Normalizer
@@ -39,7 +40,7 @@ def word_key(word: str) -> str:
 
 
 def split_words(
-    hypothesis: Hypothesis, language: str = "und", normalizer: Normalizer | None = None
+    hypothesis: Hypothesis, language: str = UNDETERMINED, normalizer: Normalizer | None = None
 ) -> tuple[Word, ...]:
     """Split a hypothesis into words (characters, in languages written without spaces).
 

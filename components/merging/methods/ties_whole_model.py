@@ -56,16 +56,25 @@ def _make_sparsifiers(tasks: Sequence[TensorTask]) -> dict[int, Sparsifier]:
     densities: dict[int, float] = {}
     types = {task.dtype for task in tasks}
     if len(types) > 1:
-        raise MergeError("semantics: paper compares all tensors: set dtype, so that they are of one type")
+        names = ", ".join(sorted(str(dtype).removeprefix("torch.") for dtype in types))
+        raise MergeError(
+            f"semantics: paper compares all tensors with one another: expected one type, found {names}; "
+            "set dtype"
+        )
     for task in tasks:
         for source in task.inputs:
             if source.float_parameter("weight") != 1.0:
                 raise MergeError(
-                    "semantics: paper has no weights: set every weight to 1 and lambda to the scale"
+                    f"{task.name}: semantics: paper has no weights: expected weight 1 for every model, found "
+                    f"{source.float_parameter('weight')}; set lambda to the scale"
                 )
             density = source.float_parameter("density")
-            if densities.setdefault(source.model_index, density) != density:
-                raise MergeError("semantics: paper trims whole models: give each one density for all tensors")
+            first = densities.setdefault(source.model_index, density)
+            if first != density:
+                raise MergeError(
+                    f"{task.name}: semantics: paper trims whole models: expected one density for all tensors "
+                    f"of a model, found {first} and {density}; leave gradients and filters out"
+                )
             sizes[source.model_index] = sizes.get(source.model_index, 0) + task.numel
     sparsifiers: dict[int, Sparsifier] = {}
     for model, size in sizes.items():

@@ -106,7 +106,9 @@ class VocabularyAlignment(NamedTuple):
         source_token = token if source.token is None else source.token
         row = source_token if isinstance(source_token, int) else self.row_of(source.model, source_token)
         if source.model not in self.vocabularies or row is None:
-            raise MergeError(f"tokenizer.tokens: {token!r}: {source.model} has no token {source_token!r}")
+            raise MergeError(
+                f"tokenizer.tokens: {token!r}: expected a token of {source.model}, found {source_token!r}"
+            )
         return ((source.model, row),)
 
     def row_of(self, model: str, token: str) -> int | None:

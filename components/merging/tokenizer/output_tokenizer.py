@@ -39,7 +39,10 @@ def build_tokenizer(
     else:
         source_model = base if config.source == "base" else config.source
         if source_model not in folders:
-            raise MergeError(f"{recipe.where}: tokenizer source {source_model} is not a model of the recipe")
+            raise MergeError(
+                f"{recipe.where}: expected union, base or a model of the recipe as the tokenizer's source, "
+                f"found {source_model}"
+            )
         tokenizer = load_tokenizer(folders[source_model])
     tokenizer.add_tokens([token for token in config.tokens if token not in tokenizer.get_vocab()])
     vocabulary = tokenizer.get_vocab()

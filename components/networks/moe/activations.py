@@ -1,4 +1,4 @@
-"""The activations of a feed-forward block, plain and gated, with their derivatives."""
+"""The activations of feed-forward networks, plain and gated, with their derivatives."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ aten = torch.ops.aten
 
 
 class Activation(NamedTuple):
-    """An activation and its derivative: (gradient of the output, input, gradient of the input to write)."""
+    """An activation and its derivative.
+
+    ``backward`` takes the gradient of the output, the input, and the tensor that the input's gradient is
+    written to.
+    """
 
     forward: Callable[[Tensor], Tensor]
     backward: Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -36,7 +40,7 @@ ACTIVATIONS: dict[str, Activation] = {
 
 
 def activate(inner: Tensor, activation: str, gated: bool) -> Tensor:
-    """(S, F), or (S, 2F) of gates and values, -> (S, F)."""
+    """Apply an activation to ``inner`` (S, F), or to gates and values (S, 2F) if ``gated``: (S, F)."""
     act = ACTIVATIONS[activation].forward
     if not gated:
         return act(inner)
@@ -45,9 +49,14 @@ def activate(inner: Tensor, activation: str, gated: bool) -> Tensor:
 
 
 def activate_backward(grad: Tensor, inner: Tensor, activated: Tensor, activation: str, gated: bool) -> Tensor:
-    """The gradient of ``inner``, where ``grad`` is that of the activations, which is overwritten.
+    """Compute the gradient of ``inner``.
 
-    ``on`` (S, F) is the activation of the inputs, or of the gates.
+    Args:
+        grad: gradient of the activations' output (S, F), which is overwritten.
+        inner: the activations' input (S, F), or gates and values (S, 2F).
+        activated: the activation of the inputs, or of the gates (S, F).
+        activation: its name.
+        gated: whether there are gates.
     """
     backward, out = ACTIVATIONS[activation].backward, torch.empty_like(inner)
     if not gated:

@@ -1,4 +1,4 @@
-"""Tokens to experts and back: sorted by expert, so that every expert sees one contiguous block.
+"""Dispatch of tokens to experts and back: sorted by expert, so that each expert sees one contiguous block.
 
 Dropless: every token reaches all its k experts, whatever the load. With a capacity, an expert takes its first
 tokens (in order of position, first choices before second ones: GShard, Lepikhin et al., 2020) and drops the
@@ -19,10 +19,13 @@ from components.networks.moe.router import Routing
 
 @dataclass(frozen=True)
 class Dispatch:
-    """S = k x T slots (fewer where some are dropped), sorted by expert.
+    """S = k x T (token, expert) slots, fewer where some are dropped, sorted by expert.
 
-    ``slots`` (S) are places in the flattened (T, k) choices, ``tokens`` (S) = slots // k their tokens, and
-    ``sizes`` the slots of each expert, E of them. ``dropped`` is the share of the k x T slots left out.
+    Attributes:
+        slots: indices (S) into the flattened (T, k) choices of the routing.
+        tokens: the token of each slot (S), which is slots // k.
+        tokens_per_expert: the number of slots of each expert, E of them.
+        dropped: share of the k x T slots that are left out.
     """
 
     slots: Tensor
@@ -32,14 +35,16 @@ class Dispatch:
 
     @property
     def n_calls(self) -> int:
-        """Expert calls: tokens that experts compute, k x T without drops."""
+        """How many tokens the experts compute in all: k x T if none is dropped."""
         return len(self.slots)
 
 
 def dispatch(routing: Routing, capacity: float | None = None) -> Dispatch:
     """Sort the slots of a routing by expert.
 
-    ``capacity`` bounds each expert's slots at ceil(capacity x k x T / E); None drops nothing.
+    Args:
+        routing: the router's choices.
+        capacity: bounds each expert's slots at ceil(capacity x k x T / E); None drops nothing.
     """
     k = routing.experts.shape[-1]
     expert_of_slot = routing.experts.flatten()
@@ -59,10 +64,18 @@ def dispatch(routing: Routing, capacity: float | None = None) -> Dispatch:
 
 
 def combine(outputs: Tensor, plan: Dispatch, gates: Tensor) -> Tensor:
-    """Sum over each token's experts of gate x output.
+    """Sum gate x output over each token's experts.
 
-    ``outputs`` (S, D) in the order of ``plan``, ``gates`` (T, k) -> (T, D) in the outputs' type. Without
-    drops one pass over the outputs: nothing is multiplied, permuted or added in memory of its own.
+    Without drops this is one pass over the outputs: nothing is multiplied, permuted or added in memory of its
+    own.
+
+    Args:
+        outputs: the experts' outputs (S, D) in the order of ``plan``.
+        plan: the dispatch.
+        gates: the router's gates (T, k).
+
+    Returns:
+        The tokens' outputs (T, D) in the type of ``outputs``.
     """
     gates = gates.to(outputs.dtype)
     if plan.n_calls == gates.numel() > 0:

@@ -1,7 +1,7 @@
-"""E feed-forward blocks over tokens sorted by expert, with gradients.
+"""The experts' computation: E feed-forward networks over tokens sorted by expert, with gradients.
 
-Plain: ``y = act(x U^T + b) W^T + c``; gated: ``y = (act(x G^T) * x U^T) W^T`` with G and U stacked. On
-devices where torch's ``grouped_mm`` is one kernel, that; elsewhere a loop over the experts that have tokens.
+Plain: ``y = act(x U^T + b) W^T + c``; gated: ``y = (act(x G^T) * x U^T) W^T`` with G and U stacked. Where
+torch's ``grouped_mm`` is one kernel, it is used; elsewhere a loop over the experts that have tokens.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from components.networks.moe.grouped_ffn import GroupedFeedForward
 
 
 class ExpertWeights(NamedTuple):
-    """Stacked weights: ``up`` (E, F or 2F, D), ``down`` (E, D, F), biases (E, F) and (E, D) or None."""
+    """Weights of E experts: ``up`` (E, F or 2F, D), ``down`` (E, D, F), biases (E, F) and (E, D) or None."""
 
     up: Tensor
     down: Tensor
@@ -29,9 +29,17 @@ class ExpertWeights(NamedTuple):
 def expert_feedforward(
     x: Tensor, weights: ExpertWeights, tokens_per_expert: Sequence[int], activation: str, gated: bool
 ) -> Tensor:
-    """Blocks of ``sizes`` rows of ``x`` (S, D), each through its own expert -> (S, D).
+    """Compute each block of rows by its own expert. Differentiable once; under autocast in its type.
 
-    Differentiable once; under autocast in its type.
+    Args:
+        x: rows (S, D), sorted by expert.
+        weights: the experts' weights.
+        tokens_per_expert: rows of each expert's block; they sum to S.
+        activation: a name in :data:`~components.networks.moe.activations.ACTIVATIONS`.
+        gated: whether ``up`` holds gates and values.
+
+    Returns:
+        The outputs (S, D).
     """
     device = x.device.type
     if torch.is_autocast_enabled(device):

@@ -1,4 +1,4 @@
-"""Memory for the gradients of stacked weights on the CPU, used again once nothing refers to it.
+"""Memory for the gradients of the experts' weights on the CPU, reused once nothing refers to it.
 
 The C library gives large blocks back to the system when they are freed, so the gradients of every pass would
 be written to fresh pages, and for a few hundred tokens fresh pages cost as much as the products. Here the
@@ -22,7 +22,7 @@ _free_pages: WeakIdKeyDictionary = WeakIdKeyDictionary()
 
 
 def allocate_gradient(weight: Tensor, tokens_per_expert: Sequence[int]) -> Tensor:
-    """Memory for the gradient of a weight (E, ...): zero for experts without rows, else to be written."""
+    """Allocate a weight's gradient (E, ...): zero for experts without tokens, else uninitialized."""
     out = (
         _reuse_pages(weight)
         if weight.device.type == "cpu" and weight.nbytes >= LARGE_BYTES

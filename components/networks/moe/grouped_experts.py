@@ -12,11 +12,22 @@ from components.networks.moe.feedforward import ExpertWeights, expert_feedforwar
 
 
 class GroupedExperts(nn.Module):
-    """E feed-forward blocks of equal shape, stacked.
+    """E feed-forward networks of equal shape, stacked.
 
-    Plain: ``down(act(up(x)))``, ``up`` (E, F, D), ``down`` (E, D, F), with biases where ``bias``. Gated
-    (Llama, Mixtral): ``down(act(gate(x)) * up(x))``, ``up`` (E, 2F, D) holding gate, then up, as
-    transformers' ``gate_up_proj``. Raises ConfigError for an unknown activation.
+    Plain: ``down(act(up(x)))`` with ``up`` (E, F, D) and ``down`` (E, D, F). Gated (Llama, Mixtral):
+    ``down(act(gate(x)) * up(x))`` with ``up`` (E, 2F, D) holding gate, then up, as transformers'
+    ``gate_up_proj``.
+
+    Args:
+        n_experts: E.
+        width: D, the model's width.
+        inner: F, the width inside each expert.
+        activation: a name in :data:`~components.networks.moe.activations.ACTIVATIONS`.
+        gated: whether the experts are gated.
+        bias: whether both maps have a bias.
+
+    Raises:
+        ConfigError: for an unknown activation.
     """
 
     def __init__(
@@ -42,7 +53,7 @@ class GroupedExperts(nn.Module):
         self.down_bias = nn.Parameter(torch.zeros(n_experts, width)) if bias else None
 
     def forward(self, x: Tensor, plan: Dispatch) -> Tensor:
-        """Tokens (T, D) -> the experts' outputs (S, D), in the order of ``plan``."""
+        """Compute the experts' outputs (S, D) for tokens (T, D), in the order of ``plan``."""
         weights = ExpertWeights(self.up, self.down, self.up_bias, self.down_bias)
         return expert_feedforward(
             x[plan.tokens], weights, plan.tokens_per_expert, self.activation, self.gated

@@ -1,4 +1,4 @@
-"""The products of experts one after the other, and their gradients.
+"""The experts' products one expert after the other, and their gradients.
 
 Each expert runs from input to output while its block is in the cache (those of a few tokens together). The
 loop writes into one output and, backwards, into one gradient per weight: putting E gradients together would
@@ -26,11 +26,11 @@ FEW_ROWS = 4
 
 
 class GroupedFeedForward(torch.autograd.Function):
-    """The loop over experts and its gradients. The values before and after the activation are kept."""
+    """The loop over experts, with its gradients. Values before and after the activation are kept for them."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, *arguments: Any) -> Tensor:
-        """``rest``: up, down, up_bias, down_bias, sizes, activation, gated."""
+        """Compute the outputs; ``arguments``: weights and biases, tokens_per_expert, activation, gated."""
         up, down, up_bias, down_bias, tokens_per_expert, activation, gated = arguments
         saved: list[Tensor] = []
         needs_gradient, act = any(ctx.needs_input_grad), ACTIVATIONS[activation].forward
@@ -61,7 +61,7 @@ class GroupedFeedForward(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients of x and the weights; zero for experts without tokens."""
+        """Compute the gradients of x and of the weights; those of experts without tokens are zero."""
         x, up, down, *saved = ctx.saved_tensors
         tokens_per_expert, activation, gated = ctx.settings
         grads = [
@@ -97,9 +97,9 @@ class GroupedFeedForward(torch.autograd.Function):
 
 
 def group_experts(tokens_per_expert: Sequence[int]) -> list[list[int]]:
-    """Experts that have rows, several together where those are few.
+    """Group the experts that have rows: several together where their rows are few.
 
-    A group shares its activations, which are a call for each expert otherwise; its values stay in the cache.
+    A group shares one call of the activation, and its values stay in the processor's cache.
     """
     expert_groups: list[list[int]] = []
     rows = 0
@@ -123,7 +123,7 @@ def _use_onednn(x: Tensor) -> bool:
 
 
 def _write_linear(x: Tensor, weight: Tensor, bias: Tensor | None, out: Tensor) -> None:
-    """``x @ weight.T + bias`` into ``out``."""
+    """Write ``x @ weight.T + bias`` into ``out``."""
     if _use_onednn(x):
         out.copy_(multiply(x, weight, bias))
     elif bias is None:
@@ -133,7 +133,7 @@ def _write_linear(x: Tensor, weight: Tensor, bias: Tensor | None, out: Tensor) -
 
 
 def _write_input_grad(grad: Tensor, weight: Tensor, out: Tensor) -> None:
-    """``grad @ weight`` into ``out``."""
+    """Write ``grad @ weight`` into ``out``."""
     if len(grad) >= FEW_ROWS and _use_onednn(grad):
         out.copy_(multiply(grad, weight.T))
     else:
@@ -141,7 +141,7 @@ def _write_input_grad(grad: Tensor, weight: Tensor, out: Tensor) -> None:
 
 
 def _write_weight_grad(left: Tensor, right: Tensor, out: Tensor) -> None:
-    """``left.T @ right`` (R, M), (R, N) -> (M, N): a sum of outer products where few float32 rows make it.
+    """Write ``left.T @ right`` (R, M), (R, N) into ``out`` (M, N), for small R as a sum of outer products.
 
     For two to four rows the matrix product takes two to four times as long (MKL, float32).
     """

@@ -1,4 +1,4 @@
-"""Losses that keep the experts in use and the router's logits small. Each is of one layer, in float32.
+"""Losses that keep all experts in use and the router's logits small. Each is of one layer, in float32.
 
 Tokens that are padding must not be in the :class:`Routing`; the layer leaves them out.
 """
@@ -52,13 +52,19 @@ def load_loss(routing: Routing) -> Tensor:
     """CV^2 of a smooth count of each expert's tokens (Shazeer et al., 2017, appendix A).
 
     An expert's count is the sum of its probabilities of being chosen if only its own noise were drawn again.
-    Raises ConfigError for a router without noise or with k = E, where there is nothing to be chosen.
+
+    Raises:
+        ConfigError: for a router without noise, or with k = E, where every expert is always chosen.
     """
     if routing.clean_logits is None or routing.noise_scale is None:
-        raise ConfigError("balance: expected noisy gating for the load loss, found none; set noisy or switch")
+        raise ConfigError(
+            "balance_loss: expected noisy gating for the load loss, found none; set noisy_gating, or switch"
+        )
     k = routing.experts.shape[-1]
     if k >= routing.n_experts:
-        raise ConfigError(f"balance: expected top_k below {routing.n_experts} for the load loss, found {k}")
+        raise ConfigError(
+            f"balance_loss: expected top_k below {routing.n_experts} for the load loss, found {k}"
+        )
     best_logits = routing.logits.topk(k + 1, -1).values
     is_selected = routing.logits >= best_logits[:, k - 1 : k]
     # To be among the k best an expert must beat the k-th best of the others.
@@ -78,11 +84,11 @@ BALANCE_LOSSES: dict[Balance, Callable[[Routing], Tensor]] = {
     "shazeer": shazeer_loss,
     "none": lambda routing: routing.logits.new_zeros(()),
 }
-"""Balance losses by name."""
+"""Load-balancing losses by the names that the setting ``balance_loss`` has."""
 
 
 def total_loss(routings: Iterable[Routing], balance: Balance, weight: float, z_weight: float) -> Tensor:
-    """Sum over layers of weight x balance loss + z_weight x z-loss (scalar); layers without tokens: 0."""
+    """Sum weight x balance loss + z_weight x z-loss over the layers; one without tokens adds 0."""
     losses = [
         weight * BALANCE_LOSSES[balance](routing) + z_weight * z_loss(routing)
         for routing in routings

@@ -18,7 +18,7 @@ from components.networks.moe.router import Router, Routing
 
 @dataclass(frozen=True)
 class RoutingRecord:
-    """One pass of one layer: its name, the routing of its real tokens, and where they went."""
+    """One pass of one layer: its name, the routing of its tokens (without padding), and their dispatch."""
 
     layer: str
     routing: Routing
@@ -26,10 +26,16 @@ class RoutingRecord:
 
 
 class MoEBlock(nn.Module):
-    """Router and experts in the place of a feed-forward block: (..., D) -> (..., D).
+    """Router and experts in the place of a feed-forward network: (..., D) -> (..., D).
 
-    ``mask`` (the shape of x without D, bool) names the real tokens: others are not routed, and their output
-    is zero. ``watch`` gets a :class:`RoutingRecord` of every pass. ``capacity`` holds in training mode only.
+    ``mask`` (the shape of x without D, bool) is False at padding, which is not routed and gets zeros.
+    ``recorder`` is called with a :class:`RoutingRecord` of every pass; :func:`record_routing` sets both.
+
+    Args:
+        router: chooses the experts of each token.
+        experts: the experts.
+        capacity: tokens per expert at most, in training mode, as a multiple of an equal share; None: no
+            bound.
     """
 
     def __init__(self, router: Router, experts: GroupedExperts, capacity: float | None = None) -> None:
@@ -41,7 +47,11 @@ class MoEBlock(nn.Module):
         self.recorder: Callable[[RoutingRecord], None] | None = None
 
     def lay_out(self, arithmetic: Arithmetic) -> int:
-        """Prepack the experts' weights in place, for inference on a CPU; 0 where that is not possible."""
+        """Pack the experts' weights in place, for inference on a CPU.
+
+        Returns:
+            How many products were replaced; 0 where the weights cannot be packed.
+        """
         experts = self.experts
         if (
             not isinstance(experts, GroupedExperts)
@@ -53,7 +63,7 @@ class MoEBlock(nn.Module):
         return 2 * experts.n_experts
 
     def forward(self, x: Tensor) -> Tensor:
-        """Route, compute, combine."""
+        """Route the tokens, compute them by their experts, combine the outputs."""
         rows = x.reshape(-1, x.shape[-1])
         is_token = None if self.mask is None else self.mask.reshape(-1)
         if is_token is not None:
@@ -70,13 +80,21 @@ class MoEBlock(nn.Module):
 
 
 def moe_blocks(model: nn.Module) -> dict[str, MoEBlock]:
-    """The sparse layers of a model by their names in it."""
+    """Return the mixture-of-experts layers of a model by their names in it."""
     return {name: module for name, module in model.named_modules() if isinstance(module, MoEBlock)}
 
 
 @contextmanager
 def record_routing(model: nn.Module, masks: Callable[[str], Tensor | None]) -> Iterator[list[RoutingRecord]]:
-    """Inside, sparse layers leave out what ``masks(name)`` marks as padding, and their passes are listed."""
+    """Record every pass of a model's mixture-of-experts layers within the ``with`` block.
+
+    Args:
+        model: the model.
+        masks: layer name -> its mask, False at padding, which is then not routed; None routes everything.
+
+    Yields:
+        The list to which the records are appended.
+    """
     records: list[RoutingRecord] = []
     blocks = moe_blocks(model)
     try:

@@ -1,7 +1,7 @@
-"""Experts for inference on a CPU: each one's weights laid out once for the matrix units.
+"""Experts for inference on a CPU: the weights of each are packed once for the matrix units.
 
 Batched decoding gives an expert a handful of tokens per step, where a product with a plain matrix spends most
-of its time laying the matrix out (see :mod:`components.kernels.packed_linear`).
+of its time packing it (see :mod:`components.kernels.packed_linear`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,12 @@ _KERNEL_ACTIVATIONS: dict[str, Activation] = {"silu": "silu", "swish": "silu", "
 
 
 class PackedExperts(nn.Module):
-    """The same outputs as :class:`~components.networks.moe.grouped_experts.GroupedExperts`; no gradients, and cannot be saved."""
+    """Experts with packed weights: same outputs, no gradients, cannot be saved.
+
+    Args:
+        experts: the experts whose weights are packed.
+        arithmetic: arithmetic of the products.
+    """
 
     def __init__(self, experts: GroupedExperts, arithmetic: Arithmetic) -> None:
         super().__init__()
@@ -33,11 +38,10 @@ class PackedExperts(nn.Module):
         self.downs = [pack(weight, bias, arithmetic) for weight, bias in downs]
 
     def forward(self, x: Tensor, plan: Dispatch) -> Tensor:
-        """Tokens (T, D) -> the experts' outputs (S, D), in the order of ``plan``."""
+        """Compute the experts' outputs (S, D) for tokens (T, D), in the order of ``plan``."""
         rows = x.index_select(0, plan.tokens)
-        inner = torch.empty(
-            max(plan.tokens_per_expert), self.inner
-        )  # one for all experts: it stays in the cache
+        # One for all experts: it stays in the cache.
+        inner = torch.empty(max(plan.tokens_per_expert), self.inner)
         outputs, start = torch.empty(len(rows), self.width), 0
         for up, down, size in zip(self.ups, self.downs, plan.tokens_per_expert, strict=True):
             if size:

@@ -1,10 +1,10 @@
-"""Which experts compute a token, and with which weights.
+"""The router: which experts compute a token, and with which weights (gates).
 
-    g(x) = softmax(keep_top_k(f(x), k)),   f(x) = x W_g [+ noise * softplus(x W_noise)]
+    g(x) = softmax(top_k(f(x), k)),   f(x) = x W_g [+ noise * softplus(x W_noise)]
 
-(Shazeer et al., 2017, equations 3 to 5.) Mixtral's order, softmax, then top-k, then renormalise, gives the
-same gates: the softmax's normaliser cancels. All of it in float32, also under autocast (ST-MoE, Zoph et al.,
-2022, section 3.4: bfloat16 logits make routing unstable).
+(Shazeer et al., 2017, equations 3 to 5; top_k sets all but the k largest to minus infinity.) Mixtral's order,
+softmax, then top-k, then renormalise, gives the same gates: the softmax's normaliser cancels. All of it in
+float32, also under autocast (ST-MoE, Zoph et al., 2022, section 3.4: bfloat16 logits make routing unstable).
 """
 
 from __future__ import annotations
@@ -21,11 +21,14 @@ from components.errors import ConfigError
 
 @dataclass(frozen=True)
 class Routing:
-    """The decision for T tokens among E experts, in float32.
+    """The routing of T tokens among E experts, in float32.
 
-    ``logits`` (T, E), as they were compared (with noise, where there is any); ``experts`` (T, k) int64, best
-    first, each once; ``gates`` (T, k), positive, rows sum to 1. ``clean`` and ``scale`` (T, E) are the logits
-    before the noise and the noise's standard deviation, where gating is noisy.
+    Attributes:
+        logits: router logits (T, E) as they were compared, with noise where there is any.
+        experts: the k chosen experts of each token (T, k), int64, best first, each once.
+        gates: their weights (T, k), positive; rows sum to 1.
+        clean_logits: logits (T, E) before the noise; None without noisy gating.
+        noise_scale: standard deviation of the noise (T, E); None without noisy gating.
     """
 
     logits: Tensor
@@ -41,7 +44,7 @@ class Routing:
 
     @property
     def n_experts(self) -> int:
-        """E."""
+        """E, the number of experts."""
         return self.logits.shape[-1]
 
     @property
@@ -59,14 +62,8 @@ def check_top_k(k: int, n_experts: int) -> None:
         )
 
 
-def keep_top_k(logits: Tensor, k: int) -> Tensor:
-    """``logits`` (..., E) with all but the k largest of each row at minus infinity."""
-    values, places = logits.topk(k, -1)
-    return torch.full_like(logits, -torch.inf).scatter(-1, places, values)
-
-
 def route(logits: Tensor, k: int) -> Routing:
-    """The k best experts of each token and the softmax over those, from logits (T, E)."""
+    """Choose the k best experts of each token from logits (T, E); gates are the softmax over those k."""
     values, experts = logits.topk(k, -1)
     return Routing(logits, experts, values.softmax(-1))
 
@@ -86,7 +83,7 @@ class Router(nn.Module):
         self.noise_weight = nn.Parameter(torch.zeros(n_experts, width)) if noisy else None
 
     def forward(self, x: Tensor) -> Routing:
-        """Tokens (T, D) -> :class:`Routing`. Noise is drawn in training mode only."""
+        """Route tokens (T, D). Noise is drawn in training mode only."""
         with torch.autocast(x.device.type, enabled=False):
             x = x.float()
             clean_logits = functional.linear(x, self.weight.float())

@@ -1,4 +1,4 @@
-"""A Marian-architecture translation model whose feed-forward blocks are sparse.
+"""A Marian translation model with experts in the place of its feed-forward networks.
 
 The folder is that of a Marian model with ``SparseMarianMTModel`` as its architecture, ``experts`` in its
 ``config.json``, and the layers' experts stacked: ``...layers.N.fc1.router.weight`` (E, D),
@@ -65,7 +65,7 @@ class SparseMarianMTModel(MarianMTModel):  # type: ignore[no-untyped-call]
 
 
 def sparse_layers(model: Any) -> list[tuple[Any, int]]:
-    """The layers of a Marian model that are (to be) sparse, each with its feed-forward width."""
+    """List the layers of a Marian model that have (or get) experts, each with its feed-forward width."""
     config, layers = model.config, []
     for side, inner in ((model.model.encoder, "encoder_ffn_dim"), (model.model.decoder, "decoder_ffn_dim")):
         layers += [
@@ -75,7 +75,7 @@ def sparse_layers(model: Any) -> list[tuple[Any, int]]:
 
 
 def _make_sparse(layer: Any, config: SparseMarianConfig, inner: int) -> None:
-    """Put experts in the place of a Marian layer's two linear maps and the activation between them.
+    """Replace a Marian layer's two linear maps, and the activation between them, by experts.
 
     The layer computes ``fc2(activation_fn(fc1(x)))``: the experts stand as ``fc1``, the rest passes through.
     """
@@ -87,18 +87,23 @@ def _make_sparse(layer: Any, config: SparseMarianConfig, inner: int) -> None:
 
 
 def layer_masks(source: Tensor, target: Tensor) -> Callable[[str], Tensor]:
-    """For :func:`components.networks.moe.moe_block.record_routing`: real tokens of encoder (N, S), decoder (N, T) layers."""
+    """Return the mask of a layer by its name, for :func:`~components.networks.moe.moe_block.record_routing`.
+
+    Args:
+        source: mask of the source (N, S), for layers of the encoder.
+        target: mask of the target (N, T), for layers of the decoder.
+    """
     return lambda name: source if ".encoder." in name else target
 
 
 def sparse_config_of(dense: MarianConfig, **shape: Any) -> SparseMarianConfig:
-    """The configuration of a dense Marian model with experts of ``shape`` (the fields above)."""
+    """Return a dense Marian model's configuration with experts; ``shape``: fields of SparseMarianConfig."""
     values = {k: v for k, v in dense.to_dict().items() if k not in ("model_type", "architectures")}
     return SparseMarianConfig(**{**values, **shape, "architectures": ["SparseMarianMTModel"]})
 
 
 def add_random_experts(dense: Any, **shape: Any) -> SparseMarianMTModel:
-    """``dense`` with random experts in the place of its feed-forward blocks; all other weights are kept."""
+    """Return a copy of ``dense`` with random experts as its feed-forward networks; other weights stay."""
     model = SparseMarianMTModel(sparse_config_of(dense.config, **shape))
     model.load_state_dict(dense.state_dict(), strict=False)
     model.generation_config = dense.generation_config

@@ -60,13 +60,12 @@
     if (!item.stages.length) line(box, "source", words("bdi", "", item.text || "(not processed)"));
     return box;
   }
-  const LABEL = { wer: "WER", cer: "CER", chrf: "chrF", bleu: "BLEU" };
   function figures(item) {
     const box = el("span", "figures");
     for (const stage of item.stages) {
       for (const [name, value] of Object.entries(stage.values || {})) {
-        if (value === null || name === "bleu") continue;
-        add(box, el("span", "", LABEL[name] || name), el("span", "", value.toFixed(1)));
+        if (value === null || name === "BLEU") continue;
+        add(box, el("span", "", name), el("span", "", value.toFixed(1)));
       }
     }
     return box;
@@ -149,7 +148,7 @@
     for (const [label, text] of stated) if (text !== null) add(box, el("h3", "", label), words("div", "", text));
     if (item.steps.length) add(box, el("h3", "", "Way through the pipeline"), walked(item));
     for (const stage of item.stages) {
-      const values = Object.entries(stage.values || {}).filter((v) => v[1] !== null).map((v) => (LABEL[v[0]] || v[0]) + " " + v[1].toFixed(1)).join(", ");
+      const values = Object.entries(stage.values || {}).filter((v) => v[1] !== null).map((v) => v[0] + " " + v[1].toFixed(1)).join(", ");
       const head = add(el("h3", "", stage.stage + " "), el("span", "", values));
       box.append(head);
       if (stage.reason) { box.append(words("div", "bad", stage.reason + ": " + stage.detail)); continue; }

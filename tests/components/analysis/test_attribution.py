@@ -174,7 +174,7 @@ def test_what_cannot_be_blamed_is_refused() -> None:
 
 
 def test_several_languages_are_blamed_each_in_its_own() -> None:
-    """The tokeniser is that of each target, the function words are those of each source."""
+    """The tokenizer is that of each target, the function words are those of each source."""
 
     def case(
         key: str, languages: tuple[str, str], said: str, heard: str, reference: str, out: str

@@ -87,7 +87,7 @@ def test_a_collapsed_router_is_told() -> None:
     lines = routing_stats.warn_of_collapse({"a": layer((96, 4, 0, 0)), "b": layer((30, 30, 20, 20))})
     assert len(lines) == 1
     assert "collapsed router in a: 2 of 4 experts" in lines[0]
-    assert "raise balance_weight" in lines[0]
+    assert "raise balance_loss_weight" in lines[0]
 
 
 def test_variation_and_specialisation() -> None:
@@ -98,5 +98,5 @@ def test_variation_and_specialisation() -> None:
 
 
 def test_a_dense_model_has_no_routers() -> None:
-    with pytest.raises(ModelError, match="expected a model with sparse layers"):
+    with pytest.raises(ModelError, match="expected a model with experts"):
         routing_stats.empty_stats_of(marian(), ["de"])

@@ -51,7 +51,7 @@ def test_a_vector_space(a: TaskVector, b: TaskVector, c: TaskVector, k: float) -
 
 
 def test_nothing_left() -> None:
-    with pytest.raises(MergeError, match="nothing is left"):
+    with pytest.raises(MergeError, match="found that they cancel"):
         TaskVector({"m": -1.0}).apply_to("m")
 
 

@@ -1,4 +1,4 @@
-"""Data of several languages: each utterance under the tokeniser and normaliser of its own."""
+"""Data of several languages: each utterance under the tokenizer and normalizer of its own."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ def part(texts: dict[str, str], *codes: str) -> list[str]:
     return [text for key, text in texts.items() if LANGUAGE[key] in codes]
 
 
-def test_bleu_is_of_the_counts_under_each_languages_tokeniser() -> None:
+def test_bleu_is_of_the_counts_under_each_languages_tokenizer() -> None:
     """sacreBLEU's own counts, German and French under 13a, Chinese under zh, added up by hand."""
     total = [0] * 10
-    for tokeniser, codes in (("13a", ("de", "fr")), ("zh", ("zh",))):
-        bleu = BLEU(tokenize=tokeniser)
+    for tokenizer, codes in (("13a", ("de", "fr")), ("zh", ("zh",))):
+        bleu = BLEU(tokenize=tokenizer)
         rows = bleu._extract_corpus_statistics(part(OUTPUTS, *codes), [part(REFERENCES, *codes)])
         total = [sum(column) for column in zip(total, *rows, strict=True)]
     expected = BLEU._compute_score_from_stats(BLEU(), total).score
     found = translation_scores(LISTED, OUTPUTS, language=LANGUAGE, n_total=4)["bleu"]
     assert found.value == pytest.approx(expected)
     wrong = translation_scores(LISTED, OUTPUTS, language="und", n_total=4)["bleu"]
-    assert abs(wrong.value - expected) > 1  # what one tokeniser for all would have said
+    assert abs(wrong.value - expected) > 1  # what one tokenizer for all would have said
     assert found.signature.startswith("de, fr: nrefs:1|bs:1000|seed:12345|case:mixed|eff:no|tok:13a|")
     assert " + zh: nrefs:1|bs:1000|seed:12345|case:mixed|eff:no|tok:zh|" in found.signature
 
@@ -68,7 +68,7 @@ def test_one_language_of_each_is_one_language_of_all() -> None:
     assert list(first.items()) == list(second.items())
 
 
-def test_transcripts_pass_the_normaliser_of_their_language() -> None:
+def test_transcripts_pass_the_normalizer_of_their_language() -> None:
     said = {"a": "It's 20 metres.", "b": "一只狗", "c": "Äpfel, süß!", "d": "   "}
     heard = {"a": "it is twenty meters", "b": "一只猫", "c": "äpfel süss", "d": ""}
     language = {"a": "en", "b": "zh", "c": "de", "d": "de"}

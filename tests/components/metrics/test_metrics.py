@@ -28,7 +28,7 @@ from reports.analyses import attribution_report, comparison_report
 from reports.plots import comparison_plots
 from tests.components.analysis import test_attribution
 from tests.components.analysis.test_comparison import UTTERANCES, system
-from tests.components.ensembling.output_level.test_mert import candidate, offers
+from tests.components.ensembling.output_level.tiny_nbest import make_hypothesis, make_nbests
 from tests.components.metrics.corpora import REFERENCES, SYSTEMS, N
 
 sentences = st.lists(st.sampled_from(["ein", "Hund", "läuft", "zwei", ".", "你好"]), max_size=6).map(" ".join)
@@ -175,9 +175,12 @@ def test_a_new_metric_says_which_stage_loses_and_which_part_adds(share: str) -> 
 def test_a_new_metric_is_tuned_for(share: str) -> None:
     """The score of the systems prefers the worse text, the language model the better one."""
     references = [["ein Hund läuft"], ["zwei Männer spielen"]]
-    nbests = [
-        offers([candidate("nichts davon", -5.0, -1.0), candidate(texts[0], -1.0, -9.0)])
-        for texts in references
-    ]
+    nbests = []
+    for (text,) in references:
+        scored = (
+            (make_hypothesis("nichts davon", score=-1.0), -5.0),
+            (make_hypothesis(text, score=-9.0), -1.0),
+        )
+        nbests.append(make_nbests([one.model_copy(update={"features": {"lm": lm}}) for one, lm in scored]))
     config = SystemCombinationConfig.model_validate({"method": "reranking", "utility": share})
     assert mert(nbests, references, config, "de").score == 100.0

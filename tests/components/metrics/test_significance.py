@@ -12,6 +12,7 @@ from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.significance import PairedTest
 
 from components.errors import DataError
+from components.metrics.choices import Test
 from components.metrics.corpus_statistics import (
     CorpusStatistics,
     recognition_statistics,
@@ -21,7 +22,6 @@ from components.metrics.null_distributions import two_sided_p
 from components.metrics.recognition import recognition_scores
 from components.metrics.significance import (
     Difference,
-    Test,
     correct_holm,
     paired_test,
     recognition_tests,

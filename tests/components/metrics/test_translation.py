@@ -88,7 +88,7 @@ def test_the_wrong_way_round_is_refused() -> None:
         translation_scores(REFS, REFS, language="de", n_total=3)  # type: ignore[arg-type]
 
 
-def test_tokeniser_of_the_target_language() -> None:
+def test_tokenizer_of_the_target_language() -> None:
     assert bleu_tokenizer("de") == "13a"
     assert bleu_tokenizer("zh-TW") == "zh"
     assert bleu_tokenizer("th") == "char"

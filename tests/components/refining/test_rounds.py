@@ -148,7 +148,7 @@ def test_another_critics_words_stand_in_the_prompt_on_one_line(monkeypatch: pyte
         prompts.extend(asked)
         return [("a dog", -1.0), ("", -2.0)]
 
-    monkeypatch.setattr(SelfRefiner, "_write", write)
+    monkeypatch.setattr(SelfRefiner, "_generate_lines", write)
     refiner = object.__new__(SelfRefiner)
     refiner._config = RefineConfig()
     refiner._controls = self_refine._PROMPT_LABELS

@@ -1,4 +1,4 @@
-"""Pooled n-best lists under two scorers."""
+"""The n-best lists of two systems under the scorers of both."""
 
 from __future__ import annotations
 

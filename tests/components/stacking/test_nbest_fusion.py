@@ -57,7 +57,7 @@ def test_both_lists_are_one_and_bad_ones_are_put_aside() -> None:
     assert good.best.features == {"first": -2.0, "second": -2.0, "fused": -2.0}
     assert isinstance(bad, Quarantined)
     assert (bad.stage, bad.reason) == ("stack", "silence")
-    system.keep = None
+    system.max_hypotheses = None
     assert [h.text for h in system.translate(asked)[0].hypotheses] == ["b", "a", "c"]  # type: ignore[union-attr]
 
 

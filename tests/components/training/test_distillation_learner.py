@@ -66,7 +66,7 @@ def test_a_batch_s_loss_is_that_of_its_sentences_one_by_one(
     settings: dict[str, object], tmp_path: Path
 ) -> None:
     mixed: dict[str, object] = {"teachers": teachers(settings), "teacher_weights": (0.3, 0.7)}
-    found = learner(settings, tmp_path, **mixed, word_share=0.4, temperature=2.0)
+    found = learner(settings, tmp_path, **mixed, kd_ratio=0.4, temperature=2.0)
     rows = [0, 1, 2, 3, 4]
     assert len({found.lengths[i] for i in rows}) > 1  # the batch has padding; single sentences have none
     value, tokens = found.loss(rows)
@@ -79,12 +79,12 @@ def test_a_batch_s_loss_is_that_of_its_sentences_one_by_one(
 def test_shares_of_the_two_losses(settings: dict[str, object], tmp_path: Path) -> None:
     given: dict[str, object] = {"teachers": teachers(settings)}
     losses = {
-        share: learner(settings, tmp_path / str(share), **given, word_share=share).loss([0, 1])[0].item()
+        share: learner(settings, tmp_path / str(share), **given, kd_ratio=share).loss([0, 1])[0].item()
         for share in (0.0, 0.25, 1.0)
     }
     assert losses[0.25] == pytest.approx(0.75 * losses[0.0] + 0.25 * losses[1.0], rel=1e-5)
     assert losses[0.0] == pytest.approx(learner(settings, tmp_path / "plain").loss([0, 1])[0].item())
-    both = learner(settings, tmp_path / "whole", **given, word_share=1.0)
+    both = learner(settings, tmp_path / "whole", **given, kd_ratio=1.0)
     other = learner(settings, tmp_path / "one", teachers=given["teachers"], teacher_weights=(1.0, 0.0))
     assert both.loss([0])[0].item() != pytest.approx(other.loss([0])[0].item())
 
@@ -93,7 +93,7 @@ def test_a_student_that_is_its_teacher_has_nothing_to_learn(
     settings: dict[str, object], tmp_path: Path
 ) -> None:
     first = teachers(settings)[0]
-    found = learner(settings, tmp_path, layers=2, layers_of=first, teachers=(first,), word_share=1.0)
+    found = learner(settings, tmp_path, num_layers=2, init_layers_from=first, teachers=(first,), kd_ratio=1.0)
     loss, _ = found.loss([0, 1, 2])
     loss.backward()  # type: ignore[no-untyped-call]
     assert loss.item() == pytest.approx(0.0, abs=1e-6)

@@ -34,8 +34,8 @@ def small(**changes: int) -> TrainingConfig:
 
 def test_everything_is_copied_from_where_it_should_be() -> None:
     teacher, student = (
-        build_marian(small(layers=3, seed=1), 64),
-        build_marian(small(layers=2, decoder_layers=1, seed=2), 64),
+        build_marian(small(num_layers=3, seed=1), 64),
+        build_marian(small(num_layers=2, decoder_layers=1, seed=2), 64),
     )
     copy_layers(student, teacher, "the teacher")
     mine, theirs = student.state_dict(), teacher.state_dict()
@@ -47,7 +47,7 @@ def test_everything_is_copied_from_where_it_should_be() -> None:
     }.items():
         assert torch.equal(mine[own], theirs[other]), own
     ids = torch.tensor([[5, 6, 0]])
-    same = build_marian(small(layers=3, seed=9), 64)
+    same = build_marian(small(num_layers=3, seed=9), 64)
     copy_layers(same, teacher, "the teacher")
     with torch.no_grad():
         outputs = [m.eval()(input_ids=ids, decoder_input_ids=ids).logits for m in (teacher, same)]
@@ -55,8 +55,8 @@ def test_everything_is_copied_from_where_it_should_be() -> None:
 
 
 def test_another_shape_is_refused_by_the_tensor_s_name() -> None:
-    teacher = build_marian(small(layers=2), 64)
+    teacher = build_marian(small(num_layers=2), 64)
     with pytest.raises(ModelError, match=r"the teacher: expected tensor model\.\S+ \[\d+, 32\]"):
-        copy_layers(build_marian(small(layers=1, width=32), 64), teacher, "the teacher")
+        copy_layers(build_marian(small(num_layers=1, d_model=32), 64), teacher, "the teacher")
     with pytest.raises(ModelError, match="at least 3 layers, found 2"):
-        copy_layers(build_marian(small(layers=3), 64), teacher, "the teacher")
+        copy_layers(build_marian(small(num_layers=3), 64), teacher, "the teacher")

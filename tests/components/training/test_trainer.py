@@ -273,7 +273,7 @@ def test_another_configuration_in_the_same_folder_is_refused(copying: TrainingCo
 
 
 def test_heads_must_divide_the_width(copying: TrainingConfig, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="divisor of width 32, found 3"):
+    with pytest.raises(ConfigError, match="divisor of d_model 32, found 3"):
         train(copying.model_copy(update={"num_heads": 3}), tmp_path / "out")
 
 

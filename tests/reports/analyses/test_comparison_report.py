@@ -43,7 +43,7 @@ def test_rows_sections_and_plots(comparison: Comparison, tmp_path: Path) -> None
     assert note.count("|paired-bs:1000|two-sided|seed:12345") == 2  # BLEU's protocol and chrF's
     titles = [section.title for section in comparison_report.build_sections(comparison)]
     assert titles == ["Systems", "Cost", "Groups", "Largest differences"]
-    files = comparison_plots.render(comparison, tmp_path)
+    files = comparison_plots.save_plots(comparison, tmp_path)
     assert {path.name for path in files} == {
         f"{name}.{kind}" for name in ("quality_cost", "differences") for kind in ("svg", "png")
     }
@@ -92,7 +92,7 @@ def test_of_three_utterances_the_verdict_is_that_they_are_too_few(tmp_path: Path
     row = next(row for row in comparison_report.build_score_rows(found) if row["system"] == "good")
     assert (row["p"], row["verdict"]) == ("", "3 utterances: too few to tell")
     assert re.fullmatch(r"[+-][0-9.]+", row["difference"])
-    assert comparison_plots.render(found, tmp_path)
+    assert comparison_plots.save_plots(found, tmp_path)
 
 
 def test_p_values() -> None:

@@ -17,30 +17,30 @@ from tests.components.ensembling.output_level.tiny_nbest import make_hypothesis,
 CHRF_CONFIG = SystemCombinationConfig(method="minimum_bayes_risk")
 sentences = st.lists(st.sampled_from(["ein", "Hund", "läuft", "zwei"]), min_size=1, max_size=5).map(" ".join)
 hypotheses = st.builds(make_hypothesis, sentences, score=st.floats(-5, 0))
-pools = st.lists(st.lists(hypotheses, min_size=1, max_size=3), min_size=1, max_size=3)
+nbest_lists = st.lists(st.lists(hypotheses, min_size=1, max_size=3), min_size=1, max_size=3)
 
 
-def plain(pool: list[SystemNBest], scale: float, text: str) -> dict[str, float]:
+def plain(nbests: list[SystemNBest], scale: float, text: str) -> dict[str, float]:
     """Expected chrF of ``text``, system by system, in plain loops."""
     chrf = CHRF()
-    total = sum(offer.weight for offer in pool)
+    total = sum(nbest.weight for nbest in nbests)
     parts = {}
-    for offer in pool:
-        masses = [math.exp(scale * h.score) for h in offer.hypotheses]
-        parts[offer.system] = sum(
-            offer.weight / total * mass / sum(masses) * chrf.sentence_score(text, [h.text]).score
-            for h, mass in zip(offer.hypotheses, masses, strict=True)
+    for nbest in nbests:
+        masses = [math.exp(scale * h.score) for h in nbest.hypotheses]
+        parts[nbest.system] = sum(
+            nbest.weight / total * mass / sum(masses) * chrf.sentence_score(text, [h.text]).score
+            for h, mass in zip(nbest.hypotheses, masses, strict=True)
         )
     return parts
 
 
 @settings(max_examples=60, deadline=None)
-@given(pools, st.floats(0, 3), st.data())
-def test_it_is_the_plain_loop(pool: list[list[Hypothesis]], scale: float, data: st.DataObject) -> None:
-    weights = data.draw(st.lists(st.floats(0.1, 3), min_size=len(pool), max_size=len(pool)))
-    given_ = make_nbests(*pool, weights=weights)
+@given(nbest_lists, st.floats(0, 3), st.data())
+def test_it_is_the_plain_loop(nbests: list[list[Hypothesis]], scale: float, data: st.DataObject) -> None:
+    weights = data.draw(st.lists(st.floats(0.1, 3), min_size=len(nbests), max_size=len(nbests)))
+    given_ = make_nbests(*nbests, weights=weights)
     found = rank_by_expected_utility(given_, CHRF_CONFIG.model_copy(update={"scale": scale}))
-    assert {h.text for h in found} == {h.text for row in pool for h in row}
+    assert {h.text for h in found} == {h.text for row in nbests for h in row}
     for hypothesis in found:
         parts = plain(given_, scale, hypothesis.text)
         features = hypothesis.features

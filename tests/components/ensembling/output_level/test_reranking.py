@@ -44,13 +44,13 @@ def test_features_by_name() -> None:
 
 
 def test_agreement_alone_is_minimum_bayes_risk() -> None:
-    pool = make_nbests(
+    nbests = make_nbests(
         LISTS,
         [make_hypothesis("ein Hund", score=-2.0), make_hypothesis("zwei Hunde", score=-1.0)],
         make_hypothesis("ein Huhn"),
     )
-    chosen = [h.text for h in rerank(pool, config(agreement=1.0))]
-    assert chosen == [h.text for h in rank_by_expected_utility(pool, SystemCombinationConfig())]
+    chosen = [h.text for h in rerank(nbests, config(agreement=1.0))]
+    assert chosen == [h.text for h in rank_by_expected_utility(nbests, SystemCombinationConfig())]
 
 
 def test_a_system_without_an_offer_has_no_vote() -> None:

@@ -17,34 +17,34 @@ def heard(*texts: str) -> NBest:
     return NBest(utterance_id="u", hypotheses=lists, language="en")
 
 
-def pooled(outcomes: dict[str, Outcome | None], **settings: object) -> Outcome:
+def combined(outcomes: dict[str, Outcome | None], **settings: object) -> Outcome:
     config = SystemCombinationConfig.model_validate({"coefficients": COEFFICIENTS, **settings})
     return combine_outputs("u", outcomes, config, "en")
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_system_that_lacks_the_utterance_is_left_out_and_counted(method: str) -> None:
-    found = pooled({"x": heard("a b"), "y": BAD, "z": None}, method=method)
+    found = combined({"x": heard("a b"), "y": BAD, "z": None}, method=method)
     assert isinstance(found, NBest)
     assert (found.best.text, found.best.features["systems"], found.language) == ("a b", 1.0, "en")
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_weight_of_zero_leaves_a_system_out(method: str) -> None:
-    found = pooled({"x": heard("a b"), "y": heard("c d")}, method=method, weights=(0.0, 2.0))
+    found = combined({"x": heard("a b"), "y": heard("c d")}, method=method, weights=(0.0, 2.0))
     assert isinstance(found, NBest)
     assert [h.text for h in found.hypotheses] == ["c d"]
 
 
 def test_no_system_left_is_quarantine_with_everyones_reason() -> None:
-    found = pooled({"x": BAD, "y": None})
+    found = combined({"x": BAD, "y": None})
     assert isinstance(found, Quarantined)
     assert "x: unreadable audio; y: no output" in found.detail
 
 
 def test_all_candidates_come_back_best_first_at_most_n_best() -> None:
     outcomes: dict[str, Outcome | None] = {"x": heard("a b", "a"), "y": heard("a b c", "a b")}
-    found = pooled(outcomes, method="minimum_bayes_risk", n_best=2)
+    found = combined(outcomes, method="minimum_bayes_risk", n_best=2)
     assert isinstance(found, NBest)
     ranks = [hypothesis.features["expected_utility"] for hypothesis in found.hypotheses]
     assert len(ranks) == 2

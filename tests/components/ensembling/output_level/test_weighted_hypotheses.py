@@ -35,7 +35,7 @@ def test_shares_are_posteriors_within_a_list() -> None:
 
 
 def test_equal_texts_are_one_candidate_with_the_votes_of_both() -> None:
-    pool = collect_candidates(
+    candidate_set = collect_candidates(
         make_nbests(
             [make_hypothesis("x"), make_hypothesis("y")],
             [make_hypothesis("y"), make_hypothesis("z"), make_hypothesis("y")],
@@ -43,9 +43,9 @@ def test_equal_texts_are_one_candidate_with_the_votes_of_both() -> None:
         5,
         0.0,
     )
-    assert pool.systems == ("a", "b")
-    assert pool.texts == ["x", "y", "z"]
-    assert pool.vote_shares.tolist() == [
+    assert candidate_set.systems == ("a", "b")
+    assert candidate_set.texts == ["x", "y", "z"]
+    assert candidate_set.vote_shares.tolist() == [
         pytest.approx([0.25, 0.25, 0]),
         pytest.approx([0, 1 / 3, 1 / 6]),
     ]

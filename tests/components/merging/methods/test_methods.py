@@ -206,6 +206,53 @@ def test_wrong_numbers_of_models(tmp_path: Path, method: str, parameters: str, m
         merged(recipe(method, base, *((m, "{}") for m in models), parameters=parameters), tmp_path / "out")
 
 
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ("{weight: 0.5, density: 0.5}", "expected weight 1 for every model, found 0.5"),
+        ("{weight: 1, density: [{filter: v, value: 0.5}, {value: 0.4}]}", "found 0.5 and 0.4"),
+    ],
+)
+def test_the_paper_has_neither_weights_nor_densities_of_tensors(
+    tmp_path: Path, parameters: str, message: str
+) -> None:
+    tensors = {"v": torch.ones(4), "w": torch.ones(4)}
+    base, a = folder(tmp_path / "0", tensors), folder(tmp_path / "a", {n: 2 * t for n, t in tensors.items()})
+    text = recipe("ties", base, (a, parameters), parameters="{semantics: paper}")
+    with pytest.raises(MergeError, match=message):
+        merged(text, tmp_path / "out")
+
+
+def test_the_paper_needs_tensors_of_one_type(tmp_path: Path) -> None:
+    tensors = {"v": torch.ones(4), "w": torch.ones(4).half()}
+    base, a = folder(tmp_path / "0", tensors), folder(tmp_path / "a", {n: 2 * t for n, t in tensors.items()})
+    text = recipe("ties", base, (a, "{weight: 1}"), parameters="{semantics: paper}")
+    with pytest.raises(MergeError, match="expected one type, found float16, float32"):
+        merged(text, tmp_path / "out")
+
+
+def test_three_deltas_add_up_as_two(tmp_path: Path) -> None:
+    base = flat(tmp_path / "0", 1, 1)
+    models = [
+        (flat(tmp_path / name, 2, value), "{weight: 0.5}")
+        for name, value in zip("abc", (2, 3, 5), strict=True)
+    ]
+    assert values(recipe("task_arithmetic", base, *models), tmp_path) == [2.5, 4.5]
+
+
+def test_weights_that_cancel_cannot_be_normalized(tmp_path: Path) -> None:
+    a, b = flat(tmp_path / "a", 1), flat(tmp_path / "b", 2)
+    with pytest.raises(MergeError, match="expected weights with a sum"):
+        merged(recipe("linear", None, (a, "{weight: 1}"), (b, "{weight: -1}")), tmp_path / "out")
+
+
+def test_probabilities_of_della_stay_between_0_and_1(tmp_path: Path) -> None:
+    base, a = flat(tmp_path / "0", 1), flat(tmp_path / "a", 3)
+    text = recipe("della", base, (a, "{weight: 1, density: 0.9, epsilon: 0.2}"))
+    with pytest.raises(MergeError, match=r"density ± epsilon between 0 and 1, found 0\.9 ± 0\.2"):
+        merged(text, tmp_path / "out")
+
+
 @pytest.mark.parametrize("density", ["1.5", "-0.1"])
 def test_density_out_of_range(tmp_path: Path, density: str) -> None:
     base, a = flat(tmp_path / "0", 1), flat(tmp_path / "a", 3)

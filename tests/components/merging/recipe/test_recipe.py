@@ -121,6 +121,26 @@ chat_template: auto
         ("merge_method: linear\nmodels:\n  - model: a+lora\n", 3, "adapters"),
         ("merge_method: linear\nmodels:\n  - model: a\n  model: b\n", 4, "YAML"),
         (f"{MODELS}merge_method: linear\nparameters: 3\n", 3, "a mapping"),
+        (MODELS, None, "expected merge_method, found none"),
+        ("merge_method: linear\nmodules:\n  encoder: {parameters: {}}\n", 3, "either models or slices"),
+        ("slices:\n  - {base_model: a}\n", 2, "expected sources"),
+        ("slices:\n  - {sources: [], residual_weight: 1}\n", 2, "leave it out"),
+        ("slices:\n  - sources:\n      - {model: a}\n", 3, "expected layer_range"),
+        ("models:\n  - {parameters: {}}\n", 2, "expected model, found none"),
+        ("models:\n  - {model: 3}\n", 2, "expected text, found 3"),
+        (f"{MODELS}merge_method: linear\ntokenizer_source: union\ntokenizer: {{}}\n", 4, "not both"),
+        (f"{MODELS}merge_method: linear\ntokenizer: {{pad_to_multiple_of: 0}}\n", 3, "1 or more"),
+        (f"{MODELS}merge_method: linear\ntokenizer: {{pad_to_multiple_of: x}}\n", 3, "a whole number"),
+        (
+            f"{MODELS}merge_method: linear\ntokenizer: {{tokens: {{x: {{source: {{kind: zero_}}}}}}}}\n",
+            3,
+            "one of zero, model_token",
+        ),
+        (
+            f"{MODELS}merge_method: linear\ntokenizer: {{tokens: {{x: {{source: {{model: a}}}}}}}}\n",
+            3,
+            "model and one of token and token_id",
+        ),
     ],
 )
 def test_faults_name_the_line(text: str, line: int | None, expected: str) -> None:

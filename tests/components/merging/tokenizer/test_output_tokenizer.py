@@ -77,6 +77,22 @@ def test_tokens_with_a_source_of_their_own(models: tuple[Path, Path], tmp_path: 
     assert by_word(tmp_path / "out")["katze"] == [33.0, 3.0]
 
 
+def test_tokens_of_zeros_and_by_number(models: tuple[Path, Path], tmp_path: Path) -> None:
+    _, b = models
+    numbered = f"{{kind: model_token, model: {b}, token_id: 3}}"
+    tokens = f"{{neu: {{source: {{kind: zero}}}}, katze: {{source: {numbered}, force: true}}}}"
+    merged(text(models, f"tokenizer: {{source: union, tokens: {tokens}}}"), tmp_path / "out")
+    rows = by_word(tmp_path / "out")
+    assert rows["neu"] == [0.0, 0.0] and rows["katze"] == [33.0, 3.0]
+
+
+def test_a_token_that_its_source_does_not_have(models: tuple[Path, Path], tmp_path: Path) -> None:
+    _, b = models
+    tokens = f"{{neu: {{source: {{model: {b}, token: anders}}}}}}"
+    with pytest.raises(MergeError, match=r"'neu': expected a token of .*, found 'anders'"):
+        merged(text(models, f"tokenizer: {{source: union, tokens: {tokens}}}"), tmp_path / "out")
+
+
 def test_the_doctor_compares_the_numbers_of_tokens(models: tuple[Path, Path]) -> None:
     read = parse_recipe(text(models, "dtype: float32"))
     with open_models(read) as (folders, checkpoints):
@@ -87,7 +103,7 @@ def test_the_doctor_compares_the_numbers_of_tokens(models: tuple[Path, Path]) ->
 
 
 def test_a_source_that_is_no_model_of_the_recipe(models: tuple[Path, Path], tmp_path: Path) -> None:
-    with pytest.raises(MergeError, match="is not a model of the recipe"):
+    with pytest.raises(MergeError, match="expected union, base or a model of the recipe"):
         merged(text(models, "tokenizer_source: elsewhere"), tmp_path / "out")
 
 

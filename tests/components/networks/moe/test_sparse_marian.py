@@ -132,9 +132,9 @@ def test_the_balance_loss_is_part_of_the_loss(settings: dict[str, object], tmp_p
         learner = MultilingualLearner(config, tmp_path, torch.device("cpu"))
         return learner.loss([0, 1, 41])[0].item()
 
-    plain = loss(balance="none", z_weight=0.0)
+    plain = loss(balance_loss="none", z_loss_weight=0.0)
     # Four layers, each near 1 when even (initial routers are), at weight 1.
-    assert loss(balance="switch", balance_weight=1.0, z_weight=0.0) - plain > 3.5
+    assert loss(balance_loss="switch", balance_loss_weight=1.0, z_loss_weight=0.0) - plain > 3.5
 
 
 @pytest.mark.parametrize(

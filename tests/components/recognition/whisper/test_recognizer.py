@@ -182,7 +182,9 @@ def test_failed_windows_are_decoded_hotter_until_one_passes(tmp_path: Path, bad:
 
 
 def test_the_seed_reaches_the_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    machine, backend = scripted_recognizer({0.0: scripted_result(" no " * 60), 0.2: scripted_result(" Good.")})
+    machine, backend = scripted_recognizer(
+        {0.0: scripted_result(" no " * 60), 0.2: scripted_result(" Good.")}
+    )
     seeds, decode = [], backend.decode
 
     def watched(features: Tensor, prompts: Tensor, config: SearchConfig, *rest: object) -> object:

@@ -19,6 +19,11 @@ TEXTS = ["ein hund", "rot blau katze sieht", "baum"]
 TARGETS = torch.tensor([[5, 9, 12, 7], [6, 6, 3, 11], [20, 4, 8, 2]])
 
 
+@pytest.fixture(scope="module")
+def text_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.text_model(tmp_path_factory.mktemp("text"))
+
+
 def logits(ready: LoadedStackedModel, sources: Sources, inputs: Tensor = TARGETS) -> Tensor:
     memory = ready.model.encode(sources)
     return ready.model.logits(ready.model.decode_hidden(inputs, memory, ready.model.project_memory(memory)))
