@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +23,7 @@ from components.device import pick_dtype
 from components.errors import ModelError
 from components.models.checkpoints import read_header, read_json, verify, weight_files
 from components.models.conversion.whisper import hub_name, openai_dimensions
+from components.networks.moe.sparse_marian import SparseMarianMTModel
 from components.records import Checkpoint
 
 Kind = Literal["seq2seq", "causal", "speech"]
@@ -33,13 +34,7 @@ AUTO_CLASSES: dict[str, tuple[Any, Any]] = {
 }
 
 
-def _sparse_marian() -> Any:
-    from components.networks.moe.sparse_marian import SparseMarianMTModel  # noqa: PLC0415 - it builds on this room
-
-    return SparseMarianMTModel
-
-
-OWN_ARCHITECTURES: dict[str, Callable[[], Any]] = {"SparseMarianMTModel": _sparse_marian}
+OWN_ARCHITECTURES: dict[str, Any] = {"SparseMarianMTModel": SparseMarianMTModel}
 """Architectures of ours, as config.json names them, that transformers does not have."""
 WITHOUT_NAN = {getattr(torch, name) for name in ("float4_e2m1fn_x2",) if hasattr(torch, name)}
 # The hub's Whisper may store the output layer, which is the embedding again.
@@ -100,7 +95,7 @@ def load_transformers(
         {"dtype": "auto", "device_map": {"": device}} if quantised else {"dtype": dtype}
     )
     model_class, tokenizer_class = AUTO_CLASSES[kind]
-    model_class = OWN_ARCHITECTURES.get(checkpoint.architecture, lambda: model_class)()
+    model_class = OWN_ARCHITECTURES.get(checkpoint.architecture, model_class)
     safe = {"local_files_only": True, "trust_remote_code": False}
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:

@@ -132,46 +132,50 @@ class _SpanScorer:
         plans = [span_openings(tags[row, : len(text) + 1].tolist()) for row, text in enumerate(texts)]
         width = max(len(kept_positions) for kept_positions, _ in plans) + 1
         device, eos = self._states.device, ready.eos
-        rows = [(*kept, len(text) + 1) for (kept, _), text in zip(plans, texts, strict=True)]
-        self._kept = torch.tensor([[*row, *[row[-1]] * (width - len(row))] for row in rows], device=device)
-        given_tokens = [
-            [*(text[position - 1] for position in kept[1:]), eos]
-            for (kept, _), text in zip(plans, texts, strict=True)
-        ]
-        self._given = torch.tensor(
-            [[*row, *[eos] * (width - len(row))] for row in given_tokens], device=device
+        rows = [(*positions, len(text) + 1) for (positions, _), text in zip(plans, texts, strict=True)]
+        self._kept_positions = torch.tensor(
+            [[*row, *[row[-1]] * (width - len(row))] for row in rows], device=device
         )
-        self._opens = torch.tensor(
+        copied_tokens = [
+            [*(text[position - 1] for position in positions[1:]), eos]
+            for (positions, _), text in zip(plans, texts, strict=True)
+        ]
+        self._copied_tokens = torch.tensor(
+            [[*row, *[eos] * (width - len(row))] for row in copied_tokens], device=device
+        )
+        self._opens_span = torch.tensor(
             [[*opens, *[False] * (width - len(opens))] for _, opens in plans], device=device
         )
-        self._last = torch.tensor([len(kept) - 1 for kept, _ in plans], device=device)
+        self._last_index = torch.tensor([len(positions) - 1 for positions, _ in plans], device=device)
 
     @torch.inference_mode()
     def prefill(self) -> Tensor:
         """Predict the first token of each text."""
-        n, device = len(self._kept), self._kept.device
-        self._at = torch.zeros(n, dtype=torch.long, device=device)
-        self._inside = self._opens[:, 0]
+        n, device = len(self._kept_positions), self._kept_positions.device
+        self._index = torch.zeros(n, dtype=torch.long, device=device)
+        self._in_span = self._opens_span[:, 0]
         return self._predict(torch.full((n,), self.vocabulary.pad, device=device))
 
     @torch.inference_mode()
     def step(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
         """Go on by one token: a copied token opens the span behind it, the end of a span closes it."""
         self._steps.reorder(beam_indices)
-        at, inside, rows = self._at[beam_indices], self._inside[beam_indices], self._steps.utterances
-        self._at = torch.where(inside, at, at + 1)
-        self._inside = torch.where(inside, tokens != self.vocabulary.pad, self._opens[rows, self._at])
+        index, in_span, rows = self._index[beam_indices], self._in_span[beam_indices], self._steps.utterances
+        self._index = torch.where(in_span, index, index + 1)
+        self._in_span = torch.where(
+            in_span, tokens != self.vocabulary.pad, self._opens_span[rows, self._index]
+        )
         return self._predict(tokens)
 
     def _predict(self, tokens: Tensor) -> Tensor:
-        network, rows, at = self._ready.network, self._steps.utterances, self._at
-        ends = torch.stack([self._kept[rows, at], self._kept[rows, at + 1]])
+        network, rows, index = self._ready.network, self._steps.utterances, self._index
+        ends = torch.stack([self._kept_positions[rows, index], self._kept_positions[rows, index + 1]])
         hints = network.position_hints(self._states[rows], ends[0][:, None], ends[1][:, None])[:, 0]
         scores = network.logits(self._steps.step(tokens, hints))
-        last = at == self._last[rows]
+        last = index == self._last_index[rows]
         scores[last, self.vocabulary.pad] = -torch.inf
         scores[~last, self._ready.eos] = -torch.inf
-        is_given = ~self._inside
-        scores[is_given] = -torch.inf
-        scores[is_given, self._given[rows[is_given], at[is_given]]] = 0.0
+        is_copied = ~self._in_span
+        scores[is_copied] = -torch.inf
+        scores[is_copied, self._copied_tokens[rows[is_copied], index[is_copied]]] = 0.0
         return scores

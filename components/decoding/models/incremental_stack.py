@@ -43,7 +43,7 @@ class IncrementalStack:
         self._masks = tuple(None if mask is None else mask[rows] for mask in self._all_masks)
 
     def step(self, tokens: Tensor, extra: Tensor | None = None) -> Tensor:
-        """Return states (R, width) after ``tokens`` (R,), to whose embedding ``extra`` (R, width) is added."""
+        """Return states (R, width) after ``tokens`` (R,); ``extra`` (R, width) is added to their input."""
         hidden = embed_tokens(self._model, tokens[:, None], self._length)
         if extra is not None:
             hidden = hidden + extra[:, None]
