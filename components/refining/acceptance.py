@@ -52,8 +52,8 @@ def _forward_estimator(config: RoundsConfig, store: str | None) -> Estimator:
     def score_text(item: Utterance, text: str) -> float:
         source = tokenizer(sanitize(item.text or "", controls), return_tensors="pt").to(device)
         target_ids = tokenizer(text_target=sanitize(text, controls)).input_ids
-        member = ready.build_scorer(input_ids=source.input_ids, attention_mask=source.attention_mask)
-        return force_decode([member], [target_ids])[0].score / len(target_ids)
+        scorer = ready.build_scorer(input_ids=source.input_ids, attention_mask=source.attention_mask)
+        return force_decode([scorer], [target_ids])[0].score / len(target_ids)
 
     return lambda items, texts: [score_text(item, text) for item, text in zip(items, texts, strict=True)]
 

@@ -13,7 +13,7 @@ from components.models.architectures import CAUSAL, DELIBERATION, EDIT_DIFFUSION
 from components.records import Checkpoint
 from components.refining import acceptance
 from components.refining.config import MODELLED, RefineConfig, RoundsConfig
-from components.refining.self_refine import examples
+from components.refining.self_refine import read_examples
 from components.translation.checks import LanguagePair, explain_unsupported, resolve_text_model
 
 ARCHITECTURES = {"self_refine": CAUSAL, "deliberation": (DELIBERATION,), "diffusion": (EDIT_DIFFUSION,)}
@@ -68,7 +68,7 @@ def validate_models(config: RefineConfig, store: str | None, pairs: Iterable[Lan
     if config.method == "self_refine":
         for source, target in language_pairs:
             if source != UNKNOWN_LANGUAGE:
-                examples(base_of(source), base_of(target or UNKNOWN_LANGUAGE))
+                read_examples(base_of(source), base_of(target or UNKNOWN_LANGUAGE))
     validate_gate_model(config, store, language_pairs)
 
 

@@ -37,7 +37,7 @@ class DeliberationModel:
         self.model, self.vocabulary = network.first, self.first.vocabulary
         self.positions = self.first.positions
         self._beam = first_beam
-        self._rules: list[LogitsProcessor] = logits_processors_of(network.first)
+        self._logits_processors: list[LogitsProcessor] = logits_processors_of(network.first)
 
     def build_scorer(
         self, *, input_ids: Tensor, attention_mask: Tensor, drafts: Sequence[Tokens] | None = None
@@ -58,8 +58,8 @@ class DeliberationModel:
         keys: Sequence[int] | None = None,
     ) -> list[list[Tokens]]:
         """Return drafts of each source by any search: samples for training, say, or a beam's best."""
-        member = self.first.build_scorer(input_ids=input_ids, attention_mask=attention_mask)
-        candidate_lists = search([member], config, logits_processors=self._rules, keys=keys)
+        scorer = self.first.build_scorer(input_ids=input_ids, attention_mask=attention_mask)
+        candidate_lists = search([scorer], config, logits_processors=self._logits_processors, keys=keys)
         return [[tokens_with_eos(candidate) for candidate in candidates] for candidates in candidate_lists]
 
 

@@ -88,8 +88,8 @@ class EditDiffusionModel:
             tags[row, :length] = self.choose(log_probs[row, :length].exp())
         tag_log_probs = log_probs.gather(2, tags[..., None])[..., 0]
         scores = [float(tag_log_probs[row, : len(text) + 1].sum()) for row, text in enumerate(texts)]
-        member = _SpanScorer(self, texts, (encoded, mask), (states, canvas.mask), tags)
-        candidates = search([member], config)
+        scorer = _SpanScorer(self, texts, (encoded, mask), (states, canvas.mask), tags)
+        candidates = search([scorer], config)
         return [self._trace_to_text(best[0], score) for best, score in zip(candidates, scores, strict=True)]
 
     def _trace_to_text(self, candidate: Candidate, tag_score: float) -> Candidate:
