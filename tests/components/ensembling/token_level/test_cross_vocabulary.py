@@ -26,9 +26,8 @@ TEXTS = [Utterance(id=t, text=t, source_language="en") for t in ("ein hund", "ro
 
 def saved(folder: Path, words: list[str], pieces: int, seed: int) -> str:
     tokenizer = vocabulary.save(vocabulary.train([" ".join(words)] * 3, pieces), folder, "en", "de")
-    made = build_marian(
-        TrainingConfig(num_layers=1, d_model=16, ffn_dim=16, num_heads=2, dropout=0.0, seed=seed), len(tokenizer)
-    )
+    config = TrainingConfig(num_layers=1, d_model=16, ffn_dim=16, num_heads=2, dropout=0.0, seed=seed)
+    made = build_marian(config, len(tokenizer))
     made.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return str(folder)
