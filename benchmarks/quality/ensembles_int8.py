@@ -154,8 +154,9 @@ def coefficient_table(models: list[Seq2SeqModel], tokenizer: Any, n: int) -> lis
         "linear gate, top 1": lambda part: fit_gate(part, "linear", top_k=1),
     }
     rows = [
-        f"Coefficients on {data.n_sentences} validation sentences ({data.token_log_probs.shape[1]} tokens): nats "
-        "per token on the sentences learned from, and nats per sentence gained over uniform on sentences "
+        f"Coefficients on {data.n_sentences} validation sentences "
+        f"({data.token_log_probs.shape[1]} tokens): nats per token on the sentences learned from, and nats "
+        "per sentence gained over uniform on sentences "
         "held out (5 folds, mean and 95% interval of the mean).",
         "",
         "| coefficients | uniform | learned | held-out gain per sentence | weights |",

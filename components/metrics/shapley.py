@@ -132,7 +132,7 @@ def mixture_likelihood_game(
     """The game of mean log-likelihood per token (nats) of linear mixtures of ``log_probs``' members.
 
     ``log_probs`` holds, per member and utterance, the log-probability of each reference token. A coalition
-    mixes its members by ``weights`` (default: equal), renormalised over it. Nobody is the uniform
+    mixes its members by ``weights`` (default: equal), renormalized over it. Nobody is the uniform
     distribution over ``vocabulary`` tokens; members of weight 0 are never run, so they are nobody too.
     """
     members = tuple(log_probs)

@@ -68,7 +68,7 @@ def validate_start_model(reference: str, store: str | None) -> None:
 def _validate_whisper(reference: str, store: str | None, pairs: Iterable[LanguagePair]) -> None:
     checkpoint = models.resolve(reference, store)
     if not checkpoint.architecture.lower().startswith("whisper") or is_english_only(checkpoint):
-        raise ConfigError(f"stack.model: expected a multilingual Whisper for method pooled, found {reference}")
+        raise ConfigError(f"stack.model: expected a multilingual Whisper for pooled, found {reference}")
     targets = {base_of(target) for _, target in pairs if target is not None}
     if targets and "en" not in targets:
         raise ConfigError(

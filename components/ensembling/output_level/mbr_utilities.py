@@ -17,9 +17,10 @@ from rapidfuzz.distance import Levenshtein
 from rapidfuzz.process import cdist
 from sacrebleu.metrics.bleu import BLEU
 
+from components.languages import without_spaces
 from components.metrics.bleu import bleu_tokenizer
 from components.metrics.metric import Segments
-from components.metrics.normalizers import normalizer_for, without_spaces
+from components.metrics.normalizers import normalizer_for
 from components.metrics.table import METRICS
 
 Matrix = NDArray[np.float64]
@@ -89,11 +90,20 @@ def negative_wer(texts: Sequence[str], language: str) -> Matrix:
 
 
 UTILITIES: dict[str, Utility] = {"chrf": sentence_chrf, "bleu": sentence_bleu, "wer": negative_wer}
-"""Name -> all-pairs utility of the metrics whose counts are shared between the pairs."""
+"""Metric -> utility of all pairs at once, for metrics whose counts can be shared between the pairs."""
 
 
 def pairwise_utility(name: str, texts: Sequence[str], language: str) -> Matrix:
-    """(n, n): the utility of text i if text j were the truth, by the metric ``name``; larger is better."""
+    """Utility of every text with every text as the reference; larger is better.
+
+    Args:
+        name: of the metric.
+        texts: the n candidates.
+        language: of the texts.
+
+    Returns:
+        (n, n): entry (i, j) is the utility of text i with text j as the reference.
+    """
     if name in UTILITIES:
         return UTILITIES[name](texts, language)
     metric, n = METRICS[name], len(texts)
@@ -101,22 +111,22 @@ def pairwise_utility(name: str, texts: Sequence[str], language: str) -> Matrix:
         ids=tuple(map(str, range(n * n))),
         hypotheses=tuple(text for text in texts for _ in texts),
         languages=(language,) * n * n,
-        references=tuple((truth,) for _ in texts for truth in texts),
+        references=tuple((reference,) for _ in texts for reference in texts),
     )
     scores = metric.score(metric.statistics(pairs)).reshape(n, n)
     return scores if metric.higher_is_better else -scores
 
 
 def agreement_of(name: str, utility: Matrix) -> Matrix:
-    """A utility as an amount of agreement, at least 0, of which shares can be said.
+    """A utility as an agreement of at least 0, so that it can be divided into shares.
 
-    Of an error rate it is the percentage of words that are right.
+    That of an error rate is the percentage of words that are right.
     """
     return utility if METRICS[name].higher_is_better else np.maximum(100.0 + utility, 0.0)
 
 
 def clipped_matches(bags: Sequence[Sequence[Any]]) -> Matrix:
-    """Clipped matches of every pair of bags, (n, n): sum over items of the smaller count."""
+    """Clipped matches of every pair of bags of items, (n, n): the sum over items of the smaller count."""
     columns_of_items: dict[Any, int] = {}
     rows: list[int] = []
     columns: list[int] = []

@@ -66,23 +66,36 @@ def mert(
     language: str,
     seed: int = 0,
 ) -> TunedCoefficients:
-    """Learn the coefficients of ``config``'s features for the corpus metric named by its utility.
+    """Learn the coefficients of reranking that give the best corpus metric on development utterances.
 
-    ``nbests`` and ``references`` hold one entry per development utterance. Features are scaled to unit
-    deviation for the search and scaled back. Raises :class:`DataError` without development utterances.
+    Features are scaled to unit standard deviation for the search, and their coefficients scaled back.
+
+    Args:
+        nbests: the systems' lists, utterance by utterance.
+        references: the reference texts, utterance by utterance.
+        config: its utility names the metric.
+        language: of the texts.
+        seed: of the random directions and starts.
+
+    Raises:
+        DataError: there are no utterances, or one lacks references.
     """
     if not nbests or len(nbests) != len(references) or not all(references):
         raise DataError(
             f"expected development utterances with references to learn coefficients on, found {len(nbests)} "
             f"with {sum(map(bool, references))} references"
         )
-    candidate_sets = [collect_candidates(row, config.n_best, config.scale) for row in nbests]
-    columns = [compute_features(candidate_set, config, language) for candidate_set in candidate_sets]
-    names = sorted({name for row in columns for name in row})
-    names = [n for n in names if n.startswith("vote:") or all(n in row for row in columns)]
+    candidate_sets = [
+        collect_candidates(nbests_of_utterance, config.n_best, config.scale) for nbests_of_utterance in nbests
+    ]
+    features = [compute_features(candidate_set, config, language) for candidate_set in candidate_sets]
+    names = sorted({name for by_name in features for name in by_name})
+    names = [
+        name for name in names if name.startswith("vote:") or all(name in by_name for by_name in features)
+    ]
     tables = [
-        np.stack([row.get(name, np.zeros(len(candidate_set.texts))) for name in names], 1)
-        for row, candidate_set in zip(columns, candidate_sets, strict=True)
+        np.stack([by_name.get(name, np.zeros(len(candidate_set.texts))) for name in names], 1)
+        for by_name, candidate_set in zip(features, candidate_sets, strict=True)
     ]
     spread = np.concatenate([table - table.mean(0) for table in tables]).std(0)
     scale = np.where(spread > 1e-12, 1 / np.maximum(spread, 1e-12), 0.0)
@@ -93,7 +106,7 @@ def mert(
     ]
     problem = RerankingProblem(tuple(table * scale for table in tables), tuple(statistics), config.utility)
     weights, score, single = search_weights(problem, seed)
-    coefficients = {name: float(w) for name, w in zip(names, weights * scale, strict=True) if w}
+    coefficients = {name: float(value) for name, value in zip(names, weights * scale, strict=True) if value}
     return TunedCoefficients(coefficients, score, single)
 
 

@@ -3,7 +3,7 @@
 A mask belongs to one utterance and one seed (the variational form). Every dropout site of the network has one
 mask over its features, drawn once and used at all positions of the source and of the output; every hypothesis
 of the utterance descends from one row and keeps its mask when rows are reordered, repeated or dropped. An
-utterance is thus decoded by one thinned network from beginning to end: its hypotheses are comparable, cached
+utterance is thus decoded by one sampled network from beginning to end: its hypotheses are comparable, cached
 states stay valid, and forced decoding of an output gives the score that the search gave it. The masks depend
 on (seed, key of the utterance, site), not on what else is in the batch.
 

@@ -86,10 +86,10 @@ class StackLearner:
 
     def build_sources(self, examples: Sequence[_TokenizedPair]) -> Sources:
         """The examples as a padded batch of the model."""
-        silence = torch.zeros(1, self.model.width)
-        states = [self._states.get(e.id, silence) for e in examples]
+        no_states = torch.zeros(1, self.model.width)
+        states = [self._states.get(example.id, no_states) for example in examples]
         speech, speech_mask = pad_states(states)
-        without_speech = torch.tensor([e.id not in self._states for e in examples])
+        without_speech = torch.tensor([example.id not in self._states for example in examples])
         text, mask = pad_texts([example.source for example in examples], self._pad)
         return Sources(text, mask, speech, speech_mask & ~without_speech[:, None]).to(self.model.device)
 

@@ -40,16 +40,16 @@ def test_step_by_step_is_at_once() -> None:
     whole = attend_cached(module, x, project_keys_values(module, x), causal=True)
     cache: list[tuple[torch.Tensor, torch.Tensor]] = []
     for part in (slice(0, 2), slice(2, 3), slice(3, 5)):
-        kept = extend_cache(cache, 0, project_keys_values(module, x[:, part]))
-        torch.testing.assert_close(attend_cached(module, x[:, part], kept, causal=True), whole[:, part])
+        remaining = extend_cache(cache, 0, project_keys_values(module, x[:, part]))
+        torch.testing.assert_close(attend_cached(module, x[:, part], remaining, causal=True), whole[:, part])
     assert len(cache) == 1
 
 
 def test_rows_are_selected_in_text_and_sound() -> None:
     pair = (torch.arange(3.0), torch.arange(3.0) + 10)
-    chosen = LayerMemory(pair, pair).select(torch.tensor([2, 2, 0]))
-    assert chosen.speech is not None
-    for keys, values in (chosen.text, chosen.speech):
+    selected = LayerMemory(pair, pair).select(torch.tensor([2, 2, 0]))
+    assert selected.speech is not None
+    for keys, values in (selected.text, selected.speech):
         assert keys.tolist() == [2, 2, 0]
         assert values.tolist() == [12, 12, 10]
     assert LayerMemory(pair).select(torch.tensor([1])).speech is None

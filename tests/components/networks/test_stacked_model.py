@@ -29,7 +29,7 @@ def logits(ready: LoadedStackedModel, sources: Sources, inputs: Tensor = TARGETS
     return ready.model.logits(ready.model.decode_hidden(inputs, memory, ready.model.project_memory(memory)))
 
 
-def awake(ready: LoadedStackedModel) -> LoadedStackedModel:
+def activate_speech(ready: LoadedStackedModel) -> LoadedStackedModel:
     """The same model with listening that says something."""
     torch.manual_seed(5)
     for listening in ready.model.listening:
@@ -51,7 +51,7 @@ def test_at_step_0_a_dual_model_is_the_text_model(text_folder: Path) -> None:
     assert torch.equal(ours, logits(ready, tiny.sources(ready, TEXTS, seed=9)))  # whatever it hears
     for beam in (1, 4):
         config = SearchConfig(beam_size=beam, max_new_tokens=12)
-        found = search([StackedScorer(ready, sources)], config)
+        result = search([StackedScorer(ready, sources)], config)
         generated = ready.model.text.generate(
             input_ids=sources.text[:, 0],
             attention_mask=sources.text_mask[:, 0],
@@ -60,7 +60,7 @@ def test_at_step_0_a_dual_model_is_the_text_model(text_folder: Path) -> None:
             forced_eos_token_id=None,
             bad_words_ids=None,
         )
-        for candidates, row in zip(found, generated.tolist(), strict=True):
+        for candidates, row in zip(result, generated.tolist(), strict=True):
             ids = row[1:]
             assert list(candidates[0].tokens) == ids[: len(candidates[0].tokens)]
 
@@ -68,23 +68,23 @@ def test_at_step_0_a_dual_model_is_the_text_model(text_folder: Path) -> None:
 @torch.no_grad()
 @pytest.mark.parametrize("kind", ["direct", "dual"])
 def test_cached_steps_are_the_whole_sequence(text_folder: Path, kind: str) -> None:
-    ready = awake(tiny.stacked(text_folder, kind))  # type: ignore[arg-type]
+    ready = activate_speech(tiny.stacked(text_folder, kind))  # type: ignore[arg-type]
     sources = tiny.sources(ready, TEXTS, lengths=(7, 3, 5))
     start = torch.full((3, 1), ready.model.config.decoder_start_token_id)
     expected = logits(ready, sources, torch.cat([start, TARGETS[:, :-1]], 1)).log_softmax(-1)
     expected = expected.gather(2, TARGETS[..., None])[..., 0]
-    found = force_decode([StackedScorer(ready, sources)], TARGETS.tolist())
-    torch.testing.assert_close(torch.tensor([c.log_probs for c in found]), expected, rtol=1e-4, atol=1e-4)
+    result = force_decode([StackedScorer(ready, sources)], TARGETS.tolist())
+    torch.testing.assert_close(torch.tensor([c.log_probs for c in result]), expected, rtol=1e-4, atol=1e-4)
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("kind", ["direct", "dual"])
 def test_utterances_do_not_influence_each_other(text_folder: Path, kind: str) -> None:
-    ready = awake(tiny.stacked(text_folder, kind, stack=2))  # type: ignore[arg-type]
+    ready = activate_speech(tiny.stacked(text_folder, kind, stack=2))  # type: ignore[arg-type]
     sources = tiny.sources(ready, TEXTS, lengths=(7, 3, 4))
     together = logits(ready, sources)
     config = SearchConfig(beam_size=3, n_best=2, max_new_tokens=10)
-    found = search([StackedScorer(ready, sources)], config)
+    result = search([StackedScorer(ready, sources)], config)
     for row, length in enumerate((7, 3, 4)):
         assert sources.text is not None
         assert sources.text_mask is not None
@@ -98,12 +98,12 @@ def test_utterances_do_not_influence_each_other(text_folder: Path, kind: str) ->
             logits(ready, alone, TARGETS[row : row + 1])[0], together[row], rtol=1e-4, atol=1e-4
         )
         single = search([StackedScorer(ready, alone)], config)[0]
-        assert [c.tokens for c in single] == [c.tokens for c in found[row]]
+        assert [c.tokens for c in single] == [c.tokens for c in result[row]]
 
 
 @torch.no_grad()
 def test_what_is_not_heard_changes_nothing_and_what_is_heard_does(text_folder: Path) -> None:
-    ready = awake(tiny.stacked(text_folder))
+    ready = activate_speech(tiny.stacked(text_folder))
     first, second = (tiny.sources(ready, TEXTS, seed=seed) for seed in (0, 1))
     assert (logits(ready, first) - logits(ready, second)).abs().max() > 1e-3
     silent = [Sources(s.text, s.text_mask, s.speech, s.speech_mask & False) for s in (first, second)]
@@ -136,6 +136,6 @@ def test_gradients_reach_the_sound_through_the_zero_projection(text_folder: Path
     for listening in ready.model.listening:
         assert listening.out_proj.weight.grad.abs().max() > 0  # type: ignore[union-attr]
         assert listening.v_proj.weight.grad.abs().max() == 0  # type: ignore[union-attr]
-    awake(ready).model.zero_grad()
+    activate_speech(ready).model.zero_grad()
     logits(ready, tiny.sources(ready, TEXTS))[..., 3].sum().backward()
     assert ready.model.adapter.project.weight.grad.abs().max() > 0  # type: ignore[union-attr]

@@ -32,9 +32,9 @@ def test_the_full_window_is_openai_whispers_encoder(whisper_folder: Path, tmp_pa
     expected = load_whisper(resolve(str(whisper_folder))).encoder(
         functional.pad(mel, (0, 3000 - mel.shape[1]))[None]
     )[0, :41]
-    found = encoder.encode(utterance)
-    assert found.shape == (41, tiny.WIDTH)  # 81 frames of 10 ms, two to a state
-    torch.testing.assert_close(found.float(), expected, rtol=1e-2, atol=1e-2)
+    result = encoder.encode(utterance)
+    assert result.shape == (41, tiny.WIDTH)  # 81 frames of 10 ms, two to a state
+    torch.testing.assert_close(result.float(), expected, rtol=1e-2, atol=1e-2)
     pooled = SpeechEncoder(SpeechConfig(model=str(whisper_folder), window_seconds=30), device="cpu")
     means = [expected[i : i + 2].mean(0) for i in range(0, 41, 2)]
     torch.testing.assert_close(pooled.encode(utterance).float(), torch.stack(means), rtol=1e-2, atol=1e-2)

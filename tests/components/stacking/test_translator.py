@@ -42,8 +42,8 @@ def test_bad_utterances_are_put_aside_and_the_rest_goes_on(
     assert [o.utterance_id for o in outcomes] == [u.id for u in rows]
     assert [isinstance(o, NBest) for o in outcomes] == [False, True, False, False, False]
     details = [o.detail for o in outcomes if isinstance(o, Quarantined)]
-    for detail, told in zip(details, ["gone.wav", "found text only", "31.0", "at most 512"], strict=True):
-        assert told in detail
+    for detail, message in zip(details, ["gone.wav", "found text only", "31.0", "at most 512"], strict=True):
+        assert message in detail
 
 
 def test_a_method_needs_its_model_and_a_model_its_method(dual: Path, text_folder: Path) -> None:

@@ -75,6 +75,6 @@ def test_reranking_by_it_alone_is_its_order(model: CausalLanguageModel) -> None:
     scores = {h.text: h.features["lm"] for h in offer.hypotheses}
     outcomes = {"x": NBest(utterance_id="u", hypotheses=tuple(lists))}
     config = SystemCombinationConfig(method="reranking", coefficients={"lm": 1.0})
-    found = combine_outputs("u", outcomes, config, "de", model)
-    assert isinstance(found, NBest)
-    assert [h.text for h in found.hypotheses] == sorted(scores, key=lambda text: -scores[text])
+    result = combine_outputs("u", outcomes, config, "de", model)
+    assert isinstance(result, NBest)
+    assert [h.text for h in result.hypotheses] == sorted(scores, key=lambda text: -scores[text])

@@ -95,8 +95,8 @@ NBESTS = [
 def test_learned_coefficients_choose_what_was_claimed() -> None:
     config = SystemCombinationConfig(method="reranking", utility="bleu")
     tuned = mert(NBESTS, REFERENCES, config, "de")
-    chosen = config.model_copy(update={"coefficients": tuned.coefficients})
-    texts = {str(n): rerank(nbests, chosen, "de")[0].text for n, nbests in enumerate(NBESTS)}
+    selected = config.model_copy(update={"coefficients": tuned.coefficients})
+    texts = {str(n): rerank(nbests, selected, "de")[0].text for n, nbests in enumerate(NBESTS)}
     references = {str(n): refs for n, refs in enumerate(REFERENCES)}
     score = translation_scores(references, texts, language="de", n_total=3)["bleu"].value
     assert tuned.score == pytest.approx(score)

@@ -39,24 +39,24 @@ def plain(nbests: list[SystemNBest], scale: float, text: str) -> dict[str, float
 def test_it_is_the_plain_loop(nbests: list[list[Hypothesis]], scale: float, data: st.DataObject) -> None:
     weights = data.draw(st.lists(st.floats(0.1, 3), min_size=len(nbests), max_size=len(nbests)))
     given_ = make_nbests(*nbests, weights=weights)
-    found = rank_by_expected_utility(given_, CHRF_CONFIG.model_copy(update={"scale": scale}))
-    assert {h.text for h in found} == {h.text for row in nbests for h in row}
-    for hypothesis in found:
+    result = rank_by_expected_utility(given_, CHRF_CONFIG.model_copy(update={"scale": scale}))
+    assert {h.text for h in result} == {h.text for row in nbests for h in row}
+    for hypothesis in result:
         parts = plain(given_, scale, hypothesis.text)
         features = hypothesis.features
         assert features["expected_utility"] == pytest.approx(sum(parts.values()))
         shares = {name: part / sum(parts.values()) for name, part in parts.items() if sum(parts.values())}
         assert {n: features[f"share:{n}"] for n in shares} == pytest.approx(shares)
-    ranked = [hypothesis.features["expected_utility"] for hypothesis in found]
+    ranked = [hypothesis.features["expected_utility"] for hypothesis in result]
     assert ranked == sorted(ranked, reverse=True)
 
 
 def test_the_consensus_beats_the_likeliest() -> None:
     odd, alike = make_hypothesis("Katze", score=-1.0), make_hypothesis("ein Hund läuft", score=-1.2)
     close = make_hypothesis("ein Hund lief", score=-1.3)
-    found = rank_by_expected_utility(make_nbests([odd, alike, close]), CHRF_CONFIG)
-    assert found[0].text == "ein Hund läuft"
-    assert found[-1].text == "Katze"
+    result = rank_by_expected_utility(make_nbests([odd, alike, close]), CHRF_CONFIG)
+    assert result[0].text == "ein Hund läuft"
+    assert result[-1].text == "Katze"
 
 
 def test_posterior_of_everything_on_one_is_that_one() -> None:
@@ -73,9 +73,9 @@ def test_posterior_of_everything_on_one_is_that_one() -> None:
 
 @given(hypotheses, st.integers(1, 4))
 def test_copies_of_one_system_are_that_system(hypothesis, copies: int) -> None:  # type: ignore[no-untyped-def]
-    found = rank_by_expected_utility(make_nbests(*[hypothesis] * copies), CHRF_CONFIG)
-    assert [h.text for h in found] == [hypothesis.text]
-    shares = [value for name, value in found[0].features.items() if name.startswith("share:")]
+    result = rank_by_expected_utility(make_nbests(*[hypothesis] * copies), CHRF_CONFIG)
+    assert [h.text for h in result] == [hypothesis.text]
+    shares = [value for name, value in result[0].features.items() if name.startswith("share:")]
     assert shares == pytest.approx([1 / copies] * copies)
 
 
@@ -88,16 +88,16 @@ def test_ties_go_to_the_first_system_and_texts_are_taken_as_they_are() -> None:
 
 def test_expected_word_error_rate_by_hand() -> None:
     """weights 1/3 each: 'a b c' has 0, 1/2 and 1/3 errors per word of the others: -(0 + 50 + 100/3) / 3."""
-    found = rank_by_expected_utility(
+    result = rank_by_expected_utility(
         make_nbests(make_hypothesis("a b c"), make_hypothesis("a b"), make_hypothesis("a b d")),
         SystemCombinationConfig(utility="wer"),
         "de",
     )
-    values = {h.text: h.features["expected_utility"] for h in found}
+    values = {h.text: h.features["expected_utility"] for h in result}
     assert values == pytest.approx(
         {"a b c": -(50 + 100 / 3) / 3, "a b": -200 / 9, "a b d": -(50 + 100 / 3) / 3}
     )
-    best = found[0]
+    best = result[0]
     assert best.text == "a b"
     right = {"a": 2 / 3, "b": 1.0, "c": 2 / 3}
     assert {n: best.features[f"share:{n}"] for n in right} == pytest.approx(
@@ -106,8 +106,8 @@ def test_expected_word_error_rate_by_hand() -> None:
 
 
 def test_nothing_in_common_leaves_the_votes_as_shares() -> None:
-    found = rank_by_expected_utility(make_nbests(make_hypothesis("")), CHRF_CONFIG)
-    assert found[0].features["share:a"] == 1.0
+    result = rank_by_expected_utility(make_nbests(make_hypothesis("")), CHRF_CONFIG)
+    assert result[0].features["share:a"] == 1.0
 
 
 def test_only_the_first_n_best_take_part_and_an_empty_list_is_told() -> None:

@@ -23,9 +23,9 @@ def config(**coefficients: float) -> SystemCombinationConfig:
 
 
 def test_the_sum_by_hand() -> None:
-    found = rerank(make_nbests(LISTS), config(log_prob=1.0, lm=0.5, words=0.1))
-    assert [h.text for h in found] == ["ein Hund", "ein Hut"]
-    assert [h.features["reranking"] for h in found] == pytest.approx([-2.3, -2.8])
+    result = rerank(make_nbests(LISTS), config(log_prob=1.0, lm=0.5, words=0.1))
+    assert [h.text for h in result] == ["ein Hund", "ein Hut"]
+    assert [h.features["reranking"] for h in result] == pytest.approx([-2.3, -2.8])
     assert rerank(make_nbests(LISTS), config(log_prob=1.0))[0].text == "ein Hut"
 
 
@@ -49,8 +49,8 @@ def test_agreement_alone_is_minimum_bayes_risk() -> None:
         [make_hypothesis("ein Hund", score=-2.0), make_hypothesis("zwei Hunde", score=-1.0)],
         make_hypothesis("ein Huhn"),
     )
-    chosen = [h.text for h in rerank(nbests, config(agreement=1.0))]
-    assert chosen == [h.text for h in rank_by_expected_utility(nbests, SystemCombinationConfig())]
+    selected = [h.text for h in rerank(nbests, config(agreement=1.0))]
+    assert selected == [h.text for h in rank_by_expected_utility(nbests, SystemCombinationConfig())]
 
 
 def test_a_system_without_an_offer_has_no_vote() -> None:

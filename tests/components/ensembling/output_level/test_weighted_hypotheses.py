@@ -15,10 +15,10 @@ scores = st.lists(st.floats(-1e6, 0), min_size=1, max_size=4)
 
 @given(st.lists(scores, min_size=1, max_size=3), st.floats(0, 10))
 def test_shares_sum_to_one_whatever_the_scores(lists: list[list[float]], scale: float) -> None:
-    given_ = make_nbests(*[[make_hypothesis("a", score=score) for score in row] for row in lists])
-    rows = posterior_weights(given_, 4, scale)
+    nbests = make_nbests(*[[make_hypothesis("a", score=score) for score in row] for row in lists])
+    rows = posterior_weights(nbests, 4, scale)
     assert math.fsum(row.weight for row in rows) == pytest.approx(1.0)
-    for offer in given_:
+    for offer in nbests:
         own = math.fsum(row.weight for row in rows if row.system == offer.system)
         assert own == pytest.approx(1 / len(lists))
 

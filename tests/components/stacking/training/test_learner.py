@@ -30,7 +30,8 @@ def homographs(n: int) -> tuple[list[SpokenPair], dict[str, torch.Tensor]]:
 
 
 def config(**changes: object) -> TrainingConfig:
-    values: dict[str, object] = {"max_steps": 160, "eval_every": 80, "eval_sentences": 4, "average_checkpoints": 1}
+    values: dict[str, object] = {"max_steps": 160, "eval_every": 80, "eval_sentences": 4}
+    values |= {"average_checkpoints": 1}
     values |= {"learning_rate": 5e-3, "warmup_steps": 5, "batch_tokens": 60, "dropout": 0.0}
     values |= {"label_smoothing": 0.0, "device": "cpu", "dtype": "float32"}
     return TrainingConfig.model_validate(values | changes)
