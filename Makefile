@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-SOURCES := antiphon components tasks flows reports benchmarks tests examples docs
+SOURCES := antiphon components tasks flows reports benchmarks tests examples docs/build.py
 
 .PHONY: help venv system demo test check fix docs clean
 .DEFAULT_GOAL := help

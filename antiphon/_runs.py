@@ -13,8 +13,6 @@ from components.records import NBest, NodeOutcome, Quarantined, Route, RunRecord
 from components.storage.store import Store
 
 if TYPE_CHECKING:
-    import pandas
-
     from components.analysis.comparison import Comparison
     from reports.views.run_view import RunView
 
@@ -90,8 +88,8 @@ class Run:
             return [self._whole_row(utterance) for utterance in self._view.utterances]
         return [_row(key, outcome) for key, outcome in self.outcomes(node).items()]
 
-    def frame(self, node: str | None = None) -> pandas.DataFrame:
-        """The :meth:`records` as a pandas frame, utterance ids as its index.
+    def frame(self, node: str | None = None) -> Any:
+        """The :meth:`records` as a ``pandas.DataFrame``, utterance ids as its index.
 
         Raises:
             ConfigError: the run has no such node, or pandas is not installed.

@@ -58,6 +58,8 @@ NAMES: dict[str, tuple[str, str]] = {
 """ISO 639-1 -> (ISO 639-3, English name)."""
 
 
+WITHOUT_SPACES = frozenset({"zh", "yue", "ja", "th", "lo", "my", "km", "bo"})
+"""Languages written without spaces between words: their texts are counted and scored in characters."""
 _TWO_LETTERS = {three: two for two, (three, _) in NAMES.items()}
 
 
@@ -91,6 +93,11 @@ def three_letters_of(code: str) -> str | None:
 def is_same_language(first: str, second: str) -> bool:
     """Whether two codes name one language, whatever its script and region."""
     return base_of(first) == base_of(second)
+
+
+def without_spaces(code: str) -> bool:
+    """Whether words of the language are not separated by spaces."""
+    return base_of(code) in WITHOUT_SPACES
 
 
 def english_name(code: str) -> str:

@@ -58,8 +58,12 @@ def write_reference(folder: Path) -> None:
     import pdoc.render  # noqa: PLC0415
 
     pdoc.render.configure(docformat="google", search=False)
-    left_out = modules() - set(pdoc.extract.walk_specs(PACKAGES))
-    pdoc.pdoc(*PACKAGES, *sorted(left_out), output_directory=folder)
+    specs, walked = list(PACKAGES), set(pdoc.extract.walk_specs(PACKAGES))
+    for module in sorted(modules()):  # a package before what is in it
+        if module not in walked:
+            specs.append(module)
+            walked |= set(pdoc.extract.walk_specs([module]))
+    pdoc.pdoc(*specs, output_directory=folder)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from tasks.task_runners import make_runner
 
 
 def needs(parameters: ExpertsParameters) -> list[Need]:
-    """What the training and its scores need before anything is computed."""
+    """The checks of the training and of the test data of every language."""
     source, targets = parameters.source_language, parameters.training().targets
     nodes = preflight.needs_of_pipeline(pipeline(parameters), parameters.store, parameters.seed)
     return [*nodes, *(preflight.need_of_test_data(parameters.test, source, target) for target in targets)]
@@ -33,7 +33,7 @@ def needs(parameters: ExpertsParameters) -> list[Need]:
 @flow(name="experts", task_runner=make_runner(), persist_result=False, flow_run_name=name_flow_run)
 @expand_parameters(ExpertsParameters)
 def experts(parameters: ExpertsParameters) -> RunRecord | State[RunRecord]:
-    """Train a translation model with experts (or upcycle one), watch its routers and score every language."""
+    """Train a translation model with experts (or upcycle one), record its routing, score every language."""
     config, test = parameters.training(), parameters.test
 
     def after(run: Run) -> None:

@@ -1,4 +1,4 @@
-"""Several systems side by side: their pipelines are run as one, and each leaves a run of its own."""
+"""Several systems side by side: their pipelines run as one graph, and each leaves a run of its own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tasks.execution.joint_execution import execute_together
 
 
 class _LoadedSystem(NamedTuple):
-    """A system whose data are there, and its run."""
+    """A system whose data sets are loaded, and its run."""
 
     name: str
     system: System
@@ -28,15 +28,20 @@ class _LoadedSystem(NamedTuple):
 
     @property
     def shared_context(self) -> str:
-        """What systems must have in common to be run as one pipeline."""
+        """Digest of what systems must share to run as one graph: data, languages, seed."""
         languages = self.system.pipeline.languages
         return digest_of([content_of(self.sets[DATA]), *languages, self.system.parameters.seed])
 
 
 def run_systems(systems: Mapping[str, System], within: Run) -> dict[str, RunRecord]:
-    """The records of the systems that finish; what stops one is noted in ``within``, and the others go on.
+    """Run several systems; stages that they share are computed once, the others side by side.
 
-    Stages that systems share are computed once, those that differ side by side.
+    Args:
+        systems: name -> what to run.
+        within: the run of the comparison; the failure of a system is noted there, and the others go on.
+
+    Returns:
+        Name -> record of each system that finished with comparable outputs.
     """
     finished: list[_LoadedSystem] = []
     with ExitStack() as stack:
@@ -54,7 +59,7 @@ def run_systems(systems: Mapping[str, System], within: Run) -> dict[str, RunReco
 
 
 def _run_as_one(group: Sequence[_LoadedSystem], within: Run) -> list[_LoadedSystem]:
-    """Run the pipelines of systems as one; those that finish."""
+    """Run the pipelines of systems as one graph; returns the systems that finish."""
     prefix = make_prefixes([member.name for member in group])
     executed = execute_together(
         {prefix[member.name]: member.system.pipeline for member in group},
@@ -81,7 +86,7 @@ def _is_comparable(system: _LoadedSystem, within: Run) -> bool:
 
 @contextmanager
 def _isolate_failure(name: str, run: Run, within: Run) -> Iterator[None]:
-    """What stops a system stops no other: it is noted in its run and in that which compares them."""
+    """Note an error of a system in its run and in that of the comparison, instead of raising it."""
     try:
         yield
     except Exception as error:

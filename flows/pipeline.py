@@ -35,7 +35,7 @@ def pipeline(parameters: PipelineParameters) -> RunRecord | State[RunRecord]:
 
 
 def needs(parameters: PipelineParameters) -> list[Need]:
-    """What its nodes need before anything is computed, or those of every system of a matrix."""
+    """The checks of its nodes, or of those of every system of a matrix."""
     systems = systems_of(parameters)
     if len(systems) > 1:
         return comparison_needs(_as_comparison(parameters, systems))

@@ -1,4 +1,4 @@
-"""Refinement: a draft (a first pass, or a finished run's) is looked at again, round by round.
+"""Refinement: revise a draft (a first pass, or a finished run's) in rounds.
 
 Each round is a stage of the store, so an interrupted run goes on at its round. `python -m flows.refine` takes
 the options of `antiphon run refine`.
@@ -31,7 +31,7 @@ def _data_of_draft(parameters: RefineParameters) -> StageRef | None:
 
 
 def _score_rounds(run: Run, graph: Pipeline) -> None:
-    """What each round was worth, and why it ended."""
+    """Score the text after every round, and note why utterances left the rounds."""
     parameters = run.parameters
     assert isinstance(parameters, RefineParameters)
     stages = refinement_curve.find_rounds(graph, run.stages, "refine")

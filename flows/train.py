@@ -19,7 +19,7 @@ from tasks.stages import model_scores
 
 
 def needs(parameters: TrainParameters) -> list[Need]:
-    """What the training and its scores need before anything is computed."""
+    """The checks of the training and of its test data."""
     languages = parameters.source_language, parameters.target_language
     nodes = preflight.needs_of_pipeline(pipeline(parameters), parameters.store, parameters.seed)
     return [*nodes, preflight.need_of_test_data(parameters.test, *languages)]

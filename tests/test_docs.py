@@ -68,7 +68,9 @@ def test_links_in_pages_lead_somewhere() -> None:
 
 def test_modules_that_pages_call_are_there() -> None:
     commands = [
-        (page, module) for page, text in pages() for module in re.findall(r"python -m ([a-z_][\w.]*)", text)
+        (page, module)
+        for page, text in pages()
+        for module in re.findall(r"python -m (\w+(?:\.\w+)*)(?![\w.<])", text)
     ]
     own = [
         (page, module)

@@ -155,8 +155,8 @@ def coefficient_table(models: list[Seq2SeqModel], tokenizer: Any, n: int) -> lis
     }
     rows = [
         f"Coefficients on {data.n_sentences} validation sentences "
-        f"({data.token_log_probs.shape[1]} tokens): nats "
-        "per token on the sentences learned from, and nats per sentence gained over uniform on sentences "
+        f"({data.token_log_probs.shape[1]} tokens): nats per token on the sentences learned from, and nats "
+        "per sentence gained over uniform on sentences "
         "held out (5 folds, mean and 95% interval of the mean).",
         "",
         "| coefficients | uniform | learned | held-out gain per sentence | weights |",

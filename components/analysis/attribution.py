@@ -1,13 +1,13 @@
 """Error attribution by oracle substitution: what each stage of a system loses of the final score.
 
-``values`` maps a set of replaced parts to the statistics of what came out, so that a **gap** is the score
-with one part gold minus the score as it is, and **Shapley values** (Shapley 1953) share what all gold parts
-gain together among them: they add up to all-gold minus as-it-is. The last stage's gold output is the
-reference itself and would score the ceiling whatever came before, so it takes no part in that game: what is
-missing when everything above is gold is its **remainder**. So it is with a translation that is revised below:
-a stage without parts is put right as a whole, and takes no part in the game either. Stages are ranked by the
-share of quality that each loses of what it is given; shares kept multiply to score over ceiling. Intervals
-are 95% percentiles over paired bootstrap resamples of utterances.
+Stages are replaced by their gold output, and everything below them runs again. A **gap** is the score with
+one part gold minus the score as it is. **Shapley values** (Shapley 1953) share among the parts what all of
+them gain when they are gold together: they add up to all-gold minus as-it-is. The last stage is not a player:
+its gold output is the reference, which scores the ceiling whatever came before. What is missing when
+everything above it is gold is its **remainder**. A stage without parts (a translation that is revised below)
+is replaced as a whole and is no player either. ``kept`` is the percentage of the quality given to a stage
+that it passes on; these multiply to score over ceiling, and the stage that keeps least is the culprit.
+Intervals are 95% percentiles over paired bootstrap resamples of utterances.
 """
 
 from __future__ import annotations

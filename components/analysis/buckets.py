@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from components.metrics.normalizers import without_spaces
+from components.languages import without_spaces
 from components.records import Utterance
 from components.text_normalization import get_normalizer
 

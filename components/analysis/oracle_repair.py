@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 
 from components.alignment import Edit, align
 from components.analysis.function_words import is_content_word
-from components.metrics.normalizers import without_spaces
+from components.languages import without_spaces
 from components.text_normalization import get_normalizer
 
 FORM = "form"

@@ -1,7 +1,7 @@
 """Dense models to expert models (sparse upcycling, Komatsuzaki et al., 2022; mergekit's moe mode).
 
 The feed-forward blocks of one or more dense models become the experts; all other weights are the first
-model's. With identical experts and renormalised gates the result computes what the dense model does, whatever
+model's. With identical experts and renormalized gates the result computes what the dense model does, whatever
 the router says. A router starts at random, or from prompts (:data:`MODES`): an expert's row is then the unit
 vector along the mean of what its prompts look like.
 
@@ -145,9 +145,9 @@ def require_equal_shapes(models: Sequence[Any], *class_names: str) -> None:
             f"expected a dense model to upcycle, one of {', '.join(('MarianMTModel', *LLAMA_LIKE))}, found "
             f"{type(first).__name__}; its feed-forward blocks have no counterpart with experts here"
         )
-    for number, (one, shape) in enumerate(zip(models, shapes, strict=True)):
+    for number, (model, shape) in enumerate(zip(models, shapes, strict=True)):
         odd = sorted(n for n in shape.keys() | shapes[0].keys() if shape.get(n) != shapes[0].get(n))
-        if odd or type(one) is not type(first):
+        if odd or type(model) is not type(first):
             name = odd[0] if odd else "class"
             raise ModelError(
                 f"expected experts of one shape, found {name} {shapes[0].get(name)} in model 0 and "
@@ -188,11 +188,11 @@ def _sum_prompt_states(
 
     # A Marian layer's block begins at fc1, a Llama layer's is mlp; a translator also needs a target.
     handles = [dense.get_submodule(name).register_forward_pre_hook(hook(name)) for name in names]
-    for each in ids:
+    for token_ids in ids:
         if dense.config.is_encoder_decoder:
-            dense.generate(input_ids=each, num_beams=1, max_length=2 * each.shape[1] + 10)
+            dense.generate(input_ids=token_ids, num_beams=1, max_length=2 * token_ids.shape[1] + 10)
         else:
-            dense(input_ids=each)
+            dense(input_ids=token_ids)
     for handle in handles:
         handle.remove()
     return sums

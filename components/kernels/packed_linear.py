@@ -31,7 +31,7 @@ _DTYPES: dict[Arithmetic, torch.dtype] = {
 }
 Projection = Callable[[Tensor], Tensor]
 """(..., in) -> (..., out)."""
-_log = logging.getLogger("antiphon.decoding")
+_log = logging.getLogger("antiphon.kernels")
 
 
 class PackedLinear(nn.Module):

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from components.languages import base_of
+from components.languages import base_of, without_spaces
 from components.metrics.bootstrap import FloatArray
 from components.metrics.metric import Segments
-from components.metrics.normalizers import without_spaces
 from components.metrics.sacrebleu_metric import SacreBleuMetric
 
 if TYPE_CHECKING:

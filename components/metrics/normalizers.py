@@ -4,18 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from components.languages import base_of
+from components.languages import base_of, without_spaces
 
 if TYPE_CHECKING:
     from components.text_normalization import Normalizer
-
-WITHOUT_SPACES = frozenset({"zh", "yue", "ja", "th", "lo", "my", "km", "bo"})
-"""Languages written without spaces between words, by their ISO 639 code: scored in characters."""
-
-
-def without_spaces(language: str) -> bool:
-    """Whether words of the language are not separated by spaces."""
-    return base_of(language) in WITHOUT_SPACES
 
 
 def normalizer_for(language: str) -> Normalizer:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from components.languages import without_spaces
 from components.metrics.bootstrap import FloatArray
-from components.metrics.normalizers import without_spaces
 from components.metrics.sacrebleu_metric import SacreBleuMetric
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from components.languages import without_spaces
 from components.metrics.error_rate import (
     ErrorCounts,
     ErrorRate,
@@ -12,7 +13,6 @@ from components.metrics.error_rate import (
     normalize_segments,
 )
 from components.metrics.metric import Segments
-from components.metrics.normalizers import without_spaces
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from components.errors import DataError
 from components.files import write_bytes
+from components.languages import without_spaces
 from components.nodes.kind import Kind, NodeSettings, Site
 from components.records import Hypothesis, NBest, StageRef
 from components.storage.reader import read_best_texts, read_nbests, read_utterances
@@ -53,8 +54,6 @@ def _join(
     data: StageRef, transcripts: StageRef, pieces: StageRef, recognized: Mapping[str, str]
 ) -> Iterator[NBest]:
     """Yield a transcript for each recording; one without segments keeps the transcript that it has."""
-    from components.metrics.normalizers import without_spaces  # noqa: PLC0415 - imports whisper
-
     segments = [
         (piece.audio, recognized[piece.id])
         for piece in read_utterances(pieces)

@@ -32,7 +32,7 @@ class Refine(Kind[RefineSettings]):
     """Improves a draft: ``of: DRAFT``, or ``of: [DRAFT, CRITIC]`` with another node's feedback on it."""
 
     name = "refine"
-    summary = "a draft looked at again, round by round: self-refine, deliberation, edit diffusion"
+    summary = "a draft revised in rounds: self-refine, deliberation, edit diffusion"
     settings = RefineSettings
     inputs = (1, 2)
 

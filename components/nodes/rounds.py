@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from components.nodes.kind import Item, Kind, Site
 from components.records import NBest
-from components.refining.config import MODELLED, VERSION, RoundsConfig
+from components.refining.config import MODEL_GATES, VERSION, RoundsConfig
 
 MAX_ROUNDS = 20
 """Rounds of one node at most."""
@@ -33,7 +33,7 @@ class Round(Kind[S]):
 
     def models(self, settings: S) -> dict[str, str]:
         """Return the gate's model."""
-        return {"gate_model": settings.gate_model} if settings.gate in MODELLED else {}
+        return {"gate_model": settings.gate_model} if settings.gate in MODEL_GATES else {}
 
     def parameters(self, settings: S, site: Site) -> dict[str, Any]:
         """Return everything but models and device."""

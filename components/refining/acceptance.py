@@ -23,9 +23,9 @@ from components.translation.config import TranslationConfig
 from components.translation.factory import build, load_resident
 from components.translation.sanitization import find_control_tokens, sanitize
 
-SOURCED = ("forward", "round_trip")
+SOURCE_GATES = ("forward", "round_trip")
 """Gates that compare a translation with its source text; a transcript has none."""
-REPORTED = {"reference_chrf": "chrf"}
+METRIC_OF_GATE = {"reference_chrf": "chrf"}
 """Gate -> the reported metric that is the gate's own measure."""
 Items = Sequence[Utterance]
 Texts = Sequence[str]
@@ -35,7 +35,7 @@ Estimator = Callable[[Items, Texts], list[float]]
 
 def check(config: RoundsConfig) -> None:
     """Refuse a gate that is the reported metric: ConfigError."""
-    if REPORTED.get(config.gate) == config.reported:
+    if METRIC_OF_GATE.get(config.gate) == config.reported:
         raise ConfigError(
             f"gate {config.gate}: expected another metric than the reported one, found "
             f"{config.reported} for both; a gate that is judged by itself never fails"
@@ -52,8 +52,8 @@ def _forward_estimator(config: RoundsConfig, store: str | None) -> Estimator:
     def score_text(item: Utterance, text: str) -> float:
         source = tokenizer(sanitize(item.text or "", controls), return_tensors="pt").to(device)
         target_ids = tokenizer(text_target=sanitize(text, controls)).input_ids
-        member = ready.build_scorer(input_ids=source.input_ids, attention_mask=source.attention_mask)
-        return force_decode([member], [target_ids])[0].score / len(target_ids)
+        scorer = ready.build_scorer(input_ids=source.input_ids, attention_mask=source.attention_mask)
+        return force_decode([scorer], [target_ids])[0].score / len(target_ids)
 
     return lambda items, texts: [score_text(item, text) for item, text in zip(items, texts, strict=True)]
 

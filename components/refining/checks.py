@@ -11,8 +11,8 @@ from components.languages import UNDETERMINED, base_of
 from components.models.architectures import CAUSAL, DELIBERATION, EDIT_DIFFUSION
 from components.records import Checkpoint
 from components.refining import acceptance
-from components.refining.config import MODELLED, RefineConfig, RoundsConfig
-from components.refining.self_refine import examples
+from components.refining.config import MODEL_GATES, RefineConfig, RoundsConfig
+from components.refining.self_refine import read_examples
 from components.translation.checks import LanguagePair, explain_unsupported, resolve_text_model
 
 ARCHITECTURES = {"self_refine": CAUSAL, "deliberation": (DELIBERATION,), "diffusion": (EDIT_DIFFUSION,)}
@@ -42,13 +42,13 @@ def check(config: RefineConfig, store: str | None, *, transcripts: bool = False)
 def check_gate(config: RoundsConfig, store: str | None, *, transcripts: bool = False) -> None:
     """Check the gate, which refinement and loops have in common."""
     acceptance.check(config)
-    if transcripts and config.gate in acceptance.SOURCED:
+    if transcripts and config.gate in acceptance.SOURCE_GATES:
         raise ConfigError(
             f"gate {config.gate}: expected a translation, which it compares with its source text, found a "
             "transcript; fluency, reference_chrf and off need none"
         )
     pick_device(config.device)
-    if config.gate in MODELLED:
+    if config.gate in MODEL_GATES:
         models.check(config.gate_model, store)
 
 
@@ -67,13 +67,13 @@ def validate_models(config: RefineConfig, store: str | None, pairs: Iterable[Lan
     if config.method == "self_refine":
         for source, target in language_pairs:
             if source != UNDETERMINED:
-                examples(base_of(source), base_of(target or UNDETERMINED))
+                read_examples(base_of(source), base_of(target or UNDETERMINED))
     validate_gate_model(config, store, language_pairs)
 
 
 def validate_gate_model(config: RoundsConfig, store: str | None, pairs: Iterable[LanguagePair]) -> None:
     """Refuse a fetched gate model that cannot judge texts of ``pairs``: ConfigError."""
-    if config.gate in MODELLED:
+    if config.gate in MODEL_GATES:
         _validate_gate_architecture(config, resolve_text_model(config.gate_model, store), list(pairs))
 
 

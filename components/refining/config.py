@@ -11,7 +11,7 @@ from components.metrics.choices import TranslationMetricName
 VERSION = 3
 """Version of rounds, gates and stop rules: raised when their outputs change."""
 GateName = Literal["forward", "round_trip", "fluency", "reference_chrf", "off"]
-MODELLED = ("forward", "round_trip", "fluency")
+MODEL_GATES = ("forward", "round_trip", "fluency")
 """Gates that need ``gate_model``."""
 
 

@@ -71,9 +71,9 @@ class DeliberationRefiner(_NetworkRefiner):
         """Propose a second pass over each draft."""
         ids, mask = self.pad_sources(items)
         draft_ids = [self.encode_draft(draft) for draft in drafts]
-        member = self.ready.build_scorer(input_ids=ids, attention_mask=mask, drafts=draft_ids)
+        scorer = self.ready.build_scorer(input_ids=ids, attention_mask=mask, drafts=draft_ids)
         beam = SearchConfig(beam_size=5, max_new_tokens=self.search.max_new_tokens)
-        candidate_lists = search([member], beam, logits_processors=logits_processors_of(self.ready.model))
+        candidate_lists = search([scorer], beam, logits_processors=logits_processors_of(self.ready.model))
         translations = [to_sentence_translation(self.tokenizer, row[0]) for row in candidate_lists]
         return [Proposal(translation.text, None, translation.score) for translation in translations]
 

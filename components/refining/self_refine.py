@@ -41,7 +41,7 @@ class SelfRefiner:
 
     def check(self, item: Utterance) -> None:
         """Refuse an utterance in languages for which the prompt has no examples: ConfigError."""
-        examples(*_languages(item))
+        read_examples(*_languages(item))
 
     def propose(self, items: Sequence[Utterance], drafts: Sequence[str], step: int) -> list[Proposal]:
         """Propose a correction of each draft; an empty answer keeps the draft."""
@@ -79,7 +79,7 @@ class SelfRefiner:
         names = [english_name(language) for language in languages]
         instruction = _read_prompt_file("post_edit_transcript.txt" if transcript else "post_edit.txt")
         lines = [instruction.strip().format(source=names[0], target=names[1])]
-        for row in examples(*languages):
+        for row in read_examples(*languages):
             lines += ["", *([] if transcript else [f"Source: {row['source']}"]), f"Draft: {row['draft']}"]
             lines += [f"Problems: {row['problems']}"] if self._config.feedback else []
             lines.append(f"Corrected: {row['target']}")
@@ -93,9 +93,9 @@ class SelfRefiner:
         """Generate one line after each prompt, greedily; return it with its log-probability."""
         ids = [tuple(self._tokenizer(prompt, verbose=False).input_ids) for prompt in prompts]
         config = SearchConfig(beam_size=1, max_new_tokens=self._config.max_tokens)
-        member = self._ready.build_scorer(ids, eos=self._eos)
+        scorer = self._ready.build_scorer(ids, eos=self._eos)
         candidate_lists = search(
-            [member], config, logits_processors=answer_logits_processors(self._ready, ids, self._eos)
+            [scorer], config, logits_processors=answer_logits_processors(self._ready, ids, self._eos)
         )
         lines = []
         for candidate in (row[0] for row in candidate_lists):
@@ -111,7 +111,7 @@ def _languages(item: Utterance) -> tuple[str, str]:
     return base_of(item.source_language), base_of(item.target_language or UNDETERMINED)
 
 
-def examples(source: str, target: str) -> list[dict[str, str]]:
+def read_examples(source: str, target: str) -> list[dict[str, str]]:
     """Return the post-edits that the prompt shows for a language pair; ConfigError where there are none."""
     rows = [json.loads(line) for line in _read_prompt_file("post_edits.jsonl").splitlines()]
     shots = [row for row in rows if (row["from"], row["to"]) == (source, target)]

@@ -163,5 +163,5 @@ def _print_summary(summary: dict[str, object]) -> None:
 
 
 def _escape_unprintable(value: object) -> str:
-    """Text in which nothing of the data can steer a terminal."""
+    """Text without control characters, so that data cannot steer the terminal."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(value))

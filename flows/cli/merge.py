@@ -1,4 +1,4 @@
-"""`antiphon merge`: a recipe, its examination, a new model folder."""
+"""`antiphon merge`: check a recipe, and write the merged model's folder."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ def _print_plan(
 
 
 def _describe_forecast(forecast: Forecast) -> str:
-    """What becomes of a node, as a person says it."""
+    """The forecast of a node in words."""
     if forecast.status == "reused":
         return "reused"
     from reports.formatting import format_duration

@@ -1,4 +1,4 @@
-"""What can be set on a comparison: the form, the YAML file and the flags."""
+"""Parameters of the flow `compare`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be set on a contribution: the form, the YAML file and the flags."""
+"""Parameters of the flow `contribution`."""
 
 from __future__ import annotations
 

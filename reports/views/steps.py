@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from components.alignment import Edit, align
-from components.metrics.normalizers import without_spaces
+from components.languages import without_spaces
 from components.records import Decision, NBest, NodeOutcome, NodeRecord, Quarantined, Route, Utterance
 from reports.views.rows import UtteranceRow
 from reports.views.run_view import RunView

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from components.alignment import Edit, align, count_operations
-from components.metrics.normalizers import normalizer_for, without_spaces
+from components.languages import without_spaces
+from components.metrics.normalizers import normalizer_for
 from components.metrics.translation import sentence_scores
 
 # Whatever is neither space nor punctuation belongs to a word, combining marks among it, and an apostrophe

@@ -10,6 +10,7 @@ from prefect.client.schemas.objects import State
 from pydantic import Field
 
 from components import metrics
+from components.errors import DataError
 from components.files import read_json, write_json
 from components.languages import UNDETERMINED
 from components.metrics.significance import Difference, recognition_tests, translation_tests
@@ -97,15 +98,21 @@ def _decide(
             utterance.id: utterance.transcript for utterance in judged if utterance.transcript is not None
         }
         language = {utterance.id: utterance.source_language for utterance in judged}
-        (difference,) = recognition_tests(
+        tests = recognition_tests(
             transcripts, _select_ids(systems, transcripts), name, language=language, names=names
         )
     else:
         references = {utterance.id: utterance.references for utterance in judged if utterance.references}
         language = {utterance.id: utterance.target_language or UNDETERMINED for utterance in judged}
-        (difference,) = translation_tests(
+        tests = translation_tests(
             references, _select_ids(systems, references), name, language=language, names=names
         )
+    if not tests:
+        raise DataError(
+            f"gate: expected development utterances that {metric} can score, found none among {len(judged)}; "
+            "give development data with reference texts, or set another metric"
+        )
+    difference = tests[0]
     gain = difference.difference if difference.higher_is_better else -difference.difference
     return Verdict(accepted=gain >= -margin, margin=margin, difference=difference)
 

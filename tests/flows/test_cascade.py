@@ -41,7 +41,7 @@ Command = Callable[..., tuple[int, Any]]
 @pytest.fixture(autouse=True)
 def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The fakes in place of the components; gives the file that their calls are written to."""
-    for module, names in {models: ["resolve", "check"], recognition: ["WhisperRecognizer", "build"]}.items():
+    for module, names in {models: ["resolve", "check"], recognition: ["build"]}.items():
         for name in names:
             monkeypatch.setattr(module, name, getattr(module, name))
     for name in ("Translator", "build"):

@@ -164,7 +164,7 @@ def test_what_cannot_be_combined_is_refused(world: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="imitates the linear mixture, found log_linear"):
         distill(**{**settings, "teacher": mixed}, level="word")
     started = {**settings["student"], "init_from": f"store:{world['models'][0]}"}
-    with pytest.raises(ConfigError, match=r"expected teacher_layers or student\.start, found both"):
+    with pytest.raises(ConfigError, match=r"expected teacher_layers or student\.init_from, found both"):
         distill(**{**settings, "student": started}, level="none", teacher_layers=True)
 
 

@@ -35,8 +35,13 @@ def toy(tmp_path_factory: pytest.TempPathFactory, server: None) -> dict[str, str
         (folder / f"toy.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
     text, store = f"{folder}/toy.en,{folder}/toy.de", str(folder / "store")
     small: dict[str, Any] = {"vocab_size": 64, "num_layers": 1, "d_model": 16, "ffn_dim": 16, "num_heads": 2}
-    budget = {"max_steps": 60, "eval_every": 60, "eval_sentences": 4, "batch_tokens": 200}
-    budget |= {"average_checkpoints": 1}
+    budget = {
+        "max_steps": 60,
+        "eval_every": 60,
+        "eval_sentences": 4,
+        "average_checkpoints": 1,
+        "batch_tokens": 200,
+    }
     settings = {**small, **budget, "data": text, "dev": text, "store": store, "dtype": "float32"}
 
     def key(**changes: Any) -> str:

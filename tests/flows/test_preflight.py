@@ -90,7 +90,7 @@ def test_all_faults_are_told_at_once_and_no_run_is_begun(
         ("train", ["init_from=packaged:nope"], "training: packaged:nope"),
         ("train", ["d_model=64", "num_heads=5"], "training: num_heads: expected a divisor"),
         ("train", ["test=absent.jsonl"], "test: absent.jsonl"),
-        ("train", ["kind=deliberation"], "training: start: expected a translation model"),
+        ("train", ["kind=deliberation"], "training: init_from: expected a translation model"),
         ("experts", ["target_language='de,german'"], "training: expected a language code.*did you mean de"),
         ("distill", ["teacher.model=packaged:nope"], "mt: packaged:nope"),
         ("distill", ["teacher.members=[packaged:nope]"], "mt: packaged:nope"),

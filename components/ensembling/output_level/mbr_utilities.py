@@ -17,9 +17,10 @@ from rapidfuzz.distance import Levenshtein
 from rapidfuzz.process import cdist
 from sacrebleu.metrics.bleu import BLEU
 
+from components.languages import without_spaces
 from components.metrics.bleu import bleu_tokenizer
 from components.metrics.metric import Segments
-from components.metrics.normalizers import normalizer_for, without_spaces
+from components.metrics.normalizers import normalizer_for
 from components.metrics.table import METRICS
 
 Matrix = NDArray[np.float64]

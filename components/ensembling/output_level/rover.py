@@ -21,8 +21,7 @@ from components.ensembling.output_level.weighted_hypotheses import (
     posterior_weights,
 )
 from components.ensembling.output_level.words import MIN_CONFIDENCE, split_words
-from components.languages import UNDETERMINED
-from components.metrics.normalizers import without_spaces
+from components.languages import UNDETERMINED, without_spaces
 from components.records import Hypothesis, Token
 from components.text_normalization import get_normalizer
 

@@ -14,8 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from components.alignment import align
-from components.languages import UNDETERMINED
-from components.metrics.normalizers import without_spaces
+from components.languages import UNDETERMINED, without_spaces
 from components.records import Hypothesis, Token
 from components.text_normalization import Normalizer
 

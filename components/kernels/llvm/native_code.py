@@ -85,7 +85,7 @@ class ParallelCode(Code):
         super().__init__(function)
 
     def __call__(self, arguments: ctypes.Array[ctypes.c_int64], threads: int) -> None:
-        """Compute all parts on ``threads`` of torch's threads; ``arguments`` is an array of 64-bit numbers."""
+        """Compute all parts on ``threads`` of torch's threads, from the 64-bit ``arguments``."""
         if threads == 1:
             self.run(ctypes.addressof(arguments), 0, 1)
         else:

@@ -3,7 +3,7 @@
     g(x) = softmax(top_k(f(x), k)),   f(x) = x W_g [+ noise * softplus(x W_noise)]
 
 (Shazeer et al., 2017, equations 3 to 5; top_k sets all but the k largest to minus infinity.) Mixtral's order,
-softmax, then top-k, then renormalise, gives the same gates: the softmax's normaliser cancels. All of it in
+softmax, then top-k, then renormalize, gives the same gates: the softmax's normalizer cancels. All of it in
 float32, also under autocast (ST-MoE, Zoph et al., 2022, section 3.4: bfloat16 logits make routing unstable).
 """
 

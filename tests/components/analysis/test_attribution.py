@@ -83,7 +83,7 @@ def blamed(
     return {one.metric: one for one in report.blames}
 
 
-def test_a_bad_recogniser_is_blamed() -> None:
+def test_a_bad_recognizer_is_blamed() -> None:
     for one in blamed(deaf, word_by_word).values():
         asr, mt = one.stages
         assert one.culprit == asr.stage == "asr"
@@ -139,7 +139,7 @@ def test_the_gap_and_its_interval_by_a_plain_loop() -> None:
 
 
 def test_the_kind_of_error_that_costs_most() -> None:
-    """A recogniser that loses content words costs by deletions of content words alone."""
+    """A recognizer that loses content words costs by deletions of content words alone."""
 
     def forgetful(said: str, draw: random.Random) -> str:
         return " ".join(w for w in said.split() if w.strip(".").lower() not in ("dog", "tree", "cat", "ball"))

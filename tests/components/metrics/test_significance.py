@@ -168,8 +168,8 @@ def test_one_in_twenty_true_nulls_is_rejected(score: Score, test: Test) -> None:
         mixed = np.matmul(signs, one) + np.matmul(1 - signs, other)
         drawn = score(mixed) - score(one.sum(1, keepdims=True) + other.sum(1, keepdims=True) - mixed)
     observed = score(one.sum(1)) - score(other.sum(1))
-    centre = observed if test == "bootstrap" else np.zeros_like(observed)
-    p = np.array([two_sided_p(d - c, real) for d, c, real in zip(drawn, centre, observed, strict=True)])
+    center = observed if test == "bootstrap" else np.zeros_like(observed)
+    p = np.array([two_sided_p(d - c, real) for d, c, real in zip(drawn, center, observed, strict=True)])
     assert 0.035 <= (p < 0.05).mean() <= 0.065
     assert 0.08 <= (p < 0.1).mean() <= 0.12
     for null in range(20 if test == "bootstrap" else 1):

@@ -230,7 +230,7 @@ def test_a_damaged_plan_of_a_finished_stage_is_written_again(tmp_path: Path, con
     plan = store.stage_folder(PLAN.key) / "plan.json"
     before = plan.read_bytes()
     plan.unlink() if content is None else plan.write_bytes(content)
-    with pytest.raises(StoreError, match=r"stage asr .* is damaged: .*plan.json: .*run the flow"):
+    with pytest.raises(StoreError, match=r"stage asr .* is damaged: .*plan.json: .*repeat the run"):
         store.localize(first)
     again = run(store)
     assert again == first.model_copy(update={"reused": True})

@@ -173,16 +173,16 @@ def test_an_utterance_is_walked_node_by_node(browser: object, tmp_path: Path, wi
     assert opened.complaints == []
 
 
-def colours(opened: Opened) -> set[object]:
+def colors(opened: Opened) -> set[object]:
     image = Image.open(io.BytesIO(opened.page.screenshot())).convert("RGB")
-    return {colour for _, colour in image.getcolors(image.width * image.height) or ()}
+    return {color for _, color in image.getcolors(image.width * image.height) or ()}
 
 
 def test_light_dark_and_the_toggle(browser: object, report: Path) -> None:
     paper = "getComputedStyle(document.body).backgroundColor"
     light, dark = Opened(browser, report), Opened(browser, report, dark=True)
-    assert len(colours(light)) > 100
-    assert len(colours(dark)) > 100
+    assert len(colors(light)) > 100
+    assert len(colors(dark)) > 100
     before, other = light.page.evaluate(paper), dark.page.evaluate(paper)
     assert before != other
     light.page.click("#theme")
