@@ -177,9 +177,7 @@ def test_what_the_pool_lets_go_is_kept_by_no_component() -> None:
 
 
 ROOMS = ("tasks", "flows", "components/storage", "components/nodes", "components/pipeline")
-BY_NAME = {
-    "components/storage/stage_plan.py:_installed_version": "a library, which a process loads once"
-}
+BY_NAME = {"components/storage/stage_plan.py:_installed_version": "a library, which a process loads once"}
 
 
 def test_nothing_of_a_run_is_cached_by_a_name() -> None:
