@@ -43,7 +43,7 @@ class UpcycleSettings(NodeSettings, DeprecatedNames):
             raise ValueError(f"top_k: expected 1 to {self.num_experts} (experts), found {self.top_k}")
         if self.router != "random" and len(self.prompts) != self.num_experts:
             raise ValueError(
-                f"prompts: router {self.router} expects texts for each of the {self.num_experts} experts, found "
+                f"prompts: router {self.router} expects texts for each of {self.num_experts} experts, found "
                 f"{len(self.prompts)}"
             )
         return self

@@ -23,8 +23,8 @@ def test_it_is_torchs_multi_head_attention() -> None:
     theirs = nn.MultiheadAttention(D, HEADS, batch_first=True)
     with torch.no_grad():
         joint = [ours.q_proj, ours.k_proj, ours.v_proj]
-        theirs.in_proj_weight.copy_(torch.cat([each.weight for each in joint]))
-        theirs.in_proj_bias.copy_(torch.cat([each.bias for each in joint]))
+        theirs.in_proj_weight.copy_(torch.cat([item.weight for item in joint]))
+        theirs.in_proj_bias.copy_(torch.cat([item.bias for item in joint]))
         theirs.out_proj.load_state_dict(ours.out_proj.state_dict())
     x, memory = torch.randn(3, 4, D), torch.randn(3, 5, D)
     mask = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [1, 0, 1, 0, 1]]).bool()
@@ -40,16 +40,16 @@ def test_step_by_step_is_at_once() -> None:
     whole = attend_cached(module, x, project_keys_values(module, x), causal=True)
     cache: list[tuple[torch.Tensor, torch.Tensor]] = []
     for part in (slice(0, 2), slice(2, 3), slice(3, 5)):
-        kept = extend_cache(cache, 0, project_keys_values(module, x[:, part]))
-        torch.testing.assert_close(attend_cached(module, x[:, part], kept, causal=True), whole[:, part])
+        remaining = extend_cache(cache, 0, project_keys_values(module, x[:, part]))
+        torch.testing.assert_close(attend_cached(module, x[:, part], remaining, causal=True), whole[:, part])
     assert len(cache) == 1
 
 
 def test_rows_are_selected_in_text_and_sound() -> None:
     pair = (torch.arange(3.0), torch.arange(3.0) + 10)
-    chosen = LayerMemory(pair, pair).select(torch.tensor([2, 2, 0]))
-    assert chosen.speech is not None
-    for keys, values in (chosen.text, chosen.speech):
+    selection = LayerMemory(pair, pair).select(torch.tensor([2, 2, 0]))
+    assert selection.speech is not None
+    for keys, values in (selection.text, selection.speech):
         assert keys.tolist() == [2, 2, 0]
         assert values.tolist() == [12, 12, 10]
     assert LayerMemory(pair).select(torch.tensor([1])).speech is None
