@@ -1,4 +1,4 @@
-"""The C library's allocator during long work of one kind, such as a training on the CPU."""
+"""Settings of glibc's allocator during training on the CPU, so that freed memory is used again."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 """Parameters of mallopt(3)."""
 KEEP_FREED = {TRIM_THRESHOLD: 2**31 - 1, MMAP_THRESHOLD: 2**30}
 GLIBC_DEFAULTS = {TRIM_THRESHOLD: 2**26, MMAP_THRESHOLD: 2**25}
-"""What glibc's own adjustment ends at on 64-bit machines."""
+"""The values that glibc's own adjustment ends at on 64-bit machines."""
 
 
 @contextmanager
 def keep_freed_memory() -> Iterator[None]:
-    """Inside, memory that is freed stays with the process for what it allocates next.
+    """Let freed memory stay with the process while the block runs.
 
-    By default glibc hands large blocks back to the system, and every step of a training would write its
-    activations and gradients to fresh pages: a tenth of its time on the CPU. Nothing happens where there is
-    no glibc. At the end the memory goes back to the system.
+    By default glibc hands large blocks back to the system, and every training step would write its
+    activations and gradients to fresh pages: a tenth of its time on the CPU. Without glibc nothing happens.
+    At the end of the block the memory goes back to the system.
     """
     library = ctypes.CDLL(None)
     if not (hasattr(library, "mallopt") and hasattr(library, "malloc_trim")):

@@ -1,4 +1,4 @@
-"""One byte string per JSON value, and digests over it: of keys, of seals, of records."""
+"""Canonical JSON and SHA-256 digests of it, for keys of stages, seals and records."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ DIGEST = "digest"
 
 
 def encode_canonical(value: object) -> bytes:
-    """One byte string per JSON value: sorted keys, no spaces, ASCII, no NaN."""
+    """Encode a JSON value so that equal values have equal bytes: sorted keys, no spaces, ASCII, no NaN."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
 def digest_of(value: object) -> str:
-    """sha256 of the canonical JSON of ``value``, in hexadecimal."""
+    """Return the SHA-256 of the canonical JSON of ``value``, in hexadecimal."""
     return hashlib.sha256(encode_canonical(value)).hexdigest()
 
 
 def add_digest(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A JSON object with the digest of all its fields as one field more."""
+    """Return a JSON object with one more field: the digest of all the others."""
     return {**values, DIGEST: digest_of(values)}
 
 
 def verify_digest(content: bytes) -> dict[str, Any]:
-    """The fields of a JSON object that :func:`add_digest` made, checked.
+    """Check the digest that :func:`add_digest` put into a JSON object and return the other fields.
 
     Raises:
-        ValueError: not a JSON object, or not with the digest that it states.
+        ValueError: not a JSON object, or its content does not match its digest.
     """
     values = json.loads(content)
     if not isinstance(values, dict):

@@ -1,25 +1,29 @@
-"""SHA-256 of files, remembered while a file is unchanged: a second run does not read gigabytes again."""
+"""SHA-256 digests of files, remembered while a file is unchanged: no run reads gigabytes a second time."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import tempfile
+import time
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import platformdirs
 
-from components.models.limits import refuse_irregular
+from components.file_limits import refuse_irregular
+from components.files import write_atomically
 
 CACHE_VARIABLE = "ANTIPHON_CACHE"
 REMEMBERED_FROM = 1 << 20
 """Files below this many bytes are simply read again."""
+_RECENT_NANOSECONDS = 2_000_000_000
+"""A file that changed this recently may change again without a change of its time stamps."""
 
 
 def cache_folder() -> Path:
-    """Where fetched models live: ``ANTIPHON_CACHE``, else the user's cache folder."""
+    """The folder of fetched models and remembered digests: ``ANTIPHON_CACHE``, else the user's cache."""
     if named := os.environ.get(CACHE_VARIABLE):
         return Path(named).expanduser().absolute()
     return Path(platformdirs.user_cache_dir("antiphon"))
@@ -29,8 +33,14 @@ def sha256_of(path: Path, *, reread: bool = False) -> str:
     """SHA-256 of a file, in hexadecimal.
 
     A large file's digest is remembered for its path, size, modification and change times; the change time
-    cannot be set back by a program, so an altered file is read again. ``again`` reads it in any case. Raises
-    :class:`ModelError` for a pipe or a device.
+    cannot be set back by a program, so an altered file is read again.
+
+    Args:
+        path: The file.
+        reread: Whether to read it in any case.
+
+    Raises:
+        ModelError: It is a pipe, a socket or a device.
     """
     refuse_irregular(path)
     before = path.stat()
@@ -65,31 +75,29 @@ def _remember(memory: Path, stamp: list[object], digest: str) -> None:
         return  # a cache that cannot be written costs time, nothing else
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that a reader sees the old bytes or the new ones, also after a crash."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in ``folder`` durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def combine_digests(digests: Mapping[str, str]) -> str:
-    """One digest of several files: SHA-256 over ``name digest`` lines in order of name."""
+    """One digest for several files: SHA-256 over lines ``name digest``, sorted by name."""
     lines: Iterable[str] = (f"{name} {digests[name]}\n" for name in sorted(digests))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, remembered by this process while the file is not touched.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    status = path.stat()
+    stamp = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+    if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) < _RECENT_NANOSECONDS:
+        return _hash_file(path, stamp)
+    return _hash_file_cached(path, stamp)
+
+
+def _hash_file(path: Path, stamp: tuple[int, ...]) -> str:
+    del stamp
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+_hash_file_cached = lru_cache(maxsize=8192)(_hash_file)

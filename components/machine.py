@@ -1,9 +1,10 @@
-"""What torch finds on this machine, its threads, kernels and cards, known without importing it.
+"""Processor, kernels, threads and GPUs as torch sees them, known without importing torch.
 
-A plan says what decides the last bits of a stage, and an unchanged stage is reused without computing: to
-import torch for that would take longer than all the rest. So a process that had to import it for these facts
-keeps them in the cache, under a key of everything by which torch decides, and the next process reads them.
-One that has torch asks torch; and whoever computes compares the plan with what torch says there.
+The key of a stage includes what decides the last bits of its outputs, and an unchanged stage is reused
+without computing: importing torch for that would take longer than all the rest. A process that had to import
+it writes these facts to the cache, under a digest of everything that torch decides by, and the next process
+reads them. A process that has torch loaded asks torch. Whoever computes compares the plan with torch's
+answer.
 """
 
 from __future__ import annotations
@@ -28,17 +29,17 @@ SWITCHES = (
     *("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMATH_MODE"),
     *("MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "NVIDIA_TF32_OVERRIDE", "CUBLAS_WORKSPACE_CONFIG"),
 )
-"""Variables of the libraries by which a user may choose other products than they would."""
+"""Environment variables by which a user may choose other kernels of the libraries."""
 _VARIABLES = (
     *("OMP_", "KMP_", "GOMP_", "MKL_", "ATEN_", "ONEDNN_", "DNNL_", "TORCH_", "PYTORCH_", "LD_"),
     *("ANTIPHON_KERNELS", "ANTIPHON_PREPACK", "CUDA_", "NVIDIA_", "HIP_", "ROCR_"),
 )
-"""How the variables begin by which torch, its libraries and our kernels decide."""
+"""Prefixes of the environment variables by which torch, its libraries and our kernels decide."""
 _CARDS = ("/dev/nvidia*", "/dev/kfd", "/dev/dxg", "/dev/dri/*", "/proc/driver/nvidia/version")
 
 
 class MachineFacts(Record):
-    """What torch said in a process that asked nothing else of it."""
+    """What torch reported in a process that used it for nothing else."""
 
     key: str
     processor: str
@@ -50,9 +51,13 @@ class MachineFacts(Record):
 
 
 def describe_numerics(device: str = "cpu", *, threads: bool = True) -> dict[str, str]:
-    """The processor, the kernels, the number of torch's threads and the card, each as a short word.
+    """Return what of this machine decides the last bits of a product, as short words by name.
 
-    Two processes for which these are equal give equal bytes. ``threads`` False: they are set elsewhere.
+    Two processes for which these are equal compute equal bytes.
+
+    Args:
+        device: ``cpu``, ``cuda:N`` or ``mps``.
+        threads: whether the number of torch's threads counts; False where a stage sets it itself.
     """
     facts = _read_facts(with_card=device.startswith("cuda"))
     facts_by_name = {"processor": facts.processor, "kernels": facts.kernels}
@@ -65,10 +70,14 @@ def describe_numerics(device: str = "cpu", *, threads: bool = True) -> dict[str,
 
 
 def resolve_device_name(name: str = "auto") -> str:
-    """The device called ``name`` as torch calls it: ``cpu``, ``cuda:N`` or ``mps``.
+    """Return the device of a name in torch's spelling: ``cpu``, ``cuda:N`` or ``mps``.
 
-    ``auto`` is what ANTIPHON_DEVICE says, else the first CUDA device, else Apple's, else the CPU.
-    Raises :class:`ConfigError` when the name is unknown or this machine has no such device.
+    Args:
+        name: cpu, cuda, cuda:N, mps, or auto: what ANTIPHON_DEVICE says, else the first CUDA device, else
+            Apple's GPU, else the CPU.
+
+    Raises:
+        ConfigError: the name is unknown, or this machine has no such device.
     """
     setting = "device"
     if name == "auto" and (preset := os.environ.get("ANTIPHON_DEVICE")):
@@ -90,7 +99,7 @@ def resolve_device_name(name: str = "auto") -> str:
 
 
 def resolve_device_type(name: str = "auto") -> str:
-    """The type of the device called ``name``: cpu, cuda or mps. As :func:`resolve_device_name`."""
+    """Return the type (cpu, cuda or mps) of the device of a name; see :func:`resolve_device_name`."""
     return resolve_device_name(name).partition(":")[0]
 
 
@@ -108,7 +117,7 @@ def _read_facts(*, with_card: bool) -> MachineFacts:
 
 
 def _read_cached_facts() -> MachineFacts:
-    """What another process found, or what this one finds now and keeps."""
+    """Return the facts that another process wrote to the cache, else ask torch and write them."""
     path, key = cache_folder() / "machine.json", _cache_key()
     with suppress(StoreError, ValidationError):
         if path.exists() and (facts := MachineFacts.model_validate(read_json(path))).key == key:
@@ -135,7 +144,7 @@ def _ask_torch(key: str, *, with_card: bool) -> MachineFacts:
 
 
 def _cache_key() -> str:
-    """Everything by which torch decides what it says."""
+    """Return a digest of everything that torch's answers depend on."""
     variables = {name: value for name, value in os.environ.items() if name.startswith(_VARIABLES)}
     processors = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     packages = {name: version(name) for name in ("torch", "llvmlite", "antiphon")}

@@ -1,7 +1,7 @@
-"""The pool of models that stay resident in memory.
+"""A cache of the models that are resident in this process, within a memory budget.
 
-It loads a model once per process, however many threads ask for it at the same time, keeps what is resident
-within a memory budget, and lets the least recently used go first.
+A model is loaded once per process, however many threads need it at the same time; the least recently used one
+is evicted first.
 """
 
 from __future__ import annotations
@@ -22,12 +22,18 @@ from components.errors import ConfigError
 
 BUDGET_VARIABLE = "ANTIPHON_MEMORY_BUDGET"
 BUDGET_FRACTION = 0.6
+"""Share of a device's memory that resident models may take, unless the variable says otherwise."""
 T = TypeVar("T")
 Sizes = Mapping[str, int]
+"""Device -> bytes."""
 
 
 def parse_bytes(text: str) -> int:
-    """``"3GiB"``, ``"500 MB"`` or ``"1000"`` as a number of bytes. Raises :class:`ConfigError`."""
+    """Read a number of bytes such as ``"3GiB"``, ``"500 MB"`` or ``"1000"``.
+
+    Raises:
+        ConfigError: the text is no such number.
+    """
     units = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
     digits = text.strip().lower().rstrip("bigkm ")
     unit = text.strip().lower()[len(digits) :].strip()
@@ -43,9 +49,10 @@ def parse_bytes(text: str) -> int:
 
 
 def memory_budget(device: str) -> int:
-    """Bytes of ``device`` ("cpu", "cuda:0") that resident models may take.
+    """Bytes of a device ("cpu", "cuda:0") that resident models may take.
 
-    ``ANTIPHON_MEMORY_BUDGET`` for every device, else 60% of the device's (or the container's) memory.
+    The environment variable ``ANTIPHON_MEMORY_BUDGET`` gives it for every device; without it, it is 60% of
+    the device's memory, or of the container's where that is less.
     """
     if text := os.environ.get(BUDGET_VARIABLE):
         return parse_bytes(text)
@@ -61,9 +68,9 @@ def memory_budget(device: str) -> int:
 
 
 def measure_bytes(value: object) -> dict[str, int]:
-    """Bytes of parameters and buffers that ``value`` holds, by device; shared storage counts once.
+    """Bytes of the tensors in ``value``, by device; storage that several share counts once.
 
-    Looks into modules, tensors, containers and the attributes of plain objects (a recogniser holds a model).
+    Looks into modules, containers and the attributes of plain objects, such as a recognizer that has a model.
     """
     sizes: dict[str, int] = {}
     visited: set[int] = set()
@@ -107,12 +114,16 @@ class _ResidentModel:
 
 
 class ModelCache:
-    """Models resident in this process: one load per key, within a budget, least recently used out first.
+    """A least-recently-used cache of loaded models: one load per key, within a memory budget per device.
 
-    A key says what the value is made of: digests and settings, never a name or a path alone.
-    ``budget(device)`` gives bytes; ``size(value)`` gives bytes by device. A model larger than the budget is
-    kept alone: it is needed now. Letting a model go drops the pool's reference; memory is free once the
-    last user drops his, so those that keep one longer than a call ask to be told by ``on_eviction``.
+    A key says what the model is made of: digests and settings, never a name or a path alone. A model larger
+    than the budget is kept, alone, because it is needed now. Eviction drops the cache's reference; memory is
+    freed when the last user releases the model, so whoever holds one for longer than a call registers a
+    callback by :meth:`on_eviction`.
+
+    Args:
+        budget: device -> bytes that resident models may take.
+        size: model -> its bytes by device.
     """
 
     def __init__(
@@ -125,13 +136,16 @@ class ModelCache:
         self._eviction_callbacks: list[Callable[[], None]] = []
 
     def on_eviction(self, callback: Callable[[], None]) -> None:
-        """Call ``tell`` whenever something was let go."""
+        """Call ``callback`` after every eviction."""
         self._eviction_callbacks.append(callback)
 
     def get(self, key: Hashable, load: Callable[[], T]) -> T:
-        """The resident value of ``key``, loaded by the first caller; the others wait for that load.
+        """Return the model of ``key``: resident, or loaded by the first caller while the others wait.
 
         An error of ``load`` reaches every caller that waited for it, and the next call tries again.
+
+        Raises:
+            RuntimeError: ``load`` asks for ``key`` itself.
         """
         with self._lock:
             if key in self._resident:
@@ -139,7 +153,7 @@ class ModelCache:
                 return cast(T, self._resident[key].value)
             owner, future = self._loading.get(key, (0, None))
             if owner == threading.get_ident():
-                raise RuntimeError(f"loading {key!r} asks the pool for {key!r} itself")
+                raise RuntimeError(f"loading {key!r} asks the model cache for {key!r} itself")
             is_loader = future is None
             if future is None:
                 future = Future()
@@ -171,25 +185,25 @@ class ModelCache:
             callback()
 
     def _evict_to_budget(self, newest: Hashable, budgets: Sizes) -> bool:
-        """Let the least recently used go until all fits; whether any went."""
-        before = len(self._resident)
+        """Evict the least recently used models until the rest fits; returns whether any was evicted."""
+        n_before = len(self._resident)
         for device, budget in budgets.items():
-            resident_bytes = sum(r.sizes.get(device, 0) for r in self._resident.values())
+            resident_bytes = sum(model.sizes.get(device, 0) for model in self._resident.values())
             for key in [k for k in self._resident if k != newest]:
                 if resident_bytes <= budget:
                     break
                 if freed := self._resident[key].sizes.get(device, 0):
                     resident_bytes -= freed
                     del self._resident[key]
-        return len(self._resident) < before
+        return len(self._resident) < n_before
 
     def keys(self) -> tuple[Hashable, ...]:
-        """What is resident, least recently used first."""
+        """The keys of the resident models, least recently used first."""
         with self._lock:
             return tuple(self._resident)
 
     def resident_bytes(self) -> dict[str, int]:
-        """Bytes resident, by device."""
+        """Bytes of the resident models, by device."""
         total: dict[str, int] = {}
         with self._lock:
             for resident in self._resident.values():
@@ -198,11 +212,11 @@ class ModelCache:
         return total
 
     def clear(self) -> None:
-        """Let every resident model go."""
+        """Evict every model."""
         with self._lock:
             self._resident.clear()
         self._notify_eviction()
 
 
 model_cache = ModelCache()
-"""The process's own pool."""
+"""The cache of this process."""

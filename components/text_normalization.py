@@ -1,7 +1,7 @@
-"""Named, declared normalisers of transcripts that are compared; never of text that is translated.
+"""Normalizers of transcripts before they are compared; text that is translated is never normalized.
 
-A WER means something only together with its normaliser, so each has a signature that is printed beside the
-number. :data:`NORMALIZERS` is the table.
+A word error rate means something only together with its normalizer, so each has a signature that is printed
+beside the number. :data:`NORMALIZERS` is the table.
 """
 
 from __future__ import annotations
@@ -22,9 +22,13 @@ WHISPER_VERSION = f"openai-whisper {version('openai-whisper')}"
 
 @dataclass(frozen=True)
 class Normalizer:
-    """A function from text to the text that is scored, with its name and what it does, in one line.
+    """A function from a text to the text that is scored; idempotent up to spacing.
 
-    It is idempotent up to spacing and gives "" for a text with nothing to score.
+    Attributes:
+        name: as in settings.
+        function: the function; gives "" for a text with nothing to score.
+        summary: what it does, in one line.
+        signature: name and version, printed beside scores.
     """
 
     name: str
@@ -33,7 +37,7 @@ class Normalizer:
     signature: str
 
     def __call__(self, text: str) -> str:
-        """The normalised text, single-spaced."""
+        """The normalized text, with single spaces."""
         return " ".join(self.function(text).split())
 
 
@@ -48,7 +52,7 @@ def _strip_punctuation(text: str) -> str:
 
 def _strip_spaces(text: str) -> str:
     letters = "".join(_strip_punctuation(text).split())
-    return unicodedata.normalize("NFKC", letters)  # marks that a space kept apart join their letter
+    return unicodedata.normalize("NFKC", letters)  # combining marks after a removed space join their letter
 
 
 def _load_whisper_normalizers() -> ModuleType:
@@ -106,11 +110,15 @@ NORMALIZERS: dict[str, Normalizer] = {
         ),
     )
 }
-"""Name -> normaliser."""
+"""Name -> normalizer."""
 
 
 def get_normalizer(name: str) -> Normalizer:
-    """The row of :data:`NORMALIZERS`; :class:`ConfigError` when there is none of that name."""
+    """Look up a row of :data:`NORMALIZERS`.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
     try:
         return NORMALIZERS[name]
     except KeyError:

@@ -1,4 +1,4 @@
-"""What torch says of this machine and process: the part of :mod:`components.machine` that imports it."""
+"""What torch reports about this machine; the part of :mod:`components.machine` that imports torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DECIDING = ("avx2", "avx512f", "avx512bf16", "avx512vnni", "avxvnni", "amx-tile
 
 
 def describe_processor() -> str:
-    """Its maker, since MKL chooses by it, the instructions that torch uses, and further ones that decide."""
+    """Describe the processor: vendor (MKL chooses by it), torch's instruction set, deciding features."""
     able = features()
     words = (platform.machine(), _read_vendor(), torch.backends.cpu.get_cpu_capability())
     return " ".join([word for word in words if word] + [name for name in _DECIDING if name in able])
@@ -32,27 +32,27 @@ def _read_vendor() -> str:
 
 
 def describe_kernels() -> str:
-    """Whether our own kernels are used, and whether weights are laid out at all."""
+    """Name the kernels in use: ``own`` or ``onednn``, and whether weights are packed for them."""
     laid_out = "" if os.environ.get("ANTIPHON_PREPACK") != "0" else " unpacked"
     return ("own" if supports_native() else "onednn") + laid_out
 
 
 def count_threads() -> int:
-    """Threads of the CPU that torch uses."""
+    """Return how many CPU threads torch uses."""
     return torch.get_num_threads()
 
 
 def matmul_precision() -> str:
-    """How exact the products of float32 are on a card."""
+    """Return torch's precision of float32 products on a GPU."""
     return torch.get_float32_matmul_precision()
 
 
 def count_devices() -> tuple[int, bool]:
-    """The number of CUDA devices, and whether there is Apple's."""
+    """Return the number of CUDA devices, and whether Apple's GPU is there."""
     cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
     return cuda, torch.backends.mps.is_available()
 
 
 def card_name(index: int) -> str:
-    """What a CUDA device is called."""
+    """Return the name of a CUDA device."""
     return torch.cuda.get_device_name(index)

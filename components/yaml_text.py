@@ -1,4 +1,4 @@
-"""YAML text as plain values with the line of every key: for errors that say where."""
+"""YAML text as plain values with the line of every key, so that errors can name it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,18 @@ _MAX_VALUES = 10_000  # values after aliases are followed
 _MAX_DEPTH = 20
 
 Lines = dict[tuple[str, ...], int]
-"""Where each key and each item of a list stands, counted from 1."""
+"""Path of a key or a list's item -> its line, counted from 1."""
 
 
 def parse_yaml(text: str, where: str) -> tuple[Any, Lines]:
-    """YAML 1.2 as plain values (``no`` is a string, ``1e-3`` a number) and the lines of its keys.
+    """Read YAML 1.2 as plain values (``no`` is a string, ``1e-3`` a number).
+
+    Args:
+        text: the YAML.
+        where: the file or what stands for it, for messages.
+
+    Returns:
+        The value, and the line of each of its keys.
 
     Raises:
         ConfigError: not YAML, a key twice, a tag, or aliases that expand without bounds.
@@ -76,16 +83,16 @@ def _to_plain(
 
 
 def _line_of(value: CommentedMap | CommentedSeq, key: object, position_of: Callable[[Any], Any]) -> int:
-    """The line of a key or an item; that of the whole where it has none (a merge ``<<``, a tag)."""
+    """Return the line of a key or an item, or of the whole where it has none (a merge ``<<``, a tag)."""
     position = position_of(key) if key in (value.lc.data or ()) else (value.lc.line,)
     return int(position[0]) + 1
 
 
 def read_yaml_text(path: Path) -> str:
-    """The text of a configuration file.
+    """Read the text of a configuration file.
 
     Raises:
-        ConfigError: unreadable, not UTF-8, too large.
+        ConfigError: unreadable, not UTF-8, or too large.
     """
     try:
         size = path.stat().st_size

@@ -1,4 +1,4 @@
-"""Error attribution by oracle substitution: reruns what lies below nodes whose gold is known on that gold.
+"""Error attribution by oracle substitution: reruns the downstream stages of a run on corrected texts.
 
 `antiphon blame RUN`, or `python -m flows.blame` with the options of `antiphon run`.
 """
@@ -22,7 +22,7 @@ from tasks.task_runners import make_runner
 @flow(name="blame", task_runner=make_runner(), persist_result=False, flow_run_name=name_flow_run)
 @expand_parameters(BlameParameters)
 def blame(parameters: BlameParameters) -> RunRecord | State[RunRecord]:
-    """Say which stage of a finished run loses what: a copy of the run with the stage ``blame``."""
+    """Attribute the loss of a finished run to its stages; adds the stage ``blame`` to a copy of it."""
     record, run = reopen_run(parameters.run, "blame", parameters)
     with run:
         pipeline = pipeline_of(record)

@@ -1,4 +1,4 @@
-"""The comparison: several systems on one data set -> who is better, by how much, at what cost.
+"""Compare several systems on one data set: which is better, by how much, at what cost.
 
 Systems are run here (they share stages through the store) or are finished runs.
 `python -m flows.compare` takes the options of `antiphon run compare`.
@@ -32,10 +32,10 @@ from tasks.task_runners import make_runner
 
 
 def system_names(parameters: CompareParameters) -> list[str]:
-    """Names of what is compared, the baseline among them.
+    """The names of the systems and finished runs to compare, in order.
 
     Raises:
-        ConfigError: fewer than two, two of one name, or a baseline that is none of them.
+        ConfigError: fewer than two, two of one name, or a baseline that is not among them.
     """
     names = [system.name for system in parameters.systems] + list(parameters.runs)
     if len(names) < 2 or len(set(names)) != len(names):
@@ -48,19 +48,19 @@ def system_names(parameters: CompareParameters) -> list[str]:
 @flow(name="compare", task_runner=make_runner(), persist_result=False, flow_run_name=name_flow_run)
 @expand_parameters(CompareParameters)
 def compare(parameters: CompareParameters) -> RunRecord | State[RunRecord]:
-    """Run what is to be run, compare all, report."""
+    """Run the systems that have no run yet, compare all of them, and report."""
     return run_comparison(parameters)
 
 
 def run_comparison(parameters: CompareParameters) -> RunRecord | State[RunRecord]:
-    """The comparison, inside a flow."""
+    """Run and compare the systems; to be called inside a flow."""
     preflight.check_needs(needs(parameters))
     names = system_names(parameters)
     run = Run("compare", parameters)
     with run:
         systems = {system.name: _make_system(system, parameters, run.name) for system in parameters.systems}
-        finished = {name: run.store.load_run(name) for name in parameters.runs}
-        records = run_systems(systems, run) | finished
+        earlier_runs = {name: run.store.load_run(name) for name in parameters.runs}
+        records = run_systems(systems, run) | earlier_runs
         if len(records) < 2 or (parameters.baseline or names[0]) not in records:
             raise ConfigError("expected the baseline and another system to finish; see the notes of the run")
         run.add(comparison.compare_runs(records, parameters.settings(), run.store_url))
@@ -70,7 +70,7 @@ def run_comparison(parameters: CompareParameters) -> RunRecord | State[RunRecord
 
 
 def record_comparison(run: Run, systems: Mapping[str, RunRecord]) -> None:
-    """Keep the scores of a comparison and where its systems came from in its record."""
+    """Copy the scores of a comparison and the runs of its systems into its own record."""
     comparison = read_comparison(run.stages["comparison"])
     for row in comparison.rows:
         run.metrics |= {f"{row.system}.{name}": score for name, score in row.scores.items()}
@@ -100,19 +100,19 @@ def _raise(error: ConfigError) -> None:
 
 
 def needs(parameters: CompareParameters) -> list[Need]:
-    """What the systems need before any of them runs, and that the finished runs are there."""
+    """The checks of all systems, and that the finished runs exist."""
     store = Store(parameters.store)
-    finished = [Need("runs", partial(store.load_run, name)) for name in parameters.runs]
-    named = Need("systems", lambda: system_names(parameters))
+    run_needs = [Need("runs", partial(store.load_run, name)) for name in parameters.runs]
+    name_need = Need("systems", lambda: system_names(parameters))
     return [
-        named,
+        name_need,
         *(need for system in parameters.systems for need in _needs_of(system, parameters)),
-        *finished,
+        *run_needs,
     ]
 
 
 def _needs_of(system: SystemConfig, parameters: CompareParameters) -> list[Need]:
-    """What the nodes of one system need, under its name."""
+    """The checks of one system's nodes, under its name."""
     try:
         system_needs = _make_system(system, parameters).needs()
     except AntiphonError as error:
@@ -122,19 +122,23 @@ def _needs_of(system: SystemConfig, parameters: CompareParameters) -> list[Need]
 
 
 def _make_system(system: SystemConfig, parameters: CompareParameters, run: str | None = None) -> System:
-    """A system as its own flow would run it, in the run ``run.NAME``. ConfigError."""
+    """A system as its own flow would run it, in the run ``run.NAME``.
+
+    Raises:
+        ConfigError: the parameters are not those of its flow.
+    """
     entry = flow_named(system.flow)
-    checked = _check_parameters(system, parameters, entry.parameters)
+    own_parameters = _check_parameters(system, parameters, entry.parameters)
     if run is not None:
-        named = {"name": f"{run}.{system.name}"[:100], "replace": True}
-        checked = checked.model_copy(update=named)
-    return System(system.flow, checked, entry.pipeline(checked), entry.hooks)
+        overrides = {"name": f"{run}.{system.name}"[:100], "replace": True}
+        own_parameters = own_parameters.model_copy(update=overrides)
+    return System(system.flow, own_parameters, entry.pipeline(own_parameters), entry.hooks)
 
 
 def _check_parameters(
     system: SystemConfig, parameters: CompareParameters, model: type[FlowParameters]
 ) -> DataParameters:
-    """The parameters of a system's flow. ConfigError."""
+    """The parameters of a system's flow: those that all systems share, then its own."""
     shared = {name: getattr(parameters, name) for name in _SHARED}
     values = {name: value for name, value in shared.items() if value is not None} | system.parameters
     values["store"] = parameters.store
@@ -142,11 +146,11 @@ def _check_parameters(
     if parameters.blame and "blame" in model.model_fields:
         values["blame"] = True
     try:
-        checked = model.model_validate(values)
+        validated = model.model_validate(values)
     except ValidationError as error:
         raise ConfigError("; ".join(describe_faults(model, error))) from None
-    assert isinstance(checked, DataParameters)
-    return checked
+    assert isinstance(validated, DataParameters)
+    return validated
 
 
 _SHARED = ("data", "audio", "limit", "source_language", "target_language", "seed")

@@ -23,7 +23,7 @@ from tasks.task_runners import make_runner
 @flow(name="contribution", task_runner=make_runner(), persist_result=False, flow_run_name=name_flow_run)
 @expand_parameters(ContributionParameters)
 def contribution(parameters: ContributionParameters) -> RunRecord | State[RunRecord]:
-    """Say what each part of a finished run adds: a copy of the run with the stage ``contribution``."""
+    """Measure what each part of a finished run adds; adds the stage ``contribution`` to a copy of it."""
     record, run = reopen_run(parameters.run, "contribution", parameters)
     with run:
         pipeline, stages = pipeline_of(record), dict(run.stages)

@@ -1,7 +1,7 @@
 """Distillation: a teacher of any kind -> one small student in the store -> its scores.
 
-The teacher is a model, an ensemble (both imitated word by word or by what they say), or any finished run that
-translated training data: a cascade, a stack, a refinement. The student is `store:KEY` for every flow.
+The teacher is a model or an ensemble (imitated by its distributions or its translations), or any finished run
+that translated training data: a cascade, a stack, a refinement. The student is `store:KEY` for every flow.
 `python -m flows.distill` takes the options of `antiphon run distill`.
 """
 
@@ -23,7 +23,7 @@ from tasks.task_runners import make_runner
 
 
 def needs(parameters: DistillParameters) -> list[Need]:
-    """What teacher, student and its scores need before anything is computed."""
+    """The checks of the teacher, the student and its test data."""
     languages = parameters.student.source_language, parameters.student.target_language
     own_needs = [
         Need("distill", lambda: _check_teacher(parameters)),
@@ -36,14 +36,14 @@ def needs(parameters: DistillParameters) -> list[Need]:
 @flow(name="distill", task_runner=make_runner(), persist_result=False, flow_run_name=name_flow_run)
 @expand_parameters(DistillParameters)
 def distill(parameters: DistillParameters) -> RunRecord | State[RunRecord]:
-    """Distil a teacher into one student, keep it in the store and score it."""
+    """Distill a teacher into one student, keep it in the store and score it."""
     all_needs, teacher = needs(parameters), parameters.teacher
 
     def after(run: Run) -> None:
         # Scored as any training; the data are those of the user, not the teacher's.
         arguments = (student_of(parameters), run.stages["training"], parameters.test, parameters.beam_size)
-        scored = model_scores.score_model(*arguments, run.store_url)
-        run.metrics = model_scores.read_scores(run.add(scored))
+        scores = model_scores.score_model(*arguments, run.store_url)
+        run.metrics = model_scores.read_scores(run.add(scores))
 
     loaded = None if teacher.run is None else teacher_outputs(teacher.run, parameters.store)["data"]
     return run_models("distill", parameters, pipeline(parameters), all_needs, after, loaded)

@@ -1,8 +1,9 @@
 """The ensemble: several recognizers and several translators as one system, scored and reported.
 
 Translators, and Whisper recognizers of one vocabulary, are mixed token by token in one search (linear,
-log-linear; translators also by negative evidence), or by their finished n-best lists (pooled: ROVER, minimum
-Bayes risk, reranking). `python -m flows.ensemble` takes the options of `antiphon run ensemble`.
+log-linear; translators also by negative evidence), or combined by their finished n-best lists
+(``output_level``: ROVER, minimum Bayes risk, reranking). `python -m flows.ensemble` takes the options of
+`antiphon run ensemble`.
 """
 
 from __future__ import annotations

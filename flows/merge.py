@@ -1,4 +1,4 @@
-"""Merging: recipe -> doctor -> merge -> decode development data -> gate -> a model that the store names.
+"""Merging: recipe -> checks -> merge -> decode development data -> acceptance test -> `store:KEY`.
 
 An accepted model is `store:KEY` for every flow. `python -m flows.merge` takes the options of
 `antiphon run merge`.
@@ -26,7 +26,7 @@ from tasks.task_runners import make_runner
 
 
 def needs(parameters: MergeParameters) -> list[Need]:
-    """What its nodes and its development data need before anything is computed."""
+    """The checks of its nodes and of its development data."""
     languages = parameters.source_language, parameters.target_language
     nodes = preflight.needs_of_pipeline(pipeline(parameters), parameters.store, parameters.seed)
     return [*nodes, preflight.need_of_test_data(parameters.dev, *languages)]
@@ -35,7 +35,7 @@ def needs(parameters: MergeParameters) -> list[Need]:
 @flow(name="merge", task_runner=make_runner(), persist_result=False, flow_run_name=name_flow_run)
 @expand_parameters(MergeParameters)
 def merge(parameters: MergeParameters) -> RunRecord | State[RunRecord]:
-    """Merge models as a recipe says, and keep the result if it is not worse than the baseline."""
+    """Merge models as a recipe says, and accept the result if it is not worse than the baseline."""
     all_needs = needs(parameters)
     preflight.check_needs(all_needs)
     whole = pipeline(parameters)
@@ -56,7 +56,7 @@ def merge(parameters: MergeParameters) -> RunRecord | State[RunRecord]:
 
 
 def _passes_gate(run: Run, parameters: MergeParameters, loaded: StageRef) -> bool:
-    """Whether the merged model passes the gate."""
+    """Whether the merged model is not worse than the baseline on the development data."""
     merged = run.stages.get("asr") or run.stages.get("mt")
     if merged is None or "baseline" not in run.stages:
         raise DataError(f"{parameters.dev}: expected audio for a speech model, found none; give spoken data")

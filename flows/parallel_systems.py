@@ -1,4 +1,4 @@
-"""Several systems side by side: their pipelines are run as one, and each leaves a run of its own."""
+"""Several systems side by side: their pipelines run as one graph, and each leaves a run of its own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tasks.execution.joint_execution import execute_together
 
 
 class _LoadedSystem(NamedTuple):
-    """A system whose data are there, and its run."""
+    """A system whose data sets are loaded, and its run."""
 
     name: str
     system: System
@@ -28,43 +28,50 @@ class _LoadedSystem(NamedTuple):
 
     @property
     def shared_context(self) -> str:
-        """What systems must have in common to be run as one pipeline."""
+        """Digest of what systems must share to run as one graph: data, languages, seed."""
         languages = self.system.pipeline.languages
         return digest_of([content_of(self.sets[DATA]), *languages, self.system.parameters.seed])
 
 
 def run_systems(systems: Mapping[str, System], within: Run) -> dict[str, RunRecord]:
-    """The records of the systems that finish; what stops one is noted in ``within``, and the others go on.
+    """Run several systems; stages that they share are computed once, the others side by side.
 
-    Stages that systems share are computed once, those that differ side by side.
+    Args:
+        systems: name -> what to run.
+        within: the run of the comparison; the failure of a system is noted there, and the others go on.
+
+    Returns:
+        Name -> record of each system that finished with comparable outputs.
     """
     finished: list[_LoadedSystem] = []
     with ExitStack() as stack:
-        runs = {name: stack.enter_context(Run(one.flow, one.parameters)) for name, one in systems.items()}
+        runs = {
+            name: stack.enter_context(Run(member.flow, member.parameters)) for name, member in systems.items()
+        }
         loaded = []
         for name, system in systems.items():
             with _isolate_failure(name, runs[name], within):
                 loaded.append(_LoadedSystem(name, system, runs[name], system.load(runs[name])))
-        for context in dict.fromkeys(one.shared_context for one in loaded):
-            finished += _run_as_one([one for one in loaded if one.shared_context == context], within)
-    records = {one.name: one.run.record for one in finished if _is_comparable(one, within)}
+        for context in dict.fromkeys(member.shared_context for member in loaded):
+            finished += _run_as_one([member for member in loaded if member.shared_context == context], within)
+    records = {member.name: member.run.record for member in finished if _is_comparable(member, within)}
     return {name: records[name] for name in systems if name in records}
 
 
 def _run_as_one(group: Sequence[_LoadedSystem], within: Run) -> list[_LoadedSystem]:
-    """Run the pipelines of systems as one; those that finish."""
-    prefix = make_prefixes([one.name for one in group])
+    """Run the pipelines of systems as one graph; returns the systems that finish."""
+    prefix = make_prefixes([member.name for member in group])
     executed = execute_together(
-        {prefix[one.name]: one.system.pipeline for one in group},
-        {prefix[one.name]: one.sets for one in group},
+        {prefix[member.name]: member.system.pipeline for member in group},
+        {prefix[member.name]: member.sets for member in group},
         within.store_url,
         group[0].system.parameters.seed,
     )
     finished = []
-    for one in group:
-        with _isolate_failure(one.name, one.run, within):
-            one.system.finish(one.run, executed[prefix[one.name]])
-            finished.append(one)
+    for member in group:
+        with _isolate_failure(member.name, member.run, within):
+            member.system.finish(member.run, executed[prefix[member.name]])
+            finished.append(member)
     return finished
 
 
@@ -79,7 +86,7 @@ def _is_comparable(system: _LoadedSystem, within: Run) -> bool:
 
 @contextmanager
 def _isolate_failure(name: str, run: Run, within: Run) -> Iterator[None]:
-    """What stops a system stops no other: it is noted in its run and in that which compares them."""
+    """Note an error of a system in its run and in that of the comparison, instead of raising it."""
     try:
         yield
     except Exception as error:

@@ -35,7 +35,7 @@ def pipeline(parameters: PipelineParameters) -> RunRecord | State[RunRecord]:
 
 
 def needs(parameters: PipelineParameters) -> list[Need]:
-    """What its nodes need before anything is computed, or those of every system of a matrix."""
+    """The checks of its nodes, or of those of every system of a matrix."""
     systems = systems_of(parameters)
     if len(systems) > 1:
         return comparison_needs(_as_comparison(parameters, systems))
@@ -47,12 +47,18 @@ def _as_comparison(
     parameters: PipelineParameters, systems: Mapping[str, PipelineParameters]
 ) -> CompareParameters:
     """The systems of a matrix as a comparison of pipelines; the first is the baseline."""
-    own = {"graph", "until", "folder"}
+    graph_fields = {"graph", "until", "folder"}
     configs = [
-        {"name": name, "flow": "pipeline", "parameters": system.model_dump(include=own, exclude_none=True)}
+        {
+            "name": name,
+            "flow": "pipeline",
+            "parameters": system.model_dump(include=graph_fields, exclude_none=True),
+        }
         for name, system in systems.items()
     ]
-    return CompareParameters.model_validate({**parameters.model_dump(exclude=own), "systems": configs})
+    return CompareParameters.model_validate(
+        {**parameters.model_dump(exclude=graph_fields), "systems": configs}
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What can be refused is refused before the first stage computes: of every stage, and all of it at once.
+"""Checks before the first stage computes: all faults of all stages at once.
 
 A flow says what its stages need. ``check`` costs no fetching and comes before anything is read; ``admit`` may
 fetch the stage's models and comes once the data are known, before the first model computes.
@@ -12,7 +12,7 @@ from functools import partial
 
 from components import data as sets
 from components.errors import AntiphonError, ConfigError, TransientError
-from components.languages import base_of
+from components.languages import UNDETERMINED, base_of
 from components.nodes.kind import Site
 from components.pipeline.pipeline import DATA, SOURCE, TARGET, Node, Pipeline
 from components.records import StageRef, Utterance
@@ -25,7 +25,7 @@ Pairs = frozenset[LanguagePair]
 
 @dataclass(frozen=True)
 class Need:
-    """What one stage asks for. The calls raise AntiphonError in one line.
+    """The checks of one stage; each call raises AntiphonError in one line.
 
     ``data`` is the data set that it reads; where ``concerns`` none of its utterances, nothing is asked for.
     ``named`` gives ids of utterances that the data must have.
@@ -40,7 +40,7 @@ class Need:
 
 
 def needs_of_pipeline(pipeline: Pipeline, store: str | None, seed: int) -> list[Need]:
-    """What the nodes of a pipeline need; a model that another node makes is not known before."""
+    """The checks of a pipeline's nodes; a model that another node makes is not checked."""
     nodes = [_need_of_node(pipeline, node, pipeline.site_of(node, store, seed)) for node in pipeline]
     return [*nodes, Need("target_language", lambda: None, partial(_refuse_other_target, pipeline))]
 
@@ -52,8 +52,8 @@ def _refuse_other_target(pipeline: Pipeline, pairs: Pairs) -> None:
     targets = sorted({target for _, target in pairs if target is not None})
     if output_language != TARGET and targets and base_of(output_language) not in map(base_of, targets):
         raise ConfigError(
-            f"expected {', '.join(targets)}, which nothing gives: the translation is {name}, into {output_language}; "
-            "say outputs: {translation: NODE}, or another target_language"
+            f"expected {', '.join(targets)}, which nothing gives: the translation is {name}, into "
+            f"{output_language}; say outputs: {{translation: NODE}}, or another target_language"
         )
 
 
@@ -62,11 +62,11 @@ def _need_of_node(pipeline: Pipeline, node: Node, site: Site) -> Need:
     output_language = pipeline.language_of(node.name)
 
     def pairs_of(pairs: Pairs) -> Pairs:
-        """The languages of the node, of those of the data set."""
+        """Source and target languages that the node meets, from those of the data set."""
         codes = [{SOURCE: source, TARGET: target} for source, target in pairs]
         return frozenset(
             (
-                code_by_role.get(input_language, input_language) or "und",
+                code_by_role.get(input_language, input_language) or UNDETERMINED,
                 code_by_role.get(output_language, output_language),
             )
             for code_by_role in codes
@@ -90,7 +90,7 @@ def _need_of_node(pipeline: Pipeline, node: Node, site: Site) -> Need:
 
 
 def need_of_data(parameters: DataParameters) -> Need:
-    """What the data stage needs: one source, and that it is there."""
+    """The check of the data set: exactly one source, and that it exists."""
 
     def check() -> None:
         if (parameters.data is None) == (parameters.audio is None):
@@ -105,14 +105,14 @@ def need_of_data(parameters: DataParameters) -> Need:
 
 
 def need_of_test_data(source: str | None, source_language: str | None, target_language: str | None) -> Need:
-    """What scoring on another data set needs, if there is one: that it is there."""
+    """The check of test data, if there are any: that they exist."""
     return Need(
         "test", lambda: None if source is None else sets.check(source, source_language, target_language)
     )
 
 
 def check_needs(needs: Iterable[Need]) -> None:
-    """Refuse what can be refused before anything is read or fetched.
+    """Run the checks that read and fetch nothing.
 
     Raises:
         ConfigError: every fault of every stage, a line each.
@@ -121,7 +121,7 @@ def check_needs(needs: Iterable[Need]) -> None:
 
 
 def admit_data(needs: Sequence[Need], loaded: StageRef, name: str = DATA) -> None:
-    """Refuse what can be refused of the readers of a data set now that its languages are known.
+    """Run the checks that need a data set's languages, for the stages that read it.
 
     Fetches the models that will be needed.
 

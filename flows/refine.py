@@ -1,4 +1,4 @@
-"""Refinement: a draft (a first pass, or a finished run's) is looked at again, round by round.
+"""Refinement: revise a draft (a first pass, or a finished run's) in rounds.
 
 Each round is a stage of the store, so an interrupted run goes on at its round. `python -m flows.refine` takes
 the options of `antiphon run refine`.
@@ -31,27 +31,21 @@ def _data_of_draft(parameters: RefineParameters) -> StageRef | None:
 
 
 def _score_rounds(run: Run, graph: Pipeline) -> None:
-    """What each round was worth, and why it ended."""
+    """Score the text after every round, and note why utterances left the rounds."""
     parameters = run.parameters
     assert isinstance(parameters, RefineParameters)
     stages = refinement_curve.find_rounds(graph, run.stages, "refine")
     if not stages:
         return
-    run.notes.append(
-        f"{len(stages) - 1} rounds; utterances ended by: {_format_counts(refinement_curve.count_stop_reasons(stages[-1]))}"
-    )
-    target, reported = parameters.target_language, parameters.refine.reported
-    curve = run.add(
-        refinement_curve.score_rounds(run.stages["data"], stages, target, reported, run.store_url)
-    )
+    reasons = refinement_curve.count_stop_reasons(stages[-1])
+    counts = ", ".join(f"{name} {count}" for name, count in reasons.items())
+    run.notes.append(f"{len(stages) - 1} rounds; utterances ended by: {counts}")
+    target, metric = parameters.target_language, parameters.refine.reported
+    curve = run.add(refinement_curve.score_rounds(run.stages["data"], stages, target, metric, run.store_url))
     run.metrics |= refinement_curve.read_rounds(curve)
 
 
 HOOKS = Hooks(data=_data_of_draft, after=_score_rounds)
-
-
-def _format_counts(counts: dict[str, int]) -> str:
-    return ", ".join(f"{name} {count}" for name, count in counts.items())
 
 
 if __name__ == "__main__":

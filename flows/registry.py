@@ -51,7 +51,7 @@ class FlowEntry(NamedTuple):
         return _load(self.hooks_of or "flows.system:NO_HOOKS")
 
     def needs(self, parameters: Any) -> Sequence[Need]:
-        """What its stages need before anything is computed."""
+        """The checks that come before anything is computed."""
         needs: Sequence[Need] = ()
         if self.needs_of is not None:
             needs = _load(self.needs_of)(parameters)
@@ -78,7 +78,7 @@ FLOWS = {
         "flows.cascade:HOOKS",
     ),
     "ensemble": FlowEntry(
-        "many recognisers and translators as one, mixed token by token or by their outputs",
+        "many recognizers and translators as one, mixed token by token or by their outputs",
         "flows.ensemble:ensemble",
         "flows.parameters.ensemble:EnsembleParameters",
         None,
@@ -91,7 +91,7 @@ FLOWS = {
         "flows.compare:needs",
     ),
     "blame": FlowEntry(
-        "which stage of a finished run loses what, by putting transcripts and drafts right",
+        "which stage of a finished run loses what, by correcting transcripts and drafts",
         "flows.blame:blame",
         "flows.parameters.blame:BlameParameters",
     ),
@@ -101,7 +101,7 @@ FLOWS = {
         "flows.parameters.contribution:ContributionParameters",
     ),
     "refine": FlowEntry(
-        "a draft looked at again, round by round: self-refine, deliberation, edit diffusion",
+        "a draft revised in rounds: self-refine, deliberation, edit diffusion",
         "flows.refine:refine",
         "flows.parameters.refine:RefineParameters",
         None,
@@ -124,7 +124,7 @@ FLOWS = {
         "flows.parameters.merge:pipeline",
     ),
     "experts": FlowEntry(
-        "train a translation model with experts for several languages, watch its routers",
+        "train a translation model with experts for several languages, record its routing",
         "flows.experts:experts",
         "flows.parameters.experts:ExpertsParameters",
         "flows.experts:needs",
@@ -138,7 +138,7 @@ FLOWS = {
         "flows.parameters.train:pipeline",
     ),
     "distill": FlowEntry(
-        "distil an ensemble or a whole pipeline into one small student",
+        "distill an ensemble or a whole pipeline into one small student",
         "flows.distill:distill",
         "flows.parameters.distill:DistillParameters",
         "flows.distill:needs",

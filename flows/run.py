@@ -38,7 +38,16 @@ def name_flow_run() -> str:
 
 
 class Run:
-    """One run of a flow, alone under its name. As a context manager it leaves its record, also on failure."""
+    """A run of a flow, the only one of its name at a time.
+
+    As a context manager it writes ``run.json`` at its end, also when the flow fails.
+
+    Attributes:
+        stages: finished stages by the names of their nodes.
+        pipeline: the graph, with what became of each node.
+        systems: of a comparison, system -> the name of its run.
+        failures: parts that failed while the rest went on.
+    """
 
     def __init__(self, flow: str, parameters: FlowParameters) -> None:
         self.flow = flow
@@ -59,23 +68,28 @@ class Run:
         self._status: str | None = None
 
     def add(self, returned: StageRef | State[StageRef], name: str | None = None) -> StageRef:
-        """Note a finished stage, as its task returned it, by its own name or another; gives it back."""
+        """Register a finished stage and return it.
+
+        Args:
+            returned: the reference, or the state in which a task returned it.
+            name: of the node; the stage's own if None.
+        """
         ref = cast("StageRef", unwrap(returned))
         self.stages[name or ref.stage] = ref = ref.model_copy(update={"stage": name or ref.stage})
         return ref
 
     def has_stage(self, ref: StageRef) -> bool:
-        """Whether this stage is noted under this name."""
+        """Whether this very stage is registered under its name."""
         return ref.stage in self.stages and self.stages[ref.stage].key == ref.key
 
     @property
     def quarantined(self) -> int:
-        """Records that any stage put aside."""
+        """Number of records that were quarantined, over all stages."""
         return sum(ref.quarantined for ref in self.stages.values())
 
     @property
     def record(self) -> RunRecord:
-        """The run as it stands."""
+        """The run so far, as ``run.json`` will hold it."""
         status = "completed with quarantine" if self.quarantined or self.failures else "completed"
         values: dict[str, Any] = {
             "name": self.name,
@@ -114,7 +128,7 @@ class Run:
             self._resources.__exit__(kind, error, trace)
 
     def record_failure(self, error: BaseException) -> None:
-        """Note how the run ended, where that was not well."""
+        """Set status and note of a run that an error ended."""
         self._status, note = _failure_status(error)
         self.notes.append(note)
 
@@ -128,7 +142,7 @@ class Run:
 
 
 def _failure_status(error: BaseException) -> tuple[str, str]:
-    """The status of a run that did not complete, and what its record says about that."""
+    """Status and note of a run that ``error`` ended."""
     if isinstance(error, TerminationSignal | KeyboardInterrupt):
         return "cancelled", "stopped; finished shards are kept: run it again to go on"
     if isinstance(error, Pause):
@@ -139,10 +153,15 @@ def _failure_status(error: BaseException) -> tuple[str, str]:
 
 
 def reopen_run(name: str, stage: str, parameters: FlowParameters) -> tuple[RunRecord, Run]:
-    """A finished run, and a copy of it that ``stage`` is added to: named as ``parameters`` say or NAME-STAGE.
+    """Load a finished run, and open a copy of it to which ``stage`` will be added.
+
+    Args:
+        name: of the finished run.
+        stage: what will be added.
+        parameters: name the copy; NAME-STAGE if they do not.
 
     Raises:
-        ConfigError: it is a run of no pipeline, or its parameters are no longer those of its flow.
+        ConfigError: the run has no pipeline, or its parameters are no longer those of its flow.
     """
     finished_run = Store(parameters.store).load_run(name)
     if not finished_run.pipeline.nodes:
@@ -171,7 +190,7 @@ def reopen_run(name: str, stage: str, parameters: FlowParameters) -> tuple[RunRe
 
 
 def final_state(record: RunRecord) -> RunRecord | State[RunRecord]:
-    """What a flow returns: its record, in a state that says so if records were put aside."""
+    """What a flow returns: its record, in the state CompletedWithQuarantine if records were quarantined."""
     if record.status == "completed":
         return record
     return Completed(name="CompletedWithQuarantine", message="; ".join(record.notes), data=record)

@@ -1,4 +1,4 @@
-"""What a run is called where no name was given: its flow, what it reads, and its first model."""
+"""Display names of runs in Prefect: the flow, what it reads, and its first model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAX_LENGTH = 100
 
 
 def describe_run(flow: str, parameters: Mapping[str, Any]) -> str:
-    """The name that a run was given, else such as ``cascade talks whisper-base``."""
+    """The run's own name if it has one, else a description such as ``cascade talks whisper-base``."""
     name = parameters.get("name")
     if name:
         return str(name)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: what is complete is kept, the server is told, and how to go on is said."""
+"""Ctrl-C and SIGTERM: finished shards are kept, the server gets the state, the user a hint how to go on."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from components.nodes import own_program
 from flows.server.ephemeral_server import is_own_server
 
 SERVER_TIMEOUT_SECONDS = 2
-"""A server that has not answered by then is not told: after Ctrl-C a run's own server is gone as well."""
+"""Seconds to wait for the server, which is gone itself after Ctrl-C where it is the run's own."""
 SIGTERM_LIMIT_SECONDS = 7.0
 """Seconds after SIGTERM at which the process goes, whatever its threads compute; Docker kills after ten."""
 _HINT_PENDING = threading.Event()
-"""Set in the process of the `antiphon` command until its user has been told how to go on."""
+"""Set in the process of the `antiphon` command until the hint how to go on is printed."""
 
 
 class SigtermReceived(BaseException):
@@ -35,7 +35,7 @@ class SigtermReceived(BaseException):
 
 @contextmanager
 def handle_signals() -> Iterator[None]:
-    """Ctrl-C ends the process in the block at once, SIGTERM as :class:`SigtermReceived` once it has left the flow.
+    """Ends the process at once on Ctrl-C; on SIGTERM raises :class:`SigtermReceived` after the flow was left.
 
     Prefect notes a SIGTERM itself, then gives it on to the handler that it found. After Ctrl-C it would wait
     for the shard, a minute of Whisper, and then for its server.
@@ -54,7 +54,7 @@ def handle_signals() -> Iterator[None]:
 
 @contextmanager
 def limit_time_after_sigterm() -> Iterator[None]:
-    """A flow in the block whose process gets SIGTERM is over after ``SIGTERM_LIMIT_SECONDS`` seconds.
+    """Ends the process at most ``SIGTERM_LIMIT_SECONDS`` after SIGTERM, whatever the block is doing.
 
     The signal is seen although Prefect has a handler of its own, which must stay, and although the main
     thread may be inside a long call: Python writes its number to a descriptor at once.
@@ -89,7 +89,7 @@ def limit_time_after_sigterm() -> Iterator[None]:
 
 
 def confirm_cancellation() -> None:
-    """Tell the server of a flow run that was asked to be cancelled that this is done.
+    """Set the state of a flow run whose cancellation was requested to Cancelled.
 
     A worker says so too, but only after it has loaded the flow once more to look for hooks.
     """
@@ -97,7 +97,7 @@ def confirm_cancellation() -> None:
 
 
 def report_interruption(by: signal.Signals) -> int:
-    """Say how to go on, once; the exit code."""
+    """Print once how to go on; returns the exit code."""
     if _HINT_PENDING.is_set():
         _HINT_PENDING.clear()
         command = shlex.join(["antiphon", *sys.argv[1:]])
@@ -110,7 +110,7 @@ def report_interruption(by: signal.Signals) -> int:
 
 
 def exit_after_sigterm() -> int:
-    """The end of a command that was sent SIGTERM: the exit code, if it comes to that."""
+    """End a command that got SIGTERM: leaves the process, or returns the exit code."""
     code = report_interruption(signal.SIGTERM)
     if is_own_server():
         exit_now(code)  # it would wait for its own server
@@ -156,7 +156,7 @@ def _update_server(new_state: State | None) -> None:
 
 
 def _set_flow_run_state(new_state: State | None) -> None:
-    """Note the flow run as cancelled if that was asked for, else as ``otherwise`` if that is given."""
+    """Set the flow run's state: Cancelled if that was requested, else ``new_state`` if there is one."""
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
         return

@@ -1,4 +1,4 @@
-"""The stack: P(Y2 | X, Y1): a second system sees what the first ones said, and the sound.
+"""Stacking, P(Y2 | X, Y1): a second system translates from the first one's texts and the speech.
 
 data (text-only data are spoken first) -> asr -> mt -> stack -> scores -> report. Where no model is named, one
 is trained first. `python -m flows.stack` takes the options of `antiphon run stack`.
@@ -20,11 +20,11 @@ from tasks.task_runners import make_runner
 
 
 def _score_rounds(run: Run, pipeline: Pipeline) -> None:
-    """What the second system changed of the first one's translations, and how much of it for the worse."""
-    spoken = run.stages[pipeline.speech_of("stack")]
+    """Score how many translations of the first system the second one changed, and how many for the worse."""
+    speech = run.stages[pipeline.speech_of("stack")]
     texts = (run.stages["mt"], run.stages["stack"])
     target = pipeline.languages[1]
-    changes = run.add(refinement_curve.score_rounds(spoken, texts, target, "bleu", run.store_url))
+    changes = run.add(refinement_curve.score_rounds(speech, texts, target, "bleu", run.store_url))
     run.metrics |= {
         name: score for name, score in refinement_curve.read_rounds(changes).items() if name == "harm_rate"
     }

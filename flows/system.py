@@ -1,4 +1,4 @@
-"""What every flow over a data set does: loads it, runs its pipeline over it, scores the outputs, reports."""
+"""What every flow over a data set does: load it, run the pipeline, score the outputs, report."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tasks.stages import metrics, report
 
 
 class Hooks(NamedTuple):
-    """What a flow adds to what all of them do.
+    """What a flow adds to the common procedure.
 
     Attributes:
         data: the finished data set that its parameters name, if they name one.
@@ -49,12 +49,12 @@ class System:
         self._data = hooks.data(parameters)
 
     def needs(self) -> list[Need]:
-        """What can be refused of it before anything is read."""
+        """The checks that come before anything is read."""
         nodes = preflight.needs_of_pipeline(self.pipeline, self.parameters.store, self.parameters.seed)
         return nodes if self._data is not None else [preflight.need_of_data(self.parameters), *nodes]
 
     def load(self, run: Run) -> dict[str, StageRef]:
-        """The data sets of a run by the names under which nodes read them; what they refuse is refused."""
+        """Load the data sets, by the names under which nodes read them, and check the models against them."""
         needs = self.needs()
         sets = load_data(run, self._data)
         preflight.admit_data(needs, sets[DATA])
@@ -64,7 +64,7 @@ class System:
         return sets
 
     def finish(self, run: Run, executed: PipelineResult) -> None:
-        """Score and report what became of its nodes; raises what one failed with."""
+        """Score and report the finished nodes; raises the first error of a node."""
         record_execution(run, executed)
         score(run, executed.pipeline)
         if not executed.errors:
@@ -111,17 +111,17 @@ def run_models(
 
 
 def load_data(run: Run, loaded: StageRef | None = None) -> dict[str, StageRef]:
-    """The data set of a run's parameters, if they name one, or a finished one."""
+    """Load the data set that a run's parameters name, if they do; or take a finished one."""
     if loaded is not None:
         return {DATA: run.add(loaded.model_copy(update={"reused": True}))}
-    named = run.parameters.data_set
-    return {} if named is None else {DATA: run.add(data_sets.load_data(*named, run.store_url))}
+    data_set = run.parameters.data_set
+    return {} if data_set is None else {DATA: run.add(data_sets.load_data(*data_set, run.store_url))}
 
 
 def execute_pipeline(
     run: Run, pipeline: Pipeline, needs: Sequence[Need], sets: Mapping[str, StageRef]
 ) -> None:
-    """Run a pipeline, or what is left of it, over loaded data sets; raises what a node failed with."""
+    """Run a pipeline (finished nodes are reused) over loaded data sets; raises the first error of a node."""
     for name, loaded in sets.items():
         preflight.admit_data(needs, loaded, name)
     sets = {**sets, **load_data_nodes(run, pipeline, needs)}
@@ -132,7 +132,7 @@ def execute_pipeline(
 
 
 def record_execution(run: Run, executed: PipelineResult) -> None:
-    """Keep the finished stages, the graph and what is to be said of the nodes in a run.
+    """Copy finished stages, the graph and the notes of its nodes into a run.
 
     What the run has of an earlier part of the same pipeline stays as it was noted then.
     """
@@ -142,16 +142,16 @@ def record_execution(run: Run, executed: PipelineResult) -> None:
             executed.statuses[name] = "reused" if run.stages[name].reused else "computed"
             continue
         run.add(ref)
-        planned = executed.plans[name]
-        own = run.stages.get(executed.pipeline.data_of(name))
-        settings = with_models(planned.node.settings, planned.node, keys)
-        run.notes += planned.node.kind.notes(settings, planned.site, ref, own)
+        plan = executed.plans[name]
+        data = run.stages.get(executed.pipeline.data_of(name))
+        settings = with_models(plan.node.settings, plan.node, keys)
+        run.notes += plan.node.kind.notes(settings, plan.site, ref, data)
     run.pipeline = executed.pipeline.to_record(executed.statuses)
     run.notes += [f"{name}: {error}" for name, error in executed.errors.items()]
 
 
 def load_data_nodes(run: Run, pipeline: Pipeline, needs: Sequence[Need]) -> dict[str, StageRef]:
-    """The further data sets of a pipeline by name; what they refuse is refused."""
+    """Load the data sets of nodes of kind ``data`` by name, and check their readers' models against them."""
     sets = {}
     for node in pipeline.data_nodes():
         sets[node.name] = _load_data_node(run, pipeline, node.name)
@@ -160,7 +160,7 @@ def load_data_nodes(run: Run, pipeline: Pipeline, needs: Sequence[Need]) -> dict
 
 
 def _load_data_node(run: Run, pipeline: Pipeline, name: str) -> StageRef:
-    """A further data set of a pipeline."""
+    """Load the data set of one node of kind ``data``."""
     settings = pipeline.nodes[name].settings
     assert isinstance(settings, DataSettings)
     source = (settings.source, None, *pipeline.languages)
@@ -168,7 +168,7 @@ def _load_data_node(run: Run, pipeline: Pipeline, name: str) -> StageRef:
 
 
 def score(run: Run, pipeline: Pipeline) -> None:
-    """Score every node that gives texts of which there are references."""
+    """Score every node that gives texts for which there are references."""
     scored = metrics.find_texts_to_score(pipeline, run.stages)
     if scored:
         target = pipeline.languages[1]

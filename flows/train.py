@@ -19,7 +19,7 @@ from tasks.stages import model_scores
 
 
 def needs(parameters: TrainParameters) -> list[Need]:
-    """What the training and its scores need before anything is computed."""
+    """The checks of the training and of its test data."""
     languages = parameters.source_language, parameters.target_language
     nodes = preflight.needs_of_pipeline(pipeline(parameters), parameters.store, parameters.seed)
     return [*nodes, preflight.need_of_test_data(parameters.test, *languages)]
@@ -32,8 +32,8 @@ def train(parameters: TrainParameters) -> RunRecord | State[RunRecord]:
 
     def after(run: Run) -> None:
         arguments = (parameters.training(), run.stages["training"], parameters.test, parameters.beam_size)
-        scored = model_scores.score_model(*arguments, run.store_url)
-        run.metrics = model_scores.read_scores(run.add(scored))
+        scores = model_scores.score_model(*arguments, run.store_url)
+        run.metrics = model_scores.read_scores(run.add(scores))
 
     return run_models("train", parameters, pipeline(parameters), needs(parameters), after)
 

@@ -1,4 +1,4 @@
-"""What the Prefect UI shows of a run: tables of examples, a summary, plots, where the report is."""
+"""Artifacts of a run in the Prefect UI: tables of examples, a summary, plots, the report."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ _MAX_IMAGE_BYTES = 2_000_000  # bytes of a plot that goes into the database
 
 
 def _escape(text: str) -> str:
-    """Text as it may stand in a table of the UI, which renders Markdown: no markup, no tags, one line."""
+    """Escape a text for a table of the UI, which renders Markdown: no markup, no tags, one line."""
     text = " ".join(text.split())
     text = text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 1] + "…"
     return "".join("\\" + mark if mark in "\\`*_[]<>|#!" else mark for mark in text)
 
 
 def _artifact_key(stage: str, what: str) -> str:
-    """A key as Prefect takes it: no underscores."""
+    """Return an artifact's key in the characters that Prefect takes: no underscores."""
     return f"{stage}-{what}".replace("_", "-")
 
 
 def publish_stage(ref: StageRef) -> None:
-    """How a stage came about: computed or reused, by which models, how many records a second."""
+    """Publish how a stage came about: computed or reused, by which models, how many records a second."""
     plan = read_json(Path(ref.path) / "plan.json")
     weights = [f"{name} {sha[:12]}" for name, sha in plan["weights"].items()]
     row = {
@@ -64,18 +64,23 @@ def publish_stage(ref: StageRef) -> None:
 
 
 class SourceAndReference(NamedTuple):
-    """What is shown beside the output for an utterance: what was read, and what it should be."""
+    """The source text and the reference that are shown beside an utterance's output."""
 
     source: str
     reference: str
 
 
 LookUp = Callable[[Sequence[str]], Mapping[str, SourceAndReference]]
-"""Finds both for some utterances."""
+"""Finds both for some utterances, by id."""
 
 
 def publish_examples(ref: StageRef, look_up: LookUp | None = None) -> None:
-    """How a stage came about, its first outputs with their sources and references, and what it put aside."""
+    """Publish a stage's first outputs with sources and references, how it came about, and its quarantine.
+
+    Args:
+        ref: the stage.
+        look_up: finds sources and references by utterance id.
+    """
     publish_stage(ref)
     first = list(islice(read_nbests(ref), _MAX_EXAMPLES))
     beside = look_up([nbest.utterance_id for nbest in first]) if look_up is not None else {}
@@ -98,7 +103,7 @@ def publish_examples(ref: StageRef, look_up: LookUp | None = None) -> None:
 
 
 def publish_ways(ref: StageRef) -> None:
-    """How a route came about, how many utterances it sent each way, and what it put aside."""
+    """Publish how many utterances a route sent each way, how it came about, and its quarantine."""
     publish_stage(ref)
     ways = Counter(Route.model_validate_json(line).way for line in read_lines(Path(ref.path) / OUTPUTS))
     rows = [{"way": _escape(way), "utterances": count} for way, count in sorted(ways.items())]
@@ -109,7 +114,7 @@ def publish_ways(ref: StageRef) -> None:
 
 
 def publish_quarantine(ref: StageRef) -> None:
-    """A table of what a stage put aside; nothing if that is nothing."""
+    """Publish a table of the records that a stage quarantined; nothing if there are none."""
     rows = [
         {"utterance": _escape(bad.utterance_id), "reason": _escape(bad.reason), "detail": _escape(bad.detail)}
         for bad in islice(read_quarantined(ref), _MAX_EXAMPLES)
@@ -120,16 +125,16 @@ def publish_quarantine(ref: StageRef) -> None:
 
 
 def publish_table(rows: Iterable[Mapping[str, str]], key: str, description: str) -> None:
-    """A table of texts; nothing if it has no rows. Rows may have different columns."""
-    found = list(rows)
-    columns = dict.fromkeys(name for row in found for name in row)
-    table = [{_escape(name): _escape(row.get(name, "")) for name in columns} for row in found]
+    """Publish a table of texts; nothing if it has no rows. Rows may have different columns."""
+    texts = list(rows)
+    columns = dict.fromkeys(name for row in texts for name in row)
+    table = [{_escape(name): _escape(row.get(name, "")) for name in columns} for row in texts]
     if table:
         create_table_artifact(table=table, key=key, description=description)
 
 
 def publish_extras(ref: StageRef) -> None:
-    """The tables and plots that a stage brings along beside its records."""
+    """Publish the tables and plots that a stage keeps beside its records."""
     folder = Path(ref.path)
     if (folder / TABLES).is_file():
         for number, table in enumerate(read_json(folder / TABLES)["tables"], 1):
@@ -138,7 +143,7 @@ def publish_extras(ref: StageRef) -> None:
 
 
 def publish_summary(run: str, stages: Iterable[StageRef], metrics: Mapping[str, Score]) -> None:
-    """Scores with their intervals and what each stage cost, as Markdown."""
+    """Publish scores with their intervals, and what each stage cost, as Markdown."""
     parts = [
         f"# Run {run}",
         "",
@@ -160,7 +165,7 @@ def publish_summary(run: str, stages: Iterable[StageRef], metrics: Mapping[str, 
 
 
 def publish_plots(plots: Iterable[Path]) -> None:
-    """Each PNG or SVG plot as an image of the run."""
+    """Publish each PNG or SVG plot as an image of the run."""
     kinds = {".png": "png", ".svg": "svg+xml"}
     for plot in plots:
         if plot.suffix in kinds and plot.stat().st_size <= _MAX_IMAGE_BYTES:
@@ -171,10 +176,10 @@ def publish_plots(plots: Iterable[Path]) -> None:
 
 
 def publish_report(report: Path, store_url: str) -> None:
-    """The report as a file to download, where it is small enough, and how to open it elsewhere.
+    """Publish the report as a file to download, where it is small enough, and how to open it elsewhere.
 
     The UI shows no page of ours, and a browser follows no link from a server's page to a file or to a
-    ``data:`` page. A ``data:`` file that it can only save it does save.
+    ``data:`` page; a ``data:`` file that it can only save it does save.
     """
     run = report.parent.name
     again = shlex.join(["antiphon", "report", run, "--store", store_url])
@@ -189,7 +194,7 @@ def publish_report(report: Path, store_url: str) -> None:
 
 
 def _zip_report(report: Path) -> str:
-    """The page and the data beside it as a zip file in base64; empty where that is too large for Prefect."""
+    """Return the page and its data as a zip file in base64; "" where that is too large for Prefect."""
     beside = report.with_name(f"{report.stem}-data")
     files = [report, *(sorted(beside.iterdir()) if beside.is_dir() else ())]
     if sum(path.stat().st_size for path in files) > 10 * _MAX_REPORT_BYTES:
@@ -198,5 +203,5 @@ def _zip_report(report: Path) -> str:
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in files:
             archive.write(path, path.relative_to(report.parent))
-    found = packed.getvalue()
-    return base64.b64encode(found).decode("ascii") if len(found) <= _MAX_REPORT_BYTES else ""
+    content = packed.getvalue()
+    return base64.b64encode(content).decode("ascii") if len(content) <= _MAX_REPORT_BYTES else ""

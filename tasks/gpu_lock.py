@@ -1,4 +1,4 @@
-"""One model computes at a time: in a process, and on each GPU whatever flows and workers want it."""
+"""Locks of devices: one model computes at a time in a process, and on each GPU among all processes."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _LEASE_SECONDS = 60.0  # seconds after which the slot of a process that died is 
 
 @contextmanager
 def lock_device(device: str) -> Iterator[None]:
-    """Compute alone in this process, and hold the card of the device while that lasts.
+    """Compute alone in this process, and hold the device's GPU while the block runs.
 
-    A card's slot is a global concurrency limit of the Prefect server, so all processes that use the server
-    see it; it is made when first asked for, and shown in the UI under Concurrency. Other devices have none.
+    A GPU's lock is a global concurrency limit of the Prefect server, so all processes that use the server see
+    it; it is created when first asked for, and shown in the UI under Concurrency. Other devices have none.
     """
     with _PROCESS_LOCK:
-        found = pick_device(device)
-        if found.type != "cuda":
+        torch_device = pick_device(device)
+        if torch_device.type != "cuda":
             yield
             return
-        name = lock_name(found.index or 0)
+        name = lock_name(torch_device.index or 0)
         # Two may ask at once, and the other be first.
         with get_client(sync_client=True) as client, suppress(ObjectAlreadyExists):
             client.upsert_global_concurrency_limit_by_name(name, 1)
@@ -41,7 +41,10 @@ def lock_device(device: str) -> Iterator[None]:
 
 
 def lock_name(index: int) -> str:
-    """The card behind a CUDA index, by host: a worker with ``CUDA_VISIBLE_DEVICES=3`` calls card 3 cuda:0."""
+    """Return the name of a GPU's lock.
+
+    It names the card of the host: a worker with ``CUDA_VISIBLE_DEVICES=3`` calls card 3 cuda:0.
+    """
     visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
     card = visible[index] if index < len(visible) else str(index)
     return f"antiphon-{socket.gethostname()}-gpu-{card}"

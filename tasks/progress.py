@@ -1,4 +1,4 @@
-"""How far a stage is: a log line and a progress artifact, now and then."""
+"""Progress of a stage: log lines, and a progress artifact for a long one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SHOW_AFTER = 10.0  # seconds until a stage counts as long and gets a progress b
 
 
 class ProgressBar:
-    """A progress artifact that is made when it is first shown."""
+    """A progress artifact, created when it is first shown."""
 
     def __init__(self, stage: str, description: str) -> None:
         self._key, self._description = f"{stage}-progress".replace("_", "-"), description
@@ -23,7 +23,7 @@ class ProgressBar:
 
     @property
     def is_shown(self) -> bool:
-        """Whether there is one already."""
+        """Whether it was created."""
         return self._id is not None
 
     def show(self, percent: float) -> None:
@@ -37,28 +37,28 @@ class ProgressBar:
 
 
 class Progress:
-    """Counts the items of one stage; ``done`` of ``total`` were there before this run began."""
+    """Counts the items of one stage and logs how far it is.
 
-    def __init__(self, stage: str, total: int, finished: int = 0) -> None:
+    Args:
+        stage: its name.
+        total: items at most.
+    """
+
+    def __init__(self, stage: str, total: int) -> None:
         self._stage = stage
         self._total = total
-        self._finished = self._finished_before = finished
+        self._finished = self._finished_before = 0
         self._log = get_run_logger()
         self._start_time = self._last_log = time.monotonic()
         self._bar = ProgressBar(stage, f"{total} items")
 
-    def begin(self, shards: int) -> None:
-        """Say what lies ahead."""
-        earlier = f", {self._finished} of them finished earlier" if self._finished else ""
-        self._log.info("%s: %d items%s; %d shards to go", self._stage, self._total, earlier, shards)
-
     def skip(self, items: int) -> None:
-        """Note ``items`` that were finished earlier."""
+        """Count ``items`` that an earlier attempt finished."""
         self._finished += items
         self._finished_before += items
 
     def advance(self, items: int) -> None:
-        """Note that ``items`` more are finished."""
+        """Count ``items`` more that are finished."""
         self._finished += items
         now = time.monotonic()
         if now - self._last_log < _LOG_EVERY and self._finished < self._total:

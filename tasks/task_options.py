@@ -1,4 +1,4 @@
-"""How every task runs: the store keeps the outputs and decides about reuse, Prefect drives and shows.
+"""Options and results of every task: the store keeps outputs and decides about reuse, Prefect shows.
 
 A result that Prefect stores names its own deserialiser, so a writable result store is code execution;
 Prefect's cache keys miss nested code. Both are off.
@@ -27,13 +27,13 @@ NOT_STORED = _Options(persist_result=False, cache_policy=NO_CACHE)
 
 
 def is_transient(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
-    """Whether a failed task run is tried again: only for a :class:`TransientError`."""
+    """Return whether a failed task run is tried again: only after a :class:`TransientError`."""
     del task, run
     return isinstance(state.data, TransientError)
 
 
 def as_prefect_state(ref: StageRef | None) -> StageRef | State[Any]:
-    """What a stage's task returns: the reference, in a state named 'Reused' if nothing was computed.
+    """Return a stage's reference for Prefect, in a state named 'Reused' if nothing was computed.
 
     None stands for a stage that had nothing to do; its state is named 'Skipped'.
     """
@@ -45,5 +45,5 @@ def as_prefect_state(ref: StageRef | None) -> StageRef | State[Any]:
 
 
 def unwrap(returned: Any) -> Any:
-    """The value of a call of a task or a flow, which may have returned it inside a state."""
+    """Return the value of a call of a task or a flow, which may have returned it inside a state."""
     return returned.result() if isinstance(returned, State) else returned

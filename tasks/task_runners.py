@@ -1,4 +1,4 @@
-"""Where shards are computed: threads of this process, or the workers of a Dask or a Ray cluster.
+"""Task runners: shards are computed in threads of this process, or by the workers of a Dask or Ray cluster.
 
 The parameter ``runner`` of a flow says which, else ``ANTIPHON_RUNNER`` (threads, dask, ray). Where the
 machines are is not a matter of a flow's parameters, so the environment says it (a work pool's job variables,
@@ -29,15 +29,23 @@ _RUNNER: ContextVar[TaskRunner[Any] | None] = ContextVar("the chosen runner itse
 
 
 def runner_name() -> str:
-    """The runner that was chosen, else the environment's. ConfigError unless it is a row of RUNNERS."""
-    found = _RUNNER_NAME.get() or os.environ.get(KIND) or "threads"
-    if found not in RUNNERS:
-        raise ConfigError(f"{KIND}: expected one of {', '.join(RUNNERS)}, found {found!r}")
-    return found
+    """Return the name of the runner in use: the flow's, else the environment's.
+
+    Raises:
+        ConfigError: it is no row of RUNNERS.
+    """
+    name = _RUNNER_NAME.get() or os.environ.get(KIND) or "threads"
+    if name not in RUNNERS:
+        raise ConfigError(f"{KIND}: expected one of {', '.join(RUNNERS)}, found {name!r}")
+    return name
 
 
 def count_workers() -> int:
-    """Workers that compute at once: 1 with threads, whose models take turns. ConfigError."""
+    """Return how many workers compute at once: 1 with threads, whose models take turns.
+
+    Raises:
+        ConfigError: ANTIPHON_WORKERS is no number from 1 to 10,000.
+    """
     if runner_name() == "threads":
         return 1
     text = os.environ.get(WORKERS) or "2"
@@ -47,22 +55,28 @@ def count_workers() -> int:
 
 
 def max_in_flight() -> int:
-    """Shards in flight: one with threads, else two for each worker, so that none waits for the next."""
+    """Return how many shards are in flight: one with threads, else two per worker, so that none waits."""
     return 1 if runner_name() == "threads" else 2 * count_workers()
 
 
 def make_runner() -> TaskRunner[Any]:
-    """The task runner that every flow is declared with. ConfigError where its extra is not installed."""
+    """Return the task runner that every flow is declared with.
+
+    Raises:
+        ConfigError: its extra is not installed.
+    """
     return RUNNERS[runner_name()]()
 
 
 @contextmanager
 def use_runner(name: str | None) -> Iterator[None]:
-    """Shards that are submitted in the block go to the runner ``name``, which is started for it.
+    """Submit the shards of the block to the runner ``name``, which is started for it.
 
     None, or the runner that the flow has by the environment, changes nothing; but a flow that is called in
-    the block of another (a system of a comparison) shares that one's. ConfigError where the extra of ``name``
-    is not installed.
+    the block of another (a system of a comparison) shares that one's.
+
+    Raises:
+        ConfigError: the extra of ``name`` is not installed.
     """
     flow, around = FlowRunContext.get(), _RUNNER.get()
     if flow is not None and around is not None and name in (None, _RUNNER_NAME.get()):
@@ -112,8 +126,8 @@ def _make_ray_runner() -> TaskRunner[Any]:
         raise _missing_extra_error("ray") from error
     # Of its own: without an address Ray would look for a cluster that somebody else started here.
     local = {"address": "local", "num_cpus": count_workers(), "include_dashboard": False}
-    made: TaskRunner[Any] = RayTaskRunner(address=address) if address else RayTaskRunner(init_kwargs=local)
-    return made
+    runner: TaskRunner[Any] = RayTaskRunner(address=address) if address else RayTaskRunner(init_kwargs=local)
+    return runner
 
 
 def _missing_extra_error(extra: str) -> ConfigError:
@@ -131,7 +145,7 @@ RUNNERS: dict[str, Callable[[], TaskRunner[Any]]] = {
 
 @contextmanager
 def request_gpu(device: str) -> Iterator[None]:
-    """Around a submission: the shard asks for one GPU where its component computes on one.
+    """Request one GPU for the shard that is submitted in the block, where its component computes on one.
 
     Dask workers offer theirs with ``--resources GPU=1``, Ray finds them by itself. A Ray worker stays for
     further shards (``max_calls=0``), or each would load its models again.

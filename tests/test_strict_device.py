@@ -55,20 +55,19 @@ from components.networks.moe.router import Router
 from components.pruning.masks import Pattern, mask_by_magnitude
 from components.pruning.prune import prune
 from components.pruning.sparse_linear import multiply_active_units, semi_structured_obstacle
+from components.recognition.backends.openai_whisper import OpenAIWhisperBackend
 from components.recognition.backends.transformers import TransformersWhisperBackend
-from components.recognition.whisper.backend import OpenAIWhisperBackend
 from components.stacking.stacked_scorer import StackedScorer
 from components.training import batches, cross_entropy
 from components.training.config import TrainingConfig
 from components.training.marian_model import build_marian
-
-from .components.decoding import models
-from .components.experts.test_routing_stats import SAMPLES, Tokenizer
-from .components.experts.test_upcycling import marian as sparse_marian
-from .components.networks.tiny_networks import deliberation, diffusion
-from .components.recognition.tiny import mels, tiny
-from .components.stacking import tiny as stacking
-from .strict_device import StrictDevice, StrictDeviceError, on_cpu, on_device, strict_device
+from tests.components.decoding import tiny_models
+from tests.components.experts.test_routing_stats import SAMPLES, Tokenizer
+from tests.components.experts.test_upcycling import marian as sparse_marian
+from tests.components.networks.tiny_networks import deliberation, diffusion
+from tests.components.recognition.tiny import mels, tiny
+from tests.components.stacking import tiny as stacking
+from tests.strict_device import StrictDevice, StrictDeviceError, on_cpu, on_device, strict_device
 
 Place = Callable[[Any], Any]
 """Puts tensors and modules where a case computes: :func:`on_device`, or the CPU, where they are."""
@@ -86,7 +85,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[StrictDevice]:
 
 
 def seq2seq(place: Place, name: str = "marian", seed: int = 0, **settings: Any) -> Seq2SeqModel:
-    model = models.SEQ2SEQ[name](seed=seed, **settings)
+    model = tiny_models.SEQ2SEQ[name](seed=seed, **settings)
     model.get_output_embeddings()._forward_hooks.clear()  # it adds a tensor of the CPU
     if name == "marian":
         model.final_logits_bias[0, 0] += 3.0
@@ -94,21 +93,21 @@ def seq2seq(place: Place, name: str = "marian", seed: int = 0, **settings: Any) 
 
 
 def marians(place: Place, n: int, sentences: int = 3) -> list[TokenScorer]:
-    inputs = {k: v[:sentences] for k, v in models.sources(models.marian(), 3).items()}
+    inputs = {k: v[:sentences] for k, v in tiny_models.sources(tiny_models.marian(), 3).items()}
     return [seq2seq(place, seed=seed).build_scorer(**place(inputs)) for seed in range(n)]
 
 
 def one(place: Place, name: str, config: SearchConfig) -> Any:
     ready = seq2seq(place, name)
     return search(
-        [ready.build_scorer(**place(models.sources(ready.model, 3)))],
+        [ready.build_scorer(**place(tiny_models.sources(ready.model, 3)))],
         config,
         logits_processors=logits_processors_of(ready.model),
     )
 
 
 def prompted(place: Place) -> Any:
-    model = models.llama()
+    model = tiny_models.llama()
     model.get_output_embeddings()._forward_hooks.clear()
     shared = tuple(range(5, 15))
     return search(
@@ -133,12 +132,14 @@ def gate(top_k: int | None = None) -> SoftmaxGate:
 
 
 def thinned(place: Place) -> Any:
-    model = models.marian()
+    model = tiny_models.marian()
     model.get_output_embeddings()._forward_hooks.clear()
     for module in model.modules():
         if isinstance(getattr(module, "dropout", None), float):
             module.dropout = 0.2
-    member = Seq2SeqModel(place(model), "digest", "thinned").build_scorer(**place(models.sources(model, 3)))
+    member = Seq2SeqModel(place(model), "digest", "thinned").build_scorer(
+        **place(tiny_models.sources(model, 3))
+    )
     return search([DropoutScorer(member, 1, keys=[1, 2, 3])], BEAM)
 
 
@@ -149,7 +150,7 @@ def mapped(place: Place, share: Callable[[Sequence[Lexicon]], SharedVocabulary])
         for r, size, shift in zip(ready, (60, 50), (0, 5), strict=True)
     ]
     shared = share(lexicons)
-    source = {k: v.clamp(max=48) for k, v in models.sources(models.marian(), 3).items()}
+    source = {k: v.clamp(max=48) for k, v in tiny_models.sources(tiny_models.marian(), 3).items()}
     members = [
         shared.map_scorer(r.build_scorer(**place(source)), n, lexicon)
         for n, (r, lexicon) in enumerate(zip(ready, lexicons, strict=True))
@@ -232,7 +233,7 @@ class _Letters:
 
 
 def language_model(place: Place) -> Any:
-    model = models.llama()
+    model = tiny_models.llama()
     model.get_output_embeddings()._forward_hooks.clear()
     return CausalLanguageModel(place(model), _Letters(), "llama").score(["abc", "de"])
 
@@ -285,7 +286,7 @@ def training_loss(place: Place) -> Any:
 
 HALVES = LinearInterpolation((0.5, 0.5))
 CASES: dict[str, Callable[[Place], Any]] = {
-    **{f"{name}, its rules, beam": partial(one, name=name, config=BEAM) for name in models.SEQ2SEQ},
+    **{f"{name}, its rules, beam": partial(one, name=name, config=BEAM) for name in tiny_models.SEQ2SEQ},
     "marian, greedy": partial(one, name="marian", config=GREEDY),
     "marian, samples": partial(one, name="marian", config=DRAWN),
     "llama, a shared prefix": prompted,
@@ -384,7 +385,7 @@ def test_a_search_waits_for_the_device_no_more_often_than_it_did(device: StrictD
         device.counts.clear()
         ready = seq2seq(on_device)
         ready.bias[0, 0] = -50.0  # type: ignore[index]
-        inputs = on_device(models.sources(ready.model, 3))
+        inputs = on_device(tiny_models.sources(ready.model, 3))
         search([ready.build_scorer(**inputs)], SearchConfig(beam_size=1, max_new_tokens=length))
         steps[length] = [device.counts.total(kind) for kind in ("sync", "upload", "launch")]
     syncs, uploads, launches = ((b - a) / 8 for a, b in zip(*steps.values(), strict=True))

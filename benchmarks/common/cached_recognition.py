@@ -24,14 +24,14 @@ def recognize_cached(
     what = [config.model_dump(mode="json"), [(u.id, u.audio.sha256 if u.audio else "") for u in utterances]]
     path = cache / f"heard-{hashlib.sha256(json.dumps(what).encode()).hexdigest()[:20]}.json"
     if not path.is_file():
-        recogniser = build(config)
-        recogniser.recognize(utterances[:1])  # what is done once is no part of the cost
+        recognizer = build(config)
+        recognizer.recognize(utterances[:1])  # what is done once is no part of the cost
         begun = time.process_time()
-        outcomes = recogniser.recognize(utterances)
+        outcomes = recognizer.recognize(utterances)
         seconds = time.process_time() - begun
         lists = [o.model_dump(mode="json") for o in outcomes if isinstance(o, NBest)]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"seconds": seconds, "lists": lists}), encoding="utf-8")
-    kept = json.loads(path.read_text(encoding="utf-8"))
-    found = map(NBest.model_validate, kept["lists"])
-    return {nbest.utterance_id: nbest for nbest in found}, kept["seconds"]
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    lists_by_id = map(NBest.model_validate, stored["lists"])
+    return {nbest.utterance_id: nbest for nbest in lists_by_id}, stored["seconds"]

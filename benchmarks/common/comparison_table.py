@@ -32,9 +32,9 @@ class ComparisonTable:
         if not all(name in self._kept for name in names):
             self._kept |= dict(zip(names, measure(), strict=True))
             self._file.write_text(json.dumps(self._kept, ensure_ascii=False), encoding="utf-8")
-        found = [(dict(t), float(cpu), float(wall)) for t, cpu, wall in map(self._kept.__getitem__, names)]
-        self.systems |= dict(zip(names, found, strict=True))
-        return found
+        measured = [(dict(t), float(cpu), float(wall)) for t, cpu, wall in map(self._kept.__getitem__, names)]
+        self.systems |= dict(zip(names, measured, strict=True))
+        return measured
 
     def to_markdown(self) -> list[str]:
         """Scores with intervals, differences to the first row with p (Holm), harm, CPU seconds."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
+from benchmarks.common.paths import SHARED
 from components import audio
 from components.records import Utterance
 
-SHARED = Path(os.environ.get("ANTIPHON_SHARED", Path(__file__).parents[1] / ".." / "shared"))
 PAUSE = 0.6
 
 

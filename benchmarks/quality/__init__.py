@@ -1,1 +1,1 @@
-"""Quality on real data: `python -m benchmarks.quality SECTION` writes docs/results/SECTION.md."""
+"""Quality on real data: `python -m benchmarks.quality SECTION`."""

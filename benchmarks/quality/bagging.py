@@ -12,10 +12,11 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.common.paths import RESULTS
 from benchmarks.quality.ensembles import MAIN, OTHERS, Row, load_or_run, mixture, single, table
 from components.storage.store import Store
 
-OUT = Path(__file__).parents[1] / "docs" / "results" / "bagging.md"
+OUT = RESULTS / "bagging.md"
 BASE = "all pairs"
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.common.paths import RESULTS
 from benchmarks.common.tables import format_interval, format_p_value
 from benchmarks.speed import distillation as speed
 from components import data
@@ -21,7 +22,7 @@ from components.metrics.translation import translation_scores
 from components.records import NBest, RunRecord, Score, Utterance
 from components.translation.translator import Translator
 
-OUT = Path(__file__).parents[1] / "docs" / "results" / "distillation.md"
+OUT = RESULTS / "distillation.md"
 TEACHER = "packaged:multi30k-en-de"
 NAMES = {
     "none": "student, no teacher",
@@ -32,7 +33,7 @@ NAMES = {
 SETS = ("test_2016_flickr", "test_2017_flickr", "test_2017_mscoco")
 
 
-def student(options: argparse.Namespace) -> dict[str, Any]:
+def student_settings(options: argparse.Namespace) -> dict[str, Any]:
     """Shape and training, the same for every level: only the targets and the loss differ."""
     return {
         "limit": options.limit,
@@ -51,7 +52,7 @@ def student(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def distilled(level: str, options: argparse.Namespace) -> RunRecord:
+def run_distillation(level: str, options: argparse.Namespace) -> RunRecord:
     """The finished run of one level."""
     from flows.distill import distill  # first of all that imports Prefect: it brings the settings
     from tasks.task_options import unwrap
@@ -61,7 +62,7 @@ def distilled(level: str, options: argparse.Namespace) -> RunRecord:
         distill(
             level=level,
             teacher=teacher,
-            student=student(options),
+            student=student_settings(options),
             teacher_layers=True,
             kd_ratio=0.7,
             beam_size=1,
@@ -77,21 +78,23 @@ def key_of(run: RunRecord) -> str:
     return next(f"store:{ref.key}" for ref in run.stages if ref.stage == "training")
 
 
-def translations(translator: Translator, utterances: Sequence[Utterance]) -> dict[str, str]:
+def translate(translator: Translator, utterances: Sequence[Utterance]) -> dict[str, str]:
     """Utterance id -> best translation."""
     outcomes = translator.translate(utterances)
     return {o.utterance_id: o.best.text for o in outcomes if isinstance(o, NBest)}
 
 
-def row(name: str, scores: Mapping[str, Score], tests: Mapping[str, Difference], minutes: str) -> str:
+def format_row(name: str, scores: Mapping[str, Score], tests: Mapping[str, Difference], minutes: str) -> str:
     """One line of the table."""
     cells = []
     for split, score in scores.items():
         cell = f"{score.value:.2f}{format_interval(score.interval, ' ({:.1f} to {:.1f})')}"
         if split in tests:
-            found = tests[split]
-            cell += f", {found.difference:+.2f}{format_interval(found.interval, ' [{:+.2f}, {:+.2f}]')}"
-            cell += f" p {format_p_value(found.p_holm)}"
+            difference = tests[split]
+            cell += (
+                f", {difference.difference:+.2f}{format_interval(difference.interval, ' [{:+.2f}, {:+.2f}]')}"
+            )
+            cell += f" p {format_p_value(difference.p_holm)}"
         cells.append(cell)
     return f"| {name} | {minutes} | " + " | ".join(cells) + " |"
 
@@ -113,7 +116,7 @@ Wall minutes are those of a machine that may have been shared: upper bounds.
 """
 
 
-def measured(
+def score_systems(
     ready: Mapping[str, Translator], options: argparse.Namespace
 ) -> tuple[dict[str, dict[str, Score]], dict[str, dict[str, Difference]]]:
     """BLEU of every system on every set, and its difference to the student without a teacher."""
@@ -123,24 +126,24 @@ def measured(
         languages = {"source_language": "en", "target_language": "de"}
         test = data.load(f"multi30k:{split}", limit=options.test_limit, **languages).utterances
         references = {u.id: u.references for u in test}
-        texts = {name: translations(translator, test) for name, translator in ready.items()}
-        for name, found in texts.items():
-            whole = translation_scores(references, found, language="de", n_total=len(test))
+        texts = {name: translate(translator, test) for name, translator in ready.items()}
+        for name, outputs in texts.items():
+            whole = translation_scores(references, outputs, language="de", n_total=len(test))
             scores[name][split] = whole["bleu"]
-        for one in translation_tests(references, texts, NAMES["none"], language="de", names=("bleu",)):
-            tests[one.system][split] = one
+        for difference in translation_tests(references, texts, NAMES["none"], language="de", names=("bleu",)):
+            tests[difference.system][split] = difference
     return scores, tests
 
 
-def report(runs: Mapping[str, RunRecord], options: argparse.Namespace) -> str:
+def write_report(runs: Mapping[str, RunRecord], options: argparse.Namespace) -> str:
     """Score every student and its teachers, measure the speed, and say it all."""
     store, teachers = os.environ.get("ANTIPHON_STORE"), [TEACHER, *options.members]
     ready: dict[str, Translator] = {}
     for level, run in runs.items():
-        made = speed.systems(teachers, key_of(run), 5, store)
-        ready |= {speed.ENSEMBLE: made[speed.ENSEMBLE], speed.ONE: made[speed.ONE]}
-        ready[NAMES[level]] = made[speed.STUDENT]
-    scores, tests = measured(ready, options)
+        translators = speed.load_systems(teachers, key_of(run), 5, store)
+        ready |= {speed.ENSEMBLE: translators[speed.ENSEMBLE], speed.ONE: translators[speed.ONE]}
+        ready[NAMES[level]] = translators[speed.STUDENT]
+    scores, tests = score_systems(ready, options)
     first = scores[speed.ENSEMBLE]
     best = max(runs, key=lambda level: runs[level].metrics["dev_bleu"].value)
     minutes = {
@@ -163,12 +166,12 @@ def report(runs: Mapping[str, RunRecord], options: argparse.Namespace) -> str:
         protocol,
         "| system | minutes of training (wall) | " + " | ".join(options.sets) + " |",
         "|---|---|" + "---|" * len(options.sets),
-        *(row(name, scores[name], tests[name], minutes.get(name, "")) for name in ready),
+        *(format_row(name, scores[name], tests[name], minutes.get(name, "")) for name in ready),
         "",
         f"Speed of the student ({NAMES[best]}; all have the same shape), 200 sentences of test_2016_flickr, "
         f"CPU time of one thread, {options.rounds} interleaved rounds in one process:",
         "",
-        *speed.table(teachers, key_of(runs[best]), 200, options.rounds, store),
+        *speed.time_table(teachers, key_of(runs[best]), 200, options.rounds, store),
     ]
     return "\n".join(lines) + "\n"
 
@@ -187,7 +190,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    runs = {level: distilled(level, options) for level in options.levels}
+    runs = {level: run_distillation(level, options) for level in options.levels}
     if not options.train_only:
-        options.out.write_text(report(runs, options), encoding="utf-8")
+        options.out.write_text(write_report(runs, options), encoding="utf-8")
         print(options.out.read_text(encoding="utf-8"))

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.common.paths import RESULTS
 from benchmarks.common.recordings import load_recordings
 from benchmarks.quality.non_speech import wilson_interval
 from components import data
@@ -14,21 +15,25 @@ from components.translation.config import TranslationConfig
 from components.translation.domain import UNFAMILIAR_FEATURE
 from components.translation.factory import build
 
-OUT = Path(__file__).parents[1] / "docs" / "results" / "domain.md"
+OUT = RESULTS / "domain.md"
 MODEL = "packaged:multi30k-en-de"
 
 
-def sets(tatoeba: str) -> dict[str, list[Utterance]]:
+def load_sets(tatoeba: str) -> dict[str, list[Utterance]]:
     """English texts by name: unseen captions, then texts of other kinds."""
     captions = ("test_2016_flickr", "test_2017_flickr", "test_2017_mscoco")
-    found = {f"captions, {name}": list(data.load(f"multi30k:{name}").utterances) for name in captions}
-    found["Tatoeba"] = list(data.load(tatoeba, source_language="en", target_language="de").utterances)
-    spoken = [one for one in load_recordings() if one.source_language == "en" and one.transcript]
-    changed = [{"audio": None, "text": one.transcript, "target_language": "de"} for one in spoken]
-    found["transcripts of human recordings"] = [
-        one.model_copy(update=fields) for one, fields in zip(spoken, changed, strict=True)
+    texts_by_name = {f"captions, {name}": list(data.load(f"multi30k:{name}").utterances) for name in captions}
+    texts_by_name["Tatoeba"] = list(data.load(tatoeba, source_language="en", target_language="de").utterances)
+    spoken = [
+        utterance
+        for utterance in load_recordings()
+        if utterance.source_language == "en" and utterance.transcript
     ]
-    return found
+    changed = [{"audio": None, "text": utterance.transcript, "target_language": "de"} for utterance in spoken]
+    texts_by_name["transcripts of human recordings"] = [
+        utterance.model_copy(update=fields) for utterance, fields in zip(spoken, changed, strict=True)
+    ]
+    return texts_by_name
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -48,9 +53,9 @@ def main(arguments: Sequence[str]) -> None:
         "| set | unfamiliar |",
         "| --- | --- |",
     ]
-    for name, utterances in sets(options.tatoeba).items():
-        outcomes = [one for one in translator.translate(utterances) if isinstance(one, NBest)]
-        marked = sum(one.best.features.get(UNFAMILIAR_FEATURE, 0.0) >= 0.5 for one in outcomes)
+    for name, utterances in load_sets(options.tatoeba).items():
+        outcomes = [outcome for outcome in translator.translate(utterances) if isinstance(outcome, NBest)]
+        marked = sum(outcome.best.features.get(UNFAMILIAR_FEATURE, 0.0) >= 0.5 for outcome in outcomes)
         lines.append(f"| {name} | {wilson_interval(marked, len(outcomes))} |")
         print(lines[-1], flush=True)
     options.out.write_text("\n".join(lines) + "\n", encoding="utf-8")

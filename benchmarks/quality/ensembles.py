@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+from benchmarks.common.paths import RESULTS
 from benchmarks.common.tables import format_difference, format_interval, format_score, markdown_table
 from components.errors import ConfigError, StoreError
 from components.metrics.significance import Difference, translation_tests
@@ -21,7 +22,7 @@ from components.records import RunRecord
 from components.storage.reader import read_best_texts, read_utterances
 from components.storage.store import Store
 
-OUT = Path(__file__).parents[1] / "docs" / "results" / "ensembles.md"
+OUT = RESULTS / "ensembles.md"
 DEV, MAIN = "multi30k:val", "multi30k:test_2016_flickr"
 OTHERS = ("multi30k:test_2017_flickr", "multi30k:test_2017_mscoco")
 
@@ -70,8 +71,8 @@ def rows_of(options: argparse.Namespace) -> list[Row]:
 def _of_seeds(seeds: Sequence[str]) -> list[Row]:
     count, claim = f"{len(seeds)} seeds", "an ensemble beats the best single model"
     learned, context = "learned coefficients against equal ones", "coefficients that depend on the context"
-    pooled = {**mixture("", seeds, "", method="pooled").parameters}
-    pooled["pool"] = {"method": "minimum_bayes_risk", "utility": "bleu"}
+    output_level = {**mixture("", seeds, "", method="output_level").parameters}
+    output_level["pool"] = {"method": "minimum_bayes_risk", "utility": "bleu"}
     return [
         mixture(f"{count}, linear", seeds, claim),
         mixture(f"{count}, log-linear", seeds, claim, method="log_linear"),
@@ -79,7 +80,12 @@ def _of_seeds(seeds: Sequence[str]) -> list[Row]:
         mixture(f"{count}, log-linear, learned", seeds, learned, method="log_linear", learn="constants"),
         mixture(f"{count}, gate", seeds, context, learn="gate"),
         mixture(f"{count}, gate, top 1", seeds, "one member per step", learn="gate", top_k=1),
-        Row(f"{count}, minimum Bayes risk", "ensemble", pooled, "finished translations instead of tokens"),
+        Row(
+            f"{count}, minimum Bayes risk",
+            "ensemble",
+            output_level,
+            "finished translations instead of tokens",
+        ),
         mixture("the same model twice", [seeds[0]] * 2, "no change at all"),
     ]
 
@@ -99,14 +105,14 @@ def load_or_run(row: Row, data: str, store: Store) -> RunRecord:
 
     name = "-".join(re.findall(r"[a-z0-9]+", f"{row.name} {data.partition(':')[2]}".lower()))
     try:
-        found = store.load_run(name)
+        record = store.load_run(name)
     except (ConfigError, StoreError):
-        found = None
-    if found is None or found.status != "completed":
+        record = None
+    if record is None or record.status != "completed":
         values = {**row.parameters, "data": data, "store": str(store.root), "name": name, "replace": True}
-        found = cast("RunRecord", flow_named(row.flow).call(**values))
-    print(f"{row.name} on {data}: BLEU {found.metrics['bleu'].value:.2f}", flush=True)
-    return found
+        record = cast("RunRecord", flow_named(row.flow).call(**values))
+    print(f"{row.name} on {data}: BLEU {record.metrics['bleu'].value:.2f}", flush=True)
+    return record
 
 
 def translations_of(run: RunRecord) -> dict[str, str]:
@@ -122,8 +128,8 @@ def references_of(run: RunRecord) -> dict[str, tuple[str, ...]]:
 def table(rows: Sequence[Row], runs: Mapping[str, RunRecord], best: str) -> str:
     """The rows on one data set, each against the best single model."""
     systems = {row.name: translations_of(runs[row.name]) for row in rows}
-    found = translation_tests(references_of(runs[best]), systems, best, language="de")
-    tests: dict[tuple[str, str], Difference] = {(d.system, d.metric): d for d in found}
+    differences = translation_tests(references_of(runs[best]), systems, best, language="de")
+    tests: dict[tuple[str, str], Difference] = {(d.system, d.metric): d for d in differences}
     lines = []
     for row in rows:
         run = runs[row.name]

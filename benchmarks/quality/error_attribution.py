@@ -10,28 +10,27 @@ import argparse
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
+from benchmarks.common.paths import RESULTS, ROOT
 from components.analysis.cascade_attribution import AttributionReport
 from components.analysis.comparison import Comparison
 from components.storage.store import Store
 from reports.analyses import attribution_report, comparison_report
 from reports.analyses.stage_results import read_blame, read_comparison
 
-ROOT = Path(__file__).parents[1]
 CONFIGURATION = "benchmarks/quality/spoken.yaml"
-PAGE = ROOT / "docs" / "results" / "blame.md"
+PAGE = RESULTS / "blame.md"
 
 
-def table(rows: Iterable[Mapping[str, str]]) -> list[str]:
+def format_table(rows: Iterable[Mapping[str, str]]) -> list[str]:
     """Rows as a table in Markdown."""
-    found = list(rows)
-    columns = list(dict.fromkeys(name for row in found for name in row))
+    records = list(rows)
+    columns = list(dict.fromkeys(name for row in records for name in row))
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    return lines + ["| " + " | ".join(row.get(name, "") for name in columns) + " |" for row in found]
+    return lines + ["| " + " | ".join(row.get(name, "") for name in columns) + " |" for row in records]
 
 
-def page(comparison: Comparison, blames: Mapping[str, AttributionReport]) -> str:
+def format_page(comparison: Comparison, blames: Mapping[str, AttributionReport]) -> str:
     """The page of results."""
     lines = [
         "# Which stage is to blame",
@@ -41,9 +40,9 @@ def page(comparison: Comparison, blames: Mapping[str, AttributionReport]) -> str
         f"--data spoken/manifest.jsonl`; the systems are in `{CONFIGURATION}`. Values with 95% intervals; "
         "p after Holm's correction. Times were taken on a shared machine and compare only roughly.",
         "",
-        *table(comparison_report.build_score_rows(comparison)),
+        *format_table(comparison_report.build_score_rows(comparison)),
         "",
-        *table(comparison_report.build_cost_rows(comparison)),
+        *format_table(comparison_report.build_cost_rows(comparison)),
         "",
     ]
     signatures = dict.fromkeys(one.signature for one in comparison.differences)
@@ -56,7 +55,7 @@ def page(comparison: Comparison, blames: Mapping[str, AttributionReport]) -> str
             *(f"{attribution_report.summarize(one)}.  " for one in report.blames),
             "",
         ]
-        lines += table(attribution_report.build_rows(report))
+        lines += format_table(attribution_report.build_rows(report))
         both = report.wer_and_loss
         if both.pearson and both.spearman:
             pearson, spearman = (
@@ -94,5 +93,5 @@ def main(arguments: Sequence[str]) -> None:
     for row in comparison.rows:
         system = store.load_run(f"{options.name}.{row.system}")
         blames[row.system] = read_blame(next(ref for ref in system.stages if ref.stage == "blame"))
-    PAGE.write_text(page(comparison, blames), encoding="utf-8")
+    PAGE.write_text(format_page(comparison, blames), encoding="utf-8")
     sys.stdout.write(f"{PAGE}\n")

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.common.paths import RESULTS
 from benchmarks.common.tables import format_interval, format_p_value
 from components import data
 from components.experts import multilingual, routing_stats
@@ -30,7 +31,7 @@ from components.translation.config import TranslationConfig
 from components.translation.factory import build
 from reports.plots.routing_plots import shorten_layer_name
 
-OUT = Path(__file__).parents[1] / "docs" / "results" / "experts.md"
+OUT = RESULTS / "experts.md"
 LANGUAGES = ("de", "fr", "cs")
 COMMON: dict[str, Any] = {
     "data": "multi30k:train",
@@ -64,7 +65,7 @@ MODELS: dict[str, dict[str, Any]] = {
 """What differs from COMMON. ``base`` is only there to be upcycled; ``unbalanced`` stops at 500 updates."""
 
 
-def trained(name: str, work: Path, missing: bool) -> Path | None:
+def train_missing(name: str, work: Path, missing: bool) -> Path | None:
     """The folder of a model, trained if it is missing and that is asked for."""
     folder = work / name
     if not (folder / "model" / "config.json").is_file():
@@ -72,26 +73,26 @@ def trained(name: str, work: Path, missing: bool) -> Path | None:
             return None
         settings = {**COMMON, **MODELS[name]}
         if "start" in settings:
-            settings["start"] = str(trained(settings["start"], work, missing))
+            settings["start"] = str(train_missing(settings["start"], work, missing))
         train(ExpertsConfig.model_validate(settings), folder, lambda row: print(row), MultilingualLearner)
     return folder / "model"
 
 
-def translated(folder: Path, source: str, limit: int | None) -> dict[str, dict[str, str]]:
+def translate(folder: Path, source: str, limit: int | None) -> dict[str, dict[str, str]]:
     """Best translations by language and utterance id, beam 5 of our decoder."""
     translator = build(
         TranslationConfig(model=str(folder), beam_size=5, n_best=1, batch_size=64, device="cpu")
     )
-    found: dict[str, dict[str, str]] = {}
+    translations: dict[str, dict[str, str]] = {}
     for language in LANGUAGES:
         utterances = data.load(source, target_language=language, limit=limit).utterances
-        asked = [u.model_copy(update={"target_language": language}) for u in utterances]
-        outcomes = translator.translate(asked)
-        found[language] = {o.utterance_id: o.best.text for o in outcomes if isinstance(o, NBest)}
-    return found
+        requests = [u.model_copy(update={"target_language": language}) for u in utterances]
+        outcomes = translator.translate(requests)
+        translations[language] = {o.utterance_id: o.best.text for o in outcomes if isinstance(o, NBest)}
+    return translations
 
 
-def routers(folder: Path, source: str, limit: int) -> dict[str, LayerRoutingStats]:
+def observe_routers(folder: Path, source: str, limit: int) -> dict[str, LayerRoutingStats]:
     """What the routers do with references of a data set."""
     model, tokenizer = load_transformers(resolve(str(folder)), "seq2seq")
     corpus = multilingual.read(source, "en", LANGUAGES, limit)
@@ -106,7 +107,9 @@ def routers(folder: Path, source: str, limit: int) -> dict[str, LayerRoutingStat
     return counters.summarize()
 
 
-def scores(texts: Mapping[str, Mapping[str, Mapping[str, str]]], source: str, limit: int | None) -> list[str]:
+def score_table(
+    texts: Mapping[str, Mapping[str, Mapping[str, str]]], source: str, limit: int | None
+) -> list[str]:
     """BLEU with intervals, and paired tests against the expert model."""
     lines = ["| model | " + " | ".join(LANGUAGES) + " |", "|---|" + "---|" * len(LANGUAGES)]
     cells: dict[str, list[str]] = {name: [] for name in texts}
@@ -114,12 +117,12 @@ def scores(texts: Mapping[str, Mapping[str, Mapping[str, str]]], source: str, li
     for language in LANGUAGES:
         utterances = data.load(source, target_language=language, limit=limit).utterances
         references = {u.id: u.references for u in utterances}
-        for name, found in texts.items():
+        for name, outputs in texts.items():
             bleu = translation_scores(
-                references, found[language], language=language, n_total=len(utterances)
+                references, outputs[language], language=language, n_total=len(utterances)
             )["bleu"]
             cells[name].append(f"{bleu.value:.1f}{format_interval(bleu.interval, ' ({:.1f}–{:.1f})')}")
-        systems = {name: found[language] for name, found in texts.items()}
+        systems = {name: outputs[language] for name, outputs in texts.items()}
         tests += translation_tests(references, systems, "experts", language=language, names=["bleu"])
         for test in tests[-len(systems) + 1 :]:
             interval = format_interval(test.interval, " [{:+.1f}, {:+.1f}]")
@@ -128,23 +131,23 @@ def scores(texts: Mapping[str, Mapping[str, Mapping[str, str]]], source: str, li
     return [*lines, "", f"Signature: `{bleu.signature}`, {bleu.n} of {bleu.n_total} sentences."]
 
 
-def balance(found: Mapping[str, Mapping[str, LayerRoutingStats]]) -> list[str]:
+def balance_table(stats_by_model: Mapping[str, Mapping[str, LayerRoutingStats]]) -> list[str]:
     lines = [
         "| model | layer | load, % | CV | idle experts | entropy | language information |",
         "|---" * 7 + "|",
     ]
-    for name, layers in found.items():
-        for layer, one in layers.items():
-            total = sum(one.load) or 1
-            load = " ".join(f"{100 * n / total:.0f}" for n in one.load)
+    for name, layers in stats_by_model.items():
+        for layer, stats in layers.items():
+            total = sum(stats.load) or 1
+            load = " ".join(f"{100 * n / total:.0f}" for n in stats.load)
             lines.append(
-                f"| {name} | {shorten_layer_name(layer)} | {load} | {one.variation:.2f} | {one.idle} | {one.entropy:.2f} "
-                f"| {one.specialization:.3f} |"
+                f"| {name} | {shorten_layer_name(layer)} | {load} | {stats.variation:.2f} | {stats.idle} | {stats.entropy:.2f} "
+                f"| {stats.specialization:.3f} |"
             )
     return lines
 
 
-def specialists(layers: Mapping[str, LayerRoutingStats]) -> list[str]:
+def specialist_table(layers: Mapping[str, LayerRoutingStats]) -> list[str]:
     """For every layer the language and the kind of token of which each expert has the largest surplus."""
     lines = ["| layer | " + " | ".join(f"expert {e}" for e in range(8)) + " |", "|---|" + "---|" * 8]
     for name, layer in layers.items():
@@ -160,7 +163,7 @@ def specialists(layers: Mapping[str, LayerRoutingStats]) -> list[str]:
     return lines
 
 
-def curves(work: Path, names: Sequence[str]) -> list[str]:
+def curve_table(work: Path, names: Sequence[str]) -> list[str]:
     """Development BLEU (greedy, 50 sentences of each language) by updates."""
     steps = list(range(COMMON["eval_every"], COMMON["max_steps"] + 1, COMMON["eval_every"]))
     lines = [
@@ -187,14 +190,14 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     if options.train:
-        trained(options.train, options.work, missing=True)
+        train_missing(options.train, options.work, missing=True)
         return
-    folders = {name: trained(name, options.work, not options.ready) for name in MODELS}
+    folders = {name: train_missing(name, options.work, not options.ready) for name in MODELS}
     there = {name: folder for name, folder in folders.items() if folder is not None}
     compared = [name for name in ("experts", "dense-active", "dense-total", "upcycled") if name in there]
-    texts = {name: translated(there[name], options.test, options.limit) for name in compared}
+    texts = {name: translate(there[name], options.test, options.limit) for name in compared}
     watched = {
-        name: routers(there[name], "multi30k:val", 200)
+        name: observe_routers(there[name], "multi30k:val", 200)
         for name in ("experts", "unbalanced", "upcycled")
         if name in there
     }
@@ -214,11 +217,11 @@ def main(arguments: Sequence[str]) -> None:
         f"## BLEU on {options.test.removeprefix('multi30k:')}, beam 5, with 95% intervals; then the difference to "
         "`experts` [95% interval], paired bootstrap, p by Holm over the models",
         "",
-        *scores(texts, options.test, options.limit),
+        *score_table(texts, options.test, options.limit),
         "",
         "## Development BLEU by updates (greedy, 50 sentences a language; `upcycled` counts from its start)",
         "",
-        *curves(options.work, list(there)),
+        *curve_table(options.work, list(there)),
         "",
         "## Load of the routers (200 val sentences a language, references forced)",
         "",
@@ -226,13 +229,13 @@ def main(arguments: Sequence[str]) -> None:
         "router's distribution, 1 = even. Language information: mutual information of expert and target "
         "language over the entropy of the languages, 0 to 1.",
         "",
-        *balance(watched),
+        *balance_table(watched),
         "",
         "## What the experts of `experts` specialise in: the language and the kind of token that goes there most",
         "",
         "The share is of that language's (that kind's) slots in the layer; 12.5% is even.",
         "",
-        *specialists(watched["experts"]),
+        *specialist_table(watched["experts"]),
     ]
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -18,15 +18,16 @@ from pathlib import Path
 import whisper
 
 from benchmarks.common.cached_recognition import CACHE, recognize_cached
+from benchmarks.common.paths import RESULTS
 from benchmarks.common.recordings import decode_audio, join_recordings, load_recordings
 from benchmarks.common.tables import markdown_table
-from components.metrics.wer import recognition_scores
+from components.metrics.recognition import recognition_scores
 from components.models import resolve
 from components.models.loading import load_whisper
 from components.records import Utterance
 
 MODEL = "packaged:whisper-base"
-OUT = Path(__file__).parents[1] / "docs" / "results" / "long-audio.md"
+OUT = RESULTS / "long-audio.md"
 ORDERS = {"en": 4, "de": 3}
 
 
@@ -65,16 +66,16 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args(arguments)
     warnings.filterwarnings("ignore")
-    found: dict[str, list[tuple[float, float]]] = {language: [] for language in ORDERS}
+    results: dict[str, list[tuple[float, float]]] = {language: [] for language in ORDERS}
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for language, order, utterance in long_recordings(Path(folder)):
             lists, _ = recognize_cached({"model": MODEL, "beam_size": 1, "n_best": 1}, [utterance])
             pair = errors(utterance, theirs(utterance)), errors(utterance, lists[utterance.id].best.text)
-            found[language].append(pair)
+            results[language].append(pair)
             seconds = f"{utterance.audio.seconds:.0f}" if utterance.audio else ""
             rows.append([language, str(order), seconds, f"{pair[0]:.2f}", f"{pair[1]:.2f}"])
-    for language, pairs in found.items():
+    for language, pairs in results.items():
         for name, of in (("mean", statistics.mean), ("median", statistics.median)):
             cells = [f"**{of(column):.2f}**" for column in zip(*pairs, strict=True)]
             rows.append([language, name, "", *cells])

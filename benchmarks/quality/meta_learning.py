@@ -19,6 +19,7 @@ import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from benchmarks.common.paths import RESULTS
 from benchmarks.common.tables import format_interval, format_p_value
 from components import data
 from components.metrics.significance import Difference, translation_tests
@@ -32,7 +33,7 @@ from components.training.translation_learner import TranslationLearner
 from components.translation.config import TranslationConfig
 from components.translation.factory import build
 
-OUT = Path(__file__).parents[1] / "docs" / "results" / "meta.md"
+OUT = RESULTS / "meta.md"
 SIZES = (100, 600, 3000)
 METHODS = ("multilingual", "first-order", "maml", "reptile")
 SCRATCH = "from scratch"
@@ -54,13 +55,13 @@ FRESH: dict[str, Any] = {"learning_rate": 2e-3, "warmup_steps": 200}
 """The rates of a training that begins with random weights."""
 
 
-def shared(steps: int) -> MetaConfig:
+def shared_settings(steps: int) -> MetaConfig:
     """The start of every method: both high-resource directions, one loss, random weights."""
     own = {"method": "multilingual", "vocab_size": 4000, "max_steps": steps, "eval_every": 250}
     return MetaConfig.model_validate(SHARED | BEFORE | FRESH | own)
 
 
-def further(method: str, start: Path, steps: int, inner_rate: float) -> MetaConfig:
+def method_settings(method: str, start: Path, steps: int, inner_rate: float) -> MetaConfig:
     """What a method does with the shared start."""
     rates = {
         "learning_rate": 5e-4,
@@ -72,14 +73,14 @@ def further(method: str, start: Path, steps: int, inner_rate: float) -> MetaConf
     return MetaConfig.model_validate(SHARED | BEFORE | rates | own)
 
 
-def adapted(size: int, start: Path, steps: int) -> TrainingConfig:
+def adaptation_settings(size: int, start: Path, steps: int) -> TrainingConfig:
     """The training on the low-resource direction."""
     rates = {"learning_rate": 1e-3, "warmup_steps": 10, "lr_schedule": "linear"}
     own = {"limit": size, "init_from": str(start), "max_steps": steps, "eval_every": max(1, steps // 3)}
     return TrainingConfig.model_validate(SHARED | rates | own | {"eval_sentences": 200})
 
 
-def alone(size: int, pieces: Path, steps: int) -> TrainingConfig:
+def scratch_settings(size: int, pieces: Path, steps: int) -> TrainingConfig:
     """The low-resource direction from random weights: all of the updates, whatever dev BLEU does."""
     own = {"limit": size, "tokenizer": str(pieces), "max_steps": steps, "eval_every": 150, "patience": 1000}
     return TrainingConfig.model_validate(SHARED | FRESH | own | {"eval_sentences": 200})
@@ -90,7 +91,7 @@ def describe(row: Mapping[str, float]) -> None:
     print(json.dumps(row), flush=True)
 
 
-def made(config: TrainingConfig, folder: Path, learner: MakeLearner = TranslationLearner) -> Path:
+def train_or_reuse(config: TrainingConfig, folder: Path, learner: MakeLearner = TranslationLearner) -> Path:
     """The model of a training, which is done, continued, or done already."""
     if not (folder / "model").is_dir():
         print(folder.name, flush=True)
@@ -98,29 +99,33 @@ def made(config: TrainingConfig, folder: Path, learner: MakeLearner = Translatio
     return folder / "model"
 
 
-def trained(work: Path, options: argparse.Namespace) -> dict[tuple[str, int], Path]:
+def train_all(work: Path, options: argparse.Namespace) -> dict[tuple[str, int], Path]:
     """Every training, or what is missing of it: (method, pairs) -> the finished run's folder."""
     runs: dict[tuple[str, int], Path] = {}
-    start = made(shared(options.shared), work / "shared", MetaLearner)
+    start = train_or_reuse(shared_settings(options.shared), work / "shared", MetaLearner)
     for method in options.methods:
-        config = further(method, start, options.before, options.inner_rate)
-        model = made(config, work / method, MetaLearner)
+        config = method_settings(method, start, options.before, options.inner_rate)
+        model = train_or_reuse(config, work / method, MetaLearner)
         for size in SIZES:
-            runs[method, size] = made(adapted(size, model, options.after), work / f"{method}-{size}").parent
+            runs[method, size] = train_or_reuse(
+                adaptation_settings(size, model, options.after), work / f"{method}-{size}"
+            ).parent
     total = options.shared + options.before + options.after
     for size in SIZES if options.scratch else ():
-        runs[SCRATCH, size] = made(alone(size, start, total), work / f"scratch-{size}").parent
+        runs[SCRATCH, size] = train_or_reuse(
+            scratch_settings(size, start, total), work / f"scratch-{size}"
+        ).parent
     return runs
 
 
-def translations(folder: Path, utterances: Sequence[Utterance]) -> dict[str, str]:
+def translate(folder: Path, utterances: Sequence[Utterance]) -> dict[str, str]:
     """Utterance id -> translation, beam 5."""
     config = TranslationConfig(model=str(folder / "model"), n_best=1, batch_size=32, device="cpu")
     outcomes = build(config).translate(utterances)
     return {o.utterance_id: o.best.text for o in outcomes if isinstance(o, NBest)}
 
 
-def history(folder: Path) -> list[dict[str, float]]:
+def read_history(folder: Path) -> list[dict[str, float]]:
     """The metrics of a run."""
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text("utf-8").splitlines()]
 
@@ -134,7 +139,7 @@ def plot(runs: Mapping[tuple[str, int], Path], options: argparse.Namespace, path
     for panel, size in zip(panels, SIZES, strict=True):
         for (method, of), folder in runs.items():
             if of == size:
-                rows, shift = history(folder), 0 if method == SCRATCH else before
+                rows, shift = read_history(folder), 0 if method == SCRATCH else before
                 xs, ys = [row["step"] + shift for row in rows], [row["dev_loss"] for row in rows]
                 panel.plot(xs, ys, label=method, marker=".")
         panel.set_title(f"{size:,} English-German pairs")
@@ -161,20 +166,26 @@ bootstrap intervals; one training each, so other seeds are not in them. `{signat
 """
 
 
-def page(
+def format_page(
     scores: Mapping[tuple[str, int], Score],
     tests: Mapping[int, Sequence[Difference]],
     options: argparse.Namespace,
 ) -> str:
     """The report."""
-    one = next(iter(scores.values()))
+    score_of_any = next(iter(scores.values()))
     command = (
         f"python -m benchmarks.quality meta --shared {options.shared} --before {options.before} "
         f"--after {options.after}"
     )
-    said = {"command": command, "rate": options.inner_rate, "counts": f"{one.n:,} of {one.n_total:,}"}
+    facts = {
+        "command": command,
+        "rate": options.inner_rate,
+        "counts": f"{score_of_any.n:,} of {score_of_any.n_total:,}",
+    }
     budget = {name: getattr(options, name) for name in ("shared", "before", "after")}
-    protocol = PROTOCOL.format(**said, **budget, total=sum(budget.values()), signature=one.signature)
+    protocol = PROTOCOL.format(
+        **facts, **budget, total=sum(budget.values()), signature=score_of_any.signature
+    )
     lines = ["# Meta-learning: English-German from 100, 600 and 3,000 pairs", "", protocol]
     lines += ["| then | minutes of it (wall) | " + " | ".join(f"{size:,} pairs" for size in SIZES) + " |"]
     lines += ["|---|---|" + "---|" * len(SIZES)]
@@ -187,7 +198,7 @@ def page(
                 if score
                 else "not run"
             )
-        cost = "" if method == SCRATCH else f"{history(options.work / method)[-1]['minutes']:.1f}"
+        cost = "" if method == SCRATCH else f"{read_history(options.work / method)[-1]['minutes']:.1f}"
         lines.append(f"| {method} | {cost} | " + " | ".join(cells) + " |")
     lines += [
         "",
@@ -196,10 +207,10 @@ def page(
     ]
     lines += ["| pairs | method | difference | 95% interval | p (Holm) |", "|---|---|---|---|---|"]
     lines += [
-        f"| {size:,} | {d.system} | {d.difference:+.2f} | {format_interval(d.interval, '{:+.2f} to {:+.2f}')} "
-        f"| {format_p_value(d.p_holm)} |"
-        for size, found in tests.items()
-        for d in found
+        f"| {size:,} | {d.system} | {d.difference:+.2f} "
+        f"| {format_interval(d.interval, '{:+.2f} to {:+.2f}')} | {format_p_value(d.p_holm)} |"
+        for size, differences in tests.items()
+        for d in differences
     ]
     return "\n".join([*lines, "", "![Learning curves](meta-curves.png)", ""])
 
@@ -219,20 +230,20 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    runs = trained(options.work, options)
+    runs = train_all(options.work, options)
     if options.train_only:
         return
     test = data.load("multi30k:test_2016_flickr", source_language="en", target_language="de").utterances
     references = {u.id: u.references for u in test}
-    texts = {run: translations(folder, test) for run, folder in runs.items()}
+    texts = {run: translate(folder, test) for run, folder in runs.items()}
     scores = {
-        run: translation_scores(references, found, language="de", n_total=len(test))["bleu"]
-        for run, found in texts.items()
+        run: translation_scores(references, outputs, language="de", n_total=len(test))["bleu"]
+        for run, outputs in texts.items()
     }
     tests = {}
     for size in SIZES:
-        found = {method: texts[method, of] for method, of in texts if of == size}
-        tests[size] = translation_tests(references, found, "multilingual", language="de", names=("bleu",))
-    options.out.write_text(page(scores, tests, options), encoding="utf-8")
+        outputs = {method: texts[method, of] for method, of in texts if of == size}
+        tests[size] = translation_tests(references, outputs, "multilingual", language="de", names=("bleu",))
+    options.out.write_text(format_page(scores, tests, options), encoding="utf-8")
     plot(runs, options, options.out.with_name("meta-curves.png"))
     print(options.out.read_text(encoding="utf-8"))

@@ -18,6 +18,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from benchmarks.common.cached_recognition import recognize_cached
+from benchmarks.common.paths import RESULTS
 from benchmarks.common.recordings import decode_audio, load_recordings
 from benchmarks.common.tables import markdown_table
 from benchmarks.quality.recognition import word_error_counts
@@ -25,7 +26,7 @@ from components import audio
 from components.records import Utterance
 
 MODEL = "packaged:whisper-base"
-OUT = Path(__file__).parents[1] / "docs" / "results" / "non-speech.md"
+OUT = RESULTS / "non-speech.md"
 SYSTEMS: dict[str, dict[str, object]] = {
     "beam 5 (the default)": {},
     "beam 5, `asr.vad=false`": {"vad": False},
@@ -73,12 +74,12 @@ def _hum(rng: np.random.Generator, n: int) -> Sound:
 
 
 def _clicks(rng: np.random.Generator, n: int) -> Sound:
-    sound = 0.0005 * rng.standard_normal(n)
+    samples = 0.0005 * rng.standard_normal(n)
     decay = 0.7 * np.exp(-np.arange(320) / 40)
     for at in rng.integers(0, max(1, n - 320), max(1, n // RATE * 3)):
-        part = sound[at : at + 320]
+        part = samples[at : at + 320]
         part += (decay * rng.standard_normal(320))[: len(part)]
-    return sound
+    return samples
 
 
 def _sweep(rng: np.random.Generator, n: int) -> Sound:
@@ -87,13 +88,13 @@ def _sweep(rng: np.random.Generator, n: int) -> Sound:
 
 
 def _chords(rng: np.random.Generator, n: int) -> Sound:
-    sound = np.zeros(n)
+    samples = np.zeros(n)
     for begin in range(0, n, RATE):
         length = min(RATE, n - begin)
         root = 110 * 2 ** (rng.integers(0, 13) / 12)
         chord = sum(_tones(length, np.full(length, root * ratio)) for ratio in (1, 1.26, 1.5))
-        sound[begin : begin + length] = 0.15 * chord * np.exp(-np.arange(length) / RATE)
-    return sound
+        samples[begin : begin + length] = 0.15 * chord * np.exp(-np.arange(length) / RATE)
+    return samples
 
 
 def _melody(rng: np.random.Generator, n: int) -> Sound:

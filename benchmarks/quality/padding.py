@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.common.cached_recognition import recognize_cached
+from benchmarks.common.paths import RESULTS
 from benchmarks.common.recordings import decode_audio, load_recordings, seconds_of
 from benchmarks.common.tables import markdown_table
 from benchmarks.quality.recognition import word_error_counts
@@ -24,7 +25,7 @@ from components.recognition.whisper.padding import count_audio_positions
 from components.records import Utterance
 
 MODEL = "packaged:whisper-base"
-OUT = Path(__file__).parents[1] / "docs" / "results" / "padding.md"
+OUT = RESULTS / "padding.md"
 WAYS: dict[str, dict[str, float]] = {
     "all positions": {"padding_stride": 1},
     **{f"every {n}.": {"padding_stride": n} for n in (2, 3, 4, 5, 6)},
@@ -35,18 +36,18 @@ BEAMS = (1, 5)
 
 
 @torch.inference_mode()
-def drifts(utterances: Sequence[Utterance]) -> dict[str, str]:
+def measure_drifts(utterances: Sequence[Utterance]) -> dict[str, str]:
     """Way -> how far the states of the speech are from the whole window's, mean and most, percent of norm."""
     encoder = WhisperEncoder(load_whisper(resolve(MODEL)))
-    found: dict[str, list[float]] = {name: [] for name in WAYS}
+    distances: dict[str, list[float]] = {name: [] for name in WAYS}
     for utterance in utterances:
         mel = cut_window(compute_log_mel(decode_audio(utterance)), 0)[None]
         speech = count_audio_positions(mel)[0]
         whole = encoder(mel)[0, :speech]
         for name, way in WAYS.items():
             states = few(encoder, mel, way, speech)[:speech]
-            found[name].append(100 * float((states - whole).norm() / whole.norm()))
-    return {name: f"{sum(x) / len(x):.1f} ({max(x):.1f})" for name, x in found.items()}
+            distances[name].append(100 * float((states - whole).norm() / whole.norm()))
+    return {name: f"{sum(x) / len(x):.1f} ({max(x):.1f})" for name, x in distances.items()}
 
 
 def few(encoder: WhisperEncoder, mel: Tensor, way: dict[str, float], speech: int) -> Tensor:
@@ -61,7 +62,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args(arguments)
     utterances = load_recordings()[: options.limit]
-    drift = drifts(utterances[::5])
+    drift = measure_drifts(utterances[::5])
     rows: list[list[str]] = []
     columns: list[str] = []
     whole: dict[int, list[str]] = {}

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.common.paths import RESULTS
 from benchmarks.common.tables import format_interval, format_p_value
 from components import data
 from components.decoding.models.seq2seq import Seq2SeqModel
@@ -31,7 +32,7 @@ from components.translation.search_settings import search_config_of
 from components.translation.seq2seq import Seq2SeqBackend
 from components.translation.translator import Translator
 
-OUT = Path(__file__).parents[1] / "docs" / "results" / "pruning.md"
+OUT = RESULTS / "pruning.md"
 BEAM, BATCH = 5, 64
 DENSE = "dense"
 VARIANTS: dict[str, tuple[Pattern, float]] = {
@@ -41,8 +42,8 @@ VARIANTS: dict[str, tuple[Pattern, float]] = {
 }
 
 
-def run(
-    model: str, variant: str, judged: Sequence[parallel_data.Pair], asked: list[Utterance]
+def prune_and_translate(
+    model: str, variant: str, judged: Sequence[parallel_data.Pair], test_set: list[Utterance]
 ) -> tuple[PruningSummary | None, dict[str, str]]:
     """What pruning did, and the test translations by utterance id."""
     checkpoint = resolve(model)
@@ -63,7 +64,7 @@ def run(
         ready, tokenizer, search_config_of(TranslationConfig(model=model, beam_size=BEAM))
     )
     translator = Translator(engine, checkpoint, n_best=1, batch_size=BATCH)
-    texts = {o.utterance_id: o.best.text for o in translator.translate(asked) if isinstance(o, NBest)}
+    texts = {o.utterance_id: o.best.text for o in translator.translate(test_set) if isinstance(o, NBest)}
     return pruned, texts
 
 
@@ -78,25 +79,25 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     judged, _ = parallel_data.read_pairs(options.dev, ("en", "de"), 200)
-    asked = list(data.load(options.test, target_language="de", limit=options.limit).utterances)
-    references = {u.id: u.references for u in asked}
-    found, systems = {}, {}
+    test_set = list(data.load(options.test, target_language="de", limit=options.limit).utterances)
+    references = {u.id: u.references for u in test_set}
+    summaries, systems = {}, {}
     for name in (DENSE, *options.variants):
-        found[name], systems[name] = run(options.model, name, judged, asked)
-        print(name, found[name], flush=True)
+        summaries[name], systems[name] = prune_and_translate(options.model, name, judged, test_set)
+        print(name, summaries[name], flush=True)
     tests = {
         t.system: t for t in translation_tests(references, systems, DENSE, language="de", names=["bleu"])
     }
     rows = []
     for name, texts in systems.items():
-        bleu = translation_scores(references, texts, language="de", n_total=len(asked))["bleu"]
+        bleu = translation_scores(references, texts, language="de", n_total=len(test_set))["bleu"]
         cells = [f"{bleu.value:.1f}{format_interval(bleu.interval, ' ({:.1f}–{:.1f})')}", "–", "–", "–"]
-        if (one := found[name]) is not None:
+        if (summary := summaries[name]) is not None:
             test = tests[name]
-            layouts = ", ".join(f"{count} {layout}" for layout, count in one.layouts.items())
+            layouts = ", ".join(f"{count} {layout}" for layout, count in summary.layouts.items())
             interval = format_interval(test.interval, " [{:+.1f}, {:+.1f}]")
             cells[1:] = [f"{test.difference:+.1f}{interval} p {format_p_value(test.p_holm)}"]
-            cells += [f"{one.before:.1f} → {one.after:.1f}", layouts]
+            cells += [f"{summary.before:.1f} → {summary.after:.1f}", layouts]
         rows.append(f"| {name} | {' | '.join(cells)} |")
     lines = [
         "# Pruning a translation model",

@@ -10,8 +10,9 @@ from pathlib import Path
 import torch
 import whisper
 
+from benchmarks.common.paths import RESULTS
 from benchmarks.common.recordings import decode_audio, load_recordings, seconds_of
-from components.metrics.wer import recognition_scores
+from components.metrics.recognition import recognition_scores
 from components.models import resolve
 from components.models.loading import load_whisper
 from components.recognition.config import RecognitionConfig
@@ -19,7 +20,7 @@ from components.recognition.factory import build
 from components.records import Hypothesis, NBest, Utterance
 
 MODEL = "packaged:whisper-base"
-OUT = Path(__file__).parents[1] / "docs" / "results" / "recognition.md"
+OUT = RESULTS / "recognition.md"
 VARIANTS = {
     "greedy, float32": {"beam_size": 1},
     "greedy, float32, all of the padding": {"beam_size": 1, "padding_stride": 1},
@@ -58,13 +59,13 @@ def theirs(utterances: list[Utterance]) -> list[dict]:
 
 def word_error_counts(utterances: list[Utterance], texts: list[str]) -> dict[str, str]:
     """WER by language, with the number of utterances."""
-    found = {}
+    counts = {}
     for language in sorted({u.source_language for u in utterances}):
         references = {u.id: u.transcript or "" for u in utterances if u.source_language == language}
         hypotheses = {u.id: t for u, t in zip(utterances, texts, strict=True) if u.id in references}
         scores = recognition_scores(references, hypotheses, language=language, n_total=len(references))
-        found[f"{language} ({len(references)})"] = f"{scores['wer'].value:.2f}"
-    return found
+        counts[f"{language} ({len(references)})"] = f"{scores['wer'].value:.2f}"
+    return counts
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -76,12 +77,12 @@ def main(arguments: Sequence[str]) -> None:
     utterances = load_recordings()[: options.limit]
     reference = theirs(utterances)
     texts = [result["text"].strip() for result in reference]
-    found = {name: ours(utterances, settings) for name, settings in VARIANTS.items()}
-    same = {name: sum(a.text == b for a, b in zip(row, texts, strict=True)) for name, row in found.items()}
+    results = {name: ours(utterances, settings) for name, settings in VARIANTS.items()}
+    same = {name: sum(a.text == b for a, b in zip(row, texts, strict=True)) for name, row in results.items()}
     rows = {"openai-whisper, greedy": word_error_counts(utterances, texts)}
     rows |= {
         f"Antiphon, {name}": word_error_counts(utterances, [h.text for h in row])
-        for name, row in found.items()
+        for name, row in results.items()
     }
     languages = list(next(iter(rows.values())))
     n = len(utterances)
@@ -101,7 +102,7 @@ def main(arguments: Sequence[str]) -> None:
         count = same.get(name.removeprefix("Antiphon, "), n)
         lines.append(f"| {name} | {count} | " + " | ".join(row[c] for c in languages) + " |")
     lines += ["", "## Differences of greedy, float32", ""]
-    for utterance, hypothesis, result in zip(utterances, found[FIRST], reference, strict=True):
+    for utterance, hypothesis, result in zip(utterances, results[FIRST], reference, strict=True):
         if hypothesis.text != result["text"].strip():
             hottest = max((s["temperature"] for s in result["segments"]), default=0.0)
             lines += [

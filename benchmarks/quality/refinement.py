@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common.comparison_table import ComparisonTable, Texts, TimedTexts
+from benchmarks.common.paths import RESULTS
 from components import data
 from components.decoding.models.edit_diffusion import TAG_CHOICES
 from components.metrics.translation import translation_scores
@@ -27,17 +28,17 @@ from components.refining.rounds import Refiner
 from components.translation.config import TranslationConfig
 from components.translation.factory import build, load_resident
 
-OUT = Path(__file__).parents[1] / "docs" / "results" / "refinement.md"
+OUT = RESULTS / "refinement.md"
 FIRST = "packaged:multi30k-en-de"
 
 
-def read(source: str, limit: int | None = None) -> list[Utterance]:
+def load_utterances(source: str, limit: int | None = None) -> list[Utterance]:
     """English text or speech with German references."""
-    found = data.load(source, source_language="en", target_language="de", limit=limit).utterances
-    return [u.model_copy(update={"target_language": "de"}) for u in found]
+    utterances = data.load(source, source_language="en", target_language="de", limit=limit).utterances
+    return [u.model_copy(update={"target_language": "de"}) for u in utterances]
 
 
-def heard(utterances: Sequence[Utterance]) -> list[Utterance]:
+def transcribe(utterances: Sequence[Utterance]) -> list[Utterance]:
     """What Whisper base makes of speech, as text to translate."""
     config = RecognitionConfig(model="packaged:whisper-base", beam_size=1, n_best=1, device="cpu")
     outcomes = recogniser(config).recognize(list(utterances))
@@ -45,20 +46,20 @@ def heard(utterances: Sequence[Utterance]) -> list[Utterance]:
     return [u.model_copy(update={"text": texts[u.id]}) for u in utterances if u.id in texts]
 
 
-def translated(model: str, utterances: Sequence[Utterance], store: str | None) -> TimedTexts:
+def translate(model: str, utterances: Sequence[Utterance], store: str | None) -> TimedTexts:
     """One translation each by beam search."""
     begun = time.process_time(), time.perf_counter()
     config = TranslationConfig(model=model, beam_size=5, n_best=1, batch_size=64, device="cpu")
     outcomes = build(config, store).translate(utterances)
     texts = {o.utterance_id: o.best.text for o in outcomes if isinstance(o, NBest)}
-    return texts, *_since(begun)
+    return texts, *_seconds_since(begun)
 
 
-def _since(begun: tuple[float, float]) -> tuple[float, float]:
+def _seconds_since(begun: tuple[float, float]) -> tuple[float, float]:
     return time.process_time() - begun[0], time.perf_counter() - begun[1]
 
 
-def rounds(
+def run_rounds(
     config: RefineConfig,
     utterances: Sequence[Utterance],
     drafts: Texts,
@@ -71,7 +72,7 @@ def rounds(
     if choose:
         refiner.proposer.ready.choose = TAG_CHOICES[choose]  # type: ignore[union-attr]
     history = [[_draft(u, drafts[u.id])] for u in utterances]
-    found = []
+    results = []
     for left in range(count, 0, -1):
         begun = time.process_time(), time.perf_counter()
         outcomes = refiner.run_round(utterances, history, left)
@@ -79,8 +80,8 @@ def rounds(
             assert isinstance(outcome, NBest)
             past.append(outcome)
         texts = {past[-1].utterance_id: past[-1].best.text for past in history}
-        found.append((texts, *_since(begun)))
-    return found
+        results.append((texts, *_seconds_since(begun)))
+    return results
 
 
 def _draft(utterance: Utterance, text: str) -> NBest:
@@ -97,15 +98,17 @@ def noise_of(model: str, drafts: Texts, store: str | None) -> Texts:
     return {name: tokenizer.decode(list(noise.draw_tokens(n, draw))) for name, n in lengths.items()}
 
 
-def networks(table: ComparisonTable, options: Any, choose: str) -> None:
+def measure_networks(table: ComparisonTable, options: Any, choose: str) -> None:
     """First pass, deliberation and edit diffusion on one test set."""
     store, sources = options.store, table.utterances
-    [(drafts, *_)] = table.add(["first pass"], lambda: [translated(FIRST, sources, store)])
+    [(drafts, *_)] = table.add(["first pass"], lambda: [translate(FIRST, sources, store)])
     if options.deliberation:
         model = options.deliberation
-        table.add(["deliberation"], lambda: [translated(model, sources, store)])
+        table.add(["deliberation"], lambda: [translate(model, sources, store)])
         config = RefineConfig(method="deliberation", model=model, gate="off", device="cpu")
-        table.add(["deliberation, reading the first pass"], lambda: rounds(config, sources, drafts, 1, store))
+        table.add(
+            ["deliberation, reading the first pass"], lambda: run_rounds(config, sources, drafts, 1, store)
+        )
     if options.diffusion:
         model = options.diffusion
         config = RefineConfig(method="diffusion", model=model, gate="off", device="cpu", batch_size=64)
@@ -117,29 +120,30 @@ def networks(table: ComparisonTable, options: Any, choose: str) -> None:
         for start, make in starts.items():
             count = 2 if start == "the first pass" else 4
             names = [f"diffusion from {start}, step {n} of {count}" for n in range(1, count + 1)]
-            table.add(names, lambda: rounds(config, sources, make(), count, store, choose))  # noqa: B023
+            table.add(names, lambda: run_rounds(config, sources, make(), count, store, choose))  # noqa: B023
 
 
-def selected(options: Any) -> str:
+def choose_tags(options: Any) -> str:
     """The choice of tags that gives the better BLEU on val, two steps from the first pass."""
-    table = ComparisonTable("val", read("multi30k:val", 200), options.work)
-    [(drafts, *_)] = table.add(["first pass"], lambda: [translated(FIRST, table.utterances, options.store)])
+    table = ComparisonTable("val", load_utterances("multi30k:val", 200), options.work)
+    [(drafts, *_)] = table.add(["first pass"], lambda: [translate(FIRST, table.utterances, options.store)])
     config = RefineConfig(
         method="diffusion", model=options.diffusion, gate="off", device="cpu", batch_size=64
     )
     best: dict[str, float] = {}
     for name in TAG_CHOICES:
         names = [f"{name}, step {n}" for n in (1, 2)]
-        found = table.add(names, lambda: rounds(config, table.utterances, drafts, 2, options.store, name))  # noqa: B023
-        score = translation_scores(table.references, found[-1][0], language="de", n_total=len(drafts))
+        sources = table.utterances
+        results = table.add(names, lambda: run_rounds(config, sources, drafts, 2, options.store, name))  # noqa: B023
+        score = translation_scores(table.references, results[-1][0], language="de", n_total=len(drafts))
         best[name] = score["bleu"].value
     return max(best, key=lambda name: best[name])
 
 
-def self_refine(table: ComparisonTable, options: Any, first: str) -> None:
+def measure_self_refine(table: ComparisonTable, options: Any, first: str) -> None:
     """Two rounds of few-shot post-editing by a causal LM, accepted always or by a gate."""
     store, sources = options.store, table.utterances
-    [(drafts, *_)] = table.add(["first pass"], lambda: [translated(first, sources, store)])
+    [(drafts, *_)] = table.add(["first pass"], lambda: [translate(first, sources, store)])
     # A gate is of another kind than what it judges: back-translation, another translator, the references.
     judges = {"off": FIRST, "round_trip": options.language_model, "forward": FIRST, "reference_chrf": FIRST}
     for gate, judge in judges.items():
@@ -154,7 +158,7 @@ def self_refine(table: ComparisonTable, options: Any, first: str) -> None:
             max_tokens=48,
         )
         names = [f"self-refine, gate {gate}, round {n}" for n in (1, 2)]
-        table.add(names, lambda: rounds(config, sources, drafts, 2, store))  # noqa: B023
+        table.add(names, lambda: run_rounds(config, sources, drafts, 2, store))  # noqa: B023
 
 
 def plot(table: ComparisonTable, path: Path) -> None:
@@ -166,14 +170,14 @@ def plot(table: ComparisonTable, path: Path) -> None:
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     for start in ("nothing", "noise", "the first pass"):
-        found = [
+        outputs = [
             texts for name, (texts, *_) in table.systems.items() if name.startswith(f"diffusion from {start}")
         ]
         values = [
             translation_scores(table.references, t, language="de", n_total=len(table.references))[
                 "bleu"
             ].value
-            for t in found
+            for t in outputs
         ]
         axes.plot(range(1, len(values) + 1), values, marker="o", label=f"from {start}")
     axes.set(xlabel="step", ylabel="BLEU")
@@ -183,11 +187,15 @@ def plot(table: ComparisonTable, path: Path) -> None:
 
 def command(options: argparse.Namespace) -> str:
     """What made the page, without the folders of the machine."""
-    said = {"deliberation": options.deliberation, "diffusion": options.diffusion}
-    said |= {"spoken": options.spoken and "MANIFEST", "limit": options.limit, "sentences": options.sentences}
-    said |= {"gates": " ".join(options.gates), "drafts": " ".join(options.drafts)}
-    given = [f"--{name} {value}" for name, value in said.items() if value is not None]
-    return " ".join(["python -m benchmarks.quality refinement", *given])
+    settings = {"deliberation": options.deliberation, "diffusion": options.diffusion}
+    settings |= {
+        "spoken": options.spoken and "MANIFEST",
+        "limit": options.limit,
+        "sentences": options.sentences,
+    }
+    settings |= {"gates": " ".join(options.gates), "drafts": " ".join(options.drafts)}
+    flags = [f"--{name} {value}" for name, value in settings.items() if value is not None]
+    return " ".join(["python -m benchmarks.quality refinement", *flags])
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -207,7 +215,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args(arguments)
     options.work.mkdir(parents=True, exist_ok=True)
-    choose = selected(options) if options.diffusion else ""
+    choose = choose_tags(options) if options.diffusion else ""
     lines = ["# Refinement: a second look at a first pass", ""]
     lines += [f"`{command(options)}`. Paired bootstrap against the "]
     lines += [
@@ -218,25 +226,25 @@ def main(arguments: Sequence[str]) -> None:
     lines += [options.note, ""] if options.note else []
     if choose:
         lines += [f"Tags of edit diffusion are chosen by `{choose}`, selected on 200 sentences of val.", ""]
-    sets = {"test_2016_flickr": lambda: read("multi30k:test_2016_flickr", options.limit)}
+    sets = {"test_2016_flickr": lambda: load_utterances("multi30k:test_2016_flickr", options.limit)}
     if options.spoken:
-        sets["spoken captions, after the cascade"] = lambda: heard(read(options.spoken))
+        sets["spoken captions, after the cascade"] = lambda: transcribe(load_utterances(options.spoken))
     for title, load in sets.items() if options.deliberation or options.diffusion else ():
         table = ComparisonTable(title, load(), options.work)
-        networks(table, options, choose)
+        measure_networks(table, options, choose)
         lines += table.to_markdown()
         if options.diffusion:
             picture = options.out.with_name(f"{options.out.stem}-{title.partition(' ')[0]}.png")
             plot(table, picture)
             lines += [f"![BLEU per step]({picture.name})", ""]
     if options.sentences:
-        sources = read("multi30k:test_2016_flickr", options.sentences)
+        sources = load_utterances("multi30k:test_2016_flickr", options.sentences)
         for first in options.drafts:
             name = first.partition(":")[2]
             table = ComparisonTable(
                 f"self-refine by {options.language_model} after {name}", sources, options.work
             )
-            self_refine(table, options, first)
+            measure_self_refine(table, options, first)
             lines += table.to_markdown()
         if "reference_chrf" in options.gates:
             lines += ["`reference_chrf` sees the references: what a perfect gate could gain.", ""]

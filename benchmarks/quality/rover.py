@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.common.cached_recognition import CACHE, recognize_cached
+from benchmarks.common.paths import RESULTS
 from benchmarks.common.recordings import SHARED, load_recordings, seconds_of
 from benchmarks.common.tables import format_interval, format_p_value
 from components import audio
@@ -24,12 +25,12 @@ from components.ensembling.output_level.config import SystemCombinationConfig
 from components.ensembling.output_level.mert import mert
 from components.ensembling.output_level.system_combination import combine_outputs
 from components.ensembling.output_level.weighted_hypotheses import SystemNBest
+from components.metrics.recognition import recognition_scores, utterance_errors
 from components.metrics.shapley import CoalitionGame, all_coalitions, estimate_contributions
 from components.metrics.significance import recognition_tests
-from components.metrics.wer import recognition_scores, utterance_errors
 from components.records import NBest, Score, Utterance
 
-OUT = Path(__file__).parents[1] / "docs" / "results" / "rover.md"
+OUT = RESULTS / "rover.md"
 SYSTEMS: dict[str, dict[str, object]] = {
     "whisper-base": {"model": "packaged:whisper-base"},
     "whisper-tiny.en": {"model": "packaged:whisper-tiny.en"},
@@ -40,7 +41,7 @@ Lists = Mapping[str, Mapping[str, NBest]]
 """System -> utterance id -> n-best list."""
 
 
-def spoken() -> list[Utterance]:
+def load_development() -> list[Utterance]:
     """The development data: 50 captions spoken by a synthetic voice."""
     folder = SHARED / "data" / "spoken"
     rows = map(json.loads, (folder / "manifest.jsonl").read_text(encoding="utf-8").splitlines())
@@ -55,11 +56,11 @@ def spoken() -> list[Utterance]:
     ]
 
 
-def references(utterances: Sequence[Utterance]) -> dict[str, str]:
+def transcripts_of(utterances: Sequence[Utterance]) -> dict[str, str]:
     return {u.id: u.transcript or "" for u in utterances}
 
 
-def combined(lists: Lists, config: SystemCombinationConfig) -> dict[str, str]:
+def combine(lists: Lists, config: SystemCombinationConfig) -> dict[str, str]:
     """Utterance id -> the pool's best text."""
     ids = dict.fromkeys(key for row in lists.values() for key in row)
     texts = {}
@@ -71,14 +72,16 @@ def combined(lists: Lists, config: SystemCombinationConfig) -> dict[str, str]:
 
 
 def wer(utterances: Sequence[Utterance], texts: Mapping[str, str]) -> Score:
-    return recognition_scores(references(utterances), texts, language="en", n_total=len(utterances))["wer"]
+    return recognition_scores(transcripts_of(utterances), texts, language="en", n_total=len(utterances))[
+        "wer"
+    ]
 
 
 def best_on(
     dev: Sequence[Utterance], lists: Lists, grid: Iterable[SystemCombinationConfig]
 ) -> SystemCombinationConfig:
     """The setting of least development WER; the first of equals."""
-    return min(grid, key=lambda config: round(wer(dev, combined(lists, config)).value, 6))
+    return min(grid, key=lambda config: round(wer(dev, combine(lists, config)).value, 6))
 
 
 def vote_grid() -> Iterable[SystemCombinationConfig]:
@@ -108,7 +111,7 @@ def risk_grid() -> Iterable[SystemCombinationConfig]:
         )
 
 
-def reranked(dev: Sequence[Utterance], lists: Lists) -> SystemCombinationConfig:
+def learn_reranking(dev: Sequence[Utterance], lists: Lists) -> SystemCombinationConfig:
     """Coefficients learned on the development data for its WER."""
     config = SystemCombinationConfig(method="reranking", utility="wer")
     offers = [[SystemNBest(name, row[u.id].hypotheses) for name, row in lists.items()] for u in dev]
@@ -116,38 +119,40 @@ def reranked(dev: Sequence[Utterance], lists: Lists) -> SystemCombinationConfig:
     return config.model_copy(update={"coefficients": tuned.coefficients})
 
 
-def oracle(utterances: Sequence[Utterance], lists: Lists) -> dict[str, str]:
+def oracle_texts(utterances: Sequence[Utterance], lists: Lists) -> dict[str, str]:
     """The candidate of the pool with the fewest errors: what no choice can beat."""
     texts = {}
     for u in utterances:
         candidates = dict.fromkeys(h.text for row in lists.values() for h in row[u.id].hypotheses)
-        found = {
+        errors_by_text = {
             text: utterance_errors({u.id: u.transcript or ""}, {u.id: text}, language="en")[u.id].errors
             for text in candidates
         }
-        texts[u.id] = min(found, key=lambda text: found[text])
+        texts[u.id] = min(errors_by_text, key=lambda text: errors_by_text[text])
     return texts
 
 
-def game(utterances: Sequence[Utterance], lists: Lists, config: SystemCombinationConfig) -> CoalitionGame:
+def play_coalitions(
+    utterances: Sequence[Utterance], lists: Lists, config: SystemCombinationConfig
+) -> CoalitionGame:
     """Minus the word error rate of every coalition's ROVER; nobody leaves every word out (100%)."""
-    refs = references(utterances)
+    refs = transcripts_of(utterances)
     rows = []
     for coalition in all_coalitions(tuple(lists)):
         weights = [w for w, name in zip(config.weights, lists, strict=True) if name in coalition]
         some = {name: row for name, row in lists.items() if name in coalition}
-        texts = combined(some, config.model_copy(update={"weights": tuple(weights)})) if some else {}
+        texts = combine(some, config.model_copy(update={"weights": tuple(weights)})) if some else {}
         counts = utterance_errors(refs, {key: texts.get(key, "") for key in refs}, language="en")
         rows.append([-100.0 * counts[key].errors for key in refs])
     lengths = [float(counts[key].length) for key in refs]
-    spoken_ = [place for place, length in enumerate(lengths) if length]
+    spoken_ = [index for index, length in enumerate(lengths) if length]
     return CoalitionGame(tuple(lists), np.array(rows)[:, spoken_], np.array(lengths)[spoken_])
 
 
-def described(config: SystemCombinationConfig) -> str:
+def describe_settings(config: SystemCombinationConfig) -> str:
     """What of a setting was chosen, in one line."""
-    shown = config.model_dump(exclude_defaults=True, exclude={"method"})
-    return ", ".join(f"{name} {value}" for name, value in shown.items()) or "defaults"
+    settings = config.model_dump(exclude_defaults=True, exclude={"method"})
+    return ", ".join(f"{name} {value}" for name, value in settings.items()) or "defaults"
 
 
 UNTUNED = {
@@ -158,12 +163,12 @@ UNTUNED = {
 }
 
 
-def tuned_on(dev: Sequence[Utterance], lists: Lists) -> dict[str, SystemCombinationConfig]:
+def tune(dev: Sequence[Utterance], lists: Lists) -> dict[str, SystemCombinationConfig]:
     return {
         "ROVER by votes, tuned on dev": best_on(dev, lists, vote_grid()),
         "ROVER by confidence, tuned on dev": best_on(dev, lists, confidence_grid()),
         "minimum Bayes risk, tuned on dev": best_on(dev, lists, risk_grid()),
-        "reranking, learned on dev": reranked(dev, lists),
+        "reranking, learned on dev": learn_reranking(dev, lists),
     }
 
 
@@ -175,19 +180,19 @@ def texts_of(
     cost = {}
     for name, config in settings.items():
         begun = time.process_time()
-        texts[name] = combined(lists, config)
+        texts[name] = combine(lists, config)
         cost[name] = time.process_time() - begun
     return texts, cost
 
 
-def table(
+def score_table(
     utterances: Sequence[Utterance], texts: Mapping[str, Mapping[str, str]], cost: Mapping[str, float]
 ) -> list[str]:
     """Every system with interval and paired test against the best single recogniser of these utterances."""
     scores = {name: wer(utterances, row) for name, row in texts.items()}
     best = min(SYSTEMS, key=lambda name: scores[name].value)
-    found = recognition_tests(references(utterances), texts, best, language="en")
-    tests = {test.system: test for test in found if test.metric == "wer"}
+    differences = recognition_tests(transcripts_of(utterances), texts, best, language="en")
+    tests = {test.system: test for test in differences if test.metric == "wer"}
     lines = [
         f"| system | WER | 95% | difference to {best} | p | p (Holm) | CPU-seconds |",
         "|---|---|---|---|---|---|---|",
@@ -200,7 +205,8 @@ def table(
             compared = f"{t.difference:+.2f}{interval} | {format_p_value(t.p)} | {format_p_value(t.p_holm)}"
         spent = f"{cost[name]:.1f}" if name in cost else ""
         lines.append(
-            f"| {name} | {score.value:.2f} | {format_interval(score.interval, '{:.2f}–{:.2f}')} | {compared} | {spent} |"
+            f"| {name} | {score.value:.2f} | {format_interval(score.interval, '{:.2f}–{:.2f}')} "
+            f"| {compared} | {spent} |"
         )
     return [
         *lines,
@@ -210,11 +216,13 @@ def table(
     ]
 
 
-def contributed(test: Sequence[Utterance], lists: Lists, config: SystemCombinationConfig) -> list[str]:
+def contribution_table(test: Sequence[Utterance], lists: Lists, config: SystemCombinationConfig) -> list[str]:
     """The table of contributions to one ROVER."""
-    rows = estimate_contributions(game(test, lists, config), dict(zip(SYSTEMS, config.weights, strict=True)))
+    rows = estimate_contributions(
+        play_coalitions(test, lists, config), dict(zip(SYSTEMS, config.weights, strict=True))
+    )
     lines = [
-        f"## Who contributes to ROVER ({described(config)})",
+        f"## Who contributes to ROVER ({describe_settings(config)})",
         "",
         "The better of the two tuned ones on dev. Points of WER on the recordings; nobody leaves out every "
         "word (100%). The coefficient is the weight of the vote.",
@@ -239,7 +247,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--cache", type=Path, default=CACHE, help="folder of what the recognisers heard")
     options = parser.parse_args(arguments)
-    dev, test = spoken(), load_recordings("en")
+    dev, test = load_development(), load_recordings("en")
     dev_lists: dict[str, dict[str, NBest]] = {}
     lists: dict[str, dict[str, NBest]] = {}
     seconds: dict[str, float] = {}
@@ -247,12 +255,12 @@ def main(arguments: Sequence[str]) -> None:
         dev_lists[name], _ = recognize_cached(settings, dev, options.cache)
         lists[name], seconds[name] = recognize_cached(settings, test, options.cache)
         print(f"{name}: heard in {seconds[name]:.1f} CPU-seconds", file=sys.stderr, flush=True)
-    chosen = tuned_on(dev, dev_lists)
-    voting = best_on(dev, dev_lists, [c for name, c in chosen.items() if name.startswith("ROVER")])
-    texts, combining = texts_of(lists, UNTUNED | chosen)
+    tuned = tune(dev, dev_lists)
+    voting = best_on(dev, dev_lists, [c for name, c in tuned.items() if name.startswith("ROVER")])
+    texts, combining = texts_of(lists, UNTUNED | tuned)
     cost = seconds | {name: sum(seconds.values()) + spent for name, spent in combining.items()}
     both, _ = texts_of({name: {**dev_lists[name], **lists[name]} for name in SYSTEMS}, UNTUNED)
-    lower = wer(test, oracle(test, lists))
+    lower = wer(test, oracle_texts(test, lists))
     pages = [
         "# Three recognisers as one",
         "",
@@ -263,18 +271,18 @@ def main(arguments: Sequence[str]) -> None:
         f"{len(dev)} captions of a synthetic voice (dev) only. CPU-seconds: recognition and combination of "
         "the recordings, one thread.",
         "",
-        *table(test, texts, cost),
+        *score_table(test, texts, cost),
         f"The best candidate of each pool, chosen by the reference: WER {lower.value:.2f}. No choice among "
         "whole candidates can be better.",
         "",
         "## What was not tuned, on the recordings and dev together",
         "",
-        *table([*dev, *test], both, {}),
+        *score_table([*dev, *test], both, {}),
         "## Chosen on dev",
         "",
-        *(f"- {name}: {described(config)}" for name, config in chosen.items()),
+        *(f"- {name}: {describe_settings(config)}" for name, config in tuned.items()),
         "",
-        *contributed(test, lists, voting),
+        *contribution_table(test, lists, voting),
     ]
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text("\n".join(pages) + "\n", encoding="utf-8")

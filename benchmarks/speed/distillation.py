@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.common.paths import RESULTS
 from components import data
 from components.ensembling.token_level import factory
 from components.ensembling.token_level.config import MixingConfig
@@ -21,11 +22,11 @@ from components.translation.config import TranslationConfig
 from components.translation.factory import build
 from components.translation.translator import Translator
 
-OUT = Path(__file__).parents[1] / "docs" / "results" / "speed-distillation.md"
+OUT = RESULTS / "speed-distillation.md"
 ENSEMBLE, ONE, STUDENT = "teachers, ensemble", "one teacher", "student"
 
 
-def systems(
+def load_systems(
     teachers: Sequence[str], student: str, beam: int, store: str | None = None
 ) -> dict[str, Translator]:
     """The ensemble, its first member alone, and the student, ready to translate."""
@@ -40,17 +41,17 @@ def systems(
     }
 
 
-def rounds(
+def time_rounds(
     ready: Mapping[str, Translator], utterances: Sequence[Utterance], count: int
 ) -> dict[str, list[float]]:
     """Seconds of CPU time of each system in each round; a first round only warms up."""
-    found: dict[str, list[float]] = {name: [] for name in ready}
+    times: dict[str, list[float]] = {name: [] for name in ready}
     for number in range(count + 1):
         for name, translator in ready.items():
             spent = _seconds(lambda translator=translator: translator.translate(utterances))
             if number:
-                found[name].append(spent)
-    return found
+                times[name].append(spent)
+    return times
 
 
 def _seconds(call: Callable[[], object]) -> float:
@@ -59,14 +60,14 @@ def _seconds(call: Callable[[], object]) -> float:
     return time.thread_time() - started
 
 
-def table(
+def time_table(
     teachers: Sequence[str], student: str, limit: int, count: int, store: str | None = None
 ) -> list[str]:
     """Milliseconds per sentence and ratios, as lines of a table, for greedy search and beam 5."""
     test = data.load("multi30k:test_2016_flickr", source_language="en", target_language="de", limit=limit)
     lines = ["| system | search | ms per sentence | ensemble = 1 | rounds |", "|---|---|---|---|---|"]
     for beam in (1, 5):
-        spent = rounds(systems(teachers, student, beam, store), test.utterances, count)
+        spent = time_rounds(load_systems(teachers, student, beam, store), test.utterances, count)
         for name, seconds in spent.items():
             ratios = [whole / own for whole, own in zip(spent[ENSEMBLE], seconds, strict=True)]
             spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
@@ -96,7 +97,7 @@ def main(arguments: Sequence[str]) -> None:
         f"of 32, float32, one thread, {options.rounds} interleaved rounds in one process, CPU time; each "
         f"ratio's median, lowest and highest. {len(options.teachers)} teachers.",
         "",
-        *table(options.teachers, options.student, options.limit, options.rounds, options.store),
+        *time_table(options.teachers, options.student, options.limit, options.rounds, options.store),
     ]
     options.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))

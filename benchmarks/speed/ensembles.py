@@ -70,7 +70,7 @@ class Step:
         return weights
 
 
-def measured(systems: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+def measure_steps(systems: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
     """CPU seconds of every system in every round; one round before that does not count."""
     times: dict[str, list[float]] = {name: [] for name in systems}
     for number in range(rounds + 1):
@@ -118,7 +118,7 @@ def systems_of(options: argparse.Namespace) -> dict[str, Callable[[], object]]:
     }
 
 
-def combining(options: argparse.Namespace) -> list[str]:
+def time_combination(options: argparse.Namespace) -> list[str]:
     """The share of combining in the work of its members at a vocabulary of ``options.wide``."""
     ready = Seq2SeqModel(marian(options.wide, 0), "digest", "one", "float32")
     return [line for members in (2, 4) for line in combining_of(members, ready, options)]
@@ -140,7 +140,7 @@ def combining_of(members: int, ready: Seq2SeqModel, options: argparse.Namespace)
         "linear": lambda: mix_linearly(scores, even),
         "log-linear": lambda: mix_log_linearly(scores, even),
     }
-    ms = {name: 1e3 * statistics.median(t) for name, t in measured(runs, options.steps).items()}
+    ms = {name: 1e3 * statistics.median(t) for name, t in measure_steps(runs, options.steps).items()}
     base = members * (ms["member"] + ms["own"])
     return [
         f"| {members} | {name} | {ms['member']:.1f} | {ms['own']:.2f} | {ms[name]:.2f} | "
@@ -149,7 +149,7 @@ def combining_of(members: int, ready: Seq2SeqModel, options: argparse.Namespace)
     ]
 
 
-def table(times: dict[str, list[float]]) -> list[str]:
+def ratio_table(times: dict[str, list[float]]) -> list[str]:
     lines = []
     for name, each in times.items():
         ratios = [a / b for a, b in zip(each, times["generate"], strict=True)]
@@ -177,12 +177,12 @@ def calls_of_gate(options: argparse.Namespace) -> str:
     return ", ".join(str(calls[m]) for m in range(4))
 
 
-def processor() -> str:
+def processor_name() -> str:
     """What the machine calls its processor."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    found = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return found[0] if found else "unknown"
+    model_name = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return model_name[0] if model_name else "unknown"
 
 
 def main(arguments: list[str]) -> None:
@@ -195,21 +195,21 @@ def main(arguments: list[str]) -> None:
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     with torch.inference_mode():
-        combined = combining(options)
-        times = measured(systems_of(options), options.rounds)
+        combined = time_combination(options)
+        times = measure_steps(systems_of(options), options.rounds)
     text = [
         "# Speed of ensembles",
         "",
         f"`python -m benchmarks.speed ensembles {' '.join(arguments)}`".replace(" `", "`"),
         "",
-        f"torch {torch.__version__} on {processor()} ({torch.backends.cpu.get_cpu_capability()}), one "
+        f"torch {torch.__version__} on {processor_name()} ({torch.backends.cpu.get_cpu_capability()}), one "
         "thread, CPU time; Marian-size members (6 + 6 layers, width 512, "
         f"random weights), batch {BATCH}, beam {BEAM}, source {SOURCE} tokens, {options.length} tokens "
         f"decoded, vocabulary {options.vocabulary}; median of {options.rounds} interleaved rounds.",
         "",
         "| system | s | ratio to `generate` of one | quartiles | bar |",
         "|---|---|---|---|---|",
-        *table(times),
+        *ratio_table(times),
         "",
         "Forward calls of the four members under the gate that turns to the second after half of the "
         "sentence: "

@@ -23,14 +23,15 @@ from torch.nn import functional
 from transformers.models.mixtral.modeling_mixtral import MixtralConfig, MixtralSparseMoeBlock
 
 from benchmarks.common.cpu_timer import Call, measure, ratio_to_best
-from benchmarks.speed.recognition import processor
+from benchmarks.common.paths import RESULTS
+from benchmarks.speed.recognition import processor_name
 from benchmarks.speed.sparsity import measure_sparse_ensemble, measure_sparse_products
 from components.kernels import Arithmetic
 from components.networks.moe.grouped_experts import GroupedExperts
 from components.networks.moe.moe_block import MoEBlock
 from components.networks.moe.router import Router
 
-OUT = Path(__file__).parents[1] / "docs" / "results" / "speed-experts.md"
+OUT = RESULTS / "speed-experts.md"
 EXPERTS, TOP_K = 8, 2
 WIDTHS = (512, 1024)
 TOKENS = (1, 8, 64, 512, 2048, 8192)
@@ -40,7 +41,7 @@ Row = list[str]
 Rows = dict[str, dict[str, Row]]
 
 
-def layers(width: int, dtype: torch.dtype) -> dict[str, nn.Module]:
+def make_layers(width: int, dtype: torch.dtype) -> dict[str, nn.Module]:
     """Layers that share their weights: transformers' implementations, ours, and ours prepacked."""
     inner = 4 * width
     torch.manual_seed(0)
@@ -48,7 +49,7 @@ def layers(width: int, dtype: torch.dtype) -> dict[str, nn.Module]:
         dtype
     )
     assert isinstance(ours.experts, GroupedExperts)
-    found: dict[str, nn.Module] = {}
+    blocks: dict[str, nn.Module] = {}
     for name in THEIRS:
         config = MixtralConfig(
             hidden_size=width,
@@ -61,10 +62,10 @@ def layers(width: int, dtype: torch.dtype) -> dict[str, nn.Module]:
             block = MixtralSparseMoeBlock(config)
         block.gate.weight = ours.router.weight
         block.experts.gate_up_proj, block.experts.down_proj = ours.experts.up, ours.experts.down
-        found[name] = block
+        blocks[name] = block
     packed = MoEBlock(ours.router, ours.experts)
     packed.lay_out(ARITHMETIC[dtype])
-    return {**found, "ours": ours, "packed": packed, "dense": Dense(width).to(dtype)}
+    return {**blocks, "ours": ours, "packed": packed, "dense": Dense(width).to(dtype)}
 
 
 class Dense(nn.Module):
@@ -88,13 +89,13 @@ def every_expert(block: MixtralSparseMoeBlock, x: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def inference(made: dict[str, nn.Module], x: Tensor, rounds: int) -> Row:
+def time_inference(blocks: dict[str, nn.Module], x: Tensor, rounds: int) -> Row:
     """One line of the table of inference."""
     tokens, width = x.shape[1:]
     usable = [name for name in THEIRS if name != "batched_mm" or tokens <= 8]
-    calls: dict[str, Call] = {name: lambda n=name: made[n](x) for name in (*usable, "packed", "dense")}  # type: ignore[misc]
+    calls: dict[str, Call] = {name: lambda n=name: blocks[n](x) for name in (*usable, "packed", "dense")}  # type: ignore[misc]
     if tokens * width <= 8192 * 512:
-        calls["all"] = lambda: every_expert(made["eager"], x)  # type: ignore[arg-type]
+        calls["all"] = lambda: every_expert(blocks["eager"], x)  # type: ignore[arg-type]
     spent = measure(calls, rounds)
     cells = [f"{1000 * statistics.median(spent[n]):.2f}" if n in spent else "–" for n in ("packed", *THEIRS)]
     left = [f"{ratio_to_best(spent, 'packed', [n]):.2f}" if n in spent else "–" for n in ("all", "dense")]
@@ -103,7 +104,7 @@ def inference(made: dict[str, nn.Module], x: Tensor, rounds: int) -> Row:
     return [*cells, f"**{ratio_to_best(spent, 'packed', usable):.2f}**", *left]
 
 
-def training(made: dict[str, nn.Module], x: Tensor, rounds: int) -> Row:
+def time_training(blocks: dict[str, nn.Module], x: Tensor, rounds: int) -> Row:
     """One line of the table of training."""
     x = x.clone().requires_grad_()
 
@@ -112,12 +113,12 @@ def training(made: dict[str, nn.Module], x: Tensor, rounds: int) -> Row:
         layer.zero_grad()
 
     names = ("ours", "eager", "grouped_mm")
-    spent = measure({name: lambda n=name: step(made[n]) for name in names}, rounds)  # type: ignore[misc]
+    spent = measure({name: lambda n=name: step(blocks[n]) for name in names}, rounds)  # type: ignore[misc]
     cells = [f"{1000 * statistics.median(spent[n]):.1f}" for n in names]
     return [*cells, f"**{ratio_to_best(spent, 'ours', names[1:]):.2f}**"]
 
 
-def fill(rows: Rows, file: Path, widths: Sequence[int], tokens: Sequence[int]) -> None:
+def measure_missing(rows: Rows, file: Path, widths: Sequence[int], tokens: Sequence[int]) -> None:
     """Measure what ``rows`` lack, small sizes first, and keep every line in ``file`` as it comes.
 
     Each in a process of its own: what was freed before decides where the C library puts large gradients.
@@ -128,17 +129,17 @@ def fill(rows: Rows, file: Path, widths: Sequence[int], tokens: Sequence[int]) -
         ):
             key = f"{width} | {arithmetic} | {count}"
             if key not in rows[kind]:
-                keep(rows, file, kind, key, fresh.submit(line, kind, width, arithmetic, count).result())
+                append_row(rows, file, kind, key, fresh.submit(line, kind, width, arithmetic, count).result())
 
 
 def line(kind: str, width: int, arithmetic: Arithmetic, tokens: int) -> Row:
     """One line of one table."""
     torch.set_num_threads(1)
     dtype = next(dtype for dtype, name in ARITHMETIC.items() if name == arithmetic)
-    return KINDS[kind](layers(width, dtype), torch.randn(1, tokens, width).to(dtype), rounds_of(tokens))
+    return KINDS[kind](make_layers(width, dtype), torch.randn(1, tokens, width).to(dtype), rounds_of(tokens))
 
 
-def keep(rows: Rows, file: Path, kind: str, key: str, row: Row) -> None:
+def append_row(rows: Rows, file: Path, kind: str, key: str, row: Row) -> None:
     """One more line, in memory, in ``file`` and on the screen."""
     rows[kind][key] = row
     with file.open("a", encoding="utf-8") as out:
@@ -146,7 +147,7 @@ def keep(rows: Rows, file: Path, kind: str, key: str, row: Row) -> None:
     print(kind, key, *row, flush=True)
 
 
-KINDS = {"inference": inference, "training": training}
+KINDS = {"inference": time_inference, "training": time_training}
 OTHERS = {"tensor": measure_sparse_products, "ensemble": measure_sparse_ensemble}
 
 
@@ -155,7 +156,7 @@ def rounds_of(tokens: int) -> int:
     return 15 if tokens <= 64 else 25 if tokens <= 512 else 2
 
 
-def read(file: Path) -> Rows:
+def read_rows(file: Path) -> Rows:
     """The lines that an earlier run, or part of one, has measured."""
     rows: Rows = {kind: {} for kind in (*KINDS, *OTHERS)}
     for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:
@@ -164,18 +165,18 @@ def read(file: Path) -> Rows:
     return rows
 
 
-def table(rows: dict[str, Row]) -> list[str]:
+def format_table(rows: dict[str, Row]) -> list[str]:
     """Lines by width, arithmetic and tokens."""
     order = list(itertools.product(map(str, WIDTHS), ARITHMETIC.values(), map(str, TOKENS)))
     return [f"| {key} | {' | '.join(rows[key])} |" for key in map(" | ".join, order) if key in rows]
 
 
-def page(rows: Rows) -> list[str]:
+def format_page(rows: Rows) -> list[str]:
     """The report."""
     return [
         "# Experts: speed",
         "",
-        f"`python -m benchmarks.speed experts`; {processor()}, {os.cpu_count()} cores, one thread, "
+        f"`python -m benchmarks.speed experts`; {processor_name()}, {os.cpu_count()} cores, one thread, "
         f"torch {torch.__version__}. E = {EXPERTS}, k = {TOP_K}, inner "
         "width 4 d, gated SiLU, shared weights. Each line in a "
         "process of its own. Milliseconds of CPU time are medians over rounds: 15 up to 64 tokens, 25 at 512, 2 or 3 above (where calls of a second and more are not warmed up). Ratios "
@@ -189,7 +190,7 @@ def page(rows: Rows) -> list[str]:
         "| d | arithmetic | tokens | ours ms | eager ms | grouped_mm ms | batched_mm ms | ours / best "
         "| ours / all | ours / dense | transformers' best / all |",
         "|---" * 11 + "|",
-        *table(rows["inference"]),
+        *format_table(rows["inference"]),
         "",
         "Bars (float32): 0.55 at 8 to 64 tokens, 0.75 at 512, 0.9 at 8,192, 1.0 at 1; 0.25 of `all` at 512 and "
         "more; 1.25 of `dense` at 2,048 and more. bfloat16: never above 1.",
@@ -203,7 +204,7 @@ def page(rows: Rows) -> list[str]:
         "",
         "| d | arithmetic | tokens | ours ms | eager ms | grouped_mm ms | ours / best |",
         "|---" * 7 + "|",
-        *table(rows["training"]),
+        *format_table(rows["training"]),
         "",
         "## In a tensor: arithmetic left against time left (2048 x 512, float32; dense = 1)",
         "",
@@ -227,13 +228,13 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    rows = read(options.rows)
+    rows = read_rows(options.rows)
     for kind, others in OTHERS.items():
         if not rows[kind]:
-            keep(rows, options.rows, kind, "lines", others(3))
+            append_row(rows, options.rows, kind, "lines", others(3))
     if not options.ready:
-        fill(rows, options.rows, options.widths, options.tokens)
-    lines = page(rows)
+        measure_missing(rows, options.rows, options.widths, options.tokens)
+    lines = format_page(rows)
     if options.note:
         lines[1:1] = ["", options.note]
     options.out.parent.mkdir(parents=True, exist_ok=True)

@@ -22,9 +22,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from benchmarks.common.paths import RESULTS
 from components.merging.io.tensor_writer import TensorSpec, TensorWriter
 
-OUT = Path(__file__).parents[1] / "docs" / "results" / "speed-merging.md"
+OUT = RESULTS / "speed-merging.md"
 CONFIG = {
     "architectures": ["LlamaForCausalLM"],
     "model_type": "llama",
@@ -50,16 +51,16 @@ import json, sys, time, torch
 torch.set_num_threads(1)
 from pathlib import Path
 from components.merging.checks import examine
-from components.merging.merge import Options, merge
-from components.merging.recipe.recipe import read
-from components.merging.io.input_models import opened
-recipe = read(Path(sys.argv[1]))
-with opened(recipe):
+from components.merging.merge import MergeOptions, merge
+from components.merging.recipe.reader import read_recipe
+from components.merging.io.input_models import open_models
+recipe = read_recipe(Path(sys.argv[1]))
+with open_models(recipe):
     pass  # digests of the inputs: taken once, then remembered
 began = time.process_time()
-merge(recipe, Path(sys.argv[2]), Options(seed=1))
+merge(recipe, Path(sys.argv[2]), MergeOptions(seed=1))
 cpu = time.process_time() - began
-with opened(recipe) as models:
+with open_models(recipe) as models:
     began = time.process_time()
     examine(recipe, *models)
 doctor = time.process_time() - began
@@ -129,7 +130,7 @@ def random_model(folder: Path, dtype: torch.dtype, seed: int) -> None:
     TensorWriter(folder, planned).write(tensors())
 
 
-def recipes(models: list[Path]) -> dict[str, str]:
+def write_recipes(models: list[Path]) -> dict[str, str]:
     base, a, b = models
     pair = "\n".join(
         f"  - {{model: {m}, parameters: {{weight: {w}, density: 0.5}}}}" for m, w in ((a, 0.6), (b, 0.5))
@@ -138,53 +139,53 @@ def recipes(models: list[Path]) -> dict[str, str]:
         f"  - {{model: {m}, parameters: {{weight: {w}}}}}"
         for m, w in zip(models, (0.3, 0.3, 0.4), strict=True)
     )
-    found = {"linear": f"merge_method: linear\nmodels:\n{three}\n"}
-    found["slerp"] = (
+    texts = {"linear": f"merge_method: linear\nmodels:\n{three}\n"}
+    texts["slerp"] = (
         f"merge_method: slerp\nbase_model: {base}\nmodels: [{{model: {base}}}, {{model: {a}}}]\n"
         "parameters: {t: 0.4}\n"
     )
     for method in ("task_arithmetic", "ties", "dare_ties", "dare_linear", "breadcrumbs"):
-        found[method] = f"merge_method: {method}\nbase_model: {base}\nmodels:\n{pair}\n"
-    return found
+        texts[method] = f"merge_method: {method}\nbase_model: {base}\nmodels:\n{pair}\n"
+    return texts
 
 
-def measured(python: str, code: str, *arguments: str) -> dict[str, float]:
+def run_measured(python: str, code: str, *arguments: str) -> dict[str, float]:
     """What a process printed on its last line. A failure is shown and ends the benchmark."""
     env = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    done = subprocess.run(
+    process = subprocess.run(
         [python, "-c", code, *arguments], capture_output=True, text=True, env=env, check=False
     )
-    if done.returncode:
-        sys.exit(f"{python}: {done.stderr[-2000:]}")
-    found: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
-    return found
+    if process.returncode:
+        sys.exit(f"{python}: {process.stderr[-2000:]}")
+    values: dict[str, float] = json.loads(process.stdout.strip().splitlines()[-1])
+    return values
 
 
-def rounds_of(
+def measure_rounds(
     methods: dict[str, str], mergekit: str | None, work: Path, rounds: int
 ) -> dict[str, list[dict[str, dict[str, float]]]]:
-    found: dict[str, list[dict[str, dict[str, float]]]] = {name: [] for name in methods}
+    results: dict[str, list[dict[str, dict[str, float]]]] = {name: [] for name in methods}
     models = [str(work / name / "model.safetensors") for name in ("base", "a", "b")]
     for _ in range(rounds):
         for name, text in methods.items():
             (work / "recipe.yml").write_text(text)
-            row = {"ours": measured(sys.executable, OURS, str(work / "recipe.yml"), str(work / "out"))}
+            row = {"ours": run_measured(sys.executable, OURS, str(work / "recipe.yml"), str(work / "out"))}
             shutil.rmtree(work / "out")
             files = models[:2] if name == "slerp" else models
-            row["plain"] = measured(sys.executable, PLAIN, *files, str(work / "plain"))
+            row["plain"] = run_measured(sys.executable, PLAIN, *files, str(work / "plain"))
             if mergekit:
-                row["mergekit"] = measured(mergekit, THEIRS, str(work / "recipe.yml"), str(work / "out"))
+                row["mergekit"] = run_measured(mergekit, THEIRS, str(work / "recipe.yml"), str(work / "out"))
                 shutil.rmtree(work / "out")
-            found[name].append(row)
+            results[name].append(row)
             print(name, row, file=sys.stderr, flush=True)
-    return found
+    return results
 
 
-def table(found: dict[str, list[dict[str, dict[str, float]]]]) -> Iterator[str]:
+def format_table(results: dict[str, list[dict[str, dict[str, float]]]]) -> Iterator[str]:
     titles = ("method", "mergekit, CPU s", "ours, CPU s", "less CPU", "target", "plain loop, CPU s")
     yield f"| {' | '.join(titles)} | ours / plain | mergekit, GB | ours, GB | doctor, CPU s |"
     yield "|---|---|---|---|---|---|---|---|---|---|"
-    for name, rows in found.items():
+    for name, rows in results.items():
 
         def median(who: str, what: str, rows: list[dict[str, dict[str, float]]] = rows) -> float:
             return statistics.median(row[who][what] if who in row else float("nan") for row in rows)
@@ -233,10 +234,10 @@ def main(arguments: list[str]) -> None:
             for seed, model in enumerate(("base", "a", "b")):
                 if not (work / model).is_dir():
                     random_model(work / model, getattr(torch, name), seed)
-            methods = recipes([work / model for model in ("base", "a", "b")])
+            methods = write_recipes([work / model for model in ("base", "a", "b")])
             chosen = {m: t for m, t in methods.items() if options.methods is None or m in options.methods}
-            found = rounds_of(chosen, options.mergekit, work, options.rounds)
-        parts += [f"## {name}\n", *table(found), ""]
+            results = measure_rounds(chosen, options.mergekit, work, options.rounds)
+        parts += [f"## {name}\n", *format_table(results), ""]
     parts.append(
         f"Command: `python -m benchmarks.speed merging --mergekit PYTHON --rounds {options.rounds}`\n"
     )

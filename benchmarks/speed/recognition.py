@@ -23,8 +23,9 @@ import torch
 import whisper
 from faster_whisper import BatchedInferencePipeline, WhisperModel
 
+from benchmarks.common.paths import RESULTS
 from benchmarks.common.recordings import decode_audio, join_recordings, load_recordings, seconds_of
-from components.metrics.wer import recognition_scores
+from components.metrics.recognition import recognition_scores
 from components.models import resolve
 from components.models.loading import load_whisper
 from components.recognition.config import RecognitionConfig
@@ -32,7 +33,7 @@ from components.recognition.factory import build
 from components.records import NBest, Utterance
 
 MODEL = "packaged:whisper-base"
-OUT = Path(__file__).parents[1] / "docs" / "results" / "speed-recognition.md"
+OUT = RESULTS / "speed-recognition.md"
 BATCH = 8
 BASE = "openai-whisper transcribe, greedy"
 COMMAND_LINE = "openai-whisper command line (beam 5, best of 5)"
@@ -88,7 +89,7 @@ def faster(compute: str, threads: int) -> Run:
     return lambda utterances: [text(u) for u in utterances]
 
 
-def systems(threads: int) -> dict[str, Run]:
+def load_systems(threads: int) -> dict[str, Run]:
     command_line = {"beam_size": 5, "best_of": 5, "condition_on_previous_text": True}
     return {
         BASE: openai(condition_on_previous_text=False),
@@ -107,22 +108,22 @@ def measure(utterances: list[Utterance], rounds: int, threads: int) -> dict[str,
     """System -> its texts and the seconds of every round: CPU on one thread, wall on several."""
     torch.set_num_threads(threads)
     clock = time.process_time if threads == 1 else time.perf_counter
-    runs = systems(threads)
+    runs = load_systems(threads)
     if len(utterances) == 1 or threads > 1:
         runs = {name: runs[name] for name in EVERY_ROUND}
     for run in runs.values():
         run(load_recordings("en")[:2])
-    found: dict[str, dict] = {name: {"seconds": [], "texts": []} for name in runs}
+    results: dict[str, dict] = {name: {"seconds": [], "texts": []} for name in runs}
     for number in range(rounds):
         order = list(runs) if number % 2 == 0 else list(reversed(runs))
         for name in order:
             if number and name not in EVERY_ROUND:
                 continue
             start = clock()
-            found[name]["texts"] = runs[name](utterances)
-            found[name]["seconds"].append(clock() - start)
+            results[name]["texts"] = runs[name](utterances)
+            results[name]["seconds"].append(clock() - start)
             print(f"{threads} threads, round {number + 1}: {clock() - start:8.2f} s  {name}", flush=True)
-    return found
+    return results
 
 
 def word_errors(utterances: list[Utterance], texts: list[str]) -> float:
@@ -132,43 +133,47 @@ def word_errors(utterances: list[Utterance], texts: list[str]) -> float:
     return scores["wer"].value
 
 
-def ratio(found: dict[str, dict], name: str, base: str) -> float:
+def ratio(results: dict[str, dict], name: str, base: str) -> float:
     """How many times less ``name`` takes than ``base``: the median over the rounds that both have."""
-    pairs = zip(found[name]["seconds"], found[base]["seconds"], strict=False)
+    pairs = zip(results[name]["seconds"], results[base]["seconds"], strict=False)
     return statistics.median(b / a for a, b in pairs)
 
 
-def table(utterances: list[Utterance], parts: dict[str, dict]) -> list[str]:
+def format_table(utterances: list[Utterance], parts: dict[str, dict]) -> list[str]:
     """``parts``: threads -> what :func:`measure` found."""
-    columns = [("CPU s" if threads == "1" else "wall s", found) for threads, found in sorted(parts.items())]
+    columns = [
+        ("CPU s" if threads == "1" else "wall s", results) for threads, results in sorted(parts.items())
+    ]
     head = "".join(f" {clock} | rounds | times faster |" for clock, _ in columns)
     lines = [f"| system |{head} WER |", "|---|" + "---|" * (3 * len(columns) + 1)]
     for name in columns[0][1]:
         line = f"| {name} |"
-        for _, found in columns:
-            seconds = found[name]["seconds"] if name in found else []
+        for _, results in columns:
+            seconds = results[name]["seconds"] if name in results else []
             cells = (
-                (f"{statistics.median(seconds):.1f}", f"{ratio(found, name, BASE):.2f}") if seconds else "--"
+                (f"{statistics.median(seconds):.1f}", f"{ratio(results, name, BASE):.2f}")
+                if seconds
+                else "--"
             )
             line += f" {cells[0]} | {len(seconds)} | {cells[1]} |"
         lines.append(f"{line} {word_errors(utterances, columns[0][1][name]['texts']):.2f} |")
-    for clock, found in columns:
+    for clock, results in columns:
         lines.append(
-            f"\n{clock}: {ratio(found, GREEDY, BASE):.2f}x less than openai-whisper (bar 2.3), "
-            f"{1 / ratio(found, GREEDY, FASTER):.2f} of faster-whisper float32 (bar 0.95)."
+            f"\n{clock}: {ratio(results, GREEDY, BASE):.2f}x less than openai-whisper (bar 2.3), "
+            f"{1 / ratio(results, GREEDY, FASTER):.2f} of faster-whisper float32 (bar 0.95)."
         )
-        if COMMAND_LINE in found:
+        if COMMAND_LINE in results:
             lines.append(
-                f"Beam 5: {ratio(found, BEAM, COMMAND_LINE):.2f}x less than the command line's settings "
-                f"(bar 6); bfloat16 {ratio(found, HALF_BEAM, COMMAND_LINE):.2f}x."
+                f"Beam 5: {ratio(results, BEAM, COMMAND_LINE):.2f}x less than the command line's settings "
+                f"(bar 6); bfloat16 {ratio(results, HALF_BEAM, COMMAND_LINE):.2f}x."
             )
     return lines
 
 
-def page(forms: dict[str, list[Utterance]], kept: dict[str, dict], command: str) -> str:
+def format_page(forms: dict[str, list[Utterance]], stored: dict[str, dict], command: str) -> str:
     """The results page of what was kept: threads -> {"machine", "found": form -> system -> ...}."""
     lines = ["# Recognition, Whisper base: speed", "", f"`{command}`:"]
-    lines += [f"- {threads} thread(s): {part['machine']}" for threads, part in sorted(kept.items())]
+    lines += [f"- {threads} thread(s): {part['machine']}" for threads, part in sorted(stored.items())]
     lines += [
         "",
         f"Batch {BATCH}. CPU s: the process, one thread; wall s: two threads; medians over rounds, ratios "
@@ -176,19 +181,19 @@ def page(forms: dict[str, list[Utterance]], kept: dict[str, dict], command: str)
         "normaliser. Joined: recordings with a transcript, 0.6 s between them.",
     ]
     for form, utterances in forms.items():
-        parts = {threads: part["found"][form] for threads, part in kept.items() if form in part["found"]}
-        lines += ["", f"## {form}", "", *table(utterances, parts)]
+        parts = {threads: part["found"][form] for threads, part in stored.items() if form in part["found"]}
+        lines += ["", f"## {form}", "", *format_table(utterances, parts)]
     return "\n".join(lines) + "\n"
 
 
 def machine() -> str:
     return (
-        f"{processor()}, {os.cpu_count()} cores, torch {torch.__version__}, load average "
+        f"{processor_name()}, {os.cpu_count()} cores, torch {torch.__version__}, load average "
         f"{os.getloadavg()[0]:.1f} at the start"
     )
 
 
-def processor() -> str:
+def processor_name() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -211,14 +216,14 @@ def main(arguments: Sequence[str]) -> None:
             f"{len(spoken)} recordings, {seconds_of(spoken):.0f} s": spoken,
             "the same joined to one": [join_recordings(spoken, Path(folder) / "joined.flac")],
         }
-        kept = json.loads(raw.read_text(encoding="utf-8")) if raw.exists() else {}
+        stored = json.loads(raw.read_text(encoding="utf-8")) if raw.exists() else {}
         raw.parent.mkdir(parents=True, exist_ok=True)
         for threads in options.threads:
-            part = kept[str(threads)] = {"machine": machine(), "found": {}}
+            part = stored[str(threads)] = {"machine": machine(), "found": {}}
             for name, form in forms.items():
                 part["found"][name] = measure(form, options.rounds, threads)
-                raw.write_text(json.dumps(kept, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+                raw.write_text(json.dumps(stored, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
         command = f"python -m benchmarks.speed recognition --rounds {options.rounds}"
         command += f" --limit {options.limit}" if options.limit else ""
-        options.out.write_text(page(forms, kept, f"{command} --threads 1` and `2"), encoding="utf-8")
+        options.out.write_text(format_page(forms, stored, f"{command} --threads 1` and `2"), encoding="utf-8")
     print(options.out.read_text(encoding="utf-8"))

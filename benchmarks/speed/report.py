@@ -18,11 +18,12 @@ from typing import Any
 
 from playwright.sync_api import sync_playwright
 
+from benchmarks.common.paths import RESULTS
 from benchmarks.common.tables import markdown_table
 from reports.page import html_page
-from tests.reports.views import cascade
+from tests.reports.example_runs import cascade
 
-PAGE = Path(__file__).parents[1] / "docs" / "results" / "speed-report.md"
+PAGE = RESULTS / "speed-report.md"
 BAR = 2.0  # seconds until it is ready
 
 
@@ -36,16 +37,16 @@ def main(arguments: list[str]) -> None:
         begun = time.perf_counter()
         page = html_page.write_html(cascade(Path(folder), options.utterances), Path(folder) / "report.html")
         wrote = time.perf_counter() - begun
-        data = sum(one.stat().st_size for one in page.with_name("report-data").glob("*"))
+        data = sum(times.stat().st_size for times in page.with_name("report-data").glob("*"))
         sizes = (page.stat().st_size / 2**20, data / 2**20)
         with sync_playwright() as session:
-            rounds = [_round(session, page, options.utterances) for _ in range(options.rounds + 1)][1:]
-    text = _page(options, rounds, wrote, sizes)
+            rounds = [_time_round(session, page, options.utterances) for _ in range(options.rounds + 1)][1:]
+    text = _format_page(options, rounds, wrote, sizes)
     PAGE.write_text(text, encoding="utf-8")
     print(text)
 
 
-def _round(session: Any, path: Path, n: int) -> dict[str, float]:
+def _time_round(session: Any, path: Path, n: int) -> dict[str, float]:
     """Seconds of each act in a browser of its own."""
     browser = session.chromium.launch(
         executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
@@ -81,14 +82,18 @@ def _round(session: Any, path: Path, n: int) -> dict[str, float]:
     return found
 
 
-def _page(
+def _format_page(
     options: argparse.Namespace, rounds: list[dict[str, float]], wrote: float, sizes: tuple[float, float]
 ) -> str:
     rows = [
-        (name, f"{median(one[name] for one in rounds):.2f} s", f"{max(one[name] for one in rounds):.2f} s")
+        (
+            name,
+            f"{median(times[name] for times in rounds):.2f} s",
+            f"{max(times[name] for times in rounds):.2f} s",
+        )
         for name in rounds[0]
     ]
-    first = [one["open: drawn and a key answered"] for one in rounds]
+    first = [times["open: drawn and a key answered"] for times in rounds]
     verdict = "met" if max(first) < BAR else "missed"
     return (
         f"# How long a report of {options.utterances:,} utterances takes to open\n\n"

@@ -85,7 +85,7 @@ def measure_sparse_ensemble(rounds: int) -> list[str]:
 
     def run(weights: tuple[float, ...]) -> None:
         counted[str(weights)] = calls = Counter[int]()
-        members = [one.build_scorer(input_ids=ids) for one in ready]
+        members = [scorer.build_scorer(input_ids=ids) for scorer in ready]
         search(
             members,
             SearchConfig(beam_size=1, max_new_tokens=20),

@@ -13,6 +13,7 @@ from statistics import median
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
+from benchmarks.common.paths import RESULTS
 from benchmarks.common.recordings import SHARED
 from components.ensembling.output_level.config import SystemCombinationConfig
 from components.ensembling.output_level.minimum_bayes_risk import rank_by_expected_utility
@@ -20,11 +21,11 @@ from components.ensembling.output_level.rover import combine_by_rover
 from components.ensembling.output_level.weighted_hypotheses import SystemNBest
 from components.records import Hypothesis
 
-OUT = Path(__file__).parents[1] / "docs" / "results" / "speed-pools.md"
+OUT = RESULTS / "speed-pools.md"
 SYSTEMS, HYPOTHESES = 5, 5
 
 
-def pools(count: int, seed: int = 0) -> list[list[SystemNBest]]:
+def load_systems(count: int, seed: int = 0) -> list[list[SystemNBest]]:
     """German captions, each with 25 versions in which up to four words are other words."""
     rng = random.Random(seed)
     lines = (SHARED / "data" / "multi30k" / "val.de").read_text(encoding="utf-8").splitlines()[:count]
@@ -50,7 +51,7 @@ def risk(utility: str) -> Callable[[list[SystemNBest]], object]:
     return lambda offers: rank_by_expected_utility(offers, config, "de")
 
 
-def pairwise(metric: CHRF | BLEU) -> Callable[[list[SystemNBest]], object]:
+def pairwise_utilities(metric: CHRF | BLEU) -> Callable[[list[SystemNBest]], object]:
     """sacreBLEU on every pair of different texts."""
 
     def run(offers: list[SystemNBest]) -> object:
@@ -62,9 +63,9 @@ def pairwise(metric: CHRF | BLEU) -> Callable[[list[SystemNBest]], object]:
 
 ROWS: dict[str, Callable[[list[SystemNBest]], object]] = {
     "minimum Bayes risk, chrF": risk("chrf"),
-    "sacreBLEU chrF, pairwise": pairwise(CHRF()),
+    "sacreBLEU chrF, pairwise": pairwise_utilities(CHRF()),
     "minimum Bayes risk, BLEU": risk("bleu"),
-    "sacreBLEU BLEU, pairwise": pairwise(BLEU(effective_order=True)),
+    "sacreBLEU BLEU, pairwise": pairwise_utilities(BLEU(effective_order=True)),
     "minimum Bayes risk, WER": risk("wer"),
     "ROVER": lambda offers: combine_by_rover(offers, SystemCombinationConfig(), "de"),
 }
@@ -76,7 +77,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args(arguments)
-    drawn = pools(options.utterances)
+    drawn = load_systems(options.utterances)
     for run in ROWS.values():
         run(drawn[0])
     spent: dict[str, list[float]] = {name: [] for name in ROWS}

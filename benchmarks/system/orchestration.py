@@ -21,16 +21,17 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
-OUT = ROOT / "docs" / "results" / "orchestration.md"
+from benchmarks.common.paths import RESULTS, ROOT
+
+OUT = RESULTS / "orchestration.md"
 ASR: dict[str, Any] = {"beam_size": 1, "n_best": 1}
 
 
-def bare(manifest: Path, folder: Path) -> dict[str, float]:
+def run_bare_loop(manifest: Path, folder: Path) -> dict[str, float]:
     """The component calls of the cascade, shard by shard, with outputs appended to plain files."""
     from components.data import load
+    from components.metrics.recognition import recognition_scores
     from components.metrics.translation import translation_scores
-    from components.metrics.wer import recognition_scores
     from components.pipeline.planning import shard_size
     from components.recognition import factory as recognition
     from components.recognition.config import RecognitionConfig
@@ -43,7 +44,7 @@ def bare(manifest: Path, folder: Path) -> dict[str, float]:
     recognizer = recognition.build(RecognitionConfig(**ASR))
     translator = translation.build(TranslationConfig())
     best: dict[str, dict[str, str]] = {"asr": {}, "mt": {}}
-    heard: list[Utterance] = []
+    transcribed: list[Utterance] = []
     size = shard_size(len(utterances))
 
     def shards(items: Sequence[Utterance]) -> Iterator[tuple[Utterance, ...]]:
@@ -57,10 +58,10 @@ def bare(manifest: Path, folder: Path) -> dict[str, float]:
                 file.write(outcome.model_dump_json() + "\n")
                 if isinstance(outcome, NBest):
                     best["asr"][utterance.id] = outcome.best.text
-                    heard.append(utterance.model_copy(update={"text": outcome.best.text}))
+                    transcribed.append(utterance.model_copy(update={"text": outcome.best.text}))
     recognised = time.perf_counter()
     with (folder / "mt.jsonl").open("w", encoding="utf-8") as file:
-        for shard in shards(heard):
+        for shard in shards(transcribed):
             for outcome in translator.translate(shard):
                 file.write(outcome.model_dump_json() + "\n")
                 if isinstance(outcome, NBest):
@@ -75,7 +76,7 @@ def bare(manifest: Path, folder: Path) -> dict[str, float]:
     return {"seconds": seconds, "asr": recognised - loaded, "mt": translated - recognised}
 
 
-def under_prefect(manifest: Path, folder: Path) -> dict[str, float]:
+def run_under_prefect(manifest: Path, folder: Path) -> dict[str, float]:
     """The cascade flow, after the ephemeral server was started by a flow that does nothing."""
     from flows.server import settings  # noqa: F401 - before Prefect is imported
 
@@ -88,8 +89,8 @@ def under_prefect(manifest: Path, folder: Path) -> dict[str, float]:
 
     nothing()
     # As in the bare loop, imports are before the clock; the flow itself imports what its nodes need.
+    import components.metrics.recognition
     import components.metrics.translation
-    import components.metrics.wer
     import components.recognition.factory
     import components.translation.factory  # noqa: F401
     from flows.cascade import cascade
@@ -108,20 +109,20 @@ def under_prefect(manifest: Path, folder: Path) -> dict[str, float]:
     }
 
 
-CHILDREN = {"bare": bare, "prefect": under_prefect}
+CHILDREN = {"bare": run_bare_loop, "prefect": run_under_prefect}
 
 
-def child(kind: str, manifest: Path) -> dict[str, float]:
+def run_child(kind: str, manifest: Path) -> dict[str, float]:
     """Run one measurement in a process of its own, with a Prefect home of its own."""
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "PREFECT_HOME": str(Path(folder) / "prefect")}
         command = [sys.executable, "-m", "benchmarks.system.orchestration", "--child", kind]
         command += ["--manifest", str(manifest), "--folder", folder]
-        done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True)
-        return dict(json.loads(done.stdout.decode().strip().splitlines()[-1]))
+        process = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True)
+        return dict(json.loads(process.stdout.decode().strip().splitlines()[-1]))
 
 
-def table(rounds: list[tuple[dict[str, float], dict[str, float]]], count: int) -> str:
+def format_page(rounds: list[tuple[dict[str, float], dict[str, float]]], count: int) -> str:
     """The results page."""
     ratios = [flow["seconds"] / loop["seconds"] for loop, flow in rounds]
     lines = [
@@ -158,15 +159,17 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        found = CHILDREN[options.child](options.manifest, options.folder)
-        print(json.dumps(found))
+        times = CHILDREN[options.child](options.manifest, options.folder)
+        print(json.dumps(times))
         return
     from benchmarks.common.repeat_manifest import write_manifest
 
     with tempfile.TemporaryDirectory() as folder:
         manifest = write_manifest(Path(folder) / "manifest.jsonl", options.utterances, longest=15.0)
-        rounds = [(child("bare", manifest), child("prefect", manifest)) for _ in range(options.rounds)]
-    OUT.write_text(table(rounds, options.utterances), encoding="utf-8")
+        rounds = [
+            (run_child("bare", manifest), run_child("prefect", manifest)) for _ in range(options.rounds)
+        ]
+    OUT.write_text(format_page(rounds, options.utterances), encoding="utf-8")
     print(OUT.read_text(encoding="utf-8"))
 
 

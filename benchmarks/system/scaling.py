@@ -1,8 +1,8 @@
 """Throughput at one and two workers, measured, and beyond them, simulated from the measured times.
 
-`python -m benchmarks.system.scaling` runs recognition and translation on Dask workers with one thread each, then
-writes docs/results/scaling.md and scaling.png. `--simulate` only draws again from docs/results/scaling.json,
-`--published` measures nothing and goes on from speeds that were published before.
+`python -m benchmarks.system.scaling` runs recognition and translation on Dask workers with one thread each,
+then writes docs/results/scaling.md and scaling.png. `--simulate` only draws again from
+docs/results/scaling.json, `--published` measures nothing and goes on from speeds that were published before.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-ROOT = Path(__file__).parents[1]
-OUT = ROOT / "docs" / "results"
+from benchmarks.common.paths import RESULTS, ROOT
+
+OUT = RESULTS
 STAGES = ("asr", "mt")
 HOURS = (10, 100, 10_000)
 WORKERS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
@@ -41,8 +42,8 @@ class Costs(NamedTuple):
 def simulate(costs: Costs, workers: int) -> float:
     """Seconds of a stage: shards start in order where a worker is free, and land in their order.
 
-    As in tasks/execution/node_run.py, at most two shards for each worker are in flight, so a slow one at the head of
-    the line holds up those behind it; the driver prepares and keeps one shard at a time.
+    As in tasks/execution/node_run.py, at most two shards for each worker are in flight, so a slow one at the
+    head of the line holds up those behind it; the driver prepares and keeps one shard at a time.
     """
     free = [0.0] * workers
     fresh, clock = set(range(workers)), 0.0
@@ -62,7 +63,7 @@ def simulate(costs: Costs, workers: int) -> float:
     return max(clock, max(flying, default=0.0))
 
 
-def child(workers: int, manifest: Path, folder: Path) -> dict[str, Any]:
+def run_child(workers: int, manifest: Path, folder: Path) -> dict[str, Any]:
     """One measurement: both stages on a Dask cluster of this machine, its shards' times and landings."""
     from prefect import flow
 
@@ -93,7 +94,7 @@ def child(workers: int, manifest: Path, folder: Path) -> dict[str, Any]:
             "asr": {"kind": "recognize", "beam_size": 1, "n_best": 1},
             "mt": {"kind": "translate", "of": "asr"},
         }
-        pipeline, found = read_pipeline({"nodes": nodes}), {}
+        pipeline, times = read_pipeline({"nodes": nodes}), {}
         start = time.perf_counter()
         execute(pipeline.subgraph_of("asr"), {DATA: loaded}, store, 0).raise_first_error()
         middle = time.perf_counter()
@@ -101,13 +102,13 @@ def child(workers: int, manifest: Path, folder: Path) -> dict[str, Any]:
         walls = {"asr": middle - start, "mt": time.perf_counter() - middle}
         begun = {"asr": start, "mt": middle}
         for stage in STAGES:
-            found[stage] = {
+            times[stage] = {
                 "wall": walls[stage],
                 "shards": [seconds for _, seconds in landed[stage]],
                 "landed": [when - begun[stage] for when, _ in landed[stage]],
             }
         audio = sum(u.audio.seconds for u in read_utterances(loaded) if u.audio)
-        return {"workers": workers, "audio": audio, "items": loaded.items, **found}
+        return {"workers": workers, "audio": audio, "items": loaded.items, **times}
 
     return scaling()
 
@@ -119,13 +120,13 @@ def measure(workers: int, manifest: Path) -> dict[str, Any]:
         environment |= {"ANTIPHON_RUNNER": "dask", "ANTIPHON_WORKERS": str(workers)}
         command = [sys.executable, "-m", "benchmarks.system.scaling", "--child", str(workers)]
         command += ["--manifest", str(manifest), "--folder", folder]
-        done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True)
-        return dict(json.loads(done.stdout.decode().strip().splitlines()[-1]))
+        process = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True)
+        return dict(json.loads(process.stdout.decode().strip().splitlines()[-1]))
 
 
-def costs_of(one: dict[str, Any], stage: str) -> Costs:
+def costs_of(times: dict[str, Any], stage: str) -> Costs:
     """What one worker's measurement says: between two shards, whatever is not computing is the driver's."""
-    shards, landed = one[stage]["shards"], one[stage]["landed"]
+    shards, landed = times[stage]["shards"], times[stage]["landed"]
     gaps = [b - a - seconds for a, b, seconds in zip(landed, landed[1:], shards[1:], strict=False)]
     driver = max(statistics.median(gaps), 0.0) if gaps else 0.0
     return Costs(shards, max(landed[0] - shards[0] - driver, 0.0), driver)
@@ -142,7 +143,7 @@ class Basis(NamedTuple):
     spread: dict[str, list[float]]
 
 
-def measured_basis(one: dict[str, Any]) -> Basis:
+def basis_from_measurements(one: dict[str, Any]) -> Basis:
     """The costs of one measured worker."""
     costs = {stage: costs_of(one, stage) for stage in STAGES}
     return Basis(
@@ -179,7 +180,7 @@ def scale_costs(basis: Basis, stage: str, hours: float) -> Costs:
     return Costs(shards, basis.load[stage], basis.driver[stage])
 
 
-def draw(basis: Basis, measured: Sequence[dict[str, Any]], path: Path) -> dict[int, list[float]]:
+def draw_speedup(basis: Basis, measured: Sequence[dict[str, Any]], path: Path) -> dict[int, list[float]]:
     """Hours of audio for each hour, by workers: simulated curves, measured points. Gives back the curves."""
     import matplotlib as mpl
 
@@ -208,13 +209,13 @@ def draw(basis: Basis, measured: Sequence[dict[str, Any]], path: Path) -> dict[i
     return curves
 
 
-def measured_part(measured: Sequence[dict[str, Any]], count: int) -> list[str]:
+def measurement_table(measured: Sequence[dict[str, Any]], count: int) -> list[str]:
     """What was measured, beside what the simulation says of it."""
-    one = measured[0]
+    costs = measured[0]
     lines = [
         f"`python -m benchmarks.system.scaling --utterances {count}`, {datetime.now(UTC):%Y-%m-%d}, "
         f"{os.cpu_count()} cores, {platform.machine()}: Whisper base greedy and the packaged English-German "
-        f"model (beam 5) on the sample set repeated ({one['items']} utterances, {one['audio']:.0f} s of "
+        f"model (beam 5) on the sample set repeated ({costs['items']} utterances, {costs['audio']:.0f} s of "
         "audio), Dask workers with one thread each, one round. Wall seconds of the stage's task from its "
         "start to its seal; starting the cluster is not in them, loading a model in each worker is. "
         "Predicted: the simulation below, given the shard times, loading and driver seconds of one worker.",
@@ -225,7 +226,7 @@ def measured_part(measured: Sequence[dict[str, Any]], count: int) -> list[str]:
     for stage in STAGES:
         for run in measured:
             own = run[stage]
-            predicted = simulate(costs_of(one, stage), run["workers"])
+            predicted = simulate(costs_of(costs, stage), run["workers"])
             lines.append(
                 f"| {stage} | {run['workers']} | {own['wall']:.1f} | {sum(own['shards']):.1f} "
                 f"| {own['landed'][0]:.1f} | {predicted:.1f} |"
@@ -233,13 +234,15 @@ def measured_part(measured: Sequence[dict[str, Any]], count: int) -> list[str]:
     return [*lines, ""]
 
 
-def table(
+def format_page(
     measured: Sequence[dict[str, Any]], basis: Basis, curves: dict[int, list[float]], count: int
 ) -> str:
     """The results page."""
     lines = ["# How throughput grows with workers", ""]
     lines += (
-        measured_part(measured, count) if measured else ["Workers were not measured on a quiet machine.", ""]
+        measurement_table(measured, count)
+        if measured
+        else ["Workers were not measured on a quiet machine.", ""]
     )
     lines += [f"The simulation goes on: {basis.source}.", "", "| | asr | mt |", "| --- | ---: | ---: |"]
     rows = {
@@ -268,21 +271,21 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        print(json.dumps(child(options.child, options.manifest, options.folder)))
+        print(json.dumps(run_child(options.child, options.manifest, options.folder)))
         return
-    kept = options.out / "scaling.json"
+    stored = options.out / "scaling.json"
     if not options.simulate and not options.published:
         from benchmarks.common.repeat_manifest import write_manifest
 
         with tempfile.TemporaryDirectory() as folder:
             manifest = write_manifest(Path(folder) / "manifest.jsonl", options.utterances, longest=15.0)
             runs = [measure(workers, manifest) for workers in (1, 2)]
-        kept.write_text(json.dumps({"utterances": options.utterances, "measured": runs}) + "\n", "utf-8")
-    found = {"measured": [], "utterances": 0} if options.published else json.loads(kept.read_text("utf-8"))
-    measured = found["measured"]
-    basis = measured_basis(measured[0]) if measured else PUBLISHED
-    curves = draw(basis, measured, options.out / "scaling.png")
-    page = table(measured, basis, curves, found["utterances"])
+        stored.write_text(json.dumps({"utterances": options.utterances, "measured": runs}) + "\n", "utf-8")
+    times = {"measured": [], "utterances": 0} if options.published else json.loads(stored.read_text("utf-8"))
+    measured = times["measured"]
+    basis = basis_from_measurements(measured[0]) if measured else PUBLISHED
+    curves = draw_speedup(basis, measured, options.out / "scaling.png")
+    page = format_page(measured, basis, curves, times["utterances"])
     (options.out / "scaling.md").write_text(page, encoding="utf-8")
     print(page)
 

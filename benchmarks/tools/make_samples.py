@@ -21,7 +21,8 @@ from pathlib import Path
 
 import soundfile
 
-ROOT = Path(__file__).resolve().parents[1]
+from benchmarks.common.paths import ROOT
+
 sys.path.insert(0, str(ROOT))
 SAMPLES = ROOT / "components" / "samples"
 PAUSE = 0.45

@@ -8,14 +8,14 @@ from __future__ import annotations
 import argparse
 import io
 import shutil
-from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
+from benchmarks.common.paths import ROOT
 from components.storage.store import Store
 
-PICTURE = Path(__file__).parents[1] / "docs" / "report.png"
+PICTURE = ROOT / "docs" / "report.png"
 
 
 def main() -> None:

@@ -1,13 +1,13 @@
-"""Which stage is to blame: each replaced by its gold output, everything below it run again.
+"""Error attribution by oracle substitution: what each stage of a system loses of the final score.
 
-``values`` maps a set of replaced parts to the statistics of what came out, so that a **gap** is the score
-with one part gold minus the score as it is, and **Shapley values** (Shapley 1953) share what all gold parts
-gain together among them: they add up to all-gold minus as-it-is. The last stage's gold output is the
-reference itself and would score the ceiling whatever came before, so it takes no part in that game: what is
-missing when everything above is gold is its **remainder**. So it is with a translation that is revised below:
-a stage without parts is put right as a whole, and takes no part in the game either. Stages are ranked by the
-share of quality that each loses of what it is given; shares kept multiply to score over ceiling. Intervals
-are 95% percentiles over paired bootstrap resamples of utterances.
+Stages are replaced by their gold output, and everything below them runs again. A **gap** is the score with
+one part gold minus the score as it is. **Shapley values** (Shapley 1953) share among the parts what all of
+them gain when they are gold together: they add up to all-gold minus as-it-is. The last stage is not a player:
+its gold output is the reference, which scores the ceiling whatever came before. What is missing when
+everything above it is gold is its **remainder**. A stage without parts (a translation that is revised below)
+is replaced as a whole and is no player either. ``kept`` is the percentage of the quality given to a stage
+that it passes on; these multiply to score over ceiling, and the stage that keeps least is the culprit.
+Intervals are 95% percentiles over paired bootstrap resamples of utterances.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from components.metrics.shapley import shapley_values
 from components.records import Record
 
 GoldParts = frozenset[str]
-"""Names of the parts that are replaced by their gold output."""
+"""Names of the parts that are replaced by their gold output, a coalition of the game."""
 
 
 class PartAttribution(Record):
-    """What one part costs: ``gap`` when it alone is put right, ``shapley`` its share of all together."""
+    """Points lost to one part: ``gap`` is gained when it alone is gold, ``shapley`` its share of all."""
 
     part: str
     gap: Estimate
@@ -36,7 +36,7 @@ class PartAttribution(Record):
 
 
 class StageAttribution(Record):
-    """What one stage costs: the points gained with its gold output, and the percentage it passes on.
+    """Points gained with a stage's gold output, and ``kept``, the percentage of quality that it passes on.
 
     Of the last stage ``gap`` is the remainder: what it misses of the ceiling with all above it gold.
     """
@@ -47,7 +47,7 @@ class StageAttribution(Record):
 
 
 class Attribution(Record):
-    """Where the quality of a system is lost; ``stages`` from first to last, ``culprit`` passes on least.
+    """Where a system loses quality, stage by stage in order; ``culprit`` is the stage that passes on least.
 
     ``all_gold`` is the score with all ``parts`` gold.
     """
@@ -69,17 +69,17 @@ def attribute(
     stages: Mapping[str, Sequence[str]],
     last: str,
     *,
-    ceiling: float = 100.0,
+    ceiling: float | None = None,
 ) -> Attribution:
-    """Blame on the parts of ``stages`` and on the stage ``last`` below them.
+    """Attribute what a perfect score lacks to the parts of ``stages`` and to the stage ``last`` below them.
 
     Args:
-        values: statistics of the output for the sets of replaced parts that :func:`required_gold_parts` lists, of a
-            metric where more is better.
+        values: statistics of the output for the sets of replaced parts that :func:`required_gold_parts`
+            lists, of a metric where more is better.
         stages: stage -> its parts, from the first stage to the last but one; of one without parts the stage
             itself is the part.
         last: name of the stage whose output is scored.
-        ceiling: score of a perfect output; lower where a human's score is known.
+        ceiling: score of a perfect output, by default the metric's; lower where a human's score is known.
 
     Raises:
         DataError: a set of parts is missing, or outputs are of different utterances.
@@ -87,45 +87,47 @@ def attribute(
     parts = list_parts(stages)
     _check(values, stages)
     base = values[frozenset()]
-    whole = _measured({part: one.score() for part, one in values.items()}, stages, last, ceiling)
-    scores = np.stack([one.resample_scores() for one in values.values()], axis=1).tolist()
-    drawn = [_measured(dict(zip(values, row, strict=True)), stages, last, ceiling) for row in scores]
+    best = base.metric.ceiling if ceiling is None else ceiling
+    point = _attribution_numbers({gold: table.score() for gold, table in values.items()}, stages, last, best)
+    scores = np.stack([table.resample_scores() for table in values.values()], axis=1).tolist()
+    resampled = [
+        _attribution_numbers(dict(zip(values, row, strict=True)), stages, last, best) for row in scores
+    ]
 
     def estimate(name: str) -> Estimate:
-        return Estimate(
-            value=whole[name], interval=bootstrap_interval([one[name] for one in drawn], whole[name])
-        )
+        interval = bootstrap_interval([numbers[name] for numbers in resampled], point[name])
+        return Estimate(value=point[name], interval=interval)
 
-    blamed = tuple(
+    attributions = tuple(
         StageAttribution(stage=stage, gap=estimate(f"gap {stage}"), kept=estimate(f"kept {stage}"))
         for stage in (*stages, last)
     )
     return Attribution(
-        metric=base.name,
+        metric=base.metric.name,
         score=estimate("score"),
         all_gold=estimate("gold"),
-        stages=blamed,
+        stages=attributions,
         parts=tuple(
             PartAttribution(part=part, gap=estimate(f"part {part}"), shapley=estimate(f"shapley {part}"))
             for part in parts
         ),
-        ceiling=ceiling,
-        culprit=min(blamed, key=lambda one: one.kept.value).stage,
+        ceiling=best,
+        culprit=min(attributions, key=lambda stage: stage.kept.value).stage,
         n=len(base.ids),
         n_total=base.n_total,
-        signature=f"{base.signature}|oracle-substitution|ceiling:{ceiling:g}|bs:{RESAMPLES}|seed:{SEED}",
+        signature=f"{base.signature}|oracle-substitution|ceiling:{best:g}|bs:{RESAMPLES}|seed:{SEED}",
     )
 
 
 def list_parts(stages: Mapping[str, Sequence[str]]) -> list[str]:
-    """The parts that share what they gain together."""
+    """All parts of the stages, the players of the Shapley game."""
     return [part for parts in stages.values() for part in parts]
 
 
 def required_gold_parts(stages: Mapping[str, Sequence[str]]) -> list[GoldParts]:
-    """Sets of parts whose outputs a blame needs: all of players; each stage alone, and all down to it."""
+    """Sets whose outputs an attribution needs: all sets of parts, each stage alone, and all down to it."""
     parts = list_parts(stages)
-    sets = [frozenset(some) for size in range(len(parts) + 1) for some in combinations(parts, size)]
+    sets = [frozenset(members) for size in range(len(parts) + 1) for members in combinations(parts, size)]
     above: GoldParts = frozenset()
     for stage, replaced in stages.items():
         above |= frozenset(replaced or (stage,))
@@ -133,37 +135,39 @@ def required_gold_parts(stages: Mapping[str, Sequence[str]]) -> list[GoldParts]:
     return list(dict.fromkeys(sets))
 
 
-def _measured(
+def _attribution_numbers(
     score: Mapping[GoldParts, float], stages: Mapping[str, Sequence[str]], last: str, ceiling: float
 ) -> dict[str, float]:
-    """Every number of a blame, from the scores of all sets on the utterances or on a resample of them."""
+    """Every number of an attribution, from the scores of all sets on the utterances or on a resample."""
     parts = list_parts(stages)
-    nothing = score[frozenset()]
-    found = {"score": nothing, "gold": score[frozenset(parts)]}
-    found |= {f"part {part}": score[frozenset((part,))] - nothing for part in parts}
+    base = score[frozenset()]
+    numbers = {"score": base, "gold": score[frozenset(parts)]}
+    numbers |= {f"part {part}": score[frozenset((part,))] - base for part in parts}
     if parts:
-        found |= {
-            f"shapley {part}": share for part, share in shapley_values(parts, score.__getitem__).items()
-        }
+        shares = shapley_values(parts, score.__getitem__)
+        numbers |= {f"shapley {part}": share for part, share in shares.items()}
     above: GoldParts = frozenset()
     for stage, replaced in stages.items():
         gold = frozenset(replaced or (stage,))
-        found[f"gap {stage}"] = score[gold] - nothing
+        numbers[f"gap {stage}"] = score[gold] - base
         before, above = score[above], above | gold
-        found[f"kept {stage}"] = _share(before, score[above])
-    return found | {f"gap {last}": ceiling - score[above], f"kept {last}": _share(score[above], ceiling)}
+        numbers[f"kept {stage}"] = _percentage(before, score[above])
+    return numbers | {
+        f"gap {last}": ceiling - score[above],
+        f"kept {last}": _percentage(score[above], ceiling),
+    }
 
 
-def _share(part: float, whole: float) -> float:
+def _percentage(part: float, whole: float) -> float:
     return 100.0 if whole <= 0 else 100.0 * part / whole
 
 
 def _check(values: Mapping[GoldParts, CorpusStatistics], stages: Mapping[str, Sequence[str]]) -> None:
-    for needed in required_gold_parts(stages):
-        if needed not in values:
+    for gold in required_gold_parts(stages):
+        if gold not in values:
             raise DataError(
-                f"expected the output with {', '.join(sorted(needed)) or 'nothing'} gold, found none"
+                f"expected the output with {', '.join(sorted(gold)) or 'nothing'} gold, found none"
             )
-    ids = {one.ids for one in values.values()}
+    ids = {table.ids for table in values.values()}
     if len(ids) != 1 or not next(iter(ids)):
         raise DataError("expected the same utterances, at least one, whatever is replaced; found others")

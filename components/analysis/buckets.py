@@ -1,4 +1,4 @@
-"""A data set cut into groups of utterances that systems may handle differently: length, rarity, domain, …"""
+"""Groups of utterances that systems may handle differently: by length, language, domain, rare words, WER."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from components.metrics.normalizers import without_spaces
+from components.languages import without_spaces
 from components.records import Utterance
 from components.text_normalization import get_normalizer
 
@@ -31,20 +31,24 @@ def group_utterances(
     rates = error_rates or {}
     counts = Counter(word for utterance in utterances for word in set(_words(utterance)))
     labels: dict[str, Callable[[Utterance], str]] = {
-        "length": lambda utterance: _step(len(_words(utterance)), _LENGTHS, "words"),
+        "length": lambda utterance: _length_label(len(_words(utterance)), _LENGTHS, "words"),
         "language": lambda utterance: f"{utterance.source_language} to {utterance.target_language or 'any'}",
         "domain": lambda utterance: utterance.domain or "none stated",
-        "words seen once": lambda utterance: _rarity(sum(counts[w] == 1 for w in set(_words(utterance)))),
-        "transcript WER": lambda utterance: _error(rates.get(utterance.id)),
+        "words seen once": lambda utterance: _rarity_label(
+            sum(counts[w] == 1 for w in set(_words(utterance)))
+        ),
+        "transcript WER": lambda utterance: _error_rate_label(rates.get(utterance.id)),
     }
-    found = []
+    groups = []
     for by, label in labels.items():
         members: dict[str, list[str]] = {}
         for utterance in utterances:
             members.setdefault(label(utterance), []).append(utterance.id)
         if len(members) > 1:
-            found += [UtteranceGroup(by, name, tuple(members[name])) for name in sorted(members, key=_place)]
-    return tuple(found)
+            groups += [
+                UtteranceGroup(by, name, tuple(members[name])) for name in sorted(members, key=_label_order)
+            ]
+    return tuple(groups)
 
 
 _LENGTHS = (7, 12, 20)
@@ -56,25 +60,25 @@ _LABELS = (
 )
 
 
-def _place(label: str) -> tuple[int, str]:
+def _label_order(label: str) -> tuple[int, str]:
     return (_LABELS.index(label) if label in _LABELS else len(_LABELS), label)
 
 
-def _step(value: float, edges: Sequence[float], unit: str) -> str:
-    place = next((i for i, edge in enumerate(edges) if value <= edge), len(edges))
-    low = 1 if place == 0 else int(edges[place - 1]) + 1
-    return f"{low} {unit} and more" if place == len(edges) else f"{low} to {int(edges[place])} {unit}"
+def _length_label(value: float, edges: Sequence[float], unit: str) -> str:
+    step = next((i for i, edge in enumerate(edges) if value <= edge), len(edges))
+    low = 1 if step == 0 else int(edges[step - 1]) + 1
+    return f"{low} {unit} and more" if step == len(edges) else f"{low} to {int(edges[step])} {unit}"
 
 
-def _rarity(number: int) -> str:
+def _rarity_label(number: int) -> str:
     return ("none", "one", "two and more")[min(number, 2)]
 
 
-def _error(rate: float | None) -> str:
+def _error_rate_label(rate: float | None) -> str:
     if rate is None:
         return "no transcript"
-    place = next((i for i, edge in enumerate(_RATES) if rate <= edge), len(_RATES))
-    return ("0%", "up to 10%", "up to 30%", "over 30%")[place]
+    step = next((i for i, edge in enumerate(_RATES) if rate <= edge), len(_RATES))
+    return ("0%", "up to 10%", "up to 30%", "over 30%")[step]
 
 
 def _words(utterance: Utterance) -> list[str]:

@@ -16,16 +16,17 @@ from components.errors import DataError
 from components.metrics.bootstrap import RESAMPLES, SEED, Estimate, bootstrap_interval
 from components.metrics.corpus_statistics import (
     CorpusStatistics,
-    recognition_statistics,
-    translation_statistics,
+    measure,
 )
 from components.metrics.languages import Language
+from components.metrics.metric import align_segments
 from components.metrics.shapley import MAX_MEMBERS, Array, Coalition, all_coalitions, shapley_matrix
+from components.metrics.table import get_metric
 from components.records import Record
 
 
 class Share(Record):
-    """One part: its score alone, what is lost without it, its share; None where that is not known for all.
+    """One part: its score alone, what is lost without it, its Shapley value; None where that is not known.
 
     ``lost`` and ``share`` are points gained, also where less is better (WER).
     """
@@ -37,7 +38,7 @@ class Share(Record):
 
 
 class Contribution(Record):
-    """The parts of one system. ``nobody`` is the score without any part, which is what ``empty`` says."""
+    """The parts of one system. ``nobody`` is the score without any; ``empty`` says what is output then."""
 
     title: str
     metric: str
@@ -53,7 +54,7 @@ class Contribution(Record):
 def measure_contribution(
     title: str, parts: Sequence[str], values: Mapping[Coalition, CorpusStatistics], *, empty: str
 ) -> Contribution:
-    """The table of ``parts``, from the statistics of the output for sets of them.
+    """Measure what each of ``parts`` adds, from the statistics of the output for sets of them.
 
     Args:
         values: of everyone and of nobody at least; all sets for exact Shapley values (at most 6 parts), or
@@ -63,29 +64,31 @@ def measure_contribution(
     Raises:
         DataError: everyone or nobody is missing, or outputs are of different utterances.
     """
-    known = list(values)
+    coalitions = list(values)
     everyone, nobody = frozenset(parts), frozenset[str]()
-    ids = {one.ids for one in values.values()}
+    ids = {table.ids for table in values.values()}
     if not {everyone, nobody} <= values.keys() or len(ids) != 1 or not next(iter(ids)):
         raise DataError(f"{title}: expected the outputs of all parts and of none, of the same utterances")
     base = values[everyone]
-    sign = 1.0 if base.higher_is_better else -1.0
-    score = np.zeros((1, len(known)))
-    score[0, known.index(everyone)] = 1.0
-    columns = {"score": score} | {
-        "alone": _alone(parts, known),
-        "lost": _lost(parts, known, sign),
-        "share": _share(parts, known, sign),
+    sign = 1.0 if base.metric.higher_is_better else -1.0
+    score = np.zeros((1, len(coalitions)))
+    score[0, coalitions.index(everyone)] = 1.0
+    matrices = {"score": score} | {
+        "alone": _alone_matrix(parts, coalitions),
+        "lost": _lost_matrix(parts, coalitions, sign),
+        "share": _share_matrix(parts, coalitions, sign),
     }
-    found = {name: _estimates(matrix, values) for name, matrix in columns.items() if matrix is not None}
+    columns = {
+        name: _estimate_rows(matrix, values) for name, matrix in matrices.items() if matrix is not None
+    }
     return Contribution(
         title=title,
-        metric=base.name,
-        score=found["score"][0],
+        metric=base.metric.name,
+        score=columns["score"][0],
         nobody=values[nobody].score(),
         empty=empty,
         shares=tuple(
-            Share(part=part, **{name: found[name][row] if name in found else None for name in _COLUMNS})
+            Share(part=part, **{name: columns[name][row] if name in columns else None for name in _COLUMNS})
             for row, part in enumerate(parts)
         ),
         n=len(base.ids),
@@ -97,49 +100,57 @@ def measure_contribution(
 _COLUMNS = ("alone", "lost", "share")
 
 
-def _estimates(matrix: Array, values: Mapping[Coalition, CorpusStatistics]) -> list[Estimate]:
-    """Each row of ``matrix`` times the sets' scores."""
-    used = [place for place in range(matrix.shape[1]) if matrix[:, place].any()]
-    tables = [list(values.values())[place] for place in used]
+def _estimate_rows(matrix: Array, values: Mapping[Coalition, CorpusStatistics]) -> list[Estimate]:
+    """Each row of ``matrix`` (rows, coalitions) times the coalitions' scores."""
+    used = [column for column in range(matrix.shape[1]) if matrix[:, column].any()]
+    tables = [list(values.values())[column] for column in used]
     weights = matrix[:, used]
-    points = weights @ np.array([one.score() for one in tables])
-    drawn = weights @ np.stack([one.resample_scores() for one in tables])
+    points = weights @ np.array([table.score() for table in tables])
+    resampled = weights @ np.stack([table.resample_scores() for table in tables])
     return [
         Estimate(value=float(point), interval=bootstrap_interval(row, float(point)))
-        for point, row in zip(points, drawn, strict=True)
+        for point, row in zip(points, resampled, strict=True)
     ]
 
 
-def _alone(parts: Sequence[str], known: Sequence[Coalition]) -> Array | None:
-    wanted = [frozenset((part,)) for part in parts]
-    if not set(wanted) <= set(known):
+def _alone_matrix(parts: Sequence[str], coalitions: Sequence[Coalition]) -> Array | None:
+    """(parts, coalitions) that picks the score of each part alone; None where one is not known."""
+    singles = [frozenset((part,)) for part in parts]
+    if not set(singles) <= set(coalitions):
         return None
-    return np.stack([_unit(known, one) for one in wanted])
+    return np.stack([_indicator(coalitions, single) for single in singles])
 
 
-def _lost(parts: Sequence[str], known: Sequence[Coalition], sign: float) -> Array | None:
+def _lost_matrix(parts: Sequence[str], coalitions: Sequence[Coalition], sign: float) -> Array | None:
+    """(parts, coalitions): the score of everyone minus that without each part."""
     everyone = frozenset(parts)
     without = [everyone - {part} for part in parts]
-    if not set(without) <= set(known):
+    if not set(without) <= set(coalitions):
         return None
-    return sign * np.stack([_unit(known, everyone) - _unit(known, one) for one in without])
+    return sign * np.stack(
+        [_indicator(coalitions, everyone) - _indicator(coalitions, others) for others in without]
+    )
 
 
-def _share(parts: Sequence[str], known: Sequence[Coalition], sign: float) -> Array | None:
-    firsts = [frozenset(parts[:number]) for number in range(len(parts) + 1)]
-    if set(known) == set(firsts):
-        steps = zip(firsts[1:], firsts, strict=False)
-        return sign * np.stack([_unit(known, after) - _unit(known, before) for after, before in steps])
-    if len(parts) > MAX_MEMBERS or not set(all_coalitions(parts)) <= set(known):
+def _share_matrix(parts: Sequence[str], coalitions: Sequence[Coalition], sign: float) -> Array | None:
+    """(parts, coalitions): what each part adds to those before it, or else its Shapley value."""
+    prefixes = [frozenset(parts[:number]) for number in range(len(parts) + 1)]
+    if set(coalitions) == set(prefixes):
+        steps = zip(prefixes[1:], prefixes, strict=False)
+        return sign * np.stack(
+            [_indicator(coalitions, after) - _indicator(coalitions, before) for after, before in steps]
+        )
+    if len(parts) > MAX_MEMBERS or not set(all_coalitions(parts)) <= set(coalitions):
         return None
-    units = np.stack([_unit(known, one) for one in all_coalitions(parts)])
-    return sign * (shapley_matrix(parts) @ units)
+    indicators = np.stack([_indicator(coalitions, coalition) for coalition in all_coalitions(parts)])
+    return sign * (shapley_matrix(parts) @ indicators)
 
 
-def _unit(known: Sequence[Coalition], one: Coalition) -> Array:
-    found = np.zeros(len(known))
-    found[known.index(one)] = 1.0
-    return found
+def _indicator(coalitions: Sequence[Coalition], coalition: Coalition) -> Array:
+    """(coalitions,): 1 for one of them, 0 for the others."""
+    indicator = np.zeros(len(coalitions))
+    indicator[coalitions.index(coalition)] = 1.0
+    return indicator
 
 
 def statistics_of_outputs(
@@ -150,28 +161,26 @@ def statistics_of_outputs(
     language: Language,
     n_total: int,
 ) -> dict[Coalition, CorpusStatistics]:
-    """The statistics of every set's output (texts by utterance id), over the utterances that all have.
+    """The statistics of every coalition's output, over the utterances that all of them have.
 
-    ``metric`` is bleu, chrf or ter of translations, wer or cer of transcripts (their first reference counts).
-    Nobody's output, where it is not given, is empty for every utterance.
+    Args:
+        outputs: coalition -> utterance id -> text; nobody's is empty for every utterance if it is not given.
+        references: utterance id -> reference texts.
+        metric: a name of :data:`~components.metrics.table.METRICS`.
+        language: of the outputs, for all utterances or for each.
+        n_total: utterances of the data set.
 
     Raises:
         DataError: there is nothing to score.
     """
     shared = set(references).intersection(*(set(texts) for texts in outputs.values()))
-    given = {frozenset[str](): dict.fromkeys(shared, ""), **outputs}
-    known = {key: refs for key, refs in references.items() if key in shared}
-    found: dict[Coalition, CorpusStatistics] = {}
-    for one, texts in given.items():
-        chosen = {key: texts[key] for key in known}
-        if metric in ("wer", "cer"):
-            spoken = {key: texts[0] for key, texts in known.items()}
-            tables = recognition_statistics(spoken, chosen, language=language, n_total=n_total)
-        else:
-            tables = translation_statistics(
-                known, chosen, language=language, n_total=n_total, names=(metric,)
-            )
-        if metric not in tables:
+    complete = {frozenset[str](): dict.fromkeys(shared, ""), **outputs}
+    stated = {key: texts for key, texts in references.items() if key in shared}
+    tables: dict[Coalition, CorpusStatistics] = {}
+    for coalition, texts in complete.items():
+        segments = align_segments(stated, {key: texts[key] for key in stated}, language, n_total)
+        table = measure(get_metric(metric), segments, n_total)
+        if table is None:
             raise DataError(f"contribution: expected utterances with a reference for {metric}, found none")
-        found[one] = tables[metric]
-    return found
+        tables[coalition] = table
+    return tables

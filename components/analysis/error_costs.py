@@ -1,4 +1,4 @@
-"""Which errors of a transcript cost the translation most, and how closely the two losses go together."""
+"""What each kind of transcription error costs the translation, and how the two losses correlate."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from components.records import Record
 
 
 class KindCost(Record):
-    """What one kind of error costs: the points that the score gains when just these are put right."""
+    """What one kind of error costs: points of the score gained when only these errors are corrected."""
 
     kind: str
     errors: int
@@ -31,33 +31,33 @@ class KindCost(Record):
 def measure_kind_costs(
     base: CorpusStatistics, repaired: Mapping[str, CorpusStatistics], counts: Mapping[str, Mapping[str, int]]
 ) -> tuple[KindCost, ...]:
-    """Costs by kind, the dearest first.
+    """Cost of each kind of error, the most expensive first.
 
     Args:
         base: the output as it is.
-        repaired: kind -> the output with all errors of that kind put right.
+        repaired: kind -> the output with all errors of that kind corrected.
         counts: utterance id -> kind -> number of errors.
     """
-    found = []
+    costs = []
     for kind, statistics in repaired.items():
-        here = [counts[key][kind] for key in base.ids if counts[key].get(kind)]
-        if not here:
+        numbers = [counts[key][kind] for key in base.ids if counts[key].get(kind)]
+        if not numbers:
             continue
-        one = paired_test(statistics, base, (f"without {kind}", "as it is"))
-        found.append(
+        difference = paired_test(statistics, base, (f"without {kind}", "as it is"))
+        costs.append(
             KindCost(
                 kind=kind,
-                errors=sum(here),
-                utterances=len(here),
-                gain=Estimate(value=one.difference, interval=one.interval),
-                per_hundred=100.0 * one.difference / sum(here),
+                errors=sum(numbers),
+                utterances=len(numbers),
+                gain=Estimate(value=difference.difference, interval=difference.interval),
+                per_hundred=100.0 * difference.difference / sum(numbers),
             )
         )
-    return tuple(sorted(found, key=lambda one: -one.gain.value))
+    return tuple(sorted(costs, key=lambda cost: -cost.gain.value))
 
 
 class Correlation(Record):
-    """How two numbers per utterance go together: Pearson's and Spearman's coefficients."""
+    """Pearson's and Spearman's correlation of two numbers per utterance."""
 
     pearson: Estimate | None
     spearman: Estimate | None
@@ -76,10 +76,9 @@ def _estimate(
     value = coefficient(x, y) if len(x) >= MIN_UTTERANCES else None
     if value is None:
         return None
-    drawn = [coefficient(x[rows], y[rows]) for rows in draw_resamples(len(x))]
-    return Estimate(
-        value=value, interval=bootstrap_interval([one for one in drawn if one is not None], value)
-    )
+    resampled = [coefficient(x[rows], y[rows]) for rows in draw_resamples(len(x))]
+    varying = [number for number in resampled if number is not None]
+    return Estimate(value=value, interval=bootstrap_interval(varying, value))
 
 
 def _spearman(x: FloatArray, y: FloatArray) -> float | None:
@@ -95,6 +94,6 @@ def _pearson(x: FloatArray, y: FloatArray) -> float | None:
 
 def _ranks(values: FloatArray) -> FloatArray:
     """Ranks from 0; equal values share their mean rank."""
-    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     ends = np.cumsum(counts)
-    return np.asarray((ends - (counts + 1) / 2)[places], np.float64)
+    return np.asarray((ends - (counts + 1) / 2)[inverse], np.float64)

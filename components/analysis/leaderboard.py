@@ -1,4 +1,4 @@
-"""Where systems stand: scores and cost, the Pareto set, groups, and the utterances that differ most."""
+"""Leaderboard of systems: scores and cost, the Pareto front, groups, and the utterances that differ most."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Tables = Mapping[str, Mapping[str, CorpusStatistics]]
 
 
 class Cost(Record):
-    """What a system's stages cost when they were computed, whenever that was.
+    """Computing cost of a system's stages, measured when they were computed (maybe by an earlier run).
 
     ``calls`` counts utterances times the stages that decoded them; ``parameters`` is None where a model
     is no longer there to be counted.
@@ -31,7 +31,7 @@ class Cost(Record):
 
 
 class SystemRow(Record):
-    """A line of the table. ``missing`` outputs are those that the system put aside."""
+    """One system of the leaderboard; ``missing`` counts utterances without output."""
 
     system: str
     scores: dict[str, Score]
@@ -51,7 +51,7 @@ class Bucket(Record):
 
 
 class Contrast(Record):
-    """An utterance on which a system and the baseline differ most, by sentence chrF or minus WER."""
+    """An utterance on which a system and the baseline differ most; ``gain`` in points, positive if better."""
 
     utterance_id: str
     system: str
@@ -61,17 +61,17 @@ class Contrast(Record):
 def build_leaderboard(
     tables: Tables, costs: Mapping[str, Cost], missing: Mapping[str, int], ranking: str | None
 ) -> tuple[SystemRow, ...]:
-    """One line per system, in the order of ``tables``."""
+    """One row per system, in the order of ``tables``."""
     best = pareto_front(tables, costs, ranking)
     return tuple(
         SystemRow(
             system=name,
-            scores={metric: table.to_score() for metric, table in found.items()},
+            scores={metric: table.to_score() for metric, table in metrics.items()},
             cost=costs[name],
             missing=missing[name],
             pareto=name in best,
         )
-        for name, found in tables.items()
+        for name, metrics in tables.items()
     )
 
 
@@ -80,20 +80,20 @@ def pareto_front(tables: Tables, costs: Mapping[str, Cost], ranking: str | None)
     if ranking is None:
         return frozenset()
     points = {}
-    for name, found in tables.items():
-        if ranking in found:
-            table = found[ranking]
-            quality = table.score() if table.higher_is_better else -table.score()
+    for name, metrics in tables.items():
+        if ranking in metrics:
+            table = metrics[ranking]
+            quality = table.score() if table.metric.higher_is_better else -table.score()
             points[name] = (quality, -costs[name].seconds)
     return frozenset(
         name
-        for name, mine in points.items()
-        if not any(_dominates(theirs, mine) for theirs in points.values())
+        for name, point in points.items()
+        if not any(_dominates(other, point) for other in points.values())
     )
 
 
-def _dominates(one: tuple[float, float], other: tuple[float, float]) -> bool:
-    return one != other and one[0] >= other[0] and one[1] >= other[1]
+def _dominates(first: tuple[float, float], second: tuple[float, float]) -> bool:
+    return first != second and first[0] >= second[0] and first[1] >= second[1]
 
 
 def score_buckets(
@@ -102,31 +102,31 @@ def score_buckets(
     """The ranking metric of every system on every group with something to score."""
     if ranking is None:
         return ()
-    found = []
+    buckets = []
     for group in groups:
         parts = {
             name: metrics[ranking].subset(group.ids) for name, metrics in tables.items() if ranking in metrics
         }
         base = parts[baseline]
         if base.ids:
-            others = {
+            tests = {
                 name: paired_test(part, base, (name, baseline))
                 for name, part in parts.items()
                 if name != baseline
             }
-            found.append(
+            buckets.append(
                 Bucket(
                     by=group.by,
                     label=group.label,
                     n=len(base.ids),
                     values={name: part.score() for name, part in parts.items()},
                     differences={
-                        name: Estimate(value=one.difference, interval=one.interval)
-                        for name, one in others.items()
+                        name: Estimate(value=difference.difference, interval=difference.interval)
+                        for name, difference in tests.items()
                     },
                 )
             )
-    return tuple(found)
+    return tuple(buckets)
 
 
 def find_contrasts(
@@ -138,14 +138,14 @@ def find_contrasts(
     """
     systems = dict.fromkeys(name for scores in values.values() for name in scores if name != baseline)
     sign = 1.0 if higher_is_better else -1.0
-    found: list[Contrast] = []
+    contrasts: list[Contrast] = []
     for system in systems:
         gains = [
             Contrast(utterance_id=key, system=system, gain=sign * (scores[system] - scores[baseline]))
             for key, scores in values.items()
             if system in scores and baseline in scores
         ]
-        gains.sort(key=lambda one: (-one.gain, one.utterance_id))
-        found += [one for one in gains[:most] if one.gain > 0]
-        found += [one for one in reversed(gains[len(gains) - most :]) if one.gain < 0]
-    return tuple(found)
+        gains.sort(key=lambda contrast: (-contrast.gain, contrast.utterance_id))
+        contrasts += [contrast for contrast in gains[:most] if contrast.gain > 0]
+        contrasts += [contrast for contrast in reversed(gains[len(gains) - most :]) if contrast.gain < 0]
+    return tuple(contrasts)

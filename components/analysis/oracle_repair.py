@@ -1,4 +1,4 @@
-"""A transcript with some kinds of its errors put right: what would be translated had they not been made.
+"""Oracle repair: a transcript in which the errors of some kinds are corrected.
 
 Words are aligned with the reference transcript whatever their case and punctuation; a word that differs in
 those alone has an error of *form*. Repairing every kind gives the reference transcript, repairing none the
@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 
 from components.alignment import Edit, align
 from components.analysis.function_words import is_content_word
-from components.metrics.normalizers import without_spaces
+from components.languages import without_spaces
 from components.text_normalization import get_normalizer
 
 FORM = "form"
@@ -29,14 +29,14 @@ _basic = get_normalizer("basic")
 
 
 class _Word(str):
-    """A word as written that equals another if both are the same but for case and punctuation."""
+    """A word that compares equal to another whatever their case and punctuation."""
 
     __slots__ = ("bare",)
     bare: str
 
-    def __new__(cls, written: str) -> _Word:
-        word = super().__new__(cls, written)
-        word.bare = _basic(written)
+    def __new__(cls, text: str) -> _Word:
+        word = super().__new__(cls, text)
+        word.bare = _basic(text)
         return word
 
     def __eq__(self, other: object) -> bool:
@@ -51,13 +51,13 @@ class _Word(str):
 
 
 def correct_errors(transcript: str, reference: str, kinds: Collection[str], language: str) -> str:
-    """The transcript with the errors of ``kinds`` (of :data:`ERROR_KINDS`) replaced by what was said."""
-    kept = []
+    """The transcript with the errors of ``kinds`` (of :data:`ERROR_KINDS`) corrected by the reference."""
+    words = []
     for edit, kind in _columns(transcript, reference, language):
         word = edit.reference if kind in kinds else edit.hypothesis
         if word is not None:
-            kept.append(str(word))
-    return ("" if without_spaces(language) else " ").join(kept)
+            words.append(str(word))
+    return ("" if without_spaces(language) else " ").join(words)
 
 
 def count_errors(transcript: str, reference: str, language: str) -> Counter[str]:

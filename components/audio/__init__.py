@@ -1,4 +1,4 @@
-"""Audio files -> 16 kHz mono float32: probed first, bounded, local regular files only.
+"""Audio files -> 16 kHz mono float32 samples: probed first, within limits, local regular files only.
 
 FFmpeg's libraries (through PyAV) read the containers and resample. A file is opened by us and handed to
 FFmpeg as a stream with a short list of allowed formats, so neither a name such as ``http://...`` or

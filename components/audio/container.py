@@ -1,4 +1,4 @@
-"""Opening audio: a local regular file, within limits, read by FFmpeg without names."""
+"""Opening an audio file for FFmpeg: local, regular, within limits, read as a stream without a name."""
 
 from __future__ import annotations
 
@@ -29,9 +29,17 @@ SLACK_SECONDS = 0.25
 
 @dataclass(frozen=True)
 class Limits:
-    """What is refused, because nobody means it or it would not fit in memory."""
+    """Bounds beyond which audio is refused: nobody means it, or it would not fit in memory.
 
-    seconds: float = 3 * 3600.0  # of one utterance: 0.7 GB at 16 kHz float32
+    Attributes:
+        seconds: Of one utterance: 0.7 GB of 16 kHz float32.
+        file_bytes: Of one file.
+        lowest_rate: Samples per second.
+        highest_rate: Samples per second.
+        channels: Channels of one file.
+    """
+
+    seconds: float = 3 * 3600.0
     file_bytes: int = 8 * 2**30
     lowest_rate: int = 4_000
     highest_rate: int = 384_000
@@ -43,7 +51,11 @@ LIMITS = Limits()
 
 @contextmanager
 def open_container(path: FilePath, limits: Limits) -> Iterator[tuple[InputContainer, AudioStream]]:
-    """FFmpeg's view of a local regular file, closed afterwards, its errors turned into DataError."""
+    """A local regular file as FFmpeg's container and its first audio stream; closed afterwards.
+
+    Raises:
+        DataError: The file is no such audio or beyond ``limits``; errors of FFmpeg become this one, too.
+    """
     with open_regular_file(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size == 0:
@@ -89,7 +101,7 @@ class _FilePrefix:
 
 
 def _view_samples(path: FilePath, file: BufferedReader, size: int) -> BufferedReader | _FilePrefix:
-    """What FFmpeg is to see of a file: nothing behind its samples."""
+    """The part of a file that FFmpeg is shown: nothing behind its samples."""
     if is_wave(file):
         chunk = find_data_chunk(file)
         if chunk is None:
@@ -104,7 +116,7 @@ def _view_samples(path: FilePath, file: BufferedReader, size: int) -> BufferedRe
 
 
 def _explain_failure(file: BufferedReader, error: Exception) -> str:
-    """What FFmpeg's error means for the file, as far as one can tell."""
+    """What FFmpeg's error says about the file, as far as one can tell, and what to do."""
     cause = getattr(error, "strerror", None) or str(error)
     file.seek(4)
     if isinstance(error, EOFError):
@@ -153,13 +165,13 @@ def check_length(path: FilePath, seconds: float, limits: Limits) -> None:
 
 
 def missing_samples_allowed(stream: AudioStream) -> int:
-    """Samples by which a whole file may be shorter than it declares."""
+    """Samples by which a file may be shorter than it declares without being truncated."""
     name = stream.codec_context.name
     return 0 if name == "flac" or name.startswith("pcm_") else round(SLACK_SECONDS * stream.rate)
 
 
 def file_identity(path: FilePath) -> tuple[str, int, int, int, int]:
-    """Path, inode, size and times of change: while they stay, so does what was computed from the file.
+    """Path, inode, size, time of modification and time of change: keys of what is computed from a file.
 
     A program can set the first of the times back (``cp -p``, ``touch -r``), the second not.
     """
@@ -170,7 +182,7 @@ def file_identity(path: FilePath) -> tuple[str, int, int, int, int]:
 
 @lru_cache(maxsize=65_536)
 def cached_sha256(path: str, *_version: int) -> str:
-    """SHA-256 of a file; the further arguments (see :func:`file_identity`) make the cache notice changes."""
+    """SHA-256 (hex) of a file; the further values of :func:`file_identity` make the cache notice changes."""
     with open_regular_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -186,5 +198,5 @@ def truncation_error(path: FilePath, declared: float, present: float | None) -> 
 
 
 def audio_error(path: FilePath, what: str, remedy: str | None = None) -> DataError:
-    """The error of one file, in one line."""
+    """The error of one file in one line: what was expected and found, and what to do."""
     return DataError(f"{os.fspath(path)}: {what}" + (f"; {remedy}" if remedy else ""))

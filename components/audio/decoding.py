@@ -37,10 +37,11 @@ Samples = NDArray[np.float32]
 
 
 def decode(audio: Audio, limits: Limits = LIMITS) -> Samples:
-    """The samples of a stretch: shape (round(seconds * 16000),), float32, nominally in [-1, 1], mono.
+    """The samples of a stretch: mono float32, (round(seconds * 16000),), nominally in [-1, 1].
 
-    Raises :class:`DataError` when the file changed, ends early, is damaged, or holds NaN, infinity or samples
-    beyond :data:`MAX_MAGNITUDE`.
+    Raises:
+        DataError: The file changed, ends early, is damaged, or holds NaN, infinity or samples beyond
+            :data:`MAX_MAGNITUDE`.
     """
     path = audio.path
     if cached_sha256(*file_identity(path)) != audio.sha256:
@@ -65,7 +66,7 @@ def decode(audio: Audio, limits: Limits = LIMITS) -> Samples:
 
 
 def _check_range(path: FilePath, samples: Samples) -> None:
-    """Refuse what is no sound: NaN, infinity, and values that would drown all others or overflow later."""
+    """Refuse samples that are no sound: NaN, infinity, and values that would overflow later. DataError."""
     usable = np.abs(samples) <= MAX_MAGNITUDE  # not so for NaN
     if usable.all():
         return
@@ -78,7 +79,15 @@ def _check_range(path: FilePath, samples: Samples) -> None:
 def decode_stretch(
     path: FilePath, container: InputContainer, stream: AudioStream, first: int, count: int
 ) -> Iterator[Samples]:
-    """Mono blocks at the file's rate: samples ``first`` to ``first + wanted``, fewer where it ends early."""
+    """Decode mono blocks at the file's own rate.
+
+    Args:
+        path: Of the file, for messages.
+        container: The file, opened.
+        stream: Its audio.
+        first: First sample to return.
+        count: Samples to return; fewer come where the file ends early.
+    """
     if first > 0:
         _seek(container, stream, first)
     position = None
@@ -134,7 +143,7 @@ def _resample(blocks: Iterator[Samples], rate: int) -> Iterator[Samples]:
 
 
 def _fill(blocks: Iterator[Samples], length: int) -> tuple[Samples, int]:
-    """Blocks written into one array of ``length``, cut or zero-padded, and how many samples there were."""
+    """Write blocks into one array of ``length``, cut or zero-padded; also how many samples there were."""
     samples = np.zeros(length, dtype=np.float32)
     n_decoded = 0
     for block in blocks:

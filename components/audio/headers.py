@@ -1,4 +1,4 @@
-"""Where the samples of a file end by its own headers, so that FFmpeg need not search what lies behind them.
+"""Where the samples of a WAV or FLAC file end by its own headers, so that FFmpeg need not search behind them.
 
 Behind the samples of a WAV file FFmpeg looks for chunks eight bytes at a time: a mebibyte of zeros takes it a
 third of a second. In a gigabyte of zeros behind the frames of a FLAC file its search for a time aborts the
@@ -20,7 +20,12 @@ FLAC_SLACK = 2**20
 
 
 class DataChunk(NamedTuple):
-    """The first byte of the samples, and the byte after the last one that the header promises, if it does."""
+    """The samples of a WAV file.
+
+    Attributes:
+        start: Their first byte.
+        end: The byte after the last that the header promises; None where it promises none.
+    """
 
     start: int
     end: int | None

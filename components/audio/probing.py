@@ -1,4 +1,4 @@
-"""What an audio file says about itself, checked before anything of it is decoded."""
+"""An audio file's headers, checked against its content before all of it is decoded."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ WITHOUT_LENGTH = ("mp3", "aac")
 
 
 class Probe(Record):
-    """What the headers of an audio file say, checked against its last second."""
+    """The headers of an audio file, checked against its last second."""
 
     path: str
     container: str
@@ -46,7 +46,8 @@ class Probe(Record):
 def probe(path: FilePath, limits: Limits = LIMITS) -> Probe:
     """Read the headers of ``path`` and make sure that its end is there; decodes one second at most.
 
-    Raises :class:`DataError` for anything that is not a whole, local audio file within ``limits``.
+    Raises:
+        DataError: It is not a whole, local audio file within ``limits``.
     """
     with open_container(path, limits) as (container, stream):
         rate = stream.rate
@@ -73,9 +74,17 @@ def describe(
     duration: float | None = None,
     limits: Limits = LIMITS,
 ) -> Audio:
-    """The record of a stretch of ``path``: from ``offset`` for ``duration`` seconds (default: to its end).
+    """The record of a stretch of an audio file.
 
-    A duration may pass the end by up to 0.25 s (rounding in manifests) and is then cut to it.
+    Args:
+        path: A local regular file.
+        offset: Seconds at which the stretch begins.
+        duration: Its seconds; None: to the end. It may pass the end by up to 0.25 s (rounding in manifests)
+            and is then cut to it.
+        limits: Beyond which audio is refused.
+
+    Raises:
+        DataError: The file cannot be used, or the stretch is not inside it.
     """
     headers = _cached_probe(*file_identity(path), limits)
     rest = headers.seconds - offset
@@ -99,7 +108,7 @@ def describe(
 
 
 def _read_declared_length(path: FilePath, container: InputContainer, stream: AudioStream) -> float:
-    """Length in seconds that the file declares, after looking whether its last second is there."""
+    """The length in seconds that the file declares, after a look whether its last second is there."""
     if stream.duration is None or stream.time_base is None:
         return _count_packets(path, container, stream)
     seconds = float(stream.duration * stream.time_base)
@@ -117,7 +126,7 @@ def _read_declared_length(path: FilePath, container: InputContainer, stream: Aud
 
 
 def _count_packets(path: FilePath, container: InputContainer, stream: AudioStream) -> float:
-    """Length in seconds of the packets that are there; decodes nothing."""
+    """The length in seconds of the packets that are there; decodes nothing."""
     declared = None
     if stream.duration is not None and stream.time_base is not None and _has_frame_count(path):
         declared = float(stream.duration * stream.time_base)

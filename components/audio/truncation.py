@@ -1,4 +1,4 @@
-"""Is the whole file there? Containers in which FFmpeg takes a file cut short for a shorter recording."""
+"""Truncated files, in containers where FFmpeg takes a file cut short for a shorter recording."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from components.audio.headers import find_data_chunk
 
 
 def check_not_truncated(path: FilePath, container: str) -> None:
-    """Raise :class:`DataError` when the headers of ``path`` promise more bytes than it has."""
+    """Refuse a file whose headers promise more bytes than it has. DataError."""
     check = CHECKS.get(container)
     if check is None:
         return

@@ -1,4 +1,4 @@
-"""The manifest formats, as rows of a table: how a line is read and what its fields mean."""
+"""The manifest formats, rows of :data:`FORMATS`: how a line is read and what its fields mean."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ References = dict[str | None, list[str]]
 
 @dataclass(frozen=True)
 class Draft:
-    """A record before its audio was looked at: what the manifest says, with types checked."""
+    """A record as its manifest has it, with types checked; its audio was not looked at yet."""
 
     id: str | None = None
     audio: str | None = None
@@ -40,7 +40,15 @@ class Draft:
 
 @dataclass(frozen=True)
 class Format:
-    """One format. ``marks`` are fields of which one must be there for a record to be of this format."""
+    """A manifest format.
+
+    Attributes:
+        summary: For the command line.
+        identifying_fields: A record with one of them is of this format.
+        known_fields: Fields that are read or knowingly ignored; a user is told of others.
+        read: File -> rows.
+        convert: Fields of a row -> draft.
+    """
 
     summary: str
     identifying_fields: tuple[str, ...]
@@ -170,7 +178,7 @@ FORMATS: dict[str, Format] = {
         convert=_convert_antiphon,
     ),
 }
-"""Format name -> its row. JSONL files are told apart by the first record that carries a row's mark."""
+"""Format by name. JSONL files are told apart by the first record with one of a row's identifying fields."""
 
 
 def _read_string(fields: Fields, name: str) -> str | None:

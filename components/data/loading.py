@@ -1,4 +1,4 @@
-"""From what a user names to a data set."""
+"""Loading what a user names (a manifest, a named set, parallel text, recordings) as a data set."""
 
 from __future__ import annotations
 
@@ -40,12 +40,18 @@ def load(
     limit: int | None = None,
     format: str | None = None,  # noqa: A002 - the word users know
 ) -> Dataset:
-    """Load a manifest, a named set (see ``NAMED``) or parallel text ``path.en,path.de``.
+    """Load a data set.
 
-    ``source_language`` is the language of records that state none and leaves out those that state another;
-    ``target_language`` overrides the records' and chooses among their references; ``limit`` takes the first
-    records; ``format`` (a key of ``FORMATS``) overrides what content and extension say.
-    Raises :class:`DataError` when nothing can be read, :class:`ConfigError` for wrong arguments.
+    Args:
+        source: Path of a manifest, a named set (see ``NAMED``) or parallel text ``path.en,path.de``.
+        source_language: Of records that state none; records that state another are left out.
+        target_language: Overrides the records' own, and chooses among their references.
+        limit: Takes the first records only.
+        format: A key of ``FORMATS``; overrides what content and extension say.
+
+    Raises:
+        DataError: Nothing can be read.
+        ConfigError: An argument is wrong.
     """
     if format is not None and format not in FORMATS:
         raise ConfigError(f"format: expected one of {', '.join(FORMATS)}, found {format!r}")
@@ -69,10 +75,17 @@ def from_audio(
     target_language: str | None = None,
     limit: int | None = None,
 ) -> Dataset:
-    """One utterance per audio file. A path may be a pattern such as ``talks/*.wav``.
+    """A data set of recordings, one utterance per audio file; files that cannot be read are quarantined.
 
-    ``limit`` takes the first files. Files that cannot be read are quarantined; a path that names nothing is a
-    :class:`DataError`.
+    Args:
+        paths: Files, or patterns such as ``talks/*.wav``.
+        source_language: That is spoken in them; None: to be detected.
+        target_language: To translate into.
+        limit: Takes the first files only.
+
+    Raises:
+        DataError: A path names no file.
+        ConfigError: ``limit`` is below 1.
     """
     _check_limit(limit)
     patterns = [paths] if isinstance(paths, str) else list(paths)
@@ -87,7 +100,7 @@ def from_audio(
 
 
 def check(source: str, source_language: str | None = None, target_language: str | None = None) -> None:
-    """Refuse a data set that is not there, without reading it. DataError."""
+    """Refuse a data set that does not exist, without reading it. DataError."""
     if source.startswith("multi30k:"):
         find_multi30k_files(source, source_language, target_language)
     elif source != "sample" and not _path_exists(Path(source)):
@@ -97,7 +110,7 @@ def check(source: str, source_language: str | None = None, target_language: str 
 
 
 def check_audio(path: str) -> None:
-    """Refuse a recording, or a pattern of recordings, that is not there. DataError."""
+    """Refuse a recording that does not exist, or a pattern without any. DataError."""
     _expand_pattern(path)
 
 

@@ -1,4 +1,4 @@
-"""Sets that have a name, and parallel text: what needs no manifest of its own."""
+"""Data sets without a manifest: those that have a name, and parallel text."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def load_multi30k(name: str, source: str | None, target: str | None, limit: int 
 
 
 def find_multi30k_files(name: str, source: str | None, target: str | None) -> list[Path]:
-    """The two files of a set of Multi30k. DataError where they are not there."""
+    """The source and target file of a set of Multi30k. DataError where one is missing."""
     folder_name, _, split = name.removeprefix("multi30k:").rpartition(":")
     folder = Path(folder_name) if folder_name else _find_multi30k_folder()
     if not split or Path(split).name != split:
@@ -75,10 +75,17 @@ def load_parallel(
     target: str | None = None,
     limit: int | None = None,
 ) -> Dataset:
-    """Line-aligned text. The first file is the source; every other one holds references.
+    """Load line-aligned text.
 
-    Languages are the files' last extensions unless ``source`` and ``target`` say otherwise. Raises
-    :class:`DataError` when the numbers of lines differ, because then nothing can be aligned.
+    Args:
+        files: The source, and one or more files of references.
+        name: Of the data set; None: that of the first file.
+        source: Language of the source; None: the file's last extension.
+        target: Language of the references; None: the second file's last extension.
+        limit: Takes the first lines only.
+
+    Raises:
+        DataError: The numbers of lines differ, so that nothing can be aligned.
     """
     first, *others = files
     builder = RecordBuilder(name or first.stem, first.parent, None, target or _extension_language(others[0]))

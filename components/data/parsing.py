@@ -1,4 +1,4 @@
-"""Bytes of a manifest -> rows, one per line, each either fields or a fault. Nothing in here trusts the file.
+"""A manifest's bytes -> rows, one per line, each either fields or a fault. The file is not trusted.
 
 A line ends at ``\\n`` only: U+2028 and the like belong to the text that holds them.
 """
@@ -28,7 +28,7 @@ SIGNATURES = {
     b"OggS": "an audio file; give it as audio (--audio)",
     b"ID3": "an audio file; give it as audio (--audio)",
 }
-"""First bytes of what is often given by mistake."""
+"""First bytes of files that are often given by mistake, and what to say of them."""
 
 Fields = dict[str, Any]
 
@@ -43,7 +43,7 @@ class RecordError(DataError):
 
 @dataclass(frozen=True)
 class Row:
-    """One record of a manifest: its line (from 1) and its fields, or what is wrong with it."""
+    """One record of a manifest: its line, counted from 1, and its fields or its fault."""
 
     line: int
     content: Fields | RecordError
@@ -52,7 +52,8 @@ class Row:
 def read_lines(path: Path) -> Iterator[tuple[int, str | RecordError]]:
     """Numbered lines without their ends (LF or CRLF); blank ones are left out.
 
-    Raises :class:`DataError` when the file is missing, not a regular file, too large or plainly not text.
+    Raises:
+        DataError: The file is missing, not a regular file, too large or plainly not text.
     """
     with open_regular_file(path) as file:
         head = file.read(4)

@@ -1,9 +1,8 @@
-"""Drafts -> utterances: languages settled, audio looked at, ids made unique, faults kept with their line."""
+"""Drafts -> utterances: languages decided, audio probed, ids made unique, faults kept with file and line."""
 
 from __future__ import annotations
 
 import os
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
@@ -13,11 +12,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from components import audio
-from components.data.dataset import STAGE, UNKNOWN_LANGUAGE, Dataset, assemble
+from components.data.dataset import STAGE, Dataset, assemble
 from components.data.formats import Draft, References
 from components.data.parsing import RecordError
 from components.errors import DataError
-from components.languages import LANGUAGE_CODE
+from components.languages import UNDETERMINED, is_code, is_same_language
 from components.records import Audio, Quarantined, Utterance
 
 AUDIO_FOLDERS = ("", "clips")
@@ -28,8 +27,15 @@ AUDIO_FOLDERS = ("", "clips")
 class RecordBuilder:
     """Collects the outcome of every record of one source, in order.
 
-    ``source_language`` is the language of records that state none; records that state another are left
-    out. ``target_language`` replaces what records ask for, and chooses among their references.
+    Attributes:
+        name: Of the data set.
+        folder: From which relative paths of audio start.
+        source_language: Of records that state none; records that state another are left out.
+        target_language: Replaces what records ask for, and chooses among their references.
+        utterances: The good records so far.
+        quarantined: The faulty ones.
+        skipped: How many records were left out, by their language.
+        used_ids: Ids that have an outcome.
     """
 
     name: str
@@ -47,9 +53,15 @@ class RecordBuilder:
         return len(self.utterances) + len(self.quarantined)
 
     def add(self, draft: Draft, where: str, fallback: str) -> None:
-        """Give one record its outcome. ``where`` is its file:line, ``fallback`` the id if it has none."""
+        """Give one record its outcome.
+
+        Args:
+            draft: The record.
+            where: Its file:line.
+            fallback: Its id, if it has none.
+        """
         stated = draft.source_language
-        if stated and self.source_language and _primary(stated) != _primary(self.source_language):
+        if stated and self.source_language and not is_same_language(stated, self.source_language):
             self.skipped[stated] += 1
             return
         name = None
@@ -79,7 +91,7 @@ class RecordBuilder:
         return normal if is_valid_id(normal) and normal not in self.used_ids else None
 
     def build_dataset(self, notes: Iterator[str]) -> Dataset:
-        """What was collected."""
+        """The data set of all records so far, with ``notes`` for the user."""
         more = (f"{n} records in {language} left out" for language, n in sorted(self.skipped.items()))
         return assemble(self.name, self.utterances, self.quarantined, (*notes, *more))
 
@@ -110,7 +122,7 @@ class RecordBuilder:
         if source is None and sound is None:
             raise RecordError("no language", "expected a source language, found none; state it")
         for language in (source, target):
-            if language is not None and not LANGUAGE_CODE.fullmatch(language):
+            if language is not None and not is_code(language):
                 expected = "a language code such as en or pt-BR"
                 raise RecordError(
                     "bad field", f"expected {expected}, found {ascii(language)[:40]}; correct it"
@@ -120,7 +132,7 @@ class RecordBuilder:
                 id=name,
                 audio=sound,
                 text=draft.text,
-                source_language=source or UNKNOWN_LANGUAGE,
+                source_language=source or UNDETERMINED,
                 target_language=target,
                 transcript=draft.transcript,
                 references=tuple(_references_in(draft, target)),
@@ -163,10 +175,6 @@ def is_valid_id(name: str) -> bool:
     return 0 < len(name) <= 512 and bool(name.strip()) and name.isprintable()
 
 
-def _primary(language: str) -> str:
-    return re.split("[-_]", language, maxsplit=1)[0].lower()
-
-
 def _only_language(references: References) -> str | None:
     languages = [language for language in references if language is not None]
     return languages[0] if len(languages) == 1 else None
@@ -175,9 +183,9 @@ def _only_language(references: References) -> str | None:
 def _references_in(draft: Draft, target: str | None) -> list[str]:
     """The references in the target language; those of no stated language belong to the record's target."""
     stated = draft.target_language
-    own = stated is None or target is None or _primary(stated) == _primary(target)
+    own = stated is None or target is None or is_same_language(stated, target)
     texts_in_target = list(draft.references.get(None, [])) if own else []
     for language, texts in draft.references.items():
-        if language is not None and target is not None and _primary(language) == _primary(target):
+        if language is not None and target is not None and is_same_language(language, target):
             texts_in_target.extend(texts)
     return texts_in_target

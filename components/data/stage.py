@@ -1,4 +1,4 @@
-"""The ``data`` stage: a manifest, a named set or recordings as utterances in the store."""
+"""The ``data`` stage: a manifest, a named set or recordings, written to the store as utterances."""
 
 from __future__ import annotations
 

@@ -20,51 +20,70 @@ from components.decoding.ensemble_scorer import EnsembleScorer
 from components.decoding.logits_processors import FORBIDDEN, History, LogitsProcessor, apply_processors
 
 _CHUNK = 64
-"""Columns whose maximum is taken together when the best tokens of a row are looked for."""
-_WIDEST = 8
-"""Continuations looked at per row of the beam, at most: with more eos tokens than 7 rows may run short."""
+"""Columns of a chunk in :func:`topk`."""
+_MAX_CONTINUATIONS = 8
+"""Continuations per row of the beam, at most; with more than 7 eos tokens a beam may run out of open rows."""
 
 
 @dataclass
 class BeamState:
-    """The open rows of the n utterances still searched, k rows each, after t tokens.
+    """The open hypotheses of the n utterances that are still searched, k rows each, after t of T tokens.
 
-    ``ids`` (n,), ``scores`` (n, k), ``tokens`` and ``values`` (n, k, T), ``votes`` (n, k, T, W),
-    ``worst`` (n,): rank of the worst of a full set of finished hypotheses, -inf while it is not full.
+    Attributes:
+        ids: Index of the utterance (n,).
+        scores: Sum of log-probabilities (n, k), -inf where a row is not in use.
+        tokens: Generated tokens (n, k, T).
+        log_probs: Their log-probabilities (n, k, T).
+        records: What the members gave them (n, k, T, W; see :meth:`EnsembleScorer.member_log_probs`).
+        worst_finished: Normalised score of the worst of a full set of k finished hypotheses (n,), -inf while
+            the set is not full.
     """
 
     ids: Tensor
     scores: Tensor
     tokens: Tensor
-    values: Tensor
-    votes: Tensor
+    log_probs: Tensor
+    records: Tensor
     worst_finished: Tensor
 
     def keep_utterances(self, indices: Tensor) -> None:
-        """Drop the utterances not ``chosen`` (LongTensor)."""
+        """Keep the utterances at ``indices`` (LongTensor), drop the others."""
         for field in fields(self):
             setattr(self, field.name, getattr(self, field.name)[indices])
 
 
 @dataclass(frozen=True)
 class _Continuations:
-    """The C best continuations of n utterances, best first; tensors are (n, C), ``votes`` (n, C, W)."""
+    """The C best continuations of each of n utterances, best first.
+
+    Attributes:
+        scores: Sum of log-probabilities with the new token (n, C).
+        log_probs: Log-probability of the new token (n, C).
+        parents: Row of the beam that is continued (n, C).
+        tokens: The new token (n, C).
+        records: What the members gave it (n, C, W).
+        ends: Whether it is an eos token (n, C).
+    """
 
     scores: Tensor
-    values: Tensor
+    log_probs: Tensor
     parents: Tensor
     tokens: Tensor
-    votes: Tensor
+    records: Tensor
     ends: Tensor
 
 
 def beam_search(
     scorer: EnsembleScorer, config: SearchConfig, logits_processors: Sequence[LogitsProcessor]
 ) -> list[list[Candidate]]:
-    """Search with ``config.beam_size`` rows per utterance; one list of candidates for each, best first."""
+    """Search with ``config.beam_size`` rows per utterance; see :func:`.search.search`.
+
+    Returns:
+        Per utterance the best ``config.n_best`` candidates, best first.
+    """
     k, steps = config.beam_size, min(config.max_new_tokens, scorer.limit)
     log_probs = scorer.prefill()
-    state = initial_state(log_probs, k, steps, scorer.width)
+    state = initial_state(log_probs, k, steps, scorer.record_width)
     hypotheses: list[list[Candidate]] = [[] for _ in range(log_probs.shape[0])]
     eos = torch.tensor(scorer.vocabulary.eos, device=log_probs.device)
     for t in range(steps):
@@ -97,8 +116,8 @@ def initial_state(log_probs: Tensor, k: int, steps: int, width: int) -> BeamStat
         ids=torch.arange(n, device=device),
         scores=scores,
         tokens=torch.zeros((n, k, steps), dtype=torch.long, device=device),
-        values=torch.zeros((n, k, steps), device=device),
-        votes=torch.zeros((n, k, steps, width), device=device),
+        log_probs=torch.zeros((n, k, steps), device=device),
+        records=torch.zeros((n, k, steps, width), device=device),
         worst_finished=torch.full((n,), FORBIDDEN, device=device),
     )
 
@@ -106,10 +125,10 @@ def initial_state(log_probs: Tensor, k: int, steps: int, width: int) -> BeamStat
 def _best_continuations(
     scorer: EnsembleScorer, log_probs: Tensor, scores: Tensor, k: int, eos: Tensor
 ) -> _Continuations:
-    """The best continuations over all rows of each utterance: ``log_probs`` (n * b, V), ``scores`` (n, b)."""
+    """The best continuations of the b rows of each utterance: ``log_probs`` (n * b, V), ``scores`` (n, b)."""
     n, b = scores.shape
     size = log_probs.shape[-1]
-    n_continuations = min(max(2, 1 + len(eos)), _WIDEST) * k
+    n_continuations = min(max(2, 1 + len(eos)), _MAX_CONTINUATIONS) * k
     values, tokens = topk(log_probs, min(n_continuations, size))
     totals = (values.view(n, b, -1) + scores[:, :, None]).view(n, -1)
     totals, order = totals.topk(min(n_continuations, totals.shape[1]), dim=-1)
@@ -120,13 +139,13 @@ def _best_continuations(
     parents = order // values.shape[-1]
     tokens = tokens.view(n, -1).gather(1, order)
     rows = parents + torch.arange(n, device=parents.device)[:, None] * b
-    votes = scorer.member_log_probs(rows.reshape(-1), tokens.reshape(-1))
+    records = scorer.member_log_probs(rows.reshape(-1), tokens.reshape(-1))
     return _Continuations(
         scores=totals,
-        values=values.view(n, -1).gather(1, order),
+        log_probs=values.view(n, -1).gather(1, order),
         parents=parents,
         tokens=tokens,
-        votes=votes.view(-1, n, tokens.shape[1]).permute(1, 2, 0),
+        records=records.view(-1, n, tokens.shape[1]).permute(1, 2, 0),
         ends=torch.isin(tokens, eos),
     )
 
@@ -134,7 +153,7 @@ def _best_continuations(
 def topk(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """``values.topk(k)`` (R, k), several times faster on a CPU: by the highest values of chunks of columns.
 
-    The k highest of a row lie in the k chunks of highest maxima, so only these are looked at one by one.
+    The k highest values of a row lie in the k chunks with the highest maxima, so only these are sorted.
     """
     rows, size = values.shape
     n = size // _CHUNK
@@ -159,28 +178,28 @@ def _collect_finished(
     ends: Tensor,
     config: SearchConfig,
 ) -> None:
-    """Add the continuations that end among the best ``beam``; keep the best ``beam`` finished ones."""
+    """Add those of the best k continuations that end to ``hypotheses``, of which the best k are kept."""
     k, t = config.beam_size, scorer.n_steps
     ended = ends[:, :k] & (continuations.scores[:, :k] > FORBIDDEN)
     if not bool(ended.any()):
         return
-    ranks = continuations.scores / (t + 1) ** config.length_penalty
+    normalized = continuations.scores / (t + 1) ** config.length_penalty
     changed = set()
     for i, j in ended.nonzero().tolist():
         utterance, parent = int(state.ids[i]), int(continuations.parents[i, j])
         eos = bool(continuations.ends[i, j])
         tokens = state.tokens[i, parent, :t].tolist() + ([] if eos else [int(continuations.tokens[i, j])])
-        members, weights = scorer.to_member_scores(
-            torch.cat([state.votes[i, parent, :t], continuations.votes[i, j][None]])
+        member_log_probs, member_weights = scorer.to_member_scores(
+            torch.cat([state.records[i, parent, :t], continuations.records[i, j][None]])
         )
         candidate = Candidate(
             tokens=tuple(tokens),
             score=float(continuations.scores[i, j]),
-            log_probs=(*state.values[i, parent, :t].tolist(), float(continuations.values[i, j])),
-            member_log_probs=members,
-            member_weights=weights,
+            log_probs=(*state.log_probs[i, parent, :t].tolist(), float(continuations.log_probs[i, j])),
+            member_log_probs=member_log_probs,
+            member_weights=member_weights,
             eos_token=int(continuations.tokens[i, j]) if eos else None,
-            normalized_score=float(ranks[i, j]),
+            normalized_score=float(normalized[i, j]),
         )
         hypotheses[utterance].append(candidate)
         changed.add((i, utterance))
@@ -195,7 +214,9 @@ def select_continuations(
 ) -> tuple[Tensor, Tensor]:
     """Move every utterance to its best ``k`` continuations that do not end.
 
-    Returns which utterances can go on (n,), and the row (n, k) of the step before that each row continues.
+    Returns:
+        Whether each utterance has an open row left (n,), and the row of the step before, counted over all
+        utterances, that each row continues (n, k).
     """
     n, b = len(state.ids), 1 if t == 0 else k
     scores, best = continuations.scores.masked_fill(ends, FORBIDDEN).topk(k, dim=-1)
@@ -203,7 +224,7 @@ def select_continuations(
     rows = parents + torch.arange(n, device=parents.device)[:, None] * b
     utterances = torch.arange(n, device=parents.device)[:, None]
     state.scores = scores
-    for name in ("tokens", "values", "votes"):
+    for name in ("tokens", "log_probs", "records"):
         past = getattr(state, name)
         if t:
             past[:, :, :t] = past[utterances, parents, :t]
@@ -212,7 +233,7 @@ def select_continuations(
 
 
 def _can_improve(state: BeamState, length: int, steps: int, config: SearchConfig) -> Tensor:
-    """Whether the best open row of each utterance may still beat its worst finished hypothesis (n,)."""
+    """Whether the best open row of each utterance can still beat its worst finished hypothesis (n,)."""
     is_full = state.worst_finished > FORBIDDEN
     if config.early_stopping is True:
         return ~is_full

@@ -1,9 +1,9 @@
-"""What a gate may know of each member: features of the rows, carried along with them.
+"""Gating features (4 per member and row), reordered with the beam.
 
-F = 4 features per member and row: the highest log-probability and the entropy (nats) of its latest
-distribution, the log-probability it gave the token taken last, and the mean of those so far. Before the first
-token they are 0. What a member says changes the features of the rows that it is run for and of no other: so a
-row decides the same whatever lies beside it in the batch.
+The features are the highest log-probability and the entropy (nats) of the member's latest distribution, the
+log-probability that it gave the last token, and the mean of those so far. Before the first token they are 0.
+A member changes the features only of the rows that it is run for, so a row's weights do not depend on what
+else is in the batch.
 """
 
 from __future__ import annotations
@@ -14,25 +14,34 @@ from torch import Tensor
 HIGHEST, ENTROPY, LAST, MEAN = range(4)
 N_FEATURES = 4
 MIN_LOG_PROB = -200.0
-"""A forbidden token counts as this log-probability, so that sums stay finite."""
+"""Log-probabilities are clamped to this (nats), so that sums stay finite."""
 
 
 class GateFeatures:
-    """Features (M, R, F) of the rows of one search; one row that stands for all before the first token."""
+    """The gating features of one search.
+
+    Attributes:
+        values: (M members, R rows, F features); before the first token one row stands for all.
+    """
 
     def __init__(self, n_members: int) -> None:
         self.values = torch.zeros((n_members, 1, N_FEATURES))
         self._n_observed = torch.zeros((n_members, 1))
 
     def expand(self, rows: int, device: torch.device) -> None:
-        """There are ``rows`` rows on ``device``: before the first token they are all alike, on no card."""
+        """Repeat the one row of the start, which is on the CPU, to ``rows`` rows on ``device``."""
         if self.values.shape[1] != rows or self.values.device != device:
             times = rows // self.values.shape[1]
             self.values = self.values.to(device).repeat(1, times, 1)
             self._n_observed = self._n_observed.to(device).repeat(1, times)
 
     def reorder(self, beam_indices: Tensor, log_probs: Tensor) -> None:
-        """Row r continues row ``parents[r]``; ``votes`` (M, R): what members gave its token, NaN: not run."""
+        """Append one token to every row.
+
+        Args:
+            beam_indices: LongTensor (R,): row r continues row ``beam_indices[r]``.
+            log_probs: What the members gave the tokens, (M, R); NaN where a member was not run.
+        """
         self.values, self._n_observed = self.values[:, beam_indices], self._n_observed[:, beam_indices]
         is_run = ~log_probs.isnan()
         log_probs = log_probs.clamp(min=MIN_LOG_PROB)
@@ -43,7 +52,13 @@ class GateFeatures:
         self.values[..., MEAN] = torch.where(is_run, mean + step, mean)
 
     def observe(self, member: int, distribution: Tensor, is_run: Tensor | None = None) -> None:
-        """Take :func:`distribution_features` (R, 2) of a member, in the rows ``ran`` (R,) for it, or all."""
+        """Store :func:`distribution_features` (R, 2) of one member, for the rows that it was run for.
+
+        Args:
+            member: Its index.
+            distribution: The features.
+            is_run: Whether it was run for each row (R,); None: for all.
+        """
         previous = self.values[member, :, : ENTROPY + 1]
         if is_run is not None:
             distribution = torch.where(is_run[:, None], distribution, previous)

@@ -1,4 +1,4 @@
-"""What a model's generation settings ask of a search: its special tokens and its rules."""
+"""From a model's generation settings (``generation_config.json``) to special tokens and logits processors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ def as_tuple(value: int | Iterable[int] | None) -> tuple[int, ...]:
 
 
 def eos_of(model: Any) -> tuple[int, ...]:
-    """Every token that ends a sequence, from the generation settings, else from the configuration."""
+    """Every token that ends a sequence, from the generation settings, else from the configuration.
+
+    Raises:
+        ConfigError: Neither names one.
+    """
     eos = as_tuple(model.generation_config.eos_token_id) or as_tuple(model.config.eos_token_id)
     if not eos:
         raise ConfigError(
@@ -54,12 +58,20 @@ def logits_processors_of(
     eos: tuple[int, ...] = (),
     prompts: Sequence[Sequence[int]] = (),
 ) -> list[LogitsProcessor]:
-    """The rules that ``generate`` would apply, in its order.
+    """The logits processors that transformers' ``generate`` would apply, in its order.
 
-    ``forced_bos`` (a target language's token) and ``eos`` override the settings. ``prompts`` are those of a
-    decoder-only model: its minimum length counts them, each as ``generate`` does when it is alone, and no
-    first token is forced after them. Sampling settings and those of :data:`IGNORED_SETTINGS` are left out. Sequences
-    that may not come, or not again, are looked for from the decoder's start token on, but not in a prompt.
+    Sampling settings and those of :data:`IGNORED_SETTINGS` are left out. Forbidden sequences and repeated
+    n-grams are looked for from the decoder's start token on, but not in a prompt.
+
+    Args:
+        model: A model of transformers.
+        forced_bos: The first token (a target language's), instead of the one in the settings.
+        eos: The tokens that end a sequence, instead of those in the settings.
+        prompts: Those of a decoder-only model. Its minimum length counts them, each as ``generate`` does for
+            a batch of one, and no first token is forced after them.
+
+    Returns:
+        The processors.
     """
     settings, eos = model.generation_config, eos or eos_of(model)
     is_seq2seq = model.config.is_encoder_decoder
@@ -83,11 +95,11 @@ def logits_processors_of(
         ),
         (settings.renormalize_logits, lambda _: [logits_processors.renormalize]),
     ]
-    return [rule for value, make in rows if value for rule in make(value)]
+    return [processor for value, build in rows if value for processor in build(value)]
 
 
 def _suppress_until(length: int, before: Sequence[int], eos: tuple[int, ...]) -> LogitsProcessor:
-    """No ``eos`` before that length, which counts the tokens ``before`` of each utterance, or of all."""
+    """Forbid ``eos`` below ``length``, which includes ``before`` tokens of each utterance (or of all)."""
     steps = [length - n for n in before]
     return (
         logits_processors.suppress_until(steps[0], eos)
@@ -106,12 +118,12 @@ IGNORED_SETTINGS: dict[str, Any] = {
     "watermarking_config": None,
     "stop_strings": None,
 }
-"""Settings of ``generate`` that no search here obeys, with the value at which they do nothing."""
+"""Settings of ``generate`` that this search does not implement, with the value that switches them off."""
 _log = logging.getLogger("antiphon.decoding")
 
 
 def warn_about_ignored_settings(model: Any, name: str) -> None:
-    """Warn, in one line, of the generation settings of a model that will not be obeyed."""
+    """Log one line about the generation settings of a model that this search does not implement."""
     settings = {name: getattr(model.generation_config, name, None) for name in IGNORED_SETTINGS}
     ignored = [
         f"{setting_name}={value}"
@@ -123,8 +135,8 @@ def warn_about_ignored_settings(model: Any, name: str) -> None:
         ignored.append(f"no_repeat_ngram_size={size} in prompts too")
     if ignored:
         _log.warning(
-            "%s: its generation settings ask for %s, which Antiphon's search does not obey: its output is "
-            "what the model gives without",
+            "%s: its generation settings ask for %s, which Antiphon's search does not implement: decoding "
+            "goes on without",
             name,
             ", ".join(ignored),
         )
@@ -138,9 +150,13 @@ _CONSTRAINT_SETTINGS = (
 
 
 def require_same_constraints(models: Sequence[tuple[str, Any]]) -> None:
-    """ConfigError that names the model whose forced or forbidden tokens are not the first one's.
+    """Check that the members of an ensemble, which share one set of logits processors, ask for the same.
 
-    An ensemble is searched under one set of rules; a member that was trained under others would be misread.
+    Args:
+        models: Name and model of every member.
+
+    Raises:
+        ConfigError: A member's forced or forbidden tokens differ from the first one's.
     """
     (first, reference), *others = models
     for name, model in others:

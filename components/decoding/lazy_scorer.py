@@ -1,7 +1,7 @@
-"""One member in a search that does not need it at every step.
+"""A token scorer that runs only when its scores are needed.
 
-A lane notes the tokens that its member has not seen yet. When the member is needed it is given all of them
-at once, after its caches have followed the rows; a member that is never needed is never called.
+Tokens are queued until then. The scorer then gets all of them at once, in one pass where it can, after one
+reordering of its caches; a scorer that is never needed is never called.
 """
 
 from __future__ import annotations
@@ -13,7 +13,12 @@ from components.decoding.scorers import MultiTokenScorer, TokenScorer
 
 
 class LazyScorer:
-    """``calls`` counts forward calls of the member."""
+    """Queues tokens for ``scorer`` until its scores are asked for.
+
+    Attributes:
+        scorer: The token scorer behind it.
+        calls: Number of its forward calls so far.
+    """
 
     def __init__(self, scorer: TokenScorer) -> None:
         self.scorer = scorer
@@ -23,16 +28,16 @@ class LazyScorer:
         self._tokens = torch.zeros((0, 0), dtype=torch.long)
 
     def push(self, beam_indices: Tensor, tokens: Tensor) -> None:
-        """Row r continues row ``parents[r]`` of the step before with ``tokens[r]``."""
+        """Queue one token per row (R,): row r continues row ``beam_indices[r]`` of the step before."""
         if self._beam_indices is None:
-            # A copy: what is given may be a view of the search's own record, which goes on changing.
+            # A copy: `tokens` may be a view of the search's own tensor, which goes on changing.
             self._beam_indices, self._tokens = beam_indices, tokens[:, None].clone()
         else:
             self._beam_indices = self._beam_indices[beam_indices]
             self._tokens = torch.cat([self._tokens[beam_indices], tokens[:, None]], dim=1)
 
     def run(self) -> Tensor:
-        """The member's scores (R, V) of the next token, after everything that was pushed."""
+        """Run the scorer over the queue; return its scores (R, V) of the next token."""
         scores = None
         if not self._is_prefilled:
             scores, self._is_prefilled = self.scorer.prefill(), True

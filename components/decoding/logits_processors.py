@@ -1,8 +1,8 @@
 """Constraints on the next token, as small callables applied to the combined log-probabilities.
 
-A rule gets log-probabilities (R, V), which it may change in place, and the :class:`History` of the R rows,
-and returns them. Forbidden tokens become -inf; nothing is renormalised where it is not asked for, as in
-transformers.
+A logits processor gets log-probabilities (R, V), which it may change in place, and the :class:`History` of
+the R rows, and returns them. Forbidden tokens become -inf, and what is left is not renormalised unless
+:func:`renormalize` is among the processors, as in transformers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,13 @@ FORBIDDEN = -torch.inf
 
 @dataclass(frozen=True)
 class History:
-    """The free tokens (R, t) of each row so far, the utterance (R,) it belongs to, and the length limit."""
+    """What the R rows have generated so far.
+
+    Attributes:
+        tokens: Generated tokens (R, t).
+        utterances: Index of the utterance that each row belongs to (R,).
+        max_new_tokens: The length limit, eos included.
+    """
 
     tokens: Tensor
     utterances: Tensor
@@ -26,7 +32,7 @@ class History:
 
     @property
     def step(self) -> int:
-        """How many free tokens every row has."""
+        """Number t of tokens generated so far."""
         return int(self.tokens.shape[1])
 
     @property
@@ -41,14 +47,14 @@ LogitsProcessor = Callable[[Tensor, History], Tensor]
 def apply_processors(
     logits_processors: Sequence[LogitsProcessor], log_probs: Tensor, history: History
 ) -> Tensor:
-    """Apply the rules in order."""
+    """Apply the processors in order."""
     for process in logits_processors:
         log_probs = process(log_probs, history)
     return log_probs
 
 
 def suppress(tokens: Sequence[int]) -> LogitsProcessor:
-    """Never these tokens."""
+    """Forbid these tokens (transformers' ``suppress_tokens``)."""
     columns = torch.tensor(sorted(set(tokens)), dtype=torch.long)
 
     def process(log_probs: Tensor, history: History) -> Tensor:
@@ -58,7 +64,7 @@ def suppress(tokens: Sequence[int]) -> LogitsProcessor:
 
 
 def suppress_at(step: int, tokens: Sequence[int]) -> LogitsProcessor:
-    """Not these tokens at one step (transformers' ``begin_suppress_tokens``)."""
+    """Forbid these tokens at one step (transformers' ``begin_suppress_tokens``)."""
     inner = suppress(tokens)
 
     def process(log_probs: Tensor, history: History) -> Tensor:
@@ -68,7 +74,7 @@ def suppress_at(step: int, tokens: Sequence[int]) -> LogitsProcessor:
 
 
 def suppress_until(step: int, tokens: Sequence[int]) -> LogitsProcessor:
-    """Not these tokens before a step (a minimum length, when the tokens are eos)."""
+    """Forbid these tokens before a step: a minimum length, where the tokens are eos."""
     inner = suppress(tokens)
 
     def process(log_probs: Tensor, history: History) -> Tensor:
@@ -78,7 +84,7 @@ def suppress_until(step: int, tokens: Sequence[int]) -> LogitsProcessor:
 
 
 def suppress_until_each(steps: Sequence[int], tokens: Sequence[int]) -> LogitsProcessor:
-    """:func:`suppress_until` with a step for each utterance."""
+    """Forbid these tokens before a step that differs by utterance."""
     columns, until = sorted(set(tokens)), torch.tensor(steps)
 
     def process(log_probs: Tensor, history: History) -> Tensor:
@@ -91,7 +97,7 @@ def suppress_until_each(steps: Sequence[int], tokens: Sequence[int]) -> LogitsPr
 
 
 def renormalize(log_probs: Tensor, history: History) -> Tensor:
-    """Share out what forbidden tokens had among the others (transformers' ``renormalize_logits``)."""
+    """Make the probabilities of the allowed tokens sum to 1 (transformers' ``renormalize_logits``)."""
     return log_probs.log_softmax(dim=-1)
 
 
@@ -102,7 +108,7 @@ def _allow_only(log_probs: Tensor, tokens: Sequence[int]) -> Tensor:
 
 
 def force_at(step: int, token: int) -> LogitsProcessor:
-    """This token at one step, with log-probability 0 (transformers' ``forced_bos_token_id``)."""
+    """Force this token at one step, with log-probability 0 (transformers' ``forced_bos_token_id``)."""
 
     def process(log_probs: Tensor, history: History) -> Tensor:
         return _allow_only(log_probs, (token,)) if history.step == step else log_probs
@@ -111,7 +117,7 @@ def force_at(step: int, token: int) -> LogitsProcessor:
 
 
 def force_last(tokens: Sequence[int]) -> LogitsProcessor:
-    """One of these tokens at the length limit, log-probability 0 (transformers' ``forced_eos_token_id``)."""
+    """Force one of these tokens at the length limit, log-probability 0 (as ``forced_eos_token_id``)."""
 
     def process(log_probs: Tensor, history: History) -> Tensor:
         return _allow_only(log_probs, tokens) if history.is_last else log_probs
@@ -120,7 +126,7 @@ def force_last(tokens: Sequence[int]) -> LogitsProcessor:
 
 
 def _prepend_start(start: Sequence[int], history: History) -> Tensor:
-    """The tokens of each row with those that every row starts with."""
+    """The tokens of each row behind the decoder's start tokens."""
     first = torch.tensor(start, dtype=torch.long, device=history.tokens.device)
     return torch.cat([first.expand(len(history.tokens), -1), history.tokens], dim=1)
 
@@ -147,12 +153,15 @@ def bias_sequences(
 
 
 def forbid_sequences(sequences: Sequence[Sequence[int]], start: Sequence[int] = ()) -> LogitsProcessor:
-    """Never complete one of these token sequences (transformers' ``bad_words_ids`` longer than one)."""
+    """Forbid the last token of these sequences after the others (``bad_words_ids`` longer than one)."""
     return bias_sequences([(sequence, FORBIDDEN) for sequence in sequences], start)
 
 
 def no_repeat_ngram(size: int, start: Sequence[int] = ()) -> LogitsProcessor:
-    """Never the same n-gram twice within ``start``, the decoder's first tokens, and a row's free tokens."""
+    """Forbid a token that would repeat an n-gram of a row (transformers' ``no_repeat_ngram_size``).
+
+    N-grams may begin within ``start``, the decoder's first tokens.
+    """
 
     def process(log_probs: Tensor, history: History) -> Tensor:
         tokens = _prepend_start(start, history)

@@ -1,4 +1,4 @@
-"""One token after another, rows apart: greedy search and sampling, batched over rows.
+"""Greedy search and sampling: every row takes one token after another, independently of the others.
 
 A sample is drawn by inverting the cumulative distribution at one uniform number per token. The numbers of a
 row come from a generator of its own, seeded by (seed, key of the utterance, number of the sample), so what is
@@ -22,11 +22,15 @@ from components.decoding.logits_processors import History, LogitsProcessor, appl
 
 @dataclass
 class _DecodedRows:
-    """What every row took at every step: ``tokens``, ``values`` (R, T), ``votes`` (R, T, W)."""
+    """The tokens that R rows have taken in up to T steps.
+
+    ``tokens`` and their ``log_probs`` are (R, T), ``records`` of the members (R, T, W; see
+    :meth:`EnsembleScorer.member_log_probs`), ``lengths`` and ``finished`` (ended by eos) are (R,).
+    """
 
     tokens: Tensor
-    values: Tensor
-    votes: Tensor
+    log_probs: Tensor
+    records: Tensor
     lengths: Tensor
     finished: Tensor
 
@@ -37,33 +41,37 @@ def greedy_or_sample(
     logits_processors: Sequence[LogitsProcessor],
     keys: Sequence[int] | None,
 ) -> list[list[Candidate]]:
-    """Greedy (one row per utterance) or sampled (``n_best`` rows) sequences, best first per utterance."""
+    """Decode greedily, or sample where ``config.temperature`` is above 0; see :func:`.search.search`.
+
+    Returns:
+        Per utterance one candidate (greedy) or ``config.n_best`` of them (sampled), best first.
+    """
     copies = config.n_best if config.temperature > 0 else 1
     steps = min(config.max_new_tokens, scorer.limit)
     log_probs = scorer.prefill()
     n, device = log_probs.shape[0], log_probs.device
     draws = _draw_uniform(config, keys, n, copies, steps).to(device)
     eos = torch.tensor(scorer.vocabulary.eos, device=device)
-    record = _allocate_rows(n * copies, steps, scorer.width, device)
+    decoded = _allocate_rows(n * copies, steps, scorer.record_width, device)
     alive = torch.arange(n * copies, device=device)
     source = alive // copies
-    history = History(record.tokens[:n, :0], torch.arange(n, device=device), steps)
+    history = History(decoded.tokens[:n, :0], torch.arange(n, device=device), steps)
     for t in range(steps):
         log_probs = apply_processors(logits_processors, log_probs, history)
         tokens = _choose_tokens(log_probs, source, draws[alive, t], config)
         ended = torch.isin(tokens, eos)
-        record.tokens[alive, t], record.values[alive, t] = tokens, log_probs[source, tokens]
-        scorer.require_finite(record.values[alive, t])
-        record.votes[alive, t] = scorer.member_log_probs(source, tokens).T
-        record.lengths[alive] = t + 1
-        record.finished[alive] = ended
+        decoded.tokens[alive, t], decoded.log_probs[alive, t] = tokens, log_probs[source, tokens]
+        scorer.require_finite(decoded.log_probs[alive, t])
+        decoded.records[alive, t] = scorer.member_log_probs(source, tokens).T
+        decoded.lengths[alive] = t + 1
+        decoded.finished[alive] = ended
         unfinished = (~ended).nonzero()[:, 0]
         if len(unfinished) == 0 or t + 1 == steps:
             break
         log_probs = scorer.step(source[unfinished], tokens[unfinished])
         alive, source = alive[unfinished], torch.arange(len(unfinished), device=device)
-        history = History(record.tokens[alive, : t + 1], alive // copies, steps)
-    candidates = [_to_candidate(scorer, record, row, config) for row in range(n * copies)]
+        history = History(decoded.tokens[alive, : t + 1], alive // copies, steps)
+    candidates = [_to_candidate(scorer, decoded, row, config) for row in range(n * copies)]
     return [
         sorted(candidates[i : i + copies], key=lambda candidate: -candidate.normalized_score)
         for i in range(0, n * copies, copies)
@@ -73,19 +81,23 @@ def greedy_or_sample(
 def _allocate_rows(rows: int, steps: int, width: int, device: torch.device) -> _DecodedRows:
     return _DecodedRows(
         tokens=torch.zeros((rows, steps), dtype=torch.long, device=device),
-        values=torch.zeros((rows, steps), device=device),
-        votes=torch.zeros((rows, steps, width), device=device),
+        log_probs=torch.zeros((rows, steps), device=device),
+        records=torch.zeros((rows, steps, width), device=device),
         lengths=torch.zeros(rows, dtype=torch.long, device=device),
         finished=torch.zeros(rows, dtype=torch.bool, device=device),
     )
 
 
 def _choose_tokens(log_probs: Tensor, source: Tensor, draws: Tensor, config: SearchConfig) -> Tensor:
-    """The next token of each row; rows of one utterance may share one ``source`` row of ``log_probs``."""
+    """The next token of each row.
+
+    ``source`` (R,) is the row of ``log_probs`` that each row reads (at the first token the rows of an
+    utterance share one), ``draws`` (R,) one number in [0, 1) for each.
+    """
     if config.temperature == 0:
         return log_probs.argmax(dim=-1)[source]
     probabilities = torch.softmax(log_probs / config.temperature, dim=-1)
-    if config.top_p == 1:  # nothing is cut off, so any order will do, and sorting is the dear part
+    if config.top_p == 1:  # nothing is cut off: any order will do, and sorting costs most of the time
         mass = probabilities.double().cumsum(dim=-1)
         drawn = torch.searchsorted(mass[source], (draws.double() * mass[source, -1])[:, None], right=True)
         return drawn[:, 0].clamp(max=log_probs.shape[-1] - 1)
@@ -113,17 +125,17 @@ def _draw_uniform(
     return torch.stack(rows)
 
 
-def _to_candidate(scorer: EnsembleScorer, record: _DecodedRows, row: int, config: SearchConfig) -> Candidate:
-    length, finished = int(record.lengths[row]), bool(record.finished[row])
-    values = record.values[row, :length]
-    members, weights = scorer.to_member_scores(record.votes[row, :length])
-    score = float(values.sum())
+def _to_candidate(scorer: EnsembleScorer, decoded: _DecodedRows, row: int, config: SearchConfig) -> Candidate:
+    length, finished = int(decoded.lengths[row]), bool(decoded.finished[row])
+    log_probs = decoded.log_probs[row, :length]
+    member_log_probs, member_weights = scorer.to_member_scores(decoded.records[row, :length])
+    score = float(log_probs.sum())
     return Candidate(
-        tokens=tuple(record.tokens[row, : length - finished].tolist()),
+        tokens=tuple(decoded.tokens[row, : length - finished].tolist()),
         score=score,
-        log_probs=tuple(values.tolist()),
-        member_log_probs=members,
-        member_weights=weights,
-        eos_token=int(record.tokens[row, length - 1]) if finished else None,
+        log_probs=tuple(log_probs.tolist()),
+        member_log_probs=member_log_probs,
+        member_weights=member_weights,
+        eos_token=int(decoded.tokens[row, length - 1]) if finished else None,
         normalized_score=score / length**config.length_penalty,
     )

@@ -1,4 +1,8 @@
-"""What the search asks of a model: next-token scores and a cache that follows the rows."""
+"""The interface between the search and a model: next-token scores, and caches that follow the beam.
+
+Letters in shapes: N utterances, R rows (the open hypotheses of all utterances), V tokens of the vocabulary,
+t tokens of one call.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +18,13 @@ from components.errors import ConfigError
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The output tokens of a member. Members are mixed only if their digests agree.
+    """The output tokens of a scorer. Scorers can be mixed token by token only if their digests agree.
 
-    ``size`` is the width of the log-probabilities, ``eos`` every token that ends a sequence, ``digest``
-    a sha256 of the pieces in order: equal size is not equal vocabulary.
+    Attributes:
+        size: Width V of the scores.
+        eos: Every token that ends a sequence.
+        pad: The token that fills up batches.
+        digest: sha256 (hex) of the pieces in order; two vocabularies of equal size need not be equal.
     """
 
     size: int
@@ -28,11 +35,15 @@ class Vocabulary:
 
 @runtime_checkable
 class TokenScorer(Protocol):
-    """A model with N prepared utterances, decoded step by step.
+    """A model with N prepared utterances that is decoded step by step.
 
-    ``limit`` is the largest number of free tokens (eos included) that the model has positions for.
-    A member is used for one search: ``begin`` once, then ``advance`` for every further token. Scores are
+    A scorer serves one search: :meth:`prefill` once, then :meth:`step` for every further token. Scores are
     log-probabilities (nats, float32) up to a constant per row: logits, or what is normalised already.
+
+    Attributes:
+        name: The model, as error messages name it.
+        vocabulary: Its output tokens.
+        limit: The largest number of generated tokens, eos included, that it has positions for.
     """
 
     name: str
@@ -40,47 +51,72 @@ class TokenScorer(Protocol):
     limit: int
 
     def prefill(self) -> Tensor:
-        """Scores of the first free token, shape (N, V)."""
+        """Run what comes before the first generated token.
+
+        Returns:
+            Scores of the first generated token, (N, V).
+        """
         ...
 
     def step(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
-        """Scores (R, V) after row r has continued row ``parents[r]`` of the step before.
+        """Append one token to every row.
 
-        ``parents`` and ``tokens`` are LongTensors (R,). Rows of the step before may be repeated, reordered
-        or left out; every cache follows. Rows of one utterance stay adjacent and in utterance order.
+        Args:
+            beam_indices: LongTensor (R,): row r continues row ``beam_indices[r]`` of the step before. Rows
+                may be repeated, reordered or left out, and every cache follows; rows of one utterance stay
+                adjacent, and utterances in order.
+            tokens: LongTensor (R,): the token that each row takes.
+
+        Returns:
+            Scores of the next token, (R, V).
         """
         ...
 
 
 @runtime_checkable
 class MultiTokenScorer(Protocol):
-    """A member that takes several tokens at once, which a gate that skips members makes cheaper."""
+    """A scorer that takes several tokens in one pass: cheaper where an ensemble skips it for some steps."""
 
     def step_many(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
-        """:meth:`TokenScorer.step` by ``tokens`` (R, t): row r continues ``parents[r]``, then itself."""
+        """Append ``tokens`` (R, t) to every row; otherwise as :meth:`TokenScorer.step`.
+
+        Returns:
+            Scores after the last of them, (R, V).
+        """
         ...
 
 
 @runtime_checkable
 class SequenceScorer(TokenScorer, Protocol):
-    """A member that scores every one of several known tokens in one pass."""
+    """A scorer that scores every one of several known tokens in one pass."""
 
     def score_tokens(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
-        """:meth:`MultiTokenScorer.step_many` with the scores after every token, (R, t, V)."""
+        """Append ``tokens`` (R, t) to every row, as :meth:`MultiTokenScorer.step_many`.
+
+        Returns:
+            Scores after every one of them, (R, t, V).
+        """
         ...
 
 
 def require_same_vocabulary(vocabularies: Sequence[tuple[str, Vocabulary]]) -> None:
-    """ConfigError that names the member whose tokens are not the first one's; at least one is needed."""
+    """Check that several models can be mixed token by token.
+
+    Args:
+        vocabularies: Name and vocabulary of every model; at least one.
+
+    Raises:
+        ConfigError: There is none, or one has other tokens or other special tokens than the first.
+    """
     if not vocabularies:
-        raise ConfigError("expected at least one member to search over, found none")
+        raise ConfigError("expected at least one model to search with, found none")
     (name, first), *others = vocabularies
     for other, vocabulary in others:
         if (vocabulary.size, vocabulary.digest) != (first.size, first.digest):
             raise ConfigError(
                 f"expected members of one vocabulary, found {other} ({vocabulary.size} tokens, digest "
                 f"{vocabulary.digest[:12]}) beside {name} ({first.size}, {first.digest[:12]}): set "
-                "combine.vocabulary to intersection or union, or pool their finished texts instead"
+                "combine.vocabulary to intersection or union, or combine their finished outputs instead"
             )
         if (vocabulary.eos, vocabulary.pad) != (first.eos, first.pad):
             raise ConfigError(

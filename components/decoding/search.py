@@ -1,4 +1,4 @@
-"""The two things one does with members: search for the best sequences, or force given ones."""
+"""The two entry points of decoding: search for the best sequences, or score given ones."""
 
 from __future__ import annotations
 
@@ -30,12 +30,23 @@ def search(
     keys: Sequence[int] | None = None,
     calls: Counter[int] | None = None,
 ) -> list[list[Candidate]]:
-    """Decode the utterances that the members were prepared for.
+    """Decode the utterances that the scorers were prepared for.
 
-    One list per utterance, best first, of at most ``config.n_best`` candidates. ``keys`` (one per utterance)
-    tell the random streams of samples apart; without them every utterance draws the same numbers. ConfigError
-    when the members cannot be mixed, ModelError when one of them gives NaN. ``calls`` counts the forward
-    calls of each member, by its place in ``members``.
+    Args:
+        scorers: One model, or the members of an ensemble.
+        config: Beam size, length limit, sampling and the like.
+        logits_processors: Constraints on the next token, applied in order to the combined distribution.
+        combiner: Mixes the scorers' distributions; needed where there are several.
+        keys: One per utterance, to give each its own random numbers when sampling; without them every
+            utterance draws the same numbers.
+        calls: Counts the forward calls of each scorer, by its index.
+
+    Returns:
+        One list per utterance, best first, of at most ``config.n_best`` candidates.
+
+    Raises:
+        ConfigError: The scorers cannot be mixed.
+        ModelError: One of them gives NaN.
     """
     ensemble = EnsembleScorer(scorers, combiner or SingleScorer(), calls)
     if config.temperature > 0 or config.beam_size == 1:
@@ -52,10 +63,20 @@ def force_decode(
     combiner: Combiner | None = None,
     max_new_tokens: int | None = None,
 ) -> list[Candidate]:
-    """Score given sequences, one per utterance the members were prepared for.
+    """Score given sequences (teacher forcing), one for each utterance that the scorers were prepared for.
 
-    A sequence holds free tokens, with an eos at its end if its ending is to be scored as well. The rules
-    apply as in the search; ``max_new_tokens`` is the limit they are told. Sequences may not be empty.
+    Args:
+        scorers: One model, or the members of an ensemble.
+        sequences: Generated tokens, never empty; with eos at the end where the ending is scored as well.
+        logits_processors: Constraints on the next token, applied as in :func:`search`.
+        combiner: Mixes the scorers' distributions; needed where there are several.
+        max_new_tokens: The length limit that the logits processors are told; default: the scorers' limit.
+
+    Returns:
+        One candidate per sequence.
+
+    Raises:
+        ConfigError: A sequence is empty or too long, or their number is not that of the utterances.
     """
     if any(len(sequence) == 0 for sequence in sequences):
         raise ConfigError("expected at least one token in every forced sequence, found an empty one: add eos")
@@ -73,38 +94,38 @@ def force_decode(
         raise ConfigError(f"expected sequences of at most {ensemble.limit} tokens, found {longest}")
     lengths = torch.tensor([len(sequence) for sequence in sequences], device=log_probs.device)
     tokens = tokens.to(log_probs.device)
-    values = torch.zeros(tokens.shape, device=log_probs.device)
-    votes = torch.zeros((*tokens.shape, ensemble.width), device=log_probs.device)
+    token_log_probs = torch.zeros(tokens.shape, device=log_probs.device)
+    records = torch.zeros((*tokens.shape, ensemble.record_width), device=log_probs.device)
     alive = torch.arange(len(sequences), device=log_probs.device)
     for t in range(longest):
         history = History(tokens[alive, :t], alive, max_new_tokens or ensemble.limit)
         log_probs = apply_processors(logits_processors, log_probs, history)
         rows = torch.arange(len(alive), device=log_probs.device)
-        values[alive, t] = log_probs[rows, tokens[alive, t]]
-        votes[alive, t] = ensemble.member_log_probs(rows, tokens[alive, t]).T
+        token_log_probs[alive, t] = log_probs[rows, tokens[alive, t]]
+        records[alive, t] = ensemble.member_log_probs(rows, tokens[alive, t]).T
         unfinished = (lengths[alive] > t + 1).nonzero()[:, 0]
         if len(unfinished) == 0:
             break
         log_probs = ensemble.step(unfinished, tokens[alive[unfinished], t])
         alive = alive[unfinished]
     return [
-        _to_candidate(ensemble, sequence, values[i, : len(sequence)], votes[i, : len(sequence)])
+        _to_candidate(ensemble, sequence, token_log_probs[i, : len(sequence)], records[i, : len(sequence)])
         for i, sequence in enumerate(sequences)
     ]
 
 
 def _to_candidate(
-    ensemble: EnsembleScorer, sequence: Sequence[int], values: Tensor, votes: Tensor
+    ensemble: EnsembleScorer, sequence: Sequence[int], token_log_probs: Tensor, records: Tensor
 ) -> Candidate:
     n, finished = len(sequence), sequence[-1] in ensemble.vocabulary.eos
-    score = float(values.sum())
-    members, weights = ensemble.to_member_scores(votes)
+    score = float(token_log_probs.sum())
+    member_log_probs, member_weights = ensemble.to_member_scores(records)
     return Candidate(
         tokens=tuple(sequence[: n - finished]),
         score=score,
-        log_probs=tuple(values.tolist()),
-        member_log_probs=members,
-        member_weights=weights,
+        log_probs=tuple(token_log_probs.tolist()),
+        member_log_probs=member_log_probs,
+        member_weights=member_weights,
         eos_token=sequence[-1] if finished else None,
         normalized_score=score / n,
     )

@@ -16,7 +16,9 @@ from torch import Tensor, nn
 
 from components.analysis.contribution import Contribution, measure_contribution
 from components.experts.routing_stats import Sample, example_of
-from components.metrics.corpus_statistics import CorpusStatistics, Table
+from components.metrics.bootstrap import FloatArray
+from components.metrics.corpus_statistics import CorpusStatistics
+from components.metrics.metric import CorpusScore
 from components.metrics.shapley import MAX_MEMBERS, Coalition, all_coalitions
 from components.networks.moe.moe_block import MoEBlock, moe_blocks, record_routing
 from components.networks.moe.router import Router, Routing, route
@@ -60,8 +62,8 @@ def without_experts(block: MoEBlock, removed: Collection[int]) -> Iterator[None]
 @torch.no_grad()
 def reference_log_likelihoods(
     model: Any, tokenizer: Any, samples: Sequence[Sample], batch_size: int = 64
-) -> Table:
-    """Return a table (n, 2): log-likelihood of each sample's reference, nats, and its tokens."""
+) -> FloatArray:
+    """(n, 2): the log-likelihood (nats) of each sample's reference, and its tokens."""
     model.eval()
     tables = []
     for start in range(0, len(samples), batch_size):
@@ -104,7 +106,19 @@ def _coalitions_to_measure(parts: Sequence[str]) -> list[Coalition]:
     return [everyone, frozenset(), *(everyone - {part} for part in parts)]
 
 
-def _corpus_statistics(samples: Sequence[Sample], table: Table) -> CorpusStatistics:
+class _LogLikelihood(CorpusScore):
+    """Mean log-likelihood of the references' tokens (nats), from sums of it and of tokens."""
+
+    name = "log-likelihood"
+    label = "log-likelihood"
+    higher_is_better = True
+    ceiling = 0.0
+
+    def score(self, sums: FloatArray) -> FloatArray:
+        return sums[..., 0] / sums[..., 1]
+
+
+def _corpus_statistics(samples: Sequence[Sample], table: FloatArray) -> CorpusStatistics:
     ids = tuple(sample.id for sample in samples)
-    mean = "mean log-likelihood of the references' tokens, nats"
-    return CorpusStatistics("log-likelihood", ids, table, lambda t: t[0] / t[1], True, len(ids), mean)
+    signature = "mean log-likelihood of the references' tokens, nats"
+    return CorpusStatistics(_LogLikelihood(), ids, table, len(ids), signature)

@@ -1,4 +1,4 @@
-"""Attention of the rows of a search to the keys and values that they share."""
+"""Cross-attention for beams that share keys and values."""
 
 from __future__ import annotations
 
@@ -14,24 +14,33 @@ from components.kernels.llvm.ir import LANES
 from components.kernels.llvm.native_code import ParallelCode, supports_native, threads_for
 
 MAX_HEAD_WIDTH = 64
-"""Numbers of a head that are held in registers."""
+"""Width of a head, at most: a query is held in registers."""
 _Arguments = ctypes.c_int64 * len(ARGUMENTS)
 CrossAttention = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+"""Queries, keys, values and mask -> outputs; see :func:`attend`."""
 
 
 def cross_attention_kernel(width: int, dtype: torch.dtype) -> CrossAttention:
-    """The fastest attention for heads of ``width`` numbers of ``dtype``, on the CPU, without a gradient.
+    """The fastest implementation of :func:`attend` for heads of ``width`` numbers of ``dtype`` on this CPU.
 
-    It takes queries (n, q, H, width), keys and values (n, H, S, width) and a mask (n, q or 1, S), -inf where
-    nothing is seen, and gives softmax(queries @ keys.T / sqrt(width) + mask) @ values, (n, q, H * width). The
-    last two dimensions of queries, keys and values are contiguous.
+    It has no gradient, and the last two dimensions of queries, keys and values must be contiguous.
     """
     fits = dtype == torch.float32 and width % LANES == 0 and width <= MAX_HEAD_WIDTH
     return _attend_native if fits and supports_native() else attend
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
-    """In torch's own operators."""
+    """softmax(queries @ keys.T / sqrt(width) + mask) @ values, in torch's own operators.
+
+    Args:
+        queries: (n, q, heads, width).
+        keys: (n, heads, S, width).
+        values: (n, heads, S, width).
+        mask: Is added to the logits, (n, q or 1, S); -inf hides a key.
+
+    Returns:
+        (n, q, heads * width).
+    """
     scaled = queries.transpose(1, 2) * queries.shape[-1] ** -0.5
     weights = torch.matmul(scaled, keys.transpose(2, 3))
     weights += mask[:, None]

@@ -1,4 +1,4 @@
-"""exp of rows of scores and its sums in one pass, which mixing members begins with."""
+"""exp of rows of scores together with its sums, in one pass: the first step of mixing distributions."""
 
 from __future__ import annotations
 
@@ -27,13 +27,21 @@ from components.kernels.llvm.ir import (
 from components.kernels.llvm.native_code import ParallelCode, supports_native
 
 _Arguments = ctypes.c_int64 * 5
-"""Addresses of the scores (rows, size), the results and the sums (rows), and the sizes."""
+"""Addresses of the scores (rows, size), the results (rows, size) and the sums (rows), and both sizes."""
 
 
 def exponentiate(scores: Tensor, out: Tensor) -> Tensor | None:
-    """exp(scores) (R, V) to ``out``, and its sums (R, 1); None where there is no kernel for it.
+    """exp(scores) into ``out``, and its sums over the last dimension.
 
-    It wants float32 on the CPU, contiguous, V a multiple of 16. Above exp(88) all is exp(88); NaN stays NaN.
+    The kernel needs float32 on the CPU, contiguous, V a multiple of 16. Scores above 88 count as 88; NaN
+    stays NaN.
+
+    Args:
+        scores: (R, V).
+        out: (R, V), float32, contiguous.
+
+    Returns:
+        The sums (R, 1), or None where the kernel cannot be used and ``out`` was not touched.
     """
     rows, size = scores.shape
     is_supported = scores.device.type == "cpu" and scores.dtype == torch.float32 and scores.is_contiguous()

@@ -1,6 +1,4 @@
-"""The first layer of a feed-forward block and its activation as one: what the layer gives is activated where
-it is computed, not read and written once more.
-"""
+"""The first layer of a feed-forward block fused with its activation, which saves a pass over the outputs."""
 
 from __future__ import annotations
 
@@ -21,10 +19,16 @@ _ACTIVATION_NAMES: dict[type[nn.Module], Activation] = {
 
 
 def fuse_mlp(module: nn.Module, arithmetic: Arithmetic = "float32") -> int:
-    """Lay out every ``fc1`` of ``module`` with the ``activation_fn`` beside it, in place; how many layers.
+    """Pack every ``fc1`` of ``module`` together with the ``activation_fn`` beside it, in place.
 
-    That is what transformers' BART family calls them. Others are left to
-    :func:`components.kernels.packed_linear.prepack`.
+    Transformers' BART family calls them so. Other layers are left to :func:`.packed_linear.prepack`.
+
+    Args:
+        module: A model.
+        arithmetic: What is multiplied.
+
+    Returns:
+        The number of layers that were replaced; 0 where :func:`.packed_linear.can_pack` is False.
     """
     if not can_pack(arithmetic):
         return 0

@@ -1,7 +1,7 @@
-"""Query, key and value projections of self-attention as one product.
+"""Query, key and value projections of self-attention fused into one product.
 
-The three read the same states, so one wider product lays them out, and in int8 quantises them, once. The
-modules stay where a model looks for them: the first computes all three, the others hand out their parts.
+The three read the same states, which one wider product packs, and in int8 quantises, once. The modules stay
+where the model looks for them: the first computes all three, the others return their slices.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _NAMES = ("q_proj", "k_proj", "v_proj")
 
 
 class _FusedProjections:
-    """One packed layer for several, and the latest input with what came of it."""
+    """One packed layer in place of several, with its latest input and output."""
 
     def __init__(self, layers: Sequence[nn.Linear], arithmetic: Arithmetic) -> None:
         weight = torch.cat([layer.weight for layer in layers])
@@ -30,7 +30,7 @@ class _FusedProjections:
 
 
 class _ProjectionSlice(nn.Module):
-    """The rows ``start:stop`` of a joint layer; the ``first`` part of an input computes, the last forgets."""
+    """Outputs ``start:stop`` of a fused layer; the first slice computes all, the last drops them."""
 
     def __init__(self, fused: _FusedProjections, start: int, stop: int) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class _ProjectionSlice(nn.Module):
         self.weight = fused.packed.weight[start:stop]
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., in) -> (..., out), same dtype."""
+        """(..., in) -> (..., out) of the same dtype."""
         latest = self.fused.latest
         is_cached = self._start and latest is not None and latest[0] is x
         output = latest[1] if is_cached and latest is not None else self.fused.packed(x)
@@ -49,17 +49,24 @@ class _ProjectionSlice(nn.Module):
 
 
 def fused_qkv_of(attention: nn.Module) -> PackedLinear:
-    """The one layer that computes query, key and value of an attention that was joined."""
-    part = attention.q_proj
-    assert isinstance(part, _ProjectionSlice)
-    return part.fused.packed
+    """The layer that computes query, key and value of an attention that :func:`fuse_qkv` has fused."""
+    projection = attention.q_proj
+    assert isinstance(projection, _ProjectionSlice)
+    return projection.fused.packed
 
 
 def fuse_qkv(module: nn.Module, arithmetic: Arithmetic = "float32") -> int:
-    """Join and lay out the projections of every ``self_attn`` of ``module``, in place; how many layers.
+    """Fuse and pack the projections of every ``self_attn`` of ``module``, in place.
 
-    That is what transformers' BART family and decoder-only models call it. Layers that
-    :func:`components.kernels.packed_linear.prepack` would leave as they are stay so.
+    Transformers' BART family and decoder-only models call it so. Layers that :func:`.packed_linear.prepack`
+    would leave as they are stay as they are.
+
+    Args:
+        module: A model.
+        arithmetic: What is multiplied.
+
+    Returns:
+        The number of layers that were replaced; 0 where :func:`.packed_linear.can_pack` is False.
     """
     if not can_pack(arithmetic):
         return 0

@@ -1,8 +1,8 @@
-"""Weights in pages of 2 MB instead of 4 KB.
+"""Move weights into huge pages: pages of 2 MB instead of 4 KB.
 
-A step of a search reads every weight once. In small pages the processor translates an address every 4 KB and
+A decoding step reads every weight once. In small pages the processor translates an address every 4 KB and
 its prefetching stops at each page's end, which costs a tenth of the products of decoding. Linux moves memory
-into large pages when it is asked to (madvise(2), MADV_COLLAPSE, from 6.1 on); elsewhere nothing happens.
+into huge pages on request (madvise(2), MADV_COLLAPSE, from 6.1 on); elsewhere nothing happens.
 """
 
 from __future__ import annotations
@@ -22,10 +22,13 @@ _log = logging.getLogger("antiphon.memory")
 
 
 def move_to_huge_pages(address: int, size: int) -> int:
-    """Move ``size`` bytes at ``address`` into large pages; return how many pages moved.
+    """Ask Linux to move ``size`` bytes at ``address`` into huge pages.
 
-    The pages are whole: what lies beside the bytes moves with them, so that weights which lie side by side
-    end up together. It is a wish: a page that the system cannot move stays as it is.
+    Only whole pages move: what lies beside the bytes moves with them, so that neighbouring weights end up
+    together. A page that the system cannot move stays as it is.
+
+    Returns:
+        The number of pages that moved.
     """
     page = huge_page_size()
     if not page or size < MIN_BYTES:
@@ -43,7 +46,7 @@ def _move_page(library: ctypes.CDLL, address: int, size: int) -> bool:
 
 @cache
 def huge_page_size() -> int:
-    """Bytes of a large page; 0 where there are none or the administrator has switched them off."""
+    """Return the size of a huge page in bytes; 0 where there are none or they are switched off."""
     try:
         if "[never]" in (SETTINGS / "enabled").read_text(encoding="ascii"):
             return 0

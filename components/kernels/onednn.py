@@ -1,4 +1,4 @@
-"""A weight laid out for oneDNN's products, by torch's private operators.
+"""Products with weights packed by oneDNN, by way of torch's private operators.
 
 int8: symmetric weights per output channel, activations quantised per row as they come (dynamic), as in
 Dettmers et al., LLM.int8() (arXiv:2208.07339), section 3, without the outlier split.
@@ -24,11 +24,11 @@ ACTIVATION_FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "silu": functional.silu,
 }
 MIN_ROWS, LARGE_WEIGHT = 4, 2**18
-"""Rows that keep the multipliers busy, and the elements of a weight from which fewer rows are filled up."""
+"""Fewer rows than the first are padded to it, for weights of at least the second number of elements."""
 
 
 class FloatProduct:
-    """``activation(rows @ weight.T + bias)`` in float32 or bfloat16: (R, in) -> (R, out), R at least 1."""
+    """``activation(rows @ weight.T + bias)`` in float32 or bfloat16, (R, in) -> (R, out)."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, arithmetic: str, activation: str) -> None:
         if arithmetic == "bfloat16" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
@@ -41,7 +41,7 @@ class FloatProduct:
         _move_to_huge_pages(self._packed)
 
     def __call__(self, rows: Tensor, /, out: Tensor | None = None) -> Tensor:
-        """Of any floating dtype; the result has the arithmetic's, or that of ``out``."""
+        """See :class:`components.kernels.Product`; a new result has the arithmetic's dtype."""
         n = len(rows)
         if n < MIN_ROWS and self._large:
             # One row waits for each of its additions: four take a quarter less time than one (AVX-512).
@@ -68,11 +68,11 @@ class IntegerProduct:
         _move_to_huge_pages(self._packed)
 
     def __call__(self, rows: Tensor, /, out: Tensor | None = None) -> Tensor:
-        """Of any floating dtype."""
+        """See :class:`components.kernels.Product`."""
         rows = rows.float()
         scale = rows.abs().amax(1, keepdim=True).clamp_(min=1e-12).div_(127)
-        # Unsigned with zero point 128: the signed form has no fast kernel on CPUs without AMX. By way of
-        # int8, whose conversion is vectorised; that of uint8 is not.
+        # Unsigned with zero point 128: the signed form has no fast kernel on CPUs without AMX. Converted to
+        # int8 first, because that conversion is vectorised and the one to uint8 is not.
         quantized = (rows / scale).round_().to(torch.int8).view(torch.uint8).add_(128)
         products = torch.ops.onednn.qlinear_pointwise(
             quantized, 1.0, 128, self._packed, self._scale, self._zero,
@@ -86,13 +86,13 @@ class IntegerProduct:
 
 
 class GatedProduct:
-    """The activation of the first half of what ``product`` gives, times the second half."""
+    """The first half of the outputs of ``product``, activated, times the second half."""
 
     def __init__(self, product: Callable[[Tensor], Tensor], activation: str) -> None:
         self._product, self._activate = product, ACTIVATION_FUNCTIONS[activation]
 
     def __call__(self, rows: Tensor, /, out: Tensor | None = None) -> Tensor:
-        """(R, in) -> (R, out)."""
+        """See :class:`components.kernels.Product`."""
         gate, value = self._product(rows).chunk(2, -1)
         return _copy_to(out, self._activate(gate) * value)
 
@@ -107,9 +107,19 @@ def _move_to_huge_pages(packed: Tensor) -> None:
 
 
 def multiply(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """``x @ weight.T + bias``, the weight as it is, such as one that is being trained; no gradient.
+    """``x @ weight.T + bias`` with a weight that is not packed, such as one in training; without a gradient.
 
-    RuntimeError or AttributeError where :func:`components.kernels.packed_linear.can_pack` is False.
+    Args:
+        x: (R, in).
+        weight: (out, in).
+        bias: (out,).
+
+    Returns:
+        (R, out).
+
+    Raises:
+        RuntimeError: Torch was built without oneDNN.
+        AttributeError: Torch lacks the operator.
     """
     out: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
     return out

@@ -1,19 +1,19 @@
-"""Linear layers whose weights are laid out once for the CPU's multipliers.
+"""Linear layers with weights packed in advance for the CPU, in float32, bfloat16 or int8.
 
-``torch.nn.Linear`` hands oneDNN a plain matrix that it lays out anew in every call, which costs 2-4x
-on the 2-64 rows that batched decoding runs on. :func:`prepack` replaces every linear layer of a
-module by one whose weight is laid out already, in float32, bfloat16 or int8 (:mod:`components.kernels`).
+``torch.nn.Linear`` hands oneDNN a plain matrix that is packed anew in every call, which costs 2-4x on the
+2-64 rows that batched decoding runs on. :func:`prepack` replaces the linear layers of a module by packed
+ones.
 
-The way is tried once against ``functional.linear``, and where it is missing or disagrees (other builds of
-torch, other devices) the layers stay as they are. Inference only: a packed layer has no gradient and cannot
-be saved.
+Packed layers are compared with ``functional.linear`` once; where they are missing or disagree (other builds
+of torch, other devices), a module's layers stay as they are. Inference only: a packed layer has no gradient
+and cannot be saved.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, Protocol, runtime_checkable
 
@@ -29,17 +29,13 @@ _DTYPES: dict[Arithmetic, torch.dtype] = {
     "bfloat16": torch.bfloat16,
     "int8": torch.int8,
 }
-_log = logging.getLogger("antiphon.decoding")
+Projection = Callable[[Tensor], Tensor]
+"""(..., in) -> (..., out)."""
+_log = logging.getLogger("antiphon.kernels")
 
 
 class PackedLinear(nn.Module):
-    """``activation(x @ weight.T + bias)`` with a weight that is laid out.
-
-    ``weight`` has shape (out, in). Input (..., in) and output (..., out) have the same dtype whatever the
-    arithmetic inside. ``gated``: ``weight`` is (2 * out, in), and what its first half gives is activated and
-    multiplied with what its second half gives. Raises RuntimeError where :func:`can_pack` is False for the
-    arithmetic.
-    """
+    """``activation(x @ weight.T + bias)`` with a packed weight; the output's dtype is the input's."""
 
     def __init__(
         self,
@@ -49,6 +45,11 @@ class PackedLinear(nn.Module):
         activation: Activation = "none",
         gated: bool = False,
     ) -> None:
+        """Pack ``weight``; the arguments are those of :func:`components.kernels.pack`.
+
+        Raises:
+            RuntimeError: Packed layers of this arithmetic do not run here; see :func:`can_pack`.
+        """
         super().__init__()
         self.out_features, self.in_features = weight.shape[0] // (1 + gated), weight.shape[1]
         self.arithmetic: Arithmetic = arithmetic
@@ -58,7 +59,7 @@ class PackedLinear(nn.Module):
         self._product = pack(weight, bias, arithmetic, activation, gated)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., in) -> (..., out), same dtype."""
+        """(..., in) -> (..., out) of the same dtype."""
         shape = (*x.shape[:-1], self.out_features)
         if x.numel() == 0:
             return x.new_empty(shape)
@@ -72,7 +73,7 @@ class PackedLinear(nn.Module):
 
 @cache
 def can_pack(arithmetic: Arithmetic = "float32") -> bool:
-    """Whether this build of torch on this CPU has the operators and they agree with ``functional.linear``.
+    """Whether packed layers run on this CPU with this build of torch and agree with ``functional.linear``.
 
     ``ANTIPHON_PREPACK=0`` in the environment says no.
     """
@@ -86,10 +87,10 @@ def can_pack(arithmetic: Arithmetic = "float32") -> bool:
             expected = functional.linear(x, weight, weight[:, 0].clone())
             error = (PackedLinear(weight, weight[:, 0].clone(), arithmetic)(x) - expected).abs().max().item()
     except (RuntimeError, AttributeError, TypeError) as fault:
-        _log.warning("prepacked %s linear layers are off: %s", arithmetic, str(fault).splitlines()[0])
+        _log.warning("linear layers are not packed in %s: %s", arithmetic, str(fault).splitlines()[0])
         return False
     if not error <= tolerance:
-        _log.warning("prepacked %s linear layers are off: they differ from torch's by %g", arithmetic, error)
+        _log.warning("linear layers are not packed in %s: they differ from torch's by %g", arithmetic, error)
         return False
     return True
 
@@ -99,23 +100,33 @@ def build_linear(
     bias: Tensor | None = None,
     arithmetic: Arithmetic = "float32",
     activation: Activation = "none",
-) -> Callable[[Tensor], Tensor]:
-    """The fastest callable for ``activation(x @ weight.T + bias)``: packed where possible, else plain.
+) -> Projection:
+    """The fastest callable for ``activation(x @ weight.T + bias)``.
 
-    Plain means the arithmetic of the weight itself: float32, bfloat16 or float16.
+    It is a :class:`PackedLinear` where :func:`can_pack`; elsewhere the product is torch's, in the weight's
+    own dtype.
     """
     if weight.device.type == "cpu" and can_pack(arithmetic):
         return PackedLinear(weight, bias, arithmetic, activation)
-    after = ACTIVATION_FUNCTIONS[activation]
-    return lambda x: after(functional.linear(x, weight, bias))
+    activate = ACTIVATION_FUNCTIONS[activation]
+    return lambda x: activate(functional.linear(x, weight, bias))
+
+
+def fuse_linears(layers: Sequence[nn.Linear], arithmetic: Arithmetic) -> Projection:
+    """Several linear layers over the same input as one; a layer without bias gets zeros."""
+    weight = torch.cat([layer.weight for layer in layers])
+    bias = torch.cat(
+        [x.weight.new_zeros(x.out_features) if x.bias is None else x.bias.to(x.weight.dtype) for x in layers]
+    )
+    return build_linear(weight, bias, arithmetic)
 
 
 @runtime_checkable
 class PacksItself(Protocol):
-    """A module that holds weights other than ``nn.Linear``'s and can lay them out (a sparse layer)."""
+    """A module that holds weights other than those of ``nn.Linear`` and packs them itself (experts)."""
 
     def lay_out(self, arithmetic: Arithmetic) -> int:
-        """Lay the weights out in place; return how many products were replaced."""
+        """Pack the weights in place; return the number of products that were replaced."""
         ...
 
 
@@ -124,12 +135,18 @@ def prepack(
     arithmetic: Arithmetic = "float32",
     keep: Callable[[str, nn.Linear], bool] | None = None,
 ) -> int:
-    """Replace the linear layers of ``module`` in place; return how many were replaced.
+    """Replace the linear layers of ``module`` by packed ones, in place.
 
-    A module with a method ``compute_layout(arithmetic)`` (:class:`PacksItself`) does its part itself, and its count is
-    added. Stay as they are: layers off the CPU, subclasses of ``nn.Linear`` with an arithmetic of their own
-    (openai-whisper's is plain), and those for which ``keep(name, layer)`` is True. A tied weight stays
-    in its embedding and is packed as a copy. Returns 0 where :func:`can_pack` is False.
+    Layers off the CPU and subclasses of ``nn.Linear`` with an arithmetic of their own stay as they are
+    (openai-whisper's subclass has none). A tied weight stays in its embedding and is packed as a copy.
+
+    Args:
+        module: A model; a :class:`PacksItself` in it packs its own weights.
+        arithmetic: What is multiplied.
+        keep: ``keep(name, layer)`` is True for layers that shall stay as they are.
+
+    Returns:
+        The number of layers that were replaced; 0 where :func:`can_pack` is False.
     """
     if not can_pack(arithmetic):
         return 0
@@ -146,6 +163,6 @@ def prepack(
 
 
 def is_plain(layer: Any) -> bool:
-    """Whether it is a linear layer that can be replaced by a packed one."""
-    known = type(layer) is nn.Linear or type(layer).__module__ == "whisper.model"
-    return bool(known and layer.weight.device.type == "cpu" and layer.weight.is_floating_point())
+    """Whether a layer can be replaced by a packed one: linear, plain, of floats on the CPU."""
+    is_linear = type(layer) is nn.Linear or type(layer).__module__ == "whisper.model"
+    return bool(is_linear and layer.weight.device.type == "cpu" and layer.weight.is_floating_point())

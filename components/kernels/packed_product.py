@@ -1,4 +1,4 @@
-"""A weight laid out for the kernels, and its product with rows."""
+"""A weight packed for our own kernels (:mod:`.llvm`), and its product with rows."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from components.kernels.llvm.tile import COLUMNS, ROWS, UNIT_KINDS
 
 _NEEDED = {"float32": "avx512f", "bfloat16": "avx512bf16", "int8": "avx512vnni"}
 _BLOCK = 192
-"""Rows of a block, at most: those of their units that are multiplied together stay in the second cache."""
+"""Rows of a block, at most: their share of a pass stays in the second-level cache."""
 _log = logging.getLogger("antiphon.kernels")
 _Arguments = ctypes.c_int64 * len(ARGUMENTS)
 
 
 def supports(arithmetic: str) -> bool:
-    """Whether this processor and this build of torch have what the kernels for ``arithmetic`` need.
+    """Whether the kernels for ``arithmetic`` run on this processor with this build of torch.
 
-    Where a processor has units for whole matrices (AMX), oneDNN, which uses them, is left to do it.
+    On processors with matrix units (AMX) the answer is no, because oneDNN uses them and is faster.
     """
     return supports_native(_NEEDED[arithmetic]) and "amx-tile" not in features() and _compiles(arithmetic)
 
@@ -36,27 +36,27 @@ def _compiles(arithmetic: str) -> bool:
     try:
         kernel(arithmetic, "none", False)
     except (RuntimeError, AttributeError, TypeError) as fault:  # the last two: another llvmlite
-        _log.warning("our own %s products are off: %s", arithmetic, str(fault).splitlines()[0])
+        _log.warning("the %s kernels are not used: %s", arithmetic, str(fault).splitlines()[0])
         return False
     return True
 
 
 class PackedProduct:
-    """``activation(rows @ weight.T + bias)``, (R, in) -> (R, out) in float32.
+    """``activation(rows @ weight.T + bias)`` by our own kernels, (R, in) -> (R, out) in float32.
 
-    ``weight`` is (out, in). ``arithmetic`` is what is multiplied; sums are float32, or int32 of int8. int8:
-    weights are scaled per output and rows as they come, both symmetrically to 127. ``gated``: ``weight`` is
-    (2 * out, in), and what its first half gives is activated and multiplied with what its second half gives.
+    Sums are float32, or int32 of int8, for which weights are scaled per output and rows one by one, both
+    symmetrically to 127.
     """
 
     def __init__(
         self, weight: Tensor, bias: Tensor | None, arithmetic: str, activation: str, gated: bool = False
     ) -> None:
+        """Pack ``weight``; the arguments are those of :func:`components.kernels.pack`."""
         self.arithmetic, self.size = arithmetic, weight.shape[1]
         self.outputs = len(weight) // 2 if gated else len(weight)
         self._units = -(-self.size // UNIT_KINDS[arithmetic].units)
         bias = torch.zeros(len(weight)) if bias is None else bias
-        weight, padded_bias = (_pad_to_panels(each.detach().float(), gated) for each in (weight, bias))
+        weight, padded_bias = (_pad_to_panels(values.detach().float(), gated) for values in (weight, bias))
         scales, start = torch.empty(0), torch.empty(0, dtype=torch.int32)
         if arithmetic == "int8":
             scales = weight.abs().amax(1).clamp_(min=1e-12) / LARGEST
@@ -89,11 +89,11 @@ class PackedProduct:
         return out
 
     def __deepcopy__(self, memo: dict[int, object]) -> PackedProduct:
-        """Itself: it is never changed, and its addresses are those of its own tensors."""
+        """Return itself: it never changes, and it holds addresses of its own tensors."""
         return self
 
     def _units_of(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """What is multiplied, and for int8 its scales."""
+        """The rows in the arithmetic's units, and for int8 their scales."""
         if self.arithmetic == "float32":
             rows = rows.float().contiguous()
             return rows, rows
@@ -111,7 +111,7 @@ class PackedProduct:
 
 @cache
 def kernel(arithmetic: str, activation: str, gated: bool) -> ParallelCode:
-    """The product, compiled at its first use in a process (a tenth to a quarter of a second)."""
+    """The compiled product; its first use in a process takes a tenth to a quarter of a second."""
     return ParallelCode(build_product(arithmetic, activation, gated))
 
 
@@ -121,7 +121,7 @@ def _compile_quantizer() -> Code:
 
 
 def _pad_to_panels(values: Tensor, gated: bool) -> Tensor:
-    """(out, ...) with zeros up to whole panels; ``gated``: half a panel of gates, half of what they gate."""
+    """Pad (out, ...) with zeros to whole panels; ``gated``: each is half gates, half what they gate."""
     halves = values.chunk(2) if gated else (values,)
     wide = COLUMNS // len(halves)
     padding = [0, 0] * (values.dim() - 1) + [0, -len(halves[0]) % wide]
@@ -130,6 +130,6 @@ def _pad_to_panels(values: Tensor, gated: bool) -> Tensor:
 
 
 def _arrange_panels(weight: Tensor, units: int) -> Tensor:
-    """(panels * 64, in) -> (panels, units, 64, numbers of a unit), zeros where nothing is."""
+    """(panels * 64, in) -> (panels, units, 64, numbers of a unit), padded with zeros."""
     padded = functional.pad(weight, (0, -weight.shape[1] % units))
     return padded.view(-1, COLUMNS, padded.shape[1] // units, units).transpose(1, 2).contiguous()

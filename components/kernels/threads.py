@@ -1,4 +1,4 @@
-"""The same work on several items at once, each on a share of the threads that torch may use.
+"""Parallel map over tensors: one item per thread, instead of every operator split over all threads.
 
 Splitting one operator over threads makes every thread wait for the slowest, some hundred times per window of
 audio; on a machine that others use as well each of these waits is a slice of the scheduler. Whole items on
@@ -21,7 +21,15 @@ _LOCK = Lock()
 
 
 def map_in_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """``[function(item) for item in items]`` without gradients, on as many threads as torch may use."""
+    """``[function(item) for item in items]`` without gradients, on as many threads as torch may use.
+
+    Args:
+        function: Is called once per item.
+        items: In order.
+
+    Returns:
+        The results, in order.
+    """
 
     def run(item: Item) -> Result:
         with torch.inference_mode():
@@ -38,7 +46,7 @@ def map_in_threads(function: Callable[[Item], Result], items: Sequence[Item]) ->
 
 @cache
 def _build_executor(workers: int, share: int, threads: int) -> ThreadPoolExecutor:
-    """``workers`` threads on which torch uses ``share`` threads; elsewhere it goes on using ``threads``."""
+    """``workers`` threads, on each of which torch uses ``share`` threads; elsewhere still ``threads``."""
     executor = ThreadPoolExecutor(workers, thread_name_prefix="antiphon")
     ready = Barrier(workers + 1)
 

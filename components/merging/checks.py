@@ -1,8 +1,11 @@
-"""Examines a merge before it is done: what cannot be averaged is refused, what is doubtful is said aloud."""
+"""Checks of the models of a merge: what cannot be averaged is refused, what is doubtful is a warning.
+
+On the command line they are "the doctor".
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
 import torch
@@ -11,12 +14,12 @@ from components.errors import MergeError
 from components.merging.architecture.tied_weights import stored_name_of, ties_embeddings
 from components.merging.io.model_folder import ModelFolder
 from components.merging.io.output_files import donor_of
-from components.merging.io.tensor_task import PIECE
+from components.merging.io.tensor_task import PIECE_ELEMENTS
 from components.merging.methods.validation import check_method
 from components.merging.plan import plan_merge
 from components.merging.recipe.recipe import Recipe
-from components.merging.tokenizer import output_tokenizer
 from components.merging.tokenizer.embedding_alignment import vocabulary_size
+from components.merging.tokenizer.output_tokenizer import build_tokenizer, load_tokenizer
 from components.merging.weight_similarity import WeightSimilarity, compare_weights
 from components.records import Checkpoint
 
@@ -26,11 +29,12 @@ FUNCTION_KEYS = (
     *("encoder_attention_heads", "decoder_attention_heads", "relative_attention_num_buckets"),
     *("hidden_act", "activation_function", "feed_forward_proj", "scale_embedding", "is_gated_act"),
 )
-"""Settings that change what the same weights compute: models that differ in them cannot be averaged."""
+"""Keys of ``config.json`` that decide what weights compute: models that differ in them cannot be averaged."""
 DOUBTFUL_KEYS = (
     *("rope_theta", "rope_scaling", "rope_parameters", "rms_norm_eps", "layer_norm_eps"),
     *("layer_norm_epsilon", "sliding_window", "max_position_embeddings", "normalize_before"),
 )
+"""Keys that change little: models that differ may still be averaged."""
 SPECIAL_TOKEN_KEYS = (
     *("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id", "unk_token_id"),
     *("forced_bos_token_id", "forced_eos_token_id"),
@@ -38,18 +42,24 @@ SPECIAL_TOKEN_KEYS = (
 
 
 class Finding(NamedTuple):
-    """One thing that the doctor has to say."""
+    """One result of the checks: how serious it is, and a line of text."""
 
     level: Level
     text: str
 
     def __str__(self) -> str:
-        """One line."""
+        """The line that the command prints."""
         return f"{self.level}: {self.text}"
 
 
 class Diagnosis(NamedTuple):
-    """All findings, the lineage of every model, and the number of tensors that would be merged."""
+    """All results of the checks.
+
+    Attributes:
+        findings: In the order of the checks.
+        similarities: Of each model's weights to those of the first; without models that share no matrices.
+        tensors: How many tensors the output would have; 0 where a model is refused.
+    """
 
     findings: tuple[Finding, ...]
     similarities: tuple[WeightSimilarity, ...]
@@ -61,7 +71,7 @@ class Diagnosis(NamedTuple):
         return tuple(finding for finding in self.findings if finding.level == "refused")
 
     def require(self) -> None:
-        """Raise :class:`MergeError` if the merge cannot be done."""
+        """Raise :class:`MergeError` with the first reason where the merge cannot be done."""
         if self.refusals:
             more = f" (and {len(self.refusals) - 1} more)" if len(self.refusals) > 1 else ""
             raise MergeError(self.refusals[0].text + more)
@@ -70,10 +80,18 @@ class Diagnosis(NamedTuple):
 def examine(
     recipe: Recipe, folders: Mapping[str, ModelFolder], checkpoints: Mapping[str, Checkpoint]
 ) -> Diagnosis:
-    """Examine configuration, tensors, vocabularies, tied weights, values, lineage. Reads every weight once.
+    """Check configurations, tensors, vocabularies, tied weights, values, and the similarity of the weights.
+
+    Every weight is read once.
+
+    Args:
+        recipe: What shall be merged.
+        folders: Its models by name.
+        checkpoints: The same models as they were resolved.
 
     Raises:
-        MergeError, ModelError: the recipe or a file cannot be read at all.
+        MergeError: The recipe's method or parameters are wrong.
+        ModelError: A file cannot be read.
     """
     findings = [Finding("warning", text) for text in (*recipe.warnings, *check_method(recipe))]
     first, *others = [folders[model] for model in recipe.models]
@@ -86,19 +104,19 @@ def examine(
         findings += _check_finite(folder)
     count = 0
     if not any(finding.level == "refused" for finding in findings):
-        findings += _refusal_of(
-            lambda: plan_merge(recipe, folders, output_tokenizer.build_tokenizer(recipe, folders)[0], 0)
-        )
+        findings += _try_plan(recipe, folders)
         count = len(donor_of(recipe, folders).tensors)
-    similarities = tuple(found for other in others if (found := compare_weights(other, first)) is not None)
+    compared = [compare_weights(other, first) for other in others]
+    similarities = tuple(similarity for similarity in compared if similarity is not None)
     if recipe.method != "passthrough":
-        findings += [_unrelated_finding(found) for found in similarities if not found.is_related]
+        findings += [_unrelated_finding(s) for s in similarities if not s.is_related]
     return Diagnosis(tuple(findings), similarities, count)
 
 
-def _refusal_of(call: Callable[[], object]) -> Iterator[Finding]:
+def _try_plan(recipe: Recipe, folders: Mapping[str, ModelFolder]) -> Iterator[Finding]:
     try:
-        call()
+        alignment, _ = build_tokenizer(recipe, folders)
+        plan_merge(recipe, folders, alignment, 0)
     except MergeError as error:
         yield Finding("refused", str(error))
 
@@ -171,9 +189,7 @@ def _compare_vocabularies(
         return
     pair = f"{first.reference} and {other.reference}"
     try:
-        first_vocabulary, other_vocabulary = (
-            output_tokenizer.load_tokenizer(folder).get_vocab() for folder in (first, other)
-        )
+        first_vocabulary, other_vocabulary = (load_tokenizer(folder).get_vocab() for folder in (first, other))
     except MergeError as error:
         yield Finding("warning", f"{pair}: tokenizers differ and cannot be compared ({error})")
         return
@@ -191,7 +207,7 @@ def _compare_vocabularies(
 
 
 def _check_tied_weights(folder: ModelFolder) -> Iterator[Finding]:
-    """Weights that the configuration ties and the file stores twice must be the same."""
+    """Weights that the configuration ties and the files store twice must have the same values."""
     for name, representative in folder.tied.items():
         a, b = folder.stored[name], folder.stored[representative]
         same = a.shape == b.shape and all(
@@ -201,13 +217,13 @@ def _check_tied_weights(folder: ModelFolder) -> Iterator[Finding]:
         if not same:
             yield Finding(
                 "refused",
-                f"{folder.reference}: config.json ties {name} to {representative}, but their values differ; set "
-                "tie_word_embeddings to false or fix the checkpoint",
+                f"{folder.reference}: config.json ties {name} to {representative}, but their values differ; "
+                "set tie_word_embeddings to false or fix the checkpoint",
             )
 
 
 def _check_finite(folder: ModelFolder) -> Iterator[Finding]:
-    """Every value is finite. One sum tells for a piece: NaN and infinity survive it."""
+    """Every value must be finite. A piece whose sum is finite has no others: NaN and infinity survive it."""
     for name, entry in folder.tensors.items():
         if not entry.dtype.is_floating_point:
             continue
@@ -223,5 +239,5 @@ def _check_finite(folder: ModelFolder) -> Iterator[Finding]:
 
 
 def _spans(total: int) -> Iterator[tuple[int, int]]:
-    for start in range(0, total, PIECE):
-        yield start, min(start + PIECE, total)
+    for start in range(0, total, PIECE_ELEMENTS):
+        yield start, min(start + PIECE_ELEMENTS, total)

@@ -1,14 +1,11 @@
-"""A recipe becomes a model folder: tensor by tensor, in bounded memory, complete or not there at all."""
+"""Merge models as a recipe says into a new model folder: tensor by tensor, in bounded memory."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -17,8 +14,8 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from components.digests import sync_folder
 from components.errors import MergeError
+from components.files import rename_durably, staging_folder, sync_file
 from components.merging.config import VERSION
 from components.merging.io import output_files
 from components.merging.io.input_models import NO_REFERENCES, open_models
@@ -28,15 +25,21 @@ from components.merging.io.tensor_writer import SHARD_BYTES, TensorSpec, TensorW
 from components.merging.methods.table import METHODS
 from components.merging.methods.task_arithmetic import task_arithmetic
 from components.merging.methods.ties_whole_model import compute_global_statistics
-from components.merging.plan import map_layer_origins, plan_merge
+from components.merging.methods.validation import check_method
+from components.merging.output_tensors import map_layer_origins
+from components.merging.plan import plan_merge
 from components.merging.recipe.recipe import Recipe
-from components.merging.tokenizer import output_tokenizer
+from components.merging.tokenizer.output_tokenizer import build_tokenizer, save_tokenizer
 
 
 class MergeOptions(NamedTuple):
-    """``seed`` of methods that draw; ``shard_bytes`` of a file at most; ``store`` that store:KEY means.
+    """What a merge needs to know beside its recipe.
 
-    ``made``: see :func:`~components.merging.io.input_models.open_models`.
+    Attributes:
+        seed: Of the methods that draw random numbers.
+        shard_bytes: Largest size of a file of weights.
+        store: Folder or URL of the store that ``store:KEY`` refers to; None for the default.
+        references: See :func:`~components.merging.io.input_models.open_models`.
     """
 
     seed: int = 0
@@ -51,31 +54,33 @@ def merge(
     options: MergeOptions | None = None,
     on_progress: Callable[[str], None] = lambda line: None,
 ) -> None:
-    """Merge as ``recipe`` says into the new folder ``out``.
+    """Merge models into the new folder ``out``.
 
-    ``out`` appears at once, complete and synced; after a crash there is nothing under its name. Checks
-    nothing but what it needs: run :func:`components.merging.checks.examine` before. Raises
-    :class:`MergeError`, :class:`ModelError`.
+    The folder appears at once, complete and synced; after a crash there is nothing under its name. Whether
+    the models fit together is not checked: run :func:`components.merging.checks.examine` before.
+
+    Args:
+        recipe: Which models, and how.
+        out: The new folder; an empty one is replaced.
+        options: None for the defaults.
+        on_progress: Called with a line of text before each tensor.
+
+    Raises:
+        MergeError: The method does not take these models, or ``out`` holds files.
+        ModelError: A model cannot be resolved or read.
     """
     options = options or MergeOptions()
-    require_known_method(recipe)
+    check_method(recipe)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise MergeError(f"{out}: expected a new folder, found one with files; give another name")
     with (
         open_models(recipe, options.store, options.references) as (folders, checkpoints),
-        _staging_folder(out) as staging,
+        _new_folder(out) as staging,
     ):
         _write_model(recipe, staging, folders, options, on_progress)
         lineage = [{"reference": c.reference, "sha256": c.sha256} for c in checkpoints.values()]
         record = {"method": recipe.method, "seed": options.seed, "version": VERSION, "models": lineage}
         (staging / output_files.LINEAGE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-
-
-def require_known_method(recipe: Recipe) -> None:
-    """Raise :class:`MergeError` for a method, or a parameter of it, that there is not."""
-    from components.merging.methods.validation import check_method  # noqa: PLC0415 - short message path
-
-    check_method(recipe)
 
 
 def _write_model(
@@ -85,29 +90,29 @@ def _write_model(
     options: MergeOptions,
     on_progress: Callable[[str], None],
 ) -> None:
-    alignment, tokenizer = output_tokenizer.build_tokenizer(recipe, folders)
-    jobs = plan_merge(recipe, folders, alignment, options.seed)
-    by_name = {job.name: job for job in jobs}
+    alignment, tokenizer = build_tokenizer(recipe, folders)
+    tasks = plan_merge(recipe, folders, alignment, options.seed)
+    by_name = {task.name: task for task in tasks}
     writer = TensorWriter(
-        folder, [TensorSpec(j.name, j.out_dtype, j.shape) for j in jobs], options.shard_bytes
+        folder, [TensorSpec(t.name, t.out_dtype, t.shape) for t in tasks], options.shard_bytes
     )
-    merged = _merge_function(recipe, jobs)
+    merged = _merge_function(recipe, tasks)
 
     def pieces() -> Iterator[tuple[str, Iterator[Tensor]]]:
         order = [name for file in writer.order for name in file]
         for number, name in enumerate(order, start=1):
             on_progress(f"{number}/{len(order)} {name}")
-            job = by_name[name]
-            yield name, merged(job) if job.dtype.is_floating_point else copy_unmerged(job)
+            task = by_name[name]
+            yield name, merged(task) if task.dtype.is_floating_point else copy_unmerged(task)
 
     _keep_freed_memory()
     with torch.no_grad():
         writer.write(pieces())
-    config = output_files.output_config(recipe, folders, jobs, map_layer_origins(recipe, folders))
+    config = output_files.output_config(recipe, folders, tasks, map_layer_origins(recipe, folders))
     if alignment is not None:
         config["vocab_size"] = alignment.rows
     if tokenizer is not None:
-        output_tokenizer.save_tokenizer(tokenizer, folder, recipe, folders)
+        save_tokenizer(tokenizer, folder, recipe, folders)
     output_files.write_files(folder, recipe, folders, config, tokenizer=tokenizer is None)
 
 
@@ -119,41 +124,37 @@ def _keep_freed_memory() -> None:
     torch.empty(31 << 20, dtype=torch.uint8)
 
 
-def _merge_function(recipe: Recipe, jobs: Sequence[TensorTask]) -> Callable[[TensorTask], Iterator[Tensor]]:
-    """The function that merges one job; for the paper's TIES the whole models are measured first."""
+def _merge_function(recipe: Recipe, tasks: Sequence[TensorTask]) -> Callable[[TensorTask], Iterator[Tensor]]:
+    """The function that computes one tensor; for TIES as published the whole models are measured first."""
     row = METHODS[recipe.method]
-    floats = [job for job in jobs if job.dtype.is_floating_point]
-    semantics = {str(job.parameters.get("semantics", "mergekit")) for job in floats}
+    floats = [task for task in tasks if task.dtype.is_floating_point]
+    semantics = {str(task.parameters.get("semantics", "mergekit")) for task in floats}
     if row.family is None or not row.family.elects_sign or semantics != {"paper"}:
         return row.merge
-    if row.family.kind != "magnitude":
+    if row.family.sparsification != "magnitude":
         return row.merge
     return partial(task_arithmetic, row.family, statistics=compute_global_statistics(floats))
 
 
-def copy_unmerged(job: TensorTask) -> Iterator[Tensor]:
-    """Integers and booleans are positions or counters, not weights: the base's, else the first model's."""
-    source = job.base or job.inputs[0]
-    for span in job.spans():
-        yield job.read(source, span)
+def copy_unmerged(task: TensorTask) -> Iterator[Tensor]:
+    """Copy a tensor of integers or booleans from the base, else from the first model.
+
+    They are positions or counters, not weights: a mean of them has no meaning.
+    """
+    source = task.base or task.inputs[0]
+    for span in task.spans():
+        yield task.read(source, span)
 
 
 @contextmanager
-def _staging_folder(out: Path) -> Iterator[Path]:
-    """A temporary folder beside ``out`` that takes its name when the block ends well."""
+def _new_folder(out: Path) -> Iterator[Path]:
+    """Make a temporary folder beside ``out`` that takes its name when the block ends well."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as stack:
-        stack.enter_context(FileLock(out.parent / f".{out.name}.lock"))
-        for leftover in out.parent.glob(f".{out.name}.partial-*"):
-            shutil.rmtree(leftover, ignore_errors=True)
-        staging = Path(tempfile.mkdtemp(prefix=f".{out.name}.partial-", dir=out.parent))
-        stack.callback(shutil.rmtree, staging, ignore_errors=True)
+    with FileLock(out.parent / f".{out.name}.lock"), staging_folder(out) as staging:
         yield staging
-        for file in staging.iterdir():
-            with file.open("rb") as written:
-                os.fsync(written.fileno())
+        for path in staging.iterdir():
+            sync_file(path)
         staging.chmod(0o755)
         with contextlib.suppress(FileNotFoundError):
             out.rmdir()
-        staging.rename(out)
-        sync_folder(out.parent)
+        rename_durably(staging, out)

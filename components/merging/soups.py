@@ -1,7 +1,8 @@
-"""Averages of models that descend from one: checkpoints of a run, fine-tunings of one model.
+"""Averages of models that descend from one: checkpoints of a training run, fine-tunings of one model.
 
 Checkpoint averaging (Vaswani et al. 2017), exponential averaging, uniform and greedy soups (Wortsman et al.
-2022). What decides is a score on development data; a test set has no place here.
+2022). Scores that decide are on development data, never on test data. The functions give recipes;
+:func:`components.merging.merge.merge` makes models of them.
 """
 
 from __future__ import annotations
@@ -13,47 +14,72 @@ from typing import NamedTuple
 
 from components.errors import MergeError
 from components.merging.merge import MergeOptions, merge
-from components.merging.recipe.recipe import Recipe, parse_recipe
+from components.merging.recipe.reader import parse_recipe
+from components.merging.recipe.recipe import Recipe
 
 ScoreFunction = Callable[[str], float]
-"""A model (a reference or a folder) -> its score on development data; higher is better."""
+"""Scores a model, given by reference or folder, on development data; higher is better."""
 
 
-def weighted_average(shares: Mapping[str, float], *, normalize: bool = True) -> Recipe:
-    """The recipe of a weighted mean of models; of their weighted sum without ``normalize``."""
-    if not shares:
+def weighted_average(weights: Mapping[str, float], *, normalize: bool = True) -> Recipe:
+    """The recipe of a weighted mean of models.
+
+    Args:
+        weights: Each model's weight, by its reference or folder.
+        normalize: Whether the sum is divided by the sum of the weights.
+
+    Raises:
+        MergeError: There is no model, or a weight is not finite.
+    """
+    if not weights:
         raise MergeError("expected at least one model to average, found none")
     lines = ["merge_method: linear", f"parameters: {{normalize: {str(normalize).lower()}}}", "models:"]
-    for model, share in shares.items():
-        if not math.isfinite(share):
-            raise MergeError(f"{model}: expected a finite weight, found {share}")
-        lines.append(f"  - model: {_quote(model)}\n    parameters: {{weight: {share!r}}}")
+    for model, weight in weights.items():
+        if not math.isfinite(weight):
+            raise MergeError(f"{model}: expected a finite weight, found {weight}")
+        lines.append(f"  - model: {_quote(model)}\n    parameters: {{weight: {weight!r}}}")
     return parse_recipe("\n".join(lines) + "\n", "soup")
 
 
 def uniform_soup(models: Sequence[str]) -> Recipe:
-    """The plain mean. MergeError where a model is named twice."""
+    """The recipe of the plain mean of models. Raises MergeError where one is named twice."""
     if len(set(models)) != len(models):
         raise MergeError(f"expected every model once, found {', '.join(models)}")
     return weighted_average(dict.fromkeys(models, 1.0))
 
 
 def average_of_last(checkpoints: Sequence[str], count: int) -> Recipe:
-    """The plain mean of the last ``count`` checkpoints, which come oldest first."""
+    """The recipe of the plain mean of the last checkpoints of a run.
+
+    Args:
+        checkpoints: References or folders, oldest first.
+        count: How many of the last are averaged.
+
+    Raises:
+        MergeError: There are not so many.
+    """
     if not 1 <= count <= len(checkpoints):
         raise MergeError(f"expected 1 to {len(checkpoints)} checkpoints to average, found {count}")
     return uniform_soup(checkpoints[-count:])
 
 
 def exponential_average(checkpoints: Sequence[str], decay: float) -> Recipe:
-    """The mean with weights 1, decay, decay² ... from the last checkpoint back (they come oldest first)."""
+    """The recipe of the mean with weights 1, decay, decay² ... from the last checkpoint back.
+
+    Args:
+        checkpoints: References or folders, oldest first.
+        decay: Above 0 and at most 1.
+
+    Raises:
+        MergeError: The decay is out of range.
+    """
     if not 0.0 < decay <= 1.0:
         raise MergeError(f"expected a decay above 0 and at most 1, found {decay}")
     return weighted_average({c: decay**age for age, c in enumerate(reversed(checkpoints))})
 
 
 class SoupTrial(NamedTuple):
-    """One trial of the greedy soup: the model that was added, the score with it, and whether it stays."""
+    """One trial of a greedy soup: the model added, the mean's score with it, and whether it is kept."""
 
     model: str
     score: float
@@ -61,7 +87,14 @@ class SoupTrial(NamedTuple):
 
 
 class Soup(NamedTuple):
-    """A greedy soup: its ingredients in the order in which they were added, its score, and every trial."""
+    """A greedy soup.
+
+    Attributes:
+        ingredients: The models that it is the mean of, in the order in which they were added.
+        score: Its development score.
+        folder: Where it lies; None where the only ingredient is a model as it was.
+        trials: Every trial, in order.
+    """
 
     ingredients: tuple[str, ...]
     score: float
@@ -72,10 +105,16 @@ class Soup(NamedTuple):
 def greedy_soup(
     models: Sequence[str], score: ScoreFunction, work: Path, options: MergeOptions | None = None
 ) -> Soup:
-    """Add models from the best to the worst; each stays where the mean's development score does not fall.
+    """Add models to a mean from the best to the worst; each stays unless the mean's score falls.
 
-    Trials are written to ``work/soup-N`` and scored there; a single ingredient needs no folder. Equal scores
-    are taken in the order of ``models``.
+    Args:
+        models: References or folders; of equally good ones the first is added first.
+        score: Scores a model on development data.
+        work: Trials are written to ``work/soup-N``.
+        options: Of each merge.
+
+    Raises:
+        MergeError: A model is named twice, or models cannot be averaged.
     """
     uniform_soup(models)  # refuses doubles
     scores = {model: score(model) for model in models}

@@ -1,4 +1,4 @@
-"""Task vectors (Ilharco et al. 2023): what fine-tuning added to a model, as something to add and subtract.
+"""Task vectors (Ilharco et al. 2023): what fine-tuning added to a model, to be added and subtracted.
 
 A vector is kept as its formula, a sum of models with coefficients, not as weights: ``base + (tuned - base)``
 is ``tuned`` to the last bit, because the base cancels before anything is computed.
@@ -15,13 +15,17 @@ from components.merging.soups import weighted_average
 
 
 class TaskVector(NamedTuple):
-    """``sum(coefficient * model)``; vectors form a vector space, so all of +, -, * and sums are there."""
+    """A sum of models with coefficients.
+
+    Attributes:
+        terms: Coefficients by the models' references or folders, none of them 0.
+    """
 
     terms: Mapping[str, float]
 
     @classmethod
     def of(cls, base: str, tuned: str) -> TaskVector:
-        """What fine-tuning made of ``base``: ``tuned - base``."""
+        """What fine-tuning added to ``base``: ``tuned - base``."""
         return cls({tuned: 1.0}).plus(cls({base: 1.0}), -1.0)
 
     def plus(self, other: TaskVector, scale: float = 1.0) -> TaskVector:
@@ -31,14 +35,20 @@ class TaskVector(NamedTuple):
         return TaskVector({name: value for name, value in sums.items() if value != 0.0})
 
     def times(self, scale: float) -> TaskVector:
-        """Longer, shorter, or (with -1) the vector that unlearns."""
+        """``scale * self``; with -1 the vector that unlearns."""
         return TaskVector({}).plus(self, scale)
 
     def apply_to(self, model: str) -> Recipe:
-        """The recipe of ``model`` + this vector. The model need not be the one it was taken from."""
+        """The recipe of ``model`` + this vector.
+
+        The model need not be the one that the vector was taken from.
+
+        Raises:
+            MergeError: Nothing is left of the sum.
+        """
         terms = TaskVector({model: 1.0}).plus(self).terms
         if not terms:
-            raise MergeError(f"{model}: the vector cancels the model: nothing is left")
+            raise MergeError(f"{model}: expected something left of model + vector, found that they cancel")
         return weighted_average(terms, normalize=False)
 
 
@@ -51,7 +61,7 @@ def combine_vectors(vectors: Sequence[TaskVector], scale: float = 1.0) -> TaskVe
 
 
 class ScaleSearch(NamedTuple):
-    """The scale that development data prefer, and the score of every scale that was tried."""
+    """The best scale by development score, its score, and the score of every scale that was tried."""
 
     scale: float
     score: float
@@ -59,7 +69,15 @@ class ScaleSearch(NamedTuple):
 
 
 def search_scale(scales: Sequence[float], score: Callable[[float], float]) -> ScaleSearch:
-    """The scale of the highest development score; of equal ones the first. ``score`` makes and scores."""
+    """Find the scale with the highest development score; of equally good ones the first.
+
+    Args:
+        scales: The scales to try.
+        score: Makes the model of a scale and scores it on development data.
+
+    Raises:
+        MergeError: There are no scales.
+    """
     if not scales:
         raise MergeError("expected scales to try, found none")
     scores_by_scale = {scale: score(scale) for scale in scales}

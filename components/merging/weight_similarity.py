@@ -1,7 +1,7 @@
-"""Do two models descend from one initialisation? Cosines of their weights, layer by layer.
+"""Whether two models descend from one initialization: cosines of their weights, layer by layer.
 
-Weights of unrelated initialisations are as good as orthogonal: the cosine of n elements is 0 give or take
-1/sqrt(n), and training moves it little. Descendants of one initialisation keep most of their direction.
+Weights of unrelated initializations are as good as orthogonal: the cosine of n elements is 0 give or take
+1/sqrt(n), and training moves it little. Descendants of one initialization keep most of their direction.
 Averages of unrelated models are noise, whatever the method.
 """
 
@@ -21,11 +21,17 @@ from components.merging.io.model_folder import ModelFolder
 SAMPLE_ELEMENTS = 1 << 18
 """Elements of a tensor that are compared, from its beginning."""
 RELATED_COSINE = 0.3
-"""Median cosine from which two models count as descendants of one initialisation."""
+"""Median cosine from which two models count as descendants of one initialization."""
 
 
 class LayerSimilarity(NamedTuple):
-    """Cosine of one layer of two models, and what unrelated initialisations would give at most (3 sigma)."""
+    """Similarity of one layer of two models.
+
+    Attributes:
+        layer: Its name.
+        cosine: Of the layer's weights, from -1 to 1.
+        unrelated_bound: What unrelated initializations give at most (3 standard deviations).
+    """
 
     layer: str
     cosine: float
@@ -33,7 +39,14 @@ class LayerSimilarity(NamedTuple):
 
 
 class WeightSimilarity(NamedTuple):
-    """How similar a model is to the reference: the median over its matrices, and by layer."""
+    """How similar a model's weights are to those of a reference.
+
+    Attributes:
+        model: The model's name.
+        reference: The reference's name.
+        median: Median cosine over the matrices.
+        layers: By layer, in the order of the files.
+    """
 
     model: str
     reference: str
@@ -42,22 +55,25 @@ class WeightSimilarity(NamedTuple):
 
     @property
     def is_related(self) -> bool:
-        """Whether both seem to descend from one initialisation."""
+        """Whether both seem to descend from one initialization."""
         return self.median >= RELATED_COSINE
 
     def __str__(self) -> str:
-        """One line for people."""
+        """The line that the command prints."""
         low = min(self.layers, key=lambda layer: layer.cosine)
         return (
             f"{self.model}: weight cosine with {self.reference} {self.median:.3f} in the median, lowest "
-            f"{low.cosine:.3f} in {low.layer} (unrelated initialisations: 0 ± {low.unrelated_bound:.3f})"
+            f"{low.cosine:.3f} in {low.layer} (unrelated initializations: 0 ± {low.unrelated_bound:.3f})"
         )
 
 
 def compare_weights(folder: ModelFolder, reference: ModelFolder) -> WeightSimilarity | None:
-    """Lineage of ``folder`` against ``reference``; None if they share no matrices of one shape.
+    """Compare the weights of two models, matrix by matrix.
 
-    Vectors (norms, biases) and positions are left out: they are alike in any two models.
+    Vectors (norms, biases) and position embeddings are left out: they are alike in any two models.
+
+    Returns:
+        None where the models share no matrix of one shape.
     """
     sums: dict[str, list[float]] = {}
     cosines: list[float] = []

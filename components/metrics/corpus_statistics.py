@@ -1,73 +1,56 @@
-"""Sufficient statistics: per utterance the counts whose sum over a corpus gives the corpus score.
+"""The statistics of a system's outputs under a metric, utterance by utterance.
 
-Whatever resamples, shuffles or divides a corpus works on these tables, so that a test of BLEU and a test of
-WER are the same few lines.
+Bootstrap, randomization, groups of utterances, Shapley values and tuning use these tables, so every metric
+shares one implementation of each.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
-from typing import Any, cast
 
 import numpy as np
-from sacrebleu.metrics.base import Metric
 
-from components.metrics.bootstrap import (
-    RESAMPLES,
-    SEED,
-    ratio_interval,
-    resample_sums,
-    sacrebleu_interval,
-)
-from components.metrics.languages import Language, merge_signatures
-from components.metrics.pairing import align_by_id
-from components.metrics.translation import TRANSLATION_METRICS, nonempty_references, sentence_statistics
-from components.metrics.wer import ErrorCounts, count_by_metric, normalize_pairs
+from components.metrics.bootstrap import RESAMPLES, SEED, FloatArray, resample_sums
+from components.metrics.languages import Language
+from components.metrics.metric import CorpusScore, Metric, Segments, align_segments
+from components.metrics.table import METRICS, metrics_of
 from components.records import Score, Text
-from components.text_normalization import Normalizer
-
-Table = np.ndarray[Any, np.dtype[np.float64]]
 
 
 @dataclass(frozen=True, eq=False)
 class CorpusStatistics:
-    """One metric of one system: ``rows`` (n, k) by utterance, in the order of ``ids``.
+    """One metric of one system.
 
-    ``of_sum`` gives the score of a sum of rows (k,); ``signature`` says how text became counts.
+    Attributes:
+        metric: turns sums of rows into scores.
+        ids: utterances that were scored.
+        rows: statistics (n, k), in the order of ``ids``.
+        n_total: utterances of the data set.
+        signature: how text became statistics.
     """
 
-    name: str
+    metric: CorpusScore
     ids: tuple[Text, ...]
-    rows: Table
-    score_of_sum: Callable[[list[float]], float]
-    higher_is_better: bool
+    rows: FloatArray
     n_total: int
     signature: str
 
-    def score(self, rows: Table | None = None) -> float:
+    def score(self, rows: FloatArray | None = None) -> float:
         """Corpus score of ``rows`` (m, k), by default of all."""
-        return self.score_of_sum((self.rows if rows is None else rows).sum(0).tolist())
+        return float(self.metric.score((self.rows if rows is None else rows).sum(0)))
 
-    def resample_scores(self) -> Table:
+    def resample_scores(self) -> FloatArray:
         """Scores of the bootstrap resamples; all tables of as many utterances are drawn from alike."""
-        return np.asarray([self.score_of_sum(row) for row in resample_sums(self.rows).tolist()])
+        return self.metric.score(resample_sums(self.rows))
 
     def to_score(self) -> Score:
-        """The score of all utterances with its bootstrap interval, as a cascade reports it."""
-        value = self.score()
-        if self.name in ("wer", "cer"):
-            share = ratio_interval(self.rows[:, 0].tolist(), self.rows[:, 1].tolist())
-            interval = share and (100.0 * share[0], 100.0 * share[1])
-        else:
-            interval = sacrebleu_interval(self.rows.tolist(), self.score_of_sum, value)
+        """The score of all utterances with its bootstrap interval."""
         return Score(
-            name=self.name,
-            value=value,
-            higher_is_better=self.higher_is_better,
-            interval=interval,
+            name=self.metric.name,
+            value=self.score(),
+            higher_is_better=self.metric.higher_is_better,
+            interval=self.metric.interval(self.rows),
             n=len(self.ids),
             n_total=self.n_total,
             signature=f"{self.signature}|bs:{RESAMPLES}|seed:{SEED}",
@@ -75,9 +58,41 @@ class CorpusStatistics:
 
     def subset(self, ids: Iterable[str]) -> CorpusStatistics:
         """The same metric over these utterances, in this order; ids that were not scored are left out."""
-        places = {key: place for place, key in enumerate(self.ids)}
-        chosen = tuple(key for key in dict.fromkeys(ids) if key in places)
-        return replace(self, ids=chosen, rows=self.rows[[places[key] for key in chosen]])
+        positions = {key: position for position, key in enumerate(self.ids)}
+        names = tuple(key for key in dict.fromkeys(ids) if key in positions)
+        return replace(self, ids=names, rows=self.rows[[positions[key] for key in names]])
+
+
+def measure(metric: Metric, segments: Segments, n_total: int) -> CorpusStatistics | None:
+    """The statistics of ``segments`` under ``metric``; None where it has nothing to score.
+
+    Args:
+        metric: a row of :data:`~components.metrics.table.METRICS`, or one with other settings.
+        segments: outputs beside their references; those that the metric cannot score are left out.
+        n_total: utterances of the data set.
+    """
+    selected = metric.select(segments)
+    if not selected.ids:
+        return None
+    rows = np.asarray(metric.statistics(selected), np.float64)
+    return CorpusStatistics(metric, selected.ids, rows, n_total, metric.signature(selected))
+
+
+def measure_all(metrics: Iterable[Metric], segments: Segments, n_total: int) -> dict[str, CorpusStatistics]:
+    """Metric name -> statistics of ``segments``; metrics with nothing to score are left out."""
+    tables = {metric.name: measure(metric, segments, n_total) for metric in metrics}
+    return {name: table for name, table in tables.items() if table is not None}
+
+
+def score_segments(metrics: Iterable[Metric], segments: Segments, n_total: int) -> dict[str, Score]:
+    """Metric name -> corpus score with interval and protocol; metrics with nothing to score are left out."""
+    scores = {}
+    for metric in metrics:
+        table = measure(metric, segments, n_total)
+        if table is not None:
+            signature = metric.score_signature(segments, table.rows)
+            scores[metric.name] = table.to_score().model_copy(update={"signature": signature})
+    return scores
 
 
 def translation_statistics(
@@ -86,31 +101,15 @@ def translation_statistics(
     *,
     language: Language,
     n_total: int,
-    names: Sequence[str] = TRANSLATION_METRICS,
-    tokenizer: str | None = None,
+    names: Sequence[str] | None = None,
 ) -> dict[str, CorpusStatistics]:
-    """sacreBLEU's statistics of each metric in ``names``; {} if nothing has both reference and output.
+    """Statistics of translations under each metric in ``names`` (by default all of translations).
 
-    Scores and pairing are those of :func:`~components.metrics.translation.translation_scores`. TER takes
-    some milliseconds a sentence; leave it out of ``names`` where many systems are compared.
+    {} if nothing has both reference and output. Scores and pairing are those of
+    :func:`~components.metrics.translation.translation_scores`.
     """
-    pairs = align_by_id(nonempty_references(references), hypotheses, n_total)
-    if not pairs.ids:
-        return {}
-    found = {}
-    for name in TRANSLATION_METRICS:
-        if name in names:
-            rows, metrics = sentence_statistics(name, pairs, language, tokenizer)
-            found[name] = CorpusStatistics(
-                name,
-                pairs.ids,
-                np.asarray(rows, np.float64),
-                _bounded(next(iter(metrics.values())), math.inf if name == "ter" else 100.0),
-                name != "ter",
-                n_total,
-                merge_signatures({code: str(one.get_signature()) for code, one in metrics.items()}),
-            )
-    return found
+    metrics = [row for name, row in metrics_of("translation").items() if names is None or name in names]
+    return measure_all(metrics, align_segments(references, hypotheses, language, n_total), n_total)
 
 
 def recognition_statistics(
@@ -119,28 +118,12 @@ def recognition_statistics(
     *,
     language: Language,
     n_total: int,
-    normalizer: Normalizer | None = None,
+    names: Sequence[str] = ("wer", "cer"),
 ) -> dict[str, CorpusStatistics]:
-    """Errors and lengths for ``wer`` and ``cer`` in percent, utterances with an empty reference left out.
+    """Statistics of transcripts under each metric in ``names``; {} if nothing has both reference and output.
 
-    Scores and pairing are those of :func:`~components.metrics.wer.recognition_scores`.
+    Scores and pairing are those of :func:`~components.metrics.recognition.recognition_scores`.
     """
-    pairs = normalize_pairs(align_by_id(references, hypotheses, n_total), language, normalizer)
-    found = {}
-    for name, (ids, counts, norm) in count_by_metric(pairs, language, normalizer).items():
-        signature = f"{name}|corpus|norm:{norm}|jiwer:{version('jiwer')}"
-        found[name] = CorpusStatistics(name, ids, _table(counts), _rate, False, n_total, signature)
-    return found
-
-
-def _table(counts: Sequence[ErrorCounts]) -> Table:
-    return np.asarray([(count.errors, count.length) for count in counts], np.float64)
-
-
-def _rate(total: list[float]) -> float:
-    errors, length = total
-    return 100.0 * errors / length
-
-
-def _bounded(metric: Metric, ceiling: float) -> Callable[[list[float]], float]:
-    return lambda total: min(float(metric._compute_score_from_stats(cast(Any, total)).score), ceiling)
+    listed = {key: (text,) for key, text in references.items()}
+    metrics = [METRICS[name] for name in names]
+    return measure_all(metrics, align_segments(listed, hypotheses, language, n_total), n_total)

@@ -1,27 +1,19 @@
-"""Which declared normaliser a language's transcripts are scored under."""
+"""The default normalizer of each language's transcripts."""
 
 from __future__ import annotations
 
-import re
+from typing import TYPE_CHECKING
 
-from components.text_normalization import Normalizer, get_normalizer
+from components.languages import base_of, without_spaces
 
-WITHOUT_SPACES = frozenset({"zh", "yue", "ja", "th", "lo", "my", "km", "bo"})
-"""Languages written without spaces between words, by their ISO 639 code: scored in characters."""
-
-
-def primary(language: str) -> str:
-    """The language without script and region: ``zh`` of ``zh-TW``."""
-    return re.split("[-_]", language.lower())[0]
-
-
-def without_spaces(language: str) -> bool:
-    """Whether words of the language are not separated by spaces."""
-    return primary(language) in WITHOUT_SPACES
+if TYPE_CHECKING:
+    from components.text_normalization import Normalizer
 
 
 def normalizer_for(language: str) -> Normalizer:
-    """The default: ``whisper-english`` for English, ``basic`` elsewhere, no spaces where there are none."""
+    """``whisper-english`` for English, ``basic-no-spaces`` without spaces between words, else ``basic``."""
+    from components.text_normalization import get_normalizer  # noqa: PLC0415 - 0.1 s, when something is scored
+
     if without_spaces(language):
         return get_normalizer("basic-no-spaces")
-    return get_normalizer("whisper-english" if primary(language) == "en" else "basic")
+    return get_normalizer("whisper-english" if base_of(language) == "en" else "basic")

@@ -1,4 +1,4 @@
-"""What is scored against what: joined by id, checked, in the order of the data set.
+"""References and outputs joined by utterance id, checked, in the order of the data set.
 
 sacreBLEU scores three hypotheses against one reference as 100 without a word, and jiwer accepts an empty
 reference silently: so nothing reaches a scorer except through here.
@@ -45,10 +45,10 @@ def align_by_id(
                 f"expected the hypothesis of {key!r} to be one text, found {type(text).__name__}; "
                 "are references and hypotheses the wrong way round?"
             )
-    known = refs.keys() | hyps.keys()
-    if len(known) > n_total:
+    ids = refs.keys() | hyps.keys()
+    if len(ids) > n_total:
         raise DataError(
-            f"expected the ids of one data set of {n_total} utterances, found {len(known)} different ids; "
+            f"expected the ids of one data set of {n_total} utterances, found {len(ids)} different ids; "
             "score references and hypotheses of the same data set"
         )
     common = [key for key in refs if key in hyps]

@@ -2,11 +2,13 @@
 
 ``value(coalition)`` is any number that is better when larger: the development log-likelihood of the members'
 mixture, minus the word error rate of their ROVER, BLEU. The Shapley value (Shapley 1953) is a member's mean
-marginal gain over all orders of joining; with up to :data:`MAX_MEMBERS` members it is exact, from all coalitions.
+marginal gain over all orders of joining; with up to :data:`MAX_MEMBERS` members it is exact, from all
+coalitions.
 
 The values sum to v(everyone) - v(nobody), so what *nobody* is worth must be stated: for likelihoods it is the
 uniform distribution over the vocabulary. Leave-one-out undercounts redundant members (of two copies both get
-0), and coefficients are no importance where members correlate: hence :class:`MemberContribution` has all three.
+0), and coefficients are no importance where members correlate: hence :class:`MemberContribution` has all
+three.
 """
 
 from __future__ import annotations
@@ -96,8 +98,8 @@ def _leave_one_out_matrix(members: Sequence[str]) -> Array:
 class CoalitionGame:
     """Values per utterance: v(S) = sum of ``gains[S]`` / sum of ``sizes`` over utterances.
 
-    ``gains`` is (coalitions, utterances) in the order of :func:`all_coalitions`, e.g. log-likelihoods (nats) or
-    minus word errors; ``sizes`` (utterances,) are positive, e.g. tokens or reference words.
+    ``gains`` is (coalitions, utterances) in the order of :func:`all_coalitions`, e.g. log-likelihoods (nats)
+    or minus word errors; ``sizes`` (utterances,) are positive, e.g. tokens or reference words.
     """
 
     members: tuple[str, ...]
@@ -130,7 +132,7 @@ def mixture_likelihood_game(
     """The game of mean log-likelihood per token (nats) of linear mixtures of ``log_probs``' members.
 
     ``log_probs`` holds, per member and utterance, the log-probability of each reference token. A coalition
-    mixes its members by ``weights`` (default: equal), renormalised over it. Nobody is the uniform
+    mixes its members by ``weights`` (default: equal), renormalized over it. Nobody is the uniform
     distribution over ``vocabulary`` tokens; members of weight 0 are never run, so they are nobody too.
     """
     members = tuple(log_probs)

@@ -1,47 +1,48 @@
-"""A model reference -> a verified :class:`Checkpoint` on local disk.
+"""Models: from a reference to verified files on local disk, and from these to a model in memory.
 
 ``hub:ORG/NAME[@REVISION]``  a repository of the Hugging Face hub: its safetensors, JSON and tokenizer files
 ``whisper:NAME``             a model of openai-whisper, by its own name and digest
 ``packaged:NAME``            a row of :mod:`components.models.packaged_models`
-``sphinx:NAME``             a model of pocketsphinx: en-us, which it bundles, or a folder
-``store:KEY``                a checkpoint that a stage of ours produced, verified against its DONE.json
+``sphinx:NAME``              a model of pocketsphinx: en-us, which it bundles, or a folder
+``store:KEY``                a checkpoint that a stage of the store holds, verified against its DONE.json
 ``node:NAME``                one that another node of the pipeline makes: it becomes ``store:KEY``
 a path                       a transformers or CTranslate2 folder; a Whisper .pt, .safetensors or .gguf file
+
+:mod:`components.models.loading` loads the :class:`Checkpoint` that :func:`resolve` returns.
 """
 
 from __future__ import annotations
 
-import difflib
 import os
-import re
 from pathlib import Path
 
 from components.digests import cache_folder
-from components.errors import ConfigError, ModelError
+from components.errors import ConfigError
 from components.models.checkpoints import checkpoint_of
 from components.models.fetching import fetch, is_fetched, print_to_stderr, require_consent, source_lineage
 from components.models.packaged_models import PACKAGED_MODELS, PackagedModel
+from components.models.references import display_reference, split_reference, unknown_reference_error
 from components.models.wheels import ProgressCallback
 from components.records import Checkpoint
-from components.redaction import MASK, redact
-
-MAX_REFERENCE, MAX_DISPLAYED = 4096, 120
-"""Letters of a reference (the longest path of Linux), and of one in an error."""
-SCHEMES = ("hub", "whisper", "packaged", "sphinx", "store", "node")
-# user:password@ without ://, which redact knows
-_USER_INFO = re.compile(rf"^((?:{'|'.join(SCHEMES)}):)?+[^/\s:@]+:(?!//)[^\s@]*@")
 
 
 def resolve(
     reference: str, store: str | None = None, *, on_progress: ProgressCallback = print_to_stderr
 ) -> Checkpoint:
-    """Verified local files of ``reference``; fetched first where they are not here yet.
+    """Find the files of a model and verify them; they are fetched first where they are not here yet.
 
-    ``store``, for ``store:KEY``, is a folder or URL (default: ``ANTIPHON_STORE``, else ./antiphon-store).
-    Progress goes line by line to ``tell``. Raises :class:`ModelError` (unknown, gone, damaged, unsafe),
-    :class:`TransientError` (network) or :class:`ConfigError` (not a reference at all).
+    Args:
+        reference: Names the model; see :mod:`components.models`.
+        store: Folder or URL of the store that ``store:KEY`` refers to; None for ``ANTIPHON_STORE``, else
+            ``./antiphon-store``.
+        on_progress: Called with lines of text while a model is fetched.
+
+    Raises:
+        ConfigError: It is no reference, or an extra is not installed.
+        ModelError: There is no such model, or its files are gone, damaged or unsafe to read.
+        TransientError: The network failed.
     """
-    scheme, name = _split_reference(reference)
+    scheme, name = split_reference(reference)
     if scheme == "path":
         return _from_path(reference)
     if scheme == "packaged":
@@ -56,7 +57,8 @@ def resolve(
         return sphinx_model(name)
     if scheme == "node":
         raise ConfigError(
-            f"{display_reference(reference)}: expected a model that is there; only a pipeline's nodes make one"
+            f"{display_reference(reference)}: expected the reference of a model that exists; node:NAME is "
+            "known to a pipeline's nodes only"
         )
     if scheme == "whisper":
         from components.models.sources.openai_whisper import openai_model  # noqa: PLC0415
@@ -68,12 +70,16 @@ def resolve(
 
 
 def check(reference: str, store: str | None = None) -> None:
-    """Refuse a reference that can be refused without fetching anything, as :func:`resolve_parameter` would.
+    """Refuse a reference that :func:`resolve` would refuse, as far as that is known without fetching.
 
-    An unknown name, a path that is not there, a licence that asks for consent, a stage that is not in the
-    store, an extra that is not installed. Raises as :func:`resolve_parameter`.
+    Refused are unknown names, paths that do not exist, licences that ask for consent, stages that are not in
+    the store, and extras that are not installed.
+
+    Raises:
+        ConfigError: As :func:`resolve`.
+        ModelError: As :func:`resolve`.
     """
-    scheme, name = _split_reference(reference)
+    scheme, name = split_reference(reference)
     if scheme == "packaged":
         row = _packaged_row(name)
         if row.consent and not is_fetched(row):
@@ -94,7 +100,7 @@ def check(reference: str, store: str | None = None) -> None:
 
 
 def available_references() -> tuple[str, ...]:
-    """Every reference that can be named without knowing a hub or a store."""
+    """The references of all packaged models and of openai-whisper's."""
     return (
         *(f"packaged:{name}" for name in PACKAGED_MODELS),
         *(f"whisper:{name}" for name in whisper_names()),
@@ -102,35 +108,10 @@ def available_references() -> tuple[str, ...]:
 
 
 def whisper_names() -> tuple[str, ...]:
-    """Names of openai-whisper's models."""
+    """Names of openai-whisper's models, as ``base.en``."""
     import whisper  # noqa: PLC0415 - imports torch
 
     return tuple(whisper.available_models())
-
-
-def unknown_reference_error(reference: str, kind: str, choices: tuple[str, ...]) -> ModelError:
-    """One line that says what exists and what was probably meant."""
-    close = difflib.get_close_matches(reference, choices, n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]}? " if close else ""
-    return ModelError(
-        f"{display_reference(reference)}: no such {kind}; {hint}there are: {', '.join(choices)}"
-    )
-
-
-def display_reference(reference: str) -> str:
-    """A reference as an error may show it: without secrets, and short."""
-    text = _USER_INFO.sub(rf"\1{MASK}@", redact(reference))
-    return text if len(text) <= MAX_DISPLAYED else f"{text[:MAX_DISPLAYED]}…"
-
-
-def _split_reference(reference: str) -> tuple[str, str]:
-    """Scheme and name of a reference; the scheme of a path is ``path``. ConfigError."""
-    if not reference.strip() or "\0" in reference or "\n" in reference or len(reference) > MAX_REFERENCE:
-        raise ConfigError(
-            f"model: expected a reference such as packaged:whisper-base, found {display_reference(reference)!r}"
-        )
-    scheme, colon, name = reference.partition(":")
-    return (scheme, name) if colon and scheme in SCHEMES else ("path", reference)
 
 
 def _packaged_row(name: str) -> PackagedModel:

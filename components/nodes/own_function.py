@@ -1,4 +1,4 @@
-"""The user's own functions: loaded once for the bytes of their files, called record by record."""
+"""The user's own functions: loaded once per content of their files, called record by record."""
 
 from __future__ import annotations
 
@@ -23,12 +23,16 @@ from components.records import NodeOutcome, Quarantined
 
 Function = Callable[..., Any]
 _MIN_IDENTICAL_FAILURES = 3
-"""So many records of one shard that all fail in one line of the code: the code is wrong, not they."""
+"""If this many records of one shard all fail in one line of the code, the code is wrong."""
 _load_lock = threading.Lock()
 
 
 def check_file(path: Path, function: str) -> None:
-    """Refuse a file that does not define ``function``, without running it. ConfigError."""
+    """Refuse a file that does not define ``function``, without running it.
+
+    Raises:
+        ConfigError: it cannot be read, is not Python, or has no such function.
+    """
     try:
         tree = ast.parse(path.read_bytes(), str(path))
     except OSError as error:
@@ -44,28 +48,37 @@ def check_file(path: Path, function: str) -> None:
 
 
 def _names_defined_by(node: ast.stmt) -> list[str]:
-    """Names that a statement at the top of a file may define."""
+    """Return the names that a statement at the top of a file may define."""
     if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
         return [node.name]
     if isinstance(node, ast.Import | ast.ImportFrom):
         return [alias.asname or alias.name for alias in node.names]
-    return [each.id for each in ast.walk(node) if isinstance(each, ast.Name)]
+    return [name.id for name in ast.walk(node) if isinstance(name, ast.Name)]
 
 
 def load_from_file(path: Path, function: str, also: Sequence[Path]) -> Function:
-    """The function of a file, loaded once in this process for the bytes of the file and those beside it.
+    """Load the function of a file, once in this process for the bytes of the file and those beside it.
+
+    Args:
+        path: the file.
+        function: its name there.
+        also: files beside it that it imports or reads.
 
     Raises:
         ConfigError: it cannot be imported, in one line.
     """
-    files = [each.absolute() for each in (path, *also)]
-    digests = tuple(hashlib.sha256(each.read_bytes()).hexdigest() for each in files)
+    files = [file.absolute() for file in (path, *also)]
+    digests = tuple(hashlib.sha256(file.read_bytes()).hexdigest() for file in files)
     with _load_lock:
         return _get_function(_load_module(files[0], digests, tuple(files[1:])), function, str(path))
 
 
 def load_from_package(function: str) -> Function:
-    """The function ``module:name`` of what is installed. ConfigError where it cannot be imported."""
+    """Load the function ``module:name`` of an installed package.
+
+    Raises:
+        ConfigError: it cannot be imported.
+    """
     module, _, name = function.partition(":")
     try:
         return _get_function(importlib.import_module(module), name, module)
@@ -79,9 +92,9 @@ def _load_module(path: Path, digests: tuple[str, ...], also: tuple[Path, ...]) -
     module.__file__ = str(path)
     for name in _modules_in(path.parent):  # another version of them, or of another file's
         del sys.modules[name]
-    for each in also:
-        if each.suffix == ".py":
-            sys.modules.pop(each.stem, None)
+    for file in also:
+        if file.suffix == ".py":
+            sys.modules.pop(file.stem, None)
     sys.modules[module.__name__] = module  # dataclasses look their module up
     sys.path.insert(0, str(path.parent))
     try:
@@ -92,7 +105,7 @@ def _load_module(path: Path, digests: tuple[str, ...], also: tuple[Path, ...]) -
         sys.path.remove(str(path.parent))
     unnamed = set(_modules_in(path.parent).values()) - {*also, path}
     if unnamed:
-        names = ", ".join(sorted(each.name for each in unnamed))
+        names = ", ".join(sorted(file.name for file in unnamed))
         raise ConfigError(
             f"{path}: expected also: [{names}], since it imports what lies beside it, found none"
         )
@@ -100,7 +113,7 @@ def _load_module(path: Path, digests: tuple[str, ...], also: tuple[Path, ...]) -
 
 
 def _modules_in(folder: Path) -> dict[str, Path]:
-    """Modules that were imported from a folder, and their files."""
+    """Return the modules that were imported from a folder, with their files."""
     loaded = {
         name: getattr(module, "__dict__", {}).get("__file__") for name, module in list(sys.modules.items())
     }
@@ -123,7 +136,7 @@ def _get_function(module: ModuleType, name: str, where: str) -> Function:
 
 
 def _describe(error: BaseException) -> str:
-    """An exception in one line with the line of code that raised it."""
+    """Describe an exception in one line, with the line of code that raised it."""
     text = " ".join(str(error).split())[:300]
     return f"{type(error).__name__}: {text} ({_location_of(error)})"
 
@@ -136,7 +149,7 @@ def _location_of(error: BaseException) -> str:
 
 
 def _last_frames(trace: TracebackType | None) -> TracebackType | None:
-    """The last frames of a traceback; a recursion has thousands."""
+    """Return the last frames of a traceback; a recursion has thousands."""
     frames = []
     while trace is not None:
         frames.append(trace)
@@ -145,7 +158,7 @@ def _last_frames(trace: TracebackType | None) -> TracebackType | None:
 
 
 class _AnswerError(Exception):
-    """Why a record has no answer: short class, what was found, and the place in the code."""
+    """A record has no answer: short class, what was found, and the location in the code."""
 
     def __init__(self, reason: str, detail: str, location: str) -> None:
         super().__init__(detail)
@@ -153,7 +166,7 @@ class _AnswerError(Exception):
 
 
 class OwnFunction:
-    """A function as the component of a node: what fails is put aside with one line, the others go on."""
+    """A function as the component of a node: a record that fails is quarantined, the others go on."""
 
     def __init__(
         self,
@@ -173,11 +186,11 @@ class OwnFunction:
         self._batch = batch
 
     def __call__(self, items: Sequence[Item]) -> list[NodeOutcome]:
-        """Outcomes in order.
+        """Return outcomes in order.
 
         Raises:
             AntiphonError: every record fails in the same line of the code.
-            TransientError: a service that the code asks does not answer.
+            TransientError: a service that the code calls does not answer.
         """
         answers = self._answer_batch(items) if self._batch else [self._answer_item(item) for item in items]
         faults = [answer for answer in answers if isinstance(answer, _AnswerError)]
@@ -192,7 +205,7 @@ class OwnFunction:
         ]
 
     def _answer_batch(self, items: Sequence[Item]) -> list[NodeOutcome | _AnswerError]:
-        """Where the function fails for all at once, it is asked for one at a time."""
+        """Call the function with all items; where that fails, with one at a time."""
         try:
             answers = self._call([to_plain(item, self._site) for item in items])
             if isinstance(answers, str | Mapping) or not isinstance(answers, Sequence):
@@ -202,7 +215,7 @@ class OwnFunction:
         except _AnswerError as fault:
             if len(items) == 1:
                 return [fault]
-            return [each for item in items for each in self._answer_batch([item])]
+            return [result for item in items for result in self._answer_batch([item])]
         return [self._to_outcome(answer, item) for answer, item in zip(answers, items, strict=True)]
 
     def _answer_item(self, item: Item) -> NodeOutcome | _AnswerError:

@@ -1,4 +1,4 @@
-"""The user's own programs: started for a batch of records, fed and read by lines, within time and bounds."""
+"""The user's own programs: started for a batch of records, fed and read by lines, with limits."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from components.nodes.plain_records import Gives, to_outcome, to_plain
 from components.records import NodeOutcome, Quarantined
 
 MAX_OUTPUT_BYTES = 64 * 2**20
-"""Bytes of output per start at most; more is a program that does not end."""
+"""Bytes of output per start at most; a program that writes more does not end."""
 _MIN_TIMEOUTS = 2
-"""So many records that run into the time limit one by one, the first of a batch: the program hangs."""
+"""If the first this many records of a batch, one by one, run into the time limit, the program hangs."""
 _MIN_FAILURES = 3
-"""So many records of one batch that all fail alone: the program is wrong, not they."""
+"""If this many records of one batch all fail one by one, the program is wrong."""
 _running: set[subprocess.Popen[bytes]] = set()
 
 
 class ProgramError(Exception):
-    """Why a program gave no answers: short class and what was found."""
+    """A program gave no answers: short class and what was found."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -37,7 +37,16 @@ class ProgramError(Exception):
 
 
 class OwnProgram:
-    """A program as the component of a node: what fails is put aside with one line, the others go on."""
+    """A program as the component of a node: a record that fails is quarantined, the others go on.
+
+    Args:
+        command: the program and its arguments.
+        site: the node's.
+        gives: the sort of its answers.
+        ways: of a table, the ways that it may name.
+        timeout: seconds for one start.
+        lines: a line of text per utterance in and out, else a JSON object.
+    """
 
     def __init__(
         self,
@@ -58,7 +67,11 @@ class OwnProgram:
         self._lines = lines
 
     def __call__(self, items: Sequence[Item]) -> list[NodeOutcome]:
-        """Outcomes in order. AntiphonError where the program fails for every record."""
+        """Return outcomes in order.
+
+        Raises:
+            AntiphonError: the program fails for every record.
+        """
         answers: list[NodeOutcome | ProgramError | None] = [None] * len(items)
         readable = []
         for number, item in enumerate(items):
@@ -80,7 +93,7 @@ class OwnProgram:
         return answer
 
     def _answer(self, items: Sequence[Item]) -> list[NodeOutcome | ProgramError]:
-        """All at once; where that fails, one by one, so that only those are lost that it fails for."""
+        """Run the program once for all; where that fails, once for each, to lose failing records only."""
         if not items:
             return []
         try:
@@ -91,10 +104,10 @@ class OwnProgram:
         answers = []
         for number, item in enumerate(items):
             answers += self._answer([item])
-            hanging = [isinstance(each, ProgramError) and each.reason == "time-out" for each in answers]
+            hanging = [isinstance(answer, ProgramError) and answer.reason == "time-out" for answer in answers]
             if number + 1 == _MIN_TIMEOUTS and all(hanging):
                 raise self._broken_program_error(answers[0])
-        if len(answers) >= _MIN_FAILURES and all(isinstance(each, ProgramError) for each in answers):
+        if len(answers) >= _MIN_FAILURES and all(isinstance(answer, ProgramError) for answer in answers):
             raise self._broken_program_error(answers[0])
         return answers
 
@@ -102,7 +115,11 @@ class OwnProgram:
         return AntiphonError(f"{self._site.name}: the program fails for every record: {fault}")
 
     def _run_once(self, items: Sequence[Item]) -> list[NodeOutcome | ProgramError]:
-        """The program's answers. ProgramError where it failed, or some belong to none or to another."""
+        """Run the program once and return its answers.
+
+        Raises:
+            ProgramError: it failed, or some answers belong to no record or to another.
+        """
         output = run_program(self._command, self._encode(items), self._timeout)
         lines = output.split(b"\n")
         if lines[-1] == b"":
@@ -143,7 +160,7 @@ class OwnProgram:
 
 
 def run_program(command: Sequence[str], stdin: bytes, timeout: float) -> bytes:
-    """What a program writes of what it is given.
+    """Run a program on bytes and return what it writes.
 
     Raises:
         ProgramError: it does not start, ends with another code than 0, takes too long or writes without end.
@@ -192,7 +209,7 @@ def _communicate(process: subprocess.Popen[bytes], name: str, stdin: bytes, time
 
 
 class _ReaderThread(Thread):
-    """Reads a stream to its end, or to the most that is read."""
+    """A thread that reads a stream to its end, or up to the limit."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         super().__init__(daemon=True)
@@ -211,7 +228,7 @@ def _write(stream: IO[bytes], content: bytes) -> None:
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
-    """End a program with all that it started."""
+    """Kill a program and everything that it started."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -219,6 +236,6 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 @atexit.register
 def kill_all() -> None:
-    """End every program that this process has started."""
+    """Kill every program that this process has started."""
     for process in list(_running):
         kill(process)

@@ -1,4 +1,4 @@
-"""The plain records that own functions and programs get and give: dictionaries of text and numbers.
+"""Plain records for own functions and programs: dictionaries of text and numbers, in and out.
 
 This module is the documentation of the format: a function may import :class:`PlainRecord` for its type hints
 (``from components.nodes.plain_records import PlainRecord``), or take any mapping; a program reads the same
@@ -18,14 +18,14 @@ from components.records import Hypothesis, NBest, NodeOutcome, Route, Utterance
 
 Gives = Literal["text", "table", "speech"]
 SCORED = "scored"
-"""The way of a route that is only a number."""
+"""The way of a table row that is only a number."""
 _TEXT = "a text, a list of (text, score), or {text, score, features}"
 EXPECTED: dict[Gives, str] = {
     "text": _TEXT,
     "table": "a number, the name of a way, or {way, value}",
     "speech": "the path of an audio file",
 }
-"""What a function or a program gives for one record."""
+"""Sort -> what a function or a program answers for one record, for messages."""
 
 
 class PlainHypothesis(TypedDict):
@@ -38,7 +38,7 @@ class PlainHypothesis(TypedDict):
 
 
 class PlainInput(TypedDict, total=False):
-    """What one of the nodes of ``of`` gave: its text and all candidates, or a way and its value."""
+    """The outcome of one of the nodes of ``of``: its text and all candidates, or a way and its value."""
 
     text: str
     hypotheses: list[PlainHypothesis]
@@ -47,11 +47,11 @@ class PlainInput(TypedDict, total=False):
 
 
 class PlainRecord(TypedDict):
-    """One utterance as a function or a program gets it.
+    """One utterance as a function or a program reads it.
 
     ``text`` is that of the first node of ``of`` (None: speech that nobody has recognized), in ``language``.
     ``source`` is the text that it was translated from (the same text where it is a transcript), in
-    ``source_language``. ``target_language`` is the language to write, of a node that says ``to``.
+    ``source_language``. ``target_language`` is the language to write, for a node that says ``to``.
     ``audio`` is a file of which the utterance is the ``seconds`` from ``offset`` on.
     """
 
@@ -70,9 +70,9 @@ class PlainRecord(TypedDict):
 
 
 def to_plain(item: Item, site: Site) -> PlainRecord:
-    """What a node gets of one utterance, as a function or a program reads it."""
+    """Convert a node's item into the plain record that a function or a program reads."""
     utterance = item.utterance
-    nbest = next((one for one in item.inputs.values() if isinstance(one, NBest)), None)
+    nbest = next((outcome for outcome in item.inputs.values() if isinstance(outcome, NBest)), None)
     language = utterance.source_language
     if nbest is not None and not site.translates:
         language = utterance.target_language or language
@@ -90,9 +90,9 @@ def to_plain(item: Item, site: Site) -> PlainRecord:
         domain=utterance.domain,
         hypotheses=[] if nbest is None else _to_plain_hypotheses(nbest),
         inputs={
-            names.get(name, name): _to_plain_input(one)
-            for name, one in item.inputs.items()
-            if isinstance(one, NBest | Route)
+            names.get(name, name): _to_plain_input(outcome)
+            for name, outcome in item.inputs.items()
+            if isinstance(outcome, NBest | Route)
         },
     )
 
@@ -105,16 +105,28 @@ def _to_plain_input(outcome: NBest | Route) -> PlainInput:
 
 def _to_plain_hypotheses(nbest: NBest) -> list[PlainHypothesis]:
     return [
-        PlainHypothesis(text=one.text, score=one.score, system=one.system, features=dict(one.features))
-        for one in nbest.hypotheses
+        PlainHypothesis(
+            text=hypothesis.text,
+            score=hypothesis.score,
+            system=hypothesis.system,
+            features=dict(hypothesis.features),
+        )
+        for hypothesis in nbest.hypotheses
     ]
 
 
 def to_outcome(value: Any, item: Item, site: Site, gives: Gives, ways: Sequence[str] = ()) -> NodeOutcome:
-    """What a function or a program gave for one record, as it is stored.
+    """Convert the answer of a function or a program into the outcome that is stored.
+
+    Args:
+        value: the answer.
+        item: what it answers.
+        site: the node's.
+        gives: the sort of its answers.
+        ways: of a table, the ways that it may name.
 
     Raises:
-        DataError: it is nothing that the node gives, or belongs to another record.
+        DataError: it is not of that sort, or belongs to another record.
     """
     if isinstance(value, Mapping) and value.get("id", item.utterance.id) != item.utterance.id:
         raise DataError(f"expected the answer for {item.utterance.id!r}, found one for {value['id']!r}")
@@ -135,7 +147,7 @@ def _to_nbest(value: Any, item: Item, site: Site) -> NBest:
     answers = [answers] if isinstance(answers, str) else answers
     if not isinstance(answers, Sequence) or not answers:
         raise unexpected_answer_error(value, "text")
-    hypotheses = tuple(_to_hypothesis(one, site.name) for one in answers)
+    hypotheses = tuple(_to_hypothesis(answer, site.name) for answer in answers)
     read = item.utterance
     return NBest(utterance_id=read.id, hypotheses=hypotheses, language=read.source_language)
 
@@ -144,7 +156,7 @@ def _to_hypothesis(value: Any, system: str) -> Hypothesis:
     if isinstance(value, str):
         fields: dict[str, Any] = {"text": value}
     elif isinstance(value, Mapping):
-        fields = {key: one for key, one in value.items() if key != "id"}
+        fields = {key: field for key, field in value.items() if key != "id"}
     elif isinstance(value, Sequence) and len(value) == 2:
         fields = {"text": value[0], "score": value[1]}
     else:
@@ -179,5 +191,5 @@ def _to_speech(value: Any, utterance: Utterance) -> Utterance:
 
 
 def unexpected_answer_error(value: Any, gives: Gives) -> DataError:
-    """The fault of an answer that is nothing a node gives."""
+    """Return the error for an answer of the wrong form."""
     return DataError(f"expected {EXPECTED[gives]}, found {type(value).__name__} {value!r:.80}")

@@ -1,4 +1,4 @@
-"""Every kind of node: a new one adds its file and its row here."""
+"""The table of all kinds of nodes; a new kind adds its file and its row here."""
 
 from __future__ import annotations
 
@@ -68,4 +68,4 @@ KINDS = KindRegistry(
         Upcycle(),
     )
 )
-"""By the name that ``kind:`` takes in a file, with those that installed packages add."""
+"""Kinds by the name that ``kind:`` takes in a file, with those that installed packages add."""

@@ -1,4 +1,4 @@
-"""``upcycle``: dense models -> one model whose experts are their feed-forward blocks."""
+"""``upcycle``: one model whose experts are the feed-forward blocks of dense models."""
 
 from __future__ import annotations
 
@@ -38,42 +38,42 @@ class UpcycleSettings(NodeSettings, DeprecatedNames):
     )
 
     @model_validator(mode="after")
-    def _possible(self) -> Self:
+    def _check_top_k(self) -> Self:
         if self.top_k > self.num_experts:
             raise ValueError(f"top_k: expected 1 to {self.num_experts} (experts), found {self.top_k}")
         if self.router != "random" and len(self.prompts) != self.num_experts:
             raise ValueError(
-                f"prompts: router {self.router} expects texts for each of {self.num_experts} experts, found "
-                f"{len(self.prompts)}"
+                f"prompts: router {self.router} expects texts for each of the {self.num_experts} experts, "
+                f"found {len(self.prompts)}"
             )
         return self
 
 
 class Upcycle(ModelKind[UpcycleSettings]):
-    """Makes a sparse model of dense ones, without any training."""
+    """Makes a sparse model from dense ones, without any training."""
 
     name = "upcycle"
     summary = "dense models -> one model whose experts are their feed-forward blocks"
     settings = UpcycleSettings
 
     def version(self, settings: UpcycleSettings) -> str:
-        """Of the upcycling."""
+        """Return the version of the upcycling."""
         return str(UPCYCLING)
 
     def libraries(self, settings: UpcycleSettings) -> tuple[str, ...]:
-        """Of the models."""
+        """Return the libraries of the models."""
         return ("torch", "transformers", "safetensors")
 
     def models(self, settings: UpcycleSettings) -> dict[str, str]:
-        """The dense ones."""
+        """Return the dense models."""
         return {f"model{number}": name for number, name in enumerate(settings.models)}
 
     def parameters(self, settings: UpcycleSettings, site: Site) -> dict[str, Any]:
-        """Everything but the models."""
+        """Return everything but the models."""
         return settings.model_dump(mode="json", exclude={"models"}) | {"models": len(settings.models)}
 
     def check(self, settings: UpcycleSettings, site: Site) -> None:
-        """The models' names."""
+        """Check the models' names."""
         from components import models  # noqa: PLC0415 - may ask for consent
 
         for reference in settings.models:
@@ -82,7 +82,7 @@ class Upcycle(ModelKind[UpcycleSettings]):
     def make(
         self, settings: UpcycleSettings, site: Site, read: Mapping[str, StageRef], folder: Path
     ) -> Product:
-        """Load, upcycle, save."""
+        """Load the dense models, upcycle them, and save the result."""
         import torch  # noqa: PLC0415 - heavy
 
         from components.experts.upcycling import load_dense_models, save_upcycled, upcycle  # noqa: PLC0415 - imports torch

@@ -1,4 +1,4 @@
-"""Nodes that have nothing to do with a data set are left out, as if they had not been written."""
+"""Removal of nodes that have nothing to do with a data set, as if they had not been written."""
 
 from __future__ import annotations
 
@@ -11,9 +11,13 @@ from components.storage.reader import read_utterances
 
 
 def remove_idle_nodes(pipeline: Pipeline, data: Mapping[str, StageRef]) -> Pipeline:
-    """The pipeline without nodes that leave every utterance of the data set that they read (all is spoken).
+    """Return the pipeline without nodes that leave every utterance of their data set unchanged.
 
-    Who reads such a node reads the data set. ``data`` are the data sets by name.
+    A synthesizer over recordings is such a node. What reads it reads the data set instead.
+
+    Args:
+        pipeline: the graph.
+        data: the data sets by name.
     """
     for node in pipeline:
         if node.gives != "speech" or node.of[0] not in data:

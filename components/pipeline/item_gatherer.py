@@ -1,4 +1,4 @@
-"""What a node gets of each utterance: the outcomes of the nodes that it reads, slice by slice.
+"""The items of a node: for each utterance the outcomes of the nodes that it reads, slice by slice.
 
 Stages hold their records in the order of the data set, so a node reads each of its inputs once, front to
 back, as far as they are written: memory does not grow with the data set, and a node can follow one that is
@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from components.languages import UNDETERMINED
 from components.nodes.kind import Item
 from components.pipeline.pipeline import SOURCE, TARGET, Node, Pipeline
 from components.records import NBest, NodeOutcome, Quarantined, Route, Utterance
@@ -22,33 +23,33 @@ RECORDS: dict[str, type[NBest] | type[Route] | type[Utterance]] = {
     "table": Route,
     "speech": Utterance,
 }
-"""What the nodes of a sort give for one utterance."""
+"""Sort of a node -> the record that it gives for one utterance."""
 
 
 def id_of(outcome: NodeOutcome) -> str:
-    """The utterance that an outcome belongs to."""
+    """Return the id of the utterance that an outcome belongs to."""
     return outcome.id if isinstance(outcome, Utterance) else outcome.utterance_id
 
 
 class StageCursor:
-    """The outcomes of one stage, front to back."""
+    """A forward reader of the outcomes of one stage."""
 
     def __init__(self, folder: Path, record: type[NBest] | type[Route] | type[Utterance]) -> None:
         self._folder = folder
         self._sides = [_FileCursor(folder / OUTPUTS, record), _FileCursor(folder / ERRORS, Quarantined)]
 
     def take(self, ids: Sequence[str]) -> dict[str, NodeOutcome]:
-        """The outcomes of the next utterances ``ids``, as many as have one."""
-        wanted = set(ids)
-        taken = {id_of(one): one for side in self._sides for one in side.take(wanted)}
+        """Return the outcomes of the next utterances ``ids`` by id; some may have none."""
+        remaining = set(ids)
+        outcomes = {id_of(outcome): outcome for side in self._sides for outcome in side.take(remaining)}
         return {
-            key: resolve_audio_path(one, self._folder) if isinstance(one, Utterance) else one
-            for key, one in taken.items()
+            key: resolve_audio_path(outcome, self._folder) if isinstance(outcome, Utterance) else outcome
+            for key, outcome in outcomes.items()
         }
 
 
 class _FileCursor:
-    """One file of a stage; an outcome that belongs to a later slice is kept until that is asked for."""
+    """A forward reader of one file of a stage; an outcome of a later slice is kept for that slice."""
 
     def __init__(self, path: Path, record: type[NBest] | type[Route] | type[Utterance] | type[Quarantined]):
         self._path = path
@@ -56,11 +57,11 @@ class _FileCursor:
         self._file: BinaryIO | None = None
         self._next: NodeOutcome | None = None
 
-    def take(self, wanted: set[str]) -> Iterator[NodeOutcome]:
+    def take(self, ids: set[str]) -> Iterator[NodeOutcome]:
         while True:
             if self._next is None:
                 self._next = self._read()
-            if self._next is None or id_of(self._next) not in wanted:
+            if self._next is None or id_of(self._next) not in ids:
                 return
             yield self._next
             self._next = None
@@ -83,7 +84,13 @@ class _FileCursor:
 
 
 class ItemGatherer:
-    """The items of one node, a slice of the data set at a time, in order."""
+    """Gathers the items of one node, one slice of the data set after the other.
+
+    Args:
+        pipeline: the node's.
+        node: whose items.
+        folders: of the stages that it reads; a node without a folder gave nothing.
+    """
 
     def __init__(self, pipeline: Pipeline, node: Node, folders: Mapping[str, Path]) -> None:
         """``folders``: of the stages that the node reads; one without a folder gave nothing."""
@@ -96,13 +103,15 @@ class ItemGatherer:
         }
 
     def gather(self, utterances: Sequence[Utterance]) -> list[Item]:
-        """What the node computes of the next ``utterances`` of the data set."""
+        """Return the items that the node computes of the next ``utterances`` of the data set."""
         ids = [utterance.id for utterance in utterances]
         outcomes = {name: cursor.take(ids) for name, cursor in self._cursors.items()}
         items = []
         for utterance in utterances:
-            of_one = {name: taken[utterance.id] for name, taken in outcomes.items() if utterance.id in taken}
-            item = self._make_item(utterance, of_one)
+            of_utterance = {
+                name: by_id[utterance.id] for name, by_id in outcomes.items() if utterance.id in by_id
+            }
+            item = self._make_item(utterance, of_utterance)
             if item is not None:
                 items.append(item)
         return items
@@ -130,13 +139,13 @@ class ItemGatherer:
         return Item(utterance=base, inputs=carried if kind.needs_inputs else {})
 
     def _is_text(self, name: str) -> bool:
-        """Whether a node is read for its text; the data set is where no speech is read."""
+        """Return whether a node is read for its text; for the data set that is so where no speech is read."""
         return self._pipeline.sort_of(name) == "text" or (
             self._pipeline.is_data(name) and "speech" not in self._node.kind.reads
         )
 
     def _with_speech(self, utterance: Utterance, outcomes: Mapping[str, NodeOutcome]) -> Utterance | None:
-        """The utterance with the speech that the node reads."""
+        """Return the utterance with the speech that the node reads; None where that is missing."""
         for name in self._node.of:
             if self._pipeline.sort_of(name) == "speech":
                 outcome = outcomes.get(name)
@@ -144,7 +153,7 @@ class ItemGatherer:
         return utterance
 
     def _passes(self, name: str, utterance: Utterance) -> bool:
-        """Whether a node leaves an utterance as it is written: it recognizes speech, and this is none."""
+        """Return whether a node passes a written utterance on as it is: it recognizes speech only."""
         if utterance.text is None:
             return False
         if self._pipeline.is_data(name):
@@ -152,7 +161,7 @@ class ItemGatherer:
         node = self._pipeline.nodes[name]
         if "speech" in node.kind.reads and "text" not in node.kind.reads and not node.kind.translates:
             return self._pipeline.is_data(node.of[0]) and not node.kind.applies(utterance)
-        return node.kind.passes and all(self._passes(each, utterance) for each in node.of)
+        return node.kind.passes and all(self._passes(input_name, utterance) for input_name in node.of)
 
     def _with_text(
         self,
@@ -176,7 +185,7 @@ class ItemGatherer:
         return base.model_copy(update=update) if update else base
 
     def _text_fields(self, name: str, base: Utterance, outcome: NodeOutcome | None) -> dict[str, object]:
-        """The text of a node and its language."""
+        """Return the fields of an utterance that hold a node's text and its language."""
         if not isinstance(outcome, NBest):
             return {}
         return {"text": outcome.best.text, "source_language": self._language_of(name, base, outcome)}
@@ -186,12 +195,12 @@ class ItemGatherer:
         if language == SOURCE:
             return outcome.language or base.source_language
         if language == TARGET:
-            return base.target_language or self._pipeline.languages[1] or "und"
+            return base.target_language or self._pipeline.languages[1] or UNDETERMINED
         return language
 
 
 def takes_way(outcome: NodeOutcome | None, way: str) -> bool:
-    """Whether a node sent an utterance that way: by a route, or by going on with its rounds."""
+    """Return whether a node sent an utterance ``way``: by a route, or by going on with its rounds."""
     if isinstance(outcome, Route):
         return outcome.way == way
     if isinstance(outcome, NBest) and outcome.best.decision is not None:

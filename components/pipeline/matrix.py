@@ -1,4 +1,4 @@
-"""``matrix``: lists of values at any settings; every combination is a system of its own."""
+"""``matrix`` of a pipeline file: lists of values for settings; every combination is a system of its own."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ from typing import Any
 from components.errors import ConfigError
 
 MAX_SYSTEMS = 20
-"""Systems of one matrix."""
+"""Systems of one matrix at most."""
 
 
 def expand_matrix(values: Mapping[str, Any], where: str = "pipeline") -> dict[str, dict[str, Any]]:
-    """The pipelines (as they would be written) that a written one with a ``matrix`` stands for, by name.
+    """Return the pipelines (as they would be written) that one with a ``matrix`` stands for, by name.
+
+    Args:
+        values: the written pipeline.
+        where: its file, for messages.
 
     Raises:
         ConfigError: no lists, a node that is not there, or more than 20 combinations.
@@ -34,11 +38,13 @@ def expand_matrix(values: Mapping[str, Any], where: str = "pipeline") -> dict[st
             f"{where}: matrix: expected at most {MAX_SYSTEMS} systems, found {len(combinations)}"
         )
     systems: dict[str, dict[str, Any]] = {}
-    for chosen in combinations:
+    for combination in combinations:
         nodes = {name: dict(node) for name, node in rest["nodes"].items()}
-        for (node, setting), value in zip(paths, chosen, strict=True):
+        for (node, setting), value in zip(paths, combination, strict=True):
             _set_setting(nodes[node], setting.split("."), value)
-        name = _name_system([(setting, value) for (_, setting), value in zip(paths, chosen, strict=True)])
+        name = _name_system(
+            [(setting, value) for (_, setting), value in zip(paths, combination, strict=True)]
+        )
         name = name if name not in systems else f"{name[:36]}-{len(systems) + 1}"
         systems[name] = {**rest, "nodes": nodes}
     return systems
@@ -47,8 +53,8 @@ def expand_matrix(values: Mapping[str, Any], where: str = "pipeline") -> dict[st
 def _parse_key(key: str, values: Mapping[str, Any], where: str) -> tuple[str, str]:
     node, dot, setting = key.removeprefix("nodes.").partition(".")
     if not dot or node not in values.get("nodes", {}):
-        known = ", ".join(values.get("nodes", {}))
-        raise ConfigError(f"{where}: matrix.{key}: expected NODE.SETTING of one of {known}, found {key!r}")
+        names = ", ".join(values.get("nodes", {}))
+        raise ConfigError(f"{where}: matrix.{key}: expected NODE.SETTING of one of {names}, found {key!r}")
     return node, setting
 
 
@@ -59,7 +65,7 @@ def _set_setting(node: dict[str, Any], setting: list[str], value: object) -> Non
     node[setting[-1]] = value
 
 
-def _name_system(chosen: list[tuple[str, object]]) -> str:
-    """A system's name: its settings with their values, as a run may be called."""
-    parts = [f"{setting.rpartition('.')[2]}-{str(value).rpartition(':')[2]}" for setting, value in chosen]
+def _name_system(settings: list[tuple[str, object]]) -> str:
+    """Name a system after its settings and values, in the characters that a run's name may have."""
+    parts = [f"{setting.rpartition('.')[2]}-{str(value).rpartition(':')[2]}" for setting, value in settings]
     return re.sub(r"[^A-Za-z0-9._-]+", "-", ".".join(parts)).strip("-.")[:40] or "system"

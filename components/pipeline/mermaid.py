@@ -7,11 +7,16 @@ from collections.abc import Mapping
 from components.pipeline.pipeline import DATA, OF, ORIGIN, Pipeline
 
 SHAPES = {"table": ("{{", "}}"), "model": ("[(", ")]"), "speech": ("([", "])")}
-"""By what a node gives; texts are boxes."""
+"""Sort of a node -> the brackets of its shape; texts are boxes."""
 
 
 def to_mermaid(pipeline: Pipeline, remarks: Mapping[str, str] | None = None) -> str:
-    """The graph, left to right; ``remarks`` stand below the nodes' names."""
+    """Return the graph, left to right, as Mermaid text.
+
+    Args:
+        pipeline: the graph.
+        remarks: node -> a line below its name.
+    """
     lines = ["flowchart LR", f'  {DATA}[/"data"/]']
     for node in pipeline:
         begin, end = SHAPES.get(node.gives, ("[", "]"))
@@ -32,7 +37,7 @@ def to_mermaid(pipeline: Pipeline, remarks: Mapping[str, str] | None = None) -> 
 
 
 def _node_id(name: str) -> str:
-    """A name that Mermaid reads as one word and not as ``end``."""
+    """Return a node's name as an identifier that Mermaid cannot take for a keyword such as ``end``."""
     return f"n_{name.replace('-', '_')}" if name != DATA else DATA
 
 

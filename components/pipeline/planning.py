@@ -1,4 +1,4 @@
-"""The plan of each node: what decides its outputs, and its key, known before anything runs."""
+"""Plans of nodes: what decides each node's outputs, and its key, known before anything runs."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from components.digests import file_digest
 from components.errors import ConfigError
 from components.machine import resolve_device_type
 from components.nodes.kind import Site
 from components.pipeline.pipeline import DATA, Node, Pipeline, replace_references
 from components.records import StageRef
-from components.storage.seal import file_digest
 from components.storage.stage_plan import StagePlan, library_versions
 
 MIN_SHARD_SIZE = 32
 MAX_SHARDS = 200
-"""Shards at most, so that a run stays at a few hundred task runs."""
+"""Shards of a node at most, so that a run has a few hundred task runs."""
 
 WeightDigests = Callable[[Mapping[str, str], str | None], dict[str, str]]
-"""References of models by role -> the digests of their files."""
+"""Computes the digests of models' files, from their references by role and the URL of the store."""
 
 
 def shard_size(total: int) -> int:
-    """Items per shard for ``total`` items: 32, more only if that made more than 200 shards."""
+    """Return the items per shard for ``total`` items: 32, more only if that made more than 200 shards."""
     return max(MIN_SHARD_SIZE, -(-total // MAX_SHARDS))
 
 
 @dataclass(frozen=True)
 class NodePlan:
-    """A node, where it computes, and the plan of its stage."""
+    """A node, its site, and the plan of its stage."""
 
     node: Node
     site: Site
@@ -40,10 +40,17 @@ class NodePlan:
 def plan_nodes(
     pipeline: Pipeline, data: Mapping[str, StageRef], store: str | None, seed: int, weights: WeightDigests
 ) -> dict[str, NodePlan]:
-    """The plan of every node but data sets, in the order of the pipeline. ``data``: the data sets by name.
+    """Plan every node but data sets, in the order of the pipeline.
+
+    Args:
+        pipeline: the graph.
+        data: the data sets by name.
+        store: URL of the store.
+        seed: of the run.
+        weights: computes the digests of models.
 
     Raises:
-        AntiphonError: a model or a file that is not there, by the node's name.
+        AntiphonError: a model or a file is missing; the message names the node.
     """
     keys = {name: ref.content or ref.key for name, ref in data.items()}
     totals = {name: ref.items - ref.quarantined for name, ref in data.items()}
@@ -67,7 +74,15 @@ def plan_nodes(
 def make_stage_plan(
     node: Node, site: Site, upstream: Mapping[str, str], total: int, weights: WeightDigests
 ) -> StagePlan:
-    """What decides the outputs of one node."""
+    """Plan one node: everything that decides its outputs.
+
+    Args:
+        node: the node.
+        site: where it computes.
+        upstream: role -> key of what it reads.
+        total: items of its data set.
+        weights: computes the digests of models.
+    """
     kind, settings = node.kind, node.settings
     elsewhere = {role: name for role, name in node.models.items() if role not in node.model_nodes}
     try:
@@ -103,10 +118,10 @@ def _key_parameters(node: Node, site: Site) -> dict[str, Any]:
 
 
 def with_tables(site: Site, node: Node, refs: Mapping[str, StageRef]) -> Site:
-    """The site of a node once the tables and models that it reads are finished."""
+    """Return the site of a node once the tables and models that it reads are finished."""
     return replace(site, tables={role: refs[name] for role, name in node.tables.items()})
 
 
 def with_models(settings: Any, node: Node, keys: Mapping[str, str]) -> Any:
-    """Settings in which the models that other nodes made are ``store:KEY``."""
+    """Return settings in which the models that other nodes made are ``store:KEY``."""
     return replace_references(settings, {name: f"store:{keys[name]}" for name in node.tables.values()})

@@ -1,4 +1,4 @@
-"""A pipeline from what is written: every fault of its nodes and its graph is one line with its place."""
+"""Reading a written pipeline; every fault of its nodes and its graph is one line with its place."""
 
 from __future__ import annotations
 
@@ -27,14 +27,18 @@ from components.pipeline.pipeline import (
 from components.yaml_text import Lines, parse_yaml
 
 COMMON_KEYS = ("kind", "of", "when", "to", "called")
-"""Keys of every node; the others are its kind's settings. The last only what stands for another has."""
+"""Keys that every kind of node has; the others are its kind's settings. Users do not write the last one."""
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 KEYS = ("nodes", "outputs", "defaults", "source_language", "target_language")
-"""What a graph consists of; a file may name a flow's other parameters beside it."""
+"""The keys of a graph; a file may have a flow's other parameters beside them."""
 
 
 def parse_pipeline(text: str, where: str = "") -> Pipeline:
-    """The pipeline in a YAML (or JSON) text. Raises ConfigError, a line per fault."""
+    """Read the pipeline in a YAML (or JSON) text.
+
+    Raises:
+        ConfigError: every fault, a line each.
+    """
     values, lines = parse_yaml(text, where or "pipeline")
     if not isinstance(values, dict):
         raise ConfigError(
@@ -46,10 +50,12 @@ def parse_pipeline(text: str, where: str = "") -> Pipeline:
 def read_pipeline(
     values: Mapping[str, Any], where: str = "", lines: Lines | None = None, folder: Path = Path()
 ) -> Pipeline:
-    """The pipeline that ``values`` (``nodes``, ``outputs``, ``defaults``, languages) describe.
+    """Read the pipeline that plain values describe.
 
     Args:
-        where: the file, for messages; ``lines``: where its keys stand.
+        values: ``nodes``, ``outputs``, ``defaults`` and languages.
+        where: the file, for messages.
+        lines: where the file's keys stand.
         folder: where the files that nodes name lie.
 
     Raises:
@@ -63,7 +69,10 @@ def read_pipeline(
     written = _apply_defaults(values.get("nodes"), values.get("defaults") or {}, faults)
     faults.raise_if_any()
     expanded, aliases = _expand(written, faults)
-    drafts = {name: _read_node(name, one, aliases, faults, folder) for name, one in expanded.items()}
+    drafts = {
+        name: _read_node(name, written_node, aliases, faults, folder)
+        for name, written_node in expanded.items()
+    }
     faults.raise_if_any()
     nodes = _sort_nodes({name: node for name, node in drafts.items() if node is not None}, faults)
     faults.raise_if_any()
@@ -77,7 +86,7 @@ def read_pipeline(
 
 
 def _apply_defaults(nodes: Any, defaults: Any, faults: Faults) -> dict[str, dict[str, Any]]:
-    """The nodes as they are written, with the settings that they share."""
+    """Return the written nodes with the settings that they share."""
     if not isinstance(nodes, Mapping) or not nodes:
         faults.add(("nodes",), "nodes: expected at least one node such as {kind: recognize}, found none")
         return {}
@@ -108,7 +117,7 @@ def _apply_defaults(nodes: Any, defaults: Any, faults: Faults) -> dict[str, dict
 def _expand(
     written: Mapping[str, dict[str, Any]], faults: Faults
 ) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-    """The nodes with those that stand for several replaced by these, and the names of their results."""
+    """Replace nodes that stand for several by these; also return the names of their results."""
     expanded: dict[str, dict[str, Any]] = {}
     aliases: dict[str, str] = {}
     pending = list(written.items())
@@ -126,9 +135,9 @@ def _expand(
                 faults.add(("nodes", name), f"{name}: another node's rounds take this name; give it another")
             expanded[name] = values
             continue
-        for each, one in several.items():
+        for part, part_values in several.items():
             faults.source_keys.setdefault(
-                each, one.pop("written", faults.source_keys.get(name, ("nodes", name)))
+                part, part_values.pop("written", faults.source_keys.get(name, ("nodes", name)))
             )
         last = list(several)[-1]
         aliases |= {name: last} if last != name else {}
@@ -139,33 +148,21 @@ def _expand(
 def _read_node(
     name: str, values: Mapping[str, Any], aliases: Mapping[str, str], faults: Faults, folder: Path
 ) -> Node | None:
-    path = ("nodes", name)
-    if not _NAME.fullmatch(name) or name == DATA:
-        faults.add(path, f"{name}: expected a name of a-z, 0-9, '-' and '_' (not 'data'), found {name!r}")
-        return None
-    kind = KINDS.get(str(values.get("kind")))
+    """Read one node; None where it has a fault that leaves nothing to check further."""
+    kind = _find_kind(name, values, faults)
     if kind is None:
-        found = values.get("kind")
-        near = suggest(str(found), KINDS) if found else f"; known: {', '.join(KINDS)}"
-        faults.add((*path, "kind"), f"{name}: no such kind of node: {found!r}{near}")
         return None
     try:
         settings = kind.settings.model_validate({k: v for k, v in values.items() if k not in COMMON_KEYS})
     except ValidationError as error:
         _add_faults(name, kind, error, faults)
         return None
-    of = values.get("of", DATA if kind.inputs[1] else ())
-    inputs = (of,) if isinstance(of, str) else tuple(of) if isinstance(of, list | tuple) else None
-    if inputs is None or not all(isinstance(each, str) for each in inputs):
-        faults.add((*path, "of"), f"{name}.of: expected a node or a list of nodes, found {of!r}")
+    inputs = _read_inputs(name, values, kind, faults)
+    if inputs is None:
         return None
-    to, when = values.get("to"), values.get("when")
-    translating = kind.translates or kind.may_translate
-    if to is not None and not (translating and isinstance(to, str)):
-        hint = "expected a language code" if translating else f"{kind.name} does not translate"
-        faults.add((*path, "to"), f"{name}.to: {hint}, found {to!r}")
+    to, when = _read_target(name, values, kind, faults), values.get("when")
     if when is not None and (not isinstance(when, str) or when.count(".") != 1):
-        faults.add((*path, "when"), f"{name}.when: expected NODE.WAY, found {when!r}")
+        faults.add(("nodes", name, "when"), f"{name}.when: expected NODE.WAY, found {when!r}")
         return None
     way = tuple(when.split(".")) if when else None
     renamed = {old: f"{NODE}{new}" for old, new in aliases.items()}
@@ -173,7 +170,7 @@ def _read_node(
         name=name,
         kind=kind,
         settings=kind.resolve_paths(replace_references(settings, renamed), folder),
-        of=tuple(aliases.get(each, each) for each in inputs),
+        of=tuple(aliases.get(input_name, input_name) for input_name in inputs),
         when=None if way is None else (aliases.get(way[0], way[0]), way[1]),
         to=None if to == TARGET else to,
         called=tuple(values.get("called", inputs)),
@@ -182,10 +179,43 @@ def _read_node(
     )
 
 
+def _find_kind(name: str, values: Mapping[str, Any], faults: Faults) -> Kind[Any] | None:
+    path = ("nodes", name)
+    if not _NAME.fullmatch(name) or name == DATA:
+        faults.add(path, f"{name}: expected a name of a-z, 0-9, '-' and '_' (not 'data'), found {name!r}")
+        return None
+    kind = KINDS.get(str(values.get("kind")))
+    if kind is None:
+        kind_name = values.get("kind")
+        near = suggest(str(kind_name), KINDS) if kind_name else f"; known: {', '.join(KINDS)}"
+        faults.add((*path, "kind"), f"{name}: no such kind of node: {kind_name!r}{near}")
+    return kind
+
+
+def _read_inputs(
+    name: str, values: Mapping[str, Any], kind: Kind[Any], faults: Faults
+) -> tuple[str, ...] | None:
+    of = values.get("of", DATA if kind.inputs[1] else ())
+    inputs = (of,) if isinstance(of, str) else tuple(of) if isinstance(of, list | tuple) else None
+    if inputs is None or not all(isinstance(input_name, str) for input_name in inputs):
+        faults.add(("nodes", name, "of"), f"{name}.of: expected a node or a list of nodes, found {of!r}")
+        return None
+    return inputs
+
+
+def _read_target(name: str, values: Mapping[str, Any], kind: Kind[Any], faults: Faults) -> Any:
+    to = values.get("to")
+    may_translate = kind.translates or kind.may_translate
+    if to is not None and not (may_translate and isinstance(to, str)):
+        hint = "expected a language code" if may_translate else f"{kind.name} does not translate"
+        faults.add(("nodes", name, "to"), f"{name}.to: {hint}, found {to!r}")
+    return to
+
+
 def _add_faults(
     name: str, kind: Kind[Any] | None, error: ConfigError | ValidationError, faults: Faults
 ) -> None:
-    """The faults of a node's settings."""
+    """Add the faults of a node's settings."""
     if isinstance(error, ConfigError):
         faults.add(("nodes", name), f"{name}: {error}")
         return
@@ -194,21 +224,21 @@ def _add_faults(
         where = ("nodes", name, *path)
         setting = ".".join((name, *path))
         if fault["type"] == "extra_forbidden" and kind is not None:
-            known = [*COMMON_KEYS[:-1], *kind.settings.model_fields] if len(path) == 1 else []
-            hint = suggest(path[-1], known) if known else ""
+            settings = [*COMMON_KEYS[:-1], *kind.settings.model_fields] if len(path) == 1 else []
+            hint = suggest(path[-1], settings) if settings else ""
             faults.add(where, f"{setting}: {kind.name} has no such setting{hint}")
             continue
         message = str(fault["msg"]).removeprefix("Value error, ")
-        shown = "" if "found" in message else f", found {fault['input']!r:.200}"
-        faults.add(where, f"{setting}: {message}{shown}")
+        suffix = "" if "found" in message else f", found {fault['input']!r:.200}"
+        faults.add(where, f"{setting}: {message}{suffix}")
 
 
 def _sort_nodes(nodes: Mapping[str, Node], faults: Faults) -> dict[str, Node]:
-    """Each node after those that it reads, else in the order of the file."""
+    """Order nodes so that each comes after those that it reads, else as in the file."""
     for node in nodes.values():
         for role, name in node.reads.items():
             if name not in nodes and name != DATA:
-                near = suggest(name, [DATA, *(each for each in nodes if each != node.name)])
+                near = suggest(name, [DATA, *(other for other in nodes if other != node.name)])
                 key = "of" if role.startswith("of") else role
                 faults.add(("nodes", node.name, key), f"{node.name}: there is no node {name!r}{near}")
     if faults.messages:

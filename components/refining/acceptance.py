@@ -16,7 +16,7 @@ from sacrebleu.metrics.chrf import CHRF
 from components.decoding.models.causal import CausalModel
 from components.decoding.search import force_decode
 from components.errors import ConfigError
-from components.languages import base_of
+from components.languages import UNDETERMINED, base_of
 from components.records import NBest, Utterance
 from components.refining.config import RoundsConfig
 from components.translation.config import TranslationConfig
@@ -83,7 +83,7 @@ def _round_trip_estimator(config: RoundsConfig, store: str | None) -> Estimator:
             item.model_copy(
                 update={
                     "text": text,
-                    "source_language": item.target_language or "und",
+                    "source_language": item.target_language or UNDETERMINED,
                     "target_language": item.source_language,
                 }
             )
@@ -108,8 +108,8 @@ def _reference_estimator(config: RoundsConfig, store: str | None) -> Estimator:
 
 
 def references_of(item: Utterance) -> list[str]:
-    """Return the references of a translation; of a text in the language that was spoken, the transcript."""
-    if base_of(item.source_language) == base_of(item.target_language or "und"):
+    """The references of a translation; of a text in the language that was spoken, the transcript."""
+    if base_of(item.source_language) == base_of(item.target_language or UNDETERMINED):
         return [item.transcript] if item.transcript else []
     return list(item.references)
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from components import models
-from components.data import UNKNOWN_LANGUAGE
 from components.device import pick_device
 from components.errors import ConfigError
-from components.languages import base_of
+from components.languages import UNDETERMINED, base_of
 from components.models.architectures import CAUSAL, DELIBERATION, EDIT_DIFFUSION
 from components.records import Checkpoint
 from components.refining import acceptance
@@ -67,8 +66,8 @@ def validate_models(config: RefineConfig, store: str | None, pairs: Iterable[Lan
         )
     if config.method == "self_refine":
         for source, target in language_pairs:
-            if source != UNKNOWN_LANGUAGE:
-                read_examples(base_of(source), base_of(target or UNKNOWN_LANGUAGE))
+            if source != UNDETERMINED:
+                read_examples(base_of(source), base_of(target or UNDETERMINED))
     validate_gate_model(config, store, language_pairs)
 
 
@@ -91,7 +90,7 @@ def _validate_gate_architecture(
             f"gate_model: expected {expected} for gate {config.gate}, found {config.gate_model}"
         )
     if config.gate == "round_trip":
-        pairs = [(target or UNKNOWN_LANGUAGE, source) for source, target in pairs]
+        pairs = [(target or UNDETERMINED, source) for source, target in pairs]
     fault = None if config.gate == "fluency" else explain_unsupported(checkpoint, pairs)
     if fault is not None:
         raise ConfigError(f"gate_model: {config.gate_model}: {fault}")

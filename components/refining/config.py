@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from components.metrics.choices import TranslationMetricName
+
 VERSION = 3
 """Version of rounds, gates and stop rules: raised when their outputs change."""
 GateName = Literal["forward", "round_trip", "fluency", "reference_chrf", "off"]
@@ -26,7 +28,7 @@ class RoundsConfig(BaseModel):
         "packaged:gemma-3-270m",
         description="forward: a translator; round_trip: one that translates back; fluency: an LM",
     )
-    reported: Literal["bleu", "chrf"] = Field(
+    reported: TranslationMetricName = Field(
         "bleu", description="metric of the harm rate; the gate may not be the same"
     )
     stop: tuple[Literal["critic", "no_change", "cycle", "quality", "seconds"], ...] = Field(

@@ -84,7 +84,7 @@ class EditDiffusionRefiner(_NetworkRefiner):
     kind = EditDiffusionModel
 
     def propose(self, items: Sequence[Utterance], drafts: Sequence[str], step: int) -> list[Proposal]:
-        """Apply diffusion step ``step`` (the last is 1) to each draft."""
+        """Step ``step`` (the last is 1) on each draft."""
         engine = EditDiffusionBackend(self.ready, self.tokenizer, self.search)
         t = max(1, min(step, self.ready.network.steps))
         canvases = [self.encode_draft(draft)[:-1] for draft in drafts]

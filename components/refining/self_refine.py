@@ -14,7 +14,7 @@ from components.decoding.config import SearchConfig
 from components.decoding.models.causal import CausalModel
 from components.decoding.search import search
 from components.errors import ConfigError
-from components.languages import base_of, english_name
+from components.languages import UNDETERMINED, base_of, english_name
 from components.records import Utterance
 from components.refining.config import RefineConfig
 from components.refining.decisions import Proposal
@@ -108,7 +108,7 @@ class SelfRefiner:
 
 
 def _languages(item: Utterance) -> tuple[str, str]:
-    return base_of(item.source_language), base_of(item.target_language or "und")
+    return base_of(item.source_language), base_of(item.target_language or UNDETERMINED)
 
 
 def read_examples(source: str, target: str) -> list[dict[str, str]]:

@@ -1,4 +1,4 @@
-"""The weight of the direct model, as the stage that learned it keeps it."""
+"""The file with the learned weight of the speech model, in the folder of a ``tune_stack`` node."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ COEFFICIENT_FILE = "coefficient.json"
 
 
 def write_coefficient(folder: Path, value: float, score: float, items: int) -> Product:
-    """Keep the weight and the score that it reached on so many utterances."""
+    """Write the weight, and the score that it reached on ``items`` development utterances."""
     write_json(folder / COEFFICIENT_FILE, {"coefficient": value, "reached": score})
     return Product([COEFFICIENT_FILE], items=items)
 
 
 def read_coefficient(folder: Path) -> float:
-    """The weight that the folder of a ``tune_stack`` node holds."""
+    """Read the weight from the folder of a ``tune_stack`` node."""
     return float(read_json(folder / COEFFICIENT_FILE)["coefficient"])

@@ -1,17 +1,20 @@
-"""Late fusion of systems whose vocabularies differ: their n-best lists pooled, every text scored by both.
+"""Cross-scoring: the texts of two systems with different vocabularies, each scored by both.
 
-A text's score under a system is its forced log-probability per token of that system, so that vocabularies of
-different sizes can be compared; the fused score is (1 - w) first + w second.
+The score of a text under a system is its forced log-probability per token of that system, so that
+vocabularies of different sizes can be compared; the fused score is (1 - w) first + w second.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from whisper.model import Whisper
 
 from components import audio
+from components.decoding.candidates import Candidate
+from components.decoding.combiner import Combiner
 from components.decoding.models.causal import CausalModel
 from components.decoding.models.whisper import WhisperDecoder, WhisperTokenScorer
 from components.decoding.scorers import TokenScorer
@@ -24,7 +27,6 @@ from components.recognition.whisper.backend import ModelDimensions
 from components.recognition.whisper.encoder import WhisperEncoder
 from components.recognition.whisper.features import WINDOW_FRAMES, compute_log_mel, cut_window
 from components.records import Hypothesis, NBest, Utterance
-from components.stacking.force_scoring import force_texts
 from components.stacking.methods import load_text_model
 from components.translation.causal import CausalBackend
 from components.translation.config import TranslationConfig
@@ -32,11 +34,38 @@ from components.translation.factory import load_resident
 from components.translation.search_settings import search_config_of
 
 ScoreTexts = Callable[[Utterance, Sequence[str]], list[float]]
-"""Of one utterance: the forced log-probability per token (nats) of each of the texts."""
+"""(utterance, texts) -> the forced log-probability per token (nats) of each text."""
+
+
+def force_texts(
+    scorers: Sequence[TokenScorer], tokenizer: Any, texts: Sequence[str], combiner: Combiner | None = None
+) -> list[Candidate]:
+    """Score given translations: each utterance's text is forced through the scorers' mixture.
+
+    Args:
+        scorers: prepared for as many utterances as there are texts.
+        tokenizer: of the scorers' vocabulary.
+        texts: one translation per utterance, whatever system wrote it.
+        combiner: mixes the scorers; needed for more than one.
+
+    Returns:
+        One candidate per text, with its log-probability per token, end of sequence included.
+    """
+    sequences = [tuple(tokenizer(text_target=text).input_ids) for text in texts]
+    return force_decode(scorers, sequences, combiner=combiner)
 
 
 def build_text_scorer(reference: str, store: str | None = None, device: str = "auto") -> ScoreTexts:
-    """A model that reads the utterance's ``text``: a translation model, or a prompted causal one."""
+    """Build the scorer of a model that reads ``text``: a translation model, or a prompted causal one.
+
+    Args:
+        reference: model reference.
+        store: where ``store:`` references are looked up.
+        device: as in the settings.
+
+    Raises:
+        ModelError: the model cannot be loaded.
+    """
     if resolve(reference, store).architecture.endswith(CAUSAL):
         return _build_prompted_scorer(TranslationConfig(model=reference, device=device), store)
     model, tokenizer, _ = load_text_model(reference, store, device)
@@ -69,7 +98,11 @@ def _build_prompted_scorer(config: TranslationConfig, store: str | None) -> Scor
 
 
 class WhisperTextScorer:
-    """Whisper's ``translate`` task: how probable an English text is for the sound (at most one window)."""
+    """Scores English texts as translations of at most 30 s of speech, by Whisper's ``translate`` task.
+
+    Raises:
+        ConfigError: the Whisper is an English-only one.
+    """
 
     def __init__(self, model: Whisper, arithmetic: Arithmetic = "float32") -> None:
         dims = model.dims
@@ -82,13 +115,17 @@ class WhisperTextScorer:
 
     @torch.inference_mode()
     def __call__(self, utterance: Utterance, texts: Sequence[str]) -> list[float]:
-        """See :data:`ScoreTexts`. ConfigError where there is no audio, or more than a window."""
+        """The log-probability per token (nats) of each text.
+
+        Raises:
+            ConfigError: the utterance has no audio, or more than one window of it.
+        """
         if utterance.audio is None or utterance.audio.seconds * 100 > WINDOW_FRAMES:
             raise ConfigError(
                 f"{utterance.id}: expected at most 30 s of audio to score by, found none or more"
             )
         mel = cut_window(compute_log_mel(audio.decode(utterance.audio), self._dims.n_mels), 0)[None]
-        # Once for the sound, then copied for every text.
+        # The audio is encoded once, and its keys and values copied for every text.
         cross = [
             pair.repeat(1, len(texts), 1, 1, 1)
             for pair in self._decoder.cross_attention_states(self._encoder(mel))
@@ -103,10 +140,19 @@ class WhisperTextScorer:
 def fuse_nbests(
     utterance: Utterance, lists: tuple[NBest, NBest], scorers: tuple[ScoreTexts, ScoreTexts], weight: float
 ) -> NBest:
-    """Both lists as one, best first by the fused score; ``weight`` in [0, 1] is the second scorer's.
+    """Merge two n-best lists and order them by the fused score, best first.
 
-    Each hypothesis keeps what its own system said and gets the features ``first``, ``second`` and ``fused``.
-    Equal texts are one; a scorer of weight 0 is not asked.
+    Each hypothesis gets the features ``first``, ``second`` (its score under either system) and ``fused``.
+    Equal texts become one hypothesis, the first list's. A scorer of weight 0 is not run.
+
+    Args:
+        utterance: whose lists they are; the scorers read it.
+        lists: of the first and the second system.
+        scorers: of the first and the second system.
+        weight: of the second scorer, in [0, 1].
+
+    Raises:
+        ConfigError: the weight is out of range, or a scorer cannot take the utterance.
     """
     if not 0 <= weight <= 1:
         raise ConfigError(f"expected a coefficient between 0 and 1, found {weight}")

@@ -1,7 +1,7 @@
-"""Encoder states on disk (safetensors), so that a frozen Whisper is run once per recording.
+"""Whisper's encoder states on disk (safetensors), so that the frozen encoder runs once per recording.
 
-``states-00000.safetensors`` holds the states (T, width, float16) of the first ``SHARD_SIZE`` utterances by id, and
-so on. A file is there completely or not at all, so an interrupted writing goes on at the next one.
+``states-00000.safetensors`` holds the states (T, width, float16) of the first ``SHARD_SIZE`` utterances by
+id, and so on. A file is complete or missing, so writing that was interrupted goes on at the next file.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from components.errors import DataError
+from components.files import rename_durably, sync_file
 from components.records import Quarantined, Utterance
 from components.stacking.speech_encoder import SpeechEncoder
 
 SHARD_SIZE = 64
+"""Utterances per file."""
 STAGE = "encodings"
 
 
@@ -25,27 +27,37 @@ def write_states(
     encoder: SpeechEncoder,
     utterances: Sequence[Utterance],
     folder: Path,
-    on_progress: Callable[[int], None] = lambda done: None,
+    on_progress: Callable[[int], None] = lambda n_utterances: None,
 ) -> list[Quarantined]:
-    """Encode what ``folder`` lacks; gives what cannot be encoded. ``report`` hears how many are done."""
+    """Encode the utterances whose states are not in the folder yet.
+
+    Args:
+        encoder: makes the states.
+        utterances: all of them, in the same order at every call.
+        folder: gets the files.
+        on_progress: called with the number of finished utterances.
+
+    Returns:
+        A quarantine record for every utterance that cannot be encoded.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    refused: list[Quarantined] = []
+    quarantined: list[Quarantined] = []
     for number, start in enumerate(range(0, len(utterances), SHARD_SIZE)):
         path = folder / f"states-{number:05d}.safetensors"
         batch = utterances[start : start + SHARD_SIZE]
         if path.exists():
             with safe_open(path, framework="pt") as tensors:
                 present = set(tensors.keys())
-            missing = [u for u in batch if u.id not in present]
+            missing = [utterance for utterance in batch if utterance.id not in present]
         else:
             missing = _write_shard(encoder, batch, path)
         for utterance in missing:
             detail = _explain_missing(encoder, utterance)
-            refused.append(
+            quarantined.append(
                 Quarantined(utterance_id=utterance.id, stage=STAGE, reason="not encoded", detail=detail)
             )
         on_progress(start + len(batch))
-    return refused
+    return quarantined
 
 
 def _write_shard(encoder: SpeechEncoder, batch: Sequence[Utterance], path: Path) -> list[Utterance]:
@@ -57,7 +69,8 @@ def _write_shard(encoder: SpeechEncoder, batch: Sequence[Utterance], path: Path)
             missing.append(utterance)
     partial = path.with_suffix(".partial")
     save_file(states, partial)
-    partial.replace(path)
+    sync_file(partial)
+    rename_durably(partial, path)
     return missing
 
 
@@ -70,11 +83,11 @@ def _explain_missing(encoder: SpeechEncoder, utterance: Utterance) -> str:
 
 
 class EncoderStates(Mapping[str, Tensor]):
-    """The states in one or more folders by utterance id, read when they are asked for."""
+    """The states (T, width) in one or more folders, by utterance id; each is read from disk on access."""
 
     def __init__(self, *folders: Path) -> None:
         self._paths: dict[str, Path] = {}
-        for path in (p for folder in folders for p in sorted(folder.glob("states-*.safetensors"))):
+        for path in (path for folder in folders for path in sorted(folder.glob("states-*.safetensors"))):
             with safe_open(path, framework="pt") as tensors:
                 self._paths |= dict.fromkeys(tensors.keys(), path)
 

@@ -1,8 +1,8 @@
-"""The coefficient of late fusion, learned where the references are known: on the development data.
+"""Learns the coefficient of late fusion on development data.
 
-Both members are forced along the references; the weight w of the direct model is the one under which
-(1 - w) p_text + w p_direct gives the references' tokens the highest likelihood. That is concave in w, so the
-grid's best point is next to the best of all.
+Both members are forced through the references; the weight w of the speech model is the one at which (1 - w)
+p_text + w p_speech gives the references the highest likelihood. That is concave in w, so the best point of
+the grid is next to the optimum.
 """
 
 from __future__ import annotations
@@ -20,46 +20,67 @@ from components.stacking.methods import METHODS
 from components.stacking.translator import StackedTranslator
 
 GRID_POINTS = 101
+"""Weights that are tried, evenly spaced from 0 to 1."""
 
 
 def search_weight(first: Sequence[float], second: Sequence[float]) -> tuple[float, float]:
-    """The weight of ``second`` on a grid of hundredths, and its mean log-likelihood (nats per token).
+    """Search the second member's weight of highest likelihood. Ties go to the smaller weight.
 
-    ``first`` and ``second`` are log-probabilities of the same tokens. Ties go to the smaller weight.
+    Args:
+        first: the first member's log-probabilities of the reference tokens.
+        second: the second member's, of the same tokens.
+
+    Returns:
+        The weight, and the mean log-likelihood (nats per token) under it.
+
+    Raises:
+        DataError: there are none, or not equally many.
     """
     if not first or len(first) != len(second):
         raise DataError(
-            f"expected as many log-probabilities of both members, found {len(first)} and {len(second)}"
+            f"expected equally many log-probabilities of both members, found {len(first)} and {len(second)}"
         )
     a, b = torch.tensor(first, dtype=torch.float64), torch.tensor(second, dtype=torch.float64)
     weights = torch.linspace(0, 1, GRID_POINTS, dtype=torch.float64)[:, None]
-    mixed = torch.logaddexp((1 - weights).log() + a, weights.log() + b).mean(1)
-    best = int(mixed.argmax())
-    return best / (GRID_POINTS - 1), float(mixed[best])
+    likelihoods = torch.logaddexp((1 - weights).log() + a, weights.log() + b).mean(1)
+    best = int(likelihoods.argmax())
+    return best / (GRID_POINTS - 1), float(likelihoods[best])
 
 
 def learn_coefficient(
     config: StackConfig, text_model: str, utterances: Sequence[Utterance], store: str | None = None
 ) -> tuple[float, float]:
-    """The learned weight of the direct model on ``utterances`` (as the ``stack`` stage takes them, with
-    references), and the mean log-likelihood under it.
+    """Learn the weight of the speech model on development utterances.
+
+    Args:
+        config: settings of the stack.
+        text_model: the cascade's translator.
+        utterances: as the ``stack`` node takes them, with references.
+        store: where ``store:`` references are looked up.
+
+    Returns:
+        The weight, and the mean log-likelihood (nats per token) under it.
+
+    Raises:
+        DataError: no utterance has references.
     """
-    system = METHODS["late_fusion"](config.model_copy(update={"coefficient": 0.5}), text_model, store)
-    translator = StackedTranslator(config, system)
+    method = METHODS["late_fusion"](config.model_copy(update={"coefficient": 0.5}), text_model, store)
+    translator = StackedTranslator(config, method)
     text_log_probs: list[float] = []
     speech_log_probs: list[float] = []
-    with_references = [u for u in utterances if u.references]
+    with_references = [utterance for utterance in utterances if utterance.references]
     for start in range(0, len(with_references), config.batch_size):
+        utterances_of_batch = with_references[start : start + config.batch_size]
         prepared = [
-            translator.prepare(i, u) for i, u in enumerate(with_references[start : start + config.batch_size])
+            translator.prepare(index, utterance) for index, utterance in enumerate(utterances_of_batch)
         ]
         batch = [source for source in prepared if not isinstance(source, Quarantined)]
-        targets = [tuple(system.tokenizer(text_target=h.utterance.references[0]).input_ids) for h in batch]
-        for candidate in (
-            force_decode(system.members(batch), targets, combiner=LinearInterpolation((0.5, 0.5)))
-            if batch
-            else ()
-        ):
+        if not batch:
+            continue
+        references = [source.utterance.references[0] for source in batch]
+        targets = [tuple(method.tokenizer(text_target=text).input_ids) for text in references]
+        combiner = LinearInterpolation((0.5, 0.5))
+        for candidate in force_decode(method.build_scorers(batch), targets, combiner=combiner):
             text_log_probs += [value for value in candidate.member_log_probs[0] if value is not None]
             speech_log_probs += [value for value in candidate.member_log_probs[1] if value is not None]
     return search_weight(text_log_probs, speech_log_probs)

@@ -1,7 +1,7 @@
-"""Stacked models on disk: ``model.safetensors``, ``config.json`` (AntiphonStackedModel), tokenizer.
+"""Folders of stacked models: ``model.safetensors``, ``config.json`` (AntiphonStackedModel) and a tokenizer.
 
-``config.json`` holds the text model's configuration under ``text`` and how speech becomes states under
-``speech``; ``store:KEY``, ``path`` and so on name such a folder like any other model.
+``config.json`` holds the text model's configuration under ``text`` and the settings of the speech encoder
+under ``speech``. ``store:KEY``, a path and so on name such a folder like that of any other model.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ OUTPUT_BIAS = "text.final_logits_bias"
 
 @dataclass(frozen=True)
 class LoadedStackedModel:
-    """A stacked model ready to run, with its tokenizer and what its speech has to look like."""
+    """A stacked model with its tokenizer, the settings of its speech encoder and its reference as name."""
 
     model: StackedModel
     tokenizer: Any
@@ -42,9 +42,20 @@ class LoadedStackedModel:
 def from_text_model(
     reference: str, kind: StackedKind, speech: SpeechConfig, width: int, stack: int, store: str | None
 ) -> LoadedStackedModel:
-    """A stacked model that starts from a Marian-architecture text model; the rest is random, by torch's seed.
+    """Start a stacked model from a text model of Marian's architecture; its other weights are random.
 
-    ConfigError where the model is of another architecture.
+    Torch's seed decides them.
+
+    Args:
+        reference: the text model.
+        kind: direct or dual.
+        speech: settings of the speech encoder.
+        width: of an encoder state.
+        stack: encoder states that are concatenated to one.
+        store: where ``store:`` references are looked up.
+
+    Raises:
+        ConfigError: the text model is of another architecture.
     """
     checkpoint = resolve(reference, store)
     if checkpoint.architecture != "MarianMTModel":
@@ -80,7 +91,11 @@ def save_stacked(stacked: LoadedStackedModel, folder: Path) -> None:
 
 
 def load_stacked(checkpoint: Checkpoint, device: torch.device | str = "cpu") -> LoadedStackedModel:
-    """The stacked model of a checkpoint, in evaluation mode. ModelError where it is something else."""
+    """Load the stacked model of a checkpoint, in evaluation mode.
+
+    Raises:
+        ModelError: it is another model, its settings are incomplete, or a tensor is missing or not finite.
+    """
     if checkpoint.architecture != STACKED:
         raise ModelError(
             f"{checkpoint.reference}: expected a stacked model (of `antiphon run stack`), found "

@@ -1,7 +1,7 @@
-"""Late fusion of lists: the cascade's translations and Whisper's own, every text scored by both systems.
+"""Late fusion of n-best lists: the cascade's translations and Whisper's own, every text scored by both.
 
-For systems whose vocabularies differ, so that no search can mix them token by token. An utterance brings its
-audio, and in ``text`` its transcript and then the cascade's translations, a line each.
+For systems whose vocabularies differ, so that no search can mix them token by token. An utterance has its
+audio and, as the lines of ``text``, its transcript and then the cascade's translations.
 """
 
 from __future__ import annotations
@@ -23,13 +23,21 @@ from components.translation.speech import SpeechTranslator
 
 STAGE = "stack"
 GRID_POINTS = 21
+"""Weights that are tried, evenly spaced from 0 to 1."""
 PROGRESS_CHUNK = 16
-"""Development utterances after which the log says how far it is."""
+"""Development utterances between two lines of the log that report the progress."""
 _log = logging.getLogger("antiphon.stacking")
 
 
 class NBestFusionTranslator:
-    """Speech and what the cascade said -> both lists as one."""
+    """Translates speech by two systems and fuses their n-best lists.
+
+    Args:
+        config: settings of the stack.
+        direct: the speech translator.
+        scorers: of the cascade's text model and of the speech translator.
+        weight: of the speech translator, in [0, 1].
+    """
 
     def __init__(
         self,
@@ -40,12 +48,14 @@ class NBestFusionTranslator:
     ) -> None:
         self.checkpoint = direct.checkpoint
         self._direct, self._scorers, self._weight = direct, scorers, weight
-        self.keep: int | None = config.n_best
+        self.max_hypotheses: int | None = config.n_best
 
     def translate(self, utterances: Sequence[Utterance]) -> list[Outcome]:
-        """One outcome per utterance, in order: both systems' translations, the likeliest under both first."""
+        """One outcome per utterance, in order: both systems' translations, best fused score first."""
         outcomes = self._direct.translate(utterances)
-        return [self._fuse(u, outcome) for u, outcome in zip(utterances, outcomes, strict=True)]
+        return [
+            self._fuse(utterance, outcome) for utterance, outcome in zip(utterances, outcomes, strict=True)
+        ]
 
     def _fuse(self, utterance: Utterance, direct: Outcome) -> Outcome:
         if isinstance(direct, Quarantined):
@@ -65,16 +75,25 @@ class NBestFusionTranslator:
             return Quarantined(
                 utterance_id=utterance.id, stage=STAGE, reason="unsupported input", detail=str(error)
             )
-        return fused.model_copy(update={"hypotheses": fused.hypotheses[: self.keep]})
+        return fused.model_copy(update={"hypotheses": fused.hypotheses[: self.max_hypotheses]})
 
 
 def build_translator(config: StackConfig, text_model: str, store: str | None = None) -> NBestFusionTranslator:
-    """The pool of ``config``: ``model`` is a multilingual Whisper, ``text_model`` the cascade's translator.
+    """Build the fusion of a cascade with a multilingual Whisper. Models stay resident in the process.
 
-    Models stay resident in the process. ConfigError, ModelError.
+    Args:
+        config: ``model`` is the Whisper, ``coefficient`` its weight.
+        text_model: the cascade's translator.
+        store: where ``store:`` references are looked up.
+
+    Raises:
+        ConfigError: the Whisper or the coefficient is missing.
+        ModelError: a model cannot be loaded.
     """
     if config.model is None or config.coefficient is None:
-        raise ConfigError("pooled: expected a Whisper (stack.model) and a coefficient, found none")
+        raise ConfigError(
+            "stack.method pooled: expected a Whisper (stack.model) and a coefficient, found none: set them"
+        )
     n_best = min(config.n_best, config.beam_size)
     recognition = RecognitionConfig(
         model=config.model, beam_size=config.beam_size, n_best=n_best, device=config.device
@@ -89,30 +108,51 @@ def build_translator(config: StackConfig, text_model: str, store: str | None = N
 def learn_coefficient(
     config: StackConfig, text_model: str, utterances: Sequence[Utterance], store: str | None = None
 ) -> tuple[float, float]:
-    """The weight of the direct system with the best BLEU on ``utterances``, and that BLEU.
+    """Learn the weight of the speech translator that gives the best BLEU on development utterances.
 
-    Every text is scored once by both. Ties go to the smallest weight. DataError where nothing has references.
+    Every text is scored once by both systems. Ties go to the smallest weight.
+
+    Returns:
+        The weight, and its BLEU.
+
+    Raises:
+        DataError: no utterance has references, or none can be taken by both systems.
     """
     system = build_translator(config.model_copy(update={"coefficient": 0.5}), text_model, store)
-    system.keep = None  # a list that is cut at one weight lacks what another weight puts first
-    with_references = [u for u in utterances if u.references]
+    system.max_hypotheses = None  # a list cut at one weight may lack the best of another weight
+    with_references = [utterance for utterance in utterances if utterance.references]
     outcomes: list[Outcome] = []
     for start in range(0, len(with_references), PROGRESS_CHUNK):
         outcomes += system.translate(with_references[start : start + PROGRESS_CHUNK])
         _log.info(
-            "pooled: %d of %d development utterances scored by both", len(outcomes), len(with_references)
+            "stack: %d of %d development utterances scored by both systems",
+            len(outcomes),
+            len(with_references),
         )
-    pairs = [(u, o) for u, o in zip(with_references, outcomes, strict=True) if isinstance(o, NBest)]
-    refused = [o.detail for o in outcomes if isinstance(o, Quarantined)]
+    pairs = [
+        (utterance, outcome)
+        for utterance, outcome in zip(with_references, outcomes, strict=True)
+        if isinstance(outcome, NBest)
+    ]
+    refused = [outcome.detail for outcome in outcomes if isinstance(outcome, Quarantined)]
     if refused and not pairs:
-        raise DataError(f"pooled: expected development data that both systems take, found none: {refused[0]}")
-    return search_weight([outcome for _, outcome in pairs], [u.references[0] for u, _ in pairs])
+        raise DataError(f"stack: expected development data that both systems take, found none: {refused[0]}")
+    return search_weight(
+        [outcome for _, outcome in pairs], [utterance.references[0] for utterance, _ in pairs]
+    )
 
 
 def search_weight(lists: Sequence[NBest], references: Sequence[str]) -> tuple[float, float]:
-    """The weight on a grid of twentieths whose first choices have the best corpus BLEU, and that BLEU."""
+    """Search the weight whose best hypotheses have the highest corpus BLEU, on :data:`GRID_POINTS` weights.
+
+    Returns:
+        The weight, and its BLEU.
+
+    Raises:
+        DataError: there are no lists.
+    """
     if not lists:
-        raise DataError("pooled: expected development data with references to learn a weight, found none")
+        raise DataError("stack: expected development data with references to learn a weight, found none")
     scored: list[tuple[float, float]] = []
     for number in range(GRID_POINTS):
         weight = number / (GRID_POINTS - 1)

@@ -1,4 +1,4 @@
-"""What a stacked system reads of an utterance, as lines of ``text``: transcripts, then the draft."""
+"""The lines of an utterance's ``text`` that a stacked system reads: transcripts, then draft translations."""
 
 from __future__ import annotations
 
@@ -11,16 +11,23 @@ from components.stacking.config import StackConfig
 def add_source_lines(
     config: StackConfig, utterance: Utterance, transcripts: NBest | None, drafts: NBest | None
 ) -> Utterance:
-    """The utterance with what the method reads; without transcripts its own text is what was said."""
-    most = config.transcripts if config.method == "dual_source" else 1
-    lines = [utterance.text or ""] if transcripts is None else _best_texts(transcripts, most)
+    """Put what the method reads into an utterance's ``text``, a line each.
+
+    Args:
+        config: the method, and how many transcripts it reads.
+        utterance: the utterance.
+        transcripts: its transcripts; its own text without them.
+        drafts: its draft translations, where the method reads any.
+    """
+    n_transcripts = config.transcripts if config.method == "dual_source" else 1
+    lines = [utterance.text or ""] if transcripts is None else _best_texts(transcripts, n_transcripts)
     if drafts is not None and config.method in ("pre_translation", "pooled"):
         lines += _best_texts(drafts, 1 if config.method == "pre_translation" else None)
     return utterance.model_copy(update={"text": "\n".join(" ".join(line.split()) for line in lines)})
 
 
-def _best_texts(outcome: NBest, most: int | None) -> list[str]:
-    return [hypothesis.text for hypothesis in outcome.hypotheses[:most]]
+def _best_texts(nbest: NBest, limit: int | None) -> list[str]:
+    return [hypothesis.text for hypothesis in nbest.hypotheses[:limit]]
 
 
 def stacking_inputs(
@@ -29,9 +36,9 @@ def stacking_inputs(
     transcripts: Mapping[str, NBest],
     drafts: Mapping[str, NBest] | None,
 ) -> Iterator[Utterance]:
-    """The utterances with their lines; those that an earlier stage put aside are left out."""
+    """The utterances with the lines that the method reads; without those quarantined before."""
     for utterance in data:
-        outcome = transcripts.get(utterance.id)
+        transcript = transcripts.get(utterance.id)
         draft = None if drafts is None else drafts.get(utterance.id)
-        if outcome is not None and (drafts is None or draft is not None):
-            yield add_source_lines(config, utterance, outcome, draft)
+        if transcript is not None and (drafts is None or draft is not None):
+            yield add_source_lines(config, utterance, transcript, draft)

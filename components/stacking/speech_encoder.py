@@ -1,23 +1,22 @@
-"""Whisper's encoder states of utterances, for models that listen.
+"""Whisper's encoder states of utterances, for models that read speech.
 
 Whisper pads every recording to 30 s, and encoding costs the same for one second as for thirty. Here a
-recording is padded to ``window_seconds`` (longer ones: to their length): a quarter of the cost on short
+recording is padded to ``window_seconds`` (longer ones: to their length), a quarter of the cost on short
 captions. The states are then not bit for bit Whisper's own, because its attention sees less silence: at 8 s
-their cosine with the full window's is 0.98 at least (measured on spoken captions; a test holds it). What is
-trained on a window is used with that window: it is part of the model's configuration.
+their cosine similarity with those of the full window is at least 0.98 (measured on spoken captions; a test
+holds it). A model is used with the window that it was trained with, which is part of its configuration.
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from components import audio
-from components.device import model_cache, pick_device
+from components.device import pick_device
 from components.errors import DataError
+from components.model_cache import model_cache
 from components.models import resolve
 from components.models.loading import load_whisper
 from components.recognition.whisper.encoder import WhisperEncoder
@@ -27,7 +26,12 @@ from components.stacking.config import ENCODER_STATES_VERSION, MAX_SECONDS, Spee
 
 
 class SpeechEncoder:
-    """Whisper's encoder, frozen. ``version`` changes when states do; ``width`` is that of a state."""
+    """Whisper's frozen encoder.
+
+    Attributes:
+        version: changes when the states do.
+        width: of a state.
+    """
 
     version: int = ENCODER_STATES_VERSION
 
@@ -44,7 +48,11 @@ class SpeechEncoder:
 
     @torch.inference_mode()
     def encode(self, utterance: Utterance) -> Tensor:
-        """States (T, ``width``), float16: one for every ``pooling`` / 50 seconds. DataError, in one line."""
+        """The states (T, ``width``) of an utterance in float16, one for every ``pooling`` / 50 seconds.
+
+        Raises:
+            DataError: it has no audio, or more than 30 s of it.
+        """
         if utterance.audio is None:
             raise DataError("expected audio to listen to, found text only: synthesise it first")
         if utterance.audio.seconds > MAX_SECONDS:
@@ -52,22 +60,15 @@ class SpeechEncoder:
                 f"expected at most {MAX_SECONDS:g} s of audio, found {utterance.audio.seconds:.1f}: cut it"
             )
         mel = compute_log_mel(audio.decode(utterance.audio), self._mels)[:, :WINDOW_FRAMES]
-        used = max(1, -(-mel.shape[1] // 2))
-        frames = max(round(self.config.window_seconds * FRAMES_PER_SECOND), 2 * used)
+        n_states = max(1, -(-mel.shape[1] // 2))
+        frames = max(round(self.config.window_seconds * FRAMES_PER_SECOND), 2 * n_states)
         mel = functional.pad(mel, (0, frames - mel.shape[1]))
-        states = self._encoder(mel[None])[0, :used].float()
+        states = self._encoder(mel[None])[0, :n_states].float()
         return _average_pool(states, self.config.pooling).half().cpu()
 
 
 def _average_pool(states: Tensor, size: int) -> Tensor:
-    """(T, d) -> (ceil(T / size), d): means of ``size`` neighbours, of what is left at the end."""
+    """(T, d) -> (ceil(T / size), d): means of ``size`` neighbors; the last is the mean of the rest."""
     if size == 1:
         return states
     return functional.avg_pool1d(states.T[None], size, ceil_mode=True, count_include_pad=False)[0].T
-
-
-def pad_states(states: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """N sequences (T_i, d) -> states (N, T, d) float32, zeros after the end, and their mask (N, T) bool."""
-    lengths = torch.tensor([len(sequence) for sequence in states])
-    mask = torch.arange(int(lengths.max())) < lengths[:, None]
-    return torch.nn.utils.rnn.pad_sequence([each.float() for each in states], batch_first=True), mask

@@ -1,4 +1,4 @@
-"""A stacked model in the one decoder: keys of the memory once per utterance, self-attention kept per row."""
+"""A stacked model as a scorer of the search, with its attention caches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from components.stacking.model_folder import LoadedStackedModel
 
 
 class StackedScorer:
-    """N utterances in one stacked model; see :class:`components.decoding.TokenScorer`."""
+    """A :class:`~components.decoding.scorers.TokenScorer` of a stacked model, prepared for N utterances.
+
+    Keys and values of the encoder's memory are computed once per utterance, those of self-attention are
+    cached per row.
+    """
 
     def __init__(self, stacked: LoadedStackedModel, sources: Sources) -> None:
         model = stacked.model
@@ -23,9 +27,9 @@ class StackedScorer:
 
     @torch.inference_mode()
     def prefill(self) -> Tensor:
-        """Encode, and run the start token; scores are logits."""
+        """Encode the sources and run the start token; logits (N, V)."""
         self._memory = self._model.encode(self._sources)
-        self._keys = self._model.project_memory(self._memory)
+        self._layer_memories = self._model.project_memory(self._memory)
         n = len(self._memory.mask)
         device = self._model.device
         self._utterances = torch.arange(n, device=device)
@@ -33,11 +37,13 @@ class StackedScorer:
 
     @torch.inference_mode()
     def step(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
-        """Reorder what is kept and run one position."""
+        """Reorder the caches and run one position; logits (R, V)."""
         self._cache = [(keys[beam_indices], values[beam_indices]) for keys, values in self._cache]
         utterances = self._utterances[beam_indices]
         if not torch.equal(utterances, self._utterances):  # rows of one utterance see the same memory
-            self._keys = [layer_memory.select(beam_indices) for layer_memory in self._keys]
+            self._layer_memories = [
+                layer_memory.select(beam_indices) for layer_memory in self._layer_memories
+            ]
             memory = self._memory
             speech_mask = None if memory.speech_mask is None else memory.speech_mask[beam_indices]
             self._memory = Memory(memory.states, memory.mask[beam_indices], memory.speech, speech_mask)
@@ -45,12 +51,12 @@ class StackedScorer:
         return self._run_decoder(tokens[:, None])
 
     def _run_decoder(self, tokens: Tensor) -> Tensor:
-        hidden = self._model.decode_hidden(tokens, self._memory, self._keys, self._cache)
+        hidden = self._model.decode_hidden(tokens, self._memory, self._layer_memories, self._cache)
         return self._model.logits(hidden[:, -1])
 
 
 def vocabulary_of(stacked: LoadedStackedModel) -> Vocabulary:
-    """Output tokens of a stacked model: those of the text model that it started from."""
+    """The output vocabulary of a stacked model, which is that of the text model that it started from."""
     config = stacked.model.config
     digest = digest_of(stacked.tokenizer.get_vocab())
     return Vocabulary(int(config.vocab_size), (int(config.eos_token_id),), int(config.pad_token_id), digest)

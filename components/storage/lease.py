@@ -1,10 +1,10 @@
-"""One writer per stage where there are no locks: a lease object that its holder renews.
+"""Leases: one writer per stage on an object store, which has no locks.
 
 ``locks/<name>/000007.json`` is the seventh lease of ``name``; the highest number is the one that counts. A
-lease is taken by creating the next number, which succeeds for one alone, once the highest is released, its
-holder is known to be dead, or it has not changed for a whole lease time *by the clock of whoever watches*:
-clocks of machines are never compared. A holder that finds a higher number, or could not renew for a lease
-time, has lost it and writes nothing more.
+lease is taken by creating the next number, which succeeds for one process only, once the highest is released,
+its holder is known to be dead, or it has not changed for a whole lease time *by the clock of the process that
+watches*: clocks of machines are never compared. A holder that finds a higher number, or could not renew for a
+lease time, has lost its lease and writes nothing more.
 """
 
 from __future__ import annotations
@@ -27,11 +27,15 @@ from components.storage.object_store import ObjectStore
 
 log = logging.getLogger("antiphon.store")
 VARIABLE = "ANTIPHON_LEASE"
-"""Seconds after which the stage of a machine that died is free; 60 unless set."""
+"""Names the lease time: seconds after which the stage of a dead machine is free; 60 by default."""
 
 
 def lease_seconds() -> float:
-    """The lease time that the environment states. ConfigError unless it is at least one second."""
+    """Return the lease time in seconds that ANTIPHON_LEASE sets, 60 by default.
+
+    Raises:
+        ConfigError: it is not a number from 1 to 86,400.
+    """
     text = os.environ.get(VARIABLE) or "60"
     try:
         seconds = float(text)
@@ -43,9 +47,14 @@ def lease_seconds() -> float:
 
 
 class Lease:
-    """The right to write ``name``. ``cache`` names the local copy of the store that its work is in.
+    """The right to write ``name``, renewed by a thread while it is held.
 
-    Whoever asks holds the local lock of that copy, so an earlier holder with the same copy is dead.
+    Args:
+        objects: where the lease objects are.
+        name: what is leased.
+        what: the same for messages.
+        cache: identifier of the local mirror that the holder works in. Whoever asks holds the local lock of
+            that mirror, so an earlier holder with the same mirror is dead.
     """
 
     def __init__(self, objects: ObjectStore, name: str, what: str, cache: str) -> None:
@@ -62,10 +71,10 @@ class Lease:
 
     @contextmanager
     def hold(self, waiting: LockWait) -> Iterator[None]:
-        """Take the lease, renew it while the block runs, release it.
+        """Take the lease, renew it while the block runs, and release it.
 
         Raises:
-            StoreError: another holds it and ``waiting`` is over; the message says which, and since when.
+            StoreError: another process still holds it at the end of the waiting time; the message names it.
         """
         self._take(waiting)
         renewing = threading.Thread(target=self._renew, daemon=True)
@@ -79,7 +88,7 @@ class Lease:
                 self._release()
 
     def check(self) -> None:
-        """Called before anything is written under the lease.
+        """Confirm that the lease is still held; called before anything is written under it.
 
         Raises:
             StoreError: it was lost.
@@ -88,7 +97,7 @@ class Lease:
             self._lost = f"it could not be renewed for {self._seconds:g} s"
         if self._lost is not None:
             raise StoreError(
-                f"{self._what}: expected to be its one writer, but the lease was lost: {self._lost}; "
+                f"{self._what}: expected to be its only writer, found that its lease was lost: {self._lost}; "
                 "what was finished is kept: run the same command again"
             )
 
@@ -133,7 +142,11 @@ class Lease:
                 log.warning("%s: the lease could not be renewed: %s", self._what, error)
 
     def _release(self) -> None:
-        """Not removed: numbers go up only, or one who comes back late could write over another's lease."""
+        """Mark the lease as released.
+
+        It is not removed: numbers only go up, or a holder that comes back late could write over another's
+        lease.
+        """
         try:
             self._objects.write(self._object_name, _encode(self._claim | {"released": True}))
             for name in self._objects.list_names(self._folder):
@@ -147,10 +160,10 @@ class Lease:
 
     def _read(self, name: str) -> dict[str, Any]:
         try:
-            found = json.loads(self._objects.read(name) or b"{}")
+            claim = json.loads(self._objects.read(name) or b"{}")
         except ValueError:
             return {}
-        return found if isinstance(found, dict) else {}
+        return claim if isinstance(claim, dict) else {}
 
 
 def _describe_holder(claim: dict[str, Any]) -> str:

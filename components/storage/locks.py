@@ -1,7 +1,7 @@
-"""One holder per name in a folder: stages and runs are locked by the system, which frees them when one dies.
+"""Locks of a local store: one writer per stage or run, freed by the system when its process dies.
 
-``locks/NAME.lock`` is locked, ``locks/NAME.holder`` says who holds it. Both go when it is released; what a
-killed process left of them, and of its half-written files, is tidied by the next that writes to the store.
+``locks/NAME.lock`` is the lock, ``locks/NAME.holder`` says who holds it. Both are removed on release; what a
+killed process left of them, and its half-written files, are removed by the next process that writes.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from components.files import disk_full_as_store_error, utc_now, write_bytes
 
 log = logging.getLogger("antiphon.store")
 VARIABLE = "ANTIPHON_LOCK_SECONDS"
-"""How long a stage that another writes is waited for; 600 unless set."""
+"""Names the seconds to wait for a stage that another process writes; 600 by default."""
 
 RUN_PREFIX = "run-"
-"""What the names of runs' locks begin with; those of stages are keys."""
+"""Prefix of the names of runs' locks; those of stages are keys."""
 
 _WARNING_INTERVAL = 60.0
 _PARTIAL_FILES = (".*.tmp", ".report-data.*")
@@ -34,7 +34,11 @@ _CLEANED_ROOTS: set[Path] = set()
 
 
 def lock_seconds() -> float:
-    """How long the environment says to wait for another's stage. ConfigError unless it is 0 or more."""
+    """Return how many seconds to wait for another writer: ANTIPHON_LOCK_SECONDS, 600 by default.
+
+    Raises:
+        ConfigError: it is not a number of at least 0.
+    """
     text = os.environ.get(VARIABLE) or "600"
     try:
         seconds = float(text)
@@ -46,7 +50,13 @@ def lock_seconds() -> float:
 
 
 class LockWait:
-    """Waiting for what another holds: says so at once and then now and then, and ends."""
+    """Waits for another writer with a warning at once and every minute, and gives up after a time.
+
+    Args:
+        what: what is waited for, for messages.
+        seconds: how long.
+        instead: what the user can do instead of waiting.
+    """
 
     def __init__(self, what: str, seconds: float, instead: str = "use another store") -> None:
         self._what = what
@@ -55,10 +65,10 @@ class LockWait:
         self._last_warning = 0.0
 
     def wait_or_raise(self, holder: str) -> None:
-        """Called while it is held by ``holder``.
+        """Warn that ``holder`` still writes, where a warning is due; called again and again while that is so.
 
         Raises:
-            StoreError: it was waited for long enough; the message says who holds it.
+            StoreError: the waiting time is over; the message says who holds it.
         """
         at = time.monotonic()
         if at >= self._until:
@@ -74,10 +84,10 @@ class LockWait:
 
 @contextmanager
 def hold_lock(root: Path, name: str, what: str, waiting: LockWait) -> Iterator[None]:
-    """Be the one holder of ``name`` in the store at ``root``, at most until this process dies.
+    """Hold the lock ``name`` of the store at ``root`` while the block runs, or until this process dies.
 
     Raises:
-        StoreError: another holds it and ``waiting`` is over; or the store cannot be written to.
+        StoreError: another process still holds it when ``waiting`` ends, or the store cannot be written to.
     """
     path = root / "locks" / f"{name}.lock"
     with disk_full_as_store_error(what, root):
@@ -98,7 +108,7 @@ def hold_lock(root: Path, name: str, what: str, waiting: LockWait) -> Iterator[N
 
 
 def holder_of(root: Path, name: str) -> str | None:
-    """Who says to hold a name; None where nobody does, or a process of this machine that is dead."""
+    """Return who holds a lock; None for nobody, or for a process of this machine that is dead."""
     try:
         claim = json.loads((root / "locks" / f"{name}.holder").read_bytes())
         if claim["host"] == socket.gethostname() and not _is_alive(int(claim["pid"])):
@@ -109,7 +119,7 @@ def holder_of(root: Path, name: str) -> str | None:
 
 
 def folder_of(root: Path, name: str) -> Path:
-    """The folder that is written under the lock ``name``."""
+    """Return the folder that is written under the lock ``name``."""
     return (
         root / "runs" / name.removeprefix(RUN_PREFIX)
         if name.startswith(RUN_PREFIX)
@@ -118,7 +128,7 @@ def folder_of(root: Path, name: str) -> Path:
 
 
 def remove_partial_files(folder: Path) -> None:
-    """Remove what was half written in a folder; its lock is held, so whoever wrote it is dead."""
+    """Remove half-written files from a folder whose lock is held, so that whoever wrote them is dead."""
     for pattern in _PARTIAL_FILES:
         for path in folder.rglob(pattern):
             with suppress(OSError):
@@ -126,7 +136,7 @@ def remove_partial_files(folder: Path) -> None:
 
 
 def _clean_up_once(root: Path) -> None:
-    """Tidy up after those that died, once per process: every lock here that is free is such a one's."""
+    """Clean up after killed processes, once per process and store: every free lock here was theirs."""
     if root in _CLEANED_ROOTS:
         return
     _CLEANED_ROOTS.add(root)
@@ -147,7 +157,7 @@ def _try_acquire(lock: FileLock) -> bool:
 
 
 def _release(lock: FileLock, path: Path, holder: Path) -> None:
-    """Remove the lock's files, then let it go; who waits on a removed file sees it and opens anew."""
+    """Remove the lock's files, then release it; a process that waits on a removed file opens it anew."""
     try:
         holder.unlink(missing_ok=True)
         path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The local copy of a store that is elsewhere: finished stages, brought here whole and verified."""
+"""Local mirror of an object store: finished stages, copied whole and verified."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from components.storage.seal import PLAN, SEAL, DamagedError, Seal, read_seal, v
 
 
 class Mirror:
-    """Objects and the folder on this machine that has copies of them, laid out alike.
+    """Objects of a store and the local folder with copies of them, laid out alike.
 
-    The folder is ``ANTIPHON_CACHE``/stores/NAME, NAME by the URL; deleting it loses nothing that is sealed.
+    The folder is ``ANTIPHON_CACHE/stores/NAME``, where NAME is a digest of the URL; deleting it loses nothing
+    that is sealed.
     """
 
     def __init__(self, url: str) -> None:
@@ -26,10 +27,13 @@ class Mirror:
         self.root = cache_folder() / "stores" / name
 
     def download(self, key: str) -> Seal | None:
-        """Have the finished stage here, as it is there; None where it is not finished there.
+        """Copy a finished stage here, unless an intact copy is here already.
+
+        Returns:
+            Its seal; None where the stage is not finished in the object store.
 
         Raises:
-            DamagedError: a file there is missing, or is not what the seal says.
+            DamagedError: a file of the object store is missing, or is not what the seal says.
         """
         content = self.objects.read(f"stages/{key}/{SEAL}")
         if content is None:
@@ -71,7 +75,7 @@ class Mirror:
 
 
 def _is_intact(folder: Path, seal: Seal, content: bytes) -> bool:
-    """Whether the copy in a folder is whole and is the one with this seal."""
+    """Return whether the copy in a folder is whole and has this seal."""
     try:
         if (folder / SEAL).read_bytes() != content:
             return False

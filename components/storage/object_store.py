@@ -1,7 +1,7 @@
-"""Objects behind an fsspec URL (``s3://bucket/folder``, ``memory://name``): whole reads and writes by name.
+"""Objects below an fsspec URL (``s3://bucket/folder``, ``memory://name``): whole reads and writes by name.
 
 An object store knows no rename and no lock. It has atomic whole writes and, in ``create``, writes that
-succeed for one writer alone (``If-None-Match`` on S3); everything above needs no more than that.
+succeed for one writer only (``If-None-Match`` on S3); the store needs no more than that.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ log = logging.getLogger("antiphon.store")
 T = TypeVar("T")
 
 RETRY_DELAYS = (1.0, 5.0, 20.0)
-"""Seconds before each further try after a transient error; the client has tried several times by then."""
+"""Seconds before each retry after a transient error; the client has retried several times by then."""
 
 _TRANSIENT_ERRNO = {
     errno.EIO,
@@ -37,7 +37,11 @@ _TRANSIENT_NAMES |= {"ResponseParserError", "IncompleteReadError", "ClientPayloa
 
 
 class ObjectStore:
-    """The objects below ``url``. Names are relative, with ``/``. Safe to share between threads."""
+    """The objects below ``url``; safe to share between threads.
+
+    Names are relative, with ``/``. Every method raises StoreError, or TransientError where the store does not
+    answer after several tries.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
@@ -52,7 +56,7 @@ class ObjectStore:
         self._base = base.rstrip("/")
 
     def read(self, name: str) -> bytes | None:
-        """An object's bytes; None where there is none. StoreError, TransientError."""
+        """Return an object's bytes; None where there is none."""
 
         def attempt() -> bytes | None:
             try:
@@ -65,14 +69,14 @@ class ObjectStore:
         return self._retry(attempt, name)
 
     def write(self, name: str, content: bytes) -> None:
-        """Write an object, whatever was there. StoreError, TransientError."""
+        """Write an object, whether or not there is one."""
         self._retry(lambda: self._fs.pipe_file(self._path(name), content), name)
 
     def create(self, name: str, content: bytes) -> bool:
-        """Write an object that is not there yet; False where it is. StoreError, TransientError.
+        """Write an object that is not there yet; return False where it is.
 
-        Of several that ask at once one alone is given True. One that is cut off from the answer to its own
-        write is told False: whoever asks must be able to live with that.
+        Of several writers at once, one gets True. A writer that is cut off from the answer to its own write
+        may get False: callers must be able to live with that.
         """
 
         def attempt() -> bool:
@@ -85,7 +89,7 @@ class ObjectStore:
         return self._retry(attempt, name)
 
     def list_names(self, folder: str) -> list[str]:
-        """Names of all objects below a folder, sorted. StoreError, TransientError."""
+        """Return the names of all objects below a folder, sorted."""
 
         def attempt() -> list[str]:
             try:
@@ -99,7 +103,7 @@ class ObjectStore:
         return self._retry(attempt, folder)
 
     def list_folders(self, folder: str) -> list[str]:
-        """Names of the folders in a folder, sorted. StoreError, TransientError."""
+        """Return the names of the folders in a folder, sorted."""
 
         def attempt() -> list[str]:
             try:
@@ -113,11 +117,11 @@ class ObjectStore:
         return self._retry(attempt, folder)
 
     def upload(self, path: Path, name: str) -> None:
-        """Copy a local file there. StoreError, TransientError."""
+        """Copy a local file into an object."""
         self._retry(lambda: self._fs.put_file(str(path), self._path(name)), name)
 
     def download(self, name: str, path: Path) -> bool:
-        """Copy an object into a new local file; False where there is none. StoreError, TransientError."""
+        """Copy an object into a new local file; return False where there is none."""
 
         def attempt() -> bool:
             try:
@@ -131,7 +135,7 @@ class ObjectStore:
         return self._retry(attempt, name)
 
     def remove(self, name: str) -> None:
-        """Remove an object, if it is there. StoreError, TransientError."""
+        """Remove an object, if there is one."""
 
         def attempt() -> None:
             if self._fs.exists(self._path(name)):
@@ -143,7 +147,7 @@ class ObjectStore:
         return f"{self._base}/{name}"
 
     def _retry(self, call: Callable[[], T], name: str) -> T:
-        """The call's answer, tried again while what went wrong may pass; else one clear line."""
+        """Call a client's function, again after transient errors; other errors become one clear line."""
         for wait in (*RETRY_DELAYS, None):
             try:
                 return call()
@@ -156,7 +160,7 @@ class ObjectStore:
         raise AssertionError  # the last wait is None
 
     def _translate_error(self, error: Exception, name: str) -> AntiphonError:
-        """What a client's error means to a user: every client has its own classes."""
+        """Translate a client's error into ours: every client has its own classes."""
         names = {kind.__name__ for kind in type(error).__mro__}
         detail = redact(" ".join(str(error).split())) or type(error).__name__
         at = f"{self.url}/{name}"
@@ -180,5 +184,5 @@ class ObjectStore:
 
 
 def _is_missing_bucket(error: BaseException) -> bool:
-    """Whether it is the bucket that is missing and not one object in it."""
+    """Return whether the bucket is missing, and not just one object in it."""
     return type(error.__cause__).__name__ == "NoSuchBucket"

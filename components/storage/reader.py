@@ -14,7 +14,7 @@ from components.storage.stage_writer import ERRORS, JOURNAL, OUTPUTS, read_journ
 
 
 def read_utterances(data: StageRef) -> Iterator[Utterance]:
-    """The utterances of a ``data`` stage, in order."""
+    """Yield the utterances of a ``data`` stage, in order."""
     return (_parse_utterance(line, Path(data.path)) for line in read_lines(Path(data.path) / OUTPUTS))
 
 
@@ -23,7 +23,7 @@ def _parse_utterance(line: bytes, folder: Path) -> Utterance:
 
 
 def resolve_audio_path(utterance: Utterance, folder: Path) -> Utterance:
-    """An utterance of the stage in ``folder``; a relative path of its audio is one in that folder."""
+    """Resolve the path of an utterance's audio: a relative one lies in the stage's ``folder``."""
     if utterance.audio is None or Path(utterance.audio.path).is_absolute():
         return utterance
     here = utterance.audio.model_copy(update={"path": str(folder / utterance.audio.path)})
@@ -31,23 +31,27 @@ def resolve_audio_path(utterance: Utterance, folder: Path) -> Utterance:
 
 
 def read_nbests(ref: StageRef) -> Iterator[NBest]:
-    """The n-best lists of a stage, in the order of its inputs."""
+    """Yield the n-best lists of a stage, in the order of its inputs."""
     return map(NBest.model_validate_json, read_lines(Path(ref.path) / OUTPUTS))
 
 
 def read_quarantined(ref: StageRef) -> Iterator[Quarantined]:
-    """What a stage could not process, in the order of its inputs."""
+    """Yield the records that a stage could not process, in the order of its inputs."""
     return map(Quarantined.model_validate_json, read_lines(Path(ref.path) / ERRORS))
 
 
 def count_journal_shards(folder: Path) -> int:
-    """Shards of a stage that an earlier attempt has left in a folder."""
+    """Return how many complete shards an earlier attempt left in a stage's folder."""
     journal = folder / JOURNAL
     return sum(1 for _ in read_journal(journal.read_bytes())) if journal.exists() else 0
 
 
 def languages_of(data: StageRef) -> tuple[str, str]:
-    """Source and target language of a data set, by its first utterance. DataError where it has no target."""
+    """Return source and target language of a data set, by its first utterance.
+
+    Raises:
+        DataError: it is empty or has no target language.
+    """
     first = next(read_utterances(data), None)
     if first is None or first.target_language is None:
         raise DataError("expected data with a target language, found none: set target_language")
@@ -55,25 +59,25 @@ def languages_of(data: StageRef) -> tuple[str, str]:
 
 
 def read_nbests_by_id(ref: StageRef | None) -> dict[str, NBest]:
-    """Utterance id -> n-best list; empty without a stage."""
+    """Return the n-best lists of a stage by utterance id; empty without a stage."""
     return {} if ref is None else {nbest.utterance_id: nbest for nbest in read_nbests(ref)}
 
 
 def read_best_texts(ref: StageRef) -> dict[str, str]:
-    """Utterance id -> text of the best hypothesis."""
+    """Return the text of the best hypothesis by utterance id."""
     return {nbest.utterance_id: nbest.best.text for nbest in read_nbests(ref)}
 
 
 def _index_lines(path: Path) -> dict[str, int]:
-    """Utterance id -> where its line begins."""
-    found: dict[str, int] = {}
+    """Return the byte offset of each record's line by utterance id."""
+    offsets: dict[str, int] = {}
     position = 0
     with path.open("rb") as file:
         for line in file:
             record = json.loads(line)
-            found[record.get("utterance_id") or record["id"]] = position
+            offsets[record.get("utterance_id") or record["id"]] = position
             position += len(line)
-    return found
+    return offsets
 
 
 def _read_line(path: Path, offset: int) -> bytes:
@@ -86,7 +90,12 @@ R = TypeVar("R", bound=Record)
 
 
 class StoredRecords(Mapping[str, R | Quarantined], Generic[R]):
-    """What a stage gave by utterance id, each record read from its file when it is asked for."""
+    """The records of a stage by utterance id, each read from its file on access.
+
+    Args:
+        ref: the stage.
+        record: the type of its outputs; what it could not process is :class:`Quarantined`.
+    """
 
     def __init__(self, ref: StageRef, record: type[R]) -> None:
         """``record``: what the stage gives where it gives something."""
@@ -94,7 +103,7 @@ class StoredRecords(Mapping[str, R | Quarantined], Generic[R]):
         self._record: type[R] = record
         self._where: dict[str, tuple[str, int]] = {}
         for name in (OUTPUTS, ERRORS):
-            self._where |= {key: (name, place) for key, place in _index_lines(self._folder / name).items()}
+            self._where |= {key: (name, offset) for key, offset in _index_lines(self._folder / name).items()}
 
     def __getitem__(self, utterance_id: str) -> R | Quarantined:
         name, offset = self._where[utterance_id]
@@ -116,14 +125,14 @@ class StoredRecords(Mapping[str, R | Quarantined], Generic[R]):
 
 
 class StoredOutcomes(StoredRecords[NBest]):
-    """The outcomes of a stage of texts."""
+    """The outcomes of a stage that gives text."""
 
     def __init__(self, ref: StageRef) -> None:
         super().__init__(ref, NBest)
 
 
 class StoredUtterances(Sequence[Utterance]):
-    """The utterances of a ``data`` stage by position, each read from its file when it is asked for."""
+    """The utterances of a ``data`` stage by position, each read from its file on access."""
 
     def __init__(self, data: StageRef) -> None:
         self._path = Path(data.path) / OUTPUTS

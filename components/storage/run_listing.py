@@ -1,4 +1,4 @@
-"""The runs of a store by their records alone: no stage is opened or verified."""
+"""The runs of a store, listed from their records; no stage is opened or verified."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from components.storage.store import Store
 
 
 class RunEntry(NamedTuple):
-    """A run by its name. ``status`` is its record's, else running, unfinished or damaged."""
+    """A run by its name. ``status`` is that of its record, else running, unfinished or damaged."""
 
     name: str
     status: str
@@ -23,7 +23,7 @@ class RunEntry(NamedTuple):
 
 
 def list_runs(store: Store) -> list[RunEntry]:
-    """Every run of a store, the newest first."""
+    """Return every run of a store, newest first."""
     runs = [_read_entry(store, name) for name in store.backend.list_run_names()]
     return sorted(runs, key=lambda run: (run.started, run.name), reverse=True)
 
@@ -43,7 +43,7 @@ def _read_entry(store: Store, name: str) -> RunEntry:
 
 
 def _last_change(folder: Path) -> str:
-    """When a run without a record was last written to; nothing where another machine alone knows it."""
+    """Return when a run without a record was last written to; "" where only another machine knows it."""
     try:
         return datetime.fromtimestamp(folder.stat().st_mtime, UTC).isoformat(timespec="seconds")
     except OSError:

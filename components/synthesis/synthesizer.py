@@ -16,6 +16,7 @@ import soundfile
 
 from components import audio
 from components.errors import ConfigError, DataError
+from components.files import rename_durably, sync_file
 from components.records import Quarantined, Utterance
 from components.synthesis.config import VERSION, SynthesisConfig
 from components.synthesis.engines import ENGINES
@@ -26,7 +27,16 @@ VOICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+./-]*")
 
 
 class Synthesizer:
-    """Speaks texts. ``version`` changes when outputs do; ``identity`` is engine and voices as installed."""
+    """Speaks texts.
+
+    Attributes:
+        version: Changes when outputs do.
+        config: Engine, voices, speed.
+        identity: Engine and voices as installed: names and versions.
+
+    Raises:
+        ConfigError: Engine or voice is missing or does not fit the settings; the message has the remedy.
+    """
 
     version: int = VERSION
 
@@ -42,7 +52,7 @@ class Synthesizer:
         self.identity = self._engine.identity(self._voices)
 
     def synthesize(self, utterances: Sequence[Utterance], folder: Path) -> list[Utterance | Quarantined]:
-        """One outcome per utterance, in order: it with its audio in ``folder``, or why it cannot be spoken.
+        """One outcome per utterance, in order: the utterance with its audio in ``folder``, or its fault.
 
         ``text`` moves to ``transcript``, without its marks of pronunciation (see :mod:`.markup`). An
         utterance that has audio already is returned as it is.
@@ -97,9 +107,10 @@ class Synthesizer:
             raise DataError(f"{self.config.engine}: expected speech of voice {voice!r}, found silence")
         partial = target.with_suffix(".partial")
         soundfile.write(partial, samples.clip(-1, 1), audio.SAMPLE_RATE, format="FLAC", subtype="PCM_16")
-        partial.replace(target)
+        sync_file(partial)
+        rename_durably(partial, target)
 
 
 def build(config: SynthesisConfig) -> Synthesizer:
-    """The synthesiser of ``config``. ConfigError, with the remedy, where its engine or voice is missing."""
+    """The synthesizer of ``config``. ConfigError, with the remedy, where its engine or voice is missing."""
     return Synthesizer(config)

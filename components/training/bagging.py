@@ -1,7 +1,7 @@
-"""Bootstrap aggregation (Breiman 1996): each member learns from a sample drawn with replacement.
+"""Bootstrap aggregation (Breiman 1996): each member learns from a sample that is drawn with replacement.
 
-A bag depends on the seed, on its number and on the number of items only, so more bags change none. The train
-flow draws it (``antiphon run train --set bag=1``).
+A sample depends on the seed, its number and the number of items only, so that drawing more samples changes
+none. The train flow draws it (``antiphon run train --set bag=1``).
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ Item = TypeVar("Item")
 
 
 class BootstrapSample(NamedTuple):
-    """Places of a sequence: as many draws as it has items, and those never drawn (about 36.8%)."""
+    """Indices of a sequence: as many draws as it has items, and those never drawn (about 36.8%)."""
 
     indices: list[int]
     out_of_bag: list[int]
 
 
 def draw_bootstrap_sample(size: int, seed: int, number: int) -> BootstrapSample:
-    """Bag ``number`` (from 1) of ``size`` items."""
+    """Draw sample ``number`` (from 1) of ``size`` items."""
     indices = np.random.default_rng([seed, number]).integers(size, size=size).tolist()
     in_bag = set(indices)
     return BootstrapSample(indices, [index for index in range(size) if index not in in_bag])
 
 
 def resample_items(items: Sequence[Item], seed: int, number: int | None) -> Sequence[Item]:
-    """The items of bag ``number``, or all of them without a number."""
+    """The items of sample ``number``, or all of them without a number."""
     return (
         items
         if number is None

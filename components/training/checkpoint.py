@@ -23,8 +23,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from components.digests import sync_folder
 from components.errors import StoreError
+from components.files import rename_durably
 from components.models.install_manifest import is_intact, write_manifest
 
 MANIFEST = "manifest.json"
@@ -76,8 +76,7 @@ def save(folder: Path, model: Any, optimizer: torch.optim.Optimizer, state: Trai
     (temporary / "state.json").write_text(json.dumps(dataclasses.asdict(state)), encoding="utf-8")
     write_manifest(temporary, MANIFEST)
     shutil.rmtree(final, ignore_errors=True)
-    temporary.rename(final)
-    sync_folder(folder)
+    rename_durably(temporary, final)
     kept_folders = {
         checkpoint_folder(folder, int(row[name]))
         for row in state.history[-keep:]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from components.digests import write_atomically
+from components.files import write_atomically
 from components.models.checkpoints import DOMAIN
 from components.records import Utterance
 from components.training import parallel_data

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from sacrebleu.metrics.bleu import BLEU
 
-from components.metrics.translation import bleu_tokenizer
+from components.metrics.bleu import bleu_tokenizer
 from components.records import NBest
 
 

@@ -19,8 +19,9 @@ import torch
 
 from components.allocator import keep_freed_memory
 from components.device import pick_device, use_threads
-from components.digests import combine_digests, write_atomically
+from components.digests import combine_digests
 from components.errors import ConfigError, ModelError
+from components.files import write_atomically
 from components.training import batches, checkpoint
 from components.training.checkpoint import TrainingState
 from components.training.config import TrainingConfig

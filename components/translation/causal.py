@@ -1,7 +1,7 @@
-"""Translation by a prompted decoder-only model: a few-shot prompt, or the tokenizer's chat template.
+"""Translation by prompted decoder-only models: a few-shot prompt, or the tokenizer's chat template.
 
-The texts of the prompts are in ``prompts/``. The source is data: one line, in its place between delimiters,
-with those delimiters and all control tokens taken out of it.
+The texts of the prompts are in ``prompts/``. The source is sanitized: one line between delimiters, with those
+delimiters and all control tokens taken out of it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,18 @@ _END_OF_TURN_TOKENS = ("<|im_end|>", "<|endoftext|>", "<end_of_turn>", "<|eot_id
 
 
 class CausalBackend:
-    """An :class:`~components.translation.translator.TranslationBackend` over a :class:`CausalModel`."""
+    """A :class:`~components.translation.translator.TranslationBackend` over a :class:`CausalModel`.
+
+    Args:
+        model: The model, ready to be searched.
+        tokenizer: The model's.
+        search_config: The search.
+        prompt: ``auto`` takes the chat template where the tokenizer has one.
+        examples: A JSONL file of examples for the prompt; None: those in ``prompts/``.
+
+    Raises:
+        ConfigError: The settings do not fit the model, or the examples cannot be read.
+    """
 
     def __init__(
         self,
@@ -80,7 +91,7 @@ class CausalBackend:
         return Sentence(tuple(ids), target)
 
     def tokenize_answer(self, text: str) -> tuple[int, ...]:
-        """A translation as what follows the prompt, with what ends it: to be scored, not searched."""
+        """A translation as the token ids that follow the prompt, end included: to be scored, not searched."""
         text = sanitize(text, self._control_tokens)
         if self._chat:
             return (*self._tokenizer(text, add_special_tokens=False).input_ids, self._eos[0])
@@ -116,7 +127,7 @@ class CausalBackend:
 def answer_logits_processors(
     model: CausalModel, prompts: Sequence[Sequence[int]], eos: tuple[int, ...]
 ) -> list[LogitsProcessor]:
-    """Those of the model's settings, and no answer is empty."""
+    """The logits processors of the model's settings, and one that forbids an empty answer."""
     return [
         logits_processors.suppress_at(0, eos),
         *logits_processors_of(model.model, eos=eos, prompts=prompts),

@@ -1,4 +1,4 @@
-"""What is refused of a translator before its weights are loaded: its search, its model, its languages."""
+"""What is refused of a translator before its weights are loaded: search, device, model, languages."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from components import models
-from components.data import UNKNOWN_LANGUAGE
 from components.errors import ConfigError, DataError
+from components.languages import UNDETERMINED
 from components.machine import resolve_device_name
 from components.models.architectures import CAUSAL, MULTILINGUAL
 from components.models.checkpoints import read_json
@@ -26,7 +26,13 @@ LanguagePair = tuple[str, str | None]
 
 
 def check(config: TranslationConfig, store: str | None) -> None:
-    """Refuse what can be refused without fetching a model. ConfigError, ModelError, StoreError."""
+    """Refuse what can be refused without fetching a model.
+
+    Raises:
+        ConfigError: Search, device, arithmetic or examples cannot be used.
+        ModelError: There is no such model.
+        StoreError: The store that the model is in cannot be read.
+    """
     search_config_of(config)
     device = resolve_device_name(config.device)
     if config.dtype == "int8" and device != "cpu":
@@ -45,7 +51,7 @@ def validate_model(config: TranslationConfig, store: str | None, pairs: Iterable
 
 
 def resolve_text_model(reference: str, store: str | None) -> Checkpoint:
-    """The checkpoint of a model that reads text. ConfigError where it is a recogniser's."""
+    """The checkpoint of a model that reads text. ConfigError where it recognizes speech."""
     checkpoint = models.resolve(reference, store)
     if checkpoint.architecture.lower().startswith(("whisper", "pocketsphinx")):
         raise ConfigError(
@@ -56,7 +62,7 @@ def resolve_text_model(reference: str, store: str | None) -> Checkpoint:
 
 
 def explain_unsupported(checkpoint: Checkpoint, pairs: Iterable[LanguagePair]) -> str | None:
-    """Why the model translates none of ``pairs``, told of the first; None where it may translate one."""
+    """Why the model translates none of ``pairs``, said of the first; None where it may translate one."""
     refuse, first = _direction_check(checkpoint), None
     for source, target in pairs:
         try:
@@ -69,7 +75,7 @@ def explain_unsupported(checkpoint: Checkpoint, pairs: Iterable[LanguagePair]) -
 
 
 def _direction_check(checkpoint: Checkpoint) -> Callable[[str, str | None], object]:
-    """What raises DataError for a language that the model has not, by the files beside its weights."""
+    """A function that raises DataError for languages that the model lacks, by files beside its weights."""
     folder = Path(checkpoint.path)
     if checkpoint.architecture.endswith(CAUSAL):
         return _refuse_no_target
@@ -85,7 +91,7 @@ def _direction_check(checkpoint: Checkpoint) -> Callable[[str, str | None], obje
         def refuse(source: str, target: str | None) -> None:
             _refuse_no_target(source, target)
             for language in (source, str(target)):
-                if language != UNKNOWN_LANGUAGE:
+                if language != UNDETERMINED:
                     find_language_token(tokenizer, language)
 
         return refuse
@@ -93,7 +99,7 @@ def _direction_check(checkpoint: Checkpoint) -> Callable[[str, str | None], obje
     declared = values.get("source_lang"), values.get("target_lang")
 
     def refuse_other(source: str, target: str | None) -> None:
-        refuse_other_direction(declared, str(declared[0]) if source == UNKNOWN_LANGUAGE else source, target)
+        refuse_other_direction(declared, str(declared[0]) if source == UNDETERMINED else source, target)
 
     return refuse_other
 

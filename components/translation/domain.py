@@ -1,4 +1,4 @@
-"""What a translation model was made for, and whether a text is anything like it.
+"""The domain of a translation model: what it was made for, and whether a text is like it.
 
 A small model translates whatever it is given, fluently, also when it has seen nothing of the kind. Beside
 its weights a model of ours keeps ``domain.json``: which pieces of its vocabulary its training had met, how
@@ -35,7 +35,7 @@ WARN_ABOVE = 0.1
 
 Piece = int
 ScoredSentence = tuple[Sequence[Piece], float, int]
-"""Source pieces of a sentence, summed log-probability (nats) of its best translation, tokens of that."""
+"""A sentence's source pieces, summed log-probability (nats) of its best translation, tokens of that."""
 
 
 class Domain(Record):
@@ -68,7 +68,13 @@ class Domain(Record):
 def measure_domain(
     description: str, training: Iterable[Sequence[Piece]], development: Sequence[ScoredSentence]
 ) -> Domain:
-    """The domain of a model, from the sources that it learned from and its development sentences."""
+    """The domain of a model.
+
+    Args:
+        description: What it was made for, as one would say it.
+        training: Pieces of the sources that it learned from.
+        development: Development sentences with its translations' scores.
+    """
     counts = Counter(piece for sentence in training for piece in sentence)
     frequent = frozenset(piece for piece, times in counts.items() if times >= MIN_TRAINING_COUNT)
     unknown = [_unknown_share(pieces, frequent) for pieces, _, _ in development]
@@ -86,7 +92,7 @@ def measure_domain(
 
 
 def read_domain(folder: Path) -> Domain | None:
-    """The domain that a model's folder keeps; None where it keeps none. ModelError where it is damaged."""
+    """The domain in a model's folder; None where it has none. ModelError where it is damaged."""
     if not (folder / DOMAIN).is_file():
         return None
     try:
@@ -98,17 +104,18 @@ def read_domain(folder: Path) -> Domain | None:
 
 
 def format_warning(model: str, domain: Domain, unfamiliar: int, total: int, languages: Sequence[str]) -> str:
-    """What a user is told of ``total`` texts of which many are unfamiliar, and what would do better.
+    """The line for a user many of whose texts are unfamiliar, with models that may do better.
 
-    ``languages`` are source and target, as far as they are known.
+    Args:
+        model: Reference of the model.
+        domain: What it was made for.
+        unfamiliar: Texts that are unfamiliar.
+        total: All texts.
+        languages: Source and target, as far as they are known.
     """
     codes = [base_of(language) for language in languages]
-    others = (
-        [model_name for model_name in packaged_translators(*codes) if model_name != model]
-        if len(codes) == 2
-        else []
-    )
-    packaged = "".join(f", {one} (a language model)" for one in others)
+    others = [name for name in packaged_translators(*codes) if name != model] if len(codes) == 2 else []
+    packaged = "".join(f", {name} (a language model)" for name in others)
     return (
         f"{unfamiliar:,} of {total:,} texts are not what {model} was made for ({domain.description}): their "
         f"words, their length or its own likelihood lie outside of what {100 - TAIL_PERCENT:.0f}% of its "

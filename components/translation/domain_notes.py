@@ -1,4 +1,4 @@
-"""What a run says where its texts are not what its translation model was made for."""
+"""The line of a run whose texts are not what its translation model was made for."""
 
 from __future__ import annotations
 

@@ -16,18 +16,25 @@ from components.translation.seq2seq import Seq2SeqBackend, to_sentence_translati
 from components.translation.translator import Sentence, SentenceTranslation, TranslationBackend
 
 _ROOM = 32
-"""Tokens that a canvas may grow by beyond twice the source."""
+"""Tokens by which a canvas may exceed twice the source."""
 
 
 class EditDiffusionBackend(Seq2SeqBackend):
-    """Translates from an empty canvas in ``steps`` steps (all of the model's if None)."""
+    """A :class:`~components.translation.translator.TranslationBackend`: from an empty canvas, step by step.
+
+    Args:
+        model: The model, ready to be decoded.
+        tokenizer: The model's.
+        search_config: Of every step's beam search.
+        steps: Steps at most; None: all of the model's.
+    """
 
     def __init__(
-        self, ready: EditDiffusionModel, tokenizer: Any, search_config: SearchConfig, steps: int | None = None
+        self, model: EditDiffusionModel, tokenizer: Any, search_config: SearchConfig, steps: int | None = None
     ) -> None:
-        super().__init__(ready, tokenizer, search_config)  # type: ignore[arg-type]
-        self.diffusion = ready
-        self.steps = min(steps or ready.network.steps, ready.network.steps)
+        super().__init__(model, tokenizer, search_config)  # type: ignore[arg-type]
+        self.diffusion = model
+        self.steps = min(steps or model.network.steps, model.network.steps)
 
     def decode(self, sentences: Sequence[Sentence]) -> list[list[SentenceTranslation]]:
         """Translate one batch; one candidate each, with the score of the last step."""
@@ -56,14 +63,14 @@ class EditDiffusionBackend(Seq2SeqBackend):
 
 
 def translate_all(
-    engine: TranslationBackend, texts: Sequence[str], languages: tuple[str, str], batch_size: int = 64
+    backend: TranslationBackend, texts: Sequence[str], languages: tuple[str, str], batch_size: int = 64
 ) -> list[str]:
-    """Translate each text as one sentence, in batches of similar length; return the best, in order."""
-    sentences = [engine.prepare(text, *languages) for text in texts]
+    """The best translation of each text, taken as one sentence, in order; batches of similar length."""
+    sentences = [backend.prepare(text, *languages) for text in texts]
     order = sorted(range(len(texts)), key=lambda i: len(sentences[i].tokens))
     output = [""] * len(texts)
     for first in range(0, len(order), batch_size):
         rows = order[first : first + batch_size]
-        for i, candidates in zip(rows, engine.decode([sentences[i] for i in rows]), strict=True):
+        for i, candidates in zip(rows, backend.decode([sentences[i] for i in rows]), strict=True):
             output[i] = candidates[0].text
     return output

@@ -1,4 +1,4 @@
-"""A configuration -> a translator, its model resident in the process."""
+"""A configuration -> a translator, whose model stays in memory."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from components.decoding.models.deliberation import DeliberationModel
 from components.decoding.models.edit_diffusion import EditDiffusionModel
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import digest_of
-from components.device import DTYPES, model_cache, pick_device
+from components.device import DTYPES, pick_device
 from components.errors import ConfigError
 from components.kernels import Arithmetic
+from components.model_cache import model_cache
 from components.models import resolve
 from components.models.architectures import CAUSAL, DELIBERATION, EDIT_DIFFUSION
 from components.models.loading import load_transformers
@@ -28,7 +29,12 @@ from components.translation.translator import TranslationBackend, Translator
 
 
 def build(config: TranslationConfig, store: str | None = None) -> Translator:
-    """The translator of ``config``; models stay resident in the process. ConfigError, ModelError."""
+    """The translator of ``config``; its model stays in memory and is shared by equal settings.
+
+    Raises:
+        ConfigError: The settings do not fit each other or the model.
+        ModelError: The model is not there, or damaged.
+    """
     search = search_config_of(config)
     checkpoint, model, tokenizer = load_resident(config.model, config, store)
     backend: TranslationBackend
@@ -45,7 +51,7 @@ def build(config: TranslationConfig, store: str | None = None) -> Translator:
 def load_resident(
     reference: str, config: TranslationConfig, store: str | None
 ) -> tuple[Checkpoint, CausalModel | Seq2SeqModel, Any]:
-    """A model made ready on the device and in the arithmetic of ``config``, with its tokenizer."""
+    """Checkpoint, model and tokenizer, on the device and in the arithmetic of ``config``; loaded once."""
     checkpoint = resolve(reference, store)
     kind = "causal" if checkpoint.architecture.endswith(CAUSAL) else "seq2seq"
     device = str(pick_device(config.device))

@@ -1,4 +1,4 @@
-"""Examples for the prompt of a causal language model, from a file."""
+"""Examples for the prompt of a decoder-only model, from a file."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""What each model's tokenizer calls a language, and what a model of one direction refuses."""
+"""The tokens by which tokenizers of many languages know a language, and models of one direction only."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from components.errors import DataError
-from components.languages import NAMES, base_of
+from components.languages import NAMES, base_of, is_same_language, three_letters_of
 from components.models.packaged_models import packaged_translators
 
 NO_TARGET_LANGUAGE = (
@@ -17,25 +17,37 @@ def find_language_token(tokenizer: Any, language: str) -> str:
     """The token by which a multilingual tokenizer (M2M, NLLB, mBART) knows ``language``.
 
     A code the tokenizer itself uses is taken as it is (``zho_Hant``); of several scripts or countries the
-    first in alphabetical order is taken. DataError when there is none.
+    first in alphabetical order is taken.
+
+    Raises:
+        DataError: The tokenizer has no token for the language.
     """
     special_tokens: list[str] = sorted(tokenizer.all_special_tokens)
-    short = base_of(language)
-    long = NAMES.get(short, ("", ""))[0]
-    for candidate in (language, f"__{language}__", f"__{short}__"):
+    base = base_of(language)
+    for candidate in (language, f"__{language}__", f"__{base}__"):
         if candidate in special_tokens:
             return candidate
-    for prefix in (f"{short}_", f"{long}_"):
+    for code in (base, three_letters_of(language)):
         for token in special_tokens:
-            if len(prefix) > 1 and token.startswith(prefix):
+            if code and token.startswith(f"{code}_"):
                 return token
     raise DataError(f"expected a language that the model knows, found {language!r}")
 
 
 def refuse_other_direction(declared: tuple[object, object], source: str, target: str | None) -> None:
-    """A model of one direction that declares it (two-letter codes) gets no other one. DataError."""
+    """Refuse a text for a model of one direction that declares another.
+
+    Args:
+        declared: The model's source and target, as its tokenizer's settings have them; what is no two-letter
+            code is not compared.
+        source: Language of the text.
+        target: Language to translate into, where one is asked for.
+
+    Raises:
+        DataError: The direction is another; the message names packaged models of the direction asked for.
+    """
     for expected, actual in zip(declared, (source, target), strict=True):
-        if expected in NAMES and actual is not None and base_of(actual) != expected:
+        if expected in NAMES and actual is not None and not is_same_language(actual, str(expected)):
             raise DataError(
                 f"expected a text from {declared[0]} to {declared[1]} for this model, "
                 f"found one from {source} {_suggest_model(source, target)}"
@@ -43,7 +55,7 @@ def refuse_other_direction(declared: tuple[object, object], source: str, target:
 
 
 def _suggest_model(source: str, target: str | None) -> str:
-    """To what, and what to do about it."""
+    """The end of the message: the target asked for, and which model to choose."""
     if target is None:
         return "without a target language: set target_language, and a model of that direction"
     packaged_models = packaged_translators(base_of(source), base_of(target))

@@ -1,4 +1,4 @@
-"""The text to translate is data: whatever it spells out, it gives the model no commands."""
+"""Texts as data for a language model: whatever they spell out, they give it no commands."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def find_control_tokens(tokenizer: Any) -> tuple[str, ...]:
-    """Tokens that a tokenizer reads as control when a text spells them out, longest first."""
+    """Tokens that a tokenizer takes for control tokens when a text spells them out, longest first."""
     added = {
         token.content
         for token in tokenizer.added_tokens_decoder.values()
@@ -17,7 +17,7 @@ def find_control_tokens(tokenizer: Any) -> tuple[str, ...]:
 
 
 def sanitize(text: str, controls: tuple[str, ...]) -> str:
-    """``text`` on one line without control tokens; taking one out may not put another together."""
+    """``text`` on one line without ``controls``, also none that appear when others are taken out."""
     while True:
         plain = text
         for token in controls:

@@ -1,4 +1,4 @@
-"""How a translator searches."""
+"""The search of a translator."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from components.translation.config import TranslationConfig
 
 
 def search_config_of(config: TranslationConfig) -> SearchConfig:
-    """The search that ``config`` asks for."""
+    """The search's settings in a translator's."""
     return SearchConfig(
         beam_size=config.beam_size,
         n_best=config.n_best,

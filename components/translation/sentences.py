@@ -1,4 +1,4 @@
-"""Cutting a text into sentences, and putting translations together again.
+"""Splitting a text into sentences, and joining their translations again.
 
 The splitter is rule-based and declared: a sentence ends at a line break, or at ``. ! ? …`` (with closing
 quotes and brackets) followed by white space and something that can begin a sentence, unless the full stop

@@ -1,4 +1,4 @@
-"""Translation by an encoder-decoder model of transformers: Marian, M2M, NLLB, mBART, T5."""
+"""Translation by encoder-decoder models of transformers: Marian, M2M, NLLB, mBART, T5."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import TokenScorer
 from components.decoding.search import search
 from components.errors import DataError
-from components.languages import NAMES, base_of
+from components.languages import base_of, three_letters_of
 from components.models.architectures import MULTILINGUAL
 from components.records import Token
 from components.translation.language_tokens import (
@@ -30,7 +30,7 @@ from components.translation.translator import Sentence, SentenceTranslation
 
 
 class Seq2SeqBackend:
-    """An :class:`~components.translation.translator.TranslationBackend` over a :class:`Seq2SeqModel`."""
+    """A :class:`~components.translation.translator.TranslationBackend` over a :class:`Seq2SeqModel`."""
 
     def __init__(self, model: Seq2SeqModel, tokenizer: Any, search_config: SearchConfig) -> None:
         self._model, self._tokenizer, self._search = model, tokenizer, search_config
@@ -44,7 +44,7 @@ class Seq2SeqBackend:
         self._combine: Combiner | None = None
 
     def prepare(self, text: str, source: str, target: str | None) -> Sentence:
-        """Token ids with the source language's code, T5's prefix or Marian's target code, and eos."""
+        """Token ids of a sentence with what the model expects around it: language codes, prefix, eos."""
         prefix = ""
         if self._is_multilingual:
             if target is None:
@@ -70,7 +70,7 @@ class Seq2SeqBackend:
         task = tasks.get(f"translation_{base_of(source)}_to_{base_of(target)}")
         if task is not None:
             return str(task.get("prefix", ""))
-        for code in (target, base_of(target), NAMES.get(base_of(target), ("",))[0]):
+        for code in (target, base_of(target), three_letters_of(target)):
             if f">>{code}<<" in self._vocabulary:
                 return f">>{code}<< "
         return ""
@@ -82,7 +82,7 @@ class Seq2SeqBackend:
         return [[self._to_translation(candidate) for candidate in candidates] for candidates in nbests]
 
     def build_scorers(self, sentences: Sequence[Sentence]) -> list[TokenScorer]:
-        """The members of one search over a batch of sentences."""
+        """The scorers of one search over a batch of sentences."""
         device, pad = self._model.model.device, self._model.vocabulary.pad
         lengths = torch.tensor([len(sentence.tokens) for sentence in sentences])
         mask = torch.arange(int(lengths.max())) < lengths[:, None]
@@ -91,11 +91,11 @@ class Seq2SeqBackend:
         return self._build_scorers(ids.to(device), mask.long().to(device))
 
     def tokenize_target(self, text: str) -> list[int]:
-        """A translation as the ids that the decoder would write, with eos at the end."""
+        """A translation as the token ids that the decoder would write, with eos at the end."""
         return [int(token) for token in self._tokenizer(text_target=text, verbose=False).input_ids]
 
     def _build_scorers(self, ids: Tensor, mask: Tensor) -> list[TokenScorer]:
-        """One per model, over sources ``ids`` (N, S) and their ``mask``."""
+        """One scorer per model, over source ids (N, S) and their ``mask`` (N, S)."""
         return [self._model.build_scorer(input_ids=ids, attention_mask=mask)]
 
     def _logits_processors_for(self, target: str | None) -> list[LogitsProcessor]:
@@ -113,9 +113,13 @@ class Seq2SeqBackend:
 def to_sentence_translation(
     tokenizer: Any, candidate: Candidate, text: str | None = None, members: Sequence[str] = ()
 ) -> SentenceTranslation:
-    """A candidate as text with its pieces; ``text`` overrides the plain detokenisation.
+    """A candidate of the search as a translation.
 
-    ``members`` are the names of the members that count, in order, whose words and weights the tokens keep.
+    Args:
+        tokenizer: Writes the text and the tokens' pieces.
+        candidate: What the search returned.
+        text: Overrides the plain detokenization.
+        members: Names of an ensemble's members that were run, in order: tokens keep their scores and weights.
     """
     ids = [*candidate.tokens, *(() if candidate.eos_token is None else (candidate.eos_token,))]
     pieces = tokenizer.convert_ids_to_tokens(ids)

@@ -1,6 +1,6 @@
 """Direct speech translation: Whisper's translate task, speech in any of its languages -> English text.
 
-It is the recogniser's machinery (windows, batches, guards, n-best) under another task token.
+It is the recognizer's machinery (windows, batches, fallback, n-best) under another task token.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from components.errors import ConfigError
 from components.languages import base_of
 from components.recognition import factory
+from components.recognition.backends import BACKENDS
+from components.recognition.checks import is_english_only
 from components.recognition.config import RecognitionConfig
 from components.records import Checkpoint, Outcome, Quarantined, Utterance
 from components.translation.config import SPEECH_VERSION
@@ -18,7 +20,16 @@ STAGE = "speech translation"
 
 
 class SpeechTranslator:
-    """Speech -> English n-best. ``version`` changes when outputs do."""
+    """Speech -> English n-best.
+
+    Attributes:
+        version: Changes when outputs do.
+        checkpoint: The model.
+
+    Raises:
+        ConfigError: Backend or model cannot translate.
+        ModelError: The model is not there, or damaged.
+    """
 
     version: int = SPEECH_VERSION
 
@@ -40,13 +51,13 @@ class SpeechTranslator:
 
 def check(config: RecognitionConfig) -> None:
     """Refuse a backend that cannot translate. ConfigError."""
-    if config.backend != "whisper":
+    if not BACKENDS[config.backend].translates:
         raise ConfigError(f"expected backend whisper for speech translation, found {config.backend}")
 
 
 def check_model(checkpoint: Checkpoint) -> None:
-    """Refuse a model that cannot translate. ConfigError."""
-    if checkpoint.reference.endswith(".en"):
+    """Refuse an English-only Whisper, which cannot translate. ConfigError."""
+    if is_english_only(checkpoint):
         raise ConfigError(
             f"{checkpoint.reference}: expected a multilingual Whisper to translate with, "
             "found an English-only one: use packaged:whisper-base"
@@ -54,7 +65,7 @@ def check_model(checkpoint: Checkpoint) -> None:
 
 
 def can_translate_to(target: str | None) -> bool:
-    """Whether Whisper writes a language; where none is asked for it writes its own."""
+    """Whether Whisper translates into ``target``: English, or no language asked for."""
     return target is None or base_of(target) == "en"
 
 

@@ -1,9 +1,9 @@
-"""From utterances to n-best translations: sentences, batches, and the parts put together again.
+"""Utterances -> n-best translations: texts are split into sentences, decoded in batches, and joined again.
 
-Texts are split into sentences, sentences of all utterances are sorted by length and decoded in batches by an
-:class:`TranslationBackend`, and the n-bests of an utterance's sentences are combined: the hypotheses of a text are its
-best combinations by the sum of the sentences' length-normalised scores; their scores and tokens add up.
-A text without words has the empty translation (one hypothesis, score 0): silence translates to silence.
+Sentences of all utterances are sorted by length and decoded in batches by a :class:`TranslationBackend`. The
+hypotheses of a text are the best combinations of its sentences' n-bests, by the sum of their
+length-normalised scores; their scores and tokens add up. A text without words has the empty translation (one
+hypothesis, score 0): silence translates to silence.
 """
 
 from __future__ import annotations
@@ -24,7 +24,12 @@ STAGE = "translation"
 
 @dataclass(frozen=True)
 class Sentence:
-    """A sentence ready to decode: its model input (token ids) and its target language."""
+    """A sentence ready to decode.
+
+    Attributes:
+        tokens: Token ids that the model reads.
+        target: Language to translate into.
+    """
 
     tokens: tuple[int, ...]
     target: str | None
@@ -32,9 +37,15 @@ class Sentence:
 
 @dataclass(frozen=True)
 class SentenceTranslation:
-    """One candidate translation of a sentence. ``rank`` orders candidates; ``tokens`` include eos.
+    """One candidate translation of a sentence.
 
-    ``features`` become those of the hypothesis, averaged over its sentences.
+    Attributes:
+        text: On one line.
+        score: Log-probability (nats) of its tokens, summed.
+        rank: Length-normalised score that orders the candidates.
+        tokens: With their log-probabilities, eos included.
+        finished: Whether it ended by itself, not at the length limit.
+        features: Averaged over the sentences they become those of the hypothesis.
     """
 
     text: str
@@ -46,12 +57,16 @@ class SentenceTranslation:
 
 
 class TranslationBackend(Protocol):
-    """A model that translates sentences."""
+    """A model that translates batches of sentences.
+
+    Attributes:
+        max_source: Tokens of a sentence that it can read at most.
+    """
 
     max_source: int
 
     def prepare(self, text: str, source: str, target: str | None) -> Sentence:
-        """Tokenise one sentence. DataError if the model cannot translate it."""
+        """Tokenize one sentence. DataError if the model cannot translate it."""
         ...
 
     def decode(self, sentences: Sequence[Sentence]) -> list[list[SentenceTranslation]]:
@@ -60,7 +75,18 @@ class TranslationBackend(Protocol):
 
 
 class Translator:
-    """Text -> text n-best. ``version`` changes when outputs do."""
+    """Translates texts, whatever their length, with a model of sentences.
+
+    Args:
+        backend: The model.
+        checkpoint: Where the model came from.
+        n_best: Hypotheses per text at most.
+        batch_size: Sentences decoded together.
+        domain: What the model was made for, where that is known: marks the hypotheses of other texts.
+
+    Attributes:
+        version: Changes when outputs do.
+    """
 
     version: int = VERSION
 
@@ -73,21 +99,20 @@ class Translator:
         batch_size: int,
         domain: Domain | None = None,
     ) -> None:
-        """``domain``, where it is known, marks the hypotheses of texts that lie outside of it."""
         self.checkpoint = checkpoint
         self._backend, self._n_best, self._batch_size, self._domain = backend, n_best, batch_size, domain
 
     def translate(self, utterances: Sequence[Utterance]) -> list[Outcome]:
-        """One outcome per utterance, in order: its translations, or why it could not be translated.
+        """One outcome per utterance, in order: its translations, or the fault that quarantines it.
 
-        Reads ``text``, ``source_language`` and ``target_language``.
+        ``text``, ``source_language`` and ``target_language`` are read.
         """
         prepared = [self._prepare_utterance(utterance) for utterance in utterances]
         items = [s for sentences in prepared if isinstance(sentences, list) for s in sentences]
         decoded = self._decode(items)
         return [
-            found if isinstance(found, Quarantined) else self._join_sentences(utterance, found, decoded)
-            for utterance, found in zip(utterances, prepared, strict=True)
+            result if isinstance(result, Quarantined) else self._join_sentences(utterance, result, decoded)
+            for utterance, result in zip(utterances, prepared, strict=True)
         ]
 
     def sentences_of(self, utterances: Sequence[Utterance]) -> list[Sentence]:
@@ -96,7 +121,7 @@ class Translator:
         return [sentence for sentences in prepared if isinstance(sentences, list) for sentence in sentences]
 
     def score_sentences(self, utterances: Sequence[Utterance]) -> list[ScoredSentence]:
-        """These sentences with the best translation of each, where there is one."""
+        """The sentences of the texts with the score of their best translations, where there is one."""
         sentences = self.sentences_of(utterances)
         decoded = self._decode(sentences)
         results = [(sentence, decoded[sentence]) for sentence in sentences]
@@ -129,9 +154,12 @@ class Translator:
     def _decode(
         self, sentences: Sequence[Sentence]
     ) -> dict[Sentence, list[SentenceTranslation] | ModelError]:
-        """Every different sentence once, longest first, in batches of one target language.
+        """Translate every different sentence once, longest first, in batches of one target language.
 
-        A sentence that gives NaN has its error instead; ModelError when all of them do: it is the model.
+        A sentence for which the model gives NaN has its error instead.
+
+        Raises:
+            ModelError: The model gives NaN for all of them.
         """
         decoded = {
             sentence: candidates

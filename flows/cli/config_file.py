@@ -52,7 +52,7 @@ def set_value(values: dict[str, Any], assignment: str) -> None:
 def gather(
     model: type[P], file: Path | None, assignments: Sequence[str], shortcuts: Mapping[str, object]
 ) -> P:
-    """Checked parameters: the model's defaults, then the file's, the shortcuts', and ``--set``'s values.
+    """Gather and check parameters; of two values the later one counts: file, shortcuts, ``--set``.
 
     Raises:
         ConfigError: anything unknown or out of bounds; every fault is named with its place.
@@ -70,7 +70,7 @@ def gather(
 
 
 def _check_unicode(texts: Sequence[str]) -> None:
-    """What is no UTF-8 on the command line (a file name can be) could not be kept in the run's record."""
+    """Refuse text that is not UTF-8 (a file name can be so), which a run's record could not hold."""
     for text in texts:
         if any("\ud800" <= letter <= "\udfff" for letter in text):
             raise ConfigError(f"expected UTF-8, found {os.fsencode(text)!r}; rename the file")

@@ -88,16 +88,16 @@ def check(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them f
 def summarize(dataset: Dataset) -> dict[str, object]:
     """Counts of a data set: records, audio, languages, references, and each quarantined record."""
     utterances = dataset.utterances
-    sounds = [utterance.audio for utterance in utterances if utterance.audio]
+    recordings = [utterance.audio for utterance in utterances if utterance.audio]
     return {
         "name": dataset.name,
         "digest": dataset.digest,
         "ok": len(utterances),
         "quarantined": len(dataset.quarantined),
-        "with_audio": len(sounds),
-        "audio_seconds": round(sum(sound.seconds for sound in sounds), 2),
-        "longest_seconds": round(max((sound.seconds for sound in sounds), default=0.0), 2),
-        "sample_rates": dict(sorted(Counter(str(sound.sample_rate) for sound in sounds).items())),
+        "with_audio": len(recordings),
+        "audio_seconds": round(sum(recording.seconds for recording in recordings), 2),
+        "longest_seconds": round(max((recording.seconds for recording in recordings), default=0.0), 2),
+        "sample_rates": dict(sorted(Counter(str(recording.sample_rate) for recording in recordings).items())),
         "with_text": sum(utterance.text is not None for utterance in utterances),
         "with_transcript": sum(utterance.transcript is not None for utterance in utterances),
         "with_references": sum(bool(utterance.references) for utterance in utterances),
@@ -163,5 +163,5 @@ def _print_summary(summary: dict[str, object]) -> None:
 
 
 def _escape_unprintable(value: object) -> str:
-    """Text in which nothing of the data can steer a terminal."""
+    """Text without control characters, so that data cannot steer the terminal."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(value))

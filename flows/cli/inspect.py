@@ -46,11 +46,11 @@ def _print_inspection(name: str, node: str | None, utterance: str | None, store_
     view = view_of(run, store)
     data = next((ref for ref in run.stages if ref.stage == "data"), None)
     if node is not None and node not in view.outcomes and (data is None or node != "data"):
-        known = ", ".join([*(["data"] if data else []), *view.outcomes]) or "none"
-        raise ConfigError(f"--node: expected a node with records, one of {known}; found {node!r}")
+        names = ", ".join([*(["data"] if data else []), *view.outcomes]) or "none"
+        raise ConfigError(f"--node: expected a node with records, one of {names}; found {node!r}")
     if utterance is not None:
-        chosen = {name: found for name, found in view.outcomes.items() if node in (None, name)}
-        utterance_printing.print_utterance(replace(view, outcomes=chosen), utterance, console())
+        outcomes = {name: records for name, records in view.outcomes.items() if node in (None, name)}
+        utterance_printing.print_utterance(replace(view, outcomes=outcomes), utterance, console())
     elif node == "data" and data is not None:
         run_printing.print_data(view, read_quarantined(data), console())
     elif node is not None:

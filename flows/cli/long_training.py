@@ -1,4 +1,4 @@
-"""Flows that train for long, when nothing was set on them: what they would do, and how long it would take."""
+"""A guard against long trainings by mere defaults: what a flow would do, and how long it would take."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MACHINE_FIELDS = {"seed", "device", "threads"}
 
 
 def require_intent(flow: str, parameters: Any) -> None:
-    """Refuse to train for long by mere defaults: something of the training has to be set.
+    """Refuse a long training on which nothing was set.
 
     Raises:
         ConfigError: what the flow would do, and how long it would take.
@@ -29,8 +29,8 @@ def require_intent(flow: str, parameters: Any) -> None:
     description = LONG_TRAININGS[flow](parameters) if flow in LONG_TRAININGS else None
     if description is not None:
         raise ConfigError(
-            f"{flow}: nothing of its training is set, so it would {description} on one CPU core; set what you want "
-            f"(antiphon run {flow} --parameters), or add --yes"
+            f"{flow}: nothing of its training is set, so it would {description} on one CPU core; set what "
+            f"you want (antiphon run {flow} --parameters), or add --yes"
         )
 
 
@@ -77,4 +77,4 @@ LONG_TRAININGS: dict[str, Callable[[Any], str | None]] = {
     "distill": _describe_distillation,
     "stack": _describe_stack_training,
 }
-"""Flow -> what it would do for long without having been told to, or None."""
+"""Flow -> function that describes the training it would run by mere defaults; None if something was set."""

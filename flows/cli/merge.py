@@ -1,4 +1,4 @@
-"""`antiphon merge`: a recipe, its examination, a new model folder."""
+"""`antiphon merge`: check a recipe, and write the merged model's folder."""
 
 from __future__ import annotations
 
@@ -31,27 +31,29 @@ def _merge(recipe_path: Path, out: Path | None, *, check: bool, seed: int, store
     """Examine the merge of a recipe, print what there is to say, and (unless ``check``) do it."""
     from components.errors import ConfigError
     from components.files import disk_full_as_store_error
-    from components.merging import checks, merge
-    from components.merging.io import input_models
-    from components.merging.recipe import recipe
+    from components.merging.checks import examine
+    from components.merging.io.input_models import open_models
+    from components.merging.merge import MergeOptions, merge
+    from components.merging.methods.validation import check_method
+    from components.merging.recipe.reader import read_recipe
     from components.models.checkpoints import checkpoint_of
 
-    read = recipe.read_recipe(recipe_path)
-    merge.require_known_method(read)
+    recipe = read_recipe(recipe_path)
+    check_method(recipe)
     if out is None and not check:
         raise ConfigError("merge: expected OUT, the new model's folder (or --check to examine only)")
-    with input_models.open_models(read, store) as (folders, checkpoints):
-        examination = checks.examine(read, folders, checkpoints)
-    for lineage in examination.similarities:
-        typer.echo(str(lineage), err=True)
-    for finding in examination.findings:
+    with open_models(recipe, store) as (folders, checkpoints):
+        diagnosis = examine(recipe, folders, checkpoints)
+    for similarity in diagnosis.similarities:
+        typer.echo(str(similarity), err=True)
+    for finding in diagnosis.findings:
         typer.echo(str(finding), err=True)
-    examination.require()
+    diagnosis.require()
     if check or out is None:
-        typer.echo(f"{recipe_path}: {read.method} of {len(read.models)} models can be merged")
+        typer.echo(f"{recipe_path}: {recipe.method} of {len(recipe.models)} models can be merged")
         return
-    options = merge.MergeOptions(seed=seed, store=store)
+    options = MergeOptions(seed=seed, store=store)
     with disk_full_as_store_error("the merged model", out.absolute().parent):
-        merge.merge(read, out, options)
+        merge(recipe, out, options)
     checkpoint = checkpoint_of(out.absolute(), str(out))
     typer.echo(f"{checkpoint.path}  {checkpoint.architecture}  sha256 {checkpoint.sha256}")

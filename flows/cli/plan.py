@@ -77,7 +77,7 @@ def plan_systems(
 
     entry, parameters = resolve_parameters(flow, config, assignments, shortcuts)
     systems = systems_of(parameters) if isinstance(parameters, PipelineParameters) else {"": parameters}
-    return [(name, *_plan_system(entry, one)) for name, one in systems.items()]
+    return [(name, *_plan_system(entry, system)) for name, system in systems.items()]
 
 
 def _plan_system(entry: FlowEntry, parameters: Any) -> tuple[Pipeline, list[Forecast]]:
@@ -111,11 +111,11 @@ def _print_plan(
     name: str, graph: Pipeline, forecasts: Sequence[Forecast], *, mermaid: bool, as_json: bool
 ) -> None:
     if as_json:
-        nodes = {one.node: one.model_dump(mode="json") for one in forecasts}
+        nodes = {node_forecast.node: node_forecast.model_dump(mode="json") for node_forecast in forecasts}
         values = {"system": name, "pipeline": graph.to_record().model_dump(mode="json"), "forecast": nodes}
         typer.echo(json.dumps(values, ensure_ascii=True))
         return
-    remarks = {one.node: _describe_forecast(one) for one in forecasts}
+    remarks = {node_forecast.node: _describe_forecast(node_forecast) for node_forecast in forecasts}
     if mermaid:
         from components.pipeline.mermaid import to_mermaid as drawn
 
@@ -128,17 +128,17 @@ def _print_plan(
         table.add_column(column)
     for node in graph:
         models = ", ".join(dict.fromkeys(node.models.values()))
-        read = [*node.of, f"when {'.'.join(node.when)}"] if node.when else node.of
-        cells = (node.name, node.kind.name, ", ".join(read), models, remarks.get(node.name, ""))
+        inputs = [*node.of, f"when {'.'.join(node.when)}"] if node.when else node.of
+        cells = (node.name, node.kind.name, ", ".join(inputs), models, remarks.get(node.name, ""))
         table.add_row(*map(Text, cells))
     console().print(table)
     if graph.outputs:
-        outputs = ", ".join(f"{role} {each}" for role, each in graph.outputs.items())
+        outputs = ", ".join(f"{role} {output}" for role, output in graph.outputs.items())
         console().print(Text(f"scored: {outputs}"))
 
 
 def _describe_forecast(forecast: Forecast) -> str:
-    """What becomes of a node, as a person says it."""
+    """The forecast of a node in words."""
     if forecast.status == "reused":
         return "reused"
     from reports.formatting import format_duration

@@ -1,4 +1,4 @@
-"""What the command line prints of a run: tables, where everything is, and the line of ``--json``."""
+"""What the command line prints of a run: tables, paths, and the line of ``--json``."""
 
 from __future__ import annotations
 

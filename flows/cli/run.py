@@ -102,7 +102,7 @@ def run_flow(
     as_json: bool,
     yes: bool = True,
 ) -> int:
-    """Run a flow to its end and print its result; gives back the exit code.
+    """Run a flow to its end and print its result; returns the exit code.
 
     What can be refused is refused before Prefect starts; ``yes``: also a training by mere defaults.
 
@@ -147,7 +147,7 @@ def is_pipeline_file(flow: str) -> bool:
 def resolve_parameters(
     flow: str, config: Path | None, assignments: Sequence[str], shortcuts: Mapping[str, object]
 ) -> tuple[FlowEntry, Any]:
-    """A flow, or that of a file with a pipeline, and its parameters from file and flags.
+    """The flow (``pipeline`` for a file with a graph) and its checked parameters from file and flags.
 
     Raises:
         ConfigError: no such flow or file, or parameters that it does not take, each with its place.
@@ -177,7 +177,7 @@ def check_graph(config: Path, parameters: Any) -> None:
     from flows.cli.config_file import read_file
 
     _, lines = read_file(config)
-    for graph in expand_matrix(parameters.written, str(config)).values():
+    for graph in expand_matrix(parameters.graph_values, str(config)).values():
         read_pipeline(graph, str(config), lines, Path(parameters.folder))
 
 
@@ -209,7 +209,7 @@ def _check_size(parameters: BaseModel) -> None:
 
 
 def compare_runs(assignments: Sequence[str], shortcuts: Mapping[str, object], *, as_json: bool) -> int:
-    """Compare finished runs and print the tables; gives back the exit code."""
+    """Compare finished runs and print the tables; returns the exit code."""
     from flows.cli.config_file import gather
     from flows.compare import compare_finished
     from flows.parameters.compare import CompareParameters
@@ -219,7 +219,7 @@ def compare_runs(assignments: Sequence[str], shortcuts: Mapping[str, object], *,
 
 
 def print_result(run: RunRecord, store_url: str | None, *, as_json: bool) -> int:
-    """Print a run; the exit code says whether records were put aside."""
+    """Print a run; returns the exit code, 3 if records were quarantined."""
     from components.storage.store import Store
     from flows.cli.printing import print_run, run_json
 

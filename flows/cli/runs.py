@@ -30,15 +30,15 @@ def runs(
     from components.storage.run_listing import list_runs
     from components.storage.store import Store
 
-    place = Store(store)
-    listed = list_runs(place)
+    opened_store = Store(store)
+    listed = list_runs(opened_store)
     if as_json:
-        line = {"store": place.backend.url, "runs": [_as_dict(run) for run in listed[:limit]]}
+        line = {"store": opened_store.backend.url, "runs": [_as_dict(run) for run in listed[:limit]]}
         sys.stdout.write(json.dumps(line) + "\n")
     elif listed:
         _print_table(listed[:limit], len(listed))
     else:
-        sys.stdout.write(f"no runs in {place.backend.url} yet\n")
+        sys.stdout.write(f"no runs in {opened_store.backend.url} yet\n")
 
 
 def _as_dict(run: RunEntry) -> dict[str, object]:
@@ -71,8 +71,8 @@ def _print_table(runs: Sequence[RunEntry], total: int) -> None:
 
 
 def _scores(run: RunEntry) -> str:
-    from reports.formatting import LABELS
+    from components.metrics.table import label_of
 
     metrics = run.record.metrics if run.record else {}
     names = [name for name in MAIN_METRICS if name in metrics] or list(metrics)[:MAX_METRICS]
-    return ", ".join(f"{LABELS.get(name, name)} {metrics[name].value:.1f}" for name in names)
+    return ", ".join(f"{label_of(name)} {metrics[name].value:.1f}" for name in names)

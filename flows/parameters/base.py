@@ -1,4 +1,4 @@
-"""What a user can set on a flow, said once: a flat pydantic model serves the form, the file and the flags."""
+"""What all flows' parameters share; one pydantic model serves Prefect's form, the YAML file and the flags."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pydantic import (
 
 from components.errors import ConfigError
 from components.languages import check_code
-from components.storage import local_root
+from components.storage.location import local_root
 from components.storage.store import check_run_name
 from flows.parameters.faults import describe_fault
 
@@ -36,7 +36,7 @@ DATA_DESCRIPTION = "manifest (JSONL, TSV), parallel text 'a.en,a.de', or a set: 
 
 
 class FlowParameters(BaseModel):
-    """What every flow over data shares."""
+    """Parameters of every flow."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -74,7 +74,11 @@ DataSet = tuple[str | None, str | None, str | None, str | None, int | None]
 
 
 def check_language(code: str | None) -> str | None:
-    """The code, if it can be a language's; ValueError, as pydantic wants it."""
+    """Check a language code.
+
+    Raises:
+        ValueError: it is none (pydantic expects this error).
+    """
     try:
         return code if code is None else check_code(code)
     except ConfigError as error:
@@ -82,7 +86,7 @@ def check_language(code: str | None) -> str | None:
 
 
 class DataParameters(FlowParameters):
-    """What every flow shares that takes a data set through a graph of models."""
+    """Parameters of every flow that runs a graph of models over a data set."""
 
     runner: Literal["threads", "dask", "ray"] | None = Field(
         None,
@@ -107,18 +111,18 @@ class DataParameters(FlowParameters):
 
     @property
     def data_set(self) -> DataSet:
-        """What the flow takes through its pipeline."""
+        """The data set that the pipeline runs over."""
         return self.data, self.audio, self.source_language, self.target_language, self.limit
 
     @property
     def languages(self) -> dict[str, str | None]:
-        """Those of the data set, where they are set, as a pipeline takes them."""
+        """Source and target language, where they are set, as `read_pipeline` takes them."""
         return {"source_language": self.source_language, "target_language": self.target_language}
 
     @model_validator(mode="before")
     @classmethod
     def _check_single_source(cls, values: Any) -> Any:
-        """Recordings come instead of the data set; a flow that is called gets the default of ``data`` too."""
+        """Recordings replace the data set; called with both, only the default of ``data`` gives way."""
         if not isinstance(values, dict) or values.get("audio") is None:
             return values
         default = cls.model_fields["data"].default

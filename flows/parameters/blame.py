@@ -1,4 +1,4 @@
-"""What can be set on a blame: the form, the YAML file and the flags."""
+"""Parameters of the flow `blame`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be set on a cascade: the form, the YAML file and the flags."""
+"""Parameters of the flow `cascade`, and the pipeline that they stand for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be set on a comparison: the form, the YAML file and the flags."""
+"""Parameters of the flow `compare`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from components.metrics.settings import ComparisonSettings
+from components.analysis.comparison_settings import ComparisonSettings
 from flows.parameters.base import DataParameters
 
 FlowName = Literal["cascade", "stack", "ensemble", "refine", "pipeline"]

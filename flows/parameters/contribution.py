@@ -1,11 +1,10 @@
-"""What can be set on a contribution: the form, the YAML file and the flags."""
+"""Parameters of the flow `contribution`."""
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import ConfigDict, Field
 
+from components.metrics.choices import TranslationMetricName
 from flows.parameters.base import FlowParameters
 
 
@@ -17,7 +16,7 @@ class ContributionParameters(FlowParameters):
     run: str = Field(
         title="Run", description="a finished run with members, inputs, sources, rounds or experts"
     )
-    metric: Literal["bleu", "chrf", "ter"] = Field(
+    metric: TranslationMetricName = Field(
         "bleu", title="Metric", description="of translations; transcripts count by WER, experts by likelihood"
     )
     limit: int | None = Field(

@@ -1,4 +1,4 @@
-"""What can be set on a distillation: the form, the YAML file and the flags."""
+"""Parameters of the flow `distill`, and the pipeline that they stand for."""
 
 from __future__ import annotations
 
@@ -19,7 +19,12 @@ from reports.views.run_outputs import output_of
 
 
 class Level(NamedTuple):
-    """What a level takes from the teacher: hypotheses as targets (``choose``), distributions (``word``)."""
+    """What a level takes from the teacher.
+
+    Attributes:
+        choose: which of its hypotheses become targets; None for none.
+        word: whether the student learns its next-token distributions.
+    """
 
     choose: str | None
     word: bool
@@ -161,7 +166,7 @@ def student_of(parameters: DistillParameters) -> DistillationConfig:
 
 
 def teacher_outputs(run_name: str, store_url: str | None) -> dict[str, StageRef]:
-    """Sources and final translations of a finished run, verified: ``data``, ``mt``, and ``asr`` if it heard.
+    """The verified stages of a finished run to learn from: ``data``, ``mt``, and ``asr`` if it has one.
 
     Raises:
         StoreError: no such run, or its outputs were changed.

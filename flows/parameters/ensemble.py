@@ -5,40 +5,46 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, field_validator
 
 from components.ensembling.output_level.config import SystemCombinationConfig
-from components.ensembling.token_level.config import MixingConfig, TranslatorMembers
+from components.ensembling.token_level.config import MixingConfig, TranslatorMembers, rename_old_method
 from components.errors import ConfigError
 from components.pipeline.pipeline import DATA, Pipeline
 from components.pipeline.reader import read_pipeline
+from components.recognition.backends import backend_for
 from components.recognition.config import RecognitionConfig
 from flows.parameters.base import DataParameters
 
 
 class EnsembleRecognition(RecognitionConfig):
-    """Settings of the recognisers; they differ in their models."""
+    """Settings of the recognizers, which differ in their models."""
 
     model_config = ConfigDict(title="Recognition (asr)")
 
     members: tuple[str, ...] = Field(
         (), title="Further members", description="models beside the first, such as packaged:whisper-tiny.en"
     )
-    combination: Literal["pooled", "linear", "log_linear"] = Field(
-        "pooled",
+    combination: Literal["output_level", "linear", "log_linear"] = Field(
+        "output_level",
         title="Combination",
-        description="pooled = each alone, then pool the transcripts; linear and log_linear = token by token, "
-        "for Whisper models of one vocabulary",
+        description="output_level = each decodes alone, then their transcripts are combined; linear and "
+        "log_linear = token by token, for Whisper models of one vocabulary",
     )
     coefficients: tuple[float, ...] = Field(
         (), title="Coefficients", description="linear and log_linear: one per member; empty = equal"
     )
 
+    @field_validator("combination", mode="before")
+    @classmethod
+    def _read_old_name(cls, value: object) -> object:
+        return rename_old_method(value, "asr.combination")
 
-class EnsemblePooling(SystemCombinationConfig):
+
+class EnsembleSystemCombination(SystemCombinationConfig):
     """How finished outputs become one."""
 
-    model_config = ConfigDict(title="Pooling (pool)")
+    model_config = ConfigDict(title="System combination (pool)")
 
     dev: str | None = Field(
         None,
@@ -63,8 +69,10 @@ class EnsembleParameters(DataParameters):
     combine: MixingConfig = Field(
         default=MixingConfig(), title="Combination", description="of the translators, token by token"
     )
-    pool: EnsemblePooling = Field(
-        default=EnsemblePooling(), title="Pooling", description="of finished transcripts or translations"
+    pool: EnsembleSystemCombination = Field(
+        default=EnsembleSystemCombination(),
+        title="System combination",
+        description="of finished transcripts or translations",
     )
 
 
@@ -93,8 +101,8 @@ def _check_ensemble(parameters: EnsembleParameters) -> None:
             "mt.members: expected at least one model beside mt.model (or asr.members beside asr.model), "
             "found none; one model alone is a cascade: antiphon run cascade"
         )
-    pooled = method == "pooled" or (asr.members and asr.combination == "pooled")
-    if pooled and pool.method == "reranking" and not pool.coefficients and pool.dev is None:
+    combines_texts = method == "output_level" or (asr.members and asr.combination == "output_level")
+    if combines_texts and pool.method == "reranking" and not pool.coefficients and pool.dev is None:
         raise ConfigError(
             "pool.dev: expected development data to learn the coefficients of reranking on, or "
             "pool.coefficients, found neither"
@@ -103,13 +111,13 @@ def _check_ensemble(parameters: EnsembleParameters) -> None:
 
 def _recognition_nodes(parameters: EnsembleParameters) -> Nodes:
     asr = parameters.asr
-    if asr.members and asr.combination != "pooled":
+    if asr.members and asr.combination != "output_level":
         return {"asr": {"kind": "recognize", **asr.model_dump()}}
     search = {"kind": "recognize", **asr.model_dump(exclude={"members", "combination", "coefficients"})}
     if not asr.members:
         return {"asr": search}
     systems = [
-        {**search, "model": name, **({"backend": "pocketsphinx"} if name.startswith("sphinx:") else {})}
+        {**search, "model": name, "backend": backend_for(name, asr.backend)}
         for name in (asr.model, *asr.members)
     ]
     return _combine_systems(parameters, "asr", systems, DATA)
@@ -117,11 +125,11 @@ def _recognition_nodes(parameters: EnsembleParameters) -> Nodes:
 
 def _translation_nodes(parameters: EnsembleParameters) -> Nodes:
     mt, mixing = parameters.mt, parameters.combine
-    if mixing.method != "pooled":
+    if mixing.method != "output_level":
         return {"mt": {"kind": "translate", "of": "asr", **mt.model_dump(), "combine": mixing.model_dump()}}
     search = {"kind": "translate", **mt.model_dump(exclude={"members", "dropout_members"})}
-    thinned = [{**search, "dropout_members": 1, "dropout_seed": n} for n in range(mt.dropout_members)]
-    systems = [*(thinned or [search]), *({**search, "model": name} for name in mt.members)]
+    dropout_systems = [{**search, "dropout_members": 1, "dropout_seed": n} for n in range(mt.dropout_members)]
+    systems = [*(dropout_systems or [search]), *({**search, "model": name} for name in mt.members)]
     if len(systems) < 2:
         return {"mt": {**search, "of": "asr"}}
     return _combine_systems(parameters, "mt", systems, "asr")
@@ -133,11 +141,11 @@ def _combine_systems(
     """Each system as a node of its own, and one that combines their outputs."""
     pool = parameters.pool
     combine = pool.model_dump(exclude={"dev", "dev_limit"})
-    numbered = {f"{name}-{number}": values for number, values in enumerate(systems, 1)}
+    settings_by_node = {f"{name}-{number}": values for number, values in enumerate(systems, 1)}
     nodes: Nodes = {}
     if pool.method == "reranking" and not pool.coefficients:
-        dev = {f"{each}-dev": {**values, "of": DEV} for each, values in numbered.items()}
+        dev = {f"{node}-dev": {**values, "of": DEV} for node, values in settings_by_node.items()}
         nodes = {**dev, f"{name}-coefficients": {"kind": "tune", **combine, "of": list(dev)}}
         combine = {**combine, "tuned": f"{name}-coefficients"}
-    nodes |= {each: {**values, "of": of} for each, values in numbered.items()}
-    return {**nodes, name: {"kind": "combine", **combine, "of": list(numbered)}}
+    nodes |= {node: {**values, "of": of} for node, values in settings_by_node.items()}
+    return {**nodes, name: {"kind": "combine", **combine, "of": list(settings_by_node)}}

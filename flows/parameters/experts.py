@@ -1,4 +1,4 @@
-"""What can be set on the training of a model with experts: the form, the YAML file and the flags."""
+"""Parameters of the flow `experts`, and the pipeline that they stand for."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flows.parameters.base import FlowParameters
 
 
 class ExpertsParameters(ExpertsConfig, FlowParameters):
-    """What can be set on the training of an expert model, and what to watch and score it on."""
+    """What can be set on the training of an expert model, and what to record its routing and score it on."""
 
     model_config = ConfigDict(title="Experts")
 

@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with parameters, in one line each: where, expected, found, what to do."""
+"""pydantic's validation errors as lines for a user: where, expected, found, what to do."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_SHOWN_CHARACTERS = 200
 
 
 def describe_fault(fault: Mapping[str, Any]) -> str:
-    """A fault that pydantic found in one line: where, what was expected, what was found, without secrets."""
+    """One pydantic error in one line, without secrets: where, what was expected, what was found."""
     name = ".".join(map(str, fault["loc"]))
     message = str(fault["msg"]).removeprefix("Value error, ")
     if "found" not in message:
@@ -32,7 +32,11 @@ def describe_fault(fault: Mapping[str, Any]) -> str:
 def describe_faults(
     model: type[BaseModel], error: ValidationError, file: Path | None = None, lines: Lines | None = None
 ) -> list[str]:
-    """What pydantic found wrong with the values of ``model``, a line each with its place and what to do."""
+    """The errors of a model's values, a line each with the place in the file and what to do.
+
+    Args:
+        file: the YAML file that the values came from; lines: where its keys stand.
+    """
     return [_describe_with_place(model, dict(fault), file, lines or {}) for fault in error.errors()]
 
 
@@ -60,7 +64,7 @@ def _explain_setting(name: str, field: FieldInfo) -> str:
 
 
 def _field_names(model: type[BaseModel], path: tuple[str, ...]) -> list[str]:
-    """Names of the fields of the model that stands at ``path`` below ``model``."""
+    """Names of the fields of the model at ``path`` below ``model``."""
     for name in path:
         inner = model.model_fields[name].annotation
         if not (isinstance(inner, type) and issubclass(inner, BaseModel)):

@@ -1,14 +1,15 @@
-"""What can be set on a merge: the form, the YAML file and the flags."""
+"""Parameters of the flow `merge`, and the pipeline that they stand for."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, field_validator
 
 from components import models
 from components.merging.config import recipe_of
 from components.merging.recipe.model_names import reference_of
+from components.metrics.choices import MetricChoice
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.reader import read_pipeline
 from components.recognition.config import RecognitionConfig
@@ -41,7 +42,7 @@ class MergeParameters(FlowParameters):
         title="Baseline",
         description="model that the gate compares with; the recipe's base (else first) model if empty",
     )
-    metric: Literal["auto", "bleu", "chrf", "ter", "wer", "cer"] = Field(
+    metric: Annotated[str, MetricChoice(further=("auto",))] = Field(
         "auto", title="Metric", description="what the gate compares; auto: wer for speech, bleu for text"
     )
     margin: float = Field(

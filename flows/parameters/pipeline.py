@@ -1,4 +1,4 @@
-"""What can be set on a pipeline of one's own: the graph, and what every flow over data has."""
+"""Parameters of the flow `pipeline`: the graph itself, and those of every flow over data."""
 
 from __future__ import annotations
 
@@ -56,13 +56,21 @@ class PipelineParameters(DataParameters):
 
 
 def systems_of(parameters: PipelineParameters) -> dict[str, PipelineParameters]:
-    """The systems that a graph with a matrix stands for, by name; one named "" without. ConfigError."""
+    """The systems of a graph with a matrix, by name; one named "" without a matrix.
+
+    Raises:
+        ConfigError: the matrix names no node, or has too many combinations.
+    """
     systems = expand_matrix(parameters.graph_values)
     return {name: parameters.model_copy(update={"graph": graph}) for name, graph in systems.items()}
 
 
 def pipeline(parameters: PipelineParameters) -> Pipeline:
-    """The graph of one system, checked. Raises ConfigError, a line per fault."""
+    """The checked graph of one system.
+
+    Raises:
+        ConfigError: a line per fault.
+    """
     graph = read_pipeline(parameters.graph_values, folder=Path(parameters.folder or "."))
     if parameters.until is None:
         return graph

@@ -1,4 +1,4 @@
-"""What can be set on a refinement: the form, the YAML file and the flags."""
+"""Parameters of the flow `refine`, and the pipeline that they stand for."""
 
 from __future__ import annotations
 
@@ -54,7 +54,11 @@ def pipeline(parameters: RefineParameters) -> Pipeline:
 
 
 def draft_of(parameters: RefineParameters) -> dict[str, StageRef]:
-    """The stages of the run whose draft is refined. ConfigError."""
+    """The stages of the finished run whose draft is refined.
+
+    Raises:
+        ConfigError: no such run, or one without data or translations.
+    """
     try:
         run = Store(parameters.store).load_run(str(parameters.draft))
     except AntiphonError as error:

@@ -1,4 +1,4 @@
-"""What can be set on a stack: the form, the YAML file and the flags."""
+"""Parameters of the flow `stack`, and the pipeline that they stand for."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ Nodes = dict[str, dict[str, Any]]
 
 
 def pipeline(parameters: StackParameters) -> Pipeline:
-    """``asr``, ``mt`` and ``stack`` of both and of the sound; before that what makes its model."""
+    """``asr``, ``mt``, and ``stack``, which reads both and the speech; before them its model's training."""
     config, learn = parameters.stack, parameters.learn
     stack_settings = {**config.model_dump(), "text_model": parameters.mt.model}
     if config.method == "pooled" and config.model is None:
@@ -99,7 +99,7 @@ def _speech_and_transcript_nodes(parameters: StackParameters, name: str) -> Node
 
 
 def _listener_training_nodes(parameters: StackParameters) -> Nodes:
-    """A model that listens: direct or dual source."""
+    """Nodes that train a model of speech (direct) or of speech and text (dual source)."""
     learn, config = parameters.learn, parameters.stack
     nodes = _data_nodes(parameters)
     states = {"model": learn.speech_model, "window_seconds": learn.window_seconds, "pooling": learn.pooling}
@@ -119,7 +119,7 @@ def _listener_training_nodes(parameters: StackParameters) -> Nodes:
 
 
 def _pre_translation_training_nodes(parameters: StackParameters) -> Nodes:
-    """A model that reads drafts; those of the development data are greedy, as those that it learns from."""
+    """Nodes that train a model of drafts; those of the development data are greedy, as the training's are."""
     draft = {**parameters.mt.model_dump(), "beam_size": 1, "n_best": 1, "batch_size": 64}
     return {
         **_data_nodes(parameters),
@@ -135,7 +135,7 @@ def _pre_translation_training_nodes(parameters: StackParameters) -> Nodes:
 
 
 def _coefficient_nodes(parameters: StackParameters, second: dict[str, Any]) -> Nodes:
-    """The weight of the direct model on the development data."""
+    """Nodes that choose the weight of the direct model on the development data."""
     nodes = {"dev": _data_nodes(parameters)["dev"], **_speech_and_transcript_nodes(parameters, "dev")}
     inputs = ["dev-speech", "dev-asr"]
     if parameters.stack.method == "pooled":

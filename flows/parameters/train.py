@@ -1,4 +1,4 @@
-"""What can be set on a training: the form, the YAML file and the flags."""
+"""Parameters of the flow `train`, and the pipeline that they stand for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Prefect server of a run: the one that it is told to use, or one of its own that ends with it.
+"""The Prefect server of a run: the one that PREFECT_API_URL names, or a temporary one that ends with the run.
 
 The command starts its own (server_process.py) before it imports what it runs, and tells Prefect its URL.
 A flow that is called from Python gets Prefect's temporary server (guarded_server.py).
@@ -26,7 +26,11 @@ _own_server: ServerProcess | None = None
 
 
 def start_server(server: ServerProcess | None) -> None:
-    """Let ``server`` serve this process, unless Prefect's settings name another one. ConfigError."""
+    """Use ``server`` for this process, unless Prefect's settings name another one.
+
+    Raises:
+        ConfigError: PREFECT_HOME cannot be written, or has no room for the database.
+    """
     global _own_server  # noqa: PLW0603 - a process has one
     if server is None:
         return
@@ -41,7 +45,12 @@ def start_server(server: ServerProcess | None) -> None:
 
 
 def check_server() -> None:
-    """Find out before a run whether it will have a server. ConfigError, TransientError."""
+    """Check before a run that its server answers.
+
+    Raises:
+        ConfigError: the server that PREFECT_API_URL names does not answer.
+        TransientError: the temporary one did not start.
+    """
     url = PREFECT_API_URL.value()
     if _own_server is not None and url == _own_server.url:
         _own_server.wait(get_current_settings().server.ephemeral.startup_timeout_seconds)
@@ -65,7 +74,7 @@ def is_own_server() -> bool:
 
 
 def lost_server_message(error: BaseException) -> str | None:
-    """What to tell about a run that lost its server on the way; None if ``error`` says something else."""
+    """The error message of a run that lost its server; None if ``error`` is another one."""
     if not server_is_gone(error):
         return None
     url = PREFECT_API_URL.value()
@@ -83,7 +92,7 @@ def redact_url(url: str) -> str:
 
 
 def _check_home(home: Path) -> None:
-    """A server without a place for its database would be waited for until it counts as dead."""
+    """Refuse a home in which the database cannot be written: Prefect would wait for the server in vain."""
     ways = "free some space or set PREFECT_HOME to another folder"
     try:
         home.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""A process that ends with this one, even after ``kill -9``.
+"""Ends a child process with this one, even after ``kill -9``.
 
 A shell waits for the end of a pipe whose other end only this process holds, then ends it. (Linux's
 parent-death signal would do so when the *thread* that started the process ends.)

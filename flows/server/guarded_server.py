@@ -12,7 +12,7 @@ from flows.server.guard import guard
 
 
 class GuardedServer(SubprocessASGIServer):
-    """Prefect's own, which would listen for ever after a ``kill -9`` of its run."""
+    """Prefect's temporary server, which alone would go on for ever after a ``kill -9`` of its run."""
 
     _guard: subprocess.Popen[bytes] | None = None
 

@@ -1,4 +1,4 @@
-"""A Prefect server in a process of its own, which imports at once and serves when it is told to.
+"""A Prefect server in its own process, which imports at once and serves on request.
 
 Importing it takes three seconds of CPU, so the command starts it before it knows whether it needs one; this
 module imports no Prefect.
@@ -33,41 +33,45 @@ _COMMAND = [sys.executable, "-P", "-c", _SERVE]
 
 
 class ServerProcess:
-    """It ends with this process, even after ``kill -9``. Whoever connects before it is up waits for it."""
+    """A server that ends with this process, even after ``kill -9``; connections wait until it is up."""
 
     def __init__(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as listening:
-            self.url = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
             self._process = subprocess.Popen(  # noqa: S603 - nothing of it is a user's
-                [*_COMMAND, str(listening.fileno())],
+                [*_COMMAND, str(listener.fileno())],
                 env=os.environ | _EPHEMERAL_ENVIRONMENT,
                 stdin=subprocess.PIPE,
-                pass_fds=[listening.fileno()],
+                pass_fds=[listener.fileno()],
                 start_new_session=True,  # Ctrl-C is not for the server: it is told of it
             )
         self._guard = guard(self._process.pid)
         atexit.register(self.stop)  # after what Prefect registers when a flow runs, and sends at its end
 
     def serve(self) -> None:
-        """Let it open its database and answer."""
+        """Make it open its database and answer."""
         assert self._process.stdin is not None
         with suppress(BrokenPipeError), self._process.stdin as pipe:  # one that has died is noticed by wait
             pipe.write(b"serve\n")
 
     def wait(self, seconds: float) -> None:
-        """Wait until it answers. TransientError."""
+        """Wait until it answers.
+
+        Raises:
+            TransientError: it does not, within ``seconds``.
+        """
         import httpx
 
         try:
             httpx.get(f"{self.url}/health", timeout=seconds, trust_env=False).raise_for_status()
         except httpx.HTTPError as error:
             raise TransientError(
-                f"expected Prefect's temporary server to start, found {reason_of(error)}; what it said is "
+                f"expected Prefect's temporary server to start, found {reason_of(error)}; its output is "
                 "above: run the same again, or start one (prefect server start) and set PREFECT_API_URL"
             ) from None
 
     def stop(self) -> None:
-        """Let it write what it has, and end it."""
+        """Terminate it; it has five seconds to write its database."""
         self._process.terminate()
         try:
             self._process.wait(5)
@@ -83,5 +87,5 @@ def reason_of(error: BaseException) -> str:
 
 
 def start_importing() -> ServerProcess | None:
-    """A server that is ready to serve soon; None where the environment names one, or starts none."""
+    """Start importing a server; None where PREFECT_API_URL names one, or the system is not POSIX."""
     return ServerProcess() if os.name == "posix" and not os.environ.get("PREFECT_API_URL") else None

@@ -55,7 +55,7 @@ def server_is_gone(error: BaseException | None) -> bool:
 
 
 class OneLineErrors(logging.Filter):
-    """Errors that say in one line what a user can do: without a traceback, and once on their way up."""
+    """Logging filter: expected errors are logged once, in one line, without a traceback."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether it is to be logged."""

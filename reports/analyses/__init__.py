@@ -1,1 +1,1 @@
-"""A comparison, an error attribution and contributions as sentences, tables and sections, for the page and for the terminal."""
+"""Comparisons, attributions and contributions as sentences and tables, for the page and the terminal."""

@@ -1,4 +1,4 @@
-"""A comparison in the terminal and in its report: who is better, by how much, how surely, at what cost."""
+"""A comparison as tables and sections: scores, differences with p-values, cost, groups of utterances."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from components.analysis.comparison import Comparison
 from components.analysis.leaderboard import Cost
 from components.metrics.bootstrap import Estimate
 from components.metrics.significance import Difference
+from components.metrics.table import label_of
 from reports.analyses.attribution_report import format_estimate
 from reports.escaping import to_printable
-from reports.formatting import LABELS, format_bytes, format_seconds
+from reports.formatting import format_bytes, format_seconds
 from reports.terminal.run_printing import describe_too_few, format_interval, new_table
 from reports.views.sections import Section
 
 
 def format_p_value(p: float | None) -> str:
-    """A p-value as one reads it: 0.012, <0.001; nothing where there is none."""
+    """A p-value as text: 0.012, <0.001; empty where there is none."""
     if p is None:
         return ""
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def describe_verdict(one: Difference) -> str:
+def describe_verdict(difference: Difference) -> str:
     """The test in words: better, worse, or not told apart at 0.05 after correction; or too few to tell."""
-    return describe_too_few(one.n) if one.verdict == "too few" else one.verdict
+    return describe_too_few(difference.n) if difference.verdict == "too few" else difference.verdict
 
 
 def format_cost(cost: Cost) -> tuple[str, str, str, str, str]:
@@ -41,29 +42,32 @@ def format_cost(cost: Cost) -> tuple[str, str, str, str, str]:
     )
 
 
-def summarize(one: Difference) -> str:
+def summarize(difference: Difference) -> str:
     """One system's test: ``tiny: BLEU -0.40 (-1.22 to +0.43), p 0.310, not told apart``."""
-    p = "" if one.p_holm is None else f", p {format_p_value(one.p_holm)}"
-    return f"{to_printable(one.system)}: {LABELS[one.metric]} {_change(one)}{p}, {describe_verdict(one)}"
+    p = "" if difference.p_holm is None else f", p {format_p_value(difference.p_holm)}"
+    change = f"{label_of(difference.metric)} {_change(difference)}{p}"
+    return f"{to_printable(difference.system)}: {change}, {describe_verdict(difference)}"
 
 
-def _change(one: Difference) -> str:
-    return format_estimate(Estimate(value=one.difference, interval=one.interval))
+def _change(difference: Difference) -> str:
+    return format_estimate(Estimate(value=difference.difference, interval=difference.interval))
 
 
 def build_score_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
     """One row per system and metric: the score, and beside it the difference, its p and the verdict."""
-    tested = {(one.system, one.metric): one for one in comparison.differences}
+    differences = {
+        (difference.system, difference.metric): difference for difference in comparison.differences
+    }
     for row in comparison.rows:
         for name, score in row.scores.items():
-            one = tested.get((row.system, name))
+            difference = differences.get((row.system, name))
             yield {
                 "system": to_printable(row.system),
-                "metric": LABELS[name],
+                "metric": label_of(name),
                 "score": format_estimate(Estimate(value=score.value, interval=score.interval), sign=False),
-                "difference": "" if one is None else _change(one),
-                "p": "" if one is None else format_p_value(one.p_holm),
-                "verdict": "baseline" if one is None else describe_verdict(one),
+                "difference": "" if difference is None else _change(difference),
+                "p": "" if difference is None else format_p_value(difference.p_holm),
+                "verdict": "baseline" if difference is None else describe_verdict(difference),
             }
 
 
@@ -80,7 +84,7 @@ def build_cost_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
 
 
 def build_bucket_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
-    """The ranking metric by group of utterances, one row per group."""
+    """The ranking metric on each group of utterances, one row per group."""
     for bucket in comparison.buckets:
         cells = {"group": bucket.by, "": to_printable(bucket.label), "utterances": str(bucket.n)}
         for system, value in bucket.values.items():
@@ -94,11 +98,12 @@ def build_sections(comparison: Comparison) -> list[Section]:
     """The comparison as parts of a report: the table, plots, groups, largest differences."""
     from reports.plots.comparison_plots import draw_pictures  # noqa: PLC0415 - imports matplotlib
 
-    protocols = dict.fromkeys(f"{LABELS[one.metric]} {one.signature}" for one in comparison.differences)
-    ranked = [summarize(one) for one in comparison.differences if one.metric == comparison.ranking]
+    differences = comparison.differences
+    protocols = dict.fromkeys(f"{label_of(test.metric)} {test.signature}" for test in differences)
+    ranked = [summarize(test) for test in differences if test.metric == comparison.ranking]
     note = f"{'. '.join(ranked)}. Differences to {to_printable(comparison.baseline)} on {comparison.n:,} of "
     note += f"{comparison.n_total:,} utterances, p after Holm's correction over systems. "
-    found = [
+    sections = [
         Section(
             "Systems",
             note + "; ".join(protocols),
@@ -111,35 +116,37 @@ def build_sections(comparison: Comparison) -> list[Section]:
     ]
     groups = tuple(build_bucket_rows(comparison))
     note = "Difference to the baseline with its 95% interval, not corrected for the number of groups."
-    found += [Section("Groups", note, groups)] if groups else []
+    sections += [Section("Groups", note, groups)] if groups else []
     contrasts = tuple(
         {
-            "system": to_printable(one.system),
-            "utterance": to_printable(one.utterance_id),
-            "change": f"{one.gain:+.1f}",
+            "system": to_printable(contrast.system),
+            "utterance": to_printable(contrast.utterance_id),
+            "change": f"{contrast.gain:+.1f}",
         }
-        for one in comparison.contrasts
+        for contrast in comparison.contrasts
     )
     note = "Where a system and the baseline differ most; search for the id to see the outputs side by side."
-    return [*found, Section("Largest differences", note, contrasts)] if contrasts else found
+    return [*sections, Section("Largest differences", note, contrasts)] if contrasts else sections
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:
-    """Scores, tests against the baseline, cost, and groups on which a difference is clear of zero."""
+    """Print scores, tests against the baseline, cost, and groups whose difference excludes zero."""
     scores = new_table(
         "system", "metric", ">value", ">95% interval", ">scored", ">difference", ">95% interval", ">p", ""
     )
-    tested = {(one.system, one.metric): one for one in comparison.differences}
+    differences = {
+        (difference.system, difference.metric): difference for difference in comparison.differences
+    }
     for row in comparison.rows:
-        for place, (name, score) in enumerate(row.scores.items()):
-            one = tested.get((row.system, name))
+        for number, (name, score) in enumerate(row.scores.items()):
+            difference = differences.get((row.system, name))
             scores.add_row(
-                Text(to_printable(row.system) if place == 0 else "", "bold"),
-                LABELS[name],
+                Text(to_printable(row.system) if number == 0 else "", "bold"),
+                label_of(name),
                 f"{score.value:.2f}",
                 format_interval(score),
                 f"{score.n:,} of {score.n_total:,}",
-                *(("", "", "", "baseline") if one is None else _tested(one)),
+                *(("", "", "", "baseline") if difference is None else _test_cells(difference)),
             )
     console.print(scores)
     costs = new_table("system", ">time", ">x real time", ">memory", ">parameters", ">calls", ">missing", "")
@@ -149,7 +156,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     console.print(costs)
     _print_buckets(comparison, console)
     _print_contrasts(comparison, console)
-    for signature in dict.fromkeys(one.signature for one in comparison.differences):
+    for signature in dict.fromkeys(difference.signature for difference in comparison.differences):
         console.print(Text(to_printable(signature), "dim"))
     console.print(
         Text("p after Holm's correction over the systems of a metric; groups are not corrected", "dim")
@@ -158,35 +165,46 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         console.print(Text(to_printable(note), "yellow"))
 
 
-def _tested(one: Difference) -> tuple[str, str, str, str]:
-    ends = "" if one.interval is None else "{:+.2f} to {:+.2f}".format(*one.interval)
-    return f"{one.difference:+.2f}", ends, format_p_value(one.p_holm), describe_verdict(one)
+def _test_cells(difference: Difference) -> tuple[str, str, str, str]:
+    ends = "" if difference.interval is None else "{:+.2f} to {:+.2f}".format(*difference.interval)
+    return (
+        f"{difference.difference:+.2f}",
+        ends,
+        format_p_value(difference.p_holm),
+        describe_verdict(difference),
+    )
 
 
 def _print_buckets(comparison: Comparison, console: Console) -> None:
-    clear = new_table(
+    rows = new_table(
         "group",
         "",
         ">utterances",
         "system",
-        f">Δ {LABELS.get(comparison.ranking or '', '')}",
+        f">Δ {label_of(comparison.ranking or '')}",
         ">95% interval",
     )
     for bucket in comparison.buckets:
-        for system, one in bucket.differences.items():
-            low, high = one.interval or (0.0, 0.0)
+        for system, difference in bucket.differences.items():
+            low, high = difference.interval or (0.0, 0.0)
             if low > 0 or high < 0:
                 cells = (bucket.by, to_printable(bucket.label), f"{bucket.n:,}", to_printable(system))
-                clear.add_row(*map(Text, cells), f"{one.value:+.2f}", f"{low:+.2f} to {high:+.2f}")
-    if clear.row_count:
-        console.print(clear)
+                rows.add_row(*map(Text, cells), f"{difference.value:+.2f}", f"{low:+.2f} to {high:+.2f}")
+    if rows.row_count:
+        console.print(rows)
 
 
 def _print_contrasts(comparison: Comparison, console: Console) -> None:
-    """Per system the utterances of largest gain and of largest loss."""
+    """Print per system the utterances of largest gain and of largest loss."""
     most = new_table("system", ">change", "utterance: antiphon inspect COMPARISON --utterance ID")
-    ends = {(one.system, one.gain > 0): one for one in reversed(comparison.contrasts)}  # the first of each
-    for one in reversed(ends.values()):
-        most.add_row(Text(to_printable(one.system)), f"{one.gain:+.1f}", Text(to_printable(one.utterance_id)))
+    ends = {
+        (contrast.system, contrast.gain > 0): contrast for contrast in reversed(comparison.contrasts)
+    }  # the first of each
+    for contrast in reversed(ends.values()):
+        most.add_row(
+            Text(to_printable(contrast.system)),
+            f"{contrast.gain:+.1f}",
+            Text(to_printable(contrast.utterance_id)),
+        )
     if most.row_count:
         console.print(most)

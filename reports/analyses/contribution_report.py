@@ -1,4 +1,4 @@
-"""What the parts of a system contribute, as texts: rows of a table, a section of a report, the terminal."""
+"""Contributions of the parts of a system as texts: rows of a table, report sections, the terminal."""
 
 from __future__ import annotations
 
@@ -9,59 +9,60 @@ from rich.console import Console
 from rich.text import Text
 
 from components.analysis.contribution import Contribution
+from components.metrics.table import label_of
 from reports.analyses.attribution_report import format_estimate
 from reports.escaping import to_printable
-from reports.formatting import LABELS
 from reports.terminal.run_printing import new_table
 
 _KEY = re.compile(r"(store:[0-9a-f]{12})[0-9a-f]{52}")
 
 
-def build_rows(found: Contribution) -> Iterator[dict[str, str]]:
+def build_rows(contribution: Contribution) -> Iterator[dict[str, str]]:
     """A row per part: its score alone, what is lost without it, its share."""
-    digits = 4 if found.metric == "log-likelihood" else 2
-    for one in found.shares:
+    digits = 4 if contribution.metric == "log-likelihood" else 2
+    for share in contribution.shares:
         cells = {
-            "part": _KEY.sub(r"\1…", one.part),
-            "alone": "" if one.alone is None else format_estimate(one.alone, sign=False, digits=digits),
-            "lost without it": "" if one.lost is None else format_estimate(one.lost, digits=digits),
-            "share": "" if one.share is None else format_estimate(one.share, digits=digits),
+            "part": _KEY.sub(r"\1…", share.part),
+            "alone": "" if share.alone is None else format_estimate(share.alone, sign=False, digits=digits),
+            "lost without it": "" if share.lost is None else format_estimate(share.lost, digits=digits),
+            "share": "" if share.share is None else format_estimate(share.share, digits=digits),
         }
         yield {"part": cells.pop("part")} | {name: text for name, text in cells.items() if text}
 
 
-def summarize(found: Contribution) -> str:
-    """What the shares are shares of."""
-    name = LABELS.get(found.metric, found.metric)
+def summarize(contribution: Contribution) -> str:
+    """The system's score with all parts and with none, in a line."""
+    name = label_of(contribution.metric)
     return (
-        f"{found.title}: {name} {found.score.value:.2f} with all, {found.nobody:.2f} with none "
-        f"({found.empty}); {found.n} of {found.n_total} utterances"
+        f"{contribution.title}: {name} {contribution.score.value:.2f} with all, "
+        f"{contribution.nobody:.2f} with none ({contribution.empty}); {contribution.n} of "
+        f"{contribution.n_total} utterances"
     )
 
 
-def build_tables(found: Sequence[Contribution]) -> dict[str, object]:
-    """What a stage seals as ``tables.json``: a section of the report for each system of parts."""
+def build_tables(contributions: Sequence[Contribution]) -> dict[str, object]:
+    """The content of a stage's ``tables.json``: one report section per system."""
     return {
         "tables": [
             {
-                "title": f"Contribution: {one.title}",
-                "note": f"{summarize(one)}. {one.signature}",
-                "rows": list(build_rows(one)),
+                "title": f"Contribution: {contribution.title}",
+                "note": f"{summarize(contribution)}. {contribution.signature}",
+                "rows": list(build_rows(contribution)),
             }
-            for one in found
+            for contribution in contributions
         ]
     }
 
 
-def print_contributions(found: Sequence[Contribution], console: Console) -> None:
-    """Each system of parts as a table under its sentence."""
-    for one in found:
-        console.print(Text(to_printable(summarize(one)), "bold"))
-        cells = list(build_rows(one))
+def print_contributions(contributions: Sequence[Contribution], console: Console) -> None:
+    """Print one table per system, under its summary."""
+    for contribution in contributions:
+        console.print(Text(to_printable(summarize(contribution)), "bold"))
+        cells = list(build_rows(contribution))
         columns = list(dict.fromkeys(name for row in cells for name in row))
         listed = new_table(*(name if name == "part" else f">{name}" for name in columns))
         for row in cells:
             listed.add_row(*(Text(to_printable(row.get(name, ""))) for name in columns))
         console.print(listed)
-    for signature in dict.fromkeys(one.signature for one in found):
+    for signature in dict.fromkeys(contribution.signature for contribution in contributions):
         console.print(Text(to_printable(signature), "dim"))

@@ -1,4 +1,4 @@
-"""What stages hold beside records: a comparison, a blame, contributions, tables to show."""
+"""Files in which analysis stages keep their results: comparison, error attribution, contributions."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from components.records import StageRef
 
 BLAME, COMPARISON, CONTRIBUTIONS = "blame.json", "comparison.json", "contributions.json"
 VALUES = "utterances.jsonl"
-"""Numbers of each utterance, beside a blame or a comparison."""
+"""Numbers of each utterance, in the stage of an error attribution or a comparison."""
 
 
 def read_blame(ref: StageRef) -> AttributionReport:
-    """The blame that a stage holds."""
+    """Read the error attribution of a ``blame`` stage."""
     return AttributionReport.model_validate(read_json(Path(ref.path) / BLAME))
 
 
 def read_comparison(ref: StageRef) -> Comparison:
-    """The comparison that a stage holds.
+    """Read the comparison of a ``comparison`` stage.
 
     Raises:
         StoreError: another version of Antiphon wrote it.
@@ -40,5 +40,7 @@ def read_comparison(ref: StageRef) -> Comparison:
 
 
 def read_contributions(ref: StageRef) -> list[Contribution]:
-    """What a ``contribution`` stage holds."""
-    return [Contribution.model_validate(one) for one in read_json(Path(ref.path) / CONTRIBUTIONS)["systems"]]
+    """Read the contributions of a ``contribution`` stage."""
+    return [
+        Contribution.model_validate(system) for system in read_json(Path(ref.path) / CONTRIBUTIONS)["systems"]
+    ]

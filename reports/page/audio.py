@@ -1,4 +1,4 @@
-"""How a report reaches its audio: inside the file while all of it is small, beside it otherwise."""
+"""Audio of a report: embedded while all of it together is small, linked otherwise."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TYPES = {
 
 
 def select_embeddable(audios: Iterable[Audio], limit: int = EMBED_LIMIT) -> dict[str, Path]:
-    """Digest -> file of everything to embed; {} if together they exceed ``limit`` bytes."""
+    """sha256 -> file of the audio to embed; {} if the files together exceed ``limit`` bytes."""
     files: dict[str, Path] = {}
     total = 0
     for audio in audios:

@@ -1,4 +1,4 @@
-"""Where a report keeps its data: inside the page while it is small, else in a folder of scripts beside it.
+"""Data of a report: embedded in the page while it is small, else in a folder of scripts beside it.
 
 A page opened from disk may not fetch files, but it may load scripts: ``PAGE-data/NAME.js`` calls
 ``antiphon("NAME", JSON)``, and nothing of it is read before it is needed.
@@ -37,7 +37,7 @@ class DataBlocks:
 
     @property
     def inline(self) -> bool:
-        """Whether the page can carry them all."""
+        """Whether the blocks are small enough to be embedded in the page."""
         return self.size <= MAX_INLINE_CHARACTERS
 
     def embed(self, file: TextIO) -> None:
@@ -50,7 +50,7 @@ class DataBlocks:
 
 @contextmanager
 def temporary_blocks(parent: Path) -> Iterator[tuple[DataBlocks, Path]]:
-    """Blocks in a temporary folder beside the report, gone afterwards unless it was moved."""
+    """Blocks in a temporary folder beside the report, which is removed afterwards unless it was moved."""
     folder = Path(tempfile.mkdtemp(dir=parent, prefix=".report-data."))
     try:
         yield DataBlocks(folder), folder
@@ -59,7 +59,7 @@ def temporary_blocks(parent: Path) -> Iterator[tuple[DataBlocks, Path]]:
 
 
 def publish_blocks(folder: Path, target: Path, *, keep: bool) -> None:
-    """Put the folder in the place of ``target``, or (not ``keep``) remove what an earlier report left."""
+    """Move the folder to ``target`` (``keep``), or only remove what an earlier report left there."""
     if target.is_dir():
         shutil.rmtree(target)
     if keep:

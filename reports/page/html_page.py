@@ -1,4 +1,4 @@
-"""One HTML file per run: opens from disk, asks the network for nothing, runs no script but its own."""
+"""The HTML report of a run: opens from disk, needs no network, runs no script but its own (CSP)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from components.metrics.table import label_of
 from reports.escaping import to_printable
-from reports.formatting import LABELS, format_bytes, format_seconds
+from reports.formatting import format_bytes, format_seconds
 from reports.page.audio import EMBED_LIMIT, data_uri, select_embeddable
 from reports.page.data_blocks import DataBlocks, publish_blocks, temporary_blocks
 from reports.page.utterance_json import BASE_COLUMNS, build_details, build_index_line
@@ -26,7 +27,7 @@ PAGE = 50
 """Utterances per page, and per block of data that the script reads when it needs it."""
 
 _SCRIPTS = ("blocks.js", "utterance.js", "steps.js", "report.js")
-_TEMPLATES = Path(str(files("reports").joinpath("templates")))
+_TEMPLATES = Path(str(files("reports.page").joinpath("templates")))
 
 
 def write_html(
@@ -49,9 +50,9 @@ def write_html(
         _write_blocks(view, path.parent, blocks, embed_limit)
         data = "" if blocks.inline else f"{path.stem}-data"
         page = folder / "page.html"
-        drawn = figures() if figures else run_plots.draw_figures(view)
+        plots = figures() if figures else run_plots.draw_figures(view)
         with page.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(_environment().get_template("report.html").render(**_context(view, data, drawn)))
+            file.write(_environment().get_template("report.html").render(**_context(view, data, plots)))
             if blocks.inline:
                 blocks.embed(file)
             file.write(f"<script>{_script()}</script>\n</body>\n</html>\n")
@@ -92,7 +93,7 @@ def _environment() -> Environment:
     environment.finalize = lambda value: to_printable(value) if type(value) is str else value
     environment.filters["seconds"] = format_seconds
     environment.filters["bytes"] = format_bytes
-    environment.filters["label"] = lambda name: LABELS.get(name, name)
+    environment.filters["label"] = label_of
     return environment
 
 
@@ -102,7 +103,7 @@ def _context(view: RunView, data: str, figures: Mapping[str, Figure]) -> dict[st
         "run": view.run,
         "stages": view.stages(),
         "metrics": view.run.scores,
-        "parameters": list(_flat(view.run.parameters)),
+        "parameters": list(_flatten(view.run.parameters)),
         "n_utterances": len(view.utterances),
         "audio_seconds": view.audio_seconds,
         "ways": view.ways,
@@ -129,7 +130,7 @@ def _source(name: str) -> str:
 
 
 def _script() -> str:
-    """The page's one script, made of its files."""
+    """The page's script, joined from its files."""
     return '"use strict";\n(() => {\n' + "".join(map(_source, _SCRIPTS)) + "})();\n"
 
 
@@ -137,11 +138,11 @@ def _hash(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
 
 
-def _flat(parameters: dict[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Dotted names and values, as ``--set`` takes them."""
+def _flatten(parameters: dict[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Dotted names and values of nested parameters, as ``--set`` takes them."""
     for name, value in parameters.items():
         if isinstance(value, dict) and value:
-            yield from _flat(value, f"{prefix}{name}.")
+            yield from _flatten(value, f"{prefix}{name}.")
         else:
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
             yield f"{prefix}{name}", text

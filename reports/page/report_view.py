@@ -1,4 +1,4 @@
-"""Runs and comparisons as their reports see them: records from the store, the graph from the run's record."""
+"""Builds the view of a finished run or comparison from the store."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _BLAME = (
 
 
 def view_of(run: RunRecord, store: Store) -> RunView:
-    """A run as its reports see it; records are read from the store when they are asked for."""
+    """The view of a run; records are read from the store when they are asked for."""
     stages = {ref.stage: ref for ref in run.stages}
     kinds = {ref.kind: ref for ref in run.stages}
     if "comparison" in kinds:
@@ -50,21 +50,21 @@ def view_of(run: RunRecord, store: Store) -> RunView:
         sections=[
             *sections_of_quarantined(run.stages),
             *(attribution_report.build_sections(read_blame(kinds["blame"])) if "blame" in kinds else ()),
-            *(one for ref in run.stages for one in sections_of_stage(ref)),
+            *(section for ref in run.stages for section in sections_of_stage(ref)),
         ],
         columns=_BLAME if "blame" in kinds else (),
-        values=_numbers(kinds["blame"]) if "blame" in kinds else {},
+        values=_read_numbers(kinds["blame"]) if "blame" in kinds else {},
     )
 
 
 def view_of_comparison(run: RunRecord, ref: StageRef, store: Store) -> RunView:
-    """A comparison: the systems' graphs as one, with the change of every system as a column."""
+    """The view of a comparison: the systems' graphs as one, with the change of every system as a column."""
     comparison = read_comparison(ref)
     systems = {name: store.load_run(of_system) for name, of_system in run.systems.items()}
     united = unite(systems)
-    refs = {one.stage: one for one in united.stages}
-    outputs = dict.fromkeys(name for each in united.outputs for name in each if name in refs)
-    values, columns = _changes(ref, comparison.baseline, [row.system for row in comparison.rows])
+    refs = {stage.stage: stage for stage in united.stages}
+    outputs = dict.fromkeys(name for names in united.outputs for name in names if name in refs)
+    values, columns = _read_changes(ref, comparison.baseline, [row.system for row in comparison.rows])
     return RunView(
         run.model_copy(update={"stages": (*united.stages, ref), "pipeline": united.pipeline, "metrics": {}}),
         StoredUtterances(refs[DATA]) if DATA in refs else (),
@@ -77,7 +77,7 @@ def view_of_comparison(run: RunRecord, ref: StageRef, store: Store) -> RunView:
 
 
 class United(NamedTuple):
-    """Several runs of one data set as one graph: each stage once, named by the systems that have it."""
+    """The graphs of several runs of one data set as one; a shared stage is named by all its systems."""
 
     stages: list[StageRef]
     pipeline: PipelineRecord
@@ -86,7 +86,7 @@ class United(NamedTuple):
 
 
 def unite(systems: Mapping[str, RunRecord]) -> United:
-    """The graphs of several systems (name -> run) as one, in which a stage that they share stands once."""
+    """Merge the graphs of several systems (name -> run) into one, with shared stages only once."""
     owners: dict[tuple[str, str], list[str]] = {}  # (node, what it holds) -> systems
     for system, run in systems.items():
         for node in run.pipeline.nodes:
@@ -104,18 +104,18 @@ def unite(systems: Mapping[str, RunRecord]) -> United:
                 label = named[ref.stage]
                 stages.setdefault(label, ref.model_copy(update={"stage": label}))
         for node in run.pipeline.nodes:
-            nodes.setdefault(named[node.name], _renamed(node, named))
+            nodes.setdefault(named[node.name], _rename_node(node, named))
         outputs.append([named[name] for name in run.pipeline.outputs.values()])
     return United(list(stages.values()), PipelineRecord(nodes=tuple(nodes.values())), outputs)
 
 
 def _identity(run: RunRecord, system: str, node: str) -> tuple[str, str]:
-    """What two systems share: a node of one name whose stage is the same."""
+    """Name and stage key of a node: systems with the same pair share the node."""
     key = next((ref.key for ref in run.stages if ref.stage == node), system)
     return node, key
 
 
-def _renamed(node: NodeRecord, named: Mapping[str, str]) -> NodeRecord:
+def _rename_node(node: NodeRecord, named: Mapping[str, str]) -> NodeRecord:
     above, _, way = (node.when or "").partition(".")
     update = {
         "name": named[node.name],
@@ -125,11 +125,11 @@ def _renamed(node: NodeRecord, named: Mapping[str, str]) -> NodeRecord:
     return node.model_copy(update=update)
 
 
-def _changes(
+def _read_changes(
     ref: StageRef, baseline: str, systems: Sequence[str]
 ) -> tuple[dict[str, dict[str, float]], list[Column]]:
     """Per utterance the score of every system and its change to the baseline."""
-    found: dict[str, dict[str, float]] = {}
+    values: dict[str, dict[str, float]] = {}
     for line in read_lines(Path(ref.path) / VALUES):
         entry = json.loads(line)
         scores: dict[str, float] = entry["values"]
@@ -138,26 +138,26 @@ def _changes(
             for name, score in scores.items()
             if name != baseline and baseline in scores
         }
-        found[entry["id"]] = {f"score: {name}": score for name, score in scores.items()} | changed
+        values[entry["id"]] = {f"score: {name}": score for name, score in scores.items()} | changed
     columns = []
     for name in systems:
         if name != baseline:
             columns.append(Column(f"change: {name}", f"{name} above {baseline}, most first"))
             columns.append(Column(f"change: {name}", f"{name} below {baseline}, most first", "smallest"))
-    return found, columns
+    return values, columns
 
 
-def _numbers(ref: StageRef) -> dict[str, dict[str, float]]:
-    """Utterance id -> the numbers that the blame has of it."""
-    found = {}
+def _read_numbers(ref: StageRef) -> dict[str, dict[str, float]]:
+    """Utterance id -> numbers of it in the error attribution."""
+    numbers = {}
     for line in read_lines(Path(ref.path) / VALUES):
         entry = json.loads(line)
-        found[entry.pop("id")] = entry
-    return found
+        numbers[entry.pop("id")] = entry
+    return numbers
 
 
 def sections_of_quarantined(stages: Sequence[StageRef]) -> list[Section]:
-    """Which records the stages could not process, and why: the first of each stage, data included."""
+    """A section with the quarantined records: the first of each stage, with the reasons."""
     rows, total = [], 0
     for ref in {ref.key: ref for ref in stages if ref.quarantined}.values():
         total += ref.quarantined
@@ -169,28 +169,29 @@ def sections_of_quarantined(stages: Sequence[StageRef]) -> list[Section]:
         return []
     note = f"{total:,} records could not be processed; the others went on."
     if total > len(rows):
-        note += f" The first {MAX_QUARANTINED_PER_STAGE} of each stage; antiphon inspect RUN --node NAME lists all."
+        note += f" The first {MAX_QUARANTINED_PER_STAGE} of each stage; "
+        note += "antiphon inspect RUN --node NAME lists all."
     return [Section("Put aside", note, tuple(rows))]
 
 
 def sections_of_stage(ref: StageRef) -> list[Section]:
-    """Tables and pictures that a stage seals beside its records: rounds, a router's telemetry, a curve."""
+    """Sections with the tables and pictures that a stage keeps beside its records."""
     folder = Path(ref.path)
     files = read_seal((folder / SEAL).read_bytes(), str(folder), ref.key).files
-    found = []
+    sections = []
     if TABLES in files:
         for table in read_json(folder / TABLES).get("tables", []):
             rows = tuple({str(k): str(v) for k, v in row.items()} for row in table["rows"])
-            found.append(Section(str(table["title"]), str(table.get("note", "")), rows))
-    shown = load_pictures(folder / name for name in files if "/" not in name)
-    return [*found, Section(f"{ref.stage}: plots", pictures=shown)] if shown else found
+            sections.append(Section(str(table["title"]), str(table.get("note", "")), rows))
+    plots = load_pictures(folder / name for name in files if "/" not in name)
+    return [*sections, Section(f"{ref.stage}: plots", pictures=plots)] if plots else sections
 
 
 def models_of(refs: Mapping[str, StageRef]) -> dict[str, Models]:
-    """The models that made each stage, from its plan, as the run that made it named them."""
-    found: dict[str, Models] = {}
+    """Stage -> models that made it (reference -> sha256), from the stages' plans."""
+    models: dict[str, Models] = {}
     for label, ref in refs.items():
         plan = read_plan(ref)
         weights = plan.get("weights", {})
-        found[label] = {name: weights.get(role) for role, name in plan.get("models", {}).items()}
-    return found
+        models[label] = {name: weights.get(role) for role, name in plan.get("models", {}).items()}
+    return models

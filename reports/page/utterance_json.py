@@ -1,4 +1,4 @@
-"""What the page's script is given per utterance: a line of the index and the details behind it."""
+"""Utterances as JSON for the page's script: a line of the index, and the details."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from components.alignment import Edit
+from components.metrics.table import label_of
 from components.records import Hypothesis, NBest, Quarantined, Token
 from reports.escaping import to_printable
 from reports.page.audio import relative_url
@@ -34,11 +35,11 @@ def build_index_line(row: UtteranceRow, columns: Sequence[Column] = ()) -> list[
     bad = row.quarantined
     texts += [bad.stage, bad.reason, bad.detail] if bad else []
     return [
-        _rounded(row.value("wer") if row.value("wer") is not None else row.value("cer")),
-        _rounded(row.value("chrf")),
-        _rounded(row.score, 3),
-        _rounded(utterance.audio.seconds if utterance.audio else float(len(utterance.text or ""))),
-        *(_rounded(row.values.get(column.name)) for column in columns),
+        _round(row.value("wer") if row.value("wer") is not None else row.value("cer")),
+        _round(row.value("chrf")),
+        _round(row.score, 3),
+        _round(utterance.audio.seconds if utterance.audio else float(len(utterance.text or ""))),
+        *(_round(row.values.get(column.name)) for column in columns),
         int(bad is not None),
         to_printable("\n".join(text for text in texts if text)).lower(),
     ]
@@ -61,7 +62,7 @@ def build_details(
             if isinstance(outcome, NBest | Quarantined)
         ],
         "steps": [_step(step) for step in steps_of(view, row)],
-        "values": {to_printable(name): _rounded(value) for name, value in row.values.items()},
+        "values": {to_printable(name): _round(value) for name, value in row.values.items()},
     }
     if utterance.audio is not None:
         audio = utterance.audio
@@ -104,12 +105,12 @@ def _stage(view: RunView, stage: str, row: UtteranceRow) -> dict[str, object]:
         return entry | {"reason": to_printable(outcome.reason), "detail": to_printable(outcome.detail)}
     if not isinstance(outcome, NBest):
         return entry
-    entry["nbest"] = [_hypothesis(one) for one in outcome.hypotheses]
+    entry["nbest"] = [_hypothesis(hypothesis) for hypothesis in outcome.hypotheses]
     comparison = row.alignments.get(stage)
     if comparison is not None:
         entry["spaced"] = comparison.spaced
         entry["edits"] = [_edit(edit) for edit in comparison.edits]
-        entry["values"] = {name: _rounded(value, 4) for name, value in comparison.values.items()}
+        entry["values"] = {label_of(name): _round(value, 4) for name, value in comparison.values.items()}
     return entry
 
 
@@ -134,5 +135,5 @@ def _token(token: Token) -> list[object]:
     return [to_printable(token.piece), round(token.log_prob, 3), *([members] if members else [])]
 
 
-def _rounded(value: float | None, digits: int = 2) -> float | None:
+def _round(value: float | None, digits: int = 2) -> float | None:
     return None if value is None else round(value, digits)

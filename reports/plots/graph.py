@@ -1,4 +1,4 @@
-"""The pipeline of a run as a drawing: inline SVG, coloured by the page's own style."""
+"""The graph of a pipeline as inline SVG, colored by the page's own style."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ rect { fill: none; stroke: #7d8590; } .output rect { stroke: #3d83d6; } .failed 
 
 
 def draw_svg_file(view: RunView) -> str:
-    """The drawing as a file of its own; empty where there is nothing to draw."""
-    drawn = draw_graph(view)
-    head, found, rest = drawn.partition(">")
+    """The graph as a standalone SVG file; empty where there is nothing to draw."""
+    drawing = draw_graph(view)
+    head, separator, rest = drawing.partition(">")
     svg = head.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
-    return f"{svg}>{_STYLE}{rest}" if found else ""
+    return f"{svg}>{_STYLE}{rest}" if separator else ""
 
 
 def draw_graph(view: RunView) -> str:
@@ -40,14 +40,14 @@ def draw_graph(view: RunView) -> str:
     layout = compute_layout(list(rows), [(edge.above, edge.below) for edge in edges])
     width = round(max(x for x, _ in map(_corner, layout.positions.values()))) + _WIDTH + 2
     lowest = [
-        y for places in (layout.positions.values(), *layout.routes.values()) for _, y in map(_corner, places)
+        y for points in (layout.positions.values(), *layout.routes.values()) for _, y in map(_corner, points)
     ]
     height = round(max(lowest)) + _HEIGHT + 2
     outputs = {name: role for role, name in view.run.pipeline.outputs.items()}
     parts = [
         f'<svg class="graph{" long" if width > _LONG else ""}" viewBox="0 0 {width} {height}" '
         f'width="{width}" height="{height}" role="img" '
-        f'aria-label="Pipeline: {escape(to_printable(_described(edges)))}">',
+        f'aria-label="Pipeline: {escape(to_printable(_describe_edges(edges)))}">',
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
         'orient="auto"><path d="M0 0.5 L7 4 L0 7.5" class="tip"/></marker></defs>',
     ]
@@ -59,14 +59,14 @@ def draw_graph(view: RunView) -> str:
     return "".join([*parts, "</svg>"])
 
 
-def _corner(place: Point) -> Point:
-    layer, row = place
+def _corner(point: Point) -> Point:
+    layer, row = point
     return 1 + layer * (_WIDTH + _GAP), 1 + row * _ROW
 
 
 def _edge(edge: GraphEdge, layout: Layout) -> str:
     """A curve from box to box that goes straight past the boxes of the layers between."""
-    points = [_corner(place) for place in layout.routes[edge.above, edge.below]]
+    points = [_corner(point) for point in layout.routes[edge.above, edge.below]]
     x, y = points[0][0] + _WIDTH, points[0][1] + _HEIGHT / 2
     path = [f"M{x:.0f} {y:.1f}"]
     for number, (left, top) in enumerate(points[1:], start=1):
@@ -118,5 +118,5 @@ def _short(text: str, longest: int) -> str:
     return escape(text if len(text) <= longest else f"{text[: longest - 1]}…")
 
 
-def _described(edges: list[GraphEdge]) -> str:
+def _describe_edges(edges: list[GraphEdge]) -> str:
     return "; ".join(f"{edge.above} to {edge.below}" for edge in edges)

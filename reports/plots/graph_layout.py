@@ -1,4 +1,4 @@
-"""Where the nodes of a graph are drawn: in layers by their distance from the data, with few crossings.
+"""Layout of a graph: nodes in layers by their distance from the data, with few crossings.
 
 Sugiyama's method: longest-path layers, points of their own for edges that span several layers (so that no
 edge runs through a box), the order inside a layer by barycenters, then places near the neighbors.
@@ -34,12 +34,12 @@ class _Layers:
 
 
 def compute_layout(names: Sequence[str], edges: Sequence[tuple[str, str]]) -> Layout:
-    """Places for the nodes of an acyclic graph; ``names`` are in an order that edges follow."""
-    graph = _layered(names, edges, _depths(names, edges))
+    """Lay out an acyclic graph; ``names`` are in topological order."""
+    graph = _build_layers(names, edges, _depths(names, edges))
     graph.layers = min(_orders(graph), key=lambda layers: _crossings(layers, graph.after))
-    rows = _rows(graph)
-    where = {one: (float(number), rows[one]) for number, layer in enumerate(graph.layers) for one in layer}
-    routes = {edge: [where[one] for one in chain] for edge, chain in graph.chains.items()}
+    rows = _assign_rows(graph)
+    where = {node: (float(number), rows[node]) for number, layer in enumerate(graph.layers) for node in layer}
+    routes = {edge: [where[node] for node in chain] for edge, chain in graph.chains.items()}
     return Layout({name: where[name] for name in names}, routes)
 
 
@@ -56,7 +56,9 @@ def _depths(names: Sequence[str], edges: Sequence[tuple[str, str]]) -> dict[str,
     return depth
 
 
-def _layered(names: Sequence[str], edges: Sequence[tuple[str, str]], depth: Mapping[str, int]) -> _Layers:
+def _build_layers(
+    names: Sequence[str], edges: Sequence[tuple[str, str]], depth: Mapping[str, int]
+) -> _Layers:
     graph = _Layers([[] for _ in range(max(depth.values(), default=-1) + 1)])
     for name in names:
         graph.layers[depth[name]].append(name)
@@ -75,7 +77,7 @@ def _layered(names: Sequence[str], edges: Sequence[tuple[str, str]], depth: Mapp
 
 
 def _orders(graph: _Layers) -> Iterator[list[list[object]]]:
-    """Orders of the layers to choose from: those of the nodes and some others, sweep after sweep."""
+    """Candidate orders of the layers, from the given order and random ones, sweep after sweep."""
     for start in range(_STARTS):
         dice = Random(start)  # noqa: S311 - decides a drawing
         layers = [dice.sample(layer, len(layer)) if start else list(layer) for layer in graph.layers]
@@ -91,8 +93,8 @@ def _crossings(layers: Sequence[Sequence[object]], after: Mapping[object, Sequen
     """How many pairs of edges cross between neighboring layers."""
     crossed = 0
     for left, right in pairwise(layers):
-        position = {one: number for number, one in enumerate(right)}
-        ends = [[position[below] for below in after.get(one, ())] for one in left]
+        position = {node: number for number, node in enumerate(right)}
+        ends = [[position[below] for below in after.get(node, ())] for node in left]
         crossed += sum(a > b for upper, lower in combinations(ends, 2) for a in upper for b in lower)
     return crossed
 
@@ -100,30 +102,30 @@ def _crossings(layers: Sequence[Sequence[object]], after: Mapping[object, Sequen
 def _sort(layers: Sequence[list[object]], neighbors: Mapping[object, Sequence[object]]) -> None:
     """Sort each layer by the mean position of its neighbors in the layer before it."""
     for fixed, layer in pairwise(layers):
-        position = {one: float(number) for number, one in enumerate(fixed)}
-        own = {one: float(number) for number, one in enumerate(layer)}
-        layer.sort(key=lambda one: _mean([position[n] for n in neighbors.get(one, ())], own[one]))
+        position = {node: float(number) for number, node in enumerate(fixed)}
+        own = {node: float(number) for number, node in enumerate(layer)}
+        layer.sort(key=lambda node: _mean([position[n] for n in neighbors.get(node, ())], own[node]))
 
 
-def _rows(graph: _Layers) -> dict[object, float]:
+def _assign_rows(graph: _Layers) -> dict[object, float]:
     """Rows near those of the neighbors, at least one apart inside a layer, the first at 0."""
-    rows = {one: float(number) for layer in graph.layers for number, one in enumerate(layer)}
+    rows = {node: float(number) for layer in graph.layers for number, node in enumerate(layer)}
     for sweep in range(_SWEEPS):
         neighbors = graph.before if sweep % 2 == 0 else graph.after
         for layer in graph.layers if sweep % 2 == 0 else graph.layers[::-1]:
-            wanted = [_mean([rows[n] for n in neighbors.get(one, ())], rows[one]) for one in layer]
-            rows.update(zip(layer, _apart(wanted), strict=True))
+            targets = [_mean([rows[n] for n in neighbors.get(node, ())], rows[node]) for node in layer]
+            rows.update(zip(layer, _spread_apart(targets), strict=True))
     top = min(rows.values(), default=0.0)
-    return {one: row - top for one, row in rows.items()}
+    return {node: row - top for node, row in rows.items()}
 
 
-def _apart(wanted: Sequence[float]) -> list[float]:
+def _spread_apart(targets: Sequence[float]) -> list[float]:
     """The nearest rows (least squares) in the same order, each at least one below that before it.
 
     Isotonic regression by pooling adjacent violators.
     """
     pools: list[tuple[float, int]] = []  # mean, count
-    for number, row in enumerate(wanted):
+    for number, row in enumerate(targets):
         pools.append((row - number, 1))
         while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
             (first, n), (second, m) = pools[-2:]

@@ -1,4 +1,4 @@
-"""Quality round by round as a picture."""
+"""Plot of the score after each round of refinement."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from components.experts.routing_stats import LayerRoutingStats
-from reports.plots import run_plots
+from components.files import write_atomically
 
 ROWS = ("load", "language", "token")
 
@@ -39,7 +39,7 @@ def plot_routing(layers: Mapping[str, LayerRoutingStats], path: Path) -> Path:
     grid[0][0].set_ylabel("share of slots")
     content = io.BytesIO()
     figure.savefig(content, format=path.suffix[1:], dpi=120)
-    run_plots.replace_file(path, content.getvalue())
+    write_atomically(path, content.getvalue())
     return path
 
 

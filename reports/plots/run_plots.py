@@ -1,10 +1,9 @@
-"""Plots of a run: how the error is spread, whether recognition explains translation, where time went."""
+"""Plots of a run: distribution of scores, recognition against translation, time per stage."""
 
 from __future__ import annotations
 
 import base64
 import io
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from components.files import write_atomically
 from reports.escaping import to_printable
 from reports.views.run_view import RunView
 
@@ -86,17 +86,17 @@ def draw_figures(view: RunView) -> dict[str, Figure]:
     return result
 
 
-def save_figures(drawn: Mapping[str, Figure], titles: Mapping[str, str], folder: Path) -> list[Path]:
+def save_figures(figures: Mapping[str, Figure], titles: Mapping[str, str], folder: Path) -> list[Path]:
     """Write figures (file name -> figure) as SVG, as in the page, and as PNG on white with their titles."""
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name, figure in drawn.items():
+    paths = []
+    for name, figure in figures.items():
         contents = {"svg": to_svg(figure), "png": _png(figure, titles[name])}
         for suffix, content in contents.items():
             path = folder / f"{name}.{suffix}"
-            replace_file(path, content)
-            written.append(path)
-    return written
+            write_atomically(path, content)
+            paths.append(path)
+    return paths
 
 
 def _png(figure: Figure, title: str) -> bytes:
@@ -105,18 +105,6 @@ def _png(figure: Figure, title: str) -> bytes:
         figure.suptitle(title, x=0.02, ha="left", fontsize=10, fontweight="bold")
         figure.savefig(content, format="png", facecolor="white")
     return content.getvalue()
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Put ``content`` in the place of ``path`` at once; a link there is replaced, not followed."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.unlink(missing_ok=True)
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def to_svg(figure: Figure) -> bytes:

@@ -1,4 +1,4 @@
-"""A run in the terminal: what each node produced and cost, its first texts, its scores."""
+"""Prints a run to the terminal: what each node produced and cost, its first texts, its scores."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FIRST = 3
 
 
 def print_run(view: RunView, console: Console) -> None:
-    """The run's stages with what they produced and cost, the first texts, then the scores."""
+    """Print the run's stages with what they produced and cost, the first texts, then the scores."""
     run = view.run
     console.print(
         Text.assemble((to_printable(run.name), "bold"), f"  {to_printable(run.flow)}, {run.status}")
@@ -39,8 +39,8 @@ def print_run(view: RunView, console: Console) -> None:
 
 
 def _stages(view: RunView) -> Table:
-    """The data set, the pipeline's nodes in order, and what else the run has done."""
-    shown = new_table(
+    """A table of the data set, the pipeline's nodes in order, and further stages."""
+    table = new_table(
         "node", "kind", "models and ways", ">items", ">aside", ">time", ">x real time", ">memory", ""
     )
     for row in view.stages():
@@ -52,18 +52,18 @@ def _stages(view: RunView) -> Table:
             "" if row.real_time_factor is None else f"{row.real_time_factor:.2f}",
             format_bytes(row.peak_memory_bytes),
         )
-        shown.add_row(
+        table.add_row(
             Text(to_printable(row.stage), "bold"),
             Text(to_printable(row.kind), "dim"),
             Text(to_printable(", ".join([*row.models, *ways]))),
             *(numbers if row.has_stage else ("",) * len(numbers)),
             Text(row.status, _STATUS.get(row.status, "")) if row.status != "computed" else "",
         )
-    return shown
+    return table
 
 
 def _print_texts(row: UtteranceRow, console: Console) -> None:
-    """One utterance in a few lines: what was said or written, and the best text of every stage."""
+    """Print one utterance in a few lines: its source text and the best text of every stage."""
     utterance = row.utterance
     console.print(Text(to_printable(utterance.id), "bold"))
     if utterance.text is not None:
@@ -81,7 +81,7 @@ def _print_texts(row: UtteranceRow, console: Console) -> None:
 def print_quarantined(
     stage: str, first: Sequence[Quarantined], count: int, run: str, console: Console
 ) -> None:
-    """Why the first records that a stage put aside were, and where the others' reasons are."""
+    """Print why the first records of a stage were quarantined, and how to list the others."""
     console.print(Text.assemble((f"{to_printable(stage)}: {count:,} put aside", "yellow")))
     for bad in first:
         print_line(console, "", f"{bad.utterance_id}: {bad.reason}: {bad.detail}")
@@ -90,24 +90,24 @@ def print_quarantined(
 
 
 def print_data(view: RunView, refused: Iterable[Quarantined], console: Console) -> None:
-    """The first utterances of a data set, and every record that is not one of them."""
-    shown = new_table("utterance", ">seconds", "from", "to", "text or transcript")
+    """Print the first utterances of a data set, and every record that was quarantined."""
+    table = new_table("utterance", ">seconds", "from", "to", "text or transcript")
     for utterance in view.utterances[:_EXAMPLES]:
         seconds_of = f"{utterance.audio.seconds:.1f}" if utterance.audio else ""
         text = utterance.text if utterance.text is not None else utterance.transcript
         languages = utterance.source_language, utterance.target_language or ""
-        shown.add_row(
+        table.add_row(
             plain_text(utterance.id), seconds_of, *map(plain_text, languages), plain_text(text or "")
         )
-    console.print(shown)
+    console.print(table)
     bad, count = list(refused), len(view.utterances)
     console.print(Text(f"{min(count, _EXAMPLES):,} of {count:,} shown, {len(bad):,} quarantined", "dim"))
-    for one in bad:
-        console.print(format_quarantined(one))
+    for quarantined in bad:
+        console.print(format_quarantined(quarantined))
 
 
 def print_stage(view: RunView, stage: str, console: Console) -> None:
-    """The first outcomes of one stage and everything that it quarantined.
+    """Print the first outcomes of one stage and everything that it quarantined.
 
     Raises:
         DataError: the run has no outcomes of that stage.
@@ -116,10 +116,10 @@ def print_stage(view: RunView, stage: str, console: Console) -> None:
         raise DataError(f"expected a node with outcomes ({', '.join(view.outcomes)}), found {stage!r}")
     node = view.run.pipeline.node(stage)
     if node is not None and node.gives != "text":
-        shown = new_table("utterance", ">value", "way" if node.gives == "table" else node.gives)
+        table = new_table("utterance", ">value", "way" if node.gives == "table" else node.gives)
     else:
         name = "WER" if view.transcribes(stage) else "chrF"
-        shown = new_table("utterance", f">{name}", ">score", "best hypothesis")
+        table = new_table("utterance", f">{name}", ">score", "best hypothesis")
     bad: list[Quarantined] = []
     count_shown = 0
     for row in view.rows():
@@ -128,12 +128,12 @@ def print_stage(view: RunView, stage: str, console: Console) -> None:
             bad.append(outcome)
         elif outcome is not None and count_shown < _EXAMPLES:
             count_shown += 1
-            shown.add_row(plain_text(row.utterance.id), *_cells(row, stage, outcome))
-    console.print(shown)
+            table.add_row(plain_text(row.utterance.id), *_cells(row, stage, outcome))
+    console.print(table)
     total = len(view.outcomes[stage])
     console.print(Text(f"{count_shown:,} of {total - len(bad):,} shown, {len(bad):,} quarantined", "dim"))
-    for one in bad:
-        console.print(format_quarantined(one))
+    for quarantined in bad:
+        console.print(format_quarantined(quarantined))
 
 
 def _cells(row: UtteranceRow, stage: str, outcome: NodeOutcome) -> tuple[str | Text, ...]:
@@ -150,47 +150,47 @@ def _cells(row: UtteranceRow, stage: str, outcome: NodeOutcome) -> tuple[str | T
 
 
 def _scores(scores: list[Score]) -> Table:
-    shown = new_table("metric", ">value", ">95% interval", ">scored", "protocol")
+    table = new_table("metric", ">value", ">95% interval", ">scored", "protocol")
     for score in scores:
-        shown.add_row(
+        table.add_row(
             Text(to_printable(score.name), "bold"),
             f"{score.value:.2f}",
             format_interval(score),
             f"{score.n:,} of {score.n_total:,}",
             Text(to_printable(score.signature), "dim"),
         )
-    return shown
+    return table
 
 
 def format_interval(score: Score) -> str:
-    """The ends of a score's interval; that there are too few utterances for one, or nothing."""
+    """A score's interval as text; ``too few`` utterances for one, or empty where it has none."""
     if score.interval is not None:
         return "{:.2f} to {:.2f}".format(*score.interval)
     return "too few" if score.n < MIN_UTTERANCES else ""
 
 
 def describe_too_few(n: int) -> str:
-    """What is said in the place of a verdict that so few utterances cannot bear."""
+    """The text in place of a verdict where there are too few utterances for one."""
     return f"{n} utterance{'s' * (n != 1)}: too few to tell"
 
 
 def new_table(*columns: str) -> Table:
-    """An empty table; a column named with ``>`` is set to the right."""
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
+    """An empty table; a column whose name begins with ``>`` is right-aligned."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
     for column in columns:
-        shown.add_column(
+        table.add_column(
             column.removeprefix(">"), justify="right" if column.startswith(">") else "left", overflow="fold"
         )
-    return shown
+    return table
 
 
 def print_line(console: Console, label: str, text: str) -> None:
-    """A text with what it is before it."""
+    """Print a text after its label."""
     console.print(Text.assemble((f"{label:<10} ", "dim"), to_printable(text)))
 
 
 def plain_text(text: str) -> Text:
-    """Text without rich's markup: brackets in a transcript are brackets."""
+    """Text in which rich interprets no markup: brackets in a transcript stay brackets."""
     return Text(to_printable(text))
 
 
@@ -200,7 +200,7 @@ def _value(comparison: ReferenceAlignment | None) -> str:
 
 
 def format_quarantined(bad: Quarantined) -> Text:
-    """Why a record was put aside."""
+    """Why a record was quarantined, in a line."""
     return Text.assemble(
         ("quarantined ", "yellow"), to_printable(f"{bad.utterance_id}: {bad.reason}: {bad.detail}")
     )

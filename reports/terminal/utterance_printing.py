@@ -1,4 +1,4 @@
-"""One utterance in the terminal: its way through the pipeline, and what every node made of it."""
+"""Prints one utterance to the terminal: its way through the pipeline and the output of every node."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from rich.text import Text
 
 from components.alignment import Edit
 from components.errors import DataError
+from components.metrics.table import label_of
 from components.records import NBest, Outcome, Quarantined
 from reports.escaping import to_printable
-from reports.formatting import LABELS
 from reports.terminal.run_printing import format_quarantined, new_table, plain_text, print_line
 from reports.views.rows import UtteranceRow
 from reports.views.run_view import RunView
@@ -20,7 +20,7 @@ _MARKS = {"equal": "", "substitute": "bold yellow underline", "insert": "bold cy
 
 
 def print_utterance(view: RunView, utterance_id: str, console: Console) -> None:
-    """One utterance: source, references, its way through the pipeline, and the n-best of every node.
+    """Print one utterance: source, references, its way through the pipeline, the n-best of every node.
 
     Raises:
         DataError: the run has no such utterance.
@@ -58,7 +58,7 @@ def _step(step: Step, row: UtteranceRow) -> Text:
         if step.near is None:
             text = plain_text(outcome.best.text)
         elif step.edits:
-            text = Text.assemble(*map(_marked, step.edits))
+            text = Text.assemble(*map(_format_edit, step.edits))
         else:
             text = Text(f"the same as {to_printable(step.near)}", "italic dim")
         return Text.assemble(head, text, *((" ", note) if step.note else ()))
@@ -69,36 +69,36 @@ def _step(step: Step, row: UtteranceRow) -> Text:
 
 def _print_outcome(row: UtteranceRow, stage: str, outcome: Outcome, console: Console) -> None:
     comparison = row.alignments.get(stage)
-    values = "" if comparison is None else _all_values(comparison)
+    values = "" if comparison is None else _format_values(comparison)
     console.print(Text.assemble((to_printable(stage), "bold"), f"  {values}"))
     if isinstance(outcome, Quarantined):
         console.print(format_quarantined(outcome))
         return
-    shown = new_table(">", ">score", ">tokens", "hypothesis")
-    for rank, one in enumerate(outcome.hypotheses, start=1):
-        shown.add_row(str(rank), f"{one.score:.3f}", str(one.n_tokens), plain_text(one.text))
-    console.print(shown)
+    table = new_table(">", ">score", ">tokens", "hypothesis")
+    for rank, hypothesis in enumerate(outcome.hypotheses, start=1):
+        table.add_row(
+            str(rank), f"{hypothesis.score:.3f}", str(hypothesis.n_tokens), plain_text(hypothesis.text)
+        )
+    console.print(table)
     if comparison is not None and any(edit.operation != "equal" for edit in comparison.edits):
-        console.print(Text.assemble(("aligned    ", "dim"), *map(_marked, comparison.edits)))
+        console.print(Text.assemble(("aligned    ", "dim"), *map(_format_edit, comparison.edits)))
         console.print(Text("           [reference→output] substituted, +inserted, -deleted", "dim"))
 
 
-def _marked(edit: Edit[str]) -> Text:
-    """A word with its mark: letters as well as colour, for terminals and readers without it."""
+def _format_edit(edit: Edit[str]) -> Text:
+    """A word with its mark: letters as well as color, for terminals and readers without it."""
     style = _MARKS[edit.operation]
     reference, hypothesis = to_printable(edit.reference or ""), to_printable(edit.hypothesis or "")
-    shown = {
+    text = {
         "equal": hypothesis,
         "substitute": f"[{reference}→{hypothesis}]",
         "insert": f"+{hypothesis}",
         "delete": f"-{reference}",
     }[edit.operation]
-    return Text.assemble((shown, style), " ")
+    return Text.assemble((text, style), " ")
 
 
-def _all_values(comparison: ReferenceAlignment) -> str:
+def _format_values(comparison: ReferenceAlignment) -> str:
     return "  ".join(
-        f"{LABELS.get(name, name)} {value:.1f}"
-        for name, value in comparison.values.items()
-        if value is not None
+        f"{label_of(name)} {value:.1f}" for name, value in comparison.values.items() if value is not None
     )

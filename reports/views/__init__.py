@@ -1,1 +1,1 @@
-"""A finished run as rows that every report reads: nodes, utterances, alignments with the references, steps of one utterance."""
+"""A finished run as every report reads it: nodes, utterances, alignments with the references, steps."""

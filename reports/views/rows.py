@@ -1,4 +1,4 @@
-"""What a report says of a stage, of an arrow between two, and of an utterance."""
+"""Rows of a report: stages, edges between them, utterances."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Models = Mapping[str, str | None]
 
 
 class UtteranceNumbers(NamedTuple):
-    """Percentages, nats and tokens of one utterance, by the last stage that has them."""
+    """WER and chrF (percent), log-probability (nats) and tokens, each of the last stage that has it."""
 
     wer: float | None
     chrf: float | None
@@ -23,7 +23,7 @@ class UtteranceNumbers(NamedTuple):
 
 
 class GraphEdge(NamedTuple):
-    """An arrow of the drawing; ``way`` is that of a route which leads along it."""
+    """An edge of the drawn graph; ``way`` names the branch of a route along it."""
 
     above: str
     below: str
@@ -33,7 +33,7 @@ class GraphEdge(NamedTuple):
 
 @dataclass(frozen=True)
 class StageRow:
-    """What a node or another stage produced and cost; of a node that left no stage only what became of it."""
+    """What a node or another stage produced and cost; without a stage only its status."""
 
     stage: str
     kind: str
@@ -54,7 +54,7 @@ class StageRow:
 
 @dataclass(frozen=True)
 class UtteranceRow:
-    """One utterance with what every node made of it and how that compares to its references."""
+    """One utterance with the outcome of every node and its alignment with the references."""
 
     utterance: Utterance
     outcomes: dict[str, NodeOutcome]
@@ -63,13 +63,13 @@ class UtteranceRow:
 
     @property
     def quarantined(self) -> Quarantined | None:
-        """The first stage's refusal, if any stage refused this utterance."""
+        """The first quarantine record, if any stage quarantined this utterance."""
         return next((o for o in self.outcomes.values() if isinstance(o, Quarantined)), None)
 
     def value(self, name: str) -> float | None:
         """``wer`` or ``chrf`` of this utterance by the last stage that has it."""
-        found = [c.values[name] for c in self.alignments.values() if c.values.get(name) is not None]
-        return found[-1] if found else None
+        values = [c.values[name] for c in self.alignments.values() if c.values.get(name) is not None]
+        return values[-1] if values else None
 
     @property
     def best(self) -> Hypothesis | None:
@@ -84,7 +84,7 @@ class UtteranceRow:
 
     @property
     def numbers(self) -> UtteranceNumbers:
-        """This utterance in the plots."""
+        """The numbers of this utterance that are plotted."""
         return UtteranceNumbers(
             self.value("wer"), self.value("chrf"), self.score, self.best.n_tokens if self.best else 0
         )

@@ -1,4 +1,4 @@
-"""Finished runs as systems that can be compared: their outputs by utterance id and what they cost."""
+"""Outputs and cost of finished runs, so that they can be compared as systems."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ def output_of(run: RunRecord, role: Role) -> StageRef | None:
     return next((ref for ref in run.stages if ref.stage == name), None)
 
 
-def _used(run: RunRecord) -> list[StageRef]:
-    """What is computed whenever the system is used: no training, no tuning, no scoring."""
+def _stages_in_use(run: RunRecord) -> list[StageRef]:
+    """Stages that run whenever the system is used: no training, no tuning, no scoring."""
     names = {node.name for node in run.pipeline.of_data()}
     return [ref for ref in run.stages if ref.stage in names]
 
 
-def _made_model(run: RunRecord) -> NodeRecord | None:
-    """The model that a run made for others to use: no node of its own reads it."""
-    read = {name for node in run.pipeline.nodes for name in node.reads.values()}
-    made = [node for node in run.pipeline.nodes if node.gives == "model" and node.name not in read]
-    return made[-1] if made else None
+def _find_product(run: RunRecord) -> NodeRecord | None:
+    """The last model node of a run that none of its own nodes reads."""
+    names = {name for node in run.pipeline.nodes for name in node.reads.values()}
+    products = [node for node in run.pipeline.nodes if node.gives == "model" and node.name not in names]
+    return products[-1] if products else None
 
 
 def check_comparable(run: RunRecord) -> None:
-    """Whether a run can be compared.
+    """Refuse a run that cannot be compared.
 
     Raises:
         DataError: it failed, it made a model, it decoded nothing, or all its outputs were put aside.
@@ -58,9 +58,9 @@ def check_comparable(run: RunRecord) -> None:
             f"run {run.name}: expected a finished run, found one that is {run.status}; run it again, what it "
             "finished is reused"
         )
-    made = _made_model(run)
-    if made is not None:
-        model = next((f"store:{ref.key[:12]}" for ref in run.stages if ref.stage == made.name), "it")
+    product = _find_product(run)
+    if product is not None:
+        model = next((f"store:{ref.key[:12]}" for ref in run.stages if ref.stage == product.name), "it")
         raise DataError(
             f"run {run.name}: expected a run over a data set, found one of {run.flow}, which makes a model; "
             f"run a system with {model} (mt.model of a cascade, say) and compare that run"
@@ -92,9 +92,9 @@ def system_of(name: str, run: RunRecord, store: Store) -> System:
 
 def cost_of(run: RunRecord, store: Store) -> Cost:
     """Seconds of computing (when a stage was reused: those of its first time), memory, parameters, calls."""
-    used, texts = _used(run), text_stages(run)
+    used, texts = _stages_in_use(run), text_stages(run)
     seconds = sum(ref.seconds for ref in used)
-    audio = sum(one.audio.seconds for one in load_utterances(run) if one.audio)
+    audio = sum(utterance.audio.seconds for utterance in load_utterances(run) if utterance.audio)
     return Cost(
         seconds=seconds,
         real_time_factor=seconds / audio if audio else None,
@@ -117,29 +117,32 @@ def load_utterances(run: RunRecord) -> list[Utterance]:
 
 
 def load_same_data(runs: Mapping[str, RunRecord]) -> list[Utterance]:
-    """The utterances that all runs are about.
+    """The utterances of several runs, which must be the same.
 
     Raises:
         DataError: two runs have other utterances, or other texts for one.
     """
     first = next(iter(runs))
-    known = {one.id: one for one in load_utterances(runs[first])}
+    first_utterances = {utterance.id: utterance for utterance in load_utterances(runs[first])}
     for name, run in runs.items():
-        mine = {one.id: one for one in load_utterances(run)}
-        for key in sorted(known.keys() ^ mine.keys()):
-            where = first if key in known else name
+        utterances = {utterance.id: utterance for utterance in load_utterances(run)}
+        for key in sorted(first_utterances.keys() ^ utterances.keys()):
+            where = first if key in first_utterances else name
             raise DataError(
                 f"expected {first} and {name} to be runs of the same data, found {key!r} in {where} only; "
                 "run both with the same data and limit"
             )
-        for key, one in mine.items():
-            if (one.references, one.transcript) != (known[key].references, known[key].transcript):
+        for key, utterance in utterances.items():
+            if (utterance.references, utterance.transcript) != (
+                first_utterances[key].references,
+                first_utterances[key].transcript,
+            ):
                 raise DataError(f"{key}: expected the same reference texts in {first} and {name}")
-    return list(known.values())
+    return list(first_utterances.values())
 
 
 def read_plan(ref: StageRef) -> dict[str, Any]:
-    """The plan of a stage; empty where it is gone."""
+    """Read the plan of a stage; empty where the file is gone."""
     try:
         return read_json(Path(ref.path) / PLAN)
     except StoreError:
@@ -148,7 +151,7 @@ def read_plan(ref: StageRef) -> dict[str, Any]:
 
 def parameters_of(run: RunRecord, store: Store) -> int | None:
     """Parameters of all models of a run together, each once; None if it names none or one is gone."""
-    plans = [read_plan(ref) for ref in _used(run)]
+    plans = [read_plan(ref) for ref in _stages_in_use(run)]
     used = {
         plan["weights"][role]: name
         for plan in plans

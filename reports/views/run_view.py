@@ -1,4 +1,4 @@
-"""A run as its reports see it: records in, rows with scores and alignments out, a page at a time."""
+"""The view of a finished run: rows of nodes, and of utterances with scores and alignments, page by page."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from components.languages import UNDETERMINED
 from components.nodes.table import KINDS
 from components.pipeline.item_gatherer import takes_way
 from components.pipeline.pipeline import DATA, ORIGIN, TARGET, WHEN
@@ -40,7 +41,7 @@ class RunView:
         return sum(utterance.audio.seconds for utterance in self.utterances if utterance.audio)
 
     def numbers(self) -> list[UtteranceNumbers]:
-        """What the plots are made of, per utterance; those that were seen before are not scored again."""
+        """Numbers of every utterance for the plots; utterances are scored once."""
         if any(utterance.id not in self._numbers for utterance in self.utterances):
             for _ in self.rows():
                 pass
@@ -64,35 +65,39 @@ class RunView:
         return node is not None and node.transcribes
 
     def edges(self) -> list[GraphEdge]:
-        """What the nodes read, with the ways of routes."""
-        known = {row.stage for row in self.nodes()}
+        """Edges between the nodes, with the branches of routes."""
+        stages = {row.stage for row in self.nodes()}
         edges = [edge for node in self.run.pipeline.nodes for edge in self._edges_to(node)]
-        return [edge for edge in edges if edge.above in known]
+        return [edge for edge in edges if edge.above in stages]
 
     @cached_property
     def ways(self) -> dict[str, dict[str, int]]:
         """Node -> way (or decision of a round) -> how many utterances; also 0 for a way that a node is on."""
-        found: dict[str, Counter[str]] = {}
+        counts: dict[str, Counter[str]] = {}
         for node in self.run.pipeline.nodes:
             if node.gives == "table" and node.name in self.outcomes:
                 outcomes = self.outcomes[node.name].values()
-                found[node.name] = Counter(one.way for one in outcomes if isinstance(one, Route))
-            elif node.gives == "text" and (decided := self._decided(node.name)):
-                found[node.name] = decided
+                counts[node.name] = Counter(outcome.way for outcome in outcomes if isinstance(outcome, Route))
+            elif node.gives == "text" and (decided := self._count_decisions(node.name)):
+                counts[node.name] = decided
         for above, way in {tuple(node.when.split(".", 1)) for node in self.run.pipeline.nodes if node.when}:
-            counted = found.setdefault(above, Counter())
+            counted = counts.setdefault(above, Counter())
             if way not in counted:
-                counted[way] = sum(takes_way(one, way) for one in self.outcomes.get(above, {}).values())
-        return {name: dict(sorted(counted.items())) for name, counted in found.items()}
+                counted[way] = sum(
+                    takes_way(outcome, way) for outcome in self.outcomes.get(above, {}).values()
+                )
+        return {name: dict(sorted(counted.items())) for name, counted in counts.items()}
 
-    def _decided(self, name: str) -> Counter[str]:
+    def _count_decisions(self, name: str) -> Counter[str]:
         """Of a round: how many proposals were accepted, and how many not."""
         outcomes = self.outcomes.get(name, {})
         first = next(iter(outcomes.values()), None)
         if not isinstance(first, NBest) or first.best.decision is None:
             return Counter()
-        best = (one.best.decision for one in outcomes.values() if isinstance(one, NBest))
-        return Counter("accepted" if one.accepted else "not accepted" for one in best if one is not None)
+        best = (outcome.best.decision for outcome in outcomes.values() if isinstance(outcome, NBest))
+        return Counter(
+            "accepted" if outcome.accepted else "not accepted" for outcome in best if outcome is not None
+        )
 
     def rows(self, start: int = 0, stop: int | None = None) -> Iterator[UtteranceRow]:
         """Rows of the utterances from ``start`` up to ``stop``, scored in batches of 50."""
@@ -108,25 +113,25 @@ class RunView:
         return None
 
     def target_language_of(self, utterance: Utterance) -> str | None:
-        """The utterance's own, else the run's."""
+        """The utterance's own target language, else the run's."""
         stated = self.run.parameters.get("target_language")
         return utterance.target_language or (stated if isinstance(stated, str) else None)
 
     def language_of(self, node: NodeRecord, utterance: Utterance) -> str:
         """The language of a node's text of an utterance."""
         if node.language == TARGET:
-            return self.target_language_of(utterance) or "und"
-        return utterance.source_language if node.transcribes else node.language or "und"
+            return self.target_language_of(utterance) or UNDETERMINED
+        return utterance.source_language if node.transcribes else node.language or UNDETERMINED
 
     def _batch(self, utterances: Sequence[Utterance]) -> list[UtteranceRow]:
         rows = []
         for utterance in utterances:
-            found = {
+            outcomes_here = {
                 stage: outcomes[utterance.id]
                 for stage, outcomes in self.outcomes.items()
                 if utterance.id in outcomes
             }
-            rows.append(UtteranceRow(utterance, found, values=self.values.get(utterance.id, {})))
+            rows.append(UtteranceRow(utterance, outcomes_here, values=self.values.get(utterance.id, {})))
         for node in self.run.pipeline.nodes:
             if node.name in self.outcomes and node.gives == "text":
                 self._compare(node, rows)
@@ -134,7 +139,7 @@ class RunView:
         return rows
 
     def _compare(self, node: NodeRecord, rows: Sequence[UtteranceRow]) -> None:
-        """Put the node's comparisons into the rows, a language at a time."""
+        """Align the node's texts with the references and store that in the rows, a language at a time."""
         groups: dict[str, list[UtteranceRow]] = {}
         for row in rows:
             if isinstance(row.outcomes.get(node.name), NBest) and any(self._references(node, row.utterance)):
@@ -142,13 +147,15 @@ class RunView:
         for language, group in groups.items():
             references = {row.utterance.id: self._references(node, row.utterance) for row in group}
             texts = {row.utterance.id: _best(row.outcomes[node.name]) for row in group}
-            found = align_to_references(references, texts, language=language, recognition=node.transcribes)
+            alignments = align_to_references(
+                references, texts, language=language, recognition=node.transcribes
+            )
             for row in group:
-                if row.utterance.id in found:
-                    row.alignments[node.name] = found[row.utterance.id]
+                if row.utterance.id in alignments:
+                    row.alignments[node.name] = alignments[row.utterance.id]
 
     def _references(self, node: NodeRecord, utterance: Utterance) -> tuple[str, ...]:
-        """What a node's text should be; nothing where that is in another language than the references."""
+        """The references of a node's text; empty where they are in another language."""
         if node.transcribes:
             return (utterance.transcript or "",)
         same = node.language in (TARGET, self.target_language_of(utterance))
@@ -159,13 +166,13 @@ class RunView:
         # A round reads all rounds before it; drawn is that it goes on with the last.
         inputs = node.inputs[-1:] if kind is not None and kind.waits else node.inputs
         yield from (GraphEdge(above, node.name) for above in dict.fromkeys(inputs))
-        drawn = set(inputs)
+        sources = set(inputs)
         if node.when is not None:
             above, way = node.when.split(".", 1)
             yield GraphEdge(above, node.name, "when", way)
-            drawn.add(above)
+            sources.add(above)
         further = [name for role, name in node.reads.items() if role not in (ORIGIN, WHEN)]
-        rest = [name for name in further if name not in node.inputs and name not in drawn]
+        rest = [name for name in further if name not in node.inputs and name not in sources]
         yield from (GraphEdge(above, node.name, "table") for above in dict.fromkeys(rest))
 
     def _of_node(self, node: NodeRecord, ref: StageRef | None) -> StageRow:

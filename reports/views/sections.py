@@ -1,4 +1,4 @@
-"""Parts of a report beyond stages and utterances: tables that any stage or a comparison brings along."""
+"""Further parts of a report: tables, pictures and sortable columns of stages and comparisons."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class Column:
 
 
 def load_pictures(files: Iterable[Path]) -> tuple[tuple[str, str], ...]:
-    """(name, data URI) of each picture; SVG where a picture is there as both, and none that is huge."""
-    chosen: dict[str, Path] = {}
+    """(name, data URI) of each picture; SVG is preferred to PNG, and files above 4 MiB are left out."""
+    files_by_name: dict[str, Path] = {}
     for path in sorted(files, key=lambda one: (one.suffix != ".svg", one.name)):
         if path.suffix in _TYPES and path.is_file() and path.stat().st_size <= _LARGEST:
-            chosen.setdefault(path.stem, path)
-    return tuple((name, _data_uri(chosen[name])) for name in sorted(chosen))
+            files_by_name.setdefault(path.stem, path)
+    return tuple((name, _data_uri(files_by_name[name])) for name in sorted(files_by_name))
 
 
 def _data_uri(path: Path) -> str:

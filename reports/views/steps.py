@@ -1,4 +1,4 @@
-"""The way of one utterance through the pipeline: what each node got and gave, and where it ended."""
+"""The steps of one utterance through the pipeline: what each node read and produced."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from components.alignment import Edit, align
-from components.metrics.normalizers import without_spaces
+from components.languages import without_spaces
 from components.records import Decision, NBest, NodeOutcome, NodeRecord, Quarantined, Route, Utterance
 from reports.views.rows import UtteranceRow
 from reports.views.run_view import RunView
@@ -58,7 +58,7 @@ def _steps(view: RunView, row: UtteranceRow) -> Iterator[Step]:
 
 
 def _absence(view: RunView, row: UtteranceRow, node: NodeRecord) -> str | None:
-    """Why a node gave nothing for an utterance; None where it was never meant to (or is not shown)."""
+    """Why a node produced nothing for an utterance; None where it was not expected to (or is not shown)."""
     if node.status in ("skipped", "failed", "blocked"):
         return "skipped: nothing to do" if node.status == "skipped" else f"the node {node.status}"
     if node.name not in view.outcomes:
@@ -68,7 +68,9 @@ def _absence(view: RunView, row: UtteranceRow, node: NodeRecord) -> str | None:
         sent = _way_of(row.outcomes.get(above))
         if sent != way:
             return f"not sent here: {above} said {sent}" if sent else f"not sent here by {above}"
-    missing = [name for name in node.inputs if name in view.outcomes and not _usable(row.outcomes.get(name))]
+    missing = [
+        name for name in node.inputs if name in view.outcomes and not _is_usable(row.outcomes.get(name))
+    ]
     return f"nothing came from {', '.join(missing)}" if missing else None
 
 
@@ -79,29 +81,33 @@ def _way_of(outcome: NodeOutcome | None) -> str | None:
     return None if decision is None else "going" if decision.stopped is None else "stopped"
 
 
-def _usable(outcome: NodeOutcome | None) -> bool:
+def _is_usable(outcome: NodeOutcome | None) -> bool:
     return outcome is not None and not isinstance(outcome, Quarantined)
 
 
 def _text(view: RunView, row: UtteranceRow, node: NodeRecord, outcome: NBest) -> Step:
-    note = "" if outcome.best.decision is None else _decided(outcome.best.decision)
+    note = "" if outcome.best.decision is None else _describe_decision(outcome.best.decision)
     language = view.language_of(node, row.utterance)
     own = split_units(outcome.best.text, language)
-    found: list[tuple[int, str, tuple[Edit[str], ...]]] = []
+    candidates: list[tuple[int, str, tuple[Edit[str], ...]]] = []
     for name in reversed(_before(view, node)):  # of two equally near the later
-        above, given = view.run.pipeline.node(name), row.outcomes.get(name)
-        if above is None or not isinstance(given, NBest) or not _same_language(view, row, above, language):
+        above, outcome_above = view.run.pipeline.node(name), row.outcomes.get(name)
+        if (
+            above is None
+            or not isinstance(outcome_above, NBest)
+            or not _same_language(view, row, above, language)
+        ):
             continue
-        edits = tuple(align(split_units(given.best.text, language), own))
-        found.append((sum(edit.operation != "equal" for edit in edits), name, edits))
-    if not found:
+        edits = tuple(align(split_units(outcome_above.best.text, language), own))
+        candidates.append((sum(edit.operation != "equal" for edit in edits), name, edits))
+    if not candidates:
         return Step(node, "text", note)
-    cost, near, edits = min(found, key=lambda one: one[0])
+    cost, near, edits = min(candidates, key=lambda one: one[0])
     return Step(node, "text", note, near, edits if cost else (), not without_spaces(language))
 
 
 def _before(view: RunView, node: NodeRecord) -> list[str]:
-    """The nodes that it reads, and those that were read to decide who is sent to it."""
+    """The nodes that it reads, after those by which utterances were routed to it."""
     sent_by = view.run.pipeline.node(node.when.split(".", 1)[0]) if node.when else None
     return [*(sent_by.inputs if sent_by is not None else ()), *node.inputs]
 
@@ -110,7 +116,7 @@ def _same_language(view: RunView, row: UtteranceRow, above: NodeRecord, language
     return view.language_of(above, row.utterance) == language
 
 
-def _decided(decision: Decision) -> str:
+def _describe_decision(decision: Decision) -> str:
     parts = ["accepted" if decision.accepted else "not accepted: the text before stays"]
     parts += [f"stopped: {decision.stopped}"] if decision.stopped else []
     parts += [f"the critic: {decision.feedback}"] if decision.feedback else []

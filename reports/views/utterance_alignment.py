@@ -1,4 +1,4 @@
-"""Outputs against their references, one utterance at a time: what a person looks at, word by word."""
+"""Word-by-word alignment of outputs with their references, per utterance."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from components.alignment import Edit, align, count_operations
-from components.metrics.normalizers import normalizer_for, without_spaces
+from components.languages import without_spaces
+from components.metrics.normalizers import normalizer_for
 from components.metrics.translation import sentence_scores
 
 # Whatever is neither space nor punctuation belongs to a word, combining marks among it, and an apostrophe
@@ -18,7 +19,7 @@ _UNIT = re.compile(rf"{_LETTER}+(?:['’‐-]{_LETTER}+)*|\S")
 
 @dataclass(frozen=True)
 class ReferenceAlignment:
-    """An output beside its reference: the alignment as scored, and ``wer``, ``cer``, ``chrf`` or ``bleu``.
+    """An output aligned with its reference, and its ``wer``, ``cer``, ``chrf`` or ``bleu``.
 
     ``values`` are percentages; None where the reference is empty and no rate exists. ``spaced`` tells words
     from characters.
@@ -33,9 +34,9 @@ class ReferenceAlignment:
 def align_to_references(
     references: Mapping[str, Sequence[str]], texts: Mapping[str, str], *, language: str, recognition: bool
 ) -> dict[str, ReferenceAlignment]:
-    """Comparisons by utterance id, all in one language.
+    """Align outputs in one language with their references, by utterance id.
 
-    Transcripts are aligned under the normaliser of their WER, so that the marks are the counted errors.
+    Transcripts are aligned under the normalizer of their WER, so that the marks are the counted errors.
     Translations are aligned as they stand with the closest of their references.
     """
     if recognition:
@@ -61,13 +62,13 @@ def split_units(text: str, language: str) -> list[str]:
 def _transcripts(
     references: Mapping[str, str], texts: Mapping[str, str], language: str
 ) -> dict[str, ReferenceAlignment]:
-    normalise = normalizer_for(language)
+    normalize = normalizer_for(language)
     spaced = not without_spaces(language)
     split: Callable[[str], list[str]] = str.split if spaced else list
     result = {}
     for key, reference in references.items():
-        words = split(normalise(reference))
-        edits = align(words, split(normalise(texts[key])))
+        words = split(normalize(reference))
+        edits = align(words, split(normalize(texts[key])))
         rate = 100.0 * _cost(edits) / len(words) if words else None
         result[key] = ReferenceAlignment(reference, edits, spaced, {"wer" if spaced else "cer": rate})
     return result

@@ -1,4 +1,4 @@
-"""Where torch computes: the device's turn, its threads, the shard's seed, the resident component."""
+"""Contexts in which torch computes: the device's lock, threads, the shard's seed, the cached component."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tasks.gpu_lock import lock_device
 def shard_context(
     job: ShardJob, number: int, build: Callable[[], Component], files: Mapping[str, str]
 ) -> Iterator[Component]:
-    """The component of a job, ready for shard ``number``: built once in this process, alone on its device."""
+    """Give the component of a job, ready for shard ``number``; it is alone on its device."""
     with lock_device(job.device), use_threads(job.threads):
         component = cached_component(job.plan, (job.settings, job.site.seed), job.site.store, build, files)
         seed_everything(job.site.seed + number)
@@ -26,7 +26,7 @@ def shard_context(
 
 @contextmanager
 def whole_stage_context(job: ShardJob, files: Mapping[str, str]) -> Iterator[None]:
-    """What is made whole: alone on its device, and of the models and files of its plan."""
+    """Hold the device for a stage that is made in one piece, and check its models and files afterwards."""
     with lock_device(job.device):
         yield
     check_plan(

@@ -1,4 +1,4 @@
-"""Runs a pipeline: every node is a Prefect task that follows those it reads, shard by shard.
+"""The executor of a pipeline: every node is a Prefect task that follows those it reads, shard by shard.
 
 The unit of work is a shard of a node. It is ready when the shards that it reads are in the store, and is
 computed when the lane of its device is free: one lane per device, what is downstream first, so that stages
@@ -33,23 +33,28 @@ from tasks.execution.node_task import compute_node
 from tasks.execution.run_coordinator import BlockedError, RunCoordinator, Status
 
 _POLL_SECONDS = 0.2
-"""Seconds between two looks at the request to suspend."""
+"""Seconds between two checks for a request to suspend."""
 GRACE_SECONDS = 5.0
-"""Seconds that shards in flight have after SIGTERM: half of what Docker gives, the rest is for the end."""
+"""Seconds that shards in flight have after SIGTERM: half of what Docker gives."""
 
 
 class PipelineResult(NamedTuple):
-    """What became of a pipeline: the stages that are finished, and each node's status and error."""
+    """The result of a pipeline.
+
+    Attributes:
+        stages: the finished stages, by node.
+        statuses: of every node.
+        errors: of the nodes that failed.
+        plans: of every node.
+        pipeline: as it ran: without nodes that have nothing to do with the data. Where a round had nothing to
+            do, the one before is the output.
+    """
 
     stages: dict[str, StageRef]
     statuses: dict[str, Status]
     errors: dict[str, BaseException]
     plans: dict[str, NodePlan]
     pipeline: Pipeline
-    """As it was run: without nodes that have nothing to do with the data.
-
-    Its outputs are, of a round that had nothing to do, the one before.
-    """
 
     def raise_first_error(self) -> None:
         """Raise the first error, where a node failed."""
@@ -59,11 +64,15 @@ class PipelineResult(NamedTuple):
 
 
 def execute(pipeline: Pipeline, data: Mapping[str, StageRef], store: str | None, seed: int) -> PipelineResult:
-    """Compute every node over its data set, or what is missing of it; a finished stage is reused.
-
-    ``data`` are the data sets by the names under which nodes read them.
+    """Compute every node over its data set, or what is missing of it; finished stages are reused.
 
     A node that fails stops those that read it; the others go on. Nodes of one key are computed once.
+
+    Args:
+        pipeline: the graph.
+        data: the data sets, by the names under which nodes read them.
+        store: URL of the store.
+        seed: of the run.
 
     Raises:
         TerminationSignal, KeyboardInterrupt, Pause: the run is stopped; what was computed in time is kept.
@@ -73,7 +82,11 @@ def execute(pipeline: Pipeline, data: Mapping[str, StageRef], store: str | None,
     firsts: dict[str, str] = {}
     for name, planned in plans.items():
         firsts.setdefault(planned.stage.key, name)
-    duplicates = {name: firsts[one.stage.key] for name, one in plans.items() if firsts[one.stage.key] != name}
+    duplicates = {
+        name: firsts[node_plan.stage.key]
+        for name, node_plan in plans.items()
+        if firsts[node_plan.stage.key] != name
+    }
     coordinator = RunCoordinator(duplicates)
     with _hide_suspension() as suspension:
         threads = _start_nodes(pipeline, plans, duplicates, data, coordinator)
@@ -96,7 +109,7 @@ def execute(pipeline: Pipeline, data: Mapping[str, StageRef], store: str | None,
 def resolve_outputs(
     pipeline: Pipeline, stages: Mapping[str, StageRef], statuses: Mapping[str, Status]
 ) -> Pipeline:
-    """The pipeline with the outputs that it has: a node that had nothing to do stands for its last input."""
+    """Return the pipeline with the outputs that it has: a skipped round is replaced by its last input."""
     outputs = {}
     for role, name in pipeline.outputs.items():
         node = pipeline.nodes[name]
@@ -113,17 +126,17 @@ def _start_nodes(
     data: Mapping[str, StageRef],
     coordinator: RunCoordinator,
 ) -> list[Thread]:
-    """A thread for each node, in which it runs as a task with edges to those that it reads."""
+    """Start a thread for each node, in which it runs as a task with edges to those that it reads."""
     keys = {name: planned.stage.key for name, planned in plans.items()}
     ids: dict[str, UUID] = {name: uuid4() for name in plans}
     threads = []
     for name, planned in plans.items():
         if name in duplicates:
             continue
-        first = {each: duplicates.get(each, each) for each in planned.node.reads.values() if each in plans}
-        read: set[RunInput] = {TaskRunResult(id=ids[each]) for each in first.values()}
-        for each in planned.node.reads.values():
-            read |= collect_task_run_inputs_sync(data.get(each))
+        first = {node: duplicates.get(node, node) for node in planned.node.reads.values() if node in plans}
+        read: set[RunInput] = {TaskRunResult(id=ids[node]) for node in first.values()}
+        for node in planned.node.reads.values():
+            read |= collect_task_run_inputs_sync(data.get(node))
         run = NodeRun(pipeline, planned, data, coordinator, keys)
         arguments: dict[str, Any] = {
             "task": compute_node,
@@ -143,7 +156,7 @@ def _start_nodes(
 
 
 def _run_node(run: NodeRun, arguments: Mapping[str, Any]) -> None:
-    """The node's task; what it raises stands on the board, also where it never began."""
+    """Run the node's task; what it raises is noted for the run, also where the task never began."""
     name, coordinator = run.node.name, run.coordinator
     CURRENT_NODE.set(run)
     try:
@@ -158,7 +171,7 @@ def _run_node(run: NodeRun, arguments: Mapping[str, Any]) -> None:
 def _wait_for_nodes(
     threads: list[Thread], coordinator: RunCoordinator, suspension: FlowRunSuspensionRequest
 ) -> None:
-    """Until all nodes have ended; a signal or a suspension ends them earlier."""
+    """Wait until all nodes have ended; a signal or a suspension ends them earlier."""
     try:
         while any(thread.is_alive() for thread in threads):
             next(thread for thread in threads if thread.is_alive()).join(_POLL_SECONDS)
@@ -176,7 +189,7 @@ def _wait_for_nodes(
 
 @contextmanager
 def _hide_suspension() -> Iterator[FlowRunSuspensionRequest]:
-    """Gives the flow's request to suspend, and hides it from the tasks of the block.
+    """Hide the flow's request to suspend from the tasks of the block, and give it to the block.
 
     Prefect would throw away what a task has computed when it finds the request at the task's end.
     """

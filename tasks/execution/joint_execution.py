@@ -1,4 +1,4 @@
-"""Several pipelines over one data set, run as one: what they share is computed once."""
+"""Joint execution of several pipelines over one data set: what they share is computed once."""
 
 from __future__ import annotations
 
@@ -17,9 +17,13 @@ def execute_together(
     store: str | None,
     seed: int,
 ) -> dict[str, PipelineResult]:
-    """What became of each pipeline, all over one data set. Names of systems begin those of their nodes.
+    """Execute pipelines over one data set as one graph and return the result of each.
 
-    ``stages`` holds the data sets of each, by the names under which its nodes read them.
+    Args:
+        systems: the pipelines by name; names of systems begin those of their nodes.
+        stages: for each system its data sets, by the names under which its nodes read them.
+        store: URL of the store.
+        seed: of the run.
     """
     names = {system: names_in_union(system, pipeline) for system, pipeline in systems.items()}
     sets = {
@@ -37,7 +41,13 @@ def execute_together(
 
 
 def _select_system(executed: PipelineResult, pipeline: Pipeline, names: Mapping[str, str]) -> PipelineResult:
-    """What became of one of the pipelines; ``names``: there, by its own."""
+    """Return the result of one of the pipelines.
+
+    Args:
+        executed: the result of all.
+        pipeline: the one.
+        names: the node's name in the one -> in all.
+    """
     refs = {own: executed.stages[there] for own, there in names.items() if there in executed.stages}
     stages = {own: ref.model_copy(update={"stage": own}) for own, ref in refs.items()}
     statuses = {own: executed.statuses[there] for own, there in names.items() if there in executed.statuses}

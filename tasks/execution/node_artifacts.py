@@ -1,4 +1,4 @@
-"""What the Prefect UI shows of a finished node: its examples beside what it read and what they should be."""
+"""Artifacts of a finished node: examples beside what it read and their references."""
 
 from __future__ import annotations
 
@@ -24,7 +24,15 @@ R = TypeVar("R", NBest, Utterance)
 def publish_node(
     pipeline: Pipeline, node: Node, ref: StageRef, data: Mapping[str, StageRef], read: StageRef | None
 ) -> None:
-    """Publish a stage of a pipeline. ``read``: the first of the texts that it reads, if it reads any."""
+    """Publish a stage of a pipeline.
+
+    Args:
+        pipeline: the graph.
+        node: whose stage it is.
+        ref: the stage.
+        data: the data sets by name.
+        read: the first of the texts that it reads, if it reads any.
+    """
     if node.gives == "text":
         publish_examples(ref, _make_look_up(pipeline, node, data[pipeline.data_of(node.name)], read))
     elif node.gives == "table" and not node.kind.whole:
@@ -39,20 +47,20 @@ def _make_look_up(pipeline: Pipeline, node: Node, data: StageRef, read: StageRef
         texts = (
             {}
             if read is None
-            else {one.utterance_id: one.best.text for one in _select(read_nbests(read), ids)}
+            else {record.utterance_id: record.best.text for record in _select(read_nbests(read), ids)}
         )
         return {
-            one.id: SourceAndReference(
-                texts.get(one.id) or _source_of(one), _reference_of(pipeline, node, one)
+            record.id: SourceAndReference(
+                texts.get(record.id) or _source_of(record), _reference_of(pipeline, node, record)
             )
-            for one in _select(read_utterances(data), ids)
+            for record in _select(read_utterances(data), ids)
         }
 
     return look_up
 
 
 def _select(records: Iterable[R], ids: Sequence[str]) -> Iterator[R]:
-    """The records of some utterances; nothing is read beyond the last of them."""
+    """Yield the records of some utterances; nothing is read beyond the last of them."""
     left = set(ids)
     for record in records:
         if not left:
@@ -69,7 +77,7 @@ def _source_of(utterance: Utterance) -> str:
 
 
 def _reference_of(pipeline: Pipeline, node: Node, utterance: Utterance) -> str:
-    """What the node's text should be, where the data say it in its language."""
+    """Return what the node's text should be, where the data have it in its language; else ""."""
     language = pipeline.language_of(node.name)
     if language == SOURCE:
         return utterance.transcript or ""

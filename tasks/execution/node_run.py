@@ -33,7 +33,15 @@ from tasks.task_options import as_prefect_state
 
 
 class NodeRun:
-    """Computes the stage of one node, or what is missing of it."""
+    """Computes the stage of one node, or what is missing of it.
+
+    Args:
+        pipeline: the graph.
+        planned: the node and its plan.
+        data: the data sets by name.
+        coordinator: of the nodes of the run.
+        keys: of the stages of all nodes, by name.
+    """
 
     def __init__(
         self,
@@ -61,7 +69,7 @@ class NodeRun:
         return self.data_sets[self.pipeline.data_of(self.node.name)]
 
     def compute(self) -> StageRef | None:
-        """The finished stage; None where none of the utterances had anything to do with the node."""
+        """Return the finished stage; None where no utterance had anything to do with the node."""
         kind, plan = self.node.kind, self.planned.stage
         read: dict[str, str] | None = None
         if kind.whole or kind.waits or self.store.find_stage(plan) is not None:
@@ -77,7 +85,7 @@ class NodeRun:
         return self._compute_shards(read)
 
     def _has_work(self) -> bool:
-        """Whether something is to be done for any item; ``idle``: for none of those that there are."""
+        """Return whether any item needs work, and set ``all_idle``: there are items, and none does."""
         for _, items in self._read_slices():
             for item in items:
                 if not self.node.kind.is_idle(item):
@@ -89,7 +97,7 @@ class NodeRun:
     # What it reads
 
     def _wait_for_all(self) -> dict[str, str]:
-        """Digests of everything that the node reads, by role, once all of it is finished."""
+        """Wait for everything that the node reads and return the digests, by role."""
         refs = {role: self._wait_for_ref(name) for role, name in self.node.reads.items()}
         # Of utterances the digest of what decides results stands in the key; where their audio lies does not.
         return {role: ref.sha256 for role, ref in refs.items() if ref is not None and ref.content is None}
@@ -98,14 +106,14 @@ class NodeRun:
         return self.data_sets[name] if name in self.data_sets else self.coordinator.wait_for(name)
 
     def _folder_of(self, name: str) -> Path | None:
-        """Where the outcomes of a node are, or are being written."""
+        """Return where the outcomes of a node are, or are being written; None where there are none."""
         if self.coordinator.is_finished(name):
             ref = self.coordinator.ref(name)
             return None if ref is None else Path(self.store.localize(ref).path)
         return self.store.stage_folder(self.keys[name])
 
     def _read_slices(self) -> Iterator[tuple[int, list[Item]]]:
-        """The items of every slice of the data set, each as soon as what it reads is there."""
+        """Yield the items of every slice of the data set, each as soon as what it reads is there."""
         size = self.planned.stage.shard_size or MIN_SHARD_SIZE
         followed = {name for role, name in self.node.reads.items() if role not in self.node.tables}
         read = sorted(followed - self.data_sets.keys())
@@ -116,8 +124,8 @@ class NodeRun:
                 self.coordinator.wait_for_shard(name, number)
             if gatherer is None:
                 folders = {name: self._folder_of(name) for name in read}
-                known = {name: folder for name, folder in folders.items() if folder is not None}
-                gatherer = ItemGatherer(self.pipeline, self.node, known)
+                existing = {name: folder for name, folder in folders.items() if folder is not None}
+                gatherer = ItemGatherer(self.pipeline, self.node, existing)
             yield number, gatherer.gather(batch)
 
     # Shards
@@ -125,7 +133,8 @@ class NodeRun:
     def _compute_shards(self, read: dict[str, str] | None) -> StageRef | None:
         """Compute shard after shard; nothing is opened before there is something to do.
 
-        ``read`` are the digests of what it reads, where that is finished and another stage may be stale.
+        Args:
+            read: digests of what it reads, where that is finished and an earlier stage may be stale.
         """
         slices = self._read_slices()
         empty = []
@@ -137,7 +146,7 @@ class NodeRun:
             return None
 
         def everything() -> Iterator[tuple[int, list[Item]]]:
-            yield from ((each, []) for each in empty)
+            yield from ((shard, []) for shard in empty)
             yield number, items
             yield from slices
 
@@ -157,7 +166,7 @@ class NodeRun:
         return ShardWork(self.node.name, self.lane_name(), self._depth, self.make_job)
 
     def make_job(self) -> ShardJob:
-        """What a process needs to know to compute shards."""
+        """Return what a process needs to know to compute shards."""
         site = with_tables(self.planned.site, self.node, self._find_tables())
         settings = with_models(self.node.settings, self.node, self.keys)
         device = self.node.kind.device(settings) or "cpu"
@@ -173,7 +182,7 @@ class NodeRun:
         return {name: self.store.localize(ref) for name, ref in refs.items() if ref is not None}
 
     def lane_name(self) -> str:
-        """The device that it computes on, or a lane of its own for what computes elsewhere."""
+        """Return the lane that it computes in: its device, or one of its own for what computes elsewhere."""
         device = self.node.kind.device(self.node.settings)
         if device is None:
             return f"node:{self.node.name}"
@@ -182,7 +191,7 @@ class NodeRun:
         return resolve_device_name(device)
 
     def find_first_text(self) -> StageRef | None:
-        """The stage of the first text that a finished node has read."""
+        """Return the stage of the first text that a finished node has read."""
         names = [name for name in self.node.of if self.pipeline.sort_of(name) == "text"]
         refs = [self.coordinator.ref(name) for name in names if self.coordinator.is_finished(name)]
         return next((self.store.localize(ref) for ref in refs if ref is not None), None)
@@ -193,7 +202,7 @@ class NodeRun:
         job = self.make_job()
         kind = self.node.kind
         refs = {role: self._wait_for_ref(name) for role, name in self.node.reads.items()}
-        known = {role: self.store.localize(ref) for role, ref in refs.items() if ref is not None}
+        stages = {role: self.store.localize(ref) for role, ref in refs.items() if ref is not None}
         settings = kind.settings.model_validate_json(job.settings)
 
         site = self._with_progress(job.site)
@@ -201,7 +210,7 @@ class NodeRun:
         def work(folder: Path) -> Product:
             if kind.gathers:
                 return kind.collect(settings, site, self._read_items(), folder)
-            return kind.make(settings, site, known, folder)
+            return kind.make(settings, site, stages, folder)
 
         def work_with_torch(folder: Path) -> Product:
             from tasks.execution.device_context import whole_stage_context  # noqa: PLC0415 - imports torch
@@ -209,16 +218,16 @@ class NodeRun:
             with whole_stage_context(job, kind.files(settings)):
                 return work(folder)
 
-        chosen = work_with_torch if "torch" in self.planned.stage.libraries else work
+        compute = work_with_torch if "torch" in self.planned.stage.libraries else work
 
         # On a cluster shards are computed elsewhere, more than one at a time; this is computed here.
         lane = self.lane_name() if task_runners.runner_name() == "threads" else f"here:{self.lane_name()}"
         self.coordinator.open_lane(lane, 1)
         with self.coordinator.hold_lane(lane, rank(self._depth, 0)):
-            return compute_once(self.store, self.planned.stage, chosen, read)
+            return compute_once(self.store, self.planned.stage, compute, read)
 
     def _with_progress(self, site: Site) -> Site:
-        """The site of a node that is made whole here, where it can be watched and stopped."""
+        """Return the site of a node that is made in one piece, with progress shown and stopping checked."""
         bar = ProgressBar(self.node.name, self.node.kind.summary)
 
         def progress(percent: float) -> None:
@@ -233,22 +242,22 @@ class NodeRun:
         here = make_stage_plan(self.node, self.planned.site, planned.upstream, 0, resolve_weight_digests)
         if here.key != planned.key:
             raise StoreError(
-                f"{self.node.name}: expected data and models as planned, found others: run it again"
+                f"{self.node.name}: expected data and models as planned, found others; run it again"
             )
 
     def _read_items(self) -> Iterator[Item]:
-        """Its items one by one, as far as the run goes on."""
+        """Yield its items one by one, until the run is to stop."""
         for _, items in self._read_slices():
             self.coordinator.check_halted()
             yield from items
 
 
 CURRENT_NODE: ContextVar[NodeRun] = ContextVar("node at work")
-"""The node of this thread."""
+"""The node that this thread computes."""
 
 
 def compute_current_node() -> StageRef | State[StageRef | None]:
-    """Compute a node, tell the others of the run, and show what came of it."""
+    """Compute the node of this thread, tell the other nodes of the run, and publish its stage."""
     run = CURRENT_NODE.get()
     name, coordinator = run.node.name, run.coordinator
     try:

@@ -1,4 +1,4 @@
-"""One node of a run as a task.
+"""One node of a run as a Prefect task.
 
 It has no parameter but its name, and is alone in its file: Prefect sends a task and its parameters to a
 cluster with every shard, and the state of a run, with its locks, cannot be sent.

@@ -1,4 +1,4 @@
-"""Whether the process that computes has what the plan of its stage was made from."""
+"""Check that the process that computes has what the plan of its stage was made from."""
 
 from __future__ import annotations
 
@@ -6,16 +6,29 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
+from components.digests import file_digest
 from components.errors import StoreError
 from components.models.weight_digests import resolve_weight_digests
-from components.storage.seal import file_digest
 from components.storage.stage_plan import StagePlan, library_versions
 
 
 def check_plan(plan: StagePlan, store_url: str | None, files: Mapping[str, str]) -> None:
-    """Compare what this process has with what a plan was made from. Raises :class:`StoreError`."""
+    """Compare models, files, libraries and processor of this process with those of a plan.
+
+    Args:
+        plan: the stage's.
+        store_url: URL of the store.
+        files: the plan's ``inputs`` that are files here: role -> path.
+
+    Raises:
+        StoreError: something differs; the message says what.
+    """
     for role, name in plan.models.items():
-        expected = {each: sha for each, sha in plan.weights.items() if each in {role, f"{role}.tokenizer"}}
+        expected = {
+            weight_role: sha
+            for weight_role, sha in plan.weights.items()
+            if weight_role in {role, f"{role}.tokenizer"}
+        }
         if expected:
             _require_equal(plan, name, expected, resolve_weight_digests({role: name}, store_url))
     for name, path in files.items():
@@ -26,11 +39,13 @@ def check_plan(plan: StagePlan, store_url: str | None, files: Mapping[str, str])
     _require_equal(plan, "processor", plan.numerics | unset, here | unset)
 
 
-def _require_equal(plan: StagePlan, what: str, expected: Mapping[str, str], found: Mapping[str, str]) -> None:
-    for name in sorted(expected.keys() | found.keys()):
-        if expected.get(name) != found.get(name):
+def _require_equal(
+    plan: StagePlan, what: str, expected: Mapping[str, str], actual: Mapping[str, str]
+) -> None:
+    for name in sorted(expected.keys() | actual.keys()):
+        if expected.get(name) != actual.get(name):
             raise StoreError(
                 f"stage {plan.stage}: expected {what} as when it was planned ({name} "
-                f"{expected.get(name, 'none')[:40]}), found {found.get(name, 'none')[:40]} on "
+                f"{expected.get(name, 'none')[:40]}), found {actual.get(name, 'none')[:40]} on "
                 f"{socket.gethostname()}; run it again, with workers that have the same as this machine"
             )

@@ -1,4 +1,4 @@
-"""What the nodes of a run know of each other: how far each is, what came of it, whether to stop."""
+"""Coordination of a run's node threads: progress, finished stages, failures, stopping, lanes of devices."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from components.records import StageRef
 
 Status = Literal["planned", "computed", "reused", "skipped", "failed", "blocked"]
 _POLL_SECONDS = 0.5
-"""Seconds after which a waiting thread looks whether it is to stop, though nothing woke it."""
+"""Seconds after which a waiting thread checks whether it is to stop, though nothing woke it."""
 
 
 class HaltedError(Exception):
-    """The run is to stop: nothing is begun any more."""
+    """The run is to stop: nothing new is begun."""
 
 
 class BlockedError(AntiphonError):
@@ -27,7 +27,11 @@ class BlockedError(AntiphonError):
 
 
 class RunCoordinator:
-    """State of all nodes of one run, under one lock; every change wakes whoever waits."""
+    """The state of all nodes of one run, under one lock; every change wakes whoever waits.
+
+    Args:
+        duplicates: node -> the node whose stage is also its own.
+    """
 
     def __init__(self, duplicates: Mapping[str, str] | None = None) -> None:
         """``twins``: nodes whose stage is another node's as well."""
@@ -45,46 +49,56 @@ class RunCoordinator:
     # How far nodes are
 
     def advance(self, node: str, shards: int) -> None:
-        """So many shards of a node are in the store."""
+        """Note that so many shards of a node are in the store."""
         with self._changed:
             self._shards[node] = shards
             self._changed.notify_all()
 
     def finish(self, node: str, ref: StageRef | None, status: Status) -> None:
-        """A node has ended; ``ref`` is what its readers read, None if it gave nothing."""
+        """Note that a node has ended; ``ref`` is what its readers read, None if it gave nothing."""
         with self._changed:
             self._refs[node], self.status[node] = ref, status
             self._changed.notify_all()
 
     def fail(self, node: str, error: BaseException) -> None:
-        """A node has failed, or cannot begin because another has."""
+        """Note that a node has failed, or cannot begin because another has."""
         with self._changed:
             self.status[node] = "blocked" if isinstance(error, BlockedError) else "failed"
             self.errors[node] = error
             self._changed.notify_all()
 
     def ref(self, node: str) -> StageRef | None:
-        """What a finished node's readers read."""
+        """Return what the readers of a finished node read."""
         return self._refs[self._original_of(node)]
 
     def is_finished(self, node: str) -> bool:
-        """Whether a node has ended well."""
+        """Return whether a node has ended well."""
         return self._original_of(node) in self._refs
 
     def has_ended(self, node: str) -> bool:
-        """Whether a node is over, well or not."""
+        """Return whether a node has ended, well or not."""
         return node in self.status
 
     def _original_of(self, node: str) -> str:
         return self._duplicates.get(node, node)
 
     def wait_for_shard(self, node: str, number: int) -> None:
-        """Until shard ``number`` of a node can be read. Raises BlockedError, HaltedError."""
+        """Wait until shard ``number`` of a node can be read.
+
+        Raises:
+            BlockedError: the node failed.
+            HaltedError: the run is to stop.
+        """
         node = self._original_of(node)
         self._wait_for(node, lambda: self._shards[node] > number or node in self._refs)
 
     def wait_for(self, node: str) -> StageRef | None:
-        """Until a node is finished; gives what it left. Raises BlockedError, HaltedError."""
+        """Wait until a node is finished and return its stage; None if it gave nothing.
+
+        Raises:
+            BlockedError: the node failed.
+            HaltedError: the run is to stop.
+        """
         node = self._original_of(node)
         self._wait_for(node, lambda: node in self._refs)
         return self._refs[node]
@@ -95,10 +109,14 @@ class RunCoordinator:
 
         self.wait(decided)
         if not ready():
-            raise BlockedError(f"{node} failed, and this reads it")
+            raise BlockedError(f"expected the output of node {node}, which this node reads; that node failed")
 
     def wait(self, ready: Callable[[], bool]) -> None:
-        """Until ``ready`` is true, as whoever changes something sees it. Raises HaltedError."""
+        """Wait until ``ready`` returns True.
+
+        Raises:
+            HaltedError: the run is to stop.
+        """
         with self._changed:
             while not ready():
                 self._raise_if_halted()
@@ -108,7 +126,7 @@ class RunCoordinator:
     # Stopping
 
     def halt(self, seconds: float | None = None) -> None:
-        """Begin nothing more; shards in flight may land within so many seconds (None: however long)."""
+        """Let nothing new begin; shards in flight may be finished within ``seconds`` (None: however long)."""
         with self._changed:
             self._halted = True
             self.deadline = None if seconds is None else time.monotonic() + seconds
@@ -116,11 +134,11 @@ class RunCoordinator:
 
     @property
     def seconds_left(self) -> float:
-        """For shards in flight."""
+        """Seconds that shards in flight still have."""
         return float("inf") if self.deadline is None else self.deadline - time.monotonic()
 
     def check_halted(self) -> None:
-        """Raises HaltedError where the run is to stop."""
+        """Raise HaltedError where the run is to stop."""
         with self._changed:
             self._raise_if_halted()
 
@@ -131,11 +149,15 @@ class RunCoordinator:
     # Lanes
 
     def open_lane(self, lane: str, width: int) -> None:
-        """A lane computes ``width`` shards at a time."""
+        """Open a lane that computes ``width`` shards at a time."""
         self._free.setdefault(lane, width)
 
     def enter_lane(self, lane: str, rank: tuple[int, int]) -> None:
-        """Wait for a turn in a lane: of those who wait the lowest rank goes first. Raises HaltedError."""
+        """Wait for a turn in a lane; of those who wait the lowest rank goes first.
+
+        Raises:
+            HaltedError: the run is to stop.
+        """
         with self._changed:
             queue = self._queues[lane]
             heapq.heappush(queue, rank)
@@ -151,14 +173,14 @@ class RunCoordinator:
                 self._changed.notify_all()
 
     def leave_lane(self, lane: str) -> None:
-        """A shard of a lane is computed."""
+        """Give back a turn in a lane."""
         with self._changed:
             self._free[lane] += 1
             self._changed.notify_all()
 
     @contextmanager
     def hold_lane(self, lane: str, rank: tuple[int, int]) -> Iterator[None]:
-        """A turn in a lane for what is computed in this thread."""
+        """Hold a turn in a lane for what is computed in this thread."""
         self.enter_lane(lane, rank)
         try:
             yield

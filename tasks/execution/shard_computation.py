@@ -1,4 +1,4 @@
-"""One shard of a node, on whatever machine computes it: packed items in, the lines that are stored out."""
+"""The computation of one shard of a node, on any machine: packed items in, the lines that are stored out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,14 @@ from tasks.execution.shard_job import ShardJob, ShardResult
 
 
 def compute_packed(node: str, number: int, job: ShardJob, payload: str) -> ShardResult:
-    """Compute the items of one packed shard."""
+    """Compute the items of one packed shard.
+
+    Args:
+        node: its name, for messages.
+        number: of the shard.
+        job: the node's plan, settings and site.
+        payload: the packed items.
+    """
     kind = KINDS[job.plan.kind]
     settings = kind.settings.model_validate_json(job.settings)
     items = [Item.model_validate_json(line) for line in payload.split("\n")]
@@ -31,7 +38,7 @@ def compute_packed(node: str, number: int, job: ShardJob, payload: str) -> Shard
 
 
 def _compute_checked(node: str, component: Component, items: Sequence[Item], *, filters: bool) -> ShardResult:
-    """The outcomes of a component, after a check that it answered for each item, in order.
+    """Return the outcomes of a component, after a check that it answered for each item, in order.
 
     Raises:
         RuntimeError: it did not; this is a fault of the component, not of the data.
@@ -40,15 +47,15 @@ def _compute_checked(node: str, component: Component, items: Sequence[Item], *, 
         outcomes = list(component(items))
     expected = [item.utterance.id for item in items]
     answered = [
-        key if one is None and filters else None if one is None else id_of(one)
-        for key, one in zip(expected, outcomes, strict=False)
+        key if outcome is None and filters else None if outcome is None else id_of(outcome)
+        for key, outcome in zip(expected, outcomes, strict=False)
     ]
     if expected != answered or len(outcomes) != len(items):
         raise RuntimeError(f"{node}: expected outcomes for {expected}, in this order, found {answered}")
-    kept = [one for one in outcomes if one is not None]
+    stored = [outcome for outcome in outcomes if outcome is not None]
     return ShardResult(
-        [_to_json(one) for one in kept if not isinstance(one, Quarantined)],
-        [_to_json(one) for one in kept if isinstance(one, Quarantined)],
+        [_to_json(outcome) for outcome in stored if not isinstance(outcome, Quarantined)],
+        [_to_json(outcome) for outcome in stored if isinstance(outcome, Quarantined)],
         cost.seconds,
         cost.peak_memory_bytes,
     )

@@ -1,4 +1,4 @@
-"""What travels to a process that computes a shard, and what comes back: plain data."""
+"""Plain data that travel to a process that computes a shard, and back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from components.storage.stage_plan import StagePlan
 
 
 class ShardResult(NamedTuple):
-    """What one shard came to, as the JSON lines that are stored, and its cost."""
+    """The result of one shard: the JSON lines that are stored, and its cost."""
 
     outputs: list[str]
     errors: list[str]
@@ -20,7 +20,7 @@ class ShardResult(NamedTuple):
 
 
 class ShardJob(NamedTuple):
-    """What a process needs to know of a node to compute shards of it; plain data, as workers get it."""
+    """What a process needs to know of a node to compute its shards; plain data, so that it can be sent."""
 
     plan: StagePlan
     settings: str
@@ -30,6 +30,6 @@ class ShardJob(NamedTuple):
 
 
 def pack_items(items: Iterable[Item]) -> tuple[str, str]:
-    """Items as one string, cheap to hand to a task on this machine or another, and its digest."""
+    """Pack items into one string, cheap to send to another machine; also return its digest."""
     payload = "\n".join(item.model_dump_json(exclude_defaults=True) for item in items)
     return payload, hashlib.sha256(payload.encode()).hexdigest()

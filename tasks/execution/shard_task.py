@@ -1,4 +1,4 @@
-"""One shard of a node as a task.
+"""One shard of a node as a Prefect task.
 
 It is alone in its file: what a task's function refers to is sent to a cluster with it, and much of what
 computes, a table of kinds with its lock for one, cannot be.

@@ -18,7 +18,7 @@ from tasks.execution.shard_task import compute_shard
 from tasks.progress import Progress
 
 _SUSPENSION_SECONDS = 24 * 3600.0
-"""Seconds that a suspension waits for a shard at work."""
+"""Seconds that a suspension waits for shards in flight."""
 
 
 class InFlight(NamedTuple):
@@ -31,7 +31,7 @@ class InFlight(NamedTuple):
 
 
 class ShardWork(NamedTuple):
-    """Whose shards they are, in which lane, how far downstream, and what computes them."""
+    """The shards of a node: its name, their lane, how far downstream it is, and what makes their job."""
 
     node: str
     lane: str
@@ -40,12 +40,19 @@ class ShardWork(NamedTuple):
 
 
 def rank(depth: int, number: int) -> tuple[int, int]:
-    """Who goes first in a lane: what is farthest downstream, then what comes first."""
+    """Return the order in a lane: what is farthest downstream goes first, then what comes first."""
     return -depth, number
 
 
 class ShardedStage:
-    """Makes a stage shard by shard: a few in flight in its lane, appended in order; resumes and stops."""
+    """Makes a stage shard by shard: a few in flight in its lane, appended in order; resumes and stops.
+
+    Args:
+        writer: of the stage.
+        work: its shards.
+        coordinator: of the nodes of the run.
+        total: items at most, for the progress.
+    """
 
     def __init__(self, writer: StageWriter, work: ShardWork, coordinator: RunCoordinator, total: int) -> None:
         """``total``: items at most, for the progress."""
@@ -59,7 +66,11 @@ class ShardedStage:
         self._progress = Progress(work.node, total)
 
     def run(self, slices: Iterator[tuple[int, list[Item]]]) -> None:
-        """Append every shard that is not there yet. Raises HaltedError where the run is to stop."""
+        """Append every shard that is missing.
+
+        Raises:
+            HaltedError: the run is to stop.
+        """
         try:
             for number, items in slices:
                 payload, inputs = pack_items(items)
@@ -78,7 +89,7 @@ class ShardedStage:
             raise
 
     def _is_done(self, number: int, inputs: str) -> bool:
-        """Whether an earlier attempt left this shard, computed from the same."""
+        """Return whether an earlier attempt left this shard, computed from the same inputs."""
         if number >= self._writer.shards_done:
             return False
         if self._writer.inputs_digest_of(number) != inputs:
@@ -109,7 +120,11 @@ class ShardedStage:
         return InFlight(number, inputs, future, finished)
 
     def _collect_next(self, seconds: float | None = None) -> None:
-        """Append the oldest shard in flight. TimeoutError where it is not computed in time."""
+        """Append the oldest shard in flight.
+
+        Raises:
+            TimeoutError: it is not computed in time.
+        """
         first = self._in_flight[0]
         shard = self._wait_for_result(first, seconds)
         in_flight, self._in_flight = (
@@ -139,7 +154,7 @@ class ShardedStage:
         return shard.future.result(seconds)
 
     def _collect_in_time(self) -> None:
-        """After the run was told to stop: what is computed in time is kept, in order."""
+        """Collect what is computed in time, in order, after the run was told to stop."""
         try:
             while self._in_flight and (left := self._coordinator.seconds_left) > 0:
                 self._collect_next(min(left, _SUSPENSION_SECONDS))

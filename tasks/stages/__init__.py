@@ -1,1 +1,1 @@
-"""One Prefect task per stage that loads data, judges finished texts or shows them: metrics, comparison, attribution, report."""
+"""One Prefect task per stage that loads data, scores finished texts, compares runs or writes the report."""

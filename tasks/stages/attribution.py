@@ -1,4 +1,7 @@
-"""The ``blame`` stage: texts put right, wholly and in parts, and everything below them run again."""
+"""The ``blame`` stage: error attribution by oracle substitution.
+
+Texts are corrected, wholly and in parts, and everything below them runs again.
+"""
 
 from __future__ import annotations
 
@@ -31,12 +34,15 @@ from tasks.task_options import NOT_STORED, as_prefect_state, unwrap
 
 
 def check_references(data: StageRef) -> None:
-    """Before any long work on speech: whether there will be anything to blame.
+    """Check before any long work on speech that there is something to attribute.
 
     Raises:
-        DataError: nothing is spoken with both a reference transcript and a reference translation.
+        DataError: no spoken utterance has both a reference transcript and a reference translation.
     """
-    if not any(one.audio and one.transcript and any(one.references) for one in read_utterances(data)):
+    if not any(
+        utterance.audio and utterance.transcript and any(utterance.references)
+        for utterance in read_utterances(data)
+    ):
         raise DataError(NOTHING_TO_ATTRIBUTE)
 
 
@@ -47,23 +53,28 @@ def attribute_errors(
     store: str | None,
     segments: str | None = None,
 ) -> StageRef:
-    """Blame a finished system: run it again on gold texts, as one graph in which what is known is reused.
+    """Attribute the errors of a finished system to its stages.
+
+    It runs again on gold texts, as one graph in which finished stages are reused.
 
     Args:
+        pipeline: that of the run.
         stages: of the run, by node.
-        segments: a manifest of the same recordings cut by hand, to blame how they were cut as well.
+        seed: of the run.
+        store: URL of the store.
+        segments: a manifest of the same recordings cut by hand, to attribute errors of segmentation as well.
     """
     chain = chain_of(pipeline, stages)
     if chain.transcripts:
         check_references(stages[DATA])
     variants = variants_of(pipeline, chain, segments)
     systems = {"": pipeline.subgraph_of(chain.output)} | {
-        _node_prefix(name): one for name, one in variants.items()
+        _node_prefix(name): graph for name, graph in variants.items()
     }
-    known = dict(stages)
+    finished = dict(stages)
     if segments is not None:
-        known[SEGMENTS] = unwrap(loading.load_data(segments, None, *pipeline.languages, None, store))
-    executed = execute_together(systems, dict.fromkeys(systems, known), store, seed)
+        finished[SEGMENTS] = unwrap(loading.load_data(segments, None, *pipeline.languages, None, store))
+    executed = execute_together(systems, dict.fromkeys(systems, finished), store, seed)
     outputs = {}
     for name, variant in {"": systems[""], **variants}.items():
         part = executed[_node_prefix(name)]
@@ -71,9 +82,11 @@ def attribute_errors(
         output = part.pipeline.outputs["translation"]
         if output in part.stages:
             changed = [
-                one.name for one in variant if one.name not in pipeline.nodes and _keeps_only_changed(one)
+                node.name for node in variant if node.name not in pipeline.nodes and _keeps_only_changed(node)
             ]
-            outputs[name] = SubstitutedOutput(part.stages[output], *(part.stages[each] for each in changed))
+            outputs[name] = SubstitutedOutput(
+                part.stages[output], *(part.stages[node_name] for node_name in changed)
+            )
     last = outputs.pop("").texts
     transcripts = [stages[name] for name in chain.transcripts]
     blamed = AttributedStages(
@@ -84,30 +97,30 @@ def attribute_errors(
 
 
 def _keeps_only_changed(node: Node) -> bool:
-    """Whether only the utterances go on whose text it puts right."""
+    """Return whether only the utterances go on whose text the node corrects."""
     return bool(getattr(node.settings, "only_changed", False))
 
 
 def _node_prefix(variant: str) -> str:
-    """The name of a variant in the names of nodes."""
+    """Return the name of a variant as it begins the names of nodes."""
     return variant.replace("+", "-and-")
 
 
 class SubstitutedOutput(NamedTuple):
-    """What came out on gold texts, and the texts that changed, where only these went on."""
+    """The output on gold texts, and the texts that changed, where only these went on."""
 
     texts: StageRef
     changed: StageRef | None = None
 
     def by_id(self) -> dict[str, str]:
-        """The texts of the utterances that changed, by their ids."""
+        """Return the texts of the utterances that changed, by id."""
         texts = read_best_texts(self.texts)
         changed = texts if self.changed is None else read_best_texts(self.changed)
         return {key: texts[key] for key in changed if key in texts}
 
 
 class AttributedStages(NamedTuple):
-    """The stages that are blamed, with their parts, and the name of the last."""
+    """The stages that errors are attributed to, with their parts, and the name of the last."""
 
     stages: dict[str, tuple[str, ...]]
     last: str
@@ -122,23 +135,20 @@ def compute_attribution(
     attributed: AttributedStages,
     store_url: str | None,
 ) -> StageRef | State[StageRef]:
-    """Where quality is lost, from the outputs on each set of gold texts; ``last`` is the output as it is."""
-    refs = {
-        f"{name} {role}": ref for name, one in outputs.items() for role, ref in one._asdict().items() if ref
-    }
-    plan = StagePlan(
-        stage="blame",
-        kind="blame",
-        version=f"blame/2 metrics/{metrics.version}",
-        parameters={"stages": attributed.stages, "last": attributed.last},
-        upstream={"data": content_of(data), "last": content_of(last)}
-        | {f"transcripts {number}": content_of(ref) for number, ref in enumerate(transcripts)}
-        | {name: content_of(ref) for name, ref in refs.items()},
-        libraries=library_versions(LIBRARIES),
-    )
+    """Compute where quality is lost, from the outputs on each set of gold texts.
+
+    Args:
+        data: the data set.
+        transcripts: stages of the transcripts that are corrected.
+        last: the output as it is.
+        outputs: name of a set of gold texts -> the output on it.
+        attributed: the stages that errors are attributed to.
+        store_url: URL of the store.
+    """
+    plan = _make_plan(data, transcripts, last, outputs, attributed)
 
     def work(folder: Path) -> Product:
-        texts = {name: one.by_id() for name, one in outputs.items()}
+        texts = {name: output.by_id() for name, output in outputs.items()}
         report, values = attribute_cascade(
             _read_cases(data, transcripts, last), texts, *attributed, data.items
         )
@@ -149,8 +159,8 @@ def compute_attribution(
 
     ref = compute_once(Store(store_url), plan, work)
     report = read_blame(ref)
-    for one in report.blames:
-        get_run_logger().info("blame: %s", attribution_report.summarize(one))
+    for entry in report.blames:
+        get_run_logger().info("blame: %s", attribution_report.summarize(entry))
     publish_table(
         attribution_report.build_rows(report),
         "blame",
@@ -159,12 +169,37 @@ def compute_attribution(
     return as_prefect_state(ref)
 
 
+def _make_plan(
+    data: StageRef,
+    transcripts: Sequence[StageRef],
+    last: StageRef,
+    outputs: Mapping[str, SubstitutedOutput],
+    attributed: AttributedStages,
+) -> StagePlan:
+    refs = {
+        f"{name} {role}": ref
+        for name, output in outputs.items()
+        for role, ref in output._asdict().items()
+        if ref
+    }
+    return StagePlan(
+        stage="blame",
+        kind="blame",
+        version=f"blame/2 metrics/{metrics.version}",
+        parameters={"stages": attributed.stages, "last": attributed.last},
+        upstream={"data": content_of(data), "last": content_of(last)}
+        | {f"transcripts {number}": content_of(ref) for number, ref in enumerate(transcripts)}
+        | {name: content_of(ref) for name, ref in refs.items()},
+        libraries=library_versions(LIBRARIES),
+    )
+
+
 def _read_cases(data: StageRef, transcripts: Sequence[StageRef], last: StageRef) -> list[AttributionCase]:
-    """The utterances that came out, with their transcripts where these are blamed."""
+    """Return the utterances that have an output, with their transcripts where these are corrected."""
     spoken = {key: text for ref in reversed(transcripts) for key, text in read_best_texts(ref).items()}
     texts = read_best_texts(last)
     return [
-        AttributionCase(one, spoken.get(one.id, ""), texts[one.id])
-        for one in read_utterances(data)
-        if one.id in texts and (one.id in spoken or not transcripts)
+        AttributionCase(utterance, spoken.get(utterance.id, ""), texts[utterance.id])
+        for utterance in read_utterances(data)
+        if utterance.id in texts and (utterance.id in spoken or not transcripts)
     ]

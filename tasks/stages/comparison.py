@@ -1,4 +1,4 @@
-"""The ``comparison`` stage: finished runs of one data set against each other, kept like any stage."""
+"""The ``comparison`` stage: finished runs over one data set, compared with tests of significance."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from prefect.events import emit_event
 
 from components import metrics
 from components.analysis.comparison import Comparison, compare
+from components.analysis.comparison_settings import ComparisonSettings
 from components.canonical_json import digest_of
 from components.files import write_bytes, write_json
-from components.metrics.settings import ComparisonSettings
+from components.languages import UNDETERMINED
 from components.metrics.significance import Difference
 from components.records import RunRecord, StageRef, Utterance
 from components.storage.stage_plan import StagePlan, content_of, library_versions
@@ -29,14 +30,19 @@ from tasks.task_options import NOT_STORED, as_prefect_state
 
 VERSION = "comparison/1"
 QUALITY_DROPPED = "antiphon.quality.dropped"
-"""Event of a system that is significantly worse than the baseline; automations/quality.yaml waits for it."""
+"""Event: a system is significantly worse than the baseline; automations/quality.yaml waits for it."""
 
 
 def compute_comparison(runs: Mapping[str, RunRecord], settings: ComparisonSettings, store: Store) -> StageRef:
-    """Compare runs (system name -> run), or find the same comparison done before.
+    """Compare runs, or return the same comparison computed before.
+
+    Args:
+        runs: system name -> run.
+        settings: metrics, tests and groups.
+        store: where.
 
     Raises:
-        DataError: a run that cannot be compared, or runs of other data.
+        DataError: a run that cannot be compared, or runs over different data.
     """
     for run in runs.values():
         check_comparable(run)
@@ -48,7 +54,7 @@ def compute_comparison(runs: Mapping[str, RunRecord], settings: ComparisonSettin
             [system_of(name, run, store) for name, run in runs.items()],
             settings,
             language=_target_languages(utterances, runs),
-            source_language={one.id: one.source_language for one in utterances},
+            source_language={utterance.id: utterance.source_language for utterance in utterances},
         )
         write_json(folder / COMPARISON, comparison.model_dump(mode="json"))
         lines = [json.dumps({"id": key, "values": scores}) for key, scores in values.items()]
@@ -62,7 +68,7 @@ def compute_comparison(runs: Mapping[str, RunRecord], settings: ComparisonSettin
 def compare_runs(
     runs: Mapping[str, RunRecord], settings: ComparisonSettings, store_url: str | None
 ) -> StageRef | State[StageRef]:
-    """:func:`compute_comparison` as a task, with its tables as artifacts."""
+    """Compare runs as a task, with the tables as artifacts; see :func:`compute_comparison`."""
     ref = compute_comparison(runs, settings, Store(store_url))
     comparison = read_comparison(ref)
     for note in comparison.notes:
@@ -75,19 +81,21 @@ def compare_runs(
         "groups",
         f"{comparison.ranking} by group of utterances",
     )
-    for one in find_significant_drops(comparison):
+    for difference in find_significant_drops(comparison):
         resource = {
-            "prefect.resource.id": f"antiphon.system.{one.system}",
-            "prefect.resource.name": one.system,
+            "prefect.resource.id": f"antiphon.system.{difference.system}",
+            "prefect.resource.name": difference.system,
         }
-        emit_event(event=QUALITY_DROPPED, resource=resource, payload=one.model_dump(mode="json"))
+        emit_event(event=QUALITY_DROPPED, resource=resource, payload=difference.model_dump(mode="json"))
     return as_prefect_state(ref)
 
 
 def find_significant_drops(comparison: Comparison) -> list[Difference]:
-    """Systems that are significantly worse than the baseline in the ranking metric."""
+    """Return the systems that are significantly worse than the baseline in the ranking metric."""
     return [
-        one for one in comparison.differences if one.metric == comparison.ranking and one.verdict == "worse"
+        difference
+        for difference in comparison.differences
+        if difference.metric == comparison.ranking and difference.verdict == "worse"
     ]
 
 
@@ -103,13 +111,15 @@ def _make_plan(
         version=f"{VERSION} metrics/{metrics.version}",
         parameters={**settings.model_dump(mode="json"), "systems": list(runs)},
         upstream=upstream,
-        inputs={"utterances": digest_of([one.model_dump(exclude={"audio"}) for one in utterances])},
+        inputs={
+            "utterances": digest_of([utterance.model_dump(exclude={"audio"}) for utterance in utterances])
+        },
         libraries=library_versions(LIBRARIES),
     )
 
 
 def _target_languages(utterances: list[Utterance], runs: Mapping[str, RunRecord]) -> dict[str, str]:
-    """The target language of each utterance, as the data or else the runs state it."""
+    """Return each utterance's target language, as the data or else the runs state it."""
     stated = {run.parameters.get("target_language") for run in runs.values()} - {None}
-    other = str(stated.pop()) if len(stated) == 1 else "und"
-    return {one.id: one.target_language or other for one in utterances}
+    other = str(stated.pop()) if len(stated) == 1 else UNDETERMINED
+    return {utterance.id: utterance.target_language or other for utterance in utterances}

@@ -17,6 +17,7 @@ from components.experts import multilingual
 from components.experts.config import ExpertsConfig
 from components.experts.routing_stats import Sample
 from components.files import write_json
+from components.languages import UNDETERMINED
 from components.metrics.shapley import Coalition
 from components.models import resolve
 from components.models.loading import load_transformers
@@ -40,7 +41,7 @@ STAGE = "contribution"
 
 @dataclass(frozen=True)
 class AblatedOutputs:
-    """The parts of one system, and the stage that came out of sets of them."""
+    """The parts of one system, and the output with each set of them."""
 
     system: Ablation
     outputs: Mapping[Coalition, StageRef]
@@ -49,9 +50,14 @@ class AblatedOutputs:
 def compute_contributions(
     pipeline: Pipeline, stages: Mapping[str, StageRef], seed: int, store: str | None, metric: str
 ) -> StageRef:
-    """What each part of a finished system adds: it is run with fewer of them, what is known is reused.
+    """Compute what each part of a finished system adds; it runs with fewer parts, finished stages are reused.
 
-    ``stages`` are those of the run, by node; ``metric`` is that of translations.
+    Args:
+        pipeline: that of the run.
+        stages: of the run, by node.
+        seed: of the run.
+        store: URL of the store.
+        metric: the metric of translations.
 
     Raises:
         ConfigError: it has no parts that can be taken away.
@@ -64,13 +70,14 @@ def compute_contributions(
         )
     systems = {
         f"part{number}-{subset}": fewer
-        for number, one in enumerate(ablations, 1)
-        for subset, fewer in enumerate(one.pipelines.values())
+        for number, ablation in enumerate(ablations, 1)
+        for subset, fewer in enumerate(ablation.pipelines.values())
     }
     executed = execute_together(systems, dict.fromkeys(systems, stages), store, seed)
     outputs = iter(executed.values())
     parts = [
-        AblatedOutputs(one, {kept: _output_of(next(outputs)) for kept in one.pipelines}) for one in ablations
+        AblatedOutputs(ablation, {coalition: _output_of(next(outputs)) for coalition in ablation.pipelines})
+        for ablation in ablations
     ]
     ref: StageRef = unwrap(score_parts(parts, stages[DATA], metric, pipeline.languages[1], store))
     return ref
@@ -87,7 +94,7 @@ def _output_of(executed: PipelineResult) -> StageRef:
 def compute_expert_contributions(
     pipeline: Pipeline, stages: Mapping[str, StageRef], limit: int | None, store: str | None
 ) -> StageRef:
-    """What each expert of the model that a pipeline makes adds, on its development references.
+    """Compute what each expert of a pipeline's model adds, on its development references.
 
     Raises:
         ConfigError: no node of it gives a model with experts.
@@ -106,8 +113,8 @@ def compute_expert_contributions(
 def score_parts(
     systems: Sequence[AblatedOutputs], data: StageRef, metric: str, target: str | None, store_url: str | None
 ) -> StageRef | State[StageRef]:
-    """The contribution of every part, in points of ``metric`` (of WER for transcripts)."""
-    sets = [(n, kept, ref) for n, one in enumerate(systems) for kept, ref in one.outputs.items()]
+    """Score the contribution of every part, in points of ``metric`` (of WER for transcripts)."""
+    sets = [(n, subset, ref) for n, system in enumerate(systems) for subset, ref in system.outputs.items()]
     plan = StagePlan(
         stage=STAGE,
         kind=STAGE,
@@ -115,8 +122,8 @@ def score_parts(
         parameters={
             "metric": metric,
             "target_language": target,
-            "parts": [[one.system.title, *one.system.parts] for one in systems],
-            "sets": [[n, *sorted(kept)] for n, kept, _ in sets],
+            "parts": [[system.system.title, *system.system.parts] for system in systems],
+            "sets": [[n, *sorted(subset)] for n, subset, _ in sets],
         },
         upstream=upstream_of(data) | {f"set {i}": content_of(ref) for i, (*_, ref) in enumerate(sets)},
         libraries=library_versions(LIBRARIES),
@@ -124,7 +131,7 @@ def score_parts(
 
     def work(folder: Path) -> Product:
         return _write_contributions(
-            [_score_system(one, data, metric, target) for one in systems], folder, data.items
+            [_score_system(system, data, metric, target) for system in systems], folder, data.items
         )
 
     return as_prefect_state(_publish(compute_once(Store(store_url), plan, work)))
@@ -134,14 +141,20 @@ def _score_system(parts: AblatedOutputs, data: StageRef, metric: str, target: st
     system = parts.system
     references: dict[str, Sequence[str]] = {}
     languages: dict[str, str] = {}
-    for one in read_utterances(data):
-        truth = ([one.transcript] if one.transcript else []) if system.transcripts else one.references
+    for utterance in read_utterances(data):
+        truth = (
+            ([utterance.transcript] if utterance.transcript else [])
+            if system.transcripts
+            else utterance.references
+        )
         if truth:
-            references[one.id] = truth
-            language = one.source_language if system.transcripts else target or one.target_language
-            languages[one.id] = language or "und"
+            references[utterance.id] = truth
+            language = (
+                utterance.source_language if system.transcripts else target or utterance.target_language
+            )
+            languages[utterance.id] = language or UNDETERMINED
     values = statistics_of_outputs(
-        {kept: read_best_texts(ref) for kept, ref in parts.outputs.items()},
+        {subset: read_best_texts(ref) for subset, ref in parts.outputs.items()},
         references,
         "wer" if system.transcripts else metric,
         language=languages,
@@ -158,9 +171,14 @@ def score_experts(
     limit: int | None,
     store_url: str | None,
 ) -> StageRef | State[StageRef]:
-    """The contribution of every expert of a model's sparse layers to the likelihood of references.
+    """Score the contribution of every expert of a model's sparse layers to the likelihood of references.
 
-    ``languages`` are the source language and the target languages of the parallel text ``source``.
+    Args:
+        trained: the stage of the model.
+        source: parallel text.
+        languages: its source language and its target languages.
+        limit: sentences per language at most.
+        store_url: URL of the store.
     """
     corpus = multilingual.read(source, *languages, limit)
     plan = StagePlan(
@@ -187,14 +205,19 @@ def score_experts(
 
 
 def _write_contributions(contributions: Sequence[Contribution], folder: Path, items: int) -> Product:
-    write_json(folder / CONTRIBUTIONS, {"systems": [one.model_dump(mode="json") for one in contributions]})
+    write_json(
+        folder / CONTRIBUTIONS,
+        {"systems": [contribution.model_dump(mode="json") for contribution in contributions]},
+    )
     write_json(folder / TABLES, contribution_report.build_tables(contributions))
     return Product([CONTRIBUTIONS, TABLES], items=items)
 
 
 def _publish(ref: StageRef) -> StageRef:
-    for number, one in enumerate(read_contributions(ref), 1):
+    for number, contribution in enumerate(read_contributions(ref), 1):
         publish_table(
-            contribution_report.build_rows(one), f"contribution-{number}", contribution_report.summarize(one)
+            contribution_report.build_rows(contribution),
+            f"contribution-{number}",
+            contribution_report.summarize(contribution),
         )
     return ref

@@ -1,4 +1,4 @@
-"""The ``data`` stage as a task."""
+"""The ``data`` stage as a Prefect task."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def load_data(
     limit: int | None,
     store_url: str | None,
 ) -> StageRef | State[StageRef]:
-    """Read and check a data set (or recordings) and keep its utterances. As :func:`store_data`."""
+    """Read and check a data set (or recordings) and keep its utterances; see :func:`store_data`."""
     ref = store_data(source, audio, (source_language, target_language), limit, Store(store_url))
     name = source or Path(str(audio)).name
     get_run_logger().info("data: %d records from %s, %d put aside", ref.items, name, ref.quarantined)

@@ -1,4 +1,4 @@
-"""The ``routing`` stage: what the routers of a model with experts do with a data set."""
+"""The ``routing`` stage: how the routers of a model with experts route a data set."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ROUTING, LAYERS, PLOT = "routing.jsonl", "layers.json", "routing.png"
 def record_routing(
     config: ExpertsConfig, trained: StageRef, source: str, limit: int | None, store_url: str | None
 ) -> StageRef | State[StageRef]:
-    """Force a data set through the model and keep what its routers did: per utterance, per layer, drawn."""
+    """Force a data set's references through the model and record its routing, per utterance and layer."""
     corpus = multilingual.read(source, config.source_language, config.targets, limit)
     plan = StagePlan(
         stage="routing",
@@ -70,6 +70,6 @@ def _write_routing(
 
 
 def read_layers(ref: StageRef) -> dict[str, LayerRoutingStats]:
-    """What a ``routing`` stage counted, by layer."""
+    """Return the routing statistics of a ``routing`` stage, by layer."""
     rows = read_json(Path(ref.path) / LAYERS)["layers"]
     return {row.pop("name"): LayerRoutingStats.model_validate(row) for row in rows}

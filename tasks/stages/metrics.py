@@ -1,4 +1,4 @@
-"""The ``metrics`` stage: every score that the references allow, kept in the store like any stage."""
+"""The ``metrics`` stage: every score that the references allow."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from prefect.client.schemas.objects import State
 
 from components import metrics
 from components.files import read_json, write_json
-from components.metrics import translation, wer
+from components.languages import UNDETERMINED
+from components.metrics import recognition, translation
 from components.pipeline.pipeline import DATA, TARGET, Pipeline
 from components.records import Score, StageRef, Utterance
 from components.storage.reader import read_best_texts, read_utterances
@@ -26,9 +27,13 @@ SCORES = "scores.json"
 
 
 class TextsToScore(NamedTuple):
-    """A stage of texts to score: the prefix of its scores, its utterances, and its language.
+    """A stage of texts to score.
 
-    ``language`` is None for transcripts, ``target`` for the language of the references, or a code.
+    Attributes:
+        prefix: of the names of its scores.
+        data: its utterances.
+        texts: the stage.
+        language: None for transcripts, ``target`` for the language of the references, or a code.
     """
 
     prefix: str
@@ -38,8 +43,8 @@ class TextsToScore(NamedTuple):
 
 
 def find_texts_to_score(pipeline: Pipeline, stages: Mapping[str, StageRef]) -> list[TextsToScore]:
-    """The nodes of a pipeline that are scored: its outputs first, then whatever else gives texts."""
-    found = []
+    """Return the nodes of a pipeline that are scored: its outputs first, then the other texts."""
+    selected = []
     for node in pipeline:
         name = node.name
         if node.gives != "text" or name not in stages or pipeline.data_of(name) != DATA:
@@ -48,40 +53,52 @@ def find_texts_to_score(pipeline: Pipeline, stages: Mapping[str, StageRef]) -> l
         if is_output or node.kind.scored:
             language = None if pipeline.is_spoken(name) else pipeline.language_of(name)
             prefix = "" if is_output else f"{name}_"
-            found.append(TextsToScore(prefix, stages[pipeline.speech_of(name)], stages[name], language))
-    return sorted(found, key=lambda one: one.prefix != "")
+            selected.append(TextsToScore(prefix, stages[pipeline.speech_of(name)], stages[name], language))
+    return sorted(selected, key=lambda entry: entry.prefix != "")
 
 
-def _score_transcripts(one: TextsToScore) -> dict[str, Score]:
-    known = [u for u in read_utterances(one.data) if u.audio is not None and u.transcript is not None]
-    if not known:
+def _score_transcripts(entry: TextsToScore) -> dict[str, Score]:
+    referenced = [u for u in read_utterances(entry.data) if u.audio is not None and u.transcript is not None]
+    if not referenced:
         return {}
-    language = {utterance.id: utterance.source_language for utterance in known}
-    references = {utterance.id: str(utterance.transcript) for utterance in known}
-    texts = {key: text for key, text in read_best_texts(one.texts).items() if key in references}
-    return wer.recognition_scores(references, texts, language=language, n_total=one.data.items)
+    language = {utterance.id: utterance.source_language for utterance in referenced}
+    references = {utterance.id: str(utterance.transcript) for utterance in referenced}
+    texts = {key: text for key, text in read_best_texts(entry.texts).items() if key in references}
+    audio = {utterance.id: utterance.audio for utterance in referenced if utterance.audio is not None}
+    return recognition.recognition_scores(
+        references, texts, language=language, n_total=entry.data.items, audio=audio
+    )
 
 
-def _score_translations(one: TextsToScore, target_language: str | None) -> dict[str, Score]:
-    known = [
+def _score_translations(entry: TextsToScore, target_language: str | None) -> dict[str, Score]:
+    referenced = [
         utterance
-        for utterance in read_utterances(one.data)
-        if utterance.references and one.language in (TARGET, _target_language_of(utterance, target_language))
+        for utterance in read_utterances(entry.data)
+        if utterance.references
+        and entry.language in (TARGET, _target_language_of(utterance, target_language))
     ]
-    if not known:
+    if not referenced:
         return {}
-    language = {utterance.id: _target_language_of(utterance, target_language) for utterance in known}
-    references = {utterance.id: utterance.references for utterance in known}
-    texts = {key: text for key, text in read_best_texts(one.texts).items() if key in references}
-    return translation.translation_scores(references, texts, language=language, n_total=one.data.items)
+    language = {utterance.id: _target_language_of(utterance, target_language) for utterance in referenced}
+    references = {utterance.id: utterance.references for utterance in referenced}
+    texts = {key: text for key, text in read_best_texts(entry.texts).items() if key in references}
+    sources = {utterance.id: utterance.text or utterance.transcript or "" for utterance in referenced}
+    return translation.translation_scores(
+        references,
+        texts,
+        language=language,
+        n_total=entry.data.items,
+        sources=sources,
+        audio={utterance.id: utterance.audio for utterance in referenced if utterance.audio is not None},
+    )
 
 
 def _target_language_of(utterance: Utterance, target_language: str | None) -> str:
-    return target_language or utterance.target_language or "und"
+    return target_language or utterance.target_language or UNDETERMINED
 
 
 def read_scores(ref: StageRef) -> dict[str, Score]:
-    """The scores of a ``metrics`` stage by name, in the order in which they were computed."""
+    """Return the scores of a ``metrics`` stage by name, in the order in which they were computed."""
     values = read_json(Path(ref.path) / SCORES)["scores"]
     return {score.name: score for score in map(Score.model_validate, values)}
 
@@ -97,28 +114,31 @@ def score_texts(
         version=f"metrics/{metrics.version}",
         parameters={
             "target_language": target_language,
-            "scored": [[one.prefix, one.language] for one in texts],
+            "scored": [[entry.prefix, entry.language] for entry in texts],
         },
         upstream={
             f"{number}{role}": content_of(ref)
-            for number, one in enumerate(texts)
-            for role, ref in (("data", one.data), ("texts", one.texts))
+            for number, entry in enumerate(texts)
+            for role, ref in (("data", entry.data), ("texts", entry.texts))
         },
         libraries=library_versions(LIBRARIES),
     )
 
     def work(folder: Path) -> Product:
         scores: list[Score] = []
-        for one in texts:
+        for entry in texts:
             values = (
-                _score_transcripts(one) if one.language is None else _score_translations(one, target_language)
+                _score_transcripts(entry)
+                if entry.language is None
+                else _score_translations(entry, target_language)
             )
-            named = {f"{one.prefix}{name}": each for name, each in values.items()}
-            scores += [each.model_copy(update={"name": name}) for name, each in named.items()]
-        write_json(folder / SCORES, {"scores": [each.model_dump(mode="json") for each in scores]})
+            scores += [
+                score.model_copy(update={"name": f"{entry.prefix}{name}"}) for name, score in values.items()
+            ]
+        write_json(folder / SCORES, {"scores": [score.model_dump(mode="json") for score in scores]})
         return Product([SCORES], items=texts[0].data.items)
 
     ref = compute_once(Store(store_url), plan, work)
-    read = {one.key: one for each in texts for one in (each.data, each.texts)}
+    read = {ref.key: ref for entry in texts for ref in (entry.data, entry.texts)}
     publish_summary(run, [*read.values(), ref], read_scores(ref))
     return as_prefect_state(ref)

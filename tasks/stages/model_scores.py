@@ -1,4 +1,4 @@
-"""The ``scores`` stage: what a model that was trained here reaches on data sets."""
+"""The ``scores`` stage: scores of a trained model on data sets."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SCORES = "scores.json"
 def score_model(
     config: TrainingConfig, trained: StageRef, test: str | None, beam_size: int, store_url: str | None
 ) -> StageRef | State[StageRef]:
-    """Score the model on the development set (``dev_bleu``) and, where named, a test set (``bleu``)."""
+    """Score the model on the development set (``dev_bleu``) and on a test set (``bleu``), if any."""
     languages = (config.source_language, config.target_language)
     sets = {"dev_": config.dev} | ({"": test} if test is not None else {})
     plan = StagePlan(
@@ -52,9 +52,9 @@ def score_model(
     def work(folder: Path) -> Product:
         model = Path(trained.path) / MODEL
         scores = [
-            each.model_copy(update={"name": prefix + each.name})
+            score.model_copy(update={"name": prefix + score.name})
             for prefix, source in sets.items()
-            for each in _score_set(config, model, source, beam_size).values()
+            for score in _score_set(config, model, source, beam_size).values()
         ]
         return _write_scores(folder, scores)
 
@@ -79,7 +79,7 @@ def score_languages(
     limit: int | None,
     store_url: str | None,
 ) -> StageRef | State[StageRef]:
-    """BLEU, chrF and TER of every target language (``bleu_de``, ...), translated by our decoder."""
+    """Score every target language (``bleu_de``, ...) by BLEU, chrF and TER, translated by our decoder."""
     sets = {
         target: data.load(source, source_language=config.source_language, target_language=target, limit=limit)
         for target in config.targets
@@ -109,10 +109,14 @@ def score_languages(
 
 
 def _score_language(translator: Translator, dataset: data.Dataset, target: str) -> Iterator[Score]:
-    utterances = [one.model_copy(update={"target_language": target}) for one in dataset.utterances]
+    utterances = [
+        utterance.model_copy(update={"target_language": target}) for utterance in dataset.utterances
+    ]
     outcomes = translator.translate(utterances)
-    texts = {one.utterance_id: one.best.text for one in outcomes if isinstance(one, NBest)}
-    references = {one.id: one.references for one in utterances if one.id in texts}
+    texts = {
+        utterance.utterance_id: utterance.best.text for utterance in outcomes if isinstance(utterance, NBest)
+    }
+    references = {utterance.id: utterance.references for utterance in utterances if utterance.id in texts}
     n_total = len(dataset.utterances) + len(dataset.quarantined)
     scores = translation_scores(references, texts, language=target, n_total=n_total)
     for name, score in scores.items():
@@ -120,11 +124,11 @@ def _score_language(translator: Translator, dataset: data.Dataset, target: str) 
 
 
 def _write_scores(folder: Path, scores: list[Score]) -> Product:
-    write_json(folder / SCORES, {each.name: each.model_dump(mode="json") for each in scores})
-    return Product([SCORES], items=max(each.n_total for each in scores))
+    write_json(folder / SCORES, {score.name: score.model_dump(mode="json") for score in scores})
+    return Product([SCORES], items=max(score.n_total for score in scores))
 
 
 def read_scores(ref: StageRef) -> dict[str, Score]:
-    """The scores that a ``scores`` stage holds."""
+    """Return the scores that a ``scores`` stage holds."""
     stored = read_json(Path(ref.path) / SCORES)
     return {name: Score.model_validate(score) for name, score in stored.items()}

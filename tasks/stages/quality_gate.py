@@ -1,4 +1,4 @@
-"""The ``gate`` stage: whether a merged model is good enough to be used."""
+"""The ``gate`` stage: a test whether a merged model is good enough to be used."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from prefect.client.schemas.objects import State
 from pydantic import Field
 
 from components import metrics
+from components.errors import DataError
 from components.files import read_json, write_json
+from components.languages import UNDETERMINED
 from components.metrics.significance import Difference, recognition_tests, translation_tests
+from components.metrics.table import METRICS
 from components.records import Record, StageRef
 from components.storage.reader import read_best_texts, read_utterances
 from components.storage.stage_plan import StagePlan, content_of, library_versions
@@ -24,7 +27,7 @@ VERDICT = "verdict.json"
 
 
 class Verdict(Record):
-    """What the gate found: the merged model against the baseline on development data."""
+    """The result: the merged model against the baseline on development data."""
 
     accepted: bool
     margin: float = Field(ge=0, description="how much worse the merged model may be")
@@ -53,7 +56,17 @@ def check_quality(
     margin: float,
     store_url: str | None,
 ) -> StageRef | State[StageRef]:
-    """Compare two decodings of development data; the merged model passes unless it is worse by ``margin``."""
+    """Compare two decodings of development data; the merged model passes unless it is worse by ``margin``.
+
+    Args:
+        data: the development data.
+        merged: texts of the merged model.
+        baseline: texts of the baseline.
+        name: the baseline's name.
+        metric: what is compared.
+        margin: points that the merged model may be worse.
+        store_url: URL of the store.
+    """
     plan = StagePlan(
         stage="gate",
         version=f"gate/1 metrics/{metrics.version}",
@@ -78,19 +91,28 @@ def _decide(
     systems = {"merged": read_best_texts(merged), name: read_best_texts(baseline)}
     both = systems["merged"].keys() & systems[name].keys()
     systems = {system: {k: t for k, t in texts.items() if k in both} for system, texts in systems.items()}
-    known = [one for one in read_utterances(data) if one.id in both]
-    if metric in ("wer", "cer"):
-        transcripts = {one.id: one.transcript for one in known if one.transcript is not None}
-        language = {one.id: one.source_language for one in known}
-        found = recognition_tests(transcripts, _select_ids(systems, transcripts), name, language=language)
+    judged = [utterance for utterance in read_utterances(data) if utterance.id in both]
+    names = (metric,)
+    if METRICS[metric].output == "transcript":
+        transcripts = {
+            utterance.id: utterance.transcript for utterance in judged if utterance.transcript is not None
+        }
+        language = {utterance.id: utterance.source_language for utterance in judged}
+        tests = recognition_tests(
+            transcripts, _select_ids(systems, transcripts), name, language=language, names=names
+        )
     else:
-        references = {one.id: one.references for one in known if one.references}
-        language = {one.id: one.target_language or "und" for one in known}
-        names = (metric,)
-        found = translation_tests(
+        references = {utterance.id: utterance.references for utterance in judged if utterance.references}
+        language = {utterance.id: utterance.target_language or UNDETERMINED for utterance in judged}
+        tests = translation_tests(
             references, _select_ids(systems, references), name, language=language, names=names
         )
-    (difference,) = [one for one in found if one.metric == metric]
+    if not tests:
+        raise DataError(
+            f"gate: expected development utterances that {metric} can score, found none among {len(judged)}; "
+            "give development data with reference texts, or set another metric"
+        )
+    difference = tests[0]
     gain = difference.difference if difference.higher_is_better else -difference.difference
     return Verdict(accepted=gain >= -margin, margin=margin, difference=difference)
 
@@ -100,5 +122,5 @@ def _select_ids(systems: Mapping[str, Mapping[str, str]], ids: Container[str]) -
 
 
 def read_verdict(ref: StageRef) -> Verdict:
-    """The verdict that a ``gate`` stage holds."""
+    """Return the verdict that a ``gate`` stage holds."""
     return Verdict.model_validate(read_json(Path(ref.path) / VERDICT))

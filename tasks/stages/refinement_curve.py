@@ -1,4 +1,4 @@
-"""The ``rounds`` stage: what each round was worth, why it ended, and which examples changed most.
+"""The ``rounds`` stage: the score of each round, why utterances stopped, and which examples changed most.
 
 A stacked system is one round over the cascade's translation.
 """
@@ -16,7 +16,10 @@ from prefect.client.schemas.objects import State
 
 from components import metrics
 from components.files import read_json, write_json
+from components.languages import UNDETERMINED
 from components.metrics import translation
+from components.metrics.metric import align_segments
+from components.metrics.table import METRICS
 from components.pipeline.pipeline import Pipeline
 from components.records import NBest, Score, StageRef
 from components.refining.stopping import STOP_RULES
@@ -35,7 +38,7 @@ Values = Mapping[str, Mapping[str, float]]
 
 
 def count_stop_reasons(ref: StageRef) -> dict[str, int]:
-    """Why utterances ended with the round ``ref``: a rule's name, or ``rounds`` where the budget did it."""
+    """Count why utterances ended with the round ``ref``: by a rule's name, or ``rounds`` for the budget."""
     stopped = Counter(_stop_rule_of(outcome) or "rounds" for outcome in read_nbests(ref))
     return {name: stopped[name] for name in ("rounds", *STOP_RULES) if name in stopped}
 
@@ -46,17 +49,29 @@ def _stop_rule_of(outcome: NBest) -> str | None:
 
 
 def find_rounds(pipeline: Pipeline, stages: Mapping[str, StageRef], name: str) -> tuple[StageRef, ...]:
-    """The draft of a node of rounds, as it is written, and those of its rounds that there are."""
+    """Return the stages of a node of rounds: its draft, then the rounds that there are.
+
+    Args:
+        pipeline: the graph.
+        stages: finished stages by node.
+        name: the node, as it is written.
+    """
     last = pipeline.nodes[pipeline.aliases.get(name, name)]
     names = [last.of[0], *(n for n in last.of if pipeline.nodes[n].kind is last.kind), last.name]
     if last.of[0] not in stages:
         return ()
-    return tuple(stages[each] for each in names if each in stages)
+    return tuple(stages[node] for node in names if node in stages)
 
 
 @dataclass(frozen=True)
 class RoundChanges:
-    """Changes of the sentence scores from one round to the next: all, for the worse, and by utterance."""
+    """Changes of sentence scores from one round to the next.
+
+    Attributes:
+        changed: how many there were.
+        worse: how many were for the worse.
+        shifts: their sum by utterance id.
+    """
 
     changed: int
     worse: int
@@ -64,14 +79,20 @@ class RoundChanges:
 
 
 def count_changes(values: Sequence[Values], reported: str) -> RoundChanges:
-    """``values``: utterance id -> metric -> score, one of them for each round."""
+    """Count the changes from round to round.
+
+    Args:
+        values: for each round, utterance id -> metric -> score.
+        reported: the metric.
+    """
     changed = worse = 0
+    sign = 1.0 if METRICS[reported].higher_is_better else -1.0
     shifts: dict[str, float] = {}
     for before, after in pairwise(values):
         for key in before.keys() & after.keys():
             change = after[key][reported] - before[key][reported]
             changed += change != 0
-            worse += change < 0
+            worse += sign * change < 0
             shifts[key] = shifts.get(key, 0.0) + change
     return RoundChanges(changed, worse, shifts)
 
@@ -91,7 +112,7 @@ def _harm_rate(moved: RoundChanges, total: int, reported: str) -> Score:
 def score_rounds(
     data: StageRef, rounds: tuple[StageRef, ...], target: str | None, reported: str, store_url: str | None
 ) -> StageRef | State[StageRef]:
-    """The metric ``reported`` of every round, the percentage of changes for the worse, and the tables."""
+    """Score every round by ``reported``, the share of changes for the worse, and make the tables."""
     plan = StagePlan(
         stage="rounds",
         version=f"rounds/3 metrics/{metrics.version}",
@@ -115,7 +136,7 @@ def score_rounds(
 
 
 def read_rounds(ref: StageRef) -> dict[str, Score]:
-    """The scores of a ``rounds`` stage by name."""
+    """Return the scores of a ``rounds`` stage by name."""
     values = read_json(Path(ref.path) / SCORES)["scores"]
     return {score.name: score for score in map(Score.model_validate, values)}
 
@@ -126,20 +147,30 @@ Table = dict[str, object]
 def _compare_rounds(
     data: StageRef, rounds: Sequence[StageRef], target: str | None, reported: str
 ) -> tuple[list[Score], list[Table]]:
-    known = [u for u in read_utterances(data) if u.references]
-    language = {u.id: target or u.target_language or "und" for u in known}
-    references = {u.id: u.references for u in known}
+    referenced = [u for u in read_utterances(data) if u.references]
+    language = {u.id: target or u.target_language or UNDETERMINED for u in referenced}
+    references = {u.id: u.references for u in referenced}
     texts = [{k: v for k, v in read_best_texts(ref).items() if k in references} for ref in rounds]
     scores: list[Score] = []
     moved = RoundChanges(0, 0, {})
-    if known:
-        for number, one in enumerate(texts):
-            found = translation.translation_scores(references, one, language=language, n_total=data.items)
-            scores.append(found[reported].model_copy(update={"name": f"{reported}_round_{number}"}))
-        values = [translation.sentence_scores(references, one, language=language) for one in texts]
+    if referenced:
+        for number, round_texts in enumerate(texts):
+            round_scores = translation.translation_scores(
+                references, round_texts, language=language, n_total=data.items
+            )
+            scores.append(round_scores[reported].model_copy(update={"name": f"{reported}_round_{number}"}))
+        values = [_sentence_scores(reported, references, round_texts, language) for round_texts in texts]
         moved = count_changes(values, reported)
         scores.append(_harm_rate(moved, len(values[0]) * (len(rounds) - 1), reported))
     return scores, [_curve_table(rounds, scores), _changes_table(texts, moved, reported)]
+
+
+def _sentence_scores(
+    metric: str, references: Mapping[str, Sequence[str]], texts: Texts, language: Mapping[str, str]
+) -> Values:
+    """Utterance id -> ``metric`` -> score of the utterance alone."""
+    segments = align_segments(references, texts, language, len(references))
+    return {key: {metric: score} for key, score in METRICS[metric].sentence_scores(segments).items()}
 
 
 def _curve_table(rounds: Sequence[StageRef], scores: Sequence[Score]) -> Table:

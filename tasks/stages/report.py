@@ -1,4 +1,4 @@
-"""The last task of a run: plots and the HTML report in the run's folder, named in the UI."""
+"""The last task of a run: plots and the HTML report in the run's folder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ GRAPH_FILE = "pipeline.svg"
 
 
 def render(run: RunRecord, store: Store) -> tuple[Path, list[Path]]:
-    """Write ``report.html`` and ``plots/`` of a run; gives back their paths. StoreError."""
+    """Write ``report.html`` and ``plots/`` of a run and return their paths.
+
+    Raises:
+        StoreError: they cannot be written.
+    """
     folder = store.run_folder(run.name)
     view = view_of(run, store)
     drawn = cache(lambda: run_plots.draw_figures(view))
@@ -29,7 +33,7 @@ def render(run: RunRecord, store: Store) -> tuple[Path, list[Path]]:
         page = html_page.write_html(view, folder / "report.html", figures=drawn)
         compared = [ref for ref in run.stages if ref.kind == "comparison"]
         if compared:
-            images = comparison_plots.render(read_comparison(compared[0]), folder / "plots")
+            images = comparison_plots.save_plots(read_comparison(compared[0]), folder / "plots")
         else:
             images = run_plots.save_figures(drawn(), run_plots.TITLES, folder / "plots")
         pipeline = graph.draw_svg_file(view)
@@ -40,7 +44,11 @@ def render(run: RunRecord, store: Store) -> tuple[Path, list[Path]]:
 
 
 def render_again(name: str, store: Store) -> Path:
-    """Write the report of a recorded run again; gives back its path. StoreError."""
+    """Write the report of a recorded run again and return its path.
+
+    Raises:
+        StoreError: there is no such run, or it cannot be written.
+    """
     with store.lock_recorded_run(name) as run:
         page, _ = render(run, store)
         store.backend.upload_run(name)
@@ -49,7 +57,7 @@ def render_again(name: str, store: Store) -> Path:
 
 @task(name="report", task_run_name="report", **NOT_STORED)
 def publish_run_report(run: RunRecord, store_url: str | None) -> Path:
-    """Render the report of a run and publish its plots and where it is."""
+    """Write the report of a run and publish its plots and where it is."""
     store = Store(store_url)
     page, images = render(run, store)
     publish_plots(image for image in images if image.suffix == ".png" or image.name == GRAPH_FILE)

@@ -16,8 +16,8 @@ from components.machine import _cache_key, describe_numerics, resolve_device_nam
 ROOT = Path(__file__).parents[2]
 CODE = """
 import json, sys
-from components.machine import device_name, numerics
-found = [numerics(), device_name(), numerics(threads=False)]
+from components.machine import describe_numerics, resolve_device_name
+found = [describe_numerics(), resolve_device_name(), describe_numerics(threads=False)]
 print(json.dumps([found, "torch" in sys.modules]))
 """
 

@@ -1,4 +1,4 @@
-"""The pool against a plain model of a least-recently-used cache, and under threads."""
+"""The model cache against a plain model of a least-recently-used cache, and under threads."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ def fixed(value: object) -> Mapping[str, int]:
 
 @given(st.lists(st.sampled_from(sorted(SIZES))), st.integers(1, 12))
 def test_least_recently_used_goes_first_within_the_budget(keys: list[str], budget: int) -> None:
-    pool, loads = ModelCache(lambda _: budget, fixed), []
+    cache, loads = ModelCache(lambda _: budget, fixed), []
     oracle: list[str] = []
     for key in keys:
-        assert pool.get(key, lambda key=key: loads.append(key) or key) == key
+        assert cache.get(key, lambda key=key: loads.append(key) or key) == key
         hit = key in oracle
         oracle = [k for k in oracle if k != key] + [key]
         while not hit and sum(SIZES[k] for k in oracle) > budget and len(oracle) > 1:
             oracle.pop(0)
-        assert list(pool.keys()) == oracle
-        assert pool.resident_bytes().get("cpu", 0) <= max(budget, SIZES[key])
+        assert list(cache.keys()) == oracle
+        assert cache.resident_bytes().get("cpu", 0) <= max(budget, SIZES[key])
 
 
-def test_those_that_keep_what_is_let_go_are_told() -> None:
-    pool, told = ModelCache(lambda _: 1, lambda _: {"cpu": 1}), []
-    pool.on_eviction(lambda: told.append(pool.keys()))
-    pool.get("a", object)
-    assert not told
-    pool.get("b", object)
-    assert told == [("b",)]
-    pool.clear()
-    assert told == [("b",), ()]
+def test_those_that_hold_an_evicted_model_are_notified() -> None:
+    cache, notified = ModelCache(lambda _: 1, lambda _: {"cpu": 1}), []
+    cache.on_eviction(lambda: notified.append(cache.keys()))
+    cache.get("a", object)
+    assert not notified
+    cache.get("b", object)
+    assert notified == [("b",)]
+    cache.clear()
+    assert notified == [("b",), ()]
 
 
 def test_concurrent_callers_share_one_load() -> None:
-    pool, started, go = ModelCache(lambda _: 100, lambda _: {}), threading.Event(), threading.Event()
+    cache, started, go = ModelCache(lambda _: 100, lambda _: {}), threading.Event(), threading.Event()
     loads, got = [], []
 
     def load() -> object:
@@ -56,7 +56,7 @@ def test_concurrent_callers_share_one_load() -> None:
         go.wait(5)
         return object()
 
-    threads = [threading.Thread(target=lambda: got.append(pool.get("k", load))) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: got.append(cache.get("k", load))) for _ in range(8)]
     for thread in threads:
         thread.start()
     assert started.wait(5)
@@ -66,26 +66,26 @@ def test_concurrent_callers_share_one_load() -> None:
     assert len(loads) == 1 and len(got) == 8 and len({id(v) for v in got}) == 1
 
 
-def test_a_failed_load_is_told_and_tried_again() -> None:
-    pool = ModelCache(lambda _: 100, lambda _: {})
+def test_a_failed_load_reaches_the_caller_and_is_tried_again() -> None:
+    cache = ModelCache(lambda _: 100, lambda _: {})
     with pytest.raises(ZeroDivisionError):
-        pool.get("k", lambda: 1 // 0)
-    assert pool.keys() == () and pool.get("k", lambda: 7) == 7
+        cache.get("k", lambda: 1 // 0)
+    assert cache.keys() == () and cache.get("k", lambda: 7) == 7
 
 
-def test_loading_a_key_may_use_the_pool_but_not_itself() -> None:
-    pool = ModelCache(lambda _: 100, lambda _: {})
-    assert pool.get("outer", lambda: pool.get("inner", lambda: 1) + 1) == 2
+def test_loading_a_key_may_use_the_cache_but_not_itself() -> None:
+    cache = ModelCache(lambda _: 100, lambda _: {})
+    assert cache.get("outer", lambda: cache.get("inner", lambda: 1) + 1) == 2
     with pytest.raises(RuntimeError, match="itself"):
-        pool.get("k", lambda: pool.get("k", lambda: 1))
+        cache.get("k", lambda: cache.get("k", lambda: 1))
 
 
 def test_a_bad_budget_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTIPHON_MEMORY_BUDGET", "plenty")
-    pool = ModelCache()
+    cache = ModelCache()
     for _ in range(2):
         with pytest.raises(ConfigError, match="plenty"):
-            pool.get("k", lambda: nn.Linear(2, 2))
+            cache.get("k", lambda: nn.Linear(2, 2))
 
 
 def test_measure_counts_shared_storage_once_and_looks_into_objects() -> None:

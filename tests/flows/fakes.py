@@ -105,7 +105,6 @@ def install() -> None:
     """Put the fakes in the place of the real components."""
     models.resolve = resolve  # type: ignore[assignment]
     models.check = lambda reference, store=None: None
-    recognition.WhisperRecognizer = Recognizer  # type: ignore[assignment, misc]
     recognition.build = lambda config, store=None, seed=0: Recognizer()  # type: ignore[assignment]
     translation.Translator = Translator  # type: ignore[assignment, misc]
     translation.build = lambda config, store=None: Translator()  # type: ignore[assignment]

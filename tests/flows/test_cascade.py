@@ -41,7 +41,7 @@ Command = Callable[..., tuple[int, Any]]
 @pytest.fixture(autouse=True)
 def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The fakes in place of the components; gives the file that their calls are written to."""
-    for module, names in {models: ["resolve", "check"], recognition: ["WhisperRecognizer", "build"]}.items():
+    for module, names in {models: ["resolve", "check"], recognition: ["build"]}.items():
         for name in names:
             monkeypatch.setattr(module, name, getattr(module, name))
     for name in ("Translator", "build"):
@@ -140,7 +140,7 @@ def test_nothing_is_shown_of_a_damaged_stage_or_computed_on_it(
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith("antiphon: stage mt (")
         assert "is damaged" in line
-        assert line.endswith("run the flow that made it again")
+        assert line.endswith("repeat the run that computed it")
     assert set((tmp_path / "store" / "stages").iterdir()) == kept
 
 

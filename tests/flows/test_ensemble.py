@@ -35,7 +35,13 @@ def toy(tmp_path_factory: pytest.TempPathFactory, server: None) -> dict[str, str
         (folder / f"toy.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
     text, store = f"{folder}/toy.en,{folder}/toy.de", str(folder / "store")
     small: dict[str, Any] = {"vocab_size": 64, "num_layers": 1, "d_model": 16, "ffn_dim": 16, "num_heads": 2}
-    budget = {"max_steps": 60, "eval_every": 60, "eval_sentences": 4, "average_checkpoints": 1, "batch_tokens": 200}
+    budget = {
+        "max_steps": 60,
+        "eval_every": 60,
+        "eval_sentences": 4,
+        "average_checkpoints": 1,
+        "batch_tokens": 200,
+    }
     settings = {**small, **budget, "data": text, "dev": text, "store": store, "dtype": "float32"}
 
     def key(**changes: Any) -> str:
@@ -115,11 +121,11 @@ def test_dropout_members_are_mixed_or_each_alone(toy: dict[str, str]) -> None:
     mt = {"model": toy["first"], "dropout_members": 2}
     thinned = run(toy, "dropout", mt)
     assert len(first_tokens(thinned).best.tokens[0].members) == 2
-    pooled = run(toy, "dropouts", mt, method="pooled")
+    pooled = run(toy, "dropouts", mt, method="output_level")
     stages = {stage.stage: stage for stage in pooled.stages}
     assert [stage.kind for stage in pooled.stages][1:4] == ["translate", "translate", "combine"]
     assert read_best_texts(stages["mt-1"]) != read_best_texts(stages["mt-2"])  # other masks
-    assert all(stage.reused for stage in run(toy, "dropouts-again", mt, method="pooled").stages)
+    assert all(stage.reused for stage in run(toy, "dropouts-again", mt, method="output_level").stages)
 
 
 def test_pooled_members_stay_in_the_run(toy: dict[str, str]) -> None:
@@ -129,7 +135,7 @@ def test_pooled_members_stay_in_the_run(toy: dict[str, str]) -> None:
         store=toy["store"],
         name="pooled",
         mt={"model": toy["first"], "members": [toy["second"]], "beam_size": 2, "n_best": 2, "max_tokens": 20},
-        combine={"method": "pooled"},
+        combine={"method": "output_level"},
         pool={"method": "minimum_bayes_risk"},
     )
     assert [stage.stage for stage in pooled.stages][1:4] == ["mt-1", "mt-2", "mt"]
@@ -164,7 +170,7 @@ def test_reranking_is_learned_on_development_data(toy: dict[str, str]) -> None:
         }
         pool = {"method": "reranking", "utility": "bleu", **pool}
         values = {"data": toy["text"], "store": toy["store"], "limit": 12, "name": name, "mt": mt}
-        made: RunRecord = ensemble(**values, combine={"method": "pooled"}, pool=pool)
+        made: RunRecord = ensemble(**values, combine={"method": "output_level"}, pool=pool)
         return made
 
     with pytest.raises(ConfigError, match=r"pool\.dev: expected development data"):
@@ -234,7 +240,7 @@ def test_what_each_member_contributes(toy: dict[str, str]) -> None:
 
 
 def test_what_each_combined_input_contributes(toy: dict[str, str]) -> None:
-    whole = run(toy, "combined", {"model": toy["first"], "members": [toy["second"]]}, method="pooled")
+    whole = run(toy, "combined", {"model": toy["first"], "members": [toy["second"]]}, method="output_level")
     again = contribution(run="combined", store=toy["store"])
     assert [ref.reused for ref in again.stages] == [
         *(True for _ in whole.stages),

@@ -27,7 +27,14 @@ def settings(tmp_path: Path) -> dict[str, object]:
     for language in ("en", "de", "fr"):
         (tmp_path / f"toy.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
     toy = f"multi30k:{tmp_path}:toy"
-    small = {"vocab_size": 64, "num_layers": 1, "d_model": 16, "ffn_dim": 8, "num_heads": 2, "batch_tokens": 200}
+    small = {
+        "vocab_size": 64,
+        "num_layers": 1,
+        "d_model": 16,
+        "ffn_dim": 8,
+        "num_heads": 2,
+        "batch_tokens": 200,
+    }
     budget = {"max_steps": 2, "eval_every": 2, "eval_sentences": 4, "average_checkpoints": 1, "beam_size": 1}
     return {
         **small,

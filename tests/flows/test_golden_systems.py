@@ -24,7 +24,7 @@ LIMIT = 4
 SYSTEMS: dict[str, dict[str, Any]] = {
     "cascade": {},
     "ensemble": {
-        "asr": {"members": ("packaged:whisper-tiny.en",), "combination": "pooled"},
+        "asr": {"members": ("packaged:whisper-tiny.en",), "combination": "output_level"},
         "mt": {"dropout_members": 2},
     },
     "refine": {

@@ -34,7 +34,14 @@ def settings(tmp_path: Path) -> dict[str, object]:
     for language in ("en", "de"):
         (tmp_path / f"toy.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
     toy = f"{tmp_path}/toy.en,{tmp_path}/toy.de"
-    small = {"vocab_size": 64, "num_layers": 1, "d_model": 16, "ffn_dim": 16, "num_heads": 2, "batch_tokens": 200}
+    small = {
+        "vocab_size": 64,
+        "num_layers": 1,
+        "d_model": 16,
+        "ffn_dim": 16,
+        "num_heads": 2,
+        "batch_tokens": 200,
+    }
     budget = {"max_steps": 4, "eval_every": 2, "eval_sentences": 4, "average_checkpoints": 2, "beam_size": 2}
     return {
         **small,

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from components.merging.merge import MergeOptions, merge
-from components.merging.recipe.recipe import read_recipe
+from components.merging.recipe.reader import read_recipe
 
 pytestmark = pytest.mark.shared
 GOLDEN = Path(os.environ.get("ANTIPHON_SHARED", "../shared")).absolute() / "golden" / "mergekit"

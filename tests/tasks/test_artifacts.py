@@ -14,7 +14,7 @@ from components.records import NBest, Route, StageRef, Utterance
 from tasks import artifacts
 from tasks.execution.node_artifacts import publish_node
 from tests.reports.example_runs import nbest
-from tests.reports.test_report_view import stage
+from tests.reports.page.test_report_view import stage
 
 GRAPH = read_pipeline(
     {

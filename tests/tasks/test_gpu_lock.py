@@ -83,7 +83,7 @@ def test_models_are_loaded_and_run_with_the_card_in_hand(monkeypatch: pytest.Mon
     job: Any = SimpleNamespace(
         device="cuda", threads=1, plan=plan, settings="{}", site=SimpleNamespace(store=None, seed=0)
     )
-    monkeypatch.setattr(device_context, "device_slot", listening.slot)
+    monkeypatch.setattr(device_context, "lock_device", listening.slot)
 
     def build() -> Any:
         listening()
@@ -98,8 +98,8 @@ def test_models_are_loaded_and_run_with_the_card_in_hand(monkeypatch: pytest.Mon
 def test_what_is_made_whole_takes_the_card(monkeypatch: pytest.MonkeyPatch) -> None:
     listening = Listening()
     job: Any = SimpleNamespace(device="cuda", plan=None, site=SimpleNamespace(store=None))
-    monkeypatch.setattr(device_context, "device_slot", listening.slot)
-    monkeypatch.setattr(device_context, "check", lambda *_: None)
+    monkeypatch.setattr(device_context, "lock_device", listening.slot)
+    monkeypatch.setattr(device_context, "check_plan", lambda *_: None)
     with device_context.whole_stage_context(job, {}):
         listening()
     assert listening.seen == [True]

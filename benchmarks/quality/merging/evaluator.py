@@ -34,19 +34,19 @@ class Evaluator:
         self.seconds: dict[str, float] = {}
 
     def utterances(self, data: str, limit: int | None, languages: tuple[str, str]) -> Sequence[Utterance]:
-        found = load(data, source_language=languages[0], target_language=languages[1]).utterances
-        return found[: min(limit or len(found), self.limit or len(found))]
+        loaded = load(data, source_language=languages[0], target_language=languages[1]).utterances
+        return loaded[: min(limit or len(loaded), self.limit or len(loaded))]
 
     def decode(
         self, name: str, models: Sequence[str], data: str, limit: int | None, languages: tuple[str, str]
     ) -> Texts:
         """Translations by id of one model, or of an ensemble of several (linear, equal shares)."""
-        kept = (
+        cache_file = (
             self.work
             / "decoded"
             / f"{name}.{Path(data).name.replace(':', '-')}.{self.beam}.{limit}.{self.limit}.json"
         )
-        if not kept.exists():
+        if not cache_file.exists():
             config = TranslationConfig(
                 model=models[0], beam_size=self.beam, n_best=1, batch_size=64, device="cpu"
             )
@@ -55,12 +55,12 @@ class Evaluator:
             began = time.process_time()
             outcomes = machine.translate(as_declared(self.utterances(data, limit, languages), models[0]))
             texts = {o.utterance_id: o.best.text for o in outcomes if isinstance(o, NBest)}
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            kept.write_text(json.dumps({"texts": texts, "seconds": time.process_time() - began}))
+            cache_file.parent.mkdir(parents=True, exist_ok=True)
+            cache_file.write_text(json.dumps({"texts": texts, "seconds": time.process_time() - began}))
             print(name, data, len(texts), flush=True)
-        found = json.loads(kept.read_text())
-        self.seconds[name] = self.seconds.get(name, 0.0) + found["seconds"]
-        return dict(found["texts"])
+        decoded = json.loads(cache_file.read_text())
+        self.seconds[name] = self.seconds.get(name, 0.0) + decoded["seconds"]
+        return dict(decoded["texts"])
 
     def compare(
         self,

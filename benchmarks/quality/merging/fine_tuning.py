@@ -1,7 +1,7 @@
 """Short fine-tunings of one model, for the evidence about soups and task vectors.
 
-``python -m benchmarks.quality.merging.fine_tuning WORK NAME...`` trains them into WORK/NAME (a run that was interrupted
-goes on). All start from START; SOUP differ in hyper-parameters, TASKS in what they learn.
+``python -m benchmarks.quality.merging.fine_tuning WORK NAME...`` trains them into WORK/NAME; a run that was
+interrupted goes on. All start from START; SOUP differ in hyper-parameters, TASKS in what they learn.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ TASKS: dict[str, dict[str, object]] = {
 }
 
 
-def shared() -> Path:
+def shared_folder() -> Path:
     """The folder that has data/: ANTIPHON_SHARED."""
     return Path(os.environ["ANTIPHON_SHARED"])
 
@@ -59,7 +59,7 @@ def pair(folder: Path, name: str, lines: list[tuple[str, str]]) -> str:
 
 def tatoeba() -> list[tuple[str, str]]:
     """English and German of the 1,000 Tatoeba pairs."""
-    files = [shared() / "data" / "tatoeba" / f"tatoeba.deu-eng.{code}" for code in ("eng", "deu")]
+    files = [shared_folder() / "data" / "tatoeba" / f"tatoeba.deu-eng.{code}" for code in ("eng", "deu")]
     columns = [file.read_text(encoding="utf-8").splitlines() for file in files]
     return list(zip(*columns, strict=True))
 
@@ -68,8 +68,8 @@ def multi30k(split: str) -> list[tuple[str, str]]:
     """English and German of a split of Multi30k."""
     from components.data import load
 
-    found = load(f"multi30k:{split}", source_language="en", target_language="de").utterances
-    return [(u.text or "", u.references[0]) for u in found]
+    pairs = load(f"multi30k:{split}", source_language="en", target_language="de").utterances
+    return [(u.text or "", u.references[0]) for u in pairs]
 
 
 def data_of(name: str, work: Path) -> dict[str, object]:

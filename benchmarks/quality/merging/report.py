@@ -16,15 +16,17 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.common.paths import RESULTS
 from benchmarks.quality.merging.evaluator import DEV, FEW, SHIFT, TEST, Evaluator, rows
 from benchmarks.quality.merging.fine_tuning import COMMON, SOUP, START, TASKS, multi30k, pair, tatoeba
 from components.merging.io.model_folder import ModelFolder
-from components.merging.recipe.recipe import Recipe, parse_recipe
+from components.merging.recipe.reader import parse_recipe
+from components.merging.recipe.recipe import Recipe
 from components.merging.soups import average_of_last, exponential_average, greedy_soup, uniform_soup
 from components.merging.task_vectors import TaskVector, combine_vectors, search_scale
 from components.merging.weight_similarity import compare_weights
 
-OUT = Path(__file__).parents[1] / "docs" / "results" / "merging.md"
+OUT = RESULTS / "merging.md"
 
 
 def checkpoint_models(bench: Evaluator, run: Path) -> list[str]:
@@ -32,22 +34,22 @@ def checkpoint_models(bench: Evaluator, run: Path) -> list[str]:
     from safetensors.torch import load_file
     from transformers import MarianMTModel
 
-    found = []
+    folders = []
     for path in sorted((run / "checkpoints").glob("step-*")):
         out = bench.work / "checkpoints" / f"{run.name}-{path.name}"
         if not out.exists():
-            place = Path(tempfile.mkdtemp(dir=bench.work))
-            shutil.copytree(run / "model", place, dirs_exist_ok=True)
+            scratch = Path(tempfile.mkdtemp(dir=bench.work))
+            shutil.copytree(run / "model", scratch, dirs_exist_ok=True)
             model = MarianMTModel.from_pretrained(run / "model")
             parameters = dict(model.named_parameters())
             with torch.no_grad():
                 for name, tensor in load_file(path / "model.safetensors").items():
                     parameters[name].copy_(tensor)
-            model.save_pretrained(place)
+            model.save_pretrained(scratch)
             out.parent.mkdir(exist_ok=True)
-            place.rename(out)
-        found.append(str(out))
-    return found
+            scratch.rename(out)
+        folders.append(str(out))
+    return folders
 
 
 def checkpoints(bench: Evaluator, options: argparse.Namespace) -> Iterator[str]:
@@ -69,14 +71,14 @@ def checkpoints(bench: Evaluator, options: argparse.Namespace) -> Iterator[str]:
 
 def seeds(bench: Evaluator, options: argparse.Namespace) -> Iterator[str]:
     """Two seeds averaged (must fail) against their ensemble"""
-    one, two = (str(path / "model") for path in (options.run, options.other))
-    with ModelFolder(Path(one), "seed 1") as a, ModelFolder(Path(two), "seed 2") as b:
+    first, second = (str(path / "model") for path in (options.run, options.other))
+    with ModelFolder(Path(first), "seed 1") as a, ModelFolder(Path(second), "seed 2") as b:
         yield f"The doctor: {compare_weights(b, a)}.\n"
     systems = {
-        "seed 1": [one],
-        "seed 2": [two],
-        "mean of the two": [bench.merge_cached("two-seeds", uniform_soup([one, two]))],
-        "ensemble of the two": [one, two],
+        "seed 1": [first],
+        "seed 2": [second],
+        "mean of the two": [bench.merge_cached("two-seeds", uniform_soup([first, second]))],
+        "ensemble of the two": [first, second],
     }
     yield from rows(bench.compare(systems, "seed 1", TEST), bench)
 
@@ -113,17 +115,17 @@ def pairs(bench: Evaluator, options: argparse.Namespace) -> Iterator[str]:
     models = {name: str(options.work / name / "model") for name in (*SOUP, "task-lower")}
     models |= {f"checkpoint {n}": m for n, m in enumerate(checkpoint_models(bench, options.run), start=1)}
     models["seed 2"] = str(options.other / "model")
-    chosen = list(itertools.combinations(models, 2))
-    chosen = chosen[:: max(1, len(chosen) // 15)]
+    sampled = list(itertools.combinations(models, 2))
+    sampled = sampled[:: max(1, len(sampled) // 15)]
     points: list[tuple[float, float, str]] = []
-    for a, b in chosen:
+    for a, b in sampled:
         both = [models[a], models[b]]
         name = f"{a}+{b}".replace(" ", "-")
         mean = bench.merge_cached(f"pair-{name}", uniform_soup(both))
-        found = bench.compare(
+        differences = bench.compare(
             {f"{name}-mean": [mean], f"{name}-ensemble": both}, f"{name}-ensemble", DEV, 100
         )
-        points.append((found[0].baseline_value, found[0].value, f"{a} + {b}"))
+        points.append((differences[0].baseline_value, differences[0].value, f"{a} + {b}"))
     figure = Figure(figsize=(5, 5))
     axes = figure.subplots()
     axes.scatter([p[0] for p in points], [p[1] for p in points])
@@ -156,13 +158,16 @@ def tasks_of(work: Path) -> dict[str, tuple[str, str, tuple[str, str]]]:
 def tasks(bench: Evaluator, options: argparse.Namespace) -> Iterator[str]:
     """Task vectors added, one negated; TIES against plain addition with three tasks that conflict"""
     vectors = {name: TaskVector.of(START, str(options.work / name / "model")) for name in TASKS}
-    known = tasks_of(options.work)
+    data_by_task = tasks_of(options.work)
     two = [vectors[name] for name in ("task-tatoeba", "task-reverse")]
 
     def worth(name: str, among: Sequence[str], make: Callable[[float], Recipe]) -> Callable[[float], float]:
         def score(scale: float) -> float:
             model = bench.merge_cached(f"{name}-{scale}", make(scale))
-            return sum(bench.bleu(f"{name}-{scale}-{t}", model, known[t][0], known[t][2]) for t in among)
+            return sum(
+                bench.bleu(f"{name}-{scale}-{t}", model, data_by_task[t][0], data_by_task[t][2])
+                for t in among
+            )
 
         return score
 
@@ -175,8 +180,8 @@ def tasks(bench: Evaluator, options: argparse.Namespace) -> Iterator[str]:
         worth("three", list(TASKS), lambda s: combine_vectors(list(vectors.values()), s).apply_to(START)),
     )
     ties = search_scale((0.6, 1.0, 1.5), worth("ties", list(TASKS), lambda s: ties_recipe(options.work, s)))
-    chosen = f"two added {added.scale}, three added {three.scale}, TIES {ties.scale}"
-    yield f"Scales chosen on development data: {chosen}.\n"
+    scales = f"two added {added.scale}, three added {three.scale}, TIES {ties.scale}"
+    yield f"Scales chosen on development data: {scales}.\n"
     systems = {
         "start": [START],
         "two added": [str(bench.work / "merged" / f"two-{added.scale}")],
@@ -186,7 +191,7 @@ def tasks(bench: Evaluator, options: argparse.Namespace) -> Iterator[str]:
             bench.merge_cached("negated", vectors["task-tatoeba"].times(-1.0).apply_to(START))
         ],
     }
-    for task, (_, test, languages) in known.items():
+    for task, (_, test, languages) in data_by_task.items():
         yield f"On the test data of {task} ({languages[0]}-{languages[1]}):\n"
         mine = {**systems, task: [str(options.work / task / "model")]}
         named = {f"{name} [{task}]": models for name, models in mine.items()}
@@ -232,10 +237,10 @@ def main(arguments: list[str]) -> None:
     for name in options.sections:
         lines = list(SECTIONS[name](bench, options))
         (bench.work / f"{name}.md").write_text("\n".join(lines), encoding="utf-8")
-        report(bench, options)
+        write_report(bench, options)
 
 
-def report(bench: Evaluator, options: argparse.Namespace) -> None:
+def write_report(bench: Evaluator, options: argparse.Namespace) -> None:
     """The sections that are done, in order; those that are not are named as such."""
     cut = f"only the first {options.limit} utterances of each set" if options.limit else "whole sets"
     parts = [f"# Merging: averages, soups, task vectors\n\n{(__doc__ or '').split(chr(10), 2)[2].strip()}\n"]
@@ -244,8 +249,8 @@ def report(bench: Evaluator, options: argparse.Namespace) -> None:
         f"{COMMON['start']}: {json.dumps(SOUP)}; tasks: {json.dumps(TASKS)}. Differences: paired bootstrap.\n"
     )
     for name, section in SECTIONS.items():
-        done = bench.work / f"{name}.md"
-        text = done.read_text(encoding="utf-8") if done.exists() else "Not run.\n"
+        page = bench.work / f"{name}.md"
+        text = page.read_text(encoding="utf-8") if page.exists() else "Not run.\n"
         parts.append(f"## {(section.__doc__ or '').strip()}\n\n{text}")
     beam, limit = f" --beam {options.beam}", f" --limit {options.limit}" if options.limit else ""
     parts.append(

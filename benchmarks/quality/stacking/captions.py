@@ -17,25 +17,31 @@ VOICES = {"train": ("slt", "rms"), "dev": ("slt",), "test": ("slt",)}
 SEED = 7
 
 
-def manifests(folder: Path) -> dict[str, Path]:
+def write_manifests(folder: Path) -> dict[str, Path]:
     """``train``, ``dev``, ``test`` (flite) and ``piper`` (the shared folder's 50) as manifests."""
-    found = {name: _spoken(name, folder) for name in SIZES}
+    paths = {name: _synthesize_split(name, folder) for name in SIZES}
     shared = Path(os.environ["ANTIPHON_SHARED"]) / "data" / "spoken" / "manifest.jsonl"
-    return {**found, "piper": shared}
+    return {**paths, "piper": shared}
 
 
-def _spoken(name: str, folder: Path) -> Path:
+def _synthesize_split(name: str, folder: Path) -> Path:
     path = folder / f"{name}.jsonl"
     if path.exists():
         return path
     split, size = SIZES[name]
     voice = build(SynthesisConfig(engine="flite", voices=VOICES[name]))
-    rows = [row(u) for u in voice.synthesize(_drawn(split, size), folder / name) if isinstance(u, Utterance)]
-    path.write_text("".join(json.dumps(each, ensure_ascii=False) + "\n" for each in rows), encoding="utf-8")
+    rows = [
+        row(u)
+        for u in voice.synthesize(_draw_captions(split, size), folder / name)
+        if isinstance(u, Utterance)
+    ]
+    path.write_text(
+        "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in rows), encoding="utf-8"
+    )
     return path
 
 
-def _drawn(split: str, size: int) -> list[Utterance]:
+def _draw_captions(split: str, size: int) -> list[Utterance]:
     """Some utterances of a split, the same ones every time; none of the shared folder's 50."""
     everything = list(load(f"multi30k:{split}", target_language="de").utterances)
     # The shared folder speaks every twentieth caption of the test set.

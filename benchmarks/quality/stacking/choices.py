@@ -9,7 +9,7 @@ from math import comb
 
 import numpy as np
 
-from benchmarks.quality.stacking.experiment import VOICES, Spoken, Verdict, judge
+from benchmarks.quality.stacking.experiment import VOICES, Spoken, Verdict, judge_readings
 from benchmarks.quality.stacking.homographs import sentences
 from components.stacking.model_folder import LoadedStackedModel
 
@@ -20,20 +20,20 @@ SPLITS = {
 
 
 @dataclass(frozen=True)
-class Measured:
+class TimedVerdicts:
     verdicts: list[Verdict]
     milliseconds: float
 
 
-def measured(
+def measure(
     model: LoadedStackedModel, spoken: Spoken, texts: dict[str, str] | None, with_sound: bool
-) -> Measured:
+) -> TimedVerdicts:
     started = time.process_time()
-    verdicts = judge(model, spoken, texts, with_sound=with_sound)
-    return Measured(verdicts, 1000 * (time.process_time() - started) / len(verdicts))
+    verdicts = judge_readings(model, spoken, texts, with_sound=with_sound)
+    return TimedVerdicts(verdicts, 1000 * (time.process_time() - started) / len(verdicts))
 
 
-def interval(verdicts: list[Verdict], name: str = "preferred") -> tuple[float, float, float]:
+def accuracy_interval(verdicts: list[Verdict], name: str = "preferred") -> tuple[float, float, float]:
     """Share of right ones in percent, and its 95% bootstrap interval, resampling words, not sentences."""
     groups: dict[str, list[bool]] = {}
     for verdict in verdicts:
@@ -59,19 +59,22 @@ def mcnemar(a: list[Verdict], b: list[Verdict]) -> float:
 
 
 def _cell(verdicts: list[Verdict], name: str) -> str:
-    return "{:.1f} ({:.1f} to {:.1f})".format(*interval(verdicts, name))
+    return "{:.1f} ({:.1f} to {:.1f})".format(*accuracy_interval(verdicts, name))
 
 
-def tables(
-    spoken: Spoken, found: dict[tuple[str, str], Measured], seconds: dict[str, float], steps: dict[str, int]
+def format_tables(
+    spoken: Spoken,
+    results: dict[tuple[str, str], TimedVerdicts],
+    seconds: dict[str, float],
+    steps: dict[str, int],
 ) -> list[str]:
     everything = sentences()
     counts = Counter(s.split for s in everything)
     lines = [
         "## The spoken homograph",
         "",
-        f"{len(everything)} sentences of ours (`python -m benchmarks.quality.stacking.homographs`), each in two "
-        "readings that only the sound tells apart, with German references that differ in that word: "
+        f"{len(everything)} sentences of ours (`python -m benchmarks.quality.stacking.homographs`), each in "
+        "two readings that only the sound tells apart, with German references that differ in that word: "
         f"{counts['train']} to train on, {counts['sentences']} held-out sentences, {counts['words']} of "
         f"{len({s.word for s in everything if s.split == 'words'})} held-out words. Speech: espeak-ng with "
         f"forced phonemes, trained on {', '.join(VOICES['train'])}, tested on {', '.join(VOICES['test'])}. "
@@ -89,44 +92,47 @@ def tables(
             "| system | reads | right choice, % | translation shows the reading, % |",
             "|---|---|---|---|",
         ]
-        for (name, source), measured_ in found.items():
-            chosen = [v for v in measured_.verdicts if v.sentence.split == split]
+        for (name, source), measured_ in results.items():
+            verdicts = [v for v in measured_.verdicts if v.sentence.split == split]
             system = "cascade (text model)" if name == "text" else "dual source"
             lines.append(
-                f"| {system} | {source} | {_cell(chosen, 'preferred')} | {_cell(chosen, 'written')} |"
+                f"| {system} | {source} | {_cell(verdicts, 'preferred')} | {_cell(verdicts, 'written')} |"
             )
         lines.append("")
         for source in ("true transcript", "Whisper's transcript"):
             pair = [
-                [v for v in found[name, source].verdicts if v.sentence.split == split]
+                [v for v in results[name, source].verdicts if v.sentence.split == split]
                 for name in ("dual", "text")
             ]
             lines.append(f"Dual source against the cascade, {source}: McNemar p {mcnemar(*pair):.2g}.")
         lines.append("")
-    return [*lines, *_families(found), *_cost(spoken, found, seconds, steps)]
+    return [*lines, *_families(results), *_cost(spoken, results, seconds, steps)]
 
 
-def _families(found: dict[tuple[str, str], Measured]) -> list[str]:
-    verdicts = found["dual", "true transcript"].verdicts
+def _families(results: dict[tuple[str, str], TimedVerdicts]) -> list[str]:
+    verdicts = results["dual", "true transcript"].verdicts
     lines = ["### Dual source, by family (true transcript, right choice, %)", ""]
     lines += ["| family | held-out sentences | n | held-out words | n |", "|---|---|---|---|---|"]
     for family in sorted({v.sentence.family for v in verdicts}):
         row = []
         for split in SPLITS:
-            chosen = [v for v in verdicts if v.sentence.split == split and v.sentence.family == family]
-            row += [_cell(chosen, "preferred") if chosen else "none", str(len(chosen))]
+            selection = [v for v in verdicts if v.sentence.split == split and v.sentence.family == family]
+            row += [_cell(selection, "preferred") if selection else "none", str(len(selection))]
         lines.append(f"| {family} | {' | '.join(row)} |")
     words = Counter(v.sentence.word for v in verdicts if v.sentence.split == "words")
     right = Counter(v.sentence.word for v in verdicts if v.sentence.split == "words" and v.preferred)
-    each = ", ".join(f"{word} {right[word]}/{n}" for word, n in sorted(words.items()))
-    return [*lines, "", f"Held-out words, one by one: {each}.", ""]
+    counts_by_word = ", ".join(f"{word} {right[word]}/{n}" for word, n in sorted(words.items()))
+    return [*lines, "", f"Held-out words, one by one: {counts_by_word}.", ""]
 
 
 def _cost(
-    spoken: Spoken, found: dict[tuple[str, str], Measured], seconds: dict[str, float], steps: dict[str, int]
+    spoken: Spoken,
+    results: dict[tuple[str, str], TimedVerdicts],
+    seconds: dict[str, float],
+    steps: dict[str, int],
 ) -> list[str]:
     audio = sum(u.audio.seconds for u in spoken.utterances["train"] if u.audio)
-    dual, text = (found[name, "true transcript"].milliseconds for name in ("dual", "text"))
+    dual, text = (results[name, "true transcript"].milliseconds for name in ("dual", "text"))
     return [
         "### What the stack costs",
         "",

@@ -50,7 +50,7 @@ def run() -> RunRecord:
     return record
 
 
-def direct(spoken: Sequence[Utterance]) -> tuple[dict[str, str], float]:
+def translate_directly(spoken: Sequence[Utterance]) -> tuple[dict[str, str], float]:
     """Whisper's own translations, and the wall seconds that they took."""
     translator = SpeechTranslator(RecognitionConfig(model=WHISPER, beam_size=4, n_best=4, device="cpu"))
     begun = time.perf_counter()
@@ -59,32 +59,36 @@ def direct(spoken: Sequence[Utterance]) -> tuple[dict[str, str], float]:
     return texts, time.perf_counter() - begun
 
 
-def table() -> list[str]:
+def format_table() -> list[str]:
     """The three systems on the same recordings."""
     record = run()
     stages = {ref.stage: ref for ref in record.stages}
-    known = list(read_utterances(stages["data"]))
-    references = {u.id: u.references for u in known}
-    said, seconds = direct(known)
-    systems = {CASCADE: read_best_texts(stages["mt"]), DIRECT: said, FUSED: read_best_texts(stages["stack"])}
+    utterances = list(read_utterances(stages["data"]))
+    references = {u.id: u.references for u in utterances}
+    translations, seconds = translate_directly(utterances)
+    systems = {
+        CASCADE: read_best_texts(stages["mt"]),
+        DIRECT: translations,
+        FUSED: read_best_texts(stages["stack"]),
+    }
     wall = {CASCADE: stages["asr"].seconds + stages["mt"].seconds, DIRECT: seconds}
     wall[FUSED] = wall[CASCADE] + stages["stack"].seconds
     tests = {
         d.system: d for d in translation_tests(references, systems, CASCADE, language="en", names=("bleu",))
     }
     scores = {
-        name: translation_scores(references, texts, language="en", n_total=len(known))
+        name: translation_scores(references, texts, language="en", n_total=len(utterances))
         for name, texts in systems.items()
     }
     rows = [
         [
             name,
-            format_score(found["bleu"]),
-            f"{found['chrf'].value:.1f}",
+            format_score(system_scores["bleu"]),
+            f"{system_scores['chrf'].value:.1f}",
             format_difference(tests.get(name)),
             f"{wall[name]:.0f}",
         ]
-        for name, found in scores.items()
+        for name, system_scores in scores.items()
     ]
     header = ["system", "BLEU (95% interval)", "chrF", "against the cascade, p after Holm", "wall s"]
     return [*_protocol(record, scores[CASCADE]["bleu"]), markdown_table(header, rows), ""]

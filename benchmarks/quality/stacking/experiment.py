@@ -20,12 +20,13 @@ from components.recognition.config import RecognitionConfig
 from components.recognition.factory import build as build_recogniser
 from components.records import NBest, Utterance
 from components.stacking.config import SpeechConfig
+from components.stacking.cross_scoring import force_texts
 from components.stacking.encoder_states import EncoderStates, write_states
-from components.stacking.force_scoring import force_texts
 from components.stacking.model_folder import LoadedStackedModel, from_text_model, load_stacked
-from components.stacking.speech_encoder import SpeechEncoder, pad_states
+from components.stacking.padding import pad_states, pad_texts
+from components.stacking.speech_encoder import SpeechEncoder
 from components.stacking.stacked_scorer import StackedScorer
-from components.stacking.training.learner import SpokenPair, StackLearner, pad_texts
+from components.stacking.training.learner import SpokenPair, StackLearner
 from components.synthesis.config import SynthesisConfig
 from components.synthesis.markup import strip_marks
 from components.synthesis.synthesizer import build
@@ -53,7 +54,7 @@ class Spoken:
     states: EncoderStates
 
 
-def prepare(folder: Path) -> Spoken:
+def prepare_speech(folder: Path) -> Spoken:
     """Speech (espeak-ng, phonemes forced) and encoder states; what is there is kept."""
     everything = sentences()
     train_set = [s for s in everything if s.split == "train"]
@@ -64,37 +65,37 @@ def prepare(folder: Path) -> Spoken:
         "test": [(s, 0) for s in test],
     }
     encoder = SpeechEncoder(SPEECH, device="cpu")
-    found: dict[str, list[Utterance]] = {}
+    utterances: dict[str, list[Utterance]] = {}
     sentence: dict[str, Sentence] = {}
     for part, plan in plans.items():
         voice = build(SynthesisConfig(engine="espeak-ng", voices=VOICES[part]))
-        asked = []
+        written = []
         for s, copy in plan:
-            asked.append(
+            written.append(
                 Utterance(
                     id=f"{part}-{copy}-{s.id}", text=s.marked, source_language="en", references=(s.german,)
                 )
             )
-            sentence[asked[-1].id] = s
-        spoken = voice.synthesize(asked, folder / part)
-        found[part] = [u for u in spoken if isinstance(u, Utterance)]
-        assert len(found[part]) == len(asked), [u for u in spoken if not isinstance(u, Utterance)][:3]
-        write_states(encoder, found[part], folder / f"states-{part}")
-    return Spoken(found, sentence, EncoderStates(*(folder / f"states-{part}" for part in plans)))
+            sentence[written[-1].id] = s
+        spoken = voice.synthesize(written, folder / part)
+        utterances[part] = [u for u in spoken if isinstance(u, Utterance)]
+        assert len(utterances[part]) == len(written), [u for u in spoken if not isinstance(u, Utterance)][:3]
+        write_states(encoder, utterances[part], folder / f"states-{part}")
+    return Spoken(utterances, sentence, EncoderStates(*(folder / f"states-{part}" for part in plans)))
 
 
-def transcripts(spoken: Spoken, folder: Path) -> dict[str, str]:
+def transcribe(spoken: Spoken, folder: Path) -> dict[str, str]:
     """What Whisper base (greedy) hears in the test set."""
     path = folder / "heard.json"
     if not path.exists():
-        recogniser = build_recogniser(RecognitionConfig(beam_size=1, n_best=1, window_seconds=8.0))
-        outcomes = recogniser.recognize(spoken.utterances["test"])
+        recognizer = build_recogniser(RecognitionConfig(beam_size=1, n_best=1, window_seconds=8.0))
+        outcomes = recognizer.recognize(spoken.utterances["test"])
         path.write_text(json.dumps({o.utterance_id: o.best.text for o in outcomes if isinstance(o, NBest)}))
-    found: dict[str, str] = json.loads(path.read_text())
-    return found
+    texts: dict[str, str] = json.loads(path.read_text())
+    return texts
 
 
-def config(steps: int, seed: int = 1) -> TrainingConfig:
+def training_config(steps: int, seed: int = 1) -> TrainingConfig:
     return TrainingConfig(
         data="homographs",
         dev="homographs",
@@ -140,7 +141,7 @@ def train_listener(spoken: Spoken, folder: Path, steps: int, *, with_sound: bool
     """Train (or go on), unless the model is there."""
     if not (folder / "model").exists():
         train(
-            config(steps),
+            training_config(steps),
             folder,
             lambda row: print(json.dumps(row), flush=True),
             lambda settings, out, device: learner_of(spoken, settings, device, with_sound=with_sound),
@@ -150,23 +151,23 @@ def train_listener(spoken: Spoken, folder: Path, steps: int, *, with_sound: bool
 
 def seconds_per_step(spoken: Spoken) -> dict[str, float]:
     """Median CPU seconds of an optimiser step of each model, steps of the two in turn."""
-    settings = config(STEPS_TIMED)
+    settings = training_config(STEPS_TIMED)
     cpu = torch.device("cpu")
     learners = {n: learner_of(spoken, settings, cpu, with_sound=n == "dual") for n in ("dual", "text")}
-    optimisers = {n: torch.optim.AdamW(e.model.parameters(), fused=True) for n, e in learners.items()}
+    optimizers = {n: torch.optim.AdamW(e.model.parameters(), fused=True) for n, e in learners.items()}
     spent: dict[str, list[float]] = {name: [] for name in learners}
     for rows in plan_epoch(learners["dual"].lengths, settings.batch_tokens, 1, 0)[:STEPS_TIMED]:
-        for name, each in learners.items():
-            each.model.train()
+        for name, learner in learners.items():
+            learner.model.train()
             started = time.thread_time()
-            each.loss(rows)[0].backward()
-            optimisers[name].step()
-            optimisers[name].zero_grad()
+            learner.loss(rows)[0].backward()
+            optimizers[name].step()
+            optimizers[name].zero_grad()
             spent[name].append(time.thread_time() - started)
     return {name: statistics.median(values) for name, values in spent.items()}
 
 
-def sources(
+def encode_sources(
     ready: LoadedStackedModel, utterances: list[Utterance], texts: list[str], states: EncoderStates | None
 ) -> Sources:
     text, mask = pad_texts([[ready.tokenizer(t).input_ids] for t in texts], ready.model.config.pad_token_id)
@@ -186,7 +187,7 @@ class Verdict:
     text: str
 
 
-def judge(
+def judge_readings(
     ready: LoadedStackedModel, spoken: Spoken, texts: dict[str, str] | None, *, with_sound: bool
 ) -> list[Verdict]:
     """Forced choice between the references, and greedy translation; ``texts``: None = true transcripts."""
@@ -196,13 +197,17 @@ def judge(
     for start in range(0, len(test), 32):
         batch = test[start : start + 32]
         read = [str(u.transcript) if texts is None else texts[u.id] for u in batch]
-        chosen = [spoken.sentence[u.id] for u in batch]
+        batch_sentences = [spoken.sentence[u.id] for u in batch]
 
-        given = sources(ready, batch, read, states)
-        right = force_texts([StackedScorer(ready, given)], ready.tokenizer, [s.german for s in chosen])
-        wrong = force_texts([StackedScorer(ready, given)], ready.tokenizer, [s.other for s in chosen])
-        free = search([StackedScorer(ready, given)], SearchConfig(beam_size=1, max_new_tokens=60))
-        for s, a, b, candidates in zip(chosen, right, wrong, free, strict=True):
+        batch_sources = encode_sources(ready, batch, read, states)
+        right = force_texts(
+            [StackedScorer(ready, batch_sources)], ready.tokenizer, [s.german for s in batch_sentences]
+        )
+        wrong = force_texts(
+            [StackedScorer(ready, batch_sources)], ready.tokenizer, [s.other for s in batch_sentences]
+        )
+        free = search([StackedScorer(ready, batch_sources)], SearchConfig(beam_size=1, max_new_tokens=60))
+        for s, a, b, candidates in zip(batch_sentences, right, wrong, free, strict=True):
             text = ready.tokenizer.decode(candidates[0].tokens, skip_special_tokens=True)
             words = set(text.replace(".", " ").split())
             mine, other = (set(key.split()) <= words for key in s.keys)

@@ -1,9 +1,9 @@
 """The spoken homograph: English sentences whose meaning only the sound tells, with German references.
 
-``python -m benchmarks.quality.stacking.homographs`` prints the set. Texts are ours: the words of ``words.jsonl``
-(word, family, two readings with espeak-ng's phonemes and a German word each) in the frames below, the verb
-"read" in the present and the past, and nouns that are spelled alike. Each sentence stands there twice, once
-for each reading, so a system that sees the text only is right in exactly half of the cases.
+``python -m benchmarks.quality.stacking.homographs`` prints the set. Texts are ours: the words of
+``words.jsonl`` (word, family, two readings with espeak-ng's phonemes and a German word each) in the frames
+below, the verb "read" in the present and the past, and nouns that are spelled alike. Each sentence stands
+there twice, once for each reading, so a system that sees the text only is right in exactly half of the cases.
 
 ``held_out`` words are never heard in training (they are read there, in both readings, without sound).
 ``held_out`` frames are heard with no word; their sentences with known words are the held-out sentences.
@@ -104,12 +104,12 @@ def _both(
     family: str,
     word: str,
     frame: str,
-    sounds: list[str],
+    phonemes: list[str],
     germans: list[str],
     keys: list[str],
 ) -> Iterator[Sentence]:
     for reading in (0, 1):
-        marked = frame.format(f"{{{word}|{sounds[reading]}}}")
+        marked = frame.format(f"{{{word}|{phonemes[reading]}}}")
         pair = (keys[reading], keys[1 - reading])
         yield Sentence(
             f"{name}-{reading}",
@@ -127,21 +127,21 @@ def _both(
 def _mentions() -> Iterator[Sentence]:
     for line in WORDS.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
-        sounds = [reading["phonemes"] for reading in row["readings"]]
+        phonemes = [reading["phonemes"] for reading in row["readings"]]
         words = [reading["german"] for reading in row["readings"]]
         for number, (english, german) in enumerate((*FRAMES, *HELD_FRAMES)):
             split: Split = "words" if row["held_out"] else "sentences" if number >= len(FRAMES) else "train"
             name = f"{row['word']}-{number}"
             germans = [german.format(word) for word in words]
-            yield from _both(name, split, row["family"], row["word"], english, sounds, germans, words)
+            yield from _both(name, split, row["family"], row["word"], english, phonemes, germans, words)
 
 
 def _nouns() -> Iterator[Sentence]:
-    for word, (first, one, second, two) in NOUNS.items():
+    for word, (first, first_german, second, second_german) in NOUNS.items():
         for number, (english, german) in enumerate((*NOUN_FRAMES, *HELD_NOUN_FRAMES)):
             split: Split = "sentences" if number >= len(NOUN_FRAMES) else "train"
-            germans = [german.format(one), german.format(two)]
-            keys = [one.split()[-1], two.split()[-1]]
+            germans = [german.format(first_german), german.format(second_german)]
+            keys = [first_german.split()[-1], second_german.split()[-1]]
             yield from _both(
                 f"noun-{word}-{number}", split, "noun", word, english, [first, second], germans, keys
             )
@@ -150,16 +150,16 @@ def _nouns() -> Iterator[Sentence]:
 def _read() -> Iterator[Sentence]:
     for who, verbs in READERS.items():
         for what, object_ in TEXTS.items():
-            for where, place in PLACES.items():
-                held = who in HELD_READERS or what in HELD_TEXTS
-                split: Split = "sentences" if held else "train"
+            for where, ending in PLACES.items():
+                is_held_out = who in HELD_READERS or what in HELD_TEXTS
+                split: Split = "sentences" if is_held_out else "train"
                 name = f"read-{who}-{what}{where}".replace(" ", "_").lower()
-                germans = [f"{verb} {object_}{place}." for verb in verbs]
+                germans = [f"{verb} {object_}{ending}." for verb in verbs]
                 keys = [verb.split()[-1] for verb in verbs]
                 frame = f"{who} {{}} {what}{where}."
                 yield from _both(name, split, "read", "read", frame, ["r'i:d", "r'Ed"], germans, keys)
 
 
 if __name__ == "__main__":
-    for each in sentences():
-        print(each.split, each.family, each.marked, each.german, sep="\t")
+    for sentence in sentences():
+        print(sentence.split, sentence.family, sentence.marked, sentence.german, sep="\t")

@@ -13,16 +13,22 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.common.paths import RESULTS
 from benchmarks.common.tables import format_interval, format_p_value
 from benchmarks.quality.stacking import choices, english
-from benchmarks.quality.stacking.experiment import prepare, seconds_per_step, train_listener, transcripts
+from benchmarks.quality.stacking.experiment import (
+    prepare_speech,
+    seconds_per_step,
+    train_listener,
+    transcribe,
+)
 from benchmarks.quality.stacking.runs import ASR, BUDGETS, METHODS, WORK, run
 from components.metrics.significance import translation_tests
 from components.metrics.translation import translation_scores
 from components.records import RunRecord
 from components.storage.reader import read_best_texts, read_utterances
 
-RESULTS = Path(__file__).parents[1] / "docs" / "results"
+RESULTS = RESULTS
 SETS = {
     "test": "captions of test_2016_flickr spoken by flite (a voice of the training)",
     "piper": "the shared folder's 50 captions of test_2016_flickr spoken by piper (a voice not trained on)",
@@ -30,35 +36,37 @@ SETS = {
 HOMOGRAPH_STEPS = {"dual": 300, "text": 300}
 
 
-def captions(test: str, methods: Sequence[str], budget: str) -> list[str]:
+def caption_table(test: str, methods: Sequence[str], budget: str) -> list[str]:
     """One table: every method against the cascade on the same recordings."""
     runs = {method: run(method, test, budget) for method in methods}
     stages = {method: {ref.stage: ref for ref in record.stages} for method, record in runs.items()}
     first = stages[methods[0]]
-    known = list(read_utterances(first["data"]))
-    references = {u.id: u.references for u in known}
+    utterances = list(read_utterances(first["data"]))
+    references = {u.id: u.references for u in utterances}
     systems = {"cascade": read_best_texts(first["mt"])}
-    systems |= {method: read_best_texts(found["stack"]) for method, found in stages.items()}
+    systems |= {method: read_best_texts(stages_of_run["stack"]) for method, stages_of_run in stages.items()}
     tests = {
         d.system: d for d in translation_tests(references, systems, "cascade", language="de", names=("bleu",))
     }
     rows = []
     for name, texts in systems.items():
-        scores = translation_scores(references, texts, language="de", n_total=len(known))
-        difference = "" if name == "cascade" else _difference(tests[name])
+        scores = translation_scores(references, texts, language="de", n_total=len(utterances))
+        bleu = scores["bleu"]
+        difference = "" if name == "cascade" else _format_difference(tests[name])
         rows.append(
-            f"| {name} | {scores['bleu'].value:.1f}{format_interval(scores['bleu'].interval, ' ({:.1f} to {:.1f})')} | "
+            f"| {name} | {bleu.value:.1f}{format_interval(bleu.interval, ' ({:.1f} to {:.1f})')} | "
             f"{scores['chrf'].value:.1f} | "
-            f"{difference} | {_made(runs.get(name))} | {_seconds(name, first, stages)} |"
+            f"{difference} | {_training_seconds(runs.get(name))} | {_decoding_seconds(name, first, stages)} |"
         )
     wer = runs[methods[0]].metrics["wer"]
-    signature = translation_scores(references, systems["cascade"], language="de", n_total=len(known))[
+    signature = translation_scores(references, systems["cascade"], language="de", n_total=len(utterances))[
         "bleu"
     ].signature
     return [
         f"## {SETS[test]}",
         "",
-        f"{len(known)} of {len(known)} scored; WER of the transcripts {wer.value:.1f}%. BLEU: `{signature}`.",
+        f"{len(utterances)} of {len(utterances)} scored; WER of the transcripts {wer.value:.1f}%. "
+        f"BLEU: `{signature}`.",
         "",
         "| system | BLEU (95% interval) | chrF | BLEU against the cascade | training, wall s | "
         "decoding, wall s |",
@@ -68,24 +76,24 @@ def captions(test: str, methods: Sequence[str], budget: str) -> list[str]:
     ]
 
 
-def _difference(d) -> str:
+def _format_difference(d) -> str:
     interval = format_interval(d.interval, " ({:+.1f} to {:+.1f})")
     return f"{d.difference:+.1f}{interval}, p {format_p_value(d.p)}, Holm {format_p_value(d.p_holm)}"
 
 
-def _made(record: RunRecord | None) -> str:
+def _training_seconds(record: RunRecord | None) -> str:
     if record is None:
         return "none"
     return f"{next(ref.seconds for ref in record.stages if ref.stage == 'training'):.0f}"
 
 
-def _seconds(name: str, first: dict, stages: dict) -> str:
+def _decoding_seconds(name: str, first: dict, stages: dict) -> str:
     if name == "cascade":
         return f"{first['mt'].seconds:.1f}"
     return f"{stages[name]['stack'].seconds:.1f}"
 
 
-def protocol(name: str) -> list[str]:
+def describe_protocol(name: str) -> list[str]:
     """How the captions' systems were made."""
     budget = BUDGETS[name]
     steps = ", ".join(f"{method} {n}" for method, n in budget.steps.items())
@@ -102,28 +110,28 @@ def protocol(name: str) -> list[str]:
     ]
 
 
-def homographs() -> list[str]:
+def homograph_tables() -> list[str]:
     """The homograph tables."""
     folder = WORK / "homographs"
-    spoken = prepare(folder)
-    heard = transcripts(spoken, folder)
+    spoken = prepare_speech(folder)
+    whisper_texts = transcribe(spoken, folder)
     models = {
         name: train_listener(spoken, folder / name, steps, with_sound=name == "dual")
         for name, steps in HOMOGRAPH_STEPS.items()
     }
-    found = {
-        (name, source): choices.measured(model, spoken, texts, name == "dual")
+    results = {
+        (name, source): choices.measure(model, spoken, texts, name == "dual")
         for name, model in models.items()
-        for source, texts in (("true transcript", None), ("Whisper's transcript", heard))
+        for source, texts in (("true transcript", None), ("Whisper's transcript", whisper_texts))
     }
     seconds = seconds_per_step(spoken)
-    return choices.tables(spoken, found, seconds, HOMOGRAPH_STEPS)
+    return choices.format_tables(spoken, results, seconds, HOMOGRAPH_STEPS)
 
 
-def _captions(options: argparse.Namespace) -> list[str]:
-    lines = protocol(options.budget)
+def _caption_tables(options: argparse.Namespace) -> list[str]:
+    lines = describe_protocol(options.budget)
     for test in options.sets:
-        lines += captions(test, options.methods, options.budget)
+        lines += caption_table(test, options.methods, options.budget)
     return lines
 
 
@@ -131,13 +139,13 @@ PARTS: dict[str, tuple[str, str, Callable[[argparse.Namespace], list[str]]]] = {
     "homographs": (
         "stacking.md",
         "Stacking: a second system that sees what the first one said, and the sound",
-        lambda options: homographs(),
+        lambda options: homograph_tables(),
     ),
-    "captions": ("stacking-captions.md", "Stacked systems on spoken captions", _captions),
+    "captions": ("stacking-captions.md", "Stacked systems on spoken captions", _caption_tables),
     "english": (
         "stacking-english.md",
         "Late fusion over two vocabularies: German speech into English",
-        lambda options: english.table(),
+        lambda options: english.format_table(),
     ),
 }
 """Part -> its page, the page's title, and what writes it: either is made without the other."""

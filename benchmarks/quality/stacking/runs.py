@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import flows  # noqa: F401 - sets what Prefect reads when it is imported
-from benchmarks.quality.stacking.captions import manifests
+from benchmarks.quality.stacking.captions import write_manifests
 from components.records import RunRecord
 from tasks.task_options import unwrap
 
@@ -56,7 +56,7 @@ ASR = {"beam_size": 1, "n_best": 1, "window_seconds": 8.0}
 def settings(method: str, test: str, name: str) -> dict[str, Any]:
     """The parameters of one run; ``test``: ``test`` (captions by flite) or ``piper`` (the shared 50)."""
     budget = BUDGETS[name]
-    files = manifests(WORK / "captions")
+    files = write_manifests(WORK / "captions")
     learn: dict[str, Any] = {"data": str(files["train"]), "limit": budget.train, "dev": str(files["dev"])}
     learn |= {"dev_limit": budget.dev, "steps": budget.steps[method], "stack": 2, "warmup_steps": 20}
     learn |= {"eval_every": max(20, budget.steps[method] // 10)}

@@ -1,1 +1,1 @@
-"""What each architecture needs to be searched: its scorer and its key-value cache (seq2seq, causal, Marian, Whisper)."""
+"""What each architecture needs to be searched: its token scorer and its key-value cache."""

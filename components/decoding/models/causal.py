@@ -1,8 +1,8 @@
-"""Members from transformers' decoder-only models, continuing one prompt per utterance.
+"""Token scorers from transformers' decoder-only models, which continue one prompt per utterance.
 
-Prompts are padded on the left. What all prompts of a batch begin with (instructions, examples) is run once,
-kept for the next batch, and shared by the rows; not so in models that attend over a window or in chunks,
-where the padding behind it would count.
+Prompts are padded on the left. The prefix that all prompts of a batch share (instructions, examples) is run
+once, kept for the next batch, and shared by the rows; not so in models that attend over a window or in
+chunks, where the padding behind it would count.
 """
 
 from __future__ import annotations
@@ -25,14 +25,16 @@ from components.kernels.fused_qkv import fuse_qkv
 from components.kernels.packed_linear import prepack
 
 _MIN_SHARED_PREFIX = 8
-"""A common beginning shorter than this is not worth a pass of its own."""
+"""Tokens of a shared prefix from which a pass of its own pays off."""
 
 
 class CausalModel:
-    """A loaded decoder-only model, made ready for batched decoding.
+    """A loaded decoder-only model, prepared for batched decoding.
 
-    ``arithmetic`` lays the linear weights out for the CPU, in place: afterwards the model can be run but not
-    saved or trained. ``digest`` identifies the vocabulary (see :func:`components.decoding.digest_of`).
+    Attributes:
+        vocabulary: Its output tokens.
+        positions: The largest number of positions it has.
+        shares_prefix: Whether the prefix that prompts share can be run once.
     """
 
     def __init__(
@@ -42,6 +44,18 @@ class CausalModel:
         name: str,
         arithmetic: Arithmetic | None = None,
     ) -> None:
+        """Prepare ``model``.
+
+        Args:
+            model: A causal language model of transformers.
+            digest: Of its vocabulary (see :func:`components.decoding.scorers.digest_of`).
+            name: How messages name it.
+            arithmetic: Pack the linear layers for the CPU with this arithmetic, in place: afterwards the
+                model can be run, but not saved or trained. None leaves them as they are.
+
+        Raises:
+            ModelError: Its layers keep other state than keys and values.
+        """
         kv_cache.require_reorderable(model, name)
         warn_about_ignored_settings(model, name)
         self.model = model.eval()
@@ -59,9 +73,18 @@ class CausalModel:
         self._prefix: tuple[tuple[int, ...], list[tuple[Tensor, Tensor]]] = ((), [])
 
     def build_scorer(self, prompts: Sequence[Sequence[int]], eos: tuple[int, ...] = ()) -> CausalScorer:
-        """A member that continues ``prompts`` (token ids, none empty), one per utterance.
+        """A token scorer that continues ``prompts``.
 
-        ``eos`` overrides the tokens that end a sequence (a prompt of lines ends at a line break).
+        Args:
+            prompts: Token ids, one non-empty sequence per utterance.
+            eos: The tokens that end a sequence, instead of the model's (an answer of one line ends at a line
+                break).
+
+        Returns:
+            A scorer for one search.
+
+        Raises:
+            ConfigError: A prompt is empty or too long.
         """
         if any(len(prompt) == 0 for prompt in prompts):
             raise ConfigError(f"{self.name}: expected prompts of at least one token, found an empty one")
@@ -73,7 +96,7 @@ class CausalModel:
 
     @torch.inference_mode()
     def prefix_states(self, tokens: tuple[int, ...]) -> list[tuple[Tensor, Tensor]]:
-        """Keys and values (1, H, p, d) per layer of ``tokens`` at the start; the last asked for is kept."""
+        """Keys and values (1, H, p, d) per layer of ``tokens`` at the start; kept until another is needed."""
         known_tokens, states = self._prefix
         if known_tokens != tokens:
             cache = kv_cache.growing_cache()
@@ -86,9 +109,17 @@ class CausalModel:
     def run(
         self, tokens: Tensor, mask: Tensor | None, positions: Tensor, cache: Any, last: int = 1
     ) -> Tensor:
-        """Logits (R, ``last``, V) after the last of ``tokens`` (R, t) at ``positions`` (R, t).
+        """Run the model over new tokens.
 
-        ``mask`` covers cache and tokens.
+        Args:
+            tokens: (R, t).
+            mask: True where cache and tokens are not padding, (R, cached + t); None: nowhere.
+            positions: (R, t).
+            cache: Is extended.
+            last: After how many of the last tokens logits are needed.
+
+        Returns:
+            Logits (R, ``last``, V), float32.
         """
         output = self.model(
             input_ids=tokens,
@@ -103,7 +134,7 @@ class CausalModel:
 
 
 class CausalScorer:
-    """One batch of prompts in one decoder-only model; see :class:`components.decoding.TokenScorer`."""
+    """The :class:`.scorers.TokenScorer` of a batch of prompts in a decoder-only model."""
 
     def __init__(self, ready: CausalModel, prompts: list[tuple[int, ...]], vocabulary: Vocabulary) -> None:
         self.name, self.vocabulary = ready.name, vocabulary
@@ -114,7 +145,7 @@ class CausalScorer:
 
     @torch.inference_mode()
     def prefill(self) -> Tensor:
-        """Run the prompts."""
+        """Run the prompts; see :meth:`.TokenScorer.prefill`."""
         ready, prompts = self._ready, self._prompts
         shared = _common_prefix(prompts) if self.shares_prefix else ()
         rest = [prompt[len(shared) :] for prompt in prompts]
@@ -138,12 +169,12 @@ class CausalScorer:
 
     @torch.inference_mode()
     def step(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
-        """Reorder the cache and run one position."""
+        """Reorder the cache and run one position; see :meth:`.TokenScorer.step`."""
         return self.step_many(beam_indices, tokens[:, None])
 
     @torch.inference_mode()
     def step_many(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
-        """Reorder the cache and run the positions of ``tokens`` (R, t)."""
+        """Reorder the cache and run the positions of ``tokens`` (R, t); returns (R, V)."""
         return self._run(beam_indices, tokens, 1)[:, 0]
 
     @torch.inference_mode()
@@ -162,7 +193,7 @@ class CausalScorer:
 
 
 def _attention_span(config: Any) -> float:
-    """How many positions a token of the layer that sees fewest may see."""
+    """Number of positions that a token attends to, in the layer where they are fewest."""
     kinds = getattr(config, "layer_types", None)
     if kinds and all(kind == "full_attention" for kind in kinds):
         return math.inf
@@ -171,7 +202,7 @@ def _attention_span(config: Any) -> float:
 
 
 def _common_prefix(prompts: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
-    """The tokens that every prompt begins with, short of a whole prompt."""
+    """The tokens that all prompts begin with, short of a whole prompt."""
     columns = zip(*(prompt[:-1] for prompt in prompts), strict=False)
     prefix = tuple(column[0] for column in takewhile(lambda column: len(set(column)) == 1, columns))
     return prefix if len(prefix) >= _MIN_SHARED_PREFIX else ()

@@ -1,4 +1,4 @@
-"""The deliberation network in the search: it drafts, reads the draft, and is a scorer of the second pass."""
+"""Token scorer from the deliberation network: a first pass drafts, the second is decoded step by step."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ Tokens = tuple[int, ...]
 
 
 class DeliberationModel:
-    """A loaded deliberation network, ready for decoding; it is used like a Seq2SeqModel.
-
-    Args:
-        network: the network.
-        digest: digest of the vocabulary.
-        name: the model's name.
-        first_beam: beam of the first pass, whose best hypothesis is the draft.
-    """
+    """A loaded deliberation network, prepared for decoding, with the interface of a ``Seq2SeqModel``."""
 
     def __init__(self, network: DeliberationNetwork, digest: str, name: str, *, first_beam: int = 5) -> None:
+        """Prepare ``network``.
+
+        Args:
+            network: With both passes.
+            digest: Of its vocabulary (see :func:`components.decoding.scorers.digest_of`).
+            name: How messages name it.
+            first_beam: Beam size of the first pass, whose best hypothesis is the draft.
+        """
         self.network = network.eval()
         self.name = name
         self.first = Seq2SeqModel(network.first, digest, f"{name}, first pass")
@@ -42,11 +43,20 @@ class DeliberationModel:
     def build_scorer(
         self, *, input_ids: Tensor, attention_mask: Tensor, drafts: Sequence[Tokens] | None = None
     ) -> DeliberationScorer:
-        """Build a scorer for sources (N, S); ``drafts`` (ids with eos) replace the network's own."""
+        """A token scorer for a batch of sources.
+
+        Args:
+            input_ids: (N, S).
+            attention_mask: 0 at padding, (N, S).
+            drafts: Token ids with eos, one sequence per source, instead of the network's own first pass.
+
+        Returns:
+            A scorer for one search.
+        """
         return DeliberationScorer(self, input_ids, attention_mask, drafts)
 
     def draft_best(self, input_ids: Tensor, attention_mask: Tensor) -> list[Tokens]:
-        """Return the draft of each source: the best hypothesis of a beam search, with eos where it ended."""
+        """First pass: the best hypothesis of a beam search for each of N sources, with eos where it ended."""
         drafts = self.draft_samples(input_ids, attention_mask, SearchConfig(beam_size=self._beam))
         return [candidates[0] for candidates in drafts]
 
@@ -57,20 +67,24 @@ class DeliberationModel:
         config: SearchConfig,
         keys: Sequence[int] | None = None,
     ) -> list[list[Tokens]]:
-        """Return drafts of each source by any search: samples for training, say, or a beam's best."""
+        """First pass by any search: the tokens of all candidates for each of N sources."""
         scorer = self.first.build_scorer(input_ids=input_ids, attention_mask=attention_mask)
         candidate_lists = search([scorer], config, logits_processors=self._logits_processors, keys=keys)
         return [[tokens_with_eos(candidate) for candidate in candidates] for candidates in candidate_lists]
 
 
 def tokens_with_eos(candidate: Candidate) -> Tokens:
-    """Return the tokens of a candidate, with its eos if it has one."""
-    ending = () if candidate.eos_token is None else (candidate.eos_token,)
-    return (*candidate.tokens, *ending)
+    """The tokens of a candidate with its eos, if it has one; never empty."""
+    eos = () if candidate.eos_token is None else (candidate.eos_token,)
+    return (*candidate.tokens, *eos)
 
 
 class DeliberationScorer:
-    """Scores the second pass of a batch of sources (a TokenScorer); ``first_pass`` holds their drafts."""
+    """The :class:`.scorers.TokenScorer` of a batch of sources in a deliberation network.
+
+    Attributes:
+        first_pass: The drafts, with eos; None before :meth:`prefill` where it makes them.
+    """
 
     def __init__(
         self, ready: DeliberationModel, source: Tensor, mask: Tensor, drafts: Sequence[Tokens] | None
@@ -81,7 +95,7 @@ class DeliberationScorer:
 
     @torch.inference_mode()
     def prefill(self) -> Tensor:
-        """Encode, draft (unless there are drafts), read the drafts, and predict the first token."""
+        """Encode, draft unless there are drafts, encode the drafts, and score the first token."""
         ready, network = self._ready, self._ready.network
         if self.first_pass is None:
             self.first_pass = ready.draft_best(self._source, self._mask)
@@ -92,15 +106,15 @@ class DeliberationScorer:
         states = network.first_states(encoded, mask, tokens)
         draft = Draft(tokens, real, states, states.new_zeros(len(states)))
         memories = network.memories(encoded, draft)
-        self._steps = IncrementalStack(network.first, network.second, memories, (mask, real))
+        self._stack = IncrementalStack(network.first, network.second, memories, (mask, real))
         start = torch.full((len(encoded),), ready.model.config.decoder_start_token_id, device=encoded.device)
         return self._predict(start)
 
     @torch.inference_mode()
     def step(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
-        """Reorder the caches and run one position."""
-        self._steps.reorder(beam_indices)
+        """Reorder the caches and run one position; see :meth:`.TokenScorer.step`."""
+        self._stack.reorder(beam_indices)
         return self._predict(tokens)
 
     def _predict(self, tokens: Tensor) -> Tensor:
-        return self._ready.network.logits(self._steps.step(tokens))
+        return self._ready.network.logits(self._stack.step(tokens))

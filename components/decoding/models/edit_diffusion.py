@@ -1,6 +1,6 @@
-"""Edit diffusion in the search: each of T steps tags the canvas, then writes the spans by a search.
+"""Inference of edit diffusion: one step tags the tokens of a text and rewrites spans of it by a search.
 
-The first canvas is empty, random tokens, or a text that another system wrote.
+It starts from an empty canvas, from random tokens, or from the text of another system.
 """
 
 from __future__ import annotations
@@ -30,15 +30,14 @@ def most_likely(probabilities: Tensor) -> Tensor:
 
 
 def expected_edit_count(probabilities: Tensor) -> Tensor:
-    """Choose as many edits as are expected, at the positions that are most probably edited: (L, 4) -> (L,).
+    """Edit as many positions as are expected, the most probable ones: (L, 4) -> (L,).
 
-    Where every position is edited with probability 0.3, :func:`most_likely` edits none; here three in ten
-    are.
+    Where each position is edited with probability 0.3, :func:`most_likely` edits none, this three in ten.
     """
-    edited = 1.0 - probabilities[:, KEEP]
-    count = int(torch.round(edited.sum()))
+    edit_probabilities = 1.0 - probabilities[:, KEEP]
+    count = int(torch.round(edit_probabilities.sum()))
     tags = torch.full((len(probabilities),), KEEP, device=probabilities.device)
-    most_edited = edited.topk(count).indices
+    most_edited = edit_probabilities.topk(count).indices
     others = probabilities.clone()
     others[:, KEEP] = -1.0
     tags[most_edited] = others[most_edited].argmax(-1)
@@ -46,15 +45,23 @@ def expected_edit_count(probabilities: Tensor) -> Tensor:
 
 
 TAG_CHOICES: dict[str, Callable[[Tensor], Tensor]] = {"most": most_likely, "expected": expected_edit_count}
-"""How tags are chosen from their probabilities, by name."""
+"""Setting -> the function from tag probabilities (L, 4) to tags (L,)."""
 
 
 class EditDiffusionModel:
-    """A loaded denoiser, ready for decoding; ``choice`` is a row of TAG_CHOICES."""
+    """A loaded edit-diffusion network, prepared for decoding."""
 
     def __init__(
         self, network: EditDiffusionNetwork, digest: str, name: str, *, choice: TagChoice = "expected"
     ) -> None:
+        """Prepare ``network``.
+
+        Args:
+            network: The tagger and the writer.
+            digest: Of its vocabulary (see :func:`components.decoding.scorers.digest_of`).
+            name: How messages name it.
+            choice: A key of :data:`TAG_CHOICES`.
+        """
         self.network, self.name = network.eval(), name
         base = Seq2SeqModel(network.base, digest, name)
         self.model, self.vocabulary, self.positions = network.base, base.vocabulary, base.positions
@@ -65,16 +72,16 @@ class EditDiffusionModel:
     def denoise(
         self, source: tuple[Tensor, Tensor], texts: Sequence[Tokens], t: int, config: SearchConfig
     ) -> list[Candidate]:
-        """Take one step of the reverse process, x_t -> x_{t-1}.
+        """One denoising step x_t -> x_{t-1} of N texts.
 
         Args:
-            source: source ids and mask (N, S).
-            texts: the N texts x_t.
-            t: the step.
-            config: the search for the spans.
+            source: Token ids and mask, (N, S) each.
+            texts: The texts x_t.
+            t: The step.
+            config: How spans are searched for.
 
         Returns:
-            A candidate per text, with the new text; its score is log P(tags) + log P(spans | tags).
+            Candidates with the new texts; a score is log P(tags) + log P(spans | tags).
         """
         network, pad = self.network, self.vocabulary.pad
         mask = source[1].bool()
@@ -93,7 +100,7 @@ class EditDiffusionModel:
         return [self._trace_to_text(best[0], score) for best, score in zip(candidates, scores, strict=True)]
 
     def _trace_to_text(self, candidate: Candidate, tag_score: float) -> Candidate:
-        """Turn a written trace into its text; the tags' score is added to the writer's."""
+        """Turn the writer's candidate, a trace, into one of the text, with the tags' score added."""
         pairs = [
             (token, value)
             for token, value in zip(candidate.tokens, candidate.log_probs, strict=False)
@@ -113,7 +120,7 @@ class EditDiffusionModel:
 
 
 class _SpanScorer:
-    """Scores the writer's tokens of one step (a TokenScorer); copied tokens have probability 1."""
+    """The :class:`.scorers.TokenScorer` of the spans of one step; tokens that stay have probability 1."""
 
     def __init__(
         self,
@@ -126,56 +133,54 @@ class _SpanScorer:
         self.name, self.vocabulary, self.limit = ready.name, ready.vocabulary, ready.positions
         self._ready, self._states = ready, canvas[0]
         memories = ready.network.memories(encoded[0], canvas[0], tags)
-        self._steps = IncrementalStack(
+        self._stack = IncrementalStack(
             ready.network.base, ready.network.writer, memories, (encoded[1], canvas[1])
         )
         plans = [span_openings(tags[row, : len(text) + 1].tolist()) for row, text in enumerate(texts)]
-        width = max(len(kept_positions) for kept_positions, _ in plans) + 1
+        width = max(len(positions) for positions, _ in plans) + 1
         device, eos = self._states.device, ready.eos
         rows = [(*positions, len(text) + 1) for (positions, _), text in zip(plans, texts, strict=True)]
         self._kept_positions = torch.tensor(
             [[*row, *[row[-1]] * (width - len(row))] for row in rows], device=device
         )
-        copied_tokens = [
+        kept_tokens = [
             [*(text[position - 1] for position in positions[1:]), eos]
             for (positions, _), text in zip(plans, texts, strict=True)
         ]
-        self._copied_tokens = torch.tensor(
-            [[*row, *[eos] * (width - len(row))] for row in copied_tokens], device=device
+        self._kept_tokens = torch.tensor(
+            [[*row, *[eos] * (width - len(row))] for row in kept_tokens], device=device
         )
-        self._opens_span = torch.tensor(
+        self._opens = torch.tensor(
             [[*opens, *[False] * (width - len(opens))] for _, opens in plans], device=device
         )
-        self._last_index = torch.tensor([len(positions) - 1 for positions, _ in plans], device=device)
+        self._last = torch.tensor([len(positions) - 1 for positions, _ in plans], device=device)
 
     @torch.inference_mode()
     def prefill(self) -> Tensor:
-        """Predict the first token of each text."""
+        """Score the first token of each text."""
         n, device = len(self._kept_positions), self._kept_positions.device
-        self._index = torch.zeros(n, dtype=torch.long, device=device)
-        self._in_span = self._opens_span[:, 0]
+        self._at = torch.zeros(n, dtype=torch.long, device=device)
+        self._inside = self._opens[:, 0]
         return self._predict(torch.full((n,), self.vocabulary.pad, device=device))
 
     @torch.inference_mode()
     def step(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
-        """Go on by one token: a copied token opens the span behind it, the end of a span closes it."""
-        self._steps.reorder(beam_indices)
-        index, in_span, rows = self._index[beam_indices], self._in_span[beam_indices], self._steps.utterances
-        self._index = torch.where(in_span, index, index + 1)
-        self._in_span = torch.where(
-            in_span, tokens != self.vocabulary.pad, self._opens_span[rows, self._index]
-        )
+        """Advance each row: a kept token may open a span behind it, pad closes the span."""
+        self._stack.reorder(beam_indices)
+        at, inside, rows = self._at[beam_indices], self._inside[beam_indices], self._stack.utterances
+        self._at = torch.where(inside, at, at + 1)
+        self._inside = torch.where(inside, tokens != self.vocabulary.pad, self._opens[rows, self._at])
         return self._predict(tokens)
 
     def _predict(self, tokens: Tensor) -> Tensor:
-        network, rows, index = self._ready.network, self._steps.utterances, self._index
-        ends = torch.stack([self._kept_positions[rows, index], self._kept_positions[rows, index + 1]])
+        network, rows, at = self._ready.network, self._stack.utterances, self._at
+        ends = torch.stack([self._kept_positions[rows, at], self._kept_positions[rows, at + 1]])
         hints = network.position_hints(self._states[rows], ends[0][:, None], ends[1][:, None])[:, 0]
-        scores = network.logits(self._steps.step(tokens, hints))
-        last = index == self._last_index[rows]
+        scores = network.logits(self._stack.step(tokens, hints))
+        last = at == self._last[rows]
         scores[last, self.vocabulary.pad] = -torch.inf
         scores[~last, self._ready.eos] = -torch.inf
-        is_copied = ~self._in_span
-        scores[is_copied] = -torch.inf
-        scores[is_copied, self._copied_tokens[rows[is_copied], index[is_copied]]] = 0.0
+        is_kept = ~self._inside
+        scores[is_kept] = -torch.inf
+        scores[is_kept, self._kept_tokens[rows[is_kept], at[is_kept]]] = 0.0
         return scores

@@ -1,4 +1,4 @@
-"""Incremental decoding of a multi-source stack: its key-value cache, and memories by row."""
+"""A multi-source decoder stack run token by token, with a cache that is reordered with the beam."""
 
 from __future__ import annotations
 
@@ -13,18 +13,23 @@ from components.networks.multi_source_transformer import MultiSourceStack, embed
 
 
 class IncrementalStack:
-    """Computes a causal stack one token at a time; rows may be reordered, repeated and left out.
+    """The last hidden states of a causal stack over several memories, for the R rows of a search.
 
-    Args:
-        model: the MarianMTModel whose embedding is used.
-        stack: the stack.
-        memories: of each of n utterances (n, S, features).
-        masks: of the memories (n, S); None where nothing is padding.
+    Attributes:
+        utterances: Index of the utterance that each row belongs to (R,).
     """
 
     def __init__(
         self, model: Any, stack: MultiSourceStack, memories: Sequence[Tensor], masks: Sequence[Tensor | None]
     ) -> None:
+        """Project the memories to keys and values.
+
+        Args:
+            model: The MarianMTModel whose embedding is used.
+            stack: The layers.
+            memories: What they attend to, each (n, S, features) for n utterances.
+            masks: True where a memory is not padding, each (n, S); None: everywhere.
+        """
         self._model, self._stack = model, stack
         self._all_keys, self._all_masks = stack.project_memories(memories), tuple(masks)
         self._cache = kv_cache.growing_cache()
@@ -33,7 +38,7 @@ class IncrementalStack:
         self._keys, self._masks = self._all_keys, self._all_masks
 
     def reorder(self, beam_indices: Tensor) -> None:
-        """Make row r continue row ``beam_indices[r]`` of the step before."""
+        """Row r continues row ``beam_indices[r]``, LongTensor (R,), of the step before."""
         kv_cache.reorder(self._cache, beam_indices, len(self.utterances))
         before, self.utterances = self.utterances, self.utterances[beam_indices]
         if len(before) == len(beam_indices) and bool((before == self.utterances).all()):
@@ -43,7 +48,15 @@ class IncrementalStack:
         self._masks = tuple(None if mask is None else mask[rows] for mask in self._all_masks)
 
     def step(self, tokens: Tensor, extra: Tensor | None = None) -> Tensor:
-        """Return states (R, width) after ``tokens`` (R,); ``extra`` (R, width) is added to their input."""
+        """Hidden states (R, width) of the last layer after ``tokens`` (R,).
+
+        Args:
+            tokens: The tokens that the rows take.
+            extra: Is added to their embeddings, (R, width).
+
+        Returns:
+            The states.
+        """
         hidden = embed_tokens(self._model, tokens[:, None], self._length)
         if extra is not None:
             hidden = hidden + extra[:, None]

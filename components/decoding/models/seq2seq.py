@@ -1,4 +1,4 @@
-"""Members from transformers' encoder-decoder models: Marian, M2M/NLLB, mBART, T5, Whisper.
+"""Token scorers from transformers' encoder-decoder models: Marian, M2M/NLLB, mBART, T5, Whisper.
 
 The encoder runs once; the keys and values of its output are computed once per utterance and shared by its
 beams; self-attention grows in place. Only the last position's logits are computed.
@@ -30,17 +30,34 @@ from components.kernels.fused_qkv import fuse_qkv
 from components.kernels.packed_linear import prepack
 
 UNBOUNDED = 1 << 20
-"""Limit of models with relative positions, which have no largest one."""
+"""Number of positions of models with relative positions, which have no largest one."""
 
 
 class Seq2SeqModel:
-    """A loaded encoder-decoder model, made ready for batched decoding.
+    """A loaded encoder-decoder model, prepared for batched decoding.
 
-    ``arithmetic`` lays the linear weights out for the CPU, in place: afterwards the model can be run but not
-    saved or trained. ``digest`` identifies the vocabulary (see :func:`components.decoding.digest_of`).
+    Attributes:
+        vocabulary: Its output tokens.
+        positions: The largest number of positions of the decoder.
+        start: The decoder's start token.
+        shares_attention: Whether the rows of an utterance share its cross-attention keys.
+        has_own_decoder: Whether it is decoded by :mod:`.marian`.
+        scores_hidden_states: Whether hidden states are turned into scores here, not in the model's forward.
     """
 
     def __init__(self, model: Any, digest: str, name: str, arithmetic: Arithmetic | None = None) -> None:
+        """Prepare ``model``.
+
+        Args:
+            model: An encoder-decoder model of transformers.
+            digest: Of its vocabulary (see :func:`components.decoding.scorers.digest_of`).
+            name: How messages name it.
+            arithmetic: Pack the linear layers for the CPU with this arithmetic, in place: afterwards the
+                model can be run, but not saved or trained. None leaves them as they are.
+
+        Raises:
+            ConfigError: Its settings name no start token or no eos token.
+        """
         warn_about_ignored_settings(model, name)
         self.model = model.eval()
         self.name = name
@@ -74,15 +91,28 @@ class Seq2SeqModel:
             self.has_own_decoder = type(model) is MarianMTModel and n_fused > 0
 
     def build_scorer(self, *, start: tuple[int, ...] | None = None, **inputs: Tensor) -> Seq2SeqScorer:
-        """A member for the utterances of ``inputs`` (``input_ids`` and ``attention_mask``, or features).
+        """A token scorer for a batch of utterances.
 
-        ``start`` are the decoder's first tokens, the same for all; by default its start token.
+        Args:
+            start: The decoder's first tokens, the same for all; default: its start token.
+            inputs: The encoder's inputs: ``input_ids`` and ``attention_mask`` (N, S), or features.
+
+        Returns:
+            A scorer for one search.
         """
         kind = MarianScorer if self.has_own_decoder else Seq2SeqScorer
         return kind(self, inputs, start or self.start)
 
     def scores(self, first: int, **step: Any) -> Tensor:
-        """Scores (R, t, V), float32, after the tokens from ``first`` on of ``step``, the model's input."""
+        """Run the decoder.
+
+        Args:
+            first: The first position whose scores are needed; -1: only the last.
+            step: The model's inputs.
+
+        Returns:
+            Scores (R, t, V), float32.
+        """
         if not self.scores_hidden_states:
             logits: Tensor = self.model(**step).logits[:, first:]
             return logits.float()
@@ -92,16 +122,16 @@ class Seq2SeqModel:
 
 
 def _can_score_hidden_states(model: Any) -> bool:
-    """Whether its scores are known to be ``lm_head(model(...)) + final_logits_bias``: Marian, mBART and BART.
+    """Whether its scores are ``lm_head(model(...)) + final_logits_bias``, as Marian's, mBART's and BART's.
 
-    Taken apart, only the last position is scored, and no pass over all scores is needed to add the bias.
+    Computed in these two parts only the last position is scored, and the bias costs no pass over all scores.
     """
-    known = type(model).__module__.startswith("transformers.")
-    return known and hasattr(model, "final_logits_bias") and hasattr(model, "model")
+    is_of_transformers = type(model).__module__.startswith("transformers.")
+    return is_of_transformers and hasattr(model, "final_logits_bias") and hasattr(model, "model")
 
 
 class Seq2SeqScorer:
-    """One batch of utterances in one encoder-decoder model; see :class:`components.decoding.TokenScorer`."""
+    """The :class:`.scorers.TokenScorer` of a batch of utterances in an encoder-decoder model."""
 
     def __init__(self, ready: Seq2SeqModel, inputs: dict[str, Tensor], start: tuple[int, ...]) -> None:
         self.name, self.vocabulary = ready.name, ready.vocabulary
@@ -113,17 +143,17 @@ class Seq2SeqScorer:
         self._output: Any = BaseModelOutput
 
     def as_transformers_scorer(self) -> Seq2SeqScorer:
-        """The same in transformers' own forward pass, such as dropout needs."""
+        """The same in transformers' own forward pass, which dropout needs."""
         return Seq2SeqScorer(self._ready, self._inputs, self._start)
 
     @property
     def utterances(self) -> int:
-        """How many utterances it was prepared for."""
+        """Number of utterances it was prepared for."""
         return len(next(iter(self._inputs.values())))
 
     @torch.inference_mode()
     def prefill(self) -> Tensor:
-        """Run the encoder and the start tokens."""
+        """Run the encoder and the start tokens; see :meth:`.TokenScorer.prefill`."""
         self.encode()
         return self.prefill_decoder()
 
@@ -135,7 +165,7 @@ class Seq2SeqScorer:
 
     @torch.inference_mode()
     def prefill_decoder(self) -> Tensor:
-        """Run the start tokens over the encoder's output."""
+        """Run the start tokens; returns scores (N, V)."""
         n = self._encoded.shape[0]
         device = self._encoded.device
         self._cache = kv_cache.encoder_decoder_cache()
@@ -147,12 +177,12 @@ class Seq2SeqScorer:
 
     @torch.inference_mode()
     def step(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
-        """Reorder the caches and run one position."""
+        """Reorder the caches and run one position; see :meth:`.TokenScorer.step`."""
         return self.step_many(beam_indices, tokens[:, None])
 
     @torch.inference_mode()
     def step_many(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
-        """Reorder the caches and run the positions of ``tokens`` (R, t)."""
+        """Reorder the caches and run the positions of ``tokens`` (R, t); returns (R, V)."""
         self._reorder(beam_indices)
         return self._run_decoder(tokens, -1)[:, 0]
 
@@ -168,19 +198,18 @@ class Seq2SeqScorer:
         self._select_sources(self._sources())
 
     def _sources(self) -> Tensor:
-        """The utterances whose keys are needed: one each if all have equally many rows, else one per row."""
+        """The utterances whose keys are needed: once each if all have as many rows, else once per row."""
         if not self._ready.shares_attention:
             return self._utterances
-        present, counts = torch.unique_consecutive(self._utterances, return_counts=True)
-        return present if bool((counts == counts[0]).all()) else self._utterances
+        remaining, counts = torch.unique_consecutive(self._utterances, return_counts=True)
+        return remaining if bool((counts == counts[0]).all()) else self._utterances
 
     def _select_sources(self, utterances: Tensor) -> None:
-        if len(utterances) == len(self._source_utterances) and bool(
-            (utterances == self._source_utterances).all()
-        ):
+        present = self._source_utterances
+        if len(utterances) == len(present) and bool((utterances == present).all()):
             return
-        # Every wanted utterance is held, in order, so its place is found by bisection.
-        rows = torch.searchsorted(self._source_utterances, utterances)
+        # The utterances are among the present ones, in order, so bisection finds their rows.
+        rows = torch.searchsorted(present, utterances)
         kv_cache.select_rows(self._cache.cross_attention_cache, rows)
         self._encoded = self._encoded[rows]
         self._mask = None if self._mask is None else self._mask[rows]
@@ -198,11 +227,11 @@ class Seq2SeqScorer:
 
 
 class MarianScorer(Seq2SeqScorer):
-    """The same in our own decoder, for Marian models on packed layers."""
+    """The same on :class:`.marian.MarianDecoderState`, for Marian models with packed layers."""
 
     @torch.inference_mode()
     def prefill_decoder(self) -> Tensor:
-        """Run the start tokens over the encoder's output."""
+        """Run the start tokens; returns scores (N, V)."""
         mask = None if self._mask is None or bool(self._mask.all()) else self._mask
         self._state = MarianDecoderState(self._ready.model, self._encoded, mask)
         return self._run_decoder(torch.tensor(self._start).repeat(len(self._encoded), 1), -1)[:, 0]

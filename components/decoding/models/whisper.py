@@ -1,42 +1,51 @@
-"""Whisper's text decoder as a member of the search (Radford et al., 2022, arXiv:2212.04356).
+"""Token scorer from openai-whisper's text decoder (Radford et al., 2022, arXiv:2212.04356).
 
-Keys and values of the cross-attention are computed once per window and shared by all its rows (beams);
-those of the self-attention live in a preallocated cache that follows the rows; only the last position's
-logits are computed; what belongs to a finished window is overwritten by one that is still open.
+Keys and values of the cross-attention are computed once per 30-second window and shared by all its rows;
+those of the self-attention live in a preallocated cache that is reordered with the beam; only the last
+position's logits are computed; the cross-attention states of a finished window are overwritten by one still
+open.
+
+Letters in shapes: N windows, R rows, T encoder positions, P prompt tokens, V tokens of the vocabulary, d
+model width, d_h = d / heads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 from whisper.model import LayerNorm, ResidualAttentionBlock, Whisper
 from whisper.tokenizer import Tokenizer
 
-from components.decoding.models.whisper_vocabulary import vocabulary_of
+from components.decoding.scorers import Vocabulary, digest_of
 from components.kernels import Arithmetic
 from components.kernels.cross_attention import cross_attention_kernel
-from components.kernels.packed_linear import build_linear
+from components.kernels.packed_linear import Projection, build_linear, fuse_linears
 from components.kernels.threads import map_in_threads
 
-Projection = Callable[[Tensor], Tensor]
+
+@cache
+def _digest(name: str, languages: int) -> str:
+    from whisper.tokenizer import get_encoding  # noqa: PLC0415 - reads the vocabulary, once per process
+
+    encoding = get_encoding(name, languages)
+    pieces = {repr(encoding.decode_single_token_bytes(i)): i for i in range(encoding.n_vocab)}
+    return digest_of(pieces)
 
 
-def fuse_linears(layers: Sequence[nn.Linear], arithmetic: Arithmetic) -> Projection:
-    """Linear layers over the same input as one; a layer without bias gets zeros."""
-    weight = torch.cat([layer.weight for layer in layers])
-    bias = torch.cat(
-        [x.weight.new_zeros(x.out_features) if x.bias is None else x.bias.to(x.weight.dtype) for x in layers]
-    )
-    return build_linear(weight, bias, arithmetic)
+def vocabulary_of(tokenizer: Tokenizer, size: int) -> Vocabulary:
+    """Whisper's output tokens: end-of-text ends a sequence and pads."""
+    name = tokenizer.encoding.name.removesuffix(".tiktoken")
+    digest = _digest(name, tokenizer.num_languages)
+    return Vocabulary(size=size, eos=(tokenizer.eot,), pad=tokenizer.eot, digest=digest)
 
 
 @dataclass(frozen=True)
 class _Layer:
-    """The projections and norms of one decoder block."""
+    """The projections and layer norms of one decoder block."""
 
     attn_ln: LayerNorm
     qkv: Projection
@@ -51,7 +60,7 @@ class _Layer:
 
 
 class WhisperDecoder:
-    """The decoder's weights, packed for the device; stateless, shared by all searches."""
+    """The decoder's weights, packed for the CPU where it runs there; stateless, shared by all searches."""
 
     def __init__(self, model: Whisper, arithmetic: Arithmetic = "float32") -> None:
         decoder = model.decoder
@@ -69,7 +78,14 @@ class WhisperDecoder:
         self.head = build_linear(self.tokens.weight, None, "float32" if arithmetic == "int8" else arithmetic)
 
     def cross_attention_states(self, features: Tensor) -> list[Tensor]:
-        """Encoder output (N, T, d) -> per layer keys and values, (2, N, heads, T, d / heads)."""
+        """Cross-attention keys and values of the encoder's output.
+
+        Args:
+            features: (N, T, d).
+
+        Returns:
+            Per layer a tensor (2, N, heads, T, d_h): keys, then values.
+        """
         n, length, width = features.shape
         shape = (2, n, self.heads, length, width // self.heads)
         pairs = [features.new_empty(shape) for _ in self.layers]
@@ -79,7 +95,7 @@ class WhisperDecoder:
                 joint = layer.cross_kv(features[part]).view(-1, length, 2, self.heads, shape[-1])
                 pair[:, part] = joint.permute(2, 0, 3, 1, 4)
 
-        # On the CPU one window at a time: what is transposed is still in the cache.
+        # On the CPU one window at a time: what is transposed is still in the processor's cache.
         step = 1 if features.device.type == "cpu" else n
         map_in_threads(fill_windows, [slice(i, i + step) for i in range(0, n, step)])
         return pairs
@@ -102,12 +118,10 @@ def _layer(block: ResidualAttentionBlock, arithmetic: Arithmetic) -> _Layer:
 
 
 class WhisperTokenScorer:
-    """N windows with their prompts, ready to be searched; see :class:`components.decoding.TokenScorer`.
+    """The :class:`.scorers.TokenScorer` of N windows with their prompts.
 
-    ``cross`` is what :meth:`WhisperDecoder.cross_attention_states` gave for the N windows and is overwritten by the search;
-    ``prompts`` (N, P) are prompt tokens of equal length with start-of-transcript at the same place.
-    ``counts`` (N, T): the logarithms of how many positions each encoded one stands for (None: itself). After
-    :meth:`begin_pass`, ``no_speech`` (N,) holds the no-speech probability of each window.
+    Attributes:
+        no_speech: Probability of the no-speech token of each window (N,), after :meth:`prefill`.
     """
 
     def __init__(
@@ -118,19 +132,30 @@ class WhisperTokenScorer:
         prompts: Tensor,
         counts: Tensor | None = None,
     ) -> None:
+        """Prepare a search.
+
+        Args:
+            decoder: The weights.
+            tokenizer: Names the special tokens.
+            cross: Of the N windows, from :meth:`WhisperDecoder.cross_attention_states`; the search overwrites
+                it.
+            prompts: Prompt tokens (N, P), with start-of-transcript at the same position in all.
+            counts: Logarithm of the number of positions that each encoded one stands for (N, T); None: each
+                for itself.
+        """
         self.name = "whisper"
         self.vocabulary = vocabulary_of(tokenizer, decoder.size)
         self.limit = decoder.context - prompts.shape[1]
         self.no_speech = torch.zeros(len(prompts))
         self._decoder, self._tokenizer, self._cross, self._prompts = decoder, tokenizer, cross, prompts
-        self._counts = counts
+        self._log_counts = counts
         self._length = 0
         self._cache: list[Tensor] = []
         self._owners = torch.arange(len(prompts))
         self._slots = torch.arange(len(prompts))
 
     def prefill(self) -> Tensor:
-        """Scores (N, V) of the first free token."""
+        """Run the prompts; see :meth:`.TokenScorer.prefill`."""
         prompts = self._prompts
         sot = int((prompts[0] == self._tokenizer.sot).nonzero()[0, 0])
         hidden = self._forward(prompts)
@@ -140,11 +165,11 @@ class WhisperTokenScorer:
         return ends[:, 1]
 
     def step(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
-        """Scores (R, V) after row r has continued row ``parents[r]`` with ``tokens[r]``."""
+        """Reorder the cache and run one position; see :meth:`.TokenScorer.step`."""
         return self.step_many(beam_indices, tokens[:, None])
 
     def step_many(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
-        """The same by several tokens (R, t) at once."""
+        """Reorder the cache and run the positions of ``tokens`` (R, t); returns (R, V)."""
         self._reorder(beam_indices)
         return self._logits(self._forward(tokens)[:, -1])
 
@@ -163,7 +188,7 @@ class WhisperTokenScorer:
             self._drop_finished_windows(self._owners[beam_indices.cpu()])
 
     def _drop_finished_windows(self, owners: Tensor) -> None:
-        """Move the windows that still have rows to the front slots of the cross-attention's tensors."""
+        """Move the windows that still have rows to the first slots of the cross-attention states."""
         self._owners = owners
         alive = torch.unique(owners).tolist()
         taken = {int(self._slots[w]) for w in alive}
@@ -174,8 +199,8 @@ class WhisperTokenScorer:
                 target = free.pop()
                 for pair in self._cross:
                     pair[:, target] = pair[:, slot]
-                if self._counts is not None:
-                    self._counts[target] = self._counts[slot]
+                if self._log_counts is not None:
+                    self._log_counts[target] = self._log_counts[slot]
                 self._slots[window] = target
 
     def _logits(self, hidden: Tensor) -> Tensor:
@@ -183,7 +208,7 @@ class WhisperTokenScorer:
         return logits
 
     def _forward(self, tokens: Tensor) -> Tensor:
-        """Tokens (R, t) at the next t positions -> hidden states (R, t, d)."""
+        """Run the decoder over ``tokens`` (R, t) at the next positions; returns hidden states (R, t, d)."""
         decoder, start = self._decoder, self._length
         stop = start + tokens.shape[1]
         if not self._cache or self._cache[0].shape[3] < stop:
@@ -200,17 +225,17 @@ class WhisperTokenScorer:
         return x
 
     def _grow(self, rows: int, stop: int) -> None:
-        """Room for ``stop`` positions and more, so that copies stay rare: (2, R, heads, room, d_h)."""
+        """Make the cache (2, R, heads, capacity, d_h) hold ``stop`` positions and more: copies stay rare."""
         decoder = self._decoder
-        room = min(max(64, 2 * stop), decoder.context)
-        shape = (2, rows, decoder.heads, room, decoder.width // decoder.heads)
+        capacity = min(max(64, 2 * stop), decoder.context)
+        shape = (2, rows, decoder.heads, capacity, decoder.width // decoder.heads)
         grown = [torch.empty(shape, dtype=decoder.dtype, device=decoder.device) for _ in decoder.layers]
         for new, old in zip(grown, self._cache, strict=False):
             new[:, :, :, : self._length] = old[:, :, :, : self._length]
         self._cache = grown
 
     def _self_attend(self, qkv: Tensor, past: Tensor, start: int) -> Tensor:
-        """Causal self-attention of (R, t, 3 d) over the cache, which it extends."""
+        """Causal self-attention of queries, keys and values (R, t, 3 d) over the cache, which it extends."""
         rows, t, _ = qkv.shape
         q, k, v = qkv.view(rows, t, 3, self._decoder.heads, -1).permute(2, 0, 3, 1, 4)
         past[0, :, :, start : start + t], past[1, :, :, start : start + t] = k, v
@@ -222,7 +247,7 @@ class WhisperTokenScorer:
         return out.transpose(1, 2).flatten(2)
 
     def _layout(self) -> tuple[int, int, Tensor | None]:
-        """Windows n, rows per window b, and where each row lies among n x b places (None: in order)."""
+        """Windows n, rows per window b, each row's cell in a grid of n x b (None: they fill it in order)."""
         owners = self._owners
         alive, counts = torch.unique(owners, return_counts=True)
         n, b = len(alive), int(counts.max())
@@ -233,14 +258,14 @@ class WhisperTokenScorer:
         return n, b, None if in_order else cells.to(self._decoder.device)
 
     def _cross_attend(self, q: Tensor, pair: Tensor, layout: tuple[int, int, Tensor | None]) -> Tensor:
-        """Cross-attention of (R, t, d): the rows of one window attend together over its one copy."""
+        """Cross-attention of queries (R, t, d): the rows of a window share its keys and values."""
         n, b, cells = layout
         t, heads = q.shape[1], self._decoder.heads
         if cells is not None:
             q = q.new_zeros(n * b, t, q.shape[2]).index_copy_(0, cells, q)
         q = q.reshape(n, b * t, heads, -1)
         keys, values = pair[:, :n]
-        counts = None if self._counts is None else self._counts[:n, None]
+        counts = None if self._log_counts is None else self._log_counts[:n, None]
         if self._decoder.attend is not None:  # a few queries to many keys
             counts = q.new_zeros(1, 1, keys.shape[2]) if counts is None else counts
             out = self._decoder.attend(q, keys, values, counts)

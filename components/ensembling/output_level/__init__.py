@@ -1,1 +1,1 @@
-"""System combination: the finished n-best lists of several systems become one output per utterance (ROVER, minimum Bayes risk, reranking)."""
+"""System combination: finished n-best lists of several systems become one output per utterance."""

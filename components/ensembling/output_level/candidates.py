@@ -1,4 +1,4 @@
-"""The different texts that a pool offers for one utterance, with the votes of every system on each."""
+"""The different texts that several systems propose for one utterance, and each system's votes for them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ from components.records import Hypothesis
 
 @dataclass(frozen=True)
 class Candidates:
-    """``hypotheses``: the first of each text, in the order of systems and their lists; ``votes``
-    (systems, texts): each system's share of the vote on each text, all together 1.
+    """The different texts of one utterance.
+
+    Attributes:
+        systems: names of the systems.
+        hypotheses: the first one of each text, in the order of the systems and their lists.
+        vote_shares: (systems, texts), the weight that each system gives to each text; all together 1.
     """
 
     systems: tuple[str, ...]
@@ -29,14 +33,14 @@ class Candidates:
 
 
 def collect_candidates(nbests: Sequence[SystemNBest], n_best: int, scale: float) -> Candidates:
-    """Pool the ``n_best`` first hypotheses of every offer, with votes as :func:`posterior_weights` shares them out."""
-    rows = posterior_weights(nbests, n_best, scale)
-    systems = tuple(dict.fromkeys(row.system for row in rows))
+    """Gather the first ``n_best`` hypotheses of every system, weighted by :func:`posterior_weights`."""
+    weighted = posterior_weights(nbests, n_best, scale)
+    systems = tuple(dict.fromkeys(row.system for row in weighted))
     first_of_text: dict[str, Hypothesis] = {}
-    for row in rows:
+    for row in weighted:
         first_of_text.setdefault(row.hypothesis.text, row.hypothesis)
     columns = {text: column for column, text in enumerate(first_of_text)}
-    votes = np.zeros((len(systems), len(first_of_text)))
-    for row in rows:
-        votes[systems.index(row.system), columns[row.hypothesis.text]] += row.weight
-    return Candidates(systems, tuple(first_of_text.values()), votes)
+    vote_shares = np.zeros((len(systems), len(first_of_text)))
+    for row in weighted:
+        vote_shares[systems.index(row.system), columns[row.hypothesis.text]] += row.weight
+    return Candidates(systems, tuple(first_of_text.values()), vote_shares)

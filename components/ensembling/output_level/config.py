@@ -1,4 +1,7 @@
-"""What a user can set on ensembles. Flat, described, bounded: the Prefect UI makes its form of it."""
+"""Settings of system combination: how the finished outputs of several systems become one.
+
+Flat, described and bounded, because Prefect's UI makes its form of them.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +9,16 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Filter = Literal["before", "after"]
-"""Plausible by the model itself, before the mixing, or by the mixture, after it."""
-COEFFICIENTS = "coefficients.json"
-"""Where a node keeps what it learned."""
+from components.metrics.choices import MetricName
+
+COEFFICIENTS_FILE = "coefficients.json"
+"""File, in the folder of a ``tune`` node, that holds the coefficients of reranking."""
 SYSTEM_COMBINATION_VERSION = 3
-"""Of the combination of finished outputs: changes when its outputs do."""
-MIXED_RECOGNITION_VERSION = 1
-"""Of recognizers mixed token by token: changes when the same members and coefficients give other outputs."""
+"""Part of a ``combine`` node's key: changes when the same hypotheses and settings give another output."""
 
 
 class SystemCombinationConfig(BaseModel):
-    """How the finished outputs of several systems become one."""
+    """How the n-best lists of several systems become one output per utterance."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -68,11 +69,11 @@ class SystemCombinationConfig(BaseModel):
     )
     normaliser: Literal["none", "basic", "whisper-english"] = Field(
         "none",
-        title="Normaliser",
+        title="Normalizer",
         description="rover: none keeps the words as written (case and punctuation never separate votes); "
-        "the others vote on normalised text, so that '6' and 'six' can agree",
+        "the others vote on normalized text, so that '6' and 'six' can agree",
     )
-    utility: Literal["chrf", "bleu", "wer"] = Field(
+    utility: MetricName = Field(
         "chrf",
         title="Utility",
         description="minimum_bayes_risk and reranking: how alike two candidates are; wer for transcripts",

@@ -1,10 +1,10 @@
-"""Several word sequences as one network: columns of words that stand in the same place (Fiscus 1997).
+"""Confusion networks: several word sequences aligned into columns of alternatives (Fiscus 1997).
 
-The first sequence is the network; each further one is aligned with what there is so far at the least cost,
-by the costs of NIST's SCTK (``wwd_WORD``): a word that is already in a column goes there for nothing, another
-one for 4; a word or a column left alone costs 3, next to nothing where some sequence already says nothing
-(a NULL arc). With unit costs, two substitutions would be as cheap as to keep a word that both share and let
-their others stand alone, and the word would be lost.
+The network begins with the first sequence; each further one is aligned with it at the least cost, by the
+costs of NIST's SCTK (``wwd_WORD``): 0 for a word that the column already has, 4 for another word, 3 for an
+insertion or a deletion, and next to nothing for skipping a column in which some sequence already has no word
+(a NULL arc). With unit costs, two substitutions would be as cheap as an insertion and a deletion around a
+word that both sequences share, and that word would be lost.
 """
 
 from __future__ import annotations
@@ -17,14 +17,17 @@ SUBSTITUTION, GAP, NULL = 4000, 3000, 1
 """Costs in thousandths."""
 
 Column = tuple[Word | None, ...]
-"""What each sequence says in one place; None is the NULL arc: it says nothing there."""
+"""The word of each sequence in one column; None, the NULL arc, where it has none."""
 
 
 def build_confusion_network(sequences: Sequence[Sequence[Word]]) -> list[Column]:
-    """Columns, in order, with one entry per sequence. Reading one entry gives its sequence back.
+    """Align word sequences into one network.
 
-    Among alignments of equal cost the choice is SCTK's: seen from the end, a word rather shares a column than
-    stands alone, and a new column is rather opened than one left out.
+    Among alignments of equal cost the choice is SCTK's: seen from the end, a substitution goes before an
+    insertion, and an insertion before a deletion.
+
+    Returns:
+        The columns in order, with one entry per sequence; entry n of all columns gives sequence n back.
     """
     columns: list[Column] = []
     for number, words in enumerate(sequences):
@@ -40,7 +43,7 @@ def build_confusion_network(sequences: Sequence[Sequence[Word]]) -> list[Column]
 def _align_to_columns(
     columns: Sequence[frozenset[str | None]], keys: Sequence[str]
 ) -> list[tuple[int | None, int | None]]:
-    """(column, word) pairs of a cheapest alignment, in order; None for a new column or for no word."""
+    """(column, word) numbers of a cheapest alignment, in order; None for a new column or for no word."""
     costs = _cost_table(columns, keys)
     steps: list[tuple[int | None, int | None]] = []
     i, j = len(columns), len(keys)
@@ -63,13 +66,13 @@ def _skip_cost(column: frozenset[str | None]) -> int:
 
 
 def _cost_table(columns: Sequence[frozenset[str | None]], keys: Sequence[str]) -> list[list[int]]:
-    """Least cost of every pair of beginnings, (columns + 1, words + 1)."""
+    """Least cost of aligning the first i columns with the first j words, (columns + 1, words + 1)."""
     rows = [[GAP * j for j in range(len(keys) + 1)]]
     for column in columns:
         above, skip = rows[-1], _skip_cost(column)
         row = [above[0] + skip]
         for j, key in enumerate(keys):
-            share = above[j] + SUBSTITUTION * (key not in column)
-            row.append(min(share, above[j + 1] + skip, row[j] + GAP))
+            match = above[j] + SUBSTITUTION * (key not in column)
+            row.append(min(match, above[j + 1] + skip, row[j] + GAP))
         rows.append(row)
     return rows

@@ -1,4 +1,4 @@
-"""A causal language model's word on candidates: the feature ``lm`` of reranking."""
+"""Scores candidates by a causal language model: the feature ``lm`` of reranking."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
-from components.device import model_cache, pick_device
+from components.device import pick_device
 from components.errors import ModelError
+from components.model_cache import model_cache
 from components.models import resolve
 from components.models.loading import load_transformers
 
@@ -16,7 +17,11 @@ BATCH_SIZE = 32
 
 
 class CausalLanguageModel:
-    """Log-probabilities of whole texts, end included, by a transformers model and its tokenizer."""
+    """Log-probabilities of whole texts, end included, by a transformers model and its tokenizer.
+
+    Raises:
+        ModelError: the tokenizer has no end-of-text token.
+    """
 
     def __init__(self, model: Any, tokenizer: Any, name: str) -> None:
         self._model, self._tokenizer = model.eval(), tokenizer
@@ -28,7 +33,7 @@ class CausalLanguageModel:
 
     @torch.inference_mode()
     def score(self, texts: Sequence[str]) -> list[float]:
-        """Sum of log-probabilities (nats) of each text's tokens and its end."""
+        """The log-probability (nats) of each text: the sum over its tokens and its end."""
         rows = [self._tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
         rows = [[self._begin, *row, self._end] for row in rows]
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
@@ -54,7 +59,11 @@ class CausalLanguageModel:
 
 
 def load_language_model(reference: str, store: str | None = None) -> CausalLanguageModel:
-    """The language model of a reference; it stays resident. Raises :class:`ModelError` in one line."""
+    """Load a language model; it stays resident in the process.
+
+    Raises:
+        ModelError: it cannot be loaded as a causal language model.
+    """
     checkpoint = resolve(reference, store)
     device = pick_device()
 

@@ -1,4 +1,4 @@
-"""How alike the candidates of one utterance are: all pairs at once, for minimum Bayes risk.
+"""Utilities of minimum Bayes risk: how alike the candidates of one utterance are, all pairs at once.
 
 Numbers are sacreBLEU's sentence scores (chrF2 with its defaults; BLEU with effective order and exponential
 smoothing) and the word error rate of rapidfuzz's edit distance. Counting is done once per candidate instead
@@ -17,19 +17,22 @@ from rapidfuzz.distance import Levenshtein
 from rapidfuzz.process import cdist
 from sacrebleu.metrics.bleu import BLEU
 
-from components.metrics.normalizers import normalizer_for, without_spaces
-from components.metrics.translation import bleu_tokenizer
+from components.languages import without_spaces
+from components.metrics.bleu import bleu_tokenizer
+from components.metrics.metric import Segments
+from components.metrics.normalizers import normalizer_for
+from components.metrics.table import METRICS
 
 Matrix = NDArray[np.float64]
 Utility = Callable[[Sequence[str], str], Matrix]
-"""(texts, language) -> (n, n): entry (i, j) is the utility of text i if text j were the truth."""
+"""(texts, language) -> (n, n): entry (i, j) is the utility of text i with text j as the reference."""
 
 CHRF_ORDER, CHRF_BETA = 6, 2.0
 BLEU_ORDER = 4
 
 
 def sentence_chrf(texts: Sequence[str], language: str) -> Matrix:
-    """Sentence chrF2 in [0, 100] (Popović 2015), without regard to the language."""
+    """Sentence chrF2 in [0, 100] (Popović 2015); the language is not used."""
     del language
     characters = ["".join(text.split()) for text in texts]
     precision, recall, orders = (np.zeros((len(texts), len(texts))) for _ in range(3))
@@ -70,9 +73,9 @@ def sentence_bleu(texts: Sequence[str], language: str) -> Matrix:
 
 
 def negative_wer(texts: Sequence[str], language: str) -> Matrix:
-    """Minus the word error rate in percent, so at most 0, under the language's normaliser.
+    """Minus the word error rate in percent, so at most 0, under the language's normalizer.
 
-    Against an empty truth every word is an error of a truth of one word, so that the rate stays finite.
+    An empty reference counts as one word, so that the rate stays finite.
     """
     norm = normalizer_for(language)
     codes: dict[str, int] = {}
@@ -87,19 +90,43 @@ def negative_wer(texts: Sequence[str], language: str) -> Matrix:
 
 
 UTILITIES: dict[str, Utility] = {"chrf": sentence_chrf, "bleu": sentence_bleu, "wer": negative_wer}
-"""Name -> all-pairs utility."""
+"""Metric -> utility of all pairs at once, for metrics whose counts can be shared between the pairs."""
 
-AGREEMENTS: dict[str, Callable[[Matrix], Matrix]] = {
-    "chrf": lambda utility: utility,
-    "bleu": lambda utility: utility,
-    "wer": lambda utility: np.maximum(100.0 + utility, 0.0),
-}
-"""Name -> a utility as an amount of agreement, at least 0, of which shares can be said: for ``wer`` the
-percentage of words that are right."""
+
+def pairwise_utility(name: str, texts: Sequence[str], language: str) -> Matrix:
+    """Utility of every text with every text as the reference; larger is better.
+
+    Args:
+        name: of the metric.
+        texts: the n candidates.
+        language: of the texts.
+
+    Returns:
+        (n, n): entry (i, j) is the utility of text i with text j as the reference.
+    """
+    if name in UTILITIES:
+        return UTILITIES[name](texts, language)
+    metric, n = METRICS[name], len(texts)
+    pairs = Segments(
+        ids=tuple(map(str, range(n * n))),
+        hypotheses=tuple(text for text in texts for _ in texts),
+        languages=(language,) * n * n,
+        references=tuple((reference,) for _ in texts for reference in texts),
+    )
+    scores = metric.score(metric.statistics(pairs)).reshape(n, n)
+    return scores if metric.higher_is_better else -scores
+
+
+def agreement_of(name: str, utility: Matrix) -> Matrix:
+    """A utility as an agreement of at least 0, so that it can be divided into shares.
+
+    That of an error rate is the percentage of words that are right.
+    """
+    return utility if METRICS[name].higher_is_better else np.maximum(100.0 + utility, 0.0)
 
 
 def clipped_matches(bags: Sequence[Sequence[Any]]) -> Matrix:
-    """Clipped matches of every pair of bags, (n, n): sum over items of the smaller count."""
+    """Clipped matches of every pair of bags of items, (n, n): the sum over items of the smaller count."""
     columns_of_items: dict[Any, int] = {}
     rows: list[int] = []
     columns: list[int] = []

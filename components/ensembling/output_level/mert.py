@@ -1,9 +1,10 @@
-"""Coefficients of log-linear reranking from development data: minimum error rate training (Och 2003).
+"""Minimum error rate training (Och 2003): coefficients of log-linear reranking from development data.
 
-Along a line of coefficients every candidate's sum is a straight line, so the winner of an utterance changes
-at the corners of the upper envelope only: the corpus metric of *every* point of the line is known exactly,
-and the best stretch is taken. Lines are the coordinates and random directions; the search is restarted from
-every single feature and from random points, with a seed. Only development data may come in here.
+Along a line in the space of coefficients every candidate's score is a straight line, so the best candidate of
+an utterance changes only at the corners of the upper envelope: the corpus metric is known exactly at every
+point of the line, and the best interval is taken. The lines are the coordinates and random directions; the
+search is restarted from the best single features and from random points, with a seed. Only development data
+may be given.
 """
 
 from __future__ import annotations
@@ -15,21 +16,23 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from components.ensembling.corpus import CORPUS
 from components.ensembling.output_level.candidates import collect_candidates
 from components.ensembling.output_level.config import SystemCombinationConfig
 from components.ensembling.output_level.reranking import compute_features
 from components.ensembling.output_level.weighted_hypotheses import SystemNBest
 from components.errors import DataError
+from components.metrics.bootstrap import FloatArray
+from components.metrics.metric import Segments
+from components.metrics.table import METRICS
 
 Array = NDArray[np.float64]
 MIN_GAIN = 1e-9
-"""A step must gain more than this."""
+"""Least gain of the metric that counts as progress."""
 
 
 @dataclass(frozen=True)
 class TunedCoefficients:
-    """Coefficients, the development score they reach, and that of the best single feature."""
+    """Coefficients, the development score that they reach, and that of the best single feature."""
 
     coefficients: dict[str, float]
     score: float
@@ -38,17 +41,22 @@ class TunedCoefficients:
 
 @dataclass(frozen=True)
 class RerankingProblem:
-    """Development data: per utterance the features (n, k) and statistics (n, m) of its candidates."""
+    """Development data: per utterance the features (n, k) and statistics (n, m) of its n candidates."""
 
     features: tuple[Array, ...]
     statistics: tuple[Array, ...]
     metric: str
 
+    def score_sums(self, sums: FloatArray) -> FloatArray:
+        """The corpus metric of sums (..., m) of statistics, negated where less is better."""
+        metric = METRICS[self.metric]
+        return metric.score(sums) if metric.higher_is_better else -metric.score(sums)
+
     def score(self, weights: Array) -> float:
         """The corpus metric (more is better) of the candidates that ``weights`` (k,) choose."""
         rows = zip(self.features, self.statistics, strict=True)
         total = sum(stats[int(np.argmax(np.round(f @ weights, 9)))] for f, stats in rows)
-        return float(CORPUS[self.metric].score(np.asarray(total)))
+        return float(self.score_sums(np.asarray(total)))
 
 
 def mert(
@@ -58,38 +66,67 @@ def mert(
     language: str,
     seed: int = 0,
 ) -> TunedCoefficients:
-    """Learn the coefficients of ``config``'s features for the corpus metric named by its utility.
+    """Learn the coefficients of reranking that give the best corpus metric on development utterances.
 
-    ``offers`` and ``references`` hold one entry per development utterance. Features are scaled to unit
-    deviation for the search and scaled back. Raises :class:`DataError` without development utterances.
+    Features are scaled to unit standard deviation for the search, and their coefficients scaled back.
+
+    Args:
+        nbests: the systems' lists, utterance by utterance.
+        references: the reference texts, utterance by utterance.
+        config: its utility names the metric.
+        language: of the texts.
+        seed: of the random directions and starts.
+
+    Raises:
+        DataError: there are no utterances, or one lacks references.
     """
     if not nbests or len(nbests) != len(references) or not all(references):
         raise DataError(
             f"expected development utterances with references to learn coefficients on, found {len(nbests)} "
             f"with {sum(map(bool, references))} references"
         )
-    candidate_sets = [collect_candidates(row, config.n_best, config.scale) for row in nbests]
-    columns = [compute_features(candidate_set, config, language) for candidate_set in candidate_sets]
-    names = sorted({name for row in columns for name in row})
-    names = [n for n in names if n.startswith("vote:") or all(n in row for row in columns)]
+    candidate_sets = [
+        collect_candidates(nbests_of_utterance, config.n_best, config.scale) for nbests_of_utterance in nbests
+    ]
+    features = [compute_features(candidate_set, config, language) for candidate_set in candidate_sets]
+    names = sorted({name for by_name in features for name in by_name})
+    names = [
+        name for name in names if name.startswith("vote:") or all(name in by_name for by_name in features)
+    ]
     tables = [
-        np.stack([row.get(name, np.zeros(len(pool.texts))) for name in names], 1)
-        for row, pool in zip(columns, candidate_sets, strict=True)
+        np.stack([by_name.get(name, np.zeros(len(candidate_set.texts))) for name in names], 1)
+        for by_name, candidate_set in zip(features, candidate_sets, strict=True)
     ]
     spread = np.concatenate([table - table.mean(0) for table in tables]).std(0)
     scale = np.where(spread > 1e-12, 1 / np.maximum(spread, 1e-12), 0.0)
+    metric = METRICS[config.utility]
     statistics = [
-        CORPUS[config.utility].statistics(pool.texts, [refs] * len(pool.texts), language)
-        for pool, refs in zip(candidate_sets, references, strict=True)
+        metric.statistics(_segments(candidate_set.texts, texts, language))
+        for candidate_set, texts in zip(candidate_sets, references, strict=True)
     ]
     problem = RerankingProblem(tuple(table * scale for table in tables), tuple(statistics), config.utility)
     weights, score, single = search_weights(problem, seed)
-    coefficients = {name: float(w) for name, w in zip(names, weights * scale, strict=True) if w}
+    coefficients = {name: float(value) for name, value in zip(names, weights * scale, strict=True) if value}
     return TunedCoefficients(coefficients, score, single)
 
 
+def _segments(candidates: Sequence[str], references: Sequence[str], language: str) -> Segments:
+    """The candidates of one utterance, each beside its references."""
+    n = len(candidates)
+    return Segments(
+        ids=tuple(map(str, range(n))),
+        hypotheses=tuple(candidates),
+        languages=(language,) * n,
+        references=(tuple(references),) * n,
+    )
+
+
 def search_weights(problem: RerankingProblem, seed: int = 0, restarts: int = 4) -> tuple[Array, float, float]:
-    """The best weights (k,) that line searches find, their score, and the best single feature's score."""
+    """Search the weights of the best corpus score by line searches from several starts.
+
+    Returns:
+        Weights (k,), their score, and the score of the best single feature.
+    """
     rng = np.random.default_rng(seed)
     size = problem.features[0].shape[1]
     useful = [k for k in range(size) if any(np.ptp(f[:, k]) > 0 for f in problem.features)]
@@ -116,24 +153,27 @@ def _random_direction(rng: np.random.Generator, units: Array) -> Array:
 def _climb_from(
     problem: RerankingProblem, weights: Array, units: Array, rng: np.random.Generator
 ) -> tuple[Array, float]:
-    """Take the best of all lines through the point, as long as one gains."""
+    """Move along the best of all lines through the point, as long as one gains."""
     score = problem.score(weights)
     while True:
         lines = [*units, *(_random_direction(rng, units) for _ in range(len(units)))]
         steps = [(line_search(problem, weights, line), line) for line in lines]
-        (gain, step), line = max(steps, key=lambda found: found[0][0])
-        moved = weights + step * line
-        moved = moved / np.linalg.norm(moved)
+        (gain, step), line = max(steps, key=lambda candidate: candidate[0][0])
+        new_weights = weights + step * line
+        new_weights = new_weights / np.linalg.norm(new_weights)
         # Scored again: near a corner of the envelope rounding may choose otherwise.
-        if gain <= score + MIN_GAIN or (new := problem.score(moved)) <= score + MIN_GAIN:
+        if gain <= score + MIN_GAIN or (new_score := problem.score(new_weights)) <= score + MIN_GAIN:
             return weights, score
-        weights, score = moved, new
+        weights, score = new_weights, new_score
 
 
 def line_search(problem: RerankingProblem, weights: Array, direction: Array) -> tuple[float, float]:
-    """(best score, step) over all points ``weights + step * direction``; the middle of the best stretch.
+    """Find the best point ``weights + step * direction``.
 
-    Between equal stretches the widest one wins, since a small change of data leaves it where it is.
+    Of equal intervals the widest wins, since small changes of the data leave it where it is.
+
+    Returns:
+        The best corpus score, and the step to the middle of the interval that has it.
     """
     first = np.zeros(problem.statistics[0].shape[1])
     corners: list[float] = []
@@ -144,11 +184,11 @@ def line_search(problem: RerankingProblem, weights: Array, direction: Array) -> 
         corners += steps
         changes += [statistics[b] - statistics[a] for a, b in pairwise(winners)]
     if not corners:
-        return float(CORPUS[problem.metric].score(first)), 0.0
+        return float(problem.score_sums(first)), 0.0
     order = np.argsort(corners, kind="stable")
     sorted_corners = np.array(corners)[order]
     sums = first + np.concatenate([np.zeros((1, len(first))), np.cumsum(np.stack(changes)[order], 0)])
-    scores = CORPUS[problem.metric].score(sums)
+    scores = problem.score_sums(sums)
     low = np.concatenate([[sorted_corners[0] - 2.0], sorted_corners])
     high = np.concatenate([sorted_corners, [sorted_corners[-1] + 2.0]])
     wide = high - low > 1e-9
@@ -157,19 +197,22 @@ def line_search(problem: RerankingProblem, weights: Array, direction: Array) -> 
 
 
 def upper_envelope(offsets: Array, slopes: Array) -> tuple[list[int], list[float]]:
-    """Which of the lines ``offset + step * slope`` is highest, from step minus to plus infinity, and the
-    steps at which that changes. Of equal lines the first one counts.
+    """The upper envelope of the lines ``offset + step * slope``; of equal lines the first one counts.
+
+    Returns:
+        The indices of the highest lines, from step minus infinity to plus infinity, and the steps between
+        them at which the highest line changes.
     """
     order = sorted(range(len(slopes)), key=lambda i: (slopes[i], offsets[i], -i))
     winners: list[int] = []
     corners: list[float] = []
     for i in order:
         while winners:
-            last = winners[-1]
-            if slopes[i] == slopes[last]:  # sorted: i is at least as high, or equal and earlier
+            previous = winners[-1]
+            if slopes[i] == slopes[previous]:  # sorted: i is at least as high, or equal and earlier
                 crossing = -np.inf
             else:
-                crossing = float((offsets[last] - offsets[i]) / (slopes[i] - slopes[last]))
+                crossing = float((offsets[previous] - offsets[i]) / (slopes[i] - slopes[previous]))
             if corners and crossing <= corners[-1]:
                 winners.pop()
                 corners.pop()

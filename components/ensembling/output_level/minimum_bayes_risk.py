@@ -1,7 +1,7 @@
-"""Minimum Bayes risk: the candidate whose expected utility under all votes is highest.
+"""Minimum Bayes risk decoding: the candidate with the highest expected utility under the posterior.
 
-Kumar and Byrne 2004 (n-best lists); Eikema and Aziz 2022 (samples); over the pooled candidates of different
-systems it is system combination by consensus, and each system's part in the consensus can be said.
+Kumar and Byrne 2004 (n-best lists); Eikema and Aziz 2022 (samples). Over the candidates of several systems it
+is system combination by consensus, and each system's share of the consensus is reported.
 """
 
 from __future__ import annotations
@@ -10,32 +10,39 @@ from collections.abc import Sequence
 
 from components.ensembling.output_level.candidates import collect_candidates
 from components.ensembling.output_level.config import SystemCombinationConfig
-from components.ensembling.output_level.mbr_utilities import AGREEMENTS, UTILITIES
+from components.ensembling.output_level.mbr_utilities import agreement_of, pairwise_utility
 from components.ensembling.output_level.weighted_hypotheses import SystemNBest
+from components.languages import UNDETERMINED
 from components.records import Hypothesis
 
 
 def rank_by_expected_utility(
-    nbests: Sequence[SystemNBest], config: SystemCombinationConfig, language: str = "und"
+    nbests: Sequence[SystemNBest], config: SystemCombinationConfig, language: str = UNDETERMINED
 ) -> tuple[Hypothesis, ...]:
-    """The different candidate texts of all offers, best first, as their systems wrote them.
+    """Order the different texts of all systems by their expected utility, best first.
 
-    Every vote is a candidate and, with its weight, a possible truth (itself included): the expected utility
-    of candidate c is ``sum over votes v of weight(v) * utility(c, v)``. Features added: ``expected_utility``,
-    and ``share:SYSTEM``, the part of the expected agreement with c (see ``AGREEMENTS``) that the system's votes
-    give; the shares sum to 1. Ties go to the system given first, then to its better hypothesis.
+    Every hypothesis is a candidate and, with its posterior weight, a possible truth: the expected utility of
+    candidate c is the sum over hypotheses h of weight(h) * utility(c, h), c itself included. Two features are
+    added: ``expected_utility``, and ``share:SYSTEM``, the part of the expected agreement with c (see
+    :func:`.mbr_utilities.agreement_of`) that comes from the system's hypotheses; the shares sum to 1. Ties go
+    to the system that stands first, then to its better hypothesis.
+
+    Args:
+        nbests: one list per system.
+        config: number of hypotheses, scale of the posterior, utility.
+        language: of the texts.
     """
     candidate_set = collect_candidates(nbests, config.n_best, config.scale)
-    utility = UTILITIES[config.utility](candidate_set.texts, language)
+    utility = pairwise_utility(config.utility, candidate_set.texts, language)
     expected = utility @ candidate_set.vote_shares.sum(0)
-    agreement = AGREEMENTS[config.utility](utility) @ candidate_set.vote_shares.T  # (texts, systems)
+    agreement = agreement_of(config.utility, utility) @ candidate_set.vote_shares.T  # (texts, systems)
     total = agreement.sum(1, keepdims=True)
     shares = (
         (agreement / total).tolist()
         if (total > 0).all()
         else _shares_per_candidate(agreement.tolist(), candidate_set.vote_shares.sum(1))
     )
-    order = sorted(range(len(expected)), key=lambda place: -round(float(expected[place]), 9))
+    order = sorted(range(len(expected)), key=lambda index: -round(float(expected[index]), 9))
     return tuple(
         _with_features(
             candidate_set.hypotheses[index], float(expected[index]), candidate_set.systems, shares[index]
@@ -44,9 +51,12 @@ def rank_by_expected_utility(
     )
 
 
-def _shares_per_candidate(masses: list[list[float]], votes: Sequence[float]) -> list[list[float]]:
-    """Where a candidate has nothing in common with any vote, the systems' weights stand for the shares."""
-    return [[m / sum(row) for m in row] if sum(row) > 0 else [float(v) for v in votes] for row in masses]
+def _shares_per_candidate(agreements: list[list[float]], weights: Sequence[float]) -> list[list[float]]:
+    """The systems' shares of each candidate's agreement; their weights, where it agrees with nothing."""
+    return [
+        [agreement / sum(row) for agreement in row] if sum(row) > 0 else [float(weight) for weight in weights]
+        for row in agreements
+    ]
 
 
 def _with_features(

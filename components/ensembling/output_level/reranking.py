@@ -1,4 +1,4 @@
-"""Log-linear reranking: the candidate with the highest weighted sum of features (Och and Ney 2002).
+"""Log-linear reranking of n-best lists: the highest weighted sum of features wins (Och and Ney 2002).
 
 The features are rows of :data:`N_FEATURES`; their coefficients are learned on development data by
 :mod:`components.ensembling.output_level.mert`.
@@ -13,20 +13,21 @@ from numpy.typing import NDArray
 
 from components.ensembling.output_level.candidates import Candidates, collect_candidates
 from components.ensembling.output_level.config import SystemCombinationConfig
-from components.ensembling.output_level.mbr_utilities import UTILITIES
+from components.ensembling.output_level.mbr_utilities import pairwise_utility
 from components.ensembling.output_level.weighted_hypotheses import SystemNBest
 from components.errors import ConfigError
+from components.languages import UNDETERMINED
 from components.records import Hypothesis
 
 Vector = NDArray[np.float64]
 Feature = Callable[[Candidates, SystemCombinationConfig, str], dict[str, Vector]]
-"""(candidates, config, language) -> columns by name, each with one number per candidate."""
+"""(candidates, config, language) -> features by name, each with one number per candidate."""
 
 
 def _score_features(
     candidate_set: Candidates, config: SystemCombinationConfig, language: str
 ) -> dict[str, Vector]:
-    """Log-probability (nats) and its mean per token, as the first system that offers the text gave it."""
+    """Log-probability (nats) and its mean per token, from the first system that has the text."""
     del config, language
     scores = np.array([hypothesis.score for hypothesis in candidate_set.hypotheses])
     lengths = np.array([max(hypothesis.n_tokens, 1) for hypothesis in candidate_set.hypotheses])
@@ -36,7 +37,7 @@ def _score_features(
 def _length_features(
     candidate_set: Candidates, config: SystemCombinationConfig, language: str
 ) -> dict[str, Vector]:
-    """Words, and characters for the languages that write no spaces."""
+    """Numbers of words and of characters; the latter for languages written without spaces."""
     del config, language
     return {
         "words": np.array([float(len(text.split())) for text in candidate_set.texts]),
@@ -47,7 +48,7 @@ def _length_features(
 def _vote_features(
     candidate_set: Candidates, config: SystemCombinationConfig, language: str
 ) -> dict[str, Vector]:
-    """Each system's share of the vote on the text: its posterior where it offers it, else 0."""
+    """Each system's posterior weight of the text; 0 where the system does not have it."""
     del config, language
     return {
         f"vote:{system}": candidate_set.vote_shares[number]
@@ -58,9 +59,9 @@ def _vote_features(
 def _agreement_feature(
     candidate_set: Candidates, config: SystemCombinationConfig, language: str
 ) -> dict[str, Vector]:
-    """Expected utility under all votes, in percent: minimum Bayes risk as a feature."""
+    """Expected utility under the posterior of all systems, in percent: minimum Bayes risk as a feature."""
     return {
-        "agreement": UTILITIES[config.utility](candidate_set.texts, language)
+        "agreement": pairwise_utility(config.utility, candidate_set.texts, language)
         @ candidate_set.vote_shares.sum(0)
     }
 
@@ -68,7 +69,7 @@ def _agreement_feature(
 def _hypothesis_features(
     candidate_set: Candidates, config: SystemCombinationConfig, language: str
 ) -> dict[str, Vector]:
-    """Features that every candidate brings along, such as ``lm``, a language model's log-probability."""
+    """Features that every hypothesis has, such as ``lm``, a language model's log-probability."""
     del config, language
     names = set.intersection(*(set(hypothesis.features) for hypothesis in candidate_set.hypotheses))
     return {name: np.array([h.features[name] for h in candidate_set.hypotheses]) for name in sorted(names)}
@@ -79,28 +80,35 @@ FEATURES: dict[str, Feature] = {
     "length": _length_features,
     "votes": _vote_features,
     "agreement": _agreement_feature,
-    "given": _hypothesis_features,
+    "hypothesis": _hypothesis_features,
 }
-"""Groups of features."""
+"""Name of a group -> its features."""
 
 
 def compute_features(
     candidate_set: Candidates, config: SystemCombinationConfig, language: str
 ) -> dict[str, Vector]:
-    """Every feature of the candidates of one utterance, by name; our own names win over brought ones."""
-    columns: dict[str, Vector] = {}
-    for row in reversed(FEATURES.values()):
-        columns |= row(candidate_set, config, language)
-    return columns
+    """Every feature of the candidates of an utterance, by name; ours replace hypotheses' own of that name."""
+    features: dict[str, Vector] = {}
+    for compute_group in reversed(FEATURES.values()):
+        features |= compute_group(candidate_set, config, language)
+    return features
 
 
 def rerank(
-    nbests: Sequence[SystemNBest], config: SystemCombinationConfig, language: str = "und"
+    nbests: Sequence[SystemNBest], config: SystemCombinationConfig, language: str = UNDETERMINED
 ) -> tuple[Hypothesis, ...]:
-    """The candidates by ``sum of coefficient * feature``, best first; ties in the order offered.
+    """Order the candidates by the sum of coefficient times feature, best first; ties keep their order.
 
-    The sum is added as the feature ``reranking``. A system that has no offer here votes 0. Raises
-    :class:`ConfigError` for no coefficients, and for one whose feature the candidates do not have.
+    The sum is added as the feature ``reranking``. A system that has no hypothesis here has a vote of 0.
+
+    Args:
+        nbests: one list per system.
+        config: has the coefficients by feature name.
+        language: of the texts.
+
+    Raises:
+        ConfigError: there are no coefficients, or one names a feature that the candidates do not have.
     """
     if not config.coefficients:
         raise ConfigError(
@@ -108,17 +116,17 @@ def rerank(
             "development data"
         )
     candidate_set = collect_candidates(nbests, config.n_best, config.scale)
-    columns = compute_features(candidate_set, config, language)
+    features = compute_features(candidate_set, config, language)
     total = np.zeros(len(candidate_set.hypotheses))
     for name, coefficient in config.coefficients.items():
-        if name in columns:
-            total = total + coefficient * columns[name]
+        if name in features:
+            total = total + coefficient * features[name]
         elif not name.startswith("vote:"):
-            available = ", ".join(columns)
+            available = ", ".join(features)
             raise ConfigError(
                 f"coefficients: expected features among {available}, found {name!r}; learn them again"
             )
-    order = sorted(range(len(total)), key=lambda place: -round(float(total[place]), 9))
+    order = sorted(range(len(total)), key=lambda index: -round(float(total[index]), 9))
     return tuple(_with_sum(candidate_set.hypotheses[index], float(total[index])) for index in order)
 
 

@@ -1,4 +1,4 @@
-"""Finished outputs of several systems -> one output per utterance. The methods are rows of ``METHODS``."""
+"""System combination: finished n-best lists of several systems become one, by a row of :data:`METHODS`."""
 
 from __future__ import annotations
 
@@ -20,24 +20,30 @@ from components.records import Hypothesis, NBest, Outcome, Quarantined
 CombinationMethod = Callable[[Sequence[SystemNBest], SystemCombinationConfig, str], tuple[Hypothesis, ...]]
 
 METHODS: dict[str, CombinationMethod] = {
-    "rover": lambda offers, config, language: (combine_by_rover(offers, config, language),),
+    "rover": lambda nbests, config, language: (combine_by_rover(nbests, config, language),),
     "minimum_bayes_risk": rank_by_expected_utility,
     "reranking": rerank,
 }
-"""Name -> (offers, config, language of the texts) -> hypotheses, best first."""
+"""Name -> function of (n-best lists, settings, language of the texts) that gives hypotheses, best first."""
 
 
 def check_combination(
     config: SystemCombinationConfig, systems: Sequence[str], *, learned: bool = False
 ) -> None:
-    """Raise :class:`ConfigError` in one line where ``config`` does not fit these systems.
+    """Refuse settings that do not fit the systems.
 
-    ``learned``: the coefficients of reranking come from development data.
+    Args:
+        config: the settings.
+        systems: names of the systems, in order.
+        learned: whether the coefficients of reranking come from development data.
+
+    Raises:
+        ConfigError: the names, the weights or the coefficients are wrong.
     """
     if not systems:
-        raise ConfigError("pool: expected at least one system, found none; name the members")
+        raise ConfigError("of: expected at least one system to combine, found none: name the members")
     if len(set(systems)) != len(systems):
-        raise ConfigError(f"pool: expected a different name for each system, found {', '.join(systems)}")
+        raise ConfigError(f"of: expected a different name for each system, found {', '.join(systems)}")
     weights = config.weights
     if weights and len(weights) != len(systems):
         raise ConfigError(
@@ -60,11 +66,20 @@ def combine_outputs(
     language: str,
     language_model: TextScorer | None = None,
 ) -> Outcome:
-    """One n-best list from what each system made of an utterance.
+    """Combine what several systems made of one utterance.
 
-    ``outcomes`` holds every system in its order; those that have none (None or quarantined), or whose weight
-    is 0, are left out and the others go on: the feature ``systems`` says how many took part. Where none is
-    left the utterance is quarantined. ``model`` is the language model that ``config`` names, where it does.
+    Systems without an output for it (None or quarantined), or of weight 0, are left out; the feature
+    ``systems`` says how many took part.
+
+    Args:
+        utterance_id: of the utterance.
+        outcomes: every system's outcome by its name, in order.
+        config: method and settings.
+        language: of the texts.
+        language_model: the one that ``config`` names, where it names one.
+
+    Returns:
+        One n-best list, or a quarantine record where no system is left.
     """
     weights = config.weights or (1.0,) * len(outcomes)
     available = [

@@ -1,4 +1,4 @@
-"""What the members of a pool offer for one utterance, and how their votes are shared out."""
+"""N-best lists of several systems for one utterance, and the posterior weight of each hypothesis."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from components.records import Hypothesis
 
 @dataclass(frozen=True, slots=True)
 class SystemNBest:
-    """The hypotheses of one system for one utterance, best first, and the weight of its vote."""
+    """The hypotheses of one system for one utterance, best first, and the system's weight (at least 0)."""
 
     system: str
     hypotheses: tuple[Hypothesis, ...]
@@ -22,7 +22,7 @@ class SystemNBest:
 
 @dataclass(frozen=True, slots=True)
 class WeightedHypothesis:
-    """One hypothesis and its share of the vote; the shares of an utterance sum to 1."""
+    """One hypothesis of one system, and its weight; the weights of an utterance sum to 1."""
 
     system: str
     hypothesis: Hypothesis
@@ -33,17 +33,27 @@ class TextScorer(Protocol):
     """Scores whole texts; :mod:`components.ensembling.output_level.language_model` has one."""
 
     def score(self, texts: Sequence[str]) -> list[float]:
-        """Log-probabilities (nats) of the texts, ends included."""
+        """Log-probability (nats) of each text, its end included."""
         ...
 
 
 def posterior_weights(nbests: Sequence[SystemNBest], n_best: int, scale: float) -> list[WeightedHypothesis]:
-    """The ``n_best`` first hypotheses of every offer, in order, with their shares of the vote.
+    """Weight the first ``n_best`` hypotheses of every system by their posteriors.
 
-    A system's weight is shared out over its hypotheses in proportion to ``exp(scale * score)``: the
-    posterior within its own list, so that scores of different systems are never compared. ``scale`` 0
-    shares evenly. Raises :class:`DataError` for an empty list, :class:`ConfigError` for weights that
-    are negative or all zero.
+    A system's weight is divided among its hypotheses in proportion to ``exp(scale * score)``: the posterior
+    within its own list, so that scores of different systems are never compared.
+
+    Args:
+        nbests: one list per system.
+        n_best: hypotheses of each that take part.
+        scale: 0 divides a system's weight evenly.
+
+    Returns:
+        The hypotheses, system by system, in the order of their lists.
+
+    Raises:
+        DataError: there is no system, or one with an empty list.
+        ConfigError: a weight is negative or not finite, or all are 0.
     """
     if not nbests:
         raise DataError("expected the hypotheses of at least one system, found none; check the members")
@@ -55,14 +65,14 @@ def posterior_weights(nbests: Sequence[SystemNBest], n_best: int, scale: float) 
             )
         if not (math.isfinite(nbest.weight) and nbest.weight >= 0):
             raise ConfigError(f"weights: expected at least 0 for {nbest.system}, found {nbest.weight}")
-    total = sum(offer.weight for offer in nbests)
+    total = sum(nbest.weight for nbest in nbests)
     if total == 0:
-        names = ", ".join(offer.system for offer in nbests)
+        names = ", ".join(nbest.system for nbest in nbests)
         raise ConfigError(f"weights: expected a positive one among {names}, found only zeros")
     return [
-        WeightedHypothesis(offer.system, hypothesis, offer.weight / total * share)
-        for offer in nbests
-        for hypothesis, share in _posteriors(offer.hypotheses[:n_best], scale)
+        WeightedHypothesis(nbest.system, hypothesis, nbest.weight / total * posterior)
+        for nbest in nbests
+        for hypothesis, posterior in _posteriors(nbest.hypotheses[:n_best], scale)
     ]
 
 
@@ -73,16 +83,16 @@ def _posteriors(hypotheses: Sequence[Hypothesis], scale: float) -> list[tuple[Hy
 
 
 def add_language_model_scores(nbests: Sequence[SystemNBest], model: TextScorer) -> list[SystemNBest]:
-    """The offers with the feature ``lm`` on every hypothesis; equal texts are scored once."""
+    """Add the feature ``lm``, the log-probability under ``model``; equal texts are scored once."""
     texts = list(dict.fromkeys(h.text for nbest in nbests for h in nbest.hypotheses))
     scores = dict(zip(texts, model.score(texts), strict=True))
     return [
         replace(
-            offer,
+            nbest,
             hypotheses=tuple(
                 h.model_copy(update={"features": {**h.features, "lm": scores[h.text]}})
-                for h in offer.hypotheses
+                for h in nbest.hypotheses
             ),
         )
-        for offer in nbests
+        for nbest in nbests
     ]

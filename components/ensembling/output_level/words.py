@@ -1,7 +1,7 @@
-"""A hypothesis as words with confidences: what is voted on.
+"""Splits a hypothesis into words with confidences, for voting.
 
-A word's confidence is the geometric mean of its tokens' probabilities, so a word of many pieces is not
-less sure than one of few. Where a recogniser tells no tokens, every word has the hypothesis's own mean.
+A word's confidence is the geometric mean of its tokens' probabilities, so that a word of many pieces does not
+get less than one of few. Where a recognizer gives no tokens, every word has the mean of the hypothesis.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from components.alignment import align
-from components.metrics.normalizers import without_spaces
+from components.languages import UNDETERMINED, without_spaces
 from components.records import Hypothesis, Token
 from components.text_normalization import Normalizer
 
 MIN_CONFIDENCE = 1e-10
 """Confidences are at least this, so that their logarithms are finite."""
-_SPECIAL = re.compile(r"<\|[^|]*\|>|</?s>")  # time stamps and ends are no part of a word
+_SPECIAL = re.compile(r"<\|[^|]*\|>|</?s>")  # timestamps and end tokens are no part of a word
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """``key`` is what votes are counted by, ``surface`` how the word is written, confidence in (0, 1]."""
+    """A word: ``key`` is compared to count votes, ``surface`` is its spelling; confidence in (0, 1]."""
 
     key: str
     surface: str
@@ -33,18 +33,23 @@ class Word:
 
 
 def word_key(word: str) -> str:
-    """The word without case, punctuation and symbols: spellings of one word have one key."""
+    """The word without case, punctuation and symbols, so that all its spellings have one key."""
     folded = unicodedata.normalize("NFKC", word).casefold()
     return "".join(letter for letter in folded if unicodedata.category(letter)[0] not in "PSC")
 
 
 def split_words(
-    hypothesis: Hypothesis, language: str = "und", normalizer: Normalizer | None = None
+    hypothesis: Hypothesis, language: str = UNDETERMINED, normalizer: Normalizer | None = None
 ) -> tuple[Word, ...]:
-    """The words of a hypothesis (characters, in languages written without spaces).
+    """Split a hypothesis into words (characters, in languages written without spaces).
 
-    Punctuation that stands alone belongs to the word before it (to the first one, at the start). With a
-    ``normaliser`` the words are those of the normalised text, each with the confidence of what it was.
+    Punctuation between spaces belongs to the word before it (at the start, to the first word).
+
+    Args:
+        hypothesis: its tokens' log-probabilities give the confidences.
+        language: of the text.
+        normalizer: the words are those of the normalized text, each with the confidence of what it was
+        before.
     """
     text = normalizer(hypothesis.text) if normalizer else hypothesis.text
     words = _attach_punctuation(_split_units(text, language), "" if without_spaces(language) else " ")
@@ -77,7 +82,7 @@ def _attach_punctuation(units: Sequence[str], space: str) -> list[Word]:
 
 
 def _words_of_tokens(tokens: Sequence[Token], language: str) -> list[Word]:
-    """The words that tokens spell, with their confidences; [] if there are no tokens."""
+    """The words that the tokens spell, with their confidences; none without tokens."""
     characters = [
         (character, number)
         for number, token in enumerate(tokens)
@@ -95,7 +100,7 @@ def _words_of_tokens(tokens: Sequence[Token], language: str) -> list[Word]:
 
 
 def _align_confidences(keys: Sequence[str], token_words: Sequence[Word], mean: float) -> list[float]:
-    """A confidence per key: of the word it is aligned with; stretches of other lengths share their mean."""
+    """The confidence of each key, from aligned token words; stretches of other lengths share a mean."""
     confidences: list[float] = []
     start = 0
     edits = align([word.key for word in token_words], keys)

@@ -1,7 +1,8 @@
-"""The combinations a search can be given: rows of :data:`COMBINATIONS`.
+"""Combiners for the search: the ways to turn several next-token distributions into one.
 
-Each implements :class:`components.decoding.Combiner`: which members count, with which constants (or a gate),
-and the mixture of one step. Members that count for nothing are never called.
+Each row of :data:`COMBINATIONS` implements :class:`components.decoding.combiner.Combiner`: which members are
+active, their constant weights or the gating network that gives weights at every step, and the mixture of one
+step. Members of weight zero are never run.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import torch
 from torch import Tensor
 
 from components.decoding.combiner import Combiner, Gate, Mixture, mixture_of_one
-from components.ensembling.output_level.config import Filter
 from components.ensembling.token_level import interpolation
+from components.ensembling.token_level.config import Filter
 from components.ensembling.token_level.fused_interpolation import mix_linearly, mix_log_linearly
 from components.ensembling.token_level.interpolation import is_plausible, require_strength
 from components.errors import ConfigError
@@ -23,7 +24,14 @@ Weights = Sequence[float] | Gate
 
 
 class LinearInterpolation:
-    """log sum_m w_m p_m; ``weights`` are at least 0 and sum to 1, or a gate gives them at every step."""
+    """Weighted mean of probabilities: log sum_m w_m p_m.
+
+    Args:
+        weights: one per member, at least 0, summing to 1; or a gate that gives them at every step.
+
+    Raises:
+        ConfigError: a weight is negative or not finite, or they do not sum to 1.
+    """
 
     def __init__(self, weights: Weights) -> None:
         self.gate, self.weights = _split_gate(weights)
@@ -41,20 +49,25 @@ class LinearInterpolation:
         return torch.tensor([w for w in self.weights if w != 0])
 
     def __call__(self, scores: Sequence[Tensor], weights: Tensor, exact: bool = False) -> Mixture:
-        """See :class:`components.decoding.Combiner`."""
+        """Mix one step, as :class:`components.decoding.combiner.Combiner` says."""
         if len(scores) == 1:
             return mixture_of_one(scores[0])
         w = _per_row(weights, scores)
         fast = None if exact else mix_linearly(scores, w)
-        return (
-            Mixture(*fast)
-            if fast
-            else _mix_in_log_domain(scores, lambda each: interpolation.interpolate_linearly(each, w))
-        )
+        if fast:
+            return Mixture(*fast)
+        return _mix_in_log_domain(scores, lambda log_probs: interpolation.interpolate_linearly(log_probs, w))
 
 
 class LogLinearInterpolation:
-    """log (prod_m p_m ** c_m / Z), any finite coefficients; or a gate gives them at every step."""
+    """Weighted product of probabilities: log (prod_m p_m ** c_m / Z).
+
+    Args:
+        coefficients: one per member, any finite numbers; or a gate that gives them at every step.
+
+    Raises:
+        ConfigError: a coefficient is not finite, or all are 0.
+    """
 
     def __init__(self, coefficients: Weights) -> None:
         self.gate, self.weights = _split_gate(coefficients)
@@ -70,22 +83,22 @@ class LogLinearInterpolation:
         return torch.tensor([c for c in self.weights if c != 0])
 
     def __call__(self, scores: Sequence[Tensor], weights: Tensor, exact: bool = False) -> Mixture:
-        """See :class:`components.decoding.Combiner`."""
+        """Mix one step, as :class:`components.decoding.combiner.Combiner` says."""
         c = _per_row(weights, scores)
         if len(scores) == 1 and bool((c == 1).all()):
             return mixture_of_one(scores[0])
         fast = None if exact else mix_log_linearly(scores, c)
-        return (
-            Mixture(*fast)
-            if fast
-            else _mix_in_log_domain(scores, lambda each: interpolation.interpolate_log_linearly(each, c))
+        if fast:
+            return Mixture(*fast)
+        return _mix_in_log_domain(
+            scores, lambda log_probs: interpolation.interpolate_log_linearly(log_probs, c)
         )
 
 
 class NegativeEvidence:
-    """Three members, in this order: core, positive, negative; see :func:`.interpolation.apply_negative_evidence`.
+    """A core model, pulled to a positive and away from a negative one: three members, in this order.
 
-    At strength 0 only the core is run.
+    Formula and sources: :func:`.interpolation.apply_negative_evidence`. At strength 0 only the core is run.
     """
 
     gate: Gate | None = None
@@ -110,25 +123,22 @@ class NegativeEvidence:
         return torch.tensor([1.0] if self.strength == 0 else [1.0, self.strength, -self.strength])
 
     def __call__(self, scores: Sequence[Tensor], weights: Tensor, exact: bool = False) -> Mixture:
-        """See :class:`components.decoding.Combiner`."""
-        fast = (
-            None
-            if exact
-            else mix_log_linearly(scores, _per_row(weights, scores), self._plausibility_mask(scores[0]))
-        )
-        if fast:
-            log_probs = fast[0]
-            if self.plausibility is not None and self.filter == "after":
-                log_probs.masked_fill_(~is_plausible(log_probs, self.plausibility), -torch.inf)
-                torch.log_softmax(log_probs.clone(), dim=-1, out=log_probs)
-            return Mixture(log_probs, fast[1])
-        return _mix_in_log_domain(scores, self._mix_log_probs)
+        """Mix one step, as :class:`components.decoding.combiner.Combiner` says."""
+        mask = self._plausibility_mask(scores[0])
+        fast = None if exact else mix_log_linearly(scores, _per_row(weights, scores), mask)
+        if fast is None:
+            return _mix_in_log_domain(scores, self._mix_log_probs)
+        log_probs, log_normalizers = fast
+        if self.plausibility is not None and self.filter == "after":
+            log_probs.masked_fill_(~is_plausible(log_probs, self.plausibility), -torch.inf)
+            torch.log_softmax(log_probs.clone(), dim=-1, out=log_probs)
+        return Mixture(log_probs, log_normalizers)
 
     def _plausibility_mask(self, core: Tensor) -> Callable[[Tensor, slice], Tensor] | None:
         share = self.plausibility
         if share is None or self.filter == "after":
             return None
-        return lambda mixed, rows: mixed.masked_fill_(~is_plausible(core[rows], share), -torch.inf)
+        return lambda mixture, rows: mixture.masked_fill_(~is_plausible(core[rows], share), -torch.inf)
 
     def _mix_log_probs(self, log_probs: Tensor) -> Tensor:
         core, positive, negative = log_probs[0], log_probs[-1 if len(log_probs) == 1 else 1], log_probs[-1]
@@ -142,6 +152,7 @@ COMBINATIONS: dict[str, Callable[..., Combiner]] = {
     "log_linear": LogLinearInterpolation,
     "negative_evidence": NegativeEvidence,
 }
+"""Name, as in ``combine.method`` -> combiner."""
 
 
 def _split_gate(weights: Weights) -> tuple[Gate | None, tuple[float, ...]]:
@@ -152,7 +163,7 @@ def _active_members(gate: Gate | None, weights: Sequence[float], n_members: int)
     if gate is not None:
         if not gate.fits(n_members):
             raise ConfigError(
-                f"expected a gate for {n_members} members, found one for another number: learn it"
+                f"expected a gate for {n_members} members, found one for another number: learn it again"
             )
         return tuple(range(n_members))
     if n_members != len(weights):
@@ -161,18 +172,18 @@ def _active_members(gate: Gate | None, weights: Sequence[float], n_members: int)
 
 
 def _per_row(weights: Tensor, scores: Sequence[Tensor]) -> Tensor:
-    """(M,) or (M, R) -> (M, R), where the scores are."""
+    """Weights (M,) or (M, R) -> (M, R), on the device of the scores."""
     weights = weights.to(scores[0].device)
     return weights[:, None].expand(-1, len(scores[0])) if weights.dim() == 1 else weights
 
 
 def _mix_in_log_domain(scores: Sequence[Tensor], mix: Callable[[Tensor], Tensor]) -> Mixture:
-    """Through normalised log-probabilities (M, R, V)."""
+    """The mixture by ``mix`` of normalized log-probabilities (M, R, V): slower, and exact everywhere."""
     member_log_probs = torch.stack([torch.log_softmax(score, dim=-1) for score in scores])
-    normalisers = torch.stack(
+    log_normalizers = torch.stack(
         [
             score.amax(dim=-1) - log_probs.amax(dim=-1)
             for score, log_probs in zip(scores, member_log_probs, strict=True)
         ]
     )
-    return Mixture(mix(member_log_probs), normalisers)
+    return Mixture(mix(member_log_probs), log_normalizers)

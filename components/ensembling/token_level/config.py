@@ -1,20 +1,43 @@
-"""What a user can set on the mixing of members, step by step. Flat: the Prefect UI makes its form of it."""
+"""Settings of token-level ensembles: who the members are and how their distributions become one.
+
+Flat, described and bounded, because Prefect's UI makes its form of them.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from components.ensembling.output_level.config import Filter
 from components.errors import ConfigError
+from components.recognition.config import RecognitionConfig
 from components.translation.config import TranslationConfig
 
 TRANSLATION_VERSION = 2
-"""Of translators mixed token by token: changes when the same members and mixing give other outputs."""
+"""Part of the key of an ensemble of translators: changes when the same settings give other outputs."""
+RECOGNITION_VERSION = 1
+"""The same of ensembles of recognizers."""
 DROPOUT_PREFIX = "dropout:"
-"""Before a model reference: the model thinned by dropout, each time it is named by other masks."""
+"""Before a model reference: that model with Monte-Carlo dropout; every occurrence draws masks of its own."""
+COEFFICIENTS_FILE = "coefficients.json"
+"""File, in the folder of a ``mixture_weights`` node, that holds what was learned."""
+Filter = Literal["before", "after"]
+"""Whether implausible tokens are removed by the core model's probability, or by the mixture's."""
+Combination = Literal["linear", "log_linear"]
+"""Ways to interpolate distributions: rows of :data:`.combiners.COMBINATIONS`."""
+_log = logging.getLogger("antiphon.ensembling")
+
+
+def rename_old_method(value: object, setting: str) -> object:
+    """Read ``pooled``, as ``output_level`` was called before, with a warning that names the setting."""
+    if value != "pooled":
+        return value
+    _log.warning(
+        "%s: pooled is now called output_level; the old name will be refused in the next version", setting
+    )
+    return "output_level"
 
 
 class MixingConfig(BaseModel):
@@ -22,11 +45,12 @@ class MixingConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    method: Literal["linear", "log_linear", "negative_evidence", "pooled"] = Field(
+    method: Literal["linear", "log_linear", "negative_evidence", "output_level"] = Field(
         "linear",
         title="Method",
         description="linear = weighted mean of probabilities (OR); log_linear = weighted product (AND); "
-        "negative_evidence = model x (positive / negative) ** strength; pooled = each alone, then pool",
+        "negative_evidence = model x (positive / negative) ** strength; output_level = each decodes alone, "
+        "then their finished texts are combined",
     )
     coefficients: tuple[float, ...] = Field(
         (),
@@ -78,9 +102,14 @@ class MixingConfig(BaseModel):
         description="negative_evidence: plausibility by the model itself (before) or by the mixture (after)",
     )
 
+    @field_validator("method", mode="before")
+    @classmethod
+    def _read_old_name(cls, value: object) -> object:
+        return rename_old_method(value, "combine.method")
+
 
 class TranslatorMembers(TranslationConfig):
-    """Settings of the search that all translators of an ensemble share, and who they are."""
+    """The search settings that all translators of an ensemble share, and the translators."""
 
     members: tuple[str, ...] = Field(
         (),
@@ -97,27 +126,41 @@ class TranslatorMembers(TranslationConfig):
 
     @property
     def references(self) -> tuple[str, ...]:
-        """Every translator in the order in which they are mixed; thinned ones begin with ``DROPOUT_PREFIX``."""
+        """Every translator in its order; those with dropout begin with :data:`DROPOUT_PREFIX`."""
         first = (DROPOUT_PREFIX + self.model,) * self.dropout_members or (self.model,)
         return (*first, *self.members)
 
 
 class EnsembleConfig(TranslationConfig):
-    """Everything that makes an ensemble: the search, the members in order, and how they are mixed."""
+    """An ensemble of translators: the settings of the search, the members in order, how they are mixed."""
 
     members: tuple[str, ...]
     mixing: MixingConfig
 
 
-def ordered_members(references: Sequence[str], mixing: MixingConfig) -> list[str]:
-    """Every model of the ensemble in the order in which it is mixed: translators, then language models.
+class RecognizerEnsembleConfig(RecognitionConfig):
+    """An ensemble of recognizers: the settings of the search, the members in order, how they are mixed."""
 
-    Raises ConfigError where their number does not suit the method.
+    members: tuple[str, ...] = Field(min_length=1)
+    combination: Combination = "linear"
+    coefficients: tuple[float, ...] = ()
+
+
+def ordered_members(references: Sequence[str], mixing: MixingConfig) -> list[str]:
+    """Every model of an ensemble of translators, in the order in which its combiner counts them.
+
+    Args:
+        references: model references of the translators.
+        mixing: how they are mixed; names the positive and negative language model of negative evidence.
+
+    Raises:
+        ConfigError: the method takes another number of models, or another vocabulary.
     """
     if mixing.vocabulary != "same" and (mixing.method == "negative_evidence" or mixing.learn != "nothing"):
         raise ConfigError(
             f"combine.vocabulary {mixing.vocabulary}: expected linear or log_linear with given or equal "
-            f"coefficients, found {mixing.method} with learn={mixing.learn}: give them, or pool the texts"
+            f"coefficients, found {mixing.method} with learn={mixing.learn}: give them, or set "
+            "combine.method: output_level"
         )
     if mixing.method != "negative_evidence":
         if len(references) < 2 and not references[0].startswith(DROPOUT_PREFIX):

@@ -1,5 +1,7 @@
-"""A translator whose members have tokenizers of their own: each reads the source in its own pieces, and what
-they say next is mixed over a shared vocabulary (:mod:`components.ensembling.token_level.vocabulary_mapping`).
+"""A translation backend whose members have different tokenizers.
+
+Each member reads the source in its own pieces; their next-token distributions are mixed over a shared
+vocabulary, made by :mod:`components.ensembling.token_level.vocabulary_mapping`.
 """
 
 from __future__ import annotations
@@ -35,17 +37,17 @@ VOCABULARY_SHARING: dict[str, Callable[[Sequence[Lexicon]], SharedVocabulary]] =
     "intersection": intersect_vocabularies,
     "union": unite_vocabularies,
 }
-"""Ways to share a vocabulary."""
+"""Name, as in ``combine.vocabulary`` -> the function that makes a shared vocabulary."""
 
-
-_TOKEN_RULES = (
+_TOKEN_SETTINGS = (
     *("sequence_bias", "no_repeat_ngram_size", "min_length", "min_new_tokens"),
     *("forced_bos_token_id", "suppress_tokens", "begin_suppress_tokens"),
 )
+"""Generation settings that name tokens, and so mean nothing in another vocabulary."""
 
 
 class VocabularyMember(NamedTuple):
-    """A member: what prepares its source, its model, its pieces."""
+    """A member with a vocabulary of its own: the backend that reads the source, its model, its lexicon."""
 
     backend: Seq2SeqBackend
     model: Seq2SeqModel
@@ -54,61 +56,80 @@ class VocabularyMember(NamedTuple):
 
 @dataclass(frozen=True)
 class _TokenizedPerMember(Sentence):
-    """A sentence as every member reads it; ``tokens`` are the first one's."""
+    """A source sentence as every member tokenizes it; ``tokens`` are the first member's."""
 
     versions: tuple[Sentence, ...] = ()
 
 
 class CrossVocabularyBackend:
-    """An :class:`~components.translation.translator.TranslationBackend` over engines by name, in the combiner's order.
+    """A :class:`~components.translation.translator.TranslationBackend` of members of different vocabularies.
 
     Every hypothesis has, per member, the feature ``dropped:NAME``: the probability, averaged over the rows
-    and steps of its search, that the member gave to pieces which the shared vocabulary lacks. ConfigError for
-    models that force or forbid tokens beyond their ends and padding, which has no meaning for the others.
+    and steps of its search, that the member gave to pieces which the shared vocabulary lacks.
+
+    Args:
+        members: by name, in the order in which ``combiner`` counts them.
+        search_config: settings of the search.
+        combiner: mixes the members.
+        sharing: a row of :data:`VOCABULARY_SHARING`.
+
+    Raises:
+        ConfigError: a model forces or forbids tokens beyond its ends and padding, which has no meaning in
+            another vocabulary; or the members share too few pieces.
     """
 
     def __init__(
         self,
         members: Mapping[str, VocabularyMember],
         search_config: SearchConfig,
-        combine: Combiner,
+        combiner: Combiner,
         sharing: str,
     ) -> None:
         for name, member in members.items():
             _require_no_token_rules(name, member)
         names = list(members)
-        self._active = combine.active_members(len(names))
+        self._active = combiner.active_members(len(names))
         self._names = [names[index] for index in self._active]
-        self._vocabulary_members, self._search, self._combine = list(members.values()), search_config, combine
-        self._shared = VOCABULARY_SHARING[sharing]([reader.lexicon for reader in self._vocabulary_members])
+        self._vocabulary_members, self._search, self._combiner = (
+            list(members.values()),
+            search_config,
+            combiner,
+        )
+        self._shared = VOCABULARY_SHARING[sharing]([member.lexicon for member in self._vocabulary_members])
         self.max_source = self._vocabulary_members[0].backend.max_source
         pieces, eos = self._shared.lexicon.pieces, self._shared.lexicon.vocabulary.eos
-        self._rules: list[LogitsProcessor] = [
+        self._logits_processors: list[LogitsProcessor] = [
             logits_processors.suppress(
-                [i for i, piece in enumerate(pieces) if _is_special(piece) and i not in eos]
+                [i for i, piece in enumerate(pieces) if _is_special_piece(piece) and i not in eos]
             ),
             logits_processors.force_last(eos),
         ]
 
     def prepare(self, text: str, source: str, target: str | None) -> Sentence:
-        """See :class:`Engine`."""
+        """The sentence as every member tokenizes it.
+
+        Raises:
+            DataError: it is longer than a member has positions for.
+        """
         versions = tuple(member.backend.prepare(text, source, target) for member in self._vocabulary_members)
-        for reader, version in zip(self._vocabulary_members, versions, strict=True):
-            if len(version.tokens) > (most := reader.backend.max_source):
+        for member, version in zip(self._vocabulary_members, versions, strict=True):
+            if len(version.tokens) > (most := member.backend.max_source):
                 raise DataError(
-                    f"expected at most {most} tokens of {reader.model.name} per sentence, "
+                    f"expected at most {most} tokens of {member.model.name} per sentence, "
                     f"found {len(version.tokens)}: split it"
                 )
         return _TokenizedPerMember(versions[0].tokens, target, versions)
 
     def decode(self, sentences: Sequence[Sentence]) -> list[list[SentenceTranslation]]:
-        """See :class:`Engine`."""
+        """The translations of each sentence, best first."""
         scorers = [self._build_scorer(index, sentences) for index in range(len(self._vocabulary_members))]
-        nbests = search(scorers, self._search, logits_processors=self._rules, combiner=self._combine)
+        nbests = search(
+            scorers, self._search, logits_processors=self._logits_processors, combiner=self._combiner
+        )
         lost = {
             LOST_PREFIX + name: scorer.lost.per_utterance
-            for name, place in zip(self._names, self._active, strict=True)
-            if isinstance(scorer := scorers[place], MappedScorer)
+            for name, index in zip(self._names, self._active, strict=True)
+            if isinstance(scorer := scorers[index], MappedScorer)
         }
         return [
             [
@@ -150,22 +171,22 @@ class CrossVocabularyBackend:
         )
 
 
-def _is_special(piece: str) -> bool:
+def _is_special_piece(piece: str) -> bool:
     return piece.startswith("<") and piece.endswith(">") and len(piece) > 2
 
 
 def _require_no_token_rules(name: str, member: VocabularyMember) -> None:
     model, pieces = member.model.model, member.lexicon.pieces
-    settings = {rule: generation_setting(model, rule) for rule in _TOKEN_RULES}
+    settings = {setting: generation_setting(model, setting) for setting in _TOKEN_SETTINGS}
     settings["bad_words_ids"] = [
         word
         for word in model.generation_config.bad_words_ids or ()
-        if len(word) > 1 or not _is_special(pieces[word[0]])
+        if len(word) > 1 or not _is_special_piece(pieces[word[0]])
     ]
     if model.config.model_type in MULTILINGUAL:
         settings["target language's token"] = "its model's own"
-    if faults := [f"{rule} {value}" for rule, value in settings.items() if value]:
+    if faults := [f"{setting} {value}" for setting, value in settings.items() if value]:
         raise ConfigError(
             f"{name}: expected a model that forces and forbids no tokens, to mix it with other vocabularies, "
-            f"found {', '.join(faults)}: pool the finished texts instead (combine.method: pooled)"
+            f"found {', '.join(faults)}: combine the finished texts instead (combine.method: output_level)"
         )

@@ -1,13 +1,13 @@
 """Monte-Carlo dropout as a member of an ensemble (Gal and Ghahramani, 2016, arXiv:1506.02142, 1512.05287).
 
-**What a mask belongs to**: one utterance and one seed. Every place of the network where dropout acts has one
-mask over its features, drawn once and kept for all positions of the sequence, of the source and of the output
-(the variational form); every hypothesis of the utterance descends from one row and keeps its mask when rows
-are reordered, repeated or dropped. An utterance is thus decoded by one thinned network from beginning to end:
-its hypotheses are comparable, cached states stay valid, and forcing an output gives the score it was found
-with. The masks depend on (seed, key of the utterance, place), not on what else is in the batch.
+A mask belongs to one utterance and one seed (the variational form). Every dropout site of the network has one
+mask over its features, drawn once and used at all positions of the source and of the output; every hypothesis
+of the utterance descends from one row and keeps its mask when rows are reordered, repeated or dropped. An
+utterance is thus decoded by one sampled network from beginning to end: its hypotheses are comparable, cached
+states stay valid, and forced decoding of an output gives the score that the search gave it. The masks depend
+on (seed, key of the utterance, site), not on what else is in the batch.
 
-The dropout of attention probabilities is left out: it has no feature that could be kept over positions.
+Dropout of attention probabilities is left out: they have no feature dimension that stays over positions.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from components.errors import ConfigError
 
 
 class _RowMasks(TorchFunctionMode):
-    """Multiplies what passes through ``functional.dropout`` by the masks of its rows; thread-local.
+    """Within ``with``, replaces every call of ``functional.dropout`` by a product with the masks of its rows.
 
-    ``owners`` (R,) are the utterances of the rows. Places are told apart by part ("encoder", "decoder") and
-    by their order within a pass, which is the same in every pass.
+    ``owners`` (R,) is the utterance of each row. A dropout site is known by its part ("encoder", "decoder")
+    and its order within a pass, which is the same in every pass. The mode holds for the present thread only.
     """
 
     def __init__(self, seed: int, keys: Sequence[int], rate: float | None) -> None:
@@ -41,7 +41,7 @@ class _RowMasks(TorchFunctionMode):
         self._masks: dict[tuple[str, int], Tensor] = {}
 
     def start_pass(self, part: str) -> _RowMasks:
-        """Count the places of ``part`` from the start."""
+        """Begin a pass through ``part`` of the network: its dropout sites are numbered from 0."""
         self._part, self._site = part, 0
         return self
 
@@ -78,16 +78,21 @@ class _RowMasks(TorchFunctionMode):
 
     @property
     def n_sites(self) -> int:
-        """How many places of dropout were met so far."""
+        """Dropout sites that were met so far."""
         return len(self._masks)
 
 
 class DropoutScorer:
-    """``inner``, thinned by masks of its own; see :class:`components.decoding.TokenScorer`.
+    """A :class:`~components.decoding.scorers.TokenScorer` that runs another one with dropout.
 
-    ``rate`` replaces the model's own rates where they are above 0. ``keys`` (one per utterance, by default
-    their places in the batch) tell the utterances apart. ConfigError at the first step if the model has no
-    dropout.
+    Args:
+        inner: the scorer of the model, with N prepared utterances.
+        seed: of the masks.
+        rate: replaces the model's own dropout rates where they are above 0; between 0 and 1.
+        keys: tell the utterances apart, one each; by default their numbers in the batch.
+
+    Raises:
+        ConfigError: the rate is out of range; at the first step, if the model has no dropout.
     """
 
     def __init__(
@@ -107,7 +112,7 @@ class DropoutScorer:
 
     @torch.inference_mode()
     def prefill(self) -> Tensor:
-        """Draw the masks and run what comes before the first token."""
+        """Draw the masks and score the first token: (N, V)."""
         inner = self._inner
         n = inner.utterances
         keys = range(n) if self._keys is None else self._keys
@@ -121,7 +126,7 @@ class DropoutScorer:
                 scores = inner.prefill_decoder()
         else:
             inner.shares_prefix = (
-                False  # what prompts have in common is not run once: every utterance is thinned apart
+                False  # a common prefix cannot be run once: every utterance has its own masks
             )
             with self._masks.start_pass("decoder"):
                 scores = inner.prefill()
@@ -134,12 +139,12 @@ class DropoutScorer:
 
     @torch.inference_mode()
     def step(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
-        """Rows keep the masks of their parents."""
+        """Score the next token, (R, V); row r continues row ``beam_indices[r]`` and keeps its masks."""
         return self.step_many(beam_indices, tokens[:, None])
 
     @torch.inference_mode()
     def step_many(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
-        """The same by several tokens (R, t) at once."""
+        """As :meth:`step` by several tokens (R, t) at once; scores after the last."""
         self._masks.owners = self._masks.owners.to(beam_indices.device)[beam_indices]
         with self._masks.start_pass("decoder"):
             return self._inner.step_many(beam_indices, tokens)

@@ -1,4 +1,4 @@
-"""A configuration -> a translator of many models."""
+"""Builds the translator of an ensemble, or its backend, from its configuration."""
 
 from __future__ import annotations
 
@@ -34,7 +34,11 @@ from components.translation.translator import Translator
 
 
 def build_combiner(mixing: MixingConfig, n_members: int) -> Combiner:
-    """The combination with the given coefficients, or equal ones. ConfigError where they do not fit."""
+    """The combiner of the configured method, with the given coefficients or equal ones.
+
+    Raises:
+        ConfigError: there is not one coefficient for every member.
+    """
     if mixing.method == "negative_evidence":
         return COMBINATIONS[mixing.method](mixing.strength, mixing.plausibility, mixing.filter)
     coefficients = mixing.coefficients or (1 / n_members,) * n_members
@@ -49,23 +53,32 @@ def build_translator(
     config: TranslationConfig,
     references: Sequence[str],
     mixing: MixingConfig,
-    combine: Combiner | None = None,
+    combiner: Combiner | None = None,
     store: str | None = None,
     first_masks: int = 0,
 ) -> Translator:
-    """The translator whose members are ``references``, mixed by ``combine`` (by default as configured).
+    """Build the translator of an ensemble. Its models stay resident in the process.
 
-    ``first_masks`` is the number of the first thinned member's dropout masks. Models stay resident.
-    ConfigError, ModelError.
+    Args:
+        config: settings of the search and the device.
+        references: model references of the translators, in order.
+        mixing: how the members are mixed.
+        combiner: by default the one that ``mixing`` configures.
+        store: where ``store:`` references are looked up.
+        first_masks: the number of the first dropout member's masks; those after it count on.
+
+    Raises:
+        ConfigError: the members cannot be mixed as configured.
+        ModelError: a member cannot be loaded.
     """
     names = ordered_members(references, mixing)
-    combine = combine or build_combiner(mixing, len(names))
+    combiner = combiner or build_combiner(mixing, len(names))
     backend: EnsembleBackend | CrossVocabularyBackend
     if mixing.vocabulary == "same":
-        backend, checkpoints = build_backend(config, names, combine, store, first_masks)
+        backend, checkpoints = build_backend(config, names, combiner, store, first_masks)
     else:
         backend, checkpoints = build_cross_vocabulary_backend(
-            config, names, combine, store, mixing.vocabulary, first_masks
+            config, names, combiner, store, mixing.vocabulary, first_masks
         )
     return Translator(
         backend,
@@ -79,55 +92,78 @@ def build_translator(
 def build_backend(
     config: TranslationConfig,
     names: Sequence[str],
-    combine: Combiner,
+    combiner: Combiner,
     store: str | None,
     first_masks: int = 0,
 ) -> tuple[EnsembleBackend, list[Checkpoint]]:
-    """The loaded members behind one search, once it is sure that they can be mixed."""
+    """Load the members of one vocabulary and put them behind one search.
+
+    Args:
+        config: settings of the search and the device.
+        names: model references as :func:`.config.ordered_members` orders them.
+        combiner: mixes the members.
+        store: where ``store:`` references are looked up.
+        first_masks: the number of the first dropout member's masks; those after it count on.
+
+    Returns:
+        The backend, and the checkpoint of every member.
+
+    Raises:
+        ConfigError: two members cannot share one search, or the first is no encoder-decoder model.
+        ModelError: a member cannot be loaded.
+    """
     loaded = {
         name: load_resident(name.removeprefix(DROPOUT_PREFIX), config, store) for name in dict.fromkeys(names)
     }
     models = [loaded[name][1] for name in names]
-    combine.active_members(len(models))
+    combiner.active_members(len(models))
     require_mixable(dict(zip(number_duplicates(names), models, strict=True)))
     translators = [model for model in models if isinstance(model, Seq2SeqModel)]
     if not isinstance(models[0], Seq2SeqModel):
         raise ConfigError(f"{names[0]}: expected an encoder-decoder model as the first member")
     start, mask_numbers = translators[0].start[0], count(first_masks)
-    sources: dict[str, BuildScorer] = {}
+    builders: dict[str, BuildScorer] = {}
     for display_name, name, model in zip(number_duplicates(names), names, models, strict=True):
         if isinstance(model, CausalModel):
-            sources[display_name] = language_model_scorer_builder(model, start)
+            builders[display_name] = language_model_scorer_builder(model, start)
         elif name.startswith(DROPOUT_PREFIX):
-            sources[display_name] = dropout_scorer_builder(model, next(mask_numbers))
+            builders[display_name] = dropout_scorer_builder(model, next(mask_numbers))
         else:
-            sources[display_name] = translation_scorer_builder(model)
-    backend = EnsembleBackend(translators, loaded[names[0]][2], search_config_of(config), combine, sources)
+            builders[display_name] = translation_scorer_builder(model)
+    backend = EnsembleBackend(translators, loaded[names[0]][2], search_config_of(config), combiner, builders)
     return backend, [loaded[name][0] for name in names]
 
 
 def build_cross_vocabulary_backend(
     config: TranslationConfig,
     names: Sequence[str],
-    combine: Combiner,
+    combiner: Combiner,
     store: str | None,
     sharing: str,
     first_masks: int = 0,
 ) -> tuple[EnsembleBackend | CrossVocabularyBackend, list[Checkpoint]]:
-    """The same over a shared vocabulary (``how``: a row of ``mapped.SHARED``), if there are several."""
+    """As :func:`build_backend`, for members of different vocabularies.
+
+    Args:
+        sharing: how a vocabulary is shared: a row of :data:`.cross_vocabulary.VOCABULARY_SHARING`.
+
+    Raises:
+        ConfigError: a member is no encoder-decoder model, or has dropout, or forces or forbids tokens.
+        ModelError: a member cannot be loaded.
+    """
     search, members = search_config_of(config), dict[str, VocabularyMember]()
     loaded = [load_resident(name.removeprefix(DROPOUT_PREFIX), config, store) for name in names]
-    if len({ready.vocabulary for _, ready, _ in loaded}) == 1:
-        return build_backend(config, names, combine, store, first_masks)
-    for display_name, name, (_, ready, tokenizer) in zip(
+    if len({model.vocabulary for _, model, _ in loaded}) == 1:
+        return build_backend(config, names, combiner, store, first_masks)
+    for display_name, name, (_, model, tokenizer) in zip(
         number_duplicates(names), names, loaded, strict=True
     ):
-        if name.startswith(DROPOUT_PREFIX) or not isinstance(ready, Seq2SeqModel):
+        if name.startswith(DROPOUT_PREFIX) or not isinstance(model, Seq2SeqModel):
             raise ConfigError(
-                f"{name}: expected encoder-decoder models without dropout to mix over a {sharing} of vocabularies"
+                f"{name}: expected encoder-decoder models without dropout to mix over the {sharing} of their "
+                "vocabularies"
             )
-        backend = Seq2SeqBackend(ready, tokenizer, search)
-        members[display_name] = VocabularyMember(backend, ready, build_lexicon(tokenizer, ready.vocabulary))
-    return CrossVocabularyBackend(members, search, combine, sharing), [
-        checkpoint for checkpoint, _, _ in loaded
-    ]
+        backend = Seq2SeqBackend(model, tokenizer, search)
+        members[display_name] = VocabularyMember(backend, model, build_lexicon(tokenizer, model.vocabulary))
+    checkpoints = [checkpoint for checkpoint, _, _ in loaded]
+    return CrossVocabularyBackend(members, search, combiner, sharing), checkpoints

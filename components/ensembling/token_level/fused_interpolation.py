@@ -1,10 +1,10 @@
-"""The sums of :mod:`components.ensembling.token_level.interpolation` at the speed of memory, for the search.
+"""Fast interpolation for the search: one pass over memory in blocks that stay in the processor's cache.
 
-They take scores (log-probabilities up to a constant per row), so that a member's own normalisation is done
-once, here; they walk over a few rows at a time, which then stay in the processor's cache, in one reused
-buffer. exp is a kernel of our own, or exp2, because torch's exp goes through a library that is slow on some
-processors. Where float32's range does not suffice, or forbidden tokens meet zero or negative coefficients,
-they return None and the caller takes the log-domain path.
+The formulas are those of :mod:`components.ensembling.token_level.interpolation`. These functions take scores
+(log-probabilities up to a constant per row), so that each member is normalized once, here, and work on a few
+rows at a time in one reused buffer. exp is a kernel of our own, or exp2, because torch's exp goes through a
+library that is slow on some processors. Where float32's range does not suffice, or forbidden tokens meet zero
+or negative coefficients, they return None and the caller takes the log-domain path.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LOG2E = math.log2(math.e)
 _BLOCK_SIZE = 1 << 18
 """Numbers per block: 1 MB in float32."""
 _MIN_SUM, _MAX_SUM = 1e-20, 1e30
-"""Sums of exponentials outside of these have lost what is small beside them."""
+"""Outside of this range a sum of exponentials has lost its small terms."""
 
 
 def _blocks(scores: Tensor) -> Iterator[slice]:
@@ -42,7 +42,7 @@ def _exp_and_sums(scores: Tensor, buffer: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _log_(values: Tensor) -> None:
-    """The logarithm in place: numpy's is vectorised everywhere, torch's goes through the slow library."""
+    """The logarithm in place: numpy's is vectorized everywhere, torch's goes through the slow library."""
     if values.device.type == "cpu" and values.dtype == torch.float32:
         array = values.numpy()
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -61,7 +61,15 @@ def _in_float32_range(totals: Tensor) -> bool:
 
 
 def mix_linearly(scores: Sequence[Tensor], weights: Tensor) -> tuple[Tensor, Tensor] | None:
-    """log sum_m w_m softmax(scores_m) (R, V), and the normalisers (M, R); ``weights`` (M, R)."""
+    """Mix linearly: log sum_m w_m softmax(scores_m).
+
+    Args:
+        scores: (R, V) of each of M members.
+        weights: (M, R).
+
+    Returns:
+        Log-probabilities (R, V) and the members' log-normalizers (M, R); None where float32 does not suffice.
+    """
     out, buffer = _output_and_buffer(scores[0])
     totals = scores[0].new_empty((len(scores), len(scores[0])))
     for rows in _blocks(scores[0]):
@@ -80,22 +88,28 @@ def mix_linearly(scores: Sequence[Tensor], weights: Tensor) -> tuple[Tensor, Ten
 def mix_log_linearly(
     scores: Sequence[Tensor], coefficients: Tensor, forbid: Callable[[Tensor, slice], Tensor] | None = None
 ) -> tuple[Tensor, Tensor] | None:
-    """log softmax of sum_m c_m scores_m (R, V), and the members' normalisers; ``coefficients`` (M, R).
+    """Mix log-linearly: log softmax of sum_m c_m scores_m.
 
-    ``forbid(mixed, rows)`` may set entries of a block to -inf, in place, before it is normalised.
+    Args:
+        scores: (R, V) of each of M members.
+        coefficients: (M, R).
+        forbid: may set entries of a block of rows to -inf, in place, before it is normalized.
+
+    Returns:
+        Log-probabilities (R, V) and the members' log-normalizers (M, R); None where float32 does not suffice.
     """
     out, buffer = _output_and_buffer(scores[0])
     totals = scores[0].new_empty((len(scores), len(scores[0])))
     for rows in _blocks(scores[0]):
-        mixed = out[rows]
+        mixture = out[rows]
         for m, member_scores in enumerate(scores):
             totals[m, rows] = _exp_and_sums(member_scores[rows], buffer)[1][:, 0]
             if m == 0:
-                torch.mul(member_scores[rows], coefficients[m, rows, None], out=mixed)
+                torch.mul(member_scores[rows], coefficients[m, rows, None], out=mixture)
             else:
-                mixed.addcmul_(member_scores[rows], coefficients[m, rows, None])
+                mixture.addcmul_(member_scores[rows], coefficients[m, rows, None])
         if forbid is not None:
-            mixed = forbid(mixed, rows)
-        torch.log_softmax(mixed, dim=-1, out=out[rows])
+            mixture = forbid(mixture, rows)
+        torch.log_softmax(mixture, dim=-1, out=out[rows])
     is_exact = _in_float32_range(totals) and not bool(out[:, 0].isnan().any())
     return (out, totals.log()) if is_exact else None

@@ -1,8 +1,8 @@
-"""Several distributions over one vocabulary become one.
+"""Interpolation of several distributions over one vocabulary, in the log domain.
 
 ``log_probs`` is (M, ..., V): natural logarithms of M members' probabilities, float32 or wider. ``weights``
 and ``coefficients`` are (M,), or (M, ...) where they depend on the context. A log-probability of -inf is a
-forbidden token. Nothing here makes NaN of it: a member of weight zero says nothing, whatever it forbids.
+forbidden token; none of these functions makes NaN of it. What a member of weight zero forbids stays allowed.
 
 Linear interpolation acts as a logical OR (likely if any member finds it likely), log-linear interpolation as
 a logical AND (likely only if every member does): Neubig, "Neural Machine Translation and Sequence-to-sequence
@@ -16,7 +16,7 @@ import math
 import torch
 from torch import Tensor
 
-from components.ensembling.output_level.config import Filter
+from components.ensembling.token_level.config import Filter
 from components.errors import ConfigError
 
 _MAX_EXPONENT = 80.0
@@ -24,9 +24,14 @@ _MAX_EXPONENT = 80.0
 
 
 def interpolate_linearly(log_probs: Tensor, weights: Tensor) -> Tensor:
-    """log sum_m w_m p_m: (M, ..., V) and weights of at least 0 that sum to 1 -> (..., V), normalised.
+    """Weighted mean of probabilities: log sum_m w_m p_m.
 
-    Gradients are exact for both arguments, also where a weight is 0.
+    Args:
+        log_probs: (M, ..., V).
+        weights: at least 0, summing to 1 over the members.
+
+    Returns:
+        Log-probabilities (..., V). Gradients are exact for both arguments, also where a weight is 0.
     """
     values, w = _broadcast_weights(log_probs, weights)
     weighted_values = torch.where(w > 0, values.detach(), -torch.inf)
@@ -37,11 +42,15 @@ def interpolate_linearly(log_probs: Tensor, weights: Tensor) -> Tensor:
 
 
 def interpolate_log_linearly(log_probs: Tensor, coefficients: Tensor) -> Tensor:
-    """log (prod_m p_m ** c_m / Z): (M, ..., V) and any finite coefficients -> (..., V), normalised over V.
+    """Weighted product of probabilities: log (prod_m p_m ** c_m / Z).
 
-    A token that any member of non-zero coefficient forbids is forbidden, also where the coefficient is
-    negative; a row in which every token is forbidden stays -inf. Scores that are off by a constant per row
-    (logits) give the same result: the members' normalisers cancel.
+    Args:
+        log_probs: (M, ..., V); logits give the same result, because the members' normalizers cancel.
+        coefficients: any finite numbers.
+
+    Returns:
+        Log-probabilities (..., V), normalized over V. A token that any member of non-zero coefficient forbids
+        is forbidden, also where the coefficient is negative; a row of forbidden tokens only stays -inf.
     """
     values, c = _broadcast_weights(log_probs, coefficients)
     forbidden = (values == -torch.inf) & (c != 0)
@@ -57,7 +66,9 @@ def apply_negative_evidence(
     plausibility: float | None = None,
     filter: Filter = "before",  # noqa: A002 - the papers' word
 ) -> Tensor:
-    """core * (positive / negative) ** strength, renormalised; all log-probabilities (..., V).
+    """Pull a core model to a positive and away from a negative one: core * (positive / negative) ** strength.
+
+    All three are log-probabilities (..., V), and so is the result, which is normalized.
 
     Domain differential adaptation (Dou et al., 2019, arXiv:1910.02555) with language models in and out of
     the domain, DExperts (Liu et al., 2021, arXiv:2105.03023) with an expert and an anti-expert. ``strength``
@@ -65,28 +76,28 @@ def apply_negative_evidence(
 
     ``plausibility`` (0 to 1) keeps only tokens of at least that share of the most likely one's probability
     (Li et al., 2022, arXiv:2210.15097). With ``filter`` "before" it is the core's own probability, as in
-    contrastive decoding and as DExperts truncates its base model before mixing; "after" filters what came of
-    the mixing, as proxy-tuning samples (Liu et al., 2024, arXiv:2401.08565). None filters nothing.
+    contrastive decoding and as DExperts truncates its base model before mixing; "after" filters the
+    mixture's, as proxy-tuning samples (Liu et al., 2024, arXiv:2401.08565). None filters nothing.
 
-    What the core or the positive forbids is forbidden (the positive only at a strength above 0). What the
-    negative forbids has no evidence against or for it: the positive's word on it is left out as well.
+    What the core or the positive forbids is forbidden (the positive only at a strength above 0). A token that
+    the negative forbids keeps the core's score: neither the negative's nor the positive's evidence counts.
     """
     require_strength(strength, plausibility, filter)
     s = torch.as_tensor(strength, dtype=core.dtype, device=core.device)[..., None]
     unknown = (negative == -torch.inf) | (positive == -torch.inf)
     evidence = torch.where(unknown, 0.0, positive - negative)
-    mixed = core + s * evidence
-    mixed = mixed.masked_fill((positive == -torch.inf) & (s != 0), -torch.inf)
+    scores = core + s * evidence
+    scores = scores.masked_fill((positive == -torch.inf) & (s != 0), -torch.inf)
     if plausibility is not None and filter == "before":
-        mixed = mixed.masked_fill(~is_plausible(core, plausibility), -torch.inf)
-    result = normalize(mixed)
+        scores = scores.masked_fill(~is_plausible(core, plausibility), -torch.inf)
+    result = normalize(scores)
     if plausibility is not None and filter == "after":
         result = normalize(result.masked_fill(~is_plausible(result, plausibility), -torch.inf))
     return result
 
 
 def is_plausible(log_probs: Tensor, share: float) -> Tensor:
-    """Which tokens have at least ``share`` of the highest probability of their row: (..., V), booleans."""
+    """Where a token has at least ``share`` of the highest probability of its row: booleans (..., V)."""
     if share <= 0:
         return torch.ones_like(log_probs, dtype=torch.bool)
     # Written so that NaN passes: it must be seen.
@@ -101,7 +112,7 @@ def normalize(scores: Tensor) -> Tensor:
 
 
 def require_strength(strength: float | Tensor, plausibility: float | None, filter: Filter) -> None:  # noqa: A002
-    """Refuse a negative strength, a plausibility outside 0 to 1 and an unknown filter: ConfigError."""
+    """Raise ConfigError for a negative strength, a plausibility outside 0 to 1, or an unknown filter."""
     value = torch.as_tensor(strength)
     if not bool(value.isfinite().all()) or bool((value < 0).any()):
         raise ConfigError(f"expected a strength of at least 0, found {strength}")
@@ -112,7 +123,7 @@ def require_strength(strength: float | Tensor, plausibility: float | None, filte
 
 
 def _broadcast_weights(log_probs: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Both in float32 or wider, the weights with one dimension for every one of ``log_probs``."""
+    """Both in float32 or wider; the weights get a dimension for every one of ``log_probs``."""
     if log_probs.dim() < 2 or weights.shape[:1] != log_probs.shape[:1]:
         raise ConfigError(
             "expected one weight per member, found weights of shape "

@@ -1,4 +1,4 @@
-"""A translator of many models: every member sees the source, one search writes the translation."""
+"""A translation backend of several models: each reads the source, and one search writes the translation."""
 
 from __future__ import annotations
 
@@ -22,14 +22,18 @@ from components.translation.seq2seq import Seq2SeqBackend, to_sentence_translati
 from components.translation.translator import SentenceTranslation
 
 BuildScorer = Callable[[Tensor, Tensor], TokenScorer]
-"""Makes a member for a batch of sources: ids (N, S) and mask (N, S)."""
+"""Builds the scorer of one member for a batch of sources, given as ids (N, S) and mask (N, S)."""
 
 
 class EnsembleBackend(Seq2SeqBackend):
-    """An :class:`~components.translation.translator.TranslationBackend` whose members are mixed by ``combine``.
+    """A :class:`~components.translation.translator.TranslationBackend` of several members.
 
-    ``sources`` are the members by name, in the order in which ``combine`` counts them. The first model's
-    tokenizer reads the source and writes the translation, its settings give the rules.
+    Args:
+        models: the encoder-decoder members; the first one's generation settings constrain the search.
+        tokenizer: the first model's, which reads the source and writes the translation.
+        search_config: settings of the search.
+        combiner: mixes the members.
+        builders: every member by name, in the order in which ``combiner`` counts them.
     """
 
     def __init__(
@@ -37,30 +41,30 @@ class EnsembleBackend(Seq2SeqBackend):
         models: Sequence[Seq2SeqModel],
         tokenizer: Any,
         search_config: SearchConfig,
-        combine: Combiner,
-        sources: Mapping[str, BuildScorer],
+        combiner: Combiner,
+        builders: Mapping[str, BuildScorer],
     ) -> None:
         super().__init__(models[0], tokenizer, search_config)
         self.max_source = min(self.max_source, *(model.positions for model in models))
-        names = list(sources)
-        self._combine, self._sources = combine, list(sources.values())
+        names = list(builders)
+        self._combine, self._builders = combiner, list(builders.values())
         self.vocabulary_size = models[0].vocabulary.size
-        self._names = [names[m] for m in combine.active_members(len(names))]
+        self._names = [names[m] for m in combiner.active_members(len(names))]
 
     def _build_scorers(self, ids: Tensor, mask: Tensor) -> list[TokenScorer]:
-        return [source(ids, mask) for source in self._sources]
+        return [build_scorer(ids, mask) for build_scorer in self._builders]
 
     def _to_translation(self, candidate: Candidate) -> SentenceTranslation:
         return to_sentence_translation(self._tokenizer, candidate, members=self._names)
 
 
 def translation_scorer_builder(model: Seq2SeqModel) -> BuildScorer:
-    """The model itself, reading the source."""
+    """A member that reads the source."""
     return lambda ids, mask: model.build_scorer(input_ids=ids, attention_mask=mask)
 
 
 def dropout_scorer_builder(model: Seq2SeqModel, seed: int) -> BuildScorer:
-    """The model thinned by Monte-Carlo dropout; the masks depend on ``seed`` and the source sentence."""
+    """A member with Monte-Carlo dropout; its masks depend on ``seed`` and on the source sentence."""
 
     def build_scorer(ids: Tensor, mask: Tensor) -> TokenScorer:
         keys = [_sentence_key(row[is_token.bool()]) for row, is_token in zip(ids, mask, strict=True)]
@@ -74,17 +78,20 @@ def _sentence_key(tokens: Tensor) -> int:
 
 
 def language_model_scorer_builder(model: CausalModel, start: int) -> BuildScorer:
-    """A language model of the target language: it sees ``start`` and what has been written."""
+    """A language model of the target language as a member: it reads ``start`` and the translation so far."""
     return lambda ids, mask: model.build_scorer([(start,)] * len(ids))
 
 
 def require_mixable(models: Mapping[str, Seq2SeqModel | CausalModel]) -> None:
-    """Raise ConfigError where two models cannot share one search, before anything is decoded.
+    """Refuse models that cannot share one search, before anything is decoded.
 
     They need the same pieces under the same ids, the same special tokens and the same forced ones.
+
+    Raises:
+        ConfigError: two of them differ; it names the second.
     """
-    require_same_vocabulary([(name, ready.vocabulary) for name, ready in models.items()])
-    translators = [(name, ready.model) for name, ready in models.items() if isinstance(ready, Seq2SeqModel)]
+    require_same_vocabulary([(name, model.vocabulary) for name, model in models.items()])
+    translators = [(name, model.model) for name, model in models.items() if isinstance(model, Seq2SeqModel)]
     require_same_constraints(translators)
 
 
@@ -99,7 +106,7 @@ def number_duplicates(names: Sequence[str]) -> list[str]:
 
 
 def ensemble_checkpoint(checkpoints: Sequence[Checkpoint]) -> Checkpoint:
-    """One record for all members: named and digested after them, at the place of the first."""
+    """One record for all members: its name and digest are made of theirs, its path is the first one's."""
     digests = "\n".join(checkpoint.sha256 for checkpoint in checkpoints)
     return checkpoints[0].model_copy(
         update={

@@ -1,18 +1,18 @@
-"""Members with different tokenizers, mixed token by token where that has a meaning.
+"""Shared vocabularies for members with different tokenizers, so that they can be mixed token by token.
 
-Members of one vocabulary are told by the digest of their pieces in order: equal size is not equal vocabulary
-(:func:`components.decoding.scorers.require_same_vocabulary` refuses the rest). Two ways to mix others, by the
-text of the pieces:
+Members have the same vocabulary if the digests of their pieces in order agree; equal size is not enough
+(:func:`components.decoding.scorers.require_same_vocabulary` refuses the rest). There are two ways to share a
+vocabulary, both by the text of the pieces:
 
-- the **intersection** (the lecture's way): only pieces that all members have; every member's distribution is
-  cut to them and renormalised, and the mass it loses is reported, because what a member would have said with
+- the **intersection**: only pieces that all members have; every member's distribution is restricted to them
+  and renormalized. The probability that it loses is reported, because what the member would have written with
   other pieces is lost with it;
 - the **union**: every piece of any member. A member gives nothing to pieces that it lacks, which suits
   linear interpolation (OR) and leaves log-linear (AND) with the intersection; where such a piece is chosen
   the member reads its unknown token instead, so its next words rest on a gap in the text.
 
-Pieces agree if they stand for the same text at the same place of a word; end of sequence, padding and unknown
-agree by their meaning. Members of identical tokenizers are left as they are.
+Pieces agree if they stand for the same text at the same position in a word (begin or inside); end of
+sequence, padding and unknown agree by their role. Members of identical tokenizers are left as they are.
 """
 
 from __future__ import annotations
@@ -33,9 +33,11 @@ _WORD_START = "▁"
 
 @dataclass(frozen=True)
 class Lexicon:
-    """The pieces of one vocabulary: ``pieces[i]`` is the text of token i, "▁" where a word begins.
+    """The pieces of one vocabulary as text.
 
-    Special tokens go by their roles (``<eos>``, ``<pad>``, ``<unk>``); the others are in angle brackets.
+    ``pieces[i]`` is the text of token i, with "▁" where a word begins. Special tokens are called by their
+    roles (``<eos>``, ``<pad>``, ``<unk>``), other ones stand in angle brackets. ``unknown`` is the id of
+    ``<unk>``.
     """
 
     vocabulary: Vocabulary
@@ -44,7 +46,7 @@ class Lexicon:
 
     @property
     def ids(self) -> dict[str, int]:
-        """Piece -> id; the first of equal ones."""
+        """Piece -> id; of equal pieces the first."""
         id_of_piece: dict[str, int] = {}
         for index, piece in enumerate(self.pieces):
             id_of_piece.setdefault(piece, index)
@@ -60,7 +62,7 @@ class Lexicon:
 def build_lexicon(tokenizer: Any, vocabulary: Vocabulary) -> Lexicon:
     """The lexicon of a transformers tokenizer for a model that ``vocabulary`` describes.
 
-    The model may have more outputs than the tokenizer has pieces; these are in nobody's intersection.
+    Outputs of the model beyond the tokenizer's pieces get texts that no other lexicon has.
     """
     pieces = [f"<extra {i}>" for i in range(vocabulary.size)]
     special = set(getattr(tokenizer, "all_special_ids", ()))
@@ -86,22 +88,22 @@ def _piece_text(tokenizer: Any, piece: str, byte_level: bool) -> str:
 
 @dataclass(frozen=True)
 class SharedVocabulary:
-    """A vocabulary for members of several, and the id that each of its tokens has in every one (-1: none)."""
+    """A vocabulary made of several: ``ids[m][t]`` is the id of its token t in member m's own, or -1."""
 
     lexicon: Lexicon
     ids: tuple[tuple[int, ...], ...]
 
     def map_scorer(self, inner: TokenScorer, index: int, lexicon: Lexicon) -> TokenScorer:
-        """``inner``, of ``lexicon``, the ``place``-th one joined, as a member of the shared vocabulary."""
+        """Map the scorer ``inner`` of member ``index``, whose pieces are ``lexicon``."""
         return map_scorer(inner, lexicon, self.lexicon, self.ids[index])
-
-    def to_member_tokens(self, tokens: Sequence[int], index: int) -> list[int]:
-        """Shared tokens as those of the ``place``-th member; ones that it lacks are left out."""
-        return [token for token in (self.ids[index][t] for t in tokens) if token >= 0]
 
 
 def intersect_vocabularies(lexicons: Sequence[Lexicon]) -> SharedVocabulary:
-    """Pieces that all have, in the first one's order. ConfigError where hardly anything is shared."""
+    """The pieces that all lexicons have, in the order of the first.
+
+    Raises:
+        ConfigError: fewer than two pieces are shared.
+    """
     if _all_identical(lexicons):
         return _identity_mapping(lexicons)
     others = [lexicon.ids for lexicon in lexicons[1:]]
@@ -109,18 +111,17 @@ def intersect_vocabularies(lexicons: Sequence[Lexicon]) -> SharedVocabulary:
     if sum(not piece.startswith("<") for piece in pieces) < 2:
         raise ConfigError(
             "expected tokenizers that share pieces, found next to none in common: "
-            "combine the members' texts instead (pooling), or take the union"
+            "combine the members' finished texts instead (combine.method: output_level), or take the union"
         )
     return _share_pieces(lexicons, pieces)
 
 
 def unite_vocabularies(lexicons: Sequence[Lexicon]) -> SharedVocabulary:
-    """All pieces of any, those of the first one first."""
+    """The pieces that any lexicon has, those of the first one first."""
     if _all_identical(lexicons):
         return _identity_mapping(lexicons)
-    return _share_pieces(
-        lexicons, list(dict.fromkeys(piece for lexicon in lexicons for piece in lexicon.ids))
-    )
+    pieces = dict.fromkeys(piece for lexicon in lexicons for piece in lexicon.ids)
+    return _share_pieces(lexicons, list(pieces))
 
 
 def _all_identical(lexicons: Sequence[Lexicon]) -> bool:
@@ -141,57 +142,61 @@ def _share_pieces(lexicons: Sequence[Lexicon], pieces: list[str]) -> SharedVocab
     size, pad = len(pieces), index_of_piece.get("<pad>", index_of_piece["<eos>"])
     vocabulary = Vocabulary(size, (index_of_piece["<eos>"],), pad, digest_of(index_of_piece))
     lexicon = Lexicon(vocabulary, tuple(pieces), index_of_piece.get("<unk>"))
-    return SharedVocabulary(
-        lexicon, tuple(tuple(ids.get(piece, -1) for piece in pieces) for ids in member_ids)
-    )
+    shared_ids = tuple(tuple(ids.get(piece, -1) for piece in pieces) for ids in member_ids)
+    return SharedVocabulary(lexicon, shared_ids)
 
 
 def map_ids(target: Lexicon, other: Lexicon) -> tuple[int, ...]:
-    """The id in ``other`` of every token of ``target``, -1 where it has none: for :func:`map_scorer`."""
+    """The id in ``other`` of every token of ``target``, -1 where it has none."""
     ids = other.ids
     return tuple(ids.get(piece, -1) for piece in target.pieces)
 
 
 @dataclass
 class LostProbability:
-    """The probability that a member gave to pieces outside the shared vocabulary, per row and step.
+    """Running mean of the probability that a member gave to pieces outside the shared vocabulary.
 
-    Nothing can be asked before the first step.
+    ``largest`` is the highest of one row and step. The means exist from the first step on.
     """
 
     largest: float = 0.0
 
-    def start(self, mass: Tensor) -> None:
-        """Count the first step of N utterances, a row each."""
-        self._owners = torch.arange(len(mass))
-        self._sums, self._counts = torch.zeros(len(mass)), torch.zeros(len(mass))
-        self.add(mass, self._owners)
+    def start(self, probability: Tensor) -> None:
+        """Count the first step: the probability (N,) lost by each of N utterances."""
+        n = len(probability)
+        self._utterances = torch.arange(n)
+        self._sums, self._counts = torch.zeros(n), torch.zeros(n)
+        self.add(probability, self._utterances)
 
-    def add(self, mass: Tensor, parents: Tensor) -> None:
-        """Count the rows (R,) of one step, which continue the rows ``parents`` of the one before."""
-        self._owners, mass = self._owners[parents.cpu()], mass.cpu()
-        self._sums.index_add_(0, self._owners, mass)
-        self._counts.index_add_(0, self._owners, torch.ones(len(mass)))
-        self.largest = max(self.largest, float(mass.max()))
+    def add(self, probability: Tensor, beam_indices: Tensor) -> None:
+        """Count a further step: the probability (R,) lost by rows that continue ``beam_indices`` (R,)."""
+        self._utterances, probability = self._utterances[beam_indices.cpu()], probability.cpu()
+        self._sums.index_add_(0, self._utterances, probability)
+        self._counts.index_add_(0, self._utterances, torch.ones(len(probability)))
+        self.largest = max(self.largest, float(probability.max()))
 
     @property
     def per_utterance(self) -> list[float]:
-        """The mean of each utterance."""
+        """The mean over the rows and steps of each utterance."""
         means: list[float] = (self._sums / self._counts).tolist()
         return means
 
     @property
     def mean(self) -> float:
-        """Per row and step."""
+        """The mean over all rows and steps."""
         return float(self._sums.sum() / self._counts.sum())
 
 
 @dataclass
 class MappedScorer:
-    """A member that speaks another vocabulary; ``dropped`` says how much of its mass was cut off.
+    """A scorer in the vocabulary of others: its distribution is restricted to their tokens and renormalized.
 
-    ``ids`` (V,) are its own ids of the target's tokens, -1 where it has none: these are forbidden to it. The
-    rest is renormalised. A token that it lacks is read as ``unknown``, else as its end of sequence.
+    Attributes:
+        inner: the scorer in its own vocabulary.
+        target: the vocabulary that it is mapped to, of V tokens.
+        ids: (V,) its own id of every token of the target, -1 where it has none; such a token is impossible.
+        unknown: the token that it reads in the place of one that it lacks.
+        lost: the probability that it gave to tokens outside the target.
     """
 
     inner: TokenScorer
@@ -207,19 +212,18 @@ class MappedScorer:
         self._read_ids = torch.where(self._lacking, self.unknown, self.ids)
 
     def prefill(self) -> Tensor:
-        """See :class:`components.decoding.TokenScorer`."""
-        scores, mass = self._restrict(self.inner.prefill())
-        self.lost.start(mass)
+        """Scores (N, V) of the first token."""
+        scores, lost = self._restrict(self.inner.prefill())
+        self.lost.start(lost)
         return scores
 
     def step(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
-        """See :class:`components.decoding.TokenScorer`."""
-        return self._count_lost(
-            self.inner.step(beam_indices, self._read_ids.to(tokens.device)[tokens]), beam_indices
-        )
+        """Scores (R, V) of the next token; row r continues row ``beam_indices[r]`` by ``tokens[r]``."""
+        own = self._read_ids.to(tokens.device)[tokens]
+        return self._count_lost(self.inner.step(beam_indices, own), beam_indices)
 
     def step_many(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
-        """See :class:`components.decoding.scorers.MultiTokenScorer`."""
+        """As :meth:`step` by several tokens (R, t) at once; scores after the last."""
         own = self._read_ids.to(tokens.device)[tokens]
         if isinstance(self.inner, MultiTokenScorer):
             return self._count_lost(self.inner.step_many(beam_indices, own), beam_indices)
@@ -229,12 +233,12 @@ class MappedScorer:
         return self._count_lost(scores, beam_indices)
 
     def _count_lost(self, scores: Tensor, beam_indices: Tensor) -> Tensor:
-        log_probs, mass = self._restrict(scores)
-        self.lost.add(mass, beam_indices)
+        log_probs, lost = self._restrict(scores)
+        self.lost.add(lost, beam_indices)
         return log_probs
 
     def _restrict(self, scores: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-probabilities (R, V) of what the target has, renormalised, and the mass (R,) of the rest."""
+        """Renormalized log-probabilities (R, V) of the target's tokens, and the lost probability (R,)."""
         present, lacking = self._present_ids.to(scores.device), self._lacking.to(scores.device)
         log_probs = torch.log_softmax(scores, dim=-1)[:, present].masked_fill_(lacking, -torch.inf)
         total = log_probs.logsumexp(dim=-1, keepdim=True)
@@ -244,9 +248,16 @@ class MappedScorer:
 def map_scorer(
     inner: TokenScorer, own: Lexicon, target: Lexicon, ids: Sequence[int] | None = None
 ) -> TokenScorer:
-    """``inner``, whose pieces are ``own``, as a member of ``target``; itself where the two are the same.
+    """Map a scorer to another vocabulary; it is returned unchanged where the two are the same.
 
-    ConfigError if it cannot end a sequence there.
+    Args:
+        inner: the scorer.
+        own: the lexicon of its vocabulary.
+        target: the lexicon of the vocabulary that it is mapped to.
+        ids: its id of every token of the target, -1 where it has none; by default found by text.
+
+    Raises:
+        ConfigError: it cannot end a sequence in the target.
     """
     if own.vocabulary == target.vocabulary:
         return inner

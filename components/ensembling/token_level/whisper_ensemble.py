@@ -1,45 +1,34 @@
-"""Whisper recognisers of one vocabulary as one: their distributions are mixed at every token of every window.
+"""Several Whisper models of one vocabulary as one backend: their distributions are mixed at every token.
 
-Recognisers of different vocabularies (an English-only beside a multilingual Whisper, pocketsphinx) are pooled
-by their finished transcripts instead: :mod:`components.ensembling.output_level.system_combination`.
+Recognizers of different vocabularies (an English-only beside a multilingual Whisper, pocketsphinx) are
+combined by their finished transcripts instead: :mod:`components.ensembling.output_level.system_combination`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from components.decoding.config import SearchConfig
 from components.decoding.search import search
 from components.ensembling.token_level.combiners import COMBINATIONS
+from components.ensembling.token_level.config import Combination, RecognizerEnsembleConfig
 from components.ensembling.token_level.translator import ensemble_checkpoint, number_duplicates
 from components.errors import ConfigError
 from components.models import resolve
-from components.recognition.config import RecognitionConfig
+from components.recognition.backends.openai_whisper import EncoderOutput, OpenAIWhisperBackend
 from components.recognition.factory import load_resident
-from components.recognition.whisper.backend import DecodingResult, EncoderOutput, OpenAIWhisperBackend
+from components.recognition.whisper.backend import DecodingResult
 from components.recognition.whisper.logits_processors import whisper_logits_processors
 from components.recognition.whisper.recognizer import WhisperRecognizer
-
-Combination = Literal["linear", "log_linear"]
-
-
-class RecognizerEnsembleConfig(RecognitionConfig):
-    """Everything that makes an ensemble of recognisers: the search, the members in order, the mixing."""
-
-    members: tuple[str, ...] = Field(min_length=1)
-    combination: Combination = "linear"
-    coefficients: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
 class EnsembleEncoderOutput:
-    """What each member made of the windows."""
+    """The encoder outputs of the same windows, one per member."""
 
     parts: tuple[EncoderOutput, ...]
 
@@ -48,11 +37,18 @@ class EnsembleEncoderOutput:
 
 
 class WhisperEnsemble:
-    """An :class:`~components.recognition.whisper.backend.WhisperBackend` of several, by name.
+    """A :class:`~components.recognition.whisper.backend.WhisperBackend` made of several.
 
-    ``coefficients`` are equal where none are given. Members whose coefficient is 0 are never called. The
-    no-speech probability is the weighted mean of the others'.
-    ConfigError where the members do not share a vocabulary or the coefficients do not fit.
+    Members whose coefficient is 0 are never run. The no-speech probability is the mean of the others',
+    weighted by the size of their coefficients.
+
+    Args:
+        backends: the members by name.
+        combination: linear or log_linear.
+        coefficients: one per member; equal where none are given.
+
+    Raises:
+        ConfigError: the members do not share a vocabulary, or the coefficients do not fit.
     """
 
     def __init__(
@@ -66,13 +62,13 @@ class WhisperEnsemble:
         active = COMBINATIONS[combination](weights).active_members(len(backends))
         self.names = tuple(list(backends)[index] for index in active)
         self._backends = [backends[name] for name in self.names]
-        self._combine = COMBINATIONS[combination]([weights[place] for place in active])
-        share = torch.tensor([abs(weights[place]) for place in active])
+        self._combiner = COMBINATIONS[combination]([weights[index] for index in active])
+        share = torch.tensor([abs(weights[index]) for index in active])
         self._share = share / share.sum()
         self.dims = self._backends[0].dims
 
     def encode(self, mels: Tensor) -> EnsembleEncoderOutput:
-        """See :class:`Engine`."""
+        """Run every member's encoder on the windows."""
         return EnsembleEncoderOutput(tuple(backend.encode(mels) for backend in self._backends))
 
     def _backends_with_features(
@@ -82,11 +78,11 @@ class WhisperEnsemble:
 
     @torch.inference_mode()
     def detect_languages(self, features: EnsembleEncoderOutput) -> list[str]:
-        """See :class:`Engine`: of the members' distributions over languages, mixed as their words are."""
+        """The likeliest language of each window, from the members' mixed distributions over languages."""
         scores = [backend.score_languages(part) for backend, part in self._backends_with_features(features)]
-        mixed = self._combine(scores, self._combine.constant_weights()).log_probs
+        log_probs = self._combiner(scores, self._combiner.constant_weights()).log_probs
         codes = self.dims.get_tokenizer(None, "transcribe").all_language_codes
-        return [codes[i] for i in mixed.argmax(-1).tolist()]
+        return [codes[i] for i in log_probs.argmax(-1).tolist()]
 
     @torch.inference_mode()
     def decode(
@@ -97,16 +93,19 @@ class WhisperEnsemble:
         timestamps: bool,
         keys: Sequence[int],
     ) -> list[DecodingResult]:
-        """See :class:`Engine`."""
+        """Decode the windows with all members in one search."""
         scorers = [
             backend.build_scorer(part, prompts) for backend, part in self._backends_with_features(features)
         ]
         processors = whisper_logits_processors(
             self.dims.get_tokenizer(None, "transcribe"), self.dims.n_vocab, timestamps
         )
-        nbests = search(scorers, config, logits_processors=processors, combiner=self._combine, keys=keys)
+        nbests = search(scorers, config, logits_processors=processors, combiner=self._combiner, keys=keys)
         no_speech_probs = self._share @ torch.stack([scorer.no_speech for scorer in scorers])
-        return [DecodingResult(c, p) for c, p in zip(nbests, no_speech_probs.tolist(), strict=True)]
+        return [
+            DecodingResult(nbest, no_speech)
+            for nbest, no_speech in zip(nbests, no_speech_probs.tolist(), strict=True)
+        ]
 
 
 def _require_one_vocabulary(backends: Mapping[str, OpenAIWhisperBackend]) -> None:
@@ -115,24 +114,30 @@ def _require_one_vocabulary(backends: Mapping[str, OpenAIWhisperBackend]) -> Non
     for name, other in others:
         if other.vocabulary != vocabulary:
             raise ConfigError(
-                f"expected recognisers of one vocabulary to mix token by token, found {name} "
-                f"({other.vocabulary.size} tokens) beside {first} ({vocabulary.size}): pool their finished "
-                "transcripts instead (combination: pooled, or kind combine), or choose models of one kind"
+                f"expected recognizers of one vocabulary to mix token by token, found {name} "
+                f"({other.vocabulary.size} tokens) beside {first} ({vocabulary.size}): combine their "
+                "finished transcripts instead (combination: output_level, or a node of kind combine), or "
+                "choose models of one vocabulary"
             )
 
 
 def explain_backend(config: RecognizerEnsembleConfig) -> str:
-    """Why recognizers of another backend are not mixed token by token."""
+    """The error message for recognizers of another backend, which are not mixed token by token."""
     return (
         f"combination: expected backend whisper to mix recognizers token by token, found {config.backend}: "
-        "combine their finished transcripts (combination: pooled, or a node of kind combine)"
+        "combine their finished transcripts (combination: output_level, or a node of kind combine)"
     )
 
 
 def build_recognizer(
     config: RecognizerEnsembleConfig, store: str | None = None, seed: int = 0
 ) -> WhisperRecognizer:
-    """The recogniser whose members are ``config.members``; models stay resident. ConfigError, ModelError."""
+    """Build the recognizer of an ensemble. Its models stay resident in the process.
+
+    Raises:
+        ConfigError: the backend is not Whisper's own, or the members cannot be mixed.
+        ModelError: a member cannot be loaded.
+    """
     if config.backend != "whisper":
         raise ConfigError(explain_backend(config))
     checkpoints = [resolve(name, store) for name in config.members]

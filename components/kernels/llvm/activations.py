@@ -1,4 +1,4 @@
-"""Activations of 16 numbers at a time, in LLVM's intermediate representation."""
+"""Activation functions on vectors of 16 floats, in LLVM's intermediate representation."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _LOWEST, _HIGHEST = -104.0, 88.0
 _LN2_HIGH, _LN2_LOW = 0.693359375, -2.12194440e-4
 """log 2 in two parts: a multiple of the first, as far as the exponent reaches, is exact in float32."""
 _ALL_LANES, _CURRENT_ROUNDING = ir.Constant(ir.IntType(16), -1), 4
-"""All lanes; to round as the processor is set to."""
+"""Mask of all lanes; the rounding mode that the processor is set to."""
 _ERF = (0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429)
 _ERF_P, _ERF_END = 0.3275911, 10.0
-"""Beyond the second, 1 - erf is nothing in float32."""
+"""Coefficient of the approximation; from the second on, 1 - erf is 0 in float32."""
 
 
 def _fma(b: ir.IRBuilder, x: Any, y: Any, z: Any) -> Any:
@@ -34,7 +34,7 @@ def _polynomial(b: ir.IRBuilder, x: Any, coefficients: tuple[float, ...]) -> Any
 
 
 def exp(b: ir.IRBuilder, x: Any) -> Any:
-    """exp(x), to a millionth of it: 0 below its subnormal numbers, exp(88) above; NaN stays NaN."""
+    """exp(x) to a relative 1e-6: 0 below the subnormal numbers, exp(88) above 88; NaN stays NaN."""
     x = b.select(b.fcmp_ordered(">", floats(_LOWEST), x), floats(_LOWEST), x)
     x = b.select(b.fcmp_ordered("<", floats(_HIGHEST), x), floats(_HIGHEST), x)
     twos = intrinsic(b, "llvm.rint.v16f32", FLOATS, b.fmul(x, floats(1 / math.log(2))))

@@ -1,7 +1,7 @@
 """Attention of a few queries to many keys, in LLVM's intermediate representation.
 
-A search asks with some rows per utterance. Of the keys and values every number is used for these few rows
-only, so that reading them is most of the work, if nothing else is written and read again in between.
+In a search every utterance has a few rows, so each number of the keys and values is used only a few times:
+reading them is most of the work, provided that nothing else is written and read again in between.
 """
 
 from __future__ import annotations
@@ -33,38 +33,42 @@ from components.kernels.llvm.ir import (
 )
 
 ARGUMENTS = (
-    "queries", "query_n", "query_row", "keys", "values", "store_n", "store_head", "mask", "mask_n",
-    "mask_row", "out", "room", "heads", "asked", "places", "work",
+    "queries", "query_n", "query_row", "keys", "values", "kv_n", "kv_head", "mask", "mask_n",
+    "mask_row", "out", "workspace", "heads", "n_queries", "n_keys", "work",
 )  # fmt: skip
-"""The 64-bit numbers that :func:`build_attention` takes: addresses of the queries (n, asked, heads * width), keys
-and values (n, heads, places, width) and the mask (n, asked, places), each with what lies between one and the
-next of its first two dimensions, in floats; of the outputs (n, asked, heads * width) and room for weights
-(parts, :data:`ROWS`, places in whole vectors); heads, queries of each n and places; and n * heads."""
+"""The 64-bit numbers that :func:`build_attention` takes.
+
+Addresses of the queries (n, n_queries, heads * width), the keys and values (n, heads, n_keys, width), the
+mask (n, n_queries, n_keys) and the outputs (n, n_queries, heads * width). Behind queries, keys and mask the
+strides of their first two dimensions, in floats. ``workspace``: address of floats for the weights, (parts,
+:data:`ROWS`, n_keys rounded up to 16). ``work``: n * heads.
+"""
 ROWS = 5
-"""Queries taken together: at a width of 64 they fill 20 of AVX-512's 32 registers."""
-_POINTERS = ("query", "keys", "values", "coming", "mask", "out", "room")
-_TILE = (*_POINTERS, "query_row", "mask_row", "out_row", "places")
-"""Parameters of a tile: the queries and outputs of one head, keys and values that it has and the keys that
-the next one has, the mask, room for weights; and the distances of rows, and the number of places."""
+"""Queries that are computed together: at a width of 64 they fill 20 of AVX-512's 32 registers."""
+_POINTERS = ("query", "keys", "values", "next_keys", "mask", "out", "workspace")
+_TILE = (*_POINTERS, "query_row", "mask_row", "out_row", "n_keys")
+"""Parameters of a tile: addresses of the queries, keys, values, mask and outputs of one head, of the next
+head's keys and of the workspace; strides of a row; and the number of keys."""
 _FLOAT = F32.as_pointer()
 Parameters = dict[str, Any]
 
 
 def build_attention(width: int) -> ir.Function:
-    """``attention(arguments, part, parts)`` of queries of ``width`` numbers, a multiple of 16."""
+    """The function ``attention(arguments, part, parts)`` for heads of ``width`` numbers, a multiple of 16."""
     module = ir.Module("attention")
     tiles = [_build_tile(module, rows, width) for rows in range(1, ROWS + 1)]
     function = ir.Function(module, ir.FunctionType(VOID, [I64.as_pointer(), I64, I64]), "attention")
     arguments, part, parts = function.args
     b = ir.IRBuilder(function.append_basic_block("entry"))
     parameters = {name: b.load(at(b, arguments, i64(n))) for n, name in enumerate(ARGUMENTS)}
-    parameters["room"] = b.add(
-        parameters["room"], b.mul(part, b.mul(_padded_row_length(b, parameters["places"]), i64(4 * ROWS)))
+    parameters["workspace"] = b.add(
+        parameters["workspace"],
+        b.mul(part, b.mul(_padded_row_length(b, parameters["n_keys"]), i64(4 * ROWS))),
     )
     first, last = (b.sdiv(b.mul(parameters["work"], p), parts) for p in (part, b.add(part, i64(1))))
-    with loop(b, first, last) as number, loop(b, i64(0), parameters["asked"], ROWS) as row:
+    with loop(b, first, last) as number, loop(b, i64(0), parameters["n_queries"], ROWS) as row:
         values = _tile_parameters(b, parameters, number, row, width)
-        call_nth(b, tiles, b.sub(parameters["asked"], row), [values[name] for name in _TILE])
+        call_nth(b, tiles, b.sub(parameters["n_queries"], row), [values[name] for name in _TILE])
     b.ret_void()
     return function
 
@@ -72,10 +76,10 @@ def build_attention(width: int) -> ir.Function:
 def _tile_parameters(
     b: ir.IRBuilder, parameters: Parameters, number: Any, row: Any, width: int
 ) -> Parameters:
-    """The parameters of the tile of the queries from ``row`` on of the ``number``-th head of all."""
+    """The parameters of a tile: queries from ``row`` on, of the ``number``-th head of all."""
     n, head = b.sdiv(number, parameters["heads"]), b.srem(number, parameters["heads"])
     wide, out_row = b.mul(head, i64(width)), b.mul(parameters["heads"], i64(width))
-    head_offset = b.add(b.mul(n, parameters["store_n"]), b.mul(head, parameters["store_head"]))
+    head_offset = b.add(b.mul(n, parameters["kv_n"]), b.mul(head, parameters["kv_head"]))
 
     def address(name: str, *offsets: Any) -> Any:
         return at(b, b.inttoptr(parameters[name], _FLOAT), functools.reduce(b.add, offsets, i64(0)))
@@ -87,31 +91,31 @@ def _tile_parameters(
         "query": address("queries", *of_row("query"), wide),
         "keys": address("keys", head_offset),
         "values": address("values", head_offset),
-        "coming": address("keys", head_offset, parameters["store_head"]),
+        "next_keys": address("keys", head_offset, parameters["kv_head"]),
         "mask": address("mask", *of_row("mask")),
-        "out": address("out", b.mul(b.add(b.mul(n, parameters["asked"]), row), out_row), wide),
-        "room": address("room"),
+        "out": address("out", b.mul(b.add(b.mul(n, parameters["n_queries"]), row), out_row), wide),
+        "workspace": address("workspace"),
         "query_row": parameters["query_row"],
         "mask_row": parameters["mask_row"],
         "out_row": out_row,
-        "places": parameters["places"],
+        "n_keys": parameters["n_keys"],
     }
 
 
 def _padded_row_length(b: ir.IRBuilder, n_keys: Any) -> Any:
-    """Weights of a row, in whole vectors."""
+    """Floats of a row of weights, rounded up to whole vectors."""
     return b.mul(b.sdiv(b.add(n_keys, i64(LANES - 1)), i64(LANES)), i64(LANES))
 
 
 def _build_tile(module: ir.Module, rows: int, width: int) -> ir.Function:
-    """A function of :data:`_TILE` for ``rows`` queries of one head."""
+    """The function with the parameters :data:`_TILE` for ``rows`` queries of one head."""
     types = [_FLOAT if name in _POINTERS else I64 for name in _TILE]
     function = ir.Function(module, ir.FunctionType(VOID, types), f"tile{rows}")
     function.linkage = "internal"
     parameters = dict(zip(_TILE, function.args, strict=True))
     b = ir.IRBuilder(function.append_basic_block("entry"))
-    line = _padded_row_length(b, parameters["places"])
-    lines = [at(b, parameters["room"], b.mul(line, i64(row))) for row in range(rows)]
+    row_length = _padded_row_length(b, parameters["n_keys"])
+    lines = [at(b, parameters["workspace"], b.mul(row_length, i64(row))) for row in range(rows)]
     _query_key_products(b, parameters, lines, width)
     sums = [_softmax(b, parameters, lines[row], i64(row)) for row in range(rows)]
     _weighted_values(b, parameters, lines, sums, width)
@@ -120,37 +124,37 @@ def _build_tile(module: ir.Module, rows: int, width: int) -> ir.Function:
 
 
 def _query_key_products(b: ir.IRBuilder, parameters: Parameters, lines: list[Any], width: int) -> None:
-    """Every query's products with all keys, into its line."""
+    """Store the products of every query with all keys in its row of the workspace."""
     vectors = range(width // LANES)
     starts = [at(b, parameters["query"], b.mul(parameters["query_row"], i64(r))) for r in range(len(lines))]
     loaded = [[load(b, at(b, start, i64(j * LANES)), FLOATS) for j in vectors] for start in starts]
-    queries = [[b.fmul(each, floats(width**-0.5)) for each in query] for query in loaded]
-    with loop(b, i64(0), parameters["places"]) as key_index:
+    queries = [[b.fmul(part, floats(width**-0.5)) for part in query] for query in loaded]
+    with loop(b, i64(0), parameters["n_keys"]) as key_index:
         key = at(b, parameters["keys"], b.mul(key_index, i64(width)))
         keys = [load(b, at(b, key, i64(j * LANES)), FLOATS) for j in vectors]
         _prefetch(b, at(b, parameters["values"], b.mul(key_index, i64(width))), width)
         for query, line in zip(queries, lines, strict=True):
             total = b.fmul(query[0], keys[0])
-            for mine, theirs in zip(query[1:], keys[1:], strict=True):
-                total = intrinsic(b, "llvm.fma.v16f32", FLOATS, mine, theirs, total)
+            for query_part, key_part in zip(query[1:], keys[1:], strict=True):
+                total = intrinsic(b, "llvm.fma.v16f32", FLOATS, query_part, key_part, total)
             b.store(_sum(b, total), at(b, line, key_index))
 
 
 def _prefetch(b: ir.IRBuilder, pointer: Any, width: int) -> None:
-    """Ask for what will be read soon."""
+    """Prefetch ``width`` floats that will be read soon."""
     for offset in range(0, width, LANES):
         prefetch(b, at(b, pointer, i64(offset)))
 
 
 def _sum(b: ir.IRBuilder, vector: Any) -> Any:
-    """The sum of the lanes, by halves."""
+    """The sum of the lanes."""
     name, flags = "llvm.vector.reduce.fadd.v16f32", ("reassoc",)
     return intrinsic(b, name, F32, ir.Constant(F32, -0.0), vector, flags=flags)
 
 
 def _softmax(b: ir.IRBuilder, parameters: Parameters, line: Any, row: Any) -> Any:
-    """Products plus mask -> weights, not normalised, in place; returns their sum."""
-    n_keys = parameters["places"]
+    """Turn products into unnormalised weights exp(product + mask - max), in place; returns their sum."""
+    n_keys = parameters["n_keys"]
     mask = at(b, parameters["mask"], b.mul(parameters["mask_row"], row))
     with b.goto_entry_block():  # where LLVM turns them into registers
         largest, total = b.alloca(FLOATS), b.alloca(FLOATS)
@@ -175,7 +179,7 @@ def _softmax(b: ir.IRBuilder, parameters: Parameters, line: Any, row: Any) -> An
 def _weighted_values(
     b: ir.IRBuilder, parameters: Parameters, lines: list[Any], sums: list[Any], width: int
 ) -> None:
-    """The values' average by the weights, to every query's output."""
+    """Store the weighted average of the values in every query's output."""
     vectors, rows = range(width // LANES), range(len(lines))
     before, body, after = b.block, *(b.function.append_basic_block(name) for name in ("values", "averaged"))
     b.branch(body)
@@ -184,7 +188,7 @@ def _weighted_values(
     running = [[b.phi(FLOATS) for _ in vectors] for _ in rows]
     value = at(b, parameters["values"], b.mul(position, i64(width)))
     values = [load(b, at(b, value, i64(j * LANES)), FLOATS) for j in vectors]
-    _prefetch(b, at(b, parameters["coming"], b.mul(position, i64(width))), width)
+    _prefetch(b, at(b, parameters["next_keys"], b.mul(position, i64(width))), width)
     updated = []
     for line, totals in zip(lines, running, strict=True):
         weight = broadcast(b, b.load(at(b, line, position)))
@@ -197,7 +201,7 @@ def _weighted_values(
         for j in vectors:
             running[r][j].add_incoming(floats(0.0), before)
             running[r][j].add_incoming(updated[r][j], body)
-    b.cbranch(b.icmp_signed("<", following, parameters["places"]), body, after)
+    b.cbranch(b.icmp_signed("<", following, parameters["n_keys"]), body, after)
     b.position_at_end(after)
     for r in rows:
         share = broadcast(b, b.fdiv(ir.Constant(F32, 1.0), sums[r]))

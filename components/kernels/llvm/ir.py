@@ -1,4 +1,4 @@
-"""Shorthands for LLVM's intermediate representation: vectors of 16 lanes of 32 bits, pointers and loops."""
+"""Helpers that emit LLVM's intermediate representation: vectors of 16 lanes of 32 bits, pointers, loops."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ BFLOATS = ir.VectorType(_BFloat(), 2 * LANES)
 
 
 def i64(value: int) -> Any:
-    """A constant."""
+    """A 64-bit constant."""
     return ir.Constant(I64, value)
 
 
 def floats(value: float) -> Any:
-    """The same constant in every lane."""
+    """A vector with the same constant in every lane."""
     return ir.Constant(FLOATS, [ir.Constant(F32, value)] * LANES)
 
 
 def ints(values: Sequence[int] | int) -> Any:
-    """Constants of the lanes, or one for all."""
+    """A vector of constants: one per lane, or the same in all."""
     return ir.Constant(INTS, [values] * LANES if isinstance(values, int) else list(values))
 
 
 def intrinsic(
     builder: ir.IRBuilder, name: str, result: Any, *arguments: Any, flags: Sequence[str] = ()
 ) -> Any:
-    """Call LLVM's function ``name``; ``flags`` are what it may do to floating point."""
+    """Call LLVM's intrinsic ``name``; ``flags`` are its fast-math flags."""
     module = builder.module
     function = module.globals.get(name)
     if function is None:
@@ -57,31 +57,31 @@ def intrinsic(
 
 
 def at(builder: ir.IRBuilder, pointer: Any, index: Any) -> Any:
-    """``pointer + index``, in elements."""
+    """The address ``pointer + index``, counted in elements."""
     return builder.gep(pointer, [index])
 
 
 def load(builder: ir.IRBuilder, pointer: Any, kind: Any, align: int = 4) -> Any:
-    """A vector of ``kind`` at ``pointer``."""
+    """Load a vector of type ``kind`` from ``pointer``."""
     vector = builder.load(builder.bitcast(pointer, kind.as_pointer()))
     vector.align = align
     return vector
 
 
 def broadcast(builder: ir.IRBuilder, value: Any) -> Any:
-    """A number in all lanes."""
+    """A vector with the number ``value`` in all lanes."""
     kind = ir.VectorType(value.type, LANES)
     none = ir.Constant(kind, ir.Undefined)
     return builder.shuffle_vector(builder.insert_element(none, value, ir.Constant(I32, 0)), none, ints(0))
 
 
 def lanes_below(builder: ir.IRBuilder, count: Any) -> Any:
-    """Which of the 16 lanes lie below ``count`` (I64, may be negative or large)."""
+    """A mask of the lanes whose index is below ``count`` (I64, may be negative or large)."""
     return builder.icmp_signed("<", ints(range(LANES)), broadcast(builder, builder.trunc(count, I32)))
 
 
 def masked_store(builder: ir.IRBuilder, value: Any, pointer: Any, mask: Any) -> None:
-    """Store the lanes of the floats ``value`` that ``mask`` has, or all of them, at ``pointer``."""
+    """Store the lanes of the floats ``value`` that are in ``mask`` (None: all) at ``pointer``."""
     target = builder.bitcast(pointer, value.type.as_pointer())
     if mask is None:
         builder.store(value, target).align = 4
@@ -91,14 +91,14 @@ def masked_store(builder: ir.IRBuilder, value: Any, pointer: Any, mask: Any) -> 
 
 
 def masked_load(builder: ir.IRBuilder, pointer: Any, mask: Any) -> Any:
-    """Floats at ``pointer`` where ``mask`` has them, else 0."""
+    """Load the floats at ``pointer`` whose lanes are in ``mask``; the others are 0."""
     source = builder.bitcast(pointer, FLOATS.as_pointer())
     name = f"llvm.masked.load.v{LANES}f32.p0"
     return intrinsic(builder, name, FLOATS, source, ir.Constant(I32, 4), mask, floats(0.0))
 
 
 def prefetch(builder: ir.IRBuilder, pointer: Any, cache: int = 2) -> None:
-    """Ask for 64 bytes in the first or second ``cache``; an address that is not there is ignored."""
+    """Prefetch 64 bytes into the first- or second-level ``cache``; invalid addresses are ignored."""
     address = builder.bitcast(pointer, I8.as_pointer())
     to_read, locality, data = (ir.Constant(I32, n) for n in (0, 4 - cache, 1))
     intrinsic(builder, "llvm.prefetch.p0", VOID, address, to_read, locality, data)
@@ -106,7 +106,7 @@ def prefetch(builder: ir.IRBuilder, pointer: Any, cache: int = 2) -> None:
 
 @contextmanager
 def loop(builder: ir.IRBuilder, start: Any, stop: Any, step: int = 1) -> Iterator[Any]:
-    """Instructions for every index (I64) from ``start`` to below ``stop``."""
+    """A loop: what is emitted in the ``with`` block runs for every index (I64) from ``start`` to ``stop``."""
     function, before = builder.function, builder.block
     head, body, after = (function.append_basic_block(name) for name in ("head", "body", "done"))
     builder.branch(head)
@@ -127,7 +127,7 @@ def minimum(builder: ir.IRBuilder, a: Any, b: Any) -> Any:
 
 
 def call_nth(builder: ir.IRBuilder, functions: Sequence[Any], number: Any, values: Sequence[Any]) -> None:
-    """Call the ``number``-th function, counted from 1, or the last where there are fewer."""
+    """Call the ``number``-th of the functions, counted from 1; the last where there are fewer."""
     after, last = (builder.function.append_basic_block(name) for name in ("chosen", "last"))
     switch = builder.switch(number, last)
     for index, function in enumerate(functions[:-1], 1):

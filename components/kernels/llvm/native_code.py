@@ -1,4 +1,4 @@
-"""Intermediate representation -> machine code of this processor, on the threads that torch uses."""
+"""Compilation of LLVM functions to machine code of this processor, and their calls on torch's threads."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from components.kernels.llvm.ir import I32, I64, VOID, intrinsic
 
 MAPS = Path("/proc/self/maps")
 _SINGLE_THREAD_WORK = 2**20
+"""Multiplications up to which one thread is faster than several."""
 _OPENMP = re.compile(r"lib[gi]?omp\d*\b")
 
 
 @cache
 def features() -> frozenset[str]:
-    """What this processor can do, in LLVM's names; nothing where LLVM cannot tell."""
+    """The instruction sets of this processor, by LLVM's names; empty where LLVM cannot tell."""
     try:
         flags = binding.get_host_cpu_features()
     except RuntimeError:
@@ -30,21 +31,21 @@ def features() -> frozenset[str]:
 
 
 def supports_native(*needed: str) -> bool:
-    """Whether code of our own may be used: a processor with AVX-512 and what is ``needed``, torch on OpenMP.
+    """Whether our own kernels can run: on AVX-512 and the ``needed`` instruction sets, with torch on OpenMP.
 
-    ``ANTIPHON_KERNELS=onednn`` in the environment says no.
+    ``ANTIPHON_KERNELS=onednn`` in the environment switches them off.
     """
     is_enabled = os.environ.get("ANTIPHON_KERNELS") != "onednn"
     return is_enabled and {"avx512f", "avx512bw", *needed} <= features() and openmp() is not None
 
 
 def threads_for(multiplications: int) -> int:
-    """How many of torch's threads so much work is worth: few numbers are faster done by one alone."""
+    """The number of threads for so much work: one where it is small, else as many as torch uses."""
     return torch.get_num_threads() if multiplications > _SINGLE_THREAD_WORK else 1
 
 
 class Code:
-    """The machine code of an LLVM function, for as long as it is kept; it takes 64-bit numbers."""
+    """The machine code of an LLVM function of 64-bit numbers; it lives as long as this object."""
 
     def __init__(self, function: ir.Function) -> None:
         binding.initialize_native_target()
@@ -64,12 +65,12 @@ class Code:
         self.run: Callable[..., None] = kind(self.address(function.name))
 
     def address(self, name: str) -> int:
-        """Where a function of its module is."""
+        """The address of a function of its module."""
         return int(self._engine.get_function_address(name))
 
 
 class ParallelCode(Code):
-    """The machine code of a function ``(arguments, part, parts)``, which does a part of its work."""
+    """The machine code of a function ``(arguments, part, parts)`` that computes one part of its outputs."""
 
     def __init__(self, function: ir.Function) -> None:
         parallel = openmp()
@@ -84,7 +85,7 @@ class ParallelCode(Code):
         super().__init__(function)
 
     def __call__(self, arguments: ctypes.Array[ctypes.c_int64], threads: int) -> None:
-        """All of the work, on so many of torch's threads."""
+        """Compute all parts on ``threads`` of torch's threads, from the 64-bit ``arguments``."""
         if threads == 1:
             self.run(ctypes.addressof(arguments), 0, 1)
         else:
@@ -93,9 +94,9 @@ class ParallelCode(Code):
 
 @cache
 def openmp() -> Callable[..., None] | None:
-    """``GOMP_parallel(function, argument, threads, 0)`` of the OpenMP that torch runs on, or None.
+    """``GOMP_parallel(function, argument, threads, 0)`` of the OpenMP library that torch runs on, or None.
 
-    Its threads are torch's own, so that the two do not get in each other's way.
+    Its threads are torch's own, so that the two do not compete for the processors.
     """
     try:
         lines = MAPS.read_text(encoding="utf-8").splitlines()

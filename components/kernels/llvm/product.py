@@ -1,4 +1,7 @@
-"""The product of rows with a packed weight, tile by tile, in LLVM's intermediate representation."""
+"""The product of rows with a packed weight, tile by tile, in LLVM's intermediate representation.
+
+A weight is packed in panels of 64 outputs; a unit is 32 bits of its inputs (see :mod:`.tile`).
+"""
 
 from __future__ import annotations
 
@@ -13,20 +16,23 @@ ARGUMENTS = (
     "rows", "weight", "out", "n_rows", "panels", "outputs", "units", "block", "partial", "bias",
     "row_scales", "column_scales", "start",
 )  # fmt: skip
-"""The 64-bit numbers that :func:`build_product` takes: addresses of the rows (n_rows, units), the weight
-(panels, units, 64) and the outputs (n_rows, outputs); their sizes; rows taken together; room for sums
-(parts, block, 64) where there are more than :data:`UNITS_PER_PASS` units; and for the tiles addresses of what is
-added (panels * 64), and for int8 of the scales and the sums' start."""
+"""The 64-bit numbers that :func:`build_product` takes.
+
+Addresses of the rows (n_rows, units), the weight (panels, units, 64) and the outputs (n_rows, outputs), and
+their sizes. ``block``: rows of a block. ``partial``: address of room for sums (parts, block, 64), used where
+there are more than :data:`UNITS_PER_PASS` units. Addresses of the bias (panels * 64), and for int8 of the
+scales of rows and columns and of what the sums start from.
+"""
 UNITS_PER_PASS = 512
-"""Units multiplied before the next rows' turn: 128 KB of a panel, which stay in the second cache."""
+"""Units of a panel that all rows use before the next ones: 128 KB, which stay in the second-level cache."""
 _PREFETCHING_TILES = 4
-"""Tiles that fetch what comes next of the weight, 16 columns each."""
+"""Groups of rows that prefetch the next panel, 16 columns each."""
 
 
 def build_product(arithmetic: str, activation: str, gated: bool) -> ir.Function:
-    """``product(arguments, part, parts)``: part ``part`` of ``parts`` of all outputs.
+    """The function ``product(arguments, part, parts)``, which computes one of ``parts`` parts of the outputs.
 
-    Its work is cut into blocks of rows by panels of the weight.
+    The work is divided into blocks of rows by panels of the weight.
     """
     module = ir.Module("product")
     tiles = [build_tile(module, rows, arithmetic, activation, gated) for rows in range(1, ROWS + 1)]
@@ -45,12 +51,12 @@ def build_product(arithmetic: str, activation: str, gated: bool) -> ir.Function:
         start = b.mul(block, parameters["block"])
         rows = minimum(b, parameters["block"], b.sub(parameters["n_rows"], start))
         groups = b.sdiv(b.add(rows, i64(ROWS - 1)), i64(ROWS))
-        height, higher = b.sdiv(rows, groups), b.srem(rows, groups)  # of equal size, give or take one
+        height, higher = b.sdiv(rows, groups), b.srem(rows, groups)  # sizes differ by one at most
         with loop(b, i64(0), parameters["units"], UNITS_PER_PASS) as unit, loop(b, i64(0), groups) as group:
             row = b.add(b.mul(group, height), minimum(b, group, higher))
             n_rows = b.add(height, b.zext(b.icmp_signed("<", group, higher), I64))
             values = _tile_parameters(b, parameters, panel, unit, row, start, width)
-            values["ahead"] = _next_panel_address(b, values, group)
+            values["next_panel"] = _next_panel_address(b, values, group)
             call_nth(b, tiles, n_rows, [values[name] for name, _ in PARAMETERS])
     b.ret_void()
     return function
@@ -59,7 +65,7 @@ def build_product(arithmetic: str, activation: str, gated: bool) -> ir.Function:
 def _tile_parameters(
     b: ir.IRBuilder, parameters: dict[str, Any], panel: Any, unit: Any, row: Any, start: Any, width: int
 ) -> dict[str, Any]:
-    """Its parameters: the rows from ``row`` on of a block from ``start`` on, the units from ``unit`` on."""
+    """Parameters of a tile: rows from ``row`` on of the block at ``start``, units from ``unit`` on."""
 
     def pointer(name: str, kind: Any, offset: Any) -> Any:
         return at(b, b.inttoptr(parameters[name], kind.as_pointer()), offset)
@@ -88,7 +94,7 @@ def _tile_parameters(
 
 
 def _next_panel_address(b: ir.IRBuilder, values: dict[str, Any], group: Any) -> Any:
-    """A part of what follows in the weight, another for each of the first groups of rows."""
+    """Address of a part of the next panel, a different one for each of the first groups of rows."""
     size, part = (b.mul(values["units"], i64(n)) for n in (COLUMNS, LANES))
     early = b.icmp_signed("<", group, i64(_PREFETCHING_TILES))
     offset = b.select(early, b.add(size, b.mul(group, part)), i64(0))

@@ -1,4 +1,4 @@
-"""Rows of float32 -> unsigned int8 and their scales, in LLVM's intermediate representation."""
+"""Quantisation of float32 rows to unsigned int8 with one scale per row, in LLVM's representation."""
 
 from __future__ import annotations
 
@@ -32,15 +32,16 @@ _SMALLEST = 1e-12
 
 
 def build_quantizer() -> ir.Function:
-    """``quantise(x, n_rows, size, out, stride, scales)``: x (n_rows, size) = (out - 128) * scales.
+    """The function ``quantize(x, n_rows, size, out, stride, scales)`` with x = (out - 128) * scales.
 
-    Every row is scaled so that its largest magnitude becomes 127 and rounded to the nearest, ties to even.
-    A row that is not finite has a scale that is NaN. ``stride`` is the distance of the rows of ``out``.
+    Every row of x (n_rows, size) is scaled so that its largest magnitude becomes 127, and rounded to the
+    nearest integer, ties to even. The scale of a row that is not finite is NaN. ``stride`` is the distance of
+    the rows of ``out`` in bytes.
     """
-    module = ir.Module("quantise")
+    module = ir.Module("quantize")
     floats_, bytes_ = F32.as_pointer(), I8.as_pointer()
     kind = ir.FunctionType(VOID, [floats_, I64, I64, bytes_, I64, floats_])
-    function = ir.Function(module, kind, "quantise")
+    function = ir.Function(module, kind, "quantize")
     x, n_rows, size, out, stride, scales = function.args
     b = ir.IRBuilder(function.append_basic_block("entry"))
     largest, non_finite = b.alloca(FLOATS), b.alloca(FLOATS)
@@ -63,7 +64,7 @@ def build_quantizer() -> ir.Function:
 
 
 def _update_maxima(b: ir.IRBuilder, address: Any, mask: Any, largest: Any, non_finite: Any) -> None:
-    """Take 16 numbers into the largest magnitudes, and, as 0 or NaN, into what is spoilt."""
+    """Update the largest magnitudes with 16 numbers, and ``non_finite`` with 0, or NaN where one is."""
     values = masked_load(b, address, mask)
     size = intrinsic(b, "llvm.fabs.v16f32", FLOATS, values)
     b.store(intrinsic(b, "llvm.maxnum.v16f32", FLOATS, size, b.load(largest)), largest)

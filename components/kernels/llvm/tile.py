@@ -72,19 +72,31 @@ PARAMETERS = (
     ("rows", I32.as_pointer()), ("stride", I64), ("panel", I32.as_pointer()), ("units", I64),
     ("partial", I32.as_pointer()), ("first", I1), ("last", I1), ("out", F32.as_pointer()), ("width", I64),
     ("columns", I64), ("bias", F32.as_pointer()), ("row_scales", F32.as_pointer()),
-    ("column_scales", F32.as_pointer()), ("start", I32.as_pointer()), ("ahead", I32.as_pointer()),
+    ("column_scales", F32.as_pointer()), ("start", I32.as_pointer()), ("next_panel", I32.as_pointer()),
 )  # fmt: skip
-"""Of a tile: units of its first row and from one row to the next; its panel of the weight (units, 64); sums
-(rows, 64) of units before these, if these are not the ``first``, and for those after, if they are not the
-``last``; the first output and from one row of them to the next; how many outputs a row has left; what is
-added; for int8 what scales and what the sums start from; and 64 bytes per unit that will be wanted soon."""
+"""Parameters of a tile.
+
+``rows``: units of its first row, ``stride`` units from one row to the next. ``panel``: its panel of the
+weight (units, 64). ``partial``: sums (rows, 64) over the units before, read unless these are the ``first``,
+and written unless they are the ``last``. ``out``: the first output, ``width`` floats from one row to the
+next, ``columns`` outputs left in a row. ``bias`` is added; ``row_scales``, ``column_scales`` and ``start``
+(of the sums) are for int8. ``next_panel``: 64 bytes per unit to prefetch.
+"""
 Parameters = dict[str, Any]
 
 
 def build_tile(module: ir.Module, rows: int, arithmetic: str, activation: str, gated: bool) -> ir.Function:
-    """A function of :data:`PARAMETERS` that computes ``rows`` rows of outputs.
+    """The function with the parameters :data:`PARAMETERS` that computes ``rows`` rows of outputs.
 
-    ``gated``: the first half of a panel's columns are gates of the second; there are half as many outputs.
+    Args:
+        module: Gets the function.
+        rows: 1 to :data:`ROWS`.
+        arithmetic: A key of :data:`UNIT_KINDS`.
+        activation: A key of :data:`.activations.ACTIVATIONS`.
+        gated: The first half of a panel's columns is activated and multiplied with the second half.
+
+    Returns:
+        The function.
     """
     kind = UNIT_KINDS[arithmetic]
     types = [type_ for _, type_ in PARAMETERS]
@@ -106,7 +118,7 @@ def build_tile(module: ir.Module, rows: int, arithmetic: str, activation: str, g
 
 
 def _partial_addresses(b: ir.IRBuilder, partial: Any, values: list[list[Any]]) -> list[tuple[Any, Any]]:
-    """Where each sum of a tile is kept, with the sum."""
+    """The address of each sum of a tile in ``partial``, with the sum."""
     return [
         (at(b, partial, i64((i * VECTORS + j) * LANES)), value)
         for i, row in enumerate(values)
@@ -117,7 +129,7 @@ def _partial_addresses(b: ir.IRBuilder, partial: Any, values: list[list[Any]]) -
 def _store_outputs(
     b: ir.IRBuilder, sums: list[list[Any]], parameters: Parameters, activation: str, gated: bool
 ) -> None:
-    """Scale, add, activate and store."""
+    """Scale the sums, add the bias, activate and store."""
     act, n = ACTIVATIONS[activation], VECTORS // 2 if gated else VECTORS
     bias = [load(b, at(b, parameters["bias"], i64(j * LANES)), FLOATS) for j in range(VECTORS)]
     scaled = sums[0][0].type == INTS
@@ -130,7 +142,7 @@ def _store_outputs(
         if scaled:
             factor = broadcast(b, b.load(at(b, parameters["row_scales"], i64(i))))
             row = [b.fmul(b.sitofp(x, FLOATS), b.fmul(factor, y)) for x, y in zip(row, scales, strict=True)]
-        row = [b.fadd(value, each) for value, each in zip(row, bias, strict=True)]
+        row = [b.fadd(value, added) for value, added in zip(row, bias, strict=True)]
         row = [b.fmul(act(b, row[j]), row[n + j]) if gated else act(b, row[j]) for j in range(n)]
         outputs.append(row)
     with b.if_else(b.icmp_signed(">=", parameters["columns"], i64(n * LANES))) as (whole, part):
@@ -149,7 +161,7 @@ def _store(b: ir.IRBuilder, outputs: list[list[Any]], parameters: Parameters, ma
 
 
 def _prefetch_next(b: ir.IRBuilder, rows: int, parameters: Parameters) -> None:
-    """Ask for the beginnings of what the next tile most likely reads: these columns and the rows below."""
+    """Prefetch the start of what the next tile most likely reads: the same columns, the rows below."""
     for j in range(2 * VECTORS):
         prefetch(b, at(b, parameters["panel"], i64(j * LANES)), cache=1)
     for i in range(rows):
@@ -157,29 +169,29 @@ def _prefetch_next(b: ir.IRBuilder, rows: int, parameters: Parameters) -> None:
 
 
 def _initial_sums(b: ir.IRBuilder, kind: UnitKind, rows: int, parameters: Parameters) -> list[list[Any]]:
-    """What the sums start from."""
+    """The values that the sums start from."""
     if kind.sums == INTS:
-        fresh = [load(b, at(b, parameters["start"], i64(j * LANES)), INTS) for j in range(VECTORS)]
+        start = [load(b, at(b, parameters["start"], i64(j * LANES)), INTS) for j in range(VECTORS)]
     else:
-        fresh = [floats(0.0)] * VECTORS
+        start = [floats(0.0)] * VECTORS
     before = b.block
     with b.if_then(b.not_(parameters["first"])):
         loaded = [
-            load(b, place, kind.sums, align=64)
-            for place, _ in _partial_addresses(b, parameters["partial"], [fresh] * rows)
+            load(b, address, kind.sums, align=64)
+            for address, _ in _partial_addresses(b, parameters["partial"], [start] * rows)
         ]
-        reading = b.block
+        loading = b.block
     sums = []
     for i in range(rows):
         sums.append([b.phi(kind.sums) for _ in range(VECTORS)])
         for j, phi in enumerate(sums[i]):
-            phi.add_incoming(fresh[j], before)
-            phi.add_incoming(loaded[i * VECTORS + j], reading)
+            phi.add_incoming(start[j], before)
+            phi.add_incoming(loaded[i * VECTORS + j], loading)
     return sums
 
 
 def _accumulate(b: ir.IRBuilder, kind: UnitKind, rows: int, parameters: Parameters) -> list[list[Any]]:
-    """The loop over the units."""
+    """The loop over the units; returns the sums."""
     addresses = [at(b, parameters["rows"], b.mul(parameters["stride"], i64(i))) for i in range(rows)]
     initial = _initial_sums(b, kind, rows, parameters)
     before, body, after = b.block, *(b.function.append_basic_block(name) for name in ("units", "done"))
@@ -190,11 +202,13 @@ def _accumulate(b: ir.IRBuilder, kind: UnitKind, rows: int, parameters: Paramete
     running = [[b.phi(kind.sums) for _ in row] for row in initial]
     panel = at(b, parameters["panel"], b.mul(unit, i64(COLUMNS)))
     columns = [load(b, at(b, panel, i64(j * LANES)), INTS, align=64) for j in range(VECTORS)]
-    prefetch(b, at(b, parameters["ahead"], b.mul(unit, i64(LANES))))
+    prefetch(b, at(b, parameters["next_panel"], b.mul(unit, i64(LANES))))
     updated = []
     for address, sums in zip(addresses, running, strict=True):
         row = broadcast(b, b.load(at(b, address, unit)))
-        updated.append([kind.step(b, total, row, each) for total, each in zip(sums, columns, strict=True)])
+        updated.append(
+            [kind.step(b, total, row, column) for total, column in zip(sums, columns, strict=True)]
+        )
     following = b.add(unit, i64(1))
     unit.add_incoming(following, body)
     for i, j in itertools.product(range(rows), range(VECTORS)):

@@ -1,4 +1,4 @@
-"""Layers in the names of tensors: which stack, which layer, what of it."""
+"""Layers in the names of tensors: the stack that a layer belongs to, its number, and the rest of the name."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def layer_of(name: str) -> LayerName | None:
 
 
 def count_layers(names: Iterable[str]) -> dict[str, int]:
-    """Stack -> number of its layers."""
+    """Count the layers of each stack that occurs in names of tensors."""
     layer_counts: dict[str, int] = {}
     for name in names:
         layer = layer_of(name)
@@ -35,7 +35,7 @@ def count_layers(names: Iterable[str]) -> dict[str, int]:
 
 
 def precedes_layers(name: str) -> bool:
-    """Whether a tensor outside of the layers comes before them (gradients then begin there) or after."""
+    """Whether a tensor outside of the layers, by its name, is used before them rather than after."""
     return _BEFORE.search(name) is not None
 
 

@@ -1,7 +1,7 @@
-"""Weights that are one in memory and may be stored under several names: they are merged once.
+"""Tied weights: one tensor in memory that may be stored under several names, and is merged once.
 
-Which names a model ties is in transformers' classes; here they are known by the names themselves, so that
-no class has to be built to read a folder.
+Which names a model ties is in transformers' classes; here it is told by the names themselves, so that no
+class has to be built to read a folder.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ GROUPS: tuple[tuple[str, ...], ...] = (
     ("transformer.wte.weight", "lm_head.weight"),
     ("gpt_neox.embed_in.weight", "embed_out.weight"),
 )
-"""Marian, BART, M2M, NLLB; T5; Whisper; Llama, Qwen, Gemma, Mistral; OPT; GPT-2; GPT-NeoX."""
+"""Names that may be tied, by family: Marian, BART, M2M, NLLB; T5; Whisper; Llama, Qwen, Gemma, Mistral; OPT;
+GPT-2; GPT-NeoX."""
 
 UNTIED_BY_DEFAULT = frozenset({"llama", "mistral", "mixtral", "qwen2", "qwen3", "gpt_neox", "phi", "phi3"})
 """Model types whose configuration leaves ``tie_word_embeddings`` out when it is false."""
 
 
 def ties_embeddings(config: Mapping[str, object]) -> bool:
-    """Whether a configuration ties the output layer to the embedding."""
+    """Whether a ``config.json`` ties the output layer to the embedding."""
     stated = config.get("tie_word_embeddings")
     if isinstance(stated, bool):
         return stated
@@ -37,7 +38,7 @@ def ties_embeddings(config: Mapping[str, object]) -> bool:
 
 
 def map_tied_names(config: Mapping[str, object], stored: Collection[str]) -> dict[str, str]:
-    """Stored name -> the first stored name that it is tied to, for every name but that first one."""
+    """Map each stored name but the first of a tied group to that first one; empty where nothing is tied."""
     if not ties_embeddings(config):
         return {}
     representative_of: dict[str, str] = {}
@@ -49,8 +50,14 @@ def map_tied_names(config: Mapping[str, object], stored: Collection[str]) -> dic
 
 
 def find_collision(names: Iterable[str], stored: Collection[str]) -> str | None:
-    """The first of a model's names that a folder with ``stored`` names keeps under that of another, to which
-    the model does not tie it; None where there is none.
+    """Find a tensor that another model ties to a second one and this model keeps apart.
+
+    Args:
+        names: The tensors of this model.
+        stored: The names that the other model stores.
+
+    Returns:
+        The name of the first such tensor; None without one.
     """
     taken: set[str | None] = {None}
     for name in sorted(names, key=lambda name: name not in stored):
@@ -62,7 +69,15 @@ def find_collision(names: Iterable[str], stored: Collection[str]) -> str | None:
 
 
 def stored_name_of(name: str, stored: Collection[str]) -> str | None:
-    """The name under which a folder with ``stored`` names keeps the tied weight ``name``; None without."""
+    """Find the name under which a model stores a tensor: its own, or one that it may be tied to.
+
+    Args:
+        name: The tensor.
+        stored: The names that the model stores.
+
+    Returns:
+        A name of ``stored``; None where it has neither.
+    """
     if name in stored:
         return name
     for group in GROUPS:

@@ -1,1 +1,1 @@
-"""Input model folders read slice by slice, and the output folder: weights, configuration, the recipe and its lineage."""
+"""Reading the models of a merge slice by slice, and writing the output folder."""

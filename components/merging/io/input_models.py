@@ -1,4 +1,4 @@
-"""The models that a recipe names, resolved and opened."""
+"""The models that a recipe names: resolved, verified and opened for reading."""
 
 from __future__ import annotations
 
@@ -20,9 +20,19 @@ NO_REFERENCES: Mapping[str, str] = MappingProxyType({})
 def open_models(
     recipe: Recipe, store: str | None = None, references: Mapping[str, str] = NO_REFERENCES
 ) -> Iterator[tuple[dict[str, ModelFolder], dict[str, Checkpoint]]]:
-    """Every model of a recipe by its name there: opened folders and verified checkpoints. ModelError.
+    """Open every model of a recipe for the time of a ``with`` block.
 
-    ``made``: references of models by their names in the recipe, where these are no references themselves.
+    Args:
+        recipe: Names the models.
+        store: Folder or URL of the store that ``store:KEY`` refers to; None for the default.
+        references: Model references by name in the recipe, for names that mean something else there, as
+            nodes of a pipeline.
+
+    Yields:
+        Folders to read from, and verified checkpoints, both by the models' names in the recipe.
+
+    Raises:
+        ModelError: A model is unknown, damaged or cannot be fetched.
     """
     with ExitStack() as stack:
         checkpoints = {

@@ -1,7 +1,7 @@
-"""The weights of a model folder as a table that is read piece by piece, never as a whole.
+"""Lazy safetensors reader: slices of tensors by ``pread``, so that resident memory stays bounded.
 
-Files are read with ``pread`` into memory of ours, not mapped: mapped pages would count as resident memory,
-and a merge of models larger than memory must stay small.
+Files are read into memory of ours, not mapped: mapped pages would count as resident memory, and a merge of
+models larger than memory must stay small.
 """
 
 from __future__ import annotations
@@ -40,7 +40,14 @@ DTYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
 class TensorLocation(NamedTuple):
-    """One stored tensor: where its bytes are."""
+    """Where the bytes of a stored tensor are.
+
+    Attributes:
+        file: The safetensors file.
+        offset: Its first byte, counted from the beginning of the file.
+        dtype: Its stored type.
+        shape: Its shape.
+    """
 
     file: Path
     offset: int
@@ -54,10 +61,16 @@ class TensorLocation(NamedTuple):
 
 
 class ModelFolder:
-    """An opened model folder. A context manager: files stay open while it is in use.
+    """A model folder that is read slice by slice. A context manager: files stay open while it is in use.
 
-    ``tensors`` maps names to entries; weights that the configuration ties are in it once, under the first
-    of their names (``tied`` maps the others to it).
+    Attributes:
+        path: The folder.
+        reference: What to call the model in messages.
+        config: ``config.json``; empty without one.
+        stored: Every stored tensor by name.
+        tensors: The same without those that the configuration ties to another: of tied weights only the
+            first name is here.
+        tied: The names that are left out -> the name that they are tied to.
     """
 
     def __init__(self, path: Path, reference: str) -> None:
@@ -81,10 +94,13 @@ class ModelFolder:
         self._open.clear()
 
     def read(self, entry: TensorLocation, start: int = 0, stop: int | None = None) -> Tensor:
-        """Elements ``start`` to ``stop`` of a tensor, flat, in its stored type.
+        """Read elements ``start`` to ``stop`` of a tensor.
+
+        Returns:
+            A flat tensor of the stored type, in memory of its own.
 
         Raises:
-            ModelError: the file ends before them.
+            ModelError: The file ends before them.
         """
         stop = entry.numel if stop is None else stop
         size = entry.dtype.itemsize
@@ -102,8 +118,25 @@ class ModelFolder:
         return buffer.view(entry.dtype)
 
 
+class LazyTensor:
+    """A stored tensor that is read in slices: a ``ReadableTensor`` of a model folder."""
+
+    def __init__(self, folder: ModelFolder, location: TensorLocation) -> None:
+        self._folder, self._location = folder, location
+        self.shape, self.dtype = location.shape, location.dtype
+
+    def read(self, start: int, stop: int) -> Tensor:
+        """Elements ``start`` to ``stop``, flat, in the stored type."""
+        return self._folder.read(self._location, start, stop)
+
+
 def _locate_tensors(folder: Path, reference: str) -> Iterator[tuple[str, TensorLocation]]:
-    """Every tensor of a folder, in the order of its files. ModelError, MergeError for types without sums."""
+    """Every tensor of a folder, in the order of its files.
+
+    Raises:
+        ModelError: A file is damaged, or a name is stored twice.
+        MergeError: A tensor has a type without arithmetic.
+    """
     names: set[str] = set()
     for file in weight_files(folder):
         read_header(file)  # checks that the file is whole
@@ -121,7 +154,5 @@ def _locate_tensors(folder: Path, reference: str) -> Iterator[tuple[str, TensorL
                     f"{reference}: tensor {name} is stored as {values['dtype']}; expected one of "
                     f"{', '.join(DTYPES)}: merge the unquantised model"
                 )
-            yield (
-                name,
-                TensorLocation(file, 8 + size + values["data_offsets"][0], dtype, tuple(values["shape"])),
-            )
+            offset = 8 + size + values["data_offsets"][0]
+            yield name, TensorLocation(file, offset, dtype, tuple(values["shape"]))

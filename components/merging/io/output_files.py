@@ -1,4 +1,4 @@
-"""Everything of the output but its weights: configuration, tokenizer, the recipe and where it came from."""
+"""The output folder's files beside its weights: configuration, the recipe, and files that are copied."""
 
 from __future__ import annotations
 
@@ -23,23 +23,28 @@ _BY_STACK = {
 
 
 def donor_of(recipe: Recipe, folders: Mapping[str, ModelFolder]) -> ModelFolder:
-    """The model whose files the output takes: the base, else the first."""
+    """The model whose configuration and other files the output takes: the base, else the first."""
     return folders[recipe.base_model or recipe.models[0]]
 
 
 def output_config(
     recipe: Recipe,
     folders: Mapping[str, ModelFolder],
-    jobs: Sequence[TensorTask],
+    tasks: Sequence[TensorTask],
     origins: Mapping[str, Sequence[int]],
 ) -> dict[str, Any]:
-    """The donor's ``config.json`` with the output's type and layers.
+    """The output's ``config.json``: the donor's, with the output's type and layers.
 
-    ``origins``: for each stack, which layer of its source each layer of the output was.
+    Args:
+        recipe: The recipe.
+        folders: Its models by name.
+        tasks: The tensors of the output.
+        origins: For each stack of layers, the number that each layer of the output has in its input; see
+            :func:`~components.merging.output_tensors.map_layer_origins`.
     """
     donor_folder = donor_of(recipe, folders)
     config: dict[str, Any] = json.loads(json.dumps(donor_folder.config))
-    floats = {job.out_dtype for job in jobs if job.out_dtype.is_floating_point}
+    floats = {task.out_dtype for task in tasks if task.out_dtype.is_floating_point}
     if len(floats) == 1:
         key = "torch_dtype" if "torch_dtype" in config and "dtype" not in config else "dtype"
         config[key] = str(floats.pop()).removeprefix("torch.")
@@ -51,7 +56,7 @@ def output_config(
 
 
 def _set_layers(config: dict[str, Any], stack: str, old: int, order: Sequence[int], *, alone: bool) -> None:
-    """Write the new number of layers where the old one stood, and rearrange lists that have one per layer."""
+    """Replace a stack's number of layers, and rearrange lists that have one entry per layer."""
     words = stack.split(".")
     keys = [key for word, stack_keys in _BY_STACK.items() if word in words for key in stack_keys]
     for key in [*keys, *(_LAYER_KEYS if alone else ())]:
@@ -70,7 +75,15 @@ def write_files(
     *,
     tokenizer: bool,
 ) -> None:
-    """Write ``config.json``, the recipe, and copy the donor's other files; ``tokenizer``: those too."""
+    """Write ``config.json`` and the recipe, and copy the donor's other files.
+
+    Args:
+        folder: The output.
+        recipe: The recipe.
+        folders: Its models by name.
+        config: What ``config.json`` shall hold.
+        tokenizer: Whether the donor's tokenizer is copied too.
+    """
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     (folder / RECIPE).write_text(recipe.text, encoding="utf-8")
     source = donor_of(recipe, folders).path

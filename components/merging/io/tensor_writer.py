@@ -1,6 +1,6 @@
-"""Safetensors written tensor by tensor: the layout is known before the first byte of weights.
+"""Streaming safetensors writer: the header is written first, then the tensors one after the other.
 
-Tensors of wider types come first, so that every one starts at a multiple of its size, as readers expect.
+Tensors of wider types come first, so that each starts at a multiple of its element's size, as readers expect.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SHARD_BYTES = 5_000_000_000
 
 
 class TensorSpec(NamedTuple):
-    """A tensor that will be written."""
+    """Name, type and shape of a tensor that will be written."""
 
     name: str
     dtype: torch.dtype
@@ -31,15 +31,20 @@ class TensorSpec(NamedTuple):
 
     @property
     def nbytes(self) -> int:
-        """Size on disk."""
+        """Size on disk, in bytes."""
         return torch.Size(self.shape).numel() * self.dtype.itemsize
 
 
-def plan_shards(planned: Sequence[TensorSpec], limit: int = SHARD_BYTES) -> list[list[TensorSpec]]:
-    """The tensors in the order in which they are written, cut where a file would exceed ``limit`` bytes."""
+def plan_shards(specs: Sequence[TensorSpec], limit: int = SHARD_BYTES) -> list[list[TensorSpec]]:
+    """Distribute tensors over files, in the order in which they are written.
+
+    Args:
+        specs: The tensors of a model.
+        limit: Bytes of weights per file at most; a single larger tensor gets a file of its own.
+    """
     files: list[list[TensorSpec]] = [[]]
     filled = 0
-    for tensor in sorted(planned, key=lambda p: -p.dtype.itemsize):
+    for tensor in sorted(specs, key=lambda spec: -spec.dtype.itemsize):
         if files[-1] and filled + tensor.nbytes > limit:
             files.append([])
             filled = 0
@@ -49,29 +54,38 @@ def plan_shards(planned: Sequence[TensorSpec], limit: int = SHARD_BYTES) -> list
 
 
 class TensorWriter:
-    """Writes the planned tensors of a model into a folder, one after the other."""
+    """Writes a model's tensors into a folder, one after the other, from pieces.
 
-    def __init__(self, folder: Path, planned: Sequence[TensorSpec], limit: int = SHARD_BYTES) -> None:
+    Args:
+        folder: Where the files go.
+        specs: Every tensor that will be written.
+        limit: Bytes of weights per file at most.
+    """
+
+    def __init__(self, folder: Path, specs: Sequence[TensorSpec], limit: int = SHARD_BYTES) -> None:
         self._folder = folder
-        self._files = plan_shards(planned, limit)
+        self._files = plan_shards(specs, limit)
 
     @property
     def order(self) -> list[list[str]]:
-        """Names by file, in the order in which they have to come."""
+        """The tensors' names by file, in the order in which :meth:`write` expects them."""
         return [[tensor.name for tensor in file] for file in self._files]
 
     def write(self, pieces: Iterable[tuple[str, Iterable[Tensor]]]) -> None:
-        """Write (name, flat pieces) in ``order``, then the index where there are several files.
+        """Write all tensors, and the index where there are several files.
+
+        Args:
+            pieces: Each tensor's name and its elements in flat pieces, in :attr:`order`.
 
         Raises:
-            MergeError: another tensor, or another number of elements, than was planned.
+            MergeError: Another tensor comes, or one has another number of elements than was planned.
         """
         remaining = iter(pieces)
         names = [self._file_name(number) for number in range(len(self._files))]
-        for name, planned in zip(names, self._files, strict=True):
+        for name, specs in zip(names, self._files, strict=True):
             with (self._folder / name).open("wb") as file:
-                file.write(_encode_header(planned))
-                for tensor in planned:
+                file.write(_encode_header(specs))
+                for tensor in specs:
                     tensor_name, parts = next(remaining)
                     if tensor_name != tensor.name:
                         raise MergeError(f"expected tensor {tensor.name} next, found {tensor_name}")
@@ -92,11 +106,11 @@ class TensorWriter:
         (self._folder / INDEX).write_text(json.dumps(index, indent=2), encoding="utf-8")
 
 
-def _encode_header(planned: Sequence[TensorSpec]) -> bytes:
-    """safetensors: the length of the header, its JSON padded to 8 bytes, then the data without gaps."""
+def _encode_header(specs: Sequence[TensorSpec]) -> bytes:
+    """A safetensors header: its length, then JSON padded to 8 bytes; the data follow without gaps."""
     table: dict[str, object] = {"__metadata__": {"format": "pt"}}
     offset = 0
-    for tensor in planned:
+    for tensor in specs:
         table[tensor.name] = {
             "dtype": DTYPE_NAMES[tensor.dtype],
             "shape": list(tensor.shape),

@@ -1,7 +1,8 @@
-"""The k-th largest magnitude of a tensor that is seen in pieces: exact, by counting instead of sorting.
+"""The k largest magnitudes of a tensor that is seen in pieces: exact, by counting instead of sorting.
 
-The bits of a non-negative float order like the float itself. Its pattern without the sign (15, 31 or 63
-bits) is found from the top, 16 bits a pass: one ``bincount`` of the patterns that begin with what is known.
+The bits of a non-negative float order like the float itself. The k-th largest magnitude's bits without the
+sign (15, 31 or 63) are found from the top, 16 a pass: one ``bincount`` of the next 16 bits of all elements
+whose higher bits are those found before.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 class MagnitudeTopK:
-    """Chooses the ``keep`` elements of largest magnitude of all pieces together.
+    """Selects the ``keep`` elements of largest magnitude among all pieces (a ``MaskRule``).
 
-    Where several elements have the magnitude of the last one kept, the earlier ones are kept.
+    Where several elements have the magnitude of the last that is selected, the earlier ones are.
+
+    Attributes:
+        passes: How many times all pieces have to be measured.
     """
 
     def __init__(self, keep: int, dtype: torch.dtype) -> None:
@@ -28,7 +32,7 @@ class MagnitudeTopK:
         self.passes = dtype.itemsize // 2
 
     def begin_pass(self, number: int) -> None:
-        """Pass ``number`` over all pieces begins; the one before is complete."""
+        """Begin measuring pass ``number`` over all pieces; the one before is complete."""
         if number > 0:
             self._narrow(number - 1)
         self._counts = torch.zeros(1 << (15 if number == 0 else 16), dtype=torch.int64)
@@ -44,7 +48,7 @@ class MagnitudeTopK:
         self._counts += torch.bincount(pattern, minlength=self._counts.numel())
 
     def rewind(self) -> None:
-        """All pieces will be seen again, to be masked."""
+        """Begin anew with the first piece, to mask all pieces in order."""
         if not self._threshold_known:
             self._narrow(self.passes - 1)
             self._threshold_known = True
@@ -53,7 +57,7 @@ class MagnitudeTopK:
         self._ties = self._remaining
 
     def mask(self, piece: Tensor) -> Tensor:
-        """1 where an element of the flat piece is among the kept, else 0, in the piece's type."""
+        """A mask of the piece's type and shape: 1 where an element is selected, else 0."""
         if self._keep <= 0:
             return torch.zeros_like(piece)
         magnitude = piece.abs()
@@ -67,7 +71,7 @@ class MagnitudeTopK:
         return selected if earlier is None else selected.index_fill_(0, earlier, 1)
 
     def _narrow(self, number: int) -> None:
-        """Find the bin in which the last kept element lies, and how many of that bin are kept."""
+        """Find the bin that holds the last selected element, and how many of that bin are selected."""
         above = self._counts.flip(0).cumsum(0)
         if self._keep <= 0:
             return

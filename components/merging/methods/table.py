@@ -1,7 +1,6 @@
-"""The methods of merging: one row each. What mergekit, the paper and PEFT do differently stands in the row.
+"""The merge methods, one row each: paper, formula, and what mergekit, the paper and PEFT do differently.
 
-``semantics: mergekit`` (default), ``paper`` or ``peft`` chooses where they differ. d_i = x_i - base; w_i is a
-model's ``weight``. "Trim scope" says over what the kept share (``density``) is counted.
+A recipe chooses between them by ``semantics: mergekit`` (the default), ``paper`` or ``peft``.
 """
 
 from __future__ import annotations
@@ -19,12 +18,25 @@ from components.merging.recipe.parameters import Parameter
 
 
 class Method(NamedTuple):
-    """One way to make a tensor out of several. ``least`` and ``most`` count models besides the base.
+    """One way to make a tensor out of several.
 
-    ``base``: ``counted`` where it is a model like the others, with parameters of its own.
+    Attributes:
+        paper: Who published it.
+        url: Where.
+        formula: What it computes; d_i = x_i - base, and w_i is the ``weight`` of a model.
+        trim: Over what the share ``density`` of the elements that are kept is counted.
+        sign: How a sign is elected per element.
+        denominator: What the sum is divided by.
+        merge: Computes a tensor in flat pieces.
+        parameters: By name.
+        base: ``required`` or ``optional``, without parameters of its own, or ``counted`` like other models.
+        min_models: How many models it takes at least, besides a base that is not counted.
+        max_models: How many it takes at most; None for any number.
+        family: For methods on task vectors.
     """
 
     paper: str
+    url: str
     formula: str
     trim: str
     sign: str
@@ -38,16 +50,18 @@ class Method(NamedTuple):
 
 
 WEIGHT = Parameter(float, None, "share of the model", per_model=True)
-DENSITY = Parameter(float, 1.0, "share of each delta that stays", per_model=True)
+DENSITY = Parameter(float, 1.0, "share of each delta that is kept", per_model=True)
 GAMMA = Parameter(float, 0.01, "share of the largest that is dropped too", per_model=True)
-EPSILON = Parameter(float, 0.15, "half the spread of the probabilities to stay", per_model=True)
+EPSILON = Parameter(float, 0.15, "half the spread of the probabilities to be kept", per_model=True)
 SEMANTICS = Parameter(str, "mergekit", "mergekit, paper or peft, where they differ")
+OF_SPARSIFICATION = {"magnitude_outliers": {"gamma": GAMMA}, "della_magprune": {"epsilon": EPSILON}}
+"""Parameters that only one way to sparsify has."""
 
 
 def _task_vector_method(
-    paper: str, formula: str, notes: tuple[str, str, str], family: DeltaFamily, **defaults: bool
+    paper: str, url: str, formula: str, notes: tuple[str, str, str], family: DeltaFamily, **defaults: bool
 ) -> Method:
-    """A row of the task-vector family."""
+    """A row for a method on task vectors; ``notes`` are its trim, sign and denominator."""
     parameters = {
         "weight": WEIGHT,
         "density": DENSITY,
@@ -57,9 +71,9 @@ def _task_vector_method(
         "semantics": SEMANTICS,
         "int8_mask": Parameter(bool, False, "mergekit's memory saver; no effect here"),
     }
-    extra = {"outliers": {"gamma": GAMMA}, "ranks": {"epsilon": EPSILON}}.get(family.kind, {})
+    parameters |= OF_SPARSIFICATION.get(family.sparsification, {})
     merge = partial(task_arithmetic, family)
-    return Method(paper, formula, *notes, merge, {**parameters, **extra}, base="required", family=family)
+    return Method(paper, url, formula, *notes, merge, parameters, base="required", family=family)
 
 
 _WEIGHTS = "mergekit: sum of weights; with normalize: false (default) none"
@@ -74,16 +88,17 @@ _ELECTION = (
 _NO_SIGN = "none"
 _TIES_TRIM = (
     "mergekit and peft: each tensor; paper: the whole model. Exactly max(1, int(density n)) elements; of "
-    "equal magnitudes the first stay (mergekit: an unstable sort's)"
+    "equal magnitudes the first are kept (mergekit: an unstable sort's)"
 )
-_DROP = "each element on its own, seeded by tensor and model"
-_BAND = "each tensor: drops the int(gamma n) largest, keeps the int(density n) largest of the rest"
-_RANKS = "each row: P(stay) rises with the rank from density - epsilon to density + epsilon"
-_L1 = "; dropping is made up by L1 norm (mergekit) or 1/P(stay) (paper, peft)"
+_RANDOM_TRIM = "each element on its own, seeded by tensor and model"
+_OUTLIERS_TRIM = "each tensor: drops the int(gamma n) largest, keeps the int(density n) largest of the rest"
+_DELLA_TRIM = "each row: P(keep) rises with the rank from density - epsilon to density + epsilon"
+_RESCALED = "; what is dropped is made up for by the L1 norm (mergekit) or 1/P(keep) (paper, peft)"
 
 METHODS: dict[str, Method] = {
     "linear": Method(
         "Wortsman et al. 2022 (model soups)",
+        "https://arxiv.org/abs/2203.05482",
         "sum(w_i x_i) / sum(w_i)",
         "none",
         _NO_SIGN,
@@ -94,6 +109,7 @@ METHODS: dict[str, Method] = {
     ),
     "slerp": Method(
         "Shoemake 1985",
+        "https://doi.org/10.1145/325165.325242",
         "sin((1-t)a)/sin(a) base + sin(t a)/sin(a) x, a the angle; linear where |cos a| > 0.9995",
         "none",
         _NO_SIGN,
@@ -105,6 +121,7 @@ METHODS: dict[str, Method] = {
     ),
     "nuslerp": Method(
         "mergekit",
+        "https://github.com/arcee-ai/mergekit",
         "slerp with t = w_2 / (w_1 + w_2), of the models or, with a base, of their deltas",
         "none",
         _NO_SIGN,
@@ -120,6 +137,7 @@ METHODS: dict[str, Method] = {
     ),
     "passthrough": Method(
         "none (layer stacking, 'frankenmerging')",
+        "https://github.com/arcee-ai/mergekit",
         "x, times scale where given",
         "none",
         _NO_SIGN,
@@ -131,6 +149,7 @@ METHODS: dict[str, Method] = {
     ),
     "task_arithmetic": _task_vector_method(
         "Ilharco et al. 2023",
+        "https://arxiv.org/abs/2212.04089",
         "base + lambda sum(w_i d_i)",
         ("none", _NO_SIGN, _WEIGHTS),
         DeltaFamily("none", elects_sign=False),
@@ -139,6 +158,7 @@ METHODS: dict[str, Method] = {
     ),
     "ties": _task_vector_method(
         "Yadav et al. 2023",
+        "https://arxiv.org/abs/2306.01708",
         "base + lambda mean of the trimmed d_i that agree with the elected sign",
         (_TIES_TRIM, _ELECTION, _AGREEING),
         DeltaFamily("magnitude", elects_sign=True),
@@ -147,49 +167,55 @@ METHODS: dict[str, Method] = {
     ),
     "dare_ties": _task_vector_method(
         "Yu et al. 2024, with Yadav et al. 2023",
+        "https://arxiv.org/abs/2311.03099",
         "base + lambda sum of the randomly dropped w_i d_i that agree with the elected sign",
-        (_DROP, _ELECTION, _AGREEING + _L1),
+        (_RANDOM_TRIM, _ELECTION, _AGREEING + _RESCALED),
         DeltaFamily("random", elects_sign=True),
         normalize=False,
         rescale=True,
     ),
     "dare_linear": _task_vector_method(
         "Yu et al. 2024",
+        "https://arxiv.org/abs/2311.03099",
         "base + lambda sum(w_i drop(d_i))",
-        (_DROP, _NO_SIGN, _WEIGHTS + _L1),
+        (_RANDOM_TRIM, _NO_SIGN, _WEIGHTS + _RESCALED),
         DeltaFamily("random", elects_sign=False),
         normalize=False,
         rescale=True,
     ),
     "breadcrumbs": _task_vector_method(
         "Davari & Belilovsky 2023",
+        "https://arxiv.org/abs/2312.06795",
         "base + lambda sum(w_i band(d_i))",
-        (_BAND, _NO_SIGN, _WEIGHTS),
-        DeltaFamily("outliers", elects_sign=False),
+        (_OUTLIERS_TRIM, _NO_SIGN, _WEIGHTS),
+        DeltaFamily("magnitude_outliers", elects_sign=False),
         normalize=False,
         rescale=False,
     ),
     "breadcrumbs_ties": _task_vector_method(
         "Davari & Belilovsky 2023, with Yadav et al. 2023",
+        "https://arxiv.org/abs/2312.06795",
         "base + lambda sum of the banded w_i d_i that agree with the elected sign",
-        (_BAND, _ELECTION, _AGREEING),
-        DeltaFamily("outliers", elects_sign=True),
+        (_OUTLIERS_TRIM, _ELECTION, _AGREEING),
+        DeltaFamily("magnitude_outliers", elects_sign=True),
         normalize=False,
         rescale=False,
     ),
     "della": _task_vector_method(
         "Deep et al. 2024",
+        "https://arxiv.org/abs/2406.11617",
         "base + lambda mean of the rank-dropped d_i that agree with the elected sign",
-        (_RANKS, _ELECTION, _AGREEING + _L1),
-        DeltaFamily("ranks", elects_sign=True),
+        (_DELLA_TRIM, _ELECTION, _AGREEING + _RESCALED),
+        DeltaFamily("della_magprune", elects_sign=True),
         normalize=True,
         rescale=True,
     ),
     "della_linear": _task_vector_method(
         "Deep et al. 2024",
+        "https://arxiv.org/abs/2406.11617",
         "base + lambda sum(w_i rankdrop(d_i))",
-        (_RANKS, _NO_SIGN, _WEIGHTS + _L1),
-        DeltaFamily("ranks", elects_sign=False),
+        (_DELLA_TRIM, _NO_SIGN, _WEIGHTS + _RESCALED),
+        DeltaFamily("della_magprune", elects_sign=False),
         normalize=False,
         rescale=True,
     ),

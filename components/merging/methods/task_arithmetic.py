@@ -1,4 +1,4 @@
-"""Methods on task vectors (model - base): trim each, elect a sign, add up, put onto the base.
+"""Merging of task vectors (model - base): sparsify each, elect a sign, add up, add to the base.
 
 As in mergekit, deltas, weights and their products are rounded to the tensors' type; sums are in float32.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -23,172 +23,192 @@ from components.merging.methods.sparsify import (
     MaskSparsifier,
     RandomDrop,
     Rescale,
+    Sparsifier,
     seed_of,
 )
 from components.merging.methods.streaming_topk import MagnitudeTopK
 
-Sparsification = Literal["none", "magnitude", "random", "outliers", "ranks"]
-Semantics = Literal["mergekit", "paper", "peft"]
-
-
-class Sparsifier(Protocol):
-    """:class:`MaskSparsifier`, :class:`KeepAll` or :class:`DropAll`."""
-
-    passes: int
-
-    def begin_pass(self, number: int) -> None:
-        """Measuring pass ``number`` begins."""
-
-    def measure(self, number: int, piece: Tensor) -> None:
-        """See a flat piece."""
-
-    def rewind(self) -> None:
-        """The pieces come a last time."""
-
-    def apply(self, piece: Tensor) -> Tensor:
-        """The trimmed piece."""
+Sparsification = Literal["none", "magnitude", "random", "magnitude_outliers", "della_magprune"]
 
 
 class DeltaFamily(NamedTuple):
-    """A row's settings: how deltas are trimmed, and whether a sign is elected."""
+    """What tells the methods on task vectors apart.
 
-    kind: Sparsification
+    Attributes:
+        sparsification: How each delta is sparsified.
+        elects_sign: Whether only deltas that agree with an elected sign are added.
+    """
+
+    sparsification: Sparsification
     elects_sign: bool
 
 
 class GlobalStatistics(NamedTuple):
-    """What TIES as published knows of whole models: each one's trim, and the sign of the majority."""
+    """What TIES as published measures of whole models before it merges the first tensor.
+
+    Attributes:
+        sparsifiers: By the models' numbers; each has measured its whole model.
+        majority_sign: -1, 0 or 1, the sign that most elements of the merged model elect.
+    """
 
     sparsifiers: Mapping[int, Sparsifier]
     majority_sign: float
 
 
 def task_arithmetic(
-    family: DeltaFamily, job: TensorTask, statistics: GlobalStatistics | None = None
+    family: DeltaFamily, task: TensorTask, statistics: GlobalStatistics | None = None
 ) -> Iterator[Tensor]:
-    """The merged tensor of one job, in pieces."""
-    pieces = delta_pieces(job)
+    """Merge the deltas of one tensor and add them to the base.
+
+    Args:
+        family: The method.
+        task: The tensor; its base is needed.
+        statistics: For TIES as published; None where each tensor is sparsified for itself.
+
+    Yields:
+        The merged tensor in flat pieces, of the arithmetic's type.
+
+    Raises:
+        MergeError: A density, or density and epsilon together, are out of range.
+    """
+    pieces = delta_pieces(task)
     if statistics is None:
-        sparsifiers = [make_sparsifier(family, job, operand) for operand in job.inputs]
-        for number in range(max((c.passes for c in sparsifiers), default=0)):
+        sparsifiers = [make_sparsifier(family, task, source) for source in task.inputs]
+        for number in range(max((sparsifier.passes for sparsifier in sparsifiers), default=0)):
             begin_pass(sparsifiers, number)
             for _, deltas in pieces:
-                measure_piece(sparsifiers, number, deltas)
+                measure_deltas(sparsifiers, number, deltas)
         rewind(sparsifiers)
     else:
-        sparsifiers = [statistics.sparsifiers[operand.model_index] for operand in job.inputs]
-    weights = [operand.float_parameter("weight") for operand in job.inputs]
+        sparsifiers = [statistics.sparsifiers[source.model_index] for source in task.inputs]
+    weights = [source.float_parameter("weight") for source in task.inputs]
+    majority_sign = None if statistics is None else statistics.majority_sign
     for base, deltas in pieces:
-        trimmed = [c.apply(delta) for c, delta in zip(sparsifiers, deltas, strict=True)]
+        sparse = apply_all(sparsifiers, deltas)
         if family.elects_sign:
-            merged = _sum_agreeing(
-                job, weights, trimmed, None if statistics is None else statistics.majority_sign
-            )
+            merged = _sum_agreeing(task, weights, sparse, majority_sign)
         else:
-            merged = _sum_deltas(job, weights, trimmed)
-        if job.parameters["lambda"] not in (None, 1.0):
-            merged.mul_(float(job.parameters["lambda"] or 0.0))
+            merged = _sum_all(task, weights, sparse)
+        if task.parameters["lambda"] not in (None, 1.0):
+            merged.mul_(float(task.parameters["lambda"] or 0.0))
         yield merged.add_(base)
 
 
 def begin_pass(sparsifiers: Sequence[Sparsifier], number: int) -> None:
-    """A measuring pass begins."""
+    """Begin measuring pass ``number`` of all sparsifiers."""
     for sparsifier in sparsifiers:
         sparsifier.begin_pass(number)
 
 
-def measure_piece(sparsifiers: Sequence[Sparsifier], number: int, deltas: Sequence[Tensor]) -> None:
-    """One piece of every delta."""
+def measure_deltas(sparsifiers: Sequence[Sparsifier], number: int, deltas: Sequence[Tensor]) -> None:
+    """Measure one piece of every delta in pass ``number``."""
     for sparsifier, delta in zip(sparsifiers, deltas, strict=True):
         sparsifier.measure(number, delta)
 
 
 def rewind(sparsifiers: Sequence[Sparsifier]) -> None:
-    """The pieces come to be trimmed."""
+    """Begin anew with the first piece, to sparsify all pieces in order."""
     for sparsifier in sparsifiers:
         sparsifier.rewind()
 
 
-def make_sparsifier(family: DeltaFamily, job: TensorTask, operand: TensorInput) -> Sparsifier:
-    """How one model's delta is trimmed. Raises :class:`MergeError` for densities that cannot be."""
-    density = operand.float_parameter("density")
+def apply_all(sparsifiers: Sequence[Sparsifier], deltas: Sequence[Tensor]) -> list[Tensor]:
+    """Sparsify one piece of every delta."""
+    return [sparsifier.apply(delta) for sparsifier, delta in zip(sparsifiers, deltas, strict=True)]
+
+
+def make_sparsifier(family: DeltaFamily, task: TensorTask, source: TensorInput) -> Sparsifier:
+    """Make the sparsifier of one model's delta from the method and the model's parameters.
+
+    Raises:
+        MergeError: The density, or density and epsilon together, are out of range.
+    """
+    density, method = source.float_parameter("density"), family.sparsification
     if not 0.0 <= density <= 1.0:
-        raise MergeError(f"{job.name}: expected a density from 0 to 1, found {density}")
-    if family.kind == "none" or density == 1.0:
+        raise MergeError(f"{task.name}: expected a density from 0 to 1, found {density}")
+    if method == "none" or density == 1.0:
         return KeepAll()
-    if density == 0.0 or job.numel == 0:
+    if density == 0.0 or task.numel == 0:
         return DropAll()
-    return MaskSparsifier(_mask_rule(family.kind, job, operand), _rescale(family.kind, job), density)
+    return MaskSparsifier(_mask_rule(method, task, source), _rescale(method, task), density)
 
 
-def _rescale(kind: Sparsification, job: TensorTask) -> Rescale:
-    if not job.parameters["rescale"]:
+def _rescale(method: Sparsification, task: TensorTask) -> Rescale:
+    if not task.parameters["rescale"]:
         return "none"
-    published = job.parameters["semantics"] != "mergekit" and kind in {"random", "ranks"}
+    published = task.parameters["semantics"] != "mergekit" and method in {"random", "della_magprune"}
     return "probability" if published else "l1"
 
 
-def _mask_rule(kind: Sparsification, job: TensorTask, operand: TensorInput) -> MaskRule:
-    density, total = operand.float_parameter("density"), job.numel
-    keep, seed = int(density * total), seed_of(job.seed, job.name, operand.model_index)
-    if kind == "magnitude":
-        return MagnitudeTopK(max(1, keep), job.dtype)
-    if kind == "random":
+def _mask_rule(method: Sparsification, task: TensorTask, source: TensorInput) -> MaskRule:
+    density, total = source.float_parameter("density"), task.numel
+    keep, seed = int(density * total), seed_of(task.seed, task.name, source.model_index)
+    if method == "magnitude":
+        return MagnitudeTopK(max(1, keep), task.dtype)
+    if method == "random":
         return RandomDrop(density, seed)
-    if kind == "outliers":
-        top = min(int(operand.float_parameter("gamma") * total), total - keep)
-        return MagnitudeOutliers(keep, top, job.dtype)
-    epsilon = operand.float_parameter("epsilon")
+    if method == "magnitude_outliers":
+        outliers = min(int(source.float_parameter("gamma") * total), total - keep)
+        return MagnitudeOutliers(keep, outliers, task.dtype)
+    epsilon = source.float_parameter("epsilon")
     if not (density - epsilon > 0 and density + epsilon < 1):
         raise MergeError(
-            f"{job.name}: expected density ± epsilon between 0 and 1, found {density} ± {epsilon}"
+            f"{task.name}: expected density ± epsilon between 0 and 1, found {density} ± {epsilon}"
         )
-    row = (job.numel, 1) if len(job.shape) < 2 else (job.shape[1], math.prod(job.shape[2:]))
+    row = (task.numel, 1) if len(task.shape) < 2 else (task.shape[1], math.prod(task.shape[2:]))
     return DellaMagPrune(density, epsilon, row, seed)
 
 
-def _sum_deltas(job: TensorTask, weights: Sequence[float], deltas: Sequence[Tensor]) -> Tensor:
+def _sum_all(task: TensorTask, weights: Sequence[float], deltas: Sequence[Tensor]) -> Tensor:
     """``sum(w_i d_i)``, divided by ``sum(w_i)`` where ``normalize``."""
-    rounded = torch.tensor(weights, dtype=job.dtype)
+    rounded = torch.tensor(weights, dtype=task.dtype)
     weighted = [delta.mul_(weight) for delta, weight in zip(deltas, rounded, strict=True)]
     if len(weighted) <= 2:  # torch adds two narrow numbers in float32 and rounds once as well
-        mixed = weighted[0].add_(weighted[1]) if weighted[1:] else weighted[0]
+        merged = weighted[0].add_(weighted[1]) if weighted[1:] else weighted[0]
     else:
         total = _upcast(weighted[0])
         for part in weighted[1:]:
             total.add_(_upcast(part))
-        mixed = total.to(job.dtype)
+        merged = total.to(task.dtype)
     divisor = float(rounded.sum())
-    return mixed.div_(divisor) if job.parameters["normalize"] and abs(divisor) >= 1e-8 else mixed
+    return merged.div_(divisor) if task.parameters["normalize"] and abs(divisor) >= 1e-8 else merged
 
 
 def _sum_agreeing(
-    job: TensorTask, weights: Sequence[float], deltas: Sequence[Tensor], majority_sign: float | None
+    task: TensorTask, weights: Sequence[float], deltas: Sequence[Tensor], majority_sign: float | None
 ) -> Tensor:
-    """Per element: the sign of the sum, then the sum of the deltas that have it, perhaps as a mean.
+    """Per element: elect the sign of the sum, then sum the deltas of that sign, or take their mean.
 
     mergekit: weighted deltas elect (0 elects +), the mean is over the agreeing weights. PEFT: unweighted
     deltas elect, the mean is over the number that agree. Paper: as PEFT, without weights, and 0 elects
-    ``majority``.
+    ``majority_sign``.
     """
-    counts = job.parameters["semantics"] != "mergekit"
-    rounded = torch.tensor(weights, dtype=job.dtype)
-    voters = [_upcast(d if counts else d.mul_(w)) for d, w in zip(deltas, rounded, strict=True)]
+    unweighted = task.parameters["semantics"] != "mergekit"
+    rounded = torch.tensor(weights, dtype=task.dtype)
+    voters = [_upcast(d if unweighted else d.mul_(w)) for d, w in zip(deltas, rounded, strict=True)]
     sign = elect_signs(voters, majority_sign)
-    mixed, divisor = torch.zeros_like(sign), torch.zeros_like(sign)
+    total, divisor = torch.zeros_like(sign), torch.zeros_like(sign)
     for voter, weight in zip(voters, rounded.tolist(), strict=True):
-        along = voter.mul_(sign).relu_()
-        mixed.add_(along, alpha=weight if counts else 1.0)
-        divisor.add_(along.gt_(0), alpha=1.0 if counts else weight)
-    result = mixed.mul_(sign).to(job.dtype)
-    if job.parameters["normalize"]:
-        divisor = divisor.to(job.dtype)
-        result.div_(divisor.add_(divisor.eq(0).to(job.dtype)))
+        agreeing = voter.mul_(sign).relu_()
+        total.add_(agreeing, alpha=weight if unweighted else 1.0)
+        divisor.add_(agreeing.gt_(0), alpha=1.0 if unweighted else weight)
+    result = total.mul_(sign).to(task.dtype)
+    if task.parameters["normalize"]:
+        divisor = divisor.to(task.dtype)
+        result.div_(divisor.add_(divisor.eq(0).to(task.dtype)))
     return result
 
 
 def elect_signs(voters: Sequence[Tensor], majority_sign: float | None) -> Tensor:
-    """The elected signs, -1 or 1: of the sum; where that is 0 the majority's, + if there is none."""
+    """Elect a sign per element: that of the sum of all deltas.
+
+    Args:
+        voters: One piece of every delta.
+        majority_sign: What 0 elects; None for +1.
+
+    Returns:
+        A tensor of -1 and 1 (of 0 too, where ``majority_sign`` is 0).
+    """
     total = voters[0].clone()
     for voter in voters[1:]:
         total.add_(voter)
@@ -203,13 +223,13 @@ def _upcast(delta: Tensor) -> Tensor:
     return delta if delta.dtype == torch.float64 else delta.float()
 
 
-def delta_pieces(job: TensorTask) -> CachedPieces[tuple[Tensor, list[Tensor]]]:
-    """(base, deltas) piece by piece, as often as needed."""
+def delta_pieces(task: TensorTask) -> CachedPieces[tuple[Tensor, list[Tensor]]]:
+    """Pieces of the base with the deltas of all models to it, to iterate over as often as needed."""
 
     def read() -> Iterator[tuple[Tensor, list[Tensor]]]:
-        assert job.base is not None
-        for span in job.spans(whole_rows=True):
-            base = job.read(job.base, span)
-            yield base, [job.read(operand, span).sub_(base) for operand in job.inputs]
+        assert task.base is not None
+        for span in task.spans(whole_rows=True):
+            base = task.read(task.base, span)
+            yield base, [task.read(source, span).sub_(base) for source in task.inputs]
 
-    return CachedPieces(read, job.numel * job.dtype.itemsize * (len(job.inputs) + 1))
+    return CachedPieces(read, task.numel * task.dtype.itemsize * (len(task.inputs) + 1))

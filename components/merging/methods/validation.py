@@ -1,8 +1,9 @@
-"""Whether a recipe's method exists, and its parameters do."""
+"""Checks that a recipe's method exists and has the parameters that the recipe sets."""
 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 
 from components.errors import MergeError
 from components.merging.methods.table import METHODS
@@ -13,10 +14,13 @@ SEMANTICS = ("mergekit", "paper", "peft")
 
 
 def check_method(recipe: Recipe) -> list[str]:
-    """Warnings about parameters that the method does not have (mergekit ignores them, and so do we).
+    """Check a recipe's method and parameters.
+
+    Returns:
+        One warning per parameter that the method does not have; like mergekit we ignore those.
 
     Raises:
-        MergeError: no such method; a parameter that looks like a slip of the pen; a value of a wrong type.
+        MergeError: There is no such method, a parameter looks misspelt, or a value has the wrong type.
     """
     method = METHODS.get(recipe.method)
     if method is None:
@@ -50,9 +54,8 @@ def _all_settings(recipe: Recipe) -> list[Settings]:
     return settings
 
 
-def _warn_unknown(name: str, where: str, method: str, parameters: dict[str, Parameter] | object) -> str:
-    names = list(parameters) if isinstance(parameters, dict) else []
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.75)
+def _warn_unknown(name: str, where: str, method: str, parameters: Mapping[str, Parameter]) -> str:
+    near = difflib.get_close_matches(name, list(parameters), n=1, cutoff=0.75)
     if near:
         raise MergeError(f"{where}: {method} has no such parameter; did you mean {near[0]}?")
     return f"{where}: {method} has no parameter {name}; it is ignored"

@@ -8,7 +8,7 @@ from typing import Any
 
 AUTO = "auto"
 MIN_TEMPLATE_LENGTH = 20
-"""Letters of the shortest text that is taken for Jinja and not for a mistyped name; mergekit's."""
+"""Characters of the shortest text that is taken for Jinja and not for a mistyped name; as in mergekit."""
 
 TEMPLATES = {
     "alpaca": (
@@ -63,7 +63,7 @@ TEMPLATES = {
 
 
 def most_common_template(tokenizers: Iterable[Any]) -> str | None:
-    """The template that most of the tokenizers have, of equals the first one's; None where none has one."""
+    """The chat template that most of the tokenizers have; of equally many the first; None without any."""
     templates: list[str] = []
     for tokenizer in tokenizers:
         template = tokenizer.chat_template

@@ -1,4 +1,4 @@
-"""What a recipe calls a model, as a reference of ours."""
+"""Model names of a recipe -> model references, as :mod:`components.models` resolves them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import re
 from pathlib import Path
 
 from components.merging.recipe.recipe import Recipe
-from components.models import SCHEMES
+from components.models.references import SCHEMES
 
 _HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?", re.ASCII)
 
 
 def reference_of(model: str, recipe: Recipe) -> str:
-    """What a recipe calls a model, as a reference of ours.
+    """Turn a recipe's name of a model into a model reference.
 
     As in mergekit a path is relative to the current folder, or else to the recipe's; what is no path and
-    looks like ORG/NAME is of the hub.
+    looks like ORG/NAME is a repository of the hub.
     """
     if model.partition(":")[0] in SCHEMES and ":" in model:
         return model

@@ -1,7 +1,7 @@
-"""Values of a recipe's parameters: a number, a gradient over the layers, or filters by tensor name.
+"""Parameters of merge methods: a number, a gradient over the layers, or values by filters on tensor names.
 
-The rules are mergekit's. Of the places that may set a parameter the most specific one that has a value for
-the tensor wins: the model inside a slice (or in ``models``), the slice, the module, the recipe.
+The rules are mergekit's. A parameter may be set for a model inside a slice (or in ``models``), for a slice, a
+module or the whole recipe; of those that have a value for a tensor the first in this order wins.
 """
 
 from __future__ import annotations
@@ -16,7 +16,15 @@ TRUE, FALSE = frozenset({"true", "yes", "on"}), frozenset({"false", "no", "off"}
 
 
 class Parameter(NamedTuple):
-    """A parameter of a method: its type, what it is without a value (None: it must have one), and whose."""
+    """A parameter of a merge method.
+
+    Attributes:
+        kind: Its type.
+        default: Its value where the recipe has none.
+        description: What it does, in a few words.
+        per_model: Whether each model has a value of its own.
+        optional: Whether it may have no value at all; else it needs one where ``default`` is None.
+    """
 
     kind: type[bool] | type[float] | type[str]
     default: Scalar | None
@@ -26,15 +34,28 @@ class Parameter(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """What a recipe says about one parameter at one place: (filter, values) in order; one value: a scalar."""
+    """What one mapping of a recipe says about one parameter.
+
+    Attributes:
+        choices: Pairs of a filter (a part of a tensor's name; None or ``*`` for all) and values, of which the
+            first that matches counts. One value is a scalar, several are a gradient over the layers.
+        where: File and line, for messages.
+    """
 
     choices: tuple[tuple[str | None, tuple[Scalar, ...]], ...]
     where: str
 
     def value_for(self, parameter: Parameter, tensor: str, depth: float) -> Scalar | None:
-        """The value for a tensor ``depth`` (0 first layer, 1 last) into its stack; None: no filter matches.
+        """The value for one tensor, or None where no filter matches its name.
 
-        Several numbers are a gradient, interpolated linearly; several booleans or texts are steps.
+        Args:
+            parameter: The parameter, for its type.
+            tensor: The tensor's name.
+            depth: Where its layer stands in its stack: 0 is the first layer, 1 the last. Numbers are
+                interpolated linearly at it; booleans and texts are steps.
+
+        Raises:
+            MergeError: A value is not of the parameter's type.
         """
         for pattern, raw in self.choices:
             if pattern is None or pattern == "*" or pattern in tensor:
@@ -56,7 +77,11 @@ def _interpolate(values: list[Scalar], depth: float) -> Scalar:
 
 
 def coerce(value: Scalar, parameter: Parameter, where: str) -> Scalar:
-    """``value`` as the parameter's type. Raises :class:`MergeError` with its place where it is not one."""
+    """Convert a value to the type of its parameter.
+
+    Raises:
+        MergeError: It cannot be converted; the message begins with ``where``.
+    """
     if parameter.kind is str:
         return str(value)
     if parameter.kind is bool:
@@ -75,10 +100,17 @@ def coerce(value: Scalar, parameter: Parameter, where: str) -> Scalar:
 def resolve_parameter(
     name: str, parameter: Parameter, scopes: Iterable[Settings], tensor: str, depth: float
 ) -> Scalar | None:
-    """The parameter's value for one tensor: of the first of ``places`` that has one, else its default.
+    """Find a parameter's value for one tensor: that of the first scope that has one, else its default.
+
+    Args:
+        name: The parameter's name.
+        parameter: Its type and default.
+        scopes: The settings that apply to the tensor, the most specific first.
+        tensor: The tensor's name, for filters.
+        depth: See :meth:`Setting.value_for`.
 
     Raises:
-        MergeError: it has neither and is not optional.
+        MergeError: There is no value, and the parameter is not optional.
     """
     for settings in scopes:
         if name in settings:

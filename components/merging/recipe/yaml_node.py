@@ -1,4 +1,4 @@
-"""A value of a YAML file that knows where it stands, so that every complaint names the line."""
+"""A value of a YAML file with its file, line and path, so that every error message names them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ from components.yaml_text import Lines
 
 
 class YamlNode:
-    """A value with its path in the file. ``warnings`` is one list for the whole file."""
+    """A value of a YAML file and where it stands.
+
+    Attributes:
+        value: As YAML gives it: a mapping, a list, a scalar or None.
+        path: The keys and list indices that lead to it.
+        warnings: Lines for the user; one list for the whole file.
+    """
 
     def __init__(
         self,
@@ -26,7 +32,7 @@ class YamlNode:
 
     @property
     def where(self) -> str:
-        """``file:line: a.b`` for messages."""
+        """File, line and path for messages, as ``recipe.yml:7: models.0.weight``."""
         path = self.path
         while path and path not in self._lines:
             path = path[:-1]
@@ -35,17 +41,23 @@ class YamlNode:
         return f"{self._file}{line}: {name}" if name else f"{self._file}{line}"
 
     def error(self, message: str) -> MergeError:
-        """The error to raise about this value."""
+        """An error about this value, to be raised."""
         return MergeError(f"{self.where}: {message}")
 
     def _child(self, name: str, value: Any) -> YamlNode:
         return YamlNode(value, (*self.path, name), self._lines, self._file, self.warnings)
 
     def mapping(self, known_keys: Sequence[str] | None = None) -> dict[str, YamlNode]:
-        """The values of a mapping; those that are null are left out.
+        """The values of a mapping by key, without those that are null.
 
-        A key that is not ``known`` is a fault where it looks like one that is, else a warning: mergekit
-        reads past such keys, and recipes have them.
+        mergekit reads past unknown keys, and published recipes have some: they are warnings here, unless
+        they look like a known key that is misspelt.
+
+        Args:
+            known_keys: The keys that there are; None for any.
+
+        Raises:
+            MergeError: The value is no mapping, or a key looks misspelt.
         """
         if not isinstance(self.value, dict):
             raise self.error(f"expected a mapping, found {_describe(self.value)}")
@@ -58,19 +70,23 @@ class YamlNode:
         return {name: node for name, node in children.items() if node.value is not None}
 
     def items(self) -> list[YamlNode]:
-        """The items of a list that is not empty."""
+        """The items of a list. Raises MergeError where it is empty or no list."""
         if not isinstance(self.value, list) or not self.value:
             raise self.error(f"expected a list with items, found {_describe(self.value)}")
         return [self._child(str(number), value) for number, value in enumerate(self.value)]
 
     def scalar(self) -> bool | int | float | str:
-        """A number, a boolean or a text."""
+        """The value as a number, a boolean or text. Raises MergeError for anything else."""
         if not isinstance(self.value, bool | int | float | str):
             raise self.error(f"expected a number, true, false or text, found {_describe(self.value)}")
         return self.value
 
     def text(self) -> str:
-        """A text that is not empty. ``model: {model: {path: X}}``, mergekit's long form, is X."""
+        """The value as text that is not empty; ``{model: {path: X}}``, mergekit's long form, is X.
+
+        Raises:
+            MergeError: It is something else.
+        """
         value = self.value
         while isinstance(value, dict) and len(value) == 1 and next(iter(value)) in {"model", "path"}:
             value = next(iter(value.values()))
@@ -79,13 +95,13 @@ class YamlNode:
         return value
 
     def integer(self) -> int:
-        """A whole number."""
+        """The value as a whole number. Raises MergeError for anything else, booleans too."""
         if isinstance(self.value, bool) or not isinstance(self.value, int):
             raise self.error(f"expected a whole number, found {_describe(self.value)}")
         return self.value
 
     def choice(self, choices: Sequence[str]) -> str:
-        """One of ``known``."""
+        """The value as one of ``choices``. Raises MergeError for anything else."""
         value = self.text()
         if value not in choices:
             raise self.error(f"expected one of {', '.join(choices)}, found {value}")

@@ -1,7 +1,7 @@
-"""One vocabulary for models that have several: rows of embeddings are moved to the output's token numbers.
+"""Embeddings of models with different vocabularies, rearranged to the token ids of the output.
 
 As in mergekit: a token that a model lacks gets the row of the only model that has it, else of the base, else
-the mean of those that have it; one that nobody has gets zeros. ``tokens`` of the recipe decides otherwise.
+the mean of those that have it; one that no model has gets zeros. The recipe's ``tokens`` take precedence.
 """
 
 from __future__ import annotations
@@ -22,16 +22,23 @@ _VOCABULARY = re.compile(
     r"embed_tokens|shared|wte|word_embeddings|embed_in|embed_out|lm_head|proj_out|logits_bias|output\.weight"
 )
 Rows = Sequence[tuple[str, int]]
-"""Where a row comes from: the mean of (model, its row); none: zeros."""
+"""The rows, as (model, row), whose mean an output row is; empty for zeros."""
 
 
 class VocabularyAlignment(NamedTuple):
-    """The output's vocabulary, and each model's row for each of its tokens (-1: it has none)."""
+    """The output's vocabulary beside those of the models.
+
+    Attributes:
+        folders: The models by name.
+        vocabularies: Token -> id of each model.
+        tokens: The token of each row of the output; None for a row without one.
+        base: The recipe's base model; None without.
+        config: What the recipe says of the tokenizer.
+    """
 
     folders: Mapping[str, ModelFolder]
     vocabularies: Mapping[str, Mapping[str, int]]
     tokens: Sequence[str | None]
-    """Token of each row of the output; None: no token, the row is padding or stays unused."""
     base: str | None
     config: TokenizerConfig
 
@@ -43,9 +50,16 @@ class VocabularyAlignment(NamedTuple):
     def align(
         self, model: str, name: str, tensor: ReadableTensor, other: Callable[[str], ReadableTensor | None]
     ) -> ReadableTensor:
-        """``tensor`` with its rows (or columns) in the output's order; itself if it has no vocabulary axis.
+        """Rearrange a tensor along its vocabulary axis to the output's token ids.
 
-        ``other`` gives the same tensor of another model.
+        Args:
+            model: The model that the tensor is of.
+            name: The tensor's name.
+            tensor: The tensor.
+            other: Gives the same tensor of another model by that model's name; None where it has none.
+
+        Returns:
+            A tensor that is rearranged while it is read; ``tensor`` itself where it has no such axis.
         """
         axis = self.vocabulary_axis(model, name, tensor.shape)
         if axis is None:
@@ -55,14 +69,23 @@ class VocabularyAlignment(NamedTuple):
         return AlignedTensor(tensors, sources, axis, self.rows)
 
     def vocabulary_axis(self, model: str, name: str, shape: tuple[int, ...]) -> int | None:
-        """Along which axis a tensor of ``model`` has its vocabulary; None for all other tensors."""
+        """The axis along which a tensor has one slice per token; None for tensors without one."""
         size = vocabulary_size(self.folders[model])
         if not _VOCABULARY.search(name) or size not in shape:
             return None
         return shape.index(size)
 
     def source_rows(self, token: str | None, model: str, models: Sequence[str]) -> Rows:
-        """Rows whose mean is the row of ``token`` in ``model``."""
+        """The rows whose mean becomes the row of ``token`` in ``model``'s rearranged embedding.
+
+        Args:
+            token: The token; None for a row without one.
+            model: The model that is rearranged.
+            models: The models that have this tensor.
+
+        Raises:
+            MergeError: The recipe names a token that its model does not have.
+        """
         if token is None:
             return ()
         override = self.config.tokens.get(token)
@@ -77,23 +100,25 @@ class VocabularyAlignment(NamedTuple):
         return candidates
 
     def rows_from_recipe(self, token: str, source: TokenEmbeddingSource) -> Rows:
-        """The row that the recipe's ``tokens`` names. Raises :class:`MergeError` where there is none."""
+        """The row that the recipe's ``tokens`` name for a token. Raises MergeError where there is none."""
         if source.model is None:
             return ()
         source_token = token if source.token is None else source.token
         row = source_token if isinstance(source_token, int) else self.row_of(source.model, source_token)
         if source.model not in self.vocabularies or row is None:
-            raise MergeError(f"tokenizer.tokens: {token!r}: {source.model} has no token {source_token!r}")
+            raise MergeError(
+                f"tokenizer.tokens: {token!r}: expected a token of {source.model}, found {source_token!r}"
+            )
         return ((source.model, row),)
 
     def row_of(self, model: str, token: str) -> int | None:
-        """The row of a token; tokens beyond a model's embeddings have none."""
+        """The row of a token in a model's embedding; None for a token without one."""
         row = self.vocabularies.get(model, {}).get(token)
         return row if row is not None and row < vocabulary_size(self.folders[model]) else None
 
 
 def vocabulary_size(folder: ModelFolder) -> int:
-    """Rows of a model's embeddings, by its configuration."""
+    """Number of rows of a model's embedding, by its ``config.json``. Raises MergeError where it says none."""
     size = folder.config.get("vocab_size")
     if size is None and isinstance(text := folder.config.get("text_config"), dict):
         size = text.get("vocab_size")
@@ -103,7 +128,14 @@ def vocabulary_size(folder: ModelFolder) -> int:
 
 
 class AlignedTensor:
-    """A tensor whose vocabulary axis has the output's tokens; rows beyond them are the mean of all others."""
+    """A tensor whose vocabulary axis is rearranged while it is read; rows that pad it are the mean of all.
+
+    Args:
+        tensors: The tensor of each model, by the model's name.
+        sources: For each token of the output, the rows whose mean it gets.
+        axis: The vocabulary axis.
+        rows: Size of that axis in the output, padding included.
+    """
 
     def __init__(
         self, tensors: Mapping[str, ReadableTensor], sources: Sequence[Rows], axis: int, rows: int
@@ -120,7 +152,7 @@ class AlignedTensor:
         self._padding: Tensor | None = None
 
     def read(self, start: int, stop: int) -> Tensor:
-        """Elements ``start`` to ``stop``, flat."""
+        """Elements ``start`` to ``stop``, flat, in the widest of the models' types."""
         if self._axis > 0:
             return self._columns().reshape(-1)[start:stop]
         first, last = start // self._width, -(-stop // self._width)

@@ -1,4 +1,4 @@
-"""The output's tokenizer: one model's, or the union of all; and what it means for the embeddings."""
+"""The output's tokenizer, one model's or the union of all, and the vocabulary to align embeddings to."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from transformers import AutoTokenizer
 
-from components.errors import MergeError
+from components.errors import MergeError, one_line
 from components.merging.io.model_folder import ModelFolder
 from components.merging.io.output_files import donor_of
 from components.merging.recipe import chat_templates
@@ -19,10 +19,14 @@ from components.merging.tokenizer.embedding_alignment import VocabularyAlignment
 def build_tokenizer(
     recipe: Recipe, folders: Mapping[str, ModelFolder]
 ) -> tuple[VocabularyAlignment | None, Any]:
-    """The alignment that ``recipe`` asks for, and the output's tokenizer; None for what it leaves as it is.
+    """Build the output's tokenizer.
+
+    Returns:
+        The alignment of the models' embeddings to it, and the tokenizer. The first is None where embeddings
+        stay as they are, the second where the tokenizer's files are copied.
 
     Raises:
-        MergeError: a tokenizer cannot be loaded, or the source is not a model of the recipe.
+        MergeError: A tokenizer cannot be loaded, or the recipe's source is not one of its models.
     """
     config = recipe.tokenizer
     if config is None:
@@ -35,7 +39,10 @@ def build_tokenizer(
     else:
         source_model = base if config.source == "base" else config.source
         if source_model not in folders:
-            raise MergeError(f"{recipe.where}: tokenizer source {source_model} is not a model of the recipe")
+            raise MergeError(
+                f"{recipe.where}: expected union, base or a model of the recipe as the tokenizer's source, "
+                f"found {source_model}"
+            )
         tokenizer = load_tokenizer(folders[source_model])
     tokenizer.add_tokens([token for token in config.tokens if token not in tokenizer.get_vocab()])
     vocabulary = tokenizer.get_vocab()
@@ -47,19 +54,22 @@ def build_tokenizer(
 
 
 def load_tokenizer(folder: ModelFolder) -> Any:
-    """The tokenizer of a folder. Raises :class:`MergeError`; runs no code of the model."""
+    """Load a folder's tokenizer with transformers; no code of the model is run.
+
+    Raises:
+        MergeError: There is none that transformers can load.
+    """
     try:
         return AutoTokenizer.from_pretrained(folder.path, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # whatever transformers' many readers raise
-        message = " ".join(str(error).split())[:200]
         raise MergeError(
             f"{folder.reference}: expected a tokenizer in {folder.path}, transformers cannot load one "
-            f"({type(error).__name__}: {message})"
+            f"({type(error).__name__}: {one_line(error)})"
         ) from error
 
 
 def _build_union(base: str, tokenizers: Mapping[str, Any], folders: Mapping[str, ModelFolder]) -> Any:
-    """The base's tokenizer with every token of the others added, ordinary ones first."""
+    """The base's tokenizer with the tokens of all others added, ordinary ones before special ones."""
     tokenizer = load_tokenizer(folders[base])
     base_tokens = set(tokenizer.get_vocab())
     plain: dict[str, None] = {}
@@ -77,7 +87,7 @@ def _build_union(base: str, tokenizers: Mapping[str, Any], folders: Mapping[str,
 
 
 def save_tokenizer(tokenizer: Any, folder: Path, recipe: Recipe, folders: Mapping[str, ModelFolder]) -> None:
-    """Write the output's tokenizer, with the chat template that the recipe names."""
+    """Write the output's tokenizer into ``folder``, with the chat template that the recipe names."""
     template = recipe.chat_template
     if template == chat_templates.AUTO:
         template = chat_templates.most_common_template(

@@ -1,4 +1,4 @@
-"""Fetched raw files of a packaged model -> the model folder that the cache keeps."""
+"""Conversion of a packaged model's fetched files into the model folder that the cache keeps."""
 
 from __future__ import annotations
 
@@ -18,10 +18,18 @@ WHISPER_EXTRAS = ("config.json", "tokenizer.json", "vocabulary.txt", "vocabulary
 
 
 def convert_packaged(row: PackagedModel, raw: Path, folder: Path) -> None:
-    """Convert ``raw/weights`` (and the files beside it) of a catalogue row into ``folder``.
+    """Convert ``raw/weights`` and the files beside it into a model folder.
 
     A CTranslate2 Whisper becomes float32 safetensors, and its raw files stay in ``folder/ct2`` for
     faster-whisper; a GGUF becomes bfloat16 safetensors, and the files beside it (notices) stay as they are.
+
+    Args:
+        row: The packaged model.
+        raw: Its fetched files.
+        folder: The folder to fill.
+
+    Raises:
+        ModelError: The weights are not a whole model.
     """
     if row.format == "ctranslate2":
         raw_folder = folder / "ct2"
@@ -39,9 +47,14 @@ def convert_packaged(row: PackagedModel, raw: Path, folder: Path) -> None:
 
 
 def convert_ctranslate2(source: Path, folder: Path) -> None:
-    """Convert the CTranslate2 Whisper folder ``source`` into a float32 transformers folder.
+    """Convert a CTranslate2 Whisper folder into a float32 transformers folder.
 
-    Raises :class:`ModelError` when the file is not a whole Whisper model.
+    Args:
+        source: Holds ``model.bin`` and perhaps ``config.json``.
+        folder: The folder to fill.
+
+    Raises:
+        ModelError: ``model.bin`` is not a whole Whisper model.
     """
     tensors, heads = whisper_tensors(source / "model.bin")
     dims = whisper.infer_dimensions(tensors, heads)

@@ -1,4 +1,4 @@
-"""Single files of Whisper or GGUF models on disk -> a converted folder in the cache, once per file."""
+"""Model files on disk (Whisper's, CTranslate2's, GGUF), converted once each into a folder of the cache."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from components.digests import sha256_of
-from components.errors import ModelError
+from components.errors import ModelError, one_line
 from components.models.checkpoints import PICKLES, checkpoint_of, read_header
 from components.models.conversion import gguf, whisper
 from components.models.conversion.packaged import convert_ctranslate2
@@ -19,14 +19,20 @@ from components.models.install_manifest import install_once
 from components.records import Checkpoint
 
 CONVERSION_VERSION = 1
-Heads = whisper.AlignmentHeads
+"""Raised when a conversion writes other bytes, so that folders in the cache are not taken for new ones."""
 
 
 def convert_once(path: Path, reference: str, cache: Path) -> Checkpoint:
-    """The converted form of one model file, made on first use under ``cache`` and named by its digest.
+    """Convert a model file into a transformers folder, on first use.
 
-    Reads openai-whisper's ``.pt`` (with ``weights_only=True``: no pickle is executed) and ``.safetensors``,
-    a CTranslate2 Whisper folder (``model.bin``), and ``.gguf`` language models. Raises :class:`ModelError`.
+    Args:
+        path: openai-whisper's ``.pt`` (read with ``weights_only=True``: no pickle is executed) or
+            ``.safetensors``, a CTranslate2 Whisper folder (``model.bin``), or a ``.gguf`` language model.
+        reference: What to call the model in records and messages.
+        cache: The folder goes there, named by the file's digest.
+
+    Raises:
+        ModelError: The file is something else, or damaged.
     """
     weights = path / "model.bin" if path.is_dir() else path
     write: Callable[[Path], None]
@@ -62,9 +68,15 @@ def _whisper_writer(path: Path, heads: bytes | None = None) -> Callable[[Path], 
 
 
 def write_whisper(path: Path, folder: Path, packed_heads: bytes | None = None) -> None:
-    """Convert one openai-whisper file into a transformers folder of the type that its weights have.
+    """Convert an openai-whisper file into a transformers folder of the type that its weights have.
 
-    ``packed_heads`` is openai-whisper's own form of the alignment heads, where it has them.
+    Args:
+        path: ``.pt`` or ``.safetensors``.
+        folder: The folder to fill.
+        packed_heads: The alignment heads in openai-whisper's own form, where they are known.
+
+    Raises:
+        ModelError: It is no openai-whisper model.
     """
     tensors, claimed = _read_whisper_file(path)
     tensors = {name: t for name, t in tensors.items() if name != "proj_out.weight"}
@@ -84,7 +96,7 @@ def write_whisper(path: Path, folder: Path, packed_heads: bytes | None = None) -
 
 
 def _read_whisper_file(path: Path) -> tuple[dict[str, Tensor], dict[str, int]]:
-    """Tensors and claimed dimensions of a Whisper file."""
+    """Tensors of a Whisper file by openai-whisper's names, and the dimensions that it claims, if any."""
     if path.suffix == ".safetensors":
         read_header(path)
         try:
@@ -94,10 +106,9 @@ def _read_whisper_file(path: Path) -> tuple[dict[str, Tensor], dict[str, int]]:
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # what a damaged or hostile file makes torch raise has no common class
-        message = " ".join(str(error).split())[:200]
         raise ModelError(
             f"{path}: expected an openai-whisper checkpoint that torch.load(weights_only=True) accepts, "
-            f"found something else ({message}); other pickles can run code and are refused"
+            f"found something else ({one_line(error)}); other pickles can run code and are refused"
         ) from error
     state = loaded.get("model_state_dict") if isinstance(loaded, dict) else None
     dims = loaded.get("dims") if isinstance(loaded, dict) else None

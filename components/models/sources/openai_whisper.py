@@ -1,11 +1,9 @@
-"""Models of openai-whisper's own table: downloaded, verified by the digest in the address, converted."""
+"""``whisper:NAME``: openai-whisper's models; downloaded, verified by the digest in the address, converted."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
-import tempfile
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -15,9 +13,10 @@ from filelock import FileLock
 
 from components.digests import cache_folder, sha256_of
 from components.errors import ModelError, TransientError
-from components.models import unknown_reference_error
+from components.files import open_atomically
 from components.models.checkpoints import checkpoint_of
 from components.models.install_manifest import install_once
+from components.models.references import unknown_reference_error
 from components.models.sources.model_file import CONVERSION_VERSION, write_whisper
 from components.models.wheels import ProgressCallback
 from components.records import Checkpoint
@@ -29,9 +28,15 @@ HEADS: dict[str, bytes] = whisper._ALIGNMENT_HEADS
 
 
 def openai_model(name: str, on_progress: ProgressCallback) -> Checkpoint:
-    """The checkpoint of ``whisper:NAME``. A copy in openai-whisper's own cache is used when it verifies.
+    """The checkpoint of ``whisper:NAME``. A copy in openai-whisper's own cache is used where it verifies.
 
-    Raises :class:`ModelError` (unknown name, wrong digest) or :class:`TransientError` (no network).
+    Args:
+        name: What follows ``whisper:``.
+        on_progress: Called with lines of text while it is downloaded and converted.
+
+    Raises:
+        ModelError: There is no such model, or the digest is wrong.
+        TransientError: The network failed.
     """
     reference = f"whisper:{name}"
     if name not in ADDRESSES:
@@ -57,30 +62,34 @@ def _own_copy(file_name: str, digest: str) -> Path | None:
 
 
 def download(address: str, digest: str, reference: str, on_progress: ProgressCallback) -> Path:
-    """The file at ``address``, with this sha256, in the cache; complete or not there at all."""
+    """Download a file into the cache, where it appears complete or not at all.
+
+    Args:
+        address: Its URL, https.
+        digest: Its sha256.
+        reference: The model, for messages.
+        on_progress: Called with a line of text every 50 MiB.
+
+    Raises:
+        ModelError: The file at the address has another digest.
+        TransientError: The network failed.
+    """
     target = cache_folder() / "downloads" / f"{digest}-{Path(address).name}"
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{target}.lock"):
         if target.is_file() and sha256_of(target) == digest:
             return target
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".partial-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                actual = _download_to(address, file, reference, on_progress)
-                os.fsync(file.fileno())
+        with open_atomically(target) as file:
+            actual = _download_to(address, file, reference, on_progress)
             if actual != digest:
                 raise ModelError(
                     f"{reference}: expected sha256 {digest[:12]}, found {actual[:12]} at its address"
                 )
-            Path(temporary).replace(target)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                Path(temporary).unlink()
     return target
 
 
 def _download_to(address: str, file: object, reference: str, on_progress: ProgressCallback) -> str:
-    """Write what is at ``address`` into ``file`` and return its sha256."""
+    """Write what is at ``address`` into ``file``; returns its sha256."""
     if not address.startswith(("https://", "http://127.0.0.1")):
         raise ModelError(f"{reference}: expected an https address, found {address}")
     digest, received, reported = hashlib.sha256(), 0, 0

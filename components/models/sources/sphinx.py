@@ -1,6 +1,6 @@
-"""``sphinx:NAME``: an acoustic model, dictionary and language model for pocketsphinx, as files of one folder.
+"""``sphinx:NAME``: an acoustic model, a dictionary and a language model for pocketsphinx, in one folder.
 
-They are no safetensors and no network; the checkpoint's digest is that of every file that the decoder reads.
+They are no safetensors and no neural network; the checkpoint's digest covers every file that is read.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from pathlib import Path
 
 from components.digests import combine_digests, sha256_of
 from components.errors import ConfigError, ModelError
-from components.models import display_reference
 from components.models.architectures import SPHINX
+from components.models.references import display_reference
 from components.records import Checkpoint
 
 BUNDLED = "en-us"
@@ -20,7 +20,13 @@ BUNDLED = "en-us"
 
 @dataclass(frozen=True)
 class SphinxParts:
-    """What pocketsphinx is given: the folder of the acoustic model and two files."""
+    """The files of a model for pocketsphinx.
+
+    Attributes:
+        acoustic: Folder of the acoustic model.
+        dictionary: Pronunciation dictionary.
+        language: Language model.
+    """
 
     acoustic: Path
     dictionary: Path
@@ -28,7 +34,7 @@ class SphinxParts:
 
 
 def find_parts(folder: Path) -> SphinxParts:
-    """The parts of a model in ``folder``. Raises :class:`ModelError` for one that is missing or double."""
+    """Find the files of a model in a folder. Raises :class:`ModelError` where one is missing or double."""
 
     def find_single(pattern: str, description: str) -> Path:
         matches = [path for path in sorted(folder.glob(pattern)) if "-phone." not in path.name]
@@ -45,11 +51,15 @@ def find_parts(folder: Path) -> SphinxParts:
 
 
 def sphinx_model(name: str) -> Checkpoint:
-    """The model that pocketsphinx bundles under ``name``, or the folder of that path.
+    """The checkpoint of ``sphinx:NAME``.
 
-    A folder holds ``*/mdef`` beside the other files of the acoustic model, ``*.dict`` and ``*.lm.bin``; its
-    name begins with its language (``en-us``). Raises :class:`ConfigError` where the extra is missing and
-    :class:`ModelError` for anything that is no such folder.
+    Args:
+        name: ``en-us``, which pocketsphinx bundles, or a folder with ``*/mdef`` beside the other files of the
+            acoustic model, ``*.dict`` and ``*.lm.bin``, whose name begins with its language (``en-us``).
+
+    Raises:
+        ConfigError: The extra ``sphinx`` is not installed.
+        ModelError: There is no such folder.
     """
     reference = display_reference(f"sphinx:{name}")
     try:

@@ -1,4 +1,4 @@
-"""Checkpoints that a stage of ours produced: a model folder inside a finished stage of the store."""
+"""``store:KEY``: checkpoints that a run made; a model folder inside a finished stage of the store."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 
 from components.digests import sha256_of
 from components.errors import ModelError, StoreError
-from components.models import display_reference
 from components.models.checkpoints import checkpoint_of
+from components.models.references import display_reference
 from components.records import Checkpoint
-from components.storage import local_root, resolve_store_url
+from components.storage.location import local_root, resolve_store_url
 from components.storage.mirror import Mirror
 from components.storage.seal import SEAL, read_seal
 
@@ -19,11 +19,18 @@ STEP = re.compile(r"[0-9]{1,9}")
 
 
 def stage_model(key: str, store: str | None) -> Checkpoint:
-    """The checkpoint of ``store:KEY``: every file of the model has the sha256 that DONE.json states.
+    """The checkpoint of ``store:KEY``, verified against the digests in the stage's DONE.json.
 
-    ``key`` is a stage's key, or its first 8 characters or more. The model is the stage's folder itself or the
-    only folder in it with a ``config.json``; ``KEY@STEP`` is the checkpoint of that step, where the training
-    kept it. Raises :class:`StoreError` or :class:`ModelError`.
+    The model is the stage's folder itself or the only folder in it with a ``config.json``.
+
+    Args:
+        key: A stage's key or its first 8 or more characters; ``KEY@STEP`` for the checkpoint of that step,
+            where the training kept it.
+        store: Folder or URL of the store; None for the default.
+
+    Raises:
+        StoreError: There is no such stage, it is not finished, or a file is damaged.
+        ModelError: The key is malformed, or the stage holds no model.
     """
     reference = f"store:{key}"
     key, separator, step = key.partition("@")
@@ -46,7 +53,7 @@ def stage_model(key: str, store: str | None) -> Checkpoint:
 
 
 def _find_stage(key: str, store: str | None, reference: str) -> Path:
-    """The folder of the one stage whose key begins so; brought here first from a store that is elsewhere."""
+    """The folder of the only stage whose key begins so; downloaded first from a store that is elsewhere."""
     root = local_root(store)
     mirror = Mirror(resolve_store_url(store)) if root is None else None
     if mirror is None:
@@ -56,9 +63,9 @@ def _find_stage(key: str, store: str | None, reference: str) -> Path:
         root, where, names = mirror.root, f"{mirror.objects.url}/stages", mirror.match(key)
     matches = [name for name in names if KEY.fullmatch(name)]
     if len(matches) != 1:
-        found = f"{len(matches)} such stages" if matches else "none"
+        count = f"{len(matches)} such stages" if matches else "none"
         raise StoreError(
-            f"{reference}: expected one stage in {where}, found {found}; check the key and the store"
+            f"{reference}: expected one stage in {where}, found {count}; check the key and the store"
         )
     if mirror is not None:
         mirror.download(matches[0])

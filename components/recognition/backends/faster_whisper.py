@@ -1,4 +1,4 @@
-"""The ``faster-whisper`` backend (extra ``fast``): CTranslate2's Whisper behind the same windows and guards.
+"""The ``faster-whisper`` backend (extra ``fast``): CTranslate2's Whisper behind the same windows and checks.
 
 CTranslate2 searches by itself, so there are no per-token log-probabilities, and samples of the temperature
 fallback depend on the batch that they are drawn in (which the same list of utterances always makes alike).
@@ -26,7 +26,7 @@ COMPUTE_TYPES = {"float32": "float32", "float16": "float16", "bfloat16": "bfloat
 
 
 def find_ctranslate2_folder(checkpoint: Checkpoint) -> Path:
-    """Where the CTranslate2 files of ``checkpoint`` are. Raises :class:`ModelError` when there are none."""
+    """The folder with the CTranslate2 files of ``checkpoint``. ModelError where it has none."""
     path = Path(checkpoint.path)
     for folder in (path / "ct2", path):
         if (folder / "model.bin").is_file():
@@ -38,7 +38,12 @@ def find_ctranslate2_folder(checkpoint: Checkpoint) -> Path:
 
 
 class FasterWhisperBackend:
-    """See :class:`components.recognition.whisper.backend.WhisperBackend`."""
+    """A :class:`~components.recognition.whisper.backend.WhisperBackend` over CTranslate2.
+
+    Raises:
+        ConfigError: The extra ``fast`` is not installed.
+        ModelError: CTranslate2 cannot load the model's files.
+    """
 
     def __init__(self, checkpoint: Checkpoint, dtype: str, device: torch.device) -> None:
         try:
@@ -72,12 +77,12 @@ class FasterWhisperBackend:
         return self._library.StorageView.from_array(np.ascontiguousarray(array.numpy(), dtype=np.float32))
 
     def encode(self, mels: Tensor) -> Tensor:
-        """See :class:`Engine`."""
+        """See :class:`WhisperBackend`."""
         encoded = self._model.encode(self._to_storage(mels), to_cpu=True)
         return torch.from_numpy(np.array(encoded.to(self._library.DataType.float32)))
 
     def detect_languages(self, features: Tensor) -> list[str]:
-        """See :class:`Engine`."""
+        """See :class:`WhisperBackend`."""
         return [
             ranking[0][0].strip("<|>") for ranking in self._model.detect_language(self._to_storage(features))
         ]
@@ -85,7 +90,7 @@ class FasterWhisperBackend:
     def decode(
         self, features: Tensor, prompts: Tensor, config: SearchConfig, timestamps: bool, keys: Sequence[int]
     ) -> list[DecodingResult]:
-        """See :class:`Engine`. ``timestamps`` follows from the prompts."""
+        """See :class:`WhisperBackend`. ``timestamps`` follows from the prompts."""
         tokenizer = self.dims.get_tokenizer(None, "transcribe")
         hot = config.temperature > 0
         self._library.set_random_seed(config.seed + 1)
@@ -110,7 +115,10 @@ class FasterWhisperBackend:
 
 
 def _to_candidates(result: Any, penalty: float, eot: int) -> list[Candidate]:
-    """CTranslate2 scores by log-probability / length ** penalty over tokens without eos: undo it."""
+    """CTranslate2's result as candidates, best first.
+
+    Its scores are log-probability / length ** penalty over the tokens without eos, which is undone.
+    """
     candidates = []
     for tokens, score in zip(result.sequences_ids, result.scores, strict=True):
         if not math.isfinite(score):

@@ -1,6 +1,6 @@
-"""The ``pocketsphinx`` backend (extra ``sphinx``): a classical recogniser, GMM-HMM and trigram.
+"""The ``pocketsphinx`` backend (extra ``sphinx``): a classical recognizer, GMM-HMM and trigrams.
 
-Far less accurate than Whisper, but its errors are others', which is what a vote among recognisers needs. Of
+Far less accurate than Whisper, but its errors are others, which is what a vote among recognizers needs. Of
 the settings it uses ``n_best`` and ``vad``. A word's log-probability is that of its posterior in the word
 lattice, and the score of the best hypothesis is their sum.
 """
@@ -18,19 +18,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from components import audio
 from components.errors import ConfigError, DataError, ModelError
+from components.languages import base_of, is_undetermined, two_letters_of
 from components.models.sources.sphinx import find_parts
 from components.recognition.config import RecognitionConfig
-from components.recognition.vad.windows import SAMPLE_RATE, Span, windows_of
-from components.recognition.whisper.features import is_silent
-from components.recognition.whisper.recognizer import STAGE, UNKNOWN_LANGUAGES, WhisperRecognizer
+from components.recognition.recognizer import STAGE
+from components.recognition.vad.windows import Span, is_silent, windows_of
 from components.records import Checkpoint, Hypothesis, NBest, Outcome, Quarantined, Segment, Token, Utterance
 
 _PATHS_PER_TEXT = 20
-"""Lattice paths looked at per hypothesis wanted: many differ in pauses and pronunciations only."""
+"""Lattice paths looked at per hypothesis asked for: many differ in pauses and pronunciations only."""
 MIN_POSTERIOR = 1e-10
 """Posteriors are at least this, so that their logarithms are finite."""
 _SHIFT = 1024.0
@@ -39,7 +38,12 @@ _SHIFT = 1024.0
 
 @dataclass(frozen=True)
 class SpanResult:
-    """What was heard in one span: words with their log-posteriors, and other texts with relative scores."""
+    """The result of one span of audio.
+
+    Attributes:
+        words: Words of the best text with their log-posteriors (nats).
+        alternatives: Other texts, likeliest first, and by how much less likely each is (nats, at most 0).
+    """
 
     words: tuple[tuple[str, float], ...]
     alternatives: tuple[tuple[str, float], ...]
@@ -51,7 +55,11 @@ class SpanResult:
 
 
 class PocketsphinxDecoder:
-    """A pocketsphinx decoder that begins every utterance afresh, so that one does not influence the next."""
+    """A pocketsphinx decoder that begins every utterance afresh, so that one does not influence the next.
+
+    Raises:
+        ModelError: The model's files cannot be loaded.
+    """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         import pocketsphinx  # noqa: PLC0415 - optional
@@ -61,7 +69,7 @@ class PocketsphinxDecoder:
             "hmm": str(files.acoustic),
             "dict": str(files.dictionary),
             "lm": str(files.language),
-            "samprate": float(SAMPLE_RATE),
+            "samprate": float(audio.SAMPLE_RATE),
             "cmn": "batch",
             "loglevel": "FATAL",
         }
@@ -71,7 +79,7 @@ class PocketsphinxDecoder:
         self._scale = _SHIFT / float(self._decoder.config["ascale"])
 
     def decode(self, samples: audio.Samples, n_best: int) -> SpanResult:
-        """Decode 16 kHz mono samples in [-1, 1]; at most ``n_best`` - 1 other texts, likeliest first."""
+        """Decode mono 16 kHz ``samples`` in [-1, 1] with at most ``n_best`` - 1 alternatives."""
         pcm = (np.clip(samples, -1.0, 1.0) * 32767).astype("<i2").tobytes()
         decoder = self._decoder
         decoder.reinit_feat()  # or its means and noise estimate would be those of the utterance before
@@ -117,9 +125,11 @@ def _strip_pronunciation(word: str) -> str:
 
 
 class PocketsphinxRecognizer:
-    """See :class:`components.recognition.whisper.recognizer.WhisperRecognizer`."""
+    """A :class:`~components.recognition.recognizer.Recognizer` over a pocketsphinx decoder.
 
-    version = WhisperRecognizer.version
+    Raises:
+        ConfigError: ``task`` is not ``transcribe``.
+    """
 
     def __init__(
         self,
@@ -127,10 +137,11 @@ class PocketsphinxRecognizer:
         decoder: PocketsphinxDecoder,
         checkpoint: Checkpoint,
         task: str = "transcribe",
-        seed: int = 0,
     ) -> None:
         if task != "transcribe":
-            raise ConfigError(f"backend: pocketsphinx only transcribes, found task {task!r}; use a Whisper")
+            raise ConfigError(
+                f"backend: pocketsphinx only transcribes, found task {task!r}; use a Whisper model"
+            )
         self.config, self.checkpoint = config, checkpoint
         self._decoder = decoder
         self._language = Path(checkpoint.path).name[:2].lower()
@@ -141,19 +152,19 @@ class PocketsphinxRecognizer:
         return [self._recognize_one(utterance) for utterance in utterances]
 
     def _recognize_one(self, utterance: Utterance) -> Outcome:
-        code = utterance.source_language.lower().replace("_", "-").split("-")[0]
+        language = utterance.source_language
         if utterance.audio is None:
             return _quarantine(utterance, "no audio", "expected audio to recognise, found text only")
-        if code not in {self._language, *({"eng"} if self._language == "en" else ()), *UNKNOWN_LANGUAGES}:
-            detail = f"{self.checkpoint.reference} knows {self._language} only, found {code!r}"
+        if two_letters_of(language) != self._language and not is_undetermined(language):
+            detail = f"{self.checkpoint.reference} knows {self._language} only, found {base_of(language)!r}"
             return _quarantine(utterance, "unknown language", detail)
         try:
             samples = audio.decode(utterance.audio)
         except DataError as error:
             return _quarantine(utterance, "unreadable audio", str(error))
-        spans = self._find_spans(samples)
+        spans, rate = self._find_spans(samples), audio.SAMPLE_RATE
         results = [
-            self._decoder.decode(samples[int(s.start * SAMPLE_RATE) : int(s.end * SAMPLE_RATE)], n)
+            self._decoder.decode(samples[int(s.start * rate) : int(s.end * rate)], n)
             for s in spans
             for n in ([self.config.n_best] if len(spans) == 1 else [1])
         ]
@@ -164,13 +175,13 @@ class PocketsphinxRecognizer:
         if is_silent(samples):
             return []
         if not self.config.vad:
-            return [Span(0.0, len(samples) / SAMPLE_RATE)]
-        return [span for span in windows_of(samples) if span.voiced]  # it hears words in every noise
+            return [Span(0.0, len(samples) / audio.SAMPLE_RATE)]
+        return [span for span in windows_of(samples) if span.voiced]  # it finds words in any noise
 
     def _build_hypotheses(
         self, spans: Sequence[Span], results: Sequence[SpanResult]
     ) -> tuple[Hypothesis, ...]:
-        """The best hypothesis, and the others where all was heard in one span."""
+        """The best hypothesis, and the alternatives where there is one span only."""
         words = [word for reading in results for word in reading.words]
         score = math.fsum(log_prob for _, log_prob in words)
         best = Hypothesis(
@@ -208,11 +219,3 @@ def _quarantine(utterance: Utterance, reason: str, detail: str) -> Quarantined:
     return Quarantined(
         utterance_id=utterance.id, stage=STAGE, reason=reason, detail=f"{utterance.id}: {detail}"
     )
-
-
-def load_pocketsphinx(
-    checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device
-) -> PocketsphinxDecoder:
-    """pocketsphinx on the CPU, whatever the device."""
-    del config, device
-    return PocketsphinxDecoder(checkpoint)

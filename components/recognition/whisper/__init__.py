@@ -1,1 +1,1 @@
-"""Whisper's machinery, whatever library holds the weights: windows of 30 s, batches, temperature fallback, timestamps, n-best lists."""
+"""Whisper, whatever library holds the weights: windows of 30 s, batches, fallback, timestamps, n-best."""

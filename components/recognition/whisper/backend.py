@@ -1,4 +1,4 @@
-"""What a backend does for the recogniser: encode windows, name their language, search their text."""
+"""What the recognizer asks of a Whisper model: encode windows, detect their language, search their text."""
 
 from __future__ import annotations
 
@@ -6,26 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor
-from whisper.model import Whisper
 from whisper.tokenizer import Tokenizer, get_tokenizer
 
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
-from components.decoding.models.whisper import WhisperDecoder, WhisperTokenScorer
-from components.decoding.models.whisper_vocabulary import vocabulary_of
-from components.decoding.scorers import Vocabulary
-from components.decoding.search import search
-from components.kernels import Arithmetic
-from components.recognition.whisper.encoder import WhisperEncoder
-from components.recognition.whisper.features import WINDOW_FRAMES
-from components.recognition.whisper.logits_processors import whisper_logits_processors
 
 
 @dataclass(frozen=True)
 class ModelDimensions:
-    """Of a model: mel bands, decoder positions, output size; and whether it names languages."""
+    """Sizes of a Whisper model, in openai-whisper's names.
+
+    Attributes:
+        n_mels: Mel bands of the features.
+        n_text_ctx: Positions of the decoder, prompt included.
+        n_vocab: Width of the decoder's output.
+    """
 
     n_mels: int
     n_text_ctx: int
@@ -42,7 +38,7 @@ class ModelDimensions:
         return self.n_vocab - 51765 - int(self.is_multilingual)
 
     def get_tokenizer(self, language: str | None, task: str) -> Tokenizer:
-        """The tokenizer whose start-of-transcript sequence says language and task."""
+        """The tokenizer whose start sequence names ``language`` (a code, None: none) and ``task``."""
         return get_tokenizer(
             self.is_multilingual, num_languages=self.num_languages, language=language, task=task
         )
@@ -50,27 +46,32 @@ class ModelDimensions:
 
 @dataclass(frozen=True)
 class DecodingResult:
-    """Of one window: its candidates, best first, and its no-speech probability."""
+    """What the search of one window returns.
+
+    Attributes:
+        candidates: Its texts as tokens, best first.
+        no_speech: Probability that nothing is said in it, 0 to 1.
+    """
 
     candidates: list[Candidate]
     no_speech: float
 
 
 class EncodedWindows(Protocol):
-    """The encoder's output of N windows: for the engine that made it to read, whole or some rows of it."""
+    """Encoder output of N windows, read by the backend that made it; indexable by row."""
 
     def __getitem__(self, rows: list[int], /) -> Any:
-        """Those of the windows ``rows``."""
+        """Those windows, in that order."""
         ...
 
 
 class WhisperBackend(Protocol):
-    """A backend: what it encodes, it decodes."""
+    """A Whisper model in some library: encodes windows of audio and decodes their text."""
 
     dims: ModelDimensions
 
     def encode(self, mels: Tensor) -> EncodedWindows:
-        """Log-mel (N, n_mels, 3000) -> features of N windows."""
+        """Log-mel (N, n_mels, 3000) -> encoder output of N windows."""
         ...
 
     def detect_languages(self, features: Any) -> list[str]:
@@ -80,92 +81,13 @@ class WhisperBackend(Protocol):
     def decode(
         self, features: Any, prompts: Tensor, config: SearchConfig, timestamps: bool, keys: Sequence[int]
     ) -> list[DecodingResult]:
-        """Search N windows whose ``prompts`` (N, P) have one length; ``keys`` tell random streams apart."""
+        """Search the text of N windows.
+
+        Args:
+            features: What :meth:`encode` returned, or rows of it.
+            prompts: Start sequences, with the text before where there is one: token ids (N, P).
+            config: The search.
+            timestamps: Whether timestamps are decoded with the text.
+            keys: One number per window that tells its random samples from those of the others.
+        """
         ...
-
-
-@dataclass(frozen=True)
-class EncoderOutput:
-    """Encoded windows: ``states`` (N, T, d), and ``counts`` (N, T) as :class:`WhisperTokenScorer` reads them."""
-
-    states: Tensor
-    counts: Tensor | None = None
-
-    def __getitem__(self, rows: list[int], /) -> EncoderOutput:
-        return EncoderOutput(self.states[rows], None if self.counts is None else self.counts[rows])
-
-    def __len__(self) -> int:
-        return len(self.states)
-
-
-class OpenAIWhisperBackend:
-    """openai-whisper's model with packed weights and our search.
-
-    ``padding_stride``: every how many positions of a whole window's padding one is computed.
-    """
-
-    def __init__(
-        self,
-        model: Whisper,
-        arithmetic: Arithmetic = "float32",
-        window_frames: int = WINDOW_FRAMES,
-        padding_stride: int = 1,
-    ) -> None:
-        dims = model.dims
-        self._window, self._stride = window_frames, padding_stride
-        self.dims = ModelDimensions(dims.n_mels, dims.n_text_ctx, dims.n_vocab)
-        self._encoder = WhisperEncoder(model, arithmetic)
-        self._decoder = WhisperDecoder(model, arithmetic)
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """The tokens that it writes."""
-        return vocabulary_of(self.dims.get_tokenizer(None, "transcribe"), self.dims.n_vocab)
-
-    @torch.inference_mode()
-    def encode(self, mels: Tensor) -> EncoderOutput:
-        """See :class:`WhisperBackend`. Zeros at the end of all windows are cut off down to the engine's window."""
-        if self._window < WINDOW_FRAMES:
-            used = int(mels.any(1).any(0).nonzero().max()) + 1 if bool(mels.any()) else 1
-            return EncoderOutput(self._encoder(mels[:, :, : max(self._window, used + used % 2)]))
-        if self._stride > 1:
-            return EncoderOutput(*self._encoder.encode_with_summarized_padding(mels, self._stride))
-        return EncoderOutput(self._encoder(mels))
-
-    @torch.inference_mode()
-    def detect_languages(self, features: EncoderOutput) -> list[str]:
-        """See :class:`WhisperBackend`."""
-        codes = self.dims.get_tokenizer(None, "transcribe").all_language_codes
-        return [codes[i] for i in self.score_languages(features).argmax(-1).tolist()]
-
-    @torch.inference_mode()
-    def score_languages(self, features: EncoderOutput) -> Tensor:
-        """Scores (N, L) of the languages that it knows, in the tokenizer's order."""
-        tokenizer = self.dims.get_tokenizer(None, "transcribe")
-        prompts = torch.full((len(features), 1), tokenizer.sot)
-        return self.build_scorer(features, prompts).prefill()[:, list(tokenizer.all_language_tokens)]
-
-    @torch.inference_mode()
-    def build_scorer(self, features: EncoderOutput, prompts: Tensor) -> WhisperTokenScorer:
-        """The decoder over N windows with their ``prompts`` (N, P), ready to be searched."""
-        tokenizer = self.dims.get_tokenizer(None, "transcribe")
-        cross = self._decoder.cross_attention_states(features.states)
-        counts = None if features.counts is None else features.counts.clone()  # the search moves its rows
-        return WhisperTokenScorer(self._decoder, tokenizer, cross, prompts.to(features.states.device), counts)
-
-    @torch.inference_mode()
-    def decode(
-        self,
-        features: EncoderOutput,
-        prompts: Tensor,
-        config: SearchConfig,
-        timestamps: bool,
-        keys: Sequence[int],
-    ) -> list[DecodingResult]:
-        """See :class:`WhisperBackend`."""
-        scorer = self.build_scorer(features, prompts)
-        processors = whisper_logits_processors(
-            self.dims.get_tokenizer(None, "transcribe"), self.dims.n_vocab, timestamps
-        )
-        candidates = search([scorer], config, logits_processors=processors, keys=keys)
-        return [DecodingResult(c, p) for c, p in zip(candidates, scorer.no_speech.tolist(), strict=True)]

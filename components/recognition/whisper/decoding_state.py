@@ -1,4 +1,4 @@
-"""One utterance on its way through the recogniser: its spans, the windows in them, what was heard so far."""
+"""What the recognizer keeps of an utterance while it decodes it: spans, present window, results so far."""
 
 from __future__ import annotations
 
@@ -8,17 +8,26 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from components.audio import SAMPLE_RATE
 from components.decoding.candidates import Candidate
-from components.recognition.vad.windows import SAMPLE_RATE, Span
+from components.recognition.vad.windows import Span
 from components.recognition.whisper import features
 from components.records import Utterance
 
 
 @dataclass(frozen=True)
 class DecodedWindow:
-    """What was heard in one window: ``start`` in seconds of the utterance, ``frames`` of 10 ms in it.
+    """The result of one window.
 
-    ``loops``: its text repeats itself; ``passed``: no guard asks for another attempt.
+    Attributes:
+        start: Seconds from the start of the utterance.
+        frames: Frames of 10 ms of audio in it.
+        candidates: Its texts, best first.
+        no_speech: The model's probability that nothing is said in it.
+        temperature: At which it was decoded.
+        is_silence: Whether it is taken for silence.
+        is_repetitive: Whether its best text repeats itself.
+        accepted: Whether its best text passes every check; otherwise it is decoded again, hotter.
     """
 
     start: float
@@ -33,7 +42,16 @@ class DecodedWindow:
 
 @dataclass
 class UtteranceState:
-    """An utterance being recognised. ``language`` is None until it is detected."""
+    """An utterance that is being recognized.
+
+    Attributes:
+        index: Its place in the list that the recognizer was given.
+        utterance: The record.
+        samples: Its audio, mono, 16 kHz.
+        language: Whisper's code; None until it is detected.
+        open_streams: Streams of it that have windows left.
+        windows: What was decoded so far.
+    """
 
     index: int
     utterance: Utterance
@@ -45,7 +63,15 @@ class UtteranceState:
 
 @dataclass
 class WindowStream:
-    """Spans of a job that are decoded one after the other; ``seek`` is a frame of the present span."""
+    """Spans of an utterance that are decoded one after the other, window by window.
+
+    Attributes:
+        state: The utterance.
+        spans: The spans that are left; the present window is in the first.
+        is_first: Whether it is the utterance's first stream, which detects the language.
+        seek: Frame (10 ms) of the present span at which the present window begins.
+        previous: Tokens of the text before, where windows are conditioned on it.
+    """
 
     state: UtteranceState
     spans: list[Span]
@@ -77,7 +103,7 @@ class WindowStream:
         return int.from_bytes(f"{self.state.utterance.id}@{self.start:.2f}".encode(), "big")
 
     def speech_after(self, seconds: float) -> float:
-        """By how long speech goes on in the span ``seconds`` after the start of the window; 0 if unknown."""
+        """Seconds of speech left in the span from ``seconds`` after the window's start; 0 where unknown."""
         speech = self.spans[0].speech_end
         return 0.0 if speech is None else speech - self.start - seconds
 

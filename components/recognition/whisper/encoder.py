@@ -19,9 +19,8 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 from whisper.model import ResidualAttentionBlock, Whisper
 
-from components.decoding.models.whisper import fuse_linears
 from components.kernels import Arithmetic
-from components.kernels.packed_linear import build_linear, can_pack
+from components.kernels.packed_linear import build_linear, can_pack, fuse_linears
 from components.kernels.threads import map_in_threads
 from components.recognition.whisper.padding import Padding, count_audio_positions, make_noise
 
@@ -30,7 +29,12 @@ Result = TypeVar("Result")
 
 
 class WhisperEncoder:
-    """The encoder's weights, packed for the device; stateless."""
+    """The encoder's weights, packed for the device; keeps nothing between calls.
+
+    Args:
+        model: The model on its device.
+        arithmetic: In which packed linear layers compute.
+    """
 
     def __init__(self, model: Whisper, arithmetic: Arithmetic = "float32") -> None:
         self.encoder = model.encoder
@@ -43,15 +47,19 @@ class WhisperEncoder:
         return torch.cat(self._map_windows(self._encode, mel))
 
     def encode_with_summarized_padding(self, mel: Tensor, stride: int) -> tuple[Tensor, Tensor]:
-        """Log-mel (N, mels, 3000), zeros where padded -> features (N, L, d) of fewer positions.
+        """Encode whole windows in fewer positions: see :mod:`components.recognition.whisper.padding`.
 
-        And the logarithms (N, L) of how many positions each stands for: see
-        :mod:`components.recognition.whisper.padding`. ``stride`` 1 leaves no position out.
+        Args:
+            mel: Log-mel (N, mels, 3000), zeros where padded.
+            stride: Of the padding every n-th position is computed; 1 leaves none out.
+
+        Returns:
+            Features (N, L, d), and the logarithms (N, L) of how many positions each stands for.
         """
         padding = self.padding
         parts = self._map_windows(lambda part: self._encode_summarized(part, padding, stride), mel)
         states = [window for part, _ in parts for window in part]
-        counts = [one for _, part in parts for one in part]
+        counts = [window for _, part in parts for window in part]
         return pad_sequence(states, batch_first=True), pad_sequence(
             counts, batch_first=True, padding_value=-torch.inf
         )
@@ -89,7 +97,7 @@ class WhisperEncoder:
 
     @cached_property
     def padding(self) -> Padding:
-        """What the encoder makes of padding: found once, in the time of two windows."""
+        """What the encoder makes of padding; computed once, in the time of two windows."""
         with torch.inference_mode():
             noise_mel = make_noise(self.n_mels).to(self.device, self.dtype)
             silence_stem, x = self._apply_stem(torch.zeros_like(noise_mel)), self._apply_stem(noise_mel)
@@ -118,10 +126,12 @@ class _Block:
     def __call__(
         self, x: Tensor, counts: Tensor | None = None, beside: tuple[Padding, Tensor] | None = None
     ) -> Tensor:
-        """(N, T, d) -> (N, T, d), in place.
+        """The block's output, in place.
 
-        ``counts`` (N, T): the logarithms of how many positions each stands for. ``beside``: what there is
-        to attend to in a whole window, and the positions (N, T) in it that ``x`` are.
+        Args:
+            x: States, (N, T, d).
+            counts: Logarithms (N, T) of how many positions each stands for; None: each is one.
+            beside: Keys and values of a whole window to attend to, and the positions (N, T) of ``x`` in it.
         """
         q, k, v = self.project(x)
         if beside is not None:
@@ -150,7 +160,7 @@ class _Block:
 
 
 def _scatter_into(whole: Tensor, own: Tensor, positions: Tensor) -> Tensor:
-    """``known`` (heads, T, w) for every window, with ``own`` (N, heads, L, w) at ``positions`` (N, L)."""
+    """``whole`` (heads, T, w) for every window, with ``own`` (N, heads, L, w) at ``positions`` (N, L)."""
     index = positions[:, None, :, None].expand_as(own)
     return whole.repeat(len(own), 1, 1, 1).scatter_(2, index, own)
 

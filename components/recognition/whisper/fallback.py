@@ -1,7 +1,7 @@
-"""When a decoded window is silence, and when it has to be decoded again with a higher temperature.
+"""When a decoded window is silence, and when it has to be decoded again at a higher temperature.
 
-The thresholds and their order are those of openai-whisper's ``transcribe``; the check for n-gram loops is
-ours, because short loops pass the compression ratio.
+The thresholds and their order are those of openai-whisper's ``transcribe``; the check for repeated n-grams is
+ours, because short repetitions pass the compression ratio.
 """
 
 from __future__ import annotations
@@ -36,19 +36,25 @@ def repeats_ngram(tokens: Sequence[int]) -> bool:
 def is_silence(
     config: RecognitionConfig, no_speech: float, mean_log_prob: float, voiced: bool = True
 ) -> bool:
-    """Nothing was said: the model thinks so, and is not sure of what it wrote or no voice was detected.
+    """Whether nothing was said: by the no-speech probability, and a low score or no detected voice.
 
-    A beam finds a text that it is sure of for noise, too.
+    The voice is asked, too, because a beam search finds a likely text for noise.
+
+    Args:
+        config: The thresholds.
+        no_speech: The model's no-speech probability.
+        mean_log_prob: Of the best text, nats per token.
+        voiced: Whether voice activity detection found anything in the window.
     """
     unsure = not mean_log_prob > config.log_prob_threshold
     return no_speech > config.no_speech_threshold and (unsure or not voiced)
 
 
 def needs_fallback(config: RecognitionConfig, text: str, tokens: Sequence[int], mean_log_prob: float) -> bool:
-    """Whether the text of a window that is not silence is a loop or improbable."""
+    """Whether the text of a window that is not silence is improbable or repeats itself."""
     return mean_log_prob < config.log_prob_threshold or is_repetitive(config, text, tokens)
 
 
 def is_repetitive(config: RecognitionConfig, text: str, tokens: Sequence[int]) -> bool:
-    """Whether a text is a repetition loop."""
+    """Whether a text repeats itself: by its compression ratio or its n-grams."""
     return compression_ratio(text) > config.compression_ratio_threshold or repeats_ngram(tokens)

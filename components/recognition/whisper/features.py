@@ -13,9 +13,9 @@ from torch import Tensor
 from whisper.audio import HOP_LENGTH, N_FFT, N_FRAMES, SAMPLE_RATE, log_mel_spectrogram
 
 FRAMES_PER_SECOND: int = SAMPLE_RATE // HOP_LENGTH
+"""Of the log-mel features: one frame is 10 ms."""
 WINDOW_FRAMES: int = N_FRAMES
-SILENCE_PEAK = 10 ** (-70 / 20)
-"""Peak below which audio is digital silence (-70 dB of full scale)."""
+"""Of one window: Whisper reads 30 s at a time."""
 
 
 def compute_log_mel(samples: NDArray[np.float32], n_mels: int = 80) -> Tensor:
@@ -31,8 +31,3 @@ def cut_window(mel: Tensor, start: int) -> Tensor:
     """The 30 s of features (n_mels, 3000) that begin at frame ``start``, zeros after the end."""
     part = mel[:, start : start + N_FRAMES]
     return torch.nn.functional.pad(part, (0, N_FRAMES - part.shape[1]))
-
-
-def is_silent(samples: NDArray[np.float32]) -> bool:
-    """Whether nothing louder than -70 dB of full scale is in ``samples``."""
-    return len(samples) == 0 or float(np.abs(samples).max()) < SILENCE_PEAK

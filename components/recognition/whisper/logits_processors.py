@@ -1,7 +1,7 @@
-"""What Whisper may say next, over all rows at once, as in openai-whisper's ``decoding.py``.
+"""Whisper's logits processors (suppressed tokens, timestamps), as in openai-whisper's ``decoding.py``.
 
-The rules work on log-probabilities and renormalise at the end, because openai-whisper masks logits and
-takes the softmax afterwards: its scores are those of the constrained distribution.
+They work on log-probabilities and renormalise at the end, because openai-whisper masks logits and takes the
+softmax afterwards: its scores are those of the constrained distribution.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MAX_INITIAL_TIMESTAMP = 50  # 1.0 s in steps of 20 ms
 
 
 def suppressed_tokens(tokenizer: Tokenizer) -> list[int]:
-    """Tokens that are never said: symbols of non-speech and the control tokens."""
+    """Tokens that no text may hold: symbols of non-speech and control tokens."""
     special = (
         tokenizer.transcribe, tokenizer.translate, tokenizer.sot, tokenizer.sot_prev, tokenizer.sot_lm,
         tokenizer.no_speech,
@@ -25,7 +25,13 @@ def suppressed_tokens(tokenizer: Tokenizer) -> list[int]:
 
 
 def whisper_logits_processors(tokenizer: Tokenizer, n_vocab: int, timestamps: bool) -> list[LogitsProcessor]:
-    """The rules of one search; ``size`` is the width of the model's output."""
+    """The logits processors of one search.
+
+    Args:
+        tokenizer: The model's.
+        n_vocab: Width of the model's output.
+        timestamps: Whether timestamps are decoded with the text.
+    """
     blank = [*tokenizer.encode(" "), tokenizer.eot]
     never = suppressed_tokens(tokenizer) + ([tokenizer.no_timestamps] if timestamps else [])
     mask = torch.zeros(n_vocab)

@@ -2,9 +2,8 @@
 
 A hypothesis of several windows is one candidate per window. Its score and its rank are the sums over the
 windows, so joining window after window and keeping the best is exact; twice n are kept, because equal texts
-become one afterwards, and still fewer than n may be left. The best one is the best of every window. Where
-the windows themselves lie follows from the best candidates. Candidates that differ in timestamps only are
-one hypothesis, the better one.
+become one afterwards, and still fewer than n may be left. The best hypothesis joins the best candidates.
+Candidates that differ in timestamps only are one hypothesis, the better one.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from components.records import Hypothesis, Segment, Token
 
 @dataclass(frozen=True)
 class _Path:
-    """One candidate per window so far."""
+    """One candidate of each window so far, and the sum of their ranks."""
 
     rank: float
     choice: tuple[Candidate, ...]
@@ -35,7 +34,12 @@ def build_nbest(
 ) -> tuple[Hypothesis, ...]:
     """At most ``n`` hypotheses, best first; one with empty text and ``silence`` 1 when nothing was said.
 
-    ``members`` are the names of those whose words and weights the tokens of an ensemble keep.
+    Args:
+        windows: All windows of the utterance, in any order.
+        tokenizer: The model's.
+        system: Names the recognizer in the hypotheses.
+        n: Hypotheses at most.
+        members: Names of an ensemble's members, whose scores and weights the tokens keep.
     """
     ordered = sorted(windows, key=lambda w: w.start)
     spoken = [w for w in ordered if not w.is_silence and w.candidates]
@@ -100,7 +104,7 @@ def _build_hypothesis(
 
 
 def _build_tokens(candidate: Candidate, tokenizer: Tokenizer, members: Sequence[str]) -> list[Token]:
-    if not candidate.log_probs:  # a backend that tells only the sum
+    if not candidate.log_probs:  # the backend returns the sum only
         return []
     ids = [*candidate.tokens, *([tokenizer.eot] if candidate.finished else [])]
     return [

@@ -1,8 +1,8 @@
-"""A window's padding in fewer positions.
+"""Summarized padding: a window's padding in fewer encoder positions.
 
-Whisper hears 30 s at a time: a recording of five seconds fills 250 of the encoder's 1,500 positions, and the
+Whisper reads 30 s at a time: a recording of five seconds fills 250 of the encoder's 1,500 positions, and the
 padding costs five times as much as the speech. Here every ``stride``-th position of the padding is computed
-and counts for those around it: the logarithm of their number is added to what attention scores it
+and counts for those around it: the logarithm of their number is added to its attention scores
 ("proportional attention": Bolya et al., 2023, arXiv:2210.09461). The states of the speech stay within
 one to two percent of the whole window's, for three reasons:
 
@@ -30,14 +30,18 @@ MARGIN = 8
 SINKS = 64
 """Positions further on that are computed because attention looks at them."""
 NOISE_SECONDS = 5
+"""Of the noise that shows which positions those are."""
 
 
 @dataclass(frozen=True)
 class Padding:
-    """Of a model: what its first block sees of an empty window, and where attention looks in the padding.
+    """What a model's encoder makes of an empty window, and where in the padding attention looks.
 
-    ``states`` (T, d); ``keys`` and ``values`` (heads, T, d / heads) of the first block; ``attention`` (T,)
-    that a position receives, over all blocks.
+    Attributes:
+        states: Inputs of the first block, (T, d).
+        keys: Of the first block, (heads, T, d / heads).
+        values: Of the first block, (heads, T, d / heads).
+        attention: That each position receives, summed over the blocks, (T,).
     """
 
     states: Tensor
@@ -48,9 +52,13 @@ class Padding:
     def summarize(self, n_audio: list[int], stride: int) -> tuple[Tensor, Tensor]:
         """Which positions to compute of N windows, and how many each stands for.
 
-        ``heard``: how many positions of each window are not padding. Positions (N, L) in order, and the
-        logarithms (N, L) of what they count for; where windows differ in length the first position fills up
-        and counts for nothing (-inf).
+        Args:
+            n_audio: How many positions of each window are not padding.
+            stride: Of the other positions every n-th is computed.
+
+        Returns:
+            Positions (N, L) in order, and the logarithms (N, L) of how many each stands for. Where windows
+            differ in length, the first position fills up and stands for none (-inf).
         """
         selections = [self._select_positions(n, stride) for n in n_audio]
         positions = pad_sequence([where for where, _ in selections], batch_first=True)
@@ -71,9 +79,12 @@ class Padding:
 
 
 def count_audio_positions(mel: Tensor) -> list[int]:
-    """Log-mel (N, mels, frames), zeros where padded -> how many encoder positions of each see anything else.
+    """How many encoder positions of each window see anything but padding.
 
     Position p sees the frames 2 p - 2 to 2 p + 2 (two convolutions of three, the second with stride 2).
+
+    Args:
+        mel: Log-mel (N, mels, frames), zeros where padded.
     """
     frames = torch.arange(1, mel.shape[2] + 1, device=mel.device)
     last = (mel.any(1) * frames).amax(1)

@@ -1,8 +1,8 @@
-"""Utterances -> transcripts: audio, windows, batches, guards, n-best.
+"""Utterances -> transcripts by Whisper: audio, windows, batches, temperature fallback, n-best lists.
 
-At most ``batch_size`` windows are decoded together and only their utterances' audio is in memory. Shorter
-utterances go first, so that the rows of a batch end at about the same time. The same list of utterances
-gives the same batches and thus the same bytes.
+At most ``batch_size`` windows are decoded together, and only the audio of their utterances is in memory.
+Shorter utterances go first, so that the rows of a batch end at about the same time. The same list of
+utterances gives the same batches and thus the same bytes.
 """
 
 from __future__ import annotations
@@ -18,27 +18,29 @@ from components import audio
 from components.decoding.config import SearchConfig
 from components.decoding.isolation import isolate
 from components.errors import DataError, ModelError
-from components.recognition.config import VERSION, RecognitionConfig
-from components.recognition.vad.windows import SAMPLE_RATE, Span, windows_of
+from components.languages import base_of, is_undetermined, two_letters_of
+from components.recognition.config import RecognitionConfig
+from components.recognition.recognizer import STAGE
+from components.recognition.vad.windows import Span, is_silent, windows_of
 from components.recognition.whisper.backend import DecodingResult, EncodedWindows, WhisperBackend
 from components.recognition.whisper.decoding_state import DecodedWindow, UtteranceState, WindowStream
 from components.recognition.whisper.fallback import is_repetitive, is_silence, needs_fallback
-from components.recognition.whisper.features import FRAMES_PER_SECOND, WINDOW_FRAMES, is_silent
+from components.recognition.whisper.features import FRAMES_PER_SECOND, WINDOW_FRAMES
 from components.recognition.whisper.nbest import build_nbest
 from components.recognition.whisper.segments import split_into_segments
 from components.records import Checkpoint, NBest, Outcome, Quarantined, Utterance
 
-UNKNOWN_LANGUAGES = {"auto", "und", "mul"}
-STAGE = "asr"
 MAX_SKIPPED_SPEECH_SECONDS = 2.0
-"""Seconds of speech after a window's last timestamp from which on the next window begins there: Whisper ends
-its text early now and then, and openai-whisper loses what follows, up to half a minute."""
+"""Speech after a window's last timestamp that may be left out. Where there is more, the next window begins at
+that timestamp: Whisper ends its text early now and then, and openai-whisper loses what follows, up to half a
+minute."""
 MIN_WINDOW_ADVANCE_SECONDS = 1.0
-"""Seconds that a window must have been heard for, so that there are at most 30 windows where one would do."""
+"""A window that ends early must have advanced this far, so that there are at most 30 windows where one would
+do."""
 
 
 class _RefusedError(Exception):
-    """An utterance that goes to quarantine, and the class of its fault."""
+    """An utterance goes to quarantine; ``reason`` is the short class of the fault that reports count by."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -46,9 +48,16 @@ class _RefusedError(Exception):
 
 
 class WhisperRecognizer:
-    """A speech recogniser: one outcome per utterance, in order. ``version`` changes when outputs do."""
+    """A :class:`~components.recognition.recognizer.Recognizer` over a Whisper model in any library.
 
-    version = VERSION
+    Args:
+        config: Search, segmentation and thresholds.
+        backend: The model.
+        checkpoint: Where the model came from.
+        task: ``transcribe``, or ``translate`` to write English.
+        seed: Of the samples of the temperature fallback.
+        members: Names of the members of an ensemble, whose scores the tokens then keep.
+    """
 
     def __init__(
         self,
@@ -64,7 +73,7 @@ class WhisperRecognizer:
         self.system = f"{checkpoint.reference}/{config.backend}"
 
     def recognize(self, utterances: Sequence[Utterance]) -> list[Outcome]:
-        """Transcribe; an utterance that cannot be read or is in no known language is quarantined."""
+        """One outcome per utterance, in order; quarantined without readable audio in a language it knows."""
         outcomes: dict[int, Outcome] = {}
         order = sorted(range(len(utterances)), key=lambda i: (_duration_of(utterances[i]), i))
         waiting_streams = self._open_streams(((i, utterances[i]) for i in order), outcomes)
@@ -87,9 +96,9 @@ class WhisperRecognizer:
         for index, utterance in utterances:
             try:
                 state = self._open_utterance(index, utterance)
-            except _RefusedError as refused:
+            except _RefusedError as refusal:
                 outcomes[index] = Quarantined(
-                    utterance_id=utterance.id, stage=STAGE, reason=refused.reason, detail=str(refused)
+                    utterance_id=utterance.id, stage=STAGE, reason=refusal.reason, detail=str(refusal)
                 )
                 continue
             spans = self._find_spans(state)
@@ -111,15 +120,16 @@ class WhisperRecognizer:
 
     def _declared_language(self, utterance: Utterance) -> str | None:
         """Whisper's code of the declared language; None when it has to be detected."""
-        code = utterance.source_language.lower().replace("_", "-").split("-")[0]
+        base, code = base_of(utterance.source_language), two_letters_of(utterance.source_language)
+        undetermined = is_undetermined(code)
         if not self._backend.dims.is_multilingual:
-            if code in {"en", "eng", *UNKNOWN_LANGUAGES}:
+            if code == "en" or undetermined:
                 return "en"
-            detail = f"{utterance.id}: {self.checkpoint.reference} knows English only, found {code!r}"
+            detail = f"{utterance.id}: {self.checkpoint.reference} knows English only, found {base!r}"
             raise _RefusedError("unknown language", detail)
-        if code in UNKNOWN_LANGUAGES:
+        if undetermined:
             return None
-        code = str(TO_LANGUAGE_CODE.get(code, code))
+        code = str(TO_LANGUAGE_CODE.get(code, code))  # English names of languages, too
         if code not in LANGUAGES:
             detail = (
                 f"{utterance.id}: expected a language that Whisper knows (or 'und' to detect it), found "
@@ -133,13 +143,16 @@ class WhisperRecognizer:
             return []
         if self.config.vad:
             return windows_of(state.samples)
-        return [Span(0.0, len(state.samples) / SAMPLE_RATE)]
+        return [Span(0.0, len(state.samples) / audio.SAMPLE_RATE)]
 
     @torch.inference_mode()
     def _decode_windows(
         self, streams: list[WindowStream], outcomes: dict[int, Outcome]
     ) -> list[WindowStream]:
-        """Decode the present window of every track that can go on; return the tracks still open."""
+        """Decode the present window of every stream whose language is known, or which detects it.
+
+        Returns the streams that have windows left; finished utterances get their outcomes.
+        """
         decodable = [t for t in streams if t.state.language is not None or t.is_first]
         features = self._backend.encode(torch.stack([t.mel(self._backend.dims.n_mels) for t in decodable]))
         unknown = [i for i, t in enumerate(decodable) if t.state.language is None]
@@ -163,9 +176,12 @@ class WhisperRecognizer:
     def _decode_with_fallback(
         self, streams: list[WindowStream], features: EncodedWindows
     ) -> list[DecodedWindow | ModelError]:
-        """Windows of ``tracks``, decoded hotter and hotter while they fail a guard.
+        """The present window of each of ``streams``, decoded at rising temperatures until it is accepted.
 
-        A window that gives NaN has its error instead; ModelError when silence does, too.
+        A window for which the model gives NaN has its error instead.
+
+        Raises:
+            ModelError: The model gives NaN for all of them, and for silence, too.
         """
         attempts: list[list[DecodedWindow]] = [[] for _ in streams]
         failed: dict[int, ModelError] = {}
@@ -192,10 +208,10 @@ class WhisperRecognizer:
         ]
 
     def _decode_silence(self) -> None:
-        """Raise the ModelError of a model that gives NaN whatever it hears."""
-        shape = self._backend.dims
-        features = self._backend.encode(torch.zeros(1, shape.n_mels, WINDOW_FRAMES))
-        prompts = torch.tensor([shape.get_tokenizer("en", "transcribe").sot_sequence])
+        """Raise the ModelError of a model that gives NaN for any audio."""
+        dims = self._backend.dims
+        features = self._backend.encode(torch.zeros(1, dims.n_mels, WINDOW_FRAMES))
+        prompts = torch.tensor([dims.get_tokenizer("en", "transcribe").sot_sequence])
         self._backend.decode(features, prompts, SearchConfig(max_new_tokens=1), self.config.timestamps, [0])
 
     def _check_window(
@@ -227,7 +243,7 @@ class WhisperRecognizer:
             temperature=temperature,
             seed=self.seed,
         )
-        prompts = [self._build_prompt(track) for track in streams]
+        prompts = [self._build_prompt(stream) for stream in streams]
         results: dict[int, DecodingResult | ModelError] = {}
 
         def decode(rows: list[int]) -> list[DecodingResult]:
@@ -261,7 +277,7 @@ class WhisperRecognizer:
         return [tokenizer.sot_prev, *stream.previous[-room:], *sequence]
 
     def _next_seek(self, stream: WindowStream, window: DecodedWindow) -> int:
-        """Frames to the next window; remembers the text where the next one is to be conditioned on it."""
+        """Frames (10 ms) from this window to the next; keeps its text where that is the next one's prompt."""
         if window.is_silence:
             return window.frames
         tokenizer = self._tokenizer_of(stream.state)
@@ -290,6 +306,6 @@ def _quarantine_non_finite(utterance: Utterance, error: ModelError) -> Quarantin
 
 
 def _plausibility_of(window: DecodedWindow) -> tuple[bool, float]:
-    """Of attempts that all failed a guard: rather no loop, then the likeliest."""
+    """Sort key among attempts none of which was accepted: no repetition first, then the likeliest."""
     best = window.candidates[0]
     return not window.is_repetitive, best.score / (len(best.tokens) + 1)

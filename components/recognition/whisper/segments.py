@@ -1,4 +1,4 @@
-"""A window's tokens -> timed segments and the next window's place, as in openai-whisper's ``transcribe``."""
+"""Tokens of a window -> timed segments and the next window's start, as in openai-whisper's ``transcribe``."""
 
 from __future__ import annotations
 
@@ -23,11 +23,19 @@ class TimedTokens:
 def split_into_segments(
     tokens: Sequence[int], tokenizer: Tokenizer, frames: int
 ) -> tuple[list[TimedTokens], int]:
-    """Segments of a window of ``frames`` frames (10 ms) and by how many frames to advance.
+    """The segments of a window, and how far to advance to the next one.
 
     A segment that the window's end cut off (two timestamps in a row were followed by text without an end)
     is left out: the next window begins where it began. Segments without length are left out, too, and those
-    without a letter or digit: " . . ." is what a beam writes about noise.
+    without a letter or digit: " . . ." is what a beam search writes for noise.
+
+    Args:
+        tokens: Text and timestamps, without the end of the sequence.
+        tokenizer: The model's.
+        frames: Frames (10 ms) of audio in the window.
+
+    Returns:
+        The segments in order, and the frames from this window's start to the next one's.
     """
     stamp, eot = tokenizer.timestamp_begin, tokenizer.eot
     is_stamp = [token >= stamp for token in tokens]
@@ -54,5 +62,5 @@ def split_into_segments(
 
 
 def has_words(text: str) -> bool:
-    """Whether there is a letter or a digit in it."""
+    """Whether ``text`` has a letter or a digit."""
     return any(map(str.isalnum, text))

@@ -1,1 +1,1 @@
-"""The trainings of stacked models: spoken pairs for a model that reads speech and text, jackknifed drafts for pre-translation."""
+"""Training of stacked models: on spoken pairs, and on jackknifed drafts for pre-translation."""

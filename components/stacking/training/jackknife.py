@@ -1,7 +1,7 @@
-"""The training of pre-translation: every part of the data is drafted by a model that never saw it.
+"""Trains pre-translation by jackknifing: each fold is drafted by a model that was trained on the others.
 
-All of it happens in one folder and goes on where it was stopped: the model of each part, its drafts, then the
-second system, which learns to read source and draft.
+Everything is kept in one folder, and an interrupted training goes on where it stopped: for each fold its
+model and its drafts, then the second system, which learns to read source and draft.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _log = logging.getLogger("antiphon.stacking")
 
 
 class FoldLearner(TranslationLearner):
-    """The first system of pre-translation, from pairs at hand."""
+    """Learner of the first system, which drafts a fold, from pairs in memory."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class FoldLearner(TranslationLearner):
         self._set_up(config, text, dev_pairs, out, device, store)
 
     def export(self, folder: Path) -> None:
-        """A folder that transformers loads; of a model that is gone in a moment no domain is kept."""
+        """Write a folder that transformers loads, without the domain's statistics: the model is used once."""
         PairLearner.export(self, folder)
 
 
@@ -61,7 +61,20 @@ def train_pre_translation(
     store: str | None,
     progress: Progress,
 ) -> Product:
-    """Train the second system; ``dev`` are utterances to choose on, and their texts with drafts."""
+    """Draft every fold, and train the second system on the drafts.
+
+    Args:
+        folder: gets everything, unfinished work too.
+        config: settings of both trainings.
+        data: training utterances with references.
+        dev: development utterances for the first systems, and pairs with drafts for the second.
+        languages: source and target language.
+        store: where ``store:`` references are looked up.
+        progress: called with the percentage that is done.
+
+    Raises:
+        DataError: there are fewer pairs than folds, or no development data.
+    """
     pairs = [(_to_one_line(source), _to_one_line(target)) for source, target in pairs_of(data)]
     if len(pairs) < config.folds:
         raise DataError(f"expected at least {config.folds} pairs to jackknife, found {len(pairs)}")
@@ -76,9 +89,11 @@ def train_pre_translation(
         parts = (rest, dev_pairs, [pairs[number] for number in held_out])
         drafts = _draft_fold(work, config, parts, languages, store, progress)
         drafted += [
-            (join_draft(pairs[n][0], d), pairs[n][1]) for n, d in zip(held_out, drafts, strict=True) if d
+            (join_draft(pairs[number][0], draft), pairs[number][1])
+            for number, draft in zip(held_out, drafts, strict=True)
+            if draft
         ]
-        _log.info("pre-translation: part %d of %d is drafted", fold + 1, config.folds)
+        _log.info("pre-translation: fold %d of %d is drafted", fold + 1, config.folds)
 
     def learner(settings: TrainingConfig, out: Path, device: torch.device) -> Learner:
         return DraftLearner(settings, (drafted, list(dev[1])), device, store)
@@ -94,9 +109,9 @@ def _draft_fold(
     store: str | None,
     progress: Progress,
 ) -> list[str]:
-    """Greedy translations of a part by a model that was trained on the others; empty where there is none.
+    """Greedy translations of one fold by a model that was trained on the others; "" where one failed.
 
-    ``pairs``: the others, those of the development data, and the part.
+    ``pairs`` are those of the other folds, of the development data, and of the fold.
     """
     path = work / "drafts.json"
     if path.is_file():
@@ -119,7 +134,7 @@ def _draft_fold(
 
 
 def _fold_training_config(config: JackknifeConfig, languages: Languages) -> TrainingConfig:
-    """The first system without a part: from random weights, in the vocabulary of ``start``."""
+    """Settings of a first system: random weights, the vocabulary of the model ``start``."""
     return TrainingConfig(
         data="train",
         dev="dev",
@@ -139,13 +154,13 @@ def _fold_training_config(config: JackknifeConfig, languages: Languages) -> Trai
 def drafted_pairs(
     data: Iterable[Utterance], transcripts: Mapping[str, str], drafts: Mapping[str, str]
 ) -> list[Pair]:
-    """Source (what was recognized, else what is written) with draft, and each reference translation."""
+    """Each utterance's transcript (else its text) with its draft, paired with each of its references."""
     pairs: list[Pair] = []
     for utterance in data:
         source = transcripts.get(utterance.id, utterance.text)
         if source is not None and utterance.id in drafts:
-            joined = join_draft(source, drafts[utterance.id])
-            pairs += [(joined, reference) for reference in utterance.references if reference]
+            source_and_draft = join_draft(source, drafts[utterance.id])
+            pairs += [(source_and_draft, reference) for reference in utterance.references if reference]
     return pairs
 
 

@@ -1,4 +1,4 @@
-"""The learner of stacked models: spoken pairs (transcripts, encoder states, translation) for the one loop."""
+"""The learner of stacked models: spoken pairs (transcripts, encoder states, translation) for the trainer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from components.decoding.search import search
 from components.errors import DataError
 from components.networks.stacked_model import Sources
 from components.stacking.model_folder import LoadedStackedModel, save_stacked
-from components.stacking.speech_encoder import pad_states
+from components.stacking.padding import pad_states, pad_texts
 from components.stacking.stacked_scorer import StackedScorer
 from components.training.batches import plan_batches
 from components.training.config import TrainingConfig
@@ -24,7 +24,7 @@ from components.training.config import TrainingConfig
 
 @dataclass(frozen=True)
 class SpokenPair:
-    """One training example. ``id`` names its states; one without states is read, not heard."""
+    """A training example. ``id`` names its encoder states; without states only its transcripts are read."""
 
     id: str
     transcripts: tuple[str, ...]
@@ -39,9 +39,19 @@ class _TokenizedPair:
 
 
 class StackLearner:
-    """Label-smoothed cross-entropy on spoken pairs; greedy BLEU on the development set decides.
+    """Learns a stacked model from spoken pairs by label-smoothed cross-entropy.
 
-    ``states`` maps ids to encoder states (T, width); it may read them from disk when they are asked for.
+    Greedy BLEU on the development set chooses the checkpoint.
+
+    Args:
+        config: settings of the trainer.
+        stacked: the model to start with.
+        pairs: for training and for development.
+        states: id -> encoder states (T, width); may read them from disk on access.
+        device: of the model.
+
+    Raises:
+        DataError: there are no pairs.
     """
 
     score_name = "bleu"
@@ -58,7 +68,7 @@ class StackLearner:
         self.model = stacked.model.to(device)
         self.model.config.dropout = config.dropout
         self._pad = int(self.model.config.pad_token_id)
-        self.examples, self.dev = (self._tokenize(each) for each in pairs)
+        self.examples, self.dev = (self._tokenize(split) for split in pairs)
         self.dev_targets = [pair.target for pair in pairs[1]]
         self.lengths = [max(len(e.target), *map(len, e.source)) for e in self.examples]
 
@@ -75,16 +85,16 @@ class StackLearner:
         return tokenized
 
     def build_sources(self, examples: Sequence[_TokenizedPair]) -> Sources:
-        """Examples as the model takes them."""
-        silence = torch.zeros(1, self.model.width)
-        states = [self._states.get(e.id, silence) for e in examples]
+        """The examples as a padded batch of the model."""
+        no_states = torch.zeros(1, self.model.width)
+        states = [self._states.get(example.id, no_states) for example in examples]
         speech, speech_mask = pad_states(states)
-        without_speech = torch.tensor([e.id not in self._states for e in examples])
-        text, mask = pad_texts([e.source for e in examples], self._pad)
+        without_speech = torch.tensor([example.id not in self._states for example in examples])
+        text, mask = pad_texts([example.source for example in examples], self._pad)
         return Sources(text, mask, speech, speech_mask & ~without_speech[:, None]).to(self.model.device)
 
     def loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
-        """Mean label-smoothed cross-entropy of a batch, and its target tokens."""
+        """Mean label-smoothed cross-entropy (nats) of a batch, and its number of target tokens."""
         return self._loss([self.examples[i] for i in rows], self.config.label_smoothing)
 
     def _loss(self, examples: Sequence[_TokenizedPair], smoothing: float) -> tuple[Tensor, int]:
@@ -95,13 +105,15 @@ class StackLearner:
         inputs = torch.cat([start, labels[:, :-1].clamp(min=0)], 1)
         memory = self.model.encode(self.build_sources(examples))
         hidden = self.model.decode_hidden(inputs, memory, self.model.project_memory(memory))
-        real = labels != -100
-        logits = self.model.logits(hidden[real])
-        return functional.cross_entropy(logits, labels[real], label_smoothing=smoothing), int(real.sum())
+        is_token = labels != -100
+        logits = self.model.logits(hidden[is_token])
+        return functional.cross_entropy(logits, labels[is_token], label_smoothing=smoothing), int(
+            is_token.sum()
+        )
 
     @torch.no_grad()
     def dev_loss(self) -> float:
-        """Cross-entropy, nats per target token."""
+        """Cross-entropy on the development set, in nats per target token."""
         self.model.eval()
         total, tokens = 0.0, 0
         for rows in plan_batches([len(e.target) for e in self.dev], self.config.batch_tokens, None):
@@ -122,17 +134,5 @@ class StackLearner:
         return float(sacrebleu.corpus_bleu(texts, [references], tokenize="13a").score)
 
     def export(self, folder: Path) -> None:
-        """A folder that :func:`components.stacking.model_folder.load_stacked` reads."""
+        """Write the folder that :func:`components.stacking.model_folder.load_stacked` reads."""
         save_stacked(self.stacked, folder)
-
-
-def pad_texts(sources: Sequence[Sequence[Sequence[int]]], pad: int) -> tuple[Tensor, Tensor]:
-    """N utterances with up to K transcripts each -> ids and mask (N, K, S)."""
-    most = max(len(transcripts) for transcripts in sources)
-    longest = max(len(ids) for each in sources for ids in each)
-    text = torch.full((len(sources), most, longest), pad)
-    mask = torch.zeros(text.shape, dtype=torch.bool)
-    for n, each in enumerate(sources):
-        for k, ids in enumerate(each):
-            text[n, k, : len(ids)], mask[n, k, : len(ids)] = torch.tensor(ids), True
-    return text, mask

@@ -24,18 +24,18 @@ SEPARATOR = "</s>"
 
 
 def join_draft(source: str, draft: str) -> str:
-    """Source and draft as one text; neither may contain the separator itself."""
+    """Source and draft as one text, with the separator between them; it is removed inside of either."""
     plain = (" ".join(text.replace(SEPARATOR, " ").split()) for text in (source, draft))
     return SEPARATOR.join(plain)
 
 
 def split_folds(count: int, total: int) -> list[range]:
-    """``total`` items in ``count`` parts: the items of part k are k, k + count, and so on."""
+    """Split ``total`` items into ``count`` folds; fold k has the items k, k + count, and so on."""
     return [range(k, total, count) for k in range(min(count, total))]
 
 
 class DraftLearner(PairLearner):
-    """The second system: starts from a text model, reads joined texts."""
+    """Learner of the second system: it starts from a text model and reads source and draft as one text."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The trainings of stacked models over finished stages: a model that listens, and the weight that it gets."""
+"""Trains models that read speech, from the outputs of finished stages."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from components.training.learner import Learner
 from components.training.product import make_model
 
 Progress = Callable[[float], None]
-"""Sees how far a training is, in percent."""
+"""Called with the percentage of a training that is done."""
 
 
 def training_config(config: StackTrainingConfig) -> TrainingConfig:
-    """The settings of the one training loop; its data are those of the nodes that are read."""
+    """The trainer's settings; the data come from the stages that the node reads."""
     return TrainingConfig(
         data="train",
         dev="dev",
@@ -52,7 +52,7 @@ class SpokenSet(NamedTuple):
 
 
 class SpeechModelSettings(NamedTuple):
-    """What is trained: its kind, how many transcripts it reads at most, and how it hears."""
+    """The model to train: its kind, the transcripts that it reads at most, its speech encoder's settings."""
 
     kind: StackedKind
     transcripts: int
@@ -67,10 +67,23 @@ def train_speech_model(
     store: str | None,
     progress: Progress,
 ) -> Product:
-    """Train a model that listens on a training set, with a development set."""
+    """Train a model that reads speech.
+
+    Args:
+        folder: gets the model, and unfinished work.
+        config: settings of the training.
+        model_settings: the model to train.
+        sets: for training and for development.
+        store: where ``store:`` references are looked up.
+        progress: called with the percentage that is done.
+
+    Raises:
+        DataError: a set has no spoken utterance with references.
+    """
     states = encoder_states.EncoderStates(*(spoken.states for spoken in sets))
     pairs = tuple(
-        [p for p in _spoken_pairs(each, model_settings.transcripts) if p.id in states] for each in sets
+        [pair for pair in _spoken_pairs(spoken, model_settings.transcripts) if pair.id in states]
+        for spoken in sets
     )
     if not all(pairs):
         raise DataError("expected spoken utterances with references to learn from, found none")
@@ -89,7 +102,7 @@ def train_speech_model(
 
 
 def _spoken_pairs(spoken_set: SpokenSet, transcripts: int) -> Iterator[SpokenPair]:
-    """What was recognized with each reference translation."""
+    """The transcripts of each utterance, paired with each of its references."""
     for utterance in spoken_set.utterances:
         outcome = spoken_set.transcripts.get(utterance.id)
         if outcome is not None:

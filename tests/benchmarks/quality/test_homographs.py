@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from benchmarks.quality.stacking.choices import interval, mcnemar
+from benchmarks.quality.stacking.choices import accuracy_interval, mcnemar
 from benchmarks.quality.stacking.experiment import VOICES, Verdict
 from benchmarks.quality.stacking.homographs import Sentence, sentences
 from components.synthesis.markup import PRONUNCIATION_MARK, strip_marks
@@ -55,9 +55,9 @@ def verdict(sentence: Sentence, right: bool) -> Verdict:
 def test_the_statistics_of_the_choices() -> None:
     chosen = [s for s in SET if s.split == "words"]
     half = [verdict(s, s.reading == 0) for s in chosen]
-    value, low, high = interval(half)
+    value, low, high = accuracy_interval(half)
     assert value == low == high == 50  # a text-only system is at chance in every word
     every = [verdict(s, True) for s in chosen]
-    assert interval(every) == (100, 100, 100)
+    assert accuracy_interval(every) == (100, 100, 100)
     assert mcnemar(half, half) == 1.0
     assert mcnemar(every[:20], half[:20]) == 2 / 2**10  # ten wins, no loss

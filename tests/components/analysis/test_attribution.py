@@ -11,9 +11,10 @@ from components.analysis.cascade_attribution import AttributionCase, attribute_c
 from components.analysis.error_costs import measure_correlation
 from components.analysis.oracle_repair import ERROR_KINDS, FORM, WORD_ERRORS, correct_errors
 from components.errors import DataError
-from components.metrics.corpus_statistics import CorpusStatistics, translation_statistics
+from components.metrics.corpus_statistics import translation_statistics
 from components.metrics.translation import translation_scores
 from components.records import Audio, Utterance
+from tests.components.metrics.corpora import table_of
 
 LEXICON = {
     **{"dog": "Hund", "cat": "Katze", "runs": "läuft", "sleeps": "schläft", "big": "großer", "tree": "Baum"},
@@ -82,7 +83,7 @@ def blamed(
     return {one.metric: one for one in report.blames}
 
 
-def test_a_bad_recogniser_is_blamed() -> None:
+def test_a_bad_recognizer_is_blamed() -> None:
     for one in blamed(deaf, word_by_word).values():
         asr, mt = one.stages
         assert one.culprit == asr.stage == "asr"
@@ -138,7 +139,7 @@ def test_the_gap_and_its_interval_by_a_plain_loop() -> None:
 
 
 def test_the_kind_of_error_that_costs_most() -> None:
-    """A recogniser that loses content words costs by deletions of content words alone."""
+    """A recognizer that loses content words costs by deletions of content words alone."""
 
     def forgetful(said: str, draw: random.Random) -> str:
         return " ".join(w for w in said.split() if w.strip(".").lower() not in ("dog", "tree", "cat", "ball"))
@@ -164,16 +165,16 @@ def test_what_cannot_be_blamed_is_refused() -> None:
     ]
     with pytest.raises(DataError, match="expected spoken utterances with a reference transcript"):
         attribute_cascade(bare, repaired, STAGES, "mt", 3)
-    table = CorpusStatistics("m", ("a",), np.ones((1, 1)), lambda t: t[0], True, 1, "")
+    table = table_of(np.ones((1, 1)), ids=("a",))
     with pytest.raises(DataError, match="expected the output with words gold, found none"):
         attribute({frozenset(): table}, {"asr": ["words"]}, "mt")
-    other = CorpusStatistics("m", ("b",), np.ones((1, 1)), lambda t: t[0], True, 1, "")
+    other = table_of(np.ones((1, 1)), ids=("b",))
     with pytest.raises(DataError, match="same utterances"):
         attribute({frozenset(): table, frozenset(["words"]): other}, {"asr": ["words"]}, "mt")
 
 
 def test_several_languages_are_blamed_each_in_its_own() -> None:
-    """The tokeniser is that of each target, the function words are those of each source."""
+    """The tokenizer is that of each target, the function words are those of each source."""
 
     def case(
         key: str, languages: tuple[str, str], said: str, heard: str, reference: str, out: str

@@ -4,12 +4,12 @@ import pytest
 
 from components.analysis.buckets import group_utterances
 from components.analysis.comparison import System, compare
+from components.analysis.comparison_settings import ComparisonSettings
 from components.analysis.leaderboard import Cost, pareto_front
 from components.errors import DataError
-from components.metrics.settings import ComparisonSettings
 from components.metrics.translation import translation_scores
 from components.records import Utterance
-from tests.components.metrics.corpora import REFERENCES, SYSTEMS, N
+from tests.components.metrics.corpora import REFERENCES, SYSTEMS, N, table_of
 
 TEXTS = {name: dict(texts) for name, texts in SYSTEMS.items()}
 UTTERANCES = [
@@ -168,14 +168,9 @@ def test_pareto_by_brute_force() -> None:
 
     import numpy as np
 
-    from components.metrics.corpus_statistics import CorpusStatistics
-
     draw = random.Random(1)
     points = {f"s{n}": (draw.randint(0, 5), draw.randint(0, 5)) for n in range(20)}
-    tables = {
-        name: {"m": CorpusStatistics("m", ("a",), np.array([[q, 1.0]]), lambda t: t[0], True, 1, "")}
-        for name, (q, _) in points.items()
-    }
+    tables = {name: {"m": table_of(np.array([[q, 1.0]]))} for name, (q, _) in points.items()}
     found = pareto_front(tables, {name: cost(s) for name, (_, s) in points.items()}, "m")
     assert found == {
         a

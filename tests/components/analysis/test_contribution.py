@@ -16,6 +16,7 @@ from components.errors import DataError
 from components.metrics.corpus_statistics import CorpusStatistics
 from components.metrics.shapley import Coalition, all_coalitions
 from components.metrics.translation import translation_scores
+from tests.components.metrics.corpora import table_of
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über"]
 PARTS = ("a", "b", "null", "copy of a")
@@ -79,7 +80,7 @@ def test_the_numbers_are_those_of_plain_scoring_and_resampling() -> None:
 
 def table(value: float, better: bool = True) -> CorpusStatistics:
     rows = np.array([[value], [value]])
-    return CorpusStatistics("m", ("u", "v"), rows, lambda total: total[0] / 2, better, 2, "")
+    return table_of(rows, lambda sums: sums[..., 0] / 2, higher_is_better=better)
 
 
 @given(st.lists(st.floats(-50, 50), min_size=2, max_size=7), st.booleans())

@@ -13,9 +13,8 @@ from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import TokenScorer
 from components.decoding.search import force_decode
 from components.ensembling.token_level.combiners import LinearInterpolation
-
-from .models import SEQ2SEQ, marian, packed_marian, sources
-from .test_laws import FAMILIES
+from tests.components.decoding.test_laws import FAMILIES
+from tests.components.decoding.tiny_models import SEQ2SEQ, marian, packed_marian, sources
 
 SEQUENCES = [(20, 21, 22, 23, 24, 25), (30, 31), (40, 41, 42, 43)]
 
@@ -28,36 +27,36 @@ def _makes(name: str) -> list[Callable[[], TokenScorer]]:
     return [partial(ready.build_scorer, **sources(model, 3))]
 
 
-class Plain:
-    """A member that can only be taken step by step."""
+class StepByStep:
+    """A scorer that can only be taken token by token."""
 
-    def __init__(self, member: TokenScorer) -> None:
-        self.name, self.vocabulary, self.limit = member.name, member.vocabulary, member.limit
-        self.prefill, self.step = member.prefill, member.step
+    def __init__(self, scorer: TokenScorer) -> None:
+        self.name, self.vocabulary, self.limit = scorer.name, scorer.vocabulary, scorer.limit
+        self.prefill, self.step = scorer.prefill, scorer.step
 
 
 @pytest.mark.parametrize("columns", [1, 2, 100])
 @pytest.mark.parametrize("name", [*FAMILIES, "packed", "m2m", "mbart", "t5"])
-def test_a_reader_says_what_its_member_says_step_by_step(
+def test_forced_scores_in_blocks_are_those_step_by_step(
     name: str, columns: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     makes = _makes(name)
-    combine = LinearInterpolation([0.6, 0.4]) if len(makes) > 1 else None
-    run = partial(force_decode, sequences=SEQUENCES, combiner=combine)
-    wanted = run([Plain(make()) for make in makes])
-    members = [make() for make in makes]
-    monkeypatch.setattr(forced_scoring, "LARGEST", columns * 4 * 3 * members[0].vocabulary.size)
-    asked: list[int] = []
-    read = type(members[0]).read  # type: ignore[attr-defined]
+    combiner = LinearInterpolation([0.6, 0.4]) if len(makes) > 1 else None
+    run = partial(force_decode, sequences=SEQUENCES, combiner=combiner)
+    expected = run([StepByStep(make()) for make in makes])
+    scorers = [make() for make in makes]
+    monkeypatch.setattr(forced_scoring, "MAX_SCORE_BYTES", columns * 4 * 3 * scorers[0].vocabulary.size)
+    widths: list[int] = []
+    score_tokens = type(scorers[0]).score_tokens  # type: ignore[attr-defined]
 
-    def counted(self: TokenScorer, parents: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-        asked.append(tokens.shape[1])
-        return read(self, parents, tokens)  # type: ignore[no-any-return]
+    def count(self: TokenScorer, beam_indices: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+        widths.append(tokens.shape[1])
+        return score_tokens(self, beam_indices, tokens)  # type: ignore[no-any-return]
 
-    monkeypatch.setattr(type(members[0]), "read", counted)
-    for one, two in zip(run(members), wanted, strict=True):
+    monkeypatch.setattr(type(scorers[0]), "score_tokens", count)
+    for one, two in zip(run(scorers), expected, strict=True):
         assert one.tokens == two.tokens
         torch.testing.assert_close(one.log_probs, two.log_probs, atol=1e-4, rtol=0)
         torch.testing.assert_close(one.member_log_probs, two.member_log_probs, atol=1e-4, rtol=0)
-    assert sum(asked) == 5 * len(makes)  # the last token of the longest sequence is not run
-    assert max(asked) == {1: 2, 2: 3, 100: 5}[columns]  # more columns where fewer rows are left
+    assert sum(widths) == 5 * len(makes)  # the last token of the longest sequence is not run
+    assert max(widths) == {1: 2, 2: 3, 100: 5}[columns]  # more columns where fewer rows are left

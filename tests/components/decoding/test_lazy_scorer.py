@@ -1,4 +1,4 @@
-"""A member that is skipped and catches up sees what one that was never skipped sees."""
+"""A scorer that is skipped and catches up gives the scores of one that was never skipped."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from components.decoding.lazy_scorer import LazyScorer
 from components.decoding.models.causal import CausalModel
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import MultiTokenScorer, TokenScorer
+from tests.components.decoding.models.test_whisper import member_of
+from tests.components.decoding.tiny_models import SEQ2SEQ, llama, marian, packed_marian, sources
 from tests.components.recognition.tiny import mels, tiny
-
-from .models import SEQ2SEQ, llama, marian, packed_marian, sources
-from .test_whisper import member_of
 
 PLAN = [[0, 0, 1, 1, 2, 2], [1, 0, 2, 3, 5, 4], [0, 0, 2, 2, 4, 5], [0, 3, 4, 5], [0, 2, 3], [1, 1, 2]]
 
@@ -46,7 +45,7 @@ def whisper() -> Callable[[], TokenScorer]:
 
 
 class OneByOne:
-    """A member that takes one token at a time."""
+    """A scorer that takes one token at a time."""
 
     def __init__(self, inner: TokenScorer) -> None:
         self.name, self.vocabulary, self.limit = inner.name, inner.vocabulary, inner.limit
@@ -77,8 +76,8 @@ def test_skipping_changes_nothing(name: str, runs: tuple[int, ...]) -> None:
     always.run()
     for step, parents in enumerate(PLAN):
         tokens = tokens_of(step, len(parents))
-        for lane in (always, sometimes, plain):
-            lane.push(torch.tensor(parents), tokens)
+        for scorer in (always, sometimes, plain):
+            scorer.push(torch.tensor(parents), tokens)
         expected = always.run()
         if step in runs:
             torch.testing.assert_close(sometimes.run(), expected, rtol=1e-4, atol=1e-4)
@@ -88,8 +87,8 @@ def test_skipping_changes_nothing(name: str, runs: tuple[int, ...]) -> None:
     assert plain.calls == 2 + runs[-1]
 
 
-def test_a_lane_that_is_never_run_never_calls_its_member() -> None:
-    lane = LazyScorer(seq2seq("marian")())
-    lane.push(torch.tensor([0, 1]), torch.tensor([5, 6]))
-    lane.push(torch.tensor([1, 1]), torch.tensor([5, 6]))
-    assert lane.calls == 0
+def test_a_scorer_that_is_never_run_is_never_called() -> None:
+    scorer = LazyScorer(seq2seq("marian")())
+    scorer.push(torch.tensor([0, 1]), torch.tensor([5, 6]))
+    scorer.push(torch.tensor([1, 1]), torch.tensor([5, 6]))
+    assert scorer.calls == 0

@@ -1,4 +1,4 @@
-"""Each rule against a plain loop over its rows."""
+"""Each logits processor against a plain loop over the rows."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from components.decoding.logits_processors import (
 SIZE = 5
 
 
-def forbidden(rule: LogitsProcessor, rows: list[list[int]], limit: int = 9) -> list[set[int]]:
+def forbidden(process: LogitsProcessor, rows: list[list[int]], limit: int = 9) -> list[set[int]]:
     tokens = torch.tensor(rows, dtype=torch.long).reshape(len(rows), -1)
-    result = rule(torch.zeros(len(rows), SIZE), History(tokens, torch.arange(len(rows)), limit))
+    result = process(torch.zeros(len(rows), SIZE), History(tokens, torch.arange(len(rows)), limit))
     return [{i for i, value in enumerate(row) if value == FORBIDDEN} for row in result.tolist()]
 
 
@@ -49,12 +49,12 @@ def test_sequences_and_ngrams(rows: list[list[int]]) -> None:
     for size in (2, 3):
         grams = [[row[i : i + size] for i in range(len(row) - size + 1)] for row in rows]
         expected = [
-            {g[-1] for g in found if g[:-1] == row[len(row) - size + 1 :]}
-            for row, found in zip(rows, grams, strict=True)
+            {g[-1] for g in results if g[:-1] == row[len(row) - size + 1 :]}
+            for row, results in zip(rows, grams, strict=True)
         ]
         assert forbidden(no_repeat_ngram(size), rows) == expected
         parted = [row[2:] for row in rows if row[:2] == rows[0][:2]]  # after the same first tokens
-        same = [found for row, found in zip(rows, expected, strict=True) if row[:2] == rows[0][:2]]
+        same = [results for row, results in zip(rows, expected, strict=True) if row[:2] == rows[0][:2]]
         assert forbidden(no_repeat_ngram(size, rows[0][:2]), parted) == same
 
 

@@ -73,10 +73,12 @@ def test_a_wide_beam_is_brute_force(penalty: float) -> None:
     config = SearchConfig(
         beam_size=150, n_best=20, max_new_tokens=LENGTH, length_penalty=penalty, early_stopping="never"
     )
-    for row, found in enumerate(search([table], config)):
+    for row, results in enumerate(search([table], config)):
         ranked = sorted(everything(4), key=lambda s: -table.value(row, s) / len(s) ** penalty)
-        assert [ids(c) for c in found] == ranked[:20]
-        assert [c.score for c in found] == pytest.approx([table.value(row, s) for s in ranked[:20]], abs=1e-5)
+        assert [ids(c) for c in results] == ranked[:20]
+        assert [c.score for c in results] == pytest.approx(
+            [table.value(row, s) for s in ranked[:20]], abs=1e-5
+        )
 
 
 @given(seed=st.integers(0, 10_000), beam=st.integers(1, 5), size=st.integers(3, 7))
@@ -92,11 +94,11 @@ def test_a_batch_is_its_utterances_alone(seed: int, beam: int, size: int) -> Non
 @settings(max_examples=40, deadline=None)
 def test_forcing_what_was_found_gives_its_scores(seed: int, beam: int, temperature: float) -> None:
     table = Table(3, 5, seed)
-    rules = [suppress([3]), force_last([EOS])]
+    processors = [suppress([3]), force_last([EOS])]
     config = SearchConfig(beam_size=beam, max_new_tokens=LENGTH, temperature=temperature, seed=seed)
-    found = [candidates[0] for candidates in search([table], config, logits_processors=rules)]
-    forced = force_decode([table], [ids(c) for c in found], logits_processors=rules)
-    for candidate, again in zip(found, forced, strict=True):
+    results = [candidates[0] for candidates in search([table], config, logits_processors=processors)]
+    forced = force_decode([table], [ids(c) for c in results], logits_processors=processors)
+    for candidate, again in zip(results, forced, strict=True):
         assert candidate.score == pytest.approx(again.score, abs=1e-4)
         assert candidate.log_probs == pytest.approx(again.log_probs, abs=1e-4)
         assert candidate.score == pytest.approx(sum(candidate.log_probs), abs=1e-4)
@@ -154,10 +156,12 @@ def test_a_mixture_is_the_sum_of_probabilities() -> None:
 def test_samples_do_not_depend_on_the_batch_and_follow_the_distribution() -> None:
     table = Table(3, 5, seed=7)
     config = SearchConfig(temperature=1.0, n_best=400, max_new_tokens=1, seed=3)
-    found = search([table], config, keys=[10, 11, 12])
-    assert search([table.only(1)], config, keys=[11])[0] == found[1]
-    assert search([table], SearchConfig(temperature=1.0, n_best=400, max_new_tokens=1, seed=4))[1] != found[1]
-    for row, candidates in enumerate(found):
+    results = search([table], config, keys=[10, 11, 12])
+    assert search([table.only(1)], config, keys=[11])[0] == results[1]
+    assert (
+        search([table], SearchConfig(temperature=1.0, n_best=400, max_new_tokens=1, seed=4))[1] != results[1]
+    )
+    for row, candidates in enumerate(results):
         share = sum(c.tokens == (2,) for c in candidates) / 400
         assert share == pytest.approx(math.exp(table.table[row, 0, -1, 2]), abs=0.1)
 
@@ -177,9 +181,9 @@ def test_top_p_keeps_the_smallest_set_that_reaches_it() -> None:
 
 def test_a_forced_first_token_comes_first() -> None:
     config = SearchConfig(beam_size=4, n_best=4, max_new_tokens=LENGTH)
-    (found,) = search([Table(1, 8)], config, logits_processors=[force_at(0, 5)])
-    assert all(c.tokens[0] == 5 and c.log_probs[0] == 0 for c in found)
-    assert len({c.tokens for c in found}) == 4
+    (results,) = search([Table(1, 8)], config, logits_processors=[force_at(0, 5)])
+    assert all(c.tokens[0] == 5 and c.log_probs[0] == 0 for c in results)
+    assert len({c.tokens for c in results}) == 4
 
 
 def test_members_that_cannot_be_mixed_are_refused() -> None:
@@ -190,7 +194,7 @@ def test_members_that_cannot_be_mixed_are_refused() -> None:
             config,
             combiner=LinearInterpolation([0.5, 0.5]),
         )
-    with pytest.raises(ConfigError, match="expected a combiner for 2 members"):
+    with pytest.raises(ConfigError, match="expected a combiner for 2 scorers"):
         search([Table(1), Table(1)], config)
     with pytest.raises(ConfigError, match="sum to 1"):
         LinearInterpolation([0.5, 0.6])
@@ -226,7 +230,7 @@ def test_the_best_by_chunks_are_the_best(seed: int, size: int, k: int) -> None:
     if seed % 3 == 0:
         values[1, seed % size] = math.nan
     k = min(k, size)
-    found, wanted = topk(values, k), values.topk(k)
-    torch.testing.assert_close(found[0], wanted.values, equal_nan=True)
-    torch.testing.assert_close(values.gather(1, found[1]), found[0], equal_nan=True)
-    assert all(len(set(row)) == k for row in found[1].tolist())
+    results, reference = topk(values, k), values.topk(k)
+    torch.testing.assert_close(results[0], reference.values, equal_nan=True)
+    torch.testing.assert_close(values.gather(1, results[1]), results[0], equal_nan=True)
+    assert all(len(set(row)) == k for row in results[1].tolist())

@@ -26,7 +26,7 @@ def test_the_same_as_torch(rows: int, size: int) -> None:
 
 @needs
 def test_the_ends() -> None:
-    """Forbidden tokens are 0; what float32 cannot hold is large enough to be found out; NaN is told."""
+    """Forbidden tokens give 0, overflow gives a value too large to pass unseen, NaN stays NaN."""
     ends = torch.tensor([NOTHING, -200.0, 0.0, 88.0, 89.0, INFINITE, UNKNOWN])
     scores = ends[:, None].repeat(1, 16)
     out = torch.empty_like(scores)
@@ -42,14 +42,14 @@ def test_the_ends() -> None:
 
 @needs
 def test_threads_change_nothing() -> None:
-    scores, before, found = torch.randn(7, 4096), torch.get_num_threads(), []
+    scores, before, results = torch.randn(7, 4096), torch.get_num_threads(), []
     try:
         for threads in (1, 2, 5):
             torch.set_num_threads(threads)
-            found.append(exponentiate(scores, torch.empty_like(scores)))
+            results.append(exponentiate(scores, torch.empty_like(scores)))
     finally:
         torch.set_num_threads(before)
-    assert all(torch.equal(each, found[0]) for each in found)  # type: ignore[arg-type]
+    assert all(torch.equal(result, results[0]) for result in results)  # type: ignore[arg-type]
 
 
 def test_what_has_no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,18 +26,18 @@ def huge_kilobytes() -> int:
 @pytest.mark.skipif(not huge_pages.huge_page_size(), reason="no large pages on this system")
 def test_memory_moves_and_keeps_what_it_holds() -> None:
     size = 16 * 2**20
-    held = torch.arange(size // 4, dtype=torch.int32)  # in small pages: the default is to be asked
-    before, wanted = huge_kilobytes(), held.clone()
-    moved = huge_pages.move_to_huge_pages(held.data_ptr(), size)
+    weights = torch.arange(size // 4, dtype=torch.int32)  # in small pages: the default is to be asked
+    before, expected = huge_kilobytes(), weights.clone()
+    moved = huge_pages.move_to_huge_pages(weights.data_ptr(), size)
     if not moved:
         pytest.skip("the system had no large pages to give")
     assert huge_kilobytes() > before
-    assert torch.equal(held, wanted)
+    assert torch.equal(weights, expected)
 
 
 def test_little_memory_stays_where_it_is() -> None:
-    held = torch.zeros(16)
-    assert huge_pages.move_to_huge_pages(held.data_ptr(), 64) == 0
+    weights = torch.zeros(16)
+    assert huge_pages.move_to_huge_pages(weights.data_ptr(), 64) == 0
 
 
 @pytest.mark.parametrize(
@@ -57,8 +57,8 @@ def test_nothing_moves_where_it_must_not(
     (tmp_path / "hpage_pmd_size").write_text(f"{size}\n", encoding="ascii")
     monkeypatch.setattr(huge_pages, "SETTINGS", tmp_path)
     assert huge_pages.huge_page_size() == 0
-    held = torch.zeros(2**20)
-    assert huge_pages.move_to_huge_pages(held.data_ptr(), 4 * 2**20) == 0
+    weights = torch.zeros(2**20)
+    assert huge_pages.move_to_huge_pages(weights.data_ptr(), 4 * 2**20) == 0
 
 
 def test_a_system_without_the_call_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,9 +68,9 @@ def test_a_system_without_the_call_changes_nothing(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.skipif(not can_pack(), reason="torch build without oneDNN's operators")
 def test_packed_weights_ask_to_be_moved(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[int] = []
-    monkeypatch.setattr(huge_pages, "move_to_huge_pages", lambda address, size: asked.append(size))
+    sizes: list[int] = []
+    monkeypatch.setattr(huge_pages, "move_to_huge_pages", lambda address, size: sizes.append(size))
     weight, x = torch.randn(512, 512), torch.randn(3, 512)
     layer = PackedLinear(weight)
-    assert asked == [4 * 512 * 512]
+    assert sizes == [4 * 512 * 512]
     torch.testing.assert_close(layer(x), x @ weight.t(), rtol=1e-4, atol=1e-4)

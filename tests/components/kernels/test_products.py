@@ -40,16 +40,16 @@ def threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def packed_of(backend: str, arithmetic: Arithmetic, *given: object) -> Product:
+def packed_of(backend: str, arithmetic: Arithmetic, *arguments: object) -> Product:
     """The product, by the wanted backend, or a skip."""
     if backend == "ours" and not supports(arithmetic):
         pytest.skip(f"no {arithmetic} kernel on this processor")
     try:
-        made = pack(given[0], given[1], arithmetic, *given[2:])  # type: ignore[arg-type]
+        packed = pack(arguments[0], arguments[1], arithmetic, *arguments[2:])  # type: ignore[arg-type]
     except (RuntimeError, AttributeError) as fault:
         pytest.skip(str(fault).splitlines()[0])
-    assert isinstance(made, PackedProduct) == (backend == "ours")
-    return made
+    assert isinstance(packed, PackedProduct) == (backend == "ours")
+    return packed
 
 
 def oracle(x: Tensor, weight: Tensor, bias: Tensor | None, activation: Activation, gated: bool) -> Tensor:
@@ -115,11 +115,11 @@ def test_a_row_does_not_know_the_others(arithmetic: Arithmetic) -> None:
 @pytest.mark.parametrize("rows", [9, 700])
 def test_threads_change_nothing(arithmetic: Arithmetic, rows: int) -> None:
     product, x = packed_of("ours", arithmetic, torch.randn(330, 1030), None, "gelu"), torch.randn(rows, 1030)
-    found = []
+    results = []
     for threads in (1, 2, 3, 8):
         torch.set_num_threads(threads)
-        found.append(product(x))
-    assert all(torch.equal(each, found[0]) for each in found)
+        results.append(product(x))
+    assert all(torch.equal(result, results[0]) for result in results)
 
 
 @pytest.mark.parametrize("arithmetic", ARITHMETICS)

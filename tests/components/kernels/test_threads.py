@@ -18,10 +18,10 @@ def three_threads() -> Iterator[None]:
 
 
 def test_results_come_in_order_from_several_threads(three_threads: None) -> None:
-    found = map_in_threads(lambda n: (n * n, get_ident(), torch.get_num_threads()), range(30))
-    assert [square for square, *_ in found] == [n * n for n in range(30)]
-    assert all(ident != get_ident() for _, ident, _ in found)
-    assert {share for *_, share in found} == {1}
+    results = map_in_threads(lambda n: (n * n, get_ident(), torch.get_num_threads()), range(30))
+    assert [square for square, *_ in results] == [n * n for n in range(30)]
+    assert all(ident != get_ident() for _, ident, _ in results)
+    assert {share for *_, share in results} == {1}
     assert torch.get_num_threads() == 3
 
 

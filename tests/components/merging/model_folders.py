@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from components.merging.merge import MergeOptions, merge
-from components.merging.recipe.recipe import parse_recipe
+from components.merging.recipe.reader import parse_recipe
 
 CONFIG = {"architectures": ["ToyModel"], "model_type": "toy", "tie_word_embeddings": False}
 

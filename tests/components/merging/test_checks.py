@@ -11,7 +11,7 @@ import torch
 from components.errors import MergeError
 from components.merging.checks import Diagnosis, examine
 from components.merging.io.input_models import open_models
-from components.merging.recipe.recipe import parse_recipe
+from components.merging.recipe.reader import parse_recipe
 from tests.components.merging.model_folders import folder, merged, recipe
 
 W = torch.randn(40, 50, generator=torch.Generator().manual_seed(0))
@@ -27,25 +27,25 @@ def diagnosis(*models: Path, method: str = "linear") -> Diagnosis:
 
 
 def refusals(*models: Path) -> str:
-    found = diagnosis(*models)
+    result = diagnosis(*models)
     with pytest.raises(MergeError):
-        found.require()
-    return " ".join(finding.text for finding in found.refusals)
+        result.require()
+    return " ".join(finding.text for finding in result.refusals)
 
 
 def test_descendants_pass(tmp_path: Path) -> None:
-    found = diagnosis(folder(tmp_path / "a", {"w": W}), folder(tmp_path / "b", {"w": NEAR}))
-    assert not found.findings
-    assert found.similarities[0].median == pytest.approx(0.995, abs=0.002)
-    found.require()
+    result = diagnosis(folder(tmp_path / "a", {"w": W}), folder(tmp_path / "b", {"w": NEAR}))
+    assert not result.findings
+    assert result.similarities[0].median == pytest.approx(0.995, abs=0.002)
+    result.require()
 
 
-def test_unrelated_initialisations_are_told_loudly(tmp_path: Path) -> None:
-    found = diagnosis(folder(tmp_path / "a", {"w": W}), folder(tmp_path / "b", {"w": OTHER}))
-    (finding,) = found.findings
+def test_unrelated_initializations_are_a_loud_warning(tmp_path: Path) -> None:
+    result = diagnosis(folder(tmp_path / "a", {"w": W}), folder(tmp_path / "b", {"w": OTHER}))
+    (finding,) = result.findings
     assert finding.level == "warning" and "DIFFERENT INITIALISATIONS" in finding.text
-    assert abs(found.similarities[0].median) < found.similarities[0].layers[0].unrelated_bound
-    found.require()
+    assert abs(result.similarities[0].median) < result.similarities[0].layers[0].unrelated_bound
+    result.require()
 
 
 def test_vectors_do_not_speak_for_lineage(tmp_path: Path) -> None:
@@ -91,8 +91,8 @@ def test_weights_that_are_tied_and_differ(tmp_path: Path) -> None:
 
 
 def test_an_untied_output_layer_is_not_lost(tmp_path: Path) -> None:
-    own = {"model.embed_tokens.weight": W, "lm_head.weight": OTHER}
-    untied = folder(tmp_path / "untied", own)
+    output_layer = {"model.embed_tokens.weight": W, "lm_head.weight": OTHER}
+    untied = folder(tmp_path / "untied", output_layer)
     tied = folder(tmp_path / "tied", {"model.embed_tokens.weight": NEAR}, tie_word_embeddings=True)
     assert f"found lm_head.weight of its own in {untied} and none in {tied}" in refusals(tied, untied)
     text = recipe("linear", None, (untied, "{weight: 0.5}"), (tied, "{weight: 0.5}"))

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from components.errors import MergeError
 from components.merging.io import tensor_task
 from components.merging.merge import MergeOptions, merge
-from components.merging.recipe.recipe import parse_recipe
+from components.merging.recipe.reader import parse_recipe
 from components.models import resolve
 from components.models.loading import load_transformers
 from tests.components.merging.model_folders import folder, merged, recipe
@@ -43,15 +43,15 @@ def test_pieces_do_not_show(
 ) -> None:
     """Read in pieces of one row, again in every pass: the same tensors as read whole."""
     models = [layered(tmp_path / name, seed, dtype) for seed, name in enumerate(("base", "a", "b"))]
-    chosen = models[1:2] if method == "slerp" else models[1:]
+    models_to_merge = models[1:2] if method == "slerp" else models[1:]
     base = None if method == "linear" else models[0]
-    text = recipe(method, base, *((m, TEXT) for m in chosen), parameters="{t: 0.3}")
-    whole = merged(text, tmp_path / "whole")
-    monkeypatch.setattr(tensor_task, "PIECE", 4)
-    monkeypatch.setattr(tensor_task, "CACHE", 0)
+    text = recipe(method, base, *((m, TEXT) for m in models_to_merge), parameters="{t: 0.3}")
+    read_whole = merged(text, tmp_path / "whole")
+    monkeypatch.setattr(tensor_task, "PIECE_ELEMENTS", 4)
+    monkeypatch.setattr(tensor_task, "CACHE_BYTES", 0)
     pieces = merged(text, tmp_path / "pieces")
-    assert whole.keys() == pieces.keys()
-    for name, tensor in whole.items():
+    assert read_whole.keys() == pieces.keys()
+    for name, tensor in read_whole.items():
         torch.testing.assert_close(
             pieces[name], tensor, rtol=2e-5 if dtype == torch.float32 else 1e-2, atol=1e-6
         )
@@ -60,17 +60,17 @@ def test_pieces_do_not_show(
 def test_shards_and_integers(tmp_path: Path) -> None:
     a, b = layered(tmp_path / "a", 1), layered(tmp_path / "b", 2)
     text = recipe("linear", None, (a, "{weight: 1}"), (b, "{weight: 1}"))
-    one = merged(text, tmp_path / "one")
+    single_file = merged(text, tmp_path / "one")
     merge(parse_recipe(text), tmp_path / "many", MergeOptions(shard_bytes=150))
     index = json.loads((tmp_path / "many" / "model.safetensors.index.json").read_text())
     files = set(index["weight_map"].values())
-    found = {k: v for name in files for k, v in load_file(tmp_path / "many" / name).items()}
+    stored = {k: v for name in files for k, v in load_file(tmp_path / "many" / name).items()}
     assert len(files) > 3
-    assert found.keys() == one.keys() == index["weight_map"].keys()
-    assert all(torch.equal(found[name], one[name]) for name in one)
-    assert torch.equal(one["model.position_ids"], torch.arange(7))
+    assert stored.keys() == single_file.keys() == index["weight_map"].keys()
+    assert all(torch.equal(stored[name], single_file[name]) for name in single_file)
+    assert torch.equal(single_file["model.position_ids"], torch.arange(7))
     again = merged(recipe("linear", None, (tmp_path / "many", "{weight: 1}")), tmp_path / "again")
-    assert all(torch.equal(again[name], one[name]) for name in one)
+    assert all(torch.equal(again[name], single_file[name]) for name in single_file)
 
 
 def test_types(tmp_path: Path) -> None:
@@ -176,15 +176,15 @@ def test_real_architectures_load_and_generate(tmp_path: Path, kind: str) -> None
         model.save_pretrained(tmp_path / str(number))
     pairs = [(tmp_path / str(number), "{weight: 0.5}") for number in range(2)]
     merged(recipe("linear", None, *pairs), tmp_path / "out")
-    made, report = type(models[0]).from_pretrained(tmp_path / "out", output_loading_info=True)
+    merged_model, report = type(models[0]).from_pretrained(tmp_path / "out", output_loading_info=True)
     assert not report["missing_keys"] and not report["unexpected_keys"]
-    for name, tensor in made.state_dict().items():
+    for name, tensor in merged_model.state_dict().items():
         mean = (models[0].state_dict()[name] + models[1].state_dict()[name]) / 2
         torch.testing.assert_close(tensor, mean, msg=name)
     if kind == "whisper":
-        made.generate(torch.zeros(1, 4, 16), max_new_tokens=2)
+        merged_model.generate(torch.zeros(1, 4, 16), max_new_tokens=2)
     else:
-        made.generate(torch.tensor([[1, 5, 2]]), max_new_tokens=2)
+        merged_model.generate(torch.tensor([[1, 5, 2]]), max_new_tokens=2)
 
 
 @pytest.mark.models
@@ -203,11 +203,11 @@ CRASH = """
 import os, signal, sys
 from pathlib import Path
 from components.merging.merge import merge
-from components.merging.recipe.recipe import from_text
-def tell(line):
+from components.merging.recipe.reader import parse_recipe
+def kill_at_third(line):
     if line.startswith("3/"):
         os.kill(os.getpid(), signal.SIGKILL)
-merge(from_text(Path(sys.argv[1]).read_text()), Path(sys.argv[2]), tell=tell)
+merge(parse_recipe(Path(sys.argv[1]).read_text()), Path(sys.argv[2]), on_progress=kill_at_third)
 """
 
 
@@ -215,11 +215,11 @@ def test_after_a_crash_nothing_has_the_final_name(tmp_path: Path) -> None:
     a = layered(tmp_path / "a", 1)
     text = recipe("linear", None, (a, "{weight: 1}"))
     (tmp_path / "r.yml").write_text(text)
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", CRASH, str(tmp_path / "r.yml"), str(tmp_path / "out")],
         check=False, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
     )  # fmt: skip
-    assert done.returncode == -signal.SIGKILL
+    assert process.returncode == -signal.SIGKILL
     assert not (tmp_path / "out").exists()
     assert list(tmp_path.glob(".out.partial-*"))
     merged(text, tmp_path / "out")
@@ -245,7 +245,7 @@ def test_missing_and_mismatched_tensors_are_named(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_quantised_weights_are_refused(tmp_path: Path) -> None:
+def test_quantized_weights_are_refused(tmp_path: Path) -> None:
     a = folder(tmp_path / "a", {"x": torch.ones(2)})
     save_file({"x": torch.ones(2).to(torch.float8_e4m3fn)}, a / "model.safetensors")
     with pytest.raises(MergeError, match="merge the unquantised model"):

@@ -53,7 +53,7 @@ def test_equal_scores_stay(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "said"),
+    ("call", "message"),
     [
         (lambda: uniform_soup([]), "at least one"),
         (lambda: uniform_soup(["a", "a"]), "every model once"),
@@ -61,6 +61,6 @@ def test_equal_scores_stay(tmp_path: Path) -> None:
         (lambda: exponential_average(["a"], 0.0), "decay"),
     ],
 )
-def test_wrong_arguments(call: object, said: str) -> None:
-    with pytest.raises(MergeError, match=said):
+def test_wrong_arguments(call: object, message: str) -> None:
+    with pytest.raises(MergeError, match=message):
         call()  # type: ignore[operator]

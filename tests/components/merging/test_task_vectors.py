@@ -34,9 +34,9 @@ def test_the_base_and_its_vector_are_the_tuned_model(tmp_path: Path) -> None:
 def test_added_and_negated(tmp_path: Path) -> None:
     values = {"base": 10.0, "one": 12.0, "two": 11.0}
     paths = {name: str(folder(tmp_path / name, {"w": torch.tensor([v])})) for name, v in values.items()}
-    one, two = (TaskVector.of(paths["base"], paths[name]) for name in ("one", "two"))
-    merge(combine_vectors([one, two], 2.0).apply_to(paths["base"]), tmp_path / "sum")
-    merge(one.times(-0.5).apply_to(paths["two"]), tmp_path / "less")
+    single, two = (TaskVector.of(paths["base"], paths[name]) for name in ("one", "two"))
+    merge(combine_vectors([single, two], 2.0).apply_to(paths["base"]), tmp_path / "sum")
+    merge(single.times(-0.5).apply_to(paths["two"]), tmp_path / "less")
     assert load_file(tmp_path / "sum" / "model.safetensors")["w"].item() == 16.0
     assert load_file(tmp_path / "less" / "model.safetensors")["w"].item() == 10.0
 
@@ -51,11 +51,11 @@ def test_a_vector_space(a: TaskVector, b: TaskVector, c: TaskVector, k: float) -
 
 
 def test_nothing_left() -> None:
-    with pytest.raises(MergeError, match="nothing is left"):
+    with pytest.raises(MergeError, match="found that they cancel"):
         TaskVector({"m": -1.0}).apply_to("m")
 
 
 def test_the_best_scale_is_found() -> None:
-    found = search_scale([0.0, 0.3, 0.6, 1.0], lambda scale: -((scale - 0.5) ** 2))
-    assert found.scale == 0.6 and len(found.scores_by_scale) == 4
+    best = search_scale([0.0, 0.3, 0.6, 1.0], lambda scale: -((scale - 0.5) ** 2))
+    assert best.scale == 0.6 and len(best.scores_by_scale) == 4
     assert search_scale([0.2, 0.4], lambda scale: 1.0).scale == 0.2

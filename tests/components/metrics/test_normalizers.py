@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from components.metrics.normalizers import normalizer_for, without_spaces
+from components.languages import without_spaces
+from components.metrics.normalizers import normalizer_for
 
 
 @pytest.mark.parametrize(

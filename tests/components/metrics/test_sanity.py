@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.analysis.comparison import Comparison, System, compare
+from components.analysis.comparison_settings import ComparisonSettings
 from components.analysis.leaderboard import Cost
 from components.errors import DataError
 from components.metrics.corpus_statistics import recognition_statistics, translation_statistics
-from components.metrics.settings import ComparisonSettings
+from components.metrics.recognition import recognition_scores
 from components.metrics.translation import translation_scores
-from components.metrics.wer import recognition_scores
 from components.records import Score, Utterance
 
 Texts = dict[str, str]
@@ -34,7 +34,7 @@ def translated(references: Texts, hypotheses: Mapping[str, str], n_total: int) -
     return translation_scores(listed, hypotheses, language="de", n_total=n_total)
 
 
-def recognised(references: Texts, hypotheses: Mapping[str, str], n_total: int) -> dict[str, Score]:
+def recognized(references: Texts, hypotheses: Mapping[str, str], n_total: int) -> dict[str, Score]:
     return recognition_scores(references, hypotheses, language="de", n_total=n_total)
 
 
@@ -46,7 +46,7 @@ def tables(references: Texts, hypotheses: Mapping[str, str], n_total: int) -> di
 
 
 Scorer = Callable[[Texts, Mapping[str, str], int], dict[str, Score]]
-every = pytest.mark.parametrize("score", [translated, recognised, tables])
+every = pytest.mark.parametrize("score", [translated, recognized, tables])
 
 
 def shuffled(texts: Texts, seed: int) -> Texts:

@@ -141,7 +141,7 @@ def test_a_member_of_no_weight_contributes_exactly_nothing() -> None:
     assert (second.leave_one_out, second.shapley) == (0.0, 0.0)
     assert second.leave_one_out_interval == (0.0, 0.0)
     assert second.shapley_interval == pytest.approx((0.0, 0.0), abs=1e-12)
-    assert second.alone == pytest.approx(float(statistics.chosen[1].mean()))
+    assert second.alone == pytest.approx(float(statistics.token_log_probs[1].mean()))
     assert first.shapley == pytest.approx(first.alone + math.log(12))
 
 

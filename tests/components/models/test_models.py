@@ -1,4 +1,4 @@
-"""References to verified files: each kind, and what is said when one is wrong."""
+"""References to verified files: each kind, and the message when one is wrong."""
 
 from __future__ import annotations
 
@@ -166,8 +166,8 @@ def finished_stage(store: Path) -> Path:
     files = {p.relative_to(stage).as_posix(): sha256_of(p) for p in stage.rglob("*") if p.is_file()}
     (stage / "plan.json").write_text("{}")
     sealed = Seal(
-        stage="training", key=KEY, plan="0" * 64, files=files, sha256=digest_of(files), items=1, quarantined=0,
-        seconds=1.0, peak_memory_bytes=1, finished="",
+        stage="training", key=KEY, plan="0" * 64, files=files, sha256=digest_of(files), items=1,
+        quarantined=0, seconds=1.0, peak_memory_bytes=1, finished="",
     )  # fmt: skip
     (stage / "DONE.json").write_bytes(sealed.encode())
     return stage
@@ -201,13 +201,13 @@ def test_damaged_and_unfinished_stages_are_refused(tmp_path: Path) -> None:
 def hub_cache(root: Path) -> Path:
     """The hub client's own layout: blobs, snapshots of links to them, and a named revision."""
     repository = root / "models--org--name"
-    made = write_model(root / "made")
+    model = write_model(root / "made")
     (repository / "refs").mkdir(parents=True)
     (repository / "refs" / "main").write_text(COMMIT)
     (repository / "blobs").mkdir()
     snapshot = repository / "snapshots" / COMMIT
     snapshot.mkdir(parents=True)
-    for path in made.iterdir():
+    for path in model.iterdir():
         blob = repository / "blobs" / hashlib.sha256(path.read_bytes()).hexdigest()
         path.rename(blob)
         (snapshot / path.name).symlink_to(blob)
@@ -225,16 +225,18 @@ def test_hub_snapshot_in_the_cache_needs_no_network(tmp_path: Path) -> None:
 def test_hub_downloads_what_is_missing_or_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    snapshot, asked = hub_cache(tmp_path), []
+    snapshot, requests = hub_cache(tmp_path), []
 
     def offline(repository: str, **settings: object) -> str:
-        asked.append(settings)
+        requests.append(settings)
         raise hub.LocalEntryNotFoundError("no network")
 
     monkeypatch.setattr(hub, "snapshot_download", offline)
     with pytest.raises(TransientError, match="set HF_HOME"):
         hub.hub_model("org/name", str, cache=tmp_path)
-    assert set(asked[-1]["allow_patterns"]) == set(hub.PATTERNS) and not any("bin" in p for p in hub.PATTERNS)
+    assert set(requests[-1]["allow_patterns"]) == set(hub.PATTERNS) and not any(
+        "bin" in p for p in hub.PATTERNS
+    )
     monkeypatch.setattr(hub, "snapshot_download", lambda *_, **__: str(snapshot))
     (snapshot / "model.safetensors").unlink()
     with pytest.raises(ModelError, match=r"expected model\.safetensors"):

@@ -23,8 +23,8 @@ def test_it_is_torchs_multi_head_attention() -> None:
     theirs = nn.MultiheadAttention(D, HEADS, batch_first=True)
     with torch.no_grad():
         joint = [ours.q_proj, ours.k_proj, ours.v_proj]
-        theirs.in_proj_weight.copy_(torch.cat([item.weight for item in joint]))
-        theirs.in_proj_bias.copy_(torch.cat([item.bias for item in joint]))
+        theirs.in_proj_weight.copy_(torch.cat([each.weight for each in joint]))
+        theirs.in_proj_bias.copy_(torch.cat([each.bias for each in joint]))
         theirs.out_proj.load_state_dict(ours.out_proj.state_dict())
     x, memory = torch.randn(3, 4, D), torch.randn(3, 5, D)
     mask = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [1, 0, 1, 0, 1]]).bool()
@@ -47,9 +47,9 @@ def test_step_by_step_is_at_once() -> None:
 
 def test_rows_are_selected_in_text_and_sound() -> None:
     pair = (torch.arange(3.0), torch.arange(3.0) + 10)
-    selection = LayerMemory(pair, pair).select(torch.tensor([2, 2, 0]))
-    assert selection.speech is not None
-    for keys, values in (selection.text, selection.speech):
+    selected = LayerMemory(pair, pair).select(torch.tensor([2, 2, 0]))
+    assert selected.speech is not None
+    for keys, values in (selected.text, selected.speech):
         assert keys.tolist() == [2, 2, 0]
         assert values.tolist() == [12, 12, 10]
     assert LayerMemory(pair).select(torch.tensor([1])).speech is None

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from components.errors import ConfigError
-from components.nodes.kind_registry import KindRegistry, missing_methods
+from components.nodes.kind_registry import KindRegistry, find_missing_methods
 from components.nodes.select import Select
 from components.nodes.table import KINDS
 
@@ -85,5 +85,5 @@ def test_a_clash_or_a_broken_one_is_one_line(
 
 
 def test_every_kind_of_ours_has_what_its_flags_need() -> None:
-    missing = {name: missing_methods(kind) for name, kind in KINDS.items() if name != "data"}
+    missing = {name: find_missing_methods(kind) for name, kind in KINDS.items() if name != "data"}
     assert not any(missing.values()), missing

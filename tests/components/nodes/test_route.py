@@ -94,7 +94,7 @@ def test_a_route_to_nowhere_is_refused(values: dict[str, Any], message: str) -> 
 
 def test_a_route_that_nobody_takes_is_refused() -> None:
     nodes = {"asr": {"kind": "recognize"}, "r": {"kind": "route", "of": "asr", "by": "score", "below": -3}}
-    with pytest.raises(ConfigError, match="nobody takes this route; add when: "):
+    with pytest.raises(ConfigError, match="no node takes this route; add when: "):
         read_pipeline({"nodes": nodes})
     nodes["more"] = {"kind": "recognize", "when": "r.down"}
     with pytest.raises(ConfigError, match="r sends utterances to escalate, keep, none to 'down'"):

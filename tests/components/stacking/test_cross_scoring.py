@@ -1,4 +1,4 @@
-"""Pooled n-best lists under two scorers."""
+"""The n-best lists of two systems under the scorers of both."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ def refuses(utterance: Utterance, texts: Sequence[str]) -> list[float]:
 )
 def test_the_order_is_the_weighted_sums(weight: float, order: str) -> None:
     scorers = (FIRST if weight < 1 else refuses, SECOND if weight > 0 else refuses)
-    found = fuse_nbests(UTTERANCE, LISTS, scorers, weight)
-    assert [h.text for h in found.hypotheses] == order.split()
-    systems = {h.text: h.system for h in found.hypotheses}
+    result = fuse_nbests(UTTERANCE, LISTS, scorers, weight)
+    assert [h.text for h in result.hypotheses] == order.split()
+    systems = {h.text: h.system for h in result.hypotheses}
     assert systems == {"rot": "mt", "blau": "mt", "baum": "st"}
-    for h in found.hypotheses:
+    for h in result.hypotheses:
         a, b = h.features.get("first", 0.0), h.features.get("second", 0.0)
         assert h.features["fused"] == pytest.approx((1 - weight) * a + weight * b)
 
@@ -69,9 +69,9 @@ def test_weights_outside_and_empty_lists() -> None:
 
 
 def test_a_text_scorer_is_the_models_mean_log_probability(text_folder: Path) -> None:
-    found = build_text_scorer(str(text_folder), device="cpu")(UTTERANCE, ["rot katze", "baum"])
+    result = build_text_scorer(str(text_folder), device="cpu")(UTTERANCE, ["rot katze", "baum"])
     model, tokenizer = load_transformers(resolve(str(text_folder)), "seq2seq")
-    for text, value in zip(["rot katze", "baum"], found, strict=True):
+    for text, value in zip(["rot katze", "baum"], result, strict=True):
         labels = tokenizer(text_target=text, return_tensors="pt").input_ids
         with torch.no_grad():
             loss = model(**tokenizer(UTTERANCE.text, return_tensors="pt"), labels=labels).loss
@@ -83,11 +83,11 @@ def test_whispers_scorer_is_openai_whispers_decoder(whisper_folder: Path, tmp_pa
     utterance = tiny.tone(tmp_path / "t.wav", 440).model_copy(update={"source_language": "de"})
     assert utterance.audio is not None
     model = load_whisper(resolve(str(whisper_folder)))
-    found = WhisperTextScorer(model)(utterance, ["a dog", "two trees"])
+    result = WhisperTextScorer(model)(utterance, ["a dog", "two trees"])
     tokenizer = get_tokenizer(True, num_languages=99, language="de", task="translate")
     features = model.encoder(cut_window(compute_log_mel(audio.decode(utterance.audio)), 0)[None])
     prompt = list(tokenizer.sot_sequence_including_notimestamps)
-    for text, value in zip(["a dog", "two trees"], found, strict=True):
+    for text, value in zip(["a dog", "two trees"], result, strict=True):
         ids = [*tokenizer.encode(" " + text), tokenizer.eot]
         logits = model.decoder(torch.tensor([prompt + ids[:-1]]), features)[0, len(prompt) - 1 :]
         expected = -functional.cross_entropy(logits.float(), torch.tensor(ids))

@@ -26,9 +26,9 @@ def test_it_is_the_likeliest_hundredth(pairs: list[tuple[float, float]]) -> None
     def likelihood(w: float) -> float:
         return sum(math.log((1 - w) * math.exp(a) + w * math.exp(b)) for a, b in pairs) / len(pairs)
 
-    weight, found = search_weight(*zip(*pairs, strict=True))  # type: ignore[arg-type]
+    weight, result = search_weight(*zip(*pairs, strict=True))  # type: ignore[arg-type]
     best = max(likelihood(i / 100) for i in range(101))
-    assert found == pytest.approx(best, abs=1e-9)
+    assert result == pytest.approx(best, abs=1e-9)
     assert likelihood(weight) == pytest.approx(best, abs=1e-9)
 
 
@@ -48,9 +48,9 @@ def systems(
     ready = tiny.stacked(text_folder, "direct")
     heard = ready.speech.model_copy(update={"model": str(whisper_folder)})
     save_stacked(LoadedStackedModel(ready.model, ready.tokenizer, heard, "direct"), folder)
-    said = ["ein hund", "rot katze", "blau"]
+    transcripts = ["ein hund", "rot katze", "blau"]
     tones = [tiny.tone(folder / f"t{i}.wav", 200.0 * (i + 1)) for i in range(3)]
-    update = [{"text": text, "references": (text,)} for text in said]
+    update = [{"text": text, "references": (text,)} for text in transcripts]
     return str(text_folder), str(folder), [t.model_copy(update=u) for t, u in zip(tones, update, strict=True)]
 
 

@@ -17,7 +17,7 @@ from components.stacking import cross_scoring, nbest_fusion
 from components.stacking.config import StackConfig
 from components.stacking.nbest_fusion import NBestFusionTranslator, search_weight
 from components.translation.causal import CausalBackend
-from tests.components.decoding.models import llama
+from tests.components.decoding.tiny_models import llama
 from tests.components.translation.tokenizers import characters
 
 
@@ -57,7 +57,7 @@ def test_both_lists_are_one_and_bad_ones_are_put_aside() -> None:
     assert good.best.features == {"first": -2.0, "second": -2.0, "fused": -2.0}
     assert isinstance(bad, Quarantined)
     assert (bad.stage, bad.reason) == ("stack", "silence")
-    system.keep = None
+    system.max_hypotheses = None
     assert [h.text for h in system.translate(asked)[0].hypotheses] == ["b", "a", "c"]  # type: ignore[union-attr]
 
 
@@ -66,9 +66,9 @@ def test_what_cannot_be_scored_is_put_aside() -> None:
         raise ConfigError("more than a window")
 
     system = NBestFusionTranslator(StackConfig(method="pooled"), Direct(), (refuses, refuses), 0.5)  # type: ignore[arg-type]
-    (found,) = system.translate([Utterance(id="u", text="said\na", source_language="de")])
-    assert isinstance(found, Quarantined)
-    assert found.detail == "more than a window"
+    (result,) = system.translate([Utterance(id="u", text="said\na", source_language="de")])
+    assert isinstance(result, Quarantined)
+    assert result.detail == "more than a window"
 
 
 def test_the_weight_is_the_smallest_with_the_best_bleu() -> None:
@@ -95,10 +95,12 @@ def test_the_coefficient_sees_whole_lists(monkeypatch: pytest.MonkeyPatch) -> No
         "build_translator",
         lambda config, *_: NBestFusionTranslator(config, direct, scorers, config.coefficient),
     )
-    said = Utterance(
+    utterance = Utterance(
         id="u", text=f"said\n{texts['a']}\n{texts['b']}", source_language="de", references=(texts["c"],)
     )
-    weight, score = nbest_fusion.learn_coefficient(StackConfig(method="pooled", n_best=1), "text", [said])
+    weight, score = nbest_fusion.learn_coefficient(
+        StackConfig(method="pooled", n_best=1), "text", [utterance]
+    )
     assert (weight, round(score)) == (0.55, 100)
 
 
@@ -113,10 +115,10 @@ def test_a_prompted_model_scores_as_a_plain_loop(
     monkeypatch.setattr(cross_scoring, "load_resident", lambda *_: (None, ready, tokenizer))
     monkeypatch.setattr(cross_scoring, "resolve", lambda *_: SimpleNamespace(architecture="LlamaForCausalLM"))
     utterance = Utterance(id="u", text="Ein Hund", source_language="de", target_language="en")
-    found = cross_scoring.build_text_scorer("tiny", device="cpu")(utterance, ["A dog", "Two men sit"])
+    result = cross_scoring.build_text_scorer("tiny", device="cpu")(utterance, ["A dog", "Two men sit"])
 
     prompt = CausalBackend(ready, tokenizer, SearchConfig()).prepare("Ein Hund", "de", "en").tokens
-    for text, value in zip(["A dog", "Two men sit"], found, strict=True):
+    for text, value in zip(["A dog", "Two men sit"], result, strict=True):
         end = [ready.vocabulary.eos[0]] if template else tokenizer("\n", add_special_tokens=False).input_ids
         answer = [*tokenizer(text if template else f" {text}", add_special_tokens=False).input_ids, *end]
         with torch.no_grad():

@@ -17,7 +17,8 @@ from components.recognition.whisper.features import compute_log_mel
 from components.records import Utterance
 from components.stacking.config import SpeechConfig
 from components.stacking.encoder_states import EncoderStates, write_states
-from components.stacking.speech_encoder import SpeechEncoder, pad_states
+from components.stacking.padding import pad_states
+from components.stacking.speech_encoder import SpeechEncoder
 from tests.components.stacking import tiny
 
 
@@ -31,9 +32,9 @@ def test_the_full_window_is_openai_whispers_encoder(whisper_folder: Path, tmp_pa
     expected = load_whisper(resolve(str(whisper_folder))).encoder(
         functional.pad(mel, (0, 3000 - mel.shape[1]))[None]
     )[0, :41]
-    found = encoder.encode(utterance)
-    assert found.shape == (41, tiny.WIDTH)  # 81 frames of 10 ms, two to a state
-    torch.testing.assert_close(found.float(), expected, rtol=1e-2, atol=1e-2)
+    result = encoder.encode(utterance)
+    assert result.shape == (41, tiny.WIDTH)  # 81 frames of 10 ms, two to a state
+    torch.testing.assert_close(result.float(), expected, rtol=1e-2, atol=1e-2)
     pooled = SpeechEncoder(SpeechConfig(model=str(whisper_folder), window_seconds=30), device="cpu")
     means = [expected[i : i + 2].mean(0) for i in range(0, 41, 2)]
     torch.testing.assert_close(pooled.encode(utterance).float(), torch.stack(means), rtol=1e-2, atol=1e-2)
@@ -56,7 +57,7 @@ def test_what_cannot_be_heard_is_said(whisper_folder: Path, tmp_path: Path) -> N
 def test_writing_goes_on_where_it_stopped(
     whisper_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("components.stacking.encoder_states.SHARD", 2)
+    monkeypatch.setattr("components.stacking.encoder_states.SHARD_SIZE", 2)
     encoder = SpeechEncoder(SpeechConfig(model=str(whisper_folder), window_seconds=1), device="cpu")
     tones = [tiny.tone(tmp_path / f"t{i}.wav", 200.0 + i) for i in range(5)]
     write_states(encoder, tones[:4], tmp_path / "states")

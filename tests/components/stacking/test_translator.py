@@ -42,8 +42,8 @@ def test_bad_utterances_are_put_aside_and_the_rest_goes_on(
     assert [o.utterance_id for o in outcomes] == [u.id for u in rows]
     assert [isinstance(o, NBest) for o in outcomes] == [False, True, False, False, False]
     details = [o.detail for o in outcomes if isinstance(o, Quarantined)]
-    for detail, told in zip(details, ["gone.wav", "found text only", "31.0", "at most 512"], strict=True):
-        assert told in detail
+    for detail, message in zip(details, ["gone.wav", "found text only", "31.0", "at most 512"], strict=True):
+        assert message in detail
 
 
 def test_a_method_needs_its_model_and_a_model_its_method(dual: Path, text_folder: Path) -> None:
@@ -58,9 +58,9 @@ def test_a_method_needs_its_model_and_a_model_its_method(dual: Path, text_folder
 def test_the_lines_of_a_method(dual: Path, text_folder: Path) -> None:
     lines = [(5, 0), (6, 7, 0), (8, 0)]
     two = METHODS["dual_source"](StackConfig(model=str(dual), transcripts=2), str(text_folder), None)
-    assert two.join(lines) == ((5, 0), (6, 7, 0))
+    assert two.join_lines(lines) == ((5, 0), (6, 7, 0))
     config = StackConfig(method="pre_translation", model=str(text_folder))
-    assert METHODS["pre_translation"](config, str(text_folder), None).join(lines) == ((5, 0, 8, 0),)
+    assert METHODS["pre_translation"](config, str(text_folder), None).join_lines(lines) == ((5, 0, 8, 0),)
     assert join_tokens((1, 0), (2, 3, 0)) == (1, 0, 2, 3, 0)
 
 

@@ -15,7 +15,7 @@ from components.networks.stacked_model import Sources, StackedKind
 from components.records import Utterance
 from components.stacking.config import SpeechConfig
 from components.stacking.model_folder import LoadedStackedModel, from_text_model, save_stacked
-from components.stacking.training.learner import pad_texts
+from components.stacking.padding import pad_texts
 from components.training import vocabulary
 from components.training.config import TrainingConfig
 from components.training.marian_model import build_marian
@@ -28,12 +28,12 @@ def text_model(folder: Path, seed: int = 0) -> Path:
     """A Marian-architecture folder with random weights, large enough that words matter."""
     tokenizer = vocabulary.save(vocabulary.train([" ".join(WORDS)] * 3, 48), folder, "en", "de")
     config = TrainingConfig(num_layers=2, d_model=32, ffn_dim=32, num_heads=2, dropout=0.1, seed=seed)
-    made = build_marian(config, len(tokenizer))
+    created = build_marian(config, len(tokenizer))
     with torch.no_grad():
-        for parameter in made.parameters():
+        for parameter in created.parameters():
             if parameter.requires_grad and parameter.dim() == 2:
                 parameter.mul_(4)
-    made.save_pretrained(folder)
+    created.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from components.errors import AntiphonError, ConfigError, StoreError, TransientError
-from components.storage import local_root, object_store
+from components.storage import object_store
+from components.storage.location import local_root
 from components.storage.object_store import ObjectStore
 
 
@@ -98,7 +99,7 @@ def test_credentials_that_are_missing_or_refused(s3_url: str, monkeypatch: pytes
 def test_what_may_pass_is_tried_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(object_store, "WAITS", (0.0, 0.0))
+    monkeypatch.setattr(object_store, "RETRY_DELAYS", (0.0, 0.0))
     store = ObjectStore(f"memory://{uuid.uuid4().hex}")
     store.write("a", b"content")
     failures = [ConnectionResetError("reset"), TimeoutError("timed out")]
@@ -120,7 +121,7 @@ def test_what_may_pass_is_tried_again(
 def test_nobody_listens(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     import s3fs
 
-    monkeypatch.setattr(object_store, "WAITS", ())
+    monkeypatch.setattr(object_store, "RETRY_DELAYS", ())
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)

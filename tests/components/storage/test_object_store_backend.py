@@ -27,7 +27,7 @@ from reports.views.run_outputs import parameters_of
 from tests.components.storage.test_stage_writer import IDS, PLAN, SHARDS, content, record, run
 from tests.components.storage.test_store import claim
 from tests.components.storage.test_store import record as run_record
-from tests.reports.test_report_view import stage
+from tests.reports.page.test_report_view import stage
 
 DONE = f"stages/{PLAN.key}/DONE.json"
 
@@ -130,7 +130,7 @@ def test_one_that_lost_its_lease_writes_nothing_more(on: Callable[[str], Store],
         ObjectStore(url).write(f"locks/{PLAN.key}/000002.json", json.dumps(other).encode())
         lease = slow.backend._leases[PLAN.key]  # type: ignore[attr-defined]
         lease._over.wait(1.0)  # a renewal is due every third of a second
-        with pytest.raises(StoreError, match="the lease was lost: process 7 on faster"):
+        with pytest.raises(StoreError, match="its lease was lost: process 7 on faster"):
             writer.append([record("a")], [], seconds=1.0, peak=7)
     assert ObjectStore(url).list_names(f"stages/{PLAN.key}/shards") == []
 
@@ -213,8 +213,8 @@ def test_a_seal_that_names_files_outside_is_refused(
 ) -> None:
     files = {name: "0" * 64}
     whole = Seal.model_construct(
-        stage="asr", key=PLAN.key, plan="0" * 64, files=files, sha256=digest_of(files), items=0, quarantined=0,
-        seconds=0.0, peak_memory_bytes=0, finished="",
+        stage="asr", key=PLAN.key, plan="0" * 64, files=files, sha256=digest_of(files), items=0,
+        quarantined=0, seconds=0.0, peak_memory_bytes=0, finished="",
     )  # fmt: skip
     ObjectStore(url).write(DONE, whole.encode())
     assert on("one").find_stage(PLAN) is None

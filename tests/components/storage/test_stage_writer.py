@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from components.digests import file_digest
 from components.errors import ConfigError, StoreError
 from components.records import StageRef
 from components.storage import locks, seal
@@ -229,7 +230,7 @@ def test_a_damaged_plan_of_a_finished_stage_is_written_again(tmp_path: Path, con
     plan = store.stage_folder(PLAN.key) / "plan.json"
     before = plan.read_bytes()
     plan.unlink() if content is None else plan.write_bytes(content)
-    with pytest.raises(StoreError, match=r"stage asr .* is damaged: .*plan.json: .*run the flow"):
+    with pytest.raises(StoreError, match=r"stage asr .* is damaged: .*plan.json: .*repeat the run"):
         store.localize(first)
     again = run(store)
     assert again == first.model_copy(update={"reused": True})
@@ -260,7 +261,7 @@ def test_what_is_read_by_reference_is_verified(tmp_path: Path) -> None:
     first = run(store)
     assert first is not None
     assert store.localize(first) == first
-    with pytest.raises(StoreError, match="it is not what the run made; run the flow again"):
+    with pytest.raises(StoreError, match="it was computed anew since; repeat the run"):
         store.localize(first.model_copy(update={"sha256": "0" * 64}))
     outputs = Path(first.path) / OUTPUTS
     outputs.write_bytes(outputs.read_bytes().replace(b"text of a", b"text of b"))
@@ -270,7 +271,7 @@ def test_what_is_read_by_reference_is_verified(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"outputs.jsonl: expected a file, found: No such file"):
         store.localize(first)
     (Path(first.path) / SEAL).unlink()
-    with pytest.raises(StoreError, match="found none; run the flow that made it again"):
+    with pytest.raises(StoreError, match="found none; repeat the run that computed it"):
         store.localize(first)
 
 
@@ -280,11 +281,11 @@ def test_a_file_that_is_touched_again_is_read_again(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(time, "time_ns", lambda: later)
     file = tmp_path / "x"
     file.write_bytes(b"one")
-    before = seal.file_digest(file)
+    before = file_digest(file)
     found = file.stat()
     file.write_bytes(b"two")
     os.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns))
-    assert seal.file_digest(file) != before
+    assert file_digest(file) != before
 
 
 def test_litter_of_killed_processes_is_tidied(tmp_path: Path) -> None:

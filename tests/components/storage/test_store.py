@@ -12,7 +12,7 @@ import pytest
 from components.canonical_json import add_digest, verify_digest
 from components.errors import ConfigError, StoreError
 from components.records import RunRecord, Score
-from components.storage import local_root
+from components.storage.location import local_root
 from components.storage.store import Store
 from tests.components.storage.test_reader import written
 
@@ -88,7 +88,7 @@ def test_a_damaged_stage_is_one_line_for_whoever_reads_the_run(tmp_path: Path) -
     ref = written(store, "mt", [], [], [])
     store.save_run(record("mine", stages=(ref,)))
     (Path(ref.path) / "outputs.jsonl").write_text("x")
-    with pytest.raises(StoreError, match=r"^stage mt .* is damaged: .*run the flow that made it again$"):
+    with pytest.raises(StoreError, match=r"^stage mt .* is damaged: .*repeat the run that computed it$"):
         store.load_run("mine")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from components.storage.seal import file_digest
+from components.digests import file_digest
 from components.storage.whole_stage import WORK
 from components.training.config import TrainingConfig
 from components.training.product import METRICS, make_model

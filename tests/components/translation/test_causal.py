@@ -19,7 +19,7 @@ from components.translation.causal import (
     read_examples,
 )
 from components.translation.sanitization import sanitize
-from tests.components.decoding.models import llama
+from tests.components.decoding.tiny_models import llama
 
 from .tokenizers import characters
 

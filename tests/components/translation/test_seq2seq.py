@@ -15,7 +15,7 @@ from components.errors import DataError, ModelError
 from components.records import Checkpoint, NBest, Quarantined, Utterance
 from components.translation.seq2seq import Seq2SeqBackend
 from components.translation.translator import Translator
-from tests.components.decoding.models import m2m, marian, t5
+from tests.components.decoding.tiny_models import m2m, marian, t5
 
 from .tokenizers import characters
 

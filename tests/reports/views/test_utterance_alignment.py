@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.metrics.wer import utterance_errors
+from components.metrics.recognition import utterance_errors
 from reports.views.utterance_alignment import align_to_references, split_units
 
 

@@ -11,8 +11,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from components.device import model_cache, use_threads
+from components.device import use_threads
 from components.errors import StoreError
+from components.model_cache import model_cache
 from components.models.weight_digests import resolve_weight_digests
 from components.nodes.kind import Item
 from components.pipeline.planning import plan_nodes
@@ -24,11 +25,11 @@ from components.translation.config import TranslationConfig
 from tasks.execution import component_cache
 from tasks.execution.shard_computation import compute_packed
 from tasks.execution.shard_job import ShardJob, ShardResult, pack_items
-from tests.components.decoding.models import llama
+from tests.components.decoding.tiny_models import llama
 from tests.components.stacking import tiny
 from tests.components.translation.tokenizers import characters
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DATA = StageRef(
     stage="data", key="0" * 64, path="", items=2, quarantined=0, sha256="0" * 64, seconds=0,
     peak_memory_bytes=0, reused=False,
@@ -176,9 +177,7 @@ def test_what_the_pool_lets_go_is_kept_by_no_component() -> None:
 
 
 ROOMS = ("tasks", "flows", "components/storage", "components/nodes", "components/pipeline")
-BY_NAME = {
-    "components/storage/stage_plan.py:_version": "the version of a library, which a process loads once"
-}
+BY_NAME = {"components/storage/stage_plan.py:_installed_version": "a library, which a process loads once"}
 
 
 def test_nothing_of_a_run_is_cached_by_a_name() -> None:

@@ -1,11 +1,11 @@
-"""Coefficients learned on a small development set, from what the members say of its references.
+"""Interpolation coefficients, learned from the members' log-probabilities of development references.
 
-Constants: linear weights by expectation maximisation (Dempster et al., 1977; the likelihood never falls),
-log-linear coefficients by Newton's method on a convex function (one optimum, whatever the start).
-Context-dependent: a :class:`~components.ensembling.token_level.learning.gating_network.SoftmaxGate` that begins from these constants.
-All begin from, or are centred at, uniform weights, so that none is below them on the development set (only a
-gate that leaves members out may be: it is never below the best constants of as many members). How much of the
-gain is real is what :func:`cross_validate` says.
+Constants: linear weights by expectation maximization (Dempster et al., 1977; the likelihood never falls),
+log-linear coefficients by Newton's method on a concave function (one optimum, whatever the start).
+Context-dependent: a :class:`~.gating_network.SoftmaxGate` that starts from these constants. All start from,
+or are pulled to, uniform weights, so that none is below them on the development set; only a gate that leaves
+members out may be, and it is never below the best constants of as many members. :func:`cross_validate` says
+how much of the gain is real.
 """
 
 from __future__ import annotations
@@ -32,14 +32,15 @@ from components.errors import ConfigError, DataError
 
 InterpolationKind = Literal["linear", "log_linear"]
 _RIDGE = 1e-4
-"""Pull of the log-linear coefficients to uniform, per token: members that are alike share their part."""
+"""L2 penalty, per token, on the distance from uniform: members that are alike share their coefficient."""
 
 
 @dataclass(frozen=True)
 class LearnedCoefficients:
-    """Learned constants, or a gate, for named members, and the development likelihoods that speak for them.
+    """Learned constant weights, or a gate, of named members, with their likelihood on the development set.
 
-    Likelihoods are mean log-probabilities per reference token in nats.
+    ``learned`` and ``uniform`` are the mean log-probability per reference token (nats) under these
+    coefficients and under uniform ones.
     """
 
     kind: InterpolationKind
@@ -50,12 +51,12 @@ class LearnedCoefficients:
     gate: SoftmaxGate | None = None
 
     def to_combiner(self) -> Combiner:
-        """What a search is given."""
+        """The combiner that a search takes."""
         weights = self.gate or self.weights
         return LinearInterpolation(weights) if self.kind == "linear" else LogLinearInterpolation(weights)
 
     def token_log_probs(self, statistics: ReferenceLogProbs) -> Tensor:
-        """Log-probabilities (T,) of reference tokens, in float64."""
+        """Log-probabilities (T,) of the reference tokens under these coefficients, in float64."""
         if self.gate is None:
             return reference_log_likelihood(statistics, torch.tensor(self.weights), self.kind)
         features = statistics.lagged_features(self.gate) if self.gate.lagged else statistics.features
@@ -69,7 +70,11 @@ class LearnedCoefficients:
 
     @classmethod
     def load(cls, path: Path, members: tuple[str, ...] | None = None) -> LearnedCoefficients:
-        """Read a JSON file; ConfigError where it is no such file, or was learned for other ``members``."""
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            ConfigError: it is no such file, or was learned for other ``members``.
+        """
         try:
             fields = json.loads(path.read_text(encoding="utf-8"))
             gate = None if fields["gate"] is None else SoftmaxGate.from_json(fields["gate"])
@@ -91,7 +96,17 @@ class LearnedCoefficients:
 def fit_linear_weights(
     token_log_probs: Tensor, start: Tensor | None = None, *, iterations: int = 500, tolerance: float = 1e-10
 ) -> tuple[Tensor, list[float]]:
-    """Linear weights (M,) of highest likelihood for log-probabilities (M, T), and its mean at every step."""
+    """Linear weights of highest likelihood, by expectation maximization.
+
+    Args:
+        token_log_probs: (M, T), the members' log-probabilities of T reference tokens.
+        start: weights (M,) to begin with; by default uniform.
+        iterations: at most.
+        tolerance: the gain in mean likelihood (nats per token) at which it stops.
+
+    Returns:
+        Weights (M,), and the mean log-likelihood per token at every iteration.
+    """
     values = token_log_probs.double()
     n_members = len(values)
     weights = (
@@ -115,12 +130,15 @@ def fit_log_linear_coefficients(
     iterations: int = 50,
     tolerance: float = 1e-9,
 ) -> Tensor:
-    """Log-linear coefficients (M,) that maximise the mean likelihood per token less a small pull to uniform.
+    """Log-linear coefficients (M,) of highest mean likelihood, less a small penalty, by Newton's method.
 
-    The function is strictly concave: gradient and Hessian are means and covariances of the members'
-    log-probabilities under the mixture; steps are halved until the function rises.
+    The objective is strictly concave: its gradient and Hessian are means and covariances of the members'
+    log-probabilities under the mixture. A step is halved until the objective rises.
+
+    Raises:
+        ConfigError: ``statistics`` keeps no distributions.
     """
-    n_members = len(statistics.chosen)
+    n_members = len(statistics.token_log_probs)
     uniform = torch.full((n_members,), 1 / n_members, dtype=torch.float64)
     c = uniform.clone() if start is None else start.double()
 
@@ -151,7 +169,9 @@ def _gradient_and_covariance(
     """Gradient (M,) of the mean likelihood, and the mean covariance (M, M) of the log-probabilities."""
     values = statistics.distributions
     if values is None:
-        raise ConfigError("expected statistics with distributions for log-linear coefficients: collect them")
+        raise ConfigError(
+            "expected statistics with distributions for log-linear coefficients, found none: collect them"
+        )
     m, n, _ = values.shape
     gradient, covariance = torch.zeros(m, dtype=torch.float64), torch.zeros((m, m), dtype=torch.float64)
     for start in range(0, n, block):
@@ -159,16 +179,20 @@ def _gradient_and_covariance(
         probabilities = torch.softmax(torch.einsum("m,mtv->tv", c, part), dim=-1)
         mean = torch.einsum("tv,mtv->mt", probabilities, part)
         deviations = part - mean[..., None]
-        gradient += (statistics.chosen[:, start : start + block] - mean).sum(dim=1)
+        gradient += (statistics.token_log_probs[:, start : start + block] - mean).sum(dim=1)
         covariance += torch.einsum("mtv,ntv->mn", deviations * probabilities, deviations)
     return gradient / n, covariance / n
 
 
 def fit_constants(statistics: ReferenceLogProbs, kind: InterpolationKind) -> LearnedCoefficients:
-    """Constants of highest development likelihood."""
+    """Constant coefficients of highest development likelihood.
+
+    Raises:
+        DataError: there is no reference token.
+    """
     _require_tokens(statistics)
     if kind == "linear":
-        weights, _ = fit_linear_weights(statistics.chosen)
+        weights, _ = fit_linear_weights(statistics.token_log_probs)
     else:
         weights = fit_log_linear_coefficients(statistics)
     return _with_likelihoods(statistics, kind, weights)
@@ -181,9 +205,14 @@ def fit_gate(
     *,
     penalty: float = 1e-3,
 ) -> LearnedCoefficients:
-    """A gate that begins from the best constants; with ``top_k``, from those of as many members."""
+    """A gating network that starts from the best constants; with ``top_k``, from those of as many members.
+
+    Raises:
+        ConfigError: ``top_k`` is not from 1 to the number of members.
+        DataError: there is no reference token.
+    """
     _require_tokens(statistics)
-    m = len(statistics.chosen)
+    m = len(statistics.token_log_probs)
     if top_k is not None and not 1 <= top_k <= m:
         raise ConfigError(f"expected top_k from 1 to {m}, found {top_k}")
     weights = _best_constants(statistics, kind, top_k or m)
@@ -192,11 +221,11 @@ def fit_gate(
 
 
 def _best_constants(statistics: ReferenceLogProbs, kind: InterpolationKind, n: int) -> Tensor:
-    """The better of learned and of even weights (M,) over the best ``n`` members."""
-    m = len(statistics.chosen)
+    """Weights (M,) over the best ``n`` members: learned or uniform ones, whichever are likelier."""
+    m = len(statistics.token_log_probs)
     starts = []
     for members in combinations(range(m), n):
-        learned, _ = fit_linear_weights(statistics.chosen[list(members)])
+        learned, _ = fit_linear_weights(statistics.token_log_probs[list(members)])
         for weights in (learned, torch.full_like(learned, 1 / n)):
             starts.append(weights.new_zeros(m).index_copy(0, torch.tensor(members), weights))
     return max(starts, key=lambda start: float(reference_log_likelihood(statistics, start, kind).mean()))
@@ -213,13 +242,13 @@ def _with_likelihoods(
 
 
 def _require_tokens(statistics: ReferenceLogProbs) -> None:
-    if statistics.chosen.shape[1] == 0:
+    if statistics.token_log_probs.shape[1] == 0:
         raise DataError("expected development sentences with references, found no token: give some")
 
 
 @dataclass(frozen=True)
 class HeldOutLogProbs:
-    """Sentences that were held out: log-probability of each under learned and under uniform coefficients."""
+    """Log-probability (nats) of each held-out sentence under learned and under uniform coefficients."""
 
     learned: tuple[float, ...]
     uniform: tuple[float, ...]
@@ -233,7 +262,16 @@ class HeldOutLogProbs:
 def cross_validate(
     statistics: ReferenceLogProbs, fit: Callable[[ReferenceLogProbs], LearnedCoefficients], *, folds: int = 5
 ) -> HeldOutLogProbs:
-    """Every sentence under coefficients learned without it; the n-th is in fold n mod ``folds``."""
+    """Score every sentence under coefficients that were learned without it.
+
+    Args:
+        statistics: of the development set.
+        fit: learns coefficients from the statistics of some sentences.
+        folds: sentence n is in fold n mod ``folds``.
+
+    Raises:
+        DataError: there are fewer sentences than folds.
+    """
     sentences = torch.unique(statistics.sentences)
     if not 2 <= folds <= len(sentences):
         raise DataError(f"expected at least {max(folds, 2)} development sentences, found {len(sentences)}")
@@ -242,7 +280,7 @@ def cross_validate(
         is_held_out = torch.arange(len(sentences)) % folds == fold
         coefficients = fit(statistics.select_sentences(sentences[~is_held_out]))
         held_out = statistics.select_sentences(sentences[is_held_out])
-        m = len(held_out.chosen)
+        m = len(held_out.token_log_probs)
         uniform_log_probs = reference_log_likelihood(held_out, torch.full((m,), 1 / m), coefficients.kind)
         rows = torch.searchsorted(sentences, held_out.sentences)
         learned.index_add_(0, rows, coefficients.token_log_probs(held_out))

@@ -1,4 +1,4 @@
-"""What an ensemble learns from development data before it decodes: coefficients, a gate, or a strength."""
+"""Fits what an ensemble learns from development data: constant coefficients, a gate, or a strength."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from components.errors import ConfigError
 from components.metrics.shapley import MemberContribution, estimate_contributions, mixture_likelihood_game
 
 STRENGTH_GRID = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
-"""The grid on which the strength of negative evidence is searched."""
+"""Strengths of negative evidence that are tried."""
 
 SentencePair = tuple[str, str]
+"""Source sentence and reference translation."""
 
 
 def collect_reference_log_probs(
@@ -33,7 +34,15 @@ def collect_reference_log_probs(
     distributions: bool,
     batch_size: int = 16,
 ) -> ReferenceLogProbs:
-    """What every member says of the reference translations of ``pairs`` (source, reference)."""
+    """Every member's log-probabilities of the reference translations, by forced decoding.
+
+    Args:
+        backend: the ensemble.
+        pairs: source sentences with their references.
+        languages: source and target language.
+        distributions: keep those over the whole vocabulary too, as log-linear coefficients need them.
+        batch_size: sentences per batch.
+    """
     parts = []
     for start in range(0, len(pairs), batch_size):
         batch = pairs[start : start + batch_size]
@@ -46,7 +55,11 @@ def collect_reference_log_probs(
 
 
 def fit_coefficients(statistics: ReferenceLogProbs, mixing: MixingConfig) -> LearnedCoefficients:
-    """Constants or a gate, as ``mixing`` asks. ConfigError where it asks for neither."""
+    """Fit constants or a gate, whichever ``mixing.learn`` asks for.
+
+    Raises:
+        ConfigError: it asks for neither, or the method has no coefficients.
+    """
     if mixing.method not in ("linear", "log_linear") or mixing.learn == "nothing":
         raise ConfigError(
             f"combine.learn: expected constants or gate with linear or log_linear, found {mixing.learn} "
@@ -58,14 +71,17 @@ def fit_coefficients(statistics: ReferenceLogProbs, mixing: MixingConfig) -> Lea
 
 
 def likelihood_by_strength(statistics: ReferenceLogProbs) -> dict[float, float]:
-    """Mean log-probability of the references (nats per piece) at each strength of the grid.
+    """Mean log-probability of the references (nats per piece) at each strength of :data:`STRENGTH_GRID`.
 
-    No plausibility is asked of them: a filter gives a reference that it forbids no likelihood at all.
+    Plausibility is not applied: a reference token that it filters out would have no likelihood at all.
+
+    Raises:
+        ConfigError: ``statistics`` are not those of core, positive and negative model, with distributions.
     """
     if statistics.distributions is None or len(statistics.names) != 3:
-        raise ConfigError("expected the distributions of core, positive and negative model")
+        raise ConfigError("expected the distributions of core, positive and negative model, found others")
     core, positive, negative = statistics.distributions.float()
-    token_log_probs = statistics.chosen.float()
+    token_log_probs = statistics.token_log_probs.float()
     evidence, token_evidence = positive - negative, token_log_probs[1] - token_log_probs[2]
     return {
         s: float((token_log_probs[0] + s * token_evidence - (core + s * evidence).logsumexp(dim=-1)).mean())
@@ -76,18 +92,25 @@ def likelihood_by_strength(statistics: ReferenceLogProbs) -> dict[float, float]:
 def likelihood_contributions(
     statistics: ReferenceLogProbs, coefficients: LearnedCoefficients, vocabulary: int
 ) -> list[MemberContribution]:
-    """What each member contributes to the likelihood (nats per piece) of the linear mixture as learned.
+    """Each member's contribution to the likelihood (nats per piece) of the learned linear mixture.
 
-    It is measured on the sentences of ``statistics``: constants are the best there are on those that they
-    were learned from, so leaving a member out gains nothing on them.
+    It is measured on the sentences that the constants were learned on. They are the best ones there, so
+    leaving a member out gains nothing.
+
+    Args:
+        statistics: of the development set.
+        coefficients: what was learned on it.
+        vocabulary: size of the vocabulary, for the likelihood of no member at all (the uniform distribution).
     """
     names = number_duplicates(statistics.names)
     sentences = statistics.sentences
     log_probs = {
-        name: [chosen[sentences == n].tolist() for n in range(statistics.n_sentences)]
-        for name, chosen in zip(names, statistics.chosen, strict=True)
+        name: [values[sentences == n].tolist() for n in range(statistics.n_sentences)]
+        for name, values in zip(names, statistics.token_log_probs, strict=True)
     }
     weights = dict(zip(names, coefficients.weights, strict=True))
     parts = estimate_contributions(mixture_likelihood_game(log_probs, vocabulary, weights), weights)
-    alone = statistics.chosen.double().mean(dim=1).tolist()  # also of members that were given no weight
+    alone = (
+        statistics.token_log_probs.double().mean(dim=1).tolist()
+    )  # also of members that were given no weight
     return [part.model_copy(update={"alone": value}) for part, value in zip(parts, alone, strict=True)]

@@ -1,8 +1,8 @@
-"""A small gate: softmax over the members of a linear function of what they said so far.
+"""A gating network that weights an ensemble's members at every token: a linear layer and a softmax.
 
-It sees the features of :mod:`components.decoding.gate_features` of every member, and the position. A gate with
-``top_k`` gives weight to that many members only, chosen before they are run (it is ``lagged``), so that the
-others are not run at all (Shazeer et al., 2017, arXiv:1701.06538, top-k gating without noise).
+Its inputs are the features of :mod:`components.decoding.gate_features`, four per member, and the position.
+With ``top_k`` it gives weight to that many members only, and decides before they are run (it is ``lagged``),
+so that the others are not run at all (Shazeer et al., 2017, arXiv:1701.06538, top-k gating without noise).
 """
 
 from __future__ import annotations
@@ -20,16 +20,23 @@ from components.ensembling.token_level.learning.reference_log_probs import Refer
 from components.errors import ConfigError
 
 _BLOCK_TOKENS = 64
+"""Tokens whose distributions are mixed at a time, so that memory stays bounded."""
 _POSITION_SCALE = 50.0
-"""Positions are divided by this many tokens."""
+"""Positions are divided by this number of tokens, to be of the size of the other inputs."""
 
 
 @dataclass(frozen=True)
 class SoftmaxGate:
-    """softmax(matrix @ inputs + bias) over M members; inputs are M * F features and the position.
+    """Weights of M members: softmax(matrix @ (inputs - means) / scales + bias).
 
-    ``matrix`` (M, M * F + 1) acts on features less ``means`` over ``scales`` (M * F + 1,). Implements
-    :class:`components.decoding.AcceptanceGate`.
+    Implements :class:`components.decoding.combiner.Gate`.
+
+    Attributes:
+        matrix: (M, M * F + 1); the inputs are F features of every member, and the position.
+        bias: (M,).
+        means: (M * F + 1,) of the inputs on the development set.
+        scales: (M * F + 1,), their standard deviations.
+        top_k: members that get a weight above 0; all without it.
     """
 
     matrix: Tensor
@@ -40,7 +47,7 @@ class SoftmaxGate:
 
     @property
     def lagged(self) -> bool:
-        """Sparse gates decide before the members are run."""
+        """Whether it decides before the members are run, as sparse gates do."""
         return self.top_k is not None
 
     def fits(self, n_members: int) -> bool:
@@ -53,21 +60,24 @@ class SoftmaxGate:
         return self.weights(features, steps).float()
 
     def weights(self, features: Tensor, steps: Tensor) -> Tensor:
-        """The same where every row has its own step (R,)."""
-        inputs = (gate_inputs(features, steps) - self.means.to(features.device)) / self.scales.to(
-            features.device
-        )
+        """Weights (M, R) where every row has its own number of tokens: ``steps`` (R,)."""
+        inputs = gate_inputs(features, steps)
+        inputs = (inputs - self.means.to(inputs.device)) / self.scales.to(inputs.device)
         scores = inputs @ self.matrix.T.to(inputs) + self.bias.to(inputs)
         return sparse_softmax(scores, self.top_k).T
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON."""
+        """The gate as JSON values."""
         tensors = {name: getattr(self, name).tolist() for name in ("matrix", "bias", "means", "scales")}
         return {**tensors, "top_k": self.top_k}
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> SoftmaxGate:
-        """From JSON. ConfigError where sizes do not fit together."""
+        """The gate that :meth:`to_json` gave.
+
+        Raises:
+            ConfigError: a field is missing, or the sizes do not fit together.
+        """
         try:
             matrix, bias, means, scales = (
                 torch.tensor(fields[name], dtype=torch.float64)
@@ -76,7 +86,7 @@ class SoftmaxGate:
             gate = cls(matrix, bias, means, scales, fields["top_k"])
         except (KeyError, TypeError, ValueError) as error:
             raise ConfigError(
-                f"expected a saved gate (matrix, bias, means, scales, top_k): {error}"
+                f"expected a saved gate (matrix, bias, means, scales, top_k), found another object: {error}"
             ) from error
         width = len(bias) * N_FEATURES + 1
         if matrix.shape != (len(bias), width) or means.shape != (width,) or scales.shape != (width,):
@@ -102,14 +112,26 @@ def sparse_softmax(scores: Tensor, top_k: int | None) -> Tensor:
 
 
 def reference_log_likelihood(statistics: ReferenceLogProbs, weights: Tensor, kind: str) -> Tensor:
-    """Log-probabilities (T,) of the reference tokens under weights (M,) or (M, T), float64."""
+    """Log-probabilities (T,) of the reference tokens in the mixture, float64.
+
+    Args:
+        statistics: the members' log-probabilities.
+        weights: (M,), or (M, T) where they depend on the token.
+        kind: linear or log_linear.
+
+    Raises:
+        ConfigError: log_linear without distributions.
+    """
     if kind == "linear":
-        return interpolation.interpolate_linearly(statistics.chosen.double()[..., None], weights.double())[
-            ..., 0
-        ]
+        values = statistics.token_log_probs.double()[..., None]
+        return interpolation.interpolate_linearly(values, weights.double())[..., 0]
     if statistics.distributions is None:
-        raise ConfigError("expected statistics with distributions for log-linear coefficients: collect them")
-    c = (weights.double() if weights.dim() > 1 else weights.double()[:, None]).expand_as(statistics.chosen)
+        raise ConfigError(
+            "expected statistics with distributions for log-linear coefficients, found none: collect them"
+        )
+    c = (weights.double() if weights.dim() > 1 else weights.double()[:, None]).expand_as(
+        statistics.token_log_probs
+    )
     normalizers = [
         torch.einsum("mt,mtv->tv", c[:, t : t + _BLOCK_TOKENS], part.double()).logsumexp(dim=-1)
         for t, part in zip(
@@ -118,7 +140,7 @@ def reference_log_likelihood(statistics: ReferenceLogProbs, weights: Tensor, kin
             strict=True,
         )
     ]
-    return (c * statistics.chosen.double()).sum(dim=0) - torch.cat(normalizers)
+    return (c * statistics.token_log_probs.double()).sum(dim=0) - torch.cat(normalizers)
 
 
 def train_gate(
@@ -130,11 +152,20 @@ def train_gate(
     penalty: float = 1e-3,
     steps: int = 60,
 ) -> SoftmaxGate:
-    """The gate of highest likelihood on ``statistics``, beginning from constants ``start`` (M,).
+    """Train the gate of highest likelihood, by L-BFGS from constant weights.
 
-    The mean log-likelihood per token, less ``penalty`` times the squared size of the matrix, is raised by
-    L-BFGS; the best gate that was met is kept, the constants included, so the result is never below them.
-    What a sparse gate knows depends on whom it ran before: it is judged by the features that it would meet.
+    The objective is the mean log-likelihood per token, less ``penalty`` times the squared norm of the matrix.
+    The best gate of all iterations is returned, the constants included, so the result is never below them.
+    The features of a sparse gate depend on the members that it ran before; they are replayed for every
+    candidate.
+
+    Args:
+        statistics: of the development set.
+        start: constant weights (M,).
+        kind: linear or log_linear.
+        top_k: members that get a weight above 0; all without it.
+        penalty: of the matrix.
+        steps: iterations at most.
     """
     inputs = gate_inputs(
         statistics.features if top_k is None else statistics.lagged_features(), statistics.steps

@@ -1,6 +1,7 @@
-"""What the members say of the references of a small development set: all that coefficients are learned from.
+"""The members' log-probabilities of development references: all that coefficients are learned from.
 
-The members are forced through the references once; everything after that is arithmetic on what they said.
+The members are run once, by forced decoding of the references; all fitting is arithmetic on what is kept
+here.
 """
 
 from __future__ import annotations
@@ -25,20 +26,24 @@ from components.decoding.search import force_decode
 from components.errors import ConfigError, DataError, ModelError
 
 MAX_BYTES = 4 << 30
-"""Bytes of distributions kept, at most."""
+"""Bytes of distributions that are kept at most."""
 
 
 @dataclass(frozen=True)
 class ReferenceLogProbs:
-    """M members on T reference tokens of several sentences, sentence after sentence.
+    """M members on the T reference tokens of several sentences, sentence after sentence.
 
-    ``chosen`` (M, T): log-probability of the reference token; ``distributions`` (M, T, V): of every token, or
-    None where they were not kept; ``features`` (M, T, F) of :mod:`components.decoding.gate_features` at the present
-    position; ``sentences`` and ``steps`` (T,): which sentence, and how many tokens before.
+    Attributes:
+        names: of the members.
+        token_log_probs: (M, T), of the reference tokens, in nats.
+        distributions: (M, T, V) log-probabilities of every token, or None where they were not kept.
+        features: (M, T, F) of :mod:`components.decoding.gate_features`, the present position included.
+        sentences: (T,), the number of each token's sentence.
+        steps: (T,), the number of tokens before it in its sentence.
     """
 
     names: tuple[str, ...]
-    chosen: Tensor
+    token_log_probs: Tensor
     distributions: Tensor | None
     features: Tensor
     sentences: Tensor
@@ -46,15 +51,15 @@ class ReferenceLogProbs:
 
     @property
     def n_sentences(self) -> int:
-        """How many different sentences."""
+        """Number of sentences."""
         return len(torch.unique(self.sentences))
 
     def select_sentences(self, sentences: Tensor) -> ReferenceLogProbs:
-        """Only the tokens of these sentences (LongTensor)."""
+        """The tokens of these sentences (LongTensor of their numbers) alone."""
         tokens = torch.isin(self.sentences, sentences).nonzero()[:, 0]
         return replace(
             self,
-            chosen=self.chosen[:, tokens],
+            token_log_probs=self.token_log_probs[:, tokens],
             distributions=None if self.distributions is None else self.distributions[:, tokens],
             features=self.features[:, tokens],
             sentences=self.sentences[tokens],
@@ -62,16 +67,16 @@ class ReferenceLogProbs:
         )
 
     def lagged_features(self, gate: Gate | None = None) -> Tensor:
-        """Features (M, T, F) as a gate knows them before the members are run at the present position.
+        """Features (M, T, F) before the members are run at the present position, as a lagged gate sees them.
 
-        Members that ``gate`` gives nothing are not run and keep earlier features, as in the search; without
+        Members that ``gate`` gives weight 0 are not run and keep earlier features, as in the search; without
         a gate all are run.
         """
-        return _replay_features(self.features[..., : ENTROPY + 1], self.chosen, self.steps, gate)[0]
+        return _replay_features(self.features[..., : ENTROPY + 1], self.token_log_probs, self.steps, gate)[0]
 
 
 class _RecordingCombiner:
-    """A combiner that keeps what every member said at every step: off the card, where it is learned from."""
+    """A combiner that records every member's distribution at every step, on the CPU."""
 
     gate: Gate | None = None
 
@@ -91,36 +96,44 @@ class _RecordingCombiner:
         mixtures = [mixture_of_one(score) for score in scores]
         self.features.append(torch.stack([distribution_features(score) for score in scores]).cpu())
         if self.keep_distributions:
-            self.log_probs.append(torch.stack([mixed.log_probs for mixed in mixtures]).cpu())
-        return Mixture(mixtures[0].log_probs, torch.cat([mixed.log_normalizers for mixed in mixtures]))
+            self.log_probs.append(torch.stack([mixture.log_probs for mixture in mixtures]).cpu())
+        return Mixture(mixtures[0].log_probs, torch.cat([mixture.log_normalizers for mixture in mixtures]))
 
 
 def collect_log_probs(
-    members: Sequence[TokenScorer], sequences: Sequence[Sequence[int]], *, distributions: bool = True
+    scorers: Sequence[TokenScorer], sequences: Sequence[Sequence[int]], *, distributions: bool = True
 ) -> ReferenceLogProbs:
-    """Force ``sequences``, references with eos, one per utterance of the members.
+    """Force the members through reference translations and keep their log-probabilities.
 
-    No rules are applied: a reference token is worth what the members give it. ``distributions`` are needed
-    for log-linear coefficients only; ConfigError where they would take more than 4 GiB. ModelError names a
-    member that gives NaN.
+    No logits processors are applied: a reference token counts with what the members give it.
+
+    Args:
+        scorers: the members, prepared for N utterances.
+        sequences: the N references as token ids, end of sequence included.
+        distributions: keep those over the whole vocabulary, which only log-linear coefficients need.
+
+    Raises:
+        ConfigError: the distributions would take more than 4 GiB.
+        ModelError: a member gives NaN.
     """
     total = sum(map(len, sequences))
-    if distributions and 4 * total * len(members) * members[0].vocabulary.size > MAX_BYTES:
+    if distributions and 4 * total * len(scorers) * scorers[0].vocabulary.size > MAX_BYTES:
         raise ConfigError(
-            f"expected distributions of at most {MAX_BYTES >> 30} GiB, found {total} tokens of {len(members)} "
-            f"members over {members[0].vocabulary.size} pieces: use fewer development sentences"
+            f"expected distributions of at most {MAX_BYTES >> 30} GiB, found {total} tokens of "
+            f"{len(scorers)} members over {scorers[0].vocabulary.size} pieces: use fewer development "
+            "sentences"
         )
     recorder = _RecordingCombiner(distributions)
-    forced = force_decode(members, sequences, combiner=recorder)
+    forced = force_decode(scorers, sequences, combiner=recorder)
     token_log_probs = torch.cat([_member_log_probs(candidate) for candidate in forced], dim=1)
-    names = tuple(member.name for member in members)
+    names = tuple(scorer.name for scorer in scorers)
     for name, values in zip(names, token_log_probs, strict=True):
         if bool(values.isnan().any()):
             raise ModelError(f"{name}: expected log-probabilities, found NaN: check its weights")
     lengths = [len(sequence) for sequence in sequences]
     pairs = [(n, t) for n, length in enumerate(lengths) for t in range(length)]
     rows = [sum(length > t for length in lengths[:n]) for n, t in pairs]
-    shares = torch.stack(
+    step_features = torch.stack(
         [recorder.features[t][:, row] for (_, t), row in zip(pairs, rows, strict=True)], dim=1
     )
     all_log_probs = None
@@ -130,21 +143,25 @@ def collect_log_probs(
     steps = torch.tensor([t for _, t in pairs])
     return ReferenceLogProbs(
         names=names,
-        chosen=token_log_probs.clamp(min=MIN_LOG_PROB),
+        token_log_probs=token_log_probs.clamp(min=MIN_LOG_PROB),
         distributions=all_log_probs,
-        features=_replay_features(shares, token_log_probs.clamp(min=MIN_LOG_PROB), steps)[1],
+        features=_replay_features(step_features, token_log_probs.clamp(min=MIN_LOG_PROB), steps)[1],
         sentences=torch.tensor([n for n, _ in pairs]),
         steps=steps,
     )
 
 
 def _member_log_probs(candidate: Candidate) -> Tensor:
-    """What the members gave (M, t); NaN was told as nothing."""
+    """The members' log-probabilities (M, t) of a candidate's tokens; its None stands for NaN."""
     return torch.tensor([[torch.nan if v is None else v for v in row] for row in candidate.member_log_probs])
 
 
 def concatenate(parts: Sequence[ReferenceLogProbs]) -> ReferenceLogProbs:
-    """Statistics of several batches as one; the sentences are numbered on."""
+    """The batches as one; the sentences of a batch are numbered after those of the batch before.
+
+    Raises:
+        DataError: there is no batch.
+    """
     if not parts:
         raise DataError("expected at least one batch of development sentences, found none")
     shift, numbers = 0, []
@@ -154,7 +171,7 @@ def concatenate(parts: Sequence[ReferenceLogProbs]) -> ReferenceLogProbs:
     distributions = [part.distributions for part in parts if part.distributions is not None]
     return ReferenceLogProbs(
         names=parts[0].names,
-        chosen=torch.cat([part.chosen for part in parts], dim=1),
+        token_log_probs=torch.cat([part.token_log_probs for part in parts], dim=1),
         distributions=torch.cat(distributions, dim=1) if len(distributions) == len(parts) else None,
         features=torch.cat([part.features for part in parts], dim=1),
         sentences=torch.cat(numbers),
@@ -163,27 +180,34 @@ def concatenate(parts: Sequence[ReferenceLogProbs]) -> ReferenceLogProbs:
 
 
 def _replay_features(
-    present: Tensor, token_log_probs: Tensor, steps: Tensor, gate: Gate | None = None
+    distribution: Tensor, token_log_probs: Tensor, steps: Tensor, gate: Gate | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Features (M, T, F) before and after the members are run, of a search that takes the references.
+    """Gate features (M, T, F) before and after each step of a search that takes the reference tokens.
 
-    ``present`` (M, T, 2) are :func:`distribution_features`. The sentences go side by side through the
-    search's own :class:`GateFeatures`; where a sparse ``gate`` gives a member nothing, it is not run.
+    The sentences go side by side through the search's own :class:`GateFeatures`.
+
+    Args:
+        distribution: (M, T, 2), the :func:`distribution_features` at every token.
+        token_log_probs: (M, T).
+        steps: (T,), the number of tokens before each in its sentence.
+        gate: members that it gives weight 0 are not run.
     """
-    context = GateFeatures(len(token_log_probs))
+    gate_features = GateFeatures(len(token_log_probs))
     before, after = torch.zeros((2, *token_log_probs.shape, N_FEATURES))
     all_members = torch.ones((len(token_log_probs), 1), dtype=torch.bool)
-    rows, ran = torch.tensor([], dtype=torch.long), all_members
+    rows, is_run = torch.tensor([], dtype=torch.long), all_members
     for step in range(int(steps.max()) + 1):
-        last, rows = rows, (steps == step).nonzero()[:, 0]
+        previous_rows, rows = rows, (steps == step).nonzero()[:, 0]
         if step > 0:
-            parents = torch.isin(last + 1, rows).nonzero()[:, 0]
-            log_probs = torch.where(ran, token_log_probs[:, last], torch.nan)
-            context.reorder(parents, log_probs[:, parents])
-        before[:, rows] = context.values
-        ran = (all_members if gate is None else gate(context.values, step) != 0).expand(-1, len(rows))
-        context.expand(len(rows), rows.device)
+            beam_indices = torch.isin(previous_rows + 1, rows).nonzero()[:, 0]
+            log_probs = torch.where(is_run, token_log_probs[:, previous_rows], torch.nan)
+            gate_features.reorder(beam_indices, log_probs[:, beam_indices])
+        before[:, rows] = gate_features.values
+        is_run = (all_members if gate is None else gate(gate_features.values, step) != 0).expand(
+            -1, len(rows)
+        )
+        gate_features.expand(len(rows), rows.device)
         for member in range(len(token_log_probs)):
-            context.observe(member, present[member, rows], ran[member])
-        after[:, rows] = context.values
+            gate_features.observe(member, distribution[member, rows], is_run[member])
+        after[:, rows] = gate_features.values
     return before, after

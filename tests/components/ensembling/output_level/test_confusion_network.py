@@ -16,7 +16,7 @@ def words(text: str) -> list[Word]:
     return [Word(letter, letter.upper(), 0.5) for letter in text]
 
 
-def drawn(*sequences: str) -> list[str]:
+def render(*sequences: str) -> list[str]:
     return [
         "".join(word.key if word else "-" for word in c)
         for c in build_confusion_network([words(s) for s in sequences])
@@ -24,21 +24,21 @@ def drawn(*sequences: str) -> list[str]:
 
 
 def test_golden() -> None:
-    assert drawn("abc") == ["a", "b", "c"]
-    assert drawn("abc", "abc") == ["aa", "bb", "cc"]
-    assert drawn("abc", "axc") == ["aa", "bx", "cc"]
-    assert drawn("abc", "ac") == ["aa", "b-", "cc"]
-    assert drawn("ac", "abc") == ["aa", "-b", "cc"]
-    assert drawn("", "ab") == ["-a", "-b"]
-    assert drawn("ab", "") == ["a-", "b-"]
-    assert drawn() == []
+    assert render("abc") == ["a", "b", "c"]
+    assert render("abc", "abc") == ["aa", "bb", "cc"]
+    assert render("abc", "axc") == ["aa", "bx", "cc"]
+    assert render("abc", "ac") == ["aa", "b-", "cc"]
+    assert render("ac", "abc") == ["aa", "-b", "cc"]
+    assert render("", "ab") == ["-a", "-b"]
+    assert render("ab", "") == ["a-", "b-"]
+    assert render() == []
 
 
 def test_a_third_sequence_uses_what_the_first_two_left_open() -> None:
     """Leaving out b costs nothing once someone has left it out, and x finds its column."""
-    assert drawn("abc", "ac", "ac") == ["aaa", "b--", "ccc"]
-    assert drawn("abc", "axc", "axc") == ["aaa", "bxx", "ccc"]
-    assert drawn("ac", "abc", "abc") == ["aaa", "-bb", "ccc"]
+    assert render("abc", "ac", "ac") == ["aaa", "b--", "ccc"]
+    assert render("abc", "axc", "axc") == ["aaa", "bxx", "ccc"]
+    assert render("ac", "abc", "abc") == ["aaa", "-bb", "ccc"]
 
 
 @given(st.lists(texts, max_size=4))
@@ -51,7 +51,7 @@ def test_every_sequence_can_be_read_back(sequences: list[str]) -> None:
 
 def test_what_two_share_is_rather_kept_than_two_words_exchanged() -> None:
     """With unit costs b and c were one column each against a and b, and two of three lost their b."""
-    assert drawn("ab", "bc", "abc") == ["a-a", "bbb", "-cc"]
+    assert render("ab", "bc", "abc") == ["a-a", "bbb", "-cc"]
 
 
 @settings(max_examples=60, deadline=None)

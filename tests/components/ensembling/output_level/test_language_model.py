@@ -12,7 +12,7 @@ from components.ensembling.output_level.system_combination import combine_output
 from components.ensembling.output_level.weighted_hypotheses import add_language_model_scores
 from components.errors import ModelError
 from components.records import NBest
-from tests.components.ensembling.output_level.tiny_nbest import offers, said
+from tests.components.ensembling.output_level.tiny_nbest import make_hypothesis, make_nbests
 
 WORDS = ["<s>", "</s>", "ein", "zwei", "Hund", "Hunde", "läuft"]
 
@@ -70,11 +70,11 @@ def test_a_tokenizer_without_a_beginning_begins_with_its_end(network: LlamaForCa
 
 
 def test_reranking_by_it_alone_is_its_order(model: CausalLanguageModel) -> None:
-    lists = [said(text, score=-1.0) for text in TEXTS if text]
-    [offer] = add_language_model_scores(offers(lists), model)
+    lists = [make_hypothesis(text, score=-1.0) for text in TEXTS if text]
+    [offer] = add_language_model_scores(make_nbests(lists), model)
     scores = {h.text: h.features["lm"] for h in offer.hypotheses}
     outcomes = {"x": NBest(utterance_id="u", hypotheses=tuple(lists))}
     config = SystemCombinationConfig(method="reranking", coefficients={"lm": 1.0})
-    found = combine_outputs("u", outcomes, config, "de", model)
-    assert isinstance(found, NBest)
-    assert [h.text for h in found.hypotheses] == sorted(scores, key=lambda text: -scores[text])
+    result = combine_outputs("u", outcomes, config, "de", model)
+    assert isinstance(result, NBest)
+    assert [h.text for h in result.hypotheses] == sorted(scores, key=lambda text: -scores[text])

@@ -19,7 +19,7 @@ from components.ensembling.output_level.reranking import rerank
 from components.errors import DataError
 from components.metrics.translation import translation_scores
 from components.records import Hypothesis
-from tests.components.ensembling.output_level.tiny_nbest import offers, said
+from tests.components.ensembling.output_level.tiny_nbest import make_hypothesis, make_nbests
 
 numbers = st.floats(-3, 3).map(lambda x: round(x, 1))
 lines = st.lists(st.tuples(numbers, numbers), min_size=1, max_size=6)
@@ -82,36 +82,36 @@ REFERENCES = [["ein Hund läuft am Strand"], ["zwei Männer spielen Fußball"], 
 
 
 def candidate(text: str, lm: float, score: float) -> Hypothesis:
-    return said(text, score=score).model_copy(update={"features": {"lm": lm}})
+    return make_hypothesis(text, score=score).model_copy(update={"features": {"lm": lm}})
 
 
-POOLS = [
-    offers([candidate("ein Hund geht", -2.0, -1.0), candidate("ein Hund läuft am Strand", -1.0, -1.5)]),
-    offers([candidate("zwei Männer", -3.0, -0.5), candidate("zwei Männer spielen Fußball", -2.5, -0.7)]),
-    offers([candidate("eine Frau liest ein Buch", -1.0, -1.0), candidate("Frau Buch", -0.9, -4.0)]),
+NBESTS = [
+    make_nbests([candidate("ein Hund geht", -2.0, -1.0), candidate("ein Hund läuft am Strand", -1.0, -1.5)]),
+    make_nbests([candidate("zwei Männer", -3.0, -0.5), candidate("zwei Männer spielen Fußball", -2.5, -0.7)]),
+    make_nbests([candidate("eine Frau liest ein Buch", -1.0, -1.0), candidate("Frau Buch", -0.9, -4.0)]),
 ]
 
 
 def test_learned_coefficients_choose_what_was_claimed() -> None:
     config = SystemCombinationConfig(method="reranking", utility="bleu")
-    tuned = mert(POOLS, REFERENCES, config, "de")
-    chosen = config.model_copy(update={"coefficients": tuned.coefficients})
-    texts = {str(n): rerank(pool, chosen, "de")[0].text for n, pool in enumerate(POOLS)}
+    tuned = mert(NBESTS, REFERENCES, config, "de")
+    selected = config.model_copy(update={"coefficients": tuned.coefficients})
+    texts = {str(n): rerank(nbests, selected, "de")[0].text for n, nbests in enumerate(NBESTS)}
     references = {str(n): refs for n, refs in enumerate(REFERENCES)}
     score = translation_scores(references, texts, language="de", n_total=3)["bleu"].value
     assert tuned.score == pytest.approx(score)
     assert score == pytest.approx(100.0)
-    assert mert(POOLS, REFERENCES, config, "de") == tuned
+    assert mert(NBESTS, REFERENCES, config, "de") == tuned
 
 
 @pytest.mark.parametrize("utility", ["wer", "chrf"])
 def test_the_other_metrics(utility: str) -> None:
     config = SystemCombinationConfig.model_validate({"method": "reranking", "utility": utility})
-    assert mert(POOLS, REFERENCES, config, "de").score == pytest.approx(0.0 if utility == "wer" else 100.0)
+    assert mert(NBESTS, REFERENCES, config, "de").score == pytest.approx(0.0 if utility == "wer" else 100.0)
 
 
 def test_nothing_to_learn_on() -> None:
     with pytest.raises(DataError, match="expected development utterances with references"):
         mert([], [], SystemCombinationConfig(), "de")
     with pytest.raises(DataError, match="found 1 with 0 references"):
-        mert(POOLS[:1], [[]], SystemCombinationConfig(), "de")
+        mert(NBESTS[:1], [[]], SystemCombinationConfig(), "de")

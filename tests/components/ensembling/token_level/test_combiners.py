@@ -53,8 +53,8 @@ def test_the_fast_path_is_the_log_domain(combine: Combiner, forbidden: bool) -> 
     oracle = torch.stack([each.logsumexp(-1) for each in before])
     torch.testing.assert_close(fast.log_normalizers, oracle, atol=1e-4, rtol=1e-5)
     torch.testing.assert_close(fast.log_probs.logsumexp(-1), torch.zeros(7), atol=1e-5, rtol=0)
-    for each, kept in zip(scores, before, strict=True):
-        assert torch.equal(each, kept)
+    for each, remaining in zip(scores, before, strict=True):
+        assert torch.equal(each, remaining)
 
 
 @pytest.mark.parametrize("combine", [LinearInterpolation([0.5, 0.5]), LogLinearInterpolation([0.5, 0.5])])

@@ -24,12 +24,11 @@ SETTINGS = TranslationConfig(beam_size=3, n_best=2, max_tokens=8)
 TEXTS = [Utterance(id=t, text=t, source_language="en") for t in ("ein hund", "rot", "zwei katze sieht blau")]
 
 
-def saved(folder: Path, words: list[str], pieces: int, seed: int) -> str:
+def save_model(folder: Path, words: list[str], pieces: int, seed: int) -> str:
     tokenizer = vocabulary.save(vocabulary.train([" ".join(words)] * 3, pieces), folder, "en", "de")
-    made = build_marian(
-        TrainingConfig(num_layers=1, d_model=16, ffn_dim=16, num_heads=2, dropout=0.0, seed=seed), len(tokenizer)
-    )
-    made.save_pretrained(folder)
+    config = TrainingConfig(num_layers=1, d_model=16, ffn_dim=16, num_heads=2, dropout=0.0, seed=seed)
+    created = build_marian(config, len(tokenizer))
+    created.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return str(folder)
 
@@ -38,14 +37,14 @@ def saved(folder: Path, words: list[str], pieces: int, seed: int) -> str:
 def models(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """The second has more words in its vocabulary than the first."""
     folders = [tmp_path_factory.mktemp(name) for name in ("few", "many")]
-    return [saved(folders[0], WORDS[:6], 32, 0), saved(folders[1], WORDS, 48, 1)]
+    return [save_model(folders[0], WORDS[:6], 32, 0), save_model(folders[1], WORDS, 48, 1)]
 
 
 def outputs(names: list[str], combine: Combiner, how: str) -> list[NBest]:
     mixing = MixingConfig(vocabulary=how)  # type: ignore[arg-type]
-    found = build_translator(SETTINGS, names, mixing, combine).translate(TEXTS)
-    assert all(isinstance(outcome, NBest) for outcome in found)
-    return found  # type: ignore[return-value]
+    result = build_translator(SETTINGS, names, mixing, combine).translate(TEXTS)
+    assert all(isinstance(outcome, NBest) for outcome in result)
+    return result  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize("how", ["intersection", "union"])
@@ -92,5 +91,5 @@ def test_what_cannot_be_mapped_is_refused(models: list[str], monkeypatch: pytest
     monkeypatch.setattr(
         engine._vocabulary_members[1].model.model.generation_config, "no_repeat_ngram_size", 3
     )
-    with pytest.raises(ConfigError, match=f"{models[1]}: .*found no_repeat_ngram_size 3: pool"):
+    with pytest.raises(ConfigError, match=f"{models[1]}: .*found no_repeat_ngram_size 3: combine"):
         outputs(models, LinearInterpolation([0.5, 0.5]), "union")

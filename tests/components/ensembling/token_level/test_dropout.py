@@ -16,12 +16,12 @@ from components.decoding.search import force_decode, search
 from components.ensembling.token_level.combiners import LinearInterpolation
 from components.ensembling.token_level.dropout import DropoutScorer
 from components.errors import ConfigError
-from tests.components.decoding.models import marian, only, ready_to_end, sources
+from tests.components.decoding.tiny_models import marian, only, ready_to_end, sources
 
 LENGTH = 8
 
 
-def thinned(
+def make_dropout_scorer(
     model: Any, inputs: dict[str, torch.Tensor], seed: int, keys: list[int] | None = None
 ) -> DropoutScorer:
     model.config.dropout = 0.2
@@ -42,17 +42,19 @@ def gpt2() -> Any:
 def test_forcing_what_was_found_gives_its_score() -> None:
     model = marian()
     inputs, rules = sources(model, 3), logits_processors_of(model)
-    found = search(
-        [thinned(model, inputs, 1)], SearchConfig(beam_size=3, max_new_tokens=LENGTH), logits_processors=rules
+    result = search(
+        [make_dropout_scorer(model, inputs, 1)],
+        SearchConfig(beam_size=3, max_new_tokens=LENGTH),
+        logits_processors=rules,
     )
-    best = [candidates[0] for candidates in found]
+    best = [candidates[0] for candidates in result]
     sequences = [(*c.tokens, *(() if c.eos_token is None else (c.eos_token,))) for c in best]
     forced = force_decode(
-        [thinned(model, inputs, 1)], sequences, logits_processors=rules, max_new_tokens=LENGTH
+        [make_dropout_scorer(model, inputs, 1)], sequences, logits_processors=rules, max_new_tokens=LENGTH
     )
     assert [c.score for c in forced] == pytest.approx([c.score for c in best], abs=1e-4)
     other = force_decode(
-        [thinned(model, inputs, 2)], sequences, logits_processors=rules, max_new_tokens=LENGTH
+        [make_dropout_scorer(model, inputs, 2)], sequences, logits_processors=rules, max_new_tokens=LENGTH
     )
     assert all(abs(a.score - b.score) > 1e-3 for a, b in zip(other, best, strict=True))
 
@@ -62,7 +64,7 @@ def test_forcing_what_was_found_gives_its_score() -> None:
 def test_the_mask_is_the_same_at_all_positions_and_follows_the_rows(kind: str) -> None:
     def member() -> DropoutScorer:
         if kind == "marian":
-            return thinned(model, sources(model, 2), 5)
+            return make_dropout_scorer(model, sources(model, 2), 5)
         prompts = [[*range(5, 15), 20], [*range(5, 15), 30, 31]]
         return DropoutScorer(CausalModel(model, "digest", "tiny").build_scorer(prompts), 5)
 
@@ -82,10 +84,14 @@ def test_an_utterance_keeps_its_masks_in_any_batch() -> None:
     model = marian()
     inputs, config = sources(model, 3), SearchConfig(beam_size=2, max_new_tokens=LENGTH)
     together = search(
-        [thinned(model, inputs, 1, [7, 8, 9])], config, logits_processors=logits_processors_of(model)
+        [make_dropout_scorer(model, inputs, 1, [7, 8, 9])],
+        config,
+        logits_processors=logits_processors_of(model),
     )
     alone = search(
-        [thinned(model, only(inputs, 1), 1, [8])], config, logits_processors=logits_processors_of(model)
+        [make_dropout_scorer(model, only(inputs, 1), 1, [8])],
+        config,
+        logits_processors=logits_processors_of(model),
     )
     assert alone[0][0].tokens == together[1][0].tokens
     assert alone[0][0].score == pytest.approx(together[1][0].score, abs=1e-4)
@@ -95,12 +101,12 @@ def test_an_utterance_keeps_its_masks_in_any_batch() -> None:
 def test_two_seeds_are_two_members_and_none_of_them_is_the_model() -> None:
     model = marian()
     inputs = sources(model, 2)
-    first, again, second = (thinned(model, inputs, seed).prefill() for seed in (1, 1, 2))
+    first, again, second = (make_dropout_scorer(model, inputs, seed).prefill() for seed in (1, 1, 2))
     plain = Seq2SeqModel(model, "digest", "tiny").build_scorer(**inputs).prefill()
     assert torch.equal(first, again)
     assert not torch.allclose(first, second, atol=1e-2)
     assert not torch.allclose(first, plain, atol=1e-2)
-    members = [thinned(model, inputs, seed) for seed in (1, 2)]
+    members = [make_dropout_scorer(model, inputs, seed) for seed in (1, 2)]
     (mixed, _) = search(
         members, SearchConfig(beam_size=2, max_new_tokens=LENGTH), combiner=LinearInterpolation([0.5, 0.5])
     )

@@ -22,8 +22,8 @@ from components.ensembling.token_level.vocabulary_mapping import (
     unite_vocabularies,
 )
 from components.errors import ConfigError
-from tests.components.decoding.models import marian
 from tests.components.decoding.test_search import Table
+from tests.components.decoding.tiny_models import marian
 
 FIRST = ("<eos>", "<unk>", "▁a", "▁dog", "▁run", "s")
 SECOND = ("<unk>", "s", "▁run", "▁cat", "<eos>", "▁a", "ning")
@@ -36,9 +36,9 @@ def lexicon(pieces: tuple[str, ...]) -> Lexicon:
 
 
 def member(pieces: tuple[str, ...], seed: int, name: str) -> Table:
-    made = Table(2, len(pieces), seed=seed, name=name)
-    made.vocabulary = lexicon(pieces).vocabulary
-    return made
+    created = Table(2, len(pieces), seed=seed, name=name)
+    created.vocabulary = lexicon(pieces).vocabulary
+    return created
 
 
 class Tokenizer:
@@ -75,9 +75,9 @@ def test_the_intersection_has_what_all_have_and_reports_what_is_lost() -> None:
     assert isinstance(wrapped, MappedScorer)
     scores = wrapped.prefill().exp()
     before = inner.table[:, 0, -1].exp()
-    kept = before[:, [4, 0, 5, 2, 1]]
-    torch.testing.assert_close(scores, kept / kept.sum(-1, keepdim=True))
-    lost = 1 - kept.sum(-1)
+    remaining = before[:, [4, 0, 5, 2, 1]]
+    torch.testing.assert_close(scores, remaining / remaining.sum(-1, keepdim=True))
+    lost = 1 - remaining.sum(-1)
     assert wrapped.lost.mean == pytest.approx(float(lost.mean()), abs=1e-6)
     assert wrapped.lost.largest == pytest.approx(float(lost.max()), abs=1e-6)
     after = wrapped.step(torch.tensor([1, 0]), torch.tensor([3, 4])).exp()
@@ -104,10 +104,10 @@ def test_what_is_lost_is_told_for_each_utterance() -> None:
     wrapped.step(torch.tensor([1, 0, 0]), torch.tensor([2, 3, 4]))  # rows of utterances 1, 0 and 0
     wrapped.step(torch.tensor([2, 1]), torch.tensor([2, 2]))  # utterance 0 alone
     own = torch.tensor([5, 2, 1])  # tokens 2, 3 and 4 of the shared vocabulary
-    kept = [4, 0, 5, 2, 1]
+    remaining = [4, 0, 5, 2, 1]
 
     def lost(row: int, step: int, before: int) -> float:
-        return 1 - float(inner.table[row, step, before, kept].exp().sum())
+        return 1 - float(inner.table[row, step, before, remaining].exp().sum())
 
     zero = [lost(0, 0, -1), lost(0, 1, own[1]), lost(0, 1, own[2]), *[lost(0, 2, own[0])] * 2]
     one = [lost(1, 0, -1), lost(1, 1, own[0])]
@@ -121,11 +121,11 @@ def test_identical_tokenizers_reduce_exactly(join, beam: int) -> None:  # type: 
     shared = join([same, lexicon(FIRST)])
     plain = [member(FIRST, 1, "one"), member(FIRST, 2, "other")]
     wrapped = [
-        shared.member(member(FIRST, s, n), p, same) for p, (s, n) in enumerate([(1, "one"), (2, "other")])
+        shared.map_scorer(member(FIRST, s, n), p, same) for p, (s, n) in enumerate([(1, "one"), (2, "other")])
     ]
     config, combine = SearchConfig(beam_size=beam, max_new_tokens=4), LinearInterpolation([0.4, 0.6])
     assert search(wrapped, config, combiner=combine) == search(plain, config, combiner=combine)
-    assert shared.tokens_of([3, 4, 5], 1) == [3, 4, 5]
+    assert shared.ids[1] == tuple(range(6))
 
 
 def test_a_permuted_vocabulary_gives_what_the_unpermuted_one_gives() -> None:
@@ -141,13 +141,13 @@ def test_a_permuted_vocabulary_gives_what_the_unpermuted_one_gives() -> None:
         shared.map_scorer(member(FIRST, 1, "one"), 0, lexicon(FIRST)),
         shared.map_scorer(inner, 1, lexicon(permuted)),
     ]
-    found = search(members, config, combiner=LinearInterpolation([0.4, 0.6]))
-    for one, two in zip(found, plain, strict=True):
+    result = search(members, config, combiner=LinearInterpolation([0.4, 0.6]))
+    for one, two in zip(result, plain, strict=True):
         assert [c.tokens for c in one] == [c.tokens for c in two]
         assert [c.score for c in one] == pytest.approx([c.score for c in two], abs=1e-5)
-    assert shared.lexicon.text(found[0][0].tokens) == lexicon(FIRST).text(plain[0][0].tokens)
-    own = shared.to_member_tokens(found[0][0].tokens, 1)
-    assert lexicon(permuted).text(own) == shared.lexicon.text(found[0][0].tokens)
+    assert shared.lexicon.text(result[0][0].tokens) == lexicon(FIRST).text(plain[0][0].tokens)
+    own = [shared.ids[1][token] for token in result[0][0].tokens]
+    assert lexicon(permuted).text(own) == shared.lexicon.text(result[0][0].tokens)
 
 
 def test_a_member_onto_the_vocabulary_of_another() -> None:
@@ -155,13 +155,13 @@ def test_a_member_onto_the_vocabulary_of_another() -> None:
     assert map_ids(first, second) == (4, 0, 5, -1, 2, 1)
     other = map_scorer(member(SECOND, 3, "second"), second, first)
     assert map_scorer(member(FIRST, 1, "one"), first, first).vocabulary == first.vocabulary
-    found = search(
+    result = search(
         [member(FIRST, 1, "one"), other],
         SearchConfig(beam_size=3, max_new_tokens=4),
         combiner=LogLinearInterpolation([0.5, 0.5]),
     )
-    assert all(3 not in c[0].tokens for c in found)  # AND: what one member lacks is forbidden
-    assert all(math.isfinite(c[0].score) for c in found)
+    assert all(3 not in c[0].tokens for c in result)  # AND: what one member lacks is forbidden
+    assert all(math.isfinite(c[0].score) for c in result)
 
 
 def test_tokenizers_of_both_kinds_give_the_same_pieces() -> None:

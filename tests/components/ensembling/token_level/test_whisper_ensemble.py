@@ -12,7 +12,8 @@ from components.ensembling.token_level.whisper_ensemble import (
     build_recognizer,
 )
 from components.errors import ConfigError
-from components.recognition.whisper.backend import DecodingResult, EncoderOutput, OpenAIWhisperBackend
+from components.recognition.backends.openai_whisper import EncoderOutput, OpenAIWhisperBackend
+from components.recognition.whisper.backend import DecodingResult
 from components.recognition.whisper.decoding_state import DecodedWindow
 from components.recognition.whisper.nbest import build_nbest
 from tests.components.recognition.tiny import mels, tiny
@@ -32,7 +33,7 @@ def engines() -> list[OpenAIWhisperBackend]:
     return [OpenAIWhisperBackend(tiny(seed)) for seed in (0, 1)]
 
 
-def decoded(
+def decode_windows(
     engine: OpenAIWhisperBackend | WhisperEnsemble, beam: int
 ) -> tuple[list[str], list[DecodingResult]]:
     features = engine.encode(mels(2))
@@ -40,11 +41,11 @@ def decoded(
     return engine.detect_languages(features), engine.decode(features, PROMPTS, config, True, [0, 1])
 
 
-def same(
-    found: tuple[list[str], list[DecodingResult]], wanted: tuple[list[str], list[DecodingResult]]
+def assert_same(
+    result: tuple[list[str], list[DecodingResult]], expected: tuple[list[str], list[DecodingResult]]
 ) -> None:
-    assert found[0] == wanted[0]
-    for one, two in zip(found[1], wanted[1], strict=True):
+    assert result[0] == expected[0]
+    for one, two in zip(result[1], expected[1], strict=True):
         assert [c.tokens for c in one.candidates] == [c.tokens for c in two.candidates]
         assert [c.score for c in one.candidates] == pytest.approx([c.score for c in two.candidates], abs=1e-3)
         assert one.no_speech == pytest.approx(two.no_speech, abs=1e-6)
@@ -53,16 +54,18 @@ def same(
 @pytest.mark.parametrize("beam", [1, 3])
 def test_laws(engines: list[OpenAIWhisperBackend], beam: int) -> None:
     first, second = engines
-    alone = decoded(first, beam)
-    same(decoded(WhisperEnsemble({"a": first}, "linear"), beam), alone)  # one member = itself
+    alone = decode_windows(first, beam)
+    assert_same(decode_windows(WhisperEnsemble({"a": first}, "linear"), beam), alone)  # one member = itself
     for kind in ("linear", "log_linear"):  # copies = one
-        same(decoded(WhisperEnsemble({"a": first, "b": first}, kind), beam), alone)
+        assert_same(decode_windows(WhisperEnsemble({"a": first, "b": first}, kind), beam), alone)
         weights = WhisperEnsemble({"a": first, "deaf": Deaf(tiny(1))}, kind, (1.0, 0.0))
-        same(decoded(weights, beam), alone)  # weights (1, 0) = the first, the second is never called
+        assert_same(
+            decode_windows(weights, beam), alone
+        )  # weights (1, 0) = the first, the second is never called
         assert weights.names == ("a",)
-    both = decoded(WhisperEnsemble({"a": first, "b": second}, "linear", (0.5, 0.5)), beam)
-    swapped = decoded(WhisperEnsemble({"b": second, "a": first}, "linear"), beam)
-    same(both, swapped)
+    both = decode_windows(WhisperEnsemble({"a": first, "b": second}, "linear", (0.5, 0.5)), beam)
+    swapped = decode_windows(WhisperEnsemble({"b": second, "a": first}, "linear"), beam)
+    assert_same(both, swapped)
     assert [c.tokens for h in both[1] for c in h.candidates] != [
         c.tokens for h in alone[1] for c in h.candidates
     ]
@@ -70,7 +73,7 @@ def test_laws(engines: list[OpenAIWhisperBackend], beam: int) -> None:
 
 def test_every_token_says_who_chose_it(engines: list[OpenAIWhisperBackend]) -> None:
     ensemble = WhisperEnsemble(dict(zip("ab", engines, strict=True)), "linear", (0.3, 0.7))
-    heard = decoded(ensemble, 2)[1][0]
+    heard = decode_windows(ensemble, 2)[1][0]
     window = DecodedWindow(0.0, 100, heard.candidates, 0.0, 0.0, is_silence=False)
     tokenizer = ensemble.dims.get_tokenizer("en", "transcribe")
     for token in build_nbest([window], tokenizer, "tiny", 1, ensemble.names)[0].tokens:
@@ -80,7 +83,9 @@ def test_every_token_says_who_chose_it(engines: list[OpenAIWhisperBackend]) -> N
 
 def test_what_cannot_be_mixed_is_refused(engines: list[OpenAIWhisperBackend]) -> None:
     english = OpenAIWhisperBackend(tiny(0, n_vocab=51864))
-    with pytest.raises(ConfigError, match=r"one vocabulary.*found en \(51864 tokens\) beside a .*: pooled"):
+    with pytest.raises(
+        ConfigError, match=r"one vocabulary.*found en \(51864 tokens\) beside a .*: output_level"
+    ):
         WhisperEnsemble({"a": engines[0], "en": english}, "linear")
     with pytest.raises(ConfigError, match="2 weights, one per member, found 3"):
         WhisperEnsemble(dict(zip("ab", engines, strict=True)), "linear", (0.2, 0.3, 0.5))

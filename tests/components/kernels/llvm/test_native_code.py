@@ -21,14 +21,14 @@ def elsewhere() -> Iterator[None]:
     native_code.features.cache_clear()
 
 
-def made() -> type:
+def product_class() -> type:
     return type(pack(torch.randn(8, 8), None))
 
 
 def test_the_environment_says_no(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTIPHON_KERNELS", "onednn")
     assert not native_code.supports_native()
-    assert made() is FloatProduct
+    assert product_class() is FloatProduct
 
 
 @pytest.mark.usefixtures("elsewhere")
@@ -38,14 +38,14 @@ def test_no_openmp(maps: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(native_code, "MAPS", tmp_path / "maps")
     native_code.openmp.cache_clear()
     assert native_code.openmp() is None
-    assert made() is FloatProduct
+    assert product_class() is FloatProduct
 
 
-@pytest.mark.parametrize("found", [{"avx2"}, {"avx512f", "avx512bw", "amx-tile"}])
-def test_other_processors(found: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native_code, "features", lambda: frozenset(found))
-    monkeypatch.setattr(packed_product, "features", lambda: frozenset(found))
-    assert made() is FloatProduct
+@pytest.mark.parametrize("flags", [{"avx2"}, {"avx512f", "avx512bw", "amx-tile"}])
+def test_other_processors(flags: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native_code, "features", lambda: frozenset(flags))
+    monkeypatch.setattr(packed_product, "features", lambda: frozenset(flags))
+    assert product_class() is FloatProduct
 
 
 @pytest.mark.usefixtures("elsewhere")
@@ -56,11 +56,11 @@ def test_a_processor_that_llvm_does_not_know(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(native_code.binding, "get_host_cpu_features", unknown)
     native_code.features.cache_clear()
     assert native_code.features() == frozenset()
-    assert made() is FloatProduct
+    assert product_class() is FloatProduct
 
 
 @pytest.mark.skipif(not native_code.supports_native(), reason="a processor without AVX-512")
-def test_code_that_cannot_be_made_is_said_and_left(
+def test_code_that_does_not_compile_is_logged_and_not_used(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*_: object) -> object:
@@ -72,8 +72,8 @@ def test_code_that_cannot_be_made_is_said_and_left(
     packed_product._compiles.cache_clear()
     try:
         with caplog.at_level(logging.WARNING):
-            assert made() is FloatProduct
-            assert made() is FloatProduct
+            assert product_class() is FloatProduct
+            assert product_class() is FloatProduct
     finally:
         packed_product._compiles.cache_clear()
-    assert caplog.text.count("our own float32 products are off: LLVM ERROR: cannot select") == 1
+    assert caplog.text.count("the float32 kernels are not used: LLVM ERROR: cannot select") == 1

@@ -115,8 +115,8 @@ def test_a_tie_of_signs(tmp_path: Path) -> None:
 def test_the_paper_trims_whole_models(tmp_path: Path) -> None:
     """Half of all six elements: three of the first tensor, none of the second; mergekit: half of each."""
     zero = {"big": torch.zeros(3), "small": torch.zeros(3)}
-    one = {"big": torch.tensor([5.0, -6.0, 7.0]), "small": torch.tensor([1.0, 2.0, 3.0])}
-    base, a = folder(tmp_path / "0", zero), folder(tmp_path / "a", one)
+    single_scale = {"big": torch.tensor([5.0, -6.0, 7.0]), "small": torch.tensor([1.0, 2.0, 3.0])}
+    base, a = folder(tmp_path / "0", zero), folder(tmp_path / "a", single_scale)
     pair = (a, "{weight: 1, density: 0.5}")
     paper = merged(recipe("ties", base, pair, parameters="{semantics: paper}"), tmp_path / "paper")
     assert (paper["big"].tolist(), paper["small"].tolist()) == ([5.0, -6.0, 7.0], [0.0, 0.0, 0.0])
@@ -187,10 +187,11 @@ def test_two_narrow_deltas_are_rounded_once(tmp_path: Path) -> None:
 def test_every_row_says_what_it_does() -> None:
     for row in METHODS.values():
         assert all((row.paper, row.formula, row.trim, row.sign, row.denominator))
+        assert row.url.startswith("https://")
 
 
 @pytest.mark.parametrize(
-    ("method", "parameters", "said"),
+    ("method", "parameters", "message"),
     [
         ("slerp", "{t: 0.5}", "exactly 1"),
         ("nuslerp", "{weight: 1}", "exactly 2"),
@@ -198,11 +199,58 @@ def test_every_row_says_what_it_does() -> None:
         ("ties", "{weight: 1}", "base_model"),
     ],
 )
-def test_wrong_numbers_of_models(tmp_path: Path, method: str, parameters: str, said: str) -> None:
+def test_wrong_numbers_of_models(tmp_path: Path, method: str, parameters: str, message: str) -> None:
     models = [flat(tmp_path / name, 1, 2) for name in "abc"]
     base = models[0] if method == "slerp" else None
-    with pytest.raises(MergeError, match=said):
+    with pytest.raises(MergeError, match=message):
         merged(recipe(method, base, *((m, "{}") for m in models), parameters=parameters), tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ("{weight: 0.5, density: 0.5}", "expected weight 1 for every model, found 0.5"),
+        ("{weight: 1, density: [{filter: v, value: 0.5}, {value: 0.4}]}", "found 0.5 and 0.4"),
+    ],
+)
+def test_the_paper_has_neither_weights_nor_densities_of_tensors(
+    tmp_path: Path, parameters: str, message: str
+) -> None:
+    tensors = {"v": torch.ones(4), "w": torch.ones(4)}
+    base, a = folder(tmp_path / "0", tensors), folder(tmp_path / "a", {n: 2 * t for n, t in tensors.items()})
+    text = recipe("ties", base, (a, parameters), parameters="{semantics: paper}")
+    with pytest.raises(MergeError, match=message):
+        merged(text, tmp_path / "out")
+
+
+def test_the_paper_needs_tensors_of_one_type(tmp_path: Path) -> None:
+    tensors = {"v": torch.ones(4), "w": torch.ones(4).half()}
+    base, a = folder(tmp_path / "0", tensors), folder(tmp_path / "a", {n: 2 * t for n, t in tensors.items()})
+    text = recipe("ties", base, (a, "{weight: 1}"), parameters="{semantics: paper}")
+    with pytest.raises(MergeError, match="expected one type, found float16, float32"):
+        merged(text, tmp_path / "out")
+
+
+def test_three_deltas_add_up_as_two(tmp_path: Path) -> None:
+    base = flat(tmp_path / "0", 1, 1)
+    models = [
+        (flat(tmp_path / name, 2, value), "{weight: 0.5}")
+        for name, value in zip("abc", (2, 3, 5), strict=True)
+    ]
+    assert values(recipe("task_arithmetic", base, *models), tmp_path) == [2.5, 4.5]
+
+
+def test_weights_that_cancel_cannot_be_normalized(tmp_path: Path) -> None:
+    a, b = flat(tmp_path / "a", 1), flat(tmp_path / "b", 2)
+    with pytest.raises(MergeError, match="expected weights with a sum"):
+        merged(recipe("linear", None, (a, "{weight: 1}"), (b, "{weight: -1}")), tmp_path / "out")
+
+
+def test_probabilities_of_della_stay_between_0_and_1(tmp_path: Path) -> None:
+    base, a = flat(tmp_path / "0", 1), flat(tmp_path / "a", 3)
+    text = recipe("della", base, (a, "{weight: 1, density: 0.9, epsilon: 0.2}"))
+    with pytest.raises(MergeError, match=r"density ± epsilon between 0 and 1, found 0\.9 ± 0\.2"):
+        merged(text, tmp_path / "out")
 
 
 @pytest.mark.parametrize("density", ["1.5", "-0.1"])

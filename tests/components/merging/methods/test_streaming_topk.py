@@ -11,7 +11,7 @@ from torch import Tensor
 from components.merging.methods.streaming_topk import MagnitudeTopK
 
 
-def chosen(pieces: list[Tensor], keep: int) -> Tensor:
+def select(pieces: list[Tensor], keep: int) -> Tensor:
     largest = MagnitudeTopK(keep, pieces[0].dtype)
     for number in range(largest.passes):
         largest.begin_pass(number)
@@ -41,17 +41,17 @@ def by_sorting(values: Tensor, keep: int) -> Tensor:
 def test_as_a_stable_sort(values: list[float], data: st.DataObject, dtype: torch.dtype) -> None:
     tensor = torch.tensor(values, dtype=torch.float64).to(dtype)
     keep = data.draw(st.integers(1, len(values)))
-    cut = data.draw(st.integers(0, len(values)))
-    pieces = [piece for piece in (tensor[:cut], tensor[cut:]) if piece.numel()]
-    assert torch.equal(chosen(pieces, keep), by_sorting(tensor, keep))
+    position = data.draw(st.integers(0, len(values)))
+    pieces = [piece for piece in (tensor[:position], tensor[position:]) if piece.numel()]
+    assert torch.equal(select(pieces, keep), by_sorting(tensor, keep))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_many_values(dtype: torch.dtype) -> None:
     tensor = torch.randn(200_000, generator=torch.Generator().manual_seed(0)).mul(0.01).to(dtype)
     for keep in (1, 777, 100_000, 199_999, 200_000):
-        assert torch.equal(chosen(list(tensor.split(60_000)), keep), by_sorting(tensor, keep))
+        assert torch.equal(select(list(tensor.split(60_000)), keep), by_sorting(tensor, keep))
 
 
 def test_none_is_kept() -> None:
-    assert not chosen([torch.ones(3)], 0).any()
+    assert not select([torch.ones(3)], 0).any()

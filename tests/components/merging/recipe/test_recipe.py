@@ -9,7 +9,7 @@ import pytest
 from components.errors import AntiphonError, MergeError
 from components.merging.methods.validation import check_method
 from components.merging.recipe.parameters import Parameter, resolve_parameter
-from components.merging.recipe.recipe import parse_recipe
+from components.merging.recipe.reader import parse_recipe
 
 NUMBER = Parameter(float, None, "a number", per_model=True)
 MODELS = "models: [{model: a}, {model: b}]\n"
@@ -43,13 +43,13 @@ def test_scalars_gradients_and_filters(text: str, tensor: str, depth: float, exp
 def test_booleans_are_steps() -> None:
     read = parse_recipe(f"merge_method: linear\n{MODELS}parameters: {{normalize: [yes, no]}}\n")
     kind = Parameter(bool, True, "")
-    found = [
+    values = [
         resolve_parameter("normalize", kind, (read.parameters,), "x", depth) for depth in (0.0, 0.9, 1.0)
     ]
-    assert found == [True, True, False]
+    assert values == [True, True, False]
 
 
-def test_the_most_specific_place_that_has_a_value_wins() -> None:
+def test_the_most_specific_scope_that_has_a_value_wins() -> None:
     text = """
 merge_method: linear
 slices:
@@ -60,11 +60,11 @@ slices:
 parameters: {weight: 3}
 """
     read = parse_recipe(text)
-    (cut,) = read.modules[""].slices
-    places = (cut.inputs[0].parameters, cut.parameters, read.parameters)
-    assert resolve_parameter("weight", NUMBER, places, "mlp", 0) == 1
-    assert resolve_parameter("weight", NUMBER, places, "attn", 0) == 2
-    assert resolve_parameter("weight", NUMBER, places[2:], "attn", 0) == 3
+    (output_slice,) = read.modules[""].slices
+    scopes = (output_slice.inputs[0].parameters, output_slice.parameters, read.parameters)
+    assert resolve_parameter("weight", NUMBER, scopes, "mlp", 0) == 1
+    assert resolve_parameter("weight", NUMBER, scopes, "attn", 0) == 2
+    assert resolve_parameter("weight", NUMBER, scopes[2:], "attn", 0) == 3
     with pytest.raises(MergeError, match="expected parameter weight"):
         resolve_parameter("weight", NUMBER, (), "attn", 0)
 
@@ -98,7 +98,7 @@ chat_template: auto
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "said"),
+    ("text", "line", "expected"),
     [
         ("merge_method: linear\n", None, "exactly one of models, slices and modules"),
         ("merge_method: linear\nmodels: []\n", 2, "a list with items"),
@@ -121,18 +121,38 @@ chat_template: auto
         ("merge_method: linear\nmodels:\n  - model: a+lora\n", 3, "adapters"),
         ("merge_method: linear\nmodels:\n  - model: a\n  model: b\n", 4, "YAML"),
         (f"{MODELS}merge_method: linear\nparameters: 3\n", 3, "a mapping"),
+        (MODELS, None, "expected merge_method, found none"),
+        ("merge_method: linear\nmodules:\n  encoder: {parameters: {}}\n", 3, "either models or slices"),
+        ("slices:\n  - {base_model: a}\n", 2, "expected sources"),
+        ("slices:\n  - {sources: [], residual_weight: 1}\n", 2, "leave it out"),
+        ("slices:\n  - sources:\n      - {model: a}\n", 3, "expected layer_range"),
+        ("models:\n  - {parameters: {}}\n", 2, "expected model, found none"),
+        ("models:\n  - {model: 3}\n", 2, "expected text, found 3"),
+        (f"{MODELS}merge_method: linear\ntokenizer_source: union\ntokenizer: {{}}\n", 4, "not both"),
+        (f"{MODELS}merge_method: linear\ntokenizer: {{pad_to_multiple_of: 0}}\n", 3, "1 or more"),
+        (f"{MODELS}merge_method: linear\ntokenizer: {{pad_to_multiple_of: x}}\n", 3, "a whole number"),
+        (
+            f"{MODELS}merge_method: linear\ntokenizer: {{tokens: {{x: {{source: {{kind: zero_}}}}}}}}\n",
+            3,
+            "one of zero, model_token",
+        ),
+        (
+            f"{MODELS}merge_method: linear\ntokenizer: {{tokens: {{x: {{source: {{model: a}}}}}}}}\n",
+            3,
+            "model and one of token and token_id",
+        ),
     ],
 )
-def test_faults_name_the_line(text: str, line: int | None, said: str) -> None:
+def test_faults_name_the_line(text: str, line: int | None, expected: str) -> None:
     with pytest.raises(AntiphonError) as caught:
         parse_recipe(text, "r.yml")
     message = str(caught.value)
-    assert said in message and "\n" not in message
+    assert expected in message and "\n" not in message
     assert message.startswith(f"r.yml:{line}: " if line else "r.yml")
 
 
 @pytest.mark.parametrize(
-    ("method", "parameters", "said"),
+    ("method", "parameters", "message"),
     [
         ("tiess", "{}", "did you mean ties"),
         (
@@ -145,11 +165,11 @@ def test_faults_name_the_line(text: str, line: int | None, said: str) -> None:
         ("ties", "{semantics: book}", "expected one of mergekit, paper, peft"),
     ],
 )
-def test_methods_and_parameters(method: str, parameters: str, said: str) -> None:
+def test_methods_and_parameters(method: str, parameters: str, message: str) -> None:
     read = parse_recipe(f"merge_method: {method}\n{MODELS}parameters: {parameters}\n", "r.yml")
     with pytest.raises(MergeError) as caught:
         check_method(read)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_what_mergekit_reads_past_is_a_warning(tmp_path: Path) -> None:

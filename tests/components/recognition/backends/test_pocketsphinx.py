@@ -14,14 +14,15 @@ from components.models import resolve
 from components.models.sources.sphinx import find_parts
 from components.models.summary import summarize_checkpoint
 from components.recognition.config import RecognitionConfig
-from components.recognition.factory import Recognizer, build
+from components.recognition.factory import build
+from components.recognition.recognizer import Recognizer
 from components.records import NBest, Outcome, Quarantined, Utterance
 
 SETTINGS = {"model": "sphinx:en-us", "backend": "pocketsphinx", "n_best": 3}
 
 
 @pytest.fixture(scope="module")
-def recogniser() -> Recognizer:
+def recognizer() -> Recognizer:
     pytest.importorskip("pocketsphinx")
     return build(RecognitionConfig.model_validate(SETTINGS))
 
@@ -32,18 +33,18 @@ def utterances() -> list[Utterance]:
 
 
 @pytest.fixture(scope="module")
-def outcomes(recogniser: Recognizer, utterances: list[Utterance]) -> list[Outcome]:
-    return recogniser.recognize(utterances)
+def outcomes(recognizer: Recognizer, utterances: list[Utterance]) -> list[Outcome]:
+    return recognizer.recognize(utterances)
 
 
 def test_it_hears_words_in_any_order_of_utterances(
-    recogniser: Recognizer, utterances: list[Utterance], outcomes: list[Outcome]
+    recognizer: Recognizer, utterances: list[Utterance], outcomes: list[Outcome]
 ) -> None:
     for utterance, outcome in zip(utterances, outcomes, strict=True):
         assert isinstance(outcome, NBest)
         said, meant = set(outcome.best.text.split()), set((utterance.transcript or "").lower().split())
         assert len(said & meant) >= len(meant) / 3
-    assert recogniser.recognize(utterances[::-1]) == outcomes[::-1]
+    assert recognizer.recognize(utterances[::-1]) == outcomes[::-1]
 
 
 def test_scores_are_sums_of_word_posteriors_and_lists_are_best_first(outcomes: list[Outcome]) -> None:
@@ -59,21 +60,21 @@ def test_scores_are_sums_of_word_posteriors_and_lists_are_best_first(outcomes: l
         assert not any(mark in text for text in texts for mark in "<[(")
 
 
-def test_silence_is_no_words(recogniser: Recognizer, tmp_path: Path) -> None:
+def test_silence_is_no_words(recognizer: Recognizer, tmp_path: Path) -> None:
     path = tmp_path / "silence.wav"
     soundfile.write(path, np.zeros(8000, np.float32), 16000)
-    [outcome] = recogniser.recognize([Utterance(id="s", audio=audio.describe(path), source_language="en")])
+    [outcome] = recognizer.recognize([Utterance(id="s", audio=audio.describe(path), source_language="en")])
     assert isinstance(outcome, NBest)
     assert (outcome.best.text, outcome.best.features["silence"]) == ("", 1.0)
 
 
-def test_what_it_cannot_hear_is_quarantined(recogniser: Recognizer, utterances: list[Utterance]) -> None:
+def test_what_it_cannot_hear_is_quarantined(recognizer: Recognizer, utterances: list[Utterance]) -> None:
     german = utterances[0].model_copy(update={"source_language": "de"})
     moved = utterances[0].audio
     assert moved is not None
     gone = utterances[0].model_copy(update={"audio": moved.model_copy(update={"path": "absent.flac"})})
     text = Utterance(id="t", text="a dog", source_language="en")
-    found = recogniser.recognize([german, gone, text])
+    found = recognizer.recognize([german, gone, text])
     assert [bad.reason for bad in found if isinstance(bad, Quarantined)] == [
         "unknown language",
         "unreadable audio",

@@ -10,8 +10,8 @@ from whisper.model import Whisper
 from components.decoding.config import SearchConfig
 from components.errors import ModelError
 from components.models.conversion.whisper import hub_name
+from components.recognition.backends.openai_whisper import OpenAIWhisperBackend
 from components.recognition.backends.transformers import TransformersWhisperBackend
-from components.recognition.whisper.backend import OpenAIWhisperBackend
 from tests.components.recognition.tiny import mels, tiny
 
 
@@ -70,9 +70,9 @@ def test_both_models_give_the_same_hypotheses(beam: int, packed: object) -> None
 def test_language_detection_is_openai_whispers() -> None:
     model, batch = tiny(6), mels(3, 6)
     _, probabilities = model.detect_language(batch)
-    engine = OpenAIWhisperBackend(model)
+    backend = OpenAIWhisperBackend(model)
     expected = [max(row, key=row.__getitem__) for row in probabilities]
-    assert engine.detect_languages(engine.encode(batch)) == expected
+    assert backend.detect_languages(backend.encode(batch)) == expected
 
 
 def test_other_models_are_refused() -> None:

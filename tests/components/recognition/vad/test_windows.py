@@ -98,3 +98,9 @@ def test_quiet_speech_in_long_audio_is_found() -> None:
     samples = np.tile(audio.decode(spoken.audio), 30)[: 40 * 16000]
     quiet = windows_of(samples * np.float32(5e-4))
     assert sum(span.end - span.start for span in quiet) > 20
+
+
+def test_digital_silence() -> None:
+    assert windows.is_silent(np.zeros(0, np.float32))
+    assert windows.is_silent(np.full(1000, 1e-4, np.float32))
+    assert not windows.is_silent(np.array([0.0, 0.01], np.float32))

@@ -23,9 +23,3 @@ def test_window_is_padded_with_zeros_like_pad_or_trim() -> None:
     torch.testing.assert_close(features.cut_window(mel, 0), pad_or_trim(mel, N_FRAMES))
     torch.testing.assert_close(features.cut_window(mel, 1000), pad_or_trim(mel[:, 1000:], N_FRAMES))
     assert features.cut_window(mel[:, :0], 0).shape == (80, N_FRAMES)
-
-
-def test_digital_silence() -> None:
-    assert features.is_silent(np.zeros(0, np.float32))
-    assert features.is_silent(np.full(1000, 1e-4, np.float32))
-    assert not features.is_silent(np.array([0.0, 0.01], np.float32))

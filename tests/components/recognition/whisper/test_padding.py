@@ -15,7 +15,7 @@ from components.data import load
 from components.decoding.config import SearchConfig
 from components.models import resolve
 from components.models.loading import load_whisper
-from components.recognition.whisper.backend import OpenAIWhisperBackend
+from components.recognition.backends.openai_whisper import OpenAIWhisperBackend
 from components.recognition.whisper.encoder import WhisperEncoder
 from components.recognition.whisper.features import compute_log_mel, cut_window
 from components.recognition.whisper.padding import MARGIN, SINKS, Padding, count_audio_positions
@@ -113,7 +113,7 @@ def test_windows_do_not_depend_on_each_other(
     """Together they are filled up to one length; unpacked as on a GPU, all in one call."""
     if not packed:
         for module in ("components.kernels.packed_linear", "components.recognition.whisper.encoder"):
-            monkeypatch.setattr(f"{module}.available", lambda *_: False)
+            monkeypatch.setattr(f"{module}.can_pack", lambda *_: False)
     encoder, batch = WhisperEncoder(model), short()
     if packed:
         states, counts = encoder.encode_with_summarized_padding(batch, 4)
@@ -131,15 +131,15 @@ def test_windows_do_not_depend_on_each_other(
 @pytest.mark.parametrize("beam", [1, 3])
 @torch.no_grad()
 def test_a_window_says_the_same_alone_and_among_others(model: Whisper, beam: int) -> None:
-    engine = OpenAIWhisperBackend(model, padding_stride=4)
+    backend = OpenAIWhisperBackend(model, padding_stride=4)
     config = SearchConfig(beam_size=beam, n_best=beam, max_new_tokens=6)
     prompts = torch.tensor([[50258, 50259, 50359]] * 3)
-    sound = engine.encode(short())
-    together = engine.decode(sound, prompts, config, True, [0, 1, 2])
-    again = engine.decode(sound[[2, 0]], prompts[:2], config, True, [2, 0])
+    sound = backend.encode(short())
+    together = backend.decode(sound, prompts, config, True, [0, 1, 2])
+    again = backend.decode(sound[[2, 0]], prompts[:2], config, True, [2, 0])
     assert [h.candidates[0].tokens for h in again] == [together[i].candidates[0].tokens for i in (2, 0)]
     for i in range(3):
-        alone = engine.decode(engine.encode(short()[[i]]), prompts[:1], config, True, [i])[0]
+        alone = backend.decode(backend.encode(short()[[i]]), prompts[:1], config, True, [i])[0]
         assert [c.tokens for c in alone.candidates] == [c.tokens for c in together[i].candidates]
         assert alone.no_speech == pytest.approx(together[i].no_speech, rel=1e-3)
 

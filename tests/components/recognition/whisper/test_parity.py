@@ -13,14 +13,14 @@ import whisper
 
 from components import audio
 from components.data import load
-from components.metrics.wer import recognition_scores
+from components.metrics.recognition import recognition_scores
 from components.models import resolve
 from components.models.loading import load_whisper
 from components.recognition.config import RecognitionConfig
 from components.recognition.factory import build
 from components.records import NBest, Utterance
 
-SHARED = Path(os.environ.get("ANTIPHON_SHARED", Path(__file__).parents[3] / ".." / "shared"))
+SHARED = Path(os.environ.get("ANTIPHON_SHARED", Path(__file__).parents[4] / ".." / "shared"))
 pytestmark = pytest.mark.models
 
 

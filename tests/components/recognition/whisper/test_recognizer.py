@@ -1,4 +1,4 @@
-"""The recogniser over an engine that says what the test wrote, and over real files on disk."""
+"""Whisper's recognizer over a backend that returns what the test wrote, and over real files on disk."""
 
 from __future__ import annotations
 
@@ -15,22 +15,18 @@ from components import audio
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.errors import ModelError
+from components.recognition.backends.openai_whisper import EncoderOutput, OpenAIWhisperBackend
 from components.recognition.config import RecognitionConfig
 from components.recognition.vad.windows import Span
 from components.recognition.whisper import recognizer
-from components.recognition.whisper.backend import (
-    DecodingResult,
-    EncoderOutput,
-    ModelDimensions,
-    OpenAIWhisperBackend,
-)
+from components.recognition.whisper.backend import DecodingResult, ModelDimensions
 from components.recognition.whisper.recognizer import WhisperRecognizer
 from components.records import Checkpoint, NBest, Quarantined, Utterance
 from tests.components.recognition.tiny import tiny
 
 CHECKPOINT = Checkpoint(reference="test", path="/nowhere", sha256="0" * 64, architecture="whisper")
-SHAPE = ModelDimensions(80, 448, 51865)
-TOKENIZER = SHAPE.get_tokenizer("en", "transcribe")
+DIMS = ModelDimensions(80, 448, 51865)
+TOKENIZER = DIMS.get_tokenizer("en", "transcribe")
 STAMP = TOKENIZER.timestamp_begin
 
 
@@ -46,7 +42,7 @@ class Scripted:
     """Answers by temperature; remembers the calls. The features are the mean of each window's mel."""
 
     def __init__(self, script: dict[float, DecodingResult]) -> None:
-        self.dims = SHAPE
+        self.dims = DIMS
         self.script = script
         self.calls: list[tuple[float, list[list[int]], list[int]]] = []
         self.batches: list[int] = []
@@ -77,17 +73,17 @@ def utterance(folder: Path, name: str, seconds: float, language: str = "en", lev
 def scripted_recognizer(
     script: dict[float, DecodingResult] | None = None, **settings: object
 ) -> tuple[WhisperRecognizer, Scripted]:
-    engine = Scripted(script or {})
-    return WhisperRecognizer(RecognitionConfig.model_validate(settings), engine, CHECKPOINT), engine
+    backend = Scripted(script or {})
+    return WhisperRecognizer(RecognitionConfig.model_validate(settings), backend, CHECKPOINT), backend
 
 
 def test_outcomes_come_in_order_and_batches_are_bounded(tmp_path: Path) -> None:
-    machine, engine = scripted_recognizer(batch_size=3)
+    machine, backend = scripted_recognizer(batch_size=3)
     items = [utterance(tmp_path, f"u{i}", 1 + (i * 7) % 5) for i in range(8)]
     outcomes = machine.recognize(items)
     assert [o.utterance_id for o in outcomes] == [u.id for u in items]
     assert all(isinstance(o, NBest) and o.best.text == "Hello." for o in outcomes)
-    assert max(engine.batches) == 3
+    assert max(backend.batches) == 3
     assert machine.recognize([]) == []
 
 
@@ -105,21 +101,21 @@ def test_bad_records_are_quarantined_and_the_rest_goes_on(tmp_path: Path) -> Non
 
 
 def test_digital_silence_is_not_decoded(tmp_path: Path) -> None:
-    machine, engine = scripted_recognizer()
+    machine, backend = scripted_recognizer()
     for seconds in (2, 60):
         (outcome,) = machine.recognize([utterance(tmp_path, f"quiet{seconds}", seconds, level=0.0)])
         assert isinstance(outcome, NBest)
         assert outcome.best.text == ""
         assert outcome.best.features["silence"] == 1.0
-    assert engine.calls == []
+    assert backend.calls == []
 
 
 def test_no_speech_with_a_low_score_is_an_empty_text(tmp_path: Path) -> None:
-    machine, engine = scripted_recognizer({0.0: scripted_result(" you", -2.0, no_speech=0.9)})
+    machine, backend = scripted_recognizer({0.0: scripted_result(" you", -2.0, no_speech=0.9)})
     (outcome,) = machine.recognize([utterance(tmp_path, "noise", 3)])
     assert isinstance(outcome, NBest)
     assert (outcome.best.text, outcome.best.features["silence"]) == ("", 1.0)
-    assert [t for t, *_ in engine.calls] == [0.0], "silence is not decoded again"
+    assert [t for t, *_ in backend.calls] == [0.0], "silence is not decoded again"
 
 
 @pytest.mark.parametrize(
@@ -130,11 +126,11 @@ def test_a_likely_text_about_sound_without_a_voice_is_silence(
 ) -> None:
     if voiced:
         monkeypatch.setattr(recognizer, "windows_of", lambda samples: [Span(0.0, 3.0)])
-    machine, engine = scripted_recognizer({0.0: scripted_result(" You", -0.5, no_speech=0.8)}, vad=vad)
+    machine, backend = scripted_recognizer({0.0: scripted_result(" You", -0.5, no_speech=0.8)}, vad=vad)
     (outcome,) = machine.recognize([utterance(tmp_path, "noise", 3)])
     assert isinstance(outcome, NBest)
     assert outcome.best.text == text
-    assert len(engine.calls) == 1
+    assert len(backend.calls) == 1
 
 
 class Deaf(OpenAIWhisperBackend):
@@ -150,9 +146,9 @@ class Deaf(OpenAIWhisperBackend):
 
 
 def test_a_recording_that_the_model_gives_nan_for_is_quarantined_alone(tmp_path: Path) -> None:
-    engine = Deaf(tiny())
+    backend = Deaf(tiny())
     settings = {"beam_size": 2, "n_best": 1, "temperature_fallback": (0.0,), "max_tokens": 4}
-    machine = WhisperRecognizer(RecognitionConfig.model_validate(settings), engine, CHECKPOINT)
+    machine = WhisperRecognizer(RecognitionConfig.model_validate(settings), backend, CHECKPOINT)
     good = [utterance(tmp_path, f"good{i}", 1 + i, level=0.05) for i in range(2)]
     poison = utterance(tmp_path, "poison", 1, level=0.5)
     first, bad, second = machine.recognize([good[0], poison, good[1]])
@@ -160,7 +156,7 @@ def test_a_recording_that_the_model_gives_nan_for_is_quarantined_alone(tmp_path:
     for outcome in (bad, *machine.recognize([poison])):
         assert isinstance(outcome, Quarantined)
         assert outcome.reason == "no finite scores"
-    engine.loud = -torch.inf
+    backend.loud = -torch.inf
     with pytest.raises(ModelError, match="check its weights"):
         machine.recognize(good)
 
@@ -177,23 +173,25 @@ def test_one_window_that_gives_nan_quarantines_a_long_recording(tmp_path: Path) 
 
 @pytest.mark.parametrize("bad", [scripted_result(" no " * 60), scripted_result(" Unlikely.", -1.5)])
 def test_failed_windows_are_decoded_hotter_until_one_passes(tmp_path: Path, bad: DecodingResult) -> None:
-    machine, engine = scripted_recognizer({0.0: bad, 0.2: bad, 0.4: scripted_result(" Good.")})
+    machine, backend = scripted_recognizer({0.0: bad, 0.2: bad, 0.4: scripted_result(" Good.")})
     (outcome,) = machine.recognize([utterance(tmp_path, "hard", 3)])
     assert isinstance(outcome, NBest)
     assert outcome.best.text == "Good."
     assert outcome.best.features["temperature"] == pytest.approx(0.4)
-    assert [t for t, *_ in engine.calls] == pytest.approx([0.0, 0.2, 0.4])
+    assert [t for t, *_ in backend.calls] == pytest.approx([0.0, 0.2, 0.4])
 
 
 def test_the_seed_reaches_the_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    machine, engine = scripted_recognizer({0.0: scripted_result(" no " * 60), 0.2: scripted_result(" Good.")})
-    seeds, decode = [], engine.decode
+    machine, backend = scripted_recognizer(
+        {0.0: scripted_result(" no " * 60), 0.2: scripted_result(" Good.")}
+    )
+    seeds, decode = [], backend.decode
 
     def watched(features: Tensor, prompts: Tensor, config: SearchConfig, *rest: object) -> object:
         seeds.append(config.seed)
         return decode(features, prompts, config, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(engine, "decode", watched)
+    monkeypatch.setattr(backend, "decode", watched)
     machine.seed = 7
     machine.recognize([utterance(tmp_path, "hard", 3)])
     assert seeds == [7, 7]
@@ -214,25 +212,26 @@ def test_when_every_temperature_fails_the_likeliest_attempt_that_does_not_loop_i
 
 
 def test_language_is_declared_or_detected(tmp_path: Path) -> None:
-    machine, engine = scripted_recognizer()
+    machine, backend = scripted_recognizer()
     items = [
         utterance(tmp_path, "a", 1, "es-MX"),
         utterance(tmp_path, "b", 1, "und"),
         utterance(tmp_path, "c", 1, "French"),
+        utterance(tmp_path, "d", 1, "por_BR"),
     ]
     outcomes = machine.recognize(items)
-    assert [o.language for o in outcomes if isinstance(o, NBest)] == ["es", "de", "fr"]
-    assert sorted(p[1] for _, prompts, _ in engine.calls for p in prompts) == sorted(
-        TOKENIZER.to_language_token(code) for code in ("es", "de", "fr")
+    assert [o.language for o in outcomes if isinstance(o, NBest)] == ["es", "de", "fr", "pt"]
+    assert sorted(p[1] for _, prompts, _ in backend.calls for p in prompts) == sorted(
+        TOKENIZER.to_language_token(code) for code in ("es", "de", "fr", "pt")
     )
 
 
 def test_previous_text_is_a_prompt_only_when_asked_for(tmp_path: Path) -> None:
     item = utterance(tmp_path, "long", 65)
     for condition in (False, True):
-        machine, engine = scripted_recognizer(vad=False, condition_on_previous_text=condition)
+        machine, backend = scripted_recognizer(vad=False, condition_on_previous_text=condition)
         (outcome,) = machine.recognize([item])
-        prompts = [prompt for _, rows, _ in engine.calls for prompt in rows]
+        prompts = [prompt for _, rows, _ in backend.calls for prompt in rows]
         assert len(prompts) == 3
         said = TOKENIZER.encode(" Hello.")
         assert prompts[0] == list(TOKENIZER.sot_sequence)
@@ -247,22 +246,22 @@ def test_the_same_list_gives_the_same_calls(tmp_path: Path) -> None:
     items = [utterance(tmp_path, f"v{i}", 1 + i % 3) for i in range(5)]
     runs = []
     for _ in range(2):
-        machine, engine = scripted_recognizer({0.0: scripted_result(" Unlikely.", -1.5)}, batch_size=2)
-        runs.append(([o.model_dump_json() for o in machine.recognize(items)], engine.calls))
+        machine, backend = scripted_recognizer({0.0: scripted_result(" Unlikely.", -1.5)}, batch_size=2)
+        runs.append(([o.model_dump_json() for o in machine.recognize(items)], backend.calls))
     assert runs[0] == runs[1]
 
 
 def test_too_short_for_one_frame_is_silence(tmp_path: Path) -> None:
-    machine, engine = scripted_recognizer()
+    machine, backend = scripted_recognizer()
     (outcome,) = machine.recognize([utterance(tmp_path, "blip", 0.005)])
     assert isinstance(outcome, NBest)
     assert outcome.best.text == ""
-    assert engine.calls == []
+    assert backend.calls == []
 
 
 def test_english_only_models_refuse_other_languages(tmp_path: Path) -> None:
-    machine, engine = scripted_recognizer()
-    engine.dims = ModelDimensions(80, 448, 51864)
+    machine, backend = scripted_recognizer()
+    backend.dims = ModelDimensions(80, 448, 51864)
     german, english = utterance(tmp_path, "de", 1, "de"), utterance(tmp_path, "en", 1, "en-GB")
     outcomes = machine.recognize([german, english])
     assert isinstance(outcomes[0], Quarantined)
@@ -273,7 +272,7 @@ def test_english_only_models_refuse_other_languages(tmp_path: Path) -> None:
 def test_speech_after_an_early_end_is_heard_from_there_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    machine, engine = scripted_recognizer(
+    machine, backend = scripted_recognizer(
         {0.0: scripted_result(" Hello.")}
     )  # every window's text ends after one second
     recording = utterance(tmp_path, "long", 40)
@@ -283,14 +282,14 @@ def test_speech_after_an_early_end_is_heard_from_there_on(
     assert isinstance(outcome, NBest)
     starts = [segment.start for segment in outcome.best.segments]
     assert starts == [0.0, 1.0, 2.0, 6.0]  # up to two seconds may be left over
-    assert sum(engine.batches) == 4
+    assert sum(backend.batches) == 4
 
 
 def test_a_window_of_which_nothing_is_heard_is_not_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nothing = DecodingResult([Candidate((STAMP,), -0.2, (-0.1, -0.1), (), TOKENIZER.eot, -0.1)], 0.0)
-    machine, engine = scripted_recognizer({0.0: nothing})
+    machine, backend = scripted_recognizer({0.0: nothing})
     monkeypatch.setattr(recognizer, "windows_of", lambda samples: [Span(0.0, 30.0, speech_end=30.0)])
     machine.recognize([utterance(tmp_path, "long", 40)])
-    assert engine.batches == [1]
+    assert backend.batches == [1]

@@ -11,7 +11,8 @@ import torch
 from components.errors import DataError
 from components.models.checkpoints import checkpoint_of
 from components.stacking.model_folder import load_stacked
-from components.stacking.training.learner import SpokenPair, StackLearner, pad_texts
+from components.stacking.padding import pad_texts
+from components.stacking.training.learner import SpokenPair, StackLearner
 from components.training.config import TrainingConfig
 from components.training.trainer import train
 from tests.components.stacking import tiny
@@ -29,7 +30,8 @@ def homographs(n: int) -> tuple[list[SpokenPair], dict[str, torch.Tensor]]:
 
 
 def config(**changes: object) -> TrainingConfig:
-    values: dict[str, object] = {"max_steps": 160, "eval_every": 80, "eval_sentences": 4, "average_checkpoints": 1}
+    values: dict[str, object] = {"max_steps": 160, "eval_every": 80, "eval_sentences": 4}
+    values |= {"average_checkpoints": 1}
     values |= {"learning_rate": 5e-3, "warmup_steps": 5, "batch_tokens": 60, "dropout": 0.0}
     values |= {"label_smoothing": 0.0, "device": "cpu", "dtype": "float32"}
     return TrainingConfig.model_validate(values | changes)

@@ -44,11 +44,11 @@ def development(members: int = 3, sentences: int = 30, size: int = 12, seed: int
     strength[0, steps > 3] = 0.0  # the best member is of no use after the third token
     logits[:, torch.arange(total), truth] += strength
     distributions = logits.log_softmax(-1)
-    chosen = distributions[:, torch.arange(total), truth]
+    selected = distributions[:, torch.arange(total), truth]
     features = torch.randn(members, total, 4, generator=generator)
     of = torch.repeat_interleave(torch.arange(sentences), lengths)
     names = tuple("abcdef"[:members])
-    return ReferenceLogProbs(names, chosen, distributions, features, of, steps)
+    return ReferenceLogProbs(names, selected, distributions, features, of, steps)
 
 
 def mean(statistics: ReferenceLogProbs, weights: Tensor, kind: str) -> float:
@@ -60,7 +60,7 @@ def test_likelihood_is_that_of_a_plain_loop(kind: str) -> None:
     statistics, weights = development(2, 3), [0.3, 0.7]
     assert statistics.distributions is not None
     total = 0.0
-    for t in range(statistics.chosen.shape[1]):
+    for t in range(statistics.token_log_probs.shape[1]):
         p = statistics.distributions[:, t].exp().tolist()
         mixed = [
             sum(w * q for w, q in zip(weights, column, strict=True))
@@ -68,35 +68,37 @@ def test_likelihood_is_that_of_a_plain_loop(kind: str) -> None:
             else math.prod(q**w for w, q in zip(weights, column, strict=True))
             for column in zip(*p, strict=True)
         ]
-        place = int((statistics.distributions[0, t] == statistics.chosen[0, t]).nonzero()[0, 0])
+        place = int((statistics.distributions[0, t] == statistics.token_log_probs[0, t]).nonzero()[0, 0])
         total += math.log(mixed[place] / sum(mixed))
-    expected = total / statistics.chosen.shape[1]
+    expected = total / statistics.token_log_probs.shape[1]
     assert mean(statistics, torch.tensor(weights), kind) == pytest.approx(expected, abs=1e-5)
 
 
 def test_em_never_falls_and_ends_at_the_best_of_a_grid() -> None:
     statistics = development()
-    weights, course = fit_linear_weights(statistics.chosen)
+    weights, course = fit_linear_weights(statistics.token_log_probs)
     assert all(b >= a - 1e-12 for a, b in itertools.pairwise(course))
     assert float(weights.sum()) == pytest.approx(1)
     grid = [torch.tensor([a / 50, b / 50, (50 - a - b) / 50]) for a in range(51) for b in range(51 - a)]
     best = max(mean(statistics, point, "linear") for point in grid)
     assert mean(statistics, weights, "linear") >= best - 1e-9
-    other, _ = fit_linear_weights(statistics.chosen, torch.tensor([0.05, 0.05, 0.9]), iterations=5000)
+    other, _ = fit_linear_weights(
+        statistics.token_log_probs, torch.tensor([0.05, 0.05, 0.9]), iterations=5000
+    )
     torch.testing.assert_close(other, weights, atol=1e-3, rtol=0)
 
 
 def test_log_linear_has_one_optimum_whatever_the_start_and_no_grid_beats_it() -> None:
     statistics = development()
-    found = [
+    result = [
         fit_log_linear_coefficients(statistics, torch.tensor(start))
         for start in ([0.0, 0.0, 0.0], [3.0, -2.0, 1.0], [1.0] * 3)
     ]
-    for other in found[1:]:
-        torch.testing.assert_close(other, found[0], atol=1e-4, rtol=0)
-    best = mean(statistics, found[0], "log_linear")
+    for other in result[1:]:
+        torch.testing.assert_close(other, result[0], atol=1e-4, rtol=0)
+    best = mean(statistics, result[0], "log_linear")
     for shift in itertools.product((-0.05, 0.0, 0.05), repeat=3):
-        assert mean(statistics, found[0] + torch.tensor(shift), "log_linear") <= best + 1e-5
+        assert mean(statistics, result[0] + torch.tensor(shift), "log_linear") <= best + 1e-5
     for point in itertools.product((0.0, 0.5, 1.0, 1.5), repeat=3):
         assert mean(statistics, torch.tensor(point), "log_linear") <= best + 1e-5
 
@@ -106,7 +108,7 @@ def test_a_member_twice_shares_its_coefficient() -> None:
     assert statistics.distributions is not None
     twice = ReferenceLogProbs(
         ("a", "b", "b"),
-        statistics.chosen[[0, 1, 1]],
+        statistics.token_log_probs[[0, 1, 1]],
         statistics.distributions[[0, 1, 1]],
         statistics.features[[0, 1, 1]],
         statistics.sentences,
@@ -138,25 +140,25 @@ def test_a_sparse_gate_is_not_below_the_best_constants_of_as_many_members(top_k:
     assert bool(((weights > 0).sum(dim=0) == top_k).all())
     torch.testing.assert_close(weights.sum(dim=0), torch.ones_like(weights[0]))
     for some in itertools.combinations(range(3), top_k):
-        constants, _ = fit_linear_weights(statistics.chosen[list(some)])
+        constants, _ = fit_linear_weights(statistics.token_log_probs[list(some)])
         spread = torch.zeros(3).double().index_copy(0, torch.tensor(some), constants)
         assert gate.learned >= mean(statistics, spread, "linear") - 1e-9
 
 
 def test_cross_validation_holds_out_what_it_scores() -> None:
     statistics = development(sentences=20)
-    seen = []
+    recorded = []
 
     def fit(part: ReferenceLogProbs) -> LearnedCoefficients:
-        seen.append(set(part.sentences.tolist()))
+        recorded.append(set(part.sentences.tolist()))
         return fit_constants(part, "linear")
 
-    held = cross_validate(statistics, fit, folds=4)
-    assert [set(range(20)) - kept for kept in seen] == [set(range(f, 20, 4)) for f in range(4)]
+    held_out = cross_validate(statistics, fit, folds=4)
+    assert [set(range(20)) - fitted for fitted in recorded] == [set(range(f, 20, 4)) for f in range(4)]
     even = reference_log_likelihood(statistics, torch.full((3,), 1 / 3), "linear")
     for n in range(20):
-        assert held.uniform[n] == pytest.approx(float(even[statistics.sentences == n].sum()))
-    assert held.gain > 0
+        assert held_out.uniform[n] == pytest.approx(float(even[statistics.sentences == n].sum()))
+    assert held_out.gain > 0
     with pytest.raises(DataError, match="at least 50 development sentences, found 20"):
         cross_validate(statistics, fit, folds=50)
 
@@ -164,13 +166,13 @@ def test_cross_validation_holds_out_what_it_scores() -> None:
 @pytest.mark.parametrize("kind", ["linear", "log_linear"])
 def test_saved_and_loaded(kind: str, tmp_path: Path) -> None:
     statistics = development()
-    for number, made in enumerate([fit_constants(statistics, kind), fit_gate(statistics, kind, top_k=2)]):  # type: ignore[arg-type]
+    for number, created in enumerate([fit_constants(statistics, kind), fit_gate(statistics, kind, top_k=2)]):  # type: ignore[arg-type]
         path = tmp_path / f"{number}.json"
-        made.save(path)
+        created.save(path)
         again = LearnedCoefficients.load(path, statistics.names)
-        assert (again.kind, again.members, again.weights) == (made.kind, made.members, made.weights)
-        torch.testing.assert_close(again.token_log_probs(statistics), made.token_log_probs(statistics))
-        assert list(again.to_combiner().active_members(3)) == list(made.to_combiner().active_members(3))
+        assert (again.kind, again.members, again.weights) == (created.kind, created.members, created.weights)
+        torch.testing.assert_close(again.token_log_probs(statistics), created.token_log_probs(statistics))
+        assert list(again.to_combiner().active_members(3)) == list(created.to_combiner().active_members(3))
         with pytest.raises(ConfigError, match="learn them again"):
             LearnedCoefficients.load(path, ("a", "b", "other"))
         with pytest.raises(ConfigError, match=r"4 (weights|members)"):
@@ -192,24 +194,26 @@ def test_statistics_are_what_the_members_say() -> None:
                 row_of = table.table[row, step, before]
                 assert statistics.distributions is not None
                 torch.testing.assert_close(statistics.distributions[m, place], row_of)
-                assert float(statistics.chosen[m, place]) == pytest.approx(float(row_of[token]), abs=1e-6)
+                assert float(statistics.token_log_probs[m, place]) == pytest.approx(
+                    float(row_of[token]), abs=1e-6
+                )
                 entropy = -float((row_of.exp() * row_of).sum())
                 gave = [float(v) for v in (past[-1][m] if past else 0.0, row_of.max(), entropy)]
-                found = statistics.features[m, place].tolist()
-                assert found[0] == pytest.approx(gave[1], abs=1e-5)
-                assert found[1] == pytest.approx(gave[2], abs=1e-5)
-                assert found[2] == pytest.approx(gave[0], abs=1e-5)
+                result = statistics.features[m, place].tolist()
+                assert result[0] == pytest.approx(gave[1], abs=1e-5)
+                assert result[1] == pytest.approx(gave[2], abs=1e-5)
+                assert result[2] == pytest.approx(gave[0], abs=1e-5)
                 average = sum(p[m] for p in past) / len(past) if past else 0.0
-                assert found[3] == pytest.approx(average, abs=1e-5)
+                assert result[3] == pytest.approx(average, abs=1e-5)
             assert (int(statistics.sentences[place]), int(statistics.steps[place])) == (row, step)
             past.append([float(t.table[row, step, before, token]) for t in (first, second)])
             before, place = token, place + 1
     both = concatenate([statistics, collect_log_probs([first, second], sequences[:1] * 3)])
     assert both.n_sentences == 6
-    assert both.chosen.shape[1] == 9 + 6
+    assert both.token_log_probs.shape[1] == 9 + 6
 
 
-def three(n: int) -> list[Table]:
+def make_members(n: int) -> list[Table]:
     return [Table(n, 5, seed=seed, name=str(seed)) for seed in (1, 2, 3)]
 
 
@@ -225,19 +229,21 @@ def test_a_gated_search_gives_what_forcing_and_statistics_give(top_k: int | None
     for seed in range(8):
         gate = random_gate(seed, top_k)
         config = SearchConfig(beam_size=beam, max_new_tokens=4)
-        best = [found[0] for found in search(three(4), config, combiner=LinearInterpolation(gate))]
-        statistics = collect_log_probs(three(4), [ids(candidate) for candidate in best])
-        made = LearnedCoefficients("linear", statistics.names, (1 / 3,) * 3, 0.0, 0.0, gate)
+        best = [result[0] for result in search(make_members(4), config, combiner=LinearInterpolation(gate))]
+        statistics = collect_log_probs(make_members(4), [ids(candidate) for candidate in best])
+        created = LearnedCoefficients("linear", statistics.names, (1 / 3,) * 3, 0.0, 0.0, gate)
         log_probs = torch.tensor([value for candidate in best for value in candidate.log_probs])
-        torch.testing.assert_close(log_probs, made.token_log_probs(statistics).float(), atol=1e-5, rtol=1e-4)
-        known = statistics.features if top_k is None else statistics.lagged_features(gate)
+        torch.testing.assert_close(
+            log_probs, created.token_log_probs(statistics).float(), atol=1e-5, rtol=1e-4
+        )
+        features = statistics.features if top_k is None else statistics.lagged_features(gate)
         weights = torch.cat([torch.tensor(candidate.member_weights) for candidate in best], dim=1)
-        expected = gate.weights(known, statistics.steps).float()
+        expected = gate.weights(features, statistics.steps).float()
         torch.testing.assert_close(weights, expected, atol=1e-5, rtol=1e-4)
-        said = [
+        all_members_run = [
             None not in row for candidate in best for row in zip(*candidate.member_log_probs, strict=True)
         ]
-        assert all(said) == (top_k is None)
+        assert all(all_members_run) == (top_k is None)
 
 
 @pytest.mark.parametrize("top_k", [1, 2])
@@ -245,7 +251,7 @@ def test_a_gated_search_gives_what_forcing_and_statistics_give(top_k: int | None
 def test_a_sparse_gate_decides_for_an_utterance_as_if_it_were_alone(top_k: int, beam: int) -> None:
     config = SearchConfig(beam_size=beam, n_best=beam, max_new_tokens=4)
     for seed in range(12):  # of 10 utterances each
-        gate, members = random_gate(seed, top_k), three(10)
+        gate, members = random_gate(seed, top_k), make_members(10)
         together = search(members, config, combiner=LinearInterpolation(gate))
         for row, expected in enumerate(together):
             (alone,) = search(
@@ -261,12 +267,12 @@ def test_a_sparse_gate_decides_for_an_utterance_as_if_it_were_alone(top_k: int, 
 def test_what_a_sparse_gate_was_learned_to_give_is_what_the_search_gives() -> None:
     generator = torch.Generator().manual_seed(0)
     sequences = [(*torch.randint(1, 5, (3,), generator=generator).tolist(), EOS) for _ in range(24)]
-    made = fit_gate(collect_log_probs(three(24), sequences), top_k=2)
-    forced = force_decode(three(24), sequences, combiner=made.to_combiner())
+    created = fit_gate(collect_log_probs(make_members(24), sequences), top_k=2)
+    forced = force_decode(make_members(24), sequences, combiner=created.to_combiner())
     total = sum(candidate.score for candidate in forced)
-    assert total / sum(map(len, sequences)) == pytest.approx(made.learned, abs=1e-5)
-    assert made.gate is not None
-    assert float(made.gate.matrix.abs().max()) > 0.01  # it goes by the context
+    assert total / sum(map(len, sequences)) == pytest.approx(created.learned, abs=1e-5)
+    assert created.gate is not None
+    assert float(created.gate.matrix.abs().max()) > 0.01  # it goes by the context
 
 
 def test_a_member_that_gives_nan_is_named() -> None:
@@ -280,7 +286,7 @@ def test_forbidden_tokens_count_as_the_floor() -> None:
     table = Table(1)
     table.table[0, 0, -1, 2] = -math.inf
     statistics = collect_log_probs([table, Table(1, seed=3)], [(2, EOS)])
-    assert float(statistics.chosen[0, 0]) == MIN_LOG_PROB
+    assert float(statistics.token_log_probs[0, 0]) == MIN_LOG_PROB
     assert fit_constants(statistics, "log_linear").learned > MIN_LOG_PROB
 
 
