@@ -17,10 +17,10 @@ from tests.components.experts.test_upcycling import marian
 
 def block(n: int = 4, k: int = 2) -> MoEBlock:
     torch.manual_seed(0)
-    made = MoEBlock(Router(6, n, k), GroupedExperts(n, 6, 5))
-    for weight in made.parameters():
+    built = MoEBlock(Router(6, n, k), GroupedExperts(n, 6, 5))
+    for weight in built.parameters():
         torch.nn.init.normal_(weight)
-    return made.eval()
+    return built.eval()
 
 
 def plain(layer: MoEBlock, x: torch.Tensor, gone: set[int]) -> torch.Tensor:
@@ -42,20 +42,20 @@ def test_tokens_go_to_the_next_best_expert(gone: set[int]) -> None:
     layer, x = block(), torch.randn(7, 6)
     before = layer(x)
     with without_experts(layer, gone):
-        found = layer(x)
-    assert torch.allclose(found, plain(layer, x, gone), atol=1e-5)
+        result = layer(x)
+    assert torch.allclose(result, plain(layer, x, gone), atol=1e-5)
     assert torch.equal(layer(x), before)
 
 
 def test_copies_share_alike_and_the_shares_sum_to_the_layer() -> None:
     model = upcycle([marian()], experts=3, top_k=2)  # three copies of one dense block
     tables = measure_contributions(model, Tokenizer(), SAMPLES)
-    assert [one.title for one in tables] == list(moe_blocks(model))
-    for one in tables:
-        shares = [share.share.value for share in one.shares if share.share]
-        assert sum(shares) == pytest.approx(one.score.value - one.nobody, abs=1e-6)
+    assert [item.title for item in tables] == list(moe_blocks(model))
+    for item in tables:
+        shares = [share.share.value for share in item.shares if share.share]
+        assert sum(shares) == pytest.approx(item.score.value - item.nobody, abs=1e-6)
         assert shares == pytest.approx([shares[0]] * 3, abs=1e-6)
-        assert [share.lost.value for share in one.shares if share.lost] == pytest.approx([0] * 3, abs=1e-6)
+        assert [share.lost.value for share in item.shares if share.lost] == pytest.approx([0] * 3, abs=1e-6)
 
 
 def test_an_expert_that_is_never_chosen_is_worth_nothing_and_eight_have_leave_one_out_only() -> None:
@@ -67,8 +67,8 @@ def test_an_expert_that_is_never_chosen_is_worth_nothing_and_eight_have_leave_on
         layer.router.weight[5:] = -layer.router.weight[:3]  # one of the two is always ahead of zero
         layer.router.weight[4] = 0.0
     table = measure_contributions(model, Tokenizer(), SAMPLES)[0]
-    assert all(one.share is None for one in table.shares)
-    lost = [one.lost.value for one in table.shares if one.lost]
+    assert all(item.share is None for item in table.shares)
+    lost = [item.lost.value for item in table.shares if item.lost]
     assert lost[4] == pytest.approx(0, abs=1e-9)
     assert max(map(abs, lost)) > 1e-6
 

@@ -52,8 +52,8 @@ def test_counts_of_a_plain_loop() -> None:
         target = torch.tensor([[39, *map(int, sample.target.split())]])
         with torch.no_grad(), record_routing(model, layer_masks(source >= 0, target >= 0)) as seen:
             model(input_ids=source, decoder_input_ids=target)
-        for one in seen:
-            assert record.layers[one.layer] == tuple(one.routing.counts.tolist())
+        for item in seen:
+            assert record.layers[item.layer] == tuple(item.routing.counts.tolist())
     for name, layer in layers.items():
         assert layer.load == tuple(map(sum, zip(*(r.layers[name] for r in records), strict=True)))
         french = tuple(map(sum, zip(*(r.layers[name] for r in records if r.language == "fr"), strict=True)))

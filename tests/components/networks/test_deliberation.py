@@ -47,8 +47,8 @@ def test_step_by_step_equals_all_at_once() -> None:
     draft = network.read_draft(encoded, MASK.bool(), tokens, real)
     for row, sequence in enumerate(sequences):
         labels = torch.tensor([sequence])
-        one = type(draft)(*(part[row : row + 1] for part in vars(draft).values()))
-        states = network.second_states(encoded[row : row + 1], MASK[row : row + 1].bool(), one, labels)
+        item = type(draft)(*(part[row : row + 1] for part in vars(draft).values()))
+        states = network.second_states(encoded[row : row + 1], MASK[row : row + 1].bool(), item, labels)
         total, _ = network.log_probs(states, labels, labels >= 0)
         assert abs(forced[row].score - float(total)) < 1e-4
 

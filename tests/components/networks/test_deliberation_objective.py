@@ -45,8 +45,8 @@ def objective(network: DeliberationNetwork) -> Tensor:
 
 def gradient(value: Tensor, network: DeliberationNetwork) -> list[Tensor]:
     weights = [w for w in network.parameters() if w.requires_grad]
-    found = torch.autograd.grad(value, weights, allow_unused=True)
-    return [torch.zeros_like(w) if g is None else g for w, g in zip(weights, found, strict=True)]
+    result = torch.autograd.grad(value, weights, allow_unused=True)
+    return [torch.zeros_like(w) if g is None else g for w, g in zip(weights, result, strict=True)]
 
 
 def test_drafts_are_all_there_are() -> None:
@@ -81,13 +81,13 @@ def test_the_estimate_is_right_on_average(samples: int) -> None:
     exact = gradient(objective(network), network)
     every = drafts()
     total = [torch.zeros_like(g) for g in exact]
-    for chosen in itertools.product(range(len(every)), repeat=samples):
-        served, drafted = parts(network, [every[i] for i in chosen])
+    for selection in itertools.product(range(len(every)), repeat=samples):
+        served, drafted = parts(network, [every[i] for i in selection])
         chance = float(drafted.detach().sum().exp())
-        for sum_, one in zip(
+        for sum_, item in zip(
             total, gradient(surrogate_objective(served[None], drafted[None]), network), strict=True
         ):
-            sum_ += chance * one
+            sum_ += chance * item
     for ours, theirs in zip(total, exact, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-9)
 

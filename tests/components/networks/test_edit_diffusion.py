@@ -38,7 +38,7 @@ def test_a_trace_writes_what_its_script_makes(canvas: tuple[int, ...], text: tup
     assert trace.tokens[-1] == 0
     given_tokens = [t for t, free in zip(trace.tokens, trace.is_free, strict=True) if not free and t != 0]
     assert given_tokens == [canvas[p - 1] for p, t in enumerate(edit.tags) if p and t in (KEEP, INSERT)]
-    assert all(place < after for place, after in zip(trace.previous_kept, trace.next_kept, strict=True))
+    assert all(position < after for position, after in zip(trace.previous_kept, trace.next_kept, strict=True))
 
 
 def test_corruption_is_what_it_says() -> None:
@@ -63,9 +63,9 @@ def test_corruption_is_what_it_says() -> None:
 
 
 def test_noise_follows_the_counts() -> None:
-    drawn = EditNoiser(Corruption(), [0, 3, 0, 1]).draw_tokens(4000, np.random.default_rng(0))
-    assert set(drawn) == {1, 3}
-    assert drawn.count(1) / len(drawn) == pytest.approx(0.75, abs=0.03)
+    sample = EditNoiser(Corruption(), [0, 3, 0, 1]).draw_tokens(4000, np.random.default_rng(0))
+    assert set(sample) == {1, 3}
+    assert sample.count(1) / len(sample) == pytest.approx(0.75, abs=0.03)
 
 
 def test_from_nothing_a_fresh_denoiser_translates_as_its_base(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,13 +90,13 @@ def test_a_step_equals_a_plain_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     ready = EditDiffusionModel(network, "v", "d")
     texts = [(1, 2, 3, 4), (5,)]
     wanted = [[KEEP, KEEP, REPLACE, DELETE, INSERT], [INSERT, KEEP]]
-    chosen = iter(torch.tensor(row) for row in wanted)
-    monkeypatch.setattr(ready, "choose", lambda p: next(chosen))
-    found = ready.denoise((SOURCE, MASK), texts, 2, SearchConfig(beam_size=1, max_new_tokens=16))
+    selection = iter(torch.tensor(row) for row in wanted)
+    monkeypatch.setattr(ready, "choose", lambda p: next(selection))
+    result = ready.denoise((SOURCE, MASK), texts, 2, SearchConfig(beam_size=1, max_new_tokens=16))
     for row, (text, tags) in enumerate(zip(texts, wanted, strict=True)):
         width = int(MASK[row].sum())
         expected = plain(network, SOURCE[row, :width], text, tags)
-        assert found[row].tokens == expected
+        assert result[row].tokens == expected
         assert len(expected) < 12
 
 
@@ -112,31 +112,31 @@ def plain(network: object, source: torch.Tensor, text: tuple[int, ...], tags: li
     states = network.read_canvas(encoded, mask, canvas)
     padded = torch.tensor([[*tags, KEEP]])
     keys = network.writer.project_memories(network.memories(encoded, states, padded))
-    kept, opens = span_openings(tags)
+    remaining, opens = span_openings(tags)
     trace: list[int] = []
-    places: list[int] = []
+    positions: list[int] = []
     nexts: list[int] = []
 
     def write(place: int, after: int, forbidden: int) -> int:
-        places.append(place)
+        positions.append(place)
         nexts.append(after)
         inputs = torch.tensor([[11, *trace]])
-        hints = network.position_hints(states, torch.tensor([places]), torch.tensor([nexts]))
+        hints = network.position_hints(states, torch.tensor([positions]), torch.tensor([nexts]))
         hidden = network.writer(embed_tokens(network.base, inputs) + hints, keys, (mask, canvas.mask))
         scores = network.logits(hidden[:, -1])[0]
         scores[forbidden] = -torch.inf
         return int(scores.argmax())
 
-    for index, place in enumerate(kept):
-        last = index + 1 == len(kept)
-        after = len(text) + 1 if last else kept[index + 1]
+    for index, place in enumerate(remaining):
+        last = index + 1 == len(remaining)
+        after = len(text) + 1 if last else remaining[index + 1]
         while opens[index] and len(trace) < 15:
             token = write(place, after, 11 if last else 0)
             trace.append(token)
             if token == (0 if last else 11):
                 break
         if not last:
-            places.append(place)
+            positions.append(place)
             nexts.append(after)
             trace.append(text[after - 1])
     return tuple(token for token in trace if token not in (0, 11))

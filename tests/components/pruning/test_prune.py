@@ -17,22 +17,22 @@ from components.pruning.sparse_linear import SparseLinear, multiply_active_units
 
 def test_two_of_four_keeps_the_two_largest() -> None:
     weight = torch.randn(6, 16)
-    kept = mask_by_magnitude(weight, "2:4")
+    remaining = mask_by_magnitude(weight, "2:4")
     for row in range(6):
         for start in range(0, 16, 4):
             four = weight[row, start : start + 4].abs()
             expected = set(sorted(range(4), key=lambda i: -four[i])[:2])
-            assert {i for i in range(4) if kept[row, start + i]} == expected
+            assert {i for i in range(4) if remaining[row, start + i]} == expected
 
 
 def test_blocks_and_singles_by_magnitude() -> None:
     weight = torch.randn(64, 96) * 0.1
     weight[32:, :32] += 1.0
     weight[:32, 64:] += 2.0
-    kept = mask_by_magnitude(weight, "block", 2 / 6)
+    remaining = mask_by_magnitude(weight, "block", 2 / 6)
     expected = torch.zeros(64, 96).bool()
     expected[32:, :32] = expected[:32, 64:] = True
-    assert kept.equal(expected)
+    assert remaining.equal(expected)
     single = mask_by_magnitude(weight, "single", 0.25)
     assert single.sum() == 64 * 96 // 4
     assert weight[single].abs().min() >= weight[~single].abs().max()
@@ -43,8 +43,8 @@ def test_products_without_the_zeros_are_the_same(layout, pattern) -> None:
     weight = torch.randn(64, 96)
     weight = weight * mask_by_magnitude(weight, pattern, 0.2)
     bias, x = torch.randn(64), torch.randn(2, 3, 96)
-    found = SparseLinear(weight, bias, layout)(x)
-    torch.testing.assert_close(found, functional.linear(x, weight, bias), atol=1e-4, rtol=1e-4)
+    result = SparseLinear(weight, bias, layout)(x)
+    torch.testing.assert_close(result, functional.linear(x, weight, bias), atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("off", [0.2, 1.5])
@@ -64,18 +64,18 @@ def model() -> nn.Sequential:
 def test_a_model_is_pruned_where_its_quality_holds(caplog: pytest.LogCaptureFixture) -> None:
     net, x = model(), torch.randn(20, 64)
     with caplog.at_level(logging.WARNING):
-        found = prune(net, "2:4", lambda: 1.0)
-    assert (found.layers, found.zeros) == (3, pytest.approx(0.5))
+        result = prune(net, "2:4", lambda: 1.0)
+    assert (result.layers, result.zeros) == (3, pytest.approx(0.5))
     if not torch.cuda.is_available():
-        assert found.layouts == {"dense": 3}
+        assert result.layouts == {"dense": 3}
         assert "2:4 kernels are not used: they need a CUDA device" in caplog.text
     assert net(x).shape == (20, 3)
 
 
 def test_block_pruning_leaves_other_shapes_alone_and_computes_the_same() -> None:
     net, x = model(), torch.randn(4, 64)
-    found = prune(net, "block", lambda: 1.0, keep=0.25)
-    assert found.layers == 2  # 3 outputs are no multiple of 32
+    result = prune(net, "block", lambda: 1.0, keep=0.25)
+    assert result.layers == 2  # 3 outputs are no multiple of 32
     dense = model()
     with torch.no_grad():
         for n in (0, 2):

@@ -11,16 +11,16 @@ from components.training.bagging import draw_bootstrap_sample, resample_items
 
 @given(st.integers(1, 300), st.integers(0, 5), st.integers(1, 5))
 def test_every_item_is_drawn_or_out_of_the_bag(size: int, seed: int, number: int) -> None:
-    drawn, out = draw_bootstrap_sample(size, seed, number)
-    assert len(drawn) == size
-    assert set(drawn) | set(out) == set(range(size))
-    assert not set(drawn) & set(out)
+    sample, out = draw_bootstrap_sample(size, seed, number)
+    assert len(sample) == size
+    assert set(sample) | set(out) == set(range(size))
+    assert not set(sample) & set(out)
 
 
 def test_about_a_third_is_left_out_and_some_come_often() -> None:
-    drawn, out = draw_bootstrap_sample(1000, seed=3, number=1)
+    sample, out = draw_bootstrap_sample(1000, seed=3, number=1)
     assert len(out) / 1000 == pytest.approx(0.368, abs=0.05)  # (1 - 1/n)^n
-    assert max(Counter(drawn).values()) > 2
+    assert max(Counter(sample).values()) > 2
 
 
 def test_it_depends_on_seed_and_number() -> None:
@@ -32,5 +32,7 @@ def test_it_depends_on_seed_and_number() -> None:
 
 def test_items_of_a_bag_are_items() -> None:
     items = ["a", "b", "c", "d"]
-    assert resample_items(items, 0, 1) == [items[place] for place in draw_bootstrap_sample(4, 0, 1).indices]
+    assert resample_items(items, 0, 1) == [
+        items[position] for position in draw_bootstrap_sample(4, 0, 1).indices
+    ]
     assert resample_items(items, 0, None) is items

@@ -28,9 +28,9 @@ def test_label_smoothing_is_the_formula(smoothing: float) -> None:
         ).logits[0]
         for row, label in zip(logits.double(), target, strict=True):
             log_probs = row - torch.log(torch.exp(row).sum())
-            wanted = torch.full((64,), smoothing / 64, dtype=torch.float64)
-            wanted[label] += 1 - smoothing
-            total -= float((wanted * log_probs).sum().detach())
+            expected = torch.full((64,), smoothing / 64, dtype=torch.float64)
+            expected[label] += 1 - smoothing
+            total -= float((expected * log_probs).sum().detach())
     assert count == 8
     assert value.item() == pytest.approx(total / 8, rel=1e-5)
 

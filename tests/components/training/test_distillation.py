@@ -20,11 +20,11 @@ def softmax(row: list[float], temperature: float = 1.0) -> list[float]:
 
 def test_the_teacher_is_the_mixture_of_probabilities_not_of_logits() -> None:
     first, second = torch.tensor([[4.0, 0.0, 0.0]]), torch.tensor([[0.0, 4.0, -3.0]])
-    found = mix_distributions([first, second], (0.25, 0.75)).exp()[0].tolist()
-    one, two = softmax(first[0].tolist()), softmax(second[0].tolist())
-    assert found == pytest.approx([0.25 * a + 0.75 * b for a, b in zip(one, two, strict=True)], abs=1e-6)
+    result = mix_distributions([first, second], (0.25, 0.75)).exp()[0].tolist()
+    item, two = softmax(first[0].tolist()), softmax(second[0].tolist())
+    assert result == pytest.approx([0.25 * a + 0.75 * b for a, b in zip(item, two, strict=True)], abs=1e-6)
     logits = torch.log_softmax(0.25 * first + 0.75 * second, -1).exp()[0].tolist()
-    assert abs(found[1] - logits[1]) > 0.1
+    assert abs(result[1] - logits[1]) > 0.1
 
 
 def test_a_member_of_weight_zero_is_left_out_whatever_it_says() -> None:
@@ -60,12 +60,12 @@ def test_loss_and_gradient_are_those_of_a_plain_loop(temperature: float) -> None
 @given(st.integers(0, 10_000), st.floats(0.3, 5.0))
 def test_nothing_to_learn_from_oneself_and_never_below_zero(seed: int, temperature: float) -> None:
     generator = torch.Generator().manual_seed(seed)
-    one, other = (torch.randn(3, 6, dtype=torch.float64, generator=generator) for _ in range(2))
-    same = one.clone().requires_grad_()
-    loss = kd_loss(same, torch.log_softmax(one, -1), temperature)
+    item, other = (torch.randn(3, 6, dtype=torch.float64, generator=generator) for _ in range(2))
+    same = item.clone().requires_grad_()
+    loss = kd_loss(same, torch.log_softmax(item, -1), temperature)
     assert loss.item() == pytest.approx(0.0, abs=1e-12)
     assert torch.autograd.grad(loss, same)[0].abs().max() < 1e-12
-    assert kd_loss(other, torch.log_softmax(one, -1), temperature).item() > 0
+    assert kd_loss(other, torch.log_softmax(item, -1), temperature).item() > 0
 
 
 def test_words_that_the_teacher_rules_out_weigh_nothing() -> None:

@@ -57,35 +57,35 @@ def teachers(settings: dict[str, object]) -> tuple[str, ...]:
 
 def learner(settings: dict[str, object], out: Path, **changes: object) -> DistillationLearner:
     config = DistillationConfig.model_validate({**settings, **changes})
-    found = DistillationLearner(config, out, CPU)
-    found.model.eval()
-    return found
+    result = DistillationLearner(config, out, CPU)
+    result.model.eval()
+    return result
 
 
 def test_a_batch_s_loss_is_that_of_its_sentences_one_by_one(
     settings: dict[str, object], tmp_path: Path
 ) -> None:
     mixed: dict[str, object] = {"teachers": teachers(settings), "teacher_weights": (0.3, 0.7)}
-    found = learner(settings, tmp_path, **mixed, kd_ratio=0.4, temperature=2.0)
+    result = learner(settings, tmp_path, **mixed, kd_ratio=0.4, temperature=2.0)
     rows = [0, 1, 2, 3, 4]
-    assert len({found.lengths[i] for i in rows}) > 1  # the batch has padding; single sentences have none
-    value, tokens = found.loss(rows)
-    singles = [found.loss([i]) for i in rows]
+    assert len({result.lengths[i] for i in rows}) > 1  # the batch has padding; single sentences have none
+    value, tokens = result.loss(rows)
+    singles = [result.loss([i]) for i in rows]
     assert tokens == sum(count for _, count in singles)
     total = sum(loss.item() * count for loss, count in singles)
     assert value.item() == pytest.approx(total / tokens, rel=1e-5)
 
 
 def test_shares_of_the_two_losses(settings: dict[str, object], tmp_path: Path) -> None:
-    given: dict[str, object] = {"teachers": teachers(settings)}
+    inputs: dict[str, object] = {"teachers": teachers(settings)}
     losses = {
-        share: learner(settings, tmp_path / str(share), **given, kd_ratio=share).loss([0, 1])[0].item()
+        share: learner(settings, tmp_path / str(share), **inputs, kd_ratio=share).loss([0, 1])[0].item()
         for share in (0.0, 0.25, 1.0)
     }
     assert losses[0.25] == pytest.approx(0.75 * losses[0.0] + 0.25 * losses[1.0], rel=1e-5)
     assert losses[0.0] == pytest.approx(learner(settings, tmp_path / "plain").loss([0, 1])[0].item())
-    both = learner(settings, tmp_path / "whole", **given, kd_ratio=1.0)
-    other = learner(settings, tmp_path / "one", teachers=given["teachers"], teacher_weights=(1.0, 0.0))
+    both = learner(settings, tmp_path / "whole", **inputs, kd_ratio=1.0)
+    other = learner(settings, tmp_path / "one", teachers=inputs["teachers"], teacher_weights=(1.0, 0.0))
     assert both.loss([0])[0].item() != pytest.approx(other.loss([0])[0].item())
 
 
@@ -93,11 +93,13 @@ def test_a_student_that_is_its_teacher_has_nothing_to_learn(
     settings: dict[str, object], tmp_path: Path
 ) -> None:
     first = teachers(settings)[0]
-    found = learner(settings, tmp_path, num_layers=2, init_layers_from=first, teachers=(first,), kd_ratio=1.0)
-    loss, _ = found.loss([0, 1, 2])
+    result = learner(
+        settings, tmp_path, num_layers=2, init_layers_from=first, teachers=(first,), kd_ratio=1.0
+    )
+    loss, _ = result.loss([0, 1, 2])
     loss.backward()  # type: ignore[no-untyped-call]
     assert loss.item() == pytest.approx(0.0, abs=1e-6)
-    assert max(p.grad.abs().max().item() for p in found.model.parameters() if p.grad is not None) < 1e-6
+    assert max(p.grad.abs().max().item() for p in result.model.parameters() if p.grad is not None) < 1e-6
 
 
 def test_training_goes_through_the_loop_and_leaves_the_teachers_alone(

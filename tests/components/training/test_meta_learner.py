@@ -81,13 +81,13 @@ def test_a_method_begins_with_the_start(directions: MetaConfig, tmp_path: Path, 
     config = directions.model_copy(
         update={"method": method, "init_from": str(start), "seed": 5, "d_model": 32}
     )
-    found = learner(config, tmp_path / "further")
-    begun = {name: weight.detach().clone() for name, weight in found.model.named_parameters()}
-    wanted = load_translation_model(start)[0].state_dict()
-    assert all(torch.equal(weight, wanted[name]) for name, weight in begun.items())
-    loss, _ = found.loss(range(0, 160, 10))
+    result = learner(config, tmp_path / "further")
+    begun = {name: weight.detach().clone() for name, weight in result.model.named_parameters()}
+    expected = load_translation_model(start)[0].state_dict()
+    assert all(torch.equal(weight, expected[name]) for name, weight in begun.items())
+    loss, _ = result.loss(range(0, 160, 10))
     loss.backward()
-    moved = {name for name, weight in found.model.named_parameters() if weight.grad is not None}
+    moved = {name for name, weight in result.model.named_parameters() if weight.grad is not None}
     assert moved == {name for name in begun if "embed_positions" not in name}
 
 
@@ -105,20 +105,20 @@ def learner(config: MetaConfig, out: Path) -> MetaLearner:
 
 def test_an_episode_is_the_mean_over_the_directions(directions: MetaConfig, tmp_path: Path) -> None:
     config = directions.model_copy(update={"method": "first-order"})
-    found = learner(config, tmp_path / "one")
+    result = learner(config, tmp_path / "one")
     rows = list(range(0, 160, 10))
-    value, tokens = found.loss(rows)
-    assert tokens == sum(len(found.examples[i].target) for i in rows)
-    one_by_one = [found.loss([i for i in rows if found.task_of[i] == task])[0].item() for task in (0, 1)]
+    value, tokens = result.loss(rows)
+    assert tokens == sum(len(result.examples[i].target) for i in rows)
+    one_by_one = [result.loss([i for i in rows if result.task_of[i] == task])[0].item() for task in (0, 1)]
     assert value.item() == pytest.approx(sum(one_by_one) / 2, rel=1e-5)
     assert one_by_one[0] != pytest.approx(one_by_one[1])
 
 
 def test_sources_carry_the_tag_that_the_tokenizer_reads(directions: MetaConfig, tmp_path: Path) -> None:
-    found = learner(directions, tmp_path / "one")
+    result = learner(directions, tmp_path / "one")
     tokenizer = MarianTokenizer.from_pretrained(tmp_path / "one" / "tokenizer")
     for language, task in (("fr", 0), ("cs", 1)):
-        first = found.examples[found.task_of.index(task)]
+        first = result.examples[result.task_of.index(task)]
         text = (tmp_path / "toy.en").read_text(encoding="utf-8").splitlines()[0]
         assert list(first.source) == tokenizer(f">>{language}<< {text}").input_ids
     assert {">>fr<<", ">>cs<<", ">>de<<"} <= tokenizer.get_vocab().keys()

@@ -16,16 +16,16 @@ from components.training.marian_model import build_marian
 
 def by_differences(value: Callable[[], Tensor], weight: Tensor, places: list[int]) -> list[float]:
     """Central differences of a scalar with respect to some elements of a weight."""
-    flat, found, step = weight.data.view(-1), [], 1e-5
-    for place in places:
-        kept = flat[place].item()
+    flat, result, step = weight.data.view(-1), [], 1e-5
+    for position in places:
+        remaining = flat[position].item()
         sides = []
         for sign in (1, -1):
-            flat[place] = kept + sign * step
+            flat[position] = remaining + sign * step
             sides.append(value().item())
-        flat[place] = kept
-        found.append((sides[0] - sides[1]) / (2 * step))
-    return found
+        flat[position] = remaining
+        result.append((sides[0] - sides[1]) / (2 * step))
+    return result
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def nats(model: nn.Module, batch: Batch) -> Tensor:
 
 
 def test_second_order_is_the_derivative_and_first_order_is_not(marian: tuple[nn.Module, list[Batch]]) -> None:
-    model, (one, two, query) = marian
+    model, (item, two, query) = marian
     loss, weights, rate = (
         meta_learning.functional_loss(model, nats),
         meta_learning.trainable_weights(model),
@@ -64,58 +64,58 @@ def test_second_order_is_the_derivative_and_first_order_is_not(marian: tuple[nn.
     names = ["model.shared.weight", "model.decoder.layers.0.fc1.weight", "model.encoder.layers.0.fc2.bias"]
 
     def through() -> Tensor:
-        return meta_learning.METHODS["maml"](loss, weights, [one, two], query, rate)
+        return meta_learning.METHODS["maml"](loss, weights, [item, two], query, rate)
 
     exact = torch.autograd.grad(through(), [weights[name] for name in names])
     rough = torch.autograd.grad(
-        meta_learning.METHODS["first-order"](loss, weights, [one, two], query, rate),
+        meta_learning.METHODS["first-order"](loss, weights, [item, two], query, rate),
         [weights[n] for n in names],
     )
     for name, gradient, approximate in zip(names, exact, rough, strict=True):
-        places = gradient.abs().flatten().topk(4).indices.tolist()
-        wanted = by_differences(through, weights[name], places)
-        assert gradient.flatten()[places].tolist() == pytest.approx(wanted, rel=1e-5), name
-        assert approximate.flatten()[places].tolist() != pytest.approx(wanted, rel=1e-3), name
+        positions = gradient.abs().flatten().topk(4).indices.tolist()
+        expected = by_differences(through, weights[name], positions)
+        assert gradient.flatten()[positions].tolist() == pytest.approx(expected, rel=1e-5), name
+        assert approximate.flatten()[positions].tolist() != pytest.approx(expected, rel=1e-3), name
 
 
 def test_first_order_is_the_gradient_at_the_moved_weights(marian: tuple[nn.Module, list[Batch]]) -> None:
-    model, (one, _, query) = marian
+    model, (item, _, query) = marian
     loss, weights = meta_learning.functional_loss(model, nats), meta_learning.trainable_weights(model)
-    value = meta_learning.METHODS["first-order"](loss, weights, [one], query, 0.3)
-    found = torch.autograd.grad(value, list(weights.values()), allow_unused=True)
+    value = meta_learning.METHODS["first-order"](loss, weights, [item], query, 0.3)
+    result = torch.autograd.grad(value, list(weights.values()), allow_unused=True)
     before = {name: weight.detach().clone() for name, weight in weights.items()}
     model.zero_grad()
-    nats(model, one).backward()
+    nats(model, item).backward()
     with torch.no_grad():
         for weight in weights.values():
             weight -= 0.3 * (weight.grad if weight.grad is not None else 0.0)
     model.zero_grad()
     there = nats(model, query)
-    wanted = torch.autograd.grad(there, list(weights.values()), allow_unused=True)
+    expected = torch.autograd.grad(there, list(weights.values()), allow_unused=True)
     with torch.no_grad():
         for name, weight in weights.items():
             weight.copy_(before[name])
     model.zero_grad(set_to_none=True)
     assert value.item() == pytest.approx(there.item(), rel=1e-12)
-    for ours, theirs in zip(found, wanted, strict=True):
+    for ours, theirs in zip(result, expected, strict=True):
         assert (ours is None) == (theirs is None)
         if ours is not None and theirs is not None:
             torch.testing.assert_close(ours, theirs)
 
 
 def test_reptile_pulls_towards_the_moved_weights(marian: tuple[nn.Module, list[Batch]]) -> None:
-    model, (one, two, query) = marian
+    model, (item, two, query) = marian
     loss, weights, rate = (
         meta_learning.functional_loss(model, nats),
         meta_learning.trainable_weights(model),
         0.1,
     )
-    value = meta_learning.METHODS["reptile"](loss, weights, [one, two], query, rate)
-    found = torch.autograd.grad(value, list(weights.values()))
-    moved = meta_learning.adapt(loss, weights, [one, two, query], rate, graph=False)
-    for gradient, (name, weight) in zip(found, weights.items(), strict=True):
+    value = meta_learning.METHODS["reptile"](loss, weights, [item, two], query, rate)
+    result = torch.autograd.grad(value, list(weights.values()))
+    moved = meta_learning.adapt(loss, weights, [item, two, query], rate, graph=False)
+    for gradient, (name, weight) in zip(result, weights.items(), strict=True):
         torch.testing.assert_close(gradient, (weight - moved[name]) / rate)
-    near = meta_learning.adapt(loss, weights, [one, two], rate, graph=False)
+    near = meta_learning.adapt(loss, weights, [item, two], rate, graph=False)
     assert value.item() == pytest.approx(loss(near, query).item())
 
 
@@ -143,14 +143,14 @@ def test_a_parabola_by_hand(method: str, wanted: float) -> None:
 def test_what_is_left_behind_is_the_gradient_alone(
     method: str, marian: tuple[nn.Module, list[Batch]]
 ) -> None:
-    model, (one, _, query) = marian
+    model, (item, _, query) = marian
     before = [p.detach().clone() for p in model.parameters()]
 
     def loss(module: nn.Module, batch: Batch) -> Tensor:
         return cross_entropy.smoothed_cross_entropy(module, batch, 0.1)[0]
 
     meta_learning.METHODS[method](
-        meta_learning.functional_loss(model, loss), meta_learning.trainable_weights(model), [one], query, 0.1
+        meta_learning.functional_loss(model, loss), meta_learning.trainable_weights(model), [item], query, 0.1
     ).backward()  # type: ignore[no-untyped-call]
     assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
     assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())

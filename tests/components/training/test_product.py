@@ -64,7 +64,7 @@ def test_what_is_stopped_goes_on_from_its_checkpoint(small: TrainingConfig, tmp_
     with pytest.raises(InterruptedError):
         models(tmp_path / "stopped", stop=True)
     assert (tmp_path / "stopped" / WORK / "checkpoints").is_dir()
-    found = models(tmp_path / "stopped")
-    assert found == models(tmp_path / "whole")
+    result = models(tmp_path / "stopped")
+    assert result == models(tmp_path / "whole")
     assert spent == [[100.0], [50.0, 100.0]]
-    assert {Path(name).parts[0] for name in found} == {"model", "checkpoints"}
+    assert {Path(name).parts[0] for name in result} == {"model", "checkpoints"}

@@ -73,9 +73,9 @@ def test_learns_to_copy(copying: TrainingConfig, tmp_path: Path) -> None:
 
 def test_a_bag_is_learned_instead_of_the_data(copying: TrainingConfig, tmp_path: Path) -> None:
     pairs, _ = training_pairs.read_pairs(copying.data, ("en", "de"))
-    drawn = bagging.draw_bootstrap_sample(len(pairs), copying.seed, 2).indices
+    sample = bagging.draw_bootstrap_sample(len(pairs), copying.seed, 2).indices
     bagged = copying.model_copy(update={"bag": 2, "max_steps": 4})
-    assert training_pairs.training_pairs(bagged, ("en", "de")) == [pairs[place] for place in drawn]
+    assert training_pairs.training_pairs(bagged, ("en", "de")) == [pairs[position] for position in sample]
     train(bagged, tmp_path / "bag")
     with pytest.raises(ConfigError, match="expected a run with bag 2, found None"):
         train(bagged.model_copy(update={"bag": None}), tmp_path / "bag")
@@ -104,9 +104,9 @@ def test_interrupted_and_resumed_equals_uninterrupted(
 
     assert (resumed.step, resumed.epoch, resumed.position) == (whole.step, whole.epoch, whole.position)
     for folder in ("model", "checkpoints/step-00000012"):
-        one, other = weights(tmp_path / "whole" / folder), weights(cut / folder)
-        assert one.keys() == other.keys()
-        assert all(torch.equal(one[name], other[name]) for name in one), folder
+        item, other = weights(tmp_path / "whole" / folder), weights(cut / folder)
+        assert item.keys() == other.keys()
+        assert all(torch.equal(item[name], other[name]) for name in item), folder
     timeless = [[{**row, "minutes": 0} for row in state.history] for state in (whole, resumed)]
     assert timeless[0] == timeless[1]
     assert [json.loads(line)["step"] for line in (cut / "metrics.jsonl").read_text().splitlines()] == [
@@ -149,8 +149,8 @@ def damaged_equals(whole: tuple[TrainingConfig, Path], damaged: Path, damage: Ca
     for path in (folder / "model").iterdir():
         assert (copy / "model" / path.name).read_bytes() == path.read_bytes(), path.name
     for path in checkpoint.list_checkpoints(folder / "checkpoints"):
-        one, other = weights(path), weights(copy / "checkpoints" / path.name)
-        assert all(torch.equal(one[name], other[name]) for name in one), path.name
+        item, other = weights(path), weights(copy / "checkpoints" / path.name)
+        assert all(torch.equal(item[name], other[name]) for name in item), path.name
     shutil.rmtree(copy)
 
 
@@ -191,8 +191,8 @@ def test_nothing_is_renamed_before_it_is_durable(
         fsync(descriptor)
 
     def checking(path: Path, target: Path) -> Path:
-        for each in (path, *path.iterdir()):
-            assert (each.stat().st_dev, each.stat().st_ino) in synced, each
+        for item in (path, *path.iterdir()):
+            assert (item.stat().st_dev, item.stat().st_ino) in synced, item
         return rename(path, target)
 
     monkeypatch.setattr(os, "fsync", noting)
@@ -213,8 +213,8 @@ def test_a_larger_budget_goes_on_where_the_smaller_ended(copying: TrainingConfig
     train(copying.model_copy(update={"max_steps": 8}), tmp_path / "grown")
     train(copying, tmp_path / "grown")
     train(copying, tmp_path / "whole")
-    one, other = weights(tmp_path / "grown" / "model"), weights(tmp_path / "whole" / "model")
-    assert all(torch.equal(one[name], other[name]) for name in one)
+    item, other = weights(tmp_path / "grown" / "model"), weights(tmp_path / "whole" / "model")
+    assert all(torch.equal(item[name], other[name]) for name in item)
 
 
 def test_stops_when_dev_bleu_stops_rising(
@@ -323,8 +323,8 @@ def test_half_precision_loads_and_translates_the_same(copying: TrainingConfig, t
 
 def test_checkpoints_are_kept_as_models(copying: TrainingConfig, tmp_path: Path) -> None:
     train(copying.model_copy(update={"keep_checkpoints": 2}), tmp_path / "out")
-    kept = sorted(path.name for path in (tmp_path / "out" / "kept").iterdir())
-    assert kept == ["step-12", "step-8"]
+    remaining = sorted(path.name for path in (tmp_path / "out" / "kept").iterdir())
+    assert remaining == ["step-12", "step-8"]
     raw = weights(tmp_path / "out" / "checkpoints" / "step-00000008")
     exported = weights(tmp_path / "out" / "kept" / "step-8")
     assert all(torch.equal(tensor, exported[name]) for name, tensor in raw.items())
@@ -341,9 +341,9 @@ def test_starts_from_another_model_with_its_vocabulary(copying: TrainingConfig, 
         "d_model": 16,
     }
     train(copying.model_copy(update=still), tmp_path / "second")
-    one, other = weights(tmp_path / "first" / "model"), weights(tmp_path / "second" / "model")
-    assert one.keys() == other.keys()  # the shape of the model that it started from
-    assert all(torch.allclose(one[name], other[name], atol=1e-6) for name in one)
+    item, other = weights(tmp_path / "first" / "model"), weights(tmp_path / "second" / "model")
+    assert item.keys() == other.keys()  # the shape of the model that it started from
+    assert all(torch.allclose(item[name], other[name], atol=1e-6) for name in item)
     same = copying.model_copy(update={"tokenizer": start, "vocab_size": 100, "max_steps": 1})
     train(same, tmp_path / "third")
     pieces = [(tmp_path / name / "model" / "source.spm").read_bytes() for name in ("first", "third")]

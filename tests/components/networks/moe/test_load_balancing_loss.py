@@ -54,8 +54,8 @@ def test_load_against_drawing_the_noise_again() -> None:
     torch.manual_seed(1)
     clean, scale = torch.randn(1, 5), torch.rand(1, 5) + 0.5
     noisy = clean + torch.randn(1, 5) * scale
-    found = route(noisy, 2)
-    routing = Routing(noisy, found.experts, found.gates, clean, scale)
+    result = route(noisy, 2)
+    routing = Routing(noisy, result.experts, result.gates, clean, scale)
     draws = 40_000
     expected = []
     for i in range(5):

@@ -22,10 +22,10 @@ WIDTH, INNER = 16, 24
 
 def block(n_experts: int = 4, k: int = 2, **options: object) -> MoEBlock:
     torch.manual_seed(0)
-    made = MoEBlock(Router(WIDTH, n_experts, k), GroupedExperts(n_experts, WIDTH, INNER, **options))  # type: ignore[arg-type]
-    for parameter in made.parameters():
+    built = MoEBlock(Router(WIDTH, n_experts, k), GroupedExperts(n_experts, WIDTH, INNER, **options))  # type: ignore[arg-type]
+    for parameter in built.parameters():
         nn.init.normal_(parameter, std=0.3)
-    return made
+    return built
 
 
 def plain_loop(layer: MoEBlock, x: Tensor) -> Tensor:
@@ -89,9 +89,9 @@ def test_all_tokens_to_one_expert_and_experts_without_tokens() -> None:
         layer.router.weight.zero_()
         layer.router.weight[2, 0] = 1.0
     with record_routing(layer, lambda name: None) as seen:
-        found = gradients(layer, x, layer)
+        result = gradients(layer, x, layer)
     assert seen[0].plan.tokens_per_expert == [0, 0, 6, 0]
-    for ours, theirs in zip(found, gradients(layer, x, lambda t: plain_loop(layer, t)), strict=True):
+    for ours, theirs in zip(result, gradients(layer, x, lambda t: plain_loop(layer, t)), strict=True):
         torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=1e-4)
     up = layer.experts.up.grad  # type: ignore[union-attr]
     assert up is not None
@@ -111,20 +111,20 @@ def test_large_gradients_use_their_memory_again_and_only_when_nothing_refers_to_
         slots = torch.arange(sum(sizes))
         experts(torch.randn(len(slots), 256, dtype=up.dtype), Dispatch(slots, slots, sizes)).sum().backward()
         assert up.grad is not None
-        assert [bool(one.any()) for one in up.grad] == [size > 0 for size in sizes]
+        assert [bool(item.any()) for item in up.grad] == [size > 0 for size in sizes]
         return up.grad
 
     first = passed([3, 3, 0, 0, 3])
     assert first.nbytes >= LARGE_BYTES
-    kept, place = first.clone(), first.data_ptr()
+    remaining, position = first.clone(), first.data_ptr()
     part = first[0]  # shares the memory
     experts.zero_grad()
     del first
-    assert passed([0, 0, 4, 0, 0]).data_ptr() != place
-    torch.testing.assert_close(part, kept[0], rtol=0, atol=0)
+    assert passed([0, 0, 4, 0, 0]).data_ptr() != position
+    torch.testing.assert_close(part, remaining[0], rtol=0, atol=0)
     experts.zero_grad()
     del part
-    assert passed([0, 2, 0, 0, 0]).data_ptr() == place
+    assert passed([0, 2, 0, 0, 0]).data_ptr() == position
     experts.zero_grad()
     experts.double()  # the same parameters, twice the bytes
     assert passed([1, 0, 0, 0, 0]).dtype == torch.float64

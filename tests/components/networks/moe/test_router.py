@@ -17,15 +17,15 @@ from components.networks.moe.router import Router, route
 def test_both_orders_give_the_same_gates(n_experts: int, tokens: int, seed: int, spread: float) -> None:
     k = 1 + seed % n_experts
     logits = torch.randn(tokens, n_experts, generator=torch.Generator().manual_seed(seed)) * spread
-    found = route(logits, k)
+    result = route(logits, k)
     best = logits.topk(k, -1)
     paper = torch.full_like(logits, -torch.inf).scatter(-1, best.indices, best.values).softmax(-1)
     values, experts = logits.softmax(-1).topk(k, -1)
     mixtral = torch.zeros_like(logits).scatter(-1, experts, values / values.sum(-1, keepdim=True))
-    ours = torch.zeros_like(logits).scatter(-1, found.experts, found.gates)
+    ours = torch.zeros_like(logits).scatter(-1, result.experts, result.gates)
     torch.testing.assert_close(ours, paper, atol=1e-6, rtol=1e-5)
     torch.testing.assert_close(ours, mixtral, atol=1e-6, rtol=1e-4)
-    assert int(found.counts.sum()) == k * tokens
+    assert int(result.counts.sum()) == k * tokens
 
 
 def test_both_orders_have_the_same_gradient() -> None:
@@ -61,8 +61,8 @@ def test_the_noise_scale_gets_a_gradient() -> None:
 def test_routing_is_in_float32_also_under_autocast() -> None:
     router = Router(8, 4, 2).bfloat16()
     with torch.autocast("cpu", torch.bfloat16):
-        found = router(torch.randn(3, 8, dtype=torch.bfloat16))
-    assert found.logits.dtype == found.gates.dtype == torch.float32
+        result = router(torch.randn(3, 8, dtype=torch.bfloat16))
+    assert result.logits.dtype == result.gates.dtype == torch.float32
 
 
 @pytest.mark.parametrize("k", [0, 5])

@@ -94,8 +94,8 @@ def test_search_equals_generate(folder: Path, arithmetic: str | None) -> None:
     expected = model.generate(**inputs, num_beams=1, max_new_tokens=8, forced_eos_token_id=None)
     ready = Seq2SeqModel(model, digest_of(tokenizer.get_vocab()), "toy", arithmetic)  # type: ignore[arg-type]
     member = ready.build_scorer(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
-    found = search([member], SearchConfig(beam_size=1, n_best=1, max_new_tokens=8))
-    for candidates, ids in zip(found, expected.tolist(), strict=True):
+    result = search([member], SearchConfig(beam_size=1, n_best=1, max_new_tokens=8))
+    for candidates, ids in zip(result, expected.tolist(), strict=True):
         tokens = [t for t in ids[1:] if t != model.config.pad_token_id]
         assert list(candidates[0].tokens) == [t for t in tokens if t != 0][: len(candidates[0].tokens)]
 
