@@ -97,6 +97,9 @@ def run_models(
     """Run a pipeline that makes models as a run of ``flow``.
 
     Args:
+        flow: name of the flow.
+        parameters: of the run.
+        pipeline: whose nodes make the models.
         needs: of its nodes, and of what comes after them.
         after: scores what it made.
         loaded: the finished data set that nodes read as ``data``, if it is not the parameters'.

@@ -57,6 +57,8 @@ def measure_contribution(
     """Measure what each of ``parts`` adds, from the statistics of the output for sets of them.
 
     Args:
+        title: of the contribution.
+        parts: names of the parts.
         values: of everyone and of nobody at least; all sets for exact Shapley values (at most 6 parts), or
             the first 1, 2, ... parts for those that follow each other.
         empty: what nobody puts out, in words.

@@ -1,6 +1,6 @@
-"""A manifest's bytes -> rows, one per line, each either fields or a fault. The file is not trusted.
+r"""A manifest's bytes -> rows, one per line, each either fields or a fault. The file is not trusted.
 
-A line ends at ``\\n`` only: U+2028 and the like belong to the text that holds them.
+A line ends at ``\n`` only: U+2028 and the like belong to the text that holds them.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class Refiner:
         Args:
             items: the utterances with the text that the draft was made from.
             history: their rounds so far, the draft first.
-            left: rounds still to come, this one among them.
+            rounds_left: rounds still to come, this one among them.
             feedback: a critic's feedback on each text; if None, the method asks for its own where it needs
                 any.
         """

@@ -61,7 +61,7 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fro
     --parameters` lists them with their defaults, and `--set` or a FILE sets them. A flag below that stands
     for a parameter which FLOW has not is refused.
 
-    Examples:
+    For example:
 
     - `antiphon run cascade` runs the sample set: speech, transcript, translation, scores, report.
 

@@ -35,7 +35,10 @@ def describe_faults(
     """The errors of a model's values, a line each with the place in the file and what to do.
 
     Args:
-        file: the YAML file that the values came from; lines: where its keys stand.
+        model: of the values.
+        error: what pydantic says of them.
+        file: the YAML file that the values came from.
+        lines: where its keys stand.
     """
     return [_describe_with_place(model, dict(fault), file, lines or {}) for fault in error.errors()]
 

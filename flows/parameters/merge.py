@@ -65,8 +65,10 @@ class MergeParameters(FlowParameters):
 
 
 def pipeline(parameters: MergeParameters) -> Pipeline:
-    """``merge``; with development data its outputs for them (``mt`` or ``asr``) and the ``baseline``'s; with
-    test data ``mt-test`` or ``asr-test``.
+    """The node ``merge`` and those that translate or recognize with its model.
+
+    With development data these are ``mt`` or ``asr`` and ``baseline``; with test data ``mt-test`` or
+    ``asr-test``.
     """
     p = parameters
     nodes: dict[str, dict[str, Any]] = {"merge": {"kind": "merge", "recipe": p.recipe}}

@@ -1,5 +1,7 @@
-"""ROVER: recognizers vote word by word (Fiscus 1997, "A post-processing system to yield reduced word error
-rates: Recognizer Output Voting Error Reduction").
+"""ROVER: recognizers vote word by word.
+
+Source: Fiscus 1997, "A post-processing system to yield reduced word error rates: Recognizer Output Voting
+Error Reduction".
 
 The outputs are aligned into a confusion network. In each column the score of a word is
 ``alpha * N + (1 - alpha) * C``: N is the share of the votes for it, C the average (or maximum) confidence of

@@ -145,6 +145,11 @@ def build_cross_vocabulary_backend(
     """As :func:`build_backend`, for members of different vocabularies.
 
     Args:
+        config: settings of the search.
+        names: references of the members.
+        combiner: of their distributions over the shared vocabulary.
+        store: URL of the store, for members that are in one.
+        first_masks: number of the first dropout mask.
         sharing: how a vocabulary is shared: a row of :data:`.cross_vocabulary.VOCABULARY_SHARING`.
 
     Raises:

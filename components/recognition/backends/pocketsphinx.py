@@ -97,8 +97,9 @@ class PocketsphinxDecoder:
         return SpanResult(words, tuple(self._decode_alternatives(text, n_best - 1)))
 
     def _decode_alternatives(self, text: str, most: int) -> Iterator[tuple[str, float]]:
-        """Other texts of the lattice's best paths, likeliest first, and how much less likely than ``text``
-        each is (nats, at most 0, on the acoustic scale that the posteriors are computed on).
+        """Other texts of the lattice's best paths, likeliest first, each with its log-odds against ``text``.
+
+        These are in nats, at most 0, on the acoustic scale that the posteriors are computed on.
         """
         scores: dict[str, float] = {}
         for path in islice(self._decoder.nbest(), most * _PATHS_PER_TEXT):

@@ -119,6 +119,6 @@ def _build_tokens(candidate: Candidate, tokenizer: Tokenizer, members: Sequence[
 
 
 def piece_of(token: int, tokenizer: Tokenizer) -> str:
-    """The token's text; bytes that are part of a character are written as ``\\xNN``."""
+    r"""The token's text; bytes that are part of a character are written as ``\xNN``."""
     data: bytes = tokenizer.encoding.decode_single_token_bytes(token)
     return data.decode("utf-8", "backslashreplace")
