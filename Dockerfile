@@ -2,6 +2,7 @@
 FROM python:3.11-slim
 WORKDIR /app
 COPY pyproject.toml constraints.txt README.md LICENSE prefect.yaml ./
+COPY antiphon antiphon
 COPY components components
 COPY tasks tasks
 COPY flows flows

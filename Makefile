@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-SOURCES := components tasks flows reports benchmarks tests examples
+SOURCES := antiphon components tasks flows reports benchmarks tests examples docs/build.py
 
 .PHONY: help venv system demo test check fix docs clean
 .DEFAULT_GOAL := help
@@ -42,8 +42,8 @@ fix: venv ## Apply the linter's and the formatter's repairs
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
 
-docs: venv ## Write the reference of every module, from its docstrings, to docs/reference
-	$(BIN)/python -m tests.reference docs/reference
+docs: venv ## Write what is made from docstrings: the list of rooms, the reference in docs/reference
+	$(BIN)/python docs/build.py
 
 clean: ## Remove the environment and caches (the store stays)
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info

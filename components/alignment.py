@@ -1,7 +1,7 @@
-"""Edit alignment of two sequences: which word became which, at the least number of edits.
+"""Levenshtein alignment of two sequences: which word became which, with the fewest edits.
 
-Levenshtein (1966) with unit costs for substitution, insertion and deletion. Tokens are compared as whole
-units (words, pieces, characters), so the number of edits is the numerator of the word error rate.
+Substitutions, insertions and deletions cost 1 each (Levenshtein 1966). Tokens are compared as whole units
+(words, pieces, characters), so that the number of edits is the numerator of the word error rate.
 """
 
 from __future__ import annotations
@@ -33,10 +33,11 @@ class Edit(Generic[Token]):
 
 
 def align(reference: Sequence[Token], hypothesis: Sequence[Token]) -> tuple[Edit[Token], ...]:
-    """Columns that turn ``reference`` into ``hypothesis``, in order, with as few edits as possible.
+    """Align two sequences with as few edits as possible. Ties are broken deterministically.
 
-    Dropping the insertions and reading ``.reference`` gives the reference back, and likewise for the
-    hypothesis. Among alignments of equal cost the choice is deterministic.
+    Returns:
+        The columns in order. The ``reference`` entries that are not None give the reference back, and
+        likewise for the hypothesis.
     """
     # Whole tokens become integers, so that equality is exact and never a matter of a hash.
     numbers: dict[Token, int] = {}
@@ -57,8 +58,8 @@ def align(reference: Sequence[Token], hypothesis: Sequence[Token]) -> tuple[Edit
     return tuple(columns)
 
 
-def count(edits: Iterable[Edit[Token]]) -> dict[Operation, int]:
-    """How many columns of each operation there are; the last three add up to the edit distance."""
+def count_operations(edits: Iterable[Edit[Token]]) -> dict[Operation, int]:
+    """Count the columns of each operation; those that are not ``equal`` add up to the edit distance."""
     counts: dict[Operation, int] = {"equal": 0, "substitute": 0, "insert": 0, "delete": 0}
     for edit in edits:
         counts[edit.operation] += 1

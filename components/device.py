@@ -1,4 +1,4 @@
-"""Devices, arithmetic types and seeds; :data:`pool` keeps loaded models resident on the devices."""
+"""Torch devices, arithmetic types, threads and seeds."""
 
 from __future__ import annotations
 
@@ -11,31 +11,29 @@ import torch
 from torch import nn
 
 from components.errors import ConfigError
-from components.machine import device_name
-from components.pool import Pool, memory_budget, pool
-
-__all__ = [
-    "Pool",
-    "memory_budget",
-    "on_threads",
-    "pick_device",
-    "pick_dtype",
-    "pool",
-    "seed_everything",
-]
+from components.machine import resolve_device_name
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """The torch device called ``name``, as :func:`components.machine.device_name` says. ConfigError."""
-    return torch.device(device_name(name))
+    """Return the torch device of a name, as :func:`components.machine.resolve_device_name` reads it.
+
+    Raises:
+        ConfigError: the name is unknown, or this machine has no such device.
+    """
+    return torch.device(resolve_device_name(name))
 
 
 def pick_dtype(name: str, device: torch.device) -> torch.dtype:
-    """The torch type called ``name`` (float32, bfloat16, float16), after trying it on ``device``.
+    """Return the torch type of a name, after a trial computation on the device.
 
-    Raises :class:`ConfigError` when the name is unknown or the device cannot compute in it.
+    Args:
+        name: float32, bfloat16 or float16.
+        device: the device that has to compute in it.
+
+    Raises:
+        ConfigError: the name is unknown, or the device cannot compute in it.
     """
     if name not in DTYPES:
         raise ConfigError(f"dtype: expected one of {', '.join(DTYPES)}, found {name!r}")
@@ -49,8 +47,8 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
 
 
 @contextmanager
-def on_threads(number: int) -> Iterator[None]:
-    """Let torch use so many threads of the CPU in this thread: the last bits of a product depend on it."""
+def use_threads(number: int) -> Iterator[None]:
+    """Let torch use ``number`` CPU threads in this thread; the last bits of products depend on it."""
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:
@@ -60,7 +58,11 @@ def on_threads(number: int) -> Iterator[None]:
 
 
 def seed_everything(seed: int) -> torch.Generator:
-    """Seed Python's, numpy's and torch's global generators; return a CPU generator of its own."""
+    """Seed the global generators of Python, numpy and torch, and return a separate CPU generator.
+
+    Raises:
+        ConfigError: the seed is not between 0 and 2**32 - 1.
+    """
     if not 0 <= seed < 2**32:
         raise ConfigError(f"seed: expected 0 to {2**32 - 1}, found {seed}")
     random.seed(seed)
@@ -69,6 +71,6 @@ def seed_everything(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def torch_threads() -> int:
-    """Threads of the CPU that torch uses in this process."""
+def count_torch_threads() -> int:
+    """Return how many CPU threads torch uses in this process."""
     return torch.get_num_threads()

@@ -13,7 +13,7 @@ Every message is one line: what was expected, what was found, where, and what to
 
 
 class AntiphonError(Exception):
-    """Anything that a user can be told in one line."""
+    """Base of every error that is explained to the user in one line."""
 
     logged = False  # whether it was, on its way up
 
@@ -40,3 +40,8 @@ class StoreError(AntiphonError):
 
 class TransientError(AntiphonError):
     """May succeed when tried again."""
+
+
+def one_line(message: object, limit: int = 200) -> str:
+    """The message of another library on one line, cut after ``limit`` characters, for a message of ours."""
+    return " ".join(str(message).split())[:limit]

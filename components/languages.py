@@ -1,4 +1,4 @@
-"""Languages by their codes (ISO 639): what may be one, what it is called, what was probably meant."""
+"""Language codes (BCP 47 over ISO 639): the one place where they are read, compared, checked and named."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import re
 
 from components.errors import ConfigError
 
-LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8}){0,2}")
+UNDETERMINED = "und"
+"""BCP 47's code of a language that nobody stated."""
+_UNDETERMINED = frozenset({UNDETERMINED, "auto", "mul"})
+_CODE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8}){0,2}")
 NAMES: dict[str, tuple[str, str]] = {
     "ar": ("ara", "Arabic"),
     "bg": ("bul", "Bulgarian"),
@@ -55,21 +58,62 @@ NAMES: dict[str, tuple[str, str]] = {
 """ISO 639-1 -> (ISO 639-3, English name)."""
 
 
-def base_of(language: str) -> str:
-    """``"pt-BR"`` or ``"pt_BR"`` -> ``"pt"``."""
-    return language.replace("_", "-").split("-")[0].lower()
+WITHOUT_SPACES = frozenset({"zh", "yue", "ja", "th", "lo", "my", "km", "bo"})
+"""Languages written without spaces between words: their texts are counted and scored in characters."""
+_TWO_LETTERS = {three: two for two, (three, _) in NAMES.items()}
 
 
-def english_name(language: str) -> str:
+def is_code(code: str) -> bool:
+    """Whether ``code`` has the form of a language's: two or three letters, perhaps script and region."""
+    return _CODE.fullmatch(code) is not None
+
+
+def is_undetermined(code: str) -> bool:
+    """Whether a code leaves the language open: ``und``, ``mul`` (several) or ``auto``."""
+    return base_of(code) in _UNDETERMINED
+
+
+def base_of(code: str) -> str:
+    """The language without script and region, in lower case: ``pt`` of ``pt-BR`` and of ``pt_BR``."""
+    return code.replace("_", "-").split("-")[0].lower()
+
+
+def two_letters_of(code: str) -> str:
+    """The language's code of ISO 639-1: ``de`` of ``deu`` and of ``de-AT``; the base where it has none."""
+    base = base_of(code)
+    return _TWO_LETTERS.get(base, base)
+
+
+def three_letters_of(code: str) -> str | None:
+    """The language's code of ISO 639-3: ``deu`` of ``de-AT``; None where the table lacks the language."""
+    base = base_of(code)
+    return base if base in _TWO_LETTERS else NAMES[base][0] if base in NAMES else None
+
+
+def is_same_language(first: str, second: str) -> bool:
+    """Whether two codes name one language, whatever its script and region."""
+    return base_of(first) == base_of(second)
+
+
+def without_spaces(code: str) -> bool:
+    """Whether words of the language are not separated by spaces."""
+    return base_of(code) in WITHOUT_SPACES
+
+
+def english_name(code: str) -> str:
     """The language's English name; the code itself where the table lacks it."""
-    return NAMES.get(base_of(language), ("", language))[1]
+    return NAMES.get(base_of(code), ("", code))[1]
 
 
 def check_code(code: str) -> str:
-    """``code``, if it can be a language's. ConfigError says which was probably meant: German -> de."""
-    if LANGUAGE.fullmatch(code):
+    """``code``, if it can be a language's.
+
+    Raises:
+        ConfigError: It cannot; the message says which code was probably meant (``German``: de).
+    """
+    if is_code(code):
         return code
-    names = {name.lower(): short for short, (_, name) in NAMES.items()}
+    names = {name.lower(): two for two, (_, name) in NAMES.items()}
     close = difflib.get_close_matches(code.strip().lower(), names, n=1, cutoff=0.7)
     hint = f"; did you mean {names[close[0]]}?" if close else ""
     raise ConfigError(f"expected a language code such as en or pt-BR, found {code[:40]!r}{hint}")

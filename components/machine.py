@@ -1,9 +1,10 @@
-"""What torch finds on this machine, its threads, kernels and cards, known without importing it.
+"""Processor, kernels, threads and GPUs as torch sees them, known without importing torch.
 
-A plan says what decides the last bits of a stage, and an unchanged stage is reused without computing: to
-import torch for that would take longer than all the rest. So a process that had to import it for these facts
-keeps them in the cache, under a key of everything by which torch decides, and the next process reads them.
-One that has torch asks torch; and whoever computes compares the plan with what torch says there.
+The key of a stage includes what decides the last bits of its outputs, and an unchanged stage is reused
+without computing: importing torch for that would take longer than all the rest. A process that had to import
+it writes these facts to the cache, under a digest of everything that torch decides by, and the next process
+reads them. A process that has torch loaded asks torch. Whoever computes compares the plan with torch's
+answer.
 """
 
 from __future__ import annotations
@@ -18,27 +19,27 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from components.canonical import digest
+from components.canonical_json import digest_of
+from components.digests import cache_folder
 from components.errors import ConfigError, StoreError
 from components.files import read_json, write_json
-from components.models.digests import cache_folder
 from components.records import Record
 
 SWITCHES = (
     *("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMATH_MODE"),
     *("MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "NVIDIA_TF32_OVERRIDE", "CUBLAS_WORKSPACE_CONFIG"),
 )
-"""Variables of the libraries by which a user may choose other products than they would."""
+"""Environment variables by which a user may choose other kernels of the libraries."""
 _VARIABLES = (
     *("OMP_", "KMP_", "GOMP_", "MKL_", "ATEN_", "ONEDNN_", "DNNL_", "TORCH_", "PYTORCH_", "LD_"),
     *("ANTIPHON_KERNELS", "ANTIPHON_PREPACK", "CUDA_", "NVIDIA_", "HIP_", "ROCR_"),
 )
-"""How the variables begin by which torch, its libraries and our kernels decide."""
+"""Prefixes of the environment variables by which torch, its libraries and our kernels decide."""
 _CARDS = ("/dev/nvidia*", "/dev/kfd", "/dev/dxg", "/dev/dri/*", "/proc/driver/nvidia/version")
 
 
-class Facts(Record):
-    """What torch said in a process that asked nothing else of it."""
+class MachineFacts(Record):
+    """What torch reported in a process that used it for nothing else."""
 
     key: str
     processor: str
@@ -49,33 +50,41 @@ class Facts(Record):
     mps: bool
 
 
-def numerics(device: str = "cpu", *, threads: bool = True) -> dict[str, str]:
-    """The processor, the kernels, the number of torch's threads and the card, each as a short word.
+def describe_numerics(device: str = "cpu", *, threads: bool = True) -> dict[str, str]:
+    """Return what of this machine decides the last bits of a product, as short words by name.
 
-    Two processes for which these are equal give equal bytes. ``threads`` False: they are set elsewhere.
+    Two processes for which these are equal compute equal bytes.
+
+    Args:
+        device: ``cpu``, ``cuda:N`` or ``mps``.
+        threads: whether the number of torch's threads counts; False where a stage sets it itself.
     """
-    facts = _facts(with_card=device.startswith("cuda"))
-    found = {"processor": facts.processor, "kernels": facts.kernels}
-    found |= {"threads": str(facts.threads)} if threads else {}
-    found |= {name: os.environ[name] for name in SWITCHES if os.environ.get(name)}
+    facts = _read_facts(with_card=device.startswith("cuda"))
+    facts_by_name = {"processor": facts.processor, "kernels": facts.kernels}
+    facts_by_name |= {"threads": str(facts.threads)} if threads else {}
+    facts_by_name |= {name: os.environ[name] for name in SWITCHES if os.environ.get(name)}
     if device.startswith("cuda"):
         index = int(device.partition(":")[2] or 0)
-        found |= {"card": facts.cards[index], "matmul": facts.matmul}
-    return found
+        facts_by_name |= {"card": facts.cards[index], "matmul": facts.matmul}
+    return facts_by_name
 
 
-def device_name(name: str = "auto") -> str:
-    """The device called ``name`` as torch calls it: ``cpu``, ``cuda:N`` or ``mps``.
+def resolve_device_name(name: str = "auto") -> str:
+    """Return the device of a name in torch's spelling: ``cpu``, ``cuda:N`` or ``mps``.
 
-    ``auto`` is what ANTIPHON_DEVICE says, else the first CUDA device, else Apple's, else the CPU.
-    Raises :class:`ConfigError` when the name is unknown or this machine has no such device.
+    Args:
+        name: cpu, cuda, cuda:N, mps, or auto: what ANTIPHON_DEVICE says, else the first CUDA device, else
+            Apple's GPU, else the CPU.
+
+    Raises:
+        ConfigError: the name is unknown, or this machine has no such device.
     """
     setting = "device"
     if name == "auto" and (preset := os.environ.get("ANTIPHON_DEVICE")):
         setting, name = "ANTIPHON_DEVICE", preset
     if name == "cpu":
         return name
-    cuda, mps = _devices()
+    cuda, mps = _count_devices()
     if name == "auto":
         name = "cuda" if cuda else "mps" if mps else "cpu"
     kind, _, index = name.partition(":")
@@ -89,68 +98,74 @@ def device_name(name: str = "auto") -> str:
     return f"cuda:{int(index or 0)}" if kind == "cuda" else kind
 
 
-def device_type(name: str = "auto") -> str:
-    """The type of the device called ``name``: cpu, cuda or mps. As :func:`device_name`."""
-    return device_name(name).partition(":")[0]
+def resolve_device_type(name: str = "auto") -> str:
+    """Return the type (cpu, cuda or mps) of the device of a name; see :func:`resolve_device_name`."""
+    return resolve_device_name(name).partition(":")[0]
 
 
-def _devices() -> tuple[int, bool]:
+def _count_devices() -> tuple[int, bool]:
     if "torch" in sys.modules:
         from components import torch_facts  # noqa: PLC0415 - imports torch, which is there
 
-        return torch_facts.devices()
-    facts = _kept()
+        return torch_facts.count_devices()
+    facts = _read_cached_facts()
     return len(facts.cards), facts.mps
 
 
-def _facts(*, with_card: bool) -> Facts:
-    return _asked("", with_card=with_card) if "torch" in sys.modules else _kept()
+def _read_facts(*, with_card: bool) -> MachineFacts:
+    return _ask_torch("", with_card=with_card) if "torch" in sys.modules else _read_cached_facts()
 
 
-def _kept() -> Facts:
-    """What another process found, or what this one finds now and keeps."""
-    path, key = cache_folder() / "machine.json", _key()
+def _read_cached_facts() -> MachineFacts:
+    """Return the facts that another process wrote to the cache, else ask torch and write them."""
+    path, key = cache_folder() / "machine.json", _cache_key()
     with suppress(StoreError, ValidationError):
-        if path.exists() and (facts := Facts.model_validate(read_json(path))).key == key:
+        if path.exists() and (facts := MachineFacts.model_validate(read_json(path))).key == key:
             return facts
-    facts = _asked(key, with_card=True)
+    facts = _ask_torch(key, with_card=True)
     with suppress(OSError, StoreError):  # a cache that cannot be written to costs the time of an import
         write_json(path, facts.model_dump(mode="json"))
     return facts
 
 
-def _asked(key: str, *, with_card: bool) -> Facts:
+def _ask_torch(key: str, *, with_card: bool) -> MachineFacts:
     from components import torch_facts  # noqa: PLC0415 - imports torch
 
-    cuda, mps = torch_facts.devices()
-    return Facts(
+    cuda, mps = torch_facts.count_devices()
+    return MachineFacts(
         key=key,
-        processor=torch_facts.processor(),
-        kernels=torch_facts.kernels(),
-        threads=torch_facts.threads(),
-        matmul=torch_facts.matmul(),
-        cards=tuple(map(torch_facts.card, range(cuda))) if with_card else (),
+        processor=torch_facts.describe_processor(),
+        kernels=torch_facts.describe_kernels(),
+        threads=torch_facts.count_threads(),
+        matmul=torch_facts.matmul_precision(),
+        cards=tuple(map(torch_facts.card_name, range(cuda))) if with_card else (),
         mps=mps,
     )
 
 
-def _key() -> str:
-    """Everything by which torch decides what it says."""
+def _cache_key() -> str:
+    """Return a digest of everything that torch's answers depend on."""
     variables = {name: value for name, value in os.environ.items() if name.startswith(_VARIABLES)}
     processors = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     packages = {name: version(name) for name in ("torch", "llvmlite", "antiphon")}
-    machine = [platform.platform(), platform.machine(), sys.executable, *_processor_lines(), *_card_lines()]
-    return digest([packages, variables, processors, machine])
+    machine = [
+        platform.platform(),
+        platform.machine(),
+        sys.executable,
+        *_read_processor_lines(),
+        *_read_card_lines(),
+    ]
+    return digest_of([packages, variables, processors, machine])
 
 
-def _processor_lines() -> Iterator[str]:
+def _read_processor_lines() -> Iterator[str]:
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith(("processor", "vendor_id", "model name", "flags", "core id", "physical id")):
                 yield line
 
 
-def _card_lines() -> Iterator[str]:
+def _read_card_lines() -> Iterator[str]:
     for pattern in _CARDS:
         yield from sorted(map(str, Path("/").glob(pattern[1:])))
     with suppress(OSError):

@@ -1,4 +1,4 @@
-"""What a stretch of work costs: wall time and the most memory that the process held meanwhile."""
+"""Wall time and peak memory of a block of code."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _INTERVAL = 0.05  # seconds between two looks at the memory
 
 @dataclass
 class Cost:
-    """Seconds of wall time and bytes of resident memory at its highest; complete after the ``with``."""
+    """Wall time in seconds and peak resident memory in bytes; complete at the end of the ``with`` block."""
 
     seconds: float = 0.0
     peak_memory_bytes: int = 0
 
 
 def resident_bytes() -> int:
-    """Memory that this process holds now (Linux), elsewhere the most that it ever held."""
+    """Return the resident memory of this process in bytes (elsewhere than on Linux: its peak so far)."""
     try:
         return int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
@@ -35,21 +35,21 @@ def resident_bytes() -> int:
 
 @contextmanager
 def measure_cost() -> Iterator[Cost]:
-    """Measure the body of the ``with``; memory is sampled, so a peak of a few milliseconds can be missed."""
+    """Measure a block; memory is sampled every 50 ms, so shorter peaks can be missed."""
     cost = Cost(peak_memory_bytes=resident_bytes())
-    over = threading.Event()
+    stopped = threading.Event()
 
-    def look() -> None:
-        while not over.wait(_INTERVAL):
+    def sample_memory() -> None:
+        while not stopped.wait(_INTERVAL):
             cost.peak_memory_bytes = max(cost.peak_memory_bytes, resident_bytes())
 
-    watcher = threading.Thread(target=look, name="memory", daemon=True)
+    watcher = threading.Thread(target=sample_memory, name="memory", daemon=True)
     watcher.start()
-    begun = time.perf_counter()
+    start = time.perf_counter()
     try:
         yield cost
     finally:
-        cost.seconds = time.perf_counter() - begun
-        over.set()
+        cost.seconds = time.perf_counter() - start
+        stopped.set()
         watcher.join()
         cost.peak_memory_bytes = max(cost.peak_memory_bytes, resident_bytes())

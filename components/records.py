@@ -1,4 +1,4 @@
-"""The frozen records that cross every boundary: between rooms, into the store and out of it.
+"""Frozen records that cross every boundary: between rooms, and into the store and out of it.
 
 Text travels as records and weights as a :class:`Checkpoint`; tensors never leave ``components/``.
 Records refuse unknown fields, NaN and infinity, so that what is read back is what was written.
@@ -12,14 +12,14 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 
-def _nfc(value: object) -> object:
+def _to_nfc(value: object) -> object:
     return unicodedata.normalize("NFC", value) if isinstance(value, str) else value
 
 
-Text = Annotated[str, BeforeValidator(_nfc)]
+Text = Annotated[str, BeforeValidator(_to_nfc)]
 """Unicode text in normal form C."""
 
-Identifier = Annotated[str, BeforeValidator(_nfc), Field(min_length=1, max_length=512)]
+Identifier = Annotated[str, BeforeValidator(_to_nfc), Field(min_length=1, max_length=512)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -30,7 +30,15 @@ class Record(BaseModel):
 
 
 class Audio(Record):
-    """A stretch of a local audio file: ``seconds`` long, beginning ``offset`` seconds into it."""
+    """A stretch of a local audio file.
+
+    Attributes:
+        path: of the file; a relative one is relative to the stage that holds the record.
+        sha256: of the file.
+        seconds: length of the stretch.
+        sample_rate: of the file in Hz, before resampling.
+        offset: seconds into the file at which the stretch begins.
+    """
 
     path: str
     sha256: Sha256
@@ -40,10 +48,17 @@ class Audio(Record):
 
 
 class Utterance(Record):
-    """One item of a data set: what is said or written, and what is known about it.
+    """One item of a data set: speech or text, and what is known about it.
 
-    ``text`` is source text to translate; ``transcript`` is the reference transcript of ``audio``;
-    ``references`` are reference translations into ``target_language``.
+    Attributes:
+        id: unique in the data set.
+        audio: the speech.
+        text: the source text to translate.
+        source_language: code of the language that is spoken or written.
+        target_language: code of the language of ``references``, or to translate into.
+        transcript: reference transcript of ``audio``.
+        references: reference translations.
+        domain: a label of the user's.
     """
 
     id: Identifier
@@ -56,17 +71,20 @@ class Utterance(Record):
     domain: str | None = None
 
     @model_validator(mode="after")
-    def _has_a_source(self) -> Utterance:
+    def _check_source(self) -> Utterance:
         if self.audio is None and self.text is None:
             raise ValueError("expected audio or text, found neither")
         return self
 
 
 class Token(Record):
-    """One decoded token: its piece and its log-probability (nats).
+    """One decoded token.
 
-    Of an ensemble also the log-probability that each member gave it, and the weight of this member there; one
-    that was not asked at this token has no log-probability.
+    Attributes:
+        piece: its text in the vocabulary.
+        log_prob: its log-probability in nats.
+        members: for an ensemble, the log-probability by member; members that were not run are left out.
+        weights: for an ensemble, the weight of each member at this token.
     """
 
     piece: str
@@ -84,7 +102,7 @@ class Segment(Record):
 
 
 class Decision(Record):
-    """What became of one round's proposal for an utterance, and of the utterance."""
+    """The outcome of one round for an utterance: whether its proposal was accepted, whether it stopped."""
 
     round: int = Field(ge=0, description="1 is the first round after the draft")
     accepted: bool
@@ -93,9 +111,17 @@ class Decision(Record):
 
 
 class Hypothesis(Record):
-    """One candidate output. ``score`` is the sum of its tokens' log-probabilities in nats.
+    """One candidate output.
 
-    ``decision`` is that of the round that gave the text, where there are rounds.
+    Attributes:
+        text: the output.
+        score: sum of its tokens' log-probabilities in nats.
+        n_tokens: how many tokens it has.
+        system: what made it.
+        features: further numbers by name.
+        tokens: its tokens, where they are kept.
+        segments: stretches with times, of a transcript.
+        decision: that of the round that gave the text, where there are rounds.
     """
 
     text: Text
@@ -131,7 +157,7 @@ class Quarantined(Record):
 
 
 class Route(Record):
-    """Which way an utterance goes, and the value that decided it, where that is a number."""
+    """The way that an utterance goes, and the number that decided it, if one did."""
 
     utterance_id: Identifier
     way: str = Field(min_length=1, max_length=64)
@@ -146,7 +172,16 @@ NodeOutcome = NBest | Route | Utterance | Quarantined
 
 
 class Checkpoint(Record):
-    """Verified local weights: a folder (or file), its digest, and where it came from."""
+    """Verified local weights.
+
+    Attributes:
+        reference: how the user named the model.
+        path: of the folder or file.
+        sha256: digest of the weights.
+        architecture: what the model is.
+        tokenizer_sha256: digest of the tokenizer's files.
+        lineage: references of the models that it was made from.
+    """
 
     reference: str
     path: str
@@ -157,15 +192,25 @@ class Checkpoint(Record):
 
     @property
     def identity(self) -> tuple[str, str | None]:
-        """What tells two models apart, whatever they are called and wherever they are."""
+        """Digests that distinguish two models, whatever their names and locations."""
         return self.sha256, self.tokenizer_sha256
 
 
 class StageRef(Record):
-    """A finished stage of the store: where it is, what is in it and what it cost.
+    """A finished stage of the store.
 
-    ``stage`` is the name of the node in its run, ``kind`` what the node does. ``sha256`` is the digest of its
-    files; ``content``, of utterances, that of what decides results: where their audio lies is no part of it.
+    Attributes:
+        stage: name of the node in its run.
+        kind: what the node does.
+        key: address of the stage in the store.
+        path: its folder.
+        items: how many inputs or items it stands for.
+        quarantined: how many of these could not be processed.
+        sha256: digest of its files.
+        content: for utterances, digest of what decides results; where their audio lies is not part of it.
+        seconds: wall time of computing it.
+        peak_memory_bytes: peak resident memory of computing it.
+        reused: whether this run found it computed.
     """
 
     stage: str
@@ -194,7 +239,7 @@ class Score(Record):
 
 
 class NodeRecord(Record):
-    """A node of a pipeline as a run keeps it: what it does, what it reads, what came of it."""
+    """A node of a pipeline as a run records it: what it does, what it reads, and its status."""
 
     name: str
     kind: str
@@ -209,7 +254,7 @@ class NodeRecord(Record):
 
     @property
     def inputs(self) -> list[str]:
-        """The nodes whose outputs are its inputs, in order; the data set among them."""
+        """The nodes whose outputs are its inputs, in order; the data set may be among them."""
         return [name for role, name in self.reads.items() if role.startswith("of") and role[2:].isdigit()]
 
     @property
@@ -219,7 +264,7 @@ class NodeRecord(Record):
 
     @property
     def transcribes(self) -> bool:
-        """Whether its texts are in the language that is spoken, not in one that was translated into."""
+        """Whether its texts are in the spoken language, not in one that was translated into."""
         return self.gives == "text" and self.language == "source"
 
 
@@ -230,15 +275,15 @@ class PipelineRecord(Record):
     outputs: dict[Literal["transcript", "translation"], str] = Field(default_factory=dict)
 
     def node(self, name: str) -> NodeRecord | None:
-        """The node of that name; None for the data set and for what is no node."""
+        """Return the node of that name; None for the data set and for unknown names."""
         return next((node for node in self.nodes if node.name == name), None)
 
     def of_data(self) -> list[NodeRecord]:
-        """The nodes that give something for each utterance of the run's own data set, in order."""
+        """Return the nodes that give something for each utterance of the run's own data set, in order."""
         return [node for node in self.nodes if node.is_per_utterance and self._data_of(node) is None]
 
     def _data_of(self, node: NodeRecord) -> NodeRecord | None:
-        """The further data set that a node computes; None if it is the run's own."""
+        """Return the further data set that a node computes; None if it is the run's own."""
         above: NodeRecord | None = node
         while above is not None and above.gives != "data":
             above = self.node(above.inputs[0]) if above.inputs else None
@@ -265,7 +310,7 @@ class RunRecord(Record):
 
     @property
     def scores(self) -> tuple[Score, ...]:
-        """Its scores, those of the outputs first, then node by node."""
+        """The run's scores, those of the outputs first, then node by node."""
         prefixes = [f"{node.name}_" for node in self.pipeline.nodes]
 
         def rank(name: str) -> int:
@@ -275,5 +320,5 @@ class RunRecord(Record):
 
     @property
     def completed(self) -> bool:
-        """Whether it came to its end, though records may have been put aside."""
+        """Whether it came to its end, though records may have been quarantined."""
         return self.status in {"completed", "completed with quarantine"}

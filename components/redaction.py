@@ -1,4 +1,4 @@
-"""Secrets taken out of text before it is shown."""
+"""Removal of secrets from text that is shown."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _QUERY_VALUE = re.compile(r"([?&#][\w.\-\[\]]+=)[^\s&#'\"]+")
 
 
 def redact(text: str) -> str:
-    """The text with the user info and the query's values of every URL in it masked.
+    """Mask user names, passwords and query values in every URL of a text.
 
-    All values of a query are masked: which of them is a secret is known to the service alone.
+    All values of a query are masked: only the service knows which of them is a secret.
     """
     return _QUERY_VALUE.sub(rf"\1{MASK}", _USER_INFO.sub(f"{MASK}@", text))

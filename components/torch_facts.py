@@ -1,4 +1,4 @@
-"""What torch says of this machine and process: the part of :mod:`components.machine` that imports it."""
+"""What torch reports about this machine; the part of :mod:`components.machine` that imports torch."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from pathlib import Path
 
 import torch
 
-from components.kernels.machine import features, usable
+from components.kernels.llvm.native_code import features, supports_native
 
 _DECIDING = ("avx2", "avx512f", "avx512bf16", "avx512vnni", "avxvnni", "amx-tile", "bf16", "i8mm", "sve")
 """Features, in LLVM's names, by which torch, oneDNN or our own kernels choose their products."""
 
 
-def processor() -> str:
-    """Its maker, since MKL chooses by it, the instructions that torch uses, and further ones that decide."""
+def describe_processor() -> str:
+    """Describe the processor: vendor (MKL chooses by it), torch's instruction set, deciding features."""
     able = features()
-    words = (platform.machine(), _maker(), torch.backends.cpu.get_cpu_capability())
+    words = (platform.machine(), _read_vendor(), torch.backends.cpu.get_cpu_capability())
     return " ".join([word for word in words if word] + [name for name in _DECIDING if name in able])
 
 
 @cache
-def _maker() -> str:
+def _read_vendor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError):
@@ -31,28 +31,28 @@ def _maker() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("vendor_id")), "")
 
 
-def kernels() -> str:
-    """Whether our own kernels are used, and whether weights are laid out at all."""
+def describe_kernels() -> str:
+    """Name the kernels in use: ``own`` or ``onednn``, and whether weights are packed for them."""
     laid_out = "" if os.environ.get("ANTIPHON_PREPACK") != "0" else " unpacked"
-    return ("own" if usable() else "onednn") + laid_out
+    return ("own" if supports_native() else "onednn") + laid_out
 
 
-def threads() -> int:
-    """Threads of the CPU that torch uses."""
+def count_threads() -> int:
+    """Return how many CPU threads torch uses."""
     return torch.get_num_threads()
 
 
-def matmul() -> str:
-    """How exact the products of float32 are on a card."""
+def matmul_precision() -> str:
+    """Return torch's precision of float32 products on a GPU."""
     return torch.get_float32_matmul_precision()
 
 
-def devices() -> tuple[int, bool]:
-    """The number of CUDA devices, and whether there is Apple's."""
+def count_devices() -> tuple[int, bool]:
+    """Return the number of CUDA devices, and whether Apple's GPU is there."""
     cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
     return cuda, torch.backends.mps.is_available()
 
 
-def card(index: int) -> str:
-    """What a CUDA device is called."""
+def card_name(index: int) -> str:
+    """Return the name of a CUDA device."""
     return torch.cuda.get_device_name(index)

@@ -1,5 +1,5 @@
-"""One file per flow: its parameters, the flow, and `python -m flows.<name>`."""
+"""The flows: one file each, which `python -m flows.<name>` runs; what a run does around its pipeline."""
 
-from flows import settings  # first: Prefect reads its settings when it is imported
+from flows.server import settings  # first: Prefect reads its settings when it is imported
 
 __all__ = ["settings"]

@@ -1,4 +1,4 @@
-"""Error attribution by oracle substitution: reruns what lies below nodes whose gold is known on that gold.
+"""Error attribution by oracle substitution: reruns the downstream stages of a run on corrected texts.
 
 `antiphon blame RUN`, or `python -m flows.blame` with the options of `antiphon run`.
 """
@@ -11,26 +11,30 @@ from prefect.client.schemas.objects import State
 from components.errors import ConfigError
 from components.pipeline.pipeline import DATA
 from components.records import RunRecord
-from flows.blame_parameters import BlameParameters
-from flows.parameters import flat
+from flows.parameters.base import expand_parameters
+from flows.parameters.blame import BlameParameters
 from flows.registry import pipeline_of
-from flows.running import ending, name_flow_run, reopened
-from tasks import blaming, report
-from tasks.runners import runner
+from flows.run import final_state, name_flow_run, reopen_run
+from tasks.stages import attribution, report
+from tasks.task_runners import make_runner
 
 
-@flow(name="blame", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)
-@flat(BlameParameters)
+@flow(name="blame", task_runner=make_runner(), persist_result=False, flow_run_name=name_flow_run)
+@expand_parameters(BlameParameters)
 def blame(parameters: BlameParameters) -> RunRecord | State[RunRecord]:
-    """Say which stage of a finished run loses what: a copy of the run with the stage ``blame``."""
-    record, run = reopened(parameters.run, "blame", parameters)
+    """Attribute the loss of a finished run to its stages; adds the stage ``blame`` to a copy of it."""
+    record, run = reopen_run(parameters.run, "blame", parameters)
     with run:
         pipeline = pipeline_of(record)
         if DATA not in run.stages:
             raise ConfigError(f"run {record.name}: expected a run over a data set, found none")
-        run.add(blaming.run(pipeline, run.stages, run.parameters.seed, run.store_url, parameters.segments))
-        report.report(run.record, run.store_url)
-    return ending(run.record)
+        run.add(
+            attribution.attribute_errors(
+                pipeline, run.stages, run.parameters.seed, run.store_url, parameters.segments
+            )
+        )
+        report.publish_run_report(run.record, run.store_url)
+    return final_state(run.record)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The comparison: several systems on one data set -> who is better, by how much, at what cost.
+"""Compare several systems on one data set: which is better, by how much, at what cost.
 
 Systems are run here (they share stages through the store) or are finished runs.
 `python -m flows.compare` takes the options of `antiphon run compare`.
@@ -18,26 +18,26 @@ from components.errors import AntiphonError, ConfigError
 from components.records import RunRecord
 from components.storage.store import Store
 from flows import preflight
-from flows.compare_parameters import CompareParameters, SystemConfig
-from flows.faults import faults
-from flows.parameters import DataParameters, FlowParameters, check_no_secret, flat
+from flows.parallel_systems import run_systems
+from flows.parameters.base import DataParameters, FlowParameters, check_no_secret, expand_parameters
+from flows.parameters.compare import CompareParameters, SystemConfig
+from flows.parameters.faults import describe_faults
 from flows.preflight import Need
 from flows.registry import flow_named
-from flows.running import Run, ending, name_flow_run
+from flows.run import Run, final_state, name_flow_run
 from flows.system import System
-from flows.systems import run_systems
-from reports.results import read_comparison
-from tasks import comparing, report
-from tasks.runners import runner
+from reports.analyses.stage_results import read_comparison
+from tasks.stages import comparison, report
+from tasks.task_runners import make_runner
 
 
 def system_names(parameters: CompareParameters) -> list[str]:
-    """Names of what is compared, the baseline among them.
+    """The names of the systems and finished runs to compare, in order.
 
     Raises:
-        ConfigError: fewer than two, two of one name, or a baseline that is none of them.
+        ConfigError: fewer than two, two of one name, or a baseline that is not among them.
     """
-    names = [one.name for one in parameters.systems] + list(parameters.runs)
+    names = [system.name for system in parameters.systems] + list(parameters.runs)
     if len(names) < 2 or len(set(names)) != len(names):
         raise ConfigError(f"expected two or more different names in systems and runs, found {names}")
     if (parameters.baseline or names[0]) not in names:
@@ -45,36 +45,36 @@ def system_names(parameters: CompareParameters) -> list[str]:
     return names
 
 
-@flow(name="compare", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)
-@flat(CompareParameters)
+@flow(name="compare", task_runner=make_runner(), persist_result=False, flow_run_name=name_flow_run)
+@expand_parameters(CompareParameters)
 def compare(parameters: CompareParameters) -> RunRecord | State[RunRecord]:
-    """Run what is to be run, compare all, report."""
+    """Run the systems that have no run yet, compare all of them, and report."""
     return run_comparison(parameters)
 
 
 def run_comparison(parameters: CompareParameters) -> RunRecord | State[RunRecord]:
-    """The comparison, inside a flow."""
-    preflight.refuse(needs(parameters))
+    """Run and compare the systems; to be called inside a flow."""
+    preflight.check_needs(needs(parameters))
     names = system_names(parameters)
     run = Run("compare", parameters)
     with run:
-        systems = {one.name: _system(one, parameters, run.name) for one in parameters.systems}
-        finished = {name: run.store.load_run(name) for name in parameters.runs}
-        found = run_systems(systems, run) | finished
-        if len(found) < 2 or (parameters.baseline or names[0]) not in found:
+        systems = {system.name: _make_system(system, parameters, run.name) for system in parameters.systems}
+        earlier_runs = {name: run.store.load_run(name) for name in parameters.runs}
+        records = run_systems(systems, run) | earlier_runs
+        if len(records) < 2 or (parameters.baseline or names[0]) not in records:
             raise ConfigError("expected the baseline and another system to finish; see the notes of the run")
-        run.add(comparing.compare_runs(found, parameters.settings(), run.store_url))
-        note(run, found)
-        report.report(run.record, run.store_url)
-    return ending(run.record)
+        run.add(comparison.compare_runs(records, parameters.settings(), run.store_url))
+        record_comparison(run, records)
+        report.publish_run_report(run.record, run.store_url)
+    return final_state(run.record)
 
 
-def note(run: Run, systems: Mapping[str, RunRecord]) -> None:
-    """Keep the scores of a comparison and where its systems came from in its record."""
+def record_comparison(run: Run, systems: Mapping[str, RunRecord]) -> None:
+    """Copy the scores of a comparison and the runs of its systems into its own record."""
     comparison = read_comparison(run.stages["comparison"])
     for row in comparison.rows:
         run.metrics |= {f"{row.system}.{name}": score for name, score in row.scores.items()}
-    run.systems = {name: one.name for name, one in systems.items()}
+    run.systems = {name: record.name for name, record in systems.items()}
     run.notes += list(comparison.notes)
 
 
@@ -86,51 +86,59 @@ def compare_finished(parameters: CompareParameters) -> RunRecord:
     """
     system_names(parameters)
     store = Store(parameters.store)
-    found = {name: store.load_run(name) for name in parameters.runs}  # before a record of a run is left
+    records = {name: store.load_run(name) for name in parameters.runs}  # before a record of a run is left
     run = Run("compare", parameters)
     with run:
-        run.add(comparing.compute(found, parameters.settings(), run.store))
-        note(run, found)
+        run.add(comparison.compute_comparison(records, parameters.settings(), run.store))
+        record_comparison(run, records)
         report.render(run.record, run.store)
     return run.record
 
 
-def _refuse(error: ConfigError) -> None:
+def _raise(error: ConfigError) -> None:
     raise error
 
 
 def needs(parameters: CompareParameters) -> list[Need]:
-    """What the systems need before any of them runs, and that the finished runs are there."""
+    """The checks of all systems, and that the finished runs exist."""
     store = Store(parameters.store)
-    finished = [Need("runs", partial(store.load_run, name)) for name in parameters.runs]
-    named = Need("systems", lambda: system_names(parameters))
-    return [named, *(need for one in parameters.systems for need in _needs_of(one, parameters)), *finished]
+    run_needs = [Need("runs", partial(store.load_run, name)) for name in parameters.runs]
+    name_need = Need("systems", lambda: system_names(parameters))
+    return [
+        name_need,
+        *(need for system in parameters.systems for need in _needs_of(system, parameters)),
+        *run_needs,
+    ]
 
 
 def _needs_of(system: SystemConfig, parameters: CompareParameters) -> list[Need]:
-    """What the nodes of one system need, under its name."""
+    """The checks of one system's nodes, under its name."""
     try:
-        found = _system(system, parameters).needs()
+        system_needs = _make_system(system, parameters).needs()
     except AntiphonError as error:
         faults_of = [ConfigError(f"{system.name}: {line}") for line in str(error).splitlines()]
-        return [Need("systems", partial(_refuse, fault)) for fault in faults_of]
-    return [replace(need, stage=f"{system.name}: {need.stage}") for need in found]
+        return [Need("systems", partial(_raise, fault)) for fault in faults_of]
+    return [replace(need, stage=f"{system.name}: {need.stage}") for need in system_needs]
 
 
-def _system(system: SystemConfig, parameters: CompareParameters, run: str | None = None) -> System:
-    """A system as its own flow would run it, in the run ``run.NAME``. ConfigError."""
+def _make_system(system: SystemConfig, parameters: CompareParameters, run: str | None = None) -> System:
+    """A system as its own flow would run it, in the run ``run.NAME``.
+
+    Raises:
+        ConfigError: the parameters are not those of its flow.
+    """
     entry = flow_named(system.flow)
-    checked = _checked(system, parameters, entry.parameters)
+    own_parameters = _check_parameters(system, parameters, entry.parameters)
     if run is not None:
-        named = {"name": f"{run}.{system.name}"[:100], "replace": True}
-        checked = checked.model_copy(update=named)
-    return System(system.flow, checked, entry.pipeline(checked), entry.hooks)
+        overrides = {"name": f"{run}.{system.name}"[:100], "replace": True}
+        own_parameters = own_parameters.model_copy(update=overrides)
+    return System(system.flow, own_parameters, entry.pipeline(own_parameters), entry.hooks)
 
 
-def _checked(
+def _check_parameters(
     system: SystemConfig, parameters: CompareParameters, model: type[FlowParameters]
 ) -> DataParameters:
-    """The parameters of a system's flow. ConfigError."""
+    """The parameters of a system's flow: those that all systems share, then its own."""
     shared = {name: getattr(parameters, name) for name in _SHARED}
     values = {name: value for name, value in shared.items() if value is not None} | system.parameters
     values["store"] = parameters.store
@@ -138,11 +146,11 @@ def _checked(
     if parameters.blame and "blame" in model.model_fields:
         values["blame"] = True
     try:
-        checked = model.model_validate(values)
+        validated = model.model_validate(values)
     except ValidationError as error:
-        raise ConfigError("; ".join(faults(model, error))) from None
-    assert isinstance(checked, DataParameters)
-    return checked
+        raise ConfigError("; ".join(describe_faults(model, error))) from None
+    assert isinstance(validated, DataParameters)
+    return validated
 
 
 _SHARED = ("data", "audio", "limit", "source_language", "target_language", "seed")

@@ -11,29 +11,34 @@ from prefect.client.schemas.objects import State
 
 from components.pipeline.pipeline import DATA
 from components.records import RunRecord
-from flows.contribution_parameters import ContributionParameters
-from flows.parameters import flat
+from flows.parameters.base import expand_parameters
+from flows.parameters.contribution import ContributionParameters
 from flows.registry import pipeline_of
-from flows.running import ending, name_flow_run, reopened
-from tasks import contributing, report
-from tasks.runners import runner
+from flows.run import final_state, name_flow_run, reopen_run
+from tasks.stages import contribution as contribution_stage
+from tasks.stages import report
+from tasks.task_runners import make_runner
 
 
-@flow(name="contribution", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)
-@flat(ContributionParameters)
+@flow(name="contribution", task_runner=make_runner(), persist_result=False, flow_run_name=name_flow_run)
+@expand_parameters(ContributionParameters)
 def contribution(parameters: ContributionParameters) -> RunRecord | State[RunRecord]:
-    """Say what each part of a finished run adds: a copy of the run with the stage ``contribution``."""
-    record, run = reopened(parameters.run, "contribution", parameters)
+    """Measure what each part of a finished run adds; adds the stage ``contribution`` to a copy of it."""
+    record, run = reopen_run(parameters.run, "contribution", parameters)
     with run:
         pipeline, stages = pipeline_of(record), dict(run.stages)
         if DATA in stages:
             seed = run.parameters.seed
-            ref = contributing.run(pipeline, stages, seed, run.store_url, parameters.metric)
+            ref = contribution_stage.compute_contributions(
+                pipeline, stages, seed, run.store_url, parameters.metric
+            )
         else:
-            ref = contributing.run_experts(pipeline, stages, parameters.limit, run.store_url)
+            ref = contribution_stage.compute_expert_contributions(
+                pipeline, stages, parameters.limit, run.store_url
+            )
         run.add(ref)
-        report.report(run.record, run.store_url)
-    return ending(run.record)
+        report.publish_run_report(run.record, run.store_url)
+    return final_state(run.record)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Distillation: a teacher of any kind -> one small student in the store -> its scores.
 
-The teacher is a model, an ensemble (both imitated word by word or by what they say), or any finished run that
-translated training data: a cascade, a stack, a refinement. The student is `store:KEY` for every flow.
+The teacher is a model or an ensemble (imitated by its distributions or its translations), or any finished run
+that translated training data: a cascade, a stack, a refinement. The student is `store:KEY` for every flow.
 `python -m flows.distill` takes the options of `antiphon run distill`.
 """
 
@@ -13,40 +13,43 @@ from prefect.client.schemas.objects import State
 from components.errors import ConfigError
 from components.records import RunRecord
 from flows import preflight
-from flows.distill_parameters import LEVELS, DistillParameters, pipeline, student_of, taught_by
-from flows.parameters import flat
+from flows.parameters.base import expand_parameters
+from flows.parameters.distill import LEVELS, DistillParameters, pipeline, student_of, teacher_outputs
 from flows.preflight import Need
-from flows.running import Run, name_flow_run
+from flows.run import Run, name_flow_run
 from flows.system import run_models
-from tasks import model_scores
-from tasks.runners import runner
+from tasks.stages import model_scores
+from tasks.task_runners import make_runner
 
 
 def needs(parameters: DistillParameters) -> list[Need]:
-    """What teacher, student and its scores need before anything is computed."""
+    """The checks of the teacher, the student and its test data."""
     languages = parameters.student.source_language, parameters.student.target_language
-    asked = [Need("distill", lambda: _check(parameters)), preflight.tested(parameters.test, *languages)]
-    preflight.refuse(asked)  # before its nodes, which assume as much
-    return [*asked, *preflight.of_pipeline(pipeline(parameters), parameters.store, parameters.seed)]
+    own_needs = [
+        Need("distill", lambda: _check_teacher(parameters)),
+        preflight.need_of_test_data(parameters.test, *languages),
+    ]
+    preflight.check_needs(own_needs)  # before its nodes, which assume as much
+    return [*own_needs, *preflight.needs_of_pipeline(pipeline(parameters), parameters.store, parameters.seed)]
 
 
-@flow(name="distill", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)
-@flat(DistillParameters)
+@flow(name="distill", task_runner=make_runner(), persist_result=False, flow_run_name=name_flow_run)
+@expand_parameters(DistillParameters)
 def distill(parameters: DistillParameters) -> RunRecord | State[RunRecord]:
-    """Distil a teacher into one student, keep it in the store and score it."""
-    wanted, teacher = needs(parameters), parameters.teacher
+    """Distill a teacher into one student, keep it in the store and score it."""
+    all_needs, teacher = needs(parameters), parameters.teacher
 
     def after(run: Run) -> None:
         # Scored as any training; the data are those of the user, not the teacher's.
-        asked = (student_of(parameters), run.stages["training"], parameters.test, parameters.beam_size)
-        scored = model_scores.score(*asked, run.store_url)
-        run.metrics = model_scores.read_scores(run.add(scored))
+        arguments = (student_of(parameters), run.stages["training"], parameters.test, parameters.beam_size)
+        scores = model_scores.score_model(*arguments, run.store_url)
+        run.metrics = model_scores.read_scores(run.add(scores))
 
-    loaded = None if teacher.run is None else taught_by(teacher.run, parameters.store)["data"]
-    return run_models("distill", parameters, pipeline(parameters), wanted, after, loaded)
+    loaded = None if teacher.run is None else teacher_outputs(teacher.run, parameters.store)["data"]
+    return run_models("distill", parameters, pipeline(parameters), all_needs, after, loaded)
 
 
-def _check(parameters: DistillParameters) -> None:
+def _check_teacher(parameters: DistillParameters) -> None:
     """Refuse what cannot work before anything is computed."""
     teacher, level = parameters.teacher, LEVELS[parameters.level]
     if teacher.run is not None and (level.word or parameters.teacher_layers):
@@ -60,8 +63,8 @@ def _check(parameters: DistillParameters) -> None:
             f"teacher.method: the word level imitates the linear mixture, found {teacher.method}; "
             "use level sequence, or method linear"
         )
-    if parameters.teacher_layers and parameters.student.start is not None:
-        raise ConfigError("expected teacher_layers or student.start, found both; leave one out")
+    if parameters.teacher_layers and parameters.student.init_from is not None:
+        raise ConfigError("expected teacher_layers or student.init_from, found both; leave one out")
     if parameters.student.kind != "translation":
         raise ConfigError(f"student.kind: expected translation, found {parameters.student.kind}")
 

@@ -1,8 +1,9 @@
 """The ensemble: several recognizers and several translators as one system, scored and reported.
 
 Translators, and Whisper recognizers of one vocabulary, are mixed token by token in one search (linear,
-log-linear; translators also by negative evidence), or by their finished n-best lists (pooled: ROVER, minimum
-Bayes risk, reranking). `python -m flows.ensemble` takes the options of `antiphon run ensemble`.
+log-linear; translators also by negative evidence), or combined by their finished n-best lists
+(``output_level``: ROVER, minimum Bayes risk, reranking). `python -m flows.ensemble` takes the options of
+`antiphon run ensemble`.
 """
 
 from __future__ import annotations
@@ -11,15 +12,15 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from components.records import RunRecord
-from flows.ensemble_parameters import EnsembleParameters, pipeline
-from flows.parameters import flat
-from flows.running import name_flow_run
+from flows.parameters.base import expand_parameters
+from flows.parameters.ensemble import EnsembleParameters, pipeline
+from flows.run import name_flow_run
 from flows.system import run_system
-from tasks.runners import runner
+from tasks.task_runners import make_runner
 
 
-@flow(name="ensemble", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)
-@flat(EnsembleParameters)
+@flow(name="ensemble", task_runner=make_runner(), persist_result=False, flow_run_name=name_flow_run)
+@expand_parameters(EnsembleParameters)
 def ensemble(parameters: EnsembleParameters) -> RunRecord | State[RunRecord]:
     """Transcribe and translate a data set with several models at once, score and report."""
     return run_system("ensemble", parameters, pipeline(parameters))

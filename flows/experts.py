@@ -9,42 +9,42 @@ from __future__ import annotations
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from components.experts.telemetry import warn_of_collapse
+from components.experts.routing_stats import warn_of_collapse
 from components.records import RunRecord
 from components.translation.config import TranslationConfig
 from flows import preflight
-from flows.experts_parameters import ExpertsParameters, pipeline
-from flows.parameters import flat
+from flows.parameters.base import expand_parameters
+from flows.parameters.experts import ExpertsParameters, pipeline
 from flows.preflight import Need
-from flows.running import Run, name_flow_run
+from flows.run import Run, name_flow_run
 from flows.system import run_models
-from tasks import model_scores, routing
-from tasks.report import report
-from tasks.runners import runner
+from tasks.stages import expert_routing, model_scores
+from tasks.stages.report import publish_run_report
+from tasks.task_runners import make_runner
 
 
 def needs(parameters: ExpertsParameters) -> list[Need]:
-    """What the training and its scores need before anything is computed."""
+    """The checks of the training and of the test data of every language."""
     source, targets = parameters.source_language, parameters.training().targets
-    nodes = preflight.of_pipeline(pipeline(parameters), parameters.store, parameters.seed)
-    return [*nodes, *(preflight.tested(parameters.test, source, target) for target in targets)]
+    nodes = preflight.needs_of_pipeline(pipeline(parameters), parameters.store, parameters.seed)
+    return [*nodes, *(preflight.need_of_test_data(parameters.test, source, target) for target in targets)]
 
 
-@flow(name="experts", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)
-@flat(ExpertsParameters)
+@flow(name="experts", task_runner=make_runner(), persist_result=False, flow_run_name=name_flow_run)
+@expand_parameters(ExpertsParameters)
 def experts(parameters: ExpertsParameters) -> RunRecord | State[RunRecord]:
-    """Train a translation model with experts (or upcycle one), watch its routers and score every language."""
+    """Train a translation model with experts (or upcycle one), record its routing, score every language."""
     config, test = parameters.training(), parameters.test
 
     def after(run: Run) -> None:
-        trained, source, limit = run.stages["training"], test or config.dev, parameters.test_limit
-        if config.experts:
-            watched = run.add(routing.watch(config, trained, source, limit, run.store_url))
-            run.notes += warn_of_collapse(routing.read_layers(watched))
+        model, source, limit = run.stages["training"], test or config.dev, parameters.test_limit
+        if config.num_experts:
+            routing = run.add(expert_routing.record_routing(config, model, source, limit, run.store_url))
+            run.notes += warn_of_collapse(expert_routing.read_layers(routing))
         mt = TranslationConfig(beam_size=parameters.beam_size, n_best=1, device=config.device)
-        scored = model_scores.score_languages(config, trained, mt, source, limit, run.store_url)
-        run.metrics = model_scores.read_scores(run.add(scored))
-        report(run.record, run.store_url)
+        scores = model_scores.score_languages(config, model, mt, source, limit, run.store_url)
+        run.metrics = model_scores.read_scores(run.add(scores))
+        publish_run_report(run.record, run.store_url)
 
     return run_models("experts", parameters, pipeline(parameters), needs(parameters), after)
 

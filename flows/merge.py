@@ -1,4 +1,4 @@
-"""Merging: recipe -> doctor -> merge -> decode development data -> gate -> a model that the store names.
+"""Merging: recipe -> checks -> merge -> decode development data -> acceptance test -> `store:KEY`.
 
 An accepted model is `store:KEY` for every flow. `python -m flows.merge` takes the options of
 `antiphon run merge`.
@@ -14,49 +14,49 @@ from components.errors import DataError
 from components.pipeline.pipeline import DATA, TARGET
 from components.records import RunRecord, StageRef
 from flows import preflight
-from flows.merge_parameters import MergeParameters, baseline_of, pipeline
-from flows.parameters import flat
+from flows.parameters.base import expand_parameters
+from flows.parameters.merge import MergeParameters, baseline_of, pipeline
 from flows.preflight import Need
-from flows.running import Run, ending, name_flow_run
-from flows.system import execute_part, load_data
-from tasks import gate, metrics
+from flows.run import Run, final_state, name_flow_run
+from flows.system import execute_pipeline, load_data
 from tasks.artifacts import publish_summary
-from tasks.metrics import Scored
-from tasks.runners import runner
+from tasks.stages import metrics, quality_gate
+from tasks.stages.metrics import TextsToScore
+from tasks.task_runners import make_runner
 
 
 def needs(parameters: MergeParameters) -> list[Need]:
-    """What its nodes and its development data need before anything is computed."""
+    """The checks of its nodes and of its development data."""
     languages = parameters.source_language, parameters.target_language
-    nodes = preflight.of_pipeline(pipeline(parameters), parameters.store, parameters.seed)
-    return [*nodes, preflight.tested(parameters.dev, *languages)]
+    nodes = preflight.needs_of_pipeline(pipeline(parameters), parameters.store, parameters.seed)
+    return [*nodes, preflight.need_of_test_data(parameters.dev, *languages)]
 
 
-@flow(name="merge", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)
-@flat(MergeParameters)
+@flow(name="merge", task_runner=make_runner(), persist_result=False, flow_run_name=name_flow_run)
+@expand_parameters(MergeParameters)
 def merge(parameters: MergeParameters) -> RunRecord | State[RunRecord]:
-    """Merge models as a recipe says, and keep the result if it is not worse than the baseline."""
-    wanted = needs(parameters)
-    preflight.refuse(wanted)
+    """Merge models as a recipe says, and accept the result if it is not worse than the baseline."""
+    all_needs = needs(parameters)
+    preflight.check_needs(all_needs)
     whole = pipeline(parameters)
     untested = pipeline(parameters.model_copy(update={"test": None}))
     run = Run("merge", parameters)
     with run:
         sets = load_data(run)
-        execute_part(run, untested, wanted, sets)
-        accepted = DATA not in sets or _gated(run, parameters, sets[DATA])
+        execute_pipeline(run, untested, all_needs, sets)
+        accepted = DATA not in sets or _passes_gate(run, parameters, sets[DATA])
         if accepted and parameters.test is not None:
-            execute_part(run, whole, wanted, sets)
+            execute_pipeline(run, whole, all_needs, sets)
         _score(run, parameters)
         publish_summary(run.name, run.stages.values(), run.metrics)
     record = run.record
     if not accepted:
         return Completed(name="Rejected", message="; ".join(record.notes), data=record)
-    return ending(record)
+    return final_state(record)
 
 
-def _gated(run: Run, parameters: MergeParameters, loaded: StageRef) -> bool:
-    """Whether the merged model passes the gate."""
+def _passes_gate(run: Run, parameters: MergeParameters, loaded: StageRef) -> bool:
+    """Whether the merged model is not worse than the baseline on the development data."""
     merged = run.stages.get("asr") or run.stages.get("mt")
     if merged is None or "baseline" not in run.stages:
         raise DataError(f"{parameters.dev}: expected audio for a speech model, found none; give spoken data")
@@ -64,8 +64,8 @@ def _gated(run: Run, parameters: MergeParameters, loaded: StageRef) -> bool:
     if metric == "auto":
         metric = "wer" if merged.stage == "asr" else "bleu"
     systems = (merged, run.stages["baseline"], baseline_of(parameters))
-    verdict = gate.read_verdict(
-        run.add(gate.gate(loaded, *systems, metric, parameters.margin, run.store_url))
+    verdict = quality_gate.read_verdict(
+        run.add(quality_gate.check_quality(loaded, *systems, metric, parameters.margin, run.store_url))
     )
     run.notes.append(str(verdict))
     return verdict.accepted
@@ -80,12 +80,12 @@ def _score(run: Run, parameters: MergeParameters) -> None:
         "mt-test": ("", "test"),
     }
     scored = [
-        Scored(prefix, run.stages[source], run.stages[name], None if name.startswith("asr") else TARGET)
+        TextsToScore(prefix, run.stages[source], run.stages[name], None if name.startswith("asr") else TARGET)
         for name, (prefix, source) in outputs.items()
         if name in run.stages
     ]
     if scored:
-        ref = run.add(metrics.score(scored, parameters.target_language, run.store_url, run.name))
+        ref = run.add(metrics.score_texts(scored, parameters.target_language, run.store_url, run.name))
         run.metrics = metrics.read_scores(ref)
 
 

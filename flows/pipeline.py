@@ -13,46 +13,52 @@ from prefect.client.schemas.objects import State
 from components.records import RunRecord
 from flows.compare import needs as comparison_needs
 from flows.compare import run_comparison
-from flows.compare_parameters import CompareParameters
-from flows.parameters import flat
-from flows.pipeline_parameters import PipelineParameters, systems_of
-from flows.pipeline_parameters import pipeline as graph_of
+from flows.parameters.base import expand_parameters
+from flows.parameters.compare import CompareParameters
+from flows.parameters.pipeline import PipelineParameters, systems_of
+from flows.parameters.pipeline import pipeline as graph_of
 from flows.preflight import Need
-from flows.running import name_flow_run
+from flows.run import name_flow_run
 from flows.system import NO_HOOKS, System, run_system
-from tasks.runners import runner
+from tasks.task_runners import make_runner
 
 
-@flow(name="pipeline", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)
-@flat(PipelineParameters)
+@flow(name="pipeline", task_runner=make_runner(), persist_result=False, flow_run_name=name_flow_run)
+@expand_parameters(PipelineParameters)
 def pipeline(parameters: PipelineParameters) -> RunRecord | State[RunRecord]:
     """Run a graph of models over a data set, score its outputs and report; compare those of a matrix."""
     systems = systems_of(parameters)
     if len(systems) > 1:
-        return run_comparison(_comparison(parameters, systems))
+        return run_comparison(_as_comparison(parameters, systems))
     (only,) = systems.values()
     return run_system("pipeline", parameters, graph_of(only))
 
 
 def needs(parameters: PipelineParameters) -> list[Need]:
-    """What its nodes need before anything is computed, or those of every system of a matrix."""
+    """The checks of its nodes, or of those of every system of a matrix."""
     systems = systems_of(parameters)
     if len(systems) > 1:
-        return comparison_needs(_comparison(parameters, systems))
+        return comparison_needs(_as_comparison(parameters, systems))
     (only,) = systems.values()
     return System("pipeline", parameters, graph_of(only), NO_HOOKS).needs()
 
 
-def _comparison(
+def _as_comparison(
     parameters: PipelineParameters, systems: Mapping[str, PipelineParameters]
 ) -> CompareParameters:
     """The systems of a matrix as a comparison of pipelines; the first is the baseline."""
-    own = {"graph", "until", "folder"}
+    graph_fields = {"graph", "until", "folder"}
     configs = [
-        {"name": name, "flow": "pipeline", "parameters": one.model_dump(include=own, exclude_none=True)}
-        for name, one in systems.items()
+        {
+            "name": name,
+            "flow": "pipeline",
+            "parameters": system.model_dump(include=graph_fields, exclude_none=True),
+        }
+        for name, system in systems.items()
     ]
-    return CompareParameters.model_validate({**parameters.model_dump(exclude=own), "systems": configs})
+    return CompareParameters.model_validate(
+        {**parameters.model_dump(exclude=graph_fields), "systems": configs}
+    )
 
 
 if __name__ == "__main__":

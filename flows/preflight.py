@@ -1,4 +1,4 @@
-"""What can be refused is refused before the first stage computes: of every stage, and all of it at once.
+"""Checks before the first stage computes: all faults of all stages at once.
 
 A flow says what its stages need. ``check`` costs no fetching and comes before anything is read; ``admit`` may
 fetch the stage's models and comes once the data are known, before the first model computes.
@@ -12,20 +12,20 @@ from functools import partial
 
 from components import data as sets
 from components.errors import AntiphonError, ConfigError, TransientError
-from components.languages import base_of
+from components.languages import UNDETERMINED, base_of
 from components.nodes.kind import Site
 from components.pipeline.pipeline import DATA, SOURCE, TARGET, Node, Pipeline
 from components.records import StageRef, Utterance
-from components.storage.reader import utterances
-from components.translation.checks import Pair
-from flows.parameters import DataParameters
+from components.storage.reader import read_utterances
+from components.translation.checks import LanguagePair
+from flows.parameters.base import DataParameters
 
-Pairs = frozenset[Pair]
+Pairs = frozenset[LanguagePair]
 
 
 @dataclass(frozen=True)
 class Need:
-    """What one stage asks for. The calls raise AntiphonError in one line.
+    """The checks of one stage; each call raises AntiphonError in one line.
 
     ``data`` is the data set that it reads; where ``concerns`` none of its utterances, nothing is asked for.
     ``named`` gives ids of utterances that the data must have.
@@ -36,55 +36,61 @@ class Need:
     admit: Callable[[Pairs], object] = lambda pairs: None
     concerns: Callable[[Utterance], bool] = lambda utterance: True
     data: str = DATA
-    named: Callable[[], Collection[str]] = tuple
+    utterance_ids: Callable[[], Collection[str]] = tuple
 
 
-def of_pipeline(pipeline: Pipeline, store: str | None, seed: int) -> list[Need]:
-    """What the nodes of a pipeline need; a model that another node makes is not known before."""
-    nodes = [_of_node(pipeline, node, pipeline.site(node, store, seed)) for node in pipeline]
+def needs_of_pipeline(pipeline: Pipeline, store: str | None, seed: int) -> list[Need]:
+    """The checks of a pipeline's nodes; a model that another node makes is not checked."""
+    nodes = [_need_of_node(pipeline, node, pipeline.site_of(node, store, seed)) for node in pipeline]
     return [*nodes, Need("target_language", lambda: None, partial(_refuse_other_target, pipeline))]
 
 
 def _refuse_other_target(pipeline: Pipeline, pairs: Pairs) -> None:
     """Refuse a translation into a language that the data set, or the run, does not ask for."""
     name = pipeline.outputs.get("translation")
-    written = TARGET if name is None else pipeline.language_of(name)
-    wanted = sorted({target for _, target in pairs if target is not None})
-    if written != TARGET and wanted and base_of(written) not in map(base_of, wanted):
+    output_language = TARGET if name is None else pipeline.language_of(name)
+    targets = sorted({target for _, target in pairs if target is not None})
+    if output_language != TARGET and targets and base_of(output_language) not in map(base_of, targets):
         raise ConfigError(
-            f"expected {', '.join(wanted)}, which nothing gives: the translation is {name}, into {written}; "
-            "say outputs: {translation: NODE}, or another target_language"
+            f"expected {', '.join(targets)}, which nothing gives: the translation is {name}, into "
+            f"{output_language}; say outputs: {{translation: NODE}}, or another target_language"
         )
 
 
-def _of_node(pipeline: Pipeline, node: Node, site: Site) -> Need:
-    read = pipeline.language_of(node.origin or node.of[0]) if node.of else SOURCE
-    written = pipeline.language_of(node.name)
+def _need_of_node(pipeline: Pipeline, node: Node, site: Site) -> Need:
+    input_language = pipeline.language_of(node.origin or node.of[0]) if node.of else SOURCE
+    output_language = pipeline.language_of(node.name)
 
     def pairs_of(pairs: Pairs) -> Pairs:
-        """The languages of the node, of those of the data set."""
-        named = [{SOURCE: source, TARGET: target} for source, target in pairs]
-        return frozenset((each.get(read, read) or "und", each.get(written, written)) for each in named)
+        """Source and target languages that the node meets, from those of the data set."""
+        codes = [{SOURCE: source, TARGET: target} for source, target in pairs]
+        return frozenset(
+            (
+                code_by_role.get(input_language, input_language) or UNDETERMINED,
+                code_by_role.get(output_language, output_language),
+            )
+            for code_by_role in codes
+        )
 
     def concerns(utterance: Utterance) -> bool:
-        return node.kind.applies(utterance) and not node.kind.leaves(utterance)
+        return node.kind.applies(utterance) and not node.kind.leaves_unchanged(utterance)
 
     def admit(pairs: Pairs) -> None:
-        if not node.made:  # else its model is not there yet
-            node.kind.admit(node.settings, site, pairs_of(pairs))
+        if not node.model_nodes:  # else its model is not there yet
+            node.kind.validate_models(node.settings, site, pairs_of(pairs))
 
     return Need(
-        pipeline.written_name(node.name),
+        pipeline.user_name_of(node.name),
         lambda: node.kind.check(node.settings, site),
         admit,
         concerns=concerns if node.of and all(map(pipeline.is_data, node.of)) else lambda utterance: True,
         data=pipeline.data_of(node.name),
-        named=lambda: node.kind.named(node.settings),
+        utterance_ids=lambda: node.kind.named_ids(node.settings),
     )
 
 
-def readable(parameters: DataParameters) -> Need:
-    """What the data stage needs: one source, and that it is there."""
+def need_of_data(parameters: DataParameters) -> Need:
+    """The check of the data set: exactly one source, and that it exists."""
 
     def check() -> None:
         if (parameters.data is None) == (parameters.audio is None):
@@ -98,51 +104,53 @@ def readable(parameters: DataParameters) -> Need:
     return Need("data", check)
 
 
-def tested(source: str | None, source_language: str | None, target_language: str | None) -> Need:
-    """What scoring on another data set needs, if there is one: that it is there."""
+def need_of_test_data(source: str | None, source_language: str | None, target_language: str | None) -> Need:
+    """The check of test data, if there are any: that they exist."""
     return Need(
         "test", lambda: None if source is None else sets.check(source, source_language, target_language)
     )
 
 
-def refuse(needs: Iterable[Need]) -> None:
-    """Refuse what can be refused before anything is read or fetched.
+def check_needs(needs: Iterable[Need]) -> None:
+    """Run the checks that read and fetch nothing.
 
     Raises:
         ConfigError: every fault of every stage, a line each.
     """
-    _all((need.stage, need.check) for need in needs)
+    _run_checks((need.stage, need.check) for need in needs)
 
 
-def admit(needs: Sequence[Need], loaded: StageRef, name: str = DATA) -> None:
-    """Refuse what can be refused of the readers of a data set now that its languages are known.
+def admit_data(needs: Sequence[Need], loaded: StageRef, name: str = DATA) -> None:
+    """Run the checks that need a data set's languages, for the stages that read it.
 
     Fetches the models that will be needed.
 
     Raises:
         ConfigError: every fault of every stage, a line each.
     """
-    pairs = set[Pair]()
-    waiting, wanted = [need for need in needs if need.data == name], []
-    missing = {need.stage: set(need.named()) for need in waiting}
-    for one in utterances(loaded):
+    pairs = set[LanguagePair]()
+    pending, needed = [need for need in needs if need.data == name], []
+    missing = {need.stage: set(need.utterance_ids()) for need in pending}
+    for utterance in read_utterances(loaded):
         for ids in missing.values():
-            ids.discard(one.id)
-        pairs.add((one.source_language, one.target_language))
-        concerned = [need for need in waiting if need.concerns(one)]
-        waiting = [need for need in waiting if need not in concerned]
-        wanted += concerned
-    wanted.sort(key=needs.index)
-    faults = [(stage, partial(_unknown, ids)) for stage, ids in missing.items() if ids]
-    _all([*faults, *((need.stage, partial(need.admit, frozenset(pairs))) for need in wanted)])
+            ids.discard(utterance.id)
+        pairs.add((utterance.source_language, utterance.target_language))
+        concerned = [need for need in pending if need.concerns(utterance)]
+        pending = [need for need in pending if need not in concerned]
+        needed += concerned
+    needed.sort(key=needs.index)
+    faults = [(stage, partial(_refuse_unknown_ids, ids)) for stage, ids in missing.items() if ids]
+    _run_checks([*faults, *((need.stage, partial(need.admit, frozenset(pairs))) for need in needed)])
 
 
-def _unknown(ids: Collection[str]) -> None:
-    names = ", ".join(repr(each) for each in sorted(ids)[:3]) + (" ..." if len(ids) > 3 else "")
+def _refuse_unknown_ids(ids: Collection[str]) -> None:
+    names = ", ".join(repr(utterance_id) for utterance_id in sorted(ids)[:3]) + (
+        " ..." if len(ids) > 3 else ""
+    )
     raise ConfigError(f"expected ids of utterances of the data, found {len(ids)} that are none: {names}")
 
 
-def _all(checks: Iterable[tuple[str, Callable[[], object]]]) -> None:
+def _run_checks(checks: Iterable[tuple[str, Callable[[], object]]]) -> None:
     faults = []
     for stage, check in checks:
         try:

@@ -1,4 +1,4 @@
-"""Refinement: a draft (a first pass, or a finished run's) is looked at again, round by round.
+"""Refinement: revise a draft (a first pass, or a finished run's) in rounds.
 
 Each round is a stage of the store, so an interrupted run goes on at its round. `python -m flows.refine` takes
 the options of `antiphon run refine`.
@@ -11,16 +11,16 @@ from prefect.client.schemas.objects import State
 
 from components.pipeline.pipeline import Pipeline
 from components.records import RunRecord, StageRef
-from flows.parameters import flat
-from flows.refine_parameters import RefineParameters, draft_of, pipeline
-from flows.running import Run, name_flow_run
+from flows.parameters.base import expand_parameters
+from flows.parameters.refine import RefineParameters, draft_of, pipeline
+from flows.run import Run, name_flow_run
 from flows.system import Hooks, run_system
-from tasks import rounds
-from tasks.runners import runner
+from tasks.stages import refinement_curve
+from tasks.task_runners import make_runner
 
 
-@flow(name="refine", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)
-@flat(RefineParameters)
+@flow(name="refine", task_runner=make_runner(), persist_result=False, flow_run_name=name_flow_run)
+@expand_parameters(RefineParameters)
 def refine(parameters: RefineParameters) -> RunRecord | State[RunRecord]:
     """Draft a data set (or take a finished run's draft), refine it round by round, score and report."""
     return run_system("refine", parameters, pipeline(parameters), HOOKS)
@@ -31,23 +31,21 @@ def _data_of_draft(parameters: RefineParameters) -> StageRef | None:
 
 
 def _score_rounds(run: Run, graph: Pipeline) -> None:
-    """What each round was worth, and why it ended."""
+    """Score the text after every round, and note why utterances left the rounds."""
     parameters = run.parameters
     assert isinstance(parameters, RefineParameters)
-    stages = rounds.rounds_of(graph, run.stages, "refine")
+    stages = refinement_curve.find_rounds(graph, run.stages, "refine")
     if not stages:
         return
-    run.notes.append(f"{len(stages) - 1} rounds; utterances ended by: {_listed(rounds.reasons(stages[-1]))}")
-    target, reported = parameters.target_language, parameters.refine.reported
-    curve = run.add(rounds.score_rounds(run.stages["data"], stages, target, reported, run.store_url))
-    run.metrics |= rounds.read_rounds(curve)
+    reasons = refinement_curve.count_stop_reasons(stages[-1])
+    counts = ", ".join(f"{name} {count}" for name, count in reasons.items())
+    run.notes.append(f"{len(stages) - 1} rounds; utterances ended by: {counts}")
+    target, metric = parameters.target_language, parameters.refine.reported
+    curve = run.add(refinement_curve.score_rounds(run.stages["data"], stages, target, metric, run.store_url))
+    run.metrics |= refinement_curve.read_rounds(curve)
 
 
 HOOKS = Hooks(data=_data_of_draft, after=_score_rounds)
-
-
-def _listed(counts: dict[str, int]) -> str:
-    return ", ".join(f"{name} {count}" for name, count in counts.items())
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from components.errors import ConfigError
 if TYPE_CHECKING:
     from components.pipeline.pipeline import Pipeline
     from components.records import RunRecord
-    from flows.parameters import FlowParameters
+    from flows.parameters.base import FlowParameters
     from flows.preflight import Need
 
 
@@ -51,7 +51,7 @@ class FlowEntry(NamedTuple):
         return _load(self.hooks_of or "flows.system:NO_HOOKS")
 
     def needs(self, parameters: Any) -> Sequence[Need]:
-        """What its stages need before anything is computed."""
+        """The checks that come before anything is computed."""
         needs: Sequence[Need] = ()
         if self.needs_of is not None:
             needs = _load(self.needs_of)(parameters)
@@ -65,84 +65,84 @@ FLOWS = {
     "pipeline": FlowEntry(
         "any graph of models, from a file: antiphon run FILE.yaml",
         "flows.pipeline:pipeline",
-        "flows.pipeline_parameters:PipelineParameters",
+        "flows.parameters.pipeline:PipelineParameters",
         "flows.pipeline:needs",
-        "flows.pipeline_parameters:pipeline",
+        "flows.parameters.pipeline:pipeline",
     ),
     "cascade": FlowEntry(
         "speech -> transcript -> translation, scored and reported",
         "flows.cascade:cascade",
-        "flows.cascade_parameters:CascadeParameters",
+        "flows.parameters.cascade:CascadeParameters",
         None,
-        "flows.cascade_parameters:pipeline",
+        "flows.parameters.cascade:pipeline",
         "flows.cascade:HOOKS",
     ),
     "ensemble": FlowEntry(
-        "many recognisers and translators as one, mixed token by token or by their outputs",
+        "many recognizers and translators as one, mixed token by token or by their outputs",
         "flows.ensemble:ensemble",
-        "flows.ensemble_parameters:EnsembleParameters",
+        "flows.parameters.ensemble:EnsembleParameters",
         None,
-        "flows.ensemble_parameters:pipeline",
+        "flows.parameters.ensemble:pipeline",
     ),
     "compare": FlowEntry(
         "several systems on one data set: who is better, by how much, at what cost",
         "flows.compare:compare",
-        "flows.compare_parameters:CompareParameters",
+        "flows.parameters.compare:CompareParameters",
         "flows.compare:needs",
     ),
     "blame": FlowEntry(
-        "which stage of a finished run loses what, by putting transcripts and drafts right",
+        "which stage of a finished run loses what, by correcting transcripts and drafts",
         "flows.blame:blame",
-        "flows.blame_parameters:BlameParameters",
+        "flows.parameters.blame:BlameParameters",
     ),
     "contribution": FlowEntry(
         "what each member, input, source, round or expert of a finished run's system adds",
         "flows.contribution:contribution",
-        "flows.contribution_parameters:ContributionParameters",
+        "flows.parameters.contribution:ContributionParameters",
     ),
     "refine": FlowEntry(
-        "a draft looked at again, round by round: self-refine, deliberation, edit diffusion",
+        "a draft revised in rounds: self-refine, deliberation, edit diffusion",
         "flows.refine:refine",
-        "flows.refine_parameters:RefineParameters",
+        "flows.parameters.refine:RefineParameters",
         None,
-        "flows.refine_parameters:pipeline",
+        "flows.parameters.refine:pipeline",
         "flows.refine:HOOKS",
     ),
     "stack": FlowEntry(
         "a second system over the cascade: late fusion, pre-translation, dual source",
         "flows.stack:stack",
-        "flows.stack_parameters:StackParameters",
+        "flows.parameters.stack:StackParameters",
         None,
-        "flows.stack_parameters:pipeline",
+        "flows.parameters.stack:pipeline",
         "flows.stack:HOOKS",
     ),
     "merge": FlowEntry(
         "models merged by mergekit's recipe, kept if they are not worse than a baseline",
         "flows.merge:merge",
-        "flows.merge_parameters:MergeParameters",
+        "flows.parameters.merge:MergeParameters",
         "flows.merge:needs",
-        "flows.merge_parameters:pipeline",
+        "flows.parameters.merge:pipeline",
     ),
     "experts": FlowEntry(
-        "train a translation model with experts for several languages, watch its routers",
+        "train a translation model with experts for several languages, record its routing",
         "flows.experts:experts",
-        "flows.experts_parameters:ExpertsParameters",
+        "flows.parameters.experts:ExpertsParameters",
         "flows.experts:needs",
-        "flows.experts_parameters:pipeline",
+        "flows.parameters.experts:pipeline",
     ),
     "train": FlowEntry(
         "train a translation model and keep the best checkpoint in the store",
         "flows.train:train",
-        "flows.train_parameters:TrainParameters",
+        "flows.parameters.train:TrainParameters",
         "flows.train:needs",
-        "flows.train_parameters:pipeline",
+        "flows.parameters.train:pipeline",
     ),
     "distill": FlowEntry(
-        "distil an ensemble or a whole pipeline into one small student",
+        "distill an ensemble or a whole pipeline into one small student",
         "flows.distill:distill",
-        "flows.distill_parameters:DistillParameters",
+        "flows.parameters.distill:DistillParameters",
         "flows.distill:needs",
-        "flows.distill_parameters:pipeline",
+        "flows.parameters.distill:pipeline",
     ),
 }
 

@@ -1,4 +1,4 @@
-"""What a run is called where no name was given: its flow, what it reads, and its first model."""
+"""Display names of runs in Prefect: the flow, what it reads, and its first model."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from pydantic import BaseModel
 
 from components.redaction import redact
 
-_READ = ("audio", "runs", "run", "draft", "data")
+_SOURCE_PARAMETERS = ("audio", "runs", "run", "draft", "data")
 """Parameters that say what a flow reads; the first that is set."""
 _SUFFIX = re.compile(r"\.(jsonl|json|tsv|csv|txt|wav|flac|mp3|ogg|ya?ml)$")
-_LONGEST = 100
+_MAX_LENGTH = 100
 
 
 def describe_run(flow: str, parameters: Mapping[str, Any]) -> str:
-    """The name that a run was given, else such as ``cascade talks whisper-base``."""
-    given = parameters.get("name")
-    if given:
-        return str(given)
-    reads = next((parameters[key] for key in _READ if parameters.get(key)), ())
+    """The run's own name if it has one, else a description such as ``cascade talks whisper-base``."""
+    name = parameters.get("name")
+    if name:
+        return str(name)
+    reads = next((parameters[key] for key in _SOURCE_PARAMETERS if parameters.get(key)), ())
     sources = [reads] if isinstance(reads, str) else list(reads)
-    names = [*sources, *islice(_models(parameters), 1)]
-    return " ".join([flow, *map(_short, names)])[:_LONGEST]
+    names = [*sources, *islice(_iterate_models(parameters), 1)]
+    return " ".join([flow, *map(_shorten, names)])[:_MAX_LENGTH]
 
 
-def _short(reference: str) -> str:
+def _shorten(reference: str) -> str:
     """The last part of a path, of a model's reference or of the first of several files."""
     first = redact(reference).partition(",")[0].partition("?")[0].rstrip("/")
     name = _SUFFIX.sub("", first.rpartition("/")[2].partition("@")[0])
     return re.sub(r"^(packaged|whisper|store|sphinx):", "", name)
 
 
-def _models(values: object) -> Iterator[str]:
+def _iterate_models(values: object) -> Iterator[str]:
     """Every model that parameters name, in their order."""
     fields = dict(values) if isinstance(values, BaseModel) else values
     if isinstance(fields, Mapping):
@@ -43,4 +43,4 @@ def _models(values: object) -> Iterator[str]:
             if name == "model" and isinstance(value, str):
                 yield value
             else:
-                yield from _models(value)
+                yield from _iterate_models(value)

@@ -1,4 +1,4 @@
-"""The stack: P(Y2 | X, Y1): a second system sees what the first ones said, and the sound.
+"""Stacking, P(Y2 | X, Y1): a second system translates from the first one's texts and the speech.
 
 data (text-only data are spoken first) -> asr -> mt -> stack -> scores -> report. Where no model is named, one
 is trained first. `python -m flows.stack` takes the options of `antiphon run stack`.
@@ -11,28 +11,30 @@ from prefect.client.schemas.objects import State
 
 from components.pipeline.pipeline import Pipeline
 from components.records import RunRecord
-from flows.parameters import flat
-from flows.running import Run, name_flow_run
-from flows.stack_parameters import StackParameters, pipeline
+from flows.parameters.base import expand_parameters
+from flows.parameters.stack import StackParameters, pipeline
+from flows.run import Run, name_flow_run
 from flows.system import Hooks, run_system
-from tasks import rounds
-from tasks.runners import runner
+from tasks.stages import refinement_curve
+from tasks.task_runners import make_runner
 
 
 def _score_rounds(run: Run, pipeline: Pipeline) -> None:
-    """What the second system changed of the first one's translations, and how much of it for the worse."""
-    spoken = run.stages[pipeline.speech_of("stack")]
+    """Score how many translations of the first system the second one changed, and how many for the worse."""
+    speech = run.stages[pipeline.speech_of("stack")]
     texts = (run.stages["mt"], run.stages["stack"])
     target = pipeline.languages[1]
-    changes = run.add(rounds.score_rounds(spoken, texts, target, "bleu", run.store_url))
-    run.metrics |= {name: score for name, score in rounds.read_rounds(changes).items() if name == "harm_rate"}
+    changes = run.add(refinement_curve.score_rounds(speech, texts, target, "bleu", run.store_url))
+    run.metrics |= {
+        name: score for name, score in refinement_curve.read_rounds(changes).items() if name == "harm_rate"
+    }
 
 
 HOOKS = Hooks(after=_score_rounds)
 
 
-@flow(name="stack", task_runner=runner(), persist_result=False, flow_run_name=name_flow_run)
-@flat(StackParameters)
+@flow(name="stack", task_runner=make_runner(), persist_result=False, flow_run_name=name_flow_run)
+@expand_parameters(StackParameters)
 def stack(parameters: StackParameters) -> RunRecord | State[RunRecord]:
     """Transcribe and translate a data set, translate it again by a stacked system, score both and report."""
     return run_system("stack", parameters, pipeline(parameters), HOOKS)

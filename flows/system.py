@@ -1,4 +1,4 @@
-"""What every flow over a data set does: loads it, runs its pipeline over it, scores the outputs, reports."""
+"""What every flow over a data set does: load it, run the pipeline, score the outputs, report."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from components.pipeline.pipeline import DATA, Pipeline
 from components.pipeline.planning import with_models
 from components.records import RunRecord, StageRef
 from flows import preflight
-from flows.parameters import DataParameters, FlowParameters
+from flows.parameters.base import DataParameters, FlowParameters
 from flows.preflight import Need
-from flows.running import Run, ending
-from tasks import data as data_sets
-from tasks import metrics, report
+from flows.run import Run, final_state
 from tasks.artifacts import publish_summary
-from tasks.executor import Executed, execute
+from tasks.execution.executor import PipelineResult, execute
+from tasks.stages import data as data_sets
+from tasks.stages import metrics, report
 
 
 class Hooks(NamedTuple):
-    """What a flow adds to what all of them do.
+    """What a flow adds to the common procedure.
 
     Attributes:
         data: the finished data set that its parameters name, if they name one.
@@ -49,28 +49,28 @@ class System:
         self._data = hooks.data(parameters)
 
     def needs(self) -> list[Need]:
-        """What can be refused of it before anything is read."""
-        nodes = preflight.of_pipeline(self.pipeline, self.parameters.store, self.parameters.seed)
-        return nodes if self._data is not None else [preflight.readable(self.parameters), *nodes]
+        """The checks that come before anything is read."""
+        nodes = preflight.needs_of_pipeline(self.pipeline, self.parameters.store, self.parameters.seed)
+        return nodes if self._data is not None else [preflight.need_of_data(self.parameters), *nodes]
 
     def load(self, run: Run) -> dict[str, StageRef]:
-        """The data sets of a run by the names under which nodes read them; what they refuse is refused."""
+        """Load the data sets, by the names under which nodes read them, and check the models against them."""
         needs = self.needs()
         sets = load_data(run, self._data)
-        preflight.admit(needs, sets[DATA])
-        sets |= load_further(run, self.pipeline, needs)
-        run.pipeline = self.pipeline.record()
+        preflight.admit_data(needs, sets[DATA])
+        sets |= load_data_nodes(run, self.pipeline, needs)
+        run.pipeline = self.pipeline.to_record()
         self.hooks.before(run, self.pipeline)
         return sets
 
-    def finish(self, run: Run, executed: Executed) -> None:
-        """Score and report what became of its nodes; raises what one failed with."""
-        note(run, executed)
+    def finish(self, run: Run, executed: PipelineResult) -> None:
+        """Score and report the finished nodes; raises the first error of a node."""
+        record_execution(run, executed)
         score(run, executed.pipeline)
         if not executed.errors:
             self.hooks.after(run, executed.pipeline)
-        report.report(run.record, run.store_url)
-        executed.refuse()
+        report.publish_run_report(run.record, run.store_url)
+        executed.raise_first_error()
 
 
 def run_system(
@@ -78,12 +78,12 @@ def run_system(
 ) -> RunRecord | State[RunRecord]:
     """Run a pipeline over a data set as a run of ``flow``, score and report it."""
     system = System(flow, parameters, pipeline, hooks)
-    preflight.refuse(system.needs())
+    preflight.check_needs(system.needs())
     run = Run(flow, parameters)
     with run:
         executed = execute(pipeline, system.load(run), run.store_url, parameters.seed)
         system.finish(run, executed)
-    return ending(run.record)
+    return final_state(run.record)
 
 
 def run_models(
@@ -97,78 +97,83 @@ def run_models(
     """Run a pipeline that makes models as a run of ``flow``.
 
     Args:
+        flow: name of the flow.
+        parameters: of the run.
+        pipeline: whose nodes make the models.
         needs: of its nodes, and of what comes after them.
         after: scores what it made.
         loaded: the finished data set that nodes read as ``data``, if it is not the parameters'.
     """
-    preflight.refuse(needs)
+    preflight.check_needs(needs)
     run = Run(flow, parameters)
     with run:
-        execute_part(run, pipeline, needs, load_data(run, loaded))
+        execute_pipeline(run, pipeline, needs, load_data(run, loaded))
         after(run)
         publish_summary(run.name, run.stages.values(), run.metrics)
-    return ending(run.record)
+    return final_state(run.record)
 
 
 def load_data(run: Run, loaded: StageRef | None = None) -> dict[str, StageRef]:
-    """The data set of a run's parameters, if they name one, or a finished one."""
+    """Load the data set that a run's parameters name, if they do; or take a finished one."""
     if loaded is not None:
         return {DATA: run.add(loaded.model_copy(update={"reused": True}))}
-    named = run.parameters.data_set
-    return {} if named is None else {DATA: run.add(data_sets.load(*named, run.store_url))}
+    data_set = run.parameters.data_set
+    return {} if data_set is None else {DATA: run.add(data_sets.load_data(*data_set, run.store_url))}
 
 
-def execute_part(run: Run, pipeline: Pipeline, needs: Sequence[Need], sets: Mapping[str, StageRef]) -> None:
-    """Run a pipeline, or what is left of it, over loaded data sets; raises what a node failed with."""
+def execute_pipeline(
+    run: Run, pipeline: Pipeline, needs: Sequence[Need], sets: Mapping[str, StageRef]
+) -> None:
+    """Run a pipeline (finished nodes are reused) over loaded data sets; raises the first error of a node."""
     for name, loaded in sets.items():
-        preflight.admit(needs, loaded, name)
-    sets = {**sets, **load_further(run, pipeline, needs)}
-    run.pipeline = pipeline.record()
+        preflight.admit_data(needs, loaded, name)
+    sets = {**sets, **load_data_nodes(run, pipeline, needs)}
+    run.pipeline = pipeline.to_record()
     executed = execute(pipeline, sets, run.store_url, run.parameters.seed)
-    note(run, executed)
-    executed.refuse()
+    record_execution(run, executed)
+    executed.raise_first_error()
 
 
-def note(run: Run, executed: Executed) -> None:
-    """Keep the finished stages, the graph and what is to be said of the nodes in a run.
+def record_execution(run: Run, executed: PipelineResult) -> None:
+    """Copy finished stages, the graph and the notes of its nodes into a run.
 
     What the run has of an earlier part of the same pipeline stays as it was noted then.
     """
-    keys = {name: one.stage.key for name, one in executed.plans.items()}
+    keys = {name: node_plan.stage.key for name, node_plan in executed.plans.items()}
     for name, ref in executed.stages.items():
-        if run.has(ref):
+        if run.has_stage(ref):
             executed.statuses[name] = "reused" if run.stages[name].reused else "computed"
             continue
         run.add(ref)
-        planned = executed.plans[name]
-        own = run.stages.get(executed.pipeline.data_of(name))
-        settings = with_models(planned.node.settings, planned.node, keys)
-        run.notes += planned.node.kind.notes(settings, planned.site, ref, own)
-    run.pipeline = executed.pipeline.record(executed.statuses)
+        plan = executed.plans[name]
+        data = run.stages.get(executed.pipeline.data_of(name))
+        settings = with_models(plan.node.settings, plan.node, keys)
+        run.notes += plan.node.kind.notes(settings, plan.site, ref, data)
+    run.pipeline = executed.pipeline.to_record(executed.statuses)
     run.notes += [f"{name}: {error}" for name, error in executed.errors.items()]
 
 
-def load_further(run: Run, pipeline: Pipeline, needs: Sequence[Need]) -> dict[str, StageRef]:
-    """The further data sets of a pipeline by name; what they refuse is refused."""
+def load_data_nodes(run: Run, pipeline: Pipeline, needs: Sequence[Need]) -> dict[str, StageRef]:
+    """Load the data sets of nodes of kind ``data`` by name, and check their readers' models against them."""
     sets = {}
     for node in pipeline.data_nodes():
-        sets[node.name] = _load(run, pipeline, node.name)
-        preflight.admit(needs, sets[node.name], node.name)
+        sets[node.name] = _load_data_node(run, pipeline, node.name)
+        preflight.admit_data(needs, sets[node.name], node.name)
     return sets
 
 
-def _load(run: Run, pipeline: Pipeline, name: str) -> StageRef:
-    """A further data set of a pipeline."""
+def _load_data_node(run: Run, pipeline: Pipeline, name: str) -> StageRef:
+    """Load the data set of one node of kind ``data``."""
     settings = pipeline.nodes[name].settings
     assert isinstance(settings, DataSettings)
     source = (settings.source, None, *pipeline.languages)
-    return run.add(data_sets.load(*source, settings.limit, run.store_url), name)
+    return run.add(data_sets.load_data(*source, settings.limit, run.store_url), name)
 
 
 def score(run: Run, pipeline: Pipeline) -> None:
-    """Score every node that gives texts of which there are references."""
-    scored = metrics.scored(pipeline, run.stages)
+    """Score every node that gives texts for which there are references."""
+    scored = metrics.find_texts_to_score(pipeline, run.stages)
     if scored:
         target = pipeline.languages[1]
-        ref = run.add(metrics.score(scored, target, run.store_url, run.name))
+        ref = run.add(metrics.score_texts(scored, target, run.store_url, run.name))
         run.metrics = metrics.read_scores(ref)

@@ -10,30 +10,30 @@ from prefect.client.schemas.objects import State
 
 from components.records import RunRecord
 from flows import preflight
-from flows.parameters import flat
+from flows.parameters.base import expand_parameters
+from flows.parameters.train import TrainParameters, pipeline
 from flows.preflight import Need
-from flows.running import Run, name_flow_run
+from flows.run import Run, name_flow_run
 from flows.system import run_models
-from flows.train_parameters import TrainParameters, pipeline
-from tasks import model_scores
+from tasks.stages import model_scores
 
 
 def needs(parameters: TrainParameters) -> list[Need]:
-    """What the training and its scores need before anything is computed."""
+    """The checks of the training and of its test data."""
     languages = parameters.source_language, parameters.target_language
-    nodes = preflight.of_pipeline(pipeline(parameters), parameters.store, parameters.seed)
-    return [*nodes, preflight.tested(parameters.test, *languages)]
+    nodes = preflight.needs_of_pipeline(pipeline(parameters), parameters.store, parameters.seed)
+    return [*nodes, preflight.need_of_test_data(parameters.test, *languages)]
 
 
 @flow(name="train", persist_result=False, flow_run_name=name_flow_run)
-@flat(TrainParameters)
+@expand_parameters(TrainParameters)
 def train(parameters: TrainParameters) -> RunRecord | State[RunRecord]:
     """Train a translation model, keep it in the store and score it."""
 
     def after(run: Run) -> None:
-        asked = (parameters.training(), run.stages["training"], parameters.test, parameters.beam_size)
-        scored = model_scores.score(*asked, run.store_url)
-        run.metrics = model_scores.read_scores(run.add(scored))
+        arguments = (parameters.training(), run.stages["training"], parameters.test, parameters.beam_size)
+        scores = model_scores.score_model(*arguments, run.store_url)
+        run.metrics = model_scores.read_scores(run.add(scores))
 
     return run_models("train", parameters, pipeline(parameters), needs(parameters), after)
 

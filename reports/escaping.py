@@ -1,4 +1,4 @@
-"""Text of unknown origin, made safe and honest to look at."""
+"""Escaping of untrusted text for terminals and HTML pages."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import re
 _HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 
 
-def printable(text: str) -> str:
-    """The text with control characters, lone surrogates and bidi overrides spelt out as ``⟨U+202E⟩``.
+def to_printable(text: str) -> str:
+    """The text with control characters, lone surrogates and bidi overrides spelled out as ``⟨U+202E⟩``.
 
     Those can reorder or hide what a person reads; letters, marks and joiners stay as they are.
     """
     return _HIDDEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text)
 
 
-def script_json(value: object) -> str:
+def to_script_json(value: object) -> str:
     """JSON that may stand inside ``<script type="application/json">``: ASCII, without ``<``, ``>``, ``&``.
 
     Raises:

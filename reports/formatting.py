@@ -1,25 +1,22 @@
-"""Numbers as reports write them, and what their scores are called."""
+"""Durations and sizes as text."""
 
 from __future__ import annotations
 
-LABELS = {"wer": "WER", "cer": "CER", "bleu": "BLEU", "chrf": "chrF2", "ter": "TER"}
-"""Metrics as the field writes them."""
 
-
-def seconds(value: float) -> str:
-    """A measured time: 0.43 s, 12.4 s, 3 min 05 s, 1 h 02 min."""
+def format_seconds(value: float) -> str:
+    """A measured time as text: 0.43 s, 12.4 s, 3 min 05 s, 1 h 02 min."""
     if value < 10:
         return f"{value:.2f} s"
-    return f"{value:.1f} s" if value < 60 else duration(value)
+    return f"{value:.1f} s" if value < 60 else format_duration(value)
 
 
-def mebibytes(value: int) -> str:
+def format_bytes(value: int) -> str:
     """Bytes as MiB or GiB."""
     return f"{value / 2**30:.2f} GiB" if value >= 2**30 else f"{value / 2**20:.0f} MiB"
 
 
-def duration(seconds: float) -> str:
-    """Seconds as a person says them: 45 s, 3 min 20 s, 2 h 05 min."""
+def format_duration(seconds: float) -> str:
+    """Rounded seconds as text: 45 s, 3 min 20 s, 2 h 05 min."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -1,1 +1,1 @@
-"""Prefect tasks: call a component on a batch, persist, log, publish artifacts."""
+"""Prefect tasks: run the stages of a pipeline and its analyses, persist and log them, publish artifacts."""

@@ -1,4 +1,4 @@
-"""What the Prefect UI shows of a run: tables of examples, a summary, plots, where the report is."""
+"""Artifacts of a run in the Prefect UI: tables of examples, a summary, plots, the report."""
 
 from __future__ import annotations
 
@@ -19,117 +19,122 @@ from prefect.artifacts import (
     create_table_artifact,
 )
 
-from components.files import lines, read_json
+from components.files import read_json, read_lines
 from components.records import Route, Score, StageRef
-from components.storage.reader import hypotheses, quarantined
+from components.storage.reader import read_nbests, read_quarantined
 from components.storage.stage_writer import OUTPUTS
 from components.storage.whole_stage import TABLES
 
-_EXAMPLES = 20
-_LONGEST = 400  # characters of a text in a table
-_LARGEST_REPORT = 1_500_000  # bytes, packed: in base64 they fit into the 2 MiB of a URL
-_LARGEST_IMAGE = 2_000_000  # bytes of a plot that goes into the database
+_MAX_EXAMPLES = 20
+_MAX_TEXT = 400  # characters of a text in a table
+_MAX_REPORT_BYTES = 1_500_000  # bytes, packed: in base64 they fit into the 2 MiB of a URL
+_MAX_IMAGE_BYTES = 2_000_000  # bytes of a plot that goes into the database
 
 
-def _shown(text: str) -> str:
-    """Text as it may stand in a table of the UI, which renders Markdown: no markup, no tags, one line."""
+def _escape(text: str) -> str:
+    """Escape a text for a table of the UI, which renders Markdown: no markup, no tags, one line."""
     text = " ".join(text.split())
-    text = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    text = text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 1] + "…"
     return "".join("\\" + mark if mark in "\\`*_[]<>|#!" else mark for mark in text)
 
 
-def _key(stage: str, what: str) -> str:
-    """A key as Prefect takes it: no underscores."""
+def _artifact_key(stage: str, what: str) -> str:
+    """Return an artifact's key in the characters that Prefect takes: no underscores."""
     return f"{stage}-{what}".replace("_", "-")
 
 
 def publish_stage(ref: StageRef) -> None:
-    """How a stage came about: computed or reused, by which models, how many records a second."""
+    """Publish how a stage came about: computed or reused, by which models, how many records a second."""
     plan = read_json(Path(ref.path) / "plan.json")
     weights = [f"{name} {sha[:12]}" for name, sha in plan["weights"].items()]
     row = {
-        "stage": _shown(ref.stage),
+        "stage": _escape(ref.stage),
         "state": "reused" if ref.reused else "computed",
         "records": ref.items,
         "quarantined": ref.quarantined,
         "records per second": round(ref.items / ref.seconds, 2) if ref.seconds else "",
         "seconds": round(ref.seconds, 2),
         "peak memory MiB": round(ref.peak_memory_bytes / 2**20),
-        "models": _shown(", ".join(dict.fromkeys(plan.get("models", {}).values()))),
+        "models": _escape(", ".join(dict.fromkeys(plan.get("models", {}).values()))),
         "weights (sha256)": ", ".join(weights),
         "key": ref.key[:12],
     }
     text = f"stage {ref.stage}: {row['state']}; a reused stage shows what its computing took"
-    create_table_artifact(table=[row], key=_key(ref.stage, "stage"), description=text)
+    create_table_artifact(table=[row], key=_artifact_key(ref.stage, "stage"), description=text)
 
 
-class Beside(NamedTuple):
-    """What is shown beside the output for an utterance: what was read, and what it should be."""
+class SourceAndReference(NamedTuple):
+    """The source text and the reference that are shown beside an utterance's output."""
 
     source: str
     reference: str
 
 
-Look = Callable[[Sequence[str]], Mapping[str, Beside]]
-"""Finds both for some utterances."""
+LookUp = Callable[[Sequence[str]], Mapping[str, SourceAndReference]]
+"""Finds both for some utterances, by id."""
 
 
-def publish_examples(ref: StageRef, look: Look | None = None) -> None:
-    """How a stage came about, its first outputs with their sources and references, and what it put aside."""
+def publish_examples(ref: StageRef, look_up: LookUp | None = None) -> None:
+    """Publish a stage's first outputs with sources and references, how it came about, and its quarantine.
+
+    Args:
+        ref: the stage.
+        look_up: finds sources and references by utterance id.
+    """
     publish_stage(ref)
-    first = list(islice(hypotheses(ref), _EXAMPLES))
-    beside = look([nbest.utterance_id for nbest in first]) if look is not None else {}
+    first = list(islice(read_nbests(ref), _MAX_EXAMPLES))
+    beside = look_up([nbest.utterance_id for nbest in first]) if look_up is not None else {}
     rows = []
     for nbest in first:
-        source, reference = beside.get(nbest.utterance_id, Beside("", ""))
+        source, reference = beside.get(nbest.utterance_id, SourceAndReference("", ""))
         row = {
-            "utterance": _shown(nbest.utterance_id),
-            "source": _shown(source),
-            "output": _shown(nbest.best.text),
-            "reference": _shown(reference),
+            "utterance": _escape(nbest.utterance_id),
+            "source": _escape(source),
+            "output": _escape(nbest.best.text),
+            "reference": _escape(reference),
             "log-probability": round(nbest.best.score, 3),
             "hypotheses": len(nbest.hypotheses),
         }
         rows.append(row)
     if rows:
         text = f"first {len(rows)} of {ref.items - ref.quarantined} in stage {ref.stage}"
-        create_table_artifact(table=rows, key=_key(ref.stage, "examples"), description=text)
+        create_table_artifact(table=rows, key=_artifact_key(ref.stage, "examples"), description=text)
     publish_quarantine(ref)
 
 
 def publish_ways(ref: StageRef) -> None:
-    """How a route came about, how many utterances it sent each way, and what it put aside."""
+    """Publish how many utterances a route sent each way, how it came about, and its quarantine."""
     publish_stage(ref)
-    ways = Counter(Route.model_validate_json(line).way for line in lines(Path(ref.path) / OUTPUTS))
-    rows = [{"way": _shown(way), "utterances": count} for way, count in sorted(ways.items())]
+    ways = Counter(Route.model_validate_json(line).way for line in read_lines(Path(ref.path) / OUTPUTS))
+    rows = [{"way": _escape(way), "utterances": count} for way, count in sorted(ways.items())]
     if rows:
         text = f"which way {ref.stage} sent {ref.items - ref.quarantined} utterances"
-        create_table_artifact(table=rows, key=_key(ref.stage, "ways"), description=text)
+        create_table_artifact(table=rows, key=_artifact_key(ref.stage, "ways"), description=text)
     publish_quarantine(ref)
 
 
 def publish_quarantine(ref: StageRef) -> None:
-    """A table of what a stage put aside; nothing if that is nothing."""
+    """Publish a table of the records that a stage quarantined; nothing if there are none."""
     rows = [
-        {"utterance": _shown(bad.utterance_id), "reason": _shown(bad.reason), "detail": _shown(bad.detail)}
-        for bad in islice(quarantined(ref), _EXAMPLES)
+        {"utterance": _escape(bad.utterance_id), "reason": _escape(bad.reason), "detail": _escape(bad.detail)}
+        for bad in islice(read_quarantined(ref), _MAX_EXAMPLES)
     ]
     if rows:
         text = f"first {len(rows)} of {ref.quarantined} quarantined in stage {ref.stage}"
-        create_table_artifact(table=rows, key=_key(ref.stage, "quarantined"), description=text)
+        create_table_artifact(table=rows, key=_artifact_key(ref.stage, "quarantined"), description=text)
 
 
 def publish_table(rows: Iterable[Mapping[str, str]], key: str, description: str) -> None:
-    """A table of texts; nothing if it has no rows. Rows may have different columns."""
-    found = list(rows)
-    columns = dict.fromkeys(name for row in found for name in row)
-    table = [{_shown(name): _shown(row.get(name, "")) for name in columns} for row in found]
+    """Publish a table of texts; nothing if it has no rows. Rows may have different columns."""
+    texts = list(rows)
+    columns = dict.fromkeys(name for row in texts for name in row)
+    table = [{_escape(name): _escape(row.get(name, "")) for name in columns} for row in texts]
     if table:
         create_table_artifact(table=table, key=key, description=description)
 
 
 def publish_extras(ref: StageRef) -> None:
-    """The tables and plots that a stage brings along beside its records."""
+    """Publish the tables and plots that a stage keeps beside its records."""
     folder = Path(ref.path)
     if (folder / TABLES).is_file():
         for number, table in enumerate(read_json(folder / TABLES)["tables"], 1):
@@ -138,7 +143,7 @@ def publish_extras(ref: StageRef) -> None:
 
 
 def publish_summary(run: str, stages: Iterable[StageRef], metrics: Mapping[str, Score]) -> None:
-    """Scores with their intervals and what each stage cost, as Markdown."""
+    """Publish scores with their intervals, and what each stage cost, as Markdown."""
     parts = [
         f"# Run {run}",
         "",
@@ -160,10 +165,10 @@ def publish_summary(run: str, stages: Iterable[StageRef], metrics: Mapping[str, 
 
 
 def publish_plots(plots: Iterable[Path]) -> None:
-    """Each PNG or SVG plot as an image of the run."""
+    """Publish each PNG or SVG plot as an image of the run."""
     kinds = {".png": "png", ".svg": "svg+xml"}
     for plot in plots:
-        if plot.suffix in kinds and plot.stat().st_size <= _LARGEST_IMAGE:
+        if plot.suffix in kinds and plot.stat().st_size <= _MAX_IMAGE_BYTES:
             data = base64.b64encode(plot.read_bytes()).decode("ascii")
             key = "plot-" + plot.stem.lower().replace("_", "-")
             url = f"data:image/{kinds[plot.suffix]};base64,{data}"
@@ -171,32 +176,32 @@ def publish_plots(plots: Iterable[Path]) -> None:
 
 
 def publish_report(report: Path, store_url: str) -> None:
-    """The report as a file to download, where it is small enough, and how to open it elsewhere.
+    """Publish the report as a file to download, where it is small enough, and how to open it elsewhere.
 
     The UI shows no page of ours, and a browser follows no link from a server's page to a file or to a
-    ``data:`` page. A ``data:`` file that it can only save it does save.
+    ``data:`` page; a ``data:`` file that it can only save it does save.
     """
     run = report.parent.name
     again = shlex.join(["antiphon", "report", run, "--store", store_url])
-    packed = _packed(report)
+    packed = _zip_report(report)
     link = f"[Download the report](data:application/zip;base64,{packed}): a zip file with {report.name}.\n\n"
     text = (
-        f"# Report of run {_shown(run)}\n\n{link if packed else ''}"
-        f"It is a file on {_shown(socket.gethostname())}:\n\n```\n{report}\n```\n\n"
+        f"# Report of run {_escape(run)}\n\n{link if packed else ''}"
+        f"It is a file on {_escape(socket.gethostname())}:\n\n```\n{report}\n```\n\n"
         f"On another machine that reads the store, this writes it and prints where:\n\n```\n{again}\n```\n"
     )
     create_markdown_artifact(markdown=text, key="report", description=f"report of run {run}")
 
 
-def _packed(report: Path) -> str:
-    """The page and the data beside it as a zip file in base64; empty where that is too large for Prefect."""
+def _zip_report(report: Path) -> str:
+    """Return the page and its data as a zip file in base64; "" where that is too large for Prefect."""
     beside = report.with_name(f"{report.stem}-data")
     files = [report, *(sorted(beside.iterdir()) if beside.is_dir() else ())]
-    if sum(path.stat().st_size for path in files) > 10 * _LARGEST_REPORT:
+    if sum(path.stat().st_size for path in files) > 10 * _MAX_REPORT_BYTES:
         return ""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in files:
             archive.write(path, path.relative_to(report.parent))
-    found = packed.getvalue()
-    return base64.b64encode(found).decode("ascii") if len(found) <= _LARGEST_REPORT else ""
+    content = packed.getvalue()
+    return base64.b64encode(content).decode("ascii") if len(content) <= _MAX_REPORT_BYTES else ""

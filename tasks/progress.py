@@ -1,4 +1,4 @@
-"""How far a stage is: a log line and a progress artifact, now and then."""
+"""Progress of a stage: log lines, and a progress artifact for a long one."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from uuid import UUID
 from prefect import get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
-from reports.formatting import duration
+from reports.formatting import format_duration
 
 _LOG_EVERY = 5.0  # seconds
 _SHOW_AFTER = 10.0  # seconds until a stage counts as long and gets a progress bar
 
 
 class ProgressBar:
-    """A progress artifact that is made when it is first shown."""
+    """A progress artifact, created when it is first shown."""
 
     def __init__(self, stage: str, description: str) -> None:
         self._key, self._description = f"{stage}-progress".replace("_", "-"), description
@@ -23,7 +23,7 @@ class ProgressBar:
 
     @property
     def is_shown(self) -> bool:
-        """Whether there is one already."""
+        """Whether it was created."""
         return self._id is not None
 
     def show(self, percent: float) -> None:
@@ -31,46 +31,46 @@ class ProgressBar:
         if self._id is not None:
             update_progress_artifact(self._id, progress=percent)
             return
-        made = create_progress_artifact(progress=percent, key=self._key, description=self._description)
-        assert isinstance(made, UUID)
-        self._id = made
+        artifact_id = create_progress_artifact(progress=percent, key=self._key, description=self._description)
+        assert isinstance(artifact_id, UUID)
+        self._id = artifact_id
 
 
 class Progress:
-    """Counts the items of one stage; ``done`` of ``total`` were there before this run began."""
+    """Counts the items of one stage and logs how far it is.
 
-    def __init__(self, stage: str, total: int, done: int = 0) -> None:
+    Args:
+        stage: its name.
+        total: items at most.
+    """
+
+    def __init__(self, stage: str, total: int) -> None:
         self._stage = stage
         self._total = total
-        self._done = self._before = done
+        self._finished = self._finished_before = 0
         self._log = get_run_logger()
-        self._begun = self._spoke = time.monotonic()
+        self._start_time = self._last_log = time.monotonic()
         self._bar = ProgressBar(stage, f"{total} items")
 
-    def begin(self, shards: int) -> None:
-        """Say what lies ahead."""
-        earlier = f", {self._done} of them finished earlier" if self._done else ""
-        self._log.info("%s: %d items%s; %d shards to go", self._stage, self._total, earlier, shards)
-
     def skip(self, items: int) -> None:
-        """Note ``items`` that were finished earlier."""
-        self._done += items
-        self._before += items
+        """Count ``items`` that an earlier attempt finished."""
+        self._finished += items
+        self._finished_before += items
 
     def advance(self, items: int) -> None:
-        """Note that ``items`` more are finished."""
-        self._done += items
+        """Count ``items`` more that are finished."""
+        self._finished += items
         now = time.monotonic()
-        if now - self._spoke < _LOG_EVERY and self._done < self._total:
+        if now - self._last_log < _LOG_EVERY and self._finished < self._total:
             return
-        self._spoke = now
-        rate = (self._done - self._before) / max(now - self._begun, 1e-9)
-        share = 100.0 * self._done / max(self._total, 1)
-        is_known = rate > 0 and self._done < self._total
-        rest = f", about {duration((self._total - self._done) / rate)} left" if is_known else ""
+        self._last_log = now
+        rate = (self._finished - self._finished_before) / max(now - self._start_time, 1e-9)
+        share = 100.0 * self._finished / max(self._total, 1)
+        is_known = rate > 0 and self._finished < self._total
+        rest = f", about {format_duration((self._total - self._finished) / rate)} left" if is_known else ""
         self._log.info(
             "%s: %d of %d items (%.0f%%), %.1f items/s%s",
-            *(self._stage, self._done, self._total, share, rate, rest),
+            *(self._stage, self._finished, self._total, share, rate, rest),
         )
-        if now - self._begun > _SHOW_AFTER or self._bar.is_shown:
+        if now - self._start_time > _SHOW_AFTER or self._bar.is_shown:
             self._bar.show(share)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flows import settings
+from flows.server import settings
 
 ROOT = Path(__file__).parents[1]
 

@@ -1,4 +1,4 @@
-"""The rule of the house: flows -> tasks -> reports -> components. Nothing points back."""
+"""The order of the house: flows -> tasks -> reports -> components, and the rooms of each, without circles."""
 
 from __future__ import annotations
 
@@ -6,60 +6,175 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FORBIDDEN = {
-    "components": {"prefect", "reports", "tasks", "flows", "benchmarks", "tests"},
-    "reports": {"prefect", "tasks", "flows", "benchmarks", "tests"},
-    "tasks": {"flows", "benchmarks", "tests"},
-    "flows": {"benchmarks", "tests"},
-}
+ROOMS = (
+    "components.kernels",
+    "components",  # files of one idea: errors, records, files, languages, device ...
+    "components.networks",
+    "components.storage",
+    "components.audio",
+    "components.data",
+    "components.decoding",
+    "components.models",
+    "components.recognition",
+    "components.translation",
+    "components.synthesis",
+    "components.metrics",
+    "components.analysis",
+    "components.ensembling",
+    "components.training",
+    "components.refining",
+    "components.stacking",
+    "components.experts",
+    "components.pruning",
+    "components.merging",
+    "components.nodes",
+    "components.pipeline",
+    "reports.views",
+    "reports",
+    "reports.plots",
+    "reports.terminal",
+    "reports.analyses",
+    "reports.page",
+    "tasks",
+    "tasks.execution",
+    "tasks.stages",
+    "flows.server",
+    "flows.parameters",
+    "flows",
+    "flows.cli",
+    "antiphon",
+)
+"""Every room, the lowest first: a room imports itself and what stands before it."""
+PACKAGES = ("components", "reports", "tasks", "flows", "antiphon")
+WITH_PREFECT = {"tasks", "flows"}
+OUTSIDE = {"benchmarks", "tests", "examples"}
 DANGEROUS = {"pickle", "dill", "cloudpickle", "marshal", "shelve"}
 
 
+def module_of(path: Path) -> str:
+    """The dotted name of a source file."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+@cache
+def modules() -> dict[str, Path]:
+    """Every module of the house by its dotted name."""
+    return {module_of(path): path for name in PACKAGES for path in sorted((ROOT / name).rglob("*.py"))}
+
+
+def room_of(module: str) -> str:
+    """The folder that a module lies in; what is deeper belongs to the folder below the package."""
+    path = modules()[module]
+    return ".".join(path.relative_to(ROOT).parent.parts[:2])
+
+
 def imports(source: str) -> Iterator[tuple[int, str]]:
-    """Line and top-level package of every import, including those inside functions and `importlib`."""
-    for node in ast.walk(ast.parse(source)):
+    """Line and dotted name of every import, including those inside functions and of `importlib`.
+
+    Those of ``if __name__ == "__main__"`` are left out: they are the file's use as a program.
+    """
+    tree = ast.parse(source)
+    tree.body = [
+        node for node in tree.body if not (isinstance(node, ast.If) and "__main__" in ast.unparse(node.test))
+    ]
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name.split(".")[0]) for alias in node.names)
+            yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            yield node.lineno, node.module.split(".")[0]
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
             first = node.args[0] if node.args else None
             if isinstance(first, ast.Constant) and isinstance(first.value, str):
-                yield node.lineno, first.value.split(".")[0]
+                yield node.lineno, first.value
 
 
-@pytest.mark.parametrize("package", FORBIDDEN)
-def test_nothing_points_back(package: str) -> None:
-    files = sorted((ROOT / package).rglob("*.py"))
-    assert files, f"no source files in {package}/"
+def imported_module(name: str) -> str | None:
+    """The module of the house that a dotted name of an import is, or is a name of; None for others."""
+    while name and name not in modules():
+        name = name.rpartition(".")[0]
+    return name or None
+
+
+@cache
+def arrows() -> list[tuple[str, int, str]]:
+    """Every import of one module of the house by another: who, in which line, whom."""
+    return [
+        (module, line, target)
+        for module, path in modules().items()
+        for line, name in imports(path.read_text(encoding="utf-8"))
+        if (target := imported_module(name)) is not None and target != module
+    ]
+
+
+def loaded_with(target: str, module: str) -> set[str]:
+    """What an import of ``target`` loads first: the packages around it that ``module`` does not lie in."""
+    parts = target.split(".")
+    around = {".".join(parts[:n]) for n in range(1, len(parts) + 1)}
+    return {name for name in around if not f"{module}.".startswith(f"{name}.") or name == target}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_imports_only_what_it_may(package: str) -> None:
+    forbidden = OUTSIDE | DANGEROUS | (set() if package in WITH_PREFECT else {"prefect"})
     wrong = [
         f"{path.relative_to(ROOT)}:{line} imports {name}"
-        for path in files
+        for module, path in modules().items()
+        if module.split(".")[0] == package
         for line, name in imports(path.read_text(encoding="utf-8"))
-        if name in FORBIDDEN[package] | DANGEROUS
+        if name.split(".")[0] in forbidden
     ]
     assert not wrong, "\n".join(wrong)
 
 
-def test_the_rule_would_catch_a_breach() -> None:
+def test_every_room_is_in_the_list() -> None:
+    rooms = {room_of(module) for module in modules()}
+    assert rooms - {"components.samples"} == set(ROOMS)
+
+
+def test_rooms_import_only_what_stands_before_them() -> None:
+    floor = {room: number for number, room in enumerate(ROOMS)}
+    wrong = [
+        f"{modules()[module].relative_to(ROOT)}:{line} imports {target}"
+        for module, line, target in arrows()
+        if floor[room_of(target)] > floor[room_of(module)]
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_modules_import_each_other() -> None:
+    graph: dict[str, set[str]] = {module: set() for module in modules()}
+    for module, _, target in arrows():
+        graph[module] |= loaded_with(target, module)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" is imported by ".join(error.args[1]))
+
+
+def test_the_rules_would_catch_a_breach() -> None:
     source = "from prefect import task\nimport importlib\nimportlib.import_module('flows.x')\n"
-    assert list(imports(source)) == [(1, "prefect"), (2, "importlib"), (3, "flows")]
+    assert list(imports(source)) == [(1, "prefect.task"), (2, "importlib"), (3, "flows.x")]
+    assert imported_module("components.records.NBest") == "components.records"
+    assert imported_module("prefect.task") is None
+    assert loaded_with("components.data.load", "components.nodes.data") == {
+        "components.data",
+        "components.data.load",
+    }
 
 
 def test_components_import_without_prefect() -> None:
     """A notebook user who has no Prefect can still use every component."""
-    modules = sorted(
-        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-        for path in (ROOT / "components").rglob("*.py")
-    )
+    names = sorted(module for module in modules() if module.split(".")[0] == "components")
     code = (
         "import sys; sys.modules['prefect'] = None\n"
-        f"import importlib\nfor name in {modules!r}: importlib.import_module(name)\n"
+        f"import importlib\nfor name in {names!r}: importlib.import_module(name)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]

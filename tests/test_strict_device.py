@@ -16,46 +16,58 @@ import torch
 from torch import Tensor, nn
 from transformers import WhisperConfig, WhisperForConditionalGeneration
 
-from components.decoding import rules
-from components.decoding.causal import CausalModel
-from components.decoding.combine import Combiner
+from components.decoding import logits_processors
+from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
-from components.decoding.context import FEATURES
-from components.decoding.generation import rules_of
-from components.decoding.members import Member
-from components.decoding.search import force, search
-from components.decoding.seq2seq import Seq2SeqModel
-from components.ensembling.coefficients import learn, learn_gate
-from components.ensembling.combiners import Linear, LogLinear, NegativeEvidence
-from components.ensembling.dropout import DropoutMember
-from components.ensembling.gates import SoftmaxGate
-from components.ensembling.language_model import LanguageModel
-from components.ensembling.learning import likelihoods
-from components.ensembling.recognisers import WhisperEnsemble
-from components.ensembling.statistics import collect
-from components.ensembling.vocabularies import Lexicon, Shared, intersection, union
-from components.experts import sparsity, telemetry
-from components.experts.balance import LOSSES, total
-from components.experts.contribution import likelihoods as likelihoods_of
-from components.experts.layer import Experts, SparseBlock
-from components.experts.router import Router
+from components.decoding.gate_features import N_FEATURES
+from components.decoding.generation_settings import logits_processors_of
+from components.decoding.models.causal import CausalModel
+from components.decoding.models.deliberation import DeliberationModel
+from components.decoding.models.edit_diffusion import EditDiffusionModel
+from components.decoding.models.seq2seq import Seq2SeqModel
+from components.decoding.scorers import TokenScorer
+from components.decoding.search import force_decode, search
+from components.ensembling.output_level.language_model import CausalLanguageModel
+from components.ensembling.token_level.combiners import (
+    LinearInterpolation,
+    LogLinearInterpolation,
+    NegativeEvidence,
+)
+from components.ensembling.token_level.dropout import DropoutScorer
+from components.ensembling.token_level.learning.coefficients import fit_constants, fit_gate
+from components.ensembling.token_level.learning.fitting import likelihood_by_strength
+from components.ensembling.token_level.learning.gating_network import SoftmaxGate
+from components.ensembling.token_level.learning.reference_log_probs import collect_log_probs
+from components.ensembling.token_level.vocabulary_mapping import (
+    Lexicon,
+    SharedVocabulary,
+    intersect_vocabularies,
+    unite_vocabularies,
+)
+from components.ensembling.token_level.whisper_ensemble import WhisperEnsemble
+from components.experts import routing_stats
+from components.experts.contribution import reference_log_likelihoods as likelihoods_of
 from components.experts.upcycling import upcycle
-from components.recognition.engine import WhisperEngine
-from components.recognition.hub import HubEngine
-from components.refining.deliberating import DeliberationModel
-from components.refining.denoising import DiffusionModel
-from components.stacking.member import StackedMember
-from components.training import batches, objective
+from components.networks.moe.grouped_experts import GroupedExperts
+from components.networks.moe.load_balancing_loss import BALANCE_LOSSES, total_loss
+from components.networks.moe.moe_block import MoEBlock
+from components.networks.moe.router import Router
+from components.pruning.masks import Pattern, mask_by_magnitude
+from components.pruning.prune import prune
+from components.pruning.sparse_linear import multiply_active_units, semi_structured_obstacle
+from components.recognition.backends.openai_whisper import OpenAIWhisperBackend
+from components.recognition.backends.transformers import TransformersWhisperBackend
+from components.stacking.stacked_scorer import StackedScorer
+from components.training import batches, cross_entropy
 from components.training.config import TrainingConfig
-from components.training.model import build
-
-from .components.decoding import models
-from .components.experts.test_telemetry import SAMPLES, Tokenizer
-from .components.experts.test_upcycling import marian as sparse_marian
-from .components.recognition.tiny import mels, tiny
-from .components.refining.networks import deliberation, diffusion
-from .components.stacking import tiny as stacking
-from .strict_device import StrictDevice, StrictDeviceError, on_cpu, on_device, strict_device
+from components.training.marian_model import build_marian
+from tests.components.decoding import tiny_models
+from tests.components.experts.test_routing_stats import SAMPLES, Tokenizer
+from tests.components.experts.test_upcycling import marian as sparse_marian
+from tests.components.networks.tiny_networks import deliberation, diffusion
+from tests.components.recognition.tiny import mels, tiny
+from tests.components.stacking import tiny as stacking
+from tests.strict_device import StrictDevice, StrictDeviceError, on_cpu, on_device, strict_device
 
 Place = Callable[[Any], Any]
 """Puts tensors and modules where a case computes: :func:`on_device`, or the CPU, where they are."""
@@ -73,83 +85,92 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[StrictDevice]:
 
 
 def seq2seq(place: Place, name: str = "marian", seed: int = 0, **settings: Any) -> Seq2SeqModel:
-    model = models.SEQ2SEQ[name](seed=seed, **settings)
+    model = tiny_models.SEQ2SEQ[name](seed=seed, **settings)
     model.get_output_embeddings()._forward_hooks.clear()  # it adds a tensor of the CPU
     if name == "marian":
         model.final_logits_bias[0, 0] += 3.0
     return Seq2SeqModel(place(model), "digest", f"{name} {seed}")
 
 
-def marians(place: Place, n: int, sentences: int = 3) -> list[Member]:
-    inputs = {k: v[:sentences] for k, v in models.sources(models.marian(), 3).items()}
-    return [seq2seq(place, seed=seed).member(**place(inputs)) for seed in range(n)]
+def marians(place: Place, n: int, sentences: int = 3) -> list[TokenScorer]:
+    inputs = {k: v[:sentences] for k, v in tiny_models.sources(tiny_models.marian(), 3).items()}
+    return [seq2seq(place, seed=seed).build_scorer(**place(inputs)) for seed in range(n)]
 
 
 def one(place: Place, name: str, config: SearchConfig) -> Any:
     ready = seq2seq(place, name)
     return search(
-        [ready.member(**place(models.sources(ready.model, 3)))], config, rules=rules_of(ready.model)
+        [ready.build_scorer(**place(tiny_models.sources(ready.model, 3)))],
+        config,
+        logits_processors=logits_processors_of(ready.model),
     )
 
 
 def prompted(place: Place) -> Any:
-    model = models.llama()
+    model = tiny_models.llama()
     model.get_output_embeddings()._forward_hooks.clear()
     shared = tuple(range(5, 15))
     return search(
-        [CausalModel(place(model), "digest", "llama").member([(*shared, 20, 21), (*shared, 22)])], BEAM
+        [CausalModel(place(model), "digest", "llama").build_scorer([(*shared, 20, 21), (*shared, 22)])], BEAM
     )
 
 
 def forced(place: Place, combine: Combiner | None = None, sentences: int = 3) -> Any:
     members = marians(place, 1 if combine is None else 2, sentences)
-    return force(members, REFERENCES[:sentences], combine=combine)
+    return force_decode(members, REFERENCES[:sentences], combiner=combine)
 
 
 def mixed(place: Place, combine: Combiner, n: int, config: SearchConfig, sentences: int = 3) -> Any:
-    return search(marians(place, n, sentences), config, combine=combine)
+    return search(marians(place, n, sentences), config, combiner=combine)
 
 
 def gate(top_k: int | None = None) -> SoftmaxGate:
-    width = 2 * FEATURES + 1
+    width = 2 * N_FEATURES + 1
     matrix = torch.randn(2, width, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     zeros = partial(torch.zeros, dtype=torch.float64)
     return SoftmaxGate(matrix, zeros(2), zeros(width), zeros(width) + 1, top_k)
 
 
 def thinned(place: Place) -> Any:
-    model = models.marian()
+    model = tiny_models.marian()
     model.get_output_embeddings()._forward_hooks.clear()
     for module in model.modules():
         if isinstance(getattr(module, "dropout", None), float):
             module.dropout = 0.2
-    member = Seq2SeqModel(place(model), "digest", "thinned").member(**place(models.sources(model, 3)))
-    return search([DropoutMember(member, 1, keys=[1, 2, 3])], BEAM)
+    member = Seq2SeqModel(place(model), "digest", "thinned").build_scorer(
+        **place(tiny_models.sources(model, 3))
+    )
+    return search([DropoutScorer(member, 1, keys=[1, 2, 3])], BEAM)
 
 
-def mapped(place: Place, share: Callable[[Sequence[Lexicon]], Shared]) -> Any:
+def mapped(place: Place, share: Callable[[Sequence[Lexicon]], SharedVocabulary]) -> Any:
     ready = [seq2seq(place, vocabulary=size, seed=seed) for seed, size in enumerate((60, 50))]
     lexicons = [
         Lexicon(r.vocabulary, ("<eos>", *(f"▁w{i + shift}" for i in range(1, size - 1)), "<pad>"), None)
         for r, size, shift in zip(ready, (60, 50), (0, 5), strict=True)
     ]
     shared = share(lexicons)
-    source = {k: v.clamp(max=48) for k, v in models.sources(models.marian(), 3).items()}
+    source = {k: v.clamp(max=48) for k, v in tiny_models.sources(tiny_models.marian(), 3).items()}
     members = [
-        shared.member(r.member(**place(source)), n, lexicon)
+        shared.map_scorer(r.build_scorer(**place(source)), n, lexicon)
         for n, (r, lexicon) in enumerate(zip(ready, lexicons, strict=True))
     ]
-    forbidden = [rules.suppress([1, 2]), rules.force_last(shared.lexicon.vocabulary.eos)]
-    return search(members, BEAM, combine=Linear((0.5, 0.5)), rules=forbidden)
+    forbidden = [
+        logits_processors.suppress([1, 2]),
+        logits_processors.force_last(shared.lexicon.vocabulary.eos),
+    ]
+    return search(members, BEAM, combiner=LinearInterpolation((0.5, 0.5)), logits_processors=forbidden)
 
 
 def learned(place: Place, what: str) -> Any:
-    said = collect(marians(place, 3 if what == "strength" else 2), REFERENCES, distributions=what != "linear")
+    said = collect_log_probs(
+        marians(place, 3 if what == "strength" else 2), REFERENCES, distributions=what != "linear"
+    )
     if what == "gate":
-        return learn_gate(said, "linear").token_log_probs(said)
+        return fit_gate(said, "linear").token_log_probs(said)
     if what == "strength":
-        return likelihoods(said)
-    return learn(said, what).weights  # type: ignore[arg-type]
+        return likelihood_by_strength(said)
+    return fit_constants(said, what).weights  # type: ignore[arg-type]
 
 
 PROMPTS = torch.tensor([[50258, 50259, 50359], [50258, 50261, 50359]])
@@ -162,15 +183,17 @@ def windows() -> Tensor:
 
 
 def whisper(place: Place, config: SearchConfig, frames: int = 3000, stride: int = 4, seed: int = 0) -> Any:
-    engine = WhisperEngine(place(tiny(seed)), "float32", frames, stride)
+    engine = OpenAIWhisperBackend(place(tiny(seed)), "float32", frames, stride)
     sound = engine.encode(place(windows()))
-    return engine.languages(sound), engine.decode(sound, PROMPTS, config, True, [0, 1])
+    return engine.detect_languages(sound), engine.decode(sound, PROMPTS, config, True, [0, 1])
 
 
 def whispers(place: Place, combination: Any) -> Any:
-    engine = WhisperEnsemble({name: WhisperEngine(place(tiny(ord(name)))) for name in "ab"}, combination)
+    engine = WhisperEnsemble(
+        {name: OpenAIWhisperBackend(place(tiny(ord(name)))) for name in "ab"}, combination
+    )
     sound = engine.encode(place(windows()[:, :, :3000]))
-    return engine.languages(sound), engine.decode(sound, PROMPTS, GREEDY, True, [0, 1])
+    return engine.detect_languages(sound), engine.decode(sound, PROMPTS, GREEDY, True, [0, 1])
 
 
 def hub_whisper(place: Place) -> Any:
@@ -179,9 +202,9 @@ def hub_whisper(place: Place) -> Any:
     model = WhisperForConditionalGeneration(
         WhisperConfig(vocab_size=51865, d_model=16, max_target_positions=64, **halves)
     )
-    engine = HubEngine(place(model.eval()), "hub")
+    engine = TransformersWhisperBackend(place(model.eval()), "hub")
     sound = engine.encode(place(windows()))
-    return engine.languages(sound), engine.decode(sound, PROMPTS, BEAM, True, [0, 1])
+    return engine.detect_languages(sound), engine.decode(sound, PROMPTS, BEAM, True, [0, 1])
 
 
 _HALF = {"layers": 1, "attention_heads": 2, "ffn_dim": 32}
@@ -192,12 +215,12 @@ def deliberated(place: Place, drafts: Any = None) -> Any:
     ready = DeliberationModel(place(deliberation()), "digest", "deliberation")
     ready.first.positions = LENGTH  # its first pass knows no other limit
     given = {} if drafts is None else {"drafts": drafts}
-    return search([ready.member(input_ids=place(TEXT), attention_mask=place(KEPT), **given)], BEAM)
+    return search([ready.build_scorer(input_ids=place(TEXT), attention_mask=place(KEPT), **given)], BEAM)
 
 
 def diffused(place: Place, choice: Any) -> Any:
-    ready = DiffusionModel(place(diffusion()), "digest", "diffusion", choice=choice)
-    return ready.step((place(TEXT), place(KEPT)), [(3, 4, 5), (6,)], 1, GREEDY)
+    ready = EditDiffusionModel(place(diffusion()), "digest", "diffusion", choice=choice)
+    return ready.denoise((place(TEXT), place(KEPT)), [(3, 4, 5), (6,)], 1, GREEDY)
 
 
 class _Letters:
@@ -210,15 +233,17 @@ class _Letters:
 
 
 def language_model(place: Place) -> Any:
-    model = models.llama()
+    model = tiny_models.llama()
     model.get_output_embeddings()._forward_hooks.clear()
-    return LanguageModel(place(model), _Letters(), "llama").score(["abc", "de"])
+    return CausalLanguageModel(place(model), _Letters(), "llama").score(["abc", "de"])
 
 
 def experts(place: Place, dtype: torch.dtype, bias: bool, masked: bool, width: int = 16) -> Any:
     torch.manual_seed(0)
     block = (
-        SparseBlock(Router(width, 4, 2), Experts(4, width, 32, gated=not bias, bias=bias)).to(dtype).eval()
+        MoEBlock(Router(width, 4, 2), GroupedExperts(4, width, 32, gated=not bias, bias=bias))
+        .to(dtype)
+        .eval()
     )
     x = torch.randn(2, 5, width).to(dtype)
     place(block)
@@ -229,39 +254,39 @@ def experts(place: Place, dtype: torch.dtype, bias: bool, masked: bool, width: i
 
 def routed_in_training(place: Place, balance: Any) -> Any:
     torch.manual_seed(0)
-    block = place(SparseBlock(Router(16, 4, 2, noisy=True), Experts(4, 16, 32), capacity=0.75)).train()
+    block = place(MoEBlock(Router(16, 4, 2, noisy=True), GroupedExperts(4, 16, 32), capacity=0.75)).train()
     seen: list[Any] = []
-    block.watch = seen.append
+    block.recorder = seen.append
     output = block(place(torch.randn(2, 9, 16)))
-    return output, seen[0].plan.dropped, total([seen[0].routing], balance, 0.1, 0.01)
+    return output, seen[0].plan.dropped, total_loss([seen[0].routing], balance, 0.1, 0.01)
 
 
 def watched_experts(place: Place) -> Any:
     model = place(upcycle([sparse_marian()], experts=4, top_k=2))
-    counters = telemetry.telemetry_of(model, ["de", "fr"])
-    records = list(telemetry.observe(model, Tokenizer(), SAMPLES, counters, batch_size=2))
+    counters = routing_stats.empty_stats_of(model, ["de", "fr"])
+    records = list(routing_stats.observe_routing(model, Tokenizer(), SAMPLES, counters, batch_size=2))
     return records, torch.from_numpy(likelihoods_of(model, Tokenizer(), SAMPLES))
 
 
-def pruned(place: Place, pattern: sparsity.Pattern) -> Any:
-    return sparsity.mask(place(torch.randn(64, 64, generator=torch.Generator().manual_seed(0))), pattern)
+def pruned(place: Place, pattern: Pattern) -> Any:
+    return mask_by_magnitude(place(torch.randn(64, 64, generator=torch.Generator().manual_seed(0))), pattern)
 
 
 def skipped(place: Place) -> Any:
     hidden = torch.randn(3, 40, generator=torch.Generator().manual_seed(0)).sub(1.5).relu()
-    return sparsity.skip_zeros(place(hidden), place(torch.ones(40, 4)))
+    return multiply_active_units(place(hidden), place(torch.ones(40, 4)))
 
 
 def training_loss(place: Place) -> Any:
     torch.manual_seed(0)
-    model = place(build(TrainingConfig(layers=1, width=16, inner=16, heads=2), 60).train())
+    model = place(build_marian(TrainingConfig(num_layers=1, d_model=16, ffn_dim=16, num_heads=2), 60).train())
     examples = [batches.Example((5, 6, 7, 0), (8, 9, 0)), batches.Example((5, 0), (8, 9, 10, 0))]
-    return objective.loss(model, batches.collate(examples, 59).to(model.device), 0.1)
+    return cross_entropy.smoothed_cross_entropy(model, batches.collate(examples, 59).to(model.device), 0.1)
 
 
-HALVES = Linear((0.5, 0.5))
+HALVES = LinearInterpolation((0.5, 0.5))
 CASES: dict[str, Callable[[Place], Any]] = {
-    **{f"{name}, its rules, beam": partial(one, name=name, config=BEAM) for name in models.SEQ2SEQ},
+    **{f"{name}, its rules, beam": partial(one, name=name, config=BEAM) for name in tiny_models.SEQ2SEQ},
     "marian, greedy": partial(one, name="marian", config=GREEDY),
     "marian, samples": partial(one, name="marian", config=DRAWN),
     "llama, a shared prefix": prompted,
@@ -269,21 +294,21 @@ CASES: dict[str, Callable[[Place], Any]] = {
     "forced, linear": partial(forced, combine=HALVES),
     "linear, greedy": partial(mixed, combine=HALVES, n=2, config=GREEDY),
     "linear, samples": partial(mixed, combine=HALVES, n=2, config=DRAWN),
-    "log-linear, beam": partial(mixed, combine=LogLinear((0.7, 0.6)), n=2, config=BEAM),
+    "log-linear, beam": partial(mixed, combine=LogLinearInterpolation((0.7, 0.6)), n=2, config=BEAM),
     "negative evidence": partial(mixed, combine=NegativeEvidence(0.3, 0.1), n=3, config=BEAM),
     "negative evidence, after": partial(mixed, combine=NegativeEvidence(0.3, 0.1, "after"), n=3, config=BEAM),
     **{
         f"gate {top_k or 'of all'}, {'beam' if config is BEAM else 'greedy'}, {n} sentences": partial(
-            mixed, combine=Linear(gate(top_k)), n=2, config=config, sentences=n
+            mixed, combine=LinearInterpolation(gate(top_k)), n=2, config=config, sentences=n
         )
         for top_k in (None, 1)
         for config in (GREEDY, BEAM)
         for n in (1, 3)
     },
-    "forced, gate, one sentence": partial(forced, combine=Linear(gate()), sentences=1),
+    "forced, gate, one sentence": partial(forced, combine=LinearInterpolation(gate()), sentences=1),
     "dropout": thinned,
-    "mapped, intersection": partial(mapped, share=intersection),
-    "mapped, union": partial(mapped, share=union),
+    "mapped, intersection": partial(mapped, share=intersect_vocabularies),
+    "mapped, union": partial(mapped, share=unite_vocabularies),
     **{
         f"learned {what}": partial(learned, what=what)
         for what in ("linear", "log_linear", "gate", "strength")
@@ -303,7 +328,7 @@ CASES: dict[str, Callable[[Place], Any]] = {
         for masked in (False, True)
     },
     "experts, rows of 24 bytes": partial(experts, dtype=torch.bfloat16, bias=False, masked=False, width=12),
-    **{f"routed in training, {name}": partial(routed_in_training, balance=name) for name in LOSSES},
+    **{f"routed in training, {name}": partial(routed_in_training, balance=name) for name in BALANCE_LOSSES},
     "telemetry and likelihoods of experts": watched_experts,
     **{f"pruned, {pattern}": partial(pruned, pattern=pattern) for pattern in ("2:4", "block", "single")},
     "units that are off": skipped,
@@ -346,10 +371,10 @@ def test_a_component_on_the_device_gives_what_it_gives_on_the_cpu(
 def test_a_stacked_model_on_the_device(kind: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ready = stacking.stacked(stacking.text_model(tmp_path), kind)
     given = stacking.sources(ready, ["ein rot", "blau hund"], lengths=(7, 3))
-    wanted = search([StackedMember(ready, given)], BEAM)
+    wanted = search([StackedScorer(ready, given)], BEAM)
     with strict_device(monkeypatch):
         on_device(ready.model)
-        found = search([StackedMember(ready, given)], BEAM)
+        found = search([StackedScorer(ready, given)], BEAM)
     same(on_cpu(found), wanted)
 
 
@@ -360,8 +385,8 @@ def test_a_search_waits_for_the_device_no_more_often_than_it_did(device: StrictD
         device.counts.clear()
         ready = seq2seq(on_device)
         ready.bias[0, 0] = -50.0  # type: ignore[index]
-        inputs = on_device(models.sources(ready.model, 3))
-        search([ready.member(**inputs)], SearchConfig(beam_size=1, max_new_tokens=length))
+        inputs = on_device(tiny_models.sources(ready.model, 3))
+        search([ready.build_scorer(**inputs)], SearchConfig(beam_size=1, max_new_tokens=length))
         steps[length] = [device.counts.total(kind) for kind in ("sync", "upload", "launch")]
     syncs, uploads, launches = ((b - a) / 8 for a, b in zip(*steps.values(), strict=True))
     assert (syncs <= 8, uploads <= 4, launches <= 140) == (True, True, True), (syncs, uploads, launches)
@@ -398,10 +423,10 @@ def test_only_shapes_that_the_two_of_four_kernels_take_are_given_to_them(
 ) -> None:
     suits = on_device(torch.zeros(32, 64, dtype=torch.float16))
     monkeypatch.setattr(torch.backends.cusparselt, "is_available", lambda: False)
-    assert "cuSPARSELt" in (sparsity.no_semi_structured(suits) or "")
+    assert "cuSPARSELt" in (semi_structured_obstacle(suits) or "")
     monkeypatch.setattr(torch.backends.cusparselt, "is_available", lambda: True)
-    assert sparsity.no_semi_structured(suits) is None
+    assert semi_structured_obstacle(suits) is None
     layer = on_device(nn.Sequential(nn.Linear(32, 3, dtype=torch.float16)))
-    pruned_ = sparsity.prune(layer, "2:4", lambda: 1.0)
+    pruned_ = prune(layer, "2:4", lambda: 1.0)
     assert pruned_.layouts == {"dense": 1}
     assert "they need multiples of 16 x 16, found 3 x 32" in caplog.text

@@ -14,10 +14,10 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.repeated import write_manifest
+from benchmarks.common.paths import RESULTS
+from benchmarks.common.repeat_manifest import write_manifest
 
-ROOT = Path(__file__).parents[2]
-OUT = ROOT / "docs" / "results" / "memory.md"
+OUT = RESULTS / "memory.md"
 GRAPH = "benchmarks/system/six_nodes.yaml"
 COMMAND = ("-m", "flows.cli.main", "run", GRAPH, "--json", "--target-language", "de")
 

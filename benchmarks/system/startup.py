@@ -16,12 +16,11 @@ import sys
 import tempfile
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 
-from benchmarks.tables import markdown
+from benchmarks.common.paths import RESULTS, ROOT
+from benchmarks.common.tables import markdown_table
 
-ROOT = Path(__file__).parents[2]
-OUT = ROOT / "docs" / "results" / "startup.md"
+OUT = RESULTS / "startup.md"
 COMMANDS = {
     "run cascade, again": (("run", "cascade", "--data", "sample"), 7.0),
     "--help": (("--help",), 1.5),
@@ -61,7 +60,7 @@ def main() -> None:
         measure(("run", "cascade", "--data", "sample", "--name", "demo"), folder)
         for name, (arguments, bar) in COMMANDS.items():
             times = [measure(arguments, folder) for _ in range(options.rounds)]
-            wall, cpu = (statistics.median(each) for each in zip(*times, strict=True))
+            wall, cpu = (statistics.median(command) for command in zip(*times, strict=True))
             spread = f"{min(t[0] for t in times):.2f}-{max(t[0] for t in times):.2f}"
             rows.append([name, f"{wall:.2f}", spread, f"{cpu:.2f}", f"{bar:.1f}"])
     page = "\n".join(
@@ -72,7 +71,7 @@ def main() -> None:
             f"{os.cpu_count()} cores, {platform.machine()}. Whole processes, `antiphon` and its own Prefect "
             "server where it starts one, over a store in which the demo has run; median of the rounds.",
             "",
-            markdown(["antiphon", "wall s", "least-most", "CPU s", "bar s"], rows),
+            markdown_table(["antiphon", "wall s", "least-most", "CPU s", "bar s"], rows),
             "",
         ]
     )

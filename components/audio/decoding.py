@@ -11,16 +11,16 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from numpy.typing import NDArray
 
-from components.audio.opening import (
+from components.audio.container import (
     LIMITS,
     FilePath,
     Limits,
+    audio_error,
+    cached_sha256,
     check_length,
-    digest,
-    fault,
-    identity,
-    opened,
-    slack,
+    file_identity,
+    missing_samples_allowed,
+    open_container,
 )
 from components.records import Audio
 
@@ -30,49 +30,64 @@ SAMPLE_RATE = 16_000
 PREROLL_SECONDS = 0.5
 """How far before an offset decoding begins, so that lossy codecs have settled when it is reached."""
 
-LOUDEST = 1e5
+MAX_MAGNITUDE = 1e5
 """Magnitude up to which samples are taken. Full scale is 1, but 16-bit integers written as floats occur."""
 
 Samples = NDArray[np.float32]
 
 
 def decode(audio: Audio, limits: Limits = LIMITS) -> Samples:
-    """The samples of a stretch: shape (round(seconds * 16000),), float32, nominally in [-1, 1], mono.
+    """The samples of a stretch: mono float32, (round(seconds * 16000),), nominally in [-1, 1].
 
-    Raises :class:`DataError` when the file changed, ends early, is damaged, or holds NaN, infinity or samples
-    beyond :data:`LOUDEST`.
+    Raises:
+        DataError: The file changed, ends early, is damaged, or holds NaN, infinity or samples beyond
+            :data:`MAX_MAGNITUDE`.
     """
     path = audio.path
-    if digest(*identity(path)) != audio.sha256:
-        raise fault(path, "expected the file that the manifest was read with, found another", "load it again")
+    if cached_sha256(*file_identity(path)) != audio.sha256:
+        raise audio_error(
+            path, "expected the file that the manifest was read with, found another", "load it again"
+        )
     check_length(path, audio.seconds, limits)
-    with opened(path, limits) as (container, stream):
-        first, wanted = round(audio.offset * stream.rate), max(1, round(audio.seconds * stream.rate))
-        blocks = stretch(path, container, stream, first, wanted)
-        resampled = _resampled(blocks, stream.rate)
-        samples, found = _filled(resampled, round(audio.seconds * SAMPLE_RATE))
-        if (wanted - found * stream.rate / SAMPLE_RATE) > slack(stream) + 2 * stream.rate / SAMPLE_RATE:
-            what = f"expected {audio.seconds:.2f} s, found {found / SAMPLE_RATE:.2f} s that can be decoded"
-            raise fault(path, f"{what}: damaged", "copy it again")
+    with open_container(path, limits) as (container, stream):
+        first, count = round(audio.offset * stream.rate), max(1, round(audio.seconds * stream.rate))
+        blocks = decode_stretch(path, container, stream, first, count)
+        resampled_blocks = _resample(blocks, stream.rate)
+        samples, n_decoded = _fill(resampled_blocks, round(audio.seconds * SAMPLE_RATE))
+        if (count - n_decoded * stream.rate / SAMPLE_RATE) > missing_samples_allowed(
+            stream
+        ) + 2 * stream.rate / SAMPLE_RATE:
+            what = (
+                f"expected {audio.seconds:.2f} s, found {n_decoded / SAMPLE_RATE:.2f} s that can be decoded"
+            )
+            raise audio_error(path, f"{what}: damaged", "copy it again")
     _check_range(path, samples)
     return samples
 
 
 def _check_range(path: FilePath, samples: Samples) -> None:
-    """Refuse what is no sound: NaN, infinity, and values that would drown all others or overflow later."""
-    usable = np.abs(samples) <= LOUDEST  # not so for NaN
+    """Refuse samples that are no sound: NaN, infinity, and values that would overflow later. DataError."""
+    usable = np.abs(samples) <= MAX_MAGNITUDE  # not so for NaN
     if usable.all():
         return
     at = int(np.argmin(usable))
     value = f"{samples[at]:g}" if np.isfinite(samples[at]) else "NaN or infinity"
-    what = f"expected samples of at most {LOUDEST:g}, found {value} at {at / SAMPLE_RATE:.2f} s"
-    raise fault(path, what, "export it again")
+    what = f"expected samples of at most {MAX_MAGNITUDE:g}, found {value} at {at / SAMPLE_RATE:.2f} s"
+    raise audio_error(path, what, "export it again")
 
 
-def stretch(
-    path: FilePath, container: InputContainer, stream: AudioStream, first: int, wanted: int
+def decode_stretch(
+    path: FilePath, container: InputContainer, stream: AudioStream, first: int, count: int
 ) -> Iterator[Samples]:
-    """Mono blocks at the file's rate: samples ``first`` to ``first + wanted``, fewer where it ends early."""
+    """Decode mono blocks at the file's own rate.
+
+    Args:
+        path: Of the file, for messages.
+        container: The file, opened.
+        stream: Its audio.
+        first: First sample to return.
+        count: Samples to return; fewer come where the file ends early.
+    """
     if first > 0:
         _seek(container, stream, first)
     position = None
@@ -82,11 +97,11 @@ def stretch(
             position = round(begin * frame.time_base * stream.rate)
         elif position is None:
             position = 0
-        block = _mono(frame)[max(0, first - position) : max(0, first + wanted - position)]
+        block = _to_mono(frame)[max(0, first - position) : max(0, first + count - position)]
         if len(block):
             yield block
         position += frame.samples
-        if position >= first + wanted:
+        if position >= first + count:
             return
 
 
@@ -99,7 +114,7 @@ def _seek(container: InputContainer, stream: AudioStream, sample: int) -> None:
 _SCALES = {"u8": 2.0**-7, "s16": 2.0**-15, "s32": 2.0**-31, "s64": 2.0**-63, "flt": 1.0, "dbl": 1.0}
 
 
-def _mono(frame: AudioFrame) -> Samples:
+def _to_mono(frame: AudioFrame) -> Samples:
     """One decoded frame -> (samples,) float32: integers scaled by a power of two, channels averaged."""
     stored = frame.to_ndarray()
     name = frame.format.name
@@ -111,7 +126,7 @@ def _mono(frame: AudioFrame) -> Samples:
     return mixed
 
 
-def _resampled(blocks: Iterator[Samples], rate: int) -> Iterator[Samples]:
+def _resample(blocks: Iterator[Samples], rate: int) -> Iterator[Samples]:
     """Mono blocks at ``rate`` -> mono blocks at 16 kHz."""
     if rate == SAMPLE_RATE:
         yield from blocks
@@ -127,12 +142,12 @@ def _resampled(blocks: Iterator[Samples], rate: int) -> Iterator[Samples]:
         yield from (out.to_ndarray()[0] for out in resampler.resample(None))
 
 
-def _filled(blocks: Iterator[Samples], length: int) -> tuple[Samples, int]:
-    """Blocks written into one array of ``length``, cut or zero-padded, and how many samples there were."""
+def _fill(blocks: Iterator[Samples], length: int) -> tuple[Samples, int]:
+    """Write blocks into one array of ``length``, cut or zero-padded; also how many samples there were."""
     samples = np.zeros(length, dtype=np.float32)
-    found = 0
+    n_decoded = 0
     for block in blocks:
-        part = block[: max(0, length - found)]
-        samples[found : found + len(part)] = part
-        found += len(block)
-    return samples, found
+        part = block[: max(0, length - n_decoded)]
+        samples[n_decoded : n_decoded + len(part)] = part
+        n_decoded += len(block)
+    return samples, n_decoded

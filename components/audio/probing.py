@@ -1,4 +1,4 @@
-"""What an audio file says about itself, checked before anything of it is decoded."""
+"""An audio file's headers, checked against its content before all of it is decoded."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from pydantic import Field
 
-from components.audio.decoding import stretch
-from components.audio.opening import (
+from components.audio.container import (
     LIMITS,
     SLACK_SECONDS,
     FilePath,
     Limits,
+    audio_error,
+    cached_sha256,
     check_length,
-    digest,
-    fault,
-    identity,
-    opened,
-    regular,
-    slack,
-    truncated,
+    file_identity,
+    missing_samples_allowed,
+    open_container,
+    open_regular_file,
+    truncation_error,
 )
-from components.audio.whole import check_whole
+from components.audio.decoding import decode_stretch
+from components.audio.truncation import check_not_truncated
 from components.records import Audio, Record
 
-COUNTED = ("mp3", "aac")
+WITHOUT_LENGTH = ("mp3", "aac")
 """Containers whose length is no field of the file: their packets are counted."""
 
 
 class Probe(Record):
-    """What the headers of an audio file say, checked against its last second."""
+    """The headers of an audio file, checked against its last second."""
 
     path: str
     container: str
@@ -46,17 +46,18 @@ class Probe(Record):
 def probe(path: FilePath, limits: Limits = LIMITS) -> Probe:
     """Read the headers of ``path`` and make sure that its end is there; decodes one second at most.
 
-    Raises :class:`DataError` for anything that is not a whole, local audio file within ``limits``.
+    Raises:
+        DataError: It is not a whole, local audio file within ``limits``.
     """
-    with opened(path, limits) as (container, stream):
+    with open_container(path, limits) as (container, stream):
         rate = stream.rate
-        check_whole(path, container.format.name)
-        if container.format.name in COUNTED:
-            seconds = _counted(path, container, stream)
+        check_not_truncated(path, container.format.name)
+        if container.format.name in WITHOUT_LENGTH:
+            seconds = _count_packets(path, container, stream)
         else:
-            seconds = _declared(path, container, stream)
+            seconds = _read_declared_length(path, container, stream)
         if round(seconds * rate) < 1:
-            raise fault(path, "expected audio, found no samples", "record it again or drop the record")
+            raise audio_error(path, "expected audio, found no samples", "record it again or drop the record")
         return Probe(
             path=str(Path(path).absolute()),
             container=container.format.name.split(",")[0],
@@ -73,58 +74,72 @@ def describe(
     duration: float | None = None,
     limits: Limits = LIMITS,
 ) -> Audio:
-    """The record of a stretch of ``path``: from ``offset`` for ``duration`` seconds (default: to its end).
+    """The record of a stretch of an audio file.
 
-    A duration may pass the end by up to 0.25 s (rounding in manifests) and is then cut to it.
+    Args:
+        path: A local regular file.
+        offset: Seconds at which the stretch begins.
+        duration: Its seconds; None: to the end. It may pass the end by up to 0.25 s (rounding in manifests)
+            and is then cut to it.
+        limits: Beyond which audio is refused.
+
+    Raises:
+        DataError: The file cannot be used, or the stretch is not inside it.
     """
-    found = _probe(*identity(path), limits)
-    rest = found.seconds - offset
-    if offset < 0 or round(rest * found.sample_rate) < 1:
-        raise fault(path, f"expected an offset inside the file's {found.seconds:.2f} s, found {offset:g}")
+    headers = _cached_probe(*file_identity(path), limits)
+    rest = headers.seconds - offset
+    if offset < 0 or round(rest * headers.sample_rate) < 1:
+        raise audio_error(
+            path, f"expected an offset inside the file's {headers.seconds:.2f} s, found {offset:g}"
+        )
     seconds = rest if duration is None else duration
     if seconds <= 0 or seconds > rest + SLACK_SECONDS:
-        raise fault(path, f"expected a duration of at most {rest:.2f} s from {offset:g} s, found {seconds:g}")
+        raise audio_error(
+            path, f"expected a duration of at most {rest:.2f} s from {offset:g} s, found {seconds:g}"
+        )
     check_length(path, seconds, limits)
     return Audio(
-        path=found.path,
-        sha256=digest(*identity(path)),
+        path=headers.path,
+        sha256=cached_sha256(*file_identity(path)),
         seconds=min(seconds, rest),
-        sample_rate=found.sample_rate,
+        sample_rate=headers.sample_rate,
         offset=offset,
     )
 
 
-def _declared(path: FilePath, container: InputContainer, stream: AudioStream) -> float:
-    """Length in seconds that the file declares, after looking whether its last second is there."""
+def _read_declared_length(path: FilePath, container: InputContainer, stream: AudioStream) -> float:
+    """The length in seconds that the file declares, after a look whether its last second is there."""
     if stream.duration is None or stream.time_base is None:
-        return _counted(path, container, stream)
+        return _count_packets(path, container, stream)
     seconds = float(stream.duration * stream.time_base)
     total = round(seconds * stream.rate)
     tail = max(0, total - stream.rate)
     try:
-        found = tail + sum(len(block) for block in stretch(path, container, stream, tail, total - tail))
+        n_present = tail + sum(
+            len(block) for block in decode_stretch(path, container, stream, tail, total - tail)
+        )
     except av.FFmpegError as error:
-        raise truncated(path, seconds, None) from error
-    if total - found > slack(stream):
-        raise truncated(path, seconds, None)
-    return found / stream.rate
+        raise truncation_error(path, seconds, None) from error
+    if total - n_present > missing_samples_allowed(stream):
+        raise truncation_error(path, seconds, None)
+    return n_present / stream.rate
 
 
-def _counted(path: FilePath, container: InputContainer, stream: AudioStream) -> float:
-    """Length in seconds of the packets that are there; decodes nothing."""
+def _count_packets(path: FilePath, container: InputContainer, stream: AudioStream) -> float:
+    """The length in seconds of the packets that are there; decodes nothing."""
     declared = None
     if stream.duration is not None and stream.time_base is not None and _has_frame_count(path):
         declared = float(stream.duration * stream.time_base)
     ticks = sum(packet.duration or 0 for packet in container.demux(stream))
     seconds = float(ticks * (stream.time_base or 0))
     if declared is not None and seconds < declared - SLACK_SECONDS:
-        raise truncated(path, declared, seconds)
+        raise truncation_error(path, declared, seconds)
     return seconds if declared is None else min(seconds, declared)
 
 
 def _has_frame_count(path: FilePath) -> bool:
     """Whether an MP3 begins with a Xing, Info or VBRI frame, which says how many frames follow."""
-    with regular(path) as file:
+    with open_regular_file(path) as file:
         head = file.read(10)
         if head[:3] == b"ID3" and len(head) == 10:
             file.seek(10 + sum(byte << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True)))
@@ -134,5 +149,7 @@ def _has_frame_count(path: FilePath) -> bool:
 
 
 @lru_cache(maxsize=4_096)
-def _probe(path: str, _inode: int, _size: int, _mtime_ns: int, _ctime_ns: int, limits: Limits) -> Probe:
+def _cached_probe(
+    path: str, _inode: int, _size: int, _mtime_ns: int, _ctime_ns: int, limits: Limits
+) -> Probe:
     return probe(path, limits)

@@ -1,4 +1,4 @@
-"""The data set: utterances, what was quarantined, and a digest of what decides results."""
+"""The data set: utterances, quarantined records, and a digest of everything that decides results."""
 
 from __future__ import annotations
 
@@ -11,12 +11,17 @@ from components.records import Quarantined, Record, Sha256, Utterance
 STAGE = "data"
 """The stage named in what loading quarantines."""
 
-UNKNOWN_LANGUAGE = "und"
-"""Source language of audio whose language nobody stated (BCP 47 'undetermined'): to be detected."""
-
 
 class Dataset(Record):
-    """A loaded data set. ``digest`` changes exactly when results may: paths are no part of it."""
+    """A loaded data set.
+
+    Attributes:
+        name: For people.
+        utterances: The good records, in order.
+        quarantined: The faulty ones.
+        digest: Of everything that decides results, and nothing else: paths are no part of it.
+        notes: Lines for the user, such as ignored fields.
+    """
 
     name: str
     utterances: tuple[Utterance, ...]

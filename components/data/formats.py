@@ -1,4 +1,4 @@
-"""The manifest formats, as rows of a table: how a line is read and what its fields mean."""
+"""The manifest formats, rows of :data:`FORMATS`: how a line is read and what its fields mean."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from components.data.parsing import Fields, RecordError, Row, csv_rows, json_rows, text_rows, tsv_rows
+from components.data.parsing import (
+    Fields,
+    RecordError,
+    Row,
+    read_csv_rows,
+    read_json_rows,
+    read_text_rows,
+    read_tsv_rows,
+)
 
 References = dict[str | None, list[str]]
 """Reference translations by language; None stands for the record's target language."""
@@ -15,7 +23,7 @@ References = dict[str | None, list[str]]
 
 @dataclass(frozen=True)
 class Draft:
-    """A record before its audio was looked at: what the manifest says, with types checked."""
+    """A record as its manifest has it, with types checked; its audio was not looked at yet."""
 
     id: str | None = None
     audio: str | None = None
@@ -32,75 +40,86 @@ class Draft:
 
 @dataclass(frozen=True)
 class Format:
-    """One format. ``marks`` are fields of which one must be there for a record to be of this format."""
+    """A manifest format.
+
+    Attributes:
+        summary: For the command line.
+        identifying_fields: A record with one of them is of this format.
+        known_fields: Fields that are read or knowingly ignored; a user is told of others.
+        read: File -> rows.
+        convert: Fields of a row -> draft.
+    """
 
     summary: str
-    marks: tuple[str, ...]
-    known: tuple[str, ...]
+    identifying_fields: tuple[str, ...]
+    known_fields: tuple[str, ...]
     read: Callable[[Path], Iterator[Row]]
     convert: Callable[[Fields], Draft]
 
 
-def _antiphon(fields: Fields) -> Draft:
+def _convert_antiphon(fields: Fields) -> Draft:
     audio = fields.get("audio")
-    place = audio if isinstance(audio, dict) else {}
-    if audio is not None and not place:
-        place = {"path": _string(fields, "audio")}
-    merged = {**place, **{name: fields[name] for name in ("offset", "duration", "sha256") if name in fields}}
+    audio_fields = audio if isinstance(audio, dict) else {}
+    if audio is not None and not audio_fields:
+        audio_fields = {"path": _read_string(fields, "audio")}
+    merged = {
+        **audio_fields,
+        **{name: fields[name] for name in ("offset", "duration", "sha256") if name in fields},
+    }
     return Draft(
-        id=_string(fields, "id"),
-        audio=_string(merged, "path"),
-        offset=_number(merged, "offset") or 0.0,
-        duration=_number(merged, "duration" if "duration" in merged else "seconds"),
-        sha256=_string(merged, "sha256"),
-        text=_string(fields, "text"),
-        transcript=_string(fields, "transcript"),
-        source_language=_string(fields, "source_language"),
-        target_language=_string(fields, "target_language"),
-        references=_references(fields, "references"),
-        domain=_string(fields, "domain"),
+        id=_read_string(fields, "id"),
+        audio=_read_string(merged, "path"),
+        offset=_read_seconds(merged, "offset") or 0.0,
+        duration=_read_seconds(merged, "duration" if "duration" in merged else "seconds"),
+        sha256=_read_string(merged, "sha256"),
+        text=_read_string(fields, "text"),
+        transcript=_read_string(fields, "transcript"),
+        source_language=_read_string(fields, "source_language"),
+        target_language=_read_string(fields, "target_language"),
+        references=_read_references(fields, "references"),
+        domain=_read_string(fields, "domain"),
     )
 
 
-def _nemo(fields: Fields) -> Draft:
+def _convert_nemo(fields: Fields) -> Draft:
     return Draft(
-        id=_string(fields, "id"),
-        audio=_required(fields, "audio_filepath"),
-        offset=_number(fields, "offset") or 0.0,
-        duration=_number(fields, "duration"),
-        transcript=_string(fields, "text"),
-        source_language=_string(fields, "source_lang") or _string(fields, "lang"),
-        target_language=_string(fields, "target_lang"),
-        references=_references(fields, "answer"),
+        id=_read_string(fields, "id"),
+        audio=_read_required(fields, "audio_filepath"),
+        offset=_read_seconds(fields, "offset") or 0.0,
+        duration=_read_seconds(fields, "duration"),
+        transcript=_read_string(fields, "text"),
+        source_language=_read_string(fields, "source_lang") or _read_string(fields, "lang"),
+        target_language=_read_string(fields, "target_lang"),
+        references=_read_references(fields, "answer"),
     )
 
 
-def _files(fields: Fields) -> Draft:
+def _convert_files(fields: Fields) -> Draft:
     return Draft(
-        id=_string(fields, "id"),
-        audio=_required(fields, "file"),
-        sha256=_string(fields, "sha256"),
-        transcript=_string(fields, "transcript"),
-        source_language=_string(fields, "language"),
-        references=_references(fields, "translation"),
-        domain=_string(fields, "speech"),
+        id=_read_string(fields, "id"),
+        audio=_read_required(fields, "file"),
+        sha256=_read_string(fields, "sha256"),
+        transcript=_read_string(fields, "transcript"),
+        source_language=_read_string(fields, "language"),
+        references=_read_references(fields, "translation"),
+        domain=_read_string(fields, "speech"),
     )
 
 
-def _common_voice(fields: Fields) -> Draft:
-    sentence, audio = _string(fields, "sentence"), _string(fields, "path") or None
+def _convert_common_voice(fields: Fields) -> Draft:
+    sentence, audio = _read_string(fields, "sentence"), _read_string(fields, "path") or None
     return Draft(
-        id=_string(fields, "id") or None,
+        id=_read_string(fields, "id") or None,
         audio=audio,
         text=None if audio else sentence,
         transcript=sentence if audio else None,
-        source_language=_string(fields, "locale") or None,
-        references=_references(fields, "translation"),
-        domain=_string(fields, "sentence_domain") or None,
+        source_language=_read_string(fields, "locale") or None,
+        references=_read_references(fields, "translation"),
+        domain=_read_string(fields, "sentence_domain") or None,
     )
 
 
-_COMMON_VOICE = (
+_COMMON_VOICE_FIELDS = (
     *("path", "sentence", "translation", "client_id", "id", "locale", "sentence_domain", "sentence_id"),
     *("up_votes", "down_votes", "age", "gender", "accents", "accent", "variant", "segment", "split"),
 )
@@ -108,70 +127,70 @@ _COMMON_VOICE = (
 FORMATS: dict[str, Format] = {
     "nemo": Format(
         summary="JSONL as NeMo writes it: audio_filepath, duration, offset, text, lang",
-        marks=("audio_filepath",),
-        known=(
+        identifying_fields=("audio_filepath",),
+        known_fields=(
             *("id", "audio_filepath", "duration", "offset", "text", "lang", "source_lang", "target_lang"),
             *("answer", "pnc", "taskname", "speaker"),
         ),
-        read=json_rows,
-        convert=_nemo,
+        read=read_json_rows,
+        convert=_convert_nemo,
     ),
     "files": Format(
         summary="JSONL of recordings: file, language, transcript, translation {language: text}, sha256",
-        marks=("file",),
-        known=(
+        identifying_fields=("file",),
+        known_fields=(
             *("id", "file", "seconds", "language", "transcript", "translation", "sha256"),
             *("speech", "source", "licence", "note"),
         ),
-        read=json_rows,
-        convert=_files,
+        read=read_json_rows,
+        convert=_convert_files,
     ),
     "antiphon": Format(
         summary="JSONL, our own: id, audio, offset, duration, text, transcript, source_language, "
         "target_language, references, domain, sha256",
-        marks=("audio", "text"),
-        known=(
+        identifying_fields=("audio", "text"),
+        known_fields=(
             *("id", "audio", "offset", "duration", "sha256", "text", "transcript", "source_language"),
             *("target_language", "references", "domain"),
         ),
-        read=json_rows,
-        convert=_antiphon,
+        read=read_json_rows,
+        convert=_convert_antiphon,
     ),
     "tsv": Format(
         summary="TSV as Common Voice and CoVoST: path, sentence, translation, client_id, locale",
-        marks=("path", "sentence"),
-        known=_COMMON_VOICE,
-        read=tsv_rows,
-        convert=_common_voice,
+        identifying_fields=("path", "sentence"),
+        known_fields=_COMMON_VOICE_FIELDS,
+        read=read_tsv_rows,
+        convert=_convert_common_voice,
     ),
     "csv": Format(
         summary="the same columns, comma-separated, quoted as CSV",
-        marks=("path", "sentence"),
-        known=_COMMON_VOICE,
-        read=csv_rows,
-        convert=_common_voice,
+        identifying_fields=("path", "sentence"),
+        known_fields=_COMMON_VOICE_FIELDS,
+        read=read_csv_rows,
+        convert=_convert_common_voice,
     ),
     "text": Format(
         summary="plain text without references, one sentence a line: NAME.txt, or NAME.it with its language",
-        marks=("text",),
-        known=("text",),
-        read=text_rows,
-        convert=_antiphon,
+        identifying_fields=("text",),
+        known_fields=("text",),
+        read=read_text_rows,
+        convert=_convert_antiphon,
     ),
 }
-"""Format name -> its row. JSONL files are told apart by the first record that carries a row's mark."""
+"""Format by name. JSONL files are told apart by the first record with one of a row's identifying fields."""
 
 
-def _string(fields: Fields, name: str) -> str | None:
+def _read_string(fields: Fields, name: str) -> str | None:
     value = fields.get(name)
     if value is None:
         return None
     if not isinstance(value, str):
-        raise RecordError("bad field", f"expected text in {name!r}, found {_shown(value)}; quote it")
-    return _clean(name, value)
+        raise RecordError("bad field", f"expected text in {name!r}, found {_abbreviate(value)}; quote it")
+    return _refuse_surrogates(name, value)
 
 
-def _clean(name: str, value: str) -> str:
+def _refuse_surrogates(name: str, value: str) -> str:
     if any("\ud800" <= letter <= "\udfff" for letter in value):
         raise RecordError(
             "bad field", f"expected Unicode text in {name!r}, found a lone surrogate; repair it"
@@ -179,27 +198,29 @@ def _clean(name: str, value: str) -> str:
     return value
 
 
-def _required(fields: Fields, name: str) -> str:
-    value = _string(fields, name)
+def _read_required(fields: Fields, name: str) -> str:
+    value = _read_string(fields, name)
     if not value:
         raise RecordError("bad field", f"expected a field {name!r}, found none; add it")
     return value
 
 
-def _number(fields: Fields, name: str) -> float | None:
+def _read_seconds(fields: Fields, name: str) -> float | None:
     value = fields.get(name)
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise RecordError("bad field", f"expected seconds in {name!r}, found {_shown(value)}; give a number")
+        raise RecordError(
+            "bad field", f"expected seconds in {name!r}, found {_abbreviate(value)}; give a number"
+        )
     if not (abs(value) < 1e9 and math.isfinite(value)):
         raise RecordError(
-            "bad field", f"expected finite seconds in {name!r}, found {_shown(value)}; repair it"
+            "bad field", f"expected finite seconds in {name!r}, found {_abbreviate(value)}; repair it"
         )
     return float(value)
 
 
-def _references(fields: Fields, name: str) -> References:
+def _read_references(fields: Fields, name: str) -> References:
     """A text, a list of texts, or either of them per language; empty texts count as absent."""
     value = fields.get(name)
     if value is None:
@@ -209,12 +230,14 @@ def _references(fields: Fields, name: str) -> References:
     for language, texts in by_language.items():
         listed = texts if isinstance(texts, list) else [] if texts is None else [texts]
         if not all(isinstance(text, str) for text in listed):
-            raise RecordError("bad field", f"expected texts in {name!r}, found {_shown(texts)}; quote them")
-        references[language] = [_clean(name, text) for text in listed if text.strip()]
+            raise RecordError(
+                "bad field", f"expected texts in {name!r}, found {_abbreviate(texts)}; quote them"
+            )
+        references[language] = [_refuse_surrogates(name, text) for text in listed if text.strip()]
     return {language: texts for language, texts in references.items() if texts}
 
 
-def _shown(value: object) -> str:
+def _abbreviate(value: object) -> str:
     try:
         text = ascii(value)
     except (RecursionError, ValueError):

@@ -1,4 +1,4 @@
-"""From what a user names to a data set."""
+"""Loading what a user names (a manifest, a named set, parallel text, recordings) as a data set."""
 
 from __future__ import annotations
 
@@ -11,11 +11,18 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from components.data.building import Builder
 from components.data.dataset import Dataset
 from components.data.formats import FORMATS, Draft, Format
-from components.data.named import NAMED, SAMPLES, multi30k, multi30k_files, parallel, parallel_files
-from components.data.parsing import RecordError, json_rows, lines, text_rows
+from components.data.named_sets import (
+    NAMED,
+    SAMPLES,
+    find_multi30k_files,
+    load_multi30k,
+    load_parallel,
+    split_file_list,
+)
+from components.data.parsing import RecordError, read_json_rows, read_lines, read_text_rows
+from components.data.record_builder import RecordBuilder
 from components.errors import ConfigError, DataError
 
 EXTENSIONS = {".tsv": "tsv", ".csv": "csv"}
@@ -33,24 +40,32 @@ def load(
     limit: int | None = None,
     format: str | None = None,  # noqa: A002 - the word users know
 ) -> Dataset:
-    """Load a manifest, a named set (see ``NAMED``) or parallel text ``path.en,path.de``.
+    """Load a data set.
 
-    ``source_language`` is the language of records that state none and leaves out those that state another;
-    ``target_language`` overrides the records' and chooses among their references; ``limit`` takes the first
-    records; ``format`` (a key of ``FORMATS``) overrides what content and extension say.
-    Raises :class:`DataError` when nothing can be read, :class:`ConfigError` for wrong arguments.
+    Args:
+        source: Path of a manifest, a named set (see ``NAMED``) or parallel text ``path.en,path.de``.
+        source_language: Of records that state none; records that state another are left out.
+        target_language: Overrides the records' own, and chooses among their references.
+        limit: Takes the first records only.
+        format: A key of ``FORMATS``; overrides what content and extension say.
+
+    Raises:
+        DataError: Nothing can be read.
+        ConfigError: An argument is wrong.
     """
     if format is not None and format not in FORMATS:
         raise ConfigError(f"format: expected one of {', '.join(FORMATS)}, found {format!r}")
     _check_limit(limit)
     if source.startswith("multi30k:"):
-        return multi30k(source, source_language, target_language, limit)
+        return load_multi30k(source, source_language, target_language, limit)
     path = SAMPLES if source == "sample" else Path(source)
-    if source != "sample" and not _exists(path):
-        files = _parallel(source)
-        return parallel(files, source=source_language, target=target_language, limit=limit)
+    if source != "sample" and not _path_exists(path):
+        files = _require_parallel_files(source)
+        return load_parallel(files, source=source_language, target=target_language, limit=limit)
     name = source if source == "sample" else path.stem
-    return _manifest(Builder(name, path.parent, source_language, target_language), path, format, limit)
+    return _load_manifest(
+        RecordBuilder(name, path.parent, source_language, target_language), path, format, limit
+    )
 
 
 def from_audio(
@@ -60,44 +75,51 @@ def from_audio(
     target_language: str | None = None,
     limit: int | None = None,
 ) -> Dataset:
-    """One utterance per audio file. A path may be a pattern such as ``talks/*.wav``.
+    """A data set of recordings, one utterance per audio file; files that cannot be read are quarantined.
 
-    ``limit`` takes the first files. Files that cannot be read are quarantined; a path that names nothing is a
-    :class:`DataError`.
+    Args:
+        paths: Files, or patterns such as ``talks/*.wav``.
+        source_language: That is spoken in them; None: to be detected.
+        target_language: To translate into.
+        limit: Takes the first files only.
+
+    Raises:
+        DataError: A path names no file.
+        ConfigError: ``limit`` is below 1.
     """
     _check_limit(limit)
-    given = [paths] if isinstance(paths, str) else list(paths)
-    files = [file for path in given for file in _expanded(path)]
+    patterns = [paths] if isinstance(paths, str) else list(paths)
+    files = [file for path in patterns for file in _expand_pattern(path)]
     if not files:
         raise DataError("expected at least one audio file, found none")
     names = {file: os.fsencode(file).decode("utf-8", "backslashreplace") for file in files}
-    builder = Builder(Path(names[files[0]]).stem, Path(), source_language, target_language)
+    builder = RecordBuilder(Path(names[files[0]]).stem, Path(), source_language, target_language)
     for file, name in islice(names.items(), limit):
         builder.add(Draft(audio=file), name, name)
-    return builder.dataset(iter(()))
+    return builder.build_dataset(iter(()))
 
 
 def check(source: str, source_language: str | None = None, target_language: str | None = None) -> None:
-    """Refuse a data set that is not there, without reading it. DataError."""
+    """Refuse a data set that does not exist, without reading it. DataError."""
     if source.startswith("multi30k:"):
-        multi30k_files(source, source_language, target_language)
-    elif source != "sample" and not _exists(Path(source)):
-        for file in _parallel(source):
-            if not _exists(file):
+        find_multi30k_files(source, source_language, target_language)
+    elif source != "sample" and not _path_exists(Path(source)):
+        for file in _require_parallel_files(source):
+            if not _path_exists(file):
                 raise DataError(f"{source}: expected the file {file}, found none; check the path")
 
 
 def check_audio(path: str) -> None:
-    """Refuse a recording, or a pattern of recordings, that is not there. DataError."""
-    _expanded(path)
+    """Refuse a recording that does not exist, or a pattern without any. DataError."""
+    _expand_pattern(path)
 
 
-def _parallel(source: str) -> list[Path]:
-    files = parallel_files(source)
+def _require_parallel_files(source: str) -> list[Path]:
+    files = split_file_list(source)
     if files is None:
-        known = ", ".join(NAMED)
+        named_sets = ", ".join(NAMED)
         raise DataError(
-            f"{source}: expected a manifest, PATH.en,PATH.de or one of {known}; found no such file"
+            f"{source}: expected a manifest, PATH.en,PATH.de or one of {named_sets}; found no such file"
         )
     return files
 
@@ -107,75 +129,75 @@ def _check_limit(limit: int | None) -> None:
         raise ConfigError(f"limit: expected at least 1, found {limit}")
 
 
-def _expanded(path: str) -> list[str]:
-    if _exists(Path(path)):
+def _expand_pattern(path: str) -> list[str]:
+    if _path_exists(Path(path)):
         return [path]
-    found = sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - absolute patterns too
-    if not found:
+    files = sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - absolute patterns too
+    if not files:
         raise DataError(f"{path}: expected an audio file or a pattern of files, found none; check the path")
-    return found
+    return files
 
 
-def _exists(path: Path) -> bool:
+def _path_exists(path: Path) -> bool:
     try:
         return path.exists()
     except (OSError, ValueError):
         return False
 
 
-def _manifest(builder: Builder, path: Path, name: str | None, limit: int | None) -> Dataset:
-    name = name or _detected(path)
-    form = FORMATS[name]
+def _load_manifest(builder: RecordBuilder, path: Path, name: str | None, limit: int | None) -> Dataset:
+    name = name or _detect_format(path)
+    manifest_format = FORMATS[name]
     if match := COVOST.match(path.name):
         builder.source_language = builder.source_language or match[1]
         builder.target_language = builder.target_language or match[2]
-    if form.read is text_rows:
-        builder.source_language = builder.source_language or _language_of(path)
+    if manifest_format.read is read_text_rows:
+        builder.source_language = builder.source_language or _extension_language(path)
         if builder.source_language is None:
             raise DataError(f"{path}: expected the source language of plain text, found none; state it")
     ignored: Counter[str] = Counter()
-    for row in form.read(path):
-        if limit is not None and builder.records >= limit:
+    for row in manifest_format.read(path):
+        if limit is not None and builder.n_records >= limit:
             break
         where = f"{path.name}:{row.line}"
         if isinstance(row.content, RecordError):
-            builder.fault(row.content, where)
+            builder.quarantine(row.content, where)
             continue
-        ignored.update(field for field in row.content if field not in form.known)
+        ignored.update(field for field in row.content if field not in manifest_format.known_fields)
         try:
-            draft = form.convert(row.content)
+            draft = manifest_format.convert(row.content)
         except RecordError as error:
-            builder.fault(error, where, builder.free(row.content.get("id")))
+            builder.quarantine(error, where, builder.usable_id(row.content.get("id")))
         else:
             builder.add(draft, where, where)
-    if not builder.records and not builder.left_out:
-        raise DataError(f"{path}: expected records, found none; {form.summary}")
-    return builder.dataset(_remarks(ignored, form))
+    if not builder.n_records and not builder.skipped:
+        raise DataError(f"{path}: expected records, found none; {manifest_format.summary}")
+    return builder.build_dataset(_note_ignored_fields(ignored, manifest_format))
 
 
-def _remarks(ignored: Counter[str], form: Format) -> Iterator[str]:
+def _note_ignored_fields(ignored: Counter[str], form: Format) -> Iterator[str]:
     for name, count in sorted(ignored.items()):
-        close = difflib.get_close_matches(name[:64], form.known, n=1)
+        close = difflib.get_close_matches(name[:64], form.known_fields, n=1)
         hint = f"; meant {close[0]!r}?" if close else ""
         yield f"field {ascii(name)[:80]} ignored in {count} records{hint}"
 
 
-def _detected(path: Path) -> str:
+def _detect_format(path: Path) -> str:
     """The format's name by extension, or by the first lines."""
     suffix = path.suffix.lower()
     if suffix in AUDIO_EXTENSIONS:
         raise DataError(f"{path}: expected a manifest, found an audio file; give it as audio (--audio)")
     if suffix in EXTENSIONS:
-        return _with_columns(path, EXTENSIONS[suffix])
-    if _language_of(path):
+        return _check_columns(path, EXTENSIONS[suffix])
+    if _extension_language(path):
         return "text"
-    first = next((line for _, line in lines(path) if isinstance(line, str)), "")
+    first = next((line for _, line in read_lines(path) if isinstance(line, str)), "")
     if suffix == ".json" and first.lstrip().startswith("["):
         raise DataError(f"{path}: expected one JSON object per line, found a JSON array; write JSONL")
     if suffix in (".jsonl", ".ndjson", ".json", ".manifest") or first.lstrip().startswith("{"):
-        return _json_format(path)
+        return _detect_json_format(path)
     if "\t" in first:
-        return _with_columns(path, "tsv")
+        return _check_columns(path, "tsv")
     if suffix == ".txt":
         return "text"
     raise DataError(
@@ -184,28 +206,30 @@ def _detected(path: Path) -> str:
     )
 
 
-def _language_of(path: Path) -> str | None:
+def _extension_language(path: Path) -> str | None:
     """The language that a file of plain text has as its extension: two letters, as in ``talk.it``."""
     suffix = path.suffix.removeprefix(".")
     return suffix if len(suffix) == 2 and suffix.isascii() and suffix.isalpha() else None
 
 
-def _json_format(path: Path) -> str:
-    for row in islice(json_rows(path), LOOK_AHEAD):
+def _detect_json_format(path: Path) -> str:
+    for row in islice(read_json_rows(path), LOOK_AHEAD):
         if isinstance(row.content, dict):
             for name, form in FORMATS.items():
-                if form.read is json_rows and any(mark in row.content for mark in form.marks):
+                if form.read is read_json_rows and any(
+                    mark in row.content for mark in form.identifying_fields
+                ):
                     return name
     return "antiphon"
 
 
-def _with_columns(path: Path, name: str) -> str:
+def _check_columns(path: Path, name: str) -> str:
     """``name``, after a look at the header line."""
     separator = "\t" if name == "tsv" else ","
-    header = next((line for _, line in lines(path)), "")
+    header = next((line for _, line in read_lines(path)), "")
     if isinstance(header, str) and header:
         columns = [cell.strip().strip('"') for cell in header.split(separator)]
-        if not set(FORMATS[name].marks) & set(columns):
-            wanted = " or ".join(FORMATS[name].marks)
-            raise DataError(f"{path}:1: expected a header with {wanted}, found {ascii(columns)[:120]}")
+        if not set(FORMATS[name].identifying_fields) & set(columns):
+            expected = " or ".join(FORMATS[name].identifying_fields)
+            raise DataError(f"{path}:1: expected a header with {expected}, found {ascii(columns)[:120]}")
     return name

@@ -1,6 +1,6 @@
-"""Bytes of a manifest -> rows, one per line, each either fields or a fault. Nothing in here trusts the file.
+r"""A manifest's bytes -> rows, one per line, each either fields or a fault. The file is not trusted.
 
-A line ends at ``\\n`` only: U+2028 and the like belong to the text that holds them.
+A line ends at ``\n`` only: U+2028 and the like belong to the text that holds them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from components.audio.opening import regular
+from components.audio.container import open_regular_file
 from components.errors import DataError
 
 MAX_MANIFEST_BYTES = 2**30
@@ -28,7 +28,7 @@ SIGNATURES = {
     b"OggS": "an audio file; give it as audio (--audio)",
     b"ID3": "an audio file; give it as audio (--audio)",
 }
-"""First bytes of what is often given by mistake."""
+"""First bytes of files that are often given by mistake, and what to say of them."""
 
 Fields = dict[str, Any]
 
@@ -43,18 +43,19 @@ class RecordError(DataError):
 
 @dataclass(frozen=True)
 class Row:
-    """One record of a manifest: its line (from 1) and its fields, or what is wrong with it."""
+    """One record of a manifest: its line, counted from 1, and its fields or its fault."""
 
     line: int
     content: Fields | RecordError
 
 
-def lines(path: Path) -> Iterator[tuple[int, str | RecordError]]:
+def read_lines(path: Path) -> Iterator[tuple[int, str | RecordError]]:
     """Numbered lines without their ends (LF or CRLF); blank ones are left out.
 
-    Raises :class:`DataError` when the file is missing, not a regular file, too large or plainly not text.
+    Raises:
+        DataError: The file is missing, not a regular file, too large or plainly not text.
     """
-    with regular(path) as file:
+    with open_regular_file(path) as file:
         head = file.read(4)
         for signature, what in SIGNATURES.items():
             if head.startswith(signature):
@@ -73,42 +74,42 @@ def lines(path: Path) -> Iterator[tuple[int, str | RecordError]]:
                 )
                 yield number, RecordError("unreadable record", expected)
             elif line.strip():
-                yield number, _text(line.removesuffix(b"\n").removesuffix(b"\r"))
+                yield number, _decode_line(line.removesuffix(b"\n").removesuffix(b"\r"))
 
 
-def _text(line: bytes) -> str | RecordError:
+def _decode_line(line: bytes) -> str | RecordError:
     try:
         return line.decode("utf-8")
     except UnicodeDecodeError as error:
-        found = f"found byte 0x{line[error.start]:02x} at column {error.start + 1}"
-        return RecordError("unreadable record", f"expected UTF-8, {found}; save the file as UTF-8")
+        fault = f"found byte 0x{line[error.start]:02x} at column {error.start + 1}"
+        return RecordError("unreadable record", f"expected UTF-8, {fault}; save the file as UTF-8")
 
 
-def text_rows(path: Path) -> Iterator[Row]:
+def read_text_rows(path: Path) -> Iterator[Row]:
     """Rows of plain text: one sentence a line."""
-    for number, line in lines(path):
+    for number, line in read_lines(path):
         yield Row(number, line if isinstance(line, RecordError) else {"text": line})
 
 
-def json_rows(path: Path) -> Iterator[Row]:
+def read_json_rows(path: Path) -> Iterator[Row]:
     """Rows of a JSONL file: one object per line, strict JSON, no key twice."""
-    for number, line in lines(path):
-        yield Row(number, line if isinstance(line, RecordError) else _object(line))
+    for number, line in read_lines(path):
+        yield Row(number, line if isinstance(line, RecordError) else _parse_object(line))
 
 
-def _object(line: str) -> Fields | RecordError:
+def _parse_object(line: str) -> Fields | RecordError:
     try:
-        value = json.loads(line, object_pairs_hook=_unique, parse_constant=_constant)
+        value = json.loads(line, object_pairs_hook=_refuse_repeated_keys, parse_constant=_refuse_constant)
     except RecursionError:
         return RecordError("unreadable record", "expected a flat JSON object, found thousands of nested ones")
     except ValueError as error:
         return RecordError("unreadable record", f"expected one JSON object, found faulty JSON: {error}")
     if not isinstance(value, dict):
-        return RecordError("unreadable record", f"expected one JSON object, found {_kind(value)}")
+        return RecordError("unreadable record", f"expected one JSON object, found {_name_json_type(value)}")
     return value
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> Fields:
+def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> Fields:
     fields = dict(pairs)
     if len(fields) < len(pairs):
         names = [name for name, _ in pairs]
@@ -117,27 +118,27 @@ def _unique(pairs: list[tuple[str, Any]]) -> Fields:
     return fields
 
 
-def _constant(name: str) -> NoReturn:
+def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number; leave the field out")
 
 
-def _kind(value: object) -> str:
+def _name_json_type(value: object) -> str:
     return {list: "an array", str: "a string", type(None): "null", bool: "a boolean"}.get(
         type(value), "a number"
     )
 
 
-def tsv_rows(path: Path) -> Iterator[Row]:
+def read_tsv_rows(path: Path) -> Iterator[Row]:
     """Rows of a tab-separated file with a header line. Quotes are text, so none can swallow lines."""
-    return _table(path, lambda line: [_unquoted(cell) for cell in line.split("\t")])
+    return _read_table(path, lambda line: [_unquote(cell) for cell in line.split("\t")])
 
 
-def csv_rows(path: Path) -> Iterator[Row]:
+def read_csv_rows(path: Path) -> Iterator[Row]:
     """Rows of a comma-separated file with a header line; a quoted cell must end on its line."""
-    return _table(path, _csv_cells)
+    return _read_table(path, _split_csv)
 
 
-def _unquoted(cell: str) -> str:
+def _unquote(cell: str) -> str:
     """Undo the quoting of programs that write TSV as CSV: only cells with doubled quotes are such."""
     inner = cell[1:-1]
     quoted = len(cell) > 1 and cell[0] == cell[-1] == '"' and '""' in inner
@@ -146,7 +147,7 @@ def _unquoted(cell: str) -> str:
     return cell
 
 
-def _csv_cells(line: str) -> list[str]:
+def _split_csv(line: str) -> list[str]:
     try:
         # A field longer than csv's limit cannot occur: lines are shorter.
         return next(csv.reader([line], strict=True))
@@ -156,8 +157,8 @@ def _csv_cells(line: str) -> list[str]:
         ) from error
 
 
-def _table(path: Path, cells_of: Callable[[str], list[str]]) -> Iterator[Row]:
-    numbered = lines(path)
+def _read_table(path: Path, cells_of: Callable[[str], list[str]]) -> Iterator[Row]:
+    numbered = read_lines(path)
     _, header = next(numbered, (0, ""))
     if isinstance(header, RecordError):
         raise DataError(f"{path}:1: {header}")
@@ -168,10 +169,10 @@ def _table(path: Path, cells_of: Callable[[str], list[str]]) -> Iterator[Row]:
     if len(set(names)) < len(names):
         raise DataError(f"{path}:1: expected every column once, found {names}; rename one")
     for number, line in numbered:
-        yield Row(number, line if isinstance(line, RecordError) else _record(line, names, cells_of))
+        yield Row(number, line if isinstance(line, RecordError) else _parse_record(line, names, cells_of))
 
 
-def _record(line: str, names: list[str], cells_of: Callable[[str], list[str]]) -> Fields | RecordError:
+def _parse_record(line: str, names: list[str], cells_of: Callable[[str], list[str]]) -> Fields | RecordError:
     try:
         cells = cells_of(line)
     except RecordError as error:

@@ -1,15 +1,15 @@
-"""The ``data`` stage: a manifest, a named set or recordings as utterances in the store."""
+"""The ``data`` stage: a manifest, a named set or recordings, written to the store as utterances."""
 
 from __future__ import annotations
 
-from components.canonical import digest
+from components.canonical_json import digest_of
 from components.data.dataset import Dataset
 from components.data.loading import from_audio, load
 from components.errors import ConfigError, DataError
 from components.profiling import Cost, measure_cost
 from components.records import StageRef
 from components.storage.stage_plan import StagePlan
-from components.storage.stage_writer import Writer, opened
+from components.storage.stage_writer import StageWriter, open_stage
 from components.storage.store import Store
 
 Languages = tuple[str | None, str | None]
@@ -40,17 +40,20 @@ def store_data(
         version="data/2",
         parameters=options,
         # With the paths of its audio: a moved data set is another stage, whose readers see the same content.
-        inputs={"source": dataset.digest, "records": digest([record.model_dump() for record in everything])},
+        inputs={
+            "source": dataset.digest,
+            "records": digest_of([record.model_dump() for record in everything]),
+        },
     )
-    with opened(store, plan) as writer:
+    with open_stage(store, plan) as writer:
         return writer.ref or _write(writer, dataset, cost)
 
 
-def _write(writer: Writer, dataset: Dataset, cost: Cost) -> StageRef:
-    good = [record.model_dump_json(exclude_defaults=True) for record in dataset.utterances]
-    bad = [record.model_dump_json(exclude_defaults=True) for record in dataset.quarantined]
+def _write(writer: StageWriter, dataset: Dataset, cost: Cost) -> StageRef:
+    utterances = [record.model_dump_json(exclude_defaults=True) for record in dataset.utterances]
+    quarantined = [record.model_dump_json(exclude_defaults=True) for record in dataset.quarantined]
     if writer.shards_done == 0:
-        writer.append(good, bad, seconds=cost.seconds, peak=cost.peak_memory_bytes)
+        writer.append(utterances, quarantined, seconds=cost.seconds, peak=cost.peak_memory_bytes)
     ids = [record.id for record in dataset.utterances]
     ids += [record.utterance_id for record in dataset.quarantined]
     return writer.finish(ids, content=dataset.digest)

@@ -1,1 +1,1 @@
-"""Step-synchronous search over one or many members: greedy, beam, sampling, forced decoding."""
+"""Step-synchronous search over one or many token scorers: greedy, beam, sampling, forced decoding."""

@@ -1,4 +1,4 @@
-"""What a search returns."""
+"""The result of a search: decoded sequences with their scores."""
 
 from __future__ import annotations
 
@@ -6,36 +6,41 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-Votes = tuple[tuple[float | None, ...], ...]
-"""One number per member and token; None where the member was not run."""
+MemberScores = tuple[tuple[float | None, ...], ...]
+"""One number per member and position; None where the member was not run."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One decoded sequence.
+    """A decoded sequence with its scores.
 
-    ``tokens`` are its free tokens without eos. ``log_probs`` (nats, after the rules) has one entry per token,
-    and one more for eos when ``finished``. ``members[m]`` is what the m-th of the members that count gave the
-    same positions, before the rules, and ``weights[m]`` its weight there. ``score`` is the sum of
-    ``log_probs``; ``rank`` is the length-normalised score that ordered the candidates. ``ending`` is the eos
-    token, None when the sequence was cut at the length limit.
+    Attributes:
+        tokens: The T generated tokens without eos.
+        score: Sum of ``log_probs``.
+        log_probs: Log-probability of every token (nats, after the logits processors): T entries, and one
+            more for eos where the sequence ended by itself.
+        member_log_probs: For each active member of an ensemble the log-probabilities that it gave the same
+            tokens, before the logits processors.
+        eos_token: The token that ended the sequence; None where it was cut at the length limit.
+        normalized_score: The length-normalised score that candidates are ranked by.
+        member_weights: For each active member its weight at the same positions.
     """
 
     tokens: tuple[int, ...]
     score: float
     log_probs: tuple[float, ...]
-    members: Votes
-    ending: int | None
-    rank: float
-    weights: Votes = ()
+    member_log_probs: MemberScores
+    eos_token: int | None
+    normalized_score: float
+    member_weights: MemberScores = ()
 
     @property
     def finished(self) -> bool:
         """Whether the sequence ended by itself."""
-        return self.ending is not None
+        return self.eos_token is not None
 
 
-def told(members: Sequence[str], votes: Votes, place: int) -> dict[str, float]:
-    """What each named member said at one place of a candidate; the silent and the infinite are left out."""
-    said = ((name, vote[place]) for name, vote in zip(members, votes, strict=False))
-    return {name: value for name, value in said if value is not None and math.isfinite(value)}
+def member_scores_at(names: Sequence[str], scores: MemberScores, position: int) -> dict[str, float]:
+    """Per-member scores at one position; members that were not run or gave -inf are omitted."""
+    pairs = ((name, column[position]) for name, column in zip(names, scores, strict=False))
+    return {name: value for name, value in pairs if value is not None and math.isfinite(value)}

@@ -1,4 +1,4 @@
-"""How to search."""
+"""Search settings (same meaning as in transformers' ``generate``)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,21 @@ from components.errors import ConfigError
 
 @dataclass(frozen=True)
 class SearchConfig:
-    """Settings of one search; the meaning of each is that of transformers' ``generate``.
+    """Settings of one search.
 
-    ``temperature`` 0 searches (greedy when ``beam_size`` is 1, otherwise beam); above 0 it draws ``n_best``
-    independent samples per utterance from the tempered, top-p-filtered distribution, without a beam.
-    ``max_new_tokens`` counts eos. A finished hypothesis is ranked by score / n ** ``length_penalty`` where n
-    counts its generated tokens and eos. ``early_stopping``: True stops at ``beam_size`` finished hypotheses,
-    False when the best open one cannot win at the present length, "never" when it cannot win at any length.
+    Attributes:
+        beam_size: Open hypotheses per utterance; 1 is greedy search.
+        n_best: Candidates per utterance.
+        max_new_tokens: Length limit in generated tokens, eos included.
+        length_penalty: A finished hypothesis of n tokens, eos included, is ranked by score / n ** this.
+        early_stopping: True stops at ``beam_size`` finished hypotheses, False when the best open one cannot
+            win at the present length, "never" when it cannot win at any length.
+        temperature: 0 searches; above 0, ``n_best`` independent samples are drawn, without a beam.
+        top_p: Samples are drawn from the smallest set of tokens with this probability, in (0, 1].
+        seed: Of the samples.
+
+    Raises:
+        ConfigError: A value is out of range, or ``n_best`` is larger than the beam.
     """
 
     beam_size: int = 5

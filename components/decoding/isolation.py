@@ -1,4 +1,4 @@
-"""One bad row does not fail its batch: what cannot be decoded is found by halving, the rest is kept."""
+"""Bisection of a batch that fails: the items at fault are singled out, the others are decoded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,15 @@ Result = TypeVar("Result")
 def isolate(
     decode: Callable[[list[Item]], Sequence[Result]], items: Sequence[Item]
 ) -> list[Result | ModelError]:
-    """``decode(items)``, with the error in the place of every item that raises a ModelError even alone."""
+    """Decode a batch; where it fails, decode its halves, down to single items.
+
+    Args:
+        decode: Decodes a batch, one result per item.
+        items: The batch.
+
+    Returns:
+        One entry per item: its result, or the ModelError that it raises even alone.
+    """
     try:
         return list(decode(list(items)))
     except ModelError as error:

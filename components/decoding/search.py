@@ -1,4 +1,4 @@
-"""The two things one does with members: search for the best sequences, or force given ones."""
+"""The two entry points of decoding: search for the best sequences, or score given ones."""
 
 from __future__ import annotations
 
@@ -8,99 +8,124 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from components.decoding.beam import beam_search
+from components.decoding.beam_search import beam_search
 from components.decoding.candidates import Candidate
-from components.decoding.chains import decode_chains
-from components.decoding.combine import Combiner, Single
+from components.decoding.combiner import Combiner, SingleScorer
 from components.decoding.config import SearchConfig
-from components.decoding.members import Member
-from components.decoding.panel import Panel
-from components.decoding.reading import readers
-from components.decoding.rules import History, Rule, apply
+from components.decoding.ensemble_scorer import EnsembleScorer
+from components.decoding.forced_scoring import as_forced_scorers
+from components.decoding.logits_processors import History, LogitsProcessor, apply_processors
+from components.decoding.sampling import greedy_or_sample
+from components.decoding.scorers import TokenScorer
 from components.errors import ConfigError
 
 
 @torch.inference_mode()
 def search(
-    members: Sequence[Member],
+    scorers: Sequence[TokenScorer],
     config: SearchConfig,
     *,
-    rules: Sequence[Rule] = (),
-    combine: Combiner | None = None,
+    logits_processors: Sequence[LogitsProcessor] = (),
+    combiner: Combiner | None = None,
     keys: Sequence[int] | None = None,
     calls: Counter[int] | None = None,
 ) -> list[list[Candidate]]:
-    """Decode the utterances that the members were prepared for.
+    """Decode the utterances that the scorers were prepared for.
 
-    One list per utterance, best first, of at most ``config.n_best`` candidates. ``keys`` (one per utterance)
-    tell the random streams of samples apart; without them every utterance draws the same numbers. ConfigError
-    when the members cannot be mixed, ModelError when one of them gives NaN. ``calls`` counts the forward
-    calls of each member, by its place in ``members``.
+    Args:
+        scorers: One model, or the members of an ensemble.
+        config: Beam size, length limit, sampling and the like.
+        logits_processors: Constraints on the next token, applied in order to the combined distribution.
+        combiner: Mixes the scorers' distributions; needed where there are several.
+        keys: One per utterance, to give each its own random numbers when sampling; without them every
+            utterance draws the same numbers.
+        calls: Counts the forward calls of each scorer, by its index.
+
+    Returns:
+        One list per utterance, best first, of at most ``config.n_best`` candidates.
+
+    Raises:
+        ConfigError: The scorers cannot be mixed.
+        ModelError: One of them gives NaN.
     """
-    panel = Panel(members, combine or Single(), calls)
+    ensemble = EnsembleScorer(scorers, combiner or SingleScorer(), calls)
     if config.temperature > 0 or config.beam_size == 1:
-        return decode_chains(panel, config, rules, keys)
-    return beam_search(panel, config, rules)
+        return greedy_or_sample(ensemble, config, logits_processors, keys)
+    return beam_search(ensemble, config, logits_processors)
 
 
 @torch.inference_mode()
-def force(
-    members: Sequence[Member],
+def force_decode(
+    scorers: Sequence[TokenScorer],
     sequences: Sequence[Sequence[int]],
     *,
-    rules: Sequence[Rule] = (),
-    combine: Combiner | None = None,
+    logits_processors: Sequence[LogitsProcessor] = (),
+    combiner: Combiner | None = None,
     max_new_tokens: int | None = None,
 ) -> list[Candidate]:
-    """Score given sequences, one per utterance the members were prepared for.
+    """Score given sequences (teacher forcing), one for each utterance that the scorers were prepared for.
 
-    A sequence holds free tokens, with an eos at its end if its ending is to be scored as well. The rules
-    apply as in the search; ``max_new_tokens`` is the limit they are told. Sequences may not be empty.
+    Args:
+        scorers: One model, or the members of an ensemble.
+        sequences: Generated tokens, never empty; with eos at the end where the ending is scored as well.
+        logits_processors: Constraints on the next token, applied as in :func:`search`.
+        combiner: Mixes the scorers' distributions; needed where there are several.
+        max_new_tokens: The length limit that the logits processors are told; default: the scorers' limit.
+
+    Returns:
+        One candidate per sequence.
+
+    Raises:
+        ConfigError: A sequence is empty or too long, or their number is not that of the utterances.
     """
     if any(len(sequence) == 0 for sequence in sequences):
         raise ConfigError("expected at least one token in every forced sequence, found an empty one: add eos")
     longest = max(map(len, sequences), default=0)
     tokens = torch.nn.utils.rnn.pad_sequence([torch.tensor(s) for s in sequences], batch_first=True)
-    panel = Panel(readers(members, tokens[:, :-1]), combine or Single(), exact=True)
-    log_probs = panel.begin()
+    ensemble = EnsembleScorer(
+        as_forced_scorers(scorers, tokens[:, :-1]), combiner or SingleScorer(), exact=True
+    )
+    log_probs = ensemble.prefill()
     if len(sequences) != log_probs.shape[0]:
         raise ConfigError(
             f"expected one sequence for each of {log_probs.shape[0]} utterances, found {len(sequences)}"
         )
-    if longest > panel.limit:
-        raise ConfigError(f"expected sequences of at most {panel.limit} tokens, found {longest}")
+    if longest > ensemble.limit:
+        raise ConfigError(f"expected sequences of at most {ensemble.limit} tokens, found {longest}")
     lengths = torch.tensor([len(sequence) for sequence in sequences], device=log_probs.device)
     tokens = tokens.to(log_probs.device)
-    values = torch.zeros(tokens.shape, device=log_probs.device)
-    votes = torch.zeros((*tokens.shape, panel.width), device=log_probs.device)
+    token_log_probs = torch.zeros(tokens.shape, device=log_probs.device)
+    records = torch.zeros((*tokens.shape, ensemble.record_width), device=log_probs.device)
     alive = torch.arange(len(sequences), device=log_probs.device)
     for t in range(longest):
-        history = History(tokens[alive, :t], alive, max_new_tokens or panel.limit)
-        log_probs = apply(rules, log_probs, history)
+        history = History(tokens[alive, :t], alive, max_new_tokens or ensemble.limit)
+        log_probs = apply_processors(logits_processors, log_probs, history)
         rows = torch.arange(len(alive), device=log_probs.device)
-        values[alive, t] = log_probs[rows, tokens[alive, t]]
-        votes[alive, t] = panel.votes(rows, tokens[alive, t]).T
-        going = (lengths[alive] > t + 1).nonzero()[:, 0]
-        if len(going) == 0:
+        token_log_probs[alive, t] = log_probs[rows, tokens[alive, t]]
+        records[alive, t] = ensemble.member_log_probs(rows, tokens[alive, t]).T
+        unfinished = (lengths[alive] > t + 1).nonzero()[:, 0]
+        if len(unfinished) == 0:
             break
-        log_probs = panel.advance(going, tokens[alive[going], t])
-        alive = alive[going]
+        log_probs = ensemble.step(unfinished, tokens[alive[unfinished], t])
+        alive = alive[unfinished]
     return [
-        _forced(panel, sequence, values[i, : len(sequence)], votes[i, : len(sequence)])
+        _to_candidate(ensemble, sequence, token_log_probs[i, : len(sequence)], records[i, : len(sequence)])
         for i, sequence in enumerate(sequences)
     ]
 
 
-def _forced(panel: Panel, sequence: Sequence[int], values: Tensor, votes: Tensor) -> Candidate:
-    n, finished = len(sequence), sequence[-1] in panel.vocabulary.eos
-    score = float(values.sum())
-    members, weights = panel.told(votes)
+def _to_candidate(
+    ensemble: EnsembleScorer, sequence: Sequence[int], token_log_probs: Tensor, records: Tensor
+) -> Candidate:
+    n, finished = len(sequence), sequence[-1] in ensemble.vocabulary.eos
+    score = float(token_log_probs.sum())
+    member_log_probs, member_weights = ensemble.to_member_scores(records)
     return Candidate(
         tokens=tuple(sequence[: n - finished]),
         score=score,
-        log_probs=tuple(values.tolist()),
-        members=members,
-        weights=weights,
-        ending=sequence[-1] if finished else None,
-        rank=score / n,
+        log_probs=tuple(token_log_probs.tolist()),
+        member_log_probs=member_log_probs,
+        member_weights=member_weights,
+        eos_token=sequence[-1] if finished else None,
+        normalized_score=score / n,
     )

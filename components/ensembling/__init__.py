@@ -1,1 +1,1 @@
-"""Many models, one distribution: interpolation, negative evidence, learned coefficients, vocabularies."""
+"""Ensembles: several models mixed at every token of one search, or combined by their finished outputs."""

@@ -1,5 +1,4 @@
-"""Sparse mixtures of experts: routing, dispatch, layers, upcycling, and sparse products below them.
+"""Translation models with experts: training, upcycling, statistics of the routing, contributions.
 
-``layer`` is the place to start reading: a router chooses k of E experts for each token, ``dispatch`` sorts
-the tokens by expert, ``feedforward`` computes, ``combine`` puts the weighted outputs back.
+The layers themselves are in :mod:`components.networks.moe`.
 """

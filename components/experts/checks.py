@@ -1,4 +1,4 @@
-"""What is refused of the training of an expert model before its data are read."""
+"""Checks of the training of a model with experts before its data are read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from components.training.checks import check_machine
 
 
 def check(config: ExpertsConfig, store: str | None) -> None:
-    """Refuse what needs no reading. ConfigError, DataError, ModelError, StoreError."""
+    """Refuse settings that cannot work, without reading data.
+
+    Raises:
+        ConfigError, DataError, ModelError, StoreError: what is wrong, and what to do.
+    """
     require_targets(config.targets)
     for target in config.targets:
         check_code(target)

@@ -1,21 +1,30 @@
-"""What a user can set on an expert model: the training's settings, the experts, the balance losses."""
+"""Settings of the training of a translation model with experts."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from components.training.config import TrainingConfig
 
 VERSION = 1
-"""Of the learner: raised when the same configuration gives another model."""
+"""Version of the learner: raised when the same settings give another model."""
 UPCYCLING = 1
-"""Of upcycling without a training."""
+"""Version of upcycling without training."""
 
 
 class ExpertsConfig(TrainingConfig):
     """Settings of one training of a multilingual translation model with sparse layers."""
+
+    deprecated_names: ClassVar = {
+        "experts": "num_experts",
+        "noisy": "noisy_gating",
+        "balance": "balance_loss",
+        "balance_weight": "balance_loss_weight",
+        "z_weight": "z_loss_weight",
+        "capacity": "capacity_factor",
+    }
 
     target_language: str = Field(
         "de,fr,cs",
@@ -31,28 +40,28 @@ class ExpertsConfig(TrainingConfig):
         le=16384,
         description="dimension inside each expert (inside the feed-forward blocks, if experts is 0)",
     )
-    experts: int = Field(
+    num_experts: int = Field(
         8, title="Experts", ge=0, le=256, description="experts per sparse layer; 0 = a dense model"
     )
     top_k: int = Field(2, title="Experts per token", ge=1, le=256, description="experts that compute a token")
     sparse_every: int = Field(
         1, title="Sparse layers", ge=1, le=24, description="1 = every layer is sparse, 2 = every second, ..."
     )
-    noisy: bool = Field(
+    noisy_gating: bool = Field(
         False, title="Noisy gating", description="noise of a learned scale on the gates while training"
     )
-    balance: Literal["switch", "shazeer", "none"] = Field(
+    balance_loss: Literal["switch", "shazeer", "none"] = Field(
         "switch",
         title="Balance loss",
         description="switch (Switch, Mixtral), shazeer (importance and load), or none",
     )
-    balance_weight: float = Field(
+    balance_loss_weight: float = Field(
         0.01, title="Weight of the balance loss", ge=0.0, le=10.0, description="added per sparse layer"
     )
-    z_weight: float = Field(
+    z_loss_weight: float = Field(
         0.001, title="Weight of the z-loss", ge=0.0, le=10.0, description="keeps the router's logits small"
     )
-    capacity: float | None = Field(
+    capacity_factor: float | None = Field(
         None,
         title="Capacity",
         gt=0.0,
@@ -62,12 +71,12 @@ class ExpertsConfig(TrainingConfig):
 
     @model_validator(mode="after")
     def _possible(self) -> ExpertsConfig:
-        if self.experts and self.top_k > self.experts:
+        if self.num_experts and self.top_k > self.num_experts:
             raise ValueError(
-                f"top_k: expected 1 to {self.experts} (the number of experts), found {self.top_k}"
+                f"top_k: expected 1 to {self.num_experts} (the number of experts), found {self.top_k}"
             )
-        if self.balance == "shazeer" and not self.noisy:
-            raise ValueError("balance: shazeer's load loss needs noisy gating; set noisy or balance switch")
+        if self.balance_loss == "shazeer" and not self.noisy_gating:
+            raise ValueError("balance_loss: shazeer's load loss needs noisy gating; set noisy_gating")
         return self
 
     @property

@@ -1,4 +1,4 @@
-"""What each expert of a sparse layer contributes: the references' likelihood without it in the router.
+"""Contribution of each expert of a layer: the references' likelihood when the router cannot choose it.
 
 An expert that is gone gets a router logit of minus infinity, so its tokens go to the next best ones; with
 fewer experts left than k, those compute. A layer without any expert adds nothing (the residual passes).
@@ -14,43 +14,45 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from components.ensembling.contribution import MOST, Coalition, coalitions
-from components.experts.layer import SparseBlock, sparse_blocks, watched
-from components.experts.marian import masks_of
-from components.experts.router import Router, Routing, route
-from components.experts.telemetry import Sample, example_of
-from components.metrics.contribution import Contribution, contribution
-from components.metrics.sufficient import Statistics, Table
+from components.analysis.contribution import Contribution, measure_contribution
+from components.experts.routing_stats import Sample, example_of
+from components.metrics.bootstrap import FloatArray
+from components.metrics.corpus_statistics import CorpusStatistics
+from components.metrics.metric import CorpusScore
+from components.metrics.shapley import MAX_MEMBERS, Coalition, all_coalitions
+from components.networks.moe.moe_block import MoEBlock, moe_blocks, record_routing
+from components.networks.moe.router import Router, Routing, route
+from components.networks.moe.sparse_marian import layer_masks
 from components.training.batches import collate
 
 
-class _Masked(nn.Module):
-    """A router that never chooses some experts."""
+class _MaskedRouter(nn.Module):
+    """A router that never chooses the experts ``removed`` (by number)."""
 
-    def __init__(self, router: Router, gone: Collection[int]) -> None:
+    def __init__(self, router: Router, removed: Collection[int]) -> None:
         super().__init__()
-        self.router, self.gone = router, sorted(gone)
+        self.router, self.removed = router, sorted(removed)
         self.weight = router.weight
 
     def forward(self, x: Tensor) -> Routing:
-        logits = self.router(x).logits.index_fill(-1, torch.tensor(self.gone, device=x.device), -torch.inf)
-        return route(logits, min(self.router.k, logits.shape[-1] - len(self.gone)))
+        logits = self.router(x).logits.index_fill(-1, torch.tensor(self.removed, device=x.device), -torch.inf)
+        return route(logits, min(self.router.k, logits.shape[-1] - len(self.removed)))
 
 
 @contextmanager
-def without(block: SparseBlock, gone: Collection[int]) -> Iterator[None]:
-    """Inside, the experts ``gone`` (by number) of a layer are never chosen; without any it puts out zeros."""
+def without_experts(block: MoEBlock, removed: Collection[int]) -> Iterator[None]:
+    """Keep the experts ``removed`` of a layer from being chosen; if those are all, it outputs zeros."""
     router = block.router
-    if not gone:
+    if not removed:
         yield
-    elif len(set(gone)) == router.weight.shape[0]:
+    elif len(set(removed)) == router.weight.shape[0]:
         hook = block.register_forward_hook(lambda module, inputs, out: torch.zeros_like(out))
         try:
             yield
         finally:
             hook.remove()
     else:
-        block.router = _Masked(router, gone)  # type: ignore[assignment]
+        block.router = _MaskedRouter(router, removed)  # type: ignore[assignment]
         try:
             yield
         finally:
@@ -58,15 +60,17 @@ def without(block: SparseBlock, gone: Collection[int]) -> Iterator[None]:
 
 
 @torch.no_grad()
-def likelihoods(model: Any, tokenizer: Any, samples: Sequence[Sample], batch_size: int = 64) -> Table:
+def reference_log_likelihoods(
+    model: Any, tokenizer: Any, samples: Sequence[Sample], batch_size: int = 64
+) -> FloatArray:
     """(n, 2): the log-likelihood (nats) of each sample's reference, and its tokens."""
     model.eval()
-    found = []
+    tables = []
     for start in range(0, len(samples), batch_size):
-        rows = [example_of(tokenizer, one) for one in samples[start : start + batch_size]]
+        rows = [example_of(tokenizer, sample) for sample in samples[start : start + batch_size]]
         batch = collate(rows, model.config.pad_token_id).to(model.device)
-        real = batch.labels != -100
-        with watched(model, masks_of(batch.mask, real)):
+        is_token = batch.labels != -100
+        with record_routing(model, layer_masks(batch.mask, is_token)):
             logits = model(
                 input_ids=batch.source,
                 attention_mask=batch.mask,
@@ -74,35 +78,47 @@ def likelihoods(model: Any, tokenizer: Any, samples: Sequence[Sample], batch_siz
                 use_cache=False,
             ).logits
         labels = batch.labels.clamp_min(0)[..., None]
-        said = logits.float().log_softmax(-1).gather(-1, labels).squeeze(-1).masked_fill(~real, 0.0)
-        found.append(torch.stack([said.double().sum(1), real.double().sum(1)], 1).cpu().numpy())
-    return np.concatenate(found)
+        log_probs = logits.float().log_softmax(-1).gather(-1, labels).squeeze(-1).masked_fill(~is_token, 0.0)
+        tables.append(torch.stack([log_probs.double().sum(1), is_token.double().sum(1)], 1).cpu().numpy())
+    return np.concatenate(tables)
 
 
-def contributions(model: Any, tokenizer: Any, samples: Sequence[Sample]) -> list[Contribution]:
-    """Every sparse layer's experts: exact Shapley values of at most 6, leave-one-out of more."""
-    whole = likelihoods(model, tokenizer, samples)
-    found = []
-    for name, block in sparse_blocks(model).items():
+def measure_contributions(model: Any, tokenizer: Any, samples: Sequence[Sample]) -> list[Contribution]:
+    """Measure what every layer's experts contribute: Shapley values of up to 6, leave-one-out of more."""
+    whole = reference_log_likelihoods(model, tokenizer, samples)
+    results = []
+    for name, block in moe_blocks(model).items():
         parts = [f"expert {number}" for number in range(block.router.weight.shape[0])]
         values = {}
-        for kept in _sets(parts):
-            gone = [number for number, part in enumerate(parts) if part not in kept]
-            with without(block, gone):
-                table = likelihoods(model, tokenizer, samples) if gone else whole
-            values[kept] = _statistics(samples, table)
-        found.append(contribution(name, parts, values, empty="the layer adds nothing"))
-    return found
+        for coalition in _coalitions_to_measure(parts):
+            removed = [number for number, part in enumerate(parts) if part not in coalition]
+            with without_experts(block, removed):
+                table = reference_log_likelihoods(model, tokenizer, samples) if removed else whole
+            values[coalition] = _corpus_statistics(samples, table)
+        results.append(measure_contribution(name, parts, values, empty="the layer adds nothing"))
+    return results
 
 
-def _sets(parts: Sequence[str]) -> list[Coalition]:
+def _coalitions_to_measure(parts: Sequence[str]) -> list[Coalition]:
     everyone = frozenset(parts)
-    if len(parts) <= MOST:
-        return coalitions(parts)
+    if len(parts) <= MAX_MEMBERS:
+        return all_coalitions(parts)
     return [everyone, frozenset(), *(everyone - {part} for part in parts)]
 
 
-def _statistics(samples: Sequence[Sample], table: Table) -> Statistics:
+class _LogLikelihood(CorpusScore):
+    """Mean log-likelihood of the references' tokens (nats), from sums of it and of tokens."""
+
+    name = "log-likelihood"
+    label = "log-likelihood"
+    higher_is_better = True
+    ceiling = 0.0
+
+    def score(self, sums: FloatArray) -> FloatArray:
+        return sums[..., 0] / sums[..., 1]
+
+
+def _corpus_statistics(samples: Sequence[Sample], table: FloatArray) -> CorpusStatistics:
     ids = tuple(sample.id for sample in samples)
-    mean = "mean log-likelihood of the references' tokens, nats"
-    return Statistics("log-likelihood", ids, table, lambda t: t[0] / t[1], True, len(ids), mean)
+    signature = "mean log-likelihood of the references' tokens, nats"
+    return CorpusStatistics(_LogLikelihood(), ids, table, len(ids), signature)

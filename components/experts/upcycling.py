@@ -1,12 +1,12 @@
 """Dense models to expert models (sparse upcycling, Komatsuzaki et al., 2022; mergekit's moe mode).
 
 The feed-forward blocks of one or more dense models become the experts; all other weights are the first
-model's. With identical experts and renormalised gates the result computes what the dense model does, whatever
+model's. With identical experts and renormalized gates the result computes what the dense model does, whatever
 the router says. A router starts at random, or from prompts (:data:`MODES`): an expert's row is then the unit
 vector along the mean of what its prompts look like.
 
 >>> model = upcycle([first, second], "cheap_embed", experts=4, top_k=2, tokenizer=tok, prompts=[...] * 4)
->>> save(model, tok, Path("merged"), lineage=["store:...", "store:..."])
+>>> save_upcycled(model, tok, Path("merged"), lineage=["store:...", "store:..."])
 """
 
 from __future__ import annotations
@@ -21,25 +21,26 @@ from torch import Tensor
 from transformers import MixtralConfig, MixtralForCausalLM
 
 from components.errors import ConfigError, ModelError
-from components.experts.layer import Experts, SparseBlock
-from components.experts.marian import SparseMarianMTModel, with_experts
-from components.experts.router import check_top_k
 from components.models import resolve
 from components.models.loading import Kind, load_transformers
+from components.networks.moe.grouped_experts import GroupedExperts
+from components.networks.moe.moe_block import MoEBlock
+from components.networks.moe.router import check_top_k
+from components.networks.moe.sparse_marian import SparseMarianMTModel, add_random_experts
 
 Mode = Literal["random", "cheap_embed", "hidden"]
 MODES: tuple[Mode, ...] = get_args(Mode)
-"""Routers: random; the prompts' mean embedding, the same in every layer; their mean input to each router."""
+"""How routers start: random, from the prompts' mean embedding, or from their mean input to each layer."""
 
 Prompts = Sequence[Sequence[str]]
-CAUSAL = ("LlamaForCausalLM", "MistralForCausalLM")
-KEPT = (
+LLAMA_LIKE = ("LlamaForCausalLM", "MistralForCausalLM")
+SHARED_CONFIG_FIELDS = (
     *("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"),
     *("num_key_value_heads", "head_dim", "hidden_act", "max_position_embeddings", "rms_norm_eps"),
     *("rope_parameters", "tie_word_embeddings", "bos_token_id", "eos_token_id", "pad_token_id"),
     *("initializer_range", "attention_dropout"),
 )
-"""What a Mixtral configuration takes over from a Llama or Mistral one."""
+"""Fields of a Mixtral configuration that are those of the Llama or Mistral one."""
 
 
 def upcycle(
@@ -51,11 +52,20 @@ def upcycle(
     tokenizer: Any = None,
     prompts: Prompts = (),
 ) -> Any:
-    """An expert model whose expert e is the feed-forward block of ``dense[e mod len(dense)]``.
+    """Make a model whose expert e is the feed-forward network of ``dense[e mod len(dense)]``.
 
-    Marian becomes :class:`SparseMarianMTModel`, Llama and Mistral transformers' Mixtral. ``prompts``: texts
-    for each expert, for the modes that need them. Raises ConfigError (k > E, prompts), ModelError (other or
-    unequal architectures).
+    Args:
+        dense: models of one shape. Marian becomes :class:`SparseMarianMTModel`, Llama and Mistral
+            transformers' Mixtral.
+        mode: how the routers start.
+        experts: number of experts.
+        top_k: experts that compute a token.
+        tokenizer: the models' tokenizer, for the modes that read prompts.
+        prompts: texts of each expert, for the same modes.
+
+    Raises:
+        ConfigError: where ``top_k`` or ``prompts`` do not fit the number of experts.
+        ModelError: for other architectures, or models of different shapes.
     """
     check_top_k(top_k, experts)
     if mode not in MODES or (mode != "random" and (tokenizer is None or len(prompts) != experts)):
@@ -63,13 +73,13 @@ def upcycle(
             f"mode: expected random, or one of {', '.join(MODES[1:])} with a tokenizer and prompts for each "
             f"of the {experts} experts, found {mode!r} with prompts for {len(prompts)}"
         )
-    if type(dense[0]).__name__ in CAUSAL:
+    if type(dense[0]).__name__ in LLAMA_LIKE:
         model, names = _upcycle_llama(dense, experts, top_k)
     else:
         model = upcycle_marian(dense, num_local_experts=experts, num_experts_per_tok=top_k)
-        names = {name: name for name, m in model.named_modules() if isinstance(m, SparseBlock)}
+        names = {name: name for name, m in model.named_modules() if isinstance(m, MoEBlock)}
     if mode != "random":
-        rows = directions(dense[0], tokenizer, prompts, list(names.values()), mode)
+        rows = prompt_directions(dense[0], tokenizer, prompts, list(names.values()), mode)
         modules = dict(model.named_modules())
         with torch.no_grad():
             for name, source in names.items():
@@ -79,31 +89,31 @@ def upcycle(
 
 
 def upcycle_marian(dense: Sequence[Any], **shape: Any) -> SparseMarianMTModel:
-    """Marian models to a sparse one of ``shape`` (:class:`~components.experts.marian.SparseMarianConfig`)."""
-    check_alike(dense, "MarianMTModel")
-    model = with_experts(dense[0], **shape)
-    parts = [dict(one.named_parameters()) for one in dense]
+    """Upcycle Marian models; ``shape``: fields of SparseMarianConfig (the number of experts, ...)."""
+    require_equal_shapes(dense, "MarianMTModel")
+    model = add_random_experts(dense[0], **shape)
+    parts = [dict(dense_model.named_parameters()) for dense_model in dense]
     with torch.no_grad():
         for name, block in model.named_modules():
-            if not isinstance(block, SparseBlock):
+            if not isinstance(block, MoEBlock):
                 continue
-            assert isinstance(block.experts, Experts)
+            assert isinstance(block.experts, GroupedExperts)
             layer = name.removesuffix("fc1")
-            for own, source in (("up", "fc1.weight"), ("up_bias", "fc1.bias")):
-                _fill(getattr(block.experts, own), [p[layer + source] for p in parts])
-            for own, source in (("down", "fc2.weight"), ("down_bias", "fc2.bias")):
-                _fill(getattr(block.experts, own), [p[layer + source] for p in parts])
+            for parameter_name, source in (("up", "fc1.weight"), ("up_bias", "fc1.bias")):
+                _copy_cyclically(getattr(block.experts, parameter_name), [p[layer + source] for p in parts])
+            for parameter_name, source in (("down", "fc2.weight"), ("down_bias", "fc2.bias")):
+                _copy_cyclically(getattr(block.experts, parameter_name), [p[layer + source] for p in parts])
     return model
 
 
 def _upcycle_llama(dense: Sequence[Any], experts: int, top_k: int) -> tuple[Any, dict[str, str]]:
-    check_alike(dense, *CAUSAL)
+    require_equal_shapes(dense, *LLAMA_LIKE)
     config = dense[0].config
     if getattr(config, "attention_bias", False) or getattr(config, "mlp_bias", False):
         raise ModelError(
             "expected a model without biases, as Mixtral has none, found attention_bias or mlp_bias"
         )
-    values = {name: getattr(config, name) for name in KEPT if hasattr(config, name)}
+    values = {name: getattr(config, name) for name in SHARED_CONFIG_FIELDS if hasattr(config, name)}
     values["sliding_window"] = getattr(config, "sliding_window", None)
     torch.manual_seed(0)
     model = MixtralForCausalLM(
@@ -111,33 +121,33 @@ def _upcycle_llama(dense: Sequence[Any], experts: int, top_k: int) -> tuple[Any,
     ).to(dense[0].dtype)
     model.load_state_dict(dense[0].state_dict(), strict=False)
     model.generation_config = dense[0].generation_config
-    parts = [dict(one.named_parameters()) for one in dense]
+    parts = [dict(dense_model.named_parameters()) for dense_model in dense]
     names = {f"model.layers.{n}.mlp": f"model.layers.{n}.mlp" for n in range(config.num_hidden_layers)}
     with torch.no_grad():
         for name in names:
             block = model.get_submodule(name)
             both = [torch.cat([p[f"{name}.gate_proj.weight"], p[f"{name}.up_proj.weight"]]) for p in parts]
-            _fill(block.experts.gate_up_proj, both)
-            _fill(block.experts.down_proj, [p[f"{name}.down_proj.weight"] for p in parts])
+            _copy_cyclically(block.experts.gate_up_proj, both)
+            _copy_cyclically(block.experts.down_proj, [p[f"{name}.down_proj.weight"] for p in parts])
     return model, names
 
 
-def _fill(stacked: Tensor, sources: Sequence[Tensor]) -> None:
+def _copy_cyclically(stacked: Tensor, sources: Sequence[Tensor]) -> None:
     for e in range(len(stacked)):
         stacked[e] = sources[e % len(sources)]
 
 
-def check_alike(models: Sequence[Any], *known: str) -> None:
-    """Raise ModelError unless all models are of one of the ``known`` classes and of one shape."""
-    first, shapes = models[0], [{n: tuple(p.shape) for n, p in one.named_parameters()} for one in models]
-    if type(first).__name__ not in known:
+def require_equal_shapes(models: Sequence[Any], *class_names: str) -> None:
+    """Refuse models that are not all of one class, one of ``class_names``, and of one shape: ModelError."""
+    first, shapes = models[0], [{n: tuple(p.shape) for n, p in model.named_parameters()} for model in models]
+    if type(first).__name__ not in class_names:
         raise ModelError(
-            f"expected a dense model to upcycle, one of {', '.join(('MarianMTModel', *CAUSAL))}, found "
+            f"expected a dense model to upcycle, one of {', '.join(('MarianMTModel', *LLAMA_LIKE))}, found "
             f"{type(first).__name__}; its feed-forward blocks have no counterpart with experts here"
         )
-    for number, (one, shape) in enumerate(zip(models, shapes, strict=True)):
+    for number, (model, shape) in enumerate(zip(models, shapes, strict=True)):
         odd = sorted(n for n in shape.keys() | shapes[0].keys() if shape.get(n) != shapes[0].get(n))
-        if odd or type(one) is not type(first):
+        if odd or type(model) is not type(first):
             name = odd[0] if odd else "class"
             raise ModelError(
                 f"expected experts of one shape, found {name} {shapes[0].get(name)} in model 0 and "
@@ -146,26 +156,26 @@ def check_alike(models: Sequence[Any], *known: str) -> None:
 
 
 @torch.no_grad()
-def directions(
+def prompt_directions(
     dense: Any, tokenizer: Any, prompts: Prompts, names: Sequence[str], mode: Mode
 ) -> dict[str, Tensor]:
-    """For each feed-forward block of ``names``: unit rows (E, D), one per expert's prompts."""
+    """Return for each feed-forward network of ``names`` unit rows (E, D), one per expert's prompts."""
     rows: dict[str, list[Tensor]] = {name: [] for name in names}
     for texts in prompts:
-        sums = _sums(dense, tokenizer, texts, names, mode)
+        sums = _sum_prompt_states(dense, tokenizer, texts, names, mode)
         for name in names:
             rows[name].append(sums[name] / sums[name].norm().clamp_min(1e-8))
-    return {name: torch.stack(found) for name, found in rows.items()}
+    return {name: torch.stack(expert_rows) for name, expert_rows in rows.items()}
 
 
-def _sums(
+def _sum_prompt_states(
     dense: Any, tokenizer: Any, texts: Sequence[str], names: Sequence[str], mode: Mode
 ) -> dict[str, Tensor]:
-    """Sum over the prompts' tokens of their embedding, or of what enters each block."""
+    """Sum the embeddings of the prompts' tokens, or what enters each feed-forward network at them."""
     dense.eval()
     ids = [tokenizer(text, return_tensors="pt")["input_ids"].to(dense.device) for text in texts]
     if mode == "cheap_embed":
-        total = torch.stack([dense.get_input_embeddings()(each)[0].sum(0) for each in ids]).sum(0)
+        total = torch.stack([dense.get_input_embeddings()(token_ids)[0].sum(0) for token_ids in ids]).sum(0)
         return dict.fromkeys(names, total)
     sums: dict[str, Tensor] = {}
 
@@ -178,29 +188,29 @@ def _sums(
 
     # A Marian layer's block begins at fc1, a Llama layer's is mlp; a translator also needs a target.
     handles = [dense.get_submodule(name).register_forward_pre_hook(hook(name)) for name in names]
-    for each in ids:
+    for token_ids in ids:
         if dense.config.is_encoder_decoder:
-            dense.generate(input_ids=each, num_beams=1, max_length=2 * each.shape[1] + 10)
+            dense.generate(input_ids=token_ids, num_beams=1, max_length=2 * token_ids.shape[1] + 10)
         else:
-            dense(input_ids=each)
+            dense(input_ids=token_ids)
     for handle in handles:
         handle.remove()
     return sums
 
 
-def load(references: Sequence[str], store: str | None) -> tuple[list[Any], Any, list[str]]:
-    """The dense models with these references, the first one's tokenizer, and where each comes from."""
+def load_dense_models(references: Sequence[str], store: str | None) -> tuple[list[Any], Any, list[str]]:
+    """Load the dense models of these references: models, the first one's tokenizer, references."""
     dense, tokenizers = [], []
     for reference in references:
         checkpoint = resolve(reference, store)
-        kind: Kind = "causal" if checkpoint.architecture in CAUSAL else "seq2seq"
+        kind: Kind = "causal" if checkpoint.architecture in LLAMA_LIKE else "seq2seq"
         model, tokenizer = load_transformers(checkpoint, kind)
         dense.append(model)
         tokenizers.append(tokenizer)
     return dense, tokenizers[0], list(references)
 
 
-def save(model: Any, tokenizer: Any, folder: Path, lineage: Sequence[str]) -> None:
+def save_upcycled(model: Any, tokenizer: Any, folder: Path, lineage: Sequence[str]) -> None:
     """Write a folder that transformers (Mixtral) or :mod:`components.models.loading` (Marian) loads."""
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -1,7 +1,7 @@
-"""Products of rows with a weight that is laid out once: the arithmetic that decoding spends its time on.
+"""CPU kernels: linear layers whose weights are packed once, and attention of few queries to many keys.
 
-Our own (:mod:`.packed`: :mod:`.tile`, :mod:`.product` and :mod:`.quantise`, compiled by LLVM for the
-processor at hand) where it has AVX-512, else oneDNN's (:mod:`.onednn`). Why: docs/decisions/0020.
+Products with a packed weight are our own (:mod:`.packed_product`, compiled by :mod:`.llvm` for the processor
+at hand) where it has AVX-512, else oneDNN's (:mod:`.onednn`). Why: docs/decisions/0020.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 
 from torch import Tensor
 
-from components.kernels import onednn, packed
+from components.kernels import onednn, packed_product
 
 Arithmetic = Literal["float32", "bfloat16", "int8"]
 Activation = Literal["none", "gelu", "relu", "silu"]
@@ -19,10 +19,18 @@ __all__ = ["Activation", "Arithmetic", "Product", "pack"]
 
 
 class Product(Protocol):
-    """``activation(rows @ weight.T + bias)``: (R, in) of a floating dtype -> (R, out), R at least 1."""
+    """``activation(rows @ weight.T + bias)`` with a packed weight."""
 
     def __call__(self, rows: Tensor, /, out: Tensor | None = None) -> Tensor:
-        """Without a gradient; ``out``, contiguous and float32, is written to where it is given."""
+        """Multiply, without a gradient.
+
+        Args:
+            rows: (R, in) of a floating dtype, R at least 1.
+            out: Contiguous float32 tensor (R, out) for the result; default: a new one.
+
+        Returns:
+            (R, out).
+        """
         ...
 
 
@@ -33,14 +41,27 @@ def pack(
     activation: Activation = "none",
     gated: bool = False,
 ) -> Product:
-    """Lay ``weight`` (out, in) out. RuntimeError or AttributeError where torch lacks what it takes.
+    """Copy a weight into the layout that the CPU multiplies fastest.
 
-    ``gated``: ``weight`` is (2 * out, in), and what its first half gives is activated and multiplied with
-    what its second half gives. ``ANTIPHON_KERNELS=onednn`` in the environment switches our own kernels off.
+    ``ANTIPHON_KERNELS=onednn`` in the environment switches our own kernels off.
+
+    Args:
+        weight: (out, in); where ``gated``, (2 * out, in).
+        bias: (out,), or (2 * out,) where ``gated``.
+        arithmetic: What is multiplied; int8 weights are scaled per output, rows as they come.
+        activation: Is applied to the result.
+        gated: The outputs of the weight's first half are activated and multiplied with those of its second.
+
+    Returns:
+        The product with it.
+
+    Raises:
+        RuntimeError: The processor or torch lacks what the arithmetic needs.
+        AttributeError: Torch lacks the operators.
     """
     weight, bias = weight.detach(), None if bias is None else bias.detach()
-    if packed.supported(arithmetic):
-        return packed.PackedProduct(weight, bias, arithmetic, activation, gated)
+    if packed_product.supports(arithmetic):
+        return packed_product.PackedProduct(weight, bias, arithmetic, activation, gated)
     kind = onednn.IntegerProduct if arithmetic == "int8" else onednn.FloatProduct
     if gated:
         return onednn.GatedProduct(kind(weight, bias, arithmetic, "none"), activation)

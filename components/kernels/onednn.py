@@ -1,4 +1,4 @@
-"""A weight laid out for oneDNN's products, by torch's private operators.
+"""Products with weights packed by oneDNN, by way of torch's private operators.
 
 int8: symmetric weights per output channel, activations quantised per row as they come (dynamic), as in
 Dettmers et al., LLM.int8() (arXiv:2208.07339), section 3, without the outlier split.
@@ -12,45 +12,45 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from components import huge_pages
+from components.kernels import huge_pages
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _ALGORITHMS = {"none": "", "gelu": "none", "relu": "", "silu": ""}
 _NAMES = {"none": "none", "gelu": "gelu", "relu": "relu", "silu": "swish"}
-AFTER: dict[str, Callable[[Tensor], Tensor]] = {
+ACTIVATION_FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "none": lambda y: y,
     "gelu": functional.gelu,
     "relu": functional.relu,
     "silu": functional.silu,
 }
-FULL, LARGE = 4, 2**18
-"""Rows that keep the multipliers busy, and the elements of a weight from which fewer rows are filled up."""
+MIN_ROWS, LARGE_WEIGHT = 4, 2**18
+"""Fewer rows than the first are padded to it, for weights of at least the second number of elements."""
 
 
 class FloatProduct:
-    """``activation(rows @ weight.T + bias)`` in float32 or bfloat16: (R, in) -> (R, out), R at least 1."""
+    """``activation(rows @ weight.T + bias)`` in float32 or bfloat16, (R, in) -> (R, out)."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, arithmetic: str, activation: str) -> None:
         if arithmetic == "bfloat16" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
             raise RuntimeError("expected a processor that multiplies bfloat16, found one that does not")
         self._dtype, self._activation = _DTYPES[arithmetic], activation
-        self._large = weight.numel() >= LARGE
+        self._large = weight.numel() >= LARGE_WEIGHT
         weight = weight.to(self._dtype).contiguous()
         self._packed = torch.ops.mkldnn._reorder_linear_weight(weight)
         self._bias = None if bias is None else bias.to(self._dtype).contiguous()
-        _into_large_pages(self._packed)
+        _move_to_huge_pages(self._packed)
 
     def __call__(self, rows: Tensor, /, out: Tensor | None = None) -> Tensor:
-        """Of any floating dtype; the result has the arithmetic's, or that of ``out``."""
+        """See :class:`components.kernels.Product`; a new result has the arithmetic's dtype."""
         n = len(rows)
-        if n < FULL and self._large:
+        if n < MIN_ROWS and self._large:
             # One row waits for each of its additions: four take a quarter less time than one (AVX-512).
-            rows = functional.pad(rows, (0, 0, 0, FULL - n))
+            rows = functional.pad(rows, (0, 0, 0, MIN_ROWS - n))
         name, algorithm = _NAMES[self._activation], _ALGORITHMS[self._activation]
-        found = torch.ops.mkldnn._linear_pointwise(
+        products = torch.ops.mkldnn._linear_pointwise(
             rows.to(self._dtype), self._packed, self._bias, name, [], algorithm
         )
-        return _into(out, found[:n])
+        return _copy_to(out, products[:n])
 
 
 class IntegerProduct:
@@ -59,57 +59,67 @@ class IntegerProduct:
     def __init__(self, weight: Tensor, bias: Tensor | None, arithmetic: str, activation: str) -> None:
         assert arithmetic == "int8"
         weight = weight.float()
-        self._after = AFTER[activation]
+        self._activate = ACTIVATION_FUNCTIONS[activation]
         self._scale = weight.abs().amax(1).clamp_(min=1e-12) / 127
         self._zero = torch.zeros(len(weight), dtype=torch.int32)
-        quantised = (weight / self._scale[:, None]).round_().to(torch.int8)
-        self._packed = torch.ops.onednn.qlinear_prepack(quantised, None)
+        quantized = (weight / self._scale[:, None]).round_().to(torch.int8)
+        self._packed = torch.ops.onednn.qlinear_prepack(quantized, None)
         self._bias = None if bias is None else bias.float().contiguous()
-        _into_large_pages(self._packed)
+        _move_to_huge_pages(self._packed)
 
     def __call__(self, rows: Tensor, /, out: Tensor | None = None) -> Tensor:
-        """Of any floating dtype."""
+        """See :class:`components.kernels.Product`."""
         rows = rows.float()
         scale = rows.abs().amax(1, keepdim=True).clamp_(min=1e-12).div_(127)
-        # Unsigned with zero point 128: the signed form has no fast kernel on CPUs without AMX. By way of
-        # int8, whose conversion is vectorised; that of uint8 is not.
-        quantised = (rows / scale).round_().to(torch.int8).view(torch.uint8).add_(128)
-        found = torch.ops.onednn.qlinear_pointwise(
-            quantised, 1.0, 128, self._packed, self._scale, self._zero,
+        # Unsigned with zero point 128: the signed form has no fast kernel on CPUs without AMX. Converted to
+        # int8 first, because that conversion is vectorised and the one to uint8 is not.
+        quantized = (rows / scale).round_().to(torch.int8).view(torch.uint8).add_(128)
+        products = torch.ops.onednn.qlinear_pointwise(
+            quantized, 1.0, 128, self._packed, self._scale, self._zero,
             None, 1.0, 0, torch.float32, "none", [], "",
         )  # fmt: skip
         if self._bias is None:
-            found.mul_(scale)
+            products.mul_(scale)
         else:
-            torch.addcmul(self._bias, found, scale, out=found)
-        return _into(out, self._after(found))
+            torch.addcmul(self._bias, products, scale, out=products)
+        return _copy_to(out, self._activate(products))
 
 
 class GatedProduct:
-    """The activation of the first half of what ``product`` gives, times the second half."""
+    """The first half of the outputs of ``product``, activated, times the second half."""
 
     def __init__(self, product: Callable[[Tensor], Tensor], activation: str) -> None:
-        self._product, self._activate = product, AFTER[activation]
+        self._product, self._activate = product, ACTIVATION_FUNCTIONS[activation]
 
     def __call__(self, rows: Tensor, /, out: Tensor | None = None) -> Tensor:
-        """(R, in) -> (R, out)."""
+        """See :class:`components.kernels.Product`."""
         gate, value = self._product(rows).chunk(2, -1)
-        return _into(out, self._activate(gate) * value)
+        return _copy_to(out, self._activate(gate) * value)
 
 
-def _into(out: Tensor | None, found: Tensor) -> Tensor:
-    return found if out is None else out.copy_(found)
+def _copy_to(out: Tensor | None, result: Tensor) -> Tensor:
+    return result if out is None else out.copy_(result)
 
 
-def _into_large_pages(packed: Tensor) -> None:
+def _move_to_huge_pages(packed: Tensor) -> None:
     if hasattr(torch.ops.mkldnn, "data_ptr"):
-        huge_pages.move(torch.ops.mkldnn.data_ptr(packed), torch.ops.mkldnn._nbytes(packed))
+        huge_pages.move_to_huge_pages(torch.ops.mkldnn.data_ptr(packed), torch.ops.mkldnn._nbytes(packed))
 
 
-def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """``x @ weight.T + bias``, the weight as it is, such as one that is being trained; no gradient.
+def multiply(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``x @ weight.T + bias`` with a weight that is not packed, such as one in training; without a gradient.
 
-    RuntimeError or AttributeError where :func:`components.decoding.prepack.available` is False.
+    Args:
+        x: (R, in).
+        weight: (out, in).
+        bias: (out,).
+
+    Returns:
+        (R, out).
+
+    Raises:
+        RuntimeError: Torch was built without oneDNN.
+        AttributeError: Torch lacks the operator.
     """
     out: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
     return out

@@ -1,1 +1,1 @@
-"""Many models become one: merged tensor by tensor, averaged, or added up as task vectors."""
+"""Merging of models: recipes, merge methods, soups, task vectors, and checks of what can be merged."""

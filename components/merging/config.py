@@ -1,4 +1,4 @@
-"""What can be set on a merge: the recipe, as a file, as its text, or as it stands in a pipeline's file."""
+"""Settings of a merge: the recipe, as a file, as its text, or as keys in a pipeline's file."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from components.merging.recipe import Recipe, from_text, read
+from components.merging.recipe.reader import parse_recipe, read_recipe
+from components.merging.recipe.recipe import Recipe
 
 VERSION = 3
-"""Of the merging: raised when the same recipe gives other weights."""
+"""Version of the merge engine: raised when the same recipe gives other weights."""
 
 
 class MergeConfig(BaseModel):
@@ -32,10 +33,15 @@ class MergeConfig(BaseModel):
 
 
 def is_text(recipe: str) -> bool:
-    """Whether it is the text of a recipe, not the path of its file."""
+    """Whether the setting holds the text of a recipe rather than the path of its file."""
     return "\n" in recipe.strip()
 
 
 def recipe_of(text: str) -> Recipe:
-    """A recipe from a file, or from its text. Raises ConfigError or MergeError with the line."""
-    return from_text(text) if is_text(text) else read(Path(text).expanduser())
+    """Read a recipe from a file, or parse it from its text.
+
+    Raises:
+        ConfigError: The file cannot be read or is no YAML; the message names the line.
+        MergeError: A key or value is not one of mergekit's; the message names the line.
+    """
+    return parse_recipe(text) if is_text(text) else read_recipe(Path(text).expanduser())

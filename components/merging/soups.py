@@ -1,7 +1,8 @@
-"""Averages of models that descend from one: checkpoints of a run, fine-tunings of one model.
+"""Averages of models that descend from one: checkpoints of a training run, fine-tunings of one model.
 
 Checkpoint averaging (Vaswani et al. 2017), exponential averaging, uniform and greedy soups (Wortsman et al.
-2022). What decides is a score on development data; a test set has no place here.
+2022). Scores that decide are on development data, never on test data. The functions give recipes;
+:func:`components.merging.merge.merge` makes models of them.
 """
 
 from __future__ import annotations
@@ -12,83 +13,123 @@ from pathlib import Path
 from typing import NamedTuple
 
 from components.errors import MergeError
-from components.merging.engine import Options, merge
-from components.merging.recipe import Recipe, from_text
+from components.merging.merge import MergeOptions, merge
+from components.merging.recipe.reader import parse_recipe
+from components.merging.recipe.recipe import Recipe
 
-ScoreOf = Callable[[str], float]
-"""A model (a reference or a folder) -> its score on development data; higher is better."""
+ScoreFunction = Callable[[str], float]
+"""Scores a model, given by reference or folder, on development data; higher is better."""
 
 
-def weighted(shares: Mapping[str, float], *, normalize: bool = True) -> Recipe:
-    """The recipe of a weighted mean of models; of their weighted sum without ``normalize``."""
-    if not shares:
+def weighted_average(weights: Mapping[str, float], *, normalize: bool = True) -> Recipe:
+    """The recipe of a weighted mean of models.
+
+    Args:
+        weights: Each model's weight, by its reference or folder.
+        normalize: Whether the sum is divided by the sum of the weights.
+
+    Raises:
+        MergeError: There is no model, or a weight is not finite.
+    """
+    if not weights:
         raise MergeError("expected at least one model to average, found none")
     lines = ["merge_method: linear", f"parameters: {{normalize: {str(normalize).lower()}}}", "models:"]
-    for model, share in shares.items():
-        if not math.isfinite(share):
-            raise MergeError(f"{model}: expected a finite weight, found {share}")
-        lines.append(f"  - model: {_quoted(model)}\n    parameters: {{weight: {share!r}}}")
-    return from_text("\n".join(lines) + "\n", "soup")
+    for model, weight in weights.items():
+        if not math.isfinite(weight):
+            raise MergeError(f"{model}: expected a finite weight, found {weight}")
+        lines.append(f"  - model: {_quote(model)}\n    parameters: {{weight: {weight!r}}}")
+    return parse_recipe("\n".join(lines) + "\n", "soup")
 
 
-def uniform(models: Sequence[str]) -> Recipe:
-    """The plain mean. MergeError where a model is named twice."""
+def uniform_soup(models: Sequence[str]) -> Recipe:
+    """The recipe of the plain mean of models. Raises MergeError where one is named twice."""
     if len(set(models)) != len(models):
         raise MergeError(f"expected every model once, found {', '.join(models)}")
-    return weighted(dict.fromkeys(models, 1.0))
+    return weighted_average(dict.fromkeys(models, 1.0))
 
 
-def last(checkpoints: Sequence[str], count: int) -> Recipe:
-    """The plain mean of the last ``count`` checkpoints, which come oldest first."""
+def average_of_last(checkpoints: Sequence[str], count: int) -> Recipe:
+    """The recipe of the plain mean of the last checkpoints of a run.
+
+    Args:
+        checkpoints: References or folders, oldest first.
+        count: How many of the last are averaged.
+
+    Raises:
+        MergeError: There are not so many.
+    """
     if not 1 <= count <= len(checkpoints):
         raise MergeError(f"expected 1 to {len(checkpoints)} checkpoints to average, found {count}")
-    return uniform(checkpoints[-count:])
+    return uniform_soup(checkpoints[-count:])
 
 
-def exponential(checkpoints: Sequence[str], decay: float) -> Recipe:
-    """The mean with weights 1, decay, decay² ... from the last checkpoint back (they come oldest first)."""
+def exponential_average(checkpoints: Sequence[str], decay: float) -> Recipe:
+    """The recipe of the mean with weights 1, decay, decay² ... from the last checkpoint back.
+
+    Args:
+        checkpoints: References or folders, oldest first.
+        decay: Above 0 and at most 1.
+
+    Raises:
+        MergeError: The decay is out of range.
+    """
     if not 0.0 < decay <= 1.0:
         raise MergeError(f"expected a decay above 0 and at most 1, found {decay}")
-    return weighted({c: decay**age for age, c in enumerate(reversed(checkpoints))})
+    return weighted_average({c: decay**age for age, c in enumerate(reversed(checkpoints))})
 
 
-class Step(NamedTuple):
-    """One trial of the greedy soup: the model that was added, the score with it, and whether it stays."""
+class SoupTrial(NamedTuple):
+    """One trial of a greedy soup: the model added, the mean's score with it, and whether it is kept."""
 
     model: str
     score: float
-    kept: bool
+    accepted: bool
 
 
 class Soup(NamedTuple):
-    """A greedy soup: its ingredients in the order in which they were added, its score, and every trial."""
+    """A greedy soup.
+
+    Attributes:
+        ingredients: The models that it is the mean of, in the order in which they were added.
+        score: Its development score.
+        folder: Where it lies; None where the only ingredient is a model as it was.
+        trials: Every trial, in order.
+    """
 
     ingredients: tuple[str, ...]
     score: float
     folder: Path | None
-    steps: tuple[Step, ...]
+    trials: tuple[SoupTrial, ...]
 
 
-def greedy(models: Sequence[str], score: ScoreOf, work: Path, options: Options | None = None) -> Soup:
-    """Add models from the best to the worst; each stays where the mean's development score does not fall.
+def greedy_soup(
+    models: Sequence[str], score: ScoreFunction, work: Path, options: MergeOptions | None = None
+) -> Soup:
+    """Add models to a mean from the best to the worst; each stays unless the mean's score falls.
 
-    Trials are written to ``work/soup-N`` and scored there; a single ingredient needs no folder. Equal scores
-    are taken in the order of ``models``.
+    Args:
+        models: References or folders; of equally good ones the first is added first.
+        score: Scores a model on development data.
+        work: Trials are written to ``work/soup-N``.
+        options: Of each merge.
+
+    Raises:
+        MergeError: A model is named twice, or models cannot be averaged.
     """
-    uniform(models)  # refuses doubles
+    uniform_soup(models)  # refuses doubles
     scores = {model: score(model) for model in models}
     order = sorted(models, key=lambda model: -scores[model])
-    kept, best, folder = [order[0]], scores[order[0]], None
-    steps = [Step(order[0], best, kept=True)]
+    ingredients, best, folder = [order[0]], scores[order[0]], None
+    trials = [SoupTrial(order[0], best, accepted=True)]
     for number, model in enumerate(order[1:], start=2):
         out = work / f"soup-{number}"
-        merge(uniform([*kept, model]), out, options)
-        found = score(str(out))
-        steps.append(Step(model, found, kept=found >= best))
-        if found >= best:
-            kept, best, folder = [*kept, model], found, out
-    return Soup(tuple(kept), best, folder, tuple(steps))
+        merge(uniform_soup([*ingredients, model]), out, options)
+        trial_score = score(str(out))
+        trials.append(SoupTrial(model, trial_score, accepted=trial_score >= best))
+        if trial_score >= best:
+            ingredients, best, folder = [*ingredients, model], trial_score, out
+    return Soup(tuple(ingredients), best, folder, tuple(trials))
 
 
-def _quoted(model: str) -> str:
+def _quote(model: str) -> str:
     return '"' + model.replace("\\", "\\\\").replace('"', '\\"') + '"'

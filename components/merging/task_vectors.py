@@ -1,4 +1,4 @@
-"""Task vectors (Ilharco et al. 2023): what fine-tuning added to a model, as something to add and subtract.
+"""Task vectors (Ilharco et al. 2023): what fine-tuning added to a model, to be added and subtracted.
 
 A vector is kept as its formula, a sum of models with coefficients, not as weights: ``base + (tuned - base)``
 is ``tuned`` to the last bit, because the base cancels before anything is computed.
@@ -10,18 +10,22 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from components.errors import MergeError
-from components.merging.recipe import Recipe
-from components.merging.soups import weighted
+from components.merging.recipe.recipe import Recipe
+from components.merging.soups import weighted_average
 
 
 class TaskVector(NamedTuple):
-    """``sum(coefficient * model)``; vectors form a vector space, so all of +, -, * and sums are there."""
+    """A sum of models with coefficients.
+
+    Attributes:
+        terms: Coefficients by the models' references or folders, none of them 0.
+    """
 
     terms: Mapping[str, float]
 
     @classmethod
     def of(cls, base: str, tuned: str) -> TaskVector:
-        """What fine-tuning made of ``base``: ``tuned - base``."""
+        """What fine-tuning added to ``base``: ``tuned - base``."""
         return cls({tuned: 1.0}).plus(cls({base: 1.0}), -1.0)
 
     def plus(self, other: TaskVector, scale: float = 1.0) -> TaskVector:
@@ -31,18 +35,24 @@ class TaskVector(NamedTuple):
         return TaskVector({name: value for name, value in sums.items() if value != 0.0})
 
     def times(self, scale: float) -> TaskVector:
-        """Longer, shorter, or (with -1) the vector that unlearns."""
+        """``scale * self``; with -1 the vector that unlearns."""
         return TaskVector({}).plus(self, scale)
 
-    def applied(self, model: str) -> Recipe:
-        """The recipe of ``model`` + this vector. The model need not be the one it was taken from."""
+    def apply_to(self, model: str) -> Recipe:
+        """The recipe of ``model`` + this vector.
+
+        The model need not be the one that the vector was taken from.
+
+        Raises:
+            MergeError: Nothing is left of the sum.
+        """
         terms = TaskVector({model: 1.0}).plus(self).terms
         if not terms:
-            raise MergeError(f"{model}: the vector cancels the model: nothing is left")
-        return weighted(terms, normalize=False)
+            raise MergeError(f"{model}: expected something left of model + vector, found that they cancel")
+        return weighted_average(terms, normalize=False)
 
 
-def combined(vectors: Sequence[TaskVector], scale: float = 1.0) -> TaskVector:
+def combine_vectors(vectors: Sequence[TaskVector], scale: float = 1.0) -> TaskVector:
     """``scale * sum(vectors)``."""
     total = TaskVector({})
     for vector in vectors:
@@ -50,18 +60,26 @@ def combined(vectors: Sequence[TaskVector], scale: float = 1.0) -> TaskVector:
     return total.times(scale)
 
 
-class Search(NamedTuple):
-    """The scale that development data prefer, and the score of every scale that was tried."""
+class ScaleSearch(NamedTuple):
+    """The best scale by development score, its score, and the score of every scale that was tried."""
 
     scale: float
     score: float
-    tried: Mapping[float, float]
+    scores_by_scale: Mapping[float, float]
 
 
-def search(scales: Sequence[float], score: Callable[[float], float]) -> Search:
-    """The scale of the highest development score; of equal ones the first. ``score`` makes and scores."""
+def search_scale(scales: Sequence[float], score: Callable[[float], float]) -> ScaleSearch:
+    """Find the scale with the highest development score; of equally good ones the first.
+
+    Args:
+        scales: The scales to try.
+        score: Makes the model of a scale and scores it on development data.
+
+    Raises:
+        MergeError: There are no scales.
+    """
     if not scales:
         raise MergeError("expected scales to try, found none")
-    tried = {scale: score(scale) for scale in scales}
-    best = max(tried, key=lambda scale: tried[scale])
-    return Search(best, tried[best], tried)
+    scores_by_scale = {scale: score(scale) for scale in scales}
+    best = max(scores_by_scale, key=lambda scale: scores_by_scale[scale])
+    return ScaleSearch(best, scores_by_scale[best], scores_by_scale)

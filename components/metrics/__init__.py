@@ -5,4 +5,4 @@ there are utterances enough for one.
 """
 
 version = 3
-"""Raised when a score of the same outputs would come out differently."""
+"""Part of the key of every stage that scores: raised when metrics are added or scores change."""

@@ -1,37 +1,43 @@
-"""A data set of several languages: each utterance is scored under the protocol of its own."""
+"""Scoring data sets of several languages: each utterance under the protocol of its own language."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from components.errors import DataError
-from components.metrics.pairing import by_id
+from components.metrics.pairing import normalize_ids
 
 Language = str | Mapping[str, str]
 """The language of all utterances, or of each by its id."""
 
 
-def by_language(ids: Sequence[str], language: Language) -> dict[str, list[int]]:
-    """Language -> places in ``ids`` (NFC) of its utterances, languages in alphabetical order.
+def assign_languages(ids: Sequence[str], language: Language) -> tuple[str, ...]:
+    """The language of each of ``ids`` (NFC).
 
     Raises:
         DataError: an utterance has no language.
     """
     if isinstance(language, str):
-        return {language: list(range(len(ids)))} if ids else {}
-    known = by_id(language, "languages")
-    found: dict[str, list[int]] = {}
-    for place, key in enumerate(ids):
-        if key not in known:
+        return (language,) * len(ids)
+    languages = normalize_ids(language, "languages")
+    for key in ids:
+        if key not in languages:
             raise DataError(
-                f"{key}: expected its language among those of {len(known)} utterances, found none"
+                f"{key}: expected its language among those of {len(languages)} utterances, found none"
             )
-        found.setdefault(known[key], []).append(place)
-    return {code: found[code] for code in sorted(found)}
+    return tuple(languages[key] for key in ids)
 
 
-def signature_of(signatures: Mapping[str, str]) -> str:
-    """One protocol of several languages' (language -> protocol): theirs if they share it, else each named."""
+def group_by_language(languages: Sequence[str]) -> dict[str, list[int]]:
+    """Language -> positions of its utterances in ``languages``, languages in alphabetical order."""
+    positions: dict[str, list[int]] = {}
+    for position, code in enumerate(languages):
+        positions.setdefault(code, []).append(position)
+    return dict(sorted(positions.items()))
+
+
+def merge_signatures(signatures: Mapping[str, str]) -> str:
+    """Join signatures (language -> signature): the common one, or each with its languages before it."""
     shared: dict[str, list[str]] = {}
     for code, signature in signatures.items():
         shared.setdefault(signature, []).append(code)

@@ -1,4 +1,4 @@
-"""Differences of two systems as they are drawn where there is none, and the p-value that follows."""
+"""The null distribution of a difference of two systems, and the p-value that follows from it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from components.metrics.bootstrap import SEED, Numbers
-from components.metrics.sufficient import Statistics
+from components.metrics.bootstrap import SEED, FloatArray
+from components.metrics.corpus_statistics import CorpusStatistics
 
 TRIALS = 10_000
-"""Exchanges of a randomisation test."""
+"""Exchanges of a randomization test."""
 
 
-def two_sided(null: Numbers, observed: float) -> float:
-    """p of a difference under ``null``, differences as they are drawn where there is none.
+def two_sided_p(null: FloatArray, observed: float) -> float:
+    """Two-sided p of an observed difference under ``null``: differences (trials,) of systems that are equal.
 
     Equal ones count (within rounding): the identity is one of the exchanges, and p is never too small.
     """
@@ -23,18 +23,18 @@ def two_sided(null: Numbers, observed: float) -> float:
     return (int(extreme.sum()) + 1) / (len(null) + 1)
 
 
-def exchanged_differences(system: Statistics, baseline: Statistics) -> Numbers:
+def draw_randomized_differences(system: CorpusStatistics, baseline: CorpusStatistics) -> FloatArray:
     """|d| (TRIALS,), in points of the metric, of outputs exchanged at random (Riezler and Maxwell 2005)."""
-    whole = baseline.rows.sum(0) + system.rows.sum(0)
+    total = baseline.rows.sum(0) + system.rows.sum(0)
+    score = system.metric.score
     sizes = []
-    for swapped in _swaps(len(system.ids)):
-        mixed = swapped @ baseline.rows + ~swapped @ system.rows
-        for one, other in zip(mixed.tolist(), (whole - mixed).tolist(), strict=True):
-            sizes.append(abs(system.of_sum(one) - system.of_sum(other)))
-    return np.asarray(sizes)
+    for is_exchanged in _draw_exchanges(len(system.ids)):
+        mixed = is_exchanged @ baseline.rows + ~is_exchanged @ system.rows
+        sizes.append(np.abs(score(mixed) - score(total - mixed)))
+    return np.concatenate(sizes)
 
 
-def _swaps(n: int) -> Iterator[NDArray[np.bool_]]:
+def _draw_exchanges(n: int) -> Iterator[NDArray[np.bool_]]:
     """Which utterances the two systems exchange, some trials (m, n) at a time: memory stays flat.
 
     Numpy draws booleans 32 at a time, so pieces of a multiple of 32 rows are the numbers of one draw.

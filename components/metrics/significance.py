@@ -1,6 +1,6 @@
 """Is one system better than another? Two-sided paired tests on the same utterances.
 
-Paired bootstrap (Koehn 2004) and approximate randomisation (Riezler and Maxwell 2005) with the draws of
+Paired bootstrap (Koehn 2004) and approximate randomization (Riezler and Maxwell 2005) with the draws of
 ``sacrebleu.significance`` 2.x: 1,000 resamples or 10,000 trials from numpy's default generator seeded with
 12345. Both draw differences as they would be if there were none: resampled differences less the observed d,
 or those of outputs exchanged at random; p = (1 + #{at least as large as |d|}) / (1 + trials). sacreBLEU's own
@@ -19,11 +19,22 @@ import numpy as np
 from pydantic import Field
 
 from components.errors import DataError
-from components.metrics.bootstrap import FEWEST, RESAMPLES, SEED, Interval, Numbers, interval
+from components.metrics.bootstrap import (
+    MIN_UTTERANCES,
+    RESAMPLES,
+    SEED,
+    FloatArray,
+    Interval,
+    bootstrap_interval,
+)
+from components.metrics.choices import Test
+from components.metrics.corpus_statistics import (
+    CorpusStatistics,
+    recognition_statistics,
+    translation_statistics,
+)
 from components.metrics.languages import Language
-from components.metrics.null_distributions import TRIALS, exchanged_differences, two_sided
-from components.metrics.settings import Test
-from components.metrics.sufficient import Statistics, recognition_statistics, translation_statistics
+from components.metrics.null_distributions import TRIALS, draw_randomized_differences, two_sided_p
 from components.records import Record
 
 Verdict = Literal["better", "worse", "not told apart", "too few"]
@@ -69,7 +80,7 @@ def translation_tests(
     names: Sequence[str] = ("bleu", "chrf"),
     test: Test = "bootstrap",
 ) -> list[Difference]:
-    """Every system (name -> utterance id -> text) against ``baseline`` in BLEU, chrF and TER by ids.
+    """Every system (name -> utterance id -> text) against ``baseline`` in each metric of ``names``.
 
     Raises:
         DataError: two systems did not translate the same utterances, or no such baseline.
@@ -79,7 +90,7 @@ def translation_tests(
         system: translation_statistics(references, texts, language=language, n_total=total, names=names)
         for system, texts in _same_ids(systems, baseline).items()
     }
-    return against(tables, baseline, test)
+    return compare_to_baseline(tables, baseline, test)
 
 
 def recognition_tests(
@@ -88,22 +99,24 @@ def recognition_tests(
     baseline: str,
     *,
     language: Language,
+    names: Sequence[str] = ("wer", "cer"),
     test: Test = "bootstrap",
 ) -> list[Difference]:
-    """Every system (name -> utterance id -> transcript) against ``baseline`` in WER and CER by ids.
+    """Every system (name -> utterance id -> transcript) against ``baseline`` in each metric of ``names``.
 
     Raises:
         DataError: two systems did not transcribe the same utterances, or no such baseline.
     """
+    total = len(references)
     tables = {
-        system: recognition_statistics(references, texts, language=language, n_total=len(references))
+        system: recognition_statistics(references, texts, language=language, n_total=total, names=names)
         for system, texts in _same_ids(systems, baseline).items()
     }
-    return against(tables, baseline, test)
+    return compare_to_baseline(tables, baseline, test)
 
 
-def against(
-    systems: Mapping[str, Mapping[str, Statistics]], baseline: str, test: Test = "bootstrap"
+def compare_to_baseline(
+    systems: Mapping[str, Mapping[str, CorpusStatistics]], baseline: str, test: Test = "bootstrap"
 ) -> list[Difference]:
     """Differences of every system to ``baseline`` (both system -> metric -> statistics), metric by metric.
 
@@ -115,29 +128,33 @@ def against(
     """
     if baseline not in systems:
         raise DataError(f"expected the baseline among the systems {', '.join(systems)}, found {baseline!r}")
-    found: list[Difference] = []
+    differences: list[Difference] = []
     for metric, base in systems[baseline].items():
         others = {
             name: tables[metric] for name, tables in systems.items() if name != baseline and metric in tables
         }
-        tested = [paired(other, base, (name, baseline), test) for name, other in others.items()]
-        corrected = holm([one.p for one in tested])
-        found += [_corrected(one, p, len(tested)) for one, p in zip(tested, corrected, strict=True)]
-    return found
+        tests = [paired_test(other, base, (name, baseline), test) for name, other in others.items()]
+        p_values = correct_holm([difference.p for difference in tests])
+        differences += [
+            _with_corrected_p(difference, p, len(tests))
+            for difference, p in zip(tests, p_values, strict=True)
+        ]
+    return differences
 
 
-def _corrected(one: Difference, p: float | None, family: int) -> Difference:
-    gain = one.difference if one.higher_is_better else -one.difference
+def _with_corrected_p(difference: Difference, p: float | None, family: int) -> Difference:
+    value = difference.difference
+    gain = value if difference.higher_is_better else -value
     verdict: Verdict = "not told apart"
     if p is None:
         verdict = "too few"
     elif p < 0.05:
         verdict = "better" if gain > 0 else "worse"
-    return one.model_copy(update={"p_holm": p, "family": family, "verdict": verdict})
+    return difference.model_copy(update={"p_holm": p, "family": family, "verdict": verdict})
 
 
-def paired(
-    system: Statistics, baseline: Statistics, names: tuple[str, str], test: Test = "bootstrap"
+def paired_test(
+    system: CorpusStatistics, baseline: CorpusStatistics, names: tuple[str, str], test: Test = "bootstrap"
 ) -> Difference:
     """One system against the baseline; ``names`` are theirs, in this order.
 
@@ -147,57 +164,57 @@ def paired(
     _check_alike(system, baseline, names)
     if not system.ids:
         raise DataError(f"expected utterances that {names[0]} and {names[1]} share, found none")
-    system = system.only(baseline.ids)
+    system = system.subset(baseline.ids)
     value, base = system.score(), baseline.score()
-    p, theirs, drawn = _tested(system, baseline, test, value - base)
-    found = Difference(
-        metric=system.name,
+    resampled = system.resample_scores() - baseline.resample_scores()
+    p, sacrebleu_p = _p_values(system, baseline, test, value - base, resampled)
+    difference = Difference(
+        metric=system.metric.name,
         system=names[0],
         baseline=names[1],
         value=value,
         baseline_value=base,
         difference=value - base,
-        interval=interval(drawn, value - base),
+        interval=bootstrap_interval(resampled, value - base),
         p=p,
         p_holm=p,
-        p_sacrebleu=theirs,
+        p_sacrebleu=sacrebleu_p,
         verdict="too few",
         family=1,
-        higher_is_better=system.higher_is_better,
+        higher_is_better=system.metric.higher_is_better,
         n=len(system.ids),
         n_total=system.n_total,
         signature=f"{system.signature}|{_PROTOCOLS[test]}|two-sided|seed:{SEED}",
     )
-    return _corrected(found, p, 1)
+    return _with_corrected_p(difference, p, 1)
 
 
-def holm(p_values: Sequence[float | None]) -> list[float | None]:
+def correct_holm(p_values: Sequence[float | None]) -> list[float | None]:
     """Holm's step-down p-values, in the order given: k-th smallest of m times m - k + 1, monotone.
 
     What was not tested (None) is no comparison.
     """
-    order = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
+    order = sorted((p, position) for position, p in enumerate(p_values) if p is not None)
     corrected: list[float | None] = [None] * len(p_values)
     highest = 0.0
-    for rank, (p, place) in enumerate(order):
-        highest = corrected[place] = max(highest, min(1.0, (len(order) - rank) * p))
+    for rank, (p, position) in enumerate(order):
+        highest = corrected[position] = max(highest, min(1.0, (len(order) - rank) * p))
     return corrected
 
 
-def _tested(
-    system: Statistics, baseline: Statistics, test: Test, observed: float
-) -> tuple[float | None, float | None, Numbers]:
-    """p, sacreBLEU's p, and the bootstrap differences; nothing of too few utterances."""
-    drawn = system.resampled() - baseline.resampled()
-    if len(system.ids) < FEWEST:
-        return None, None, drawn
+def _p_values(
+    system: CorpusStatistics, baseline: CorpusStatistics, test: Test, observed: float, resampled: FloatArray
+) -> tuple[float | None, float | None]:
+    """Two-sided p and sacreBLEU's p of the ``observed`` difference; None of too few utterances."""
+    if len(system.ids) < MIN_UTTERANCES:
+        return None, None
     if test == "bootstrap":
-        sizes = np.abs(drawn)
-        null, theirs = drawn - observed, sizes - sizes.mean()
+        sizes = np.abs(resampled)
+        null, sacrebleu_null = resampled - observed, sizes - sizes.mean()
     else:
-        null = theirs = exchanged_differences(system, baseline)
-    above = int((theirs > abs(observed)).sum())
-    return two_sided(null, observed), (above + 1) / (len(null) + 1), drawn
+        null = sacrebleu_null = draw_randomized_differences(system, baseline)
+    above = int((sacrebleu_null > abs(observed)).sum())
+    return two_sided_p(null, observed), (above + 1) / (len(null) + 1)
 
 
 _PROTOCOLS = {
@@ -215,23 +232,23 @@ def _same_ids(systems: Mapping[str, Mapping[str, str]], baseline: str) -> Mappin
     return systems
 
 
-def _check_alike(system: Statistics, baseline: Statistics, names: tuple[str, str]) -> None:
+def _check_alike(system: CorpusStatistics, baseline: CorpusStatistics, names: tuple[str, str]) -> None:
     _check_ids(set(system.ids), set(baseline.ids), names)
-    if (system.name, system.signature) != (baseline.name, baseline.signature):
+    if (system.metric.name, system.signature) != (baseline.metric.name, baseline.signature):
         raise DataError(
-            f"expected {names[0]} and {names[1]} scored alike, found {system.name} {system.signature!r} "
-            f"and {baseline.name} {baseline.signature!r}"
+            f"expected {names[0]} and {names[1]} scored alike, found {system.metric.name} "
+            f"{system.signature!r} and {baseline.metric.name} {baseline.signature!r}"
         )
 
 
-def _check_ids(found: set[str], expected: set[str], names: tuple[str, str]) -> None:
-    if found == expected:
+def _check_ids(ids: set[str], expected: set[str], names: tuple[str, str]) -> None:
+    if ids == expected:
         return
-    missing, extra = sorted(expected - found), sorted(found - expected)
+    missing, extra = sorted(expected - ids), sorted(ids - expected)
     parts = [
-        f"{len(ids)} {what} (first {ids[0]!r})"
-        for ids, what in ((missing, "missing"), (extra, "extra"))
-        if ids
+        f"{len(keys)} {what} (first {keys[0]!r})"
+        for keys, what in ((missing, "missing"), (extra, "extra"))
+        if keys
     ]
     raise DataError(
         f"expected {names[0]} to have the utterances of {names[1]}, found {' and '.join(parts)}; "

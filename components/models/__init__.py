@@ -1,51 +1,54 @@
-"""A model reference -> a verified :class:`Checkpoint` on local disk.
+"""Models: from a reference to verified files on local disk, and from these to a model in memory.
 
 ``hub:ORG/NAME[@REVISION]``  a repository of the Hugging Face hub: its safetensors, JSON and tokenizer files
 ``whisper:NAME``             a model of openai-whisper, by its own name and digest
-``packaged:NAME``            a row of :mod:`components.models.catalogue`
-``sphinx:NAME``             a model of pocketsphinx: en-us, which it bundles, or a folder
-``store:KEY``                a checkpoint that a stage of ours produced, verified against its DONE.json
+``packaged:NAME``            a row of :mod:`components.models.packaged_models`
+``sphinx:NAME``              a model of pocketsphinx: en-us, which it bundles, or a folder
+``store:KEY``                a checkpoint that a stage of the store holds, verified against its DONE.json
 ``node:NAME``                one that another node of the pipeline makes: it becomes ``store:KEY``
 a path                       a transformers or CTranslate2 folder; a Whisper .pt, .safetensors or .gguf file
+
+:mod:`components.models.loading` loads the :class:`Checkpoint` that :func:`resolve` returns.
 """
 
 from __future__ import annotations
 
-import difflib
 import os
-import re
 from pathlib import Path
 
-from components.errors import ConfigError, ModelError
-from components.models.catalogue import CATALOGUE, Packaged
+from components.digests import cache_folder
+from components.errors import ConfigError
 from components.models.checkpoints import checkpoint_of
-from components.models.digests import cache_folder
-from components.models.fetching import ask_consent, fetch, is_fetched, origin, tell_stderr
-from components.models.wheels import Tell
+from components.models.fetching import fetch, is_fetched, print_to_stderr, require_consent, source_lineage
+from components.models.packaged_models import PACKAGED_MODELS, PackagedModel
+from components.models.references import display_reference, split_reference, unknown_reference_error
+from components.models.wheels import ProgressCallback
 from components.records import Checkpoint
-from components.redaction import MASK, redact
-
-MAX_REFERENCE, MAX_SHOWN = 4096, 120
-"""Letters of a reference (the longest path of Linux), and of one in an error."""
-SCHEMES = ("hub", "whisper", "packaged", "sphinx", "store", "node")
-# user:password@ without ://, which redact knows
-_USER_INFO = re.compile(rf"^((?:{'|'.join(SCHEMES)}):)?+[^/\s:@]+:(?!//)[^\s@]*@")
 
 
-def resolve(reference: str, store: str | None = None, *, tell: Tell = tell_stderr) -> Checkpoint:
-    """Verified local files of ``reference``; fetched first where they are not here yet.
+def resolve(
+    reference: str, store: str | None = None, *, on_progress: ProgressCallback = print_to_stderr
+) -> Checkpoint:
+    """Find the files of a model and verify them; they are fetched first where they are not here yet.
 
-    ``store``, for ``store:KEY``, is a folder or URL (default: ``ANTIPHON_STORE``, else ./antiphon-store).
-    Progress goes line by line to ``tell``. Raises :class:`ModelError` (unknown, gone, damaged, unsafe),
-    :class:`TransientError` (network) or :class:`ConfigError` (not a reference at all).
+    Args:
+        reference: Names the model; see :mod:`components.models`.
+        store: Folder or URL of the store that ``store:KEY`` refers to; None for ``ANTIPHON_STORE``, else
+            ``./antiphon-store``.
+        on_progress: Called with lines of text while a model is fetched.
+
+    Raises:
+        ConfigError: It is no reference, or an extra is not installed.
+        ModelError: There is no such model, or its files are gone, damaged or unsafe to read.
+        TransientError: The network failed.
     """
-    scheme, name = _parts(reference)
+    scheme, name = split_reference(reference)
     if scheme == "path":
         return _from_path(reference)
     if scheme == "packaged":
-        return _from_catalogue(name, tell)
+        return _from_packaged(name, on_progress)
     if scheme == "store":
-        from components.models.sources.stages import stage_model  # noqa: PLC0415
+        from components.models.sources.store import stage_model  # noqa: PLC0415
 
         return stage_model(name, store)
     if scheme == "sphinx":
@@ -54,31 +57,36 @@ def resolve(reference: str, store: str | None = None, *, tell: Tell = tell_stder
         return sphinx_model(name)
     if scheme == "node":
         raise ConfigError(
-            f"{shown(reference)}: expected a model that is there; only a pipeline's nodes make one"
+            f"{display_reference(reference)}: expected the reference of a model that exists; node:NAME is "
+            "known to a pipeline's nodes only"
         )
     if scheme == "whisper":
-        from components.models.sources.openai import openai_model  # noqa: PLC0415
+        from components.models.sources.openai_whisper import openai_model  # noqa: PLC0415
 
-        return openai_model(name, tell)
+        return openai_model(name, on_progress)
     from components.models.sources.hub import hub_model  # noqa: PLC0415 - imports the hub's client
 
-    return hub_model(name, tell)
+    return hub_model(name, on_progress)
 
 
 def check(reference: str, store: str | None = None) -> None:
-    """Refuse a reference that can be refused without fetching anything, as :func:`resolve` would.
+    """Refuse a reference that :func:`resolve` would refuse, as far as that is known without fetching.
 
-    An unknown name, a path that is not there, a licence that asks for consent, a stage that is not in the
-    store, an extra that is not installed. Raises as :func:`resolve`.
+    Refused are unknown names, paths that do not exist, licences that ask for consent, stages that are not in
+    the store, and extras that are not installed.
+
+    Raises:
+        ConfigError: As :func:`resolve`.
+        ModelError: As :func:`resolve`.
     """
-    scheme, name = _parts(reference)
+    scheme, name = split_reference(reference)
     if scheme == "packaged":
-        row = _row(name)
+        row = _packaged_row(name)
         if row.consent and not is_fetched(row):
-            ask_consent(row)
+            require_consent(row)
     elif scheme == "whisper":
         if name not in whisper_names():
-            raise unknown(
+            raise unknown_reference_error(
                 reference, "model of openai-whisper", tuple(f"whisper:{n}" for n in whisper_names())
             )
     elif scheme == "hub":
@@ -91,57 +99,39 @@ def check(reference: str, store: str | None = None) -> None:
         resolve(reference, store)
 
 
-def available() -> tuple[str, ...]:
-    """Every reference that can be named without knowing a hub or a store."""
-    return (*(f"packaged:{name}" for name in CATALOGUE), *(f"whisper:{name}" for name in whisper_names()))
+def available_references() -> tuple[str, ...]:
+    """The references of all packaged models and of openai-whisper's."""
+    return (
+        *(f"packaged:{name}" for name in PACKAGED_MODELS),
+        *(f"whisper:{name}" for name in whisper_names()),
+    )
 
 
 def whisper_names() -> tuple[str, ...]:
-    """Names of openai-whisper's models."""
+    """Names of openai-whisper's models, as ``base.en``."""
     import whisper  # noqa: PLC0415 - imports torch
 
     return tuple(whisper.available_models())
 
 
-def unknown(reference: str, kind: str, known: tuple[str, ...]) -> ModelError:
-    """One line that says what exists and what was probably meant."""
-    close = difflib.get_close_matches(reference, known, n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]}? " if close else ""
-    return ModelError(f"{shown(reference)}: no such {kind}; {hint}there are: {', '.join(known)}")
-
-
-def shown(reference: str) -> str:
-    """A reference as an error may show it: without secrets, and short."""
-    text = _USER_INFO.sub(rf"\1{MASK}@", redact(reference))
-    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
-
-
-def _parts(reference: str) -> tuple[str, str]:
-    """Scheme and name of a reference; the scheme of a path is ``path``. ConfigError."""
-    if not reference.strip() or "\0" in reference or "\n" in reference or len(reference) > MAX_REFERENCE:
-        raise ConfigError(
-            f"model: expected a reference such as packaged:whisper-base, found {shown(reference)!r}"
+def _packaged_row(name: str) -> PackagedModel:
+    if name not in PACKAGED_MODELS:
+        raise unknown_reference_error(
+            f"packaged:{name}", "packaged model", tuple(f"packaged:{n}" for n in PACKAGED_MODELS)
         )
-    scheme, colon, name = reference.partition(":")
-    return (scheme, name) if colon and scheme in SCHEMES else ("path", reference)
+    return PACKAGED_MODELS[name]
 
 
-def _row(name: str) -> Packaged:
-    if name not in CATALOGUE:
-        raise unknown(f"packaged:{name}", "packaged model", tuple(f"packaged:{n}" for n in CATALOGUE))
-    return CATALOGUE[name]
-
-
-def _from_catalogue(name: str, tell: Tell) -> Checkpoint:
-    folder = fetch(_row(name), tell=tell)
-    return checkpoint_of(folder, f"packaged:{name}", origin(folder))
+def _from_packaged(name: str, on_progress: ProgressCallback) -> Checkpoint:
+    folder = fetch(_packaged_row(name), on_progress=on_progress)
+    return checkpoint_of(folder, f"packaged:{name}", source_lineage(folder))
 
 
 def _check_path(reference: str) -> Path:
     path = Path(os.path.expanduser(reference))  # noqa: PTH111 - pathlib's raises for ~nobody
     if not os.path.exists(path):  # noqa: PTH110 - pathlib's raises for a name that is too long
-        known = (*available(), "hub:ORG/NAME", "store:KEY", "a path")
-        raise unknown(reference, "model file, folder or reference", known)
+        choices = (*available_references(), "hub:ORG/NAME", "store:KEY", "a path")
+        raise unknown_reference_error(reference, "model file, folder or reference", choices)
     return path
 
 
@@ -151,6 +141,6 @@ def _from_path(reference: str) -> Checkpoint:
         return checkpoint_of(path.absolute(), reference)
     if path.is_dir() and (path / "model.safetensors").is_file():
         return checkpoint_of(path.absolute(), reference)
-    from components.models.sources.files import converted  # noqa: PLC0415 - needs torch
+    from components.models.sources.model_file import convert_once  # noqa: PLC0415 - needs torch
 
-    return converted(path.absolute(), reference, cache_folder() / "converted")
+    return convert_once(path.absolute(), reference, cache_folder() / "converted")

@@ -1,11 +1,11 @@
-"""Architectures by the names that checkpoints carry: known before anything that loads them is imported."""
+"""Names of architectures as checkpoints carry them, for code that must not import what loads them."""
 
 from __future__ import annotations
 
 CAUSAL = ("CausalLM", "LMHeadModel")
 """How the names of decoder-only architectures end."""
 MULTILINGUAL = ("m2m_100", "mbart", "nllb-moe")
-"""``model_type`` of translators that are told the languages by tokens."""
+"""``model_type`` of translators that take the languages as tokens."""
 DELIBERATION = "AntiphonDeliberation"
 EDIT_DIFFUSION = "AntiphonEditDiffusion"
 STACKED = "AntiphonStackedModel"

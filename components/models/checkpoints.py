@@ -1,4 +1,4 @@
-"""A folder of a model on disk: what may be in it, what it is, and its digests.
+"""Model folders on disk: what may be in one, what it is, and its digests.
 
 Weights are safetensors. Nothing of a model is ever executed: no pickles, no ``auto_map`` code, and every
 file that an index names lies in the folder itself.
@@ -12,9 +12,10 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 
+from components.digests import combine_digests, sha256_of
 from components.errors import ModelError
-from components.models.digests import combined, sha256_of
-from components.models.limits import refuse_irregular, refuse_token_ids, refuse_values
+from components.file_limits import refuse_irregular
+from components.models.limits import refuse_token_ids, refuse_values
 from components.records import Checkpoint
 
 INDEX = "model.safetensors.index.json"
@@ -31,13 +32,13 @@ CONFIGURATION_NAMES = frozenset(
     {"config.json", "generation_config.json", "preprocessor_config.json", "processor_config.json"}
 )
 DOMAIN = "domain.json"
-"""What a model of ours was made for (:mod:`components.translation.domain`); other models have none."""
+"""File that says what a model was trained for (:mod:`components.translation.domain`); only ours have one."""
 PICKLES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib"})
 MAX_HEADER = 100 << 20
 
 
 def read_json(path: Path) -> dict[str, object]:
-    """A JSON object of a model's folder. Raises :class:`ModelError` when it is anything else."""
+    """Read a JSON object of a model folder. Raises :class:`ModelError` where the file holds anything else."""
     try:
         refuse_irregular(path)
         value = json.loads(path.read_text(encoding="utf-8-sig"))
@@ -52,43 +53,54 @@ def read_json(path: Path) -> dict[str, object]:
 
 
 def weight_files(folder: Path) -> tuple[Path, ...]:
-    """The safetensors files of a folder, in order: one file, or the shards that its index names.
+    """List the safetensors files of a model folder: one file, or the shards that its index names, sorted.
 
-    Raises :class:`ModelError` for an index that leaves the folder, missing shards, or pickled weights.
+    Raises:
+        ModelError: The index points out of the folder, a shard is missing, or the weights are pickles.
     """
     if (folder / INDEX).is_file():
-        table = read_json(folder / INDEX).get("weight_map")
-        if not isinstance(table, dict) or not table:
-            raise ModelError(
-                f"{folder / INDEX}: expected weight_map with names of files; fetch the model again"
-            )
-        for tensor, name in table.items():
-            if not isinstance(name, str) or Path(name).name != name or not name.endswith(".safetensors"):
-                raise ModelError(
-                    f"{folder / INDEX}: expected {tensor} in a .safetensors file beside it, found {name!r}; "
-                    "this index is not safe to follow"
-                )
-        shards = tuple(folder / name for name in sorted(set(table.values())))
-        if missing := [shard.name for shard in shards if not shard.is_file()]:
-            raise ModelError(
-                f"{folder}: expected the shards of its index, {missing[0]} is missing; fetch it again"
-            )
-        return shards
+        return _shards(folder)
     if (folder / WEIGHTS).is_file():
         return (folder / WEIGHTS,)
-    found = sorted(p.name for p in folder.iterdir() if p.suffix in PICKLES)
-    if found:
+    pickles = sorted(p.name for p in folder.iterdir() if p.suffix in PICKLES)
+    if pickles:
         raise ModelError(
-            f"{folder}: expected {WEIGHTS}, found {found[0]}, a pickle, which can run code when it is read; "
-            "save the model with save_pretrained (safetensors)"
+            f"{folder}: expected {WEIGHTS}, found {pickles[0]}, a pickle, which can run code when it is "
+            "read; save the model with save_pretrained (safetensors)"
         )
     raise ModelError(
         f"{folder}: expected {WEIGHTS} or {INDEX}, found neither; give a transformers model folder"
     )
 
 
-def header(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Tensor name -> (type, shape) of a safetensors file, from its header only."""
+def _shards(folder: Path) -> tuple[Path, ...]:
+    """The files that a folder's index names, sorted."""
+    table = read_json(folder / INDEX).get("weight_map")
+    if not isinstance(table, dict) or not table:
+        raise ModelError(f"{folder / INDEX}: expected weight_map with names of files; fetch the model again")
+    for tensor, name in table.items():
+        if not isinstance(name, str) or Path(name).name != name or not name.endswith(".safetensors"):
+            raise ModelError(
+                f"{folder / INDEX}: expected {tensor} in a .safetensors file beside it, found {name!r}; "
+                "this index is not safe to follow"
+            )
+    shards = tuple(folder / name for name in sorted(set(table.values())))
+    if missing := [shard.name for shard in shards if not shard.is_file()]:
+        raise ModelError(
+            f"{folder}: expected the shards of its index, {missing[0]} is missing; fetch it again"
+        )
+    return shards
+
+
+def read_header(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Read the header of a safetensors file.
+
+    Returns:
+        The type (in safetensors' words, as ``BF16``) and shape of each tensor by name.
+
+    Raises:
+        ModelError: The file is no safetensors file, or not complete.
+    """
     try:
         with path.open("rb") as file:
             size = struct.unpack("<Q", file.read(8))[0]
@@ -109,13 +121,13 @@ def header(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
     return {name: (dtype, shape) for name, (dtype, shape, _) in table.items()}
 
 
-def parameters(folder: Path) -> int:
-    """Number of weights in a folder, counted from the headers."""
-    return sum(math.prod(shape) for file in weight_files(folder) for _, shape in header(file).values())
+def count_stored_parameters(folder: Path) -> int:
+    """Count the weights that a model folder stores, from the headers of its files."""
+    return sum(math.prod(shape) for file in weight_files(folder) for _, shape in read_header(file).values())
 
 
 def refuse_code(folder: Path) -> None:
-    """Raise :class:`ModelError` when a configuration in ``folder`` asks for code of its own."""
+    """Raise :class:`ModelError` where a configuration of a model folder asks to run the model's own code."""
     for name in sorted(
         (CONFIGURATION_NAMES | TOKENIZER_NAMES) & {p.name for p in folder.glob("*config.json")}
     ):
@@ -129,9 +141,9 @@ def refuse_code(folder: Path) -> None:
 
 
 def _refuse_values(folder: Path) -> None:
-    """Raise :class:`ModelError` for what the configurations say and cannot be."""
+    """Raise :class:`ModelError` for impossible values of a model folder's configurations."""
     config = read_json(folder / "config.json")
-    tensors = sum(len(header(file)) for file in weight_files(folder))
+    tensors = sum(len(read_header(file)) for file in weight_files(folder))
     refuse_values(config, folder / "config.json", tensors)
     refuse_token_ids(config, config, folder / "config.json")
     path = folder / "generation_config.json"
@@ -141,8 +153,14 @@ def _refuse_values(folder: Path) -> None:
         refuse_token_ids(config, generation, path)
 
 
-def architecture(folder: Path) -> str:
-    """The class that a folder's ``config.json`` names, e.g. ``WhisperForConditionalGeneration``."""
+def architecture_of(folder: Path) -> str:
+    """The model class that a folder's ``config.json`` names, as ``WhisperForConditionalGeneration``.
+
+    Without one it is the ``model_type``.
+
+    Raises:
+        ModelError: There is no ``config.json``, or it names neither.
+    """
     if not (folder / "config.json").is_file():
         raise ModelError(f"{folder}: expected config.json, found none; give a transformers model folder")
     values = read_json(folder / "config.json")
@@ -155,52 +173,66 @@ def architecture(folder: Path) -> str:
     raise ModelError(f"{folder / 'config.json'}: expected architectures or model_type, found neither")
 
 
-def file_digests(folder: Path, *, again: bool = False) -> tuple[dict[str, str], dict[str, str]]:
-    """Digests by name: of weights and configuration, and of the tokenizer's files."""
-    deciding = {path.name: sha256_of(path, again=again) for path in weight_files(folder)}
+def digest_files(folder: Path, *, reread: bool = False) -> tuple[dict[str, str], dict[str, str]]:
+    """Compute the digests of a model folder's files.
+
+    Returns:
+        Digests by file name: those of weights and configuration, and those of the tokenizer.
+    """
+    deciding = {path.name: sha256_of(path, reread=reread) for path in weight_files(folder)}
     tokenizer: dict[str, str] = {}
     for path in sorted(folder.iterdir()):
         if path.name in CONFIGURATION_NAMES or path.name in (INDEX, DOMAIN):
-            deciding[path.name] = sha256_of(path, again=again)
+            deciding[path.name] = sha256_of(path, reread=reread)
         elif path.name in TOKENIZER_NAMES:
-            tokenizer[path.name] = sha256_of(path, again=again)
+            tokenizer[path.name] = sha256_of(path, reread=reread)
     return deciding, tokenizer
 
 
 def checkpoint_of(
-    folder: Path, reference: str, lineage: tuple[str, ...] = (), *, again: bool = False
+    folder: Path, reference: str, lineage: tuple[str, ...] = (), *, reread: bool = False
 ) -> Checkpoint:
-    """Check a model folder and describe it: digests, architecture, lineage. Raises :class:`ModelError`."""
+    """Check a model folder and describe it.
+
+    Args:
+        folder: A transformers model folder.
+        reference: What to call the model in records and messages.
+        lineage: What it was made from.
+        reread: Whether to read large files again that did not change since their digest was computed.
+
+    Raises:
+        ModelError: The folder is not complete, asks to run code, or holds impossible values.
+    """
     if not folder.is_dir():
         raise ModelError(f"{reference}: expected a model folder at {folder}, found none")
     for path in sorted((*folder.iterdir(), *folder.glob("additional_chat_templates/*"))):
         refuse_irregular(path)
     refuse_code(folder)
-    kind = architecture(folder)
+    kind = architecture_of(folder)
     _refuse_values(folder)
-    deciding, tokenizer = file_digests(folder, again=again)
+    deciding, tokenizer = digest_files(folder, reread=reread)
     return Checkpoint(
         reference=reference,
         path=str(folder),
-        sha256=combined(deciding),
+        sha256=combine_digests(deciding),
         architecture=kind,
-        tokenizer_sha256=combined(tokenizer) if tokenizer else None,
+        tokenizer_sha256=combine_digests(tokenizer) if tokenizer else None,
         lineage=lineage,
     )
 
 
-def verify(checkpoint: Checkpoint, *, again: bool = False) -> None:
-    """Raise :class:`ModelError` when the files are no longer those that ``checkpoint`` describes."""
-    now = checkpoint_of(Path(checkpoint.path), checkpoint.reference, again=again)
+def verify(checkpoint: Checkpoint, *, reread: bool = False) -> None:
+    """Raise :class:`ModelError` where a checkpoint's files changed since it was described."""
+    now = checkpoint_of(Path(checkpoint.path), checkpoint.reference, reread=reread)
     expected: Mapping[str, str | None] = {
         "weights and configuration": checkpoint.sha256,
         "tokenizer": checkpoint.tokenizer_sha256,
     }
-    for what, before, after in zip(
+    for part, before, after in zip(
         expected, expected.values(), (now.sha256, now.tokenizer_sha256), strict=True
     ):
         if before != after:
             raise ModelError(
-                f"{checkpoint.path}: its {what} changed since {checkpoint.reference} was resolved "
+                f"{checkpoint.path}: its {part} changed since {checkpoint.reference} was resolved "
                 f"(sha256 {str(before)[:12]} expected, {str(after)[:12]} found); resolve it again"
             )

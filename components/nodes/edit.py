@@ -1,4 +1,4 @@
-"""``edit``: corrections by hand, from a file; every other text goes on as it is."""
+"""``edit``: manual corrections from a file; every other text passes as it is."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from pathlib import Path
 
 from pydantic import Field
 
+from components.digests import file_digest
 from components.errors import ConfigError, DataError
 from components.nodes.kind import Component, Item, Kind, NodeSettings, Site
 from components.records import Hypothesis, NBest, Outcome
-from components.storage.seal import file_digest
 
 VERSION = 1
-"""Of how corrections are read and put in."""
+"""Version of how corrections are read and applied."""
 COLUMNS = {"id", "text"}
 
 
 class EditSettings(NodeSettings):
-    """Where the corrections are."""
+    """The file of corrections."""
 
     file: str = Field(description="corrections: .tsv with a header line, or .jsonl; id and text")
 
 
 class Edit(Kind[EditSettings]):
-    """Text -> text."""
+    """Replaces the texts of some utterances."""
 
     name = "edit"
     summary = "corrections by hand, from a file"
@@ -33,33 +33,33 @@ class Edit(Kind[EditSettings]):
     needs_inputs = True
 
     def version(self, settings: EditSettings) -> str:
-        """Of this file."""
+        """Return the version of this file."""
         return str(VERSION)
 
     def files(self, settings: EditSettings) -> dict[str, str]:
-        """The corrections."""
+        """Return the corrections: their digest is in the stage's key."""
         return {"file": settings.file}
 
     def check(self, settings: EditSettings, site: Site) -> None:
-        """That every line of the file is a correction."""
-        corrections(settings.file)
+        """Check that every line of the file is a correction."""
+        read_corrections(settings.file)
 
-    def named(self, settings: EditSettings) -> Collection[str]:
-        """The utterances that are corrected."""
-        return corrections(settings.file).keys()
+    def named_ids(self, settings: EditSettings) -> Collection[str]:
+        """Return the ids of the utterances that are corrected."""
+        return read_corrections(settings.file).keys()
 
     def build(self, settings: EditSettings, site: Site) -> Component:
-        """Reads the file."""
-        texts = corrections(settings.file)
+        """Return the component, with the file read."""
+        texts = read_corrections(settings.file)
 
         def edit(items: Sequence[Item]) -> list[Outcome]:
-            return [_edited(item, texts.get(item.utterance.id), site.name) for item in items]
+            return [_edit(item, texts.get(item.utterance.id), site.name) for item in items]
 
         return edit
 
 
-def _edited(item: Item, text: str | None, node: str) -> NBest:
-    nbest = next((each for each in item.inputs.values() if isinstance(each, NBest)), None)
+def _edit(item: Item, text: str | None, node: str) -> NBest:
+    nbest = next((outcome for outcome in item.inputs.values() if isinstance(outcome, NBest)), None)
     if nbest is not None and text in (None, nbest.best.text):
         return nbest
     text = text if text is not None else item.utterance.text or ""
@@ -69,19 +69,23 @@ def _edited(item: Item, text: str | None, node: str) -> NBest:
     return NBest(utterance_id=item.utterance.id, hypotheses=(hypothesis,), language=language)
 
 
-def corrections(file: str) -> dict[str, str]:
-    """Utterance id -> text. ConfigError where a line is no correction, in one line with its place."""
+def read_corrections(file: str) -> dict[str, str]:
+    """Return the corrected text by utterance id.
+
+    Raises:
+        ConfigError: a line is no correction; the message says where.
+    """
     try:
-        return _corrections(file, file_digest(Path(file)))
+        return _read_corrections(file, file_digest(Path(file)))
     except (OSError, DataError) as error:
         raise ConfigError(f"expected a readable file of corrections, found {error}") from error
 
 
 @lru_cache(maxsize=8)
-def _corrections(file: str, digest: str) -> dict[str, str]:
+def _read_corrections(file: str, digest: str) -> dict[str, str]:
     from components.data import parsing  # noqa: PLC0415 - its package decodes audio
 
-    read = parsing.json_rows if file.endswith(".jsonl") else parsing.tsv_rows
+    read = parsing.read_json_rows if file.endswith(".jsonl") else parsing.read_tsv_rows
     texts: dict[str, str] = {}
     for row in read(Path(file)):
         where, fields = f"{file}:{row.line}", row.content

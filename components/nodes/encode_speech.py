@@ -1,4 +1,4 @@
-"""``encode_speech``: speech -> encoder states on disk, so that a frozen Whisper runs once per recording."""
+"""``encode_speech``: encoder states of speech on disk, so that a frozen Whisper runs once per recording."""
 
 from __future__ import annotations
 
@@ -7,68 +7,71 @@ from pathlib import Path
 from typing import Any
 
 from components.files import write_json
-from components.nodes.kind import Kind, Pairs, Site
+from components.nodes.kind import Kind, LanguagePairs, Site
 from components.records import StageRef
-from components.stacking.config import ENCODINGS_VERSION, SpeechConfig
-from components.storage.reader import utterances
+from components.stacking.config import ENCODER_STATES_VERSION, SpeechConfig
+from components.storage.reader import read_utterances
 from components.storage.whole_stage import Product
 
 STATES, SPEECH = "states", "speech.json"
 
 
 class EncodeSpeech(Kind[SpeechConfig]):
-    """Whisper's encoder, frozen: what models that listen are trained on."""
+    """Runs Whisper's frozen encoder, for the training of models that read its states."""
 
     name = "encode_speech"
-    summary = "speech -> encoder states, to train a model that listens"
+    summary = "speech -> encoder states, to train a model that reads speech"
     settings = SpeechConfig
     reads = ("speech",)
     gives = "table"
     whole = True
 
     def version(self, settings: SpeechConfig) -> str:
-        """Of the encoder."""
-        return str(ENCODINGS_VERSION)
+        """Return the version of the encoder."""
+        return str(ENCODER_STATES_VERSION)
 
     def libraries(self, settings: SpeechConfig) -> tuple[str, ...]:
-        """Of Whisper."""
+        """Return the libraries of Whisper."""
         return ("torch", "numpy", "openai-whisper", "av")
 
     def models(self, settings: SpeechConfig) -> dict[str, str]:
-        """Whose encoder it is."""
+        """Return the model whose encoder it is."""
         return {"model": settings.model}
 
     def device(self, settings: SpeechConfig) -> str:
-        """Any."""
+        """Return ``auto``."""
         return "auto"
 
     def parameters(self, settings: SpeechConfig, site: Site) -> dict[str, Any]:
-        """Everything but the model."""
+        """Return everything but the model."""
         return settings.model_dump(mode="json", exclude={"model"})
 
     def check(self, settings: SpeechConfig, site: Site) -> None:
-        """The model's name."""
+        """Check the model's name."""
         from components import models  # noqa: PLC0415 - imports torch
 
         models.check(settings.model, site.store)
 
-    def admit(self, settings: SpeechConfig, site: Site, pairs: Pairs) -> None:
-        """A model that is no Whisper."""
+    def validate_models(self, settings: SpeechConfig, site: Site, pairs: LanguagePairs) -> None:
+        """Refuse a model that is no Whisper."""
         from components.stacking import checks  # noqa: PLC0415 - imports torch
 
-        checks.admit_encoder(settings.model, site.store)
+        checks.validate_encoder(settings.model, site.store)
 
     def make(self, settings: SpeechConfig, site: Site, read: Mapping[str, StageRef], folder: Path) -> Product:
-        """The states, and how they were made; files that an attempt before left are kept."""
-        from components.stacking import encodings, speech  # noqa: PLC0415 - imports torch
+        """Write the states and the settings that they were made with; earlier files are kept."""
+        from components.stacking import (  # noqa: PLC0415 - imports torch
+            encoder_states,
+            speech_encoder,
+        )
 
-        spoken = list(utterances(read["of0"]))
-        encoder = speech.SpeechEncoder(settings, site.store)
+        spoken = list(read_utterances(read["of0"]))
+        encoder = speech_encoder.SpeechEncoder(settings, site.store)
 
-        def report(done: int) -> None:
-            site.progress(100.0 * done / len(spoken))
+        def report(count: int) -> None:
+            site.progress(100.0 * count / len(spoken))
 
-        refused = encodings.write(encoder, spoken, folder / STATES, report)
+        refused = encoder_states.write_states(encoder, spoken, folder / STATES, report)
         write_json(folder / SPEECH, settings.model_dump(mode="json"))
         files = [f"{STATES}/{path.name}" for path in (folder / STATES).glob("*.safetensors")]
         return Product([SPEECH, *files], items=len(spoken), quarantined=len(refused))

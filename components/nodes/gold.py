@@ -1,4 +1,4 @@
-"""``gold``: the reference in the place of a node, or its text with some kinds of its errors put right."""
+"""``gold``: the reference in place of a node's text, or that text with some kinds of errors corrected."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from components.nodes.kind import Component, Item, Kind, NodeSettings, Site
 from components.records import Hypothesis, NBest
 
 VERSION = 1
-"""Of what is taken, and of how errors are put right."""
+"""Version of which reference is taken, and of how errors are corrected."""
 
 
 class GoldSettings(NodeSettings):
-    """What is put right."""
+    """Which errors are corrected."""
 
     errors: tuple[str, ...] = Field(
         (),
@@ -25,19 +25,19 @@ class GoldSettings(NodeSettings):
     only_changed: bool = Field(False, description="only the utterances whose text changes")
 
     @model_validator(mode="after")
-    def _are_known(self) -> GoldSettings:
+    def _check_errors(self) -> GoldSettings:
         if self.errors:
-            from components.metrics import repairing  # noqa: PLC0415 - its package imports sacrebleu
+            from components.analysis import oracle_repair  # noqa: PLC0415 - its package imports sacrebleu
 
-            known = ("words", *repairing.KINDS)
-            unknown = [error for error in self.errors if error not in known]
+            kinds = ("words", *oracle_repair.ERROR_KINDS)
+            unknown = [error for error in self.errors if error not in kinds]
             if unknown:
-                raise ValueError(f"errors: expected some of {', '.join(known)}, found {unknown[0]!r}")
+                raise ValueError(f"errors: expected some of {', '.join(kinds)}, found {unknown[0]!r}")
         return self
 
 
 class Gold(Kind[GoldSettings]):
-    """A text -> what it should have been, of the utterances that have a reference."""
+    """Gives what a text should have been, for the utterances that have a reference."""
 
     name = "gold"
     summary = "the reference in the place of a node"
@@ -49,32 +49,32 @@ class Gold(Kind[GoldSettings]):
     scored = False
 
     def version(self, settings: GoldSettings) -> str:
-        """Of this file."""
+        """Return the version of this file."""
         return str(VERSION)
 
     def check(self, settings: GoldSettings, site: Site) -> None:
-        """That errors are those of transcripts."""
+        """Check that errors are named of transcripts only."""
         if settings.errors and not site.transcripts:
             raise ConfigError("errors: expected transcripts to repair, found translations; leave errors out")
 
     def build(self, settings: GoldSettings, site: Site) -> Component:
-        """Nothing to load."""
+        """Return the component; there is nothing to load."""
 
         def give(items: Sequence[Item]) -> list[NBest | None]:
-            return [_gold(settings, item, transcripts=site.transcripts) for item in items]
+            return [_take_gold(settings, item, transcripts=site.transcripts) for item in items]
 
         return give
 
 
-def _gold(settings: GoldSettings, item: Item, *, transcripts: bool) -> NBest | None:
+def _take_gold(settings: GoldSettings, item: Item, *, transcripts: bool) -> NBest | None:
     utterance = item.utterance
-    nbest = next((each for each in item.inputs.values() if isinstance(each, NBest)), None)
+    nbest = next((outcome for outcome in item.inputs.values() if isinstance(outcome, NBest)), None)
     reference = utterance.transcript if transcripts else next(iter(utterance.references), None)
     if reference is None:
         return None
     text = reference
     if settings.errors and nbest is not None:
-        text = _repaired(nbest.best.text, reference, settings.errors, utterance.source_language)
+        text = _correct_errors(nbest.best.text, reference, settings.errors, utterance.source_language)
     if settings.only_changed and nbest is not None and text == " ".join(nbest.best.text.split()):
         return None
     best = Hypothesis(text=text, score=0.0, n_tokens=len(text.split()), system="gold")
@@ -82,8 +82,10 @@ def _gold(settings: GoldSettings, item: Item, *, transcripts: bool) -> NBest | N
     return NBest(utterance_id=utterance.id, hypotheses=(best,), language=language)
 
 
-def _repaired(text: str, reference: str, errors: Sequence[str], language: str) -> str:
-    from components.metrics import repairing  # noqa: PLC0415 - its package imports sacrebleu
+def _correct_errors(text: str, reference: str, errors: Sequence[str], language: str) -> str:
+    from components.analysis import oracle_repair  # noqa: PLC0415 - its package imports sacrebleu
 
-    kinds = [kind for error in errors for kind in (repairing.WORDS if error == "words" else (error,))]
-    return repairing.repair(text, reference, kinds, language)
+    kinds = [
+        kind for error in errors for kind in (oracle_repair.WORD_ERRORS if error == "words" else (error,))
+    ]
+    return oracle_repair.correct_errors(text, reference, kinds, language)

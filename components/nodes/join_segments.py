@@ -1,4 +1,4 @@
-"""``join_segments``: the transcripts of recordings, each made of what was recognized in its gold segments."""
+"""``join_segments``: transcripts of recordings, joined from what was recognized in their gold segments."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from pathlib import Path
 
 from components.errors import DataError
 from components.files import write_bytes
+from components.languages import without_spaces
 from components.nodes.kind import Kind, NodeSettings, Site
 from components.records import Hypothesis, NBest, StageRef
-from components.storage.reader import best_texts, hypotheses, utterances
+from components.storage.reader import read_best_texts, read_nbests, read_utterances
 from components.storage.stage_writer import ERRORS, OUTPUTS
 from components.storage.whole_stage import Product
 
 
 class JoinSegmentsSettings(NodeSettings):
-    """Nothing can be set."""
+    """Empty: nothing can be set."""
 
 
 class JoinSegments(Kind[JoinSegmentsSettings]):
@@ -30,37 +31,39 @@ class JoinSegments(Kind[JoinSegmentsSettings]):
     scored = False
 
     def version(self, settings: JoinSegmentsSettings) -> str:
-        """Of the joining."""
+        """Return the version of the joining."""
         return "segments/1"
 
     def make(
         self, settings: JoinSegmentsSettings, site: Site, read: Mapping[str, StageRef], folder: Path
     ) -> Product:
-        """Join them. DataError where no segment is of any of the recordings."""
+        """Join them.
+
+        Raises:
+            DataError: no segment belongs to any of the recordings.
+        """
         transcripts, data, pieces, recognized = (read[f"of{number}"] for number in range(4))
-        joined = list(_joined(data, transcripts, pieces, best_texts(recognized)))
-        lines = [each.model_dump_json(exclude_defaults=True) + "\n" for each in joined]
+        joined = list(_join(data, transcripts, pieces, read_best_texts(recognized)))
+        lines = [nbest.model_dump_json(exclude_defaults=True) + "\n" for nbest in joined]
         write_bytes(folder / OUTPUTS, "".join(lines).encode())
         write_bytes(folder / ERRORS, b"")
         return Product([OUTPUTS, ERRORS], items=len(joined))
 
 
-def _joined(
+def _join(
     data: StageRef, transcripts: StageRef, pieces: StageRef, recognized: Mapping[str, str]
 ) -> Iterator[NBest]:
-    """A recording without segments keeps the transcript that it has."""
-    from components.metrics.normalising import without_spaces  # noqa: PLC0415 - imports whisper
-
+    """Yield a transcript for each recording; one without segments keeps the transcript that it has."""
     segments = [
-        (each.audio, recognized[each.id])
-        for each in utterances(pieces)
-        if each.audio and each.id in recognized
+        (piece.audio, recognized[piece.id])
+        for piece in read_utterances(pieces)
+        if piece.audio and piece.id in recognized
     ]
     segments.sort(key=lambda segment: segment[0].offset)
-    known = {each.id: each for each in utterances(data)}
+    recordings = {utterance.id: utterance for utterance in read_utterances(data)}
     matched = 0
-    for nbest in hypotheses(transcripts):
-        whole = known[nbest.utterance_id]
+    for nbest in read_nbests(transcripts):
+        whole = recordings[nbest.utterance_id]
         if whole.audio is None:  # it was spoken by a synthesizer, not recorded
             yield nbest
             continue

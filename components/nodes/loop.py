@@ -1,4 +1,4 @@
-"""``loop``: its body again and again over a text, until a rule stops it; stands for nodes of every round."""
+"""``loop``: a body of nodes applied to a text until a rule stops it; stands for the nodes of all rounds."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 from pydantic import Field
 
 from components.errors import ConfigError
-from components.nodes.kind import Component, Item, Kind, Pairs, Site
-from components.nodes.rounds import LIBRARIES, MOST, Round, texts_of
+from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
+from components.nodes.rounds import LIBRARIES, MAX_ROUNDS, Round, texts_of
 from components.records import Outcome
 from components.refining.config import GateName, RoundsConfig
-from components.refining.judging import Judge
+from components.refining.proposal_judge import ProposalJudge
 
 Values = dict[str, Any]
 
 
 class LoopRoundSettings(RoundsConfig):
-    """What accepts the body's result, and when an utterance leaves."""
+    """What accepts the body's result, and when an utterance leaves the loop."""
 
     gate: GateName = Field(
         "off", description="estimate that must rise for the body's result to be accepted; off: always"
@@ -26,9 +26,9 @@ class LoopRoundSettings(RoundsConfig):
 
 
 class LoopSettings(LoopRoundSettings):
-    """The body, and how often it may be gone through."""
+    """The body, and the number of rounds."""
 
-    rounds: int = Field(ge=1, le=MOST, description="rounds at most")
+    rounds: int = Field(ge=1, le=MAX_ROUNDS, description="rounds at most")
     body: dict[str, dict[str, Any]] = Field(
         min_length=1,
         description="nodes by name; the loop's own name is the present text, the last node gives the next",
@@ -36,14 +36,14 @@ class LoopSettings(LoopRoundSettings):
 
 
 class Loop(Kind[LoopSettings]):
-    """A sub-pipeline again and again over the text of ``of``; every round is kept."""
+    """Applies a sub-pipeline again and again to the text of ``of``; every round is kept."""
 
     name = "loop"
     summary = "a body of nodes again and again over a text; an utterance leaves when a rule stops it"
     settings = LoopSettings
 
     def expand(self, name: str, values: Values) -> dict[str, Values]:
-        """The body of each round and its decision NAME-1, NAME-2, ..., and NAME: the last that there is."""
+        """Return each round's body and decision NAME-1, NAME-2, ..., and NAME, which selects the last."""
         own = {key: value for key, value in values.items() if key not in ("kind", "of", "when")}
         settings = LoopSettings.model_validate(own)
         draft = values.get("of")
@@ -61,12 +61,12 @@ class Loop(Kind[LoopSettings]):
         rounds: list[str] = []
         for number in range(1, settings.rounds + 1):
             names = {name: rounds[-1] if rounds else draft}
-            names |= {each: f"{name}-{number}-{each}" for each in settings.body}
-            for each, body in settings.body.items():
+            names |= {part: f"{name}-{number}-{part}" for part in settings.body}
+            for part, body in settings.body.items():
                 of = body.get("of")
                 called = {} if of is None else {"called": [of] if isinstance(of, str) else list(of)}
-                written = {"written": ("nodes", name, "body", each), **called}
-                nodes[names[each]] = {**going, **_renamed(body, names), **written}
+                written = {"written": ("nodes", name, "body", part), **called}
+                nodes[names[part]] = {**going, **_rename_reads(body, names), **written}
             last = names[list(settings.body)[-1]]
             read = [draft, *rounds, last]
             rounds.append(f"{name}-{number}")
@@ -77,15 +77,19 @@ class Loop(Kind[LoopSettings]):
 
 
 def _check_body(name: str, body: Mapping[str, Values]) -> None:
-    """Refuse a body that could never change anything, or whose nodes hide the loop. ConfigError."""
+    """Refuse a body that could never change anything, or a node in it with the loop's name.
+
+    Raises:
+        ConfigError: in one line, why.
+    """
     if name in body:
         raise ConfigError(f"body.{name}: expected another name than the loop's, which is the present text")
-    for each, values in body.items():
+    for node, values in body.items():
         if not isinstance(values.get("of", ""), str | list):
-            raise ConfigError(f"body.{each}.of: expected a node or a list of nodes, found {values['of']!r}")
+            raise ConfigError(f"body.{node}.of: expected a node or a list of nodes, found {values['of']!r}")
     below = {name}
     for _ in body:  # as often as there are nodes reaches everything that is below the present text
-        below |= {each for each, values in body.items() if below & _read_by(values)}
+        below |= {node for node, values in body.items() if below & _nodes_read_by(values)}
     result = list(body)[-1]
     if result not in below:
         raise ConfigError(
@@ -94,36 +98,36 @@ def _check_body(name: str, body: Mapping[str, Values]) -> None:
         )
 
 
-def _read_by(values: Values) -> set[str]:
+def _nodes_read_by(values: Values) -> set[str]:
     of = values.get("of", ())
     when = str(values.get("when", "")).partition(".")[0]
     return {of} if isinstance(of, str) else {*map(str, of), when}
 
 
-def _renamed(values: Any, names: Mapping[str, str]) -> Values:
-    """A node of the body as it stands in one round: what it reads carries the round's names."""
-    renamed = {key: _reference(value, names) for key, value in values.items()}
+def _rename_reads(values: Any, names: Mapping[str, str]) -> Values:
+    """Return a node of the body as it stands in one round: what it reads has the round's names."""
+    renamed = {key: _rename_references(value, names) for key, value in values.items()}
     of, when = values.get("of"), values.get("when")
     if isinstance(of, str):
         renamed["of"] = names.get(of, of)
     elif of is not None:
-        renamed["of"] = [names.get(each, each) for each in of]
+        renamed["of"] = [names.get(input_name, input_name) for input_name in of]
     if isinstance(when, str):
         node, dot, way = when.partition(".")
         renamed["when"] = f"{names.get(node, node)}{dot}{way}"
     return renamed
 
 
-def _reference(value: Any, names: Mapping[str, str]) -> Any:
-    """``node:NAME`` wherever it stands in a setting."""
+def _rename_references(value: Any, names: Mapping[str, str]) -> Any:
+    """Rename ``node:NAME`` wherever it stands in a setting."""
     if isinstance(value, str) and value.startswith("node:"):
-        made = value.removeprefix("node:")
-        return f"node:{names.get(made, made)}"
-    return [_reference(each, names) for each in value] if isinstance(value, list | tuple) else value
+        node = value.removeprefix("node:")
+        return f"node:{names.get(node, node)}"
+    return [_rename_references(item, names) for item in value] if isinstance(value, list | tuple) else value
 
 
 class LoopRound(Round[LoopRoundSettings]):
-    """The end of one round: the body's result against the text before, and whether an utterance goes on."""
+    """The end of one round: compares the body's result with the text before, and decides whether to go on."""
 
     name = "loop_round"
     summary = "the end of one round of loop"
@@ -131,30 +135,30 @@ class LoopRound(Round[LoopRoundSettings]):
     same_language = True
 
     def libraries(self, settings: LoopRoundSettings) -> tuple[str, ...]:
-        """Of the gate."""
+        """Return the libraries of the gate."""
         return () if settings.gate == "off" else LIBRARIES
 
     def check(self, settings: LoopRoundSettings, site: Site) -> None:
-        """Its gate."""
+        """Check the gate's settings."""
         if settings.gate != "off":
             from components.refining import checks  # noqa: PLC0415 - imports torch
 
             checks.check_gate(settings, site.store, transcripts=site.transcripts)
 
-    def admit(self, settings: LoopRoundSettings, site: Site, pairs: Pairs) -> None:
-        """A gate's model that can judge texts of these languages."""
+    def validate_models(self, settings: LoopRoundSettings, site: Site, pairs: LanguagePairs) -> None:
+        """Check that the gate's model can judge texts of these languages."""
         if settings.gate != "off":
             from components.refining import checks  # noqa: PLC0415 - imports torch
 
-            checks.admit_gate(settings, site.store, pairs)
+            checks.validate_gate_model(settings, site.store, pairs)
 
     def build(self, settings: LoopRoundSettings, site: Site) -> Component:
-        """The judge of what the body proposes."""
-        judge = Judge(settings, site.store)
+        """Return the judge of what the body proposes."""
+        judge = ProposalJudge(settings, site.store)
 
         def decide(items: Sequence[Item]) -> list[Outcome]:
             texts = [texts_of(item) for item in items]
             utterances = [item.utterance for item in items]
-            return judge.round(utterances, [past[:-1] for past in texts], [past[-1] for past in texts])
+            return judge.judge_round(utterances, [past[:-1] for past in texts], [past[-1] for past in texts])
 
         return decide

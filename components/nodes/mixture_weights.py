@@ -1,4 +1,4 @@
-"""``mixture_weights``: what translators that are mixed token by token learn from development data."""
+"""``mixture_weights``: coefficients of translators that are mixed token by token, learned on dev data."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from components.ensembling.config import COEFFICIENTS
-from components.ensembling.mixing import VERSION
+from components.ensembling.token_level.config import COEFFICIENTS_FILE, TRANSLATION_VERSION
 from components.files import read_json
 from components.nodes.kind import Kind, Site
 from components.nodes.translate import LIBRARIES, TranslateSettings, members_by_role
 from components.records import StageRef
-from components.storage.reader import languages_of, utterances
+from components.storage.reader import languages_of, read_utterances
 from components.storage.whole_stage import Product
 
 
 class MixtureWeights(Kind[TranslateSettings]):
-    """Coefficients, a gate or a strength, from references; a ``translate`` node names it as ``learned``."""
+    """Learns coefficients, a gate or a strength from references, for a ``translate`` node (``learned``)."""
 
     name = "mixture_weights"
     summary = "references -> coefficients of translators that are mixed"
@@ -27,55 +26,57 @@ class MixtureWeights(Kind[TranslateSettings]):
     whole = True
 
     def version(self, settings: TranslateSettings) -> str:
-        """Of the mixing."""
-        return str(VERSION)
+        """Return the version of the mixing."""
+        return str(TRANSLATION_VERSION)
 
     def libraries(self, settings: TranslateSettings) -> tuple[str, ...]:
-        """As of a translator."""
+        """Return the libraries of a translator."""
         return LIBRARIES
 
     def models(self, settings: TranslateSettings) -> dict[str, str]:
-        """The members."""
+        """Return the members."""
         return members_by_role(settings)
 
     def device(self, settings: TranslateSettings) -> str:
-        """As set."""
+        """Return the device that is set."""
         return settings.device
 
     def parameters(self, settings: TranslateSettings, site: Site) -> dict[str, Any]:
-        """The method, and the arithmetic; the search is no part of it."""
+        """Return the method and the arithmetic type; the search does not matter here."""
         parameters = settings.combine.model_dump(mode="json", include={"method", "learn", "top_k"})
         return {**parameters, "dtype": settings.dtype, "thinned": settings.dropout_members}
 
     def check(self, settings: TranslateSettings, site: Site) -> None:
-        """That there is something to learn; the members are those of the node that translates."""
-        from components.ensembling import checks  # noqa: PLC0415 - imports torch
+        """Check that there is something to learn; the node that translates checks the members."""
+        from components.ensembling.token_level import checks  # noqa: PLC0415 - imports torch
 
         checks.check_learning(settings.ensemble, site.store)
 
     def make(
         self, settings: TranslateSettings, site: Site, read: Mapping[str, StageRef], folder: Path
     ) -> Product:
-        """Learn on the pairs of text and reference."""
+        """Learn on pairs of text and reference."""
         from components.device import seed_everything  # noqa: PLC0415 - imports torch
-        from components.ensembling import learned  # noqa: PLC0415 - imports torch
-        from components.training import pairs  # noqa: PLC0415 - imports torch
+        from components.ensembling.token_level.learning import weights_folder  # noqa: PLC0415 - imports torch
+        from components.training import parallel_data  # noqa: PLC0415 - imports torch
 
         assert settings.ensemble is not None  # checked
         data = read["of0"]
         seed_everything(site.seed)
-        texts = pairs.of_utterances(utterances(data))
-        used = learned.learn(settings.ensemble, texts, languages_of(data), site.store, folder)
-        return Product([COEFFICIENTS, learned.CONTRIBUTIONS], items=used)
+        texts = parallel_data.pairs_of(read_utterances(data))
+        used = weights_folder.learn_into_folder(
+            settings.ensemble, texts, languages_of(data), site.store, folder
+        )
+        return Product([COEFFICIENTS_FILE, weights_folder.CONTRIBUTIONS], items=used)
 
     def notes(
         self, settings: TranslateSettings, site: Site, ref: StageRef, data: StageRef | None
     ) -> list[str]:
-        """What was learned."""
-        values = read_json(Path(ref.path) / COEFFICIENTS)
+        """Say what was learned."""
+        values = read_json(Path(ref.path) / COEFFICIENTS_FILE)
         if "strength" in values:
             return [f"{ref.stage}: strength {values['strength']:.4g}"]
         weights = zip(values["members"], values["weights"], strict=True)
-        told = ", ".join(f"{name} {weight:.4f}" for name, weight in weights)
+        shares = ", ".join(f"{name} {weight:.4f}" for name, weight in weights)
         likelihoods = f"{values['learned']:.4f}, with equal weights {values['uniform']:.4f}"
-        return [f"{ref.stage}: {told}; likelihood {likelihoods}"]
+        return [f"{ref.stage}: {shares}; likelihood {likelihoods}"]

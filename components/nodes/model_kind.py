@@ -1,4 +1,4 @@
-"""What kinds of nodes that make a model share."""
+"""Base classes of the kinds of nodes that make a model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ T = TypeVar("T", bound=TrainingConfig)
 
 
 class ModelKind(Kind[S]):
-    """Makes a model from models and data of its own; others use it as ``node:NAME``."""
+    """Makes a model from models and data of its own; other nodes use it as ``node:NAME``."""
 
     reads = ()
     inputs = (0, 0)
@@ -30,77 +30,77 @@ class ModelKind(Kind[S]):
     whole = True
 
     def notes(self, settings: S, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
-        """Where the model is."""
+        """Name the model."""
         return [f"model store:{ref.key}"]
 
 
 class TrainingKind(ModelKind[T]):
-    """Makes a model by the one training loop."""
+    """Makes a model by the training loop."""
 
     def version(self, settings: T) -> str:
-        """Of the loop."""
+        """Return the version of the training loop."""
         return str(VERSION)
 
     def libraries(self, settings: T) -> tuple[str, ...]:
-        """Of torch, the architectures, the vocabulary and the score that decides."""
+        """Return the libraries of architectures, vocabulary, and the score that picks the checkpoint."""
         return ("torch", "transformers", "sentencepiece", "sacrebleu")
 
     def models(self, settings: T) -> dict[str, str]:
-        """What it starts from, where that is set."""
-        roles = {"start": settings.start, "tokenizer": settings.tokenizer}
+        """Return what it starts from, where that is set."""
+        roles = {"init_from": settings.init_from, "tokenizer": settings.tokenizer}
         return {role: reference for role, reference in roles.items() if reference}
 
     def digests(self, settings: T, site: Site) -> dict[str, str]:
-        """Of the training and development data."""
+        """Return the digests of training and development data."""
         return {
-            "data": self.digest(settings, settings.data, settings.limit),
-            "dev": self.digest(settings, settings.dev),
+            "data": self.data_digest(settings, settings.data, settings.limit),
+            "dev": self.data_digest(settings, settings.dev),
         }
 
-    def digest(self, settings: T, source: str, limit: int | None = None) -> str:
-        """Of a data set in the languages of the training."""
+    def data_digest(self, settings: T, source: str, limit: int | None = None) -> str:
+        """Return the digest of a data set in the languages of the training."""
         from components import data  # noqa: PLC0415 - decodes audio
 
         languages = {"source_language": settings.source_language, "target_language": settings.target_language}
         return data.load(source, limit=limit, **languages).digest
 
     def parameters(self, settings: T, site: Site) -> dict[str, Any]:
-        """Everything but models, data, seed and where it computes."""
+        """Return everything but models, data, seed and device."""
         return settings.model_dump(
-            mode="json", exclude={"data", "dev", "seed", "device", "start", "tokenizer"}
+            mode="json", exclude={"data", "dev", "seed", "device", "init_from", "tokenizer"}
         )
 
     def seed(self, settings: T, site: Site) -> int:
-        """Its own, whatever the run's is."""
+        """Return the training's own seed, whatever the run's is."""
         return settings.seed
 
     def device(self, settings: T) -> str:
-        """As set."""
+        """Return the device that is set."""
         return settings.device
 
     def check(self, settings: T, site: Site) -> None:
-        """Shapes, languages, files and models' names."""
+        """Check shapes, languages, files and models' names."""
         from components.training import checks  # noqa: PLC0415 - imports torch
 
         checks.check(settings, site.store)
 
     @abstractmethod
     def learner(self, settings: T) -> Any:
-        """The class of its learner."""
+        """Return the class of the learner."""
 
     def make(self, settings: T, site: Site, read: Mapping[str, StageRef], folder: Path) -> Product:
-        """Train, or go on; what the learner has read is as it was planned."""
+        """Train, or resume; what the learner has read is verified against the plan."""
         from components.training.product import make_model  # noqa: PLC0415 - imports torch
 
         learner = self.learner(settings)
-        make = _verified(partial(learner, store=site.store), site)
+        make = _verify_after_reading(partial(learner, store=site.store), site)
         return make_model(settings, folder, make, learner.score_name, site.progress)
 
 
-def _verified(make: MakeLearner, site: Site) -> MakeLearner:
+def _verify_after_reading(make: MakeLearner, site: Site) -> MakeLearner:
     def learner(config: TrainingConfig, out: Path, device: torch.device) -> Learner:
-        found = make(config, out, device)
+        trained = make(config, out, device)
         site.verify()
-        return found
+        return trained
 
     return learner

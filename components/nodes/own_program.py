@@ -1,4 +1,4 @@
-"""The user's own programs: started for a batch of records, fed and read by lines, within time and bounds."""
+"""The user's own programs: started for a batch of records, fed and read by lines, with limits."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from components.nodes.kind import Item, Site
 from components.nodes.plain_records import Gives, to_outcome, to_plain
 from components.records import NodeOutcome, Quarantined
 
-MOST_BYTES = 64 * 2**20
-"""Bytes of output per start at most; more is a program that does not end."""
-_HANGING = 2
-"""So many records that run into the time limit one by one, the first of a batch: the program hangs."""
-_ALL = 3
-"""So many records of one batch that all fail alone: the program is wrong, not they."""
+MAX_OUTPUT_BYTES = 64 * 2**20
+"""Bytes of output per start at most; a program that writes more does not end."""
+_MIN_TIMEOUTS = 2
+"""If the first this many records of a batch, one by one, run into the time limit, the program hangs."""
+_MIN_FAILURES = 3
+"""If this many records of one batch all fail one by one, the program is wrong."""
 _running: set[subprocess.Popen[bytes]] = set()
 
 
 class ProgramError(Exception):
-    """Why a program gave no answers: short class and what was found."""
+    """A program gave no answers: short class and what was found."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -37,7 +37,16 @@ class ProgramError(Exception):
 
 
 class OwnProgram:
-    """A program as the component of a node: what fails is put aside with one line, the others go on."""
+    """A program as the component of a node: a record that fails is quarantined, the others go on.
+
+    Args:
+        command: the program and its arguments.
+        site: the node's.
+        gives: the sort of its answers.
+        ways: of a table, the ways that it may name.
+        timeout: seconds for one start.
+        lines: a line of text per utterance in and out, else a JSON object.
+    """
 
     def __init__(
         self,
@@ -58,7 +67,11 @@ class OwnProgram:
         self._lines = lines
 
     def __call__(self, items: Sequence[Item]) -> list[NodeOutcome]:
-        """Outcomes in order. AntiphonError where the program fails for every record."""
+        """Return outcomes in order.
+
+        Raises:
+            AntiphonError: the program fails for every record.
+        """
         answers: list[NodeOutcome | ProgramError | None] = [None] * len(items)
         readable = []
         for number, item in enumerate(items):
@@ -68,53 +81,57 @@ class OwnProgram:
                 )
             else:
                 readable.append(number)
-        for number, answer in zip(readable, self._answers([items[n] for n in readable]), strict=True):
+        for number, answer in zip(readable, self._answer([items[n] for n in readable]), strict=True):
             answers[number] = answer
-        return [self._stored(item, answer) for item, answer in zip(items, answers, strict=True)]
+        return [self._to_outcome(item, answer) for item, answer in zip(items, answers, strict=True)]
 
-    def _stored(self, item: Item, answer: NodeOutcome | ProgramError | None) -> NodeOutcome:
+    def _to_outcome(self, item: Item, answer: NodeOutcome | ProgramError | None) -> NodeOutcome:
         if answer is None or isinstance(answer, ProgramError):
             reason, detail = ("unexpected answer", "") if answer is None else (answer.reason, str(answer))
             utterance_id = item.utterance.id
             return Quarantined(utterance_id=utterance_id, stage=self._site.name, reason=reason, detail=detail)
         return answer
 
-    def _answers(self, items: Sequence[Item]) -> list[NodeOutcome | ProgramError]:
-        """All at once; where that fails, one by one, so that only those are lost that it fails for."""
+    def _answer(self, items: Sequence[Item]) -> list[NodeOutcome | ProgramError]:
+        """Run the program once for all; where that fails, once for each, to lose failing records only."""
         if not items:
             return []
         try:
-            return self._ask(items)
+            return self._run_once(items)
         except ProgramError as fault:
             if len(items) == 1:
                 return [fault]
         answers = []
         for number, item in enumerate(items):
-            answers += self._answers([item])
-            hanging = [isinstance(each, ProgramError) and each.reason == "time-out" for each in answers]
-            if number + 1 == _HANGING and all(hanging):
-                raise self._broken(answers[0])
-        if len(answers) >= _ALL and all(isinstance(each, ProgramError) for each in answers):
-            raise self._broken(answers[0])
+            answers += self._answer([item])
+            hanging = [isinstance(answer, ProgramError) and answer.reason == "time-out" for answer in answers]
+            if number + 1 == _MIN_TIMEOUTS and all(hanging):
+                raise self._broken_program_error(answers[0])
+        if len(answers) >= _MIN_FAILURES and all(isinstance(answer, ProgramError) for answer in answers):
+            raise self._broken_program_error(answers[0])
         return answers
 
-    def _broken(self, fault: NodeOutcome | ProgramError) -> AntiphonError:
+    def _broken_program_error(self, fault: NodeOutcome | ProgramError) -> AntiphonError:
         return AntiphonError(f"{self._site.name}: the program fails for every record: {fault}")
 
-    def _ask(self, items: Sequence[Item]) -> list[NodeOutcome | ProgramError]:
-        """The program's answers. ProgramError where it failed, or some belong to none or to another."""
-        output = run(self._command, self._encoded(items), self._timeout)
+    def _run_once(self, items: Sequence[Item]) -> list[NodeOutcome | ProgramError]:
+        """Run the program once and return its answers.
+
+        Raises:
+            ProgramError: it failed, or some answers belong to no record or to another.
+        """
+        output = run_program(self._command, self._encode(items), self._timeout)
         lines = output.split(b"\n")
         if lines[-1] == b"":
             lines.pop()
         if len(lines) != len(items):
             raise ProgramError("wrong count", f"expected {len(items)} lines, found {len(lines)}")
-        answers = [self._read(line, item) for line, item in zip(lines, items, strict=True)]
+        answers = [self._parse_line(line, item) for line, item in zip(lines, items, strict=True)]
         if len(items) > 1 and any(isinstance(a, ProgramError) and a.reason == "wrong id" for a in answers):
             raise ProgramError("wrong id", "expected answers in the order of the records")
         return answers
 
-    def _encoded(self, items: Sequence[Item]) -> bytes:
+    def _encode(self, items: Sequence[Item]) -> bytes:
         records = [to_plain(item, self._site) for item in items]
         if self._lines:
             rows = [" ".join((record["text"] or "").splitlines()) for record in records]
@@ -122,7 +139,7 @@ class OwnProgram:
             rows = [json.dumps(record, ensure_ascii=False, allow_nan=False) for record in records]
         return "".join(row + "\n" for row in rows).encode()
 
-    def _read(self, line: bytes, item: Item) -> NodeOutcome | ProgramError:
+    def _parse_line(self, line: bytes, item: Item) -> NodeOutcome | ProgramError:
         try:
             text = line.decode().removesuffix("\r")
             answer: Any = text if self._lines else json.loads(text)
@@ -142,8 +159,8 @@ class OwnProgram:
             return ProgramError("unexpected answer", str(error))
 
 
-def run(command: Sequence[str], given: bytes, timeout: float) -> bytes:
-    """What a program writes of what it is given.
+def run_program(command: Sequence[str], stdin: bytes, timeout: float) -> bytes:
+    """Run a program on bytes and return what it writes.
 
     Raises:
         ProgramError: it does not start, ends with another code than 0, takes too long or writes without end.
@@ -160,21 +177,23 @@ def run(command: Sequence[str], given: bytes, timeout: float) -> bytes:
         raise ProgramError("program failed", f"expected to start {command[0]}, found {error}") from error
     _running.add(process)
     try:
-        return _talk(process, Path(command[0]).name, given, timeout)
+        return _communicate(process, Path(command[0]).name, stdin, timeout)
     finally:
         kill(process)
         _running.discard(process)
 
 
-def _talk(process: subprocess.Popen[bytes], name: str, given: bytes, timeout: float) -> bytes:
+def _communicate(process: subprocess.Popen[bytes], name: str, stdin: bytes, timeout: float) -> bytes:
     assert process.stdin is not None and process.stdout is not None and process.stderr is not None
-    output, errors = _Reading(process.stdout), _Reading(process.stderr)
-    writing = Thread(target=_write, args=(process.stdin, given), daemon=True)
+    output, errors = _ReaderThread(process.stdout), _ReaderThread(process.stderr)
+    writing = Thread(target=_write, args=(process.stdin, stdin), daemon=True)
     writing.start()
     deadline = time.monotonic() + timeout
     output.join(timeout)
-    if len(output.content) > MOST_BYTES:
-        raise ProgramError("program failed", f"expected at most {MOST_BYTES} bytes of {name}, found more")
+    if len(output.content) > MAX_OUTPUT_BYTES:
+        raise ProgramError(
+            "program failed", f"expected at most {MAX_OUTPUT_BYTES} bytes of {name}, found more"
+        )
     with suppress(subprocess.TimeoutExpired):
         process.wait(max(0.0, deadline - time.monotonic()))
     code = process.poll()
@@ -189,8 +208,8 @@ def _talk(process: subprocess.Popen[bytes], name: str, given: bytes, timeout: fl
     return output.content
 
 
-class _Reading(Thread):
-    """Reads a stream to its end, or to the most that is read."""
+class _ReaderThread(Thread):
+    """A thread that reads a stream to its end, or up to the limit."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         super().__init__(daemon=True)
@@ -200,7 +219,7 @@ class _Reading(Thread):
 
     def run(self) -> None:
         with suppress(OSError, ValueError):
-            self.content = self._stream.read(MOST_BYTES + 1)
+            self.content = self._stream.read(MAX_OUTPUT_BYTES + 1)
 
 
 def _write(stream: IO[bytes], content: bytes) -> None:
@@ -209,7 +228,7 @@ def _write(stream: IO[bytes], content: bytes) -> None:
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
-    """End a program with all that it started."""
+    """Kill a program and everything that it started."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -217,6 +236,6 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 @atexit.register
 def kill_all() -> None:
-    """End every program that this process has started."""
+    """Kill every program that this process has started."""
     for process in list(_running):
         kill(process)

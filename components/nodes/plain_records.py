@@ -1,4 +1,4 @@
-"""The plain records that own functions and programs get and give: dictionaries of text and numbers.
+"""Plain records for own functions and programs: dictionaries of text and numbers, in and out.
 
 This module is the documentation of the format: a function may import :class:`PlainRecord` for its type hints
 (``from components.nodes.plain_records import PlainRecord``), or take any mapping; a program reads the same
@@ -18,14 +18,14 @@ from components.records import Hypothesis, NBest, NodeOutcome, Route, Utterance
 
 Gives = Literal["text", "table", "speech"]
 SCORED = "scored"
-"""The way of a route that is only a number."""
+"""The way of a table row that is only a number."""
 _TEXT = "a text, a list of (text, score), or {text, score, features}"
 EXPECTED: dict[Gives, str] = {
     "text": _TEXT,
     "table": "a number, the name of a way, or {way, value}",
     "speech": "the path of an audio file",
 }
-"""What a function or a program gives for one record."""
+"""Sort -> what a function or a program answers for one record, for messages."""
 
 
 class PlainHypothesis(TypedDict):
@@ -38,7 +38,7 @@ class PlainHypothesis(TypedDict):
 
 
 class PlainInput(TypedDict, total=False):
-    """What one of the nodes of ``of`` gave: its text and all candidates, or a way and its value."""
+    """The outcome of one of the nodes of ``of``: its text and all candidates, or a way and its value."""
 
     text: str
     hypotheses: list[PlainHypothesis]
@@ -47,11 +47,11 @@ class PlainInput(TypedDict, total=False):
 
 
 class PlainRecord(TypedDict):
-    """One utterance as a function or a program gets it.
+    """One utterance as a function or a program reads it.
 
     ``text`` is that of the first node of ``of`` (None: speech that nobody has recognized), in ``language``.
     ``source`` is the text that it was translated from (the same text where it is a transcript), in
-    ``source_language``. ``target_language`` is the language to write, of a node that says ``to``.
+    ``source_language``. ``target_language`` is the language to write, for a node that says ``to``.
     ``audio`` is a file of which the utterance is the ``seconds`` from ``offset`` on.
     """
 
@@ -70,9 +70,9 @@ class PlainRecord(TypedDict):
 
 
 def to_plain(item: Item, site: Site) -> PlainRecord:
-    """What a node gets of one utterance, as a function or a program reads it."""
+    """Convert a node's item into the plain record that a function or a program reads."""
     utterance = item.utterance
-    nbest = next((one for one in item.inputs.values() if isinstance(one, NBest)), None)
+    nbest = next((outcome for outcome in item.inputs.values() if isinstance(outcome, NBest)), None)
     language = utterance.source_language
     if nbest is not None and not site.translates:
         language = utterance.target_language or language
@@ -88,33 +88,45 @@ def to_plain(item: Item, site: Site) -> PlainRecord:
         offset=0.0 if audio is None else audio.offset,
         seconds=None if audio is None else audio.seconds,
         domain=utterance.domain,
-        hypotheses=[] if nbest is None else _hypotheses(nbest),
+        hypotheses=[] if nbest is None else _to_plain_hypotheses(nbest),
         inputs={
-            names.get(name, name): _input(one)
-            for name, one in item.inputs.items()
-            if isinstance(one, NBest | Route)
+            names.get(name, name): _to_plain_input(outcome)
+            for name, outcome in item.inputs.items()
+            if isinstance(outcome, NBest | Route)
         },
     )
 
 
-def _input(outcome: NBest | Route) -> PlainInput:
+def _to_plain_input(outcome: NBest | Route) -> PlainInput:
     if isinstance(outcome, Route):
         return PlainInput(way=outcome.way, value=outcome.value)
-    return PlainInput(text=outcome.best.text, hypotheses=_hypotheses(outcome))
+    return PlainInput(text=outcome.best.text, hypotheses=_to_plain_hypotheses(outcome))
 
 
-def _hypotheses(nbest: NBest) -> list[PlainHypothesis]:
+def _to_plain_hypotheses(nbest: NBest) -> list[PlainHypothesis]:
     return [
-        PlainHypothesis(text=one.text, score=one.score, system=one.system, features=dict(one.features))
-        for one in nbest.hypotheses
+        PlainHypothesis(
+            text=hypothesis.text,
+            score=hypothesis.score,
+            system=hypothesis.system,
+            features=dict(hypothesis.features),
+        )
+        for hypothesis in nbest.hypotheses
     ]
 
 
 def to_outcome(value: Any, item: Item, site: Site, gives: Gives, ways: Sequence[str] = ()) -> NodeOutcome:
-    """What a function or a program gave for one record, as it is stored.
+    """Convert the answer of a function or a program into the outcome that is stored.
+
+    Args:
+        value: the answer.
+        item: what it answers.
+        site: the node's.
+        gives: the sort of its answers.
+        ways: of a table, the ways that it may name.
 
     Raises:
-        DataError: it is nothing that the node gives, or belongs to another record.
+        DataError: it is not of that sort, or belongs to another record.
     """
     if isinstance(value, Mapping) and value.get("id", item.utterance.id) != item.utterance.id:
         raise DataError(f"expected the answer for {item.utterance.id!r}, found one for {value['id']!r}")
@@ -134,23 +146,23 @@ def _to_nbest(value: Any, item: Item, site: Site) -> NBest:
     answers = value.get("hypotheses", [value]) if isinstance(value, Mapping) else value
     answers = [answers] if isinstance(answers, str) else answers
     if not isinstance(answers, Sequence) or not answers:
-        raise unexpected(value, "text")
-    hypotheses = tuple(_hypothesis(one, site.name) for one in answers)
+        raise unexpected_answer_error(value, "text")
+    hypotheses = tuple(_to_hypothesis(answer, site.name) for answer in answers)
     read = item.utterance
     return NBest(utterance_id=read.id, hypotheses=hypotheses, language=read.source_language)
 
 
-def _hypothesis(value: Any, system: str) -> Hypothesis:
+def _to_hypothesis(value: Any, system: str) -> Hypothesis:
     if isinstance(value, str):
         fields: dict[str, Any] = {"text": value}
     elif isinstance(value, Mapping):
-        fields = {key: one for key, one in value.items() if key != "id"}
+        fields = {key: field for key, field in value.items() if key != "id"}
     elif isinstance(value, Sequence) and len(value) == 2:
         fields = {"text": value[0], "score": value[1]}
     else:
-        raise unexpected(value, "text")
+        raise unexpected_answer_error(value, "text")
     if not isinstance(fields.get("text"), str):
-        raise unexpected(value, "text")
+        raise unexpected_answer_error(value, "text")
     words = len(fields["text"].split())
     return Hypothesis.model_validate({"score": 0.0, "n_tokens": words, "system": system, **fields})
 
@@ -163,7 +175,7 @@ def _to_route(value: Any, utterance_id: str, ways: Sequence[str]) -> Route:
     else:
         way, number = SCORED, value
     if isinstance(number, bool) or (way == SCORED and number is None):
-        raise unexpected(value, "table")
+        raise unexpected_answer_error(value, "table")
     if way not in (ways or (SCORED,)):
         raise DataError(f"expected one of the ways {', '.join(ways) or SCORED}, found {way!r}")
     return Route(utterance_id=utterance_id, way=way, value=number)
@@ -174,10 +186,10 @@ def _to_speech(value: Any, utterance: Utterance) -> Utterance:
 
     path = value.get("audio") if isinstance(value, Mapping) else value
     if not isinstance(path, str):
-        raise unexpected(value, "speech")
+        raise unexpected_answer_error(value, "speech")
     return utterance.model_copy(update={"audio": describe(path)})
 
 
-def unexpected(value: Any, gives: Gives) -> DataError:
-    """The fault of an answer that is nothing a node gives."""
+def unexpected_answer_error(value: Any, gives: Gives) -> DataError:
+    """Return the error for an answer of the wrong form."""
     return DataError(f"expected {EXPECTED[gives]}, found {type(value).__name__} {value!r:.80}")

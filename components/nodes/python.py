@@ -2,11 +2,10 @@
 
 The simplest is a file ``steps.py``::
 
-    def restore(record):
-        return record["text"].capitalize() + "."
+    def restore(record): return record["text"].capitalize() + "."
 
-and the node ``{kind: python, file: steps.py, function: restore, of: asr}``. What a function gets and gives
-stands in :mod:`components.nodes.plain_records`.
+and the node ``{kind: python, file: steps.py, function: restore, of: asr}``.
+:mod:`components.nodes.plain_records` says what a function takes and returns.
 """
 
 from __future__ import annotations
@@ -18,16 +17,16 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from components.errors import ConfigError
-from components.nodes import code, own_code
+from components.nodes import code_permission, own_function
 from components.nodes.kind import Component, Kind, NodeSettings, Site, Sort
 from components.nodes.plain_records import Gives
 
 VERSION = 1
-"""Of what functions get, and of how their answers are read."""
+"""Version of the records that functions read, and of how their answers are read."""
 
 
 class PythonSettings(NodeSettings):
-    """Which function, and how it is called."""
+    """The function and its arguments."""
 
     file: str | None = Field(None, description="a Python file; its bytes are part of the stage's key")
     package: str | None = Field(
@@ -49,7 +48,7 @@ class PythonSettings(NodeSettings):
     device: str = Field("auto", description="where it computes, if its libraries name torch")
 
     @model_validator(mode="after")
-    def _says_where(self) -> PythonSettings:
+    def _check_source(self) -> PythonSettings:
         if (self.file is None) == (self.package is None):
             raise ValueError("expected file or package, one of the two")
         if self.package is not None and not all(self.function.partition(":")):
@@ -60,7 +59,7 @@ class PythonSettings(NodeSettings):
 
 
 class Python(Kind[PythonSettings]):
-    """A function of plain records."""
+    """Calls a function with plain records."""
 
     name = "python"
     summary = "a function of your own"
@@ -71,47 +70,47 @@ class Python(Kind[PythonSettings]):
     looks_back = True
     may_translate = True
 
-    def sort(self, settings: PythonSettings) -> Sort:
-        """As set."""
+    def output_sort(self, settings: PythonSettings) -> Sort:
+        """Return the sort that is set."""
         return settings.gives
 
     def version(self, settings: PythonSettings) -> str:
-        """Of the records."""
+        """Return the version of the plain records."""
         return str(VERSION)
 
     def libraries(self, settings: PythonSettings) -> tuple[str, ...]:
-        """As set, and the package."""
+        """Return the libraries that are set, and the package."""
         package = () if settings.package is None else (settings.package,)
         return (*package, *settings.libraries)
 
     def files(self, settings: PythonSettings) -> dict[str, str]:
-        """The file and those beside it."""
+        """Return the file and those beside it."""
         file = {} if settings.file is None else {"file": settings.file}
         return file | {f"also{number}": path for number, path in enumerate(settings.also)}
 
-    def in_folder(self, settings: PythonSettings, folder: Path) -> PythonSettings:
-        """The file and those beside it."""
+    def resolve_paths(self, settings: PythonSettings, folder: Path) -> PythonSettings:
+        """Resolve the file and those beside it."""
         also = tuple(str(folder / path) for path in settings.also)
-        return super().in_folder(settings, folder).model_copy(update={"also": also})
+        return super().resolve_paths(settings, folder).model_copy(update={"also": also})
 
     def parameters(self, settings: PythonSettings, site: Site) -> dict[str, Any]:
-        """How it is called, and what its records call the nodes that it reads."""
+        """Return how the function is called, and what its records call the nodes that it reads."""
         values = settings.model_dump(mode="json", exclude={"file", "also", "libraries", "device"})
         return values | {"called": list(site.called)}
 
     def device(self, settings: PythonSettings) -> str | None:
-        """A lane of its own, unless it computes with torch."""
+        """Return None, a lane of its own, unless the function computes with torch."""
         return settings.device if "torch" in settings.libraries else None
 
     def ways(self, settings: PythonSettings) -> tuple[str, ...]:
-        """As set."""
+        """Return the ways that are set."""
         return settings.ways
 
     def check(self, settings: PythonSettings, site: Site) -> None:
-        """That it may run, and is there; nothing of it is run."""
-        code.require(f"{settings.function} of {settings.file or settings.package}")
+        """Check that the function may run and is there; nothing of it is run."""
+        code_permission.require_permission(f"{settings.function} of {settings.file or settings.package}")
         if settings.file is not None:
-            own_code.check_file(Path(settings.file), settings.function)
+            own_function.check_file(Path(settings.file), settings.function)
             return
         try:
             metadata.distribution(str(settings.package))
@@ -121,13 +120,13 @@ class Python(Kind[PythonSettings]):
             ) from None
 
     def build(self, settings: PythonSettings, site: Site) -> Component:
-        """The function, loaded."""
-        code.require(f"{settings.function} of {settings.file or settings.package}")
+        """Return the function, loaded."""
+        code_permission.require_permission(f"{settings.function} of {settings.file or settings.package}")
         if settings.file is None:
-            function = own_code.function_of_package(settings.function)
+            function = own_function.load_from_package(settings.function)
         else:
             also = [Path(path) for path in settings.also]
-            function = own_code.function_of_file(Path(settings.file), settings.function, also)
-        return own_code.OwnFunction(
+            function = own_function.load_from_file(Path(settings.file), settings.function, also)
+        return own_function.OwnFunction(
             function, site, settings.gives, settings.ways, settings.arguments, batch=settings.batch
         )

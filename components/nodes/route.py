@@ -1,4 +1,4 @@
-"""``route``: which way each utterance goes, by language, domain or a number; ``when:`` takes the ways."""
+"""``route``: sends each utterance one way, by language, domain or a number; ``when:`` takes the ways."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from components.nodes.kind import Component, Item, Kind, NodeSettings, Site
 from components.records import Hypothesis, NBest, Quarantined, Route
 
 VERSION = 1
-"""Of how a way is chosen."""
+"""Version of the choice of a way."""
 ESCALATE, KEEP = "escalate", "keep"
-"""Ways of a threshold."""
+"""The ways of a threshold."""
 LABELS: dict[str, Callable[[Item], str | None]] = {
     "language": lambda item: item.utterance.source_language,
     "domain": lambda item: item.utterance.domain,
 }
-"""What ``ways`` may ask for: of the text that is read, and of the utterance."""
+"""Labels that ``ways`` may be chosen by: the language of the text that is read, the utterance's domain."""
 _WAY = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
 
@@ -39,12 +39,12 @@ def _mean_log_prob(nbest: NBest) -> float:
 
 
 def _margin(nbest: NBest) -> float:
-    """By how much the best scores above the next; of a list of one, nothing doubts it."""
+    """Return by how much the best hypothesis scores above the next; infinity for a list of one."""
     return nbest.best.score - nbest.hypotheses[1].score if len(nbest.hypotheses) > 1 else float("inf")
 
 
 MEASURES: dict[str, Callable[[Item], float | None]] = {"length": _length, "seconds": _seconds}
-"""Numbers of the utterance: characters of its text, seconds of its speech (none: it is only written)."""
+"""Numbers of the utterance: characters of its text; seconds of its speech, None if it is only text."""
 FEATURES: dict[str, Callable[[NBest], float]] = {
     "mean_log_prob": _mean_log_prob,
     "score": lambda nbest: nbest.best.score,
@@ -52,13 +52,13 @@ FEATURES: dict[str, Callable[[NBest], float]] = {
     "n_best": lambda nbest: len(nbest.hypotheses),
     "margin": _margin,
 }
-"""Numbers of every n-best list; beside them whatever features its best hypothesis has."""
+"""Numbers of every n-best list; the features of its best hypothesis count as well."""
 VALUE = "value"
 """The number of a table that is read, such as one that an own function gives."""
 
 
 class RouteSettings(NodeSettings):
-    """By what, and where to."""
+    """What decides, and the ways."""
 
     by: str = Field(
         description="language or domain (with ways); or a number (with below or above): length (characters), "
@@ -75,7 +75,7 @@ class RouteSettings(NodeSettings):
     above: float | None = Field(None, description="numbers above it go the way escalate, others keep")
 
     @model_validator(mode="after")
-    def _leads_somewhere(self) -> RouteSettings:
+    def _check_ways(self) -> RouteSettings:
         if self.by in LABELS:
             if not self.ways:
                 raise ValueError(
@@ -90,7 +90,7 @@ class RouteSettings(NodeSettings):
         for way in (*self.ways, self.otherwise):
             if not _WAY.fullmatch(way):
                 raise ValueError(f"ways: expected names of a-z, 0-9, '-' and '_', found {way!r}")
-        labels = [label for each in self.ways.values() for label in each]
+        labels = [label for way_labels in self.ways.values() for label in way_labels]
         twice = next((label for label in labels if labels.count(label) > 1), None)
         if twice is not None or self.otherwise in self.ways:
             raise ValueError(f"ways: expected one way each, found two for {twice or self.otherwise!r}")
@@ -98,7 +98,7 @@ class RouteSettings(NodeSettings):
 
 
 class RouteKind(Kind[RouteSettings]):
-    """A text (or the data as they are, or a table of numbers) -> a way for each utterance."""
+    """Gives a way for each utterance of a text, of the data, or of a table of numbers."""
 
     name = "route"
     summary = "who goes which way, by language, domain, length or a number of the n-best list"
@@ -108,32 +108,32 @@ class RouteKind(Kind[RouteSettings]):
     needs_inputs = True
 
     def version(self, settings: RouteSettings) -> str:
-        """Of this file."""
+        """Return the version of this file."""
         return str(VERSION)
 
     def ways(self, settings: RouteSettings) -> tuple[str, ...]:
-        """Escalate and keep for a threshold, else as set."""
+        """Return escalate and keep for a threshold, else the ways that are set."""
         return (*settings.ways, settings.otherwise) if settings.by in LABELS else (ESCALATE, KEEP)
 
     def parameters(self, settings: RouteSettings, site: Site) -> dict[str, Any]:
-        """All of it."""
+        """Return all settings."""
         return settings.model_dump(mode="json")
 
     def build(self, settings: RouteSettings, site: Site) -> Component:
-        """Nothing to load."""
+        """Return the component; there is nothing to load."""
 
         def route(items: Sequence[Item]) -> list[Route | Quarantined]:
-            return [_routed(settings, item, site.name) for item in items]
+            return [_route(settings, item, site.name) for item in items]
 
         return route
 
 
-def _routed(settings: RouteSettings, item: Item, node: str) -> Route | Quarantined:
+def _route(settings: RouteSettings, item: Item, node: str) -> Route | Quarantined:
     utterance_id = item.utterance.id
     if settings.by in LABELS:
-        return Route(utterance_id=utterance_id, way=_way(settings, LABELS[settings.by](item)))
+        return Route(utterance_id=utterance_id, way=_choose_way(settings, LABELS[settings.by](item)))
     try:
-        value = _number(settings.by, item)
+        value = _measure(settings.by, item)
     except DataError as error:
         return Quarantined(utterance_id=utterance_id, stage=node, reason="no such number", detail=str(error))
     low, high = settings.below, settings.above
@@ -142,13 +142,13 @@ def _routed(settings: RouteSettings, item: Item, node: str) -> Route | Quarantin
     return Route(utterance_id=utterance_id, way=ESCALATE if beyond else KEEP, value=finite)
 
 
-def _way(settings: RouteSettings, label: str | None) -> str:
+def _choose_way(settings: RouteSettings, label: str | None) -> str:
     goes = (way for way, labels in settings.ways.items() if label in labels)
     return next(goes, settings.otherwise)
 
 
-def _number(by: str, item: Item) -> float | None:
-    """The number that decides; None for what has none by its nature: a text as it was written, say."""
+def _measure(by: str, item: Item) -> float | None:
+    """Return the number that decides; None for what has none by its nature, such as written text."""
     if by in MEASURES:
         return MEASURES[by](item)
     outcome = next(iter(item.inputs.values()), None)
@@ -161,8 +161,8 @@ def _number(by: str, item: Item) -> float | None:
         return features[by]
     if by in FEATURES:
         return FEATURES[by](outcome)
-    raise DataError(f"expected a number {by}, found only {', '.join(_names(outcome.best))}")
+    raise DataError(f"expected a number {by}, found only {', '.join(_measure_names(outcome.best))}")
 
 
-def _names(hypothesis: Hypothesis) -> list[str]:
+def _measure_names(hypothesis: Hypothesis) -> list[str]:
     return list(dict.fromkeys([*MEASURES, *FEATURES, *hypothesis.features]))

@@ -1,4 +1,4 @@
-"""``select``: the ways of a pipeline join again; of each utterance the first node that has it."""
+"""``select``: joins the ways of a pipeline again: for each utterance the first node that has it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from components.nodes.kind import Component, Item, Kind, NodeSettings, Site
 from components.records import NBest, Outcome, Quarantined
 
 VERSION = 1
-"""Of how one is chosen."""
+"""Version of the choice."""
 
 
 class SelectSettings(NodeSettings):
-    """None: the order of ``of`` is the choice."""
+    """Empty: the order of ``of`` decides."""
 
 
 class Select(Kind[SelectSettings]):
-    """Texts -> text."""
+    """Gives one of several texts."""
 
     name = "select"
     summary = "of each utterance the first of several nodes that has it"
@@ -28,19 +28,19 @@ class Select(Kind[SelectSettings]):
     same_language = True
 
     def version(self, settings: SelectSettings) -> str:
-        """Of this file."""
+        """Return the version of this file."""
         return str(VERSION)
 
     def build(self, settings: SelectSettings, site: Site) -> Component:
-        """Nothing to load."""
+        """Return the component; there is nothing to load."""
 
         def select(items: Sequence[Item]) -> list[Outcome]:
-            return [_first(item, site) for item in items]
+            return [_select_first(item, site) for item in items]
 
         return select
 
 
-def _first(item: Item, site: Site) -> Outcome:
+def _select_first(item: Item, site: Site) -> Outcome:
     outcomes = [item.inputs[name] for name in site.of if name in item.inputs]
     texts = [outcome for outcome in outcomes if isinstance(outcome, NBest)]
     if texts:

@@ -1,4 +1,4 @@
-"""``stack``: speech and what other nodes made of it -> text, by a system that sees it all."""
+"""``stack``: translation by a second system that reads speech and the outputs of other nodes."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any
 from pydantic import Field
 
 from components.errors import ConfigError
-from components.nodes.kind import Component, Item, Kind, Pairs, Site
+from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
 from components.records import NBest, Outcome
-from components.stacking.config import MIXES, POOLED_VERSION, VERSION, StackConfig
-from components.stacking.tables import read_coefficient
+from components.stacking.coefficient_file import read_coefficient
+from components.stacking.config import FUSION_METHODS, NBEST_FUSION_VERSION, VERSION, StackConfig
 
 LIBRARIES = (
     *("torch", "numpy", "llvmlite", "transformers", "sentencepiece", "sacremoses", "openai-whisper", "av"),
 )
 TEXTS = {"direct": 0, "pre_translation": 2, "pooled": 2}
-"""Texts that a method reads: a transcript, then a translation of it; the others read a transcript."""
+"""Method -> how many texts it reads: a transcript, then a translation of it. Other methods read one."""
 
 
 class StackSettings(StackConfig):
-    """How the second system is made of what the first ones gave."""
+    """The method and its models."""
 
     text_model: str | None = Field(
         None, description="late_fusion, pooled: the translator that is mixed with the direct model"
@@ -33,12 +33,12 @@ class StackSettings(StackConfig):
 
     @property
     def config(self) -> StackConfig:
-        """What the method itself takes."""
+        """The settings that the method itself takes."""
         return StackConfig.model_validate(self.model_dump(include=set(StackConfig.model_fields)))
 
 
 class Stack(Kind[StackSettings]):
-    """Late fusion, pre-translation, dual source, pooled lists, or the sound alone."""
+    """Late fusion, pre-translation, dual source, fused n-best lists, or speech alone."""
 
     name = "stack"
     summary = "speech and texts -> text, by a second system that sees them all"
@@ -49,83 +49,87 @@ class Stack(Kind[StackSettings]):
     translates = True
 
     def version(self, settings: StackSettings) -> str:
-        """Of the method."""
-        return POOLED_VERSION if settings.method == "pooled" else VERSION
+        """Return the version of the method."""
+        return NBEST_FUSION_VERSION if settings.method == "pooled" else VERSION
 
     def libraries(self, settings: StackSettings) -> tuple[str, ...]:
-        """Of Whisper and the text models."""
+        """Return the libraries of Whisper and the text models."""
         return LIBRARIES
 
     def models(self, settings: StackSettings) -> dict[str, str]:
-        """The method's own, and the text model where it is mixed in."""
-        text = settings.text_model if settings.method in MIXES else None
+        """Return the method's model, and the text model where it is mixed in."""
+        text = settings.text_model if settings.method in FUSION_METHODS else None
         named = {"model": settings.model, "text": text}
         return {role: name for role, name in named.items() if name is not None}
 
     def tables(self, settings: StackSettings) -> dict[str, str]:
-        """Where the coefficient was learned."""
-        is_used = settings.method in MIXES and settings.coefficient is None
+        """Return the node that learned the coefficient."""
+        is_used = settings.method in FUSION_METHODS and settings.coefficient is None
         return {"coefficient": settings.learned} if is_used and settings.learned is not None else {}
 
     def device(self, settings: StackSettings) -> str:
-        """As set."""
+        """Return the device that is set."""
         return settings.device
 
     def parameters(self, settings: StackSettings, site: Site) -> dict[str, Any]:
-        """Everything but models, tables and where it computes."""
+        """Return everything but models, tables and device."""
         return settings.config.model_dump(mode="json", exclude={"model", "device"})
 
-    def fits(self, settings: StackSettings, site: Site) -> None:
-        """The inputs, the model and the coefficient that the method needs."""
+    def check_inputs(self, settings: StackSettings, site: Site) -> None:
+        """Check the inputs, the model and the coefficient that the method needs."""
         texts, spoken = site.sorts.count("text"), bool({"data", "speech"} & set(site.sorts))
         method, fewest = settings.method, TEXTS.get(settings.method, 1)
         if texts < fewest or (not spoken and method != "pre_translation"):
-            wanted = ["speech"] if method != "pre_translation" else []
-            wanted += ["a transcript", "its translation"][:fewest]
+            expected = ["speech"] if method != "pre_translation" else []
+            expected += ["a transcript", "its translation"][:fewest]
             raise ConfigError(
-                f"{method} reads {', '.join(wanted)}, in this order, found {', '.join(site.of)}"
+                f"{method} reads {', '.join(expected)}, in this order, found {', '.join(site.of)}"
             )
         if settings.model is None:
             raise ConfigError(f"{method} needs a model such as store:KEY or node:NAME, found none")
-        if method in MIXES and settings.text_model is None:
+        if method in FUSION_METHODS and settings.text_model is None:
             raise ConfigError(f"{method} needs a text_model to mix with, found none")
-        if method in MIXES and settings.coefficient is None and settings.learned is None:
+        if method in FUSION_METHODS and settings.coefficient is None and settings.learned is None:
             raise ConfigError(
                 f"{method} needs a coefficient, or learned: NODE of kind tune_stack, found neither"
             )
 
     def check(self, settings: StackSettings, site: Site) -> None:
-        """Its device, its models' names."""
+        """Check its device and its models' names."""
         from components.stacking import checks  # noqa: PLC0415 - imports torch
 
-        checks.check(settings, self.models(settings).values(), site.store)
+        checks.check_references(settings, self.models(settings).values(), site.store)
 
-    def admit(self, settings: StackSettings, site: Site, pairs: Pairs) -> None:
-        """A model that is the method's."""
+    def validate_models(self, settings: StackSettings, site: Site, pairs: LanguagePairs) -> None:
+        """Check that the model is one of the method's."""
         from components.stacking import checks  # noqa: PLC0415 - imports torch
 
-        checks.admit(settings, site.store, pairs)
+        checks.validate_model(settings, site.store, pairs)
 
     def build(self, settings: StackSettings, site: Site) -> Component:
-        """The stacked system, with the coefficient that was learned."""
-        from components.stacking import inputs, pooling, translator  # noqa: PLC0415 - imports torch
+        """Return the stacked system, with the coefficient that was learned."""
+        from components.stacking import (  # noqa: PLC0415 - imports torch
+            nbest_fusion,
+            source_lines,
+            translator,
+        )
 
         config = settings.config
         if "coefficient" in site.tables:
-            value = read_coefficient(site.table("coefficient"))
+            value = read_coefficient(site.table_folder("coefficient"))
             config = config.model_copy(update={"coefficient": value})
         texts = [name for name, sort in zip(site.of, site.sorts, strict=True) if sort == "text"]
         first, last = (texts[0], texts[-1]) if texts else ("", "")
-        build = pooling.build if config.method == "pooled" else translator.build
+        build = nbest_fusion.build_translator if config.method == "pooled" else translator.build_translator
         stacked = build(config, settings.text_model or "", site.store)
 
         def stack(items: Sequence[Item]) -> list[Outcome]:
             read = []
             for item in items:
-                said = item.inputs.get(first)
+                transcript = item.inputs.get(first)
                 draft = item.inputs.get(last) if len(texts) > 1 else None
-                given = [one if isinstance(one, NBest) else None for one in (said, draft)]
-                read.append(inputs.with_lines(config, item.utterance, *given))
+                nbests = [outcome if isinstance(outcome, NBest) else None for outcome in (transcript, draft)]
+                read.append(source_lines.add_source_lines(config, item.utterance, *nbests))
             return stacked.translate(read)
 
         return stack

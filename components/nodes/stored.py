@@ -1,4 +1,4 @@
-"""Texts that are in the store already: a finished run's stage in the place of a node that computes."""
+"""``stored``: texts of a finished run's stage, in place of a node that computes."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from components.storage.store import Store
 
 
 class StoredSettings(NodeSettings):
-    """Which stage."""
+    """The stage."""
 
     key: str = Field(pattern=r"^[0-9a-f]{64}$", description="key of a finished stage of the store")
 
 
 class Stored(Kind[StoredSettings]):
-    """Finished texts in the language of what they were made from, or in the language ``to``."""
+    """Gives finished texts in the language of what they were made from, or in the language ``to``."""
 
     name = "stored"
     summary = "a finished run's texts"
@@ -26,15 +26,19 @@ class Stored(Kind[StoredSettings]):
     may_translate = True
 
     def version(self, settings: StoredSettings) -> str:
-        """Stands in the stage's own plan."""
+        """Return a constant: the version stands in the stage's own plan."""
         return "stored"
 
-    def stage(self, settings: StoredSettings, site: Site) -> StagePlan:
-        """The plan of the finished stage."""
-        return Store(site.store).plan_of(settings.key)
+    def stored_plan(self, settings: StoredSettings, site: Site) -> StagePlan:
+        """Return the plan of the finished stage."""
+        return Store(site.store).load_plan(settings.key)
 
     def build(self, settings: StoredSettings, site: Site) -> Component:
-        """Nothing computes it. Raises StoreError."""
+        """Refuse to compute.
+
+        Raises:
+            StoreError: always: the stage is gone or changed.
+        """
         raise StoreError(
             f"{site.name}: expected stage {settings.key[:12]}… as it was planned, found it gone or changed"
         )

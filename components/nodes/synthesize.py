@@ -1,4 +1,4 @@
-"""``synthesize``: text -> speech; utterances of a data set that are spoken already stay as they are."""
+"""``synthesize``: speech from text; utterances that are spoken already stay as they are."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from components.files import write_bytes
-from components.nodes.kind import Item, Kind, Pairs, Site
+from components.nodes.kind import Item, Kind, LanguagePairs, Site
 from components.records import Quarantined, Utterance
 from components.storage.stage_writer import ERRORS, OUTPUTS
 from components.storage.whole_stage import Product
@@ -18,7 +18,7 @@ _BATCH = 32
 
 
 class Synthesize(Kind[SynthesisConfig]):
-    """Speaks what has no audio; of a text node it speaks the texts."""
+    """Speaks utterances that have no audio; after a text node it speaks that node's texts."""
 
     name = "synthesize"
     summary = "text -> speech, for data that are only written"
@@ -29,29 +29,33 @@ class Synthesize(Kind[SynthesisConfig]):
     gathers = True
 
     def version(self, settings: SynthesisConfig) -> str:
-        """Of the synthesizer."""
+        """Return the version of the synthesizer."""
         return str(VERSION)
 
     def libraries(self, settings: SynthesisConfig) -> tuple[str, ...]:
-        """Of reading and writing audio, and of piper's networks."""
+        """Return the libraries of audio files and of piper's networks."""
         return ("av", "numpy", "soundfile", "onnxruntime")
 
     def digests(self, settings: SynthesisConfig, site: Site) -> dict[str, str]:
-        """Engine and voices as installed. ConfigError where they are not."""
+        """Return the digests of engine and voices as installed.
+
+        Raises:
+            ConfigError: they are not installed.
+        """
         from components.synthesis import synthesizer  # noqa: PLC0415 - decodes audio
 
         return synthesizer.build(settings).identity
 
-    def admit(self, settings: SynthesisConfig, site: Site, pairs: Pairs) -> None:
-        """An engine or a voice that is not installed."""
+    def validate_models(self, settings: SynthesisConfig, site: Site, pairs: LanguagePairs) -> None:
+        """Refuse an engine or a voice that is not installed."""
         self.digests(settings, site)
 
-    def leaves(self, utterance: Utterance) -> bool:
-        """What is spoken stays."""
+    def leaves_unchanged(self, utterance: Utterance) -> bool:
+        """Return whether the utterance is spoken already."""
         return utterance.audio is not None
 
     def collect(self, settings: SynthesisConfig, site: Site, items: Iterator[Item], folder: Path) -> Product:
-        """The utterances with audio in the stage's own folder; what an attempt before left is used."""
+        """Write the utterances with audio in the stage's own folder; files of an earlier attempt are used."""
         from components.synthesis import synthesizer  # noqa: PLC0415 - decodes audio
 
         speaker = synthesizer.build(settings)
@@ -59,25 +63,31 @@ class Synthesize(Kind[SynthesisConfig]):
         spoken: list[Utterance] = []
         refused: list[Quarantined] = []
         while batch := list(islice(items, _BATCH)):
-            written = [_written(item.utterance) if replaces else item.utterance for item in batch]
+            written = [_without_audio(item.utterance) if replaces else item.utterance for item in batch]
             for outcome in speaker.synthesize(written, folder / AUDIO):
                 if isinstance(outcome, Quarantined):
                     refused.append(outcome.model_copy(update={"stage": site.name}))
                 else:
-                    spoken.append(_within(folder, outcome))
+                    spoken.append(_with_relative_path(folder, outcome))
         _write(folder / OUTPUTS, spoken)
         _write(folder / ERRORS, refused)
-        files = sorted({one.audio.path for one in spoken if one.audio and one.audio.path.startswith(AUDIO)})
+        files = sorted(
+            {
+                utterance.audio.path
+                for utterance in spoken
+                if utterance.audio and utterance.audio.path.startswith(AUDIO)
+            }
+        )
         return Product([OUTPUTS, ERRORS, *files], len(spoken) + len(refused), len(refused))
 
 
-def _written(utterance: Utterance) -> Utterance:
-    """A text in the place of what was said."""
+def _without_audio(utterance: Utterance) -> Utterance:
+    """Return the utterance without its recording, so that its text is spoken."""
     return utterance.model_copy(update={"audio": None})
 
 
-def _within(folder: Path, utterance: Utterance) -> Utterance:
-    """With its audio by its place in the stage, if it is there: a store may be moved."""
+def _with_relative_path(folder: Path, utterance: Utterance) -> Utterance:
+    """Return the utterance with the path of its audio relative to the stage, so that a store can be moved."""
     sound = utterance.audio
     if sound is None or not Path(sound.path).is_relative_to(folder):
         return utterance

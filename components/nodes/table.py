@@ -1,4 +1,4 @@
-"""Every kind of node: a new one adds its file and its row here."""
+"""The table of all kinds of nodes; a new kind adds its file and its row here."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from components.nodes.distill import Distill
 from components.nodes.edit import Edit
 from components.nodes.encode_speech import EncodeSpeech
 from components.nodes.gold import Gold
-from components.nodes.installed import Kinds
 from components.nodes.join_segments import JoinSegments
+from components.nodes.kind_registry import KindRegistry
 from components.nodes.loop import Loop, LoopRound
 from components.nodes.merge import Merge
 from components.nodes.mixture_weights import MixtureWeights
@@ -33,7 +33,7 @@ from components.nodes.tune import Tune
 from components.nodes.tune_stack import TuneStack
 from components.nodes.upcycle import Upcycle
 
-KINDS = Kinds(
+KINDS = KindRegistry(
     (
         Combine(),
         Command(),
@@ -68,4 +68,4 @@ KINDS = Kinds(
         Upcycle(),
     )
 )
-"""By the name that ``kind:`` takes in a file, with those that installed packages add."""
+"""Kinds by the name that ``kind:`` takes in a file, with those that installed packages add."""

@@ -1,4 +1,4 @@
-"""``targets``: translations of training data -> a data set to learn from, for ``distill``."""
+"""``targets``: translations of training data as a data set to learn from, for ``distill``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from components.errors import DataError
+from components.languages import UNDETERMINED
 from components.nodes.kind import Item, Kind, NodeSettings, Site
 from components.records import NBest
 from components.storage.whole_stage import Product
@@ -18,7 +19,7 @@ TARGETS = "targets.jsonl"
 
 
 class TargetsSettings(NodeSettings):
-    """What is taken from a teacher."""
+    """Which of a teacher's hypotheses is taken."""
 
     choose: Literal["best", "closest"] = Field(
         "best", description="best: the first hypothesis; closest: the one nearest to the reference"
@@ -26,7 +27,7 @@ class TargetsSettings(NodeSettings):
 
 
 class Targets(Kind[TargetsSettings]):
-    """What a teacher gave for each source. What it could not translate is left out."""
+    """Writes a teacher's translation of each source; sources that it could not translate are left out."""
 
     name = "targets"
     summary = "translations of training data -> a data set to learn from"
@@ -38,24 +39,28 @@ class Targets(Kind[TargetsSettings]):
     looks_back = True
 
     def version(self, settings: TargetsSettings) -> str:
-        """Of the choice and the file."""
+        """Return the version of the choice and the file's format."""
         return "2"
 
     def libraries(self, settings: TargetsSettings) -> tuple[str, ...]:
-        """Of the score that tells what is nearest."""
+        """Return the library of the score by which the closest hypothesis is chosen."""
         return ("sacrebleu",) if settings.choose == "closest" else ()
 
     def collect(self, settings: TargetsSettings, site: Site, items: Iterator[Item], folder: Path) -> Product:
-        """Write the data set. DataError where nothing is left."""
-        from components.training.targets import CHOICES  # noqa: PLC0415 - imports sacrebleu
+        """Write the data set.
+
+        Raises:
+            DataError: nothing is left to learn from.
+        """
+        from components.training.sequence_distillation import TARGET_CHOICES  # noqa: PLC0415 - imports sacrebleu
 
         count = 0
         with (folder / TARGETS).open("w", encoding="utf-8") as file:
             for item in items:
                 utterance, nbest = item.utterance, item.inputs[site.of[0]]
                 assert isinstance(nbest, NBest)
-                language = utterance.target_language or "und"
-                text = CHOICES[settings.choose](nbest, utterance.references, language)
+                language = utterance.target_language or UNDETERMINED
+                text = TARGET_CHOICES[settings.choose](nbest, utterance.references, language)
                 source = utterance.transcript or utterance.text  # what was said, where that is known
                 if source and text:
                     row = {

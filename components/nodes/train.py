@@ -1,4 +1,4 @@
-"""``train``: parallel text -> a model: a translator, a language model or a refiner."""
+"""``train``: a model from parallel text: a translator, a language model or a refiner."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from components.nodes.kind import Site
 from components.nodes.model_kind import TrainingKind
 from components.training.config import TrainingConfig
 
-REFINERS = {"deliberation": {"drafts", "anchor"}, "edit_diffusion": {"noise_steps"}}
-"""Learners of :mod:`components.refining`, with the settings that only they have."""
+REFINERS = {
+    "deliberation": {"num_drafts", "first_pass_loss_weight"},
+    "edit_diffusion": {"diffusion_steps"},
+}
+"""Learners of refiners -> the settings that only they have."""
 
 
 class TrainSettings(TrainingConfig):
-    """Settings of one training; ``kind`` being the node's, what is trained is its ``learner``."""
+    """Settings of one training; as ``kind`` is the node's, what is trained is its ``learner``."""
 
     model_config = ConfigDict(validate_by_name=True)
 
@@ -34,12 +37,12 @@ class Train(TrainingKind[TrainSettings]):
     settings = TrainSettings
 
     def parameters(self, settings: TrainSettings, site: Site) -> dict[str, Any]:
-        """Without what only other learners have."""
+        """Return the parameters without those that only other learners have."""
         other = {name for kind, names in REFINERS.items() if kind != settings.kind for name in names}
         return {k: v for k, v in super().parameters(settings, site).items() if k not in other}
 
     def learner(self, settings: TrainSettings) -> Any:
-        """As set."""
-        from components.training.learners import LEARNERS  # noqa: PLC0415 - imports torch
+        """Return the learner that is set."""
+        from components.nodes.learners import LEARNERS  # noqa: PLC0415 - imports torch
 
         return LEARNERS[settings.kind]

@@ -1,4 +1,4 @@
-"""``train_experts``: parallel text of several languages -> one translator with experts."""
+"""``train_experts``: one translator with experts from parallel text of several languages."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class TrainExperts(TrainingKind[ExpertsConfig]):
     settings = ExpertsConfig
 
     def version(self, settings: ExpertsConfig) -> str:
-        """Of the learner and the loop."""
+        """Return the versions of the learner and the loop."""
         return f"{VERSION}/{super().version(settings)}"
 
     def digests(self, settings: ExpertsConfig, site: Site) -> dict[str, str]:
-        """Of every language's data."""
+        """Return the digests of every language's data."""
         digests: dict[str, str] = {}
         for target in settings.targets:
             single = super().digests(settings.model_copy(update={"target_language": target}), site)
@@ -29,13 +29,13 @@ class TrainExperts(TrainingKind[ExpertsConfig]):
         return digests
 
     def check(self, settings: ExpertsConfig, site: Site) -> None:
-        """The same of every language."""
+        """Check the training of every language."""
         from components.experts import checks  # noqa: PLC0415 - imports torch
 
         checks.check(settings, site.store)
 
     def learner(self, settings: ExpertsConfig) -> Any:
-        """Of all languages at once."""
-        from components.experts.learner import MultilingualLearner  # noqa: PLC0415 - imports torch
+        """Return the learner of all languages at once."""
+        from components.experts.multilingual_learner import MultilingualLearner  # noqa: PLC0415 - imports torch
 
         return MultilingualLearner

@@ -1,4 +1,4 @@
-"""``train_pre_translation``: parallel data -> a model that reads source and draft, for a ``stack`` node."""
+"""``train_pre_translation``: a model that reads source and draft, for a ``stack`` node."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import ConfigError
-from components.nodes.kind import Kind, Pairs, Site
+from components.nodes.kind import Kind, LanguagePairs, Site
 from components.nodes.train_stack import LIBRARIES
 from components.records import StageRef
 from components.stacking.config import PreTranslationConfig
-from components.storage.reader import best_texts, languages_of, utterances
+from components.storage.reader import languages_of, read_best_texts, read_utterances
 from components.storage.whole_stage import Product
 from components.training import config as training
 
 VERSION = "1"
-"""Of the training beside that of the loop: changes when its models do."""
+"""Version of the training, besides that of the loop; raised when its models change."""
 
 
 class TrainPreTranslation(Kind[PreTranslationConfig]):
@@ -31,27 +31,27 @@ class TrainPreTranslation(Kind[PreTranslationConfig]):
     whole = True
 
     def version(self, settings: PreTranslationConfig) -> str:
-        """Of the training."""
+        """Return the version of the training and of its loop."""
         return f"{VERSION}/{training.VERSION}"
 
     def libraries(self, settings: PreTranslationConfig) -> tuple[str, ...]:
-        """Of the training loop."""
+        """Return the libraries of the training loop."""
         return LIBRARIES
 
     def models(self, settings: PreTranslationConfig) -> dict[str, str]:
-        """What it starts from."""
+        """Return the model that it starts from."""
         return {"start": settings.start}
 
     def parameters(self, settings: PreTranslationConfig, site: Site) -> dict[str, Any]:
-        """How it is trained; the languages are those of the data."""
+        """Return how it is trained; the languages are those of the data."""
         return settings.model_dump(mode="json", exclude={"start", "seed"})
 
     def seed(self, settings: PreTranslationConfig, site: Site) -> int:
-        """Its own, whatever the run's is."""
+        """Return the training's own seed, whatever the run's is."""
         return settings.seed
 
-    def fits(self, settings: PreTranslationConfig, site: Site) -> None:
-        """Two data sets and two texts."""
+    def check_inputs(self, settings: PreTranslationConfig, site: Site) -> None:
+        """Check that the inputs are two data sets and two texts."""
         if site.sorts != ("data", "data", "text", "text"):
             raise ConfigError(
                 f"{self.name} reads data, development data, their transcripts and their drafts, found "
@@ -59,33 +59,39 @@ class TrainPreTranslation(Kind[PreTranslationConfig]):
             )
 
     def check(self, settings: PreTranslationConfig, site: Site) -> None:
-        """The name of the model that it starts from."""
+        """Check the name of the model that it starts from."""
         from components import models  # noqa: PLC0415 - imports torch
 
         models.check(settings.start, site.store)
 
-    def admit(self, settings: PreTranslationConfig, site: Site, pairs: Pairs) -> None:
-        """A model that it cannot start from."""
+    def validate_models(self, settings: PreTranslationConfig, site: Site, pairs: LanguagePairs) -> None:
+        """Refuse a model that it cannot start from."""
         from components.stacking import checks  # noqa: PLC0415 - imports torch
 
-        checks.admit_start(settings.start, site.store)
+        checks.validate_start_model(settings.start, site.store)
 
     def make(
         self, settings: PreTranslationConfig, site: Site, read: Mapping[str, StageRef], folder: Path
     ) -> Product:
-        """The model, its metrics and their curve."""
-        from components.stacking import jackknife  # noqa: PLC0415 - imports torch
+        """Write the model, its metrics and their curve."""
+        from components.stacking.training import jackknife  # noqa: PLC0415 - imports torch
 
-        dev = list(utterances(read["of1"]))
-        transcripts = best_texts(read["of2"]) if "of2" in read else {}  # what is only written has none
-        drafted = jackknife.drafted_pairs(dev, transcripts, best_texts(read["of3"]))
+        dev = list(read_utterances(read["of1"]))
+        transcripts = read_best_texts(read["of2"]) if "of2" in read else {}  # what is only written has none
+        drafted = jackknife.drafted_pairs(dev, transcripts, read_best_texts(read["of3"]))
         languages = languages_of(read["of0"])
-        return jackknife.train_second(
-            folder, settings, utterances(read["of0"]), (dev, drafted), languages, site.store, site.progress
+        return jackknife.train_pre_translation(
+            folder,
+            settings,
+            read_utterances(read["of0"]),
+            (dev, drafted),
+            languages,
+            site.store,
+            site.progress,
         )
 
     def notes(
         self, settings: PreTranslationConfig, site: Site, ref: StageRef, data: StageRef | None
     ) -> list[str]:
-        """Where the model is."""
+        """Name the model."""
         return [f"stacked model store:{ref.key}"]

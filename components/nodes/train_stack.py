@@ -1,4 +1,4 @@
-"""``train_stack``: spoken data with translations -> a model that listens, for a ``stack`` node."""
+"""``train_stack``: a model that reads speech, from spoken data with translations, for a ``stack`` node."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from pydantic import Field
 from components.errors import ConfigError
 from components.files import read_json
 from components.nodes.encode_speech import SPEECH, STATES
-from components.nodes.kind import Kind, Pairs, Site
+from components.nodes.kind import Kind, LanguagePairs, Site
 from components.records import StageRef
-from components.stacking.config import LISTENS, ListenerConfig, SpeechConfig
-from components.storage.reader import nbests, utterances
+from components.stacking.config import SPEECH_MODEL_KINDS, SpeechConfig, SpeechTrainingConfig
+from components.storage.reader import read_nbests_by_id, read_utterances
 from components.storage.whole_stage import Product
 from components.training import config as training
 
 LIBRARIES = ("torch", "transformers", "sentencepiece", "sacrebleu", "openai-whisper", "av")
 VERSION = "1"
-"""Of the training beside that of the loop: changes when its models do."""
+"""Version of the training, besides that of the loop; raised when its models change."""
 
 
-class StackTrainingSettings(ListenerConfig):
-    """The training of a model that listens."""
+class StackTrainingSettings(SpeechTrainingConfig):
+    """Settings of the training of a model that reads speech."""
 
     method: Literal["direct", "late_fusion", "dual_source"] = Field(
         "dual_source", description="the method of the stack node that will use the model"
@@ -46,82 +46,89 @@ class TrainStack(Kind[StackTrainingSettings]):
     whole = True
 
     def version(self, settings: StackTrainingSettings) -> str:
-        """Of the training."""
+        """Return the version of the training and of its loop."""
         return f"{VERSION}/{training.VERSION}"
 
     def libraries(self, settings: StackTrainingSettings) -> tuple[str, ...]:
-        """Of the training loop and of what it reads."""
+        """Return the libraries of the training loop and of what it reads."""
         return LIBRARIES
 
     def models(self, settings: StackTrainingSettings) -> dict[str, str]:
-        """What it starts from."""
+        """Return the model that it starts from."""
         return {"start": settings.start}
 
     def tables(self, settings: StackTrainingSettings) -> dict[str, str]:
-        """Encoder states."""
+        """Return the nodes of the encoder states."""
         return {"states": settings.states, "dev_states": settings.dev_states}
 
     def parameters(self, settings: StackTrainingSettings, site: Site) -> dict[str, Any]:
-        """What is trained and how; what is not dual reads no transcripts."""
-        kept = settings.model_dump(mode="json", exclude={"start", "seed", "states", "dev_states", "method"})
-        kind = LISTENS[settings.method]
-        return kept | {"kind": kind, "transcripts": settings.transcripts if kind == "dual" else 1}
+        """Return what is trained and how; only a dual-source model reads several transcripts."""
+        parameters = settings.model_dump(
+            mode="json", exclude={"start", "seed", "states", "dev_states", "method"}
+        )
+        kind = SPEECH_MODEL_KINDS[settings.method]
+        return parameters | {"kind": kind, "transcripts": settings.transcripts if kind == "dual" else 1}
 
     def seed(self, settings: StackTrainingSettings, site: Site) -> int:
-        """Its own, whatever the run's is."""
+        """Return the training's own seed, whatever the run's is."""
         return settings.seed
 
-    def fits(self, settings: StackTrainingSettings, site: Site) -> None:
-        """Speech, text, speech, text."""
+    def check_inputs(self, settings: StackTrainingSettings, site: Site) -> None:
+        """Check that the inputs are speech, text, speech, text."""
         check_spoken_sets(self.name, site)
 
     def check(self, settings: StackTrainingSettings, site: Site) -> None:
-        """The name of the model that it starts from."""
+        """Check the name of the model that it starts from."""
         from components import models  # noqa: PLC0415 - imports torch
 
         models.check(settings.start, site.store)
 
-    def admit(self, settings: StackTrainingSettings, site: Site, pairs: Pairs) -> None:
-        """A model that it cannot start from."""
+    def validate_models(self, settings: StackTrainingSettings, site: Site, pairs: LanguagePairs) -> None:
+        """Refuse a model that it cannot start from."""
         from components.stacking import checks  # noqa: PLC0415 - imports torch
 
-        checks.admit_start(settings.start, site.store)
+        checks.validate_start_model(settings.start, site.store)
 
     def make(
         self, settings: StackTrainingSettings, site: Site, read: Mapping[str, StageRef], folder: Path
     ) -> Product:
-        """The model, its metrics and their curve."""
-        from components.stacking.training import (  # noqa: PLC0415 - imports torch
-            Listener,
+        """Write the model, its metrics and their curve."""
+        from components.stacking.training.train import (  # noqa: PLC0415 - imports torch
+            SpeechModelSettings,
             SpokenSet,
-            train_listener,
+            train_speech_model,
         )
 
         sets = tuple(
             SpokenSet(
-                utterances(read[f"of{first}"]),
-                nbests(read.get(f"of{first + 1}")),
+                read_utterances(read[f"of{first}"]),
+                read_nbests_by_id(read.get(f"of{first + 1}")),
                 Path(read[states].path) / STATES,
             )
             for first, states in ((0, "states"), (2, "dev_states"))
         )
         speech = SpeechConfig.model_validate(read_json(Path(read["states"].path) / SPEECH))
-        kept = self.parameters(settings, site)
-        listener = Listener(kept["kind"], kept["transcripts"], speech)
-        return train_listener(folder, settings, listener, (sets[0], sets[1]), site.store, site.progress)
+        parameters = self.parameters(settings, site)
+        listener = SpeechModelSettings(parameters["kind"], parameters["transcripts"], speech)
+        return train_speech_model(folder, settings, listener, (sets[0], sets[1]), site.store, site.progress)
 
     def notes(
         self, settings: StackTrainingSettings, site: Site, ref: StageRef, data: StageRef | None
     ) -> list[str]:
-        """Where the model is."""
+        """Name the model."""
         return [f"stacked model store:{ref.key}"]
 
 
 def check_spoken_sets(kind: str, site: Site) -> None:
-    """Refuse inputs other than speech and transcripts, once or twice. ConfigError."""
+    """Refuse inputs other than speech and transcripts, once or twice.
+
+    Raises:
+        ConfigError: names the first that is wrong.
+    """
     for number, sort in enumerate(site.sorts):
-        wanted = ("speech", "data") if number % 2 == 0 else ("text",)
-        if sort not in wanted:
+        expected = ("speech", "data") if number % 2 == 0 else ("text",)
+        if sort not in expected:
             raise ConfigError(
-                f"{kind} reads {wanted[0]} as input {number + 1}, found {site.of[number]}, which gives {sort}"
+                f"{kind} reads {expected[0]} as input {number + 1}, found {site.of[number]}, "
+                f"which gives {sort}"
             )

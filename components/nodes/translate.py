@@ -1,4 +1,4 @@
-"""``translate``: text -> text in another language, by any translator or several mixed token by token."""
+"""``translate``: text in another language, by any translator or several mixed token by token."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from components.ensembling.mixing import DROPOUT, Ensemble, MixingConfig, TranslatorMembers
-from components.ensembling.mixing import VERSION as MIXING_VERSION
-from components.nodes.kind import Component, Item, Kind, Pairs, Site
+from components.ensembling.token_level.config import (
+    DROPOUT_PREFIX,
+    EnsembleConfig,
+    MixingConfig,
+    TranslatorMembers,
+)
+from components.ensembling.token_level.config import TRANSLATION_VERSION as MIXING_VERSION
+from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
 from components.records import Outcome, StageRef
 from components.translation import checks
 from components.translation.config import VERSION
@@ -17,11 +22,11 @@ from components.translation.config import VERSION
 LIBRARIES = ("torch", "numpy", "llvmlite", "transformers", "sentencepiece", "sacremoses")
 WHOSE = {"model", "members", "dropout_members"}
 ELSEWHERE = {"learn", "dev", "dev_sentences", "positive", "negative"}
-"""Settings of the mixing that what is learned and the weights stand for."""
+"""Settings of the mixing that are no parameters: learned coefficients and weights are in the plan instead."""
 
 
 class TokenMixing(MixingConfig):
-    """How the distributions of several translators become one at every token."""
+    """How the distributions of several translators are combined at every token."""
 
     method: Literal["linear", "log_linear", "negative_evidence"] = Field(
         "linear",
@@ -40,17 +45,17 @@ class TranslateSettings(TranslatorMembers):
     )
 
     @property
-    def ensemble(self) -> Ensemble | None:
-        """The members and their mixing, where there is something to mix."""
+    def ensemble(self) -> EnsembleConfig | None:
+        """The members and their mixing; None for a single translator."""
         if not (self.members or self.dropout_members or self.combine.method == "negative_evidence"):
             return None
         search = self.model_dump(exclude={*WHOSE, "dropout_seed", "combine", "learned"})
         values = {**search, "model": self.model, "members": self.references, "mixing": self.combine}
-        return Ensemble.model_validate(values)
+        return EnsembleConfig.model_validate(values)
 
     @property
     def mixed(self) -> tuple[str, ...]:
-        """Every model of the ensemble, thinned ones marked; as far as they are named."""
+        """Every model of the ensemble that is named, those with dropout marked."""
         evidence = (self.combine.positive, self.combine.negative)
         if self.combine.method != "negative_evidence":
             evidence = (None, None)
@@ -58,7 +63,7 @@ class TranslateSettings(TranslatorMembers):
 
 
 class Translate(Kind[TranslateSettings]):
-    """Text -> text in the language ``to``, else the data's target language."""
+    """Translates into the language ``to``, else the data's target language."""
 
     name = "translate"
     summary = "text -> text in another language, by any translator or several as one"
@@ -68,31 +73,31 @@ class Translate(Kind[TranslateSettings]):
     made_by: ClassVar = {"learned": "mixture_weights"}
 
     def version(self, settings: TranslateSettings) -> str:
-        """Of the translator, and of the mixing where there are several."""
+        """Return the version of the translator, and that of the mixing where there are several."""
         return f"{VERSION}/ensemble/{MIXING_VERSION}" if settings.ensemble else str(VERSION)
 
     def libraries(self, settings: TranslateSettings) -> tuple[str, ...]:
-        """Of torch, its models and their tokenizers."""
+        """Return the libraries of the models and their tokenizers."""
         return LIBRARIES
 
     def models(self, settings: TranslateSettings) -> dict[str, str]:
-        """The translator's model, or the members."""
+        """Return the translator's model, or the members."""
         return members_by_role(settings) if settings.ensemble else {"model": settings.model}
 
     def tables(self, settings: TranslateSettings) -> dict[str, str]:
-        """Coefficients that another node learned."""
+        """Return the node that learned the coefficients."""
         return {"learned": settings.learned} if settings.learned else {}
 
     def files(self, settings: TranslateSettings) -> dict[str, str]:
-        """Examples for the prompt."""
+        """Return the file of examples for the prompt."""
         return {"examples": settings.examples} if settings.examples else {}
 
     def device(self, settings: TranslateSettings) -> str:
-        """As set."""
+        """Return the device that is set."""
         return settings.device
 
     def parameters(self, settings: TranslateSettings, site: Site) -> dict[str, Any]:
-        """Everything but the models, the file of examples and where it computes."""
+        """Return everything but the models, the file of examples and the device."""
         parameters = settings.model_dump(
             mode="json", exclude={*WHOSE, "examples", "device", "dropout_seed", "combine", "learned"}
         )
@@ -103,7 +108,7 @@ class Translate(Kind[TranslateSettings]):
         return {**parameters, "combine": mixing, "thinned": settings.dropout_members, **masks}
 
     def expand(self, name: str, values: dict[str, Any]) -> dict[str, dict[str, Any]] | None:
-        """Where coefficients are to be learned, also the nodes that hold the data and learn them."""
+        """Where coefficients are to be learned, add the nodes that hold the data and learn them."""
         combine = values.get("combine")
         if not isinstance(combine, dict) or combine.get("learn", "nothing") == "nothing":
             return None
@@ -120,25 +125,26 @@ class Translate(Kind[TranslateSettings]):
         }
 
     def check(self, settings: TranslateSettings, site: Site) -> None:
-        """Its search, its device, its models' names, their number and coefficients."""
+        """Check its search, its device, its models' names, and the number of coefficients."""
         if settings.ensemble is not None:
-            from components.ensembling import checks as mixed  # noqa: PLC0415 - imports torch
+            from components.ensembling.token_level import checks as mixed  # noqa: PLC0415 - imports torch
 
-            mixed.check_mixture(settings.ensemble, site.store)
+            mixed.check_translators(settings.ensemble, site.store)
         else:
             checks.check(settings, site.store)
 
-    def admit(self, settings: TranslateSettings, site: Site, pairs: Pairs) -> None:
-        """A model that has one of the languages, and members that can be mixed."""
-        checks.admit(settings, site.store, pairs)
+    def validate_models(self, settings: TranslateSettings, site: Site, pairs: LanguagePairs) -> None:
+        """Check that a model knows the languages, and that the members can be mixed."""
+        checks.validate_model(settings, site.store, pairs)
         if settings.ensemble is not None:
-            from components.ensembling import checks as mixed  # noqa: PLC0415 - imports torch
+            from components.ensembling.token_level import checks as mixed  # noqa: PLC0415 - imports torch
 
-            mixed.admit_mixture(settings.ensemble, site.store)
+            mixed.validate_translators(settings.ensemble, site.store)
 
     def build(self, settings: TranslateSettings, site: Site) -> Component:
-        """The translator."""
-        from components.ensembling import building, learned  # noqa: PLC0415 - imports torch
+        """Return the translator."""
+        from components.ensembling.token_level import factory as ensemble_factory  # noqa: PLC0415 - imports torch
+        from components.ensembling.token_level.learning import weights_folder  # noqa: PLC0415 - imports torch
         from components.translation import factory  # noqa: PLC0415 - imports torch
 
         ensemble = settings.ensemble
@@ -146,9 +152,15 @@ class Translate(Kind[TranslateSettings]):
             translator = factory.build(settings, site.store)
         else:
             mixing = ensemble.mixing
-            combine = learned.combiner(mixing, site.table("learned")) if settings.learned else None
+            combine = (
+                weights_folder.read_combiner(mixing, site.table_folder("learned"))
+                if settings.learned
+                else None
+            )
             masks = settings.dropout_seed
-            translator = building.build(ensemble, ensemble.members, mixing, combine, site.store, masks)
+            translator = ensemble_factory.build_translator(
+                ensemble, ensemble.members, mixing, combine, site.store, masks
+            )
 
         def translate(items: Sequence[Item]) -> list[Outcome]:
             return translator.translate([item.utterance for item in items])
@@ -158,15 +170,15 @@ class Translate(Kind[TranslateSettings]):
     def notes(
         self, settings: TranslateSettings, site: Site, ref: StageRef, data: StageRef | None
     ) -> list[str]:
-        """A line where many texts are unfamiliar to the model, and for each member that lost probability."""
-        from components.ensembling.vocabulary_notes import vocabulary_notes  # noqa: PLC0415 - imports torch
+        """Warn where many texts are unfamiliar to the model, and of members that lost probability."""
+        from components.ensembling.token_level.vocabulary_coverage import describe_lost_probability  # noqa: PLC0415 - imports torch
         from components.translation.domain_notes import domain_notes  # noqa: PLC0415 - imports torch
 
-        lost = vocabulary_notes(ref) if settings.combine.vocabulary != "same" else []
+        lost = describe_lost_probability(ref) if settings.combine.vocabulary != "same" else []
         assert data is not None  # it reads text
         return [*lost, *domain_notes(ref, settings.model, data, site.store)]
 
 
 def members_by_role(settings: TranslateSettings) -> dict[str, str]:
-    """References of the models that are mixed, by role, in their order."""
-    return {f"member{n}": name.removeprefix(DROPOUT) for n, name in enumerate(settings.mixed, 1)}
+    """Return the references of the models that are mixed, by role, in their order."""
+    return {f"member{n}": name.removeprefix(DROPOUT_PREFIX) for n, name in enumerate(settings.mixed, 1)}

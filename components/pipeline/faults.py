@@ -1,4 +1,4 @@
-"""What is wrong with a pipeline as it is written: each fault one line with its place, all of them at once."""
+"""Faults of a pipeline file: one line each with its place, all reported at once."""
 
 from __future__ import annotations
 
@@ -7,41 +7,47 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from components.errors import ConfigError
-from components.pipeline.pipeline import dotted
+from components.pipeline.pipeline import join_keys
 from components.yaml_text import Lines
 
 
 @dataclass
 class Faults:
-    """What is wrong, each with its place in the file."""
+    """The faults found so far.
+
+    Attributes:
+        where: the file.
+        lines: key path -> line of the file.
+        messages: the faults.
+        source_keys: node that another stands for -> the keys where the user wrote it.
+    """
 
     where: str = ""
     lines: Lines = field(default_factory=dict)
     messages: list[str] = field(default_factory=list)
-    places: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Of nodes that others stand for: the keys where the user wrote them."""
+    source_keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def add(self, path: Iterable[str], message: str) -> None:
-        """Note a fault at a key of the file, or at the nearest key above it that has a line."""
+        """Add a fault at a key of the file, or at the nearest key above it that has a line."""
         at = tuple(path)
-        if at[:1] == ("nodes",) and len(at) > 1 and at[1] in self.places:
-            node, origin = at[1], self.places[at[1]]
-            message = dotted(origin) + message[len(node) :] if message.startswith(node) else message
+        if at[:1] == ("nodes",) and len(at) > 1 and at[1] in self.source_keys:
+            node, origin = at[1], self.source_keys[at[1]]
+            message = join_keys(origin) + message[len(node) :] if message.startswith(node) else message
             at = (*origin, *at[2:])
         while at and at not in self.lines:
             at = at[:-1]
         line = self.lines.get(at)
-        place = f"{self.where}:{line}: " if line is not None else f"{self.where}: " if self.where else ""
-        self.messages.append(f"{place}{message}")
+        position = f"{self.where}:{line}: " if line is not None else f"{self.where}: " if self.where else ""
+        self.messages.append(f"{position}{message}")
 
-    def refuse(self) -> None:
-        """Raises ConfigError with every fault, a line each."""
+    def raise_if_any(self) -> None:
+        """Raise ConfigError with every fault, a line each, if there are any."""
         if self.messages:
             raise ConfigError("\n".join(dict.fromkeys(self.messages)))
 
 
-def suggest(name: str, known: Iterable[str]) -> str:
-    """What was probably meant, as the end of a message."""
-    names = [str(each) for each in known]
+def suggest(name: str, options: Iterable[str]) -> str:
+    """Return the end of a message that says what was probably meant."""
+    names = [str(option) for option in options]
     close = difflib.get_close_matches(name, names, n=1)
     return f"; did you mean {close[0]}?" if close else f"; known: {', '.join(names)}"

@@ -1,4 +1,4 @@
-"""What a run would do: of each node, whether its stage is reused, resumed or run, and for how long."""
+"""Forecast of a run: whether each node's stage is reused, resumed or run, and how long it takes."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any, Literal
 
 from components.pipeline.planning import NodePlan
 from components.records import Record, StageRef
-from components.storage.reader import journal_length
+from components.storage.reader import count_journal_shards
 from components.storage.seal import PLAN, SEAL
 from components.storage.store import Store
 
-_LATEST = 200
-"""Stages of the store that the estimates are made from."""
+_MAX_PAST_STAGES = 200
+"""The estimates are made from this many stages of the store, the latest."""
 
 
 class Forecast(Record):
-    """What would become of a node. ``seconds`` is an estimate from past stages, None where there is none."""
+    """The forecast of one node. ``seconds`` is estimated from past stages; None where there are none."""
 
     node: str
     kind: str
@@ -30,30 +30,40 @@ class Forecast(Record):
     seconds: float | None = None
 
 
-def forecast(plans: Mapping[str, NodePlan], data: Mapping[str, StageRef], store: Store) -> list[Forecast]:
-    """What would become of every node of a plan, in its order; nothing is computed or written."""
+def forecast_nodes(
+    plans: Mapping[str, NodePlan], data: Mapping[str, StageRef], store: Store
+) -> list[Forecast]:
+    """Forecast every node of a plan, in its order; nothing is computed or written.
+
+    Args:
+        plans: the plan of each node.
+        data: the data sets by name.
+        store: where finished stages are looked up.
+    """
     finished: dict[str, str] = {name: ref.sha256 for name, ref in data.items() if ref.content is None}
-    past = _Past(store)
+    past = _PastTimes(store)
     forecasts = []
     for name, planned in plans.items():
         edges = planned.node.reads
         # What reads a stage that is still to be computed is fresh if that comes out as it was.
-        read = {role: finished[each] for role, each in edges.items() if each in finished}
-        ref = store.find(planned.stage, read)
+        read = {role: finished[source] for role, source in edges.items() if source in finished}
+        ref = store.find_stage(planned.stage, read)
         if ref is not None:
             finished[name] = ref.sha256
-        items = _items(planned, data)
-        forecasts.append(_forecast(planned, ref, items, past, store))
+        items = _count_items(planned, data)
+        forecasts.append(_forecast_node(planned, ref, items, past, store))
     return forecasts
 
 
-def _items(planned: NodePlan, data: Mapping[str, StageRef]) -> int:
-    """At most so many utterances reach a node."""
+def _count_items(planned: NodePlan, data: Mapping[str, StageRef]) -> int:
+    """Return the largest number of utterances that can reach a node."""
     refs = [ref for name, ref in data.items()]
     return max((ref.items - ref.quarantined for ref in refs), default=0)
 
 
-def _forecast(planned: NodePlan, ref: StageRef | None, items: int, past: _Past, store: Store) -> Forecast:
+def _forecast_node(
+    planned: NodePlan, ref: StageRef | None, items: int, past: _PastTimes, store: Store
+) -> Forecast:
     stage, size = planned.stage, planned.stage.shard_size
     values = {"node": planned.node.name, "kind": planned.node.kind.name, "key": stage.key}
     shards = -(-items // size) if size else 0
@@ -61,45 +71,45 @@ def _forecast(planned: NodePlan, ref: StageRef | None, items: int, past: _Past, 
         return Forecast.model_validate(
             {**values, "status": "reused", "shards": shards, "shards_done": shards}
         )
-    done = journal_length(store.folder(stage.key)) if size else 0
-    each = past.seconds_per_item(planned)
-    left = max(0, items - done * size) if size else 1
+    shards_done = count_journal_shards(store.stage_folder(stage.key)) if size else 0
+    seconds = past.seconds_per_item(planned)
+    left = max(0, items - shards_done * size) if size else 1
     return Forecast.model_validate(
         {
             **values,
-            "status": "resumed" if done else "run",
+            "status": "resumed" if shards_done else "run",
             "shards": shards,
-            "shards_done": done,
-            "seconds": None if each is None else each * left,
+            "shards_done": shards_done,
+            "seconds": None if seconds is None else seconds * left,
         }
     )
 
 
-class _Past:
-    """What stages took per item, by kind and by the digests of their models."""
+class _PastTimes:
+    """Seconds per item of past stages, by kind and by the digests of their models."""
 
     def __init__(self, store: Store) -> None:
         self._by_models: dict[tuple[str, tuple[str, ...]], list[float]] = {}
         self._by_kind: dict[str, list[float]] = {}
-        for plan, seal in _latest(store.stages):
+        for plan, seal in _read_latest(store.stages):
             items = seal["items"] if plan.get("shard_size") else 1
             if plan.get("kind") and items:
-                each = seal["seconds"] / items
+                seconds = seal["seconds"] / items
                 models = tuple(sorted(plan.get("weights", {}).values()))
-                self._by_models.setdefault((plan["kind"], models), []).append(each)
-                self._by_kind.setdefault(plan["kind"], []).append(each)
+                self._by_models.setdefault((plan["kind"], models), []).append(seconds)
+                self._by_kind.setdefault(plan["kind"], []).append(seconds)
 
     def seconds_per_item(self, planned: NodePlan) -> float | None:
-        """By the same models, else by any of the kind; None if there was never one."""
+        """Return the median for the same models, else for the kind; None if neither has ever run."""
         stage = planned.stage
         same = self._by_models.get((stage.kind, tuple(sorted(stage.weights.values()))))
         values = same or self._by_kind.get(stage.kind)
         return median(values) if values else None
 
 
-def _latest(stages: Path) -> Iterable[tuple[dict[str, Any], dict[str, Any]]]:
+def _read_latest(stages: Path) -> Iterable[tuple[dict[str, Any], dict[str, Any]]]:
     folders = sorted(stages.glob(f"*/{SEAL}"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for seal in folders[:_LATEST]:
+    for seal in folders[:_MAX_PAST_STAGES]:
         try:
             yield json.loads((seal.parent / PLAN).read_bytes()), json.loads(seal.read_bytes())
         except (OSError, ValueError):

@@ -7,34 +7,39 @@ from collections.abc import Mapping
 from components.pipeline.pipeline import DATA, OF, ORIGIN, Pipeline
 
 SHAPES = {"table": ("{{", "}}"), "model": ("[(", ")]"), "speech": ("([", "])")}
-"""By what a node gives; texts are boxes."""
+"""Sort of a node -> the brackets of its shape; texts are boxes."""
 
 
-def mermaid(pipeline: Pipeline, remarks: Mapping[str, str] | None = None) -> str:
-    """The graph, left to right; ``remarks`` stand below the nodes' names."""
+def to_mermaid(pipeline: Pipeline, remarks: Mapping[str, str] | None = None) -> str:
+    """Return the graph, left to right, as Mermaid text.
+
+    Args:
+        pipeline: the graph.
+        remarks: node -> a line below its name.
+    """
     lines = ["flowchart LR", f'  {DATA}[/"data"/]']
     for node in pipeline:
         begin, end = SHAPES.get(node.gives, ("[", "]"))
         remark = (remarks or {}).get(node.name)
         label = "<br>".join(
-            _escaped(part) for part in (node.name, node.kind.name, *node.models.values(), remark) if part
+            _escape(part) for part in (node.name, node.kind.name, *node.models.values(), remark) if part
         )
-        lines.append(f'  {_id(node.name)}{begin}"{label}"{end}')
+        lines.append(f'  {_node_id(node.name)}{begin}"{label}"{end}')
     for node in pipeline:
         for role, name in node.reads.items():
             if role == ORIGIN:
                 continue
             text = node.when[1] if role == "when" and node.when else "" if role.startswith(OF) else role
-            arrow = f"-. {_escaped(text)} .->" if text else "-->"
-            lines.append(f"  {_id(name)} {arrow} {_id(node.name)}")
-    lines += [f"  {_id(name)} ==> {role}([{role}])" for role, name in pipeline.outputs.items()]
+            arrow = f"-. {_escape(text)} .->" if text else "-->"
+            lines.append(f"  {_node_id(name)} {arrow} {_node_id(node.name)}")
+    lines += [f"  {_node_id(name)} ==> {role}([{role}])" for role, name in pipeline.outputs.items()]
     return "\n".join(lines) + "\n"
 
 
-def _id(name: str) -> str:
-    """A name that Mermaid reads as one word and not as ``end``."""
+def _node_id(name: str) -> str:
+    """Return a node's name as an identifier that Mermaid cannot take for a keyword such as ``end``."""
     return f"n_{name.replace('-', '_')}" if name != DATA else DATA
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;")

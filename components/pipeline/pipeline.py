@@ -1,4 +1,4 @@
-"""The one object that every flow builds, the command runs, the report draws and the analyses rewrite."""
+"""The graph of a run: the one object that flows build, the executor runs, and analyses rewrite."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from components.records import NodeRecord, PipelineRecord
 DATA = "data"
 """The name by which nodes read the data set: speech and text."""
 SOURCE, TARGET = "source", "target"
-"""The languages of the data set, whatever they are."""
+"""The languages of the data set, whichever they are."""
 NODE = "node:"
-"""Begins the reference of a model that another node makes."""
+"""Prefix of the reference of a model that another node makes."""
 OF, WHEN, ORIGIN = "of", "when", "source"
-"""Roles of edges; those of tables and models are named by the kind."""
+"""Roles of edges; the kind names those of tables and models."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,9 @@ class Node:
     """One node: its kind, checked settings, and what it reads.
 
     Attributes:
+        name: unique in its pipeline.
+        kind: what it does.
+        settings: those of its kind, checked.
         of: the nodes whose outputs are its inputs, in order; ``data`` is the data set.
         when: (node, way): it computes only the utterances that the node sent that way.
         to: the language that it writes, if set.
@@ -50,27 +53,27 @@ class Node:
 
     @cached_property
     def gives(self) -> Sort:
-        """What it gives."""
-        return self.kind.sort(self.settings)
+        """The sort of its output."""
+        return self.kind.output_sort(self.settings)
 
     @cached_property
     def models(self) -> dict[str, str]:
-        """References of its models by role."""
+        """References of its models, by role."""
         return self.kind.models(self.settings)
 
     @cached_property
-    def made(self) -> dict[str, str]:
-        """Nodes that make its models, by role."""
+    def model_nodes(self) -> dict[str, str]:
+        """The nodes that make its models, by role."""
         return {role: name.removeprefix(NODE) for role, name in self.models.items() if name.startswith(NODE)}
 
     @cached_property
     def tables(self) -> dict[str, str]:
-        """Nodes whose finished files it reads before it begins, by role: tables, and models made here."""
-        return {**self.kind.tables(self.settings), **self.made}
+        """The nodes whose finished files it reads, by role: tables, and models made in this run."""
+        return {**self.kind.tables(self.settings), **self.model_nodes}
 
     @cached_property
     def reads(self) -> dict[str, str]:
-        """Every node that it reads, ``data`` among them, by role."""
+        """Every node that it reads, by role; ``data`` may be among them."""
         edges = {f"{OF}{number}": name for number, name in enumerate(self.of)}
         if self.when is not None:
             edges[WHEN] = self.when[0]
@@ -79,51 +82,62 @@ class Node:
         return {**edges, **self.tables}
 
 
-def with_references(settings: Any, references: Mapping[str, str]) -> Any:
-    """Settings, or a part of them, in which the models ``node:NAME`` have other references, by NAME."""
+def replace_references(settings: Any, references: Mapping[str, str]) -> Any:
+    """Return settings, or a part of them, in which models written ``node:NAME`` have other references.
+
+    Args:
+        settings: any value of a setting.
+        references: NAME -> reference.
+    """
     if isinstance(settings, str) and settings.startswith(NODE):
         return references.get(settings.removeprefix(NODE), settings)
     if isinstance(settings, tuple):
-        return tuple(with_references(each, references) for each in settings)
+        return tuple(replace_references(item, references) for item in settings)
     if isinstance(settings, BaseModel):
-        changed = {name: with_references(value, references) for name, value in settings}
+        changed = {name: replace_references(value, references) for name, value in settings}
         return settings.model_copy(update={n: v for n, v in changed.items() if v != getattr(settings, n)})
     return settings
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Nodes by name, each after those that it reads, and the nodes whose texts are scored."""
+    """A graph: nodes by name, each after those that it reads, and the nodes whose texts are scored.
+
+    Attributes:
+        nodes: by name, in an order of computing.
+        outputs: role (transcript, translation) -> the node that is scored for it.
+        languages: source and target language of the data set, where they are set.
+        aliases: a name in the file -> the last of the nodes that it stands for.
+        definitions: the nodes as they are written in a file, before any stands for several.
+        source_keys: a node that another stands for -> the keys of the file where the user wrote it.
+        folder: where the files that nodes name lie.
+    """
 
     nodes: Mapping[str, Node]
     outputs: Mapping[str, str] = field(default_factory=dict)
     languages: tuple[str | None, str | None] = (None, None)
     aliases: Mapping[str, str] = field(default_factory=dict)
-    """A name in the file -> the last of the nodes that it stands for."""
-    written: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """The nodes as they are written in a file, before any stands for several."""
-    places: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """A node that another stands for -> the keys of the file where the user wrote it."""
+    definitions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    source_keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     folder: Path = Path()
-    """Where the files that written nodes name lie."""
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes.values())
 
-    def written_name(self, name: str) -> str:
-        """What the user calls a node that another stands for."""
-        return dotted(self.places.get(name, ("nodes", name)))
+    def user_name_of(self, name: str) -> str:
+        """Return what the user calls a node: its own name, or that of the node that stands for it."""
+        return join_keys(self.source_keys.get(name, ("nodes", name)))
 
     def sort_of(self, name: str) -> Sort:
-        """What a node gives."""
+        """Return the sort of a node's output."""
         return "data" if name == DATA else self.nodes[name].gives
 
     def is_data(self, name: str) -> bool:
-        """Whether it is the data set, or another one that a node reads."""
+        """Return whether a name is the data set, or a node that is a further one."""
         return self.sort_of(name) == "data"
 
     def data_of(self, name: str) -> str:
-        """The data set whose utterances a node computes."""
+        """Return the data set whose utterances a node computes."""
         while not self.is_data(name):
             inputs = self.nodes[name].of
             if not inputs:
@@ -132,52 +146,61 @@ class Pipeline:
         return name
 
     def data_nodes(self) -> list[Node]:
-        """Further data sets, such as one to learn coefficients on."""
+        """Return the further data sets, such as one to learn coefficients on."""
         return [node for node in self if node.gives == "data"]
 
     def language_of(self, name: str) -> str:
-        """The language of a node's texts: ``source``, ``target`` or a code."""
+        """Return the language of a node's texts: ``source``, ``target`` or a code."""
         if self.is_data(name):
             return SOURCE
         node = self.nodes[name]
         if node.translates:
             return node.to or TARGET
-        texts = [each for each in node.of if self.sort_of(each) in ("data", "text", "speech")]
+        texts = [
+            input_name for input_name in node.of if self.sort_of(input_name) in ("data", "text", "speech")
+        ]
         return self.language_of(texts[0]) if texts else SOURCE
 
     def is_spoken(self, name: str) -> bool:
-        """Whether the node's texts come from speech by recognition, not by translation (and back)."""
+        """Return whether a node's texts were recognized from speech and never translated."""
         return self.sort_of(name) == "text" and not self.is_translated(name)
 
     def is_translated(self, name: str) -> bool:
-        """Whether a node's texts were translated, or made from such."""
+        """Return whether a node's texts were translated, or made from texts that were."""
         if self.is_data(name):
             return False
         node = self.nodes[name]
         return node.translates or any(map(self.is_translated, node.of))
 
     def speech_of(self, name: str) -> str:
-        """The node (or ``data``) whose utterances a node's texts belong to."""
+        """Return the node (or ``data``) whose utterances a node's texts belong to."""
         if self.sort_of(name) in ("data", "speech"):
             return name
-        speech = [self.speech_of(each) for each in self.nodes[name].of if self.sort_of(each) != "table"]
-        return next((each for each in speech if not self.is_data(each)), speech[0] if speech else DATA)
+        speech = [
+            self.speech_of(input_name)
+            for input_name in self.nodes[name].of
+            if self.sort_of(input_name) != "table"
+        ]
+        return next(
+            (input_name for input_name in speech if not self.is_data(input_name)),
+            speech[0] if speech else DATA,
+        )
 
     def depth_of(self, name: str) -> int:
-        """Edges on the longest way from the data set."""
+        """Return the number of edges on the longest path from the data set."""
         return 0 if name == DATA else 1 + max(map(self.depth_of, self.nodes[name].reads.values()), default=0)
 
-    def until(self, name: str) -> Pipeline:
-        """The sub-graph that ``name`` needs, itself included."""
-        wanted = {self.aliases.get(name, name)}
+    def subgraph_of(self, name: str) -> Pipeline:
+        """Return the sub-graph that a node needs, itself included."""
+        needed = {self.aliases.get(name, name)}
         for node in reversed(list(self)):
-            if node.name in wanted:
-                wanted |= set(node.reads.values())
-        nodes = {each: node for each, node in self.nodes.items() if each in wanted}
+            if node.name in needed:
+                needed |= set(node.reads.values())
+        nodes = {node_name: node for node_name, node in self.nodes.items() if node_name in needed}
         return replace(self, nodes=nodes, outputs=outputs_of(self, nodes))
 
-    def site(self, node: Node, store: str | None, seed: int) -> Site:
-        """Where a node computes, before the tables that it reads are finished."""
+    def site_of(self, node: Node, store: str | None, seed: int) -> Site:
+        """Return the site of a node before the tables that it reads are finished."""
         return Site(
             name=node.name,
             store=store,
@@ -191,8 +214,12 @@ class Pipeline:
             transcripts=self.language_of(node.name) == SOURCE,
         )
 
-    def record(self, statuses: Mapping[str, str] | None = None) -> PipelineRecord:
-        """The graph as a run keeps it."""
+    def to_record(self, statuses: Mapping[str, str] | None = None) -> PipelineRecord:
+        """Return the graph as a run records it.
+
+        Args:
+            statuses: of the nodes; ``planned`` where there is none.
+        """
         nodes = [self._node_record(node, (statuses or {}).get(node.name, "planned")) for node in self]
         return PipelineRecord.model_validate({"nodes": nodes, "outputs": dict(self.outputs)})
 
@@ -213,13 +240,13 @@ class Pipeline:
         return NodeRecord.model_validate(values)
 
 
-def dotted(place: tuple[str, ...]) -> str:
-    """A node by the keys of the file that lead to it."""
-    return ".".join(place[1:])
+def join_keys(keys: tuple[str, ...]) -> str:
+    """Join the keys of the file that lead to a node with dots, without the first (``nodes``)."""
+    return ".".join(keys[1:])
 
 
 def outputs_of(pipeline: Pipeline, nodes: Mapping[str, Node]) -> dict[str, str]:
-    """What is scored unless a file says it: of the nodes, the last transcript and the last translation."""
+    """Return the scored node of each role: the file's, else the last transcript and the last translation."""
     outputs = {role: name for role, name in pipeline.outputs.items() if name in nodes}
     for name, node in nodes.items():
         if node.gives == "text" and pipeline.data_of(name) == DATA:

@@ -1,4 +1,4 @@
-"""The plan of each node: what decides its outputs, and its key, known before anything runs."""
+"""Plans of nodes: what decides each node's outputs, and its key, known before anything runs."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from components.digests import file_digest
 from components.errors import ConfigError
-from components.machine import device_type
+from components.machine import resolve_device_type
 from components.nodes.kind import Site
-from components.pipeline.pipeline import DATA, Node, Pipeline, with_references
+from components.pipeline.pipeline import DATA, Node, Pipeline, replace_references
 from components.records import StageRef
-from components.storage.seal import file_digest
 from components.storage.stage_plan import StagePlan, library_versions
 
-SMALLEST = 32
-MOST = 200
-"""Shards at most, so that a run stays at a few hundred task runs."""
+MIN_SHARD_SIZE = 32
+MAX_SHARDS = 200
+"""Shards of a node at most, so that a run has a few hundred task runs."""
 
-Weights = Callable[[Mapping[str, str], str | None], dict[str, str]]
-"""References of models by role -> the digests of their files."""
+WeightDigests = Callable[[Mapping[str, str], str | None], dict[str, str]]
+"""Computes the digests of models' files, from their references by role and the URL of the store."""
 
 
 def shard_size(total: int) -> int:
-    """Items per shard for ``total`` items: 32, more only if that made more than 200 shards."""
-    return max(SMALLEST, -(-total // MOST))
+    """Return the items per shard for ``total`` items: 32, more only if that made more than 200 shards."""
+    return max(MIN_SHARD_SIZE, -(-total // MAX_SHARDS))
 
 
 @dataclass(frozen=True)
 class NodePlan:
-    """A node, where it computes, and the plan of its stage."""
+    """A node, its site, and the plan of its stage."""
 
     node: Node
     site: Site
@@ -38,12 +38,19 @@ class NodePlan:
 
 
 def plan_nodes(
-    pipeline: Pipeline, data: Mapping[str, StageRef], store: str | None, seed: int, weights: Weights
+    pipeline: Pipeline, data: Mapping[str, StageRef], store: str | None, seed: int, weights: WeightDigests
 ) -> dict[str, NodePlan]:
-    """The plan of every node but data sets, in the order of the pipeline. ``data``: the data sets by name.
+    """Plan every node but data sets, in the order of the pipeline.
+
+    Args:
+        pipeline: the graph.
+        data: the data sets by name.
+        store: URL of the store.
+        seed: of the run.
+        weights: computes the digests of models.
 
     Raises:
-        AntiphonError: a model or a file that is not there, by the node's name.
+        AntiphonError: a model or a file is missing; the message names the node.
     """
     keys = {name: ref.content or ref.key for name, ref in data.items()}
     totals = {name: ref.items - ref.quarantined for name, ref in data.items()}
@@ -51,12 +58,12 @@ def plan_nodes(
     for node in pipeline:
         if pipeline.is_data(node.name):
             continue
-        site = pipeline.site(node, store, seed)
+        site = pipeline.site_of(node, store, seed)
         read = {role: keys[name] for role, name in node.reads.items()}
         own = pipeline.data_of(node.name)
         if node.kind.gathers or not node.kind.whole:
             read[DATA] = keys[own]  # its utterances are the data's, whatever it reads
-        stage = node.kind.stage(node.settings, site) or stage_plan(
+        stage = node.kind.stored_plan(node.settings, site) or make_stage_plan(
             node, site, read, totals.get(own, 0), weights
         )
         plans[node.name] = NodePlan(node, site, stage)
@@ -64,12 +71,20 @@ def plan_nodes(
     return plans
 
 
-def stage_plan(
-    node: Node, site: Site, upstream: Mapping[str, str], total: int, weights: Weights
+def make_stage_plan(
+    node: Node, site: Site, upstream: Mapping[str, str], total: int, weights: WeightDigests
 ) -> StagePlan:
-    """What decides the outputs of one node."""
+    """Plan one node: everything that decides its outputs.
+
+    Args:
+        node: the node.
+        site: where it computes.
+        upstream: role -> key of what it reads.
+        total: items of its data set.
+        weights: computes the digests of models.
+    """
     kind, settings = node.kind, node.settings
-    elsewhere = {role: name for role, name in node.models.items() if role not in node.made}
+    elsewhere = {role: name for role, name in node.models.items() if role not in node.model_nodes}
     try:
         inputs = {role: file_digest(Path(path)) for role, path in kind.files(settings).items()}
     except OSError as error:
@@ -78,23 +93,23 @@ def stage_plan(
         stage=node.name,
         kind=kind.name,
         version=kind.version(settings),
-        parameters=_parameters(node, site),
+        parameters=_key_parameters(node, site),
         upstream=dict(upstream),
         inputs=inputs | kind.digests(settings, site),
         weights=weights(elsewhere, site.store),
         seed=kind.seed(settings, site),
         shard_size=0 if kind.whole else shard_size(total),
         libraries=library_versions(kind.libraries(settings)),
-        models={**node.models, **{role: f"store:{upstream[role]}" for role in node.made}},
+        models={**node.models, **{role: f"store:{upstream[role]}" for role in node.model_nodes}},
     )
 
 
-def _parameters(node: Node, site: Site) -> dict[str, Any]:
+def _key_parameters(node: Node, site: Site) -> dict[str, Any]:
     kind, settings = node.kind, node.settings
     parameters = kind.parameters(settings, site)
     device = kind.device(settings)
     if device is not None and "torch" in kind.libraries(settings):
-        parameters["device"] = device_type(device)
+        parameters["device"] = resolve_device_type(device)
     if node.when is not None:
         parameters["when"] = node.when[1]
     if node.translates:
@@ -103,10 +118,10 @@ def _parameters(node: Node, site: Site) -> dict[str, Any]:
 
 
 def with_tables(site: Site, node: Node, refs: Mapping[str, StageRef]) -> Site:
-    """The site of a node once the tables and models that it reads are finished."""
+    """Return the site of a node once the tables and models that it reads are finished."""
     return replace(site, tables={role: refs[name] for role, name in node.tables.items()})
 
 
 def with_models(settings: Any, node: Node, keys: Mapping[str, str]) -> Any:
-    """Settings in which the models that other nodes made are ``store:KEY``."""
-    return with_references(settings, {name: f"store:{keys[name]}" for name in node.tables.values()})
+    """Return settings in which the models that other nodes made are ``store:KEY``."""
+    return replace_references(settings, {name: f"store:{keys[name]}" for name in node.tables.values()})

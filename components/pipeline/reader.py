@@ -1,4 +1,4 @@
-"""A pipeline from what is written: every fault of its nodes and its graph is one line with its place."""
+"""Reading a written pipeline; every fault of its nodes and its graph is one line with its place."""
 
 from __future__ import annotations
 
@@ -22,34 +22,40 @@ from components.pipeline.pipeline import (
     Node,
     Pipeline,
     outputs_of,
-    with_references,
+    replace_references,
 )
-from components.yaml_text import Lines, parse
+from components.yaml_text import Lines, parse_yaml
 
-COMMON = ("kind", "of", "when", "to", "called")
-"""Keys of every node; the others are its kind's settings. The last only what stands for another has."""
+COMMON_KEYS = ("kind", "of", "when", "to", "called")
+"""Keys that every kind of node has; the others are its kind's settings. Users do not write the last one."""
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 KEYS = ("nodes", "outputs", "defaults", "source_language", "target_language")
-"""What a graph consists of; a file may name a flow's other parameters beside it."""
+"""The keys of a graph; a file may have a flow's other parameters beside them."""
 
 
-def read_text(text: str, where: str = "") -> Pipeline:
-    """The pipeline in a YAML (or JSON) text. Raises ConfigError, a line per fault."""
-    values, lines = parse(text, where or "pipeline")
+def parse_pipeline(text: str, where: str = "") -> Pipeline:
+    """Read the pipeline in a YAML (or JSON) text.
+
+    Raises:
+        ConfigError: every fault, a line each.
+    """
+    values, lines = parse_yaml(text, where or "pipeline")
     if not isinstance(values, dict):
         raise ConfigError(
             f"{where or 'pipeline'}: expected a mapping with nodes, found {type(values).__name__}"
         )
-    return read(values, where, lines)
+    return read_pipeline(values, where, lines)
 
 
-def read(
+def read_pipeline(
     values: Mapping[str, Any], where: str = "", lines: Lines | None = None, folder: Path = Path()
 ) -> Pipeline:
-    """The pipeline that ``values`` (``nodes``, ``outputs``, ``defaults``, languages) describe.
+    """Read the pipeline that plain values describe.
 
     Args:
-        where: the file, for messages; ``lines``: where its keys stand.
+        values: ``nodes``, ``outputs``, ``defaults`` and languages.
+        where: the file, for messages.
+        lines: where the file's keys stand.
         folder: where the files that nodes name lie.
 
     Raises:
@@ -59,25 +65,28 @@ def read(
     for key in values:
         if key not in KEYS:
             faults.add((key,), f"{key}: no such part of a pipeline{suggest(key, KEYS)}")
-    faults.refuse()
-    written = _with_defaults(values.get("nodes"), values.get("defaults") or {}, faults)
-    faults.refuse()
+    faults.raise_if_any()
+    written = _apply_defaults(values.get("nodes"), values.get("defaults") or {}, faults)
+    faults.raise_if_any()
     expanded, aliases = _expand(written, faults)
-    drafts = {name: _node(name, one, aliases, faults, folder) for name, one in expanded.items()}
-    faults.refuse()
-    nodes = _sorted({name: node for name, node in drafts.items() if node is not None}, faults)
-    faults.refuse()
+    drafts = {
+        name: _read_node(name, written_node, aliases, faults, folder)
+        for name, written_node in expanded.items()
+    }
+    faults.raise_if_any()
+    nodes = _sort_nodes({name: node for name, node in drafts.items() if node is not None}, faults)
+    faults.raise_if_any()
     languages = (values.get("source_language"), values.get("target_language"))
-    pipeline = Pipeline(nodes, {}, languages, aliases, written, faults.places, folder)
+    pipeline = Pipeline(nodes, {}, languages, aliases, written, faults.source_keys, folder)
     pipeline = replace(pipeline, nodes={n: checks.with_origin(pipeline, node) for n, node in nodes.items()})
-    pipeline = replace(pipeline, outputs=_outputs(pipeline, values.get("outputs") or {}, faults))
-    checks.check(pipeline, faults.add)
-    faults.refuse()
+    pipeline = replace(pipeline, outputs=_read_outputs(pipeline, values.get("outputs") or {}, faults))
+    checks.check_graph(pipeline, faults.add)
+    faults.raise_if_any()
     return pipeline
 
 
-def _with_defaults(nodes: Any, defaults: Any, faults: Faults) -> dict[str, dict[str, Any]]:
-    """The nodes as they are written, with the settings that they share."""
+def _apply_defaults(nodes: Any, defaults: Any, faults: Faults) -> dict[str, dict[str, Any]]:
+    """Return the written nodes with the settings that they share."""
     if not isinstance(nodes, Mapping) or not nodes:
         faults.add(("nodes",), "nodes: expected at least one node such as {kind: recognize}, found none")
         return {}
@@ -108,7 +117,7 @@ def _with_defaults(nodes: Any, defaults: Any, faults: Faults) -> dict[str, dict[
 def _expand(
     written: Mapping[str, dict[str, Any]], faults: Faults
 ) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-    """The nodes with those that stand for several replaced by these, and the names of their results."""
+    """Replace nodes that stand for several by these; also return the names of their results."""
     expanded: dict[str, dict[str, Any]] = {}
     aliases: dict[str, str] = {}
     pending = list(written.items())
@@ -119,59 +128,49 @@ def _expand(
             own = {key: value for key, value in values.items() if key != "called"}
             several = kind.expand(name, own) if kind is not None else None
         except (ConfigError, ValidationError) as error:
-            _note(name, kind, error, faults)
+            _add_faults(name, kind, error, faults)
             continue
         if several is None:
             if name in expanded:
                 faults.add(("nodes", name), f"{name}: another node's rounds take this name; give it another")
             expanded[name] = values
             continue
-        for each, one in several.items():
-            faults.places.setdefault(each, one.pop("written", faults.places.get(name, ("nodes", name))))
+        for part, part_values in several.items():
+            faults.source_keys.setdefault(
+                part, part_values.pop("written", faults.source_keys.get(name, ("nodes", name)))
+            )
         last = list(several)[-1]
         aliases |= {name: last} if last != name else {}
         pending = [*several.items(), *pending]
     return expanded, aliases
 
 
-def _node(
+def _read_node(
     name: str, values: Mapping[str, Any], aliases: Mapping[str, str], faults: Faults, folder: Path
 ) -> Node | None:
-    path = ("nodes", name)
-    if not _NAME.fullmatch(name) or name == DATA:
-        faults.add(path, f"{name}: expected a name of a-z, 0-9, '-' and '_' (not 'data'), found {name!r}")
-        return None
-    kind = KINDS.get(str(values.get("kind")))
+    """Read one node; None where it has a fault that leaves nothing to check further."""
+    kind = _find_kind(name, values, faults)
     if kind is None:
-        found = values.get("kind")
-        near = suggest(str(found), KINDS) if found else f"; known: {', '.join(KINDS)}"
-        faults.add((*path, "kind"), f"{name}: no such kind of node: {found!r}{near}")
         return None
     try:
-        settings = kind.settings.model_validate({k: v for k, v in values.items() if k not in COMMON})
+        settings = kind.settings.model_validate({k: v for k, v in values.items() if k not in COMMON_KEYS})
     except ValidationError as error:
-        _note(name, kind, error, faults)
+        _add_faults(name, kind, error, faults)
         return None
-    of = values.get("of", DATA if kind.inputs[1] else ())
-    inputs = (of,) if isinstance(of, str) else tuple(of) if isinstance(of, list | tuple) else None
-    if inputs is None or not all(isinstance(each, str) for each in inputs):
-        faults.add((*path, "of"), f"{name}.of: expected a node or a list of nodes, found {of!r}")
+    inputs = _read_inputs(name, values, kind, faults)
+    if inputs is None:
         return None
-    to, when = values.get("to"), values.get("when")
-    translating = kind.translates or kind.may_translate
-    if to is not None and not (translating and isinstance(to, str)):
-        hint = "expected a language code" if translating else f"{kind.name} does not translate"
-        faults.add((*path, "to"), f"{name}.to: {hint}, found {to!r}")
+    to, when = _read_target(name, values, kind, faults), values.get("when")
     if when is not None and (not isinstance(when, str) or when.count(".") != 1):
-        faults.add((*path, "when"), f"{name}.when: expected NODE.WAY, found {when!r}")
+        faults.add(("nodes", name, "when"), f"{name}.when: expected NODE.WAY, found {when!r}")
         return None
     way = tuple(when.split(".")) if when else None
     renamed = {old: f"{NODE}{new}" for old, new in aliases.items()}
     return Node(
         name=name,
         kind=kind,
-        settings=kind.in_folder(with_references(settings, renamed), folder),
-        of=tuple(aliases.get(each, each) for each in inputs),
+        settings=kind.resolve_paths(replace_references(settings, renamed), folder),
+        of=tuple(aliases.get(input_name, input_name) for input_name in inputs),
         when=None if way is None else (aliases.get(way[0], way[0]), way[1]),
         to=None if to == TARGET else to,
         called=tuple(values.get("called", inputs)),
@@ -180,8 +179,43 @@ def _node(
     )
 
 
-def _note(name: str, kind: Kind[Any] | None, error: ConfigError | ValidationError, faults: Faults) -> None:
-    """The faults of a node's settings."""
+def _find_kind(name: str, values: Mapping[str, Any], faults: Faults) -> Kind[Any] | None:
+    path = ("nodes", name)
+    if not _NAME.fullmatch(name) or name == DATA:
+        faults.add(path, f"{name}: expected a name of a-z, 0-9, '-' and '_' (not 'data'), found {name!r}")
+        return None
+    kind = KINDS.get(str(values.get("kind")))
+    if kind is None:
+        kind_name = values.get("kind")
+        near = suggest(str(kind_name), KINDS) if kind_name else f"; known: {', '.join(KINDS)}"
+        faults.add((*path, "kind"), f"{name}: no such kind of node: {kind_name!r}{near}")
+    return kind
+
+
+def _read_inputs(
+    name: str, values: Mapping[str, Any], kind: Kind[Any], faults: Faults
+) -> tuple[str, ...] | None:
+    of = values.get("of", DATA if kind.inputs[1] else ())
+    inputs = (of,) if isinstance(of, str) else tuple(of) if isinstance(of, list | tuple) else None
+    if inputs is None or not all(isinstance(input_name, str) for input_name in inputs):
+        faults.add(("nodes", name, "of"), f"{name}.of: expected a node or a list of nodes, found {of!r}")
+        return None
+    return inputs
+
+
+def _read_target(name: str, values: Mapping[str, Any], kind: Kind[Any], faults: Faults) -> Any:
+    to = values.get("to")
+    may_translate = kind.translates or kind.may_translate
+    if to is not None and not (may_translate and isinstance(to, str)):
+        hint = "expected a language code" if may_translate else f"{kind.name} does not translate"
+        faults.add(("nodes", name, "to"), f"{name}.to: {hint}, found {to!r}")
+    return to
+
+
+def _add_faults(
+    name: str, kind: Kind[Any] | None, error: ConfigError | ValidationError, faults: Faults
+) -> None:
+    """Add the faults of a node's settings."""
     if isinstance(error, ConfigError):
         faults.add(("nodes", name), f"{name}: {error}")
         return
@@ -190,21 +224,21 @@ def _note(name: str, kind: Kind[Any] | None, error: ConfigError | ValidationErro
         where = ("nodes", name, *path)
         setting = ".".join((name, *path))
         if fault["type"] == "extra_forbidden" and kind is not None:
-            known = [*COMMON[:-1], *kind.settings.model_fields] if len(path) == 1 else []
-            hint = suggest(path[-1], known) if known else ""
+            settings = [*COMMON_KEYS[:-1], *kind.settings.model_fields] if len(path) == 1 else []
+            hint = suggest(path[-1], settings) if settings else ""
             faults.add(where, f"{setting}: {kind.name} has no such setting{hint}")
             continue
         message = str(fault["msg"]).removeprefix("Value error, ")
-        shown = "" if "found" in message else f", found {fault['input']!r:.200}"
-        faults.add(where, f"{setting}: {message}{shown}")
+        suffix = "" if "found" in message else f", found {fault['input']!r:.200}"
+        faults.add(where, f"{setting}: {message}{suffix}")
 
 
-def _sorted(nodes: Mapping[str, Node], faults: Faults) -> dict[str, Node]:
-    """Each node after those that it reads, else in the order of the file."""
+def _sort_nodes(nodes: Mapping[str, Node], faults: Faults) -> dict[str, Node]:
+    """Order nodes so that each comes after those that it reads, else as in the file."""
     for node in nodes.values():
         for role, name in node.reads.items():
             if name not in nodes and name != DATA:
-                near = suggest(name, [DATA, *(each for each in nodes if each != node.name)])
+                near = suggest(name, [DATA, *(other for other in nodes if other != node.name)])
                 key = "of" if role.startswith("of") else role
                 faults.add(("nodes", node.name, key), f"{node.name}: there is no node {name!r}{near}")
     if faults.messages:
@@ -226,7 +260,7 @@ def _sorted(nodes: Mapping[str, Node], faults: Faults) -> dict[str, Node]:
     return ordered
 
 
-def _outputs(pipeline: Pipeline, values: Any, faults: Faults) -> dict[str, str]:
+def _read_outputs(pipeline: Pipeline, values: Any, faults: Faults) -> dict[str, str]:
     if not isinstance(values, Mapping):
         faults.add(
             ("outputs",), f"outputs: expected {{transcript: NODE, translation: NODE}}, found {values!r}"

@@ -1,7 +1,8 @@
-"""Pipelines made of pipelines: what blame, contribution and compare run instead of the graph as it is.
+"""Pipelines made from pipelines, which attribution, contribution and comparison run instead of the original.
 
-What changes the settings of a node is done on the nodes as they are written and read again, so that a node
-that stands for several is expanded anew. What only changes who reads whom is done on the nodes themselves.
+What changes the settings of a node works on the nodes as they are written, which are then read again, so that
+a node that stands for several is expanded anew. What only changes who reads whom works on the nodes
+themselves.
 """
 
 from __future__ import annotations
@@ -15,39 +16,39 @@ from pydantic import BaseModel
 
 from components.errors import ConfigError
 from components.pipeline.pipeline import DATA, NODE, Node, Pipeline
-from components.pipeline.reader import read
+from components.pipeline.reader import read_pipeline
 
 SEPARATOR = "--"
-"""Between the name of a system and that of its node, where several systems are one pipeline."""
+"""Joins the names of a system and of its node, where several systems are one pipeline."""
 
 # On the nodes as they are written
 
 
 def values_of(pipeline: Pipeline) -> dict[str, Any]:
-    """The pipeline as plain data, as :func:`~components.pipeline.reader.read` takes it."""
+    """Return the pipeline as plain data, as :func:`~components.pipeline.reader.read_pipeline` takes it."""
     return {
-        "nodes": {name: dict(values) for name, values in pipeline.written.items()},
-        "outputs": {role: written_as(pipeline, name) for role, name in pipeline.outputs.items()},
+        "nodes": {name: dict(values) for name, values in pipeline.definitions.items()},
+        "outputs": {role: definition_of(pipeline, name) for role, name in pipeline.outputs.items()},
         "source_language": pipeline.languages[0],
         "target_language": pipeline.languages[1],
     }
 
 
-def written_as(pipeline: Pipeline, name: str) -> str:
-    """The written node whose result ``name`` is; ``name`` itself of a node that stands for itself."""
+def definition_of(pipeline: Pipeline, name: str) -> str:
+    """Return the written node whose result ``name`` is; ``name`` itself for a node that stands for itself."""
     return next((written for written, last in pipeline.aliases.items() if last == name), name)
 
 
 def replace_nodes(pipeline: Pipeline, changed: Mapping[str, Mapping[str, Any]]) -> Pipeline:
-    """The pipeline with written nodes of other values under their names."""
+    """Return the pipeline with other values for some written nodes."""
     values = values_of(pipeline)
-    values["nodes"] |= {name: dict(each) for name, each in changed.items()}
-    return read(values, folder=pipeline.folder)
+    values["nodes"] |= {name: dict(node_values) for name, node_values in changed.items()}
+    return read_pipeline(values, folder=pipeline.folder)
 
 
 def update_node(pipeline: Pipeline, name: str, **changes: Any) -> Pipeline:
-    """The pipeline with some keys of a written node changed; those that become None go."""
-    values = {**pipeline.written[name], **changes}
+    """Return the pipeline with some keys of a written node changed; keys that become None are removed."""
+    values = {**pipeline.definitions[name], **changes}
     return replace_nodes(pipeline, {name: {key: value for key, value in values.items() if value is not None}})
 
 
@@ -55,40 +56,40 @@ def update_node(pipeline: Pipeline, name: str, **changes: Any) -> Pipeline:
 
 
 def insert_after(pipeline: Pipeline, name: str, node: Node) -> Pipeline:
-    """The pipeline with ``node``, which everyone reads who read ``name``; what it reads itself stays."""
+    """Return the pipeline with ``node`` read by everyone who read ``name``; what it reads itself stays."""
     names = {name: node.name}
     nodes: dict[str, Node] = {}
-    for each in pipeline:
-        nodes[each.name] = _rename_reads(each, names)
-        if each.name == name:
+    for other in pipeline:
+        nodes[other.name] = _rename_reads(other, names)
+        if other.name == name:
             nodes[node.name] = node
-    outputs = {role: names.get(each, each) for role, each in pipeline.outputs.items()}
+    outputs = {role: names.get(other, other) for role, other in pipeline.outputs.items()}
     return Pipeline(nodes, outputs, pipeline.languages)
 
 
-def read_other_data(pipeline: Pipeline, node: Node) -> Pipeline:
-    """The pipeline over another data set, the ``data`` node ``node``."""
-    nodes = {each.name: _rename_reads(each, {DATA: node.name}) for each in pipeline}
+def switch_data(pipeline: Pipeline, node: Node) -> Pipeline:
+    """Return the pipeline over another data set, given as a ``data`` node."""
+    nodes = {reader.name: _rename_reads(reader, {DATA: node.name}) for reader in pipeline}
     return Pipeline({node.name: node, **nodes}, pipeline.outputs, pipeline.languages)
 
 
-def rename(pipeline: Pipeline, names: Mapping[str, str]) -> Pipeline:
-    """The pipeline with nodes of other names (old -> new)."""
+def rename_nodes(pipeline: Pipeline, names: Mapping[str, str]) -> Pipeline:
+    """Return the pipeline with nodes renamed (old -> new)."""
     nodes = {}
     for node in pipeline:
         name = names.get(node.name, node.name)
         nodes[name] = replace(_rename_reads(node, names), name=name)
-    outputs = {role: names.get(each, each) for role, each in pipeline.outputs.items()}
+    outputs = {role: names.get(output, output) for role, output in pipeline.outputs.items()}
     return Pipeline(nodes, outputs, pipeline.languages)
 
 
 def unite(pipelines: Mapping[str, Pipeline]) -> Pipeline:
-    """Pipelines over one data set as one: node NODE of system SYSTEM is ``SYSTEM--NODE``, of "" NODE itself.
+    """Unite pipelines over one data set: node NODE of system SYSTEM is ``SYSTEM--NODE``, of "" NODE itself.
 
     Nodes of one key are computed once, whatever they are called.
 
     Raises:
-        ConfigError: their languages differ, so that they cannot be computed at one site.
+        ConfigError: their languages differ, so that they cannot be computed together.
     """
     languages = {pipeline.languages for pipeline in pipelines.values()}
     if len(languages) > 1:
@@ -97,32 +98,34 @@ def unite(pipelines: Mapping[str, Pipeline]) -> Pipeline:
         )
     nodes: dict[str, Node] = {}
     for system, pipeline in pipelines.items():
-        nodes |= rename(pipeline, names_in_union(system, pipeline)).nodes
+        nodes |= rename_nodes(pipeline, names_in_union(system, pipeline)).nodes
     return Pipeline(nodes, {}, languages.pop() if languages else (None, None))
 
 
 def names_in_union(system: str, pipeline: Pipeline) -> dict[str, str]:
-    """The name of each node of a system in the union of several."""
+    """Return the name of each node of a system in the union of several."""
     return {name: f"{system}{SEPARATOR}{name}" if system else name for name in pipeline.nodes}
 
 
-def prefixes(systems: Sequence[str]) -> dict[str, str]:
-    """A prefix of node names for each system, of its letters and digits; different for each."""
-    found: dict[str, str] = {}
+def make_prefixes(systems: Sequence[str]) -> dict[str, str]:
+    """Return a distinct prefix of node names for each system, of its letters and digits."""
+    prefixes: dict[str, str] = {}
     for system in systems:
         slug = re.sub(r"[^a-z0-9_]+", "-", system.lower()).strip("-")
         slug = slug if re.match("[a-z]", slug) else f"s{slug}"
-        taken = set(found.values())
+        used = set(prefixes.values())
         numbered = (f"{slug}-{number}" for number in range(2, len(systems) + 2))
-        found[system] = slug if slug not in taken else next(each for each in numbered if each not in taken)
-    return found
+        prefixes[system] = (
+            slug if slug not in used else next(candidate for candidate in numbered if candidate not in used)
+        )
+    return prefixes
 
 
 def _rename_reads(node: Node, names: Mapping[str, str]) -> Node:
-    """The node reading under other names what it read."""
+    """Return the node with other names for what it reads."""
     return replace(
         node,
-        of=tuple(names.get(each, each) for each in node.of),
+        of=tuple(names.get(name, name) for name in node.of),
         when=None if node.when is None else (names.get(node.when[0], node.when[0]), node.when[1]),
         origin=None if node.origin is None else names.get(node.origin, node.origin),
         settings=_rename_in_settings(node, names),
@@ -130,17 +133,17 @@ def _rename_reads(node: Node, names: Mapping[str, str]) -> Node:
 
 
 def _rename_in_settings(node: Node, names: Mapping[str, str]) -> BaseModel:
-    """Settings that name the same tables and models under their other names."""
+    """Return settings in which the same tables and models have other names."""
     tables = set(node.kind.tables(node.settings).values())
 
     def walk(value: Any) -> Any:
         if isinstance(value, str):
             if value.startswith(NODE):
-                made = value.removeprefix(NODE)
-                return NODE + names.get(made, made)
+                node_name = value.removeprefix(NODE)
+                return NODE + names.get(node_name, node_name)
             return names.get(value, value) if value in tables else value
         if isinstance(value, Mapping):
-            return {key: walk(each) for key, each in value.items()}
+            return {key: walk(item) for key, item in value.items()}
         return type(value)(map(walk, value)) if isinstance(value, list | tuple) else value
 
     values = node.settings.model_dump(exclude_unset=True)

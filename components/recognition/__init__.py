@@ -1,1 +1,1 @@
-"""Speech -> transcript n-best with scores, segments and per-token log-probabilities."""
+"""Speech -> n-best transcripts with scores, segments and per-token log-probabilities, by any backend."""

@@ -1,51 +1,69 @@
-"""What is refused of a recogniser before its weights are loaded: its extra, its device, its model."""
+"""What is refused of a recognizer before its weights are loaded: its extra, its device, its model."""
 
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
 
 from components import models
 from components.errors import ConfigError
-from components.machine import device_name
-from components.models.architectures import SPHINX
+from components.machine import resolve_device_name
+from components.models.checkpoints import read_json
+from components.models.references import split_reference
+from components.recognition.backends import BACKENDS
 from components.recognition.config import RecognitionConfig
 from components.records import Checkpoint
 
-EXTRAS = {"faster-whisper": ("ctranslate2", "fast"), "pocketsphinx": ("pocketsphinx", "sphinx")}
-"""Backend -> the module that it needs and the extra that brings it."""
+_ENGLISH_ONLY_VOCABULARY = 51_864
+"""Tokens of an English-only Whisper; multilingual ones have more."""
 
 
 def check(config: RecognitionConfig, store: str | None) -> None:
-    """Refuse what can be refused without fetching a model. ConfigError, ModelError, StoreError."""
-    module, extra = EXTRAS.get(config.backend, ("", ""))
-    if module and find_spec(module) is None:
+    """Refuse what can be refused without fetching a model.
+
+    Raises:
+        ConfigError: The backend's extra is missing, or backend, device, arithmetic and model do not fit.
+        ModelError: There is no such model.
+        StoreError: The store that the model is in cannot be read.
+    """
+    backend = BACKENDS[config.backend]
+    if backend.module and find_spec(backend.module) is None:
         raise ConfigError(
-            f"backend: {config.backend} expects the extra {extra!r}, found it missing; "
-            f"pip install 'antiphon[{extra}]' or use backend whisper"
+            f"backend: {config.backend} expects the extra {backend.extra!r}, found it missing; "
+            f"pip install 'antiphon[{backend.extra}]' or use backend whisper"
         )
-    device = device_name(config.device)
-    if config.dtype == "int8" and device != "cpu" and config.backend in ("whisper", "transformers"):
+    device = resolve_device_name(config.device)
+    if config.dtype == "int8" and device != "cpu" and backend.packs_weights:
         raise ConfigError(f"dtype: int8 needs a CPU with oneDNN's int8 kernels, found {device}; use float32")
+    scheme, _ = split_reference(config.model)
+    if scheme not in backend.schemes:
+        raise _wrong_model(config.backend, config.model)
     models.check(config.model, store)
 
 
-def admit(config: RecognitionConfig, store: str | None) -> None:
-    """Refuse, by its files (fetched first), a model that is not the backend's. As :func:`check`."""
+def validate_model(config: RecognitionConfig, store: str | None) -> None:
+    """Refuse, by its files (fetched first), a model that the backend cannot read. Raises as :func:`check`."""
     checkpoint = models.resolve(config.model, store)
     check_backend(config.backend, checkpoint)
-    if config.backend != "pocketsphinx" and not checkpoint.architecture.lower().startswith("whisper"):
-        raise ConfigError(f"{config.model}: expected a Whisper model, found {checkpoint.architecture}")
-    if config.backend == "faster-whisper":
-        from components.recognition.ctranslate import folder_of  # noqa: PLC0415 - imports torch
-
-        folder_of(checkpoint)
+    require_files = BACKENDS[config.backend].require_files
+    if require_files is not None:
+        require_files(checkpoint)
 
 
-def check_backend(backend: str, checkpoint: Checkpoint) -> None:
-    """Refuse a model that is not of the backend's kind. ConfigError."""
-    if (backend == "pocketsphinx") != (checkpoint.architecture == SPHINX):
-        wanted = "a model such as sphinx:en-us" if backend == "pocketsphinx" else "a Whisper model"
-        raise ConfigError(
-            f"backend {backend}: expected {wanted}, found {checkpoint.reference} "
-            f"({checkpoint.architecture}); set both model and backend"
-        )
+def is_english_only(checkpoint: Checkpoint) -> bool:
+    """Whether a Whisper model knows English only, by the size of its vocabulary."""
+    settings = Path(checkpoint.path) / "config.json"
+    size = read_json(settings).get("vocab_size") if settings.is_file() else None
+    return isinstance(size, int) and size <= _ENGLISH_ONLY_VOCABULARY
+
+
+def check_backend(name: str, checkpoint: Checkpoint) -> None:
+    """Refuse a model of an architecture that the backend does not read. ConfigError."""
+    if not checkpoint.architecture.lower().startswith(BACKENDS[name].architectures):
+        raise _wrong_model(name, f"{checkpoint.reference} ({checkpoint.architecture})")
+
+
+def _wrong_model(name: str, model: str) -> ConfigError:
+    return ConfigError(
+        f"backend {name}: expected {BACKENDS[name].reads}, found {model}; set both model and backend"
+    )

@@ -1,4 +1,4 @@
-"""What a user can set on a recogniser. Flat, described, bounded: the Prefect UI makes its form of it."""
+"""Settings of speech recognition. Flat, described, bounded: the Prefect UI makes its form of them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-VERSION = 4
-"""Of the recognizer: changes when its outputs do."""
-
 
 class RecognitionConfig(BaseModel):
-    """Settings of a speech recogniser: model, search, segmentation and guards."""
+    """Settings of a speech recognizer: model, search, segmentation and checks of its windows."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -73,7 +70,7 @@ class RecognitionConfig(BaseModel):
     )
     temperature_fallback: tuple[float, ...] = Field(
         (0.0, 0.2, 0.4, 0.6, 0.8, 1.0),
-        description="temperatures tried in turn while a window fails a guard; the first is normally 0",
+        description="temperatures tried in turn while a window is not accepted; the first is normally 0",
     )
     condition_on_previous_text: bool = Field(
         False, description="prompt a window with the text of the one before it (prone to loops)"

@@ -1,1 +1,1 @@
-"""Refinement: self-refine, the deliberation network, edit diffusion; gates and stopping rules."""
+"""Refinement of drafts: self-refine, the deliberation network, edit diffusion; gates and stop rules."""

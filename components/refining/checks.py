@@ -1,29 +1,34 @@
-"""What is refused of a refinement before its models are loaded: its gate, its models, its languages."""
+"""Checks of a refinement before its models are loaded: gate, models, languages."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from components import models
-from components.data import UNKNOWN_LANGUAGE
 from components.device import pick_device
 from components.errors import ConfigError
-from components.languages import base_of
+from components.languages import UNDETERMINED, base_of
 from components.models.architectures import CAUSAL, DELIBERATION, EDIT_DIFFUSION
 from components.records import Checkpoint
-from components.refining import gates
-from components.refining.config import MODELLED, RefineConfig, RoundsConfig
-from components.refining.selfrefine import examples
-from components.translation.checks import Pair, text_model, unsupported
+from components.refining import acceptance
+from components.refining.config import MODEL_GATES, RefineConfig, RoundsConfig
+from components.refining.self_refine import read_examples
+from components.translation.checks import LanguagePair, explain_unsupported, resolve_text_model
 
 ARCHITECTURES = {"self_refine": CAUSAL, "deliberation": (DELIBERATION,), "diffusion": (EDIT_DIFFUSION,)}
-"""Method -> how the architecture of its model ends."""
+"""Method -> how the architecture of its model ends, as config.json names it."""
 
 
 def check(config: RefineConfig, store: str | None, *, transcripts: bool = False) -> None:
-    """Refuse what can be refused without fetching a model. ConfigError, ModelError, StoreError.
+    """Refuse settings that cannot work, without fetching a model.
 
-    ``transcripts``: what is refined was recognized, and has no source text.
+    Args:
+        config: the settings.
+        store: the store of models.
+        transcripts: whether transcripts are refined, which have no source text.
+
+    Raises:
+        ConfigError, ModelError, StoreError: what is wrong, and what to do.
     """
     check_gate(config, store, transcripts=transcripts)
     if transcripts and config.method != "self_refine":
@@ -35,53 +40,57 @@ def check(config: RefineConfig, store: str | None, *, transcripts: bool = False)
 
 
 def check_gate(config: RoundsConfig, store: str | None, *, transcripts: bool = False) -> None:
-    """The part of it that every kind of rounds has."""
-    gates.check(config)
-    if transcripts and config.gate in gates.SOURCED:
+    """Check the gate, which refinement and loops have in common."""
+    acceptance.check(config)
+    if transcripts and config.gate in acceptance.SOURCE_GATES:
         raise ConfigError(
             f"gate {config.gate}: expected a translation, which it compares with its source text, found a "
             "transcript; fluency, reference_chrf and off need none"
         )
     pick_device(config.device)
-    if config.gate in MODELLED:
+    if config.gate in MODEL_GATES:
         models.check(config.gate_model, store)
 
 
-def admit(config: RefineConfig, store: str | None, pairs: Iterable[Pair]) -> None:
-    """Refuse, by their files (fetched first), models that cannot refine or judge texts of ``pairs``."""
-    known = list(pairs)
+def validate_models(config: RefineConfig, store: str | None, pairs: Iterable[LanguagePair]) -> None:
+    """Refuse fetched models that cannot refine or judge texts of ``pairs``: ConfigError."""
+    language_pairs = list(pairs)
     checkpoint = models.resolve(config.model, store)
     if not checkpoint.architecture.endswith(ARCHITECTURES[config.method]):
-        wanted = (
+        expected = (
             "a causal language model" if config.method == "self_refine" else f"one of kind {config.method}"
         )
         raise ConfigError(
-            f"model: expected {wanted} for method {config.method}, found {config.model} "
+            f"model: expected {expected} for method {config.method}, found {config.model} "
             f"({checkpoint.architecture})"
         )
     if config.method == "self_refine":
-        for source, target in known:
-            if source != UNKNOWN_LANGUAGE:
-                examples(base_of(source), base_of(target or UNKNOWN_LANGUAGE))
-    admit_gate(config, store, known)
+        for source, target in language_pairs:
+            if source != UNDETERMINED:
+                read_examples(base_of(source), base_of(target or UNDETERMINED))
+    validate_gate_model(config, store, language_pairs)
 
 
-def admit_gate(config: RoundsConfig, store: str | None, pairs: Iterable[Pair]) -> None:
-    """The part of it that every kind of rounds has."""
-    if config.gate in MODELLED:
-        _admit_gate(config, text_model(config.gate_model, store), list(pairs))
+def validate_gate_model(config: RoundsConfig, store: str | None, pairs: Iterable[LanguagePair]) -> None:
+    """Refuse a fetched gate model that cannot judge texts of ``pairs``: ConfigError."""
+    if config.gate in MODEL_GATES:
+        _validate_gate_architecture(config, resolve_text_model(config.gate_model, store), list(pairs))
 
 
-def _admit_gate(config: RoundsConfig, checkpoint: Checkpoint, pairs: list[Pair]) -> None:
+def _validate_gate_architecture(
+    config: RoundsConfig, checkpoint: Checkpoint, pairs: list[LanguagePair]
+) -> None:
     causal = checkpoint.architecture.endswith(CAUSAL)
     if config.gate == "fluency":
-        wanted = None if causal else "a causal language model"
+        expected = None if causal else "a causal language model"
     else:
-        wanted = "a translation model" if causal and config.gate == "forward" else None
-    if wanted:
-        raise ConfigError(f"gate_model: expected {wanted} for gate {config.gate}, found {config.gate_model}")
+        expected = "a translation model" if causal and config.gate == "forward" else None
+    if expected:
+        raise ConfigError(
+            f"gate_model: expected {expected} for gate {config.gate}, found {config.gate_model}"
+        )
     if config.gate == "round_trip":
-        pairs = [(target or UNKNOWN_LANGUAGE, source) for source, target in pairs]
-    fault = None if config.gate == "fluency" else unsupported(checkpoint, pairs)
+        pairs = [(target or UNDETERMINED, source) for source, target in pairs]
+    fault = None if config.gate == "fluency" else explain_unsupported(checkpoint, pairs)
     if fault is not None:
         raise ConfigError(f"gate_model: {config.gate_model}: {fault}")

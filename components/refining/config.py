@@ -1,4 +1,4 @@
-"""What a user can set on rounds over a draft. Flat, described, bounded: the UI makes its form of it."""
+"""Settings of refinement rounds, from which the form in Prefect's UI is made: flat, described, bounded."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from components.metrics.choices import TranslationMetricName
+
 VERSION = 3
-"""Of rounds, their gates and stop rules: changes when their outputs do."""
+"""Version of rounds, gates and stop rules: raised when their outputs change."""
 GateName = Literal["forward", "round_trip", "fluency", "reference_chrf", "off"]
-MODELLED = ("forward", "round_trip", "fluency")
-"""Gates that ask ``gate_model``."""
+MODEL_GATES = ("forward", "round_trip", "fluency")
+"""Gates that need ``gate_model``."""
 
 
 class RoundsConfig(BaseModel):
-    """Settings of rounds, whoever proposes: what accepts, and when to stop."""
+    """Settings of rounds whoever proposes the texts: what accepts a proposal, and when to stop."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -26,7 +28,7 @@ class RoundsConfig(BaseModel):
         "packaged:gemma-3-270m",
         description="forward: a translator; round_trip: one that translates back; fluency: an LM",
     )
-    reported: Literal["bleu", "chrf"] = Field(
+    reported: TranslationMetricName = Field(
         "bleu", description="metric of the harm rate; the gate may not be the same"
     )
     stop: tuple[Literal["critic", "no_change", "cycle", "quality", "seconds"], ...] = Field(
@@ -46,12 +48,12 @@ class RoundsConfig(BaseModel):
 
     @property
     def is_scheduled(self) -> bool:
-        """Whether each round asks something else: a text that one left alone may change in the next."""
+        """Whether rounds differ, so that a text which one leaves unchanged may change in the next."""
         return False
 
 
 class ProposerConfig(BaseModel):
-    """Who proposes a round's texts."""
+    """Settings of what proposes a round's texts."""
 
     method: Literal["self_refine", "deliberation", "diffusion"] = Field(
         "self_refine", description="self_refine prompts a causal LM; the others are models of the train flow"
@@ -64,7 +66,7 @@ class ProposerConfig(BaseModel):
 
 
 class RefineConfig(RoundsConfig, ProposerConfig):
-    """Settings of refinement: who proposes, what accepts, when to stop."""
+    """Settings of refinement: what proposes texts, what accepts them, when to stop."""
 
     stop_seconds: float | None = Field(
         None,
@@ -80,5 +82,5 @@ class RefineConfig(RoundsConfig, ProposerConfig):
 
     @property
     def is_scheduled(self) -> bool:
-        """The steps of a diffusion differ."""
+        """Whether rounds differ: the steps of a diffusion do."""
         return self.method == "diffusion"

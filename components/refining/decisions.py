@@ -1,7 +1,8 @@
-"""What becomes of a proposal: accepted or not, and whether its utterance goes on.
+"""Decisions on proposals: accepted or not, and whether the utterance goes on.
 
-A round's outcome is an n-best whose first hypothesis is what stays; a rejected proposal follows it. The
-first one's ``decision`` says what happened, its ``features`` hold the gate's estimates (and the seconds).
+A round's outcome is an n-best list whose first hypothesis is the text after the round; a rejected proposal is
+the second. The first one's ``decision`` holds the outcome and the critic's feedback, its ``features`` the
+gate's estimates (and the seconds).
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from typing import NamedTuple
 
 from components.records import Decision, Hypothesis, NBest
 from components.refining.config import RoundsConfig
-from components.refining.stopping import Trace, reason
+from components.refining.stopping import RefinementHistory, stop_reason
 
 
 class Proposal(NamedTuple):
-    """What a round proposes, the critic's words on what it replaces, and log P of the proposal (nats)."""
+    """A proposed text, the critic's feedback on the text that it would replace, and log P of it (nats)."""
 
     text: str
     feedback: str | None
@@ -23,19 +24,24 @@ class Proposal(NamedTuple):
 
 
 class Estimates(NamedTuple):
-    """The gate's values of the text before and of the proposal; None without a gate."""
+    """The gate's estimates of the text before the round and of the proposal; None without a gate."""
 
     before: float | None = None
     proposed: float | None = None
 
     @property
-    def accept(self) -> bool:
-        """Whether the proposal takes the text's place; an equal estimate is no rise."""
+    def is_accepted(self) -> bool:
+        """Whether the proposal is accepted: its estimate is higher (not equal), or there is no gate."""
         return self.before is None or self.proposed is None or self.proposed > self.before
 
 
 def has_stopped(past: Sequence[NBest]) -> bool:
-    """Whether an utterance goes no further. ``past``: the draft and its rounds; the draft's own are over."""
+    """Whether an utterance has stopped.
+
+    Args:
+        past: the draft and its rounds so far. Rounds that an earlier refinement of the draft had do not
+            count.
+    """
     decision = past[-1].best.decision if len(past) > 1 else None
     return decision is not None and decision.stopped is not None
 
@@ -48,16 +54,30 @@ def decide(
     system: str,
     seconds: float = 0.0,
 ) -> NBest:
-    """The outcome of the round after ``past`` (the draft first). ``system`` names who proposed."""
-    before, accepted = past[-1].best, estimates.accept
-    spent = seconds + (before.features.get("seconds", 0.0) if len(past) > 1 else 0.0)
-    earlier = (past[0].best.text, *(_proposal(outcome) for outcome in past[1:]))
+    """Decide on a proposal.
+
+    Args:
+        past: the draft and its rounds so far.
+        proposal: what this round proposes.
+        estimates: the gate's estimates.
+        config: the settings.
+        system: the model that proposed.
+        seconds: how long this round took for the utterance.
+
+    Returns:
+        The round's outcome.
+    """
+    before, accepted = past[-1].best, estimates.is_accepted
+    total_seconds = seconds + (before.features.get("seconds", 0.0) if len(past) > 1 else 0.0)
+    earlier = (past[0].best.text, *(_proposed_text(outcome) for outcome in past[1:]))
     estimate = estimates.proposed if accepted else estimates.before
-    trace = Trace((*earlier, proposal.text), before.text, estimate, spent, proposal.feedback)
+    trace = RefinementHistory(
+        (*earlier, proposal.text), before.text, estimate, total_seconds, proposal.feedback
+    )
     decision = Decision(
         round=len(past),
         accepted=accepted,
-        stopped=reason(trace, config),
+        stopped=stop_reason(trace, config),
         feedback=proposal.feedback or "",
     )
     proposed = Hypothesis(
@@ -65,7 +85,7 @@ def decide(
         score=proposal.score,
         n_tokens=len(proposal.text.split()),
         system=system,
-        features=_features(estimates, config, spent),
+        features=_features(estimates, config, total_seconds),
         decision=decision,
     )
     if accepted:
@@ -78,13 +98,13 @@ def _features(estimates: Estimates, config: RoundsConfig, seconds: float) -> dic
     features: dict[str, float] = {}
     before, proposed = estimates
     if before is not None and proposed is not None:
-        features = {"gate": proposed if estimates.accept else before}
+        features = {"gate": proposed if estimates.is_accepted else before}
         features |= {"gate_before": before, "gate_proposed": proposed}
     if config.seconds_budget is not None:  # else outputs would never be the same bytes twice
         features["seconds"] = seconds
     return features
 
 
-def _proposal(outcome: NBest) -> str:
-    """What a round proposed, accepted or not."""
+def _proposed_text(outcome: NBest) -> str:
+    """Return what a round proposed, accepted or not."""
     return outcome.hypotheses[-1].text

@@ -1,4 +1,4 @@
-"""One round over a batch: propose, estimate, decide."""
+"""Refinement rounds: propose a text, estimate it, decide."""
 
 from __future__ import annotations
 
@@ -9,79 +9,86 @@ from components.errors import ConfigError
 from components.records import NBest, Outcome, Quarantined, Utterance
 from components.refining.config import VERSION, RefineConfig
 from components.refining.decisions import Proposal, decide, has_stopped
-from components.refining.judging import Gate
-from components.refining.networks import METHODS
-from components.refining.selfrefine import SelfRefiner
+from components.refining.methods import METHODS
+from components.refining.proposal_judge import AcceptanceGate
+from components.refining.self_refine import SelfRefiner
 
 
 class Refiner:
-    """Refines drafts round by round; holds no state between calls. ``version`` changes when outputs do."""
+    """Refines drafts round by round; keeps no state between calls."""
 
     version: int = VERSION
 
     def __init__(self, config: RefineConfig, store: str | None = None) -> None:
         self.config = config
-        self._gate = Gate(config, store)
-        self.editor = METHODS[config.method](config, store)
+        self._gate = AcceptanceGate(config, store)
+        self.proposer = METHODS[config.method](config, store)
 
-    def round(
+    def run_round(
         self,
         items: Sequence[Utterance],
         history: Sequence[Sequence[NBest]],
-        left: int = 1,
+        rounds_left: int = 1,
         feedback: Sequence[str] | None = None,
     ) -> list[Outcome]:
-        """The next round. Stopped utterances stay as they are; one that cannot be asked is put aside.
+        """Run the next round. Stopped utterances stay as they are; unsupported ones are quarantined.
 
         Args:
             items: the utterances with the text that the draft was made from.
             history: their rounds so far, the draft first.
-            left: rounds still to come, this one among them.
-            feedback: the critic's words on each text; else the method finds its own, if it asks for any.
+            rounds_left: rounds still to come, this one among them.
+            feedback: a critic's feedback on each text; if None, the method asks for its own where it needs
+                any.
         """
         outcomes: dict[int, Outcome] = {
             i: past[-1] if has_stopped(past) else self._refuse(item) or past[-1]
             for i, (item, past) in enumerate(zip(items, history, strict=True))
         }
-        going = [i for i, past in enumerate(history) if outcomes[i] is past[-1] and not has_stopped(past)]
-        for first in range(0, len(going), self.config.batch_size):
-            rows = going[first : first + self.config.batch_size]
+        active = [i for i, past in enumerate(history) if outcomes[i] is past[-1] and not has_stopped(past)]
+        for first in range(0, len(active), self.config.batch_size):
+            rows = active[first : first + self.config.batch_size]
             batch = [items[i] for i in rows]
             words = None if feedback is None else [feedback[i] for i in rows]
-            proposed = self._batch(batch, [history[i] for i in rows], left, words)
+            proposed = self._run_batch(batch, [history[i] for i in rows], rounds_left, words)
             outcomes |= dict(zip(rows, proposed, strict=True))
         return [outcomes[i] for i in range(len(items))]
 
-    def _batch(
+    def _run_batch(
         self,
         items: Sequence[Utterance],
         history: Sequence[Sequence[NBest]],
-        left: int,
+        rounds_left: int,
         feedback: Sequence[str] | None,
     ) -> list[NBest]:
-        begun = time.perf_counter()
+        start = time.perf_counter()
         texts = [past[-1].best.text for past in history]
-        proposals = self._propose(items, texts, left, feedback)
+        proposals = self._propose(items, texts, rounds_left, feedback)
         estimates = self._gate.estimate(items, texts, [proposal.text for proposal in proposals])
-        seconds = (time.perf_counter() - begun) / len(items)
-        system = self.editor.checkpoint.reference
+        seconds = (time.perf_counter() - start) / len(items)
+        system = self.proposer.checkpoint.reference
         rows = zip(history, proposals, estimates, strict=True)
-        return [decide(past, one, values, self.config, system, seconds) for past, one, values in rows]
+        return [
+            decide(past, proposal, values, self.config, system, seconds) for past, proposal, values in rows
+        ]
 
     def _refuse(self, item: Utterance) -> Quarantined | None:
-        """Languages are those that were heard: one may be another than all that were asked for before."""
+        """Quarantine an utterance in a language without examples: it may have been identified only by now."""
         try:
-            self.editor.check(item)
+            self.proposer.check(item)
         except ConfigError as error:
             reason = "unsupported language"
             return Quarantined(utterance_id=item.id, stage="refine", reason=reason, detail=str(error))
         return None
 
     def _propose(
-        self, items: Sequence[Utterance], texts: Sequence[str], left: int, feedback: Sequence[str] | None
+        self,
+        items: Sequence[Utterance],
+        texts: Sequence[str],
+        rounds_left: int,
+        feedback: Sequence[str] | None,
     ) -> list[Proposal]:
         if feedback is None:
-            return list(self.editor.propose(items, texts, left))
-        if not isinstance(self.editor, SelfRefiner):
+            return list(self.proposer.propose(items, texts, rounds_left))
+        if not isinstance(self.proposer, SelfRefiner):
             raise ConfigError(f"feedback: expected method self_refine to read it, found {self.config.method}")
-        return self.editor.revise(items, texts, feedback)
+        return self.proposer.revise(items, texts, feedback)

@@ -1,4 +1,4 @@
-"""Scores of a trained refiner as a translator, by the decoder that it is used with."""
+"""Scores of a trained refiner as a translator, by our own decoder."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from components.translation.config import TranslationConfig
 from components.translation.factory import build
 
 
-def scores(
+def score_refiner(
     folder: Path, source: str, languages: tuple[str, str], beam_size: int, limit: int | None = None
 ) -> dict[str, Score]:
-    """BLEU, chrF and TER of the network in ``folder`` on the data set ``source``."""
+    """Score the network in ``folder`` on the data set ``source``: BLEU, chrF and TER."""
     dataset = data.load(source, source_language=languages[0], target_language=languages[1], limit=limit)
     config = TranslationConfig(model=str(folder), beam_size=beam_size, n_best=1, batch_size=64)
     outcomes = build(config).translate(dataset.utterances)

@@ -1,4 +1,4 @@
-"""Reasons to stop refining an utterance, as rows of a table; each sees all that was done to it."""
+"""Stop rules of refinement, as a table; each sees the utterance's whole history."""
 
 from __future__ import annotations
 
@@ -11,55 +11,63 @@ CRITIC_IS_CONTENT = ("none", "none.", "no problems", "no problems.")
 
 
 @dataclass(frozen=True)
-class Trace:
-    """What one utterance went through: ``proposals`` begins with the draft (round 0).
+class RefinementHistory:
+    """The rounds of one utterance so far.
 
-    ``kept`` is the text before the last proposal, ``estimate`` the gate's value of what is kept now,
-    ``seconds`` what all rounds took, ``feedback`` the critic's last words. A trace is made for one call and
-    from its own rounds, so no budget leaks into another.
+    Attributes:
+        proposals: all proposed texts, the draft (round 0) first.
+        text_before: the text before the last proposal.
+        estimate: the gate's estimate of the text after it.
+        seconds: what all rounds took.
+        feedback: the critic's last feedback.
     """
 
     proposals: tuple[str, ...]
-    kept: str
+    text_before: str
     estimate: float | None = None
     seconds: float = 0.0
     feedback: str | None = None
 
 
-def _critic(trace: Trace, config: RoundsConfig) -> bool:
-    return trace.feedback is not None and trace.feedback.strip().lower() in CRITIC_IS_CONTENT
+def _critic_is_content(history: RefinementHistory, config: RoundsConfig) -> bool:
+    return history.feedback is not None and history.feedback.strip().lower() in CRITIC_IS_CONTENT
 
 
-def _unchanged(trace: Trace, config: RoundsConfig) -> bool:
-    return not config.is_scheduled and trace.proposals[-1] == trace.kept
+def _is_unchanged(history: RefinementHistory, config: RoundsConfig) -> bool:
+    return not config.is_scheduled and history.proposals[-1] == history.text_before
 
 
-def _cycle(trace: Trace, config: RoundsConfig) -> bool:
-    """A text that was proposed before, however many rounds ago: 2-cycles have no fixed point."""
-    return not config.is_scheduled and trace.proposals[-1] in trace.proposals[:-1]
+def _is_cycle(history: RefinementHistory, config: RoundsConfig) -> bool:
+    """Whether the text was proposed before, however many rounds ago: a 2-cycle has no fixed point."""
+    return not config.is_scheduled and history.proposals[-1] in history.proposals[:-1]
 
 
-def _quality(trace: Trace, config: RoundsConfig) -> bool:
-    wanted = config.stop_quality
-    return wanted is not None and trace.estimate is not None and trace.estimate >= wanted
+def _reaches_quality(history: RefinementHistory, config: RoundsConfig) -> bool:
+    threshold = config.stop_quality
+    return threshold is not None and history.estimate is not None and history.estimate >= threshold
 
 
-def _seconds(trace: Trace, config: RoundsConfig) -> bool:
+def _is_out_of_time(history: RefinementHistory, config: RoundsConfig) -> bool:
     budget = config.seconds_budget
-    return budget is not None and trace.seconds >= budget
+    return budget is not None and history.seconds >= budget
 
 
-RULES: dict[str, Callable[[Trace, RoundsConfig], bool]] = {
-    "critic": _critic,
-    "no_change": _unchanged,
-    "cycle": _cycle,
-    "quality": _quality,
-    "seconds": _seconds,
+STOP_RULES: dict[str, Callable[[RefinementHistory, RoundsConfig], bool]] = {
+    "critic": _critic_is_content,
+    "no_change": _is_unchanged,
+    "cycle": _is_cycle,
+    "quality": _reaches_quality,
+    "seconds": _is_out_of_time,
 }
-"""In this order, those that ``RoundsConfig.stop`` names. The budget of rounds is the pipeline's: were it a
-reason in a round's records, a larger budget could not reuse the round."""
+"""Stop rules; those that ``RoundsConfig.stop`` names are asked in this order.
+
+The budget of rounds is not among them: were it a reason in a round's records, a larger budget could not reuse
+the round.
+"""
 
 
-def reason(trace: Trace, config: RoundsConfig) -> str | None:
-    """Why to stop after this round, or None."""
-    return next((name for name, rule in RULES.items() if name in config.stop and rule(trace, config)), None)
+def stop_reason(history: RefinementHistory, config: RoundsConfig) -> str | None:
+    """Return the first rule that says to stop after this round, or None."""
+    return next(
+        (name for name, rule in STOP_RULES.items() if name in config.stop and rule(history, config)), None
+    )

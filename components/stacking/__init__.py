@@ -1,1 +1,1 @@
-"""Stacked systems: a second system that sees what the first one said, and the sound (docs/stacking.md)."""
+"""Stacking: a second system translates from speech and the outputs of the first one (docs/stacking.md)."""

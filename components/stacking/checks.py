@@ -1,4 +1,4 @@
-"""What is refused of a stacked system before anything is trained or loaded: its models."""
+"""Checks of a stacked system's models that run before anything is trained or loaded."""
 
 from __future__ import annotations
 
@@ -8,49 +8,66 @@ from pathlib import Path
 from components import models
 from components.errors import ConfigError
 from components.languages import base_of
-from components.machine import device_name
+from components.machine import resolve_device_name
 from components.models.architectures import STACKED
 from components.models.checkpoints import read_json
-from components.stacking.config import LISTENS, StackConfig
-from components.translation.checks import Pair, text_model
+from components.recognition.checks import is_english_only
+from components.stacking.config import SPEECH_MODEL_KINDS, StackConfig
+from components.translation.checks import LanguagePair, resolve_text_model
 
 
-def check(config: StackConfig, named: Iterable[str], store: str | None) -> None:
-    """Refuse what can be refused without fetching a model. ConfigError, DataError, ModelError, StoreError."""
-    device_name(config.device)
-    for reference in named:
+def check_references(config: StackConfig, references: Iterable[str], store: str | None) -> None:
+    """Refuse the device and model references that are wrong, without fetching a model.
+
+    Raises:
+        ConfigError: the device is not there.
+        ModelError: a reference is no model's.
+        StoreError: a reference names a checkpoint that the store lacks.
+    """
+    resolve_device_name(config.device)
+    for reference in references:
         models.check(reference, store)
 
 
-def admit(config: StackConfig, store: str | None, pairs: Iterable[Pair]) -> None:
-    """Refuse, by its files (fetched first), a model that is not the method's. As :func:`check`."""
+def validate_model(config: StackConfig, store: str | None, pairs: Iterable[LanguagePair]) -> None:
+    """Refuse a model that the method cannot use, by its files, which are fetched first.
+
+    Args:
+        config: method and model.
+        store: where ``store:`` references are looked up.
+        pairs: the languages of the data.
+
+    Raises:
+        ConfigError: the model is of another kind, or does not write the target language.
+        ModelError: it cannot be fetched.
+    """
     assert config.model is not None
     if config.method == "pooled":
-        _admit_whisper(config.model, store, pairs)
-    elif config.method in LISTENS:
-        checkpoint, wanted = models.resolve(config.model, store), LISTENS[config.method]
-        found = checkpoint.architecture
-        if found == STACKED:
-            found = str(read_json(Path(checkpoint.path) / "config.json").get("kind"))
-        if found != wanted:
+        _validate_whisper(config.model, store, pairs)
+    elif config.method in SPEECH_MODEL_KINDS:
+        checkpoint, expected = models.resolve(config.model, store), SPEECH_MODEL_KINDS[config.method]
+        kind = checkpoint.architecture
+        if kind == STACKED:
+            kind = str(read_json(Path(checkpoint.path) / "config.json").get("kind"))
+        if kind != expected:
             raise ConfigError(
-                f"stack.model: expected a stacked model of kind {wanted} for {config.method}, "
-                f"found {config.model} ({found})"
+                f"stack.model: expected a stacked model of kind {expected} for {config.method}, "
+                f"found {config.model} ({kind})"
             )
     else:
-        text_model(config.model, store)
+        resolve_text_model(config.model, store)
 
 
-def admit_start(reference: str, store: str | None) -> None:
-    """Refuse a model that training cannot start from. ConfigError, ModelError."""
-    found = models.resolve(reference, store).architecture
-    if found != "MarianMTModel":
-        raise ConfigError(f"start: expected a MarianMTModel to start from, found {found}")
+def validate_start_model(reference: str, store: str | None) -> None:
+    """Raise ConfigError for a model that training cannot start from, ModelError where it is not found."""
+    architecture = models.resolve(reference, store).architecture
+    if architecture != "MarianMTModel":
+        raise ConfigError(f"start: expected a MarianMTModel to start from, found {architecture}")
 
 
-def _admit_whisper(reference: str, store: str | None, pairs: Iterable[Pair]) -> None:
-    found = models.resolve(reference, store)
-    if not found.architecture.lower().startswith("whisper") or found.reference.endswith(".en"):
+def _validate_whisper(reference: str, store: str | None, pairs: Iterable[LanguagePair]) -> None:
+    checkpoint = models.resolve(reference, store)
+    if not checkpoint.architecture.lower().startswith("whisper") or is_english_only(checkpoint):
         raise ConfigError(f"stack.model: expected a multilingual Whisper for pooled, found {reference}")
     targets = {base_of(target) for _, target in pairs if target is not None}
     if targets and "en" not in targets:
@@ -60,8 +77,8 @@ def _admit_whisper(reference: str, store: str | None, pairs: Iterable[Pair]) -> 
         )
 
 
-def admit_encoder(reference: str, store: str | None) -> None:
-    """Refuse a model that has no encoder of Whisper's. ConfigError, ModelError."""
-    found = models.resolve(reference, store).architecture
-    if not found.lower().startswith("whisper"):
-        raise ConfigError(f"{reference}: expected a Whisper whose encoder listens, found {found}")
+def validate_encoder(reference: str, store: str | None) -> None:
+    """Raise ConfigError for a model without Whisper's encoder, ModelError where it is not found."""
+    architecture = models.resolve(reference, store).architecture
+    if not architecture.lower().startswith("whisper"):
+        raise ConfigError(f"{reference}: expected a Whisper, for its encoder, found {architecture}")

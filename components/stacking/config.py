@@ -1,4 +1,7 @@
-"""What a user can set on a stacked system. Flat, described, bounded: the Prefect UI makes its form of it."""
+"""Settings of stacked systems, their speech encoder and their training.
+
+Flat, described and bounded, because Prefect's UI makes its form of them.
+"""
 
 from __future__ import annotations
 
@@ -6,29 +9,29 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-VERSION, POOLED_VERSION = "2", "pooled-1"
-"""Of the stacked systems that search, and of the pooled lists: they change when outputs do."""
-ENCODINGS_VERSION = 1
-"""Of encoder states."""
+VERSION, NBEST_FUSION_VERSION = "2", "pooled-1"
+"""Parts of the keys of systems that search, and of fused n-best lists: they change when outputs do."""
+ENCODER_STATES_VERSION = 1
+"""Part of the keys of encoder states: changes when the states do."""
 
 Method = Literal["direct", "late_fusion", "pre_translation", "dual_source", "pooled"]
-LISTENS = {"direct": "direct", "late_fusion": "direct", "dual_source": "dual"}
-"""Methods whose model listens, and the kind of it."""
-MIXES = ("late_fusion", "pooled")
-"""Methods that mix with the cascade's text model, by a coefficient."""
-LONGEST = 30.0
-"""Seconds of the longest recording: Whisper has no positions for more."""
+SPEECH_MODEL_KINDS = {"direct": "direct", "late_fusion": "direct", "dual_source": "dual"}
+"""Method whose model reads speech -> the kind of that model."""
+FUSION_METHODS = ("late_fusion", "pooled")
+"""Methods that are mixed with the cascade's text model, by a coefficient."""
+MAX_SECONDS = 30.0
+"""Longest recording: Whisper's encoder has no positions for more."""
 
 
 class StackConfig(BaseModel):
-    """How the second system is made of what the first ones said and of the sound."""
+    """A second system that reads speech and the outputs of the first one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     method: Method = Field(
         "dual_source",
-        description="direct: the sound alone; late_fusion: text model and direct model in one search; "
-        "pre_translation: transcript and the mt stage's translation; dual_source: transcript and sound; "
+        description="direct: speech alone; late_fusion: text model and direct model in one search; "
+        "pre_translation: transcript and the mt stage's translation; dual_source: transcript and speech; "
         "pooled: the mt stage's list and Whisper's own translations, each text scored by both (into English)",
     )
     model: str | None = Field(
@@ -68,22 +71,22 @@ def needs_training(config: StackConfig) -> bool:
 
 
 class SpeechConfig(BaseModel):
-    """How speech becomes states: part of a model that listens."""
+    """The speech encoder of a model that reads speech, and how its states are made."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    model: str = Field("packaged:whisper-base", description="model reference of the Whisper that listens")
+    model: str = Field("packaged:whisper-base", description="model reference of the Whisper to encode with")
     window_seconds: float = Field(
         8.0,
         ge=1.0,
-        le=LONGEST,
+        le=MAX_SECONDS,
         description="recordings are padded to this length; 30 is Whisper's own window",
     )
     pooling: int = Field(2, ge=1, le=8, description="states averaged to one; Whisper gives 50 a second")
 
 
 class StackTrainingConfig(BaseModel):
-    """The training of a model that stacks."""
+    """The training of a stacked model."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -92,7 +95,7 @@ class StackTrainingConfig(BaseModel):
         description="Marian-architecture text model: the weights and the vocabulary to start from",
     )
     seed: int = Field(1, ge=0, lt=2**31, description="of initial weights, dropout and the order of the data")
-    steps: int = Field(600, ge=1, description="optimiser steps")
+    steps: int = Field(600, ge=1, description="optimizer steps")
     learning_rate: float = Field(5e-4, gt=0.0, le=1.0, description="peak learning rate of AdamW")
     warmup_steps: int = Field(100, ge=1, description="steps of linear warm-up")
     batch_pieces: int = Field(1000, ge=16, description="padded pieces per batch at most")
@@ -101,12 +104,12 @@ class StackTrainingConfig(BaseModel):
     threads: int = Field(1, ge=1, le=256, description="CPU threads; their number decides the last bits")
 
 
-class ListenerConfig(StackTrainingConfig):
-    """The training of a model that listens."""
+class SpeechTrainingConfig(StackTrainingConfig):
+    """The training of a model that reads speech."""
 
-    stack: int = Field(1, ge=1, le=16, description="neighbouring states that the model takes as one")
+    stack: int = Field(1, ge=1, le=16, description="neighboring states that are concatenated to one")
     freeze: bool = Field(
-        False, description="train only what listens; the text model stays as it is (little spoken data)"
+        False, description="train only what reads speech, not the text model (for little spoken data)"
     )
 
 
@@ -117,9 +120,9 @@ class JackknifeConfig(StackTrainingConfig):
         2,
         ge=2,
         le=20,
-        description="pre_translation: parts of the jackknife; each is drafted by a model that never saw it",
+        description="pre_translation: folds of the jackknife; each is drafted by a model of the others",
     )
-    fold_steps: int = Field(1000, ge=1, description="pre_translation: optimiser steps of each part's model")
+    fold_steps: int = Field(1000, ge=1, description="pre_translation: optimizer steps of each fold's model")
 
 
 class PreTranslationConfig(JackknifeConfig):
@@ -128,7 +131,7 @@ class PreTranslationConfig(JackknifeConfig):
     max_tokens: int = Field(256, ge=1, le=4096, description="tokens per sentence of a draft at most")
 
 
-class LearnConfig(ListenerConfig, JackknifeConfig):
+class StackLearningConfig(SpeechTrainingConfig, JackknifeConfig):
     """The data and the training of a stacked model, where the flow has to make one."""
 
     data: str = Field(
@@ -141,11 +144,11 @@ class LearnConfig(ListenerConfig, JackknifeConfig):
         description="development data: picks the checkpoint and the coefficient (never a test set)",
     )
     dev_limit: int | None = Field(100, ge=1, description="development utterances at most; empty = all")
-    speech_model: str = Field("packaged:whisper-base", description="Whisper whose encoder listens, frozen")
+    speech_model: str = Field("packaged:whisper-base", description="Whisper whose encoder is used, frozen")
     window_seconds: float = Field(
         8.0,
         ge=1.0,
-        le=LONGEST,
+        le=MAX_SECONDS,
         description="audio is padded to this before Whisper encodes it; 30 is its own",
     )
     pooling: int = Field(2, ge=1, le=8, description="Whisper's states averaged to one; it gives 50 a second")

@@ -1,7 +1,8 @@
-"""A stacked system at work: speech, and what was said about it, to translations.
+"""Translates with a stacked system: from speech and from the outputs of the stages before.
 
-An utterance brings its audio, and in ``text`` what the stages before said, a line each: the transcripts, best
-first, and for ``pre_translation`` last the first system's translation. An utterance is translated as a whole.
+An utterance has its audio and, as the lines of ``text``, the outputs of the stages before: its transcripts,
+best first, and for ``pre_translation`` the first system's translation as the last line. It is translated as a
+whole.
 """
 
 from __future__ import annotations
@@ -10,25 +11,25 @@ from collections.abc import Sequence
 
 import torch
 
-from components.decoding import rules
+from components.decoding import logits_processors
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.search import search
 from components.errors import ConfigError, DataError
 from components.records import Hypothesis, NBest, Outcome, Quarantined, Utterance
 from components.stacking.config import StackConfig
-from components.stacking.systems import SYSTEMS, Heard, System
-from components.translation.seq2seq import translated
+from components.stacking.methods import METHODS, StackMethod, StackSource
+from components.translation.seq2seq import to_sentence_translation
 
 STAGE = "stack"
 
 
 class StackedTranslator:
-    """Speech and its transcripts -> translation n-best."""
+    """Translates utterances with the scorers of a method."""
 
-    def __init__(self, config: StackConfig, system: System) -> None:
-        self.config, self.checkpoint = config, system.checkpoint
-        self._system = system
+    def __init__(self, config: StackConfig, method: StackMethod) -> None:
+        self.config, self.checkpoint = config, method.checkpoint
+        self._method = method
         self._search = SearchConfig(
             beam_size=config.beam_size,
             n_best=min(config.n_best, config.beam_size),
@@ -37,25 +38,25 @@ class StackedTranslator:
         )
 
     def translate(self, utterances: Sequence[Utterance]) -> list[Outcome]:
-        """One outcome per utterance, in order: its translations, or why there are none."""
+        """One outcome per utterance, in order: an n-best list, or a quarantine record with the reason."""
         outcomes: dict[int, Outcome] = {}
-        ready = []
+        sources = []
         for index, utterance in enumerate(utterances):
-            heard = self.prepare(index, utterance)
-            if isinstance(heard, Quarantined):
-                outcomes[index] = heard
+            source = self.prepare(index, utterance)
+            if isinstance(source, Quarantined):
+                outcomes[index] = source
             else:
-                ready.append(heard)
-        ready.sort(key=lambda heard: -max(map(len, heard.lines)))
+                sources.append(source)
+        sources.sort(key=lambda source: -max(map(len, source.lines)))
         size = self.config.batch_size
-        for start in range(0, len(ready), size):
-            batch = ready[start : start + size]
-            for heard, candidates in zip(batch, self._decode(batch), strict=True):
-                outcomes[heard.index] = self._nbest(heard.utterance, candidates)
+        for start in range(0, len(sources), size):
+            batch = sources[start : start + size]
+            for source, candidates in zip(batch, self._decode(batch), strict=True):
+                outcomes[source.index] = self._nbest(source.utterance, candidates)
         return [outcomes[index] for index in range(len(utterances))]
 
-    def prepare(self, index: int, utterance: Utterance) -> Heard | Quarantined:
-        """Token ids and encoder states of one utterance, or why it has none."""
+    def prepare(self, index: int, utterance: Utterance) -> StackSource | Quarantined:
+        """Token ids and encoder states of utterance ``index``, or its quarantine record."""
         try:
             return self._prepare(index, utterance)
         except DataError as error:
@@ -63,51 +64,61 @@ class StackedTranslator:
                 utterance_id=utterance.id, stage=STAGE, reason="unsupported input", detail=str(error)
             )
 
-    def _prepare(self, index: int, utterance: Utterance) -> Heard:
-        texts = _blanked((utterance.text or "").split("\n"), self.config)
-        lines = [tuple(self._system.tokenizer(text).input_ids) for text in texts]
-        joined, longest = self._system.join(lines), self._system.longest
-        if (length := max(map(len, joined))) > longest:
-            raise DataError(f"expected at most {longest} tokens, found {length}: cut the recording")
-        encoder = self._system.encoder
+    def _prepare(self, index: int, utterance: Utterance) -> StackSource:
+        texts = _blank_lines((utterance.text or "").split("\n"), self.config)
+        lines = [tuple(self._method.tokenizer(text).input_ids) for text in texts]
+        source_tokens, max_tokens = self._method.join_lines(lines), self._method.max_tokens
+        if (length := max(map(len, source_tokens))) > max_tokens:
+            raise DataError(f"expected at most {max_tokens} tokens, found {length}: cut the recording")
+        encoder = self._method.encoder
         states = None if encoder is None else encoder.encode(utterance)
         if states is not None and "sound" in self.config.blank:
             states = torch.zeros_like(states)
-        return Heard(index, utterance, joined, states)
+        return StackSource(index, utterance, source_tokens, states)
 
-    def _decode(self, batch: Sequence[Heard]) -> list[list[Candidate]]:
-        system, no_padding = self._system, rules.suppress([self._system.pad])
-        return search(system.members(batch), self._search, rules=[no_padding], combine=system.combine)
+    def _decode(self, batch: Sequence[StackSource]) -> list[list[Candidate]]:
+        method, no_padding = self._method, logits_processors.suppress([self._method.pad])
+        scorers = method.build_scorers(batch)
+        return search(scorers, self._search, logits_processors=[no_padding], combiner=method.combiner)
 
     def _nbest(self, utterance: Utterance, candidates: Sequence[Candidate]) -> NBest:
-        tokenizer, names = self._system.tokenizer, self._system.names
-        texts = [translated(tokenizer, candidate, members=names) for candidate in candidates]
+        tokenizer, names = self._method.tokenizer, self._method.names
+        translations = [
+            to_sentence_translation(tokenizer, candidate, members=names) for candidate in candidates
+        ]
         hypotheses = tuple(
             Hypothesis(
-                text=text.text,
-                score=text.score,
-                n_tokens=len(text.tokens),
+                text=translation.text,
+                score=translation.score,
+                n_tokens=len(translation.tokens),
                 system=f"{self.config.method}:{self.checkpoint.reference}",
-                features={"rank": text.rank, "cut": float(not text.finished)},
-                tokens=text.tokens,
+                features={"rank": translation.rank, "cut": float(not translation.finished)},
+                tokens=translation.tokens,
             )
-            for text in texts
+            for translation in translations
         )
         return NBest(utterance_id=utterance.id, hypotheses=hypotheses, language=utterance.source_language)
 
 
-def _blanked(texts: list[str], config: StackConfig) -> list[str]:
-    """The lines with those of blank sources empty; the draft is the last line, where the method has one."""
-    transcripts = len(texts) - (config.method == "pre_translation")
-    kinds = ["transcript"] * transcripts + ["draft"] * (len(texts) - transcripts)
+def _blank_lines(texts: list[str], config: StackConfig) -> list[str]:
+    """The lines, those of blanked sources empty; the draft is the last line, where the method has one."""
+    n_transcripts = len(texts) - (config.method == "pre_translation")
+    kinds = ["transcript"] * n_transcripts + ["draft"] * (len(texts) - n_transcripts)
     return ["" if kind in config.blank else text for kind, text in zip(kinds, texts, strict=True)]
 
 
-def build(config: StackConfig, text_model: str, store: str | None = None) -> StackedTranslator:
-    """The stacked system of ``config``; ``text_model`` is the cascade's, a member of late fusion.
+def build_translator(config: StackConfig, text_model: str, store: str | None = None) -> StackedTranslator:
+    """Build the stacked system of ``config``. Its models stay resident in the process.
 
-    Models stay resident in the process. ConfigError, ModelError.
+    Args:
+        config: the method and its settings.
+        text_model: the cascade's translator, a member of late fusion.
+        store: where ``store:`` references are looked up.
+
+    Raises:
+        ConfigError: the method has no model, or one of another kind.
+        ModelError: a model cannot be loaded.
     """
     if config.model is None:
         raise ConfigError(f"{config.method}: expected a model (store:KEY), found none: train one first")
-    return StackedTranslator(config, SYSTEMS[config.method](config, text_model, store))
+    return StackedTranslator(config, METHODS[config.method](config, text_model, store))

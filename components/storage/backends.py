@@ -1,7 +1,7 @@
-"""Where a store's folder is: on a disk that all its writers share, or on object storage with a copy here.
+"""Storage backends: a local (shared) folder, or an object store with a local mirror.
 
-The stage protocol (stage_writer.py) is the same: it works in a local folder under ``root`` and tells its
-place what it has done. A local place has nothing to add; a remote one sends and brings (docs/decisions/0012).
+The stage writer works in a local folder below ``root`` in either case and tells its backend what it has done.
+A local backend has nothing to add; an object store uploads and downloads (docs/decisions/0012).
 """
 
 from __future__ import annotations
@@ -20,105 +20,125 @@ from filelock import FileLock
 from components.errors import StoreError
 from components.files import read_json, write_bytes
 from components.records import StageRef
-from components.storage import local_root, locks, store_url
+from components.storage import locks
 from components.storage.lease import Lease
-from components.storage.locks import Waiting
+from components.storage.location import local_root, resolve_store_url
+from components.storage.locks import LockWait
 from components.storage.mirror import Mirror
-from components.storage.seal import PLAN, SEAL, DamagedError, Seal, read_seal, verify
+from components.storage.seal import PLAN, SEAL, DamagedError, Seal, read_seal, verify_files
 
 
-class Local:
-    """A folder. ``url`` names the store for messages and for other processes."""
+class LocalBackend:
+    """A store in a folder. ``url`` names it in messages and for other processes."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.url = str(root)
 
     @contextmanager
-    def held(self, name: str, what: str, waiting: Waiting) -> Iterator[None]:
-        """Be the one writer of ``name``, at most until this process dies. StoreError where another is."""
-        with locks.held(self.root, name, what, waiting):
+    def lock(self, name: str, what: str, waiting: LockWait) -> Iterator[None]:
+        """Be the only writer of ``name`` while the block runs, or until this process dies.
+
+        Args:
+            name: the lock: the key of a stage, or a run's name after ``RUN_PREFIX``.
+            what: what is locked, for messages.
+            waiting: how long to wait for another writer.
+
+        Raises:
+            StoreError: another process still writes it at the end of the waiting time.
+        """
+        with locks.hold_lock(self.root, name, what, waiting):
             yield
 
-    # Stages. What a place is asked while one is written happens inside `held`.
+    # Stages. While one is written, these are called inside `lock`.
 
-    def bring(self, key: str) -> Seal | None:
-        """Have the stage here, verified, if it is finished; None where it is not. DamagedError."""
+    def download(self, key: str) -> Seal | None:
+        """Make a finished stage available here and verify it.
+
+        Returns:
+            Its seal; None where it is not finished.
+
+        Raises:
+            DamagedError: a file is missing or is not what the seal says.
+        """
         folder = self.root / "stages" / key
         try:
             content = (folder / SEAL).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return None
         seal = read_seal(content, str(folder / SEAL), key)
-        verify(folder, seal)
+        verify_files(folder, seal)
         return seal
 
-    def at_hand(self, ref: StageRef) -> StageRef:
-        """A finished stage as it can be read on this machine, verified.
+    def localize(self, ref: StageRef) -> StageRef:
+        """Return a finished stage as it can be read on this machine, verified.
 
         Raises:
             StoreError: it is gone, damaged, or no longer what the reference says.
         """
         what = f"stage {ref.stage} ({ref.key[:12]}…)"
         try:
-            seal = self.bring(ref.key)
+            seal = self.download(ref.key)
         except DamagedError as error:
-            raise StoreError(f"{what} is damaged: {error}; run the flow that made it again") from error
+            raise StoreError(f"{what} is damaged: {error}; repeat the run that computed it") from error
         if seal is None:
             raise StoreError(
-                f"{what}: expected it in {self.url}, found none; run the flow that made it again"
+                f"{what}: expected it in {self.url}, found none; repeat the run that computed it"
             )
         if seal.sha256 != ref.sha256:
             raise StoreError(
                 f"{what}: expected outputs with sha256 {ref.sha256[:12]}…, as the run's record says, found "
-                f"{seal.sha256[:12]}…: it is not what the run made; run the flow again"
+                f"{seal.sha256[:12]}…: it was computed anew since; repeat the run"
             )
         return ref.model_copy(update={"path": str(self.root / "stages" / ref.key)})
 
     def set_aside(self, key: str) -> None:
-        """Move a damaged stage out of the way, keeping it for whoever wants to look at it."""
+        """Move a damaged stage out of the way; it is kept for inspection."""
         folder = self.root / "stages" / key
         if (folder / SEAL).exists():
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
             folder.rename(folder.with_name(f"{key}.damaged-{stamp}"))
 
-    def shards(self, key: str) -> Iterator[bytes] | None:
-        """Complete shards that were kept elsewhere, in order; None: what is in the folder counts."""
+    def read_shards(self, key: str) -> Iterator[bytes] | None:
+        """Yield complete shards that are stored elsewhere, in order; None: the folder's own files count."""
         return None
 
-    def keep(self, key: str, number: int, shard: bytes) -> None:
-        """A shard is complete: its line of the journal, its outputs, its errors."""
+    def save_shard(self, key: str, number: int, shard: bytes) -> None:
+        """Store a complete shard: its journal line, its outputs, its errors."""
 
-    def seal(self, key: str, files: Iterable[str], seal: bytes) -> None:
-        """All files of the stage are complete; the folder gets its seal next."""
+    def publish_stage(self, key: str, files: Iterable[str], seal: bytes) -> None:
+        """Publish a stage whose files are all complete; its seal is written to the folder afterwards."""
 
     # Runs
 
     def has_run(self, name: str) -> bool:
-        """Whether a run of that name was begun here, or was recorded anywhere."""
+        """Return whether a run of that name was begun here, or is recorded anywhere."""
         return (self.root / "runs" / name).is_dir()
 
     def claim_run(self, name: str) -> bool:
-        """Make the folder of a new run; False if there is one of that name."""
+        """Create the folder of a new run; return False if the name is in use."""
         try:
             (self.root / "runs" / name).mkdir(parents=True)
         except FileExistsError:
             return False
         return True
 
-    def send_run(self, name: str) -> None:
-        """Files of the run's folder are new."""
+    def upload_run(self, name: str) -> None:
+        """Publish the files of the run's folder."""
 
-    def bring_run(self, name: str) -> None:
-        """Have the run's record here, if there is one anywhere."""
+    def download_run(self, name: str) -> None:
+        """Make the run's record available here, if there is one anywhere."""
 
-    def run_names(self) -> list[str]:
-        """Names of all runs."""
+    def list_run_names(self) -> list[str]:
+        """Return the names of all runs."""
         return sorted(path.name for path in (self.root / "runs").glob("*") if path.is_dir())
 
 
-class Remote(Local):
-    """Objects below an fsspec URL. Work is done in the mirror's folder, under the lock there and a lease."""
+class ObjectStoreBackend(LocalBackend):
+    """A store of objects below an fsspec URL.
+
+    Work is done in the folder of the local mirror, under the lock there and a lease among machines.
+    """
 
     def __init__(self, url: str) -> None:
         self._mirror = Mirror(url)
@@ -128,37 +148,37 @@ class Remote(Local):
         self._leases: dict[str, Lease] = {}
 
     @contextmanager
-    def held(self, name: str, what: str, waiting: Waiting) -> Iterator[None]:
-        """As in a folder, and among all machines."""
-        with super().held(name, what, waiting):
+    def lock(self, name: str, what: str, waiting: LockWait) -> Iterator[None]:
+        """Be the only writer of ``name`` among all machines."""
+        with super().lock(name, what, waiting):
             lease = Lease(self._objects, name, what, self._cache_id())
-            with lease.held(waiting):
+            with lease.hold(waiting):
                 self._leases[name] = lease
                 yield
 
-    def bring(self, key: str) -> Seal | None:
-        """Copy it here, its digests verified."""
-        return self._mirror.bring(key)
+    def download(self, key: str) -> Seal | None:
+        """Copy a finished stage to the mirror and verify it."""
+        return self._mirror.download(key)
 
     def set_aside(self, key: str) -> None:
-        """Break its seals; what is here of it is used where it can be."""
+        """Remove the seals of a damaged stage; the local files are reused where they can be."""
         self._leases[key].check()
         self._objects.remove(f"stages/{key}/{SEAL}")
         (self.root / "stages" / key / SEAL).unlink(missing_ok=True)
 
-    def shards(self, key: str) -> Iterator[bytes] | None:
-        """The shard objects, up to the first that is missing."""
-        kept = len(self._objects.names(f"stages/{key}/shards"))
-        found = (self._objects.read(_shard(key, number)) for number in range(kept))
-        return cast("Iterator[bytes]", takewhile(lambda shard: shard is not None, found))
+    def read_shards(self, key: str) -> Iterator[bytes] | None:
+        """Yield the shard objects up to the first that is missing."""
+        count = len(self._objects.list_names(f"stages/{key}/shards"))
+        shards = (self._objects.read(_shard_name(key, number)) for number in range(count))
+        return cast("Iterator[bytes]", takewhile(lambda shard: shard is not None, shards))
 
-    def keep(self, key: str, number: int, shard: bytes) -> None:
-        """Any worker can go on after it now."""
+    def save_shard(self, key: str, number: int, shard: bytes) -> None:
+        """Upload a shard, so that any machine can go on after it."""
         self._leases[key].check()
-        self._objects.write(_shard(key, number), shard)
+        self._objects.write(_shard_name(key, number), shard)
 
-    def seal(self, key: str, files: Iterable[str], seal: bytes) -> None:
-        """Every file, then the seal, which one writer alone can make; then the shards have served."""
+    def publish_stage(self, key: str, files: Iterable[str], seal: bytes) -> None:
+        """Upload every file, then the seal, which one writer alone can create; then remove the shards."""
         folder = self.root / "stages" / key
         for name in (*files, PLAN):
             self._leases[key].check()
@@ -166,41 +186,41 @@ class Remote(Local):
         self._leases[key].check()
         name = f"stages/{key}/{SEAL}"
         if not self._objects.create(name, seal) and self._objects.read(name) != seal:
-            raise StoreError(f"stage {key[:12]}… was sealed by another; run the same command again")
-        for name in self._objects.names(f"stages/{key}/shards"):
+            raise StoreError(f"stage {key[:12]}… was sealed by another process; run the same command again")
+        for name in self._objects.list_names(f"stages/{key}/shards"):
             self._objects.remove(name)
 
     def has_run(self, name: str) -> bool:
-        """Also one that another machine began."""
-        return super().has_run(name) or name in self.run_names()
+        """Return whether any machine has begun or recorded a run of that name."""
+        return super().has_run(name) or name in self.list_run_names()
 
     def claim_run(self, name: str) -> bool:
-        """The name is taken where the objects are."""
+        """Claim the name of a new run among all machines; return False if it is in use."""
         if not self._objects.create(f"runs/{name}/claimed.json", b"{}\n"):
             return False
         (self.root / "runs" / name).mkdir(parents=True, exist_ok=True)
         return True
 
-    def send_run(self, name: str) -> None:
-        """Copy every file of the run there, its record last."""
+    def upload_run(self, name: str) -> None:
+        """Upload every file of the run, its record last."""
         folder = self.root / "runs" / name
         files = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
         for path in sorted(files, key=lambda path: (path.name == "run.json", path)):
             self._objects.upload(path, f"runs/{name}/{path.relative_to(folder).as_posix()}")
 
-    def bring_run(self, name: str) -> None:
-        """Copy its record here; plots and pages are made from it again."""
+    def download_run(self, name: str) -> None:
+        """Download the run's record; plots and pages are made from it again."""
         for file in ("metrics.json", "run.json"):
             content = self._objects.read(f"runs/{name}/{file}")
             if content is not None:
                 write_bytes(self.root / "runs" / name / file, content)
 
-    def run_names(self) -> list[str]:
-        """Runs of all machines."""
-        return self._objects.folders("runs")
+    def list_run_names(self) -> list[str]:
+        """Return the names of the runs of all machines."""
+        return self._objects.list_folders("runs")
 
     def _cache_id(self) -> str:
-        """A name of this mirror that no other has."""
+        """Return the identifier of this mirror, which no other mirror has."""
         path = self.root / "mirror.json"
         with FileLock(self.root / "mirror.lock"):
             if not path.exists():
@@ -208,11 +228,15 @@ class Remote(Local):
         return str(read_json(path)["id"])
 
 
-def place_of(url: str | None) -> Local:
-    """The place that a store's URL names. ConfigError."""
+def open_backend(url: str | None) -> LocalBackend:
+    """Open the backend that a store's URL names.
+
+    Raises:
+        ConfigError: the URL is wrong, or no client is installed for it.
+    """
     root = local_root(url)
-    return Remote(store_url(url)) if root is None else Local(root)
+    return ObjectStoreBackend(resolve_store_url(url)) if root is None else LocalBackend(root)
 
 
-def _shard(key: str, number: int) -> str:
+def _shard_name(key: str, number: int) -> str:
     return f"stages/{key}/shards/{number:04d}.jsonl"

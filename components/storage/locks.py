@@ -1,7 +1,7 @@
-"""One holder per name in a folder: stages and runs are locked by the system, which frees them when one dies.
+"""Locks of a local store: one writer per stage or run, freed by the system when its process dies.
 
-``locks/NAME.lock`` is locked, ``locks/NAME.holder`` says who holds it. Both go when it is released; what a
-killed process left of them, and of its half-written files, is tidied by the next that writes to the store.
+``locks/NAME.lock`` is the lock, ``locks/NAME.holder`` says who holds it. Both are removed on release; what a
+killed process left of them, and its half-written files, are removed by the next process that writes.
 """
 
 from __future__ import annotations
@@ -19,22 +19,26 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from components.errors import ConfigError, StoreError
-from components.files import now, told_when_full, write_bytes
+from components.files import disk_full_as_store_error, utc_now, write_bytes
 
 log = logging.getLogger("antiphon.store")
 VARIABLE = "ANTIPHON_LOCK_SECONDS"
-"""How long a stage that another writes is waited for; 600 unless set."""
+"""Names the seconds to wait for a stage that another process writes; 600 by default."""
 
-RUN = "run-"
-"""What the names of runs' locks begin with; those of stages are keys."""
+RUN_PREFIX = "run-"
+"""Prefix of the names of runs' locks; those of stages are keys."""
 
-_SAID_EVERY = 60.0
-_HALF_WRITTEN = (".*.tmp", ".report-data.*")
-_TIDIED: set[Path] = set()
+_WARNING_INTERVAL = 60.0
+_PARTIAL_FILES = (".*.tmp", ".report-data.*")
+_CLEANED_ROOTS: set[Path] = set()
 
 
 def lock_seconds() -> float:
-    """How long the environment says to wait for another's stage. ConfigError unless it is 0 or more."""
+    """Return how many seconds to wait for another writer: ANTIPHON_LOCK_SECONDS, 600 by default.
+
+    Raises:
+        ConfigError: it is not a number of at least 0.
+    """
     text = os.environ.get(VARIABLE) or "600"
     try:
         seconds = float(text)
@@ -45,27 +49,33 @@ def lock_seconds() -> float:
     return seconds
 
 
-class Waiting:
-    """Waiting for what another holds: says so at once and then now and then, and ends."""
+class LockWait:
+    """Waits for another writer with a warning at once and every minute, and gives up after a time.
+
+    Args:
+        what: what is waited for, for messages.
+        seconds: how long.
+        instead: what the user can do instead of waiting.
+    """
 
     def __init__(self, what: str, seconds: float, instead: str = "use another store") -> None:
         self._what = what
         self._instead = instead
         self._until = time.monotonic() + seconds
-        self._said = 0.0
+        self._last_warning = 0.0
 
-    def go_on(self, holder: str) -> None:
-        """Called while it is held by ``holder``.
+    def wait_or_raise(self, holder: str) -> None:
+        """Warn that ``holder`` still writes, where a warning is due; called again and again while that is so.
 
         Raises:
-            StoreError: it was waited for long enough; the message says who holds it.
+            StoreError: the waiting time is over; the message says who holds it.
         """
         at = time.monotonic()
         if at >= self._until:
             raise StoreError(f"{self._what} is being written by {holder}; wait for it, or {self._instead}")
         left = self._until - at
-        if left >= 1 and (not self._said or at - self._said >= _SAID_EVERY):
-            self._said = at
+        if left >= 1 and (not self._last_warning or at - self._last_warning >= _WARNING_INTERVAL):
+            self._last_warning = at
             log.warning(
                 "%s is being written by %s; waiting for it, %.0f s at most (%s)",
                 self._what, holder, left, VARIABLE,
@@ -73,35 +83,35 @@ class Waiting:
 
 
 @contextmanager
-def held(root: Path, name: str, what: str, waiting: Waiting) -> Iterator[None]:
-    """Be the one holder of ``name`` in the store at ``root``, at most until this process dies.
+def hold_lock(root: Path, name: str, what: str, waiting: LockWait) -> Iterator[None]:
+    """Hold the lock ``name`` of the store at ``root`` while the block runs, or until this process dies.
 
     Raises:
-        StoreError: another holds it and ``waiting`` is over; or the store cannot be written to.
+        StoreError: another process still holds it when ``waiting`` ends, or the store cannot be written to.
     """
     path = root / "locks" / f"{name}.lock"
-    with told_when_full(what, root):
+    with disk_full_as_store_error(what, root):
         path.parent.mkdir(parents=True, exist_ok=True)
-        _tidy_once(root)
+        _clean_up_once(root)
         lock = FileLock(path, timeout=0, thread_local=False)
-        while not _taken(lock):
-            waiting.go_on(holder_of(root, name) or "another process")
+        while not _try_acquire(lock):
+            waiting.wait_or_raise(holder_of(root, name) or "another process")
             time.sleep(0.1)
-    claim = {"pid": os.getpid(), "host": socket.gethostname(), "since": now()}
+    claim = {"pid": os.getpid(), "host": socket.gethostname(), "since": utc_now()}
     holder = path.with_suffix(".holder")
     try:
         write_bytes(holder, json.dumps(claim).encode())
-        tidy(folder_of(root, name))
+        remove_partial_files(folder_of(root, name))
         yield
     finally:
-        _released(lock, path, holder)
+        _release(lock, path, holder)
 
 
 def holder_of(root: Path, name: str) -> str | None:
-    """Who says to hold a name; None where nobody does, or a process of this machine that is dead."""
+    """Return who holds a lock; None for nobody, or for a process of this machine that is dead."""
     try:
         claim = json.loads((root / "locks" / f"{name}.holder").read_bytes())
-        if claim["host"] == socket.gethostname() and not _alive(int(claim["pid"])):
+        if claim["host"] == socket.gethostname() and not _is_alive(int(claim["pid"])):
             return None
         return f"process {claim['pid']} on {claim['host']} since {claim['since']}"
     except (OSError, ValueError, KeyError, TypeError):
@@ -109,32 +119,36 @@ def holder_of(root: Path, name: str) -> str | None:
 
 
 def folder_of(root: Path, name: str) -> Path:
-    """The folder that is written under the lock ``name``."""
-    return root / "runs" / name.removeprefix(RUN) if name.startswith(RUN) else root / "stages" / name
+    """Return the folder that is written under the lock ``name``."""
+    return (
+        root / "runs" / name.removeprefix(RUN_PREFIX)
+        if name.startswith(RUN_PREFIX)
+        else root / "stages" / name
+    )
 
 
-def tidy(folder: Path) -> None:
-    """Remove what was half written in a folder; its lock is held, so whoever wrote it is dead."""
-    for pattern in _HALF_WRITTEN:
+def remove_partial_files(folder: Path) -> None:
+    """Remove half-written files from a folder whose lock is held, so that whoever wrote them is dead."""
+    for pattern in _PARTIAL_FILES:
         for path in folder.rglob(pattern):
             with suppress(OSError):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _tidy_once(root: Path) -> None:
-    """Tidy up after those that died, once per process: every lock here that is free is such a one's."""
-    if root in _TIDIED:
+def _clean_up_once(root: Path) -> None:
+    """Clean up after killed processes, once per process and store: every free lock here was theirs."""
+    if root in _CLEANED_ROOTS:
         return
-    _TIDIED.add(root)
+    _CLEANED_ROOTS.add(root)
     for path in (root / "locks").glob("*.lock"):
         lock = FileLock(path, timeout=0, thread_local=False)
         with suppress(OSError):  # another user's, say
-            if _taken(lock):
-                tidy(folder_of(root, path.stem))
-                _released(lock, path, path.with_suffix(".holder"))
+            if _try_acquire(lock):
+                remove_partial_files(folder_of(root, path.stem))
+                _release(lock, path, path.with_suffix(".holder"))
 
 
-def _taken(lock: FileLock) -> bool:
+def _try_acquire(lock: FileLock) -> bool:
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -142,8 +156,8 @@ def _taken(lock: FileLock) -> bool:
     return True
 
 
-def _released(lock: FileLock, path: Path, holder: Path) -> None:
-    """Remove the lock's files, then let it go; who waits on a removed file sees it and opens anew."""
+def _release(lock: FileLock, path: Path, holder: Path) -> None:
+    """Remove the lock's files, then release it; a process that waits on a removed file opens it anew."""
     try:
         holder.unlink(missing_ok=True)
         path.unlink(missing_ok=True)
@@ -151,7 +165,7 @@ def _released(lock: FileLock, path: Path, holder: Path) -> None:
         lock.release()
 
 
-def _alive(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

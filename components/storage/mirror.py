@@ -1,4 +1,4 @@
-"""The local copy of a store that is elsewhere: finished stages, brought here whole and verified."""
+"""Local mirror of an object store: finished stages, copied whole and verified."""
 
 from __future__ import annotations
 
@@ -9,44 +9,48 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from components.models.digests import cache_folder
-from components.storage.objects import Objects
-from components.storage.seal import PLAN, SEAL, DamagedError, Seal, read_seal, verify
+from components.digests import cache_folder
+from components.storage.object_store import ObjectStore
+from components.storage.seal import PLAN, SEAL, DamagedError, Seal, read_seal, verify_files
 
 
 class Mirror:
-    """Objects and the folder on this machine that has copies of them, laid out alike.
+    """Objects of a store and the local folder with copies of them, laid out alike.
 
-    The folder is ``ANTIPHON_CACHE``/stores/NAME, NAME by the URL; deleting it loses nothing that is sealed.
+    The folder is ``ANTIPHON_CACHE/stores/NAME``, where NAME is a digest of the URL; deleting it loses nothing
+    that is sealed.
     """
 
     def __init__(self, url: str) -> None:
-        self.objects = Objects(url)
+        self.objects = ObjectStore(url)
         name = hashlib.sha256(self.objects.url.encode()).hexdigest()[:16]
         self.root = cache_folder() / "stores" / name
 
-    def bring(self, key: str) -> Seal | None:
-        """Have the finished stage here, as it is there; None where it is not finished there.
+    def download(self, key: str) -> Seal | None:
+        """Copy a finished stage here, unless an intact copy is here already.
+
+        Returns:
+            Its seal; None where the stage is not finished in the object store.
 
         Raises:
-            DamagedError: a file there is missing, or is not what the seal says.
+            DamagedError: a file of the object store is missing, or is not what the seal says.
         """
         content = self.objects.read(f"stages/{key}/{SEAL}")
         if content is None:
             return None
         seal = read_seal(content, f"{self.objects.url}/stages/{key}/{SEAL}", key)
         folder = self.root / "stages" / key
-        if _intact(folder, seal, content):
+        if _is_intact(folder, seal, content):
             return seal
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_name(f".{key}.lock")):  # of those on this machine one copies
-            if not _intact(folder, seal, content):
+            if not _is_intact(folder, seal, content):
                 self._copy(seal, content, folder)
         return seal
 
     def match(self, start: str) -> list[str]:
         """Keys of the stages there that begin so."""
-        return [name for name in self.objects.folders("stages") if name.startswith(start)]
+        return [name for name in self.objects.list_folders("stages") if name.startswith(start)]
 
     def _copy(self, seal: Seal, content: bytes, folder: Path) -> None:
         for left in folder.parent.glob(f".{folder.name}.*.*"):  # of those that were killed while they copied
@@ -59,7 +63,7 @@ class Mirror:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 if not self.objects.download(f"{stage}/{name}", path):
                     raise DamagedError(f"{self.objects.url}/{stage}/{name}: expected a file, found none")
-            verify(fresh, seal, f"{self.objects.url}/{stage}")
+            verify_files(fresh, seal, f"{self.objects.url}/{stage}")
             (fresh / SEAL).write_bytes(content)
             if folder.exists():  # what this machine had begun
                 old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
@@ -70,12 +74,12 @@ class Mirror:
             shutil.rmtree(fresh, ignore_errors=True)
 
 
-def _intact(folder: Path, seal: Seal, content: bytes) -> bool:
-    """Whether the copy in a folder is whole and is the one with this seal."""
+def _is_intact(folder: Path, seal: Seal, content: bytes) -> bool:
+    """Return whether the copy in a folder is whole and has this seal."""
     try:
         if (folder / SEAL).read_bytes() != content:
             return False
-        verify(folder, seal)
+        verify_files(folder, seal)
     except (OSError, DamagedError):
         return False
     return True

@@ -8,75 +8,79 @@ from pathlib import Path
 from typing import Generic, TypeVar, overload
 
 from components.errors import DataError
-from components.files import lines
+from components.files import read_lines
 from components.records import NBest, Quarantined, Record, StageRef, Utterance
-from components.storage.stage_writer import ERRORS, JOURNAL, OUTPUTS, journal_entries
+from components.storage.stage_writer import ERRORS, JOURNAL, OUTPUTS, read_journal
 
 
-def utterances(data: StageRef) -> Iterator[Utterance]:
-    """The utterances of a ``data`` stage, in order."""
-    return (_utterance(line, Path(data.path)) for line in lines(Path(data.path) / OUTPUTS))
+def read_utterances(data: StageRef) -> Iterator[Utterance]:
+    """Yield the utterances of a ``data`` stage, in order."""
+    return (_parse_utterance(line, Path(data.path)) for line in read_lines(Path(data.path) / OUTPUTS))
 
 
-def _utterance(line: bytes, folder: Path) -> Utterance:
-    return located(Utterance.model_validate_json(line), folder)
+def _parse_utterance(line: bytes, folder: Path) -> Utterance:
+    return resolve_audio_path(Utterance.model_validate_json(line), folder)
 
 
-def located(utterance: Utterance, folder: Path) -> Utterance:
-    """An utterance of the stage in ``folder``; a relative path of its audio is one in that folder."""
+def resolve_audio_path(utterance: Utterance, folder: Path) -> Utterance:
+    """Resolve the path of an utterance's audio: a relative one lies in the stage's ``folder``."""
     if utterance.audio is None or Path(utterance.audio.path).is_absolute():
         return utterance
     here = utterance.audio.model_copy(update={"path": str(folder / utterance.audio.path)})
     return utterance.model_copy(update={"audio": here})
 
 
-def hypotheses(ref: StageRef) -> Iterator[NBest]:
-    """The n-best lists of a stage, in the order of its inputs."""
-    return map(NBest.model_validate_json, lines(Path(ref.path) / OUTPUTS))
+def read_nbests(ref: StageRef) -> Iterator[NBest]:
+    """Yield the n-best lists of a stage, in the order of its inputs."""
+    return map(NBest.model_validate_json, read_lines(Path(ref.path) / OUTPUTS))
 
 
-def quarantined(ref: StageRef) -> Iterator[Quarantined]:
-    """What a stage could not process, in the order of its inputs."""
-    return map(Quarantined.model_validate_json, lines(Path(ref.path) / ERRORS))
+def read_quarantined(ref: StageRef) -> Iterator[Quarantined]:
+    """Yield the records that a stage could not process, in the order of its inputs."""
+    return map(Quarantined.model_validate_json, read_lines(Path(ref.path) / ERRORS))
 
 
-def journal_length(folder: Path) -> int:
-    """Shards of a stage that an earlier attempt has left in a folder."""
+def count_journal_shards(folder: Path) -> int:
+    """Return how many complete shards an earlier attempt left in a stage's folder."""
     journal = folder / JOURNAL
-    return sum(1 for _ in journal_entries(journal.read_bytes())) if journal.exists() else 0
+    return sum(1 for _ in read_journal(journal.read_bytes())) if journal.exists() else 0
 
 
 def languages_of(data: StageRef) -> tuple[str, str]:
-    """Source and target language of a data set, by its first utterance. DataError where it has no target."""
-    first = next(utterances(data), None)
+    """Return source and target language of a data set, by its first utterance.
+
+    Raises:
+        DataError: it is empty or has no target language.
+    """
+    first = next(read_utterances(data), None)
     if first is None or first.target_language is None:
         raise DataError("expected data with a target language, found none: set target_language")
     return first.source_language, first.target_language
 
 
-def nbests(ref: StageRef | None) -> dict[str, NBest]:
-    """Utterance id -> n-best list; empty without a stage."""
-    return {} if ref is None else {nbest.utterance_id: nbest for nbest in hypotheses(ref)}
+def read_nbests_by_id(ref: StageRef | None) -> dict[str, NBest]:
+    """Return the n-best lists of a stage by utterance id; empty without a stage."""
+    return {} if ref is None else {nbest.utterance_id: nbest for nbest in read_nbests(ref)}
 
 
-def best_texts(ref: StageRef) -> dict[str, str]:
-    """Utterance id -> text of the best hypothesis."""
-    return {nbest.utterance_id: nbest.best.text for nbest in hypotheses(ref)}
+def read_best_texts(ref: StageRef) -> dict[str, str]:
+    """Return the text of the best hypothesis by utterance id."""
+    return {nbest.utterance_id: nbest.best.text for nbest in read_nbests(ref)}
 
 
-def _offsets(path: Path) -> dict[str, int]:
-    """Utterance id -> where its line begins."""
-    found: dict[str, int] = {}
+def _index_lines(path: Path) -> dict[str, int]:
+    """Return the byte offset of each record's line by utterance id."""
+    offsets: dict[str, int] = {}
     position = 0
     with path.open("rb") as file:
         for line in file:
             record = json.loads(line)
-            found[record.get("utterance_id") or record["id"]] = position
+            offsets[record.get("utterance_id") or record["id"]] = position
             position += len(line)
-    return found
+    return offsets
 
 
-def _line(path: Path, offset: int) -> bytes:
+def _read_line(path: Path, offset: int) -> bytes:
     with path.open("rb") as file:
         file.seek(offset)
         return file.readline()
@@ -86,7 +90,12 @@ R = TypeVar("R", bound=Record)
 
 
 class StoredRecords(Mapping[str, R | Quarantined], Generic[R]):
-    """What a stage gave by utterance id, each record read from its file when it is asked for."""
+    """The records of a stage by utterance id, each read from its file on access.
+
+    Args:
+        ref: the stage.
+        record: the type of its outputs; what it could not process is :class:`Quarantined`.
+    """
 
     def __init__(self, ref: StageRef, record: type[R]) -> None:
         """``record``: what the stage gives where it gives something."""
@@ -94,11 +103,11 @@ class StoredRecords(Mapping[str, R | Quarantined], Generic[R]):
         self._record: type[R] = record
         self._where: dict[str, tuple[str, int]] = {}
         for name in (OUTPUTS, ERRORS):
-            self._where |= {key: (name, place) for key, place in _offsets(self._folder / name).items()}
+            self._where |= {key: (name, offset) for key, offset in _index_lines(self._folder / name).items()}
 
     def __getitem__(self, utterance_id: str) -> R | Quarantined:
         name, offset = self._where[utterance_id]
-        line = _line(self._folder / name, offset)
+        line = _read_line(self._folder / name, offset)
         return (
             Quarantined.model_validate_json(line)
             if name == ERRORS
@@ -116,18 +125,18 @@ class StoredRecords(Mapping[str, R | Quarantined], Generic[R]):
 
 
 class StoredOutcomes(StoredRecords[NBest]):
-    """The outcomes of a stage of texts."""
+    """The outcomes of a stage that gives text."""
 
     def __init__(self, ref: StageRef) -> None:
         super().__init__(ref, NBest)
 
 
 class StoredUtterances(Sequence[Utterance]):
-    """The utterances of a ``data`` stage by position, each read from its file when it is asked for."""
+    """The utterances of a ``data`` stage by position, each read from its file on access."""
 
     def __init__(self, data: StageRef) -> None:
         self._path = Path(data.path) / OUTPUTS
-        self._offsets = list(_offsets(self._path).values())
+        self._offsets = list(_index_lines(self._path).values())
 
     @overload
     def __getitem__(self, index: int) -> Utterance: ...
@@ -137,10 +146,10 @@ class StoredUtterances(Sequence[Utterance]):
         """One utterance, or a list for a slice."""
         if isinstance(index, slice):
             return [self[number] for number in range(*index.indices(len(self)))]
-        return _utterance(_line(self._path, self._offsets[index]), self._path.parent)
+        return _parse_utterance(_read_line(self._path, self._offsets[index]), self._path.parent)
 
     def __iter__(self) -> Iterator[Utterance]:
-        return (_utterance(line, self._path.parent) for line in lines(self._path))
+        return (_parse_utterance(line, self._path.parent) for line in read_lines(self._path))
 
     def __len__(self) -> int:
         return len(self._offsets)

@@ -1,4 +1,4 @@
-"""The runs of a store by their records alone: no stage is opened or verified."""
+"""The runs of a store, listed from their records; no stage is opened or verified."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from components.storage.run_records import RECORD, read_record
 from components.storage.store import Store
 
 
-class ListedRun(NamedTuple):
-    """A run by its name. ``status`` is its record's, else running, unfinished or damaged."""
+class RunEntry(NamedTuple):
+    """A run by its name. ``status`` is that of its record, else running, unfinished or damaged."""
 
     name: str
     status: str
@@ -22,28 +22,28 @@ class ListedRun(NamedTuple):
     record: RunRecord | None = None
 
 
-def list_runs(store: Store) -> list[ListedRun]:
-    """Every run of a store, the newest first."""
-    runs = [_listed(store, name) for name in store.place.run_names()]
+def list_runs(store: Store) -> list[RunEntry]:
+    """Return every run of a store, newest first."""
+    runs = [_read_entry(store, name) for name in store.backend.list_run_names()]
     return sorted(runs, key=lambda run: (run.started, run.name), reverse=True)
 
 
-def _listed(store: Store, name: str) -> ListedRun:
+def _read_entry(store: Store, name: str) -> RunEntry:
     folder = store.runs / name
-    store.place.bring_run(name)
-    begun = _changed(folder)
+    store.backend.download_run(name)
+    begun = _last_change(folder)
     if not (folder / RECORD).exists():
-        at_work = locks.holder_of(store.root, locks.RUN + name) is not None
-        return ListedRun(name, "running" if at_work else "unfinished", begun)
+        at_work = locks.holder_of(store.root, locks.RUN_PREFIX + name) is not None
+        return RunEntry(name, "running" if at_work else "unfinished", begun)
     try:
         record = read_record(folder, store.stages)
     except StoreError:
-        return ListedRun(name, "damaged", begun)
-    return ListedRun(name, record.status, record.started, record)
+        return RunEntry(name, "damaged", begun)
+    return RunEntry(name, record.status, record.started, record)
 
 
-def _changed(folder: Path) -> str:
-    """When a run without a record was last written to; nothing where another machine alone knows it."""
+def _last_change(folder: Path) -> str:
+    """Return when a run without a record was last written to; "" where only another machine knows it."""
     try:
         return datetime.fromtimestamp(folder.stat().st_mtime, UTC).isoformat(timespec="seconds")
     except OSError:

@@ -1,6 +1,6 @@
-"""The record of a run on disk: ``run.json``, with a version of its form and a digest over all of it.
+"""The record of a run on disk: ``run.json``, with a format version and a digest over all of it.
 
-Stages stand in it by key and without a path, so that a store can be moved.
+It names stages by key and without a path, so that a store can be moved.
 """
 
 from __future__ import annotations
@@ -8,25 +8,31 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from components.canonical import canonical, with_digest, without_digest
+from components.canonical_json import add_digest, encode_canonical, verify_digest
 from components.errors import StoreError
-from components.files import as_json, read_json, write_bytes, write_json
+from components.files import encode_json, read_json, write_bytes, write_json
 from components.records import RunRecord
 
 RECORD, FAILED, METRICS = "run.json", "failed.json", "metrics.json"
-"""The record; that of a later attempt under the same name which failed; and the scores by themselves."""
+"""The record; that of a later, failed attempt under the same name; and the scores by themselves."""
 
 FORMAT = 2
-"""1 had no digest, and the paths of stages."""
+"""Version of the format: 1 had no digest, and paths of stages."""
 
 _KEY = re.compile(r"[0-9a-f]{64}")
-_AGAIN = "run it again (--replace)"
+_RERUN_HINT = "run it again (--replace)"
 
 
 def write_record(folder: Path, run: RunRecord, *, replaces: bool) -> None:
-    """Write the record into the run's folder; where it does not replace what is there, as ``failed.json``."""
+    """Write the record into the run's folder.
+
+    Args:
+        folder: that of the run.
+        run: the record.
+        replaces: whether it takes the place of an earlier record; else it becomes ``failed.json``.
+    """
     values = run.model_dump(mode="json", exclude={"stages": {"__all__": {"path"}}})
-    content = as_json(with_digest({"format": FORMAT, **values}))
+    content = encode_json(add_digest({"format": FORMAT, **values}))
     if not replaces:
         write_bytes(folder / FAILED, content)
         return
@@ -40,7 +46,7 @@ def write_record(folder: Path, run: RunRecord, *, replaces: bool) -> None:
 
 
 def read_record(folder: Path, stages: Path) -> RunRecord:
-    """The record in a run's folder, its stages in the folder ``stages``.
+    """Read the record in a run's folder; its stages lie in the folder ``stages``.
 
     Raises:
         StoreError: it was altered or damaged, or is of another version.
@@ -48,15 +54,15 @@ def read_record(folder: Path, stages: Path) -> RunRecord:
     path, scores = folder / RECORD, folder / METRICS
     try:
         stated = read_json(path).get("format", 1)
-        shown = read_json(scores) if scores.exists() else None
+        metrics = read_json(scores) if scores.exists() else None
     except StoreError as error:
-        raise StoreError(f"{error}; {_AGAIN}") from error
+        raise StoreError(f"{error}; {_RERUN_HINT}") from error
     if stated != FORMAT:
         raise StoreError(
-            f"{path}: expected format {FORMAT}, found {stated}, of another version of Antiphon; {_AGAIN}"
+            f"{path}: expected format {FORMAT}, found {stated}, of another version of Antiphon; {_RERUN_HINT}"
         )
     try:
-        values = without_digest(path.read_bytes())
+        values = verify_digest(path.read_bytes())
         del values["format"]
         for ref in values["stages"]:
             if not _KEY.fullmatch(ref["key"]):
@@ -65,7 +71,7 @@ def read_record(folder: Path, stages: Path) -> RunRecord:
         run = RunRecord.model_validate(values)
     except (ValueError, KeyError, TypeError) as error:
         fault = " ".join(str(error).split())
-        raise StoreError(f"{path}: expected the record of a run, found: {fault}; {_AGAIN}") from error
-    if shown is not None and canonical(shown) != canonical(values["metrics"]):
-        raise StoreError(f"{scores}: expected the metrics of {RECORD}, found others; {_AGAIN}")
+        raise StoreError(f"{path}: expected the record of a run, found: {fault}; {_RERUN_HINT}") from error
+    if metrics is not None and encode_canonical(metrics) != encode_canonical(values["metrics"]):
+        raise StoreError(f"{scores}: expected the metrics of {RECORD}, found others; {_RERUN_HINT}")
     return run

@@ -1,34 +1,29 @@
-"""The seal of a finished stage, ``DONE.json``: what is in the stage, with a digest over all of the seal."""
+"""The seal of a finished stage, ``DONE.json``: digests of all its files, and of the seal itself."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import time
-from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Final, Literal
 
 from pydantic import Field, ValidationError, field_validator
 
-from components.canonical import digest, with_digest, without_digest
+from components.canonical_json import add_digest, digest_of, verify_digest
+from components.digests import file_digest
 from components.errors import StoreError
 from components.records import Record, Sha256
 
 SEAL, PLAN = "DONE.json", "plan.json"
 FORMAT: Final = 2
-"""1 had no digest over the seal and did not seal the plan."""
-
-_RECENT = 2_000_000_000
-"""Nanoseconds: a file changed as lately as this may change again without a change of its time stamps."""
+"""Version of the format: Version of the format: 1 had no digest over the seal and did not seal the plan."""
 
 
 class DamagedError(StoreError):
-    """A finished stage is not what its seal says."""
+    """The files of a finished stage do not match its seal."""
 
 
 class Seal(Record):
-    """What ``DONE.json`` says. ``sha256`` is the digest of ``files``, ``plan`` that of plan.json."""
+    """The content of ``DONE.json``. ``sha256`` is the digest of ``files``, ``plan`` that of plan.json."""
 
     format: Literal[2] = FORMAT
     stage: str
@@ -47,80 +42,73 @@ class Seal(Record):
 
     @field_validator("files")
     @classmethod
-    def _inside(cls, files: dict[str, str]) -> dict[str, str]:
+    def _check_names(cls, files: dict[str, str]) -> dict[str, str]:
         for name in files:
             path = PurePosixPath(name)
             if not name or path.is_absolute() or ".." in path.parts or "\\" in name:
                 raise ValueError(f"expected names of files inside the stage, found {name!r}")
         return files
 
-    def encoded(self) -> bytes:
-        """The bytes of ``DONE.json``."""
-        values = with_digest(self.model_dump(mode="json"))
+    def encode(self) -> bytes:
+        """Return the bytes of ``DONE.json``."""
+        values = add_digest(self.model_dump(mode="json"))
         return json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
 
 
 def read_seal(content: bytes, where: str, key: str) -> Seal:
-    """The seal in the bytes of a ``DONE.json`` in the folder of ``key``.
+    """Read and check the bytes of a ``DONE.json``.
+
+    Args:
+        content: the bytes.
+        where: the file, for messages.
+        key: the key that the stage's folder is named after.
 
     Raises:
         DamagedError: it is damaged, another stage's, or of another version.
     """
     try:
-        values = without_digest(content)
+        values = verify_digest(content)
         seal = Seal.model_validate(values)
     except ValidationError as error:
         fault = error.errors()[0]
         name = ".".join(map(str, fault["loc"]))
         raise DamagedError(f"{where}: {name}: {fault['msg']}") from error
     except ValueError as error:
-        if older := _older(content):
+        if older := _other_format(content):
             raise DamagedError(f"{where}: expected format {FORMAT}, found {older}") from error
         raise DamagedError(f"{where}: {error}") from error
-    if digest(seal.files) != seal.sha256 or seal.key != key:
+    if digest_of(seal.files) != seal.sha256 or seal.key != key:
         raise DamagedError(f"{where}: expected the seal of {key[:12]}…, found another's, of {seal.key[:12]}…")
     return seal
 
 
-def verify(folder: Path, seal: Seal, where: str | None = None) -> None:
-    """Check every file of a stage. DamagedError names the first that is not what the seal says.
+def verify_files(folder: Path, seal: Seal, where: str | None = None) -> None:
+    """Check every file of a stage against its seal.
 
-    ``where`` is what the folder is a copy of, for the message.
+    Args:
+        folder: the stage's.
+        seal: what its files must match.
+        where: what the folder is a copy of, for the message.
+
+    Raises:
+        DamagedError: names the first file that differs.
     """
     for name, expected in {**seal.files, PLAN: seal.plan}.items():
         try:
-            found = file_digest(folder / name)
+            actual = file_digest(folder / name)
         except OSError as error:
             raise DamagedError(
                 f"{where or folder}/{name}: expected a file, found: {error.strerror}"
             ) from error
-        if found != expected:
+        if actual != expected:
             raise DamagedError(
                 f"{where or folder}/{name}: expected sha256 {expected[:12]}…, as {SEAL} says, found "
-                f"{found[:12]}…; it was changed or damaged"
+                f"{actual[:12]}…; it was changed or damaged"
             )
 
 
-def file_digest(path: Path) -> str:
-    """sha256 of a file's bytes, remembered by this process while the file has not been touched. OSError."""
-    found = path.stat()
-    stamp = (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
-    if time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns) < _RECENT:
-        return _read(path, stamp)
-    return _remembered(path, stamp)
-
-
-def _read(path: Path, stamp: tuple[int, ...]) -> str:
-    del stamp
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-_remembered = lru_cache(maxsize=8192)(_read)
-
-
-def _older(content: bytes) -> str | None:
-    """What sealed a stage before there were formats, or a version to come; None for mere damage."""
+def _other_format(content: bytes) -> str | None:
+    """Return the format that a seal of another version states; None for mere damage."""
     try:
         values = json.loads(content)
         stated = values.get("format", 1)

@@ -1,8 +1,8 @@
-"""Writing one stage: shard after shard, resumable after the last complete one, sealed by DONE.json.
+"""Writing one stage shard by shard: resumable after the last complete shard, sealed by DONE.json.
 
-A shard is a fixed slice of the stage's inputs, so that the batches of a resumed stage are those of an
-uninterrupted one and its bytes are too. ``journal.jsonl`` says after each shard how long the two files
-are and what was appended; on opening, whatever does not match the journal is cut off.
+A shard is a fixed slice of the stage's inputs, so that the batches of a resumed stage, and therefore its
+bytes, are those of an uninterrupted one. After each shard ``journal.jsonl`` records how long the two files of
+records are and a digest of what was appended; on opening, whatever does not match the journal is cut off.
 """
 
 from __future__ import annotations
@@ -15,68 +15,79 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from components.canonical import digest, with_digest, without_digest
+from components.canonical_json import add_digest, digest_of, verify_digest
+from components.digests import file_digest
 from components.errors import StoreError
-from components.files import lines, now, sync_folder, told_when_full, write_bytes
+from components.files import (
+    append_durably,
+    disk_full_as_store_error,
+    read_lines,
+    sync_file,
+    sync_folder,
+    utc_now,
+    write_bytes,
+)
 from components.records import StageRef
-from components.storage.backends import Local
-from components.storage.locks import Waiting, lock_seconds
-from components.storage.seal import PLAN, SEAL, Seal, file_digest
+from components.storage.backends import LocalBackend
+from components.storage.locks import LockWait, lock_seconds
+from components.storage.seal import PLAN, SEAL, Seal
 from components.storage.stage_plan import StagePlan
-from components.storage.store import Store, plan_json, stage_ref
+from components.storage.store import Store, encode_plan, stage_ref
 
 OUTPUTS, ERRORS, JOURNAL = "outputs.jsonl", "errors.jsonl", "journal.jsonl"
 
 
-class Writer:
-    """The one writer of a stage. ``ref`` is set once the stage is finished (or was found finished)."""
+class StageWriter:
+    """The only writer of a stage. ``ref`` is set once the stage is finished, or was found finished."""
 
-    def __init__(self, plan: StagePlan, folder: Path, place: Local, ref: StageRef | None = None) -> None:
+    def __init__(
+        self, plan: StagePlan, folder: Path, backend: LocalBackend, ref: StageRef | None = None
+    ) -> None:
         self.plan = plan
         self.path = folder
-        self._place = place
+        self._backend = backend
         self.ref = ref
         self.seconds = 0.0
         self.peak_memory_bytes = 0
-        self.read: dict[str, str] = {}
+        self.read_digests: dict[str, str] = {}
         self._entries: list[dict[str, Any]] = []
 
     @property
     def shards_done(self) -> int:
-        """Complete shards of this attempt and those before it."""
+        """Complete shards of this attempt and earlier ones."""
         return len(self._entries)
 
     @property
     def _sizes(self) -> list[int]:
         return list(self._entries[-1]["sizes"]) if self._entries else [0, 0]
 
-    def inputs_of(self, shard: int) -> str:
-        """Digest of what a complete shard was computed from."""
+    def inputs_digest_of(self, shard: int) -> str:
+        """Return the digest of what a complete shard was computed from."""
         return str(self._entries[shard].get("inputs", ""))
 
-    def cut(self, shards: int) -> None:
-        """Give up the complete shards from this number on: what they were computed from has changed."""
-        self._entries = self._entries[:shards]
+    def discard_from(self, shard: int) -> None:
+        """Discard the complete shards from this number on: what they were computed from has changed."""
+        self._entries = self._entries[:shard]
         self.seconds = sum(entry["seconds"] for entry in self._entries)
         self._truncate()
 
     # Shards of records
 
     def resume(self) -> None:
-        """Keep the complete shards of an earlier attempt and cut off what follows them."""
+        """Keep the complete shards of earlier attempts and cut off what follows them."""
         files = [self.path / OUTPUTS, self.path / ERRORS]
         for file in files:
             file.touch()
-        sent = self._place.shards(self.plan.key)
+        sent = self._backend.read_shards(self.plan.key)
         if sent is not None:
             self._restore(sent)
         with files[0].open("rb") as outputs, files[1].open("rb") as errors:
             path = self.path / JOURNAL
-            for _, entry in journal_entries(path.read_bytes() if path.exists() else b""):
+            for _, entry in read_journal(path.read_bytes() if path.exists() else b""):
                 grown = [new - old for new, old in zip(entry["sizes"], self._sizes, strict=True)]
                 if entry["shard"] != self.shards_done or min(grown) < 0:
                     break
-                if _sha(outputs.read(grown[0]), errors.read(grown[1])) != entry["sha256"]:
+                if _hash_parts(outputs.read(grown[0]), errors.read(grown[1])) != entry["sha256"]:
                     break
                 self.seconds += entry["seconds"]
                 self.peak_memory_bytes = max(self.peak_memory_bytes, entry["peak_memory_bytes"])
@@ -89,16 +100,16 @@ class Writer:
             os.truncate(self.path / name, size)
         path = self.path / JOURNAL
         if path.exists():
-            os.truncate(path, sum(len(_line(entry)) for entry in self._entries))
+            os.truncate(path, sum(len(_encode_entry(entry)) for entry in self._entries))
 
     def _restore(self, shards: Iterable[bytes]) -> None:
-        """Make the three files from shards; whatever is wrong with one is found when they are read."""
+        """Rebuild the three files from shards; a damaged shard is noticed when the files are read."""
         names = (OUTPUTS, ERRORS, JOURNAL)
         with ExitStack() as stack:
             outputs, errors, journal = (stack.enter_context((self.path / n).open("wb")) for n in names)
             for shard in shards:
                 line, end, records = shard.partition(b"\n")
-                _, entry = next(journal_entries(line + end), (b"", None))
+                _, entry = next(read_journal(line + end), (b"", None))
                 if entry is None:
                     return
                 good = entry["sizes"][0] - outputs.tell()
@@ -109,29 +120,34 @@ class Writer:
     def append(
         self, outputs: Sequence[str], errors: Sequence[str], *, seconds: float, peak: int, inputs: str = ""
     ) -> None:
-        """Add one shard: the JSON of its finished records and of its quarantined ones, each in input order.
+        """Add one shard.
 
-        ``inputs`` is the digest of what it was computed from.
+        Args:
+            outputs: the JSON of its outputs, in input order.
+            errors: the JSON of its quarantined records, in input order.
+            seconds: wall time of computing it.
+            peak: peak memory in bytes.
+            inputs: digest of what it was computed from.
 
         Raises:
             StoreError: the disk is full; the shards before this one are kept.
         """
-        parts = [_joined(outputs), _joined(errors)]
-        with told_when_full(f"stage {self.plan.stage}", self.path):
+        parts = [_join_lines(outputs), _join_lines(errors)]
+        with disk_full_as_store_error(f"stage {self.plan.stage}", self.path):
             for name, part in zip((OUTPUTS, ERRORS), parts, strict=True):
-                _append(self.path / name, part)
+                append_durably(self.path / name, part)
             sizes = [size + len(part) for size, part in zip(self._sizes, parts, strict=True)]
-            entry = {"shard": self.shards_done, "sizes": sizes, "sha256": _sha(*parts)}
+            entry = {"shard": self.shards_done, "sizes": sizes, "sha256": _hash_parts(*parts)}
             entry |= {"seconds": round(seconds, 6), "peak_memory_bytes": peak, "inputs": inputs}
-            line = _line(entry)
-            _append(self.path / JOURNAL, line)
-        self._place.keep(self.plan.key, self.shards_done, b"".join((line, *parts)))
+            line = _encode_entry(entry)
+            append_durably(self.path / JOURNAL, line)
+        self._backend.save_shard(self.plan.key, self.shards_done, b"".join((line, *parts)))
         self._entries.append(entry)
         self.seconds += seconds
         self.peak_memory_bytes = max(self.peak_memory_bytes, peak)
 
     def finish(self, ids: Iterable[str] | None, content: str | None = None) -> StageRef:
-        """Check that every input id is exactly one of ok or quarantined, then seal the stage.
+        """Check that every input has exactly one outcome, then seal the stage.
 
         Args:
             ids: the ids of all inputs, in the order in which they were given to the shards; None for a stage
@@ -142,7 +158,7 @@ class Writer:
             StoreError: an id is missing, doubled, out of order or was never given.
         """
         if ids is None:
-            good, bad = (sum(1 for _ in lines(self.path / name)) for name in (OUTPUTS, ERRORS))
+            good, bad = (sum(1 for _ in read_lines(self.path / name)) for name in (OUTPUTS, ERRORS))
         else:
             good, bad = check_partition(self.plan.stage, ids, self.path)
         return self.seal([OUTPUTS, ERRORS], items=good + bad, quarantined=bad, content=content)
@@ -152,81 +168,95 @@ class Writer:
     def seal(
         self, files: Iterable[str], *, items: int, quarantined: int = 0, content: str | None = None
     ) -> StageRef:
-        """Write DONE.json over ``files`` (names relative to the stage's folder), the last act of a stage.
+        """Write DONE.json over ``files``, the last act of a stage.
 
-        ``seconds`` and ``peak_memory_bytes`` are those that the caller has added up on this object.
+        Args:
+            files: names relative to the stage's folder.
+            items: how many items they stand for.
+            quarantined: how many of these could not be processed.
+            content: see :class:`~components.records.StageRef`.
+
+        Its ``seconds`` and ``peak_memory_bytes`` are what was added up on this object.
         """
         digests = {name: file_digest(self.path / name) for name in sorted(files)}
         for name in digests:
-            _sync(self.path / name)
+            sync_file(self.path / name)
         seal = Seal(
             stage=self.plan.stage,
             kind=self.plan.kind,
             key=self.plan.key,
-            plan=hashlib.sha256(plan_json(self.plan)).hexdigest(),
+            plan=hashlib.sha256(encode_plan(self.plan)).hexdigest(),
             files=digests,
-            sha256=digest(digests),
+            sha256=digest_of(digests),
             content=content,
-            read=self.read,
+            read=self.read_digests,
             items=items,
             quarantined=quarantined,
             seconds=round(self.seconds, 3),
             peak_memory_bytes=self.peak_memory_bytes,
-            finished=now(),
+            finished=utc_now(),
         )
-        self._place.seal(self.plan.key, digests, seal.encoded())
-        with told_when_full(f"stage {self.plan.stage}", self.path):
-            write_bytes(self.path / SEAL, seal.encoded())
+        self._backend.publish_stage(self.plan.key, digests, seal.encode())
+        with disk_full_as_store_error(f"stage {self.plan.stage}", self.path):
+            write_bytes(self.path / SEAL, seal.encode())
         self.ref = stage_ref(seal, self.path, reused=False)
         return self.ref
 
 
 @contextmanager
-def opened(
-    store: Store, plan: StagePlan, *, records: bool = True, read: Mapping[str, str] | None = None
-) -> Iterator[Writer]:
-    """Open the stage of a plan: finished (``writer.ref`` is set), resumed, or begun.
+def open_stage(
+    store: Store, plan: StagePlan, *, records: bool = True, read_digests: Mapping[str, str] | None = None
+) -> Iterator[StageWriter]:
+    """Open the stage of a plan: finished (``writer.ref`` is set), resumed, or new.
 
-    Whatever goes wrong inside the ``with`` leaves the stage resumable: it is finished only by
-    ``finish`` or ``seal``. A stage of ``records`` grows by ``append``; any other (a trained model) puts
-    its files into ``writer.path``, keeps what it finds there from an earlier attempt, and seals them.
-    ``read`` are the digests of the stages that it reads, by role: a finished stage that was computed from
-    others is stale, and is computed again.
+    Whatever goes wrong inside the ``with`` block leaves the stage resumable: only ``finish`` and ``seal``
+    finish it.
+
+    Args:
+        store: where.
+        plan: the stage's.
+        records: whether the stage grows by ``append``; another one (a trained model) puts its files into
+            ``writer.path``, keeps what an earlier attempt left there, and seals them.
+        read_digests: digests of the stages that it reads, by role; a finished stage that was computed from
+            others is stale and computed again.
 
     Raises:
-        StoreError: another process is still writing this stage after ``ANTIPHON_LOCK_SECONDS``; the
-            message says which.
+        StoreError: another process still writes this stage after ``ANTIPHON_LOCK_SECONDS``; the message says
+            which.
     """
-    found = store.find(plan, read)
-    if found is not None:
-        yield Writer(plan, Path(found.path), store.place, found)
+    ref = store.find_stage(plan, read_digests)
+    if ref is not None:
+        yield StageWriter(plan, Path(ref.path), store.backend, ref)
         return
-    folder = store.folder(plan.key)
+    folder = store.stage_folder(plan.key)
     what = f"stage {plan.stage} ({plan.key[:12]}…)"
-    with store.place.held(plan.key, what, Waiting(what, lock_seconds())):
+    with store.backend.lock(plan.key, what, LockWait(what, lock_seconds())):
         # Whoever held the lock a moment ago may have finished it.
-        found = store.find(plan, read)
-        if found is None:
-            store.place.set_aside(plan.key)
-            with told_when_full(what, folder):
+        ref = store.find_stage(plan, read_digests)
+        if ref is None:
+            store.backend.set_aside(plan.key)
+            with disk_full_as_store_error(what, folder):
                 folder.mkdir(parents=True, exist_ok=True)
-                write_bytes(folder / PLAN, plan_json(plan))
+                write_bytes(folder / PLAN, encode_plan(plan))
                 sync_folder(store.stages)
-        writer = Writer(plan, folder, store.place, found)
-        writer.read = dict(read or {})
-        if found is None and records:
-            with told_when_full(what, folder):
+        writer = StageWriter(plan, folder, store.backend, ref)
+        writer.read_digests = dict(read_digests or {})
+        if ref is None and records:
+            with disk_full_as_store_error(what, folder):
                 writer.resume()
         yield writer
 
 
 def check_partition(stage: str, ids: Iterable[str], folder: Path) -> tuple[int, int]:
-    """Counts of ok and quarantined records, if together they are exactly ``ids`` in order.
+    """Check that outputs and errors together are exactly ``ids``, in order, and count them.
+
+    Returns:
+        The numbers of outputs and of errors.
 
     Raises:
         StoreError: they are not; the message names the first id that breaks the rule.
     """
-    good, bad = _ids(folder / OUTPUTS), _ids(folder / ERRORS)
+    good, bad = _read_ids(folder / OUTPUTS), _read_ids(folder / ERRORS)
     counts = [0, 0]
     heads = [next(good, None), next(bad, None)]
     for expected in ids:
@@ -234,54 +264,44 @@ def check_partition(stage: str, ids: Iterable[str], folder: Path) -> tuple[int, 
         if not which:
             raise StoreError(
                 f"stage {stage}: expected a result for {expected!r}, found {heads[0]!r} among the outputs, "
-                f"{heads[1]!r} among the errors, in {folder}; the component lost or added a record"
+                f"{heads[1]!r} among the errors, in {folder}; the component lost or added a record (a bug)"
             )
         counts[which[0]] += 1
         heads[which[0]] = next((good, bad)[which[0]], None)
     left = heads[0] or heads[1]
     if left is not None:
-        raise StoreError(f"stage {stage}: a result for {left!r}, which was not an input, in {folder}")
+        raise StoreError(
+            f"stage {stage}: expected results for its inputs alone, found one for {left!r} in {folder}"
+        )
     return counts[0], counts[1]
 
 
-def _ids(path: Path) -> Iterator[str]:
-    for line in lines(path):
+def _read_ids(path: Path) -> Iterator[str]:
+    for line in read_lines(path):
         record: dict[str, Any] = json.loads(line)
         yield record.get("utterance_id") or record["id"]
 
 
-def journal_entries(journal: bytes) -> Iterator[tuple[bytes, dict[str, Any]]]:
-    """The lines of a journal with what they say, up to the first that is not as it was written."""
+def read_journal(journal: bytes) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """Yield the lines of a journal with their entries, up to the first that is damaged."""
     for line in journal.split(b"\n")[:-1]:
         try:
-            yield line, without_digest(line)
+            yield line, verify_digest(line)
         except ValueError:
             return
 
 
-def _line(entry: Mapping[str, Any]) -> bytes:
-    """An entry of the journal as it is written."""
-    return json.dumps(with_digest(entry)).encode() + b"\n"
+def _encode_entry(entry: Mapping[str, Any]) -> bytes:
+    """Encode an entry of the journal."""
+    return json.dumps(add_digest(entry)).encode() + b"\n"
 
 
-def _joined(records: Sequence[str]) -> bytes:
+def _join_lines(records: Sequence[str]) -> bytes:
     return "".join(record + "\n" for record in records).encode("utf-8")
 
 
-def _sha(*parts: bytes) -> str:
+def _hash_parts(*parts: bytes) -> str:
     whole = hashlib.sha256()
     for part in parts:
         whole.update(part)
     return whole.hexdigest()
-
-
-def _append(path: Path, content: bytes) -> None:
-    with path.open("ab") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())

@@ -2,9 +2,9 @@
 
 ``STORE/stages/<key>/``  plan.json, outputs.jsonl, errors.jsonl, DONE.json (last)
 ``STORE/runs/<name>/``   run.json, metrics.json, report.html, plots/
-``STORE/locks/``         one lock per stage or run at work, freed by the system when its holder dies
+``STORE/locks/``         one lock per stage or run at work, freed by the system when its process dies
 
-On object storage the same names are objects (backends.py); ``root`` is then the copy on this machine.
+On object storage the same names are objects (backends.py); ``root`` is then the mirror on this machine.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from components.digests import file_digest
 from components.errors import ConfigError, StoreError
-from components.files import as_json, told_when_full, write_bytes
+from components.files import disk_full_as_store_error, encode_json, write_bytes
 from components.records import RunRecord, StageRef
 from components.storage import locks
-from components.storage.backends import place_of
+from components.storage.backends import open_backend
 from components.storage.run_records import RECORD, read_record, write_record
-from components.storage.seal import PLAN, SEAL, DamagedError, Seal, file_digest, read_seal
+from components.storage.seal import PLAN, SEAL, DamagedError, Seal, read_seal
 from components.storage.stage_plan import StagePlan
 
 log = logging.getLogger("antiphon.store")
@@ -31,7 +32,7 @@ _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def check_run_name(name: str) -> str:
-    """The name, if it can be the name of a folder and of nothing else.
+    """Return the name, if it can be the name of a folder and of nothing else.
 
     Raises:
         ConfigError: separators, a leading dot, odd characters or more than 100 of them.
@@ -45,51 +46,53 @@ def check_run_name(name: str) -> str:
 
 
 class Store:
-    """Where stages and runs are kept. Safe for several processes; on object storage, on several machines."""
+    """Stages and runs on disk. Safe for several processes; on object storage, for several machines."""
 
     def __init__(self, url: str | None = None) -> None:
-        self.place = place_of(url)
-        self.root = self.place.root
+        self.backend = open_backend(url)
+        self.root = self.backend.root
         self.stages = self.root / "stages"
         self.runs = self.root / "runs"
 
     # Stages
 
-    def folder(self, key: str) -> Path:
-        """Where the stage with this key is or would be."""
+    def stage_folder(self, key: str) -> Path:
+        """Return the folder of the stage with this key, whether or not it exists."""
         return self.stages / key
 
-    def find(self, plan: StagePlan, read: Mapping[str, str] | None = None) -> StageRef | None:
-        """The finished stage of a plan with its files' digests verified, or None.
+    def find_stage(self, plan: StagePlan, read_digests: Mapping[str, str] | None = None) -> StageRef | None:
+        """Return the finished stage of a plan with its files verified, or None.
 
-        ``read`` are the digests of the stages that it reads now, by role: one that was computed from others
-        is stale and not returned.
+        A finished stage whose files do not match its seal is logged as a warning and not returned: whoever
+        opens it for writing sets it aside and computes it again.
 
-        A finished stage whose files do not match is reported as a warning and not returned: it is set
-        aside and computed again by whoever opens it for writing.
+        Args:
+            plan: the stage's.
+            read_digests: digests of the stages that it reads now, by role; a stage that was computed from
+                others is stale and not returned.
         """
         try:
-            seal = self.place.bring(plan.key)
+            seal = self.backend.download(plan.key)
         except DamagedError as error:
-            if self._plan_restored(plan):
-                return self.find(plan, read)
+            if self._restore_plan(plan):
+                return self.find_stage(plan, read_digests)
             log.warning("stage %s is damaged and will be computed again: %s", plan.stage, error)
             return None
         if seal is None:
             return None
-        changed = [role for role, sha in (read or {}).items() if seal.read.get(role, sha) != sha]
+        changed = [role for role, sha in (read_digests or {}).items() if seal.read.get(role, sha) != sha]
         if changed:
             log.warning(
                 "stage %s is stale and will be computed again: what it reads as %s has changed",
                 *(plan.stage, ", ".join(changed)),
             )
             return None
-        ref = stage_ref(seal, self.folder(plan.key), reused=True)
+        ref = stage_ref(seal, self.stage_folder(plan.key), reused=True)
         return ref.model_copy(update={"stage": plan.stage, "kind": plan.kind})
 
-    def _plan_restored(self, plan: StagePlan) -> bool:
-        """Write the ``plan.json`` of a finished stage again, where that and not another file is damaged."""
-        folder, content = self.folder(plan.key), plan_json(plan)
+    def _restore_plan(self, plan: StagePlan) -> bool:
+        """Rewrite the ``plan.json`` of a finished stage where only it is damaged; return whether it was."""
+        folder, content = self.stage_folder(plan.key), encode_plan(plan)
         stated = hashlib.sha256(content).hexdigest()
         try:
             seal = read_seal((folder / SEAL).read_bytes(), str(folder), plan.key)
@@ -100,25 +103,33 @@ class Store:
         write_bytes(folder / PLAN, content)
         return True
 
-    def plan_of(self, key: str) -> StagePlan:
-        """The plan of a finished stage, verified. StoreError where there is no such stage."""
+    def load_plan(self, key: str) -> StagePlan:
+        """Return the plan of a finished stage, verified.
+
+        Raises:
+            StoreError: there is no such stage, or it is damaged.
+        """
         try:
-            if self.place.bring(key) is not None:
-                return StagePlan.model_validate_json((self.folder(key) / PLAN).read_bytes())
+            if self.backend.download(key) is not None:
+                return StagePlan.model_validate_json((self.stage_folder(key) / PLAN).read_bytes())
         except DamagedError as error:
             raise StoreError(
-                f"stage {key[:12]}… is damaged: {error}; run the flow that made it again"
+                f"stage {key[:12]}… is damaged: {error}; repeat the run that computed it"
             ) from error
-        raise StoreError(f"expected a finished stage {key[:12]}… in {self.place.url}, found none")
+        raise StoreError(f"expected a finished stage {key[:12]}… in {self.backend.url}, found none")
 
-    def at_hand(self, ref: StageRef) -> StageRef:
-        """A finished stage that another machine may have named, as it can be read here. StoreError."""
-        return self.place.at_hand(ref)
+    def localize(self, ref: StageRef) -> StageRef:
+        """Return a finished stage, which another machine may have named, as it can be read here.
+
+        Raises:
+            StoreError: it is gone, damaged, or no longer what the reference says.
+        """
+        return self.backend.localize(ref)
 
     # Runs
 
     def run_folder(self, name: str) -> Path:
-        """Folder of the run ``name``; it need not exist.
+        """Return the folder of the run ``name``; it need not exist.
 
         Raises:
             ConfigError: the name cannot be a folder's.
@@ -126,74 +137,82 @@ class Store:
         return self.runs / check_run_name(name)
 
     @contextmanager
-    def claimed_run(self, flow: str, name: str | None = None, *, replace: bool = False) -> Iterator[Path]:
-        """The folder of a run that is at work: named after the time and the flow unless a name is given.
+    def claim_run(self, flow: str, name: str | None = None, *, replace: bool = False) -> Iterator[Path]:
+        """Hold the folder of a run while the block runs.
+
+        Args:
+            flow: names the run, after the time, unless ``name`` is given.
+            name: the run's name.
+            replace: whether a finished run of that name may be replaced.
 
         Raises:
             ConfigError: there is a finished run of that name, and it is not to be replaced.
             StoreError: a run of that name is at work, or nothing can be written here.
         """
-        folder = self.run_folder(self._new_name(flow) if name is None else name)
-        with self._run_held(folder.name):
+        folder = self.run_folder(self._claim_new_name(flow) if name is None else name)
+        with self._lock_run(folder.name):
             if name is not None:
-                self.place.bring_run(name)
-                if not replace and self._finished(name):
+                self.backend.download_run(name)
+                if not replace and self._has_finished(name):
                     raise ConfigError(
-                        f"name: expected one that no finished run has, found {name!r} in {self.place.url}; "
+                        f"name: expected one that no finished run has, found {name!r} in {self.backend.url}; "
                         "take another, or --replace it (replace: true)"
                     )
-                self.place.claim_run(name)
+                self.backend.claim_run(name)
             yield folder
 
     @contextmanager
-    def recorded_run(self, name: str) -> Iterator[RunRecord]:
-        """A run that is recorded, while files of its folder are written again. StoreError."""
-        with self._run_held(name):
+    def lock_recorded_run(self, name: str) -> Iterator[RunRecord]:
+        """Hold a recorded run while files of its folder are written again; gives its record.
+
+        Raises:
+            StoreError: there is no such run, or it is at work.
+        """
+        with self._lock_run(name):
             yield self.load_run(name)
 
-    def _run_held(self, name: str) -> AbstractContextManager[None]:
+    def _lock_run(self, name: str) -> AbstractContextManager[None]:
         what = f"run {name}"
-        waiting = locks.Waiting(what, 0.3, "give this run another name")  # another may be tidying
-        return self.place.held(locks.RUN + check_run_name(name), what, waiting)
+        waiting = locks.LockWait(what, 0.3, "give this run another name")  # another may be tidying
+        return self.backend.lock(locks.RUN_PREFIX + check_run_name(name), what, waiting)
 
-    def _new_name(self, flow: str) -> str:
+    def _claim_new_name(self, flow: str) -> str:
         stem = f"{datetime.now(UTC).strftime('%Y-%m-%d-%H%M%S')}-{flow}"
         for number in range(1, 1000):
             name = check_run_name(stem if number == 1 else f"{stem}-{number}")
-            with told_when_full(f"run {name}", self.root):
-                if self.place.claim_run(name):
+            with disk_full_as_store_error(f"run {name}", self.root):
+                if self.backend.claim_run(name):
                     return name
-        raise StoreError(f"a thousand runs named {stem} in {self.place.url}; give this one a name")
+        raise StoreError(f"a thousand runs named {stem} in {self.backend.url}; give this one a name")
 
     def save_run(self, run: RunRecord) -> Path:
-        """Write ``run.json`` and ``metrics.json`` of a run; gives back its folder.
+        """Write ``run.json`` and ``metrics.json`` of a run and return its folder.
 
-        The record of a run that did not complete does not take the place of one that did: it becomes
-        ``failed.json``.
+        The record of a run that did not complete does not replace one that did: it becomes ``failed.json``.
         """
         folder = self.run_folder(run.name)
-        write_record(folder, run, replaces=run.completed or not self._finished(run.name))
-        self.place.send_run(run.name)
+        write_record(folder, run, replaces=run.completed or not self._has_finished(run.name))
+        self.backend.upload_run(run.name)
         return folder
 
     def load_run(self, name: str) -> RunRecord:
-        """The record of the run ``name``, its stages verified.
+        """Return the record of the run ``name``, its stages verified.
 
         Raises:
             StoreError: no such run here, one that has not finished, or its record or a stage is damaged.
         """
         folder = self.run_folder(name)
-        self.place.bring_run(name)
+        self.backend.download_run(name)
         if not (folder / RECORD).exists():
-            raise StoreError(self._missing(name))
+            raise StoreError(self._explain_missing_run(name))
         run = read_record(folder, self.stages)
-        return run.model_copy(update={"stages": tuple(map(self.at_hand, run.stages))})
+        return run.model_copy(update={"stages": tuple(map(self.localize, run.stages))})
 
-    def _missing(self, name: str) -> str:
-        if not self.place.has_run(name):
-            known = ", ".join(self.place.run_names()[-5:])
-            return f"no run {name!r} in {self.place.url}/runs; the latest are: {known or 'none yet'}"
-        holder = locks.holder_of(self.root, locks.RUN + name)
+    def _explain_missing_run(self, name: str) -> str:
+        if not self.backend.has_run(name):
+            latest = ", ".join(self.backend.list_run_names()[-5:])
+            return f"no run {name!r} in {self.backend.url}/runs; the latest are: {latest or 'none yet'}"
+        holder = locks.holder_of(self.root, locks.RUN_PREFIX + name)
         if holder is not None:
             return f"run {name} has not finished: {holder} is at work on it; wait for it"
         return (
@@ -201,8 +220,8 @@ class Store:
             "command again, it goes on where it stopped"
         )
 
-    def _finished(self, name: str) -> bool:
-        """Whether there is a record of that name that a failed run must not replace, a damaged one too."""
+    def _has_finished(self, name: str) -> bool:
+        """Return whether there is a record that a failed run must not replace, be it a damaged one."""
         folder = self.run_folder(name)
         if not (folder / RECORD).exists():
             return False
@@ -212,13 +231,13 @@ class Store:
             return True
 
 
-def plan_json(plan: StagePlan) -> bytes:
-    """The bytes of ``plan.json``."""
-    return as_json(plan.model_dump(mode="json"))
+def encode_plan(plan: StagePlan) -> bytes:
+    """Encode a plan as the bytes of ``plan.json``."""
+    return encode_json(plan.model_dump(mode="json"))
 
 
 def stage_ref(seal: Seal, folder: Path, *, reused: bool) -> StageRef:
-    """The reference to a finished stage."""
+    """Return the reference to a finished stage, from its seal."""
     fields = (
         "stage",
         "kind",

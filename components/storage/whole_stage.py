@@ -1,4 +1,4 @@
-"""The protocol of a stage that is made whole, such as a model or a table: measured, sealed, reused."""
+"""The protocol of a stage that is made in one piece, such as a model or a table: measured, sealed, reused."""
 
 from __future__ import annotations
 
@@ -7,49 +7,54 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.files import read_json, told_when_full, write_json
+from components.files import disk_full_as_store_error, read_json, write_json
 from components.profiling import measure_cost
 from components.records import StageRef
 from components.storage.seal import PLAN
 from components.storage.stage_plan import StagePlan
-from components.storage.stage_writer import Writer, opened
+from components.storage.stage_writer import StageWriter, open_stage
 from components.storage.store import Store
 
 READ = "read.json"
 WORK = "work"
-"""Folder of a stage that is made whole for what it needs only to go on; removed once it is sealed."""
+"""Folder of a stage made in one piece for what only resuming needs; removed once it is sealed."""
 TABLES = "tables.json"
-"""A stage that has more to show seals this file: ``{"tables": [{"title", "note", "rows": [{...}]}]}``."""
+"""Tables that a stage may seal for the report: ``{"tables": [{"title", "note", "rows": [{...}]}]}``."""
 
 
 @dataclass(frozen=True)
 class Product:
-    """What a stage that is made whole left in its folder: its files, and how many items they stand for."""
+    """The files that a stage made in one piece left in its folder, and how many items they stand for."""
 
     files: Iterable[str]
     items: int
     quarantined: int = 0
     seconds: float | None = None
-    """Of computing, where that began in an earlier attempt."""
+    """Wall time of computing, where that began in an earlier attempt."""
 
 
 def compute_once(
-    store: Store, plan: StagePlan, work: Callable[[Path], Product], read: Mapping[str, str] | None = None
+    store: Store,
+    plan: StagePlan,
+    work: Callable[[Path], Product],
+    read_digests: Mapping[str, str] | None = None,
 ) -> StageRef:
-    """The stage of a plan that is made whole: reused if it is finished, else made by ``work``, and sealed.
+    """Return the stage of a plan that is made in one piece: reused if it is finished, else made and sealed.
 
     Args:
+        store: where.
+        plan: the stage's.
         work: makes the files in the stage's folder, where an earlier attempt may have left some.
-        read: see :func:`opened`.
+        read_digests: see :func:`~components.storage.stage_writer.open_stage`.
     """
-    with opened(store, plan, records=False, read=read) as writer:
-        ref = writer.ref or _made(writer, work)
+    with open_stage(store, plan, records=False, read_digests=read_digests) as writer:
+        ref = writer.ref or _make_and_seal(writer, work)
     discard_work(writer.path)
     return ref
 
 
-def _made(writer: Writer, work: Callable[[Path], Product]) -> StageRef:
-    _forget_other(writer)
+def _make_and_seal(writer: StageWriter, work: Callable[[Path], Product]) -> StageRef:
+    _clear_stale_work(writer)
     with measure_cost() as cost:
         product = work(writer.path)
     writer.seconds = cost.seconds if product.seconds is None else product.seconds
@@ -57,20 +62,20 @@ def _made(writer: Writer, work: Callable[[Path], Product]) -> StageRef:
     return writer.seal(product.files, items=product.items, quarantined=product.quarantined)
 
 
-def _forget_other(writer: Writer) -> None:
-    """Remove what an earlier attempt has made of other inputs than this one's."""
+def _clear_stale_work(writer: StageWriter) -> None:
+    """Remove what an earlier attempt made from other inputs than this one's."""
     noted = writer.path / WORK / READ
-    if noted.is_file() and read_json(noted) != writer.read:
-        for each in writer.path.iterdir():
-            if each.is_dir():
-                shutil.rmtree(each)
-            elif each.name != PLAN:
-                each.unlink()
-    with told_when_full(f"stage {writer.plan.stage}", writer.path):
+    if noted.is_file() and read_json(noted) != writer.read_digests:
+        for path in writer.path.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != PLAN:
+                path.unlink()
+    with disk_full_as_store_error(f"stage {writer.plan.stage}", writer.path):
         noted.parent.mkdir(exist_ok=True)
-        write_json(noted, writer.read)
+        write_json(noted, writer.read_digests)
 
 
 def discard_work(folder: Path) -> None:
-    """Remove what a finished stage was made with, also what a kill after its seal left."""
+    """Remove the work folder of a finished stage, also one that a kill after the seal left."""
     shutil.rmtree(folder / WORK, ignore_errors=True)

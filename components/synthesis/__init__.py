@@ -1,1 +1,1 @@
-"""Text -> speech, to make spoken data from text-only data. The engines are a table in :mod:`.engines`."""
+"""Text -> speech, for spoken data from text; the engines are rows of a table in :mod:`.engines`."""

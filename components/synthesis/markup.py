@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import re
 
-MARK = re.compile(r"\{([^{}|]+)\|([^{}|\[\]]+)\}")
+PRONUNCIATION_MARK = re.compile(r"\{([^{}|]+)\|([^{}|\[\]]+)\}")
 
 
-def visible(text: str) -> str:
+def strip_marks(text: str) -> str:
     """The text as it is read: every mark replaced by its word."""
-    return MARK.sub(r"\1", text)
+    return PRONUNCIATION_MARK.sub(r"\1", text)
 
 
-def phonetic(text: str) -> str:
+def to_phonemes(text: str) -> str:
     """The text as espeak-ng is to speak it: every mark replaced by its phonemes in double brackets."""
-    return MARK.sub(r"[[\2]]", text)
+    return PRONUNCIATION_MARK.sub(r"[[\2]]", text)
 
 
 def is_marked(text: str) -> bool:
     """Whether a pronunciation is forced anywhere in ``text``."""
-    return MARK.search(text) is not None
+    return PRONUNCIATION_MARK.search(text) is not None

@@ -1,4 +1,5 @@
-"""Training: one loop (``train``) over anything that is a :class:`Learner`, plain PyTorch.
+"""Training: one loop over anything that is a :class:`~.learner.Learner`, in plain PyTorch.
 
-``loop`` is the place to start reading; ``config`` is what can be set, ``learners`` what can be trained.
+:mod:`.trainer` is the place to start reading, :mod:`.config` has the settings; what can be trained is listed
+in :mod:`components.nodes.learners`.
 """

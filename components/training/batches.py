@@ -11,23 +11,27 @@ from torch import Tensor
 
 
 class Example(NamedTuple):
-    """One pair as ids: ``source`` and ``target`` both end with the end-of-sentence id."""
+    """A sentence pair as ids; ``source`` and ``target`` both end with the end-of-sentence id."""
 
     source: tuple[int, ...]
     target: tuple[int, ...]
 
     @property
     def length(self) -> int:
-        """Tokens of the longer side."""
+        """The number of tokens of the longer side."""
         return max(len(self.source), len(self.target))
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Padded ids: ``source`` (N, S), ``mask`` (N, S) bool, ``inputs`` and ``labels`` (N, T).
+    """A padded batch of N pairs.
 
-    ``inputs`` is ``labels`` shifted right behind the start id (the pad id, as in Marian); padding of
-    ``labels`` is -100.
+    Attributes:
+        source: source ids (N, S).
+        mask: (N, S) bool, True where the source is not padding.
+        inputs: the decoder's inputs (N, T): the labels shifted right behind the start id (the pad id, as in
+            Marian).
+        labels: target ids (N, T); -100 at padding.
     """
 
     source: Tensor
@@ -36,18 +40,27 @@ class Batch:
     labels: Tensor
 
     def to(self, device: torch.device) -> Batch:
-        """The same batch on ``device``."""
+        """Move the tensors to ``device``."""
         return Batch(
             self.source.to(device), self.mask.to(device), self.inputs.to(device), self.labels.to(device)
         )
 
 
-def plan(lengths: Sequence[int], batch_tokens: int, generator: torch.Generator | None) -> list[list[int]]:
+def plan_batches(
+    lengths: Sequence[int], batch_tokens: int, generator: torch.Generator | None
+) -> list[list[int]]:
     """Cut examples into batches of at most ``batch_tokens`` padded tokens; every example once.
 
-    Examples are sorted by length (ties and near-ties shuffled, so that epochs differ), cut, and the
-    batches shuffled. Without a generator the order is by length: for evaluation. An example longer than
-    the bound travels alone.
+    Examples are sorted by length (near-ties shuffled, so that epochs differ), cut, and the batches shuffled.
+    An example longer than the bound is a batch of its own.
+
+    Args:
+        lengths: tokens of each example.
+        batch_tokens: padded tokens per batch at most.
+        generator: shuffles; without it batches are in order of length, for evaluation.
+
+    Returns:
+        Batches as lists of indices of examples.
     """
     if generator is None:
         order = sorted(range(len(lengths)), key=lambda i: lengths[i])
@@ -71,13 +84,13 @@ def plan(lengths: Sequence[int], batch_tokens: int, generator: torch.Generator |
     return [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
 
 
-def epoch_plan(lengths: Sequence[int], batch_tokens: int, seed: int, epoch: int) -> list[list[int]]:
-    """The batches of one epoch: a pure function of its arguments, so a resumed run sees the same ones."""
-    return plan(lengths, batch_tokens, torch.Generator().manual_seed(seed * 1_000_003 + epoch))
+def plan_epoch(lengths: Sequence[int], batch_tokens: int, seed: int, epoch: int) -> list[list[int]]:
+    """Plan the batches of one epoch: a pure function, so that a resumed training sees the same ones."""
+    return plan_batches(lengths, batch_tokens, torch.Generator().manual_seed(seed * 1_000_003 + epoch))
 
 
 def collate(examples: Sequence[Example], pad: int) -> Batch:
-    """Pad N examples to their longest: see :class:`Batch`."""
+    """Pad examples to the longest of them; ``pad`` is the pad id."""
     source = _pad([e.source for e in examples], pad)
     labels = _pad([e.target for e in examples], -100)
     inputs = _pad([(pad, *e.target[:-1]) for e in examples], pad)

@@ -1,18 +1,21 @@
-"""What is refused of a training before its data are read: shapes, languages, files and models."""
+"""Checks of a training's settings before its data are read: shapes, languages, files and models."""
 
 from __future__ import annotations
 
 from components import data, models
 from components.device import pick_device
 from components.languages import check_code
-from components.training import starting
+from components.training import initialization
 from components.training.config import DistillationConfig, TrainingConfig
-from components.training.model import check_heads
-from components.training.refiners import require_start
+from components.training.marian_model import check_heads
 
 
 def check(config: TrainingConfig, store: str | None) -> None:
-    """Refuse what needs no reading. ConfigError, DataError, ModelError, StoreError."""
+    """Refuse settings that cannot work, without reading data.
+
+    Raises:
+        ConfigError, DataError, ModelError, StoreError: what is wrong, and what to do.
+    """
     check_code(config.source_language)
     check_code(config.target_language)
     for source in (config.data, config.dev):
@@ -21,18 +24,18 @@ def check(config: TrainingConfig, store: str | None) -> None:
 
 
 def check_machine(config: TrainingConfig, store: str | None) -> None:
-    """The same of the model that is made, whatever its data."""
+    """Check device, shape and models, but not the data."""
     pick_device(config.device)
     if config.kind in ("deliberation", "edit_diffusion"):
-        require_start(config)
-    if config.start is None:
+        initialization.require_initial_model(config)
+    if config.init_from is None:
         check_heads(config)
-    for reference in starting.named(config).values():
+    for reference in initialization.model_references(config).values():
         models.check(reference, store)
 
 
 def check_distillation(config: DistillationConfig, store: str | None) -> None:
-    """The same of a student, and its teachers' names."""
+    """Check a student's training, and that its teachers can be resolved."""
     check(config, store)
-    for reference in (*config.teachers, *([config.layers_of] if config.layers_of else [])):
+    for reference in (*config.teachers, *([config.init_layers_from] if config.init_layers_from else [])):
         models.check(reference, store)

@@ -1,19 +1,37 @@
-"""What a user can set on a training run. Flat, described, bounded: the Prefect UI makes its form of it."""
+"""Settings of trainings, from which the form in Prefect's UI is made: flat, described, bounded."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
+
+from components.deprecated_names import DeprecatedNames
 
 VERSION = 1
-"""Of the training loop: raised when the same configuration gives another model."""
+"""Version of the training loop: raised when the same settings give another model."""
 
 
-class TrainingConfig(BaseModel):
-    """Settings of one training run: data, size of the model, optimiser, budgets, machine."""
+class TrainingConfig(DeprecatedNames):
+    """Settings of one training: data, size of the model, optimizer, budgets, machine."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    deprecated_names: ClassVar = {
+        "width": "d_model",
+        "inner": "ffn_dim",
+        "heads": "num_heads",
+        "layers": "num_layers",
+        "vocabulary": "vocab_size",
+        "batch_pieces": "batch_tokens",
+        "clip": "max_grad_norm",
+        "start": "init_from",
+        "schedule": "lr_schedule",
+        "average": "average_checkpoints",
+        "keep": "keep_checkpoints",
+        "drafts": "num_drafts",
+        "anchor": "first_pass_loss_weight",
+        "noise_steps": "diffusion_steps",
+    }
 
     data: str = Field(
         "multi30k:train",
@@ -53,9 +71,9 @@ class TrainingConfig(BaseModel):
         "translation",
         title="Kind of model",
         description="translation (source to target), language_model (of the target side alone), deliberation "
-        "or edit_diffusion (refiners that start from the translation model named in start)",
+        "or edit_diffusion (refiners that start from the translation model named in init_from)",
     )
-    start: str | None = Field(
+    init_from: str | None = Field(
         None,
         title="Start from",
         description="model whose weights, shape and vocabulary training starts from; empty = random weights",
@@ -66,29 +84,29 @@ class TrainingConfig(BaseModel):
         description="model whose vocabulary is used, so that both can be mixed; empty = learned from data",
     )
 
-    vocabulary: int = Field(
+    vocab_size: int = Field(
         8000,
         title="Vocabulary",
         ge=64,
         le=64000,
         description="pieces of the joint sentencepiece vocabulary at most",
     )
-    layers: int = Field(
+    num_layers: int = Field(
         3, title="Layers", ge=1, le=24, description="encoder layers, and as many decoder layers"
     )
     decoder_layers: int | None = Field(
         None, title="Decoder layers", ge=1, le=24, description="decoder layers if they are fewer or more"
     )
-    width: int = Field(256, title="Width", ge=8, le=4096, multiple_of=4, description="model dimension")
-    inner: int = Field(
+    d_model: int = Field(256, title="Width", ge=8, le=4096, multiple_of=4, description="model dimension")
+    ffn_dim: int = Field(
         512,
         title="Feed-forward width",
         ge=8,
         le=16384,
         description="dimension inside the feed-forward blocks",
     )
-    heads: int = Field(
-        4, title="Attention heads", ge=1, le=64, description="attention heads; must divide the width"
+    num_heads: int = Field(
+        4, title="Attention heads", ge=1, le=64, description="attention heads; must divide d_model"
     )
     dropout: float = Field(
         0.2,
@@ -111,7 +129,7 @@ class TrainingConfig(BaseModel):
     warmup_steps: int = Field(
         300, title="Warm-up steps", ge=1, le=100_000, description="steps of linear warm-up to the peak"
     )
-    schedule: Literal["inverse_sqrt", "linear"] = Field(
+    lr_schedule: Literal["inverse_sqrt", "linear"] = Field(
         "inverse_sqrt",
         title="Schedule",
         description="decay after the warm-up: 1/sqrt(step), or linear to zero at max_steps",
@@ -126,14 +144,14 @@ class TrainingConfig(BaseModel):
         lt=1.0,
         description="probability mass spread over the vocabulary",
     )
-    clip: float = Field(
+    max_grad_norm: float = Field(
         1.0,
         title="Gradient clipping",
         gt=0.0,
         le=1000.0,
         description="gradients are scaled down to this norm",
     )
-    batch_pieces: int = Field(
+    batch_tokens: int = Field(
         2500,
         title="Batch size",
         ge=16,
@@ -141,7 +159,7 @@ class TrainingConfig(BaseModel):
         description="padded pieces (tokens) per batch at most, on the longer side",
     )
 
-    max_steps: int = Field(4000, title="Steps", ge=1, le=10_000_000, description="budget: optimiser steps")
+    max_steps: int = Field(4000, title="Steps", ge=1, le=10_000_000, description="budget: optimizer steps")
     max_minutes: float | None = Field(
         None, title="Minutes", gt=0.0, description="budget: minutes of training; empty = no limit"
     )
@@ -166,7 +184,7 @@ class TrainingConfig(BaseModel):
         le=1000,
         description="stop after this many evaluations without a better dev BLEU",
     )
-    average: int = Field(
+    average_checkpoints: int = Field(
         5,
         title="Checkpoints averaged",
         ge=1,
@@ -174,7 +192,7 @@ class TrainingConfig(BaseModel):
         description="last checkpoints kept, and averaged for the final model",
     )
 
-    keep: int = Field(
+    keep_checkpoints: int = Field(
         0,
         title="Checkpoints kept",
         ge=0,
@@ -182,17 +200,17 @@ class TrainingConfig(BaseModel):
         description="last checkpoints kept as models of their own, store:KEY@STEP, for ensembles and soups",
     )
 
-    drafts: int = Field(
+    num_drafts: int = Field(
         2, title="Drafts", ge=1, le=16, description="deliberation: first passes sampled for each source"
     )
-    anchor: float = Field(
+    first_pass_loss_weight: float = Field(
         0.5,
         title="First pass's own loss",
         ge=0.0,
         le=10.0,
         description="deliberation: weight of the first pass's own likelihood in the loss; 0 as published",
     )
-    noise_steps: int = Field(
+    diffusion_steps: int = Field(
         4, title="Diffusion steps", ge=1, le=50, description="edit_diffusion: steps T of the corruption"
     )
 
@@ -208,6 +226,11 @@ class TrainingConfig(BaseModel):
 class DistillationConfig(TrainingConfig):
     """Settings of a student's training with word-level distillation; without teachers, a plain training."""
 
+    deprecated_names: ClassVar = {
+        "word_share": "kd_ratio",
+        "layers_of": "init_layers_from",
+    }
+
     teachers: tuple[str, ...] = Field(
         (),
         title="Teachers",
@@ -219,14 +242,14 @@ class DistillationConfig(TrainingConfig):
     temperature: float = Field(
         1.0, title="Temperature", gt=0.0, le=100.0, description="flattens teacher and student alike"
     )
-    word_share: float = Field(
+    kd_ratio: float = Field(
         0.5,
         title="Word-level share",
         ge=0.0,
         le=1.0,
         description="share of the loss that imitates the teachers; the rest is cross-entropy",
     )
-    layers_of: str | None = Field(
+    init_layers_from: str | None = Field(
         None,
         title="Layers of",
         description="model whose evenly spaced layers the student begins with; empty = random weights",

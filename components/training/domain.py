@@ -1,33 +1,33 @@
-"""A trained translation model says what it was made for: :mod:`components.translation.domain`."""
+"""The domain record of a trained translation model: what texts it was made for."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from components.files import write_atomically
 from components.models.checkpoints import DOMAIN
-from components.models.digests import write_atomically
 from components.records import Utterance
-from components.training import pairs
+from components.training import parallel_data
 from components.training.config import TrainingConfig
 from components.translation.config import TranslationConfig
 from components.translation.domain import measure_domain
 from components.translation.factory import build
 
-MOST = 500
-"""Development texts that are translated: enough to place the limits, 7 CPU seconds for a model of 6 M."""
+MAX_TEXTS = 500
+"""Development texts that are translated: enough for the limits, and 7 CPU seconds for a model of 6 M."""
 
 
 def write_domain(folder: Path, config: TrainingConfig) -> None:
-    """Measure the model in ``folder`` on the data that it learned from and keep the result beside it."""
+    """Measure the model in ``folder`` on its training and development texts; write the record beside it."""
     languages = (config.source_language, config.target_language)
-    learned = [source for source, _ in pairs.learned(config, languages)]
-    held_out = [source for source, _ in pairs.read(config.dev, languages)[0][:MOST]]
+    training_texts = [source for source, _ in parallel_data.training_pairs(config, languages)]
+    held_out = [source for source, _ in parallel_data.read_pairs(config.dev, languages)[0][:MAX_TEXTS]]
     translator = build(TranslationConfig(model=str(folder), n_best=1, device=config.device))
     domain = measure_domain(
         f"text like that of {config.data}",
-        (sentence.tokens for sentence in translator.sentences(_utterances(learned, languages))),
-        translator.measure(_utterances(held_out, languages)),
+        (sentence.tokens for sentence in translator.sentences_of(_utterances(training_texts, languages))),
+        translator.score_sentences(_utterances(held_out, languages)),
     )
     write_atomically(folder / DOMAIN, (domain.model_dump_json(indent=1) + "\n").encode())
 

@@ -1,6 +1,6 @@
-"""What the loop trains: anything with weights, examples and a score.
+"""The interface of what the training loop trains: anything with weights, examples and a score.
 
-A learner owns its model and its data; the loop owns steps, optimiser, budgets, checkpoints and resuming.
+A learner owns its model and its data; the loop owns steps, optimizer, budgets, checkpoints and resuming.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ class Learner(Protocol):
         ...
 
     def loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
-        """Mean loss of the examples ``rows`` (a scalar with gradient), and the number of tokens in it."""
+        """Compute the mean loss of the examples ``rows`` (a scalar with gradient), and their tokens."""
         ...
 
     def dev_loss(self) -> float:
-        """Loss on the development set, without dropout or smoothing."""
+        """Return the loss on the development set, without dropout or smoothing."""
         ...
 
     def dev_score(self) -> float:
-        """What decides between checkpoints, on the development set; higher is better."""
+        """Return the development set's score that decides between checkpoints; higher is better."""
         ...
 
     def export(self, folder: Path) -> None:
@@ -51,4 +51,4 @@ class Learner(Protocol):
 
 
 MakeLearner = Callable[[TrainingConfig, Path, torch.device], Learner]
-"""Makes the learner of a run: configuration, the run's folder (for a vocabulary, say), device."""
+"""(settings, the training's folder, device) -> its learner."""

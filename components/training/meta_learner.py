@@ -1,6 +1,6 @@
-"""The learner of meta-learning: several directions of one source language, learned to be adapted.
+"""The learner of meta-learning: several translation directions of one source language, to be adapted later.
 
-The first step of a low-resource system: the model that comes out is the ``start`` of a plain training on
+The first step of a low-resource system: the model that comes out is the ``init_from`` of a plain training on
 the little data there is (Gu et al. 2018). ``multilingual`` is the baseline: the same batches, one loss.
 """
 
@@ -9,22 +9,35 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from components.ensembling.bagging import bagged
 from components.errors import ConfigError
-from components.training import batches, dev, meta, model, objective, pairs, starting, vocabulary
+from components.training import (
+    batches,
+    cross_entropy,
+    initialization,
+    meta_learning,
+    parallel_data,
+    validation,
+    vocabulary,
+)
+from components.training.bagging import resample_items
 from components.training.batches import Batch, Example
 from components.training.config import TrainingConfig
-from components.training.pairs import Pair
+from components.training.marian_model import build_marian
+from components.training.parallel_data import Pair
 
 
 class MetaConfig(TrainingConfig):
-    """Settings of the training before adaptation. ``target_language`` is the one adapted to afterwards."""
+    """Settings of the training before adaptation; ``target_language`` is the one of the adaptation."""
+
+    deprecated_names: ClassVar = {
+        "inner_rate": "inner_learning_rate",
+    }
 
     method: Literal["multilingual", "maml", "first-order", "reptile"] = Field(
         "first-order",
@@ -48,7 +61,7 @@ class MetaConfig(TrainingConfig):
     adapt_limit: int | None = Field(
         None, title="Adaptation pairs", ge=1, description="pairs of it that are read; empty = all"
     )
-    inner_rate: float = Field(
+    inner_learning_rate: float = Field(
         0.05, title="Inner learning rate", gt=0.0, le=10.0, description="of the plain steps on the support"
     )
     inner_steps: int = Field(
@@ -57,38 +70,45 @@ class MetaConfig(TrainingConfig):
 
 
 class MetaLearner:
-    """Episodes over several directions; the mean dev loss of the directions decides."""
+    """Learns from episodes over several directions; their mean development loss picks the checkpoint."""
 
     score_name = "log_likelihood"
 
     def __init__(self, config: MetaConfig, out: Path, device: torch.device, store: str | None = None) -> None:
         self.config = config
-        parts = [self._pairs(config.data, language)[config.skip :] for language in config.languages]
-        texts = [bagged(part, config.seed, config.bag) for part in parts]
+        parts = [self._read_pairs(config.data, language)[config.skip :] for language in config.languages]
+        texts = [resample_items(part, config.seed, config.bag) for part in parts]
         if not all(texts):
             raise ConfigError(f"skip: expected fewer than the pairs of each direction, found {config.skip}")
-        self.tokenizer, spm = self._vocabulary(out, texts, store)
+        self.tokenizer, spm = self._load_or_learn_vocabulary(out, texts, store)
         self.examples: list[Example] = []
         self.task_of: list[int] = []
         for task, (language, text) in enumerate(zip(config.languages, texts, strict=True)):
-            found = pairs.encode(text, spm, config.max_length, language)
-            self.examples += found
-            self.task_of += [task] * len(found)
+            encoded = parallel_data.encode_pairs(text, spm, config.max_length, language)
+            self.examples += encoded
+            self.task_of += [task] * len(encoded)
         self._dev = [
-            pairs.encode(self._pairs(config.dev, language), spm, config.max_length, language)
+            parallel_data.encode_pairs(
+                self._read_pairs(config.dev, language), spm, config.max_length, language
+            )
             for language in config.languages
         ]
         self.lengths = [example.length for example in self.examples]
-        self.model = starting.weights_of(config, store) or model.build(config, len(self.tokenizer))
+        self.model = initialization.load_initial_model(config, store) or build_marian(
+            config, len(self.tokenizer)
+        )
         self.model.set_attn_implementation("eager")  # the fused kernels have no second derivative
         self.model.to(device)
 
-    def _pairs(self, source: str, language: str) -> list[Pair]:
-        return pairs.read(source, (self.config.source_language, language), self.config.limit)[0]
+    def _read_pairs(self, source: str, language: str) -> list[Pair]:
+        return parallel_data.read_pairs(source, (self.config.source_language, language), self.config.limit)[0]
 
-    def _vocabulary(self, out: Path, texts: Sequence[Sequence[Pair]], store: str | None) -> tuple[Any, bytes]:
-        """The pieces of ``tokenizer`` or ``start``, else joint pieces of all directions and of the text
-        adapted to; with a tag for each target language.
+    def _load_or_learn_vocabulary(
+        self, out: Path, texts: Sequence[Sequence[Pair]], store: str | None
+    ) -> tuple[Any, bytes]:
+        """Load the vocabulary of ``tokenizer`` or ``init_from``, or learn one for all directions.
+
+        A learned one also sees the text that is adapted to later, and has a tag for each target language.
         """
         config = self.config
         target = config.target_language
@@ -98,15 +118,15 @@ class MetaLearner:
             later: Sequence[Pair] = []
             if config.adapt_data is not None:
                 both = (config.source_language, target)
-                later = pairs.read(config.adapt_data, both, config.adapt_limit)[0]
+                later = parallel_data.read_pairs(config.adapt_data, both, config.adapt_limit)[0]
             lines = itertools.chain.from_iterable(itertools.chain(*texts, later))
-            return vocabulary.train(lines, config.vocabulary, tags)
+            return vocabulary.train(lines, config.vocab_size, tags)
 
-        spm, tokenizer = starting.vocabulary_of(config, out, learn, store)
+        spm, tokenizer = initialization.load_or_learn_vocabulary(config, out, learn, store)
         missing = sorted(set(tags) - tokenizer.get_vocab().keys())
         if missing:
             raise ConfigError(
-                f"{config.tokenizer or config.start}: expected a vocabulary with a tag for every target "
+                f"{config.tokenizer or config.init_from}: expected a vocabulary with a tag for every target "
                 f"language, found none for {', '.join(missing)}; name a model of several directions"
             )
         return tokenizer, spm
@@ -116,39 +136,45 @@ class MetaLearner:
         return batch.to(self.model.device)
 
     def loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
-        """The loss whose gradient is the (meta-)gradient, averaged over the directions in the batch.
+        """Compute the loss whose gradient is the (meta-)gradient, averaged over the directions in the batch.
 
         Its value is the cross-entropy of the whole batch, or of the queries after adaptation. The token
         count is that of the whole batch: what one update has read.
         """
         config = self.config
         tokens = sum(len(self.examples[i].target) for i in rows)
-        parts = meta.split(rows, self.task_of, config.inner_steps + 1)
+        parts = meta_learning.split_episode(rows, self.task_of, config.inner_steps + 1)
         if config.method == "multilingual" or not parts:
-            return objective.loss(self.model, self._batch(rows), config.label_smoothing)
-        loss = meta.loss_of(self.model, self._smoothed)
-        weights = meta.trained(self.model)
+            return cross_entropy.smoothed_cross_entropy(self.model, self._batch(rows), config.label_smoothing)
+        loss = meta_learning.functional_loss(self.model, self._smoothed_loss)
+        weights = meta_learning.trainable_weights(self.model)
         values = [
-            meta.METHODS[config.method](
-                loss, weights, [self._batch(s) for s in supports], self._batch(query), config.inner_rate
+            meta_learning.METHODS[config.method](
+                loss,
+                weights,
+                [self._batch(s) for s in supports],
+                self._batch(query),
+                config.inner_learning_rate,
             )
             for *supports, query in parts.values()
         ]
         return torch.stack(values).mean(), tokens
 
-    def _smoothed(self, module: nn.Module, batch: Batch) -> Tensor:
-        return objective.loss(module, batch, self.config.label_smoothing)[0]
+    def _smoothed_loss(self, module: nn.Module, batch: Batch) -> Tensor:
+        return cross_entropy.smoothed_cross_entropy(module, batch, self.config.label_smoothing)[0]
 
     def dev_loss(self) -> float:
-        """Cross-entropy before any adaptation, nats per target token, mean of the directions."""
-        found = [dev.dev_loss(self.model, examples, self.config.batch_pieces) for examples in self._dev]
-        return sum(found) / len(found)
+        """Return the directions' mean cross-entropy before any adaptation, nats per target token."""
+        losses = [
+            validation.dev_loss(self.model, examples, self.config.batch_tokens) for examples in self._dev
+        ]
+        return sum(losses) / len(losses)
 
     def dev_score(self) -> float:
-        """The negative of the dev loss."""
+        """Return the negative of the development loss."""
         return -self.dev_loss()
 
     def export(self, folder: Path) -> None:
-        """A folder that transformers loads; its tokenizer asks for the language adapted to."""
+        """Write a folder that transformers loads; its tokenizer asks for the language adapted to."""
         self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)

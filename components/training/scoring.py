@@ -1,53 +1,65 @@
-"""The finished model's scores on a data set: translations by beam search, or the perplexity."""
+"""Scores of a finished model on a data set: of its translations by beam search, or its perplexity."""
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from components import data
-from components.metrics.bootstrap import SEED, percentile_interval
+from components.metrics.bootstrap import SEED, ratio_interval
 from components.metrics.translation import translation_scores
 from components.models.checkpoints import checkpoint_of
 from components.models.loading import load_transformers
 from components.records import Score
-from components.training import dev, language, package, pairs
+from components.training import language_model_learner, parallel_data, validation
 from components.training.batches import Example
-from components.training.starting import PIECES
+from components.training.initialization import PIECES
 
 
-def scores(
+def load_translation_model(folder: Path) -> tuple[Any, Any]:
+    """Load model (float32, evaluation mode) and tokenizer of a folder.
+
+    Raises:
+        ModelError: where a tensor is missing or there is one too many.
+    """
+    return load_transformers(checkpoint_of(folder, str(folder)), "seq2seq")
+
+
+def score_translations(
     folder: Path, source: str, languages: tuple[str, str], beam_size: int, limit: int | None = None
 ) -> dict[str, Score]:
-    """BLEU, chrF and TER of the model in ``folder`` on the data set ``source``.
+    """Score the model in ``folder`` on the data set ``source``: BLEU, chrF and TER.
 
-    Decoding is transformers' ``generate`` (beam search, length-normalised). Utterances without text count
+    Decoding is transformers' ``generate`` (beam search, length-normalized). Utterances without text count
     in ``n_total`` only.
     """
     dataset = data.load(source, source_language=languages[0], target_language=languages[1], limit=limit)
     texts = {u.id: u.text or u.transcript for u in dataset.utterances}
-    written = {name: text for name, text in texts.items() if text}
-    translations = dev.translate(*package.load(folder), list(written.values()), beam_size)
+    nonempty = {name: text for name, text in texts.items() if text}
+    translations = validation.translate(*load_translation_model(folder), list(nonempty.values()), beam_size)
     return translation_scores(
-        {u.id: u.references for u in dataset.utterances if u.id in written},
-        dict(zip(written, translations, strict=True)),
+        {u.id: u.references for u in dataset.utterances if u.id in nonempty},
+        dict(zip(nonempty, translations, strict=True)),
         language=languages[1],
         n_total=len(dataset.utterances) + len(dataset.quarantined),
     )
 
 
 @torch.no_grad()
-def perplexity(
+def score_perplexity(
     folder: Path, source: str, languages: tuple[str, str], limit: int | None = None
 ) -> dict[str, Score]:
-    """Perplexity per piece of the language model in ``folder`` on the target texts of ``source``."""
+    """Score the language model in ``folder`` on the target texts of ``source``: perplexity per piece."""
     model, _ = load_transformers(checkpoint_of(folder, str(folder)), "causal")
-    text, _ = pairs.read(source, languages, limit)
-    examples = pairs.encode(text, (folder / PIECES).read_bytes(), model.config.max_position_embeddings - 1)
+    text, _ = parallel_data.read_pairs(source, languages, limit)
+    examples = parallel_data.encode_pairs(
+        text, (folder / PIECES).read_bytes(), model.config.max_position_embeddings - 1
+    )
     losses, counts = zip(*(_nats(model, example) for example in examples), strict=True)
-    interval = percentile_interval(losses, counts)
+    interval = ratio_interval(losses, counts)
     score = Score(
         name="perplexity",
         value=math.exp(sum(losses) / sum(counts)),
@@ -61,5 +73,5 @@ def perplexity(
 
 
 def _nats(model: torch.nn.Module, example: Example) -> tuple[float, int]:
-    loss, count = language.mean_loss(model, [Example(example.target, example.target)], 0.0)
+    loss, count = language_model_learner.mean_loss(model, [Example(example.target, example.target)], 0.0)
     return loss.item() * count, count

@@ -20,22 +20,31 @@ EOS, UNKNOWN = 0, 1
 
 
 def tag(language: str) -> str:
-    """The piece that asks a model of several target languages for one, as the published Marian models do."""
+    """Return the piece that asks a model of several target languages for one (as published Marian models)."""
     return f">>{language}<<"
 
 
 def train(lines: Iterable[str], size: int, symbols: Sequence[str] = ()) -> bytes:
     """Train a unigram model (Kudo, 2018) with at most ``size - 1`` pieces (the pad id is the last one).
 
-    Deterministic; a small text gives fewer pieces. ``symbols`` become pieces whatever the text: the tags of
-    target languages (:func:`tag`), say. Raises DataError where the text has more characters
-    than that.
+    Deterministic; a small text gives fewer pieces.
+
+    Args:
+        lines: the text.
+        size: pieces at most.
+        symbols: become pieces whatever the text, such as the tags of target languages (:func:`tag`).
+
+    Returns:
+        The serialized sentencepiece model.
+
+    Raises:
+        DataError: where the text has more characters than ``size``.
     """
-    written = io.BytesIO()
+    buffer = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(lines),
-            model_writer=written,
+            model_writer=buffer,
             vocab_size=size - 1,
             character_coverage=1.0,
             hard_vocab_limit=False,
@@ -50,7 +59,7 @@ def train(lines: Iterable[str], size: int, symbols: Sequence[str] = ()) -> bytes
     except RuntimeError as error:
         reason = str(error).splitlines()[-1]
         raise DataError(f"vocabulary: expected a size that suits the text, found {size}; {reason}") from error
-    return written.getvalue()
+    return buffer.getvalue()
 
 
 def save(model: bytes, folder: Path, source_language: str, target_language: str) -> MarianTokenizer:
@@ -63,13 +72,13 @@ def save(model: bytes, folder: Path, source_language: str, target_language: str)
     )
     for name in ("source.spm", "target.spm"):
         (folder / name).write_bytes(model)
-    made = tokenizer(folder, source_language, target_language)
-    made.save_pretrained(folder)
-    return made
+    saved = tokenizer(folder, source_language, target_language)
+    saved.save_pretrained(folder)
+    return saved
 
 
 def tokenizer(folder: Path, source_language: str, target_language: str) -> MarianTokenizer:
-    """The tokenizer of a folder that :func:`save` wrote."""
+    """Load the tokenizer of a folder that :func:`save` wrote."""
     return MarianTokenizer(
         source_spm=str(folder / "source.spm"),
         target_spm=str(folder / "target.spm"),
@@ -81,12 +90,12 @@ def tokenizer(folder: Path, source_language: str, target_language: str) -> Maria
 
 
 def load(model: bytes) -> sentencepiece.SentencePieceProcessor:
-    """The trained pieces as a processor."""
+    """Load a serialized sentencepiece model."""
     processor = sentencepiece.SentencePieceProcessor()
     processor.LoadFromSerializedProto(model)
     return processor
 
 
-def tagged(pieces: sentencepiece.SentencePieceProcessor, language: str) -> bool:
+def has_tag(pieces: sentencepiece.SentencePieceProcessor, language: str) -> bool:
     """Whether the vocabulary has a tag for the language."""
     return bool(pieces.piece_to_id(tag(language)) != UNKNOWN)

@@ -1,1 +1,1 @@
-"""Text -> text n-best, by any encoder-decoder model or prompted decoder-only model of transformers."""
+"""Text -> n-best translations, by encoder-decoder models and prompted decoder-only models."""

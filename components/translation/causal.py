@@ -1,7 +1,7 @@
-"""Translation by a prompted decoder-only model: a few-shot prompt, or the tokenizer's chat template.
+"""Translation by prompted decoder-only models: a few-shot prompt, or the tokenizer's chat template.
 
-The texts of the prompts are in ``prompts/``. The source is data: one line, in its place between delimiters,
-with those delimiters and all control tokens taken out of it.
+The texts of the prompts are in ``prompts/``. The source is sanitized: one line between delimiters, with those
+delimiters and all control tokens taken out of it.
 """
 
 from __future__ import annotations
@@ -11,32 +11,43 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from components.decoding import rules
+from components.decoding import logits_processors
 from components.decoding.candidates import Candidate
-from components.decoding.causal import CausalModel
 from components.decoding.config import SearchConfig
-from components.decoding.generation import rules_of
-from components.decoding.rules import Rule
+from components.decoding.generation_settings import logits_processors_of
+from components.decoding.logits_processors import LogitsProcessor
+from components.decoding.models.causal import CausalModel
 from components.decoding.search import search
 from components.errors import ConfigError, DataError
 from components.languages import base_of, english_name
-from components.translation.examples import read_examples
-from components.translation.languages import NO_TARGET
-from components.translation.seq2seq import translated
-from components.translation.source import as_data, control_tokens
-from components.translation.translator import Sentence, Translated
+from components.translation.few_shot_examples import read_examples
+from components.translation.language_tokens import NO_TARGET_LANGUAGE
+from components.translation.sanitization import find_control_tokens, sanitize
+from components.translation.seq2seq import to_sentence_translation
+from components.translation.translator import Sentence, SentenceTranslation
 
 PROMPTS = Path(__file__).parent / "prompts"
 _OPEN, _CLOSE = "<text>", "</text>"
-_TURN_ENDS = ("<|im_end|>", "<|endoftext|>", "<end_of_turn>", "<|eot_id|>", "<|end|>")
+_END_OF_TURN_TOKENS = ("<|im_end|>", "<|endoftext|>", "<end_of_turn>", "<|eot_id|>", "<|end|>")
 
 
-class CausalEngine:
-    """An :class:`~components.translation.translator.Engine` over a :class:`CausalModel`."""
+class CausalBackend:
+    """A :class:`~components.translation.translator.TranslationBackend` over a :class:`CausalModel`.
+
+    Args:
+        model: The model, ready to be searched.
+        tokenizer: The model's.
+        search_config: The search.
+        prompt: ``auto`` takes the chat template where the tokenizer has one.
+        examples: A JSONL file of examples for the prompt; None: those in ``prompts/``.
+
+    Raises:
+        ConfigError: The settings do not fit the model, or the examples cannot be read.
+    """
 
     def __init__(
         self,
-        ready: CausalModel,
+        model: CausalModel,
         tokenizer: Any,
         search_config: SearchConfig,
         *,
@@ -46,99 +57,112 @@ class CausalEngine:
         has_template = bool(getattr(tokenizer, "chat_template", None))
         if prompt == "chat" and not has_template:
             raise ConfigError(
-                f"{ready.name}: expected a chat template for prompt chat, found none: use few-shot"
+                f"{model.name}: expected a chat template for prompt chat, found none: use few-shot"
             )
         self._chat = prompt == "chat" or (prompt == "auto" and has_template)
-        self._ready, self._tokenizer, self._search = ready, tokenizer, search_config
-        self._given = None if examples is None else read_examples(Path(examples))
-        self._shared = [json.loads(line) for line in _read("examples.jsonl").splitlines()]
-        self.max_source = ready.positions - search_config.max_new_tokens
+        self._model, self._tokenizer, self._search = model, tokenizer, search_config
+        self._own_examples = None if examples is None else read_examples(Path(examples))
+        self._default_examples = [json.loads(line) for line in _read_prompt("examples.jsonl").splitlines()]
+        self.max_source = model.positions - search_config.max_new_tokens
         if self.max_source < 1:
             raise ConfigError(
-                f"{ready.name}: expected max_tokens below its {ready.positions} positions, "
+                f"{model.name}: expected max_tokens below its {model.positions} positions, "
                 f"found {search_config.max_new_tokens}"
             )
-        self._newlines = () if self._chat else newline_tokens(tokenizer)
-        self._controls = (*control_tokens(tokenizer), _OPEN, _CLOSE)
+        self._newlines = () if self._chat else find_newline_tokens(tokenizer)
+        self._control_tokens = (*find_control_tokens(tokenizer), _OPEN, _CLOSE)
         vocabulary = tokenizer.get_vocab()
-        ends = [vocabulary[end] for end in _TURN_ENDS if end in vocabulary]
-        self._eos = tuple(dict.fromkeys([*ready.vocabulary.eos, *ends, *self._newlines]))
+        ends = [vocabulary[end] for end in _END_OF_TURN_TOKENS if end in vocabulary]
+        self._eos = tuple(dict.fromkeys([*model.vocabulary.eos, *ends, *self._newlines]))
 
     def prepare(self, text: str, source: str, target: str | None) -> Sentence:
         """The whole prompt as token ids."""
         if target is None:
-            raise DataError(NO_TARGET)
-        pairs = self._examples(base_of(source), base_of(target))
+            raise DataError(NO_TARGET_LANGUAGE)
+        pairs = self._examples_for(base_of(source), base_of(target))
         names = english_name(source), english_name(target)
-        text = as_data(text, self._controls)
+        text = sanitize(text, self._control_tokens)
         if self._chat:
-            messages = chat_messages(text, pairs, *names)
+            messages = build_chat_messages(text, pairs, *names)
             prompt = self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
             ids = self._tokenizer(prompt, add_special_tokens=False, verbose=False).input_ids
         else:
-            ids = self._tokenizer(few_shot_prompt(text, pairs, *names), verbose=False).input_ids
+            ids = self._tokenizer(build_few_shot_prompt(text, pairs, *names), verbose=False).input_ids
         return Sentence(tuple(ids), target)
 
-    def answer(self, text: str) -> tuple[int, ...]:
-        """A translation as what follows the prompt, with what ends it: to be scored, not searched."""
-        text = as_data(text, self._controls)
+    def tokenize_answer(self, text: str) -> tuple[int, ...]:
+        """A translation as the token ids that follow the prompt, end included: to be scored, not searched."""
+        text = sanitize(text, self._control_tokens)
         if self._chat:
             return (*self._tokenizer(text, add_special_tokens=False).input_ids, self._eos[0])
         return tuple(self._tokenizer(f" {text}\n", add_special_tokens=False).input_ids)
 
-    def _examples(self, source: str, target: str) -> list[tuple[str, str]]:
-        if self._given is not None:
-            return self._given
-        return [(row[source], row[target]) for row in self._shared if source in row and target in row]
+    def _examples_for(self, source: str, target: str) -> list[tuple[str, str]]:
+        if self._own_examples is not None:
+            return self._own_examples
+        return [
+            (row[source], row[target]) for row in self._default_examples if source in row and target in row
+        ]
 
-    def decode(self, sentences: Sequence[Sentence]) -> list[list[Translated]]:
+    def decode(self, sentences: Sequence[Sentence]) -> list[list[SentenceTranslation]]:
         """Search one batch."""
         prompts = [sentence.tokens for sentence in sentences]
-        member = self._ready.member(prompts, eos=self._eos)
-        found = search([member], self._search, rules=answer_rules(self._ready, prompts, self._eos))
-        return [[self._text(candidate) for candidate in candidates] for candidates in found]
+        scorer = self._model.build_scorer(prompts, eos=self._eos)
+        nbests = search(
+            [scorer],
+            self._search,
+            logits_processors=answer_logits_processors(self._model, prompts, self._eos),
+        )
+        return [[self._to_translation(candidate) for candidate in candidates] for candidates in nbests]
 
-    def _text(self, candidate: Candidate) -> Translated:
+    def _to_translation(self, candidate: Candidate) -> SentenceTranslation:
         tokens = list(candidate.tokens)
-        if candidate.ending in self._newlines and candidate.ending is not None:
-            tokens.append(candidate.ending)  # it may carry the last full stop: ".\n" is one token for some
+        if candidate.eos_token in self._newlines and candidate.eos_token is not None:
+            tokens.append(candidate.eos_token)  # it may carry the last full stop: ".\n" is one token for some
         text = self._tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         line = text.replace(_OPEN, " ").replace(_CLOSE, " ").strip().split("\n", 1)[0]
-        return translated(self._tokenizer, candidate, line)
+        return to_sentence_translation(self._tokenizer, candidate, line)
 
 
-def answer_rules(ready: CausalModel, prompts: Sequence[Sequence[int]], eos: tuple[int, ...]) -> list[Rule]:
-    """Those of the model's settings, and no answer is empty."""
-    return [rules.suppress_at(0, eos), *rules_of(ready.model, eos=eos, prompts=prompts)]
+def answer_logits_processors(
+    model: CausalModel, prompts: Sequence[Sequence[int]], eos: tuple[int, ...]
+) -> list[LogitsProcessor]:
+    """The logits processors of the model's settings, and one that forbids an empty answer."""
+    return [
+        logits_processors.suppress_at(0, eos),
+        *logits_processors_of(model.model, eos=eos, prompts=prompts),
+    ]
 
 
-def few_shot_prompt(text: str, pairs: Sequence[tuple[str, str]], source: str, target: str) -> str:
+def build_few_shot_prompt(text: str, pairs: Sequence[tuple[str, str]], source: str, target: str) -> str:
     """Examples as pairs of lines, the text as the last pair's first line; the model writes the second."""
-    shots = [f"{source}: {one}\n{target}: {other}\n" for one, other in pairs]
-    head = _read("few_shot.txt").strip().format(source=source, target=target)
+    shots = [f"{source}: {source_text}\n{target}: {target_text}\n" for source_text, target_text in pairs]
+    head = _read_prompt("few_shot.txt").strip().format(source=source, target=target)
     return "\n".join([f"{head}\n", *shots, f"{source}: {text}\n{target}:"])
 
 
-def chat_messages(
+def build_chat_messages(
     text: str, pairs: Sequence[tuple[str, str]], source: str, target: str
 ) -> list[dict[str, str]]:
     """Instructions, examples as earlier turns, and the text between delimiters in the last turn."""
-    instructions = _read("chat.txt").strip().format(source=source, target=target, open=_OPEN, close=_CLOSE)
+    instructions = (
+        _read_prompt("chat.txt").strip().format(source=source, target=target, open=_OPEN, close=_CLOSE)
+    )
     turns = [{"role": "system", "content": instructions}]
-    for one, other in pairs:
+    for source_text, target_text in pairs:
         turns += [
-            {"role": "user", "content": f"{_OPEN}{one}{_CLOSE}"},
-            {"role": "assistant", "content": other},
+            {"role": "user", "content": f"{_OPEN}{source_text}{_CLOSE}"},
+            {"role": "assistant", "content": target_text},
         ]
     return [*turns, {"role": "user", "content": f"{_OPEN}{text}{_CLOSE}"}]
 
 
-def newline_tokens(tokenizer: Any) -> tuple[int, ...]:
+def find_newline_tokens(tokenizer: Any) -> tuple[int, ...]:
     """Every token whose text holds a line break: where a line of the few-shot prompt ends."""
     vocabulary: dict[str, int] = tokenizer.get_vocab()
     marks = ("Ċ", "\n") if any(piece.startswith("Ġ") for piece in vocabulary) else ("\n", "<0x0A>")
     return tuple(sorted(index for piece, index in vocabulary.items() if any(mark in piece for mark in marks)))
 
 
-def _read(name: str) -> str:
+def _read_prompt(name: str) -> str:
     return (PROMPTS / name).read_text(encoding="utf-8")

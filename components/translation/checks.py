@@ -1,4 +1,4 @@
-"""What is refused of a translator before its weights are loaded: its search, its model, its languages."""
+"""What is refused of a translator before its weights are loaded: search, device, model, languages."""
 
 from __future__ import annotations
 
@@ -6,25 +6,35 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from components import models
-from components.data import UNKNOWN_LANGUAGE
 from components.errors import ConfigError, DataError
-from components.machine import device_name
+from components.languages import UNDETERMINED
+from components.machine import resolve_device_name
 from components.models.architectures import CAUSAL, MULTILINGUAL
 from components.models.checkpoints import read_json
 from components.records import Checkpoint
 from components.translation.config import TranslationConfig
-from components.translation.examples import read_examples
-from components.translation.languages import NO_TARGET, language_token, refuse_other_direction
-from components.translation.searching import search_of
+from components.translation.few_shot_examples import read_examples
+from components.translation.language_tokens import (
+    NO_TARGET_LANGUAGE,
+    find_language_token,
+    refuse_other_direction,
+)
+from components.translation.search_settings import search_config_of
 
-Pair = tuple[str, str | None]
+LanguagePair = tuple[str, str | None]
 """Source and target language of a text; a source that nobody stated is ``und``."""
 
 
 def check(config: TranslationConfig, store: str | None) -> None:
-    """Refuse what can be refused without fetching a model. ConfigError, ModelError, StoreError."""
-    search_of(config)
-    device = device_name(config.device)
+    """Refuse what can be refused without fetching a model.
+
+    Raises:
+        ConfigError: Search, device, arithmetic or examples cannot be used.
+        ModelError: There is no such model.
+        StoreError: The store that the model is in cannot be read.
+    """
+    search_config_of(config)
+    device = resolve_device_name(config.device)
     if config.dtype == "int8" and device != "cpu":
         raise ConfigError(f"expected dtype float32, bfloat16 or float16 on {device}, found int8")
     if config.examples is not None:
@@ -32,16 +42,16 @@ def check(config: TranslationConfig, store: str | None) -> None:
     models.check(config.model, store)
 
 
-def admit(config: TranslationConfig, store: str | None, pairs: Iterable[Pair]) -> None:
+def validate_model(config: TranslationConfig, store: str | None, pairs: Iterable[LanguagePair]) -> None:
     """Refuse, by its files (fetched first), a model that translates none of ``pairs``. As :func:`check`."""
-    checkpoint = text_model(config.model, store)
-    fault = unsupported(checkpoint, pairs)
+    checkpoint = resolve_text_model(config.model, store)
+    fault = explain_unsupported(checkpoint, pairs)
     if fault is not None:
         raise ConfigError(f"{config.model}: {fault}")
 
 
-def text_model(reference: str, store: str | None) -> Checkpoint:
-    """The checkpoint of a model that reads text. ConfigError where it is a recogniser's."""
+def resolve_text_model(reference: str, store: str | None) -> Checkpoint:
+    """The checkpoint of a model that reads text. ConfigError where it recognizes speech."""
     checkpoint = models.resolve(reference, store)
     if checkpoint.architecture.lower().startswith(("whisper", "pocketsphinx")):
         raise ConfigError(
@@ -51,9 +61,9 @@ def text_model(reference: str, store: str | None) -> Checkpoint:
     return checkpoint
 
 
-def unsupported(checkpoint: Checkpoint, pairs: Iterable[Pair]) -> str | None:
-    """Why the model translates none of ``pairs``, told of the first; None where it may translate one."""
-    refuse, first = _rule(checkpoint), None
+def explain_unsupported(checkpoint: Checkpoint, pairs: Iterable[LanguagePair]) -> str | None:
+    """Why the model translates none of ``pairs``, said of the first; None where it may translate one."""
+    refuse, first = _direction_check(checkpoint), None
     for source, target in pairs:
         try:
             refuse(source, target)
@@ -64,8 +74,8 @@ def unsupported(checkpoint: Checkpoint, pairs: Iterable[Pair]) -> str | None:
     return first
 
 
-def _rule(checkpoint: Checkpoint) -> Callable[[str, str | None], object]:
-    """What raises DataError for a language that the model has not, by the files beside its weights."""
+def _direction_check(checkpoint: Checkpoint) -> Callable[[str, str | None], object]:
+    """A function that raises DataError for languages that the model lacks, by files beside its weights."""
     folder = Path(checkpoint.path)
     if checkpoint.architecture.endswith(CAUSAL):
         return _refuse_no_target
@@ -81,15 +91,15 @@ def _rule(checkpoint: Checkpoint) -> Callable[[str, str | None], object]:
         def refuse(source: str, target: str | None) -> None:
             _refuse_no_target(source, target)
             for language in (source, str(target)):
-                if language != UNKNOWN_LANGUAGE:
-                    language_token(tokenizer, language)
+                if language != UNDETERMINED:
+                    find_language_token(tokenizer, language)
 
         return refuse
     values = read_json(folder / "tokenizer_config.json")
     declared = values.get("source_lang"), values.get("target_lang")
 
     def refuse_other(source: str, target: str | None) -> None:
-        refuse_other_direction(declared, str(declared[0]) if source == UNKNOWN_LANGUAGE else source, target)
+        refuse_other_direction(declared, str(declared[0]) if source == UNDETERMINED else source, target)
 
     return refuse_other
 
@@ -97,4 +107,4 @@ def _rule(checkpoint: Checkpoint) -> Callable[[str, str | None], object]:
 def _refuse_no_target(source: str, target: str | None) -> None:
     del source
     if target is None:
-        raise DataError(NO_TARGET)
+        raise DataError(NO_TARGET_LANGUAGE)

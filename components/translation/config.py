@@ -1,4 +1,4 @@
-"""What a user can set on a translator. Flat, described, bounded: the Prefect UI makes its form of it."""
+"""Settings of translation. Flat, described, bounded: the Prefect UI makes its form of them."""
 
 from __future__ import annotations
 

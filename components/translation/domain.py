@@ -1,4 +1,4 @@
-"""What a translation model was made for, and whether a text is anything like it.
+"""The domain of a translation model: what it was made for, and whether a text is like it.
 
 A small model translates whatever it is given, fluently, also when it has seen nothing of the kind. Beside
 its weights a model of ours keeps ``domain.json``: which pieces of its vocabulary its training had met, how
@@ -20,22 +20,22 @@ from pydantic import Field, ValidationError
 
 from components.errors import ModelError
 from components.languages import base_of
-from components.models.catalogue import translators
 from components.models.checkpoints import DOMAIN, read_json
+from components.models.packaged_models import packaged_translators
 from components.records import Record
 
-FEATURE = "unfamiliar"
+UNFAMILIAR_FEATURE = "unfamiliar"
 """The feature of a hypothesis: the share of its source's sentences that are unfamiliar, 0 to 1."""
-SEEN = 5
+MIN_TRAINING_COUNT = 5
 """Times that training must have met a piece for it to be known."""
-TAIL = 1.0
+TAIL_PERCENT = 1.0
 """Percent of the development sentences that may lie outside each limit."""
 WARN_ABOVE = 0.1
 """Share of unfamiliar texts above which a run says so; unseen captions stay below it."""
 
 Piece = int
-Measured = tuple[Sequence[Piece], float, int]
-"""Source pieces of a sentence, summed log-probability (nats) of its best translation, tokens of that."""
+ScoredSentence = tuple[Sequence[Piece], float, int]
+"""A sentence's source pieces, summed log-probability (nats) of its best translation, tokens of that."""
 
 
 class Domain(Record):
@@ -50,7 +50,7 @@ class Domain(Record):
     min_log_prob: float = Field(le=0, description="nats per token of the best translation")
     n_dev: int = Field(ge=1, description="development sentences that the limits were measured on")
 
-    def is_unfamiliar(self, sentence: Measured) -> bool:
+    def is_unfamiliar(self, sentence: ScoredSentence) -> bool:
         """Whether a sentence lies outside."""
         pieces, score, n_tokens = sentence
         return (
@@ -66,27 +66,33 @@ class Domain(Record):
 
 
 def measure_domain(
-    description: str, training: Iterable[Sequence[Piece]], development: Sequence[Measured]
+    description: str, training: Iterable[Sequence[Piece]], development: Sequence[ScoredSentence]
 ) -> Domain:
-    """The domain of a model, from the sources that it learned from and its development sentences."""
+    """The domain of a model.
+
+    Args:
+        description: What it was made for, as one would say it.
+        training: Pieces of the sources that it learned from.
+        development: Development sentences with its translations' scores.
+    """
     counts = Counter(piece for sentence in training for piece in sentence)
-    known = frozenset(piece for piece, times in counts.items() if times >= SEEN)
-    unknown = [_unknown_share(pieces, known) for pieces, _, _ in development]
+    frequent = frozenset(piece for piece, times in counts.items() if times >= MIN_TRAINING_COUNT)
+    unknown = [_unknown_share(pieces, frequent) for pieces, _, _ in development]
     log_probs = [score / max(1, n_tokens) for _, score, n_tokens in development]
     return Domain(
         description=description,
-        known=f"{sum(1 << piece for piece in known):x}",
+        known=f"{sum(1 << piece for piece in frequent):x}",
         max_pieces=int(
-            np.percentile([len(pieces) for pieces, _, _ in development], 100 - TAIL, method="higher")
+            np.percentile([len(pieces) for pieces, _, _ in development], 100 - TAIL_PERCENT, method="higher")
         ),
-        max_unknown=float(np.percentile(unknown, 100 - TAIL)),
-        min_log_prob=min(0.0, float(np.percentile(log_probs, TAIL))),
+        max_unknown=float(np.percentile(unknown, 100 - TAIL_PERCENT)),
+        min_log_prob=min(0.0, float(np.percentile(log_probs, TAIL_PERCENT))),
         n_dev=len(development),
     )
 
 
-def domain_of(folder: Path) -> Domain | None:
-    """The domain that a model's folder keeps; None where it keeps none. ModelError where it is damaged."""
+def read_domain(folder: Path) -> Domain | None:
+    """The domain in a model's folder; None where it has none. ModelError where it is damaged."""
     if not (folder / DOMAIN).is_file():
         return None
     try:
@@ -97,21 +103,26 @@ def domain_of(folder: Path) -> Domain | None:
         raise ModelError(f"{folder / DOMAIN}: {where}: {fault['msg']}; fetch the model again") from None
 
 
-def warning(model: str, domain: Domain, unfamiliar: int, total: int, languages: Sequence[str]) -> str:
-    """What a user is told of ``total`` texts of which many are unfamiliar, and what would do better.
+def format_warning(model: str, domain: Domain, unfamiliar: int, total: int, languages: Sequence[str]) -> str:
+    """The line for a user many of whose texts are unfamiliar, with models that may do better.
 
-    ``languages`` are source and target, as far as they are known.
+    Args:
+        model: Reference of the model.
+        domain: What it was made for.
+        unfamiliar: Texts that are unfamiliar.
+        total: All texts.
+        languages: Source and target, as far as they are known.
     """
     codes = [base_of(language) for language in languages]
-    others = [one for one in translators(*codes) if one != model] if len(codes) == 2 else []
-    packaged = "".join(f", {one} (a language model)" for one in others)
+    others = [name for name in packaged_translators(*codes) if name != model] if len(codes) == 2 else []
+    packaged = "".join(f", {name} (a language model)" for name in others)
     return (
         f"{unfamiliar:,} of {total:,} texts are not what {model} was made for ({domain.description}): their "
-        f"words, their length or its own likelihood lie outside of what {100 - TAIL:.0f}% of its "
+        f"words, their length or its own likelihood lie outside of what {100 - TAIL_PERCENT:.0f}% of its "
         f"{domain.n_dev:,} development sentences have; expect nonsense. Models for them: "
         f"hub:Helsinki-NLP/opus-mt-{'-'.join(codes)} or another of the hub{packaged}"
     )
 
 
-def _unknown_share(pieces: Sequence[Piece], known: frozenset[Piece]) -> float:
-    return sum(piece not in known for piece in pieces) / len(pieces) if pieces else 0.0
+def _unknown_share(pieces: Sequence[Piece], frequent: frozenset[Piece]) -> float:
+    return sum(piece not in frequent for piece in pieces) / len(pieces) if pieces else 0.0

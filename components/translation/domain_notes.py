@@ -1,4 +1,4 @@
-"""What a run says where its texts are not what its translation model was made for."""
+"""The line of a run whose texts are not what its translation model was made for."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from pathlib import Path
 
 from components import models
 from components.records import StageRef
-from components.storage.reader import hypotheses, utterances
-from components.translation.domain import FEATURE, WARN_ABOVE, domain_of, warning
+from components.storage.reader import read_nbests, read_utterances
+from components.translation.domain import UNFAMILIAR_FEATURE, WARN_ABOVE, format_warning, read_domain
 
 
 def domain_notes(ref: StageRef, model: str, data: StageRef, store_url: str | None) -> list[str]:
     """One line where many texts of ``data`` are unfamiliar to ``model``, which translated them in ``ref``."""
-    shares = [nbest.best.features.get(FEATURE) for nbest in hypotheses(ref)]
+    shares = [nbest.best.features.get(UNFAMILIAR_FEATURE) for nbest in read_nbests(ref)]
     measured = [share for share in shares if share is not None]
     unfamiliar = sum(share >= 0.5 for share in measured)
     if not measured or unfamiliar <= WARN_ABOVE * len(measured):
         return []
-    domain = domain_of(Path(models.resolve(model, store_url).path))
+    domain = read_domain(Path(models.resolve(model, store_url).path))
     if domain is None:
         return []
-    first = next(utterances(data))
+    first = next(read_utterances(data))
     languages = [code for code in (first.source_language, first.target_language) if code]
-    return [f"{ref.stage}: {warning(model, domain, unfamiliar, len(measured), languages)}"]
+    return [f"{ref.stage}: {format_warning(model, domain, unfamiliar, len(measured), languages)}"]

@@ -1,58 +1,64 @@
-"""A configuration -> a translator, its model resident in the process."""
+"""A configuration -> a translator, whose model stays in memory."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from components.decoding.causal import CausalModel
-from components.decoding.members import digest_of
-from components.decoding.seq2seq import Seq2SeqModel
-from components.device import pick_device, pool
+from components.decoding.models.causal import CausalModel
+from components.decoding.models.deliberation import DeliberationModel
+from components.decoding.models.edit_diffusion import EditDiffusionModel
+from components.decoding.models.seq2seq import Seq2SeqModel
+from components.decoding.scorers import digest_of
+from components.device import DTYPES, pick_device
 from components.errors import ConfigError
 from components.kernels import Arithmetic
+from components.model_cache import model_cache
 from components.models import resolve
 from components.models.architectures import CAUSAL, DELIBERATION, EDIT_DIFFUSION
 from components.models.loading import load_transformers
+from components.models.refiner_checkpoints import load_network
 from components.records import Checkpoint
-from components.translation.causal import CausalEngine
+from components.translation.causal import CausalBackend
 from components.translation.config import TranslationConfig
-from components.translation.domain import domain_of
-from components.translation.searching import search_of
-from components.translation.seq2seq import Seq2SeqEngine
-from components.translation.translator import Engine, Translator
+from components.translation.domain import read_domain
+from components.translation.edit_diffusion import EditDiffusionBackend
+from components.translation.search_settings import search_config_of
+from components.translation.seq2seq import Seq2SeqBackend
+from components.translation.translator import TranslationBackend, Translator
 
 
 def build(config: TranslationConfig, store: str | None = None) -> Translator:
-    """The translator of ``config``; models stay resident in the process. ConfigError, ModelError."""
-    search = search_of(config)
-    checkpoint, ready, tokenizer = resident(config.model, config, store)
-    engine: Engine
-    if isinstance(ready, CausalModel):
-        engine = CausalEngine(ready, tokenizer, search, prompt=config.prompt, examples=config.examples)
+    """The translator of ``config``; its model stays in memory and is shared by equal settings.
+
+    Raises:
+        ConfigError: The settings do not fit each other or the model.
+        ModelError: The model is not there, or damaged.
+    """
+    search = search_config_of(config)
+    checkpoint, model, tokenizer = load_resident(config.model, config, store)
+    backend: TranslationBackend
+    if isinstance(model, CausalModel):
+        backend = CausalBackend(model, tokenizer, search, prompt=config.prompt, examples=config.examples)
     elif checkpoint.architecture == EDIT_DIFFUSION:
-        from components.refining.engines import DiffusionEngine  # noqa: PLC0415 - that room builds on this one
-
-        engine = DiffusionEngine(ready, tokenizer, search)  # type: ignore[arg-type]
+        backend = EditDiffusionBackend(model, tokenizer, search)  # type: ignore[arg-type]
     else:
-        engine = Seq2SeqEngine(ready, tokenizer, search)
-    domain = domain_of(Path(checkpoint.path))
-    return Translator(engine, checkpoint, n_best=config.n_best, batch_size=config.batch_size, domain=domain)
+        backend = Seq2SeqBackend(model, tokenizer, search)
+    domain = read_domain(Path(checkpoint.path))
+    return Translator(backend, checkpoint, n_best=config.n_best, batch_size=config.batch_size, domain=domain)
 
 
-def resident(
+def load_resident(
     reference: str, config: TranslationConfig, store: str | None
 ) -> tuple[Checkpoint, CausalModel | Seq2SeqModel, Any]:
-    """A model made ready on the device and in the arithmetic of ``config``, with its tokenizer."""
+    """Checkpoint, model and tokenizer, on the device and in the arithmetic of ``config``; loaded once."""
     checkpoint = resolve(reference, store)
     kind = "causal" if checkpoint.architecture.endswith(CAUSAL) else "seq2seq"
     device = str(pick_device(config.device))
     key = ("translation", *checkpoint.identity, device, config.dtype)
     if checkpoint.architecture in (DELIBERATION, EDIT_DIFFUSION):
-        from components.refining.saving import load_ready  # noqa: PLC0415 - that room builds on this one
-
-        return checkpoint, *pool.get(key, lambda: load_ready(checkpoint, device, config.dtype))
-    return checkpoint, *pool.get(key, lambda: _load(checkpoint, kind, device, config.dtype))
+        return checkpoint, *model_cache.get(key, lambda: _load_refiner(checkpoint, device, config.dtype))
+    return checkpoint, *model_cache.get(key, lambda: _load(checkpoint, kind, device, config.dtype))
 
 
 def _load(checkpoint: Checkpoint, kind: str, device: str, dtype: str) -> tuple[Any, Any]:
@@ -70,3 +76,12 @@ def _load(checkpoint: Checkpoint, kind: str, device: str, dtype: str) -> tuple[A
         ), tokenizer
     model, tokenizer = load_transformers(checkpoint, "seq2seq", device, loaded)
     return Seq2SeqModel(model, digest_of(tokenizer.get_vocab()), checkpoint.reference, arithmetic), tokenizer
+
+
+def _load_refiner(checkpoint: Checkpoint, device: str, dtype: str) -> tuple[Any, Any]:
+    """A deliberation network or an edit-diffusion model, used as a translator, and its tokenizer."""
+    if dtype not in DTYPES:
+        raise ConfigError(f"{checkpoint.reference}: expected dtype {', '.join(DTYPES)}, found {dtype}")
+    network, tokenizer = load_network(checkpoint, device, DTYPES[dtype])
+    make = DeliberationModel if checkpoint.architecture == DELIBERATION else EditDiffusionModel
+    return make(network, digest_of(tokenizer.get_vocab()), checkpoint.reference), tokenizer

@@ -1,4 +1,4 @@
-"""Cutting a text into sentences, and putting translations together again.
+"""Splitting a text into sentences, and joining their translations again.
 
 The splitter is rule-based and declared: a sentence ends at a line break, or at ``. ! ? …`` (with closing
 quotes and brackets) followed by white space and something that can begin a sentence, unless the full stop
@@ -31,7 +31,7 @@ ABBREVIATIONS = {language: frozenset(words.split()) for language, words in _ABBR
 """Lower-case words, without their last full stop, that do not end a sentence."""
 
 
-def split(text: str, language: str) -> list[str]:
+def split_sentences(text: str, language: str) -> list[str]:
     """The sentences of ``text``, stripped, none empty, in order; all its words are in one of them."""
     return [sentence for line in text.splitlines() for sentence in _split_line(line, language)]
 
@@ -58,7 +58,7 @@ def _is_abbreviated(before: str, after: str, language: str) -> bool:
     return initial or ordinal or text.lower() in ABBREVIATIONS.get(base, frozenset())
 
 
-def best_combinations(ranks: Sequence[Sequence[float]], n: int) -> list[tuple[int, ...]]:
+def find_best_combinations(ranks: Sequence[Sequence[float]], n: int) -> list[tuple[int, ...]]:
     """The ``n`` best ways to take one candidate per sentence, best first.
 
     ``ranks[s]`` are the ranks of the candidates of sentence s, best first; a combination is worth their sum.
@@ -66,14 +66,14 @@ def best_combinations(ranks: Sequence[Sequence[float]], n: int) -> list[tuple[in
     """
     start = (0,) * len(ranks)
     heap = [(-sum(column[0] for column in ranks), start)]
-    seen = {start}
-    found: list[tuple[int, ...]] = []
-    while heap and len(found) < n:
-        worth, choice = heapq.heappop(heap)
-        found.append(choice)
+    visited = {start}
+    combinations: list[tuple[int, ...]] = []
+    while heap and len(combinations) < n:
+        total, choice = heapq.heappop(heap)
+        combinations.append(choice)
         for s, index in enumerate(choice):
             following = (*choice[:s], index + 1, *choice[s + 1 :])
-            if index + 1 < len(ranks[s]) and following not in seen:
-                seen.add(following)
-                heapq.heappush(heap, (worth + ranks[s][index] - ranks[s][index + 1], following))
-    return found
+            if index + 1 < len(ranks[s]) and following not in visited:
+                visited.add(following)
+                heapq.heappush(heap, (total + ranks[s][index] - ranks[s][index + 1], following))
+    return combinations

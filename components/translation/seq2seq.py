@@ -1,4 +1,4 @@
-"""Translation by an encoder-decoder model of transformers: Marian, M2M, NLLB, mBART, T5."""
+"""Translation by encoder-decoder models of transformers: Marian, M2M, NLLB, mBART, T5."""
 
 from __future__ import annotations
 
@@ -8,53 +8,57 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from components.decoding.candidates import Candidate, told
-from components.decoding.combine import Combiner
+from components.decoding.candidates import Candidate, member_scores_at
+from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
-from components.decoding.generation import rules_of
-from components.decoding.members import Member
-from components.decoding.rules import Rule
+from components.decoding.generation_settings import logits_processors_of
+from components.decoding.logits_processors import LogitsProcessor
+from components.decoding.models.seq2seq import Seq2SeqModel
+from components.decoding.scorers import TokenScorer
 from components.decoding.search import search
-from components.decoding.seq2seq import Seq2SeqModel
 from components.errors import DataError
-from components.languages import NAMES, base_of
+from components.languages import base_of, three_letters_of
 from components.models.architectures import MULTILINGUAL
 from components.records import Token
-from components.translation.languages import NO_TARGET, language_token, refuse_other_direction
-from components.translation.source import as_data, control_tokens
-from components.translation.translator import Sentence, Translated
+from components.translation.language_tokens import (
+    NO_TARGET_LANGUAGE,
+    find_language_token,
+    refuse_other_direction,
+)
+from components.translation.sanitization import find_control_tokens, sanitize
+from components.translation.translator import Sentence, SentenceTranslation
 
 
-class Seq2SeqEngine:
-    """An :class:`~components.translation.translator.Engine` over a :class:`Seq2SeqModel`."""
+class Seq2SeqBackend:
+    """A :class:`~components.translation.translator.TranslationBackend` over a :class:`Seq2SeqModel`."""
 
-    def __init__(self, ready: Seq2SeqModel, tokenizer: Any, search_config: SearchConfig) -> None:
-        self._ready, self._tokenizer, self._search = ready, tokenizer, search_config
-        self._config = ready.model.config
-        positions = getattr(self._config, "max_encoder_position_embeddings", ready.positions)
+    def __init__(self, model: Seq2SeqModel, tokenizer: Any, search_config: SearchConfig) -> None:
+        self._model, self._tokenizer, self._search = model, tokenizer, search_config
+        self._config = model.model.config
+        positions = getattr(self._config, "max_encoder_position_embeddings", model.positions)
         self.max_source = min(int(positions), int(tokenizer.model_max_length))
-        self._languages = self._config.model_type in MULTILINGUAL
+        self._is_multilingual = self._config.model_type in MULTILINGUAL
         self._vocabulary = tokenizer.get_vocab()
-        self._controls = control_tokens(tokenizer)
-        self._rules: dict[str | None, list[Rule]] = {}
+        self._control_tokens = find_control_tokens(tokenizer)
+        self._logits_processors: dict[str | None, list[LogitsProcessor]] = {}
         self._combine: Combiner | None = None
 
     def prepare(self, text: str, source: str, target: str | None) -> Sentence:
-        """Token ids with the source language's code, T5's prefix or Marian's target code, and eos."""
+        """Token ids of a sentence with what the model expects around it: language codes, prefix, eos."""
         prefix = ""
-        if self._languages:
+        if self._is_multilingual:
             if target is None:
-                raise DataError(NO_TARGET)
-            code = language_token(self._tokenizer, source)
+                raise DataError(NO_TARGET_LANGUAGE)
+            code = find_language_token(self._tokenizer, source)
             self._tokenizer.src_lang = code.strip("_") if code.startswith("__") else code
-            language_token(self._tokenizer, target)
+            find_language_token(self._tokenizer, target)
         else:
-            prefix = self._prefix(source, target)
-        text = prefix + as_data(text, self._controls)
+            prefix = self._source_prefix(source, target)
+        text = prefix + sanitize(text, self._control_tokens)
         ids = self._tokenizer(text, truncation=False, verbose=False).input_ids
         return Sentence(tuple(ids), target)
 
-    def _prefix(self, source: str, target: str | None) -> str:
+    def _source_prefix(self, source: str, target: str | None) -> str:
         declared = (
             getattr(self._tokenizer, "source_lang", None),
             getattr(self._tokenizer, "target_lang", None),
@@ -66,71 +70,75 @@ class Seq2SeqEngine:
         task = tasks.get(f"translation_{base_of(source)}_to_{base_of(target)}")
         if task is not None:
             return str(task.get("prefix", ""))
-        for code in (target, base_of(target), NAMES.get(base_of(target), ("",))[0]):
+        for code in (target, base_of(target), three_letters_of(target)):
             if f">>{code}<<" in self._vocabulary:
                 return f">>{code}<< "
         return ""
 
-    def decode(self, sentences: Sequence[Sentence]) -> list[list[Translated]]:
+    def decode(self, sentences: Sequence[Sentence]) -> list[list[SentenceTranslation]]:
         """Search one batch."""
-        members, rules = self.members(sentences), self._rules_for(sentences[0].target)
-        found = search(members, self._search, rules=rules, combine=self._combine)
-        return [[self._text(candidate) for candidate in candidates] for candidates in found]
+        scorers, processors = self.build_scorers(sentences), self._logits_processors_for(sentences[0].target)
+        nbests = search(scorers, self._search, logits_processors=processors, combiner=self._combine)
+        return [[self._to_translation(candidate) for candidate in candidates] for candidates in nbests]
 
-    def members(self, sentences: Sequence[Sentence]) -> list[Member]:
-        """The members of one search over a batch of sentences."""
-        device, pad = self._ready.model.device, self._ready.vocabulary.pad
+    def build_scorers(self, sentences: Sequence[Sentence]) -> list[TokenScorer]:
+        """The scorers of one search over a batch of sentences."""
+        device, pad = self._model.model.device, self._model.vocabulary.pad
         lengths = torch.tensor([len(sentence.tokens) for sentence in sentences])
         mask = torch.arange(int(lengths.max())) < lengths[:, None]
         ids = torch.full(mask.shape, pad)
         ids[mask] = torch.tensor([token for sentence in sentences for token in sentence.tokens])
-        return self._members(ids.to(device), mask.long().to(device))
+        return self._build_scorers(ids.to(device), mask.long().to(device))
 
-    def target(self, text: str) -> list[int]:
-        """A translation as the ids that the decoder would write, with eos at the end."""
+    def tokenize_target(self, text: str) -> list[int]:
+        """A translation as the token ids that the decoder would write, with eos at the end."""
         return [int(token) for token in self._tokenizer(text_target=text, verbose=False).input_ids]
 
-    def _members(self, ids: Tensor, mask: Tensor) -> list[Member]:
-        """One per model, over sources ``ids`` (N, S) and their ``mask``."""
-        return [self._ready.member(input_ids=ids, attention_mask=mask)]
+    def _build_scorers(self, ids: Tensor, mask: Tensor) -> list[TokenScorer]:
+        """One scorer per model, over source ids (N, S) and their ``mask`` (N, S)."""
+        return [self._model.build_scorer(input_ids=ids, attention_mask=mask)]
 
-    def _rules_for(self, target: str | None) -> list[Rule]:
-        if target not in self._rules:
+    def _logits_processors_for(self, target: str | None) -> list[LogitsProcessor]:
+        if target not in self._logits_processors:
             bos = None
-            if self._languages and target is not None:
-                bos = int(self._vocabulary[language_token(self._tokenizer, target)])
-            self._rules[target] = rules_of(self._ready.model, forced_bos=bos)
-        return self._rules[target]
+            if self._is_multilingual and target is not None:
+                bos = int(self._vocabulary[find_language_token(self._tokenizer, target)])
+            self._logits_processors[target] = logits_processors_of(self._model.model, forced_bos=bos)
+        return self._logits_processors[target]
 
-    def _text(self, candidate: Candidate) -> Translated:
-        return translated(self._tokenizer, candidate)
+    def _to_translation(self, candidate: Candidate) -> SentenceTranslation:
+        return to_sentence_translation(self._tokenizer, candidate)
 
 
-def translated(
+def to_sentence_translation(
     tokenizer: Any, candidate: Candidate, text: str | None = None, members: Sequence[str] = ()
-) -> Translated:
-    """A candidate as text with its pieces; ``text`` overrides the plain detokenisation.
+) -> SentenceTranslation:
+    """A candidate of the search as a translation.
 
-    ``members`` are the names of the members that count, in order, whose words and weights the tokens keep.
+    Args:
+        tokenizer: Writes the text and the tokens' pieces.
+        candidate: What the search returned.
+        text: Overrides the plain detokenization.
+        members: Names of an ensemble's members that were run, in order: tokens keep their scores and weights.
     """
-    ids = [*candidate.tokens, *(() if candidate.ending is None else (candidate.ending,))]
+    ids = [*candidate.tokens, *(() if candidate.eos_token is None else (candidate.eos_token,))]
     pieces = tokenizer.convert_ids_to_tokens(ids)
     if text is None:
         text = tokenizer.decode(
             list(candidate.tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
-    return Translated(
+    return SentenceTranslation(
         text=" ".join(text.split()),
         score=candidate.score,
-        rank=candidate.rank,
+        rank=candidate.normalized_score,
         tokens=tuple(
             Token(
                 piece=str(piece),
                 log_prob=value,
-                members=told(members, candidate.members, place),
-                weights=told(members, candidate.weights, place),
+                members=member_scores_at(members, candidate.member_log_probs, position),
+                weights=member_scores_at(members, candidate.member_weights, position),
             )
-            for place, (piece, value) in enumerate(zip(pieces, candidate.log_probs, strict=True))
+            for position, (piece, value) in enumerate(zip(pieces, candidate.log_probs, strict=True))
         ),
         finished=candidate.finished,
     )

@@ -1,6 +1,6 @@
 """Direct speech translation: Whisper's translate task, speech in any of its languages -> English text.
 
-It is the recogniser's machinery (windows, batches, guards, n-best) under another task token.
+It is the recognizer's machinery (windows, batches, fallback, n-best) under another task token.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from collections.abc import Sequence
 
 from components.errors import ConfigError
 from components.languages import base_of
-from components.recognition import building
+from components.recognition import factory
+from components.recognition.backends import BACKENDS
+from components.recognition.checks import is_english_only
 from components.recognition.config import RecognitionConfig
 from components.records import Checkpoint, Outcome, Quarantined, Utterance
 from components.translation.config import SPEECH_VERSION
@@ -18,48 +20,60 @@ STAGE = "speech translation"
 
 
 class SpeechTranslator:
-    """Speech -> English n-best. ``version`` changes when outputs do."""
+    """Speech -> English n-best.
+
+    Attributes:
+        version: Changes when outputs do.
+        checkpoint: The model.
+
+    Raises:
+        ConfigError: Backend or model cannot translate.
+        ModelError: The model is not there, or damaged.
+    """
 
     version: int = SPEECH_VERSION
 
     def __init__(self, config: RecognitionConfig, store: str | None = None) -> None:
         check(config)
-        self._recognizer = building.build(config, store, task="translate")
+        self._recognizer = factory.build(config, store, task="translate")
         self.checkpoint = self._recognizer.checkpoint
         check_model(self.checkpoint)
 
     def translate(self, utterances: Sequence[Utterance]) -> list[Outcome]:
         """One outcome per utterance, in order. A target language other than English is refused."""
-        fit = [utterance for utterance in utterances if writes(utterance.target_language)]
-        outcomes = iter(self._recognizer.recognize(fit))
-        return [next(outcomes) if writes(one.target_language) else _refused(one) for one in utterances]
+        supported = [utterance for utterance in utterances if can_translate_to(utterance.target_language)]
+        outcomes = iter(self._recognizer.recognize(supported))
+        return [
+            next(outcomes) if can_translate_to(utterance.target_language) else _quarantine(utterance)
+            for utterance in utterances
+        ]
 
 
 def check(config: RecognitionConfig) -> None:
     """Refuse a backend that cannot translate. ConfigError."""
-    if config.backend != "whisper":
+    if not BACKENDS[config.backend].translates:
         raise ConfigError(f"expected backend whisper for speech translation, found {config.backend}")
 
 
 def check_model(checkpoint: Checkpoint) -> None:
-    """Refuse a model that cannot translate. ConfigError."""
-    if checkpoint.reference.endswith(".en"):
+    """Refuse an English-only Whisper, which cannot translate. ConfigError."""
+    if is_english_only(checkpoint):
         raise ConfigError(
             f"{checkpoint.reference}: expected a multilingual Whisper to translate with, "
             "found an English-only one: use packaged:whisper-base"
         )
 
 
-def writes(target: str | None) -> bool:
-    """Whether Whisper writes a language; where none is asked for it writes its own."""
+def can_translate_to(target: str | None) -> bool:
+    """Whether Whisper translates into ``target``: English, or no language asked for."""
     return target is None or base_of(target) == "en"
 
 
-def _refused(utterance: Utterance) -> Quarantined:
-    found = utterance.target_language
+def _quarantine(utterance: Utterance) -> Quarantined:
+    target = utterance.target_language
     return Quarantined(
         utterance_id=utterance.id,
         stage=STAGE,
         reason="unsupported input",
-        detail=f"expected target language en, all that Whisper writes, found {found}: use a cascade",
+        detail=f"expected target language en, all that Whisper writes, found {target}: use a cascade",
     )

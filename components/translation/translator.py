@@ -1,9 +1,9 @@
-"""From utterances to n-best translations: sentences, batches, and the parts put together again.
+"""Utterances -> n-best translations: texts are split into sentences, decoded in batches, and joined again.
 
-Texts are split into sentences, sentences of all utterances are sorted by length and decoded in batches by an
-:class:`Engine`, and the n-bests of an utterance's sentences are combined: the hypotheses of a text are its
-best combinations by the sum of the sentences' length-normalised scores; their scores and tokens add up.
-A text without words has the empty translation (one hypothesis, score 0): silence translates to silence.
+Sentences of all utterances are sorted by length and decoded in batches by a :class:`TranslationBackend`. The
+hypotheses of a text are the best combinations of its sentences' n-bests, by the sum of their
+length-normalised scores; their scores and tokens add up. A text without words has the empty translation (one
+hypothesis, score 0): silence translates to silence.
 """
 
 from __future__ import annotations
@@ -16,25 +16,36 @@ from components.decoding.isolation import isolate
 from components.errors import DataError, ModelError
 from components.records import Checkpoint, Hypothesis, NBest, Outcome, Quarantined, Token, Utterance
 from components.translation.config import VERSION
-from components.translation.domain import FEATURE, Domain, Measured
-from components.translation.sentences import best_combinations, split
+from components.translation.domain import UNFAMILIAR_FEATURE, Domain, ScoredSentence
+from components.translation.sentences import find_best_combinations, split_sentences
 
 STAGE = "translation"
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """A sentence ready to decode: its model input (token ids) and its target language."""
+    """A sentence ready to decode.
+
+    Attributes:
+        tokens: Token ids that the model reads.
+        target: Language to translate into.
+    """
 
     tokens: tuple[int, ...]
     target: str | None
 
 
 @dataclass(frozen=True)
-class Translated:
-    """One candidate translation of a sentence. ``rank`` orders candidates; ``tokens`` include eos.
+class SentenceTranslation:
+    """One candidate translation of a sentence.
 
-    ``features`` become those of the hypothesis, averaged over its sentences.
+    Attributes:
+        text: On one line.
+        score: Log-probability (nats) of its tokens, summed.
+        rank: Length-normalised score that orders the candidates.
+        tokens: With their log-probabilities, eos included.
+        finished: Whether it ended by itself, not at the length limit.
+        features: Averaged over the sentences they become those of the hypothesis.
     """
 
     text: str
@@ -45,99 +56,122 @@ class Translated:
     features: Mapping[str, float] = field(default_factory=dict)
 
 
-class Engine(Protocol):
-    """A model that translates sentences."""
+class TranslationBackend(Protocol):
+    """A model that translates batches of sentences.
+
+    Attributes:
+        max_source: Tokens of a sentence that it can read at most.
+    """
 
     max_source: int
 
     def prepare(self, text: str, source: str, target: str | None) -> Sentence:
-        """Tokenise one sentence. DataError if the model cannot translate it."""
+        """Tokenize one sentence. DataError if the model cannot translate it."""
         ...
 
-    def decode(self, sentences: Sequence[Sentence]) -> list[list[Translated]]:
+    def decode(self, sentences: Sequence[Sentence]) -> list[list[SentenceTranslation]]:
         """N-best translations of one batch, all of one target language, best first, none empty."""
         ...
 
 
 class Translator:
-    """Text -> text n-best. ``version`` changes when outputs do."""
+    """Translates texts, whatever their length, with a model of sentences.
+
+    Args:
+        backend: The model.
+        checkpoint: Where the model came from.
+        n_best: Hypotheses per text at most.
+        batch_size: Sentences decoded together.
+        domain: What the model was made for, where that is known: marks the hypotheses of other texts.
+
+    Attributes:
+        version: Changes when outputs do.
+    """
 
     version: int = VERSION
 
     def __init__(
         self,
-        engine: Engine,
+        backend: TranslationBackend,
         checkpoint: Checkpoint,
         *,
         n_best: int,
         batch_size: int,
         domain: Domain | None = None,
     ) -> None:
-        """``domain``, where it is known, marks the hypotheses of texts that lie outside of it."""
         self.checkpoint = checkpoint
-        self._engine, self._n_best, self._batch_size, self._domain = engine, n_best, batch_size, domain
+        self._backend, self._n_best, self._batch_size, self._domain = backend, n_best, batch_size, domain
 
     def translate(self, utterances: Sequence[Utterance]) -> list[Outcome]:
-        """One outcome per utterance, in order: its translations, or why it could not be translated.
+        """One outcome per utterance, in order: its translations, or the fault that quarantines it.
 
-        Reads ``text``, ``source_language`` and ``target_language``.
+        ``text``, ``source_language`` and ``target_language`` are read.
         """
-        prepared = [self._prepare(utterance) for utterance in utterances]
-        items = [s for found in prepared if isinstance(found, list) for s in found]
+        prepared = [self._prepare_utterance(utterance) for utterance in utterances]
+        items = [s for sentences in prepared if isinstance(sentences, list) for s in sentences]
         decoded = self._decode(items)
         return [
-            found if isinstance(found, Quarantined) else self._join(utterance, found, decoded)
-            for utterance, found in zip(utterances, prepared, strict=True)
+            result if isinstance(result, Quarantined) else self._join_sentences(utterance, result, decoded)
+            for utterance, result in zip(utterances, prepared, strict=True)
         ]
 
-    def sentences(self, utterances: Sequence[Utterance]) -> list[Sentence]:
+    def sentences_of(self, utterances: Sequence[Utterance]) -> list[Sentence]:
         """The sentences of the texts that can be translated, in order."""
-        prepared = map(self._prepare, utterances)
-        return [sentence for found in prepared if isinstance(found, list) for sentence in found]
+        prepared = map(self._prepare_utterance, utterances)
+        return [sentence for sentences in prepared if isinstance(sentences, list) for sentence in sentences]
 
-    def measure(self, utterances: Sequence[Utterance]) -> list[Measured]:
-        """These sentences with the best translation of each, where there is one."""
-        sentences = self.sentences(utterances)
+    def score_sentences(self, utterances: Sequence[Utterance]) -> list[ScoredSentence]:
+        """The sentences of the texts with the score of their best translations, where there is one."""
+        sentences = self.sentences_of(utterances)
         decoded = self._decode(sentences)
         results = [(sentence, decoded[sentence]) for sentence in sentences]
-        return [_measured(sentence, found) for sentence, found in results if isinstance(found, list)]
+        return [
+            _score_sentence(sentence, candidates)
+            for sentence, candidates in results
+            if isinstance(candidates, list)
+        ]
 
-    def _prepare(self, utterance: Utterance) -> list[Sentence] | Quarantined:
+    def _prepare_utterance(self, utterance: Utterance) -> list[Sentence] | Quarantined:
         if utterance.text is None:
-            return _refused(
+            return _quarantine(
                 utterance, "no text", "expected text to translate, found audio only: recognise it first"
             )
         sentences = []
-        texts = split(utterance.text, utterance.source_language)
-        for place, text in enumerate(texts, 1):
+        texts = split_sentences(utterance.text, utterance.source_language)
+        for number, text in enumerate(texts, 1):
             try:
-                sentence = self._engine.prepare(text, utterance.source_language, utterance.target_language)
+                sentence = self._backend.prepare(text, utterance.source_language, utterance.target_language)
             except DataError as error:
-                return _refused(utterance, "unsupported input", str(error))
-            limit, length = self._engine.max_source, len(sentence.tokens)
+                return _quarantine(utterance, "unsupported input", str(error))
+            limit, length = self._backend.max_source, len(sentence.tokens)
             if length > limit:
-                where = f"in sentence {place} of {len(texts)}"
+                where = f"in sentence {number} of {len(texts)}"
                 detail = f"expected at most {limit} tokens per sentence, found {length} {where}: split it"
-                return _refused(utterance, "input too long", detail)
+                return _quarantine(utterance, "input too long", detail)
             sentences.append(sentence)
         return sentences
 
-    def _decode(self, sentences: Sequence[Sentence]) -> dict[Sentence, list[Translated] | ModelError]:
-        """Every different sentence once, longest first, in batches of one target language.
+    def _decode(
+        self, sentences: Sequence[Sentence]
+    ) -> dict[Sentence, list[SentenceTranslation] | ModelError]:
+        """Translate every different sentence once, longest first, in batches of one target language.
 
-        A sentence that gives NaN has its error instead; ModelError when all of them do: it is the model.
+        A sentence for which the model gives NaN has its error instead.
+
+        Raises:
+            ModelError: The model gives NaN for all of them.
         """
         decoded = {
-            sentence: translated
-            for batch in self._batches(sentences)
-            for sentence, translated in zip(batch, isolate(self._engine.decode, batch), strict=True)
+            sentence: candidates
+            for batch in self._make_batches(sentences)
+            for sentence, candidates in zip(batch, isolate(self._backend.decode, batch), strict=True)
         }
         failed = [result for result in decoded.values() if isinstance(result, ModelError)]
         if failed and len(failed) == len(decoded):
             raise failed[0]
         return decoded
 
-    def _batches(self, sentences: Sequence[Sentence]) -> Iterator[list[Sentence]]:
+    def _make_batches(self, sentences: Sequence[Sentence]) -> Iterator[list[Sentence]]:
         by_target: dict[str | None, list[Sentence]] = {}
         for sentence in dict.fromkeys(sentences):
             by_target.setdefault(sentence.target, []).append(sentence)
@@ -146,37 +180,39 @@ class Translator:
             for start in range(0, len(group), self._batch_size):
                 yield group[start : start + self._batch_size]
 
-    def _join(
+    def _join_sentences(
         self,
         utterance: Utterance,
         sentences: Sequence[Sentence],
-        decoded: dict[Sentence, list[Translated] | ModelError],
+        decoded: dict[Sentence, list[SentenceTranslation] | ModelError],
     ) -> Outcome:
-        found: list[list[Translated]] = []
-        for place, sentence in enumerate(sentences, 1):
+        nbests: list[list[SentenceTranslation]] = []
+        for number, sentence in enumerate(sentences, 1):
             result = decoded[sentence]
             if isinstance(result, ModelError):
-                detail = f"sentence {place} of {len(sentences)}: {result}; others give finite ones"
-                return _refused(utterance, "no finite scores", detail)
-            found.append(result)
-        ranks = [[candidate.rank for candidate in candidates] for candidates in found]
-        choices = best_combinations(ranks, self._n_best)
-        parts = [[found[s][index] for s, index in enumerate(choice)] for choice in choices]
-        marks = self._marks(list(map(_measured, sentences, found)))
+                detail = f"sentence {number} of {len(sentences)}: {result}; others give finite ones"
+                return _quarantine(utterance, "no finite scores", detail)
+            nbests.append(result)
+        ranks = [[candidate.rank for candidate in candidates] for candidates in nbests]
+        choices = find_best_combinations(ranks, self._n_best)
+        parts = [[nbests[s][index] for s, index in enumerate(choice)] for choice in choices]
+        marks = self._domain_features(list(map(_score_sentence, sentences, nbests)))
         return NBest(
             utterance_id=utterance.id,
-            hypotheses=tuple(self._hypothesis(part, marks) for part in parts),
+            hypotheses=tuple(self._build_hypothesis(part, marks) for part in parts),
             language=utterance.source_language,
         )
 
-    def _marks(self, sentences: Sequence[Measured]) -> dict[str, float]:
+    def _domain_features(self, sentences: Sequence[ScoredSentence]) -> dict[str, float]:
         if self._domain is None or not sentences:
             return {}
-        return {FEATURE: sum(map(self._domain.is_unfamiliar, sentences)) / len(sentences)}
+        return {UNFAMILIAR_FEATURE: sum(map(self._domain.is_unfamiliar, sentences)) / len(sentences)}
 
-    def _hypothesis(self, parts: Sequence[Translated], marks: Mapping[str, float]) -> Hypothesis:
+    def _build_hypothesis(
+        self, parts: Sequence[SentenceTranslation], marks: Mapping[str, float]
+    ) -> Hypothesis:
         tokens = tuple(token for part in parts for token in part.tokens)
-        told = parts[0].features if parts else {}
+        feature_names = parts[0].features if parts else {}
         return Hypothesis(
             text=" ".join(part.text for part in parts if part.text),
             score=sum(part.score for part in parts),
@@ -186,17 +222,17 @@ class Translator:
                 "rank": sum(part.rank for part in parts),
                 "sentences": float(len(parts)),
                 "cut": float(sum(not part.finished for part in parts)),
-                **{name: sum(part.features[name] for part in parts) / len(parts) for name in told},
+                **{name: sum(part.features[name] for part in parts) / len(parts) for name in feature_names},
                 **marks,
             },
             tokens=tokens,
         )
 
 
-def _measured(sentence: Sentence, candidates: Sequence[Translated]) -> Measured:
+def _score_sentence(sentence: Sentence, candidates: Sequence[SentenceTranslation]) -> ScoredSentence:
     best = candidates[0]
     return sentence.tokens, best.score, len(best.tokens)
 
 
-def _refused(utterance: Utterance, reason: str, detail: str) -> Quarantined:
+def _quarantine(utterance: Utterance, reason: str, detail: str) -> Quarantined:
     return Quarantined(utterance_id=utterance.id, stage=STAGE, reason=reason, detail=detail)

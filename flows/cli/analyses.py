@@ -1,4 +1,4 @@
-"""`antiphon compare`, `blame` and `contribution`: what finished runs tell."""
+"""`antiphon compare`, `blame` and `contribution`: analyses of finished runs."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def blame(
     replace: Replace = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say which stage of a run loses what: transcripts and drafts are put right, what is below runs again.
+    """Attribute errors to stages: transcripts and drafts are corrected, and the stages below run again.
 
     Of a run of any pipeline; what was computed is reused. The copy of the run with its blame is named
     RUN-blame.
@@ -65,7 +65,7 @@ def contribution(
     replace: Replace = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say what each part of a run's system adds: its members, inputs, sources, rounds or experts.
+    """Measure what each part of a run's system adds: its members, inputs, sources, rounds or experts.
 
     The system is run again without some of its parts; leave-one-out and Shapley values with intervals.
     `--set metric=chrf` counts in another metric than BLEU.

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from components.errors import ConfigError
-from components.yaml_text import Lines, parse, read_text
-from flows.faults import faults
-from flows.parameters import check_no_secret
+from components.yaml_text import Lines, parse_yaml, read_yaml_text
+from flows.parameters.base import check_no_secret
+from flows.parameters.faults import describe_faults
 
 P = TypeVar("P", bound=BaseModel)
 
@@ -23,7 +23,7 @@ def read_file(path: Path) -> tuple[dict[str, Any], Lines]:
     Raises:
         ConfigError: unreadable, too large, not a mapping.
     """
-    value, lines = parse(read_text(path), str(path))
+    value, lines = parse_yaml(read_yaml_text(path), str(path))
     if value is None:
         return {}, {}
     if not isinstance(value, dict):
@@ -46,13 +46,13 @@ def set_value(values: dict[str, Any], assignment: str) -> None:
         target = target.setdefault(name, {})
         if not isinstance(target, dict):
             raise ConfigError(f"--set {assignment}: {name} is not a group of parameters")
-    target[names[-1]] = parse(text, f"--set {path}")[0]
+    target[names[-1]] = parse_yaml(text, f"--set {path}")[0]
 
 
 def gather(
     model: type[P], file: Path | None, assignments: Sequence[str], shortcuts: Mapping[str, object]
 ) -> P:
-    """Checked parameters: the model's defaults, then the file's, the shortcuts', and ``--set``'s values.
+    """Gather and check parameters; of two values the later one counts: file, shortcuts, ``--set``.
 
     Raises:
         ConfigError: anything unknown or out of bounds; every fault is named with its place.
@@ -66,11 +66,11 @@ def gather(
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise ConfigError("\n".join(faults(model, error, file, lines))) from None
+        raise ConfigError("\n".join(describe_faults(model, error, file, lines))) from None
 
 
 def _check_unicode(texts: Sequence[str]) -> None:
-    """What is no UTF-8 on the command line (a file name can be) could not be kept in the run's record."""
+    """Refuse text that is not UTF-8 (a file name can be so), which a run's record could not hold."""
     for text in texts:
         if any("\ud800" <= letter <= "\udfff" for letter in text):
             raise ConfigError(f"expected UTF-8, found {os.fsencode(text)!r}; rename the file")

@@ -1,4 +1,4 @@
-"""Where tables go."""
+"""The console for tables."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from rich.console import Console
 
 def console() -> Console:
     """Standard output; a pipe or a file gets lines wide enough for the tables."""
-    piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
-    return Console(highlight=False, width=120 if piped else None)
+    is_piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    return Console(highlight=False, width=120 if is_piped else None)

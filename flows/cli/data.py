@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from components.data import Dataset
 
 data_app = typer.Typer(help="Look at data sets before anything is run on them.", no_args_is_help=True)
-SHOWN = 20
+MAX_LISTED = 20
 """Quarantined records that the table lists; --json lists all."""
 
 Source = Annotated[
@@ -76,28 +76,28 @@ def check(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them f
         typer.echo(f"antiphon: {error}", err=True)
         raise typer.Exit(2) from None
     if decode:
-        dataset = _decoded(dataset)
-    summary = summarise(dataset)
+        dataset = _quarantine_undecodable(dataset)
+    summary = summarize(dataset)
     if as_json:
         sys.stdout.write(json.dumps(summary, ensure_ascii=False) + "\n")
     else:
-        _print(summary)
+        _print_summary(summary)
     raise typer.Exit(3 if dataset.quarantined else 0)
 
 
-def summarise(dataset: Dataset) -> dict[str, object]:
+def summarize(dataset: Dataset) -> dict[str, object]:
     """Counts of a data set: records, audio, languages, references, and each quarantined record."""
     utterances = dataset.utterances
-    sounds = [utterance.audio for utterance in utterances if utterance.audio]
+    recordings = [utterance.audio for utterance in utterances if utterance.audio]
     return {
         "name": dataset.name,
         "digest": dataset.digest,
         "ok": len(utterances),
         "quarantined": len(dataset.quarantined),
-        "with_audio": len(sounds),
-        "audio_seconds": round(sum(sound.seconds for sound in sounds), 2),
-        "longest_seconds": round(max((sound.seconds for sound in sounds), default=0.0), 2),
-        "sample_rates": dict(sorted(Counter(str(sound.sample_rate) for sound in sounds).items())),
+        "with_audio": len(recordings),
+        "audio_seconds": round(sum(recording.seconds for recording in recordings), 2),
+        "longest_seconds": round(max((recording.seconds for recording in recordings), default=0.0), 2),
+        "sample_rates": dict(sorted(Counter(str(recording.sample_rate) for recording in recordings).items())),
         "with_text": sum(utterance.text is not None for utterance in utterances),
         "with_transcript": sum(utterance.transcript is not None for utterance in utterances),
         "with_references": sum(bool(utterance.references) for utterance in utterances),
@@ -111,7 +111,7 @@ def summarise(dataset: Dataset) -> dict[str, object]:
     }
 
 
-def _decoded(dataset: Dataset) -> Dataset:
+def _quarantine_undecodable(dataset: Dataset) -> Dataset:
     """The data set without the utterances whose audio cannot be decoded, which are quarantined."""
     from components import audio
     from components.data.dataset import STAGE, assemble
@@ -134,7 +134,7 @@ def _decoded(dataset: Dataset) -> Dataset:
     return assemble(dataset.name, good, bad, dataset.notes)
 
 
-def _print(summary: dict[str, object]) -> None:
+def _print_summary(summary: dict[str, object]) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Column, Table
@@ -148,20 +148,20 @@ def _print(summary: dict[str, object]) -> None:
     )
     for name, value in summary.items():
         if name not in ("name", "faults", "notes"):
-            shown = ", ".join(f"{key} {n}" for key, n in value.items()) if isinstance(value, dict) else value
-            table.add_row(name.replace("_", " "), escape(_printable(shown)))
+            text = ", ".join(f"{key} {n}" for key, n in value.items()) if isinstance(value, dict) else value
+            table.add_row(name.replace("_", " "), escape(_escape_unprintable(text)))
     console.print(table)
     notes, faults = summary["notes"], summary["faults"]
     assert isinstance(notes, list)
     assert isinstance(faults, list)
     for note in notes:
-        console.print(escape(_printable(f"note: {note}")))
-    for fault in faults[:SHOWN]:
-        console.print(escape(_printable(f"quarantined: {fault['detail']}")))
-    if len(faults) > SHOWN:
-        console.print(f"... and {len(faults) - SHOWN} more; --json lists all")
+        console.print(escape(_escape_unprintable(f"note: {note}")))
+    for fault in faults[:MAX_LISTED]:
+        console.print(escape(_escape_unprintable(f"quarantined: {fault['detail']}")))
+    if len(faults) > MAX_LISTED:
+        console.print(f"... and {len(faults) - MAX_LISTED} more; --json lists all")
 
 
-def _printable(value: object) -> str:
-    """Text in which nothing of the data can steer a terminal."""
+def _escape_unprintable(value: object) -> str:
+    """Text without control characters, so that data cannot steer the terminal."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(value))

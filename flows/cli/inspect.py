@@ -24,36 +24,36 @@ def inspect(
 
     Examples: `antiphon inspect RUN`, with `--node mt`, with `--utterance ID`.
     """
-    _show(run, node, utterance, store)
+    _print_inspection(run, node, utterance, store)
 
 
-def _show(name: str, node: str | None, utterance: str | None, store_url: str | None) -> None:
+def _print_inspection(name: str, node: str | None, utterance: str | None, store_url: str | None) -> None:
     """Print what was asked for on standard output.
 
     Raises:
         ConfigError: the run has no such node of records.
         DataError: the run has no such utterance.
     """
-    from components.storage.reader import quarantined
+    from components.storage.reader import read_quarantined
     from components.storage.store import Store
     from flows.cli.console import console
     from flows.cli.printing import print_run
-    from reports import terminal, terminal_utterance
-    from reports.report_view import view_of
+    from reports.page.report_view import view_of
+    from reports.terminal import run_printing, utterance_printing
 
     store = Store(store_url)
     run = store.load_run(name)
     view = view_of(run, store)
     data = next((ref for ref in run.stages if ref.stage == "data"), None)
     if node is not None and node not in view.outcomes and (data is None or node != "data"):
-        known = ", ".join([*(["data"] if data else []), *view.outcomes]) or "none"
-        raise ConfigError(f"--node: expected a node with records, one of {known}; found {node!r}")
+        names = ", ".join([*(["data"] if data else []), *view.outcomes]) or "none"
+        raise ConfigError(f"--node: expected a node with records, one of {names}; found {node!r}")
     if utterance is not None:
-        chosen = {name: found for name, found in view.outcomes.items() if node in (None, name)}
-        terminal_utterance.print_utterance(replace(view, outcomes=chosen), utterance, console())
+        outcomes = {name: records for name, records in view.outcomes.items() if node in (None, name)}
+        utterance_printing.print_utterance(replace(view, outcomes=outcomes), utterance, console())
     elif node == "data" and data is not None:
-        terminal.print_data(view, quarantined(data), console())
+        run_printing.print_data(view, read_quarantined(data), console())
     elif node is not None:
-        terminal.print_stage(view, node, console())
+        run_printing.print_stage(view, node, console())
     else:
         print_run(run, store)

@@ -43,8 +43,8 @@ app.add_typer(models_app, name="models")
 app.add_typer(data_app, name="data")
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(requested: bool) -> None:
+    if requested:
         typer.echo(f"antiphon {version('antiphon')}")
         raise typer.Exit
 
@@ -55,7 +55,7 @@ def _antiphon(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version")
     ] = False,
 ) -> None:
-    """What is before the subcommands; the help of the command is the app's."""
+    """Options before the subcommands; the help text is the app's."""
 
 
 def run_flow_module(flow: str) -> None:
@@ -65,7 +65,7 @@ def run_flow_module(flow: str) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Entry point of the command: faults that a user can mend are one line on standard error."""
+    """Entry point of the command; errors that a user can mend are one line on standard error."""
     sys.exit(exit_code_of(lambda: _call_app(sys.argv[1:] if arguments is None else arguments)))
 
 
@@ -80,7 +80,7 @@ def _call_app(arguments: list[str]) -> object:
 
 
 def exit_code_of(call: Callable[[], object]) -> int:
-    """The exit code of a call; what it raises for its user is printed, one line per fault."""
+    """Call, print expected errors in one line per fault, and return the exit code."""
     try:
         code = call()
     except typer.Exit as ending:

@@ -1,4 +1,4 @@
-"""`antiphon merge`: a recipe, its examination, a new model folder."""
+"""`antiphon merge`: check a recipe, and write the merged model's folder."""
 
 from __future__ import annotations
 
@@ -30,26 +30,30 @@ def merge(
 def _merge(recipe_path: Path, out: Path | None, *, check: bool, seed: int, store: str | None) -> None:
     """Examine the merge of a recipe, print what there is to say, and (unless ``check``) do it."""
     from components.errors import ConfigError
-    from components.files import told_when_full
-    from components.merging import doctor, engine, recipe, references
+    from components.files import disk_full_as_store_error
+    from components.merging.checks import examine
+    from components.merging.io.input_models import open_models
+    from components.merging.merge import MergeOptions, merge
+    from components.merging.methods.validation import check_method
+    from components.merging.recipe.reader import read_recipe
     from components.models.checkpoints import checkpoint_of
 
-    read = recipe.read(recipe_path)
-    engine.known_method(read)
+    recipe = read_recipe(recipe_path)
+    check_method(recipe)
     if out is None and not check:
         raise ConfigError("merge: expected OUT, the new model's folder (or --check to examine only)")
-    with references.opened(read, store) as (folders, checkpoints):
-        found = doctor.examine(read, folders, checkpoints)
-    for lineage in found.lineages:
-        typer.echo(str(lineage), err=True)
-    for finding in found.findings:
+    with open_models(recipe, store) as (folders, checkpoints):
+        diagnosis = examine(recipe, folders, checkpoints)
+    for similarity in diagnosis.similarities:
+        typer.echo(str(similarity), err=True)
+    for finding in diagnosis.findings:
         typer.echo(str(finding), err=True)
-    found.require()
+    diagnosis.require()
     if check or out is None:
-        typer.echo(f"{recipe_path}: {read.method} of {len(read.models)} models can be merged")
+        typer.echo(f"{recipe_path}: {recipe.method} of {len(recipe.models)} models can be merged")
         return
-    options = engine.Options(seed=seed, store=store)
-    with told_when_full("the merged model", out.absolute().parent):
-        engine.merge(read, out, options)
-    made = checkpoint_of(out.absolute(), str(out))
-    typer.echo(f"{made.path}  {made.architecture}  sha256 {made.sha256}")
+    options = MergeOptions(seed=seed, store=store)
+    with disk_full_as_store_error("the merged model", out.absolute().parent):
+        merge(recipe, out, options)
+    checkpoint = checkpoint_of(out.absolute(), str(out))
+    typer.echo(f"{checkpoint.path}  {checkpoint.architecture}  sha256 {checkpoint.sha256}")

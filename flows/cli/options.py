@@ -40,7 +40,7 @@ DataSet = Annotated[
     typer.Option("--data", metavar="SET", help="manifest, 'a.en,a.de', sample or multi30k:SPLIT"),
 ]
 Language = Annotated[str | None, typer.Option("--target-language", metavar="CODE", help="such as de")]
-Listing = Annotated[
+ListParameters = Annotated[
     bool, typer.Option("--parameters", help="list what can be set on the flow, with defaults, and stop")
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="start a long training although nothing was set on it")]

@@ -65,33 +65,33 @@ def plan(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fr
         "until": until,
     }
     for name, graph, forecasts in plan_systems(flow, config, assignments or [], shortcuts):
-        _print(name, graph, forecasts, mermaid=mermaid, as_json=as_json)
+        _print_plan(name, graph, forecasts, mermaid=mermaid, as_json=as_json)
 
 
 def plan_systems(
     flow: str, config: Path | None, assignments: Sequence[str], shortcuts: Mapping[str, object]
 ) -> list[tuple[str, Pipeline, list[Forecast]]]:
     """Every system that a run would compute: its name ("" for the only one), graph and forecast."""
-    from flows.cli.run import checked_parameters
-    from flows.pipeline_parameters import PipelineParameters, systems_of
+    from flows.cli.run import resolve_parameters
+    from flows.parameters.pipeline import PipelineParameters, systems_of
 
-    entry, parameters = checked_parameters(flow, config, assignments, shortcuts)
+    entry, parameters = resolve_parameters(flow, config, assignments, shortcuts)
     systems = systems_of(parameters) if isinstance(parameters, PipelineParameters) else {"": parameters}
-    return [(name, *_plan_system(entry, one)) for name, one in systems.items()]
+    return [(name, *_plan_system(entry, system)) for name, system in systems.items()]
 
 
 def _plan_system(entry: FlowEntry, parameters: Any) -> tuple[Pipeline, list[Forecast]]:
     from components.data.stage import store_data
-    from components.models.weights import weights_at
-    from components.pipeline.forecast import forecast
+    from components.models.weight_digests import resolve_weight_digests
+    from components.pipeline.forecast import forecast_nodes
     from components.pipeline.pipeline import DATA
     from components.pipeline.planning import plan_nodes
     from components.storage.store import Store
-    from flows.preflight import admit, of_pipeline, refuse
+    from flows.preflight import admit_data, check_needs, needs_of_pipeline
 
     graph = entry.pipeline(parameters)
-    needs = of_pipeline(graph, parameters.store, parameters.seed)
-    refuse(needs)
+    needs = needs_of_pipeline(graph, parameters.store, parameters.seed)
+    check_needs(needs)
     store, sets = Store(parameters.store), {}
     if getattr(parameters, "draft", None) is not None:  # it goes on with the data of a finished run
         sets[DATA] = entry.hooks.data(parameters)
@@ -102,22 +102,22 @@ def _plan_system(entry: FlowEntry, parameters: Any) -> tuple[Pipeline, list[Fore
         settings: Any = node.settings
         sets[node.name] = store_data(settings.source, None, graph.languages, settings.limit, store)
     for name, ref in sets.items():
-        admit(needs, ref, name)
-    plans = plan_nodes(graph, sets, parameters.store, parameters.seed, weights_at)
-    return graph, forecast(plans, sets, store)
+        admit_data(needs, ref, name)
+    plans = plan_nodes(graph, sets, parameters.store, parameters.seed, resolve_weight_digests)
+    return graph, forecast_nodes(plans, sets, store)
 
 
-def _print(
+def _print_plan(
     name: str, graph: Pipeline, forecasts: Sequence[Forecast], *, mermaid: bool, as_json: bool
 ) -> None:
     if as_json:
-        nodes = {one.node: one.model_dump(mode="json") for one in forecasts}
-        values = {"system": name, "pipeline": graph.record().model_dump(mode="json"), "forecast": nodes}
+        nodes = {node_forecast.node: node_forecast.model_dump(mode="json") for node_forecast in forecasts}
+        values = {"system": name, "pipeline": graph.to_record().model_dump(mode="json"), "forecast": nodes}
         typer.echo(json.dumps(values, ensure_ascii=True))
         return
-    remarks = {one.node: _becomes(one) for one in forecasts}
+    remarks = {node_forecast.node: _describe_forecast(node_forecast) for node_forecast in forecasts}
     if mermaid:
-        from components.pipeline.mermaid import mermaid as drawn
+        from components.pipeline.mermaid import to_mermaid as drawn
 
         typer.echo(drawn(graph, remarks), nl=False)
         return
@@ -128,22 +128,22 @@ def _print(
         table.add_column(column)
     for node in graph:
         models = ", ".join(dict.fromkeys(node.models.values()))
-        read = [*node.of, f"when {'.'.join(node.when)}"] if node.when else node.of
-        cells = (node.name, node.kind.name, ", ".join(read), models, remarks.get(node.name, ""))
+        inputs = [*node.of, f"when {'.'.join(node.when)}"] if node.when else node.of
+        cells = (node.name, node.kind.name, ", ".join(inputs), models, remarks.get(node.name, ""))
         table.add_row(*map(Text, cells))
     console().print(table)
     if graph.outputs:
-        outputs = ", ".join(f"{role} {each}" for role, each in graph.outputs.items())
+        outputs = ", ".join(f"{role} {output}" for role, output in graph.outputs.items())
         console().print(Text(f"scored: {outputs}"))
 
 
-def _becomes(one: Forecast) -> str:
-    """What becomes of a node, as a person says it."""
-    if one.status == "reused":
+def _describe_forecast(forecast: Forecast) -> str:
+    """The forecast of a node in words."""
+    if forecast.status == "reused":
         return "reused"
-    from reports.formatting import duration
+    from reports.formatting import format_duration
 
-    how_long = "" if one.seconds is None else f", about {duration(one.seconds)}"
-    if one.status == "resumed":
-        return f"resumed at shard {one.shards_done} of {one.shards}{how_long}"
+    how_long = "" if forecast.seconds is None else f", about {format_duration(forecast.seconds)}"
+    if forecast.status == "resumed":
+        return f"resumed at shard {forecast.shards_done} of {forecast.shards}{how_long}"
     return f"run{how_long}"

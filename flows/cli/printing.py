@@ -1,4 +1,4 @@
-"""What the command line prints of a run: tables, where everything is, and the line of ``--json``."""
+"""What the command line prints of a run: tables, paths, and the line of ``--json``."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from pathlib import Path
 from rich.text import Text
 
 from components.records import RunRecord
-from components.storage.reader import quarantined
+from components.storage.reader import read_quarantined
 from components.storage.store import Store
 from flows.cli.console import console
-from reports import blaming, comparing, contributing, terminal
-from reports.report_view import view_of
-from reports.results import read_blame, read_comparison, read_contributions
+from reports.analyses import attribution_report, comparison_report, contribution_report
+from reports.analyses.stage_results import read_blame, read_comparison, read_contributions
+from reports.page.report_view import view_of
+from reports.terminal import run_printing
 
-REASONS = 5
+MAX_REASONS = 5
 """Records put aside by a stage whose reasons the summary gives; `inspect --node` gives all."""
 
 
@@ -25,23 +26,23 @@ def print_run(run: RunRecord, store: Store) -> None:
     out = console()
     compared = [ref for ref in run.stages if ref.kind == "comparison"]
     for ref in compared:
-        comparing.print_comparison(read_comparison(ref), out)
+        comparison_report.print_comparison(read_comparison(ref), out)
     if not compared:
-        terminal.print_run(view_of(run, store), out)
+        run_printing.print_run(view_of(run, store), out)
         for ref in run.stages:
             if ref.quarantined:
-                first = list(islice(quarantined(ref), REASONS))
-                terminal.print_refusals(ref.stage, first, ref.quarantined, run.name, out)
+                first = list(islice(read_quarantined(ref), MAX_REASONS))
+                run_printing.print_quarantined(ref.stage, first, ref.quarantined, run.name, out)
     for ref in run.stages:
         if ref.kind == "blame":
-            blaming.print_blame(read_blame(ref), out)
+            attribution_report.print_blame(read_blame(ref), out)
         if ref.kind == "contribution":
-            contributing.print_contributions(read_contributions(ref), out)
+            contribution_report.print_contributions(read_contributions(ref), out)
     folder = store.run_folder(run.name)
     places = {"run": folder, "report": folder / "report.html"}
-    for name, place in places.items():
-        if place.exists():
-            out.print(Text(f"{name:7} {place}"), soft_wrap=True)
+    for name, path in places.items():
+        if path.exists():
+            out.print(Text(f"{name:7} {path}"), soft_wrap=True)
 
 
 def run_json(run: RunRecord, folder: Path) -> str:

@@ -14,6 +14,6 @@ def report(
 ) -> None:
     """Write the HTML report and the plots of a run again, and print where they are."""
     from components.storage.store import Store
-    from tasks.report import render_again
+    from tasks.stages.report import render_again
 
     typer.echo(str(render_again(run, Store(store))))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from components.errors import ConfigError
-from components.nodes import code
+from components.nodes import code_permission
 from flows.cli.options import (
     AsJson,
     Assignments,
@@ -20,7 +20,7 @@ from flows.cli.options import (
     FlowOrFile,
     Language,
     Limit,
-    Listing,
+    ListParameters,
     Replace,
     RunName,
     StoreUrl,
@@ -28,14 +28,14 @@ from flows.cli.options import (
     Yes,
 )
 from flows.registry import FlowEntry, flow_named
-from flows.server_process import start_importing
+from flows.server.server_process import start_importing
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from components.records import RunRecord
 
-QUARANTINED = 3
+EXIT_QUARANTINED = 3
 
 
 def run(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them from the signature
@@ -51,7 +51,7 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fro
     target_language: Language = None,
     limit: Limit = None,
     until: Until = None,
-    parameters: Listing = False,
+    parameters: ListParameters = False,
     yes: Yes = False,
 ) -> None:
     """Run a flow or a pipeline of your own; a finished stage is reused, an interrupted one goes on.
@@ -61,7 +61,7 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fro
     --parameters` lists them with their defaults, and `--set` or a FILE sets them. A flag below that stands
     for a parameter which FLOW has not is refused.
 
-    Examples:
+    For example:
 
     - `antiphon run cascade` runs the sample set: speech, transcript, translation, scores, report.
 
@@ -102,7 +102,7 @@ def run_flow(
     as_json: bool,
     yes: bool = True,
 ) -> int:
-    """Run a flow to its end and print its result; gives back the exit code.
+    """Run a flow to its end and print its result; returns the exit code.
 
     What can be refused is refused before Prefect starts; ``yes``: also a training by mere defaults.
 
@@ -110,33 +110,33 @@ def run_flow(
         AntiphonError: what the flow raised.
     """
     server = start_importing()
-    entry, parameters = checked_parameters(name, config, assignments, shortcuts)
+    entry, parameters = resolve_parameters(name, config, assignments, shortcuts)
     if not yes:
-        from flows.cli.trainings import require_intent
+        from flows.cli.long_training import require_intent
 
         require_intent(name, parameters)
-    from flows.ephemeral_server import check_server, lost_server_message, start_server
+    from flows.server.ephemeral_server import check_server, lost_server_message, start_server
 
     _check_size(parameters)
     start_server(server)  # meanwhile what follows is imported and checked
-    from flows import interrupting
-    from flows.preflight import refuse
-    from tasks.options import value_of
+    from flows import signals
+    from flows.preflight import check_needs
+    from tasks.task_options import unwrap
 
-    refuse(entry.needs(parameters))
+    check_needs(entry.needs(parameters))
     call = entry.call
     check_server()
     try:
-        with interrupting.signals():
+        with signals.handle_signals():
             returned = call(**{field: getattr(parameters, field) for field in type(parameters).model_fields})
-    except interrupting.Stopped:
-        return interrupting.stopped()
+    except signals.SigtermReceived:
+        return signals.exit_after_sigterm()
     except Exception as error:
         if message := lost_server_message(error):
             sys.stderr.write(f"antiphon: {message}\n")
-            interrupting.exit_now(1)  # Prefect would try for minutes to send its last events
+            signals.exit_now(1)  # Prefect would try for minutes to send its last events
         raise
-    return finish(value_of(returned), parameters.store, as_json=as_json)
+    return print_result(unwrap(returned), parameters.store, as_json=as_json)
 
 
 def is_pipeline_file(flow: str) -> bool:
@@ -144,10 +144,10 @@ def is_pipeline_file(flow: str) -> bool:
     return Path(flow).suffix in {".yaml", ".yml", ".json"}
 
 
-def checked_parameters(
+def resolve_parameters(
     flow: str, config: Path | None, assignments: Sequence[str], shortcuts: Mapping[str, object]
 ) -> tuple[FlowEntry, Any]:
-    """A flow, or that of a file with a pipeline, and its parameters from file and flags.
+    """The flow (``pipeline`` for a file with a graph) and its checked parameters from file and flags.
 
     Raises:
         ConfigError: no such flow or file, or parameters that it does not take, each with its place.
@@ -166,32 +166,32 @@ def checked_parameters(
             update={"folder": parameters.folder or str(config.parent.resolve())}
         )
         check_graph(config, parameters)
-        code.allow()  # whoever runs the command has named the file
+        code_permission.allow_own_code()  # whoever runs the command has named the file
     return entry, parameters
 
 
 def check_graph(config: Path, parameters: Any) -> None:
     """Refuse the graph of a file, each fault with its line."""
-    from components.pipeline.matrix import expand
-    from components.pipeline.reader import read
+    from components.pipeline.matrix import expand_matrix
+    from components.pipeline.reader import read_pipeline
     from flows.cli.config_file import read_file
 
     _, lines = read_file(config)
-    for graph in expand(parameters.written, str(config)).values():
-        read(graph, str(config), lines, Path(parameters.folder))
+    for graph in expand_matrix(parameters.graph_values, str(config)).values():
+        read_pipeline(graph, str(config), lines, Path(parameters.folder))
 
 
 def _check_flags(name: str, model: type[BaseModel], shortcuts: Mapping[str, object]) -> None:
     """Refuse a flag that the flow has no parameter for, and both flags of what is one or the other."""
-    given = {flag: value for flag, value in shortcuts.items() if value is not None}
-    for flag in given.keys() - model.model_fields.keys():
+    flags = {flag: value for flag, value in shortcuts.items() if value is not None}
+    for flag in flags.keys() - model.model_fields.keys():
         option = "--" + flag.replace("_", "-")
         raise ConfigError(
             f"{option}: {name} takes none; antiphon run {name} --parameters lists what it takes"
         )
-    if {"data", "audio"} <= given.keys():
+    if {"data", "audio"} <= flags.keys():
         raise ConfigError(
-            f"expected --data or --audio, found both ({given['data']} and {given['audio']}); leave one out"
+            f"expected --data or --audio, found both ({flags['data']} and {flags['audio']}); leave one out"
         )
 
 
@@ -209,17 +209,17 @@ def _check_size(parameters: BaseModel) -> None:
 
 
 def compare_runs(assignments: Sequence[str], shortcuts: Mapping[str, object], *, as_json: bool) -> int:
-    """Compare finished runs and print the tables; gives back the exit code."""
+    """Compare finished runs and print the tables; returns the exit code."""
     from flows.cli.config_file import gather
     from flows.compare import compare_finished
-    from flows.compare_parameters import CompareParameters
+    from flows.parameters.compare import CompareParameters
 
     parameters = gather(CompareParameters, None, assignments, shortcuts)
-    return finish(compare_finished(parameters), parameters.store, as_json=as_json)
+    return print_result(compare_finished(parameters), parameters.store, as_json=as_json)
 
 
-def finish(run: RunRecord, store_url: str | None, *, as_json: bool) -> int:
-    """Print a run; the exit code says whether records were put aside."""
+def print_result(run: RunRecord, store_url: str | None, *, as_json: bool) -> int:
+    """Print a run; returns the exit code, 3 if records were quarantined."""
     from components.storage.store import Store
     from flows.cli.printing import print_run, run_json
 
@@ -228,4 +228,4 @@ def finish(run: RunRecord, store_url: str | None, *, as_json: bool) -> int:
     if as_json:
         sys.stdout.write(run_json(run, store.run_folder(run.name)) + "\n")
     sys.stdout.flush()
-    return QUARANTINED if run.status == "completed with quarantine" else 0
+    return EXIT_QUARANTINED if run.status == "completed with quarantine" else 0

@@ -12,9 +12,9 @@ import typer
 from flows.cli.options import AsJson, StoreUrl
 
 if TYPE_CHECKING:
-    from components.storage.run_listing import ListedRun
+    from components.storage.run_listing import RunEntry
 
-MAIN, MOST = ("wer", "bleu", "chrf"), 3
+MAIN_METRICS, MAX_METRICS = ("wer", "bleu", "chrf"), 3
 """Scores of a run that the table shows, else the first so many; --json gives all."""
 
 
@@ -30,18 +30,18 @@ def runs(
     from components.storage.run_listing import list_runs
     from components.storage.store import Store
 
-    place = Store(store)
-    listed = list_runs(place)
+    opened_store = Store(store)
+    listed = list_runs(opened_store)
     if as_json:
-        line = {"store": place.place.url, "runs": [_fields(run) for run in listed[:limit]]}
+        line = {"store": opened_store.backend.url, "runs": [_as_dict(run) for run in listed[:limit]]}
         sys.stdout.write(json.dumps(line) + "\n")
     elif listed:
         _print_table(listed[:limit], len(listed))
     else:
-        sys.stdout.write(f"no runs in {place.place.url} yet\n")
+        sys.stdout.write(f"no runs in {opened_store.backend.url} yet\n")
 
 
-def _fields(run: ListedRun) -> dict[str, object]:
+def _as_dict(run: RunEntry) -> dict[str, object]:
     record = run.record
     return {
         "name": run.name,
@@ -53,26 +53,26 @@ def _fields(run: ListedRun) -> dict[str, object]:
     }
 
 
-def _print_table(runs: Sequence[ListedRun], total: int) -> None:
+def _print_table(runs: Sequence[RunEntry], total: int) -> None:
     from rich.text import Text
 
     from flows.cli.console import console
-    from reports.escaping import printable
-    from reports.terminal import table
+    from reports.escaping import to_printable
+    from reports.terminal.run_printing import new_table
 
-    rows = table("run", "flow", "status", "started (UTC)", "scores")
+    rows = new_table("run", "flow", "status", "started (UTC)", "scores")
     for run in runs:
         flow = run.record.flow if run.record else ""
         cells = (run.name, flow, run.status, run.started[:16].replace("T", " "), _scores(run))
-        rows.add_row(*(Text(printable(cell)) for cell in cells))
+        rows.add_row(*(Text(to_printable(cell)) for cell in cells))
     console().print(rows)
     if len(runs) < total:
         console().print(f"{len(runs)} of {total:,} runs; --limit {total} lists all")
 
 
-def _scores(run: ListedRun) -> str:
-    from reports.formatting import LABELS
+def _scores(run: RunEntry) -> str:
+    from components.metrics.table import label_of
 
     metrics = run.record.metrics if run.record else {}
-    names = [name for name in MAIN if name in metrics] or list(metrics)[:MOST]
-    return ", ".join(f"{LABELS.get(name, name)} {metrics[name].value:.1f}" for name in names)
+    names = [name for name in MAIN_METRICS if name in metrics] or list(metrics)[:MAX_METRICS]
+    return ", ".join(f"{label_of(name)} {metrics[name].value:.1f}" for name in names)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.alignment import align, count
+from components.alignment import align, count_operations
 
 short = st.lists(st.sampled_from("abc"), max_size=5)
 
@@ -18,7 +18,7 @@ def distance(a: list[str], b: list[str]) -> int:
 
 @given(short, short)
 def test_no_cheaper_alignment_exists(a: list[str], b: list[str]) -> None:
-    counts = count(align(a, b))
+    counts = count_operations(align(a, b))
     assert counts["substitute"] + counts["insert"] + counts["delete"] == distance(a, b)
 
 
@@ -60,4 +60,4 @@ def test_tokens_with_equal_hashes_stay_apart() -> None:
 
 def test_long_sequences_are_aligned() -> None:
     words = [str(i % 97) for i in range(3000)]
-    assert count(align(words, [*words[1:], "x"]))["equal"] == 2999
+    assert count_operations(align(words, [*words[1:], "x"]))["equal"] == 2999

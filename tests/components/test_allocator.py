@@ -6,7 +6,7 @@ import resource
 import pytest
 import torch
 
-from components.allocator import freed_memory_kept
+from components.allocator import keep_freed_memory
 
 MEGABYTES = 48
 
@@ -21,7 +21,7 @@ def faults() -> int:
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="no glibc: nothing to set")
 def test_freed_memory_is_used_again_inside_and_given_back_at_the_end() -> None:
     assert faults() > 0
-    with freed_memory_kept():
+    with keep_freed_memory():
         faults()
         assert faults() == 0
     assert faults() > 0
@@ -29,5 +29,5 @@ def test_freed_memory_is_used_again_inside_and_given_back_at_the_end() -> None:
 
 def test_without_glibc_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
-    with freed_memory_kept():
+    with keep_freed_memory():
         assert torch.ones(3).sum() == 3

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from components.errors import ConfigError
-from components.machine import _key, device_name, numerics
+from components.machine import _cache_key, describe_numerics, resolve_device_name
 
 ROOT = Path(__file__).parents[2]
 CODE = """
 import json, sys
-from components.machine import device_name, numerics
-found = [numerics(), device_name(), numerics(threads=False)]
+from components.machine import describe_numerics, resolve_device_name
+found = [describe_numerics(), resolve_device_name(), describe_numerics(threads=False)]
 print(json.dumps([found, "torch" in sys.modules]))
 """
 
@@ -37,12 +37,12 @@ def test_torch_is_asked_once(tmp_path: Path) -> None:
 
 
 def test_what_torch_decides_by_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    keys = {_key()}
+    keys = {_cache_key()}
     for name in ("OMP_NUM_THREADS", "ANTIPHON_KERNELS", "CUDA_VISIBLE_DEVICES", "ATEN_CPU_CAPABILITY"):
         monkeypatch.setenv(name, "7")
-        keys.add(_key())
+        keys.add(_cache_key())
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
-    assert len(keys | {_key()}) == 6
+    assert len(keys | {_cache_key()}) == 6
 
 
 def test_a_process_with_torch_says_what_torch_says(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,14 +51,14 @@ def test_a_process_with_torch_says_what_torch_says(monkeypatch: pytest.MonkeyPat
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(before + 1)
-        assert numerics()["threads"] == str(before + 1)
+        assert describe_numerics()["threads"] == str(before + 1)
     finally:
         torch.set_num_threads(before)
-    assert "threads" not in numerics(threads=False)
+    assert "threads" not in describe_numerics(threads=False)
     monkeypatch.delenv("ANTIPHON_DEVICE", raising=False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert device_name() == "cuda:0"
-    assert device_name("cuda:1") == "cuda:1"
+    assert resolve_device_name() == "cuda:0"
+    assert resolve_device_name("cuda:1") == "cuda:1"
     with pytest.raises(ConfigError, match="expected one of 2 cuda devices"):
-        device_name("cuda:2")
+        resolve_device_name("cuda:2")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from components.errors import ConfigError
-from components.yaml_text import parse
+from components.yaml_text import parse_yaml
 
 
 @pytest.mark.parametrize(
@@ -11,5 +11,5 @@ from components.yaml_text import parse
 )
 def test_what_the_reader_trips_over_is_one_line(text: str) -> None:
     with pytest.raises(ConfigError, match=r"^here(:\d+)?: expected ") as caught:
-        parse(text, "here")
+        parse_yaml(text, "here")
     assert "\n" not in str(caught.value)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.storage.objects import Objects
+from components.storage.object_store import ObjectStore
 
 ROOT = Path(__file__).parents[2]
 FAKES = ROOT / "tests" / "flows" / "fakes.py"
@@ -83,7 +83,7 @@ class Place:
     def kept(self) -> int:
         """Complete shards of the stage that is not done."""
         if self.url is not None:
-            return sum("/shards/" in name for name in Objects(self.url).names("stages"))
+            return sum("/shards/" in name for name in ObjectStore(self.url).list_names("stages"))
         journal = self.unfinished() / "journal.jsonl"
         return len(journal.read_text().splitlines()) if journal.exists() else 0
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from components.storage.objects import Objects
+from components.storage.object_store import ObjectStore
 from tests.crash.processes import SHARDS, Ended, Place
 
 pytestmark = pytest.mark.server
@@ -26,12 +26,12 @@ def test_another_machine_ends_the_run_of_a_killed_worker(
     last = place.run(ANTIPHON_CACHE=str(tmp_path / "two"), ANTIPHON_LEASE="1")
     assert (last.stages["data"]["reused"], last.stages["mt"]["reused"]) == (True, False)
     assert len(place.calls()) == 4 + SHARDS - kept
-    objects = Objects(s3_url)
+    objects = ObjectStore(s3_url)
     for stage in ("data", "mt"):
         assert last.stages[stage]["key"] == straight.stages[stage]["key"]
         assert last.outputs(stage) == straight.outputs(stage)
         folder = f"stages/{last.stages[stage]['key']}"
         files = [objects.read(f"{folder}/{name}") or b"" for name in ("outputs.jsonl", "errors.jsonl")]
         assert b"".join(files) == straight.outputs(stage)
-    sent = [name.rpartition("/")[2] for name in objects.names("runs")]
+    sent = [name.rpartition("/")[2] for name in objects.list_names("runs")]
     assert {"run.json", "metrics.json", "report.html"} <= set(sent)

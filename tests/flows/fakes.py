@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from components import models
-from components.recognition import building as recognition
+from components.recognition import factory as recognition
 from components.records import Checkpoint, Hypothesis, NBest, Outcome, Quarantined, Utterance
-from components.refining import networks
+from components.refining import methods
 from components.refining.decisions import Proposal
 from components.translation import factory as translation
 
@@ -105,11 +105,10 @@ def install() -> None:
     """Put the fakes in the place of the real components."""
     models.resolve = resolve  # type: ignore[assignment]
     models.check = lambda reference, store=None: None
-    recognition.Recognizer = Recognizer  # type: ignore[assignment, misc]
     recognition.build = lambda config, store=None, seed=0: Recognizer()  # type: ignore[assignment]
     translation.Translator = Translator  # type: ignore[assignment, misc]
     translation.build = lambda config, store=None: Translator()  # type: ignore[assignment]
-    networks.METHODS["self_refine"] = Editor
+    methods.METHODS["self_refine"] = Editor
 
 
 if __name__ == "__main__":

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from components.recognition import building as recognition
+from components.recognition import factory as recognition
 from components.records import Outcome, Utterance
-from components.refining import networks
+from components.refining import methods
 from components.translation import factory as translation
 from flows.cli import main as cli
 from tests.flows import fakes
@@ -144,7 +144,7 @@ def test_a_draft_is_a_stage_of_its_own_also_of_written_data(
     antiphon: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The translator echoes, the editor adds an exclamation mark, also to the reference."""
-    monkeypatch.setitem(networks.METHODS, "self_refine", fakes.Editor)
+    monkeypatch.setitem(methods.METHODS, "self_refine", fakes.Editor)
     rows = [
         {"id": f"u{n}", "text": "a dog", "source_language": "en", "target_language": "de"} for n in range(3)
     ]

@@ -15,22 +15,22 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
 from components import models
-from components.data.named import SAMPLES
+from components.data.named_sets import SAMPLES
 from components.errors import ModelError
-from components.recognition import building as recognition
+from components.recognition import factory as recognition
 from components.translation import factory as translation
 from flows.cli import main as cli
 from tasks import progress
 from tests.flows import fakes
 
 for module in (
-    "ensembling.language_model",
-    "ensembling.recognisers",
+    "ensembling.output_level.language_model",
+    "ensembling.token_level.whisper_ensemble",
     "experts.upcycling",
-    "merging.references",
-    "stacking.rescoring",
+    "merging.io.input_models",
+    "stacking.cross_scoring",
     "training.distillation",
-    "training.starting",
+    "training.initialization",
 ):
     import_module(f"components.{module}")  # what first imports one beside a fake resolver would keep that
 
@@ -41,7 +41,7 @@ Command = Callable[..., tuple[int, Any]]
 @pytest.fixture(autouse=True)
 def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The fakes in place of the components; gives the file that their calls are written to."""
-    for module, names in {models: ["resolve", "check"], recognition: ["Recognizer", "build"]}.items():
+    for module, names in {models: ["resolve", "check"], recognition: ["build"]}.items():
         for name in names:
             monkeypatch.setattr(module, name, getattr(module, name))
     for name in ("Translator", "build"):
@@ -140,7 +140,7 @@ def test_nothing_is_shown_of_a_damaged_stage_or_computed_on_it(
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith("antiphon: stage mt (")
         assert "is damaged" in line
-        assert line.endswith("run the flow that made it again")
+        assert line.endswith("repeat the run that computed it")
     assert set((tmp_path / "store" / "stages").iterdir()) == kept
 
 

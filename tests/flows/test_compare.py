@@ -22,7 +22,7 @@ from components.translation.config import TranslationConfig
 from flows.cli import main as cli
 from tests.flows import fakes
 from tests.flows.test_cascade import calls, manifest  # noqa: F401 - a fixture that every test uses
-from tests.flows.test_server import call
+from tests.flows.test_deployments import call
 from tests.serving import ROOT
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("calls"), pytest.mark.usefixtures("server")]
@@ -132,7 +132,9 @@ def test_one_broken_system_leaves_the_others(antiphon: Command, tmp_path: Path, 
 def test_systems_of_other_flows_on_data_of_two_languages_score_as_their_own_runs_do(
     antiphon: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checks, "examples", lambda *languages: [])  # the editor needs no prompt for Chinese
+    monkeypatch.setattr(
+        checks, "read_examples", lambda *languages: []
+    )  # the editor needs no prompt for Chinese
     rows = [{"id": f"de{n}", "text": en, "references": [de]} for n, (en, de) in enumerate(SENTENCES)]
     chinese = [("a dog runs", "一只 狗 在 公园 里 跑。"), ("a man sleeps", "一个 男人 在 长椅 上 睡觉。")]
     rows += [
@@ -144,7 +146,7 @@ def test_systems_of_other_flows_on_data_of_two_languages_score_as_their_own_runs
         {"name": "cascade", "parameters": {"mt": mt}},
         {"name": "refine", "flow": "refine", "parameters": {"mt": mt, "refine": {"gate": "off"}}},
         {"name": "ensemble", "flow": "ensemble"}
-        | {"parameters": {"mt": mt | {"members": ["good"]}, "combine": {"method": "pooled"}}},
+        | {"parameters": {"mt": mt | {"members": ["good"]}, "combine": {"method": "output_level"}}},
     ]
     file = configuration(tmp_path, manifest(tmp_path, *rows), systems=systems, metrics=["bleu", "chrf"])
     code, said = antiphon("run", "compare", "-c", file, "--name", "flows")

@@ -11,24 +11,24 @@ import pytest
 
 from components import models
 from components.errors import ConfigError
-from components.models.weights import weights_at
+from components.models.weight_digests import resolve_weight_digests
 from components.nodes.targets import TARGETS
 from components.pipeline.planning import plan_nodes
 from components.records import StageRef
-from components.storage.reader import hypotheses
+from components.storage.reader import read_nbests
 from components.storage.store import Store
 from flows.cascade import cascade
 from flows.distill import distill
-from flows.distill_parameters import LEVELS, DistillParameters, pipeline, taught_by
+from flows.parameters.distill import LEVELS, DistillParameters, pipeline, teacher_outputs
 from flows.train import train
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
-SMALL = {"vocabulary": 64, "layers": 2, "width": 16, "inner": 16, "heads": 2, "batch_pieces": 200}
+SMALL = {"vocab_size": 64, "num_layers": 2, "d_model": 16, "ffn_dim": 16, "num_heads": 2, "batch_tokens": 200}
 BUDGET = {
     "max_steps": 4,
     "eval_every": 2,
     "eval_sentences": 4,
-    "average": 1,
+    "average_checkpoints": 1,
     "device": "cpu",
     "dtype": "float32",
 }
@@ -46,7 +46,7 @@ def world(server: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
     common = {**SMALL, **BUDGET, "data": toy, "dev": toy, "store": store, "beam_size": 1}
     first = train(**common, seed=1).stages[0].key
     second = train(**common, seed=2, tokenizer=f"store:{first}").stages[0].key
-    student = {**SMALL, **BUDGET, "data": toy, "dev": toy, "layers": 2, "decoder_layers": 1}
+    student = {**SMALL, **BUDGET, "data": toy, "dev": toy, "num_layers": 2, "decoder_layers": 1}
     teacher = {
         "model": f"store:{first}",
         "members": [f"store:{second}"],
@@ -82,7 +82,7 @@ def test_every_level_leaves_a_student_in_the_store(world: dict[str, Any], level:
 
 def test_the_targets_are_what_the_ensemble_says_and_all_is_reused(world: dict[str, Any]) -> None:
     run = distill(**world["settings"], level="sequence", name="first")
-    said = {nbest.utterance_id: nbest.best.text for nbest in hypotheses(stage(run, "mt"))}
+    said = {nbest.utterance_id: nbest.best.text for nbest in read_nbests(stage(run, "mt"))}
     sources = (Path(world["toy"].split(",")[0])).read_text("utf-8").splitlines()
     found = rows(stage(run, "targets"))
     # An untrained teacher may say nothing to some sources: those teach nothing.
@@ -125,7 +125,7 @@ def test_the_last_translation_of_a_run_teaches(world: dict[str, Any]) -> None:
     store = Store(world["store"])
     graph = drafts.pipeline.model_copy(update={"outputs": {"translation": "refine-1"}})
     store.save_run(drafts.model_copy(update={"name": "whole", "stages": stages, "pipeline": graph}))
-    taught = taught_by("whole", world["store"])
+    taught = teacher_outputs("whole", world["store"])
     assert (taught["data"].key, taught["mt"].key) == (stage(drafts, "data").key, other.key)
 
 
@@ -148,12 +148,12 @@ def test_a_damaged_output_of_the_teacher_is_refused(world: dict[str, Any]) -> No
 def test_the_key_follows_what_decides_the_student(world: dict[str, Any]) -> None:
     def key(**changes: Any) -> str:
         parameters = DistillParameters.model_validate({**world["settings"], "level": "word", **changes})
-        plans = plan_nodes(pipeline(parameters), {}, world["store"], 0, weights_at)
+        plans = plan_nodes(pipeline(parameters), {}, world["store"], 0, resolve_weight_digests)
         return plans["training"].stage.key
 
     alone = {**world["settings"]["teacher"], "members": []}
     shares = {**world["settings"]["teacher"], "coefficients": [0.9, 0.1]}
-    found = [key(), key(temperature=2.0), key(word_share=0.9), key(teacher=alone), key(teacher=shares)]
+    found = [key(), key(temperature=2.0), key(kd_ratio=0.9), key(teacher=alone), key(teacher=shares)]
     assert len({*found, key(teacher_layers=True), key(level="none")}) == 7
     assert key() == key(test=world["toy"], beam_size=2)
 
@@ -163,8 +163,8 @@ def test_what_cannot_be_combined_is_refused(world: dict[str, Any]) -> None:
     mixed = {**settings["teacher"], "method": "log_linear"}
     with pytest.raises(ConfigError, match="imitates the linear mixture, found log_linear"):
         distill(**{**settings, "teacher": mixed}, level="word")
-    started = {**settings["student"], "start": f"store:{world['models'][0]}"}
-    with pytest.raises(ConfigError, match=r"expected teacher_layers or student\.start, found both"):
+    started = {**settings["student"], "init_from": f"store:{world['models'][0]}"}
+    with pytest.raises(ConfigError, match=r"expected teacher_layers or student\.init_from, found both"):
         distill(**{**settings, "student": started}, level="none", teacher_layers=True)
 
 

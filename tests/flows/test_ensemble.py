@@ -12,14 +12,14 @@ import pytest
 from components.device import pick_device
 from components.errors import ConfigError
 from components.records import NBest, RunRecord
-from components.storage.reader import best_texts, hypotheses
+from components.storage.reader import read_best_texts, read_nbests
 from components.storage.store import Store
 from flows.cascade import cascade
 from flows.contribution import contribution
 from flows.ensemble import ensemble
 from flows.train import train
-from reports.report_view import view_of
-from reports.results import read_contributions
+from reports.analyses.stage_results import read_contributions
+from reports.page.report_view import view_of
 from tests.components.stacking import tiny
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
@@ -34,8 +34,14 @@ def toy(tmp_path_factory: pytest.TempPathFactory, server: None) -> dict[str, str
     for language in ("en", "de"):
         (folder / f"toy.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
     text, store = f"{folder}/toy.en,{folder}/toy.de", str(folder / "store")
-    small: dict[str, Any] = {"vocabulary": 64, "layers": 1, "width": 16, "inner": 16, "heads": 2}
-    budget = {"max_steps": 60, "eval_every": 60, "eval_sentences": 4, "average": 1, "batch_pieces": 200}
+    small: dict[str, Any] = {"vocab_size": 64, "num_layers": 1, "d_model": 16, "ffn_dim": 16, "num_heads": 2}
+    budget = {
+        "max_steps": 60,
+        "eval_every": 60,
+        "eval_sentences": 4,
+        "average_checkpoints": 1,
+        "batch_tokens": 200,
+    }
     settings = {**small, **budget, "data": text, "dev": text, "store": store, "dtype": "float32"}
 
     def key(**changes: Any) -> str:
@@ -64,11 +70,11 @@ def run(toy: dict[str, str], name: str, mt: dict[str, Any], **combine: Any) -> R
 
 
 def translations(found: RunRecord) -> dict[str, str]:
-    return best_texts(next(stage for stage in found.stages if stage.stage == "mt"))
+    return read_best_texts(next(stage for stage in found.stages if stage.stage == "mt"))
 
 
 def first_tokens(found: RunRecord) -> NBest:
-    return next(hypotheses(next(stage for stage in found.stages if stage.stage == "mt")))
+    return next(read_nbests(next(stage for stage in found.stages if stage.stage == "mt")))
 
 
 def test_the_same_model_twice_is_that_model(toy: dict[str, str]) -> None:
@@ -115,11 +121,11 @@ def test_dropout_members_are_mixed_or_each_alone(toy: dict[str, str]) -> None:
     mt = {"model": toy["first"], "dropout_members": 2}
     thinned = run(toy, "dropout", mt)
     assert len(first_tokens(thinned).best.tokens[0].members) == 2
-    pooled = run(toy, "dropouts", mt, method="pooled")
+    pooled = run(toy, "dropouts", mt, method="output_level")
     stages = {stage.stage: stage for stage in pooled.stages}
     assert [stage.kind for stage in pooled.stages][1:4] == ["translate", "translate", "combine"]
-    assert best_texts(stages["mt-1"]) != best_texts(stages["mt-2"])  # other masks
-    assert all(stage.reused for stage in run(toy, "dropouts-again", mt, method="pooled").stages)
+    assert read_best_texts(stages["mt-1"]) != read_best_texts(stages["mt-2"])  # other masks
+    assert all(stage.reused for stage in run(toy, "dropouts-again", mt, method="output_level").stages)
 
 
 def test_pooled_members_stay_in_the_run(toy: dict[str, str]) -> None:
@@ -129,7 +135,7 @@ def test_pooled_members_stay_in_the_run(toy: dict[str, str]) -> None:
         store=toy["store"],
         name="pooled",
         mt={"model": toy["first"], "members": [toy["second"]], "beam_size": 2, "n_best": 2, "max_tokens": 20},
-        combine={"method": "pooled"},
+        combine={"method": "output_level"},
         pool={"method": "minimum_bayes_risk"},
     )
     assert [stage.stage for stage in pooled.stages][1:4] == ["mt-1", "mt-2", "mt"]
@@ -164,7 +170,7 @@ def test_reranking_is_learned_on_development_data(toy: dict[str, str]) -> None:
         }
         pool = {"method": "reranking", "utility": "bleu", **pool}
         values = {"data": toy["text"], "store": toy["store"], "limit": 12, "name": name, "mt": mt}
-        made: RunRecord = ensemble(**values, combine={"method": "pooled"}, pool=pool)
+        made: RunRecord = ensemble(**values, combine={"method": "output_level"}, pool=pool)
         return made
 
     with pytest.raises(ConfigError, match=r"pool\.dev: expected development data"):
@@ -193,8 +199,8 @@ def test_recognisers_of_one_vocabulary_are_mixed(toy: dict[str, str], tmp_path: 
         **shared, name="two-ears", asr={**asr, "members": [whisper], "combination": "log_linear"}
     )
     heard = [next(s for s in r.stages if s.stage == "asr") for r in (alone, twice)]
-    assert best_texts(heard[0]) == best_texts(heard[1])
-    token = next(hypotheses(heard[1])).best.tokens[0]
+    assert read_best_texts(heard[0]) == read_best_texts(heard[1])
+    token = next(read_nbests(heard[1])).best.tokens[0]
     assert list(token.weights.values()) == [0.5, 0.5]
     with pytest.raises(ConfigError, match="one vocabulary"):  # refused before anything is recognised
         odd = {**shared, "mt": {"model": toy["first"], "members": [toy["odd"]]}}
@@ -234,7 +240,7 @@ def test_what_each_member_contributes(toy: dict[str, str]) -> None:
 
 
 def test_what_each_combined_input_contributes(toy: dict[str, str]) -> None:
-    whole = run(toy, "combined", {"model": toy["first"], "members": [toy["second"]]}, method="pooled")
+    whole = run(toy, "combined", {"model": toy["first"], "members": [toy["second"]]}, method="output_level")
     again = contribution(run="combined", store=toy["store"])
     assert [ref.reused for ref in again.stages] == [
         *(True for _ in whole.stages),

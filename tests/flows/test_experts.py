@@ -13,9 +13,9 @@ from components.errors import ConfigError
 from flows.cascade import cascade
 from flows.contribution import contribution
 from flows.experts import experts
-from flows.experts_parameters import ExpertsParameters
-from reports.results import read_contributions
-from tasks.routing import read_layers
+from flows.parameters.experts import ExpertsParameters
+from reports.analyses.stage_results import read_contributions
+from tasks.stages.expert_routing import read_layers
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
 
@@ -27,13 +27,20 @@ def settings(tmp_path: Path) -> dict[str, object]:
     for language in ("en", "de", "fr"):
         (tmp_path / f"toy.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
     toy = f"multi30k:{tmp_path}:toy"
-    small = {"vocabulary": 64, "layers": 1, "width": 16, "inner": 8, "heads": 2, "batch_pieces": 200}
-    budget = {"max_steps": 2, "eval_every": 2, "eval_sentences": 4, "average": 1, "beam_size": 1}
+    small = {
+        "vocab_size": 64,
+        "num_layers": 1,
+        "d_model": 16,
+        "ffn_dim": 8,
+        "num_heads": 2,
+        "batch_tokens": 200,
+    }
+    budget = {"max_steps": 2, "eval_every": 2, "eval_sentences": 4, "average_checkpoints": 1, "beam_size": 1}
     return {
         **small,
         **budget,
         "target_language": "de,fr",
-        "experts": 4,
+        "num_experts": 4,
         "data": toy,
         "dev": toy,
         "test_limit": 5,

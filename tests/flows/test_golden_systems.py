@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from components.device import on_threads
+from components.device import use_threads
 from components.records import NBest, RunRecord, StageRef
-from components.storage.reader import hypotheses
+from components.storage.reader import read_nbests
 from flows.registry import flow_named
-from tasks.options import value_of
+from tasks.task_options import unwrap
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
 GOLDEN = Path(__file__).parents[1] / "golden" / "systems"
@@ -24,7 +24,7 @@ LIMIT = 4
 SYSTEMS: dict[str, dict[str, Any]] = {
     "cascade": {},
     "ensemble": {
-        "asr": {"members": ("packaged:whisper-tiny.en",), "combination": "pooled"},
+        "asr": {"members": ("packaged:whisper-tiny.en",), "combination": "output_level"},
         "mt": {"dropout_members": 2},
     },
     "refine": {
@@ -53,7 +53,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_a_preset_gives_what_its_flow_gave(name: str, store: str) -> None:
-    with on_threads(1):  # as they were made
+    with use_threads(1):  # as they were made
         check(name, store)
 
 
@@ -61,7 +61,7 @@ def check(name: str, store: str) -> None:
     golden = json.loads((GOLDEN / f"{name}.json").read_text("utf-8"))["stages"]
     entry = flow_named(name)
     values = entry.parameters.model_validate({"limit": LIMIT, "store": store, **SYSTEMS[name]})
-    run: RunRecord = value_of(
+    run: RunRecord = unwrap(
         entry.call(**{field: getattr(values, field) for field in type(values).model_fields})
     )
     stages = {ref.stage: ref for ref in run.stages}
@@ -78,7 +78,7 @@ def compare(stage: str, ref: StageRef, expected: dict[str, list[tuple[str, float
     """
     counted = 1 if ref.kind == "refine_round" else None
     close = 0.05 if ref.kind == "stack" else 1e-4
-    outcomes: list[NBest] = list(hypotheses(ref))
+    outcomes: list[NBest] = list(read_nbests(ref))
     assert outcomes, stage
     for outcome in outcomes:
         known = expected[outcome.utterance_id][:counted]

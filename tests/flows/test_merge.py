@@ -11,19 +11,19 @@ import torch
 from components import models
 from components.errors import MergeError, StoreError
 from components.merging.config import recipe_of
-from components.models.weights import weights_at
+from components.models.weight_digests import resolve_weight_digests
 from components.pipeline.planning import plan_nodes
-from components.pipeline.reader import read
-from components.storage.reader import best_texts
+from components.pipeline.reader import read_pipeline
+from components.storage.reader import read_best_texts
 from components.storage.store import Store
 from components.training import vocabulary
 from components.training.config import TrainingConfig
-from components.training.model import build
+from components.training.marian_model import build_marian
 from flows.cli import main as cli
 from flows.merge import merge
-from flows.merge_parameters import MergeParameters
+from flows.parameters.merge import MergeParameters
 from flows.pipeline import pipeline
-from reports.report_view import view_of
+from reports.page.report_view import view_of
 from tests.limits import files_of_at_most
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
@@ -37,8 +37,8 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for language in ("en", "de"):
         (folder / f"toy.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
     tokenizer = vocabulary.save(vocabulary.train(lines, 40), folder / "spm", "en", "de")
-    config = TrainingConfig(layers=1, width=16, inner=16, heads=2)
-    model = build(config, len(tokenizer))
+    config = TrainingConfig(num_layers=1, d_model=16, ffn_dim=16, num_heads=2)
+    model = build_marian(config, len(tokenizer))
     for name in ("a", "b"):
         model.save_pretrained(folder / name)
         tokenizer.save_pretrained(folder / name)
@@ -96,7 +96,7 @@ def test_nodes_make_models_that_others_use(toys: Path, tmp_path: Path) -> None:
     nodes = {
         "soup": {"kind": "merge", "recipe": recipe},
         "twice": {"kind": "merge", "recipe": {**recipe, "models": [*dense, {"model": "node:soup"}]}},
-        "sparse": {"kind": "upcycle", "models": ["node:soup"], "experts": 3},
+        "sparse": {"kind": "upcycle", "models": ["node:soup"], "num_experts": 3},
         "de": {**search, "model": "node:soup"},
         "experts": {**search, "model": "node:sparse"},
         "again": {**search, "model": "node:twice"},
@@ -106,9 +106,11 @@ def test_nodes_make_models_that_others_use(toys: Path, tmp_path: Path) -> None:
     stages = {ref.stage: ref for ref in run.stages}
     assert {node.name: node.status for node in run.pipeline.nodes} == dict.fromkeys(nodes, "computed")
     # Copies of one dense model compute what it does, whatever the router says.
-    assert best_texts(stages["experts"]) == best_texts(stages["de"])
+    assert read_best_texts(stages["experts"]) == read_best_texts(stages["de"])
     assert models.resolve(f"store:{stages['twice'].key}", str(tmp_path)).architecture == "MarianMTModel"
-    planned = plan_nodes(read(settings["graph"]), {"data": stages["data"]}, str(tmp_path), 0, weights_at)
+    planned = plan_nodes(
+        read_pipeline(settings["graph"]), {"data": stages["data"]}, str(tmp_path), 0, resolve_weight_digests
+    )
     assert {name: one.stage.key for name, one in planned.items()} == {n: stages[n].key for n in nodes}
 
     search["beam_size"] = 2

@@ -14,16 +14,16 @@ import pytest
 
 from components import models
 from components.errors import ConfigError, TransientError
-from components.nodes import code
-from components.recognition import building as recognition
+from components.nodes import code_permission
+from components.recognition import factory as recognition
 from components.records import RunRecord, StageRef
-from components.refining import gates, networks
-from components.storage.reader import best_texts, quarantined
+from components.refining import acceptance, methods
+from components.storage.reader import read_best_texts, read_quarantined
 from components.storage.stage_writer import OUTPUTS
 from components.translation import factory as translation
 from flows.cli import main as cli
 from flows.pipeline import pipeline
-from tasks.options import value_of
+from tasks.task_options import unwrap
 from tests.flows import fakes
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
@@ -65,7 +65,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Served]]:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a graph's files and a data set, where own code may run."""
-    monkeypatch.setenv(code.VARIABLE, "1")
+    monkeypatch.setenv(code_permission.VARIABLE, "1")
     shutil.copy(EXAMPLES / "served.py", tmp_path)
     texts = ["a cat", "poison", "a very long sentence", "dogs", "two very long sentences"]
     rows = [{"id": f"u{n}", "text": text, "references": [text.upper()]} for n, text in enumerate(texts)]
@@ -88,7 +88,7 @@ NODES: dict[str, dict[str, Any]] = {
 
 def run(folder: Path, nodes: dict[str, dict[str, Any]], **values: Any) -> RunRecord:
     where = {"data": str(folder / "data.jsonl"), "store": str(folder / "store"), "folder": str(folder)}
-    record = value_of(pipeline(graph={"nodes": nodes}, **where, **values))
+    record = unwrap(pipeline(graph={"nodes": nodes}, **where, **values))
     assert isinstance(record, RunRecord)
     return record
 
@@ -106,14 +106,14 @@ def test_a_served_model_and_a_program_on_two_ways(folder: Path, served: type[Ser
         **dict.fromkeys(["u0", "u1", "u3"], "keep"),
         **dict.fromkeys(["u2", "u4"], "escalate"),
     }
-    assert best_texts(refs["mt"]) == {"u0": "A CAT", "u3": "DOGS"}
-    assert best_texts(refs["final"]) == {
+    assert read_best_texts(refs["mt"]) == {"u0": "A CAT", "u3": "DOGS"}
+    assert read_best_texts(refs["final"]) == {
         "u0": "A CAT",
         "u2": "de: a very long sentence",
         "u3": "Hunde",
         "u4": "de: two very long sentences",
     }
-    (poison,) = quarantined(refs["mt"])
+    (poison,) = read_quarantined(refs["mt"])
     assert poison.utterance_id == "u1"
     assert "HTTPError: HTTP Error 400" in poison.detail
     assert record.metrics["bleu"].n == 4
@@ -147,7 +147,7 @@ def test_a_server_that_is_down_is_no_answer_and_the_run_goes_on_later(
         run(folder, NODES)
     monkeypatch.setattr(served, "down", False)
     refs = stages(run(folder, NODES))
-    assert best_texts(refs["mt"]) == {"u0": "A CAT", "u3": "DOGS"}
+    assert read_best_texts(refs["mt"]) == {"u0": "A CAT", "u3": "DOGS"}
     assert refs["sed"].reused  # the branch that did not fail
 
 
@@ -160,7 +160,7 @@ def test_what_can_be_refused_is_refused_before_anything_runs(
         ConfigError, match=r"final: expected ids of utterances of the data, found 1 that .*'u9'"
     ):
         run(folder, NODES)
-    monkeypatch.delenv(code.VARIABLE)
+    monkeypatch.delenv(code_permission.VARIABLE)
     with pytest.raises(ConfigError) as fault:
         run(folder, NODES)
     lines = str(fault.value).splitlines()
@@ -176,8 +176,8 @@ def without_models(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(room, name, getattr(fakes, name, lambda reference, store=None: None))
     monkeypatch.setattr(recognition, "build", lambda config, store=None, seed=0: fakes.Recognizer())
     monkeypatch.setattr(translation, "build", lambda config, store=None: fakes.Translator())
-    monkeypatch.setitem(networks.METHODS, "self_refine", fakes.Editor)
-    monkeypatch.setitem(gates.GATES, "forward", lambda *_: lambda items, texts: [len(t) for t in texts])
+    monkeypatch.setitem(methods.METHODS, "self_refine", fakes.Editor)
+    monkeypatch.setitem(acceptance.GATES, "forward", lambda *_: lambda items, texts: [len(t) for t in texts])
 
 
 @pytest.mark.usefixtures("without_models")
@@ -185,7 +185,9 @@ def without_models(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_example_runs_as_it_is(
     example: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(code.VARIABLE, "")  # the command says it, and it is taken back after the test
+    monkeypatch.setenv(
+        code_permission.VARIABLE, ""
+    )  # the command says it, and it is taken back after the test
     arguments = ["run", str(example), "--limit", "4", "--store", str(tmp_path), "--json"]
     with pytest.raises(SystemExit) as ending:
         cli.main(arguments)

@@ -57,7 +57,7 @@ def test_an_unchanged_rerun_loads_nothing_heavy(
     threads = str(torch.get_num_threads())  # which are part of every key, and those of the run above
     environment = {**os.environ, "PREFECT_API_URL": prefect_url, "OMP_NUM_THREADS": threads}
     # What torch says of this machine, which the first process to ask for it keeps.
-    facts = "from components.machine import numerics; numerics()"
+    facts = "from components.machine import describe_numerics; describe_numerics()"
     subprocess.run([sys.executable, "-c", facts], cwd=ROOT, env=environment, check=True)
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True

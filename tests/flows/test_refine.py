@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from components.recognition import building as recognition
+from components.recognition import factory as recognition
 from components.records import Decision, NBest, RunRecord
-from components.refining import gates, networks
+from components.refining import acceptance, methods
 from components.refining.config import RefineConfig
-from components.storage.reader import hypotheses
+from components.storage.reader import read_nbests
 from components.storage.store import Store
 from flows.contribution import contribution
+from flows.parameters.refine import RefineParameters
 from flows.refine import refine
-from flows.refine_parameters import RefineParameters
-from reports.report_view import view_of
-from reports.results import read_contributions
-from tasks.options import value_of
+from reports.analyses.stage_results import read_contributions
+from reports.page.report_view import view_of
+from tasks.task_options import unwrap
 from tests.flows import fakes
 
 
@@ -32,8 +32,10 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, objec
         (fakes.translation, "build", lambda config, store=None: fakes.Translator()),
     ):
         monkeypatch.setattr(room, name, fake)
-    monkeypatch.setitem(networks.METHODS, "self_refine", fakes.Editor)
-    monkeypatch.setitem(gates.GATES, "fluency", lambda *_: lambda items, texts: [len(t) % 7 for t in texts])
+    monkeypatch.setitem(methods.METHODS, "self_refine", fakes.Editor)
+    monkeypatch.setitem(
+        acceptance.GATES, "fluency", lambda *_: lambda items, texts: [len(t) % 7 for t in texts]
+    )
     lines = [
         {"id": f"u{n}", "text": "ein Hund", "source_language": "en", "target_language": "de"}
         | {"references": ["übersetzt: ein Hund!!"]}
@@ -59,13 +61,13 @@ def test_what_was_heard_is_scored_too(settings: dict[str, object], monkeypatch: 
 def run(settings: dict[str, object], **refinement: object) -> RunRecord:
     values = {**settings, "refine": refinement}
     parameters = RefineParameters.model_validate(values)
-    record = value_of(refine(**{f: getattr(parameters, f) for f in type(parameters).model_fields}))
+    record = unwrap(refine(**{f: getattr(parameters, f) for f in type(parameters).model_fields}))
     assert isinstance(record, RunRecord)
     return record
 
 
 def story(record: RunRecord) -> list[NBest]:
-    return [next(hypotheses(ref)) for ref in record.stages if ref.stage.startswith("refine-")]
+    return [next(read_nbests(ref)) for ref in record.stages if ref.stage.startswith("refine-")]
 
 
 @pytest.mark.usefixtures("server")

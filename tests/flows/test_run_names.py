@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from flows.cascade_parameters import CascadeParameters
+from flows.parameters.cascade import CascadeParameters
 from flows.run_names import describe_run
 
 

@@ -11,8 +11,8 @@ import pytest
 from components.errors import ConfigError
 from components.records import RunRecord
 from flows.cascade import cascade
-from tasks import node_run
-from tasks.options import value_of
+from tasks.execution import node_run
+from tasks.task_options import unwrap
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
 
@@ -33,7 +33,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(manifest: Path, folder: Path, runner: str | None) -> tuple[str, bytes]:
     """The key of the translation and what it wrote."""
     settings = {"model": "packaged:multi30k-en-de", "beam_size": 2, "n_best": 2}
-    done: RunRecord = value_of(
+    done: RunRecord = unwrap(
         cascade(data=str(manifest), store=str(folder), runner=runner, mt=settings)  # type: ignore[call-arg]
     )
     (ref,) = (ref for ref in done.stages if ref.stage == "mt")

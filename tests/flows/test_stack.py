@@ -14,20 +14,20 @@ from components import audio
 from components.errors import ConfigError
 from components.models import resolve
 from components.models.loading import load_transformers
-from components.recognition import building as recognition
+from components.recognition import factory as recognition
 from components.recognition.config import RecognitionConfig
 from components.records import Hypothesis, NBest, Outcome, Utterance
 from components.stacking import translator
 from components.stacking.config import StackConfig
-from components.stacking.loading import load
-from components.stacking.systems import Heard
-from components.storage.reader import hypotheses
+from components.stacking.methods import StackSource
+from components.stacking.model_folder import load_stacked
+from components.storage.reader import read_nbests
 from components.synthesis import engines
 from flows.blame import blame
 from flows.contribution import contribution
+from flows.parameters.stack import StackParameters
 from flows.stack import stack
-from flows.stack_parameters import StackParameters
-from reports.results import read_blame, read_contributions
+from reports.analyses.stage_results import read_blame, read_contributions
 from tests.components.stacking.tiny import WORDS, saved, text_model, tone, whisper
 from tests.components.synthesis.double import ENGINE
 
@@ -149,10 +149,10 @@ def test_blank_sources_are_read_as_nothing(folder: Path, tmp_path: Path) -> None
         (("transcript",), ["", "", "a dog"]),
     ):
         config = StackConfig(method="pre_translation", blank=blank)
-        assert translator._blanked(lines, config) == left
+        assert translator._blank_lines(lines, config) == left
     utterance = spoken_of(folder)
     made = {
-        blank: translator.build(
+        blank: translator.build_translator(
             StackConfig(
                 method="dual_source", model=str(saved(folder, tmp_path / "d")), blank=blank, beam_size=1
             ),
@@ -160,7 +160,7 @@ def test_blank_sources_are_read_as_nothing(folder: Path, tmp_path: Path) -> None
         ).prepare(0, utterance)
         for blank in ((), ("sound",), ("transcript",))
     }
-    states = {blank: one.states for blank, one in made.items() if isinstance(one, Heard)}
+    states = {blank: one.states for blank, one in made.items() if isinstance(one, StackSource)}
     assert not states["sound",].any()
     assert states[()].any()
     assert states["transcript",].equal(states[()])
@@ -177,7 +177,7 @@ def test_what_is_frozen_stays(settings: dict[str, Any], folder: Path) -> None:
     settings["learn"] |= {"freeze": True, "learning_rate": 0.01, "warmup_steps": 1}
     ran = stack(**settings, stack=stacked("dual_source"), name="frozen")
     stages = {stage.stage: stage for stage in ran.stages}
-    made = load(resolve(f"store:{stages['training'].key}", settings["store"])).model
+    made = load_stacked(resolve(f"store:{stages['training'].key}", settings["store"])).model
     start, _ = load_transformers(resolve(str(folder / "text")), "seq2seq")
     for name, weight in start.state_dict().items():
         torch.testing.assert_close(made.text.state_dict()[name], weight, rtol=0, atol=0)
@@ -205,8 +205,8 @@ def test_lists_of_two_vocabularies_are_pooled(settings: dict[str, Any], folder: 
     ]
     assert "coefficient of the direct model" in run.notes[-1]
     stages = {stage.stage: stage for stage in run.stages}
-    cascade = {o.utterance_id: {h.text for h in o.hypotheses} for o in hypotheses(stages["mt"])}
-    for outcome in hypotheses(stages["stack"]):
+    cascade = {o.utterance_id: {h.text for h in o.hypotheses} for o in read_nbests(stages["mt"])}
+    for outcome in read_nbests(stages["stack"]):
         assert {"first", "second", "fused"} & outcome.best.features.keys()
         assert outcome.best.system == "mt" or outcome.best.text not in cascade[outcome.utterance_id]
     assert all(stage.reused for stage in stack(**values, stack=stacked("pooled")).stages)

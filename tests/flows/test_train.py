@@ -12,16 +12,16 @@ import torch
 
 from components import models
 from components.errors import ModelError, StoreError
-from components.models.weights import weights_at
+from components.models.weight_digests import resolve_weight_digests
+from components.nodes.learners import LEARNERS
 from components.pipeline.planning import plan_nodes
 from components.storage.store import Store
 from components.training.config import TrainingConfig
-from components.training.learners import LEARNERS
 from components.training.product import MODEL
-from components.training.translation import TranslationLearner
+from components.training.translation_learner import TranslationLearner
+from flows.parameters.train import TrainParameters, pipeline
 from flows.train import train
-from flows.train_parameters import TrainParameters, pipeline
-from tasks.model_scores import read_scores
+from tasks.stages.model_scores import read_scores
 from tests.limits import files_of_at_most
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
@@ -34,8 +34,15 @@ def settings(tmp_path: Path) -> dict[str, object]:
     for language in ("en", "de"):
         (tmp_path / f"toy.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
     toy = f"{tmp_path}/toy.en,{tmp_path}/toy.de"
-    small = {"vocabulary": 64, "layers": 1, "width": 16, "inner": 16, "heads": 2, "batch_pieces": 200}
-    budget = {"max_steps": 4, "eval_every": 2, "eval_sentences": 4, "average": 2, "beam_size": 2}
+    small = {
+        "vocab_size": 64,
+        "num_layers": 1,
+        "d_model": 16,
+        "ffn_dim": 16,
+        "num_heads": 2,
+        "batch_tokens": 200,
+    }
+    budget = {"max_steps": 4, "eval_every": 2, "eval_sentences": 4, "average_checkpoints": 2, "beam_size": 2}
     return {
         **small,
         **budget,
@@ -73,7 +80,7 @@ def test_the_model_is_in_the_store_and_reused(settings: dict[str, object], tmp_p
     rows = (Path(trained.path) / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(row)["step"] for row in rows] == [2, 4]
 
-    kept = train(**{**settings, "keep": 1}, name="kept").stages[0]
+    kept = train(**{**settings, "keep_checkpoints": 1}, name="kept").stages[0]
     at_step = models.resolve(f"store:{kept.key}@4", settings["store"])
     assert Path(at_step.path).name == "step-4"
     with pytest.raises(ModelError, match=r"a checkpoint that the training kept \(4\), found step 3"):
@@ -120,10 +127,10 @@ def test_data_that_change_before_they_are_read_are_refused(
 def test_the_key_follows_what_decides_the_model(settings: dict[str, object]) -> None:
     def key(**changes: object) -> str:
         graph = pipeline(TrainParameters.model_validate({**settings, **changes}))
-        return plan_nodes(graph, {}, None, 0, weights_at)["training"].stage.key
+        return plan_nodes(graph, {}, None, 0, resolve_weight_digests)["training"].stage.key
 
     assert key() == key(beam_size=3, test=None, name="other")
-    assert len({key(), key(seed=7), key(layers=2), key(max_steps=5), key(limit=30)}) == 5
+    assert len({key(), key(seed=7), key(num_layers=2), key(max_steps=5), key(limit=30)}) == 5
 
 
 def test_every_field_has_a_title_and_a_description() -> None:

@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from components.merging.engine import Options, merge
-from components.merging.recipe import read
+from components.merging.merge import MergeOptions, merge
+from components.merging.recipe.reader import read_recipe
 
 pytestmark = pytest.mark.shared
 GOLDEN = Path(os.environ.get("ANTIPHON_SHARED", "../shared")).absolute() / "golden" / "mergekit"
@@ -32,7 +32,7 @@ def in_the_goldens(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def made(name: str, tmp_path: Path, seed: int = 42) -> dict[str, Tensor]:
     out = tmp_path / f"{name}-{seed}"
-    merge(read(Path("recipes") / f"{name}.yml"), out, Options(seed=seed))
+    merge(read_recipe(Path("recipes") / f"{name}.yml"), out, MergeOptions(seed=seed))
     return load_file(out / "model.safetensors")
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.escaping import printable, script_json
+from reports.escaping import to_printable, to_script_json
 
 values = st.recursive(
     st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
@@ -15,7 +15,7 @@ values = st.recursive(
 
 @given(values)
 def test_script_json_reads_back_and_cannot_leave_its_element(value: object) -> None:
-    text = script_json(value)
+    text = to_script_json(value)
     assert json.loads(text) == value
     assert text.isascii()
     assert not set("<>&") & set(text)
@@ -23,7 +23,7 @@ def test_script_json_reads_back_and_cannot_leave_its_element(value: object) -> N
 
 def test_no_number_that_json_has_not() -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
-        script_json([float("nan")])
+        to_script_json([float("nan")])
 
 
 @pytest.mark.parametrize(
@@ -39,4 +39,4 @@ def test_no_number_that_json_has_not() -> None:
     ],
 )
 def test_printable(text: str, shown: str) -> None:
-    assert printable(text) == shown
+    assert to_printable(text) == shown

@@ -7,12 +7,12 @@ from pathlib import Path
 from prefect import flow
 
 from components.pipeline.pipeline import DATA
-from components.pipeline.reader import read
+from components.pipeline.reader import read_pipeline
 from components.records import StageRef, Utterance
 from components.storage.stage_plan import StagePlan
-from components.storage.stage_writer import opened
+from components.storage.stage_writer import open_stage
 from components.storage.store import Store
-from tasks.executor import execute
+from tasks.execution.executor import execute
 
 CODE = """
 import os, time
@@ -34,7 +34,7 @@ def data_of(store: str) -> StageRef:
     """320 texts: ten shards."""
     ids = [f"u{n}" for n in range(320)]
     lines = [Utterance(id=key, text=f"dog {key}", source_language="en").model_dump_json() for key in ids]
-    with opened(Store(store), StagePlan(stage="data", version="1")) as writer:
+    with open_stage(Store(store), StagePlan(stage="data", version="1")) as writer:
         if writer.ref is not None:
             return writer.ref
         writer.append(lines, [], seconds=0, peak=0)
@@ -48,6 +48,6 @@ def shouting(folder: str) -> StageRef:
     code.write_text(CODE)
     store = str(Path(folder) / "store")
     nodes = {"shout": {"kind": "python", "file": str(code), "function": "shout", "batch": True, "of": DATA}}
-    executed = execute(read({"nodes": nodes}), {DATA: data_of(store)}, store, 0)
-    executed.refuse()
+    executed = execute(read_pipeline({"nodes": nodes}), {DATA: data_of(store)}, store, 0)
+    executed.raise_first_error()
     return executed.stages["shout"]

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from components.pipeline.reader import read
+from components.pipeline.reader import read_pipeline
 from components.records import NBest, Route, StageRef, Utterance
 from tasks import artifacts
-from tasks.node_artifacts import publish_node
-from tests.reports.test_report_view import stage
-from tests.reports.views import nbest
+from tasks.execution.node_artifacts import publish_node
+from tests.reports.example_runs import nbest
+from tests.reports.page.test_report_view import stage
 
-GRAPH = read(
+GRAPH = read_pipeline(
     {
         "nodes": {
             "asr_1": {"kind": "recognize"},
@@ -101,7 +101,7 @@ def test_a_report_is_a_file_that_a_browser_saves_while_it_is_small(
     assert found is not None
     with zipfile.ZipFile(io.BytesIO(base64.b64decode(found[1]))) as archive:
         assert archive.namelist() == ["report.html", "report-data/index.js"]
-    monkeypatch.setattr(artifacts, "_LARGEST_REPORT", 100)
+    monkeypatch.setattr(artifacts, "_MAX_REPORT_BYTES", 100)
     artifacts.publish_report(page, "store")
     assert "data:" not in published["report"]
     assert "antiphon report mine --store store" in published["report"]

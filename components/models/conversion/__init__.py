@@ -1,1 +1,1 @@
-"""Other file formats of models into folders that transformers and openai-whisper load."""
+"""Converters of other model formats (GGUF, CTranslate2, openai-whisper's) into transformers folders."""

@@ -13,20 +13,38 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 from transformers.utils import logging as transformers_logging
 
-from components.errors import ModelError
+from components.errors import ModelError, one_line
 
 
-def convert(file: Path, folder: Path, eos_token_ids: tuple[int, ...] = ()) -> None:
-    """Write the GGUF language model ``file`` as a transformers folder: bfloat16, tokenizer, chat template.
+def convert_gguf(file: Path, folder: Path, eos_token_ids: tuple[int, ...] = ()) -> None:
+    """Convert a GGUF language model into a transformers folder: bfloat16, tokenizer, chat template.
 
-    ``eos_token_ids`` end a generation (Qwen's chat models run on unless both of theirs are known).
-    Raises :class:`ModelError` when transformers cannot read the file.
+    Args:
+        file: The GGUF file.
+        folder: The folder to fill.
+        eos_token_ids: Tokens that end a generation (Qwen's chat models run on unless both of theirs are
+            known); empty for those of the file.
+
+    Raises:
+        ModelError: transformers cannot read the file, or tensors are missing.
     """
     with file.open("rb") as start:
         if (magic := start.read(4)) != b"GGUF":
             raise ModelError(
                 f"{file}: expected a GGUF file, found one that begins with {magic!r}; fetch it again"
             )
+    model, tokenizer = _load_gguf(file)
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    if eos_token_ids:
+        model.generation_config.eos_token_id = list(eos_token_ids)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    _drop_quantization(folder / "config.json")
+
+
+def _load_gguf(file: Path) -> tuple[Any, Any]:
+    """Model and tokenizer of a GGUF file, unpacked to bfloat16."""
     where: dict[str, Any] = {
         "pretrained_model_name_or_path": str(file.parent),
         "gguf_file": file.name,
@@ -43,7 +61,7 @@ def convert(file: Path, folder: Path, eos_token_ids: tuple[int, ...] = ()) -> No
         )
     except Exception as error:  # a damaged file makes the reader fail in ways that it does not name
         raise ModelError(
-            f"{file}: transformers cannot read this GGUF file ({type(error).__name__}: {error})"
+            f"{file}: transformers cannot read this GGUF file ({type(error).__name__}: {one_line(error)})"
         ) from error
     model, report = loaded
     if missing := sorted(report["missing_keys"]):  # transformers would fill them with random numbers
@@ -51,17 +69,11 @@ def convert(file: Path, folder: Path, eos_token_ids: tuple[int, ...] = ()) -> No
             f"{file}: expected all of the model's tensors, found {len(missing)} missing (the first is "
             f"{missing[0]}); fetch it again"
         )
-    if hasattr(model.config, "quantization_config"):
-        del model.config.quantization_config
-    if eos_token_ids:
-        model.generation_config.eos_token_id = list(eos_token_ids)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    _plain(folder / "config.json")
+    return model, tokenizer
 
 
-def _plain(path: Path) -> None:
-    """Drop what describes the packed file, not the model that was written."""
+def _drop_quantization(path: Path) -> None:
+    """Drop the keys of a ``config.json`` that describe the packed file, not the model that was written."""
     values = json.loads(path.read_text(encoding="utf-8"))
     for key in ("quantization_config", "_name_or_path"):
         values.pop(key, None)

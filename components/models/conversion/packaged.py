@@ -1,4 +1,4 @@
-"""Fetched raw files of a packaged model -> the model folder that the cache keeps."""
+"""Conversion of a packaged model's fetched files into the model folder that the cache keeps."""
 
 from __future__ import annotations
 
@@ -9,19 +9,27 @@ import torch
 from whisper.model import ModelDimensions
 
 from components.errors import ModelError
-from components.models.catalogue import Packaged
 from components.models.checkpoints import read_json
 from components.models.conversion import gguf, whisper
 from components.models.conversion.ctranslate2 import whisper_tensors
+from components.models.packaged_models import PackagedModel
 
 WHISPER_EXTRAS = ("config.json", "tokenizer.json", "vocabulary.txt", "vocabulary.json")
 
 
-def convert_packaged(row: Packaged, raw: Path, folder: Path) -> None:
-    """Convert ``raw/weights`` (and the files beside it) of a catalogue row into ``folder``.
+def convert_packaged(row: PackagedModel, raw: Path, folder: Path) -> None:
+    """Convert ``raw/weights`` and the files beside it into a model folder.
 
     A CTranslate2 Whisper becomes float32 safetensors, and its raw files stay in ``folder/ct2`` for
     faster-whisper; a GGUF becomes bfloat16 safetensors, and the files beside it (notices) stay as they are.
+
+    Args:
+        row: The packaged model.
+        raw: Its fetched files.
+        folder: The folder to fill.
+
+    Raises:
+        ModelError: The weights are not a whole model.
     """
     if row.format == "ctranslate2":
         raw_folder = folder / "ct2"
@@ -32,29 +40,36 @@ def convert_packaged(row: Packaged, raw: Path, folder: Path) -> None:
                 shutil.move(raw / name, raw_folder / name)
         convert_ctranslate2(raw_folder, folder)
     else:
-        gguf.convert(raw / "weights", folder, row.eos_token_ids)
+        gguf.convert_gguf(raw / "weights", folder, row.eos_token_ids)
         for path in raw.iterdir():
             if path.name != "weights":
                 shutil.move(path, folder / path.name)
 
 
 def convert_ctranslate2(source: Path, folder: Path) -> None:
-    """Convert the CTranslate2 Whisper folder ``source`` into a float32 transformers folder.
+    """Convert a CTranslate2 Whisper folder into a float32 transformers folder.
 
-    Raises :class:`ModelError` when the file is not a whole Whisper model.
+    Args:
+        source: Holds ``model.bin`` and perhaps ``config.json``.
+        folder: The folder to fill.
+
+    Raises:
+        ModelError: ``model.bin`` is not a whole Whisper model.
     """
     tensors, heads = whisper_tensors(source / "model.bin")
-    dims = whisper.dimensions(tensors, heads)
-    whisper.write_folder(folder, tensors, dims, torch.float32, _alignment_heads(source / "config.json", dims))
+    dims = whisper.infer_dimensions(tensors, heads)
+    whisper.write_folder(
+        folder, tensors, dims, torch.float32, _read_alignment_heads(source / "config.json", dims)
+    )
 
 
-def _alignment_heads(path: Path, dims: ModelDimensions) -> list[list[int]] | None:
-    found = read_json(path).get("alignment_heads") if path.is_file() else None
-    if found is None:
+def _read_alignment_heads(path: Path, dims: ModelDimensions) -> list[list[int]] | None:
+    stated = read_json(path).get("alignment_heads") if path.is_file() else None
+    if stated is None:
         return None
     limits = (dims.n_text_layer, dims.n_text_head)
     pairs: list[list[int]] = []
-    for pair in found if isinstance(found, list) else [found]:
+    for pair in stated if isinstance(stated, list) else [stated]:
         numbers = list(pair) if isinstance(pair, list) else []
         if len(numbers) != 2 or any(
             type(n) is not int or not 0 <= n < m for n, m in zip(numbers, limits, strict=True)

@@ -1,8 +1,8 @@
-"""Whisper checkpoints between openai-whisper's names and the hub's, and the folder transformers loads.
+"""Whisper checkpoints: openai-whisper's names <-> the hub's, and the folder that transformers loads.
 
-The folder is written from the model's dimensions alone, byte for byte the same wherever the weights came
-from: config, generation settings, tokenizer (built from the vocabulary that openai-whisper ships) and the
-feature extractor's settings.
+Everything in the folder but the weights follows from the model's dimensions, so that it is the same byte for
+byte wherever the weights came from: config, generation settings, tokenizer (built from the vocabulary that
+openai-whisper ships) and the feature extractor's settings.
 """
 
 from __future__ import annotations
@@ -43,20 +43,25 @@ RENAMES = (
     ("token_embedding", "embed_tokens"),
     ("positional_embedding", "embed_positions.weight"),
 )
-Heads = Sequence[Sequence[int]]
+AlignmentHeads = Sequence[Sequence[int]]
 
 
 def hub_name(name: str) -> str:
-    """The name in the hub's checkpoints of openai-whisper's tensor ``name``."""
+    """Translate a tensor's name from openai-whisper's to the hub's."""
     for ours, hubs in RENAMES:
         name = name.replace(ours, hubs)
     return f"model.{name}"
 
 
-def dimensions(tensors: Mapping[str, Tensor], heads: int | None = None) -> ModelDimensions:
-    """The dimensions of a Whisper model from its tensors' shapes (openai-whisper's names).
+def infer_dimensions(tensors: Mapping[str, Tensor], heads: int | None = None) -> ModelDimensions:
+    """Infer the dimensions of a Whisper model from the shapes of its tensors.
 
-    Without ``heads`` a head has 64 units, as in every published Whisper. Raises :class:`ModelError`.
+    Args:
+        tensors: By openai-whisper's names.
+        heads: Number of attention heads; None for heads of 64 units, as in every published Whisper.
+
+    Raises:
+        ModelError: A tensor is missing.
     """
     try:
         convolution, embedding = tensors["encoder.conv1.weight"], tensors["decoder.token_embedding.weight"]
@@ -85,13 +90,13 @@ def dimensions(tensors: Mapping[str, Tensor], heads: int | None = None) -> Model
 
 
 def unpack_alignment_heads(dump: bytes, dims: ModelDimensions) -> list[list[int]]:
-    """openai-whisper's packed mask of alignment heads as [layer, head] pairs."""
+    """Unpack openai-whisper's mask of alignment heads into [layer, head] pairs."""
     mask = np.frombuffer(gzip.decompress(base64.b85decode(dump)), dtype=bool)
     pairs: list[list[int]] = np.argwhere(mask.reshape(dims.n_text_layer, dims.n_text_head)).tolist()
     return pairs
 
 
-def config(dims: ModelDimensions, dtype: torch.dtype) -> dict[str, object]:
+def model_config(dims: ModelDimensions, dtype: torch.dtype) -> dict[str, object]:
     """``config.json`` of transformers' WhisperForConditionalGeneration."""
     end = 50257 if dims.n_vocab >= 51865 else 50256
     return {
@@ -120,7 +125,7 @@ def config(dims: ModelDimensions, dtype: torch.dtype) -> dict[str, object]:
     }
 
 
-def generation_config(dims: ModelDimensions, alignment_heads: Heads | None) -> dict[str, object]:
+def generation_config(dims: ModelDimensions, alignment_heads: AlignmentHeads | None) -> dict[str, object]:
     """``generation_config.json``: Whisper's special tokens, languages, and tokens that are never produced."""
     multilingual = dims.n_vocab >= 51865
     languages = dims.n_vocab - 51765 - int(multilingual)
@@ -179,13 +184,21 @@ def write_folder(
     tensors: Mapping[str, Tensor],
     dims: ModelDimensions,
     dtype: torch.dtype,
-    alignment_heads: Heads | None = None,
+    alignment_heads: AlignmentHeads | None = None,
 ) -> None:
-    """Write tensors in openai-whisper's names as a transformers Whisper folder of type ``dtype``."""
+    """Write a transformers Whisper folder.
+
+    Args:
+        folder: The folder to fill.
+        tensors: By openai-whisper's names.
+        dims: The model's dimensions.
+        dtype: Type to store the weights in.
+        alignment_heads: [layer, head] pairs of heads whose attention follows time, where they are known.
+    """
     weights = {hub_name(name): tensor.to(dtype).contiguous() for name, tensor in tensors.items()}
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     files = {
-        "config.json": config(dims, dtype),
+        "config.json": model_config(dims, dtype),
         "generation_config.json": generation_config(dims, alignment_heads),
         "preprocessor_config.json": preprocessor_config(dims),
     }
@@ -195,7 +208,15 @@ def write_folder(
 
 
 def openai_dimensions(values: Mapping[str, object], where: str) -> ModelDimensions:
-    """openai-whisper's dimensions from a transformers Whisper ``config.json``. Raises :class:`ModelError`."""
+    """Read openai-whisper's dimensions from a transformers Whisper ``config.json``.
+
+    Args:
+        values: The configuration.
+        where: Its file, for messages.
+
+    Raises:
+        ModelError: A dimension is missing or no positive number.
+    """
     keys = {
         "n_mels": "num_mel_bins",
         "n_audio_ctx": "max_source_positions",
@@ -208,12 +229,12 @@ def openai_dimensions(values: Mapping[str, object], where: str) -> ModelDimensio
         "n_text_head": "decoder_attention_heads",
         "n_text_layer": "decoder_layers",
     }
-    found: dict[str, int] = {}
+    sizes: dict[str, int] = {}
     for ours, hubs in keys.items():
         value = values.get(hubs)
         if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 10**6:
             raise ModelError(
                 f"{where}: expected {hubs} to be a positive integer, found {value!r}; give a Whisper model"
             )
-        found[ours] = value
-    return ModelDimensions(**found)
+        sizes[ours] = value
+    return ModelDimensions(**sizes)

@@ -38,7 +38,15 @@ def _ranks(multilingual: bool) -> dict[bytes, int]:
 
 
 def last_merge(token: bytes, ranks: dict[bytes, int]) -> tuple[bytes, bytes]:
-    """The two parts whose merge makes ``token``: its encoding with the merges of lower rank only."""
+    """The two parts whose merge makes a token: its encoding with the merges of lower rank only.
+
+    Args:
+        token: A token of more than one byte.
+        ranks: Every token's rank; lower ranks are merged first.
+
+    Raises:
+        ValueError: No merge makes it.
+    """
     limit = ranks[token]
     parts = [token[i : i + 1] for i in range(len(token))]
     while len(parts) > 2:

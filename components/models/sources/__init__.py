@@ -1,1 +1,1 @@
-"""Where models come from: the hub, openai-whisper, a stage of the store, a file on disk."""
+"""Where models come from, a file per scheme of reference."""

@@ -1,4 +1,4 @@
-"""Models of the Hugging Face hub: safetensors, JSON and tokenizer files only, from the cache when there."""
+"""``hub:ORG/NAME``: models of the Hugging Face hub; safetensors, JSON and tokenizer files only."""
 
 from __future__ import annotations
 
@@ -15,42 +15,49 @@ from huggingface_hub.errors import (
 )
 
 from components.errors import ConfigError, ModelError, TransientError
-from components.models import shown
-from components.models.checkpoints import architecture, checkpoint_of, weight_files
-from components.models.wheels import Tell
+from components.models.checkpoints import architecture_of, checkpoint_of, weight_files
+from components.models.references import display_reference
+from components.models.wheels import ProgressCallback
 from components.records import Checkpoint
 
 PATTERNS = ("*.safetensors", "*.json", "*.txt", "*.model", "*.spm", "*.jinja")
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?", re.ASCII)
 
 
-def hub_model(name: str, tell: Tell, *, cache: Path | None = None) -> Checkpoint:
-    """The checkpoint of ``hub:ORG/NAME[@REVISION]``.
+def hub_model(name: str, on_progress: ProgressCallback, *, cache: Path | None = None) -> Checkpoint:
+    """The checkpoint of ``hub:ORG/NAME[@REVISION]``; its lineage holds the commit.
 
-    A complete snapshot in the hub's local cache is used as it is, without asking the network; else it is
-    downloaded. The commit goes into the lineage. Raises :class:`ConfigError`, :class:`ModelError` or
-    :class:`TransientError`.
+    A complete snapshot in the hub's local cache is used as it is, without the network; else it is downloaded.
+
+    Args:
+        name: What follows ``hub:``.
+        on_progress: Called with a line of text before a download.
+        cache: The hub's local cache; None for its default.
+
+    Raises:
+        ConfigError: The name is not ORG/NAME or ORG/NAME@REVISION.
+        ModelError: There is no such repository, its licence was not accepted, or its files are unsafe.
+        TransientError: The hub cannot be reached.
     """
     reference = f"hub:{name}"
     check_name(name)
     repository, _, revision = name.partition("@")
-    folder = _local(repository, revision or None, cache)
+    folder = _local_snapshot(repository, revision or None, cache)
     if folder is None:
-        tell(f"{reference}: downloading")
-        folder = _download(reference, repository, revision or None, cache)
+        on_progress(f"{reference}: downloading")
+        folder = _download_snapshot(reference, repository, revision or None, cache)
     return checkpoint_of(folder, reference, (f"hub:{repository}@{folder.name}",))
 
 
 def check_name(name: str) -> None:
     """Raise :class:`ConfigError` for what is not ORG/NAME or ORG/NAME@REVISION."""
     if not NAME.fullmatch(name) or ".." in name:
-        raise ConfigError(
-            f"model: expected hub:ORG/NAME or hub:ORG/NAME@REVISION, found {shown(f'hub:{name}')!r}"
-        )
+        reference = display_reference(f"hub:{name}")
+        raise ConfigError(f"model: expected hub:ORG/NAME or hub:ORG/NAME@REVISION, found {reference!r}")
 
 
-def _local(repository: str, revision: str | None, cache: Path | None) -> Path | None:
-    """The snapshot in the local cache, when it is complete."""
+def _local_snapshot(repository: str, revision: str | None, cache: Path | None) -> Path | None:
+    """The snapshot in the local cache; None where it is not complete."""
     try:
         folder = Path(
             snapshot_download(
@@ -61,14 +68,14 @@ def _local(repository: str, revision: str | None, cache: Path | None) -> Path | 
                 local_files_only=True,
             )
         )
-        architecture(folder)
+        architecture_of(folder)
         weight_files(folder)
     except (LocalEntryNotFoundError, ModelError):
         return None
     return folder
 
 
-def _download(reference: str, repository: str, revision: str | None, cache: Path | None) -> Path:
+def _download_snapshot(reference: str, repository: str, revision: str | None, cache: Path | None) -> Path:
     try:
         return Path(
             snapshot_download(repository, revision=revision, cache_dir=cache, allow_patterns=list(PATTERNS))

@@ -1,6 +1,6 @@
-"""``sphinx:NAME``: an acoustic model, dictionary and language model for pocketsphinx, as files of one folder.
+"""``sphinx:NAME``: an acoustic model, a dictionary and a language model for pocketsphinx, in one folder.
 
-They are no safetensors and no network; the checkpoint's digest is that of every file that the decoder reads.
+They are no safetensors and no neural network; the checkpoint's digest covers every file that is read.
 """
 
 from __future__ import annotations
@@ -9,49 +9,59 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from components.digests import combine_digests, sha256_of
 from components.errors import ConfigError, ModelError
-from components.models import shown
 from components.models.architectures import SPHINX
-from components.models.digests import combined, sha256_of
+from components.models.references import display_reference
 from components.records import Checkpoint
 
 BUNDLED = "en-us"
 
 
 @dataclass(frozen=True)
-class Parts:
-    """What pocketsphinx is given: the folder of the acoustic model and two files."""
+class SphinxParts:
+    """The files of a model for pocketsphinx.
+
+    Attributes:
+        acoustic: Folder of the acoustic model.
+        dictionary: Pronunciation dictionary.
+        language: Language model.
+    """
 
     acoustic: Path
     dictionary: Path
     language: Path
 
 
-def parts(folder: Path) -> Parts:
-    """The parts of a model in ``folder``. Raises :class:`ModelError` for one that is missing or double."""
+def find_parts(folder: Path) -> SphinxParts:
+    """Find the files of a model in a folder. Raises :class:`ModelError` where one is missing or double."""
 
-    def one(pattern: str, what: str) -> Path:
-        found = [path for path in sorted(folder.glob(pattern)) if "-phone." not in path.name]
-        if len(found) != 1:
-            names = ", ".join(path.name for path in found) or "none"
-            raise ModelError(f"sphinx:{folder}: expected one {what} ({pattern}), found {names}")
-        return found[0]
+    def find_single(pattern: str, description: str) -> Path:
+        matches = [path for path in sorted(folder.glob(pattern)) if "-phone." not in path.name]
+        if len(matches) != 1:
+            names = ", ".join(path.name for path in matches) or "none"
+            raise ModelError(f"sphinx:{folder}: expected one {description} ({pattern}), found {names}")
+        return matches[0]
 
-    return Parts(
-        one("*/mdef", "acoustic model").parent,
-        one("*.dict", "dictionary"),
-        one("*.lm.bin", "language model"),
+    return SphinxParts(
+        find_single("*/mdef", "acoustic model").parent,
+        find_single("*.dict", "dictionary"),
+        find_single("*.lm.bin", "language model"),
     )
 
 
 def sphinx_model(name: str) -> Checkpoint:
-    """The model that pocketsphinx bundles under ``name``, or the folder of that path.
+    """The checkpoint of ``sphinx:NAME``.
 
-    A folder holds ``*/mdef`` beside the other files of the acoustic model, ``*.dict`` and ``*.lm.bin``; its
-    name begins with its language (``en-us``). Raises :class:`ConfigError` where the extra is missing and
-    :class:`ModelError` for anything that is no such folder.
+    Args:
+        name: ``en-us``, which pocketsphinx bundles, or a folder with ``*/mdef`` beside the other files of the
+            acoustic model, ``*.dict`` and ``*.lm.bin``, whose name begins with its language (``en-us``).
+
+    Raises:
+        ConfigError: The extra ``sphinx`` is not installed.
+        ModelError: There is no such folder.
     """
-    reference = shown(f"sphinx:{name}")
+    reference = display_reference(f"sphinx:{name}")
     try:
         import pocketsphinx  # noqa: PLC0415 - optional
     except ImportError:
@@ -62,17 +72,17 @@ def sphinx_model(name: str) -> Checkpoint:
     folder = bundled if name == BUNDLED else Path(name).expanduser().absolute()
     if not folder.is_dir():
         raise ModelError(f"{reference}: expected {BUNDLED} or the path of a model folder, found neither")
-    found = parts(folder)
+    model_parts = find_parts(folder)
     files = [
-        found.dictionary,
-        found.language,
-        *(p for p in sorted(found.acoustic.iterdir()) if not p.is_dir()),
+        model_parts.dictionary,
+        model_parts.language,
+        *(p for p in sorted(model_parts.acoustic.iterdir()) if not p.is_dir()),
     ]
     digests = {str(path.relative_to(folder)): sha256_of(path) for path in files}
     return Checkpoint(
         reference=f"sphinx:{name}",
         path=str(folder),
-        sha256=combined(digests),
+        sha256=combine_digests(digests),
         architecture=SPHINX,
         lineage=(f"pocketsphinx {version('pocketsphinx')}",) if folder == bundled else (),
     )

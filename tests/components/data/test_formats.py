@@ -80,4 +80,4 @@ def test_wrong_types_are_named(name, fields, word):
 
 def test_every_mark_is_a_known_field():
     for form in FORMATS.values():
-        assert set(form.marks) <= set(form.known)
+        assert set(form.identifying_fields) <= set(form.known_fields)

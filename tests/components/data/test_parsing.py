@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.data.parsing import RecordError, csv_rows, json_rows, lines, tsv_rows
+from components.data.parsing import RecordError, read_csv_rows, read_json_rows, read_lines, read_tsv_rows
 from components.errors import DataError
 
 
@@ -21,7 +21,7 @@ def write(folder, content, name="a.jsonl"):
 def test_lines_end_at_line_feeds_only(tmp_path):
     text = "a\u2028b\x0bc\x85d\re"
     path = write(tmp_path, b"\xef\xbb\xbf" + text.encode() + b"\r\n\n  \nlast")
-    assert list(lines(path)) == [(1, text), (4, "last")]
+    assert list(read_lines(path)) == [(1, text), (4, "last")]
 
 
 @pytest.mark.parametrize(
@@ -36,18 +36,18 @@ def test_lines_end_at_line_feeds_only(tmp_path):
 )
 def test_files_that_are_no_text_are_named(head, word, tmp_path):
     with pytest.raises(DataError, match=word):
-        list(lines(write(tmp_path, head + b"rest")))
+        list(read_lines(write(tmp_path, head + b"rest")))
 
 
 def test_long_lines_are_one_fault_and_the_next_line_is_read(tmp_path):
     path = write(tmp_path, b"x" * (5 * 2**20 + 3) + b"\nshort\n")
-    (_, fault), short = lines(path)
+    (_, fault), short = read_lines(path)
     assert isinstance(fault, RecordError)
     assert short == (2, "short")
 
 
 def test_the_byte_that_is_no_utf8_is_named(tmp_path):
-    ((_, fault),) = lines(write(tmp_path, b"caf\xe9 au lait"))
+    ((_, fault),) = read_lines(write(tmp_path, b"caf\xe9 au lait"))
     assert "0xe9 at column 4" in str(fault)
 
 
@@ -66,7 +66,7 @@ def test_the_byte_that_is_no_utf8_is_named(tmp_path):
     ],
 )
 def test_strict_json(line, word, tmp_path):
-    (row,) = json_rows(write(tmp_path, line.encode()))
+    (row,) = read_json_rows(write(tmp_path, line.encode()))
     assert isinstance(row.content, RecordError)
     assert word in str(row.content)
 
@@ -80,7 +80,7 @@ def test_strict_json(line, word, tmp_path):
 def test_what_json_writes_is_read_back(tmp_path_factory, fields):
     path = tmp_path_factory.getbasetemp() / "round.jsonl"
     path.write_text(json.dumps(fields, ensure_ascii=False) + "\n", encoding="utf-8", newline="")
-    (row,) = json_rows(path)
+    (row,) = read_json_rows(path)
     assert row.content == fields
 
 
@@ -88,20 +88,20 @@ def test_quotes_in_tsv_swallow_nothing(tmp_path):
     content = (
         b'path\tsentence\na.mp3\t"He left\nb.mp3\tshe "said" it\nc.mp3\t"He said ""hi"""\nd.mp3\t"Quoted"\n'
     )
-    sentences = [row.content["sentence"] for row in tsv_rows(write(tmp_path, content, "a.tsv"))]
+    sentences = [row.content["sentence"] for row in read_tsv_rows(write(tmp_path, content, "a.tsv"))]
     assert sentences == ['"He left', 'she "said" it', 'He said "hi"', '"Quoted"']
 
 
 def test_wrong_numbers_of_cells_are_faults_of_their_line(tmp_path):
     content = b"path\tsentence\na\tx\ty\nb\nc\tz\n"
-    rows = list(tsv_rows(write(tmp_path, content, "a.tsv")))
+    rows = list(read_tsv_rows(write(tmp_path, content, "a.tsv")))
     assert [isinstance(row.content, RecordError) for row in rows] == [True, True, False]
     assert "expected 2 cells as in the header, found 3" in str(rows[0].content)
 
 
 def test_an_unclosed_csv_quote_costs_one_line(tmp_path):
     content = b'path,sentence\na,"open\nb,"closed, with comma"\n'
-    rows = list(csv_rows(write(tmp_path, content, "a.csv")))
+    rows = list(read_csv_rows(write(tmp_path, content, "a.csv")))
     assert isinstance(rows[0].content, RecordError)
     assert rows[1].content == {"path": "b", "sentence": "closed, with comma"}
 
@@ -109,7 +109,7 @@ def test_an_unclosed_csv_quote_costs_one_line(tmp_path):
 @pytest.mark.parametrize("header", [b"path\tpath\n", b"\xff\n", b"path\t\t\n"])
 def test_a_header_that_cannot_be_used_is_an_error_of_the_file(header, tmp_path):
     with pytest.raises(DataError, match=":1:"):
-        list(tsv_rows(write(tmp_path, header + b"a\tb\n", "a.tsv")))
+        list(read_tsv_rows(write(tmp_path, header + b"a\tb\n", "a.tsv")))
 
 
 CELL = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\t\0"), min_size=1, max_size=12)
@@ -123,4 +123,4 @@ def test_csv_written_by_python_is_read_back(tmp_path_factory, cells):
     csv.writer(text, lineterminator="\n").writerows([("path", "sentence"), *cells])
     path = tmp_path_factory.getbasetemp() / "round.csv"
     path.write_text(text.getvalue(), encoding="utf-8", newline="")
-    assert [tuple(row.content.values()) for row in csv_rows(path)] == cells
+    assert [tuple(row.content.values()) for row in read_csv_rows(path)] == cells

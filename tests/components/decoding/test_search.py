@@ -10,13 +10,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.decoding.beam import top
+from components.decoding.beam_search import topk
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
-from components.decoding.members import Vocabulary
-from components.decoding.rules import force_at, force_last, suppress
-from components.decoding.search import force, search
-from components.ensembling.combiners import Linear
+from components.decoding.logits_processors import force_at, force_last, suppress
+from components.decoding.scorers import Vocabulary
+from components.decoding.search import force_decode, search
+from components.ensembling.token_level.combiners import LinearInterpolation
 from components.errors import ConfigError, ModelError
 
 EOS, LENGTH = 0, 4
@@ -38,15 +38,15 @@ class Table:
         other.table = self.table[row : row + 1]
         return other
 
-    def begin(self) -> torch.Tensor:
+    def prefill(self) -> torch.Tensor:
         self.calls += 1
-        self.rows, self.step = torch.arange(self.table.shape[0]), 0
+        self.rows, self.position = torch.arange(self.table.shape[0]), 0
         return self.table[self.rows, 0, -1].clone()
 
-    def advance(self, parents: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+    def step(self, beam_indices: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
         self.calls += 1
-        self.rows, self.step = self.rows[parents], self.step + 1
-        return self.table[self.rows, self.step, tokens].clone()
+        self.rows, self.position = self.rows[beam_indices], self.position + 1
+        return self.table[self.rows, self.position, tokens].clone()
 
     def value(self, row: int, sequence: tuple[int, ...]) -> float:
         before, total = -1, 0.0
@@ -73,10 +73,12 @@ def test_a_wide_beam_is_brute_force(penalty: float) -> None:
     config = SearchConfig(
         beam_size=150, n_best=20, max_new_tokens=LENGTH, length_penalty=penalty, early_stopping="never"
     )
-    for row, found in enumerate(search([table], config)):
+    for row, results in enumerate(search([table], config)):
         ranked = sorted(everything(4), key=lambda s: -table.value(row, s) / len(s) ** penalty)
-        assert [ids(c) for c in found] == ranked[:20]
-        assert [c.score for c in found] == pytest.approx([table.value(row, s) for s in ranked[:20]], abs=1e-5)
+        assert [ids(c) for c in results] == ranked[:20]
+        assert [c.score for c in results] == pytest.approx(
+            [table.value(row, s) for s in ranked[:20]], abs=1e-5
+        )
 
 
 @given(seed=st.integers(0, 10_000), beam=st.integers(1, 5), size=st.integers(3, 7))
@@ -92,11 +94,11 @@ def test_a_batch_is_its_utterances_alone(seed: int, beam: int, size: int) -> Non
 @settings(max_examples=40, deadline=None)
 def test_forcing_what_was_found_gives_its_scores(seed: int, beam: int, temperature: float) -> None:
     table = Table(3, 5, seed)
-    rules = [suppress([3]), force_last([EOS])]
+    processors = [suppress([3]), force_last([EOS])]
     config = SearchConfig(beam_size=beam, max_new_tokens=LENGTH, temperature=temperature, seed=seed)
-    found = [candidates[0] for candidates in search([table], config, rules=rules)]
-    forced = force([table], [ids(c) for c in found], rules=rules)
-    for candidate, again in zip(found, forced, strict=True):
+    results = [candidates[0] for candidates in search([table], config, logits_processors=processors)]
+    forced = force_decode([table], [ids(c) for c in results], logits_processors=processors)
+    for candidate, again in zip(results, forced, strict=True):
         assert candidate.score == pytest.approx(again.score, abs=1e-4)
         assert candidate.log_probs == pytest.approx(again.log_probs, abs=1e-4)
         assert candidate.score == pytest.approx(sum(candidate.log_probs), abs=1e-4)
@@ -119,41 +121,47 @@ def test_greedy_takes_the_best_token_every_time() -> None:
 def test_copies_of_a_member_are_the_member(beam: int) -> None:
     config = SearchConfig(beam_size=beam, n_best=beam, max_new_tokens=LENGTH)
     one = search([Table(3, 6)], config)
-    three = search([Table(3, 6) for _ in range(3)], config, combine=Linear([0.2, 0.3, 0.5]))
+    three = search([Table(3, 6) for _ in range(3)], config, combiner=LinearInterpolation([0.2, 0.3, 0.5]))
     assert [[c.tokens for c in u] for u in one] == [[c.tokens for c in u] for u in three]
     for single, mixed in zip(one, three, strict=True):
         assert single[0].score == pytest.approx(mixed[0].score, abs=1e-5)
-        assert len(mixed[0].members) == 3
-        assert mixed[0].members[1] == pytest.approx(single[0].log_probs, abs=1e-6)
+        assert len(mixed[0].member_log_probs) == 3
+        assert mixed[0].member_log_probs[1] == pytest.approx(single[0].log_probs, abs=1e-6)
 
 
 def test_a_member_of_no_weight_is_never_called() -> None:
     first, second = Table(2, seed=1), Table(2, seed=2)
     config = SearchConfig(beam_size=3, max_new_tokens=LENGTH)
-    assert search([first, second], config, combine=Linear([1.0, 0.0])) == search([Table(2, seed=1)], config)
+    assert search([first, second], config, combiner=LinearInterpolation([1.0, 0.0])) == search(
+        [Table(2, seed=1)], config
+    )
     assert second.calls == 0
 
 
 def test_a_mixture_is_the_sum_of_probabilities() -> None:
     first, second = Table(1, seed=1), Table(1, seed=2)
     sequence = (2, 3, EOS)
-    (forced,) = force([first, second], [sequence], combine=Linear([0.25, 0.75]))
+    (forced,) = force_decode([first, second], [sequence], combiner=LinearInterpolation([0.25, 0.75]))
     before, total = -1, 0.0
     for step, token in enumerate(sequence):
         one, two = (math.exp(t.table[0, step, before, token]) for t in (first, second))
         total += math.log(0.25 * one + 0.75 * two)
         before = token
     assert forced.score == pytest.approx(total, abs=1e-5)
-    assert forced.members[0] == pytest.approx([float(first.table[0, 0, -1, 2]), *forced.members[0][1:]])
+    assert forced.member_log_probs[0] == pytest.approx(
+        [float(first.table[0, 0, -1, 2]), *forced.member_log_probs[0][1:]]
+    )
 
 
 def test_samples_do_not_depend_on_the_batch_and_follow_the_distribution() -> None:
     table = Table(3, 5, seed=7)
     config = SearchConfig(temperature=1.0, n_best=400, max_new_tokens=1, seed=3)
-    found = search([table], config, keys=[10, 11, 12])
-    assert search([table.only(1)], config, keys=[11])[0] == found[1]
-    assert search([table], SearchConfig(temperature=1.0, n_best=400, max_new_tokens=1, seed=4))[1] != found[1]
-    for row, candidates in enumerate(found):
+    results = search([table], config, keys=[10, 11, 12])
+    assert search([table.only(1)], config, keys=[11])[0] == results[1]
+    assert (
+        search([table], SearchConfig(temperature=1.0, n_best=400, max_new_tokens=1, seed=4))[1] != results[1]
+    )
+    for row, candidates in enumerate(results):
         share = sum(c.tokens == (2,) for c in candidates) / 400
         assert share == pytest.approx(math.exp(table.table[row, 0, -1, 2]), abs=0.1)
 
@@ -173,21 +181,25 @@ def test_top_p_keeps_the_smallest_set_that_reaches_it() -> None:
 
 def test_a_forced_first_token_comes_first() -> None:
     config = SearchConfig(beam_size=4, n_best=4, max_new_tokens=LENGTH)
-    (found,) = search([Table(1, 8)], config, rules=[force_at(0, 5)])
-    assert all(c.tokens[0] == 5 and c.log_probs[0] == 0 for c in found)
-    assert len({c.tokens for c in found}) == 4
+    (results,) = search([Table(1, 8)], config, logits_processors=[force_at(0, 5)])
+    assert all(c.tokens[0] == 5 and c.log_probs[0] == 0 for c in results)
+    assert len({c.tokens for c in results}) == 4
 
 
 def test_members_that_cannot_be_mixed_are_refused() -> None:
     config = SearchConfig(beam_size=2, max_new_tokens=LENGTH)
     with pytest.raises(ConfigError, match=r"one vocabulary, found b .* beside a"):
-        search([Table(1, name="a"), Table(1, name="b", digest="e")], config, combine=Linear([0.5, 0.5]))
-    with pytest.raises(ConfigError, match="expected a combiner for 2 members"):
+        search(
+            [Table(1, name="a"), Table(1, name="b", digest="e")],
+            config,
+            combiner=LinearInterpolation([0.5, 0.5]),
+        )
+    with pytest.raises(ConfigError, match="expected a combiner for 2 scorers"):
         search([Table(1), Table(1)], config)
     with pytest.raises(ConfigError, match="sum to 1"):
-        Linear([0.5, 0.6])
+        LinearInterpolation([0.5, 0.6])
     with pytest.raises(ConfigError, match="2 weights, one per member, found 1"):
-        search([Table(1), Table(1)], config, combine=Linear([1.0]))
+        search([Table(1), Table(1)], config, combiner=LinearInterpolation([1.0]))
 
 
 @pytest.mark.parametrize("beam", [1, 3])
@@ -195,7 +207,11 @@ def test_a_member_that_gives_nan_is_named(beam: int) -> None:
     good, bad = Table(1, name="good"), Table(1, name="bad")
     bad.table[0, 0, -1, 2] = math.nan
     with pytest.raises(ModelError, match="NaN or infinity from bad"):
-        search([good, bad], SearchConfig(beam_size=beam, max_new_tokens=LENGTH), combine=Linear([0.5, 0.5]))
+        search(
+            [good, bad],
+            SearchConfig(beam_size=beam, max_new_tokens=LENGTH),
+            combiner=LinearInterpolation([0.5, 0.5]),
+        )
 
 
 @pytest.mark.parametrize(
@@ -214,7 +230,7 @@ def test_the_best_by_chunks_are_the_best(seed: int, size: int, k: int) -> None:
     if seed % 3 == 0:
         values[1, seed % size] = math.nan
     k = min(k, size)
-    found, wanted = top(values, k), values.topk(k)
-    torch.testing.assert_close(found[0], wanted.values, equal_nan=True)
-    torch.testing.assert_close(values.gather(1, found[1]), found[0], equal_nan=True)
-    assert all(len(set(row)) == k for row in found[1].tolist())
+    results, reference = topk(values, k), values.topk(k)
+    torch.testing.assert_close(results[0], reference.values, equal_nan=True)
+    torch.testing.assert_close(values.gather(1, results[1]), results[0], equal_nan=True)
+    assert all(len(set(row)) == k for row in results[1].tolist())

@@ -17,9 +17,9 @@ from transformers import (
 )
 
 from components.errors import ConfigError, ModelError
-from components.experts.layer import sparse_blocks, watched
-from components.experts.marian import SparseMarianMTModel, masks_of
 from components.experts.upcycling import upcycle
+from components.networks.moe.moe_block import moe_blocks, record_routing
+from components.networks.moe.sparse_marian import SparseMarianMTModel, layer_masks
 
 IDS = torch.tensor([[5, 9, 2, 7, 11], [3, 3, 8, 1, 0]])
 
@@ -90,7 +90,7 @@ def test_identical_experts_are_the_dense_model(experts: int, k: int) -> None:
 def test_experts_come_from_the_models_in_turn() -> None:
     models = [marian(seed) for seed in (0, 1)]
     sparse = upcycle(models, experts=3, top_k=2)
-    block = sparse_blocks(sparse)["model.decoder.layers.1.fc1"]
+    block = moe_blocks(sparse)["model.decoder.layers.1.fc1"]
     for e, source in enumerate((0, 1, 0)):
         layer = models[source].model.decoder.layers[1]
         torch.testing.assert_close(block.experts.up[e], layer.fc1.weight)
@@ -126,7 +126,7 @@ def test_prompts_find_their_expert(make, mode: str) -> None:
     elif make is marian:
         ids = torch.tensor([[5, 6, 7], [20, 21, 22], [30, 31, 32]])
         mask = torch.ones(3, 3).bool()
-        with torch.no_grad(), watched(sparse, masks_of(mask, mask)) as seen:
+        with torch.no_grad(), record_routing(sparse, layer_masks(mask, mask)) as seen:
             sparse(input_ids=ids, decoder_input_ids=ids)
         mean = seen[0].routing.logits.view(3, 3, 3).mean(1)
         assert mean.argmax(-1).tolist() == [0, 1, 2]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from components.kernels.exponentials import exponentials
-from components.kernels.machine import usable
+from components.kernels.exponentials import exponentiate
+from components.kernels.llvm.native_code import supports_native
 
-needs = pytest.mark.skipif(not usable(), reason="a processor without AVX-512")
+needs = pytest.mark.skipif(not supports_native(), reason="a processor without AVX-512")
 NOTHING, INFINITE, UNKNOWN = -torch.inf, torch.inf, torch.nan
 
 
@@ -18,7 +18,7 @@ def test_the_same_as_torch(rows: int, size: int) -> None:
     torch.manual_seed(0)
     scores = 8 * torch.randn(rows, size)
     out = torch.empty_like(scores)
-    sums = exponentials(scores, out)
+    sums = exponentiate(scores, out)
     assert sums is not None
     torch.testing.assert_close(out.double(), scores.double().exp(), rtol=1e-6, atol=1e-40)
     torch.testing.assert_close(sums.double(), scores.double().exp().sum(-1, keepdim=True), rtol=1e-5, atol=0)
@@ -26,11 +26,11 @@ def test_the_same_as_torch(rows: int, size: int) -> None:
 
 @needs
 def test_the_ends() -> None:
-    """Forbidden tokens are 0; what float32 cannot hold is large enough to be found out; NaN is told."""
+    """Forbidden tokens give 0, overflow gives a value too large to pass unseen, NaN stays NaN."""
     ends = torch.tensor([NOTHING, -200.0, 0.0, 88.0, 89.0, INFINITE, UNKNOWN])
     scores = ends[:, None].repeat(1, 16)
     out = torch.empty_like(scores)
-    sums = exponentials(scores, out)
+    sums = exponentiate(scores, out)
     assert sums is not None
     assert out[:2].eq(0).all()
     assert out[2].eq(1).all()
@@ -42,19 +42,19 @@ def test_the_ends() -> None:
 
 @needs
 def test_threads_change_nothing() -> None:
-    scores, before, found = torch.randn(7, 4096), torch.get_num_threads(), []
+    scores, before, results = torch.randn(7, 4096), torch.get_num_threads(), []
     try:
         for threads in (1, 2, 5):
             torch.set_num_threads(threads)
-            found.append(exponentials(scores, torch.empty_like(scores)))
+            results.append(exponentiate(scores, torch.empty_like(scores)))
     finally:
         torch.set_num_threads(before)
-    assert all(torch.equal(each, found[0]) for each in found)  # type: ignore[arg-type]
+    assert all(torch.equal(result, results[0]) for result in results)  # type: ignore[arg-type]
 
 
 def test_what_has_no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     scores = torch.randn(2, 32)
     for other in (scores[:, :20], scores.t(), scores.double()):
-        assert exponentials(other, torch.empty_like(other)) is None
+        assert exponentiate(other, torch.empty_like(other)) is None
     monkeypatch.setenv("ANTIPHON_KERNELS", "onednn")
-    assert exponentials(scores, torch.empty_like(scores)) is None
+    assert exponentiate(scores, torch.empty_like(scores)) is None

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from components.decoding.prepack import PackedLinear
 from components.kernels import Activation, Arithmetic, Product, onednn, pack
-from components.kernels.packed import PackedProduct, supported
-from components.kernels.product import TOGETHER
+from components.kernels.llvm.product import UNITS_PER_PASS
+from components.kernels.packed_linear import PackedLinear
+from components.kernels.packed_product import PackedProduct, supports
 
 ARITHMETICS: tuple[Arithmetic, ...] = get_args(Arithmetic)
 ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
@@ -28,7 +28,7 @@ NEAR = {"float32": 1e-5, "bfloat16": 0.02, "int8": 0.04}
 def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     if request.param == "onednn":
         monkeypatch.setenv("ANTIPHON_KERNELS", "onednn")
-    elif not supported("float32"):
+    elif not supports("float32"):
         pytest.skip("a processor without AVX-512")
     yield request.param
 
@@ -40,16 +40,16 @@ def threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def packed_of(backend: str, arithmetic: Arithmetic, *given: object) -> Product:
+def packed_of(backend: str, arithmetic: Arithmetic, *arguments: object) -> Product:
     """The product, by the wanted backend, or a skip."""
-    if backend == "ours" and not supported(arithmetic):
+    if backend == "ours" and not supports(arithmetic):
         pytest.skip(f"no {arithmetic} kernel on this processor")
     try:
-        made = pack(given[0], given[1], arithmetic, *given[2:])  # type: ignore[arg-type]
+        packed = pack(arguments[0], arguments[1], arithmetic, *arguments[2:])  # type: ignore[arg-type]
     except (RuntimeError, AttributeError) as fault:
         pytest.skip(str(fault).splitlines()[0])
-    assert isinstance(made, PackedProduct) == (backend == "ours")
-    return made
+    assert isinstance(packed, PackedProduct) == (backend == "ours")
+    return packed
 
 
 def oracle(x: Tensor, weight: Tensor, bias: Tensor | None, activation: Activation, gated: bool) -> Tensor:
@@ -81,9 +81,9 @@ def test_products_are_those_of_float64(
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(1, 30), st.integers(1, 150), st.integers(1, TOGETHER + 80))
+@given(st.integers(1, 30), st.integers(1, 150), st.integers(1, UNITS_PER_PASS + 80))
 def test_any_size(rows: int, width: int, size: int) -> None:
-    if not supported("float32"):
+    if not supports("float32"):
         pytest.skip("a processor without AVX-512")
     weight, x = torch.randn(width, size), torch.randn(rows, size)
     got = PackedProduct(weight, None, "float32", "none")(x)
@@ -115,11 +115,11 @@ def test_a_row_does_not_know_the_others(arithmetic: Arithmetic) -> None:
 @pytest.mark.parametrize("rows", [9, 700])
 def test_threads_change_nothing(arithmetic: Arithmetic, rows: int) -> None:
     product, x = packed_of("ours", arithmetic, torch.randn(330, 1030), None, "gelu"), torch.randn(rows, 1030)
-    found = []
+    results = []
     for threads in (1, 2, 3, 8):
         torch.set_num_threads(threads)
-        found.append(product(x))
-    assert all(torch.equal(each, found[0]) for each in found)
+        results.append(product(x))
+    assert all(torch.equal(result, results[0]) for result in results)
 
 
 @pytest.mark.parametrize("arithmetic", ARITHMETICS)
@@ -161,7 +161,7 @@ def test_rows_of_another_width_are_refused() -> None:
         packed_of("ours", "float32", torch.randn(70, 20), None)(torch.randn(4, 10))
 
 
-@pytest.mark.skipif(not supported("float32"), reason="a processor without AVX-512")
+@pytest.mark.skipif(not supports("float32"), reason="a processor without AVX-512")
 def test_a_copy_of_a_module_shares_its_product() -> None:
     layer, x = PackedLinear(torch.randn(70, 20)), torch.randn(3, 20)
     expected = layer(x)
@@ -174,7 +174,7 @@ def test_few_rows_of_a_large_weight(monkeypatch: pytest.MonkeyPatch) -> None:
     """oneDNN's rows are filled up."""
     monkeypatch.setenv("ANTIPHON_KERNELS", "onednn")
     weight, x = torch.randn(512, 512), torch.randn(3, 512)
-    assert weight.numel() == onednn.LARGE
+    assert weight.numel() == onednn.LARGE_WEIGHT
     got = packed_of("onednn", "float32", weight, None)(x)
     torch.testing.assert_close(got, x @ weight.t(), rtol=1e-4, atol=1e-4)
 

@@ -8,9 +8,9 @@ import pytest
 from safetensors.torch import load_file
 
 from components.errors import MergeError
-from components.merging.engine import merge
-from components.merging.soups import exponential, greedy, last, uniform
-from tests.components.merging.folders import flat
+from components.merging.merge import merge
+from components.merging.soups import average_of_last, exponential_average, greedy_soup, uniform_soup
+from tests.components.merging.model_folders import flat
 
 
 def value(recipe: object, out: Path) -> float:
@@ -20,9 +20,11 @@ def value(recipe: object, out: Path) -> float:
 
 def test_averages_of_checkpoints(tmp_path: Path) -> None:
     paths = [str(flat(tmp_path / str(n), n)) for n in (1, 2, 4)]
-    assert value(last(paths, 2), tmp_path / "last") == 3.0
-    assert value(uniform(paths), tmp_path / "all") == pytest.approx(7 / 3)
-    assert value(exponential(paths, 0.5), tmp_path / "ema") == pytest.approx((4 + 2 / 2 + 1 / 4) / 1.75)
+    assert value(average_of_last(paths, 2), tmp_path / "last") == 3.0
+    assert value(uniform_soup(paths), tmp_path / "all") == pytest.approx(7 / 3)
+    assert value(exponential_average(paths, 0.5), tmp_path / "ema") == pytest.approx(
+        (4 + 2 / 2 + 1 / 4) / 1.75
+    )
 
 
 def score(model: str) -> float:
@@ -33,32 +35,32 @@ def score(model: str) -> float:
 def test_greedy_keeps_what_does_not_hurt(tmp_path: Path) -> None:
     """Best first: 9; with 12 the mean is 10.5, better; with 4 it is 8.33, worse, so 4 stays out."""
     paths = {n: str(flat(tmp_path / str(n), n)) for n in (4, 12, 9)}
-    soup = greedy(list(paths.values()), score, tmp_path / "work")
+    soup = greedy_soup(list(paths.values()), score, tmp_path / "work")
     assert soup.ingredients == (paths[9], paths[12])
-    assert [step.kept for step in soup.steps] == [True, True, False]
+    assert [step.accepted for step in soup.trials] == [True, True, False]
     assert soup.score == -0.5 == score(str(soup.folder))
 
 
 def test_a_soup_of_one_needs_no_folder(tmp_path: Path) -> None:
     paths = [str(flat(tmp_path / str(n), n)) for n in (10, 3)]
-    soup = greedy(paths, score, tmp_path / "work")
+    soup = greedy_soup(paths, score, tmp_path / "work")
     assert (soup.ingredients, soup.folder, soup.score) == ((paths[0],), None, 0.0)
 
 
 def test_equal_scores_stay(tmp_path: Path) -> None:
     paths = [str(flat(tmp_path / name, 7)) for name in "ab"]
-    assert greedy(paths, score, tmp_path / "work").ingredients == tuple(paths)
+    assert greedy_soup(paths, score, tmp_path / "work").ingredients == tuple(paths)
 
 
 @pytest.mark.parametrize(
-    ("call", "said"),
+    ("call", "message"),
     [
-        (lambda: uniform([]), "at least one"),
-        (lambda: uniform(["a", "a"]), "every model once"),
-        (lambda: last(["a"], 2), "1 to 1"),
-        (lambda: exponential(["a"], 0.0), "decay"),
+        (lambda: uniform_soup([]), "at least one"),
+        (lambda: uniform_soup(["a", "a"]), "every model once"),
+        (lambda: average_of_last(["a"], 2), "1 to 1"),
+        (lambda: exponential_average(["a"], 0.0), "decay"),
     ],
 )
-def test_wrong_arguments(call: object, said: str) -> None:
-    with pytest.raises(MergeError, match=said):
+def test_wrong_arguments(call: object, message: str) -> None:
+    with pytest.raises(MergeError, match=message):
         call()  # type: ignore[operator]

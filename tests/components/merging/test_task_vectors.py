@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from components.errors import MergeError
-from components.merging.engine import merge
-from components.merging.task_vectors import TaskVector, combined, search
-from tests.components.merging.folders import folder
+from components.merging.merge import merge
+from components.merging.task_vectors import TaskVector, combine_vectors, search_scale
+from tests.components.merging.model_folders import folder
 
 NAMES = st.sampled_from("abcd")
 VECTORS = st.dictionaries(NAMES, st.integers(-4, 4).map(float)).map(
@@ -26,7 +26,7 @@ def test_the_base_and_its_vector_are_the_tuned_model(tmp_path: Path) -> None:
     base = folder(tmp_path / "base", {"w": torch.randn(500, generator=draw) * 100})
     tuned = folder(tmp_path / "tuned", {"w": torch.randn(500, generator=draw) * 1e-6})
     vector = TaskVector.of(str(base), str(tuned))
-    merge(vector.applied(str(base)), tmp_path / "out")
+    merge(vector.apply_to(str(base)), tmp_path / "out")
     again = load_file(tmp_path / "out" / "model.safetensors")["w"]
     assert torch.equal(again, load_file(tuned / "model.safetensors")["w"])
 
@@ -34,9 +34,9 @@ def test_the_base_and_its_vector_are_the_tuned_model(tmp_path: Path) -> None:
 def test_added_and_negated(tmp_path: Path) -> None:
     values = {"base": 10.0, "one": 12.0, "two": 11.0}
     paths = {name: str(folder(tmp_path / name, {"w": torch.tensor([v])})) for name, v in values.items()}
-    one, two = (TaskVector.of(paths["base"], paths[name]) for name in ("one", "two"))
-    merge(combined([one, two], 2.0).applied(paths["base"]), tmp_path / "sum")
-    merge(one.times(-0.5).applied(paths["two"]), tmp_path / "less")
+    single, two = (TaskVector.of(paths["base"], paths[name]) for name in ("one", "two"))
+    merge(combine_vectors([single, two], 2.0).apply_to(paths["base"]), tmp_path / "sum")
+    merge(single.times(-0.5).apply_to(paths["two"]), tmp_path / "less")
     assert load_file(tmp_path / "sum" / "model.safetensors")["w"].item() == 16.0
     assert load_file(tmp_path / "less" / "model.safetensors")["w"].item() == 10.0
 
@@ -47,15 +47,15 @@ def test_a_vector_space(a: TaskVector, b: TaskVector, c: TaskVector, k: float) -
     assert a.plus(b).plus(c).terms == a.plus(b.plus(c)).terms
     assert a.plus(b).times(k).terms == a.times(k).plus(b.times(k)).terms
     assert a.plus(a.times(-1.0)).terms == {}
-    assert combined([a, b, c], k).terms == a.plus(b).plus(c).times(k).terms
+    assert combine_vectors([a, b, c], k).terms == a.plus(b).plus(c).times(k).terms
 
 
 def test_nothing_left() -> None:
-    with pytest.raises(MergeError, match="nothing is left"):
-        TaskVector({"m": -1.0}).applied("m")
+    with pytest.raises(MergeError, match="found that they cancel"):
+        TaskVector({"m": -1.0}).apply_to("m")
 
 
 def test_the_best_scale_is_found() -> None:
-    found = search([0.0, 0.3, 0.6, 1.0], lambda scale: -((scale - 0.5) ** 2))
-    assert found.scale == 0.6 and len(found.tried) == 4
-    assert search([0.2, 0.4], lambda scale: 1.0).scale == 0.2
+    best = search_scale([0.0, 0.3, 0.6, 1.0], lambda scale: -((scale - 0.5) ** 2))
+    assert best.scale == 0.6 and len(best.scores_by_scale) == 4
+    assert search_scale([0.2, 0.4], lambda scale: 1.0).scale == 0.2

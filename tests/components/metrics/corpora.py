@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+
+from components.metrics.bootstrap import FloatArray
+from components.metrics.corpus_statistics import CorpusStatistics
+from components.metrics.metric import CorpusScore
 
 WORDS = [
     "der",
@@ -42,3 +47,28 @@ def corpus(noise: dict[str, float]) -> tuple[dict[str, tuple[str, ...]], dict[st
 
 
 REFERENCES, SYSTEMS = corpus({"base": 0.30, "alike": 0.28, "good": 0.1})
+
+
+class FunctionScore(CorpusScore):
+    """A score that is any function of sums (..., k)."""
+
+    name = label = "m"
+    ceiling = 100.0
+
+    def __init__(self, function: Callable[[FloatArray], FloatArray], higher_is_better: bool) -> None:
+        self.function, self.higher_is_better = function, higher_is_better
+
+    def score(self, sums: FloatArray) -> FloatArray:
+        return self.function(sums)
+
+
+def table_of(
+    rows: FloatArray,
+    function: Callable[[FloatArray], FloatArray] = lambda sums: sums[..., 0],
+    *,
+    ids: tuple[str, ...] | None = None,
+    higher_is_better: bool = True,
+) -> CorpusStatistics:
+    """Statistics (n, k) of which ``function`` makes the score."""
+    names = tuple(map(str, range(len(rows)))) if ids is None else ids
+    return CorpusStatistics(FunctionScore(function, higher_is_better), names, rows, len(rows), "")

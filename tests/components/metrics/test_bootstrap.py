@@ -6,38 +6,38 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.metrics import bootstrap
-from components.metrics.bootstrap import containing, percentile_interval, resamples
+from components.metrics.bootstrap import draw_resamples, ratio_interval, widen_to_contain
 
 
 def test_resamples_are_the_stated_draw() -> None:
-    rows = list(resamples(11))
+    rows = list(draw_resamples(11))
     assert len(rows) == 1000
     assert [row.tolist() for row in rows] == np.random.default_rng(12345).choice(11, (1000, 11)).tolist()
 
 
 @pytest.mark.parametrize("at_once", [1 << 22, 5000])
 def test_sums_of_resamples_are_those_of_a_plain_loop(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
-    monkeypatch.setattr(bootstrap, "_AT_ONCE", at_once)  # cut in pieces, the draw is the same
+    monkeypatch.setattr(bootstrap, "_DRAWS_PER_BATCH", at_once)  # cut in pieces, the draw is the same
     table = np.random.default_rng(1).integers(0, 50, (23, 4)).astype(float)
-    plain = np.stack([table[rows].sum(0) for rows in resamples(23)])
-    assert np.array_equal(bootstrap.resampled_sums(table), plain)
+    plain = np.stack([table[rows].sum(0) for rows in draw_resamples(23)])
+    assert np.array_equal(bootstrap.resample_sums(table), plain)
 
 
 def test_of_too_few_nothing_is_drawn() -> None:
     """One BLEU of 3.67 had the interval 3.67 to 3.67."""
-    assert list(resamples(9)) == []
-    assert bootstrap.resampled_sums(np.ones((9, 2))).shape == (0, 2)
-    assert percentile_interval([1] * 9, [4] * 9) is None
-    assert bootstrap.sacrebleu_interval([[1.0]] * 9, lambda row: row[0], 9.0) is None
+    assert list(draw_resamples(9)) == []
+    assert bootstrap.resample_sums(np.ones((9, 2))).shape == (0, 2)
+    assert ratio_interval([1] * 9, [4] * 9) is None
+    assert bootstrap.sacrebleu_interval([], 9.0) is None
 
 
 def test_no_spread_no_width() -> None:
-    assert percentile_interval([1] * 10, [4] * 10) == (0.25, 0.25)
+    assert ratio_interval([1] * 10, [4] * 10) == (0.25, 0.25)
 
 
 def test_width_of_a_coin() -> None:
     """100 fair coins: the mean's standard error is 0.05, so the 95% interval is about 0.5 ± 0.098."""
-    low, high = percentile_interval([0, 1] * 50, [1] * 100) or (0.0, 1.0)
+    low, high = ratio_interval([0, 1] * 50, [1] * 100) or (0.0, 1.0)
     assert low == pytest.approx(0.402, abs=0.02)
     assert high == pytest.approx(0.598, abs=0.02)
 
@@ -46,11 +46,11 @@ def test_width_of_a_coin() -> None:
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 9)), min_size=10, max_size=20))
 def test_contains_the_value(rows: list[tuple[int, int]]) -> None:
     errors, lengths = zip(*rows, strict=True)
-    low, high = percentile_interval(errors, lengths) or (1.0, 0.0)
+    low, high = ratio_interval(errors, lengths) or (1.0, 0.0)
     assert low <= sum(errors) / sum(lengths) <= high
 
 
 def test_widened_to_hold_the_value() -> None:
-    assert containing((1.0, 2.0), 1.5) == (1.0, 2.0)
-    assert containing((1.0, 2.0), 2.5) == (1.0, 2.5)
-    assert containing((1.0, 2.0), 0.5) == (0.5, 2.0)
+    assert widen_to_contain((1.0, 2.0), 1.5) == (1.0, 2.0)
+    assert widen_to_contain((1.0, 2.0), 2.5) == (1.0, 2.5)
+    assert widen_to_contain((1.0, 2.0), 0.5) == (0.5, 2.0)

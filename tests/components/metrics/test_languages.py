@@ -1,4 +1,4 @@
-"""Data of several languages: each utterance under the tokeniser and normaliser of its own."""
+"""Data of several languages: each utterance under the tokenizer and normalizer of its own."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import pytest
 from sacrebleu.metrics.bleu import BLEU
 
 from components.errors import DataError
-from components.metrics.languages import by_language, signature_of
-from components.metrics.sufficient import recognition_statistics, translation_statistics
+from components.metrics.corpus_statistics import recognition_statistics, translation_statistics
+from components.metrics.languages import assign_languages, group_by_language, merge_signatures
+from components.metrics.recognition import recognition_scores, utterance_errors
 from components.metrics.translation import sentence_scores, translation_scores
-from components.metrics.wer import recognition_scores, utterance_errors
 
 REFERENCES = {
     "a": "ein Hund läuft im Park .",
@@ -31,18 +31,18 @@ def part(texts: dict[str, str], *codes: str) -> list[str]:
     return [text for key, text in texts.items() if LANGUAGE[key] in codes]
 
 
-def test_bleu_is_of_the_counts_under_each_languages_tokeniser() -> None:
+def test_bleu_is_of_the_counts_under_each_languages_tokenizer() -> None:
     """sacreBLEU's own counts, German and French under 13a, Chinese under zh, added up by hand."""
     total = [0] * 10
-    for tokeniser, codes in (("13a", ("de", "fr")), ("zh", ("zh",))):
-        bleu = BLEU(tokenize=tokeniser)
+    for tokenizer, codes in (("13a", ("de", "fr")), ("zh", ("zh",))):
+        bleu = BLEU(tokenize=tokenizer)
         rows = bleu._extract_corpus_statistics(part(OUTPUTS, *codes), [part(REFERENCES, *codes)])
         total = [sum(column) for column in zip(total, *rows, strict=True)]
     expected = BLEU._compute_score_from_stats(BLEU(), total).score
     found = translation_scores(LISTED, OUTPUTS, language=LANGUAGE, n_total=4)["bleu"]
     assert found.value == pytest.approx(expected)
     wrong = translation_scores(LISTED, OUTPUTS, language="und", n_total=4)["bleu"]
-    assert abs(wrong.value - expected) > 1  # what one tokeniser for all would have said
+    assert abs(wrong.value - expected) > 1  # what one tokenizer for all would have said
     assert found.signature.startswith("de, fr: nrefs:1|bs:1000|seed:12345|case:mixed|eff:no|tok:13a|")
     assert " + zh: nrefs:1|bs:1000|seed:12345|case:mixed|eff:no|tok:zh|" in found.signature
 
@@ -55,7 +55,7 @@ def test_a_language_of_the_table_scores_as_it_does_alone(name: str) -> None:
         alone = {key: LISTED[key] for key in ids}
         texts = {key: OUTPUTS[key] for key in ids}
         expected = translation_scores(alone, texts, language=code, n_total=4)[name].value
-        assert table.only(ids).score() == pytest.approx(expected)
+        assert table.subset(ids).score() == pytest.approx(expected)
 
 
 def test_one_language_of_each_is_one_language_of_all() -> None:
@@ -68,7 +68,7 @@ def test_one_language_of_each_is_one_language_of_all() -> None:
     assert list(first.items()) == list(second.items())
 
 
-def test_transcripts_pass_the_normaliser_of_their_language() -> None:
+def test_transcripts_pass_the_normalizer_of_their_language() -> None:
     said = {"a": "It's 20 metres.", "b": "一只狗", "c": "Äpfel, süß!", "d": "   "}
     heard = {"a": "it is twenty meters", "b": "一只猫", "c": "äpfel süss", "d": ""}
     language = {"a": "en", "b": "zh", "c": "de", "d": "de"}
@@ -96,10 +96,11 @@ def test_transcripts_pass_the_normaliser_of_their_language() -> None:
 
 def test_an_utterance_without_a_language_is_refused() -> None:
     with pytest.raises(DataError, match="b: expected its language among those of 1 utterances, found none"):
-        by_language(["a", "b"], {"a": "de"})
-    assert by_language([], "de") == by_language([], {}) == {}
+        assign_languages(["a", "b"], {"a": "de"})
+    assert assign_languages([], "de") == assign_languages([], {}) == ()
+    assert group_by_language(["zh", "de", "zh"]) == {"de": [1], "zh": [0, 2]}
 
 
 def test_signatures() -> None:
-    assert signature_of({"de": "x", "fr": "x"}) == "x"
-    assert signature_of({"de": "x", "fr": "x", "zh": "y"}) == "de, fr: x + zh: y"
+    assert merge_signatures({"de": "x", "fr": "x"}) == "x"
+    assert merge_signatures({"de": "x", "fr": "x", "zh": "y"}) == "de, fr: x + zh: y"

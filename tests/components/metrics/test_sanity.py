@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components.analysis.comparison import Comparison, System, compare
+from components.analysis.comparison_settings import ComparisonSettings
+from components.analysis.leaderboard import Cost
 from components.errors import DataError
-from components.metrics.comparing import Comparison, System, compare
-from components.metrics.settings import ComparisonSettings
-from components.metrics.standings import Cost
-from components.metrics.sufficient import recognition_statistics, translation_statistics
+from components.metrics.corpus_statistics import recognition_statistics, translation_statistics
+from components.metrics.recognition import recognition_scores
 from components.metrics.translation import translation_scores
-from components.metrics.wer import recognition_scores
 from components.records import Score, Utterance
 
 Texts = dict[str, str]
@@ -34,7 +34,7 @@ def translated(references: Texts, hypotheses: Mapping[str, str], n_total: int) -
     return translation_scores(listed, hypotheses, language="de", n_total=n_total)
 
 
-def recognised(references: Texts, hypotheses: Mapping[str, str], n_total: int) -> dict[str, Score]:
+def recognized(references: Texts, hypotheses: Mapping[str, str], n_total: int) -> dict[str, Score]:
     return recognition_scores(references, hypotheses, language="de", n_total=n_total)
 
 
@@ -42,11 +42,11 @@ def tables(references: Texts, hypotheses: Mapping[str, str], n_total: int) -> di
     listed = {key: (text,) for key, text in references.items()}
     found = translation_statistics(listed, hypotheses, language="de", n_total=n_total)
     found |= recognition_statistics(references, hypotheses, language="de", n_total=n_total)
-    return {name: table.scored() for name, table in found.items()}
+    return {name: table.to_score() for name, table in found.items()}
 
 
 Scorer = Callable[[Texts, Mapping[str, str], int], dict[str, Score]]
-every = pytest.mark.parametrize("score", [translated, recognised, tables])
+every = pytest.mark.parametrize("score", [translated, recognized, tables])
 
 
 def shuffled(texts: Texts, seed: int) -> Texts:

@@ -12,19 +12,23 @@ from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.significance import PairedTest
 
 from components.errors import DataError
-from components.metrics.null_distributions import two_sided
+from components.metrics.choices import Test
+from components.metrics.corpus_statistics import (
+    CorpusStatistics,
+    recognition_statistics,
+    translation_statistics,
+)
+from components.metrics.null_distributions import two_sided_p
+from components.metrics.recognition import recognition_scores
 from components.metrics.significance import (
     Difference,
-    Test,
-    holm,
-    paired,
+    correct_holm,
+    paired_test,
     recognition_tests,
     translation_tests,
 )
-from components.metrics.sufficient import Statistics, recognition_statistics, translation_statistics
 from components.metrics.translation import translation_scores
-from components.metrics.wer import recognition_scores
-from tests.components.metrics.corpora import REFERENCES, SYSTEMS, N
+from tests.components.metrics.corpora import REFERENCES, SYSTEMS, N, table_of
 
 
 @pytest.mark.parametrize(("test", "theirs"), [("bootstrap", "bs"), ("randomisation", "ar")])
@@ -145,9 +149,8 @@ def exchanged(score: Score, n_nulls: int, n: int = 100) -> tuple[Counts, Counts]
     return np.where(swap, other, one), np.where(swap, one, other)
 
 
-def statistics(score: Score, rows: Counts) -> Statistics:
-    ids = tuple(map(str, range(len(rows))))
-    return Statistics("m", ids, rows, lambda row: float(score(np.asarray(row))), True, len(rows), "")
+def statistics(score: Score, rows: Counts) -> CorpusStatistics:
+    return table_of(rows, score)
 
 
 @pytest.mark.parametrize(
@@ -165,13 +168,13 @@ def test_one_in_twenty_true_nulls_is_rejected(score: Score, test: Test) -> None:
         mixed = np.matmul(signs, one) + np.matmul(1 - signs, other)
         drawn = score(mixed) - score(one.sum(1, keepdims=True) + other.sum(1, keepdims=True) - mixed)
     observed = score(one.sum(1)) - score(other.sum(1))
-    centre = observed if test == "bootstrap" else np.zeros_like(observed)
-    p = np.array([two_sided(d - c, real) for d, c, real in zip(drawn, centre, observed, strict=True)])
+    center = observed if test == "bootstrap" else np.zeros_like(observed)
+    p = np.array([two_sided_p(d - c, real) for d, c, real in zip(drawn, center, observed, strict=True)])
     assert 0.035 <= (p < 0.05).mean() <= 0.065
     assert 0.08 <= (p < 0.1).mean() <= 0.12
     for null in range(20 if test == "bootstrap" else 1):
         sides = (statistics(score, rows[null]) for rows in (one, other))
-        found = paired(*sides, ("one", "other"), test).p
+        found = paired_test(*sides, ("one", "other"), test).p
         assert found == pytest.approx(p[null], abs=1e-9 if test == "bootstrap" else 0.05)
 
 
@@ -180,10 +183,12 @@ def test_one_sentence_that_differs_of_a_thousand_is_nothing() -> None:
     rows = np.stack([np.arange(1000) % 4, np.full(1000, 12)], -1).astype(float)
     changed = rows.copy()
     changed[17, 0] += 3
-    one = paired(statistics(error_rate, changed), statistics(error_rate, rows), ("a", "b"), "randomisation")
+    one = paired_test(
+        statistics(error_rate, changed), statistics(error_rate, rows), ("a", "b"), "randomisation"
+    )
     assert (one.p, one.verdict) == (1.0, "not told apart")
     assert one.p_sacrebleu == pytest.approx(1 / 10001)
-    by_bootstrap = paired(statistics(error_rate, changed), statistics(error_rate, rows), ("a", "b"))
+    by_bootstrap = paired_test(statistics(error_rate, changed), statistics(error_rate, rows), ("a", "b"))
     assert by_bootstrap.p is not None
     assert by_bootstrap.p > 0.25
 
@@ -196,7 +201,7 @@ def test_a_difference_near_zero_has_a_p_near_one(test: Test) -> None:
     other = rows.copy()
     other[:, 0] = draw.permutation(rows[:, 0])
     other[0, 0] += 1
-    found = paired(statistics(error_rate, other), statistics(error_rate, rows), ("a", "b"), test)
+    found = paired_test(statistics(error_rate, other), statistics(error_rate, rows), ("a", "b"), test)
     assert found.difference == pytest.approx(100 / 2000)
     assert found.p is not None
     assert found.p > 0.9
@@ -206,7 +211,7 @@ def test_a_difference_near_zero_has_a_p_near_one(test: Test) -> None:
 def test_below_ten_utterances_there_is_no_p_and_no_interval(test: Test) -> None:
     worse, rows = np.tile([2.0, 10.0], (10, 1)), np.tile([1.0, 10.0], (10, 1))
     nine, ten = (
-        paired(statistics(error_rate, worse[:n]), statistics(error_rate, rows[:n]), ("a", "b"), test)
+        paired_test(statistics(error_rate, worse[:n]), statistics(error_rate, rows[:n]), ("a", "b"), test)
         for n in (9, 10)
     )
     assert (nine.interval, nine.p, nine.p_holm, nine.p_sacrebleu) == (None,) * 4
@@ -222,9 +227,9 @@ def test_the_order_of_outputs_is_nothing_and_ids_are_joined() -> None:
     assert translation_tests(REFERENCES, shuffled, "base", language="de", names=("bleu",)) == found
     tables = translation_statistics(REFERENCES, SYSTEMS["good"], language="de", n_total=N, names=("bleu",))
     base = translation_statistics(REFERENCES, SYSTEMS["base"], language="de", n_total=N, names=("bleu",))
-    turned = tables["bleu"].only(sorted(REFERENCES))
+    turned = tables["bleu"].subset(sorted(REFERENCES))
     assert turned.ids != base["bleu"].ids
-    assert paired(turned, base["bleu"], ("good", "base")).interval == found[1].interval
+    assert paired_test(turned, base["bleu"], ("good", "base")).interval == found[1].interval
 
 
 def test_different_utterances_are_refused() -> None:
@@ -258,7 +263,7 @@ def test_statistics_give_the_reported_scores() -> None:
     for name in ("wer", "cer"):
         assert rates[name].score() == pytest.approx(found[name].value)
         assert len(rates[name].ids) == found[name].n == N - 1
-    part = tables["bleu"].only(["u01", "u02", "absent"])
+    part = tables["bleu"].subset(["u01", "u02", "absent"])
     assert part.ids == ("u01", "u02")
     alone = {key: SYSTEMS["good"][key] for key in part.ids}
     known = {key: references[key] for key in part.ids}
@@ -271,8 +276,12 @@ def test_statistics_give_the_reported_scores() -> None:
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_holm_by_its_definition(p_values: list[float]) -> None:
     """A corrected p is the smallest level at which Holm's step-down procedure rejects."""
-    corrected = holm(p_values)
-    assert holm([None, *p_values, None]) == [None, *corrected, None]  # what was not tested does not count
+    corrected = correct_holm(p_values)
+    assert correct_holm([None, *p_values, None]) == [
+        None,
+        *corrected,
+        None,
+    ]  # what was not tested does not count
     m = len(p_values)
     for level in (0.01, 0.05, 0.2, 0.7):
         order = sorted(range(m), key=lambda i: p_values[i])

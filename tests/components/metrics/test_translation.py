@@ -10,7 +10,8 @@ from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
 
 from components.errors import DataError
-from components.metrics.translation import bleu_tokenizer, sentence_scores, translation_scores
+from components.metrics.bleu import bleu_tokenizer
+from components.metrics.translation import sentence_scores, translation_scores
 
 REFS = {
     "a": ("Die Katze saß auf der Matte.", "Die Katze sass da."),
@@ -87,7 +88,7 @@ def test_the_wrong_way_round_is_refused() -> None:
         translation_scores(REFS, REFS, language="de", n_total=3)  # type: ignore[arg-type]
 
 
-def test_tokeniser_of_the_target_language() -> None:
+def test_tokenizer_of_the_target_language() -> None:
     assert bleu_tokenizer("de") == "13a"
     assert bleu_tokenizer("zh-TW") == "zh"
     assert bleu_tokenizer("th") == "char"

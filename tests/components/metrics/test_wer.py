@@ -4,11 +4,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.alignment import align, count
-from components.metrics.wer import ErrorCounts, recognition_scores, utterance_errors
-from components.text import normaliser
+from components.alignment import align, count_operations
+from components.metrics.error_rate import ErrorCounts
+from components.metrics.recognition import recognition_scores, utterance_errors
+from components.text_normalization import get_normalizer
 
-AS_IS = normaliser("none")
+AS_IS = get_normalizer("none")
 texts = st.lists(st.sampled_from(["a", "b", "cd"]), max_size=5).map(" ".join)
 
 
@@ -79,8 +80,8 @@ def test_languages_without_spaces_are_scored_in_characters() -> None:
 @given(st.lists(st.tuples(texts, texts), max_size=6))
 def test_counts_are_the_edit_alignments(pairs: list[tuple[str, str]]) -> None:
     refs, hyps = ({str(i): p[side] for i, p in enumerate(pairs)} for side in (0, 1))
-    for key, found in utterance_errors(refs, hyps, language="de", normaliser=AS_IS).items():
-        edits = count(align(refs[key].split(), hyps[key].split()))
+    for key, found in utterance_errors(refs, hyps, language="de", normalizer=AS_IS).items():
+        edits = count_operations(align(refs[key].split(), hyps[key].split()))
         assert found.length == len(refs[key].split())
         assert found.errors == edits["substitute"] + edits["insert"] + edits["delete"]
 

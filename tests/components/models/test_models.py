@@ -1,4 +1,4 @@
-"""References to verified files: each kind, and what is said when one is wrong."""
+"""References to verified files: each kind, and the message when one is wrong."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from components.canonical import digest
+from components.canonical_json import digest_of
+from components.digests import sha256_of
 from components.errors import AntiphonError, ModelError, StoreError, TransientError
-from components.models import available, resolve
+from components.models import available_references, resolve
 from components.models.conversion import whisper
-from components.models.digests import sha256_of
 from components.models.loading import load_whisper
-from components.models.sources import hub, openai
+from components.models.sources import hub, openai_whisper
 from components.storage.seal import Seal
 from tests.components.models.whisper_binary import ALIASES, DIMS, binary, ct2_variables, tiny_whisper
 
@@ -43,7 +43,7 @@ def write_model(folder: Path) -> Path:
 
 
 def same_model(reference: str, store: str | None = None) -> bool:
-    state = load_whisper(resolve(reference, store, tell=str)).state_dict()
+    state = load_whisper(resolve(reference, store, on_progress=str)).state_dict()
     return all(torch.equal(t, state[n]) for n, t in tiny_whisper().state_dict().items())
 
 
@@ -123,7 +123,7 @@ def test_a_pickle_is_refused_and_never_run(tmp_path: Path) -> None:
 )
 def test_unknown_references_are_one_helpful_line(reference: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(AntiphonError, match=message) as caught:
-        resolve(reference, str(tmp_path), tell=str)
+        resolve(reference, str(tmp_path), on_progress=str)
     assert "\n" not in str(caught.value)
 
 
@@ -145,7 +145,7 @@ def test_unknown_references_are_one_helpful_line(reference: str, message: str, t
 )
 def test_credentials_are_not_repeated(reference: str, shown: str, tmp_path: Path) -> None:
     with pytest.raises(AntiphonError) as caught:
-        resolve(reference, str(tmp_path), tell=str)
+        resolve(reference, str(tmp_path), on_progress=str)
     assert shown in str(caught.value) and "SECRET" not in str(caught.value)
 
 
@@ -157,7 +157,7 @@ def test_empty_folder_and_unknown_file(tmp_path: Path) -> None:
 
 
 def test_everything_available_is_named() -> None:
-    assert "packaged:multi30k-en-de" in available() and "whisper:turbo" in available()
+    assert "packaged:multi30k-en-de" in available_references() and "whisper:turbo" in available_references()
 
 
 def finished_stage(store: Path) -> Path:
@@ -166,10 +166,10 @@ def finished_stage(store: Path) -> Path:
     files = {p.relative_to(stage).as_posix(): sha256_of(p) for p in stage.rglob("*") if p.is_file()}
     (stage / "plan.json").write_text("{}")
     sealed = Seal(
-        stage="training", key=KEY, plan="0" * 64, files=files, sha256=digest(files), items=1, quarantined=0,
-        seconds=1.0, peak_memory_bytes=1, finished="",
+        stage="training", key=KEY, plan="0" * 64, files=files, sha256=digest_of(files), items=1,
+        quarantined=0, seconds=1.0, peak_memory_bytes=1, finished="",
     )  # fmt: skip
-    (stage / "DONE.json").write_bytes(sealed.encoded())
+    (stage / "DONE.json").write_bytes(sealed.encode())
     return stage
 
 
@@ -201,13 +201,13 @@ def test_damaged_and_unfinished_stages_are_refused(tmp_path: Path) -> None:
 def hub_cache(root: Path) -> Path:
     """The hub client's own layout: blobs, snapshots of links to them, and a named revision."""
     repository = root / "models--org--name"
-    made = write_model(root / "made")
+    model = write_model(root / "made")
     (repository / "refs").mkdir(parents=True)
     (repository / "refs" / "main").write_text(COMMIT)
     (repository / "blobs").mkdir()
     snapshot = repository / "snapshots" / COMMIT
     snapshot.mkdir(parents=True)
-    for path in made.iterdir():
+    for path in model.iterdir():
         blob = repository / "blobs" / hashlib.sha256(path.read_bytes()).hexdigest()
         path.rename(blob)
         (snapshot / path.name).symlink_to(blob)
@@ -225,16 +225,18 @@ def test_hub_snapshot_in_the_cache_needs_no_network(tmp_path: Path) -> None:
 def test_hub_downloads_what_is_missing_or_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    snapshot, asked = hub_cache(tmp_path), []
+    snapshot, requests = hub_cache(tmp_path), []
 
     def offline(repository: str, **settings: object) -> str:
-        asked.append(settings)
+        requests.append(settings)
         raise hub.LocalEntryNotFoundError("no network")
 
     monkeypatch.setattr(hub, "snapshot_download", offline)
     with pytest.raises(TransientError, match="set HF_HOME"):
         hub.hub_model("org/name", str, cache=tmp_path)
-    assert set(asked[-1]["allow_patterns"]) == set(hub.PATTERNS) and not any("bin" in p for p in hub.PATTERNS)
+    assert set(requests[-1]["allow_patterns"]) == set(hub.PATTERNS) and not any(
+        "bin" in p for p in hub.PATTERNS
+    )
     monkeypatch.setattr(hub, "snapshot_download", lambda *_, **__: str(snapshot))
     (snapshot / "model.safetensors").unlink()
     with pytest.raises(ModelError, match=r"expected model\.safetensors"):
@@ -261,21 +263,21 @@ def test_openai_model_is_downloaded_once_and_verified(
     digest = sha256_of(file)
     (tmp_path / "www" / digest).mkdir()
     served = file.rename(tmp_path / "www" / digest / "nano.pt")
-    monkeypatch.setitem(openai.ADDRESSES, "nano", f"{server}/{digest}/nano.pt")
-    monkeypatch.setitem(openai.ADDRESSES, "wrong", f"{server}/{'0' * 64}/nano.pt")
-    monkeypatch.setitem(openai.ADDRESSES, "plain", f"http://example.invalid/{digest}x/nano.pt")
+    monkeypatch.setitem(openai_whisper.ADDRESSES, "nano", f"{server}/{digest}/nano.pt")
+    monkeypatch.setitem(openai_whisper.ADDRESSES, "wrong", f"{server}/{'0' * 64}/nano.pt")
+    monkeypatch.setitem(openai_whisper.ADDRESSES, "plain", f"http://example.invalid/{digest}x/nano.pt")
     assert same_model("whisper:nano")
     (tmp_path / "www" / ("0" * 64)).mkdir()
     served.rename(tmp_path / "www" / ("0" * 64) / "nano.pt")
     assert same_model("whisper:nano")
     with pytest.raises(ModelError, match="expected sha256 000000000000"):
-        resolve("whisper:wrong", tell=str)
+        resolve("whisper:wrong", on_progress=str)
     with pytest.raises(ModelError, match="https"):
-        resolve("whisper:plain", tell=str)
+        resolve("whisper:plain", on_progress=str)
     assert not list((cache / "downloads").glob(".partial*"))
 
 
 def test_openai_model_without_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(openai.ADDRESSES, "nano", f"http://127.0.0.1:9/{'0' * 64}/nano.pt")
+    monkeypatch.setitem(openai_whisper.ADDRESSES, "nano", f"http://127.0.0.1:9/{'0' * 64}/nano.pt")
     with pytest.raises(TransientError, match="cannot download"):
-        resolve("whisper:nano", tell=str)
+        resolve("whisper:nano", on_progress=str)

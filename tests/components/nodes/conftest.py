@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from components.nodes import code
+from components.nodes import code_permission
 
 
 @pytest.fixture
 def allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Own code may run."""
-    monkeypatch.setenv(code.VARIABLE, "1")
+    monkeypatch.setenv(code_permission.VARIABLE, "1")

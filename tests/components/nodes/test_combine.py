@@ -15,7 +15,7 @@ from components.nodes.kind import Item, Site
 from components.nodes.tune import Tune
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import plan_nodes
-from components.pipeline.reader import read
+from components.pipeline.reader import read_pipeline
 from components.records import Hypothesis, NBest, NodeOutcome, Outcome, Quarantined, StageRef, Utterance
 from components.storage.stage_plan import StagePlan
 from components.storage.store import Store
@@ -77,7 +77,7 @@ def test_what_does_not_fit_is_refused(settings: dict[str, Any], fault: str) -> N
 
 def pipeline(*of: str, names: Sequence[str] = "xy", **settings: Any) -> Pipeline:
     nodes = {name: {"kind": "translate", "beam_size": size} for size, name in enumerate(names, 5)}
-    return read({"nodes": {**nodes, "mt": {"kind": "combine", "of": list(of), **settings}}})
+    return read_pipeline({"nodes": {**nodes, "mt": {"kind": "combine", "of": list(of), **settings}}})
 
 
 def test_the_order_is_in_the_key_and_no_name_is() -> None:

@@ -101,7 +101,7 @@ def test_a_program_that_never_works_fails_the_node() -> None:
 
 
 def test_output_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(own_program, "MOST_BYTES", 1000)
+    monkeypatch.setattr(own_program, "MAX_OUTPUT_BYTES", 1000)
     (cut,) = call(["yes"], items("a"), format="text", timeout=30)
     assert "expected at most 1000 bytes of" in cut.detail
 
@@ -112,15 +112,15 @@ def test_its_program_and_files_are_in_the_key(tmp_path: Path) -> None:
     script.chmod(0o755)
     kind, site = Command(), Site("node")
     written = CommandSettings(run=("./own.sh",), also=("words.txt",))
-    settings = kind.in_folder(written, tmp_path)
+    settings = kind.resolve_paths(written, tmp_path)
     assert settings.also == (str(tmp_path / "words.txt"),)
     assert kind.parameters(settings, site)["run"] == ["own.sh"]
     before = kind.digests(settings, site)
     script.write_text("#!/bin/sh\nexec sed s/a/b/\n")
     assert kind.digests(settings, site) != before
-    assert Path(kind.in_folder(written, Path()).run[0]).is_absolute()
+    assert Path(kind.resolve_paths(written, Path()).run[0]).is_absolute()
 
-    script = kind.in_folder(CommandSettings(run=("sh", "own.sh"), also=("own.sh",)), tmp_path)
+    script = kind.resolve_paths(CommandSettings(run=("sh", "own.sh"), also=("own.sh",)), tmp_path)
     assert script.run[1] == str(tmp_path / "own.sh")
     assert kind.parameters(script, site)["run"] == ["sh", "also0"]
 

@@ -9,7 +9,7 @@ import pytest
 from components.errors import ConfigError
 from components.nodes.gold import Gold
 from components.nodes.kind import Item
-from components.pipeline.reader import read
+from components.pipeline.reader import read_pipeline
 from components.records import NBest
 from tests.components.nodes.items import compute, items
 
@@ -54,4 +54,4 @@ def test_the_translation_of_a_node_that_translates() -> None:
 def test_an_unknown_error_is_refused() -> None:
     nodes = {"asr": {"kind": "recognize"}, "gold": {"kind": "gold", "of": "asr", "errors": ["spelling"]}}
     with pytest.raises(ConfigError, match="errors: expected some of words, substituted content words"):
-        read({"nodes": nodes})
+        read_pipeline({"nodes": nodes})

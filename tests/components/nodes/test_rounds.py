@@ -10,12 +10,12 @@ import pytest
 from components.errors import ConfigError
 from components.nodes.kind import Site
 from components.nodes.refine import Refine, RefineRound, RefineRoundSettings
-from components.pipeline.gathering import Gatherer
+from components.pipeline.item_gatherer import ItemGatherer
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import plan_nodes
-from components.pipeline.reader import read, read_text
+from components.pipeline.reader import parse_pipeline, read_pipeline
 from components.records import Decision, StageRef
-from tests.components.pipeline.test_gathering import bad, spoken, stage, text, written
+from tests.components.pipeline.test_item_gatherer import bad, spoken, stage, text, written
 
 MT: dict[str, dict[str, Any]] = {"asr": {"kind": "recognize"}, "mt": {"kind": "translate", "of": "asr"}}
 LOOP = """
@@ -37,7 +37,7 @@ nodes:
 
 
 def graph(**nodes: dict[str, Any]) -> Pipeline:
-    return read({"nodes": {**MT, **nodes}, "source_language": "en", "target_language": "de"})
+    return read_pipeline({"nodes": {**MT, **nodes}, "source_language": "en", "target_language": "de"})
 
 
 def keys(**refine: Any) -> dict[str, str]:
@@ -67,7 +67,7 @@ def test_each_round_of_refine_reads_the_draft_and_the_rounds_before_it() -> None
     ]
     assert pipeline.outputs["translation"] == "last-3"
     assert pipeline.nodes["last-1"].origin == "asr"
-    assert pipeline.written_name("last-2") == "last"
+    assert pipeline.user_name_of("last-2") == "last"
 
 
 def test_a_larger_budget_reuses_the_rounds_but_of_a_diffusion() -> None:
@@ -86,7 +86,7 @@ def test_a_round_reads_the_source_of_its_draft(tmp_path: Path) -> None:
         "last-1": stage(tmp_path / "last-1", [text("u1", "der Hund"), text("u3", "die Katze")]),
     }
     data = [spoken("u1"), spoken("u2"), written("u3", "a cat")]
-    items = Gatherer(pipeline, pipeline.nodes["last-2"], folders).items(data)
+    items = ItemGatherer(pipeline, pipeline.nodes["last-2"], folders).gather(data)
     assert [(i.utterance.id, i.utterance.text, i.utterance.target_language) for i in items] == [
         ("u1", "a dog", "de"),
         ("u3", "a cat", "de"),
@@ -96,11 +96,11 @@ def test_a_round_reads_the_source_of_its_draft(tmp_path: Path) -> None:
 
 def test_a_transcript_is_refined_in_its_own_language(tmp_path: Path) -> None:
     pipeline = graph(words={"kind": "refine", "of": "asr", "rounds": 1, "gate": "off"})
-    (item,) = Gatherer(
+    (item,) = ItemGatherer(
         pipeline, pipeline.nodes["words-1"], {"asr": stage(tmp_path / "asr", [text("u1", "a dock")])}
-    ).items([spoken("u1"), written("u2", "as it is")])
+    ).gather([spoken("u1"), written("u2", "as it is")])
     assert (item.utterance.source_language, item.utterance.target_language) == ("en", "en")
-    assert pipeline.site(pipeline.nodes["words-1"], None, 0).transcripts
+    assert pipeline.site_of(pipeline.nodes["words-1"], None, 0).transcripts
 
 
 @pytest.mark.parametrize(
@@ -122,12 +122,12 @@ def test_an_utterance_that_was_stopped_is_idle_unless_its_draft_was() -> None:
     stopped = text("u1", "x", decision=Decision(round=1, accepted=True, stopped="cycle"))
     draft = text("u1", "x")
     kind = RefineRound()
-    assert kind.idle(Item(utterance=spoken("u1"), inputs={"mt": draft, "a-1": stopped}))
-    assert not kind.idle(Item(utterance=spoken("u1"), inputs={"b-1": stopped}))
+    assert kind.is_idle(Item(utterance=spoken("u1"), inputs={"mt": draft, "a-1": stopped}))
+    assert not kind.is_idle(Item(utterance=spoken("u1"), inputs={"b-1": stopped}))
 
 
 def test_a_loop_is_its_body_round_by_round() -> None:
-    pipeline = read_text(LOOP)
+    pipeline = parse_pipeline(LOOP)
     reads = {node.name: (node.of, node.when) for node in pipeline if node.name.startswith("better")}
     going = ("better-1", "going")
     assert reads == {
@@ -179,7 +179,7 @@ FAULTS = {
 @pytest.mark.parametrize(("change", "fault"), FAULTS.values(), ids=FAULTS)
 def test_what_is_wrong_of_a_loop_is_a_line_however_many_rounds(change: tuple[str, str], fault: str) -> None:
     with pytest.raises(ConfigError, match=fault) as caught:
-        read_text(LOOP.replace(*change), "f.yaml")
+        parse_pipeline(LOOP.replace(*change), "f.yaml")
     lines = str(caught.value).split("\n")
     assert len(lines) == len(set(lines))
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from components.errors import ConfigError
 from components.nodes.kind import Item
 from components.nodes.route import RouteKind
-from components.pipeline.reader import read
+from components.pipeline.reader import read_pipeline
 from components.records import Route, Utterance
 from tests.components.nodes.items import compute, item, items, nbest
 
@@ -88,14 +88,14 @@ def test_the_ways_partition_the_data(texts: list[str], limit: int) -> None:
 def test_a_route_to_nowhere_is_refused(values: dict[str, Any], message: str) -> None:
     nodes = {"asr": {"kind": "recognize"}, "r": {"kind": "route", "of": "asr", **values}}
     with pytest.raises(ConfigError) as fault:
-        read({"nodes": nodes})
+        read_pipeline({"nodes": nodes})
     assert message in str(fault.value)
 
 
 def test_a_route_that_nobody_takes_is_refused() -> None:
     nodes = {"asr": {"kind": "recognize"}, "r": {"kind": "route", "of": "asr", "by": "score", "below": -3}}
-    with pytest.raises(ConfigError, match="nobody takes this route; add when: "):
-        read({"nodes": nodes})
+    with pytest.raises(ConfigError, match="no node takes this route; add when: "):
+        read_pipeline({"nodes": nodes})
     nodes["more"] = {"kind": "recognize", "when": "r.down"}
     with pytest.raises(ConfigError, match="r sends utterances to escalate, keep, none to 'down'"):
-        read({"nodes": nodes})
+        read_pipeline({"nodes": nodes})

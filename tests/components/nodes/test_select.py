@@ -6,7 +6,7 @@ import pytest
 
 from components.errors import ConfigError
 from components.nodes.select import Select
-from components.pipeline.reader import read
+from components.pipeline.reader import read_pipeline
 from components.records import Quarantined
 from tests.components.nodes.items import compute, item, nbest, texts_of
 
@@ -34,4 +34,4 @@ def test_texts_of_two_languages_are_refused() -> None:
     with pytest.raises(
         ConfigError, match=r"any.of: expected texts in one language, found mt \(target\) and asr"
     ):
-        read({"nodes": nodes})
+        read_pipeline({"nodes": nodes})

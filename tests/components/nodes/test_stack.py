@@ -9,9 +9,9 @@ import pytest
 from components.errors import ConfigError
 from components.nodes.kind import Item, Site
 from components.nodes.stack import Stack, StackSettings
-from components.pipeline.reader import read
+from components.pipeline.reader import read_pipeline
 from components.records import Hypothesis, NBest, Utterance
-from components.stacking import pooling, translator
+from components.stacking import nbest_fusion, translator
 
 CASCADE = {"asr": {"kind": "recognize"}, "mt": {"kind": "translate", "of": "asr"}}
 READ = ["data", "asr", "mt"]
@@ -40,7 +40,7 @@ FAULTS = {
 def test_what_does_not_fit_is_refused_in_one_line(name: str) -> None:
     of, settings, message = FAULTS[name]
     with pytest.raises(ConfigError, match=f"^second: {message}") as found:
-        read({"nodes": {**CASCADE, "second": {"kind": "stack", "of": of, **settings}}})
+        read_pipeline({"nodes": {**CASCADE, "second": {"kind": "stack", "of": of, **settings}}})
     assert "\n" not in str(found.value)
 
 
@@ -65,7 +65,7 @@ def test_what_the_trainings_read_stands_in_its_order(node: dict[str, Any], messa
     nodes = {**CASCADE, "asr2": {"kind": "recognize", "beam_size": 1, "n_best": 1}}
     nodes["s"] = {"kind": "encode_speech"}
     with pytest.raises(ConfigError, match=f"^model: {message}"):
-        read({"nodes": {**nodes, "model": node}})
+        read_pipeline({"nodes": {**nodes, "model": node}})
 
 
 LINES = {
@@ -82,8 +82,8 @@ def test_each_method_gets_what_it_reads(method: str, monkeypatch: pytest.MonkeyP
         def translate(self, utterances: list[Utterance]) -> list[NBest]:
             return [nbest(utterance.text or "") for utterance in utterances]
 
-    for part in (pooling, translator):
-        monkeypatch.setattr(part, "build", lambda *_: Echo())
+    for part in (nbest_fusion, translator):
+        monkeypatch.setattr(part, "build_translator", lambda *_: Echo())
     settings = StackSettings.model_validate({"method": method, "transcripts": 2})
     site = Site("second", of=("data", "asr", "mt"), sorts=("data", "text", "text"))
     utterance = Utterance(id="u", text="ein  hund", source_language="de", target_language="en")

@@ -9,26 +9,26 @@ import pytest
 from components.errors import StoreError
 from components.nodes.kind import Site
 from components.nodes.stored import Stored, StoredSettings
-from components.pipeline.reader import read
+from components.pipeline.reader import read_pipeline
 from components.storage.stage_plan import StagePlan
-from components.storage.stage_writer import opened
+from components.storage.stage_writer import open_stage
 from components.storage.store import Store
 
 
 def test_a_stored_stage_keeps_its_key(tmp_path: Path) -> None:
     plan = StagePlan(stage="mt", kind="translate", version="1", parameters={"to": "de"})
-    with opened(Store(str(tmp_path)), plan) as writer:
+    with open_stage(Store(str(tmp_path)), plan) as writer:
         writer.finish([])
     site = Site("draft", store=str(tmp_path))
-    assert Stored().stage(StoredSettings(key=plan.key), site).key == plan.key
+    assert Stored().stored_plan(StoredSettings(key=plan.key), site).key == plan.key
     (tmp_path / "stages" / plan.key / "outputs.jsonl").write_text("{}\n")
     with pytest.raises(StoreError, match="is damaged"):
-        Stored().stage(StoredSettings(key=plan.key), site)
+        Stored().stored_plan(StoredSettings(key=plan.key), site)
     with pytest.raises(StoreError, match=r"expected a finished stage 000000000000… in .*, found none"):
-        Stored().stage(StoredSettings(key="0" * 64), site)
+        Stored().stored_plan(StoredSettings(key="0" * 64), site)
 
 
 def test_its_language_is_said_by_to() -> None:
     stored = {"kind": "stored", "key": "0" * 64}
-    pipeline = read({"nodes": {"asr": stored, "mt": {**stored, "of": "asr", "to": "target"}}})
+    pipeline = read_pipeline({"nodes": {"asr": stored, "mt": {**stored, "of": "asr", "to": "target"}}})
     assert [pipeline.language_of(name) for name in ("asr", "mt")] == ["source", "target"]

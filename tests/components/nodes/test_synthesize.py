@@ -11,7 +11,7 @@ from components.errors import ConfigError
 from components.nodes.kind import Item, Site
 from components.nodes.synthesize import Synthesize
 from components.records import Quarantined, Utterance
-from components.storage.reader import located
+from components.storage.reader import resolve_audio_path
 from components.storage.stage_writer import ERRORS, OUTPUTS
 from components.storage.whole_stage import Product
 from components.synthesis import engines
@@ -42,7 +42,7 @@ def collect(folder: Path, sort: str, *utterances: Utterance) -> tuple[Product, l
 
 def test_what_is_written_is_spoken_and_what_is_spoken_stays(tmp_path: Path) -> None:
     _, (first,), _ = collect(tmp_path / "first", "data", written("a", "two dogs"))
-    there = located(first, tmp_path / "first")
+    there = resolve_audio_path(first, tmp_path / "first")
     product, (again, kept), bad = collect(
         tmp_path / "second", "data", written("a", "two dogs"), written("b", "..."), there
     )
@@ -53,12 +53,14 @@ def test_what_is_written_is_spoken_and_what_is_spoken_stays(tmp_path: Path) -> N
     # Of the stage's own files only: a store may be moved, and what it holds is sealed.
     assert again.audio is not None
     assert sorted(product.files) == sorted([OUTPUTS, ERRORS, again.audio.path])
-    assert len(audio.decode(located(again, tmp_path / "second").audio)) == SAMPLES * len("two dogs\n")  # type: ignore[arg-type]
+    assert len(audio.decode(resolve_audio_path(again, tmp_path / "second").audio)) == SAMPLES * len(
+        "two dogs\n"
+    )  # type: ignore[arg-type]
 
 
 def test_what_an_attempt_before_has_spoken_is_used(tmp_path: Path) -> None:
     _, (one,), _ = collect(tmp_path / "s", "data", written("a", "two dogs"))
-    file = Path(str(located(one, tmp_path / "s").audio.path))  # type: ignore[union-attr]
+    file = Path(str(resolve_audio_path(one, tmp_path / "s").audio.path))  # type: ignore[union-attr]
     before = file.stat().st_mtime_ns
     collect(tmp_path / "s", "data", written("a", "two dogs"), written("b", "a dog"))
     assert file.stat().st_mtime_ns == before
@@ -66,7 +68,7 @@ def test_what_an_attempt_before_has_spoken_is_used(tmp_path: Path) -> None:
 
 def test_a_text_node_is_spoken_in_the_place_of_the_recording(tmp_path: Path) -> None:
     _, (spoken,), _ = collect(tmp_path / "first", "data", written("a", "two dogs"))
-    item = located(spoken, tmp_path / "first").model_copy(
+    item = resolve_audio_path(spoken, tmp_path / "first").model_copy(
         update={"text": "zwei Hunde", "source_language": "de"}
     )
     _, (other,), _ = collect(tmp_path / "second", "text", item)
@@ -78,4 +80,4 @@ def test_an_engine_that_is_not_installed_is_refused(monkeypatch: pytest.MonkeyPa
     monkeypatch.undo()
     monkeypatch.setattr(engines.shutil, "which", lambda name: None)
     with pytest.raises(ConfigError, match="expected the program flite on PATH, found none; install it"):
-        Synthesize().admit(SETTINGS, Site("speech"), frozenset())
+        Synthesize().validate_models(SETTINGS, Site("speech"), frozenset())

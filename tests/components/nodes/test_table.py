@@ -9,8 +9,8 @@ import pytest
 
 from components.nodes.kind import Kind
 from components.nodes.table import KINDS
-from components.pipeline.reader import KEYS, read
-from components.yaml_text import parse
+from components.pipeline.reader import KEYS, read_pipeline
+from components.yaml_text import parse_yaml
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "pipelines.md").read_text("utf-8")
@@ -34,17 +34,17 @@ def blocks() -> list[str]:
 
 def test_the_graphs_of_the_page_can_be_read() -> None:
     """The first is whole; the others are nodes, and read what stands around them."""
-    whole = parse(blocks()[0], "page")[0]
-    read({key: value for key, value in whole.items() if key in KEYS})
+    whole = parse_yaml(blocks()[0], "page")[0]
+    read_pipeline({key: value for key, value in whole.items() if key in KEYS})
     around = {
         "asr": {"kind": "recognize"},
         "de": {"kind": "translate", "of": "asr"},
         "ratio": {"kind": "python", "file": "f.py", "function": "f", "gives": "table", "of": "de"},
     }
-    pieces = [parse(block, "page")[0] for block in blocks()[1:]]
+    pieces = [parse_yaml(block, "page")[0] for block in blocks()[1:]]
     for piece in pieces:
         if "nodes" in piece:
-            read(piece)
+            read_pipeline(piece)
     nodes = {name: node for piece in pieces if "nodes" not in piece for name, node in piece.items()}
     takers = {
         f"takes-{name}": {"kind": "translate", "of": "asr", "when": f"{name}.{way}", "to": "fr"}
@@ -53,13 +53,13 @@ def test_the_graphs_of_the_page_can_be_read() -> None:
         for way in list(node.get("ways", ["keep"]))[:1]
     }
     assert {"by_language", "better", "restored", "british"} <= nodes.keys()
-    read({"nodes": {**around, **nodes, **takers}})
+    read_pipeline({"nodes": {**around, **nodes, **takers}})
 
 
 @pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_examples_can_be_read(example: Path) -> None:
-    values, lines = parse(example.read_text("utf-8"), str(example))
-    graph = read({k: v for k, v in values.items() if k in KEYS}, str(example), lines, example.parent)
+    values, lines = parse_yaml(example.read_text("utf-8"), str(example))
+    graph = read_pipeline({k: v for k, v in values.items() if k in KEYS}, str(example), lines, example.parent)
     for node in graph:
         for path in node.kind.files(node.settings).values():
             assert Path(path).is_file()

@@ -11,8 +11,8 @@ from components.nodes.kind import Site
 from components.nodes.mixture_weights import MixtureWeights
 from components.nodes.recognize import Recognize, RecognizeSettings
 from components.nodes.translate import Translate, TranslateSettings
-from components.pipeline.pipeline import with_references
-from components.pipeline.reader import read
+from components.pipeline.pipeline import replace_references
+from components.pipeline.reader import read_pipeline
 
 EVIDENCE = {"method": "negative_evidence", "positive": "node:good", "negative": "bad"}
 
@@ -41,7 +41,7 @@ def test_members_are_models_by_role_and_thinned_ones_are_told_apart() -> None:
 
 def test_models_of_other_nodes_are_named_wherever_a_model_is() -> None:
     several = settings(model="node:a", members=("node:b", "node:c"), combine=EVIDENCE)
-    renamed = with_references(several, {"a": "store:A", "b": "store:B", "good": "store:G"})
+    renamed = replace_references(several, {"a": "store:A", "b": "store:B", "good": "store:G"})
     assert (renamed.model, renamed.members) == ("store:A", ("store:B", "node:c"))
     assert (renamed.combine.positive, renamed.combine.negative) == ("store:G", "bad")
 
@@ -49,7 +49,7 @@ def test_models_of_other_nodes_are_named_wherever_a_model_is() -> None:
 def test_what_is_to_be_learned_is_a_node() -> None:
     combine = {"method": "linear", "learn": "constants", "dev": "sample", "dev_sentences": 20}
     node = {"kind": "translate", "of": "data", "members": ["packaged:multi30k-en-de"], "combine": combine}
-    graph = read({"nodes": {"mt": node}})
+    graph = read_pipeline({"nodes": {"mt": node}})
     assert list(graph.nodes) == ["mt-dev", "mt-coefficients", "mt"]
     assert graph.nodes["mt"].reads == {"of0": "data", "learned": "mt-coefficients"}
     assert graph.nodes["mt-coefficients"].reads == {"of0": "mt-dev"}
@@ -60,9 +60,9 @@ def test_what_is_to_be_learned_is_a_node() -> None:
 def test_a_fault_of_the_mixing_is_told_at_its_setting() -> None:
     node = {"kind": "translate", "of": "data", "combine": {"learn": "constants", "dev_sentences": 1}}
     with pytest.raises(ConfigError, match=r"mt\.combine\.dev_sentences: Input should be greater"):
-        read({"nodes": {"mt": node}})
+        read_pipeline({"nodes": {"mt": node}})
     with pytest.raises(ConfigError, match=r"mt\.combine\.strenght: translate has no such setting"):
-        read({"nodes": {"mt": {**node, "combine": {"strenght": 1}}}})
+        read_pipeline({"nodes": {"mt": {**node, "combine": {"strenght": 1}}}})
 
 
 def test_one_recognizer_is_itself_and_several_are_members() -> None:

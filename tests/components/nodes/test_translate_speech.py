@@ -20,13 +20,18 @@ def test_other_backends_are_refused() -> None:
 
 @pytest.mark.models
 def test_a_language_that_whisper_does_not_write_and_an_english_model_are_refused() -> None:
-    KIND.admit(RecognitionConfig(), Site("direct"), frozenset({("de", "en"), ("de", "fr")}))
+    KIND.validate_models(RecognitionConfig(), Site("direct"), frozenset({("de", "en"), ("de", "fr")}))
     with pytest.raises(ConfigError, match="expected target language en, all that Whisper writes, found fr"):
-        KIND.admit(RecognitionConfig(), Site("direct"), frozenset({("de", "fr")}))
+        KIND.validate_models(RecognitionConfig(), Site("direct"), frozenset({("de", "fr")}))
     english = RecognitionConfig(model="packaged:whisper-tiny.en")
     with pytest.raises(ConfigError, match="found an English-only one"):
-        KIND.admit(english, Site("direct"), frozenset({("de", "en")}))
+        KIND.validate_models(english, Site("direct"), frozenset({("de", "en")}))
 
 
 def test_targets_are_known_by_their_base() -> None:
-    assert [speech.writes(target) for target in (None, "en", "en-GB", "de")] == [True, True, True, False]
+    assert [speech.can_translate_to(target) for target in (None, "en", "en-GB", "de")] == [
+        True,
+        True,
+        True,
+        False,
+    ]

@@ -9,7 +9,7 @@ import pytest
 from components.errors import ConfigError
 from components.pipeline.ablation import ablations_of
 from components.pipeline.pipeline import Pipeline
-from components.pipeline.reader import read
+from components.pipeline.reader import read_pipeline
 
 ASR: dict[str, Any] = {"kind": "recognize", "model": "packaged:whisper-tiny.en"}
 MT: dict[str, Any] = {"kind": "translate", "of": "asr"}
@@ -17,7 +17,7 @@ ROVER: dict[str, Any] = {"kind": "combine", "of": ["a", "b", "c"]}
 
 
 def graph(**nodes: dict[str, Any]) -> Pipeline:
-    return read({"nodes": nodes, "target_language": "de"})
+    return read_pipeline({"nodes": nodes, "target_language": "de"})
 
 
 def test_members_that_are_mixed_leave_and_what_they_learn_is_learned_again() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from components.pipeline.pipeline import DATA
 from components.pipeline.planning import plan_nodes, shard_size
-from components.pipeline.reader import read
+from components.pipeline.reader import read_pipeline
 from components.records import StageRef
 
 REF = StageRef(
@@ -27,7 +27,7 @@ REF = StageRef(
 
 
 def keys(nodes: dict[str, Any], data: StageRef = REF, weights: str = "w", **settings: Any) -> dict[str, str]:
-    pipeline = read({"nodes": nodes, "target_language": "de", **settings})
+    pipeline = read_pipeline({"nodes": nodes, "target_language": "de", **settings})
     plans = plan_nodes(pipeline, {DATA: data}, None, 0, lambda named, _: dict.fromkeys(named, weights))
     return {name: planned.stage.key for name, planned in plans.items()}
 

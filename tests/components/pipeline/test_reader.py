@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from components.errors import ConfigError
-from components.pipeline.matrix import expand
-from components.pipeline.mermaid import mermaid
-from components.pipeline.reader import read, read_text
+from components.pipeline.matrix import expand_matrix
+from components.pipeline.mermaid import to_mermaid
+from components.pipeline.reader import parse_pipeline, read_pipeline
 
 TALK = """
 target_language: de
@@ -18,7 +18,7 @@ nodes:
 
 
 def test_nodes_stand_after_those_they_read_and_the_last_of_each_language_is_scored() -> None:
-    pipeline = read_text(TALK)
+    pipeline = parse_pipeline(TALK)
     assert list(pipeline.nodes) == ["words", "de"]
     assert pipeline.outputs == {"transcript": "words", "translation": "de"}
     assert pipeline.nodes["words"].of == ("data",)
@@ -31,7 +31,7 @@ def test_languages_belong_to_nodes() -> None:
         "en": {"kind": "translate", "of": "words", "to": "en"},
         "fr": {"kind": "translate", "of": "en"},
     }
-    pipeline = read({"nodes": nodes, "target_language": "fr"})
+    pipeline = read_pipeline({"nodes": nodes, "target_language": "fr"})
     assert [pipeline.language_of(name) for name in nodes] == ["source", "en", "target"]
     assert pipeline.outputs["translation"] == "fr"
 
@@ -111,7 +111,7 @@ FAULTS = {
 def test_a_fault_is_one_line_with_its_place(name: str) -> None:
     text, expected = FAULTS[name]
     with pytest.raises(ConfigError) as raised:
-        read_text(text, "f.yaml")
+        parse_pipeline(text, "f.yaml")
     lines = str(raised.value).splitlines()
     assert lines[0].startswith(expected), lines
     assert len(lines) == 1, lines
@@ -119,26 +119,28 @@ def test_a_fault_is_one_line_with_its_place(name: str) -> None:
 
 def test_every_fault_is_told_at_once() -> None:
     with pytest.raises(ConfigError) as raised:
-        read_text("nodes:\n  a: {kind: recognise}\n  b: {kind: translate, beam: 2}", "f.yaml")
+        parse_pipeline("nodes:\n  a: {kind: recognise}\n  b: {kind: translate, beam: 2}", "f.yaml")
     assert [line.partition(" ")[0] for line in str(raised.value).splitlines()] == ["f.yaml:2:", "f.yaml:3:"]
 
 
 def test_defaults_are_shared_by_the_nodes_that_have_the_setting() -> None:
-    pipeline = read_text(TALK + "defaults: {n_best: 1, translate: {beam_size: 2}}\n")
+    pipeline = parse_pipeline(TALK + "defaults: {n_best: 1, translate: {beam_size: 2}}\n")
     words, de = pipeline.nodes["words"].settings, pipeline.nodes["de"].settings
     assert (words.beam_size, words.n_best) == (1, 1)  # type: ignore[attr-defined]
     assert (de.beam_size, de.n_best) == (2, 1)  # type: ignore[attr-defined]
 
 
 def test_until_leaves_what_a_node_needs() -> None:
-    pipeline = read_text(TALK).until("words")
+    pipeline = parse_pipeline(TALK).subgraph_of("words")
     assert list(pipeline.nodes) == ["words"]
     assert pipeline.outputs == {"transcript": "words"}
 
 
 def test_a_matrix_is_a_system_for_each_combination() -> None:
     nodes = {"words": {"kind": "recognize"}, "de": {"kind": "translate", "of": "words"}}
-    systems = expand({"nodes": nodes, "matrix": {"words.beam_size": [1, 5], "de.model": ["packaged:a", "b"]}})
+    systems = expand_matrix(
+        {"nodes": nodes, "matrix": {"words.beam_size": [1, 5], "de.model": ["packaged:a", "b"]}}
+    )
     assert list(systems) == [
         "beam_size-1.model-a",
         "beam_size-1.model-b",
@@ -149,11 +151,11 @@ def test_a_matrix_is_a_system_for_each_combination() -> None:
     assert "beam_size" not in nodes["words"]  # what was written stays as it is
     for wrong in ({"words.beam_size": 3}, {"beam_size": [1]}, {"words.beam_size": list(range(21))}):
         with pytest.raises(ConfigError, match="matrix"):
-            expand({"nodes": nodes, "matrix": wrong})
+            expand_matrix({"nodes": nodes, "matrix": wrong})
 
 
 def test_mermaid_shows_every_edge() -> None:
-    drawn = mermaid(read_text(TALK), {"de": 'say "hi" <b>'})
+    drawn = to_mermaid(parse_pipeline(TALK), {"de": 'say "hi" <b>'})
     assert "data --> n_words" in drawn
     assert "n_words --> n_de" in drawn
     assert "say &quot;hi&quot; &lt;b&gt;" in drawn
@@ -165,7 +167,7 @@ def test_inside_a_loop_a_function_meets_nodes_by_the_names_of_the_file() -> None
         "again": {"kind": "python", "file": "s.py", "function": "f", "of": ["better", "back"]},
     }
     nodes = {"mt": {"kind": "translate"}, "better": {"kind": "loop", "of": "mt", "rounds": 2, "body": body}}
-    pipeline = read({"nodes": nodes, "source_language": "en", "target_language": "de"})
+    pipeline = read_pipeline({"nodes": nodes, "source_language": "en", "target_language": "de"})
     for number, present in ((1, "mt"), (2, "better-1")):
         node = pipeline.nodes[f"better-{number}-again"]
         assert node.of == (present, f"better-{number}-back")
@@ -179,6 +181,6 @@ def test_what_was_translated_back_is_neither_transcript_nor_translation() -> Non
         "back": {"kind": "translate", "of": "mt", "to": "source"},
         "words": {"kind": "python", "file": "s.py", "function": "f", "of": ["asr", "back"]},
     }
-    pipeline = read({"nodes": nodes, "source_language": "en", "target_language": "de"})
+    pipeline = read_pipeline({"nodes": nodes, "source_language": "en", "target_language": "de"})
     assert pipeline.outputs == {"transcript": "asr", "translation": "mt"}
     assert [name for name in nodes if pipeline.is_spoken(name)] == ["asr"]

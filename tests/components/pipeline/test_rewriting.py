@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from components.errors import ConfigError
 from components.pipeline.pipeline import DATA, Pipeline
-from components.pipeline.reader import read
+from components.pipeline.reader import read_pipeline
 from components.pipeline.rewriting import (
     insert_after,
+    make_prefixes,
     names_in_union,
-    prefixes,
-    rename,
+    rename_nodes,
     replace_nodes,
     unite,
     update_node,
@@ -45,7 +45,7 @@ def pipelines(draw: st.DrawFn) -> Pipeline:
             "of": draw(st.sampled_from(above)),
             "rounds": draw(st.integers(1, 3)),
         }
-    return read({"nodes": nodes, "source_language": "en", "target_language": "de"})
+    return read_pipeline({"nodes": nodes, "source_language": "en", "target_language": "de"})
 
 
 def shape(pipeline: Pipeline) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def shape(pipeline: Pipeline) -> dict[str, Any]:
 @settings(max_examples=25)
 @given(pipelines())
 def test_what_is_written_is_read_again_as_it_was(pipeline: Pipeline) -> None:
-    again = read(values_of(pipeline))
+    again = read_pipeline(values_of(pipeline))
     assert shape(again) == shape(pipeline)
     assert again.outputs == pipeline.outputs
 
@@ -64,9 +64,9 @@ def test_what_is_written_is_read_again_as_it_was(pipeline: Pipeline) -> None:
 @given(pipelines())
 def test_renaming_and_back_is_nothing(pipeline: Pipeline) -> None:
     names = names_in_union("other", pipeline)
-    renamed = rename(pipeline, names)
+    renamed = rename_nodes(pipeline, names)
     assert not set(renamed.nodes) & set(pipeline.nodes)
-    back = rename(renamed, {new: old for old, new in names.items()})
+    back = rename_nodes(renamed, {new: old for old, new in names.items()})
     assert shape(back) == shape(pipeline)
     assert back.outputs == pipeline.outputs
     for name in pipeline.nodes:
@@ -83,7 +83,7 @@ def test_a_union_is_its_systems_side_by_side(systems: list[Pipeline]) -> None:
         names = names_in_union(system, pipeline)
         back = {new: old for old, new in names.items()}
         part = {name: node for name, node in union.nodes.items() if name in back}
-        assert shape(rename(Pipeline(part, {}, union.languages), back)) == shape(pipeline)
+        assert shape(rename_nodes(Pipeline(part, {}, union.languages), back)) == shape(pipeline)
     seen = {DATA}
     for node in union:  # each after those that it reads
         assert set(node.reads.values()) <= seen
@@ -96,10 +96,10 @@ def test_an_inserted_node_is_read_by_all_who_read_the_one_before(
     pipeline: Pipeline, data: st.DataObject
 ) -> None:
     name = data.draw(st.sampled_from(list(pipeline.nodes)))
-    gold = read({"nodes": {"before": {"kind": "recognize"}, "gold": {"kind": "gold", "of": "before"}}}).nodes[
-        "gold"
-    ]
-    inserted = rename(Pipeline({"gold": gold}), {"before": name}).nodes["gold"]
+    gold = read_pipeline(
+        {"nodes": {"before": {"kind": "recognize"}, "gold": {"kind": "gold", "of": "before"}}}
+    ).nodes["gold"]
+    inserted = rename_nodes(Pipeline({"gold": gold}), {"before": name}).nodes["gold"]
     changed = insert_after(pipeline, name, inserted)
     assert changed.nodes["gold"].of == (name,)
     for node in pipeline:
@@ -118,17 +118,17 @@ def test_a_node_that_stands_for_several_is_expanded_anew() -> None:
         "mt": {"kind": "translate", "of": "asr"},
         "refine": {"kind": "refine", "of": "mt", "rounds": 3},
     }
-    fewer = update_node(read({"nodes": nodes}), "refine", rounds=2)
+    fewer = update_node(read_pipeline({"nodes": nodes}), "refine", rounds=2)
     assert list(fewer.nodes) == ["asr", "mt", "refine-1", "refine-2"]
     assert fewer.outputs == {"transcript": "asr", "translation": "refine-2"}
     with pytest.raises(ConfigError, match="there is no node 'nt'"):
-        replace_nodes(read({"nodes": nodes}), {"refine": {"kind": "refine", "of": "nt"}})
+        replace_nodes(read_pipeline({"nodes": nodes}), {"refine": {"kind": "refine", "of": "nt"}})
 
 
 @settings(max_examples=25)
 @given(st.lists(st.text("ABab._-019 é", min_size=1, max_size=12), unique=True, max_size=6))
 def test_every_system_has_a_prefix_of_its_own_that_names_can_begin_with(systems: list[str]) -> None:
-    found = prefixes(systems)
+    found = make_prefixes(systems)
     assert len(set(found.values())) == len(systems)
     for prefix in found.values():
         assert prefix[0].isascii()
@@ -138,7 +138,7 @@ def test_every_system_has_a_prefix_of_its_own_that_names_can_begin_with(systems:
 
 def test_languages_of_systems_that_are_run_as_one_agree() -> None:
     nodes = {"asr": {"kind": "recognize"}}
-    one, other = (read({"nodes": nodes, "target_language": code}) for code in ("de", "fr"))
+    one, other = (read_pipeline({"nodes": nodes, "target_language": code}) for code in ("de", "fr"))
     with pytest.raises(ConfigError, match="one source and target language"):
         unite({"one": one, "other": other})
 
@@ -149,6 +149,6 @@ def test_tables_of_other_nodes_are_renamed_with_them() -> None:
         "members": ["store:b"],
         "combine": {"learn": "constants", "dev": "sample"},
     }
-    union = unite({"one": read({"nodes": {"mt": learned}})})
+    union = unite({"one": read_pipeline({"nodes": {"mt": learned}})})
     assert list(union.nodes) == ["one--mt-dev", "one--mt-coefficients", "one--mt"]
     assert union.nodes["one--mt"].reads == {"of0": "data", "learned": "one--mt-coefficients"}

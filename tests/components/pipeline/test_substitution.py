@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
+from components.analysis.oracle_repair import ERROR_KINDS, WORD_ERRORS
 from components.errors import ConfigError
-from components.metrics.repairing import KINDS, WORDS
 from components.pipeline.pipeline import Pipeline
-from components.pipeline.reader import read
-from components.pipeline.substitution import chain_of, stages_of, variants_of
+from components.pipeline.reader import read_pipeline
+from components.pipeline.substitution import attributed_stages_of, chain_of, variants_of
 
 ASR: dict[str, Any] = {"kind": "recognize"}
 
 
 def graph(**nodes: dict[str, Any]) -> Pipeline:
-    return read({"nodes": nodes, "target_language": "de"})
+    return read_pipeline({"nodes": nodes, "target_language": "de"})
 
 
 def translate(of: str, **more: str) -> dict[str, Any]:
@@ -32,17 +32,17 @@ def test_the_transcript_that_is_translated_is_put_right_in_parts() -> None:
     assert (chain.transcripts, chain.drafts, chain.rest) == (("asr",), (), ("mt",))
     variants = variants_of(CASCADE, chain)
     assert list(variants)[:3] == ["words", "form", "words+form"]
-    assert len(variants) == 3 + len(WORDS)
+    assert len(variants) == 3 + len(WORD_ERRORS)
     gold = variants["words"].nodes["asr-gold"]
-    assert gold.settings.model_dump() == {"errors": WORDS, "only_changed": True}
+    assert gold.settings.model_dump() == {"errors": WORD_ERRORS, "only_changed": True}
     assert variants["words"].nodes["mt"].of == ("asr-gold",)
-    assert set(variants["words+form"].nodes["asr-gold"].settings.model_dump()["errors"]) == set(KINDS)
+    assert set(variants["words+form"].nodes["asr-gold"].settings.model_dump()["errors"]) == set(ERROR_KINDS)
 
 
 def test_a_draft_that_all_of_the_output_comes_through_is_put_right_as_a_whole() -> None:
     chain = chain_of(REVISED, REVISED.nodes)
     assert (chain.transcripts, chain.drafts, chain.rest) == (("asr",), ("mt",), ("final",))
-    assert stages_of(chain) == {"asr": ("words", "form"), "mt": ()}
+    assert attributed_stages_of(chain) == {"asr": ("words", "form"), "mt": ()}
     variants = variants_of(REVISED, chain)
     both = variants["words+form+mt"].nodes
     assert both["final-1"].of == ("mt-gold",)
@@ -88,7 +88,7 @@ def test_the_transcript_that_is_voted_or_chosen_is_put_right_not_what_it_was_mad
         mt={"kind": "combine", "of": ["one", "two"]},
     )
     chain = chain_of(apart, apart.nodes)
-    assert list(stages_of(chain)) == ["a and b"]
+    assert list(attributed_stages_of(chain)) == ["a and b"]
     form = variants_of(apart, chain)["form"].nodes
     assert (form["one"].of, form["two"].of) == (("a-gold",), ("b-gold",))
 

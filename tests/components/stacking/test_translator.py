@@ -9,9 +9,9 @@ import pytest
 from components.errors import ConfigError
 from components.records import Audio, NBest, Quarantined, Utterance
 from components.stacking.config import StackConfig
-from components.stacking.loading import Stacked, save
-from components.stacking.systems import SYSTEMS, joined
-from components.stacking.translator import build
+from components.stacking.methods import METHODS, join_tokens
+from components.stacking.model_folder import LoadedStackedModel, save_stacked
+from components.stacking.translator import build_translator
 from tests.components.stacking import tiny
 
 
@@ -20,7 +20,7 @@ def dual(text_folder: Path, whisper_folder: Path, tmp_path_factory: pytest.TempP
     folder = tmp_path_factory.mktemp("dual")
     ready = tiny.stacked(text_folder)
     heard = ready.speech.model_copy(update={"model": str(whisper_folder)})
-    save(Stacked(ready.model, ready.tokenizer, heard, "dual"), folder)
+    save_stacked(LoadedStackedModel(ready.model, ready.tokenizer, heard, "dual"), folder)
     return folder
 
 
@@ -38,36 +38,36 @@ def test_bad_utterances_are_put_aside_and_the_rest_goes_on(
         good.model_copy(update={"id": "wordy", "text": "ein " * 600}),
     ]
     config = StackConfig(model=str(dual), beam_size=2, n_best=2, max_tokens=8)
-    outcomes = build(config, str(text_folder)).translate(rows)
+    outcomes = build_translator(config, str(text_folder)).translate(rows)
     assert [o.utterance_id for o in outcomes] == [u.id for u in rows]
     assert [isinstance(o, NBest) for o in outcomes] == [False, True, False, False, False]
     details = [o.detail for o in outcomes if isinstance(o, Quarantined)]
-    for detail, told in zip(details, ["gone.wav", "found text only", "31.0", "at most 512"], strict=True):
-        assert told in detail
+    for detail, message in zip(details, ["gone.wav", "found text only", "31.0", "at most 512"], strict=True):
+        assert message in detail
 
 
 def test_a_method_needs_its_model_and_a_model_its_method(dual: Path, text_folder: Path) -> None:
     with pytest.raises(ConfigError, match="expected a model"):
-        build(StackConfig(), str(text_folder))
+        build_translator(StackConfig(), str(text_folder))
     with pytest.raises(ConfigError, match="kind direct, found dual"):
-        build(StackConfig(method="direct", model=str(dual)), str(text_folder))
+        build_translator(StackConfig(method="direct", model=str(dual)), str(text_folder))
     with pytest.raises(ConfigError, match="expected a coefficient"):
-        build(StackConfig(method="late_fusion", model=str(dual)), str(text_folder))
+        build_translator(StackConfig(method="late_fusion", model=str(dual)), str(text_folder))
 
 
 def test_the_lines_of_a_method(dual: Path, text_folder: Path) -> None:
     lines = [(5, 0), (6, 7, 0), (8, 0)]
-    two = SYSTEMS["dual_source"](StackConfig(model=str(dual), transcripts=2), str(text_folder), None)
-    assert two.join(lines) == ((5, 0), (6, 7, 0))
+    two = METHODS["dual_source"](StackConfig(model=str(dual), transcripts=2), str(text_folder), None)
+    assert two.join_lines(lines) == ((5, 0), (6, 7, 0))
     config = StackConfig(method="pre_translation", model=str(text_folder))
-    assert SYSTEMS["pre_translation"](config, str(text_folder), None).join(lines) == ((5, 0, 8, 0),)
-    assert joined((1, 0), (2, 3, 0)) == (1, 0, 2, 3, 0)
+    assert METHODS["pre_translation"](config, str(text_folder), None).join_lines(lines) == ((5, 0, 8, 0),)
+    assert join_tokens((1, 0), (2, 3, 0)) == (1, 0, 2, 3, 0)
 
 
 def test_pre_translation_reads_source_and_draft(text_folder: Path) -> None:
     model = str(text_folder)
     config = StackConfig(method="pre_translation", model=model, beam_size=1, n_best=1, max_tokens=8)
-    stacked = build(config, str(text_folder))
+    stacked = build_translator(config, str(text_folder))
 
     def score(lines: str) -> float:
         outcome = stacked.translate([Utterance(id="u", text=lines, source_language="en")])[0]

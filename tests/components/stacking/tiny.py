@@ -11,13 +11,14 @@ from transformers import WhisperConfig, WhisperForConditionalGeneration
 
 from components import audio
 from components.models.checkpoints import checkpoint_of
+from components.networks.stacked_model import Sources, StackedKind
 from components.records import Utterance
 from components.stacking.config import SpeechConfig
-from components.stacking.learning import padded_text
-from components.stacking.loading import Stacked, from_text, save
-from components.stacking.model import Kind, Sources
-from components.training import model, vocabulary
+from components.stacking.model_folder import LoadedStackedModel, from_text_model, save_stacked
+from components.stacking.padding import pad_texts
+from components.training import vocabulary
 from components.training.config import TrainingConfig
+from components.training.marian_model import build_marian
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
 WIDTH = 16
@@ -26,13 +27,13 @@ WIDTH = 16
 def text_model(folder: Path, seed: int = 0) -> Path:
     """A Marian-architecture folder with random weights, large enough that words matter."""
     tokenizer = vocabulary.save(vocabulary.train([" ".join(WORDS)] * 3, 48), folder, "en", "de")
-    config = TrainingConfig(layers=2, width=32, inner=32, heads=2, dropout=0.1, seed=seed)
-    made = model.build(config, len(tokenizer))
+    config = TrainingConfig(num_layers=2, d_model=32, ffn_dim=32, num_heads=2, dropout=0.1, seed=seed)
+    created = build_marian(config, len(tokenizer))
     with torch.no_grad():
-        for parameter in made.parameters():
+        for parameter in created.parameters():
             if parameter.requires_grad and parameter.dim() == 2:
                 parameter.mul_(4)
-    made.save_pretrained(folder)
+    created.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 
@@ -56,30 +57,32 @@ def whisper(folder: Path) -> Path:
     return folder
 
 
-def stacked(folder: Path, kind: Kind = "dual", stack: int = 1) -> Stacked:
+def stacked(folder: Path, kind: StackedKind = "dual", stack: int = 1) -> LoadedStackedModel:
     torch.manual_seed(1)
     speech = SpeechConfig(model=str(folder), window_seconds=1.0)
-    ready = from_text(str(folder), kind, speech, WIDTH, stack, None)
+    ready = from_text_model(str(folder), kind, speech, WIDTH, stack, None)
     ready.model.eval()
     return ready
 
 
-def saved(models: Path, folder: Path, kind: Kind = "dual") -> Path:
+def saved(models: Path, folder: Path, kind: StackedKind = "dual") -> Path:
     """A stacked model's folder, of the text model and the Whisper in ``models``."""
     ready = stacked(models / "text", kind)
     speech = ready.speech.model_copy(update={"model": str(models / "whisper")})
-    save(Stacked(ready.model, ready.tokenizer, speech, "tiny"), folder)
+    save_stacked(LoadedStackedModel(ready.model, ready.tokenizer, speech, "tiny"), folder)
     return folder
 
 
-def sources(ready: Stacked, texts: list[str], seed: int = 0, lengths: tuple[int, ...] = ()) -> Sources:
+def sources(
+    ready: LoadedStackedModel, texts: list[str], seed: int = 0, lengths: tuple[int, ...] = ()
+) -> Sources:
     """Texts with random states of the given lengths (default 7 each)."""
     ids = [[ready.tokenizer(text).input_ids] for text in texts]
     generator = torch.Generator().manual_seed(seed)
     lengths = lengths or (7,) * len(texts)
     speech = torch.randn(len(texts), max(lengths), WIDTH, generator=generator)
     heard = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
-    return Sources(*padded_text(ids, ready.model.config.pad_token_id), speech, heard)
+    return Sources(*pad_texts(ids, ready.model.config.pad_token_id), speech, heard)
 
 
 def tone(path: Path, hertz: float, seconds: float = 0.4) -> Utterance:

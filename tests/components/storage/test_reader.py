@@ -8,20 +8,20 @@ from components.records import Hypothesis, NBest, Quarantined, StageRef, Utteran
 from components.storage.reader import (
     StoredOutcomes,
     StoredUtterances,
-    best_texts,
-    hypotheses,
-    quarantined,
-    utterances,
+    read_best_texts,
+    read_nbests,
+    read_quarantined,
+    read_utterances,
 )
 from components.storage.stage_plan import StagePlan
-from components.storage.stage_writer import opened
+from components.storage.stage_writer import open_stage
 from components.storage.store import Store
 
 NAMES = ["é", "b", "c", "d"]
 
 
 def written(store: Store, stage: str, good: list[str], bad: list[str], ids: list[str]) -> StageRef:
-    with opened(store, StagePlan(stage=stage, version="x")) as writer:
+    with open_stage(store, StagePlan(stage=stage, version="x")) as writer:
         writer.append(good, bad, seconds=0, peak=0)
         return writer.finish(ids)
 
@@ -57,16 +57,16 @@ def asr(tmp_path: Path) -> StageRef:
 
 
 def test_records_are_read_back_in_order_and_by_id(data: StageRef, asr: StageRef) -> None:
-    assert [utterance.id for utterance in utterances(data)] == NAMES
+    assert [utterance.id for utterance in read_utterances(data)] == NAMES
     stored = StoredUtterances(data)
     assert list(stored) == [stored[n] for n in range(4)] == stored[:]
     assert stored[-1].id == "d"
     # Audio of the stage's own is where the stage is, also after the store was moved.
     assert stored[0].audio is not None
     assert stored[0].audio.path == str(Path(data.path) / "x.wav")
-    assert [one.utterance_id for one in hypotheses(asr)] == ["é", "d"]
-    assert list(quarantined(asr)) == [refusal("b")]
-    assert best_texts(asr) == {"é": "heard é\u2028", "d": "heard d\u2028"}
+    assert [one.utterance_id for one in read_nbests(asr)] == ["é", "d"]
+    assert list(read_quarantined(asr)) == [refusal("b")]
+    assert read_best_texts(asr) == {"é": "heard é\u2028", "d": "heard d\u2028"}
     outcomes = StoredOutcomes(asr)
     assert dict(outcomes) == {"é": nbest("é"), "d": nbest("d"), "b": refusal("b")}
     with pytest.raises(KeyError):

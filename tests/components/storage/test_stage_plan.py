@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from components.canonical import canonical, digest
-from components.device import on_threads
-from components.kernels import machine
-from components.models.weights import weights_of
+from components.canonical_json import digest_of, encode_canonical
+from components.device import use_threads
+from components.kernels.llvm import native_code
+from components.models.weight_digests import digest_weights
 from components.records import Checkpoint, StageRef
-from components.storage.stage_plan import StagePlan, library_versions, read_by
+from components.storage.stage_plan import StagePlan, library_versions, upstream_of
 
 PLAN = StagePlan(
     stage="mt",
@@ -41,8 +41,8 @@ def test_the_order_of_parameters_is_not() -> None:
 
 def test_the_key_is_stable_over_time() -> None:
     """Stores outlive processes: a change here makes every stored stage unreachable. Computed by hand."""
-    assert canonical({"b": 1.5, "a": ["ä", None]}) == b'{"a":["\\u00e4",null],"b":1.5}'
-    assert digest({}) == "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+    assert encode_canonical({"b": 1.5, "a": ["ä", None]}) == b'{"a":["\\u00e4",null],"b":1.5}'
+    assert digest_of({}) == "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
 
 
 @pytest.mark.parametrize(
@@ -58,10 +58,10 @@ def test_what_of_the_machine_changes_bytes_changes_the_key(
         ).key
 
     monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setattr(machine, "features", lambda: frozenset({"avx512f", "avx512bw"}))
-    monkeypatch.setattr(machine, "openmp", lambda: print)
+    monkeypatch.setattr(native_code, "features", lambda: frozenset({"avx512f", "avx512bw"}))
+    monkeypatch.setattr(native_code, "openmp", lambda: print)
     before, scored, trained = key("torch"), key("sacrebleu"), key("torch", threads=1)
-    with on_threads(torch.get_num_threads() + 1):
+    with use_threads(torch.get_num_threads() + 1):
         assert key("torch") != before
         assert key("torch", threads=1) == trained  # it says itself on how many it computes
     monkeypatch.setenv(variable, value)
@@ -81,7 +81,7 @@ def test_what_is_beneath_a_library_is_in_the_key() -> None:
 
 def test_not_a_number_is_refused() -> None:
     with pytest.raises(ValueError, match="JSON"):
-        canonical(float("nan"))
+        encode_canonical(float("nan"))
 
 
 def test_what_is_read_and_which_weights() -> None:
@@ -97,8 +97,8 @@ def test_what_is_read_and_which_weights() -> None:
         peak_memory_bytes=0,
         reused=False,
     )
-    assert read_by(ref) == {"asr": f"k:{sha}"}
-    assert read_by(ref.model_copy(update={"content": "1" * 64})) == {"asr": "1" * 64}
+    assert upstream_of(ref) == {"asr": f"k:{sha}"}
+    assert upstream_of(ref.model_copy(update={"content": "1" * 64})) == {"asr": "1" * 64}
     checkpoint = Checkpoint(reference="r", path="p", sha256=sha, architecture="x", tokenizer_sha256="1" * 64)
-    assert weights_of(model=checkpoint) == {"model": sha, "model.tokenizer": "1" * 64}
+    assert digest_weights(model=checkpoint) == {"model": sha, "model.tokenizer": "1" * 64}
     assert library_versions(["pydantic", "no-such-library"])["no-such-library"] == "absent"

@@ -15,12 +15,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from components.digests import file_digest
 from components.errors import ConfigError, StoreError
 from components.records import StageRef
 from components.storage import locks, seal
 from components.storage.seal import SEAL, DamagedError
 from components.storage.stage_plan import StagePlan
-from components.storage.stage_writer import ERRORS, JOURNAL, OUTPUTS, journal_entries, opened
+from components.storage.stage_writer import ERRORS, JOURNAL, OUTPUTS, open_stage, read_journal
 from components.storage.store import Store
 from components.storage.whole_stage import WORK, Product, compute_once
 
@@ -35,7 +36,7 @@ def record(name: str) -> str:
 
 def run(store: Store, until: int | None = None) -> StageRef | None:
     """Append what is missing, up to shard ``until``; finish if that is the end."""
-    with opened(store, PLAN) as writer:
+    with open_stage(store, PLAN) as writer:
         if writer.ref is not None:
             return writer.ref
         for good, bad in SHARDS[writer.shards_done : until]:
@@ -75,7 +76,7 @@ def test_a_torn_stage_resumes_to_the_same_bytes(
     """Whatever the tail of each file looks like after a crash, the finished bytes are the same."""
     store = Store(str(tmp_path_factory.mktemp("torn")))
     run(store, until=until)
-    folder = store.folder(PLAN.key)
+    folder = store.stage_folder(PLAN.key)
     for name, cut in cuts.items():
         file = folder / name
         if file.exists():
@@ -90,7 +91,7 @@ def test_a_torn_stage_resumes_to_the_same_bytes(
 def test_complete_shards_are_kept(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     run(store, until=3)
-    with opened(store, PLAN) as writer:
+    with open_stage(store, PLAN) as writer:
         assert writer.shards_done == 3
         assert writer.seconds == 3.0
 
@@ -118,11 +119,11 @@ def test_a_flipped_bit_in_a_half_finished_stage_is_noticed(
 ) -> None:
     store = Store(str(tmp_path))
     run(store, until=3)
-    file = store.folder(PLAN.key) / ERRORS
+    file = store.stage_folder(PLAN.key) / ERRORS
     flipped = bytearray(file.read_bytes())
     flipped[3] ^= 1
     file.write_bytes(flipped)
-    with opened(store, PLAN) as writer:
+    with open_stage(store, PLAN) as writer:
         assert writer.shards_done == 1
     ref = run(store)
     assert ref is not None
@@ -133,7 +134,7 @@ def test_a_flipped_bit_in_a_half_finished_stage_is_noticed(
 def test_a_damaged_seal_is_noticed(tmp_path: Path, expected: dict[str, bytes], done: str) -> None:
     store = Store(str(tmp_path))
     run(store)
-    (store.folder(PLAN.key) / "DONE.json").write_text(done)
+    (store.stage_folder(PLAN.key) / "DONE.json").write_text(done)
     again = run(store)
     assert again is not None
     assert not again.reused
@@ -142,10 +143,10 @@ def test_a_damaged_seal_is_noticed(tmp_path: Path, expected: dict[str, bytes], d
 
 def test_an_exception_inside_leaves_the_stage_resumable(tmp_path: Path, expected: dict[str, bytes]) -> None:
     store = Store(str(tmp_path))
-    with pytest.raises(ZeroDivisionError), opened(store, PLAN) as writer:
+    with pytest.raises(ZeroDivisionError), open_stage(store, PLAN) as writer:
         writer.append([record("a"), record("b")], [], seconds=1.0, peak=7)
         raise ZeroDivisionError
-    assert not (store.folder(PLAN.key) / "DONE.json").exists()
+    assert not (store.stage_folder(PLAN.key) / "DONE.json").exists()
     ref = run(store)
     assert ref is not None
     assert content(Path(ref.path)) == expected
@@ -156,7 +157,7 @@ def test_the_second_writer_is_refused_and_told_who_holds_it(
 ) -> None:
     monkeypatch.setenv(locks.VARIABLE, "0")
     store = Store(str(tmp_path))
-    with opened(store, PLAN), pytest.raises(StoreError, match=rf"process {os.getpid()} on .* since 20"):
+    with open_stage(store, PLAN), pytest.raises(StoreError, match=rf"process {os.getpid()} on .* since 20"):
         run(Store(str(tmp_path)))
     assert run(store) is not None
     assert list((tmp_path / "locks").iterdir()) == []
@@ -166,7 +167,7 @@ def test_the_second_writer_waits_and_finds_the_stage_finished(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = Store(str(tmp_path))
-    with ThreadPoolExecutor(1) as pool, opened(store, PLAN) as writer:
+    with ThreadPoolExecutor(1) as pool, open_stage(store, PLAN) as writer:
         second = pool.submit(run, Store(str(tmp_path)))
         while "waiting for it, 600 s at most" not in caplog.text:
             time.sleep(0.01)
@@ -197,7 +198,7 @@ def test_no_flipped_bit_of_a_seal_is_believed(tmp_path: Path) -> None:
     """Every one is refused, or leaves what the seal says as it was."""
     store = Store(str(tmp_path))
     run(store)
-    content = (store.folder(PLAN.key) / SEAL).read_bytes()
+    content = (store.stage_folder(PLAN.key) / SEAL).read_bytes()
     said = seal.read_seal(content, "", PLAN.key)
     for flipped in flips(content):
         with suppress(DamagedError):
@@ -207,18 +208,18 @@ def test_no_flipped_bit_of_a_seal_is_believed(tmp_path: Path) -> None:
 def test_a_flipped_bit_of_a_journal_cuts_it_there(tmp_path: Path, expected: dict[str, bytes]) -> None:
     store = Store(str(tmp_path))
     run(store, until=3)
-    journal = store.folder(PLAN.key) / JOURNAL
+    journal = store.stage_folder(PLAN.key) / JOURNAL
     whole = journal.read_bytes()
     first, second, third = whole.splitlines(keepends=True)
-    entry = list(journal_entries(first))
-    assert len(list(journal_entries(whole))) == 3
+    entry = list(read_journal(first))
+    assert len(list(read_journal(whole))) == 3
     for flipped in flips(second):
-        assert list(journal_entries(first + flipped + third)) == entry
+        assert list(read_journal(first + flipped + third)) == entry
     journal.write_bytes(first + second.replace(b'"sizes": [', b'"sizes": [-') + third)
     ref = run(store)
     assert ref is not None
     assert content(Path(ref.path)) == expected
-    assert [place["shard"] for _, place in journal_entries(journal.read_bytes())] == [0, 1, 2, 3]
+    assert [place["shard"] for _, place in read_journal(journal.read_bytes())] == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", None])
@@ -226,15 +227,15 @@ def test_a_damaged_plan_of_a_finished_stage_is_written_again(tmp_path: Path, con
     store = Store(str(tmp_path))
     first = run(store)
     assert first is not None
-    plan = store.folder(PLAN.key) / "plan.json"
+    plan = store.stage_folder(PLAN.key) / "plan.json"
     before = plan.read_bytes()
     plan.unlink() if content is None else plan.write_bytes(content)
-    with pytest.raises(StoreError, match=r"stage asr .* is damaged: .*plan.json: .*run the flow"):
-        store.at_hand(first)
+    with pytest.raises(StoreError, match=r"stage asr .* is damaged: .*plan.json: .*repeat the run"):
+        store.localize(first)
     again = run(store)
     assert again == first.model_copy(update={"reused": True})
     assert plan.read_bytes() == before
-    assert store.at_hand(first) == first
+    assert store.localize(first) == first
 
 
 def test_a_stage_of_an_older_version_is_computed_again(
@@ -243,11 +244,11 @@ def test_a_stage_of_an_older_version_is_computed_again(
     store = Store(str(tmp_path))
     first = run(store)
     assert first is not None
-    done = json.loads((store.folder(PLAN.key) / SEAL).read_bytes())
+    done = json.loads((store.stage_folder(PLAN.key) / SEAL).read_bytes())
     older = {name: value for name, value in done.items() if name not in {"format", "plan", "digest"}}
-    (store.folder(PLAN.key) / SEAL).write_text(json.dumps(older))
+    (store.stage_folder(PLAN.key) / SEAL).write_text(json.dumps(older))
     with pytest.raises(StoreError, match="expected format 2, found 1, of another version of Antiphon"):
-        store.at_hand(first)
+        store.localize(first)
     again = run(store)
     assert again is not None
     assert not again.reused
@@ -259,19 +260,19 @@ def test_what_is_read_by_reference_is_verified(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     first = run(store)
     assert first is not None
-    assert store.at_hand(first) == first
-    with pytest.raises(StoreError, match="it is not what the run made; run the flow again"):
-        store.at_hand(first.model_copy(update={"sha256": "0" * 64}))
+    assert store.localize(first) == first
+    with pytest.raises(StoreError, match="it was computed anew since; repeat the run"):
+        store.localize(first.model_copy(update={"sha256": "0" * 64}))
     outputs = Path(first.path) / OUTPUTS
     outputs.write_bytes(outputs.read_bytes().replace(b"text of a", b"text of b"))
     with pytest.raises(StoreError, match=r"stage asr .* is damaged: .*outputs.jsonl: expected sha256"):
-        store.at_hand(first)
+        store.localize(first)
     outputs.unlink()
     with pytest.raises(StoreError, match=r"outputs.jsonl: expected a file, found: No such file"):
-        store.at_hand(first)
+        store.localize(first)
     (Path(first.path) / SEAL).unlink()
-    with pytest.raises(StoreError, match="found none; run the flow that made it again"):
-        store.at_hand(first)
+    with pytest.raises(StoreError, match="found none; repeat the run that computed it"):
+        store.localize(first)
 
 
 def test_a_file_that_is_touched_again_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,23 +281,26 @@ def test_a_file_that_is_touched_again_is_read_again(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(time, "time_ns", lambda: later)
     file = tmp_path / "x"
     file.write_bytes(b"one")
-    before = seal.file_digest(file)
+    before = file_digest(file)
     found = file.stat()
     file.write_bytes(b"two")
     os.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns))
-    assert seal.file_digest(file) != before
+    assert file_digest(file) != before
 
 
 def test_litter_of_killed_processes_is_tidied(tmp_path: Path) -> None:
     """What a stage's writer left, when it is opened again; what others left, at a process's first write."""
     store = Store(str(tmp_path))
     run(store, until=1)
-    left = [store.folder(PLAN.key) / ".DONE.json.7.tmp", tmp_path / "runs" / "r" / ".report-data.x" / "page"]
+    left = [
+        store.stage_folder(PLAN.key) / ".DONE.json.7.tmp",
+        tmp_path / "runs" / "r" / ".report-data.x" / "page",
+    ]
     left += [tmp_path / "locks" / name for name in ("run-r.lock", "run-r.holder", f"{'a' * 64}.lock")]
     for path in left:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    locks._TIDIED.discard(tmp_path)
+    locks._CLEANED_ROOTS.discard(tmp_path)
     ref = run(store)
     assert ref is not None
     assert [path for path in (*left, left[1].parent) if path.exists()] == []
@@ -304,11 +308,11 @@ def test_litter_of_killed_processes_is_tidied(tmp_path: Path) -> None:
 
 def test_what_is_at_work_is_not_tidied(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
-    with opened(store, PLAN) as writer:
+    with open_stage(store, PLAN) as writer:
         half = writer.path / ".model.7.tmp"
         half.touch()
-        locks._TIDIED.discard(tmp_path)
-        with opened(store, PLAN.model_copy(update={"seed": 1})):
+        locks._CLEANED_ROOTS.discard(tmp_path)
+        with open_stage(store, PLAN.model_copy(update={"seed": 1})):
             assert half.exists()
         assert locks.holder_of(tmp_path, PLAN.key) is not None
 
@@ -317,13 +321,13 @@ def test_what_is_at_work_is_not_tidied(tmp_path: Path) -> None:
 def test_the_partition_is_checked(tmp_path: Path, ids: str) -> None:
     store = Store(str(tmp_path))
     run(store, until=4)
-    with opened(store, PLAN) as writer, pytest.raises(StoreError, match="asr"):
+    with open_stage(store, PLAN) as writer, pytest.raises(StoreError, match="asr"):
         writer.finish(iter(ids))
-    assert not (store.folder(PLAN.key) / "DONE.json").exists()
+    assert not (store.stage_folder(PLAN.key) / "DONE.json").exists()
 
 
 def test_an_id_both_ok_and_quarantined_is_refused(tmp_path: Path) -> None:
-    with opened(Store(str(tmp_path)), PLAN) as writer:
+    with open_stage(Store(str(tmp_path)), PLAN) as writer:
         writer.append([record("a")], [record("a")], seconds=1.0, peak=7)
         with pytest.raises(StoreError, match="'a'"):
             writer.finish("a")
@@ -332,7 +336,7 @@ def test_an_id_both_ok_and_quarantined_is_refused(tmp_path: Path) -> None:
 @pytest.fixture
 def model(tmp_path: Path) -> Iterator[Store]:
     store = Store(str(tmp_path))
-    with opened(store, PLAN, records=False) as writer:
+    with open_stage(store, PLAN, records=False) as writer:
         (writer.path / "model.safetensors").write_bytes(b"weights")
         (writer.path / "checkpoint.pt").write_bytes(b"not part of the result")
         writer.seconds += 12.5
@@ -341,13 +345,13 @@ def model(tmp_path: Path) -> Iterator[Store]:
 
 
 def test_a_stage_of_files_is_sealed_with_their_digests(model: Store) -> None:
-    done = json.loads((model.folder(PLAN.key) / "DONE.json").read_text())
+    done = json.loads((model.stage_folder(PLAN.key) / "DONE.json").read_text())
     assert list(done["files"]) == ["model.safetensors"]
-    found = model.find(PLAN)
+    found = model.find_stage(PLAN)
     assert found is not None
     assert (found.items, found.seconds) == (3, 12.5)
-    (model.folder(PLAN.key) / "model.safetensors").write_bytes(b"Weights")
-    assert model.find(PLAN) is None
+    (model.stage_folder(PLAN.key) / "model.safetensors").write_bytes(b"Weights")
+    assert model.find_stage(PLAN) is None
 
 
 @pytest.mark.parametrize(("read", "there"), [("1" * 64, True), ("2" * 64, False)])
@@ -370,4 +374,4 @@ def test_what_is_made_whole_goes_on_only_of_the_same_inputs(tmp_path: Path, read
     ref = compute_once(store, PLAN, work, {"of0": read})
     assert seen == [there, there]
     assert not (Path(ref.path) / WORK).exists()
-    assert store.find(PLAN, {"of0": read}) is not None
+    assert store.find_stage(PLAN, {"of0": read}) is not None

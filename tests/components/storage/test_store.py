@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from components.canonical import with_digest, without_digest
+from components.canonical_json import add_digest, verify_digest
 from components.errors import ConfigError, StoreError
 from components.records import RunRecord, Score
-from components.storage import local_root
+from components.storage.location import local_root
 from components.storage.store import Store
 from tests.components.storage.test_reader import written
 
@@ -34,7 +34,7 @@ def record(name: str, **changes: object) -> RunRecord:
 
 def claim(store: Store, name: str | None = None, *, replace: bool = False) -> str:
     """Begin a run and end it without a record."""
-    with store.claimed_run("cascade", name, replace=replace) as folder:
+    with store.claim_run("cascade", name, replace=replace) as folder:
         return folder.name
 
 
@@ -51,7 +51,7 @@ def test_local_roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     "name", ["../../x", "a/b", "", ".", "..", ".hidden", "x" * 101, "a\n", "a b", "ä", "a."]
 )
 def test_run_names_that_are_no_folder_names_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ConfigError, match="run name"), Store(str(tmp_path)).claimed_run("cascade", name):
+    with pytest.raises(ConfigError, match="run name"), Store(str(tmp_path)).claim_run("cascade", name):
         pass
     assert not any(tmp_path.iterdir())
 
@@ -80,7 +80,7 @@ def test_a_moved_store_is_read_where_it_is(tmp_path: Path) -> None:
     (tmp_path / "one").rename(tmp_path / "two")
     moved = Store(str(tmp_path / "two"))
     (found,) = moved.load_run("mine").stages
-    assert found == ref.model_copy(update={"path": str(moved.folder(ref.key))})
+    assert found == ref.model_copy(update={"path": str(moved.stage_folder(ref.key))})
 
 
 def test_a_damaged_stage_is_one_line_for_whoever_reads_the_run(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_damaged_stage_is_one_line_for_whoever_reads_the_run(tmp_path: Path) -
     ref = written(store, "mt", [], [], [])
     store.save_run(record("mine", stages=(ref,)))
     (Path(ref.path) / "outputs.jsonl").write_text("x")
-    with pytest.raises(StoreError, match=r"^stage mt .* is damaged: .*run the flow that made it again$"):
+    with pytest.raises(StoreError, match=r"^stage mt .* is damaged: .*repeat the run that computed it$"):
         store.load_run("mine")
 
 
@@ -126,8 +126,8 @@ def test_a_record_that_is_torn_is_one_line(tmp_path: Path, file: str) -> None:
 def test_a_record_with_a_field_that_is_not_known_is_one_line(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     path = store.save_run(record("mine")) / "run.json"
-    values = without_digest(path.read_bytes()) | {"mood": "good"}
-    path.write_text(json.dumps(with_digest(values)))
+    values = verify_digest(path.read_bytes()) | {"mood": "good"}
+    path.write_text(json.dumps(add_digest(values)))
     with pytest.raises(StoreError, match=r"run.json: expected the record of a run, found: .*mood") as caught:
         store.load_run("mine")
     assert "\n" not in str(caught.value)
@@ -173,7 +173,7 @@ def test_a_failed_run_is_taken_up_again_under_its_name(tmp_path: Path) -> None:
 
 def test_one_run_at_a_time_has_a_name(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
-    with store.claimed_run("cascade", "mine"):
+    with store.claim_run("cascade", "mine"):
         with pytest.raises(StoreError, match=r"run mine is being written by process \d+ .* another name"):
             claim(Store(str(tmp_path)), "mine", replace=True)
         with pytest.raises(StoreError, match=rf"^run mine has not finished: process {os.getpid()} on .*wait"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import wave
 from pathlib import Path
 
-from components.synthesis.engines import Engine
+from components.synthesis.engines import SynthesisEngine
 
 SAMPLES = 800
 """Of each character."""
@@ -19,4 +19,4 @@ def _speak(text: Path, voice: str, speed: float, wav: Path) -> None:
         file.writeframes(b"\x00\x10\x00\xf0" * (SAMPLES // 2) * len(text.read_text("utf-8")))
 
 
-ENGINE = Engine(_speak, lambda voices: {"double": "1"}, "slt")
+ENGINE = SynthesisEngine(_speak, lambda voices: {"double": "1"}, "slt")

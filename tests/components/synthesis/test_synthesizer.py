@@ -12,7 +12,7 @@ from components import audio
 from components.errors import ConfigError, DataError
 from components.records import Quarantined, Utterance
 from components.synthesis.config import SynthesisConfig
-from components.synthesis.markup import is_marked, phonetic, visible
+from components.synthesis.markup import is_marked, strip_marks, to_phonemes
 from components.synthesis.synthesizer import build
 
 PROGRAMS = {"espeak-ng": "espeak-ng", "flite": "flite", "festival": "text2wave"}
@@ -31,11 +31,11 @@ def needs(engine: str) -> None:
 
 def test_marks_are_read_and_spoken() -> None:
     text = "I {read|r'Ed} the {lead|l'Ed} pipe."
-    assert visible(text) == "I read the lead pipe."
-    assert phonetic(text) == "I [[r'Ed]] the [[l'Ed]] pipe."
+    assert strip_marks(text) == "I read the lead pipe."
+    assert to_phonemes(text) == "I [[r'Ed]] the [[l'Ed]] pipe."
     assert is_marked(text)
     for plain in ("a {b} c", "{|x}", "a | b", "{a|b"):
-        assert visible(plain) == phonetic(plain) == plain
+        assert strip_marks(plain) == to_phonemes(plain) == plain
         assert not is_marked(plain)
 
 

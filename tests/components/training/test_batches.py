@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.training.batches import Example, collate, epoch_plan, plan
+from components.training.batches import Example, collate, plan_batches, plan_epoch
 
 LENGTHS = st.lists(st.integers(1, 60), min_size=1, max_size=200)
 
@@ -15,31 +15,31 @@ LENGTHS = st.lists(st.integers(1, 60), min_size=1, max_size=200)
 def test_every_example_once_and_within_the_bound(
     lengths: list[int], bound: int, seed: int, epoch: int
 ) -> None:
-    batches = epoch_plan(lengths, bound, seed, epoch)
+    batches = plan_epoch(lengths, bound, seed, epoch)
     assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
     for batch in batches:
         padded = len(batch) * max(lengths[i] for i in batch)
         assert batch
         assert padded <= bound or len(batch) == 1
-    assert batches == epoch_plan(lengths, bound, seed, epoch)
+    assert batches == plan_epoch(lengths, bound, seed, epoch)
 
 
 @given(LENGTHS)
 def test_evaluation_order_is_by_length(lengths: list[int]) -> None:
-    flat = [lengths[i] for batch in plan(lengths, 100, None) for i in batch]
+    flat = [lengths[i] for batch in plan_batches(lengths, 100, None) for i in batch]
     assert flat == sorted(lengths)
 
 
 def test_epochs_and_seeds_differ() -> None:
     lengths = [5, 6, 7, 8] * 50
-    plans = [epoch_plan(lengths, 64, seed, epoch) for seed in (0, 1) for epoch in (0, 1)]
+    plans = [plan_epoch(lengths, 64, seed, epoch) for seed in (0, 1) for epoch in (0, 1)]
     assert all(a != b for i, a in enumerate(plans) for b in plans[:i])
 
 
 def test_little_padding() -> None:
     draw = torch.Generator().manual_seed(3)
     lengths = torch.randint(3, 40, (5000,), generator=draw).tolist()
-    padded = sum(len(b) * max(lengths[i] for i in b) for b in epoch_plan(lengths, 1000, 1, 0))
+    padded = sum(len(b) * max(lengths[i] for i in b) for b in plan_epoch(lengths, 1000, 1, 0))
     assert sum(lengths) / padded > 0.9
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.errors import ConfigError
-from components.training.distillation import mixture, word_loss
+from components.training.distillation import kd_loss, mix_distributions
 
 
 def softmax(row: list[float], temperature: float = 1.0) -> list[float]:
@@ -20,22 +20,22 @@ def softmax(row: list[float], temperature: float = 1.0) -> list[float]:
 
 def test_the_teacher_is_the_mixture_of_probabilities_not_of_logits() -> None:
     first, second = torch.tensor([[4.0, 0.0, 0.0]]), torch.tensor([[0.0, 4.0, -3.0]])
-    found = mixture([first, second], (0.25, 0.75)).exp()[0].tolist()
-    one, two = softmax(first[0].tolist()), softmax(second[0].tolist())
-    assert found == pytest.approx([0.25 * a + 0.75 * b for a, b in zip(one, two, strict=True)], abs=1e-6)
+    result = mix_distributions([first, second], (0.25, 0.75)).exp()[0].tolist()
+    item, two = softmax(first[0].tolist()), softmax(second[0].tolist())
+    assert result == pytest.approx([0.25 * a + 0.75 * b for a, b in zip(item, two, strict=True)], abs=1e-6)
     logits = torch.log_softmax(0.25 * first + 0.75 * second, -1).exp()[0].tolist()
-    assert abs(found[1] - logits[1]) > 0.1
+    assert abs(result[1] - logits[1]) > 0.1
 
 
 def test_a_member_of_weight_zero_is_left_out_whatever_it_says() -> None:
     sane, odd = torch.randn(3, 5), torch.full((3, 5), torch.nan)
-    assert torch.equal(mixture([sane, odd], (1.0, 0.0)), torch.log_softmax(sane, -1))
+    assert torch.equal(mix_distributions([sane, odd], (1.0, 0.0)), torch.log_softmax(sane, -1))
 
 
 @pytest.mark.parametrize("weights", [(1.0,), (0.5, 0.6), (1.5, -0.5), ()])
 def test_weights_that_make_no_mixture_are_refused(weights: tuple[float, ...]) -> None:
     with pytest.raises(ConfigError, match="expected 2 weights of at least 0 that sum to 1"):
-        mixture([torch.zeros(1, 3), torch.zeros(1, 3)], weights)
+        mix_distributions([torch.zeros(1, 3), torch.zeros(1, 3)], weights)
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
@@ -43,7 +43,7 @@ def test_loss_and_gradient_are_those_of_a_plain_loop(temperature: float) -> None
     torch.manual_seed(0)
     teacher = torch.log_softmax(torch.randn(4, 7, dtype=torch.float64), -1)
     student = torch.randn(4, 7, dtype=torch.float64, requires_grad=True)
-    loss = word_loss(student, teacher, temperature)
+    loss = kd_loss(student, teacher, temperature)
     (gradient,) = torch.autograd.grad(loss, student)
     total = 0.0
     for row in range(4):
@@ -60,18 +60,18 @@ def test_loss_and_gradient_are_those_of_a_plain_loop(temperature: float) -> None
 @given(st.integers(0, 10_000), st.floats(0.3, 5.0))
 def test_nothing_to_learn_from_oneself_and_never_below_zero(seed: int, temperature: float) -> None:
     generator = torch.Generator().manual_seed(seed)
-    one, other = (torch.randn(3, 6, dtype=torch.float64, generator=generator) for _ in range(2))
-    same = one.clone().requires_grad_()
-    loss = word_loss(same, torch.log_softmax(one, -1), temperature)
+    item, other = (torch.randn(3, 6, dtype=torch.float64, generator=generator) for _ in range(2))
+    same = item.clone().requires_grad_()
+    loss = kd_loss(same, torch.log_softmax(item, -1), temperature)
     assert loss.item() == pytest.approx(0.0, abs=1e-12)
     assert torch.autograd.grad(loss, same)[0].abs().max() < 1e-12
-    assert word_loss(other, torch.log_softmax(one, -1), temperature).item() > 0
+    assert kd_loss(other, torch.log_softmax(item, -1), temperature).item() > 0
 
 
 def test_words_that_the_teacher_rules_out_weigh_nothing() -> None:
     teacher = torch.tensor([[0.0, -torch.inf, -torch.inf]])
     student = torch.tensor([[1.0, 2.0, 0.5]], requires_grad=True)
-    loss = word_loss(student, teacher)
+    loss = kd_loss(student, teacher)
     assert loss.item() == pytest.approx(-math.log(softmax([1.0, 2.0, 0.5])[0]), rel=1e-6)
     assert torch.autograd.grad(loss, student)[0].isfinite().all()
 
@@ -80,12 +80,12 @@ def test_at_one_temperature_a_sure_teacher_is_cross_entropy() -> None:
     labels = torch.tensor([2, 0])
     teacher = torch.full((2, 4), -torch.inf).scatter(1, labels[:, None], 0.0)
     student = torch.randn(2, 4)
-    assert word_loss(student, teacher) == pytest.approx(
+    assert kd_loss(student, teacher) == pytest.approx(
         torch.nn.functional.cross_entropy(student, labels).item(), rel=1e-6
     )
 
 
 def test_the_teacher_receives_no_gradient() -> None:
     teacher = torch.log_softmax(torch.randn(2, 3), -1).requires_grad_()
-    word_loss(torch.randn(2, 3, requires_grad=True), teacher).backward()
+    kd_loss(torch.randn(2, 3, requires_grad=True), teacher).backward()
     assert teacher.grad is None

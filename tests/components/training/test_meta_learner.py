@@ -10,10 +10,11 @@ import torch
 from transformers import MarianTokenizer
 
 from components.errors import ConfigError
-from components.training import dev, meta, package, pairs, vocabulary
+from components.training import meta_learning, parallel_data, validation, vocabulary
 from components.training.config import TrainingConfig
-from components.training.loop import train
 from components.training.meta_learner import MetaConfig, MetaLearner
+from components.training.scoring import load_translation_model
+from components.training.trainer import train
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "sieht", "unter", "zwei"]
 
@@ -35,63 +36,65 @@ def directions(tmp_path: Path) -> MetaConfig:
         dev=f"multi30k:{tmp_path}:toy",
         adapt_data=f"multi30k:{tmp_path}:toy",
         adapt_limit=20,
-        vocabulary=80,
-        layers=1,
-        width=16,
-        inner=16,
-        heads=2,
+        vocab_size=80,
+        num_layers=1,
+        d_model=16,
+        ffn_dim=16,
+        num_heads=2,
         dropout=0.0,
         warmup_steps=2,
-        batch_pieces=120,
+        batch_tokens=120,
         max_steps=4,
         eval_every=2,
-        average=1,
+        average_checkpoints=1,
         device="cpu",
         dtype="float32",
     )
 
 
-@pytest.mark.parametrize("method", ["multilingual", *meta.METHODS])
+@pytest.mark.parametrize("method", ["multilingual", *meta_learning.METHODS])
 def test_every_method_goes_through_the_loop_and_starts_a_plain_training(
     directions: MetaConfig, tmp_path: Path, method: str
 ) -> None:
     config = directions.model_copy(update={"method": method})
-    state = train(config, tmp_path / "meta", learner=MetaLearner)  # type: ignore[arg-type]
+    state = train(config, tmp_path / "meta", make_learner=MetaLearner)  # type: ignore[arg-type]
     assert state.step == 4
     assert state.history[-1]["dev_loss"] < state.history[0]["dev_loss"]
     plain = TrainingConfig.model_validate(
         {
             **config.model_dump(include=set(TrainingConfig.model_fields)),
-            "start": str(tmp_path / "meta" / "model"),
+            "init_from": str(tmp_path / "meta" / "model"),
             "limit": 10,
             "max_steps": 2,
             "eval_sentences": 4,
         }
     )
     train(plain, tmp_path / "adapted")
-    model, tokenizer = package.load(tmp_path / "adapted" / "model")
-    assert len(dev.translate(model, tokenizer, ["ein hund"])) == 1
+    model, tokenizer = load_translation_model(tmp_path / "adapted" / "model")
+    assert len(validation.translate(model, tokenizer, ["ein hund"])) == 1
 
 
 @pytest.mark.parametrize("method", ["multilingual", "maml"])
 def test_a_method_begins_with_the_start(directions: MetaConfig, tmp_path: Path, method: str) -> None:
-    train(directions, tmp_path / "shared", learner=MetaLearner)  # type: ignore[arg-type]
+    train(directions, tmp_path / "shared", make_learner=MetaLearner)  # type: ignore[arg-type]
     start = tmp_path / "shared" / "model"
-    config = directions.model_copy(update={"method": method, "start": str(start), "seed": 5, "width": 32})
-    found = learner(config, tmp_path / "further")
-    begun = {name: weight.detach().clone() for name, weight in found.model.named_parameters()}
-    wanted = package.load(start)[0].state_dict()
-    assert all(torch.equal(weight, wanted[name]) for name, weight in begun.items())
-    loss, _ = found.loss(range(0, 160, 10))
+    config = directions.model_copy(
+        update={"method": method, "init_from": str(start), "seed": 5, "d_model": 32}
+    )
+    result = learner(config, tmp_path / "further")
+    begun = {name: weight.detach().clone() for name, weight in result.model.named_parameters()}
+    expected = load_translation_model(start)[0].state_dict()
+    assert all(torch.equal(weight, expected[name]) for name, weight in begun.items())
+    loss, _ = result.loss(range(0, 160, 10))
     loss.backward()
-    moved = {name for name, weight in found.model.named_parameters() if weight.grad is not None}
+    moved = {name for name, weight in result.model.named_parameters() if weight.grad is not None}
     assert moved == {name for name in begun if "embed_positions" not in name}
 
 
 def test_a_start_of_one_direction_is_refused(directions: MetaConfig, tmp_path: Path) -> None:
     plain = {**directions.model_dump(include=set(TrainingConfig.model_fields)), "eval_sentences": 4}
     train(TrainingConfig.model_validate({**plain, "max_steps": 1}), tmp_path / "plain")
-    config = directions.model_copy(update={"start": str(tmp_path / "plain" / "model")})
+    config = directions.model_copy(update={"init_from": str(tmp_path / "plain" / "model")})
     with pytest.raises(ConfigError, match="a tag for every target language, found none for >>cs<<, >>de<<"):
         learner(config, tmp_path / "further")
 
@@ -102,20 +105,20 @@ def learner(config: MetaConfig, out: Path) -> MetaLearner:
 
 def test_an_episode_is_the_mean_over_the_directions(directions: MetaConfig, tmp_path: Path) -> None:
     config = directions.model_copy(update={"method": "first-order"})
-    found = learner(config, tmp_path / "one")
+    result = learner(config, tmp_path / "one")
     rows = list(range(0, 160, 10))
-    value, tokens = found.loss(rows)
-    assert tokens == sum(len(found.examples[i].target) for i in rows)
-    one_by_one = [found.loss([i for i in rows if found.task_of[i] == task])[0].item() for task in (0, 1)]
+    value, tokens = result.loss(rows)
+    assert tokens == sum(len(result.examples[i].target) for i in rows)
+    one_by_one = [result.loss([i for i in rows if result.task_of[i] == task])[0].item() for task in (0, 1)]
     assert value.item() == pytest.approx(sum(one_by_one) / 2, rel=1e-5)
     assert one_by_one[0] != pytest.approx(one_by_one[1])
 
 
 def test_sources_carry_the_tag_that_the_tokenizer_reads(directions: MetaConfig, tmp_path: Path) -> None:
-    found = learner(directions, tmp_path / "one")
+    result = learner(directions, tmp_path / "one")
     tokenizer = MarianTokenizer.from_pretrained(tmp_path / "one" / "tokenizer")
     for language, task in (("fr", 0), ("cs", 1)):
-        first = found.examples[found.task_of.index(task)]
+        first = result.examples[result.task_of.index(task)]
         text = (tmp_path / "toy.en").read_text(encoding="utf-8").splitlines()[0]
         assert list(first.source) == tokenizer(f">>{language}<< {text}").input_ids
     assert {">>fr<<", ">>cs<<", ">>de<<"} <= tokenizer.get_vocab().keys()
@@ -126,7 +129,7 @@ def test_sources_carry_the_tag_that_the_tokenizer_reads(directions: MetaConfig, 
 def test_a_vocabulary_without_tags_changes_nothing() -> None:
     spm = vocabulary.train(WORDS * 20, 64)
     some = [("ein hund", "zwei")]
-    assert pairs.encode(some, spm, 64, "de") == pairs.encode(some, spm, 64)
+    assert parallel_data.encode_pairs(some, spm, 64, "de") == parallel_data.encode_pairs(some, spm, 64)
 
 
 def test_skipping_everything_is_refused(directions: MetaConfig, tmp_path: Path) -> None:

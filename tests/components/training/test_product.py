@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from components.storage.seal import file_digest
+from components.digests import file_digest
 from components.storage.whole_stage import WORK
 from components.training.config import TrainingConfig
 from components.training.product import METRICS, make_model
-from components.training.translation import TranslationLearner
+from components.training.translation_learner import TranslationLearner
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
 
@@ -22,8 +22,21 @@ def small(tmp_path: Path) -> TrainingConfig:
     lines = [" ".join(draw.choices(WORDS, k=5)) for _ in range(40)]
     for language in ("en", "de"):
         (tmp_path / f"toy.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    shape = {"vocabulary": 64, "layers": 1, "width": 16, "inner": 16, "heads": 2, "batch_pieces": 200}
-    budget = {"max_steps": 4, "eval_every": 2, "eval_sentences": 2, "average": 2, "keep": 1}
+    shape = {
+        "vocab_size": 64,
+        "num_layers": 1,
+        "d_model": 16,
+        "ffn_dim": 16,
+        "num_heads": 2,
+        "batch_tokens": 200,
+    }
+    budget = {
+        "max_steps": 4,
+        "eval_every": 2,
+        "eval_sentences": 2,
+        "average_checkpoints": 2,
+        "keep_checkpoints": 1,
+    }
     toy = f"{tmp_path}/toy.en,{tmp_path}/toy.de"
     settings = {"data": toy, "dev": toy, "device": "cpu", "dtype": "float32"}
     return TrainingConfig.model_validate({**shape, **budget, **settings})
@@ -51,7 +64,7 @@ def test_what_is_stopped_goes_on_from_its_checkpoint(small: TrainingConfig, tmp_
     with pytest.raises(InterruptedError):
         models(tmp_path / "stopped", stop=True)
     assert (tmp_path / "stopped" / WORK / "checkpoints").is_dir()
-    found = models(tmp_path / "stopped")
-    assert found == models(tmp_path / "whole")
+    result = models(tmp_path / "stopped")
+    assert result == models(tmp_path / "whole")
     assert spent == [[100.0], [50.0, 100.0]]
-    assert {Path(name).parts[0] for name in found} == {"model", "checkpoints"}
+    assert {Path(name).parts[0] for name in result} == {"model", "checkpoints"}

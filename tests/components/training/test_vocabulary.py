@@ -9,7 +9,7 @@ from transformers import MarianTokenizer
 
 from components.errors import DataError
 from components.training import vocabulary
-from components.training.pairs import encode
+from components.training.parallel_data import encode_pairs
 
 LINES = [
     "Ein Mann fährt Fahrrad.",
@@ -25,7 +25,7 @@ def test_tokenizer_gives_the_ids_of_the_pieces(tmp_path: Path) -> None:
     tokenizer = MarianTokenizer.from_pretrained(tmp_path)
     assert (tokenizer.eos_token_id, tokenizer.unk_token_id) == (0, 1)
     assert tokenizer.pad_token_id == len(tokenizer) - 1 < 64
-    for example, line in zip(encode([(x, x) for x in LINES], spm, 100), LINES, strict=True):
+    for example, line in zip(encode_pairs([(x, x) for x in LINES], spm, 100), LINES, strict=True):
         assert tokenizer(line)["input_ids"] == list(example.source) == list(example.target)
         assert tokenizer(text_target=line)["input_ids"] == list(example.source)
         assert tokenizer.decode(example.source, skip_special_tokens=True) == line
@@ -46,4 +46,4 @@ def test_more_characters_than_pieces_is_one_line() -> None:
 
 def test_only_too_long_pairs() -> None:
     with pytest.raises(DataError, match="at most max_length 2 pieces, found 20 longer"):
-        encode([(x, x) for x in LINES], vocabulary.train(LINES, 64), 2)
+        encode_pairs([(x, x) for x in LINES], vocabulary.train(LINES, 64), 2)

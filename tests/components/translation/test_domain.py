@@ -10,7 +10,7 @@ from components.errors import ModelError
 from components.models.checkpoints import DOMAIN, checkpoint_of
 from components.records import NBest, Utterance
 from components.translation.config import TranslationConfig
-from components.translation.domain import FEATURE, domain_of, measure_domain, warning
+from components.translation.domain import UNFAMILIAR_FEATURE, format_warning, measure_domain, read_domain
 from components.translation.factory import build
 
 CAPTIONS = [
@@ -34,7 +34,12 @@ def test_captions_are_familiar_to_the_shipped_model_and_other_texts_are_not() ->
         for n, text in enumerate(texts)
     ]
     outcomes = build(TranslationConfig(beam_size=2, n_best=2)).translate(asked)
-    shares = [h.features[FEATURE] for one in outcomes if isinstance(one, NBest) for h in one.hypotheses[:1]]
+    shares = [
+        h.features[UNFAMILIAR_FEATURE]
+        for one in outcomes
+        if isinstance(one, NBest)
+        for h in one.hypotheses[:1]
+    ]
     assert shares[: len(CAPTIONS)] == [0.0] * len(CAPTIONS)
     assert shares[len(CAPTIONS) : -2] == [1.0] * len(OTHERS)
     assert shares[-2] == 0.5
@@ -54,11 +59,11 @@ def test_each_limit_is_that_of_the_development_sentences() -> None:
 
 def test_the_warning_names_models_that_would_do_better() -> None:
     domain = measure_domain("captions", [[1]] * 5, [([1], -1.0, 1)])
-    said = warning("packaged:m", domain, 3, 4, ("en", "de-AT"))
+    said = format_warning("packaged:m", domain, 3, 4, ("en", "de-AT"))
     assert "3 of 4 texts are not what packaged:m was made for (captions)" in said
     assert "hub:Helsinki-NLP/opus-mt-en-de" in said
     assert "packaged:qwen2.5-coder-1.5b" in said
-    assert "qwen" not in warning("m", domain, 3, 4, ("en", "cs"))  # a language that it does not name
+    assert "qwen" not in format_warning("m", domain, 3, 4, ("en", "cs"))  # a language that it does not name
 
 
 def test_a_damaged_domain_is_refused_and_belongs_to_the_digest(tmp_path: Path) -> None:
@@ -69,6 +74,6 @@ def test_a_damaged_domain_is_refused_and_belongs_to_the_digest(tmp_path: Path) -
     (tmp_path / DOMAIN).write_text('{"description": "x"}')
     assert checkpoint_of(tmp_path, "copy").sha256 != before
     with pytest.raises(ModelError, match=r"domain.json: known: Field required; fetch the model again"):
-        domain_of(tmp_path)
+        read_domain(tmp_path)
     (tmp_path / DOMAIN).unlink()
-    assert domain_of(tmp_path) is None
+    assert read_domain(tmp_path) is None

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.translation.sentences import best_combinations, split
+from components.translation.sentences import find_best_combinations, split_sentences
 
 GOLDEN = [
     ("en", "A dog runs. Two men sit.", ["A dog runs.", "Two men sit."]),
@@ -26,12 +26,12 @@ GOLDEN = [
 
 @pytest.mark.parametrize(("language", "text", "expected"), GOLDEN)
 def test_golden(language: str, text: str, expected: list[str]) -> None:
-    assert split(text, language) == expected
+    assert split_sentences(text, language) == expected
 
 
 @given(st.text(alphabet="aB .!?…\n\"')d1。", max_size=60))
 def test_every_character_but_space_is_kept_in_order(text: str) -> None:
-    sentences = split(text, "en")
+    sentences = split_sentences(text, "en")
     assert "".join("".join(sentences).split()) == "".join(text.split())
     assert all(sentence == sentence.strip() != "" for sentence in sentences)
 
@@ -42,7 +42,7 @@ def test_every_character_but_space_is_kept_in_order(text: str) -> None:
 )
 def test_combinations_are_the_best_of_all(ranks: list[list[float]], n: int) -> None:
     ranks = [sorted(column, reverse=True) for column in ranks]
-    found = best_combinations(ranks, n)
+    found = find_best_combinations(ranks, n)
     worth = [sum(c[i] for c, i in zip(ranks, choice, strict=True)) for choice in found]
     every = sorted((sum(values) for values in itertools.product(*ranks)), reverse=True)
     assert worth == every[:n]

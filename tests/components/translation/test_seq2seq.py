@@ -10,22 +10,22 @@ import torch
 from transformers import MarianMTModel, MarianTokenizer
 
 from components.decoding.config import SearchConfig
-from components.decoding.seq2seq import Seq2SeqModel
+from components.decoding.models.seq2seq import Seq2SeqModel
 from components.errors import DataError, ModelError
 from components.records import Checkpoint, NBest, Quarantined, Utterance
-from components.translation.seq2seq import Seq2SeqEngine
+from components.translation.seq2seq import Seq2SeqBackend
 from components.translation.translator import Translator
+from tests.components.decoding.tiny_models import m2m, marian, t5
 
-from ..decoding.models import m2m, marian, t5
 from .tokenizers import characters
 
 PACKAGED = Path(__file__).parents[3] / "components/packaged/multi30k-en-de"
 CHECKPOINT = Checkpoint(reference="tiny", path="nowhere", sha256="0" * 64, architecture="Tiny")
 
 
-def engine(model: Any, tokenizer: Any, **settings: Any) -> Seq2SeqEngine:
+def engine(model: Any, tokenizer: Any, **settings: Any) -> Seq2SeqBackend:
     config = SearchConfig(**{"beam_size": 3, "n_best": 3, "max_new_tokens": 8, **settings})
-    return Seq2SeqEngine(Seq2SeqModel(model, "digest", "tiny"), tokenizer, config)
+    return Seq2SeqBackend(Seq2SeqModel(model, "digest", "tiny"), tokenizer, config)
 
 
 def translator(model: Any, tokenizer: Any, batch_size: int = 4) -> Translator:
@@ -142,7 +142,7 @@ def test_the_packaged_model_is_generate_text_for_text() -> None:
     assert "choose another model" in refused[0].detail
 
 
-class Fragile(Seq2SeqEngine):
+class Fragile(Seq2SeqBackend):
     """Gives NaN for every batch with a ``z`` in it, as a model does whose weights overflow."""
 
     def decode(self, sentences: Any) -> Any:

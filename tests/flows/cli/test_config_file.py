@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from components.errors import ConfigError
-from flows.cli.config_file import gather, parse
+from flows.cli.config_file import gather, parse_yaml
 
 
 class Stage(BaseModel):
@@ -46,7 +46,12 @@ def test_words_stay_words(assignment: str) -> None:
 
 
 def test_numbers_are_numbers() -> None:
-    assert parse("a: 1e-3\nb: 0o17\nc: 012\nd: 1_000\n", "x")[0] == {"a": 0.001, "b": 15, "c": 12, "d": 1000}
+    assert parse_yaml("a: 1e-3\nb: 0o17\nc: 012\nd: 1_000\n", "x")[0] == {
+        "a": 0.001,
+        "b": 15,
+        "c": 12,
+        "d": 1000,
+    }
     found = gather(Parameters, None, ["mt.temperatures=[0, 1e-3, 0.5]", "limit=null"], {})
     assert found.mt.temperatures == (0.0, 0.001, 0.5)
     assert found.limit is None

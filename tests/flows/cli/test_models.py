@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from typer.testing import CliRunner
 
-from components.models.catalogue import CATALOGUE
+from components.models.packaged_models import PACKAGED_MODELS
 from flows.cli.main import main
-from flows.cli.models import models_app, size
+from flows.cli.models import format_size, models_app
 
 run = CliRunner().invoke
 
@@ -22,8 +22,8 @@ def empty_cache(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_list_names_every_packaged_model_with_its_licence() -> None:
     said = run(models_app, ["list"])
     assert said.exit_code == 0
-    for name, row in CATALOGUE.items():
-        assert name in said.stdout and row.licence.split()[0] in said.stdout
+    for name, row in PACKAGED_MODELS.items():
+        assert name in said.stdout and row.license.split()[0] in said.stdout
 
 
 def test_show_describes_a_model_without_loading_it() -> None:
@@ -56,4 +56,4 @@ def test_fetch_asks_for_consent_and_goes_on_with_the_others() -> None:
 
 @pytest.mark.parametrize(("count", "text"), [(999, "999 B"), (290_403_936, "290 MB"), (3.1e9, "3.1 GB")])
 def test_sizes(count: float, text: str) -> None:
-    assert size(count) == text
+    assert format_size(count) == text

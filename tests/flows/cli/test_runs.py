@@ -44,7 +44,7 @@ def test_runs_are_listed_newest_first(store: Store, capsys: pytest.CaptureFixtur
 
 
 def test_a_table_says_what_it_leaves_out(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    with store.claimed_run("cascade", "working"):
+    with store.claim_run("cascade", "working"):
         table = listed(store, capsys, "--limit", "4")
     rows = {line.split()[0]: line for line in table.splitlines() if line.strip()}
     assert "running" in rows["working"]

@@ -14,7 +14,8 @@ from whisper.model import Whisper
 
 from components.errors import ModelError
 from components.models.checkpoints import checkpoint_of
-from components.models.conversion.ctranslate2 import read_binary, whisper_tensors
+from components.models.conversion.ctranslate2 import whisper_tensors
+from components.models.conversion.ctranslate2_format import read_binary
 from components.models.conversion.packaged import convert_ctranslate2
 from components.models.loading import load_transformers, load_whisper
 from tests.components.models.whisper_binary import ALIASES, DIMS, binary, ct2_variables, tiny_whisper
@@ -54,8 +55,8 @@ def test_int8_rows_are_scaled_back(model: Whisper, tmp_path: Path) -> None:
     variables["encoder/layer_0/ffn/linear_0/weight"] = np.rint(weight * scale[:, None]).astype(np.int8)
     variables["encoder/layer_0/ffn/linear_0/weight_scale"] = scale.astype(np.float32)
     (tmp_path / "model.bin").write_bytes(binary(variables, ALIASES))
-    found = whisper_tensors(tmp_path / "model.bin")[0]["encoder.blocks.0.mlp.0.weight"].numpy()
-    assert np.abs(found - weight).max() <= (0.5 / scale).max() * 1.01
+    scaled = whisper_tensors(tmp_path / "model.bin")[0]["encoder.blocks.0.mlp.0.weight"].numpy()
+    assert np.abs(scaled - weight).max() <= (0.5 / scale).max() * 1.01
 
 
 SMALL = binary({"a": np.arange(6, dtype=np.float32).reshape(2, 3), "n": np.array(4, np.int16)}, {"b": "a"})
@@ -63,9 +64,9 @@ SMALL = binary({"a": np.arange(6, dtype=np.float32).reshape(2, 3), "n": np.array
 
 def test_small_binary_reads_back(tmp_path: Path) -> None:
     (tmp_path / "m").write_bytes(SMALL)
-    found = read_binary(tmp_path / "m")
-    assert (found.version, found.specification, found.revision) == (6, "WhisperSpec", 3)
-    assert found.variables["b"].tolist() == [[0, 1, 2], [3, 4, 5]] and int(found.variables["n"]) == 4
+    contents = read_binary(tmp_path / "m")
+    assert (contents.version, contents.specification, contents.revision) == (6, "WhisperSpec", 3)
+    assert contents.variables["b"].tolist() == [[0, 1, 2], [3, 4, 5]] and int(contents.variables["n"]) == 4
 
 
 @pytest.mark.parametrize("length", range(len(SMALL)))

@@ -11,7 +11,7 @@ import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from components.errors import ModelError
-from components.models.conversion.gguf import convert
+from components.models.conversion.gguf import convert_gguf
 
 HEADS = 2
 NAMES = {
@@ -81,11 +81,11 @@ def write(model: LlamaForCausalLM, path: Path, without: str = "") -> None:
 def test_it_is_the_model_that_was_written(tmp_path: Path) -> None:
     model = tiny()
     write(model, tmp_path / "m.gguf")
-    convert(tmp_path / "m.gguf", tmp_path / "out", (2,))
-    found = AutoModelForCausalLM.from_pretrained(tmp_path / "out", dtype=torch.float32)
-    assert found.generation_config.eos_token_id == [2]
+    convert_gguf(tmp_path / "m.gguf", tmp_path / "out", (2,))
+    loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "out", dtype=torch.float32)
+    assert loaded.generation_config.eos_token_id == [2]
     ids = torch.tensor([[1, 3, 2, 0, 3]])
-    torch.testing.assert_close(found(ids).logits, model(ids).logits, rtol=0.05, atol=0.05)
+    torch.testing.assert_close(loaded(ids).logits, model(ids).logits, rtol=0.05, atol=0.05)
 
 
 @pytest.mark.parametrize("place", ["blk.0.ffn_up", "blk.0.attn_q", "output_norm", "token_embd"])
@@ -95,14 +95,14 @@ def test_a_missing_tensor_is_named_and_nothing_is_written(tmp_path: Path, place:
     with pytest.raises(
         ModelError, match=rf"m\.gguf: expected all .* 1 missing \(the first is {name}\.weight\)"
     ):
-        convert(tmp_path / "m.gguf", tmp_path / "out")
+        convert_gguf(tmp_path / "m.gguf", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("damage", ["cut", "other"])
 def test_a_damaged_file_is_one_line(tmp_path: Path, damage: str) -> None:
     write(tiny(), tmp_path / "m.gguf")
-    whole = (tmp_path / "m.gguf").read_bytes()
-    (tmp_path / "m.gguf").write_bytes(whole[:300] if damage == "cut" else b"PK" + whole)
+    content = (tmp_path / "m.gguf").read_bytes()
+    (tmp_path / "m.gguf").write_bytes(content[:300] if damage == "cut" else b"PK" + content)
     with pytest.raises(ModelError, match=r"m\.gguf: (transformers cannot read|expected a GGUF file)"):
-        convert(tmp_path / "m.gguf", tmp_path / "out")
+        convert_gguf(tmp_path / "m.gguf", tmp_path / "out")

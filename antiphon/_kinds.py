@@ -1,0 +1,32 @@
+"""Node kinds of one's own, for pipelines of this process."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from components.errors import ConfigError
+from components.nodes.kind import Kind
+from components.nodes.table import KINDS
+
+K = TypeVar("K", bound=type[Kind[Any]])
+
+
+def node_kind(kind: K) -> K:
+    """Class decorator: adds a kind of node, which pipelines of this process then name as ``kind: NAME``.
+
+    A cell of a notebook may be run again: a class takes the place of the one of the same name and module.
+    Workers of other processes (Dask, Ray, a deployment) know only kinds of installed packages: name those in
+    the entry-point group ``antiphon.kinds``.
+
+    Args:
+        kind: a subclass of :class:`Kind` with a ``name``, made without arguments.
+
+    Raises:
+        ConfigError: there is a kind of that name already.
+    """
+    if kind.name in KINDS:
+        present = type(KINDS[kind.name])
+        if (present.__module__, present.__qualname__) != (kind.__module__, kind.__qualname__):
+            raise ConfigError(f"kind {kind.name}: expected a new name, found that of {present.__module__}")
+    KINDS[kind.name] = kind()
+    return kind

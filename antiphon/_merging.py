@@ -1,0 +1,43 @@
+"""Merging models into a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from components.records import Checkpoint
+
+
+def merge_models(
+    recipe: str | Path, out: str | Path, *, seed: int = 0, store: str | None = None
+) -> Checkpoint:
+    """Merge models as a recipe says, after a check that they fit together.
+
+    Args:
+        recipe: mergekit's YAML: a file, or its text (with line breaks). Models are folders,
+            ``packaged:NAME``, ``hub:ORG/NAME`` or ``store:KEY``.
+        out: the new model's folder, which must not hold files.
+        seed: of the methods that draw random numbers.
+        store: of ``store:KEY`` models; ``ANTIPHON_STORE`` or ./antiphon-store if None.
+
+    Returns:
+        The merged model, as settings such as ``mt.model`` take it by its ``path``.
+
+    Raises:
+        MergeError: the models do not fit together, or ``out`` holds files.
+        ConfigError: the recipe is wrong; its line is named.
+    """
+    from components.files import disk_full_as_store_error
+    from components.merging.checks import examine
+    from components.merging.config import recipe_of
+    from components.merging.io.input_models import open_models
+    from components.merging.merge import MergeOptions, merge
+    from components.merging.methods.validation import check_method
+    from components.models.checkpoints import checkpoint_of
+
+    parsed, folder = recipe_of(str(recipe)), Path(out).absolute()
+    check_method(parsed)
+    with open_models(parsed, store) as (folders, checkpoints):
+        examine(parsed, folders, checkpoints).require()
+    with disk_full_as_store_error("the merged model", folder.parent):
+        merge(parsed, folder, MergeOptions(seed=seed, store=store))
+    return checkpoint_of(folder, str(out))

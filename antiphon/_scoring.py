@@ -1,0 +1,56 @@
+"""Scores of outputs against references, without a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from components.records import Score
+
+
+def score_transcripts(
+    references: Mapping[str, str], hypotheses: Mapping[str, str], *, language: str | Mapping[str, str]
+) -> dict[str, Score]:
+    """Error rates of transcripts, with 95% bootstrap intervals.
+
+    Args:
+        references: utterance id -> what was said.
+        hypotheses: utterance id -> transcript; an utterance without one is not scored, see ``Score.n``.
+        language: of all utterances, or of each by its id.
+
+    Returns:
+        Metric (``wer``, ``cer``, ...) -> score in percent.
+
+    Raises:
+        DataError: hypotheses of utterances that have no reference.
+    """
+    from components.metrics.recognition import recognition_scores
+
+    return recognition_scores(references, hypotheses, language=language, n_total=len(references))
+
+
+def score_translations(
+    references: Mapping[str, Sequence[str]],
+    hypotheses: Mapping[str, str],
+    *,
+    language: str | Mapping[str, str],
+    sources: Mapping[str, str] | None = None,
+) -> dict[str, Score]:
+    """Scores of translations, with 95% bootstrap intervals.
+
+    Args:
+        references: utterance id -> reference translations.
+        hypotheses: utterance id -> translation; an utterance without one is not scored, see ``Score.n``.
+        language: target language of all utterances, or of each by its id.
+        sources: utterance id -> text that was translated, for metrics that read it.
+
+    Returns:
+        Metric (``bleu``, ``chrf``, ``ter``, ...) -> score.
+
+    Raises:
+        DataError: hypotheses of utterances that have no reference.
+    """
+    from components.metrics.translation import translation_scores
+
+    return translation_scores(
+        references, hypotheses, language=language, n_total=len(references), sources=sources
+    )

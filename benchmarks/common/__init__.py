@@ -1,0 +1,1 @@
+"""What the sections share: recordings, cached recognition, CPU timer, tables."""

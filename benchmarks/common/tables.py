@@ -1,0 +1,38 @@
+"""Cells and tables of the results: a score with its interval, a difference with its p, markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from components.metrics.bootstrap import Interval
+from components.metrics.significance import Difference
+from components.records import Score
+
+
+def format_score(score: Score) -> str:
+    """``39.25 (37.6-40.8)``."""
+    return f"{score.value:.2f}{format_interval(score.interval, ' ({:.1f}-{:.1f})')}"
+
+
+def format_difference(difference: Difference | None) -> str:
+    """``+1.10 (+0.5 to +1.7), p 0.002``; p is corrected where several were compared."""
+    if difference is None:
+        return "baseline"
+    interval = format_interval(difference.interval, " ({:+.1f} to {:+.1f})")
+    return f"{difference.difference:+.2f}{interval}, p {format_p_value(difference.p_holm)}"
+
+
+def format_interval(interval: Interval | None, pattern: str) -> str:
+    """The ends of an interval as ``pattern`` writes them; nothing where there were too few utterances."""
+    return "" if interval is None else pattern.format(*interval)
+
+
+def format_p_value(p: float | None) -> str:
+    """``0.036``, or that there were too few utterances for one."""
+    return "of too few" if p is None else f"{p:.3f}"
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

@@ -1,0 +1,1 @@
+"""Quality on real data: `python -m benchmarks.quality SECTION`."""

@@ -1,0 +1,34 @@
+"""Quality on real data: ``python -m benchmarks.quality SECTION``; each section has its options.
+
+The report of a section is written to docs/results/SECTION.md.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+SECTIONS = {
+    "merging": "benchmarks.quality.merging.report",
+    "ensembles-int8": "benchmarks.quality.ensembles_int8",
+    "recognition": "benchmarks.quality.recognition",
+    "long-audio": "benchmarks.quality.long_audio",
+    "padding": "benchmarks.quality.padding",
+    "non-speech": "benchmarks.quality.non_speech",
+    "domain": "benchmarks.quality.domain",
+    "stacking": "benchmarks.quality.stacking.report",
+    "meta": "benchmarks.quality.meta_learning",
+    "rover": "benchmarks.quality.rover",
+    "experts": "benchmarks.quality.experts",
+    "pruning": "benchmarks.quality.pruning",
+    "ensembles": "benchmarks.quality.ensembles",
+    "bagging": "benchmarks.quality.bagging",
+    "distillation": "benchmarks.quality.distillation",
+    "blame": "benchmarks.quality.error_attribution",
+    "refinement": "benchmarks.quality.refinement",
+}
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2 or sys.argv[1] not in SECTIONS:
+        sys.exit(f"usage: python -m benchmarks.quality SECTION [options]; sections: {', '.join(SECTIONS)}")
+    importlib.import_module(SECTIONS[sys.argv[1]]).main(sys.argv[2:])

@@ -1,0 +1,1 @@
+"""Averages, soups and task vectors of translation models on Multi30k."""

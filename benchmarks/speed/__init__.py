@@ -1,0 +1,1 @@
+"""Speed, side by side in one process: `python -m benchmarks.speed SECTION`."""

@@ -1,0 +1,232 @@
+"""What ensembles cost on this CPU: ``python -m benchmarks.speed ensembles [--rounds N] [--size D] ...``.
+
+Marian-size members (6 + 6 layers, width 512, random weights) decode a batch of 8 with beam 5 to a fixed
+length, one thread. Every number is CPU time of this thread, as a ratio to transformers' ``generate`` of ONE
+member; the systems take turns within a round, and the median over rounds is shown with its quartiles.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import GenerationConfig, MarianConfig, MarianMTModel
+
+from components.decoding.config import SearchConfig
+from components.decoding.models.seq2seq import Seq2SeqModel
+from components.decoding.search import search
+from components.ensembling.token_level.combiners import LinearInterpolation, LogLinearInterpolation
+from components.ensembling.token_level.fused_interpolation import mix_linearly, mix_log_linearly
+from components.kernels import Arithmetic
+
+OUT = Path("docs/results/speed-ensembles.md")
+BATCH, BEAM, SOURCE = 8, 5, 24
+BARS = {
+    "one, float32": 0.65,
+    "two, float32": 1.05,
+    "four, float32": 2.1,
+    "four, int8": 1.1,
+}
+
+
+def marian(vocabulary: int, seed: int) -> Any:
+    torch.manual_seed(seed)
+    pad = vocabulary - 1
+    special = {"pad_token_id": pad, "eos_token_id": 0, "decoder_start_token_id": pad}
+    layers = {"encoder_layers": 6, "decoder_layers": 6, "d_model": 512}
+    heads = {"encoder_attention_heads": 8, "decoder_attention_heads": 8}
+    feed = {"encoder_ffn_dim": 2048, "decoder_ffn_dim": 2048}
+    config = MarianConfig(
+        vocab_size=vocabulary, max_position_embeddings=512, activation_function="swish",
+        **special, **layers, **heads, **feed,
+    )  # fmt: skip
+    model = MarianMTModel(config).eval()
+    model.generation_config = GenerationConfig(bad_words_ids=[[pad]], **special)
+    model.final_logits_bias[0, 0] = -1e4  # never ends: every system takes as many steps
+    return model
+
+
+class Step:
+    """A gate that takes one member at first and another after half of the sentence."""
+
+    lagged = True
+
+    def __init__(self, n: int, turn: int) -> None:
+        self.n, self.turn = n, turn
+
+    def fits(self, n_members: int) -> bool:
+        return n_members == self.n
+
+    def __call__(self, features: torch.Tensor, step: int) -> torch.Tensor:
+        weights = torch.zeros(self.n, features.shape[1])
+        weights[0 if step < self.turn else 1] = 1.0
+        return weights
+
+
+def measure_steps(systems: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """CPU seconds of every system in every round; one round before that does not count."""
+    times: dict[str, list[float]] = {name: [] for name in systems}
+    for number in range(rounds + 1):
+        for name, run in systems.items():
+            begin = time.thread_time()
+            run()
+            if number:
+                times[name].append(time.thread_time() - begin)
+    return times
+
+
+def systems_of(options: argparse.Namespace) -> dict[str, Callable[[], object]]:
+    """Name -> one decoding of the batch."""
+    plain = [marian(options.vocabulary, seed) for seed in range(4)]
+    ids = torch.randint(1, options.vocabulary - 2, (BATCH, SOURCE))
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    config = SearchConfig(beam_size=BEAM, max_new_tokens=options.length)
+
+    def ready(arithmetic: Arithmetic) -> list[Seq2SeqModel]:
+        return [
+            Seq2SeqModel(copy.deepcopy(model), "digest", str(n), arithmetic) for n, model in enumerate(plain)
+        ]
+
+    packed, half, small = ready("float32"), ready("bfloat16"), ready("int8")
+    plain_half = copy.deepcopy(plain[0]).bfloat16()
+
+    def ours(models: list[Seq2SeqModel], combine: Any = None) -> Callable[[], object]:
+        return lambda: search([model.build_scorer(**inputs) for model in models], config, combiner=combine)
+
+    settings = {"num_beams": BEAM, "max_new_tokens": options.length, "do_sample": False}
+    return {
+        "generate": lambda: plain[0].generate(**inputs, **settings),
+        "generate, bfloat16": lambda: plain_half.generate(**inputs, **settings),
+        "one, float32": ours(packed[:1]),
+        "two, float32": ours(packed[:2], LinearInterpolation([0.5, 0.5])),
+        "four, float32": ours(packed, LinearInterpolation([0.25] * 4)),
+        "four, float32, log-linear": ours(packed, LogLinearInterpolation([0.25] * 4)),
+        "one, bfloat16": ours(half[:1]),
+        "two, bfloat16": ours(half[:2], LinearInterpolation([0.5, 0.5])),
+        "four, bfloat16": ours(half, LinearInterpolation([0.25] * 4)),
+        "one, int8": ours(small[:1]),
+        "four, int8": ours(small, LinearInterpolation([0.25] * 4)),
+        "gate, one of four": ours(packed, LinearInterpolation(Step(4, options.length))),
+        "gate, one of four, turns half way": ours(packed, LinearInterpolation(Step(4, options.length // 2))),
+    }
+
+
+def time_combination(options: argparse.Namespace) -> list[str]:
+    """The share of combining in the work of its members at a vocabulary of ``options.wide``."""
+    ready = Seq2SeqModel(marian(options.wide, 0), "digest", "one", "float32")
+    return [line for members in (2, 4) for line in combining_of(members, ready, options)]
+
+
+def combining_of(members: int, ready: Seq2SeqModel, options: argparse.Namespace) -> list[str]:
+    rows = BATCH * BEAM
+    ids = torch.randint(1, options.wide - 2, (BATCH, SOURCE))
+    scores = [4 * torch.randn(rows, options.wide) for _ in range(members)]
+    even = torch.full((members, rows), 1 / members)
+    room = torch.empty_like(scores[0])
+    member = ready.build_scorer(input_ids=ids, attention_mask=torch.ones_like(ids))
+    member.prefill()
+    ones = torch.ones(rows, dtype=torch.long)
+    member.step(torch.arange(BATCH).repeat_interleave(BEAM), ones)
+    runs: dict[str, Callable[[], object]] = {
+        "member": lambda: member.step(torch.arange(rows), ones),
+        "own": lambda: torch.log_softmax(scores[0], dim=-1, out=room),
+        "linear": lambda: mix_linearly(scores, even),
+        "log-linear": lambda: mix_log_linearly(scores, even),
+    }
+    ms = {name: 1e3 * statistics.median(t) for name, t in measure_steps(runs, options.steps).items()}
+    base = members * (ms["member"] + ms["own"])
+    return [
+        f"| {members} | {name} | {ms['member']:.1f} | {ms['own']:.2f} | {ms[name]:.2f} | "
+        f"{100 * (ms[name] - members * ms['own']) / base:.1f}% | {100 * ms[name] / base:.1f}% |"
+        for name in ("linear", "log-linear")
+    ]
+
+
+def ratio_table(times: dict[str, list[float]]) -> list[str]:
+    lines = []
+    for name, each in times.items():
+        ratios = [a / b for a, b in zip(each, times["generate"], strict=True)]
+        low, middle, high = (
+            (min(ratios), ratios[0], max(ratios)) if len(ratios) < 2 else statistics.quantiles(ratios, n=4)
+        )
+        bar = f"{BARS[name]:.2f}" if name in BARS else ""
+        if name.startswith("gate"):
+            single = [a / b for a, b in zip(each, times["one, float32"], strict=True)]
+            bar = f"1.1 times one member: {statistics.median(single):.2f} times"
+        lines.append(
+            f"| {name} | {statistics.median(each):.2f} | {middle:.3f} | {low:.3f}-{high:.3f} | {bar} |"
+        )
+    return lines
+
+
+def calls_of_gate(options: argparse.Namespace) -> str:
+    """Forward calls per member of the gated system."""
+    model = Seq2SeqModel(marian(1000, 0), "digest", "one")
+    ids = torch.randint(1, 900, (BATCH, SOURCE))
+    members = [model.build_scorer(input_ids=ids, attention_mask=torch.ones_like(ids)) for _ in range(4)]
+    calls: Counter[int] = Counter()
+    config = SearchConfig(beam_size=BEAM, max_new_tokens=options.length)
+    search(members, config, combiner=LinearInterpolation(Step(4, options.length // 2)), calls=calls)
+    return ", ".join(str(calls[m]) for m in range(4))
+
+
+def processor_name() -> str:
+    """What the machine calls its processor."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    model_name = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return model_name[0] if model_name else "unknown"
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed ensembles")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--length", type=int, default=24, help="tokens decoded")
+    parser.add_argument("--vocabulary", type=int, default=32000)
+    parser.add_argument("--wide", type=int, default=60000, help="vocabulary of the combining table")
+    parser.add_argument("--steps", type=int, default=15, help="repetitions of the combining table")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    with torch.inference_mode():
+        combined = time_combination(options)
+        times = measure_steps(systems_of(options), options.rounds)
+    text = [
+        "# Speed of ensembles",
+        "",
+        f"`python -m benchmarks.speed ensembles {' '.join(arguments)}`".replace(" `", "`"),
+        "",
+        f"torch {torch.__version__} on {processor_name()} ({torch.backends.cpu.get_cpu_capability()}), one "
+        "thread, CPU time; Marian-size members (6 + 6 layers, width 512, "
+        f"random weights), batch {BATCH}, beam {BEAM}, source {SOURCE} tokens, {options.length} tokens "
+        f"decoded, vocabulary {options.vocabulary}; median of {options.rounds} interleaved rounds.",
+        "",
+        "| system | s | ratio to `generate` of one | quartiles | bar |",
+        "|---|---|---|---|---|",
+        *ratio_table(times),
+        "",
+        "Forward calls of the four members under the gate that turns to the second after half of the "
+        "sentence: "
+        f"{calls_of_gate(options)}. A gate whose rows disagree runs every member that any row wants.",
+        "",
+        f"## Combining at a vocabulary of {options.wide}",
+        "",
+        "Milliseconds per step of the batch. Combining is what mixing adds to members that each normalise "
+        "their own scores (into a buffer that is used again), because a member that searches alone has to do "
+        "that too; it is a share of the members' steps with their normalisation, bar 2%. *Whole* counts the "
+        "members' normalisations as combining as well.",
+        "",
+        "| members | combination | member's step | its log_softmax | mixture | combining | whole |",
+        "|---|---|---|---|---|---|---|",
+        *combined,
+        "",
+    ]
+    OUT.parent.mkdir(parents=True, exist_ok=True)
+    OUT.write_text("\n".join(text), encoding="utf-8")
+    print("\n".join(text))

@@ -1,0 +1,1 @@
+"""What finished systems are worth: comparison, leaderboard, error attribution, contribution of parts."""

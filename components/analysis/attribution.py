@@ -1,0 +1,173 @@
+"""Error attribution by oracle substitution: what each stage of a system loses of the final score.
+
+Stages are replaced by their gold output, and everything below them runs again. A **gap** is the score with
+one part gold minus the score as it is. **Shapley values** (Shapley 1953) share among the parts what all of
+them gain when they are gold together: they add up to all-gold minus as-it-is. The last stage is not a player:
+its gold output is the reference, which scores the ceiling whatever came before. What is missing when
+everything above it is gold is its **remainder**. A stage without parts (a translation that is revised below)
+is replaced as a whole and is no player either. ``kept`` is the percentage of the quality given to a stage
+that it passes on; these multiply to score over ceiling, and the stage that keeps least is the culprit.
+Intervals are 95% percentiles over paired bootstrap resamples of utterances.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+import numpy as np
+
+from components.errors import DataError
+from components.metrics.bootstrap import RESAMPLES, SEED, Estimate, bootstrap_interval
+from components.metrics.corpus_statistics import CorpusStatistics
+from components.metrics.shapley import shapley_values
+from components.records import Record
+
+GoldParts = frozenset[str]
+"""Names of the parts that are replaced by their gold output, a coalition of the game."""
+
+
+class PartAttribution(Record):
+    """Points lost to one part: ``gap`` is gained when it alone is gold, ``shapley`` its share of all."""
+
+    part: str
+    gap: Estimate
+    shapley: Estimate
+
+
+class StageAttribution(Record):
+    """Points gained with a stage's gold output, and ``kept``, the percentage of quality that it passes on.
+
+    Of the last stage ``gap`` is the remainder: what it misses of the ceiling with all above it gold.
+    """
+
+    stage: str
+    gap: Estimate
+    kept: Estimate
+
+
+class Attribution(Record):
+    """Where a system loses quality, stage by stage in order; ``culprit`` is the stage that passes on least.
+
+    ``all_gold`` is the score with all ``parts`` gold.
+    """
+
+    metric: str
+    score: Estimate
+    all_gold: Estimate
+    stages: tuple[StageAttribution, ...]
+    parts: tuple[PartAttribution, ...]
+    ceiling: float
+    culprit: str
+    n: int
+    n_total: int
+    signature: str
+
+
+def attribute(
+    values: Mapping[GoldParts, CorpusStatistics],
+    stages: Mapping[str, Sequence[str]],
+    last: str,
+    *,
+    ceiling: float | None = None,
+) -> Attribution:
+    """Attribute what a perfect score lacks to the parts of ``stages`` and to the stage ``last`` below them.
+
+    Args:
+        values: statistics of the output for the sets of replaced parts that :func:`required_gold_parts`
+            lists, of a metric where more is better.
+        stages: stage -> its parts, from the first stage to the last but one; of one without parts the stage
+            itself is the part.
+        last: name of the stage whose output is scored.
+        ceiling: score of a perfect output, by default the metric's; lower where a human's score is known.
+
+    Raises:
+        DataError: a set of parts is missing, or outputs are of different utterances.
+    """
+    parts = list_parts(stages)
+    _check(values, stages)
+    base = values[frozenset()]
+    best = base.metric.ceiling if ceiling is None else ceiling
+    point = _attribution_numbers({gold: table.score() for gold, table in values.items()}, stages, last, best)
+    scores = np.stack([table.resample_scores() for table in values.values()], axis=1).tolist()
+    resampled = [
+        _attribution_numbers(dict(zip(values, row, strict=True)), stages, last, best) for row in scores
+    ]
+
+    def estimate(name: str) -> Estimate:
+        interval = bootstrap_interval([numbers[name] for numbers in resampled], point[name])
+        return Estimate(value=point[name], interval=interval)
+
+    attributions = tuple(
+        StageAttribution(stage=stage, gap=estimate(f"gap {stage}"), kept=estimate(f"kept {stage}"))
+        for stage in (*stages, last)
+    )
+    return Attribution(
+        metric=base.metric.name,
+        score=estimate("score"),
+        all_gold=estimate("gold"),
+        stages=attributions,
+        parts=tuple(
+            PartAttribution(part=part, gap=estimate(f"part {part}"), shapley=estimate(f"shapley {part}"))
+            for part in parts
+        ),
+        ceiling=best,
+        culprit=min(attributions, key=lambda stage: stage.kept.value).stage,
+        n=len(base.ids),
+        n_total=base.n_total,
+        signature=f"{base.signature}|oracle-substitution|ceiling:{best:g}|bs:{RESAMPLES}|seed:{SEED}",
+    )
+
+
+def list_parts(stages: Mapping[str, Sequence[str]]) -> list[str]:
+    """All parts of the stages, the players of the Shapley game."""
+    return [part for parts in stages.values() for part in parts]
+
+
+def required_gold_parts(stages: Mapping[str, Sequence[str]]) -> list[GoldParts]:
+    """Sets whose outputs an attribution needs: all sets of parts, each stage alone, and all down to it."""
+    parts = list_parts(stages)
+    sets = [frozenset(members) for size in range(len(parts) + 1) for members in combinations(parts, size)]
+    above: GoldParts = frozenset()
+    for stage, replaced in stages.items():
+        above |= frozenset(replaced or (stage,))
+        sets += [frozenset(replaced or (stage,)), above]
+    return list(dict.fromkeys(sets))
+
+
+def _attribution_numbers(
+    score: Mapping[GoldParts, float], stages: Mapping[str, Sequence[str]], last: str, ceiling: float
+) -> dict[str, float]:
+    """Every number of an attribution, from the scores of all sets on the utterances or on a resample."""
+    parts = list_parts(stages)
+    base = score[frozenset()]
+    numbers = {"score": base, "gold": score[frozenset(parts)]}
+    numbers |= {f"part {part}": score[frozenset((part,))] - base for part in parts}
+    if parts:
+        shares = shapley_values(parts, score.__getitem__)
+        numbers |= {f"shapley {part}": share for part, share in shares.items()}
+    above: GoldParts = frozenset()
+    for stage, replaced in stages.items():
+        gold = frozenset(replaced or (stage,))
+        numbers[f"gap {stage}"] = score[gold] - base
+        before, above = score[above], above | gold
+        numbers[f"kept {stage}"] = _percentage(before, score[above])
+    return numbers | {
+        f"gap {last}": ceiling - score[above],
+        f"kept {last}": _percentage(score[above], ceiling),
+    }
+
+
+def _percentage(part: float, whole: float) -> float:
+    return 100.0 if whole <= 0 else 100.0 * part / whole
+
+
+def _check(values: Mapping[GoldParts, CorpusStatistics], stages: Mapping[str, Sequence[str]]) -> None:
+    for gold in required_gold_parts(stages):
+        if gold not in values:
+            raise DataError(
+                f"expected the output with {', '.join(sorted(gold)) or 'nothing'} gold, found none"
+            )
+    ids = {table.ids for table in values.values()}
+    if len(ids) != 1 or not next(iter(ids)):
+        raise DataError("expected the same utterances, at least one, whatever is replaced; found others")

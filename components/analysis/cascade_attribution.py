@@ -1,0 +1,172 @@
+"""Error attribution of a cascade from its outputs on corrected texts: corpus, kinds of error, utterances."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from components.analysis.attribution import Attribution, GoldParts, attribute, list_parts, required_gold_parts
+from components.analysis.error_costs import Correlation, KindCost, measure_correlation, measure_kind_costs
+from components.analysis.oracle_repair import ERROR_KINDS, count_errors
+from components.errors import DataError
+from components.languages import UNDETERMINED
+from components.metrics.corpus_statistics import CorpusStatistics, translation_statistics
+from components.metrics.languages import Language
+from components.metrics.metric import align_segments
+from components.metrics.recognition import utterance_errors
+from components.metrics.shapley import shapley_values
+from components.metrics.table import METRICS
+from components.records import Record, Utterance
+
+ATTRIBUTION_METRICS = ("bleu", "chrf")
+"""Metrics by which losses are attributed; the first also says what each kind of error costs."""
+SEGMENTATION = "segmentation"
+"""The part that a gold segmentation puts right: a stage of its own, above the recognition."""
+NOTHING_TO_ATTRIBUTE = (
+    "blame: expected spoken utterances with a reference transcript and a reference translation, found none; "
+    "add transcript and references to the data (and say target_language where it has several), or set blame "
+    "to false"
+)
+
+
+class AttributionReport(Record):
+    """Attribution by each metric, the cost of each kind of error (BLEU), and WER against loss (chrF)."""
+
+    blames: tuple[Attribution, ...]
+    kinds: tuple[KindCost, ...]
+    wer_and_loss: Correlation
+
+
+@dataclass(frozen=True)
+class AttributionCase:
+    """An utterance with its references, its transcript ("" where the source is text) and the final output."""
+
+    utterance: Utterance
+    transcript: str
+    output: str
+
+
+def attribute_cascade(
+    cases: Sequence[AttributionCase],
+    repaired: Mapping[str, Mapping[str, str]],
+    stages: Mapping[str, Sequence[str]],
+    last: str,
+    n_total: int,
+    *,
+    metrics: Sequence[str] = ATTRIBUTION_METRICS,
+) -> tuple[AttributionReport, dict[str, dict[str, float]]]:
+    """Attribute the losses of a cascade; also gives the numbers of every utterance (id -> name -> number).
+
+    Args:
+        cases: the utterances that came out, as they came out.
+        repaired: output by utterance id of each repaired transcript: of every set of parts that
+            :func:`~components.analysis.attribution.required_gold_parts` lists (joined by ``+``) and of every
+            kind of error. What is absent came out as it was, having had no such error.
+        stages: stage -> the parts in which its text is put right; none where it is put right as a whole.
+        last: name of the stage whose output is scored.
+        n_total: utterances of the data set.
+        metrics: names of metrics of translations where more is better; the first also counts kinds of errors.
+
+    Raises:
+        DataError: no utterance has a transcript, a translation and references for both.
+    """
+    parts = list_parts(stages)
+    cases = [
+        case for case in cases if any(case.utterance.references) and (case.utterance.transcript or not parts)
+    ]
+    if not cases:
+        raise DataError(NOTHING_TO_ATTRIBUTE)
+    languages = _languages(cases)
+
+    def measure(texts: Mapping[str, str]) -> dict[str, CorpusStatistics]:
+        references = {case.utterance.id: case.utterance.references for case in cases}
+        outputs = _outputs(cases, texts)
+        return translation_statistics(
+            references, outputs, language=languages[1], n_total=n_total, names=metrics
+        )
+
+    tables = {name: measure(texts) for name, texts in repaired.items()}
+    base = measure({})
+    sets = {gold: tables.get(gold_parts_name(gold, stages), base) for gold in required_gold_parts(stages)}
+    counts = {case.utterance.id: _count(case) for case in cases if parts}
+    numbers = _numbers_by_utterance(cases, repaired, parts, languages)
+    first = metrics[0]
+    report = AttributionReport(
+        blames=tuple(
+            attribute({gold: table[name] for gold, table in sets.items()}, stages, last) for name in metrics
+        ),
+        kinds=measure_kind_costs(
+            base[first],
+            {kind: tables.get(_key(kind), base)[first] for kind in ERROR_KINDS if parts},
+            counts,
+        ),
+        wer_and_loss=measure_correlation(
+            [row["wer"] for row in numbers.values() if "wer" in row],
+            [row["gap asr"] for row in numbers.values() if "wer" in row],
+        ),
+    )
+    return report, numbers
+
+
+def gold_parts_name(parts: GoldParts, stages: Mapping[str, Sequence[str]]) -> str:
+    """A set of parts as one name: joined by ``+`` in the order of their stages."""
+    ordered = [part for stage, inside in stages.items() for part in (inside or (stage,))]
+    return "+".join(part for part in ordered if part in parts)
+
+
+def _count(case: AttributionCase) -> Counter[str]:
+    return count_errors(case.transcript, str(case.utterance.transcript), case.utterance.source_language)
+
+
+def _key(kind: str) -> str:
+    return kind.replace(" ", "-")
+
+
+def _languages(cases: Sequence[AttributionCase]) -> tuple[Language, Language]:
+    """Source and target language of every utterance."""
+    utterances = [case.utterance for case in cases]
+    return (
+        {utterance.id: utterance.source_language for utterance in utterances},
+        {utterance.id: utterance.target_language or UNDETERMINED for utterance in utterances},
+    )
+
+
+def _outputs(cases: Sequence[AttributionCase], changed: Mapping[str, str]) -> dict[str, str]:
+    """Output by utterance id, those of ``changed`` in the place of their own."""
+    return {case.utterance.id: changed.get(case.utterance.id, case.output) for case in cases}
+
+
+def _numbers_by_utterance(
+    cases: Sequence[AttributionCase],
+    repaired: Mapping[str, Mapping[str, str]],
+    parts: Sequence[str],
+    languages: tuple[Language, Language],
+) -> dict[str, dict[str, float]]:
+    """Per utterance: WER, chrF as it is and with a gold transcript, gap, shares of the parts, remainder."""
+    references = {case.utterance.id: case.utterance.references for case in cases}
+    spoken = {
+        case.utterance.id: str(case.utterance.transcript) for case in cases if case.utterance.transcript
+    }
+    errors = utterance_errors(
+        spoken,
+        {case.utterance.id: case.transcript for case in cases if case.utterance.id in spoken},
+        language=languages[0],
+    )
+    chrf: dict[GoldParts, dict[str, float]] = {}
+    for number in range(2 ** len(parts)):
+        gold = [part for position, part in enumerate(parts) if number >> position & 1]
+        outputs = _outputs(cases, repaired.get("+".join(gold), {}))
+        segments = align_segments(references, outputs, languages[1], len(references))
+        chrf[frozenset(gold)] = METRICS["chrf"].sentence_scores(segments)
+    numbers: dict[str, dict[str, float]] = {}
+    for key, full in chrf[frozenset()].items():
+        all_gold = chrf[frozenset(parts)][key]
+        values = {gold: scores[key] for gold, scores in chrf.items()}
+        shares = shapley_values(parts, values.__getitem__) if parts else {}
+        row = {"chrf": full, "gold chrf": all_gold, "gap asr": all_gold - full, "remainder": 100.0 - all_gold}
+        row |= {f"shapley {part}": share for part, share in shares.items()}
+        if key in errors and (rate := errors[key].rate) is not None:
+            row["wer"] = rate
+        numbers[key] = row
+    return numbers

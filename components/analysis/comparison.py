@@ -1,0 +1,208 @@
+"""Several systems on one data set: one table of quality with paired tests, cost, groups and examples.
+
+Everything is joined by utterance id. Utterances that a system quarantined are either left out for all systems
+or count as empty outputs; both are stated with their number, and nothing is dropped in silence.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+from components.analysis.buckets import group_utterances
+from components.analysis.comparison_settings import ComparisonSettings
+from components.analysis.leaderboard import (
+    Bucket,
+    Contrast,
+    Cost,
+    SystemRow,
+    build_leaderboard,
+    find_contrasts,
+    score_buckets,
+)
+from components.errors import DataError
+from components.metrics.corpus_statistics import (
+    CorpusStatistics,
+    measure,
+)
+from components.metrics.languages import Language
+from components.metrics.metric import Metric, Output, Segments, align_segments
+from components.metrics.significance import Difference, compare_to_baseline
+from components.metrics.table import METRICS
+from components.records import Record, Utterance
+
+
+@dataclass(frozen=True)
+class System:
+    """A system's outputs by utterance id: translations and, of speech, transcripts; and what they cost."""
+
+    name: str
+    translations: Mapping[str, str]
+    transcripts: Mapping[str, str]
+    cost: Cost
+
+
+class Comparison(Record):
+    """The whole comparison; ``ranking`` names the metric that groups, examples and the Pareto set use."""
+
+    baseline: str
+    ranking: str | None
+    rows: tuple[SystemRow, ...]
+    differences: tuple[Difference, ...]
+    buckets: tuple[Bucket, ...]
+    contrasts: tuple[Contrast, ...]
+    n: int
+    n_total: int
+    notes: tuple[str, ...] = ()
+
+
+def compare(
+    utterances: Sequence[Utterance],
+    systems: Sequence[System],
+    settings: ComparisonSettings,
+    *,
+    language: Language,
+    source_language: Language,
+) -> tuple[Comparison, dict[str, dict[str, float]]]:
+    """Compare systems; also gives utterance id -> system -> score of that utterance alone.
+
+    Single utterances are compared by the sentence metric of the metric that ranks: chrF for BLEU, WER for
+    CER.
+
+    Args:
+        utterances: of the data set.
+        systems: with the outputs that they have; the first is the baseline if ``settings`` name none.
+        settings: which metrics, the one that ranks first; which test; what counts as missing.
+        language: of translations, for all utterances or each: decides on tokenizers.
+        source_language: of transcripts: decides on normalizers.
+
+    Raises:
+        DataError: a system or an utterance twice, no such baseline, outputs of other utterances.
+    """
+    baseline = settings.baseline or systems[0].name
+    _check(utterances, systems, baseline)
+    complete, notes = _complete(utterances, systems, settings.missing)
+    languages = {"translation": language, "transcript": source_language}
+    segments = {
+        system.name: {
+            output: _segments(utterances, getattr(system, f"{output}s"), output, languages[output])
+            for output in get_args(Output)
+        }
+        for system in complete
+    }
+    tables = {
+        name: _statistics(outputs, settings.metrics, len(utterances)) for name, outputs in segments.items()
+    }
+    ranking = next((name for name in settings.metrics if name in tables[baseline]), None)
+    sentence_metric = METRICS[METRICS[ranking or "chrf"].sentence_metric or ranking or "chrf"]
+    scores = {name: _sentence_scores(outputs, sentence_metric) for name, outputs in segments.items()}
+    values = {u.id: {name: of[u.id] for name, of in scores.items() if u.id in of} for u in utterances}
+    error_rates = _sentence_scores(segments[baseline], METRICS["wer"])
+    comparison = Comparison(
+        baseline=baseline,
+        ranking=ranking,
+        rows=build_leaderboard(
+            tables,
+            {system.name: system.cost for system in systems},
+            _count_missing(utterances, systems),
+            ranking,
+        ),
+        differences=tuple(compare_to_baseline(tables, baseline, settings.test)),
+        buckets=score_buckets(tables, group_utterances(utterances, error_rates), baseline, ranking),
+        contrasts=find_contrasts(
+            values, baseline, settings.examples, higher_is_better=sentence_metric.higher_is_better
+        ),
+        n=len(tables[baseline][ranking].ids) if ranking else 0,
+        n_total=len(utterances),
+        notes=tuple(notes),
+    )
+    return comparison, values
+
+
+def _check(utterances: Sequence[Utterance], systems: Sequence[System], baseline: str) -> None:
+    names = [system.name for system in systems]
+    if len(set(names)) != len(names):
+        raise DataError(f"expected systems of different names, found {', '.join(sorted(names))}")
+    if baseline not in names:
+        raise DataError(f"expected the baseline among {', '.join(names)}, found {baseline!r}")
+    ids = {utterance.id for utterance in utterances}
+    if len(ids) != len(utterances):
+        twice = min(key for key, n in Counter(utterance.id for utterance in utterances).items() if n > 1)
+        raise DataError(f"expected every utterance once, found {twice!r} again; give each its own id")
+    for system in systems:
+        extra = (system.translations.keys() | system.transcripts.keys()) - ids
+        if extra:
+            raise DataError(
+                f"expected system {system.name} to have outputs of this data set only, found {len(extra)} "
+                f"more (first {min(extra)!r}); compare runs of the same data"
+            )
+
+
+def _complete(
+    utterances: Sequence[Utterance], systems: Sequence[System], missing: str
+) -> tuple[list[System], list[str]]:
+    """Give all systems the same utterances in each kind of output; also gives notes on what was done."""
+    notes: list[str] = []
+    completed: list[dict[str, dict[str, str]]] = []
+    spoken = [utterance for utterance in utterances if utterance.audio is not None]
+    for kind, expected in {"translations": utterances, "transcripts": spoken}.items():
+        outputs = {system.name: dict(getattr(system, kind)) for system in systems if getattr(system, kind)}
+        union = {key for texts in outputs.values() for key in texts}
+        common = {key for key in union if all(key in texts for texts in outputs.values())}
+        if common != union and missing == "common":
+            notes.append(f"{len(union - common)} of {len(union)} {kind} left out: not every system has them")
+        if missing == "empty":
+            common = union | {utterance.id for utterance in expected}  # also what none of them has
+            filled = sum(len(common - texts.keys()) for texts in outputs.values())
+            notes += [f"{filled} missing {kind} count as empty outputs"] if filled else []
+            outputs = {name: dict.fromkeys(common, "") | texts for name, texts in outputs.items()}
+        completed.append({name: {key: texts[key] for key in common} for name, texts in outputs.items()})
+    translations, transcripts = completed
+    return [
+        System(system.name, translations.get(system.name, {}), transcripts.get(system.name, {}), system.cost)
+        for system in systems
+    ], notes
+
+
+def _segments(
+    utterances: Sequence[Utterance], texts: Mapping[str, str], output: Output, language: Language
+) -> Segments | None:
+    """A system's outputs beside their references; None where it has no output or the data no reference."""
+    references: dict[str, tuple[str, ...]] = {}
+    for utterance in utterances:
+        if output == "translation" and utterance.references:
+            references[utterance.id] = utterance.references
+        if output == "transcript" and utterance.audio is not None and utterance.transcript is not None:
+            references[utterance.id] = (utterance.transcript,)
+    outputs = {key: text for key, text in texts.items() if key in references}
+    if not outputs:
+        return None
+    sources = {utterance.id: utterance.text or utterance.transcript or "" for utterance in utterances}
+    audio = {utterance.id: utterance.audio for utterance in utterances if utterance.audio is not None}
+    return align_segments(references, outputs, language, len(utterances), sources=sources, audio=audio)
+
+
+def _statistics(
+    outputs: Mapping[Output, Segments | None], names: Sequence[str], n_total: int
+) -> dict[str, CorpusStatistics]:
+    """Metric name -> statistics, in the order of ``names``; metrics with nothing to score are left out."""
+    tables = {}
+    for name in names:
+        segments = outputs[METRICS[name].output]
+        table = None if segments is None else measure(METRICS[name], segments, n_total)
+        if table is not None:
+            tables[name] = table
+    return tables
+
+
+def _sentence_scores(outputs: Mapping[Output, Segments | None], metric: Metric) -> dict[str, float]:
+    segments = outputs[metric.output]
+    return {} if segments is None else metric.sentence_scores(segments)
+
+
+def _count_missing(utterances: Sequence[Utterance], systems: Sequence[System]) -> dict[str, int]:
+    """System -> number of utterances without any output."""
+    ids = {utterance.id for utterance in utterances}
+    return {system.name: len(ids - (system.translations or system.transcripts).keys()) for system in systems}

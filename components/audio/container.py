@@ -1,0 +1,202 @@
+"""Opening an audio file for FFmpeg: local, regular, within limits, read as a stream without a name."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from io import BufferedReader
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+
+from components.audio.headers import find_data_chunk, find_flac_end, is_wave
+from components.errors import DataError
+
+FilePath = str | os.PathLike[str]
+
+FORMATS = "wav,flac,mp3,ogg,mov,aac"
+"""FFmpeg's names of the containers that are read (mov is MP4 and M4A)."""
+
+SLACK_SECONDS = 0.25
+"""How much shorter than declared a lossy file may be (encoder padding); lossless files get none."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds beyond which audio is refused: nobody means it, or it would not fit in memory.
+
+    Attributes:
+        seconds: Of one utterance: 0.7 GB of 16 kHz float32.
+        file_bytes: Of one file.
+        lowest_rate: Samples per second.
+        highest_rate: Samples per second.
+        channels: Channels of one file.
+    """
+
+    seconds: float = 3 * 3600.0
+    file_bytes: int = 8 * 2**30
+    lowest_rate: int = 4_000
+    highest_rate: int = 384_000
+    channels: int = 64
+
+
+LIMITS = Limits()
+
+
+@contextmanager
+def open_container(path: FilePath, limits: Limits) -> Iterator[tuple[InputContainer, AudioStream]]:
+    """A local regular file as FFmpeg's container and its first audio stream; closed afterwards.
+
+    Raises:
+        DataError: The file is no such audio or beyond ``limits``; errors of FFmpeg become this one, too.
+    """
+    with open_regular_file(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size == 0:
+            raise audio_error(path, "expected audio, found an empty file")
+        if size > limits.file_bytes:
+            raise audio_error(
+                path, f"expected at most {limits.file_bytes} bytes, found {size}", "split the file"
+            )
+        view = _view_samples(path, file, size)
+        try:
+            allowed = {"format_whitelist": FORMATS}
+            with av.open(view, "r", options=allowed, metadata_errors="ignore") as container:
+                if not container.streams.audio:
+                    raise audio_error(path, "expected an audio stream, found none")
+                stream = container.streams.audio[0]
+                if getattr(stream, "codec_context", None) is None:  # a codec that FFmpeg does not know
+                    raise audio_error(path, "expected audio in a known codec, found none", "convert it")
+                stream.codec_context.thread_count = 1
+                if stream.codec_context.name == "flac":  # else damaged frames are decoded as noise
+                    stream.codec_context.options = {"err_detect": "crccheck+explode"}
+                check_stream(path, stream, limits)
+                yield container, stream
+        except (av.FFmpegError, ValueError, EOFError) as error:
+            raise audio_error(
+                path, f"expected WAV, FLAC, MP3, OGG or M4A audio, found {_explain_failure(file, error)}"
+            ) from error
+
+
+class _FilePrefix:
+    """The bytes of a file up to ``end``, as FFmpeg reads them."""
+
+    def __init__(self, file: BufferedReader, end: int) -> None:
+        self._file, self._end = file, end
+        self.tell = file.tell
+
+    def read(self, size: int) -> bytes:
+        return self._file.read(max(0, min(size, self._end - self._file.tell())))
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        if whence == os.SEEK_END:
+            offset, whence = self._end + offset, os.SEEK_SET
+        return self._file.seek(offset, whence)
+
+
+def _view_samples(path: FilePath, file: BufferedReader, size: int) -> BufferedReader | _FilePrefix:
+    """The part of a file that FFmpeg is shown: nothing behind its samples."""
+    if is_wave(file):
+        chunk = find_data_chunk(file)
+        if chunk is None:
+            raise audio_error(
+                path, "expected a data chunk in the WAV file, found none: truncated", "copy it again"
+            )
+        end = chunk.end
+    else:
+        end = find_flac_end(file)
+    file.seek(0)
+    return file if end is None or end >= size else _FilePrefix(file, end)
+
+
+def _explain_failure(file: BufferedReader, error: Exception) -> str:
+    """What FFmpeg's error says about the file, as far as one can tell, and what to do."""
+    cause = getattr(error, "strerror", None) or str(error)
+    file.seek(4)
+    if isinstance(error, EOFError):
+        return "the end inside its headers: truncated; copy it again"
+    if file.read(4) == b"ftyp":
+        return f"MP4 without its index or damaged, probably truncated ({cause}); copy it again"
+    return f"something FFmpeg cannot read ({cause}); convert it"
+
+
+def open_regular_file(path: FilePath) -> BufferedReader:
+    """Open a regular file for reading; never waits on a pipe and never reads a device."""
+    try:
+        kind = os.stat(path).st_mode  # noqa: PTH116 - one call for str and PathLike
+        if stat.S_ISDIR(kind):
+            raise audio_error(path, "expected a file, found a directory")
+        if stat.S_ISREG(kind):
+            # Opened without blocking, then asked again: the name may have been exchanged in between.
+            handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+            if stat.S_ISREG(os.fstat(handle).st_mode):
+                return os.fdopen(handle, "rb")
+            os.close(handle)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise audio_error(path, f"expected a local file, found none ({reason})", "check the path") from error
+    raise audio_error(path, "expected a regular file, found a pipe, socket or device")
+
+
+def check_stream(path: FilePath, stream: AudioStream, limits: Limits) -> None:
+    """Refuse a rate or a number of channels that only a damaged header has."""
+    rate, channels = stream.rate or 0, stream.channels or 0
+    if not limits.lowest_rate <= rate <= limits.highest_rate:
+        bounds = f"{limits.lowest_rate} to {limits.highest_rate} Hz"
+        raise audio_error(path, f"expected a sample rate of {bounds}, found {rate} Hz", "repair the header")
+    if not 1 <= channels <= limits.channels:
+        raise audio_error(path, f"expected 1 to {limits.channels} channels, found {channels}")
+
+
+def check_length(path: FilePath, seconds: float, limits: Limits) -> None:
+    """Refuse a stretch of ``seconds`` that would not fit in memory."""
+    if seconds > limits.seconds:
+        raise audio_error(
+            path,
+            f"expected at most {limits.seconds:.0f} s in one utterance, found {seconds:.0f} s",
+            "split it with offset and duration",
+        )
+
+
+def missing_samples_allowed(stream: AudioStream) -> int:
+    """Samples by which a file may be shorter than it declares without being truncated."""
+    name = stream.codec_context.name
+    return 0 if name == "flac" or name.startswith("pcm_") else round(SLACK_SECONDS * stream.rate)
+
+
+def file_identity(path: FilePath) -> tuple[str, int, int, int, int]:
+    """Path, inode, size, time of modification and time of change: keys of what is computed from a file.
+
+    A program can set the first of the times back (``cp -p``, ``touch -r``), the second not.
+    """
+    with open_regular_file(path) as file:
+        status = os.fstat(file.fileno())
+    return (os.fspath(path), status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+@lru_cache(maxsize=65_536)
+def cached_sha256(path: str, *_version: int) -> str:
+    """SHA-256 (hex) of a file; the further values of :func:`file_identity` make the cache notice changes."""
+    with open_regular_file(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def truncation_error(path: FilePath, declared: float, present: float | None) -> DataError:
+    """The error of a file that ends before the ``declared`` seconds."""
+    description = "an earlier end" if present is None else f"{present:.2f} s"
+    return audio_error(
+        path,
+        f"expected the {declared:.2f} s that it declares, found {description}: truncated or damaged",
+        "copy it again",
+    )
+
+
+def audio_error(path: FilePath, what: str, remedy: str | None = None) -> DataError:
+    """The error of one file in one line: what was expected and found, and what to do."""
+    return DataError(f"{os.fspath(path)}: {what}" + (f"; {remedy}" if remedy else ""))

@@ -1,0 +1,191 @@
+"""Drafts -> utterances: languages decided, audio probed, ids made unique, faults kept with file and line."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from components import audio
+from components.data.dataset import STAGE, Dataset, assemble
+from components.data.formats import Draft, References
+from components.data.parsing import RecordError
+from components.errors import DataError
+from components.languages import UNDETERMINED, is_code, is_same_language
+from components.records import Audio, Quarantined, Utterance
+
+AUDIO_FOLDERS = ("", "clips")
+"""Folders, next to a manifest, in which its audio paths are looked up."""
+
+
+@dataclass
+class RecordBuilder:
+    """Collects the outcome of every record of one source, in order.
+
+    Attributes:
+        name: Of the data set.
+        folder: From which relative paths of audio start.
+        source_language: Of records that state none; records that state another are left out.
+        target_language: Replaces what records ask for, and chooses among their references.
+        utterances: The good records so far.
+        quarantined: The faulty ones.
+        skipped: How many records were left out, by their language.
+        used_ids: Ids that have an outcome.
+    """
+
+    name: str
+    folder: Path
+    source_language: str | None = None
+    target_language: str | None = None
+    utterances: list[Utterance] = field(default_factory=list)
+    quarantined: list[Quarantined] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+    used_ids: set[str] = field(default_factory=set)
+
+    @property
+    def n_records(self) -> int:
+        """Records with an outcome."""
+        return len(self.utterances) + len(self.quarantined)
+
+    def add(self, draft: Draft, where: str, fallback: str) -> None:
+        """Give one record its outcome.
+
+        Args:
+            draft: The record.
+            where: Its file:line.
+            fallback: Its id, if it has none.
+        """
+        stated = draft.source_language
+        if stated and self.source_language and not is_same_language(stated, self.source_language):
+            self.skipped[stated] += 1
+            return
+        name = None
+        try:
+            name = self._choose_id(draft, fallback)
+            utterance = self._build_utterance(draft, name)
+        except RecordError as error:
+            self.quarantine(error, where, name)
+            return
+        self.used_ids.add(utterance.id)
+        self.utterances.append(utterance)
+
+    def quarantine(self, error: RecordError, where: str, name: str | None = None) -> None:
+        """Quarantine one record under its id, or under its file:line when it has no usable one."""
+        name = name or where
+        while name in self.used_ids:
+            name += "'"
+        self.used_ids.add(name)
+        bad = Quarantined(
+            utterance_id=name[:512], stage=STAGE, reason=error.reason, detail=f"{where}: {error}"
+        )
+        self.quarantined.append(bad)
+
+    def usable_id(self, name: object) -> str | None:
+        """``name`` in NFC if it can be the id of a record that has no outcome yet, else None."""
+        normal = unicodedata.normalize("NFC", name) if isinstance(name, str) else ""
+        return normal if is_valid_id(normal) and normal not in self.used_ids else None
+
+    def build_dataset(self, notes: Iterator[str]) -> Dataset:
+        """The data set of all records so far, with ``notes`` for the user."""
+        more = (f"{n} records in {language} left out" for language, n in sorted(self.skipped.items()))
+        return assemble(self.name, self.utterances, self.quarantined, (*notes, *more))
+
+    def _choose_id(self, draft: Draft, fallback: str) -> str:
+        if draft.id is None:
+            stem = Path(draft.audio).stem if draft.audio else fallback
+            derived = f"{stem}@{draft.offset:g}" if draft.offset else stem
+            name = unicodedata.normalize("NFC", derived)
+            return (
+                name
+                if is_valid_id(name) and name not in self.used_ids
+                else unicodedata.normalize("NFC", fallback)
+            )
+        name = unicodedata.normalize("NFC", draft.id)
+        if not is_valid_id(name):
+            expected = "an id of 1 to 512 printable characters"
+            raise RecordError("bad field", f"expected {expected}, found {ascii(name)[:60]}; rename it")
+        if name in self.used_ids:
+            raise RecordError("duplicate id", f"expected a new id, found {name!r} again (in NFC); rename one")
+        return name
+
+    def _build_utterance(self, draft: Draft, name: str) -> Utterance:
+        target = self.target_language or draft.target_language or _only_language(draft.references)
+        source = draft.source_language or self.source_language
+        sound = self._describe_audio(draft) if draft.audio is not None else None
+        if sound is None and not (draft.text or "").strip():
+            raise RecordError("empty record", "expected audio or text, found neither; fill it or drop it")
+        if source is None and sound is None:
+            raise RecordError("no language", "expected a source language, found none; state it")
+        for language in (source, target):
+            if language is not None and not is_code(language):
+                expected = "a language code such as en or pt-BR"
+                raise RecordError(
+                    "bad field", f"expected {expected}, found {ascii(language)[:40]}; correct it"
+                )
+        try:
+            return Utterance(
+                id=name,
+                audio=sound,
+                text=draft.text,
+                source_language=source or UNDETERMINED,
+                target_language=target,
+                transcript=draft.transcript,
+                references=tuple(_references_in(draft, target)),
+                domain=draft.domain,
+            )
+        except ValidationError as error:
+            first = error.errors()[0]
+            field_path = ".".join(str(part) for part in first["loc"])
+            raise RecordError("bad field", f"{field_path}: {first['msg']}") from error
+
+    def _describe_audio(self, draft: Draft) -> Audio:
+        path = self._find_audio(draft.audio or "")
+        name = str(path.absolute())
+        if any("\ud800" <= letter <= "\udfff" for letter in name):
+            raise RecordError(
+                "bad field", f"expected a path in UTF-8, found {os.fsencode(name)!r}; rename it"
+            )
+        try:
+            sound = audio.describe(path, draft.offset, draft.duration)
+        except DataError as error:
+            reason = "unreadable audio" if path.exists() else "missing audio"
+            raise RecordError(reason, str(error)) from error
+        if draft.sha256 and draft.sha256.lower() != sound.sha256:
+            difference = f"expected sha256 {draft.sha256[:12]}, found {sound.sha256[:12]}"
+            raise RecordError("changed audio", f"{path}: {difference}; restore the file")
+        return sound
+
+    def _find_audio(self, name: str) -> Path:
+        if not name or "\0" in name or len(name) > 4096:
+            raise RecordError("bad field", f"expected the path of an audio file, found {ascii(name)[:40]}")
+        candidates = [self.folder / clips / name for clips in AUDIO_FOLDERS]
+        try:
+            return next((path for path in candidates if path.exists()), candidates[0])
+        except OSError as error:
+            raise RecordError("missing audio", f"{ascii(name)[:80]}: {error.strerror}") from error
+
+
+def is_valid_id(name: str) -> bool:
+    """Whether ``name`` can be an id: not empty, not longer than a record allows, printable."""
+    return 0 < len(name) <= 512 and bool(name.strip()) and name.isprintable()
+
+
+def _only_language(references: References) -> str | None:
+    languages = [language for language in references if language is not None]
+    return languages[0] if len(languages) == 1 else None
+
+
+def _references_in(draft: Draft, target: str | None) -> list[str]:
+    """The references in the target language; those of no stated language belong to the record's target."""
+    stated = draft.target_language
+    own = stated is None or target is None or is_same_language(stated, target)
+    texts_in_target = list(draft.references.get(None, [])) if own else []
+    for language, texts in draft.references.items():
+        if language is not None and target is not None and is_same_language(language, target):
+            texts_in_target.extend(texts)
+    return texts_in_target

@@ -1,0 +1,173 @@
+"""Several token scorers as one: all are advanced together and mixed into one distribution.
+
+Letters in shapes: N utterances, R rows, V tokens, M active members (those that the combiner does not give a
+constant weight of zero), T generated tokens of one sequence.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from components.decoding.candidates import MemberScores
+from components.decoding.combiner import Combiner
+from components.decoding.gate_features import GateFeatures, distribution_features
+from components.decoding.lazy_scorer import LazyScorer
+from components.decoding.scorers import TokenScorer, Vocabulary, require_same_vocabulary
+from components.errors import ConfigError, ModelError
+
+
+class EnsembleScorer:
+    """Advances all members by one token and combines their distributions.
+
+    Members of weight zero are not run; each member's log-probability of the tokens that the search takes can
+    be asked for until the next step.
+    """
+
+    def __init__(
+        self,
+        scorers: Sequence[TokenScorer],
+        combiner: Combiner,
+        calls: Counter[int] | None = None,
+        exact: bool = False,
+    ) -> None:
+        """Prepare to mix ``scorers``.
+
+        Args:
+            scorers: The members, prepared for the same utterances.
+            combiner: How their distributions become one.
+            calls: Counts the forward calls of each member by its index in ``scorers``.
+            exact: Mix in the log domain throughout (see :class:`Combiner`).
+
+        Raises:
+            ConfigError: The members differ in their vocabularies, or the combiner is for another number.
+        """
+        require_same_vocabulary([(scorer.name, scorer.vocabulary) for scorer in scorers])
+        self._member_indices = tuple(combiner.active_members(len(scorers)))
+        self._combiner, self._exact, self._calls = combiner, exact, calls
+        self._members = [LazyScorer(scorers[index]) for index in self._member_indices]
+        self.vocabulary: Vocabulary = scorers[0].vocabulary
+        self.names = tuple(member.scorer.name for member in self._members)
+        self.limit = min(member.scorer.limit for member in self._members)
+        gated = combiner.gate is not None
+        self.record_width = len(self._members) * (2 if gated else 1)
+        self._constant_weights = () if gated else tuple(combiner.constant_weights().tolist())
+        self._gate_features = GateFeatures(len(self._members))
+        self._scores: list[Tensor | None] = [None] * len(self._members)
+        self._weights = torch.zeros(0)
+        self._log_normalizers = torch.zeros(0)
+        self.n_steps = 0
+
+    def prefill(self) -> Tensor:
+        """Combined log-probabilities (N, V) of the first token."""
+        return self._mix()
+
+    def step(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
+        """Combined log-probabilities (R, V) of the next token; see :meth:`TokenScorer.step`."""
+        if self._combiner.gate is not None:
+            self._gate_features.reorder(beam_indices, self._log_probs_of(beam_indices, tokens))
+        for member in self._members:
+            member.push(beam_indices, tokens)
+        self.n_steps += 1
+        return self._mix()
+
+    def _mix(self) -> Tensor:
+        gate, indices = self._combiner.gate, list(range(len(self._members)))
+        weights = self._combiner.constant_weights() if gate is None else None
+        is_run: Tensor | None = None  # (M, R): the members that each row needs; None: all
+        if gate is not None and gate.lagged:
+            weights = gate(self._gate_features.values, self.n_steps)
+            is_run = weights != 0
+            indices = is_run.any(dim=1).nonzero()[:, 0].tolist()
+        scores = self._run_members(indices)
+        rows, device = len(scores[0]), scores[0].device
+        if is_run is not None:
+            is_run = is_run.to(device).expand(-1, rows)
+        if gate is not None:
+            self._observe(indices, scores, is_run)
+        if weights is None:
+            assert gate is not None
+            weights = gate(self._gate_features.values, self.n_steps)
+        weights = weights.to(device)
+        if weights.dim() > 1:
+            weights = weights.expand(-1, rows)
+        mixture = self._combiner(scores, weights[indices], self._exact)
+        self._weights = weights
+        self._log_normalizers = mixture.log_normalizers.new_full((len(self._members), rows), torch.nan)
+        self._log_normalizers[indices] = mixture.log_normalizers
+        if is_run is not None:  # a member that ran for other rows only counts as not run, as if alone
+            self._log_normalizers.masked_fill_(~is_run, torch.nan)
+        return mixture.log_probs
+
+    def _observe(self, indices: Sequence[int], scores: Sequence[Tensor], is_run: Tensor | None) -> None:
+        """Update the gate's features with the distributions of the members that were run."""
+        self._gate_features.expand(len(scores[0]), scores[0].device)
+        for index, member_scores in zip(indices, scores, strict=True):
+            rows = None if is_run is None else is_run[index]
+            self._gate_features.observe(index, distribution_features(member_scores), rows)
+
+    def _run_members(self, indices: Sequence[int]) -> list[Tensor]:
+        """Scores (R, V) of the members at ``indices``; the others have no scores at this step."""
+        for index, member in enumerate(self._members):
+            self._scores[index] = None  # freed first, so that the new scores can take its memory
+            self._scores[index] = member.run() if index in indices else None
+        scores = [member_scores for member_scores in self._scores if member_scores is not None]
+        shapes = {tuple(member_scores.shape) for member_scores in scores}
+        if len(shapes) > 1:
+            raise ConfigError(
+                f"expected members prepared for the same utterances, found scores of shapes {sorted(shapes)}"
+            )
+        self._count_calls()
+        return scores
+
+    def _count_calls(self) -> None:
+        if self._calls is not None:
+            for index, member in zip(self._member_indices, self._members, strict=True):
+                self._calls[index] += member.calls
+                member.calls = 0
+
+    def _log_probs_of(self, rows: Tensor, tokens: Tensor) -> Tensor:
+        """Log-probabilities (M, R') that the members gave ``tokens`` at ``rows``; NaN: was not run."""
+        log_probs = [
+            torch.full(rows.shape, torch.nan, device=rows.device)
+            if member_scores is None
+            else member_scores[rows, tokens]
+            for member_scores in self._scores
+        ]
+        return torch.stack(log_probs) - self._log_normalizers[:, rows]
+
+    def member_log_probs(self, rows: Tensor, tokens: Tensor) -> Tensor:
+        """What each active member gave ``tokens`` (R',) at ``rows`` (R',) of the present step.
+
+        Returns:
+            (W, R') with W = :attr:`record_width`: M log-probabilities and, where a gate gives the weights,
+            the M weights.
+        """
+        log_probs = self._log_probs_of(rows, tokens)
+        return log_probs if self._combiner.gate is None else torch.cat([log_probs, self._weights[:, rows]])
+
+    def to_member_scores(self, records: Tensor) -> tuple[MemberScores, MemberScores]:
+        """Records (T, W) of one sequence -> every member's log-probabilities, and its weights."""
+        n = len(self._members)
+        log_probs = [
+            tuple(None if math.isnan(value) else value for value in column)
+            for column in records[:, :n].T.tolist()
+        ]
+        if self._combiner.gate is None:
+            return tuple(log_probs), tuple((weight,) * len(records) for weight in self._constant_weights)
+        return tuple(log_probs), tuple(map(tuple, records[:, n:].T.tolist()))
+
+    def require_finite(self, log_probs: Tensor) -> None:
+        """Raise a ModelError that names the member when the ``log_probs`` of the taken tokens hold NaN."""
+        if not bool(log_probs.isnan().any()):
+            return
+        pairs = [(n, s) for n, s in zip(self.names, self._scores, strict=True) if s is not None]
+        bad = [name for name, member_scores in pairs if not bool((member_scores < torch.inf).all())]
+        raise ModelError(
+            f"expected finite log-probabilities, found NaN or infinity from "
+            f"{', '.join(bad or self.names)}: check its weights, or use float32"
+        )

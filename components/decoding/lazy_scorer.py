@@ -1,0 +1,62 @@
+"""A token scorer that runs only when its scores are needed.
+
+Tokens are queued until then. The scorer then gets all of them at once, in one pass where it can, after one
+reordering of its caches; a scorer that is never needed is never called.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from components.decoding.scorers import MultiTokenScorer, TokenScorer
+
+
+class LazyScorer:
+    """Queues tokens for ``scorer`` until its scores are asked for.
+
+    Attributes:
+        scorer: The token scorer behind it.
+        calls: Number of its forward calls so far.
+    """
+
+    def __init__(self, scorer: TokenScorer) -> None:
+        self.scorer = scorer
+        self.calls = 0
+        self._is_prefilled = False
+        self._beam_indices: Tensor | None = None
+        self._tokens = torch.zeros((0, 0), dtype=torch.long)
+
+    def push(self, beam_indices: Tensor, tokens: Tensor) -> None:
+        """Queue one token per row (R,): row r continues row ``beam_indices[r]`` of the step before."""
+        if self._beam_indices is None:
+            # A copy: `tokens` may be a view of the search's own tensor, which goes on changing.
+            self._beam_indices, self._tokens = beam_indices, tokens[:, None].clone()
+        else:
+            self._beam_indices = self._beam_indices[beam_indices]
+            self._tokens = torch.cat([self._tokens[beam_indices], tokens[:, None]], dim=1)
+
+    def run(self) -> Tensor:
+        """Run the scorer over the queue; return its scores (R, V) of the next token."""
+        scores = None
+        if not self._is_prefilled:
+            scores, self._is_prefilled = self.scorer.prefill(), True
+            self.calls += 1
+        if self._beam_indices is None:
+            assert scores is not None
+            return scores
+        beam_indices, tokens = self._beam_indices, self._tokens
+        self._beam_indices = None
+        return self._catch_up(beam_indices, tokens)
+
+    def _catch_up(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
+        scorer = self.scorer
+        if tokens.shape[1] > 1 and isinstance(scorer, MultiTokenScorer):
+            self.calls += 1
+            return scorer.step_many(beam_indices, tokens)
+        scores = scorer.step(beam_indices, tokens[:, 0])
+        rows = torch.arange(len(tokens), device=tokens.device)
+        for column in tokens.T[1:]:
+            scores = scorer.step(rows, column)
+        self.calls += tokens.shape[1]
+        return scores

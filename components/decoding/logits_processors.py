@@ -1,0 +1,176 @@
+"""Constraints on the next token, as small callables applied to the combined log-probabilities.
+
+A logits processor gets log-probabilities (R, V), which it may change in place, and the :class:`History` of
+the R rows, and returns them. Forbidden tokens become -inf, and what is left is not renormalised unless
+:func:`renormalize` is among the processors, as in transformers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+FORBIDDEN = -torch.inf
+
+
+@dataclass(frozen=True)
+class History:
+    """What the R rows have generated so far.
+
+    Attributes:
+        tokens: Generated tokens (R, t).
+        utterances: Index of the utterance that each row belongs to (R,).
+        max_new_tokens: The length limit, eos included.
+    """
+
+    tokens: Tensor
+    utterances: Tensor
+    max_new_tokens: int
+
+    @property
+    def step(self) -> int:
+        """Number t of tokens generated so far."""
+        return int(self.tokens.shape[1])
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the next token is the last one allowed."""
+        return self.step == self.max_new_tokens - 1
+
+
+LogitsProcessor = Callable[[Tensor, History], Tensor]
+
+
+def apply_processors(
+    logits_processors: Sequence[LogitsProcessor], log_probs: Tensor, history: History
+) -> Tensor:
+    """Apply the processors in order."""
+    for process in logits_processors:
+        log_probs = process(log_probs, history)
+    return log_probs
+
+
+def suppress(tokens: Sequence[int]) -> LogitsProcessor:
+    """Forbid these tokens (transformers' ``suppress_tokens``)."""
+    columns = torch.tensor(sorted(set(tokens)), dtype=torch.long)
+
+    def process(log_probs: Tensor, history: History) -> Tensor:
+        return log_probs.index_fill_(1, columns.to(log_probs.device), FORBIDDEN)
+
+    return process
+
+
+def suppress_at(step: int, tokens: Sequence[int]) -> LogitsProcessor:
+    """Forbid these tokens at one step (transformers' ``begin_suppress_tokens``)."""
+    inner = suppress(tokens)
+
+    def process(log_probs: Tensor, history: History) -> Tensor:
+        return inner(log_probs, history) if history.step == step else log_probs
+
+    return process
+
+
+def suppress_until(step: int, tokens: Sequence[int]) -> LogitsProcessor:
+    """Forbid these tokens before a step: a minimum length, where the tokens are eos."""
+    inner = suppress(tokens)
+
+    def process(log_probs: Tensor, history: History) -> Tensor:
+        return inner(log_probs, history) if history.step < step else log_probs
+
+    return process
+
+
+def suppress_until_each(steps: Sequence[int], tokens: Sequence[int]) -> LogitsProcessor:
+    """Forbid these tokens before a step that differs by utterance."""
+    columns, until = sorted(set(tokens)), torch.tensor(steps)
+
+    def process(log_probs: Tensor, history: History) -> Tensor:
+        if history.step < max(steps):
+            early = history.step < until.to(log_probs.device)[history.utterances]
+            log_probs[:, columns] = log_probs[:, columns].masked_fill(early[:, None], FORBIDDEN)
+        return log_probs
+
+    return process
+
+
+def renormalize(log_probs: Tensor, history: History) -> Tensor:
+    """Make the probabilities of the allowed tokens sum to 1 (transformers' ``renormalize_logits``)."""
+    return log_probs.log_softmax(dim=-1)
+
+
+def _allow_only(log_probs: Tensor, tokens: Sequence[int]) -> Tensor:
+    log_probs.fill_(FORBIDDEN)
+    log_probs[:, list(tokens)] = 0.0
+    return log_probs
+
+
+def force_at(step: int, token: int) -> LogitsProcessor:
+    """Force this token at one step, with log-probability 0 (transformers' ``forced_bos_token_id``)."""
+
+    def process(log_probs: Tensor, history: History) -> Tensor:
+        return _allow_only(log_probs, (token,)) if history.step == step else log_probs
+
+    return process
+
+
+def force_last(tokens: Sequence[int]) -> LogitsProcessor:
+    """Force one of these tokens at the length limit, log-probability 0 (as ``forced_eos_token_id``)."""
+
+    def process(log_probs: Tensor, history: History) -> Tensor:
+        return _allow_only(log_probs, tokens) if history.is_last else log_probs
+
+    return process
+
+
+def _prepend_start(start: Sequence[int], history: History) -> Tensor:
+    """The tokens of each row behind the decoder's start tokens."""
+    first = torch.tensor(start, dtype=torch.long, device=history.tokens.device)
+    return torch.cat([first.expand(len(history.tokens), -1), history.tokens], dim=1)
+
+
+def bias_sequences(
+    biases: Sequence[tuple[Sequence[int], float]], start: Sequence[int] = ()
+) -> LogitsProcessor:
+    """Add a bias to the token that would complete a sequence (transformers' ``sequence_bias``).
+
+    Sequences may begin within ``start``, the decoder's first tokens.
+    """
+
+    def process(log_probs: Tensor, history: History) -> Tensor:
+        tokens = _prepend_start(start, history)
+        for (*prefix, last), bias in biases:
+            if len(prefix) > tokens.shape[1]:
+                continue
+            expected = torch.tensor(prefix, dtype=torch.long, device=log_probs.device)
+            matches = (tokens[:, tokens.shape[1] - len(prefix) :] == expected).all(dim=1)
+            log_probs[:, last] += torch.where(matches, bias, 0.0)
+        return log_probs
+
+    return process
+
+
+def forbid_sequences(sequences: Sequence[Sequence[int]], start: Sequence[int] = ()) -> LogitsProcessor:
+    """Forbid the last token of these sequences after the others (``bad_words_ids`` longer than one)."""
+    return bias_sequences([(sequence, FORBIDDEN) for sequence in sequences], start)
+
+
+def no_repeat_ngram(size: int, start: Sequence[int] = ()) -> LogitsProcessor:
+    """Forbid a token that would repeat an n-gram of a row (transformers' ``no_repeat_ngram_size``).
+
+    N-grams may begin within ``start``, the decoder's first tokens.
+    """
+
+    def process(log_probs: Tensor, history: History) -> Tensor:
+        tokens = _prepend_start(start, history)
+        if tokens.shape[1] < size:
+            return log_probs
+        windows = tokens.unfold(1, size, 1)
+        tail = tokens[:, tokens.shape[1] - size + 1 :].unsqueeze(1)
+        rows, starts = (windows[:, :, :-1] == tail).all(dim=2).nonzero(as_tuple=True)
+        log_probs[rows, windows[rows, starts, -1]] = FORBIDDEN
+        return log_probs
+
+    return process

@@ -1,0 +1,244 @@
+"""Token scorers from transformers' encoder-decoder models: Marian, M2M/NLLB, mBART, T5, Whisper.
+
+The encoder runs once; the keys and values of its output are computed once per utterance and shared by its
+beams; self-attention grows in place. Only the last position's logits are computed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import MarianMTModel
+from transformers.modeling_outputs import BaseModelOutput
+
+from components.decoding.generation_settings import (
+    as_tuple,
+    eos_of,
+    generation_setting,
+    warn_about_ignored_settings,
+)
+from components.decoding.models import kv_cache
+from components.decoding.models.marian import MarianDecoderState
+from components.decoding.models.shared_attention import share_attention
+from components.decoding.scorers import Vocabulary
+from components.errors import ConfigError
+from components.kernels import Arithmetic
+from components.kernels.fused_mlp import fuse_mlp
+from components.kernels.fused_qkv import fuse_qkv
+from components.kernels.packed_linear import prepack
+
+UNBOUNDED = 1 << 20
+"""Number of positions of models with relative positions, which have no largest one."""
+
+
+class Seq2SeqModel:
+    """A loaded encoder-decoder model, prepared for batched decoding.
+
+    Attributes:
+        vocabulary: Its output tokens.
+        positions: The largest number of positions of the decoder.
+        start: The decoder's start token.
+        shares_attention: Whether the rows of an utterance share its cross-attention keys.
+        has_own_decoder: Whether it is decoded by :mod:`.marian`.
+        scores_hidden_states: Whether hidden states are turned into scores here, not in the model's forward.
+    """
+
+    def __init__(self, model: Any, digest: str, name: str, arithmetic: Arithmetic | None = None) -> None:
+        """Prepare ``model``.
+
+        Args:
+            model: An encoder-decoder model of transformers.
+            digest: Of its vocabulary (see :func:`components.decoding.scorers.digest_of`).
+            name: How messages name it.
+            arithmetic: Pack the linear layers for the CPU with this arithmetic, in place: afterwards the
+                model can be run, but not saved or trained. None leaves them as they are.
+
+        Raises:
+            ConfigError: Its settings name no start token or no eos token.
+        """
+        warn_about_ignored_settings(model, name)
+        self.model = model.eval()
+        self.name = name
+        self.shares_attention = share_attention(model)
+        self.has_own_decoder = False
+        self.scores_hidden_states = _can_score_hidden_states(model)
+        self.bias: Tensor | None = model.final_logits_bias if self.scores_hidden_states else None
+        self.cache_argument = kv_cache.cache_argument(model)
+        head = model.get_output_embeddings()
+        start, pad = (
+            generation_setting(model, "decoder_start_token_id"),
+            generation_setting(model, "pad_token_id"),
+        )
+        if start is None:
+            raise ConfigError(
+                f"{name}: expected decoder_start_token_id in its generation settings, found none"
+            )
+        self.start = as_tuple(start)[:1]
+        eos = eos_of(model)
+        self.vocabulary = Vocabulary(
+            int(head.weight.shape[0]), eos, eos[0] if pad is None else int(pad), digest
+        )
+        limits = ("max_decoder_position_embeddings", "max_position_embeddings")  # the first is LED's
+        self.positions = next((int(n) for name in limits if (n := getattr(model.config, name, 0))), UNBOUNDED)
+        if arithmetic is not None:
+            if self.scores_hidden_states:  # the packed layer adds the bias as it goes
+                model.lm_head.bias, self.bias = nn.Parameter(model.final_logits_bias[0]), None
+            n_fused = fuse_qkv(model, arithmetic)
+            fuse_mlp(model, arithmetic)
+            prepack(model, arithmetic)
+            self.has_own_decoder = type(model) is MarianMTModel and n_fused > 0
+
+    def build_scorer(self, *, start: tuple[int, ...] | None = None, **inputs: Tensor) -> Seq2SeqScorer:
+        """A token scorer for a batch of utterances.
+
+        Args:
+            start: The decoder's first tokens, the same for all; default: its start token.
+            inputs: The encoder's inputs: ``input_ids`` and ``attention_mask`` (N, S), or features.
+
+        Returns:
+            A scorer for one search.
+        """
+        kind = MarianScorer if self.has_own_decoder else Seq2SeqScorer
+        return kind(self, inputs, start or self.start)
+
+    def scores(self, first: int, **step: Any) -> Tensor:
+        """Run the decoder.
+
+        Args:
+            first: The first position whose scores are needed; -1: only the last.
+            step: The model's inputs.
+
+        Returns:
+            Scores (R, t, V), float32.
+        """
+        if not self.scores_hidden_states:
+            logits: Tensor = self.model(**step).logits[:, first:]
+            return logits.float()
+        hidden = self.model.model(**step).last_hidden_state[:, first:]
+        scores: Tensor = self.model.lm_head(hidden).float()
+        return scores if self.bias is None else scores + self.bias
+
+
+def _can_score_hidden_states(model: Any) -> bool:
+    """Whether its scores are ``lm_head(model(...)) + final_logits_bias``, as Marian's, mBART's and BART's.
+
+    Computed in these two parts only the last position is scored, and the bias costs no pass over all scores.
+    """
+    is_of_transformers = type(model).__module__.startswith("transformers.")
+    return is_of_transformers and hasattr(model, "final_logits_bias") and hasattr(model, "model")
+
+
+class Seq2SeqScorer:
+    """The :class:`.scorers.TokenScorer` of a batch of utterances in an encoder-decoder model."""
+
+    def __init__(self, ready: Seq2SeqModel, inputs: dict[str, Tensor], start: tuple[int, ...]) -> None:
+        self.name, self.vocabulary = ready.name, ready.vocabulary
+        self.limit = ready.positions - len(start) + 1
+        self._ready = ready
+        self._inputs = inputs
+        self._start = start
+        self._mask: Tensor | None = inputs.get("attention_mask")
+        self._output: Any = BaseModelOutput
+
+    def as_transformers_scorer(self) -> Seq2SeqScorer:
+        """The same in transformers' own forward pass, which dropout needs."""
+        return Seq2SeqScorer(self._ready, self._inputs, self._start)
+
+    @property
+    def utterances(self) -> int:
+        """Number of utterances it was prepared for."""
+        return len(next(iter(self._inputs.values())))
+
+    @torch.inference_mode()
+    def prefill(self) -> Tensor:
+        """Run the encoder and the start tokens; see :meth:`.TokenScorer.prefill`."""
+        self.encode()
+        return self.prefill_decoder()
+
+    @torch.inference_mode()
+    def encode(self) -> None:
+        """Run the encoder."""
+        output = self._ready.model.get_encoder()(**self._inputs, return_dict=True)
+        self._encoded, self._output = output.last_hidden_state, type(output)
+
+    @torch.inference_mode()
+    def prefill_decoder(self) -> Tensor:
+        """Run the start tokens; returns scores (N, V)."""
+        n = self._encoded.shape[0]
+        device = self._encoded.device
+        self._cache = kv_cache.encoder_decoder_cache()
+        self._utterances = torch.arange(n, device=device)
+        self._source_utterances = self._utterances
+        if self._mask is not None and bool(self._mask.all()):
+            self._mask = None
+        return self._run_decoder(torch.tensor(self._start, device=device).repeat(n, 1), -1)[:, 0]
+
+    @torch.inference_mode()
+    def step(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
+        """Reorder the caches and run one position; see :meth:`.TokenScorer.step`."""
+        return self.step_many(beam_indices, tokens[:, None])
+
+    @torch.inference_mode()
+    def step_many(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
+        """Reorder the caches and run the positions of ``tokens`` (R, t); returns (R, V)."""
+        self._reorder(beam_indices)
+        return self._run_decoder(tokens, -1)[:, 0]
+
+    @torch.inference_mode()
+    def score_tokens(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
+        """The same with the scores after every token, (R, t, V)."""
+        self._reorder(beam_indices)
+        return self._run_decoder(tokens, 0)
+
+    def _reorder(self, beam_indices: Tensor) -> None:
+        kv_cache.reorder(self._cache.self_attention_cache, beam_indices, len(self._utterances))
+        self._utterances = self._utterances[beam_indices]
+        self._select_sources(self._sources())
+
+    def _sources(self) -> Tensor:
+        """The utterances whose keys are needed: once each if all have as many rows, else once per row."""
+        if not self._ready.shares_attention:
+            return self._utterances
+        remaining, counts = torch.unique_consecutive(self._utterances, return_counts=True)
+        return remaining if bool((counts == counts[0]).all()) else self._utterances
+
+    def _select_sources(self, utterances: Tensor) -> None:
+        present = self._source_utterances
+        if len(utterances) == len(present) and bool((utterances == present).all()):
+            return
+        # The utterances are among the present ones, in order, so bisection finds their rows.
+        rows = torch.searchsorted(present, utterances)
+        kv_cache.select_rows(self._cache.cross_attention_cache, rows)
+        self._encoded = self._encoded[rows]
+        self._mask = None if self._mask is None else self._mask[rows]
+        self._source_utterances = utterances
+
+    def _run_decoder(self, tokens: Tensor, first: int) -> Tensor:
+        return self._ready.scores(
+            first,
+            encoder_outputs=self._output(last_hidden_state=self._encoded),  # sparse ones have more fields
+            attention_mask=self._mask,
+            decoder_input_ids=tokens,
+            use_cache=True,
+            **{self._ready.cache_argument: self._cache},
+        )
+
+
+class MarianScorer(Seq2SeqScorer):
+    """The same on :class:`.marian.MarianDecoderState`, for Marian models with packed layers."""
+
+    @torch.inference_mode()
+    def prefill_decoder(self) -> Tensor:
+        """Run the start tokens; returns scores (N, V)."""
+        mask = None if self._mask is None or bool(self._mask.all()) else self._mask
+        self._state = MarianDecoderState(self._ready.model, self._encoded, mask)
+        return self._run_decoder(torch.tensor(self._start).repeat(len(self._encoded), 1), -1)[:, 0]
+
+    def _reorder(self, beam_indices: Tensor) -> None:
+        self._state.reorder(beam_indices)
+
+    def _run_decoder(self, tokens: Tensor, first: int) -> Tensor:
+        scores: Tensor = self._ready.model.lm_head(self._state.step(tokens)[:, first:])
+        return scores

@@ -1,0 +1,277 @@
+"""Token scorer from openai-whisper's text decoder (Radford et al., 2022, arXiv:2212.04356).
+
+Keys and values of the cross-attention are computed once per 30-second window and shared by all its rows;
+those of the self-attention live in a preallocated cache that is reordered with the beam; only the last
+position's logits are computed; the cross-attention states of a finished window are overwritten by one still
+open.
+
+Letters in shapes: N windows, R rows, T encoder positions, P prompt tokens, V tokens of the vocabulary, d
+model width, d_h = d / heads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from whisper.model import LayerNorm, ResidualAttentionBlock, Whisper
+from whisper.tokenizer import Tokenizer
+
+from components.decoding.scorers import Vocabulary, digest_of
+from components.kernels import Arithmetic
+from components.kernels.cross_attention import cross_attention_kernel
+from components.kernels.packed_linear import Projection, build_linear, fuse_linears
+from components.kernels.threads import map_in_threads
+
+
+@cache
+def _digest(name: str, languages: int) -> str:
+    from whisper.tokenizer import get_encoding  # noqa: PLC0415 - reads the vocabulary, once per process
+
+    encoding = get_encoding(name, languages)
+    pieces = {repr(encoding.decode_single_token_bytes(i)): i for i in range(encoding.n_vocab)}
+    return digest_of(pieces)
+
+
+def vocabulary_of(tokenizer: Tokenizer, size: int) -> Vocabulary:
+    """Whisper's output tokens: end-of-text ends a sequence and pads."""
+    name = tokenizer.encoding.name.removesuffix(".tiktoken")
+    digest = _digest(name, tokenizer.num_languages)
+    return Vocabulary(size=size, eos=(tokenizer.eot,), pad=tokenizer.eot, digest=digest)
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """The projections and layer norms of one decoder block."""
+
+    attn_ln: LayerNorm
+    qkv: Projection
+    attn_out: Projection
+    cross_ln: LayerNorm
+    cross_q: Projection
+    cross_kv: Projection
+    cross_out: Projection
+    mlp_ln: LayerNorm
+    mlp_in: Projection
+    mlp_out: Projection
+
+
+class WhisperDecoder:
+    """The decoder's weights, packed for the CPU where it runs there; stateless, shared by all searches."""
+
+    def __init__(self, model: Whisper, arithmetic: Arithmetic = "float32") -> None:
+        decoder = model.decoder
+        self.heads = model.dims.n_text_head
+        self.width = model.dims.n_text_state
+        self.context = model.dims.n_text_ctx
+        self.size = model.dims.n_vocab
+        self.device, self.dtype = model.device, decoder.token_embedding.weight.dtype
+        on_cpu = self.device.type == "cpu"
+        self.attend = cross_attention_kernel(self.width // self.heads, self.dtype) if on_cpu else None
+        self.tokens = decoder.token_embedding
+        self.positions = decoder.positional_embedding
+        self.layers = [_layer(block, arithmetic) for block in decoder.blocks]
+        self.norm = decoder.ln
+        self.head = build_linear(self.tokens.weight, None, "float32" if arithmetic == "int8" else arithmetic)
+
+    def cross_attention_states(self, features: Tensor) -> list[Tensor]:
+        """Cross-attention keys and values of the encoder's output.
+
+        Args:
+            features: (N, T, d).
+
+        Returns:
+            Per layer a tensor (2, N, heads, T, d_h): keys, then values.
+        """
+        n, length, width = features.shape
+        shape = (2, n, self.heads, length, width // self.heads)
+        pairs = [features.new_empty(shape) for _ in self.layers]
+
+        def fill_windows(part: slice) -> None:
+            for layer, pair in zip(self.layers, pairs, strict=True):
+                joint = layer.cross_kv(features[part]).view(-1, length, 2, self.heads, shape[-1])
+                pair[:, part] = joint.permute(2, 0, 3, 1, 4)
+
+        # On the CPU one window at a time: what is transposed is still in the processor's cache.
+        step = 1 if features.device.type == "cpu" else n
+        map_in_threads(fill_windows, [slice(i, i + step) for i in range(0, n, step)])
+        return pairs
+
+
+def _layer(block: ResidualAttentionBlock, arithmetic: Arithmetic) -> _Layer:
+    attn, cross, mlp = block.attn, block.cross_attn, block.mlp
+    return _Layer(
+        attn_ln=block.attn_ln,
+        qkv=fuse_linears([attn.query, attn.key, attn.value], arithmetic),
+        attn_out=fuse_linears([attn.out], arithmetic),
+        cross_ln=block.cross_attn_ln,
+        cross_q=fuse_linears([cross.query], arithmetic),
+        cross_kv=fuse_linears([cross.key, cross.value], arithmetic),
+        cross_out=fuse_linears([cross.out], arithmetic),
+        mlp_ln=block.mlp_ln,
+        mlp_in=build_linear(mlp[0].weight, mlp[0].bias, arithmetic, "gelu"),
+        mlp_out=fuse_linears([mlp[2]], arithmetic),
+    )
+
+
+class WhisperTokenScorer:
+    """The :class:`.scorers.TokenScorer` of N windows with their prompts.
+
+    Attributes:
+        no_speech: Probability of the no-speech token of each window (N,), after :meth:`prefill`.
+    """
+
+    def __init__(
+        self,
+        decoder: WhisperDecoder,
+        tokenizer: Tokenizer,
+        cross: list[Tensor],
+        prompts: Tensor,
+        counts: Tensor | None = None,
+    ) -> None:
+        """Prepare a search.
+
+        Args:
+            decoder: The weights.
+            tokenizer: Names the special tokens.
+            cross: Of the N windows, from :meth:`WhisperDecoder.cross_attention_states`; the search overwrites
+                it.
+            prompts: Prompt tokens (N, P), with start-of-transcript at the same position in all.
+            counts: Logarithm of the number of positions that each encoded one stands for (N, T); None: each
+                for itself.
+        """
+        self.name = "whisper"
+        self.vocabulary = vocabulary_of(tokenizer, decoder.size)
+        self.limit = decoder.context - prompts.shape[1]
+        self.no_speech = torch.zeros(len(prompts))
+        self._decoder, self._tokenizer, self._cross, self._prompts = decoder, tokenizer, cross, prompts
+        self._log_counts = counts
+        self._length = 0
+        self._cache: list[Tensor] = []
+        self._owners = torch.arange(len(prompts))
+        self._slots = torch.arange(len(prompts))
+
+    def prefill(self) -> Tensor:
+        """Run the prompts; see :meth:`.TokenScorer.prefill`."""
+        prompts = self._prompts
+        sot = int((prompts[0] == self._tokenizer.sot).nonzero()[0, 0])
+        hidden = self._forward(prompts)
+        ends = self._logits(hidden[:, [sot, -1]])
+        if self._tokenizer.no_speech is not None:
+            self.no_speech = ends[:, 0].softmax(-1)[:, self._tokenizer.no_speech].cpu()
+        return ends[:, 1]
+
+    def step(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
+        """Reorder the cache and run one position; see :meth:`.TokenScorer.step`."""
+        return self.step_many(beam_indices, tokens[:, None])
+
+    def step_many(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
+        """Reorder the cache and run the positions of ``tokens`` (R, t); returns (R, V)."""
+        self._reorder(beam_indices)
+        return self._logits(self._forward(tokens)[:, -1])
+
+    def score_tokens(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
+        """The same with the scores after every token, (R, t, V)."""
+        self._reorder(beam_indices)
+        return self._logits(self._forward(tokens))
+
+    def _reorder(self, beam_indices: Tensor) -> None:
+        if not torch.equal(beam_indices, torch.arange(self._cache[0].shape[1], device=beam_indices.device)):
+            used = self._length
+            for i, past in enumerate(self._cache):
+                moved = past.new_empty(2, len(beam_indices), *past.shape[2:])
+                moved[:, :, :, :used] = past[:, :, :, :used].index_select(1, beam_indices)
+                self._cache[i] = moved
+            self._drop_finished_windows(self._owners[beam_indices.cpu()])
+
+    def _drop_finished_windows(self, owners: Tensor) -> None:
+        """Move the windows that still have rows to the first slots of the cross-attention states."""
+        self._owners = owners
+        alive = torch.unique(owners).tolist()
+        taken = {int(self._slots[w]) for w in alive}
+        free = [slot for slot in range(len(alive)) if slot not in taken]
+        for window in alive:
+            slot = int(self._slots[window])
+            if slot >= len(alive):
+                target = free.pop()
+                for pair in self._cross:
+                    pair[:, target] = pair[:, slot]
+                if self._log_counts is not None:
+                    self._log_counts[target] = self._log_counts[slot]
+                self._slots[window] = target
+
+    def _logits(self, hidden: Tensor) -> Tensor:
+        logits: Tensor = self._decoder.head(self._decoder.norm(hidden)).float()
+        return logits
+
+    def _forward(self, tokens: Tensor) -> Tensor:
+        """Run the decoder over ``tokens`` (R, t) at the next positions; returns hidden states (R, t, d)."""
+        decoder, start = self._decoder, self._length
+        stop = start + tokens.shape[1]
+        if not self._cache or self._cache[0].shape[3] < stop:
+            self._grow(len(tokens), stop)
+        x: Tensor = decoder.tokens(tokens) + decoder.positions[start:stop]
+        layout = self._layout()
+        for i, layer in enumerate(decoder.layers):
+            x = x + layer.attn_out(self._self_attend(layer.qkv(layer.attn_ln(x)), self._cache[i], start))
+            x = x + layer.cross_out(
+                self._cross_attend(layer.cross_q(layer.cross_ln(x)), self._cross[i], layout)
+            )
+            x = x + layer.mlp_out(layer.mlp_in(layer.mlp_ln(x)))
+        self._length = stop
+        return x
+
+    def _grow(self, rows: int, stop: int) -> None:
+        """Make the cache (2, R, heads, capacity, d_h) hold ``stop`` positions and more: copies stay rare."""
+        decoder = self._decoder
+        capacity = min(max(64, 2 * stop), decoder.context)
+        shape = (2, rows, decoder.heads, capacity, decoder.width // decoder.heads)
+        grown = [torch.empty(shape, dtype=decoder.dtype, device=decoder.device) for _ in decoder.layers]
+        for new, old in zip(grown, self._cache, strict=False):
+            new[:, :, :, : self._length] = old[:, :, :, : self._length]
+        self._cache = grown
+
+    def _self_attend(self, qkv: Tensor, past: Tensor, start: int) -> Tensor:
+        """Causal self-attention of queries, keys and values (R, t, 3 d) over the cache, which it extends."""
+        rows, t, _ = qkv.shape
+        q, k, v = qkv.view(rows, t, 3, self._decoder.heads, -1).permute(2, 0, 3, 1, 4)
+        past[0, :, :, start : start + t], past[1, :, :, start : start + t] = k, v
+        keys, values = past[:, :, :, : start + t]
+        mask = None
+        if t > 1:
+            mask = torch.ones(t, start + t, dtype=torch.bool, device=q.device).tril(start)
+        out = functional.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
+        return out.transpose(1, 2).flatten(2)
+
+    def _layout(self) -> tuple[int, int, Tensor | None]:
+        """Windows n, rows per window b, each row's cell in a grid of n x b (None: they fill it in order)."""
+        owners = self._owners
+        alive, counts = torch.unique(owners, return_counts=True)
+        n, b = len(alive), int(counts.max())
+        first = torch.cumsum(counts, 0) - counts
+        within = torch.arange(len(owners)) - first.repeat_interleave(counts)
+        cells = self._slots[owners] * b + within
+        in_order = len(owners) == n * b and torch.equal(cells, torch.arange(n * b))
+        return n, b, None if in_order else cells.to(self._decoder.device)
+
+    def _cross_attend(self, q: Tensor, pair: Tensor, layout: tuple[int, int, Tensor | None]) -> Tensor:
+        """Cross-attention of queries (R, t, d): the rows of a window share its keys and values."""
+        n, b, cells = layout
+        t, heads = q.shape[1], self._decoder.heads
+        if cells is not None:
+            q = q.new_zeros(n * b, t, q.shape[2]).index_copy_(0, cells, q)
+        q = q.reshape(n, b * t, heads, -1)
+        keys, values = pair[:, :n]
+        counts = None if self._log_counts is None else self._log_counts[:n, None]
+        if self._decoder.attend is not None:  # a few queries to many keys
+            counts = q.new_zeros(1, 1, keys.shape[2]) if counts is None else counts
+            out = self._decoder.attend(q, keys, values, counts)
+        else:
+            mask = None if counts is None else counts[:, None]
+            out = functional.scaled_dot_product_attention(q.transpose(1, 2), keys, values, attn_mask=mask)
+            out = out.transpose(1, 2).flatten(2)
+        out = out.reshape(n * b, t, -1)
+        return out if cells is None else out[cells]

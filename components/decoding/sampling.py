@@ -1,0 +1,141 @@
+"""Greedy search and sampling: every row takes one token after another, independently of the others.
+
+A sample is drawn by inverting the cumulative distribution at one uniform number per token. The numbers of a
+row come from a generator of its own, seeded by (seed, key of the utterance, number of the sample), so what is
+drawn for an utterance does not depend on which others are in the batch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from components.decoding.candidates import Candidate
+from components.decoding.config import SearchConfig
+from components.decoding.ensemble_scorer import EnsembleScorer
+from components.decoding.logits_processors import History, LogitsProcessor, apply_processors
+
+
+@dataclass
+class _DecodedRows:
+    """The tokens that R rows have taken in up to T steps.
+
+    ``tokens`` and their ``log_probs`` are (R, T), ``records`` of the members (R, T, W; see
+    :meth:`EnsembleScorer.member_log_probs`), ``lengths`` and ``finished`` (ended by eos) are (R,).
+    """
+
+    tokens: Tensor
+    log_probs: Tensor
+    records: Tensor
+    lengths: Tensor
+    finished: Tensor
+
+
+def greedy_or_sample(
+    scorer: EnsembleScorer,
+    config: SearchConfig,
+    logits_processors: Sequence[LogitsProcessor],
+    keys: Sequence[int] | None,
+) -> list[list[Candidate]]:
+    """Decode greedily, or sample where ``config.temperature`` is above 0; see :func:`.search.search`.
+
+    Returns:
+        Per utterance one candidate (greedy) or ``config.n_best`` of them (sampled), best first.
+    """
+    copies = config.n_best if config.temperature > 0 else 1
+    steps = min(config.max_new_tokens, scorer.limit)
+    log_probs = scorer.prefill()
+    n, device = log_probs.shape[0], log_probs.device
+    draws = _draw_uniform(config, keys, n, copies, steps).to(device)
+    eos = torch.tensor(scorer.vocabulary.eos, device=device)
+    decoded = _allocate_rows(n * copies, steps, scorer.record_width, device)
+    alive = torch.arange(n * copies, device=device)
+    source = alive // copies
+    history = History(decoded.tokens[:n, :0], torch.arange(n, device=device), steps)
+    for t in range(steps):
+        log_probs = apply_processors(logits_processors, log_probs, history)
+        tokens = _choose_tokens(log_probs, source, draws[alive, t], config)
+        ended = torch.isin(tokens, eos)
+        decoded.tokens[alive, t], decoded.log_probs[alive, t] = tokens, log_probs[source, tokens]
+        scorer.require_finite(decoded.log_probs[alive, t])
+        decoded.records[alive, t] = scorer.member_log_probs(source, tokens).T
+        decoded.lengths[alive] = t + 1
+        decoded.finished[alive] = ended
+        unfinished = (~ended).nonzero()[:, 0]
+        if len(unfinished) == 0 or t + 1 == steps:
+            break
+        log_probs = scorer.step(source[unfinished], tokens[unfinished])
+        alive, source = alive[unfinished], torch.arange(len(unfinished), device=device)
+        history = History(decoded.tokens[alive, : t + 1], alive // copies, steps)
+    candidates = [_to_candidate(scorer, decoded, row, config) for row in range(n * copies)]
+    return [
+        sorted(candidates[i : i + copies], key=lambda candidate: -candidate.normalized_score)
+        for i in range(0, n * copies, copies)
+    ]
+
+
+def _allocate_rows(rows: int, steps: int, width: int, device: torch.device) -> _DecodedRows:
+    return _DecodedRows(
+        tokens=torch.zeros((rows, steps), dtype=torch.long, device=device),
+        log_probs=torch.zeros((rows, steps), device=device),
+        records=torch.zeros((rows, steps, width), device=device),
+        lengths=torch.zeros(rows, dtype=torch.long, device=device),
+        finished=torch.zeros(rows, dtype=torch.bool, device=device),
+    )
+
+
+def _choose_tokens(log_probs: Tensor, source: Tensor, draws: Tensor, config: SearchConfig) -> Tensor:
+    """The next token of each row.
+
+    ``source`` (R,) is the row of ``log_probs`` that each row reads (at the first token the rows of an
+    utterance share one), ``draws`` (R,) one number in [0, 1) for each.
+    """
+    if config.temperature == 0:
+        return log_probs.argmax(dim=-1)[source]
+    probabilities = torch.softmax(log_probs / config.temperature, dim=-1)
+    if config.top_p == 1:  # nothing is cut off: any order will do, and sorting costs most of the time
+        mass = probabilities.double().cumsum(dim=-1)
+        drawn = torch.searchsorted(mass[source], (draws.double() * mass[source, -1])[:, None], right=True)
+        return drawn[:, 0].clamp(max=log_probs.shape[-1] - 1)
+    ordered, tokens = probabilities.sort(dim=-1, descending=True, stable=True)
+    mass = ordered.double().cumsum(dim=-1)
+    # The smallest set that reaches top_p: a token stays while the mass before it is below top_p.
+    total = torch.where(mass - ordered < config.top_p, mass, 0.0).amax(dim=-1)
+    rank = torch.searchsorted(mass[source], (draws.double() * total[source])[:, None], right=True)[:, 0]
+    n_kept = (mass < total[:, None]).sum(dim=-1)
+    return tokens[source, torch.minimum(rank, n_kept[source])]
+
+
+def _draw_uniform(
+    config: SearchConfig, keys: Sequence[int] | None, n: int, copies: int, steps: int
+) -> Tensor:
+    """One number in [0, 1) per row and step, (n * copies, steps)."""
+    if config.temperature == 0:
+        return torch.zeros((n, steps))
+    rows = []
+    for key in keys if keys is not None else [0] * n:
+        for copy in range(copies):
+            name = f"{config.seed}/{key}/{copy}".encode()
+            seed = int.from_bytes(hashlib.sha256(name).digest()[:8], "big", signed=True)
+            rows.append(torch.rand(steps, generator=torch.Generator().manual_seed(seed), dtype=torch.float64))
+    return torch.stack(rows)
+
+
+def _to_candidate(scorer: EnsembleScorer, decoded: _DecodedRows, row: int, config: SearchConfig) -> Candidate:
+    length, finished = int(decoded.lengths[row]), bool(decoded.finished[row])
+    log_probs = decoded.log_probs[row, :length]
+    member_log_probs, member_weights = scorer.to_member_scores(decoded.records[row, :length])
+    score = float(log_probs.sum())
+    return Candidate(
+        tokens=tuple(decoded.tokens[row, : length - finished].tolist()),
+        score=score,
+        log_probs=tuple(log_probs.tolist()),
+        member_log_probs=member_log_probs,
+        member_weights=member_weights,
+        eos_token=int(decoded.tokens[row, length - 1]) if finished else None,
+        normalized_score=score / length**config.length_penalty,
+    )

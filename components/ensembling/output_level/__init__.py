@@ -1,0 +1,1 @@
+"""System combination: finished n-best lists of several systems become one output per utterance."""

@@ -1,0 +1,90 @@
+"""Settings of system combination: how the finished outputs of several systems become one.
+
+Flat, described and bounded, because Prefect's UI makes its form of them.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from components.metrics.choices import MetricName
+
+COEFFICIENTS_FILE = "coefficients.json"
+"""File, in the folder of a ``tune`` node, that holds the coefficients of reranking."""
+SYSTEM_COMBINATION_VERSION = 3
+"""Part of a ``combine`` node's key: changes when the same hypotheses and settings give another output."""
+
+
+class SystemCombinationConfig(BaseModel):
+    """How the n-best lists of several systems become one output per utterance."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    method: Literal["rover", "minimum_bayes_risk", "reranking"] = Field(
+        "rover",
+        title="Method",
+        description="rover = vote word by word; minimum_bayes_risk = the candidate most like all others; "
+        "reranking = the candidate with the best weighted features",
+    )
+    weights: tuple[float, ...] = Field(
+        (),
+        title="Weights",
+        description="vote of each system, in their order; empty = equal votes",
+    )
+    n_best: int = Field(
+        5,
+        title="Hypotheses per system",
+        ge=1,
+        le=64,
+        description="best hypotheses of each system that take part; 1 is the classical ROVER",
+    )
+    scale: float = Field(
+        1.0,
+        title="Posterior scale",
+        ge=0.0,
+        le=100.0,
+        description="a system's vote is shared out over its hypotheses as probability ** scale; 0 = evenly",
+    )
+    voting: Literal["frequency", "average", "maximum"] = Field(
+        "frequency",
+        title="Voting",
+        description="rover: by votes alone, or also by the average or the maximum of the word confidences",
+    )
+    alpha: float = Field(
+        0.5,
+        title="Alpha",
+        ge=0.0,
+        le=1.0,
+        description="rover: share of the votes in a word's score, the rest is confidence; "
+        "unused with voting=frequency",
+    )
+    null_confidence: float = Field(
+        0.7,
+        title="Confidence of silence",
+        ge=0.0,
+        le=1.0,
+        description="rover: the confidence of saying no word at a place; unused with voting=frequency",
+    )
+    normaliser: Literal["none", "basic", "whisper-english"] = Field(
+        "none",
+        title="Normalizer",
+        description="rover: none keeps the words as written (case and punctuation never separate votes); "
+        "the others vote on normalized text, so that '6' and 'six' can agree",
+    )
+    utility: MetricName = Field(
+        "chrf",
+        title="Utility",
+        description="minimum_bayes_risk and reranking: how alike two candidates are; wer for transcripts",
+    )
+    coefficients: dict[str, float] = Field(
+        default={},
+        title="Coefficients",
+        description="reranking: weight of each feature, learned on development data (never on test)",
+    )
+    language_model: str | None = Field(
+        None,
+        title="Language model",
+        description="reranking: reference of a causal language model whose log-probability is the feature lm",
+    )

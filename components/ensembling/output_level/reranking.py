@@ -1,0 +1,134 @@
+"""Log-linear reranking of n-best lists: the highest weighted sum of features wins (Och and Ney 2002).
+
+The features are rows of :data:`N_FEATURES`; their coefficients are learned on development data by
+:mod:`components.ensembling.output_level.mert`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.ensembling.output_level.candidates import Candidates, collect_candidates
+from components.ensembling.output_level.config import SystemCombinationConfig
+from components.ensembling.output_level.mbr_utilities import pairwise_utility
+from components.ensembling.output_level.weighted_hypotheses import SystemNBest
+from components.errors import ConfigError
+from components.languages import UNDETERMINED
+from components.records import Hypothesis
+
+Vector = NDArray[np.float64]
+Feature = Callable[[Candidates, SystemCombinationConfig, str], dict[str, Vector]]
+"""(candidates, config, language) -> features by name, each with one number per candidate."""
+
+
+def _score_features(
+    candidate_set: Candidates, config: SystemCombinationConfig, language: str
+) -> dict[str, Vector]:
+    """Log-probability (nats) and its mean per token, from the first system that has the text."""
+    del config, language
+    scores = np.array([hypothesis.score for hypothesis in candidate_set.hypotheses])
+    lengths = np.array([max(hypothesis.n_tokens, 1) for hypothesis in candidate_set.hypotheses])
+    return {"log_prob": scores, "mean_log_prob": scores / lengths}
+
+
+def _length_features(
+    candidate_set: Candidates, config: SystemCombinationConfig, language: str
+) -> dict[str, Vector]:
+    """Numbers of words and of characters; the latter for languages written without spaces."""
+    del config, language
+    return {
+        "words": np.array([float(len(text.split())) for text in candidate_set.texts]),
+        "characters": np.array([float(len(text)) for text in candidate_set.texts]),
+    }
+
+
+def _vote_features(
+    candidate_set: Candidates, config: SystemCombinationConfig, language: str
+) -> dict[str, Vector]:
+    """Each system's posterior weight of the text; 0 where the system does not have it."""
+    del config, language
+    return {
+        f"vote:{system}": candidate_set.vote_shares[number]
+        for number, system in enumerate(candidate_set.systems)
+    }
+
+
+def _agreement_feature(
+    candidate_set: Candidates, config: SystemCombinationConfig, language: str
+) -> dict[str, Vector]:
+    """Expected utility under the posterior of all systems, in percent: minimum Bayes risk as a feature."""
+    return {
+        "agreement": pairwise_utility(config.utility, candidate_set.texts, language)
+        @ candidate_set.vote_shares.sum(0)
+    }
+
+
+def _hypothesis_features(
+    candidate_set: Candidates, config: SystemCombinationConfig, language: str
+) -> dict[str, Vector]:
+    """Features that every hypothesis has, such as ``lm``, a language model's log-probability."""
+    del config, language
+    names = set.intersection(*(set(hypothesis.features) for hypothesis in candidate_set.hypotheses))
+    return {name: np.array([h.features[name] for h in candidate_set.hypotheses]) for name in sorted(names)}
+
+
+FEATURES: dict[str, Feature] = {
+    "score": _score_features,
+    "length": _length_features,
+    "votes": _vote_features,
+    "agreement": _agreement_feature,
+    "hypothesis": _hypothesis_features,
+}
+"""Name of a group -> its features."""
+
+
+def compute_features(
+    candidate_set: Candidates, config: SystemCombinationConfig, language: str
+) -> dict[str, Vector]:
+    """Every feature of the candidates of an utterance, by name; ours replace hypotheses' own of that name."""
+    features: dict[str, Vector] = {}
+    for compute_group in reversed(FEATURES.values()):
+        features |= compute_group(candidate_set, config, language)
+    return features
+
+
+def rerank(
+    nbests: Sequence[SystemNBest], config: SystemCombinationConfig, language: str = UNDETERMINED
+) -> tuple[Hypothesis, ...]:
+    """Order the candidates by the sum of coefficient times feature, best first; ties keep their order.
+
+    The sum is added as the feature ``reranking``. A system that has no hypothesis here has a vote of 0.
+
+    Args:
+        nbests: one list per system.
+        config: has the coefficients by feature name.
+        language: of the texts.
+
+    Raises:
+        ConfigError: there are no coefficients, or one names a feature that the candidates do not have.
+    """
+    if not config.coefficients:
+        raise ConfigError(
+            "coefficients: expected weights of features for reranking, found none; learn them on "
+            "development data"
+        )
+    candidate_set = collect_candidates(nbests, config.n_best, config.scale)
+    features = compute_features(candidate_set, config, language)
+    total = np.zeros(len(candidate_set.hypotheses))
+    for name, coefficient in config.coefficients.items():
+        if name in features:
+            total = total + coefficient * features[name]
+        elif not name.startswith("vote:"):
+            available = ", ".join(features)
+            raise ConfigError(
+                f"coefficients: expected features among {available}, found {name!r}; learn them again"
+            )
+    order = sorted(range(len(total)), key=lambda index: -round(float(total[index]), 9))
+    return tuple(_with_sum(candidate_set.hypotheses[index], float(total[index])) for index in order)
+
+
+def _with_sum(hypothesis: Hypothesis, total: float) -> Hypothesis:
+    return hypothesis.model_copy(update={"features": {**hypothesis.features, "reranking": total}})

@@ -1,0 +1,98 @@
+"""N-best lists of several systems for one utterance, and the posterior weight of each hypothesis."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from components.errors import ConfigError, DataError
+from components.records import Hypothesis
+
+
+@dataclass(frozen=True, slots=True)
+class SystemNBest:
+    """The hypotheses of one system for one utterance, best first, and the system's weight (at least 0)."""
+
+    system: str
+    hypotheses: tuple[Hypothesis, ...]
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class WeightedHypothesis:
+    """One hypothesis of one system, and its weight; the weights of an utterance sum to 1."""
+
+    system: str
+    hypothesis: Hypothesis
+    weight: float
+
+
+class TextScorer(Protocol):
+    """Scores whole texts; :mod:`components.ensembling.output_level.language_model` has one."""
+
+    def score(self, texts: Sequence[str]) -> list[float]:
+        """Log-probability (nats) of each text, its end included."""
+        ...
+
+
+def posterior_weights(nbests: Sequence[SystemNBest], n_best: int, scale: float) -> list[WeightedHypothesis]:
+    """Weight the first ``n_best`` hypotheses of every system by their posteriors.
+
+    A system's weight is divided among its hypotheses in proportion to ``exp(scale * score)``: the posterior
+    within its own list, so that scores of different systems are never compared.
+
+    Args:
+        nbests: one list per system.
+        n_best: hypotheses of each that take part.
+        scale: 0 divides a system's weight evenly.
+
+    Returns:
+        The hypotheses, system by system, in the order of their lists.
+
+    Raises:
+        DataError: there is no system, or one with an empty list.
+        ConfigError: a weight is negative or not finite, or all are 0.
+    """
+    if not nbests:
+        raise DataError("expected the hypotheses of at least one system, found none; check the members")
+    for nbest in nbests:
+        if not nbest.hypotheses:
+            raise DataError(
+                f"system {nbest.system}: expected at least one hypothesis, found an empty n-best list; "
+                "run this member again or leave it out"
+            )
+        if not (math.isfinite(nbest.weight) and nbest.weight >= 0):
+            raise ConfigError(f"weights: expected at least 0 for {nbest.system}, found {nbest.weight}")
+    total = sum(nbest.weight for nbest in nbests)
+    if total == 0:
+        names = ", ".join(nbest.system for nbest in nbests)
+        raise ConfigError(f"weights: expected a positive one among {names}, found only zeros")
+    return [
+        WeightedHypothesis(nbest.system, hypothesis, nbest.weight / total * posterior)
+        for nbest in nbests
+        for hypothesis, posterior in _posteriors(nbest.hypotheses[:n_best], scale)
+    ]
+
+
+def _posteriors(hypotheses: Sequence[Hypothesis], scale: float) -> list[tuple[Hypothesis, float]]:
+    best = max(hypothesis.score for hypothesis in hypotheses)
+    masses = [math.exp(scale * (hypothesis.score - best)) for hypothesis in hypotheses]
+    return [(h, mass / sum(masses)) for h, mass in zip(hypotheses, masses, strict=True)]
+
+
+def add_language_model_scores(nbests: Sequence[SystemNBest], model: TextScorer) -> list[SystemNBest]:
+    """Add the feature ``lm``, the log-probability under ``model``; equal texts are scored once."""
+    texts = list(dict.fromkeys(h.text for nbest in nbests for h in nbest.hypotheses))
+    scores = dict(zip(texts, model.score(texts), strict=True))
+    return [
+        replace(
+            nbest,
+            hypotheses=tuple(
+                h.model_copy(update={"features": {**h.features, "lm": scores[h.text]}})
+                for h in nbest.hypotheses
+            ),
+        )
+        for nbest in nbests
+    ]

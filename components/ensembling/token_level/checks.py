@@ -1,0 +1,90 @@
+"""Checks of token-level ensembles that run before the members are loaded: number, names and coefficients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from components import models
+from components.ensembling.token_level import factory, whisper_ensemble
+from components.ensembling.token_level.combiners import COMBINATIONS
+from components.ensembling.token_level.config import (
+    DROPOUT_PREFIX,
+    EnsembleConfig,
+    RecognizerEnsembleConfig,
+    ordered_members,
+)
+from components.ensembling.token_level.factory import build_combiner
+from components.ensembling.token_level.whisper_ensemble import explain_backend
+from components.errors import ConfigError
+from components.recognition.checks import check as check_recognizer
+from components.translation.checks import check as check_translator
+
+
+def check_translators(ensemble: EnsembleConfig, store: str | None) -> None:
+    """Refuse an ensemble of translators by its settings alone.
+
+    Raises:
+        ConfigError: the number of members or of coefficients does not suit the method.
+        ModelError: a member is no translator.
+        StoreError: a member names a checkpoint that the store lacks.
+    """
+    names = ordered_members(ensemble.members, ensemble.mixing)
+    build_combiner(ensemble.mixing, len(names))
+    for name in dict.fromkeys(names):
+        check_translator(ensemble.model_copy(update={"model": name.removeprefix(DROPOUT_PREFIX)}), store)
+
+
+def validate_translators(ensemble: EnsembleConfig, store: str | None) -> None:
+    """Refuse translators of different vocabularies or decoding constraints.
+
+    They are loaded for that, unless the files of their tokenizers are the same.
+
+    Raises:
+        ConfigError: two members cannot share one search.
+        ModelError: a member cannot be loaded.
+    """
+    names = ordered_members(ensemble.members, ensemble.mixing)
+    if not _share_tokenizer([name.removeprefix(DROPOUT_PREFIX) for name in names], store):
+        factory.build_translator(ensemble, ensemble.members, ensemble.mixing, store=store)
+
+
+def validate_recognizers(config: RecognizerEnsembleConfig, store: str | None) -> None:
+    """Refuse recognizers of different vocabularies, as :func:`validate_translators` does translators."""
+    if not _share_tokenizer(config.members, store):
+        whisper_ensemble.build_recognizer(config, store)
+
+
+def _share_tokenizer(names: Sequence[str], store: str | None) -> bool:
+    """Whether the files of all tokenizers are known to be the same."""
+    tokenizers = {models.resolve(name, store).tokenizer_sha256 for name in names}
+    return len(tokenizers) == 1 and None not in tokenizers
+
+
+def check_learning(ensemble: EnsembleConfig | None, store: str | None) -> None:
+    """Refuse to learn coefficients where the ensemble has none to learn.
+
+    Raises:
+        ConfigError: there is one member only, or ``combine.learn`` is ``nothing``; else as
+            :func:`check_translators`.
+    """
+    if ensemble is None or ensemble.mixing.learn == "nothing":
+        raise ConfigError(
+            "combine.learn: expected constants or gate, and several members, found nothing to learn"
+        )
+    check_translators(ensemble, store)
+
+
+def check_recognizers(config: RecognizerEnsembleConfig, store: str | None) -> None:
+    """Refuse an ensemble of recognizers by its settings alone.
+
+    Raises:
+        ConfigError: the backend is not Whisper's own, or the coefficients do not fit the members.
+        ModelError: a member is no recognizer.
+        StoreError: a member names a checkpoint that the store lacks.
+    """
+    if config.backend != "whisper":
+        raise ConfigError(explain_backend(config))
+    if config.coefficients:
+        COMBINATIONS[config.combination](config.coefficients).active_members(len(config.members))
+    for name in dict.fromkeys(config.members):
+        check_recognizer(config.model_copy(update={"model": name}), store)

@@ -1,0 +1,189 @@
+"""Combiners for the search: the ways to turn several next-token distributions into one.
+
+Each row of :data:`COMBINATIONS` implements :class:`components.decoding.combiner.Combiner`: which members are
+active, their constant weights or the gating network that gives weights at every step, and the mixture of one
+step. Members of weight zero are never run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from components.decoding.combiner import Combiner, Gate, Mixture, mixture_of_one
+from components.ensembling.token_level import interpolation
+from components.ensembling.token_level.config import Filter
+from components.ensembling.token_level.fused_interpolation import mix_linearly, mix_log_linearly
+from components.ensembling.token_level.interpolation import is_plausible, require_strength
+from components.errors import ConfigError
+
+Weights = Sequence[float] | Gate
+
+
+class LinearInterpolation:
+    """Weighted mean of probabilities: log sum_m w_m p_m.
+
+    Args:
+        weights: one per member, at least 0, summing to 1; or a gate that gives them at every step.
+
+    Raises:
+        ConfigError: a weight is negative or not finite, or they do not sum to 1.
+    """
+
+    def __init__(self, weights: Weights) -> None:
+        self.gate, self.weights = _split_gate(weights)
+        if self.gate is None and (
+            any(not math.isfinite(w) or w < 0 for w in self.weights) or abs(sum(self.weights) - 1) > 1e-4
+        ):
+            raise ConfigError(f"expected weights of at least 0 that sum to 1, found {self.weights}")
+
+    def active_members(self, n_members: int) -> Sequence[int]:
+        """Members of positive weight; with a gate, all."""
+        return _active_members(self.gate, self.weights, n_members)
+
+    def constant_weights(self) -> Tensor:
+        """The positive weights."""
+        return torch.tensor([w for w in self.weights if w != 0])
+
+    def __call__(self, scores: Sequence[Tensor], weights: Tensor, exact: bool = False) -> Mixture:
+        """Mix one step, as :class:`components.decoding.combiner.Combiner` says."""
+        if len(scores) == 1:
+            return mixture_of_one(scores[0])
+        w = _per_row(weights, scores)
+        fast = None if exact else mix_linearly(scores, w)
+        if fast:
+            return Mixture(*fast)
+        return _mix_in_log_domain(scores, lambda log_probs: interpolation.interpolate_linearly(log_probs, w))
+
+
+class LogLinearInterpolation:
+    """Weighted product of probabilities: log (prod_m p_m ** c_m / Z).
+
+    Args:
+        coefficients: one per member, any finite numbers; or a gate that gives them at every step.
+
+    Raises:
+        ConfigError: a coefficient is not finite, or all are 0.
+    """
+
+    def __init__(self, coefficients: Weights) -> None:
+        self.gate, self.weights = _split_gate(coefficients)
+        if self.gate is None and (not all(map(math.isfinite, self.weights)) or not any(self.weights)):
+            raise ConfigError(f"expected finite coefficients, not all of them 0, found {self.weights}")
+
+    def active_members(self, n_members: int) -> Sequence[int]:
+        """Members whose coefficient is not 0; with a gate, all."""
+        return _active_members(self.gate, self.weights, n_members)
+
+    def constant_weights(self) -> Tensor:
+        """The coefficients that are not 0."""
+        return torch.tensor([c for c in self.weights if c != 0])
+
+    def __call__(self, scores: Sequence[Tensor], weights: Tensor, exact: bool = False) -> Mixture:
+        """Mix one step, as :class:`components.decoding.combiner.Combiner` says."""
+        c = _per_row(weights, scores)
+        if len(scores) == 1 and bool((c == 1).all()):
+            return mixture_of_one(scores[0])
+        fast = None if exact else mix_log_linearly(scores, c)
+        if fast:
+            return Mixture(*fast)
+        return _mix_in_log_domain(
+            scores, lambda log_probs: interpolation.interpolate_log_linearly(log_probs, c)
+        )
+
+
+class NegativeEvidence:
+    """A core model, pulled to a positive and away from a negative one: three members, in this order.
+
+    Formula and sources: :func:`.interpolation.apply_negative_evidence`. At strength 0 only the core is run.
+    """
+
+    gate: Gate | None = None
+
+    def __init__(
+        self,
+        strength: float,
+        plausibility: float | None = None,
+        filter: Filter = "before",  # noqa: A002 - the papers' word
+    ) -> None:
+        require_strength(strength, plausibility, filter)
+        self.strength, self.plausibility, self.filter = strength, plausibility, filter
+
+    def active_members(self, n_members: int) -> Sequence[int]:
+        """The core; above strength 0 all three."""
+        if n_members != 3:
+            raise ConfigError(f"expected three members (core, positive, negative), found {n_members}")
+        return (0,) if self.strength == 0 else (0, 1, 2)
+
+    def constant_weights(self) -> Tensor:
+        """1, strength and -strength."""
+        return torch.tensor([1.0] if self.strength == 0 else [1.0, self.strength, -self.strength])
+
+    def __call__(self, scores: Sequence[Tensor], weights: Tensor, exact: bool = False) -> Mixture:
+        """Mix one step, as :class:`components.decoding.combiner.Combiner` says."""
+        mask = self._plausibility_mask(scores[0])
+        fast = None if exact else mix_log_linearly(scores, _per_row(weights, scores), mask)
+        if fast is None:
+            return _mix_in_log_domain(scores, self._mix_log_probs)
+        log_probs, log_normalizers = fast
+        if self.plausibility is not None and self.filter == "after":
+            log_probs.masked_fill_(~is_plausible(log_probs, self.plausibility), -torch.inf)
+            torch.log_softmax(log_probs.clone(), dim=-1, out=log_probs)
+        return Mixture(log_probs, log_normalizers)
+
+    def _plausibility_mask(self, core: Tensor) -> Callable[[Tensor, slice], Tensor] | None:
+        share = self.plausibility
+        if share is None or self.filter == "after":
+            return None
+        return lambda mixture, rows: mixture.masked_fill_(~is_plausible(core[rows], share), -torch.inf)
+
+    def _mix_log_probs(self, log_probs: Tensor) -> Tensor:
+        core, positive, negative = log_probs[0], log_probs[-1 if len(log_probs) == 1 else 1], log_probs[-1]
+        return interpolation.apply_negative_evidence(
+            core, positive, negative, self.strength, self.plausibility, self.filter
+        )
+
+
+COMBINATIONS: dict[str, Callable[..., Combiner]] = {
+    "linear": LinearInterpolation,
+    "log_linear": LogLinearInterpolation,
+    "negative_evidence": NegativeEvidence,
+}
+"""Name, as in ``combine.method`` -> combiner."""
+
+
+def _split_gate(weights: Weights) -> tuple[Gate | None, tuple[float, ...]]:
+    return (None, tuple(map(float, weights))) if isinstance(weights, Sequence) else (weights, ())
+
+
+def _active_members(gate: Gate | None, weights: Sequence[float], n_members: int) -> Sequence[int]:
+    if gate is not None:
+        if not gate.fits(n_members):
+            raise ConfigError(
+                f"expected a gate for {n_members} members, found one for another number: learn it again"
+            )
+        return tuple(range(n_members))
+    if n_members != len(weights):
+        raise ConfigError(f"expected {n_members} weights, one per member, found {len(weights)}")
+    return tuple(m for m, weight in enumerate(weights) if weight != 0)
+
+
+def _per_row(weights: Tensor, scores: Sequence[Tensor]) -> Tensor:
+    """Weights (M,) or (M, R) -> (M, R), on the device of the scores."""
+    weights = weights.to(scores[0].device)
+    return weights[:, None].expand(-1, len(scores[0])) if weights.dim() == 1 else weights
+
+
+def _mix_in_log_domain(scores: Sequence[Tensor], mix: Callable[[Tensor], Tensor]) -> Mixture:
+    """The mixture by ``mix`` of normalized log-probabilities (M, R, V): slower, and exact everywhere."""
+    member_log_probs = torch.stack([torch.log_softmax(score, dim=-1) for score in scores])
+    log_normalizers = torch.stack(
+        [
+            score.amax(dim=-1) - log_probs.amax(dim=-1)
+            for score, log_probs in zip(scores, member_log_probs, strict=True)
+        ]
+    )
+    return Mixture(mix(member_log_probs), log_normalizers)

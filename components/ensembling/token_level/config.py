@@ -1,0 +1,175 @@
+"""Settings of token-level ensembles: who the members are and how their distributions become one.
+
+Flat, described and bounded, because Prefect's UI makes its form of them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from components.errors import ConfigError
+from components.recognition.config import RecognitionConfig
+from components.translation.config import TranslationConfig
+
+TRANSLATION_VERSION = 2
+"""Part of the key of an ensemble of translators: changes when the same settings give other outputs."""
+RECOGNITION_VERSION = 1
+"""The same of ensembles of recognizers."""
+DROPOUT_PREFIX = "dropout:"
+"""Before a model reference: that model with Monte-Carlo dropout; every occurrence draws masks of its own."""
+COEFFICIENTS_FILE = "coefficients.json"
+"""File, in the folder of a ``mixture_weights`` node, that holds what was learned."""
+Filter = Literal["before", "after"]
+"""Whether implausible tokens are removed by the core model's probability, or by the mixture's."""
+Combination = Literal["linear", "log_linear"]
+"""Ways to interpolate distributions: rows of :data:`.combiners.COMBINATIONS`."""
+_log = logging.getLogger("antiphon.ensembling")
+
+
+def rename_old_method(value: object, setting: str) -> object:
+    """Read ``pooled``, as ``output_level`` was called before, with a warning that names the setting."""
+    if value != "pooled":
+        return value
+    _log.warning(
+        "%s: pooled is now called output_level; the old name will be refused in the next version", setting
+    )
+    return "output_level"
+
+
+class MixingConfig(BaseModel):
+    """How the distributions of several members become one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    method: Literal["linear", "log_linear", "negative_evidence", "output_level"] = Field(
+        "linear",
+        title="Method",
+        description="linear = weighted mean of probabilities (OR); log_linear = weighted product (AND); "
+        "negative_evidence = model x (positive / negative) ** strength; output_level = each decodes alone, "
+        "then their finished texts are combined",
+    )
+    coefficients: tuple[float, ...] = Field(
+        (),
+        title="Coefficients",
+        description="one per member, in their order; empty = equal, or learned",
+    )
+    learn: Literal["nothing", "constants", "gate"] = Field(
+        "nothing",
+        title="Learn",
+        description="on the development set, before decoding: constants = one coefficient per member; "
+        "gate = coefficients for every token by a small network (linear only)",
+    )
+    top_k: int | None = Field(
+        None, title="Members per step", ge=1, le=64, description="gate: members run per step; empty = all"
+    )
+    vocabulary: Literal["same", "intersection", "union"] = Field(
+        "same",
+        title="Vocabularies",
+        description="members of different tokenizers: same = refuse them; intersection = mix the pieces that "
+        "all have; union = the pieces that any has (linear and log_linear)",
+    )
+    dev: str = Field(
+        "multi30k:val",
+        title="Development data",
+        description="parallel text that coefficients and the strength are learned on; never a test set",
+    )
+    dev_sentences: int = Field(
+        100, title="Development sentences", ge=10, le=10_000, description="the first so many of them"
+    )
+    positive: str | None = Field(
+        None, title="Positive model", description="negative_evidence: language model of what is wanted"
+    )
+    negative: str | None = Field(
+        None, title="Negative model", description="negative_evidence: language model of what is not wanted"
+    )
+    strength: float = Field(
+        0.3, title="Strength", ge=0.0, le=10.0, description="negative_evidence: 0 = the model alone"
+    )
+    plausibility: float | None = Field(
+        None,
+        title="Plausibility",
+        ge=0.0,
+        le=1.0,
+        description="negative_evidence: only tokens of this share of the best one's probability; empty = all",
+    )
+    filter: Filter = Field(
+        "before",
+        title="Filter",
+        description="negative_evidence: plausibility by the model itself (before) or by the mixture (after)",
+    )
+
+    @field_validator("method", mode="before")
+    @classmethod
+    def _read_old_name(cls, value: object) -> object:
+        return rename_old_method(value, "combine.method")
+
+
+class TranslatorMembers(TranslationConfig):
+    """The search settings that all translators of an ensemble share, and the translators."""
+
+    members: tuple[str, ...] = Field(
+        (),
+        title="Further members",
+        description="models beside the first: store:KEY, store:KEY@STEP, hub:, packaged:, or a path",
+    )
+    dropout_members: int = Field(
+        0,
+        ge=0,
+        le=16,
+        title="Dropout members",
+        description="Monte-Carlo dropout: the first model so many times with dropout on, in place of it",
+    )
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Every translator in its order; those with dropout begin with :data:`DROPOUT_PREFIX`."""
+        first = (DROPOUT_PREFIX + self.model,) * self.dropout_members or (self.model,)
+        return (*first, *self.members)
+
+
+class EnsembleConfig(TranslationConfig):
+    """An ensemble of translators: the settings of the search, the members in order, how they are mixed."""
+
+    members: tuple[str, ...]
+    mixing: MixingConfig
+
+
+class RecognizerEnsembleConfig(RecognitionConfig):
+    """An ensemble of recognizers: the settings of the search, the members in order, how they are mixed."""
+
+    members: tuple[str, ...] = Field(min_length=1)
+    combination: Combination = "linear"
+    coefficients: tuple[float, ...] = ()
+
+
+def ordered_members(references: Sequence[str], mixing: MixingConfig) -> list[str]:
+    """Every model of an ensemble of translators, in the order in which its combiner counts them.
+
+    Args:
+        references: model references of the translators.
+        mixing: how they are mixed; names the positive and negative language model of negative evidence.
+
+    Raises:
+        ConfigError: the method takes another number of models, or another vocabulary.
+    """
+    if mixing.vocabulary != "same" and (mixing.method == "negative_evidence" or mixing.learn != "nothing"):
+        raise ConfigError(
+            f"combine.vocabulary {mixing.vocabulary}: expected linear or log_linear with given or equal "
+            f"coefficients, found {mixing.method} with learn={mixing.learn}: give them, or set "
+            "combine.method: output_level"
+        )
+    if mixing.method != "negative_evidence":
+        if len(references) < 2 and not references[0].startswith(DROPOUT_PREFIX):
+            raise ConfigError(f"expected at least two members to mix, found {len(references)}: name more")
+        return list(references)
+    if mixing.positive is None or mixing.negative is None or len(references) != 1:
+        missing = [name for name in ("positive", "negative") if getattr(mixing, name) is None]
+        problem = f"no {' and no '.join(missing)}" if missing else f"{len(references)} translators"
+        raise ConfigError(
+            f"negative_evidence: expected one translator, a positive and a negative model, found {problem}"
+        )
+    return [references[0], mixing.positive, mixing.negative]

@@ -1,0 +1,174 @@
+"""Builds the translator of an ensemble, or its backend, from its configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import count
+from pathlib import Path
+
+from components.decoding.combiner import Combiner
+from components.decoding.models.causal import CausalModel
+from components.decoding.models.seq2seq import Seq2SeqModel
+from components.ensembling.token_level.combiners import COMBINATIONS
+from components.ensembling.token_level.config import DROPOUT_PREFIX, MixingConfig, ordered_members
+from components.ensembling.token_level.cross_vocabulary import CrossVocabularyBackend, VocabularyMember
+from components.ensembling.token_level.translator import (
+    BuildScorer,
+    EnsembleBackend,
+    dropout_scorer_builder,
+    ensemble_checkpoint,
+    language_model_scorer_builder,
+    number_duplicates,
+    require_mixable,
+    translation_scorer_builder,
+)
+from components.ensembling.token_level.vocabulary_mapping import build_lexicon
+from components.errors import ConfigError
+from components.records import Checkpoint
+from components.translation.config import TranslationConfig
+from components.translation.domain import read_domain
+from components.translation.factory import load_resident
+from components.translation.search_settings import search_config_of
+from components.translation.seq2seq import Seq2SeqBackend
+from components.translation.translator import Translator
+
+
+def build_combiner(mixing: MixingConfig, n_members: int) -> Combiner:
+    """The combiner of the configured method, with the given coefficients or equal ones.
+
+    Raises:
+        ConfigError: there is not one coefficient for every member.
+    """
+    if mixing.method == "negative_evidence":
+        return COMBINATIONS[mixing.method](mixing.strength, mixing.plausibility, mixing.filter)
+    coefficients = mixing.coefficients or (1 / n_members,) * n_members
+    if len(coefficients) != n_members:
+        raise ConfigError(
+            f"coefficients: expected {n_members}, one per member, found {len(coefficients)}: {coefficients}"
+        )
+    return COMBINATIONS[mixing.method](coefficients)
+
+
+def build_translator(
+    config: TranslationConfig,
+    references: Sequence[str],
+    mixing: MixingConfig,
+    combiner: Combiner | None = None,
+    store: str | None = None,
+    first_masks: int = 0,
+) -> Translator:
+    """Build the translator of an ensemble. Its models stay resident in the process.
+
+    Args:
+        config: settings of the search and the device.
+        references: model references of the translators, in order.
+        mixing: how the members are mixed.
+        combiner: by default the one that ``mixing`` configures.
+        store: where ``store:`` references are looked up.
+        first_masks: the number of the first dropout member's masks; those after it count on.
+
+    Raises:
+        ConfigError: the members cannot be mixed as configured.
+        ModelError: a member cannot be loaded.
+    """
+    names = ordered_members(references, mixing)
+    combiner = combiner or build_combiner(mixing, len(names))
+    backend: EnsembleBackend | CrossVocabularyBackend
+    if mixing.vocabulary == "same":
+        backend, checkpoints = build_backend(config, names, combiner, store, first_masks)
+    else:
+        backend, checkpoints = build_cross_vocabulary_backend(
+            config, names, combiner, store, mixing.vocabulary, first_masks
+        )
+    return Translator(
+        backend,
+        ensemble_checkpoint(checkpoints),
+        n_best=config.n_best,
+        batch_size=config.batch_size,
+        domain=read_domain(Path(checkpoints[0].path)),
+    )
+
+
+def build_backend(
+    config: TranslationConfig,
+    names: Sequence[str],
+    combiner: Combiner,
+    store: str | None,
+    first_masks: int = 0,
+) -> tuple[EnsembleBackend, list[Checkpoint]]:
+    """Load the members of one vocabulary and put them behind one search.
+
+    Args:
+        config: settings of the search and the device.
+        names: model references as :func:`.config.ordered_members` orders them.
+        combiner: mixes the members.
+        store: where ``store:`` references are looked up.
+        first_masks: the number of the first dropout member's masks; those after it count on.
+
+    Returns:
+        The backend, and the checkpoint of every member.
+
+    Raises:
+        ConfigError: two members cannot share one search, or the first is no encoder-decoder model.
+        ModelError: a member cannot be loaded.
+    """
+    loaded = {
+        name: load_resident(name.removeprefix(DROPOUT_PREFIX), config, store) for name in dict.fromkeys(names)
+    }
+    models = [loaded[name][1] for name in names]
+    combiner.active_members(len(models))
+    require_mixable(dict(zip(number_duplicates(names), models, strict=True)))
+    translators = [model for model in models if isinstance(model, Seq2SeqModel)]
+    if not isinstance(models[0], Seq2SeqModel):
+        raise ConfigError(f"{names[0]}: expected an encoder-decoder model as the first member")
+    start, mask_numbers = translators[0].start[0], count(first_masks)
+    builders: dict[str, BuildScorer] = {}
+    for display_name, name, model in zip(number_duplicates(names), names, models, strict=True):
+        if isinstance(model, CausalModel):
+            builders[display_name] = language_model_scorer_builder(model, start)
+        elif name.startswith(DROPOUT_PREFIX):
+            builders[display_name] = dropout_scorer_builder(model, next(mask_numbers))
+        else:
+            builders[display_name] = translation_scorer_builder(model)
+    backend = EnsembleBackend(translators, loaded[names[0]][2], search_config_of(config), combiner, builders)
+    return backend, [loaded[name][0] for name in names]
+
+
+def build_cross_vocabulary_backend(
+    config: TranslationConfig,
+    names: Sequence[str],
+    combiner: Combiner,
+    store: str | None,
+    sharing: str,
+    first_masks: int = 0,
+) -> tuple[EnsembleBackend | CrossVocabularyBackend, list[Checkpoint]]:
+    """As :func:`build_backend`, for members of different vocabularies.
+
+    Args:
+        config: settings of the search.
+        names: references of the members.
+        combiner: of their distributions over the shared vocabulary.
+        store: URL of the store, for members that are in one.
+        first_masks: number of the first dropout mask.
+        sharing: how a vocabulary is shared: a row of :data:`.cross_vocabulary.VOCABULARY_SHARING`.
+
+    Raises:
+        ConfigError: a member is no encoder-decoder model, or has dropout, or forces or forbids tokens.
+        ModelError: a member cannot be loaded.
+    """
+    search, members = search_config_of(config), dict[str, VocabularyMember]()
+    loaded = [load_resident(name.removeprefix(DROPOUT_PREFIX), config, store) for name in names]
+    if len({model.vocabulary for _, model, _ in loaded}) == 1:
+        return build_backend(config, names, combiner, store, first_masks)
+    for display_name, name, (_, model, tokenizer) in zip(
+        number_duplicates(names), names, loaded, strict=True
+    ):
+        if name.startswith(DROPOUT_PREFIX) or not isinstance(model, Seq2SeqModel):
+            raise ConfigError(
+                f"{name}: expected encoder-decoder models without dropout to mix over the {sharing} of their "
+                "vocabularies"
+            )
+        backend = Seq2SeqBackend(model, tokenizer, search)
+        members[display_name] = VocabularyMember(backend, model, build_lexicon(tokenizer, model.vocabulary))
+    checkpoints = [checkpoint for checkpoint, _, _ in loaded]
+    return CrossVocabularyBackend(members, search, combiner, sharing), checkpoints

@@ -1,0 +1,1 @@
+"""Interpolation coefficients, a gating network or a strength, learned from development data."""

@@ -1,0 +1,116 @@
+"""Fits what an ensemble learns from development data: constant coefficients, a gate, or a strength."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from components.ensembling.token_level.config import MixingConfig
+from components.ensembling.token_level.learning.coefficients import (
+    LearnedCoefficients,
+    fit_constants,
+    fit_gate,
+)
+from components.ensembling.token_level.learning.reference_log_probs import (
+    ReferenceLogProbs,
+    collect_log_probs,
+    concatenate,
+)
+from components.ensembling.token_level.translator import EnsembleBackend, number_duplicates
+from components.errors import ConfigError
+from components.metrics.shapley import MemberContribution, estimate_contributions, mixture_likelihood_game
+
+STRENGTH_GRID = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
+"""Strengths of negative evidence that are tried."""
+
+SentencePair = tuple[str, str]
+"""Source sentence and reference translation."""
+
+
+def collect_reference_log_probs(
+    backend: EnsembleBackend,
+    pairs: Sequence[SentencePair],
+    languages: tuple[str, str],
+    *,
+    distributions: bool,
+    batch_size: int = 16,
+) -> ReferenceLogProbs:
+    """Every member's log-probabilities of the reference translations, by forced decoding.
+
+    Args:
+        backend: the ensemble.
+        pairs: source sentences with their references.
+        languages: source and target language.
+        distributions: keep those over the whole vocabulary too, as log-linear coefficients need them.
+        batch_size: sentences per batch.
+    """
+    parts = []
+    for start in range(0, len(pairs), batch_size):
+        batch = pairs[start : start + batch_size]
+        sentences = [backend.prepare(source, *languages) for source, _ in batch]
+        targets = [backend.tokenize_target(text) for _, text in batch]
+        parts.append(
+            collect_log_probs(backend.build_scorers(sentences), targets, distributions=distributions)
+        )
+    return concatenate(parts)
+
+
+def fit_coefficients(statistics: ReferenceLogProbs, mixing: MixingConfig) -> LearnedCoefficients:
+    """Fit constants or a gate, whichever ``mixing.learn`` asks for.
+
+    Raises:
+        ConfigError: it asks for neither, or the method has no coefficients.
+    """
+    if mixing.method not in ("linear", "log_linear") or mixing.learn == "nothing":
+        raise ConfigError(
+            f"combine.learn: expected constants or gate with linear or log_linear, found {mixing.learn} "
+            f"with {mixing.method}"
+        )
+    if mixing.learn == "gate":
+        return fit_gate(statistics, mixing.method, mixing.top_k)
+    return fit_constants(statistics, mixing.method)
+
+
+def likelihood_by_strength(statistics: ReferenceLogProbs) -> dict[float, float]:
+    """Mean log-probability of the references (nats per piece) at each strength of :data:`STRENGTH_GRID`.
+
+    Plausibility is not applied: a reference token that it filters out would have no likelihood at all.
+
+    Raises:
+        ConfigError: ``statistics`` are not those of core, positive and negative model, with distributions.
+    """
+    if statistics.distributions is None or len(statistics.names) != 3:
+        raise ConfigError("expected the distributions of core, positive and negative model, found others")
+    core, positive, negative = statistics.distributions.float()
+    token_log_probs = statistics.token_log_probs.float()
+    evidence, token_evidence = positive - negative, token_log_probs[1] - token_log_probs[2]
+    return {
+        s: float((token_log_probs[0] + s * token_evidence - (core + s * evidence).logsumexp(dim=-1)).mean())
+        for s in STRENGTH_GRID
+    }
+
+
+def likelihood_contributions(
+    statistics: ReferenceLogProbs, coefficients: LearnedCoefficients, vocabulary: int
+) -> list[MemberContribution]:
+    """Each member's contribution to the likelihood (nats per piece) of the learned linear mixture.
+
+    It is measured on the sentences that the constants were learned on. They are the best ones there, so
+    leaving a member out gains nothing.
+
+    Args:
+        statistics: of the development set.
+        coefficients: what was learned on it.
+        vocabulary: size of the vocabulary, for the likelihood of no member at all (the uniform distribution).
+    """
+    names = number_duplicates(statistics.names)
+    sentences = statistics.sentences
+    log_probs = {
+        name: [values[sentences == n].tolist() for n in range(statistics.n_sentences)]
+        for name, values in zip(names, statistics.token_log_probs, strict=True)
+    }
+    weights = dict(zip(names, coefficients.weights, strict=True))
+    parts = estimate_contributions(mixture_likelihood_game(log_probs, vocabulary, weights), weights)
+    alone = (
+        statistics.token_log_probs.double().mean(dim=1).tolist()
+    )  # also of members that were given no weight
+    return [part.model_copy(update={"alone": value}) for part, value in zip(parts, alone, strict=True)]

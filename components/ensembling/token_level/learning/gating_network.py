@@ -1,0 +1,195 @@
+"""A gating network that weights an ensemble's members at every token: a linear layer and a softmax.
+
+Its inputs are the features of :mod:`components.decoding.gate_features`, four per member, and the position.
+With ``top_k`` it gives weight to that many members only, and decides before they are run (it is ``lagged``),
+so that the others are not run at all (Shazeer et al., 2017, arXiv:1701.06538, top-k gating without noise).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from components.decoding.gate_features import N_FEATURES
+from components.ensembling.token_level import interpolation
+from components.ensembling.token_level.learning.reference_log_probs import ReferenceLogProbs
+from components.errors import ConfigError
+
+_BLOCK_TOKENS = 64
+"""Tokens whose distributions are mixed at a time, so that memory stays bounded."""
+_POSITION_SCALE = 50.0
+"""Positions are divided by this number of tokens, to be of the size of the other inputs."""
+
+
+@dataclass(frozen=True)
+class SoftmaxGate:
+    """Weights of M members: softmax(matrix @ (inputs - means) / scales + bias).
+
+    Implements :class:`components.decoding.combiner.Gate`.
+
+    Attributes:
+        matrix: (M, M * F + 1); the inputs are F features of every member, and the position.
+        bias: (M,).
+        means: (M * F + 1,) of the inputs on the development set.
+        scales: (M * F + 1,), their standard deviations.
+        top_k: members that get a weight above 0; all without it.
+    """
+
+    matrix: Tensor
+    bias: Tensor
+    means: Tensor
+    scales: Tensor
+    top_k: int | None = None
+
+    @property
+    def lagged(self) -> bool:
+        """Whether it decides before the members are run, as sparse gates do."""
+        return self.top_k is not None
+
+    def fits(self, n_members: int) -> bool:
+        """Whether it was learned for this number of members."""
+        return len(self.bias) == n_members
+
+    def __call__(self, features: Tensor, step: int) -> Tensor:
+        """Weights (M, R) for features (M, R, F) after ``step`` tokens."""
+        steps = torch.full((features.shape[1],), step, device=features.device)
+        return self.weights(features, steps).float()
+
+    def weights(self, features: Tensor, steps: Tensor) -> Tensor:
+        """Weights (M, R) where every row has its own number of tokens: ``steps`` (R,)."""
+        inputs = gate_inputs(features, steps)
+        inputs = (inputs - self.means.to(inputs.device)) / self.scales.to(inputs.device)
+        scores = inputs @ self.matrix.T.to(inputs) + self.bias.to(inputs)
+        return sparse_softmax(scores, self.top_k).T
+
+    def to_json(self) -> dict[str, Any]:
+        """The gate as JSON values."""
+        tensors = {name: getattr(self, name).tolist() for name in ("matrix", "bias", "means", "scales")}
+        return {**tensors, "top_k": self.top_k}
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> SoftmaxGate:
+        """The gate that :meth:`to_json` gave.
+
+        Raises:
+            ConfigError: a field is missing, or the sizes do not fit together.
+        """
+        try:
+            matrix, bias, means, scales = (
+                torch.tensor(fields[name], dtype=torch.float64)
+                for name in ("matrix", "bias", "means", "scales")
+            )
+            gate = cls(matrix, bias, means, scales, fields["top_k"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigError(
+                f"expected a saved gate (matrix, bias, means, scales, top_k), found another object: {error}"
+            ) from error
+        width = len(bias) * N_FEATURES + 1
+        if matrix.shape != (len(bias), width) or means.shape != (width,) or scales.shape != (width,):
+            raise ConfigError(
+                f"expected a gate of {len(bias)} by {width} numbers, found {tuple(matrix.shape)}"
+            )
+        return gate
+
+
+def gate_inputs(features: Tensor, steps: Tensor) -> Tensor:
+    """Features (M, R, F) and steps (R,) -> inputs (R, M * F + 1), float64."""
+    flat = features.double().permute(1, 0, 2).flatten(1)
+    return torch.cat([flat, steps.double().to(flat)[:, None] / _POSITION_SCALE], dim=1)
+
+
+def sparse_softmax(scores: Tensor, top_k: int | None) -> Tensor:
+    """Softmax (R, M) over the ``top_k`` highest of each row; the others get exactly 0."""
+    if top_k is not None and top_k < scores.shape[1]:
+        highest = scores.topk(top_k, dim=1)
+        lowest = torch.full_like(scores, -torch.inf)
+        scores = lowest.scatter(1, highest.indices, highest.values)
+    return scores.softmax(dim=1)
+
+
+def reference_log_likelihood(statistics: ReferenceLogProbs, weights: Tensor, kind: str) -> Tensor:
+    """Log-probabilities (T,) of the reference tokens in the mixture, float64.
+
+    Args:
+        statistics: the members' log-probabilities.
+        weights: (M,), or (M, T) where they depend on the token.
+        kind: linear or log_linear.
+
+    Raises:
+        ConfigError: log_linear without distributions.
+    """
+    if kind == "linear":
+        values = statistics.token_log_probs.double()[..., None]
+        return interpolation.interpolate_linearly(values, weights.double())[..., 0]
+    if statistics.distributions is None:
+        raise ConfigError(
+            "expected statistics with distributions for log-linear coefficients, found none: collect them"
+        )
+    c = (weights.double() if weights.dim() > 1 else weights.double()[:, None]).expand_as(
+        statistics.token_log_probs
+    )
+    normalizers = [
+        torch.einsum("mt,mtv->tv", c[:, t : t + _BLOCK_TOKENS], part.double()).logsumexp(dim=-1)
+        for t, part in zip(
+            range(0, c.shape[1], _BLOCK_TOKENS),
+            torch.split(statistics.distributions, _BLOCK_TOKENS, dim=1),
+            strict=True,
+        )
+    ]
+    return (c * statistics.token_log_probs.double()).sum(dim=0) - torch.cat(normalizers)
+
+
+def train_gate(
+    statistics: ReferenceLogProbs,
+    start: Tensor,
+    kind: str,
+    top_k: int | None = None,
+    *,
+    penalty: float = 1e-3,
+    steps: int = 60,
+) -> SoftmaxGate:
+    """Train the gate of highest likelihood, by L-BFGS from constant weights.
+
+    The objective is the mean log-likelihood per token, less ``penalty`` times the squared norm of the matrix.
+    The best gate of all iterations is returned, the constants included, so the result is never below them.
+    The features of a sparse gate depend on the members that it ran before; they are replayed for every
+    candidate.
+
+    Args:
+        statistics: of the development set.
+        start: constant weights (M,).
+        kind: linear or log_linear.
+        top_k: members that get a weight above 0; all without it.
+        penalty: of the matrix.
+        steps: iterations at most.
+    """
+    inputs = gate_inputs(
+        statistics.features if top_k is None else statistics.lagged_features(), statistics.steps
+    )
+    means, scales = inputs.mean(dim=0), inputs.std(dim=0, unbiased=False).clamp(min=1e-6)
+    bias = start.double().clamp(min=1e-12).log().requires_grad_()
+    matrix = torch.zeros((len(start), inputs.shape[1]), dtype=torch.float64, requires_grad=True)
+    best: list[tuple[float, SoftmaxGate]] = []
+    optimizer = torch.optim.LBFGS([matrix, bias], max_iter=steps, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        gate = SoftmaxGate(matrix.detach().clone(), bias.detach().clone(), means, scales, top_k)
+        gate_features = (
+            inputs if top_k is None else gate_inputs(statistics.lagged_features(gate), statistics.steps)
+        )
+        weights = sparse_softmax((gate_features - means) / scales @ matrix.T + bias, top_k).T
+        mean = reference_log_likelihood(statistics, weights, kind).mean()
+        value = float(mean.detach())
+        if math.isfinite(value) and (not best or value > best[0][0]):
+            best[:] = [(value, gate)]
+        loss = penalty * matrix.square().sum() - mean
+        torch.autograd.backward(loss)
+        return loss
+
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    return best[0][1]

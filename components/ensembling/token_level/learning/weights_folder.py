@@ -1,0 +1,79 @@
+"""Learns coefficients, a gate, or a strength into a stage's folder, and reads them from it again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from components.decoding.combiner import Combiner
+from components.ensembling.token_level import factory
+from components.ensembling.token_level.combiners import NegativeEvidence
+from components.ensembling.token_level.config import (
+    COEFFICIENTS_FILE,
+    EnsembleConfig,
+    MixingConfig,
+    ordered_members,
+)
+from components.ensembling.token_level.learning import fitting
+from components.ensembling.token_level.learning.coefficients import LearnedCoefficients
+from components.ensembling.token_level.learning.fitting import SentencePair
+from components.errors import StoreError
+from components.files import read_json, write_json
+from components.metrics.shapley import MAX_MEMBERS, MemberContribution
+
+CONTRIBUTIONS = "contributions.json"
+"""File of the members' contributions to the development likelihood."""
+
+
+def learn_into_folder(
+    ensemble: EnsembleConfig,
+    pairs: Sequence[SentencePair],
+    languages: tuple[str, str],
+    store: str | None,
+    folder: Path,
+) -> int:
+    """Learn what ``ensemble.mixing`` asks for and write it to ``folder``.
+
+    Args:
+        ensemble: the members and how they are mixed.
+        pairs: development sentences with their references.
+        languages: source and target language.
+        store: where ``store:`` references are looked up.
+        folder: gets :data:`COEFFICIENTS_FILE` and :data:`CONTRIBUTIONS`.
+
+    Returns:
+        The number of sentences that were used.
+    """
+    mixing = ensemble.mixing
+    names = ordered_members(ensemble.members, mixing)
+    backend, _ = factory.build_backend(ensemble, names, factory.build_combiner(mixing, len(names)), store)
+    distributions = mixing.method != "linear"
+    statistics = fitting.collect_reference_log_probs(backend, pairs, languages, distributions=distributions)
+    parts: list[MemberContribution] = []
+    if mixing.method == "negative_evidence":
+        likelihoods = fitting.likelihood_by_strength(statistics)
+        best_strength = max(likelihoods, key=lambda strength: likelihoods[strength])
+        values = {"strength": best_strength, "likelihoods": {str(s): v for s, v in likelihoods.items()}}
+        write_json(folder / COEFFICIENTS_FILE, values)
+    else:
+        coefficients = fitting.fit_coefficients(statistics, mixing)
+        coefficients.save(folder / COEFFICIENTS_FILE)
+        if mixing.method == "linear" and len(names) <= MAX_MEMBERS:
+            parts = fitting.likelihood_contributions(statistics, coefficients, backend.vocabulary_size)
+    write_json(folder / CONTRIBUTIONS, {"members": [part.model_dump() for part in parts]})
+    return statistics.n_sentences
+
+
+def read_combiner(mixing: MixingConfig, folder: Path) -> Combiner:
+    """Read the combiner that :func:`learn_into_folder` learned.
+
+    Raises:
+        StoreError: it was learned for another method.
+    """
+    values = read_json(folder / COEFFICIENTS_FILE)
+    expected = "strength" if mixing.method == "negative_evidence" else "weights"
+    if expected not in values:
+        raise StoreError(f"{folder}: expected what {mixing.method} learns, found {', '.join(values)}")
+    if mixing.method == "negative_evidence":
+        return NegativeEvidence(float(values["strength"]), mixing.plausibility, mixing.filter)
+    return LearnedCoefficients.load(folder / COEFFICIENTS_FILE).to_combiner()

@@ -1,0 +1,149 @@
+"""Several Whisper models of one vocabulary as one backend: their distributions are mixed at every token.
+
+Recognizers of different vocabularies (an English-only beside a multilingual Whisper, pocketsphinx) are
+combined by their finished transcripts instead: :mod:`components.ensembling.output_level.system_combination`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from components.decoding.config import SearchConfig
+from components.decoding.search import search
+from components.ensembling.token_level.combiners import COMBINATIONS
+from components.ensembling.token_level.config import Combination, RecognizerEnsembleConfig
+from components.ensembling.token_level.translator import ensemble_checkpoint, number_duplicates
+from components.errors import ConfigError
+from components.models import resolve
+from components.recognition.backends.openai_whisper import EncoderOutput, OpenAIWhisperBackend
+from components.recognition.factory import load_resident
+from components.recognition.whisper.backend import DecodingResult
+from components.recognition.whisper.logits_processors import whisper_logits_processors
+from components.recognition.whisper.recognizer import WhisperRecognizer
+
+
+@dataclass(frozen=True)
+class EnsembleEncoderOutput:
+    """The encoder outputs of the same windows, one per member."""
+
+    parts: tuple[EncoderOutput, ...]
+
+    def __getitem__(self, rows: list[int], /) -> EnsembleEncoderOutput:
+        return EnsembleEncoderOutput(tuple(part[rows] for part in self.parts))
+
+
+class WhisperEnsemble:
+    """A :class:`~components.recognition.whisper.backend.WhisperBackend` made of several.
+
+    Members whose coefficient is 0 are never run. The no-speech probability is the mean of the others',
+    weighted by the size of their coefficients.
+
+    Args:
+        backends: the members by name.
+        combination: linear or log_linear.
+        coefficients: one per member; equal where none are given.
+
+    Raises:
+        ConfigError: the members do not share a vocabulary, or the coefficients do not fit.
+    """
+
+    def __init__(
+        self,
+        backends: Mapping[str, OpenAIWhisperBackend],
+        combination: Combination,
+        coefficients: Sequence[float] = (),
+    ) -> None:
+        _require_one_vocabulary(backends)
+        weights = tuple(coefficients) or (1 / len(backends),) * len(backends)
+        active = COMBINATIONS[combination](weights).active_members(len(backends))
+        self.names = tuple(list(backends)[index] for index in active)
+        self._backends = [backends[name] for name in self.names]
+        self._combiner = COMBINATIONS[combination]([weights[index] for index in active])
+        share = torch.tensor([abs(weights[index]) for index in active])
+        self._share = share / share.sum()
+        self.dims = self._backends[0].dims
+
+    def encode(self, mels: Tensor) -> EnsembleEncoderOutput:
+        """Run every member's encoder on the windows."""
+        return EnsembleEncoderOutput(tuple(backend.encode(mels) for backend in self._backends))
+
+    def _backends_with_features(
+        self, features: EnsembleEncoderOutput
+    ) -> list[tuple[OpenAIWhisperBackend, EncoderOutput]]:
+        return list(zip(self._backends, features.parts, strict=True))
+
+    @torch.inference_mode()
+    def detect_languages(self, features: EnsembleEncoderOutput) -> list[str]:
+        """The likeliest language of each window, from the members' mixed distributions over languages."""
+        scores = [backend.score_languages(part) for backend, part in self._backends_with_features(features)]
+        log_probs = self._combiner(scores, self._combiner.constant_weights()).log_probs
+        codes = self.dims.get_tokenizer(None, "transcribe").all_language_codes
+        return [codes[i] for i in log_probs.argmax(-1).tolist()]
+
+    @torch.inference_mode()
+    def decode(
+        self,
+        features: EnsembleEncoderOutput,
+        prompts: Tensor,
+        config: SearchConfig,
+        timestamps: bool,
+        keys: Sequence[int],
+    ) -> list[DecodingResult]:
+        """Decode the windows with all members in one search."""
+        scorers = [
+            backend.build_scorer(part, prompts) for backend, part in self._backends_with_features(features)
+        ]
+        processors = whisper_logits_processors(
+            self.dims.get_tokenizer(None, "transcribe"), self.dims.n_vocab, timestamps
+        )
+        nbests = search(scorers, config, logits_processors=processors, combiner=self._combiner, keys=keys)
+        no_speech_probs = self._share @ torch.stack([scorer.no_speech for scorer in scorers])
+        return [
+            DecodingResult(nbest, no_speech)
+            for nbest, no_speech in zip(nbests, no_speech_probs.tolist(), strict=True)
+        ]
+
+
+def _require_one_vocabulary(backends: Mapping[str, OpenAIWhisperBackend]) -> None:
+    (first, backend), *others = backends.items()
+    vocabulary = backend.vocabulary
+    for name, other in others:
+        if other.vocabulary != vocabulary:
+            raise ConfigError(
+                f"expected recognizers of one vocabulary to mix token by token, found {name} "
+                f"({other.vocabulary.size} tokens) beside {first} ({vocabulary.size}): combine their "
+                "finished transcripts instead (combination: output_level, or a node of kind combine), or "
+                "choose models of one vocabulary"
+            )
+
+
+def explain_backend(config: RecognizerEnsembleConfig) -> str:
+    """The error message for recognizers of another backend, which are not mixed token by token."""
+    return (
+        f"combination: expected backend whisper to mix recognizers token by token, found {config.backend}: "
+        "combine their finished transcripts (combination: output_level, or a node of kind combine)"
+    )
+
+
+def build_recognizer(
+    config: RecognizerEnsembleConfig, store: str | None = None, seed: int = 0
+) -> WhisperRecognizer:
+    """Build the recognizer of an ensemble. Its models stay resident in the process.
+
+    Raises:
+        ConfigError: the backend is not Whisper's own, or the members cannot be mixed.
+        ModelError: a member cannot be loaded.
+    """
+    if config.backend != "whisper":
+        raise ConfigError(explain_backend(config))
+    checkpoints = [resolve(name, store) for name in config.members]
+    loaded = [load_resident(checkpoint, config) for checkpoint in checkpoints]
+    backends = dict(zip(number_duplicates(config.members), loaded, strict=True))
+    backend = WhisperEnsemble(backends, config.combination, config.coefficients)
+    return WhisperRecognizer(
+        config, backend, ensemble_checkpoint(checkpoints), seed=seed, members=backend.names
+    )

@@ -1,0 +1,1 @@
+"""LLVM code of the CPU kernels, and its compilation for the processor at hand."""

@@ -1,0 +1,135 @@
+"""A weight packed for our own kernels (:mod:`.llvm`), and its product with rows."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+from functools import cache
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from components.kernels import huge_pages
+from components.kernels.llvm.native_code import Code, ParallelCode, features, supports_native, threads_for
+from components.kernels.llvm.product import ARGUMENTS, UNITS_PER_PASS, build_product
+from components.kernels.llvm.quantize import LARGEST, ZERO, build_quantizer
+from components.kernels.llvm.tile import COLUMNS, ROWS, UNIT_KINDS
+
+_NEEDED = {"float32": "avx512f", "bfloat16": "avx512bf16", "int8": "avx512vnni"}
+_BLOCK = 192
+"""Rows of a block, at most: their share of a pass stays in the second-level cache."""
+_log = logging.getLogger("antiphon.kernels")
+_Arguments = ctypes.c_int64 * len(ARGUMENTS)
+
+
+def supports(arithmetic: str) -> bool:
+    """Whether the kernels for ``arithmetic`` run on this processor with this build of torch.
+
+    On processors with matrix units (AMX) the answer is no, because oneDNN uses them and is faster.
+    """
+    return supports_native(_NEEDED[arithmetic]) and "amx-tile" not in features() and _compiles(arithmetic)
+
+
+@cache
+def _compiles(arithmetic: str) -> bool:
+    try:
+        kernel(arithmetic, "none", False)
+    except (RuntimeError, AttributeError, TypeError) as fault:  # the last two: another llvmlite
+        _log.warning("the %s kernels are not used: %s", arithmetic, str(fault).splitlines()[0])
+        return False
+    return True
+
+
+class PackedProduct:
+    """``activation(rows @ weight.T + bias)`` by our own kernels, (R, in) -> (R, out) in float32.
+
+    Sums are float32, or int32 of int8, for which weights are scaled per output and rows one by one, both
+    symmetrically to 127.
+    """
+
+    def __init__(
+        self, weight: Tensor, bias: Tensor | None, arithmetic: str, activation: str, gated: bool = False
+    ) -> None:
+        """Pack ``weight``; the arguments are those of :func:`components.kernels.pack`."""
+        self.arithmetic, self.size = arithmetic, weight.shape[1]
+        self.outputs = len(weight) // 2 if gated else len(weight)
+        self._units = -(-self.size // UNIT_KINDS[arithmetic].units)
+        bias = torch.zeros(len(weight)) if bias is None else bias
+        weight, padded_bias = (_pad_to_panels(values.detach().float(), gated) for values in (weight, bias))
+        scales, start = torch.empty(0), torch.empty(0, dtype=torch.int32)
+        if arithmetic == "int8":
+            scales = weight.abs().amax(1).clamp_(min=1e-12) / LARGEST
+            weight = (weight / scales[:, None]).round_().to(torch.int8)
+            start = -ZERO * weight.sum(1, dtype=torch.int32)
+        elif arithmetic == "bfloat16":
+            weight = weight.bfloat16()
+        self.weight = _arrange_panels(weight, UNIT_KINDS[arithmetic].units)
+        huge_pages.move_to_huge_pages(self.weight.data_ptr(), self.weight.nbytes)
+        self._tensors = (padded_bias, scales, start)
+        self._weight_at, self._panels = self.weight.data_ptr(), len(self.weight)
+        self._bias_at, self._scales_at, self._start_at = (tensor.data_ptr() for tensor in self._tensors)
+        self._kernel = kernel(arithmetic, activation, gated)
+
+    def __call__(self, rows: Tensor, /, out: Tensor | None = None) -> Tensor:
+        """(R, in) of any floating dtype -> (R, out), float32."""
+        if rows.shape[1] != self.size:
+            raise ValueError(f"expected rows of {self.size} numbers, found {rows.shape[1]}")
+        n = len(rows)
+        out = torch.empty((n, self.outputs)) if out is None else out
+        units, row_scales = self._units_of(rows)
+        threads = threads_for(n * self.outputs * self.size)
+        block = -(-n // -(-n // _BLOCK) // ROWS) * ROWS
+        partial = torch.empty((threads, block, COLUMNS)) if self._units > UNITS_PER_PASS else out
+        arguments = _Arguments(
+            units.data_ptr(), self._weight_at, out.data_ptr(), n, self._panels, self.outputs, self._units,
+            block, partial.data_ptr(), self._bias_at, row_scales.data_ptr(), self._scales_at, self._start_at,
+        )  # fmt: skip
+        self._kernel(arguments, threads)
+        return out
+
+    def __deepcopy__(self, memo: dict[int, object]) -> PackedProduct:
+        """Return itself: it never changes, and it holds addresses of its own tensors."""
+        return self
+
+    def _units_of(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """The rows in the arithmetic's units, and for int8 their scales."""
+        if self.arithmetic == "float32":
+            rows = rows.float().contiguous()
+            return rows, rows
+        if self.arithmetic == "bfloat16":
+            rows = rows.bfloat16()
+            rows = functional.pad(rows, (0, 1)) if self.size % 2 else rows.contiguous()
+            return rows, rows
+        rows, n = rows.float().contiguous(), len(rows)
+        units, scales = torch.empty((n, 4 * self._units), dtype=torch.uint8), torch.empty(n)
+        _compile_quantizer().run(
+            rows.data_ptr(), n, self.size, units.data_ptr(), 4 * self._units, scales.data_ptr()
+        )
+        return units, scales
+
+
+@cache
+def kernel(arithmetic: str, activation: str, gated: bool) -> ParallelCode:
+    """The compiled product; its first use in a process takes a tenth to a quarter of a second."""
+    return ParallelCode(build_product(arithmetic, activation, gated))
+
+
+@cache
+def _compile_quantizer() -> Code:
+    return Code(build_quantizer())
+
+
+def _pad_to_panels(values: Tensor, gated: bool) -> Tensor:
+    """Pad (out, ...) with zeros to whole panels; ``gated``: each is half gates, half what they gate."""
+    halves = values.chunk(2) if gated else (values,)
+    wide = COLUMNS // len(halves)
+    padding = [0, 0] * (values.dim() - 1) + [0, -len(halves[0]) % wide]
+    parts = [functional.pad(half, padding).view(-1, wide, *half.shape[1:]) for half in halves]
+    return torch.stack(parts, dim=1).flatten(0, 2)
+
+
+def _arrange_panels(weight: Tensor, units: int) -> Tensor:
+    """(panels * 64, in) -> (panels, units, 64, numbers of a unit), padded with zeros."""
+    padded = functional.pad(weight, (0, -weight.shape[1] % units))
+    return padded.view(-1, COLUMNS, padded.shape[1] // units, units).transpose(1, 2).contiguous()

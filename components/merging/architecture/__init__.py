@@ -1,0 +1,1 @@
+"""What the names of tensors say: layers, stacks, and weights that are tied under several names."""

@@ -1,0 +1,93 @@
+"""The output folder's files beside its weights: configuration, the recipe, and files that are copied."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from components.merging.architecture.layer_names import count_layers
+from components.merging.io.model_folder import ModelFolder
+from components.merging.io.tensor_task import TensorTask
+from components.merging.recipe.recipe import Recipe
+from components.models.checkpoints import CONFIGURATION_NAMES, TOKENIZER_NAMES
+
+LINEAGE, RECIPE = "merge.json", "mergekit_config.yml"
+_LAYER_KEYS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
+_BY_STACK = {
+    "encoder": ("encoder_layers", "num_layers", "num_encoder_layers"),
+    "decoder": ("decoder_layers", "num_decoder_layers"),
+}
+
+
+def donor_of(recipe: Recipe, folders: Mapping[str, ModelFolder]) -> ModelFolder:
+    """The model whose configuration and other files the output takes: the base, else the first."""
+    return folders[recipe.base_model or recipe.models[0]]
+
+
+def output_config(
+    recipe: Recipe,
+    folders: Mapping[str, ModelFolder],
+    tasks: Sequence[TensorTask],
+    origins: Mapping[str, Sequence[int]],
+) -> dict[str, Any]:
+    """The output's ``config.json``: the donor's, with the output's type and layers.
+
+    Args:
+        recipe: The recipe.
+        folders: Its models by name.
+        tasks: The tensors of the output.
+        origins: For each stack of layers, the number that each layer of the output has in its input; see
+            :func:`~components.merging.output_tensors.map_layer_origins`.
+    """
+    donor_folder = donor_of(recipe, folders)
+    config: dict[str, Any] = json.loads(json.dumps(donor_folder.config))
+    floats = {task.out_dtype for task in tasks if task.out_dtype.is_floating_point}
+    if len(floats) == 1:
+        key = "torch_dtype" if "torch_dtype" in config and "dtype" not in config else "dtype"
+        config[key] = str(floats.pop()).removeprefix("torch.")
+    for stack, number in count_layers(donor_folder.tensors).items():
+        order = list(origins.get(stack, ()))
+        if order != list(range(number)):
+            _set_layers(config, stack, number, order, alone=len(origins) == 1)
+    return config
+
+
+def _set_layers(config: dict[str, Any], stack: str, old: int, order: Sequence[int], *, alone: bool) -> None:
+    """Replace a stack's number of layers, and rearrange lists that have one entry per layer."""
+    words = stack.split(".")
+    keys = [key for word, stack_keys in _BY_STACK.items() if word in words for key in stack_keys]
+    for key in [*keys, *(_LAYER_KEYS if alone else ())]:
+        if config.get(key) == old:
+            config[key] = len(order)
+    for key, value in config.items():
+        if alone and isinstance(value, list) and len(value) == old and "layer" in key:
+            config[key] = [value[index] for index in order]
+
+
+def write_files(
+    folder: Path,
+    recipe: Recipe,
+    folders: Mapping[str, ModelFolder],
+    config: Mapping[str, Any],
+    *,
+    tokenizer: bool,
+) -> None:
+    """Write ``config.json`` and the recipe, and copy the donor's other files.
+
+    Args:
+        folder: The output.
+        recipe: The recipe.
+        folders: Its models by name.
+        config: What ``config.json`` shall hold.
+        tokenizer: Whether the donor's tokenizer is copied too.
+    """
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    (folder / RECIPE).write_text(recipe.text, encoding="utf-8")
+    source = donor_of(recipe, folders).path
+    names = (CONFIGURATION_NAMES | (TOKENIZER_NAMES if tokenizer else frozenset())) - {"config.json"}
+    for name in sorted(names):
+        if (source / name).is_file():
+            shutil.copyfile(source / name, folder / name)

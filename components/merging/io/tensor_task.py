@@ -1,0 +1,139 @@
+"""One tensor of the output: what it is computed from, and the pieces in which that is read.
+
+Pieces are whole rows (slices along the first axis) of about ``PIECE_ELEMENTS`` elements, so that memory does
+not grow with the size of the tensor; a row that is longer than a piece is cut where the method does not need
+it whole.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+from components.merging.recipe.parameters import Scalar
+
+PIECE_ELEMENTS = 1 << 19
+CACHE_BYTES = 16 << 20
+"""Inputs of a tensor that are smaller stay in memory between the passes over them; larger are read again."""
+
+Span = tuple[int, int]
+"""First element of a flat tensor and the one beyond the last."""
+P = TypeVar("P")
+
+
+class ReadableTensor(Protocol):
+    """A tensor that can be read in slices."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its shape."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Its stored type."""
+
+    def read(self, start: int, stop: int) -> Tensor:
+        """Elements ``start`` to ``stop``, flat, in the stored type."""
+
+
+class TensorInput(NamedTuple):
+    """One model's tensor and the values of its parameters.
+
+    Attributes:
+        tensor: To be read in pieces.
+        model_index: The model's place in :attr:`~components.merging.recipe.recipe.Recipe.models`.
+        parameters: Values by name of the parameters that each model has for itself.
+    """
+
+    tensor: ReadableTensor
+    model_index: int
+    parameters: Mapping[str, Scalar | None]
+
+    def float_parameter(self, name: str) -> float:
+        """The value of a numeric parameter; 0 where it has none."""
+        return float(self.parameters[name] or 0.0)
+
+
+class TensorTask(NamedTuple):
+    """How one tensor of the output is made.
+
+    Attributes:
+        name: Its name in the output.
+        shape: Its shape, and that of every input.
+        inputs: In the recipe's order, without the base.
+        base: The base model's tensor, where there is one.
+        base_first: Whether the recipe names the base before the other inputs.
+        parameters: Values by name of the parameters that all models share.
+        dtype: The type in which inputs enter the arithmetic.
+        out_dtype: The type that is stored.
+        seed: Of the methods that draw random numbers.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    inputs: tuple[TensorInput, ...]
+    base: TensorInput | None
+    base_first: bool
+    parameters: Mapping[str, Scalar | None]
+    dtype: torch.dtype
+    out_dtype: torch.dtype
+    seed: int
+
+    @property
+    def numel(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def all_inputs(self) -> tuple[TensorInput, ...]:
+        """The inputs and the base, which comes where the recipe names it, else last, as in mergekit."""
+        if self.base is None:
+            return self.inputs
+        return (self.base, *self.inputs) if self.base_first else (*self.inputs, self.base)
+
+    def spans(self, *, whole_rows: bool = False) -> Iterator[Span]:
+        """The pieces of the tensor, in order and without gaps.
+
+        Args:
+            whole_rows: Whether a row that is longer than a piece stays whole.
+        """
+        total = self.numel
+        row = total // self.shape[0] if len(self.shape) > 1 and self.shape[0] else total
+        if 0 < row <= PIECE_ELEMENTS:
+            step = PIECE_ELEMENTS // row * row
+        else:
+            step = row if whole_rows else PIECE_ELEMENTS
+        for start in range(0, total, max(step, 1)):
+            yield start, min(start + step, total)
+
+    def read(self, source: TensorInput, span: Span) -> Tensor:
+        """Read a piece of an input: flat, of the type of the arithmetic."""
+        return source.tensor.read(*span).to(self.dtype)
+
+
+class CachedPieces(Generic[P]):
+    """Pieces to iterate over several times; those of small tensors are read once and kept.
+
+    The pieces themselves are kept, not copies: only the last pass may overwrite them.
+
+    Args:
+        read: Reads all pieces anew.
+        size: Bytes of all pieces together.
+    """
+
+    def __init__(self, read: Callable[[], Iterator[P]], size: int) -> None:
+        self._read = read
+        self._cached: list[P] | None = [] if size <= CACHE_BYTES else None
+
+    def __iter__(self) -> Iterator[P]:
+        if self._cached:
+            yield from self._cached
+            return
+        for piece in self._read():
+            if self._cached is not None:
+                self._cached.append(piece)
+            yield piece

@@ -1,0 +1,160 @@
+"""Merge models as a recipe says into a new model folder: tensor by tensor, in bounded memory."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from filelock import FileLock
+from torch import Tensor
+
+from components.errors import MergeError
+from components.files import rename_durably, staging_folder, sync_file
+from components.merging.config import VERSION
+from components.merging.io import output_files
+from components.merging.io.input_models import NO_REFERENCES, open_models
+from components.merging.io.model_folder import ModelFolder
+from components.merging.io.tensor_task import TensorTask
+from components.merging.io.tensor_writer import SHARD_BYTES, TensorSpec, TensorWriter
+from components.merging.methods.table import METHODS
+from components.merging.methods.task_arithmetic import task_arithmetic
+from components.merging.methods.ties_whole_model import compute_global_statistics
+from components.merging.methods.validation import check_method
+from components.merging.output_tensors import map_layer_origins
+from components.merging.plan import plan_merge
+from components.merging.recipe.recipe import Recipe
+from components.merging.tokenizer.output_tokenizer import build_tokenizer, save_tokenizer
+
+
+class MergeOptions(NamedTuple):
+    """What a merge needs to know beside its recipe.
+
+    Attributes:
+        seed: Of the methods that draw random numbers.
+        shard_bytes: Largest size of a file of weights.
+        store: Folder or URL of the store that ``store:KEY`` refers to; None for the default.
+        references: See :func:`~components.merging.io.input_models.open_models`.
+    """
+
+    seed: int = 0
+    shard_bytes: int = SHARD_BYTES
+    store: str | None = None
+    references: Mapping[str, str] = NO_REFERENCES
+
+
+def merge(
+    recipe: Recipe,
+    out: Path,
+    options: MergeOptions | None = None,
+    on_progress: Callable[[str], None] = lambda line: None,
+) -> None:
+    """Merge models into the new folder ``out``.
+
+    The folder appears at once, complete and synced; after a crash there is nothing under its name. Whether
+    the models fit together is not checked: run :func:`components.merging.checks.examine` before.
+
+    Args:
+        recipe: Which models, and how.
+        out: The new folder; an empty one is replaced.
+        options: None for the defaults.
+        on_progress: Called with a line of text before each tensor.
+
+    Raises:
+        MergeError: The method does not take these models, or ``out`` holds files.
+        ModelError: A model cannot be resolved or read.
+    """
+    options = options or MergeOptions()
+    check_method(recipe)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise MergeError(f"{out}: expected a new folder, found one with files; give another name")
+    with (
+        open_models(recipe, options.store, options.references) as (folders, checkpoints),
+        _new_folder(out) as staging,
+    ):
+        _write_model(recipe, staging, folders, options, on_progress)
+        lineage = [{"reference": c.reference, "sha256": c.sha256} for c in checkpoints.values()]
+        record = {"method": recipe.method, "seed": options.seed, "version": VERSION, "models": lineage}
+        (staging / output_files.LINEAGE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def _write_model(
+    recipe: Recipe,
+    folder: Path,
+    folders: Mapping[str, ModelFolder],
+    options: MergeOptions,
+    on_progress: Callable[[str], None],
+) -> None:
+    alignment, tokenizer = build_tokenizer(recipe, folders)
+    tasks = plan_merge(recipe, folders, alignment, options.seed)
+    by_name = {task.name: task for task in tasks}
+    writer = TensorWriter(
+        folder, [TensorSpec(t.name, t.out_dtype, t.shape) for t in tasks], options.shard_bytes
+    )
+    merged = _merge_function(recipe, tasks)
+
+    def pieces() -> Iterator[tuple[str, Iterator[Tensor]]]:
+        order = [name for file in writer.order for name in file]
+        for number, name in enumerate(order, start=1):
+            on_progress(f"{number}/{len(order)} {name}")
+            task = by_name[name]
+            yield name, merged(task) if task.dtype.is_floating_point else copy_unmerged(task)
+
+    _keep_freed_memory()
+    with torch.no_grad():
+        writer.write(pieces())
+    config = output_files.output_config(recipe, folders, tasks, map_layer_origins(recipe, folders))
+    if alignment is not None:
+        config["vocab_size"] = alignment.rows
+    if tokenizer is not None:
+        save_tokenizer(tokenizer, folder, recipe, folders)
+    output_files.write_files(folder, recipe, folders, config, tokenizer=tokenizer is None)
+
+
+def _keep_freed_memory() -> None:
+    """Let glibc reuse freed pieces instead of giving their pages back and faulting them in again.
+
+    It raises its thresholds for that, up to 32 MB, when a block of that size is freed; nothing is touched.
+    """
+    torch.empty(31 << 20, dtype=torch.uint8)
+
+
+def _merge_function(recipe: Recipe, tasks: Sequence[TensorTask]) -> Callable[[TensorTask], Iterator[Tensor]]:
+    """The function that computes one tensor; for TIES as published the whole models are measured first."""
+    row = METHODS[recipe.method]
+    floats = [task for task in tasks if task.dtype.is_floating_point]
+    semantics = {str(task.parameters.get("semantics", "mergekit")) for task in floats}
+    if row.family is None or not row.family.elects_sign or semantics != {"paper"}:
+        return row.merge
+    if row.family.sparsification != "magnitude":
+        return row.merge
+    return partial(task_arithmetic, row.family, statistics=compute_global_statistics(floats))
+
+
+def copy_unmerged(task: TensorTask) -> Iterator[Tensor]:
+    """Copy a tensor of integers or booleans from the base, else from the first model.
+
+    They are positions or counters, not weights: a mean of them has no meaning.
+    """
+    source = task.base or task.inputs[0]
+    for span in task.spans():
+        yield task.read(source, span)
+
+
+@contextmanager
+def _new_folder(out: Path) -> Iterator[Path]:
+    """Make a temporary folder beside ``out`` that takes its name when the block ends well."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(out.parent / f".{out.name}.lock"), staging_folder(out) as staging:
+        yield staging
+        for path in staging.iterdir():
+            sync_file(path)
+        staging.chmod(0o755)
+        with contextlib.suppress(FileNotFoundError):
+            out.rmdir()
+        rename_durably(staging, out)

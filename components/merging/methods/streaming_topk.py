@@ -1,0 +1,82 @@
+"""The k largest magnitudes of a tensor that is seen in pieces: exact, by counting instead of sorting.
+
+The bits of a non-negative float order like the float itself. The k-th largest magnitude's bits without the
+sign (15, 31 or 63) are found from the top, 16 a pass: one ``bincount`` of the next 16 bits of all elements
+whose higher bits are those found before.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+
+class MagnitudeTopK:
+    """Selects the ``keep`` elements of largest magnitude among all pieces (a ``MaskRule``).
+
+    Where several elements have the magnitude of the last that is selected, the earlier ones are.
+
+    Attributes:
+        passes: How many times all pieces have to be measured.
+    """
+
+    def __init__(self, keep: int, dtype: torch.dtype) -> None:
+        self._keep = self._remaining = keep
+        self._dtype = dtype
+        self._integer = INTEGERS[dtype.itemsize]
+        self._prefix = 0
+        self._threshold_known = False
+        self._counts = torch.zeros(1)
+        self.passes = dtype.itemsize // 2
+
+    def begin_pass(self, number: int) -> None:
+        """Begin measuring pass ``number`` over all pieces; the one before is complete."""
+        if number > 0:
+            self._narrow(number - 1)
+        self._counts = torch.zeros(1 << (15 if number == 0 else 16), dtype=torch.int64)
+
+    def measure(self, number: int, piece: Tensor) -> None:
+        """Count the magnitudes of a flat piece."""
+        shift = 16 * (self.passes - 1 - number)
+        pattern = piece.view(self._integer) & torch.iinfo(self._integer).max
+        if number > 0:
+            pattern = pattern[(pattern >> (shift + 16)) == self._prefix] >> shift & 0xFFFF
+        elif shift:
+            pattern >>= shift
+        self._counts += torch.bincount(pattern, minlength=self._counts.numel())
+
+    def rewind(self) -> None:
+        """Begin anew with the first piece, to mask all pieces in order."""
+        if not self._threshold_known:
+            self._narrow(self.passes - 1)
+            self._threshold_known = True
+            pattern = torch.tensor([self._prefix], dtype=self._integer)
+            self._threshold = float(pattern.view(self._dtype))
+        self._ties = self._remaining
+
+    def mask(self, piece: Tensor) -> Tensor:
+        """A mask of the piece's type and shape: 1 where an element is selected, else 0."""
+        if self._keep <= 0:
+            return torch.zeros_like(piece)
+        magnitude = piece.abs()
+        if self._remaining == self._equal:
+            return magnitude.ge_(self._threshold)
+        earlier = None
+        if self._ties > 0:
+            earlier = (magnitude == self._threshold).nonzero().view(-1)[: self._ties]
+            self._ties -= earlier.numel()
+        selected = magnitude.gt_(self._threshold)  # comparing in place is vectorised; into bool it is not
+        return selected if earlier is None else selected.index_fill_(0, earlier, 1)
+
+    def _narrow(self, number: int) -> None:
+        """Find the bin that holds the last selected element, and how many of that bin are selected."""
+        above = self._counts.flip(0).cumsum(0)
+        if self._keep <= 0:
+            return
+        position = int(torch.searchsorted(above, self._remaining))
+        index = self._counts.numel() - 1 - position
+        self._remaining -= int(above[position - 1]) if position else 0
+        self._equal = int(self._counts[index])
+        self._prefix = self._prefix << 16 | index if number else index

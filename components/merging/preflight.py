@@ -1,0 +1,25 @@
+"""Checks of a merge recipe that need no model: its method, its parameters, its models' names."""
+
+from __future__ import annotations
+
+from components import models
+from components.merging.methods.validation import check_method
+from components.merging.recipe.model_names import reference_of
+from components.merging.recipe.recipe import Recipe
+
+
+def check_recipe(recipe: Recipe, store: str | None) -> None:
+    """Refuse what can be refused without fetching a model.
+
+    Args:
+        recipe: The recipe to check.
+        store: Folder or URL of the store that ``store:KEY`` refers to; None for the default.
+
+    Raises:
+        MergeError: The method does not exist, or a parameter or its value is wrong.
+        ModelError: A model's name is unknown, or its licence asks for consent.
+        ConfigError: A model's name is no reference.
+    """
+    check_method(recipe)
+    for model in recipe.models:
+        models.check(reference_of(model, recipe), store)

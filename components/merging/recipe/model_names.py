@@ -1,0 +1,28 @@
+"""Model names of a recipe -> model references, as :mod:`components.models` resolves them."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from components.merging.recipe.recipe import Recipe
+from components.models.references import SCHEMES
+
+_HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?", re.ASCII)
+
+
+def reference_of(model: str, recipe: Recipe) -> str:
+    """Turn a recipe's name of a model into a model reference.
+
+    As in mergekit a path is relative to the current folder, or else to the recipe's; what is no path and
+    looks like ORG/NAME is a repository of the hub.
+    """
+    if model.partition(":")[0] in SCHEMES and ":" in model:
+        return model
+    if os.path.exists(os.path.expanduser(model)):  # noqa: PTH110, PTH111 - as components.models does
+        return model
+    beside = Path(recipe.where).parent / model
+    if os.path.exists(beside):  # noqa: PTH110
+        return str(beside)
+    return f"hub:{model}" if _HUB.fullmatch(model) else model

@@ -1,0 +1,115 @@
+"""A merge recipe as data: which layers of which models are merged into what, and with which parameters.
+
+The terms are mergekit's. :mod:`components.merging.recipe.reader` makes recipes from YAML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from components.merging.recipe.parameters import Settings
+
+
+class InputSlice(NamedTuple):
+    """A model, or a range of its layers, that is merged.
+
+    Attributes:
+        model: Its name in the recipe.
+        layers: First layer and the one beyond the last; None for a whole model.
+        parameters: The parameters that hold for this model only.
+    """
+
+    model: str
+    layers: tuple[int, int] | None
+    parameters: Settings
+
+
+class OutputSlice(NamedTuple):
+    """A run of layers of the output and the inputs that are merged into it.
+
+    Attributes:
+        inputs: In the recipe's order; all have the same number of layers.
+        base_model: The base of this slice; None for the recipe's.
+        parameters: The parameters of this slice.
+        where: File and line, for messages.
+    """
+
+    inputs: tuple[InputSlice, ...]
+    base_model: str | None
+    parameters: Settings
+    where: str
+
+
+class OutputModule(NamedTuple):
+    """One stack of layers of the output (an encoder, a decoder): its slices, first to last."""
+
+    slices: tuple[OutputSlice, ...]
+    parameters: Settings
+
+
+class TokenEmbeddingSource(NamedTuple):
+    """Where the embedding of one token of the output comes from.
+
+    Attributes:
+        model: The model whose embedding it is; None for zeros.
+        token: The token, or its id, whose row of ``model`` is taken; None for the token itself.
+        force: Whether models that have the token take this row too.
+    """
+
+    model: str | None
+    token: str | int | None
+    force: bool
+
+
+class TokenizerConfig(NamedTuple):
+    """The output's tokenizer.
+
+    Attributes:
+        source: ``union`` of all, ``base``, or the name of a model.
+        pad_to_multiple_of: The number of embedding rows is rounded up to a multiple of this.
+        tokens: Tokens whose embedding the recipe decides.
+    """
+
+    source: str
+    pad_to_multiple_of: int
+    tokens: Mapping[str, TokenEmbeddingSource]
+
+
+class Recipe(NamedTuple):
+    """A whole recipe.
+
+    Attributes:
+        method: A key of :data:`components.merging.methods.table.METHODS`, not yet checked.
+        modules: By name; a recipe without ``modules`` has one, named "".
+        base_model: The model whose deltas, or whose files, are taken; None without.
+        dtype: Type of the arithmetic's inputs; None for the widest of the models'.
+        out_dtype: Type of the output; None for ``dtype``.
+        tokenizer: None where the tokenizer's files are copied as they are.
+        chat_template: Jinja, or ``auto`` (the most common of the models'); None to leave it as it is.
+        parameters: Those of the whole recipe.
+        text: The YAML, as it was read.
+        where: Its file, for messages.
+        warnings: One line per key that is ignored.
+    """
+
+    method: str
+    modules: Mapping[str, OutputModule]
+    base_model: str | None
+    dtype: str | None
+    out_dtype: str | None
+    tokenizer: TokenizerConfig | None
+    chat_template: str | None
+    parameters: Settings
+    text: str
+    where: str
+    warnings: tuple[str, ...]
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Every model that it names, the base first, else in order."""
+        slices = [piece for module in self.modules.values() for piece in module.slices]
+        bases = [self.base_model] if self.base_model else []
+        inputs = [source.model for piece in slices for source in piece.inputs]
+        bases_of_slices = [piece.base_model for piece in slices if piece.base_model]
+        return tuple(dict.fromkeys([*bases, *inputs, *bases_of_slices]))

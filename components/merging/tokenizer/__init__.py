@@ -1,0 +1,1 @@
+"""The output's tokenizer, and input embeddings rearranged to its token ids."""

@@ -1,0 +1,55 @@
+"""Names of metrics and of tests as settings, checked against the table of metrics (loaded only then)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+Test = Literal["bootstrap", "randomisation"]
+"""Paired bootstrap, or approximate randomization (spelled as users set it)."""
+
+
+@dataclass(frozen=True)
+class MetricChoice:
+    """Marks a text that must be the name of a metric.
+
+    Attributes:
+        output: only metrics of transcripts or of translations; None for all.
+        further: names beside those of metrics that are allowed too.
+    """
+
+    output: Literal["transcript", "translation"] | None = None
+    further: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """What may be chosen."""
+        from components.metrics.table import METRICS, metrics_of  # noqa: PLC0415 - numpy and jiwer, 0.3 s
+
+        return [*self.further, *(METRICS if self.output is None else metrics_of(self.output))]
+
+    def check(self, name: str) -> str:
+        """``name``, if it may be chosen.
+
+        Raises:
+            ValueError: it may not.
+        """
+        if name not in self.names:
+            raise ValueError(f"expected one of {', '.join(self.names)}, found {name!r}")
+        return name
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        del schema, handler
+        return {"enum": self.names, "type": "string"}
+
+
+MetricName = Annotated[str, MetricChoice()]
+TranslationMetricName = Annotated[str, MetricChoice("translation")]

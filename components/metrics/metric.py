@@ -1,0 +1,170 @@
+"""The interface of a metric: counts of each utterance whose sum over a corpus gives the corpus score.
+
+A metric is one file with one class and one row of :data:`~components.metrics.table.METRICS`. Because its
+score is a function of sums, bootstrap, randomization, groups, tuning and attribution are written once for all
+of them.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from components.errors import DataError
+from components.metrics.bootstrap import (
+    RESAMPLES,
+    SEED,
+    FloatArray,
+    Interval,
+    bootstrap_interval,
+    resample_sums,
+)
+from components.metrics.languages import Language, assign_languages, group_by_language
+from components.metrics.pairing import align_by_id, nfc
+from components.records import Audio
+
+Output = Literal["transcript", "translation"]
+"""Which text of a system a metric scores."""
+Need = Literal["source", "reference", "audio"]
+"""What a metric reads beside the output."""
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Outputs beside what they are scored against, one entry of every field per utterance.
+
+    ``references`` may be several or none; ``sources`` and ``audio`` are empty where nobody gave them.
+    """
+
+    ids: tuple[str, ...]
+    hypotheses: tuple[str, ...]
+    languages: tuple[str, ...]
+    references: tuple[tuple[str, ...], ...]
+    sources: tuple[str, ...] = ()
+    audio: tuple[Audio | None, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def positions_by_language(self) -> dict[str, list[int]]:
+        """Language -> positions of its utterances, languages in alphabetical order."""
+        return group_by_language(self.languages)
+
+    def subset(self, positions: Sequence[int]) -> Segments:
+        """The utterances at ``positions``, in this order."""
+        return Segments(
+            ids=tuple(self.ids[position] for position in positions),
+            hypotheses=tuple(self.hypotheses[position] for position in positions),
+            languages=tuple(self.languages[position] for position in positions),
+            references=tuple(self.references[position] for position in positions),
+            sources=tuple(self.sources[position] for position in positions) if self.sources else (),
+            audio=tuple(self.audio[position] for position in positions) if self.audio else (),
+        )
+
+
+def align_segments(
+    references: Mapping[str, Sequence[str]],
+    hypotheses: Mapping[str, str],
+    language: Language,
+    n_total: int,
+    *,
+    sources: Mapping[str, str] | None = None,
+    audio: Mapping[str, Audio] | None = None,
+) -> Segments:
+    """Join outputs and what they are scored against by utterance id, in the order of ``references``.
+
+    Args:
+        references: id -> reference texts; an utterance without any has an empty sequence.
+        hypotheses: id -> output; ids without one are left out.
+        language: of the outputs, for all utterances or for each by its id.
+        n_total: utterances of the data set.
+        sources: id -> text that was translated, for metrics that read it.
+        audio: id -> speech that was transcribed or translated, for metrics that hear it.
+
+    Raises:
+        DataError: ids of another data set, two that are equal after NFC, an utterance without language, or a
+            text where a sequence of references belongs.
+    """
+    for key, texts in references.items():
+        if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+            raise DataError(
+                f"expected the references of {key!r} as a sequence of texts, found {type(texts).__name__}; "
+                "are references and hypotheses the wrong way round?"
+            )
+    pairs = align_by_id(references, hypotheses, n_total)
+    return Segments(
+        ids=pairs.ids,
+        hypotheses=pairs.hypotheses,
+        languages=assign_languages(pairs.ids, language),
+        references=tuple(tuple(map(nfc, texts)) for texts in pairs.references),
+        sources=() if sources is None else tuple(sources.get(key, "") for key in pairs.ids),
+        audio=() if audio is None else tuple(audio.get(key) for key in pairs.ids),
+    )
+
+
+class CorpusScore(ABC):
+    """A score of summed statistics, wherever these come from."""
+
+    name: str
+    """In settings, in ``metrics.json`` and in tables."""
+    label: str
+    """As the field writes it."""
+    higher_is_better: bool
+    ceiling: float
+    """Score of a perfect output; no score is better."""
+
+    @abstractmethod
+    def score(self, sums: FloatArray) -> FloatArray:
+        """Scores (...) of sums (..., k) of statistics."""
+
+    def interval(self, rows: FloatArray) -> Interval | None:
+        """95% bootstrap interval of the score of ``rows`` (n, k); None of fewer than 10 utterances."""
+        return bootstrap_interval(self.score(resample_sums(rows)), float(self.score(rows.sum(0))))
+
+
+class Metric(CorpusScore):
+    """A score of the outputs of a system."""
+
+    output: Output
+    needs: frozenset[Need]
+    sentence_metric: str | None = None
+    """Name of the metric that scores single utterances in its place; None where it does so itself."""
+
+    @abstractmethod
+    def statistics(self, segments: Segments) -> FloatArray:
+        """Counts (n, k) of every utterance; a row belongs to its utterance alone."""
+
+    @abstractmethod
+    def signature(self, segments: Segments) -> str:
+        """The protocol in a line: how text becomes counts, with versions of the libraries that count."""
+
+    def select(self, segments: Segments) -> Segments:
+        """The utterances that can be scored: those that have all that the metric needs."""
+        return segments.subset([n for n in range(len(segments)) if self._has_needs(segments, n)])
+
+    def sentence_scores(self, segments: Segments) -> dict[str, float]:
+        """Utterance id -> score of it alone, of those that have one; their mean is not the corpus score."""
+        selected = self.select(segments)
+        if not selected.ids:
+            return {}
+        return dict(zip(selected.ids, self.score(self.statistics(selected)).tolist(), strict=True))
+
+    def score_signature(self, segments: Segments, rows: FloatArray) -> str:
+        """The protocol of a reported score with its interval.
+
+        Args:
+            segments: all utterances, those that :meth:`select` leaves out among them.
+            rows: statistics (n, k) of the selected ones.
+        """
+        del rows
+        return f"{self.signature(self.select(segments))}|bs:{RESAMPLES}|seed:{SEED}"
+
+    def _has_needs(self, segments: Segments, position: int) -> bool:
+        present: dict[Need, bool] = {
+            "reference": any(text.strip() for text in segments.references[position]),
+            "source": bool(segments.sources and segments.sources[position].strip()),
+            "audio": bool(segments.audio and segments.audio[position] is not None),
+        }
+        return all(present[need] for need in self.needs)

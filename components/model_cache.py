@@ -1,0 +1,222 @@
+"""A cache of the models that are resident in this process, within a memory budget.
+
+A model is loaded once per process, however many threads need it at the same time; the least recently used one
+is evicted first.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar, cast
+
+import torch
+from torch import nn
+
+from components.errors import ConfigError
+
+BUDGET_VARIABLE = "ANTIPHON_MEMORY_BUDGET"
+BUDGET_FRACTION = 0.6
+"""Share of a device's memory that resident models may take, unless the variable says otherwise."""
+T = TypeVar("T")
+Sizes = Mapping[str, int]
+"""Device -> bytes."""
+
+
+def parse_bytes(text: str) -> int:
+    """Read a number of bytes such as ``"3GiB"``, ``"500 MB"`` or ``"1000"``.
+
+    Raises:
+        ConfigError: the text is no such number.
+    """
+    units = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+    digits = text.strip().lower().rstrip("bigkm ")
+    unit = text.strip().lower()[len(digits) :].strip()
+    try:
+        number = float(digits) * units[unit]
+        if not 0 < number < 2**63:
+            raise ValueError
+    except (ValueError, KeyError):
+        raise ConfigError(
+            f"{BUDGET_VARIABLE}: expected bytes such as 4GiB or 500MB, found {text!r}"
+        ) from None
+    return int(number)
+
+
+def memory_budget(device: str) -> int:
+    """Bytes of a device ("cpu", "cuda:0") that resident models may take.
+
+    The environment variable ``ANTIPHON_MEMORY_BUDGET`` gives it for every device; without it, it is 60% of
+    the device's memory, or of the container's where that is less.
+    """
+    if text := os.environ.get(BUDGET_VARIABLE):
+        return parse_bytes(text)
+    if device.startswith("cuda"):
+        return int(torch.cuda.get_device_properties(torch.device(device)).total_memory * BUDGET_FRACTION)
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
+        total = min(total, int(limit)) if limit.isdecimal() else total
+    except OSError:
+        pass
+    return int(total * BUDGET_FRACTION)
+
+
+def measure_bytes(value: object) -> dict[str, int]:
+    """Bytes of the tensors in ``value``, by device; storage that several share counts once.
+
+    Looks into modules, containers and the attributes of plain objects, such as a recognizer that has a model.
+    """
+    sizes: dict[str, int] = {}
+    visited: set[int] = set()
+    storages: set[tuple[str, int]] = set()
+
+    def add(tensor: torch.Tensor) -> None:
+        if tensor.is_sparse or tensor.device.type == "meta":
+            return
+        storage = tensor.untyped_storage()
+        device = str(tensor.device)
+        if (device, storage.data_ptr()) not in storages:
+            storages.add((device, storage.data_ptr()))
+            sizes[device] = sizes.get(device, 0) + storage.nbytes()
+
+    def walk(item: object, depth: int) -> None:
+        if id(item) in visited or depth > 4:
+            return
+        visited.add(id(item))
+        if isinstance(item, torch.Tensor):
+            add(item)
+        elif isinstance(item, nn.Module):
+            for tensor in (*item.parameters(), *item.buffers()):
+                add(tensor)
+        elif isinstance(item, Mapping):
+            for part in item.values():
+                walk(part, depth + 1)
+        elif isinstance(item, list | tuple | set | frozenset):
+            for part in item:
+                walk(part, depth + 1)
+        elif hasattr(item, "__dict__") and not isinstance(item, type):
+            walk(vars(item), depth + 1)
+
+    walk(value, 0)
+    return sizes
+
+
+@dataclass
+class _ResidentModel:
+    value: object
+    sizes: Sizes
+
+
+class ModelCache:
+    """A least-recently-used cache of loaded models: one load per key, within a memory budget per device.
+
+    A key says what the model is made of: digests and settings, never a name or a path alone. A model larger
+    than the budget is kept, alone, because it is needed now. Eviction drops the cache's reference; memory is
+    freed when the last user releases the model, so whoever holds one for longer than a call registers a
+    callback by :meth:`on_eviction`.
+
+    Args:
+        budget: device -> bytes that resident models may take.
+        size: model -> its bytes by device.
+    """
+
+    def __init__(
+        self, budget: Callable[[str], int] = memory_budget, size: Callable[[object], Sizes] = measure_bytes
+    ) -> None:
+        self._budget, self._size = budget, size
+        self._lock = threading.Lock()
+        self._resident: OrderedDict[Hashable, _ResidentModel] = OrderedDict()
+        self._loading: dict[Hashable, tuple[int, Future[object]]] = {}
+        self._eviction_callbacks: list[Callable[[], None]] = []
+
+    def on_eviction(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` after every eviction."""
+        self._eviction_callbacks.append(callback)
+
+    def get(self, key: Hashable, load: Callable[[], T]) -> T:
+        """Return the model of ``key``: resident, or loaded by the first caller while the others wait.
+
+        An error of ``load`` reaches every caller that waited for it, and the next call tries again.
+
+        Raises:
+            RuntimeError: ``load`` asks for ``key`` itself.
+        """
+        with self._lock:
+            if key in self._resident:
+                self._resident.move_to_end(key)
+                return cast(T, self._resident[key].value)
+            owner, future = self._loading.get(key, (0, None))
+            if owner == threading.get_ident():
+                raise RuntimeError(f"loading {key!r} asks the model cache for {key!r} itself")
+            is_loader = future is None
+            if future is None:
+                future = Future()
+                self._loading[key] = (threading.get_ident(), future)
+        if is_loader:
+            self._load(key, load, future)
+        return cast(T, future.result())
+
+    def _load(self, key: Hashable, load: Callable[[], object], future: Future[object]) -> None:
+        try:
+            value = load()
+            resident = _ResidentModel(value, self._size(value))
+            budgets = {device: self._budget(device) for device in resident.sizes}
+        except BaseException as error:
+            with self._lock:
+                del self._loading[key]
+            future.set_exception(error)
+            return
+        with self._lock:
+            del self._loading[key]
+            self._resident[key] = resident
+            evicted = self._evict_to_budget(key, budgets)
+        if evicted:
+            self._notify_eviction()
+        future.set_result(value)
+
+    def _notify_eviction(self) -> None:
+        for callback in self._eviction_callbacks:
+            callback()
+
+    def _evict_to_budget(self, newest: Hashable, budgets: Sizes) -> bool:
+        """Evict the least recently used models until the rest fits; returns whether any was evicted."""
+        n_before = len(self._resident)
+        for device, budget in budgets.items():
+            resident_bytes = sum(model.sizes.get(device, 0) for model in self._resident.values())
+            for key in [k for k in self._resident if k != newest]:
+                if resident_bytes <= budget:
+                    break
+                if freed := self._resident[key].sizes.get(device, 0):
+                    resident_bytes -= freed
+                    del self._resident[key]
+        return len(self._resident) < n_before
+
+    def keys(self) -> tuple[Hashable, ...]:
+        """The keys of the resident models, least recently used first."""
+        with self._lock:
+            return tuple(self._resident)
+
+    def resident_bytes(self) -> dict[str, int]:
+        """Bytes of the resident models, by device."""
+        total: dict[str, int] = {}
+        with self._lock:
+            for resident in self._resident.values():
+                for device, size in resident.sizes.items():
+                    total[device] = total.get(device, 0) + size
+        return total
+
+    def clear(self) -> None:
+        """Evict every model."""
+        with self._lock:
+            self._resident.clear()
+        self._notify_eviction()
+
+
+model_cache = ModelCache()
+"""The cache of this process."""

@@ -1,0 +1,90 @@
+"""Summary of a checkpoint for people, from its files; no weights are loaded."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from components.models.architectures import SPHINX
+from components.models.checkpoints import (
+    count_stored_parameters,
+    digest_files,
+    read_header,
+    read_json,
+    verify,
+    weight_files,
+)
+from components.models.packaged_models import PACKAGED_MODELS
+from components.records import Checkpoint
+
+MAX_CARD = 1 << 20
+CARD_LICENSE = re.compile(r"^licen[sc]e:\s*(.+)$", re.MULTILINE)
+
+
+def summarize_checkpoint(checkpoint: Checkpoint) -> dict[str, str]:
+    """Summarize a checkpoint; the digest of every file is computed again.
+
+    Returns:
+        Labels and values, in the order to print them.
+
+    Raises:
+        ModelError: A file changed since the checkpoint was resolved.
+    """
+    if checkpoint.architecture == SPHINX:
+        return _summarize_sphinx(checkpoint)
+    verify(checkpoint, reread=True)
+    folder = Path(checkpoint.path)
+    configuration = read_json(folder / "config.json")
+    types = {dtype for file in weight_files(folder) for dtype, _ in read_header(file).values()}
+    deciding, tokenizer = digest_files(folder)
+    return {
+        "reference": checkpoint.reference,
+        "architecture": checkpoint.architecture,
+        "parameters": f"{count_stored_parameters(folder):,} ({', '.join(sorted(types))})",
+        "vocabulary": _format_token_count(configuration.get("vocab_size")),
+        "languages": _languages_of(checkpoint, folder),
+        "licence": _license_of(checkpoint, folder),
+        "where": checkpoint.path,
+        "sha256": checkpoint.sha256,
+        "tokenizer sha256": checkpoint.tokenizer_sha256 or "no tokenizer",
+        "lineage": ", ".join(checkpoint.lineage) or "none stated",
+        **{f"  {name}": digest for name, digest in sorted({**deciding, **tokenizer}.items())},
+    }
+
+
+def _summarize_sphinx(checkpoint: Checkpoint) -> dict[str, str]:
+    return {
+        "reference": checkpoint.reference,
+        "architecture": "GMM-HMM and n-grams, for pocketsphinx",
+        "where": checkpoint.path,
+        "sha256": checkpoint.sha256,
+        "lineage": ", ".join(checkpoint.lineage) or "none stated",
+    }
+
+
+def _format_token_count(value: object) -> str:
+    return f"{value:,} tokens" if isinstance(value, int) else "not stated"
+
+
+def _packaged_name(checkpoint: Checkpoint) -> str:
+    return checkpoint.reference.removeprefix("packaged:")
+
+
+def _languages_of(checkpoint: Checkpoint, folder: Path) -> str:
+    path = folder / "generation_config.json"
+    table = read_json(path).get("lang_to_id") if path.is_file() else None
+    if isinstance(table, dict):
+        return " ".join(sorted(code.strip("<|>") for code in table))
+    row = PACKAGED_MODELS.get(_packaged_name(checkpoint))
+    return row.languages if row else "not stated"
+
+
+def _license_of(checkpoint: Checkpoint, folder: Path) -> str:
+    if row := PACKAGED_MODELS.get(_packaged_name(checkpoint)):
+        return row.license
+    card = folder / "README.md"
+    match = None
+    if card.is_file():
+        with card.open(encoding="utf-8", errors="replace") as file:
+            match = CARD_LICENSE.search(file.read(MAX_CARD))
+    return match[1] if match else "not stated: ask its publisher"

@@ -1,0 +1,106 @@
+"""The sparse layer: a router and E feed-forward experts, of which k compute each token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from components.kernels import Arithmetic
+from components.kernels.packed_linear import can_pack
+from components.networks.moe.dispatch import Dispatch, combine, dispatch
+from components.networks.moe.grouped_experts import GroupedExperts
+from components.networks.moe.packed_experts import PackedExperts
+from components.networks.moe.router import Router, Routing
+
+
+@dataclass(frozen=True)
+class RoutingRecord:
+    """One pass of one layer: its name, the routing of its tokens (without padding), and their dispatch."""
+
+    layer: str
+    routing: Routing
+    plan: Dispatch
+
+
+class MoEBlock(nn.Module):
+    """Router and experts in the place of a feed-forward network: (..., D) -> (..., D).
+
+    ``mask`` (the shape of x without D, bool) is False at padding, which is not routed and gets zeros.
+    ``recorder`` is called with a :class:`RoutingRecord` of every pass; :func:`record_routing` sets both.
+
+    Args:
+        router: chooses the experts of each token.
+        experts: the experts.
+        capacity: tokens per expert at most, in training mode, as a multiple of an equal share; None: no
+            bound.
+    """
+
+    def __init__(self, router: Router, experts: GroupedExperts, capacity: float | None = None) -> None:
+        super().__init__()
+        self.router, self.capacity = router, capacity
+        self.experts: nn.Module = experts
+        self.name = ""
+        self.mask: Tensor | None = None
+        self.recorder: Callable[[RoutingRecord], None] | None = None
+
+    def lay_out(self, arithmetic: Arithmetic) -> int:
+        """Pack the experts' weights in place, for inference on a CPU.
+
+        Returns:
+            How many products were replaced; 0 where the weights cannot be packed.
+        """
+        experts = self.experts
+        if (
+            not isinstance(experts, GroupedExperts)
+            or experts.up.device.type != "cpu"
+            or not can_pack(arithmetic)
+        ):
+            return 0
+        self.experts = PackedExperts(experts, arithmetic)
+        return 2 * experts.n_experts
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Route the tokens, compute them by their experts, combine the outputs."""
+        rows = x.reshape(-1, x.shape[-1])
+        is_token = None if self.mask is None else self.mask.reshape(-1)
+        if is_token is not None:
+            rows = rows[is_token]
+        routing = self.router(rows)
+        plan = dispatch(routing, self.capacity if self.training else None)
+        if self.recorder is not None:
+            self.recorder(RoutingRecord(self.name, routing, plan))
+        out = combine(self.experts(rows, plan), plan, routing.gates)
+        if is_token is not None:
+            positions = is_token.nonzero().squeeze(-1)
+            out = out.new_zeros(len(is_token), out.shape[-1]).index_copy(0, positions, out)
+        return out.view(x.shape).to(x.dtype)
+
+
+def moe_blocks(model: nn.Module) -> dict[str, MoEBlock]:
+    """Return the mixture-of-experts layers of a model by their names in it."""
+    return {name: module for name, module in model.named_modules() if isinstance(module, MoEBlock)}
+
+
+@contextmanager
+def record_routing(model: nn.Module, masks: Callable[[str], Tensor | None]) -> Iterator[list[RoutingRecord]]:
+    """Record every pass of a model's mixture-of-experts layers within the ``with`` block.
+
+    Args:
+        model: the model.
+        masks: layer name -> its mask, False at padding, which is then not routed; None routes everything.
+
+    Yields:
+        The list to which the records are appended.
+    """
+    records: list[RoutingRecord] = []
+    blocks = moe_blocks(model)
+    try:
+        for name, block in blocks.items():
+            block.name, block.mask, block.recorder = name, masks(name), records.append
+        yield records
+    finally:
+        for block in blocks.values():
+            block.mask, block.recorder = None, None

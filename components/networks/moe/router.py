@@ -1,0 +1,99 @@
+"""The router: which experts compute a token, and with which weights (gates).
+
+    g(x) = softmax(top_k(f(x), k)),   f(x) = x W_g [+ noise * softplus(x W_noise)]
+
+(Shazeer et al., 2017, equations 3 to 5; top_k sets all but the k largest to minus infinity.) Mixtral's order,
+softmax, then top-k, then renormalize, gives the same gates: the softmax's normalizer cancels. All of it in
+float32, also under autocast (ST-MoE, Zoph et al., 2022, section 3.4: bfloat16 logits make routing unstable).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from components.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Routing:
+    """The routing of T tokens among E experts, in float32.
+
+    Attributes:
+        logits: router logits (T, E) as they were compared, with noise where there is any.
+        experts: the k chosen experts of each token (T, k), int64, best first, each once.
+        gates: their weights (T, k), positive; rows sum to 1.
+        clean_logits: logits (T, E) before the noise; None without noisy gating.
+        noise_scale: standard deviation of the noise (T, E); None without noisy gating.
+    """
+
+    logits: Tensor
+    experts: Tensor
+    gates: Tensor
+    clean_logits: Tensor | None = None
+    noise_scale: Tensor | None = None
+
+    @cached_property
+    def probabilities(self) -> Tensor:
+        """Softmax over all experts (T, E)."""
+        return self.logits.softmax(-1)
+
+    @property
+    def n_experts(self) -> int:
+        """E, the number of experts."""
+        return self.logits.shape[-1]
+
+    @property
+    def counts(self) -> Tensor:
+        """Tokens per expert (E) int64; they sum to k x T."""
+        return torch.bincount(self.experts.flatten(), minlength=self.n_experts)
+
+
+def check_top_k(k: int, n_experts: int) -> None:
+    """Raise ConfigError unless 1 <= k <= E."""
+    if not 1 <= k <= n_experts:
+        raise ConfigError(
+            f"top_k: expected 1 to {n_experts} experts per token (the layer has {n_experts}), found {k}; "
+            "lower top_k or add experts"
+        )
+
+
+def route(logits: Tensor, k: int) -> Routing:
+    """Choose the k best experts of each token from logits (T, E); gates are the softmax over those k."""
+    values, experts = logits.topk(k, -1)
+    return Routing(logits, experts, values.softmax(-1))
+
+
+class Router(nn.Module):
+    """A linear map to E logits; ``weight`` (E, D), and ``noise_weight`` (E, D) where ``noisy``.
+
+    Weights start at N(0, 0.02). Shazeer et al. start at zero and let the noise break ties; without noise,
+    zeros would send every token to the same k experts.
+    """
+
+    def __init__(self, width: int, n_experts: int, k: int, *, noisy: bool = False) -> None:
+        super().__init__()
+        check_top_k(k, n_experts)
+        self.k = k
+        self.weight = nn.Parameter(torch.empty(n_experts, width).normal_(std=0.02))
+        self.noise_weight = nn.Parameter(torch.zeros(n_experts, width)) if noisy else None
+
+    def forward(self, x: Tensor) -> Routing:
+        """Route tokens (T, D). Noise is drawn in training mode only."""
+        with torch.autocast(x.device.type, enabled=False):
+            x = x.float()
+            clean_logits = functional.linear(x, self.weight.float())
+            if self.noise_weight is None or not self.training:
+                return route(clean_logits, self.k)
+            noise_scale = functional.softplus(functional.linear(x, self.noise_weight.float()))
+            routing = route(clean_logits + torch.randn_like(clean_logits) * noise_scale, self.k)
+            return Routing(routing.logits, routing.experts, routing.gates, clean_logits, noise_scale)
+
+    def extra_repr(self) -> str:
+        """What ``print(model)`` shows."""
+        experts, width = self.weight.shape
+        return f"{width} -> {self.k} of {experts}{', noisy' if self.noise_weight is not None else ''}"

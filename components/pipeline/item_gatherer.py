@@ -1,0 +1,212 @@
+"""The items of a node: for each utterance the outcomes of the nodes that it reads, slice by slice.
+
+Stages hold their records in the order of the data set, so a node reads each of its inputs once, front to
+back, as far as they are written: memory does not grow with the data set, and a node can follow one that is
+still at work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from components.languages import UNDETERMINED
+from components.nodes.kind import Item
+from components.pipeline.pipeline import SOURCE, TARGET, Node, Pipeline
+from components.records import NBest, NodeOutcome, Quarantined, Route, Utterance
+from components.storage.reader import resolve_audio_path
+from components.storage.stage_writer import ERRORS, OUTPUTS
+
+RECORDS: dict[str, type[NBest] | type[Route] | type[Utterance]] = {
+    "text": NBest,
+    "table": Route,
+    "speech": Utterance,
+}
+"""Sort of a node -> the record that it gives for one utterance."""
+
+
+def id_of(outcome: NodeOutcome) -> str:
+    """Return the id of the utterance that an outcome belongs to."""
+    return outcome.id if isinstance(outcome, Utterance) else outcome.utterance_id
+
+
+class StageCursor:
+    """A forward reader of the outcomes of one stage."""
+
+    def __init__(self, folder: Path, record: type[NBest] | type[Route] | type[Utterance]) -> None:
+        self._folder = folder
+        self._sides = [_FileCursor(folder / OUTPUTS, record), _FileCursor(folder / ERRORS, Quarantined)]
+
+    def take(self, ids: Sequence[str]) -> dict[str, NodeOutcome]:
+        """Return the outcomes of the next utterances ``ids`` by id; some may have none."""
+        remaining = set(ids)
+        outcomes = {id_of(outcome): outcome for side in self._sides for outcome in side.take(remaining)}
+        return {
+            key: resolve_audio_path(outcome, self._folder) if isinstance(outcome, Utterance) else outcome
+            for key, outcome in outcomes.items()
+        }
+
+
+class _FileCursor:
+    """A forward reader of one file of a stage; an outcome of a later slice is kept for that slice."""
+
+    def __init__(self, path: Path, record: type[NBest] | type[Route] | type[Utterance] | type[Quarantined]):
+        self._path = path
+        self._record = record
+        self._file: BinaryIO | None = None
+        self._next: NodeOutcome | None = None
+
+    def take(self, ids: set[str]) -> Iterator[NodeOutcome]:
+        while True:
+            if self._next is None:
+                self._next = self._read()
+            if self._next is None or id_of(self._next) not in ids:
+                return
+            yield self._next
+            self._next = None
+
+    def _read(self) -> NodeOutcome | None:
+        if self._file is None:
+            if not self._path.exists():
+                return None
+            self._file = self._path.open("rb")
+        at = self._file.tell()
+        line = self._file.readline()
+        if not line.endswith(b"\n"):  # the end, or a shard that is being written
+            self._file.seek(at)
+            return None
+        return self._record.model_validate_json(line)
+
+    def __del__(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+class ItemGatherer:
+    """Gathers the items of one node, one slice of the data set after the other.
+
+    Args:
+        pipeline: the node's.
+        node: whose items.
+        folders: of the stages that it reads; a node without a folder gave nothing.
+    """
+
+    def __init__(self, pipeline: Pipeline, node: Node, folders: Mapping[str, Path]) -> None:
+        """``folders``: of the stages that the node reads; one without a folder gave nothing."""
+        self._pipeline = pipeline
+        self._node = node
+        self._cursors = {
+            name: StageCursor(folders[name], RECORDS[pipeline.nodes[name].gives])
+            for role, name in node.reads.items()
+            if name in folders and not pipeline.is_data(name) and role not in node.tables
+        }
+
+    def gather(self, utterances: Sequence[Utterance]) -> list[Item]:
+        """Return the items that the node computes of the next ``utterances`` of the data set."""
+        ids = [utterance.id for utterance in utterances]
+        outcomes = {name: cursor.take(ids) for name, cursor in self._cursors.items()}
+        items = []
+        for utterance in utterances:
+            of_utterance = {
+                name: by_id[utterance.id] for name, by_id in outcomes.items() if utterance.id in by_id
+            }
+            item = self._make_item(utterance, of_utterance)
+            if item is not None:
+                items.append(item)
+        return items
+
+    def _make_item(self, utterance: Utterance, outcomes: Mapping[str, NodeOutcome]) -> Item | None:
+        node, kind = self._node, self._node.kind
+        if node.when is not None and not takes_way(outcomes.get(node.when[0]), node.when[1]):
+            return None
+        base = self._with_speech(utterance, outcomes)
+        if base is None or not kind.applies(base):
+            return None
+        texts = [name for name in node.of if self._is_text(name)]
+        inputs = {name: outcomes[name] for name in node.of if name in outcomes}
+        passed = [name for name in node.of if name not in inputs and self._passes(name, base)]
+        if kind.passes and passed:
+            return None
+        missing = [n for n in node.of if n not in passed and not _is_usable(inputs.get(n))]
+        if "speech" in kind.reads:
+            missing = [name for name in missing if not self._pipeline.is_data(name)]
+        if missing and not (kind.joins and any(n in inputs for n in node.of)):
+            return None
+        read = next((n for n in texts if n in passed or isinstance(inputs.get(n), NBest)), None)
+        base = self._with_text(base, read, inputs, outcomes)
+        carried = {n: o for n, o in inputs.items() if isinstance(o, NBest | Route | Quarantined)}
+        return Item(utterance=base, inputs=carried if kind.needs_inputs else {})
+
+    def _is_text(self, name: str) -> bool:
+        """Return whether a node is read for its text; for the data set that is so where no speech is read."""
+        return self._pipeline.sort_of(name) == "text" or (
+            self._pipeline.is_data(name) and "speech" not in self._node.kind.reads
+        )
+
+    def _with_speech(self, utterance: Utterance, outcomes: Mapping[str, NodeOutcome]) -> Utterance | None:
+        """Return the utterance with the speech that the node reads; None where that is missing."""
+        for name in self._node.of:
+            if self._pipeline.sort_of(name) == "speech":
+                outcome = outcomes.get(name)
+                return outcome if isinstance(outcome, Utterance) else None
+        return utterance
+
+    def _passes(self, name: str, utterance: Utterance) -> bool:
+        """Return whether a node passes a written utterance on as it is: it recognizes speech only."""
+        if utterance.text is None:
+            return False
+        if self._pipeline.is_data(name):
+            return "speech" not in self._node.kind.reads
+        node = self._pipeline.nodes[name]
+        if "speech" in node.kind.reads and "text" not in node.kind.reads and not node.kind.translates:
+            return self._pipeline.is_data(node.of[0]) and not node.kind.applies(utterance)
+        return node.kind.passes and all(self._passes(input_name, utterance) for input_name in node.of)
+
+    def _with_text(
+        self,
+        base: Utterance,
+        read: str | None,
+        inputs: Mapping[str, NodeOutcome],
+        outcomes: Mapping[str, NodeOutcome],
+    ) -> Utterance:
+        node = self._node
+        update: dict[str, object] = {}
+        if node.translates:
+            update["target_language"] = node.to or base.target_language or self._pipeline.languages[1]
+        if read is not None:
+            update |= self._text_fields(read, base, inputs.get(read))
+        if node.kind.looks_back and read is not None and not node.translates:
+            written = update.get("source_language", base.source_language)
+            if node.origin is not None:  # else a transcript: it was made from sound, not from text
+                # What passed the origin, or is the data's, was translated as it is written.
+                update = self._text_fields(node.origin, base, outcomes.get(node.origin))
+            update["target_language"] = written
+        return base.model_copy(update=update) if update else base
+
+    def _text_fields(self, name: str, base: Utterance, outcome: NodeOutcome | None) -> dict[str, object]:
+        """Return the fields of an utterance that hold a node's text and its language."""
+        if not isinstance(outcome, NBest):
+            return {}
+        return {"text": outcome.best.text, "source_language": self._language_of(name, base, outcome)}
+
+    def _language_of(self, name: str, base: Utterance, outcome: NBest) -> str:
+        language = self._pipeline.language_of(name)
+        if language == SOURCE:
+            return outcome.language or base.source_language
+        if language == TARGET:
+            return base.target_language or self._pipeline.languages[1] or UNDETERMINED
+        return language
+
+
+def takes_way(outcome: NodeOutcome | None, way: str) -> bool:
+    """Return whether a node sent an utterance ``way``: by a route, or by going on with its rounds."""
+    if isinstance(outcome, Route):
+        return outcome.way == way
+    if isinstance(outcome, NBest) and outcome.best.decision is not None:
+        return way == ("going" if outcome.best.decision.stopped is None else "stopped")
+    return False
+
+
+def _is_usable(outcome: NodeOutcome | None) -> bool:
+    return isinstance(outcome, NBest | Route | Utterance)

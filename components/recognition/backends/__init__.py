@@ -1,0 +1,163 @@
+"""The backends of recognition: one row of :data:`BACKENDS` and one file of this folder each.
+
+The table is read without importing torch or a backend's library; its functions import them when called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from components.models.architectures import SPHINX
+from components.models.references import SCHEMES, split_reference
+from components.recognition.config import RecognitionConfig
+
+if TYPE_CHECKING:
+    import torch
+
+    from components.recognition.recognizer import Recognizer
+    from components.records import Checkpoint
+
+
+WHISPER_VERSION = "4"
+"""Of the outputs of Whisper's machinery, which three backends share."""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A library or program that recognizes speech.
+
+    Attributes:
+        reads: Which model it expects, as an error message says it.
+        schemes: Schemes of the model references that it reads; ``path`` is that of a path.
+        architectures: Beginnings of the names of the architectures that it reads, in lower case.
+        version: Of its outputs, part of the keys of its stages: changes when they do.
+        load: What stays in memory between calls: for Whisper a
+            :class:`~components.recognition.whisper.backend.WhisperBackend`.
+        build: A recognizer of a configuration over what was loaded, its checkpoint, the task ("transcribe",
+            or "translate" into English) and the seed of what is sampled.
+        module: What has to be installed beside Antiphon, if anything, as Python imports it.
+        extra: The extra that brings ``module``.
+        require_files: Raises ModelError where the model's folder lacks the files that the backend reads.
+        packs_weights: Whether linear layers are laid out by our kernels: int8 is then for the CPU only.
+        translates: Whether it can write English instead of the language that is spoken.
+        fixes_threads: Whether the number of threads is fixed when the model is loaded.
+    """
+
+    reads: str
+    schemes: tuple[str, ...]
+    architectures: tuple[str, ...]
+    version: str
+    load: Callable[[Checkpoint, RecognitionConfig, torch.device], Any]
+    build: Callable[[RecognitionConfig, Any, Checkpoint, str, int], Recognizer]
+    module: str = ""
+    extra: str = ""
+    require_files: Callable[[Checkpoint], object] | None = None
+    packs_weights: bool = False
+    translates: bool = False
+    fixes_threads: bool = False
+
+
+def _load_openai_whisper(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> Any:
+    from components.recognition.backends import openai_whisper  # noqa: PLC0415 - imports torch
+
+    return openai_whisper.load(checkpoint, config, device)
+
+
+def _load_transformers(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> Any:
+    from components.recognition.backends import transformers  # noqa: PLC0415 - takes seconds to import
+
+    return transformers.load(checkpoint, config, device)
+
+
+def _load_faster_whisper(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> Any:
+    from components.recognition.backends import faster_whisper  # noqa: PLC0415 - an extra
+
+    return faster_whisper.FasterWhisperBackend(checkpoint, config.dtype, device)
+
+
+def _load_pocketsphinx(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> Any:
+    """Pocketsphinx computes on the CPU, whatever ``device`` says."""
+    from components.recognition.backends import pocketsphinx  # noqa: PLC0415 - an extra
+
+    del config, device
+    return pocketsphinx.PocketsphinxDecoder(checkpoint)
+
+
+def _build_whisper(
+    config: RecognitionConfig, loaded: Any, checkpoint: Checkpoint, task: str, seed: int
+) -> Recognizer:
+    from components.recognition.whisper.recognizer import WhisperRecognizer  # noqa: PLC0415 - imports torch
+
+    return WhisperRecognizer(config, loaded, checkpoint, task, seed)
+
+
+def _build_pocketsphinx(
+    config: RecognitionConfig, loaded: Any, checkpoint: Checkpoint, task: str, seed: int
+) -> Recognizer:
+    from components.recognition.backends import pocketsphinx  # noqa: PLC0415 - an extra
+
+    del seed
+    return pocketsphinx.PocketsphinxRecognizer(config, loaded, checkpoint, task)
+
+
+def _require_ctranslate2_files(checkpoint: Checkpoint) -> None:
+    from components.recognition.backends import faster_whisper  # noqa: PLC0415 - imports torch
+
+    faster_whisper.find_ctranslate2_folder(checkpoint)
+
+
+_WHISPER_SCHEMES = ("path", *(scheme for scheme in SCHEMES if scheme != "sphinx"))
+
+BACKENDS: dict[str, Backend] = {
+    "whisper": Backend(
+        reads="a Whisper model",
+        schemes=_WHISPER_SCHEMES,
+        architectures=("whisper",),
+        version=WHISPER_VERSION,
+        load=_load_openai_whisper,
+        build=_build_whisper,
+        packs_weights=True,
+        translates=True,
+    ),
+    "transformers": Backend(
+        reads="a Whisper model",
+        schemes=_WHISPER_SCHEMES,
+        architectures=("whisper",),
+        version=WHISPER_VERSION,
+        load=_load_transformers,
+        build=_build_whisper,
+        packs_weights=True,
+    ),
+    "faster-whisper": Backend(
+        reads="a Whisper model",
+        schemes=_WHISPER_SCHEMES,
+        architectures=("whisper",),
+        version=WHISPER_VERSION,
+        load=_load_faster_whisper,
+        build=_build_whisper,
+        module="ctranslate2",
+        extra="fast",
+        require_files=_require_ctranslate2_files,
+        fixes_threads=True,
+    ),
+    "pocketsphinx": Backend(
+        reads="a model such as sphinx:en-us",
+        schemes=("sphinx",),
+        architectures=(SPHINX,),
+        version="4",
+        load=_load_pocketsphinx,
+        build=_build_pocketsphinx,
+        module="pocketsphinx",
+        extra="sphinx",
+    ),
+}
+"""Backend by its name in the configuration."""
+
+
+def backend_for(reference: str, preferred: str) -> str:
+    """The backend that reads a model: ``preferred`` where it does, else the first that does. ConfigError."""
+    scheme, _ = split_reference(reference)
+    names = [name for name, backend in BACKENDS.items() if scheme in backend.schemes]
+    return preferred if preferred in names else names[0]

@@ -1,0 +1,26 @@
+"""The arithmetic that a backend's linear layers compute in."""
+
+from __future__ import annotations
+
+import torch
+
+from components.device import pick_dtype
+from components.errors import ConfigError
+from components.kernels import Arithmetic
+from components.kernels.packed_linear import can_pack
+from components.recognition.config import RecognitionConfig
+
+
+def choose_arithmetic(
+    config: RecognitionConfig, device: torch.device
+) -> tuple[Arithmetic | None, torch.dtype]:
+    """How the linear layers are packed, if they are, and the type in which the weights are loaded.
+
+    Raises:
+        ConfigError: int8 without its kernels, or a type that the device cannot compute in.
+    """
+    if device.type == "cpu" and config.dtype != "float16" and can_pack(config.dtype):
+        return config.dtype, torch.float32
+    if config.dtype == "int8":
+        raise ConfigError(f"dtype: int8 needs a CPU with oneDNN's int8 kernels, found {device}; use float32")
+    return None, pick_dtype(config.dtype, device)

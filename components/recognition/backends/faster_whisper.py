@@ -1,0 +1,131 @@
+"""The ``faster-whisper`` backend (extra ``fast``): CTranslate2's Whisper behind the same windows and checks.
+
+CTranslate2 searches by itself, so there are no per-token log-probabilities, and samples of the temperature
+fallback depend on the batch that they are drawn in (which the same list of utterances always makes alike).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from components.decoding.candidates import Candidate
+from components.decoding.config import SearchConfig
+from components.errors import ConfigError, ModelError
+from components.recognition.whisper.backend import DecodingResult, ModelDimensions
+from components.recognition.whisper.logits_processors import MAX_INITIAL_TIMESTAMP, suppressed_tokens
+from components.records import Checkpoint
+
+COMPUTE_TYPES = {"float32": "float32", "float16": "float16", "bfloat16": "bfloat16", "int8": "int8_float32"}
+
+
+def find_ctranslate2_folder(checkpoint: Checkpoint) -> Path:
+    """The folder with the CTranslate2 files of ``checkpoint``. ModelError where it has none."""
+    path = Path(checkpoint.path)
+    for folder in (path / "ct2", path):
+        if (folder / "model.bin").is_file():
+            return folder
+    raise ModelError(
+        f"{checkpoint.reference}: backend faster-whisper expects CTranslate2 files (model.bin) in "
+        f"{path}/ct2, found none; use packaged:whisper-base, a CTranslate2 folder, or backend whisper"
+    )
+
+
+class FasterWhisperBackend:
+    """A :class:`~components.recognition.whisper.backend.WhisperBackend` over CTranslate2.
+
+    Raises:
+        ConfigError: The extra ``fast`` is not installed.
+        ModelError: CTranslate2 cannot load the model's files.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, dtype: str, device: torch.device) -> None:
+        try:
+            import ctranslate2  # type: ignore[import-untyped]  # noqa: PLC0415 - optional
+        except ImportError:
+            raise ConfigError(
+                "backend: faster-whisper expects the extra 'fast', found it missing; "
+                "pip install 'antiphon[fast]' or use backend whisper"
+            ) from None
+        self._library: Any = ctranslate2
+        folder = find_ctranslate2_folder(checkpoint)
+        try:
+            self._model = ctranslate2.models.Whisper(
+                str(folder),
+                device=device.type,
+                device_index=device.index or 0,
+                compute_type=COMPUTE_TYPES[dtype],
+                intra_threads=torch.get_num_threads(),
+            )
+        except (RuntimeError, ValueError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise ModelError(
+                f"{checkpoint.reference}: CTranslate2 cannot load {folder} ({reason})"
+            ) from error
+        size = 51865 if self._model.is_multilingual else 51864
+        if self._model.n_mels == 128:
+            size += 1
+        self.dims = ModelDimensions(self._model.n_mels, 448, size)
+
+    def _to_storage(self, array: Tensor) -> Any:
+        return self._library.StorageView.from_array(np.ascontiguousarray(array.numpy(), dtype=np.float32))
+
+    def encode(self, mels: Tensor) -> Tensor:
+        """See :class:`WhisperBackend`."""
+        encoded = self._model.encode(self._to_storage(mels), to_cpu=True)
+        return torch.from_numpy(np.array(encoded.to(self._library.DataType.float32)))
+
+    def detect_languages(self, features: Tensor) -> list[str]:
+        """See :class:`WhisperBackend`."""
+        return [
+            ranking[0][0].strip("<|>") for ranking in self._model.detect_language(self._to_storage(features))
+        ]
+
+    def decode(
+        self, features: Tensor, prompts: Tensor, config: SearchConfig, timestamps: bool, keys: Sequence[int]
+    ) -> list[DecodingResult]:
+        """See :class:`WhisperBackend`. ``timestamps`` follows from the prompts."""
+        tokenizer = self.dims.get_tokenizer(None, "transcribe")
+        hot = config.temperature > 0
+        self._library.set_random_seed(config.seed + 1)
+        results = self._model.generate(
+            self._to_storage(features),
+            prompts.tolist(),
+            beam_size=1 if hot else config.beam_size,
+            num_hypotheses=config.n_best,
+            length_penalty=config.length_penalty,
+            max_length=min(self.dims.n_text_ctx, prompts.shape[1] + config.max_new_tokens),
+            return_scores=True,
+            return_no_speech_prob=True,
+            max_initial_timestamp_index=MAX_INITIAL_TIMESTAMP,
+            suppress_tokens=suppressed_tokens(tokenizer),
+            sampling_topk=0 if hot else 1,
+            sampling_temperature=config.temperature if hot else 1.0,
+        )
+        return [
+            DecodingResult(_to_candidates(r, config.length_penalty, tokenizer.eot), r.no_speech_prob)
+            for r in results
+        ]
+
+
+def _to_candidates(result: Any, penalty: float, eot: int) -> list[Candidate]:
+    """CTranslate2's result as candidates, best first.
+
+    Its scores are log-probability / length ** penalty over the tokens without eos, which is undone.
+    """
+    candidates = []
+    for tokens, score in zip(result.sequences_ids, result.scores, strict=True):
+        if not math.isfinite(score):
+            raise ModelError(
+                "expected finite log-probabilities, found NaN or infinity from CTranslate2: use float32"
+            )
+        total = score * max(len(tokens), 1) ** penalty
+        rank = total / (len(tokens) + 1) ** penalty
+        candidates.append(Candidate(tuple(tokens), total, (), (), eos_token=eot, normalized_score=rank))
+    return sorted(candidates, key=lambda candidate: -candidate.normalized_score)

@@ -1,0 +1,51 @@
+"""A configuration -> a recognizer. The backends are the rows of :data:`~.backends.BACKENDS`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from components.device import pick_device
+from components.model_cache import model_cache
+from components.models import resolve
+from components.recognition.backends import BACKENDS
+from components.recognition.checks import check_backend
+from components.recognition.config import RecognitionConfig
+from components.recognition.recognizer import Recognizer
+from components.records import Checkpoint
+
+
+def build(
+    config: RecognitionConfig, store: str | None = None, task: str = "transcribe", seed: int = 0
+) -> Recognizer:
+    """The recognizer that ``config`` describes; its model stays in memory and is shared by equal settings.
+
+    Args:
+        config: Model, backend, search and segmentation.
+        store: Folder or URL of the store, for models ``store:KEY``.
+        task: ``transcribe``, or ``translate`` to write English instead of the spoken language.
+        seed: Of the samples that the temperature fallback draws.
+
+    Raises:
+        ConfigError: The settings do not fit each other or the model.
+        ModelError: The model is not there, or damaged.
+    """
+    checkpoint = resolve(config.model, store)
+    loaded = load_resident(checkpoint, config)
+    return BACKENDS[config.backend].build(config, loaded, checkpoint, task, seed)
+
+
+def load_resident(checkpoint: Checkpoint, config: RecognitionConfig) -> Any:
+    """What ``config``'s backend keeps in memory of a model, loaded once in a process.
+
+    For Whisper it is a :class:`~components.recognition.whisper.backend.WhisperBackend`. Raises as
+    :func:`build`.
+    """
+    check_backend(config.backend, checkpoint)
+    backend = BACKENDS[config.backend]
+    device = pick_device(config.device)
+    settings = (config.backend, config.dtype, config.window_seconds, config.padding_stride)
+    threads = torch.get_num_threads() if backend.fixes_threads else None
+    key = ("recognition", *checkpoint.identity, *settings, threads, str(device))
+    return model_cache.get(key, lambda: backend.load(checkpoint, config, device))

@@ -1,0 +1,27 @@
+"""What every recognizer is: utterances in, one outcome per utterance out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from components.records import Checkpoint, Outcome, Utterance
+
+STAGE = "asr"
+"""The stage that recognizers name in what they quarantine."""
+
+
+class Recognizer(Protocol):
+    """Anything that recognizes speech.
+
+    Attributes:
+        system: Names model and backend in the hypotheses.
+        checkpoint: The model.
+    """
+
+    system: str
+    checkpoint: Checkpoint
+
+    def recognize(self, utterances: Sequence[Utterance]) -> list[Outcome]:
+        """One outcome per utterance, in order; an utterance that cannot be transcribed is quarantined."""
+        ...

@@ -1,0 +1,120 @@
+"""Long audio -> spans of at most 30 s that begin and end at pauses.
+
+Speech is detected by Silero VAD. Spans are as long as the pauses allow: a model's accuracy grows with the
+context, and one of Whisper's windows costs the same whatever is in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.audio import SAMPLE_RATE
+from components.recognition.vad.silero import speech_probabilities
+
+MAX_WINDOW_SECONDS = 30.0
+THRESHOLD = 0.5
+LEAVE_THRESHOLD = 0.35
+MIN_SPEECH_SECONDS = 0.1
+MIN_PAUSE_SECONDS = 0.2
+MARGIN_SECONDS = 0.3
+MIN_PEAK = 0.1
+"""Quieter audio is amplified to this peak first: of speech at -50 dB the detector misses every second."""
+SILENCE_PEAK = 10 ** (-70 / 20)
+"""Peak below which audio is digital silence (-70 dB of full scale)."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of audio.
+
+    Attributes:
+        start: Seconds from the start of the audio.
+        end: Seconds from the start of the audio.
+        speech_end: Where the last speech in it ends, in seconds, if that is known.
+        voiced: False where voice activity detection is sure that nothing in it is speech.
+    """
+
+    start: float
+    end: float
+    speech_end: float | None = None
+    voiced: bool = True
+
+
+def find_speech(probabilities: Sequence[float] | NDArray[np.float32], chunk: float = 0.032) -> list[Span]:
+    """Stretches of speech by hysteresis: they begin above 0.5 and end below 0.35 for at least 0.2 s.
+
+    Args:
+        probabilities: Of speech, one per chunk of audio.
+        chunk: Seconds that a probability stands for.
+    """
+    spans: list[Span] = []
+    begin: float | None = None
+    quiet: float | None = None
+    for i, p in enumerate(probabilities):
+        now = i * chunk
+        if p >= THRESHOLD:
+            begin, quiet = (now if begin is None else begin), None
+        elif begin is not None and p < LEAVE_THRESHOLD:
+            quiet = now if quiet is None else quiet
+            if now - quiet >= MIN_PAUSE_SECONDS:
+                spans.append(Span(begin, quiet))
+                begin = quiet = None
+    if begin is not None:
+        spans.append(Span(begin, len(probabilities) * chunk if quiet is None else quiet))
+    return [span for span in spans if span.end - span.start >= MIN_SPEECH_SECONDS]
+
+
+def pack_speech(speech: Sequence[Span], seconds: float, longest: float = MAX_WINDOW_SECONDS) -> list[Span]:
+    """Join ``speech`` into the longest spans of at most ``longest`` seconds; cut what is longer.
+
+    The spans are in order, do not overlap, cover all of ``speech``, and reach up to 0.3 s into the pauses
+    around it, at most to the middle of a pause.
+    """
+    wide = list(_widen(speech, seconds))
+    packed: list[Span] = []
+    for span in (piece for speech_span in wide for piece in _cut(speech_span, longest)):
+        if packed and span.end - packed[-1].start <= longest:
+            packed[-1] = Span(packed[-1].start, span.end, span.speech_end)
+        else:
+            packed.append(span)
+    return packed
+
+
+def _widen(speech: Sequence[Span], seconds: float) -> Iterator[Span]:
+    for i, span in enumerate(speech):
+        before = (speech[i - 1].end + span.start) / 2 if i else 0.0
+        after = (speech[i + 1].start + span.end) / 2 if i + 1 < len(speech) else max(seconds, span.end)
+        end = min(after, span.end + MARGIN_SECONDS, max(seconds, span.end))
+        yield Span(max(before, span.start - MARGIN_SECONDS), end, span.end)
+
+
+def _cut(span: Span, longest: float) -> Iterator[Span]:
+    """Speech without a pause for longer than a window is cut into equal parts."""
+    parts = max(1, int(np.ceil((span.end - span.start) / longest - 1e-9)))
+    edges = np.linspace(span.start, span.end, parts + 1).tolist()
+    yield from (Span(a, b, min(b, span.speech_end or b)) for a, b in pairwise(edges))
+
+
+def windows_of(samples: NDArray[np.float32], longest: float = MAX_WINDOW_SECONDS) -> list[Span]:
+    """The spans of ``samples`` (mono, 16 kHz) to recognize, each of at most ``longest`` seconds.
+
+    All of the audio when it fits one window, otherwise its speech: nothing when long audio has none.
+    """
+    seconds = len(samples) / SAMPLE_RATE
+    peak = float(np.abs(samples).max(initial=0.0))
+    level = max(1.0, MIN_PEAK / peak) if peak else 1.0
+    probabilities = speech_probabilities(samples * np.float32(level))
+    if seconds <= longest:
+        return [Span(0.0, seconds, voiced=bool((probabilities >= LEAVE_THRESHOLD).any()))]
+    spans = pack_speech(find_speech(probabilities), seconds, longest)
+    return [replace(span, end=min(span.end, seconds)) for span in spans if span.start < seconds]
+
+
+def is_silent(samples: NDArray[np.float32]) -> bool:
+    """Whether nothing louder than -70 dB of full scale is in ``samples``."""
+    return len(samples) == 0 or float(np.abs(samples).max()) < SILENCE_PEAK

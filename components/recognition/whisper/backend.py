@@ -1,0 +1,93 @@
+"""What the recognizer asks of a Whisper model: encode windows, detect their language, search their text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from torch import Tensor
+from whisper.tokenizer import Tokenizer, get_tokenizer
+
+from components.decoding.candidates import Candidate
+from components.decoding.config import SearchConfig
+
+
+@dataclass(frozen=True)
+class ModelDimensions:
+    """Sizes of a Whisper model, in openai-whisper's names.
+
+    Attributes:
+        n_mels: Mel bands of the features.
+        n_text_ctx: Positions of the decoder, prompt included.
+        n_vocab: Width of the decoder's output.
+    """
+
+    n_mels: int
+    n_text_ctx: int
+    n_vocab: int
+
+    @property
+    def is_multilingual(self) -> bool:
+        """English-only models have a smaller vocabulary and no language tokens."""
+        return self.n_vocab >= 51865
+
+    @property
+    def num_languages(self) -> int:
+        """How many languages the model knows."""
+        return self.n_vocab - 51765 - int(self.is_multilingual)
+
+    def get_tokenizer(self, language: str | None, task: str) -> Tokenizer:
+        """The tokenizer whose start sequence names ``language`` (a code, None: none) and ``task``."""
+        return get_tokenizer(
+            self.is_multilingual, num_languages=self.num_languages, language=language, task=task
+        )
+
+
+@dataclass(frozen=True)
+class DecodingResult:
+    """What the search of one window returns.
+
+    Attributes:
+        candidates: Its texts as tokens, best first.
+        no_speech: Probability that nothing is said in it, 0 to 1.
+    """
+
+    candidates: list[Candidate]
+    no_speech: float
+
+
+class EncodedWindows(Protocol):
+    """Encoder output of N windows, read by the backend that made it; indexable by row."""
+
+    def __getitem__(self, rows: list[int], /) -> Any:
+        """Those windows, in that order."""
+        ...
+
+
+class WhisperBackend(Protocol):
+    """A Whisper model in some library: encodes windows of audio and decodes their text."""
+
+    dims: ModelDimensions
+
+    def encode(self, mels: Tensor) -> EncodedWindows:
+        """Log-mel (N, n_mels, 3000) -> encoder output of N windows."""
+        ...
+
+    def detect_languages(self, features: Any) -> list[str]:
+        """The most probable language code of each window."""
+        ...
+
+    def decode(
+        self, features: Any, prompts: Tensor, config: SearchConfig, timestamps: bool, keys: Sequence[int]
+    ) -> list[DecodingResult]:
+        """Search the text of N windows.
+
+        Args:
+            features: What :meth:`encode` returned, or rows of it.
+            prompts: Start sequences, with the text before where there is one: token ids (N, P).
+            config: The search.
+            timestamps: Whether timestamps are decoded with the text.
+            keys: One number per window that tells its random samples from those of the others.
+        """
+        ...

@@ -1,0 +1,60 @@
+"""When a decoded window is silence, and when it has to be decoded again at a higher temperature.
+
+The thresholds and their order are those of openai-whisper's ``transcribe``; the check for repeated n-grams is
+ours, because short repetitions pass the compression ratio.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+
+from components.recognition.config import RecognitionConfig
+
+MIN_LOOP_TOKENS = 24
+MIN_LOOP_REPEATS = 4
+
+
+def compression_ratio(text: str) -> float:
+    """Bytes of UTF-8 per byte after zlib: above 2.4 the text repeats itself."""
+    data = text.encode("utf-8")
+    return len(data) / len(zlib.compress(data))
+
+
+def repeats_ngram(tokens: Sequence[int]) -> bool:
+    """Whether an n-gram is repeated back to back, at least 4 times and over at least 24 tokens."""
+    for n in range(1, len(tokens) // MIN_LOOP_REPEATS + 1):
+        run = 0
+        needed = max(MIN_LOOP_REPEATS * n, MIN_LOOP_TOKENS) - n
+        for i in range(n, len(tokens)):
+            run = run + 1 if tokens[i] == tokens[i - n] else 0
+            if run >= needed:
+                return True
+    return False
+
+
+def is_silence(
+    config: RecognitionConfig, no_speech: float, mean_log_prob: float, voiced: bool = True
+) -> bool:
+    """Whether nothing was said: by the no-speech probability, and a low score or no detected voice.
+
+    The voice is asked, too, because a beam search finds a likely text for noise.
+
+    Args:
+        config: The thresholds.
+        no_speech: The model's no-speech probability.
+        mean_log_prob: Of the best text, nats per token.
+        voiced: Whether voice activity detection found anything in the window.
+    """
+    unsure = not mean_log_prob > config.log_prob_threshold
+    return no_speech > config.no_speech_threshold and (unsure or not voiced)
+
+
+def needs_fallback(config: RecognitionConfig, text: str, tokens: Sequence[int], mean_log_prob: float) -> bool:
+    """Whether the text of a window that is not silence is improbable or repeats itself."""
+    return mean_log_prob < config.log_prob_threshold or is_repetitive(config, text, tokens)
+
+
+def is_repetitive(config: RecognitionConfig, text: str, tokens: Sequence[int]) -> bool:
+    """Whether a text repeats itself: by its compression ratio or its n-grams."""
+    return compression_ratio(text) > config.compression_ratio_threshold or repeats_ngram(tokens)

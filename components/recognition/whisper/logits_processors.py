@@ -1,0 +1,80 @@
+"""Whisper's logits processors (suppressed tokens, timestamps), as in openai-whisper's ``decoding.py``.
+
+They work on log-probabilities and renormalise at the end, because openai-whisper masks logits and takes the
+softmax afterwards: its scores are those of the constrained distribution.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from whisper.tokenizer import Tokenizer
+
+from components.decoding.logits_processors import History, LogitsProcessor
+
+MAX_INITIAL_TIMESTAMP = 50  # 1.0 s in steps of 20 ms
+
+
+def suppressed_tokens(tokenizer: Tokenizer) -> list[int]:
+    """Tokens that no text may hold: symbols of non-speech and control tokens."""
+    special = (
+        tokenizer.transcribe, tokenizer.translate, tokenizer.sot, tokenizer.sot_prev, tokenizer.sot_lm,
+        tokenizer.no_speech,
+    )  # fmt: skip
+    return sorted({*tokenizer.non_speech_tokens, *(t for t in special if t is not None)})
+
+
+def whisper_logits_processors(tokenizer: Tokenizer, n_vocab: int, timestamps: bool) -> list[LogitsProcessor]:
+    """The logits processors of one search.
+
+    Args:
+        tokenizer: The model's.
+        n_vocab: Width of the model's output.
+        timestamps: Whether timestamps are decoded with the text.
+    """
+    blank = [*tokenizer.encode(" "), tokenizer.eot]
+    never = suppressed_tokens(tokenizer) + ([tokenizer.no_timestamps] if timestamps else [])
+    mask = torch.zeros(n_vocab)
+    mask[never] = -torch.inf
+    first = mask.clone()
+    first[blank] = -torch.inf
+    stamp = tokenizer.timestamp_begin
+    if timestamps:  # the first token is a timestamp of at most one second
+        first[:stamp] = -torch.inf
+        first[stamp + MAX_INITIAL_TIMESTAMP + 1 :] = -torch.inf
+
+    def process(log_probs: Tensor, history: History) -> Tensor:
+        log_probs = log_probs + (first if history.step == 0 else mask).to(log_probs.device)
+        if timestamps:
+            if history.step:
+                _pair_timestamps(log_probs, history.tokens, stamp, tokenizer.eot)
+            _prefer_timestamps(log_probs, stamp)
+        return log_probs - log_probs.logsumexp(-1, keepdim=True)
+
+    return [process]
+
+
+def _pair_timestamps(log_probs: Tensor, tokens: Tensor, stamp: int, eot: int) -> None:
+    """Timestamps come in pairs (but for the last one before the end) and do not go back; in place."""
+    is_stamp = tokens >= stamp
+    last = is_stamp[:, -1]
+    before = is_stamp[:, -2] if tokens.shape[1] > 1 else torch.ones_like(last)
+    is_closed = last & before
+    is_open = last & ~before
+    # Rows are few: index them, so that no mask of the width of the vocabulary is built.
+    log_probs[is_closed.nonzero()[:, 0], stamp:] = -torch.inf
+    log_probs[is_open.nonzero()[:, 0], :eot] = -torch.inf
+    # A segment has a length: its end may repeat the start of the next one, no other stamp repeats.
+    positions = torch.arange(tokens.shape[1], device=tokens.device)
+    latest = torch.where(is_stamp, positions, -1).amax(1)
+    value = tokens.gather(1, latest.clamp(min=0)[:, None])[:, 0] + (~is_open).long()
+    least = torch.where(latest >= 0, value, stamp)
+    columns = torch.arange(stamp, log_probs.shape[1], device=tokens.device)
+    log_probs[:, stamp:].masked_fill_(columns < least[:, None], -torch.inf)
+
+
+def _prefer_timestamps(log_probs: Tensor, stamp: int) -> None:
+    """Where the timestamps together outweigh every text token, only timestamps are left; in place."""
+    together = log_probs[:, stamp:].logsumexp(-1)
+    forced = together > log_probs[:, :stamp].amax(-1)
+    log_probs[forced.nonzero()[:, 0], :stamp] = -torch.inf

@@ -1,0 +1,124 @@
+"""Windows of an utterance -> its n-best list.
+
+A hypothesis of several windows is one candidate per window. Its score and its rank are the sums over the
+windows, so joining window after window and keeping the best is exact; twice n are kept, because equal texts
+become one afterwards, and still fewer than n may be left. The best hypothesis joins the best candidates.
+Candidates that differ in timestamps only are one hypothesis, the better one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from whisper.tokenizer import Tokenizer
+
+from components.decoding.candidates import Candidate, member_scores_at
+from components.recognition.whisper.decoding_state import DecodedWindow
+from components.recognition.whisper.fallback import compression_ratio
+from components.recognition.whisper.features import FRAMES_PER_SECOND
+from components.recognition.whisper.segments import split_into_segments
+from components.records import Hypothesis, Segment, Token
+
+
+@dataclass(frozen=True)
+class _Path:
+    """One candidate of each window so far, and the sum of their ranks."""
+
+    rank: float
+    choice: tuple[Candidate, ...]
+
+
+def build_nbest(
+    windows: Sequence[DecodedWindow], tokenizer: Tokenizer, system: str, n: int, members: Sequence[str] = ()
+) -> tuple[Hypothesis, ...]:
+    """At most ``n`` hypotheses, best first; one with empty text and ``silence`` 1 when nothing was said.
+
+    Args:
+        windows: All windows of the utterance, in any order.
+        tokenizer: The model's.
+        system: Names the recognizer in the hypotheses.
+        n: Hypotheses at most.
+        members: Names of an ensemble's members, whose scores and weights the tokens keep.
+    """
+    ordered = sorted(windows, key=lambda w: w.start)
+    spoken = [w for w in ordered if not w.is_silence and w.candidates]
+    features = {
+        "no_speech": max((w.no_speech for w in ordered), default=1.0),
+        "temperature": max((w.temperature for w in ordered), default=0.0),
+        "windows": float(len(ordered)),
+    }
+    paths = [_Path(0.0, ())]
+    for window in spoken:
+        joined = [
+            _Path(p.rank + c.normalized_score, (*p.choice, c)) for p in paths for c in window.candidates
+        ]
+        paths = sorted(joined, key=lambda p: -p.rank)[: 2 * n]
+    hypotheses: dict[str, Hypothesis] = {}
+    for path in paths:
+        hypothesis = _build_hypothesis(spoken, path, tokenizer, system, features)
+        tokens = tuple(t for c in path.choice for t in _build_tokens(c, tokenizer, members))
+        hypothesis = hypothesis.model_copy(update={"tokens": tokens})
+        hypotheses.setdefault(hypothesis.text, hypothesis)
+    best = next(iter(hypotheses.values()))
+    if not best.text:
+        return (best,)
+    return tuple(h for h in hypotheses.values() if h.text)[:n]
+
+
+def _build_hypothesis(
+    windows: Sequence[DecodedWindow],
+    path: _Path,
+    tokenizer: Tokenizer,
+    system: str,
+    features: dict[str, float],
+) -> Hypothesis:
+    segments: list[Segment] = []
+    texts: list[str] = []
+    previous_end = 0.0
+    for window, candidate in zip(windows, path.choice, strict=True):
+        last = window.start + window.frames / FRAMES_PER_SECOND
+        for piece in split_into_segments(candidate.tokens, tokenizer, window.frames)[0]:
+            text = tokenizer.decode(list(piece.tokens))
+            texts.append(text)
+            # Whisper's times may pass the end of the audio and what the next window says of the same second.
+            start = max(previous_end, min(window.start + piece.start, last))
+            previous_end = max(start, min(window.start + piece.end, last))
+            segments.append(Segment(start=start, end=previous_end, text=text.strip()))
+    text = "".join(texts).strip()
+    score = sum(c.score for c in path.choice)
+    count = sum(len(c.tokens) + c.finished for c in path.choice)
+    return Hypothesis(
+        text=text,
+        score=score,
+        n_tokens=count,
+        system=system,
+        features={
+            **features,
+            "silence": float(not text),
+            "mean_log_prob": score / max(count, 1),
+            "compression_ratio": compression_ratio(text) if text else 0.0,
+        },
+        segments=tuple(segments),
+    )
+
+
+def _build_tokens(candidate: Candidate, tokenizer: Tokenizer, members: Sequence[str]) -> list[Token]:
+    if not candidate.log_probs:  # the backend returns the sum only
+        return []
+    ids = [*candidate.tokens, *([tokenizer.eot] if candidate.finished else [])]
+    return [
+        Token(
+            piece=piece_of(token, tokenizer),
+            log_prob=value,
+            members=member_scores_at(members, candidate.member_log_probs, position),
+            weights=member_scores_at(members, candidate.member_weights, position),
+        )
+        for position, (token, value) in enumerate(zip(ids, candidate.log_probs, strict=True))
+    ]
+
+
+def piece_of(token: int, tokenizer: Tokenizer) -> str:
+    r"""The token's text; bytes that are part of a character are written as ``\xNN``."""
+    data: bytes = tokenizer.encoding.decode_single_token_bytes(token)
+    return data.decode("utf-8", "backslashreplace")

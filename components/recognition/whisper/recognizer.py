@@ -1,0 +1,311 @@
+"""Utterances -> transcripts by Whisper: audio, windows, batches, temperature fallback, n-best lists.
+
+At most ``batch_size`` windows are decoded together, and only the audio of their utterances is in memory.
+Shorter utterances go first, so that the rows of a batch end at about the same time. The same list of
+utterances gives the same batches and thus the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+import torch
+from whisper.audio import HOP_LENGTH
+from whisper.tokenizer import LANGUAGES, TO_LANGUAGE_CODE, Tokenizer
+
+from components import audio
+from components.decoding.config import SearchConfig
+from components.decoding.isolation import isolate
+from components.errors import DataError, ModelError
+from components.languages import base_of, is_undetermined, two_letters_of
+from components.recognition.config import RecognitionConfig
+from components.recognition.recognizer import STAGE
+from components.recognition.vad.windows import Span, is_silent, windows_of
+from components.recognition.whisper.backend import DecodingResult, EncodedWindows, WhisperBackend
+from components.recognition.whisper.decoding_state import DecodedWindow, UtteranceState, WindowStream
+from components.recognition.whisper.fallback import is_repetitive, is_silence, needs_fallback
+from components.recognition.whisper.features import FRAMES_PER_SECOND, WINDOW_FRAMES
+from components.recognition.whisper.nbest import build_nbest
+from components.recognition.whisper.segments import split_into_segments
+from components.records import Checkpoint, NBest, Outcome, Quarantined, Utterance
+
+MAX_SKIPPED_SPEECH_SECONDS = 2.0
+"""Speech after a window's last timestamp that may be left out. Where there is more, the next window begins at
+that timestamp: Whisper ends its text early now and then, and openai-whisper loses what follows, up to half a
+minute."""
+MIN_WINDOW_ADVANCE_SECONDS = 1.0
+"""A window that ends early must have advanced this far, so that there are at most 30 windows where one would
+do."""
+
+
+class _RefusedError(Exception):
+    """An utterance goes to quarantine; ``reason`` is the short class of the fault that reports count by."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+class WhisperRecognizer:
+    """A :class:`~components.recognition.recognizer.Recognizer` over a Whisper model in any library.
+
+    Args:
+        config: Search, segmentation and thresholds.
+        backend: The model.
+        checkpoint: Where the model came from.
+        task: ``transcribe``, or ``translate`` to write English.
+        seed: Of the samples of the temperature fallback.
+        members: Names of the members of an ensemble, whose scores the tokens then keep.
+    """
+
+    def __init__(
+        self,
+        config: RecognitionConfig,
+        backend: WhisperBackend,
+        checkpoint: Checkpoint,
+        task: str = "transcribe",
+        seed: int = 0,
+        members: Sequence[str] = (),
+    ) -> None:
+        self.config, self.checkpoint, self.task, self.seed = config, checkpoint, task, seed
+        self._backend, self._members = backend, members
+        self.system = f"{checkpoint.reference}/{config.backend}"
+
+    def recognize(self, utterances: Sequence[Utterance]) -> list[Outcome]:
+        """One outcome per utterance, in order; quarantined without readable audio in a language it knows."""
+        outcomes: dict[int, Outcome] = {}
+        order = sorted(range(len(utterances)), key=lambda i: (_duration_of(utterances[i]), i))
+        waiting_streams = self._open_streams(((i, utterances[i]) for i in order), outcomes)
+        open_streams: list[WindowStream] = []
+        while True:
+            while (
+                len(open_streams) < self.config.batch_size
+                and (stream := next(waiting_streams, None)) is not None
+            ):
+                if stream.state.index not in outcomes:  # quarantined in another of its windows
+                    open_streams.append(stream)
+            if not open_streams:
+                break
+            open_streams = self._decode_windows(open_streams, outcomes)
+        return [outcomes[i] for i in range(len(utterances))]
+
+    def _open_streams(
+        self, utterances: Iterator[tuple[int, Utterance]], outcomes: dict[int, Outcome]
+    ) -> Iterator[WindowStream]:
+        for index, utterance in utterances:
+            try:
+                state = self._open_utterance(index, utterance)
+            except _RefusedError as refusal:
+                outcomes[index] = Quarantined(
+                    utterance_id=utterance.id, stage=STAGE, reason=refusal.reason, detail=str(refusal)
+                )
+                continue
+            spans = self._find_spans(state)
+            streams = [spans] if self.config.condition_on_previous_text else [[span] for span in spans]
+            state.open_streams = len([t for t in streams if t])
+            if not state.open_streams:
+                outcomes[index] = self._build_outcome(state)
+            yield from (WindowStream(state, t, is_first=i == 0) for i, t in enumerate(streams) if t)
+
+    def _open_utterance(self, index: int, utterance: Utterance) -> UtteranceState:
+        if utterance.audio is None:
+            raise _RefusedError("no audio", f"{utterance.id}: expected audio to recognise, found text only")
+        language = self._declared_language(utterance)
+        try:
+            samples = audio.decode(utterance.audio)
+        except DataError as error:
+            raise _RefusedError("unreadable audio", str(error)) from error
+        return UtteranceState(index, utterance, samples, language)
+
+    def _declared_language(self, utterance: Utterance) -> str | None:
+        """Whisper's code of the declared language; None when it has to be detected."""
+        base, code = base_of(utterance.source_language), two_letters_of(utterance.source_language)
+        undetermined = is_undetermined(code)
+        if not self._backend.dims.is_multilingual:
+            if code == "en" or undetermined:
+                return "en"
+            detail = f"{utterance.id}: {self.checkpoint.reference} knows English only, found {base!r}"
+            raise _RefusedError("unknown language", detail)
+        if undetermined:
+            return None
+        code = str(TO_LANGUAGE_CODE.get(code, code))  # English names of languages, too
+        if code not in LANGUAGES:
+            detail = (
+                f"{utterance.id}: expected a language that Whisper knows (or 'und' to detect it), found "
+                f"{utterance.source_language!r}"
+            )
+            raise _RefusedError("unknown language", detail)
+        return code
+
+    def _find_spans(self, state: UtteranceState) -> list[Span]:
+        if len(state.samples) < HOP_LENGTH or is_silent(state.samples):
+            return []
+        if self.config.vad:
+            return windows_of(state.samples)
+        return [Span(0.0, len(state.samples) / audio.SAMPLE_RATE)]
+
+    @torch.inference_mode()
+    def _decode_windows(
+        self, streams: list[WindowStream], outcomes: dict[int, Outcome]
+    ) -> list[WindowStream]:
+        """Decode the present window of every stream whose language is known, or which detects it.
+
+        Returns the streams that have windows left; finished utterances get their outcomes.
+        """
+        decodable = [t for t in streams if t.state.language is not None or t.is_first]
+        features = self._backend.encode(torch.stack([t.mel(self._backend.dims.n_mels) for t in decodable]))
+        unknown = [i for i, t in enumerate(decodable) if t.state.language is None]
+        if unknown:
+            for i, code in zip(unknown, self._backend.detect_languages(features[unknown]), strict=True):
+                decodable[i].state.language = code
+        finished: set[int] = set()
+        for stream, window in zip(decodable, self._decode_with_fallback(decodable, features), strict=True):
+            if isinstance(window, ModelError):
+                outcomes[stream.state.index] = _quarantine_non_finite(stream.state.utterance, window)
+                continue
+            stream.state.windows.append(window)
+            if stream.advance(self._next_seek(stream, window)):
+                continue
+            finished.add(id(stream))
+            stream.state.open_streams -= 1
+            if not stream.state.open_streams and stream.state.index not in outcomes:
+                outcomes[stream.state.index] = self._build_outcome(stream.state)
+        return [t for t in streams if id(t) not in finished and t.state.index not in outcomes]
+
+    def _decode_with_fallback(
+        self, streams: list[WindowStream], features: EncodedWindows
+    ) -> list[DecodedWindow | ModelError]:
+        """The present window of each of ``streams``, decoded at rising temperatures until it is accepted.
+
+        A window for which the model gives NaN has its error instead.
+
+        Raises:
+            ModelError: The model gives NaN for all of them, and for silence, too.
+        """
+        attempts: list[list[DecodedWindow]] = [[] for _ in streams]
+        failed: dict[int, ModelError] = {}
+        pending = list(range(len(streams)))
+        for temperature in self.config.temperature_fallback:
+            results = self._search_windows([streams[i] for i in pending], features[pending], temperature)
+            for i, result in zip(pending, results, strict=True):
+                if isinstance(result, ModelError):
+                    failed[i] = result
+                else:
+                    attempts[i].append(self._check_window(streams[i], result, temperature))
+            pending = [i for i in pending if i not in failed and not attempts[i][-1].accepted]
+            if not pending:
+                break
+        if len(failed) == len(streams):
+            self._decode_silence()
+        return [
+            failed[i]
+            if i in failed
+            else windows[-1]
+            if windows[-1].accepted
+            else max(windows, key=_plausibility_of)
+            for i, windows in enumerate(attempts)
+        ]
+
+    def _decode_silence(self) -> None:
+        """Raise the ModelError of a model that gives NaN for any audio."""
+        dims = self._backend.dims
+        features = self._backend.encode(torch.zeros(1, dims.n_mels, WINDOW_FRAMES))
+        prompts = torch.tensor([dims.get_tokenizer("en", "transcribe").sot_sequence])
+        self._backend.decode(features, prompts, SearchConfig(max_new_tokens=1), self.config.timestamps, [0])
+
+    def _check_window(
+        self, stream: WindowStream, result: DecodingResult, temperature: float
+    ) -> DecodedWindow:
+        best = result.candidates[0]
+        mean = best.score / (len(best.tokens) + 1)
+        text = self._tokenizer_of(stream.state).decode(list(best.tokens)).strip()
+        silence = is_silence(self.config, result.no_speech, mean, stream.spans[0].voiced)
+        return DecodedWindow(
+            start=stream.start,
+            frames=stream.frames,
+            candidates=result.candidates,
+            no_speech=result.no_speech,
+            temperature=temperature,
+            is_silence=silence,
+            is_repetitive=is_repetitive(self.config, text, best.tokens),
+            accepted=silence or not needs_fallback(self.config, text, best.tokens, mean),
+        )
+
+    def _search_windows(
+        self, streams: list[WindowStream], features: EncodedWindows, temperature: float
+    ) -> list[DecodingResult | ModelError]:
+        config = SearchConfig(
+            beam_size=self.config.beam_size,
+            n_best=min(self.config.n_best, self.config.beam_size),
+            max_new_tokens=self.config.max_tokens,
+            length_penalty=self.config.length_penalty,
+            temperature=temperature,
+            seed=self.seed,
+        )
+        prompts = [self._build_prompt(stream) for stream in streams]
+        results: dict[int, DecodingResult | ModelError] = {}
+
+        def decode(rows: list[int]) -> list[DecodingResult]:
+            return self._backend.decode(
+                features[rows],
+                torch.tensor([prompts[i] for i in rows]),
+                config,
+                self.config.timestamps,
+                [streams[i].key for i in rows],
+            )
+
+        by_length = sorted(range(len(streams)), key=lambda i: len(prompts[i]))
+        for _, group in groupby(by_length, key=lambda i: len(prompts[i])):
+            rows = list(group)
+            results.update(zip(rows, isolate(decode, rows), strict=True))
+        return [results[i] for i in range(len(streams))]
+
+    def _tokenizer_of(self, state: UtteranceState) -> Tokenizer:
+        return self._backend.dims.get_tokenizer(state.language, self.task)
+
+    def _build_prompt(self, stream: WindowStream) -> list[int]:
+        tokenizer = self._tokenizer_of(stream.state)
+        sequence = (
+            tokenizer.sot_sequence
+            if self.config.timestamps
+            else tokenizer.sot_sequence_including_notimestamps
+        )
+        if not stream.previous:
+            return list(sequence)
+        room = self._backend.dims.n_text_ctx // 2 - 1
+        return [tokenizer.sot_prev, *stream.previous[-room:], *sequence]
+
+    def _next_seek(self, stream: WindowStream, window: DecodedWindow) -> int:
+        """Frames (10 ms) from this window to the next; keeps its text where that is the next one's prompt."""
+        if window.is_silence:
+            return window.frames
+        tokenizer = self._tokenizer_of(stream.state)
+        pieces, frames = split_into_segments(window.candidates[0].tokens, tokenizer, window.frames)
+        end = pieces[-1].end if pieces else 0.0
+        if end >= MIN_WINDOW_ADVANCE_SECONDS and stream.speech_after(end) > MAX_SKIPPED_SPEECH_SECONDS:
+            frames = min(frames, round(end * FRAMES_PER_SECOND))
+        if self.config.condition_on_previous_text:
+            text_tokens = [token for piece in pieces for token in piece.tokens]
+            stream.previous = [] if window.temperature > 0.5 else stream.previous + text_tokens
+        return frames
+
+    def _build_outcome(self, state: UtteranceState) -> NBest:
+        tokenizer, n = self._tokenizer_of(state), self.config.n_best
+        hypotheses = build_nbest(state.windows, tokenizer, self.system, n, self._members)
+        return NBest(utterance_id=state.utterance.id, hypotheses=hypotheses, language=state.language)
+
+
+def _duration_of(utterance: Utterance) -> float:
+    return utterance.audio.seconds if utterance.audio else 0.0
+
+
+def _quarantine_non_finite(utterance: Utterance, error: ModelError) -> Quarantined:
+    detail = f"{utterance.id}: {error}; other audio gives finite ones: listen to this recording"
+    return Quarantined(utterance_id=utterance.id, stage=STAGE, reason="no finite scores", detail=detail)
+
+
+def _plausibility_of(window: DecodedWindow) -> tuple[bool, float]:
+    """Sort key among attempts none of which was accepted: no repetition first, then the likeliest."""
+    best = window.candidates[0]
+    return not window.is_repetitive, best.score / (len(best.tokens) + 1)

@@ -1,0 +1,125 @@
+"""Self-refine (Madaan et al., 2023) by a prompted causal LM: name a draft's problems, then correct them.
+
+The prompt is few-shot post-editing, for chat and base models alike: models of this size do not criticize
+freely. Source, draft and feedback are untrusted data: one line each, with control tokens removed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from components.decoding.config import SearchConfig
+from components.decoding.models.causal import CausalModel
+from components.decoding.search import search
+from components.errors import ConfigError
+from components.languages import UNDETERMINED, base_of, english_name
+from components.records import Utterance
+from components.refining.config import RefineConfig
+from components.refining.decisions import Proposal
+from components.translation.causal import answer_logits_processors, find_newline_tokens
+from components.translation.config import TranslationConfig
+from components.translation.factory import load_resident
+from components.translation.sanitization import find_control_tokens, sanitize
+
+PROMPTS = Path(__file__).parent / "prompts"
+_PROMPT_LABELS = ("Source:", "Draft:", "Problems:", "Corrected:")
+
+
+class SelfRefiner:
+    """Proposes corrections of drafts."""
+
+    def __init__(self, config: RefineConfig, store: str | None) -> None:
+        settings = TranslationConfig(model=config.model, device=config.device)
+        self.checkpoint, ready, self._tokenizer = load_resident(config.model, settings, store)
+        if not isinstance(ready, CausalModel):
+            raise ConfigError(f"model: expected a causal language model, found {config.model}")
+        self._ready, self._config = ready, config
+        self._eos = (*ready.vocabulary.eos, *find_newline_tokens(self._tokenizer))
+        self._controls = (*find_control_tokens(self._tokenizer), *_PROMPT_LABELS)
+
+    def check(self, item: Utterance) -> None:
+        """Refuse an utterance in languages for which the prompt has no examples: ConfigError."""
+        read_examples(*_languages(item))
+
+    def propose(self, items: Sequence[Utterance], drafts: Sequence[str], step: int) -> list[Proposal]:
+        """Propose a correction of each draft; an empty answer keeps the draft."""
+        if not self._config.feedback:
+            return self._correct(items, drafts, [None] * len(items))
+        heads = [self._prompt_head(item, draft) for item, draft in zip(items, drafts, strict=True)]
+        problems = self._generate_lines([f"{head}\nProblems:" for head in heads])
+        return self._correct(items, drafts, [text for text, _ in problems])
+
+    def revise(
+        self, items: Sequence[Utterance], drafts: Sequence[str], feedback: Sequence[str]
+    ) -> list[Proposal]:
+        """Propose a correction of each draft, given another critic's feedback on it."""
+        return self._correct(
+            items, drafts, [self._as_prompt_data(" ".join(words.split())) for words in feedback]
+        )
+
+    def _correct(
+        self, items: Sequence[Utterance], drafts: Sequence[str], problems: Sequence[str | None]
+    ) -> list[Proposal]:
+        prompts = []
+        for item, draft, words in zip(items, drafts, problems, strict=True):
+            middle = "" if words is None else f"\nProblems: {words}"
+            prompts.append(f"{self._prompt_head(item, draft)}{middle}\nCorrected:")
+        answers = self._generate_lines(prompts)
+        return [
+            Proposal(text or draft, words, score)
+            for (text, score), draft, words in zip(answers, drafts, problems, strict=True)
+        ]
+
+    def _prompt_head(self, item: Utterance, draft: str) -> str:
+        """Return the prompt up to and with the draft; that of a transcript has no source text."""
+        languages = _languages(item)
+        transcript = languages[0] == languages[1]
+        names = [english_name(language) for language in languages]
+        instruction = _read_prompt_file("post_edit_transcript.txt" if transcript else "post_edit.txt")
+        lines = [instruction.strip().format(source=names[0], target=names[1])]
+        for row in read_examples(*languages):
+            lines += ["", *([] if transcript else [f"Source: {row['source']}"]), f"Draft: {row['draft']}"]
+            lines += [f"Problems: {row['problems']}"] if self._config.feedback else []
+            lines.append(f"Corrected: {row['target']}")
+        source = [] if transcript else [f"Source: {self._as_prompt_data(item.text or '')}"]
+        return "\n".join([*lines, "", *source, f"Draft: {self._as_prompt_data(draft)}"])
+
+    def _as_prompt_data(self, text: str) -> str:
+        return sanitize(text, self._controls)
+
+    def _generate_lines(self, prompts: Sequence[str]) -> list[tuple[str, float]]:
+        """Generate one line after each prompt, greedily; return it with its log-probability."""
+        ids = [tuple(self._tokenizer(prompt, verbose=False).input_ids) for prompt in prompts]
+        config = SearchConfig(beam_size=1, max_new_tokens=self._config.max_tokens)
+        scorer = self._ready.build_scorer(ids, eos=self._eos)
+        candidate_lists = search(
+            [scorer], config, logits_processors=answer_logits_processors(self._ready, ids, self._eos)
+        )
+        lines = []
+        for candidate in (row[0] for row in candidate_lists):
+            tokens = [*candidate.tokens, *(() if candidate.eos_token is None else (candidate.eos_token,))]
+            text = self._tokenizer.decode(
+                tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
+            )
+            lines.append((self._as_prompt_data(text.strip().split("\n", 1)[0]), candidate.score))
+        return lines
+
+
+def _languages(item: Utterance) -> tuple[str, str]:
+    return base_of(item.source_language), base_of(item.target_language or UNDETERMINED)
+
+
+def read_examples(source: str, target: str) -> list[dict[str, str]]:
+    """Return the post-edits that the prompt shows for a language pair; ConfigError where there are none."""
+    rows = [json.loads(line) for line in _read_prompt_file("post_edits.jsonl").splitlines()]
+    shots = [row for row in rows if (row["from"], row["to"]) == (source, target)]
+    if not shots:
+        pairs = ", ".join(sorted({f"{row['from']}-{row['to']}" for row in rows}))
+        raise ConfigError(f"self_refine: expected one of {pairs}, found {source}-{target}")
+    return shots
+
+
+def _read_prompt_file(name: str) -> str:
+    return (PROMPTS / name).read_text(encoding="utf-8")

@@ -1,0 +1,168 @@
+"""Trains pre-translation by jackknifing: each fold is drafted by a model that was trained on the others.
+
+Everything is kept in one folder, and an interrupted training goes on where it stopped: for each fold its
+model and its drafts, then the second system, which learns to read source and draft.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from components.errors import DataError
+from components.files import read_json, write_json
+from components.records import NBest, Utterance
+from components.stacking.config import JackknifeConfig, PreTranslationConfig
+from components.stacking.training.pre_translation import DraftLearner, join_draft, split_folds
+from components.stacking.training.train import Progress, training_config
+from components.storage.whole_stage import WORK, Product
+from components.training.config import TrainingConfig
+from components.training.learner import Learner
+from components.training.parallel_data import Pair, pairs_of
+from components.training.product import MODEL, make_model
+from components.training.trainer import train
+from components.training.translation_learner import PairLearner, TranslationLearner
+from components.translation.config import TranslationConfig
+from components.translation.factory import build
+
+Languages = tuple[str, str]
+_log = logging.getLogger("antiphon.stacking")
+
+
+class FoldLearner(TranslationLearner):
+    """Learner of the first system, which drafts a fold, from pairs in memory."""
+
+    def __init__(
+        self,
+        text: Sequence[Pair],
+        dev_pairs: Sequence[Pair],
+        store: str | None,
+        config: TrainingConfig,
+        out: Path,
+        device: torch.device,
+    ) -> None:
+        self._set_up(config, text, dev_pairs, out, device, store)
+
+    def export(self, folder: Path) -> None:
+        """Write a folder that transformers loads, without the domain's statistics: the model is used once."""
+        PairLearner.export(self, folder)
+
+
+def train_pre_translation(
+    folder: Path,
+    config: PreTranslationConfig,
+    data: Iterable[Utterance],
+    dev: tuple[Sequence[Utterance], Sequence[Pair]],
+    languages: Languages,
+    store: str | None,
+    progress: Progress,
+) -> Product:
+    """Draft every fold, and train the second system on the drafts.
+
+    Args:
+        folder: gets everything, unfinished work too.
+        config: settings of both trainings.
+        data: training utterances with references.
+        dev: development utterances for the first systems, and pairs with drafts for the second.
+        languages: source and target language.
+        store: where ``store:`` references are looked up.
+        progress: called with the percentage that is done.
+
+    Raises:
+        DataError: there are fewer pairs than folds, or no development data.
+    """
+    pairs = [(_to_one_line(source), _to_one_line(target)) for source, target in pairs_of(data)]
+    if len(pairs) < config.folds:
+        raise DataError(f"expected at least {config.folds} pairs to jackknife, found {len(pairs)}")
+    dev_pairs = pairs_of(dev[0])
+    if not dev_pairs or not dev[1]:
+        raise DataError("expected development data with drafts and references, found none")
+    drafted: list[Pair] = []
+    for fold, held_out in enumerate(split_folds(config.folds, len(pairs))):
+        held_out_set = set(held_out)
+        work = folder / WORK / f"fold-{fold}"
+        rest = [pair for number, pair in enumerate(pairs) if number not in held_out_set]
+        parts = (rest, dev_pairs, [pairs[number] for number in held_out])
+        drafts = _draft_fold(work, config, parts, languages, store, progress)
+        drafted += [
+            (join_draft(pairs[number][0], draft), pairs[number][1])
+            for number, draft in zip(held_out, drafts, strict=True)
+            if draft
+        ]
+        _log.info("pre-translation: fold %d of %d is drafted", fold + 1, config.folds)
+
+    def learner(settings: TrainingConfig, out: Path, device: torch.device) -> Learner:
+        return DraftLearner(settings, (drafted, list(dev[1])), device, store)
+
+    return make_model(training_config(config), folder, learner, DraftLearner.score_name, progress)
+
+
+def _draft_fold(
+    work: Path,
+    config: PreTranslationConfig,
+    pairs: tuple[Sequence[Pair], Sequence[Pair], Sequence[Pair]],
+    languages: Languages,
+    store: str | None,
+    progress: Progress,
+) -> list[str]:
+    """Greedy translations of one fold by a model that was trained on the others; "" where one failed.
+
+    ``pairs`` are those of the other folds, of the development data, and of the fold.
+    """
+    path = work / "drafts.json"
+    if path.is_file():
+        return [str(text) for text in read_json(path)["drafts"]]
+    rest, dev, held_out = pairs
+    learner = partial(FoldLearner, rest, dev, store)
+    train(_fold_training_config(config, languages), work, lambda row: progress(0.0), learner)
+    model = str(work / MODEL)
+    greedy = TranslationConfig(
+        model=model, beam_size=1, n_best=1, batch_size=64, max_tokens=config.max_tokens, device="cpu"
+    )
+    utterances = [
+        Utterance(id=str(n), text=source, source_language=languages[0], target_language=languages[1])
+        for n, (source, _) in enumerate(held_out)
+    ]
+    outcomes = build(greedy, store).translate(utterances)
+    drafts = [outcome.best.text if isinstance(outcome, NBest) else "" for outcome in outcomes]
+    write_json(path, {"drafts": drafts})
+    return drafts
+
+
+def _fold_training_config(config: JackknifeConfig, languages: Languages) -> TrainingConfig:
+    """Settings of a first system: random weights, the vocabulary of the model ``start``."""
+    return TrainingConfig(
+        data="train",
+        dev="dev",
+        source_language=languages[0],
+        target_language=languages[1],
+        tokenizer=config.start,
+        seed=config.seed,
+        max_steps=config.fold_steps,
+        eval_every=max(1, min(500, config.fold_steps)),
+        eval_sentences=100,
+        average_checkpoints=3,
+        threads=config.threads,
+        device="cpu",
+    )
+
+
+def drafted_pairs(
+    data: Iterable[Utterance], transcripts: Mapping[str, str], drafts: Mapping[str, str]
+) -> list[Pair]:
+    """Each utterance's transcript (else its text) with its draft, paired with each of its references."""
+    pairs: list[Pair] = []
+    for utterance in data:
+        source = transcripts.get(utterance.id, utterance.text)
+        if source is not None and utterance.id in drafts:
+            source_and_draft = join_draft(source, drafts[utterance.id])
+            pairs += [(source_and_draft, reference) for reference in utterance.references if reference]
+    return pairs
+
+
+def _to_one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,98 @@
+"""What a training starts from: vocabulary and weights of another model, or new and random ones."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from transformers import MarianTokenizer
+
+from components.errors import ConfigError, ModelError
+from components.models import resolve
+from components.models.install_manifest import install_once
+from components.models.loading import Kind, load_transformers
+from components.records import Checkpoint
+from components.training import vocabulary
+from components.training.config import TrainingConfig
+from components.training.parallel_data import Pair
+
+PIECES = "source.spm"
+
+
+def model_references(config: TrainingConfig) -> dict[str, str]:
+    """Return the references of the models that the settings name, by the setting's name."""
+    roles = {"init_from": config.init_from, "tokenizer": config.tokenizer}
+    return {role: reference for role, reference in roles.items() if reference}
+
+
+def require_initial_model(config: TrainingConfig) -> None:
+    """Refuse the training of a refiner that names no model to start from.
+
+    Raises:
+        ConfigError: where ``init_from`` is empty.
+    """
+    if config.init_from is None:
+        raise ConfigError(
+            f"init_from: expected a translation model that {config.kind} starts from, found none; "
+            "set init_from=packaged:multi30k-en-de"
+        )
+
+
+def load_or_learn_vocabulary(
+    config: TrainingConfig, out: Path, learn: Callable[[], bytes], store: str | None
+) -> tuple[bytes, MarianTokenizer]:
+    """Load or learn the vocabulary of a training, and keep it in ``out/tokenizer``.
+
+    It is the one of an earlier attempt in ``out``, that of another model (``tokenizer``, else ``init_from``),
+    or the one that ``learn`` gives. A damaged one is written again.
+
+    Returns:
+        The serialized sentencepiece model, and the tokenizer.
+
+    Raises:
+        ModelError: where the other model has no joint sentencepiece vocabulary.
+    """
+    other = config.tokenizer or config.init_from
+    languages = (config.source_language, config.target_language)
+
+    def write(folder: Path) -> None:
+        vocabulary.save(_read_pieces(resolve(other, store)) if other else learn(), folder, *languages)
+
+    folder = install_once(out / "tokenizer", write)
+    return (folder / PIECES).read_bytes(), vocabulary.tokenizer(folder, *languages)
+
+
+def vocabulary_learner(config: TrainingConfig, text: Sequence[Pair]) -> Callable[[], bytes]:
+    """Return a function that learns joint sentencepiece pieces from a training text."""
+    return lambda: vocabulary.train(itertools.chain(*text), config.vocab_size)
+
+
+def _read_pieces(checkpoint: Checkpoint) -> bytes:
+    folder = Path(checkpoint.path)
+    files = [folder / name for name in (PIECES, "target.spm")]
+    if not all(file.is_file() for file in files) or files[0].read_bytes() != files[1].read_bytes():
+        raise ModelError(
+            f"{checkpoint.reference}: expected a joint sentencepiece vocabulary (equal source.spm and "
+            f"target.spm) in {folder}; name a model that the train flow made"
+        )
+    return files[0].read_bytes()
+
+
+def load_initial_model(config: TrainingConfig, store: str | None) -> Any:
+    """Load the model of ``init_from`` with this training's dropout; None where the setting is empty.
+
+    The model's shape counts, not that of the settings.
+    """
+    if config.init_from is None:
+        return None
+    kind: Kind = "causal" if config.kind == "language_model" else "seq2seq"
+    model, _ = load_transformers(resolve(config.init_from, store), kind)
+    model.config.dropout = config.dropout
+    for name, weight in model.named_parameters():  # loading forgets that sinusoids are not trained
+        weight.requires_grad_("embed_positions" not in name)
+    for module in model.modules():
+        if isinstance(getattr(module, "dropout", None), float):  # Marian's layers hold their own copy
+            module.dropout = config.dropout if module.dropout else module.dropout
+    return model

@@ -1,0 +1,30 @@
+"""Examples for the prompt of a decoder-only model, from a file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from components.errors import ConfigError
+
+
+def read_examples(path: Path) -> list[tuple[str, str]]:
+    """A JSONL file of {"source": ..., "target": ...}. ConfigError names the line that is something else."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(
+            f"{str(path)[:200]}: expected a readable UTF-8 JSONL file of examples, found: {reason}"
+        ) from error
+    pairs = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            pair = (" ".join(row["source"].split()), " ".join(row["target"].split()))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise ConfigError(f'{path}:{number}: expected {{"source": "...", "target": "..."}}') from error
+        pairs.append(pair)
+    return pairs

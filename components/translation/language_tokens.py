@@ -1,0 +1,67 @@
+"""The tokens by which tokenizers of many languages know a language, and models of one direction only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from components.errors import DataError
+from components.languages import NAMES, base_of, is_same_language, three_letters_of
+from components.models.packaged_models import packaged_translators
+
+NO_TARGET_LANGUAGE = (
+    "expected a target_language for a model of many languages, found none: set it (--target-language)"
+)
+
+
+def find_language_token(tokenizer: Any, language: str) -> str:
+    """The token by which a multilingual tokenizer (M2M, NLLB, mBART) knows ``language``.
+
+    A code the tokenizer itself uses is taken as it is (``zho_Hant``); of several scripts or countries the
+    first in alphabetical order is taken.
+
+    Raises:
+        DataError: The tokenizer has no token for the language.
+    """
+    special_tokens: list[str] = sorted(tokenizer.all_special_tokens)
+    base = base_of(language)
+    for candidate in (language, f"__{language}__", f"__{base}__"):
+        if candidate in special_tokens:
+            return candidate
+    for code in (base, three_letters_of(language)):
+        for token in special_tokens:
+            if code and token.startswith(f"{code}_"):
+                return token
+    raise DataError(f"expected a language that the model knows, found {language!r}")
+
+
+def refuse_other_direction(declared: tuple[object, object], source: str, target: str | None) -> None:
+    """Refuse a text for a model of one direction that declares another.
+
+    Args:
+        declared: The model's source and target, as its tokenizer's settings have them; what is no two-letter
+            code is not compared.
+        source: Language of the text.
+        target: Language to translate into, where one is asked for.
+
+    Raises:
+        DataError: The direction is another; the message names packaged models of the direction asked for.
+    """
+    for expected, actual in zip(declared, (source, target), strict=True):
+        if expected in NAMES and actual is not None and not is_same_language(actual, str(expected)):
+            raise DataError(
+                f"expected a text from {declared[0]} to {declared[1]} for this model, "
+                f"found one from {source} {_suggest_model(source, target)}"
+            )
+
+
+def _suggest_model(source: str, target: str | None) -> str:
+    """The end of the message: the target asked for, and which model to choose."""
+    if target is None:
+        return "without a target language: set target_language, and a model of that direction"
+    packaged_models = packaged_translators(base_of(source), base_of(target))
+    packaged = (
+        f"of the packaged ones {' or '.join(packaged_models)}"
+        if packaged_models
+        else "none of the packaged ones does it"
+    )
+    return f"to {target}: choose another model ({packaged})"

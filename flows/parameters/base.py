@@ -1,0 +1,183 @@
+"""What all flows' parameters share; one pydantic model serves Prefect's form, the YAML file and the flags."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from components.errors import ConfigError
+from components.languages import check_code
+from components.storage.location import local_root
+from components.storage.store import check_run_name
+from flows.parameters.faults import describe_fault
+
+P = TypeVar("P", bound=BaseModel)
+R = TypeVar("R")
+
+_SECRET = re.compile(  # 'tokens' counts something, a 'token' opens something
+    r"(^|_)(token|(secret|password|passwd|credential|api_?key|access_?key|private_?key)s?)($|_)"
+)
+
+DATA_DESCRIPTION = "manifest (JSONL, TSV), parallel text 'a.en,a.de', or a set: sample, multi30k:SPLIT"
+
+
+class FlowParameters(BaseModel):
+    """Parameters of every flow."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    store: str | None = Field(
+        None,
+        title="Store",
+        description="folder or fsspec URL (s3://bucket/folder); ANTIPHON_STORE or ./antiphon-store if empty",
+    )
+    name: str | None = Field(
+        None, title="Run name", description="name of the run's folder; the time and the flow if empty"
+    )
+    replace: bool = Field(
+        False, title="Replace", description="replace the finished run of that name, once this one is finished"
+    )
+    seed: int = Field(0, ge=0, lt=2**31, title="Seed", description="of everything that draws random numbers")
+
+    @property
+    def data_set(self) -> DataSet | None:
+        """The data set that nodes of the flow's pipeline read as ``data``, if they do."""
+        return None
+
+    @field_validator("store", "name")
+    @classmethod
+    def _check_store_and_name(cls, value: str | None, info: ValidationInfo) -> str | None:
+        try:
+            if value is not None:
+                local_root(value) if info.field_name == "store" else check_run_name(value)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return value
+
+
+DataSet = tuple[str | None, str | None, str | None, str | None, int | None]
+"""Source or recordings, source and target language, limit: what the ``data`` stage is loaded by."""
+
+
+def check_language(code: str | None) -> str | None:
+    """Check a language code.
+
+    Raises:
+        ValueError: it is none (pydantic expects this error).
+    """
+    try:
+        return code if code is None else check_code(code)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+
+
+class DataParameters(FlowParameters):
+    """Parameters of every flow that runs a graph of models over a data set."""
+
+    runner: Literal["threads", "dask", "ray"] | None = Field(
+        None,
+        title="Runner",
+        description="who computes shards: this process or a cluster; ANTIPHON_RUNNER or threads if empty",
+    )
+    data: str | None = Field("sample", title="Data", description=DATA_DESCRIPTION)
+    audio: str | None = Field(
+        None,
+        title="Audio",
+        description="a recording, or a pattern such as 'talks/*.wav', instead of a data set",
+    )
+    limit: int | None = Field(None, ge=1, title="Limit", description="only the first so many utterances")
+    source_language: str | None = Field(
+        None, title="Source language", description="ISO code such as en; the data's own if empty"
+    )
+    target_language: str | None = Field(
+        None, title="Target language", description="ISO code such as de; the data's own if empty"
+    )
+
+    _language = field_validator("source_language", "target_language")(check_language)
+
+    @property
+    def data_set(self) -> DataSet:
+        """The data set that the pipeline runs over."""
+        return self.data, self.audio, self.source_language, self.target_language, self.limit
+
+    @property
+    def languages(self) -> dict[str, str | None]:
+        """Source and target language, where they are set, as `read_pipeline` takes them."""
+        return {"source_language": self.source_language, "target_language": self.target_language}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_single_source(cls, values: Any) -> Any:
+        """Recordings replace the data set; called with both, only the default of ``data`` gives way."""
+        if not isinstance(values, dict) or values.get("audio") is None:
+            return values
+        default = cls.model_fields["data"].default
+        if values.get("data", default) not in (None, default):
+            raise ValueError(
+                f"expected data or audio, found both ({values['data']} and {values['audio']}); leave one out"
+            )
+        return {**values, "data": None}
+
+
+def check_no_secret(names: list[str]) -> None:
+    """Refuse parameters that look like secrets: parameters are stored and shown in the UI.
+
+    Raises:
+        ConfigError: one of the names looks like a token, a password or a key.
+    """
+    for name in names:
+        if _SECRET.search(name.lower().replace("-", "_")):
+            raise ConfigError(
+                f"{name}: flow parameters are stored and shown, so secrets are refused; "
+                "set it in the environment (HF_TOKEN and the like) or in a Prefect Secret block"
+            )
+
+
+def expand_parameters(model: type[P]) -> Callable[[Callable[[P], R]], Callable[..., R]]:
+    """Give a function of one parameter model the model's fields as its keyword parameters.
+
+    Prefect makes its form and checks its calls by the signature, so a flow shows and takes the fields
+    themselves, with their titles, descriptions, bounds and defaults.
+    """
+    check_no_secret(list(model.model_fields))
+    parameters = []
+    for name, field in model.model_fields.items():
+        # What pydantic would show is overridden by the parameter's own name, unless it is said as 'extra'.
+        schema: dict[str, JsonValue] = {"title": field.title, "description": field.description}
+        kind: Any = field.annotation
+        for mark in (*field.metadata, Field(json_schema_extra=schema)):
+            kind = Annotated[kind, mark]
+        default = inspect.Parameter.empty if field.is_required() else field.default
+        parameters.append(
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+        )
+
+    def decorate(function: Callable[[P], R]) -> Callable[..., R]:
+        @wraps(function)
+        def wrapper(**values: Any) -> R:
+            try:
+                parameters_model = model.model_validate(values)
+            except ValidationError as error:  # what the form cannot check
+                raise ConfigError("\n".join(map(describe_fault, map(dict, error.errors())))) from None
+            return function(parameters_model)
+
+        del wrapper.__wrapped__  # its signature is not this one's
+        wrapper.__annotations__ = {}
+        wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        return wrapper
+
+    return decorate

@@ -1,0 +1,51 @@
+"""Parameters of the flow `compare`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from components.analysis.comparison_settings import ComparisonSettings
+from flows.parameters.base import DataParameters
+
+FlowName = Literal["cascade", "stack", "ensemble", "refine", "pipeline"]
+"""Flows whose systems can be compared: those that run over a data set."""
+
+
+class SystemConfig(BaseModel):
+    """One system: a flow and what is set on it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, title="System")
+
+    name: str = Field(
+        title="Name", description="its name in the tables", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$"
+    )
+    flow: FlowName = Field("cascade", title="Flow", description="the flow that it is a configuration of")
+    parameters: dict[str, JsonValue] = Field(
+        {}, title="Parameters", description="what differs from the flow's defaults, as in its own YAML file"
+    )
+
+
+class CompareParameters(ComparisonSettings, DataParameters):
+    """What can be set on a comparison: the systems, the data that they share, and how they are compared."""
+
+    model_config = ConfigDict(title="Comparison")
+
+    systems: tuple[SystemConfig, ...] = Field(
+        (), max_length=20, title="Systems", description="systems to run, each a flow with its parameters"
+    )
+    runs: tuple[str, ...] = Field(
+        (), max_length=20, title="Finished runs", description="names of runs in the store to take as they are"
+    )
+    data: str | None = Field(
+        None, title="Data", description="data set of all systems; the flow's own default if empty"
+    )
+
+    blame: bool = Field(False, title="Blame", description="of each cascade also say which stage loses what")
+
+    def settings(self) -> ComparisonSettings:
+        """How the systems are compared."""
+        return ComparisonSettings.model_validate(
+            self.model_dump(include=set(ComparisonSettings.model_fields))
+        )

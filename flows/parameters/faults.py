@@ -1,0 +1,76 @@
+"""pydantic's validation errors as lines for a user: where, expected, found, what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from components.redaction import redact
+from components.yaml_text import Lines
+
+MAX_SHOWN_CHARACTERS = 200
+"""Characters of a wrong value that an error shows."""
+
+
+def describe_fault(fault: Mapping[str, Any]) -> str:
+    """One pydantic error in one line, without secrets: where, what was expected, what was found."""
+    name = ".".join(map(str, fault["loc"]))
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    if "found" not in message:
+        value = redact(repr(fault["input"]))  # before it is cut, which may hide what follows a secret
+        message += (
+            f", found {value if len(value) <= MAX_SHOWN_CHARACTERS else value[:MAX_SHOWN_CHARACTERS] + '...'}"
+        )
+    return redact(message if not name or message.startswith(f"{name}: ") else f"{name}: {message}")
+
+
+def describe_faults(
+    model: type[BaseModel], error: ValidationError, file: Path | None = None, lines: Lines | None = None
+) -> list[str]:
+    """The errors of a model's values, a line each with the place in the file and what to do.
+
+    Args:
+        model: of the values.
+        error: what pydantic says of them.
+        file: the YAML file that the values came from.
+        lines: where its keys stand.
+    """
+    return [_describe_with_place(model, dict(fault), file, lines or {}) for fault in error.errors()]
+
+
+def _describe_with_place(
+    model: type[BaseModel], fault: dict[str, Any], file: Path | None, lines: Lines
+) -> str:
+    path = tuple(str(part) for part in fault["loc"])
+    line = lines.get(path)
+    where = f"{file}:{line}: " if line is not None else ""
+    name = ".".join(path)
+    if fault["type"] == "missing" and name in model.model_fields:
+        return f"{where}{name}: must be set; {_explain_setting(name, model.model_fields[name])}"
+    if fault["type"] != "extra_forbidden":
+        return f"{where}{describe_fault(fault)}"
+    field_names = _field_names(model, path[:-1])
+    near = difflib.get_close_matches(path[-1], field_names, n=1)
+    hint = f"did you mean {'.'.join((*path[:-1], near[0]))}?" if near else f"known: {', '.join(field_names)}"
+    return f"{where}{name}: no such parameter; {hint}"
+
+
+def _explain_setting(name: str, field: FieldInfo) -> str:
+    """What a parameter is and how it is set."""
+    example = field.examples[0] if field.examples else "VALUE"
+    return f"{field.description}: --set {name}={example}"
+
+
+def _field_names(model: type[BaseModel], path: tuple[str, ...]) -> list[str]:
+    """Names of the fields of the model at ``path`` below ``model``."""
+    for name in path:
+        inner = model.model_fields[name].annotation
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return []
+        model = inner
+    return list(model.model_fields)

@@ -1,0 +1,80 @@
+"""Parameters of the flow `pipeline`: the graph itself, and those of every flow over data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict, Field, JsonValue, model_validator
+
+from components.errors import ConfigError
+from components.pipeline.faults import suggest
+from components.pipeline.matrix import expand_matrix
+from components.pipeline.pipeline import Pipeline
+from components.pipeline.reader import read_pipeline
+from components.yaml_text import parse_yaml
+from flows.parameters.base import DataParameters
+
+GRAPH_KEYS = ("nodes", "outputs", "defaults", "matrix")
+"""Keys of a file that are the graph; the others are parameters of the run."""
+
+
+class PipelineParameters(DataParameters):
+    """A graph of models, and the data set that goes through it."""
+
+    model_config = ConfigDict(title="Pipeline")
+
+    graph: str | dict[str, JsonValue] = Field(
+        title="Graph",
+        description="nodes, outputs, defaults, matrix: as YAML or JSON text, or as a JSON object "
+        "(docs/pipelines.md)",
+        examples=["{nodes: {asr: {kind: recognize}, mt: {kind: translate, of: asr}}}"],
+    )
+    until: str | None = Field(None, title="Until", description="only this node and what it needs")
+    folder: str | None = Field(
+        None, title="Folder", description="files that nodes name lie here; the working directory if empty"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_graph(cls, values: Any) -> Any:
+        """A file names the parts of a graph beside the parameters of the run."""
+        if not isinstance(values, dict) or not any(part in values for part in GRAPH_KEYS):
+            return values
+        graph = {part: values[part] for part in GRAPH_KEYS if part in values}
+        return {**{k: v for k, v in values.items() if k not in GRAPH_KEYS}, "graph": graph}
+
+    @property
+    def graph_values(self) -> dict[str, Any]:
+        """The graph as plain values, with the languages of the run."""
+        graph: Any = self.graph if isinstance(self.graph, dict) else parse_yaml(self.graph, "graph")[0]
+        if not isinstance(graph, dict):
+            raise ConfigError(f"graph: expected a mapping with nodes, found {type(graph).__name__}")
+        graph = {key: value for key, value in graph.items() if key not in self.languages}
+        languages = {name: code for name, code in self.languages.items() if code is not None}
+        return {**graph, **languages}
+
+
+def systems_of(parameters: PipelineParameters) -> dict[str, PipelineParameters]:
+    """The systems of a graph with a matrix, by name; one named "" without a matrix.
+
+    Raises:
+        ConfigError: the matrix names no node, or has too many combinations.
+    """
+    systems = expand_matrix(parameters.graph_values)
+    return {name: parameters.model_copy(update={"graph": graph}) for name, graph in systems.items()}
+
+
+def pipeline(parameters: PipelineParameters) -> Pipeline:
+    """The checked graph of one system.
+
+    Raises:
+        ConfigError: a line per fault.
+    """
+    graph = read_pipeline(parameters.graph_values, folder=Path(parameters.folder or "."))
+    if parameters.until is None:
+        return graph
+    if parameters.until not in {*graph.nodes, *graph.aliases}:
+        hint = suggest(parameters.until, graph.nodes)
+        raise ConfigError(f"until: there is no node {parameters.until!r}{hint}")
+    return graph.subgraph_of(parameters.until)

@@ -1,0 +1,196 @@
+"""What every flow does around its stages: names the run, gathers what was done, leaves a record."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, suppress
+from types import TracebackType
+from typing import Any, cast
+
+from prefect.client.schemas.objects import State
+from prefect.exceptions import Pause, TerminationSignal
+from prefect.runtime import flow_run
+from prefect.settings import PREFECT_API_URL
+from prefect.states import Completed
+from pydantic import ValidationError
+
+from components.errors import AntiphonError, ConfigError
+from components.files import utc_now
+from components.records import PipelineRecord, RunRecord, Score, StageRef
+from components.storage.stage_plan import library_versions
+from components.storage.store import Store
+from flows import signals
+from flows.parameters.base import FlowParameters
+from flows.registry import flow_named
+from flows.run_names import describe_run
+from flows.server.ephemeral_server import lost_server_message
+from tasks.task_options import unwrap
+from tasks.task_runners import use_runner
+
+if not PREFECT_API_URL.value():  # it imports Prefect's server, a second and a half, which others need not
+    import flows.server.guarded_server  # noqa: F401 - registers the server that Prefect will start
+
+LIBRARIES = ("antiphon", "torch", "transformers", "openai-whisper", "prefect", "sacrebleu", "jiwer")
+
+
+def name_flow_run() -> str:
+    """What Prefect calls a run: the name that it was given, else what it does to which data with what."""
+    return describe_run(str(flow_run.flow_name), flow_run.parameters)
+
+
+class Run:
+    """A run of a flow, the only one of its name at a time.
+
+    As a context manager it writes ``run.json`` at its end, also when the flow fails.
+
+    Attributes:
+        stages: finished stages by the names of their nodes.
+        pipeline: the graph, with what became of each node.
+        systems: of a comparison, system -> the name of its run.
+        failures: parts that failed while the rest went on.
+    """
+
+    def __init__(self, flow: str, parameters: FlowParameters) -> None:
+        self.flow = flow
+        self.parameters = parameters
+        self.store_url = parameters.store
+        self.store = Store(parameters.store)
+        self._resources = ExitStack()
+        claimed = self.store.claim_run(flow, parameters.name, replace=parameters.replace)
+        self.path = self._resources.enter_context(claimed)
+        self.name = self.path.name
+        self.stages: dict[str, StageRef] = {}
+        self.pipeline = PipelineRecord()
+        self.systems: dict[str, str] = {}  # of a comparison: system -> its run
+        self.metrics: dict[str, Score] = {}
+        self.notes: list[str] = []
+        self.failures = 0  # parts that failed while the rest went on
+        self._started_at = utc_now()
+        self._status: str | None = None
+
+    def add(self, returned: StageRef | State[StageRef], name: str | None = None) -> StageRef:
+        """Register a finished stage and return it.
+
+        Args:
+            returned: the reference, or the state in which a task returned it.
+            name: of the node; the stage's own if None.
+        """
+        ref = cast("StageRef", unwrap(returned))
+        self.stages[name or ref.stage] = ref = ref.model_copy(update={"stage": name or ref.stage})
+        return ref
+
+    def has_stage(self, ref: StageRef) -> bool:
+        """Whether this very stage is registered under its name."""
+        return ref.stage in self.stages and self.stages[ref.stage].key == ref.key
+
+    @property
+    def quarantined(self) -> int:
+        """Number of records that were quarantined, over all stages."""
+        return sum(ref.quarantined for ref in self.stages.values())
+
+    @property
+    def record(self) -> RunRecord:
+        """The run so far, as ``run.json`` will hold it."""
+        status = "completed with quarantine" if self.quarantined or self.failures else "completed"
+        values: dict[str, Any] = {
+            "name": self.name,
+            "flow": self.flow,
+            "status": self._status or status,
+            "parameters": self.parameters.model_dump(mode="json"),
+            "stages": tuple(self.stages.values()),
+            "pipeline": self.pipeline,
+            "systems": self.systems,
+            "metrics": self.metrics,
+            "started": self._started_at,
+            "finished": utc_now(),
+            "versions": library_versions(LIBRARIES),
+            "notes": (*self._warnings(), *self.notes),
+        }
+        return RunRecord.model_validate(values)
+
+    def _warnings(self) -> list[str]:
+        bad = [ref for ref in self.stages.values() if ref.quarantined]
+        return [f"{ref.quarantined} of {ref.items} records quarantined in stage {ref.stage}" for ref in bad]
+
+    def __enter__(self) -> Run:
+        self._resources.enter_context(signals.limit_time_after_sigterm())
+        self._resources.enter_context(use_runner(getattr(self.parameters, "runner", None)))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                self.store.save_run(self.record)
+            else:
+                self._save_failure(error)
+        finally:
+            self._resources.__exit__(kind, error, trace)
+
+    def record_failure(self, error: BaseException) -> None:
+        """Set status and note of a run that an error ended."""
+        self._status, note = _failure_status(error)
+        self.notes.append(note)
+
+    def _save_failure(self, error: BaseException) -> None:
+        self.record_failure(error)
+        # A full disk, say, must not hide the error itself.
+        with suppress(AntiphonError, OSError):
+            self.store.save_run(self.record)
+        if isinstance(error, TerminationSignal):
+            signals.confirm_cancellation()
+
+
+def _failure_status(error: BaseException) -> tuple[str, str]:
+    """Status and note of a run that ``error`` ended."""
+    if isinstance(error, TerminationSignal | KeyboardInterrupt):
+        return "cancelled", "stopped; finished shards are kept: run it again to go on"
+    if isinstance(error, Pause):
+        return "suspended", "suspended; finished shards are kept: resume it to go on"
+    if isinstance(error, AntiphonError):
+        return "failed", str(error)
+    return "failed", lost_server_message(error) or f"{type(error).__name__}: {error}"
+
+
+def reopen_run(name: str, stage: str, parameters: FlowParameters) -> tuple[RunRecord, Run]:
+    """Load a finished run, and open a copy of it to which ``stage`` will be added.
+
+    Args:
+        name: of the finished run.
+        stage: what will be added.
+        parameters: name the copy; NAME-STAGE if they do not.
+
+    Raises:
+        ConfigError: the run has no pipeline, or its parameters are no longer those of its flow.
+    """
+    finished_run = Store(parameters.store).load_run(name)
+    if not finished_run.pipeline.nodes:
+        raise ConfigError(
+            f"run {name}: {stage} expects a run of a pipeline, found one of {finished_run.flow}"
+        )
+    model = flow_named(finished_run.flow).parameters
+    overrides = {
+        "name": parameters.name or f"{name}-{stage}"[:100],
+        "replace": parameters.replace or parameters.name is None,  # the name is this run's and the stage's
+        "store": parameters.store,
+    }
+    try:
+        run = Run(finished_run.flow, model.model_validate({**finished_run.parameters, **overrides}))
+    except ValidationError as error:
+        fault = " ".join(str(error).splitlines()[1:3])
+        raise ConfigError(f"run {name}: {fault}; run the flow again") from None
+    for ref in finished_run.stages:
+        run.add(ref.model_copy(update={"reused": True}))
+    run.metrics, run.notes, run.pipeline = (
+        dict(finished_run.metrics),
+        list(finished_run.notes),
+        finished_run.pipeline,
+    )
+    return finished_run, run
+
+
+def final_state(record: RunRecord) -> RunRecord | State[RunRecord]:
+    """What a flow returns: its record, in the state CompletedWithQuarantine if records were quarantined."""
+    if record.status == "completed":
+        return record
+    return Completed(name="CompletedWithQuarantine", message="; ".join(record.notes), data=record)

@@ -1,0 +1,210 @@
+"""A comparison as tables and sections: scores, differences with p-values, cost, groups of utterances."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.text import Text
+
+from components.analysis.comparison import Comparison
+from components.analysis.leaderboard import Cost
+from components.metrics.bootstrap import Estimate
+from components.metrics.significance import Difference
+from components.metrics.table import label_of
+from reports.analyses.attribution_report import format_estimate
+from reports.escaping import to_printable
+from reports.formatting import format_bytes, format_seconds
+from reports.terminal.run_printing import describe_too_few, format_interval, new_table
+from reports.views.sections import Section
+
+
+def format_p_value(p: float | None) -> str:
+    """A p-value as text: 0.012, <0.001; empty where there is none."""
+    if p is None:
+        return ""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def describe_verdict(difference: Difference) -> str:
+    """The test in words: better, worse, or not told apart at 0.05 after correction; or too few to tell."""
+    return describe_too_few(difference.n) if difference.verdict == "too few" else difference.verdict
+
+
+def format_cost(cost: Cost) -> tuple[str, str, str, str, str]:
+    """Seconds, real-time factor, memory, parameters and calls as texts."""
+    return (
+        format_seconds(cost.seconds),
+        "" if cost.real_time_factor is None else f"{cost.real_time_factor:.3f}",
+        format_bytes(cost.peak_memory_bytes),
+        "" if cost.parameters is None else f"{cost.parameters / 1e6:,.1f} M",
+        f"{cost.calls:,}",
+    )
+
+
+def summarize(difference: Difference) -> str:
+    """One system's test: ``tiny: BLEU -0.40 (-1.22 to +0.43), p 0.310, not told apart``."""
+    p = "" if difference.p_holm is None else f", p {format_p_value(difference.p_holm)}"
+    change = f"{label_of(difference.metric)} {_change(difference)}{p}"
+    return f"{to_printable(difference.system)}: {change}, {describe_verdict(difference)}"
+
+
+def _change(difference: Difference) -> str:
+    return format_estimate(Estimate(value=difference.difference, interval=difference.interval))
+
+
+def build_score_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
+    """One row per system and metric: the score, and beside it the difference, its p and the verdict."""
+    differences = {
+        (difference.system, difference.metric): difference for difference in comparison.differences
+    }
+    for row in comparison.rows:
+        for name, score in row.scores.items():
+            difference = differences.get((row.system, name))
+            yield {
+                "system": to_printable(row.system),
+                "metric": label_of(name),
+                "score": format_estimate(Estimate(value=score.value, interval=score.interval), sign=False),
+                "difference": "" if difference is None else _change(difference),
+                "p": "" if difference is None else format_p_value(difference.p_holm),
+                "verdict": "baseline" if difference is None else describe_verdict(difference),
+            }
+
+
+def build_cost_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
+    """One row per system: what it cost and left out, and whether none beats it in quality and cost."""
+    names = ("time", "x real time", "memory", "parameters", "calls")
+    for row in comparison.rows:
+        yield {
+            "system": to_printable(row.system),
+            **dict(zip(names, format_cost(row.cost), strict=True)),
+            "missing": str(row.missing),
+            "Pareto": "yes" if row.pareto else "",
+        }
+
+
+def build_bucket_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
+    """The ranking metric on each group of utterances, one row per group."""
+    for bucket in comparison.buckets:
+        cells = {"group": bucket.by, "": to_printable(bucket.label), "utterances": str(bucket.n)}
+        for system, value in bucket.values.items():
+            cells[to_printable(system)] = f"{value:.2f}"
+            if system in bucket.differences:
+                cells[f"Δ {to_printable(system)}"] = format_estimate(bucket.differences[system])
+        yield cells
+
+
+def build_sections(comparison: Comparison) -> list[Section]:
+    """The comparison as parts of a report: the table, plots, groups, largest differences."""
+    from reports.plots.comparison_plots import draw_pictures  # noqa: PLC0415 - imports matplotlib
+
+    differences = comparison.differences
+    protocols = dict.fromkeys(f"{label_of(test.metric)} {test.signature}" for test in differences)
+    ranked = [summarize(test) for test in differences if test.metric == comparison.ranking]
+    note = f"{'. '.join(ranked)}. Differences to {to_printable(comparison.baseline)} on {comparison.n:,} of "
+    note += f"{comparison.n_total:,} utterances, p after Holm's correction over systems. "
+    sections = [
+        Section(
+            "Systems",
+            note + "; ".join(protocols),
+            tuple(build_score_rows(comparison)),
+            draw_pictures(comparison),
+        ),
+        Section(
+            "Cost", "Pareto: no other system is both better and faster.", tuple(build_cost_rows(comparison))
+        ),
+    ]
+    groups = tuple(build_bucket_rows(comparison))
+    note = "Difference to the baseline with its 95% interval, not corrected for the number of groups."
+    sections += [Section("Groups", note, groups)] if groups else []
+    contrasts = tuple(
+        {
+            "system": to_printable(contrast.system),
+            "utterance": to_printable(contrast.utterance_id),
+            "change": f"{contrast.gain:+.1f}",
+        }
+        for contrast in comparison.contrasts
+    )
+    note = "Where a system and the baseline differ most; search for the id to see the outputs side by side."
+    return [*sections, Section("Largest differences", note, contrasts)] if contrasts else sections
+
+
+def print_comparison(comparison: Comparison, console: Console) -> None:
+    """Print scores, tests against the baseline, cost, and groups whose difference excludes zero."""
+    scores = new_table(
+        "system", "metric", ">value", ">95% interval", ">scored", ">difference", ">95% interval", ">p", ""
+    )
+    differences = {
+        (difference.system, difference.metric): difference for difference in comparison.differences
+    }
+    for row in comparison.rows:
+        for number, (name, score) in enumerate(row.scores.items()):
+            difference = differences.get((row.system, name))
+            scores.add_row(
+                Text(to_printable(row.system) if number == 0 else "", "bold"),
+                label_of(name),
+                f"{score.value:.2f}",
+                format_interval(score),
+                f"{score.n:,} of {score.n_total:,}",
+                *(("", "", "", "baseline") if difference is None else _test_cells(difference)),
+            )
+    console.print(scores)
+    costs = new_table("system", ">time", ">x real time", ">memory", ">parameters", ">calls", ">missing", "")
+    for row in comparison.rows:
+        mark = "none beats it in both" if row.pareto else ""
+        costs.add_row(Text(to_printable(row.system), "bold"), *format_cost(row.cost), str(row.missing), mark)
+    console.print(costs)
+    _print_buckets(comparison, console)
+    _print_contrasts(comparison, console)
+    for signature in dict.fromkeys(difference.signature for difference in comparison.differences):
+        console.print(Text(to_printable(signature), "dim"))
+    console.print(
+        Text("p after Holm's correction over the systems of a metric; groups are not corrected", "dim")
+    )
+    for note in comparison.notes:
+        console.print(Text(to_printable(note), "yellow"))
+
+
+def _test_cells(difference: Difference) -> tuple[str, str, str, str]:
+    ends = "" if difference.interval is None else "{:+.2f} to {:+.2f}".format(*difference.interval)
+    return (
+        f"{difference.difference:+.2f}",
+        ends,
+        format_p_value(difference.p_holm),
+        describe_verdict(difference),
+    )
+
+
+def _print_buckets(comparison: Comparison, console: Console) -> None:
+    rows = new_table(
+        "group",
+        "",
+        ">utterances",
+        "system",
+        f">Δ {label_of(comparison.ranking or '')}",
+        ">95% interval",
+    )
+    for bucket in comparison.buckets:
+        for system, difference in bucket.differences.items():
+            low, high = difference.interval or (0.0, 0.0)
+            if low > 0 or high < 0:
+                cells = (bucket.by, to_printable(bucket.label), f"{bucket.n:,}", to_printable(system))
+                rows.add_row(*map(Text, cells), f"{difference.value:+.2f}", f"{low:+.2f} to {high:+.2f}")
+    if rows.row_count:
+        console.print(rows)
+
+
+def _print_contrasts(comparison: Comparison, console: Console) -> None:
+    """Print per system the utterances of largest gain and of largest loss."""
+    most = new_table("system", ">change", "utterance: antiphon inspect COMPARISON --utterance ID")
+    ends = {
+        (contrast.system, contrast.gain > 0): contrast for contrast in reversed(comparison.contrasts)
+    }  # the first of each
+    for contrast in reversed(ends.values()):
+        most.add_row(
+            Text(to_printable(contrast.system)),
+            f"{contrast.gain:+.1f}",
+            Text(to_printable(contrast.utterance_id)),
+        )
+    if most.row_count:
+        console.print(most)

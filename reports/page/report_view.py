@@ -1,0 +1,197 @@
+"""Builds the view of a finished run or comparison from the store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from components.files import read_json, read_lines
+from components.pipeline.item_gatherer import RECORDS
+from components.pipeline.pipeline import DATA
+from components.records import NodeRecord, PipelineRecord, RunRecord, StageRef
+from components.storage.reader import StoredOutcomes, StoredRecords, StoredUtterances, read_quarantined
+from components.storage.seal import SEAL, read_seal
+from components.storage.store import Store
+from components.storage.whole_stage import TABLES
+from reports.analyses import attribution_report, comparison_report
+from reports.analyses.stage_results import VALUES, read_blame, read_comparison
+from reports.views.rows import Models
+from reports.views.run_outputs import read_plan
+from reports.views.run_view import RunView
+from reports.views.sections import Column, Section, load_pictures
+
+MAX_QUARANTINED_PER_STAGE = 20
+"""Records of a stage whose reasons a report shows."""
+
+_BLAME = (
+    Column("gap asr", "lost to the transcript (blame), most first"),
+    Column("remainder", "lost after a gold transcript, most first"),
+)
+
+
+def view_of(run: RunRecord, store: Store) -> RunView:
+    """The view of a run; records are read from the store when they are asked for."""
+    stages = {ref.stage: ref for ref in run.stages}
+    kinds = {ref.kind: ref for ref in run.stages}
+    if "comparison" in kinds:
+        return view_of_comparison(run, kinds["comparison"], store)
+    return RunView(
+        run,
+        StoredUtterances(stages[DATA]) if DATA in stages else (),
+        {
+            node.name: StoredRecords(stages[node.name], RECORDS[node.gives])
+            for node in run.pipeline.of_data()
+            if node.name in stages
+        },
+        models_of(stages),
+        sections=[
+            *sections_of_quarantined(run.stages),
+            *(attribution_report.build_sections(read_blame(kinds["blame"])) if "blame" in kinds else ()),
+            *(section for ref in run.stages for section in sections_of_stage(ref)),
+        ],
+        columns=_BLAME if "blame" in kinds else (),
+        values=_read_numbers(kinds["blame"]) if "blame" in kinds else {},
+    )
+
+
+def view_of_comparison(run: RunRecord, ref: StageRef, store: Store) -> RunView:
+    """The view of a comparison: the systems' graphs as one, with the change of every system as a column."""
+    comparison = read_comparison(ref)
+    systems = {name: store.load_run(of_system) for name, of_system in run.systems.items()}
+    united = unite(systems)
+    refs = {stage.stage: stage for stage in united.stages}
+    outputs = dict.fromkeys(name for names in united.outputs for name in names if name in refs)
+    values, columns = _read_changes(ref, comparison.baseline, [row.system for row in comparison.rows])
+    return RunView(
+        run.model_copy(update={"stages": (*united.stages, ref), "pipeline": united.pipeline, "metrics": {}}),
+        StoredUtterances(refs[DATA]) if DATA in refs else (),
+        {name: StoredOutcomes(refs[name]) for name in outputs},
+        models_of(refs),
+        sections=comparison_report.build_sections(comparison),
+        columns=columns,
+        values=values,
+    )
+
+
+class United(NamedTuple):
+    """The graphs of several runs of one data set as one; a shared stage is named by all its systems."""
+
+    stages: list[StageRef]
+    pipeline: PipelineRecord
+    outputs: list[list[str]]
+    """Of each system the nodes whose texts are scored."""
+
+
+def unite(systems: Mapping[str, RunRecord]) -> United:
+    """Merge the graphs of several systems (name -> run) into one, with shared stages only once."""
+    owners: dict[tuple[str, str], list[str]] = {}  # (node, what it holds) -> systems
+    for system, run in systems.items():
+        for node in run.pipeline.nodes:
+            owners.setdefault(_identity(run, system, node.name), []).append(system)
+    stages: dict[str, StageRef] = {}
+    nodes: dict[str, NodeRecord] = {}
+    outputs = []
+    for system, run in systems.items():
+        named = {DATA: DATA} | {
+            node.name: f"{', '.join(owners[_identity(run, system, node.name)])}: {node.name}"
+            for node in run.pipeline.nodes
+        }
+        for ref in run.stages:
+            if ref.stage in named:
+                label = named[ref.stage]
+                stages.setdefault(label, ref.model_copy(update={"stage": label}))
+        for node in run.pipeline.nodes:
+            nodes.setdefault(named[node.name], _rename_node(node, named))
+        outputs.append([named[name] for name in run.pipeline.outputs.values()])
+    return United(list(stages.values()), PipelineRecord(nodes=tuple(nodes.values())), outputs)
+
+
+def _identity(run: RunRecord, system: str, node: str) -> tuple[str, str]:
+    """Name and stage key of a node: systems with the same pair share the node."""
+    key = next((ref.key for ref in run.stages if ref.stage == node), system)
+    return node, key
+
+
+def _rename_node(node: NodeRecord, named: Mapping[str, str]) -> NodeRecord:
+    above, _, way = (node.when or "").partition(".")
+    update = {
+        "name": named[node.name],
+        "reads": {role: named.get(name, name) for role, name in node.reads.items()},
+        "when": f"{named.get(above, above)}.{way}" if node.when else None,
+    }
+    return node.model_copy(update=update)
+
+
+def _read_changes(
+    ref: StageRef, baseline: str, systems: Sequence[str]
+) -> tuple[dict[str, dict[str, float]], list[Column]]:
+    """Per utterance the score of every system and its change to the baseline."""
+    values: dict[str, dict[str, float]] = {}
+    for line in read_lines(Path(ref.path) / VALUES):
+        entry = json.loads(line)
+        scores: dict[str, float] = entry["values"]
+        changed = {
+            f"change: {name}": score - scores[baseline]
+            for name, score in scores.items()
+            if name != baseline and baseline in scores
+        }
+        values[entry["id"]] = {f"score: {name}": score for name, score in scores.items()} | changed
+    columns = []
+    for name in systems:
+        if name != baseline:
+            columns.append(Column(f"change: {name}", f"{name} above {baseline}, most first"))
+            columns.append(Column(f"change: {name}", f"{name} below {baseline}, most first", "smallest"))
+    return values, columns
+
+
+def _read_numbers(ref: StageRef) -> dict[str, dict[str, float]]:
+    """Utterance id -> numbers of it in the error attribution."""
+    numbers = {}
+    for line in read_lines(Path(ref.path) / VALUES):
+        entry = json.loads(line)
+        numbers[entry.pop("id")] = entry
+    return numbers
+
+
+def sections_of_quarantined(stages: Sequence[StageRef]) -> list[Section]:
+    """A section with the quarantined records: the first of each stage, with the reasons."""
+    rows, total = [], 0
+    for ref in {ref.key: ref for ref in stages if ref.quarantined}.values():
+        total += ref.quarantined
+        rows += [
+            {"stage": ref.stage, "record": bad.utterance_id, "reason": bad.reason, "detail": bad.detail}
+            for bad in islice(read_quarantined(ref), MAX_QUARANTINED_PER_STAGE)
+        ]
+    if not rows:
+        return []
+    note = f"{total:,} records could not be processed; the others went on."
+    if total > len(rows):
+        note += f" The first {MAX_QUARANTINED_PER_STAGE} of each stage; "
+        note += "antiphon inspect RUN --node NAME lists all."
+    return [Section("Put aside", note, tuple(rows))]
+
+
+def sections_of_stage(ref: StageRef) -> list[Section]:
+    """Sections with the tables and pictures that a stage keeps beside its records."""
+    folder = Path(ref.path)
+    files = read_seal((folder / SEAL).read_bytes(), str(folder), ref.key).files
+    sections = []
+    if TABLES in files:
+        for table in read_json(folder / TABLES).get("tables", []):
+            rows = tuple({str(k): str(v) for k, v in row.items()} for row in table["rows"])
+            sections.append(Section(str(table["title"]), str(table.get("note", "")), rows))
+    plots = load_pictures(folder / name for name in files if "/" not in name)
+    return [*sections, Section(f"{ref.stage}: plots", pictures=plots)] if plots else sections
+
+
+def models_of(refs: Mapping[str, StageRef]) -> dict[str, Models]:
+    """Stage -> models that made it (reference -> sha256), from the stages' plans."""
+    models: dict[str, Models] = {}
+    for label, ref in refs.items():
+        plan = read_plan(ref)
+        weights = plan.get("weights", {})
+        models[label] = {name: weights.get(role) for role, name in plan.get("models", {}).items()}
+    return models

@@ -1,0 +1,1 @@
+"""Figures (matplotlib) and the drawing of a pipeline's graph (SVG)."""

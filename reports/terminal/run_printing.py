@@ -1,0 +1,206 @@
+"""Prints a run to the terminal: what each node produced and cost, its first texts, its scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from components.errors import DataError
+from components.metrics.bootstrap import MIN_UTTERANCES
+from components.records import NBest, NodeOutcome, Quarantined, Route, Score, Utterance
+from reports.escaping import to_printable
+from reports.formatting import format_bytes, format_seconds
+from reports.views.rows import UtteranceRow
+from reports.views.run_view import RunView
+from reports.views.utterance_alignment import ReferenceAlignment
+
+_STATUS = {"failed": "red", "blocked": "red", "skipped": "dim", "reused": "dim"}
+_EXAMPLES = 20
+_FIRST = 3
+
+
+def print_run(view: RunView, console: Console) -> None:
+    """Print the run's stages with what they produced and cost, the first texts, then the scores."""
+    run = view.run
+    console.print(
+        Text.assemble((to_printable(run.name), "bold"), f"  {to_printable(run.flow)}, {run.status}")
+    )
+    console.print(_stages(view))
+    for utterance_row in view.rows(0, _FIRST):
+        _print_texts(utterance_row, console)
+    if run.metrics:
+        console.print(_scores(list(run.scores)))
+    for note in run.notes:
+        console.print(Text(to_printable(note), "dim"))
+
+
+def _stages(view: RunView) -> Table:
+    """A table of the data set, the pipeline's nodes in order, and further stages."""
+    table = new_table(
+        "node", "kind", "models and ways", ">items", ">aside", ">time", ">x real time", ">memory", ""
+    )
+    for row in view.stages():
+        ways = [f"{way}: {count:,}" for way, count in view.ways.get(row.stage, {}).items()]
+        numbers = (
+            f"{row.items:,}",
+            Text(f"{row.quarantined:,}", "yellow" if row.quarantined else "dim"),
+            format_seconds(row.seconds),
+            "" if row.real_time_factor is None else f"{row.real_time_factor:.2f}",
+            format_bytes(row.peak_memory_bytes),
+        )
+        table.add_row(
+            Text(to_printable(row.stage), "bold"),
+            Text(to_printable(row.kind), "dim"),
+            Text(to_printable(", ".join([*row.models, *ways]))),
+            *(numbers if row.has_stage else ("",) * len(numbers)),
+            Text(row.status, _STATUS.get(row.status, "")) if row.status != "computed" else "",
+        )
+    return table
+
+
+def _print_texts(row: UtteranceRow, console: Console) -> None:
+    """Print one utterance in a few lines: its source text and the best text of every stage."""
+    utterance = row.utterance
+    console.print(Text(to_printable(utterance.id), "bold"))
+    if utterance.text is not None:
+        print_line(console, "source", utterance.text)
+    for stage, outcome in row.outcomes.items():
+        if isinstance(outcome, Quarantined):
+            console.print(format_quarantined(outcome))
+        elif isinstance(outcome, NBest):
+            print_line(console, stage, outcome.best.text)
+        elif isinstance(outcome, Route):
+            print_line(console, stage, f"→ {outcome.way}")
+    console.print()
+
+
+def print_quarantined(
+    stage: str, first: Sequence[Quarantined], count: int, run: str, console: Console
+) -> None:
+    """Print why the first records of a stage were quarantined, and how to list the others."""
+    console.print(Text.assemble((f"{to_printable(stage)}: {count:,} put aside", "yellow")))
+    for bad in first:
+        print_line(console, "", f"{bad.utterance_id}: {bad.reason}: {bad.detail}")
+    if count > len(first):
+        print_line(console, "", f"and {count - len(first):,} more: antiphon inspect {run} --node {stage}")
+
+
+def print_data(view: RunView, refused: Iterable[Quarantined], console: Console) -> None:
+    """Print the first utterances of a data set, and every record that was quarantined."""
+    table = new_table("utterance", ">seconds", "from", "to", "text or transcript")
+    for utterance in view.utterances[:_EXAMPLES]:
+        seconds_of = f"{utterance.audio.seconds:.1f}" if utterance.audio else ""
+        text = utterance.text if utterance.text is not None else utterance.transcript
+        languages = utterance.source_language, utterance.target_language or ""
+        table.add_row(
+            plain_text(utterance.id), seconds_of, *map(plain_text, languages), plain_text(text or "")
+        )
+    console.print(table)
+    bad, count = list(refused), len(view.utterances)
+    console.print(Text(f"{min(count, _EXAMPLES):,} of {count:,} shown, {len(bad):,} quarantined", "dim"))
+    for quarantined in bad:
+        console.print(format_quarantined(quarantined))
+
+
+def print_stage(view: RunView, stage: str, console: Console) -> None:
+    """Print the first outcomes of one stage and everything that it quarantined.
+
+    Raises:
+        DataError: the run has no outcomes of that stage.
+    """
+    if stage not in view.outcomes:
+        raise DataError(f"expected a node with outcomes ({', '.join(view.outcomes)}), found {stage!r}")
+    node = view.run.pipeline.node(stage)
+    if node is not None and node.gives != "text":
+        table = new_table("utterance", ">value", "way" if node.gives == "table" else node.gives)
+    else:
+        name = "WER" if view.transcribes(stage) else "chrF"
+        table = new_table("utterance", f">{name}", ">score", "best hypothesis")
+    bad: list[Quarantined] = []
+    count_shown = 0
+    for row in view.rows():
+        outcome = row.outcomes.get(stage)
+        if isinstance(outcome, Quarantined):
+            bad.append(outcome)
+        elif outcome is not None and count_shown < _EXAMPLES:
+            count_shown += 1
+            table.add_row(plain_text(row.utterance.id), *_cells(row, stage, outcome))
+    console.print(table)
+    total = len(view.outcomes[stage])
+    console.print(Text(f"{count_shown:,} of {total - len(bad):,} shown, {len(bad):,} quarantined", "dim"))
+    for quarantined in bad:
+        console.print(format_quarantined(quarantined))
+
+
+def _cells(row: UtteranceRow, stage: str, outcome: NodeOutcome) -> tuple[str | Text, ...]:
+    """What a node gave for an utterance, as cells of its table."""
+    if isinstance(outcome, NBest):
+        value = _value(row.alignments.get(stage))
+        return value, f"{outcome.best.score:.2f}", plain_text(outcome.best.text)
+    if isinstance(outcome, Route):
+        return "" if outcome.value is None else f"{outcome.value:.4g}", plain_text(outcome.way)
+    spoken = outcome.audio if isinstance(outcome, Utterance) else None
+    return "" if spoken is None else f"{spoken.seconds:.2f} s", plain_text(
+        "" if spoken is None else spoken.path
+    )
+
+
+def _scores(scores: list[Score]) -> Table:
+    table = new_table("metric", ">value", ">95% interval", ">scored", "protocol")
+    for score in scores:
+        table.add_row(
+            Text(to_printable(score.name), "bold"),
+            f"{score.value:.2f}",
+            format_interval(score),
+            f"{score.n:,} of {score.n_total:,}",
+            Text(to_printable(score.signature), "dim"),
+        )
+    return table
+
+
+def format_interval(score: Score) -> str:
+    """A score's interval as text; ``too few`` utterances for one, or empty where it has none."""
+    if score.interval is not None:
+        return "{:.2f} to {:.2f}".format(*score.interval)
+    return "too few" if score.n < MIN_UTTERANCES else ""
+
+
+def describe_too_few(n: int) -> str:
+    """The text in place of a verdict where there are too few utterances for one."""
+    return f"{n} utterance{'s' * (n != 1)}: too few to tell"
+
+
+def new_table(*columns: str) -> Table:
+    """An empty table; a column whose name begins with ``>`` is right-aligned."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
+    for column in columns:
+        table.add_column(
+            column.removeprefix(">"), justify="right" if column.startswith(">") else "left", overflow="fold"
+        )
+    return table
+
+
+def print_line(console: Console, label: str, text: str) -> None:
+    """Print a text after its label."""
+    console.print(Text.assemble((f"{label:<10} ", "dim"), to_printable(text)))
+
+
+def plain_text(text: str) -> Text:
+    """Text in which rich interprets no markup: brackets in a transcript stay brackets."""
+    return Text(to_printable(text))
+
+
+def _value(comparison: ReferenceAlignment | None) -> str:
+    values = [] if comparison is None else list(comparison.values.values())
+    return "" if not values or values[0] is None else f"{values[0]:.1f}"
+
+
+def format_quarantined(bad: Quarantined) -> Text:
+    """Why a record was quarantined, in a line."""
+    return Text.assemble(
+        ("quarantined ", "yellow"), to_printable(f"{bad.utterance_id}: {bad.reason}: {bad.detail}")
+    )

@@ -1,0 +1,104 @@
+"""Prints one utterance to the terminal: its way through the pipeline and the output of every node."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.text import Text
+
+from components.alignment import Edit
+from components.errors import DataError
+from components.metrics.table import label_of
+from components.records import NBest, Outcome, Quarantined
+from reports.escaping import to_printable
+from reports.terminal.run_printing import format_quarantined, new_table, plain_text, print_line
+from reports.views.rows import UtteranceRow
+from reports.views.run_view import RunView
+from reports.views.steps import Step, steps_of
+from reports.views.utterance_alignment import ReferenceAlignment
+
+_MARKS = {"equal": "", "substitute": "bold yellow underline", "insert": "bold cyan", "delete": "red strike"}
+
+
+def print_utterance(view: RunView, utterance_id: str, console: Console) -> None:
+    """Print one utterance: source, references, its way through the pipeline, the n-best of every node.
+
+    Raises:
+        DataError: the run has no such utterance.
+    """
+    row = view.row(utterance_id)
+    if row is None:
+        raise DataError(f"expected the id of an utterance of run {view.run.name}, found {utterance_id!r}")
+    utterance = row.utterance
+    console.print(Text(to_printable(utterance.id), "bold"))
+    if utterance.audio is not None:
+        print_line(console, "audio", f"{utterance.audio.path} ({utterance.audio.seconds:.2f} s)")
+    for label, text in [("source", utterance.text), ("transcript", utterance.transcript)]:
+        if text is not None:
+            print_line(console, label, text)
+    for reference in utterance.references:
+        print_line(console, "reference", reference)
+    console.print()
+    for step in steps_of(view, row):
+        console.print(_step(step, row))
+    for stage, outcome in row.outcomes.items():
+        if isinstance(outcome, NBest | Quarantined):
+            console.print()
+            _print_outcome(row, stage, outcome, console)
+
+
+def _step(step: Step, row: UtteranceRow) -> Text:
+    """One node on the way: what it is, what it reads, what it gave; changes against that are marked."""
+    reads = f" of {', '.join(step.node.inputs)}" if step.node.inputs else ""
+    head = Text.assemble(
+        (f"{to_printable(step.node.name)} ", "bold"), (f"{to_printable(step.node.kind + reads)}: ", "dim")
+    )
+    note = Text(f"({to_printable(step.note)})", "dim")
+    outcome = row.outcomes.get(step.node.name)
+    if step.result == "text" and isinstance(outcome, NBest):
+        if step.near is None:
+            text = plain_text(outcome.best.text)
+        elif step.edits:
+            text = Text.assemble(*map(_format_edit, step.edits))
+        else:
+            text = Text(f"the same as {to_printable(step.near)}", "italic dim")
+        return Text.assemble(head, text, *((" ", note) if step.note else ()))
+    begin = {"way": "→ ", "speech": "speech, ", "quarantined": "ended here: ", "none": "– "}[step.result]
+    style = {"way": "bold cyan", "quarantined": "yellow"}.get(step.result, "dim")
+    return Text.assemble(head, (begin + to_printable(step.note), style))
+
+
+def _print_outcome(row: UtteranceRow, stage: str, outcome: Outcome, console: Console) -> None:
+    comparison = row.alignments.get(stage)
+    values = "" if comparison is None else _format_values(comparison)
+    console.print(Text.assemble((to_printable(stage), "bold"), f"  {values}"))
+    if isinstance(outcome, Quarantined):
+        console.print(format_quarantined(outcome))
+        return
+    table = new_table(">", ">score", ">tokens", "hypothesis")
+    for rank, hypothesis in enumerate(outcome.hypotheses, start=1):
+        table.add_row(
+            str(rank), f"{hypothesis.score:.3f}", str(hypothesis.n_tokens), plain_text(hypothesis.text)
+        )
+    console.print(table)
+    if comparison is not None and any(edit.operation != "equal" for edit in comparison.edits):
+        console.print(Text.assemble(("aligned    ", "dim"), *map(_format_edit, comparison.edits)))
+        console.print(Text("           [reference→output] substituted, +inserted, -deleted", "dim"))
+
+
+def _format_edit(edit: Edit[str]) -> Text:
+    """A word with its mark: letters as well as color, for terminals and readers without it."""
+    style = _MARKS[edit.operation]
+    reference, hypothesis = to_printable(edit.reference or ""), to_printable(edit.hypothesis or "")
+    text = {
+        "equal": hypothesis,
+        "substitute": f"[{reference}→{hypothesis}]",
+        "insert": f"+{hypothesis}",
+        "delete": f"-{reference}",
+    }[edit.operation]
+    return Text.assemble((text, style), " ")
+
+
+def _format_values(comparison: ReferenceAlignment) -> str:
+    return "  ".join(
+        f"{label_of(name)} {value:.1f}" for name, value in comparison.values.items() if value is not None
+    )

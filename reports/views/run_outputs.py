@@ -1,0 +1,165 @@
+"""Outputs and cost of finished runs, so that they can be compared as systems."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from components import models
+from components.analysis.comparison import System
+from components.analysis.leaderboard import Cost
+from components.errors import AntiphonError, DataError, StoreError
+from components.files import read_json
+from components.models.checkpoints import count_stored_parameters as count_parameters
+from components.pipeline.pipeline import DATA
+from components.records import NodeRecord, RunRecord, StageRef, Utterance
+from components.storage.reader import read_best_texts, read_utterances
+from components.storage.seal import PLAN
+from components.storage.store import Store
+
+Role = Literal["transcript", "translation"]
+
+
+def text_stages(run: RunRecord) -> list[StageRef]:
+    """Stages of a run whose outcomes are n-best lists of its utterances, in the order of its nodes."""
+    stages = {ref.stage: ref for ref in run.stages}
+    texts = [node.name for node in run.pipeline.of_data() if node.gives == "text"]
+    return [stages[name] for name in texts if name in stages]
+
+
+def output_of(run: RunRecord, role: Role) -> StageRef | None:
+    """The stage that is a run's transcript or translation; None if it has none."""
+    name = run.pipeline.outputs.get(role)
+    return next((ref for ref in run.stages if ref.stage == name), None)
+
+
+def _stages_in_use(run: RunRecord) -> list[StageRef]:
+    """Stages that run whenever the system is used: no training, no tuning, no scoring."""
+    names = {node.name for node in run.pipeline.of_data()}
+    return [ref for ref in run.stages if ref.stage in names]
+
+
+def _find_product(run: RunRecord) -> NodeRecord | None:
+    """The last model node of a run that none of its own nodes reads."""
+    names = {name for node in run.pipeline.nodes for name in node.reads.values()}
+    products = [node for node in run.pipeline.nodes if node.gives == "model" and node.name not in names]
+    return products[-1] if products else None
+
+
+def check_comparable(run: RunRecord) -> None:
+    """Refuse a run that cannot be compared.
+
+    Raises:
+        DataError: it failed, it made a model, it decoded nothing, or all its outputs were put aside.
+    """
+    if not run.status.startswith("completed"):
+        raise DataError(
+            f"run {run.name}: expected a finished run, found one that is {run.status}; run it again, what it "
+            "finished is reused"
+        )
+    product = _find_product(run)
+    if product is not None:
+        model = next((f"store:{ref.key[:12]}" for ref in run.stages if ref.stage == product.name), "it")
+        raise DataError(
+            f"run {run.name}: expected a run over a data set, found one of {run.flow}, which makes a model; "
+            f"run a system with {model} (mt.model of a cascade, say) and compare that run"
+        )
+    stages = text_stages(run)
+    if not stages:
+        raise DataError(
+            f"run {run.name}: expected transcripts or translations, found none in a run of {run.flow}; "
+            "compare runs of a system, such as a cascade"
+        )
+    last = stages[-1]
+    if last.items == last.quarantined:
+        raise DataError(
+            f"run {run.name}: expected outputs of its last stage {last.stage}, found all {last.items} "
+            f"records put aside; antiphon inspect {run.name} --node {last.stage} says why"
+        )
+
+
+def system_of(name: str, run: RunRecord, store: Store) -> System:
+    """The translation and the transcript of a run that :func:`check_comparable` let pass, by utterance id."""
+    translation, transcript = output_of(run, "translation"), output_of(run, "transcript")
+    return System(
+        name,
+        read_best_texts(translation) if translation else {},
+        read_best_texts(transcript) if transcript else {},
+        cost_of(run, store),
+    )
+
+
+def cost_of(run: RunRecord, store: Store) -> Cost:
+    """Seconds of computing (when a stage was reused: those of its first time), memory, parameters, calls."""
+    used, texts = _stages_in_use(run), text_stages(run)
+    seconds = sum(ref.seconds for ref in used)
+    audio = sum(utterance.audio.seconds for utterance in load_utterances(run) if utterance.audio)
+    return Cost(
+        seconds=seconds,
+        real_time_factor=seconds / audio if audio else None,
+        peak_memory_bytes=max(ref.peak_memory_bytes for ref in used),
+        parameters=parameters_of(run, store),
+        calls=sum(ref.items for ref in texts),
+    )
+
+
+def load_utterances(run: RunRecord) -> list[Utterance]:
+    """The utterances of a run's data set.
+
+    Raises:
+        DataError: the run has no ``data`` stage.
+    """
+    for ref in run.stages:
+        if ref.stage == DATA:
+            return list(read_utterances(ref))
+    raise DataError(f"run {run.name}: expected a data stage, found none; it cannot be compared")
+
+
+def load_same_data(runs: Mapping[str, RunRecord]) -> list[Utterance]:
+    """The utterances of several runs, which must be the same.
+
+    Raises:
+        DataError: two runs have other utterances, or other texts for one.
+    """
+    first = next(iter(runs))
+    first_utterances = {utterance.id: utterance for utterance in load_utterances(runs[first])}
+    for name, run in runs.items():
+        utterances = {utterance.id: utterance for utterance in load_utterances(run)}
+        for key in sorted(first_utterances.keys() ^ utterances.keys()):
+            where = first if key in first_utterances else name
+            raise DataError(
+                f"expected {first} and {name} to be runs of the same data, found {key!r} in {where} only; "
+                "run both with the same data and limit"
+            )
+        for key, utterance in utterances.items():
+            if (utterance.references, utterance.transcript) != (
+                first_utterances[key].references,
+                first_utterances[key].transcript,
+            ):
+                raise DataError(f"{key}: expected the same reference texts in {first} and {name}")
+    return list(first_utterances.values())
+
+
+def read_plan(ref: StageRef) -> dict[str, Any]:
+    """Read the plan of a stage; empty where the file is gone."""
+    try:
+        return read_json(Path(ref.path) / PLAN)
+    except StoreError:
+        return {}
+
+
+def parameters_of(run: RunRecord, store: Store) -> int | None:
+    """Parameters of all models of a run together, each once; None if it names none or one is gone."""
+    plans = [read_plan(ref) for ref in _stages_in_use(run)]
+    used = {
+        plan["weights"][role]: name
+        for plan in plans
+        for role, name in plan.get("models", {}).items()
+        if role in plan["weights"]
+    }
+    try:
+        paths = {models.resolve(name, store.backend.url).path for name in used.values()}
+        return sum(count_parameters(Path(path)) for path in paths) if paths else None
+    except (AntiphonError, OSError):
+        return None

@@ -1,0 +1,212 @@
+"""The view of a finished run: rows of nodes, and of utterances with scores and alignments, page by page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from components.languages import UNDETERMINED
+from components.nodes.table import KINDS
+from components.pipeline.item_gatherer import takes_way
+from components.pipeline.pipeline import DATA, ORIGIN, TARGET, WHEN
+from components.records import NBest, NodeOutcome, NodeRecord, Route, RunRecord, StageRef, Utterance
+from reports.views.rows import GraphEdge, Models, StageRow, UtteranceNumbers, UtteranceRow
+from reports.views.sections import Column, Section
+from reports.views.utterance_alignment import align_to_references
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A finished run. Utterances and outcomes may read their records from disk when asked for them.
+
+    ``outcomes`` maps a node to utterance id to outcome, in the order of the pipeline; ``models`` gives those
+    that made a stage, where they are known; ``values`` maps utterance id to further numbers, described by
+    ``columns``.
+    """
+
+    run: RunRecord
+    utterances: Sequence[Utterance]
+    outcomes: Mapping[str, Mapping[str, NodeOutcome]]
+    models: Mapping[str, Models] = field(default_factory=dict)
+    sections: Sequence[Section] = ()
+    columns: Sequence[Column] = ()
+    values: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    _numbers: dict[str, UtteranceNumbers] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @cached_property
+    def audio_seconds(self) -> float:
+        """Length of all audio together."""
+        return sum(utterance.audio.seconds for utterance in self.utterances if utterance.audio)
+
+    def numbers(self) -> list[UtteranceNumbers]:
+        """Numbers of every utterance for the plots; utterances are scored once."""
+        if any(utterance.id not in self._numbers for utterance in self.utterances):
+            for _ in self.rows():
+                pass
+        return [self._numbers[utterance.id] for utterance in self.utterances]
+
+    def nodes(self) -> list[StageRow]:
+        """The data set and the nodes of the pipeline, in order."""
+        stages = {ref.stage: ref for ref in self.run.stages}
+        data = [self._of_stage(stages[DATA])] if DATA in stages else []
+        return [*data, *(self._of_node(node, stages.get(node.name)) for node in self.run.pipeline.nodes)]
+
+    def stages(self) -> list[StageRow]:
+        """The data set, the nodes, and whatever else a run has done, such as its scores."""
+        nodes = self.nodes()
+        names = {row.stage for row in nodes}
+        return [*nodes, *(self._of_stage(ref) for ref in self.run.stages if ref.stage not in names)]
+
+    def transcribes(self, stage: str) -> bool:
+        """Whether the texts of a node are transcripts."""
+        node = self.run.pipeline.node(stage)
+        return node is not None and node.transcribes
+
+    def edges(self) -> list[GraphEdge]:
+        """Edges between the nodes, with the branches of routes."""
+        stages = {row.stage for row in self.nodes()}
+        edges = [edge for node in self.run.pipeline.nodes for edge in self._edges_to(node)]
+        return [edge for edge in edges if edge.above in stages]
+
+    @cached_property
+    def ways(self) -> dict[str, dict[str, int]]:
+        """Node -> way (or decision of a round) -> how many utterances; also 0 for a way that a node is on."""
+        counts: dict[str, Counter[str]] = {}
+        for node in self.run.pipeline.nodes:
+            if node.gives == "table" and node.name in self.outcomes:
+                outcomes = self.outcomes[node.name].values()
+                counts[node.name] = Counter(outcome.way for outcome in outcomes if isinstance(outcome, Route))
+            elif node.gives == "text" and (decided := self._count_decisions(node.name)):
+                counts[node.name] = decided
+        for above, way in {tuple(node.when.split(".", 1)) for node in self.run.pipeline.nodes if node.when}:
+            counted = counts.setdefault(above, Counter())
+            if way not in counted:
+                counted[way] = sum(
+                    takes_way(outcome, way) for outcome in self.outcomes.get(above, {}).values()
+                )
+        return {name: dict(sorted(counted.items())) for name, counted in counts.items()}
+
+    def _count_decisions(self, name: str) -> Counter[str]:
+        """Of a round: how many proposals were accepted, and how many not."""
+        outcomes = self.outcomes.get(name, {})
+        first = next(iter(outcomes.values()), None)
+        if not isinstance(first, NBest) or first.best.decision is None:
+            return Counter()
+        best = (outcome.best.decision for outcome in outcomes.values() if isinstance(outcome, NBest))
+        return Counter(
+            "accepted" if outcome.accepted else "not accepted" for outcome in best if outcome is not None
+        )
+
+    def rows(self, start: int = 0, stop: int | None = None) -> Iterator[UtteranceRow]:
+        """Rows of the utterances from ``start`` up to ``stop``, scored in batches of 50."""
+        end = len(self.utterances) if stop is None else min(stop, len(self.utterances))
+        for first in range(start, end, 50):
+            yield from self._batch(self.utterances[first : min(first + 50, end)])
+
+    def row(self, utterance_id: str) -> UtteranceRow | None:
+        """The row of one utterance, None if the run has no such id."""
+        for utterance in self.utterances:
+            if utterance.id == utterance_id:
+                return self._batch([utterance])[0]
+        return None
+
+    def target_language_of(self, utterance: Utterance) -> str | None:
+        """The utterance's own target language, else the run's."""
+        stated = self.run.parameters.get("target_language")
+        return utterance.target_language or (stated if isinstance(stated, str) else None)
+
+    def language_of(self, node: NodeRecord, utterance: Utterance) -> str:
+        """The language of a node's text of an utterance."""
+        if node.language == TARGET:
+            return self.target_language_of(utterance) or UNDETERMINED
+        return utterance.source_language if node.transcribes else node.language or UNDETERMINED
+
+    def _batch(self, utterances: Sequence[Utterance]) -> list[UtteranceRow]:
+        rows = []
+        for utterance in utterances:
+            outcomes_here = {
+                stage: outcomes[utterance.id]
+                for stage, outcomes in self.outcomes.items()
+                if utterance.id in outcomes
+            }
+            rows.append(UtteranceRow(utterance, outcomes_here, values=self.values.get(utterance.id, {})))
+        for node in self.run.pipeline.nodes:
+            if node.name in self.outcomes and node.gives == "text":
+                self._compare(node, rows)
+        self._numbers.update((row.utterance.id, row.numbers) for row in rows)
+        return rows
+
+    def _compare(self, node: NodeRecord, rows: Sequence[UtteranceRow]) -> None:
+        """Align the node's texts with the references and store that in the rows, a language at a time."""
+        groups: dict[str, list[UtteranceRow]] = {}
+        for row in rows:
+            if isinstance(row.outcomes.get(node.name), NBest) and any(self._references(node, row.utterance)):
+                groups.setdefault(self.language_of(node, row.utterance), []).append(row)
+        for language, group in groups.items():
+            references = {row.utterance.id: self._references(node, row.utterance) for row in group}
+            texts = {row.utterance.id: _best(row.outcomes[node.name]) for row in group}
+            alignments = align_to_references(
+                references, texts, language=language, recognition=node.transcribes
+            )
+            for row in group:
+                if row.utterance.id in alignments:
+                    row.alignments[node.name] = alignments[row.utterance.id]
+
+    def _references(self, node: NodeRecord, utterance: Utterance) -> tuple[str, ...]:
+        """The references of a node's text; empty where they are in another language."""
+        if node.transcribes:
+            return (utterance.transcript or "",)
+        same = node.language in (TARGET, self.target_language_of(utterance))
+        return utterance.references if same else ()
+
+    def _edges_to(self, node: NodeRecord) -> Iterator[GraphEdge]:
+        kind = KINDS.get(node.kind)
+        # A round reads all rounds before it; drawn is that it goes on with the last.
+        inputs = node.inputs[-1:] if kind is not None and kind.waits else node.inputs
+        yield from (GraphEdge(above, node.name) for above in dict.fromkeys(inputs))
+        sources = set(inputs)
+        if node.when is not None:
+            above, way = node.when.split(".", 1)
+            yield GraphEdge(above, node.name, "when", way)
+            sources.add(above)
+        further = [name for role, name in node.reads.items() if role not in (ORIGIN, WHEN)]
+        rest = [name for name in further if name not in node.inputs and name not in sources]
+        yield from (GraphEdge(above, node.name, "table") for above in dict.fromkeys(rest))
+
+    def _of_node(self, node: NodeRecord, ref: StageRef | None) -> StageRow:
+        models = self.models.get(node.name) or dict.fromkeys(node.models.values())
+        if ref is None:
+            return StageRow(node.name, node.kind, node.status, models)
+        kind = KINDS.get(node.kind)
+        hears = (
+            node.gives == "text" and kind is not None and "speech" in kind.reads and self.audio_seconds > 0
+        )
+        status = "failed" if node.status == "failed" else _status(ref)
+        return self._row(ref, node.kind, status, models, hears=hears)
+
+    def _of_stage(self, ref: StageRef) -> StageRow:
+        return self._row(ref, ref.kind or ref.stage, _status(ref), self.models.get(ref.stage, {}))
+
+    def _row(self, ref: StageRef, kind: str, status: str, models: Models, *, hears: bool = False) -> StageRow:
+        return StageRow(
+            stage=ref.stage,
+            kind=kind,
+            status=status,
+            models=models,
+            items=ref.items,
+            quarantined=ref.quarantined,
+            seconds=ref.seconds,
+            real_time_factor=ref.seconds / self.audio_seconds if hears else None,
+            peak_memory_bytes=ref.peak_memory_bytes,
+            key=ref.key,
+        )
+
+
+def _status(ref: StageRef) -> str:
+    return "reused" if ref.reused else "computed"
+
+
+def _best(outcome: NodeOutcome) -> str:
+    return outcome.best.text if isinstance(outcome, NBest) else ""

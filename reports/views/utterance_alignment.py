@@ -1,0 +1,78 @@
+"""Word-by-word alignment of outputs with their references, per utterance."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from components.alignment import Edit, align, count_operations
+from components.languages import without_spaces
+from components.metrics.normalizers import normalizer_for
+from components.metrics.translation import sentence_scores
+
+# Whatever is neither space nor punctuation belongs to a word, combining marks among it, and an apostrophe
+# or a hyphen inside it does too; \w would cut Indic words at their vowel signs.
+_LETTER = r"[^\s!-/:-@\[-`{-~¡-©«-´¶-¹»-¿‐-‧‰-⁞、-〃〈-】।॥،؛؟]"
+_UNIT = re.compile(rf"{_LETTER}+(?:['’‐-]{_LETTER}+)*|\S")
+
+
+@dataclass(frozen=True)
+class ReferenceAlignment:
+    """An output aligned with its reference, and its ``wer``, ``cer``, ``chrf`` or ``bleu``.
+
+    ``values`` are percentages; None where the reference is empty and no rate exists. ``spaced`` tells words
+    from characters.
+    """
+
+    reference: str
+    edits: tuple[Edit[str], ...]
+    spaced: bool = True
+    values: dict[str, float | None] = field(default_factory=dict)
+
+
+def align_to_references(
+    references: Mapping[str, Sequence[str]], texts: Mapping[str, str], *, language: str, recognition: bool
+) -> dict[str, ReferenceAlignment]:
+    """Align outputs in one language with their references, by utterance id.
+
+    Transcripts are aligned under the normalizer of their WER, so that the marks are the counted errors.
+    Translations are aligned as they stand with the closest of their references.
+    """
+    if recognition:
+        return _transcripts({key: refs[0] for key, refs in references.items()}, texts, language)
+    scores = sentence_scores(references, texts, language=language)
+    result = {}
+    for key, values in scores.items():
+        stated = [ref for ref in references[key] if ref.strip()]
+        words = split_units(texts[key], language)
+        options = [(ref, align(split_units(ref, language), words)) for ref in stated]
+        reference, edits = min(options, key=lambda option: _cost(option[1]))
+        result[key] = ReferenceAlignment(reference, edits, not without_spaces(language), dict(values))
+    return result
+
+
+def split_units(text: str, language: str) -> list[str]:
+    """Words and punctuation marks; characters in a language written without spaces."""
+    if without_spaces(language):
+        return [char for char in text if not char.isspace()]
+    return _UNIT.findall(text)
+
+
+def _transcripts(
+    references: Mapping[str, str], texts: Mapping[str, str], language: str
+) -> dict[str, ReferenceAlignment]:
+    normalize = normalizer_for(language)
+    spaced = not without_spaces(language)
+    split: Callable[[str], list[str]] = str.split if spaced else list
+    result = {}
+    for key, reference in references.items():
+        words = split(normalize(reference))
+        edits = align(words, split(normalize(texts[key])))
+        rate = 100.0 * _cost(edits) / len(words) if words else None
+        result[key] = ReferenceAlignment(reference, edits, spaced, {"wer" if spaced else "cer": rate})
+    return result
+
+
+def _cost(edits: Sequence[Edit[str]]) -> int:
+    return len(edits) - count_operations(edits)["equal"]

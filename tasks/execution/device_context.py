@@ -1,0 +1,34 @@
+"""Contexts in which torch computes: the device's lock, threads, the shard's seed, the cached component."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from components.device import seed_everything, use_threads
+from components.nodes.kind import Component
+from tasks.execution.component_cache import cached_component
+from tasks.execution.plan_check import check_plan
+from tasks.execution.shard_job import ShardJob
+from tasks.gpu_lock import lock_device
+
+
+@contextmanager
+def shard_context(
+    job: ShardJob, number: int, build: Callable[[], Component], files: Mapping[str, str]
+) -> Iterator[Component]:
+    """Give the component of a job, ready for shard ``number``; it is alone on its device."""
+    with lock_device(job.device), use_threads(job.threads):
+        component = cached_component(job.plan, (job.settings, job.site.seed), job.site.store, build, files)
+        seed_everything(job.site.seed + number)
+        yield component
+
+
+@contextmanager
+def whole_stage_context(job: ShardJob, files: Mapping[str, str]) -> Iterator[None]:
+    """Hold the device for a stage that is made in one piece, and check its models and files afterwards."""
+    with lock_device(job.device):
+        yield
+    check_plan(
+        job.plan, job.site.store, files
+    )  # afterwards: what changed while it was read is noticed as well

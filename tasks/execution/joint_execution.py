@@ -1,0 +1,56 @@
+"""Joint execution of several pipelines over one data set: what they share is computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from components.pipeline.idle_nodes import remove_idle_nodes
+from components.pipeline.pipeline import DATA, Pipeline
+from components.pipeline.rewriting import names_in_union, unite
+from components.records import StageRef
+from tasks.execution.executor import PipelineResult, execute, resolve_outputs
+
+
+def execute_together(
+    systems: Mapping[str, Pipeline],
+    stages: Mapping[str, Mapping[str, StageRef]],
+    store: str | None,
+    seed: int,
+) -> dict[str, PipelineResult]:
+    """Execute pipelines over one data set as one graph and return the result of each.
+
+    Args:
+        systems: the pipelines by name; names of systems begin those of their nodes.
+        stages: for each system its data sets, by the names under which its nodes read them.
+        store: URL of the store.
+        seed: of the run.
+    """
+    names = {system: names_in_union(system, pipeline) for system, pipeline in systems.items()}
+    sets = {
+        system: {own: stages[system][own] for own in (DATA, *(node.name for node in pipeline.data_nodes()))}
+        for system, pipeline in systems.items()
+    }
+    everything = {
+        names[system].get(own, own): ref for system, own_sets in sets.items() for own, ref in own_sets.items()
+    }
+    executed = execute(unite(systems), everything, store, seed)
+    return {
+        system: _select_system(executed, remove_idle_nodes(pipeline, sets[system]), names[system])
+        for system, pipeline in systems.items()
+    }
+
+
+def _select_system(executed: PipelineResult, pipeline: Pipeline, names: Mapping[str, str]) -> PipelineResult:
+    """Return the result of one of the pipelines.
+
+    Args:
+        executed: the result of all.
+        pipeline: the one.
+        names: the node's name in the one -> in all.
+    """
+    refs = {own: executed.stages[there] for own, there in names.items() if there in executed.stages}
+    stages = {own: ref.model_copy(update={"stage": own}) for own, ref in refs.items()}
+    statuses = {own: executed.statuses[there] for own, there in names.items() if there in executed.statuses}
+    errors = {own: executed.errors[there] for own, there in names.items() if there in executed.errors}
+    plans = {own: executed.plans[there] for own, there in names.items() if there in executed.plans}
+    return PipelineResult(stages, statuses, errors, plans, resolve_outputs(pipeline, stages, statuses))

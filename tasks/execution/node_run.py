@@ -1,0 +1,282 @@
+"""One node of a run as a Prefect task: its shards follow those that it reads, in order, through its lane."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+from prefect.client.schemas.objects import State
+from prefect.states import Cancelled, Failed
+
+from components.errors import StoreError
+from components.machine import resolve_device_name
+from components.models.weight_digests import resolve_weight_digests
+from components.nodes.kind import Item, Site
+from components.pipeline.item_gatherer import ItemGatherer
+from components.pipeline.pipeline import Pipeline
+from components.pipeline.planning import MIN_SHARD_SIZE, NodePlan, make_stage_plan, with_models, with_tables
+from components.records import StageRef
+from components.storage.reader import read_utterances
+from components.storage.stage_writer import open_stage
+from components.storage.store import Store
+from components.storage.whole_stage import Product, compute_once, discard_work
+from tasks import task_runners
+from tasks.execution.node_artifacts import publish_node
+from tasks.execution.run_coordinator import BlockedError, HaltedError, RunCoordinator
+from tasks.execution.shard_job import ShardJob
+from tasks.execution.sharded_stage import ShardedStage, ShardWork, rank
+from tasks.progress import ProgressBar
+from tasks.task_options import as_prefect_state
+
+
+class NodeRun:
+    """Computes the stage of one node, or what is missing of it.
+
+    Args:
+        pipeline: the graph.
+        planned: the node and its plan.
+        data: the data sets by name.
+        coordinator: of the nodes of the run.
+        keys: of the stages of all nodes, by name.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        planned: NodePlan,
+        data: Mapping[str, StageRef],
+        coordinator: RunCoordinator,
+        keys: Mapping[str, str],
+    ) -> None:
+        """``data``: the data sets, ``keys``: those of the stages of all nodes, by name."""
+        self.pipeline = pipeline
+        self.planned = planned
+        self.node = planned.node
+        self.data_sets = data
+        self.coordinator = coordinator
+        self.keys = keys
+        self.store = Store(planned.site.store)
+        self.all_idle = False
+        """Whether nothing is to be done for any of its items, though there are some."""
+        self._depth = pipeline.depth_of(self.node.name)
+
+    @property
+    def data(self) -> StageRef:
+        """The utterances of a node that reads some."""
+        return self.data_sets[self.pipeline.data_of(self.node.name)]
+
+    def compute(self) -> StageRef | None:
+        """Return the finished stage; None where no utterance had anything to do with the node."""
+        kind, plan = self.node.kind, self.planned.stage
+        read: dict[str, str] | None = None
+        if kind.whole or kind.waits or self.store.find_stage(plan) is not None:
+            read = self._wait_for_all()
+            finished = self.store.find_stage(plan, read)
+            if finished is not None:
+                discard_work(Path(finished.path))
+                return finished
+            if kind.whole:
+                return self._compute_whole(read)
+            if not self._has_work():
+                return None
+        return self._compute_shards(read)
+
+    def _has_work(self) -> bool:
+        """Return whether any item needs work, and set ``all_idle``: there are items, and none does."""
+        for _, items in self._read_slices():
+            for item in items:
+                if not self.node.kind.is_idle(item):
+                    self.all_idle = False
+                    return True
+                self.all_idle = True
+        return False
+
+    # What it reads
+
+    def _wait_for_all(self) -> dict[str, str]:
+        """Wait for everything that the node reads and return the digests, by role."""
+        refs = {role: self._wait_for_ref(name) for role, name in self.node.reads.items()}
+        # Of utterances the digest of what decides results stands in the key; where their audio lies does not.
+        return {role: ref.sha256 for role, ref in refs.items() if ref is not None and ref.content is None}
+
+    def _wait_for_ref(self, name: str) -> StageRef | None:
+        return self.data_sets[name] if name in self.data_sets else self.coordinator.wait_for(name)
+
+    def _folder_of(self, name: str) -> Path | None:
+        """Return where the outcomes of a node are, or are being written; None where there are none."""
+        if self.coordinator.is_finished(name):
+            ref = self.coordinator.ref(name)
+            return None if ref is None else Path(self.store.localize(ref).path)
+        return self.store.stage_folder(self.keys[name])
+
+    def _read_slices(self) -> Iterator[tuple[int, list[Item]]]:
+        """Yield the items of every slice of the data set, each as soon as what it reads is there."""
+        size = self.planned.stage.shard_size or MIN_SHARD_SIZE
+        followed = {name for role, name in self.node.reads.items() if role not in self.node.tables}
+        read = sorted(followed - self.data_sets.keys())
+        gatherer: ItemGatherer | None = None
+        rest = read_utterances(self.data)
+        for number, batch in enumerate(iter(lambda: list(islice(rest, size)), [])):
+            for name in read:
+                self.coordinator.wait_for_shard(name, number)
+            if gatherer is None:
+                folders = {name: self._folder_of(name) for name in read}
+                existing = {name: folder for name, folder in folders.items() if folder is not None}
+                gatherer = ItemGatherer(self.pipeline, self.node, existing)
+            yield number, gatherer.gather(batch)
+
+    # Shards
+
+    def _compute_shards(self, read: dict[str, str] | None) -> StageRef | None:
+        """Compute shard after shard; nothing is opened before there is something to do.
+
+        Args:
+            read: digests of what it reads, where that is finished and an earlier stage may be stale.
+        """
+        slices = self._read_slices()
+        empty = []
+        for number, items in slices:
+            if items:
+                break
+            empty.append(number)
+        else:
+            return None
+
+        def everything() -> Iterator[tuple[int, list[Item]]]:
+            yield from ((shard, []) for shard in empty)
+            yield number, items
+            yield from slices
+
+        with open_stage(self.store, self.planned.stage, read_digests=read) as writer:
+            if writer.ref is not None:  # another run has finished it meanwhile
+                return writer.ref
+            total = self.data.items - self.data.quarantined
+            ShardedStage(writer, self._make_shard_work(), self.coordinator, total).run(everything())
+            writer.read_digests = self._wait_for_all()
+            ids = None if self.node.kind.filters else self._read_ids()
+            return writer.finish(ids)
+
+    def _read_ids(self) -> Iterator[str]:
+        return (item.utterance.id for _, items in self._read_slices() for item in items)
+
+    def _make_shard_work(self) -> ShardWork:
+        return ShardWork(self.node.name, self.lane_name(), self._depth, self.make_job)
+
+    def make_job(self) -> ShardJob:
+        """Return what a process needs to know to compute shards."""
+        site = with_tables(self.planned.site, self.node, self._find_tables())
+        settings = with_models(self.node.settings, self.node, self.keys)
+        device = self.node.kind.device(settings) or "cpu"
+        threads = 1
+        if "torch" in self.planned.stage.libraries:
+            from components.device import count_torch_threads  # noqa: PLC0415 - imports torch
+
+            threads = count_torch_threads()
+        return ShardJob(self.planned.stage, settings.model_dump_json(), site, device, threads)
+
+    def _find_tables(self) -> dict[str, StageRef]:
+        refs = {name: self._wait_for_ref(name) for name in self.node.tables.values()}
+        return {name: self.store.localize(ref) for name, ref in refs.items() if ref is not None}
+
+    def lane_name(self) -> str:
+        """Return the lane that it computes in: its device, or one of its own for what computes elsewhere."""
+        device = self.node.kind.device(self.node.settings)
+        if device is None:
+            return f"node:{self.node.name}"
+        if "torch" not in self.planned.stage.libraries:
+            return "cpu"
+        return resolve_device_name(device)
+
+    def find_first_text(self) -> StageRef | None:
+        """Return the stage of the first text that a finished node has read."""
+        names = [name for name in self.node.of if self.pipeline.sort_of(name) == "text"]
+        refs = [self.coordinator.ref(name) for name in names if self.coordinator.is_finished(name)]
+        return next((self.store.localize(ref) for ref in refs if ref is not None), None)
+
+    # Whole
+
+    def _compute_whole(self, read: dict[str, str]) -> StageRef:
+        job = self.make_job()
+        kind = self.node.kind
+        refs = {role: self._wait_for_ref(name) for role, name in self.node.reads.items()}
+        stages = {role: self.store.localize(ref) for role, ref in refs.items() if ref is not None}
+        settings = kind.settings.model_validate_json(job.settings)
+
+        site = self._with_progress(job.site)
+
+        def work(folder: Path) -> Product:
+            if kind.gathers:
+                return kind.collect(settings, site, self._read_items(), folder)
+            return kind.make(settings, site, stages, folder)
+
+        def work_with_torch(folder: Path) -> Product:
+            from tasks.execution.device_context import whole_stage_context  # noqa: PLC0415 - imports torch
+
+            with whole_stage_context(job, kind.files(settings)):
+                return work(folder)
+
+        compute = work_with_torch if "torch" in self.planned.stage.libraries else work
+
+        # On a cluster shards are computed elsewhere, more than one at a time; this is computed here.
+        lane = self.lane_name() if task_runners.runner_name() == "threads" else f"here:{self.lane_name()}"
+        self.coordinator.open_lane(lane, 1)
+        with self.coordinator.hold_lane(lane, rank(self._depth, 0)):
+            return compute_once(self.store, self.planned.stage, compute, read)
+
+    def _with_progress(self, site: Site) -> Site:
+        """Return the site of a node that is made in one piece, with progress shown and stopping checked."""
+        bar = ProgressBar(self.node.name, self.node.kind.summary)
+
+        def progress(percent: float) -> None:
+            self.coordinator.check_halted()
+            bar.show(percent)
+
+        return replace(site, progress=progress, verify=self._verify_plan)
+
+    def _verify_plan(self) -> None:
+        """Raise StoreError where what the node reads has changed since it was planned."""
+        planned = self.planned.stage
+        here = make_stage_plan(self.node, self.planned.site, planned.upstream, 0, resolve_weight_digests)
+        if here.key != planned.key:
+            raise StoreError(
+                f"{self.node.name}: expected data and models as planned, found others; run it again"
+            )
+
+    def _read_items(self) -> Iterator[Item]:
+        """Yield its items one by one, until the run is to stop."""
+        for _, items in self._read_slices():
+            self.coordinator.check_halted()
+            yield from items
+
+
+CURRENT_NODE: ContextVar[NodeRun] = ContextVar("node at work")
+"""The node that this thread computes."""
+
+
+def compute_current_node() -> StageRef | State[StageRef | None]:
+    """Compute the node of this thread, tell the other nodes of the run, and publish its stage."""
+    run = CURRENT_NODE.get()
+    name, coordinator = run.node.name, run.coordinator
+    try:
+        ref = run.compute()
+    except HaltedError as error:
+        coordinator.fail(name, error)
+        return Cancelled(message="the run was stopped; finished shards are kept")
+    except BlockedError as error:
+        coordinator.fail(name, error)
+        return Failed(name="Blocked", message=str(error))
+    except BaseException as error:
+        coordinator.fail(name, error)
+        raise
+    if ref is None:
+        stands_for = run.node.of[-1] if run.all_idle else ""
+        coordinator.finish(
+            name, coordinator.ref(stands_for) if coordinator.is_finished(stands_for) else None, "skipped"
+        )
+        return as_prefect_state(None)
+    coordinator.finish(name, ref, "reused" if ref.reused else "computed")
+    publish_node(run.pipeline, run.node, ref, run.data_sets, run.find_first_text())
+    return as_prefect_state(ref)

@@ -1,0 +1,188 @@
+"""Coordination of a run's node threads: progress, finished stages, failures, stopping, lanes of devices."""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from threading import Condition
+from typing import Literal
+
+from components.errors import AntiphonError
+from components.records import StageRef
+
+Status = Literal["planned", "computed", "reused", "skipped", "failed", "blocked"]
+_POLL_SECONDS = 0.5
+"""Seconds after which a waiting thread checks whether it is to stop, though nothing woke it."""
+
+
+class HaltedError(Exception):
+    """The run is to stop: nothing new is begun."""
+
+
+class BlockedError(AntiphonError):
+    """A node that this one reads has failed."""
+
+
+class RunCoordinator:
+    """The state of all nodes of one run, under one lock; every change wakes whoever waits.
+
+    Args:
+        duplicates: node -> the node whose stage is also its own.
+    """
+
+    def __init__(self, duplicates: Mapping[str, str] | None = None) -> None:
+        """``twins``: nodes whose stage is another node's as well."""
+        self._duplicates = dict(duplicates or {})
+        self._changed = Condition()
+        self._shards: defaultdict[str, int] = defaultdict(int)
+        self._refs: dict[str, StageRef | None] = {}
+        self.status: dict[str, Status] = {}
+        self.errors: dict[str, BaseException] = {}
+        self.deadline: float | None = None
+        self._halted = False
+        self._free: dict[str, int] = {}
+        self._queues: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+
+    # How far nodes are
+
+    def advance(self, node: str, shards: int) -> None:
+        """Note that so many shards of a node are in the store."""
+        with self._changed:
+            self._shards[node] = shards
+            self._changed.notify_all()
+
+    def finish(self, node: str, ref: StageRef | None, status: Status) -> None:
+        """Note that a node has ended; ``ref`` is what its readers read, None if it gave nothing."""
+        with self._changed:
+            self._refs[node], self.status[node] = ref, status
+            self._changed.notify_all()
+
+    def fail(self, node: str, error: BaseException) -> None:
+        """Note that a node has failed, or cannot begin because another has."""
+        with self._changed:
+            self.status[node] = "blocked" if isinstance(error, BlockedError) else "failed"
+            self.errors[node] = error
+            self._changed.notify_all()
+
+    def ref(self, node: str) -> StageRef | None:
+        """Return what the readers of a finished node read."""
+        return self._refs[self._original_of(node)]
+
+    def is_finished(self, node: str) -> bool:
+        """Return whether a node has ended well."""
+        return self._original_of(node) in self._refs
+
+    def has_ended(self, node: str) -> bool:
+        """Return whether a node has ended, well or not."""
+        return node in self.status
+
+    def _original_of(self, node: str) -> str:
+        return self._duplicates.get(node, node)
+
+    def wait_for_shard(self, node: str, number: int) -> None:
+        """Wait until shard ``number`` of a node can be read.
+
+        Raises:
+            BlockedError: the node failed.
+            HaltedError: the run is to stop.
+        """
+        node = self._original_of(node)
+        self._wait_for(node, lambda: self._shards[node] > number or node in self._refs)
+
+    def wait_for(self, node: str) -> StageRef | None:
+        """Wait until a node is finished and return its stage; None if it gave nothing.
+
+        Raises:
+            BlockedError: the node failed.
+            HaltedError: the run is to stop.
+        """
+        node = self._original_of(node)
+        self._wait_for(node, lambda: node in self._refs)
+        return self._refs[node]
+
+    def _wait_for(self, node: str, ready: Callable[[], bool]) -> None:
+        def decided() -> bool:
+            return ready() or node in self.errors
+
+        self.wait(decided)
+        if not ready():
+            raise BlockedError(f"expected the output of node {node}, which this node reads; that node failed")
+
+    def wait(self, ready: Callable[[], bool]) -> None:
+        """Wait until ``ready`` returns True.
+
+        Raises:
+            HaltedError: the run is to stop.
+        """
+        with self._changed:
+            while not ready():
+                self._raise_if_halted()
+                self._changed.wait(_POLL_SECONDS)
+            self._raise_if_halted()
+
+    # Stopping
+
+    def halt(self, seconds: float | None = None) -> None:
+        """Let nothing new begin; shards in flight may be finished within ``seconds`` (None: however long)."""
+        with self._changed:
+            self._halted = True
+            self.deadline = None if seconds is None else time.monotonic() + seconds
+            self._changed.notify_all()
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds that shards in flight still have."""
+        return float("inf") if self.deadline is None else self.deadline - time.monotonic()
+
+    def check_halted(self) -> None:
+        """Raise HaltedError where the run is to stop."""
+        with self._changed:
+            self._raise_if_halted()
+
+    def _raise_if_halted(self) -> None:
+        if self._halted:
+            raise HaltedError
+
+    # Lanes
+
+    def open_lane(self, lane: str, width: int) -> None:
+        """Open a lane that computes ``width`` shards at a time."""
+        self._free.setdefault(lane, width)
+
+    def enter_lane(self, lane: str, rank: tuple[int, int]) -> None:
+        """Wait for a turn in a lane; of those who wait the lowest rank goes first.
+
+        Raises:
+            HaltedError: the run is to stop.
+        """
+        with self._changed:
+            queue = self._queues[lane]
+            heapq.heappush(queue, rank)
+            try:
+                while not (self._free[lane] and queue[0] == rank):
+                    self._raise_if_halted()
+                    self._changed.wait(_POLL_SECONDS)
+                self._raise_if_halted()
+                self._free[lane] -= 1
+            finally:
+                queue.remove(rank)
+                heapq.heapify(queue)
+                self._changed.notify_all()
+
+    def leave_lane(self, lane: str) -> None:
+        """Give back a turn in a lane."""
+        with self._changed:
+            self._free[lane] += 1
+            self._changed.notify_all()
+
+    @contextmanager
+    def hold_lane(self, lane: str, rank: tuple[int, int]) -> Iterator[None]:
+        """Hold a turn in a lane for what is computed in this thread."""
+        self.enter_lane(lane, rank)
+        try:
+            yield
+        finally:
+            self.leave_lane(lane)

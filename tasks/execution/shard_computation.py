@@ -1,0 +1,65 @@
+"""The computation of one shard of a node, on any machine: packed items in, the lines that are stored out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from components.nodes.kind import Component, Item
+from components.nodes.table import KINDS
+from components.pipeline.item_gatherer import id_of
+from components.profiling import measure_cost
+from components.records import NodeOutcome, Quarantined
+from tasks.execution.plan_check import check_plan
+from tasks.execution.shard_job import ShardJob, ShardResult
+
+
+def compute_packed(node: str, number: int, job: ShardJob, payload: str) -> ShardResult:
+    """Compute the items of one packed shard.
+
+    Args:
+        node: its name, for messages.
+        number: of the shard.
+        job: the node's plan, settings and site.
+        payload: the packed items.
+    """
+    kind = KINDS[job.plan.kind]
+    settings = kind.settings.model_validate_json(job.settings)
+    items = [Item.model_validate_json(line) for line in payload.split("\n")]
+    if "torch" not in job.plan.libraries:
+        component = kind.build(settings, job.site)
+        check_plan(job.plan, job.site.store, kind.files(settings))
+        return _compute_checked(node, component, items, filters=kind.filters)
+    from tasks.execution.device_context import shard_context  # noqa: PLC0415 - imports torch
+
+    with shard_context(
+        job, number, lambda: kind.build(settings, job.site), kind.files(settings)
+    ) as component:
+        return _compute_checked(node, component, items, filters=kind.filters)
+
+
+def _compute_checked(node: str, component: Component, items: Sequence[Item], *, filters: bool) -> ShardResult:
+    """Return the outcomes of a component, after a check that it answered for each item, in order.
+
+    Raises:
+        RuntimeError: it did not; this is a fault of the component, not of the data.
+    """
+    with measure_cost() as cost:
+        outcomes = list(component(items))
+    expected = [item.utterance.id for item in items]
+    answered = [
+        key if outcome is None and filters else None if outcome is None else id_of(outcome)
+        for key, outcome in zip(expected, outcomes, strict=False)
+    ]
+    if expected != answered or len(outcomes) != len(items):
+        raise RuntimeError(f"{node}: expected outcomes for {expected}, in this order, found {answered}")
+    stored = [outcome for outcome in outcomes if outcome is not None]
+    return ShardResult(
+        [_to_json(outcome) for outcome in stored if not isinstance(outcome, Quarantined)],
+        [_to_json(outcome) for outcome in stored if isinstance(outcome, Quarantined)],
+        cost.seconds,
+        cost.peak_memory_bytes,
+    )
+
+
+def _to_json(outcome: NodeOutcome) -> str:
+    return outcome.model_dump_json(exclude_defaults=True)

@@ -1,0 +1,35 @@
+"""Plain data that travel to a process that computes a shard, and back."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from components.nodes.kind import Item, Site
+from components.storage.stage_plan import StagePlan
+
+
+class ShardResult(NamedTuple):
+    """The result of one shard: the JSON lines that are stored, and its cost."""
+
+    outputs: list[str]
+    errors: list[str]
+    seconds: float
+    peak_memory_bytes: int
+
+
+class ShardJob(NamedTuple):
+    """What a process needs to know of a node to compute its shards; plain data, so that it can be sent."""
+
+    plan: StagePlan
+    settings: str
+    site: Site
+    device: str
+    threads: int
+
+
+def pack_items(items: Iterable[Item]) -> tuple[str, str]:
+    """Pack items into one string, cheap to send to another machine; also return its digest."""
+    payload = "\n".join(item.model_dump_json(exclude_defaults=True) for item in items)
+    return payload, hashlib.sha256(payload.encode()).hexdigest()

@@ -1,0 +1,125 @@
+"""The ``comparison`` stage: finished runs over one data set, compared with tests of significance."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from prefect import get_run_logger, task
+from prefect.client.schemas.objects import State
+from prefect.events import emit_event
+
+from components import metrics
+from components.analysis.comparison import Comparison, compare
+from components.analysis.comparison_settings import ComparisonSettings
+from components.canonical_json import digest_of
+from components.files import write_bytes, write_json
+from components.languages import UNDETERMINED
+from components.metrics.significance import Difference
+from components.records import RunRecord, StageRef, Utterance
+from components.storage.stage_plan import StagePlan, content_of, library_versions
+from components.storage.store import Store
+from components.storage.whole_stage import Product, compute_once
+from reports.analyses import comparison_report
+from reports.analyses.stage_results import COMPARISON, VALUES, read_comparison
+from reports.views.run_outputs import check_comparable, load_same_data, system_of, text_stages
+from tasks.artifacts import publish_table
+from tasks.stages.metrics import LIBRARIES
+from tasks.task_options import NOT_STORED, as_prefect_state
+
+VERSION = "comparison/1"
+QUALITY_DROPPED = "antiphon.quality.dropped"
+"""Event: a system is significantly worse than the baseline; automations/quality.yaml waits for it."""
+
+
+def compute_comparison(runs: Mapping[str, RunRecord], settings: ComparisonSettings, store: Store) -> StageRef:
+    """Compare runs, or return the same comparison computed before.
+
+    Args:
+        runs: system name -> run.
+        settings: metrics, tests and groups.
+        store: where.
+
+    Raises:
+        DataError: a run that cannot be compared, or runs over different data.
+    """
+    for run in runs.values():
+        check_comparable(run)
+    utterances = load_same_data(runs)
+
+    def work(folder: Path) -> Product:
+        comparison, values = compare(
+            utterances,
+            [system_of(name, run, store) for name, run in runs.items()],
+            settings,
+            language=_target_languages(utterances, runs),
+            source_language={utterance.id: utterance.source_language for utterance in utterances},
+        )
+        write_json(folder / COMPARISON, comparison.model_dump(mode="json"))
+        lines = [json.dumps({"id": key, "values": scores}) for key, scores in values.items()]
+        write_bytes(folder / VALUES, "".join(line + "\n" for line in lines).encode())
+        return Product([COMPARISON, VALUES], items=len(utterances))
+
+    return compute_once(store, _make_plan(runs, settings, utterances), work)
+
+
+@task(name="comparison", task_run_name="comparison", **NOT_STORED)
+def compare_runs(
+    runs: Mapping[str, RunRecord], settings: ComparisonSettings, store_url: str | None
+) -> StageRef | State[StageRef]:
+    """Compare runs as a task, with the tables as artifacts; see :func:`compute_comparison`."""
+    ref = compute_comparison(runs, settings, Store(store_url))
+    comparison = read_comparison(ref)
+    for note in comparison.notes:
+        get_run_logger().warning("comparison: %s", note)
+    what = f"{len(runs)} systems, {comparison.n} utterances"
+    publish_table(comparison_report.build_score_rows(comparison), "comparison", what)
+    publish_table(comparison_report.build_cost_rows(comparison), "cost", what)
+    publish_table(
+        comparison_report.build_bucket_rows(comparison),
+        "groups",
+        f"{comparison.ranking} by group of utterances",
+    )
+    for difference in find_significant_drops(comparison):
+        resource = {
+            "prefect.resource.id": f"antiphon.system.{difference.system}",
+            "prefect.resource.name": difference.system,
+        }
+        emit_event(event=QUALITY_DROPPED, resource=resource, payload=difference.model_dump(mode="json"))
+    return as_prefect_state(ref)
+
+
+def find_significant_drops(comparison: Comparison) -> list[Difference]:
+    """Return the systems that are significantly worse than the baseline in the ranking metric."""
+    return [
+        difference
+        for difference in comparison.differences
+        if difference.metric == comparison.ranking and difference.verdict == "worse"
+    ]
+
+
+def _make_plan(
+    runs: Mapping[str, RunRecord], settings: ComparisonSettings, utterances: list[Utterance]
+) -> StagePlan:
+    upstream = {
+        f"{name}/{ref.stage}": content_of(ref) for name, run in runs.items() for ref in text_stages(run)
+    }
+    return StagePlan(
+        stage="comparison",
+        kind="comparison",
+        version=f"{VERSION} metrics/{metrics.version}",
+        parameters={**settings.model_dump(mode="json"), "systems": list(runs)},
+        upstream=upstream,
+        inputs={
+            "utterances": digest_of([utterance.model_dump(exclude={"audio"}) for utterance in utterances])
+        },
+        libraries=library_versions(LIBRARIES),
+    )
+
+
+def _target_languages(utterances: list[Utterance], runs: Mapping[str, RunRecord]) -> dict[str, str]:
+    """Return each utterance's target language, as the data or else the runs state it."""
+    stated = {run.parameters.get("target_language") for run in runs.values()} - {None}
+    other = str(stated.pop()) if len(stated) == 1 else UNDETERMINED
+    return {utterance.id: utterance.target_language or other for utterance in utterances}

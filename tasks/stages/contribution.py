@@ -1,0 +1,223 @@
+"""The ``contribution`` stage: what each part of a finished system adds, from its outputs with fewer parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from prefect import task
+from prefect.client.schemas.objects import State
+
+from components import metrics
+from components.analysis.contribution import Contribution, measure_contribution, statistics_of_outputs
+from components.errors import ConfigError, DataError
+from components.experts import contribution as experts
+from components.experts import multilingual
+from components.experts.config import ExpertsConfig
+from components.experts.routing_stats import Sample
+from components.files import write_json
+from components.languages import UNDETERMINED
+from components.metrics.shapley import Coalition
+from components.models import resolve
+from components.models.loading import load_transformers
+from components.pipeline.ablation import Ablation, ablations_of
+from components.pipeline.pipeline import DATA, Pipeline
+from components.records import StageRef
+from components.storage.reader import read_best_texts, read_utterances
+from components.storage.stage_plan import StagePlan, content_of, library_versions, upstream_of
+from components.storage.store import Store
+from components.storage.whole_stage import TABLES, Product, compute_once
+from reports.analyses import contribution_report
+from reports.analyses.stage_results import CONTRIBUTIONS, read_contributions
+from tasks.artifacts import publish_table
+from tasks.execution.executor import PipelineResult
+from tasks.execution.joint_execution import execute_together
+from tasks.stages.metrics import LIBRARIES
+from tasks.task_options import NOT_STORED, as_prefect_state, unwrap
+
+STAGE = "contribution"
+
+
+@dataclass(frozen=True)
+class AblatedOutputs:
+    """The parts of one system, and the output with each set of them."""
+
+    system: Ablation
+    outputs: Mapping[Coalition, StageRef]
+
+
+def compute_contributions(
+    pipeline: Pipeline, stages: Mapping[str, StageRef], seed: int, store: str | None, metric: str
+) -> StageRef:
+    """Compute what each part of a finished system adds; it runs with fewer parts, finished stages are reused.
+
+    Args:
+        pipeline: that of the run.
+        stages: of the run, by node.
+        seed: of the run.
+        store: URL of the store.
+        metric: the metric of translations.
+
+    Raises:
+        ConfigError: it has no parts that can be taken away.
+    """
+    ablations = ablations_of(pipeline, stages)
+    if not ablations:
+        raise ConfigError(
+            "expected a node with several members, inputs, sources, rounds or experts, whose texts have "
+            f"references, found none in {', '.join(pipeline.nodes)}"
+        )
+    systems = {
+        f"part{number}-{subset}": fewer
+        for number, ablation in enumerate(ablations, 1)
+        for subset, fewer in enumerate(ablation.pipelines.values())
+    }
+    executed = execute_together(systems, dict.fromkeys(systems, stages), store, seed)
+    outputs = iter(executed.values())
+    parts = [
+        AblatedOutputs(ablation, {coalition: _output_of(next(outputs)) for coalition in ablation.pipelines})
+        for ablation in ablations
+    ]
+    ref: StageRef = unwrap(score_parts(parts, stages[DATA], metric, pipeline.languages[1], store))
+    return ref
+
+
+def _output_of(executed: PipelineResult) -> StageRef:
+    executed.raise_first_error()
+    (name,) = executed.pipeline.outputs.values()
+    if name not in executed.stages:
+        raise DataError(f"expected texts of {name} with some of its parts, found none: it had nothing to do")
+    return executed.stages[name]
+
+
+def compute_expert_contributions(
+    pipeline: Pipeline, stages: Mapping[str, StageRef], limit: int | None, store: str | None
+) -> StageRef:
+    """Compute what each expert of a pipeline's model adds, on its development references.
+
+    Raises:
+        ConfigError: no node of it gives a model with experts.
+    """
+    for node in pipeline:
+        config = node.settings
+        if isinstance(config, ExpertsConfig) and config.num_experts and node.name in stages:
+            languages = (config.source_language, config.targets)
+            sentences = limit or config.eval_sentences
+            ref: StageRef = unwrap(score_experts(stages[node.name], config.dev, languages, sentences, store))
+            return ref
+    raise ConfigError(f"expected a model with experts, found none in {', '.join(pipeline.nodes)}")
+
+
+@task(name=STAGE, task_run_name=STAGE, **NOT_STORED)
+def score_parts(
+    systems: Sequence[AblatedOutputs], data: StageRef, metric: str, target: str | None, store_url: str | None
+) -> StageRef | State[StageRef]:
+    """Score the contribution of every part, in points of ``metric`` (of WER for transcripts)."""
+    sets = [(n, subset, ref) for n, system in enumerate(systems) for subset, ref in system.outputs.items()]
+    plan = StagePlan(
+        stage=STAGE,
+        kind=STAGE,
+        version=f"contribution/1 metrics/{metrics.version}",
+        parameters={
+            "metric": metric,
+            "target_language": target,
+            "parts": [[system.system.title, *system.system.parts] for system in systems],
+            "sets": [[n, *sorted(subset)] for n, subset, _ in sets],
+        },
+        upstream=upstream_of(data) | {f"set {i}": content_of(ref) for i, (*_, ref) in enumerate(sets)},
+        libraries=library_versions(LIBRARIES),
+    )
+
+    def work(folder: Path) -> Product:
+        return _write_contributions(
+            [_score_system(system, data, metric, target) for system in systems], folder, data.items
+        )
+
+    return as_prefect_state(_publish(compute_once(Store(store_url), plan, work)))
+
+
+def _score_system(parts: AblatedOutputs, data: StageRef, metric: str, target: str | None) -> Contribution:
+    system = parts.system
+    references: dict[str, Sequence[str]] = {}
+    languages: dict[str, str] = {}
+    for utterance in read_utterances(data):
+        truth = (
+            ([utterance.transcript] if utterance.transcript else [])
+            if system.transcripts
+            else utterance.references
+        )
+        if truth:
+            references[utterance.id] = truth
+            language = (
+                utterance.source_language if system.transcripts else target or utterance.target_language
+            )
+            languages[utterance.id] = language or UNDETERMINED
+    values = statistics_of_outputs(
+        {subset: read_best_texts(ref) for subset, ref in parts.outputs.items()},
+        references,
+        "wer" if system.transcripts else metric,
+        language=languages,
+        n_total=data.items,
+    )
+    return measure_contribution(system.title, system.parts, values, empty=system.empty)
+
+
+@task(name=STAGE, task_run_name=STAGE, **NOT_STORED)
+def score_experts(
+    trained: StageRef,
+    source: str,
+    languages: tuple[str, Sequence[str]],
+    limit: int | None,
+    store_url: str | None,
+) -> StageRef | State[StageRef]:
+    """Score the contribution of every expert of a model's sparse layers to the likelihood of references.
+
+    Args:
+        trained: the stage of the model.
+        source: parallel text.
+        languages: its source language and its target languages.
+        limit: sentences per language at most.
+        store_url: URL of the store.
+    """
+    corpus = multilingual.read(source, *languages, limit)
+    plan = StagePlan(
+        stage=STAGE,
+        kind=STAGE,
+        version="contribution-experts/2",
+        parameters={"languages": list(languages[1]), "limit": limit},
+        upstream=upstream_of(trained),
+        inputs=corpus.digests,
+        libraries=library_versions(LIBRARIES),
+    )
+
+    def work(folder: Path) -> Product:
+        samples = [
+            Sample(f"{language}-{number:06d}", language, *pair)
+            for language, pairs in corpus.pairs.items()
+            for number, pair in enumerate(pairs, 1)
+        ]
+        checkpoint = resolve(f"store:{trained.key}", str(Store(store_url).root))
+        shares = experts.measure_contributions(*load_transformers(checkpoint, "seq2seq"), samples)
+        return _write_contributions(shares, folder, len(samples))
+
+    return as_prefect_state(_publish(compute_once(Store(store_url), plan, work)))
+
+
+def _write_contributions(contributions: Sequence[Contribution], folder: Path, items: int) -> Product:
+    write_json(
+        folder / CONTRIBUTIONS,
+        {"systems": [contribution.model_dump(mode="json") for contribution in contributions]},
+    )
+    write_json(folder / TABLES, contribution_report.build_tables(contributions))
+    return Product([CONTRIBUTIONS, TABLES], items=items)
+
+
+def _publish(ref: StageRef) -> StageRef:
+    for number, contribution in enumerate(read_contributions(ref), 1):
+        publish_table(
+            contribution_report.build_rows(contribution),
+            f"contribution-{number}",
+            contribution_report.summarize(contribution),
+        )
+    return ref

@@ -1,0 +1,134 @@
+"""The ``scores`` stage: scores of a trained model on data sets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from prefect import task
+from prefect.client.schemas.objects import State
+
+from components import data, metrics
+from components.device import pick_device
+from components.experts.config import ExpertsConfig
+from components.files import read_json, write_json
+from components.metrics.translation import translation_scores
+from components.records import NBest, Score, StageRef
+from components.refining import scoring as refiners
+from components.storage.stage_plan import StagePlan, library_versions, upstream_of
+from components.storage.store import Store
+from components.storage.whole_stage import Product, compute_once
+from components.training import parallel_data, scoring
+from components.training.config import TrainingConfig
+from components.training.product import MODEL
+from components.translation import factory
+from components.translation.config import TranslationConfig
+from components.translation.translator import Translator
+from tasks.gpu_lock import lock_device
+from tasks.task_options import NOT_STORED, as_prefect_state
+
+LIBRARIES = ("torch", "transformers", "sentencepiece", "sacrebleu")
+SCORES = "scores.json"
+
+
+@task(name="scores", **NOT_STORED)
+def score_model(
+    config: TrainingConfig, trained: StageRef, test: str | None, beam_size: int, store_url: str | None
+) -> StageRef | State[StageRef]:
+    """Score the model on the development set (``dev_bleu``) and on a test set (``bleu``), if any."""
+    languages = (config.source_language, config.target_language)
+    sets = {"dev_": config.dev} | ({"": test} if test is not None else {})
+    plan = StagePlan(
+        stage="scores",
+        version=f"training-scores/1 metrics/{metrics.version}",
+        parameters={"beam_size": beam_size, "languages": list(languages)},
+        upstream=upstream_of(trained),
+        inputs={
+            f"{name}data": parallel_data.read_pairs(source, languages)[1] for name, source in sets.items()
+        },
+        libraries=library_versions(LIBRARIES),
+    )
+
+    def work(folder: Path) -> Product:
+        model = Path(trained.path) / MODEL
+        scores = [
+            score.model_copy(update={"name": prefix + score.name})
+            for prefix, source in sets.items()
+            for score in _score_set(config, model, source, beam_size).values()
+        ]
+        return _write_scores(folder, scores)
+
+    return as_prefect_state(compute_once(Store(store_url), plan, work))
+
+
+def _score_set(config: TrainingConfig, model: Path, source: str, beam_size: int) -> dict[str, Score]:
+    languages = (config.source_language, config.target_language)
+    if config.kind == "language_model":
+        return scoring.score_perplexity(model, source, languages)
+    if config.kind in ("deliberation", "edit_diffusion"):
+        return refiners.score_refiner(model, source, languages, beam_size)
+    return scoring.score_translations(model, source, languages, beam_size)
+
+
+@task(name="scores", **NOT_STORED)
+def score_languages(
+    config: ExpertsConfig,
+    trained: StageRef,
+    mt: TranslationConfig,
+    source: str,
+    limit: int | None,
+    store_url: str | None,
+) -> StageRef | State[StageRef]:
+    """Score every target language (``bleu_de``, ...) by BLEU, chrF and TER, translated by our decoder."""
+    sets = {
+        target: data.load(source, source_language=config.source_language, target_language=target, limit=limit)
+        for target in config.targets
+    }
+    plan = StagePlan(
+        stage="scores",
+        version=f"experts-scores/{Translator.version} metrics/{metrics.version}",
+        parameters=mt.model_dump(mode="json", exclude={"device", "model"})
+        | {"device": pick_device(mt.device).type},
+        upstream=upstream_of(trained),
+        inputs={target: dataset.digest for target, dataset in sets.items()},
+        libraries=library_versions(LIBRARIES),
+    )
+
+    def work(folder: Path) -> Product:
+        with lock_device(mt.device):
+            setting = mt.model_copy(update={"model": f"store:{trained.key}"})
+            translator = factory.build(setting, str(Store(store_url).root))
+            scores = [
+                score
+                for target, dataset in sets.items()
+                for score in _score_language(translator, dataset, target)
+            ]
+        return _write_scores(folder, scores)
+
+    return as_prefect_state(compute_once(Store(store_url), plan, work))
+
+
+def _score_language(translator: Translator, dataset: data.Dataset, target: str) -> Iterator[Score]:
+    utterances = [
+        utterance.model_copy(update={"target_language": target}) for utterance in dataset.utterances
+    ]
+    outcomes = translator.translate(utterances)
+    texts = {
+        utterance.utterance_id: utterance.best.text for utterance in outcomes if isinstance(utterance, NBest)
+    }
+    references = {utterance.id: utterance.references for utterance in utterances if utterance.id in texts}
+    n_total = len(dataset.utterances) + len(dataset.quarantined)
+    scores = translation_scores(references, texts, language=target, n_total=n_total)
+    for name, score in scores.items():
+        yield score.model_copy(update={"name": f"{name}_{target}"})
+
+
+def _write_scores(folder: Path, scores: list[Score]) -> Product:
+    write_json(folder / SCORES, {score.name: score.model_dump(mode="json") for score in scores})
+    return Product([SCORES], items=max(score.n_total for score in scores))
+
+
+def read_scores(ref: StageRef) -> dict[str, Score]:
+    """Return the scores that a ``scores`` stage holds."""
+    stored = read_json(Path(ref.path) / SCORES)
+    return {name: Score.model_validate(score) for name, score in stored.items()}

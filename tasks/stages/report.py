@@ -1,0 +1,65 @@
+"""The last task of a run: plots and the HTML report in the run's folder."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from prefect import task
+
+from components.files import disk_full_as_store_error, write_bytes
+from components.records import RunRecord
+from components.storage.store import Store
+from reports.analyses.stage_results import read_comparison
+from reports.page import html_page
+from reports.page.report_view import view_of
+from reports.plots import comparison_plots, graph, run_plots
+from tasks.artifacts import publish_plots, publish_report
+from tasks.task_options import NOT_STORED
+
+GRAPH_FILE = "pipeline.svg"
+
+
+def render(run: RunRecord, store: Store) -> tuple[Path, list[Path]]:
+    """Write ``report.html`` and ``plots/`` of a run and return their paths.
+
+    Raises:
+        StoreError: they cannot be written.
+    """
+    folder = store.run_folder(run.name)
+    view = view_of(run, store)
+    drawn = cache(lambda: run_plots.draw_figures(view))
+    with disk_full_as_store_error(f"the report of run {run.name}", folder):
+        page = html_page.write_html(view, folder / "report.html", figures=drawn)
+        compared = [ref for ref in run.stages if ref.kind == "comparison"]
+        if compared:
+            images = comparison_plots.save_plots(read_comparison(compared[0]), folder / "plots")
+        else:
+            images = run_plots.save_figures(drawn(), run_plots.TITLES, folder / "plots")
+        pipeline = graph.draw_svg_file(view)
+        if pipeline:
+            write_bytes(folder / "plots" / GRAPH_FILE, pipeline.encode())
+            images = [folder / "plots" / GRAPH_FILE, *images]
+    return page, images
+
+
+def render_again(name: str, store: Store) -> Path:
+    """Write the report of a recorded run again and return its path.
+
+    Raises:
+        StoreError: there is no such run, or it cannot be written.
+    """
+    with store.lock_recorded_run(name) as run:
+        page, _ = render(run, store)
+        store.backend.upload_run(name)
+    return page
+
+
+@task(name="report", task_run_name="report", **NOT_STORED)
+def publish_run_report(run: RunRecord, store_url: str | None) -> Path:
+    """Write the report of a run and publish its plots and where it is."""
+    store = Store(store_url)
+    page, images = render(run, store)
+    publish_plots(image for image in images if image.suffix == ".png" or image.name == GRAPH_FILE)
+    publish_report(page, store.backend.url)
+    return page

@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pytest
+
+from components.analysis.attribution import Attribution, attribute
+from components.analysis.cascade_attribution import AttributionCase, attribute_cascade
+from components.analysis.error_costs import measure_correlation
+from components.analysis.oracle_repair import ERROR_KINDS, FORM, WORD_ERRORS, correct_errors
+from components.errors import DataError
+from components.metrics.corpus_statistics import translation_statistics
+from components.metrics.translation import translation_scores
+from components.records import Audio, Utterance
+from tests.components.metrics.corpora import table_of
+
+LEXICON = {
+    **{"dog": "Hund", "cat": "Katze", "runs": "läuft", "sleeps": "schläft", "big": "großer", "tree": "Baum"},
+    **{
+        "the": "der",
+        "a": "ein",
+        "under": "unter",
+        "in": "im",
+        "park": "Park",
+        "red": "roter",
+        "ball": "Ball",
+    },
+}
+STAGES = {"asr": ("words", "form")}
+
+
+def cascade(
+    hear: Callable[[str, random.Random], str], translate: Callable[[str], str], n: int = 40
+) -> tuple[list[AttributionCase], dict[str, dict[str, str]]]:
+    """A toy cascade on made-up sentences, with its outputs on repaired transcripts."""
+    draw = random.Random(5)
+    cases, repaired = [], {}
+    for i in range(n):
+        words = draw.choices(list(LEXICON), k=draw.randint(5, 10))
+        said = " ".join(words).capitalize() + "."
+        heard = hear(said, draw)
+        spoken = Utterance(
+            id=f"u{i:02d}",
+            audio=Audio(path="a.wav", sha256="a" * 64, seconds=2, sample_rate=16000),
+            source_language="en",
+            target_language="de",
+            transcript=said,
+            references=(" ".join(LEXICON[word] for word in words),),
+        )
+        cases.append(AttributionCase(spoken, heard, translate(heard)))
+        sets = {"words": WORD_ERRORS, "form": (FORM,), "words+form": ERROR_KINDS}
+        for name, kinds in {**sets, **{k.replace(" ", "-"): (k,) for k in ERROR_KINDS}}.items():
+            text = correct_errors(heard, said, kinds, "en")
+            repaired.setdefault(name, {})[spoken.id] = translate(text)
+    return cases, repaired
+
+
+def word_by_word(text: str) -> str:
+    """Knows every word whatever its case, and loses those that it does not know."""
+    words = [word.strip(".").lower() for word in text.split()]
+    return " ".join(LEXICON[word] for word in words if word in LEXICON)
+
+
+def every_other(text: str) -> str:
+    return " ".join(w if n % 2 else "Quatsch" for n, w in enumerate(word_by_word(text).split()))
+
+
+def faithful(said: str, draw: random.Random) -> str:
+    return said
+
+
+def deaf(said: str, draw: random.Random) -> str:
+    return " ".join(word if draw.random() > 0.5 else "noise" for word in said.split())
+
+
+def blamed(
+    hear: Callable[[str, random.Random], str], translate: Callable[[str], str]
+) -> Mapping[str, Attribution]:
+    cases, repaired = cascade(hear, translate)
+    report, _ = attribute_cascade(cases, repaired, STAGES, "mt", len(cases))
+    return {one.metric: one for one in report.blames}
+
+
+def test_a_bad_recognizer_is_blamed() -> None:
+    for one in blamed(deaf, word_by_word).values():
+        asr, mt = one.stages
+        assert one.culprit == asr.stage == "asr"
+        assert one.all_gold.value == pytest.approx(100)
+        assert asr.gap.value == pytest.approx(100 - one.score.value)
+        assert asr.gap.interval is not None
+        assert asr.gap.interval[0] > 0
+        assert (mt.gap.value, mt.kept.value) == (pytest.approx(0), pytest.approx(100))
+
+
+def test_a_bad_translator_is_blamed() -> None:
+    for one in blamed(faithful, every_other).values():
+        asr, mt = one.stages
+        assert one.culprit == mt.stage == "mt"
+        assert (asr.gap.value, asr.kept.value) == (pytest.approx(0), pytest.approx(100))
+        assert mt.gap.value == pytest.approx(100 - one.score.value)
+
+
+def test_when_both_are_bad_the_shares_multiply_and_shapley_adds_up() -> None:
+    for one in blamed(deaf, every_other).values():
+        kept = np.prod([stage.kept.value / 100 for stage in one.stages])
+        assert 100 * kept == pytest.approx(one.score.value)
+        assert sum(part.shapley.value for part in one.parts) == pytest.approx(
+            one.all_gold.value - one.score.value
+        )
+        for estimate in (one.score, one.all_gold, *(part.gap for part in one.parts)):
+            assert estimate.interval is not None
+            assert estimate.interval[0] <= estimate.value <= estimate.interval[1]
+
+
+def test_the_gap_and_its_interval_by_a_plain_loop() -> None:
+    cases, repaired = cascade(deaf, every_other)
+    report, values = attribute_cascade(cases, repaired, STAGES, "mt", len(cases))
+    references = {case.utterance.id: case.utterance.references for case in cases}
+    full = {case.utterance.id: case.output for case in cases}
+
+    def bleu(texts: Mapping[str, str]) -> float:
+        return translation_scores(references, texts, language="de", n_total=len(texts))["bleu"].value
+
+    asr = report.blames[0].stages[0]
+    assert asr.gap.value == pytest.approx(bleu(repaired["words+form"]) - bleu(full))
+    tables = [
+        translation_statistics(references, texts, language="de", n_total=len(full), names=("bleu",))["bleu"]
+        for texts in (full, repaired["words+form"])
+    ]
+    rng = np.random.default_rng(12345)
+    draws = rng.choice(len(full), size=(1000, len(full)))
+    gaps = [tables[1].score(tables[1].rows[d]) - tables[0].score(tables[0].rows[d]) for d in draws]
+    assert asr.gap.interval == pytest.approx(tuple(np.percentile(gaps, (2.5, 97.5))))
+    for found in values.values():
+        assert found["shapley words"] + found["shapley form"] == pytest.approx(found["gap asr"])
+        assert found["chrf"] + found["gap asr"] + found["remainder"] == pytest.approx(100)
+
+
+def test_the_kind_of_error_that_costs_most() -> None:
+    """A recognizer that loses content words costs by deletions of content words alone."""
+
+    def forgetful(said: str, draw: random.Random) -> str:
+        return " ".join(w for w in said.split() if w.strip(".").lower() not in ("dog", "tree", "cat", "ball"))
+
+    cases, repaired = cascade(forgetful, word_by_word)
+    report, _ = attribute_cascade(cases, repaired, STAGES, "mt", len(cases))
+    dearest = report.kinds[0]
+    assert dearest.kind == "deleted content words"
+    assert dearest.gain.interval is not None
+    assert dearest.gain.interval[0] > 0
+    assert dearest.per_hundred == pytest.approx(100 * dearest.gain.value / dearest.errors)
+    assert dearest.errors == sum(
+        len(c.utterance.transcript.split()) - len(c.transcript.split())
+        for c in cases  # type: ignore[union-attr]
+    )
+
+
+def test_what_cannot_be_blamed_is_refused() -> None:
+    cases, repaired = cascade(faithful, word_by_word, 3)
+    bare = [
+        AttributionCase(c.utterance.model_copy(update={"transcript": None}), c.transcript, c.output)
+        for c in cases
+    ]
+    with pytest.raises(DataError, match="expected spoken utterances with a reference transcript"):
+        attribute_cascade(bare, repaired, STAGES, "mt", 3)
+    table = table_of(np.ones((1, 1)), ids=("a",))
+    with pytest.raises(DataError, match="expected the output with words gold, found none"):
+        attribute({frozenset(): table}, {"asr": ["words"]}, "mt")
+    other = table_of(np.ones((1, 1)), ids=("b",))
+    with pytest.raises(DataError, match="same utterances"):
+        attribute({frozenset(): table, frozenset(["words"]): other}, {"asr": ["words"]}, "mt")
+
+
+def test_several_languages_are_blamed_each_in_its_own() -> None:
+    """The tokenizer is that of each target, the function words are those of each source."""
+
+    def case(
+        key: str, languages: tuple[str, str], said: str, heard: str, reference: str, out: str
+    ) -> AttributionCase:
+        sound = Audio(path="a.wav", sha256="a" * 64, seconds=2, sample_rate=16000)
+        one = Utterance(
+            id=key,
+            audio=sound,
+            source_language=languages[0],
+            target_language=languages[1],
+            transcript=said,
+            references=(reference,),
+        )
+        return AttributionCase(one, heard, out)
+
+    cases = [
+        case("a", ("en", "zh"), "a dog runs", "a dog runs", "一只狗在公园里跑。", "一只猫在公园里跑。"),
+        case("b", ("de", "en"), "Hund oder Katze", "Hund Katze", "a dog or a cat", "a dog a cat"),
+    ]
+    report, _ = attribute_cascade(cases, {"words+form": {"b": "a dog or a cat"}}, STAGES, "mt", 2)
+    references = {one.utterance.id: one.utterance.references for one in cases}
+    outputs = {one.utterance.id: one.output for one in cases}
+    expected = translation_scores(references, outputs, language={"a": "zh", "b": "en"}, n_total=2)["bleu"]
+    bleu = report.blames[0]
+    assert bleu.score.value == pytest.approx(expected.value)
+    assert "zh: nrefs:1|case:mixed|eff:no|tok:zh|" in bleu.signature
+    assert [kind.kind for kind in report.kinds] == ["deleted function words"]  # oder, of four letters
+
+
+def test_correlation() -> None:
+    x = [1.0, 2.0, 3.0, 4.0, 9.0, 9.0, 5.0, 7.0, 6.0, 8.0]
+    up = measure_correlation(x, [value**3 for value in x])
+    assert up.spearman is not None
+    assert up.pearson is not None
+    assert up.spearman.value == pytest.approx(1)
+    assert up.pearson.value == pytest.approx(np.corrcoef(x, [value**3 for value in x])[0, 1])
+    assert measure_correlation(x, [1.0] * 10).pearson is None
+    assert measure_correlation([], []).pearson is None
+    few = measure_correlation(x[:9], x[:9])  # was 1.00 (1.00 to 1.00), of three utterances too
+    assert (few.pearson, few.spearman, few.n) == (None, None, 9)
+
+
+def test_every_resample_is_ranked_for_spearman() -> None:
+    draw = np.random.default_rng(2)
+    x, y = draw.normal(size=20), draw.normal(size=20).round()
+    found = measure_correlation(x.tolist(), y.tolist()).spearman
+    rows = np.random.default_rng(12345).choice(20, size=(1000, 20))
+    ranks = lambda v: (v < v[:, None]).sum(1) + (v <= v[:, None]).sum(1)  # noqa: E731 - times two
+    drawn = [np.corrcoef(ranks(x[r]), ranks(y[r]))[0, 1] for r in rows]
+    assert found is not None
+    assert found.value == pytest.approx(np.corrcoef(ranks(x), ranks(y))[0, 1])
+    assert found.interval == pytest.approx(tuple(np.percentile(drawn, (2.5, 97.5))))

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import jiwer
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.chrf import CHRF
+
+from components.ensembling.output_level.mbr_utilities import (
+    UTILITIES,
+    clipped_matches,
+    negative_wer,
+    sentence_bleu,
+    sentence_chrf,
+)
+
+HARD = ["", " ", "a", "A dog runs.", "a dog runs", "the the the the", "Der Hund, er läuft!", "ein  Hund", "…"]
+texts = st.lists(st.text("ab .é", max_size=12), min_size=1, max_size=4)
+
+
+@settings(max_examples=150, deadline=None)
+@given(texts)
+def test_chrf_is_sacrebleus(candidates: list[str]) -> None:
+    check_chrf(candidates)
+
+
+def test_chrf_on_hard_texts() -> None:
+    check_chrf(HARD)
+
+
+def check_chrf(candidates: list[str]) -> None:
+    reference = CHRF()
+    expected = [[reference.sentence_score(a, [b]).score for b in candidates] for a in candidates]
+    np.testing.assert_allclose(sentence_chrf(candidates, "de"), expected, atol=1e-9)
+
+
+@settings(max_examples=150, deadline=None)
+@given(texts)
+def test_bleu_is_sacrebleus(candidates: list[str]) -> None:
+    check_bleu(candidates)
+
+
+def test_bleu_on_hard_texts() -> None:
+    check_bleu([*HARD, "a man is riding a horse on the beach", "a man rides a horse on a beach today"])
+
+
+def check_bleu(candidates: list[str]) -> None:
+    reference = BLEU(effective_order=True)
+    expected = [[reference.sentence_score(a, [b]).score for b in candidates] for a in candidates]
+    np.testing.assert_allclose(sentence_bleu(candidates, "de"), expected, atol=1e-9)
+
+
+def test_wer_is_jiwers() -> None:
+    candidates = ["a dog runs", "a dog", "the dog runs fast", "cat"]
+    expected = [[-100.0 * jiwer.wer(b, a) for b in candidates] for a in candidates]
+    np.testing.assert_allclose(negative_wer(candidates, "de"), expected)
+    assert negative_wer(["Zwei  Hunde!", "zwei hunde"], "de").tolist() == [[0, 0], [0, 0]]
+    assert negative_wer(["", "two words"], "de").tolist() == [[0, -100], [-200, 0]]
+    assert negative_wer(["你好", "你 好吗"], "zh").tolist() == pytest.approx(
+        np.array([[0, -100 / 3], [-50, 0]])
+    )
+
+
+@given(st.lists(st.lists(st.sampled_from("abc"), max_size=6), min_size=1, max_size=4))
+def test_overlaps_is_the_sum_of_smaller_counts(bags: list[list[str]]) -> None:
+    expected = [[sum(min(a.count(x), b.count(x)) for x in "abc") for b in bags] for a in bags]
+    assert clipped_matches(bags).tolist() == expected
+
+
+@pytest.mark.parametrize("name", UTILITIES)
+def test_nothing_is_more_like_a_text_than_itself(name: str) -> None:
+    candidates = ["a dog runs over there", "a dog runs", "two dogs run over there", "no"]
+    matrix = UTILITIES[name](candidates, "en")
+    assert (matrix.argmax(0) == np.arange(4)).all()

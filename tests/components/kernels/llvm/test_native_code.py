@@ -1,0 +1,79 @@
+"""Where our own kernels may be used."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from components.kernels import pack, packed_product
+from components.kernels.llvm import native_code
+from components.kernels.onednn import FloatProduct
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[None]:
+    yield
+    native_code.openmp.cache_clear()
+    native_code.features.cache_clear()
+
+
+def product_class() -> type:
+    return type(pack(torch.randn(8, 8), None))
+
+
+def test_the_environment_says_no(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTIPHON_KERNELS", "onednn")
+    assert not native_code.supports_native()
+    assert product_class() is FloatProduct
+
+
+@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.parametrize("maps", ["", "7f00-7f01 r-xp 0 08:01 1    /nowhere/libgomp.so.1\n"])
+def test_no_openmp(maps: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "maps").write_text(maps, encoding="utf-8")
+    monkeypatch.setattr(native_code, "MAPS", tmp_path / "maps")
+    native_code.openmp.cache_clear()
+    assert native_code.openmp() is None
+    assert product_class() is FloatProduct
+
+
+@pytest.mark.parametrize("flags", [{"avx2"}, {"avx512f", "avx512bw", "amx-tile"}])
+def test_other_processors(flags: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native_code, "features", lambda: frozenset(flags))
+    monkeypatch.setattr(packed_product, "features", lambda: frozenset(flags))
+    assert product_class() is FloatProduct
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_a_processor_that_llvm_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown() -> dict[str, bool]:
+        raise RuntimeError("host CPU features are not available")
+
+    monkeypatch.setattr(native_code.binding, "get_host_cpu_features", unknown)
+    native_code.features.cache_clear()
+    assert native_code.features() == frozenset()
+    assert product_class() is FloatProduct
+
+
+@pytest.mark.skipif(not native_code.supports_native(), reason="a processor without AVX-512")
+def test_code_that_does_not_compile_is_logged_and_not_used(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> object:
+        raise RuntimeError("LLVM ERROR: cannot select\nmore")
+
+    plain = native_code.features() - {"amx-tile"}  # where there are such units, ours are not asked
+    monkeypatch.setattr(packed_product, "features", lambda: plain)
+    monkeypatch.setattr(packed_product, "kernel", broken)
+    packed_product._compiles.cache_clear()
+    try:
+        with caplog.at_level(logging.WARNING):
+            assert product_class() is FloatProduct
+            assert product_class() is FloatProduct
+    finally:
+        packed_product._compiles.cache_clear()
+    assert caplog.text.count("the float32 kernels are not used: LLVM ERROR: cannot select") == 1

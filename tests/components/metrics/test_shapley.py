@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import math
+from itertools import permutations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.ensembling.token_level.learning import fitting
+from components.ensembling.token_level.learning.coefficients import LearnedCoefficients, fit_constants
+from components.errors import ConfigError, DataError
+from components.metrics.shapley import (
+    Coalition,
+    CoalitionGame,
+    all_coalitions,
+    estimate_contributions,
+    leave_one_out_values,
+    mixture_likelihood_game,
+    shapley_values,
+)
+from tests.components.ensembling.token_level.learning.test_coefficients import development
+
+NAMES = "abcdef"
+LENGTHS = (3, 1, 5, 4, 2, 2, 1, 6, 3, 3)
+games = st.integers(1, 4).flatmap(
+    lambda n: st.tuples(st.just(NAMES[:n]), st.lists(st.floats(-9, 9), min_size=2**n, max_size=2**n))
+)
+
+
+def table(names: str, values: list[float]) -> dict[Coalition, float]:
+    return dict(zip(all_coalitions(names), values, strict=True))
+
+
+@given(games)
+def test_it_is_the_mean_over_all_orders_of_joining(game: tuple[str, list[float]]) -> None:
+    names, values = game
+    value = table(names, values)
+    gained = dict.fromkeys(names, 0.0)
+    for order in permutations(names):
+        here: Coalition = frozenset()
+        for name in order:
+            gained[name] += value[here | {name}] - value[here]
+            here |= {name}
+    expected = {name: total / math.factorial(len(names)) for name, total in gained.items()}
+    assert shapley_values(names, value.__getitem__) == pytest.approx(expected, abs=1e-9)
+
+
+@given(games)
+def test_efficiency(game: tuple[str, list[float]]) -> None:
+    names, values = game
+    assert math.fsum(shapley_values(names, table(names, values).__getitem__).values()) == pytest.approx(
+        values[-1] - values[0], abs=1e-9
+    )
+
+
+def test_null_player_and_copies_by_hand() -> None:
+    """a and b are the same member, c is worth nothing: leave-one-out sees nobody, Shapley shares."""
+
+    def value(coalition: Coalition) -> float:
+        return 1.0 if coalition & {"a", "b"} else 0.0
+
+    assert leave_one_out_values("abc", value) == {"a": 0.0, "b": 0.0, "c": 0.0}
+    assert shapley_values("abc", value) == pytest.approx({"a": 0.5, "b": 0.5, "c": 0.0})
+    glove = {"a": 1 / 6, "b": 1 / 6, "c": 2 / 3}  # the glove game: c needs a or b
+    assert shapley_values("abc", lambda s: float("c" in s and len(s) > 1)) == pytest.approx(glove)
+
+
+def likelihoods(seed: int = 0) -> dict[str, list[list[float]]]:
+    rng = np.random.default_rng(seed)
+    rows = {name: [(-rng.exponential(2.0, size=n)).tolist() for n in LENGTHS] for name in "abc"}
+    return {**rows, "copy of a": rows["a"]}
+
+
+def test_the_mixture_game_is_the_plain_loop() -> None:
+    log_probs = likelihoods()
+    weights = {"a": 0.5, "b": 0.2, "c": 0.0, "copy of a": 0.3}
+    game = mixture_likelihood_game(log_probs, vocabulary=50, weights=weights)
+    for coalition in all_coalitions(tuple(log_probs)):
+        total = sum(weights[name] for name in coalition)
+        share = {n: weights[n] / total for n in coalition} if total else {}
+        mean = np.mean(
+            [
+                math.log(sum(share[n] * math.exp(log_probs[n][u][t]) for n in share) if share else 1 / 50)
+                for u, length in enumerate(LENGTHS)
+                for t in range(length)
+            ]
+        )
+        assert game(coalition) == pytest.approx(mean)
+
+
+def test_symmetry_and_efficiency_of_likelihoods() -> None:
+    game = mixture_likelihood_game(likelihoods(), vocabulary=50)
+    values = shapley_values(game.members, game)
+    assert values["a"] == pytest.approx(values["copy of a"])
+    assert sum(values.values()) == pytest.approx(game(frozenset(game.members)) + math.log(50))
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.integers(0, 1000))
+def test_the_table(seed: int) -> None:
+    game = mixture_likelihood_game(likelihoods(seed), vocabulary=50)
+    rows = estimate_contributions(game, dict.fromkeys(game.members, 0.25))
+    values, left = shapley_values(game.members, game), leave_one_out_values(game.members, game)
+    for row in rows:
+        assert row.shapley == pytest.approx(values[row.member])
+        assert row.leave_one_out == pytest.approx(left[row.member])
+        assert row.alone == pytest.approx(game(frozenset({row.member})))
+        for interval, value in (
+            (row.shapley_interval, row.shapley),
+            (row.leave_one_out_interval, row.leave_one_out),
+        ):
+            assert interval is not None
+            assert interval[0] <= value <= interval[1]
+        assert row.coefficient == 0.25
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_member_can_lower_a_mixture_by_its_weight_at_most(seed: int) -> None:
+    """-log(1 - w): what is left gets its share. A page once printed -0.07 nats for a weight of 0.02."""
+    statistics = development(seed=seed)
+    learned = fit_constants(statistics, "linear")
+    for part, weight in zip(
+        fitting.likelihood_contributions(statistics, learned, 12), learned.weights, strict=True
+    ):
+        assert part.coefficient == weight
+        assert part.leave_one_out >= math.log1p(-weight) - 1e-12
+        assert part.leave_one_out > -1e-6  # and on the sentences learned from, not at all
+    said = {"a": [[-1.0, -9.0], [-2.0]], "b": [[-7.0, -0.1], [-8.0]]}
+    game = mixture_likelihood_game(said, 12, {"a": 0.98, "b": 0.02})
+    lost = (game.gains[-1] - game.gains[1]) / game.sizes  # of each sentence, without b
+    assert (lost >= math.log1p(-0.02)).all()
+    assert lost.min() < 0.99 * math.log1p(-0.02)
+
+
+def test_a_member_of_no_weight_contributes_exactly_nothing() -> None:
+    statistics = development(members=2)
+    given_ = LearnedCoefficients("linear", statistics.names, (1.0, 0.0), 0.0, 0.0)
+    first, second = fitting.likelihood_contributions(statistics, given_, 12)
+    assert (second.leave_one_out, second.shapley) == (0.0, 0.0)
+    assert second.leave_one_out_interval == (0.0, 0.0)
+    assert second.shapley_interval == pytest.approx((0.0, 0.0), abs=1e-12)
+    assert second.alone == pytest.approx(float(statistics.token_log_probs[1].mean()))
+    assert first.shapley == pytest.approx(first.alone + math.log(12))
+
+
+def test_an_interval_without_spread_is_a_point_and_one_with_spread_is_not() -> None:
+    gains = np.array([[0.0] * 12, [1.0] * 12])
+    [row] = estimate_contributions(CoalitionGame(("a",), gains, np.ones(12)))
+    assert row.shapley_interval == (1.0, 1.0)
+    gains = np.array([[0.0] * 12, [0.0, 1.0, 2.0, 3.0] * 3])
+    [row] = estimate_contributions(CoalitionGame(("a",), gains, np.ones(12)))
+    assert row.shapley == 1.5
+    assert row.shapley_interval is not None
+    assert 0 <= row.shapley_interval[0] < 1.0 < 2.0 < row.shapley_interval[1] <= 3
+    [row] = estimate_contributions(CoalitionGame(("a",), gains[:, :9], np.ones(9)))
+    assert (row.shapley_interval, row.leave_one_out_interval) == (None, None)
+
+
+def test_errors() -> None:
+    for names in ["", "abcdefg", "aa"]:
+        with pytest.raises(ConfigError, match="expected 1 to 6 different names"):
+            shapley_values(list(names), lambda s: 0.0)
+    with pytest.raises(DataError, match="the same tokens"):
+        mixture_likelihood_game({"a": [[-1.0]], "b": [[-1.0, -2.0]]}, 10)
+    with pytest.raises(DataError, match="finite"):
+        mixture_likelihood_game({"a": [[-math.inf]]}, 10)

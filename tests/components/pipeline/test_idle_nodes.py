@@ -1,0 +1,49 @@
+"""Nodes with nothing to do are left out: what is spoken is read as if nobody had thought of synthesis."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from components.pipeline.idle_nodes import remove_idle_nodes
+from components.pipeline.planning import plan_nodes
+from components.pipeline.reader import read_pipeline
+from components.records import Audio, StageRef, Utterance
+
+SOUND = Audio(path="/x.wav", sha256="0" * 64, seconds=1.0, sample_rate=16000)
+RECOGNIZED = {"kind": "recognize", "beam_size": 1, "n_best": 1}
+NODES = {"speech": {"kind": "synthesize", "engine": "flite"}, "asr": {"of": "speech", **RECOGNIZED}}
+
+
+def data(folder: Path, *utterances: Utterance) -> dict[str, StageRef]:
+    folder.mkdir()
+    lines = (one.model_dump_json() + "\n" for one in utterances)
+    (folder / "outputs.jsonl").write_text("".join(lines), "utf-8")
+    values = {"stage": "data", "key": "1" * 64, "path": str(folder), "items": len(utterances)}
+    values |= {"quarantined": 0, "sha256": "2" * 64, "content": "3" * 64, "seconds": 0}
+    return {"data": StageRef.model_validate({**values, "peak_memory_bytes": 0, "reused": False})}
+
+
+def test_a_data_set_that_is_spoken_is_read_itself_under_the_same_keys(tmp_path: Path) -> None:
+    spoken = Utterance(id="a", audio=SOUND, source_language="en")
+    sets = data(tmp_path / "spoken", spoken)
+    pruned = remove_idle_nodes(read_pipeline({"nodes": NODES}), sets)
+    assert list(pruned.nodes) == ["asr"]
+    assert pruned.speech_of("asr") == "data"
+    keys = [
+        plan_nodes(pipeline, sets, None, 0, lambda named, store: {})["asr"].stage.key
+        for pipeline in (pruned, read_pipeline({"nodes": {"asr": RECOGNIZED}}))
+    ]
+    assert keys[0] == keys[1]
+
+
+def test_one_text_is_enough_to_keep_it(tmp_path: Path) -> None:
+    spoken = Utterance(id="a", audio=SOUND, source_language="en")
+    sets = data(tmp_path / "mixed", spoken, Utterance(id="b", text="a dog", source_language="en"))
+    pipeline = read_pipeline({"nodes": NODES})
+    assert remove_idle_nodes(pipeline, sets) == pipeline
+
+
+def test_a_node_that_speaks_translations_is_never_idle(tmp_path: Path) -> None:
+    sets = data(tmp_path / "spoken", Utterance(id="a", audio=SOUND, source_language="en"))
+    nodes = {"asr": RECOGNIZED, "speech": {"kind": "synthesize", "of": "asr"}}
+    assert list(remove_idle_nodes(read_pipeline({"nodes": nodes}), sets).nodes) == ["asr", "speech"]

@@ -1,0 +1,133 @@
+"""What a node gets of each utterance, from stages written by hand: every way there is in plain sight."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.pipeline.item_gatherer import ItemGatherer, StageCursor
+from components.pipeline.pipeline import Pipeline
+from components.pipeline.reader import read_pipeline
+from components.records import (
+    Audio,
+    Decision,
+    Hypothesis,
+    NBest,
+    NodeOutcome,
+    Quarantined,
+    Route,
+    Utterance,
+)
+
+SOUND = Audio(path="/x.wav", sha256="0" * 64, seconds=1.0, sample_rate=16000)
+
+
+def text(key: str, words: str, **fields: Any) -> NBest:
+    best = Hypothesis(text=words, score=-1.0, n_tokens=1, system="s", **fields)
+    return NBest(utterance_id=key, hypotheses=(best,))
+
+
+def bad(key: str) -> Quarantined:
+    return Quarantined(utterance_id=key, stage="a", reason="r", detail="d")
+
+
+def spoken(key: str) -> Utterance:
+    return Utterance(id=key, audio=SOUND, source_language="en", target_language="de")
+
+
+def written(key: str, words: str) -> Utterance:
+    return Utterance(id=key, text=words, source_language="en", target_language="de")
+
+
+def stage(folder: Path, outcomes: list[NodeOutcome]) -> Path:
+    folder.mkdir(parents=True)
+    for name, wanted in (("outputs", False), ("errors", True)):
+        lines = [o.model_dump_json() + "\n" for o in outcomes if isinstance(o, Quarantined) is wanted]
+        (folder / f"{name}.jsonl").write_text("".join(lines), "utf-8")
+    return folder
+
+
+def graph(**nodes: dict[str, Any]) -> Pipeline:
+    return read_pipeline({"nodes": nodes, "source_language": "en", "target_language": "de"})
+
+
+CASCADE = {"asr": {"kind": "recognize"}, "mt": {"kind": "translate", "of": "asr"}}
+DATA = [spoken("u1"), spoken("u2"), written("u3", "a dog"), spoken("u4")]
+
+
+def test_a_translator_reads_transcripts_and_what_is_written(tmp_path: Path) -> None:
+    """What was put aside goes no further; what is only written passes the recognizer."""
+    folder = stage(tmp_path / "asr", [text("u1", "a cat"), bad("u2"), text("u4", "a cow")])
+    pipeline = graph(**CASCADE)
+    items = ItemGatherer(pipeline, pipeline.nodes["mt"], {"asr": folder}).gather(DATA)
+    assert [(i.utterance.id, i.utterance.text) for i in items] == [
+        ("u1", "a cat"),
+        ("u3", "a dog"),
+        ("u4", "a cow"),
+    ]
+    assert {i.utterance.target_language for i in items} == {"de"}
+    heard = ItemGatherer(pipeline, pipeline.nodes["asr"], {}).gather(DATA)
+    assert [i.utterance.id for i in heard] == ["u1", "u2", "u4"]
+
+
+def test_a_second_hop_reads_the_language_of_the_first(tmp_path: Path) -> None:
+    """A translator's own mark says what it read; the node says what it wrote (de -> en -> fr)."""
+    pipeline = graph(
+        en={"kind": "translate", "of": "data", "to": "en"}, fr={"kind": "translate", "of": "en", "to": "fr"}
+    )
+    first = text("u3", "a dog").model_copy(update={"language": "de"})
+    folder = stage(tmp_path / "en", [first])
+    (item,) = ItemGatherer(pipeline, pipeline.nodes["fr"], {"en": folder}).gather([written("u3", "ein Hund")])
+    assert (item.utterance.text, item.utterance.source_language) == ("a dog", "en")
+    assert item.utterance.target_language == "fr"
+
+
+def test_a_stage_that_is_being_written_is_read_as_far_as_it_is_whole(tmp_path: Path) -> None:
+    folder = stage(tmp_path / "asr", [text("u1", "one")])
+    cursor = StageCursor(folder, NBest)
+    with (folder / "outputs.jsonl").open("a", encoding="utf-8") as file:
+        line = text("u2", "two").model_dump_json()
+        file.write(line[:10])
+        file.flush()
+        assert list(cursor.take(["u1"])) == ["u1"]
+        file.write(line[10:] + "\n")
+    assert list(cursor.take(["u2"])) == ["u2"]
+
+
+@given(st.lists(st.sampled_from("obn"), min_size=1, max_size=30), st.integers(1, 7))
+def test_slices_read_what_one_reading_does(
+    tmp_path_factory: pytest.TempPathFactory, ways: str, size: int
+) -> None:
+    """o: ok, b: put aside, n: not sent."""
+    known = [(f"u{n}", way) for n, way in enumerate(ways)]
+    outcomes: list[NodeOutcome] = [
+        text(key, key) if way == "o" else bad(key) for key, way in known if way != "n"
+    ]
+    folder = stage(tmp_path_factory.mktemp("s") / "asr", outcomes)
+    cursor, seen = StageCursor(folder, NBest), {}
+    for begin in range(0, len(known), size):
+        ids = [key for key, _ in known[begin : begin + size]]
+        taken = cursor.take(ids)
+        assert set(taken) <= set(ids)
+        seen |= taken
+    assert seen == {o.utterance_id: o for o in outcomes if isinstance(o, NBest | Quarantined)}
+
+
+def test_the_way_decides_who_is_computed(tmp_path: Path) -> None:
+    from components.pipeline.item_gatherer import takes_way
+
+    assert takes_way(Route(utterance_id="u1", way="up"), "up")
+    assert not takes_way(Route(utterance_id="u1", way="down"), "up")
+    assert not takes_way(None, "up")
+    assert not takes_way(bad("u1"), "up")
+    going = text("u1", "x", decision=Decision(round=1, accepted=True))
+    over = text("u1", "x", decision=Decision(round=1, accepted=True, stopped="no_change"))
+    assert (takes_way(going, "going"), takes_way(over, "going"), takes_way(over, "stopped")) == (
+        True,
+        False,
+        True,
+    )

@@ -1,0 +1,100 @@
+"""Patterns against plain loops, sparse products against dense ones, and the check of the quality."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from components.errors import ConfigError, ModelError
+from components.pruning.masks import mask_by_magnitude
+from components.pruning.prune import prune
+from components.pruning.sparse_linear import SparseLinear, multiply_active_units
+
+
+def test_two_of_four_keeps_the_two_largest() -> None:
+    weight = torch.randn(6, 16)
+    remaining = mask_by_magnitude(weight, "2:4")
+    for row in range(6):
+        for start in range(0, 16, 4):
+            four = weight[row, start : start + 4].abs()
+            expected = set(sorted(range(4), key=lambda i: -four[i])[:2])
+            assert {i for i in range(4) if remaining[row, start + i]} == expected
+
+
+def test_blocks_and_singles_by_magnitude() -> None:
+    weight = torch.randn(64, 96) * 0.1
+    weight[32:, :32] += 1.0
+    weight[:32, 64:] += 2.0
+    remaining = mask_by_magnitude(weight, "block", 2 / 6)
+    expected = torch.zeros(64, 96).bool()
+    expected[32:, :32] = expected[:32, 64:] = True
+    assert remaining.equal(expected)
+    single = mask_by_magnitude(weight, "single", 0.25)
+    assert single.sum() == 64 * 96 // 4
+    assert weight[single].abs().min() >= weight[~single].abs().max()
+
+
+@pytest.mark.parametrize(("layout", "pattern"), [("bsr", "block"), ("csr", "single"), ("dense", "2:4")])
+def test_products_without_the_zeros_are_the_same(layout, pattern) -> None:
+    weight = torch.randn(64, 96)
+    weight = weight * mask_by_magnitude(weight, pattern, 0.2)
+    bias, x = torch.randn(64), torch.randn(2, 3, 96)
+    result = SparseLinear(weight, bias, layout)(x)
+    torch.testing.assert_close(result, functional.linear(x, weight, bias), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("off", [0.2, 1.5])
+@pytest.mark.parametrize("tokens", [1, 5])
+def test_units_that_are_off_are_skipped(tokens: int, off: float) -> None:
+    hidden, units = torch.relu(torch.randn(tokens, 40) - off), torch.randn(40, 7)
+    expected = sum(hidden[:, n : n + 1] * units[n] for n in range(40))
+    torch.testing.assert_close(multiply_active_units(hidden, units), expected, atol=1e-5, rtol=1e-5)
+    assert multiply_active_units(torch.zeros(2, 40), units).abs().sum() == 0
+
+
+def model() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 32), nn.Linear(32, 3))
+
+
+def test_a_model_is_pruned_where_its_quality_holds(caplog: pytest.LogCaptureFixture) -> None:
+    net, x = model(), torch.randn(20, 64)
+    with caplog.at_level(logging.WARNING):
+        result = prune(net, "2:4", lambda: 1.0)
+    assert (result.layers, result.zeros) == (3, pytest.approx(0.5))
+    if not torch.cuda.is_available():
+        assert result.layouts == {"dense": 3}
+        assert "2:4 kernels are not used: they need a CUDA device" in caplog.text
+    assert net(x).shape == (20, 3)
+
+
+def test_block_pruning_leaves_other_shapes_alone_and_computes_the_same() -> None:
+    net, x = model(), torch.randn(4, 64)
+    result = prune(net, "block", lambda: 1.0, keep=0.25)
+    assert result.layers == 2  # 3 outputs are no multiple of 32
+    dense = model()
+    with torch.no_grad():
+        for n in (0, 2):
+            dense[n].weight.mul_(mask_by_magnitude(dense[n].weight, "block", 0.25))  # type: ignore[operator]
+    torch.testing.assert_close(net(x), dense(x), atol=1e-5, rtol=1e-4)
+
+
+def test_a_loss_of_quality_puts_the_weights_back() -> None:
+    net = model()
+    before = [p.clone() for p in net.parameters()]
+    scores = iter([30.0, 24.0])
+    with pytest.raises(ModelError, match=r"lose at most 2, found 30.000 -> 24.000; .* as before"):
+        prune(net, "single", lambda: next(scores), keep=0.1, tolerance=2.0)
+    assert all(a.equal(b) for a, b in zip(before, net.parameters(), strict=True))
+
+
+def test_bad_input() -> None:
+    with pytest.raises(ConfigError, match="pattern block: expected a weight of multiples"):
+        mask_by_magnitude(torch.randn(40, 64), "block")
+    if not torch.cuda.is_available():
+        with pytest.raises(ConfigError, match="2:4 kernels: they need a CUDA device"):
+            SparseLinear(torch.randn(32, 32), None, "semi-structured")

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from components.errors import ConfigError, ModelError
+from components.recognition.backends.faster_whisper import (
+    FasterWhisperBackend,
+    _to_candidates,
+    find_ctranslate2_folder,
+)
+from components.records import Checkpoint
+
+
+def checkpoint(path: Path) -> Checkpoint:
+    return Checkpoint(reference="hub:a/b", path=str(path), sha256="0" * 64, architecture="whisper")
+
+
+def test_files_are_found_in_ct2_or_in_the_folder_itself(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"expects CTranslate2 files \(model.bin\).*found none"):
+        find_ctranslate2_folder(checkpoint(tmp_path))
+    (tmp_path / "model.bin").touch()
+    assert find_ctranslate2_folder(checkpoint(tmp_path)) == tmp_path
+    (tmp_path / "ct2").mkdir()
+    (tmp_path / "ct2" / "model.bin").touch()
+    assert find_ctranslate2_folder(checkpoint(tmp_path)) == tmp_path / "ct2"
+
+
+def test_the_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ctranslate2", None)
+    with pytest.raises(ConfigError, match=r"extra 'fast'.*pip install"):
+        FasterWhisperBackend(checkpoint(tmp_path), "float32", torch.device("cpu"))
+
+
+def test_damaged_files_are_one_line(tmp_path: Path) -> None:
+    pytest.importorskip("ctranslate2")
+    (tmp_path / "model.bin").write_bytes(b"no model")
+    with pytest.raises(ModelError, match="CTranslate2 cannot load") as caught:
+        FasterWhisperBackend(checkpoint(tmp_path), "float32", torch.device("cpu"))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("penalty", [0.0, 1.0, 2.0])
+def test_scores_are_sums_again(penalty: float) -> None:
+    sums = {(1, 2, 3): -3.0, (4,): -2.0}
+    result = SimpleNamespace(
+        sequences_ids=[list(tokens) for tokens in sums],
+        scores=[total / len(tokens) ** penalty for tokens, total in sums.items()],
+    )
+    found = _to_candidates(result, penalty, eot=9)
+    assert {c.tokens: c.score for c in found} == pytest.approx(sums)
+    assert [c.normalized_score for c in found] == sorted((c.normalized_score for c in found), reverse=True)
+
+
+def test_scores_that_are_no_numbers_are_a_model_error() -> None:
+    result = SimpleNamespace(sequences_ids=[[1]], scores=[float("nan")])
+    with pytest.raises(ModelError, match="NaN"):
+        _to_candidates(result, 1.0, eot=9)

@@ -1,0 +1,1 @@
+"""Tests of Whisper's windows, fallback, segments and n-best lists."""

@@ -1,0 +1,295 @@
+"""Whisper's recognizer over a backend that returns what the test wrote, and over real files on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from torch import Tensor
+
+from components import audio
+from components.decoding.candidates import Candidate
+from components.decoding.config import SearchConfig
+from components.errors import ModelError
+from components.recognition.backends.openai_whisper import EncoderOutput, OpenAIWhisperBackend
+from components.recognition.config import RecognitionConfig
+from components.recognition.vad.windows import Span
+from components.recognition.whisper import recognizer
+from components.recognition.whisper.backend import DecodingResult, ModelDimensions
+from components.recognition.whisper.recognizer import WhisperRecognizer
+from components.records import Checkpoint, NBest, Quarantined, Utterance
+from tests.components.recognition.tiny import tiny
+
+CHECKPOINT = Checkpoint(reference="test", path="/nowhere", sha256="0" * 64, architecture="whisper")
+DIMS = ModelDimensions(80, 448, 51865)
+TOKENIZER = DIMS.get_tokenizer("en", "transcribe")
+STAMP = TOKENIZER.timestamp_begin
+
+
+def scripted_result(text: str, log_prob: float = -0.2, no_speech: float = 0.0) -> DecodingResult:
+    tokens = (STAMP, *TOKENIZER.encode(text), STAMP + 50)
+    log_probs = (log_prob,) * (len(tokens) + 1)
+    return DecodingResult(
+        [Candidate(tokens, sum(log_probs), log_probs, (), TOKENIZER.eot, log_prob)], no_speech
+    )
+
+
+class Scripted:
+    """Answers by temperature; remembers the calls. The features are the mean of each window's mel."""
+
+    def __init__(self, script: dict[float, DecodingResult]) -> None:
+        self.dims = DIMS
+        self.script = script
+        self.calls: list[tuple[float, list[list[int]], list[int]]] = []
+        self.batches: list[int] = []
+
+    def encode(self, mels: Tensor) -> Tensor:
+        self.batches.append(len(mels))
+        return mels.mean((1, 2), keepdim=True)
+
+    def detect_languages(self, features: Tensor) -> list[str]:
+        return ["de"] * len(features)
+
+    def decode(
+        self, features: Tensor, prompts: Tensor, config: SearchConfig, timestamps: bool, keys: Sequence[int]
+    ) -> list[DecodingResult]:
+        assert len(features) == len(prompts) == len(keys)
+        self.calls.append((config.temperature, prompts.tolist(), list(keys)))
+        return [self.script.get(config.temperature, scripted_result(" Hello."))] * len(prompts)
+
+
+def utterance(folder: Path, name: str, seconds: float, language: str = "en", level: float = 0.1) -> Utterance:
+    path = folder / f"{name}.flac"
+    if not path.exists():
+        rng = np.random.default_rng(len(name))
+        soundfile.write(path, rng.normal(0, level, int(seconds * 16000)).clip(-1, 1), 16000)
+    return Utterance(id=name, audio=audio.describe(path), source_language=language)
+
+
+def scripted_recognizer(
+    script: dict[float, DecodingResult] | None = None, **settings: object
+) -> tuple[WhisperRecognizer, Scripted]:
+    backend = Scripted(script or {})
+    return WhisperRecognizer(RecognitionConfig.model_validate(settings), backend, CHECKPOINT), backend
+
+
+def test_outcomes_come_in_order_and_batches_are_bounded(tmp_path: Path) -> None:
+    machine, backend = scripted_recognizer(batch_size=3)
+    items = [utterance(tmp_path, f"u{i}", 1 + (i * 7) % 5) for i in range(8)]
+    outcomes = machine.recognize(items)
+    assert [o.utterance_id for o in outcomes] == [u.id for u in items]
+    assert all(isinstance(o, NBest) and o.best.text == "Hello." for o in outcomes)
+    assert max(backend.batches) == 3
+    assert machine.recognize([]) == []
+
+
+def test_bad_records_are_quarantined_and_the_rest_goes_on(tmp_path: Path) -> None:
+    machine, _ = scripted_recognizer()
+    good, text_only = utterance(tmp_path, "good", 1), Utterance(id="t", text="hi", source_language="en")
+    gone = utterance(tmp_path, "gone", 1)
+    (tmp_path / "gone.flac").unlink()
+    strange = utterance(tmp_path, "strange", 1, language="tlh")
+    outcomes = machine.recognize([text_only, good, gone, strange])
+    assert [type(o) for o in outcomes] == [Quarantined, NBest, Quarantined, Quarantined]
+    reasons = [o.reason for o in outcomes if isinstance(o, Quarantined)]
+    assert reasons == ["no audio", "unreadable audio", "unknown language"]
+    assert "tlh" in outcomes[3].detail  # type: ignore[union-attr]
+
+
+def test_digital_silence_is_not_decoded(tmp_path: Path) -> None:
+    machine, backend = scripted_recognizer()
+    for seconds in (2, 60):
+        (outcome,) = machine.recognize([utterance(tmp_path, f"quiet{seconds}", seconds, level=0.0)])
+        assert isinstance(outcome, NBest)
+        assert outcome.best.text == ""
+        assert outcome.best.features["silence"] == 1.0
+    assert backend.calls == []
+
+
+def test_no_speech_with_a_low_score_is_an_empty_text(tmp_path: Path) -> None:
+    machine, backend = scripted_recognizer({0.0: scripted_result(" you", -2.0, no_speech=0.9)})
+    (outcome,) = machine.recognize([utterance(tmp_path, "noise", 3)])
+    assert isinstance(outcome, NBest)
+    assert (outcome.best.text, outcome.best.features["silence"]) == ("", 1.0)
+    assert [t for t, *_ in backend.calls] == [0.0], "silence is not decoded again"
+
+
+@pytest.mark.parametrize(
+    ("voiced", "vad", "text"), [(False, True, ""), (True, True, "You"), (False, False, "You")]
+)
+def test_a_likely_text_about_sound_without_a_voice_is_silence(
+    voiced: bool, vad: bool, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if voiced:
+        monkeypatch.setattr(recognizer, "windows_of", lambda samples: [Span(0.0, 3.0)])
+    machine, backend = scripted_recognizer({0.0: scripted_result(" You", -0.5, no_speech=0.8)}, vad=vad)
+    (outcome,) = machine.recognize([utterance(tmp_path, "noise", 3)])
+    assert isinstance(outcome, NBest)
+    assert outcome.best.text == text
+    assert len(backend.calls) == 1
+
+
+class Deaf(OpenAIWhisperBackend):
+    """A tiny Whisper whose states of loud windows are NaN, or of all windows."""
+
+    loud = 1.2
+    """Of the log-mel's highest value: that of noise at 0.5 is 1.4, at 0.05 0.9."""
+
+    def encode(self, mels: Tensor) -> EncoderOutput:
+        sound = super().encode(mels)
+        sound.states[mels.amax((1, 2)) > self.loud] = torch.nan
+        return sound
+
+
+def test_a_recording_that_the_model_gives_nan_for_is_quarantined_alone(tmp_path: Path) -> None:
+    backend = Deaf(tiny())
+    settings = {"beam_size": 2, "n_best": 1, "temperature_fallback": (0.0,), "max_tokens": 4}
+    machine = WhisperRecognizer(RecognitionConfig.model_validate(settings), backend, CHECKPOINT)
+    good = [utterance(tmp_path, f"good{i}", 1 + i, level=0.05) for i in range(2)]
+    poison = utterance(tmp_path, "poison", 1, level=0.5)
+    first, bad, second = machine.recognize([good[0], poison, good[1]])
+    assert [first, second] == machine.recognize(good)
+    for outcome in (bad, *machine.recognize([poison])):
+        assert isinstance(outcome, Quarantined)
+        assert outcome.reason == "no finite scores"
+    backend.loud = -torch.inf
+    with pytest.raises(ModelError, match="check its weights"):
+        machine.recognize(good)
+
+
+def test_one_window_that_gives_nan_quarantines_a_long_recording(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    level = np.repeat([0.05, 0.5, 0.05], 30 * 16000)
+    soundfile.write(tmp_path / "long.flac", (level * rng.normal(0, 1, len(level))).clip(-1, 1), 16000)
+    settings = {"beam_size": 1, "n_best": 1, "max_tokens": 4, "batch_size": 2, "vad": False}
+    machine = WhisperRecognizer(RecognitionConfig.model_validate(settings), Deaf(tiny()), CHECKPOINT)
+    outcomes = machine.recognize([utterance(tmp_path, "long", 90), utterance(tmp_path, "a", 1, level=0.05)])
+    assert [type(outcome) for outcome in outcomes] == [Quarantined, NBest]
+
+
+@pytest.mark.parametrize("bad", [scripted_result(" no " * 60), scripted_result(" Unlikely.", -1.5)])
+def test_failed_windows_are_decoded_hotter_until_one_passes(tmp_path: Path, bad: DecodingResult) -> None:
+    machine, backend = scripted_recognizer({0.0: bad, 0.2: bad, 0.4: scripted_result(" Good.")})
+    (outcome,) = machine.recognize([utterance(tmp_path, "hard", 3)])
+    assert isinstance(outcome, NBest)
+    assert outcome.best.text == "Good."
+    assert outcome.best.features["temperature"] == pytest.approx(0.4)
+    assert [t for t, *_ in backend.calls] == pytest.approx([0.0, 0.2, 0.4])
+
+
+def test_the_seed_reaches_the_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine, backend = scripted_recognizer(
+        {0.0: scripted_result(" no " * 60), 0.2: scripted_result(" Good.")}
+    )
+    seeds, decode = [], backend.decode
+
+    def watched(features: Tensor, prompts: Tensor, config: SearchConfig, *rest: object) -> object:
+        seeds.append(config.seed)
+        return decode(features, prompts, config, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(backend, "decode", watched)
+    machine.seed = 7
+    machine.recognize([utterance(tmp_path, "hard", 3)])
+    assert seeds == [7, 7]
+
+
+def test_when_every_temperature_fails_the_likeliest_attempt_that_does_not_loop_is_kept(
+    tmp_path: Path,
+) -> None:
+    script = {
+        0.0: scripted_result(" no " * 60, -0.1),
+        0.2: scripted_result(" Perhaps.", -1.2),
+        0.4: scripted_result(" Xyzzy.", -3.0),
+    }
+    machine, _ = scripted_recognizer(script, temperature_fallback=(0.0, 0.2, 0.4))
+    (outcome,) = machine.recognize([utterance(tmp_path, "hopeless", 3)])
+    assert isinstance(outcome, NBest)
+    assert outcome.best.text == "Perhaps."
+
+
+def test_language_is_declared_or_detected(tmp_path: Path) -> None:
+    machine, backend = scripted_recognizer()
+    items = [
+        utterance(tmp_path, "a", 1, "es-MX"),
+        utterance(tmp_path, "b", 1, "und"),
+        utterance(tmp_path, "c", 1, "French"),
+        utterance(tmp_path, "d", 1, "por_BR"),
+    ]
+    outcomes = machine.recognize(items)
+    assert [o.language for o in outcomes if isinstance(o, NBest)] == ["es", "de", "fr", "pt"]
+    assert sorted(p[1] for _, prompts, _ in backend.calls for p in prompts) == sorted(
+        TOKENIZER.to_language_token(code) for code in ("es", "de", "fr", "pt")
+    )
+
+
+def test_previous_text_is_a_prompt_only_when_asked_for(tmp_path: Path) -> None:
+    item = utterance(tmp_path, "long", 65)
+    for condition in (False, True):
+        machine, backend = scripted_recognizer(vad=False, condition_on_previous_text=condition)
+        (outcome,) = machine.recognize([item])
+        prompts = [prompt for _, rows, _ in backend.calls for prompt in rows]
+        assert len(prompts) == 3
+        said = TOKENIZER.encode(" Hello.")
+        assert prompts[0] == list(TOKENIZER.sot_sequence)
+        expected = [TOKENIZER.sot_prev, *said, *TOKENIZER.sot_sequence]
+        assert prompts[1] == (expected if condition else prompts[0])
+        assert isinstance(outcome, NBest)
+        assert outcome.best.text == "Hello. Hello. Hello."
+        assert [s.start for s in outcome.best.segments] == pytest.approx([0, 30, 60])
+
+
+def test_the_same_list_gives_the_same_calls(tmp_path: Path) -> None:
+    items = [utterance(tmp_path, f"v{i}", 1 + i % 3) for i in range(5)]
+    runs = []
+    for _ in range(2):
+        machine, backend = scripted_recognizer({0.0: scripted_result(" Unlikely.", -1.5)}, batch_size=2)
+        runs.append(([o.model_dump_json() for o in machine.recognize(items)], backend.calls))
+    assert runs[0] == runs[1]
+
+
+def test_too_short_for_one_frame_is_silence(tmp_path: Path) -> None:
+    machine, backend = scripted_recognizer()
+    (outcome,) = machine.recognize([utterance(tmp_path, "blip", 0.005)])
+    assert isinstance(outcome, NBest)
+    assert outcome.best.text == ""
+    assert backend.calls == []
+
+
+def test_english_only_models_refuse_other_languages(tmp_path: Path) -> None:
+    machine, backend = scripted_recognizer()
+    backend.dims = ModelDimensions(80, 448, 51864)
+    german, english = utterance(tmp_path, "de", 1, "de"), utterance(tmp_path, "en", 1, "en-GB")
+    outcomes = machine.recognize([german, english])
+    assert isinstance(outcomes[0], Quarantined)
+    assert "English only" in outcomes[0].detail
+    assert isinstance(outcomes[1], NBest)
+
+
+def test_speech_after_an_early_end_is_heard_from_there_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine, backend = scripted_recognizer(
+        {0.0: scripted_result(" Hello.")}
+    )  # every window's text ends after one second
+    recording = utterance(tmp_path, "long", 40)
+    spans = [Span(0.0, 5.0, speech_end=4.5), Span(6.0, 36.0, speech_end=8.5)]
+    monkeypatch.setattr(recognizer, "windows_of", lambda samples: spans)
+    (outcome,) = machine.recognize([recording])
+    assert isinstance(outcome, NBest)
+    starts = [segment.start for segment in outcome.best.segments]
+    assert starts == [0.0, 1.0, 2.0, 6.0]  # up to two seconds may be left over
+    assert sum(backend.batches) == 4
+
+
+def test_a_window_of_which_nothing_is_heard_is_not_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = DecodingResult([Candidate((STAMP,), -0.2, (-0.1, -0.1), (), TOKENIZER.eot, -0.1)], 0.0)
+    machine, backend = scripted_recognizer({0.0: nothing})
+    monkeypatch.setattr(recognizer, "windows_of", lambda samples: [Span(0.0, 30.0, speech_end=30.0)])
+    machine.recognize([utterance(tmp_path, "long", 40)])
+    assert backend.batches == [1]

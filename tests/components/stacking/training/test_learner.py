@@ -1,0 +1,66 @@
+"""Two words that are spelled alike: the model that hears them learns to tell them apart, the other cannot."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from components.errors import DataError
+from components.models.checkpoints import checkpoint_of
+from components.stacking.model_folder import load_stacked
+from components.stacking.padding import pad_texts
+from components.stacking.training.learner import SpokenPair, StackLearner
+from components.training.config import TrainingConfig
+from components.training.trainer import train
+from tests.components.stacking import tiny
+
+TARGETS = ("rot rot rot rot", "blau blau blau blau")
+
+
+def homographs(n: int) -> tuple[list[SpokenPair], dict[str, torch.Tensor]]:
+    generator = torch.Generator().manual_seed(3)
+    pairs, states = [], {}
+    for i in range(n):
+        pairs.append(SpokenPair(f"u{i}", ("ein hund",), TARGETS[i % 2]))
+        states[f"u{i}"] = torch.randn(4, tiny.WIDTH, generator=generator) + (4.0 if i % 2 else -4.0)
+    return pairs, states
+
+
+def config(**changes: object) -> TrainingConfig:
+    values: dict[str, object] = {"max_steps": 160, "eval_every": 80, "eval_sentences": 4}
+    values |= {"average_checkpoints": 1}
+    values |= {"learning_rate": 5e-3, "warmup_steps": 5, "batch_tokens": 60, "dropout": 0.0}
+    values |= {"label_smoothing": 0.0, "device": "cpu", "dtype": "float32"}
+    return TrainingConfig.model_validate(values | changes)
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_only_the_sound_tells(text_folder: Path, tmp_path: Path, heard: bool) -> None:
+    pairs, states = homographs(24)
+
+    def learner(settings: TrainingConfig, out: Path, device: torch.device) -> StackLearner:
+        ready = tiny.stacked(text_folder)
+        return StackLearner(settings, ready, (pairs[4:], pairs[:4]), states if heard else {}, device)
+
+    state = train(config(), tmp_path, make_learner=learner)
+    ready = tiny.stacked(text_folder)
+    tokens = sum(len(ready.tokenizer(text_target=text).input_ids) for text in TARGETS) / 2
+    loss = state.history[-1]["dev_loss"] * tokens  # per sentence, whose first word is a coin's toss
+    assert loss < 0.3 if heard else loss > 0.9 * math.log(2)
+    assert (state.best_score > 90) == heard
+    ready = load_stacked(checkpoint_of(tmp_path / "model", "trained"))
+    assert ready.model.kind == "dual"
+
+
+def test_a_learner_needs_pairs(text_folder: Path) -> None:
+    with pytest.raises(DataError, match="found none"):
+        StackLearner(config(), tiny.stacked(text_folder), ([], []), {}, torch.device("cpu"))
+
+
+def test_padded_text_keeps_every_transcript() -> None:
+    ids, mask = pad_texts([[(1, 2), (3,)], [(4, 5, 6)]], pad=9)
+    assert ids.tolist() == [[[1, 2, 9], [3, 9, 9]], [[4, 5, 6], [9, 9, 9]]]
+    assert mask.sum(-1).tolist() == [[2, 1], [3, 0]]

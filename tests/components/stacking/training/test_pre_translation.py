@@ -1,0 +1,52 @@
+"""Jackknife parts, joined texts, and the learner of the second system."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.errors import DataError
+from components.stacking.methods import join_tokens
+from components.stacking.training.pre_translation import DraftLearner, join_draft, split_folds
+from components.training.batches import collate
+from components.training.config import TrainingConfig
+from tests.components.stacking.tiny import stacked
+
+
+@given(st.integers(1, 20), st.integers(0, 60))
+def test_every_item_is_in_exactly_one_part(count: int, total: int) -> None:
+    parts = split_folds(count, total)
+    assert sorted(i for part in parts for i in part) == list(range(total))
+    assert not parts or max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_a_joined_text_is_both_sequences(text_folder: Path) -> None:
+    tokenizer = stacked(text_folder).tokenizer
+    ids = [tuple(tokenizer(text).input_ids) for text in ("ein hund", "rot blau")]
+    assert tuple(tokenizer(join_draft("ein hund", "rot blau")).input_ids) == join_tokens(*ids)
+    assert join_draft("ein</s>hund\n", " rot") == "ein hund</s>rot"
+
+
+def test_the_learner_is_cross_entropy_over_joined_texts(text_folder: Path, tmp_path: Path) -> None:
+    config = TrainingConfig(init_from=str(text_folder), label_smoothing=0.0, dropout=0.0, eval_sentences=2)
+    pairs = [(join_draft("ein hund", "rot"), "blau"), (join_draft("baum", "katze"), "rot rot")]
+    learner = DraftLearner(config, (pairs, pairs), torch.device("cpu"))
+    loss, count = learner.loss([0, 1])
+    batch = collate(learner.examples, learner.model.config.pad_token_id)
+    with torch.no_grad():
+        out = learner.model(
+            input_ids=batch.source, attention_mask=batch.mask, decoder_input_ids=batch.inputs
+        ).logits
+        expected = torch.nn.functional.cross_entropy(out.flatten(0, 1), batch.labels.flatten())
+    assert count == int((batch.labels != -100).sum())
+    torch.testing.assert_close(loss.detach(), expected)
+    assert learner.dev_loss() == pytest.approx(float(expected), rel=1e-5)
+    assert 0 <= learner.dev_score() <= 100
+    learner.export(tmp_path)
+    assert (tmp_path / "model.safetensors").is_file()
+    with pytest.raises(DataError, match="found none"):
+        DraftLearner(config.model_copy(update={"max_length": 4}), (pairs, pairs), torch.device("cpu"))

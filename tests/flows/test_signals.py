@@ -1,0 +1,157 @@
+"""What is left of a process that is ended: tried on forks of this one, which are then killed or time out."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from prefect.exceptions import TerminationSignal
+from prefect.server.api.server import SubprocessASGIServer
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+
+from components.errors import TransientError
+from flows import signals
+from flows.server import ephemeral_server, guarded_server, server_process
+
+
+def fork(do: Callable[[], object]) -> int:
+    """Run ``do`` in a fork of this process; its id."""
+    if child := os.fork():
+        return child
+    with suppress(BaseException):
+        do()
+    os._exit(99)
+
+
+def gone_within(seconds: float, is_gone: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + seconds
+    while not is_gone():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def is_over(process: int) -> bool:
+    """Whether a process has ended, were it only as a zombie that nobody waits for."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return True
+    return state == "Z"
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+def test_the_server_of_a_killed_run_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It used to listen for ever, 266 MB each time."""
+    assert type(SubprocessASGIServer()) is guarded_server.GuardedServer  # the one that Prefect starts
+    monkeypatch.setattr(
+        SubprocessASGIServer, "_run_uvicorn_command", lambda _: subprocess.Popen(["sleep", "60"])
+    )
+
+    def run() -> None:
+        server = guarded_server.GuardedServer()._run_uvicorn_command()
+        (tmp_path / "new").write_text(str(server.pid))
+        (tmp_path / "new").rename(tmp_path / "server")
+        time.sleep(60)
+
+    child = fork(run)
+    assert gone_within(10, (tmp_path / "server").exists)
+    server = int((tmp_path / "server").read_text())
+    assert not is_over(server)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert gone_within(10, lambda: is_over(server))
+
+
+SLOW_SERVER = """
+import socket, sys, time
+time.sleep(0.2)
+listening = socket.socket(fileno=int(sys.argv[-1]))
+while True:
+    connection, _ = listening.accept()
+    connection.recv(4096)
+    connection.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\ntrue")
+    connection.close()
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+def test_a_command_waits_for_its_own_server_which_ends_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_process, "_COMMAND", [sys.executable, "-c", SLOW_SERVER])
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+
+    def run() -> None:
+        settings = {PREFECT_HOME: tmp_path}
+        with temporary_settings(settings, restore_defaults={PREFECT_API_URL}):
+            ephemeral_server.start_server(server_process.start_importing())
+            own = ephemeral_server._own_server
+        assert own is not None
+        seen: list[str | None] = []
+        thread = threading.Thread(target=lambda: seen.append(PREFECT_API_URL.value()))  # no context
+        thread.start()
+        thread.join()
+        assert seen == [own.url]
+        assert ephemeral_server.is_own_server()
+        ephemeral_server.check_server()
+        (tmp_path / "new").write_text(str(own._process.pid))
+        (tmp_path / "new").rename(tmp_path / "server")
+        os.kill(own._process.pid, signal.SIGSTOP)  # one that is stuck is ended too
+        time.sleep(60)
+
+    child = fork(run)
+    assert gone_within(10, (tmp_path / "server").exists)
+    server = int((tmp_path / "server").read_text())
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert gone_within(10, lambda: is_over(server))
+
+
+def test_a_server_that_does_not_start_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_process, "_COMMAND", [sys.executable, "-c", "raise SystemExit(3)"])
+    server = server_process.ServerProcess()
+    with pytest.raises(TransientError, match="temporary server to start, found") as found:
+        server.wait(10)
+    assert "\n" not in str(found.value)
+    server.stop()
+
+
+def test_sigterm_ends_a_flow_in_time_whatever_it_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prefect waits for the shard at work, and a thread inside PyTorch cannot be stopped."""
+    monkeypatch.setattr(signals, "SIGTERM_LIMIT_SECONDS", 0.2)
+
+    def terminate(number: int, frame: object) -> None:
+        raise TerminationSignal(number)
+
+    def run() -> None:
+        signal.signal(signal.SIGTERM, terminate)
+        with suppress(TerminationSignal), signals.limit_time_after_sigterm():
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)
+        time.sleep(60)
+
+    begun = time.monotonic()
+    _, status = os.waitpid(fork(run), 0)
+    assert os.waitstatus_to_exitcode(status) == 128 + signal.SIGTERM
+    assert time.monotonic() - begun < 10
+
+
+def test_a_flow_that_ends_by_itself_is_not_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signals, "SIGTERM_LIMIT_SECONDS", 0.1)
+    before = signal.signal(signal.SIGTERM, lambda number, frame: None)
+    try:
+        with signals.limit_time_after_sigterm(), signals.limit_time_after_sigterm():
+            os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.3)
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from components.analysis.comparison import Comparison, compare
+from components.analysis.comparison_settings import ComparisonSettings
+from reports.analyses import comparison_report
+from reports.plots import comparison_plots
+from tests.components.analysis.test_comparison import UTTERANCES, system
+
+
+@pytest.fixture(scope="module")
+def comparison() -> Comparison:
+    systems = [system("base", 1), system("alike", 9), system("good", 3)]
+    return compare(UTTERANCES, systems, ComparisonSettings(), language="de", source_language="en")[0]
+
+
+def test_rows_sections_and_plots(comparison: Comparison, tmp_path: Path) -> None:
+    rows = {(row["system"], row["metric"]): row for row in comparison_report.build_score_rows(comparison)}
+    assert list(rows) == [
+        (name, metric) for name in ("base", "alike", "good") for metric in ("BLEU", "chrF2")
+    ]
+    assert rows["good", "BLEU"]["verdict"] == "better"
+    assert rows["alike", "BLEU"]["verdict"] == "not told apart"
+    assert rows["base", "BLEU"]["verdict"] == "baseline"
+    good = next(one for one in comparison.differences if (one.system, one.metric) == ("good", "bleu"))
+    assert "({:+.2f} to {:+.2f})".format(*(good.interval or ())) in rows["good", "BLEU"]["difference"]
+    assert [row["system"] for row in comparison_report.build_cost_rows(comparison)] == [
+        "base",
+        "alike",
+        "good",
+    ]
+    said = comparison_report.build_sections(comparison)[0].note
+    assert said.startswith("alike: BLEU ")
+    assert ", better. Differences to base on " in said
+    note = comparison_report.build_sections(comparison)[0].note
+    assert note.count("|paired-bs:1000|two-sided|seed:12345") == 2  # BLEU's protocol and chrF's
+    titles = [section.title for section in comparison_report.build_sections(comparison)]
+    assert titles == ["Systems", "Cost", "Groups", "Largest differences"]
+    files = comparison_plots.save_plots(comparison, tmp_path)
+    assert {path.name for path in files} == {
+        f"{name}.{kind}" for name in ("quality_cost", "differences") for kind in ("svg", "png")
+    }
+    assert all(path.stat().st_size > 1000 for path in files)
+
+
+def test_the_terminal(comparison: Comparison) -> None:
+    out = Console(file=io.StringIO(), width=160, no_color=True)
+    comparison_report.print_comparison(comparison, out)
+    text = out.file.getvalue()  # type: ignore[attr-defined]
+    assert text.count("not told apart") == 2
+    assert "none beats it in both" in text
+    assert "paired-bs:1000|two-sided|seed:12345" in text
+    for name, gains in (("good", True), ("good", False), ("alike", True)):
+        most = next(c for c in comparison.contrasts if c.system == name and (c.gain > 0) == gains)
+        assert re.search(rf"{re.escape(f'{most.gain:+.1f}')} +{most.utterance_id} ", text)
+
+
+def test_the_terminal_lists_groups_that_are_clear_of_zero_and_not_of_a_few_utterances() -> None:
+    domains = {one.id: "talk" if n else "alone" for n, one in enumerate(UTTERANCES)}
+    changed = [one.model_copy(update={"domain": domains[one.id]}) for one in UTTERANCES]
+    systems = [system("base", 1), system("good", 3)]
+    found = compare(changed, systems, ComparisonSettings(), language="de", source_language="en")[0]
+    alone = next(bucket for bucket in found.buckets if bucket.label == "alone")
+    assert (alone.n, alone.differences["good"].value != 0) == (1, True)
+    out = Console(file=io.StringIO(), width=160, no_color=True)
+    comparison_report.print_comparison(found, out)
+    text = out.file.getvalue()  # type: ignore[attr-defined]
+    assert "talk" in text
+    assert "alone" not in text
+
+
+def test_of_three_utterances_the_verdict_is_that_they_are_too_few(tmp_path: Path) -> None:
+    few = UTTERANCES[:3]
+    systems = [
+        replace(one, translations={u.id: one.translations[u.id] for u in few})
+        for one in (system("base", 1), system("good", 3))
+    ]
+    found = compare(few, systems, ComparisonSettings(), language="de", source_language="en")[0]
+    out = Console(file=io.StringIO(), width=160, no_color=True)
+    comparison_report.print_comparison(found, out)
+    text = out.file.getvalue()  # type: ignore[attr-defined]
+    assert text.count("3 utterances: too few to tell") == 2
+    assert len(re.findall(r"too few +3 of 3 ", text)) == 4  # in the place of intervals
+    assert " to " not in text.replace("too few to tell", "").split("x real time")[0]
+    row = next(row for row in comparison_report.build_score_rows(found) if row["system"] == "good")
+    assert (row["p"], row["verdict"]) == ("", "3 utterances: too few to tell")
+    assert re.fullmatch(r"[+-][0-9.]+", row["difference"])
+    assert comparison_plots.save_plots(found, tmp_path)
+
+
+def test_p_values() -> None:
+    assert [comparison_report.format_p_value(p) for p in (0.0004, 0.0312, 1.0)] == [
+        "<0.001",
+        "0.031",
+        "1.000",
+    ]

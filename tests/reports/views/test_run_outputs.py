@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from components import models
+from components.analysis.comparison import Comparison
+from components.errors import DataError, StoreError
+from components.records import Audio, NodeRecord, PipelineRecord, RunRecord, StageRef, Utterance
+from components.storage.store import Store
+from reports.analyses.stage_results import read_comparison
+from reports.views import run_outputs as systems
+from reports.views.run_outputs import check_comparable, cost_of, output_of, parameters_of, text_stages
+from tests.flows import fakes
+from tests.reports.example_runs import node
+from tests.reports.page.test_report_view import stage
+
+SOUND = Audio(path="a.wav", sha256="a" * 64, seconds=2.0, sample_rate=16000)
+DATA = Utterance(id="u", audio=SOUND, source_language="en").model_dump_json() + "\n"
+
+
+GRAPH = (
+    node("dev", "data", gives="data", language=None),
+    node("mt-1-dev", "translate", "dev"),
+    node("weights", "tune", "mt-1-dev", gives="table", whole=True, language=None),
+    node("soup", "merge", gives="model", whole=True, language=None),
+    node("asr", "recognize", "data", language="source"),
+    node("doubt", "route", "asr", gives="table", language=None),
+    node("mt", "translate", reads={"of0": "asr", "model": "soup", "table": "weights"}),
+    node("refine-1", "refine_round", "mt"),
+)
+"""A system that is tuned and whose model is made on the way."""
+
+
+def of(
+    *refs: StageRef, graph: Sequence[NodeRecord] = GRAPH, flow: str = "cascade", status: str = "completed"
+) -> RunRecord:
+    texts = [one for one in graph if one.gives == "text" and any(ref.stage == one.name for ref in refs)]
+    outputs = {"transcript" if one.transcribes else "translation": one.name for one in texts}
+    return RunRecord.model_validate(
+        {
+            "name": "mine",
+            "flow": flow,
+            "status": status,
+            "parameters": {},
+            "stages": refs,
+            "pipeline": PipelineRecord(nodes=tuple(graph), outputs=outputs),
+            "metrics": {},
+            "started": "",
+            "finished": "",
+        }
+    )
+
+
+def test_what_a_system_wrote_of_its_own_data_is_told_by_its_graph(tmp_path: Path) -> None:
+    names = ("data", *(one.name for one in GRAPH), "metrics")
+    run = of(*(stage(tmp_path, name) for name in names))
+    assert [ref.stage for ref in text_stages(run)] == ["asr", "mt", "refine-1"]
+    outputs = {role: output_of(run, role) for role in ("transcript", "translation")}
+    assert {role: ref and ref.stage for role, ref in outputs.items()} == {
+        "transcript": "asr",
+        "translation": "refine-1",
+    }
+
+
+def test_the_cost_is_of_use_not_of_training_and_tuning(tmp_path: Path) -> None:
+    names = ("dev", "mt-1-dev", "weights", "soup", "asr", "doubt", "mt", "metrics")
+    refs = [stage(tmp_path, "data", DATA), *(stage(tmp_path, name) for name in names)]
+    cost = cost_of(of(*refs), Store(str(tmp_path)))
+    assert (cost.seconds, cost.calls, cost.real_time_factor) == (3.0, 2, 1.5)
+
+
+def test_every_model_that_a_run_used_is_counted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twins once, whatever they are called; what only trained, tuned or is shown without weights not."""
+    sizes = {"hub:a": 1, "hub:b": 10, "hub:editor": 1000}
+
+    def resolve(reference: str, store: str | None) -> object:
+        return fakes.resolve(reference).model_copy(update={"path": reference})
+
+    monkeypatch.setattr(models, "resolve", resolve)
+    monkeypatch.setattr(systems, "count_parameters", lambda path: sizes[str(path)])
+    store = Store(str(tmp_path))
+    mt = stage(tmp_path, "mt", models={"member1": "hub:a", "member2": "hub:b", "member3": "hub:a"})
+    refined = stage(tmp_path, "refine-1", models={"model": "hub:editor", "gate": "hub:a"})
+    tuned = stage(tmp_path, "mt-1-dev", models={"model": "hub:unknown"})
+    assert parameters_of(of(mt), store) == 11
+    assert parameters_of(of(tuned, mt, refined), store) == 1011
+    assert parameters_of(of(stage(tmp_path, "metrics")), store) is None
+
+
+def test_runs_that_are_no_system_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    made, mt = stage(tmp_path, "soup"), stage(tmp_path, "mt")
+    check_comparable(of(made, mt))  # its model is for itself
+    with pytest.raises(DataError, match="run mine: expected a finished run, found one that is cancelled"):
+        check_comparable(of(mt, status="cancelled"))
+    aside = mt.model_copy(update={"items": 3, "quarantined": 3})
+    with pytest.raises(
+        DataError, match="last stage mt, found all 3 records put aside; antiphon inspect mine --node mt"
+    ):
+        check_comparable(of(stage(tmp_path, "asr"), aside))
+    model = f"store:{made.key[:12]}"
+    teacher = [one for one in GRAPH if one.name == "soup"], node("mt", "translate", "data")
+    for graph in (teacher[0], [*teacher[0], teacher[1]]):  # a distillation holds what its teacher said
+        with pytest.raises(
+            DataError, match=rf"found one of train, which makes a model; run a system with {model}"
+        ):
+            check_comparable(of(mt, made, graph=graph, flow="train"))
+    with pytest.raises(DataError, match="found one of merge, which makes a model; run a system with it"):
+        check_comparable(of(graph=teacher[0], flow="merge"))
+    with pytest.raises(DataError, match="found none in a run of compare; compare runs of a system"):
+        check_comparable(of(stage(tmp_path, "comparison"), graph=(), flow="compare"))
+
+
+def test_a_comparison_of_another_version_is_told_in_one_line(tmp_path: Path) -> None:
+    found = Comparison(
+        baseline="a", ranking=None, rows=(), differences=(), buckets=(), contrasts=(), n=0, n_total=3
+    )
+    ref = stage(tmp_path, "comparison")
+    path = Path(ref.path) / "comparison.json"
+    path.write_text(found.model_dump_json())
+    assert read_comparison(ref) == found
+    path.write_text(found.model_dump_json(exclude={"n"}))  # as if a field had been added since
+    with pytest.raises(StoreError, match=r"comparison\.json: .* of another .* compare the runs again"):
+        read_comparison(ref)

@@ -1,0 +1,276 @@
+"""The executor: nodes follow each other shard by shard, fail alone, resume inside, and are never stale."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect import _flow_run_suspension as suspension
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.context import FlowRunContext
+from prefect.exceptions import Pause, TerminationSignal
+from prefect.states import Suspended
+
+from components.nodes.table import KINDS
+from components.pipeline.pipeline import DATA
+from components.pipeline.reader import read_pipeline
+from components.records import StageRef, Utterance
+from components.storage.reader import read_best_texts
+from components.storage.stage_plan import StagePlan
+from components.storage.stage_writer import open_stage
+from components.storage.store import Store
+from tasks.execution.executor import PipelineResult, execute
+from tasks.execution.joint_execution import execute_together
+from tests.tasks.kinds import FAKES
+
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
+ITEMS, SHARDS = 160, 5
+
+
+@pytest.fixture(autouse=True)
+def kinds(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, kind in FAKES.items():
+        monkeypatch.setitem(KINDS, name, kind)
+
+
+class Bench:
+    """A data set of 160 texts, a store, and the log of what was computed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = str(folder / "store")
+        self.log = folder / "calls"
+        ids = [f"bad{n}" if n % 50 == 7 else f"u{n}" for n in range(ITEMS)]
+        lines = [Utterance(id=key, text=key, source_language="en").model_dump_json() for key in ids]
+        with open_stage(Store(self.store), StagePlan(stage="data", version="1")) as writer:
+            writer.append(lines, [], seconds=0, peak=0)
+            self.data: StageRef = writer.finish(ids, content="c" * 64)
+
+    def run(self, nodes: dict[str, dict[str, Any]]) -> PipelineResult:
+        def calling(values: dict[str, Any]) -> dict[str, Any]:
+            kind = {"kind": "shout", **values}
+            return {**kind, "calls": str(self.log)} if kind["kind"] in FAKES else kind
+
+        @flow(name="graph", persist_result=False)
+        def graph() -> PipelineResult:
+            pipeline = read_pipeline({"nodes": {name: calling(values) for name, values in nodes.items()}})
+            return execute(pipeline, {DATA: self.data}, self.store, 0)
+
+        return graph()
+
+    def calls(self) -> list[str]:
+        return self.log.read_text().split("\n")[:-1] if self.log.exists() else []
+
+    def count(self) -> Counter[str]:
+        return Counter(line.partition(" ")[0] for line in self.calls())
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    yield Bench(tmp_path)
+
+
+def test_nodes_follow_each_other_and_are_reused(bench: Bench) -> None:
+    """A shard is read as soon as it is written; what is put aside goes no further; whole nodes wait."""
+    nodes: dict[str, dict[str, Any]] = {
+        "a": {"of": DATA, "seconds": 0.15},
+        "b": {"of": "a", "mark": "?", "seconds": 0.15},
+        "n": {"kind": "count", "of": "b"},
+    }
+    executed = bench.run(nodes)
+    assert executed.statuses == {"a": "computed", "b": "computed", "n": "computed"}
+    order = bench.calls()
+    assert order.index("b u0") < order.index("a u128")  # while the first is still at work
+    assert order[-1] == "n whole"
+    texts = read_best_texts(executed.stages["b"])
+    assert len(texts) == ITEMS - 4
+    assert texts["u0"] == "u0!?"
+    assert executed.stages["a"].quarantined == 4
+    assert executed.stages["b"].items == ITEMS - 4
+    assert (Path(executed.stages["n"].path) / "count.txt").read_text() == str(ITEMS - 4)
+
+    again = bench.run(nodes)
+    assert set(again.statuses.values()) == {"reused"}
+    assert {n: r.sha256 for n, r in again.stages.items()} == {n: r.sha256 for n, r in executed.stages.items()}
+    assert bench.count() == {"a": SHARDS, "b": SHARDS, "n": 1}
+
+
+def test_stages_of_a_finished_run_do_not_stand_for_nodes_that_are_computed_again(bench: Bench) -> None:
+    """Rewritten pipelines get the stages of their run; only its data sets are read as such."""
+    finished = bench.run({"a": {"of": DATA}})
+
+    @flow(name="graph", persist_result=False)
+    def graph() -> dict[str, PipelineResult]:
+        shout = {"kind": "shout", "calls": str(bench.log)}
+        nodes = {"a": {"of": DATA, "mark": "?", **shout}, "b": {"of": "a", **shout}}
+        sets = {DATA: bench.data, **finished.stages}
+        return execute_together({"": read_pipeline({"nodes": nodes})}, {"": sets}, bench.store, 0)
+
+    assert graph()[""].statuses == {"a": "computed", "b": "computed"}
+
+
+def test_a_failing_branch_ends_alone(bench: Bench) -> None:
+    executed = bench.run(
+        {
+            "bad": {"of": DATA, "fails": True, "mark": "#"},
+            "below": {"of": "bad", "mark": "?"},
+            "good": {"of": DATA},
+        }
+    )
+    assert executed.statuses == {"bad": "failed", "below": "blocked", "good": "computed"}
+    assert list(executed.stages) == ["good"]
+    with pytest.raises(RuntimeError, match="no voice"):
+        executed.raise_first_error()
+    # The shard that landed is kept, and read again by whoever goes on.
+    bench.run({"bad": {"of": DATA, "mark": "#"}})
+    assert bench.calls().count("bad u0") == 1
+
+
+def test_nodes_of_one_key_are_computed_once_and_names_are_their_own(bench: Bench) -> None:
+    executed = bench.run({"a": {"of": DATA}, "twin": {"of": DATA}, "b": {"of": "twin", "mark": "?"}})
+    assert bench.count() == {"a": SHARDS, "b": SHARDS}
+    assert executed.stages["twin"].key == executed.stages["a"].key
+    assert [ref.stage for ref in executed.stages.values()] == ["a", "twin", "b"]
+
+
+def test_a_stage_that_was_computed_from_other_bytes_is_stale(bench: Bench) -> None:
+    """The one above was lost and came out differently: the one below is not reused."""
+    nodes: dict[str, dict[str, Any]] = {"a": {"of": DATA}, "b": {"of": "a", "mark": "?"}}
+    first = bench.run(nodes)
+    folder = Path(first.stages["a"].path)
+    for file in folder.iterdir():
+        file.unlink()
+    with pytest.MonkeyPatch.context() as patch:
+        build = FAKES["shout"].build
+
+        def louder(settings: Any, site: Any) -> Any:
+            return build(settings.model_copy(update={"mark": "!!"} if site.name == "a" else {}), site)
+
+        patch.setattr(type(FAKES["shout"]), "build", lambda self, settings, site: louder(settings, site))
+        again = bench.run(nodes)
+    assert again.stages["a"].key == first.stages["a"].key
+    assert again.statuses == {"a": "computed", "b": "computed"}
+    assert read_best_texts(again.stages["b"])["u0"] == "u0!!?"
+
+
+def test_one_lane_computes_one_shard_at_a_time_and_what_is_downstream_goes_first(bench: Bench) -> None:
+    bench.run(
+        {
+            "a": {"of": DATA, "own_lane": False, "seconds": 0.05},
+            "b": {"of": "a", "own_lane": False, "mark": "?", "seconds": 0.05},
+        }
+    )
+    ahead = [0]
+    for line in bench.calls():
+        ahead.append(ahead[-1] + (1 if line[0] == "a" else -1))
+    assert max(ahead) <= 2  # the first never runs away from the second
+
+
+@pytest.mark.parametrize("how", ["suspended", "terminated"])
+def test_a_run_that_is_stopped_keeps_the_shard_at_work_of_every_node(how: str, bench: Bench) -> None:
+    """And begins nothing after it; the next run goes on behind it, inside each node."""
+    straight = Bench(Path(bench.store).parent / "straight")
+    nodes: dict[str, dict[str, Any]] = {
+        "a": {"of": DATA, "seconds": 0.3},
+        "b": {"of": "a", "mark": "?", "seconds": 0.3},
+    }
+
+    def stop() -> None:
+        while len(bench.calls()) < 4:
+            time.sleep(0.01)
+        if how == "terminated":
+            os.kill(os.getpid(), signal.SIGTERM)
+        else:  # as Prefect's observer of the flow run does
+            (run,) = suspension._active_flow_run_suspension_requests
+            suspension.mark_flow_run_suspension_requested(run, Suspended())
+
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Prefect hands the signal on
+    stopper = threading.Thread(target=stop)
+    stopper.start()
+    try:
+        with pytest.raises(Pause if how == "suspended" else TerminationSignal):
+            bench.run(nodes)
+    finally:
+        stopper.join()
+        signal.signal(signal.SIGTERM, before)
+    begun = bench.count()
+    assert 0 < begun["a"] < SHARDS
+    executed, expected = bench.run(nodes), straight.run(nodes)
+    assert bench.count() == {"a": SHARDS, "b": SHARDS}
+    for name in nodes:
+        assert executed.stages[name].sha256 == expected.stages[name].sha256
+
+
+GROW = """
+def grow(record):
+    rank = int(record["id"].lstrip("ubad")) % 3
+    return record["text"] + "!" * (record["text"].count("!") <= rank)
+"""
+
+
+def test_an_utterance_leaves_a_loop_when_it_stops(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every round keeps those that went through it; one for which nobody is left leaves no stage."""
+    monkeypatch.setenv("ANTIPHON_ALLOW_CODE", "1")
+    steps = bench.log.parent / "steps.py"
+    steps.write_text(GROW)
+    body = {"grown": {"kind": "python", "file": str(steps), "function": "grow", "of": "loop"}}
+    nodes: dict[str, dict[str, Any]] = {
+        "draft": {"of": DATA},
+        "loop": {"kind": "loop", "of": "draft", "rounds": 4, "body": body},
+        "below": {"of": "loop", "mark": "?"},
+    }
+    executed = bench.run(nodes)
+    skipped = {"loop-4-grown", "loop-4"}
+    assert {name for name, status in executed.statuses.items() if status == "skipped"} == skipped
+    drafted = {key: int(key[1:]) % 3 for key in read_best_texts(executed.stages["draft"])}
+    for number in (1, 2, 3):
+        there = {key for key, rank in drafted.items() if rank >= number - 1}
+        assert read_best_texts(executed.stages[f"loop-{number}"]).keys() == there
+        assert read_best_texts(executed.stages[f"loop-{number}-grown"]).keys() == there
+    assert read_best_texts(executed.stages["loop"]) == {
+        k: k + "!" * (1 + rank) for k, rank in drafted.items()
+    }
+    assert read_best_texts(executed.stages["below"])["u2"] == "u2!!!?"
+    again = bench.run(nodes)
+    assert {status for name, status in again.statuses.items() if name not in skipped} == {"reused"}
+
+
+def test_prefect_sees_a_task_for_each_node_with_the_edges_of_the_graph(bench: Bench) -> None:
+    seen: list[Any] = []
+
+    @flow(name="outer", persist_result=False)
+    def outer() -> None:
+        pipeline = read_pipeline(
+            {
+                "nodes": {
+                    "a": {"kind": "shout", "of": DATA, "calls": str(bench.log)},
+                    "b": {"kind": "shout", "of": "a", "mark": "?", "calls": str(bench.log)},
+                }
+            }
+        )
+        execute(pipeline, {DATA: bench.data}, bench.store, 0)
+        context = FlowRunContext.get()
+        assert context is not None
+        assert context.flow_run is not None
+        seen.append(context.flow_run.id)
+
+    outer()
+    deadline = time.monotonic() + 20
+    with get_client(sync_client=True) as client:
+        while time.monotonic() < deadline:
+            of_run = FlowRunFilter(id=FlowRunFilterId(any_=[seen[0]]))
+            runs = {one.name: one for one in client.read_task_runs(flow_run_filter=of_run)}
+            if {"a", "b", "a 0", "b 4"} <= runs.keys():
+                break
+            time.sleep(0.2)
+    edges = {one.id for one in runs["b"].task_inputs["name"]}  # type: ignore[union-attr]
+    assert edges == {runs["a"].id}
+    assert {one.id for one in runs["a 0"].task_inputs["__parents__"]} == {runs["a"].id}  # type: ignore[union-attr]

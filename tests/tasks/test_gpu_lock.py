@@ -1,0 +1,124 @@
+"""One holder for each card, whatever the thread or the flow."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from components.storage.stage_plan import StagePlan
+from tasks import gpu_lock
+from tasks.execution import device_context
+
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
+
+
+def test_two_that_want_one_card_take_turns(monkeypatch: pytest.MonkeyPatch, prefect_url: str) -> None:
+    monkeypatch.setattr(gpu_lock, "pick_device", torch.device)
+    inside, most, done = [0], [0], []
+
+    def work() -> None:
+        with temporary_settings({PREFECT_API_URL: prefect_url}), gpu_lock.lock_device("cuda:0"):
+            inside[0] += 1
+            most[0] = max(most[0], inside[0])
+            time.sleep(0.3)
+            inside[0] -= 1
+            done.append(1)
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (most[0], len(done)) == (1, 2)
+    with get_client(sync_client=True) as client:
+        limit = client.read_global_concurrency_limit_by_name(gpu_lock.lock_name(0))
+    assert (limit.limit, limit.active_slots) == (1, 0)
+
+
+def test_a_cpu_needs_no_slot(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu_lock, "get_client", None)  # whoever asked for it would fail
+    with gpu_lock.lock_device("cpu"):
+        pass
+
+
+def test_the_card_is_the_machine_s_not_the_process_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "node7")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert gpu_lock.lock_name(2) == "antiphon-node7-gpu-2"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, 5")
+    assert [gpu_lock.lock_name(index) for index in (0, 1)] == ["antiphon-node7-gpu-3", "antiphon-node7-gpu-5"]
+
+
+class Listening:
+    """Components of every kind: whatever is asked of them, they note whether the card is theirs."""
+
+    def __init__(self) -> None:
+        self.inside = False
+        self.seen: list[bool] = []
+
+    @contextmanager
+    def slot(self, device: str) -> Iterator[None]:
+        assert device == "cuda"
+        self.inside = True
+        yield
+        self.inside = False
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        self.seen.append(self.inside)
+        return None
+
+
+def test_models_are_loaded_and_run_with_the_card_in_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    listening = Listening()
+    plan = StagePlan(stage="mt", version="1")
+    job: Any = SimpleNamespace(
+        device="cuda", threads=1, plan=plan, settings="{}", site=SimpleNamespace(store=None, seed=0)
+    )
+    monkeypatch.setattr(device_context, "lock_device", listening.slot)
+
+    def build() -> Any:
+        listening()
+        return listening
+
+    with device_context.shard_context(job, 0, build, {}) as component:
+        component([])
+    assert listening.seen == [True, True]
+    assert not listening.inside
+
+
+def test_what_is_made_whole_takes_the_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    listening = Listening()
+    job: Any = SimpleNamespace(device="cuda", plan=None, site=SimpleNamespace(store=None))
+    monkeypatch.setattr(device_context, "lock_device", listening.slot)
+    monkeypatch.setattr(device_context, "check_plan", lambda *_: None)
+    with device_context.whole_stage_context(job, {}):
+        listening()
+    assert listening.seen == [True]
+    assert not listening.inside
+
+
+def test_a_process_computes_one_thing_at_a_time() -> None:
+    inside, most = [0], [0]
+
+    def work() -> None:
+        with gpu_lock.lock_device("cpu"):
+            inside[0] += 1
+            most[0] = max(most[0], inside[0])
+            time.sleep(0.05)
+            inside[0] -= 1
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most[0] == 1

@@ -1,0 +1,167 @@
+"""Threads, a Dask cluster and a Ray cluster of two nodes compute the same keys and the same bytes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from prefect import flow, task
+from prefect.context import FlowRunContext
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from components.errors import ConfigError
+from components.records import StageRef
+from tasks import task_runners
+from tests.tasks.shouting import shouting
+
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
+
+
+@pytest.fixture(autouse=True)
+def own_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ANTIPHON_ALLOW_CODE", "1")  # workers inherit both
+    monkeypatch.setenv("SHOUT_CALLS", str(tmp_path / "calls"))
+
+
+@pytest.fixture(scope="module")
+def by_threads(server: None, tmp_path_factory: pytest.TempPathFactory) -> StageRef:
+    folder = tmp_path_factory.mktemp("threads")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ANTIPHON_ALLOW_CODE", "1")
+        patch.setenv("SHOUT_CALLS", str(folder / "calls"))
+        ref: StageRef = shouting(str(folder))
+    return ref
+
+
+def run(folder: Path) -> tuple[StageRef, Counter[str], Counter[str]]:
+    """The stage, the shards by process and the loads by process."""
+    calls = folder / "calls"
+    ref = shouting.with_options(task_runner=task_runners.make_runner())(str(folder))
+    noted = [line.split() for line in calls.read_text("utf-8").splitlines()]
+    return ref, *(Counter(pid for what, pid in noted if what == kind) for kind in ("shard", "load"))
+
+
+def same(one: StageRef, other: StageRef) -> None:
+    assert (one.key, one.sha256) == (other.key, other.sha256)
+    for name in ("outputs.jsonl", "errors.jsonl"):
+        assert (Path(one.path) / name).read_bytes() == (Path(other.path) / name).read_bytes()
+
+
+def test_dask(by_threads: StageRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("prefect_dask", reason="needs the extra dask")
+    monkeypatch.setenv(task_runners.KIND, "dask")
+    ref, shards, loads = run(tmp_path)
+    same(by_threads, ref)
+    assert (len(shards), shards.total()) == (2, 10)
+    assert loads == dict.fromkeys(shards, 1)  # the model stays in its worker
+
+
+def test_dask_workers_of_this_machine_keep_freed_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("prefect_dask", reason="needs the extra dask")
+    import dask
+
+    monkeypatch.setenv(task_runners.KIND, "dask")
+    task_runners.make_runner()
+    assert dask.config.get("distributed.nanny.pre-spawn-environ")["MALLOC_TRIM_THRESHOLD_"] is None
+
+
+def test_ray_with_two_nodes(by_threads: StageRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("prefect_ray", reason="needs the extra ray")
+    task_runners.RUNNERS["ray"]()  # as a run does: what Ray reads when it is imported is set before
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    try:
+        cluster.add_node(num_cpus=1)
+        monkeypatch.setenv(task_runners.KIND, "ray")
+        monkeypatch.setenv(task_runners.CLUSTER, cluster.address)
+        ref, shards, loads = run(tmp_path)
+    finally:
+        cluster.shutdown()
+    same(by_threads, ref)
+    assert (len(shards), shards.total()) == (2, 10)
+    assert loads == dict.fromkeys(shards, 1)
+
+
+def test_a_shard_for_a_gpu_goes_to_the_worker_that_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    distributed = pytest.importorskip("distributed", reason="needs the extra dask")
+    cluster = distributed.SpecCluster(
+        scheduler={"cls": distributed.Scheduler, "options": {"dashboard_address": None}},
+        workers={
+            name: {"cls": distributed.Nanny, "options": {"nthreads": 1, "resources": resources}}
+            for name, resources in (("plain", {}), ("card", {"GPU": 1}))
+        },
+    )
+
+    @task(persist_result=False)
+    def where() -> str:
+        return str(distributed.get_worker().name)
+
+    @flow(name="placing", persist_result=False)
+    def placing() -> set[str]:
+        with task_runners.request_gpu("cuda"):
+            futures = [where.submit() for _ in range(6)]
+        return {future.result() for future in futures}
+
+    with cluster:
+        monkeypatch.setenv(task_runners.KIND, "dask")
+        monkeypatch.setenv(task_runners.CLUSTER, cluster.scheduler_address)
+        assert placing.with_options(task_runner=task_runners.make_runner())() == {"card"}
+
+
+def test_what_the_environment_may_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(task_runners.KIND, raising=False)
+    assert (task_runners.runner_name(), task_runners.count_workers(), task_runners.max_in_flight()) == (
+        "threads",
+        1,
+        1,
+    )
+    monkeypatch.setenv(task_runners.KIND, "dask")
+    monkeypatch.setenv(task_runners.WORKERS, "3")
+    assert (task_runners.count_workers(), task_runners.max_in_flight()) == (3, 6)
+    monkeypatch.setenv(task_runners.WORKERS, "many")
+    with pytest.raises(
+        ConfigError, match="ANTIPHON_WORKERS: expected a number from 1 to 10,000, found 'many'"
+    ):
+        task_runners.max_in_flight()
+    monkeypatch.setenv(task_runners.KIND, "spark")
+    with pytest.raises(ConfigError, match="expected one of threads, dask, ray, found 'spark'"):
+        task_runners.make_runner()
+
+
+def test_a_runner_is_chosen_for_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inside a flow, the block's submissions go there; what the environment says holds again afterwards."""
+    pytest.importorskip("prefect_dask", reason="needs the extra dask")
+    monkeypatch.delenv(task_runners.KIND, raising=False)
+    begun: list[str] = []
+
+    class Noted(ThreadPoolTaskRunner):
+        def __enter__(self) -> Noted:
+            begun.append(task_runners.runner_name())
+            return super().__enter__()
+
+    monkeypatch.setitem(task_runners.RUNNERS, "dask", Noted)
+
+    def now() -> tuple[str, str]:
+        context = FlowRunContext.get()
+        assert context is not None
+        return task_runners.runner_name(), type(context.task_runner).__name__
+
+    @flow(name="chosen by the one around", persist_result=False)
+    def inside(name: str | None) -> tuple[str, str]:
+        with task_runners.use_runner(name):
+            return now()
+
+    @flow(name="choosing", persist_result=False)
+    def choosing() -> list[tuple[str, str]]:
+        seen = [now()]
+        with task_runners.use_runner(None), task_runners.use_runner("threads"):
+            seen.append(now())
+        with task_runners.use_runner("dask"):
+            seen += [now(), inside(None), inside("dask")]
+        return [*seen, now(), inside(None)]
+
+    threads, dask = ("threads", "ThreadPoolTaskRunner"), ("dask", "Noted")
+    assert choosing() == [threads, threads, dask, dask, dask, threads, threads]
+    assert begun == ["dask"]  # once: a flow inside shares it

@@ -1,0 +1,100 @@
+"""What the pages say of the code holds: rooms, paths, links, commands; the reference has every module."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+HISTORY = {"docs/log.md", "CHANGELOG.md"}
+"""Pages that tell of what was: they may name what is gone."""
+
+
+def build() -> ModuleType:
+    """The script docs/build.py as a module."""
+    spec = importlib.util.spec_from_file_location("build_docs", ROOT / "docs" / "build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def pages() -> Iterator[tuple[str, str]]:
+    """Every page by its path, with its text."""
+    skipped = {".venv", "node_modules", "reference", "antiphon-store"}
+    for path in sorted(ROOT.rglob("*.md")):
+        name = path.relative_to(ROOT)
+        if not skipped & set(name.parts) and not name.parts[0].startswith("."):
+            yield name.as_posix(), path.read_text(encoding="utf-8")
+
+
+def test_the_list_of_rooms_is_that_of_the_docstrings() -> None:
+    script = build()
+    page = script.PAGE.read_text(encoding="utf-8")
+    assert page == script.with_rooms(page), "run `make docs`"
+    assert all(sentence.endswith(".") for _, sentence in script.rooms())
+
+
+def test_paths_in_pages_are_there() -> None:
+    pattern = re.compile(
+        r"(?<![\w/.-])((?:antiphon|components|flows|tasks|reports|benchmarks|tests)/[\w./-]+)"
+    )
+    missing = [
+        f"{page}: {path}"
+        for page, text in pages()
+        if page not in HISTORY
+        for path in (found.rstrip("./") for found in pattern.findall(text))
+        if not (ROOT / path).exists() and not any(ROOT.glob(f"{path}*"))
+    ]
+    assert not missing, "\n".join(missing)
+
+
+def test_links_in_pages_lead_somewhere() -> None:
+    broken = [
+        f"{page}: {target}"
+        for page, text in pages()
+        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text)
+        if "://" not in target and not (ROOT / page).parent.joinpath(target).exists()
+    ]
+    assert not broken, "\n".join(broken)
+
+
+def test_modules_that_pages_call_are_there() -> None:
+    commands = [
+        (page, module)
+        for page, text in pages()
+        for module in re.findall(r"python -m (\w+(?:\.\w+)*)(?![\w.<])", text)
+    ]
+    own = [
+        (page, module)
+        for page, module in commands
+        if page not in HISTORY and (ROOT / module.split(".")[0]).is_dir()
+    ]
+    assert own
+    missing = [
+        f"{page}: python -m {module}"
+        for page, module in own
+        if not (path := ROOT / module.replace(".", "/")).with_suffix(".py").exists()
+        and not (path / "__main__.py").exists()
+    ]
+    assert not missing, "\n".join(missing)
+
+
+def test_every_module_has_a_page_of_the_reference(tmp_path: Path) -> None:
+    pytest.importorskip("pdoc", reason="needs pdoc (extra dev)")
+    script = build()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", module="pdoc")
+        # pdoc evaluates annotations of re-exported dataclasses where they are re-exported; it shows the text.
+        warnings.filterwarnings("ignore", "Error parsing type annotation", module="pdoc")
+        script.write_reference(tmp_path)
+    written = {".".join(p.relative_to(tmp_path).with_suffix("").parts) for p in tmp_path.rglob("*.html")}
+    assert script.modules() <= written
+    assert "Run a graph of models over a data set" in (tmp_path / "antiphon.html").read_text(encoding="utf-8")
