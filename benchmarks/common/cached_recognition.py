@@ -1,4 +1,4 @@
-"""What recognisers hear in a data set, kept on disk, so that combining can be tried without hearing again."""
+"""What recognizers hear in a data set, kept on disk, so that combining can be tried without hearing again."""
 
 from __future__ import annotations
 

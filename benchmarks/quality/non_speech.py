@@ -1,4 +1,4 @@
-"""Sounds in which nobody speaks, and speech as short as a word: what a recogniser writes about either.
+"""Sounds in which nobody speaks, and speech as short as a word: what a recognizer writes about either.
 
 The sounds are made on the spot and are the same at every call. The words are the loudest 0.4 s of every other
 human recording.

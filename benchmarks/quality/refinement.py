@@ -21,7 +21,7 @@ from components.decoding.models.edit_diffusion import TAG_CHOICES
 from components.metrics.translation import translation_scores
 from components.networks.noising import Corruption, EditNoiser
 from components.recognition.config import RecognitionConfig
-from components.recognition.factory import build as recogniser
+from components.recognition.factory import build as recognizer
 from components.records import Hypothesis, NBest, Utterance
 from components.refining.config import RefineConfig
 from components.refining.rounds import Refiner
@@ -41,7 +41,7 @@ def load_utterances(source: str, limit: int | None = None) -> list[Utterance]:
 def transcribe(utterances: Sequence[Utterance]) -> list[Utterance]:
     """What Whisper base makes of speech, as text to translate."""
     config = RecognitionConfig(model="packaged:whisper-base", beam_size=1, n_best=1, device="cpu")
-    outcomes = recogniser(config).recognize(list(utterances))
+    outcomes = recognizer(config).recognize(list(utterances))
     texts = {o.utterance_id: o.best.text for o in outcomes if isinstance(o, NBest)}
     return [u.model_copy(update={"text": texts[u.id]}) for u in utterances if u.id in texts]
 

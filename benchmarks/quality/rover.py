@@ -1,4 +1,4 @@
-"""Three recognisers as one on real recordings: ROVER and minimum Bayes risk against the best of them.
+"""Three recognizers as one on real recordings: ROVER and minimum Bayes risk against the best of them.
 
 What is chosen (votes, alpha, weights, coefficients) is chosen on 50 captions of a synthetic voice, never on
 the recordings that are reported.
@@ -188,7 +188,7 @@ def texts_of(
 def score_table(
     utterances: Sequence[Utterance], texts: Mapping[str, Mapping[str, str]], cost: Mapping[str, float]
 ) -> list[str]:
-    """Every system with interval and paired test against the best single recogniser of these utterances."""
+    """Every system with interval and paired test against the best single recognizer of these utterances."""
     scores = {name: wer(utterances, row) for name, row in texts.items()}
     best = min(SYSTEMS, key=lambda name: scores[name].value)
     differences = recognition_tests(transcripts_of(utterances), texts, best, language="en")
@@ -245,7 +245,7 @@ def contribution_table(test: Sequence[Utterance], lists: Lists, config: SystemCo
 def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.quality rover", description=__doc__)
     parser.add_argument("--out", type=Path, default=OUT)
-    parser.add_argument("--cache", type=Path, default=CACHE, help="folder of what the recognisers heard")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="folder of what the recognizers heard")
     options = parser.parse_args(arguments)
     dev, test = load_development(), load_recordings("en")
     dev_lists: dict[str, dict[str, NBest]] = {}
@@ -262,11 +262,11 @@ def main(arguments: Sequence[str]) -> None:
     both, _ = texts_of({name: {**dev_lists[name], **lists[name]} for name in SYSTEMS}, UNTUNED)
     lower = wer(test, oracle_texts(test, lists))
     pages = [
-        "# Three recognisers as one",
+        "# Three recognizers as one",
         "",
         f"`python -m benchmarks.quality rover`: {len(test)} English human recordings "
         f"({seconds_of(test):.0f} s), Whisper beam 5, pocketsphinx's bundled model. WER in percent, 95% "
-        "bootstrap intervals; p: paired bootstrap, two-sided, against the best single recogniser *of the "
+        "bootstrap intervals; p: paired bootstrap, two-sided, against the best single recognizer *of the "
         "same utterances*, also Holm-corrected over the table. What is tuned or learned is tuned on "
         f"{len(dev)} captions of a synthetic voice (dev) only. CPU-seconds: recognition and combination of "
         "the recordings, one thread.",

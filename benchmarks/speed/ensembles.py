@@ -217,10 +217,10 @@ def main(arguments: list[str]) -> None:
         "",
         f"## Combining at a vocabulary of {options.wide}",
         "",
-        "Milliseconds per step of the batch. Combining is what mixing adds to members that each normalise "
+        "Milliseconds per step of the batch. Combining is what mixing adds to members that each normalize "
         "their own scores (into a buffer that is used again), because a member that searches alone has to do "
-        "that too; it is a share of the members' steps with their normalisation, bar 2%. *Whole* counts the "
-        "members' normalisations as combining as well.",
+        "that too; it is a share of the members' steps with their normalization, bar 2%. *Whole* counts the "
+        "members' normalizations as combining as well.",
         "",
         "| members | combination | member's step | its log_softmax | mixture | combining | whole |",
         "|---|---|---|---|---|---|---|",

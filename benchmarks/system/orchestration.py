@@ -59,7 +59,7 @@ def run_bare_loop(manifest: Path, folder: Path) -> dict[str, float]:
                 if isinstance(outcome, NBest):
                     best["asr"][utterance.id] = outcome.best.text
                     transcribed.append(utterance.model_copy(update={"text": outcome.best.text}))
-    recognised = time.perf_counter()
+    recognized = time.perf_counter()
     with (folder / "mt.jsonl").open("w", encoding="utf-8") as file:
         for shard in shards(transcribed):
             for outcome in translator.translate(shard):
@@ -73,7 +73,7 @@ def run_bare_loop(manifest: Path, folder: Path) -> dict[str, float]:
     references = {u.id: u.references for u in utterances if u.references}
     translation_scores(references, best["mt"], language="de", n_total=total)
     seconds = time.perf_counter() - start
-    return {"seconds": seconds, "asr": recognised - loaded, "mt": translated - recognised}
+    return {"seconds": seconds, "asr": recognized - loaded, "mt": translated - recognized}
 
 
 def run_under_prefect(manifest: Path, folder: Path) -> dict[str, float]:

@@ -22,7 +22,7 @@ class Candidate:
         member_log_probs: For each active member of an ensemble the log-probabilities that it gave the same
             tokens, before the logits processors.
         eos_token: The token that ended the sequence; None where it was cut at the length limit.
-        normalized_score: The length-normalised score that candidates are ranked by.
+        normalized_score: The length-normalized score that candidates are ranked by.
         member_weights: For each active member its weight at the same positions.
     """
 

@@ -1,7 +1,7 @@
 """Constraints on the next token, as small callables applied to the combined log-probabilities.
 
 A logits processor gets log-probabilities (R, V), which it may change in place, and the :class:`History` of
-the R rows, and returns them. Forbidden tokens become -inf, and what is left is not renormalised unless
+the R rows, and returns them. Forbidden tokens become -inf, and what is left is not renormalized unless
 :func:`renormalize` is among the processors, as in transformers.
 """
 

@@ -38,7 +38,7 @@ class TokenScorer(Protocol):
     """A model with N prepared utterances that is decoded step by step.
 
     A scorer serves one search: :meth:`prefill` once, then :meth:`step` for every further token. Scores are
-    log-probabilities (nats, float32) up to a constant per row: logits, or what is normalised already.
+    log-probabilities (nats, float32) up to a constant per row: logits, or what is normalized already.
 
     Attributes:
         name: The model, as error messages name it.

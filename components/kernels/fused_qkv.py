@@ -1,6 +1,6 @@
 """Query, key and value projections of self-attention fused into one product.
 
-The three read the same states, which one wider product packs, and in int8 quantises, once. The modules stay
+The three read the same states, which one wider product packs, and in int8 quantizes, once. The modules stay
 where the model looks for them: the first computes all three, the others return their slices.
 """
 

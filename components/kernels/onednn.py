@@ -1,6 +1,6 @@
 """Products with weights packed by oneDNN, by way of torch's private operators.
 
-int8: symmetric weights per output channel, activations quantised per row as they come (dynamic), as in
+int8: symmetric weights per output channel, activations quantized per row as they come (dynamic), as in
 Dettmers et al., LLM.int8() (arXiv:2208.07339), section 3, without the outlier split.
 """
 

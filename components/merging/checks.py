@@ -124,7 +124,7 @@ def _try_plan(recipe: Recipe, folders: Mapping[str, ModelFolder]) -> Iterator[Fi
 def _unrelated_finding(similarity: WeightSimilarity) -> Finding:
     return Finding(
         "warning",
-        f"DIFFERENT INITIALISATIONS: {similarity}; the average of such models is noise: merge descendants of "
+        f"DIFFERENT INITIALIZATIONS: {similarity}; the average of such models is noise: merge descendants of "
         "one model, or combine these by an ensemble (antiphon run ensemble)",
     )
 

@@ -76,6 +76,6 @@ class RecognitionConfig(BaseModel):
         False, description="prompt a window with the text of the one before it (prone to loops)"
     )
     dtype: Literal["float32", "bfloat16", "float16", "int8"] = Field(
-        "float32", description="arithmetic; int8 quantises the linear layers (CPU) and costs accuracy"
+        "float32", description="arithmetic; int8 quantizes the linear layers (CPU) and costs accuracy"
     )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")

@@ -43,7 +43,7 @@ class TranslationConfig(BaseModel):
         description="causal models only: a JSONL file of {source, target} examples for the few-shot prompt",
     )
     dtype: Literal["float32", "bfloat16", "float16", "int8"] = Field(
-        "float32", description="arithmetic; int8 quantises the linear layers (CPU)"
+        "float32", description="arithmetic; int8 quantizes the linear layers (CPU)"
     )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
 

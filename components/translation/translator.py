@@ -2,7 +2,7 @@
 
 Sentences of all utterances are sorted by length and decoded in batches by a :class:`TranslationBackend`. The
 hypotheses of a text are the best combinations of its sentences' n-bests, by the sum of their
-length-normalised scores; their scores and tokens add up. A text without words has the empty translation (one
+length-normalized scores; their scores and tokens add up. A text without words has the empty translation (one
 hypothesis, score 0): silence translates to silence.
 """
 
@@ -42,7 +42,7 @@ class SentenceTranslation:
     Attributes:
         text: On one line.
         score: Log-probability (nats) of its tokens, summed.
-        rank: Length-normalised score that orders the candidates.
+        rank: Length-normalized score that orders the candidates.
         tokens: With their log-probabilities, eos included.
         finished: Whether it ended by itself, not at the length limit.
         features: Averaged over the sentences they become those of the hypothesis.

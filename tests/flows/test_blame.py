@@ -1,4 +1,4 @@
-"""Blame through the command line: a cascade whose recogniser mishears."""
+"""Blame through the command line: a cascade whose recognizer mishears."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def antiphon(
     return run
 
 
-def test_the_recogniser_is_blamed_and_what_was_computed_is_reused(
+def test_the_recognizer_is_blamed_and_what_was_computed_is_reused(
     antiphon: Callable[..., Any],
     tmp_path: Path,
     calls: Path,  # noqa: F811

@@ -186,7 +186,7 @@ def test_reranking_is_learned_on_development_data(toy: dict[str, str]) -> None:
     assert translations(given) == translations(learned)
 
 
-def test_recognisers_of_one_vocabulary_are_mixed(toy: dict[str, str], tmp_path: Path) -> None:
+def test_recognizers_of_one_vocabulary_are_mixed(toy: dict[str, str], tmp_path: Path) -> None:
     whisper = str(tiny.whisper(tmp_path / "whisper"))
     tones = [tiny.tone(tmp_path / f"t{n}.wav", 200.0 * (n + 1)) for n in range(2)]
     rows = [{"id": t.id, "audio": t.audio.path, "transcript": "ein hund"} for t in tones if t.audio]
@@ -202,7 +202,7 @@ def test_recognisers_of_one_vocabulary_are_mixed(toy: dict[str, str], tmp_path: 
     assert read_best_texts(heard[0]) == read_best_texts(heard[1])
     token = next(read_nbests(heard[1])).best.tokens[0]
     assert list(token.weights.values()) == [0.5, 0.5]
-    with pytest.raises(ConfigError, match="one vocabulary"):  # refused before anything is recognised
+    with pytest.raises(ConfigError, match="one vocabulary"):  # refused before anything is recognized
         odd = {**shared, "mt": {"model": toy["first"], "members": [toy["odd"]]}}
         ensemble(**odd, name="unheard", asr=asr | {"beam_size": 1, "n_best": 1})
     assert [s.stage for s in Store(toy["store"]).load_run("unheard").stages] == ["data"]

@@ -33,7 +33,7 @@ from tests.components.synthesis.double import ENGINE
 
 
 class Hearing:
-    """A recogniser that knows what is said."""
+    """A recognizer that knows what is said."""
 
     version = 1
 
@@ -135,7 +135,7 @@ def test_a_method_trains_its_model_and_stacks(method: str, settings: dict[str, A
     blamed = blame(run="first", store=settings["store"])
     told = read_blame(blamed.stages[-1]).blames[0]
     assert told.stages[0].stage == "asr"
-    assert told.stages[0].gap.value == pytest.approx(0)  # the recogniser hears what is said
+    assert told.stages[0].gap.value == pytest.approx(0)  # the recognizer hears what is said
     report = read_blame(blame(run="first", store=settings["store"]).stages[-1]).blames[0]
     assert [one.stage for one in report.stages] == ["asr", "mt and stack"]
     assert report.stages[0].gap.value == pytest.approx(0)  # the recognizer hears what is said

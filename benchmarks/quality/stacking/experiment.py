@@ -17,7 +17,7 @@ from components.decoding.search import search
 from components.models.checkpoints import checkpoint_of
 from components.networks.stacked_model import Sources
 from components.recognition.config import RecognitionConfig
-from components.recognition.factory import build as build_recogniser
+from components.recognition.factory import build as build_recognizer
 from components.records import NBest, Utterance
 from components.stacking.config import SpeechConfig
 from components.stacking.cross_scoring import force_texts
@@ -88,7 +88,7 @@ def transcribe(spoken: Spoken, folder: Path) -> dict[str, str]:
     """What Whisper base (greedy) hears in the test set."""
     path = folder / "heard.json"
     if not path.exists():
-        recognizer = build_recogniser(RecognitionConfig(beam_size=1, n_best=1, window_seconds=8.0))
+        recognizer = build_recognizer(RecognitionConfig(beam_size=1, n_best=1, window_seconds=8.0))
         outcomes = recognizer.recognize(spoken.utterances["test"])
         path.write_text(json.dumps({o.utterance_id: o.best.text for o in outcomes if isinstance(o, NBest)}))
     texts: dict[str, str] = json.loads(path.read_text())

@@ -153,7 +153,7 @@ def _sum(b: ir.IRBuilder, vector: Any) -> Any:
 
 
 def _softmax(b: ir.IRBuilder, parameters: Parameters, line: Any, row: Any) -> Any:
-    """Turn products into unnormalised weights exp(product + mask - max), in place; returns their sum."""
+    """Turn products into unnormalized weights exp(product + mask - max), in place; returns their sum."""
     n_keys = parameters["n_keys"]
     mask = at(b, parameters["mask"], b.mul(parameters["mask_row"], row))
     with b.goto_entry_block():  # where LLVM turns them into registers

@@ -34,7 +34,7 @@ DTYPES = {
     "U8": torch.uint8,
     "BOOL": torch.bool,
 }
-"""safetensors' name of a type -> torch's. Quantised types (F8 and the like) have no arithmetic here."""
+"""safetensors' name of a type -> torch's. Quantized types (F8 and the like) have no arithmetic here."""
 
 DTYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
@@ -152,7 +152,7 @@ def _locate_tensors(folder: Path, reference: str) -> Iterator[tuple[str, TensorL
             if dtype is None:
                 raise MergeError(
                     f"{reference}: tensor {name} is stored as {values['dtype']}; expected one of "
-                    f"{', '.join(DTYPES)}: merge the unquantised model"
+                    f"{', '.join(DTYPES)}: merge the unquantized model"
                 )
             offset = 8 + size + values["data_offsets"][0]
             yield name, TensorLocation(file, offset, dtype, tuple(values["shape"]))

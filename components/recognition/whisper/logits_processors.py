@@ -1,6 +1,6 @@
 """Whisper's logits processors (suppressed tokens, timestamps), as in openai-whisper's ``decoding.py``.
 
-They work on log-probabilities and renormalise at the end, because openai-whisper masks logits and takes the
+They work on log-probabilities and renormalize at the end, because openai-whisper masks logits and takes the
 softmax afterwards: its scores are those of the constrained distribution.
 """
 

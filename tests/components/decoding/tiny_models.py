@@ -159,7 +159,7 @@ def trim(row: list[int], eos: tuple[int, ...]) -> tuple[int, ...]:
 def generated(
     model: Any, inputs: dict[str, torch.Tensor], *, prompt: int = 1, **settings: Any
 ) -> list[list[tuple[tuple[int, ...], float | None]]]:
-    """``model.generate`` -> per utterance its (tokens without eos, length-normalised score), best first."""
+    """``model.generate`` -> per utterance its (tokens without eos, length-normalized score), best first."""
     result = model.generate(
         **inputs, do_sample=False, return_dict_in_generate=True, output_scores=True, **settings
     )

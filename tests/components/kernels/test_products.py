@@ -91,7 +91,7 @@ def test_any_size(rows: int, width: int, size: int) -> None:
 
 
 def test_int8_is_exact_on_the_grid(backend: str) -> None:
-    """Integers whose largest magnitude is 127 quantise without loss: the product is the integer product."""
+    """Integers whose largest magnitude is 127 quantize without loss: the product is the integer product."""
     torch.manual_seed(1)
     weight, x = torch.randint(-127, 128, (70, 37)).float(), torch.randint(-127, 128, (9, 37)).float()
     weight[:, 0], x[:, 0] = 127, -127

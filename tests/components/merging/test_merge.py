@@ -248,5 +248,5 @@ def test_missing_and_mismatched_tensors_are_named(tmp_path: Path) -> None:
 def test_quantized_weights_are_refused(tmp_path: Path) -> None:
     a = folder(tmp_path / "a", {"x": torch.ones(2)})
     save_file({"x": torch.ones(2).to(torch.float8_e4m3fn)}, a / "model.safetensors")
-    with pytest.raises(MergeError, match="merge the unquantised model"):
+    with pytest.raises(MergeError, match="merge the unquantized model"):
         merged(recipe("linear", None, (a, "{weight: 1}")), tmp_path / "out")

@@ -26,7 +26,7 @@ def tiny(seed: int = 0, n_vocab: int = 51865, width: int = 32) -> Whisper:
         model.decoder.positional_embedding.normal_(0, 0.3)
         for name, parameter in model.named_parameters():
             if parameter.dim() == 2 and "token_embedding" not in name and "positional" not in name:
-                parameter.mul_(6)  # larger than at initialisation, or every position says the same
+                parameter.mul_(6)  # larger than at initialization, or every position says the same
     return model
 
 

@@ -104,7 +104,7 @@ def test_a_prompt_whose_examples_change_is_another(tmp_path: Path) -> None:
     checked(before, config)
 
 
-def test_a_recogniser_whose_weights_change_is_another(tmp_path: Path) -> None:
+def test_a_recognizer_whose_weights_change_is_another(tmp_path: Path) -> None:
     tone = tiny.tone(tmp_path / "tone.wav", 300.0)
     folder = tiny.whisper(tmp_path / "whisper")
     config = RecognitionConfig(model=str(folder), device="cpu", window_seconds=1.0, max_tokens=6, vad=False)

@@ -64,7 +64,7 @@ def test_characters_where_no_spaces_are_written() -> None:
     assert [word.confidence for word in result] == pytest.approx([math.exp(-0.1), math.exp(-0.2)])
 
 
-def test_normalised_words_keep_their_confidences() -> None:
+def test_normalized_words_keep_their_confidences() -> None:
     tokens = [(" Mr.", -0.1), (" Smith", -0.2), (" isn't", -0.3), (" here", -0.4)]
     result = split_words(hypothesis("Mr. Smith isn't here", *tokens), "en", get_normalizer("whisper-english"))
     assert [word.key for word in result] == ["mister", "smith", "is", "not", "here"]

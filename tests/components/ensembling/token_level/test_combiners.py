@@ -19,7 +19,7 @@ from components.errors import ConfigError
 
 
 def scores_of(members: int, rows: int = 7, size: int = 5000, seed: int = 0) -> list[Tensor]:
-    """Logits that are not normalised, each member's by another constant per row."""
+    """Logits that are not normalized, each member's by another constant per row."""
     generator = torch.Generator().manual_seed(seed)
     logits = 4 * torch.randn(members, rows, size, generator=generator)
     return list(logits + 5 * torch.randn(members, rows, 1, generator=generator))

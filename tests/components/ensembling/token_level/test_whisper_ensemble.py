@@ -1,4 +1,4 @@
-"""Whisper recognisers mixed token by token: the laws at tiny random weights, and what is refused."""
+"""Whisper recognizers mixed token by token: the laws at tiny random weights, and what is refused."""
 
 from __future__ import annotations
 
