@@ -14,7 +14,7 @@ def to_printable(text: str) -> str:
 
     Those can reorder or hide what a person reads; letters, marks and joiners stay as they are.
     """
-    return _HIDDEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text)
+    return _HIDDEN.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", text)
 
 
 def to_script_json(value: object) -> str:

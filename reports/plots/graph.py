@@ -91,8 +91,8 @@ def _way(edge: GraphEdge, layout: Layout) -> str:
     return f'<text class="way" x="{at_x:.0f}" y="{at_y:.1f}" text-anchor="middle">{label}</text>'
 
 
-def _node(row: StageRow, place: Point, ways: str, output: str | None) -> str:
-    x, y = place
+def _node(row: StageRow, center: Point, ways: str, output: str | None) -> str:
+    x, y = center
     bad = f" ({row.quarantined:,} aside)" if row.quarantined else ""
     items = f"{row.items:,}{bad}" if row.has_stage else ""
     cost = f"{row.seconds:.1f} s" if row.status == "computed" else row.status

@@ -39,7 +39,7 @@ class Column:
 def load_pictures(files: Iterable[Path]) -> tuple[tuple[str, str], ...]:
     """(name, data URI) of each picture; SVG is preferred to PNG, and files above 4 MiB are left out."""
     files_by_name: dict[str, Path] = {}
-    for path in sorted(files, key=lambda one: (one.suffix != ".svg", one.name)):
+    for path in sorted(files, key=lambda path: (path.suffix != ".svg", path.name)):
         if path.suffix in _TYPES and path.is_file() and path.stat().st_size <= _LARGEST:
             files_by_name.setdefault(path.stem, path)
     return tuple((name, _data_uri(files_by_name[name])) for name in sorted(files_by_name))

@@ -102,7 +102,7 @@ def _text(view: RunView, row: UtteranceRow, node: NodeRecord, outcome: NBest) ->
         candidates.append((sum(edit.operation != "equal" for edit in edits), name, edits))
     if not candidates:
         return Step(node, "text", note)
-    cost, near, edits = min(candidates, key=lambda one: one[0])
+    cost, near, edits = min(candidates, key=lambda alignment: alignment[0])
     return Step(node, "text", note, near, edits if cost else (), not without_spaces(language))
 
 
