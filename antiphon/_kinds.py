@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from components.errors import ConfigError
 from components.nodes.kind import Kind
+from components.nodes.kind_registry import find_missing_methods
 from components.nodes.table import KINDS
 
 K = TypeVar("K", bound=type[Kind[Any]])
@@ -22,11 +23,14 @@ def node_kind(kind: K) -> K:
         kind: a subclass of :class:`Kind` with a ``name``, made without arguments.
 
     Raises:
-        ConfigError: there is a kind of that name already.
+        ConfigError: there is a kind of that name already, or this one lacks a method that its flags need.
     """
     if kind.name in KINDS:
         present = type(KINDS[kind.name])
         if (present.__module__, present.__qualname__) != (kind.__module__, kind.__qualname__):
             raise ConfigError(f"kind {kind.name}: expected a new name, found that of {present.__module__}")
-    KINDS[kind.name] = kind()
+    node = kind()
+    if missing := find_missing_methods(node):
+        raise ConfigError(f"kind {kind.name}: expected {kind.__name__} to define {' and '.join(missing)}")
+    KINDS[kind.name] = node
     return kind

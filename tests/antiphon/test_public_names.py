@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import antiphon
 
 ROOT = Path(__file__).parents[2]
@@ -59,6 +61,18 @@ def test_the_page_uses_every_function() -> None:
     page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
     functions = [name for name in antiphon.__all__ if inspect.isfunction(getattr(antiphon, name))]
     assert not [name for name in functions if f"antiphon.{name}" not in page and f"`{name}" not in page]
+
+
+def test_a_kind_without_its_methods_is_one_line() -> None:
+    class Half(antiphon.Kind[antiphon.NodeSettings]):
+        name = "half"
+        summary = "for tests"
+        settings = antiphon.NodeSettings
+
+    with pytest.raises(
+        antiphon.AntiphonError, match="^kind half: expected Half to define version and build$"
+    ):
+        antiphon.node_kind(Half)
 
 
 def test_importing_is_light() -> None:
