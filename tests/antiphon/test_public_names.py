@@ -70,7 +70,7 @@ def test_a_kind_without_its_methods_is_one_line() -> None:
         settings = antiphon.NodeSettings
 
     with pytest.raises(
-        antiphon.AntiphonError, match="^kind half: expected Half to define version and build$"
+        antiphon.AntiphonError, match=r"^kind half: expected Half to define version and build$"
     ):
         antiphon.node_kind(Half)
 
