@@ -51,7 +51,7 @@ def test_nothing_is_said_to_be_scored_where_a_model_is_made(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ending:
-        main(["plan", "train", "--store", str(tmp_path)])
+        main(["plan", "train", "--set", "data=sample", "--set", "dev=sample", "--store", str(tmp_path)])
     assert not ending.value.code
     out = capsys.readouterr().out
     assert "training" in out
