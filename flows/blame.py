@@ -1,6 +1,6 @@
 """Error attribution by oracle substitution: reruns the downstream stages of a run on corrected texts.
 
-`antiphon blame RUN`, or `python -m flows.blame` with the options of `antiphon run`.
+`antiphon blame RUN`.
 """
 
 from __future__ import annotations
@@ -35,9 +35,3 @@ def blame(parameters: BlameParameters) -> RunRecord | State[RunRecord]:
         )
         report.publish_run_report(run.record, run.store_url)
     return final_state(run.record)
-
-
-if __name__ == "__main__":
-    from flows.cli.main import run_flow_module
-
-    run_flow_module("blame")

@@ -1,6 +1,6 @@
 """The cascade: speech -> transcript -> translation; text-only data skip the recognition.
 
-`python -m flows.cascade` takes the options of `antiphon run cascade`.
+`antiphon run cascade` runs it.
 """
 
 from __future__ import annotations
@@ -36,9 +36,3 @@ HOOKS = Hooks(before=_before, after=_after)
 def cascade(parameters: CascadeParameters) -> RunRecord | State[RunRecord]:
     """Transcribe and translate a data set, score both stages and report."""
     return run_system("cascade", parameters, pipeline(parameters), HOOKS)
-
-
-if __name__ == "__main__":
-    from flows.cli.main import run_flow_module
-
-    run_flow_module("cascade")

@@ -1,7 +1,7 @@
 """Compare several systems on one data set: which is better, by how much, at what cost.
 
 Systems are run here (they share stages through the store) or are finished runs.
-`python -m flows.compare` takes the options of `antiphon run compare`.
+`antiphon run compare` runs it.
 """
 
 from __future__ import annotations
@@ -154,9 +154,3 @@ def _check_parameters(
 
 
 _SHARED = ("data", "audio", "limit", "source_language", "target_language", "seed")
-
-
-if __name__ == "__main__":
-    from flows.cli.main import run_flow_module
-
-    run_flow_module("compare")

@@ -1,7 +1,7 @@
 """What each part of a finished run's system contributes: members, inputs, sources, rounds, experts.
 
 The system is run again with fewer of its parts; everything that is shared is reused. `antiphon contribution
-RUN`, or `python -m flows.contribution` with the options of `antiphon run`.
+RUN`.
 """
 
 from __future__ import annotations
@@ -39,9 +39,3 @@ def contribution(parameters: ContributionParameters) -> RunRecord | State[RunRec
         run.add(ref)
         report.publish_run_report(run.record, run.store_url)
     return final_state(run.record)
-
-
-if __name__ == "__main__":
-    from flows.cli.main import run_flow_module
-
-    run_flow_module("contribution")

@@ -2,7 +2,7 @@
 
 The teacher is a model or an ensemble (imitated by its distributions or its translations), or any finished run
 that translated training data: a cascade, a stack, a refinement. The student is `store:KEY` for every flow.
-`python -m flows.distill` takes the options of `antiphon run distill`.
+`antiphon run distill` runs it.
 """
 
 from __future__ import annotations
@@ -67,9 +67,3 @@ def _check_teacher(parameters: DistillParameters) -> None:
         raise ConfigError("expected teacher_layers or student.init_from, found both; leave one out")
     if parameters.student.kind != "translation":
         raise ConfigError(f"student.kind: expected translation, found {parameters.student.kind}")
-
-
-if __name__ == "__main__":
-    from flows.cli.main import run_flow_module
-
-    run_flow_module("distill")

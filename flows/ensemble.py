@@ -2,8 +2,7 @@
 
 Translators, and Whisper recognizers of one vocabulary, are mixed token by token in one search (linear,
 log-linear; translators also by negative evidence), or combined by their finished n-best lists
-(``output_level``: ROVER, minimum Bayes risk, reranking). `python -m flows.ensemble` takes the options of
-`antiphon run ensemble`.
+(``output_level``: ROVER, minimum Bayes risk, reranking).
 """
 
 from __future__ import annotations
@@ -24,9 +23,3 @@ from tasks.task_runners import make_runner
 def ensemble(parameters: EnsembleParameters) -> RunRecord | State[RunRecord]:
     """Transcribe and translate a data set with several models at once, score and report."""
     return run_system("ensemble", parameters, pipeline(parameters))
-
-
-if __name__ == "__main__":
-    from flows.cli.main import run_flow_module
-
-    run_flow_module("ensemble")

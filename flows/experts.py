@@ -1,7 +1,7 @@
 """A translation model with experts: several target languages -> one sparse model -> its routers, its scores.
 
 The model is `store:KEY` wherever a translator is named: `antiphon run cascade --set mt.model=store:KEY`.
-`python -m flows.experts` takes the options of `antiphon run experts`.
+`antiphon run experts` runs it.
 """
 
 from __future__ import annotations
@@ -47,9 +47,3 @@ def experts(parameters: ExpertsParameters) -> RunRecord | State[RunRecord]:
         publish_run_report(run.record, run.store_url)
 
     return run_models("experts", parameters, pipeline(parameters), needs(parameters), after)
-
-
-if __name__ == "__main__":
-    from flows.cli.main import run_flow_module
-
-    run_flow_module("experts")

@@ -1,7 +1,6 @@
 """Merging: recipe -> checks -> merge -> decode development data -> acceptance test -> `store:KEY`.
 
-An accepted model is `store:KEY` for every flow. `python -m flows.merge` takes the options of
-`antiphon run merge`.
+An accepted model is `store:KEY` for every flow.
 """
 
 from __future__ import annotations
@@ -87,9 +86,3 @@ def _score(run: Run, parameters: MergeParameters) -> None:
     if scored:
         ref = run.add(metrics.score_texts(scored, parameters.target_language, run.store_url, run.name))
         run.metrics = metrics.read_scores(ref)
-
-
-if __name__ == "__main__":
-    from flows.cli.main import run_flow_module
-
-    run_flow_module("merge")

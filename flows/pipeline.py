@@ -1,6 +1,6 @@
 """A pipeline of one's own: any graph of models, from a file or from the deployment's form.
 
-`antiphon run FILE.yaml` runs the graph in a file; `python -m flows.pipeline` takes its options.
+`antiphon run FILE.yaml` runs the graph in a file.
 """
 
 from __future__ import annotations
@@ -59,9 +59,3 @@ def _as_comparison(
     return CompareParameters.model_validate(
         {**parameters.model_dump(exclude=graph_fields), "systems": configs}
     )
-
-
-if __name__ == "__main__":
-    from flows.cli.main import run_flow_module
-
-    run_flow_module("pipeline")

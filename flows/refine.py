@@ -1,7 +1,6 @@
 """Refinement: revise a draft (a first pass, or a finished run's) in rounds.
 
-Each round is a stage of the store, so an interrupted run goes on at its round. `python -m flows.refine` takes
-the options of `antiphon run refine`.
+Each round is a stage of the store, so an interrupted run goes on at its round.
 """
 
 from __future__ import annotations
@@ -46,9 +45,3 @@ def _score_rounds(run: Run, graph: Pipeline) -> None:
 
 
 HOOKS = Hooks(data=_data_of_draft, after=_score_rounds)
-
-
-if __name__ == "__main__":
-    from flows.cli.main import run_flow_module
-
-    run_flow_module("refine")

@@ -1,7 +1,7 @@
 """Stacking, P(Y2 | X, Y1): a second system translates from the first one's texts and the speech.
 
 data (text-only data are spoken first) -> asr -> mt -> stack -> scores -> report. Where no model is named, one
-is trained first. `python -m flows.stack` takes the options of `antiphon run stack`.
+is trained first.
 """
 
 from __future__ import annotations
@@ -38,9 +38,3 @@ HOOKS = Hooks(after=_score_rounds)
 def stack(parameters: StackParameters) -> RunRecord | State[RunRecord]:
     """Transcribe and translate a data set, translate it again by a stacked system, score both and report."""
     return run_system("stack", parameters, pipeline(parameters), HOOKS)
-
-
-if __name__ == "__main__":
-    from flows.cli.main import run_flow_module
-
-    run_flow_module("stack")

@@ -1,6 +1,6 @@
 """Training: parallel text -> a translation model in the store -> its scores.
 
-The model is `store:KEY` for every flow. `python -m flows.train` takes the options of `antiphon run train`.
+The model is `store:KEY` for every flow.
 """
 
 from __future__ import annotations
@@ -36,9 +36,3 @@ def train(parameters: TrainParameters) -> RunRecord | State[RunRecord]:
         run.metrics = model_scores.read_scores(run.add(scores))
 
     return run_models("train", parameters, pipeline(parameters), needs(parameters), after)
-
-
-if __name__ == "__main__":
-    from flows.cli.main import run_flow_module
-
-    run_flow_module("train")

@@ -76,15 +76,8 @@ def room_of(module: str) -> str:
 
 
 def imports(source: str) -> Iterator[tuple[int, str]]:
-    """Line and dotted name of every import, including those inside functions and of `importlib`.
-
-    Those of ``if __name__ == "__main__"`` are left out: they are the file's use as a program.
-    """
-    tree = ast.parse(source)
-    tree.body = [
-        node for node in tree.body if not (isinstance(node, ast.If) and "__main__" in ast.unparse(node.test))
-    ]
-    for node in ast.walk(tree):
+    """Line and dotted name of every import, including those inside functions and of `importlib`."""
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:

@@ -60,12 +60,6 @@ def _antiphon(
     """Options before the subcommands; the help text is the app's."""
 
 
-def run_flow_module(flow: str) -> None:
-    """`python -m flows.NAME` with the options of `antiphon run NAME`."""
-    sys.argv = ["antiphon", "run", flow, *sys.argv[1:]]
-    main()
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of the command; errors that a user can mend are one line on standard error."""
     atexit.register(gc.freeze)  # last of all: half a second that Python spends on objects at its end

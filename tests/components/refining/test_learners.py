@@ -1,0 +1,60 @@
+"""Refiners are trained, saved, loaded and used: as translators, and round by round on drafts."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from components.nodes.learners import LEARNERS
+from components.records import Hypothesis, NBest, Utterance
+from components.refining.config import RefineConfig
+from components.refining.rounds import Refiner
+from components.training.config import TrainingConfig
+from components.training.trainer import train
+from components.translation.config import TranslationConfig
+from components.translation.factory import build
+
+WORDS = ["ein", "rot", "blau", "hund", "katze", "baum"]
+KINDS = {"deliberation": {"num_drafts": 2}, "edit_diffusion": {"diffusion_steps": 2}}
+METHODS = {"deliberation": "deliberation", "edit_diffusion": "diffusion"}
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    """Copying of words, and a translation model that has begun to learn it."""
+    folder, draw = tmp_path_factory.mktemp("refiners"), random.Random(0)
+    lines = [" ".join(draw.choices(WORDS, k=3)) for _ in range(60)]
+    for language in ("en", "de"):
+        (folder / f"text.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    text = f"{folder}/text.en,{folder}/text.de"
+    shape = {"vocab_size": 64, "num_layers": 1, "d_model": 16, "ffn_dim": 32, "num_heads": 2, "dropout": 0.0}
+    budget = {"max_steps": 20, "eval_every": 10, "eval_sentences": 4, "average_checkpoints": 1}
+    where = {"data": text, "dev": text, "device": "cpu", "dtype": "float32", "batch_tokens": 200}
+    values: dict[str, object] = {**shape, **budget, **where, "learning_rate": 5e-3, "warmup_steps": 5}
+    train(TrainingConfig.model_validate(values), folder / "base", make_learner=LEARNERS["translation"])
+    return {**values, "init_from": str(folder / "base" / "model")}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_trained_translates_and_refines(
+    kind: str, settings: dict[str, object], tmp_path: Path
+) -> None:
+    config = TrainingConfig.model_validate({**settings, "kind": kind, **KINDS[kind]})
+    state = train(config, tmp_path / "out", make_learner=LEARNERS[kind])
+    losses = [row["dev_loss"] for row in state.history]
+    assert losses[-1] < losses[0]
+    model = str(tmp_path / "out" / "model")
+    source = Utterance(id="u", text="ein hund", source_language="en", target_language="de")
+    (translation,) = build(TranslationConfig(model=model, device="cpu", beam_size=1, n_best=1)).translate(
+        [source]
+    )
+    assert isinstance(translation, NBest)
+    draft = NBest(utterance_id="u", hypotheses=(Hypothesis(text="ein", score=-1.0, n_tokens=2, system="x"),))
+    rounds = Refiner(
+        RefineConfig.model_validate({"method": METHODS[kind], "model": model, "device": "cpu", "gate": "off"})
+    )
+    (refined,) = rounds.run_round([source], [[draft]])
+    assert isinstance(refined, NBest)
+    assert refined.best.decision is not None
