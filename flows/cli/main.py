@@ -60,9 +60,15 @@ def _antiphon(
     """Options before the subcommands; the help text is the app's."""
 
 
+def _end_quickly() -> None:
+    """Spare Python half a second of looking through all objects at its end."""
+    if "torch" not in sys.modules:  # its libraries would report objects that are left as leaked
+        gc.freeze()
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of the command; errors that a user can mend are one line on standard error."""
-    atexit.register(gc.freeze)  # last of all: half a second that Python spends on objects at its end
+    atexit.register(_end_quickly)  # first, so that it comes last
     sys.exit(exit_code_of(lambda: _call_app(sys.argv[1:] if arguments is None else arguments)))
 
 

@@ -62,6 +62,7 @@ def test_an_unchanged_rerun_loads_nothing_heavy(tmp_path: Path, prefect_url: str
             text=True,
             check=True,
         )
+        assert "leaked" not in process.stderr  # what libraries complain of where objects are left at the end
     *_, said, heavy = process.stdout.splitlines()
     assert all(one["reused"] for one in json.loads(said)["stages"])
     assert heavy == "set()"
