@@ -55,7 +55,7 @@ class StrictTensor(Tensor):
 
     @staticmethod
     def __new__(cls, values: Tensor) -> StrictTensor:
-        made: StrictTensor = torch.Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
+        tensor_copy: StrictTensor = torch.Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
             cls,
             values.shape,
             strides=values.stride(),
@@ -63,8 +63,8 @@ class StrictTensor(Tensor):
             dtype=values.dtype,
             device=DEVICE,
         )
-        made.values = values
-        return made
+        tensor_copy.values = values
+        return tensor_copy
 
     __torch_function__ = torch._C._disabled_torch_function_impl
 
@@ -81,7 +81,7 @@ class Counts(Counter[tuple[str, str, str]]):
 
     def total(self, kind: str) -> int:  # type: ignore[override]
         """All of one kind."""
-        return sum(number for (found, _, _), number in self.items() if found == kind)
+        return sum(number for (result, _, _), number in self.items() if result == kind)
 
 
 class StrictDevice(TorchDispatchMode):
@@ -118,14 +118,14 @@ class StrictDevice(TorchDispatchMode):
         values = [torch.device("cpu") if isinstance(value, torch.device) else value for value in values]
         inner, settings = pytree.tree_unflatten(values, spec)
         settings.pop("pin_memory", None)
-        found = func(*inner, **settings)
+        result = func(*inner, **settings)
         if target is not None and target.type == "cpu":
-            return found
+            return result
         if name == "copy_" and not isinstance(args[0], StrictTensor):
             return args[0]
         known = {id(tensor.values): tensor for tensor in strict}  # in place: the same tensor again
         return pytree.tree_map_only(
-            Tensor, lambda t: known[id(t)] if id(t) in known else StrictTensor(t), found
+            Tensor, lambda t: known[id(t)] if id(t) in known else StrictTensor(t), result
         )
 
     def note(self, kind: str, name: str) -> None:
@@ -241,8 +241,8 @@ def on_device(value: Any) -> Any:
 
 
 def _moved(tensor: Tensor) -> Tensor:
-    made = StrictTensor(tensor.detach())
-    return nn.Parameter(made, requires_grad=False) if isinstance(tensor, nn.Parameter) else made
+    tensor_copy = StrictTensor(tensor.detach())
+    return nn.Parameter(tensor_copy, requires_grad=False) if isinstance(tensor, nn.Parameter) else tensor_copy
 
 
 def on_cpu(value: Any) -> Any:

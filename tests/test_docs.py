@@ -50,7 +50,7 @@ def test_paths_in_pages_are_there() -> None:
         f"{page}: {path}"
         for page, text in pages()
         if page not in HISTORY
-        for path in (found.rstrip("./") for found in pattern.findall(text))
+        for path in (result.rstrip("./") for result in pattern.findall(text))
         if not (ROOT / path).exists() and not any(ROOT.glob(f"{path}*"))
     ]
     assert not missing, "\n".join(missing)

@@ -163,14 +163,14 @@ def mapped(place: Place, share: Callable[[Sequence[Lexicon]], SharedVocabulary])
 
 
 def learned(place: Place, what: str) -> Any:
-    said = collect_log_probs(
+    output = collect_log_probs(
         marians(place, 3 if what == "strength" else 2), REFERENCES, distributions=what != "linear"
     )
     if what == "gate":
-        return fit_gate(said, "linear").token_log_probs(said)
+        return fit_gate(output, "linear").token_log_probs(output)
     if what == "strength":
-        return likelihood_by_strength(said)
-    return fit_constants(said, what).weights  # type: ignore[arg-type]
+        return likelihood_by_strength(output)
+    return fit_constants(output, what).weights  # type: ignore[arg-type]
 
 
 PROMPTS = torch.tensor([[50258, 50259, 50359], [50258, 50261, 50359]])
@@ -214,8 +214,8 @@ TEXT, KEPT = torch.tensor([[3, 4, 5, 0], [6, 2, 0, 11]]), torch.tensor([[1, 1, 1
 def deliberated(place: Place, drafts: Any = None) -> Any:
     ready = DeliberationModel(place(deliberation()), "digest", "deliberation")
     ready.first.positions = LENGTH  # its first pass knows no other limit
-    given = {} if drafts is None else {"drafts": drafts}
-    return search([ready.build_scorer(input_ids=place(TEXT), attention_mask=place(KEPT), **given)], BEAM)
+    options = {} if drafts is None else {"drafts": drafts}
+    return search([ready.build_scorer(input_ids=place(TEXT), attention_mask=place(KEPT), **options)], BEAM)
 
 
 def diffused(place: Place, choice: Any) -> Any:
@@ -361,21 +361,21 @@ def test_a_component_on_the_device_gives_what_it_gives_on_the_cpu(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with torch.no_grad():
-        wanted = CASES[name](lambda value: value)
+        expected = CASES[name](lambda value: value)
     with strict_device(monkeypatch):
-        found = CASES[name](on_device)
-    same(on_cpu(found), wanted)
+        result = CASES[name](on_device)
+    same(on_cpu(result), expected)
 
 
 @pytest.mark.parametrize("kind", ["dual", "direct"])
 def test_a_stacked_model_on_the_device(kind: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ready = stacking.stacked(stacking.text_model(tmp_path), kind)
-    given = stacking.sources(ready, ["ein rot", "blau hund"], lengths=(7, 3))
-    wanted = search([StackedScorer(ready, given)], BEAM)
+    options = stacking.sources(ready, ["ein rot", "blau hund"], lengths=(7, 3))
+    expected = search([StackedScorer(ready, options)], BEAM)
     with strict_device(monkeypatch):
         on_device(ready.model)
-        found = search([StackedScorer(ready, given)], BEAM)
-    same(on_cpu(found), wanted)
+        result = search([StackedScorer(ready, options)], BEAM)
+    same(on_cpu(result), expected)
 
 
 def test_a_search_waits_for_the_device_no_more_often_than_it_did(device: StrictDevice) -> None:

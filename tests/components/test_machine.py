@@ -26,8 +26,8 @@ def ask(cache: Path) -> tuple[list[object], bool]:
     """What a process without torch says, and whether it had to import it."""
     values = {**os.environ, "ANTIPHON_CACHE": str(cache)}
     output = subprocess.check_output([sys.executable, "-c", CODE], cwd=ROOT, env=values)
-    found, imported = json.loads(output)
-    return found, imported
+    result, imported = json.loads(output)
+    return result, imported
 
 
 def test_torch_is_asked_once(tmp_path: Path) -> None:

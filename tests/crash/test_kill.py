@@ -46,23 +46,23 @@ def test_two_at_once_then_sigterm_then_kill_9_then_the_end(place: Place, straigh
     assert "run again: antiphon run cascade --data" in stopped.errors
     assert "Traceback" not in stopped.errors
 
-    kept, before = place.kept(), len(place.calls())
-    assert kept == 3  # the shard at work landed in time
+    files, before = place.kept(), len(place.calls())
+    assert files == 3  # the shard at work landed in time
     records = [json.loads(path.read_text()) for path in place.store.glob("runs/*/run.json")]
     assert "cancelled" in {record["status"] for record in records}
     (place.folder / "calls.go").unlink()
     third = place.start(FAKE_HOLD="4")
-    place.wait_for_hold(third, calls=before + 4, shards=kept + 3)
+    place.wait_for_hold(third, calls=before + 4, shards=files + 3)
     third.kill()
     third.communicate(timeout=60)
 
-    kept, before = place.kept(), len(place.calls())
+    files, before = place.kept(), len(place.calls())
     with (place.unfinished() / "outputs.jsonl").open("ab") as file:
         file.write(b'{"utterance_id":"u9')  # a torn line, as a kill in the middle of a write leaves it
     last = place.run()
     assert last.stages["data"]["reused"]
     assert not last.stages["mt"]["reused"]
-    assert len(place.calls()) - before == SHARDS - kept
+    assert len(place.calls()) - before == SHARDS - files
     for stage in ("data", "mt"):
         assert last.outputs(stage) == straight.outputs(stage)
 
@@ -93,13 +93,13 @@ def test_a_full_disk_is_one_clear_line_and_a_stage_to_resume(place: Place) -> No
 
     full = place.run(bounded, FAKE_PADDING="10000")
     assert full.code == 1
-    said = [line for line in full.errors.splitlines() if line.startswith("antiphon: ")]
-    assert len(said) == 1
-    assert "no space left to write stage mt" in said[0]
+    output = [line for line in full.errors.splitlines() if line.startswith("antiphon: ")]
+    assert len(output) == 1
+    assert "no space left to write stage mt" in output[0]
     assert "Traceback" not in full.errors
-    kept = place.kept()
+    files = place.kept()
     before = len(place.calls())
     again = place.run(FAKE_PADDING="10000")
-    assert len(place.calls()) - before == SHARDS - kept
+    assert len(place.calls()) - before == SHARDS - files
     ids = [json.loads(line)["utterance_id"] for line in again.outputs("mt").splitlines()]
     assert ids == [f"u{n:04d}" for n in range(ITEMS)]

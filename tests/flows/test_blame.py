@@ -62,11 +62,11 @@ def test_the_recognizer_is_blamed_and_what_was_computed_is_reused(
 ) -> None:
     antiphon("run", "cascade", "--data", "sample", "--limit", "10", "--name", "plain")
     before = calls.read_text().splitlines()
-    printed, said = antiphon("blame", "plain")
-    assert said["run"] == "plain-blame"
-    stages = {stage["stage"]: stage for stage in said["stages"]}
+    printed, output = antiphon("blame", "plain")
+    assert output["run"] == "plain-blame"
+    stages = {stage["stage"]: stage for stage in output["stages"]}
     assert list(stages) == ["data", "asr", "mt", "metrics", "blame"]
-    assert [stage["reused"] for stage in said["stages"]] == [True, True, True, True, False]
+    assert [stage["reused"] for stage in output["stages"]] == [True, True, True, True, False]
     report = json.loads((Path(stages["blame"]["path"]) / "blame.json").read_text())
     assert [one["culprit"] for one in report["blames"]] == ["asr", "asr"]
     assert all(one["all_gold"]["value"] == pytest.approx(100) for one in report["blames"])
@@ -81,8 +81,8 @@ def test_the_recognizer_is_blamed_and_what_was_computed_is_reused(
     ]
     assert len(values) == 10
     assert all(one["gap asr"] > 0 and one["remainder"] == pytest.approx(0) for one in values)
-    printed, said = antiphon("blame", "plain", "--name", "again")
-    assert all(stage["reused"] for stage in said["stages"])
+    printed, output = antiphon("blame", "plain", "--name", "again")
+    assert all(stage["reused"] for stage in output["stages"])
     assert len(calls.read_text().splitlines()) == len(before) + len(more)
 
 
@@ -91,25 +91,25 @@ class Stumbling(fakes.Recognizer):
 
     def recognize(self, utterances: Sequence[Utterance]) -> list[Outcome]:
         fakes._called("asr", utterances)
-        found = []
+        result = []
         for one in utterances:
             text = str(one.transcript)
             whole = one.audio is not None and one.audio.seconds > 1.5
-            found.append(fakes._nbest(one, [" ".join(text.split()[::2]) if whole else text], "asr"))
-        return found
+            result.append(fakes._nbest(one, [" ".join(text.split()[::2]) if whole else text], "asr"))
+        return result
 
 
 @pytest.fixture
 def recordings(tmp_path: Path) -> tuple[str, str]:
     """Two recordings of two seconds, and the same cut in halves."""
     whole, pieces = [], []
-    for name, said in (("one", "a dog runs over the green grass"), ("two", "two men sit on a long bench")):
+    for name, output in (("one", "a dog runs over the green grass"), ("two", "two men sit on a long bench")):
         with wave.open(str(tmp_path / f"{name}.wav"), "wb") as file:
             file.setparams((1, 2, 16000, 0, "NONE", ""))
             file.writeframes(bytes((ord(name[0]) + i * 7) % 256 for i in range(64000)))
         row = {"audio": f"{name}.wav", "source_language": "en", "target_language": "de"}
-        whole.append({"id": name, "transcript": said, "references": [f"ja: {said}"], **row})
-        words = said.split()
+        whole.append({"id": name, "transcript": output, "references": [f"ja: {output}"], **row})
+        words = output.split()
         for n, part in enumerate((words[:3], words[3:])):
             cut = {"id": f"{name}-{n}", "offset": float(n), "duration": 1.0, "transcript": " ".join(part)}
             pieces.insert(0, cut | row)  # the order of the manifest is not that of the recording
@@ -126,11 +126,11 @@ def test_gold_segments_put_the_blame_on_the_cutting(
     monkeypatch.setattr(recognition, "build", lambda config, store=None, seed=0: Stumbling())
     whole, pieces = recordings
     antiphon("run", "cascade", "--data", whole, "--name", "long")
-    printed, said = antiphon("blame", "long", "--segments", pieces)
-    stage = said["stages"][-1]
+    printed, output = antiphon("blame", "long", "--segments", pieces)
+    stage = output["stages"][-1]
     report = json.loads((Path(stage["path"]) / "blame.json").read_text())
     for one in report["blames"]:
-        assert [found["stage"] for found in one["stages"]] == ["segmentation", "asr", "mt"]
+        assert [result["stage"] for result in one["stages"]] == ["segmentation", "asr", "mt"]
         assert one["culprit"] == "segmentation"
         cut, asr, _ = one["stages"]
         gap = one["all_gold"]["value"] - one["score"]["value"]
@@ -164,8 +164,8 @@ def test_a_draft_is_a_stage_of_its_own_also_of_written_data(
         "--name",
         "g",
     )
-    _, said = antiphon("blame", "g")
-    (bleu, _) = json.loads((Path(said["stages"][-1]["path"]) / "blame.json").read_text())["blames"]
+    _, output = antiphon("blame", "g")
+    (bleu, _) = json.loads((Path(output["stages"][-1]["path"]) / "blame.json").read_text())["blames"]
     assert [one["stage"] for one in bleu["stages"]] == ["mt", "final"]
     assert bleu["parts"] == []
     mt, final = bleu["stages"]

@@ -60,8 +60,8 @@ def antiphon(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Command:
             cli.main(["run", "cascade", "--store", str(tmp_path / "store"), "--json", *arguments])
         captured = capsys.readouterr()
         code = int(ending.value.code or 0)
-        said = json.loads(captured.out.splitlines()[-1]) if code in {0, 3} else captured.err
-        return code, said
+        output = json.loads(captured.out.splitlines()[-1]) if code in {0, 3} else captured.err
+        return code, output
 
     return run
 
@@ -108,9 +108,9 @@ def test_a_finished_run_keeps_its_name(
     record = tmp_path / "store" / "runs" / "mine" / "run.json"
     assert antiphon(*data, "--name", "mine")[0] == 0
     before = record.read_bytes()
-    code, said = antiphon(*data, "--name", "mine", "--set", "mt.beam_size=3")
+    code, output = antiphon(*data, "--name", "mine", "--set", "mt.beam_size=3")
     assert (code, record.read_bytes()) == (2, before)
-    assert "found 'mine'" in said.splitlines()[-1]
+    assert "found 'mine'" in output.splitlines()[-1]
 
     def fail(self: object, asked: object) -> None:
         raise ModelError("expected finite weights, found NaN")
@@ -119,9 +119,9 @@ def test_a_finished_run_keeps_its_name(
         broken.setattr(fakes.Translator, "translate", fail)
         assert antiphon(*data, "--name", "mine", "--set", "mt.beam_size=2", "--replace")[0] == 1
     assert record.read_bytes() == before
-    code, said = antiphon(*data, "--name", "mine", "--set", "mt.beam_size=3", "--replace")
+    code, output = antiphon(*data, "--name", "mine", "--set", "mt.beam_size=3", "--replace")
     assert code == 0
-    assert json.loads(record.read_bytes())["stages"][1]["key"] == stages(said)["mt"]["key"]
+    assert json.loads(record.read_bytes())["stages"][1]["key"] == stages(output)["mt"]["key"]
 
 
 def test_nothing_is_shown_of_a_damaged_stage_or_computed_on_it(
@@ -129,9 +129,9 @@ def test_nothing_is_shown_of_a_damaged_stage_or_computed_on_it(
 ) -> None:
     data = manifest(tmp_path, {"id": "u", "text": "a b", "references": ["wahr"]})
     for name, beam in (("a", 5), ("b", 3)):
-        code, said = antiphon("--data", data, "--name", name, "--set", f"mt.beam_size={beam}")
+        code, output = antiphon("--data", data, "--name", name, "--set", f"mt.beam_size={beam}")
         assert code == 0
-    outputs = Path(stages(said)["mt"]["path"]) / "outputs.jsonl"
+    outputs = Path(stages(output)["mt"]["path"]) / "outputs.jsonl"
     outputs.write_text(outputs.read_text().replace("a b", "wahr"))
     kept = set((tmp_path / "store" / "stages").iterdir())
     for command in (["inspect", "b"], ["report", "b"], ["compare", "a", "b"]):
@@ -189,13 +189,13 @@ def test_text_alone_skips_recognition_and_scores_without_references_are_left_out
     antiphon: Command, tmp_path: Path, calls: Path
 ) -> None:
     rows = [{"id": f"u{n}", "text": "a dog"} for n in range(70)]
-    code, said = antiphon("--data", manifest(tmp_path, *rows))
+    code, output = antiphon("--data", manifest(tmp_path, *rows))
     assert code == 0
-    assert list(stages(said)) == ["data", "mt", "metrics"]
-    assert said["metrics"] == {}
+    assert list(stages(output)) == ["data", "mt", "metrics"]
+    assert output["metrics"] == {}
     # Shards may be computed in any order; what is stored keeps the order of the data.
     assert sorted(calls.read_text().splitlines()) == ["mt u0 32", "mt u32 32", "mt u64 6"]
-    written = (Path(stages(said)["mt"]["path"]) / "outputs.jsonl").read_text().splitlines()
+    written = (Path(stages(output)["mt"]["path"]) / "outputs.jsonl").read_text().splitlines()
     assert [json.loads(line)["utterance_id"] for line in written] == [row["id"] for row in rows]
 
 
@@ -207,12 +207,12 @@ def test_what_cannot_be_processed_is_put_aside_and_the_rest_goes_on(
         {"id": "poison", "text": "a cat", "references": ["eine Katze"]},
         {"id": "bad audio", "audio": "absent.wav", "references": ["nichts"]},
     ]
-    code, said = antiphon("--data", manifest(tmp_path, *rows), "--name", "three")
+    code, output = antiphon("--data", manifest(tmp_path, *rows), "--name", "three")
     assert code == 3
-    assert said["status"] == "completed with quarantine"
-    assert (stages(said)["data"]["quarantined"], stages(said)["mt"]["quarantined"]) == (1, 1)
-    assert (said["metrics"]["bleu"]["n"], said["metrics"]["bleu"]["n_total"]) == (1, 3)
-    notes = json.loads((Path(said["path"]) / "run.json").read_text())["notes"]
+    assert output["status"] == "completed with quarantine"
+    assert (stages(output)["data"]["quarantined"], stages(output)["mt"]["quarantined"]) == (1, 1)
+    assert (output["metrics"]["bleu"]["n"], output["metrics"]["bleu"]["n_total"]) == (1, 3)
+    notes = json.loads((Path(output["path"]) / "run.json").read_text())["notes"]
     assert notes == ["1 of 3 records quarantined in stage data", "1 of 2 records quarantined in stage mt"]
 
 
@@ -248,24 +248,24 @@ def test_a_language_that_the_translator_has_not_is_refused_before_recognition(
         return fakes.resolve(reference, store).model_copy(update={"path": str(folder)})
 
     monkeypatch.setattr(models, "resolve", resolve)
-    code, said = antiphon("--data", "sample", "--limit", "2", "--target-language", "fr")
+    code, output = antiphon("--data", "sample", "--limit", "2", "--target-language", "fr")
     assert code == 2
-    assert "found one from en to fr: choose another model" in said.splitlines()[-1]
+    assert "found one from en to fr: choose another model" in output.splitlines()[-1]
     assert not calls.exists()
 
 
 def test_nothing_but_bad_records(antiphon: Command, tmp_path: Path) -> None:
-    code, said = antiphon("--data", manifest(tmp_path, {"id": "poison", "text": "a dog"}))
-    assert (code, stages(said)["mt"]["quarantined"], said["metrics"]) == (3, 1, {})
-    code, said = antiphon("--data", manifest(tmp_path, {"id": "a", "audio": "absent.wav"}))
-    assert (code, stages(said)["data"]["quarantined"]) == (3, 1)
+    code, output = antiphon("--data", manifest(tmp_path, {"id": "poison", "text": "a dog"}))
+    assert (code, stages(output)["mt"]["quarantined"], output["metrics"]) == (3, 1, {})
+    code, output = antiphon("--data", manifest(tmp_path, {"id": "a", "audio": "absent.wav"}))
+    assert (code, stages(output)["data"]["quarantined"]) == (3, 1)
 
 
 def test_a_recording_of_ones_own(antiphon: Command) -> None:
     talk = str(Path(str(SAMPLES)).parent / "caption-01.flac")
-    code, said = antiphon("--audio", talk, "--target-language", "de")
+    code, output = antiphon("--audio", talk, "--target-language", "de")
     assert code == 0
-    assert (stages(said)["asr"]["items"], said["metrics"]) == (1, {})
+    assert (stages(output)["asr"]["items"], output["metrics"]) == (1, {})
 
 
 @pytest.mark.parametrize(
@@ -283,10 +283,10 @@ def test_a_recording_of_ones_own(antiphon: Command) -> None:
 def test_mistakes_of_a_user_are_told_in_the_last_line(
     antiphon: Command, arguments: list[str], code: int, told: str
 ) -> None:
-    found, said = antiphon(*arguments)
-    assert found == code
-    assert told in said.splitlines()[-1]
-    assert "antiphon: " in said or code == 2
+    result, output = antiphon(*arguments)
+    assert result == code
+    assert told in output.splitlines()[-1]
+    assert "antiphon: " in output or code == 2
 
 
 def test_a_run_talks_to_this_machine_only(

@@ -47,9 +47,11 @@ class ByModel(fakes.Translator):
             raise ModelError("broken: expected weights, found none; choose another model")
         if self.config.model == "mute":
             return [Quarantined(utterance_id=u.id, stage="mt", reason="mute", detail="") for u in utterances]
-        said = {u.id: u.references[0].split() for u in utterances}
+        output = {u.id: u.references[0].split() for u in utterances}
         cut = 0 if self.config.model == "good" else 2
-        return [fakes._nbest(u, [" ".join(said[u.id][: len(said[u.id]) - cut])], "mt") for u in utterances]
+        return [
+            fakes._nbest(u, [" ".join(output[u.id][: len(output[u.id]) - cut])], "mt") for u in utterances
+        ]
 
 
 @pytest.fixture
@@ -87,11 +89,11 @@ def test_systems_are_run_share_stages_and_are_compared(
     calls: Path,  # noqa: F811
 ) -> None:
     file = configuration(tmp_path, data, ("cut", "poor"), ("whole", "good"), ("again", "good"))
-    code, said = antiphon("run", "compare", "-c", file, "--name", "three")
-    assert (code, said["status"]) == (0, "completed")
-    assert [stage["stage"] for stage in said["stages"]] == ["comparison"]
-    assert said["metrics"]["whole.bleu"]["value"] == pytest.approx(100)
-    assert said["metrics"]["cut.bleu"]["value"] < 90
+    code, output = antiphon("run", "compare", "-c", file, "--name", "three")
+    assert (code, output["status"]) == (0, "completed")
+    assert [stage["stage"] for stage in output["stages"]] == ["comparison"]
+    assert output["metrics"]["whole.bleu"]["value"] == pytest.approx(100)
+    assert output["metrics"]["cut.bleu"]["value"] < 90
     # 'again' is 'whole' under another name: the store shares its stage, so two systems were computed.
     assert len(calls.read_text().splitlines()) == 2
     # They were run as one graph, but each has a run of its own, with the names of its own nodes.
@@ -99,34 +101,34 @@ def test_systems_are_run_share_stages_and_are_compared(
     assert [stage["stage"] for stage in again["stages"]] == ["data", "mt", "metrics"]
     statuses = {node["name"]: node["status"] for node in again["pipeline"]["nodes"]}
     assert statuses == {"asr": "skipped", "mt": "computed"}
-    comparison = json.loads((Path(said["stages"][0]["path"]) / "comparison.json").read_text())
+    comparison = json.loads((Path(output["stages"][0]["path"]) / "comparison.json").read_text())
     assert comparison["baseline"] == "cut"
     tested = {(one["system"], one["metric"]): one for one in comparison["differences"]}
     assert tested["whole", "bleu"]["p_holm"] < 0.05
     assert tested["whole", "bleu"] == {**tested["again", "bleu"], "system": "whole"}
 
     # A new name, nothing computed; then the finished runs, without Prefect; both have the same table.
-    code, said = antiphon("run", "compare", "-c", file, "--name", "renamed")
-    assert [stage["reused"] for stage in said["stages"]] == [True]
-    code, said = antiphon("compare", "three.cut", "three.whole", "--name", "finished")
+    code, output = antiphon("run", "compare", "-c", file, "--name", "renamed")
+    assert [stage["reused"] for stage in output["stages"]] == [True]
+    code, output = antiphon("compare", "three.cut", "three.whole", "--name", "finished")
     assert code == 0
-    assert said["metrics"]["three.whole.bleu"]["value"] == pytest.approx(100)
+    assert output["metrics"]["three.whole.bleu"]["value"] == pytest.approx(100)
     assert len(calls.read_text().splitlines()) == 2
 
 
 def test_one_broken_system_leaves_the_others(antiphon: Command, tmp_path: Path, data: str) -> None:
     listed = [("cut", "poor"), ("broken", "broken"), ("mute", "mute"), ("whole", "good")]
     file = configuration(tmp_path, data, *listed)
-    code, said = antiphon("run", "compare", "-c", file, "--name", "partly")
-    assert (code, said["status"]) == (3, "completed with quarantine")
-    assert {name.split(".")[0] for name in said["metrics"]} == {"cut", "whole"}
-    notes = json.loads((Path(said["path"]) / "run.json").read_text())["notes"]
+    code, output = antiphon("run", "compare", "-c", file, "--name", "partly")
+    assert (code, output["status"]) == (3, "completed with quarantine")
+    assert {name.split(".")[0] for name in output["metrics"]} == {"cut", "whole"}
+    notes = json.loads((Path(output["path"]) / "run.json").read_text())["notes"]
     assert any(note.startswith("system broken failed: broken: expected weights") for note in notes)
     aside = "expected outputs of its last stage mt, found all 12 records put aside"
     assert any(note.startswith(f"system mute failed: run partly.mute: {aside}") for note in notes)
-    code, told = antiphon("compare", "partly.cut", "partly.broken")
+    code, message = antiphon("compare", "partly.cut", "partly.broken")
     assert code == 1
-    assert "run partly.broken: expected a finished run, found one that is failed" in told
+    assert "run partly.broken: expected a finished run, found one that is failed" in message
 
 
 def test_systems_of_other_flows_on_data_of_two_languages_score_as_their_own_runs_do(
@@ -149,17 +151,17 @@ def test_systems_of_other_flows_on_data_of_two_languages_score_as_their_own_runs
         | {"parameters": {"mt": mt | {"members": ["good"]}, "combine": {"method": "output_level"}}},
     ]
     file = configuration(tmp_path, manifest(tmp_path, *rows), systems=systems, metrics=["bleu", "chrf"])
-    code, said = antiphon("run", "compare", "-c", file, "--name", "flows")
+    code, output = antiphon("run", "compare", "-c", file, "--name", "flows")
     assert code == 0
     for system in ("cascade", "refine", "ensemble"):
         own = json.loads((tmp_path / "store" / "runs" / f"flows.{system}" / "metrics.json").read_text())
         for metric in ("bleu", "chrf"):
-            found = said["metrics"][f"{system}.{metric}"]
-            assert found["value"] == pytest.approx(own[metric]["value"])
-            assert (found["n"], found["n_total"]) == (own[metric]["n"], own[metric]["n_total"]) == (6, 6)
+            result = output["metrics"][f"{system}.{metric}"]
+            assert result["value"] == pytest.approx(own[metric]["value"])
+            assert (result["n"], result["n_total"]) == (own[metric]["n"], own[metric]["n_total"]) == (6, 6)
         assert "tok:13a" in own["bleu"]["signature"].partition(" + zh: ")[0]
         assert "tok:zh" in own["bleu"]["signature"].partition(" + zh: ")[2]
-    comparison = json.loads((Path(said["stages"][0]["path"]) / "comparison.json").read_text())
+    comparison = json.loads((Path(output["stages"][0]["path"]) / "comparison.json").read_text())
     groups = {one["label"]: one["n"] for one in comparison["buckets"] if one["by"] == "language"}
     assert groups == {"en to de": 4, "en to zh": 2}
     assert {row["system"]: row["cost"]["calls"] for row in comparison["rows"]} == {
@@ -176,7 +178,7 @@ def test_mistakes_are_told_before_anything_runs(
     calls: Path,  # noqa: F811
 ) -> None:
     pair = ("cut", "poor"), ("whole", "good")
-    for more, told in (
+    for more, message in (
         ({"baseline": "neither"}, "baseline: expected one of cut, whole, found 'neither'"),
         (
             {"systems": [{"name": "a", "parameters": {"mt": {"beam_sze": 2}}}, {"name": "b"}]},
@@ -187,17 +189,17 @@ def test_mistakes_are_told_before_anything_runs(
         ({"metrics": ["blue"]}, "metrics"),
     ):
         file = configuration(tmp_path, data, *pair, **more)  # type: ignore[arg-type]
-        code, said = antiphon("run", "compare", "-c", file)
-        assert (code, told in said.splitlines()[-1]) == (2, True), said
+        code, output = antiphon("run", "compare", "-c", file)
+        assert (code, message in output.splitlines()[-1]) == (2, True), output
     assert not calls.exists()
 
 
 def test_runs_of_other_data_are_refused(antiphon: Command, data: str) -> None:
     for name, limit in (("all", "12"), ("some", "5")):
         antiphon("run", "cascade", "--data", data, "--limit", limit, "--name", name, "--set", "mt.model=good")
-    code, said = antiphon("compare", "all", "some")
+    code, output = antiphon("compare", "all", "some")
     assert code == 1
-    assert "expected all and some to be runs of the same data, found 's10' in all only" in said
+    assert "expected all and some to be runs of the same data, found 's10' in all only" in output
     assert antiphon("compare", "all", "absent")[0] == 1
 
 
@@ -234,15 +236,15 @@ def test_the_automation_notifies_once_when_quality_dropped(
     assert text.count("00000000-0000-0000-0000-000000000000") == 1
     text = text.replace("00000000-0000-0000-0000-000000000000", identifier)
     (automation,) = yaml.safe_load(text)["automations"]
-    made = call(prefect_url, "/automations/", automation)
-    assert made["enabled"]
+    created = call(prefect_url, "/automations/", automation)
+    assert created["enabled"]
     for name, model in (("accepted", "good"), ("current", "poor")):
         antiphon("run", "cascade", "--data", data, "--name", name, "--set", f"mt.model={model}")
     values = {"data": data, "baseline": "accepted", "runs": ["accepted", "current"], "name": "nightly"}
     code, _ = antiphon("run", "compare", *(f"--set={key}={json.dumps(one)}" for key, one in values.items()))
     assert code == 0
-    told = posted.get(timeout=60)
-    assert told["subject"] == "Antiphon: current is worse than accepted"
-    assert told["body"].startswith("bleu ")
-    assert "on 12 utterances" in told["body"]
+    message = posted.get(timeout=60)
+    assert message["subject"] == "Antiphon: current is worse than accepted"
+    assert message["body"].startswith("bleu ")
+    assert "on 12 utterances" in message["body"]
     assert posted.empty()

@@ -81,9 +81,9 @@ def ended(url: str, run: str) -> dict[str, Any]:
     """The flow run once it has ended."""
     deadline = time.monotonic() + 200
     while time.monotonic() < deadline:
-        found: dict[str, Any] = call(url, f"/flow_runs/{run}")
-        if found["state_type"] in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}:
-            return found
+        result: dict[str, Any] = call(url, f"/flow_runs/{run}")
+        if result["state_type"] in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}:
+            return result
         time.sleep(0.5)
     raise AssertionError("the flow run does not end")
 
@@ -92,8 +92,8 @@ def tasks_of(url: str, run: str, expected: set[str]) -> set[str]:
     """The names of a flow run's tasks; the server writes them down some time after they have ended."""
     deadline = time.monotonic() + 30
     while True:
-        found = call(url, "/task_runs/filter", {"flow_runs": {"id": {"any_": [run]}}})
-        names = {one["name"] for one in found}
+        result = call(url, "/task_runs/filter", {"flow_runs": {"id": {"any_": [run]}}})
+        names = {one["name"] for one in result}
         if names == expected or time.monotonic() > deadline:
             return names
         time.sleep(0.5)
@@ -122,8 +122,8 @@ def data(tmp_path: Path) -> str:
 
 def artifacts(url: str, run: str) -> dict[str, dict[str, Any]]:
     """Artifacts of a flow run by key."""
-    found = call(url, "/artifacts/filter", {"flow_runs": {"id": {"any_": [run]}}})
-    return {one["key"]: one for one in found}
+    result = call(url, "/artifacts/filter", {"flow_runs": {"id": {"any_": [run]}}})
+    return {one["key"]: one for one in result}
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/json"])
@@ -143,12 +143,12 @@ def test_a_web_page_can_start_nothing(prefect_url: str, kind: str) -> None:
 
 def test_the_servers_that_are_started_here_are_all_so() -> None:
     """`prefect server start` in the project's folder, a run's own server, and compose.yaml's."""
-    found = tomllib.loads((ROOT / "prefect.toml").read_text("utf-8"))["server"]["api"]
+    result = tomllib.loads((ROOT / "prefect.toml").read_text("utf-8"))["server"]["api"]
     compose = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))["services"]["server"]["environment"]
     for name in ("CORS_ALLOWED_ORIGINS", "CSRF_PROTECTION_ENABLED"):
         ours = settings.DEFAULTS[f"PREFECT_SERVER_{name}"]
         assert compose[f"PREFECT_SERVER_{name}"] == ours
-        assert str(found[name.lower()]).lower() == ours
+        assert str(result[name.lower()]).lower() == ours
 
 
 def test_what_is_deployed(deployments: dict[str, Any]) -> None:
@@ -174,13 +174,13 @@ def test_a_cascade_over_the_api(
     record = json.loads((store / "runs" / "over-the-api" / "run.json").read_text())
     assert record["status"] == "completed"
     assert {"bleu", "chrf", "ter"} == set(record["metrics"])
-    found = artifacts(prefect_url, started["id"])
-    assert {"mt-stage", "mt-examples", "summary", "report"} <= found.keys()
-    assert len({one["type"] for one in found.values()}) >= 3
-    (row,) = json.loads(found["mt-stage"]["data"])
+    result = artifacts(prefect_url, started["id"])
+    assert {"mt-stage", "mt-examples", "summary", "report"} <= result.keys()
+    assert len({one["type"] for one in result.values()}) >= 3
+    (row,) = json.loads(result["mt-stage"]["data"])
     assert (row["state"], row["records"]) == ("computed", 3)
     assert row["weights (sha256)"].startswith("model ")
-    plot = found["plot-stage-seconds"]
+    plot = result["plot-stage-seconds"]
     assert plot["type"] == "image"
     assert plot["data"].startswith("data:image/png;base64,")
     expected = {"data", "asr", "mt", "mt 0", "metrics", "report"}
@@ -208,9 +208,9 @@ def test_a_comparison_through_the_form(
     assert run["state_name"] == "Completed", run["state"]
     record = json.loads((store / "runs" / "by-hand" / "run.json").read_text())
     assert {name.partition(".")[0] for name in record["metrics"]} == {"greedy", "beam-5"}
-    found = artifacts(prefect_url, started)
-    assert {"comparison", "plot-quality-cost", "plot-differences", "report"} <= found.keys()
-    rows = json.loads(found["comparison"]["data"])
+    result = artifacts(prefect_url, started)
+    assert {"comparison", "plot-quality-cost", "plot-differences", "report"} <= result.keys()
+    rows = json.loads(result["comparison"]["data"])
     bleu = {row["system"]: row["verdict"] for row in rows if row["metric"] == "BLEU"}
     assert bleu.keys() == {"greedy", "beam-5"}
     assert bleu["greedy"] == "baseline"

@@ -59,8 +59,8 @@ def world(server: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
 
 
 def stage(run: Any, name: str) -> StageRef:
-    found: StageRef = next(ref for ref in run.stages if ref.stage == name)
-    return found
+    result: StageRef = next(ref for ref in run.stages if ref.stage == name)
+    return result
 
 
 def rows(ref: StageRef) -> list[dict[str, Any]]:
@@ -70,8 +70,8 @@ def rows(ref: StageRef) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("level", LEVELS)
 def test_every_level_leaves_a_student_in_the_store(world: dict[str, Any], level: str) -> None:
     run = distill(**world["settings"], level=level, name=f"level-{level}")
-    wanted = ["data", "mt", "targets"] if LEVELS[level].choose else []
-    assert [ref.stage for ref in run.stages] == [*wanted, "training", "scores"]
+    expected = ["data", "mt", "targets"] if LEVELS[level].choose else []
+    assert [ref.stage for ref in run.stages] == [*expected, "training", "scores"]
     assert "dev_bleu" in run.metrics
     trained = stage(run, "training")
     assert f"student store:{trained.key}" in run.notes
@@ -82,13 +82,13 @@ def test_every_level_leaves_a_student_in_the_store(world: dict[str, Any], level:
 
 def test_the_targets_are_what_the_ensemble_says_and_all_is_reused(world: dict[str, Any]) -> None:
     run = distill(**world["settings"], level="sequence", name="first")
-    said = {nbest.utterance_id: nbest.best.text for nbest in read_nbests(stage(run, "mt"))}
+    output = {nbest.utterance_id: nbest.best.text for nbest in read_nbests(stage(run, "mt"))}
     sources = (Path(world["toy"].split(",")[0])).read_text("utf-8").splitlines()
-    found = rows(stage(run, "targets"))
+    result = rows(stage(run, "targets"))
     # An untrained teacher may say nothing to some sources: those teach nothing.
-    assert [row["id"] for row in found] == [key for key, text in said.items() if text]
-    assert all(row["references"] == [said[row["id"]]] for row in found)
-    assert {row["text"] for row in found} <= set(sources)
+    assert [row["id"] for row in result] == [key for key, text in output.items() if text]
+    assert all(row["references"] == [output[row["id"]]] for row in result)
+    assert {row["text"] for row in result} <= set(sources)
     again = distill(**world["settings"], level="sequence", name="again")
     assert all(ref.reused for ref in again.stages)
     assert again.metrics == run.metrics
@@ -153,8 +153,8 @@ def test_the_key_follows_what_decides_the_student(world: dict[str, Any]) -> None
 
     alone = {**world["settings"]["teacher"], "members": []}
     shares = {**world["settings"]["teacher"], "coefficients": [0.9, 0.1]}
-    found = [key(), key(temperature=2.0), key(kd_ratio=0.9), key(teacher=alone), key(teacher=shares)]
-    assert len({*found, key(teacher_layers=True), key(level="none")}) == 7
+    result = [key(), key(temperature=2.0), key(kd_ratio=0.9), key(teacher=alone), key(teacher=shares)]
+    assert len({*result, key(teacher_layers=True), key(level="none")}) == 7
     assert key() == key(test=world["toy"], beam_size=2)
 
 

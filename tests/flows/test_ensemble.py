@@ -63,10 +63,10 @@ def toy(tmp_path_factory: pytest.TempPathFactory, server: None) -> dict[str, str
 def run(toy: dict[str, str], name: str, mt: dict[str, Any], **combine: Any) -> RunRecord:
     values = {"beam_size": 2, "n_best": 2, "max_tokens": 20, **mt}
     mixing = {"dev": toy["text"], "dev_sentences": 20, **combine}
-    found: RunRecord = ensemble(
+    result: RunRecord = ensemble(
         data=toy["text"], limit=12, store=toy["store"], name=name, mt=values, combine=mixing
     )
-    return found
+    return result
 
 
 def translations(found: RunRecord) -> dict[str, str]:
@@ -90,8 +90,8 @@ def test_the_same_model_twice_is_that_model(toy: dict[str, str]) -> None:
 def test_learned_coefficients_are_kept_and_used(toy: dict[str, str]) -> None:
     two = {"model": toy["first"], "members": [toy["second"]]}
     for method, learn in (("linear", "constants"), ("log_linear", "constants"), ("linear", "gate")):
-        found = run(toy, f"{method}-{learn}", two, method=method, learn=learn)
-        stage = next(stage for stage in found.stages if stage.stage == "mt-coefficients")
+        result = run(toy, f"{method}-{learn}", two, method=method, learn=learn)
+        stage = next(stage for stage in result.stages if stage.stage == "mt-coefficients")
         stored = json.loads((Path(stage.path) / "coefficients.json").read_text(encoding="utf-8"))
         assert stored["learned"] >= stored["uniform"] - 1e-9
         plan = json.loads((Path(stage.path) / "plan.json").read_text(encoding="utf-8"))
@@ -99,10 +99,10 @@ def test_learned_coefficients_are_kept_and_used(toy: dict[str, str]) -> None:
         parts = json.loads((Path(stage.path) / "contributions.json").read_text(encoding="utf-8"))["members"]
         assert len(parts) == (2 if method == "linear" else 0)
         if learn == "constants":
-            assert list(first_tokens(found).best.tokens[0].weights.values()) == pytest.approx(
+            assert list(first_tokens(result).best.tokens[0].weights.values()) == pytest.approx(
                 stored["weights"]
             )
-        assert found.metrics["bleu"].n_total == 12
+        assert result.metrics["bleu"].n_total == 12
     again = run(toy, "again", two, method="linear", learn="gate")
     assert all(stage.reused for stage in again.stages)
 
@@ -153,10 +153,10 @@ def test_pooled_members_stay_in_the_run(toy: dict[str, str]) -> None:
 def test_members_of_other_tokenizers_are_mixed_over_a_shared_vocabulary(toy: dict[str, str]) -> None:
     two = {"model": toy["first"], "members": [toy["odd"]]}
     for how in ("intersection", "union"):
-        found = run(toy, how, two, vocabulary=how)
-        lost = {n.split()[1] for n in found.notes if "to pieces outside the shared vocabulary" in n}
+        result = run(toy, how, two, vocabulary=how)
+        lost = {n.split()[1] for n in result.notes if "to pieces outside the shared vocabulary" in n}
         assert lost == {toy["first"], toy["odd"]}
-        assert set(first_tokens(found).best.tokens[0].members) <= {toy["first"], toy["odd"]}
+        assert set(first_tokens(result).best.tokens[0].members) <= {toy["first"], toy["odd"]}
 
 
 def test_reranking_is_learned_on_development_data(toy: dict[str, str]) -> None:
@@ -182,8 +182,8 @@ def test_reranking_is_learned_on_development_data(toy: dict[str, str]) -> None:
     stored = json.loads((Path(stage.path) / "coefficients.json").read_text(encoding="utf-8"))
     assert stage.items == 20
     assert stored["score"] >= stored["single"]
-    given = reranked("given", coefficients=stored["coefficients"])
-    assert translations(given) == translations(learned)
+    by_hand = reranked("given", coefficients=stored["coefficients"])
+    assert translations(by_hand) == translations(learned)
 
 
 def test_recognizers_of_one_vocabulary_are_mixed(toy: dict[str, str], tmp_path: Path) -> None:
@@ -198,9 +198,9 @@ def test_recognizers_of_one_vocabulary_are_mixed(toy: dict[str, str], tmp_path: 
     twice = ensemble(
         **shared, name="two-ears", asr={**asr, "members": [whisper], "combination": "log_linear"}
     )
-    heard = [next(s for s in r.stages if s.stage == "asr") for r in (alone, twice)]
-    assert read_best_texts(heard[0]) == read_best_texts(heard[1])
-    token = next(read_nbests(heard[1])).best.tokens[0]
+    transcripts = [next(s for s in r.stages if s.stage == "asr") for r in (alone, twice)]
+    assert read_best_texts(transcripts[0]) == read_best_texts(transcripts[1])
+    token = next(read_nbests(transcripts[1])).best.tokens[0]
     assert list(token.weights.values()) == [0.5, 0.5]
     with pytest.raises(ConfigError, match="one vocabulary"):  # refused before anything is recognized
         odd = {**shared, "mt": {"model": toy["first"], "members": [toy["odd"]]}}
@@ -215,19 +215,19 @@ def test_what_each_member_contributes(toy: dict[str, str]) -> None:
     whole = run(toy, "whole", {"model": toy["first"], "members": [toy["second"]]})
     again = contribution(run="whole", store=toy["store"])
     assert [ref.reused for ref in again.stages] == [*(True for _ in whole.stages), False]
-    (found,) = read_contributions(again.stages[-1])
-    assert [one.part for one in found.shares] == [toy["first"], toy["second"]]
-    assert found.score.value == pytest.approx(whole.metrics["bleu"].value)
-    for name, one in zip(("first", "second"), found.shares, strict=True):
+    (result,) = read_contributions(again.stages[-1])
+    assert [one.part for one in result.shares] == [toy["first"], toy["second"]]
+    assert result.score.value == pytest.approx(whole.metrics["bleu"].value)
+    for name, one in zip(("first", "second"), result.shares, strict=True):
         mt = {"model": toy[name], "beam_size": 2, "n_best": 2, "max_tokens": 20}
         alone = cascade(data=toy["text"], limit=12, store=toy["store"], name=f"{name}-alone", mt=mt)
         assert alone.stages[1].reused
         assert one.alone is not None
         assert one.share is not None
         assert one.alone.value == pytest.approx(alone.metrics["bleu"].value)
-    first, second = (one.alone.value for one in found.shares if one.alone)
-    gained = [one.share.value for one in found.shares if one.share]
-    assert gained == pytest.approx([(first + found.score.value - other) / 2 for first, other in
+    first, second = (one.alone.value for one in result.shares if one.alone)
+    gained = [one.share.value for one in result.shares if one.share]
+    assert gained == pytest.approx([(first + result.score.value - other) / 2 for first, other in
                                     ((first, second), (second, first))])  # fmt: skip
     assert (
         "Contribution: members of mt"
@@ -246,10 +246,10 @@ def test_what_each_combined_input_contributes(toy: dict[str, str]) -> None:
         *(True for _ in whole.stages),
         False,
     ]  # nothing is decoded
-    (found,) = read_contributions(again.stages[-1])
-    assert [one.part for one in found.shares] == [toy["first"], toy["second"]]
-    assert found.score.value == pytest.approx(whole.metrics["bleu"].value)
-    alone = [one.alone.value for one in found.shares if one.alone]
+    (result,) = read_contributions(again.stages[-1])
+    assert [one.part for one in result.shares] == [toy["first"], toy["second"]]
+    assert result.score.value == pytest.approx(whole.metrics["bleu"].value)
+    alone = [one.alone.value for one in result.shares if one.alone]
     assert alone == pytest.approx([whole.metrics[f"mt-{number}_bleu"].value for number in (1, 2)])
 
 

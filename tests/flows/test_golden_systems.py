@@ -82,7 +82,7 @@ def compare(stage: str, ref: StageRef, expected: dict[str, list[tuple[str, float
     assert outcomes, stage
     for outcome in outcomes:
         known = expected[outcome.utterance_id][:counted]
-        found = outcome.hypotheses[:counted]
-        assert [one.text for one in found] == [text for text, _ in known], stage
-        scores = [one.score for one in found]
+        result = outcome.hypotheses[:counted]
+        assert [one.text for one in result] == [text for text, _ in known], stage
+        scores = [one.score for one in result]
         assert scores == pytest.approx([score for _, score in known], rel=close, abs=close), stage

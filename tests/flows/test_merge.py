@@ -52,8 +52,8 @@ def values(toys: Path, tmp_path: Path, **changes: object) -> dict[str, object]:
     text = f"merge_method: linear\nmodels:\n  - {{model: {toys}/a}}\n  - {{model: {toys}/b}}\n"
     data = f"{toys}/toy.en,{toys}/toy.de"
     decoding = {"beam_size": 1, "n_best": 1, "max_tokens": 8, "device": "cpu"}
-    found = {"recipe": text + "parameters: {weight: 0.5}\n", "dev": data, "store": str(tmp_path / "store")}
-    return {**found, "mt": decoding, **changes}
+    result = {"recipe": text + "parameters: {weight: 0.5}\n", "dev": data, "store": str(tmp_path / "store")}
+    return {**result, "mt": decoding, **changes}
 
 
 @pytest.mark.usefixtures("server")

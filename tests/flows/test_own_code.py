@@ -124,10 +124,10 @@ def test_a_served_model_and_a_program_on_two_ways(folder: Path, served: type[Ser
         "Bearer sk-of-the-test",
     )
     assert first["messages"][0]["content"].startswith("Translate from en to de.")
-    kept = [
+    texts = [
         path for path in (folder / "store").rglob("*") if path.is_file() and b"sk-of" in path.read_bytes()
     ]
-    assert not kept  # no secret in what is stored
+    assert not texts  # no secret in what is stored
 
     asked = len(served.requests)
     (folder / "corrections.tsv").write_text("id\ttext\nu0\tKatze\n")

@@ -153,8 +153,8 @@ def test_a_model_of_another_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     }
     with pytest.raises(ConfigError, match=r"expected a Whisper model, found .*\(MarianMTModel\)"):
         needs["asr"].admit(frozenset())
-    found = models.resolve(shipped).model_copy(update={"architecture": "WhisperForConditionalGeneration"})
-    monkeypatch.setattr(models, "resolve", lambda *_: found)
+    result = models.resolve(shipped).model_copy(update={"architecture": "WhisperForConditionalGeneration"})
+    monkeypatch.setattr(models, "resolve", lambda *_: result)
     with pytest.raises(ConfigError, match="expected a model that translates text, found Whisper"):
         needs["mt"].admit(frozenset())
 
@@ -203,8 +203,8 @@ def test_a_long_training_by_defaults_asks_first(
     ],
 )
 def test_slips(arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
-    (found,) = told(capsys, *arguments)
-    assert re.search(line.replace("?", r"\?"), found)
+    (result,) = told(capsys, *arguments)
+    assert re.search(line.replace("?", r"\?"), result)
 
 
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:

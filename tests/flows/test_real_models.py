@@ -30,16 +30,16 @@ def outputs(said: Any, stage: str) -> list[dict[str, Any]]:
 
 
 def test_the_cascade_hears_and_translates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, said = run(capsys, "--data", "sample", "--limit", "4", "--store", str(tmp_path))
+    code, output = run(capsys, "--data", "sample", "--limit", "4", "--store", str(tmp_path))
     assert code == 0
-    assert said["metrics"]["wer"]["value"] < 20
-    assert said["metrics"]["chrf"]["value"] > 40
+    assert output["metrics"]["wer"]["value"] < 20
+    assert output["metrics"]["chrf"]["value"] > 40
     for stage in ("asr", "mt"):
-        for one in outputs(said, stage):
+        for one in outputs(output, stage):
             assert 1 <= len(one["hypotheses"]) <= 5  # Whisper's beam often differs in timestamps alone
             assert all(hypothesis["score"] < 0 for hypothesis in one["hypotheses"])
-    assert "Jungen" in outputs(said, "mt")[1]["hypotheses"][0]["text"]  # two boys
-    assert (Path(said["path"]) / "report.html").stat().st_size > 100_000
+    assert "Jungen" in outputs(output, "mt")[1]["hypotheses"][0]["text"]  # two boys
+    assert (Path(output["path"]) / "report.html").stat().st_size > 100_000
 
 
 def test_an_unchanged_rerun_loads_nothing_heavy(tmp_path: Path, prefect_url: str) -> None:
@@ -63,8 +63,8 @@ def test_an_unchanged_rerun_loads_nothing_heavy(tmp_path: Path, prefect_url: str
             check=True,
         )
         assert "leaked" not in process.stderr  # what libraries complain of where objects are left at the end
-    *_, said, heavy = process.stdout.splitlines()
-    assert all(one["reused"] for one in json.loads(said)["stages"])
+    *_, output, heavy = process.stdout.splitlines()
+    assert all(one["reused"] for one in json.loads(output)["stages"])
     assert heavy == "set()"
 
 
@@ -83,8 +83,8 @@ def test_a_bad_recording_is_named_and_the_good_one_goes_on(
     common = {"source_language": "en", "target_language": "de"}
     manifest = tmp_path / "data.jsonl"
     manifest.write_text("".join(json.dumps({**common, **row}) + "\n" for row in rows))
-    code, said = run(capsys, "--data", str(manifest), "--store", str(tmp_path / "store"))
+    code, output = run(capsys, "--data", str(manifest), "--store", str(tmp_path / "store"))
     assert code == 3
-    assert said["status"] == "completed with quarantine"
-    assert [one["utterance_id"] for one in outputs(said, "mt")] == [good.path]
-    assert said["stages"][0]["quarantined"] == 2
+    assert output["status"] == "completed with quarantine"
+    assert [one["utterance_id"] for one in outputs(output, "mt")] == [good.path]
+    assert output["stages"][0]["quarantined"] == 2

@@ -100,12 +100,12 @@ def test_rounds_are_stages_cycles_stop_and_another_budget_reuses(settings: dict[
     assert list(rows["refine-1"]) == [RefineConfig().model]
     assert list(rows["mt"]) == ["packaged:multi30k-en-de"]
     assert (rows["data"], rows["metrics"]) == ({}, {})
-    (found,) = read_contributions(contribution(run=record.name, store=settings["store"]).stages[-1])
+    (result,) = read_contributions(contribution(run=record.name, store=settings["store"]).stages[-1])
     scores = [record.metrics[f"bleu_round_{n}"].value for n in range(5)]
-    assert [one.share.value for one in found.shares if one.share] == pytest.approx(
+    assert [one.share.value for one in result.shares if one.share] == pytest.approx(
         [after - before for before, after in pairwise(scores)]
     )
-    assert found.nobody == pytest.approx(scores[0])
+    assert result.nobody == pytest.approx(scores[0])
     assert fakes.Editor.calls == 4
     again = run({**settings, "rounds": 2}, gate="off")
     assert fakes.Editor.calls == 4

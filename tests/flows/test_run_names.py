@@ -24,5 +24,5 @@ def test_a_run_is_called_by_what_it_does(parameters: dict[str, object], name: st
 
 
 def test_the_parameters_of_a_flow_name_it_as_they_are() -> None:
-    found = describe_run("cascade", dict(CascadeParameters()))
-    assert found == "cascade sample whisper-base"
+    result = describe_run("cascade", dict(CascadeParameters()))
+    assert result == "cascade sample whisper-base"

@@ -120,9 +120,9 @@ def test_a_command_waits_for_its_own_server_which_ends_with_it(
 def test_a_server_that_does_not_start_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_process, "_COMMAND", [sys.executable, "-c", "raise SystemExit(3)"])
     server = server_process.ServerProcess()
-    with pytest.raises(TransientError, match="temporary server to start, found") as found:
+    with pytest.raises(TransientError, match="temporary server to start, found") as result:
         server.wait(10)
-    assert "\n" not in str(found.value)
+    assert "\n" not in str(result.value)
     server.stop()
 
 

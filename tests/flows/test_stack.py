@@ -38,14 +38,14 @@ class Hearing:
     version = 1
 
     def recognize(self, utterances: list[Utterance]) -> list[Outcome]:
-        found: list[Outcome] = []
+        result: list[Outcome] = []
         for utterance in utterances:
             texts = [str(utterance.transcript), "ein hund"]
             hypotheses = tuple(Hypothesis(text=t, score=-1.0, n_tokens=2, system="asr") for t in texts)
-            found.append(
+            result.append(
                 NBest(utterance_id=utterance.id, hypotheses=hypotheses, language=utterance.source_language)
             )
-        return found
+        return result
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +57,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = []
     for n in range(10):
         tone(root / f"u{n}.wav", 200 + 100 * n)
-        said = f"{WORDS[n]} {WORDS[n + 1]}"
+        output = f"{WORDS[n]} {WORDS[n + 1]}"
         languages = {"source_language": "en", "target_language": "de"}
-        row = {"id": f"u{n}", "audio": f"u{n}.wav", "transcript": said, "references": [said]}
+        row = {"id": f"u{n}", "audio": f"u{n}.wav", "transcript": output, "references": [output]}
         rows.append(row | languages)
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     (root / "spoken.jsonl").write_text(text, encoding="utf-8")
@@ -108,34 +108,34 @@ def test_a_method_trains_its_model_and_stacks(method: str, settings: dict[str, A
     assert [stage.stage for stage in first.stages] == [
         *("data", "train", "dev", *LEARNED[method], "asr", "mt", "stack", "metrics", "rounds")
     ]
-    made = {stage.stage: stage for stage in first.stages}["training"].key
+    trained = {stage.stage: stage for stage in first.stages}["training"].key
     assert {"bleu", "mt_bleu", "wer"} <= first.metrics.keys()
     assert first.metrics["bleu"].n == 10
     assert first.status == "completed"
     named = dict(note.split(" store:") for note in first.notes if "store:" in note)
-    assert named == {"stacked model": made}
+    assert named == {"stacked model": trained}
     assert ("coefficient of the direct model, learned on dev" in first.notes[-1]) == (method == "late_fusion")
     again = stack(**settings, stack=system, name="again")
     assert all(stage.reused for stage in again.stages)
-    given = stacked(method, transcripts=system["transcripts"], model=f"store:{made}")
-    third = stack(**settings, stack=given | {"beam_size": 1, "n_best": 1}, name="third")
+    outputs = stacked(method, transcripts=system["transcripts"], model=f"store:{trained}")
+    third = stack(**settings, stack=outputs | {"beam_size": 1, "n_best": 1}, name="third")
     reused = {stage.stage for stage in third.stages if stage.reused}
     assert {"data", "asr", "mt"} <= reused
     assert not {"stack", "metrics", "rounds"} & reused
     if method != "late_fusion":
         return
     parts = contribution(run="first", store=settings["store"])
-    (found,) = read_contributions(parts.stages[-1])
-    assert [one.part for one in found.shares] == ["transcript", "sound"]
+    (result,) = read_contributions(parts.stages[-1])
+    assert [one.part for one in result.shares] == ["transcript", "sound"]
     # The text member alone is the cascade that the run has anyway, read off at another weight.
-    assert found.shares[0].alone is not None
-    assert found.shares[0].alone.value == pytest.approx(first.metrics["mt_bleu"].value)
-    shares = [one.share.value for one in found.shares if one.share]
+    assert result.shares[0].alone is not None
+    assert result.shares[0].alone.value == pytest.approx(first.metrics["mt_bleu"].value)
+    shares = [one.share.value for one in result.shares if one.share]
     assert sum(shares) == pytest.approx(first.metrics["bleu"].value)
     blamed = blame(run="first", store=settings["store"])
-    told = read_blame(blamed.stages[-1]).blames[0]
-    assert told.stages[0].stage == "asr"
-    assert told.stages[0].gap.value == pytest.approx(0)  # the recognizer hears what is said
+    attribution = read_blame(blamed.stages[-1]).blames[0]
+    assert attribution.stages[0].stage == "asr"
+    assert attribution.stages[0].gap.value == pytest.approx(0)  # the recognizer hears what is said
     report = read_blame(blame(run="first", store=settings["store"]).stages[-1]).blames[0]
     assert [one.stage for one in report.stages] == ["asr", "mt and stack"]
     assert report.stages[0].gap.value == pytest.approx(0)  # the recognizer hears what is said
@@ -151,7 +151,7 @@ def test_blank_sources_are_read_as_nothing(folder: Path, tmp_path: Path) -> None
         config = StackConfig(method="pre_translation", blank=blank)
         assert translator._blank_lines(lines, config) == left
     utterance = spoken_of(folder)
-    made = {
+    trained = {
         blank: translator.build_translator(
             StackConfig(
                 method="dual_source", model=str(saved(folder, tmp_path / "d")), blank=blank, beam_size=1
@@ -160,11 +160,11 @@ def test_blank_sources_are_read_as_nothing(folder: Path, tmp_path: Path) -> None
         ).prepare(0, utterance)
         for blank in ((), ("sound",), ("transcript",))
     }
-    states = {blank: one.states for blank, one in made.items() if isinstance(one, StackSource)}
+    states = {blank: one.states for blank, one in trained.items() if isinstance(one, StackSource)}
     assert not states["sound",].any()
     assert states[()].any()
     assert states["transcript",].equal(states[()])
-    assert made["transcript",].lines != made[()].lines == made["sound",].lines  # type: ignore[union-attr]
+    assert trained["transcript",].lines != trained[()].lines == trained["sound",].lines  # type: ignore[union-attr]
 
 
 def spoken_of(folder: Path) -> Utterance:
@@ -177,11 +177,11 @@ def test_what_is_frozen_stays(settings: dict[str, Any], folder: Path) -> None:
     settings["learn"] |= {"freeze": True, "learning_rate": 0.01, "warmup_steps": 1}
     ran = stack(**settings, stack=stacked("dual_source"), name="frozen")
     stages = {stage.stage: stage for stage in ran.stages}
-    made = load_stacked(resolve(f"store:{stages['training'].key}", settings["store"])).model
+    trained = load_stacked(resolve(f"store:{stages['training'].key}", settings["store"])).model
     start, _ = load_transformers(resolve(str(folder / "text")), "seq2seq")
     for name, weight in start.state_dict().items():
-        torch.testing.assert_close(made.text.state_dict()[name], weight, rtol=0, atol=0)
-    assert all(layer.out_proj.weight.abs().sum() > 0 for layer in made.listening)
+        torch.testing.assert_close(trained.text.state_dict()[name], weight, rtol=0, atol=0)
+    assert all(layer.out_proj.weight.abs().sum() > 0 for layer in trained.listening)
 
 
 @pytest.mark.usefixtures("server")

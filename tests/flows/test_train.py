@@ -80,11 +80,11 @@ def test_the_model_is_in_the_store_and_reused(settings: dict[str, object], tmp_p
     rows = (Path(trained.path) / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(row)["step"] for row in rows] == [2, 4]
 
-    kept = train(**{**settings, "keep_checkpoints": 1}, name="kept").stages[0]
-    at_step = models.resolve(f"store:{kept.key}@4", settings["store"])
+    last = train(**{**settings, "keep_checkpoints": 1}, name="kept").stages[0]
+    at_step = models.resolve(f"store:{last.key}@4", settings["store"])
     assert Path(at_step.path).name == "step-4"
     with pytest.raises(ModelError, match=r"a checkpoint that the training kept \(4\), found step 3"):
-        models.resolve(f"store:{kept.key}@3", settings["store"])
+        models.resolve(f"store:{last.key}@3", settings["store"])
 
     litter = Path(trained.path) / "work" / "checkpoints"  # as a kill after the seal leaves it
     litter.mkdir(parents=True)

@@ -208,7 +208,7 @@ def routed(folder: Path) -> RunView:
     }
     aside = Quarantined(utterance_id=ids[1], stage="good", reason="too long", detail=HOSTILE)
     good: dict[str, NodeOutcome] = {ids[0]: nbest(ids[0], ["two dogs ran home"], "good"), ids[1]: aside}
-    chosen = fast | {ids[0]: good[ids[0]]}
+    selected = fast | {ids[0]: good[ids[0]]}
     draft: dict[str, NodeOutcome] = {key: nbest(key, ["Zwei Hunde laufen"], "de") for key in ids}
     rounds: dict[str, NodeOutcome] = {}
     for key in ids:
@@ -227,9 +227,9 @@ def routed(folder: Path) -> RunView:
         node("de-1", "refine_round", "de"),
         node("de-2", "refine_round", "de", "de-1", status="skipped"),
     )
-    outcomes = {"fast": fast, "doubt": doubt, "good": good, "heard": chosen, "de": draft, "de-1": rounds}
+    outcomes = {"fast": fast, "doubt": doubt, "good": good, "heard": selected, "de": draft, "de-1": rounds}
     stages = [stage("data", 4, 0, 0.1), stage("soup", 1, 0, 3.0)]
-    stages += [stage(name, len(found), int(name == "good"), 1.0) for name, found in outcomes.items()]
+    stages += [stage(name, len(result), int(name == "good"), 1.0) for name, result in outcomes.items()]
     pipeline = PipelineRecord(nodes=nodes, outputs={"transcript": "heard", "translation": "de-1"})
     run = view.run.model_copy(update={"stages": tuple(stages), "pipeline": pipeline})
     return RunView(run, utterances, outcomes)

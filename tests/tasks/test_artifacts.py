@@ -38,15 +38,15 @@ DATA = Utterance(
 
 @pytest.fixture
 def published(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for kind, value in (("table", "table"), ("markdown", "markdown")):
 
         def create(*, key: str, description: str, _value: str = value, **values: Any) -> None:
             assert re.fullmatch(r"[a-z0-9-]+", key)  # as Prefect takes it
-            found[key] = values[_value]
+            result[key] = values[_value]
 
         monkeypatch.setattr(artifacts, f"create_{kind}_artifact", create)
-    return found
+    return result
 
 
 def of(folder: Path, name: str, *records: NBest | Route | Utterance) -> StageRef:
@@ -97,9 +97,9 @@ def test_a_report_is_a_file_that_a_browser_saves_while_it_is_small(
     page.write_text("<html>")
     (tmp_path / "mine" / "report-data" / "index.js").write_text("[]")
     artifacts.publish_report(page, "store")
-    found = re.search(r"\(data:application/zip;base64,([A-Za-z0-9+/=]+)\)", published["report"])
-    assert found is not None
-    with zipfile.ZipFile(io.BytesIO(base64.b64decode(found[1]))) as archive:
+    result = re.search(r"\(data:application/zip;base64,([A-Za-z0-9+/=]+)\)", published["report"])
+    assert result is not None
+    with zipfile.ZipFile(io.BytesIO(base64.b64decode(result[1]))) as archive:
         assert archive.namelist() == ["report.html", "report-data/index.js"]
     monkeypatch.setattr(artifacts, "_MAX_REPORT_BYTES", 100)
     artifacts.publish_report(page, "store")

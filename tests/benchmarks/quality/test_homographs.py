@@ -29,14 +29,14 @@ def test_every_sentence_stands_there_in_two_readings_that_only_the_sound_tells_a
 
 
 def test_what_is_held_out_is_heard_nowhere_in_training() -> None:
-    heard = [s for s in SET if s.split == "train"]
-    texts = {strip_marks(s.marked) for s in heard}
+    training_set = [s for s in SET if s.split == "train"]
+    texts = {strip_marks(s.marked) for s in training_set}
     for sentence in SET:
         if sentence.split == "words":
-            assert sentence.word not in {s.word for s in heard}
+            assert sentence.word not in {s.word for s in training_set}
         if sentence.split == "sentences":
             assert strip_marks(sentence.marked) not in texts
-            assert sentence.word in {s.word for s in heard}
+            assert sentence.word in {s.word for s in training_set}
     voices = [set(names) for names in VOICES.values()]
     assert not voices[0] & voices[1] | voices[0] & voices[2] | voices[1] & voices[2]
 
@@ -45,7 +45,7 @@ def test_every_split_has_both_readings_of_each_word() -> None:
     readings: dict[tuple[str, str], list[int]] = defaultdict(list)
     for sentence in SET:
         readings[sentence.split, sentence.word].append(sentence.reading)
-    assert all(2 * sum(found) == len(found) for found in readings.values())
+    assert all(2 * sum(result) == len(result) for result in readings.values())
 
 
 def verdict(sentence: Sentence, right: bool) -> Verdict:
@@ -53,11 +53,11 @@ def verdict(sentence: Sentence, right: bool) -> Verdict:
 
 
 def test_the_statistics_of_the_choices() -> None:
-    chosen = [s for s in SET if s.split == "words"]
-    half = [verdict(s, s.reading == 0) for s in chosen]
+    word_set = [s for s in SET if s.split == "words"]
+    half = [verdict(s, s.reading == 0) for s in word_set]
     value, low, high = accuracy_interval(half)
     assert value == low == high == 50  # a text-only system is at chance in every word
-    every = [verdict(s, True) for s in chosen]
+    every = [verdict(s, True) for s in word_set]
     assert accuracy_interval(every) == (100, 100, 100)
     assert mcnemar(half, half) == 1.0
     assert mcnemar(every[:20], half[:20]) == 2 / 2**10  # ten wins, no loss

@@ -15,15 +15,15 @@ shards = st.lists(st.floats(0.1, 100.0), min_size=1, max_size=60)
 def test_one_worker_does_everything_in_turn(times: list[float], load: float, driver: float) -> None:
     """The driver prepares ahead: it costs before the first shard, and where it is slower than the worker."""
     expected = sum(times) + load
-    found = simulate(Costs(times, load, driver), 1)
-    assert expected + driver - 1e-6 <= found <= expected + driver * len(times) + 1e-6
+    result = simulate(Costs(times, load, driver), 1)
+    assert expected + driver - 1e-6 <= result <= expected + driver * len(times) + 1e-6
 
 
 @given(shards, st.integers(1, 80), st.floats(0, 10), st.floats(0, 1))
 def test_bounds(times: list[float], workers: int, load: float, driver: float) -> None:
-    found = simulate(Costs(times, load, driver), workers)
-    assert found >= max(sum(times) / workers, max(times), driver * len(times)) - 1e-6
-    assert found <= sum(times) + load * len(times) + driver * len(times) + 1e-6
+    result = simulate(Costs(times, load, driver), workers)
+    assert result >= max(sum(times) / workers, max(times), driver * len(times)) - 1e-6
+    assert result <= sum(times) + load * len(times) + driver * len(times) + 1e-6
 
 
 def test_equal_shards_are_rounds() -> None:

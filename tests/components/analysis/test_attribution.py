@@ -39,20 +39,20 @@ def cascade(
     cases, repaired = [], {}
     for i in range(n):
         words = draw.choices(list(LEXICON), k=draw.randint(5, 10))
-        said = " ".join(words).capitalize() + "."
-        heard = hear(said, draw)
+        output = " ".join(words).capitalize() + "."
+        transcripts = hear(output, draw)
         spoken = Utterance(
             id=f"u{i:02d}",
             audio=Audio(path="a.wav", sha256="a" * 64, seconds=2, sample_rate=16000),
             source_language="en",
             target_language="de",
-            transcript=said,
+            transcript=output,
             references=(" ".join(LEXICON[word] for word in words),),
         )
-        cases.append(AttributionCase(spoken, heard, translate(heard)))
+        cases.append(AttributionCase(spoken, transcripts, translate(transcripts)))
         sets = {"words": WORD_ERRORS, "form": (FORM,), "words+form": ERROR_KINDS}
         for name, kinds in {**sets, **{k.replace(" ", "-"): (k,) for k in ERROR_KINDS}}.items():
-            text = correct_errors(heard, said, kinds, "en")
+            text = correct_errors(transcripts, output, kinds, "en")
             repaired.setdefault(name, {})[spoken.id] = translate(text)
     return cases, repaired
 
@@ -80,36 +80,36 @@ def blamed(
 ) -> Mapping[str, Attribution]:
     cases, repaired = cascade(hear, translate)
     report, _ = attribute_cascade(cases, repaired, STAGES, "mt", len(cases))
-    return {one.metric: one for one in report.blames}
+    return {utterance.metric: utterance for utterance in report.blames}
 
 
 def test_a_bad_recognizer_is_blamed() -> None:
-    for one in blamed(deaf, word_by_word).values():
-        asr, mt = one.stages
-        assert one.culprit == asr.stage == "asr"
-        assert one.all_gold.value == pytest.approx(100)
-        assert asr.gap.value == pytest.approx(100 - one.score.value)
+    for utterance in blamed(deaf, word_by_word).values():
+        asr, mt = utterance.stages
+        assert utterance.culprit == asr.stage == "asr"
+        assert utterance.all_gold.value == pytest.approx(100)
+        assert asr.gap.value == pytest.approx(100 - utterance.score.value)
         assert asr.gap.interval is not None
         assert asr.gap.interval[0] > 0
         assert (mt.gap.value, mt.kept.value) == (pytest.approx(0), pytest.approx(100))
 
 
 def test_a_bad_translator_is_blamed() -> None:
-    for one in blamed(faithful, every_other).values():
-        asr, mt = one.stages
-        assert one.culprit == mt.stage == "mt"
+    for utterance in blamed(faithful, every_other).values():
+        asr, mt = utterance.stages
+        assert utterance.culprit == mt.stage == "mt"
         assert (asr.gap.value, asr.kept.value) == (pytest.approx(0), pytest.approx(100))
-        assert mt.gap.value == pytest.approx(100 - one.score.value)
+        assert mt.gap.value == pytest.approx(100 - utterance.score.value)
 
 
 def test_when_both_are_bad_the_shares_multiply_and_shapley_adds_up() -> None:
-    for one in blamed(deaf, every_other).values():
-        kept = np.prod([stage.kept.value / 100 for stage in one.stages])
-        assert 100 * kept == pytest.approx(one.score.value)
-        assert sum(part.shapley.value for part in one.parts) == pytest.approx(
-            one.all_gold.value - one.score.value
+    for utterance in blamed(deaf, every_other).values():
+        product = np.prod([stage.kept.value / 100 for stage in utterance.stages])
+        assert 100 * product == pytest.approx(utterance.score.value)
+        assert sum(part.shapley.value for part in utterance.parts) == pytest.approx(
+            utterance.all_gold.value - utterance.score.value
         )
-        for estimate in (one.score, one.all_gold, *(part.gap for part in one.parts)):
+        for estimate in (utterance.score, utterance.all_gold, *(part.gap for part in utterance.parts)):
             assert estimate.interval is not None
             assert estimate.interval[0] <= estimate.value <= estimate.interval[1]
 
@@ -133,9 +133,9 @@ def test_the_gap_and_its_interval_by_a_plain_loop() -> None:
     draws = rng.choice(len(full), size=(1000, len(full)))
     gaps = [tables[1].score(tables[1].rows[d]) - tables[0].score(tables[0].rows[d]) for d in draws]
     assert asr.gap.interval == pytest.approx(tuple(np.percentile(gaps, (2.5, 97.5))))
-    for found in values.values():
-        assert found["shapley words"] + found["shapley form"] == pytest.approx(found["gap asr"])
-        assert found["chrf"] + found["gap asr"] + found["remainder"] == pytest.approx(100)
+    for result in values.values():
+        assert result["shapley words"] + result["shapley form"] == pytest.approx(result["gap asr"])
+        assert result["chrf"] + result["gap asr"] + result["remainder"] == pytest.approx(100)
 
 
 def test_the_kind_of_error_that_costs_most() -> None:
@@ -180,7 +180,7 @@ def test_several_languages_are_blamed_each_in_its_own() -> None:
         key: str, languages: tuple[str, str], said: str, heard: str, reference: str, out: str
     ) -> AttributionCase:
         sound = Audio(path="a.wav", sha256="a" * 64, seconds=2, sample_rate=16000)
-        one = Utterance(
+        utterance = Utterance(
             id=key,
             audio=sound,
             source_language=languages[0],
@@ -188,14 +188,14 @@ def test_several_languages_are_blamed_each_in_its_own() -> None:
             transcript=said,
             references=(reference,),
         )
-        return AttributionCase(one, heard, out)
+        return AttributionCase(utterance, heard, out)
 
     cases = [
         case("a", ("en", "zh"), "a dog runs", "a dog runs", "一只狗在公园里跑。", "一只猫在公园里跑。"),
         case("b", ("de", "en"), "Hund oder Katze", "Hund Katze", "a dog or a cat", "a dog a cat"),
     ]
     report, _ = attribute_cascade(cases, {"words+form": {"b": "a dog or a cat"}}, STAGES, "mt", 2)
-    references = {one.utterance.id: one.utterance.references for one in cases}
+    references = {utterance.utterance.id: utterance.utterance.references for utterance in cases}
     outputs = {one.utterance.id: one.output for one in cases}
     expected = translation_scores(references, outputs, language={"a": "zh", "b": "en"}, n_total=2)["bleu"]
     bleu = report.blames[0]
@@ -220,10 +220,10 @@ def test_correlation() -> None:
 def test_every_resample_is_ranked_for_spearman() -> None:
     draw = np.random.default_rng(2)
     x, y = draw.normal(size=20), draw.normal(size=20).round()
-    found = measure_correlation(x.tolist(), y.tolist()).spearman
+    result = measure_correlation(x.tolist(), y.tolist()).spearman
     rows = np.random.default_rng(12345).choice(20, size=(1000, 20))
     ranks = lambda v: (v < v[:, None]).sum(1) + (v <= v[:, None]).sum(1)  # noqa: E731 - times two
     drawn = [np.corrcoef(ranks(x[r]), ranks(y[r]))[0, 1] for r in rows]
-    assert found is not None
-    assert found.value == pytest.approx(np.corrcoef(ranks(x), ranks(y))[0, 1])
-    assert found.interval == pytest.approx(tuple(np.percentile(drawn, (2.5, 97.5))))
+    assert result is not None
+    assert result.value == pytest.approx(np.corrcoef(ranks(x), ranks(y))[0, 1])
+    assert result.interval == pytest.approx(tuple(np.percentile(drawn, (2.5, 97.5))))

@@ -44,23 +44,25 @@ def run(*systems: System, **settings: object):  # type: ignore[no-untyped-def]
 
 
 def test_the_table() -> None:
-    found, values = run(system("base", 1), system("alike", 9), system("good", 3))
-    assert (found.baseline, found.ranking, found.n, found.n_total) == ("base", "bleu", N, N)
-    rows = {row.system: row for row in found.rows}
+    result, values = run(system("base", 1), system("alike", 9), system("good", 3))
+    assert (result.baseline, result.ranking, result.n, result.n_total) == ("base", "bleu", N, N)
+    rows = {row.system: row for row in result.rows}
     for name, row in rows.items():
         expected = translation_scores(REFERENCES, TEXTS[name], language="de", n_total=N)
         for metric in ("bleu", "chrf"):
             assert row.scores[metric].value == pytest.approx(expected[metric].value)
             assert row.scores[metric].interval == pytest.approx(expected[metric].interval)
     assert {name for name, row in rows.items() if row.pareto} == {"base", "good"}
-    assert {(one.metric, one.system): one.better for one in found.differences} == {
+    assert {
+        (difference.metric, difference.system): difference.better for difference in result.differences
+    } == {
         ("bleu", "alike"): False,
         ("bleu", "good"): True,
         ("chrf", "alike"): False,
         ("chrf", "good"): True,
     }
     best = max(values, key=lambda key: values[key]["good"] - values[key]["base"])
-    gains = [one for one in found.contrasts if one.system == "good"]
+    gains = [one for one in result.contrasts if one.system == "good"]
     assert gains[0].utterance_id == best
     assert gains[0].gain == pytest.approx(values[best]["good"] - values[best]["base"])
     assert [one.gain for one in gains[:5]] == sorted((one.gain for one in gains[:5]), reverse=True)
@@ -69,13 +71,13 @@ def test_the_table() -> None:
 
 
 def test_groups_divide_the_data_and_score_their_part() -> None:
-    found, _ = run(system("base", 1), system("good", 3))
+    result, _ = run(system("base", 1), system("good", 3))
     by: dict[str, int] = {}
-    for bucket in found.buckets:
+    for bucket in result.buckets:
         by[bucket.by] = by.get(bucket.by, 0) + bucket.n
     assert by["domain"] == by["length"] == N
-    talk = next(bucket for bucket in found.buckets if bucket.label == "talk")
-    ids = [one.id for one in UTTERANCES if one.domain == "talk"]
+    talk = next(bucket for bucket in result.buckets if bucket.label == "talk")
+    ids = [difference.id for difference in UTTERANCES if difference.domain == "talk"]
     expected = translation_scores(
         {key: REFERENCES[key] for key in ids},
         {key: TEXTS["good"][key] for key in ids},
@@ -93,21 +95,22 @@ def test_of_three_utterances_nothing_is_told() -> None:
     """One word of difference on one recording was "better", p = 0.001, interval of width 0."""
     few = UTTERANCES[:3]
     systems = [
-        System(name, {one.id: TEXTS[name][one.id] for one in few}, {}, cost(1)) for name in ("base", "good")
+        System(name, {difference.id: TEXTS[name][difference.id] for difference in few}, {}, cost(1))
+        for name in ("base", "good")
     ]
-    found, _ = compare(few, systems, ComparisonSettings(), language="de", source_language="en")
-    for one in found.differences:
+    result, _ = compare(few, systems, ComparisonSettings(), language="de", source_language="en")
+    for one in result.differences:
         assert (one.verdict, one.better, one.n) == ("too few", False, 3)
         assert (one.p, one.p_holm, one.p_sacrebleu, one.interval) == (None,) * 4
-    assert all(score.interval is None for row in found.rows for score in row.scores.values())
-    assert all(one.differences["good"].interval is None for one in found.buckets)
+    assert all(score.interval is None for row in result.rows for score in row.scores.values())
+    assert all(one.differences["good"].interval is None for one in result.buckets)
 
 
 def test_a_property_of_all_is_no_group() -> None:
     kinds = {group.by for group in group_utterances(UTTERANCES)}
     assert "language" not in kinds
     assert "transcript WER" not in kinds
-    rates = {one.id: 5.0 * n for n, one in enumerate(UTTERANCES)}
+    rates = {difference.id: 5.0 * n for n, difference in enumerate(UTTERANCES)}
     labels = [group.label for group in group_utterances(UTTERANCES, rates) if group.by == "transcript WER"]
     assert labels == ["0%", "up to 10%", "up to 30%", "over 30%"]
 
@@ -115,10 +118,10 @@ def test_a_property_of_all_is_no_group() -> None:
 def test_missing_outputs_are_counted_never_dropped_in_silence() -> None:
     lost = sorted(TEXTS["good"])[:4]
     short = System("good", {k: v for k, v in TEXTS["good"].items() if k not in lost}, {}, cost(3))
-    found, _ = run(system("base", 1), short)
-    assert (found.n, found.n_total) == (N - 4, N)
-    assert found.notes == (f"4 of {N} translations left out: not every system has them",)
-    assert [row.missing for row in found.rows] == [0, 4]
+    result, _ = run(system("base", 1), short)
+    assert (result.n, result.n_total) == (N - 4, N)
+    assert result.notes == (f"4 of {N} translations left out: not every system has them",)
+    assert [row.missing for row in result.rows] == [0, 4]
     counted, _ = run(system("base", 1), short, missing="empty")
     assert counted.n == N
     assert counted.notes == ("4 missing translations count as empty outputs",)
@@ -150,16 +153,16 @@ def test_transcripts_alone_rank_by_word_errors() -> None:
 
     sound = Audio(path="a.wav", sha256="a" * 64, seconds=2.0, sample_rate=16000)
     spoken = [
-        Utterance(id=one.id, audio=sound, source_language="de", transcript=one.references[0])
-        for one in UTTERANCES
+        Utterance(id=difference.id, audio=sound, source_language="de", transcript=difference.references[0])
+        for difference in UTTERANCES
     ]
     systems = [System(name, {}, TEXTS[name], cost(1)) for name in ("base", "good")]
-    found, values = compare(spoken, systems, ComparisonSettings(), language="und", source_language="de")
-    assert found.ranking == "wer"
+    result, values = compare(spoken, systems, ComparisonSettings(), language="und", source_language="de")
+    assert result.ranking == "wer"
     best = max(values, key=lambda key: values[key]["base"] - values[key]["good"])
-    assert found.contrasts[0].utterance_id == best
-    assert found.contrasts[0].gain > 0
-    assert next(row for row in found.rows if row.system == "good").pareto
+    assert result.contrasts[0].utterance_id == best
+    assert result.contrasts[0].gain > 0
+    assert next(row for row in result.rows if row.system == "good").pareto
 
 
 def test_pareto_by_brute_force() -> None:
@@ -171,8 +174,8 @@ def test_pareto_by_brute_force() -> None:
     draw = random.Random(1)
     points = {f"s{n}": (draw.randint(0, 5), draw.randint(0, 5)) for n in range(20)}
     tables = {name: {"m": table_of(np.array([[q, 1.0]]))} for name, (q, _) in points.items()}
-    found = pareto_front(tables, {name: cost(s) for name, (_, s) in points.items()}, "m")
-    assert found == {
+    result = pareto_front(tables, {name: cost(s) for name, (_, s) in points.items()}, "m")
+    assert result == {
         a
         for a, (q, s) in points.items()
         if not any((x >= q and y <= s and (x, y) != (q, s)) for x, y in points.values())

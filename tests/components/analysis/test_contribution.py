@@ -27,13 +27,13 @@ def outputs(seed: int = 0) -> tuple[dict[Coalition, dict[str, str]], dict[str, t
     draw = random.Random(seed)
     references, sets = {}, {kept: {} for kept in all_coalitions(PARTS)[1:]}
     for n in range(12):
-        said = draw.choices(WORDS, k=draw.randint(4, 9))
-        mends = {"a": draw.sample(range(len(said)), 2), "b": draw.sample(range(len(said)), 3), "null": []}
+        output = draw.choices(WORDS, k=draw.randint(4, 9))
+        mends = {"a": draw.sample(range(len(output)), 2), "b": draw.sample(range(len(output)), 3), "null": []}
         mends["copy of a"] = mends["a"]
-        references[f"u{n}"] = (" ".join(said),)
+        references[f"u{n}"] = (" ".join(output),)
         for kept, texts in sets.items():
             good = {place for part in kept for place in mends[part]} | {0}
-            texts[f"u{n}"] = " ".join(w if i in good else "x" for i, w in enumerate(said))
+            texts[f"u{n}"] = " ".join(w if i in good else "x" for i, w in enumerate(output))
     everywhere = {f"u{n}": references[f"u{n}"][0].split()[0] for n in range(12)}
     return {frozenset(): everywhere, **sets}, references
 
@@ -44,15 +44,15 @@ def test_efficiency_null_player_and_copies_on_chrf() -> None:
         assert one.keys() == references.keys()
     given_[frozenset()] = given_[frozenset({"null"})]
     values = statistics_of_outputs(given_, references, "chrf", language="de", n_total=12)
-    found = measure_contribution("toy", PARTS, values, empty="null's output")
-    shares = {one.part: one.share.value for one in found.shares}  # type: ignore[union-attr]
-    lost = {one.part: one.lost.value for one in found.shares}  # type: ignore[union-attr]
-    assert sum(shares.values()) == pytest.approx(found.score.value - found.nobody)
+    result = measure_contribution("toy", PARTS, values, empty="null's output")
+    shares = {one.part: one.share.value for one in result.shares}  # type: ignore[union-attr]
+    lost = {one.part: one.lost.value for one in result.shares}  # type: ignore[union-attr]
+    assert sum(shares.values()) == pytest.approx(result.score.value - result.nobody)
     assert shares["null"] == pytest.approx(0)
     assert shares["a"] == pytest.approx(shares["copy of a"])
     assert (lost["a"], lost["copy of a"], lost["null"]) == pytest.approx((0, 0, 0))
     assert lost["b"] > 0
-    for one in found.shares:
+    for one in result.shares:
         assert one.share is not None
         assert one.share.interval is not None
         assert one.share.interval[0] <= one.share.value <= one.share.interval[1]
@@ -61,13 +61,13 @@ def test_efficiency_null_player_and_copies_on_chrf() -> None:
 def test_the_numbers_are_those_of_plain_scoring_and_resampling() -> None:
     given_, references = outputs(1)
     values = statistics_of_outputs(given_, references, "bleu", language="de", n_total=12)
-    found = measure_contribution("toy", PARTS, values, empty="one word")
+    result = measure_contribution("toy", PARTS, values, empty="one word")
 
     def bleu(texts: Mapping[str, str]) -> float:
         return translation_scores(references, texts, language="de", n_total=12)["bleu"].value
 
     everyone = frozenset(PARTS)
-    for one in found.shares:
+    for one in result.shares:
         assert one.alone is not None
         assert one.lost is not None
         assert one.alone.value == pytest.approx(bleu(given_[frozenset({one.part})]))
@@ -75,7 +75,7 @@ def test_the_numbers_are_those_of_plain_scoring_and_resampling() -> None:
     rows = np.random.default_rng(12345).choice(12, size=(1000, 12))
     whole, less = values[everyone], values[everyone - {"b"}]
     drawn = [whole.score(whole.rows[r]) - less.score(less.rows[r]) for r in rows]
-    assert found.shares[1].lost.interval == pytest.approx(tuple(np.percentile(drawn, (2.5, 97.5))))  # type: ignore[union-attr]
+    assert result.shares[1].lost.interval == pytest.approx(tuple(np.percentile(drawn, (2.5, 97.5))))  # type: ignore[union-attr]
 
 
 def table(value: float, better: bool = True) -> CorpusStatistics:
@@ -88,12 +88,12 @@ def table(value: float, better: bool = True) -> CorpusStatistics:
 def test_rounds_share_what_they_add_and_sum_to_the_whole(scores: list[float], better: bool) -> None:
     names = [f"round {n}" for n in range(1, len(scores))]
     values = {frozenset(names[:n]): table(score, better) for n, score in enumerate(scores)}
-    found = measure_contribution("rounds", names, values, empty="the draft")
-    shares = [one.share.value for one in found.shares if one.share]
+    result = measure_contribution("rounds", names, values, empty="the draft")
+    shares = [one.share.value for one in result.shares if one.share]
     sign = 1 if better else -1
     assert shares == pytest.approx([sign * (b - a) for a, b in pairwise(scores)], abs=1e-6)
     assert sum(shares) == pytest.approx(sign * (scores[-1] - scores[0]), abs=1e-6)
-    assert (found.shares[0].lost is None) == (len(names) > 1)
+    assert (result.shares[0].lost is None) == (len(names) > 1)
 
 
 def test_more_than_six_parts_have_no_shapley_values_but_leave_one_out() -> None:
@@ -101,9 +101,9 @@ def test_more_than_six_parts_have_no_shapley_values_but_leave_one_out() -> None:
     everyone = frozenset(names)
     values = {everyone: table(3.0), frozenset[str](): table(1.0)}
     values |= {everyone - {name}: table(2.5) for name in names}
-    found = measure_contribution("many", names, values, empty="nothing")
-    assert [one.lost.value for one in found.shares if one.lost] == pytest.approx([0.5] * 8)
-    assert all(one.share is None and one.alone is None for one in found.shares)
+    result = measure_contribution("many", names, values, empty="nothing")
+    assert [one.lost.value for one in result.shares if one.lost] == pytest.approx([0.5] * 8)
+    assert all(one.share is None and one.alone is None for one in result.shares)
 
 
 def test_words_saved_are_positive_and_an_empty_output_is_all_deletions() -> None:

@@ -33,8 +33,8 @@ def test_lossless_16_khz_is_exact(extension, noise):
 @pytest.mark.parametrize("extension", ["wav", "flac"])
 def test_offsets_are_exact_to_a_sample(extension, noise, first, data):
     length = data.draw(st.integers(1, 3 * RATE - first))
-    found = audio.decode(audio.describe(noise / f"noise.{extension}", first / RATE, length / RATE))
-    np.testing.assert_array_equal(found, NOISE[first : first + length].astype(np.float32) / 2**15)
+    result = audio.decode(audio.describe(noise / f"noise.{extension}", first / RATE, length / RATE))
+    np.testing.assert_array_equal(result, NOISE[first : first + length].astype(np.float32) / 2**15)
 
 
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
@@ -48,10 +48,10 @@ def test_every_sample_format_is_scaled_alike(subtype, tmp_path):
 def test_resampling_gives_the_sine_that_was_sampled(rate, tmp_path):
     """The oracle is the formula: a sine below both Nyquist rates, sampled at 16 kHz."""
     soundfile.write(tmp_path / "a.wav", 0.5 * np.sin(2 * np.pi * 440 * np.arange(rate) / rate), rate, "FLOAT")
-    found = audio.decode(audio.describe(tmp_path / "a.wav"))
+    result = audio.decode(audio.describe(tmp_path / "a.wav"))
     expected = 0.5 * np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE)
-    assert found.shape == (RATE,)
-    np.testing.assert_allclose(found[800:-800], expected[800:-800], atol=2e-3)
+    assert result.shape == (RATE,)
+    np.testing.assert_allclose(result[800:-800], expected[800:-800], atol=2e-3)
 
 
 def test_resampling_removes_what_cannot_be_heard_at_16_khz(tmp_path):
@@ -65,9 +65,9 @@ def test_eight_channels_at_96_khz_are_averaged(tmp_path):
     signs = np.array([1, 1, 1, 1, 1, 1, -1, -1], np.int16)
     soundfile.write(tmp_path / "a.wav", tone(1.0, 96_000)[:, None] * signs, 96_000)
     soundfile.write(tmp_path / "mono.wav", tone(1.0, 96_000), 96_000)
-    found, mono = (audio.decode(audio.describe(tmp_path / name)) for name in ("a.wav", "mono.wav"))
-    assert found.ndim == 1
-    np.testing.assert_allclose(found, mono / 2, atol=1e-4)
+    result, mono = (audio.decode(audio.describe(tmp_path / name)) for name in ("a.wav", "mono.wav"))
+    assert result.ndim == 1
+    np.testing.assert_allclose(result, mono / 2, atol=1e-4)
 
 
 @pytest.mark.parametrize(("name", "subtype"), [("a.mp3", None), ("a.ogg", "VORBIS"), ("b.ogg", "OPUS")])
@@ -101,9 +101,9 @@ def test_m4a_is_read(tmp_path):
             frame.sample_rate, frame.pts = 44_100, index * 1024
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    found = audio.decode(audio.describe(path))
-    assert len(found) == pytest.approx(100 * 1024 / 44_100 * RATE, abs=0.05 * RATE)
-    assert 0.4 < np.abs(found).max() < 1.2
+    result = audio.decode(audio.describe(path))
+    assert len(result) == pytest.approx(100 * 1024 / 44_100 * RATE, abs=0.05 * RATE)
+    assert 0.4 < np.abs(result).max() < 1.2
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(DataError, match="truncated"):
         audio.describe(path)
@@ -111,9 +111,9 @@ def test_m4a_is_read(tmp_path):
 
 def test_a_minute_of_zeros_is_fine(tmp_path):
     soundfile.write(tmp_path / "a.flac", np.zeros(60 * RATE, np.int16), RATE)
-    found = audio.decode(audio.describe(tmp_path / "a.flac"))
-    assert found.shape == (60 * RATE,)
-    assert not found.any()
+    result = audio.decode(audio.describe(tmp_path / "a.flac"))
+    assert result.shape == (60 * RATE,)
+    assert not result.any()
 
 
 @pytest.mark.parametrize("name", LATE_FAULTS)
@@ -162,7 +162,7 @@ def test_one_wrong_byte_in_the_headers_is_survived(tmp_path_factory, position, v
     damaged = base / f"damaged.{extension}"
     damaged.write_bytes(content)
     try:
-        found = audio.decode(audio.describe(damaged))
+        result = audio.decode(audio.describe(damaged))
     except DataError:
         return
-    assert len(found) <= 60 * RATE
+    assert len(result) <= 60 * RATE

@@ -18,10 +18,10 @@ def test_probe_agrees_with_soundfile(extension, rate, channels, tmp_path):
     samples = np.stack([tone(2.5, rate)] * channels, axis=1)
     container = "OGG" if extension in ("ogg", "opus") else extension.upper()
     soundfile.write(path, samples, rate, format=container, subtype=SUBTYPES[extension])
-    found, oracle = audio.probe(path), soundfile.info(path)
-    assert found.channels == oracle.channels == channels
-    assert found.sample_rate == (48_000 if extension == "opus" else oracle.samplerate)
-    assert found.seconds == pytest.approx(oracle.duration, abs=0 if extension in ("wav", "flac") else 0.03)
+    result, oracle = audio.probe(path), soundfile.info(path)
+    assert result.channels == oracle.channels == channels
+    assert result.sample_rate == (48_000 if extension == "opus" else oracle.samplerate)
+    assert result.seconds == pytest.approx(oracle.duration, abs=0 if extension in ("wav", "flac") else 0.03)
 
 
 def test_describe_is_the_whole_file_by_default(tmp_path):

@@ -144,8 +144,8 @@ def test_a_mixture_is_the_sum_of_probabilities() -> None:
     (forced,) = force_decode([first, second], [sequence], combiner=LinearInterpolation([0.25, 0.75]))
     before, total = -1, 0.0
     for step, token in enumerate(sequence):
-        one, two = (math.exp(t.table[0, step, before, token]) for t in (first, second))
-        total += math.log(0.25 * one + 0.75 * two)
+        single, two = (math.exp(t.table[0, step, before, token]) for t in (first, second))
+        total += math.log(0.25 * single + 0.75 * two)
         before = token
     assert forced.score == pytest.approx(total, abs=1e-5)
     assert forced.member_log_probs[0] == pytest.approx(

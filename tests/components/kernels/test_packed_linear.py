@@ -53,8 +53,8 @@ def test_a_product_with_a_weight_as_it_is() -> None:
     torch.manual_seed(3)
     weight, bias, x = torch.randn(64, 96), torch.randn(64), torch.randn(96, 7).t()
     torch.testing.assert_close(onednn.multiply(x, weight, bias), functional.linear(x, weight, bias))
-    one = torch.randn(1, 64).expand(7, 64)
-    torch.testing.assert_close(onednn.multiply(one, weight.t()), one @ weight)
+    row = torch.randn(1, 64).expand(7, 64)
+    torch.testing.assert_close(onednn.multiply(row, weight.t()), row @ weight)
 
 
 @needs

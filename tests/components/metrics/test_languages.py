@@ -39,12 +39,12 @@ def test_bleu_is_of_the_counts_under_each_languages_tokenizer() -> None:
         rows = bleu._extract_corpus_statistics(part(OUTPUTS, *codes), [part(REFERENCES, *codes)])
         total = [sum(column) for column in zip(total, *rows, strict=True)]
     expected = BLEU._compute_score_from_stats(BLEU(), total).score
-    found = translation_scores(LISTED, OUTPUTS, language=LANGUAGE, n_total=4)["bleu"]
-    assert found.value == pytest.approx(expected)
+    result = translation_scores(LISTED, OUTPUTS, language=LANGUAGE, n_total=4)["bleu"]
+    assert result.value == pytest.approx(expected)
     wrong = translation_scores(LISTED, OUTPUTS, language="und", n_total=4)["bleu"]
     assert abs(wrong.value - expected) > 1  # what one tokenizer for all would have said
-    assert found.signature.startswith("de, fr: nrefs:1|bs:1000|seed:12345|case:mixed|eff:no|tok:13a|")
-    assert " + zh: nrefs:1|bs:1000|seed:12345|case:mixed|eff:no|tok:zh|" in found.signature
+    assert result.signature.startswith("de, fr: nrefs:1|bs:1000|seed:12345|case:mixed|eff:no|tok:13a|")
+    assert " + zh: nrefs:1|bs:1000|seed:12345|case:mixed|eff:no|tok:zh|" in result.signature
 
 
 @pytest.mark.parametrize("name", ["bleu", "chrf", "ter"])
@@ -69,23 +69,23 @@ def test_one_language_of_each_is_one_language_of_all() -> None:
 
 
 def test_transcripts_pass_the_normalizer_of_their_language() -> None:
-    said = {"a": "It's 20 metres.", "b": "一只狗", "c": "Äpfel, süß!", "d": "   "}
-    heard = {"a": "it is twenty meters", "b": "一只猫", "c": "äpfel süss", "d": ""}
+    output = {"a": "It's 20 metres.", "b": "一只狗", "c": "Äpfel, süß!", "d": "   "}
+    transcripts = {"a": "it is twenty meters", "b": "一只猫", "c": "äpfel süss", "d": ""}
     language = {"a": "en", "b": "zh", "c": "de", "d": "de"}
-    found = recognition_scores(said, heard, language=language, n_total=4)
-    assert (found["wer"].value, found["wer"].n) == (pytest.approx(100 / 6), 2)  # 4 English words, 2 German
-    assert "norm:de: basic" in found["wer"].signature
-    assert " + en: whisper-english" in found["wer"].signature
-    assert "zh" not in found["wer"].signature
-    assert found["cer"].n == 3
-    assert "zh: basic-no-spaces" in found["cer"].signature
-    assert found["hallucinations"].n == 1
-    tables = recognition_statistics(said, heard, language=language, n_total=4)
+    result = recognition_scores(output, transcripts, language=language, n_total=4)
+    assert (result["wer"].value, result["wer"].n) == (pytest.approx(100 / 6), 2)  # 4 English words, 2 German
+    assert "norm:de: basic" in result["wer"].signature
+    assert " + en: whisper-english" in result["wer"].signature
+    assert "zh" not in result["wer"].signature
+    assert result["cer"].n == 3
+    assert "zh: basic-no-spaces" in result["cer"].signature
+    assert result["hallucinations"].n == 1
+    tables = recognition_statistics(output, transcripts, language=language, n_total=4)
     assert {name: (one.score(), one.ids) for name, one in tables.items()} == {
-        "wer": (pytest.approx(found["wer"].value), ("a", "c")),
-        "cer": (pytest.approx(found["cer"].value), ("a", "b", "c")),
+        "wer": (pytest.approx(result["wer"].value), ("a", "c")),
+        "cer": (pytest.approx(result["cer"].value), ("a", "b", "c")),
     }
-    each = utterance_errors(said, heard, language=language)
+    each = utterance_errors(output, transcripts, language=language)
     assert {key: one.rate for key, one in each.items()} == {
         "a": 0.0,
         "b": pytest.approx(100 / 3),

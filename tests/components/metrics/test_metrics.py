@@ -133,8 +133,8 @@ def test_a_new_metric_is_scored_and_tested(share: str) -> None:
     assert score.interval is not None
     assert score.interval[0] <= score.value <= score.interval[1]
     assert score.signature == "share of words|bs:1000|seed:12345"
-    found = translation_tests(REFERENCES, SYSTEMS, "base", language="de", names=(share,))
-    assert {one.system: one.verdict for one in found} == {"alike": "not told apart", "good": "better"}
+    result = translation_tests(REFERENCES, SYSTEMS, "base", language="de", names=(share,))
+    assert {one.system: one.verdict for one in result} == {"alike": "not told apart", "good": "better"}
 
 
 def test_a_new_metric_ranks_a_comparison_and_is_drawn(share: str) -> None:

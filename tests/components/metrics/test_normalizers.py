@@ -18,9 +18,9 @@ from components.metrics.normalizers import normalizer_for
     ],
 )
 def test_default_of_a_language(language: str, name: str, text: str, scored: str) -> None:
-    found = normalizer_for(language)
-    assert found.name == name
-    assert found(text) == scored
+    result = normalizer_for(language)
+    assert result.name == name
+    assert result(text) == scored
 
 
 def test_languages_without_spaces() -> None:

@@ -40,9 +40,9 @@ def recognized(references: Texts, hypotheses: Mapping[str, str], n_total: int) -
 
 def tables(references: Texts, hypotheses: Mapping[str, str], n_total: int) -> dict[str, Score]:
     listed = {key: (text,) for key, text in references.items()}
-    found = translation_statistics(listed, hypotheses, language="de", n_total=n_total)
-    found |= recognition_statistics(references, hypotheses, language="de", n_total=n_total)
-    return {name: table.to_score() for name, table in found.items()}
+    result = translation_statistics(listed, hypotheses, language="de", n_total=n_total)
+    result |= recognition_statistics(references, hypotheses, language="de", n_total=n_total)
+    return {name: table.to_score() for name, table in result.items()}
 
 
 Scorer = Callable[[Texts, Mapping[str, str], int], dict[str, Score]]
@@ -82,11 +82,11 @@ def test_a_missing_output_is_counted(
     references, hypotheses = split(pairs)
     lost = data.draw(st.sampled_from(sorted(hypotheses)))
     rest = {key: text for key, text in hypotheses.items() if key != lost}
-    found = score(references, rest, len(pairs))
+    result = score(references, rest, len(pairs))
     alone = {key: text for key, text in references.items() if key != lost}
     expected = score(alone, rest, len(pairs)) if rest else {}
-    assert values(found) == values(expected)
-    assert all(one.n <= len(pairs) - 1 and one.n_total == len(pairs) for one in found.values())
+    assert values(result) == values(expected)
+    assert all(one.n <= len(pairs) - 1 and one.n_total == len(pairs) for one in result.values())
 
 
 @every
@@ -109,12 +109,12 @@ def test_an_empty_reference_is_no_reference(
     """Nothing to be right about: not scored, counted, and it changes no score of the others."""
     references, hypotheses = split(pairs)
     silent = data.draw(st.sampled_from(sorted(references)))
-    found = score(references | {silent: " "}, hypotheses, len(pairs))
+    result = score(references | {silent: " "}, hypotheses, len(pairs))
     rest = {key: text for key, text in references.items() if key != silent}
-    said = {key: text for key, text in hypotheses.items() if key != silent}
-    expected = score(rest, said, len(pairs)) if rest else {}
-    apart, before = (scores.pop("hallucinations", None) for scores in (found, expected))
-    assert values(found) == values(expected)
+    output = {key: text for key, text in hypotheses.items() if key != silent}
+    expected = score(rest, output, len(pairs)) if rest else {}
+    apart, before = (scores.pop("hallucinations", None) for scores in (result, expected))
+    assert values(result) == values(expected)
     assert apart is None or apart.n == 1 + (before.n if before else 0)
 
 
@@ -184,8 +184,8 @@ def test_a_comparison_does_not_depend_on_the_order_of_ids(
     pairs: dict[str, tuple[str, str]], seed: int
 ) -> None:
     order = list(shuffled(dict.fromkeys(pairs, ""), seed))
-    found = compared(pairs, shuffled(longer(pairs), seed + 1), order)
-    assert found == compared(pairs, longer(pairs))
+    result = compared(pairs, shuffled(longer(pairs), seed + 1), order)
+    assert result == compared(pairs, longer(pairs))
 
 
 @settings(max_examples=5, deadline=None)
@@ -230,7 +230,7 @@ def test_a_comparison_leaves_an_empty_reference_out(
 ) -> None:
     """Without a note, for nobody is to blame: n of n_total says it."""
     silent = data.draw(st.sampled_from(sorted(pairs)))
-    found = compared(pairs | {silent: (" ", pairs[silent][1])}, longer(pairs))
-    assert (found.n, found.n_total) == (len(pairs) - 1, len(pairs))
+    result = compared(pairs | {silent: (" ", pairs[silent][1])}, longer(pairs))
+    assert (result.n, result.n_total) == (len(pairs) - 1, len(pairs))
     rest = {key: pair for key, pair in pairs.items() if key != silent}
-    assert chrf(found) == chrf(compared(rest, longer(rest)))
+    assert chrf(result) == chrf(compared(rest, longer(rest)))

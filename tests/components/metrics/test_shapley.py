@@ -127,8 +127,8 @@ def test_a_member_can_lower_a_mixture_by_its_weight_at_most(seed: int) -> None:
         assert part.coefficient == weight
         assert part.leave_one_out >= math.log1p(-weight) - 1e-12
         assert part.leave_one_out > -1e-6  # and on the sentences learned from, not at all
-    said = {"a": [[-1.0, -9.0], [-2.0]], "b": [[-7.0, -0.1], [-8.0]]}
-    game = mixture_likelihood_game(said, 12, {"a": 0.98, "b": 0.02})
+    output = {"a": [[-1.0, -9.0], [-2.0]], "b": [[-7.0, -0.1], [-8.0]]}
+    game = mixture_likelihood_game(output, 12, {"a": 0.98, "b": 0.02})
     lost = (game.gains[-1] - game.gains[1]) / game.sizes  # of each sentence, without b
     assert (lost >= math.log1p(-0.02)).all()
     assert lost.min() < 0.99 * math.log1p(-0.02)

@@ -39,9 +39,9 @@ def test_the_p_values_of_sacrebleu(test: Test, theirs: str) -> None:
     named = [(name, [texts[key] for key in ids]) for name, texts in SYSTEMS.items()]
     metrics = {"BLEU": BLEU(), "chrF2": CHRF()}
     _, expected = PairedTest(named, metrics, [[REFERENCES[key][0] for key in ids]], test_type=theirs)()
-    found = translation_tests(REFERENCES, SYSTEMS, "base", language="de", test=test)
+    tests = translation_tests(REFERENCES, SYSTEMS, "base", language="de", test=test)
     for metric, name in (("bleu", "BLEU"), ("chrf", "chrF2")):
-        ours = [one for one in found if one.metric == metric]
+        ours = [difference for difference in tests if difference.metric == metric]
         for one, result in zip(ours, expected[name][1:], strict=True):
             assert one.value == pytest.approx(result.score, abs=1e-9)
             assert one.p_sacrebleu == pytest.approx(result.p_value, abs=1e-12)
@@ -55,7 +55,7 @@ def test_a_plain_loop_gives_the_same_word_error_test() -> None:
     import jiwer
 
     references = {key: refs[0] for key, refs in REFERENCES.items()}
-    found = recognition_tests(references, SYSTEMS, "base", language="de")
+    result = recognition_tests(references, SYSTEMS, "base", language="de")
     ids = list(references)
 
     def counts(system: str) -> list[tuple[int, int]]:
@@ -75,20 +75,20 @@ def test_a_plain_loop_gives_the_same_word_error_test() -> None:
     drawn = [rate(good, picked) - rate(base, picked) for picked in sample]
     real = rate(good, range(N)) - rate(base, range(N))
     p = (sum(abs(d - real) >= abs(real) for d in drawn) + 1) / 1001
-    one = next(one for one in found if (one.metric, one.system) == ("wer", "good"))
-    assert one.difference == pytest.approx(real)
-    assert one.p == pytest.approx(p)
-    assert one.interval == pytest.approx(tuple(np.percentile(drawn, (2.5, 97.5))))
-    assert one.better
-    assert not one.higher_is_better
+    difference = next(one for one in result if (one.metric, one.system) == ("wer", "good"))
+    assert difference.difference == pytest.approx(real)
+    assert difference.p == pytest.approx(p)
+    assert difference.interval == pytest.approx(tuple(np.percentile(drawn, (2.5, 97.5))))
+    assert difference.better
+    assert not difference.higher_is_better
 
 
 def test_what_is_reported() -> None:
-    found = translation_tests(REFERENCES, SYSTEMS, "base", language="de", names=("bleu", "chrf", "ter"))
-    assert [(one.metric, one.system) for one in found] == [
+    result = translation_tests(REFERENCES, SYSTEMS, "base", language="de", names=("bleu", "chrf", "ter"))
+    assert [(difference.metric, difference.system) for difference in result] == [
         (metric, system) for metric in ("bleu", "chrf", "ter") for system in ("alike", "good")
     ]
-    good = {one.metric: one for one in found if one.system == "good"}
+    good = {one.metric: one for one in result if one.system == "good"}
     assert all(one.better for one in good.values())
     assert good["ter"].difference < 0 < good["bleu"].difference
     assert good["bleu"].family == 2
@@ -96,23 +96,28 @@ def test_what_is_reported() -> None:
     assert good["bleu"].p_holm == pytest.approx(min(1.0, 2 * good["bleu"].p))
     assert good["bleu"].signature.startswith("nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:")
     assert good["bleu"].signature.endswith("|paired-bs:1000|two-sided|seed:12345")
-    for one in found:
+    for one in result:
         assert one.interval is not None
         assert one.interval[0] <= one.difference <= one.interval[1]
     (turned,) = translation_tests(
         REFERENCES, {n: SYSTEMS[n] for n in ("good", "base")}, "good", language="de", names=("ter",)
     )
     assert (turned.verdict, turned.better) == ("worse", False)
-    assert {one.verdict for one in found if one.system == "alike"} == {"not told apart"}
+    assert {one.verdict for one in result if one.system == "alike"} == {"not told apart"}
 
 
 @pytest.mark.parametrize("test", ["bootstrap", "randomisation"])
 def test_equal_outputs_are_no_difference(test: Test) -> None:
     twins = {"base": SYSTEMS["base"], "twin": dict(SYSTEMS["base"])}
-    for one in translation_tests(REFERENCES, twins, "base", language="de", test=test):
-        assert (one.difference, one.interval, one.p, one.better) == (0.0, (0.0, 0.0), 1.0, False)
-        assert one.p_sacrebleu is not None
-        assert one.p_sacrebleu < 0.01  # its inequality is strict
+    for difference in translation_tests(REFERENCES, twins, "base", language="de", test=test):
+        assert (difference.difference, difference.interval, difference.p, difference.better) == (
+            0.0,
+            (0.0, 0.0),
+            1.0,
+            False,
+        )
+        assert difference.p_sacrebleu is not None
+        assert difference.p_sacrebleu < 0.01  # its inequality is strict
 
 
 Counts = np.ndarray[Any, np.dtype[np.float64]]
@@ -144,9 +149,9 @@ def exchanged(score: Score, n_nulls: int, n: int = 100) -> tuple[Counts, Counts]
         second = draw.binomial((words - 1).astype(int), (1 - factor * hard) ** 2)
         return np.stack([words, first, words - 1, second, length], -1)
 
-    one, other = system(1.0), system(1.2)
+    difference, other = system(1.0), system(1.2)
     swap = draw.integers(2, size=(n_nulls, n, 1), dtype=bool)
-    return np.where(swap, other, one), np.where(swap, one, other)
+    return np.where(swap, other, difference), np.where(swap, difference, other)
 
 
 def statistics(score: Score, rows: Counts) -> CorpusStatistics:
@@ -158,24 +163,24 @@ def statistics(score: Score, rows: Counts) -> CorpusStatistics:
 )
 def test_one_in_twenty_true_nulls_is_rejected(score: Score, test: Test) -> None:
     """sacreBLEU's rule rejected 10.7% of them. All nulls at once; some of them also by the product's path."""
-    one, other = exchanged(score, 1000)
+    difference, other = exchanged(score, 1000)
     draw = np.random.default_rng(12345)
     if test == "bootstrap":
         counts = np.stack([np.bincount(row, minlength=100) for row in draw.choice(100, size=(1000, 100))])
-        drawn = score(np.matmul(counts, one)) - score(np.matmul(counts, other))
+        drawn = score(np.matmul(counts, difference)) - score(np.matmul(counts, other))
     else:
         signs = draw.integers(2, size=(1000, 100))
-        mixed = np.matmul(signs, one) + np.matmul(1 - signs, other)
-        drawn = score(mixed) - score(one.sum(1, keepdims=True) + other.sum(1, keepdims=True) - mixed)
-    observed = score(one.sum(1)) - score(other.sum(1))
+        mixed = np.matmul(signs, difference) + np.matmul(1 - signs, other)
+        drawn = score(mixed) - score(difference.sum(1, keepdims=True) + other.sum(1, keepdims=True) - mixed)
+    observed = score(difference.sum(1)) - score(other.sum(1))
     center = observed if test == "bootstrap" else np.zeros_like(observed)
     p = np.array([two_sided_p(d - c, real) for d, c, real in zip(drawn, center, observed, strict=True)])
     assert 0.035 <= (p < 0.05).mean() <= 0.065
     assert 0.08 <= (p < 0.1).mean() <= 0.12
     for null in range(20 if test == "bootstrap" else 1):
-        sides = (statistics(score, rows[null]) for rows in (one, other))
-        found = paired_test(*sides, ("one", "other"), test).p
-        assert found == pytest.approx(p[null], abs=1e-9 if test == "bootstrap" else 0.05)
+        sides = (statistics(score, rows[null]) for rows in (difference, other))
+        result = paired_test(*sides, ("one", "other"), test).p
+        assert result == pytest.approx(p[null], abs=1e-9 if test == "bootstrap" else 0.05)
 
 
 def test_one_sentence_that_differs_of_a_thousand_is_nothing() -> None:
@@ -183,11 +188,11 @@ def test_one_sentence_that_differs_of_a_thousand_is_nothing() -> None:
     rows = np.stack([np.arange(1000) % 4, np.full(1000, 12)], -1).astype(float)
     changed = rows.copy()
     changed[17, 0] += 3
-    one = paired_test(
+    difference = paired_test(
         statistics(error_rate, changed), statistics(error_rate, rows), ("a", "b"), "randomisation"
     )
-    assert (one.p, one.verdict) == (1.0, "not told apart")
-    assert one.p_sacrebleu == pytest.approx(1 / 10001)
+    assert (difference.p, difference.verdict) == (1.0, "not told apart")
+    assert difference.p_sacrebleu == pytest.approx(1 / 10001)
     by_bootstrap = paired_test(statistics(error_rate, changed), statistics(error_rate, rows), ("a", "b"))
     assert by_bootstrap.p is not None
     assert by_bootstrap.p > 0.25
@@ -201,10 +206,10 @@ def test_a_difference_near_zero_has_a_p_near_one(test: Test) -> None:
     other = rows.copy()
     other[:, 0] = draw.permutation(rows[:, 0])
     other[0, 0] += 1
-    found = paired_test(statistics(error_rate, other), statistics(error_rate, rows), ("a", "b"), test)
-    assert found.difference == pytest.approx(100 / 2000)
-    assert found.p is not None
-    assert found.p > 0.9
+    result = paired_test(statistics(error_rate, other), statistics(error_rate, rows), ("a", "b"), test)
+    assert result.difference == pytest.approx(100 / 2000)
+    assert result.p is not None
+    assert result.p > 0.9
 
 
 @pytest.mark.parametrize("test", ["bootstrap", "randomisation"])
@@ -223,13 +228,13 @@ def test_below_ten_utterances_there_is_no_p_and_no_interval(test: Test) -> None:
 
 def test_the_order_of_outputs_is_nothing_and_ids_are_joined() -> None:
     shuffled = {name: dict(sorted(texts.items(), reverse=True)) for name, texts in SYSTEMS.items()}
-    found = translation_tests(REFERENCES, SYSTEMS, "base", language="de", names=("bleu",))
-    assert translation_tests(REFERENCES, shuffled, "base", language="de", names=("bleu",)) == found
+    result = translation_tests(REFERENCES, SYSTEMS, "base", language="de", names=("bleu",))
+    assert translation_tests(REFERENCES, shuffled, "base", language="de", names=("bleu",)) == result
     tables = translation_statistics(REFERENCES, SYSTEMS["good"], language="de", n_total=N, names=("bleu",))
     base = translation_statistics(REFERENCES, SYSTEMS["base"], language="de", n_total=N, names=("bleu",))
     turned = tables["bleu"].subset(sorted(REFERENCES))
     assert turned.ids != base["bleu"].ids
-    assert paired_test(turned, base["bleu"], ("good", "base")).interval == found[1].interval
+    assert paired_test(turned, base["bleu"], ("good", "base")).interval == result[1].interval
 
 
 def test_different_utterances_are_refused() -> None:
@@ -259,10 +264,10 @@ def test_statistics_give_the_reported_scores() -> None:
     }
     spoken = {key: refs[0] for key, refs in references.items()}
     rates = recognition_statistics(spoken, SYSTEMS["good"], language="de", n_total=N)
-    found = recognition_scores(spoken, SYSTEMS["good"], language="de", n_total=N)
+    result = recognition_scores(spoken, SYSTEMS["good"], language="de", n_total=N)
     for name in ("wer", "cer"):
-        assert rates[name].score() == pytest.approx(found[name].value)
-        assert len(rates[name].ids) == found[name].n == N - 1
+        assert rates[name].score() == pytest.approx(result[name].value)
+        assert len(rates[name].ids) == result[name].n == N - 1
     part = tables["bleu"].subset(["u01", "u02", "absent"])
     assert part.ids == ("u01", "u02")
     alone = {key: SYSTEMS["good"][key] for key in part.ids}
@@ -294,5 +299,5 @@ def test_holm_by_its_definition(p_values: list[float]) -> None:
 
 
 def test_a_difference_is_a_record() -> None:
-    one = translation_tests(REFERENCES, SYSTEMS, "base", language="de")[0]
-    assert Difference.model_validate_json(one.model_dump_json()) == one
+    difference = translation_tests(REFERENCES, SYSTEMS, "base", language="de")[0]
+    assert Difference.model_validate_json(difference.model_dump_json()) == difference

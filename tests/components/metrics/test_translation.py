@@ -68,10 +68,10 @@ def test_score_interval_and_signature_are_sacrebleus_own(name: str, metric: type
     ],
 )
 def test_edges(refs: dict[str, tuple[str, ...]], hyps: dict[str, str], bleu: float | None) -> None:
-    found = translation_scores(refs, hyps, language="de", n_total=2)
-    assert (found["bleu"].value if found else None) == (None if bleu is None else pytest.approx(bleu))
-    if found:
-        assert (found["bleu"].n, found["bleu"].n_total) == (1, 2)
+    result = translation_scores(refs, hyps, language="de", n_total=2)
+    assert (result["bleu"].value if result else None) == (None if bleu is None else pytest.approx(bleu))
+    if result:
+        assert (result["bleu"].n, result["bleu"].n_total) == (1, 2)
 
 
 def test_three_hypotheses_against_one_reference_are_one_of_three() -> None:
@@ -103,8 +103,8 @@ def test_tokenizer_of_the_target_language() -> None:
 
 
 def test_sentence_scores_use_effective_order() -> None:
-    found = sentence_scores({"u": ("Hallo Welt",)}, {"u": "Hallo Welt"}, language="de")
-    assert found == {"u": {"chrf": pytest.approx(100.0), "bleu": pytest.approx(100.0)}}
+    result = sentence_scores({"u": ("Hallo Welt",)}, {"u": "Hallo Welt"}, language="de")
+    assert result == {"u": {"chrf": pytest.approx(100.0), "bleu": pytest.approx(100.0)}}
 
 
 words = st.lists(st.sampled_from("abc"), min_size=1, max_size=6).map(" ".join)
@@ -117,10 +117,10 @@ def test_the_order_of_outputs_does_not_matter_and_the_interval_holds_the_value(
 ) -> None:
     refs = {str(i): (ref,) for i, (ref, _) in enumerate(pairs)}
     hyps = {str(i): hyp for i, (_, hyp) in enumerate(pairs)}
-    found = translation_scores(refs, hyps, language="de", n_total=len(refs))
+    result = translation_scores(refs, hyps, language="de", n_total=len(refs))
     backwards = translation_scores(refs, dict(reversed(hyps.items())), language="de", n_total=len(refs))
-    assert found == backwards
-    for score in found.values():
+    assert result == backwards
+    for score in result.values():
         assert (score.interval is None) == (score.n < 10)
         if score.interval is not None:
             assert score.interval[0] <= score.value <= score.interval[1]

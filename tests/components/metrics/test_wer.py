@@ -14,8 +14,8 @@ texts = st.lists(st.sampled_from(["a", "b", "cd"]), max_size=5).map(" ".join)
 
 
 def scores(refs: dict[str, str], hyps: dict[str, str], language: str = "de") -> dict[str, float]:
-    found = recognition_scores(refs, hyps, language=language, n_total=9)
-    return {name: score.value for name, score in found.items()}
+    result = recognition_scores(refs, hyps, language=language, n_total=9)
+    return {name: score.value for name, score in result.items()}
 
 
 GOLDEN = [
@@ -32,24 +32,24 @@ GOLDEN = [
 
 @pytest.mark.parametrize(("reference", "hypothesis", "wer", "cer"), GOLDEN)
 def test_golden(reference: str, hypothesis: str, wer: float, cer: float) -> None:
-    found = scores({"u": reference}, {"u": hypothesis})
-    assert found == {"wer": pytest.approx(wer), "cer": pytest.approx(cer)}
+    result = scores({"u": reference}, {"u": hypothesis})
+    assert result == {"wer": pytest.approx(wer), "cer": pytest.approx(cer)}
 
 
 def test_corpus_level_is_errors_over_words_not_a_mean_of_rates() -> None:
-    found = scores({"1": "a", "2": "a b c d e f g h i"}, {"1": "x", "2": "a b c d e f g h i"})
-    assert found["wer"] == pytest.approx(10.0)  # 1 error in 10 words; the mean of rates would be 50
+    result = scores({"1": "a", "2": "a b c d e f g h i"}, {"1": "x", "2": "a b c d e f g h i"})
+    assert result["wer"] == pytest.approx(10.0)  # 1 error in 10 words; the mean of rates would be 50
 
 
 def test_silence_is_kept_apart_and_its_words_are_counted() -> None:
     refs = {"1": "a b", "2": "", "3": "...", "4": " "}
     hyps = {"1": "a b", "2": "you you", "3": "", "4": "thanks"}
-    found = recognition_scores(refs, hyps, language="de", n_total=4)
-    assert found["wer"].value == 0.0
-    assert (found["wer"].n, found["wer"].n_total) == (1, 4)
-    assert "empty:3 apart" in found["wer"].signature
-    assert (found["hallucinations"].value, found["hallucinations"].n) == (2.0, 3)
-    assert "inserted words:3" in found["hallucinations"].signature
+    result = recognition_scores(refs, hyps, language="de", n_total=4)
+    assert result["wer"].value == 0.0
+    assert (result["wer"].n, result["wer"].n_total) == (1, 4)
+    assert "empty:3 apart" in result["wer"].signature
+    assert (result["hallucinations"].value, result["hallucinations"].n) == (2.0, 3)
+    assert "inserted words:3" in result["hallucinations"].signature
     assert utterance_errors(refs, hyps, language="de")["2"].rate is None
 
 
@@ -60,8 +60,8 @@ def test_nothing_to_score_is_no_score() -> None:
 
 
 def test_missing_outputs_show_in_n_of_n_total() -> None:
-    found = recognition_scores({"1": "a", "2": "b", "3": "c"}, {"1": "a"}, language="de", n_total=3)
-    assert (found["wer"].n, found["wer"].n_total) == (1, 3)
+    result = recognition_scores({"1": "a", "2": "b", "3": "c"}, {"1": "a"}, language="de", n_total=3)
+    assert (result["wer"].n, result["wer"].n_total) == (1, 3)
 
 
 def test_signature_states_the_protocol() -> None:
@@ -71,8 +71,8 @@ def test_signature_states_the_protocol() -> None:
 
 
 def test_languages_without_spaces_are_scored_in_characters() -> None:
-    found = scores({"1": "你好 世界。"}, {"1": "你好世间"}, language="zh")
-    assert found == {"cer": pytest.approx(25.0)}
+    result = scores({"1": "你好 世界。"}, {"1": "你好世间"}, language="zh")
+    assert result == {"cer": pytest.approx(25.0)}
     assert utterance_errors({"1": "你好"}, {"1": "你"}, language="zh-TW")["1"].rate == 50.0
 
 
@@ -80,10 +80,10 @@ def test_languages_without_spaces_are_scored_in_characters() -> None:
 @given(st.lists(st.tuples(texts, texts), max_size=6))
 def test_counts_are_the_edit_alignments(pairs: list[tuple[str, str]]) -> None:
     refs, hyps = ({str(i): p[side] for i, p in enumerate(pairs)} for side in (0, 1))
-    for key, found in utterance_errors(refs, hyps, language="de", normalizer=AS_IS).items():
+    for key, result in utterance_errors(refs, hyps, language="de", normalizer=AS_IS).items():
         edits = count_operations(align(refs[key].split(), hyps[key].split()))
-        assert found.length == len(refs[key].split())
-        assert found.errors == edits["substitute"] + edits["insert"] + edits["delete"]
+        assert result.length == len(refs[key].split())
+        assert result.errors == edits["substitute"] + edits["insert"] + edits["delete"]
 
 
 @settings(max_examples=15, deadline=None)
@@ -95,11 +95,11 @@ def test_the_order_of_outputs_does_not_matter_and_the_interval_holds_the_value(
     hyps = {str(i): hyp for i, (_, hyp) in enumerate(pairs)}
     shuffled = list(hyps)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
-    found = recognition_scores(refs, hyps, language="de", n_total=len(refs))
+    result = recognition_scores(refs, hyps, language="de", n_total=len(refs))
     again = recognition_scores(refs, {k: hyps[k] for k in shuffled}, language="de", n_total=len(refs))
-    assert found == again
-    for name in found.keys() & {"wer", "cer"}:
-        score = found[name]
+    assert result == again
+    for name in result.keys() & {"wer", "cer"}:
+        score = result[name]
         assert (score.interval is None) == (score.n < 10)
         low, high = score.interval or (score.value, score.value)
         assert low <= score.value <= high

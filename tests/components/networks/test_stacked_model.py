@@ -113,21 +113,23 @@ def test_what_is_not_heard_changes_nothing_and_what_is_heard_does(text_folder: P
 @torch.no_grad()
 def test_several_transcripts_are_read_side_by_side(text_folder: Path) -> None:
     ready = tiny.stacked(text_folder)
-    one = tiny.sources(ready, ["ein hund"])
-    assert one.text is not None
-    assert one.text_mask is not None
+    sources = tiny.sources(ready, ["ein hund"])
+    assert sources.text is not None
+    assert sources.text_mask is not None
     inputs = TARGETS[:1]
-    twice = Sources(one.text.repeat(1, 2, 1), one.text_mask.repeat(1, 2, 1), one.speech, one.speech_mask)
-    torch.testing.assert_close(logits(ready, twice, inputs), logits(ready, one, inputs))  # softmax halves
+    twice = Sources(
+        sources.text.repeat(1, 2, 1), sources.text_mask.repeat(1, 2, 1), sources.speech, sources.speech_mask
+    )
+    torch.testing.assert_close(logits(ready, twice, inputs), logits(ready, sources, inputs))  # softmax halves
     other = tiny.sources(ready, ["katze"])
     assert other.text is not None
     assert other.text_mask is not None
-    width = one.text.shape[2] - other.text.shape[2]
+    width = sources.text.shape[2] - other.text.shape[2]
     pad = torch.nn.functional.pad
-    mixed = torch.cat([one.text, pad(other.text, (0, width), value=ready.model.config.pad_token_id)], 1)
-    mask = torch.cat([one.text_mask, pad(other.text_mask, (0, width))], 1)
-    both = logits(ready, Sources(mixed, mask, one.speech, one.speech_mask), inputs)
-    assert (both - logits(ready, one, inputs)).abs().max() > 1e-3
+    mixed = torch.cat([sources.text, pad(other.text, (0, width), value=ready.model.config.pad_token_id)], 1)
+    mask = torch.cat([sources.text_mask, pad(other.text_mask, (0, width))], 1)
+    both = logits(ready, Sources(mixed, mask, sources.speech, sources.speech_mask), inputs)
+    assert (both - logits(ready, sources, inputs)).abs().max() > 1e-3
 
 
 def test_gradients_reach_the_sound_through_the_zero_projection(text_folder: Path) -> None:

@@ -117,9 +117,9 @@ def test_what_is_tuned_is_used(tmp_path: Path) -> None:
     assert table.items == 6
     assert "wer" in Tune().notes(RERANK, site, table, table)[0]
     known = replace(site, tables={"tuned": table})
-    chosen = combined(RERANK, known, {"x": nbest("u", "a bat u"), "y": nbest("u", "a cat u")})
-    assert isinstance(chosen, NBest)
-    assert chosen.best.text == "a cat u"
+    reranked = combined(RERANK, known, {"x": nbest("u", "a bat u"), "y": nbest("u", "a cat u")})
+    assert isinstance(reranked, NBest)
+    assert reranked.best.text == "a cat u"
 
 
 def test_nothing_to_tune_on_is_one_line(tmp_path: Path) -> None:

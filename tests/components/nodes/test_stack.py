@@ -39,9 +39,9 @@ FAULTS = {
 @pytest.mark.parametrize("name", FAULTS)
 def test_what_does_not_fit_is_refused_in_one_line(name: str) -> None:
     of, settings, message = FAULTS[name]
-    with pytest.raises(ConfigError, match=f"^second: {message}") as found:
+    with pytest.raises(ConfigError, match=f"^second: {message}") as result:
         read_pipeline({"nodes": {**CASCADE, "second": {"kind": "stack", "of": of, **settings}}})
-    assert "\n" not in str(found.value)
+    assert "\n" not in str(result.value)
 
 
 @pytest.mark.parametrize(
@@ -95,8 +95,8 @@ def test_each_method_gets_what_it_reads(method: str, monkeypatch: pytest.MonkeyP
     # What is only written passes the recognizer: its text is what was said.
     (outcome,) = stack([Item(utterance=utterance, inputs={"mt": nbest("a dog", "dog")})])
     assert isinstance(outcome, NBest)
-    said, *drafts = outcome.best.text.split("\n")
-    assert (said, drafts) == ("ein hund", [line for line in LINES[method] if "dog" in line])
+    output, *drafts = outcome.best.text.split("\n")
+    assert (output, drafts) == ("ein hund", [line for line in LINES[method] if "dog" in line])
 
 
 def nbest(*texts: str) -> NBest:

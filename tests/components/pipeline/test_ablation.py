@@ -23,13 +23,13 @@ def graph(**nodes: dict[str, Any]) -> Pipeline:
 def test_members_that_are_mixed_leave_and_what_they_learn_is_learned_again() -> None:
     learned = {"combine": {"learn": "constants", "dev": "sample"}}
     pipeline = graph(asr=ASR, mt={**MT, "model": "store:a", "members": ["store:b", "store:a"], **learned})
-    (found,) = ablations_of(pipeline, pipeline.nodes)
-    assert (found.title, found.parts) == ("members of mt", ("store:a #1", "store:b", "store:a #3"))
-    assert len(found.pipelines) == 7
-    two = found.pipelines[frozenset(("store:b", "store:a #3"))].nodes
+    (result,) = ablations_of(pipeline, pipeline.nodes)
+    assert (result.title, result.parts) == ("members of mt", ("store:a #1", "store:b", "store:a #3"))
+    assert len(result.pipelines) == 7
+    two = result.pipelines[frozenset(("store:b", "store:a #3"))].nodes
     assert two["mt"].models == {"member1": "store:b", "member2": "store:a"}
     assert two["mt-coefficients"].models == two["mt"].models
-    alone = found.pipelines[frozenset(("store:b",))]
+    alone = result.pipelines[frozenset(("store:b",))]
     assert list(alone.nodes) == ["asr", "mt"]
     assert alone.nodes["mt"].models == {"model": "store:b"}
     assert alone.outputs == {"translation": "mt"}
@@ -39,11 +39,11 @@ def test_inputs_that_are_combined_leave_and_one_alone_is_not_combined() -> None:
     pipeline = graph(
         a=ASR, b={**ASR, "model": "packaged:whisper-base"}, c={**ASR, "beam_size": 2}, asr=ROVER, mt=MT
     )
-    (found,) = ablations_of(pipeline, pipeline.nodes)
-    assert (found.title, found.parts, found.transcripts) == ("inputs of asr", ("a", "b", "c"), True)
-    assert found.pipelines[frozenset("ac")].nodes["asr"].of == ("a", "c")
-    assert list(found.pipelines[frozenset("b")].nodes) == ["b"]
-    assert found.pipelines[frozenset("b")].outputs == {"transcript": "b"}
+    (result,) = ablations_of(pipeline, pipeline.nodes)
+    assert (result.title, result.parts, result.transcripts) == ("inputs of asr", ("a", "b", "c"), True)
+    assert result.pipelines[frozenset("ac")].nodes["asr"].of == ("a", "c")
+    assert list(result.pipelines[frozenset("b")].nodes) == ["b"]
+    assert result.pipelines[frozenset("b")].outputs == {"transcript": "b"}
 
 
 def test_coefficients_that_were_tuned_are_tuned_on_the_same_inputs() -> None:
@@ -52,8 +52,8 @@ def test_coefficients_that_were_tuned_are_tuned_on_the_same_inputs() -> None:
     rover = {**ROVER, "method": "reranking", "tuned": "tune"}
     models = {name: {**ASR, "beam_size": size} for size, name in enumerate("abc", 1)}
     pipeline = graph(dev={"kind": "data", "source": "sample"}, **dev, tune=tune, **models, asr=rover)
-    (found,) = ablations_of(pipeline, pipeline.nodes)
-    two = found.pipelines[frozenset("bc")].nodes
+    (result,) = ablations_of(pipeline, pipeline.nodes)
+    two = result.pipelines[frozenset("bc")].nodes
     assert (two["asr"].of, two["tune"].of) == (("b", "c"), ("y", "z"))
     assert "x" not in two
 
@@ -61,22 +61,22 @@ def test_coefficients_that_were_tuned_are_tuned_on_the_same_inputs() -> None:
 def test_rounds_follow_each_other() -> None:
     pipeline = graph(asr=ASR, mt=MT, final={"kind": "refine", "of": "mt", "rounds": 3})
     finished = [name for name in pipeline.nodes if name != "final-3"]  # it had nothing to do
-    (found,) = ablations_of(pipeline, finished)
-    assert (found.parts, found.empty) == (("final-1", "final-2"), "the draft")
-    assert [list(one.nodes)[-1] for one in found.pipelines.values()] == ["mt", "final-1", "final-2"]
+    (result,) = ablations_of(pipeline, finished)
+    assert (result.parts, result.empty) == (("final-1", "final-2"), "the draft")
+    assert [list(one.nodes)[-1] for one in result.pipelines.values()] == ["mt", "final-1", "final-2"]
 
 
 def test_the_rounds_of_a_node_that_does_not_say_how_many_are_taken_away_too() -> None:
     pipeline = graph(asr=ASR, mt=MT, final={"kind": "refine", "of": "mt"})
-    (found,) = ablations_of(pipeline, pipeline.nodes)
-    assert [list(each.nodes)[-1] for each in found.pipelines.values()] == ["mt", "final-1", "final-2"]
+    (result,) = ablations_of(pipeline, pipeline.nodes)
+    assert [list(each.nodes)[-1] for each in result.pipelines.values()] == ["mt", "final-1", "final-2"]
 
 
 def test_a_stacked_system_is_told_less() -> None:
     stack = {"kind": "stack", "of": ["data", "asr"], "method": "dual_source", "model": "store:s"}
     pipeline = graph(asr=ASR, stack=stack)
-    (found,) = ablations_of(pipeline, pipeline.nodes)
-    deaf = found.pipelines[frozenset(("transcript",))].nodes["stack"]
+    (result,) = ablations_of(pipeline, pipeline.nodes)
+    deaf = result.pipelines[frozenset(("transcript",))].nodes["stack"]
     assert deaf.settings.model_dump()["blank"] == ("sound",)
 
 

@@ -45,8 +45,8 @@ def written(key: str, words: str) -> Utterance:
 
 def stage(folder: Path, outcomes: list[NodeOutcome]) -> Path:
     folder.mkdir(parents=True)
-    for name, wanted in (("outputs", False), ("errors", True)):
-        lines = [o.model_dump_json() + "\n" for o in outcomes if isinstance(o, Quarantined) is wanted]
+    for name, expected in (("outputs", False), ("errors", True)):
+        lines = [o.model_dump_json() + "\n" for o in outcomes if isinstance(o, Quarantined) is expected]
         (folder / f"{name}.jsonl").write_text("".join(lines), "utf-8")
     return folder
 

@@ -128,9 +128,9 @@ def test_a_node_that_stands_for_several_is_expanded_anew() -> None:
 @settings(max_examples=25)
 @given(st.lists(st.text("ABab._-019 é", min_size=1, max_size=12), unique=True, max_size=6))
 def test_every_system_has_a_prefix_of_its_own_that_names_can_begin_with(systems: list[str]) -> None:
-    found = make_prefixes(systems)
-    assert len(set(found.values())) == len(systems)
-    for prefix in found.values():
+    result = make_prefixes(systems)
+    assert len(set(result.values())) == len(systems)
+    for prefix in result.values():
         assert prefix[0].isascii()
         assert prefix[0].isalpha()
         assert prefix == prefix.lower()

@@ -134,8 +134,8 @@ def test_a_gate_is_not_the_reported_metric() -> None:
     values = acceptance.GATES["reference_chrf"](RefineConfig(), None)([ITEM, ITEM], ["ein Hund", "x"])
     assert values[0] == pytest.approx(100.0)
     assert values[1] < 10
-    heard = ITEM.model_copy(update={"target_language": "en", "transcript": "a dog"})
-    assert acceptance.GATES["reference_chrf"](RefineConfig(), None)([heard], ["a dog"]) == [
+    spoken = ITEM.model_copy(update={"target_language": "en", "transcript": "a dog"})
+    assert acceptance.GATES["reference_chrf"](RefineConfig(), None)([spoken], ["a dog"]) == [
         pytest.approx(100.0)
     ]
 

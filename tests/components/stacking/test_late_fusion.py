@@ -46,8 +46,8 @@ def systems(
     """A text model, a direct model with the same vocabulary, and three tones with transcripts."""
     folder = tmp_path_factory.mktemp("direct")
     ready = tiny.stacked(text_folder, "direct")
-    heard = ready.speech.model_copy(update={"model": str(whisper_folder)})
-    save_stacked(LoadedStackedModel(ready.model, ready.tokenizer, heard, "direct"), folder)
+    speech = ready.speech.model_copy(update={"model": str(whisper_folder)})
+    save_stacked(LoadedStackedModel(ready.model, ready.tokenizer, speech, "direct"), folder)
     transcripts = ["ein hund", "rot katze", "blau"]
     tones = [tiny.tone(folder / f"t{i}.wav", 200.0 * (i + 1)) for i in range(3)]
     update = [{"text": text, "references": (text,)} for text in transcripts]

@@ -19,8 +19,8 @@ from tests.components.stacking import tiny
 def dual(text_folder: Path, whisper_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dual")
     ready = tiny.stacked(text_folder)
-    heard = ready.speech.model_copy(update={"model": str(whisper_folder)})
-    save_stacked(LoadedStackedModel(ready.model, ready.tokenizer, heard, "dual"), folder)
+    speech = ready.speech.model_copy(update={"model": str(whisper_folder)})
+    save_stacked(LoadedStackedModel(ready.model, ready.tokenizer, speech, "dual"), folder)
     return folder
 
 

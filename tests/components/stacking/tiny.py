@@ -81,8 +81,8 @@ def sources(
     generator = torch.Generator().manual_seed(seed)
     lengths = lengths or (7,) * len(texts)
     speech = torch.randn(len(texts), max(lengths), WIDTH, generator=generator)
-    heard = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
-    return Sources(*pad_texts(ids, ready.model.config.pad_token_id), speech, heard)
+    mask = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
+    return Sources(*pad_texts(ids, ready.model.config.pad_token_id), speech, mask)
 
 
 def tone(path: Path, hertz: float, seconds: float = 0.4) -> Utterance:

@@ -232,9 +232,9 @@ def test_a_model_of_the_store_is_found_from_another_machine(on: Callable[[str], 
         (model / "model.safetensors").write_bytes(weights)
         writer.seal(["model/config.json", "model/model.safetensors"], items=1)
     on("two")
-    found = resolve(f"store:{PLAN.key[:12]}", url)
-    assert "two" in found.path
-    assert sha256_of(Path(found.path) / "model.safetensors") == sha256_of(model / "model.safetensors")
+    result = resolve(f"store:{PLAN.key[:12]}", url)
+    assert "two" in result.path
+    assert sha256_of(Path(result.path) / "model.safetensors") == sha256_of(model / "model.safetensors")
     with pytest.raises(StoreError, match=f"expected one stage in {url}/stages, found none"):
         resolve("store:" + "0" * 64, url)
 

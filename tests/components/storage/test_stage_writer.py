@@ -199,10 +199,10 @@ def test_no_flipped_bit_of_a_seal_is_believed(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     run(store)
     content = (store.stage_folder(PLAN.key) / SEAL).read_bytes()
-    said = seal.read_seal(content, "", PLAN.key)
+    output = seal.read_seal(content, "", PLAN.key)
     for flipped in flips(content):
         with suppress(DamagedError):
-            assert seal.read_seal(flipped, "", PLAN.key) == said
+            assert seal.read_seal(flipped, "", PLAN.key) == output
 
 
 def test_a_flipped_bit_of_a_journal_cuts_it_there(tmp_path: Path, expected: dict[str, bytes]) -> None:
@@ -282,9 +282,9 @@ def test_a_file_that_is_touched_again_is_read_again(tmp_path: Path, monkeypatch:
     file = tmp_path / "x"
     file.write_bytes(b"one")
     before = file_digest(file)
-    found = file.stat()
+    result = file.stat()
     file.write_bytes(b"two")
-    os.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns))
+    os.utime(file, ns=(result.st_atime_ns, result.st_mtime_ns))
     assert file_digest(file) != before
 
 
@@ -347,9 +347,9 @@ def model(tmp_path: Path) -> Iterator[Store]:
 def test_a_stage_of_files_is_sealed_with_their_digests(model: Store) -> None:
     done = json.loads((model.stage_folder(PLAN.key) / "DONE.json").read_text())
     assert list(done["files"]) == ["model.safetensors"]
-    found = model.find_stage(PLAN)
-    assert found is not None
-    assert (found.items, found.seconds) == (3, 12.5)
+    result = model.find_stage(PLAN)
+    assert result is not None
+    assert (result.items, result.seconds) == (3, 12.5)
     (model.stage_folder(PLAN.key) / "model.safetensors").write_bytes(b"Weights")
     assert model.find_stage(PLAN) is None
 

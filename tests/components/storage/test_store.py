@@ -79,8 +79,8 @@ def test_a_moved_store_is_read_where_it_is(tmp_path: Path) -> None:
     assert str(tmp_path) not in (store.run_folder("mine") / "run.json").read_text()
     (tmp_path / "one").rename(tmp_path / "two")
     moved = Store(str(tmp_path / "two"))
-    (found,) = moved.load_run("mine").stages
-    assert found == ref.model_copy(update={"path": str(moved.stage_folder(ref.key))})
+    (result,) = moved.load_run("mine").stages
+    assert result == ref.model_copy(update={"path": str(moved.stage_folder(ref.key))})
 
 
 def test_a_damaged_stage_is_one_line_for_whoever_reads_the_run(tmp_path: Path) -> None:

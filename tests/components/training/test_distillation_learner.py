@@ -141,15 +141,15 @@ def n_best(*texts: str) -> NBest:
 
 
 def test_targets() -> None:
-    said = n_best("eine Katze schläft", "ein Hund läuft im Park", "ein Hund läuft im Garten")
-    assert TARGET_CHOICES["best"](said, ("ein Hund läuft im Garten",), "de") == "eine Katze schläft"
+    output = n_best("eine Katze schläft", "ein Hund läuft im Park", "ein Hund läuft im Garten")
+    assert TARGET_CHOICES["best"](output, ("ein Hund läuft im Garten",), "de") == "eine Katze schläft"
     assert (
-        TARGET_CHOICES["closest"](said, ("ein Hund läuft im Garten .",), "de") == "ein Hund läuft im Garten"
+        TARGET_CHOICES["closest"](output, ("ein Hund läuft im Garten .",), "de") == "ein Hund läuft im Garten"
     )
     assert (
-        TARGET_CHOICES["closest"](said, (), "de")
-        == TARGET_CHOICES["closest"](said, (" ",), "de")
-        == said.best.text
+        TARGET_CHOICES["closest"](output, (), "de")
+        == TARGET_CHOICES["closest"](output, (" ",), "de")
+        == output.best.text
     )
     tied = n_best("x y", "y x")
     assert TARGET_CHOICES["closest"](tied, ("nothing alike here",), "de") == "x y"

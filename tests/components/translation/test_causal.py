@@ -104,6 +104,6 @@ def test_the_models_own_settings_are_obeyed() -> None:
     settings = ready._model.model.generation_config
     settings.min_length = len(prompt.tokens) + 9  # with the prompt
     settings.suppress_tokens = [ready._tokenizer.get_vocab()[plain[0].tokens[0].piece]]
-    for found in ready.decode([prompt])[0]:
-        assert len(found.tokens) > 9
-        assert found.tokens[0].piece != plain[0].tokens[0].piece
+    for result in ready.decode([prompt])[0]:
+        assert len(result.tokens) > 9
+        assert result.tokens[0].piece != plain[0].tokens[0].piece

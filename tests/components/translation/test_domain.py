@@ -59,10 +59,10 @@ def test_each_limit_is_that_of_the_development_sentences() -> None:
 
 def test_the_warning_names_models_that_would_do_better() -> None:
     domain = measure_domain("captions", [[1]] * 5, [([1], -1.0, 1)])
-    said = format_warning("packaged:m", domain, 3, 4, ("en", "de-AT"))
-    assert "3 of 4 texts are not what packaged:m was made for (captions)" in said
-    assert "hub:Helsinki-NLP/opus-mt-en-de" in said
-    assert "packaged:qwen2.5-coder-1.5b" in said
+    output = format_warning("packaged:m", domain, 3, 4, ("en", "de-AT"))
+    assert "3 of 4 texts are not what packaged:m was made for (captions)" in output
+    assert "hub:Helsinki-NLP/opus-mt-en-de" in output
+    assert "packaged:qwen2.5-coder-1.5b" in output
     assert "qwen" not in format_warning("m", domain, 3, 4, ("en", "cs"))  # a language that it does not name
 
 

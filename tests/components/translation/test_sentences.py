@@ -42,9 +42,9 @@ def test_every_character_but_space_is_kept_in_order(text: str) -> None:
 )
 def test_combinations_are_the_best_of_all(ranks: list[list[float]], n: int) -> None:
     ranks = [sorted(column, reverse=True) for column in ranks]
-    found = find_best_combinations(ranks, n)
-    worth = [sum(c[i] for c, i in zip(ranks, choice, strict=True)) for choice in found]
+    result = find_best_combinations(ranks, n)
+    worth = [sum(c[i] for c, i in zip(ranks, choice, strict=True)) for choice in result]
     every = sorted((sum(values) for values in itertools.product(*ranks)), reverse=True)
     assert worth == every[:n]
-    assert len(set(found)) == len(found)
-    assert found[0] == (0,) * len(ranks)
+    assert len(set(result)) == len(result)
+    assert result[0] == (0,) * len(ranks)

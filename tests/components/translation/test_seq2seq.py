@@ -128,13 +128,15 @@ def test_the_packaged_model_is_generate_text_for_text() -> None:
     tokenizer = MarianTokenizer.from_pretrained(PACKAGED)
     texts = ["A man is riding a horse.", "Two dogs play in the snow with a red ball.", "A girl."]
     batch = tokenizer(texts, return_tensors="pt", padding=True)
-    wanted = model.generate(**batch, num_beams=5, num_return_sequences=1, max_new_tokens=60, do_sample=False)
+    expected = model.generate(
+        **batch, num_beams=5, num_return_sequences=1, max_new_tokens=60, do_sample=False
+    )
     ready = engine(model, tokenizer, beam_size=5, n_best=5, max_new_tokens=60)
     outcomes = Translator(ready, CHECKPOINT, n_best=5, batch_size=8).translate(
         [utterance(text, str(i)) for i, text in enumerate(texts)]
     )
-    found = [o.best.text for o in outcomes if isinstance(o, NBest)]
-    assert found == [t.strip() for t in tokenizer.batch_decode(wanted, skip_special_tokens=True)]
+    result = [o.best.text for o in outcomes if isinstance(o, NBest)]
+    assert result == [t.strip() for t in tokenizer.batch_decode(expected, skip_special_tokens=True)]
     refused = Translator(ready, CHECKPOINT, n_best=5, batch_size=8).translate(
         [utterance("A dog.", target="fr")]
     )

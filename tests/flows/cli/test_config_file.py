@@ -35,8 +35,8 @@ def load(folder: Path, text: str | bytes, *assignments: str, **shortcuts: object
 def test_defaults_file_shortcuts_and_set_win_in_this_order(tmp_path: Path) -> None:
     text = "data: a\nlimit: 1\nmt: {beam_size: 1, language: 'no'}\n"
     assert gather(Parameters, None, [], {}) == Parameters()
-    found = load(tmp_path, text, "mt.beam_size=3", data="b", limit=None)
-    assert (found.data, found.limit, found.mt.beam_size, found.mt.language) == ("b", 1, 3, "no")
+    result = load(tmp_path, text, "mt.beam_size=3", data="b", limit=None)
+    assert (result.data, result.limit, result.mt.beam_size, result.mt.language) == ("b", 1, 3, "no")
     assert load(tmp_path, text, "data=c", data="b").data == "c"
 
 
@@ -52,9 +52,9 @@ def test_numbers_are_numbers() -> None:
         "c": 12,
         "d": 1000,
     }
-    found = gather(Parameters, None, ["mt.temperatures=[0, 1e-3, 0.5]", "limit=null"], {})
-    assert found.mt.temperatures == (0.0, 0.001, 0.5)
-    assert found.limit is None
+    result = gather(Parameters, None, ["mt.temperatures=[0, 1e-3, 0.5]", "limit=null"], {})
+    assert result.mt.temperatures == (0.0, 0.001, 0.5)
+    assert result.limit is None
 
 
 @pytest.mark.parametrize(

@@ -20,17 +20,17 @@ def empty_cache(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_list_names_every_packaged_model_with_its_licence() -> None:
-    said = run(models_app, ["list"])
-    assert said.exit_code == 0
+    output = run(models_app, ["list"])
+    assert output.exit_code == 0
     for name, row in PACKAGED_MODELS.items():
-        assert name in said.stdout and row.license.split()[0] in said.stdout
+        assert name in output.stdout and row.license.split()[0] in output.stdout
 
 
 def test_show_describes_a_model_without_loading_it() -> None:
-    said = run(models_app, ["show", "packaged:multi30k-en-de"])
-    assert said.exit_code == 0
+    output = run(models_app, ["show", "packaged:multi30k-en-de"])
+    assert output.exit_code == 0
     for part in ("MarianMTModel", "8,000 tokens", "research use", "model.safetensors", "en to de"):
-        assert part in said.stdout
+        assert part in output.stdout
 
 
 @pytest.mark.parametrize(
@@ -42,16 +42,16 @@ def test_unknown_names_are_one_line(
 ) -> None:
     with pytest.raises(SystemExit) as ending:
         main(["models", *command])
-    said = capsys.readouterr().err
+    output = capsys.readouterr().err
     assert ending.value.code == code
-    assert said.startswith("antiphon: ")
-    assert said.count("\n") == 1
+    assert output.startswith("antiphon: ")
+    assert output.count("\n") == 1
 
 
 def test_fetch_asks_for_consent_and_goes_on_with_the_others() -> None:
-    said = run(models_app, ["fetch", "gemma-3-270m", "multi30k-en-de"])
-    assert said.exit_code == 1 and "--accept-licence" in said.stderr
-    assert said.stdout.startswith("packaged:multi30k-en-de  sha256 ")
+    output = run(models_app, ["fetch", "gemma-3-270m", "multi30k-en-de"])
+    assert output.exit_code == 1 and "--accept-licence" in output.stderr
+    assert output.stdout.startswith("packaged:multi30k-en-de  sha256 ")
 
 
 @pytest.mark.parametrize(("count", "text"), [(999, "999 B"), (290_403_936, "290 MB"), (3.1e9, "3.1 GB")])

@@ -89,8 +89,8 @@ def test_every_entrypoint_of_the_deployments_is_a_flow() -> None:
     assert {f"flows/{name}.py:{name}" for name in FLOWS} <= entrypoints
     for one in file["deployments"]:
         assert one["tags"] == ["antiphon"]
-        found = import_object(one["entrypoint"].replace("/", ".").replace(".py:", ":").replace(":", "."))
-        assert found.validate_parameters(one.get("parameters", {})) is not None
+        result = import_object(one["entrypoint"].replace("/", ".").replace(".py:", ":").replace(":", "."))
+        assert result.validate_parameters(one.get("parameters", {})) is not None
 
 
 def test_the_automations_are_what_prefect_takes() -> None:

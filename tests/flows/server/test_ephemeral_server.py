@@ -18,19 +18,19 @@ from tests.serving import free_port
 
 
 def refused() -> str:
-    with pytest.raises(ConfigError) as found:
+    with pytest.raises(ConfigError) as result:
         ephemeral_server.check_server()
-    (line,) = str(found.value).splitlines()
+    (line,) = str(result.value).splitlines()
     return line
 
 
 def test_a_server_that_is_not_there() -> None:
     port = free_port()
     with temporary_settings({PREFECT_API_URL: f"http://user:secret@127.0.0.1:{port}/api"}):
-        said = refused()
-    assert f"expected a Prefect server at http://127.0.0.1:{port}/api, found ConnectError" in said
-    assert "start it (prefect server start), or unset PREFECT_API_URL" in said
-    assert "secret" not in said
+        output = refused()
+    assert f"expected a Prefect server at http://127.0.0.1:{port}/api, found ConnectError" in output
+    assert "start it (prefect server start), or unset PREFECT_API_URL" in output
+    assert "secret" not in output
 
 
 def test_a_home_that_is_a_file_or_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,9 +58,9 @@ def test_a_server_that_went_away_is_told_from_others() -> None:
         "POST", "http://127.0.0.1:4200/api/artifacts/", headers={"User-Agent": "prefect/3.9.1"}
     )
     with temporary_settings({PREFECT_API_URL: "http://user:secret@127.0.0.1:4200/api"}):
-        said = ephemeral_server.lost_server_message(httpx.ConnectError("Connection refused", request=ours))
-    assert said is not None
-    assert said.startswith(
+        output = ephemeral_server.lost_server_message(httpx.ConnectError("Connection refused", request=ours))
+    assert output is not None
+    assert output.startswith(
         "Prefect's server at http://127.0.0.1:4200/api no longer answers (ConnectError: Con"
     )
     hub = httpx.Request("GET", "https://hub.example/model", headers={"User-Agent": "python-httpx/0.28"})

@@ -36,9 +36,9 @@ def test_rows_sections_and_plots(comparison: Comparison, tmp_path: Path) -> None
         "alike",
         "good",
     ]
-    said = comparison_report.build_sections(comparison)[0].note
-    assert said.startswith("alike: BLEU ")
-    assert ", better. Differences to base on " in said
+    output = comparison_report.build_sections(comparison)[0].note
+    assert output.startswith("alike: BLEU ")
+    assert ", better. Differences to base on " in output
     note = comparison_report.build_sections(comparison)[0].note
     assert note.count("|paired-bs:1000|two-sided|seed:12345") == 2  # BLEU's protocol and chrF's
     titles = [section.title for section in comparison_report.build_sections(comparison)]
@@ -66,11 +66,11 @@ def test_the_terminal_lists_groups_that_are_clear_of_zero_and_not_of_a_few_utter
     domains = {one.id: "talk" if n else "alone" for n, one in enumerate(UTTERANCES)}
     changed = [one.model_copy(update={"domain": domains[one.id]}) for one in UTTERANCES]
     systems = [system("base", 1), system("good", 3)]
-    found = compare(changed, systems, ComparisonSettings(), language="de", source_language="en")[0]
-    alone = next(bucket for bucket in found.buckets if bucket.label == "alone")
+    result = compare(changed, systems, ComparisonSettings(), language="de", source_language="en")[0]
+    alone = next(bucket for bucket in result.buckets if bucket.label == "alone")
     assert (alone.n, alone.differences["good"].value != 0) == (1, True)
     out = Console(file=io.StringIO(), width=160, no_color=True)
-    comparison_report.print_comparison(found, out)
+    comparison_report.print_comparison(result, out)
     text = out.file.getvalue()  # type: ignore[attr-defined]
     assert "talk" in text
     assert "alone" not in text
@@ -82,17 +82,17 @@ def test_of_three_utterances_the_verdict_is_that_they_are_too_few(tmp_path: Path
         replace(one, translations={u.id: one.translations[u.id] for u in few})
         for one in (system("base", 1), system("good", 3))
     ]
-    found = compare(few, systems, ComparisonSettings(), language="de", source_language="en")[0]
+    result = compare(few, systems, ComparisonSettings(), language="de", source_language="en")[0]
     out = Console(file=io.StringIO(), width=160, no_color=True)
-    comparison_report.print_comparison(found, out)
+    comparison_report.print_comparison(result, out)
     text = out.file.getvalue()  # type: ignore[attr-defined]
     assert text.count("3 utterances: too few to tell") == 2
     assert len(re.findall(r"too few +3 of 3 ", text)) == 4  # in the place of intervals
     assert " to " not in text.replace("too few to tell", "").split("x real time")[0]
-    row = next(row for row in comparison_report.build_score_rows(found) if row["system"] == "good")
+    row = next(row for row in comparison_report.build_score_rows(result) if row["system"] == "good")
     assert (row["p"], row["verdict"]) == ("", "3 utterances: too few to tell")
     assert re.fullmatch(r"[+-][0-9.]+", row["difference"])
-    assert comparison_plots.save_plots(found, tmp_path)
+    assert comparison_plots.save_plots(result, tmp_path)
 
 
 def test_p_values() -> None:

@@ -207,8 +207,8 @@ def test_a_comparison_shows_difference_p_and_verdict_beside_the_score(
     browser: object, tmp_path: Path, width: int
 ) -> None:
     systems = [system("base", 1), system("good", 3)]
-    found = compare(UTTERANCES, systems, ComparisonSettings(), language="de", source_language="en")[0]
-    view = replace(cascade(tmp_path, 3), sections=comparison_report.build_sections(found))
+    result = compare(UTTERANCES, systems, ComparisonSettings(), language="de", source_language="en")[0]
+    view = replace(cascade(tmp_path, 3), sections=comparison_report.build_sections(result))
     opened = Opened(browser, html_page.write_html(view, tmp_path / "report.html"), width=width)
     row = opened.page.locator("#section-1 tbody tr", has_text="better").first
     for cell in row.locator("td").all():

@@ -65,11 +65,11 @@ def test_hostile_names_and_parameters_are_text(tmp_path: Path) -> None:
     text = html_page.write_html(RunView(run, view.utterances, view.outcomes), tmp_path / "r.html").read_text(
         encoding="utf-8"
     )
-    found = Elements(text)
+    result = Elements(text)
     assert "\u202e" not in text
-    assert [a.get("type") for tag, a in found.elements if tag == "script"].count(None) == 1
-    assert not [a for tag, a in found.elements if tag == "img" and a.get("src") == "x"]
-    assert not [a for _, a in found.elements if any(name.startswith("on") for name in a)]
+    assert [a.get("type") for tag, a in result.elements if tag == "script"].count(None) == 1
+    assert not [a for tag, a in result.elements if tag == "img" and a.get("src") == "x"]
+    assert not [a for _, a in result.elements if any(name.startswith("on") for name in a)]
 
 
 def test_nothing_is_fetched_and_only_our_script_may_run(page: Elements) -> None:

@@ -30,14 +30,14 @@ def stage(
 ) -> StageRef:
     """A stage with a plan, and with outputs where some are given."""
     key = (name.encode().hex() * 64)[:64]
-    place = folder / key
-    place.mkdir(exist_ok=True)
+    stage_folder = folder / key
+    stage_folder.mkdir(exist_ok=True)
     weights = {role: hashlib.sha256(one.encode()).hexdigest() for role, one in (models or {}).items()}
-    (place / "plan.json").write_text(json.dumps({"weights": weights, "models": models or {}}))
+    (stage_folder / "plan.json").write_text(json.dumps({"weights": weights, "models": models or {}}))
     if outputs is not None:
-        (place / "outputs.jsonl").write_text(outputs)
+        (stage_folder / "outputs.jsonl").write_text(outputs)
     return StageRef(
-        stage=name, key=key, path=str(place), items=1, quarantined=0, sha256="c" * 64, seconds=1,
+        stage=name, key=key, path=str(stage_folder), items=1, quarantined=0, sha256="c" * 64, seconds=1,
         peak_memory_bytes=1, reused=False,
     )  # fmt: skip
 

@@ -7,12 +7,12 @@ from reports.plots.graph_layout import compute_layout
 
 
 def graphs() -> list[tuple[list[str], list[tuple[str, str]]]]:
-    found = []
+    result = []
     for seed in range(30):
         dice = random.Random(seed)
         names = [f"n{number}" for number in range(dice.randint(1, 14))]
-        found.append((names, [pair for pair in combinations(names, 2) if dice.random() < 0.3]))
-    return found
+        result.append((names, [pair for pair in combinations(names, 2) if dice.random() < 0.3]))
+    return result
 
 
 def test_every_edge_leads_to_the_right_and_no_two_things_share_a_place() -> None:

@@ -47,10 +47,10 @@ def test_stage(view: RunView, console: Console) -> None:
 
 def test_utterance(view: RunView, console: Console) -> None:
     print_utterance(view, "caption-0005", console)
-    shown = text(console)
-    assert "[dogs→fog]" in shown
-    assert "WER 14.3" in shown
-    assert "Zwei Hunde laufen durch den Schnee." in shown
+    printed = text(console)
+    assert "[dogs→fog]" in printed
+    assert "WER 14.3" in printed
+    assert "Zwei Hunde laufen durch den Schnee." in printed
     with pytest.raises(DataError, match="nobody"):
         print_utterance(view, "nobody", console)
 
@@ -64,10 +64,10 @@ def test_markup_and_control_characters_are_text(view: RunView, console: Console)
 def test_why_records_were_put_aside(view: RunView, console: Console) -> None:
     bad = Quarantined(utterance_id="u1", stage="data", reason="missing audio", detail="m:3: \x1b[2J none")
     print_quarantined("data", [bad], 3, "mine", console)
-    shown = text(console)
-    assert "data: 3 put aside" in shown
-    assert "u1: missing audio: m:3: ⟨U+001B⟩[2J none" in shown
-    assert "and 2 more: antiphon inspect mine --node data" in shown
+    printed = text(console)
+    assert "data: 3 put aside" in printed
+    assert "u1: missing audio: m:3: ⟨U+001B⟩[2J none" in printed
+    assert "and 2 more: antiphon inspect mine --node data" in printed
     print_data(view, [bad], console)
     assert "caption-0005" in text(console)
     assert "12 of 12 shown, 1 quarantined" in text(console)

@@ -114,13 +114,13 @@ def test_runs_that_are_no_system_are_refused_with_what_to_do(tmp_path: Path) -> 
 
 
 def test_a_comparison_of_another_version_is_told_in_one_line(tmp_path: Path) -> None:
-    found = Comparison(
+    result = Comparison(
         baseline="a", ranking=None, rows=(), differences=(), buckets=(), contrasts=(), n=0, n_total=3
     )
     ref = stage(tmp_path, "comparison")
     path = Path(ref.path) / "comparison.json"
-    path.write_text(found.model_dump_json())
-    assert read_comparison(ref) == found
-    path.write_text(found.model_dump_json(exclude={"n"}))  # as if a field had been added since
+    path.write_text(result.model_dump_json())
+    assert read_comparison(ref) == result
+    path.write_text(result.model_dump_json(exclude={"n"}))  # as if a field had been added since
     with pytest.raises(StoreError, match=r"comparison\.json: .* of another .* compare the runs again"):
         read_comparison(ref)

@@ -34,11 +34,11 @@ def test_sections_and_columns_are_shown_and_escaped(tmp_path: Path) -> None:
     (tmp_path / "curve.svg").write_text(SVG)
     (tmp_path / "curve.png").write_bytes(b"png")
     (tmp_path / "notes.txt").write_text("no picture")
-    shown = load_pictures(tmp_path.glob("*"))
-    assert [name for name, _ in shown] == ["curve"]
-    assert shown[0][1].startswith("data:image/svg+xml;base64,")
+    pictures = load_pictures(tmp_path.glob("*"))
+    assert [name for name, _ in pictures] == ["curve"]
+    assert pictures[0][1].startswith("data:image/svg+xml;base64,")
     section = Section(
-        "Router", HOSTILE, ({"expert": HOSTILE, "load": "3"}, {"load": BIDI, "dropped": "1"}), shown
+        "Router", HOSTILE, ({"expert": HOSTILE, "load": "3"}, {"load": BIDI, "dropped": "1"}), pictures
     )
     assert section.columns == ["expert", "load", "dropped"]
     view = replace(

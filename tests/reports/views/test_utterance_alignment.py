@@ -13,30 +13,32 @@ def operations(comparison: object) -> str:
 
 
 def test_transcripts_are_marked_as_their_wer_counts_them() -> None:
-    found = align_to_references(
+    result = align_to_references(
         {"u": ("Two dogs, running!",)}, {"u": "two dog running"}, language="en", recognition=True
     )["u"]
-    assert operations(found) == "ese"
-    assert found.values == {"wer": pytest.approx(100 / 3)}
-    assert found.reference == "Two dogs, running!"
+    assert operations(result) == "ese"
+    assert result.values == {"wer": pytest.approx(100 / 3)}
+    assert result.reference == "Two dogs, running!"
 
 
 def test_empty_reference_has_no_rate_but_its_insertions_are_marked() -> None:
-    found = align_to_references({"u": ("",)}, {"u": "you you"}, language="en", recognition=True)["u"]
-    assert (operations(found), found.values) == ("ii", {"wer": None})
+    result = align_to_references({"u": ("",)}, {"u": "you you"}, language="en", recognition=True)["u"]
+    assert (operations(result), result.values) == ("ii", {"wer": None})
 
 
 def test_translations_are_aligned_with_the_closest_reference() -> None:
     refs = {"u": ("etwas ganz anderes hier", "Ein Hund läuft.", "")}
-    found = align_to_references(refs, {"u": "Ein Hund rennt."}, language="de", recognition=False)["u"]
-    assert found.reference == "Ein Hund läuft."
-    assert operations(found) == "eese"
-    assert set(found.values) == {"chrf", "bleu"}
+    result = align_to_references(refs, {"u": "Ein Hund rennt."}, language="de", recognition=False)["u"]
+    assert result.reference == "Ein Hund läuft."
+    assert operations(result) == "eese"
+    assert set(result.values) == {"chrf", "bleu"}
 
 
 def test_characters_where_there_are_no_spaces() -> None:
-    found = align_to_references({"u": ("你好世界",)}, {"u": "你好世间"}, language="zh", recognition=True)["u"]
-    assert (operations(found), found.values, found.spaced) == ("eees", {"cer": 25.0}, False)
+    result = align_to_references({"u": ("你好世界",)}, {"u": "你好世间"}, language="zh", recognition=True)[
+        "u"
+    ]
+    assert (operations(result), result.values, result.spaced) == ("eees", {"cer": 25.0}, False)
     assert split_units("你 好", "zh") == ["你", "好"]
 
 
@@ -61,5 +63,5 @@ def test_units_lose_nothing_but_spaces(text: str) -> None:
 
 @given(st.text("ab c", max_size=12), st.text("ab c", max_size=12))
 def test_rates_are_those_of_the_metric(reference: str, output: str) -> None:
-    found = align_to_references({"u": (reference,)}, {"u": output}, language="de", recognition=True)["u"]
-    assert found.values["wer"] == utterance_errors({"u": reference}, {"u": output}, language="de")["u"].rate
+    result = align_to_references({"u": (reference,)}, {"u": output}, language="de", recognition=True)["u"]
+    assert result.values["wer"] == utterance_errors({"u": reference}, {"u": output}, language="de")["u"].rate

@@ -61,10 +61,10 @@ def test_a_batch_is_each_text_by_itself_token_by_token(
 
 
 def test_a_tokenizer_without_a_beginning_begins_with_its_end(network: LlamaForCausalLM) -> None:
-    one = CausalLanguageModel(network, Tokenizer(bos_token_id=None, eos_token_id=1), "tiny").score(["ein"])
+    scores = CausalLanguageModel(network, Tokenizer(bos_token_id=None, eos_token_id=1), "tiny").score(["ein"])
     with torch.no_grad():
         logits = network(input_ids=torch.tensor([[1, 2, 1]])).logits[0].log_softmax(-1)
-    assert one == pytest.approx([float(logits[0, 2] + logits[1, 1])], abs=1e-4)
+    assert scores == pytest.approx([float(logits[0, 2] + logits[1, 1])], abs=1e-4)
     with pytest.raises(ModelError, match="tiny: expected a tokenizer with an end-of-text token"):
         CausalLanguageModel(network, Tokenizer(bos_token_id=0, eos_token_id=None), "tiny")
 

@@ -32,8 +32,8 @@ def test_the_envelope_is_the_highest_line_everywhere(pairs: list[tuple[float, fl
     assert len(winners) == len(corners) + 1
     assert corners == sorted(corners)
     for step in np.linspace(-40, 40, 161):
-        place = int(np.searchsorted(corners, step))
-        here = winners[place]
+        index = int(np.searchsorted(corners, step))
+        here = winners[index]
         assert offsets[here] + step * slopes[here] == pytest.approx(float((offsets + step * slopes).max()))
 
 

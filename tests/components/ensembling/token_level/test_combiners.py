@@ -63,8 +63,8 @@ def test_weights_per_row(combine: Combiner) -> None:
     weights = torch.stack([torch.linspace(0, 1, 7), torch.linspace(1, 0, 7)])
     mixed = combine(scores, weights)
     for row in range(7):
-        one = combine([each[row : row + 1] for each in scores], weights[:, row], exact=True)
-        torch.testing.assert_close(mixed.log_probs[row : row + 1], one.log_probs, atol=1e-4, rtol=1e-5)
+        row_scores = combine([each[row : row + 1] for each in scores], weights[:, row], exact=True)
+        torch.testing.assert_close(mixed.log_probs[row : row + 1], row_scores.log_probs, atol=1e-4, rtol=1e-5)
     torch.testing.assert_close(
         mixed.log_probs[-1], mixture_of_one(scores[0]).log_probs[-1], atol=1e-4, rtol=1e-5
     )

@@ -73,8 +73,8 @@ def test_laws(engines: list[OpenAIWhisperBackend], beam: int) -> None:
 
 def test_every_token_says_who_chose_it(engines: list[OpenAIWhisperBackend]) -> None:
     ensemble = WhisperEnsemble(dict(zip("ab", engines, strict=True)), "linear", (0.3, 0.7))
-    heard = decode_windows(ensemble, 2)[1][0]
-    window = DecodedWindow(0.0, 100, heard.candidates, 0.0, 0.0, is_silence=False)
+    decoded = decode_windows(ensemble, 2)[1][0]
+    window = DecodedWindow(0.0, 100, decoded.candidates, 0.0, 0.0, is_silence=False)
     tokenizer = ensemble.dims.get_tokenizer("en", "transcribe")
     for token in build_nbest([window], tokenizer, "tiny", 1, ensemble.names)[0].tokens:
         assert set(token.members) == {"a", "b"}

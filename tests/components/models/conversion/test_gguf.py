@@ -66,11 +66,11 @@ def write(model: LlamaForCausalLM, path: Path, without: str = "") -> None:
     writer.add_token_types([2, 3, 3, 1])
     for name, tensor in model.state_dict().items():
         array = tensor.float().numpy()
-        place = NAMES[name.removesuffix(".weight")]
-        if place.endswith(("_q", "_k")):  # llama.cpp turns pairs of neighbours, transformers the two halves
+        target = NAMES[name.removesuffix(".weight")]
+        if target.endswith(("_q", "_k")):  # llama.cpp turns pairs of neighbours, transformers the two halves
             array = array.reshape(HEADS, 2, 2, 8).swapaxes(1, 2).reshape(8, 8)
-        if place != without:
-            writer.add_tensor(f"{place}.weight", np.ascontiguousarray(array))
+        if target != without:
+            writer.add_tensor(f"{target}.weight", np.ascontiguousarray(array))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -51,9 +51,11 @@ def test_scores_are_sums_again(penalty: float) -> None:
         sequences_ids=[list(tokens) for tokens in sums],
         scores=[total / len(tokens) ** penalty for tokens, total in sums.items()],
     )
-    found = _to_candidates(result, penalty, eot=9)
-    assert {c.tokens: c.score for c in found} == pytest.approx(sums)
-    assert [c.normalized_score for c in found] == sorted((c.normalized_score for c in found), reverse=True)
+    candidates = _to_candidates(result, penalty, eot=9)
+    assert {c.tokens: c.score for c in candidates} == pytest.approx(sums)
+    assert [c.normalized_score for c in candidates] == sorted(
+        (c.normalized_score for c in candidates), reverse=True
+    )
 
 
 def test_scores_that_are_no_numbers_are_a_model_error() -> None:

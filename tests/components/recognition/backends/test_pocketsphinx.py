@@ -42,8 +42,8 @@ def test_it_hears_words_in_any_order_of_utterances(
 ) -> None:
     for utterance, outcome in zip(utterances, outcomes, strict=True):
         assert isinstance(outcome, NBest)
-        said, meant = set(outcome.best.text.split()), set((utterance.transcript or "").lower().split())
-        assert len(said & meant) >= len(meant) / 3
+        output, meant = set(outcome.best.text.split()), set((utterance.transcript or "").lower().split())
+        assert len(output & meant) >= len(meant) / 3
     assert recognizer.recognize(utterances[::-1]) == outcomes[::-1]
 
 
@@ -74,8 +74,8 @@ def test_what_it_cannot_hear_is_quarantined(recognizer: Recognizer, utterances: 
     assert moved is not None
     gone = utterances[0].model_copy(update={"audio": moved.model_copy(update={"path": "absent.flac"})})
     text = Utterance(id="t", text="a dog", source_language="en")
-    found = recognizer.recognize([german, gone, text])
-    assert [bad.reason for bad in found if isinstance(bad, Quarantined)] == [
+    result = recognizer.recognize([german, gone, text])
+    assert [bad.reason for bad in result if isinstance(bad, Quarantined)] == [
         "unknown language",
         "unreadable audio",
         "no audio",

@@ -26,11 +26,11 @@ def window(start: float, *candidates: Candidate, silent: bool = False, frames: i
 
 
 def test_windows_are_joined_in_time_order_with_times_and_scores() -> None:
-    found = build_nbest(
+    result = build_nbest(
         [window(30, candidate(" And rests.", -0.2)), window(0, candidate(" A man rides.", -0.1))],
         TOKENIZER, "s", 5,
     )  # fmt: skip
-    (best,) = found
+    (best,) = result
     assert best.text == "A man rides. And rests."
     assert [(s.start, s.end, s.text) for s in best.segments] == [
         (0.0, 2.0, "A man rides."),
@@ -47,16 +47,17 @@ ranks = st.lists(st.floats(-3, 0, width=32), min_size=1, max_size=4, unique=True
 @given(st.lists(ranks, min_size=1, max_size=4), st.integers(1, 6))
 @settings(max_examples=60, deadline=None)
 def test_n_best_equals_the_best_of_all_combinations(windows: list[list[float]], n: int) -> None:
-    made = [
+    candidates = [
         window(30.0 * i, *(candidate(f" w{i} c{j}.", r) for j, r in enumerate(sorted(row, reverse=True))))
         for i, row in enumerate(windows)
     ]
     everything = sorted(
-        itertools.product(*(w.candidates for w in made)), key=lambda c: -sum(x.normalized_score for x in c)
+        itertools.product(*(w.candidates for w in candidates)),
+        key=lambda c: -sum(x.normalized_score for x in c),
     )
-    found = build_nbest(made, TOKENIZER, "s", n)
-    assert len(found) == min(n, len(everything))
-    for hypothesis, combination in zip(found, everything, strict=False):
+    result = build_nbest(candidates, TOKENIZER, "s", n)
+    assert len(result) == min(n, len(everything))
+    for hypothesis, combination in zip(result, everything, strict=False):
         assert hypothesis.score == pytest.approx(sum(c.score for c in combination), rel=1e-4, abs=1e-4)
 
 
@@ -82,11 +83,11 @@ def test_segments_end_with_the_audio_and_do_not_overlap() -> None:
 
 
 def test_candidates_that_differ_in_times_only_are_one() -> None:
-    found = build_nbest(
+    result = build_nbest(
         [window(0, candidate(" Yes.", -0.1), candidate(" Yes.", -0.2, end=90))], TOKENIZER, "s", 5
     )
-    assert [h.text for h in found] == ["Yes."]
-    assert found[0].features["mean_log_prob"] == pytest.approx(-0.1)
+    assert [h.text for h in result] == ["Yes."]
+    assert result[0].features["mean_log_prob"] == pytest.approx(-0.1)
 
 
 def test_pieces_of_split_characters_are_legible() -> None:

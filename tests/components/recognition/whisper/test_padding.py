@@ -90,9 +90,9 @@ def test_counting_a_position_is_repeating_it(encoder: WhisperEncoder) -> None:
     x = torch.randn(1, 60, 32, generator=torch.Generator().manual_seed(3))
     repeated = torch.arange(60).repeat_interleave(times)
     for block in encoder.blocks:
-        wanted = block(x[:, repeated].clone())
+        expected = block(x[:, repeated].clone())
         got = block(x.clone(), times.log()[None])
-        torch.testing.assert_close(got[:, repeated], wanted, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(got[:, repeated], expected, rtol=1e-4, atol=1e-4)
 
 
 @torch.no_grad()
@@ -100,9 +100,9 @@ def test_the_first_block_attends_to_the_whole_window(encoder: WhisperEncoder) ->
     mel = short((501,))
     positions, _ = encoder.padding.summarize(count_audio_positions(mel), 4)
     x = encoder._apply_stem(mel)
-    wanted = encoder.blocks[0](x.clone())[:, positions[0]]
+    expected = encoder.blocks[0](x.clone())[:, positions[0]]
     got = encoder.blocks[0](x[:, positions[0]].clone(), beside=(encoder.padding, positions))
-    torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("packed", [True, False])
@@ -152,9 +152,9 @@ def test_speech_stays_what_it_is() -> None:
     utterance = next(u for u in load("sample").utterances if u.audio)
     assert utterance.audio is not None
     mel = cut_window(compute_log_mel(audio.decode(utterance.audio)), 0)[None]
-    heard = count_audio_positions(mel)[0]
-    whole, (few, _) = encoder(mel)[0, :heard], encoder.encode_with_summarized_padding(mel, 4)
+    n_positions = count_audio_positions(mel)[0]
+    whole, (few, _) = encoder(mel)[0, :n_positions], encoder.encode_with_summarized_padding(mel, 4)
     assert few.shape[1] < 700
-    assert ((few[0, :heard] - whole).norm() / whole.norm()).item() < 0.02
-    cut = encoder(mel[:, :, :1500])[0, :heard]
+    assert ((few[0, :n_positions] - whole).norm() / whole.norm()).item() < 0.02
+    cut = encoder(mel[:, :, :1500])[0, :n_positions]
     assert ((cut - whole).norm() / whole.norm()).item() > 0.04

@@ -233,9 +233,9 @@ def test_previous_text_is_a_prompt_only_when_asked_for(tmp_path: Path) -> None:
         (outcome,) = machine.recognize([item])
         prompts = [prompt for _, rows, _ in backend.calls for prompt in rows]
         assert len(prompts) == 3
-        said = TOKENIZER.encode(" Hello.")
+        output = TOKENIZER.encode(" Hello.")
         assert prompts[0] == list(TOKENIZER.sot_sequence)
-        expected = [TOKENIZER.sot_prev, *said, *TOKENIZER.sot_sequence]
+        expected = [TOKENIZER.sot_prev, *output, *TOKENIZER.sot_sequence]
         assert prompts[1] == (expected if condition else prompts[0])
         assert isinstance(outcome, NBest)
         assert outcome.best.text == "Hello. Hello. Hello."

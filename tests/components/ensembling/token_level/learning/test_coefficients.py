@@ -68,8 +68,8 @@ def test_likelihood_is_that_of_a_plain_loop(kind: str) -> None:
             else math.prod(q**w for w, q in zip(weights, column, strict=True))
             for column in zip(*p, strict=True)
         ]
-        place = int((statistics.distributions[0, t] == statistics.token_log_probs[0, t]).nonzero()[0, 0])
-        total += math.log(mixed[place] / sum(mixed))
+        index = int((statistics.distributions[0, t] == statistics.token_log_probs[0, t]).nonzero()[0, 0])
+        total += math.log(mixed[index] / sum(mixed))
     expected = total / statistics.token_log_probs.shape[1]
     assert mean(statistics, torch.tensor(weights), kind) == pytest.approx(expected, abs=1e-5)
 
@@ -186,28 +186,28 @@ def test_statistics_are_what_the_members_say() -> None:
     first, second = Table(3, 5, seed=1, name="a"), Table(3, 5, seed=2, name="b")
     sequences = [(2, EOS), (3, 4, 1, EOS), (1, 2, EOS)]
     statistics = collect_log_probs([first, second], sequences)
-    place = 0
+    index = 0
     for row, sequence in enumerate(sequences):
         before, past = -1, []
         for step, token in enumerate(sequence):
             for m, table in enumerate((first, second)):
                 row_of = table.table[row, step, before]
                 assert statistics.distributions is not None
-                torch.testing.assert_close(statistics.distributions[m, place], row_of)
-                assert float(statistics.token_log_probs[m, place]) == pytest.approx(
+                torch.testing.assert_close(statistics.distributions[m, index], row_of)
+                assert float(statistics.token_log_probs[m, index]) == pytest.approx(
                     float(row_of[token]), abs=1e-6
                 )
                 entropy = -float((row_of.exp() * row_of).sum())
                 gave = [float(v) for v in (past[-1][m] if past else 0.0, row_of.max(), entropy)]
-                result = statistics.features[m, place].tolist()
+                result = statistics.features[m, index].tolist()
                 assert result[0] == pytest.approx(gave[1], abs=1e-5)
                 assert result[1] == pytest.approx(gave[2], abs=1e-5)
                 assert result[2] == pytest.approx(gave[0], abs=1e-5)
                 average = sum(p[m] for p in past) / len(past) if past else 0.0
                 assert result[3] == pytest.approx(average, abs=1e-5)
-            assert (int(statistics.sentences[place]), int(statistics.steps[place])) == (row, step)
+            assert (int(statistics.sentences[index]), int(statistics.steps[index])) == (row, step)
             past.append([float(t.table[row, step, before, token]) for t in (first, second)])
-            before, place = token, place + 1
+            before, index = token, index + 1
     both = concatenate([statistics, collect_log_probs([first, second], sequences[:1] * 3)])
     assert both.n_sentences == 6
     assert both.token_log_probs.shape[1] == 9 + 6
