@@ -20,7 +20,8 @@ from components.errors import AntiphonError
 from components.nodes.kind import Item, Kind, NodeSettings, Site
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.reader import read_pipeline
-from components.records import Hypothesis, NBest, Quarantined, Route, Score, Utterance
+from components.records import Hypothesis, NBest, Quarantined, Route, Utterance
+from components.run_record import Score
 
 __all__ = [
     "AntiphonError",

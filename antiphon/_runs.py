@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from components.errors import ConfigError
 from components.pipeline.pipeline import Pipeline
-from components.records import NBest, NodeOutcome, Quarantined, Route, RunRecord, Score, Utterance
+from components.records import NBest, NodeOutcome, Quarantined, Route, Utterance
+from components.run_record import RunRecord, Score
 from components.storage.store import Store
 
 if TYPE_CHECKING:

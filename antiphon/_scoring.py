@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from components.records import Score
+from components.run_record import Score
 
 
 def score_transcripts(

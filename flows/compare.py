@@ -15,7 +15,7 @@ from prefect.client.schemas.objects import State
 from pydantic import ValidationError
 
 from components.errors import AntiphonError, ConfigError
-from components.records import RunRecord
+from components.run_record import RunRecord
 from components.storage.store import Store
 from flows import preflight
 from flows.parallel_systems import run_systems

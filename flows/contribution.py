@@ -10,7 +10,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from components.pipeline.pipeline import DATA
-from components.records import RunRecord
+from components.run_record import RunRecord
 from flows.parameters.base import expand_parameters
 from flows.parameters.contribution import ContributionParameters
 from flows.registry import pipeline_of

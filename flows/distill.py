@@ -11,7 +11,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from components.errors import ConfigError
-from components.records import RunRecord
+from components.run_record import RunRecord
 from flows import preflight
 from flows.parameters.base import expand_parameters
 from flows.parameters.distill import LEVELS, DistillParameters, pipeline, student_of, teacher_outputs

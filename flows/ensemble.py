@@ -10,7 +10,7 @@ from __future__ import annotations
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from components.records import RunRecord
+from components.run_record import RunRecord
 from flows.parameters.base import expand_parameters
 from flows.parameters.ensemble import EnsembleParameters, pipeline
 from flows.run import name_flow_run

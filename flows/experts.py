@@ -10,7 +10,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from components.experts.routing_stats import warn_of_collapse
-from components.records import RunRecord
+from components.run_record import RunRecord
 from components.translation.config import TranslationConfig
 from flows import preflight
 from flows.parameters.base import expand_parameters

@@ -11,7 +11,7 @@ from prefect.states import Completed
 
 from components.errors import DataError
 from components.pipeline.pipeline import DATA, TARGET
-from components.records import RunRecord, StageRef
+from components.run_record import RunRecord, StageRef
 from flows import preflight
 from flows.parameters.base import expand_parameters
 from flows.parameters.merge import MergeParameters, baseline_of, pipeline

@@ -10,7 +10,7 @@ from components.canonical_json import digest_of
 from components.errors import AntiphonError
 from components.pipeline.pipeline import DATA
 from components.pipeline.rewriting import make_prefixes
-from components.records import RunRecord, StageRef
+from components.run_record import RunRecord, StageRef
 from components.storage.stage_plan import content_of
 from flows.run import Run
 from flows.system import System

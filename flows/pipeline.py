@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from components.records import RunRecord
+from components.run_record import RunRecord
 from flows.compare import needs as comparison_needs
 from flows.compare import run_comparison
 from flows.parameters.base import expand_parameters

@@ -15,7 +15,8 @@ from components.errors import AntiphonError, ConfigError, TransientError
 from components.languages import UNDETERMINED, base_of
 from components.nodes.kind import Site
 from components.pipeline.pipeline import DATA, SOURCE, TARGET, Node, Pipeline
-from components.records import StageRef, Utterance
+from components.records import Utterance
+from components.run_record import StageRef
 from components.storage.reader import read_utterances
 from components.translation.checks import LanguagePair
 from flows.parameters.base import DataParameters

@@ -9,7 +9,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from components.pipeline.pipeline import Pipeline
-from components.records import RunRecord, StageRef
+from components.run_record import RunRecord, StageRef
 from flows.parameters.base import expand_parameters
 from flows.parameters.refine import RefineParameters, draft_of, pipeline
 from flows.run import Run, name_flow_run

@@ -11,7 +11,7 @@ from components.errors import ConfigError
 
 if TYPE_CHECKING:
     from components.pipeline.pipeline import Pipeline
-    from components.records import RunRecord
+    from components.run_record import RunRecord
     from flows.parameters.base import FlowParameters
     from flows.preflight import Need
 

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from components.errors import AntiphonError, ConfigError
 from components.files import utc_now
-from components.records import PipelineRecord, RunRecord, Score, StageRef
+from components.run_record import PipelineRecord, RunRecord, Score, StageRef
 from components.storage.stage_plan import library_versions
 from components.storage.store import Store
 from flows import signals

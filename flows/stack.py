@@ -10,7 +10,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from components.pipeline.pipeline import Pipeline
-from components.records import RunRecord
+from components.run_record import RunRecord
 from flows.parameters.base import expand_parameters
 from flows.parameters.stack import StackParameters, pipeline
 from flows.run import Run, name_flow_run

@@ -10,7 +10,7 @@ from prefect.client.schemas.objects import State
 from components.nodes.data import DataSettings
 from components.pipeline.pipeline import DATA, Pipeline
 from components.pipeline.planning import with_models
-from components.records import RunRecord, StageRef
+from components.run_record import RunRecord, StageRef
 from flows import preflight
 from flows.parameters.base import DataParameters, FlowParameters
 from flows.preflight import Need

@@ -8,7 +8,7 @@ from __future__ import annotations
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from components.records import RunRecord
+from components.run_record import RunRecord
 from flows import preflight
 from flows.parameters.base import expand_parameters
 from flows.parameters.train import TrainParameters, pipeline

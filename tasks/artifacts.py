@@ -20,9 +20,10 @@ from prefect.artifacts import (
 )
 
 from components.files import read_json, read_lines
-from components.records import Route, Score, StageRef
+from components.records import Route
+from components.run_record import Score, StageRef
 from components.storage.reader import read_nbests, read_quarantined
-from components.storage.stage_writer import OUTPUTS
+from components.storage.record_files import OUTPUTS
 from components.storage.whole_stage import TABLES
 
 _MAX_EXAMPLES = 20

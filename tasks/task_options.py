@@ -14,7 +14,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import Completed
 
 from components.errors import TransientError
-from components.records import StageRef
+from components.run_record import StageRef
 
 
 class _Options(TypedDict):

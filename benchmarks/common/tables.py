@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from components.metrics.bootstrap import Interval
 from components.metrics.significance import Difference
-from components.records import Score
+from components.run_record import Score
 
 
 def format_score(score: Score) -> str:

@@ -19,7 +19,8 @@ from benchmarks.speed import distillation as speed
 from components import data
 from components.metrics.significance import Difference, translation_tests
 from components.metrics.translation import translation_scores
-from components.records import NBest, RunRecord, Score, Utterance
+from components.records import NBest, Utterance
+from components.run_record import RunRecord, Score
 from components.translation.translator import Translator
 
 OUT = RESULTS / "distillation.md"

@@ -18,7 +18,7 @@ from benchmarks.common.paths import RESULTS
 from benchmarks.common.tables import format_difference, format_interval, format_score, markdown_table
 from components.errors import ConfigError, StoreError
 from components.metrics.significance import Difference, translation_tests
-from components.records import RunRecord
+from components.run_record import RunRecord
 from components.storage.reader import read_best_texts, read_utterances
 from components.storage.store import Store
 

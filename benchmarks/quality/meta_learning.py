@@ -24,7 +24,8 @@ from benchmarks.common.tables import format_interval, format_p_value
 from components import data
 from components.metrics.significance import Difference, translation_tests
 from components.metrics.translation import translation_scores
-from components.records import NBest, Score, Utterance
+from components.records import NBest, Utterance
+from components.run_record import Score
 from components.training.config import TrainingConfig
 from components.training.learner import MakeLearner
 from components.training.meta_learner import MetaConfig, MetaLearner

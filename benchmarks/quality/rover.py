@@ -28,7 +28,8 @@ from components.ensembling.output_level.weighted_hypotheses import SystemNBest
 from components.metrics.recognition import recognition_scores, utterance_errors
 from components.metrics.shapley import CoalitionGame, all_coalitions, estimate_contributions
 from components.metrics.significance import recognition_tests
-from components.records import NBest, Score, Utterance
+from components.records import NBest, Utterance
+from components.run_record import Score
 
 OUT = RESULTS / "rover.md"
 SYSTEMS: dict[str, dict[str, object]] = {

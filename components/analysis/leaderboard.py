@@ -10,7 +10,8 @@ from components.analysis.buckets import UtteranceGroup
 from components.metrics.bootstrap import Estimate
 from components.metrics.corpus_statistics import CorpusStatistics
 from components.metrics.significance import paired_test
-from components.records import Record, Score
+from components.records import Record
+from components.run_record import Score
 
 Tables = Mapping[str, Mapping[str, CorpusStatistics]]
 """System -> metric -> statistics."""

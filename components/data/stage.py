@@ -7,7 +7,7 @@ from components.data.dataset import Dataset
 from components.data.loading import from_audio, load
 from components.errors import ConfigError, DataError
 from components.profiling import Cost, measure_cost
-from components.records import StageRef
+from components.run_record import StageRef
 from components.storage.stage_plan import StagePlan
 from components.storage.stage_writer import StageWriter, open_stage
 from components.storage.store import Store

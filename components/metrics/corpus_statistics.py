@@ -15,7 +15,8 @@ from components.metrics.bootstrap import RESAMPLES, SEED, FloatArray, resample_s
 from components.metrics.languages import Language
 from components.metrics.metric import CorpusScore, Metric, Segments, align_segments
 from components.metrics.table import METRICS, metrics_of
-from components.records import Score, Text
+from components.records import Text
+from components.run_record import Score
 
 
 @dataclass(frozen=True, eq=False)

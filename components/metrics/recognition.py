@@ -10,7 +10,8 @@ from components.metrics.languages import Language
 from components.metrics.metric import align_segments
 from components.metrics.table import metrics_of
 from components.metrics.wer import WordErrorRate
-from components.records import Audio, Score
+from components.records import Audio
+from components.run_record import Score
 from components.text_normalization import Normalizer
 
 

@@ -8,7 +8,8 @@ from components.metrics.corpus_statistics import score_segments
 from components.metrics.languages import Language
 from components.metrics.metric import align_segments
 from components.metrics.table import METRICS, metrics_of
-from components.records import Audio, Score
+from components.records import Audio
+from components.run_record import Score
 
 
 def translation_scores(

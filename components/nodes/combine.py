@@ -14,7 +14,8 @@ from components.ensembling.output_level.config import (
 )
 from components.files import read_json
 from components.nodes.kind import Component, Item, Kind, Site
-from components.records import NBest, Outcome, Quarantined, StageRef
+from components.records import NBest, Outcome, Quarantined
+from components.run_record import StageRef
 from components.storage.reader import read_nbests
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from components.nodes.kind import Site
 from components.nodes.model_kind import TrainingKind
 from components.nodes.targets import TARGETS
 from components.nodes.train import REFINERS
-from components.records import StageRef
+from components.run_record import StageRef
 from components.storage.whole_stage import Product
 from components.training.config import DistillationConfig
 

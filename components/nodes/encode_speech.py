@@ -8,7 +8,7 @@ from typing import Any
 
 from components.files import write_json
 from components.nodes.kind import Kind, LanguagePairs, Site
-from components.records import StageRef
+from components.run_record import StageRef
 from components.stacking.config import ENCODER_STATES_VERSION, SpeechConfig
 from components.storage.reader import read_utterances
 from components.storage.whole_stage import Product

@@ -9,9 +9,10 @@ from components.errors import DataError
 from components.files import write_bytes
 from components.languages import without_spaces
 from components.nodes.kind import Kind, NodeSettings, Site
-from components.records import Hypothesis, NBest, StageRef
+from components.records import Hypothesis, NBest
+from components.run_record import StageRef
 from components.storage.reader import read_best_texts, read_nbests, read_utterances
-from components.storage.stage_writer import ERRORS, OUTPUTS
+from components.storage.record_files import ERRORS, OUTPUTS
 from components.storage.whole_stage import Product
 
 

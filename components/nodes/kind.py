@@ -15,7 +15,8 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from components.records import NBest, NodeOutcome, Quarantined, Record, Route, StageRef, Utterance
+from components.records import NBest, NodeOutcome, Quarantined, Record, Route, Utterance
+from components.run_record import StageRef
 from components.storage.stage_plan import StagePlan
 from components.storage.store import Store
 from components.storage.whole_stage import Product

@@ -14,7 +14,7 @@ from components.merging.config import VERSION, MergeConfig, is_text, recipe_of
 from components.merging.recipe.model_names import reference_of
 from components.nodes.kind import Site
 from components.nodes.model_kind import ModelKind
-from components.records import StageRef
+from components.run_record import StageRef
 from components.storage.whole_stage import TABLES, Product
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from components.ensembling.token_level.config import COEFFICIENTS_FILE, TRANSLAT
 from components.files import read_json
 from components.nodes.kind import Kind, Site
 from components.nodes.translate import LIBRARIES, TranslateSettings, members_by_role
-from components.records import StageRef
+from components.run_record import StageRef
 from components.storage.reader import languages_of, read_utterances
 from components.storage.whole_stage import Product
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from components.nodes.kind import Kind, S, Site
-from components.records import StageRef
+from components.run_record import StageRef
 from components.storage.whole_stage import Product
 from components.training.config import VERSION, TrainingConfig
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from components.files import write_bytes
 from components.nodes.kind import Item, Kind, LanguagePairs, Site
 from components.records import Quarantined, Utterance
-from components.storage.stage_writer import ERRORS, OUTPUTS
+from components.storage.record_files import ERRORS, OUTPUTS
 from components.storage.whole_stage import Product
 from components.synthesis.config import VERSION, SynthesisConfig
 

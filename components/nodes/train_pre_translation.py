@@ -9,7 +9,7 @@ from typing import Any
 from components.errors import ConfigError
 from components.nodes.kind import Kind, LanguagePairs, Site
 from components.nodes.train_stack import LIBRARIES
-from components.records import StageRef
+from components.run_record import StageRef
 from components.stacking.config import PreTranslationConfig
 from components.storage.reader import languages_of, read_best_texts, read_utterances
 from components.storage.whole_stage import Product

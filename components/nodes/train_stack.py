@@ -12,7 +12,7 @@ from components.errors import ConfigError
 from components.files import read_json
 from components.nodes.encode_speech import SPEECH, STATES
 from components.nodes.kind import Kind, LanguagePairs, Site
-from components.records import StageRef
+from components.run_record import StageRef
 from components.stacking.config import SPEECH_MODEL_KINDS, SpeechConfig, SpeechTrainingConfig
 from components.storage.reader import read_nbests_by_id, read_utterances
 from components.storage.whole_stage import Product

@@ -15,7 +15,8 @@ from components.ensembling.token_level.config import (
 )
 from components.ensembling.token_level.config import TRANSLATION_VERSION as MIXING_VERSION
 from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
-from components.records import Outcome, StageRef
+from components.records import Outcome
+from components.run_record import StageRef
 from components.translation import checks
 from components.translation.config import VERSION
 

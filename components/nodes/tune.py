@@ -13,7 +13,8 @@ from components.files import read_json, write_json
 from components.languages import UNDETERMINED
 from components.nodes.combine import Combine, CombineSettings
 from components.nodes.kind import Item, Site
-from components.records import NBest, StageRef, Utterance
+from components.records import NBest, Utterance
+from components.run_record import StageRef
 from components.storage.whole_stage import Product
 
 

@@ -10,7 +10,7 @@ from components.errors import ConfigError
 from components.nodes.kind import Kind, Site
 from components.nodes.stack import LIBRARIES, StackSettings
 from components.nodes.train_stack import check_spoken_sets
-from components.records import StageRef
+from components.run_record import StageRef
 from components.stacking.coefficient_file import read_coefficient, write_coefficient
 from components.stacking.config import FUSION_METHODS
 from components.storage.reader import read_nbests_by_id, read_utterances

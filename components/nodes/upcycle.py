@@ -14,7 +14,7 @@ from components.experts.config import UPCYCLING
 from components.files import disk_full_as_store_error
 from components.nodes.kind import NodeSettings, Site
 from components.nodes.model_kind import ModelKind
-from components.records import StageRef
+from components.run_record import StageRef
 from components.storage.whole_stage import Product
 
 MODEL = "model"

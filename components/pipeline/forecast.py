@@ -9,7 +9,8 @@ from statistics import median
 from typing import Any, Literal
 
 from components.pipeline.planning import NodePlan
-from components.records import Record, StageRef
+from components.records import Record
+from components.run_record import StageRef
 from components.storage.reader import count_journal_shards
 from components.storage.seal import PLAN, SEAL
 from components.storage.store import Store

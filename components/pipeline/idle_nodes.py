@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from components.pipeline.pipeline import Node, Pipeline
-from components.records import StageRef
+from components.run_record import StageRef
 from components.storage.reader import read_utterances
 
 

@@ -16,7 +16,7 @@ from components.nodes.kind import Item
 from components.pipeline.pipeline import SOURCE, TARGET, Node, Pipeline
 from components.records import NBest, NodeOutcome, Quarantined, Route, Utterance
 from components.storage.reader import resolve_audio_path
-from components.storage.stage_writer import ERRORS, OUTPUTS
+from components.storage.record_files import ERRORS, OUTPUTS
 
 RECORDS: dict[str, type[NBest] | type[Route] | type[Utterance]] = {
     "text": NBest,

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from components.nodes.kind import Kind, Site, Sort
-from components.records import NodeRecord, PipelineRecord
+from components.run_record import NodeRecord, PipelineRecord
 
 DATA = "data"
 """The name by which nodes read the data set: speech and text."""

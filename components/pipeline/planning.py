@@ -12,7 +12,7 @@ from components.errors import ConfigError
 from components.machine import resolve_device_type
 from components.nodes.kind import Site
 from components.pipeline.pipeline import DATA, Node, Pipeline, replace_references
-from components.records import StageRef
+from components.run_record import StageRef
 from components.storage.stage_plan import StagePlan, library_versions
 
 MIN_SHARD_SIZE = 32

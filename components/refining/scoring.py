@@ -6,7 +6,8 @@ from pathlib import Path
 
 from components import data
 from components.metrics.translation import translation_scores
-from components.records import NBest, Score
+from components.records import NBest
+from components.run_record import Score
 from components.translation.config import TranslationConfig
 from components.translation.factory import build
 

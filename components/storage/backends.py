@@ -19,7 +19,7 @@ from filelock import FileLock
 
 from components.errors import StoreError
 from components.files import read_json, write_bytes
-from components.records import StageRef
+from components.run_record import StageRef
 from components.storage import locks
 from components.storage.lease import Lease
 from components.storage.location import local_root, resolve_store_url

@@ -9,8 +9,9 @@ from typing import Generic, TypeVar, overload
 
 from components.errors import DataError
 from components.files import read_lines
-from components.records import NBest, Quarantined, Record, StageRef, Utterance
-from components.storage.stage_writer import ERRORS, JOURNAL, OUTPUTS, read_journal
+from components.records import NBest, Quarantined, Record, Utterance
+from components.run_record import StageRef
+from components.storage.record_files import ERRORS, JOURNAL, OUTPUTS, read_journal
 
 
 def read_utterances(data: StageRef) -> Iterator[Utterance]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from components.errors import StoreError
-from components.records import RunRecord
+from components.run_record import RunRecord
 from components.storage import locks
 from components.storage.run_records import RECORD, read_record
 from components.storage.store import Store

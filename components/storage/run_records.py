@@ -11,7 +11,7 @@ from pathlib import Path
 from components.canonical_json import add_digest, encode_canonical, verify_digest
 from components.errors import StoreError
 from components.files import encode_json, read_json, write_bytes, write_json
-from components.records import RunRecord
+from components.run_record import RunRecord
 
 RECORD, FAILED, METRICS = "run.json", "failed.json", "metrics.json"
 """The record; that of a later, failed attempt under the same name; and the scores by themselves."""

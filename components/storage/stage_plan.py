@@ -15,7 +15,8 @@ from pydantic import Field
 
 from components.canonical_json import digest_of
 from components.machine import describe_numerics
-from components.records import Record, Sha256, StageRef
+from components.records import Record, Sha256
+from components.run_record import StageRef
 
 DEPENDENCIES = {
     "transformers": ("tokenizers",),

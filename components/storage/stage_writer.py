@@ -8,16 +8,14 @@ records are and a digest of what was appended; on opening, whatever does not mat
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from components.canonical_json import add_digest, digest_of, verify_digest
+from components.canonical_json import digest_of
 from components.digests import file_digest
-from components.errors import StoreError
 from components.files import (
     append_durably,
     disk_full_as_store_error,
@@ -27,14 +25,22 @@ from components.files import (
     utc_now,
     write_bytes,
 )
-from components.records import StageRef
+from components.run_record import StageRef
 from components.storage.backends import LocalBackend
 from components.storage.locks import LockWait, lock_seconds
+from components.storage.record_files import (
+    ERRORS,
+    JOURNAL,
+    OUTPUTS,
+    check_partition,
+    encode_entry,
+    hash_parts,
+    join_lines,
+    read_journal,
+)
 from components.storage.seal import PLAN, SEAL, Seal
 from components.storage.stage_plan import StagePlan
 from components.storage.store import Store, encode_plan, stage_ref
-
-OUTPUTS, ERRORS, JOURNAL = "outputs.jsonl", "errors.jsonl", "journal.jsonl"
 
 
 class StageWriter:
@@ -87,7 +93,7 @@ class StageWriter:
                 grown = [new - old for new, old in zip(entry["sizes"], self._sizes, strict=True)]
                 if entry["shard"] != self.shards_done or min(grown) < 0:
                     break
-                if _hash_parts(outputs.read(grown[0]), errors.read(grown[1])) != entry["sha256"]:
+                if hash_parts(outputs.read(grown[0]), errors.read(grown[1])) != entry["sha256"]:
                     break
                 self.seconds += entry["seconds"]
                 self.peak_memory_bytes = max(self.peak_memory_bytes, entry["peak_memory_bytes"])
@@ -100,7 +106,7 @@ class StageWriter:
             os.truncate(self.path / name, size)
         path = self.path / JOURNAL
         if path.exists():
-            os.truncate(path, sum(len(_encode_entry(entry)) for entry in self._entries))
+            os.truncate(path, sum(len(encode_entry(entry)) for entry in self._entries))
 
     def _restore(self, shards: Iterable[bytes]) -> None:
         """Rebuild the three files from shards; a damaged shard is noticed when the files are read."""
@@ -132,14 +138,14 @@ class StageWriter:
         Raises:
             StoreError: the disk is full; the shards before this one are kept.
         """
-        parts = [_join_lines(outputs), _join_lines(errors)]
+        parts = [join_lines(outputs), join_lines(errors)]
         with disk_full_as_store_error(f"stage {self.plan.stage}", self.path):
             for name, part in zip((OUTPUTS, ERRORS), parts, strict=True):
                 append_durably(self.path / name, part)
             sizes = [size + len(part) for size, part in zip(self._sizes, parts, strict=True)]
-            entry = {"shard": self.shards_done, "sizes": sizes, "sha256": _hash_parts(*parts)}
+            entry = {"shard": self.shards_done, "sizes": sizes, "sha256": hash_parts(*parts)}
             entry |= {"seconds": round(seconds, 6), "peak_memory_bytes": peak, "inputs": inputs}
-            line = _encode_entry(entry)
+            line = encode_entry(entry)
             append_durably(self.path / JOURNAL, line)
         self._backend.save_shard(self.plan.key, self.shards_done, b"".join((line, *parts)))
         self._entries.append(entry)
@@ -152,7 +158,7 @@ class StageWriter:
         Args:
             ids: the ids of all inputs, in the order in which they were given to the shards; None for a stage
                 that lets only some of them go on.
-            content: see :class:`~components.records.StageRef`.
+            content: see :class:`~components.run_record.StageRef`.
 
         Raises:
             StoreError: an id is missing, doubled, out of order or was never given.
@@ -174,7 +180,7 @@ class StageWriter:
             files: names relative to the stage's folder.
             items: how many items they stand for.
             quarantined: how many of these could not be processed.
-            content: see :class:`~components.records.StageRef`.
+            content: see :class:`~components.run_record.StageRef`.
 
         Its ``seconds`` and ``peak_memory_bytes`` are what was added up on this object.
         """
@@ -245,63 +251,3 @@ def open_stage(
             with disk_full_as_store_error(what, folder):
                 writer.resume()
         yield writer
-
-
-def check_partition(stage: str, ids: Iterable[str], folder: Path) -> tuple[int, int]:
-    """Check that outputs and errors together are exactly ``ids``, in order, and count them.
-
-    Returns:
-        The numbers of outputs and of errors.
-
-    Raises:
-        StoreError: they are not; the message names the first id that breaks the rule.
-    """
-    good, bad = _read_ids(folder / OUTPUTS), _read_ids(folder / ERRORS)
-    counts = [0, 0]
-    heads = [next(good, None), next(bad, None)]
-    for expected in ids:
-        which = [number for number, head in enumerate(heads) if head == expected]
-        if not which:
-            raise StoreError(
-                f"stage {stage}: expected a result for {expected!r}, found {heads[0]!r} among the outputs, "
-                f"{heads[1]!r} among the errors, in {folder}; the component lost or added a record (a bug)"
-            )
-        counts[which[0]] += 1
-        heads[which[0]] = next((good, bad)[which[0]], None)
-    left = heads[0] or heads[1]
-    if left is not None:
-        raise StoreError(
-            f"stage {stage}: expected results for its inputs alone, found one for {left!r} in {folder}"
-        )
-    return counts[0], counts[1]
-
-
-def _read_ids(path: Path) -> Iterator[str]:
-    for line in read_lines(path):
-        record: dict[str, Any] = json.loads(line)
-        yield record.get("utterance_id") or record["id"]
-
-
-def read_journal(journal: bytes) -> Iterator[tuple[bytes, dict[str, Any]]]:
-    """Yield the lines of a journal with their entries, up to the first that is damaged."""
-    for line in journal.split(b"\n")[:-1]:
-        try:
-            yield line, verify_digest(line)
-        except ValueError:
-            return
-
-
-def _encode_entry(entry: Mapping[str, Any]) -> bytes:
-    """Encode an entry of the journal."""
-    return json.dumps(add_digest(entry)).encode() + b"\n"
-
-
-def _join_lines(records: Sequence[str]) -> bytes:
-    return "".join(record + "\n" for record in records).encode("utf-8")
-
-
-def _hash_parts(*parts: bytes) -> str:
-    whole = hashlib.sha256()
-    for part in parts:
-        whole.update(part)
-    return whole.hexdigest()

@@ -20,7 +20,7 @@ from pathlib import Path
 from components.digests import file_digest
 from components.errors import ConfigError, StoreError
 from components.files import disk_full_as_store_error, encode_json, write_bytes
-from components.records import RunRecord, StageRef
+from components.run_record import RunRecord, StageRef
 from components.storage import locks
 from components.storage.backends import open_backend
 from components.storage.run_records import RECORD, read_record, write_record

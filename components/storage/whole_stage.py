@@ -9,7 +9,7 @@ from pathlib import Path
 
 from components.files import disk_full_as_store_error, read_json, write_json
 from components.profiling import measure_cost
-from components.records import StageRef
+from components.run_record import StageRef
 from components.storage.seal import PLAN
 from components.storage.stage_plan import StagePlan
 from components.storage.stage_writer import StageWriter, open_stage

@@ -13,7 +13,7 @@ from components.metrics.bootstrap import SEED, ratio_interval
 from components.metrics.translation import translation_scores
 from components.models.checkpoints import checkpoint_of
 from components.models.loading import load_transformers
-from components.records import Score
+from components.run_record import Score
 from components.training import language_model_learner, parallel_data, validation
 from components.training.batches import Example
 from components.training.initialization import PIECES

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from components import models
-from components.records import StageRef
+from components.run_record import StageRef
 from components.storage.reader import read_nbests, read_utterances
 from components.translation.domain import UNFAMILIAR_FEATURE, WARN_ABOVE, format_warning, read_domain
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.text import Text
 
-from components.records import RunRecord
+from components.run_record import RunRecord
 from components.storage.reader import read_quarantined
 from components.storage.store import Store
 from flows.cli.console import console

@@ -33,7 +33,7 @@ from flows.server.server_process import start_importing
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from components.records import RunRecord
+    from components.run_record import RunRecord
 
 EXIT_QUARANTINED = 3
 

@@ -10,7 +10,7 @@ from components.deprecated_names import DeprecatedNames
 from components.errors import ConfigError
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.reader import read_pipeline
-from components.records import StageRef
+from components.run_record import StageRef
 from components.storage.store import Store
 from components.training.config import DistillationConfig, TrainingConfig
 from components.translation.config import TranslationConfig

@@ -10,8 +10,8 @@ from components.errors import AntiphonError, ConfigError
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.reader import read_pipeline
 from components.recognition.config import RecognitionConfig
-from components.records import StageRef
 from components.refining.config import RefineConfig
+from components.run_record import StageRef
 from components.storage.store import Store
 from components.translation.config import TranslationConfig
 from flows.parameters.base import DataParameters

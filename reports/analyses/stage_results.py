@@ -11,7 +11,7 @@ from components.analysis.comparison import Comparison
 from components.analysis.contribution import Contribution
 from components.errors import StoreError
 from components.files import read_json
-from components.records import StageRef
+from components.run_record import StageRef
 
 BLAME, COMPARISON, CONTRIBUTIONS = "blame.json", "comparison.json", "contributions.json"
 VALUES = "utterances.jsonl"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from components.files import read_json, read_lines
 from components.pipeline.item_gatherer import RECORDS
 from components.pipeline.pipeline import DATA
-from components.records import NodeRecord, PipelineRecord, RunRecord, StageRef
+from components.run_record import NodeRecord, PipelineRecord, RunRecord, StageRef
 from components.storage.reader import StoredOutcomes, StoredRecords, StoredUtterances, read_quarantined
 from components.storage.seal import SEAL, read_seal
 from components.storage.store import Store

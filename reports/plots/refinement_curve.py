@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from components.records import Score
+from components.run_record import Score
 
 
 def plot_refinement_curve(scores: Sequence[Score], path: Path) -> Path:

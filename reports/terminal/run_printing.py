@@ -11,7 +11,8 @@ from rich.text import Text
 
 from components.errors import DataError
 from components.metrics.bootstrap import MIN_UTTERANCES
-from components.records import NBest, NodeOutcome, Quarantined, Route, Score, Utterance
+from components.records import NBest, NodeOutcome, Quarantined, Route, Utterance
+from components.run_record import Score
 from reports.escaping import to_printable
 from reports.formatting import format_bytes, format_seconds
 from reports.views.rows import UtteranceRow

@@ -13,7 +13,8 @@ from components.errors import AntiphonError, DataError, StoreError
 from components.files import read_json
 from components.models.checkpoints import count_stored_parameters as count_parameters
 from components.pipeline.pipeline import DATA
-from components.records import NodeRecord, RunRecord, StageRef, Utterance
+from components.records import Utterance
+from components.run_record import NodeRecord, RunRecord, StageRef
 from components.storage.reader import read_best_texts, read_utterances
 from components.storage.seal import PLAN
 from components.storage.store import Store

@@ -11,7 +11,8 @@ from components.languages import UNDETERMINED
 from components.nodes.table import KINDS
 from components.pipeline.item_gatherer import takes_way
 from components.pipeline.pipeline import DATA, ORIGIN, TARGET, WHEN
-from components.records import NBest, NodeOutcome, NodeRecord, Route, RunRecord, StageRef, Utterance
+from components.records import NBest, NodeOutcome, Route, Utterance
+from components.run_record import NodeRecord, RunRecord, StageRef
 from reports.views.rows import GraphEdge, Models, StageRow, UtteranceNumbers, UtteranceRow
 from reports.views.sections import Column, Section
 from reports.views.utterance_alignment import align_to_references

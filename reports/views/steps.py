@@ -8,7 +8,8 @@ from typing import Literal
 
 from components.alignment import Edit, align
 from components.languages import without_spaces
-from components.records import Decision, NBest, NodeOutcome, NodeRecord, Quarantined, Route, Utterance
+from components.records import Decision, NBest, NodeOutcome, Quarantined, Route, Utterance
+from components.run_record import NodeRecord
 from reports.views.rows import UtteranceRow
 from reports.views.run_view import RunView
 from reports.views.utterance_alignment import split_units

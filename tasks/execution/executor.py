@@ -27,7 +27,7 @@ from components.models.weight_digests import resolve_weight_digests
 from components.pipeline.idle_nodes import remove_idle_nodes
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import NodePlan, plan_nodes
-from components.records import StageRef
+from components.run_record import StageRef
 from tasks.execution.node_run import CURRENT_NODE, NodeRun
 from tasks.execution.node_task import compute_node
 from tasks.execution.run_coordinator import BlockedError, RunCoordinator, Status

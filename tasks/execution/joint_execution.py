@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from components.pipeline.idle_nodes import remove_idle_nodes
 from components.pipeline.pipeline import DATA, Pipeline
 from components.pipeline.rewriting import names_in_union, unite
-from components.records import StageRef
+from components.run_record import StageRef
 from tasks.execution.executor import PipelineResult, execute, resolve_outputs
 
 

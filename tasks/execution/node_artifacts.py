@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from components.pipeline.item_gatherer import id_of
 from components.pipeline.pipeline import SOURCE, TARGET, Node, Pipeline
-from components.records import NBest, StageRef, Utterance
+from components.records import NBest, Utterance
+from components.run_record import StageRef
 from components.storage.reader import read_nbests, read_utterances
 from tasks.artifacts import (
     LookUp,

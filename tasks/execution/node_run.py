@@ -18,7 +18,7 @@ from components.nodes.kind import Item, Site
 from components.pipeline.item_gatherer import ItemGatherer
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import MIN_SHARD_SIZE, NodePlan, make_stage_plan, with_models, with_tables
-from components.records import StageRef
+from components.run_record import StageRef
 from components.storage.reader import read_utterances
 from components.storage.stage_writer import open_stage
 from components.storage.store import Store

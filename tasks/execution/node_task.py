@@ -9,7 +9,7 @@ from __future__ import annotations
 from prefect import task
 from prefect.client.schemas.objects import State
 
-from components.records import StageRef
+from components.run_record import StageRef
 from tasks.execution import node_run
 from tasks.task_options import NOT_STORED
 

@@ -11,7 +11,7 @@ from threading import Condition
 from typing import Literal
 
 from components.errors import AntiphonError
-from components.records import StageRef
+from components.run_record import StageRef
 
 Status = Literal["planned", "computed", "reused", "skipped", "failed", "blocked"]
 _POLL_SECONDS = 0.5

@@ -19,7 +19,7 @@ from components.errors import DataError
 from components.files import write_bytes, write_json
 from components.pipeline.pipeline import DATA, Node, Pipeline
 from components.pipeline.substitution import SEGMENTS, attributed_stages_of, chain_of, variants_of
-from components.records import StageRef
+from components.run_record import StageRef
 from components.storage.reader import read_best_texts, read_utterances
 from components.storage.stage_plan import StagePlan, content_of, library_versions
 from components.storage.store import Store

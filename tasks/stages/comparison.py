@@ -17,7 +17,8 @@ from components.canonical_json import digest_of
 from components.files import write_bytes, write_json
 from components.languages import UNDETERMINED
 from components.metrics.significance import Difference
-from components.records import RunRecord, StageRef, Utterance
+from components.records import Utterance
+from components.run_record import RunRecord, StageRef
 from components.storage.stage_plan import StagePlan, content_of, library_versions
 from components.storage.store import Store
 from components.storage.whole_stage import Product, compute_once

@@ -23,7 +23,7 @@ from components.models import resolve
 from components.models.loading import load_transformers
 from components.pipeline.ablation import Ablation, ablations_of
 from components.pipeline.pipeline import DATA, Pipeline
-from components.records import StageRef
+from components.run_record import StageRef
 from components.storage.reader import read_best_texts, read_utterances
 from components.storage.stage_plan import StagePlan, content_of, library_versions, upstream_of
 from components.storage.store import Store

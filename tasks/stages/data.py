@@ -8,7 +8,7 @@ from prefect import get_run_logger, task
 from prefect.client.schemas.objects import State
 
 from components.data.stage import store_data
-from components.records import StageRef
+from components.run_record import StageRef
 from components.storage.store import Store
 from tasks.artifacts import publish_quarantine
 from tasks.task_options import NOT_STORED, as_prefect_state

@@ -14,7 +14,7 @@ from components.experts.config import ExpertsConfig
 from components.experts.routing_stats import LayerRoutingStats, Sample, UtteranceRouting
 from components.files import read_json, write_json
 from components.models.loading import load_transformers
-from components.records import StageRef
+from components.run_record import StageRef
 from components.storage.stage_plan import StagePlan, library_versions, upstream_of
 from components.storage.store import Store
 from components.storage.whole_stage import Product, compute_once

@@ -14,7 +14,8 @@ from components.files import read_json, write_json
 from components.languages import UNDETERMINED
 from components.metrics import recognition, translation
 from components.pipeline.pipeline import DATA, TARGET, Pipeline
-from components.records import Score, StageRef, Utterance
+from components.records import Utterance
+from components.run_record import Score, StageRef
 from components.storage.reader import read_best_texts, read_utterances
 from components.storage.stage_plan import StagePlan, content_of, library_versions
 from components.storage.store import Store

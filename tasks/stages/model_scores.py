@@ -13,8 +13,9 @@ from components.device import pick_device
 from components.experts.config import ExpertsConfig
 from components.files import read_json, write_json
 from components.metrics.translation import translation_scores
-from components.records import NBest, Score, StageRef
+from components.records import NBest
 from components.refining import scoring as refiners
+from components.run_record import Score, StageRef
 from components.storage.stage_plan import StagePlan, library_versions, upstream_of
 from components.storage.store import Store
 from components.storage.whole_stage import Product, compute_once

@@ -15,7 +15,8 @@ from components.files import read_json, write_json
 from components.languages import UNDETERMINED
 from components.metrics.significance import Difference, recognition_tests, translation_tests
 from components.metrics.table import METRICS
-from components.records import Record, StageRef
+from components.records import Record
+from components.run_record import StageRef
 from components.storage.reader import read_best_texts, read_utterances
 from components.storage.stage_plan import StagePlan, content_of, library_versions
 from components.storage.store import Store

@@ -21,8 +21,9 @@ from components.metrics import translation
 from components.metrics.metric import align_segments
 from components.metrics.table import METRICS
 from components.pipeline.pipeline import Pipeline
-from components.records import NBest, Score, StageRef
+from components.records import NBest
 from components.refining.stopping import STOP_RULES
+from components.run_record import Score, StageRef
 from components.storage.reader import read_best_texts, read_nbests, read_utterances
 from components.storage.stage_plan import StagePlan, library_versions, upstream_of
 from components.storage.store import Store

@@ -8,7 +8,7 @@ from pathlib import Path
 from prefect import task
 
 from components.files import disk_full_as_store_error, write_bytes
-from components.records import RunRecord
+from components.run_record import RunRecord
 from components.storage.store import Store
 from reports.analyses.stage_results import read_comparison
 from reports.page import html_page

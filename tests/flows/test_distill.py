@@ -14,7 +14,7 @@ from components.errors import ConfigError
 from components.models.weight_digests import resolve_weight_digests
 from components.nodes.targets import TARGETS
 from components.pipeline.planning import plan_nodes
-from components.records import StageRef
+from components.run_record import StageRef
 from components.storage.reader import read_nbests
 from components.storage.store import Store
 from flows.cascade import cascade

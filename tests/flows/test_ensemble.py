@@ -11,7 +11,8 @@ import pytest
 
 from components.device import pick_device
 from components.errors import ConfigError
-from components.records import NBest, RunRecord
+from components.records import NBest
+from components.run_record import RunRecord
 from components.storage.reader import read_best_texts, read_nbests
 from components.storage.store import Store
 from flows.cascade import cascade

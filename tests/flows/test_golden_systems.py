@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from components.device import use_threads
-from components.records import NBest, RunRecord, StageRef
+from components.records import NBest
+from components.run_record import RunRecord, StageRef
 from components.storage.reader import read_nbests
 from flows.registry import flow_named
 from tasks.task_options import unwrap

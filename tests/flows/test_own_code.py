@@ -16,10 +16,10 @@ from components import models
 from components.errors import ConfigError, TransientError
 from components.nodes import code_permission
 from components.recognition import factory as recognition
-from components.records import RunRecord, StageRef
 from components.refining import acceptance, methods
+from components.run_record import RunRecord, StageRef
 from components.storage.reader import read_best_texts, read_quarantined
-from components.storage.stage_writer import OUTPUTS
+from components.storage.record_files import OUTPUTS
 from components.translation import factory as translation
 from flows.cli import main as cli
 from flows.pipeline import pipeline

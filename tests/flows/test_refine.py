@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from components.recognition import factory as recognition
-from components.records import Decision, NBest, RunRecord
+from components.records import Decision, NBest
 from components.refining import acceptance, methods
 from components.refining.config import RefineConfig
+from components.run_record import RunRecord
 from components.storage.reader import read_nbests
 from components.storage.store import Store
 from flows.contribution import contribution

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from components.errors import ConfigError
-from components.records import RunRecord
+from components.run_record import RunRecord
 from flows.cascade import cascade
 from tasks.execution import node_run
 from tasks.task_options import unwrap

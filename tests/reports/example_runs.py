@@ -11,17 +11,13 @@ from components.records import (
     Hypothesis,
     NBest,
     NodeOutcome,
-    NodeRecord,
     Outcome,
-    PipelineRecord,
     Quarantined,
     Route,
-    RunRecord,
-    Score,
-    StageRef,
     Token,
     Utterance,
 )
+from components.run_record import NodeRecord, PipelineRecord, RunRecord, Score, StageRef
 from reports.views.run_view import RunView
 
 HOSTILE = (

@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import Field
 
 from components.nodes.kind import Component, Item, Kind, NodeSettings, Site
-from components.records import Hypothesis, NBest, NodeOutcome, Quarantined, StageRef
+from components.records import Hypothesis, NBest, NodeOutcome, Quarantined
+from components.run_record import StageRef
 from components.storage.whole_stage import Product
 
 

@@ -8,7 +8,8 @@ from prefect import flow
 
 from components.pipeline.pipeline import DATA
 from components.pipeline.reader import read_pipeline
-from components.records import StageRef, Utterance
+from components.records import Utterance
+from components.run_record import StageRef
 from components.storage.stage_plan import StagePlan
 from components.storage.stage_writer import open_stage
 from components.storage.store import Store

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from components.pipeline.reader import read_pipeline
-from components.records import NBest, Route, StageRef, Utterance
+from components.records import NBest, Route, Utterance
+from components.run_record import StageRef
 from tasks import artifacts
 from tasks.execution.node_artifacts import publish_node
 from tests.reports.example_runs import nbest

@@ -11,7 +11,7 @@ from prefect.context import FlowRunContext
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from components.errors import ConfigError
-from components.records import StageRef
+from components.run_record import StageRef
 from tasks import task_runners
 from tests.tasks.shouting import shouting
 

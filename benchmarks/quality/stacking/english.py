@@ -16,7 +16,8 @@ from benchmarks.quality.stacking.runs import WORK
 from components.metrics.significance import translation_tests
 from components.metrics.translation import translation_scores
 from components.recognition.config import RecognitionConfig
-from components.records import NBest, RunRecord, Score, Utterance
+from components.records import NBest, Utterance
+from components.run_record import RunRecord, Score
 from components.storage.reader import read_best_texts, read_utterances
 from components.translation.speech import SpeechTranslator
 from tasks.task_options import unwrap

@@ -25,7 +25,7 @@ from benchmarks.quality.stacking.experiment import (
 from benchmarks.quality.stacking.runs import ASR, BUDGETS, METHODS, WORK, run
 from components.metrics.significance import translation_tests
 from components.metrics.translation import translation_scores
-from components.records import RunRecord
+from components.run_record import RunRecord
 from components.storage.reader import read_best_texts, read_utterances
 
 RESULTS = RESULTS

@@ -9,7 +9,7 @@ from typing import Any
 
 import flows  # noqa: F401 - sets what Prefect reads when it is imported
 from benchmarks.quality.stacking.captions import write_manifests
-from components.records import RunRecord
+from components.run_record import RunRecord
 from tasks.task_options import unwrap
 
 WORK = Path(os.environ.get("ANTIPHON_STACKING", "stacking-benchmark"))

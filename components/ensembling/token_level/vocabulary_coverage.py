@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from components.records import StageRef
+from components.run_record import StageRef
 from components.storage.reader import read_nbests
 
 LOST_PREFIX = "dropped:"

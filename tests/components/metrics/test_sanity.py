@@ -17,7 +17,8 @@ from components.errors import DataError
 from components.metrics.corpus_statistics import recognition_statistics, translation_statistics
 from components.metrics.recognition import recognition_scores
 from components.metrics.translation import translation_scores
-from components.records import Score, Utterance
+from components.records import Utterance
+from components.run_record import Score
 
 Texts = dict[str, str]
 WORD = st.sampled_from(["ein", "Hund", "läuft", "im", "Park", "und", "lacht", "."])

@@ -16,7 +16,8 @@ from components.nodes.tune import Tune
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import plan_nodes
 from components.pipeline.reader import read_pipeline
-from components.records import Hypothesis, NBest, NodeOutcome, Outcome, Quarantined, StageRef, Utterance
+from components.records import Hypothesis, NBest, NodeOutcome, Outcome, Quarantined, Utterance
+from components.run_record import StageRef
 from components.storage.stage_plan import StagePlan
 from components.storage.store import Store
 from components.storage.whole_stage import compute_once

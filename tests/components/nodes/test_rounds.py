@@ -14,7 +14,8 @@ from components.pipeline.item_gatherer import ItemGatherer
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import plan_nodes
 from components.pipeline.reader import parse_pipeline, read_pipeline
-from components.records import Decision, StageRef
+from components.records import Decision
+from components.run_record import StageRef
 from tests.components.pipeline.test_item_gatherer import bad, spoken, stage, text, written
 
 MT: dict[str, dict[str, Any]] = {"asr": {"kind": "recognize"}, "mt": {"kind": "translate", "of": "asr"}}

@@ -12,7 +12,7 @@ from components.nodes.kind import Item, Site
 from components.nodes.synthesize import Synthesize
 from components.records import Quarantined, Utterance
 from components.storage.reader import resolve_audio_path
-from components.storage.stage_writer import ERRORS, OUTPUTS
+from components.storage.record_files import ERRORS, OUTPUTS
 from components.storage.whole_stage import Product
 from components.synthesis import engines
 from components.synthesis.config import SynthesisConfig

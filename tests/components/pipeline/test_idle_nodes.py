@@ -7,7 +7,8 @@ from pathlib import Path
 from components.pipeline.idle_nodes import remove_idle_nodes
 from components.pipeline.planning import plan_nodes
 from components.pipeline.reader import read_pipeline
-from components.records import Audio, StageRef, Utterance
+from components.records import Audio, Utterance
+from components.run_record import StageRef
 
 SOUND = Audio(path="/x.wav", sha256="0" * 64, seconds=1.0, sample_rate=16000)
 RECOGNIZED = {"kind": "recognize", "beam_size": 1, "n_best": 1}

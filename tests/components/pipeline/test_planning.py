@@ -10,7 +10,7 @@ import pytest
 from components.pipeline.pipeline import DATA
 from components.pipeline.planning import plan_nodes, shard_size
 from components.pipeline.reader import read_pipeline
-from components.records import StageRef
+from components.run_record import StageRef
 
 REF = StageRef(
     stage="data",

@@ -16,12 +16,13 @@ from components.canonical_json import digest_of
 from components.digests import sha256_of
 from components.errors import ConfigError, StoreError
 from components.models import resolve
-from components.records import NodeRecord, PipelineRecord
+from components.run_record import NodeRecord, PipelineRecord
 from components.storage import lease as leases
 from components.storage import locks
 from components.storage.object_store import ObjectStore
+from components.storage.record_files import ERRORS, OUTPUTS
 from components.storage.seal import Seal
-from components.storage.stage_writer import ERRORS, OUTPUTS, open_stage
+from components.storage.stage_writer import open_stage
 from components.storage.store import Store
 from reports.views.run_outputs import parameters_of
 from tests.components.storage.test_stage_writer import IDS, PLAN, SHARDS, content, record, run

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from components.records import Hypothesis, NBest, Quarantined, StageRef, Utterance
+from components.records import Hypothesis, NBest, Quarantined, Utterance
+from components.run_record import StageRef
 from components.storage.reader import (
     StoredOutcomes,
     StoredUtterances,

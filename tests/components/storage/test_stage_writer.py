@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 
 from components.digests import file_digest
 from components.errors import ConfigError, StoreError
-from components.records import StageRef
+from components.run_record import StageRef
 from components.storage import locks, seal
+from components.storage.record_files import ERRORS, JOURNAL, OUTPUTS, read_journal
 from components.storage.seal import SEAL, DamagedError
 from components.storage.stage_plan import StagePlan
-from components.storage.stage_writer import ERRORS, JOURNAL, OUTPUTS, open_stage, read_journal
+from components.storage.stage_writer import open_stage
 from components.storage.store import Store
 from components.storage.whole_stage import WORK, Product, compute_once
 

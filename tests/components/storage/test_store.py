@@ -11,7 +11,7 @@ import pytest
 
 from components.canonical_json import add_digest, verify_digest
 from components.errors import ConfigError, StoreError
-from components.records import RunRecord, Score
+from components.run_record import RunRecord, Score
 from components.storage.location import local_root
 from components.storage.store import Store
 from tests.components.storage.test_reader import written

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from components.errors import StoreError
-from components.records import PipelineRecord, Quarantined, StageRef
+from components.records import Quarantined
+from components.run_record import PipelineRecord, StageRef
 from components.storage.stage_plan import StagePlan
 from components.storage.stage_writer import open_stage
 from components.storage.store import Store

@@ -7,7 +7,7 @@ import pytest
 
 from components.nodes.table import KINDS
 from components.nodes.translate import Translate
-from components.records import PipelineRecord
+from components.run_record import PipelineRecord
 from reports.plots.graph import draw_graph
 from reports.views.run_view import RunView
 from tests.reports.example_runs import HOSTILE, cascade, node, routed

@@ -8,7 +8,8 @@ import pytest
 from components import models
 from components.analysis.comparison import Comparison
 from components.errors import DataError, StoreError
-from components.records import Audio, NodeRecord, PipelineRecord, RunRecord, StageRef, Utterance
+from components.records import Audio, Utterance
+from components.run_record import NodeRecord, PipelineRecord, RunRecord, StageRef
 from components.storage.store import Store
 from reports.analyses.stage_results import read_comparison
 from reports.views import run_outputs as systems

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from components.records import NBest, NodeOutcome, PipelineRecord
+from components.records import NBest, NodeOutcome
+from components.run_record import PipelineRecord
 from reports.views.run_view import RunView
 from tests.reports.example_runs import cascade, routed
 

@@ -19,7 +19,8 @@ from components.nodes.kind import Item
 from components.pipeline.planning import plan_nodes
 from components.pipeline.reader import read_pipeline
 from components.recognition.config import RecognitionConfig
-from components.records import StageRef, Utterance
+from components.records import Utterance
+from components.run_record import StageRef
 from components.storage.stage_plan import StagePlan, library_versions
 from components.translation.config import TranslationConfig
 from tasks.execution import component_cache

@@ -23,7 +23,8 @@ from prefect.states import Suspended
 from components.nodes.table import KINDS
 from components.pipeline.pipeline import DATA
 from components.pipeline.reader import read_pipeline
-from components.records import StageRef, Utterance
+from components.records import Utterance
+from components.run_record import StageRef
 from components.storage.reader import read_best_texts
 from components.storage.stage_plan import StagePlan
 from components.storage.stage_writer import open_stage
