@@ -47,6 +47,15 @@ class Audio(Record):
     offset: float = Field(default=0.0, ge=0)
 
 
+class ReferenceSegment(Record):
+    """A stretch of a long recording with what is said in it; times in seconds from its utterance's start."""
+
+    start: float = Field(ge=0)
+    end: float = Field(ge=0)
+    transcript: Text | None = None
+    references: tuple[Text, ...] = ()
+
+
 class Utterance(Record):
     """One item of a data set: speech or text, and what is known about it.
 
@@ -59,6 +68,8 @@ class Utterance(Record):
         transcript: reference transcript of ``audio``.
         references: reference translations.
         domain: a label of the user's.
+        speaker: a label of who speaks.
+        reference_segments: of a long recording, the references of its stretches, in order.
     """
 
     id: Identifier
@@ -69,6 +80,8 @@ class Utterance(Record):
     transcript: Text | None = None
     references: tuple[Text, ...] = ()
     domain: str | None = None
+    speaker: str | None = None
+    reference_segments: tuple[ReferenceSegment, ...] = ()
 
     @model_validator(mode="after")
     def _check_source(self) -> Utterance:
@@ -93,12 +106,39 @@ class Token(Record):
     weights: dict[str, float] = Field(default_factory=dict)
 
 
-class Segment(Record):
-    """A stretch of a transcript with its times in seconds from the start of the utterance."""
+class Word(Record):
+    """A word with its times in seconds from the start of the utterance.
+
+    Attributes:
+        start: when it begins.
+        end: when it ends.
+        text: as it stands in the segment, with the space before it and the punctuation that belongs to it:
+            the words of a segment, joined and stripped, are its text.
+        probability: mean probability of its tokens, from 0 to 1, where the model says.
+    """
 
     start: float = Field(ge=0)
     end: float = Field(ge=0)
     text: Text
+    probability: float | None = Field(default=None, ge=0, le=1)
+
+
+class Segment(Record):
+    """A stretch of a text with its times in seconds from the start of the utterance.
+
+    Attributes:
+        start: when it begins.
+        end: when it ends.
+        text: what is said, stripped.
+        words: its words with their times, where they are known.
+        mean_log_prob: mean log-probability of its tokens in nats, where it is known.
+    """
+
+    start: float = Field(ge=0)
+    end: float = Field(ge=0)
+    text: Text
+    words: tuple[Word, ...] = ()
+    mean_log_prob: float | None = None
 
 
 class Decision(Record):

@@ -36,6 +36,7 @@ class Draft:
     target_language: str | None = None
     references: References = field(default_factory=dict)
     domain: str | None = None
+    speaker: str | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ def _convert_antiphon(fields: Fields) -> Draft:
         target_language=_read_string(fields, "target_language"),
         references=_read_references(fields, "references"),
         domain=_read_string(fields, "domain"),
+        speaker=_read_string(fields, "speaker"),
     )
 
 
@@ -91,6 +93,7 @@ def _convert_nemo(fields: Fields) -> Draft:
         source_language=_read_string(fields, "source_lang") or _read_string(fields, "lang"),
         target_language=_read_string(fields, "target_lang"),
         references=_read_references(fields, "answer"),
+        speaker=_read_string(fields, "speaker"),
     )
 
 
@@ -116,6 +119,7 @@ def _convert_common_voice(fields: Fields) -> Draft:
         source_language=_read_string(fields, "locale") or None,
         references=_read_references(fields, "translation"),
         domain=_read_string(fields, "sentence_domain") or None,
+        speaker=_read_string(fields, "client_id") or None,
     )
 
 
@@ -147,11 +151,11 @@ FORMATS: dict[str, Format] = {
     ),
     "antiphon": Format(
         summary="JSONL, our own: id, audio, offset, duration, text, transcript, source_language, "
-        "target_language, references, domain, sha256",
+        "target_language, references, domain, speaker, sha256",
         identifying_fields=("audio", "text"),
         known_fields=(
             *("id", "audio", "offset", "duration", "sha256", "text", "transcript", "source_language"),
-            *("target_language", "references", "domain"),
+            *("target_language", "references", "domain", "speaker"),
         ),
         read=read_json_rows,
         convert=_convert_antiphon,

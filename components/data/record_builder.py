@@ -137,6 +137,7 @@ class RecordBuilder:
                 transcript=draft.transcript,
                 references=tuple(_references_in(draft, target)),
                 domain=draft.domain,
+                speaker=draft.speaker,
             )
         except ValidationError as error:
             first = error.errors()[0]

@@ -47,7 +47,7 @@ GOLDEN = [
     (
         "tsv",
         {"client_id": "c", "path": "a.mp3", "sentence": "hi", "translation": "ho", "locale": ""},
-        Draft(audio="a.mp3", transcript="hi", references={None: ["ho"]}),
+        Draft(audio="a.mp3", transcript="hi", references={None: ["ho"]}, speaker="c"),
     ),
     ("csv", {"sentence": "hi", "locale": "en"}, Draft(text="hi", source_language="en")),
 ]
