@@ -32,9 +32,6 @@ def check(config: RecognitionConfig, store: str | None) -> None:
             f"backend: {config.backend} expects the extra {backend.extra!r}, found it missing; "
             f"pip install 'antiphon[{backend.extra}]' or use backend whisper"
         )
-    if config.word_times and not backend.times_words:
-        able = ", ".join(name for name, other in BACKENDS.items() if other.times_words)
-        raise ConfigError(f"word_times: expected a backend that times words ({able}), found {config.backend}")
     device = resolve_device_name(config.device)
     if config.dtype == "int8" and device != "cpu" and backend.packs_weights:
         raise ConfigError(f"dtype: int8 needs a CPU with oneDNN's int8 kernels, found {device}; use float32")

@@ -42,7 +42,6 @@ class Backend:
         require_files: Raises ModelError where the model's folder lacks the files that the backend reads.
         packs_weights: Whether linear layers are laid out by our kernels: int8 is then for the CPU only.
         translates: Whether it can write English instead of the language that is spoken.
-        times_words: Whether it can say when each word is said.
         fixes_threads: Whether the number of threads is fixed when the model is loaded.
     """
 
@@ -57,7 +56,6 @@ class Backend:
     require_files: Callable[[Checkpoint], object] | None = None
     packs_weights: bool = False
     translates: bool = False
-    times_words: bool = False
     fixes_threads: bool = False
 
 
@@ -122,7 +120,6 @@ BACKENDS: dict[str, Backend] = {
         build=_build_whisper,
         packs_weights=True,
         translates=True,
-        times_words=True,
     ),
     "transformers": Backend(
         reads="a Whisper model",
@@ -132,7 +129,6 @@ BACKENDS: dict[str, Backend] = {
         load=_load_transformers,
         build=_build_whisper,
         packs_weights=True,
-        times_words=True,
     ),
     "faster-whisper": Backend(
         reads="a Whisper model",
@@ -145,7 +141,6 @@ BACKENDS: dict[str, Backend] = {
         extra="fast",
         require_files=_require_ctranslate2_files,
         fixes_threads=True,
-        times_words=True,
     ),
     "pocketsphinx": Backend(
         reads="a model such as sphinx:en-us",
@@ -156,7 +151,6 @@ BACKENDS: dict[str, Backend] = {
         build=_build_pocketsphinx,
         module="pocketsphinx",
         extra="sphinx",
-        times_words=True,
     ),
 }
 """Backend by its name in the configuration."""

@@ -50,8 +50,7 @@ def _median_of_seven(padded: Tensor) -> Tensor:
 def warp(cost: NDArray[np.float32]) -> NDArray[np.int64]:
     """The columns at which the cheapest monotone path through ``cost`` (N, M) enters each row, (N,).
 
-    The path goes from the first cell to the last by steps of one row, one column, or both. Of equal ones
-    that along the row is taken, as in openai-whisper's ``dtw``.
+    The path goes from the first cell to the last by steps of one row, one column, or both.
     """
     sums = np.cumsum(cost, axis=1, dtype=np.float64)
     before = sums - cost
@@ -69,12 +68,12 @@ def warp(cost: NDArray[np.float32]) -> NDArray[np.int64]:
 def _first_columns(totals: NDArray[np.float64]) -> NDArray[np.int64]:
     """Walk back from the last cell over ``totals``, the costs of the cheapest paths to each cell."""
     from_both, from_above, from_left = totals[:-1, :-1], totals[:-1, 1:], totals[1:, :-1]
-    both = ((from_both < from_above) & (from_both < from_left)).tolist()
-    above = ((from_above < from_both) & (from_above < from_left)).tolist()
+    along = (from_left <= np.minimum(from_both, from_above)).tolist()
+    both = (from_both <= from_above).tolist()
     i, j = totals.shape[0] - 1, totals.shape[1] - 1
     first = np.zeros(len(totals), np.int64)
     while i > 0:
-        if j > 0 and not both[i - 1][j - 1] and not above[i - 1][j - 1]:
+        if j > 0 and along[i - 1][j - 1]:
             j -= 1
             continue
         first[i] = j

@@ -55,7 +55,13 @@ class Scripted:
         return ["de"] * len(features)
 
     def decode(
-        self, features: Tensor, prompts: Tensor, config: SearchConfig, timestamps: bool, keys: Sequence[int]
+        self,
+        features: Tensor,
+        prompts: Tensor,
+        config: SearchConfig,
+        timestamps: bool,
+        keys: Sequence[int],
+        frames: Sequence[int] | None = None,
     ) -> list[DecodingResult]:
         assert len(features) == len(prompts) == len(keys)
         self.calls.append((config.temperature, prompts.tolist(), list(keys)))
