@@ -313,7 +313,7 @@ def test_words_of_every_window_are_timed_where_they_are_asked_for(tmp_path: Path
     assert backend.frames == [[3000], [3000], [250]]
     words = [word for segment in outcome.best.segments for word in segment.words]
     assert [(word.start, word.end, word.text) for word in words] == [
-        (pytest.approx(30 * i + 0.5), pytest.approx(30 * i + 1.0), " Hello.") for i in range(3)
+        (pytest.approx(30 * i + 0.5), pytest.approx(30 * i + 0.9), " Hello.") for i in range(3)
     ]
     assert [s.mean_log_prob for s in outcome.best.segments] == [pytest.approx(-0.2)] * 3
     machine, backend = scripted_recognizer({0.0: scripted_result(" Hello.")}, vad=False)
