@@ -21,7 +21,7 @@ from components.decoding.config import SearchConfig
 from components.errors import ConfigError, ModelError
 from components.recognition.whisper.alignment import start_sequence
 from components.recognition.whisper.backend import DecodingResult, ModelDimensions, TokenAlignment
-from components.recognition.whisper.logits_processors import MAX_INITIAL_TIMESTAMP, suppressed_tokens
+from components.recognition.whisper.logits_processors import MAX_INITIAL_TIMESTAMP, list_suppressed_tokens
 from components.recognition.whisper.segments import text_positions
 from components.recognition.whisper.time_warping import MEDIAN_WIDTH
 from components.records import Checkpoint
@@ -116,7 +116,7 @@ class FasterWhisperBackend:
             return_scores=True,
             return_no_speech_prob=True,
             max_initial_timestamp_index=MAX_INITIAL_TIMESTAMP,
-            suppress_tokens=suppressed_tokens(tokenizer),
+            suppress_tokens=list_suppressed_tokens(tokenizer),
             sampling_topk=0 if hot else 1,
             sampling_temperature=config.temperature if hot else 1.0,
         )
