@@ -14,6 +14,7 @@ SECTIONS = {
     "recognition": "benchmarks.quality.recognition",
     "long-audio": "benchmarks.quality.long_audio",
     "padding": "benchmarks.quality.padding",
+    "word-times": "benchmarks.quality.word_times",
     "non-speech": "benchmarks.quality.non_speech",
     "domain": "benchmarks.quality.domain",
     "stacking": "benchmarks.quality.stacking.report",
