@@ -64,6 +64,14 @@ def resegment(text: str, references: Sequence[str], language: str) -> list[str]:
     return [text[start:end].strip() for start, end in pairwise(edges)]
 
 
+def count_edits(text: str, references: Sequence[str], language: str) -> int:
+    """How many words must change to make a text that of the references: what :func:`resegment` minimizes."""
+    words = [unit.key for unit in _split_units(text, language)]
+    return Levenshtein.distance(
+        [unit.key for reference in references for unit in _split_units(reference, language)], words
+    )
+
+
 def retime(text: str, language: str, segments: Sequence[Segment]) -> tuple[Segment, ...]:
     """Give a changed text the times of the text before it.
 
