@@ -36,18 +36,14 @@ def build_segments(draft: Draft, audio: Audio | None, target: str | None) -> tup
     for number, segment in enumerate(draft.segments, 1):
         where = f"segment {number} of {len(draft.segments)}"
         if segment.start < 0 or segment.end <= segment.start:
-            found = f"{segment.start:g} to {segment.end:g} s"
-            raise RecordError(
-                "bad segments", f"{where}: expected 0 <= start < end, found {found}; correct it"
-            )
+            times = f"expected 0 <= start < end, found {segment.start:g} to {segment.end:g} s"
+            raise RecordError("bad segments", f"{where}: {times}; correct it")
         if segment.start < previous - MAX_OVERLAP_SECONDS:
-            found = (
-                f"expected a start from {previous:g} s on, where the one before ends, found {segment.start:g}"
-            )
-            raise RecordError("bad segments", f"{where}: {found}; order the segments, without overlaps")
+            order = f"expected a start after the end before it, {previous:g} s, found {segment.start:g} s"
+            raise RecordError("bad segments", f"{where}: {order}; order the segments, without overlaps")
         if segment.end > audio.seconds + MAX_BEYOND_SECONDS:
-            found = f"expected an end within the {audio.seconds:g} s of audio, found {segment.end:g}"
-            raise RecordError("bad segments", f"{where}: {found}; correct it")
+            beyond = f"expected an end within the {audio.seconds:g} s of audio, found {segment.end:g} s"
+            raise RecordError("bad segments", f"{where}: {beyond}; correct it")
         previous = segment.end
     return tuple(
         ReferenceSegment(

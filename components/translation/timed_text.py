@@ -5,10 +5,11 @@ sentences are those of the whole text, across segments, windows and pauses; a se
 word and ends with its last. The time of a place is that of its word where the segments have words; else it is
 interpolated by characters within its segment.
 
-The rule for text whose marks do not say where sentences end, of which times are known: a text without any
-sentence mark is cut at every pause of :data:`PAUSE_SECONDS`, and a sentence of more than :data:`MAX_WORDS`
-words (:data:`MAX_CHARACTERS` in languages without spaces) is halved until it is short enough: at its longest
-pause, else after the clause mark, else the space, that is nearest to its middle.
+The rule for text whose marks do not say where sentences end, of which times are known: a pause of
+:data:`PAUSE_SECONDS` ends a sentence after a full stop, whatever follows, and anywhere in a text that has no
+sentence mark at all; and a sentence of more than :data:`MAX_WORDS` words (:data:`MAX_CHARACTERS` in languages
+without spaces) is halved until it is short enough: at its longest pause, else after the clause mark that is
+nearest to its middle, those at the end of a segment first, else at a space.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ from components.records import Segment
 from components.translation.sentences import Span, find_sentences
 
 PAUSE_SECONDS = 0.6
-MAX_WORDS = 60
-MAX_CHARACTERS = 120
+MAX_WORDS = 40
+MAX_CHARACTERS = 80
 _MIN_PAUSE_SECONDS = 0.2
 """Shorter silences are within words and between the words of a phrase."""
 _SENTENCE_MARK = re.compile(r"[.!?…。！？]")
+_ENDS_WITH_MARK = re.compile(r"""[.!?…。！？]["'”“’»」』)\]]*\s*$""")
 _CLAUSE_END = re.compile(r"[,;:–—،؛]+(?=\s)|[，；：、]+")
 _SPACE = re.compile(r"\s+")
 
@@ -57,15 +59,14 @@ class TimedText:
     def __init__(self, text: str, language: str, segments: Sequence[Segment] = ()) -> None:
         self.text = text
         self._language = language
-        self._anchors = _find_anchors(text, segments)
+        self._anchors, self._segment_ends = _find_anchors(text, segments)
 
     def sentences(self) -> list[Span]:
         """The sentences, stripped, none empty, in order; all words are in one of them."""
         spans = find_sentences(self.text, self._language)
         if not self._anchors:
             return spans
-        if not _SENTENCE_MARK.search(self.text):
-            spans = [piece for span in spans for piece in self._cut_at_pauses(span)]
+        spans = [piece for span in spans for piece in self._cut_at_pauses(span)]
         return [piece for span in spans for piece in self._shorten(span)]
 
     def times_of(self, span: Span) -> tuple[float, float] | None:
@@ -83,10 +84,14 @@ class TimedText:
         if pauses:
             return self._cut(span, max(pauses)[1])
         part, middle = self.text[span.start : span.end], (span.end - span.start) / 2
-        for pattern in (_CLAUSE_END, _SPACE):
-            places = [m.end() for m in pattern.finditer(part) if m.end() < len(part)]
-            if places:
-                return self._cut(span, span.start + min(places, key=lambda at: abs(at - middle)))
+        clauses, spaces = (
+            [m.end() for m in pattern.finditer(part) if m.end() < len(part)]
+            for pattern in (_CLAUSE_END, _SPACE)
+        )
+        at_segment_ends = [at for at in clauses if span.start + at in self._segment_ends]
+        places = at_segment_ends or clauses or spaces
+        if places:
+            return self._cut(span, span.start + min(places, key=lambda at: abs(at - middle)))
         if len(part) > 1 and without_spaces(self._language):
             return self._cut(span, span.start + len(part) // 2)
         return None
@@ -97,8 +102,9 @@ class TimedText:
         return Span(span.start, span.start + len(head)), Span(span.end - len(tail), span.end)
 
     def _cut_at_pauses(self, span: Span) -> Iterator[Span]:
+        anywhere = not _SENTENCE_MARK.search(self.text)
         for at, seconds in self._pauses(span):
-            if seconds >= PAUSE_SECONDS:
+            if seconds >= PAUSE_SECONDS and (anywhere or _ENDS_WITH_MARK.search(self.text, span.start, at)):
                 head, span = self._cut(span, at)
                 yield head
         yield span
@@ -124,18 +130,21 @@ class TimedText:
                 yield after.begin, after.start - before.stop
 
 
-def _find_anchors(text: str, segments: Sequence[Segment]) -> list[_Anchor]:
+def _find_anchors(text: str, segments: Sequence[Segment]) -> tuple[list[_Anchor], set[int]]:
+    """The anchors of a text, and the places where its segments end."""
     anchors: list[_Anchor] = []
+    ends: set[int] = set()
     position = 0
     spoken = [segment for segment in segments if segment.text]
     for segment in spoken:
         begin = text.find(segment.text, position)
         if begin < 0:  # the text is not what the segments say: its length is all that is known
-            return [_Anchor(0, len(text), spoken[0].start, spoken[-1].end)]
+            return [_Anchor(0, len(text), spoken[0].start, spoken[-1].end)], set()
         position = begin + len(segment.text)
+        ends.add(position)
         words = _find_words(segment, begin)
         anchors += words or [_Anchor(begin, position, segment.start, segment.end)]
-    return anchors
+    return anchors, ends
 
 
 def _find_words(segment: Segment, begin: int) -> list[_Anchor]:

@@ -181,7 +181,7 @@ class Translator:
         nbests: list[list[SentenceTranslation]] = []
         for number, result in enumerate(results, 1):
             if isinstance(result, ModelError):
-                detail = f"sentence {number} of {len(results)}: {result}; others give finite ones"
+                detail = f"sentence {number} of {len(sentences)}: {result}; others give finite ones"
                 return quarantine(utterance, "no finite scores", detail)
             nbests.append(result)
         ranks = [[candidate.rank for candidate in candidates] for candidates in nbests]
