@@ -147,6 +147,7 @@ def describe(
             references, translations, FRAGMENTS, language=LANGUAGES[1], names=("bleu",)
         )
     }
+    cut = cut_units(units.utterances, transcripts["the recording"], transcript)
     rows = []
     for name in (GOLD, SENTENCES, FRAGMENTS):
         scores = translation_scores(references, translations[name], language=LANGUAGES[1], n_total=n)
@@ -163,9 +164,7 @@ def describe(
         "",
         markdown_table(header, rows),
         "",
-        compare_cut_units(
-            units, translations, cut_units(units.utterances, transcripts["the recording"], transcript)
-        ),
+        compare_cut_units(units, translations, cut),
         "",
         f"BLEU `{units.sign(scores['bleu'].signature)}`, WER `{units.sign(wer.signature)}`",
         "",
