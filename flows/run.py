@@ -8,7 +8,6 @@ from typing import Any, cast
 
 from prefect.client.schemas.objects import State
 from prefect.exceptions import Pause, TerminationSignal
-from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed
 from pydantic import ValidationError
@@ -21,7 +20,6 @@ from components.storage.store import Store
 from flows import signals
 from flows.parameters.base import FlowParameters
 from flows.registry import flow_named
-from flows.run_names import describe_run
 from flows.server.ephemeral_server import lost_server_message
 from tasks.task_options import unwrap
 from tasks.task_runners import use_runner
@@ -30,11 +28,6 @@ if not PREFECT_API_URL.value():  # it imports Prefect's server, a second and a h
     import flows.server.guarded_server  # noqa: F401 - registers the server that Prefect will start
 
 LIBRARIES = ("antiphon", "torch", "transformers", "openai-whisper", "prefect", "sacrebleu", "jiwer")
-
-
-def name_flow_run() -> str:
-    """What Prefect calls a run: the name that it was given, else what it does to which data with what."""
-    return describe_run(str(flow_run.flow_name), flow_run.parameters)
 
 
 class Run:

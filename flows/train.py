@@ -5,15 +5,14 @@ The model is `store:KEY` for every flow.
 
 from __future__ import annotations
 
-from prefect import flow
 from prefect.client.schemas.objects import State
 
 from components.run_record import RunRecord
 from flows import preflight
-from flows.parameters.base import expand_parameters
+from flows.definition import define_flow
 from flows.parameters.train import TrainParameters, pipeline
 from flows.preflight import Need
-from flows.run import Run, name_flow_run
+from flows.run import Run
 from flows.system import run_models
 from tasks.stages import model_scores
 
@@ -25,8 +24,7 @@ def needs(parameters: TrainParameters) -> list[Need]:
     return [*nodes, preflight.need_of_test_data(parameters.test, *languages)]
 
 
-@flow(name="train", persist_result=False, flow_run_name=name_flow_run)
-@expand_parameters(TrainParameters)
+@define_flow(TrainParameters)
 def train(parameters: TrainParameters) -> RunRecord | State[RunRecord]:
     """Train a translation model, keep it in the store and score it."""
 
