@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from functools import wraps
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial, wraps
 from typing import Annotated, Any, TypeVar
 
 from prefect import Flow, flow
@@ -47,7 +48,8 @@ def define_flow(model: type[P]) -> Callable[[Callable[[P], R]], Flow[..., R]]:
         del wrapper.__wrapped__  # its signature is not this one's
         wrapper.__annotations__ = {}
         wrapper.__signature__ = _signature(model, {})  # type: ignore[attr-defined]
-        defined = flow(task_runner=make_runner(), persist_result=False, flow_run_name=name_flow_run)(wrapper)
+        name_run = partial(_name_flow_run, model)
+        defined = flow(task_runner=make_runner(), persist_result=False, flow_run_name=name_run)(wrapper)
         defined.__signature__ = _signature(model, build_form(model))  # type: ignore[attr-defined]
         defined.parameters = parameter_schema(defined)
         return defined
@@ -55,9 +57,12 @@ def define_flow(model: type[P]) -> Callable[[Callable[[P], R]], Flow[..., R]]:
     return decorate
 
 
-def name_flow_run() -> str:
+def _name_flow_run(model: type[FlowParameters]) -> str:
     """What Prefect calls a run: the name that it was given, else what it does to which data with what."""
-    return describe_run(str(flow_run.flow_name), flow_run.parameters)
+    values: Mapping[str, Any] = flow_run.parameters
+    with suppress(ValidationError):  # which the flow itself reports
+        values = dict(model.model_validate(drop_empty(values)))
+    return describe_run(str(flow_run.flow_name), values)
 
 
 def _signature(model: type[FlowParameters], form: dict[str, dict[str, Any]]) -> inspect.Signature:

@@ -17,6 +17,7 @@ from flows.parameters.distill import LEVELS, DistillParameters, pipeline, studen
 from flows.preflight import Need
 from flows.run import Run
 from flows.system import run_models
+from tasks.run_artifacts import publish_run
 from tasks.stages import model_scores
 
 
@@ -41,6 +42,7 @@ def distill(parameters: DistillParameters) -> RunRecord | State[RunRecord]:
         arguments = (student_of(parameters), run.stages["training"], parameters.test, parameters.beam_size)
         scores = model_scores.score_model(*arguments, run.store_url)
         run.metrics = model_scores.read_scores(run.add(scores))
+        publish_run(run.record)
 
     loaded = None if teacher.run is None else teacher_outputs(teacher.run, parameters.store)["data"]
     return run_models("distill", parameters, pipeline(parameters), all_needs, after, loaded)

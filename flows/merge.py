@@ -17,7 +17,7 @@ from flows.parameters.merge import MergeParameters, baseline_of, pipeline
 from flows.preflight import Need
 from flows.run import Run, final_state
 from flows.system import execute_pipeline, load_data
-from tasks.artifacts import publish_summary
+from tasks.run_artifacts import publish_run
 from tasks.stages import metrics, quality_gate
 from tasks.stages.metrics import TextsToScore
 
@@ -44,7 +44,7 @@ def merge(parameters: MergeParameters) -> RunRecord | State[RunRecord]:
         if accepted and parameters.test is not None:
             execute_pipeline(run, whole, all_needs, sets)
         _score(run, parameters)
-        publish_summary(run.name, run.stages.values(), run.metrics)
+        publish_run(run.record)
     record = run.record
     if not accepted:
         return Completed(name="Rejected", message="; ".join(record.notes), data=record)
@@ -81,5 +81,5 @@ def _score(run: Run, parameters: MergeParameters) -> None:
         if name in run.stages
     ]
     if scored:
-        ref = run.add(metrics.score_texts(scored, parameters.target_language, run.store_url, run.name))
+        ref = run.add(metrics.score_texts(scored, parameters.target_language, run.store_url))
         run.metrics = metrics.read_scores(ref)

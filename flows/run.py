@@ -36,14 +36,16 @@ class Run:
     As a context manager it writes ``run.json`` at its end, also when the flow fails.
 
     Attributes:
+        label: the name of the system that it is of, in a comparison.
         stages: finished stages by the names of their nodes.
         pipeline: the graph, with what became of each node.
         systems: of a comparison, system -> the name of its run.
         failures: parts that failed while the rest went on.
     """
 
-    def __init__(self, flow: str, parameters: FlowParameters) -> None:
+    def __init__(self, flow: str, parameters: FlowParameters, label: str = "") -> None:
         self.flow = flow
+        self.label = label
         self.parameters = parameters
         self.store_url = parameters.store
         self.store = Store(parameters.store)

@@ -14,6 +14,7 @@ from flows.parameters.train import TrainParameters, pipeline
 from flows.preflight import Need
 from flows.run import Run
 from flows.system import run_models
+from tasks.run_artifacts import publish_run
 from tasks.stages import model_scores
 
 
@@ -32,5 +33,6 @@ def train(parameters: TrainParameters) -> RunRecord | State[RunRecord]:
         arguments = (parameters.training(), run.stages["training"], parameters.test, parameters.beam_size)
         scores = model_scores.score_model(*arguments, run.store_url)
         run.metrics = model_scores.read_scores(run.add(scores))
+        publish_run(run.record)
 
     return run_models("train", parameters, pipeline(parameters), needs(parameters), after)

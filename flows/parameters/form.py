@@ -14,8 +14,18 @@ from pydantic import BaseModel
 
 Schema = dict[str, Any]
 
-FIRST_FIELDS = ("run", "data", "audio", "source_language", "target_language", "limit")
-LAST_FIELDS = ("blame", "runner", "seed", "name", "replace", "store")
+FIRST_FIELDS = (
+    "run",
+    "recipe",
+    "data",
+    "audio",
+    "dev",
+    "source_language",
+    "target_language",
+    "limit",
+    "systems",
+)
+LAST_FIELDS = ("blame", "device", "dtype", "threads", "runner", "seed", "name", "replace", "store")
 MAIN_FIELDS = frozenset(
     {
         *("model", "method", "members", "combination", "beam_size", "run", "data", "dev", "source_language"),
@@ -84,15 +94,16 @@ def _tidy(name: str, schema: Schema, definitions: Mapping[str, Schema]) -> Schem
 
 
 def _inline(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
-    """The schema with its definition in it, and without the choice of null."""
+    """The schema with its definitions in it, and without the choice of null."""
     schema = dict(schema)
     if "$ref" in schema:
         schema = {**definitions[schema.pop("$ref").rpartition("/")[2]], **schema}
-    branches = [branch for branch in schema.get("anyOf", ()) if branch.get("type") != "null"]
+    if isinstance(values := schema.get("additionalProperties"), dict):
+        schema["additionalProperties"] = _inline(values, definitions)
+    branches = [branch for branch in schema.pop("anyOf", ()) if branch.get("type") != "null"]
     if len(branches) == 1:
-        del schema["anyOf"]
         return _inline({**branches[0], **schema}, definitions)
-    return schema
+    return {**schema, "anyOf": [_inline(branch, definitions) for branch in branches]} if branches else schema
 
 
 def _tidy_group(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
