@@ -71,12 +71,14 @@ def test_examples_show_source_output_and_reference_in_their_language(
         for key, text in published.items()
         if key.endswith("examples")
     }
-    chrf = sacrebleu.sentence_chrf("Hund", ["Ein Hund."]).score
-    bleu = sacrebleu.sentence_bleu("Hund", ["Ein Hund."]).score
+    chrf, bleu = (
+        score("Hund", ["Ein Hund."]).score for score in (sacrebleu.sentence_chrf, sacrebleu.sentence_bleu)
+    )
+    mt_scores = f"chrF {chrf:.1f}, BLEU {bleu:.1f}; log-probability -0.081"
     assert {key: [text or scores for text, scores in found] for key, found in shown.items()} == {
         "asr-1-examples": ["WER 50.0; log-probability -2.663", "a dog", "a \\[dog\\]", "A dog."],
         "mt-examples": [
-            f"chrF {chrf:.1f}, BLEU {bleu:.1f}; log-probability -0.081",
+            mt_scores,
             "a \\[dog\\]",
             "Hund",
             "Ein Hund.",
