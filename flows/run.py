@@ -20,12 +20,7 @@ from components.storage.store import Store
 from flows import signals
 from flows.parameters.base import FlowParameters
 from flows.registry import flow_named
-<<<<<<< HEAD
-from flows.server.ephemeral_server import lost_server_message
-=======
-from flows.run_names import describe_run
 from flows.server.ephemeral_server import describe_lost_server
->>>>>>> main
 from tasks.task_options import unwrap
 from tasks.task_runners import use_runner
 
