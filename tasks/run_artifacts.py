@@ -8,6 +8,7 @@ import os
 import shlex
 import socket
 import zipfile
+from collections.abc import Set
 from pathlib import Path
 
 from prefect.artifacts import create_markdown_artifact
@@ -62,9 +63,7 @@ def publish_lineage(run: RunRecord) -> None:
     keys = {ref.stage: ref.key for ref in run.stages}
     parts = ["| stage | made of | by | | key |", "|---|---|---|---|---|"]
     for ref in run.stages:
-        sources = ", ".join(
-            f"{escape_markdown(name)} {keys.get(name, '')[:8]}" for name in _inputs_of(run, ref)
-        )
+        sources = ", ".join(f"{escape_markdown(name)} {keys[name][:8]}" for name in _inputs_of(run, ref))
         models = ", ".join(escape_markdown(model) for model in models_of(ref))
         state = "reused" if ref.reused else "computed"
         parts.append(f"| {escape_markdown(ref.stage)} | {sources} | {models} | {state} | {ref.key[:8]} |")
@@ -73,11 +72,22 @@ def publish_lineage(run: RunRecord) -> None:
 
 
 def _inputs_of(run: RunRecord, ref: StageRef) -> list[str]:
-    """Return the names of the stages that a stage reads; what is no node reads the texts that it scores."""
+    """Return the names of the stages that a stage reads; metrics read the texts that they score."""
     node = run.pipeline.node(ref.stage)
     if node is not None:
-        return list(dict.fromkeys(node.reads.values()))
-    return list(dict.fromkeys(run.pipeline.outputs.values())) if ref.kind == "metrics" else []
+        names = list(node.reads.values())
+    else:
+        names = list(run.pipeline.outputs.values()) if ref.kind == "metrics" else []
+    stages = {ref.stage for ref in run.stages}
+    return list(dict.fromkeys(stage for name in names for stage in _find_stages(run, name, stages)))
+
+
+def _find_stages(run: RunRecord, name: str, stages: Set[str]) -> list[str]:
+    """Return the stage of a node; where it had nothing to do, the stages whose outputs went past it."""
+    node = run.pipeline.node(name)
+    if name in stages or node is None:
+        return [name] if name in stages else []
+    return [stage for read in node.inputs for stage in _find_stages(run, read, stages)]
 
 
 def publish_report(report: Path, store_url: str) -> None:

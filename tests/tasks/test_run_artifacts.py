@@ -64,6 +64,16 @@ def test_lineage_says_which_stage_was_made_of_which_and_by_what(
     ]
 
 
+def test_lineage_goes_past_what_had_nothing_to_do(run: RunRecord, published: dict[str, str]) -> None:
+    """Of written data nothing is recognized."""
+    data, _, mt, metrics = run.stages
+    run_artifacts.publish_lineage(run.model_copy(update={"stages": (data, mt, metrics)}))
+    assert [row[1] for row in rows_of(published["lineage"])[2:]] == [
+        f"data {data.key[:8]}",
+        f"data {data.key[:8]}, mt {mt.key[:8]}",
+    ]
+
+
 def test_a_summary_has_every_score_its_protocol_and_what_each_stage_took(
     run: RunRecord, published: dict[str, str]
 ) -> None:
