@@ -33,16 +33,17 @@ class FlowParameters(BaseModel):
 
     store: str | None = Field(
         None,
-        title="Store",
         description="folder or fsspec URL (s3://bucket/folder); ANTIPHON_STORE or ./antiphon-store if empty",
     )
     name: str | None = Field(
-        None, title="Run name", description="name of the run's folder; the time and the flow if empty"
+        None,
+        title="Name in the store",
+        description="name of the run's folder; the time and the flow if empty",
     )
     replace: bool = Field(
-        False, title="Replace", description="replace the finished run of that name, once this one is finished"
+        False, description="replace the finished run of that name, once this one is finished"
     )
-    seed: int = Field(0, ge=0, lt=2**31, title="Seed", description="of everything that draws random numbers")
+    seed: int = Field(0, ge=0, lt=2**31, description="of everything that draws random numbers")
 
     @property
     def data_set(self) -> DataSet | None:
@@ -81,22 +82,16 @@ class DataParameters(FlowParameters):
 
     runner: Literal["threads", "dask", "ray"] | None = Field(
         None,
-        title="Runner",
         description="who computes shards: this process or a cluster; ANTIPHON_RUNNER or threads if empty",
     )
-    data: str | None = Field("sample", title="Data", description=DATA_DESCRIPTION)
+    data: str | None = Field("sample", description=DATA_DESCRIPTION)
     audio: str | None = Field(
         None,
-        title="Audio",
         description="a recording, or a pattern such as 'talks/*.wav', instead of a data set",
     )
-    limit: int | None = Field(None, ge=1, title="Limit", description="only the first so many utterances")
-    source_language: str | None = Field(
-        None, title="Source language", description="ISO code such as en; the data's own if empty"
-    )
-    target_language: str | None = Field(
-        None, title="Target language", description="ISO code such as de; the data's own if empty"
-    )
+    limit: int | None = Field(None, ge=1, description="only the first so many utterances")
+    source_language: str | None = Field(None, description="ISO code such as en; the data's own if empty")
+    target_language: str | None = Field(None, description="ISO code such as de; the data's own if empty")
 
     _language = field_validator("source_language", "target_language")(check_language)
 

@@ -209,7 +209,7 @@ def test_a_cascade_through_the_form_of_v2(
 ) -> None:
     """The form is filled in, the run ends, and its page shows its name, its tasks and its artifacts."""
     store = tmp_path / "store"
-    fields = {"manifest (JSONL": data, "folder or fsspec URL": str(store), "name of the run": "by-hand"}
+    fields = {"manifest (JSONL": data, "folder or fsspec URL": str(store), "of the run; the time": "by-hand"}
     run = fill_in(browser("/v2" + form_of(deployments["cascade"])), fields)
     assert ended(prefect_url, run)["state_name"] == "Completed"
     record = json.loads((store / "runs" / "by-hand" / "run.json").read_text())
