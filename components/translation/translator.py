@@ -14,6 +14,7 @@ from typing import Protocol
 
 from components.decoding.isolation import isolate
 from components.errors import DataError, ModelError
+from components.progress import track
 from components.records import Checkpoint, Hypothesis, NBest, Outcome, Quarantined, Token, Utterance
 from components.translation.config import VERSION
 from components.translation.domain import UNFAMILIAR_FEATURE, Domain, ScoredSentence
@@ -163,7 +164,7 @@ class Translator:
         """
         decoded = {
             sentence: candidates
-            for batch in self._make_batches(sentences)
+            for batch in track(list(self._make_batches(sentences)))
             for sentence, candidates in zip(batch, isolate(self._backend.decode, batch), strict=True)
         }
         failed = [result for result in decoded.values() if isinstance(result, ModelError)]

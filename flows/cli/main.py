@@ -22,6 +22,7 @@ from flows.cli.plan import plan
 from flows.cli.report import report
 from flows.cli.run import run
 from flows.cli.runs import runs
+from flows.cli.verbosity import with_verbosity
 
 app = typer.Typer(
     name="antiphon",
@@ -43,6 +44,9 @@ for analysis in (analyses.compare, analyses.blame, analyses.contribution):
     app.command()(analysis)
 app.add_typer(models_app, name="models")
 app.add_typer(data_app, name="data")
+for commands in (app, *(group.typer_instance for group in app.registered_groups)):
+    for info in commands.registered_commands if commands is not None else ():
+        info.callback = info.callback and with_verbosity(info.callback)
 
 
 def _print_version(requested: bool) -> None:

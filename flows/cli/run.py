@@ -27,8 +27,9 @@ from flows.cli.options import (
     Until,
     Yes,
 )
+from flows.cli.run_display import RunDisplay, display_run
 from flows.registry import FlowEntry, flow_named
-from flows.server.server_process import start_importing
+from flows.server.server_process import ServerProcess, start_importing
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -115,6 +116,17 @@ def run_flow(
         from flows.cli.long_training import require_intent
 
         require_intent(name, parameters)
+    with display_run() as display:
+        returned = _call_flow(entry, parameters, server, display)
+    if isinstance(returned, int):
+        return returned
+    return print_result(returned, parameters.store, as_json=as_json)
+
+
+def _call_flow(
+    entry: FlowEntry, parameters: Any, server: ServerProcess | None, display: RunDisplay
+) -> RunRecord | int:
+    """The record of a flow that ran to its end; an exit code if SIGTERM ended it."""
     from flows.server.ephemeral_server import check_server, lost_server_message, start_server
 
     _check_size(parameters)
@@ -125,18 +137,21 @@ def run_flow(
 
     check_needs(entry.needs(parameters))
     call = entry.call
+    display.attach()
     check_server()
     try:
-        with signals.handle_signals():
+        with signals.handle_signals(display.close):
             returned = call(**{field: getattr(parameters, field) for field in type(parameters).model_fields})
     except signals.SigtermReceived:
         return signals.exit_after_sigterm()
     except Exception as error:
         if message := lost_server_message(error):
+            display.close()
             sys.stderr.write(f"antiphon: {message}\n")
             signals.exit_now(1)  # Prefect would try for minutes to send its last events
         raise
-    return print_result(unwrap(returned), parameters.store, as_json=as_json)
+    record: RunRecord = unwrap(returned)
+    return record
 
 
 def is_pipeline_file(flow: str) -> bool:
