@@ -21,13 +21,13 @@ from flows.cli.models import models_app
 from flows.cli.plan import plan
 from flows.cli.report import report
 from flows.cli.run import run
+from flows.cli.run_help import RunCommand
 from flows.cli.runs import runs
 from flows.cli.verbosity import with_verbosity
 
 app = typer.Typer(
     name="antiphon",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     help="""Many speech and language models as one system: run it, look into each stage, find the culprit.
@@ -38,7 +38,8 @@ Start with `antiphon run cascade` (the sample set), then with your own:
 Exit codes: 0 done; 3 done, some records quarantined; 2 wrong usage or configuration; 1 failed.""",
 )
 
-for command in (run, plan, runs, inspect, report, merge):
+app.command(cls=RunCommand)(run)
+for command in (plan, runs, inspect, report, merge):
     app.command()(command)
 for analysis in (analyses.compare, analyses.blame, analyses.contribution):
     app.command()(analysis)

@@ -43,5 +43,8 @@ Language = Annotated[str | None, typer.Option("--target-language", metavar="CODE
 ListParameters = Annotated[
     bool, typer.Option("--parameters", help="list what can be set on the flow, with defaults, and stop")
 ]
+Template = Annotated[
+    bool, typer.Option("--template", help="print a YAML file with all that can be set on the flow, and stop")
+]
 Yes = Annotated[bool, typer.Option("--yes", help="start a long training although nothing was set on it")]
 Limit = Annotated[int | None, typer.Option("--limit", metavar="N", help="only the first N utterances")]

@@ -24,6 +24,7 @@ from flows.cli.options import (
     Replace,
     RunName,
     StoreUrl,
+    Template,
     Until,
     Yes,
 )
@@ -53,14 +54,15 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fro
     limit: Limit = None,
     until: Until = None,
     parameters: ListParameters = False,
+    template: Template = False,
     yes: Yes = False,
 ) -> None:
     """Run a flow or a pipeline of your own; a finished stage is reused, an interrupted one goes on.
 
     FILE.yaml holds a graph of models and what it is run on (docs/pipelines.md); a `matrix` of settings in it
     is compared, and `--until NODE` runs a part. Every flow has parameters of its own: `antiphon run FLOW
-    --parameters` lists them with their defaults, and `--set` or a FILE sets them. A flag below that stands
-    for a parameter which FLOW has not is refused.
+    --help` explains them, and `--set` or a FILE sets them. A flag below that stands for a parameter which
+    FLOW has not is refused.
 
     For example:
 
@@ -76,10 +78,11 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fro
 
     A later value wins: the defaults, then FILE, then the flags, then --set.
     """
-    if parameters:
-        from flows.cli.parameters import print_parameters
+    if parameters or template:
+        from flows.cli.parameter_printing import print_parameters, print_template
 
-        print_parameters("pipeline" if is_pipeline_file(flow) else flow)
+        shown = "pipeline" if is_pipeline_file(flow) else flow
+        print_template(shown) if template else print_parameters(shown, as_json=as_json)
         return
     shortcuts: dict[str, object] = {
         "store": store,
