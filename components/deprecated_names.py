@@ -45,6 +45,14 @@ class DeprecatedNames(BaseModel):
         return {names.get(name, name): value for name, value in values.items()}
 
 
+def read_deprecated_value(value: object, old: str, new: str, setting: str) -> object:
+    """Read the ``old`` name of a value as its ``new`` one, with a warning that names the setting."""
+    if value != old:
+        return value
+    _log.warning("%s: %s is now called %s; the next version refuses the old name", setting, old, new)
+    return new
+
+
 def _own_names(base: type) -> Mapping[str, str]:
     names: Mapping[str, str] = vars(base).get("deprecated_names", {})
     return names

@@ -185,7 +185,7 @@ def _make_plan(
     return StagePlan(
         stage="blame",
         kind="blame",
-        version=f"blame/2 metrics/{metrics.version}",
+        version=f"blame/3 metrics/{metrics.version}",
         parameters={"stages": attributed.stages, "last": attributed.last},
         upstream={"data": content_of(data), "last": content_of(last)}
         | {f"transcripts {number}": content_of(ref) for number, ref in enumerate(transcripts)}

@@ -28,12 +28,12 @@ def training_config(config: StackTrainingConfig) -> TrainingConfig:
     return TrainingConfig(
         data="train",
         dev="dev",
-        init_from=config.start,
+        init_from=config.init_from,
         seed=config.seed,
         max_steps=config.steps,
         learning_rate=config.learning_rate,
         warmup_steps=config.warmup_steps,
-        batch_tokens=config.batch_pieces,
+        batch_tokens=config.batch_tokens,
         eval_every=config.eval_every,
         dropout=config.dropout,
         threads=config.threads,
@@ -92,7 +92,7 @@ def train_speech_model(
         torch.manual_seed(settings.seed)
         width = int(states[pairs[0][0].id].shape[1])
         stacked = model_folder.from_text_model(
-            config.start, model_settings.kind, model_settings.speech, width, config.stack, store
+            config.init_from, model_settings.kind, model_settings.speech, width, config.stack, store
         )
         if config.freeze:
             stacked.model.text.requires_grad_(False)
