@@ -17,6 +17,7 @@ from flows.preflight import Need
 from flows.run import Run, final_state
 from tasks.artifacts import publish_summary
 from tasks.execution.executor import PipelineResult, execute
+from tasks.progress import show_phase
 from tasks.stages import data as data_sets
 from tasks.stages import metrics, report
 
@@ -57,6 +58,7 @@ class System:
         """Load the data sets, by the names under which nodes read them, and check the models against them."""
         needs = self.needs()
         sets = load_data(run, self._data)
+        show_phase("loading the models")
         preflight.admit_data(needs, sets[DATA])
         sets |= load_data_nodes(run, self.pipeline, needs)
         run.pipeline = self.pipeline.to_record()
@@ -69,6 +71,7 @@ class System:
         score(run, executed.pipeline)
         if not executed.errors:
             self.hooks.after(run, executed.pipeline)
+        show_phase("writing the report")
         report.publish_run_report(run.record, run.store_url)
         executed.raise_first_error()
 
@@ -118,6 +121,7 @@ def load_data(run: Run, loaded: StageRef | None = None) -> dict[str, StageRef]:
     if loaded is not None:
         return {DATA: run.add(loaded.model_copy(update={"reused": True}))}
     data_set = run.parameters.data_set
+    show_phase("reading the data")
     return {} if data_set is None else {DATA: run.add(data_sets.load_data(*data_set, run.store_url))}
 
 
@@ -174,6 +178,7 @@ def score(run: Run, pipeline: Pipeline) -> None:
     """Score every node that gives texts for which there are references."""
     scored = metrics.find_texts_to_score(pipeline, run.stages)
     if scored:
+        show_phase("scoring")
         target = pipeline.languages[1]
         ref = run.add(metrics.score_texts(scored, target, run.store_url, run.name))
         run.metrics = metrics.read_scores(ref)

@@ -106,6 +106,7 @@ class WholeProgress:
     def show(self, percent: float) -> None:
         """Set it to so many percent."""
         self._counts.done = percent
+        self._counts.count()
         self._bar.show(percent)
 
 
@@ -148,6 +149,7 @@ class Progress:
         shards = self._in_flight.values()
         self._counts.in_flight = sum(shard.items for shard in shards)
         self._counts.audio_in_flight = sum(shard.audio_seconds for shard in shards)
+        self._counts.count()
 
     def _log_if_due(self) -> None:
         now = time.monotonic()

@@ -193,9 +193,9 @@ class OwnFunction:
             AntiphonError: every record fails in the same line of the code.
             TransientError: a service that the code calls does not answer.
         """
-        answers = self._answer_batch(items) if self._batch else [
-            self._answer_item(item) for item in track(items)
-        ]
+        answers = (
+            self._answer_batch(items) if self._batch else [self._answer_item(item) for item in track(items)]
+        )
         faults = [answer for answer in answers if isinstance(answer, _AnswerError)]
         if (
             len(faults) == len(items) >= _MIN_IDENTICAL_FAILURES

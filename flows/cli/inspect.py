@@ -8,14 +8,21 @@ from typing import Annotated
 import typer
 
 from components.errors import ConfigError
-from flows.cli.options import StoreUrl
+from flows.cli.completion import complete_nodes
+from flows.cli.options import FinishedRun, StoreUrl
 
 
 def inspect(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="name of a run")],
+    run: FinishedRun,
     node: Annotated[
         str | None,
-        typer.Option("--node", "--stage", metavar="NAME", help="only this node, such as mt or data"),
+        typer.Option(
+            "--node",
+            "--stage",
+            metavar="NAME",
+            help="only this node, such as mt or data",
+            autocompletion=complete_nodes,
+        ),
     ] = None,
     utterance: Annotated[str | None, typer.Option("--utterance", metavar="ID", help="one utterance")] = None,
     store: StoreUrl = None,

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import atexit
 import gc
+import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from components.errors import AntiphonError, ConfigError
 from flows.cli import analyses
+from flows.cli.commands import Command, Group, RunCommand
 from flows.cli.data import data_app
 from flows.cli.inspect import inspect
 from flows.cli.merge import merge
@@ -21,12 +25,13 @@ from flows.cli.models import models_app
 from flows.cli.plan import plan
 from flows.cli.report import report
 from flows.cli.run import run
-from flows.cli.run_help import RunCommand
 from flows.cli.runs import runs
 from flows.cli.verbosity import with_verbosity
 
 app = typer.Typer(
     name="antiphon",
+    cls=Group,
+    context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
@@ -48,18 +53,33 @@ app.add_typer(data_app, name="data")
 for commands in (app, *(group.typer_instance for group in app.registered_groups)):
     for info in commands.registered_commands if commands is not None else ():
         info.callback = info.callback and with_verbosity(info.callback)
+        info.cls = info.cls or Command
 
 
 def _print_version(requested: bool) -> None:
     if requested:
-        typer.echo(f"antiphon {version('antiphon')}")
+        typer.echo(f"antiphon {version('antiphon')}{_commit()}")
         raise typer.Exit
+
+
+def _commit() -> str:
+    """The commit of this code in a checkout; empty elsewhere."""
+    root = Path(__file__).parents[2]
+    git = shutil.which("git")
+    if git is None or not (root / ".git").exists():
+        return ""
+    command = [git, "-C", str(root), "describe", "--always", "--dirty", "--abbrev=10", "--exclude=*"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - a fixed command
+    return f" ({done.stdout.strip()})" if done.returncode == 0 else ""
 
 
 @app.callback()
 def _antiphon(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version")
+        bool,
+        typer.Option(
+            "--version", "-V", callback=_print_version, is_eager=True, metavar="", help="print the version"
+        ),
     ] = False,
 ) -> None:
     """Options before the subcommands; the help text is the app's."""

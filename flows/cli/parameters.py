@@ -41,7 +41,14 @@ _BOUNDS = {
     "max_length": "length at most",
 }
 """The attributes of pydantic's bounds (of the package annotated-types) in words."""
-_PLAIN = {str: "text", int: "whole number", float: "number", bool: "true or false", type(None): ""}
+_PLAIN = {
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "true or false",
+    dict: "mapping",
+    type(None): "",
+}
 
 
 class ParameterRow(NamedTuple):
@@ -130,21 +137,17 @@ def _choices_of(annotation: Any) -> tuple[object, ...]:
 
 def _describe_annotation(annotation: Any) -> str:
     origin, arguments = get_origin(annotation), get_args(annotation)
-    if annotation in _PLAIN:
-        return _PLAIN[annotation]
-    if origin is Annotated:
-        return _describe_annotation(arguments[0])
     if origin in {Union, types.UnionType}:
         return " or ".join(dict.fromkeys(filter(None, map(_describe_annotation, arguments))))
-    if origin in {tuple, list, set, frozenset}:
+    if origin is Annotated:
+        return _describe_annotation(arguments[0])
+    if origin in {tuple, list}:
         return f"list: {_describe_annotation(arguments[0])}"
-    if origin is dict or annotation is dict:
-        return "mapping"
     if origin is Literal:
         return " | ".join(map(str, arguments))
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return "{" + ", ".join(annotation.model_fields) + "}"
-    return "value"
+    return _PLAIN.get(origin or annotation, "value")
 
 
 def _describe_bounds(marks: Sequence[object]) -> str:

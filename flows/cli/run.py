@@ -119,6 +119,21 @@ def run_flow(
         from flows.cli.long_training import require_intent
 
         require_intent(name, parameters)
+    return run_checked(entry, parameters, server, as_json=as_json)
+
+
+def run_checked(entry: FlowEntry, parameters: Any, server: ServerProcess | None, *, as_json: bool) -> int:
+    """Run a flow with checked parameters to its end and print its result; returns the exit code.
+
+    Args:
+        entry: the flow.
+        parameters: of its model.
+        server: the process of Prefect's server that imports already, if one was started.
+        as_json: whether the last line of standard output is one JSON object.
+
+    Raises:
+        AntiphonError: what the flow raised.
+    """
     with display_run() as display:
         returned = _call_flow(entry, parameters, server, display)
     if isinstance(returned, int):

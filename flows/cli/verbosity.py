@@ -22,7 +22,17 @@ class Verbosity(IntEnum):
 
 
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="only results and errors")]
-Verbose = Annotated[int, typer.Option("-v", "--verbose", count=True, metavar="", help="also Prefect's log; -vv: debug")]
+Verbose = Annotated[
+    int,
+    typer.Option(
+        "-v",
+        "--verbose",
+        count=True,
+        metavar="",
+        show_default=False,
+        help="also Prefect's log; -vv: debug",
+    ),
+]
 _current = Verbosity.NORMAL
 
 

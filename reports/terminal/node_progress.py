@@ -34,15 +34,24 @@ class NodeProgress:
     audio_in_flight: float = 0.0
     clock: Callable[[], float] = time.monotonic
     started_at: float = field(init=False)
+    counted_at: float = field(init=False)
 
     def __post_init__(self) -> None:
         """Start the clock."""
-        self.started_at = self.clock()
+        self.started_at = self.counted_at = self.clock()
+
+    def count(self) -> None:
+        """Note that what is done has changed just now: speeds are told from here."""
+        self.counted_at = self.clock()
 
     @property
     def seconds(self) -> float:
         """Seconds since it began."""
         return max(self.clock() - self.started_at, 1e-9)
+
+    @property
+    def _counted_seconds(self) -> float:
+        return max(self.counted_at - self.started_at, 1e-9)
 
     @property
     def share(self) -> float:
@@ -52,18 +61,20 @@ class NodeProgress:
     @property
     def rate(self) -> float:
         """Utterances (or percent) in a second of this attempt."""
-        return (self.done + self.in_flight - self.resumed) / self.seconds
+        return (self.done + self.in_flight - self.resumed) / self._counted_seconds
 
     @property
     def audio_rate(self) -> float:
         """Seconds of speech in a second of this attempt."""
-        return (self.audio_seconds + self.audio_in_flight) / self.seconds
+        return (self.audio_seconds + self.audio_in_flight) / self._counted_seconds
 
     @property
     def seconds_left(self) -> float | None:
         """Seconds that the rest takes at this rate; None where there is nothing to tell it from."""
         rest = self.total - self.done - self.in_flight
-        return rest / self.rate if self.rate > 0 and rest > 0 else None
+        if self.rate <= 0 or rest <= 0:
+            return None
+        return max(rest / self.rate - (self.clock() - self.counted_at), 1.0)
 
     def describe_count(self) -> str:
         """How much is done, of how much."""
