@@ -105,7 +105,7 @@ class _CueCosts:
 
 
 def _second_cuts(text: Text, second: Text) -> list[int]:
-    """For each word of ``text`` the first of ``second`` that is not said before it; for its end, their number."""
+    """For each word of ``text`` the first of ``second`` that is not said before it; at the end, all."""
     middles = [(word.start + word.end) / 2 for word in second.words]
     cuts = [0]
     for word in text.words[1:]:

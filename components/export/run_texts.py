@@ -60,9 +60,7 @@ class RunTexts:
             close = difflib.get_close_matches(name, names, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
             known = ", ".join(names) or "none"
-            raise ConfigError(
-                f"--node: expected a node that gives text, one of {known}, found {name!r}{hint}"
-            )
+            raise ConfigError(f"expected a node that gives text, one of {known}, found {name!r}{hint}")
         return name
 
     def texts_of(self, name: str) -> Iterator[RecordingText]:

@@ -61,9 +61,9 @@ def _rows_of_part(recording: str, part: TextPart) -> Iterator[Row]:
 
 
 def encode_tsv(texts: Sequence[RecordingText]) -> bytes:
-    """A table that spreadsheets open: UTF-8, a header, tabs; what they would compute gets a quote before it."""
+    """A table for spreadsheets: UTF-8, a header, tabs; what they would compute gets a quote before it."""
     lines = ["\t".join(COLUMNS)]
-    lines += ["\t".join(map(_cell, row.values())) for row in rows_of(texts)]
+    lines += ["\t".join(_cell(value) for value in row.values()) for row in rows_of(texts)]
     return ("\n".join(lines) + "\n").encode()
 
 
@@ -71,7 +71,7 @@ def _cell(value: str | float | None) -> str:
     if value is None:
         return ""
     if isinstance(value, float):
-        return f"{value:.4g}" if value < 1 else f"{value:.3f}"
+        return f"{value:.3f}"
     text = " ".join(str(value).split())
     return f"'{text}" if text.startswith(_FORMULA) else text
 
